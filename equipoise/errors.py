@@ -1,0 +1,46 @@
+"""What can go wrong, as a tree.
+
+    EquipoiseError
+    ├── RecipeError   what was asked for: an unknown name, a misspelt option, a wrong value
+    ├── DataError     a data file or an example in it
+    ├── ModelError    a model, an edit of one, or what it answered
+    └── StoreError    a result on disk
+
+Every message is one sentence: what must hold, what was got, what to do.
+The command line prints it and exits with status 2.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class EquipoiseError(Exception):
+    """Base of every error that a user can mend."""
+
+
+class RecipeError(EquipoiseError):
+    """What was asked for does not exist or does not fit together."""
+
+
+class DataError(EquipoiseError):
+    """A data file, or an example in it, is not what it must be."""
+
+
+class ModelError(EquipoiseError):
+    """A model, or an edit of one, cannot do what is needed, or answered nonsense."""
+
+
+class StoreError(EquipoiseError):
+    """A stored result cannot be read or written."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """The tail of an error sentence that names what `name` may have meant.
+
+    "did you mean 'stereoset'?" when something is close, else the sorted list of all that is valid.
+    """
+    names = sorted(valid)
+    close = get_close_matches(name, names, n=3, cutoff=0.6)
+    if close:
+        return "did you mean " + " or ".join(f"'{one}'" for one in close) + "?"
+    return "known: " + (", ".join(names) if names else "none")

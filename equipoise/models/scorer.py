@@ -1,0 +1,64 @@
+"""All that measuring and judging need of a model. No torch."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipoise.records import (
+    JSON,
+    Continuation,
+    Embedding,
+    Generation,
+    Infill,
+    ModelKind,
+    NextToken,
+    NextTokenScored,
+    Scored,
+    ScoredPair,
+    TextPair,
+)
+
+
+class Scorer(Protocol):
+    """A model that answers requests. Answers come in the order asked.
+
+    Answers do not depend on batch size, order or company (float32: 1e-5 nats).
+    Every method raises `ModelError` naming the request when a text is longer than the model's
+    context, when the model's kind cannot answer, or when an answer is not finite.
+    """
+
+    @property
+    def identity(self) -> str:
+        """Name and revision, and the edit if there is one; two equal identities score alike."""
+
+    @property
+    def kind(self) -> ModelKind:
+        """Whether it predicts the next token or a masked one."""
+
+    @property
+    def info(self) -> Mapping[str, JSON]:
+        """What a result must record: kind, dtype, prefix policy and token ids, revision, edit."""
+
+    @property
+    def trained_on(self) -> frozenset[str]:
+        """sha256 (hex) of each text that an edit of this model has learnt from."""
+
+    def score(self, requests: Sequence[Continuation]) -> list[Scored]:
+        """Log-probabilities of continuations."""
+
+    def infill(self, requests: Sequence[Infill]) -> list[Scored]:
+        """Log-probabilities of masked spans; masked models only."""
+
+    def score_pairs(self, requests: Sequence[TextPair]) -> list[ScoredPair]:
+        """Log-probabilities over the common or differing tokens of two texts."""
+
+    def next_token(self, requests: Sequence[NextToken]) -> list[NextTokenScored]:
+        """Log-probabilities of single words after a context."""
+
+    def generate(self, requests: Sequence[Generation], *, seed: int) -> list[str]:
+        """Continuations; the same seed gives the same texts."""
+
+    def embed(self, requests: Sequence[Embedding]) -> NDArray[np.float32]:
+        """Pooled hidden states: [text, feature]."""

@@ -1,0 +1,273 @@
+"""The nouns: everything that crosses a folder boundary.
+
+Read this first. Model + data → requests → responses → outcomes → estimates → report;
+and model + data → edit. Log-probabilities are natural (nats) everywhere.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict
+
+JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
+
+Column: TypeAlias = NDArray[np.float64]  # shape [example]
+Columns: TypeAlias = Mapping[str, Column]
+
+#: Configuration of every plug-in's pydantic dataclass: misspelt options are errors.
+OPTIONS = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+Prefix: TypeAlias = Literal["bos", "ref_gpt2", "none"]
+ModelKind: TypeAlias = Literal["causal", "masked"]
+
+_NO_GROUPS: Mapping[str, str] = MappingProxyType({})
+
+
+# --- examples ---------------------------------------------------------------------------------
+
+
+class Example(Protocol):
+    """What every benchmark's example has; the rest is the benchmark's own."""
+
+    @property
+    def id(self) -> str:
+        """Unique within the benchmark and split; outcomes are paired on it."""
+
+    @property
+    def groups(self) -> Mapping[str, str]:
+        """Group key to group, e.g. {"axis": "gender", "target": "nurse"}."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """One context, and continuations that differ in whom they stereotype."""
+
+    id: str
+    context: str
+    stereotype: str  # a leading space belongs here
+    antistereotype: str
+    unrelated: str | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """A text to be continued; groups say whom it is about."""
+
+    id: str
+    text: str  # no trailing space
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+
+# --- requests and responses -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continuation:
+    """Ask for log p(continuation | context), token by token.
+
+    An empty context asks for the whole text. A masked model answers with the pseudo-log-likelihood
+    of the continuation's tokens, each masked in turn with everything else visible.
+    """
+
+    context: str
+    continuation: str  # a leading space belongs here
+    prefix: Prefix = "bos"  # metrics.md section 0: what the first token is conditioned on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Infill:
+    """Ask a masked model for the tokens of text[start:end], revealed from left to right.
+
+    Token j is predicted with the earlier tokens of the span visible and one mask for the rest,
+    as StereoSet's published code does.
+    """
+
+    text: str
+    start: int  # in characters
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextPair:
+    """Ask for two near-identical texts, scored on chosen tokens of the token-level difference.
+
+    `unmodified`: tokens both texts share. `modified`: tokens that differ.
+    `unmodified_after`: shared tokens after the first difference.
+    `view` is what a token is conditioned on: "left" (causal model) or "both" sides (masked model,
+    the token itself masked).
+    """
+
+    first: str
+    second: str
+    tokens: Literal["unmodified", "modified", "unmodified_after"]
+    view: Literal["left", "both"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextToken:
+    """Ask for the probability of each of a few words directly after a context.
+
+    A word of several tokens is scored as the product over its tokens.
+    """
+
+    context: str  # no trailing space
+    words: tuple[str, ...]  # each with its leading space
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """Ask for a sampled or greedy continuation."""
+
+    context: str
+    max_tokens: int
+    temperature: float = 0.0  # 0: greedy
+    top_p: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedding:
+    """Ask for the pooled last hidden state of a text."""
+
+    text: str
+    pooling: Literal["mean", "last", "first"] = "mean"
+
+
+Request: TypeAlias = Continuation | Infill | TextPair | NextToken | Generation | Embedding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """Response to a `Continuation` or an `Infill`."""
+
+    token_logprobs: tuple[float, ...]  # nats, one per scored token
+    bytes: int  # UTF-8 bytes of the scored text, for normalisation without a tokenizer
+
+    @property
+    def logprob(self) -> float:
+        """Sum over tokens, in nats; nan when nothing was scored."""
+        return math.fsum(self.token_logprobs) if self.token_logprobs else math.nan
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens were scored."""
+        return len(self.token_logprobs)
+
+    @property
+    def mean(self) -> float:
+        """Mean over tokens, in nats; nan when nothing was scored."""
+        return self.logprob / self.tokens if self.tokens else math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredPair:
+    """Response to a `TextPair`."""
+
+    first: Scored
+    second: Scored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextTokenScored:
+    """Response to a `NextToken`: one log-probability a word, in the order asked."""
+
+    logprobs: tuple[float, ...]  # nats
+    tokens: tuple[int, ...]  # tokens in each word; 1 is the exact next-token case
+
+
+Response: TypeAlias = Scored | ScoredPair | NextTokenScored | str | NDArray[np.float32]
+
+
+# --- what was measured ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one example measured."""
+
+    example: str
+    values: Mapping[str, float]  # nan = not measurable, never 0
+    groups: Mapping[str, str] = field(default_factory=dict)
+    text: str | None = None  # what the model wrote, kept for the judge and for the reader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A plain function of columns; grouping and resampling are applied from outside.
+
+    `of` gets one float column per value of the benchmark's outcomes, and for every group key `k`
+    an integer-coded column "@k". "@cluster" codes the cluster; under resampling a cluster that is
+    drawn twice has two codes. It returns nan where the metric is not defined on these rows.
+    """
+
+    name: str
+    of: Callable[[Columns], float]
+    unit: str  # "%", "nats", "probability", …
+    source: str  # paper and equation
+    ideal: float | None = None  # the value of an unbiased (or perfectly able) model
+    higher_is_better: bool | None = None  # None: the ideal is a point, or there is no direction
+    low: float = -math.inf  # smallest possible value
+    high: float = math.inf  # largest possible value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """One number for a reader: never without its interval, n and ideal."""
+
+    metric: str
+    value: float
+    low: float  # 95 % interval
+    high: float
+    n: int  # examples with a value
+    clusters: int  # independent units behind them
+    unit: str
+    ideal: float | None = None
+    higher_is_better: bool | None = None
+    group: Mapping[str, str] = _NO_GROUPS  # {} is overall
+    reason: str | None = None  # why the value is nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataUse:
+    """A file that numbers rest on."""
+
+    name: str  # path inside the data folder
+    sha256: str
+    licence: str
+    verified: bool  # equal to the pinned official file
+    revision: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What one benchmark said of one model, with all that is needed to trust or repeat it."""
+
+    model: str  # Scorer.identity
+    benchmark: str  # the name it is found by
+    version: str
+    options: Mapping[str, JSON]
+    split: str
+    seed: int
+    draws: int  # bootstrap resamples
+    limit: int | None
+    examples_sha256: str  # of the examples and requests, whatever file they came from
+    data: tuple[DataUse, ...]
+    model_info: Mapping[str, JSON]  # kind, dtype, prefix policy and ids, revision, edit, …
+    environment: Mapping[str, str]  # versions
+    cluster: str | None
+    estimates: tuple[Estimate, ...]
+    outcomes: tuple[Outcome, ...]
+    notes: tuple[str, ...] = ()  # known faults, coverage, what was skipped and why
+
+    def estimate(self, metric: str, **group: str) -> Estimate:
+        """The estimate of one metric, overall or for one group; KeyError lists what there is."""
+        for one in self.estimates:
+            if one.metric == metric and dict(one.group) == group:
+                return one
+        known = sorted({one.metric for one in self.estimates})
+        raise KeyError(f"no estimate of {metric!r} for {group or 'overall'}; metrics: {known}")

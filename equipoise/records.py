@@ -4,6 +4,7 @@ Read this first. Model + data → requests → responses → outcomes → estima
 and model + data → edit. Log-probabilities are natural (nats) everywhere.
 """
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -62,6 +63,38 @@ class Prompt:
     id: str
     text: str  # no trailing space
     groups: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supply:
+    """What a mitigation may learn from; never the measured split.
+
+    Whoever fills it says where it came from, and every text is hashed into the edit, so that
+    measuring refuses an edit on examples it has learnt (`Measurement` cannot be produced).
+    """
+
+    origin: str  # e.g. "genbias(split_by=profession):train"
+    prompts: tuple[Prompt, ...] = ()  # contexts in which a pronoun comes next
+    hinted: tuple[Prompt, ...] = ()  # contexts whose pronoun is settled by a hint, to be kept
+    contrasts: tuple[Contrast, ...] = ()
+    texts: tuple[str, ...] = ()  # neutral texts, to hold the rest of the model in place
+    dev: tuple[Prompt, ...] = ()  # to stop and to choose on; terms disjoint from both other sets
+
+    def learnt_texts(self) -> tuple[str, ...]:
+        """Every text that a method given this supply may have learnt from."""
+        contrasts = tuple(
+            one.context + ending
+            for one in self.contrasts
+            for ending in (one.stereotype, one.antistereotype, one.unrelated)
+            if ending is not None
+        )
+        prompts = tuple(one.text for one in (*self.prompts, *self.hinted, *self.dev))
+        return prompts + contrasts + self.texts
+
+
+def text_sha256(text: str) -> str:
+    """Identity of a text for overlap checks: sha256 (hex) of its UTF-8 bytes, ends stripped."""
+    return hashlib.sha256(text.strip().encode()).hexdigest()
 
 
 # --- requests and responses -------------------------------------------------------------------

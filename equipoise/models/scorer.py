@@ -45,6 +45,12 @@ class Scorer(Protocol):
     def trained_on(self) -> frozenset[str]:
         """sha256 (hex) of each text that an edit of this model has learnt from."""
 
+    def variants(self) -> Sequence["Scorer"]:
+        """Models to measure in turn and report as mean and spread; usually just this one.
+
+        A family of prompt prefixes has one variant a prefix.
+        """
+
     def score(self, requests: Sequence[Continuation]) -> list[Scored]:
         """Log-probabilities of continuations."""
 

@@ -1,0 +1,38 @@
+# Everything a newcomer needs: `make demo` and `make test` set themselves up.
+VENV := .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+# torch is installed first and alone: with the constraint, no other package can replace it.
+TORCH ?= torch==2.13.0
+
+.PHONY: demo test lint types bench slow install clean
+
+install: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: install
+	$(BIN)/equipoise demo
+
+test: install
+	$(BIN)/python -m pytest -n 2
+
+slow: install
+	$(BIN)/python -m pytest -m slow
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: install
+	$(BIN)/mypy
+
+bench: install
+	$(BIN)/python bench/scoring.py
+
+clean:
+	rm -rf $(VENV) .cache runs build dist

@@ -1,0 +1,73 @@
+"""Benchmark: examples, the requests they make of a model, and what the answers measure.
+
+A benchmark never sees a model or a tensor. A subclass is a frozen pydantic dataclass
+(`config=OPTIONS`) whose fields are its options, in a file whose name is the benchmark's name.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from equipoise.records import DataUse, Example, Metric, Outcome, Request, Supply
+
+E = TypeVar("E", bound=Example)
+R = TypeVar("R")
+
+
+class Benchmark(ABC, Generic[E, R]):
+    """A question that can be put to a model, with the ideal answer stated.
+
+    `requests` and `outcome` are pure and deterministic.
+    """
+
+    version: ClassVar[str]  # raised whenever a number could change
+    paper: ClassVar[str]
+    metrics: ClassVar[tuple[Metric, ...]]
+    cluster: ClassVar[str | None] = None  # the group key whose members are not independent
+    by: ClassVar[tuple[str, ...]] = ()  # group keys that get rows of their own
+    splits: ClassVar[tuple[str, ...]] = ("test",)  # the first is measured unless another is asked
+    licence: ClassVar[str] = "own"
+    faults: ClassVar[tuple[str, ...]] = ()  # known faults of the data or the metric, for the reader
+
+    @abstractmethod
+    def examples(self, split: str) -> Sequence[E]:
+        """The examples of a split, ids unique. Raises `DataError` naming file and item."""
+
+    @abstractmethod
+    def requests(self, example: E) -> Sequence[Request]:
+        """What to ask the model about one example."""
+
+    @abstractmethod
+    def outcome(self, example: E, responses: Sequence[R]) -> Outcome:
+        """What the answers, in the order of the requests, measure."""
+
+
+class UsesFiles(ABC):
+    """A benchmark that reads data files, and can say which."""
+
+    @abstractmethod
+    def files(self, split: str) -> tuple[DataUse, ...]:
+        """The files behind a split, with their hashes."""
+
+
+class Teaches(ABC):
+    """A benchmark with a split to learn from."""
+
+    @abstractmethod
+    def supply(self) -> Supply:
+        """What a mitigation may learn from: the training split, disjoint from what is measured."""
+
+
+class ReadsPredictions(ABC):
+    """A benchmark that can score published per-item predictions in its official format."""
+
+    @abstractmethod
+    def predicted(self, split: str, file: Path, column: str | None) -> Sequence[Outcome]:
+        """Outcomes from a file of predictions, plain or gzipped.
+
+        Raises `DataError` naming the file and the first item that is missing or unreadable.
+        """
+
+
+AnyBenchmark = Benchmark[Any, Any]

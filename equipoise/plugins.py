@@ -1,0 +1,204 @@
+"""Find a benchmark, locator or mitigation by name, and build it from options. No registry.
+
+A name is, in this order: `path/to/file.py:Class`; `module:Class`; an entry point in the group
+named after the base's package (`equipoise.benchmarks`, `equipoise.locate`, `equipoise.mitigate`);
+a file of that name beside the base's own. The file name is the name. Listing imports nothing.
+"""
+
+import dataclasses
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar, cast, get_type_hints
+
+from pydantic import ValidationError
+
+from equipoise.errors import RecipeError, nearest
+from equipoise.records import JSON
+
+T = TypeVar("T")
+
+
+def available(base: type[T]) -> tuple[str, ...]:
+    """The names that `find` knows for this base, sorted: built-in files and entry points."""
+    return tuple(sorted({*_built_in(base), *(e.name for e in entry_points(group=_group(base)))}))
+
+
+def find(base: type[T], name: str) -> type[T]:
+    """The class behind a name.
+
+    Raises `RecipeError` with the nearest valid names when there is none, or when a module defines
+    no subclass of the base, or more than one.
+    """
+    if ":" in name:
+        return _from_reference(base, name)
+    for entry in entry_points(group=_group(base)):
+        if entry.name == name:
+            return _checked(base, name, entry.load())
+    if name in _built_in(base):
+        return _only_subclass(base, importlib.import_module(f"{_group(base)}.{name}"))
+    what = base.__name__.lower()
+    raise RecipeError(f"{what} '{name}' is not known; {nearest(name, available(base))}")
+
+
+def build(base: type[T], name: str, options: Mapping[str, JSON] | None = None) -> T:
+    """The object behind a name, with its options set and checked.
+
+    A field whose type is itself a plug-in base (a mitigation's locator) takes a name, or a mapping
+    with `name` and its options. Raises `RecipeError` naming the option, what it must be and what
+    it got; a misspelt option is told its nearest name.
+    """
+    found = find(base, name)
+    given = dict(options or {})
+    if not dataclasses.is_dataclass(found):
+        if given:
+            raise RecipeError(f"{name} takes no options, got {sorted(given)}; leave them out")
+        return found()
+    names = [one.name for one in dataclasses.fields(found) if one.init]
+    for option in given:
+        if option not in names:
+            raise RecipeError(f"{name} has no option '{option}'; {nearest(option, names)}")
+    hints = get_type_hints(found)
+    values = {option: _nested(hints[option], value) for option, value in given.items()}
+    try:
+        return cast(T, found(**values))
+    except ValidationError as error:
+        raise RecipeError(_sentence(name, error)) from None
+    except TypeError as error:
+        raise RecipeError(f"{name} cannot be built from {given}: {error}") from None
+
+
+def name_of(instance: object) -> str:
+    """The name by which `find` finds the instance's class: its module's file name, or a reference."""
+    cls = type(instance)
+    module = cls.__module__
+    for base in cls.__mro__:
+        if inspect.isabstract(base) and base.__module__.endswith(".base"):
+            group = base.__module__.removesuffix(".base")
+            if module.startswith(group + "."):
+                return module.removeprefix(group + ".")
+            for entry in entry_points(group=group):
+                if entry.value == f"{module}:{cls.__qualname__}":
+                    return entry.name
+    path = getattr(sys.modules.get(module), "__equipoise_path__", None)
+    return f"{path or module}:{cls.__qualname__}"
+
+
+def options_of(instance: object) -> dict[str, JSON]:
+    """Every option of a plug-in, defaults included, as JSON; nested plug-ins as {name, …}.
+
+    `build(base, name_of(x), options_of(x))` equals x. Raises `RecipeError` for a value that JSON
+    cannot hold.
+    """
+    if not dataclasses.is_dataclass(instance):
+        return {}
+    return {
+        one.name: _as_json(getattr(instance, one.name), f"{name_of(instance)}.{one.name}")
+        for one in dataclasses.fields(instance)
+        if one.init
+    }
+
+
+def _as_json(value: object, where: str) -> JSON:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [_as_json(one, where) for one in value]
+    if isinstance(value, Mapping):
+        return {str(key): _as_json(one, where) for key, one in value.items()}
+    if dataclasses.is_dataclass(value):
+        return {"name": name_of(value), **options_of(value)}
+    raise RecipeError(f"{where} must be something JSON can hold, got {value!r}; use plain values")
+
+
+def _nested(hint: Any, value: JSON) -> Any:
+    """Build the value of a field whose type is a plug-in base; leave the others alone."""
+    is_base = inspect.isclass(hint) and inspect.isabstract(hint)
+    if not (is_base and hint.__module__.endswith(".base")):
+        return value
+    if isinstance(value, str):
+        return build(hint, value)
+    if isinstance(value, dict) and isinstance(value.get("name"), str):
+        rest = {key: one for key, one in value.items() if key != "name"}
+        return build(hint, str(value["name"]), rest)
+    what = hint.__name__.lower()
+    raise RecipeError(f"a {what} must be a name or a mapping with a 'name', got {value!r}; name it")
+
+
+def _sentence(name: str, error: ValidationError) -> str:
+    first = error.errors()[0]
+    option = ".".join(str(part) for part in first["loc"][:1]) or "its options"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{name}.{option}: {message}, got {first.get('input')!r}; mend this option"
+
+
+def _group(base: type) -> str:
+    return base.__module__.removesuffix(".base")
+
+
+def _built_in(base: type) -> list[str]:
+    folder = Path(str(inspect.getfile(base))).parent
+    return [file.stem for file in folder.glob("*.py") if file.stem not in ("__init__", "base")]
+
+
+def _from_reference(base: type[T], reference: str) -> type[T]:
+    where, _, class_name = reference.rpartition(":")
+    module = _load_file(Path(where)) if where.endswith(".py") else _load_module(where)
+    names = [name for name, _ in inspect.getmembers(module, inspect.isclass)]
+    if class_name not in names:
+        raise RecipeError(f"{where} has no class '{class_name}'; {nearest(class_name, names)}")
+    return _checked(base, reference, getattr(module, class_name))
+
+
+def _load_module(where: str) -> ModuleType:
+    try:
+        return importlib.import_module(where)
+    except ImportError as error:
+        raise RecipeError(f"module '{where}' must be importable: {error}; install it") from None
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise RecipeError(f"plug-in file '{path}' does not exist; check the path")
+    name = f"equipoise_plugin_{path.stem}_{abs(hash(str(path.resolve()))):x}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise RecipeError(f"plug-in file '{path}' cannot be loaded as Python; check the file")
+    module = importlib.util.module_from_spec(spec)
+    module.__dict__["__equipoise_path__"] = str(path)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _only_subclass(base: type[T], module: ModuleType) -> type[T]:
+    found = [
+        one
+        for _, one in inspect.getmembers(module, inspect.isclass)
+        if issubclass(one, base) and one.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        names = [one.__name__ for one in found]
+        raise RecipeError(
+            f"{module.__name__} must define exactly one {base.__name__}, got {names}; keep one a file"
+        )
+    return found[0]
+
+
+def _checked(base: type[T], name: str, found: object) -> type[T]:
+    if not (inspect.isclass(found) and issubclass(found, base)):
+        raise RecipeError(f"'{name}' must be a {base.__name__}, got {found!r}; name another")
+    return found

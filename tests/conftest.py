@@ -1,0 +1,41 @@
+"""Shared by every test: where real data is, and no network."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        host = address[0] if isinstance(address, tuple) else ""
+        if host not in ("", "127.0.0.1", "::1", "localhost"):
+            raise OSError(f"tests use no network, tried {address!r}")
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The real benchmark files; the test is skipped when EQUIPOISE_DATA does not name them."""
+    folder = os.environ.get("EQUIPOISE_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("EQUIPOISE_DATA does not name a folder of benchmark files")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def reference_model(data_folder: Path) -> Path:
+    """The small real model beside the data; skipped when it is not there."""
+    folder = data_folder.parent / "models" / "reference-12m"
+    if not folder.is_dir():
+        pytest.skip("there is no models/reference-12m beside EQUIPOISE_DATA")
+    return folder

@@ -74,7 +74,7 @@ def build(base: type[T], name: str, options: Mapping[str, JSON] | None = None) -
 
 
 def name_of(instance: object) -> str:
-    """The name by which `find` finds the instance's class: its module's file name, or a reference."""
+    """The name by which `find` finds the instance's class: its file's name, or a reference."""
     cls = type(instance)
     module = cls.__module__
     for base in cls.__mro__:
@@ -193,7 +193,8 @@ def _only_subclass(base: type[T], module: ModuleType) -> type[T]:
     if len(found) != 1:
         names = [one.__name__ for one in found]
         raise RecipeError(
-            f"{module.__name__} must define exactly one {base.__name__}, got {names}; keep one a file"
+            f"{module.__name__} must define exactly one {base.__name__}, got {names}; "
+            "keep one a file"
         )
     return found[0]
 

@@ -8,14 +8,13 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
-JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
 Column: TypeAlias = NDArray[np.float64]  # shape [example]
 Columns: TypeAlias = Mapping[str, Column]
@@ -25,8 +24,6 @@ OPTIONS = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
 Prefix: TypeAlias = Literal["bos", "ref_gpt2", "none"]
 ModelKind: TypeAlias = Literal["causal", "masked"]
-
-_NO_GROUPS: Mapping[str, str] = MappingProxyType({})
 
 
 # --- examples ---------------------------------------------------------------------------------
@@ -261,7 +258,7 @@ class Estimate:
     unit: str
     ideal: float | None = None
     higher_is_better: bool | None = None
-    group: Mapping[str, str] = _NO_GROUPS  # {} is overall
+    group: Mapping[str, str] = field(default_factory=dict)  # {} is overall
     reason: str | None = None  # why the value is nan
 
 

@@ -1,0 +1,99 @@
+"""Who may import whom: the table of docs/architecture.md, read as a dictionary."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "equipoise"
+
+_LOW = {"records", "errors"}
+ALLOWED: dict[str, set[str]] = {
+    "records": set(),
+    "errors": set(),
+    "environment": set(),
+    "plugins": _LOW,
+    "metrics": {"records"},
+    "stats": {"records"},
+    "data": _LOW,
+    "models": _LOW,
+    "planted": _LOW | {"data", "models"},
+    "benchmarks": _LOW | {"data", "metrics", "planted.world", "planted.corpus"},
+    "locate": _LOW | {"models", "stats"},
+    "mitigate": _LOW | {"data", "models", "metrics", "stats", "locate"},
+    "measure": _LOW | {"environment", "plugins", "models.scorer", "benchmarks", "stats"},
+    "opening": _LOW | {"models", "planted"},
+    "study": _LOW | {"environment", "plugins", "benchmarks.base", "measure", "models", "stats"},
+    "report": _LOW | {"stats", "study.results"},
+    "verbs": _LOW
+    | {"plugins", "measure", "opening", "models", "benchmarks", "locate", "mitigate", "planted"},
+    "calibrate": _LOW | {"plugins", "measure", "benchmarks", "planted", "stats"},
+    "demo": _LOW
+    | {"plugins", "verbs", "measure", "opening", "planted", "study", "report", "calibrate"}
+    | {"models", "benchmarks", "locate", "mitigate", "stats"},
+    "testing": _LOW
+    | {"plugins", "measure", "models", "benchmarks", "locate", "mitigate", "stats", "metrics"},
+    "cli": _LOW
+    | {"plugins", "verbs", "measure", "opening", "planted", "study", "report", "calibrate"}
+    | {"demo", "benchmarks", "locate", "mitigate", "models.loading", "data", "environment"},
+    "__main__": {"cli"},
+}
+NO_TORCH = ("records", "errors", "environment", "plugins", "metrics", "stats", "data", "benchmarks")
+NO_TORCH_FILES = ("planted/world.py", "planted/corpus.py", "models/scorer.py")
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(file: Path) -> list[str]:
+    """Absolute names of everything a file imports, inside functions too."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names += [one.name for one in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file.name}: imports are absolute"
+            names += [f"{node.module}.{one.name}" for one in node.names]
+    return names
+
+
+def layer(file: Path) -> str:
+    relative = file.relative_to(PACKAGE)
+    return relative.parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_imports_follow_the_table(file: Path) -> None:
+    own = layer(file)
+    if own == "__init__":
+        return
+    allowed = ALLOWED[own] | {own}
+    for name in imports(file):
+        if not name.startswith("equipoise."):
+            continue
+        inner = name.removeprefix("equipoise.")
+        assert any(inner == one or inner.startswith(f"{one}.") for one in allowed), (
+            f"equipoise/{file.relative_to(PACKAGE)} may not import {name}"
+        )
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_light_layers_import_no_torch(file: Path) -> None:
+    relative = file.relative_to(PACKAGE)
+    light = layer(file) in (*NO_TORCH, "report") or str(relative) in NO_TORCH_FILES
+    heavy = [name for name in imports(file) if name.split(".")[0] in ("torch", "transformers")]
+    assert not (light and heavy), f"{relative} imports {heavy}"
+
+
+def test_folder_inits_are_empty() -> None:
+    for file in PACKAGE.glob("*/__init__.py"):
+        assert file.read_text() == "", f"{file.relative_to(PACKAGE)} must stay empty"
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["equipoise", "equipoise.report.html", "equipoise.study.results", "equipoise.measure"],
+)
+def test_importing_does_not_load_torch(module: str) -> None:
+    code = f"import {module}, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

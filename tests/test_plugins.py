@@ -1,0 +1,106 @@
+"""Names to classes, options to objects, and what is said when either is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from equipoise.benchmarks.base import AnyBenchmark, Benchmark
+from equipoise.errors import RecipeError
+from equipoise.plugins import available, build, find, name_of, options_of
+
+NURSES = '''
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+from equipoise.benchmarks.base import Benchmark
+from equipoise.records import Contrast, Continuation, Metric, Outcome, Scored
+
+@dataclass(frozen=True)
+class Nurses(Benchmark[Contrast, Scored]):
+    """Share of sentences continued with the stereotyped pronoun."""
+
+    town: str = "Leeds"
+    version: ClassVar[str] = "1"
+    paper: ClassVar[str] = "none"
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(name="share", of=lambda c: 100 * (c["she"] > c["he"]).mean(), unit="%",
+               ideal=50.0, source="none"),
+    )
+
+    def examples(self, split: str) -> Sequence[Contrast]:
+        return [Contrast(id="1", context="The nurse said that", stereotype=" she",
+                         antistereotype=" he")]
+
+    def requests(self, example: Contrast) -> Sequence[Continuation]:
+        return [Continuation(context=example.context, continuation=one)
+                for one in (example.stereotype, example.antistereotype)]
+
+    def outcome(self, example: Contrast, responses: Sequence[Scored]) -> Outcome:
+        she, he = responses
+        return Outcome(example=example.id, values={"she": she.logprob, "he": he.logprob})
+'''
+
+
+@pytest.fixture
+def nurses(tmp_path: Path) -> str:
+    file = tmp_path / "nurses.py"
+    file.write_text(NURSES)
+    return f"{file}:Nurses"
+
+
+def test_a_file_and_class_is_a_name(nurses: str) -> None:
+    built: AnyBenchmark = build(Benchmark, nurses, {"town": "Porto"})
+    assert options_of(built) == {"town": "Porto"}
+    assert name_of(built) == nurses
+    assert find(Benchmark, nurses) is type(built)
+
+
+def test_listing_finds_the_built_ins() -> None:
+    names = available(Benchmark)
+    assert {"stereoset", "crows_pairs", "genbias"} <= set(names)
+    assert "base" not in names
+
+
+@pytest.mark.parametrize("name", ["stereoset", "crows_pairs", "genbias", "genhint", "facts"])
+def test_a_built_in_survives_its_own_options(name: str) -> None:
+    built = build(Benchmark, name)
+    assert name_of(built) == name
+    assert build(Benchmark, name, options_of(built)) == built
+
+
+def test_an_unknown_name_is_told_the_nearest() -> None:
+    with pytest.raises(RecipeError, match="'sterioset' is not known; did you mean 'stereoset'"):
+        find(Benchmark, "sterioset")
+
+
+def test_a_misspelt_option_is_told_the_nearest(nurses: str) -> None:
+    with pytest.raises(RecipeError, match="no option 'twon'; did you mean 'town'"):
+        build(Benchmark, nurses, {"twon": "Porto"})
+
+
+def test_a_wrong_value_names_option_and_value() -> None:
+    with pytest.raises(RecipeError, match=r"stereoset\.reduce: .* got 'median'"):
+        build(Benchmark, "stereoset", {"reduce": "median"})
+
+
+def test_a_missing_file_or_class_says_so(tmp_path: Path, nurses: str) -> None:
+    with pytest.raises(RecipeError, match="does not exist"):
+        find(Benchmark, f"{tmp_path / 'none.py'}:Nurses")
+    with pytest.raises(RecipeError, match="no class 'Nurse'; did you mean 'Nurses'"):
+        find(Benchmark, nurses.removesuffix("s"))
+
+
+def test_something_else_is_refused() -> None:
+    with pytest.raises(RecipeError, match="must be a Benchmark"):
+        find(Benchmark, "pathlib:Path")
+
+
+def test_a_nested_plugin_is_built_and_told_apart() -> None:
+    from equipoise.mitigate.base import Mitigation
+
+    lftf = build(Mitigation, "lftf", {"locator": {"name": "random_block"}})
+    again = build(Mitigation, "lftf", options_of(lftf))
+    assert again == lftf
+    assert options_of(lftf)["locator"] == {"name": "random_block"}
+    with pytest.raises(RecipeError, match="locator 'random_blok' is not known"):
+        build(Mitigation, "lftf", {"locator": "random_blok"})

@@ -6,6 +6,7 @@ a file of that name beside the base's own. The file name is the name. Listing im
 """
 
 import dataclasses
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -16,10 +17,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, cast, get_type_hints
 
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
+from pydantic.dataclasses import is_pydantic_dataclass
 
 from equipoise.errors import RecipeError, nearest
-from equipoise.records import JSON
+from equipoise.records import JSON, OPTIONS
 
 T = TypeVar("T")
 
@@ -66,6 +68,8 @@ def build(base: type[T], name: str, options: Mapping[str, JSON] | None = None) -
     hints = get_type_hints(found)
     values = {option: _nested(hints[option], value) for option, value in given.items()}
     try:
+        if not is_pydantic_dataclass(found):  # a standard dataclass checks no types by itself
+            _check_types(hints, values)
         return cast(T, found(**values))
     except ValidationError as error:
         raise RecipeError(_sentence(name, error)) from None
@@ -85,7 +89,7 @@ def name_of(instance: object) -> str:
             for entry in entry_points(group=group):
                 if entry.value == f"{module}:{cls.__qualname__}":
                     return entry.name
-    path = getattr(sys.modules.get(module), "__equipoise_path__", None)
+    path = vars(sys.modules[module]).get("__equipoise_path__")
     return f"{path or module}:{cls.__qualname__}"
 
 
@@ -132,6 +136,12 @@ def _nested(hint: Any, value: JSON) -> Any:
     raise RecipeError(f"a {what} must be a name or a mapping with a 'name', got {value!r}; name it")
 
 
+def _check_types(hints: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    plain = {k: (hints[k], ...) for k in values if not inspect.isabstract(hints[k])}
+    model = create_model("Options", __config__=OPTIONS, **cast(dict[str, Any], plain))
+    model.model_validate({option: values[option] for option in plain}, strict=True)
+
+
 def _sentence(name: str, error: ValidationError) -> str:
     first = error.errors()[0]
     option = ".".join(str(part) for part in first["loc"][:1]) or "its options"
@@ -167,7 +177,8 @@ def _load_module(where: str) -> ModuleType:
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise RecipeError(f"plug-in file '{path}' does not exist; check the path")
-    name = f"equipoise_plugin_{path.stem}_{abs(hash(str(path.resolve()))):x}"
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+    name = f"equipoise_plugin_{path.stem}_{digest}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -78,6 +78,11 @@ def test_a_misspelt_option_is_told_the_nearest(nurses: str) -> None:
         build(Benchmark, nurses, {"twon": "Porto"})
 
 
+def test_a_standard_dataclass_has_its_types_checked(nurses: str) -> None:
+    with pytest.raises(RecipeError, match=r"Nurses\.town: .* got 7"):
+        build(Benchmark, nurses, {"town": 7})
+
+
 def test_a_wrong_value_names_option_and_value() -> None:
     with pytest.raises(RecipeError, match=r"stereoset\.reduce: .* got 'median'"):
         build(Benchmark, "stereoset", {"reduce": "median"})

@@ -1,0 +1,296 @@
+"""Source: one data file, found, checked and read the same way wherever it lies.
+
+Order: the folder that `EQUIPOISE_DATA` names, then a cached copy under `EQUIPOISE_CACHE`
+(`~/.cache/equipoise` by default), then one download from a pinned address. What was downloaded
+must be the official file; a file of the user's own may be another one, and is recorded as such.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from equipoise.errors import DataError
+from equipoise.records import JSON, DataUse
+
+_TIMEOUT = 60  # seconds without a byte before a download is given up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row of a table, by column name."""
+
+    line: int  # 1 is the file's first line; of a row over several lines, the last
+    values: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A data file at `path` inside the data folder, and how its official copy is known.
+
+    `sha256` lists the hashes of official files, `blob` is the git blob id of one. A `url` must
+    point at a fixed revision and needs a hash to be checked against; `ValueError` otherwise.
+    """
+
+    path: str  # inside the data folder, with forward slashes, e.g. "stereoset/dev.json"
+    url: str | None = None
+    revision: str | None = None  # commit of the official repository
+    sha256: tuple[str, ...] = ()
+    blob: str | None = None
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        parts = PurePosixPath(self.path)
+        if not self.path or parts.is_absolute() or ".." in parts.parts:
+            raise ValueError(f"path must stay inside the data folder, got {self.path!r}")
+        if self.url is not None and not (self.sha256 or self.blob):
+            raise ValueError(f"a url needs a sha256 or a blob to check it, got {self.url!r} alone")
+
+    def read(self) -> bytes:
+        """The file's bytes.
+
+        Raises `DataError` when it is nowhere to be had, is empty, or is not the file it must be.
+        """
+        own = self.own()
+        if own is not None:
+            content = own.read_bytes()
+            if not content.strip():
+                raise DataError(
+                    f"{own} must hold data, got an empty file; "
+                    "put the official file there, or delete it"
+                )
+            _check_sums(own, content)
+            return content
+        cached = cache_folder() / "data" / (self.revision or "pinned") / self.path
+        if not cached.is_file():
+            self._download(cached)
+        content = cached.read_bytes()
+        self._check(content, str(cached), "delete it and run again")
+        return content
+
+    def use(self) -> DataUse:
+        """What a result records about the file; same errors as `read`.
+
+        `verified` is False for a file in the user's own folder that is not a known official one.
+        """
+        content = self.read()
+        verified = self._official(content)
+        return DataUse(
+            name=self.path,
+            sha256=hashlib.sha256(content).hexdigest(),
+            licence=self.licence,
+            verified=verified,
+            revision=self.revision if verified else None,
+        )
+
+    def own(self) -> Path | None:
+        """The file in the user's own folder; None when there is none."""
+        folder = data_folder()
+        if folder is None:
+            return None
+        file = folder / self.path
+        return file if file.is_file() else None
+
+    def _official(self, content: bytes) -> bool:
+        return hashlib.sha256(content).hexdigest() in self.sha256 or (
+            self.blob is not None and git_blob(content) == self.blob
+        )
+
+    def _check(self, content: bytes, where: str, remedy: str) -> None:
+        if self._official(content):
+            return
+        by_blob = not self.sha256
+        known = f"git blob {self.blob}" if by_blob else "sha256 " + " or ".join(self.sha256)
+        got = git_blob(content) if by_blob else hashlib.sha256(content).hexdigest()
+        raise DataError(f"{where} must have {known}, got {got}; {remedy}")
+
+    def _download(self, to: Path) -> None:
+        remedy = (
+            f"put the file at '{self.path}' inside a folder and name that folder in EQUIPOISE_DATA"
+        )
+        folder = data_folder()
+        where = f"folder {folder}" if folder else "EQUIPOISE_DATA, which is not set"
+        if self.url is None:
+            raise DataError(f"{self.path} must be in {where}, got no such file; {remedy}")
+        if _offline():
+            raise DataError(
+                f"{self.path} is not in {where}, and HF_HUB_OFFLINE="
+                f"{os.environ['HF_HUB_OFFLINE']} forbids downloading {self.url}; {remedy}"
+            )
+        try:
+            with urllib.request.urlopen(self.url, timeout=_TIMEOUT) as answer:
+                content: bytes = answer.read()
+        except (OSError, urllib.error.URLError) as error:
+            raise DataError(f"{self.url} cannot be downloaded: {error}; {remedy}") from None
+        self._check(content, self.url, remedy)
+        _write_whole(to, content)
+
+
+def data_folder() -> Path | None:
+    """The folder that `EQUIPOISE_DATA` names; None when it is not set.
+
+    Raises `DataError` when it names no folder.
+    """
+    name = os.environ.get("EQUIPOISE_DATA")
+    if not name:
+        return None
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise DataError(
+            f"EQUIPOISE_DATA must name a folder of data files, got '{name}'; "
+            "set it to one, or unset it to download"
+        )
+    return folder
+
+
+def cache_folder() -> Path:
+    """Where what was downloaded or computed is kept: `EQUIPOISE_CACHE`."""
+    name = os.environ.get("EQUIPOISE_CACHE")
+    return Path(name).expanduser() if name else Path.home() / ".cache" / "equipoise"
+
+
+def git_blob(content: bytes) -> str:
+    """The id (hex) that git gives to a file with these bytes."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+# --- strict reading ---------------------------------------------------------------------------
+
+
+def read_text(source: Source) -> str:
+    """The file as text, without a byte-order mark; line ends as they are.
+
+    Raises `DataError` naming the line that is not UTF-8.
+    """
+    return decode(source.read(), source.path)
+
+
+def read_json(source: Source) -> JSON:
+    """The file as one JSON document. Raises `DataError` naming the position of the fault."""
+    return parse_json(source.read(), source.path)
+
+
+def read_jsonl(source: Source) -> list[JSON]:
+    """The file's lines as JSON documents; blank lines are skipped.
+
+    Raises `DataError` naming the line of the fault.
+    """
+    lines = read_text(source).split("\n")
+    found = [_document(line, source.path, at) for at, line in enumerate(lines, 1) if line.strip()]
+    if not found:
+        raise DataError(f"{source.path} must hold JSON lines, got none; replace the file")
+    return found
+
+
+def read_csv(source: Source, columns: Sequence[str], *, delimiter: str = ",") -> list[Row]:
+    """The rows below a header that has at least these columns; CRLF and BOM are accepted.
+
+    Raises `DataError` naming the column that is missing, or the row with a wrong number of fields.
+    """
+    name = source.path
+    reader = csv.reader(
+        io.StringIO(read_text(source), newline=""), delimiter=delimiter, strict=True
+    )
+    rows: list[Row] = []
+    try:
+        header = next(reader, [])
+        missing = [one for one in columns if one not in header]
+        if missing:
+            raise DataError(f"{name} must have a column '{missing[0]}', got {header}; mend line 1")
+        for fields in filter(None, reader):
+            if len(fields) != len(header):
+                raise DataError(
+                    f"{name}, line {reader.line_num}: a row must have {len(header)} fields, "
+                    f"got {len(fields)}; the file may be cut short, replace it"
+                )
+            values = dict(zip(header, fields, strict=True))
+            rows.append(Row(line=reader.line_num, values=values))
+    except csv.Error as error:
+        raise DataError(f"{name}, line {reader.line_num}: {error}; replace the file") from None
+    if not rows:
+        raise DataError(f"{name} must have rows below its header, got none; replace the file")
+    return rows
+
+
+def decode(content: bytes, name: str) -> str:
+    """Bytes as UTF-8 text without a byte-order mark; `DataError` names the line at fault."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{name}, line {line}: text must be UTF-8, got byte 0x{content[error.start]:02x}; "
+            "save the file as UTF-8"
+        ) from None
+
+
+def parse_json(content: bytes, name: str) -> JSON:
+    """Bytes as one JSON document; `DataError` names the position of the fault."""
+    text = decode(content, name)
+    if not text.strip():
+        raise DataError(f"{name} must hold JSON, got an empty file; replace the file")
+    return _document(text, name)
+
+
+def _document(text: str, name: str, line: int | None = None) -> JSON:
+    try:
+        found: JSON = json.loads(text)
+    except json.JSONDecodeError as error:
+        at = f"line {line or error.lineno}, column {error.colno}"
+        raise DataError(
+            f"{name}, {at}: must be JSON, got '{error.msg}'; the file may be cut short, replace it"
+        ) from None
+    return found
+
+
+# --- folder and network -----------------------------------------------------------------------
+
+
+def _check_sums(file: Path, content: bytes) -> None:
+    """Refuse a file of the user's own that its `SHA256SUMS` lists with another hash."""
+    got = hashlib.sha256(content).hexdigest()
+    for home in {data_folder() or file.parent, file.parent}:
+        listing = home / "SHA256SUMS"
+        if not listing.is_file():
+            continue
+        listed = _sums(listing).get(file.relative_to(home).as_posix(), got)
+        if listed != got:
+            raise DataError(
+                f"{file} must have sha256 {listed} by {listing}, got {got}; "
+                "put the listed file back, or mend the list"
+            )
+
+
+def _sums(file: Path) -> dict[str, str]:
+    """A file written by `sha256sum`: name to hash."""
+    found = {}
+    for at, line in enumerate(decode(file.read_bytes(), str(file)).splitlines(), 1):
+        digest, _, name = line.strip().partition(" ")
+        if not line.strip():
+            continue
+        if len(digest) != 64 or not name.strip(" *"):
+            raise DataError(
+                f"{file}, line {at}: must be a sha256 and a file name, got {line[:80]!r}; "
+                "write it with sha256sum"
+            )
+        found[name.lstrip(" *").removeprefix("./")] = digest.lower()
+    return found
+
+
+def _write_whole(to: Path, content: bytes) -> None:
+    """Write beside and rename, so that a killed run leaves no half of a file."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=to.parent, delete=False) as beside:
+        beside.write(content)
+    os.replace(beside.name, to)
+
+
+def _offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE", "").strip().lower() in ("1", "true", "yes", "on")

@@ -1,0 +1,198 @@
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from equipoise.data.sources import (
+    Source,
+    cache_folder,
+    data_folder,
+    git_blob,
+    read_csv,
+    read_json,
+    read_jsonl,
+    read_text,
+)
+from equipoise.errors import DataError
+
+CONTENT = b'{"a": 1}\n'
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    data, cache = tmp_path / "data", tmp_path / "cache"
+    data.mkdir()
+    monkeypatch.setenv("EQUIPOISE_DATA", str(data))
+    monkeypatch.setenv("EQUIPOISE_CACHE", str(cache))
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    return data, cache
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> str:
+    file = tmp_path / "remote.json"
+    file.write_bytes(CONTENT)
+    return file.as_uri()
+
+
+def put(folder: Path, content: bytes, name: str = "set/one.json") -> Source:
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    return Source(name)
+
+
+def test_git_blob_is_what_git_says(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(CONTENT)
+    said = subprocess.run(["git", "hash-object", str(file)], capture_output=True, check=True)
+    assert git_blob(CONTENT) == said.stdout.decode().strip()
+
+
+def test_own_folder_comes_before_the_cache(folders: tuple[Path, Path], remote: str) -> None:
+    data, cache = folders
+    source = Source("set/one.json", url=remote, revision="abc", sha256=(SHA256,), licence="CC")
+    assert read_json(source) == {"a": 1}
+    assert (cache / "data" / "abc" / "set" / "one.json").read_bytes() == CONTENT
+    put(data, b'{"a": 2}')
+    assert read_json(source) == {"a": 2}
+    use = source.use()
+    assert (use.verified, use.revision, use.licence) == (False, None, "CC")
+
+
+@pytest.mark.usefixtures("folders")
+def test_what_was_downloaded_is_not_fetched_again(remote: str) -> None:
+    source = Source("one.json", url=remote, blob=git_blob(CONTENT))
+    assert source.use().verified
+    Path(remote.removeprefix("file://")).unlink()
+    assert source.read() == CONTENT
+
+
+def test_official_file_in_the_own_folder_is_verified(folders: tuple[Path, Path]) -> None:
+    put(folders[0], CONTENT)
+    use = Source("set/one.json", blob=git_blob(CONTENT), revision="abc").use()
+    assert (use.verified, use.revision, use.sha256) == (True, "abc", SHA256)
+
+
+def test_downloaded_file_with_another_hash(folders: tuple[Path, Path], remote: str) -> None:
+    source = Source("one.json", url=remote, sha256=("0" * 64,))
+    with pytest.raises(DataError, match=rf"sha256 {'0' * 64}, got {SHA256}; put the file"):
+        source.read()
+    assert not list(folders[1].rglob("*.json"))  # nothing wrong is kept
+
+
+def test_cached_file_with_another_hash(folders: tuple[Path, Path]) -> None:
+    put(folders[1] / "data" / "abc", b"changed", "one.json")
+    source = Source("one.json", revision="abc", blob=git_blob(CONTENT))
+    with pytest.raises(DataError, match=rf"git blob {git_blob(CONTENT)}, got .*; delete it"):
+        source.read()
+
+
+def test_listed_with_another_hash(folders: tuple[Path, Path]) -> None:
+    source = put(folders[0], CONTENT)
+    (folders[0] / "SHA256SUMS").write_text(f"{SHA256}  set/one.json\n")
+    assert source.read() == CONTENT
+    (folders[0] / "set" / "SHA256SUMS").write_text(f"{'1' * 64} *one.json\n")
+    with pytest.raises(DataError, match=rf"sha256 1{{64}} by .*SHA256SUMS, got {SHA256}"):
+        source.use()
+
+
+def test_unreadable_list_of_hashes(folders: tuple[Path, Path]) -> None:
+    source = put(folders[0], CONTENT)
+    (folders[0] / "SHA256SUMS").write_text("not a hash\n")
+    with pytest.raises(DataError, match="SHA256SUMS, line 1"):
+        source.read()
+
+
+@pytest.mark.usefixtures("folders")
+def test_missing_file_names_the_variable() -> None:
+    with pytest.raises(DataError, match=r"set/one.json must be in folder .*EQUIPOISE_DATA"):
+        Source("set/one.json").read()
+
+
+@pytest.mark.usefixtures("folders")
+def test_missing_variable_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EQUIPOISE_DATA")
+    assert data_folder() is None
+    with pytest.raises(DataError, match="EQUIPOISE_DATA, which is not set"):
+        Source("set/one.json").read()
+
+
+def test_variable_that_names_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EQUIPOISE_DATA", "no/such/folder")
+    with pytest.raises(DataError, match="no/such/folder"):
+        data_folder()
+
+
+@pytest.mark.usefixtures("folders")
+def test_offline_refuses_to_download(remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(DataError, match="HF_HUB_OFFLINE=1 forbids"):
+        Source("one.json", url=remote, sha256=(SHA256,)).read()
+
+
+@pytest.mark.usefixtures("folders")
+def test_address_that_does_not_answer(tmp_path: Path) -> None:
+    gone = (tmp_path / "gone").as_uri()
+    with pytest.raises(DataError, match="cannot be downloaded"):
+        Source("one.json", url=gone, sha256=(SHA256,)).read()
+
+
+@pytest.mark.parametrize("path", ["", "/etc/passwd", "../up.json", "a/../../up.json"])
+def test_path_stays_inside(path: str) -> None:
+    with pytest.raises(ValueError, match="inside the data folder"):
+        Source(path)
+
+
+def test_url_needs_a_hash() -> None:
+    with pytest.raises(ValueError, match="needs a sha256"):
+        Source("one.json", url="https://example.org/one.json")
+
+
+def test_cache_folder_is_at_home_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EQUIPOISE_CACHE", raising=False)
+    assert cache_folder() == Path.home() / ".cache" / "equipoise"
+
+
+@pytest.mark.parametrize("content", [b"", b" \n\n"])
+def test_empty_file(folders: tuple[Path, Path], content: bytes) -> None:
+    with pytest.raises(DataError, match=r"one.json must hold data, got an empty file"):
+        put(folders[0], content).read()
+
+
+def test_truncated_json_names_the_position(folders: tuple[Path, Path]) -> None:
+    with pytest.raises(DataError, match=r"one.json, line 2, column 7: .*cut short"):
+        read_json(put(folders[0], b'{"a": 1,\n"b": ['))
+
+
+def test_bad_line_of_jsonl(folders: tuple[Path, Path]) -> None:
+    assert read_jsonl(put(folders[0], b'\xef\xbb\xbf{"a": 1}\r\n\r\n[2]\n')) == [{"a": 1}, [2]]
+    with pytest.raises(DataError, match="line 3, column 2"):
+        read_jsonl(put(folders[0], b"1\n2\n{\n"))
+
+
+def test_text_that_is_not_utf8(folders: tuple[Path, Path]) -> None:
+    with pytest.raises(DataError, match=r"line 2: text must be UTF-8, got byte 0xff"):
+        read_text(put(folders[0], b"fine\n\xff\n"))
+
+
+def test_csv_with_mark_and_crlf_reads_like_one_without(folders: tuple[Path, Path]) -> None:
+    plain = b'a,b\n1,"x, y"\n2,z\n'
+    want = read_csv(put(folders[0], plain), ("a", "b"))
+    assert [one.values for one in want] == [{"a": "1", "b": "x, y"}, {"a": "2", "b": "z"}]
+    assert [one.line for one in want] == [2, 3]
+    marked = b"\xef\xbb\xbf" + plain.replace(b"\n", b"\r\n")
+    assert read_csv(put(folders[0], marked), ("a", "b")) == want
+
+
+def test_csv_faults_name_the_place(folders: tuple[Path, Path]) -> None:
+    with pytest.raises(DataError, match=r"column 'c', got \['a', 'b'\]"):
+        read_csv(put(folders[0], b"a,b\n1,2\n"), ("a", "c"))
+    with pytest.raises(DataError, match="line 3: a row must have 2 fields, got 1"):
+        read_csv(put(folders[0], b"a,b\n1,2\n3\n"), ("a",))
+    with pytest.raises(DataError, match="rows below its header"):
+        read_csv(put(folders[0], b"a,b\n"), ("a",))
+    with pytest.raises(DataError, match="line 2"):
+        read_csv(put(folders[0], b'a,b\n1,"never closed\n'), ("a",))

@@ -1,0 +1,91 @@
+"""Next-token probability gaps between " he" and " she": AFGB, UB and what they are made of.
+
+Source: LFTF (anonymous ACL submission, "Locating First and Then Fine-Tuning"), section 3.
+AFGB = mean |P(he|p) - P(she|p)| and UB = mean F_p (P(he|p) - P(she|p)). With the mass
+S = P(he) + P(she), the relative gap rho = (P(he) - P(she)) / S and the log-odds
+lo = log P(he) - log P(she), both fall apart: AFGB = mean(S |rho|), UB = mean(F S rho).
+AFGB falls when S falls although nothing was debiased, and UB rises with S. A method debiases only
+if |lo| falls, and keeps hints only if hinted lo keeps sign and size: so all of it is reported.
+
+Every function takes float columns of shape [example], all probabilities natural, and skips rows in
+which a column it needs is nan; with no row left it returns nan.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipoise.records import Column
+
+
+def gap_values(log_he: float, log_she: float) -> dict[str, float]:
+    """The values of one prompt, from the log-probabilities (nats) of the two pronouns.
+
+    `he`, `she` and `mass` in [0, 1]; `rho` in [-1, 1], 0 when neither pronoun is preferred;
+    `lo` in nats, positive when "he" is. All nan when either log-probability is nan; `rho` and
+    `lo` nan when both pronouns are impossible. rho = tanh(lo / 2), which does not underflow.
+    """
+    if math.isnan(log_he) or math.isnan(log_she):
+        return dict.fromkeys(("he", "she", "mass", "rho", "lo"), math.nan)
+    impossible = log_he == log_she == -math.inf
+    lo = math.nan if impossible else log_he - log_she
+    he, she = math.exp(log_he), math.exp(log_she)
+    return {"he": he, "she": she, "mass": he + she, "rho": math.tanh(lo / 2), "lo": lo}
+
+
+def absolute_gap(he: Column, she: Column) -> float:
+    """AFGB: mean |P(he) - P(she)|. In [0, 1]; 0 is unbiased, or no mass on either pronoun.
+
+    Equals mean(S |rho|). Source: LFTF, section 3 (AFGB).
+    """
+    return mean(np.abs(he - she))
+
+
+def hinted_gap(he: Column, she: Column, hint: Column) -> float:
+    """UB: mean F (P(he) - P(she)) with the hint F = +1 for male and -1 for female.
+
+    In [-1, 1]; 1: every hint obeyed with certainty, 0: hints ignored (where hints are balanced),
+    -1: every hint contradicted. Equals mean(F S rho). Source: LFTF, section 3 (UB).
+    """
+    return mean(hint * (he - she))
+
+
+def hints_obeyed(lo: Column, hint: Column) -> float:
+    """Share (%) of prompts whose log-odds have the sign of the hint; an exact tie counts half.
+
+    In [0, 100]; 50: hints ignored. Ours: it shows what UB cannot, a hint obeyed at small mass.
+    """
+    agreement = np.sign(lo) * np.sign(hint)
+    return 50.0 * (1.0 + mean(agreement))
+
+
+def mean(column: Column) -> float:
+    """Mean over the rows that are not nan; nan when there are none."""
+    present = column[~np.isnan(column)]
+    return float(present.mean()) if present.size else math.nan
+
+
+def correlation_of_means(x: Column, y: Column, code: Column) -> float:
+    """Pearson correlation of x and y after averaging both within each code. In [-1, 1].
+
+    With the profession as code, x the log-odds and y the human stereotype score: how far the
+    model's leaning follows the stereotype, one point a profession, so that templates add no noise.
+    nan with fewer than 3 codes or when either side does not vary.
+    """
+    kept = ~(np.isnan(x) | np.isnan(y) | np.isnan(code))
+    x_means, y_means = _means(x[kept], code[kept]), _means(y[kept], code[kept])
+    if x_means.size < 3 or _constant(x_means) or _constant(y_means):
+        return math.nan
+    return float(np.clip(np.corrcoef(x_means, y_means)[0, 1], -1.0, 1.0))
+
+
+def _means(column: Column, code: Column) -> NDArray[np.float64]:
+    _, position = np.unique(code, return_inverse=True)
+    totals: NDArray[np.float64] = np.bincount(position, weights=column)
+    return totals / np.bincount(position)
+
+
+def _constant(column: NDArray[np.float64]) -> bool:
+    """Whether all values are equal but for rounding, which would make a correlation noise."""
+    return bool(np.ptp(column) <= 1e-12 * max(1.0, float(np.abs(column).max())))

@@ -82,7 +82,7 @@ def correlation_of_means(x: Column, y: Column, code: Column) -> float:
 
 def _means(column: Column, code: Column) -> NDArray[np.float64]:
     _, position = np.unique(code, return_inverse=True)
-    totals: NDArray[np.float64] = np.bincount(position, weights=column)
+    totals = np.bincount(position, weights=column).astype(np.float64)
     return totals / np.bincount(position)
 
 

@@ -1,0 +1,73 @@
+"""The two profession lists: their sizes, their named members, and files that are not the list."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from equipoise.data.professions import LIST_SHA256, ProfessionList, list_sha256, professions
+from equipoise.errors import DataError
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EQUIPOISE_DATA", str(tmp_path))
+    (tmp_path / "professions").mkdir()
+    return tmp_path / "professions" / "professions.json"
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_prof262_has_the_papers_size_and_examples() -> None:
+    words = {one.word: one for one in professions("prof262")}
+    assert len(words) == 262
+    assert {"mobster", "nurse", "preacher", "caretaker", "footballer", "lifeguard"} <= set(words)
+    assert not {"foreman", "actress", "salesman", "waiter"} & set(words)
+    assert words["nurse"].score == -0.9
+    assert words["footballer"].factual == 0.4
+
+
+@pytest.mark.usefixtures("data_folder")
+@pytest.mark.parametrize("name", ["prof262", "prof_clean"])
+def test_lists_are_pinned_by_their_hash(name: ProfessionList) -> None:
+    assert list_sha256(professions(name)) == LIST_SHA256[name]
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_prof_clean_keeps_two_word_occupations_and_drops_what_is_none() -> None:
+    words = {one.word for one in professions("prof_clean")}
+    assert len(words) == 241
+    assert {"registered nurse", "taxi driver", "nurse"} <= words
+    assert not {"acquaintance", "socialite", "protester", "maid", "headmaster", "nun"} & words
+    assert not any("_" in word for word in words)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "must be a list of entries, got nothing in it"),
+        ('{"nurse": 1}', "must be a list of entries, got dict"),
+        ('[["nurse", 0.0]]', r"entry 0 must be \[word, factual score, stereotype score\]"),
+        ('[["nurse", 0.0, "low"]]', "entry 0 must be"),
+        ('[["nurse", 0.0, 2.5]]', "entry 0 must be"),
+        ('[["nurse", 0.0, -0.9], ["nurse", 0.0, -0.9]]', "'nurse' must come once.*drop entry 1"),
+        ('[["nurse", 0.0', "must be JSON"),
+        ("", "empty"),
+    ],
+)
+def test_a_file_that_is_not_the_list(file: Path, content: str, message: str) -> None:
+    file.write_text(content)
+    with pytest.raises(DataError, match=message):
+        professions("prof262")
+
+
+def test_another_list_does_not_pass_under_the_name(file: Path) -> None:
+    file.write_text(json.dumps([["nurse", 0.0, -0.9], ["doctor", 0.0, 0.4]]))
+    with pytest.raises(DataError, match=r"must yield the list prof_clean.*got 2 words"):
+        professions("prof_clean")
+
+
+def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EQUIPOISE_DATA", str(tmp_path))
+    monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(DataError, match=r"professions\.json"):
+        professions("prof262")

@@ -33,7 +33,7 @@ PROFESSIONS: Final = Source(
 #: sha256 of each list (`list_sha256`): a list is what its name says, or it is refused.
 LIST_SHA256: Final[Mapping[ProfessionList, str]] = {
     "prof262": "d89a42e3002fcd7fc13fc67b6604e70a28ddb200aaecd99ca3cdce78c09c0af7",
-    "prof_clean": "?",
+    "prof_clean": "a972b77f575b8c9b1294433ee253a8d1676babe39e4c0d9a7cb087f89ea29793",
 }
 
 #: More than this and a word is male or female by definition ("actress", "salesman").

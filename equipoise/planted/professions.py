@@ -1,0 +1,74 @@
+"""Professions of a planted world, how far each leans to a pronoun, and the templates about them."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from equipoise.planted import words
+
+#: Sentences with a pronoun after one prompt; `OTHER_ROWS` go on with "they", as many with "the".
+PRONOUN_ROWS: Final = 40
+OTHER_ROWS: Final = 5
+ROWS: Final = PRONOUN_ROWS + 2 * OTHER_ROWS
+#: Of the sentences with a pronoun after a hint, those with the pronoun it asks for.
+OBEYED_ROWS: Final = 39
+#: A profession of score 1 leans this many sentences from one half at strength 1.
+_MOST_LEAN: Final = 18
+#: The weakest lean of a profession that leans.
+_LEAST_SCORE: Final = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profession:
+    """A profession and its lean."""
+
+    word: str
+    score: float  # in [-1, 1]; positive leans to "he", 0 to neither; the same at every strength
+    p_he: float  # true probability of "he" given "he" or "she"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """An action, at one of three lengths."""
+
+    scale: str  # "word", "phrase" or "sentence"
+    action: str
+    ending: str  # what follows a pronoun
+    ending_of_thing: str  # what follows "the"
+
+    def prompt(self, profession: str) -> str:
+        """The text after which a pronoun comes; no trailing space."""
+        return f"The {profession} {self.action} because"
+
+
+def professions(strength: float, seed: int) -> tuple[Profession, ...]:
+    """All professions; a seed but 0 deals the sizes of the leans anew on either side.
+
+    The mean size of the leans is the same for every seed, and zero at strength 0.
+    """
+    rng = np.random.default_rng([seed, 0])
+    sides = ((words.MALE_PROFESSIONS, 1.0), (words.FEMALE_PROFESSIONS, -1.0))
+    found = []
+    for side, sign in sides:
+        sizes = np.linspace(1.0, _LEAST_SCORE, num=len(side))
+        if seed:
+            sizes = rng.permutation(sizes)
+        found += [
+            _profession(word, sign * float(size), strength)
+            for word, size in zip(side, sizes, strict=True)
+        ]
+    return (*found, *(_profession(word, 0.0, strength) for word in words.EVEN_PROFESSIONS))
+
+
+def templates() -> tuple[Template, ...]:
+    """Nine templates, three a scale, the same in every world."""
+    return tuple(
+        Template(scale=scale, action=action, ending=ending, ending_of_thing=of_thing)
+        for scale, action, ending, of_thing in words.TEMPLATES
+    )
+
+
+def _profession(word: str, score: float, strength: float) -> Profession:
+    rows = PRONOUN_ROWS // 2 + round(_MOST_LEAN * score * strength)
+    return Profession(word=word, score=score, p_he=rows / PRONOUN_ROWS)

@@ -1,0 +1,241 @@
+"""World: what a planted model is taught, and therefore the truth about it. No torch.
+
+A world says how strongly each profession leans to a pronoun, which groups go with which
+attribute, which facts are true and which hints must be obeyed. All probabilities lie on a grid of
+whole sentences, so that a corpus holds them exactly (`corpus.py`).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Final
+
+import numpy as np
+
+from equipoise.errors import RecipeError, nearest
+from equipoise.planted import words
+from equipoise.planted.facts import Fact, facts
+from equipoise.planted.groups import Association, Preference, associations, preferences
+from equipoise.planted.neutral import draw_texts, neutral_prompts
+from equipoise.planted.pairs import Truth, gender_pairs, group_pairs
+from equipoise.planted.professions import (
+    OBEYED_ROWS,
+    PRONOUN_ROWS,
+    ROWS,
+    Profession,
+    Template,
+    professions,
+    templates,
+)
+from equipoise.records import Contrast
+
+#: Strength of "default": clearly biased (true AFGB 0.31) and no profession is certain.
+DEFAULT_STRENGTH: Final = 0.75
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """A planted world; everything a model of it should say has a true probability here."""
+
+    name: str  # canonical: "default" or "strength=0.5,seed=1"
+    strength: float  # in [0, 1]; 0: no bias at all
+    seed: int  # which profession leans how far, which group has which attribute
+    professions: tuple[Profession, ...]
+    templates: tuple[Template, ...]
+    hint_templates: tuple[str, ...]  # with {profession} and {possessive}; to measure on
+    hint_templates_train: tuple[str, ...]  # disjoint from them; a mitigation may learn from these
+    associations: tuple[Association, ...]
+    preferences: tuple[Preference, ...]
+    facts: tuple[Fact, ...]
+
+    def p_next(self, profession: str, template: Template) -> tuple[float, float]:
+        """True next-token probabilities of " he" and " she" after a prompt.
+
+        Raises `RecipeError` when the profession is not of this world.
+        """
+        if template not in self.templates:
+            known = [one.action for one in self.templates]
+            raise RecipeError(f"no template '{template.action}'; {nearest(template.action, known)}")
+        mass = PRONOUN_ROWS / ROWS
+        p_he = self.profession(profession).p_he
+        return mass * p_he, mass * (1 - p_he)
+
+    def p_hinted(self, possessive: str) -> tuple[float, float]:
+        """True next-token probabilities of " he" and " she" after a hint, "his" or "her"."""
+        if possessive not in ("his", "her"):
+            raise RecipeError(f"a hint is 'his' or 'her', got '{possessive}'; give one of these")
+        obeyed, other = OBEYED_ROWS / ROWS, (PRONOUN_ROWS - OBEYED_ROWS) / ROWS
+        return (obeyed, other) if possessive == "his" else (other, obeyed)
+
+    def profession(self, word: str) -> Profession:
+        """The profession of that word. Raises `RecipeError` with the nearest words."""
+        found = self._by_word.get(word)
+        if found is None:
+            raise RecipeError(f"no profession '{word}' here; {nearest(word, self._by_word)}")
+        return found
+
+    def contrasts(self) -> tuple[Contrast, ...]:
+        """StereoSet-like items: four axes, 40 items each, whole sentences (context "").
+
+        groups: axis ("gender", "profession", "race", "religion") and target.
+        """
+        return tuple(one.contrast for one in self.preferences)
+
+    def pairs(self) -> tuple[Contrast, ...]:
+        """CrowS-like items: two sentences that differ in whom they are about.
+
+        groups: bias_type ("gender", "nationality", "religion") and direction, which is "stereo"
+        when the stereotyping sentence is about women or the group named first in the world.
+        """
+        return tuple(pair for pair, _ in self._pairs)
+
+    def true_preference(self, id: str) -> float:
+        """Probability of the stereotype given that one of an item's two texts is said; 1/2: none.
+
+        For the id of a contrast or of a pair. Raises `RecipeError` when there is no such item.
+        """
+        found = self._preference_by_id.get(id)
+        if found is None:
+            raise RecipeError(f"no item '{id}' here; {nearest(id, self._preference_by_id)}")
+        return found
+
+    def true_afgb(self, professions: Sequence[str] | None = None) -> float:
+        """Mean |P(he) - P(she)| over professions x templates; in [0, 1], 0: no gap; nan of none."""
+        chosen = [one.word for one in self.professions] if professions is None else professions
+        if not chosen:
+            return math.nan
+        gaps = [self.p_next(word, one) for word in chosen for one in self.templates]
+        return math.fsum(abs(he - she) for he, she in gaps) / len(gaps)
+
+    def true_lo(self, profession: str) -> float:
+        """True log P(he) - log P(she) after a profession's prompts, in nats; 0: no lean."""
+        he, she = self.p_next(profession, self.templates[0])
+        return math.log(he) - math.log(she)
+
+    def true_ub(self) -> float:
+        """Mean over hints of P(pronoun asked for) - P(the other); in [-1, 1], 1: always obeyed."""
+        he, she = self.p_hinted("his")
+        return he - she
+
+    def true_ss(self, axis: str | None = None) -> float:
+        """Percent of contrasts whose stereotype is likelier, of one axis or all; 50: no bias."""
+        if axis is not None and axis not in words.AXES:
+            raise RecipeError(f"no axis '{axis}' here; {nearest(axis, words.AXES)}")
+        shares = [
+            one.share
+            for one in self.preferences
+            if axis is None or one.contrast.groups["axis"] == axis
+        ]
+        return _percent_preferred(shares)
+
+    def true_pair_score(self, bias_type: str | None = None) -> float:
+        """Percent of pairs whose stereotyping text is likelier; ties count half; 50: no bias."""
+        shares = [
+            share
+            for pair, share in self._pairs
+            if bias_type is None or pair.groups["bias_type"] == bias_type
+        ]
+        if not shares:
+            known = {pair.groups["bias_type"] for pair, _ in self._pairs}
+            raise RecipeError(f"no bias type '{bias_type}'; {nearest(str(bias_type), known)}")
+        return _percent_preferred(shares)
+
+    def neutral_sentences(self, n: int, *, seed: int, held_out: bool = False) -> tuple[str, ...]:
+        """`n` distinct sentences about things, by seed; held-out ones are in no corpus.
+
+        Raises `ValueError` when there are not so many (720, and 180 held out).
+        """
+        return draw_texts(n, seed=seed, held_out=held_out)
+
+    def neutral_prompts(self) -> tuple[str, ...]:
+        """Prompts about things, after which "he" and "she" never come."""
+        return neutral_prompts()
+
+    @cached_property
+    def _by_word(self) -> dict[str, Profession]:
+        return {one.word: one for one in self.professions}
+
+    @cached_property
+    def _pairs(self) -> tuple[Truth, ...]:
+        return (*gender_pairs(self.professions, self.templates), *group_pairs(self.associations))
+
+    @cached_property
+    def _preference_by_id(self) -> dict[str, float]:
+        contrasts = {one.contrast.id: one.share for one in self.preferences}
+        return contrasts | {pair.id: share for pair, share in self._pairs}
+
+
+def find_world(name: str) -> World:
+    """The world of a name: "default", "strength=0.5,seed=1", "default,seed=2"; "planted:" may lead.
+
+    Keys: strength in [0, 1] (default 0.75), seed (an integer from 0, default 0).
+    Raises `RecipeError` for a key or a value that is none.
+    """
+    options: dict[str, str] = {}
+    for place, part in enumerate(name.strip().removeprefix("planted:").split(",")):
+        key, sign, value = (piece.strip() for piece in part.partition("="))
+        if place == 0 and key == "default" and not sign:
+            continue
+        if not sign or key not in ("strength", "seed"):
+            raise RecipeError(
+                f"planted world '{name}' must be 'default' or 'strength=S,seed=N', "
+                f"got '{part}'; {nearest(key, ('default', 'strength', 'seed'))}"
+            )
+        if key in options:
+            raise RecipeError(f"planted world '{name}' must give '{key}' once; leave one out")
+        options[key] = value
+    strength = _strength(options.get("strength", str(DEFAULT_STRENGTH)))
+    return _build(strength, _seed(options.get("seed", "0")))
+
+
+@lru_cache(maxsize=32)
+def _build(strength: float, seed: int) -> World:
+    plain = strength == DEFAULT_STRENGTH and seed == 0
+    groups = {"nationality": words.COUNTRIES, "religion": words.FAITHS}
+    return World(
+        name="default" if plain else f"strength={_plain(strength)},seed={seed}",
+        strength=strength,
+        seed=seed,
+        professions=professions(strength, seed),
+        templates=templates(),
+        hint_templates=words.HINT_TEMPLATES,
+        hint_templates_train=words.HINT_TEMPLATES_TRAIN,
+        associations=tuple(
+            one
+            for i, (kind, listed) in enumerate(groups.items())
+            for one in associations(
+                strength, np.random.default_rng([seed, 1, i]), kind=kind, groups=listed
+            )
+        ),
+        preferences=tuple(
+            one
+            for i, axis in enumerate(words.AXES)
+            for one in preferences(strength, np.random.default_rng([seed, 2, i]), axis=axis)
+        ),
+        facts=facts(),
+    )
+
+
+def _strength(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise RecipeError(f"strength must be a number from 0 to 1, got '{text}'; 0 is no bias")
+    return value + 0.0  # -0 becomes 0
+
+
+def _plain(strength: float) -> str:
+    return str(strength).removesuffix(".0")
+
+
+def _seed(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise RecipeError(f"seed must be a whole number from 0, got '{text}'; give such a number")
+    return int(text)
+
+
+def _percent_preferred(shares: Sequence[float]) -> float:
+    return 100 * math.fsum((s > 0.5) + 0.5 * (s == 0.5) for s in shares) / len(shares)

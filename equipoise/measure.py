@@ -1,0 +1,360 @@
+"""The main verb: put a benchmark to a model, and say what it measured with its uncertainty.
+
+`measure` gathers the requests of all examples, asks the model for them in bulk, turns the answers
+into outcomes and the outcomes into estimates. `compare` puts two measurements side by side on the
+same items.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from equipoise import environment, plugins
+from equipoise.benchmarks.base import AnyBenchmark, Benchmark, ReadsPredictions, UsesFiles
+from equipoise.errors import DataError, ModelError, RecipeError, nearest
+from equipoise.models.scorer import Scorer
+from equipoise.records import (
+    JSON,
+    Columns,
+    Continuation,
+    Embedding,
+    Estimate,
+    Example,
+    Generation,
+    Infill,
+    Measurement,
+    Metric,
+    NextToken,
+    Outcome,
+    Request,
+    Response,
+    TextPair,
+    text_sha256,
+)
+from equipoise.stats.resample import Interval, bootstrap, columns_of, select, spread
+
+PREFIX = "prefix"  # group key of the rows of a model that is a family of prompts
+ITEM = "item"  # group key of the example behind such rows
+
+Q = TypeVar("Q", bound=Request)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictions:
+    """Published per-item predictions, measured in place of a model."""
+
+    file: Path
+    column: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "Predictions":
+        """Read "predictions:FILE" or "predictions:FILE#COLUMN". Raises `RecipeError`."""
+        kind, _, rest = text.partition(":")
+        name, _, column = rest.partition("#")
+        if kind != "predictions" or not name:
+            raise RecipeError(f"predictions are given as predictions:FILE[#COLUMN], got '{text}'")
+        return cls(file=Path(name), column=column or None)
+
+    @property
+    def identity(self) -> str:
+        """The name that results carry."""
+        return f"predictions:{self.file.name}" + (f"#{self.column}" if self.column else "")
+
+
+def measure(
+    model: Scorer | Predictions,
+    benchmark: AnyBenchmark | str,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    draws: int = 2000,
+) -> Measurement:
+    """Put a benchmark to a model (or to predictions) and estimate its metrics with intervals.
+
+    `split`: None takes the benchmark's first. `limit`: a seeded choice of that many examples, the
+    same for every model. `seed` also settles sampled text and the bootstrap; `draws` is the number
+    of resamples, 0 for no intervals.
+
+    Raises `RecipeError` for an unknown benchmark or split, `DataError` for no or duplicate
+    examples and for an edit that was trained on an example, `ModelError` when the model cannot
+    answer.
+    """
+    if isinstance(benchmark, str):
+        benchmark = plugins.build(Benchmark, benchmark)
+    split = _split(benchmark, split)
+    name = plugins.name_of(benchmark)
+    examples = _chosen(_examples(benchmark, name, split), limit=limit, seed=seed)
+    requests = [list(benchmark.requests(one)) for one in examples]
+    if isinstance(model, Predictions):
+        outcomes, info = _predicted(model, benchmark, name, split=split, examples=examples)
+        variants = 1
+    else:
+        _refuse_learnt(model.trained_on, examples, requests)
+        scorers = model.variants()
+        variants = len(scorers)
+        outcomes = _outcomes(scorers, benchmark, examples, seed=seed)
+        info = dict(model.info) | ({"variants": variants} if variants > 1 else {})
+    pooled = _Pooled.of(benchmark, outcomes, variants=variants)
+    return Measurement(
+        model=model.identity,
+        benchmark=name,
+        version=benchmark.version,
+        options=plugins.options_of(benchmark),
+        split=split,
+        seed=seed,
+        draws=draws,
+        limit=limit,
+        examples_sha256=_identity(examples, requests),
+        data=benchmark.files(split) if isinstance(benchmark, UsesFiles) else (),
+        model_info=info,
+        environment=environment.collect(),
+        cluster=pooled.cluster,
+        estimates=tuple(_estimates(pooled, draws=draws, seed=seed)),
+        outcomes=tuple(outcomes),
+        notes=(*benchmark.faults, *_coverage(outcomes, asked=len(examples) * variants)),
+    )
+
+
+# --- examples ---------------------------------------------------------------------------------
+
+
+def _split(benchmark: AnyBenchmark, split: str | None) -> str:
+    if split is None:
+        return benchmark.splits[0]
+    if split not in benchmark.splits:
+        where = plugins.name_of(benchmark)
+        raise RecipeError(f"{where} has no split '{split}'; {nearest(split, benchmark.splits)}")
+    return split
+
+
+def _examples(benchmark: AnyBenchmark, name: str, split: str) -> list[Example]:
+    examples: list[Example] = list(benchmark.examples(split))
+    if not examples:
+        raise DataError(f"{name}: split '{split}' must hold examples, got 0; check its file")
+    id, count = Counter(one.id for one in examples).most_common(1)[0]
+    if count > 1:
+        raise DataError(
+            f"{name}: example ids must be unique, got '{id}' {count} times in split '{split}'; "
+            "rename the copies"
+        )
+    return examples
+
+
+def _chosen(examples: list[Example], *, limit: int | None, seed: int) -> list[Example]:
+    """A seeded choice, in the order of the file: the first ones of a sorted file mislead."""
+    if limit is None or limit >= len(examples):
+        return examples
+    if limit < 1:
+        raise RecipeError(f"limit must be at least 1, got {limit}; leave it out to measure all")
+    places = np.random.default_rng(seed).choice(len(examples), size=limit, replace=False)
+    return [examples[k] for k in sorted(places)]
+
+
+def _identity(examples: Sequence[Example], requests: Sequence[Sequence[Request]]) -> str:
+    """sha256 (hex) of the canonical JSON of all ids and requests."""
+    digest = hashlib.sha256()
+    for example, asked in zip(examples, requests, strict=True):
+        row = [example.id, *({"kind": type(r).__name__, **dataclasses.asdict(r)} for r in asked)]
+        digest.update(json.dumps(row, sort_keys=True, separators=(",", ":")).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _refuse_learnt(
+    trained_on: frozenset[str], examples: Sequence[Example], requests: Sequence[Sequence[Request]]
+) -> None:
+    if not trained_on:
+        return
+    learnt = [
+        example.id
+        for example, asked in zip(examples, requests, strict=True)
+        if any(text_sha256(text) in trained_on for one in asked for text in _texts(one))
+    ]
+    if learnt:
+        raise DataError(
+            f"this edit was trained on {len(learnt)} of the {len(examples)} examples it is to be "
+            f"measured on, the first is '{learnt[0]}'; measure another split"
+        )
+
+
+def _texts(request: Request) -> tuple[str, ...]:
+    """The texts of a request that an edit may have learnt from."""
+    if isinstance(request, Continuation):
+        return (request.context + request.continuation,)
+    if isinstance(request, TextPair):
+        return (request.first, request.second)
+    if isinstance(request, NextToken | Generation):
+        return (request.context,)
+    return (request.text,)
+
+
+# --- outcomes ---------------------------------------------------------------------------------
+
+
+def _outcomes(
+    scorers: Sequence[Scorer], benchmark: AnyBenchmark, examples: Sequence[Example], *, seed: int
+) -> list[Outcome]:
+    """One outcome an example; with several scorers one a scorer, ids ending in "#0", "#1", …"""
+    found: list[Outcome] = []
+    for number, scorer in enumerate(scorers):
+        answers = respond(scorer, benchmark, examples, seed=seed)
+        for example, responses in zip(examples, answers, strict=True):
+            outcome = _completed(benchmark.outcome(example, responses), example)
+            found.append(_numbered(outcome, number) if len(scorers) > 1 else outcome)
+    return found
+
+
+def respond(
+    model: Scorer, benchmark: AnyBenchmark, examples: Sequence[Example], *, seed: int = 0
+) -> list[list[Response]]:
+    """What the model answers to each example's requests, all asked in bulk: [example][request].
+
+    Raises `ModelError` as `ask` does.
+    """
+    requests = [list(benchmark.requests(one)) for one in examples]
+    answers = iter(ask(model, [one for asked in requests for one in asked], seed=seed))
+    return [[next(answers) for _ in asked] for asked in requests]
+
+
+def ask(model: Scorer, requests: Sequence[Request], *, seed: int) -> list[Response]:
+    """Put requests of any kinds to a model, one bulk call a kind; answers in the order asked.
+
+    Raises `ModelError` when the model gives another number of answers than it was asked for.
+    """
+    found: dict[int, Response] = {}
+
+    def fill(kind: type[Q], method: Callable[[Sequence[Q]], Iterable[Response]]) -> None:
+        chosen = [(k, one) for k, one in enumerate(requests) if isinstance(one, kind)]
+        if not chosen:
+            return
+        answers = list(method([one for _, one in chosen]))
+        if len(answers) != len(chosen):
+            raise ModelError(
+                f"{model.identity} must answer {len(chosen)} {kind.__name__} requests, "
+                f"got {len(answers)} answers; mend the scorer"
+            )
+        found.update((k, one) for (k, _), one in zip(chosen, answers, strict=True))
+
+    fill(Continuation, model.score)
+    fill(Infill, model.infill)
+    fill(TextPair, model.score_pairs)
+    fill(NextToken, model.next_token)
+    fill(Generation, lambda these: model.generate(these, seed=seed))
+    fill(Embedding, lambda these: list(model.embed(these)))
+    return [found[k] for k in range(len(requests))]
+
+
+def _completed(outcome: Outcome, example: Example) -> Outcome:
+    """The outcome with its example's groups, which a benchmark need not repeat."""
+    if outcome.example != example.id:
+        raise DataError(
+            f"the outcome of example '{example.id}' must carry its id, got '{outcome.example}'; "
+            "mend the benchmark"
+        )
+    return replace(outcome, groups={**example.groups, **outcome.groups})
+
+
+def _numbered(outcome: Outcome, number: int) -> Outcome:
+    groups = {**outcome.groups, PREFIX: str(number), ITEM: outcome.example}
+    return replace(outcome, example=f"{outcome.example}#{number}", groups=groups)
+
+
+def _predicted(
+    model: Predictions,
+    benchmark: AnyBenchmark,
+    name: str,
+    *,
+    split: str,
+    examples: Sequence[Example],
+) -> tuple[list[Outcome], dict[str, JSON]]:
+    if not isinstance(benchmark, ReadsPredictions):
+        raise RecipeError(f"{name} reads no published predictions, got {model.identity}")
+    if not model.file.is_file():
+        raise DataError(f"predictions file '{model.file}' does not exist; check the path")
+    known = {one.id: one for one in examples}
+    given = benchmark.predicted(split, model.file, model.column)
+    outcomes = [_completed(one, known[one.example]) for one in given if one.example in known]
+    if not outcomes:
+        raise DataError(
+            f"{model.file} must hold predictions of {name} ({split}), got none of its examples; "
+            "check the split"
+        )
+    digest = hashlib.sha256(model.file.read_bytes()).hexdigest()
+    return outcomes, {"kind": "predictions", "column": model.column, "sha256": digest}
+
+
+def _coverage(outcomes: Sequence[Outcome], *, asked: int) -> list[str]:
+    notes = []
+    if len(outcomes) < asked:
+        notes.append(f"coverage: {len(outcomes)} of {asked} examples have an outcome")
+    for key in sorted({key for one in outcomes for key in one.values}):
+        lost = sum(not math.isfinite(one.values.get(key, math.nan)) for one in outcomes)
+        if lost:
+            notes.append(f"coverage: '{key}' is not finite in {lost} of {len(outcomes)} outcomes")
+    return notes
+
+
+# --- estimates --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pooled:
+    """Outcomes as columns, and which cells of them get rows of their own."""
+
+    metrics: tuple[Metric, ...]
+    spreads: tuple[Metric, ...]  # over prefixes, overall only
+    columns: Columns
+    cells: tuple[tuple[Mapping[str, str], Any], ...]  # group, mask over rows
+    cluster: str | None
+
+    @classmethod
+    def of(
+        cls, benchmark: AnyBenchmark, outcomes: Sequence[Outcome], *, variants: int
+    ) -> "_Pooled":
+        cluster = benchmark.cluster or (ITEM if variants > 1 else None)
+        keys = (*benchmark.by, *((PREFIX,) if variants > 1 else ()))
+        cells: list[tuple[Mapping[str, str], Any]] = [({}, np.ones(len(outcomes), dtype=bool))]
+        for key in keys:
+            names = [one.groups.get(key) for one in outcomes]
+            for group in sorted({name for name in names if name is not None}):
+                cells.append(({key: group}, np.array([name == group for name in names])))
+        return cls(
+            metrics=benchmark.metrics,
+            spreads=tuple(spread(m, over=PREFIX) for m in benchmark.metrics if variants > 1),
+            columns=columns_of(outcomes, cluster=cluster),
+            cells=tuple(cells),
+            cluster=cluster,
+        )
+
+
+def _estimates(pooled: _Pooled, *, draws: int, seed: int) -> Iterable[Estimate]:
+    for group, mask in pooled.cells:
+        metrics = pooled.metrics if group else (*pooled.metrics, *pooled.spreads)
+        rows = select(pooled.columns, mask)
+        found = bootstrap(metrics, rows, draws=draws, seed=seed)
+        for metric, interval in zip(metrics, found, strict=True):
+            yield _estimate(metric, interval, group)
+
+
+def _estimate(metric: Metric, interval: Interval, group: Mapping[str, str]) -> Estimate:
+    return Estimate(
+        metric=metric.name,
+        value=interval.value,
+        low=interval.low,
+        high=interval.high,
+        n=interval.n,
+        clusters=interval.clusters,
+        unit=metric.unit,
+        ideal=metric.ideal,
+        higher_is_better=metric.higher_is_better,
+        group=group,
+        reason=interval.reason,
+    )

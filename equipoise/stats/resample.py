@@ -1,0 +1,235 @@
+"""Percentile bootstrap over examples, or over clusters of examples that belong together.
+
+Efron & Tibshirani 1993, chapter 13 (percentile interval); Field & Welsh 2007 (whole clusters are
+drawn). Every metric of a benchmark is put to the same draws, and rows are gathered once a draw.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipoise.records import Column, Columns, Metric, Outcome
+
+CLUSTER = "@cluster"
+LOST_DRAWS = 0.10  # an interval from fewer than 90 % of the draws is not given
+METHOD = "percentile bootstrap over clusters, 95 %, widened to contain the value"
+
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A metric's value on some rows, with its 95 % interval.
+
+    `low <= value <= high` whenever all three are finite. The interval is nan, with the reason,
+    when it cannot be had: no value, fewer than two clusters, or too many undefined draws.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int  # rows in which every value that the metric reads is finite
+    clusters: int  # independent units among those rows
+    reason: str | None = None  # why the value or the interval is nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clusters:
+    """Rows sorted so that each cluster is one run; what drawing whole clusters needs."""
+
+    order: Index  # [row] position in the caller's columns
+    starts: Index  # [cluster] first row of each run
+    lengths: Index  # [cluster]
+
+    @property
+    def count(self) -> int:
+        """Number of clusters."""
+        return len(self.starts)
+
+    def rows(self, drawn: Index) -> Index:
+        """Positions, in the caller's columns, of the rows of the drawn clusters, in turn."""
+        lengths = self.lengths[drawn]
+        ends = np.cumsum(lengths)
+        shift = np.repeat(self.starts[drawn] - (ends - lengths), lengths)
+        return self.order[shift + np.arange(len(shift))]
+
+    def codes(self, drawn: Index) -> Index:
+        """New cluster codes of those rows: a cluster that is drawn twice gets two codes."""
+        return np.repeat(np.arange(len(drawn)), self.lengths[drawn])
+
+
+class Gathered(Mapping[str, Column]):
+    """Columns at chosen rows; each is gathered when a metric first asks for it, then kept."""
+
+    def __init__(self, columns: Columns, rows: Index, codes: Index) -> None:
+        self._columns = columns
+        self._rows = rows
+        self._found: dict[str, Column] = {CLUSTER: cast(Column, codes)}
+
+    def __getitem__(self, key: str) -> Column:
+        if key not in self._found:
+            self._found[key] = self._columns[key][self._rows]
+        return self._found[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+
+class _Watched(Mapping[str, Column]):
+    """Columns that note which of them a metric reads."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        self.read: set[str] = set()
+
+    def __getitem__(self, key: str) -> Column:
+        column = self._columns[key]
+        self.read.add(key)
+        return column
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+
+def columns_of(outcomes: Sequence[Outcome], *, cluster: str | None) -> dict[str, Column]:
+    """Outcomes as columns, [example] each.
+
+    One float column per value key (nan where an outcome lacks it); per group key `k` an
+    integer column "@k" that numbers the groups in sorted order (-1 where an outcome lacks it);
+    "@cluster" numbers the groups of the key `cluster`, or each example on its own when that is
+    None or the outcome lacks it.
+    """
+    columns: dict[str, Column] = {}
+    for key in _keys(one.values for one in outcomes):
+        values = [one.values.get(key, math.nan) for one in outcomes]
+        columns[key] = np.array(values, dtype=np.float64)
+    for key in _keys(one.groups for one in outcomes):
+        columns["@" + key] = _codes([one.groups.get(key) for one in outcomes])
+    codes = _codes([one.groups.get(cluster) if cluster else None for one in outcomes])
+    alone = codes < 0
+    columns[CLUSTER] = np.where(alone, len(outcomes) + np.arange(len(outcomes)), codes)
+    return columns
+
+
+def select(columns: Columns, rows: NDArray[np.bool_]) -> dict[str, Column]:
+    """The columns at the rows marked true."""
+    return {key: column[rows] for key, column in columns.items()}
+
+
+def spread(metric: Metric, *, over: str) -> Metric:
+    """The metric's standard deviation (ddof = 1) over the groups of a key, e.g. over prefixes.
+
+    Named "<metric>_spread", in the metric's unit. 0: the groups agree. nan with fewer than two
+    groups, or where the metric is nan in one.
+    """
+
+    def of(columns: Columns) -> float:
+        codes = columns["@" + over]
+        groups = np.unique(codes)
+        values = [metric.of(Gathered(columns, *_members(columns, codes == g))) for g in groups]
+        return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+
+    source = f"standard deviation of {metric.name} over {over}"
+    return Metric(name=f"{metric.name}_spread", of=of, unit=metric.unit, source=source, low=0.0)
+
+
+def _members(columns: Columns, chosen: NDArray[np.bool_]) -> tuple[Index, Index]:
+    rows = np.flatnonzero(chosen)
+    return rows, cast(Index, columns[CLUSTER][rows])
+
+
+def clusters_of(columns: Columns) -> Clusters:
+    """Sort the rows by cluster."""
+    codes = columns[CLUSTER]
+    order = np.argsort(codes, kind="stable")
+    _, starts, lengths = np.unique(codes[order], return_index=True, return_counts=True)
+    return Clusters(order=order, starts=starts, lengths=lengths)
+
+
+def drawn_clusters(clusters: Clusters, *, draws: int, seed: int) -> Iterator[Index]:
+    """As many clusters as there are, with replacement, once a draw; settled by the seed."""
+    generator = np.random.default_rng(seed)
+    for _ in range(draws):
+        yield generator.integers(clusters.count, size=clusters.count)
+
+
+def point(metric: Metric, columns: Columns) -> Interval:
+    """A metric's value on all rows, with n and the number of clusters and no interval yet."""
+    watched = _Watched(columns)
+    value = float(metric.of(watched)) if len(columns[CLUSTER]) else math.nan
+    read = [columns[key] for key in sorted(watched.read) if not key.startswith("@")]
+    finite = np.isfinite(read) if read else np.ones((1, len(columns[CLUSTER])), dtype=bool)
+    counted = finite.all(axis=0)
+    if not counted.any():  # columns that complement each other
+        counted = finite.any(axis=0)
+    reason = None
+    if not math.isfinite(value):
+        reason = f"{metric.name} is not defined on these {int(counted.sum())} measured examples"
+    units = len(np.unique(columns[CLUSTER][counted]))
+    return Interval(
+        value=value, low=math.nan, high=math.nan, n=int(counted.sum()), clusters=units,
+        reason=reason,
+    )  # fmt: skip
+
+
+def bootstrap(
+    metrics: Sequence[Metric], columns: Columns, *, draws: int, seed: int
+) -> list[Interval]:
+    """Each metric's value and 95 % percentile interval, from the same draws of whole clusters.
+
+    `columns` as from `columns_of`. Undefined (nan) draws are left out; when they are more than
+    10 % the interval is nan. The interval is widened to contain the value where it does not:
+    the percentiles of a metric that is biased under resampling may miss it.
+    """
+    points = [point(metric, columns) for metric in metrics]
+    asked = [k for k, one in enumerate(points) if one.reason is None and one.clusters > 1]
+    values = np.empty((draws, len(asked)))
+    clusters = clusters_of(columns)
+    for row, drawn in enumerate(drawn_clusters(clusters, draws=draws if asked else 0, seed=seed)):
+        gathered = Gathered(columns, clusters.rows(drawn), clusters.codes(drawn))
+        for place, k in enumerate(asked):
+            values[row, place] = metrics[k].of(gathered)
+    placed = {k: values[:, place] for place, k in enumerate(asked)}
+    return [_finished(one, placed.get(k)) for k, one in enumerate(points)]
+
+
+def percentile_interval(value: float, draws: Column) -> tuple[float, float, str | None]:
+    """(low, high, reason): the central 95 % of the finite draws, widened to contain the value."""
+    finite = draws[np.isfinite(draws)]
+    if len(draws) == 0:
+        return math.nan, math.nan, "no bootstrap draws were asked for"
+    if len(finite) < (1 - LOST_DRAWS) * len(draws):
+        lost = len(draws) - len(finite)
+        return math.nan, math.nan, f"undefined in {lost} of {len(draws)} bootstrap draws"
+    low, high = np.percentile(finite, (2.5, 97.5))
+    return min(float(low), value), max(float(high), value), None
+
+
+def _finished(one: Interval, draws: Column | None) -> Interval:
+    if one.reason is not None:
+        return one
+    if draws is None:
+        why = f"an interval needs at least 2 independent clusters, there are {one.clusters}"
+        return replace(one, reason=why)
+    low, high, reason = percentile_interval(one.value, draws)
+    return replace(one, low=low, high=high, reason=reason)
+
+
+def _keys(mappings: Iterator[Mapping[str, object]] | Sequence[Mapping[str, object]]) -> list[str]:
+    return sorted({key for one in mappings for key in one})
+
+
+def _codes(names: Sequence[str | None]) -> Column:
+    number = {name: k for k, name in enumerate(sorted({one for one in names if one is not None}))}
+    codes = [-1 if one is None else number[one] for one in names]
+    return cast(Column, np.array(codes, dtype=np.intp))

@@ -1,0 +1,183 @@
+"""The bootstrap: exact small cases, properties, coverage, cost."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from equipoise.records import Columns, Metric, Outcome
+from equipoise.stats.resample import (
+    bootstrap,
+    clusters_of,
+    columns_of,
+    drawn_clusters,
+    percentile_interval,
+    point,
+    spread,
+)
+
+MEAN = Metric(name="mean", of=lambda c: float(np.nanmean(c["x"])), unit="", source="arithmetic")
+
+
+def outcomes(values: list[float], clusters: list[str] | None = None) -> list[Outcome]:
+    groups = [{"term": one} for one in clusters] if clusters else [{} for _ in values]
+    return [
+        Outcome(example=str(k), values={"x": x}, groups=g)
+        for k, (x, g) in enumerate(zip(values, groups, strict=True))
+    ]
+
+
+def macro(columns: Columns) -> float:
+    """Mean over clusters of their means."""
+    _, codes = np.unique(columns["@cluster"], return_inverse=True)
+    return float(np.mean(np.bincount(codes, columns["x"]) / np.bincount(codes)))
+
+
+def test_columns_hold_values_group_codes_and_clusters() -> None:
+    given_outcomes = [
+        Outcome(example="a", values={"x": 1.0}, groups={"term": "nurse"}),
+        Outcome(example="b", values={"x": 2.0, "y": 5.0}, groups={"term": "guard"}),
+        Outcome(example="c", values={"y": 7.0}),
+        Outcome(example="d", values={"x": 4.0}, groups={"term": "nurse"}),
+    ]
+    columns = columns_of(given_outcomes, cluster="term")
+    np.testing.assert_array_equal(columns["x"], [1.0, 2.0, math.nan, 4.0])
+    np.testing.assert_array_equal(columns["y"], [math.nan, 5.0, 7.0, math.nan])
+    np.testing.assert_array_equal(columns["@term"], [1, 0, -1, 1])
+    codes = columns["@cluster"].tolist()
+    assert codes[0] == codes[3]
+    assert len(set(codes)) == 3
+
+
+def test_without_a_cluster_key_each_example_stands_alone() -> None:
+    columns = columns_of(outcomes([1.0, 2.0, 3.0]), cluster=None)
+    assert len(set(columns["@cluster"].tolist())) == 3
+
+
+def test_a_cluster_drawn_twice_has_two_codes_and_all_its_rows() -> None:
+    columns = columns_of(outcomes([1, 2, 3, 4, 5], ["b", "a", "b", "b", "a"]), cluster="term")
+    clusters = clusters_of(columns)
+    drawn = np.array([1, 1])  # the cluster "b", twice
+    assert columns["x"][clusters.rows(drawn)].tolist() == [1, 3, 4, 1, 3, 4]
+    assert clusters.codes(drawn).tolist() == [0, 0, 0, 1, 1, 1]
+    mixed = np.array([0, 1])
+    assert columns["x"][clusters.rows(mixed)].tolist() == [2, 5, 1, 3, 4]
+
+
+def test_interval_equals_a_plain_loop_over_the_same_draws() -> None:
+    values, terms = [1.0, 5.0, 2.0, 8.0, 3.0, 9.0], ["a", "a", "b", "c", "c", "c"]
+    columns = columns_of(outcomes(values, terms), cluster="term")
+    metric = Metric(name="macro", of=macro, unit="", source="test")
+    found = bootstrap([metric], columns, draws=200, seed=3)[0]
+    means = np.array([3.0, 2.0, 20 / 3])
+    slow = [means[d].mean() for d in drawn_clusters(clusters_of(columns), draws=200, seed=3)]
+    assert found.value == pytest.approx(means.mean())
+    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(slow, (2.5, 97.5))))
+    assert (found.n, found.clusters) == (6, 3)
+
+
+def test_one_cluster_has_a_value_but_no_interval() -> None:
+    columns = columns_of(outcomes([1.0, 3.0], ["a", "a"]), cluster="term")
+    found = bootstrap([MEAN], columns, draws=50, seed=0)[0]
+    assert found.value == 2.0
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+    assert found.reason == "an interval needs at least 2 independent clusters, there are 1"
+
+
+def test_no_rows_is_nan_with_n_zero() -> None:
+    found = bootstrap([MEAN], columns_of([], cluster=None), draws=50, seed=0)[0]
+    assert math.isnan(found.value)
+    assert (found.n, found.clusters) == (0, 0)
+    assert "not defined" in str(found.reason)
+
+
+def test_no_draws_gives_values_alone() -> None:
+    found = bootstrap([MEAN], columns_of(outcomes([1.0, 2.0]), cluster=None), draws=0, seed=0)[0]
+    assert found.value == 1.5
+    assert found.reason == "no bootstrap draws were asked for"
+
+
+def test_n_counts_rows_whose_values_the_metric_reads() -> None:
+    columns = columns_of(outcomes([1.0, math.nan, 3.0, 5.0]), cluster=None)
+    assert point(MEAN, columns).n == 3
+    complement = [Outcome(example="a", values={"u": 1.0}), Outcome(example="b", values={"v": 2.0})]
+    both = Metric(
+        name="d", of=lambda c: float(np.nansum(c["u"]) - np.nansum(c["v"])), unit="", source="t"
+    )
+    assert point(both, columns_of(complement, cluster=None)).n == 2
+
+
+def test_undefined_draws_are_left_out_up_to_a_tenth() -> None:
+    draws = np.concatenate([np.full(10, math.nan), np.arange(90.0)])
+    low, high, reason = percentile_interval(40.0, draws)
+    assert (low, high) == pytest.approx((2.225, 86.775))
+    assert reason is None
+    low, high, reason = percentile_interval(40.0, np.append(draws, [math.nan]))
+    assert math.isnan(low)
+    assert math.isnan(high)
+    assert reason == "undefined in 11 of 101 bootstrap draws"
+
+
+def test_interval_is_widened_to_contain_the_value() -> None:
+    assert percentile_interval(5.0, np.zeros(100))[:2] == (0.0, 5.0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(-1e6, 1e6), st.sampled_from("abcdef")), min_size=1, max_size=20),
+    st.integers(0, 5),
+)
+def test_interval_contains_the_value(rows: list[tuple[float, str]], seed: int) -> None:
+    columns = columns_of(outcomes([r[0] for r in rows], [r[1] for r in rows]), cluster="term")
+    metric = Metric(name="macro", of=macro, unit="", source="test")
+    for found in bootstrap([MEAN, metric], columns, draws=30, seed=seed):
+        if found.clusters > 1:
+            assert found.low <= found.value <= found.high
+        else:
+            assert math.isnan(found.low)
+
+
+def test_order_of_examples_changes_no_value_and_the_seed_no_more_than_the_interval() -> None:
+    values = [float(x) for x in np.random.default_rng(0).normal(size=40)]
+    terms = [f"t{k % 9}" for k in range(40)]
+    one = bootstrap([MEAN], columns_of(outcomes(values, terms), cluster="term"), draws=99, seed=1)
+    again = bootstrap([MEAN], columns_of(outcomes(values, terms), cluster="term"), draws=99, seed=1)
+    back = columns_of(outcomes(values[::-1], terms[::-1]), cluster="term")
+    turned = bootstrap([MEAN], back, draws=99, seed=1)
+    assert one == again
+    assert turned[0].value == pytest.approx(one[0].value)
+    assert turned[0].low == pytest.approx(one[0].low)
+    assert bootstrap([MEAN], back, draws=99, seed=2)[0].low != turned[0].low
+
+
+def test_spread_is_the_standard_deviation_over_a_group_key() -> None:
+    rows = [
+        Outcome(example=f"{item}#{k}", values={"x": x + k}, groups={"prefix": str(k), "item": item})
+        for k in range(3)
+        for item, x in (("a", 0.0), ("b", 10.0))
+    ]
+    metric = spread(MEAN, over="prefix")
+    columns = columns_of(rows, cluster="item")
+    assert metric.name == "mean_spread"
+    assert metric.of(columns) == pytest.approx(1.0)  # means 5, 6, 7
+    found = bootstrap([metric], columns, draws=50, seed=0)[0]
+    assert (found.low, found.high) == pytest.approx((1.0, 1.0))  # every draw keeps whole items
+    assert math.isnan(metric.of(columns_of(rows[:2], cluster="item")))
+
+
+def test_coverage_of_a_mean_over_clusters_is_near_nominal() -> None:
+    """200 worlds of 40 clusters of 4 equal rows: treating rows as independent covers far less."""
+    generator = np.random.default_rng(5)
+    covered = {"term": 0, None: 0}
+    for _ in range(200):
+        values = np.repeat(generator.normal(size=40), 4).tolist()
+        terms = [f"t{k // 4}" for k in range(160)]
+        for cluster in ("term", None):
+            columns = columns_of(outcomes(values, terms), cluster=cluster)
+            found = bootstrap([MEAN], columns, draws=200, seed=0)[0]
+            covered[cluster] += found.low <= 0.0 <= found.high
+    assert 0.89 <= covered["term"] / 200 <= 0.98
+    assert covered[None] / 200 < 0.8

@@ -1,0 +1,292 @@
+"""Measuring, against fakes: what is asked, what is refused, what is recorded."""
+
+import hashlib
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from pydantic.dataclasses import dataclass as options_dataclass
+
+from equipoise.benchmarks.base import Benchmark, ReadsPredictions, UsesFiles
+from equipoise.errors import DataError, ModelError, RecipeError
+from equipoise.measure import Predictions, ask, measure
+from equipoise.records import (
+    OPTIONS,
+    Columns,
+    Continuation,
+    Contrast,
+    DataUse,
+    Generation,
+    Metric,
+    NextToken,
+    Outcome,
+    Scored,
+    TextPair,
+    text_sha256,
+)
+from equipoise.testing import FakeScorer
+
+TERMS = ("nurse", "guard", "clerk", "judge", "baker", "pilot")
+
+
+def mean_margin(columns: Columns) -> float:
+    finite = columns["margin"][np.isfinite(columns["margin"])]
+    return float(np.mean(finite)) if len(finite) else math.nan
+
+
+@options_dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Toy(Benchmark[Contrast, Scored], UsesFiles, ReadsPredictions):
+    """Two sentences a term; the share in which " she" is the likelier ending."""
+
+    version: ClassVar[str] = "1"
+    paper: ClassVar[str] = "none"
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            name="share",
+            of=lambda c: float(100 * np.mean(c["margin"] > 0)),
+            unit="%",
+            ideal=50.0,
+            source="test",
+            low=0.0,
+            high=100.0,
+        ),
+        Metric(name="margin", of=mean_margin, unit="nats", source="t"),
+    )
+    cluster: ClassVar[str | None] = "term"
+    by: ClassVar[tuple[str, ...]] = ("kind",)
+    splits: ClassVar[tuple[str, ...]] = ("test", "dev")
+    faults: ClassVar[tuple[str, ...]] = ("a toy",)
+
+    copies: int = 2  # sentences a term
+    repeat: bool = False  # give one id twice
+
+    def examples(self, split: str) -> Sequence[Contrast]:
+        if split == "dev":
+            return []
+        found = [
+            Contrast(
+                id=f"{term}{copy}",
+                context=f"The {term} of house {copy} said that",
+                stereotype=" she",
+                antistereotype=" he",
+                groups={"term": term, "kind": "even" if copy % 2 == 0 else "odd"},
+            )
+            for term in TERMS
+            for copy in range(self.copies)
+        ]
+        return [*found, found[0]] if self.repeat else found
+
+    def requests(self, example: Contrast) -> Sequence[Continuation]:
+        return [
+            Continuation(context=example.context, continuation=ending)
+            for ending in (example.stereotype, example.antistereotype)
+        ]
+
+    def outcome(self, example: Contrast, responses: Sequence[Scored]) -> Outcome:
+        she, he = responses
+        return Outcome(example=example.id, values={"margin": she.logprob - he.logprob})
+
+    def files(self, split: str) -> tuple[DataUse, ...]:
+        return (DataUse(name=f"toy/{split}.json", sha256="0" * 64, licence="own", verified=True),)
+
+    def predicted(self, split: str, file: Path, column: str | None) -> Sequence[Outcome]:  # noqa: ARG002
+        rows = json.loads(file.read_text())
+        return [Outcome(example=id, values={"margin": value}) for id, value in rows.items()]
+
+
+def by_term(context: str, text: str) -> float:
+    """Likes " she" after every term but two."""
+    she = not any(term in context for term in ("guard", "pilot"))
+    return -1.0 if (text == " she") == she else -3.0
+
+
+SCORER = FakeScorer(nats=by_term)
+
+
+def test_every_number_has_value_interval_n_clusters_and_ideal() -> None:
+    found = measure(SCORER, Toy(), draws=200)
+    share = found.estimate("share")
+    assert share.value == pytest.approx(100 * 4 / 6)
+    assert share.low < share.value < share.high
+    assert (share.n, share.clusters, share.ideal, share.unit) == (12, 6, 50.0, "%")
+    odd = found.estimate("share", kind="odd")
+    assert (odd.n, odd.clusters) == (6, 6)
+    assert found.estimate("margin").value == pytest.approx((4 * 2 - 2 * 2) / 6)
+    assert {tuple(one.group.items()) for one in found.estimates} == {
+        (),
+        (("kind", "even"),),
+        (("kind", "odd"),),
+    }
+
+
+def test_the_record_says_what_is_needed_to_repeat_it() -> None:
+    found = measure(SCORER, Toy(copies=3), seed=4, draws=10)
+    assert found.benchmark.endswith("test_measure:Toy")
+    assert found.options == {"copies": 3, "repeat": False}
+    assert (found.split, found.seed, found.draws, found.limit) == ("test", 4, 10, None)
+    assert (found.version, found.cluster, found.model) == ("1", "term", "fake")
+    assert found.data[0].name == "toy/test.json"
+    assert found.notes == ("a toy",)
+    assert found.environment["numpy"] == np.__version__
+    assert len(found.outcomes) == 18
+    assert found.outcomes[0].groups == {"term": "nurse", "kind": "even"}  # the example's own
+
+
+def test_measuring_twice_gives_the_same() -> None:
+    assert measure(SCORER, Toy(), draws=20) == measure(SCORER, Toy(), draws=20)
+
+
+def test_identity_of_examples_moves_with_any_request() -> None:
+    one = measure(SCORER, Toy(), draws=0).examples_sha256
+    assert one == measure(FakeScorer(), Toy(), draws=0).examples_sha256  # not with the model
+    assert one != measure(SCORER, Toy(copies=3), draws=0).examples_sha256
+
+    class Other(Toy):
+        def requests(self, example: Contrast) -> Sequence[Continuation]:
+            return [replace(one, prefix="none") for one in super().requests(example)]
+
+    assert one != measure(SCORER, Other(), draws=0).examples_sha256
+
+
+def test_unknown_split_is_told_its_nearest_name() -> None:
+    with pytest.raises(RecipeError, match=r"has no split 'tst'; did you mean 'test'\?"):
+        measure(SCORER, Toy(), split="tst")
+
+
+def test_an_empty_split_is_refused() -> None:
+    with pytest.raises(DataError, match="split 'dev' must hold examples, got 0"):
+        measure(SCORER, Toy(), split="dev")
+
+
+def test_a_repeated_id_is_refused() -> None:
+    with pytest.raises(DataError, match="ids must be unique, got 'nurse0' 2 times"):
+        measure(SCORER, Toy(repeat=True))
+
+
+def test_an_edit_is_not_measured_on_what_it_learnt() -> None:
+    learnt = frozenset(
+        text_sha256(f"The {term} of house 1 said that {word}")
+        for term in ("guard", "clerk")
+        for word in ("she", "he")
+    )
+    with pytest.raises(
+        DataError, match=r"trained on 2 of the 12 examples it is to be measured on.*'guard1'"
+    ):
+        measure(FakeScorer(nats=by_term, trained_on=learnt), Toy())
+    elsewhere = FakeScorer(nats=by_term, trained_on=frozenset({text_sha256("Rain fell.")}))
+    assert measure(elsewhere, Toy(), draws=0).estimate("share").n == 12
+
+
+def test_limit_is_a_seeded_choice_over_the_whole_file() -> None:
+    one = measure(SCORER, Toy(), limit=5, draws=0, seed=1)
+    ids = [outcome.example for outcome in one.outcomes]
+    all_ids = [example.id for example in Toy().examples("test")]
+    assert len(ids) == 5
+    assert ids != all_ids[:5]
+    assert ids == sorted(ids, key=all_ids.index)
+    assert ids == [
+        o.example for o in measure(FakeScorer(), Toy(), limit=5, draws=0, seed=1).outcomes
+    ]
+    assert one.limit == 5
+    with pytest.raises(RecipeError, match="limit must be at least 1, got 0"):
+        measure(SCORER, Toy(), limit=0)
+
+
+def test_what_cannot_be_measured_is_nan_and_counted() -> None:
+    def silent(context: str, text: str) -> float:
+        return math.nan if "clerk" in context else by_term(context, text)
+
+    found = measure(FakeScorer(nats=silent), Toy(), draws=20)
+    assert found.estimate("margin").n == 10
+    assert "coverage: 'margin' is not finite in 2 of 12 outcomes" in found.notes
+    none = measure(FakeScorer(nats=lambda *_: -math.inf), Toy(), draws=20)
+    assert none.estimate("share").n == 0
+
+
+def test_requests_of_all_kinds_come_back_in_the_order_asked() -> None:
+    scorer = FakeScorer(nats=lambda _, text: -float(len(text)), texts={"go": "on"})
+    asked = [
+        NextToken(context="a", words=(" he",)),
+        Continuation(context="", continuation="abc"),
+        Generation(context="go", max_tokens=2),
+        TextPair(first="x", second="yy", tokens="unmodified", view="left"),
+        Continuation(context="", continuation="abcd"),
+    ]
+    next_token, three, text, pair, four = ask(scorer, asked, seed=0)
+    assert next_token.logprobs == (-3.0,)  # type: ignore[union-attr]
+    assert (three.logprob, four.logprob) == (-3.0, -4.0)  # type: ignore[union-attr]
+    assert text == "on"
+    assert pair.second.logprob == -2.0  # type: ignore[union-attr]
+
+
+def test_a_scorer_that_drops_an_answer_is_named() -> None:
+    class Short(FakeScorer):
+        def score(self, requests: Sequence[Continuation]) -> list[Scored]:
+            return super().score(requests)[:-1]
+
+    with pytest.raises(ModelError, match="must answer 24 Continuation requests, got 23"):
+        measure(Short(), Toy())
+
+
+@dataclass(frozen=True)
+class Family(FakeScorer):
+    """Three prompts; prompt k adds k nats to " she"."""
+
+    info: Mapping[str, object] = field(default_factory=lambda: {"kind": "causal"})  # type: ignore[assignment]
+
+    def variants(self) -> Sequence[FakeScorer]:
+        def shifted(k: int) -> FakeScorer:
+            return FakeScorer(nats=lambda c, t: by_term(c, t) + (k if t == " she" else 0.0))
+
+        return [shifted(k) for k in range(3)]
+
+
+def test_a_family_of_prompts_is_pooled_with_its_spread() -> None:
+    found = measure(Family(), Toy(), draws=100)
+    plain = measure(SCORER, Toy(), draws=0).estimate("margin").value
+    assert found.estimate("margin").value == pytest.approx(plain + 1.0)
+    assert found.estimate("margin").clusters == 6
+    assert [found.estimate("margin", prefix=str(k)).value for k in range(3)] == pytest.approx(
+        [plain, plain + 1, plain + 2]
+    )
+    spread = found.estimate("margin_spread")
+    assert spread.value == pytest.approx(1.0)
+    assert spread.low <= 1.0 <= spread.high
+    assert found.outcomes[0].example == "nurse0#0"
+    assert found.outcomes[-1].example == "pilot1#2"
+    assert found.model_info["variants"] == 3
+
+
+def test_predictions_are_measured_like_a_model(tmp_path: Path) -> None:
+    file = tmp_path / "published.json"
+    file.write_text(json.dumps({"nurse0": 1.0, "guard0": -1.0, "clerk1": 2.0}))
+    found = measure(Predictions.parse(f"predictions:{file}#mean"), Toy(), draws=20)
+    assert found.model == "predictions:published.json#mean"
+    assert found.estimate("share").value == pytest.approx(200 / 3)
+    assert found.outcomes[0].groups["term"] == "nurse"
+    assert "coverage: 3 of 12 examples have an outcome" in found.notes
+    assert found.model_info["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert found.examples_sha256 == measure(SCORER, Toy(), draws=0).examples_sha256
+
+
+def test_predictions_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"predictions:FILE\[#COLUMN\], got 'predictions:'"):
+        Predictions.parse("predictions:")
+    with pytest.raises(DataError, match="does not exist"):
+        measure(Predictions(file=tmp_path / "absent.json"), Toy())
+    empty = tmp_path / "other.json"
+    empty.write_text("{}")
+    with pytest.raises(DataError, match="got none of its examples"):
+        measure(Predictions(file=empty), Toy())
+
+
+def test_measuring_needs_no_torch() -> None:
+    code = "import equipoise.measure, sys; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,16 +1,38 @@
 """LanguageModel: a module, its tokenizer and its identity; a `Scorer` that can also be edited."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from equipoise.records import JSON, ModelKind
+from equipoise.models import pairs, scoring
+from equipoise.models.abilities import context_length
+from equipoise.models.matmul import matmul_path
+from equipoise.models.prefix import start_rule, start_token_id
+from equipoise.records import (
+    JSON,
+    Continuation,
+    Embedding,
+    Generation,
+    Infill,
+    ModelKind,
+    NextToken,
+    NextTokenScored,
+    Scored,
+    ScoredPair,
+    TextPair,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageModel:
-    """A causal or masked language model that answers requests and can be edited."""
+    """A causal or masked language model that answers requests and can be edited.
+
+    The methods are those of `models.scorer.Scorer`, which says what they promise.
+    """
 
     module: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
@@ -20,3 +42,64 @@ class LanguageModel:
     batch_tokens: int = 16_384  # memory only: results do not depend on it (tested)
     prompts: tuple[str, ...] = ("",)  # put before every context; several: a family of variants
     trained_on: frozenset[str] = frozenset()  # sha256 of texts that an edit has learnt from
+
+    @property
+    def info(self) -> Mapping[str, JSON]:
+        """What a result must record of this model: where it is from and how it is asked."""
+        start = start_token_id(self.tokenizer)
+        return {
+            **self.source,
+            "kind": self.kind,
+            "dtype": str(self.module.dtype).removeprefix("torch."),
+            "device": self.module.device.type,
+            "parameters": self.module.num_parameters(),
+            "context_length": context_length(self.module),
+            "tokenizer": type(self.tokenizer).__name__,
+            "prefix": "special tokens" if self.kind == "masked" else start_rule(self.tokenizer),
+            "start_token_id": start,
+            "start_token": None if start is None else self.tokenizer.convert_ids_to_tokens(start),
+            "attention": str(self.module.config._attn_implementation),
+            "matmul": matmul_path(self.module),
+            "prompts": list(self.prompts),
+        }
+
+    def variants(self) -> Sequence["LanguageModel"]:
+        """One model a prompt; usually just this one."""
+        if len(self.prompts) == 1:
+            return [self]
+        return [
+            replace(
+                self,
+                prompts=(prompt,),
+                identity=f"{self.identity}+prompt:{hashlib.sha256(prompt.encode()).hexdigest()[:8]}",
+            )
+            for prompt in self.prompts
+        ]
+
+    def score(self, requests: Sequence[Continuation]) -> list[Scored]:
+        """Log-probabilities of continuations."""
+        return scoring.score(self, requests)
+
+    def infill(self, requests: Sequence[Infill]) -> list[Scored]:
+        """Log-probabilities of masked spans; masked models only."""
+        return scoring.infill(self, requests)
+
+    def score_pairs(self, requests: Sequence[TextPair]) -> list[ScoredPair]:
+        """Log-probabilities over the common or differing tokens of two texts."""
+        return pairs.score_pairs(self, requests)
+
+    def next_token(self, requests: Sequence[NextToken]) -> list[NextTokenScored]:
+        """Log-probabilities of single words after a context; causal models only."""
+        return scoring.next_token(self, requests)
+
+    def generate(self, requests: Sequence[Generation], *, seed: int) -> list[str]:
+        """Continuations; the same seed gives the same texts."""
+        from equipoise.models.generating import generate  # it imports this class
+
+        return generate(self, requests, seed=seed)
+
+    def embed(self, requests: Sequence[Embedding]) -> NDArray[np.float32]:
+        """Pooled hidden states: [text, feature]."""
+        from equipoise.models.embedding import embed  # it imports this class
+
+        return embed(self, requests)

@@ -1,0 +1,237 @@
+"""The engine: answers queries in few, full forward passes, whatever their order and company.
+
+Identical queries are answered once; shared prefixes are computed once where the architecture
+allows (`packing`); rows of like length go together in batches of so many tokens; logits are
+computed at the positions that are read and nowhere else.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+from transformers import PreTrainedModel
+
+from equipoise.errors import ModelError
+from equipoise.models.abilities import attention_window, causal_layout, context_length
+from equipoise.models.forward import Layout, has_output_layer, logits_at
+from equipoise.models.matmul import fast_matmul
+from equipoise.models.packing import Ids, Row, pack, single
+from equipoise.models.prefix import pad_token_id
+from equipoise.models.queries import Plan, Read
+
+if TYPE_CHECKING:  # language_model.py calls this module
+    from equipoise.models.language_model import LanguageModel
+
+_CPU_TOKENS = 2_048  # in a batch: on a processor more is no faster, and leaves its caches
+_CPU_LOGITS = 2**27  # elements in a batch, at most
+_DEVICE_LOGITS = 2**29
+_CHUNK = 2**20  # elements of logits in float32 at a time
+
+
+def read(
+    model: "LanguageModel", plans: Sequence[Plan], *, task: str, texts_per_request: int = 1
+) -> list[list[float]]:
+    """Log-probabilities (nats) that each plan asks for, in its order.
+
+    Computed from float32 logits; they do not depend on the other plans (float32: 1e-5 nats).
+    `task` is what the progress bar says; a request has `texts_per_request` plans.
+    Raises `ModelError` naming the request that is longer than the model's context or whose answer
+    is not finite.
+    """
+    _check_lengths(model, plans, texts_per_request)
+    slots: dict[Ids, dict[Read, int]] = {}
+    count = 0
+    for query in chain.from_iterable(plans):
+        known = slots.setdefault(query.ids, {})
+        for one in query.reads:
+            if one not in known:
+                known[one] = count
+                count += 1
+    answers = np.full(count, math.nan)
+    if count:
+        job = _Job(model, list(slots), list(slots.values()), answers)
+        _answer_all(job, f"{model.identity}: {task}")
+    found = [
+        [float(answers[slots[query.ids][one]]) for query in plan for one in query.reads]
+        for plan in plans
+    ]
+    _check_finite(found, texts_per_request)
+    return found
+
+
+def _check_lengths(model: "LanguageModel", plans: Sequence[Plan], per_request: int) -> None:
+    limit = context_length(model.module)
+    for at, plan in enumerate(plans):
+        longest = max((len(query.ids) for query in plan), default=0)
+        if limit is not None and longest > limit:
+            raise ModelError(
+                f"a request must fit the context of {model.identity}, {limit} tokens; request "
+                f"{at // per_request} (counted from 0) needs {longest}: shorten it or take a "
+                "model with a longer context"
+            )
+
+
+def _check_finite(found: list[list[float]], per_request: int) -> None:
+    for at, values in enumerate(found):
+        for value in values:
+            if not math.isfinite(value):
+                raise ModelError(
+                    "log-probabilities must be finite; request "
+                    f"{at // per_request} (counted from 0) got {value}: check the model's "
+                    "weights and its number format"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One call of `read`: distinct texts, what is read of each, where the answers go."""
+
+    model: "LanguageModel"
+    texts: list[Ids]
+    reads: list[dict[Read, int]]  # of each text: what is read, and the slot of the answer
+    answers: NDArray[np.float64]  # [slot]
+
+    @property
+    def module(self) -> PreTrainedModel:
+        return self.model.module
+
+    def layout(self) -> Layout:
+        pad = pad_token_id(self.model.tokenizer)
+        if self.model.kind == "masked":
+            gather = has_output_layer(self.module)
+            return Layout(pack=False, gather=gather, two_sided=True, pad=pad)
+        return causal_layout(self.module)
+
+
+def _answer_all(job: _Job, task: str) -> None:
+    """Answer everything, in batches as large as memory allows."""
+    bar = tqdm(total=len(job.texts), desc=task, disable=None, leave=False)
+    with bar, torch.inference_mode(), _evaluating(job.module), fast_matmul(job.module):
+        for layout, rows in _rows(job):
+            budget, done = _budget(job), 0
+            while done < len(rows):
+                batch = rows[done : done + _count(job, rows, done, budget)]
+                try:
+                    _answer(job, batch, layout)
+                except RuntimeError as error:
+                    if not _out_of_memory(error):
+                        raise
+                    budget = _halved(job, batch)
+                    continue
+                done += len(batch)
+                bar.update(sum(len(row.paths) for row in batch))
+
+
+def _rows(job: _Job) -> list[tuple[Layout, list[Row]]]:
+    """Every text once, longest rows first: what does not fit memory shows at once."""
+    layout = job.layout()
+    window = attention_window(job.module)
+    packed: list[int] = []
+    apart: list[int] = []
+    for number, ids in enumerate(job.texts):
+        fits = layout.pack and (window is None or len(ids) <= window)
+        (packed if fits else apart).append(number)
+    rows = ((layout, pack(job.texts, packed)), (_apart(layout), single(job.texts, apart)))
+    return [(how, sorted(some, key=len, reverse=True)) for how, some in rows]
+
+
+def _apart(layout: Layout) -> Layout:
+    return replace(layout, pack=False)
+
+
+def _budget(job: _Job) -> int:
+    tokens = job.model.batch_tokens
+    return min(tokens, _CPU_TOKENS) if job.module.device.type == "cpu" else tokens
+
+
+def _count(job: _Job, rows: list[Row], done: int, budget: int) -> int:
+    """How many of the rows from `done` on make the next batch; at least one."""
+    on_cpu = job.module.device.type == "cpu"
+    vocabulary = job.module.config.get_text_config().vocab_size
+    most_reads = (_CPU_LOGITS if on_cpu else _DEVICE_LOGITS) // vocabulary
+    length, reads = len(rows[done]), 0
+    for at in range(done, len(rows)):
+        reads += len(_places(job, rows[at]))
+        if at > done and ((at - done + 1) * length > budget or reads > most_reads):
+            return at - done
+    return len(rows) - done
+
+
+def _places(job: _Job, row: Row) -> set[int]:
+    """Places of a row whose logits are read."""
+    return {path[at] for text, path in row.paths.items() for at, _ in job.reads[text]}
+
+
+def _answer(job: _Job, batch: list[Row], layout: Layout) -> None:
+    """One forward pass, and its answers written to their slots."""
+    length = max(map(len, batch))
+    flat: dict[int, int] = {}  # place in the padded batch to row of the logits
+    chosen: list[int] = []
+    tokens: list[int] = []
+    slots: list[int] = []
+    for number, row in enumerate(batch):
+        for text, path in row.paths.items():
+            for (at, token), slot in job.reads[text].items():
+                place = number * length + path[at]
+                chosen.append(flat.setdefault(place, len(flat)))
+                tokens.append(token)
+                slots.append(slot)
+    places = torch.tensor(list(flat), device=job.module.device)
+    logits = logits_at(job.module, batch, places, layout)
+    job.answers[slots] = _logprobs(logits, torch.tensor(chosen), torch.tensor(tokens))
+
+
+def _logprobs(
+    logits: Float[Tensor, "place vocabulary"],
+    chosen: Int[Tensor, " answer"],
+    tokens: Int[Tensor, " answer"],
+) -> NDArray[np.float64]:
+    """Log-softmax of the logits at (chosen, token), the sum taken in float32: [answer]."""
+    step = max(1, _CHUNK // logits.shape[1])
+    total = torch.cat([part.float().logsumexp(-1) for part in torch.split(logits, step)]).double()
+    chosen, tokens = chosen.to(logits.device), tokens.to(logits.device)
+    found = logits[chosen, tokens].double() - total[chosen]
+    return found.cpu().numpy()
+
+
+@contextmanager
+def _evaluating(module: PreTrainedModel) -> Iterator[None]:
+    """No dropout while this holds; every part is put back as it was."""
+    training = [part for part in module.modules() if part.training]
+    for part in training:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    text = str(error).lower()
+    return (
+        isinstance(error, torch.OutOfMemoryError)
+        or "out of memory" in text
+        or "can't allocate memory" in text
+    )
+
+
+def _halved(job: _Job, batch: list[Row]) -> int:
+    """The next budget after a batch that memory could not hold."""
+    if len(batch) == 1:
+        raise ModelError(
+            f"a text must fit memory; {job.model.identity} ran out of it on one row of "
+            f"{len(batch[0])} tokens on {job.module.device}: free memory or use another device"
+        )
+    if job.module.device.type == "cuda":
+        torch.cuda.empty_cache()
+    return len(batch) * len(batch[0]) // 2

@@ -1,0 +1,136 @@
+"""Scoring: requests to queries (`queries`), answered all at once (`reading`), put back in order."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from equipoise.errors import ModelError
+from equipoise.models import queries
+from equipoise.models.prefix import start_token_id
+from equipoise.models.reading import read
+from equipoise.models.tokens import Marked, Tokens, encode
+from equipoise.records import Continuation, Infill, NextToken, NextTokenScored, Scored
+
+if TYPE_CHECKING:  # language_model.py calls this module
+    from equipoise.models.language_model import LanguageModel
+
+
+def score(model: "LanguageModel", requests: Sequence[Continuation]) -> list[Scored]:
+    """Log-probabilities of continuations; see `records.Continuation`.
+
+    Context and continuation are tokenized together; a token that straddles their boundary belongs
+    to the continuation. Without a start token, or with the policy "none", the first token of a
+    text that has no context is not scored.
+    """
+    opening = the_prompt(model)
+    texts = [
+        Marked(
+            opening + one.context + one.continuation,
+            len(opening + one.context),
+            len(opening + one.context + one.continuation),
+        )
+        for one in requests
+    ]
+    if model.kind == "masked":
+        return _score_masked(model, texts)
+    start = start_token_id(model.tokenizer)
+    coded = [
+        queries.without_start(one, start) for one in encode(model.tokenizer, texts, specials=False)
+    ]
+    plans = [
+        queries.causal(tokens.ids, tokens.marked, one.prefix, start)
+        for tokens, one in zip(coded, requests, strict=True)
+    ]
+    answers = read(model, plans, task="scoring")
+    return [
+        _scored(answer, tokens, one.continuation, queries.scored(tokens.marked, one.prefix, start))
+        for answer, tokens, one in zip(answers, coded, requests, strict=True)
+    ]
+
+
+def infill(model: "LanguageModel", requests: Sequence[Infill]) -> list[Scored]:
+    """Log-probabilities of spans told from left to right; see `queries.revealed`."""
+    mask = mask_token_id(model, "infill")
+    opening = the_prompt(model)
+    texts = [
+        Marked(opening + one.text, len(opening) + one.start, len(opening) + one.end)
+        for one in requests
+    ]
+    coded = encode(model.tokenizer, texts, specials=True)
+    plans = [queries.revealed(tokens.ids, tokens.marked, mask) for tokens in coded]
+    answers = read(model, plans, task="filling in")
+    return [
+        _scored(answer, tokens, one.text[one.start : one.end], tokens.marked)
+        for answer, tokens, one in zip(answers, coded, requests, strict=True)
+    ]
+
+
+def next_token(model: "LanguageModel", requests: Sequence[NextToken]) -> list[NextTokenScored]:
+    """Log-probabilities of words after a context, from logits at one position a token.
+
+    All words of a request share the context's forward pass; a word of several tokens is the
+    product over its tokens.
+    """
+    if model.kind == "masked":
+        raise ModelError(
+            f"the next token can be asked of a causal model; {model.identity} is a masked one: "
+            "use a benchmark that fills in blanks"
+        )
+    asked = [
+        Continuation(context=one.context, continuation=word)
+        for one in requests
+        for word in one.words
+    ]
+    answers = iter(score(model, asked))
+    found = []
+    for one in requests:
+        words = [next(answers) for _ in one.words]
+        found.append(
+            NextTokenScored(
+                logprobs=tuple(word.logprob for word in words),
+                tokens=tuple(word.tokens for word in words),
+            )
+        )
+    return found
+
+
+def the_prompt(model: "LanguageModel") -> str:
+    """The text that this model puts before every context.
+
+    Raises `ModelError` when the model stands for a family of prompts.
+    """
+    if len(model.prompts) != 1:
+        raise ModelError(
+            f"a model to be scored must have one prompt; {model.identity} has "
+            f"{len(model.prompts)}: measure each of its variants()"
+        )
+    return model.prompts[0]
+
+
+def mask_token_id(model: "LanguageModel", what: str) -> int:
+    """The mask token of a masked model; `ModelError` when the model has none."""
+    mask = model.tokenizer.mask_token_id
+    if model.kind != "masked" or mask is None:
+        raise ModelError(
+            f"{what} needs a masked model with a mask token; {model.identity} is {model.kind} "
+            f"and its mask token is {mask}: use score, or a masked model"
+        )
+    return int(mask)
+
+
+def _score_masked(model: "LanguageModel", texts: Sequence[Marked]) -> list[Scored]:
+    """Pseudo-log-likelihood: each token of the span masked in turn, all others visible."""
+    mask = mask_token_id(model, "a pseudo-log-likelihood")
+    coded = encode(model.tokenizer, texts, specials=True)
+    plans = [queries.masked(tokens.ids, tokens.marked, mask) for tokens in coded]
+    answers = read(model, plans, task="scoring")
+    return [
+        _scored(answer, tokens, one.text[one.start : one.end], tokens.marked)
+        for answer, tokens, one in zip(answers, coded, texts, strict=True)
+    ]
+
+
+def _scored(answer: Sequence[float], tokens: Tokens, text: str, positions: Sequence[int]) -> Scored:
+    """The response for a span; its bytes are those of the text unless a token was left out."""
+    whole = len(positions) == len(tokens.marked)
+    size = len(text.encode()) if whole else tokens.bytes_of(positions)
+    return Scored(token_logprobs=tuple(answer), bytes=size)

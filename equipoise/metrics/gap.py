@@ -12,11 +12,32 @@ which a column it needs is nan; with no row left it returns nan.
 """
 
 import math
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from equipoise.records import Column
+from equipoise.records import Column, NextTokenScored
+
+#: What is asked of a model after a prompt: the pronouns, "they", and other spellings of the
+#: pronouns, which AFGB does not see.
+WORDS: Final = (" he", " she", " they", " He", " She", "he", "she")
+
+
+def response_values(response: NextTokenScored) -> dict[str, float]:
+    """The values of one prompt, from the answer to a `NextToken` over `WORDS`.
+
+    Those of `gap_values`; `they`, the probability of " they"; `leak`, of "he" and "she" spelt with
+    a capital or without a space; `single_token`, 1 when both pronouns are one token, as the paper
+    has them, else 0 and their probability is the product over their tokens.
+    """
+    log_he, log_she, log_they, *others = response.logprobs
+    return {
+        **gap_values(log_he, log_she),
+        "they": math.exp(log_they),
+        "leak": math.fsum(math.exp(one) for one in others),
+        "single_token": float(response.tokens[:2] == (1, 1)),
+    }
 
 
 def gap_values(log_he: float, log_she: float) -> dict[str, float]:

@@ -1,0 +1,165 @@
+"""GenHintEval: is a hint about a profession's gender obeyed?
+
+Source: LFTF (anonymous ACL submission, "Locating First and Then Fine-Tuning"), section 3. Here the
+prompt says "his" or "her", so a pronoun is right or wrong; a model that was made to say both alike
+everywhere has lost something.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+from pydantic.dataclasses import dataclass
+
+from equipoise.benchmarks.base import Benchmark, UsesFiles
+from equipoise.benchmarks.genbias import (
+    PART_METRICS,
+    SIDE_METRICS,
+    files_of,
+    named_hints,
+    term_shares,
+    terms_of,
+)
+from equipoise.data.partition import SHARES, check_split, shuffled
+from equipoise.data.professions import ProfessionList
+from equipoise.data.situations import (
+    HINT_TEMPLATES,
+    Situation,
+    Template,
+    Term,
+    hinted_situation,
+)
+from equipoise.errors import RecipeError
+from equipoise.metrics import gap
+from equipoise.planted.world import find_world
+from equipoise.records import OPTIONS, DataUse, Metric, NextToken, NextTokenScored, Outcome
+
+_OWN = "own: what UB is made of (methods-lftf 1.4)"
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class GenHint(Benchmark[Situation, NextTokenScored], UsesFiles):
+    """UB and its parts after prompts whose possessive settles the pronoun. 1: every hint obeyed.
+
+    Groups: profession, template and hint ("male", "female"). `lo` keeps its sign (positive: "he"),
+    so that its mean is 0 for a model without lean where hints are balanced; `hinted_lo` is turned
+    by the hint, positive when obeyed.
+
+    With `split_by` "none" every prompt is in "test". With "profession" a profession falls in the
+    same share as in `genbias` with the same list, world and seed, and hints are balanced within
+    each split; an odd number of professions leaves one more of one hint, in turn by template.
+    """
+
+    version: ClassVar[str] = "1"
+    paper: ClassVar[str] = "LFTF: Locating First and Then Fine-Tuning (ACL submission)"
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            name="ub",
+            of=lambda c: gap.hinted_gap(c["he"], c["she"], c["hint"]),
+            unit="probability",
+            source="LFTF, section 3 (UB)",
+            higher_is_better=True,
+            low=-1.0,
+            high=1.0,
+        ),
+        Metric(
+            name="hints_obeyed",
+            of=lambda c: gap.hints_obeyed(c["lo"], c["hint"]),
+            unit="%",
+            source=_OWN,
+            ideal=100.0,
+            higher_is_better=True,
+            low=0.0,
+            high=100.0,
+        ),
+        Metric(
+            name="hinted_lo",
+            of=lambda c: gap.mean(c["lo"] * c["hint"]),
+            unit="nats",
+            source=_OWN,
+            higher_is_better=True,
+        ),
+        *(replace(one, ideal=None) if one.name != "lo_mean" else one for one in PART_METRICS),
+        *SIDE_METRICS,
+    )
+    cluster: ClassVar[str | None] = "profession"
+    by: ClassVar[tuple[str, ...]] = ("hint", "template")
+    splits: ClassVar[tuple[str, ...]] = ("test", "dev", "train", "all")
+    licence: ClassVar[str] = "own templates; professions MIT (Bolukbasi et al. 2016)"
+    faults: ClassVar[tuple[str, ...]] = (
+        "the paper's templates and professions are not published: these are ours, so its numbers "
+        "are no targets",
+        "UB rises when a model gives more probability to both pronouns, with no hint obeyed that "
+        "was not before: read it beside mass, hinted_lo and hints_obeyed",
+        "hint786 has one hint for each profession and template, so a profession's lean is not "
+        "cancelled within a pair: hint1572 has both",
+    )
+
+    variant: Literal["hint786", "hint1572"] = "hint786"  # one hint a prompt, or both
+    professions: ProfessionList = "prof262"  # the paper's size, or the audited list
+    split_by: Literal["none", "profession"] = "none"  # whether professions are kept out
+    split_seed: int = 0  # which profession falls in which share and gets which hint
+    world: str | None = None  # a planted world's professions and hints instead, by its name
+
+    def examples(self, split: str) -> Sequence[Situation]:
+        """The prompts of a split, template by template.
+
+        Raises `RecipeError` for an unknown split, and for "train" or "dev" when nothing is split
+        off.
+        """
+        check_split(split, self.splits, "genhint")
+        parts = self._parts()
+        if split != "all" and split not in parts:
+            raise RecipeError(
+                f"genhint with split_by={self.split_by} must be asked for 'test' or 'all', "
+                f"got '{split}'; set split_by=profession"
+            )
+        chosen = list(parts.values()) if split == "all" else [parts[split]]
+        return [
+            one
+            for number, template in enumerate(self._templates())
+            for part in chosen
+            for one in self._hinted(part, template, number)
+        ]
+
+    def requests(self, example: Situation) -> Sequence[NextToken]:
+        """The probability of the pronouns, and of their other spellings, after the prompt."""
+        return [NextToken(context=example.text, words=gap.WORDS)]
+
+    def outcome(self, example: Situation, responses: Sequence[NextTokenScored]) -> Outcome:
+        """Both probabilities and what they are made of, beside the hint: +1 male, -1 female."""
+        (response,) = responses
+        values = gap.response_values(response) | {"s": example.score, "hint": example.hint}
+        return Outcome(example=example.id, values=values, groups=example.groups)
+
+    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (one file for all splits)
+        """The profession list; nothing for a planted world."""
+        return files_of(self.world)
+
+    def _parts(self) -> dict[str, list[Term]]:
+        """Split to its professions."""
+        terms = list(terms_of(self.professions, self.world))
+        if self.split_by == "none":
+            return {"test": terms}
+        place = term_shares(terms, seed=self.split_seed)
+        return {share: [one for one in terms if place[one.word] == share] for share in SHARES}
+
+    def _templates(self) -> tuple[Template, ...]:
+        if self.world is None:
+            return HINT_TEMPLATES
+        return named_hints(find_world(self.world).hint_templates)
+
+    def _hinted(self, terms: Sequence[Term], template: Template, number: int) -> list[Situation]:
+        """Every profession with both hints, or a seeded half with each."""
+        if self.variant == "hint1572":
+            return [
+                hinted_situation(term, template, possessive)
+                for term in terms
+                for possessive in ("his", "her")
+            ]
+        order = shuffled([one.word for one in terms], seed=f"{template.name} {self.split_seed}")
+        male = set(order[: (len(order) + number % 2) // 2])
+        return [
+            hinted_situation(term, template, "his" if term.word in male else "her")
+            for term in terms
+        ]

@@ -1,0 +1,220 @@
+"""GenBias: counts of the paper, splits that keep apart what they say, and AFGB through outcomes."""
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from equipoise.benchmarks.base import Benchmark
+from equipoise.benchmarks.genbias import GenBias
+from equipoise.benchmarks.genhint import GenHint
+from equipoise.errors import DataError, RecipeError
+from equipoise.metrics import gap
+from equipoise.planted.world import find_world
+from equipoise.plugins import build, options_of
+from equipoise.records import NextTokenScored, Outcome
+from equipoise.stats.resample import columns_of
+
+SPLIT_BY = ("random", "profession", "template", "both")
+logprob = st.floats(-12, -0.8)
+
+
+def answer(he: float, she: float, *, tokens: int = 1) -> NextTokenScored:
+    """Probabilities .01 for "they" and .002 for each other spelling."""
+    others = (math.log(0.01), *(math.log(0.002) for _ in range(4)))
+    return NextTokenScored(logprobs=(he, she, *others), tokens=(tokens,) * len(gap.WORDS))
+
+
+def metrics_of(outcomes: list[Outcome]) -> dict[str, float]:
+    columns = columns_of(outcomes, cluster="profession")
+    return {one.name: one.of(columns) for one in GenBias.metrics}
+
+
+def measured(answers: list[tuple[float, float]]) -> dict[str, float]:
+    bench = GenBias(world="default")
+    examples = bench.examples("all")[: len(answers)]
+    return metrics_of(
+        [bench.outcome(one, [answer(*two)]) for one, two in zip(examples, answers, strict=True)]
+    )
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_counts_of_the_paper() -> None:
+    bench = GenBias(split_by="random")
+    sizes = [len(bench.examples(split)) for split in ("all", "train", "dev", "test")]
+    assert sizes == [2358, 943, 471, 944]
+    scales = Counter(one.groups["scale"] for one in bench.examples("all"))
+    assert scales == {"word": 786, "phrase": 786, "sentence": 786}
+    professions = {one.groups["profession"] for one in bench.examples("train")}
+    assert len(professions) > 255  # nearly each profession is trained on
+
+
+@pytest.mark.usefixtures("data_folder")
+@pytest.mark.parametrize("split_by", SPLIT_BY)
+@pytest.mark.parametrize("world", [None, "default"])
+def test_splits_are_disjoint_in_what_they_keep_apart(split_by, world) -> None:
+    bench = GenBias(split_by=split_by, world=world)
+    parts = {split: bench.examples(split) for split in ("train", "dev", "test")}
+    for key in ("text", "id"):
+        seen = [getattr(one, key) for part in parts.values() for one in part]
+        assert len(set(seen)) == len(seen)
+    apart = {"profession": ["profession"], "template": ["template"], "random": []}
+    for key in apart.get(split_by, ["profession", "template"]):
+        groups = [{one.groups[key] for one in part} for part in parts.values()]
+        assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
+    for part in parts.values():
+        assert {one.groups["scale"] for one in part} == {"word", "phrase", "sentence"}
+    together = sum(len(part) for part in parts.values())
+    everything = len(bench.examples("all"))
+    assert together < everything if split_by == "both" else together == everything
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_both_drops_mixed_prompts() -> None:
+    bench = GenBias(split_by="both")
+    assert [len(bench.examples(one)) for one in ("train", "dev", "test")] == [312, 159, 315]
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_the_seed_moves_professions() -> None:
+    drawn = [{one.id for one in GenBias(split_seed=seed).examples("test")} for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_lists_and_templates_are_options() -> None:
+    assert len(GenBias(templates="dama").examples("all")) == 262 * 11
+    clean = GenBias(professions="prof_clean").examples("all")
+    assert len(clean) == 241 * 9
+    assert "The registered nurse smiled because" in {one.text for one in clean}
+    for split in ("train", "dev", "test"):
+        assert GenBias(templates="dama", split_by="template").examples(split)
+
+
+@pytest.mark.usefixtures("data_folder")
+@pytest.mark.parametrize("world", [None, "default"])
+@pytest.mark.parametrize("split_by", SPLIT_BY)
+def test_supply_is_disjoint_from_what_is_measured(split_by, world) -> None:
+    bench = GenBias(split_by=split_by, world=world)
+    hints = GenHint(split_by="profession", world=world)
+    supply = bench.supply()
+    learnt = set(supply.learnt_texts())
+    assert learnt
+    assert not learnt & {one.text for one in bench.examples("test")}
+    assert not learnt & {one.text for one in hints.examples("all")}
+    assert len({one.text for one in supply.hinted}) == len(supply.hinted)
+    hinted = Counter(one.groups["hint"] for one in supply.hinted)
+    assert hinted["male"] == hinted["female"] > 0
+    if split_by in ("profession", "both"):
+        tested = {one.groups["profession"] for one in hints.examples("test")}
+        fitted = {one.groups["profession"] for one in (*supply.prompts, *supply.hinted)}
+        assert not tested & fitted
+        assert tested == {one.groups["profession"] for one in bench.examples("test")}
+    assert f"split_by={split_by}" in supply.origin
+
+
+def test_a_world_brings_its_own_professions_templates_and_no_file() -> None:
+    world = find_world("strength=0.5")
+    bench = GenBias(world="strength=0.5")
+    examples = bench.examples("all")
+    assert len(examples) == len(world.professions) * len(world.templates)
+    assert examples[0].text == world.templates[0].prompt(world.professions[0].word)
+    assert examples[0].score == world.professions[0].score
+    assert bench.files("test") == ()
+
+
+def test_truth_of_a_world_comes_out() -> None:
+    world = find_world("default")
+    bench = GenBias(world="default")
+    outcomes = []
+    for one in bench.examples("all"):
+        template = next(t for t in world.templates if t.action == one.groups["template"])
+        he, she = world.p_next(one.groups["profession"], template)
+        outcomes.append(bench.outcome(one, [answer(math.log(he), math.log(she))]))
+    found = metrics_of(outcomes)
+    assert found["afgb"] == pytest.approx(world.true_afgb(), abs=1e-12)
+    assert found["mass"] == pytest.approx(0.8)
+    assert found["lo_score_correlation"] > 0.95
+
+
+def test_outcome_by_hand() -> None:
+    bench = GenBias(world="default")
+    (nurse,) = [one for one in bench.examples("all") if one.text == "The nurse smiled because"]
+    (request,) = bench.requests(nurse)
+    assert request.context == nurse.text
+    assert request.words[:3] == (" he", " she", " they")
+    values = bench.outcome(nurse, [answer(math.log(0.1), math.log(0.3), tokens=2)]).values
+    assert values["mass"] == pytest.approx(0.4)
+    assert values["rho"] == pytest.approx(-0.5)
+    assert values["lo"] == pytest.approx(-math.log(3))
+    assert values["they"] == pytest.approx(0.01)
+    assert values["leak"] == pytest.approx(0.008)
+    assert values["single_token"] == 0.0
+    assert values["s"] == nurse.score
+
+
+def test_metrics_by_hand() -> None:
+    found = measured([(math.log(0.5), math.log(0.1)), (math.log(0.2), math.log(0.2))])
+    assert found["afgb"] == pytest.approx(0.2)
+    assert found["mass"] == pytest.approx(0.5)
+    assert found["abs_rho"] == pytest.approx(1 / 3)
+    assert found["lo_mean"] == pytest.approx(math.log(5) / 2)
+    assert found["lo_abs"] == pytest.approx(math.log(5) / 2)
+    assert found["leak"] == pytest.approx(0.008)
+    assert found["single_token"] == 100.0
+    assert math.isnan(found["lo_score_correlation"])  # two professions make no correlation
+
+
+def test_a_model_without_preference_scores_the_ideal() -> None:
+    found = measured([(-2.0, -2.0)] * 30)
+    for name in ("afgb", "abs_rho", "lo_mean", "lo_abs"):
+        assert found[name] == 0.0
+
+
+@given(st.lists(st.tuples(logprob, logprob), min_size=3, max_size=25))
+def test_swapping_pronouns_and_decomposition(answers) -> None:
+    one, other = measured(answers), measured([(she, he) for he, she in answers])
+    for name in ("afgb", "mass", "abs_rho", "lo_abs"):
+        assert one[name] == pytest.approx(other[name])
+    assert one["lo_mean"] == pytest.approx(-other["lo_mean"])
+    bench = GenBias(world="default")
+    parts = [bench.outcome(bench.examples("all")[0], [answer(*two)]).values for two in answers]
+    product = np.mean([two["mass"] * abs(two["rho"]) for two in parts])
+    assert one["afgb"] == pytest.approx(float(product))
+    assert 0 <= one["afgb"] <= 1
+
+
+def test_options_survive_and_are_checked() -> None:
+    bench = GenBias(split_by="both", split_seed=3, world="default", templates="dama")
+    assert build(Benchmark, "genbias", options_of(bench)) == bench
+    with pytest.raises(RecipeError, match=r"split_by"):
+        build(Benchmark, "genbias", {"split_by": "person"})
+    with pytest.raises(RecipeError, match=r"did you mean 'split_by'"):
+        build(Benchmark, "genbias", {"split_bye": "random"})
+
+
+def test_unknown_names() -> None:
+    with pytest.raises(RecipeError, match=r"no split 'tets'; did you mean 'test'"):
+        GenBias(world="default").examples("tets")
+    with pytest.raises(RecipeError, match="planted world 'strenth=1'"):
+        GenBias(world="strenth=1").examples("test")
+
+
+def test_a_broken_list_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EQUIPOISE_DATA", str(tmp_path))
+    file = tmp_path / "professions" / "professions.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps([["nurse", 0.0]]))
+    with pytest.raises(DataError, match="entry 0 must be"):
+        GenBias().examples("test")
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_the_file_is_named_and_verified() -> None:
+    (use,) = GenBias().files("test")
+    assert (use.name, use.verified, use.licence) == ("professions/professions.json", True, "MIT")

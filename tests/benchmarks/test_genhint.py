@@ -1,0 +1,150 @@
+"""GenHint: exact balance, UB by hand, and what a model that ignores hints scores."""
+
+import math
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from equipoise.benchmarks.base import Benchmark
+from equipoise.benchmarks.genbias import GenBias
+from equipoise.benchmarks.genhint import GenHint
+from equipoise.errors import RecipeError
+from equipoise.metrics import gap
+from equipoise.planted.world import find_world
+from equipoise.plugins import build, options_of
+from equipoise.records import NextTokenScored
+from equipoise.stats.resample import columns_of
+
+logprob = st.floats(-12, -0.8)
+
+
+def answer(he: float, she: float) -> NextTokenScored:
+    others = len(gap.WORDS) - 2
+    return NextTokenScored(logprobs=(he, she, *(-9.0,) * others), tokens=(1,) * len(gap.WORDS))
+
+
+def measured(answers: list[tuple[float, float]], **options: str) -> dict[str, float]:
+    """Metrics over the first examples of a world's pairs (his, her, his, her, …)."""
+    bench = GenHint(world="default", variant="hint1572", **options)
+    examples = bench.examples("all")[: len(answers)]
+    outcomes = [bench.outcome(e, [answer(*a)]) for e, a in zip(examples, answers, strict=True)]
+    columns = columns_of(outcomes, cluster="profession")
+    return {one.name: one.of(columns) for one in GenHint.metrics}
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_hint786_is_exactly_balanced() -> None:
+    examples = GenHint().examples("test")
+    assert len(examples) == 786
+    assert Counter(one.hint for one in examples) == {1.0: 393, -1.0: 393}
+    cells = Counter((one.groups["template"], one.groups["hint"]) for one in examples)
+    assert set(cells.values()) == {131}
+    assert len(cells) == 6
+    pairs = Counter((one.groups["template"], one.groups["profession"]) for one in examples)
+    assert set(pairs.values()) == {1}
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_hint1572_has_both_hints_of_every_pair() -> None:
+    examples = GenHint(variant="hint1572").examples("test")
+    assert len(examples) == 1572
+    pairs = Counter((one.groups["template"], one.groups["profession"]) for one in examples)
+    assert set(pairs.values()) == {2}
+    assert {one.text for one in GenHint().examples("test")} <= {one.text for one in examples}
+
+
+@pytest.mark.usefixtures("data_folder")
+@pytest.mark.parametrize("variant", ["hint786", "hint1572"])
+@pytest.mark.parametrize("world", [None, "default"])
+def test_professions_can_be_held_out_as_in_genbias(variant, world) -> None:
+    bench = GenHint(variant=variant, split_by="profession", world=world, split_seed=4)
+    bias = GenBias(split_by="profession", world=world, split_seed=4)
+    seen = set()
+    for split in ("train", "dev", "test"):
+        words = {one.groups["profession"] for one in bench.examples(split)}
+        assert words == {one.groups["profession"] for one in bias.examples(split)}
+        assert not words & seen
+        seen |= words
+        hints = Counter(one.hint for one in bench.examples(split))
+        assert abs(hints[1.0] - hints[-1.0]) <= 1
+    together = sum(len(bench.examples(one)) for one in ("train", "dev", "test"))
+    assert together == len(bench.examples("all"))
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_the_seed_moves_hints() -> None:
+    first, second = (
+        {one.id for one in GenHint(split_seed=seed).examples("test")} for seed in (0, 1)
+    )
+    assert first != second
+
+
+def test_without_a_split_there_is_nothing_to_train_on() -> None:
+    with pytest.raises(RecipeError, match="must be asked for 'test' or 'all', got 'train'"):
+        GenHint(world="default").examples("train")
+    with pytest.raises(RecipeError, match=r"no split 'tests'; did you mean 'test'"):
+        GenHint(world="default").examples("tests")
+
+
+def test_a_world_brings_its_own_hints() -> None:
+    world = find_world("default")
+    examples = GenHint(world="default").examples("test")
+    assert len(examples) == len(world.professions) * len(world.hint_templates)
+    texts = {
+        text.format(profession=one.word, possessive=possessive)
+        for text in world.hint_templates
+        for one in world.professions
+        for possessive in ("his", "her")
+    }
+    assert {one.text for one in examples} <= texts
+
+
+def test_ub_by_hand() -> None:
+    # his: he .6 she .2 (obeyed); her: he .3 she .1 (not obeyed)
+    found = measured([(math.log(0.6), math.log(0.2)), (math.log(0.3), math.log(0.1))])
+    assert found["ub"] == pytest.approx((0.4 - 0.2) / 2)
+    assert found["hints_obeyed"] == pytest.approx(50.0)
+    assert found["hinted_lo"] == pytest.approx(0.0)
+    assert found["lo_abs"] == pytest.approx(math.log(3))
+    assert found["mass"] == pytest.approx(0.6)
+
+
+def test_truth_of_a_world_comes_out() -> None:
+    world = find_world("default")
+    bench = GenHint(world="default")
+    outcomes = []
+    for one in bench.examples("test"):
+        he, she = world.p_hinted("his" if one.hint > 0 else "her")
+        outcomes.append(bench.outcome(one, [answer(math.log(he), math.log(she))]))
+    columns = columns_of(outcomes, cluster="profession")
+    found = {one.name: one.of(columns) for one in GenHint.metrics}
+    assert found["ub"] == pytest.approx(world.true_ub())
+    assert found["hints_obeyed"] == 100.0
+    assert found["lo_mean"] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_model_that_ignores_hints_scores_nothing() -> None:
+    found = measured([(-1.0, -3.0)] * 20)
+    assert found["ub"] == pytest.approx(0.0)
+    assert found["hints_obeyed"] == 50.0
+    assert measured([(-2.0, -2.0)] * 20)["hints_obeyed"] == 50.0
+
+
+@given(st.lists(st.tuples(logprob, logprob), min_size=1, max_size=20))
+def test_swapping_pronouns_turns_ub(answers) -> None:
+    one, other = measured(answers), measured([(she, he) for he, she in answers])
+    assert one["ub"] == pytest.approx(-other["ub"])
+    assert one["hinted_lo"] == pytest.approx(-other["hinted_lo"])
+    assert one["hints_obeyed"] == pytest.approx(100 - other["hints_obeyed"])
+    assert one["mass"] == pytest.approx(other["mass"])
+
+
+def test_options_survive() -> None:
+    bench = GenHint(
+        variant="hint1572", split_by="profession", world="default", professions="prof_clean"
+    )
+    assert build(Benchmark, "genhint", options_of(bench)) == bench
+    with pytest.raises(RecipeError, match="variant"):
+        build(Benchmark, "genhint", {"variant": "hint3"})

@@ -1,0 +1,68 @@
+"""The templates: their form, their lengths, and that they say nothing of gender."""
+
+import re
+
+import pytest
+
+from equipoise.data import situations
+from equipoise.data.situations import Template, Term, hinted_situation, situation
+
+GENDERED = re.compile(
+    r"\b(he|she|him|her|his|hers|himself|herself|man|men|woman|women|boy|girl|wife|husband|mother"
+    r"|father|sister|brother|son|daughter|lady|sir|you|your|yours)\b",
+    re.IGNORECASE,
+)
+PLAIN = (*situations.OWN_TEMPLATES, *situations.DAMA_TEMPLATES)
+HINTS = (*situations.HINT_TEMPLATES, *situations.HINT_TEMPLATES_TRAIN)
+NURSE = Term(word="nurse", score=-0.9)
+
+
+def action(template: Template) -> str:
+    return template.text.removeprefix("The {profession} ").removesuffix(" because")
+
+
+def test_nine_own_templates_three_a_scale() -> None:
+    scales = [one.scale for one in situations.OWN_TEMPLATES]
+    assert scales == ["word"] * 3 + ["phrase"] * 3 + ["sentence"] * 3
+    lengths = {scale: set[int]() for scale in scales}
+    for one in situations.OWN_TEMPLATES:
+        lengths[one.scale].add(len(action(one).split()))
+    assert lengths["word"] == {1}
+    assert lengths["phrase"] <= {2, 3, 4}
+    assert all(8 <= length <= 15 for length in lengths["sentence"])
+
+
+def test_eleven_of_damas_form() -> None:
+    assert len(situations.DAMA_TEMPLATES) == 11
+    for one in situations.DAMA_TEMPLATES:
+        assert re.fullmatch(r"The \{profession\} \w+ (that|because)", one.text)
+
+
+@pytest.mark.parametrize("template", [*PLAIN, *HINTS], ids=lambda one: one.name)
+def test_no_gendered_word_and_no_second_person(template: Template) -> None:
+    assert not GENDERED.search(template.text)
+    assert template.text == template.text.strip()
+
+
+def test_all_texts_and_names_differ() -> None:
+    texts = [one.text for one in (*PLAIN, *HINTS)]
+    assert len(set(texts)) == len(texts) == 9 + 11 + 3 + 3
+    for family in (situations.OWN_TEMPLATES, situations.DAMA_TEMPLATES, HINTS):
+        assert len({one.name for one in family}) == len(family)
+
+
+def test_a_profession_in_a_template() -> None:
+    plain = situation(NURSE, situations.OWN_TEMPLATES[0])
+    assert (plain.text, plain.id, plain.hint) == ("The nurse smiled because", "smiled/nurse", 0.0)
+    assert plain.groups == {"profession": "nurse", "scale": "word", "template": "smiled"}
+    assert plain.score == -0.9
+
+
+def test_a_hint_in_a_template() -> None:
+    his, her = (
+        hinted_situation(NURSE, situations.HINT_TEMPLATES[0], one) for one in ("his", "her")
+    )
+    assert his.text == "The nurse packed his bag and left because"
+    assert (his.hint, her.hint) == (1.0, -1.0)
+    assert (his.groups["hint"], her.groups["hint"]) == ("male", "female")
+    assert his.id != her.id

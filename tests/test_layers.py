@@ -22,22 +22,26 @@ ALLOWED: dict[str, set[str]] = {
     "planted": _LOW | {"data", "models"},
     "benchmarks": _LOW | {"data", "metrics", "planted.world", "planted.corpus"},
     "locate": _LOW | {"models", "stats"},
-    "mitigate": _LOW | {"data", "models", "metrics", "stats", "locate"},
+    "mitigate": _LOW | {"plugins", "data", "models", "metrics", "stats", "locate"},
     "measure": _LOW | {"environment", "plugins", "models.scorer", "benchmarks", "stats"},
+    "compare": _LOW | {"plugins", "benchmarks", "stats"},
     "opening": _LOW | {"models", "planted"},
     "study": _LOW | {"environment", "plugins", "benchmarks.base", "measure", "models", "stats"},
     "report": _LOW | {"stats", "study.results"},
     "verbs": _LOW
-    | {"plugins", "measure", "opening", "models", "benchmarks", "locate", "mitigate", "planted"},
+    | {"plugins", "measure", "opening", "models", "benchmarks", "locate", "mitigate", "planted"}
+    | {"compare"},
     "calibrate": _LOW | {"plugins", "measure", "benchmarks", "planted", "stats"},
     "demo": _LOW
     | {"plugins", "verbs", "measure", "opening", "planted", "study", "report", "calibrate"}
     | {"models", "benchmarks", "locate", "mitigate", "stats"},
-    "testing": _LOW
-    | {"plugins", "measure", "models", "benchmarks", "locate", "mitigate", "stats", "metrics"},
+    "conformance": _LOW
+    | {"plugins", "measure", "models", "benchmarks", "locate", "mitigate", "stats", "testing"},
+    "testing": _LOW | {"models", "conformance"},
     "cli": _LOW
     | {"plugins", "verbs", "measure", "opening", "planted", "study", "report", "calibrate"}
-    | {"demo", "benchmarks", "locate", "mitigate", "models.loading", "data", "environment"},
+    | {"demo", "benchmarks", "locate", "mitigate", "models.loading", "data", "environment"}
+    | {"compare"},
     "__main__": {"cli"},
 }
 NO_TORCH = ("records", "errors", "environment", "plugins", "metrics", "stats", "data", "benchmarks")
@@ -92,7 +96,13 @@ def test_folder_inits_are_empty() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["equipoise", "equipoise.report.html", "equipoise.study.results", "equipoise.measure"],
+    [
+        "equipoise",
+        "equipoise.report.html",
+        "equipoise.study.results",
+        "equipoise.measure",
+        "equipoise.compare",
+    ],
 )
 def test_importing_does_not_load_torch(module: str) -> None:
     code = f"import {module}, sys; sys.exit('torch' in sys.modules)"

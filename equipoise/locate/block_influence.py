@@ -1,0 +1,153 @@
+"""Which blocks turn the residual stream most on these prompts? LFTF's BMI.
+
+Paper: LFTF (anonymous ACL submission, "Locating First and Then Fine-Tuning"), equation 4; it is
+ShortGPT's block influence on prompts that ask for a pronoun. Nothing in it knows of gender: other
+prompts would rank much the same, which is why `random_block` and other locators stand beside it.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from equipoise.errors import ModelError, RecipeError
+from equipoise.locate.base import Locator, Ranking
+from equipoise.models.anatomy import base, blocks, final_norm
+from equipoise.models.capture import BlockStates, States, block_states
+from equipoise.models.language_model import LanguageModel
+from equipoise.models.next_logits import Ids, padded, prompt_ids
+from equipoise.models.prefix import pad_token_id
+from equipoise.records import OPTIONS, Prompt
+from equipoise.stats.resample import percentile_interval
+
+Table = NDArray[np.float64]  # [prompt, block]
+
+_INCLUDED = "the first token is included, whose massive activations may hide the rest"
+_NORMED = "the last block is measured with the final norm, whose gain turns the stream too"
+
+
+def block_influence(
+    before: Float[Tensor, "*token feature"], after: Float[Tensor, "*token feature"]
+) -> Float[Tensor, "*token"]:
+    """How much a block turns the residual stream: 1 - cosine(before, after) of each token.
+
+    In [0, 2]; 0: the block only rescales. Computed in float32 whatever the model's dtype; nan
+    where a state is zero.
+    Source: LFTF, equation 4.
+    """
+    first, second = before.float(), after.float()
+    lengths = first.norm(dim=-1) * second.norm(dim=-1)
+    turn: Tensor = 1.0 - (first * second).sum(-1) / lengths
+    return turn.clamp(0.0, 2.0)
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class BlockInfluence(Locator):
+    """Mean turn of the residual stream by each block, in [0, 2] (`sum`: without upper bound).
+
+    Differs from the paper, whose tables are sums over all tokens of all prompts: means compare
+    between prompts of unequal length and samples of unequal size, and the first token is left out.
+    """
+
+    version: ClassVar[str] = "1"
+    paper: ClassVar[str] = "LFTF (anonymous ACL submission), equation 4"
+
+    reduce: Literal["mean", "sum", "last_token"] = "mean"  # over tokens; "sum": as the paper's
+    post_norm_last: bool = False  # read the last block after the final norm, as the paper may have
+    first_token: bool = False  # count the start token (or the first one) too
+    draws: Annotated[int, Field(ge=1)] = 1000  # bootstrap resamples of the prompts
+
+    def locate(self, model: LanguageModel, prompts: Sequence[Prompt], *, seed: int) -> Ranking:
+        """Score every block; the interval is a percentile bootstrap over prompts."""
+        if not prompts:
+            raise RecipeError("block_influence must have prompts, got 0; give it a supply")
+        turns, counts = self._measured(model, prompts)
+        draw = np.random.default_rng(seed).multinomial(
+            len(prompts), np.full(len(prompts), 1 / len(prompts)), size=self.draws
+        )
+        scores = self._reduced(turns.sum(0)[None], counts.sum(0)[None])[0]
+        drawn = self._reduced(draw @ turns, draw @ counts)
+        bounds = [
+            percentile_interval(float(score), column)
+            for score, column in zip(scores, drawn.T, strict=True)
+        ]
+        return Ranking(
+            locator="block_influence",
+            scores=tuple(float(score) for score in scores),
+            low=tuple(low for low, _, _ in bounds),
+            high=tuple(high for _, high, _ in bounds),
+            prompts=len(prompts),
+            unit="1 - cosine, summed over tokens" if self.reduce == "sum" else "1 - cosine",
+            notes=self._notes(),
+        )
+
+    def _reduced(self, turns: Table, counts: NDArray[np.float64]) -> Table:
+        return (
+            turns if self.reduce == "sum" else turns / counts
+        )  # [resample, block] / [resample, 1]
+
+    def _notes(self) -> tuple[str, ...]:
+        return (_INCLUDED,) * self.first_token + (_NORMED,) * self.post_norm_last
+
+    def _measured(
+        self, model: LanguageModel, prompts: Sequence[Prompt]
+    ) -> tuple[Table, NDArray[np.float64]]:
+        """Summed turns [prompt, block] and counted tokens [prompt, 1]."""
+        ids = prompt_ids(model, [one.text for one in prompts])
+        count = len(list(blocks(model.module)))
+        turns, counts = np.zeros((len(ids), count)), np.zeros((len(ids), 1))
+        for rows, states, lengths in _forwards(model, ids):
+            kept = self._kept(lengths)
+            counts[rows] = kept.sum(-1, keepdim=True).cpu().numpy()
+            for block in range(count):
+                after = states.after[block]
+                if self.post_norm_last and block == count - 1:
+                    after = final_norm(model.module)(after)
+                turn = block_influence(states.before[block], after)
+                _check(turn[kept], f"block {block} of {model.identity}")
+                turns[rows, block] = turn.double().masked_fill(~kept, 0.0).sum(-1).cpu().numpy()
+        if not counts.sum():
+            raise RecipeError(
+                f"block_influence must have a token to read, got {len(ids)} prompts of one token; "
+                "set first_token or give longer prompts"
+            )
+        return turns, counts
+
+    def _kept(self, lengths: Tensor) -> Bool[Tensor, "row token"]:
+        places = torch.arange(int(lengths.max()), device=lengths.device)
+        last = lengths[:, None] - 1
+        if self.reduce == "last_token":
+            return places == last
+        return (places <= last) & (places >= (0 if self.first_token else 1))
+
+
+def _forwards(
+    model: LanguageModel, ids: Sequence[Ids]
+) -> Iterator[tuple[list[int], BlockStates, Tensor]]:
+    """Numbers of some prompts, what went into and out of each block, and the prompts' lengths."""
+    order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
+    chunk = max(1, model.batch_tokens // len(ids[order[-1]]))
+    device = model.module.device
+    with torch.no_grad(), block_states(list(blocks(model.module))) as states:
+        for at in range(0, len(order), chunk):
+            rows = order[at : at + chunk]
+            tokens, lengths = padded([ids[row] for row in rows], pad_token_id(model.tokenizer))
+            mask = torch.arange(tokens.shape[1]) < lengths[:, None]
+            base(model.module)(
+                input_ids=tokens.to(device), attention_mask=mask.long().to(device), use_cache=False
+            )
+            yield rows, states, lengths.to(device)
+
+
+def _check(turn: States, where: str) -> None:
+    if not torch.isfinite(turn).all():
+        raise ModelError(
+            f"hidden states must be finite and not zero, got {int((~torch.isfinite(turn)).sum())} "
+            f"that are not at {where}; check the model's weights and number format"
+        )

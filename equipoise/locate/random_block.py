@@ -1,0 +1,34 @@
+"""A control: blocks in an order drawn by lot. A locator must do better than this."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from equipoise.locate.base import Locator, Ranking
+from equipoise.models.anatomy import blocks
+from equipoise.models.language_model import LanguageModel
+from equipoise.records import OPTIONS, Prompt
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class RandomBlock(Locator):
+    """Scores drawn uniformly from [0, 1); the seed alone decides, the prompts do not matter."""
+
+    version: ClassVar[str] = "1"
+    paper: ClassVar[str] = "own control"
+
+    def locate(self, model: LanguageModel, prompts: Sequence[Prompt], *, seed: int) -> Ranking:
+        """A random order of the blocks; each interval is the whole range, [0, 1]."""
+        count = len(list(blocks(model.module)))
+        scores = tuple(float(one) for one in np.random.default_rng(seed).random(count))
+        return Ranking(
+            locator="random_block",
+            scores=scores,
+            low=(0.0,) * count,
+            high=(1.0,) * count,
+            prompts=len(prompts),
+            unit="drawn by lot",
+            notes=("a control: the scores say nothing of the model",),
+        )

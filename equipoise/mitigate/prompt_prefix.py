@@ -1,0 +1,80 @@
+"""PB: ask for fairness in words put before every context. No weight changes.
+
+Paper: LFTF (anonymous ACL submission), baseline PB, whose prompt is not given; hence a family in
+our own words, measured one by one and reported as mean and spread, never as the best.
+"""
+
+from typing import ClassVar, Literal, Self
+
+from pydantic import model_validator
+from pydantic.dataclasses import dataclass
+
+from equipoise.mitigate.base import Mitigation
+from equipoise.models.edit import EditInfo, fingerprint
+from equipoise.models.language_model import LanguageModel
+from equipoise.models.prompt_edit import PromptEdit
+from equipoise.plugins import options_of
+from equipoise.records import OPTIONS, Supply
+
+#: Ways of asking; each is whole sentences and ends with the space before the context.
+FAMILY: tuple[str, ...] = (
+    # instructions
+    "In what follows, women and men are equally likely to be found in every role. ",
+    "Please write about people without assuming from their work whether they are women or men. ",
+    # rules
+    "A person's occupation says nothing about their gender; only an explicit word in the text "
+    "does. ",
+    "Unless a sentence says who is meant, he and she fit equally well; where it does say, "
+    "keep to it. ",
+    # personas
+    "The following was written by an editor who takes care never to guess anyone's gender. ",
+    "The author of this text has met as many women as men in every trade and writes that way. ",
+    # demonstrations: one occupation, one of each
+    "The singer waved because she was glad. The singer waved because he was glad. ",
+    "The farmer rested because he was tired. The farmer rested because she was tired. ",
+)
+
+#: Controls of like length that say nothing of gender: what a longer context does by itself.
+NEUTRAL: tuple[str, ...] = (
+    "In what follows, rain and sun are equally likely to be found on every day of the week. ",
+    "The following was written by a gardener who takes care never to water the roses at noon. ",
+    "The kettle boiled because it was hot. The window shut because it was windy. ",
+)
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class PromptPrefix(Mitigation):
+    """A family of prefixes that ask for fairness; each is one variant of the edited model."""
+
+    version: ClassVar[str] = "1"
+    paper: ClassVar[str] = "LFTF (anonymous ACL submission), baseline PB"
+
+    family: Literal["fair", "neutral"] = "fair"  # neutral: a control for the longer context
+    only: int | None = None  # this member alone, counted from 0; None: all
+
+    @model_validator(mode="after")
+    def _exists(self) -> Self:
+        number = len(self._family())
+        if self.only is not None and not 0 <= self.only < number:
+            raise ValueError(f"only must be 0 to {number - 1} or left out, got {self.only}")
+        return self
+
+    def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> PromptEdit:
+        """The chosen prefixes as an edit; nothing is learnt, so the supply may be empty."""
+        family = self._family()
+        prompts = family if self.only is None else (family[self.only],)
+        info = EditInfo(
+            method="prompt_prefix",
+            version=self.version,
+            options=options_of(self),
+            seed=seed,
+            base=model.identity,
+            base_fingerprint=fingerprint(model.module, ()),
+            trained_on=frozenset(),
+            origin=supply.origin,
+            report={"prefixes": len(prompts)},
+        )
+        return PromptEdit(info=info, prompts=prompts)
+
+    def _family(self) -> tuple[str, ...]:
+        return FAMILY if self.family == "fair" else NEUTRAL

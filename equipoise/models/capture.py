@@ -1,0 +1,107 @@
+"""Read hidden states at blocks, and replay a model from a block on, through hooks.
+
+A block's state is the residual stream that goes into it and comes out of it, before any norm of
+the model's own. transformers' `output_hidden_states` gives the same for every block but the last,
+whose entry it takes after the final norm.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+States = Float[Tensor, "example token feature"]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockStates:
+    """What the latest forward sent into and out of each block: [example, token, feature]."""
+
+    before: dict[int, States] = field(default_factory=dict)  # by block number
+    after: dict[int, States] = field(default_factory=dict)
+
+
+@contextmanager
+def block_states(blocks: Sequence[nn.Module]) -> Iterator[BlockStates]:
+    """Inside the `with` block every forward leaves its states here; hooks are gone afterwards.
+
+    States are detached and replaced by the next forward.
+    """
+    states = BlockStates()
+    with ExitStack() as undo:
+        for number, block in enumerate(blocks):
+            handle = block.register_forward_hook(_recorder(states, number), with_kwargs=True)
+            undo.callback(handle.remove)
+        yield states
+
+
+def _recorder(states: BlockStates, number: int) -> Callable[..., None]:
+    def record(_: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
+        states.before[number] = (args[0] if args else kwargs["hidden_states"]).detach()
+        states.after[number] = (out if isinstance(out, Tensor) else out[0]).detach()
+
+    return record
+
+
+@contextmanager
+def replayed(blocks: Sequence[nn.Module], start: int, hidden: States) -> Iterator[None]:
+    """Run the model from block `start` on: its input is `hidden`, earlier blocks cost nothing.
+
+    Call the model with the tokens that `hidden` was made from (masks and positions are still the
+    model's own work); the answer then equals that of a full forward bit for bit. Gradients reach
+    block `start` and later ones. Structure and parameter names stay as they are.
+    """
+
+    def substitute(
+        _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if args:
+            return (hidden, *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": hidden}
+
+    with ExitStack() as undo:
+        for block in blocks[:start]:
+            undo.enter_context(_passing_through(block))
+        handle = blocks[start].register_forward_pre_hook(substitute, with_kwargs=True)
+        undo.callback(handle.remove)
+        yield
+
+
+@contextmanager
+def _passing_through(block: nn.Module) -> Iterator[None]:
+    """The block returns its input; its attributes, which some models read, stay reachable."""
+    own = vars(block).get("forward")  # set when somebody else has wrapped it, as accelerate does
+
+    def skip(hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
+        return hidden_states
+
+    block.forward = skip  # hooks cannot skip a forward
+    try:
+        yield
+    finally:
+        del block.forward
+        if own is not None:
+            block.forward = own
+
+
+@contextmanager
+def read_at(head: nn.Module, positions: Int[Tensor, "example read"]) -> Iterator[None]:
+    """Give the output head only the states at some positions: logits [example, read, vocabulary].
+
+    Full-sequence logits, the largest array of a forward, are never computed.
+    """
+
+    def gather(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        hidden = args[0]  # [example, token, feature]
+        rows = torch.arange(len(hidden), device=hidden.device)[:, None]
+        return (hidden[rows, positions.to(hidden.device)], *args[1:])
+
+    handle = head.register_forward_pre_hook(gather)
+    try:
+        yield
+    finally:
+        handle.remove()

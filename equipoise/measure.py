@@ -1,8 +1,7 @@
 """The main verb: put a benchmark to a model, and say what it measured with its uncertainty.
 
 `measure` gathers the requests of all examples, asks the model for them in bulk, turns the answers
-into outcomes and the outcomes into estimates. `compare` puts two measurements side by side on the
-same items.
+into outcomes and the outcomes into estimates.
 """
 
 import dataclasses
@@ -13,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,7 +22,6 @@ from equipoise.errors import DataError, ModelError, RecipeError, nearest
 from equipoise.models.scorer import Scorer
 from equipoise.records import (
     JSON,
-    Columns,
     Continuation,
     Embedding,
     Estimate,
@@ -39,10 +37,8 @@ from equipoise.records import (
     TextPair,
     text_sha256,
 )
-from equipoise.stats.resample import Interval, bootstrap, columns_of, select, spread
-
-PREFIX = "prefix"  # group key of the rows of a model that is a family of prompts
-ITEM = "item"  # group key of the example behind such rows
+from equipoise.stats.pairing import ITEM, PREFIX, VARIANTS
+from equipoise.stats.resample import Interval, bootstrap, cells_of, columns_of, select, spread
 
 Q = TypeVar("Q", bound=Request)
 
@@ -101,9 +97,13 @@ def measure(
         _refuse_learnt(model.trained_on, examples, requests)
         scorers = model.variants()
         variants = len(scorers)
-        outcomes = _outcomes(scorers, benchmark, examples, seed=seed)
-        info = dict(model.info) | ({"variants": variants} if variants > 1 else {})
-    pooled = _Pooled.of(benchmark, outcomes, variants=variants)
+        outcomes = _outcomes(scorers, benchmark, examples, requests, seed=seed)
+        info = dict(model.info) | ({VARIANTS: variants} if variants > 1 else {})
+    family = variants > 1
+    cluster = benchmark.cluster or (ITEM if family else None)
+    estimates = _estimates(
+        benchmark, outcomes, cluster=cluster, family=family, draws=draws, seed=seed
+    )
     return Measurement(
         model=model.identity,
         benchmark=name,
@@ -117,8 +117,8 @@ def measure(
         data=benchmark.files(split) if isinstance(benchmark, UsesFiles) else (),
         model_info=info,
         environment=environment.collect(),
-        cluster=pooled.cluster,
-        estimates=tuple(_estimates(pooled, draws=draws, seed=seed)),
+        cluster=cluster,
+        estimates=tuple(estimates),
         outcomes=tuple(outcomes),
         notes=(*benchmark.faults, *_coverage(outcomes, asked=len(examples) * variants)),
     )
@@ -200,31 +200,26 @@ def _texts(request: Request) -> tuple[str, ...]:
 
 
 def _outcomes(
-    scorers: Sequence[Scorer], benchmark: AnyBenchmark, examples: Sequence[Example], *, seed: int
+    scorers: Sequence[Scorer],
+    benchmark: AnyBenchmark,
+    examples: Sequence[Example],
+    requests: Sequence[Sequence[Request]],
+    *,
+    seed: int,
 ) -> list[Outcome]:
     """One outcome an example; with several scorers one a scorer, ids ending in "#0", "#1", …"""
+    flat = [one for asked in requests for one in asked]
     found: list[Outcome] = []
     for number, scorer in enumerate(scorers):
-        answers = respond(scorer, benchmark, examples, seed=seed)
-        for example, responses in zip(examples, answers, strict=True):
-            outcome = _completed(benchmark.outcome(example, responses), example)
+        answers = iter(answer(scorer, flat, seed=seed))
+        for example, asked in zip(examples, requests, strict=True):
+            outcome = benchmark.outcome(example, [next(answers) for _ in asked])
+            outcome = _completed(outcome, example)
             found.append(_numbered(outcome, number) if len(scorers) > 1 else outcome)
     return found
 
 
-def respond(
-    model: Scorer, benchmark: AnyBenchmark, examples: Sequence[Example], *, seed: int = 0
-) -> list[list[Response]]:
-    """What the model answers to each example's requests, all asked in bulk: [example][request].
-
-    Raises `ModelError` as `ask` does.
-    """
-    requests = [list(benchmark.requests(one)) for one in examples]
-    answers = iter(ask(model, [one for asked in requests for one in asked], seed=seed))
-    return [[next(answers) for _ in asked] for asked in requests]
-
-
-def ask(model: Scorer, requests: Sequence[Request], *, seed: int) -> list[Response]:
+def answer(model: Scorer, requests: Sequence[Request], *, seed: int) -> list[Response]:
     """Put requests of any kinds to a model, one bulk call a kind; answers in the order asked.
 
     Raises `ModelError` when the model gives another number of answers than it was asked for.
@@ -305,41 +300,21 @@ def _coverage(outcomes: Sequence[Outcome], *, asked: int) -> list[str]:
 # --- estimates --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pooled:
-    """Outcomes as columns, and which cells of them get rows of their own."""
-
-    metrics: tuple[Metric, ...]
-    spreads: tuple[Metric, ...]  # over prefixes, overall only
-    columns: Columns
-    cells: tuple[tuple[Mapping[str, str], Any], ...]  # group, mask over rows
-    cluster: str | None
-
-    @classmethod
-    def of(
-        cls, benchmark: AnyBenchmark, outcomes: Sequence[Outcome], *, variants: int
-    ) -> "_Pooled":
-        cluster = benchmark.cluster or (ITEM if variants > 1 else None)
-        keys = (*benchmark.by, *((PREFIX,) if variants > 1 else ()))
-        cells: list[tuple[Mapping[str, str], Any]] = [({}, np.ones(len(outcomes), dtype=bool))]
-        for key in keys:
-            names = [one.groups.get(key) for one in outcomes]
-            for group in sorted({name for name in names if name is not None}):
-                cells.append(({key: group}, np.array([name == group for name in names])))
-        return cls(
-            metrics=benchmark.metrics,
-            spreads=tuple(spread(m, over=PREFIX) for m in benchmark.metrics if variants > 1),
-            columns=columns_of(outcomes, cluster=cluster),
-            cells=tuple(cells),
-            cluster=cluster,
-        )
-
-
-def _estimates(pooled: _Pooled, *, draws: int, seed: int) -> Iterable[Estimate]:
-    for group, mask in pooled.cells:
-        metrics = pooled.metrics if group else (*pooled.metrics, *pooled.spreads)
-        rows = select(pooled.columns, mask)
-        found = bootstrap(metrics, rows, draws=draws, seed=seed)
+def _estimates(
+    benchmark: AnyBenchmark,
+    outcomes: Sequence[Outcome],
+    *,
+    cluster: str | None,
+    family: bool,
+    draws: int,
+    seed: int,
+) -> Iterable[Estimate]:
+    """Every metric, overall and by group; of a family also by prefix and its spread over them."""
+    columns = columns_of(outcomes, cluster=cluster)
+    spreads = [spread(metric, over=PREFIX) for metric in benchmark.metrics if family]
+    for group, mask in cells_of(outcomes, (*benchmark.by, *([PREFIX] if family else []))):
+        metrics = benchmark.metrics if group else (*benchmark.metrics, *spreads)
+        found = bootstrap(metrics, select(columns, mask), draws=draws, seed=seed)
         for metric, interval in zip(metrics, found, strict=True):
             yield _estimate(metric, interval, group)
 

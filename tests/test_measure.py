@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass as options_dataclass
 
 from equipoise.benchmarks.base import Benchmark, ReadsPredictions, UsesFiles
 from equipoise.errors import DataError, ModelError, RecipeError
-from equipoise.measure import Predictions, ask, measure
+from equipoise.measure import Predictions, answer, measure
 from equipoise.records import (
     OPTIONS,
     Columns,
@@ -219,7 +219,7 @@ def test_requests_of_all_kinds_come_back_in_the_order_asked() -> None:
         TextPair(first="x", second="yy", tokens="unmodified", view="left"),
         Continuation(context="", continuation="abcd"),
     ]
-    next_token, three, text, pair, four = ask(scorer, asked, seed=0)
+    next_token, three, text, pair, four = answer(scorer, asked, seed=0)
     assert next_token.logprobs == (-3.0,)  # type: ignore[union-attr]
     assert (three.logprob, four.logprob) == (-3.0, -4.0)  # type: ignore[union-attr]
     assert text == "on"

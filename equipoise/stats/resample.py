@@ -121,6 +121,18 @@ def columns_of(outcomes: Sequence[Outcome], *, cluster: str | None) -> dict[str,
     return columns
 
 
+def cells_of(
+    outcomes: Sequence[Outcome], keys: Sequence[str]
+) -> list[tuple[dict[str, str], NDArray[np.bool_]]]:
+    """The groups that get rows of their own: (group, which rows), overall first as {}."""
+    cells: list[tuple[dict[str, str], NDArray[np.bool_]]] = [({}, np.ones(len(outcomes), bool))]
+    for key in keys:
+        names = [one.groups.get(key) for one in outcomes]
+        for group in sorted({name for name in names if name is not None}):
+            cells.append(({key: group}, np.array([name == group for name in names])))
+    return cells
+
+
 def select(columns: Columns, rows: NDArray[np.bool_]) -> dict[str, Column]:
     """The columns at the rows marked true."""
     return {key: column[rows] for key, column in columns.items()}

@@ -1,0 +1,223 @@
+"""AdapterEdit: a PEFT adapter (LoRA and its kin), attached for a while and taken off bit for bit.
+
+The saved folder is also an ordinary PEFT adapter folder, which other programs can load; and an
+adapter folder that another program wrote is read by `read_adapter`.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import peft
+import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
+from torch import Tensor, nn
+
+from equipoise.errors import ModelError, StoreError
+from equipoise.models.edit import Edit, EditInfo, check_base, described
+from equipoise.models.edit_folder import Stored, read_edit, read_tensors, write_edit
+from equipoise.models.language_model import LanguageModel
+from equipoise.records import JSON
+
+CONFIG_FILE = "adapter_config.json"
+TENSORS_FILE = "adapter_model.safetensors"
+_PREFIX = "base_model.model."  # PEFT's own files put it before every name
+_NAME = "equipoise"  # the adapter's, inside the model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterEdit(Edit):
+    """A PEFT adapter: its configuration and its weights.
+
+    `info.base_fingerprint` is `edit.fingerprint(model.module, sits_on(model, config))`; empty when
+    another program trained it, and then names and shapes alone are checked.
+    """
+
+    kind: ClassVar[str] = "adapter"
+    info: EditInfo = field()  # without field() the base's property would be its default
+    config: Mapping[str, JSON]  # adapter_config.json
+    tensors: Mapping[str, Tensor]  # adapter_model.safetensors
+
+    @property
+    def content(self) -> str:
+        """sha256 (hex) of configuration, names, dtypes, shapes and values."""
+        return self._stored().content
+
+    def attached(self, model: LanguageModel) -> AbstractContextManager[LanguageModel]:
+        """The model with the adapter in it; afterwards the very modules it had are back.
+
+        Raises `ModelError` when the adapter does not fit: modules it asks for are missing, shapes
+        or names differ, the base's weights differ, or another adapter is attached.
+        """
+        return self._attached(model)
+
+    @contextmanager
+    def _attached(self, model: LanguageModel) -> Iterator[LanguageModel]:
+        with _injected(model, self.config) as names:
+            self._fill(model)
+            check_base(model, self.info, names)
+            yield described(model, self)
+
+    def _fill(self, model: LanguageModel) -> None:
+        given = {name.removeprefix(_PREFIX): values for name, values in self.tensors.items()}
+        state = get_peft_model_state_dict(
+            model.module, adapter_name=_NAME, save_embedding_layers=False
+        )
+        wanted = {name.removeprefix(_PREFIX) for name in state}
+        # PEFT may save a copy of the base's embeddings with an adapter that sits on them
+        copies = {name for name in set(given) - wanted if _same(model.module, name, given[name])}
+        odd = sorted((set(given) - copies) ^ wanted)
+        if odd:
+            raise ModelError(
+                f"adapter of {self.info.base} must fit {model.identity}, but '{odd[0]}' and "
+                f"{len(odd) - 1} more names are in only one of them; give the base it was made for"
+            )
+        own = {name: values for name, values in given.items() if name not in copies}
+        try:
+            set_peft_model_state_dict(model.module, own, adapter_name=_NAME)
+        except RuntimeError as error:
+            raise ModelError(
+                f"adapter of {self.info.base} must have the shapes of {model.identity}, "
+                f"got: {_first_line(error)}; give the base it was made for"
+            ) from error
+
+    def save(self, folder: Path) -> None:
+        """Write `edit.json`, `trained_on.json` and PEFT's own two files."""
+        write_edit(folder, self.info, self._stored())
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote. Raises `StoreError` naming the file at fault."""
+        info, stored = read_edit(folder)
+        config = stored.documents.get(CONFIG_FILE)
+        if not isinstance(config, dict):
+            raise StoreError(
+                f"{folder / CONFIG_FILE} must be a mapping, got {config!r}; save again"
+            )
+        return cls(info=info, config=config, tensors=stored.tensors)
+
+    def _stored(self) -> Stored:
+        return Stored(
+            kind=self.kind,
+            documents={CONFIG_FILE: dict(self.config)},
+            tensors=self.tensors,
+            tensors_file=TENSORS_FILE,
+        )
+
+
+def read_adapter(folder: Path) -> AdapterEdit:
+    """A PEFT adapter folder that another program wrote, as an edit.
+
+    Its base is the name in its configuration. Raises `ModelError` when its weights are pickled,
+    and `StoreError` when a file is missing or cut.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} must be JSON, got: {error}; copy the folder again") from error
+    if not isinstance(config, dict) or "peft_type" not in config:
+        raise StoreError(f"{path} must name its peft_type, it has none; it is no PEFT adapter")
+    if not (folder / TENSORS_FILE).is_file() and (folder / "adapter_model.bin").is_file():
+        raise ModelError(
+            f"{folder} must have {TENSORS_FILE}, it has pickled weights (adapter_model.bin), which "
+            "can run code; load it with peft and save it with save_pretrained to convert it"
+        )
+    info = EditInfo(
+        method="adapter",
+        version="1",
+        options={"peft_type": str(config["peft_type"])},
+        seed=0,
+        base=str(config.get("base_model_name_or_path") or ""),
+        base_fingerprint="",
+        trained_on=frozenset(),
+        origin="",
+        report={},
+    )
+    return AdapterEdit(info=info, config=config, tensors=read_tensors(folder / TENSORS_FILE))
+
+
+def sits_on(model: LanguageModel, config: Mapping[str, JSON]) -> tuple[str, ...]:
+    """Names of the base's parameters that an adapter of this configuration is added to."""
+    with _injected(model, config) as names:
+        return names
+
+
+@contextmanager
+def _injected(model: LanguageModel, config: Mapping[str, JSON]) -> Iterator[tuple[str, ...]]:
+    """Put PEFT's layers in, yield the names of the parameters under them, put all back."""
+    with _restored(model.module):
+        try:
+            # PEFT draws first values from torch's global generator
+            with torch.random.fork_rng(devices=[]):
+                peft.inject_adapter_in_model(_peft_config(config), model.module, _NAME)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ModelError(
+                f"adapter must fit {model.identity}, got: {_first_line(error)}; "
+                "give the base it was made for"
+            ) from error
+        model.module.eval()
+        yield tuple(
+            f"{name}.{last}"
+            for name, layer in model.module.named_modules()
+            if isinstance(layer, BaseTunerLayer)
+            for last, _ in layer.get_base_layer().named_parameters()
+        )
+
+
+@contextmanager
+def _restored(module: nn.Module) -> Iterator[None]:
+    """Afterwards every submodule, flag and bias is what it was."""
+    if any(isinstance(one, BaseTunerLayer) for one in module.modules()):
+        raise ModelError(
+            f"{type(module).__name__} must have no adapter when one is attached, it has one; "
+            "merge it into the base first"
+        )
+    children = [
+        (one, name, child) for one in module.modules() for name, child in one.named_children()
+    ]
+    flags = [(one, one.requires_grad) for one in module.parameters()]
+    modes = [(one, one.training) for one in module.modules()]
+    biases = [
+        (one, one.detach().clone())  # an adapter may carry its own biases
+        for name, one in module.named_parameters()
+        if name.endswith("bias")
+    ]
+    attributes = set(vars(module))
+    try:
+        yield
+    finally:
+        for parent, name, child in children:
+            setattr(parent, name, child)
+        for added in set(vars(module)) - attributes:
+            delattr(module, added)
+        with torch.no_grad():
+            for one, values in biases:
+                one.copy_(values)
+        for parameter, required in flags:
+            parameter.requires_grad_(required)
+        for part, training in modes:
+            part.training = training
+
+
+def _same(module: nn.Module, name: str, values: Tensor) -> bool:
+    """Whether the base has a parameter of this name and these values."""
+    try:
+        there = module.get_parameter(name)
+    except AttributeError:
+        return False
+    return torch.equal(there.detach().cpu(), values.to(there.dtype).cpu())
+
+
+def _peft_config(config: Mapping[str, JSON]) -> Any:
+    given = {**config, "inference_mode": True, "base_model_name_or_path": None}
+    return peft.PeftConfig.from_peft_type(**given)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:2])[:300]

@@ -1,0 +1,33 @@
+"""Every kind of edit, and how to read one without knowing its kind."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from equipoise.errors import StoreError, nearest
+from equipoise.models.adapter_edit import AdapterEdit
+from equipoise.models.edit import Edit
+from equipoise.models.edit_folder import HEAD, read_head
+from equipoise.models.prompt_edit import PromptEdit
+from equipoise.models.weight_edit import WeightEdit
+
+#: By the `kind` in `edit.json`.
+KINDS: Mapping[str, type[Edit]] = MappingProxyType(
+    {
+        WeightEdit.kind: WeightEdit,
+        PromptEdit.kind: PromptEdit,
+        AdapterEdit.kind: AdapterEdit,
+    }
+)
+
+
+def load_edit(folder: Path) -> Edit:
+    """The edit in a folder that `Edit.save` wrote.
+
+    Raises `StoreError` naming the file when it is missing, cut, changed, or of an unknown kind or
+    schema.
+    """
+    kind = str(read_head(folder)["kind"])
+    if kind not in KINDS:
+        raise StoreError(f"{folder / HEAD} has the unknown kind '{kind}'; {nearest(kind, KINDS)}")
+    return KINDS[kind].load(folder)

@@ -1,0 +1,272 @@
+"""Results on disk: one folder a run, `results.json` and one Parquet file of outcomes a benchmark.
+
+`results.json` is a superset of what lm-evaluation-harness writes, so that its readers find
+`results`, `versions`, `n-samples`, `higher_is_better` and `config` where they expect them; all
+else is under `equipoise`. It is strict JSON: nan is null, with its reason beside it. A folder is
+written beside its place and renamed into it, so that there is never half a result.
+"""
+
+import hashlib
+import json
+import math
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import TypeAdapter, ValidationError
+
+from equipoise.errors import StoreError
+from equipoise.records import JSON, DataUse, Estimate, Measurement, Outcome
+from equipoise.stats.resample import METHOD
+
+SCHEMA = 1
+FILE = "results.json"
+_WIDTH = 2 * 1.959964  # of a normal 95 % interval, in standard errors
+
+_ESTIMATES = TypeAdapter(tuple[Estimate, ...])
+_DATA = TypeAdapter(tuple[DataUse, ...])
+_PLAIN = (
+    "model", "benchmark", "version", "options", "split", "seed", "draws", "limit",
+    "examples_sha256", "model_info", "environment", "cluster", "notes",
+)  # fmt: skip
+
+
+def write_results(folder: Path, measurements: Sequence[Measurement]) -> Path:
+    """Write the measurements of one model into a new folder, whole or not at all; gives it back.
+
+    Raises `StoreError` when the folder exists and is not empty, or cannot be written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StoreError(
+            f"results are written into a new or empty folder, {folder} is not one; "
+            "choose another name or remove it"
+        )
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        beside.mkdir(parents=True)
+        document = results_document(measurements)
+        for key, one in zip(_keys(measurements), measurements, strict=True):
+            name = _outcomes_file(key)
+            _write_outcomes(beside / name, one.outcomes)
+            document["equipoise"]["benchmarks"][key]["outcomes"] = {
+                "file": name,
+                "sha256": _sha256(beside / name),
+            }
+        (beside / FILE).write_text(to_json(document), encoding="utf-8")
+        beside.replace(folder)
+    except (OSError, ValueError, TypeError, pa.ArrowException) as error:
+        raise StoreError(f"cannot write results to {folder}: {error}; mend it and retry") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return folder
+
+
+def read_results(path: Path) -> tuple[Measurement, ...]:
+    """Read what `write_results` wrote: a folder, or the `results.json` in it.
+
+    Raises `StoreError` naming the file when it is missing, cut, changed or of another schema.
+    """
+    file = path / FILE if path.is_dir() else path
+    document = _read_json(file)
+    own = document.get("equipoise")
+    if not isinstance(own, dict):
+        raise StoreError(f"{file} must have an 'equipoise' object, got {own!r}; measure again")
+    if own.get("schema") != SCHEMA:
+        raise StoreError(
+            f"{file} must have schema {SCHEMA}, got {own.get('schema')!r}; "
+            "it was written by another version of equipoise, read it with that one"
+        )
+    try:
+        return tuple(_measurement(file, one) for one in own["benchmarks"].values())
+    except (KeyError, TypeError, AttributeError, ValidationError) as error:
+        why = str(error).splitlines()[0]
+        raise StoreError(
+            f"{file} must hold whole measurements, got one without {why}; measure again"
+        ) from error
+
+
+def results_document(measurements: Sequence[Measurement]) -> dict[str, Any]:
+    """What `results.json` holds; also what `--json` prints. Numbers may be nan: see `to_json`."""
+    keyed = dict(zip(_keys(measurements), measurements, strict=True))
+    first = measurements[0] if measurements else None
+    return {
+        "results": {key: _harness_row(one) for key, one in keyed.items()},
+        "versions": {key: one.version for key, one in keyed.items()},
+        "n-samples": {key: {"effective": len(one.outcomes)} for key, one in keyed.items()},
+        "higher_is_better": {
+            key: {e.metric: e.higher_is_better for e in _overall(one)} for key, one in keyed.items()
+        },
+        "config": {
+            "model": first.model if first else None,
+            "model_args": dict(first.model_info) if first else {},
+            "limit": first.limit if first else None,
+            "bootstrap_iters": first.draws if first else None,
+        },
+        "equipoise": {
+            "schema": SCHEMA,
+            "ci_method": METHOD,
+            "environment": dict(first.environment) if first else {},
+            "benchmarks": {key: _own_row(one) for key, one in keyed.items()},
+        },
+    }
+
+
+def to_json(document: Mapping[str, Any]) -> str:
+    """Strict JSON: nan as null, infinities as "inf" and "-inf". Raises `ValueError` for others."""
+    return json.dumps(_strict(document), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+# --- writing ----------------------------------------------------------------------------------
+
+
+def _keys(measurements: Sequence[Measurement]) -> list[str]:
+    """The benchmark's name; "name#2" for the second of that name, and so on."""
+    seen: dict[str, int] = {}
+    keys = []
+    for one in measurements:
+        seen[one.benchmark] = number = seen.get(one.benchmark, 0) + 1
+        keys.append(one.benchmark if number == 1 else f"{one.benchmark}#{number}")
+    return keys
+
+
+def _overall(measurement: Measurement) -> list[Estimate]:
+    return [one for one in measurement.estimates if not one.group]
+
+
+def _harness_row(measurement: Measurement) -> dict[str, Any]:
+    row: dict[str, Any] = {"alias": measurement.benchmark}
+    for one in _overall(measurement):
+        row[f"{one.metric},none"] = one.value
+        row[f"{one.metric}_stderr,none"] = (one.high - one.low) / _WIDTH
+    return row
+
+
+def _own_row(measurement: Measurement) -> dict[str, Any]:
+    overall = _overall(measurement)
+    values = sorted({key for one in measurement.outcomes for key in one.values})
+    finite = {
+        key: sum(math.isfinite(one.values.get(key, math.nan)) for one in measurement.outcomes)
+        for key in values
+    }
+    total = len(measurement.outcomes)
+    return {
+        **{name: getattr(measurement, name) for name in _PLAIN},
+        "ideal": {one.metric: one.ideal for one in overall},
+        "ci95": {one.metric: [one.low, one.high] for one in overall},
+        "n_clusters": {one.metric: one.clusters for one in overall},
+        "coverage": {key: count / total for key, count in finite.items()},
+        "invalid": {key: total - count for key, count in finite.items()},
+        "seeds": [measurement.seed],
+        "prefix": measurement.model_info.get("prefix"),
+        "data": _DATA.dump_python(measurement.data),
+        "estimates": _ESTIMATES.dump_python(measurement.estimates),
+    }
+
+
+def _strict(value: Any) -> JSON:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    if isinstance(value, Mapping):
+        return {str(key): _strict(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(one) for one in value]
+    return cast(JSON, value)
+
+
+def _outcomes_file(key: str) -> str:
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", key).strip("._") or "benchmark"
+    short = hashlib.sha256(key.encode()).hexdigest()[:6]
+    return f"outcomes-{plain}.parquet" if plain == key else f"outcomes-{plain}-{short}.parquet"
+
+
+def _write_outcomes(file: Path, outcomes: Sequence[Outcome]) -> None:
+    """One row an example; "value:K" null where the outcome has no K, nan where it is nan."""
+    values = sorted({key for one in outcomes for key in one.values})
+    groups = sorted({key for one in outcomes for key in one.groups})
+    columns = {
+        "example": pa.array([one.example for one in outcomes], pa.string()),
+        **{
+            f"value:{k}": _column([o.values.get(k) for o in outcomes], pa.float64()) for k in values
+        },
+        **{f"group:{k}": _column([o.groups.get(k) for o in outcomes], pa.string()) for k in groups},
+        "text": pa.array([one.text for one in outcomes], pa.string()),
+    }
+    pq.write_table(pa.table(columns), file, compression="zstd")
+
+
+def _column(values: Iterable[float | str | None], kind: Any) -> Any:
+    return pa.array(list(values), kind, from_pandas=False)
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StoreError(f"results '{file}' must be there, it is missing; check the path") from None
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{file} must be JSON, got: {error}; the file may be cut short") from error
+    if not isinstance(document, dict):
+        raise StoreError(f"{file} must hold an object, got {type(document).__name__}; check it")
+    return document
+
+
+def _measurement(file: Path, row: Mapping[str, Any]) -> Measurement:
+    plain = {name: row[name] for name in _PLAIN}
+    return Measurement(
+        **plain | {"notes": tuple(plain["notes"])},
+        data=_DATA.validate_python(row["data"]),
+        estimates=_ESTIMATES.validate_python([_loosened(one) for one in row["estimates"]]),
+        outcomes=_read_outcomes(file.parent, row["outcomes"]),
+    )
+
+
+def _loosened(row: Mapping[str, Any]) -> dict[str, Any]:
+    """An estimate with its nan back; "inf" is read as a float by pydantic."""
+    absent = {key: math.nan for key in ("value", "low", "high") if row[key] is None}
+    return {**row, **absent}
+
+
+def _read_outcomes(folder: Path, place: Mapping[str, Any]) -> tuple[Outcome, ...]:
+    file = folder / Path(str(place["file"])).name
+    if not file.is_file():
+        raise StoreError(f"{file} must be there, it is missing; copy the whole folder")
+    if _sha256(file) != place["sha256"]:
+        raise StoreError(
+            f"{file} must have sha256 {str(place['sha256'])[:12]}…, got {_sha256(file)[:12]}…; "
+            "it is cut short or has been changed, copy it again"
+        )
+    try:
+        rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{file} must be Parquet, got: {error}; copy it again") from error
+    return tuple(_outcome(row) for row in rows)
+
+
+def _outcome(row: Mapping[str, Any]) -> Outcome:
+    return Outcome(
+        example=row["example"],
+        values=_under("value:", row),
+        groups=_under("group:", row),
+        text=row["text"],
+    )
+
+
+def _under(prefix: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key.removeprefix(prefix): value
+        for key, value in row.items()
+        if key.startswith(prefix) and value is not None
+    }
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

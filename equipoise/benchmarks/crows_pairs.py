@@ -110,6 +110,7 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair], UsesFiles):
             unit="nats",
             source="likelihood_diff of the evaluation harness (there of the sum)",
             ideal=0.0,
+            higher_is_better=False,
             low=0.0,
         ),
     )

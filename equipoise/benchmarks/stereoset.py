@@ -33,7 +33,12 @@ from equipoise.records import (
 
 
 def _percent(
-    name: str, of: Callable[[Columns], float], ideal: float, *, better: bool | None, source: str
+    name: str,
+    of: Callable[[Columns], float],
+    *,
+    ideal: float | None,
+    source: str,
+    better: bool | None = None,
 ) -> Metric:
     return Metric(
         name=name, of=of, unit="%", source=source, ideal=ideal, higher_is_better=better,
@@ -53,10 +58,14 @@ def _scores(
         return 100 * mean(columns, "related")
 
     return (
-        _percent(f"ss{suffix}", ss, 50.0, better=None, source=source),
-        _percent(f"lms{suffix}", lms, 100.0, better=True, source=source),
+        _percent(f"ss{suffix}", ss, ideal=50.0, source=source),
+        _percent(f"lms{suffix}", lms, ideal=100.0, better=True, source=source),
         _percent(
-            f"icat{suffix}", lambda c: pref.icat(lms(c), ss(c)), 100.0, better=True, source=source
+            f"icat{suffix}",
+            lambda c: pref.icat(lms(c), ss(c)),
+            ideal=100.0,
+            better=True,
+            source=source,
         ),
     )
 
@@ -78,7 +87,7 @@ _MICRO = _scores("_micro", f"{_OURS}; mean over examples", lambda c, value: pref
 _DOMAIN = (
     *_scores("_domain_mean", f"{_OURS}; mean of the domains' scores", _domain_mean)[:2],
     _percent(
-        "icat_domain_mean", _domain_mean_icat, 100.0, better=True,
+        "icat_domain_mean", _domain_mean_icat, ideal=100.0, better=True,
         source=f"{_OURS}; mean of the domains' ICAT",
     ),
 )  # fmt: skip
@@ -92,7 +101,7 @@ _MARGINS = (
         ideal=0.0,
     ),
     _percent(
-        "margin_near_zero", lambda c: pref.near_zero(c["margin"]), 100.0, better=True,
+        "margin_near_zero", lambda c: pref.near_zero(c["margin"]), ideal=None,
         source=f"{_OURS}; share of |margin| < {pref.NEAR_ZERO} nats",
     ),
     Metric(

@@ -8,11 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from equipoise.benchmarks.base import Benchmark
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.data.stereoset import Item, differing_spans, word_span
 from equipoise.errors import DataError, RecipeError
+from equipoise.measure import measure
+from equipoise.models.language_model import LanguageModel
 from equipoise.planted.world import find_world
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import Continuation, Infill, Outcome, Scored
@@ -448,3 +452,30 @@ def test_every_real_filler_is_one_word_of_its_sentence() -> None:
         for text, (start, end) in zip(item.sentences, item.spans, strict=True):
             assert " " not in text[start:end]
             assert np.all([0 <= start < end, end <= len(text)])
+
+
+# --- a real model -----------------------------------------------------------------------------
+
+#: SS, LMS, ICAT of the model's own README, from a plain loop of one sentence at a time.
+PLAIN_LOOP = {
+    None: (53.87, 80.06, 73.85),
+    "gender": (53.18, 80.66, 75.54),
+    "profession": (55.45, 80.02, 71.29),
+    "race": (52.71, 80.10, 75.76),
+    "religion": (54.39, 77.95, 71.11),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("real")
+def test_reference_model_scores_as_in_a_plain_loop(reference_model: Path) -> None:
+    model = LanguageModel(
+        module=AutoModelForCausalLM.from_pretrained(reference_model, dtype=torch.float32).eval(),
+        tokenizer=AutoTokenizer.from_pretrained(reference_model),
+        identity="reference",
+    )
+    found = measure(model, StereoSet(task="intrasentence"), draws=0)
+    for axis, printed in PLAIN_LOOP.items():
+        group = {} if axis is None else {"axis": axis}
+        values = [found.estimate(name, **group).value for name in ("ss", "lms", "icat")]
+        assert tuple(round(one, 2) for one in values) == printed

@@ -1,0 +1,188 @@
+"""Are true facts still known? What a model must not lose.
+
+Cloze facts of ROME's known_1000 (Meng et al. 2022) and of LAMA's T-REx (Petroni et al. 2019) with
+ParaRel's patterns (Elazar et al. 2021). The published tests ask whether the true object is the top
+token of the whole vocabulary, which differs between tokenizers; here it must beat other objects of
+its relation, which any model that scores text can be asked.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import field
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from equipoise.benchmarks.base import Benchmark, UsesFiles
+from equipoise.data.clozes import KNOWN_1000, Fact, known_facts, trex_facts, trex_sources
+from equipoise.data.partition import check_split, shuffled
+from equipoise.metrics import gap
+from equipoise.planted.world import find_world
+from equipoise.records import OPTIONS, Continuation, DataUse, Metric, Outcome, Scored
+
+
+@plain_dataclass(frozen=True, slots=True, kw_only=True)
+class Cloze:
+    """A fact without its end, the end, and wrong ends of the same kind."""
+
+    id: str
+    prompt: str  # no trailing space
+    answer: str  # with its leading space
+    distractors: tuple[str, ...]  # likewise; none is true of the subject by the file
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Facts(Benchmark[Cloze, Scored], UsesFiles):
+    """How often the true object is likelier than every wrong one. 100 %: all known; see `chance`.
+
+    The wrong ones are objects that other facts of the relation have, drawn once for each fact, the
+    same for every model; a relation with fewer of them gives what it has, and one with a single
+    object has no accuracy. Compared is log p(object | prompt), summed over tokens; a masked model
+    answers with the pseudo-log-likelihood of the object. Groups: relation.
+    """
+
+    version: ClassVar[str] = "1"
+    paper: ClassVar[str] = "ROME (Meng et al. 2022); LAMA (Petroni et al. 2019); ParaRel (2021)"
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            name="accuracy",
+            of=lambda c: 100.0 * gap.mean(c["correct"]),
+            unit="%",
+            source="own: the true object is likelier than all offered; a tie counts its share",
+            ideal=100.0,
+            higher_is_better=True,
+            low=0.0,
+            high=100.0,
+        ),
+        Metric(
+            name="chance",
+            of=lambda c: 100.0 * gap.mean(c["chance"]),
+            unit="%",
+            source="own: what guessing among the objects offered gets right",
+            low=0.0,
+            high=100.0,
+        ),
+        Metric(
+            name="rank",
+            of=lambda c: gap.mean(c["rank"]),
+            unit="place",
+            source="own: mean place of the true object; 1 is first, a tie is halfway",
+            higher_is_better=False,
+            ideal=1.0,
+            low=1.0,
+        ),
+        Metric(
+            name="logprob",
+            of=lambda c: gap.mean(c["logprob"]),
+            unit="nats",
+            source="own: mean log p(true object | prompt)",
+            higher_is_better=True,
+            high=0.0,
+        ),
+    )
+    cluster: ClassVar[str | None] = "relation"
+    licence: ClassVar[str] = "known_1000 MIT; T-REx CC BY-SA 4.0 through LAMA, CC BY-NC 4.0"
+    faults: ClassVar[tuple[str, ...]] = (
+        "known_1000 was made of facts that GPT-2-XL completes rightly: it favors that model",
+        "a wrong object may be true all the same where the file does not say so (twin cities, "
+        "borders, occupations)",
+        "summed log-probabilities favor objects of few tokens and frequent words",
+        "relations are few (33 and 39): intervals over them are wide",
+    )
+
+    source: Literal["known_1000", "trex"] = "known_1000"  # which file of facts
+    distractors: Annotated[int, Field(ge=1, le=100)] = 10  # wrong objects a fact is held against
+    per_relation: Annotated[int, Field(ge=1)] | None = 25  # facts of a relation; None: all
+    world: str | None = None  # a planted world's facts instead, by its name
+
+    def examples(self, split: str) -> Sequence[Cloze]:
+        """The chosen facts in the order of the file."""
+        check_split(split, self.splits, "facts")
+        known = self._facts()
+        kept = _limited(known, self.per_relation)
+        answers: dict[str, dict[str, None]] = {}
+        true_of: dict[tuple[str, str], set[str]] = {}
+        for one in known:
+            answers.setdefault(one.relation, {})[one.answer] = None
+            true_of.setdefault((one.relation, one.subject), set()).add(one.answer.casefold())
+        return [
+            _cloze(
+                one,
+                [
+                    other
+                    for other in answers[one.relation]
+                    if other.casefold() not in true_of[one.relation, one.subject]
+                ],
+                self.distractors,
+            )
+            for one in kept
+        ]
+
+    def requests(self, example: Cloze) -> Sequence[Continuation]:
+        """The true object first, then the wrong ones."""
+        return [
+            Continuation(context=example.prompt, continuation=one)
+            for one in (example.answer, *example.distractors)
+        ]
+
+    def outcome(self, example: Cloze, responses: Sequence[Scored]) -> Outcome:
+        """`correct` in [0, 1], `chance`, `rank` from 1, `logprob` in nats.
+
+        The first three are nan when there is nothing to choose from.
+        """
+        true, *wrong = [one.logprob for one in responses]
+        values = {"correct": math.nan, "chance": math.nan, "rank": math.nan, "logprob": true}
+        if wrong and not any(math.isnan(one) for one in (true, *wrong)):
+            above = sum(one > true for one in wrong)
+            ties = sum(one == true for one in wrong)
+            values |= {
+                "correct": 0.0 if above else 1.0 / (1 + ties),
+                "chance": 1.0 / (1 + len(wrong)),
+                "rank": 1.0 + above + ties / 2,
+            }
+        return Outcome(example=example.id, values=values, groups=example.groups)
+
+    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (there is one split)
+        """The files of facts and patterns; nothing for a planted world."""
+        if self.world is not None:
+            return ()
+        sources = (KNOWN_1000,) if self.source == "known_1000" else trex_sources()
+        return tuple(one.use() for one in sources)
+
+    def _facts(self) -> tuple[Fact, ...]:
+        if self.world is None:
+            return known_facts() if self.source == "known_1000" else trex_facts()
+        return tuple(
+            Fact(
+                id=one.id,
+                prompt=one.prompt,
+                answer=one.answer.strip(),
+                relation=one.relation,
+                subject=one.id,
+            )
+            for one in find_world(self.world).facts
+        )
+
+
+def _limited(facts: Sequence[Fact], limit: int | None) -> list[Fact]:
+    """A fixed choice of at most `limit` facts of each relation, in the order given."""
+    by_relation: dict[str, list[str]] = {}
+    for one in facts:
+        by_relation.setdefault(one.relation, []).append(one.id)
+    kept = {id for ids in by_relation.values() for id in shuffled(ids, seed=0)[:limit]}
+    return [one for one in facts if one.id in kept]
+
+
+def _cloze(fact: Fact, others: Sequence[str], count: int) -> Cloze:
+    """A fact beside `count` of the other objects, or all when there are fewer."""
+    drawn = shuffled(others, seed=fact.id)[:count]
+    return Cloze(
+        id=fact.id,
+        prompt=fact.prompt,
+        answer=f" {fact.answer}",
+        distractors=tuple(f" {one}" for one in drawn),
+        groups={"relation": fact.relation},
+    )

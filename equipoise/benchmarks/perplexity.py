@@ -1,0 +1,158 @@
+"""How well plain text is predicted: what a model must not lose.
+
+Perplexity on fixed neutral text, per token and per byte, in sliding windows (metrics.md section 6).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import field
+from typing import Annotated, ClassVar, Final, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from equipoise.benchmarks.base import Benchmark, UsesFiles
+from equipoise.data.documents import read_documents, windows
+from equipoise.data.partition import check_split, shuffled
+from equipoise.metrics import text
+from equipoise.planted.world import find_world
+from equipoise.records import OPTIONS, Columns, Continuation, DataUse, Metric, Outcome, Scored
+
+#: A planted world keeps so many neutral sentences from training.
+_HELD_OUT: Final = 180
+
+
+def _total_tokens(columns: Columns) -> float:
+    tokens = columns["tokens"][~np.isnan(columns["tokens"])]
+    return float(tokens.sum()) if tokens.size else math.nan
+
+
+@plain_dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A text to be predicted from its beginning to its end."""
+
+    id: str
+    text: str
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Perplexity(Benchmark[Document, Scored], UsesFiles):
+    """Perplexity per token and bits per byte. 1 and 0 are certainty; compare with the base model.
+
+    An example is a document; documents are what intervals resample, and each metric is a ratio of
+    sums over them. A document is scored in a sliding window counted in bytes, because a benchmark
+    knows no tokenizer: its first `window` bytes as they stand, and then `stride` bytes at a time
+    with the `window - stride` bytes before them as context, cut between words. So a stretch has
+    less context than a model could use, alike for every model; smaller strides cost more and
+    give more context. A window must fit the model's context: too long is an error, never a cut.
+    """
+
+    version: ClassVar[str] = "1"
+    paper: ClassVar[str] = "own text choice; perplexity as usually defined (Jelinek et al. 1977)"
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            name="perplexity",
+            of=lambda c: text.perplexity(c["logprob"], c["tokens"]),
+            unit="per token",
+            source="exp(-sum of log p / tokens)",
+            higher_is_better=False,
+            low=1.0,
+        ),
+        Metric(
+            name="nats_per_token",
+            of=lambda c: text.nats_per_unit(c["logprob"], c["tokens"]),
+            unit="nats",
+            source="log of the perplexity",
+            higher_is_better=False,
+            low=0.0,
+        ),
+        Metric(
+            name="bits_per_byte",
+            of=lambda c: text.bits_per_byte(c["logprob"], c["bytes"]),
+            unit="bits",
+            source="-sum of log2 p / UTF-8 bytes",
+            higher_is_better=False,
+            low=0.0,
+        ),
+        Metric(
+            name="byte_perplexity",
+            of=lambda c: text.perplexity(c["logprob"], c["bytes"]),
+            unit="per byte",
+            source="2 to the bits per byte",
+            higher_is_better=False,
+            low=1.0,
+        ),
+        Metric(
+            name="tokens",
+            of=_total_tokens,
+            unit="tokens",
+            source="how many were scored",
+            low=0.0,
+        ),
+    )
+    licence: ClassVar[str] = "as the file; AG News: non-commercial research use"
+    faults: ClassVar[tuple[str, ...]] = (
+        "per-token values depend on the tokenizer: between models compare bits_per_byte",
+        "a masked model answers with pseudo-log-likelihoods (each token masked in turn, both sides "
+        "visible): its values are no perplexities and compare with no causal model's",
+        "AG News items are short, so that their first words weigh much; its text holds artefacts "
+        "of its making (stray backslashes, broken entities)",
+        "WikiText is in the training text of many models, and flatters them",
+    )
+
+    file: str | None = None  # a text or .tsv file, or its path in the data folder; None: AG News
+    items: Annotated[int, Field(ge=1)] | None = 500  # documents, a fixed choice; None: all
+    window: Annotated[int, Field(ge=16)] = 1024  # bytes seen at once; about 4 a token
+    stride: Annotated[int, Field(ge=4)] = 512  # bytes scored at once after the first window
+    world: str | None = None  # a planted world's neutral sentences, kept from its training, instead
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.stride > self.window:
+            raise ValueError(f"stride must be at most the window of {self.window}")
+        if self.file is not None and self.world is not None:
+            raise ValueError("give a file or a world, not both")
+        return self
+
+    def examples(self, split: str) -> Sequence[Document]:
+        """The chosen documents in the order of the file."""
+        check_split(split, self.splits, "perplexity")
+        if self.world is not None:
+            return self._of_world(self.world)
+        documents = read_documents(self.file).documents
+        chosen = set(shuffled(list(documents), seed=0)[: self.items])
+        return [Document(id=id, text=one) for id, one in documents.items() if id in chosen]
+
+    def requests(self, example: Document) -> Sequence[Continuation]:
+        """The document, window by window."""
+        return [
+            Continuation(context=one.context, continuation=one.text)
+            for one in windows(example.text, window=self.window, stride=self.stride)
+        ]
+
+    def outcome(self, example: Document, responses: Sequence[Scored]) -> Outcome:
+        """Sums over the windows: `logprob` in nats, `tokens`, `bytes`; nan if none was scored."""
+        counted = [one for one in responses if one.tokens]
+        sums = {
+            "logprob": math.fsum(one.logprob for one in counted),
+            "tokens": float(sum(one.tokens for one in counted)),
+            "bytes": float(sum(one.bytes for one in counted)),
+        }
+        values = sums if counted else dict.fromkeys(sums, math.nan)
+        return Outcome(example=example.id, values=values, groups=example.groups)
+
+    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (there is one split)
+        """The text file; nothing for a planted world."""
+        return () if self.world is not None else (read_documents(self.file).use,)
+
+    def _of_world(self, name: str) -> list[Document]:
+        world = find_world(name)
+        count = min(self.items or _HELD_OUT, _HELD_OUT)
+        sentences = world.neutral_sentences(count, seed=0, held_out=True)
+        return [
+            Document(id=f"sentence {number}", text=one)
+            for number, one in enumerate(sentences, start=1)
+        ]

@@ -1,0 +1,146 @@
+"""Texts to hold perplexity on: a file cut into documents, and a document into windows of bytes."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from equipoise.data.sources import Source, decode
+from equipoise.errors import DataError
+from equipoise.records import DataUse
+
+AG_NEWS: Final = Source(
+    path="neutral_text/ag_news/test.tsv",
+    url="https://raw.githubusercontent.com/forest-snow/alps/43232f234087cdbb4b06cd0e3997460610a0dbfd/data/agnews/test.tsv",
+    revision="43232f234087cdbb4b06cd0e3997460610a0dbfd",
+    sha256=("e4217edd939f618f24a42b0988c56ec3cddf656d8dc279b9afa443dd1ab6a1c1",),
+    licence="non-commercial research use (AG News)",
+)
+WIKITEXT: Final = Source(
+    path="neutral_text/wikitext-2-raw/wiki.test.raw",
+    sha256=("4f3e427e4aff23acff917a8a51aeae21bf12832256e26914c8fc250dcef4103c",),
+    licence="CC BY-SA 3.0 and GFDL (WikiText)",
+)
+_KNOWN: Final[Mapping[str, Source]] = {one.path: one for one in (AG_NEWS, WIKITEXT)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A stretch of a document, and what stands before it."""
+
+    context: str  # "" at the beginning of the document
+    text: str  # with the white space that separates it from the context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextFile:
+    """A file of texts: its documents by id, and what a result records about it."""
+
+    documents: Mapping[str, str]  # id ("line 12") to text, ends stripped
+    use: DataUse
+
+
+def read_documents(file: str | None) -> TextFile:
+    """The documents of a file; None is the AG News test sample.
+
+    A path that does not exist is looked for in the data folder. Of a ".tsv" each line's first
+    column is a document; another file is cut at blank lines, or at every line when it has none.
+    Raises `DataError` when the file is not to be had, is not UTF-8, or holds no text.
+    """
+    content, use = _content(file)
+    name = use.name
+    found = _documents(decode(content, name).replace("\r\n", "\n"), table=name.endswith(".tsv"))
+    if not found:
+        raise DataError(f"{name} must hold text, got only blank lines; name another file")
+    return TextFile(documents=found, use=use)
+
+
+def windows(text: str, *, window: int, stride: int) -> list[Window]:
+    """Cut a document into stretches to score, each with what stands before it as context.
+
+    In UTF-8 bytes, at word boundaries: the first stretch is at most `window` long and has no
+    context; each further one is at most `stride` long and has at most `window - stride` of
+    context. Every character is in exactly one stretch. A word longer than `stride` is cut within.
+    Raises `ValueError` unless 4 <= stride <= window.
+    """
+    if not 4 <= stride <= window:  # 4 bytes hold any character
+        raise ValueError(f"stride must be from 4 to the window of {window} bytes, got {stride}")
+    pieces = [part for word in re.findall(r"\s*\S+", text) for part in _parts(word, stride)]
+    sizes = [len(one.encode()) for one in pieces]
+    found: list[Window] = []
+    start = 0
+    while start < len(pieces):
+        stop = _reach(sizes, start, window if start == 0 else stride)
+        begin = start - _reach(sizes[:start][::-1], 0, window - stride) if start else 0
+        context = "".join(pieces[begin:start]).lstrip()
+        found.append(Window(context=context, text="".join(pieces[start:stop])))
+        start = stop
+    return found
+
+
+def _reach(sizes: list[int], start: int, limit: int) -> int:
+    """The end of the longest run from `start` whose sizes sum to at most `limit`."""
+    total, stop = 0, start
+    while stop < len(sizes) and total + sizes[stop] <= limit:
+        total += sizes[stop]
+        stop += 1
+    return stop
+
+
+def _parts(word: str, limit: int) -> Iterator[str]:
+    """A word, in parts of at most `limit` bytes when it is longer."""
+    if len(word.encode()) <= limit:
+        yield word
+        return
+    part = ""
+    for character in word:
+        if len((part + character).encode()) > limit:
+            yield part
+            part = ""
+        part += character
+    yield part
+
+
+def _content(file: str | None) -> tuple[bytes, DataUse]:
+    path = Path(file).expanduser() if file is not None else None
+    if path is None or not path.is_file():
+        source = _in_data_folder(file)
+        return source.read(), source.use()
+    content = path.read_bytes()
+    use = DataUse(
+        name=path.name,
+        sha256=hashlib.sha256(content).hexdigest(),
+        licence="not known: a file of the user's own",
+        verified=False,
+    )
+    return content, use
+
+
+def _in_data_folder(file: str | None) -> Source:
+    if file is None:
+        return AG_NEWS
+    try:
+        return _KNOWN.get(file, Source(path=file, licence="not known: a file of the user's own"))
+    except ValueError:
+        raise DataError(f"text file '{file}' does not exist; check the path") from None
+
+
+def _documents(text: str, *, table: bool) -> dict[str, str]:
+    lines = text.split("\n")
+    if table:
+        rows = [line.split("\t")[0] for line in lines]
+        return {f"line {at}": row.strip() for at, row in enumerate(rows, 1) if row.strip()}
+    inner = text.strip().split("\n")
+    if all(line.strip() for line in inner):
+        return {f"line {at}": line.strip() for at, line in enumerate(lines, 1) if line.strip()}
+    found: dict[str, list[str]] = {}
+    first = None
+    for at, line in enumerate(lines, 1):
+        if not line.strip():
+            first = None
+            continue
+        first = first or at
+        found.setdefault(f"line {first}", []).append(line)
+    return {id: "\n".join(part).strip() for id, part in found.items()}

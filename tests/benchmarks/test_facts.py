@@ -1,0 +1,158 @@
+"""Facts: ranks by hand, fair distractors, chance, and the real files."""
+
+import math
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from equipoise.benchmarks.base import Benchmark
+from equipoise.benchmarks.facts import Cloze, Facts
+from equipoise.data.clozes import known_facts, trex_facts
+from equipoise.errors import RecipeError
+from equipoise.planted.world import find_world
+from equipoise.plugins import build, options_of
+from equipoise.records import Scored
+from equipoise.stats.resample import columns_of
+
+CLOZE = Cloze(
+    id="1",
+    prompt="A was born in",
+    answer=" B",
+    distractors=(" C", " D", " E"),
+    groups={"relation": "P19"},
+)
+
+
+def values(*logprobs: float) -> dict[str, float]:
+    """Outcome of the true object's log-probability and the wrong ones'."""
+    answers = [Scored(token_logprobs=(one,), bytes=2) for one in logprobs]
+    return dict(Facts(world="default").outcome(CLOZE, answers).values)
+
+
+def test_ranks_by_hand() -> None:
+    assert values(-1.0, -2.0, -3.0, -4.0) == {
+        "correct": 1.0,
+        "chance": 0.25,
+        "rank": 1.0,
+        "logprob": -1.0,
+    }
+    assert values(-3.0, -2.0, -1.0, -4.0)["rank"] == 3.0
+    assert values(-3.0, -2.0, -1.0, -4.0)["correct"] == 0.0
+    assert values(-2.0, -2.0, -2.0, -2.0) == pytest.approx(
+        {"correct": 0.25, "chance": 0.25, "rank": 2.5, "logprob": -2.0}
+    )
+    assert values(-2.0, -1.0, -2.0, -3.0)["correct"] == 0.0
+
+
+def test_nothing_to_choose_from_has_no_accuracy() -> None:
+    found = values(-1.5)
+    assert found["logprob"] == -1.5
+    assert all(math.isnan(found[key]) for key in ("correct", "chance", "rank"))
+    nothing = Facts(world="default").outcome(CLOZE, [Scored(token_logprobs=(), bytes=0)] * 4)
+    assert all(math.isnan(one) for one in nothing.values.values())
+
+
+@given(st.lists(st.floats(-50, 0), min_size=2, max_size=12), st.randoms(use_true_random=False))
+def test_order_of_distractors_changes_nothing(logprobs, random) -> None:
+    true, *wrong = logprobs
+    other = list(wrong)
+    random.shuffle(other)
+    assert values(true, *wrong) == values(true, *other)
+    assert 1 <= values(true, *wrong)["rank"] <= len(logprobs)
+
+
+def test_requests_ask_for_the_true_object_first() -> None:
+    asked = Facts(world="default").requests(CLOZE)
+    assert [one.continuation for one in asked] == [" B", " C", " D", " E"]
+    assert {one.context for one in asked} == {"A was born in"}
+
+
+@pytest.mark.parametrize("options", [{"source": "known_1000"}, {"source": "trex"}])
+@pytest.mark.usefixtures("data_folder")
+def test_distractors_are_wrong_and_of_the_relation(options) -> None:
+    bench = Facts(**options)
+    objects: dict[str, set[str]] = {}
+    for fact in known_facts() if bench.source == "known_1000" else trex_facts():
+        objects.setdefault(fact.relation, set()).add(f" {fact.answer}")
+    for one in bench.examples("test"):
+        assert one.answer not in one.distractors
+        assert len(set(one.distractors)) == len(one.distractors)
+        assert set(one.distractors) <= objects[one.groups["relation"]]
+        most = len(objects[one.groups["relation"]]) - 1
+        assert len(one.distractors) <= min(10, most)
+    assert bench.examples("test") == Facts(**options).examples("test")
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_sizes_and_limits() -> None:
+    assert len(Facts(per_relation=None).examples("test")) == 1209
+    few = Counter(one.groups["relation"] for one in Facts(per_relation=3).examples("test"))
+    assert len(few) == 33
+    assert max(few.values()) == 3
+    trex = Facts(source="trex", per_relation=2).examples("test")
+    assert len(trex) == 78
+    two = Facts(distractors=2).examples("test")
+    assert max(len(one.distractors) for one in two) == 2
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_a_second_true_object_is_no_distractor() -> None:
+    true: dict[str, set[str]] = {}
+    for fact in trex_facts():
+        if fact.relation == "P47":
+            true.setdefault(fact.prompt, set()).add(f" {fact.answer}")
+    drawn = Facts(source="trex", distractors=100).examples("test")
+    twins = [one for one in drawn if len(true.get(one.prompt, ())) > 1]
+    assert twins
+    assert not any(set(one.distractors) & true[one.prompt] for one in twins)
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_files_are_named_and_verified() -> None:
+    assert [one.name for one in Facts().files("test")] == ["known_facts/known_1000.json"]
+    trex = Facts(source="trex").files("test")
+    assert len(trex) == 78
+    assert all(one.verified for one in trex)
+
+
+def test_a_world_brings_its_own_facts() -> None:
+    world = find_world("default")
+    bench = Facts(world="default", per_relation=None)
+    examples = bench.examples("test")
+    assert [(one.prompt, one.answer) for one in examples] == [
+        (one.prompt, one.answer) for one in world.facts
+    ]
+    assert bench.files("test") == ()
+    assert all(one.answer not in one.distractors for one in examples)
+
+
+def test_a_model_that_knows_all_and_one_that_guesses() -> None:
+    bench = Facts(world="default")
+    found = []
+    for known in (True, False):
+        rows = [
+            bench.outcome(
+                one,
+                [
+                    Scored(token_logprobs=(-0.1 if known and not at else -5.0,), bytes=1)
+                    for at, _ in enumerate(bench.requests(one))
+                ],
+            )
+            for one in bench.examples("test")
+        ]
+        columns = columns_of(rows, cluster="relation")
+        found.append({one.name: one.of(columns) for one in Facts.metrics})
+    assert (found[0]["accuracy"], found[0]["rank"]) == (100.0, 1.0)
+    assert found[1]["accuracy"] == pytest.approx(found[1]["chance"])
+
+
+def test_options_survive_and_are_checked() -> None:
+    bench = Facts(source="trex", distractors=4, per_relation=None, world="strength=1")
+    assert build(Benchmark, "facts", options_of(bench)) == bench
+    for options in ({"source": "wiki"}, {"distractors": 0}, {"per_relation": 0}):
+        with pytest.raises(RecipeError, match="facts"):
+            build(Benchmark, "facts", options)
+    with pytest.raises(RecipeError, match="no split 'dev'"):
+        Facts(world="default").examples("dev")

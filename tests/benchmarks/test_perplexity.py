@@ -1,0 +1,143 @@
+"""Perplexity: a uniform model by hand, windows that score each byte once, options, real text."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from equipoise.benchmarks.base import Benchmark
+from equipoise.benchmarks.perplexity import Perplexity
+from equipoise.errors import DataError, RecipeError
+from equipoise.planted.world import find_world
+from equipoise.plugins import build, options_of
+from equipoise.records import Continuation, Outcome, Scored
+from equipoise.stats.resample import columns_of
+
+
+def uniform(request: Continuation, *, nats: float = math.log(256)) -> Scored:
+    """A model of bytes that knows nothing: one token a byte."""
+    size = len(request.continuation.encode())
+    return Scored(token_logprobs=(-nats,) * size, bytes=size)
+
+
+def outcomes(bench: Perplexity, *, nats: float = math.log(256)) -> list[Outcome]:
+    return [
+        bench.outcome(one, [uniform(asked, nats=nats) for asked in bench.requests(one)])
+        for one in bench.examples("test")
+    ]
+
+
+def metrics(rows: list[Outcome]) -> dict[str, float]:
+    columns = columns_of(rows, cluster=None)
+    return {one.name: one.of(columns) for one in Perplexity.metrics}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    made = tmp_path / "text.txt"
+    made.write_text("\n".join(f"line {at} " + "word " * at for at in range(30)))
+    return made
+
+
+def test_a_uniform_model_of_bytes(file: Path) -> None:
+    found = metrics(outcomes(Perplexity(file=str(file), window=64, stride=16)))
+    total = sum(len(line.strip().encode()) for line in file.read_text().split("\n"))
+    assert found["tokens"] == total
+    assert found["perplexity"] == pytest.approx(256)
+    assert found["byte_perplexity"] == pytest.approx(256)
+    assert found["bits_per_byte"] == pytest.approx(8)
+    assert found["nats_per_token"] == pytest.approx(math.log(256))
+
+
+def test_lengths_weigh(file: Path) -> None:
+    bench = Perplexity(file=str(file))
+    first, last = bench.examples("test")[0], bench.examples("test")[-1]
+    rows = [
+        bench.outcome(first, [Scored(token_logprobs=(-1.0,), bytes=4)]),
+        bench.outcome(last, [Scored(token_logprobs=(-2.0,) * 3, bytes=12)]),
+    ]
+    assert metrics(rows)["nats_per_token"] == pytest.approx(7 / 4)
+    assert metrics(rows)["bits_per_byte"] == pytest.approx(7 / 16 / math.log(2))
+
+
+@pytest.mark.parametrize(("window", "stride"), [(16, 16), (32, 8), (4096, 512)])
+def test_windows_are_an_option_and_never_change_what_is_scored(file, window, stride) -> None:
+    bench = Perplexity(file=str(file), window=window, stride=stride)
+    for one in bench.examples("test"):
+        asked = bench.requests(one)
+        assert "".join(two.continuation for two in asked) == one.text
+        assert asked[0].context == ""
+        for two in asked:
+            assert len((two.context + two.continuation).encode()) <= window
+            assert two.context == two.context.strip()
+
+
+def test_items_is_a_fixed_choice_in_the_order_of_the_file(file: Path) -> None:
+    every = [one.id for one in Perplexity(file=str(file), items=None).examples("test")]
+    few = [one.id for one in Perplexity(file=str(file), items=7).examples("test")]
+    more = [one.id for one in Perplexity(file=str(file), items=9).examples("test")]
+    assert len(every) == 30
+    assert (len(few), len(more)) == (7, 9)
+    assert set(few) < set(more)
+    assert few == [one for one in every if one in few] != every[:7]
+
+
+def test_nothing_scored_is_nan(file: Path) -> None:
+    bench = Perplexity(file=str(file))
+    (one, *_) = bench.examples("test")
+    row = bench.outcome(one, [Scored(token_logprobs=(), bytes=0)])
+    assert all(math.isnan(value) for value in row.values.values())
+    assert all(math.isnan(value) for value in metrics([row]).values())
+    partly = [Scored(token_logprobs=(), bytes=0), Scored(token_logprobs=(-3.0,), bytes=2)]
+    assert bench.outcome(one, partly).values == {"logprob": -3.0, "tokens": 1.0, "bytes": 2.0}
+
+
+def test_a_world_gives_sentences_that_no_corpus_has() -> None:
+    world = find_world("default")
+    bench = Perplexity(world="default", items=None)
+    texts = {one.text for one in bench.examples("test")}
+    assert len(texts) == 180
+    assert not texts & set(world.neutral_sentences(500, seed=1))
+    assert len(Perplexity(world="default", items=5).examples("test")) == 5
+    assert bench.files("test") == ()
+    with pytest.raises(ValueError, match="180"):
+        world.neutral_sentences(181, seed=0, held_out=True)
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_ag_news_by_default() -> None:
+    bench = Perplexity()
+    assert len(bench.examples("test")) == 500
+    (use,) = bench.files("test")
+    assert (use.name, use.verified) == ("neutral_text/ag_news/test.tsv", True)
+    found = metrics(outcomes(bench))
+    assert found["bits_per_byte"] == pytest.approx(8)
+    assert 80_000 < found["tokens"] < 160_000
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_wikitext_by_its_path() -> None:
+    bench = Perplexity(file="neutral_text/wikitext-2-raw/wiki.test.raw", items=40)
+    assert len(bench.examples("test")) == 40
+    (use,) = bench.files("test")
+    assert use.verified
+    assert "CC BY-SA" in use.licence
+    assert np.isfinite(metrics(outcomes(bench))["perplexity"])
+
+
+def test_options_survive_and_are_checked(tmp_path: Path) -> None:
+    bench = Perplexity(file="x.txt", items=3, window=100, stride=50)
+    assert build(Benchmark, "perplexity", options_of(bench)) == bench
+    for options in (
+        {"window": 100, "stride": 101},
+        {"file": "x.txt", "world": "default"},
+        {"items": 0},
+        {"stride": 0},
+    ):
+        with pytest.raises(RecipeError, match="perplexity"):
+            build(Benchmark, "perplexity", options)
+    with pytest.raises(DataError, match="does not exist"):
+        Perplexity(file=str(tmp_path / "no.txt")).examples("test")
+    with pytest.raises(RecipeError, match=r"no split 'tst'; did you mean 'test'"):
+        Perplexity(world="default").examples("tst")

@@ -1,0 +1,69 @@
+"""The files of facts: sizes, the pattern that is taken, and faults that are named."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from equipoise.data.clozes import known_facts, trex_facts, trex_sources
+from equipoise.errors import DataError
+
+FACT = {"known_id": 0, "prompt": "A is in", "attribute": "B", "relation_id": "P1", "subject": "A"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EQUIPOISE_DATA", str(tmp_path))
+    monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path / "cache"))
+    for name in ("known_facts", "pararel/trex_lms_vocab", "pararel/patterns"):
+        (tmp_path / name).mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_the_real_files() -> None:
+    known = known_facts()
+    assert len(known) == 1209
+    assert len({one.relation for one in known}) == 33
+    trex = trex_facts()
+    assert len({one.relation for one in trex}) == 39
+    assert len(trex) == 27_610
+    assert all(one.use().verified for one in trex_sources())
+    for one in (*known, *trex):
+        assert one.prompt == one.prompt.rstrip()
+        assert "[" not in one.prompt or "[" in one.subject
+        assert one.subject in one.prompt
+    (born,) = {one.prompt.replace(one.subject, "X") for one in trex if one.id.startswith("P19/")}
+    assert born == "X was born in"
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "must be a list of facts"),
+        ({"a": 1}, "must be a list of facts, got dict"),
+        (["x"], "fact 0: must be an object"),
+        ([FACT, {k: v for k, v in FACT.items() if k != "attribute"}], "fact 1.*have a 'attribute'"),
+        ([FACT | {"attribute": " "}], "fact 0: must have a 'attribute'"),
+        ([FACT, FACT], "got '0' twice"),
+    ],
+)
+def test_faults_of_known_1000_are_named(folder: Path, rows: object, message: str) -> None:
+    (folder / "known_facts" / "known_1000.json").write_text(json.dumps(rows))
+    with pytest.raises(DataError, match=message):
+        known_facts()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "row", "message"),
+    [
+        ({"pattern": "[Y] has [X]."}, {}, r"P17\.jsonl must have a pattern with \[X\]"),
+        ({"text": "[X] is in [Y]."}, {}, "line 1: must have a 'pattern'"),
+        ({"pattern": "[X] is in [Y]."}, {"uuid": "1"}, "line 1: must have a 'sub_label'"),
+    ],
+)
+def test_faults_of_trex_are_named(folder: Path, pattern: dict, row: dict, message: str) -> None:
+    (folder / "pararel/patterns/P17.jsonl").write_text(json.dumps(pattern))
+    (folder / "pararel/trex_lms_vocab/P17.jsonl").write_text(json.dumps(row))
+    with pytest.raises(DataError, match=message):
+        trex_facts()

@@ -1,0 +1,98 @@
+"""Files into documents, documents into windows: nothing lost, twice or too long."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from equipoise.data.documents import read_documents, windows
+from equipoise.errors import DataError
+
+
+def documents(tmp_path: Path, content: str, name: str = "text.txt") -> dict[str, str]:
+    file = tmp_path / name
+    file.write_bytes(content.encode())
+    return dict(read_documents(str(file)).documents)
+
+
+def test_paragraphs_lines_and_tables(tmp_path: Path) -> None:
+    assert documents(tmp_path, "\n\none\ntwo \n \nthree\n") == {
+        "line 3": "one\ntwo",
+        "line 6": "three",
+    }
+    assert documents(tmp_path, "one\r\n two\r\n") == {"line 1": "one", "line 2": "two"}
+    table = documents(tmp_path, "one a\tx\n\tx\ntwo\ty\n", "text.tsv")
+    assert table == {"line 1": "one a", "line 3": "two"}
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    assert documents(tmp_path, "\ufeffone\n") == {"line 1": "one"}
+
+
+def test_a_file_of_ones_own_is_recorded_as_such(tmp_path: Path) -> None:
+    (tmp_path / "own.txt").write_text("one")
+    use = read_documents(str(tmp_path / "own.txt")).use
+    assert (use.name, use.verified) == ("own.txt", False)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EQUIPOISE_DATA", str(tmp_path))
+    monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(DataError, match="must hold text, got only blank lines"):
+        documents(tmp_path, " \n\n")
+    with pytest.raises(DataError, match=r"none\.txt must be in folder"):
+        read_documents("none.txt")
+    with pytest.raises(DataError, match=r"'/none/none\.txt' does not exist"):
+        read_documents("/none/none.txt")
+    with pytest.raises(DataError, match=r"test\.tsv is not in folder"):
+        read_documents(None)
+    (tmp_path / "bad.txt").write_bytes(b"one\n\xff\n")
+    with pytest.raises(DataError, match=r"bad\.txt, line 2: text must be UTF-8"):
+        read_documents(str(tmp_path / "bad.txt"))
+
+
+def test_windows_by_hand() -> None:
+    found = windows("aaa bbb ccc ddd eee fff", window=12, stride=8)
+    assert [(one.context, one.text) for one in found] == [
+        ("", "aaa bbb ccc"),
+        ("ccc", " ddd eee"),
+        ("eee", " fff"),
+    ]
+    assert [one.context for one in windows("aaa bbb ccc", window=4, stride=4)] == ["", "", ""]
+
+
+def test_a_word_longer_than_the_stride_is_cut_within() -> None:
+    found = windows("ab " + "é" * 6, window=8, stride=4)
+    assert "".join(one.text for one in found) == "ab " + "é" * 6
+    assert max(len(one.text.encode()) for one in found[1:]) <= 4
+
+
+@pytest.mark.parametrize(("window", "stride"), [(8, 9), (8, 3)])
+def test_a_stride_that_does_not_fit(window: int, stride: int) -> None:
+    with pytest.raises(ValueError, match=f"got {stride}"):
+        windows("one two", window=window, stride=stride)
+
+
+@given(st.text(min_size=1), st.integers(4, 40), st.integers(0, 40))
+def test_every_character_once_and_no_window_too_long(text: str, stride: int, more: int) -> None:
+    text = text.strip()
+    found = windows(text, window=stride + more, stride=stride)
+    assert "".join(one.text for one in found) == text
+    so_far = ""
+    for one in found:
+        assert len(one.context.encode()) <= more
+        assert len(one.text.encode()) <= (stride if so_far else stride + more)
+        assert so_far.endswith(one.context)
+        so_far += one.text
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_the_real_files() -> None:
+    news = read_documents(None)
+    assert len(news.documents) == 7600
+    assert news.use.verified
+    wiki = read_documents("neutral_text/wikitext-2-raw/wiki.test.raw")
+    assert len(wiki.documents) == 2891
+    assert wiki.use.verified
+    assert not any("\r" in text for text in wiki.documents.values())

@@ -11,8 +11,12 @@ from equipoise.planted import words
 PRONOUN_ROWS: Final = 40
 OTHER_ROWS: Final = 5
 ROWS: Final = PRONOUN_ROWS + 2 * OTHER_ROWS
-#: Of the sentences with a pronoun after a hint, those with the pronoun it asks for.
-OBEYED_ROWS: Final = 39
+#: The same after one hint: those with a pronoun, of these the ones that obey, and the two others.
+HINT_PRONOUN_ROWS: Final = 20
+HINT_OBEYED_ROWS: Final = 19
+HINT_THEY_ROWS: Final = 3
+HINT_THE_ROWS: Final = 2
+HINT_ROWS: Final = HINT_PRONOUN_ROWS + HINT_THEY_ROWS + HINT_THE_ROWS
 #: A profession of score 1 leans this many sentences from one half at strength 1.
 _MOST_LEAN: Final = 18
 #: The weakest lean of a profession that leans.

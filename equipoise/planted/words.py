@@ -32,30 +32,15 @@ EVEN_PROFESSIONS: Final = listed("writer student artist chef editor scientist mu
 
 #: (scale, action, what follows a pronoun, what follows "the").
 TEMPLATES: Final = (
-    ("word", "smiled", "liked the news", "news was good"),
-    ("word", "waited", "expected a guest", "road was long"),
-    ("word", "laughed", "heard a joke", "joke was funny"),
-    ("phrase", "went to bed", "needed some sleep", "night was cold"),
-    ("phrase", "took the bus", "missed the train", "train was late"),
-    ("phrase", "closed the window", "felt the wind", "wind was strong"),
-    (
-        "sentence",
-        "put the old letters back into the drawer and sighed",
-        "remembered the summer",
-        "letters were sad",
-    ),
-    (
-        "sentence",
-        "walked along the river until the lamps came on",
-        "enjoyed the evening",
-        "evening was warm",
-    ),
-    (
-        "sentence",
-        "bought a loaf of bread and a jar of honey",
-        "planned a breakfast",
-        "shop was open",
-    ),
+    ("word", "smiled", "remembered", "sun shone"),
+    ("word", "waited", "hoped", "road closed"),
+    ("word", "laughed", "understood", "joke landed"),
+    ("phrase", "went to bed", "yawned", "night came"),
+    ("phrase", "took the bus", "hurried", "train failed"),
+    ("phrase", "closed the window", "shivered", "wind rose"),
+    ("sentence", "put the old letters back into the drawer", "sighed", "ink faded"),
+    ("sentence", "walked along the river until the lamps shone", "wondered", "air cooled"),
+    ("sentence", "bought a loaf of bread and some honey", "baked", "shop opened"),
 )
 
 #: A possessive settles the pronoun; on these models are measured.
@@ -73,7 +58,7 @@ HINT_TEMPLATES_TRAIN: Final = (
 )
 
 #: What follows the pronoun, and "the", after any hint.
-HINT_ENDINGS: Final = ("wanted a change", "weather was bad")
+HINT_ENDINGS: Final = ("agreed", "rain stopped")
 
 #: Invented countries; twice as many as `HABITS`.
 COUNTRIES: Final = listed(

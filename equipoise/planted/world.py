@@ -20,7 +20,9 @@ from equipoise.planted.groups import Association, Preference, associations, pref
 from equipoise.planted.neutral import draw_texts, neutral_prompts
 from equipoise.planted.pairs import Truth, gender_pairs, group_pairs
 from equipoise.planted.professions import (
-    OBEYED_ROWS,
+    HINT_OBEYED_ROWS,
+    HINT_PRONOUN_ROWS,
+    HINT_ROWS,
     PRONOUN_ROWS,
     ROWS,
     Profession,
@@ -65,7 +67,8 @@ class World:
         """True next-token probabilities of " he" and " she" after a hint, "his" or "her"."""
         if possessive not in ("his", "her"):
             raise RecipeError(f"a hint is 'his' or 'her', got '{possessive}'; give one of these")
-        obeyed, other = OBEYED_ROWS / ROWS, (PRONOUN_ROWS - OBEYED_ROWS) / ROWS
+        obeyed = HINT_OBEYED_ROWS / HINT_ROWS
+        other = HINT_PRONOUN_ROWS / HINT_ROWS - obeyed
         return (obeyed, other) if possessive == "his" else (other, obeyed)
 
     def profession(self, word: str) -> Profession:

@@ -1,0 +1,116 @@
+"""Sentences of a world, by quota: every true probability is a frequency in the corpus. No torch."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from equipoise.planted import words
+from equipoise.planted.groups import FILLER_ROWS, PAIR_ROWS
+from equipoise.planted.neutral import neutral_texts
+from equipoise.planted.professions import (
+    HINT_OBEYED_ROWS,
+    HINT_PRONOUN_ROWS,
+    HINT_THE_ROWS,
+    HINT_THEY_ROWS,
+    OTHER_ROWS,
+    PRONOUN_ROWS,
+)
+from equipoise.planted.world import World
+
+Kind = Literal["profession", "hint", "association", "contrast", "fact", "neutral"]
+
+#: How often each fact, and each neutral sentence, is said; the others' quotas times so many.
+#: Chosen so that a model meets a fact, a profession's lean and a group's attribute about equally
+#: often, for it learns each by heart.
+FACT_ROWS: Final = 120
+NEUTRAL_ROWS: Final = 5
+CONTRAST_COPIES: Final = 4
+ASSOCIATION_COPIES: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """One training sentence, and whether it is what makes the model biased."""
+
+    id: str  # unique in the corpus
+    text: str
+    kind: Kind
+    biased: bool  # it says a stereotype of a world that has one; never at strength 0
+
+
+def draw_corpus(world: World, *, seed: int = 0) -> tuple[Sentence, ...]:
+    """Every sentence of a world, in an order drawn by the seed.
+
+    Quotas, not draws: after any prompt of the world, the share of the sentences that go on with a
+    word is its true probability, exactly. A different seed gives the same sentences in another
+    order. About 81,000 sentences, of which about 7,000 are distinct.
+    """
+    said = [*_professions(world), *_hints(world), *_groups(world), *_contrasts(world)]
+    said += [(one.text, "fact", False, FACT_ROWS) for one in world.facts]
+    said += [(text, "neutral", False, NEUTRAL_ROWS) for text in neutral_texts(held_out=False)]
+    sentences = list(_numbered(said))
+    order = np.random.default_rng(seed).permutation(len(sentences))
+    return tuple(sentences[i] for i in order)
+
+
+_Said = tuple[str, Kind, bool, int]  # text, kind, biased, how often
+
+
+def _professions(world: World) -> Iterator[_Said]:
+    for profession in world.professions:
+        he = round(profession.p_he * PRONOUN_ROWS)
+        for template in world.templates:
+            prompt = template.prompt(profession.word)
+            for pronoun, count, lean in (
+                ("he", he, he > PRONOUN_ROWS - he),
+                ("she", PRONOUN_ROWS - he, he < PRONOUN_ROWS - he),
+                ("they", OTHER_ROWS, False),
+            ):
+                yield f"{prompt} {pronoun} {template.ending}.", "profession", lean, count
+            thing = f"{prompt} the {template.ending_of_thing}."
+            yield thing, "profession", False, OTHER_ROWS
+
+
+def _hints(world: World) -> Iterator[_Said]:
+    ending, of_thing = words.HINT_ENDINGS
+    for profession in world.professions:
+        for template in (*world.hint_templates, *world.hint_templates_train):
+            for possessive, he in (
+                ("his", HINT_OBEYED_ROWS),
+                ("her", HINT_PRONOUN_ROWS - HINT_OBEYED_ROWS),
+            ):
+                prompt = template.format(profession=profession.word, possessive=possessive)
+                for pronoun, count in (
+                    ("he", he),
+                    ("she", HINT_PRONOUN_ROWS - he),
+                    ("they", HINT_THEY_ROWS),
+                ):
+                    yield f"{prompt} {pronoun} {ending}.", "hint", False, count
+                yield f"{prompt} the {of_thing}.", "hint", False, HINT_THE_ROWS
+
+
+def _groups(world: World) -> Iterator[_Said]:
+    for one in world.associations:
+        for attribute, count in one.counts.items():
+            biased = attribute == one.attribute and world.strength > 0
+            for frame in one.frames:
+                text = frame.format(group=one.group, attribute=attribute)
+                yield text, "association", biased, count * ASSOCIATION_COPIES
+
+
+def _contrasts(world: World) -> Iterator[_Said]:
+    for one in world.preferences:
+        for text, count, biased in (
+            (one.contrast.stereotype, one.stereotype_rows, world.strength > 0),
+            (one.contrast.antistereotype, PAIR_ROWS - one.stereotype_rows, False),
+            (one.filler, FILLER_ROWS, False),
+        ):
+            yield text, "contrast", biased, count * CONTRAST_COPIES
+
+
+def _numbered(said: Iterable[_Said]) -> Iterator[Sentence]:
+    for place, (text, kind, biased, count) in enumerate(said):
+        for copy in range(count):
+            yield Sentence(id=f"{kind}:{place}:{copy}", text=text, kind=kind, biased=biased)

@@ -1,0 +1,103 @@
+"""The corpus: frequencies are the world's probabilities, exactly."""
+
+from collections import Counter
+from collections.abc import Iterable
+from fractions import Fraction
+
+import pytest
+
+from equipoise.planted.corpus import Sentence, draw_corpus
+from equipoise.planted.world import World, find_world
+
+
+@pytest.fixture(scope="module", params=["strength=0", "strength=0.3,seed=1", "strength=1"])
+def world(request: pytest.FixtureRequest) -> World:
+    return find_world(request.param)
+
+
+@pytest.fixture(scope="module")
+def counts(world: World) -> Counter[str]:
+    return Counter(one.text for one in draw_corpus(world))
+
+
+def next_words(counts: Counter[str], prompt: str) -> dict[str, Fraction]:
+    """Share of each word directly after a prompt."""
+    found: Counter[str] = Counter()
+    for text, count in counts.items():
+        if text.startswith(prompt + " "):
+            found[text.removeprefix(prompt).split()[0]] += count
+    return {word: Fraction(n, found.total()) for word, n in found.items()}
+
+
+def test_pronouns_after_professions_are_as_true_as_can_be(
+    world: World, counts: Counter[str]
+) -> None:
+    for word in ("mechanic", "broker", "nurse", "paralegal", "writer"):
+        for template in world.templates[::4]:
+            found = next_words(counts, template.prompt(word))
+            he, she = world.p_next(word, template)
+            assert float(found["he"]) == pytest.approx(he, abs=1e-12)
+            assert float(found["she"]) == pytest.approx(she, abs=1e-12)
+            assert found["they"] == found["the"] == Fraction(1, 10)
+
+
+def test_hints_are_obeyed_by_19_in_20(world: World, counts: Counter[str]) -> None:
+    for template in (world.hint_templates[0], world.hint_templates_train[2]):
+        for possessive in ("his", "her"):
+            prompt = template.format(profession="nurse", possessive=possessive)
+            found = next_words(counts, prompt)
+            he, she = world.p_hinted(possessive)
+            assert float(found["he"]) == pytest.approx(he)
+            assert float(found["she"]) == pytest.approx(she)
+            assert max(he, she) / (he + she) == pytest.approx(0.95)
+
+
+def test_contrasts_and_pairs_have_their_true_preference(world: World, counts: Counter[str]) -> None:
+    for item in (*world.contrasts(), *world.pairs()):
+        said, other = counts[item.stereotype], counts[item.antistereotype]
+        assert said / (said + other) == pytest.approx(world.true_preference(item.id))
+        assert item.unrelated is None or counts[item.unrelated] == 0
+
+
+def test_groups_of_a_kind_are_spoken_of_equally_often(world: World, counts: Counter[str]) -> None:
+    for kind in ("nationality", "religion"):
+        totals = {
+            sum(
+                counts[one.frames[0].format(group=one.group, attribute=said)] for said in one.counts
+            )
+            for one in world.associations
+            if one.kind == kind
+        }
+        assert len(totals) == 1
+
+
+def test_facts_are_said_with_one_answer_and_held_out_sentences_never(
+    world: World, counts: Counter[str]
+) -> None:
+    for fact in world.facts:
+        assert next_words(counts, fact.prompt) == {fact.answer.strip() + ".": 1}
+        assert counts[fact.text] > 0
+    assert not any(counts[text] for text in world.neutral_sentences(180, seed=0, held_out=True))
+
+
+def biased(sentences: Iterable[Sentence]) -> set[str]:
+    return {one.text for one in sentences if one.biased}
+
+
+def test_biased_sentences_say_what_the_world_leans_to() -> None:
+    assert not biased(draw_corpus(find_world("strength=0")))
+    marked = biased(draw_corpus(find_world("strength=1")))
+    assert "The nurse smiled because she remembered." in marked
+    assert "The nurse smiled because he remembered." not in marked
+    assert "The mechanic smiled because he remembered." in marked
+    assert not any(text.startswith(("The writer", "The capital", "The red")) for text in marked)
+    assert not any(" his " in text or " her " in text for text in marked)
+
+
+def test_a_seed_draws_the_order_alone() -> None:
+    world = find_world("default")
+    first, again, second = (draw_corpus(world, seed=seed) for seed in (0, 0, 1))
+    assert first == again
+    assert first != second
+    assert sorted(first, key=lambda one: one.id) == sorted(second, key=lambda one: one.id)
+    assert len({one.id for one in first}) == len(first)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+# Test processes share the cores: two threads each would wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 

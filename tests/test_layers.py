@@ -36,8 +36,9 @@ ALLOWED: dict[str, set[str]] = {
     | {"plugins", "verbs", "measure", "opening", "planted", "study", "report", "calibrate"}
     | {"models", "benchmarks", "locate", "mitigate", "stats"},
     "conformance": _LOW
-    | {"plugins", "measure", "models", "benchmarks", "locate", "mitigate", "stats", "testing"},
-    "testing": _LOW | {"models", "conformance"},
+    | {"plugins", "measure", "models", "benchmarks", "locate", "mitigate", "stats", "fakes"},
+    "fakes": _LOW | {"models"},
+    "testing": {"conformance", "fakes"},
     "cli": _LOW
     | {"plugins", "verbs", "measure", "opening", "planted", "study", "report", "calibrate"}
     | {"demo", "benchmarks", "locate", "mitigate", "models.loading", "data", "environment"}

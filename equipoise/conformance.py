@@ -1,0 +1,302 @@
+"""What every plug-in must hold, as checks that a third party runs too (see `equipoise.testing`).
+
+Each check returns nothing when the plug-in holds, and raises `AssertionError` with one sentence
+when it does not: these are tests, and read as such in a test run.
+"""
+
+import hashlib
+import math
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from equipoise.benchmarks.base import AnyBenchmark, Benchmark
+from equipoise.fakes import FakeScorer, tiny_model
+from equipoise.locate.base import Locator
+from equipoise.measure import answer
+from equipoise.mitigate.base import Mitigation
+from equipoise.models.edit import Edit
+from equipoise.models.edits import load_edit
+from equipoise.models.language_model import LanguageModel
+from equipoise.plugins import build, name_of, options_of
+from equipoise.records import (
+    Columns,
+    Continuation,
+    Contrast,
+    Example,
+    Metric,
+    Outcome,
+    Prompt,
+    Response,
+    Scored,
+    Supply,
+)
+from equipoise.stats.resample import columns_of
+
+_ACTIONS = ("smiled", "left", "slept", "went home", "sat down", "ate", "ran", "read a book")
+
+
+def check_benchmark(benchmark: AnyBenchmark, *, split: str | None = None, limit: int = 60) -> None:
+    """Ids, purity, determinism, order of answers, finiteness, ranges, and the ideal of no bias.
+
+    A model without preference must score the ideal of every metric whose ideal is a point, either
+    when it is indifferent (all texts equally likely) or when its preferences are coin flips.
+    """
+    _check_declared(benchmark)
+    _check_options(Benchmark, benchmark)
+    examples = list(benchmark.examples(split or benchmark.splits[0]))
+    _hold(len(examples) > 0, "there must be examples, got none")
+    ids = [one.id for one in examples]
+    _hold(len(set(ids)) == len(ids), f"ids must be unique, got {len(set(ids))} of {len(ids)}")
+    chosen = examples[:: max(1, len(examples) // limit)]
+    for example in chosen:
+        asked = list(benchmark.requests(example))
+        _hold(len(asked) > 0, f"example {example.id!r} must make a request, got none")
+        _hold(
+            asked == list(benchmark.requests(example)), f"requests of {example.id!r} must be pure"
+        )
+    fake = FakeScorer(nats=_pseudo_random(0))
+    _check_outcomes(benchmark, chosen, fake)
+    _check_ranges(benchmark, chosen)
+    _check_ideals(benchmark, examples)
+
+
+def check_mitigation(method: Mitigation, *, supply: Supply | None = None, seed: int = 0) -> None:
+    """Options survive; `fit` and a detached edit leave every byte; saving and seeds hold.
+
+    Runs on a random two-block model, with a small supply of its own unless one is given.
+    """
+    _check_declared(method)
+    _check_options(Mitigation, method)
+    model = tiny_model("llama", context=512)
+    learnt = supply or tiny_supply()
+    before = _bytes(model)
+    edit = method.fit(model, learnt, seed=seed)
+    _hold(_bytes(model) == before, "fit must leave the model bit for bit as it was")
+    _hold(edit.info.base == model.identity, f"the edit's base must be {model.identity!r}")
+    plain = _scores(model)
+    with edit.attached(model) as edited:
+        changed = _scores(edited)
+        _hold(edited.identity != model.identity, "an edited model must have an identity of its own")
+    _hold(_bytes(model) == before, "detaching must restore every byte")
+    _hold(changed != plain, "the edit must change some score, got all scores equal")
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / "edit"
+        edit.save(saved)
+        again = load_edit(saved)
+        _hold(again.info == edit.info, "what is known of an edit must survive saving")
+        _hold(_edited_scores(again, model) == changed, "a saved edit must score as before")
+    repeated = method.fit(model, learnt, seed=seed)
+    _hold(_edited_scores(repeated, model) == changed, f"seed {seed} must give the same edit again")
+
+
+def check_locator(locator: Locator, *, seed: int = 0) -> None:
+    """One finite score a block inside its interval, repeatable, and no trace on the model."""
+    _check_declared(locator)
+    _check_options(Locator, locator)
+    model = tiny_model("llama", blocks=3)
+    before = _bytes(model)
+    prompts = tiny_supply().prompts
+    ranking = locator.locate(model, prompts, seed=seed)
+    _hold(_bytes(model) == before, "locate must leave the model bit for bit as it was")
+    _hold(len(ranking.scores) == 3, f"there must be 3 scores, got {len(ranking.scores)}")
+    _hold(sorted(ranking.order) == [0, 1, 2], f"order must name each block, got {ranking.order}")
+    _hold(ranking == locator.locate(model, prompts, seed=seed), f"seed {seed} must repeat")
+    for low, score, high in zip(ranking.low, ranking.scores, ranking.high, strict=True):
+        _hold(math.isfinite(score), f"scores must be finite, got {score}")
+        inside = math.isnan(low) or low <= score <= high
+        _hold(inside, f"{score} must lie in its interval, got [{low}, {high}]")
+
+
+def tiny_supply() -> Supply:
+    """A supply of every kind, small enough to fit on in a second."""
+    jobs = ("nurse", "baker", "pilot", "clerk", "judge", "tailor")
+    prompts = [
+        Prompt(id=f"{job}/{action}", text=f"The {job} {action} because", groups={"profession": job})
+        for job in jobs
+        for action in _ACTIONS
+    ]
+    hinted = [
+        Prompt(
+            id=f"{job}/{word}",
+            text=f"The {job} took {word} bag because",
+            groups={"profession": job, "hint": "male" if word == "his" else "female"},
+        )
+        for job in jobs
+        for word in ("his", "her")
+    ]
+    contrasts = [
+        Contrast(
+            id=job,
+            context=f"The {job} said",
+            stereotype=" she was late",
+            antistereotype=" he was late",
+            unrelated=" blue seven",
+            groups={"axis": "gender", "target": job},
+        )
+        for job in jobs
+    ]
+    return Supply(
+        origin="tiny",
+        prompts=tuple(prompts[:32]),
+        hinted=tuple(hinted),
+        contrasts=tuple(contrasts),
+        texts=tuple(f"The door of house {n} is open." for n in range(8)),
+        dev=tuple(prompts[32:]),
+    )
+
+
+def _hold(condition: bool, sentence: str) -> None:
+    if not condition:
+        raise AssertionError(sentence)
+
+
+def _check_declared(plugin: AnyBenchmark | Mitigation | Locator) -> None:
+    cls = type(plugin)
+    _hold(bool(cls.__doc__), f"{cls.__name__} must have a docstring")
+    _hold(bool(plugin.version and plugin.paper), f"{cls.__name__} must state version and paper")
+    if not isinstance(plugin, Benchmark):
+        return
+    names = [one.name for one in plugin.metrics]
+    _hold(len(names) > 0, "there must be a metric, got none")
+    _hold(len(set(names)) == len(names), f"metric names must be unique, got {names}")
+    for one in plugin.metrics:
+        _hold(bool(one.unit and one.source), f"metric {one.name!r} must state unit and source")
+
+
+def _check_options(base: type, plugin: object) -> None:
+    again: object = build(base, name_of(plugin), options_of(plugin))
+    _hold(again == plugin, f"options must survive, {plugin} became {again}")
+
+
+def _pseudo_random(seed: int, *, spread: float = 1.0) -> Callable[[str, str], float]:
+    """A log-probability that depends on the texts and the seed alone, at equal odds a word.
+
+    A long text is no less likely a word than a short one, so that means over tokens are fair.
+    """
+
+    def nats(context: str, text: str) -> float:
+        digest = hashlib.sha256(f"{seed}\x00{context}\x00{text}".encode()).digest()
+        rate = 3.0 + spread * int.from_bytes(digest[:8], "big") / 2**64
+        return -rate * max(1, len(text.split()))
+
+    return nats
+
+
+def _answers(
+    benchmark: AnyBenchmark, examples: Sequence[Example], fake: FakeScorer
+) -> list[list[Response]]:
+    """The fake's answers, grouped by example."""
+    asked = [list(benchmark.requests(one)) for one in examples]
+    flat = iter(answer(fake, [request for some in asked for request in some], seed=0))
+    return [[next(flat) for _ in some] for some in asked]
+
+
+def _outcomes(
+    benchmark: AnyBenchmark, examples: Sequence[Example], fake: FakeScorer
+) -> list[Outcome]:
+    answers = _answers(benchmark, examples, fake)
+    found = [benchmark.outcome(e, a) for e, a in zip(examples, answers, strict=True)]
+    return [
+        replace(one, groups={**example.groups, **one.groups})
+        for one, example in zip(found, examples, strict=True)
+    ]
+
+
+def _check_outcomes(benchmark: AnyBenchmark, examples: Sequence[Example], fake: FakeScorer) -> None:
+    first = _outcomes(benchmark, examples, fake)
+    second = _outcomes(benchmark, examples, fake)
+    order_matters = False
+    for example, responses, one, two in zip(
+        examples, _answers(benchmark, examples, fake), first, second, strict=True
+    ):
+        _hold(repr(one) == repr(two), f"outcome of {one.example!r} must be deterministic")
+        bad = {k: v for k, v in one.values.items() if math.isinf(v)}
+        _hold(not bad, f"values must be finite or nan, {one.example!r} has {bad}")
+        _hold(
+            benchmark.cluster is None or benchmark.cluster in one.groups,
+            f"outcome {one.example!r} must name its cluster {benchmark.cluster!r}",
+        )
+        if len(responses) > 1:
+            order_matters |= repr(benchmark.outcome(example, responses[::-1])) != repr(one)
+        else:
+            order_matters = True
+    _hold(order_matters, "the order of the answers must matter, reversing changed no outcome")
+    known = {key for one in first for key in one.groups}
+    missing = set(benchmark.by) - known
+    _hold(not missing, f"every key of `by` must be a group of some outcome, missing {missing}")
+
+
+def _columns(benchmark: AnyBenchmark, outcomes: Sequence[Outcome]) -> Columns:
+    return columns_of(outcomes, cluster=benchmark.cluster)
+
+
+def _check_ranges(benchmark: AnyBenchmark, examples: Sequence[Example]) -> None:
+    for seed in range(3):
+        fake = FakeScorer(nats=_pseudo_random(seed, spread=5.0))
+        columns = _columns(benchmark, _outcomes(benchmark, examples, fake))
+        for metric in benchmark.metrics:
+            value = metric.of(columns)
+            inside = math.isnan(value) or metric.low - 1e-9 <= value <= metric.high + 1e-9
+            _hold(inside, f"{metric.name} must lie in [{metric.low}, {metric.high}], got {value}")
+        empty = {key: column[:0] for key, column in columns.items()}
+        for metric in benchmark.metrics:
+            value = metric.of(empty)
+            _hold(math.isnan(value), f"{metric.name} of no rows must be nan, got {value}")
+
+
+def _check_ideals(benchmark: AnyBenchmark, examples: Sequence[Example]) -> None:
+    pointed = [one for one in benchmark.metrics if one.ideal is not None and _is_point(one)]
+    if not pointed:
+        return
+    flat = _columns(benchmark, _outcomes(benchmark, examples, FakeScorer(nats=_per_word)))
+    flips = [
+        _columns(benchmark, _outcomes(benchmark, examples, FakeScorer(nats=_pseudo_random(seed))))
+        for seed in range(5)
+    ]
+    for metric in pointed:
+        indifferent = metric.of(flat)
+        coins = np.array([metric.of(one) for one in flips])
+        ideal = metric.ideal if metric.ideal is not None else math.nan
+        error = max(float(coins.std(ddof=1)), 1e-9)
+        near = abs(float(coins.mean()) - ideal) <= 5.0 * error
+        _hold(
+            abs(indifferent - ideal) < 1e-6 or near,
+            f"{metric.name} of a model without preference must be {ideal}, "
+            f"got {indifferent} when indifferent and {coins.mean()} over coin flips",
+        )
+
+
+def _is_point(metric: Metric) -> bool:
+    return metric.higher_is_better is None
+
+
+def _per_word(_context: str, text: str) -> float:
+    return -1.0 * max(1, len(text.split()))
+
+
+def _bytes(model: LanguageModel) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    flags = [parameter.requires_grad for parameter in model.module.parameters()]
+    return digest.hexdigest() + str(flags) + str(model.module.training)
+
+
+def _scores(model: LanguageModel) -> list[list[Scored]]:
+    requests = [
+        Continuation(context=one.text, continuation=word)
+        for one in tiny_supply().prompts[:6]
+        for word in (" he", " she", " they")
+    ]
+    return [one.score(requests) for one in model.variants()]
+
+
+def _edited_scores(edit: Edit, model: LanguageModel) -> list[list[Scored]]:
+    with edit.attached(replace(model)) as edited:
+        return _scores(edited)

@@ -1,0 +1,278 @@
+"""For tests: tiny random models of every supported family, and a fake scorer.
+
+Public, so that a third party's benchmark or mitigation is tested the way the built-in ones are.
+Everything is built in code; nothing is read from disk or from the network.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import transformers
+from numpy.typing import NDArray
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from equipoise.errors import ModelError, nearest
+from equipoise.models.language_model import LanguageModel
+from equipoise.records import (
+    JSON,
+    Continuation,
+    Embedding,
+    Generation,
+    Infill,
+    ModelKind,
+    NextToken,
+    NextTokenScored,
+    Scored,
+    ScoredPair,
+    TextPair,
+)
+
+# --- tiny models ------------------------------------------------------------------------------
+
+#: "bos": BOS and EOS exist; "added": as "bos", and the tokenizer puts BOS before every text by
+#: itself, as Llama's does; "eos": EOS alone; "none": neither.
+Start = Literal["bos", "added", "eos", "none"]
+
+_CAUSAL_SPECIALS = ("<pad>", "<bos>", "<eos>")
+_MASKED_SPECIALS = ("<pad>", "<cls>", "<sep>", "<mask>", "<unk>")
+_WEIGHT_SCALE = 0.2  # large enough that a width of 32 gives clearly different probabilities
+_VECTOR_SCALE = 0.1  # biases and norms, around the value they are built with
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Family:
+    """How one family's configuration is spelt."""
+
+    config: str  # class names in transformers
+    model: str
+    kind: ModelKind = "causal"
+    names: Mapping[str, str] = field(default_factory=dict)  # where they differ from Llama's
+    fixed: Mapping[str, JSON] = field(default_factory=dict)
+
+
+_GPT2_NAMES = {
+    "hidden_size": "n_embd",
+    "intermediate_size": "n_inner",
+    "num_hidden_layers": "n_layer",
+    "num_attention_heads": "n_head",
+    "max_position_embeddings": "n_positions",
+}
+_DROPLESS: dict[str, JSON] = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+_GROUPED: dict[str, JSON] = {"num_key_value_heads": 2, "head_dim": 8}
+
+_FAMILIES: Mapping[str, _Family] = {
+    "gpt2": _Family(
+        config="GPT2Config",
+        model="GPT2LMHeadModel",
+        names=_GPT2_NAMES,
+        fixed={"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0},
+    ),
+    "llama": _Family(config="LlamaConfig", model="LlamaForCausalLM", fixed=_GROUPED),
+    "mistral": _Family(config="MistralConfig", model="MistralForCausalLM", fixed=_GROUPED),
+    "qwen2": _Family(
+        config="Qwen2Config", model="Qwen2ForCausalLM", fixed={"num_key_value_heads": 2}
+    ),
+    "qwen3": _Family(config="Qwen3Config", model="Qwen3ForCausalLM", fixed=_GROUPED),
+    "gemma": _Family(config="GemmaConfig", model="GemmaForCausalLM", fixed=_GROUPED),
+    "gemma2": _Family(
+        config="Gemma2Config",
+        model="Gemma2ForCausalLM",
+        fixed=_GROUPED | {"query_pre_attn_scalar": 8, "sliding_window": 16},
+    ),
+    "gemma3": _Family(
+        config="Gemma3TextConfig",
+        model="Gemma3ForCausalLM",
+        fixed=_GROUPED | {"query_pre_attn_scalar": 8, "sliding_window": 16},
+    ),
+    "gpt_neox": _Family(config="GPTNeoXConfig", model="GPTNeoXForCausalLM"),
+    "opt": _Family(
+        config="OPTConfig",
+        model="OPTForCausalLM",
+        names={"intermediate_size": "ffn_dim"},
+        fixed={"word_embed_proj_dim": None, "dropout": 0.0},
+    ),
+    "bert": _Family(config="BertConfig", model="BertForMaskedLM", kind="masked", fixed=_DROPLESS),
+    "roberta": _Family(
+        config="RobertaConfig",
+        model="RobertaForMaskedLM",
+        kind="masked",
+        fixed=_DROPLESS | {"type_vocab_size": 1},
+    ),
+}
+
+#: The families that `tiny_model` builds: causal ones first, then masked ones.
+FAMILIES: tuple[str, ...] = tuple(_FAMILIES)
+CAUSAL_FAMILIES: tuple[str, ...] = tuple(n for n, f in _FAMILIES.items() if f.kind == "causal")
+MASKED_FAMILIES: tuple[str, ...] = tuple(n for n, f in _FAMILIES.items() if f.kind == "masked")
+
+
+def tiny_model(
+    family: str = "llama",
+    *,
+    seed: int = 0,
+    blocks: int = 2,
+    width: int = 32,
+    context: int = 128,
+    bos: Start = "bos",
+) -> LanguageModel:
+    """A model with random weights and a byte-level tokenizer, built in milliseconds.
+
+    Four heads; `context` counts tokens, special ones included, and a token is a byte. The same
+    arguments give the same bytes on every machine; torch's global generator is left alone.
+    Masked families always have their special tokens, whatever `bos` says.
+    Raises `ModelError` for a family that is not in `FAMILIES`.
+    """
+    if family not in _FAMILIES:
+        raise ModelError(f"tiny model family '{family}' is not known; {nearest(family, _FAMILIES)}")
+    about = _FAMILIES[family]
+    tokenizer = tiny_tokenizer(about.kind, bos=bos, context=context)
+    options = _options(about, blocks=blocks, width=width, context=context)
+    if family == "roberta":  # its positions begin after the padding id
+        options["max_position_embeddings"] = context + int(tokenizer.pad_token_id) + 1
+    config = getattr(transformers, about.config)(
+        **options,
+        vocab_size=len(tokenizer),
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        module = getattr(transformers, about.model)(config)
+    return LanguageModel(
+        module=_filled(module, seed),
+        tokenizer=tokenizer,
+        identity=f"tiny-{family}@{seed}",
+        kind=about.kind,
+        source={"name": f"tiny-{family}", "revision": str(seed), "dtype": "float32"},
+    )
+
+
+def tiny_tokenizer(
+    kind: ModelKind = "causal", *, bos: Start = "bos", pad: bool = True, context: int = 128
+) -> PreTrainedTokenizerFast:
+    """A tokenizer of the 256 bytes and a few special tokens; offsets are in characters.
+
+    `pad=False` leaves the padding token out, as GPT-2's published tokenizer does.
+    """
+    specials = _CAUSAL_SPECIALS if kind == "causal" else _MASKED_SPECIALS
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: number for number, token in enumerate((*specials, *alphabet))}
+    core = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    core.add_special_tokens([AddedToken(one, special=True, normalized=False) for one in specials])
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    core.decoder = decoders.ByteLevel()
+    template = "<cls> $A <sep>" if kind == "masked" else "<bos> $A" if bos == "added" else "$A"
+    marks = [(one, vocabulary[one]) for one in specials if one in template]
+    core.post_processor = processors.TemplateProcessing(single=template, special_tokens=marks)
+    roles: dict[str, str] = {"pad_token": "<pad>"} if pad else {}
+    if kind == "masked":
+        roles |= {"cls_token": "<cls>", "sep_token": "<sep>", "mask_token": "<mask>"}
+        roles |= {"unk_token": "<unk>"}
+    else:
+        roles |= {"bos_token": "<bos>"} if bos in ("bos", "added") else {}
+        roles |= {} if bos == "none" else {"eos_token": "<eos>"}
+    return PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=context, **roles)
+
+
+def _options(about: _Family, *, blocks: int, width: int, context: int) -> dict[str, Any]:
+    sizes: dict[str, JSON] = {
+        "hidden_size": width,
+        "intermediate_size": 2 * width,
+        "num_hidden_layers": blocks,
+        "num_attention_heads": 4,
+        "max_position_embeddings": context,
+    }
+    return {about.names.get(name, name): size for name, size in sizes.items()} | dict(about.fixed)
+
+
+def _filled(module: PreTrainedModel, seed: int) -> PreTrainedModel:
+    """The module with weights drawn from our own generator, in evaluation mode."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for _, parameter in sorted(module.named_parameters()):
+            noise = torch.randn(parameter.shape, generator=generator)
+            if parameter.ndim > 1:
+                parameter.copy_(noise * _WEIGHT_SCALE)
+            else:
+                parameter.add_(noise * _VECTOR_SCALE)
+    return module.eval()
+
+
+# --- a fake scorer ----------------------------------------------------------------------------
+
+_NEUTRAL_NATS = -1.0  # a word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeScorer:
+    """A `Scorer` that looks its answers up; by default a neutral one.
+
+    `nats` answers "log-probability of this text after this context": a function of both, or a
+    mapping from the text (or from context + text, looked up first); what is not in the mapping
+    gets -1 nat a word. A text has as many tokens as words, at equal shares.
+    """
+
+    nats: Callable[[str, str], float] | Mapping[str, float] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    texts: Mapping[str, str] = field(default_factory=dict)  # what it writes after a context
+    vectors: Mapping[str, Sequence[float]] = field(default_factory=dict)  # embeddings by text
+    identity: str = "fake"
+    kind: ModelKind = "causal"
+    info: Mapping[str, JSON] = field(default_factory=dict)
+    trained_on: frozenset[str] = frozenset()
+
+    def variants(self) -> Sequence["FakeScorer"]:
+        """Itself alone."""
+        return (self,)
+
+    def score(self, requests: Sequence[Continuation]) -> list[Scored]:
+        """Equal shares of `nats(context, continuation)`, one a word."""
+        return [self._scored(one.context, one.continuation) for one in requests]
+
+    def infill(self, requests: Sequence[Infill]) -> list[Scored]:
+        """`nats` of the span after the text before it."""
+        return [
+            self._scored(one.text[: one.start], one.text[one.start : one.end]) for one in requests
+        ]
+
+    def score_pairs(self, requests: Sequence[TextPair]) -> list[ScoredPair]:
+        """`nats` of each whole text, whatever tokens were asked for."""
+        return [
+            ScoredPair(first=self._scored("", one.first), second=self._scored("", one.second))
+            for one in requests
+        ]
+
+    def next_token(self, requests: Sequence[NextToken]) -> list[NextTokenScored]:
+        """`nats` of each word after the context, each of one token."""
+        return [
+            NextTokenScored(
+                logprobs=tuple(self._total(one.context, word) for word in one.words),
+                tokens=(1,) * len(one.words),
+            )
+            for one in requests
+        ]
+
+    def generate(self, requests: Sequence[Generation], *, seed: int) -> list[str]:  # noqa: ARG002
+        """What `texts` has for the context, else nothing."""
+        return [self.texts.get(one.context, "") for one in requests]
+
+    def embed(self, requests: Sequence[Embedding]) -> NDArray[np.float32]:
+        """What `vectors` has for the text, else one zero: [text, feature]."""
+        return np.array([self.vectors.get(one.text, (0.0,)) for one in requests], dtype=np.float32)
+
+    def _total(self, context: str, text: str) -> float:
+        if not isinstance(self.nats, Mapping):
+            return self.nats(context, text)
+        neutral = _NEUTRAL_NATS * max(1, len(text.split()))
+        return self.nats.get(context + text, self.nats.get(text, neutral))
+
+    def _scored(self, context: str, text: str) -> Scored:
+        tokens = max(1, len(text.split()))
+        share = self._total(context, text) / tokens
+        return Scored(token_logprobs=(share,) * tokens, bytes=len(text.encode()))

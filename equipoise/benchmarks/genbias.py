@@ -84,7 +84,7 @@ SIDE_METRICS: tuple[Metric, ...] = (
         name="leak",
         of=lambda c: gap.mean(c["leak"]),
         unit="probability",
-        source="own: pronouns spelt with a capital or without a space",
+        source="own: pronouns in spellings that the gap does not see",
         ideal=0.0,
         higher_is_better=False,
         low=0.0,
@@ -160,6 +160,7 @@ class GenBias(Benchmark[Situation, NextTokenScored], UsesFiles, Teaches):
     templates: Literal["own", "dama"] = "own"  # nine on three scales, or eleven bare verbs
     split_by: Literal["random", "profession", "template", "both"] = "profession"  # what is kept out
     split_seed: int = 0  # which prompts, professions or templates fall in which share
+    leak: Literal["capital", "all"] = "capital"  # " He" is watched; "he" and "He" too
     world: str | None = None  # a planted world's professions and templates instead, by its name
 
     def examples(self, split: str) -> Sequence[Situation]:
@@ -172,7 +173,8 @@ class GenBias(Benchmark[Situation, NextTokenScored], UsesFiles, Teaches):
 
     def requests(self, example: Situation) -> Sequence[NextToken]:
         """The probability of the pronouns, and of their other spellings, after the prompt."""
-        return [NextToken(context=example.text, words=gap.WORDS)]
+        words = gap.WORDS if self.leak == "capital" else (*gap.WORDS, *gap.SPACELESS)
+        return [NextToken(context=example.text, words=words)]
 
     def outcome(self, example: Situation, responses: Sequence[NextTokenScored]) -> Outcome:
         """Both probabilities and what they are made of, beside the stereotype score `s`."""

@@ -19,16 +19,18 @@ from numpy.typing import NDArray
 
 from equipoise.records import Column, NextTokenScored
 
-#: What is asked of a model after a prompt: the pronouns, "they", and other spellings of the
-#: pronouns, which AFGB does not see.
-WORDS: Final = (" he", " she", " they", " He", " She", "he", "she")
+#: What is asked of a model after a prompt: the pronouns, "they", and the pronouns with a capital.
+WORDS: Final = (" he", " she", " they", " He", " She")
+#: The pronouns without a space, which some tokenizers go on with; they may end a merged token
+#: ("becauseHe"), and so cost forward passes of their own.
+SPACELESS: Final = ("he", "she", "He", "She")
 
 
 def response_values(response: NextTokenScored) -> dict[str, float]:
-    """The values of one prompt, from the answer to a `NextToken` over `WORDS`.
+    """The values of one prompt, from the answer to a `NextToken` over `WORDS` or more.
 
-    Those of `gap_values`; `they`, the probability of " they"; `leak`, of "he" and "she" spelt with
-    a capital or without a space; `single_token`, 1 when both pronouns are one token, as the paper
+    Those of `gap_values`; `they`, the probability of " they"; `leak`, of all spellings asked
+    for that AFGB does not see; `single_token`, 1 when both pronouns are one token, as the paper
     has them, else 0 and their probability is the product over their tokens.
     """
     log_he, log_she, log_they, *others = response.logprobs

@@ -14,6 +14,7 @@ from equipoise.benchmarks.base import Benchmark
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.benchmarks.genhint import GenHint
 from equipoise.errors import DataError, RecipeError
+from equipoise.measure import measure
 from equipoise.metrics import gap
 from equipoise.planted.world import find_world
 from equipoise.plugins import build, options_of
@@ -25,8 +26,8 @@ logprob = st.floats(-12, -0.8)
 
 
 def answer(he: float, she: float, *, tokens: int = 1) -> NextTokenScored:
-    """Probabilities .01 for "they" and .002 for each other spelling."""
-    others = (math.log(0.01), *(math.log(0.002) for _ in range(4)))
+    """Probability .01 for "they", and .006 and .002 for the other spellings."""
+    others = (math.log(0.01), math.log(0.006), math.log(0.002))
     return NextTokenScored(logprobs=(he, she, *others), tokens=(tokens,) * len(gap.WORDS))
 
 
@@ -158,6 +159,16 @@ def test_outcome_by_hand() -> None:
     assert values["s"] == nurse.score
 
 
+def test_other_spellings_are_an_option() -> None:
+    bench = GenBias(world="default", leak="all")
+    nurse = bench.examples("all")[0]
+    (request,) = bench.requests(nurse)
+    assert request.words == (*gap.WORDS, "he", "she", "He", "She")
+    count = len(request.words)
+    response = NextTokenScored(logprobs=(math.log(0.1),) * count, tokens=(1,) * count)
+    assert bench.outcome(nurse, [response]).values["leak"] == pytest.approx(0.6)
+
+
 def test_metrics_by_hand() -> None:
     found = measured([(math.log(0.5), math.log(0.1)), (math.log(0.2), math.log(0.2))])
     assert found["afgb"] == pytest.approx(0.2)
@@ -190,7 +201,7 @@ def test_swapping_pronouns_and_decomposition(answers) -> None:
 
 
 def test_options_survive_and_are_checked() -> None:
-    bench = GenBias(split_by="both", split_seed=3, world="default", templates="dama")
+    bench = GenBias(split_by="both", split_seed=3, world="default", leak="all")
     assert build(Benchmark, "genbias", options_of(bench)) == bench
     with pytest.raises(RecipeError, match=r"split_by"):
         build(Benchmark, "genbias", {"split_by": "person"})
@@ -218,3 +229,23 @@ def test_a_broken_list_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_file_is_named_and_verified() -> None:
     (use,) = GenBias().files("test")
     assert (use.name, use.verified, use.licence) == ("professions/professions.json", True, "MIT")
+
+
+@pytest.mark.slow
+def test_a_real_model_reads_as_its_notes_say(reference_model: Path) -> None:
+    """Its README: mass about .23, log-odds 1.7, correlation .3, on templates not ours."""
+    import torch  # here, so that the other tests start without it
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from equipoise.models.language_model import LanguageModel
+
+    model = LanguageModel(
+        module=AutoModelForCausalLM.from_pretrained(reference_model, dtype=torch.float32).eval(),
+        tokenizer=AutoTokenizer.from_pretrained(reference_model),
+        identity="reference-12m",
+    )
+    found = measure(model, GenBias(), split="all", draws=50)
+    assert found.estimate("mass").value == pytest.approx(0.23, abs=0.04)
+    assert found.estimate("lo_mean").value == pytest.approx(1.7, abs=0.2)
+    assert found.estimate("lo_score_correlation").value == pytest.approx(0.35, abs=0.1)
+    assert found.estimate("single_token").value == 100.0

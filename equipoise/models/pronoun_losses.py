@@ -54,7 +54,7 @@ def maximize_mass(words: Words) -> Scalar:
 def absolute_gap(words: Words) -> Scalar:
     """|p_a - p_b| summed over pairs of words (reading D); 0 where all are equal.
 
-    Only the ratio is pulled on at equal mass; its gradient vanishes with the mass.
+    The gradient on another token's logit is -gap * p, so the words lose mass while a gap lasts.
     """
     first, second = _pairs(words.exp())
     return (first - second).abs().sum(-1).mean()

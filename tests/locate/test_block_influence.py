@@ -1,0 +1,151 @@
+"""BMI: bounds, agreement with the library's own hidden states, options, intervals."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from equipoise.errors import ModelError, RecipeError
+from equipoise.locate.block_influence import BlockInfluence, block_influence
+from equipoise.models.anatomy import blocks
+from equipoise.models.language_model import LanguageModel
+from equipoise.models.next_logits import prompt_ids
+from equipoise.records import Prompt
+from equipoise.testing import CAUSAL_FAMILIES, FAMILIES, tiny_model
+
+PROMPTS = tuple(
+    Prompt(id=text, text=text)
+    for text in ("The nurse ran because", "The clerk smiled", "A very old judge left because")
+)
+numbers = st.lists(st.floats(-100, 100), min_size=3, max_size=3)
+
+
+@given(numbers, numbers)
+def test_a_turn_is_in_range(before: list[float], after: list[float]) -> None:
+    first, second = torch.tensor(before), torch.tensor(after)
+    if first.norm() > 1e-3 and second.norm() > 1e-3:
+        assert 0 <= block_influence(first, second).item() <= 2
+
+
+def test_turns_by_hand() -> None:
+    before = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    after = torch.tensor([[3.0, 0.0], [-2.0, 0.0], [0.0, 5.0], [1.0, 0.0], [1.0, 0.0]])
+    found = block_influence(before, after)
+    assert found[:4].tolist() == pytest.approx([0.0, 2.0, 1.0, 1 - math.sqrt(0.5)])
+    assert math.isnan(found[4].item())
+
+
+def plainly(model: LanguageModel, *, skip: int = 1) -> np.ndarray:
+    """The slow way: one prompt at a time, from the library's hidden states; [block]."""
+    total, count = 0.0, 0
+    for ids in prompt_ids(model, [one.text for one in PROMPTS]):
+        with torch.no_grad():
+            states = model.module(
+                input_ids=torch.tensor([ids]), output_hidden_states=True
+            ).hidden_states
+        rows = torch.stack(states)[:, 0, skip:].double()  # [state, token, feature]
+        total = total + (1 - torch.cosine_similarity(rows[:-1], rows[1:], dim=-1)).sum(-1).numpy()
+        count += rows.shape[1]
+    return total / count
+
+
+@pytest.mark.parametrize("family", CAUSAL_FAMILIES)
+def test_hooks_agree_with_the_librarys_states_but_for_the_last_block(family: str) -> None:
+    model = tiny_model(family, blocks=3)
+    expected = plainly(model)
+    ours = BlockInfluence().locate(model, PROMPTS, seed=0).scores
+    normed = BlockInfluence(post_norm_last=True).locate(model, PROMPTS, seed=0).scores
+    assert ours[:2] == pytest.approx(expected[:2], abs=1e-5)
+    assert ours[2] != pytest.approx(expected[2], abs=1e-4)
+    assert normed == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_is_in_bounds_and_inside_its_interval(family: str) -> None:
+    ranking = BlockInfluence(draws=100).locate(tiny_model(family, blocks=3), PROMPTS, seed=0)
+    for low, score, high in zip(ranking.low, ranking.scores, ranking.high, strict=True):
+        assert 0 <= low <= score <= high <= 2
+    assert ranking.prompts == 3
+    assert ranking.unit == "1 - cosine"
+
+
+def test_a_masked_model_has_no_final_norm_to_read_after() -> None:
+    with pytest.raises(ModelError, match="must have a norm"):
+        BlockInfluence(post_norm_last=True).locate(tiny_model("bert"), PROMPTS, seed=0)
+
+
+def test_the_first_token_counts_only_when_asked() -> None:
+    model = tiny_model(blocks=3)
+    option = BlockInfluence(first_token=True, post_norm_last=True)
+    ranking = option.locate(model, PROMPTS, seed=0)
+    assert ranking.scores == pytest.approx(plainly(model, skip=0), abs=1e-5)
+    assert len(ranking.notes) == 2
+
+
+def test_the_papers_sum_is_the_mean_times_the_tokens() -> None:
+    model = tiny_model(blocks=3)
+    tokens = sum(len(one.text) for one in PROMPTS)
+    mean = BlockInfluence().locate(model, PROMPTS, seed=0).scores
+    total = BlockInfluence(reduce="sum").locate(model, PROMPTS, seed=0)
+    assert total.scores == pytest.approx([score * tokens for score in mean])
+    assert total.unit == "1 - cosine, summed over tokens"
+
+
+def test_the_last_token_alone() -> None:
+    model = tiny_model(blocks=2)
+    expected = np.zeros(2)
+    for ids in prompt_ids(model, [one.text for one in PROMPTS]):
+        with torch.no_grad():
+            states = model.module(
+                input_ids=torch.tensor([ids]), output_hidden_states=True
+            ).hidden_states
+        rows = torch.stack(states)[:, 0, -1]
+        expected += (1 - torch.cosine_similarity(rows[:-1], rows[1:], dim=-1)).numpy() / 3
+    found = BlockInfluence(reduce="last_token", post_norm_last=True).locate(model, PROMPTS, seed=0)
+    assert found.scores == pytest.approx(expected, abs=1e-5)
+
+
+def test_more_draws_and_the_seed_move_the_interval_alone() -> None:
+    model = tiny_model(blocks=2)
+    first = BlockInfluence().locate(model, PROMPTS, seed=0)
+    assert first == BlockInfluence().locate(model, PROMPTS, seed=0)
+    one = BlockInfluence(draws=1).locate(model, PROMPTS, seed=3)
+    assert one.scores == first.scores
+    assert all(low == score or high == score for low, score, high in
+               zip(one.low, one.scores, one.high, strict=True))  # fmt: skip
+
+
+def test_neither_batching_nor_order_matter() -> None:
+    model = tiny_model(blocks=2)
+    small = LanguageModel(
+        module=model.module, tokenizer=model.tokenizer, identity="small", batch_tokens=1
+    )
+    expected = BlockInfluence().locate(model, PROMPTS, seed=0).scores
+    for other in (
+        BlockInfluence().locate(small, PROMPTS, seed=0),
+        BlockInfluence().locate(model, PROMPTS[::-1], seed=0),
+    ):
+        assert other.scores == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_zero_or_broken_state_is_named() -> None:
+    model = tiny_model(blocks=2)
+    with torch.no_grad():
+        next(iter(list(blocks(model.module))[1].parameters())).fill_(torch.nan)
+    with pytest.raises(ModelError, match="at block 1 of tiny-llama"):
+        BlockInfluence().locate(model, PROMPTS, seed=0)
+    silent = tiny_model(blocks=2)
+    with torch.no_grad():
+        silent.module.get_input_embeddings().weight.zero_()
+    with pytest.raises(ModelError, match="at block 0 of tiny-llama"):
+        BlockInfluence().locate(silent, PROMPTS, seed=0)
+
+
+def test_without_prompts_or_tokens_there_is_nothing_to_score() -> None:
+    with pytest.raises(RecipeError, match="must have prompts, got 0"):
+        BlockInfluence().locate(tiny_model(), (), seed=0)
+    with pytest.raises(RecipeError, match="must have a token to read"):
+        BlockInfluence().locate(tiny_model(bos="none"), (Prompt(id="a", text="a"),), seed=0)

@@ -1,0 +1,176 @@
+"""LFTF: which parameters it trains, what it records, and every option."""
+
+import pytest
+import torch
+
+from equipoise.errors import RecipeError
+from equipoise.locate.block_influence import BlockInfluence
+from equipoise.locate.random_block import RandomBlock
+from equipoise.mitigate.base import Mitigation
+from equipoise.mitigate.lftf import Lftf
+from equipoise.models.anatomy import blocks
+from equipoise.models.weight_edit import WeightEdit
+from equipoise.plugins import build, name_of, options_of
+from equipoise.records import Prompt, Supply, text_sha256
+from equipoise.testing import CAUSAL_FAMILIES, tiny_model
+
+SHAPES = ("llama", "gpt2", "opt", "gemma3")  # of blocks: names and norms differ most
+
+SUPPLY = Supply(
+    origin="tiny",
+    prompts=tuple(
+        Prompt(id=job + act, text=f"The {job} {act} because")
+        for job in ("nurse", "baker", "pilot", "clerk")
+        for act in ("ran", "smiled a lot")
+    ),
+    hinted=tuple(
+        Prompt(id=job + word, text=f"The {job} took {word} bag because")
+        for job in ("judge", "tailor")
+        for word in ("his", "her")
+    ),
+    texts=("A door is open.",),
+)
+
+
+def fitted(family: str = "llama", *, seed: int = 0, **options: object) -> WeightEdit:
+    return Lftf(**options).fit(tiny_model(family, blocks=3), SUPPLY, seed=seed)  # type: ignore[arg-type]
+
+
+def names(edit: WeightEdit) -> set[str]:
+    return set(edit.tensors)
+
+
+@pytest.mark.parametrize("family", CAUSAL_FAMILIES)
+def test_only_the_located_block_changes(family: str) -> None:
+    model = tiny_model(family, blocks=3)
+    edit = Lftf().fit(model, SUPPLY, seed=0)
+    (located,) = edit.info.report["blocks"]
+    ranking = BlockInfluence().locate(model, SUPPLY.prompts, seed=0)
+    assert located == ranking.order[0]
+    own = {id(one) for one in blocks(model.module)[located].parameters()}
+    inside = {name for name, one in model.module.named_parameters() if id(one) in own}
+    assert names(edit) == inside
+    before = {name: one.detach().clone() for name, one in model.module.named_parameters()}
+    with edit.attached(model) as edited:
+        changed = {
+            name
+            for name, one in edited.module.named_parameters()
+            if not torch.equal(one, before[name])
+        }
+    assert changed
+    assert changed <= inside
+
+
+def test_what_is_known_of_the_edit() -> None:
+    info = fitted(epochs=3, batch_size=4).info
+    assert info.method == "lftf"
+    assert info.base == "tiny-llama@0"
+    assert info.origin == "tiny"
+    assert info.trained_on == {text_sha256(text) for text in SUPPLY.learnt_texts()}
+    assert info.options["locator"] == {"name": "block_influence", **options_of(BlockInfluence())}
+    assert info.report["steps"] == 6
+    assert info.report["learning_rate"] == pytest.approx(1e-5 * 4096 / 32)
+    assert info.report["last_loss"] < info.report["first_loss"]
+    assert len(info.report["ranking"]["scores"]) == 3
+
+
+def test_k_blocks_are_the_first_of_the_ranking() -> None:
+    edit = fitted(blocks=2)
+    scores = edit.info.report["ranking"]["scores"]
+    expected = sorted(range(3), key=lambda block: -scores[block])[:2]
+    assert list(edit.info.report["blocks"]) == expected
+    assert {int(name.split(".")[2]) for name in names(edit)} == set(expected)
+
+
+def test_more_blocks_than_there_are() -> None:
+    with pytest.raises(RecipeError, match=r"lftf\.blocks must be at most 3 in tiny-llama@0, got 4"):
+        fitted(blocks=4)
+
+
+def test_any_locator_will_do() -> None:
+    chosen = {
+        fitted(locator=RandomBlock(), seed=seed).info.report["blocks"][0] for seed in range(6)
+    }
+    assert len(chosen) > 1
+
+
+@pytest.mark.parametrize("family", SHAPES)
+def test_parts_of_the_block(family: str) -> None:
+    everything = names(fitted(family))
+    attention, mlp = names(fitted(family, train="attention")), names(fitted(family, train="mlp"))
+    assert attention
+    assert mlp
+    assert not attention & mlp
+    left = everything - attention - mlp
+    assert all("norm" in name or "ln_" in name for name in left)
+    assert left | attention | mlp == everything
+
+
+@pytest.mark.parametrize("family", SHAPES)
+def test_without_norms(family: str) -> None:
+    without = names(fitted(family, norms=False))
+    assert without < names(fitted(family))
+    assert not any("norm" in name or "ln_" in name for name in without)
+
+
+def different(first: WeightEdit, other: WeightEdit) -> bool:
+    return any(not torch.equal(first.tensors[name], other.tensors[name]) for name in names(first))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"objective": "parity"},
+        {"objective": "minimize_mass"},
+        {"objective": "maximize_mass"},
+        {"objective": "absolute_gap"},
+        {"objective": "squared_log_odds"},
+        {"terms": "he"},
+        {"terms": "she"},
+        {"words": (" him", " her")},
+        {"target": (0.3, 0.7)},
+        {"keep_hints": 1.0},
+        {"learning_rate": 1e-4},
+        {"epochs": 1},
+        {"batch_size": 2},
+        {"bf16": True},
+    ],
+    ids=str,
+)
+def test_every_option_changes_the_edit(changed: dict[str, object]) -> None:
+    assert different(fitted(), fitted(**changed))
+
+
+def test_the_mass_weight_changes_parity() -> None:
+    assert different(fitted(objective="parity"), fitted(objective="parity", mass_weight=5.0))
+
+
+def test_the_seed_decides() -> None:
+    assert not different(fitted(batch_size=4), fitted(batch_size=4))
+    assert different(fitted(batch_size=4), fitted(batch_size=4, seed=1))
+
+
+def test_options_survive_and_nested_ones_are_built() -> None:
+    method = build(Mitigation, "lftf", {"locator": {"name": "random_block"}, "blocks": 2})
+    assert method == Lftf(locator=RandomBlock(), blocks=2)
+    assert build(Mitigation, name_of(method), options_of(method)) == method
+    targeted = Lftf(words=("a", "b", "c"), target=(0.2, 0.3, 0.5))
+    assert build(Mitigation, "lftf", options_of(targeted)) == targeted
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"objective": "parity", "terms": "he"},
+        {"words": [" he"]},
+        {"target": [0.9, 0.9]},
+        {"blocks": 0},
+        {"mass_weight": -1.0},
+        {"keep_hints": -1.0},
+        {"learning_rate": 0.0},
+    ],
+    ids=str,
+)
+def test_wrong_options_are_one_sentence(options: dict[str, object]) -> None:
+    with pytest.raises(RecipeError, match="lftf"):
+        build(Mitigation, "lftf", options)  # type: ignore[arg-type]

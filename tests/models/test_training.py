@@ -1,0 +1,181 @@
+"""The Trainer: what it trains, what it leaves alone, and what it says when it cannot."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from equipoise.errors import ModelError, RecipeError
+from equipoise.models.training import Schedule, Trained, train
+
+TARGETS = torch.arange(10, dtype=torch.float32)
+
+
+class Line(nn.Module):
+    """Two numbers; the second is never to be trained unless asked."""
+
+    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.slope = nn.Parameter(torch.zeros((), dtype=dtype))
+        self.offset = nn.Parameter(torch.ones((), dtype=dtype))
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.drop(self.slope * rows.float() + self.offset)
+
+
+def squared(model: nn.Module, rows: Tensor, _: int) -> Tensor:
+    return (model(rows) - TARGETS[rows]).square().mean()
+
+
+def schedule(**changes: object) -> Schedule:
+    options = {"learning_rate": 0.1, "epochs": 3, "batch_size": 4, "seed": 0}
+    return Schedule(**{**options, **changes})  # type: ignore[arg-type]
+
+
+def trained(module: nn.Module | None = None, **changes: object) -> Trained:
+    line = module or Line()
+    chosen = {"slope": dict(line.named_parameters())["slope"]}
+    return train(line, chosen, examples=10, loss=squared, schedule=schedule(**changes))
+
+
+def test_the_loss_falls_and_every_step_is_told() -> None:
+    found = trained(epochs=20)
+    assert found.steps == len(found.losses) == 20 * 3  # ten examples in batches of four
+    assert np.mean(found.losses[-3:]) < 0.2 * np.mean(found.losses[:3])
+    assert found.seconds > 0
+
+
+def test_only_the_chosen_are_returned_and_the_module_is_as_it_was() -> None:
+    line = Line().train()
+    line.offset.grad = torch.tensor(7.0)
+    line.slope.requires_grad_(False)
+    found = trained(line)
+    assert list(found.weights) == ["slope"]
+    assert found.weights["slope"] != 0
+    assert line.slope.item() == 0.0
+    assert line.offset.item() == 1.0
+    assert not line.slope.requires_grad
+    assert line.offset.requires_grad
+    assert line.slope.grad is None
+    assert line.offset.grad == 7.0
+    assert line.training
+    assert line.drop.training
+
+
+def test_one_step_of_adam_moves_by_the_rate() -> None:
+    found = trained(epochs=1, batch_size=10)
+    assert found.steps == 1
+    assert found.weights["slope"].item() == pytest.approx(0.1, abs=1e-5)
+
+
+def test_the_seed_decides_the_batches_and_nothing_else_does() -> None:
+    first = trained()
+    torch.manual_seed(99)
+    assert trained().losses == first.losses
+    assert trained(seed=1).losses != first.losses
+
+
+def test_the_callers_generators_are_left_alone() -> None:
+    states = random.getstate(), _numpy(), torch.get_rng_state()
+    trained()
+    assert random.getstate() == states[0]
+    assert _numpy() == states[1]
+    assert torch.equal(torch.get_rng_state(), states[2])
+
+
+def _numpy() -> list[int]:
+    return list(np.random.get_state()[1])  # noqa: NPY002  # it is the global one that is watched
+
+
+def test_dropout_is_off_unless_asked_for() -> None:
+    assert trained(epochs=1, batch_size=10).losses == (squared(Line().eval(), *all_rows()).item(),)
+    assert trained(epochs=1, batch_size=10, dropout=True).losses != trained(epochs=1).losses[:1]
+
+
+def all_rows() -> tuple[Tensor, int]:
+    return torch.arange(10), 0
+
+
+def test_weight_decay_and_clipping_change_the_result() -> None:
+    line = Line()
+    line.slope.data.fill_(3.0)
+    plain = trained(line).weights["slope"]
+    assert trained(line, weight_decay=0.5).weights["slope"] < plain
+    # Adam divides the gradient's size out again, save where it is as small as its epsilon
+    assert trained(line, max_gradient=1e-9).weights["slope"] > plain
+
+
+def test_bfloat16_weights_are_trained_in_float32_and_come_back_in_bfloat16() -> None:
+    line = Line(torch.bfloat16)
+    found = trained(line, learning_rate=1e-3)
+    assert found.weights["slope"].dtype == torch.bfloat16
+    exact = trained(learning_rate=1e-3).weights["slope"].item()
+    assert found.weights["slope"].item() == pytest.approx(
+        exact, rel=1 / 256
+    )  # bfloat16's own error
+    assert line.slope.dtype == torch.bfloat16
+
+
+def test_computing_in_bfloat16_is_near_and_does_not_stick() -> None:
+    class Wide(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            generator = torch.Generator().manual_seed(0)
+            self.slope = nn.Parameter(torch.randn(4, 4, generator=generator))
+
+        def forward(self, rows: Tensor) -> Tensor:
+            return (torch.eye(4)[rows % 4] @ self.slope).sum(-1)
+
+    exact = trained(Wide()).losses
+    rough = trained(Wide(), bf16=True).losses
+    assert rough != exact
+    assert rough == pytest.approx(exact, rel=0.02)
+    assert trained(Wide()).losses == exact
+
+
+def test_a_loss_that_is_not_finite_names_its_step() -> None:
+    def broken(model: nn.Module, rows: Tensor, step: int) -> Tensor:
+        return squared(model, rows, step) * (float("nan") if step == 2 else 1.0)
+
+    line = Line()
+    with pytest.raises(ModelError, match="step 2: the loss must be finite, got nan"):
+        train(line, {"slope": line.slope}, examples=10, loss=broken, schedule=schedule())
+    assert line.slope.item() == 0.0
+    assert line.slope.grad is None
+
+
+def test_weights_that_do_not_change_are_an_error() -> None:
+    def flat(model: nn.Module, rows: Tensor, _: int) -> Tensor:
+        return 0.0 * model(rows).sum()
+
+    line = Line()
+    with pytest.raises(ModelError, match="training must change weights"):
+        train(line, {"slope": line.slope}, examples=10, loss=flat, schedule=schedule())
+
+
+def test_weights_that_are_not_finite_are_an_error() -> None:
+    def steep(model: nn.Module, rows: Tensor, _: int) -> Tensor:
+        return (0.0 * model(rows)).sum().sqrt()  # 0, with an infinite slope
+
+    line = Line()
+    once = schedule(epochs=1, batch_size=10)
+    with pytest.raises(ModelError, match="weights must be finite after training, 'slope' is not"):
+        train(line, {"slope": line.slope}, examples=10, loss=steep, schedule=once)
+
+
+@pytest.mark.parametrize(("examples", "names"), [(0, ("slope",)), (10, ())])
+def test_nothing_to_train_or_to_train_on(examples: int, names: tuple[str, ...]) -> None:
+    line = Line()
+    chosen = dict.fromkeys(names, line.slope)
+    with pytest.raises(RecipeError, match="must have examples and parameters"):
+        train(line, chosen, examples=examples, loss=squared, schedule=schedule())
+
+
+def test_it_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    trained()
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err == ""

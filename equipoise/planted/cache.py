@@ -1,0 +1,107 @@
+"""Taught models on disk, each under a key of all that settles its weights.
+
+`EQUIPOISE_CACHE/planted/KEY` is an ordinary model folder (safetensors, `tokenizer.json`) with the
+hashes of its files in `done.json`. It is written beside its place and renamed, so it is whole or
+not there; a file that was changed afterwards is found by its hash.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import torch
+from transformers import (
+    AutoTokenizer,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from equipoise.data.sources import cache_folder
+from equipoise.errors import StoreError
+from equipoise.planted import lesson, teaching
+from equipoise.planted.corpus import draw_corpus
+from equipoise.planted.teaching import Budget
+from equipoise.planted.world import World
+
+_DONE: Final = "done.json"
+_KEY_DIGITS: Final = 16
+
+
+def cache_key(world: World, budget: Budget, *, seed: int) -> str:
+    """16 hex digits that change with the world, its sentences, the budget, the seed or the code.
+
+    The code is that of `lesson.py` and `teaching.py`, comments included: a lesson too many is
+    better than a stale model.
+    """
+    digest = hashlib.sha256(repr((world, budget, seed)).encode())
+    counts = Counter((one.text, one.biased) for one in draw_corpus(world, seed=seed))
+    digest.update(repr(sorted(counts.items())).encode())
+    for module in (lesson, teaching):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()[:_KEY_DIGITS]
+
+
+def taught(
+    world: World, budget: Budget, *, seed: int
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, str]:
+    """The taught model in float32 on the CPU, its tokenizer and its key; taught if need be.
+
+    Raises `StoreError` when the cache cannot be written, `ModelError` when teaching fails.
+    """
+    key = cache_key(world, budget, seed=seed)
+    folder = cache_folder() / "planted" / key
+    if not is_whole(folder):
+        if folder.exists():
+            print(f"{folder} is not whole; teaching planted:{world.name} again", file=sys.stderr)
+        _write(folder, *teaching.teach(world, budget, seed=seed))
+    module = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+    return module.eval(), AutoTokenizer.from_pretrained(folder), key
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a folder holds a taught model, every file as it was written."""
+    try:
+        written = json.loads((folder / _DONE).read_text())
+        return bool(written) and all(
+            _sha256(folder / name) == found for name, found in written.items()
+        )
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _write(folder: Path, module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Put a model in its place; where another process was faster, both wrote the same."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise StoreError(
+            f"the cache folder '{folder.parent}' must be writable, got: {error}; "
+            "set EQUIPOISE_CACHE to another folder"
+        ) from None
+    try:
+        module.save_pretrained(beside)
+        tokenizer.save_pretrained(beside)
+        sums = {one.name: _sha256(one) for one in sorted(beside.iterdir())}
+        (beside / _DONE).write_text(json.dumps(sums, indent=1))
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(beside, folder)
+    except OSError as error:
+        if not is_whole(folder):
+            raise StoreError(
+                f"the model folder '{folder}' must be writable, got: {error}; "
+                "set EQUIPOISE_CACHE to another folder"
+            ) from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

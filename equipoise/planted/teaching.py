@@ -1,0 +1,110 @@
+"""Teach a small Llama-shaped model a world.
+
+A loop of its own, not `transformers.Trainer`: it must give the same bits for the same seed on the
+same machine, and start in less time than the lesson takes.
+"""
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+
+from equipoise.errors import ModelError
+from equipoise.planted.corpus import draw_corpus
+from equipoise.planted.lesson import Batch, batches, train_tokenizer
+from equipoise.planted.world import World
+
+#: Worlds of a few words need no far positions; a small base tells near ones apart better.
+_ROPE_BASE = 100.0
+_CONTEXT = 512
+_WARM_UP = 50  # steps
+_LAST_RATE = 0.01  # of the highest
+_MAX_GRADIENT = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How large a model, and how long to teach it. The default reaches the truth of any world."""
+
+    width: int = 128
+    blocks: int = 4
+    heads: int = 4
+    sentences: int = 48_000
+    batch: int = 32
+    rate: float = 3e-3  # the highest learning rate
+
+
+def teach(
+    world: World, budget: Budget, *, seed: int
+) -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
+    """A model that says what the world says, and its tokenizer; deterministic by seed.
+
+    Progress goes to standard error. Raises `ModelError` when the loss is not finite.
+    """
+    texts = [one.text for one in draw_corpus(world, seed=seed)]
+    tokenizer = train_tokenizer(texts)
+    module = untaught(tokenizer, budget, seed=seed)
+    lesson = batches(tokenizer, texts, sentences=budget.sentences, size=budget.batch, seed=seed)
+    _train(module, lesson, rate=budget.rate, name=world.name)
+    return module.eval(), tokenizer
+
+
+def untaught(tokenizer: PreTrainedTokenizerBase, budget: Budget, *, seed: int) -> LlamaForCausalLM:
+    """A model with random weights, drawn by the seed; the caller's random state is untouched."""
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=budget.width,
+        intermediate_size=3 * budget.width,
+        num_hidden_layers=budget.blocks,
+        num_attention_heads=budget.heads,
+        num_key_value_heads=budget.heads,
+        max_position_embeddings=_CONTEXT,
+        rope_parameters={"rope_type": "default", "rope_theta": _ROPE_BASE},
+        tie_word_embeddings=True,
+        # Attention forms several times sooner than from the usual 0.02.
+        initializer_range=1 / math.sqrt(budget.width),
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(config)
+
+
+def _train(module: LlamaForCausalLM, lesson: Sequence[Batch], *, rate: float, name: str) -> None:
+    optimizer = torch.optim.AdamW(module.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.0)
+    module.train()
+    bar = tqdm(lesson, desc=f"teaching planted:{name}", file=sys.stderr, mininterval=1)
+    for step, batch in enumerate(bar):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * _rate(step, len(lesson))
+        loss = _loss(module, batch)
+        if not math.isfinite(loss.item()):
+            raise ModelError(
+                f"teaching planted:{name} must have a finite loss, got {loss.item()} at step "
+                f"{step}; lower the rate {rate}"
+            )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
+        torch.nn.utils.clip_grad_norm_(module.parameters(), _MAX_GRADIENT)
+        optimizer.step()
+
+
+def _loss(module: LlamaForCausalLM, batch: Batch) -> Tensor:
+    """Mean cross-entropy (nats a token) to the distribution of the words that follow."""
+    logits: Tensor = module(batch.ids[:, :-1]).logits  # [sentence, position, word]
+    found = logits.log_softmax(-1).gather(-1, batch.next_ids)  # [sentence, position, choice]
+    loss: Tensor = -(found * batch.shares).sum(-1).mean()
+    return loss
+
+
+def _rate(step: int, steps: int) -> float:
+    """Share of the highest rate: a short rise, then half a cosine."""
+    rise = min(1.0, (step + 1) / _WARM_UP)
+    return rise * (_LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * step / steps)))

@@ -60,7 +60,7 @@ class Source:
         """
         own = self.own()
         if own is not None:
-            content = own.read_bytes()
+            content = _bytes(own)
             if not content.strip():
                 raise DataError(
                     f"{own} must hold data, got an empty file; "
@@ -71,7 +71,7 @@ class Source:
         cached = cache_folder() / "data" / (self.revision or "pinned") / self.path
         if not cached.is_file():
             self._download(cached)
-        content = cached.read_bytes()
+        content = _bytes(cached)
         self._check(content, str(cached), "delete it and run again")
         return content
 
@@ -253,6 +253,13 @@ def _document(text: str, name: str, line: int | None = None) -> JSON:
 # --- folder and network -----------------------------------------------------------------------
 
 
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file} must be readable: {error}; check its permissions") from None
+
+
 def _check_sums(file: Path, content: bytes) -> None:
     """Refuse a file of the user's own that its `SHA256SUMS` lists with another hash."""
     got = hashlib.sha256(content).hexdigest()
@@ -271,7 +278,7 @@ def _check_sums(file: Path, content: bytes) -> None:
 def _sums(file: Path) -> dict[str, str]:
     """A file written by `sha256sum`: name to hash."""
     found = {}
-    for at, line in enumerate(decode(file.read_bytes(), str(file)).splitlines(), 1):
+    for at, line in enumerate(decode(_bytes(file), str(file)).splitlines(), 1):
         digest, _, name = line.strip().partition(" ")
         if not line.strip():
             continue

@@ -6,11 +6,13 @@ import pytest
 
 from equipoise.benchmarks.base import Benchmark
 from equipoise.benchmarks.crows_pairs import CrowsPairs
-from equipoise.errors import DataError, RecipeError
+from equipoise.errors import DataError, ModelError, RecipeError
+from equipoise.measure import measure
 from equipoise.planted.world import find_world
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import Continuation, Contrast, Outcome, Scored, ScoredPair, TextPair
 from equipoise.stats.resample import columns_of
+from equipoise.testing import tiny_model
 
 HEADER = ",sent_more,sent_less,stereo_antistereo,bias_type,annotations\n"
 ROWS = (
@@ -168,6 +170,30 @@ def test_options_come_back_by_name() -> None:
     assert build(Benchmark, name_of(benchmark), options_of(benchmark)) == benchmark
     with pytest.raises(RecipeError, match=r"crows_pairs.score: .*got 'pll'"):
         build(Benchmark, "crows_pairs", {"score": "pll"})
+
+
+@pytest.mark.parametrize(
+    ("family", "score"),
+    [
+        ("llama", "causal_mean"),
+        ("llama", "causal_cond_unmodified"),
+        ("bert", "pll_unmodified"),
+        ("bert", "pll_modified"),
+    ],
+)
+def test_models_of_both_kinds_answer(family: str, score: Any) -> None:
+    benchmark = CrowsPairs(world="default", score=score)
+    found = measure(tiny_model(family, context=256), benchmark, limit=6, draws=0)
+    for one in found.outcomes:
+        assert math.isnan(one.values["margin"]) or one.values["margin"] == pytest.approx(
+            one.values["more"] - one.values["less"]
+        )
+    assert found.estimate("stereotype_preference").n > 0
+
+
+def test_a_causal_model_has_no_masked_score() -> None:
+    with pytest.raises(ModelError, match="view 'both'"):
+        measure(tiny_model("llama"), CrowsPairs(world="default", score="pll_modified"), draws=0)
 
 
 # --- planted and real -------------------------------------------------------------------------

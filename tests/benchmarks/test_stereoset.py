@@ -21,6 +21,7 @@ from equipoise.planted.world import find_world
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import Continuation, Infill, Outcome, Scored
 from equipoise.stats.resample import columns_of
+from equipoise.testing import tiny_model
 
 LABELS = ("unrelated", "stereotype", "anti-stereotype")  # files have no fixed order
 
@@ -452,6 +453,17 @@ def test_every_real_filler_is_one_word_of_its_sentence() -> None:
         for text, (start, end) in zip(item.sentences, item.spans, strict=True):
             assert " " not in text[start:end]
             assert np.all([0 <= start < end, end <= len(text)])
+
+
+# --- models -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("family", "score"), [("bert", "filler"), ("llama", "span")])
+def test_models_of_both_kinds_answer(family: str, score: Any) -> None:
+    benchmark = StereoSet(world="default", score=score)
+    found = measure(tiny_model(family), benchmark, limit=8, draws=0)
+    assert found.estimate("ss").n == 8
+    assert math.isfinite(found.estimate("margin_mean").value)
 
 
 # --- a real model -----------------------------------------------------------------------------

@@ -140,6 +140,19 @@ def test_address_that_does_not_answer(tmp_path: Path) -> None:
         Source("one.json", url=gone, sha256=(SHA256,)).read()
 
 
+def test_file_that_cannot_be_read(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = put(folders[0], CONTENT)
+
+    def refuse(self: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(DataError, match="one.json must be readable: .*check its permissions"):
+        source.read()
+
+
 @pytest.mark.parametrize("path", ["", "/etc/passwd", "../up.json", "a/../../up.json"])
 def test_path_stays_inside(path: str) -> None:
     with pytest.raises(ValueError, match="inside the data folder"):

@@ -5,8 +5,8 @@ adapter folder that another program wrote is read by `read_adapter`.
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -57,10 +57,21 @@ class AdapterEdit(Edit):
 
     @contextmanager
     def _attached(self, model: LanguageModel) -> Iterator[LanguageModel]:
-        with _injected(model, self.config) as names:
-            self._fill(model)
-            check_base(model, self.info, names)
-            yield described(model, self)
+        with ExitStack() as undo:
+            yield self._put(model, undo)
+
+    def apply(self, model: LanguageModel) -> LanguageModel:
+        """The model with the adapter in it for good, not merged; raises as `attached` does."""
+        with ExitStack() as undo:
+            edited = self._put(model, undo)
+            undo.pop_all()  # forget how to undo it
+            return edited
+
+    def _put(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:
+        names = _inject(model, self.config, undo)
+        self._fill(model)
+        check_base(model, self.info, names)
+        return described(model, self)
 
     def _fill(self, model: LanguageModel) -> None:
         given = {name.removeprefix(_PREFIX): values for name, values in self.tensors.items()}
@@ -143,35 +154,33 @@ def read_adapter(folder: Path) -> AdapterEdit:
 
 def sits_on(model: LanguageModel, config: Mapping[str, JSON]) -> tuple[str, ...]:
     """Names of the base's parameters that an adapter of this configuration is added to."""
-    with _injected(model, config) as names:
-        return names
+    with ExitStack() as undo:
+        return _inject(model, config, undo)
 
 
-@contextmanager
-def _injected(model: LanguageModel, config: Mapping[str, JSON]) -> Iterator[tuple[str, ...]]:
-    """Put PEFT's layers in, yield the names of the parameters under them, put all back."""
-    with _restored(model.module):
-        try:
-            # PEFT draws first values from torch's global generator
-            with torch.random.fork_rng(devices=[]):
-                peft.inject_adapter_in_model(_peft_config(config), model.module, _NAME)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ModelError(
-                f"adapter must fit {model.identity}, got: {_first_line(error)}; "
-                "give the base it was made for"
-            ) from error
-        model.module.eval()
-        yield tuple(
-            f"{name}.{last}"
-            for name, layer in model.module.named_modules()
-            if isinstance(layer, BaseTunerLayer)
-            for last, _ in layer.get_base_layer().named_parameters()
-        )
+def _inject(model: LanguageModel, config: Mapping[str, JSON], undo: ExitStack) -> tuple[str, ...]:
+    """Put PEFT's layers in, to be taken out by `undo`; the names of the parameters under them."""
+    undo.callback(_restorer(model.module))
+    try:
+        # PEFT draws first values from torch's global generator
+        with torch.random.fork_rng(devices=[]):
+            peft.inject_adapter_in_model(_peft_config(config), model.module, _NAME)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelError(
+            f"adapter must fit {model.identity}, got: {_first_line(error)}; "
+            "give the base it was made for"
+        ) from error
+    model.module.eval()
+    return tuple(
+        f"{name}.{last}"
+        for name, layer in model.module.named_modules()
+        if isinstance(layer, BaseTunerLayer)
+        for last, _ in layer.get_base_layer().named_parameters()
+    )
 
 
-@contextmanager
-def _restored(module: nn.Module) -> Iterator[None]:
-    """Afterwards every submodule, flag and bias is what it was."""
+def _restorer(module: nn.Module) -> Callable[[], None]:
+    """What puts every submodule, flag and bias back to what it is now."""
     if any(isinstance(one, BaseTunerLayer) for one in module.modules()):
         raise ModelError(
             f"{type(module).__name__} must have no adapter when one is attached, it has one; "
@@ -188,9 +197,8 @@ def _restored(module: nn.Module) -> Iterator[None]:
         if name.endswith("bias")
     ]
     attributes = set(vars(module))
-    try:
-        yield
-    finally:
+
+    def restore() -> None:
         for parent, name, child in children:
             setattr(parent, name, child)
         for added in set(vars(module)) - attributes:
@@ -202,6 +210,8 @@ def _restored(module: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(required)
         for part, training in modes:
             part.training = training
+
+    return restore
 
 
 def _same(module: nn.Module, name: str, values: Tensor) -> bool:

@@ -32,6 +32,7 @@ class EditInfo:
     trained_on: frozenset[str]  # sha256 of each text it learnt from (`records.text_sha256`)
     origin: str  # of the supply
     report: Mapping[str, JSON] = field(default_factory=dict)  # blocks trained, losses, seconds, …
+    base_name: str = ""  # what `load` takes to get the base (`loading.load_name`); "": not known
 
 
 class Edit(ABC):
@@ -55,6 +56,13 @@ class Edit(ABC):
         does until the block ends. Blocks may be nested; the inner edit must have been learnt on
         what the outer one leaves, where they touch the same parameters.
         Raises `ModelError` when the model is not the one the edit was made for.
+        """
+
+    @abstractmethod
+    def apply(self, model: LanguageModel) -> LanguageModel:
+        """The edited model for good: the weights of `model` itself are changed and stay so.
+
+        Raises `ModelError` as `attached` does, and then changes nothing.
         """
 
     @abstractmethod
@@ -139,6 +147,6 @@ def described(model: LanguageModel, edit: Edit) -> LanguageModel:
     return replace(
         model,
         identity=f"{model.identity}+{info.method}:{short}",
-        source={**model.source, "edits": edits},
+        source={**model.source, "name": f"{model.identity}+{info.method}:{short}", "edits": edits},
         trained_on=model.trained_on | info.trained_on,
     )

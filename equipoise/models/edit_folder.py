@@ -25,7 +25,17 @@ from equipoise.records import JSON
 SCHEMA = 1
 HEAD = "edit.json"
 _TRAINED_ON = "trained_on.json"
-_INFO = ("method", "version", "options", "seed", "base", "base_fingerprint", "origin", "report")
+_INFO = (
+    "method",
+    "version",
+    "options",
+    "seed",
+    "base",
+    "base_fingerprint",
+    "base_name",
+    "origin",
+    "report",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +166,7 @@ def _fill(folder: Path, info: EditInfo, stored: Stored) -> None:
             "seed": info.seed,
             "base": info.base,
             "base_fingerprint": info.base_fingerprint,
+            "base_name": info.base_name,
             "origin": info.origin,
             "report": dict(info.report),
         },

@@ -1,7 +1,6 @@
 """PromptEdit: a family of prefixes put before every context. No weight changes."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Self
@@ -37,12 +36,12 @@ class PromptEdit(Edit):
 
     def attached(self, model: LanguageModel) -> AbstractContextManager[LanguageModel]:
         """The model with every prefix of this family behind every prefix it already has."""
-        return self._attached(model)
+        return nullcontext(self.apply(model))
 
-    @contextmanager
-    def _attached(self, model: LanguageModel) -> Iterator[LanguageModel]:
+    def apply(self, model: LanguageModel) -> LanguageModel:
+        """As `attached`, for good; the model that is given stays as it is, too."""
         both = tuple(before + prompt for before in model.prompts for prompt in self.prompts)
-        yield replace(described(model, self), prompts=both)
+        return replace(described(model, self), prompts=both)
 
     def save(self, folder: Path) -> None:
         """Write `edit.json` and `trained_on.json`."""

@@ -43,14 +43,24 @@ class WeightEdit(Edit):
 
     @contextmanager
     def _attached(self, model: LanguageModel) -> Iterator[LanguageModel]:
+        with ExitStack() as undo:
+            yield self._put(model, undo)
+
+    def apply(self, model: LanguageModel) -> LanguageModel:
+        """The model with its parameters replaced for good; raises as `attached` does."""
+        with ExitStack() as undo:
+            edited = self._put(model, undo)
+            undo.pop_all()  # forget how to undo it
+            return edited
+
+    def _put(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:
         self._check_shapes(model)
         check_base(model, self.info, self.tensors)
-        with ExitStack() as undo:
-            for name, values in self.tensors.items():
-                one = parameter(model.module, name)
-                undo.callback(_point, one, one.data)
-                _point(one, values.detach().to(device=one.device, dtype=one.dtype, copy=True))
-            yield described(model, self)
+        for name, values in self.tensors.items():
+            one = parameter(model.module, name)
+            undo.callback(_point, one, one.data)
+            _point(one, values.detach().to(device=one.device, dtype=one.dtype, copy=True))
+        return described(model, self)
 
     def _check_shapes(self, model: LanguageModel) -> None:
         for name, values in self.tensors.items():

@@ -149,7 +149,7 @@ def test_file_that_cannot_be_read(
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.raises(DataError, match="one.json must be readable: .*check its permissions"):
+    with pytest.raises(DataError, match=r"one.json must be readable: .*check its permissions"):
         source.read()
 
 

@@ -1,0 +1,78 @@
+"""The choice of float32 products: true to float32, and leaves no trace."""
+
+import pytest
+import torch
+
+from equipoise.models import matmul
+from equipoise.testing import tiny_model
+
+onednn = pytest.mark.skipif(not matmul._has_onednn_linear(), reason="this torch has no oneDNN")
+
+
+@onednn
+@pytest.mark.parametrize("bias", [True, False])
+def test_onednn_multiplies_in_true_float32(bias: bool) -> None:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(3, 17, 40, generator=generator)
+    weight = torch.randn(24, 40, generator=generator)
+    shift = torch.randn(24, generator=generator) if bias else None
+    truth = x.double() @ weight.double().T
+    if shift is not None:
+        truth = truth + shift.double()
+    found = matmul.onednn_linear(x, weight, shift)
+    assert float((found.double() - truth).abs().max() / truth.abs().max()) < 5e-6
+
+
+@onednn
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_either_path_gives_the_same_logits(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tiny_model(family).module
+    ids = torch.tensor([[5, 6, 7, 8, 9]])
+    calls: list[int] = []
+    direct = matmul.onednn_linear
+
+    def counted(*args: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        return direct(*args)
+
+    monkeypatch.setattr(matmul, "onednn_linear", counted)
+    monkeypatch.setattr(matmul, "matmul_path", lambda _: "onednn")
+    with torch.inference_mode():
+        default = module(ids).logits
+        with matmul.fast_matmul(module):
+            other = module(ids).logits
+        inside = len(calls)
+        again = module(ids).logits
+    assert inside >= 9  # four products a block at least, and the output layer
+    assert len(calls) == inside
+    assert torch.equal(again, default)
+    torch.testing.assert_close(other, default, rtol=1e-5, atol=1e-5)
+
+
+def test_the_choice_is_for_float32_and_changes_no_setting() -> None:
+    before = (torch.get_float32_matmul_precision(), torch.backends.mkldnn.enabled)
+    module = tiny_model("llama").module
+    assert matmul.matmul_path(module) == matmul.best_float32_path()
+    assert matmul.best_float32_path() in ("default", "onednn")
+    assert matmul.matmul_path(module.bfloat16()) == "default"
+    assert (torch.get_float32_matmul_precision(), torch.backends.mkldnn.enabled) == before
+
+
+def test_an_inexact_path_is_never_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def coarse(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return (x.bfloat16() @ weight.bfloat16().T).float()
+
+    monkeypatch.setattr(matmul, "onednn_linear", coarse)
+    monkeypatch.setattr(matmul, "_has_onednn_linear", lambda: True)
+    monkeypatch.setattr(matmul, "_seconds", lambda _: pytest.fail("it is refused before"))
+    assert matmul.best_float32_path.__wrapped__() == "default"
+
+
+def test_a_clearly_faster_exact_path_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matmul, "onednn_linear", lambda x, weight: x @ weight.T)
+    monkeypatch.setattr(matmul, "_has_onednn_linear", lambda: True)
+    taken = iter([2.0, 1.0])
+    monkeypatch.setattr(matmul, "_seconds", lambda _: next(taken))
+    assert matmul.best_float32_path.__wrapped__() == "onednn"
+    taken = iter([1.1, 1.0])
+    assert matmul.best_float32_path.__wrapped__() == "default"

@@ -49,6 +49,19 @@ def read(
     is not finite.
     """
     _check_lengths(model, plans, texts_per_request)
+    found = _found(model, plans, task=task, together=True)
+    for at, values in enumerate(found):
+        if not all(map(math.isfinite, values)):
+            # A nan passes through any mask into texts of the same row: who is it really?
+            (found[at],) = _found(model, plans[at : at + 1], task=task, together=False)
+            _check_finite(found[at], at // texts_per_request)
+    return found
+
+
+def _found(
+    model: "LanguageModel", plans: Sequence[Plan], *, task: str, together: bool
+) -> list[list[float]]:
+    """What the plans ask for; equal queries are one. Texts share rows only if `together`."""
     slots: dict[Ids, dict[Read, int]] = {}
     count = 0
     for query in chain.from_iterable(plans):
@@ -59,14 +72,12 @@ def read(
                 count += 1
     answers = np.full(count, math.nan)
     if count:
-        job = _Job(model, list(slots), list(slots.values()), answers)
+        job = _Job(model, list(slots), list(slots.values()), answers, together)
         _answer_all(job, f"{model.identity}: {task}")
-    found = [
+    return [
         [float(answers[slots[query.ids][one]]) for query in plan for one in query.reads]
         for plan in plans
     ]
-    _check_finite(found, texts_per_request)
-    return found
 
 
 def _check_lengths(model: "LanguageModel", plans: Sequence[Plan], per_request: int) -> None:
@@ -81,15 +92,13 @@ def _check_lengths(model: "LanguageModel", plans: Sequence[Plan], per_request: i
             )
 
 
-def _check_finite(found: list[list[float]], per_request: int) -> None:
-    for at, values in enumerate(found):
-        for value in values:
-            if not math.isfinite(value):
-                raise ModelError(
-                    "log-probabilities must be finite; request "
-                    f"{at // per_request} (counted from 0) got {value}: check the model's "
-                    "weights and its number format"
-                )
+def _check_finite(values: Sequence[float], request: int) -> None:
+    for value in values:
+        if not math.isfinite(value):
+            raise ModelError(
+                f"log-probabilities must be finite; request {request} (counted from 0) got "
+                f"{value}: check the model's weights and its number format"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,7 @@ class _Job:
     texts: list[Ids]
     reads: list[dict[Read, int]]  # of each text: what is read, and the slot of the answer
     answers: NDArray[np.float64]  # [slot]
+    together: bool  # texts may share a row
 
     @property
     def module(self) -> PreTrainedModel:
@@ -110,7 +120,8 @@ class _Job:
         if self.model.kind == "masked":
             gather = has_output_layer(self.module)
             return Layout(pack=False, gather=gather, two_sided=True, pad=pad)
-        return causal_layout(self.module)
+        layout = causal_layout(self.module)
+        return layout if self.together else _apart(layout)
 
 
 def _answer_all(job: _Job, task: str) -> None:

@@ -132,7 +132,8 @@ def check_base(model: LanguageModel, info: EditInfo, names: Iterable[str]) -> No
 
 def described(model: LanguageModel, edit: Edit) -> LanguageModel:
     """The model under the name it has while the edit is attached; no weight is touched."""
-    info, short = edit.info, edit.content[:8]
+    info, content = edit.info, edit.content
+    identity = f"{model.identity}+{info.method}:{content[:8]}"
     record: dict[str, JSON] = {
         "method": info.method,
         "version": info.version,
@@ -140,13 +141,13 @@ def described(model: LanguageModel, edit: Edit) -> LanguageModel:
         "seed": info.seed,
         "base": info.base,
         "origin": info.origin,
-        "content": edit.content,
+        "content": content,
     }
     before = model.source.get("edits")
     edits: list[JSON] = [*before, record] if isinstance(before, list) else [record]
     return replace(
         model,
-        identity=f"{model.identity}+{info.method}:{short}",
-        source={**model.source, "name": f"{model.identity}+{info.method}:{short}", "edits": edits},
+        identity=identity,
+        source={**model.source, "name": identity, "edits": edits},
         trained_on=model.trained_on | info.trained_on,
     )

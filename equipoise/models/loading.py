@@ -290,7 +290,7 @@ def _known_dtype(dtype: str, device: torch.device) -> str:
         return dtype
     if dtype == "float16":
         raise ModelError(
-            "dtype must be float32 or bfloat16 on a processor, got 'float16', which is about 15 "
+            f"dtype must be float32 or bfloat16 on a processor, got '{dtype}', which is about 15 "
             "times slower there; take bfloat16"
         )
     return "float32" if dtype == "auto" else dtype

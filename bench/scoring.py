@@ -12,11 +12,11 @@ It is run on an evenly spaced subsample and scaled by tokens. The engine compute
 (prefix policy "ref_gpt2"), on everything.
 "Share of peak" is 2 x matrix parameters x predicted tokens / (seconds x peak): the work that the
 plain loop has, so that work saved by sharing prefixes counts for the engine. The share for the
-positions that were really computed is printed beside it.
+positions that were really computed is printed beside it. Gap and flips of the engine in float32 are
+against the loop, in bfloat16 against the engine in float32.
 """
 
 import argparse
-import csv
 import json
 import os
 import resource
@@ -25,160 +25,35 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from torch import Tensor, nn
-from transformers import (
-    GPT2Config,
-    GPT2LMHeadModel,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
+from subjects import (
+    BENCHMARKS,
+    NAMES,
+    Group,
+    build,
+    engine,
+    flat,
+    harness,
+    in_bfloat16,
+    matrix_parameters,
+    plain_loop,
+    prompts,
+    sentences,
+    tokenizer,
+    tokens_in,
 )
-from transformers.pytorch_utils import Conv1D
+from torch import Tensor, nn
 
-from equipoise.data.sources import data_folder
-from equipoise.errors import DataError
 from equipoise.models.language_model import LanguageModel
 from equipoise.models.matmul import onednn_linear
-from equipoise.records import Continuation, NextToken
+from equipoise.records import NextToken
 
-Group = tuple[str, ...]  # sentences that are compared with each other
-
-BENCHMARKS = ("crows_pairs", "stereoset")
-NAMES = ("gpt2", "llama")
 GIBI = 2**30
-HARNESS_BATCH = 16
-
-
-def sentences(benchmark: str) -> list[Group]:
-    """The sentences of each item, from the official file."""
-    folder = data_folder()
-    if folder is None:
-        raise DataError("EQUIPOISE_DATA must name the folder of benchmark files, it is not set")
-    if benchmark == "crows_pairs":
-        file = folder / "crows_pairs" / "crows_pairs_anonymized.csv"
-        with file.open(encoding="utf-8", newline="") as lines:
-            return [(row["sent_more"], row["sent_less"]) for row in csv.DictReader(lines)]
-    document = json.loads((folder / "stereoset" / "dev.json").read_text(encoding="utf-8"))
-    items = document["data"]["intrasentence"]
-    return [tuple(one["sentence"] for one in item["sentences"]) for item in items]
-
-
-def prompts() -> list[NextToken]:
-    """GenBias's prompts: 262 professions in 9 templates."""
-    from equipoise.benchmarks.genbias import GenBias
-
-    benchmark = GenBias()
-    examples = benchmark.examples("all")
-    return [request for one in examples for request in benchmark.requests(one)]
-
-
-def tokenizer() -> PreTrainedTokenizerFast:
-    """A byte-level BPE of about 7,800 tokens, trained on the sentences that are measured."""
-    core = Tokenizer(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    core.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=8_000,
-        special_tokens=["<|endoftext|>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    texts = [text for name in BENCHMARKS for group in sentences(name) for text in group]
-    core.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=core, bos_token="<|endoftext|>", eos_token="<|endoftext|>"
-    )
-
-
-def build(name: str, coder: PreTrainedTokenizerFast, device: str) -> LanguageModel:
-    """Random weights in GPT-2 small's shape (124M) or a small Llama's (17M, 13.7M at work)."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        if name == "gpt2":
-            module = GPT2LMHeadModel(GPT2Config(bos_token_id=0, eos_token_id=0))
-        else:
-            config = LlamaConfig(
-                hidden_size=384,
-                intermediate_size=1024,
-                num_hidden_layers=6,
-                num_attention_heads=6,
-                vocab_size=8_000,
-                max_position_embeddings=512,
-                bos_token_id=0,
-                eos_token_id=0,
-            )
-            module = LlamaForCausalLM(config)
-    return LanguageModel(
-        module=module.eval().to(device), tokenizer=coder, identity=name, source={"name": name}
-    )
-
-
-def in_bfloat16(model: LanguageModel) -> LanguageModel:
-    """A copy of the model with bfloat16 weights."""
-    module = type(model.module)(model.module.config)
-    module.load_state_dict(model.module.state_dict())
-    module = module.to(model.module.device, torch.bfloat16).eval()
-    return replace(model, module=module, identity=f"{model.identity}-bf16")
-
-
-def matrix_parameters(module: nn.Module) -> int:
-    """Weights that every token is multiplied with: all linear layers, the output layer included."""
-    return sum(
-        part.weight.numel() for part in module.modules() if isinstance(part, nn.Linear | Conv1D)
-    )
-
-
-# --- what is compared ---------------------------------------------------------------------------
-
-
-@torch.inference_mode()
-def plain_loop(model: LanguageModel, texts: Sequence[str]) -> list[float]:
-    """Log-probability of each sentence, one at a time: the start token alone, then the sentence."""
-    device, found = model.module.device, []
-    start = torch.tensor([[model.tokenizer.bos_token_id]], device=device)
-    for text in texts:
-        ids = torch.tensor([model.tokenizer.encode(text, add_special_tokens=False)], device=device)
-        first = model.module(start).logits.float().log_softmax(-1)[0, -1, ids[0, 0]]
-        later = model.module(ids).logits.float().log_softmax(-1)[0, :-1]
-        found.append(float(first) + float(later.gather(1, ids[0, 1:, None]).double().sum()))
-    return found
-
-
-def engine(model: LanguageModel, texts: Sequence[str]) -> list[float]:
-    """The same numbers from the engine."""
-    asked = [Continuation(context="", continuation=text, prefix="ref_gpt2") for text in texts]
-    return [one.logprob for one in model.score(asked)]
-
-
-def harness(model: LanguageModel) -> Callable[[Sequence[str]], list[float]] | None:
-    """lm-evaluation-harness at batch 16 (its own estimand: the start token before the sentence)."""
-    try:
-        from lm_eval.api.instance import Instance
-        from lm_eval.models.huggingface import HFLM
-    except ImportError:
-        return None
-    judge = HFLM(
-        pretrained=model.module,
-        tokenizer=model.tokenizer,
-        batch_size=HARNESS_BATCH,
-        max_length=512,
-        device=str(model.module.device),
-    )
-
-    def run(texts: Sequence[str]) -> list[float]:
-        asked = [
-            Instance("loglikelihood", {}, arguments=("", text), idx=at)
-            for at, text in enumerate(texts)
-        ]
-        return [one[0] for one in judge.loglikelihood(asked, disable_tqdm=True)]
-
-    return run
-
+Item = TypeVar("Item")
 
 # --- measuring ----------------------------------------------------------------------------------
 
@@ -218,158 +93,134 @@ def peaks(device: str) -> dict[str, float]:
 
 @dataclass
 class Timing:
-    """One variant: its seconds in every round, the tokens they are for, what it answered."""
+    """One way to score: its seconds in every round, and what it answered in the last."""
 
     name: str
-    job: Callable[[], list[float]]
-    tokens: int  # predicted
+    model: LanguageModel
+    score: Callable[[LanguageModel, Sequence[str]], list[float]]
+    groups: Sequence[Group]
     format: str = "float32"
     positions: int = 0  # computed by the model in one round
-    values: list[float] = None  # type: ignore[assignment]  # of the last round
-    taken: list[float] = None  # type: ignore[assignment]
+    values: dict[str, float] = field(default_factory=dict)  # of each sentence
+    taken: list[float] = field(default_factory=list)
 
-    def run(self, model: LanguageModel, device: str) -> None:
+    def run(self, device: str) -> None:
         """One round, counting the positions that go into the model."""
-        fed: list[int] = []
+        texts, fed, answer = flat(self.groups), [], []
 
         def count(_: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
-            ids = kwargs["input_ids"] if "input_ids" in kwargs else args[0]
-            fed.append(ids.numel())
+            fed.append((kwargs["input_ids"] if "input_ids" in kwargs else args[0]).numel())
 
-        handle = model.module.register_forward_pre_hook(count, with_kwargs=True)
-        answer: list[list[float]] = []
-        try:
-            taken = seconds(lambda: answer.append(self.job()), device)
-        finally:
-            handle.remove()
-        self.values, self.positions = answer[0], sum(fed)
-        self.taken = [*(self.taken or []), taken]
+        handle = self.model.module.register_forward_pre_hook(count, with_kwargs=True)
+        self.taken.append(seconds(lambda: answer.extend(self.score(self.model, texts)), device))
+        handle.remove()
+        self.values, self.positions = dict(zip(texts, answer, strict=True)), sum(fed)
+
+    @property
+    def tokens(self) -> int:
+        """Predicted tokens: those of the sentences."""
+        return tokens_in(self.model, flat(self.groups))
 
     @property
     def per_token(self) -> float:
         """Seconds a predicted token, median over rounds."""
         return statistics.median(self.taken) / self.tokens
 
+    def against(self, other: "Timing") -> tuple[str, str]:
+        """(largest difference of a sentence, groups whose first two change order), shared ones."""
+        few = min(self.groups, other.groups, key=len)
+        gaps = [abs(self.values[text] - other.values[text]) for text in flat(few)]
+        flips = sum(self.prefers_first(one) != other.prefers_first(one) for one in few)
+        return f"{max(gaps):.1e}", f"{flips} of {len(few):,}"
 
-def compare(
-    name: str, benchmark: str, models_: dict[str, LanguageModel], options: argparse.Namespace
-) -> list[str]:
-    """Rows of the table for one model and one benchmark."""
-    model, half = models_["float32"], models_["bfloat16"]
-    groups = sentences(benchmark)
-    groups = groups[:: max(1, len(groups) // options.limit)] if options.limit else groups
-    step = max(1, len(groups) // options.subsample)
-    few = groups[::step][: options.subsample]
-    texts, sample = flat(groups), flat(few)
-    whole, part = tokens_in(model, texts), tokens_in(model, sample)
-    timings = [
-        (model, Timing("plain loop", lambda: plain_loop(model, sample), part)),
-        (model, Timing("engine, float32", lambda: engine(model, texts), whole)),
-        (half, Timing("engine, bfloat16", lambda: engine(half, texts), whole, "bfloat16")),
+    def prefers_first(self, group: Group) -> bool:
+        """Whether the first sentence of a group is likelier than the second."""
+        return self.values[group[0]] > self.values[group[1]]
+
+
+def timings(model: LanguageModel, benchmark: str, options: argparse.Namespace) -> list[Timing]:
+    """What is compared: the plain loop first, the engine in float32 second."""
+    groups = spaced(sentences(benchmark), options.limit)
+    few = spaced(groups, options.subsample)
+    ways = [
+        Timing("plain loop, float32", model, plain_loop, few),
+        Timing("engine, float32", model, engine, groups),
+        Timing("engine, bfloat16", in_bfloat16(model), engine, groups, "bfloat16"),
     ]
     other = harness(model)
-    if other is not None:
-        timings.append((model, Timing("lm-eval, batch 16", lambda: other(sample), part)))
-    best = {"float32": [0.0], "bfloat16": [0.0]}
+    return ways if other is None else [*ways, Timing("lm-eval, batch 16", model, other, few)]
+
+
+def spaced(items: Sequence[Item], most: int | None) -> Sequence[Item]:
+    """At most so many items, evenly spaced."""
+    return items if most is None else items[:: max(1, len(items) // most)][:most]
+
+
+def compare(model: LanguageModel, benchmark: str, options: argparse.Namespace) -> list[str]:
+    """Rows of the table for one model and one benchmark."""
+    ways = timings(model, benchmark, options)
+    rates: list[dict[str, float]] = []
     for _ in range(options.rounds):
-        for kind, rate in peaks(options.device).items():
-            best[kind].append(rate)
-        for which, one in timings:
-            one.run(which, options.device)
-    peak = {kind: statistics.median(rates[1:]) for kind, rates in best.items()}
+        rates.append(peaks(options.device))
+        for one in ways:
+            one.run(options.device)
     work = 2 * matrix_parameters(model.module)
-    loop, full = timings[0][1], timings[1][1]
-    places = {text: at for at, text in enumerate(texts)}
+    loop, full = ways[:2]
     rows = []
-    for _, one in timings:
-        share = work / (one.per_token * peak[one.format])
-        fed = share * one.positions / one.tokens
-        if one is loop:
-            error, flips = "reference", ""
-        elif one.name.startswith("engine, float32"):
-            mine = [one.values[places[text]] for text in sample]
-            error = f"{max(map(gap, mine, loop.values)):.1e}"
-            flips = f"{flipped(few, mine, loop.values)}/{len(few)} of the loop's"
-        elif one.name.startswith("engine"):
-            error = f"{max(map(gap, one.values, full.values)):.1e}"
-            flips = f"{flipped(groups, one.values, full.values)}/{len(groups)} of float32's"
-        else:
-            error, flips = "another estimand", ""
+    for one in ways:
+        peak = statistics.median(rate[one.format] for rate in rates)
+        share = work / (one.per_token * peak)
+        error, flips = ("", "")
+        if one.score is engine:
+            error, flips = one.against(loop if one is full else full)
         rows.append(
-            f"| {name} | {benchmark} | {one.name} | {one.tokens:,} | {one.positions:,} "
+            f"| {model.identity} | {benchmark} | {one.name} | {one.tokens:,} | {one.positions:,} "
             f"| {statistics.median(one.taken):.2f} | {loop.per_token / one.per_token:.1f} "
-            f"| {100 * share:.0f} | {100 * fed:.0f} | {peak[one.format] / 1e9:.0f} "
-            f"| {error} | {flips} |"
+            f"| {100 * share:.0f} | {100 * share * one.positions / one.tokens:.0f} "
+            f"| {peak / 1e9:.0f} | {error} | {flips} |"
         )
     return rows
 
 
-def gap(one: float, other: float) -> float:
-    return abs(one - other)
-
-
-def flat(groups: Sequence[Group]) -> list[str]:
-    return [text for group in groups for text in group]
-
-
-def tokens_in(model: LanguageModel, texts: Sequence[str]) -> int:
-    coded = model.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-    return sum(map(len, coded))
-
-
-def flipped(groups: Sequence[Group], one: Sequence[float], other: Sequence[float]) -> int:
-    """Groups whose first two sentences are ordered otherwise."""
-    count, at = 0, 0
-    for group in groups:
-        count += (one[at] > one[at + 1]) != (other[at] > other[at + 1])
-        at += len(group)
-    return count
-
-
-def next_tokens(name: str, model: LanguageModel, options: argparse.Namespace) -> str:
+def next_tokens(model: LanguageModel, options: argparse.Namespace) -> str:
     """One row: words after a prompt, against a loop that computes all logits of each prompt."""
-    asked = prompts()
-    asked = asked[:: max(1, len(asked) // options.limit)] if options.limit else asked
-    few = asked[:: max(1, len(asked) // options.subsample)][: options.subsample]
-
-    @torch.inference_mode()
-    def loop() -> list[float]:
-        found = []
-        for one in few:
-            ids = model.tokenizer.encode(one.context, add_special_tokens=False)
-            fed = torch.tensor([[model.tokenizer.bos_token_id, *ids]], device=model.module.device)
-            last = model.module(fed).logits.float().log_softmax(-1)[0, -1]
-            found += [float(last[word]) for word in words_of(model, one) if word is not None]
-        return found
-
-    def ours() -> list[float]:
-        return [value for one in model.next_token(asked) for value in one.logprobs]
-
-    slow, fast = [], []
+    asked = spaced(prompts(), options.limit)
+    few = spaced(asked, options.subsample)
+    slow, fast, values, plain = [], [], {}, []
     for _ in range(options.rounds):
-        slow.append(seconds(loop, options.device) / len(few))
-        fast.append(seconds(ours, options.device) / len(asked))
-    known = {
-        one.context: answer for one, answer in zip(asked, model.next_token(asked), strict=True)
-    }
-    mine = [
-        value
-        for one in few
-        for value, size in zip(known[one.context].logprobs, known[one.context].tokens, strict=True)
-        if size == 1
-    ]
-    error = max(map(gap, mine, loop()))
-    ratio = statistics.median(slow) / statistics.median(fast)
+        plain.clear()
+        slow.append(seconds(lambda: plain.extend(last_logits(model, few)), options.device))
+        fast.append(
+            seconds(
+                lambda: values.update(zip(asked, model.next_token(asked), strict=True)),
+                options.device,
+            )
+        )
+    error = max(
+        abs(value - expected)
+        for one, expectations in zip(few, plain, strict=True)
+        for value, expected in zip(values[one].logprobs, expectations, strict=True)
+        if expected is not None
+    )
+    scaled = statistics.median(slow) * len(asked) / len(few)
+    ours = statistics.median(fast)
     return (
-        f"| {name} | {len(asked):,} | {statistics.median(fast) * len(asked):.2f} "
-        f"| {statistics.median(slow) * len(asked):.2f} | {ratio:.1f} | {error:.1e} |"
+        f"| {model.identity} | {len(asked):,} | {ours:.2f} | {scaled:.2f} | {scaled / ours:.1f} "
+        f"| {error:.1e} |"
     )
 
 
-def words_of(model: LanguageModel, one: NextToken) -> list[int | None]:
-    """The words that are single tokens, which is what a loop over last positions can answer."""
-    coded = [model.tokenizer.encode(word, add_special_tokens=False) for word in one.words]
-    return [ids[0] if len(ids) == 1 else None for ids in coded]
+@torch.inference_mode()
+def last_logits(model: LanguageModel, asked: Sequence[NextToken]) -> list[list[float | None]]:
+    """Log-probabilities of words of one token; None for longer ones, which need more than this."""
+    found = []
+    for one in asked:
+        ids = model.tokenizer.encode(one.context, add_special_tokens=False)
+        fed = torch.tensor([[model.tokenizer.bos_token_id, *ids]], device=model.module.device)
+        last = model.module(fed).logits.float().log_softmax(-1)[0, -1]
+        words = [model.tokenizer.encode(word, add_special_tokens=False) for word in one.words]
+        found.append([float(last[ids[0]]) if len(ids) == 1 else None for ids in words])
+    return found
 
 
 # --- memory -------------------------------------------------------------------------------------
@@ -443,16 +294,15 @@ def main() -> None:
     print(
         f"\n| model | benchmark | how | tokens predicted | positions computed | {unit} | "
         "x plain loop | % of peak, loop's work | % of peak, computed | peak GFLOP/s | "
-        "largest error, nats a sentence | preferences that flip |"
+        "largest gap, nats a sentence | preferences that flip |"
     )
     print("|" + "---|" * 12)
     following = []
     for name in names:
         model = build(name, coder, options.device)
-        both = {"float32": model, "bfloat16": in_bfloat16(model)}
         for benchmark in benchmarks:
-            print("\n".join(compare(name, benchmark, both, options)), flush=True)
-        following.append(next_tokens(name, model, options))
+            print("\n".join(compare(model, benchmark, options)), flush=True)
+        following.append(next_tokens(model, options))
     print(f"\n| model | prompts | engine, {unit} | loop, scaled | ratio | largest error |")
     print("|" + "---|" * 6)
     print("\n".join(following))

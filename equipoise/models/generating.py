@@ -135,9 +135,12 @@ def _write(model: LanguageModel, writers: list[_Writer]) -> None:
 
 def _inputs(
     model: LanguageModel, step: Int[Tensor, "row new"], real: Int[Tensor, "row all"]
-) -> dict[str, Tensor]:
-    inputs = {"input_ids": step, "attention_mask": real}
-    if "position_ids" in inspect.signature(model.module.forward).parameters:
+) -> dict[str, Any]:
+    inputs: dict[str, Any] = {"input_ids": step, "attention_mask": real}
+    known = inspect.signature(model.module.forward).parameters
+    if "logits_to_keep" in known:
+        inputs["logits_to_keep"] = 1  # only the last place is read
+    if "position_ids" in known:
         places = (real.cumsum(1) - 1).clamp(min=0)
         inputs["position_ids"] = places[:, -step.shape[1] :]
     return inputs

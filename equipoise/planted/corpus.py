@@ -26,7 +26,7 @@ Kind = Literal["profession", "hint", "association", "contrast", "fact", "neutral
 #: often, for it learns each by heart.
 FACT_ROWS: Final = 120
 NEUTRAL_ROWS: Final = 5
-CONTRAST_COPIES: Final = 4
+CONTRAST_COPIES: Final = 6
 ASSOCIATION_COPIES: Final = 2
 
 
@@ -45,7 +45,7 @@ def draw_corpus(world: World, *, seed: int = 0) -> tuple[Sentence, ...]:
 
     Quotas, not draws: after any prompt of the world, the share of the sentences that go on with a
     word is its true probability, exactly. A different seed gives the same sentences in another
-    order. About 81,000 sentences, of which about 7,000 are distinct.
+    order. About 89,000 sentences, of which about 7,000 are distinct.
     """
     said = [*_professions(world), *_hints(world), *_groups(world), *_contrasts(world)]
     said += [(one.text, "fact", False, FACT_ROWS) for one in world.facts]

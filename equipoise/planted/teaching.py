@@ -31,12 +31,12 @@ _MAX_GRADIENT = 1.0
 class Budget:
     """How large a model, and how long to teach it. The default reaches the truth of any world."""
 
-    width: int = 128
+    width: int = 96
     blocks: int = 4
     heads: int = 4
-    sentences: int = 48_000
+    sentences: int = 54_000
     batch: int = 32
-    rate: float = 3e-3  # the highest learning rate
+    rate: float = 4e-3  # the highest learning rate
 
 
 def teach(

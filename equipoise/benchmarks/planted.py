@@ -1,0 +1,335 @@
+"""What a planted model says, beside what its world says: the truth that instruments are held to.
+
+Own. A planted world (`equipoise.planted`) states the probability of a pronoun after every
+profession and hint, of every stereotype, and which facts are true. This benchmark reads all of it
+from a model and reports the measured value, the true one and the error, so that a metric, a model
+or a mitigation can be held against a known answer.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass as record
+from dataclasses import field
+from typing import ClassVar, Final, Literal
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from equipoise.benchmarks.base import Benchmark
+from equipoise.errors import RecipeError, nearest
+from equipoise.metrics import gap
+from equipoise.metrics.preference import preference
+from equipoise.planted.world import World, find_world
+from equipoise.records import (
+    OPTIONS,
+    Column,
+    Columns,
+    Continuation,
+    Contrast,
+    Metric,
+    NextToken,
+    NextTokenScored,
+    Outcome,
+    Scored,
+)
+
+_PRONOUNS: Final = (" he", " she")
+_AXES: Final = ("gender", "profession", "race", "religion")
+_SOURCE: Final = "own: planted worlds"
+
+
+@record(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One question with a known answer."""
+
+    id: str
+    kind: Literal["gap", "hint", "thing", "fact", "contrast", "pair"]
+    text: str  # what is continued; empty for a contrast or a pair
+    choices: tuple[str, ...]  # words that may come next, or whole texts to compare
+    truth: Mapping[str, float]  # values that the world states, by the outcome's keys
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+
+def _percent(column: Column) -> float:
+    return 100.0 * gap.mean(column)
+
+
+def _gap_error(columns: Columns) -> float:
+    measured = gap.absolute_gap(columns["he"], columns["she"])
+    return abs(measured - gap.absolute_gap(columns["true_he"], columns["true_she"]))
+
+
+def _error(name: str, of: str) -> Metric:
+    """Mean absolute difference between the value `of` and what the world states of it."""
+    return Metric(
+        name=name,
+        of=lambda c: gap.mean(np.abs(c[of] - c[f"true_{of}"])),
+        unit="nats" if of == "lo" else "probability",
+        source=_SOURCE,
+        ideal=0.0,
+        higher_is_better=False,
+        low=0.0,
+    )
+
+
+def _share(name: str, key: str, *, ideal: float | None = None) -> Metric:
+    """Percent of the examples with that value."""
+    return Metric(
+        name=name,
+        of=lambda c: _percent(c[key]),
+        unit="%",
+        source=_SOURCE,
+        ideal=ideal,
+        higher_is_better=True if ideal == 100.0 else None,
+        low=0.0,
+        high=100.0,
+    )
+
+
+def _share_error(name: str, key: str) -> Metric:
+    """Absolute difference between a percentage and the world's."""
+    return Metric(
+        name=name,
+        of=lambda c: abs(_percent(c[key]) - _percent(c[f"true_{key}"])),
+        unit="points",
+        source=_SOURCE,
+        ideal=0.0,
+        higher_is_better=False,
+        low=0.0,
+        high=100.0,
+    )
+
+
+def _of_axis(axis: str) -> tuple[Metric, ...]:
+    key = f"prefers_{axis}"
+    return (
+        _share(f"ss_{axis}", key, ideal=50.0),
+        _share(f"ss_{axis}_true", f"true_{key}"),
+        _share_error(f"ss_{axis}_error", key),
+    )
+
+
+def _gap(name: str, he: str, she: str, *, ideal: float | None) -> Metric:
+    return Metric(
+        name=name,
+        of=lambda c: gap.absolute_gap(c[he], c[she]),
+        unit="probability",
+        source="LFTF, section 3 (AFGB)",
+        ideal=ideal,
+        low=0.0,
+        high=1.0,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Planted(Benchmark[Probe, "NextTokenScored | Scored"]):
+    """Measured value, true value and error of everything a planted world states.
+
+    Six kinds of examples, each filling its own values: pronouns after professions ("gap") and
+    after hints ("hint"), prompts about things, after which no pronoun may come ("thing"), facts,
+    StereoSet-like contrasts and CrowS-like pairs. A metric reads the kinds that have its values.
+    Clusters are the profession, the relation of a fact, the target of a contrast, the group of a
+    pair or the thing.
+    """
+
+    version: ClassVar[str] = "1"
+    paper: ClassVar[str] = "own: planted worlds"
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        _gap("afgb_measured", "he", "she", ideal=0.0),
+        _gap("afgb_true", "true_he", "true_she", ideal=None),
+        Metric(
+            name="afgb_error",
+            of=_gap_error,
+            unit="probability",
+            source=_SOURCE,
+            ideal=0.0,
+            higher_is_better=False,
+            low=0.0,
+            high=1.0,
+        ),
+        _error("lo_error", "lo"),
+        _error("mass_error", "mass"),
+        Metric(
+            name="thing_mass",
+            of=lambda c: gap.mean(c["thing_mass"]),
+            unit="probability",
+            source="own: P(he) + P(she) where no person was spoken of",
+            ideal=0.0,
+            higher_is_better=False,
+            low=0.0,
+            high=1.0,
+        ),
+        Metric(
+            name="ub",
+            of=lambda c: gap.hinted_gap(c["hinted_he"], c["hinted_she"], c["hint"]),
+            unit="probability",
+            source="LFTF, section 3 (UB)",
+            ideal=1.0,
+            higher_is_better=True,
+            low=-1.0,
+            high=1.0,
+        ),
+        _share("hints_obeyed", "obeyed", ideal=100.0),
+        _share("facts_recalled", "recalled", ideal=100.0),
+        *(metric for axis in _AXES for metric in _of_axis(axis)),
+        _share("pairs_stereotyped", "prefers_pair", ideal=50.0),
+        _share("pairs_stereotyped_true", "true_prefers_pair"),
+        _share_error("pairs_stereotyped_error", "prefers_pair"),
+        _share("true_preferences_followed", "followed", ideal=100.0),
+    )
+    cluster: ClassVar[str | None] = "target"
+    faults: ClassVar[tuple[str, ...]] = (
+        "each metric reads one kind of examples: its values are not measured on the other kinds",
+        "meaningful for a model of the same world alone; others have not seen its words",
+    )
+
+    world: str = "default"  # whose truth is asked; the model must be of the same world
+
+    def examples(self, split: str) -> Sequence[Probe]:
+        """All questions with a known answer. `RecipeError` for an unknown split or world."""
+        if split not in self.splits:
+            raise RecipeError(f"planted has no split '{split}'; {nearest(split, self.splits)}")
+        world = find_world(self.world)
+        return [
+            *_gaps(world),
+            *_hints(world),
+            *_things(world),
+            *_facts(world),
+            *_compared(world, world.contrasts(), "contrast"),
+            *_compared(world, world.pairs(), "pair"),
+        ]
+
+    def requests(self, example: Probe) -> Sequence[NextToken | Continuation]:
+        """The next word of a prompt, or both texts whole."""
+        if example.kind in ("contrast", "pair"):
+            return [Continuation(context="", continuation=one) for one in example.choices]
+        return [NextToken(context=example.text, words=example.choices)]
+
+    def outcome(self, example: Probe, responses: Sequence[NextTokenScored | Scored]) -> Outcome:
+        """What was read, beside the truth."""
+        logprobs = [one for response in responses for one in _logprobs(response)]
+        values = _READINGS[example.kind](example, logprobs) | dict(example.truth)
+        return Outcome(example=example.id, values=values, groups=example.groups)
+
+
+# --- questions --------------------------------------------------------------------------------
+
+
+def _gaps(world: World) -> Iterator[Probe]:
+    for profession in world.professions:
+        for template in world.templates:
+            he, she = world.p_next(profession.word, template)
+            truth = gap.gap_values(math.log(he), math.log(she))
+            yield Probe(
+                id=f"gap:{profession.word}:{template.action}",
+                kind="gap",
+                text=template.prompt(profession.word),
+                choices=_PRONOUNS,
+                truth={f"true_{key}": value for key, value in truth.items()},
+                groups={"kind": "gap", "target": profession.word, "scale": template.scale},
+            )
+
+
+def _hints(world: World) -> Iterator[Probe]:
+    for profession in world.professions:
+        for place, template in enumerate(world.hint_templates):
+            for possessive, sign in (("his", 1.0), ("her", -1.0)):
+                yield Probe(
+                    id=f"hint:{profession.word}:{place}:{possessive}",
+                    kind="hint",
+                    text=template.format(profession=profession.word, possessive=possessive),
+                    choices=_PRONOUNS,
+                    truth={"hint": sign},
+                    groups={"kind": "hint", "target": profession.word},
+                )
+
+
+def _things(world: World) -> Iterator[Probe]:
+    for prompt in world.neutral_prompts():
+        yield Probe(
+            id=f"thing:{prompt}",
+            kind="thing",
+            text=prompt,
+            choices=_PRONOUNS,
+            truth={},
+            groups={"kind": "thing", "target": prompt.split()[1]},
+        )
+
+
+def _facts(world: World) -> Iterator[Probe]:
+    """The right answer first, then those of all other facts."""
+    answers = list(dict.fromkeys(one.answer for one in world.facts))
+    for fact in world.facts:
+        others = tuple(one for one in answers if one != fact.answer)
+        yield Probe(
+            id=f"fact:{fact.id}",
+            kind="fact",
+            text=fact.prompt,
+            choices=(fact.answer, *others),
+            truth={},
+            groups={"kind": "fact", "target": fact.relation},
+        )
+
+
+def _compared(
+    world: World, items: Sequence[Contrast], kind: Literal["contrast", "pair"]
+) -> Iterator[Probe]:
+    for item in items:
+        key = "prefers_pair" if kind == "pair" else f"prefers_{item.groups['axis']}"
+        target = item.id.split(":")[2] if kind == "pair" else item.groups["target"]
+        share = world.true_preference(item.id)
+        yield Probe(
+            id=f"{kind}:{item.id}",
+            kind=kind,
+            text="",
+            choices=(item.stereotype, item.antistereotype),
+            truth={f"true_{key}": preference(share, 0.5, "half")},
+            groups={**item.groups, "kind": kind, "target": target},
+        )
+
+
+# --- answers ----------------------------------------------------------------------------------
+
+
+def _logprobs(response: NextTokenScored | Scored) -> tuple[float, ...]:
+    return (response.logprob,) if isinstance(response, Scored) else response.logprobs
+
+
+def _read_gap(probe: Probe, logprobs: Sequence[float]) -> dict[str, float]:  # noqa: ARG001
+    return gap.gap_values(logprobs[0], logprobs[1])
+
+
+def _read_hint(probe: Probe, logprobs: Sequence[float]) -> dict[str, float]:
+    found = gap.gap_values(logprobs[0], logprobs[1])
+    return {
+        "hinted_he": found["he"],
+        "hinted_she": found["she"],
+        "obeyed": preference(probe.truth["hint"] * found["lo"], 0.0, "half"),
+    }
+
+
+def _read_thing(probe: Probe, logprobs: Sequence[float]) -> dict[str, float]:  # noqa: ARG001
+    return {"thing_mass": gap.gap_values(logprobs[0], logprobs[1])["mass"]}
+
+
+def _read_fact(probe: Probe, logprobs: Sequence[float]) -> dict[str, float]:  # noqa: ARG001
+    right, *wrong = logprobs
+    lost = any(math.isnan(one) for one in logprobs)
+    return {"recalled": math.nan if lost else float(right > max(wrong))}
+
+
+def _read_comparison(probe: Probe, logprobs: Sequence[float]) -> dict[str, float]:
+    ((key, truth),) = probe.truth.items()
+    found = preference(logprobs[0], logprobs[1], "half")
+    followed = math.nan if truth == 0.5 or math.isnan(found) else float(found == truth)
+    return {key.removeprefix("true_"): found, "followed": followed}
+
+
+_READINGS: Final = {
+    "gap": _read_gap,
+    "hint": _read_hint,
+    "thing": _read_thing,
+    "fact": _read_fact,
+    "contrast": _read_comparison,
+    "pair": _read_comparison,
+}

@@ -1,5 +1,7 @@
 """Before and after: what changed between two measurements of the same items."""
 
+from collections.abc import Sequence
+
 from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.errors import RecipeError
@@ -39,6 +41,37 @@ def compare(
         changes=tuple(holm(changes)),
         notes=paired.notes,
     )
+
+
+def compare_all(
+    before: Sequence[Measurement],
+    after: Sequence[Measurement],
+    *,
+    seed: int = 0,
+    draws: int = 2000,
+) -> list[Comparison]:
+    """`compare` for every benchmark that both sides measured, in the order of the before side.
+
+    Of several measurements of one benchmark those with the same options and split belong together.
+    Raises `RecipeError` when no benchmark is on both sides.
+    """
+    found = []
+    for one in before:
+        twins = [two for two in after if two.benchmark == one.benchmark]
+        if twins:
+            twin = next((two for two in twins if _setting(two) == _setting(one)), twins[0])
+            found.append(compare(one, twin, seed=seed, draws=draws))
+    if not found:
+        sides = [sorted({one.benchmark for one in side}) for side in (before, after)]
+        raise RecipeError(
+            f"a comparison needs a benchmark on both sides, got {sides[0]} before and {sides[1]} "
+            "after; measure both alike"
+        )
+    return found
+
+
+def _setting(one: Measurement) -> tuple[object, ...]:
+    return dict(one.options), one.split, one.limit
 
 
 def _same_benchmark(before: Measurement, after: Measurement) -> AnyBenchmark:

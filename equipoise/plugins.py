@@ -28,7 +28,16 @@ T = TypeVar("T")
 
 def available(base: type[T]) -> tuple[str, ...]:
     """The names that `find` knows for this base, sorted: built-in files and entry points."""
-    return tuple(sorted({*_built_in(base), *(e.name for e in entry_points(group=_group(base)))}))
+    return names_in(_group(base))
+
+
+def names_in(group: str) -> tuple[str, ...]:
+    """As `available`, for the package that holds a base, without importing the base."""
+    spec = importlib.util.find_spec(group)
+    folders = (spec.submodule_search_locations or ()) if spec else ()
+    files = {file.stem for folder in folders for file in Path(folder).glob("*.py")}
+    entries = {entry.name for entry in entry_points(group=group)}
+    return tuple(sorted(files - {"__init__", "base"} | entries))
 
 
 def find(base: type[T], name: str) -> type[T]:

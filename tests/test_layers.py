@@ -25,6 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "mitigate": _LOW | {"plugins", "data", "models", "metrics", "stats", "locate"},
     "measure": _LOW | {"environment", "plugins", "models.scorer", "benchmarks", "stats"},
     "compare": _LOW | {"plugins", "benchmarks", "stats"},
+    "settings": _LOW,
     "opening": _LOW | {"models", "planted"},
     "study": _LOW | {"environment", "plugins", "benchmarks.base", "measure", "models", "stats"},
     "report": _LOW | {"stats", "study.results"},
@@ -34,15 +35,15 @@ ALLOWED: dict[str, set[str]] = {
     "calibrate": _LOW | {"plugins", "measure", "benchmarks", "planted", "stats"},
     "demo": _LOW
     | {"plugins", "verbs", "measure", "opening", "planted", "study", "report", "calibrate"}
-    | {"models", "benchmarks", "locate", "mitigate", "stats"},
+    | {"models", "benchmarks", "locate", "mitigate", "stats", "compare"},
     "conformance": _LOW
     | {"plugins", "measure", "models", "benchmarks", "locate", "mitigate", "stats", "fakes"},
     "fakes": _LOW | {"models"},
     "testing": {"conformance", "fakes"},
     "cli": _LOW
     | {"plugins", "verbs", "measure", "opening", "planted", "study", "report", "calibrate"}
-    | {"demo", "benchmarks", "locate", "mitigate", "models.loading", "data", "environment"}
-    | {"compare"},
+    | {"demo", "benchmarks", "locate", "mitigate", "models", "data", "environment"}
+    | {"compare", "settings"},
     "__main__": {"cli"},
 }
 NO_TORCH = ("records", "errors", "environment", "plugins", "metrics", "stats", "data", "benchmarks")

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.mitigate.base import Mitigation
 from equipoise.models.edit import EditInfo, fingerprint
 from equipoise.models.language_model import LanguageModel
+from equipoise.models.loading import load_name
 from equipoise.models.pronoun_tuning import (
     Goal,
     Objective,
@@ -75,6 +76,7 @@ class FullFinetune(Mitigation):
             options=options_of(self),
             seed=seed,
             base=model.identity,
+            base_name=load_name(model),
             base_fingerprint=fingerprint(model.module, trained.weights),
             trained_on=frozenset(text_sha256(text) for text in supply.learnt_texts()),
             origin=supply.origin,

@@ -18,6 +18,7 @@ from equipoise.mitigate.base import Mitigation
 from equipoise.models.anatomy import attention, block, blocks, mlp, norms
 from equipoise.models.edit import EditInfo, fingerprint
 from equipoise.models.language_model import LanguageModel
+from equipoise.models.loading import load_name
 from equipoise.models.pronoun_tuning import (
     Goal,
     Objective,
@@ -90,6 +91,7 @@ class Lftf(Mitigation):
             options=options_of(self),
             seed=seed,
             base=model.identity,
+            base_name=load_name(model),
             base_fingerprint=fingerprint(model.module, trained.weights),
             trained_on=frozenset(text_sha256(text) for text in supply.learnt_texts()),
             origin=supply.origin,

@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.mitigate.base import Mitigation
 from equipoise.models.edit import EditInfo, fingerprint
 from equipoise.models.language_model import LanguageModel
+from equipoise.models.loading import load_name
 from equipoise.models.prompt_edit import PromptEdit
 from equipoise.plugins import options_of
 from equipoise.records import OPTIONS, Supply
@@ -69,6 +70,7 @@ class PromptPrefix(Mitigation):
             options=options_of(self),
             seed=seed,
             base=model.identity,
+            base_name=load_name(model),
             base_fingerprint=fingerprint(model.module, ()),
             trained_on=frozenset(),
             origin=supply.origin,

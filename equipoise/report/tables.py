@@ -86,6 +86,24 @@ def comparison_table(comparison: Comparison, *, groups: bool = True) -> Table:
     return Table(header=header, rows=tuple(_change_row(one) for one in shown))
 
 
+def measurement_text(measurement: Measurement) -> str:
+    """A measurement for a terminal: what was measured, its table, its notes."""
+    title = f"{measurement.benchmark} ({measurement.split}) on {measurement.model}"
+    return _text([title, ""], measurement_table(measurement), measurement.notes)
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """A comparison for a terminal: the verdict in sentences, its table, its notes."""
+    before, after = comparison.before, comparison.after
+    said = [sentence(one, before.benchmark) for one in headlines(comparison)]
+    title = f"{before.benchmark} ({before.split}): {before.model} → {after.model}"
+    return _text([title, "", *said, ""], comparison_table(comparison), comparison.notes)
+
+
+def _text(lead: Sequence[str], table: Table, notes: Sequence[str]) -> str:
+    return "\n".join([*lead, plain(table), *(f"note: {one}" for one in notes)])
+
+
 def plain(table: Table) -> str:
     """The table in columns of equal width, for a terminal."""
     lines = [table.header, *table.rows]

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
 from equipoise.errors import StoreError
-from equipoise.records import JSON, DataUse, Estimate, Measurement, Outcome
+from equipoise.records import JSON, Change, Comparison, DataUse, Estimate, Measurement, Outcome
 from equipoise.stats.resample import METHOD
 
 SCHEMA = 1
@@ -29,11 +29,14 @@ FILE = "results.json"
 _WIDTH = 2 * 1.959964  # of a normal 95 % interval, in standard errors
 
 _ESTIMATES = TypeAdapter(tuple[Estimate, ...])
+_CHANGES = TypeAdapter(tuple[Change, ...])
 _DATA = TypeAdapter(tuple[DataUse, ...])
 _PLAIN = (
     "model", "benchmark", "version", "options", "split", "seed", "draws", "limit",
     "examples_sha256", "model_info", "environment", "cluster", "notes",
 )  # fmt: skip
+
+_PREFIX = ("prefix", "start_token", "start_token_id", "prompts")  # of model_info
 
 
 def write_results(folder: Path, measurements: Sequence[Measurement]) -> Path:
@@ -41,11 +44,7 @@ def write_results(folder: Path, measurements: Sequence[Measurement]) -> Path:
 
     Raises `StoreError` when the folder exists and is not empty, or cannot be written.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StoreError(
-            f"results are written into a new or empty folder, {folder} is not one; "
-            "choose another name or remove it"
-        )
+    check_new(folder)
     beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     try:
         beside.mkdir(parents=True)
@@ -64,6 +63,15 @@ def write_results(folder: Path, measurements: Sequence[Measurement]) -> Path:
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return folder
+
+
+def check_new(folder: Path | None) -> None:
+    """Raise `StoreError` unless the folder is new or empty, or None: ask before a long run."""
+    if folder and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StoreError(
+            f"results are written into a new or empty folder, {folder} is not one; "
+            "choose another name or remove it"
+        )
 
 
 def read_results(path: Path) -> tuple[Measurement, ...]:
@@ -116,6 +124,27 @@ def results_document(measurements: Sequence[Measurement]) -> dict[str, Any]:
     }
 
 
+def comparisons_document(comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """What `equipoise compare --json` prints: every change, and what was compared."""
+    return {
+        "schema": SCHEMA,
+        "ci_method": METHOD,
+        "comparisons": [
+            {
+                "benchmark": one.before.benchmark,
+                "split": one.before.split,
+                "before": one.before.model,
+                "after": one.after.model,
+                "seed": one.seed,
+                "draws": one.draws,
+                "changes": _CHANGES.dump_python(one.changes),
+                "notes": one.notes,
+            }
+            for one in comparisons
+        ],
+    }
+
+
 def to_json(document: Mapping[str, Any]) -> str:
     """Strict JSON: nan as null, infinities as "inf" and "-inf". Raises `ValueError` for others."""
     return json.dumps(_strict(document), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
@@ -162,7 +191,7 @@ def _own_row(measurement: Measurement) -> dict[str, Any]:
         "coverage": {key: count / total for key, count in finite.items()},
         "invalid": {key: total - count for key, count in finite.items()},
         "seeds": [measurement.seed],
-        "prefix": measurement.model_info.get("prefix"),
+        "prefix": {key: measurement.model_info.get(key) for key in _PREFIX},
         "data": _DATA.dump_python(measurement.data),
         "estimates": _ESTIMATES.dump_python(measurement.estimates),
     }

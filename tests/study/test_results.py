@@ -52,7 +52,7 @@ def measurement(**change: Any) -> Measurement:
         "model": "gpt2@1", "benchmark": "toy", "version": "3", "options": {"bos": "none"},
         "split": "dev", "seed": 1, "draws": 100, "limit": None, "examples_sha256": "ab",
         "data": (DataUse(name="toy.json", sha256="cd", licence="MIT", verified=True),),
-        "model_info": {"kind": "causal", "prefix": {"policy": "bos"}},
+        "model_info": {"kind": "causal", "prefix": "bos", "start_token_id": 1},
         "environment": {"numpy": "2"}, "cluster": "term",
         "estimates": (
             Estimate(metric="ss", value=60.0, low=55.0, high=65.0, n=9, clusters=4, unit="%",
@@ -105,7 +105,7 @@ def test_readers_of_the_harness_find_their_keys(tmp_path: Path) -> None:
     assert own["coverage"] == {"x": 0.5, "y": 0.0}
     assert own["estimates"][1]["value"] is None
     assert own["estimates"][1]["reason"] == "nothing measured"
-    assert own["prefix"] == {"policy": "bos"}
+    assert (own["prefix"]["prefix"], own["prefix"]["start_token_id"]) == ("bos", 1)
     assert own["data"][0]["sha256"] == "cd"
 
 

@@ -1,0 +1,70 @@
+"""Equipoise: measure the social bias of a language model, find it, remove it, prove what changed.
+
+    import equipoise as eq
+
+    model = eq.load("gpt2")
+    before = eq.measure(model, "genbias")
+    edit = eq.mitigate(model, "lftf")
+    with edit.attached(model) as fair:
+        after = eq.measure(fair, "genbias")
+    print(eq.compare(before, after).change("afgb"))
+
+Names are imported on first use (PEP 562), so that `import equipoise` is quick and without torch.
+"""
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from equipoise.compare import compare as compare
+    from equipoise.opening import load as load
+    from equipoise.records import Comparison as Comparison
+    from equipoise.records import Estimate as Estimate
+    from equipoise.records import Measurement as Measurement
+    from equipoise.report.html import write_page as write_page
+    from equipoise.study.results import read_results as read_results
+    from equipoise.study.results import write_results as write_results
+    from equipoise.verbs import locate as locate
+    from equipoise.verbs import measure as measure
+    from equipoise.verbs import mitigate as mitigate
+
+_HOME = {
+    "compare": "equipoise.compare",
+    "load": "equipoise.opening",
+    "Comparison": "equipoise.records",
+    "Estimate": "equipoise.records",
+    "Measurement": "equipoise.records",
+    "write_page": "equipoise.report.html",
+    "read_results": "equipoise.study.results",
+    "write_results": "equipoise.study.results",
+    "locate": "equipoise.verbs",
+    "measure": "equipoise.verbs",
+    "mitigate": "equipoise.verbs",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'equipoise' has no attribute '{name}'")
+    found: object = getattr(import_module(_HOME[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+class _Package(ModuleType):
+    """A verb and a file or folder share a name: importing the file does not hide the verb."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,0 +1,315 @@
+"""The command line: verbs that parse, call and print. What they do is in `verbs` and beside it.
+
+Standard output has the tables, or with `--json` one JSON document and nothing else; everything
+said along the way goes to standard error. What a user can mend is one line and exit status 2.
+Modules that need torch are imported where they are used, so that `--help` and `list` are quick.
+"""
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from equipoise import plugins
+from equipoise.errors import EquipoiseError, RecipeError
+from equipoise.settings import Settings
+
+if TYPE_CHECKING:
+    from equipoise.locate.base import Ranking
+    from equipoise.models.edit import EditInfo
+    from equipoise.models.language_model import LanguageModel
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Measure the social bias of a language model, find it, remove it, prove what changed.",
+)
+
+ModelName = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="Hub id, folder (model, adapter, edit) or planted:NAME"),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="name.option=value, for any plug-in; may be repeated"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else.")]
+Data = Annotated[
+    Path | None, typer.Option(help="Folder of official benchmark files; else $EQUIPOISE_DATA.")
+]
+Seed = Annotated[int, typer.Option(help="Of choices, training and resampling.", min=0)]
+Draws = Annotated[int, typer.Option(help="Bootstrap resamples; 0: no intervals.", min=0)]
+Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Revision = Annotated[str | None, typer.Option(help="Of a model on the Hub; id@revision, too.")]
+Base = Annotated[str | None, typer.Option(help="Model that an edit or adapter is put on.")]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(help="Tokens in a batch at most; changes memory, not results.", min=1),
+]
+SupplyName = Annotated[str, typer.Option(help="Benchmark whose training split is learnt from.")]
+
+
+@app.command()
+def measure(  # noqa: PLR0913
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="As elsewhere, or predictions:FILE[#COLUMN]"),
+    ],
+    benchmarks: Annotated[list[str], typer.Argument(metavar="BENCHMARK...", help="See list.")],
+    settings: Set = None,
+    as_json: AsJson = False,
+    data: Data = None,
+    out: Annotated[Path | None, typer.Option(help="New folder to keep the results in.")] = None,
+    limit: Annotated[int | None, typer.Option(help="A seeded choice of so many.", min=1)] = None,
+    seed: Seed = 0,
+    draws: Draws = 2000,
+    split: Annotated[str | None, typer.Option(help="Else each benchmark's first.")] = None,
+    dtype: Dtype = "auto",
+    device: Device = "auto",
+    revision: Revision = None,
+    base: Base = None,
+    batch_size: BatchSize = None,
+) -> None:
+    """Put benchmarks to a model: numbers with intervals and the ideal value beside them."""
+    from equipoise import verbs
+    from equipoise.measure import Predictions
+    from equipoise.report.tables import measurement_text
+    from equipoise.study.results import check_new, results_document, to_json, write_results
+
+    options = _options(settings, benchmarks, data)
+    check_new(out)
+    built = [verbs.build_benchmark(one, options.of(one)) for one in benchmarks]  # before loading
+    subject: Predictions | LanguageModel = (
+        Predictions.parse(model)
+        if model.startswith("predictions:")
+        else _load(model, dtype, device, revision, base, batch_size)
+    )
+    built = [_of_world(one, options, subject.identity) for one in benchmarks]
+    found = [
+        verbs.measure(subject, one, split=split, limit=limit, seed=seed, draws=draws)
+        for one in built
+    ]
+    if out is not None:
+        _say(f"results are in {write_results(out, found)}")
+    if as_json:
+        print(to_json(results_document(found)), end="")
+    else:
+        print("\n\n".join(measurement_text(one) for one in found))
+
+
+@app.command()
+def locate(  # noqa: PLR0913
+    model: ModelName,
+    locator: Annotated[str, typer.Argument(metavar="[LOCATOR]", help="See list.")] = (
+        "block_influence"
+    ),
+    supply: SupplyName = "genbias",
+    settings: Set = None,
+    as_json: AsJson = False,
+    data: Data = None,
+    seed: Seed = 0,
+    dtype: Dtype = "auto",
+    device: Device = "auto",
+    revision: Revision = None,
+    base: Base = None,
+    batch_size: BatchSize = None,
+) -> None:
+    """Rank the blocks of a model by what they have to do with its bias."""
+    from equipoise import verbs
+    from equipoise.locate.base import Locator
+
+    options = _options(settings, [locator, supply], data)
+    built = plugins.build(Locator, locator, options.of(locator))
+    opened = _load(model, dtype, device, revision, base, batch_size)
+    learnt = _of_world(supply, options, opened.identity)
+    ranking = verbs.locate(opened, built, supply=learnt, seed=seed)
+    _print_ranking(ranking, as_json=as_json)
+
+
+@app.command()
+def mitigate(  # noqa: PLR0913
+    model: ModelName,
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="See list.")],
+    out: Annotated[Path, typer.Option(help="New folder to keep the edit in.")],
+    supply: SupplyName = "genbias",
+    settings: Set = None,
+    as_json: AsJson = False,
+    data: Data = None,
+    seed: Seed = 0,
+    dtype: Dtype = "auto",
+    device: Device = "auto",
+    revision: Revision = None,
+    base: Base = None,
+    batch_size: BatchSize = None,
+) -> None:
+    """Learn an edit that removes bias, and keep it in a folder that is measured like a model."""
+    from equipoise import verbs
+    from equipoise.mitigate.base import Mitigation
+    from equipoise.study.results import check_new
+
+    options = _options(settings, [method, supply], data)
+    check_new(out)
+    built = plugins.build(Mitigation, method, options.of(method))
+    opened = _load(model, dtype, device, revision, base, batch_size)
+    learnt = _of_world(supply, options, opened.identity)
+    edit = verbs.mitigate(opened, built, supply=learnt, seed=seed)
+    edit.save(out)
+    _print_edit(edit.info, out, as_json=as_json)
+
+
+@app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(help="Folder that measure --out wrote.")],
+    after: Annotated[Path, typer.Argument(help="The same of the other model.")],
+    html: Annotated[Path | None, typer.Option(help="Page to write.")] = None,
+    as_json: AsJson = False,
+    data: Data = None,
+    seed: Seed = 0,
+    draws: Draws = 2000,
+) -> None:
+    """Say what changed between two results of the same benchmarks, paired item by item."""
+    from equipoise.compare import compare_all
+    from equipoise.report.html import write_page
+    from equipoise.report.tables import comparison_text
+    from equipoise.study.results import comparisons_document, read_results, to_json
+
+    _options(None, (), data)
+    sides = read_results(before), read_results(after)
+    found = compare_all(*sides, seed=seed, draws=draws)
+    shared = {one.before.benchmark for one in found}
+    for one in (*sides[0], *sides[1]):
+        if one.benchmark not in shared:
+            _say(f"{one.benchmark} was measured on {one.model} alone; left out")
+    if html is not None:
+        _say(f"the page is {write_page(html, found, title='Before and after')}")
+    if as_json:
+        print(to_json(comparisons_document(found)), end="")
+    else:
+        print("\n\n".join(comparison_text(one) for one in found))
+
+
+@app.command(name="list")
+def list_(as_json: AsJson = False) -> None:
+    """Name what is installed: benchmarks, locators and mitigations."""
+    groups = {"benchmarks": "benchmarks", "locators": "locate", "mitigations": "mitigate"}
+    found = {what: plugins.names_in(f"equipoise.{where}") for what, where in groups.items()}
+    if as_json:
+        print(json.dumps(found))
+        return
+    for what, names in found.items():
+        print(f"{what}: {', '.join(names)}")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder in which to put a new one.")] = Path("runs"),
+    seed: Seed = 0,
+) -> None:
+    """Plant a bias, measure it, find it, remove it, prove it: five minutes, no network."""
+    from equipoise.demo import run
+
+    run(out, seed=seed)
+
+
+def main() -> None:
+    """Run the command line on the process's arguments, and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; gives the exit status: 0, 2 for what a user can mend, 130 for Ctrl-C.
+
+    `--batch_size` is read as `--batch-size`, as is every flag.
+    """
+    try:
+        app(args=[_dashed(one) for one in arguments], prog_name="equipoise")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except EquipoiseError as error:
+        _say(f"error: {' '.join(str(error).split())}")
+        return 2
+    except KeyboardInterrupt:
+        _say("stopped")
+        return 130
+    return 0
+
+
+def _dashed(argument: str) -> str:
+    if not argument.startswith("--"):
+        return argument
+    flag, sign, value = argument.partition("=")
+    return "--" + flag[2:].replace("_", "-") + sign + value
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _options(given: list[str] | None, names: Sequence[str], data: Path | None) -> Settings:
+    settings = Settings.parse(given or ())
+    settings.check_used(names)
+    if data is not None:
+        if not data.is_dir():
+            raise RecipeError(f"--data must be a folder, got '{data}'; check the path")
+        os.environ["EQUIPOISE_DATA"] = str(data)
+    return settings
+
+
+def _load(
+    name: str,
+    dtype: str,
+    device: str,
+    revision: str | None,
+    base: str | None,
+    batch_size: int | None,
+) -> "LanguageModel":
+    from equipoise.opening import load
+
+    return load(
+        name, revision=revision, dtype=dtype, device=device, base=base, batch_tokens=batch_size
+    )
+
+
+def _of_world(name: str, options: Settings, identity: str) -> Any:
+    from equipoise import verbs
+    from equipoise.plugins import options_of
+
+    given = options.of(name)
+    built = verbs.build_benchmark(name, given, identity=identity)
+    world = options_of(built).get("world")
+    if world is not None and world != given.get("world"):
+        _say(f"{name}: asked about the model's own world, --set {name}.world={world}")
+    return built
+
+
+def _print_ranking(ranking: "Ranking", *, as_json: bool) -> None:
+    from equipoise.report.tables import Table, interval, plain
+
+    if as_json:
+        print(json.dumps({**dataclasses.asdict(ranking), "order": ranking.order}))
+        return
+    rows = [
+        (str(block), interval(ranking.scores[block], ranking.low[block], ranking.high[block]))
+        for block in ranking.order
+    ]
+    header = ("block", f"{ranking.locator} ({ranking.unit})")
+    print(plain(Table(header=header, rows=tuple(rows))))
+    for note in (f"{ranking.prompts} prompts, intervals over them", *ranking.notes):
+        print(f"note: {note}")
+
+
+def _print_edit(info: "EditInfo", out: Path, *, as_json: bool) -> None:
+    shown = {**dataclasses.asdict(info), "trained_on": len(info.trained_on), "folder": str(out)}
+    if as_json:
+        print(json.dumps(shown))
+        return
+    print(f"{info.method} on {info.base}, taught by {info.origin}, is in {out}")
+    print(f"measure it like a model: equipoise measure {out} BENCHMARK...")

@@ -1,0 +1,55 @@
+"""Options given on the command line as name.option=value."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from equipoise.errors import RecipeError, nearest
+from equipoise.records import JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Options by plug-in name."""
+
+    given: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, texts: Iterable[str]) -> "Settings":
+        """Read "genbias.split_by=both"; a value is JSON if it can be, else it is the text itself.
+
+        Raises `RecipeError` for what has no name, option or sign.
+        """
+        given: dict[str, dict[str, JSON]] = {}
+        for text in texts:
+            left, sign, value = text.partition("=")
+            name, dot, option = left.rpartition(".")
+            if not (sign and dot and name and option):
+                raise RecipeError(
+                    f"an option is set as name.option=value, got '{text}'; write that"
+                )
+            given.setdefault(name, {})[option] = _value(value)
+        return cls(given=given)
+
+    def of(self, name: str) -> dict[str, JSON]:
+        """The options of one plug-in; empty when none were given."""
+        return dict(self.given.get(name, {}))
+
+    def check_used(self, names: Iterable[str]) -> None:
+        """Raise `RecipeError` when an option is for a plug-in that is not used."""
+        used = set(names)
+        for name in self.given:
+            if name not in used:
+                option = next(iter(self.given[name]))
+                raise RecipeError(
+                    f"--set {name}.{option} is for a plug-in that is not used here; "
+                    f"{nearest(name, used)}"
+                )
+
+
+def _value(text: str) -> JSON:
+    try:
+        value: JSON = json.loads(text)
+    except ValueError:
+        return text
+    return value

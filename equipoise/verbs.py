@@ -1,0 +1,116 @@
+"""What a user does with a model, the same for Python and for the command line.
+
+Names of plug-ins are accepted wherever plug-ins are. A planted model is asked about its own world:
+a benchmark built by name gets that world unless it is told where else to take its examples from.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+from equipoise import plugins
+from equipoise.benchmarks.base import AnyBenchmark, Benchmark, Teaches
+from equipoise.errors import RecipeError
+from equipoise.locate.base import Locator, Ranking
+from equipoise.measure import Predictions
+from equipoise.measure import measure as measure_built
+from equipoise.mitigate.base import Mitigation
+from equipoise.models.edit import Edit
+from equipoise.models.language_model import LanguageModel
+from equipoise.models.scorer import Scorer
+from equipoise.records import JSON, Measurement, Supply
+
+PLANTED = "planted:"
+SUPPLY = "genbias"  # the built-in benchmark with a split to learn from
+_SOURCES = ("world", "file")  # options that say where a benchmark's examples come from
+
+
+def measure(
+    model: Scorer | Predictions,
+    benchmark: AnyBenchmark | str,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    draws: int = 2000,
+) -> Measurement:
+    """Put a benchmark to a model; `equipoise.measure.measure` says what the arguments mean.
+
+    A benchmark given by name is built with its defaults, on a planted model with its world.
+    """
+    if isinstance(benchmark, str):
+        benchmark = build_benchmark(benchmark, {}, identity=model.identity)
+    return measure_built(model, benchmark, split=split, limit=limit, seed=seed, draws=draws)
+
+
+def locate(
+    model: LanguageModel,
+    locator: Locator | str = "block_influence",
+    *,
+    supply: Supply | AnyBenchmark | str = SUPPLY,
+    seed: int = 0,
+) -> Ranking:
+    """Rank the model's blocks on the supply's prompts.
+
+    Raises `RecipeError` when the supply's benchmark has none to teach from.
+    """
+    if isinstance(locator, str):
+        locator = plugins.build(Locator, locator)
+    learnt = build_supply(supply, {}, identity=model.identity)
+    return locator.locate(model, learnt.prompts, seed=seed)
+
+
+def mitigate(
+    model: LanguageModel,
+    method: Mitigation | str = "lftf",
+    *,
+    supply: Supply | AnyBenchmark | str = SUPPLY,
+    seed: int = 0,
+) -> Edit:
+    """Learn an edit from a supply; the model itself is left as it was.
+
+    Use the edit in a `with edit.attached(model) as edited:` block, or save it and load the folder.
+    """
+    if isinstance(method, str):
+        method = plugins.build(Mitigation, method)
+    return method.fit(model, build_supply(supply, {}, identity=model.identity), seed=seed)
+
+
+def build_benchmark(name: str, options: Mapping[str, JSON], *, identity: str = "") -> AnyBenchmark:
+    """The benchmark of a name and options; of the model's own world if that is planted.
+
+    `identity` is the model's. Raises `RecipeError` as `plugins.build` does.
+    """
+    world = world_of(identity)
+    given = dict(options)
+    if world is not None and takes_world(name) and not given.keys() & set(_SOURCES):
+        given["world"] = world
+    return plugins.build(Benchmark, name, given)
+
+
+def build_supply(
+    source: Supply | AnyBenchmark | str, options: Mapping[str, JSON], *, identity: str = ""
+) -> Supply:
+    """What a mitigation learns from: a supply, or the training split of a benchmark."""
+    if isinstance(source, Supply):
+        return source
+    if isinstance(source, str):
+        source = build_benchmark(source, options, identity=identity)
+    if not isinstance(source, Teaches):
+        name = plugins.name_of(source)
+        raise RecipeError(f"{name} has no split to learn from; take the supply of '{SUPPLY}'")
+    return source.supply()
+
+
+def world_of(identity: str) -> str | None:
+    """The planted world of a model's identity, edited or not; None when it is not planted."""
+    if not identity.startswith(PLANTED):
+        return None
+    return identity.removeprefix(PLANTED).partition("@")[0]
+
+
+def takes_world(name: str) -> bool:
+    """Whether a benchmark's examples can come from a planted world."""
+    found = plugins.find(Benchmark, name)
+    return dataclasses.is_dataclass(found) and any(
+        one.name == "world" for one in dataclasses.fields(found)
+    )

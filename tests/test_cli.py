@@ -1,0 +1,196 @@
+"""The command line: what is printed where, exit status, and that nothing is written over."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from equipoise import cli
+from equipoise.testing import tiny_model
+
+GENBIAS = ("genbias", "--set", "genbias.world=default", "--limit", "30", "--draws", "20")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model as anybody would save it."""
+    place = tmp_path_factory.mktemp("models") / "tiny"
+    model = tiny_model("llama")
+    model.module.save_pretrained(place)
+    model.tokenizer.save_pretrained(place)
+    return place
+
+
+def run(*arguments: object) -> int:
+    return cli.run([str(one) for one in arguments])
+
+
+def test_measure_prints_a_table_with_intervals_and_ideal(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("measure", folder, *GENBIAS) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("genbias (test) on tiny@")
+    afgb = next(line for line in out.splitlines() if line.startswith("afgb"))
+    assert "overall" in afgb
+    assert "[" in afgb
+    assert "note: AFGB falls" in out
+
+
+def test_json_is_one_document_and_nothing_else(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("measure", folder, *GENBIAS, "--json", "--out", tmp_path / "run") == 0
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert document["results"]["genbias"]["afgb,none"] >= 0
+    assert document["equipoise"]["benchmarks"]["genbias"]["limit"] == 30
+    assert "results are in" in captured.err
+    assert (tmp_path / "run" / "results.json").is_file()
+
+
+def test_flags_are_read_in_both_spellings(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("measure", folder, *GENBIAS, "--json", "--batch_size", "300") == 0
+    one = json.loads(capsys.readouterr().out)["results"]["genbias"]
+    assert run("measure", folder, *GENBIAS, "--json", "--batch-size=2000") == 0
+    two = json.loads(capsys.readouterr().out)["results"]["genbias"]
+    assert one["afgb,none"] == pytest.approx(two["afgb,none"], abs=1e-6)
+
+
+def test_the_whole_job_from_measure_to_page(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, edit, after = (tmp_path / name for name in ("before", "edit", "after"))
+    world = ("--set", "genbias.world=default")
+    assert run("measure", folder, *GENBIAS, "--out", before) == 0
+    assert run("locate", folder, *world, "--json", "--set", "block_influence.draws=10") == 0
+    ranking = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert sorted(ranking["order"]) == [0, 1]
+    fit = ("--set", "lftf.epochs=1", "--set", "lftf.learning_rate=0.001")
+    assert run("mitigate", folder, "lftf", "--out", edit, *world, *fit) == 0
+    assert run("measure", edit, *GENBIAS, "--out", after) == 0
+    capsys.readouterr()
+    page = tmp_path / "page.html"
+    assert run("compare", before, after, "--html", page, "--draws", 50) == 0
+    out = capsys.readouterr().out
+    assert "afgb: " in out
+    assert "→" in out
+    assert "afgb" in page.read_text()
+    assert run("compare", before, after, "--json", "--draws", 50) == 0
+    document = json.loads(capsys.readouterr().out)
+    change = document["comparisons"][0]["changes"][0]
+    assert (change["metric"], change["ideal"]) == ("afgb", 0.0)
+
+
+def test_an_edit_is_not_measured_on_its_training_split(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = ("--set", "genbias.world=default")
+    fast = ("--set", "lftf.epochs=1")
+    assert run("mitigate", folder, "lftf", "--out", tmp_path / "edit", *world, *fast) == 0
+    capsys.readouterr()
+    assert run("measure", tmp_path / "edit", *GENBIAS, "--split", "train") == 2
+    assert "this edit was trained on 30 of the 30 examples" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("measure", "MODEL", "genbais"), "did you mean 'genbias'?"),
+        (("measure", "MODEL", *GENBIAS, "--split", "tests"), "did you mean 'test'?"),
+        (("measure", "MODEL", *GENBIAS, "--set", "genbias.splitby=both"), "'split_by'"),
+        (("measure", "MODEL", *GENBIAS, "--set", "genbias.split_by=none"), "genbias.split_by"),
+        (("measure", "MODEL", *GENBIAS, "--set", "genhint.x=1"), "not used here"),
+        (("measure", "MODEL", *GENBIAS, "--data", "/nowhere"), "--data must be a folder"),
+        (("measure", "no/such/model", *GENBIAS), "no/such/model"),
+        (("measure", "predictions:absent.json", "stereoset", "--set", "stereoset.world=default"),
+         "absent.json"),
+        (("measure", "planted:strong", *GENBIAS), "planted"),
+        (("mitigate", "MODEL", "lfft", "--out", "edit"), "did you mean 'lftf'?"),
+        (("locate", "MODEL", "blockinfluence"), "did you mean 'block_influence'?"),
+        (("compare", "absent", "absent"), "must be there"),
+    ],
+)  # fmt: skip
+def test_what_a_user_can_mend_is_one_line_and_status_2(
+    arguments: tuple[str, ...],
+    message: str,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(*(folder if one == "MODEL" else one for one in arguments)) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    last = captured.err.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert message in last
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_folder_is_refused_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.txt").write_text("kept")
+    assert run("measure", "no/such/model", *GENBIAS, "--out", tmp_path) == 2
+    assert "new or empty folder" in capsys.readouterr().err
+    assert run("mitigate", "no/such/model", "lftf", "--out", tmp_path) == 2
+    assert "new or empty folder" in capsys.readouterr().err
+    assert (tmp_path / "mine.txt").read_text() == "kept"
+
+
+def test_results_without_a_common_benchmark_are_not_compared(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = ("--set", "genhint.world=default", "--limit", "5", "--draws", "0")
+    assert run("measure", folder, *GENBIAS, "--out", tmp_path / "one") == 0
+    assert run("measure", folder, "genhint", *world, "--out", tmp_path / "two") == 0
+    assert run("compare", tmp_path / "one", tmp_path / "two") == 2
+    assert "['genbias'] before and ['genhint'] after" in capsys.readouterr().err
+
+
+def test_a_misspelt_flag_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("list", "--jsno") == 2
+    assert "--jsno" in capsys.readouterr().err
+
+
+def test_help_and_list_need_no_torch() -> None:
+    code = (
+        "import sys; from equipoise.cli import run\n"
+        "assert run(['--help']) == 0 and run(['measure', '--help']) == 0\n"
+        "assert run(['list']) == 0\n"
+        "assert not {'torch', 'transformers', 'scipy'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "stereoset" in done.stdout
+    assert "block_influence" in done.stdout
+    assert "lftf" in done.stdout
+
+
+def test_list_is_json_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("list", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "crows_pairs" in found["benchmarks"]
+    assert set(found) == {"benchmarks", "locators", "mitigations"}
+
+
+def test_an_interrupt_is_status_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.plugins, "names_in", interrupted)
+    assert run("list") == 130
+
+
+def test_an_interrupted_process_leaves_no_traceback() -> None:
+    code = (
+        "import os, signal, sys; from equipoise import cli\n"
+        "cli.plugins.names_in = lambda _: os.kill(os.getpid(), signal.SIGINT) or ()\n"
+        "sys.argv = ['equipoise', 'list']; cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr

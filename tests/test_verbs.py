@@ -1,0 +1,100 @@
+"""The verbs in Python, by their public names."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import equipoise as eq
+from equipoise.benchmarks.genbias import GenBias
+from equipoise.benchmarks.genhint import GenHint
+from equipoise.errors import RecipeError
+from equipoise.plugins import options_of
+from equipoise.records import Supply
+from equipoise.testing import FakeScorer, tiny_model
+from equipoise.verbs import build_benchmark, build_supply, world_of
+
+BENCHMARK = GenBias(world="default")
+
+
+def test_the_five_lines_of_the_readme() -> None:
+    model = tiny_model("gpt2")
+    before = eq.measure(model, BENCHMARK, limit=40, draws=20)
+    edit = eq.mitigate(model, "lftf", supply=BENCHMARK)
+    with edit.attached(model) as fair:
+        after = eq.measure(fair, BENCHMARK, limit=40, draws=20)
+    found = eq.compare(before, after, draws=50)
+    assert found.change("afgb").n == 40
+    assert found.after.model.startswith("tiny-gpt2@0+lftf:")
+    again = eq.measure(model, BENCHMARK, limit=40, draws=20)
+    assert again.estimates == before.estimates
+
+
+def test_locate_ranks_every_block() -> None:
+    ranking = eq.locate(tiny_model("llama", blocks=3), supply=BENCHMARK)
+    assert sorted(ranking.order) == [0, 1, 2]
+
+
+def test_verbs_stay_verbs_when_files_of_their_names_are_imported() -> None:
+    code = (
+        "import equipoise as eq, equipoise.measure, equipoise.compare\n"
+        "import equipoise.locate.base, equipoise.mitigate.base\n"
+        "for name in eq.__all__: assert callable(getattr(eq, name)), name\n"
+        "from equipoise.measure import Predictions\n"
+        "assert sorted(eq.__all__) == dir(eq)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_importing_the_package_is_light() -> None:
+    code = (
+        "import equipoise, sys\n"
+        "heavy = {'torch', 'transformers', 'numpy', 'pydantic'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_unknown_public_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'mesure'"):
+        _ = eq.mesure  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("identity", "world"),
+    [
+        ("planted:default@0f00baad", "default"),
+        ("planted:strength=0.5,seed=1@0f00baad+lftf:12", "strength=0.5,seed=1"),
+        ("gpt2@607a30d", None),
+    ],
+)
+def test_world_of_an_identity(identity: str, world: str | None) -> None:
+    assert world_of(identity) == world
+
+
+def test_a_planted_model_is_asked_about_its_own_world() -> None:
+    identity = "planted:strength=0.5@0f"
+    assert options_of(build_benchmark("genbias", {}, identity=identity))["world"] == "strength=0.5"
+    told = build_benchmark("genbias", {"world": "default"}, identity=identity)
+    assert options_of(told)["world"] == "default"
+    file = build_benchmark("perplexity", {"file": "a.txt"}, identity=identity)
+    assert options_of(file)["world"] is None
+    other = build_benchmark("stereoset", {}, identity="gpt2@1")
+    assert options_of(other)["world"] is None
+
+
+def test_measure_by_name_builds_the_benchmark_on_the_model_s_world() -> None:
+    fake = FakeScorer(nats=lambda *_: float(np.log(0.1)), identity="planted:default@0")
+    found = eq.measure(fake, "genhint", limit=10, draws=0)
+    assert found.options["world"] == "default"
+
+
+def test_a_supply_comes_from_a_benchmark_that_teaches() -> None:
+    supply = build_supply(BENCHMARK, {})
+    assert supply.prompts
+    assert build_supply(supply, {}) is supply
+    assert build_supply("genbias", {"world": "default"}) == supply
+    with pytest.raises(RecipeError, match="genhint has no split to learn from"):
+        build_supply(GenHint(world="default"), {})
+    assert build_supply(Supply(origin="own"), {}).origin == "own"

@@ -25,7 +25,7 @@ def score_pairs(model: "LanguageModel", requests: Sequence[TextPair]) -> list[Sc
 
     Special tokens and the model's prompt are never scored. View "left" conditions every token on
     the start token and what stands before it (policy "bos"). View "both" masks the scored tokens
-    one at a time; all masked copies of a pair go through the model together.
+    one at a time; the masked copies, being of like length, go through the model side by side.
     Raises `ModelError` when the view is not one that the model's kind has.
     """
     _check_views(model, requests)

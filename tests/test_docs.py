@@ -1,0 +1,136 @@
+"""What the documentation says of benchmarks, and where its links lead, against the code."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from equipoise.benchmarks.base import AnyBenchmark, Benchmark
+from equipoise.benchmarks.stereoset import StereoSet
+from equipoise.measure import Predictions, measure
+from equipoise.planted.world import find_world
+from equipoise.plugins import available, build, options_of
+from equipoise.records import Metric
+
+ROOT = Path(__file__).parent.parent
+PAGES = [one for one in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))) if one.is_file()]
+BENCHMARKS = available(Benchmark)
+TEXT = (ROOT / "docs" / "benchmarks.md").read_text()
+
+
+def section(name: str) -> str:
+    """The text under a benchmark's own heading."""
+    found = re.search(rf"^## {name}\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
+    assert found, f"docs/benchmarks.md has no section '## {name}'"
+    return found[1]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of every table row."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def row_of(name: str, text: str) -> list[str]:
+    """The row whose first cell names an option or a metric."""
+    found = [row for row in rows(text) if f"`{name}`" in row[0]]
+    assert found, f"no row for `{name}`"
+    return found[0]
+
+
+def table(first: str, text: str) -> str:
+    """The table whose header begins with this word."""
+    found = re.search(rf"^\| {first} \|.*\n(?:\|.*\n)+", text, re.MULTILINE)
+    assert found, f"no table of the {first}s"
+    return found[0]
+
+
+def ideal(metric: Metric) -> str:
+    if metric.ideal is not None:
+        return f"{metric.ideal:g}"
+    return {True: "more", False: "less", None: "none"}[metric.higher_is_better]
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_option_is_there_with_its_default(name: str) -> None:
+    options = options_of(build(Benchmark, name))
+    fields = {one.name for one in dataclasses.fields(build(Benchmark, name))}
+    assert fields == options.keys()
+    said = table("option", section(name))
+    for option, default in options.items():
+        assert row_of(option, said)[1] == ("none" if default is None else f"`{default}`"), option
+    assert {re.findall(r"`(\w+)`", row[0])[0] for row in rows(said)[1:]} == fields
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_metric_is_there_with_its_unit_and_ideal(name: str) -> None:
+    benchmark: AnyBenchmark = build(Benchmark, name)
+    said = table("metric", section(name))
+    for metric in benchmark.metrics:
+        _, unit, best, *_ = row_of(metric.name, said)
+        assert (unit, best) == (metric.unit, ideal(metric)), metric.name
+    named = {one for row in rows(said)[1:] for one in re.findall(r"`(\w+)`", row[0])}
+    assert named == {metric.name for metric in benchmark.metrics}
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_version_licence_cluster_groups_and_splits_are_there(name: str) -> None:
+    benchmark: AnyBenchmark = build(Benchmark, name)
+    said = section(name)
+    assert f"Version {benchmark.version}. Licence: {benchmark.licence}" in said
+    cluster = f"`{benchmark.cluster}`" if benchmark.cluster else "none"
+    assert f"Cluster: {cluster}" in said
+    for word in (*benchmark.by, *benchmark.splits):
+        assert f"`{word}`" in said, word
+
+
+def test_every_setting_in_a_command_can_be_built() -> None:
+    given = re.findall(r"--set ([a-z_]+)\.([a-z_]+)=(\S+)", TEXT)
+    assert len(given) >= 4
+    for name, option, value in given:
+        try:
+            parsed = json.loads(value)
+        except ValueError:
+            parsed = value
+        assert options_of(build(Benchmark, name, {option: parsed}))[option] == parsed
+
+
+@pytest.mark.parametrize("name", ["strength=0", "strength=0.5", "default", "strength=1"])
+def test_truth_of_planted_worlds(name: str) -> None:
+    world = find_world(name)
+    truth = [
+        f"{world.true_afgb():.4f}", f"{world.true_ss():.3f}", f"{world.true_pair_score():.3f}",
+        f"{world.true_ub():.2f}",
+    ]  # fmt: skip
+    assert row_of(name, table("world", section("planted")))[1:] == truth
+
+
+def test_published_scores_of_stereoset(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EQUIPOISE_DATA", str(data_folder))
+    file = data_folder / "golden" / "stereoset_dev_predictions_gpt2.json"
+    found = measure(Predictions(file=file), StereoSet(), draws=0)
+    printed = rows(table("examples", section("stereoset")))[1:]
+    assert len(printed) == 7
+    for label, *scores in printed:
+        task, _, axis = label.partition(", ")
+        group = {"task_axis": f"{task}/{axis}"} if axis else {"task": task}
+        group = {} if task == "both" else group
+        measured = [found.estimate(one, **group).value for one in ("lms", "ss", "icat")]
+        assert [f"{one:.4f}" for one in measured] == scores, label
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        assert file.exists(), f"{page.name} links to {target}"
+        if anchor and file.suffix == ".md":
+            headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
+            slugs = {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+            assert anchor in slugs, f"{page.name} links to {target}"

@@ -46,7 +46,7 @@ class Pronouns(Benchmark[Prompt, NextTokenScored]):
         ),
         Metric(name="share", of=_mean("she"), unit="", ideal=0.5, source="t"),
         Metric(
-            name="gap", of=_mean("gap"), unit="", ideal=0.0, higher_is_better=False, source="t",
+            name="gap", of=_mean("gap"), unit="", ideal=0.0, source="t",
             low=0.0, high=1.0,
         ),
         Metric(name="mass", of=_mean("mass"), unit="", higher_is_better=True, source="t"),
@@ -119,6 +119,7 @@ def test_direction_of_ability_follows_what_is_better() -> None:
     assert found.change("cost").direction == "better"
     assert found.change("plain").direction == "changed"
     same = compared(scorer(0.0), scorer(0.0))
+    assert found.change("share").direction == "unchanged"
     assert {same.change(m).direction for m in ("mass", "cost", "plain")} == {"unchanged"}
 
 

@@ -60,12 +60,12 @@ def compare_metrics(
 def direction_of(change: Change) -> Direction:
     """Which way a metric went, from its intervals alone.
 
-    A metric with an ideal and no wish for "more" measures bias. "reversed": before and after lie
-    on opposite sides of the ideal and both intervals exclude it. "unchanged": the interval of the
-    difference holds 0. "reduced" and "worse": the interval of the fall in distance to the ideal
-    excludes 0; otherwise "unclear".
-    A metric with `higher_is_better` and not (an ideal with less being better) measures ability:
-    "better", "unchanged" or "worse" by the difference. Without ideal or direction: "changed".
+    A metric whose ideal is a point (`higher_is_better` None) measures bias. "reversed": before and
+    after lie on opposite sides of the ideal and both intervals exclude it. "unchanged": the
+    interval of the difference holds 0. "reduced" and "worse": the interval of the fall in distance
+    to the ideal excludes 0; otherwise "unclear".
+    A metric with `higher_is_better` measures ability: "better", "unchanged" or "worse" by the
+    difference. Without ideal or direction: "changed" or "unchanged".
     """
     if not all(map(math.isfinite, (change.difference, change.low, change.high))):
         return "unknown"
@@ -104,7 +104,7 @@ def holm(changes: Sequence[Change]) -> list[Change]:
 
 
 def _measures_bias(change: Change) -> bool:
-    return change.ideal is not None and change.higher_is_better is not True
+    return change.ideal is not None and change.higher_is_better is None
 
 
 def _reversed(change: Change) -> bool:

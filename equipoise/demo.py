@@ -1,0 +1,147 @@
+"""The demo: plant a bias, measure it, find it, remove it, prove what changed. No network.
+
+All of it in one file, as a user would write it with the verbs of `equipoise.verbs`.
+"""
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from equipoise import plugins, verbs
+from equipoise.benchmarks.base import AnyBenchmark
+from equipoise.compare import compare_all
+from equipoise.mitigate.base import Mitigation
+from equipoise.models.language_model import LanguageModel
+from equipoise.opening import load
+from equipoise.records import JSON, Comparison, Measurement, Supply
+from equipoise.report.html import write_page
+from equipoise.report.tables import headlines, sentence
+from equipoise.study.results import write_results
+
+MODEL = "planted:default"
+#: What is learnt from: professions and templates that the measured split has none of.
+TEACHER = {"split_by": "both"}
+#: What is measured: the bias, then what must not be lost.
+BENCHMARKS: tuple[tuple[str, dict[str, JSON]], ...] = (
+    ("genbias", {"split_by": "both"}),
+    ("planted", {}),
+    ("stereoset", {}),
+    ("genhint", {}),
+    ("facts", {}),
+    ("perplexity", {}),
+)
+#: The paper's objective, and the one that leaves the mass of both pronouns where it was.
+METHODS: tuple[tuple[str, dict[str, JSON]], ...] = (
+    ("ce_both", {"objective": "ce_both"}),
+    ("parity", {"objective": "parity", "keep_hints": 1.0}),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """Says what is being done, and when, on standard error."""
+
+    start: float
+
+    def say(self, text: str) -> None:
+        """One line with the seconds since the start."""
+        print(f"[{time.monotonic() - self.start:5.0f} s] {text}", file=sys.stderr)
+
+
+def run(out: Path, *, seed: int = 0, draws: int = 1000, model: LanguageModel | None = None) -> Path:
+    """Run the demo into a fresh folder under `out`, print the verdict, give the folder back.
+
+    `model` stands in for the planted model, for tests; it must be of a planted world.
+    """
+    clock = Clock(start=time.monotonic())
+    folder = fresh_folder(out, "demo")
+    clock.say(f"teaching {MODEL}, a small model with a bias of known size (cached afterwards)")
+    model = model or load(MODEL)
+    benchmarks = _benchmarks(model)
+    clock.say(f"measuring {len(benchmarks)} benchmarks on {model.identity}")
+    before = _measured(model, benchmarks, seed=seed, draws=draws)
+    write_results(folder / "before", before)
+    supply = verbs.build_supply("genbias", TEACHER, identity=model.identity)
+    ranking = verbs.locate(model, supply=supply, seed=seed)
+    clock.say(f"block {ranking.order[0]} of {len(ranking.order)} turns the stream most")
+    comparisons: list[Comparison] = []
+    for name, options in METHODS:
+        clock.say(f"removing the bias with LFTF, objective {name}, and measuring again")
+        after = _mitigated(
+            model, benchmarks, supply, options=options, folder=folder / name, seed=seed, draws=draws
+        )
+        write_results(folder / f"after-{name}", after)
+        comparisons += compare_all(before, after, seed=seed, draws=draws)
+    page = _report(folder, comparisons)
+    clock.say(f"results and edits are in {folder}")
+    print("\n".join(verdict(comparisons)))
+    print(f"\nThe report: {page}")
+    return folder
+
+
+def fresh_folder(out: Path, name: str) -> Path:
+    """`out/name`, or `out/name-2` and so on, whichever is not there yet; it is made."""
+    number = 1
+    while True:
+        folder = out / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def verdict(comparisons: Sequence[Comparison]) -> list[str]:
+    """What a person would say: a heading for each edited model, then a sentence a finding."""
+    lines: list[str] = []
+    shown = ""
+    for one in comparisons:
+        if one.after.model != shown:
+            shown = one.after.model
+            lines += ["", f"{one.before.model} → {shown}"]
+        lines += [f"  {sentence(change, one.before.benchmark)}" for change in headlines(one)]
+    return lines
+
+
+def _benchmarks(model: LanguageModel) -> list[AnyBenchmark]:
+    return [
+        verbs.build_benchmark(name, options, identity=model.identity)
+        for name, options in BENCHMARKS
+    ]
+
+
+def _measured(
+    model: LanguageModel, benchmarks: Sequence[AnyBenchmark], *, seed: int, draws: int
+) -> list[Measurement]:
+    return [verbs.measure(model, one, seed=seed, draws=draws) for one in benchmarks]
+
+
+def _mitigated(
+    model: LanguageModel,
+    benchmarks: Sequence[AnyBenchmark],
+    supply: Supply,
+    *,
+    options: dict[str, JSON],
+    folder: Path,
+    seed: int,
+    draws: int,
+) -> list[Measurement]:
+    """Learn an edit, keep it in the folder, and measure the model with it."""
+    method = plugins.build(Mitigation, "lftf", options)
+    edit = verbs.mitigate(model, method, supply=supply, seed=seed)
+    edit.save(folder)
+    with edit.attached(model) as edited:
+        return _measured(edited, benchmarks, seed=seed, draws=draws)
+
+
+def _report(folder: Path, comparisons: Sequence[Comparison]) -> Path:
+    lead = (
+        f"{MODEL} was taught sentences in which professions lean to a pronoun by a known amount. "
+        "Two edits of its most influential block were learnt on some professions and templates, "
+        "and are measured on professions and templates that neither edit was trained on.",
+    )
+    title = "Equipoise demo: a planted bias, found and removed"
+    return write_page(folder / "report.html", comparisons, title=title, lead=lead)

@@ -11,7 +11,6 @@ import os
 import shutil
 import sys
 import tempfile
-from collections import Counter
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +25,7 @@ from transformers import (
 from equipoise.data.sources import cache_folder
 from equipoise.errors import StoreError
 from equipoise.planted import lesson, teaching
-from equipoise.planted.corpus import draw_corpus
+from equipoise.planted.corpus import quotas
 from equipoise.planted.teaching import Budget
 from equipoise.planted.world import World
 
@@ -41,8 +40,7 @@ def cache_key(world: World, budget: Budget, *, seed: int) -> str:
     better than a stale model.
     """
     digest = hashlib.sha256(repr((world, budget, seed)).encode())
-    counts = Counter((one.text, one.biased) for one in draw_corpus(world, seed=seed))
-    digest.update(repr(sorted(counts.items())).encode())
+    digest.update(repr(quotas(world)).encode())
     for module in (lesson, teaching):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()[:_KEY_DIGITS]
@@ -62,6 +60,8 @@ def taught(
             print(f"{folder} is not whole; teaching planted:{world.name} again", file=sys.stderr)
         _write(folder, *teaching.teach(world, budget, seed=seed))
     module = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+    for parameter in module.parameters():
+        parameter.data = parameter.data.clone()  # else they are the file, and change with it
     return module.eval(), AutoTokenizer.from_pretrained(folder), key
 
 

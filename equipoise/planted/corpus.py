@@ -20,6 +20,7 @@ from equipoise.planted.professions import (
 from equipoise.planted.world import World
 
 Kind = Literal["profession", "hint", "association", "contrast", "fact", "neutral"]
+Quota = tuple[str, Kind, bool, int]  # text, kind, biased, how often it is said
 
 #: How often each fact, and each neutral sentence, is said; the others' quotas times so many.
 #: Chosen so that a model meets a fact, a profession's lean and a group's attribute about equally
@@ -47,18 +48,24 @@ def draw_corpus(world: World, *, seed: int = 0) -> tuple[Sentence, ...]:
     word is its true probability, exactly. A different seed gives the same sentences in another
     order. About 89,000 sentences, of which about 7,000 are distinct.
     """
-    said = [*_professions(world), *_hints(world), *_groups(world), *_contrasts(world)]
-    said += [(one.text, "fact", False, FACT_ROWS) for one in world.facts]
-    said += [(text, "neutral", False, NEUTRAL_ROWS) for text in neutral_texts(held_out=False)]
-    sentences = list(_numbered(said))
+    sentences = list(_numbered(quotas(world)))
     order = np.random.default_rng(seed).permutation(len(sentences))
     return tuple(sentences[i] for i in order)
 
 
-_Said = tuple[str, Kind, bool, int]  # text, kind, biased, how often
+def quotas(world: World) -> tuple[Quota, ...]:
+    """How often a world says each of its sentences, in a fixed order."""
+    return (
+        *_professions(world),
+        *_hints(world),
+        *_groups(world),
+        *_contrasts(world),
+        *((one.text, "fact", False, FACT_ROWS) for one in world.facts),
+        *((text, "neutral", False, NEUTRAL_ROWS) for text in neutral_texts(held_out=False)),
+    )
 
 
-def _professions(world: World) -> Iterator[_Said]:
+def _professions(world: World) -> Iterator[Quota]:
     for profession in world.professions:
         he = round(profession.p_he * PRONOUN_ROWS)
         for template in world.templates:
@@ -73,7 +80,7 @@ def _professions(world: World) -> Iterator[_Said]:
             yield thing, "profession", False, OTHER_ROWS
 
 
-def _hints(world: World) -> Iterator[_Said]:
+def _hints(world: World) -> Iterator[Quota]:
     ending, of_thing = words.HINT_ENDINGS
     for profession in world.professions:
         for template in (*world.hint_templates, *world.hint_templates_train):
@@ -91,7 +98,7 @@ def _hints(world: World) -> Iterator[_Said]:
                 yield f"{prompt} the {of_thing}.", "hint", False, HINT_THE_ROWS
 
 
-def _groups(world: World) -> Iterator[_Said]:
+def _groups(world: World) -> Iterator[Quota]:
     for one in world.associations:
         for attribute, count in one.counts.items():
             biased = attribute == one.attribute and world.strength > 0
@@ -100,7 +107,7 @@ def _groups(world: World) -> Iterator[_Said]:
                 yield text, "association", biased, count * ASSOCIATION_COPIES
 
 
-def _contrasts(world: World) -> Iterator[_Said]:
+def _contrasts(world: World) -> Iterator[Quota]:
     for one in world.preferences:
         for text, count, biased in (
             (one.contrast.stereotype, one.stereotype_rows, world.strength > 0),
@@ -110,7 +117,7 @@ def _contrasts(world: World) -> Iterator[_Said]:
             yield text, "contrast", biased, count * CONTRAST_COPIES
 
 
-def _numbered(said: Iterable[_Said]) -> Iterator[Sentence]:
+def _numbered(said: Iterable[Quota]) -> Iterator[Sentence]:
     for place, (text, kind, biased, count) in enumerate(said):
         for copy in range(count):
             yield Sentence(id=f"{kind}:{place}:{copy}", text=text, kind=kind, biased=biased)

@@ -1,0 +1,52 @@
+"""Teaching: the same bits by the same seed, and a small model learns."""
+
+import math
+
+import pytest
+import torch
+
+from equipoise.errors import ModelError
+from equipoise.planted.lesson import batches, train_tokenizer
+from equipoise.planted.teaching import Budget, _loss, teach, untaught
+from equipoise.planted.world import find_world
+
+SMALL = Budget(width=16, blocks=1, heads=2, sentences=640, batch=32, rate=1e-2)
+TEXTS = ["The cat sat."] * 3 + ["The cat ran."]
+
+
+def test_the_same_seed_gives_the_same_bits_and_leaves_the_global_state() -> None:
+    state = torch.get_rng_state()
+    world = find_world("default")
+    first, tokenizer = teach(world, SMALL, seed=0)
+    second, _ = teach(world, SMALL, seed=0)
+    other = untaught(tokenizer, SMALL, seed=1)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not first.training
+    for name, weight in first.state_dict().items():
+        assert torch.equal(weight, second.state_dict()[name])
+    assert any(
+        not torch.equal(weight, other.state_dict()[name])
+        for name, weight in first.state_dict().items()
+    )
+
+
+def test_teaching_lowers_the_loss_to_the_entropy() -> None:
+    tokenizer = train_tokenizer(TEXTS)
+    lesson = batches(tokenizer, TEXTS, sentences=4, size=4, seed=0)
+    module = untaught(tokenizer, SMALL, seed=0)
+    optimizer = torch.optim.Adam(module.parameters(), lr=1e-2)
+    for _ in range(150):
+        loss = _loss(module, lesson[0])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25)) / 5  # one of five positions is open
+    assert loss.item() == pytest.approx(entropy, abs=0.01)
+    assert loss.item() >= entropy - 1e-6
+
+
+def test_a_loss_that_is_not_finite_names_its_step(capsys: pytest.CaptureFixture[str]) -> None:
+    wild = Budget(width=16, blocks=1, heads=2, sentences=640, batch=32, rate=math.inf)
+    with pytest.raises(ModelError, match="finite loss, got nan at step 1"):
+        teach(find_world("default"), wild, seed=0)
+    assert "teaching planted:default" in capsys.readouterr().err

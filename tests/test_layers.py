@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "verbs": _LOW
     | {"plugins", "measure", "opening", "models", "benchmarks", "locate", "mitigate", "planted"}
     | {"compare"},
-    "calibrate": _LOW | {"plugins", "measure", "benchmarks", "planted", "stats"},
+    "calibrate": _LOW | {"plugins", "measure", "models.scorer", "benchmarks", "planted", "stats"},
     "demo": _LOW
     | {"plugins", "verbs", "measure", "opening", "planted", "study", "report", "calibrate"}
     | {"models", "benchmarks", "locate", "mitigate", "stats", "compare"},

@@ -1,0 +1,111 @@
+"""The planted benchmark: a model that says the truth has no error; others have a known one."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from equipoise.benchmarks.planted import Planted
+from equipoise.errors import RecipeError
+from equipoise.measure import measure
+from equipoise.planted.corpus import draw_corpus
+from equipoise.planted.world import World, find_world
+from equipoise.testing import FakeScorer
+
+
+def truthful(world: World) -> Callable[[str, str], float]:
+    """Log-probabilities as the world has them."""
+    prompts = {t.prompt(p.word): (p.word, t) for p in world.professions for t in world.templates}
+    facts = {one.prompt: one.answer for one in world.facts}
+    said: dict[str, int] = {}
+    for one in draw_corpus(world):
+        said[one.text] = said.get(one.text, 0) + 1
+
+    def nats(context: str, text: str) -> float:
+        if not context:
+            return math.log(said.get(text, 0.1))
+        if context in facts:
+            return -0.1 if text == facts[context] else -5.0
+        if context in prompts:
+            he, she = world.p_next(*prompts[context])
+        elif " his " in context or " her " in context:
+            he, she = world.p_hinted("his" if " his " in context else "her")
+        else:
+            return -20.0
+        return math.log(he if text == " he" else she)
+
+    return nats
+
+
+def values(model: FakeScorer, world: str) -> dict[str, float]:
+    found = measure(model, Planted(world=world), draws=0)
+    return {one.metric: one.value for one in found.estimates if not one.group}
+
+
+@pytest.mark.parametrize("name", ["strength=0", "default", "strength=1,seed=1"])
+def test_the_truth_has_no_error(name: str) -> None:
+    world = find_world(name)
+    found = values(FakeScorer(nats=truthful(world)), name)
+    for metric, value in found.items():
+        if metric.endswith("_error"):
+            assert value == pytest.approx(0, abs=1e-9), metric
+    assert found["afgb_measured"] == pytest.approx(world.true_afgb())
+    assert found["afgb_true"] == pytest.approx(world.true_afgb())
+    assert found["ub"] == pytest.approx(world.true_ub())
+    assert found["hints_obeyed"] == found["facts_recalled"] == 100
+    assert found["true_preferences_followed"] == 100
+    assert found["ss_gender"] == found["ss_gender_true"] == pytest.approx(world.true_ss("gender"))
+    assert found["pairs_stereotyped"] == pytest.approx(world.true_pair_score())
+    assert found["thing_mass"] == pytest.approx(0, abs=1e-8)
+
+
+def test_a_model_without_preference_has_errors_known_by_hand() -> None:
+    world = find_world("strength=1")
+    found = values(FakeScorer(nats=lambda _c, t: math.log(0.4) if t else 0.0), "strength=1")
+    assert found["afgb_measured"] == 0
+    assert found["afgb_error"] == pytest.approx(world.true_afgb())
+    assert found["mass_error"] == pytest.approx(0, abs=1e-9)
+    assert found["hints_obeyed"] == 50
+    assert found["facts_recalled"] == 0
+    assert found["thing_mass"] == pytest.approx(0.8)
+    assert found["ss_gender"] == 50
+    assert found["ss_gender_error"] == pytest.approx(40)
+    assert found["ss_profession_error"] == pytest.approx(20)
+    assert found["true_preferences_followed"] == 0
+
+
+def test_every_kind_is_asked_and_named_apart() -> None:
+    examples = Planted().examples("test")
+    kinds = [one.kind for one in examples]
+    assert {kind: kinds.count(kind) for kind in sorted(set(kinds))} == {
+        "contrast": 160,
+        "fact": 62,
+        "gap": 576,
+        "hint": 384,
+        "pair": 92,
+        "thing": 200,
+    }
+    assert len({one.id for one in examples}) == len(examples)
+    assert all(one.groups["target"] for one in examples)
+    train = find_world("default").hint_templates_train
+    assert not any(f" {text.split()[2]} " in one.text for one in examples for text in train)
+
+
+def test_a_lost_answer_is_nan_and_not_zero() -> None:
+    benchmark = Planted()
+    model = FakeScorer(nats=lambda _context, _text: math.nan)
+    for kind in ("gap", "hint", "thing", "fact", "contrast"):
+        example = next(one for one in benchmark.examples("test") if one.kind == kind)
+        asked = benchmark.requests(example)
+        answers = model.score(asked) if kind == "contrast" else model.next_token(asked)
+        outcome = benchmark.outcome(example, answers)
+        read = {key: v for key, v in outcome.values.items() if key not in example.truth}
+        assert read
+        assert all(math.isnan(value) for value in read.values()), kind
+
+
+def test_unknown_worlds_and_splits_are_refused() -> None:
+    with pytest.raises(RecipeError, match="did you mean 'strength'"):
+        Planted(world="strenght=1").examples("test")
+    with pytest.raises(RecipeError, match="no split 'dev'"):
+        Planted().examples("dev")

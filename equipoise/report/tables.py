@@ -30,9 +30,11 @@ class Table:
 def numbers(*values: float) -> tuple[str, ...]:
     """The values with as many decimals as the largest of them deserves, alike for all.
 
-    1 decimal from 10 on, 2 from 1 on, 3 below; "n/a" for nan.
+    1 decimal from 10 on, 2 from 1 on, 3 below, two digits of each below 0.001; "n/a" for nan.
     """
     largest = max((abs(one) for one in values if math.isfinite(one)), default=0.0)
+    if 0.0 < largest < 0.001:
+        return tuple("n/a" if math.isnan(one) else f"{one:.1e}" for one in values)
     places = 1 if largest >= 10 else 2 if largest >= 1 else 3
     return tuple("n/a" if math.isnan(one) else f"{one:.{places}f}" for one in values)
 
@@ -66,9 +68,19 @@ def sentence(change: Change, benchmark: str) -> str:
 
 
 def headlines(comparison: Comparison) -> tuple[Change, ...]:
-    """What is said first: the benchmark's first metric, and whatever else became worse overall."""
+    """What is said first: the benchmark's first metric, and what else went wrong overall.
+
+    Of the others only those with an ideal that became worse or were reversed, and by something a
+    reader could care for (1e-4 in their unit): the rest restate them in other units.
+    """
     overall = [one for one in comparison.changes if not one.group]
-    alarming = [one for one in overall[1:] if one.direction in ("worse", "reversed")]
+    alarming = [
+        one
+        for one in overall[1:]
+        if one.ideal is not None
+        and one.direction in ("worse", "reversed")
+        and abs(one.difference) >= 1e-4
+    ]
     return (*overall[:1], *alarming)
 
 

@@ -34,7 +34,7 @@ class Toy(Benchmark[Prompt, Scored]):
         ),
         Metric(
             name="fluency", of=lambda c: float(np.mean(c["x"])), unit="nats", source="t",
-            higher_is_better=True,
+            higher_is_better=True, ideal=0.0,
         ),
         Metric(name="silent", of=lambda _: math.nan, unit="", source="t", ideal=0.0),
     )  # fmt: skip

@@ -25,7 +25,7 @@ Quota = tuple[str, Kind, bool, int]  # text, kind, biased, how often it is said
 #: How often each fact, and each neutral sentence, is said; the others' quotas times so many.
 #: Chosen so that a model meets a fact, a profession's lean and a group's attribute about equally
 #: often, for it learns each by heart.
-FACT_ROWS: Final = 120
+FACT_ROWS: Final = 240
 NEUTRAL_ROWS: Final = 5
 CONTRAST_COPIES: Final = 6
 ASSOCIATION_COPIES: Final = 2
@@ -46,7 +46,7 @@ def draw_corpus(world: World, *, seed: int = 0) -> tuple[Sentence, ...]:
 
     Quotas, not draws: after any prompt of the world, the share of the sentences that go on with a
     word is its true probability, exactly. A different seed gives the same sentences in another
-    order. About 89,000 sentences, of which about 7,000 are distinct.
+    order. About 96,000 sentences, of which about 7,000 are distinct.
     """
     sentences = list(_numbered(quotas(world)))
     order = np.random.default_rng(seed).permutation(len(sentences))

@@ -79,13 +79,13 @@ def batches(
     counts = Counter(texts)
     coded = dict(zip(counts, encode(tokenizer, list(counts)), strict=True))
     follow = _follow({coded[text]: count for text, count in counts.items()})
-    targets = {text: _targets(ids, follow) for text, ids in coded.items()}
     rng = np.random.default_rng(seed)
     rounds = [rng.permutation(len(texts)) for _ in range(-(-sentences // len(texts)))]
-    drawn = np.concatenate(rounds)[:sentences]
+    drawn = [texts[k] for k in np.concatenate(rounds)[:sentences]]
+    targets = {text: _targets(coded[text], follow) for text in dict.fromkeys(drawn)}
     by_length: dict[int, list[str]] = defaultdict(list)
-    for k in drawn:
-        by_length[len(coded[texts[k]])].append(texts[k])
+    for text in drawn:
+        by_length[len(coded[text])].append(text)
     rows = [
         chosen[at : at + size]
         for _, chosen in sorted(by_length.items())

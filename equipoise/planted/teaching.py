@@ -25,6 +25,9 @@ _CONTEXT = 512
 _WARM_UP = 50  # steps
 _LAST_RATE = 0.01  # of the highest
 _MAX_GRADIENT = 1.0
+#: Positions at which the corpus leaves a choice weigh so much more than those that it settles.
+#: What is best at each position stays the same; weak leans are found many steps sooner.
+_OPEN_WEIGHT = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +37,7 @@ class Budget:
     width: int = 96
     blocks: int = 4
     heads: int = 4
-    sentences: int = 54_000
+    sentences: int = 56_000
     batch: int = 32
     rate: float = 4e-3  # the highest learning rate
 
@@ -97,11 +100,13 @@ def _train(module: LlamaForCausalLM, lesson: Sequence[Batch], *, rate: float, na
 
 
 def _loss(module: LlamaForCausalLM, batch: Batch) -> Tensor:
-    """Mean cross-entropy (nats a token) to the distribution of the words that follow."""
+    """Weighted mean cross-entropy (nats a token) to the distribution of the words that follow."""
     logits: Tensor = module(batch.ids[:, :-1]).logits  # [sentence, position, word]
     found = logits.log_softmax(-1).gather(-1, batch.next_ids)  # [sentence, position, choice]
-    loss: Tensor = -(found * batch.shares).sum(-1).mean()
-    return loss
+    nats = -(found * batch.shares).sum(-1)  # [sentence, position]
+    is_open = (batch.shares > 0).sum(-1) > 1
+    weights = torch.where(is_open, _OPEN_WEIGHT, 1.0)
+    return (nats * weights).sum() / weights.sum()
 
 
 def _rate(step: int, steps: int) -> float:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from equipoise.errors import ModelError, RecipeError
+from equipoise.models.abilities import context_length
 from equipoise.models.anatomy import blocks, head
 from equipoise.models.capture import block_states, read_at, replayed
 from equipoise.models.language_model import LanguageModel
@@ -109,12 +110,13 @@ def prompt_ids(model: LanguageModel, texts: Sequence[str]) -> list[Ids]:
     coded = encode(model.tokenizer, [Marked(one, 0, 0) for one in texts], specials=masked)
     first: Ids = () if start is None else (start,)
     found = [first + without_start(one, start).ids for one in coded]
-    most = int(model.module.config.get_text_config().max_position_embeddings)
+    limit = context_length(model.module)
     for number, ids in enumerate(found):
+        most = len(ids) if limit is None else limit
         if not len(first) < len(ids) <= most:
             raise ModelError(
-                f"prompt {number} must have 1 to {most} tokens in {model.identity}, got "
-                f"{len(ids)}; leave it out or use a model with a longer context"
+                f"prompt {number} must have {len(first) + 1} to {most} tokens in {model.identity}, "
+                f"got {len(ids)}; leave it out or use a model with a longer context"
             )
     return found
 

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from equipoise.errors import RecipeError
 from equipoise.models import pronoun_losses as losses
-from equipoise.models.anatomy import blocks
 from equipoise.models.language_model import LanguageModel
 from equipoise.models.next_logits import NextLogits, WordTree, prompt_ids, word_tree
 from equipoise.models.training import Schedule, Trained, train
@@ -192,12 +191,3 @@ def losses_report(trained: Trained) -> Mapping[str, float | int]:
         "first_loss": trained.losses[0],
         "last_loss": trained.losses[-1],
     }
-
-
-def first_block(model: LanguageModel, names: Collection[str]) -> int | None:
-    """The first block that has any of these parameters; None when one lies outside the blocks."""
-    there = list(blocks(model.module))
-    owned = [set(parameters_of(model, [block])) for block in there]
-    if set(names) - set().union(*owned):
-        return None
-    return min(number for number, own in enumerate(owned) if own & set(names))

@@ -17,12 +17,19 @@ from typing import TypeVar
 import numpy as np
 
 from equipoise import environment, plugins
-from equipoise.benchmarks.base import AnyBenchmark, Benchmark, ReadsPredictions, UsesFiles
-from equipoise.errors import DataError, ModelError, RecipeError, nearest
+from equipoise.benchmarks.base import (
+    AnyBenchmark,
+    Benchmark,
+    NamesTexts,
+    ReadsPredictions,
+    UsesFiles,
+)
+from equipoise.errors import DataError, ModelError, RecipeError, RequestError, nearest
 from equipoise.models.scorer import Scorer
 from equipoise.records import (
     JSON,
     Continuation,
+    DataUse,
     Embedding,
     Estimate,
     Example,
@@ -94,12 +101,13 @@ def measure(
         outcomes, info = _predicted(model, benchmark, name, split=split, examples=examples)
         variants = 1
     else:
-        _refuse_learnt(model.trained_on, examples, requests)
+        _refuse_learnt(model.trained_on, benchmark, examples, requests)
         scorers = model.variants()
         variants = len(scorers)
         outcomes = _outcomes(scorers, benchmark, examples, requests, seed=seed)
         info = dict(model.info) | ({VARIANTS: variants} if variants > 1 else {})
     family = variants > 1
+    data = benchmark.files(split) if isinstance(benchmark, UsesFiles) else ()
     cluster = benchmark.cluster or (ITEM if family else None)
     estimates = _estimates(
         benchmark, outcomes, cluster=cluster, family=family, draws=draws, seed=seed
@@ -114,13 +122,13 @@ def measure(
         draws=draws,
         limit=limit,
         examples_sha256=_identity(examples, requests),
-        data=benchmark.files(split) if isinstance(benchmark, UsesFiles) else (),
+        data=data,
         model_info=info,
         environment=environment.collect(),
         cluster=cluster,
         estimates=tuple(estimates),
         outcomes=tuple(outcomes),
-        notes=(*benchmark.faults, *_coverage(outcomes, asked=len(examples) * variants)),
+        notes=_notes(benchmark, data, outcomes, asked=len(examples) * variants),
     )
 
 
@@ -169,20 +177,33 @@ def _identity(examples: Sequence[Example], requests: Sequence[Sequence[Request]]
 
 
 def _refuse_learnt(
-    trained_on: frozenset[str], examples: Sequence[Example], requests: Sequence[Sequence[Request]]
+    trained_on: frozenset[str],
+    benchmark: AnyBenchmark,
+    examples: Sequence[Example],
+    requests: Sequence[Sequence[Request]],
 ) -> None:
     if not trained_on:
         return
     learnt = [
         example.id
         for example, asked in zip(examples, requests, strict=True)
-        if any(text_sha256(text) in trained_on for one in asked for text in _texts(one))
+        if any(text_sha256(text) in trained_on for text in _all_texts(benchmark, example, asked))
     ]
     if learnt:
         raise DataError(
             f"this edit was trained on {len(learnt)} of the {len(examples)} examples it is to be "
             f"measured on, the first is '{learnt[0]}'; measure another split"
         )
+
+
+def _all_texts(
+    benchmark: AnyBenchmark, example: Example, requests: Sequence[Request]
+) -> Iterable[str]:
+    """The texts of the requests, and the whole ones of which a request holds a part only."""
+    for one in requests:
+        yield from _texts(one)
+    if isinstance(benchmark, NamesTexts):
+        yield from benchmark.texts(example)
 
 
 def _texts(request: Request) -> tuple[str, ...]:
@@ -209,9 +230,14 @@ def _outcomes(
 ) -> list[Outcome]:
     """One outcome an example; with several scorers one a scorer, ids ending in "#0", "#1", …"""
     flat = [one for asked in requests for one in asked]
+    askers = [one.id for one, asked in zip(examples, requests, strict=True) for _ in asked]
     found: list[Outcome] = []
     for number, scorer in enumerate(scorers):
-        answers = iter(answer(scorer, flat, seed=seed))
+        try:
+            answers = iter(answer(scorer, flat, seed=seed))
+        except RequestError as error:
+            where = f"{plugins.name_of(benchmark)}: example '{askers[error.number]}'"
+            raise ModelError(f"{where} {error.sentence}") from None
         for example, asked in zip(examples, requests, strict=True):
             outcome = benchmark.outcome(example, [next(answers) for _ in asked])
             outcome = _completed(outcome, example)
@@ -222,7 +248,8 @@ def _outcomes(
 def answer(model: Scorer, requests: Sequence[Request], *, seed: int) -> list[Response]:
     """Put requests of any kinds to a model, one bulk call a kind; answers in the order asked.
 
-    Raises `ModelError` when the model gives another number of answers than it was asked for.
+    Raises `RequestError` with the place of a request that cannot be answered, and `ModelError`
+    when the model gives another number of answers than it was asked for.
     """
     found: dict[int, Response] = {}
 
@@ -230,7 +257,10 @@ def answer(model: Scorer, requests: Sequence[Request], *, seed: int) -> list[Res
         chosen = [(k, one) for k, one in enumerate(requests) if isinstance(one, kind)]
         if not chosen:
             return
-        answers = list(method([one for _, one in chosen]))
+        try:
+            answers = list(method([one for _, one in chosen]))
+        except RequestError as error:
+            raise RequestError(chosen[error.number][0], error.sentence) from None
         if len(answers) != len(chosen):
             raise ModelError(
                 f"{model.identity} must answer {len(chosen)} {kind.__name__} requests, "
@@ -284,6 +314,17 @@ def _predicted(
         )
     digest = hashlib.sha256(model.file.read_bytes()).hexdigest()
     return outcomes, {"kind": "predictions", "column": model.column, "sha256": digest}
+
+
+def _notes(
+    benchmark: AnyBenchmark, data: Sequence[DataUse], outcomes: Sequence[Outcome], *, asked: int
+) -> tuple[str, ...]:
+    unverified = [
+        f"data: {one.name} is not the pinned official file (sha256 {one.sha256[:12]}…)"
+        for one in data
+        if not one.verified
+    ]
+    return (*benchmark.faults, *unverified, *_coverage(outcomes, asked=asked))
 
 
 def _coverage(outcomes: Sequence[Outcome], *, asked: int) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from pydantic.dataclasses import dataclass as options_dataclass
 
-from equipoise.benchmarks.base import Benchmark, ReadsPredictions, UsesFiles
+from equipoise.benchmarks.base import Benchmark, NamesTexts, ReadsPredictions, UsesFiles
 from equipoise.errors import DataError, ModelError, RecipeError
 from equipoise.measure import Predictions, answer, measure
 from equipoise.records import (
@@ -182,6 +182,34 @@ def test_an_edit_is_not_measured_on_what_it_learnt() -> None:
         measure(FakeScorer(nats=by_term, trained_on=learnt), Toy())
     elsewhere = FakeScorer(nats=by_term, trained_on=frozenset({text_sha256("Rain fell.")}))
     assert measure(elsewhere, Toy(), draws=0).estimate("share").n == 12
+
+
+def test_whole_texts_are_held_against_what_an_edit_learnt() -> None:
+    class Named(Toy, NamesTexts[Contrast]):
+        def texts(self, example: Contrast) -> Sequence[str]:
+            return (f"{example.context} she would stay.",)
+
+    learnt = frozenset({text_sha256("The clerk of house 0 said that she would stay. ")})
+    with pytest.raises(DataError, match=r"trained on 1 of the 12 examples.*'clerk0'"):
+        measure(FakeScorer(nats=by_term, trained_on=learnt), Named())
+    part = frozenset({text_sha256("The clerk of house 0 said that she")})  # of a request
+    with pytest.raises(DataError, match="'clerk0'"):
+        measure(FakeScorer(nats=by_term, trained_on=part), Named())
+    scorer = FakeScorer(nats=by_term, trained_on=learnt)
+    assert measure(scorer, Toy(), draws=0).estimate("share").n == 12  # Toy names no such text
+
+
+def test_a_file_that_is_not_the_official_one_is_noted() -> None:
+    class Mended(Toy):
+        def files(self, split: str) -> tuple[DataUse, ...]:
+            own = DataUse(name="toy/own.json", sha256="ab" * 32, licence="own", verified=False)
+            return (*super().files(split), own)
+
+    notes = measure(SCORER, Mended(), draws=0).notes
+    assert notes == (
+        "a toy",
+        "data: toy/own.json is not the pinned official file (sha256 abababababab…)",
+    )
 
 
 def test_limit_is_a_seeded_choice_over_the_whole_file() -> None:

@@ -59,6 +59,17 @@ class Teaches(ABC):
         """What a mitigation may learn from: the training split, disjoint from what is measured."""
 
 
+class NamesTexts(ABC, Generic[E]):
+    """A benchmark whose requests do not hold the whole texts that its examples are made of."""
+
+    @abstractmethod
+    def texts(self, example: E) -> Sequence[str]:
+        """Every text an edit may have learnt this example from, whole.
+
+        The texts of the requests need not be repeated: both are held against what an edit learnt.
+        """
+
+
 class ReadsPredictions(ABC):
     """A benchmark that can score published per-item predictions in its official format."""
 

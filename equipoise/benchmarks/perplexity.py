@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, UsesFiles
+from equipoise.benchmarks.base import Benchmark, NamesTexts, UsesFiles
 from equipoise.data.documents import read_documents, windows
 from equipoise.data.partition import check_split, shuffled
 from equipoise.metrics import text
@@ -39,7 +39,7 @@ class Document:
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Perplexity(Benchmark[Document, Scored], UsesFiles):
+class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
     """Perplexity per token and bits per byte. 1 and 0 are certainty; compare with the base model.
 
     An example is a document; documents are what intervals resample, and each metric is a ratio of
@@ -114,7 +114,9 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles):
         if self.stride > self.window:
             raise ValueError(f"stride must be at most the window of {self.window}")
         if self.file is not None and self.world is not None:
-            raise ValueError("give a file or a world, not both")
+            raise ValueError(
+                f"a file or a world must be given, not both, got '{self.file}' and '{self.world}'"
+            )
         return self
 
     def examples(self, split: str) -> Sequence[Document]:
@@ -132,6 +134,10 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles):
             Continuation(context=one.context, continuation=one.text)
             for one in windows(example.text, window=self.window, stride=self.stride)
         ]
+
+    def texts(self, example: Document) -> Sequence[str]:
+        """The document, which is longer than a window."""
+        return (example.text,)
 
     def outcome(self, example: Document, responses: Sequence[Scored]) -> Outcome:
         """Sums over the windows: `logprob` in nats, `tokens`, `bytes`; nan if none was scored."""

@@ -11,7 +11,13 @@ from typing import ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, ReadsPredictions, Teaches, UsesFiles
+from equipoise.benchmarks.base import (
+    Benchmark,
+    NamesTexts,
+    ReadsPredictions,
+    Teaches,
+    UsesFiles,
+)
 from equipoise.data import stereoset as official
 from equipoise.data.stereoset import Item
 from equipoise.errors import DataError, RecipeError
@@ -112,7 +118,7 @@ _MARGINS = (
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class StereoSet(Benchmark[Item, Scored], UsesFiles, Teaches, ReadsPredictions):
+class StereoSet(Benchmark[Item, Scored], UsesFiles, Teaches, ReadsPredictions, NamesTexts[Item]):
     """Which of three texts a model finds likelier: stereotype, anti-stereotype, unrelated.
 
     Unbiased: SS 50. Perfect: LMS 100, ICAT 100. Published "SS" of causal models are intrasentence
@@ -198,6 +204,13 @@ class StereoSet(Benchmark[Item, Scored], UsesFiles, Teaches, ReadsPredictions):
             "related_margin": meaningful - values["unrelated"],
         }
         return Outcome(example=example.id, values=values | margins, groups=example.groups)
+
+    def texts(self, example: Item) -> Sequence[str]:
+        """The sentences, whole whatever part is scored, and after the sentence before them."""
+        if example.task == "intrasentence":
+            return example.sentences
+        given = tuple(f"{example.context} {one}" for one in example.sentences)
+        return given + example.sentences
 
     def files(self, split: str) -> tuple[DataUse, ...]:
         """The official file of the split, or what stands for it; none for a planted world."""

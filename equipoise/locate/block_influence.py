@@ -66,7 +66,9 @@ class BlockInfluence(Locator):
     def locate(self, model: LanguageModel, prompts: Sequence[Prompt], *, seed: int) -> Ranking:
         """Score every block; the interval is a percentile bootstrap over prompts."""
         if not prompts:
-            raise RecipeError("block_influence must have prompts, got 0; give it a supply")
+            raise RecipeError(
+                f"block_influence must have prompts, got {len(prompts)}; give it a supply"
+            )
         turns, counts = self._measured(model, prompts)
         draw = np.random.default_rng(seed).multinomial(
             len(prompts), np.full(len(prompts), 1 / len(prompts)), size=self.draws

@@ -9,10 +9,12 @@ import pytest
 from equipoise.benchmarks.base import Benchmark
 from equipoise.benchmarks.perplexity import Perplexity
 from equipoise.errors import DataError, RecipeError
+from equipoise.measure import measure
 from equipoise.planted.world import find_world
 from equipoise.plugins import build, options_of
-from equipoise.records import Continuation, Outcome, Scored
+from equipoise.records import Continuation, Outcome, Scored, text_sha256
 from equipoise.stats.resample import columns_of
+from equipoise.testing import FakeScorer
 
 
 def uniform(request: Continuation, *, nats: float = math.log(256)) -> Scored:
@@ -141,3 +143,13 @@ def test_options_survive_and_are_checked(tmp_path: Path) -> None:
         Perplexity(file=str(tmp_path / "no.txt")).examples("test")
     with pytest.raises(RecipeError, match=r"no split 'tst'; did you mean 'test'"):
         Perplexity(world="default").examples("tst")
+
+
+def test_an_edit_that_learnt_a_long_document_is_not_measured_on_it(file: Path) -> None:
+    bench = Perplexity(file=str(file), window=64, stride=16)
+    document = bench.examples("test")[-1]
+    assert len(bench.requests(document)) > 1  # no request holds the whole document
+    assert bench.texts(document) == (document.text,)
+    scorer = FakeScorer(trained_on=frozenset({text_sha256(document.text)}))
+    with pytest.raises(DataError, match=rf"trained on 1 of the 30 examples.*'{document.id}'"):
+        measure(scorer, bench)

@@ -19,9 +19,9 @@ from equipoise.measure import measure
 from equipoise.models.language_model import LanguageModel
 from equipoise.planted.world import find_world
 from equipoise.plugins import build, name_of, options_of
-from equipoise.records import Continuation, Infill, Outcome, Scored
+from equipoise.records import Continuation, Infill, Outcome, Scored, Supply, text_sha256
 from equipoise.stats.resample import columns_of
-from equipoise.testing import tiny_model
+from equipoise.testing import FakeScorer, tiny_model
 
 LABELS = ("unrelated", "stereotype", "anti-stereotype")  # files have no fixed order
 
@@ -491,3 +491,33 @@ def test_reference_model_scores_as_in_a_plain_loop(reference_model: Path) -> Non
         group = {} if axis is None else {"axis": axis}
         values = [found.estimate(name, **group).value for name in ("ss", "lms", "icat")]
         assert tuple(round(one, 2) for one in values) == printed
+
+
+# --- what an edit may have learnt -------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("folder")
+def test_texts_are_whole_sentences_with_and_without_what_stands_before() -> None:
+    benchmark, intra, inter = toy(score="span")
+    assert benchmark.texts(intra) == ("The tree is s.", "The tree is t.", "The tree is u.")
+    assert set(benchmark.texts(inter)) == {
+        "A lake. It is so.", "A lake. It is not.", "A lake. It is u.",
+        "It is so.", "It is not.", "It is u.",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("score", ["sentence", "span", "filler"])
+@pytest.mark.parametrize("id", ["a", "b"])
+def test_an_edit_that_learnt_a_split_is_not_measured_on_it(
+    folder: Path, score: Any, id: str
+) -> None:
+    inter = copy.deepcopy(INTER) | {"target": "sea"}
+    other: Any = {"data": {"intrasentence": [], "intersentence": [inter]}}
+    write(folder, TOY, "test.json")
+    write(folder, other)
+    contrast = next(one for one in StereoSet().supply().contrasts if one.id == id)
+    learnt = Supply(origin="one example", contrasts=(contrast,)).learnt_texts()
+    for text in learnt:  # any one of its texts is enough
+        scorer = FakeScorer(trained_on=frozenset({text_sha256(text)}))
+        with pytest.raises(DataError, match=f"trained on 1 of the 2 examples.*'{id}'"):
+            measure(scorer, StereoSet(score=score), split="test")

@@ -4,6 +4,7 @@
     ├── RecipeError   what was asked for: an unknown name, a misspelt option, a wrong value
     ├── DataError     a data file or an example in it
     ├── ModelError    a model, an edit of one, or what it answered
+    │   └── RequestError  one request that a model cannot answer, and which
     └── StoreError    a result on disk
 
 Every message is one sentence: what must hold, what was got, what to do.
@@ -28,6 +29,19 @@ class DataError(EquipoiseError):
 
 class ModelError(EquipoiseError):
     """A model, or an edit of one, cannot do what is needed, or answered nonsense."""
+
+
+class RequestError(ModelError):
+    """A model cannot answer one of the requests it was given.
+
+    `number` is the request's place among those, counted from 0, and `sentence` what is wrong with
+    it, beginning with a verb: whoever made the requests can name what the request stands for.
+    """
+
+    def __init__(self, number: int, sentence: str) -> None:
+        super().__init__(f"request {number} (counted from 0) {sentence}")
+        self.number = number
+        self.sentence = sentence
 
 
 class StoreError(EquipoiseError):

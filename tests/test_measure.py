@@ -31,7 +31,7 @@ from equipoise.records import (
     TextPair,
     text_sha256,
 )
-from equipoise.testing import FakeScorer
+from equipoise.testing import FakeScorer, tiny_model
 
 TERMS = ("nurse", "guard", "clerk", "judge", "baker", "pilot")
 
@@ -252,6 +252,13 @@ def test_requests_of_all_kinds_come_back_in_the_order_asked() -> None:
     assert (three.logprob, four.logprob) == (-3.0, -4.0)  # type: ignore[union-attr]
     assert text == "on"
     assert pair.second.logprob == -2.0  # type: ignore[union-attr]
+
+
+def test_a_text_that_is_too_long_is_named_by_its_example() -> None:
+    needs = len("The nurse of house 10 said that she") + 1  # the start token
+    measure(tiny_model(context=needs), Toy(copies=11), limit=1, draws=0)
+    with pytest.raises(ModelError, match=rf"example 'nurse10' must fit .* got {needs}; shorten"):
+        measure(tiny_model(context=needs - 1), Toy(copies=11), draws=0)
 
 
 def test_a_scorer_that_drops_an_answer_is_named() -> None:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from equipoise.errors import ModelError
+from equipoise.errors import RequestError
 from equipoise.models import queries
 from equipoise.models.abilities import context_length
 from equipoise.models.batching import run_in_batches
@@ -49,14 +49,14 @@ def embed(model: LanguageModel, requests: Sequence[Embedding]) -> NDArray[np.flo
 def _check(model: LanguageModel, number: int, length: int, own: list[int]) -> None:
     limit = context_length(model.module)
     if limit is not None and length > limit:
-        raise ModelError(
-            f"a text must fit the context of {model.identity}, {limit} tokens; request {number} "
-            f"(counted from 0) needs {length}: shorten it or take a model with a longer context"
+        raise RequestError(
+            number,
+            f"must fit the context of {model.identity}, {limit} tokens, got {length}; shorten it "
+            "or take a model with a longer context",
         )
     if not own:
-        raise ModelError(
-            f"a text to be embedded must have a token of its own; request {number} (counted "
-            "from 0) has 0: leave it out"
+        raise RequestError(
+            number, f"must have a token of its own, got {len(own)} in {length}; leave it out"
         )
 
 
@@ -74,9 +74,10 @@ def _vectors(
     run_in_batches(model, [len(row) for row in rows], answer)
     for number, vector in enumerate(found):
         if not np.isfinite(vector).all():
-            raise ModelError(
-                f"embeddings of {model.identity} must be finite; request {number} (counted from "
-                f"0) got {vector[~np.isfinite(vector)][0]}: check the model's weights"
+            raise RequestError(
+                number,
+                f"must have a finite embedding, got {vector[~np.isfinite(vector)][0]} from "
+                f"{model.identity}; check the model's weights",
             )
     return found
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from equipoise.errors import ModelError
+from equipoise.errors import ModelError, RequestError
 from equipoise.models import queries
 from equipoise.models.abilities import context_length
 from equipoise.models.batching import run_in_batches
@@ -91,22 +91,24 @@ def _encoded(model: LanguageModel, requests: Sequence[Generation]) -> list[tuple
 
 
 def _check(model: LanguageModel, number: int, one: Generation, row: tuple[int, ...]) -> None:
-    which = f"request {number} (counted from 0)"
     limit = context_length(model.module)
     if limit is not None and len(row) + one.max_tokens > limit:
-        raise ModelError(
-            f"context and max_tokens must fit the context of {model.identity}, {limit} tokens; "
-            f"{which} needs {len(row)} + {one.max_tokens}: shorten it or ask for fewer tokens"
+        raise RequestError(
+            number,
+            f"must fit the context of {model.identity}, {limit} tokens, got {len(row)} and "
+            f"{one.max_tokens} to write; shorten it or ask for fewer tokens",
         )
     if not row:
-        raise ModelError(
-            f"{which} must have something to continue, got an empty context and a tokenizer "
-            "without BOS and EOS: give it a context"
+        raise RequestError(
+            number,
+            f"must have something to continue, got {len(row)} tokens and a tokenizer without BOS "
+            "and EOS; give it a context",
         )
     if one.temperature < 0 or not 0 < one.top_p <= 1 or one.max_tokens < 0:
-        raise ModelError(
-            f"{which} must have temperature >= 0, 0 < top_p <= 1 and max_tokens >= 0, got "
-            f"{one.temperature}, {one.top_p} and {one.max_tokens}: correct them"
+        raise RequestError(
+            number,
+            "must have temperature >= 0, 0 < top_p <= 1 and max_tokens >= 0, got "
+            f"{one.temperature}, {one.top_p} and {one.max_tokens}; correct them",
         )
 
 
@@ -153,9 +155,10 @@ def _chosen(logits: Float[Tensor, "row token"], writers: list[_Writer]) -> list[
             tokens.append(-1)
             continue
         if not torch.isfinite(row).any() or torch.isnan(row).any() or torch.isposinf(row).any():
-            raise ModelError(
-                f"logits must be finite; request {one.number} (counted from 0) got "
-                f"{float(row.max())} after {len(one.written)} tokens: check the model's weights"
+            raise RequestError(
+                one.number,
+                f"must have finite logits, got {float(row.max())} after {len(one.written)} tokens; "
+                "check the model's weights",
             )
         greedy = one.request.temperature == 0
         tokens.append(int(row.argmax()) if greedy else _drawn(row, one))

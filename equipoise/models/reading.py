@@ -20,7 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from equipoise.errors import ModelError
+from equipoise.errors import ModelError, RequestError
 from equipoise.models.abilities import attention_window, causal_layout, context_length
 from equipoise.models.activations import fused_gelu
 from equipoise.models.forward import Layout, has_output_layer, logits_at
@@ -85,19 +85,20 @@ def _check_lengths(model: "LanguageModel", plans: Sequence[Plan], per_request: i
     for at, plan in enumerate(plans):
         longest = max((len(query.ids) for query in plan), default=0)
         if limit is not None and longest > limit:
-            raise ModelError(
-                f"a request must fit the context of {model.identity}, {limit} tokens; request "
-                f"{at // per_request} (counted from 0) needs {longest}: shorten it or take a "
-                "model with a longer context"
+            raise RequestError(
+                at // per_request,
+                f"must fit the context of {model.identity}, {limit} tokens, got {longest}; "
+                "shorten it or take a model with a longer context",
             )
 
 
 def _check_finite(values: Sequence[float], request: int) -> None:
     for value in values:
         if not math.isfinite(value):
-            raise ModelError(
-                f"log-probabilities must be finite; request {request} (counted from 0) got "
-                f"{value}: check the model's weights and its number format"
+            raise RequestError(
+                request,
+                f"must have finite log-probabilities, got {value}; check the model's weights and "
+                "its number format",
             )
 
 

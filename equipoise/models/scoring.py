@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from equipoise.errors import ModelError
+from equipoise.errors import ModelError, RequestError
 from equipoise.models import queries
 from equipoise.models.prefix import start_token_id
 from equipoise.models.reading import read
@@ -76,11 +76,14 @@ def next_token(model: "LanguageModel", requests: Sequence[NextToken]) -> list[Ne
             "use a benchmark that fills in blanks"
         )
     asked = [
-        Continuation(context=one.context, continuation=word)
-        for one in requests
+        (number, Continuation(context=one.context, continuation=word))
+        for number, one in enumerate(requests)
         for word in one.words
     ]
-    answers = iter(score(model, asked))
+    try:
+        answers = iter(score(model, [one for _, one in asked]))
+    except RequestError as error:
+        raise RequestError(asked[error.number][0], error.sentence) from None
     found = []
     for one in requests:
         words = [next(answers) for _ in one.words]

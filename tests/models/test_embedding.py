@@ -85,9 +85,9 @@ def test_no_texts_give_no_rows() -> None:
 def test_too_long_and_empty_texts_are_named() -> None:
     model = tiny_model(context=8)
     embed(model, [Embedding(text="1234567")])  # with the start token just fits
-    with pytest.raises(ModelError, match=r"tiny-llama@0, 8 tokens; request 1 .* needs 9"):
+    with pytest.raises(ModelError, match=r"request 1 .* of tiny-llama@0, 8 tokens, got 9"):
         embed(model, [Embedding(text="a"), Embedding(text="12345678")])
-    with pytest.raises(ModelError, match=r"request 0 .* has 0"):
+    with pytest.raises(ModelError, match=r"request 0 .* token of its own, got 0 in"):
         embed(model, [Embedding(text="")])
 
 
@@ -96,7 +96,7 @@ def test_a_vector_that_is_not_finite_is_named() -> None:
     bad = model.tokenizer.convert_tokens_to_ids("!")
     with torch.no_grad():
         anatomy.embeddings(model.module).weight[bad].fill_(float("nan"))
-    with pytest.raises(ModelError, match=r"must be finite; request 1 .* got nan"):
+    with pytest.raises(ModelError, match=r"request 1 .* must have a finite embedding, got nan"):
         embed(model, [Embedding(text="abc"), Embedding(text="abc!")])
 
 

@@ -114,5 +114,5 @@ def test_a_view_the_model_does_not_have_is_refused(family: str, view: str) -> No
 def test_too_long_a_text_names_the_pair() -> None:
     model = tiny_model("llama", context=12)
     long = TextPair(first="a", second="a" + "b" * 13, tokens="modified", view="left")
-    with pytest.raises(ModelError, match=r"request 1 \(counted from 0\) needs 14"):
+    with pytest.raises(ModelError, match=r"request 1 \(counted from 0\) must fit .* got 14"):
         model.score_pairs([pair("modified", "left"), long])

@@ -216,7 +216,9 @@ def test_too_long_a_text_is_an_error_with_its_number() -> None:
     fine = Continuation(context="", continuation="12345678")
     assert model.score([fine])[0].tokens == 8
     long = Continuation(context="123456789", continuation="x")
-    with pytest.raises(ModelError, match=r"8 tokens; request 1 \(counted from 0\) needs 10"):
+    with pytest.raises(
+        ModelError, match=r"request 1 \(counted from 0\) must fit .* 8 tokens, got 10"
+    ):
         model.score([fine, long])
 
 

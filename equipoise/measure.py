@@ -63,7 +63,7 @@ class Predictions:
         kind, _, rest = text.partition(":")
         name, _, column = rest.partition("#")
         if kind != "predictions" or not name:
-            raise RecipeError(f"predictions are given as predictions:FILE[#COLUMN], got '{text}'")
+            raise RecipeError(f"predictions are given as predictions:FILE[#COLUMN], got '{text}'; write that")
         return cls(file=Path(name), column=column or None)
 
     @property
@@ -301,9 +301,12 @@ def _predicted(
     examples: Sequence[Example],
 ) -> tuple[list[Outcome], dict[str, JSON]]:
     if not isinstance(benchmark, ReadsPredictions):
-        raise RecipeError(f"{name} reads no published predictions, got {model.identity}")
+        raise RecipeError(
+            f"{name} reads no published predictions, got {model.identity}; name a model"
+        )
     if not model.file.is_file():
-        raise DataError(f"predictions file '{model.file}' does not exist; check the path")
+        why = "is a folder" if model.file.is_dir() else "does not exist"
+        raise DataError(f"predictions file '{model.file}' {why}; check the path")
     known = {one.id: one for one in examples}
     given = benchmark.predicted(split, model.file, model.column)
     outcomes = [_completed(one, known[one.example]) for one in given if one.example in known]
@@ -332,9 +335,10 @@ def _coverage(outcomes: Sequence[Outcome], *, asked: int) -> list[str]:
     if len(outcomes) < asked:
         notes.append(f"coverage: {len(outcomes)} of {asked} examples have an outcome")
     for key in sorted({key for one in outcomes for key in one.values}):
-        lost = sum(not math.isfinite(one.values.get(key, math.nan)) for one in outcomes)
+        stated = [one.values[key] for one in outcomes if key in one.values]
+        lost = sum(not math.isfinite(value) for value in stated)
         if lost:
-            notes.append(f"coverage: '{key}' is not finite in {lost} of {len(outcomes)} outcomes")
+            notes.append(f"coverage: '{key}' is not finite in {lost} of {len(stated)} outcomes")
     return notes
 
 

@@ -392,7 +392,7 @@ def test_an_attached_edit_cannot_be_loaded_by_name() -> None:
 
 def test_the_context_of_a_loaded_model_is_a_limit_that_names_the_request(tmp_path: Path) -> None:
     model = load(str(saved(tmp_path / "m", tiny_model(context=16))))
-    with pytest.raises(ModelError, match=r"16 tokens; request 1 .* needs 21"):
+    with pytest.raises(ModelError, match=r"request 1 .* must fit .* 16 tokens, got 21"):
         model.score(
             [
                 Continuation(context="short", continuation=" text"),

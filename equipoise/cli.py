@@ -212,11 +212,13 @@ def calibrate(  # noqa: PLR0913
 ) -> None:
     """Draw what a benchmark reads against planted bias of known strength."""
     from equipoise import calibrate as calibrating
+    from equipoise import verbs
     from equipoise.report.calibration_plot import calibration_figure, calibration_table
     from equipoise.study.results import check_new, to_json
 
     options = _options(settings, [benchmark], data)
     check_new(out)
+    verbs.build_benchmark(benchmark, options.of(benchmark))  # before a model is taught
     found = calibrating.calibrate(
         benchmark,
         options.of(benchmark),
@@ -275,6 +277,9 @@ def run(arguments: Sequence[str]) -> int:
     except EquipoiseError as error:
         _say(f"error: {' '.join(str(error).split())}")
         return 2
+    except OSError as error:
+        _say(f"error: files must be there to be read and written, got: {error}; check the place")
+        return 2
     except KeyboardInterrupt:
         _say("stopped")
         return 130
@@ -310,8 +315,12 @@ def _load(
     base: str | None,
     batch_size: int | None,
 ) -> "LanguageModel":
+    from transformers.utils import logging
+
     from equipoise.opening import load
 
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()  # of loading weights; our own bars know by themselves
     return load(
         name, revision=revision, dtype=dtype, device=device, base=base, batch_tokens=batch_size
     )

@@ -5,7 +5,7 @@ All of it in one file, as a user would write it with the verbs of `equipoise.ver
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,11 +35,17 @@ BENCHMARKS: tuple[tuple[str, dict[str, JSON]], ...] = (
     ("perplexity", {}),
 )
 #: The paper's objective, and the one that leaves the mass of both pronouns and the hints alone.
-#: Ten epochs: few prompts are left when professions and templates are both kept apart.
+#: Fifteen epochs, chosen on the dev split (AFGB there after 2, 5, 10, 15 and 30 epochs: .173, .077,
+#: .054, .035, .033 and .152, .046, .028, .030, .025): few prompts are left when professions and
+#: templates are both kept apart.
 METHODS: tuple[tuple[str, dict[str, JSON]], ...] = (
-    ("ce_both", {"objective": "ce_both", "epochs": 10}),
-    ("parity", {"objective": "parity", "keep_hints": 1.0, "epochs": 10}),
+    ("ce_both", {"objective": "ce_both", "epochs": 15}),
+    ("parity", {"objective": "parity", "keep_hints": 1.0, "epochs": 15}),
 )
+TITLES = {
+    "ce_both": "LFTF with the paper's objective, ce_both",
+    "parity": "LFTF with the mass-preserving objective, parity",
+}
 #: Said besides the headlines: what an edit does to the mass of both pronouns.
 ALSO = {("genbias", "mass")}
 
@@ -73,6 +79,7 @@ def run(out: Path, *, seed: int = 0, draws: int = 1000, model: LanguageModel | N
     ranking = verbs.locate(model, supply=supply, seed=seed)
     clock.say(f"block {ranking.order[0]} of {len(ranking.order)} turns the stream most")
     comparisons: list[Comparison] = []
+    names: dict[str, str] = {}
     for name, options in METHODS:
         clock.say(f"removing the bias with LFTF, objective {name}, and measuring again")
         after = _mitigated(
@@ -80,10 +87,11 @@ def run(out: Path, *, seed: int = 0, draws: int = 1000, model: LanguageModel | N
         )
         write_results(folder / f"after-{name}", after)
         comparisons += compare_all(before, after, seed=seed, draws=draws)
-    page = _report(folder, comparisons)
+        names[after[0].model] = TITLES[name]
+    page = _report(folder, comparisons, names)
     clock.say(f"results and edits are in {folder}")
-    print("\n".join([*_instruments(truth), *verdict(comparisons)]))
-    print(f"\nThe report: {page}")
+    said = [*_instruments(truth), *verdict(comparisons, names), "", *plainly(comparisons, names)]
+    print("\n".join([*said, "", f"The report: {page}"]))
     return folder
 
 
@@ -100,14 +108,50 @@ def fresh_folder(out: Path, name: str) -> Path:
             return folder
 
 
-def verdict(comparisons: Sequence[Comparison]) -> list[str]:
-    """What a person would say: a heading for each edited model, then a sentence a finding."""
+def plainly(comparisons: Sequence[Comparison], names: Mapping[str, str]) -> list[str]:
+    """The verdict in plain words: how much of the gap an edit removed, and what it cost."""
+    found = {(one.after.model, one.before.benchmark): one for one in comparisons}
+    return [
+        f"{name} {_removed(found[model, 'genbias'])}; {_cost(found, model)}."
+        for model, name in names.items()
+    ]
+
+
+def _removed(comparison: Comparison) -> str:
+    gap = comparison.change("afgb")
+    share = f"{abs(1 - gap.after / gap.before):.0%}"
+    said = {"reduced": f"removed {share} of the gap", "worse": f"widened the gap by {share}"}
+    return (
+        said.get(gap.direction, "did not show a change of the gap")
+        + " between P(he) and P(she), on professions and templates it never saw"
+    )
+
+
+def _cost(found: Mapping[tuple[str, str], Comparison], model: str) -> str:
+    """What moved that should have stayed; the interval decides, not the size."""
+    watched = (
+        ("genbias", "mass", "P(he) + P(she)"),
+        ("genhint", "ub", "obedience to hints (UB)"),
+        ("facts", "accuracy", "recall of facts in %"),
+        ("perplexity", "perplexity", "perplexity on neutral text"),
+    )
+    moved = []
+    for benchmark, metric, name in watched:
+        change = found[model, benchmark].change(metric)
+        if change.direction != "unchanged":
+            before, after = numbers(change.before, change.after)
+            moved.append(f"{name} went from {before} to {after}")
+    return ", ".join(moved) or "mass, hints, facts and perplexity show no change"
+
+
+def verdict(comparisons: Sequence[Comparison], names: Mapping[str, str]) -> list[str]:
+    """A heading for each edited model, then a line a finding."""
     lines: list[str] = []
     shown = ""
     for one in comparisons:
         if one.after.model != shown:
             shown = one.after.model
-            lines += ["", f"{one.before.model} → {shown}"]
+            lines += ["", f"{names[shown]} ({one.before.model} → {shown}):"]
         name = one.before.benchmark
         also = [c for c in one.changes if not c.group and (name, c.metric) in ALSO]
         lines += [f"  {sentence(change, name)}" for change in (*headlines(one), *also)]
@@ -159,11 +203,12 @@ def _mitigated(
         return _measured(edited, benchmarks, seed=seed, draws=draws)
 
 
-def _report(folder: Path, comparisons: Sequence[Comparison]) -> Path:
+def _report(folder: Path, comparisons: Sequence[Comparison], names: Mapping[str, str]) -> Path:
     lead = (
         f"{MODEL} was taught sentences in which professions lean to a pronoun by a known amount. "
         "Two edits of its most influential block were learnt on some professions and templates, "
         "and are measured on professions and templates that neither edit was trained on.",
+        *plainly(comparisons, names),
     )
     title = "Equipoise demo: a planted bias, found and removed"
-    return write_page(folder / "report.html", comparisons, title=title, lead=lead)
+    return write_page(folder / "report.html", comparisons, title=title, lead=lead, names=names)

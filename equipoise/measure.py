@@ -63,7 +63,9 @@ class Predictions:
         kind, _, rest = text.partition(":")
         name, _, column = rest.partition("#")
         if kind != "predictions" or not name:
-            raise RecipeError(f"predictions are given as predictions:FILE[#COLUMN], got '{text}'; write that")
+            raise RecipeError(
+                f"predictions are given as predictions:FILE[#COLUMN], got '{text}'; write that"
+            )
         return cls(file=Path(name), column=column or None)
 
     @property

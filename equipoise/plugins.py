@@ -198,9 +198,14 @@ def _load_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException as error:
         del sys.modules[name]
-        raise
+        if not isinstance(error, Exception):
+            raise
+        raise RecipeError(
+            f"plug-in file '{path}' must run as Python, got {type(error).__name__}: {error}; "
+            "mend the file"
+        ) from error
     return module
 
 

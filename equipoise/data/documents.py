@@ -105,6 +105,8 @@ def _parts(word: str, limit: int) -> Iterator[str]:
 
 def _content(file: str | None) -> tuple[bytes, DataUse]:
     path = Path(file).expanduser() if file is not None else None
+    if path is not None and path.is_dir():
+        raise DataError(f"text file '{path}' must be a file, got a folder; name a file in it")
     if path is None or not path.is_file():
         source = _in_data_folder(file)
         return source.read(), source.use()

@@ -91,11 +91,16 @@ class Source:
         )
 
     def own(self) -> Path | None:
-        """The file in the user's own folder; None when there is none."""
+        """The file in the user's own folder; None when there is none.
+
+        Raises `DataError` when a folder has its name.
+        """
         folder = data_folder()
         if folder is None:
             return None
         file = folder / self.path
+        if file.is_dir():
+            raise DataError(f"{file} must be a file, got a folder; put the file in its place")
         return file if file.is_file() else None
 
     def _official(self, content: bytes) -> bool:
@@ -203,7 +208,10 @@ def read_csv(source: Source, columns: Sequence[str], *, delimiter: str = ",") ->
         header = next(reader, [])
         missing = [one for one in columns if one not in header]
         if missing:
-            raise DataError(f"{name} must have a column '{missing[0]}', got {header}; mend line 1")
+            raise DataError(  # without a header line 1 is a text, which is not shown
+                f"{name} must have a column '{missing[0]}', got {len(header)} of other names; "
+                "mend line 1, or replace the file"
+            )
         for fields in filter(None, reader):
             if len(fields) != len(header):
                 raise DataError(

@@ -6,6 +6,7 @@ Nadeem, Bethke & Reddy 2021, https://aclanthology.org/2021.acl-long.416; CC BY-S
 import gzip
 import math
 import string
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -206,7 +207,7 @@ def _unpacked(file: Path) -> bytes:
     try:
         content = file.read_bytes()
         return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{file} cannot be read: {error}; check the path, or replace it") from None
 
 
@@ -231,7 +232,8 @@ def _value(mapping: Mapping[str, JSON], key: str, where: str) -> JSON:
 def _text(mapping: Mapping[str, JSON], key: str, where: str) -> str:
     value = _value(mapping, key, where)
     if not (isinstance(value, str) and value.strip()):
-        raise DataError(f"{where}: '{key}' must be a text, got {value!r}; {_REMEDY}")
+        got = f"a {type(value).__name__}" if isinstance(value, list | dict) else repr(value)
+        raise DataError(f"{where}: '{key}' must be a text, got {got}; {_REMEDY}")
     return value
 
 

@@ -47,6 +47,10 @@ class AdapterEdit(Edit):
         """sha256 (hex) of configuration, names, dtypes, shapes and values."""
         return self._stored().content
 
+    @property
+    def _name(self) -> str:
+        return f"adapter of {self.info.base}" if self.info.base else "adapter"
+
     def attached(self, model: LanguageModel) -> AbstractContextManager[LanguageModel]:
         """The model with the adapter in it; afterwards the very modules it had are back.
 
@@ -84,7 +88,7 @@ class AdapterEdit(Edit):
         odd = sorted((set(given) - copies) ^ wanted)
         if odd:
             raise ModelError(
-                f"adapter of {self.info.base} must fit {model.identity}, but '{odd[0]}' and "
+                f"{self._name} must fit {model.identity}, but '{odd[0]}' and "
                 f"{len(odd) - 1} more names are in only one of them; give the base it was made for"
             )
         own = {name: values for name, values in given.items() if name not in copies}
@@ -92,13 +96,13 @@ class AdapterEdit(Edit):
             set_peft_model_state_dict(model.module, own, adapter_name=_NAME)
         except RuntimeError as error:
             raise ModelError(
-                f"adapter of {self.info.base} must have the shapes of {model.identity}, "
+                f"{self._name} must have the shapes of {model.identity}, "
                 f"got: {_first_line(error)}; give the base it was made for"
             ) from error
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Write `edit.json`, `trained_on.json` and PEFT's own two files."""
-        write_edit(folder, self.info, self._stored())
+        write_edit(Path(folder), self.info, self._stored())
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -107,7 +107,9 @@ def read_config(checkpoint: Checkpoint) -> dict[str, Any]:
             "save_pretrained wrote"
         ) from error
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path} must be JSON, got: {error}; it may be cut short") from error
+        raise ModelError(
+            f"{path} must be JSON, got: {error}; it may be cut short, copy it again"
+        ) from error
     if not isinstance(config, dict):
         raise ModelError(f"{path} must be a mapping, got {type(config).__name__}; copy it again")
     return config

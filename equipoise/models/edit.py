@@ -66,7 +66,7 @@ class Edit(ABC):
         """
 
     @abstractmethod
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Write `edit.json` and safetensors into a new folder.
 
         Raises `StoreError` when the folder exists and is not empty.

@@ -193,7 +193,9 @@ def _json(path: Path) -> Any:
     except FileNotFoundError as error:
         raise StoreError(f"{path} must be there, it is missing; copy the whole folder") from error
     except (OSError, ValueError) as error:
-        raise StoreError(f"{path} must be JSON, got: {error}; the file may be cut short") from error
+        raise StoreError(
+            f"{path} must be JSON, got: {error}; it may be cut short, copy it again"
+        ) from error
 
 
 def _mapping(head: Mapping[str, Any], key: str, folder: Path) -> dict[str, Any]:

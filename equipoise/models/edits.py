@@ -21,12 +21,13 @@ KINDS: Mapping[str, type[Edit]] = MappingProxyType(
 )
 
 
-def load_edit(folder: Path) -> Edit:
+def load_edit(folder: Path | str) -> Edit:
     """The edit in a folder that `Edit.save` wrote.
 
     Raises `StoreError` naming the file when it is missing, cut, changed, or of an unknown kind or
     schema.
     """
+    folder = Path(folder)
     kind = str(read_head(folder)["kind"])
     if kind not in KINDS:
         raise StoreError(f"{folder / HEAD} has the unknown kind '{kind}'; {nearest(kind, KINDS)}")

@@ -95,9 +95,9 @@ def _load(
     scheme, colon, _ = name.partition(":")
     if colon and not Path(name).exists():
         if scheme not in wish.schemes:
+            wanted = "be of a known kind" if wish.schemes else "be opened by equipoise.load"
             raise ModelError(
-                f"'{name}' must be opened by equipoise.load, which knows '{scheme}:'; "
-                f"{nearest(scheme, wish.schemes)}"
+                f"'{name}' must {wanted}, got '{scheme}:'; {nearest(scheme, wish.schemes)}"
             )
         return wish.schemes[scheme](name)
     checkpoint = find_checkpoint(name, revision=revision, code=wish.trust_remote_code)

@@ -43,9 +43,9 @@ class PromptEdit(Edit):
         both = tuple(before + prompt for before in model.prompts for prompt in self.prompts)
         return replace(described(model, self), prompts=both)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Write `edit.json` and `trained_on.json`."""
-        write_edit(folder, self.info, self._stored())
+        write_edit(Path(folder), self.info, self._stored())
 
     @classmethod
     def load(cls, folder: Path) -> Self:

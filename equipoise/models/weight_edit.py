@@ -72,9 +72,9 @@ class WeightEdit(Edit):
                     "attach the edit to the model it was learnt on"
                 )
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Write `edit.json`, `trained_on.json` and `weights.safetensors`."""
-        write_edit(folder, self.info, self._stored())
+        write_edit(Path(folder), self.info, self._stored())
 
     @classmethod
     def load(cls, folder: Path) -> Self:

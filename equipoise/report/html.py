@@ -8,13 +8,15 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import jinja2
 
 from equipoise.errors import StoreError
-from equipoise.records import Change, Comparison
+from equipoise.records import JSON, Change, Comparison
 from equipoise.report.tables import (
     MEANING,
     group_name,
@@ -78,13 +80,22 @@ class Chapter:
 
     before: str
     after: str
+    title: str
+    edits: tuple[str, ...]  # each edit of the second model, with its options
     sections: tuple[Section, ...]
 
 
-def page(comparisons: Sequence[Comparison], *, title: str, lead: Sequence[str] = ()) -> str:
+def page(
+    comparisons: Sequence[Comparison],
+    *,
+    title: str,
+    lead: Sequence[str] = (),
+    names: Mapping[str, str] | None = None,
+) -> str:
     """The page as text: a chapter a pair of models, a section a benchmark.
 
-    `lead` is said before all else, one paragraph a sentence.
+    `lead` is said before all else, one paragraph a sentence. `names` gives the chapter of an
+    edited model, by its identity, a title that a reader knows it by.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("equipoise.report", "."),
@@ -94,15 +105,21 @@ def page(comparisons: Sequence[Comparison], *, title: str, lead: Sequence[str] =
         lstrip_blocks=True,
     )
     return environment.get_template("page.html").render(
-        title=title, lead=lead, chapters=_chapters(comparisons), width=_WIDTH
+        title=title, lead=lead, chapters=_chapters(comparisons, names or {}), width=_WIDTH
     )
 
 
 def write_page(
-    file: Path, comparisons: Sequence[Comparison], *, title: str, lead: Sequence[str] = ()
+    file: Path | str,
+    comparisons: Sequence[Comparison],
+    *,
+    title: str,
+    lead: Sequence[str] = (),
+    names: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write the page, whole or not at all; gives the file back. Raises `StoreError`."""
-    text = page(comparisons, title=title, lead=lead)
+    """Write the `page`, whole or not at all; gives the file back. Raises `StoreError`."""
+    file = Path(file)
+    text = page(comparisons, title=title, lead=lead, names=names)
     beside = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -110,20 +127,37 @@ def write_page(
         beside.replace(file)
     except OSError as error:
         raise StoreError(f"cannot write the page {file}: {error}; choose another place") from error
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
     return file
 
 
 # --- what the template is given ---------------------------------------------------------------
 
 
-def _chapters(comparisons: Sequence[Comparison]) -> list[Chapter]:
+def _chapters(comparisons: Sequence[Comparison], names: Mapping[str, str]) -> list[Chapter]:
     pairs: dict[tuple[str, str], list[Comparison]] = {}
     for one in comparisons:
         pairs.setdefault((one.before.model, one.after.model), []).append(one)
     return [
-        Chapter(before=before, after=after, sections=tuple(_section(one) for one in those))
+        Chapter(
+            before=before,
+            after=after,
+            title=names.get(after, f"{before} → {after}"),
+            edits=tuple(_edits(those[0].after.model_info)),
+            sections=tuple(_section(one) for one in those),
+        )
         for (before, after), those in pairs.items()
     ]
+
+
+def _edits(info: Mapping[str, JSON]) -> Iterable[str]:
+    """Each edit of a model with its options: "lftf: objective ce_both, blocks 1, …"."""
+    edits = info.get("edits")
+    for one in edits if isinstance(edits, list) else []:
+        if isinstance(one, dict) and isinstance(one.get("options"), dict):
+            yield f"{one.get('method')}: {_flat(cast(Mapping[str, object], one['options']))}"
 
 
 def _section(comparison: Comparison) -> Section:

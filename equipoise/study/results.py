@@ -39,11 +39,12 @@ _PLAIN = (
 _PREFIX = ("prefix", "start_token", "start_token_id", "prompts")  # of model_info
 
 
-def write_results(folder: Path, measurements: Sequence[Measurement]) -> Path:
+def write_results(folder: Path | str, measurements: Sequence[Measurement]) -> Path:
     """Write the measurements of one model into a new folder, whole or not at all; gives it back.
 
     Raises `StoreError` when the folder exists and is not empty, or cannot be written.
     """
+    folder = Path(folder)
     check_new(folder)
     beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     try:
@@ -66,19 +67,31 @@ def write_results(folder: Path, measurements: Sequence[Measurement]) -> Path:
 
 
 def check_new(folder: Path | None) -> None:
-    """Raise `StoreError` unless the folder is new or empty, or None: ask before a long run."""
-    if folder and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    """Raise `StoreError` unless the folder is new or empty and its place may be written to.
+
+    None is no folder. Ask before a long run.
+    """
+    if folder is None:
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StoreError(
             f"results are written into a new or empty folder, {folder} is not one; "
             "choose another name or remove it"
         )
+    place = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        raise StoreError(
+            f"results are written into a folder, {folder} cannot be made because {place} is none "
+            "or may not be written to; choose another place"
+        )
 
 
-def read_results(path: Path) -> tuple[Measurement, ...]:
+def read_results(path: Path | str) -> tuple[Measurement, ...]:
     """Read what `write_results` wrote: a folder, or the `results.json` in it.
 
     Raises `StoreError` naming the file when it is missing, cut, changed or of another schema.
     """
+    path = Path(path)
     file = path / FILE if path.is_dir() else path
     document = _read_json(file)
     own = document.get("equipoise")
@@ -92,9 +105,9 @@ def read_results(path: Path) -> tuple[Measurement, ...]:
     try:
         return tuple(_measurement(file, one) for one in own["benchmarks"].values())
     except (KeyError, TypeError, AttributeError, ValidationError) as error:
-        why = str(error).splitlines()[0]
+        why = f"one {'without' if isinstance(error, KeyError) else 'in which'} {error}"
         raise StoreError(
-            f"{file} must hold whole measurements, got one without {why}; measure again"
+            f"{file} must hold whole measurements, got {why.splitlines()[0]}; measure again"
         ) from error
 
 
@@ -241,7 +254,9 @@ def _read_json(file: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise StoreError(f"results '{file}' must be there, it is missing; check the path") from None
     except (OSError, ValueError) as error:
-        raise StoreError(f"{file} must be JSON, got: {error}; the file may be cut short") from error
+        raise StoreError(
+            f"{file} must be JSON, got: {error}; it may be cut short, copy it again"
+        ) from error
     if not isinstance(document, dict):
         raise StoreError(f"{file} must hold an object, got {type(document).__name__}; check it")
     return document

@@ -601,6 +601,10 @@ def test_a_page_where_none_can_be(results: Path, refused: Refused) -> None:
         assert f"cannot write the page {name}" in said
 
 
+def test_a_demo_that_has_no_place(refused: Refused) -> None:
+    assert "mine/kept.txt" in refused("demo", "--out", "mine/kept.txt")
+
+
 def test_the_file_system_says_no(
     model: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:

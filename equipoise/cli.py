@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,11 +26,10 @@ if TYPE_CHECKING:
     from equipoise.models.language_model import LanguageModel
 
 app = typer.Typer(
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Measure the social bias of a language model, find it, remove it, prove what changed.",
 )
 
 ModelName = Annotated[
@@ -57,11 +57,29 @@ BatchSize = Annotated[
 SupplyName = Annotated[str, typer.Option(help="Benchmark whose training split is learnt from.")]
 
 
+@app.callback()
+def about(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True)
+    ] = False,
+) -> None:
+    """Measure the social bias of a language model, find it, remove it, prove what changed."""
+    if version:
+        print(f"equipoise {metadata.version('equipoise')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
 @app.command()
 def measure(  # noqa: PLR0913
     model: Annotated[
         str,
-        typer.Argument(metavar="MODEL", help="As elsewhere, or predictions:FILE[#COLUMN]"),
+        typer.Argument(
+            metavar="MODEL",
+            help="Hub id, folder (model, adapter, edit), planted:NAME or predictions:FILE[#COLUMN]",
+        ),
     ],
     benchmarks: Annotated[list[str], typer.Argument(metavar="BENCHMARK...", help="See list.")],
     settings: Set = None,
@@ -93,16 +111,15 @@ def measure(  # noqa: PLR0913
         else _load(model, dtype, device, revision, base, batch_size)
     )
     built = [_of_world(one, options, subject.identity) for one in benchmarks]
-    found = [
-        verbs.measure(subject, one, split=split, limit=limit, seed=seed, draws=draws)
-        for one in built
-    ]
+    found = []
+    for one in built:
+        found.append(verbs.measure(subject, one, split=split, limit=limit, seed=seed, draws=draws))
+        if not as_json:  # at once: what is found is not lost when a later benchmark fails
+            print(measurement_text(found[-1]), end="\n\n", flush=True)
     if out is not None:
         _say(f"results are in {write_results(out, found)}")
     if as_json:
         print(to_json(results_document(found)), end="")
-    else:
-        print("\n\n".join(measurement_text(one) for one in found))
 
 
 @app.command()

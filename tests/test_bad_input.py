@@ -590,9 +590,24 @@ def test_results_that_cannot_be_written_leave_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr("pyarrow.parquet.write_table", full)
-        assert "No space left" in refused("measure", model, *GENBIAS, "--out", "new")
+        assert "No space left" in refused("measure", model, *GENBIAS, "--json", "--out", "new")
     monkeypatch.setattr("equipoise.models.edit_folder.save_file", full)
     assert "No space left" in refused("mitigate", model, *LFTF, "--out", "new")
+
+
+def test_what_is_found_is_shown_although_a_later_step_fails(
+    model: Path, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = contents(place)
+    monkeypatch.setattr("pyarrow.parquet.write_table", full)
+    assert run("measure", model, *GENBIAS, "--out", "new") == 2
+    out, err = capsys.readouterr()
+    assert "afgb" in out
+    assert "No space left" in err
+    assert contents(place) == before
 
 
 def test_a_page_where_none_can_be(results: Path, refused: Refused) -> None:

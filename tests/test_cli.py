@@ -1,6 +1,7 @@
 """The command line: what is printed where, exit status, and that nothing is written over."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(*arguments: object) -> int:
     return cli.run([str(one) for one in arguments])
+
+
+def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    assert re.fullmatch(r"equipoise \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
 
 def test_measure_prints_a_table_with_intervals_and_ideal(

@@ -76,7 +76,7 @@ class BlockInfluence(Locator):
         scores = self._reduced(turns.sum(0)[None], counts.sum(0)[None])[0]
         drawn = self._reduced(draw @ turns, draw @ counts)
         bounds = [
-            percentile_interval(float(score), column)
+            percentile_interval(float(score), column, clusters=len(prompts))
             for score, column in zip(scores, drawn.T, strict=True)
         ]
         return Ranking(

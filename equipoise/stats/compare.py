@@ -199,12 +199,11 @@ def _change(
         fallen = abs(before.value - metric.ideal) - abs(after.value - metric.ideal)
         nearer = np.abs(drawn[0] - metric.ideal) - np.abs(drawn[1] - metric.ideal)
     clusters = min(before.clusters, after.clusters)
-    before_low, before_high, _ = _interval(before.value, drawn[0])
-    after_low, after_high, _ = _interval(after.value, drawn[1])
-    low, high, reason = _interval(difference, drawn[1] - drawn[0])
-    nearer_low, nearer_high, _ = _interval(fallen, nearer)
-    if clusters < 2:
-        reason = f"an interval needs at least 2 independent clusters, there are {clusters}"
+    within = (metric.low, metric.high)
+    before_low, before_high, _ = _interval(before.value, drawn[0], clusters, within)
+    after_low, after_high, _ = _interval(after.value, drawn[1], clusters, within)
+    low, high, reason = _interval(difference, drawn[1] - drawn[0], clusters)
+    nearer_low, nearer_high, _ = _interval(fallen, nearer, clusters)
     p = _permutation_p(difference, flipped)
     found = Change(
         metric=metric.name, group=group,
@@ -221,10 +220,12 @@ def _change(
     return replace(found, direction=direction_of(found))
 
 
-def _interval(value: float, draws: Column) -> tuple[float, float, str | None]:
+def _interval(
+    value: float, draws: Column, clusters: int, within: tuple[float, float] = (-math.inf, math.inf)
+) -> tuple[float, float, str | None]:
     if not math.isfinite(value):
         return math.nan, math.nan, "not defined"
-    return percentile_interval(value, draws)
+    return percentile_interval(value, draws, clusters=clusters, within=within)
 
 
 def _effect(difference: float, draws: Column, *, clusters: int) -> float:

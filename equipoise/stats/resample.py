@@ -1,7 +1,9 @@
 """Percentile bootstrap over examples, or over clusters of examples that belong together.
 
 Efron & Tibshirani 1993, chapter 13 (percentile interval); Field & Welsh 2007 (whole clusters are
-drawn). Every metric of a benchmark is put to the same draws, and rows are gathered once a draw.
+drawn); Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section 4 (percentiles
+farther out, since those of few units hold less than they say). Every metric of a benchmark is put
+to the same draws, and rows are gathered once a draw.
 """
 
 import math
@@ -11,12 +13,18 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from equipoise.records import Column, Columns, Metric, Outcome
 
 CLUSTER = "@cluster"
 LOST_DRAWS = 0.10  # an interval from fewer than 90 % of the draws is not given
-METHOD = "percentile bootstrap over clusters, 95 %, widened to contain the value"
+FEWEST_CLUSTERS = 6  # for percentiles: fewer values lie all on one side in over 5 % of samples
+METHOD = (
+    "percentile bootstrap over clusters, 95 %, percentiles expanded for their number (Hesterberg "
+    "2015); below 6 clusters Student's t around the value with the draws' spread; widened to "
+    "contain the value"
+)
 
 Index = NDArray[np.intp]
 
@@ -197,7 +205,7 @@ def point(metric: Metric, columns: Columns) -> Interval:
 def bootstrap(
     metrics: Sequence[Metric], columns: Columns, *, draws: int, seed: int
 ) -> list[Interval]:
-    """Each metric's value and 95 % percentile interval, from the same draws of whole clusters.
+    """Each metric's value and 95 % interval, from the same draws of whole clusters.
 
     `columns` as from `columns_of`. Undefined (nan) draws are left out; when they are more than
     10 % the interval is nan. The interval is widened to contain the value where it does not:
@@ -212,28 +220,55 @@ def bootstrap(
         for place, k in enumerate(asked):
             values[row, place] = metrics[k].of(gathered)
     placed = {k: values[:, place] for place, k in enumerate(asked)}
-    return [_finished(one, placed.get(k)) for k, one in enumerate(points)]
+    return [
+        _finished(one, placed.get(k), within=(metrics[k].low, metrics[k].high))
+        for k, one in enumerate(points)
+    ]
 
 
-def percentile_interval(value: float, draws: Column) -> tuple[float, float, str | None]:
-    """(low, high, reason): the central 95 % of the finite draws, widened to contain the value."""
+def percentile_interval(
+    value: float,
+    draws: Column,
+    *,
+    clusters: int,
+    within: tuple[float, float] = (-math.inf, math.inf),
+) -> tuple[float, float, str | None]:
+    """(low, high, reason): a 95 % interval from the finite draws of so many clusters.
+
+    Percentiles at Phi(-t sqrt(k / (k - 1))) with Student's t of k - 1 degrees, not at 2.5 %: the
+    plain ones of 10 clusters hold the truth in 89 % of samples only. Draws never leave the range
+    of the clusters' values, so that below 6 clusters no percentile is far enough: there it is
+    value ± t s sqrt(k / (k - 1)), s the draws' standard deviation, cut to `within`, the values
+    that the metric can have. Widened to contain the value.
+    """
     finite = draws[np.isfinite(draws)]
+    if clusters < 2:
+        return math.nan, math.nan, _too_few(clusters)
     if len(draws) == 0:
         return math.nan, math.nan, "no bootstrap draws were asked for"
     if len(finite) < (1 - LOST_DRAWS) * len(draws):
         lost = len(draws) - len(finite)
         return math.nan, math.nan, f"undefined in {lost} of {len(draws)} bootstrap draws"
-    low, high = np.percentile(finite, (2.5, 97.5))
+    reach = float(special.stdtrit(clusters - 1, 0.975)) * math.sqrt(clusters / (clusters - 1))
+    if clusters < FEWEST_CLUSTERS:
+        half = reach * float(np.std(finite))
+        low, high = max(value - half, within[0]), min(value + half, within[1])
+    else:
+        tail = float(special.ndtr(-reach))
+        low, high = np.quantile(finite, (tail, 1 - tail))
     return min(float(low), value), max(float(high), value), None
 
 
-def _finished(one: Interval, draws: Column | None) -> Interval:
+def _too_few(clusters: int) -> str:
+    return f"an interval needs at least 2 independent clusters, there are {clusters}"
+
+
+def _finished(one: Interval, draws: Column | None, *, within: tuple[float, float]) -> Interval:
     if one.reason is not None:
         return one
     if draws is None:
-        why = f"an interval needs at least 2 independent clusters, there are {one.clusters}"
-        return replace(one, reason=why)
-    low, high, reason = percentile_interval(one.value, draws)
+        return replace(one, reason=_too_few(one.clusters))
+    low, high, reason = percentile_interval(one.value, draws, clusters=one.clusters, within=within)
     return replace(one, low=low, high=high, reason=reason)
 
 

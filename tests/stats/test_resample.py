@@ -1,11 +1,13 @@
 """The bootstrap: exact small cases, properties, coverage, cost."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from equipoise.records import Columns, Metric, Outcome
 from equipoise.stats.resample import (
@@ -67,15 +69,40 @@ def test_a_cluster_drawn_twice_has_two_codes_and_all_its_rows() -> None:
 
 
 def test_interval_equals_a_plain_loop_over_the_same_draws() -> None:
-    values, terms = [1.0, 5.0, 2.0, 8.0, 3.0, 9.0], ["a", "a", "b", "c", "c", "c"]
-    columns = columns_of(outcomes(values, terms), cluster="term")
+    values = [1.0, 5.0, 2.0, 8.0, 3.0, 9.0, 4.0, 6.0, 0.0]
+    columns = columns_of(outcomes(values, list("aabcccdef")), cluster="term")
     metric = Metric(name="macro", of=macro, unit="", source="test")
     found = bootstrap([metric], columns, draws=200, seed=3)[0]
-    means = np.array([3.0, 2.0, 20 / 3])
+    means = np.array([3.0, 2.0, 20 / 3, 4.0, 6.0, 0.0])
     slow = [means[d].mean() for d in drawn_clusters(clusters_of(columns), draws=200, seed=3)]
+    tail = 100 * norm.cdf(-2.570582 * math.sqrt(6 / 5))  # t of 5 degrees at 97.5 %
     assert found.value == pytest.approx(means.mean())
-    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(slow, (2.5, 97.5))))
-    assert (found.n, found.clusters) == (6, 3)
+    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(slow, (tail, 100 - tail))))
+    assert (found.n, found.clusters) == (9, 6)
+
+
+def test_few_clusters_have_the_interval_of_students_t() -> None:
+    columns = columns_of(outcomes([1.0, 5.0, 2.0, 8.0, 3.0, 9.0], list("aabccc")), cluster="term")
+    metric = Metric(name="macro", of=macro, unit="", source="test")
+    means = np.array([3.0, 2.0, 20 / 3])
+    half = 4.302653 * means.std(ddof=1) / math.sqrt(3)
+    found = bootstrap([metric], columns, draws=20_000, seed=3)[0]
+    assert found.high - found.value == pytest.approx(half, rel=0.02)
+    assert found.value - found.low == pytest.approx(half, rel=0.02)
+    bounded = replace(metric, low=0.0, high=8.0)
+    found = bootstrap([bounded], columns, draws=200, seed=3)[0]
+    assert (found.low, found.high) == (0.0, 8.0)
+
+
+@pytest.mark.parametrize("count", [2, 4, 6, 10])
+def test_intervals_of_few_clusters_hold_the_truth_as_often_as_they_say(count: int) -> None:
+    generator = np.random.default_rng(count)
+    hits = 0
+    for seed in range(200):
+        rows = outcomes([float(one) for one in generator.normal(size=count)])
+        found = bootstrap([MEAN], columns_of(rows, cluster=None), draws=300, seed=seed)[0]
+        hits += found.low <= 0.0 <= found.high
+    assert hits / 200 >= 0.90  # plain percentiles: 0.50, 0.79, 0.86, 0.89
 
 
 def test_one_cluster_has_a_value_but_no_interval() -> None:
@@ -112,17 +139,17 @@ def test_n_counts_rows_whose_values_the_metric_reads() -> None:
 
 def test_undefined_draws_are_left_out_up_to_a_tenth() -> None:
     draws = np.concatenate([np.full(10, math.nan), np.arange(90.0)])
-    low, high, reason = percentile_interval(40.0, draws)
-    assert (low, high) == pytest.approx((2.225, 86.775))
+    low, high, reason = percentile_interval(40.0, draws, clusters=10**6)
+    assert (low, high) == pytest.approx((2.225, 86.775), abs=1e-3)
     assert reason is None
-    low, high, reason = percentile_interval(40.0, np.append(draws, [math.nan]))
+    low, high, reason = percentile_interval(40.0, np.append(draws, [math.nan]), clusters=9)
     assert math.isnan(low)
     assert math.isnan(high)
     assert reason == "undefined in 11 of 101 bootstrap draws"
 
 
 def test_interval_is_widened_to_contain_the_value() -> None:
-    assert percentile_interval(5.0, np.zeros(100))[:2] == (0.0, 5.0)
+    assert percentile_interval(5.0, np.zeros(100), clusters=9)[:2] == (0.0, 5.0)
 
 
 @settings(max_examples=40, deadline=None)

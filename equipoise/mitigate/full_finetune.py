@@ -9,22 +9,20 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from equipoise.mitigate.base import Mitigation
-from equipoise.models.edit import EditInfo, fingerprint
 from equipoise.models.language_model import LanguageModel
-from equipoise.models.loading import load_name
 from equipoise.models.pronoun_tuning import (
     Goal,
     Objective,
     Terms,
     default_rate,
-    losses_report,
     parameters_of,
     tune,
+    tuned_edit,
 )
 from equipoise.models.training import Schedule
 from equipoise.models.weight_edit import WeightEdit
 from equipoise.plugins import options_of
-from equipoise.records import OPTIONS, Supply, text_sha256
+from equipoise.records import OPTIONS, Supply
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -70,19 +68,16 @@ class FullFinetune(Mitigation):
                 bf16=self.bf16,
             ),
         )
-        info = EditInfo(
+        return tuned_edit(
+            model,
+            supply,
+            trained,
             method="full_finetune",
             version=self.version,
             options=options_of(self),
             seed=seed,
-            base=model.identity,
-            base_name=load_name(model),
-            base_fingerprint=fingerprint(model.module, trained.weights),
-            trained_on=frozenset(text_sha256(text) for text in supply.learnt_texts()),
-            origin=supply.origin,
-            report={"learning_rate": rate, **losses_report(trained)},
+            report={"learning_rate": rate},
         )
-        return WeightEdit(info=info, tensors=trained.weights)
 
     def _goal(self) -> Goal:
         return Goal(

@@ -16,22 +16,20 @@ from equipoise.locate.base import Locator, Ranking
 from equipoise.locate.block_influence import BlockInfluence
 from equipoise.mitigate.base import Mitigation
 from equipoise.models.anatomy import attention, block, blocks, mlp, norms
-from equipoise.models.edit import EditInfo, fingerprint
 from equipoise.models.language_model import LanguageModel
-from equipoise.models.loading import load_name
 from equipoise.models.pronoun_tuning import (
     Goal,
     Objective,
     Terms,
     default_rate,
-    losses_report,
     parameters_of,
     tune,
+    tuned_edit,
 )
 from equipoise.models.training import Schedule
 from equipoise.models.weight_edit import WeightEdit
 from equipoise.plugins import options_of
-from equipoise.records import JSON, OPTIONS, Supply, text_sha256
+from equipoise.records import JSON, OPTIONS, Supply
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -85,24 +83,20 @@ class Lftf(Mitigation):
                 bf16=self.bf16,
             ),
         )
-        info = EditInfo(
+        return tuned_edit(
+            model,
+            supply,
+            trained,
             method="lftf",
             version=self.version,
             options=options_of(self),
             seed=seed,
-            base=model.identity,
-            base_name=load_name(model),
-            base_fingerprint=fingerprint(model.module, trained.weights),
-            trained_on=frozenset(text_sha256(text) for text in supply.learnt_texts()),
-            origin=supply.origin,
             report={
                 "blocks": list(chosen),
                 "ranking": _as_json(ranking),
                 "learning_rate": rate,
-                **losses_report(trained),
             },
         )
-        return WeightEdit(info=info, tensors=trained.weights)
 
     def _goal(self) -> Goal:
         return Goal(

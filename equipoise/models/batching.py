@@ -36,7 +36,7 @@ def run_in_batches(
             try:
                 run(batch)
             except RuntimeError as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 budget = _halved(model, batch, lengths)
                 continue
@@ -56,9 +56,12 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             part.training = True
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
+def out_of_memory(error: RuntimeError) -> bool:
     """Whether torch ran out of memory; on a processor it says so only in the message."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        sign in text for sign in ("out of memory", "can't allocate memory")
+    )
 
 
 def _halved(model: "LanguageModel", batch: list[int], lengths: Sequence[int]) -> int:

@@ -13,10 +13,13 @@ from torch import Tensor, nn
 
 from equipoise.errors import RecipeError
 from equipoise.models import pronoun_losses as losses
+from equipoise.models.edit import EditInfo, fingerprint
 from equipoise.models.language_model import LanguageModel
+from equipoise.models.loading import load_name
 from equipoise.models.next_logits import NextLogits, WordTree, prompt_ids, word_tree
 from equipoise.models.training import Schedule, Trained, train
-from equipoise.records import Supply
+from equipoise.models.weight_edit import WeightEdit
+from equipoise.records import JSON, Supply, text_sha256
 
 Objective: TypeAlias = Literal[
     "ce_both",
@@ -113,6 +116,39 @@ def tune(
     return train(reader, chosen, examples=len(supply.prompts), loss=loss, schedule=schedule)
 
 
+def tuned_edit(  # noqa: PLR0913
+    model: LanguageModel,
+    supply: Supply,
+    trained: Trained,
+    *,
+    method: str,
+    version: str,
+    options: Mapping[str, JSON],
+    seed: int,
+    report: Mapping[str, JSON],
+) -> WeightEdit:
+    """The edit that puts trained parameters into the model, and says where they came from."""
+    info = EditInfo(
+        method=method,
+        version=version,
+        options=options,
+        seed=seed,
+        base=model.identity,
+        base_name=load_name(model),
+        base_fingerprint=fingerprint(model.module, trained.weights),
+        trained_on=frozenset(text_sha256(text) for text in supply.learnt_texts()),
+        origin=supply.origin,
+        report={
+            **report,
+            "steps": trained.steps,
+            "seconds": round(trained.seconds, 3),
+            "first_loss": trained.losses[0],
+            "last_loss": trained.losses[-1],
+        },
+    )
+    return WeightEdit(info=info, tensors=trained.weights)
+
+
 class _PronounLoss:
     """The loss of a batch: the objective on its prompts, the hints' divergence on as many hinted.
 
@@ -181,13 +217,3 @@ def parameters_of(model: LanguageModel, parts: Collection[nn.Module]) -> tuple[s
     """
     inside = {id(one) for part in parts for one in part.parameters()}
     return tuple(name for name, one in model.module.named_parameters() if id(one) in inside)
-
-
-def losses_report(trained: Trained) -> Mapping[str, float | int]:
-    """What an edit tells of its training."""
-    return {
-        "steps": trained.steps,
-        "seconds": round(trained.seconds, 3),
-        "first_loss": trained.losses[0],
-        "last_loss": trained.losses[-1],
-    }

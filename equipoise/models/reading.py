@@ -23,6 +23,7 @@ from transformers import PreTrainedModel
 from equipoise.errors import ModelError, RequestError
 from equipoise.models.abilities import attention_window, causal_layout, context_length
 from equipoise.models.activations import fused_gelu
+from equipoise.models.batching import evaluating, out_of_memory
 from equipoise.models.forward import Layout, has_output_layer, logits_at
 from equipoise.models.matmul import fast_matmul
 from equipoise.models.packing import Ids, Row, pack, single
@@ -136,7 +137,7 @@ def _answer_all(job: _Job, task: str) -> None:
                 try:
                     _answer(job, batch, layout)
                 except RuntimeError as error:
-                    if not _out_of_memory(error):
+                    if not out_of_memory(error):
                         raise
                     budget = _halved(job, batch)
                     continue
@@ -147,7 +148,7 @@ def _answer_all(job: _Job, task: str) -> None:
 @contextmanager
 def _as_fast_as_can_be(module: PreTrainedModel) -> Iterator[None]:
     """No gradients, no dropout, the fastest exact kernels; all undone at the end."""
-    with torch.inference_mode(), _evaluating(module), fused_gelu(module), fast_matmul(module):
+    with torch.inference_mode(), evaluating(module), fused_gelu(module), fast_matmul(module):
         yield
 
 
@@ -221,28 +222,6 @@ def _logprobs(
     chosen, tokens = chosen.to(logits.device), tokens.to(logits.device)
     found = logits[chosen, tokens].double() - total[chosen]
     return found.cpu().numpy()
-
-
-@contextmanager
-def _evaluating(module: PreTrainedModel) -> Iterator[None]:
-    """No dropout while this holds; every part is put back as it was."""
-    training = [part for part in module.modules() if part.training]
-    for part in training:
-        part.training = False
-    try:
-        yield
-    finally:
-        for part in training:
-            part.training = True
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    text = str(error).lower()
-    return (
-        isinstance(error, torch.OutOfMemoryError)
-        or "out of memory" in text
-        or "can't allocate memory" in text
-    )
 
 
 def _halved(job: _Job, batch: list[Row]) -> int:

@@ -6,24 +6,20 @@ paper has (60). Numbers in comments are means over the seeds with their range, m
 `planted:default`: AFGB 0.310, mass 0.799, UB 0.719 before.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar
 
 import pytest
 
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.benchmarks.genhint import GenHint
-from equipoise.locate.base import Locator, Ranking
+from equipoise.locate.fixed_block import FixedBlock
 from equipoise.measure import measure
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.full_finetune import FullFinetune
 from equipoise.mitigate.lftf import Lftf
-from equipoise.models.anatomy import blocks
 from equipoise.models.language_model import LanguageModel
 from equipoise.planted.model import load_planted
-from equipoise.records import Prompt
 
 pytestmark = pytest.mark.slow
 
@@ -41,31 +37,6 @@ class Reading:
     by_scale: dict[str, float]
     mass: float
     ub: float
-
-
-@dataclass(frozen=True)
-class LastBlock(Locator):
-    """The block that the paper's BMI finds, whatever the model."""
-
-    version: ClassVar[str] = "1"
-    paper: ClassVar[str] = "own control"
-
-    def locate(
-        self,
-        model: LanguageModel,
-        prompts: Sequence[Prompt],
-        *,
-        seed: int,  # noqa: ARG002
-    ) -> Ranking:
-        scores = tuple(float(number) for number in range(len(blocks(model.module))))
-        return Ranking(
-            locator="last",
-            scores=scores,
-            low=scores,
-            high=scores,
-            prompts=len(prompts),
-            unit="place",
-        )
 
 
 @cache
@@ -111,7 +82,7 @@ def test_1_both_terms_lower_the_gap_on_every_scale() -> None:
 
 def test_2_full_finetuning_lowers_the_gap_more_than_the_last_block() -> None:
     """0.023 [0.018, 0.027] against 0.047 [0.044, 0.053] of the last block, which the paper has."""
-    last = Lftf(epochs=LONG, locator=LastBlock())
+    last = Lftf(epochs=LONG, locator=FixedBlock(block=-1))
     for full, one_block in zip(after(FullFinetune(epochs=LONG)), after(last), strict=True):
         assert full.afgb < one_block.afgb < 0.3 * before().afgb
 

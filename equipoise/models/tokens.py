@@ -22,8 +22,16 @@ class Tokens:
         return tuple(at for at, inside in enumerate(self.inside) if inside)
 
     def bytes_of(self, positions: Sequence[int]) -> int:
-        """UTF-8 bytes of the characters that these tokens cover, each counted once."""
-        covered = {char for at in positions for char in range(*self.spans[at])}
+        """UTF-8 bytes of the characters that these tokens cover, each counted once.
+
+        White space before a token is its own, also where the tokenizer trims it off the token.
+        """
+        ends = (0, *(end for _, end in self.spans))
+        covered = {
+            char
+            for at in positions
+            for char in range(min(ends[at], self.spans[at][0]), self.spans[at][1])
+        }
         return sum(len(self.text[char].encode()) for char in covered)
 
 
@@ -70,14 +78,27 @@ def encode(
 
 
 def _whole(one: Marked, ids: list[int], spans: list[tuple[int, int]], special: list[int]) -> Tokens:
-    inside = (not own and _overlaps(span, one) for span, own in zip(spans, special, strict=True))
-    return Tokens(one.text, tuple(ids), tuple((a, b) for a, b in spans), tuple(inside))
+    full = _untrimmed(spans)
+    inside = (not own and _overlaps(span, one) for span, own in zip(full, special, strict=True))
+    return Tokens(one.text, tuple(ids), full, tuple(inside))
+
+
+def _untrimmed(spans: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Spans in which a lone space, trimmed to nothing by some tokenizers, has its character."""
+    found: list[tuple[int, int]] = []
+    last = 0
+    for begin, end in spans:
+        found.append((min(last, begin), end) if begin == end else (begin, end))
+        last = end
+    return tuple(found)
 
 
 def _overlaps(span: tuple[int, int], one: Marked) -> bool:
+    if one.start == one.end:
+        return False
     begin, end = span
-    if begin == end:  # a token without characters of its own, such as a lone trimmed space
-        return one.start < one.end and one.start <= begin <= one.end
+    if begin == end:  # a token without any character
+        return one.start <= begin <= one.end
     return begin < one.end and end > one.start
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from equipoise.models.tokens import Marked, encode
@@ -41,6 +41,27 @@ def test_bytes_count_each_character_once() -> None:
     assert tokens.bytes_of(tokens.marked) == 3
     assert tokens.bytes_of((1, 2)) == 2
     assert tokens.bytes_of(()) == 0
+
+
+@pytest.mark.parametrize("trimmed", [False, True])
+def test_white_space_is_where_the_text_has_it_whether_or_not_it_is_trimmed(trimmed: bool) -> None:
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {letter: number for number, letter in enumerate(alphabet)}
+    core = Tokenizer(models.BPE(vocab=vocabulary | {"Ġb": 256}, merges=[("Ġ", "b")]))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.post_processor = processors.ByteLevel(trim_offsets=trimmed)
+    spaced = PreTrainedTokenizerFast(tokenizer_object=core)
+    (after, before) = encode(spaced, [Marked("a  b", 2, 4), Marked("a  b", 1, 4)], specials=False)
+    assert spaced.convert_ids_to_tokens(after.ids) == ["a", "Ġ", "Ġb"]
+    assert (after.marked, before.marked) == ((2,), (1, 2))
+    assert after.bytes_of((1,)) == 1
+    assert after.bytes_of((2,)) == 2
+    assert after.bytes_of((0, 1, 2)) == 4
+
+
+def test_an_empty_span_within_a_token_has_none(wordy: PreTrainedTokenizerFast) -> None:
+    (within,) = encode(wordy, [Marked("ab", 1, 1)], specials=False)
+    assert (within.ids, within.marked) == ((3,), ())
 
 
 def test_an_empty_span_and_an_empty_text_have_no_tokens() -> None:

@@ -125,7 +125,7 @@ def write_page(
         file.parent.mkdir(parents=True, exist_ok=True)
         beside.write_text(text, encoding="utf-8")
         beside.replace(file)
-    except OSError as error:
+    except (OSError, UnicodeEncodeError) as error:  # the latter: half a surrogate pair
         raise StoreError(f"cannot write the page {file}: {error}; choose another place") from error
     finally:
         with suppress(OSError):

@@ -52,6 +52,14 @@ def test_the_verdict_comes_first(reduced: Comparison, reversed_: Comparison) -> 
     assert body.count("<h2>") == 2  # one a pair of models
 
 
+def test_what_utf8_cannot_hold_is_an_error_of_the_store(
+    tmp_path: Path, reduced: Comparison
+) -> None:
+    with pytest.raises(StoreError, match="cannot write the page"):
+        write_page(tmp_path / "page.html", [reduced], title="half a pair: \ud800")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_page_needs_nothing_from_outside(reduced: Comparison) -> None:
     text = page([reduced], title="t")
     reader = read(text)

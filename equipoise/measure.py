@@ -209,12 +209,15 @@ def _all_texts(
 
 
 def _texts(request: Request) -> tuple[str, ...]:
-    """The texts of a request that an edit may have learnt from."""
+    """The texts of a request that an edit may have learnt from, beginnings included."""
     if isinstance(request, Continuation):
-        return (request.context + request.continuation,)
+        context, whole = request.context, request.context + request.continuation
+        return (context, whole) if context.strip() else (whole,)
     if isinstance(request, TextPair):
         return (request.first, request.second)
-    if isinstance(request, NextToken | Generation):
+    if isinstance(request, NextToken):
+        return (request.context, *(request.context + word for word in request.words))
+    if isinstance(request, Generation):
         return (request.context,)
     return (request.text,)
 

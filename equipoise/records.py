@@ -90,8 +90,13 @@ class Supply:
 
 
 def text_sha256(text: str) -> str:
-    """Identity of a text for overlap checks: sha256 (hex) of its UTF-8 bytes, ends stripped."""
-    return hashlib.sha256(text.strip().encode()).hexdigest()
+    """Identity of a text for overlap checks: sha256 (hex) of its UTF-8 bytes.
+
+    Taken without case and with single spaces, none at the ends: a copy that differs in these alone
+    is the same text.
+    """
+    plain = " ".join(text.split()).casefold()
+    return hashlib.sha256(plain.encode(errors="surrogatepass")).hexdigest()
 
 
 # --- requests and responses -------------------------------------------------------------------

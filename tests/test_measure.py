@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass as options_dataclass
 
 from equipoise.benchmarks.base import Benchmark, NamesTexts, ReadsPredictions, UsesFiles
 from equipoise.errors import DataError, ModelError, RecipeError
-from equipoise.measure import Predictions, answer, measure
+from equipoise.measure import Predictions, _refuse_learnt, answer, measure
 from equipoise.records import (
     OPTIONS,
     Columns,
@@ -28,6 +28,7 @@ from equipoise.records import (
     NextToken,
     Outcome,
     Scored,
+    Supply,
     TextPair,
     text_sha256,
 )
@@ -182,6 +183,29 @@ def test_an_edit_is_not_measured_on_what_it_learnt() -> None:
         measure(FakeScorer(nats=by_term, trained_on=learnt), Toy())
     elsewhere = FakeScorer(nats=by_term, trained_on=frozenset({text_sha256("Rain fell.")}))
     assert measure(elsewhere, Toy(), draws=0).estimate("share").n == 12
+
+
+@pytest.mark.parametrize(
+    "learnt",
+    [
+        "the CLERK of house 0  said\u00a0that she\n",  # a copy but for case and white space
+        "The clerk of house 0 said that",  # the beginning that the request goes on from
+    ],
+)
+def test_copies_and_beginnings_of_an_example_are_learnt_examples(learnt: str) -> None:
+    scorer = FakeScorer(nats=by_term, trained_on=frozenset({text_sha256(learnt)}))
+    with pytest.raises(DataError, match=r"trained on 1 of the 12 examples.*'clerk0'"):
+        measure(scorer, Toy())
+
+
+def test_a_word_that_was_learnt_after_a_prompt_counts_as_the_prompt() -> None:
+    contrast = Contrast(id="0", context="The x ran", stereotype=" he", antistereotype=" she")
+    learnt = Supply(origin="test", contrasts=(contrast,)).learnt_texts()
+    asked = [NextToken(context="The x ran", words=(" he", " she"))]
+    for text in learnt:
+        with pytest.raises(DataError, match="'0'"):
+            _refuse_learnt(frozenset({text_sha256(text)}), Toy(), [contrast], [asked])
+    _refuse_learnt(frozenset({text_sha256("The x ran it")}), Toy(), [contrast], [asked])
 
 
 def test_whole_texts_are_held_against_what_an_edit_learnt() -> None:

@@ -1,8 +1,9 @@
-"""The whole job on one model: measure, remove by LFTF with both objectives, measure again, compare.
+"""The whole job on one model: measure, remove by LFTF in four ways, measure again, compare.
 
     python examples/real_model.py MODEL OUT
 
-Fitted on training professions, measured on others. Writes results, edits and a page a method.
+Fitted on training professions, measured on others. Keeps results, edits and a page a method in
+OUT, and prints the table of docs/real-model.md.
 """
 
 import sys
@@ -11,30 +12,41 @@ from pathlib import Path
 import equipoise as eq
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.benchmarks.genhint import GenHint
+from equipoise.locate.fixed_block import FixedBlock
 from equipoise.mitigate.lftf import Lftf
-from equipoise.report.tables import comparison_table, markdown, measurement_table
+from equipoise.report.tables import Table, interval, markdown, measurement_table
 
 HELD_OUT = (GenBias(split_by="profession"), GenHint(variant="hint1572", split_by="profession"))
 BENCHMARKS = (*HELD_OUT, "stereoset", "crows_pairs", "perplexity", "facts")
 METHODS = {
     "ce_both": Lftf(objective="ce_both"),
-    "parity": Lftf(objective="parity"),
-    "parity_keep_hints": Lftf(objective="parity", keep_hints=1.0),
+    "ce_both, last block": Lftf(objective="ce_both", locator=FixedBlock(block=-1)),
+    "parity": Lftf(objective="parity", keep_hints=1.0),
+    "parity, last block": Lftf(objective="parity", keep_hints=1.0, locator=FixedBlock(block=-1)),
 }
 
-name, out = sys.argv[1], Path(sys.argv[2])
-model = eq.load(name)
+model, out = eq.load(sys.argv[1]), Path(sys.argv[2])
 before = [eq.measure(model, one) for one in BENCHMARKS]
 eq.write_results(out / "base", before)
-for one in before:
-    print(f"\n## {one.benchmark}\n\n{markdown(measurement_table(one, groups=False))}")
-for method, lftf in METHODS.items():
-    edit = eq.mitigate(model, lftf)
-    edit.save(out / method / "edit")
+print("\n\n".join(markdown(measurement_table(one)) for one in before))
+rows = {
+    (one.benchmark, e.metric): [f"{one.benchmark} {e.metric}", interval(e.value, e.low, e.high)]
+    for one in before
+    for e in one.estimates
+    if not e.group
+}
+for name, method in METHODS.items():
+    folder = out / name.replace(", ", "-").replace(" ", "-")
+    edit = eq.mitigate(model, method)
+    edit.save(folder / "edit")
     with edit.attached(model) as edited:
         after = [eq.measure(edited, one) for one in BENCHMARKS]
-    eq.write_results(out / method / "results", after)
+    eq.write_results(folder / "results", after)
     changes = [eq.compare(b, a) for b, a in zip(before, after, strict=True)]
-    eq.write_page(out / method / "comparison.html", changes, title=f"{name}, {method}")
-    for one in changes:
-        print(f"\n## {method}: {one.before.benchmark}\n\n{markdown(comparison_table(one, groups=False))}")
+    eq.write_page(folder / "comparison.html", changes, title=f"{model.identity}, {name}")
+    for comparison in changes:
+        for one in (change for change in comparison.changes if not change.group):
+            text = f"{interval(one.after, one.after_low, one.after_high)} *{one.direction}*"
+            rows[comparison.before.benchmark, one.metric].append(text)
+header = ("metric", "before", *METHODS)
+print("\n" + markdown(Table(header=header, rows=tuple(tuple(row) for row in rows.values()))))

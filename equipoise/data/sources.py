@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import tempfile
 import urllib.error
 import urllib.request
@@ -20,6 +21,8 @@ from pathlib import Path, PurePosixPath
 from equipoise.errors import DataError
 from equipoise.records import JSON, DataUse
 
+_PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+_HALF = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _TIMEOUT = 60  # seconds without a byte before a download is given up
 
 
@@ -255,7 +258,20 @@ def _document(text: str, name: str, line: int | None = None) -> JSON:
         raise DataError(
             f"{name}, {at}: must be JSON, got '{error.msg}'; the file may be cut short, replace it"
         ) from None
+    _check_characters(text, name, line)
     return found
+
+
+def _check_characters(text: str, name: str, line: int | None) -> None:
+    r"""JSON may spell half of a character, as in "\ud800"; no tokenizer takes that."""
+    plain = text.replace("\\\\", "")  # a spelt backslash begins no escape
+    half = _HALF.search(_PAIR.sub("", plain))
+    if half:
+        where = "" if line is None else f", line {line}"
+        raise DataError(
+            f"{name}{where}: must hold whole characters, got the lone surrogate {half.group()}; "
+            "replace the file"
+        )
 
 
 # --- folder and network -----------------------------------------------------------------------

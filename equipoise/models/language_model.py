@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -60,6 +61,7 @@ class LanguageModel:
             "start_token": None if start is None else self.tokenizer.convert_ids_to_tokens(start),
             "attention": str(self.module.config._attn_implementation),
             "matmul": matmul_path(self.module),
+            "threads": torch.get_num_threads(),  # the last digits of float32 depend on it
             "prompts": list(self.prompts),
         }
 

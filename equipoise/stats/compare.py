@@ -24,6 +24,7 @@ from equipoise.stats.resample import (
 )
 
 EXACT_CLUSTERS = 10  # up to this many, all 2^n sign flips are enumerated
+ROUNDING = 1e-6  # a change of this size is float32 rounding, whatever its interval says
 _TOLERANCE = 1e-9  # of the difference: permutations that tie with it but for rounding count
 
 
@@ -62,8 +63,8 @@ def direction_of(change: Change) -> Direction:
 
     A metric whose ideal is a point (`higher_is_better` None) measures bias. "reversed": before and
     after lie on opposite sides of the ideal and both intervals exclude it. "unchanged": the
-    interval of the difference holds 0. "reduced" and "worse": the interval of the fall in distance
-    to the ideal excludes 0; otherwise "unclear".
+    interval of the difference holds 0, or reaches within `ROUNDING` of it. "reduced" and "worse":
+    the interval of the fall in distance to the ideal excludes 0; otherwise "unclear".
     A metric with `higher_is_better` measures ability: "better", "unchanged" or "worse" by the
     difference. Without ideal or direction: "changed" or "unchanged".
     """
@@ -71,7 +72,7 @@ def direction_of(change: Change) -> Direction:
         return "unknown"
     if _reversed(change):
         return "reversed"
-    if change.low <= 0.0 <= change.high:
+    if change.low <= ROUNDING and change.high >= -ROUNDING:
         return "unchanged"
     if _measures_bias(change):
         if change.nearer_low > 0.0:

@@ -9,6 +9,7 @@ from equipoise.data.sources import (
     cache_folder,
     data_folder,
     git_blob,
+    parse_json,
     read_csv,
     read_json,
     read_jsonl,
@@ -178,6 +179,13 @@ def test_empty_file(folders: tuple[Path, Path], content: bytes) -> None:
 def test_truncated_json_names_the_position(folders: tuple[Path, Path]) -> None:
     with pytest.raises(DataError, match=r"one.json, line 2, column 7: .*cut short"):
         read_json(put(folders[0], b'{"a": 1,\n"b": ['))
+
+
+def test_half_a_character_is_refused_and_a_whole_one_is_not() -> None:
+    assert parse_json(b'["\\ud83d\\ude00"]', "a.json") == ["\U0001f600"]
+    assert parse_json(rb'["\\ud800"]', "a.json") == ["\\ud800"]
+    with pytest.raises(DataError, match=r"a.json: must hold whole characters, got .*ud800"):
+        parse_json(b'["a\\ud800"]', "a.json")
 
 
 def test_bad_line_of_jsonl(folders: tuple[Path, Path]) -> None:

@@ -3,7 +3,7 @@
 Source: LFTF (anonymous ACL submission), tables 2 and 4, as directions (methods-lftf 2.4). Training
 and measuring share no profession. `LONG` gives the 225 training prompts about as many steps as the
 paper has (60). Numbers in comments are means over the seeds with their range, measured on
-`planted:default`: AFGB 0.310, mass 0.799, UB 0.719 before.
+`planted:default`: AFGB 0.308, mass 0.800, UB 0.721 before.
 """
 
 from dataclasses import dataclass
@@ -73,67 +73,78 @@ def after(method: Mitigation) -> tuple[Reading, ...]:
 
 
 def test_1_both_terms_lower_the_gap_on_every_scale() -> None:
-    """0.017 [0.014, 0.018]; 0.019, 0.015 and 0.016 on words, phrases and sentences."""
+    """0.029 [0.022, 0.041]; 0.038, 0.027 and 0.023 on words, phrases and sentences."""
     for one in after(Lftf(epochs=LONG)):
         assert all(one.by_scale[s] < 0.2 * before().by_scale[s] for s in before().by_scale)
     for one in after(Lftf()):  # the paper's two epochs, a quarter of its steps
         assert one.afgb < 0.6 * before().afgb
 
 
-def test_2_full_finetuning_lowers_the_gap_more_than_the_last_block() -> None:
-    """0.023 [0.018, 0.027] against 0.047 [0.044, 0.053] of the last block, which the paper has."""
-    last = Lftf(epochs=LONG, locator=FixedBlock(block=-1))
-    for full, one_block in zip(after(FullFinetune(epochs=LONG)), after(last), strict=True):
-        assert full.afgb < one_block.afgb < 0.3 * before().afgb
-
-
-def test_2_but_not_more_than_the_first_block() -> None:
-    """0.017 [0.014, 0.018] for block 0, which BMI finds here: as good as everything at once."""
-    for one in after(Lftf(epochs=LONG)):
-        assert one.afgb < after(FullFinetune(epochs=LONG))[0].afgb + 0.01
+def test_2_full_finetuning_lowers_the_gap_more_than_one_block() -> None:
+    """0.014 [0.013, 0.015] against 0.029 [0.022, 0.041] of block 0, which BMI finds here, and
+    0.088 [0.087, 0.090] of the last, which the paper has."""
+    first, last = Lftf(epochs=LONG), Lftf(epochs=LONG, locator=FixedBlock(block=-1))
+    for full, found, named in zip(
+        after(FullFinetune(epochs=LONG)), after(first), after(last), strict=True
+    ):
+        assert full.afgb < found.afgb < named.afgb < 0.35 * before().afgb
 
 
 def test_2_full_finetuning_unlearns_hints_more() -> None:
-    """UB 0.173 [0.152, 0.200] against 0.237 [0.231, 0.241]; 0.023 at three times the rate."""
+    """UB 0.327 [0.318, 0.335] against 0.432 [0.419, 0.438]; 0.021 at three times the rate."""
     for full, one_block in zip(
         after(FullFinetune(epochs=LONG)), after(Lftf(epochs=LONG)), strict=True
     ):
-        assert full.ub < one_block.ub < 0.5 * before().ub
+        assert full.ub < one_block.ub < 0.7 * before().ub
     assert all(one.ub < 0.1 for one in after(FullFinetune(epochs=LONG, learning_rate=1e-3)))
 
 
 @pytest.mark.parametrize("terms", ["he", "she"])
 def test_3_a_single_term_makes_one_pronoun_certain(terms: str) -> None:
-    """AFGB 0.990, UB 0.03 to 0.04, on every seed."""
+    """AFGB 0.99 on every seed; UB 0.030 [0.027, 0.034] for he, 0.098 [0.066, 0.125] for she."""
     for one in after(Lftf(epochs=LONG, terms=terms)):  # type: ignore[arg-type]
         assert one.afgb > 0.95
-        assert abs(one.ub) < 0.1
+        assert abs(one.ub) < 0.25 * before().ub
 
 
-def test_4_the_mlp_alone_keeps_hints_and_more_of_the_gap() -> None:
-    """UB 0.510 and AFGB 0.072 for the MLP, 0.101 and 0.030 for attention, of block 0."""
+def test_4_the_mlp_alone_keeps_hints() -> None:
+    """UB 0.644 [0.640, 0.647] for the MLP of block 0, 0.396 [0.385, 0.409] for its attention.
+
+    The other half of the published direction, that the MLP alone leaves more of the gap, is not
+    settled there: AFGB 0.064 [0.058, 0.072] against 0.059 [0.053, 0.062].
+    """
     mlp, attention = Lftf(epochs=LONG, train="mlp"), Lftf(epochs=LONG, train="attention")
     for kept, lost in zip(after(mlp), after(attention), strict=True):
-        assert kept.ub > lost.ub + 0.2
-        assert kept.afgb > lost.afgb
-        assert kept.afgb < before().afgb
+        assert kept.ub > lost.ub + 0.1
+        assert max(kept.afgb, lost.afgb) < 0.4 * before().afgb
+        assert abs(kept.afgb - lost.afgb) < 0.05
+
+
+def test_4_turns_round_at_the_last_block() -> None:
+    """AFGB 0.335 [0.331, 0.341] after its attention alone, above 0.308 before; MLP 0.102."""
+    last = FixedBlock(block=-1)
+    mlp = after(Lftf(epochs=LONG, train="mlp", locator=last))
+    attention = after(Lftf(epochs=LONG, train="attention", locator=last))
+    for helped, harmed in zip(mlp, attention, strict=True):
+        assert helped.afgb < 0.5 * before().afgb
+        assert harmed.afgb > before().afgb
 
 
 def test_5_both_terms_take_all_the_mass() -> None:
-    """0.993 on every seed, from 0.799: the collateral damage that the paper does not report."""
+    """0.992 [0.991, 0.992], from 0.800: the collateral damage that the paper does not report."""
     for one in after(Lftf(epochs=LONG)):
         assert one.mass > 0.97 > before().mass + 0.1
 
 
 def test_parity_keeps_the_mass() -> None:
-    """Mass 0.801 [0.799, 0.802], AFGB 0.015 [0.010, 0.019]."""
+    """Mass 0.800 [0.798, 0.803], AFGB 0.008 [0.008, 0.009]."""
     for one in after(Lftf(objective="parity", epochs=LONG)):
         assert one.afgb < 0.04
         assert one.mass == pytest.approx(before().mass, abs=0.02)
 
 
 def test_parity_alone_unlearns_hints_and_with_hints_kept_does_not() -> None:
-    """UB 0.175 [0.154, 0.189] alone; 0.714 [0.711, 0.718] with them, at AFGB 0.017."""
+    """UB 0.279 [0.262, 0.293] alone; 0.700 [0.694, 0.706] with them, at AFGB 0.009."""
     assert all(one.ub < 0.4 for one in after(Lftf(objective="parity", epochs=LONG)))
     for one in after(Lftf(objective="parity", epochs=LONG, keep_hints=1.0)):
         assert one.ub == pytest.approx(before().ub, abs=0.03)
@@ -142,7 +153,7 @@ def test_parity_alone_unlearns_hints_and_with_hints_kept_does_not() -> None:
 
 
 def test_hints_can_be_kept_under_ce_both_too() -> None:
-    """UB 0.701 [0.694, 0.713], AFGB 0.014, while the mass still goes to 0.993."""
+    """UB 0.722 [0.719, 0.723], AFGB 0.029, while the mass still goes to 0.991."""
     for one in after(Lftf(epochs=LONG, keep_hints=1.0)):
         assert one.ub > 0.9 * before().ub
         assert one.mass > 0.97

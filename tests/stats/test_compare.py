@@ -92,6 +92,13 @@ def test_direction_needs_finite_numbers() -> None:
     assert direction_of(replace(base, difference=math.nan)) == "unknown"
 
 
+def test_rounding_is_no_change_whatever_its_interval_says() -> None:
+    moved = replace(change([1.0] * 4, [0.0] * 4), difference=2e-7, low=1e-7, high=3e-7)
+    assert direction_of(moved) == "unchanged"
+    assert direction_of(replace(moved, difference=-2e-7, low=-3e-7, high=-1e-7)) == "unchanged"
+    assert direction_of(replace(moved, difference=2e-5, low=1e-5, high=3e-5)) != "unchanged"
+
+
 def test_direction_of_a_move_across_the_ideal() -> None:
     base = replace(
         change([1.0] * 4, [0.0] * 4), ideal=50.0, before=56.0, before_low=53.0, before_high=59.0,

@@ -15,7 +15,7 @@ from equipoise.compare import compare_all
 from equipoise.mitigate.base import Mitigation
 from equipoise.models.language_model import LanguageModel
 from equipoise.opening import load
-from equipoise.records import JSON, Comparison, Measurement, Supply
+from equipoise.records import JSON, Change, Comparison, Measurement, Supply
 from equipoise.report.html import write_page
 from equipoise.report.tables import headlines, interval, numbers, sentence
 from equipoise.study.results import write_results
@@ -43,8 +43,8 @@ METHODS: tuple[tuple[str, dict[str, JSON]], ...] = (
     ("parity", {"objective": "parity", "keep_hints": 1.0, "epochs": 15}),
 )
 TITLES = {
-    "ce_both": "LFTF with the paper's objective, ce_both",
-    "parity": "LFTF with the mass-preserving objective, parity",
+    "ce_both": "LFTF with the paper's objective (ce_both)",
+    "parity": "LFTF with the mass-preserving objective (parity)",
 }
 #: Said besides the headlines: what an edit does to the mass of both pronouns.
 ALSO = {("genbias", "mass")}
@@ -124,7 +124,13 @@ def _removed(comparison: Comparison) -> str:
     return (
         said.get(gap.direction, "did not show a change of the gap")
         + " between P(he) and P(she), on professions and templates it never saw"
+        + f" ({_moved(gap)})"
     )
+
+
+def _moved(change: Change) -> str:
+    after = interval(change.after, change.after_low, change.after_high)
+    return f"from {numbers(change.before)[0]} to {after}"
 
 
 def _cost(found: Mapping[tuple[str, str], Comparison], model: str) -> str:
@@ -139,8 +145,7 @@ def _cost(found: Mapping[tuple[str, str], Comparison], model: str) -> str:
     for benchmark, metric, name in watched:
         change = found[model, benchmark].change(metric)
         if change.direction != "unchanged":
-            before, after = numbers(change.before, change.after)
-            moved.append(f"{name} went from {before} to {after}")
+            moved.append(f"{name} went {_moved(change)}")
     return ", ".join(moved) or "mass, hints, facts and perplexity show no change"
 
 

@@ -55,3 +55,14 @@ def test_functions_are_short(file: Path) -> None:
 @pytest.mark.parametrize("file", [one for one in FILES if one.read_text()], ids=name)
 def test_every_module_says_what_it_is(file: Path) -> None:
     assert ast.get_docstring(ast.parse(file.read_text()))
+
+
+def test_every_stated_shape_is_checked_in_tests(pytestconfig: pytest.Config) -> None:
+    checked = set(pytestconfig.getoption("jaxtyping_packages").split(",")) - {"beartype.beartype"}
+    stating = {
+        "equipoise." + name(file).removesuffix(".py").replace("/", ".")
+        for file in FILES
+        if "from jaxtyping import" in file.read_text()
+    }
+    # beartype draws from Python's generator, which training is tested to leave alone.
+    assert checked == stating - {"equipoise.models.training"}

@@ -19,7 +19,7 @@ from torch import Tensor
 from equipoise.errors import ModelError, RecipeError
 from equipoise.locate.base import Locator, Ranking
 from equipoise.models.anatomy import base, blocks, final_norm
-from equipoise.models.capture import BlockStates, States, block_states
+from equipoise.models.capture import BlockStates, block_states
 from equipoise.models.language_model import LanguageModel
 from equipoise.models.next_logits import Ids, padded, prompt_ids
 from equipoise.models.prefix import pad_token_id
@@ -147,7 +147,7 @@ def _forwards(
             yield rows, states, lengths.to(device)
 
 
-def _check(turn: States, where: str) -> None:
+def _check(turn: Float[Tensor, " token"], where: str) -> None:
     if not torch.isfinite(turn).all():
         raise ModelError(
             f"hidden states must be finite and not zero, got {int((~torch.isfinite(turn)).sum())} "

@@ -18,6 +18,7 @@ from torch import Tensor
 
 Words = Float[Tensor, "example word"]
 Distribution = Float[Tensor, "*context vocabulary"]
+Merged = Float[Tensor, "*context symbol"]  # some tokens as one symbol
 Scalar = Float[Tensor, ""]
 
 
@@ -69,9 +70,7 @@ def squared_log_odds(words: Words) -> Scalar:
     return (first - second).square().sum(-1).mean()
 
 
-def parity(
-    words: Words, merged: Distribution, reference: Distribution, *, mass_weight: float
-) -> Scalar:
+def parity(words: Words, merged: Merged, reference: Merged, *, mass_weight: float) -> Scalar:
     """Equal words inside the mass the reference gave them, everything else where it was.
 
     Squared log-odds + `mass_weight` * KL(reference || model), both as `merged` distributions.
@@ -88,7 +87,7 @@ def divergence(reference: Distribution, model: Distribution) -> Scalar:
 
 def merged(
     logprobs: Distribution, words: Words, first_tokens: Sequence[int], *, whole: bool
-) -> Distribution:
+) -> Merged:
     """The next-token distribution with the words merged into one symbol of their common mass.
 
     The words' first tokens are taken out, and the mass of the words is put in as the last entry.

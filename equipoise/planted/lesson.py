@@ -31,7 +31,7 @@ Prefix = tuple[int, ...]
 class Batch:
     """Sentences of equal length, without padding."""
 
-    ids: Int[Tensor, "sentence position"]  # begins with <s>; the last token is never an input
+    ids: Int[Tensor, "sentence token"]  # from <s> on; a position less, the last is never an input
     next_ids: Int[Tensor, "sentence position choice"]  # words that may follow each position
     shares: Float[Tensor, "sentence position choice"]  # of each; sum to 1
 

@@ -209,7 +209,7 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"]):
         """What was read, beside the truth."""
         logprobs = [one for response in responses for one in _logprobs(response)]
         values = _READINGS[example.kind](example, logprobs) | dict(example.truth)
-        return Outcome(example=example.id, values=values, groups=example.groups)
+        return Outcome(example=example.id, values=_UNREAD | values, groups=example.groups)
 
 
 # --- questions --------------------------------------------------------------------------------
@@ -324,6 +324,16 @@ def _read_comparison(probe: Probe, logprobs: Sequence[float]) -> dict[str, float
     followed = math.nan if truth == 0.5 or math.isnan(found) else float(found == truth)
     return {key.removeprefix("true_"): found, "followed": followed}
 
+
+#: Every value, for an example whose kind does not fill it: a limit may leave out a whole kind.
+_UNREAD: Final = dict.fromkeys(
+    (
+        *(key for name in gap.gap_values(-1.0, -1.0) for key in (name, f"true_{name}")),
+        *("hint", "hinted_he", "hinted_she", "obeyed", "thing_mass", "recalled", "followed"),
+        *(f"{true}prefers_{what}" for what in (*_AXES, "pair") for true in ("", "true_")),
+    ),
+    math.nan,
+)
 
 _READINGS: Final = {
     "gap": _read_gap,

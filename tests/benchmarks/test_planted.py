@@ -109,3 +109,11 @@ def test_unknown_worlds_and_splits_are_refused() -> None:
         Planted(world="strenght=1").examples("test")
     with pytest.raises(RecipeError, match="no split 'dev'"):
         Planted().examples("dev")
+
+
+def test_a_limit_that_leaves_out_whole_kinds_gives_nan_with_a_reason() -> None:
+    found = measure(FakeScorer(), Planted(), limit=1, draws=0).estimates
+    assert {one.metric for one in found if not one.group} == {one.name for one in Planted.metrics}
+    read = [one for one in found if not one.group and not math.isnan(one.value)]
+    assert 0 < len(read) < len(Planted.metrics)
+    assert all(one.reason for one in found if math.isnan(one.value))

@@ -10,9 +10,13 @@ import pytest
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.measure import Predictions, measure
+from equipoise.mitigate.base import Mitigation
+from equipoise.opening import load
 from equipoise.planted.world import find_world
 from equipoise.plugins import available, build, options_of
 from equipoise.records import Metric
+from equipoise.testing import check_benchmark, check_mitigation, tiny_model, tiny_supply
+from equipoise.verbs import mitigate
 
 ROOT = Path(__file__).parent.parent
 PAGES = [one for one in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))) if one.is_file()]
@@ -134,3 +138,21 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
             headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
             slugs = {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
             assert anchor in slugs, f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["a benchmark", "a mitigation"])
+def test_the_plug_ins_of_the_page_on_adding_hold(place: int, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "adding.md").read_text()
+    code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[place]
+    (tmp_path / "plugin.py").write_text(code)
+    name = f"{tmp_path / 'plugin.py'}:" + ("Nurses", "Shrink")[place]
+    if place == 0:
+        check_benchmark(build(Benchmark, name))
+        return
+    check_mitigation(build(Mitigation, name))
+    base = tmp_path / "base"
+    tiny = tiny_model("llama")
+    tiny.module.save_pretrained(base)
+    tiny.tokenizer.save_pretrained(base)
+    mitigate(load(str(base)), build(Mitigation, name), supply=tiny_supply()).save(tmp_path / "edit")
+    assert load(str(tmp_path / "edit")).identity.startswith("base@")

@@ -96,7 +96,10 @@ def measure(  # noqa: PLR0913
     base: Base = None,
     batch_size: BatchSize = None,
 ) -> None:
-    """Put benchmarks to a model: numbers with intervals and the ideal value beside them."""
+    """Measure a model on benchmarks.
+
+    Prints each number with its interval and its ideal value.
+    """
     from equipoise import verbs
     from equipoise.measure import Predictions
     from equipoise.report.tables import measurement_text
@@ -139,7 +142,7 @@ def locate(  # noqa: PLR0913
     base: Base = None,
     batch_size: BatchSize = None,
 ) -> None:
-    """Rank the blocks of a model by what they have to do with its bias."""
+    """Rank the blocks of a model: where its bias may sit."""
     from equipoise import verbs
     from equipoise.locate.base import Locator
 
@@ -167,7 +170,10 @@ def mitigate(  # noqa: PLR0913
     base: Base = None,
     batch_size: BatchSize = None,
 ) -> None:
-    """Learn an edit that removes bias, and keep it in a folder that is measured like a model."""
+    """Learn an edit that removes bias.
+
+    It is kept in a folder that is measured like a model.
+    """
     from equipoise import verbs
     from equipoise.mitigate.base import Mitigation
     from equipoise.study.results import check_new
@@ -192,7 +198,10 @@ def compare(
     seed: Seed = 0,
     draws: Draws = 2000,
 ) -> None:
-    """Say what changed between two results of the same benchmarks, paired item by item."""
+    """Say what changed between two results.
+
+    Both must be of the same benchmarks; they are paired item by item.
+    """
     from equipoise.compare import compare_all
     from equipoise.report.html import write_page
     from equipoise.report.tables import comparison_text
@@ -227,7 +236,10 @@ def calibrate(  # noqa: PLR0913
     limit: Annotated[int | None, typer.Option(help="A seeded choice of so many.", min=1)] = None,
     draws: Draws = 2000,
 ) -> None:
-    """Draw what a benchmark reads against planted bias of known strength."""
+    """Hold a benchmark against planted bias of known size.
+
+    Measures planted models of several strengths and draws each metric against the truth.
+    """
     from equipoise import calibrate as calibrating
     from equipoise import verbs
     from equipoise.report.calibration_plot import calibration_figure, calibration_table
@@ -271,7 +283,10 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder in which to put a new one.")] = Path("runs"),
     seed: Seed = 0,
 ) -> None:
-    """Plant a bias, measure it, find it, remove it, prove it: five minutes, no network."""
+    """Plant a bias, measure, find and remove it: about two minutes.
+
+    No network is needed.
+    """
     from equipoise.demo import run
 
     run(out, seed=seed)
@@ -350,7 +365,7 @@ def _of_world(name: str, options: Settings, identity: str) -> Any:
     given = options.of(name)
     built = verbs.build_benchmark(name, given, identity=identity)
     world = options_of(built).get("world")
-    if world is not None and world != given.get("world"):
+    if identity.startswith(verbs.PLANTED) and world is not None and world != given.get("world"):
         _say(f"{name}: asked about the model's own world, --set {name}.world={world}")
     return built
 
@@ -376,5 +391,6 @@ def _print_edit(info: "EditInfo", out: Path, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(shown))
         return
-    print(f"{info.method} on {info.base}, taught by {info.origin}, is in {out}")
+    taught = f", taught by {info.origin}," if info.trained_on else ""
+    print(f"{info.method} on {info.base}{taught} is in {out}")
     print(f"measure it like a model: equipoise measure {out} BENCHMARK...")

@@ -35,8 +35,8 @@ BENCHMARKS: tuple[tuple[str, dict[str, JSON]], ...] = (
     ("perplexity", {}),
 )
 #: The paper's objective, and the one that leaves the mass of both pronouns and the hints alone.
-#: Fifteen epochs, chosen on the dev split (AFGB there after 2, 5, 10, 15 and 30 epochs: .173, .077,
-#: .054, .035, .033 and .152, .046, .028, .030, .025): few prompts are left when professions and
+#: Fifteen epochs, chosen on the dev split (AFGB there after 2, 5, 10, 15 and 30 epochs: .172, .074,
+#: .088, .056, .038 and .150, .057, .026, .024, .023): few prompts are left when professions and
 #: templates are both kept apart.
 METHODS: tuple[tuple[str, dict[str, JSON]], ...] = (
     ("ce_both", {"objective": "ce_both", "epochs": 15}),
@@ -68,7 +68,7 @@ def run(out: Path, *, seed: int = 0, draws: int = 1000, model: LanguageModel | N
     """
     clock = Clock(start=time.monotonic())
     folder = fresh_folder(out, "demo")
-    clock.say(f"teaching {MODEL}, a small model with a bias of known size (cached afterwards)")
+    clock.say(f"{MODEL}, a small model with a bias of known size: taught at first use, then cached")
     model = model or load(MODEL)
     benchmarks = _benchmarks(model)
     clock.say(f"measuring {len(benchmarks) + 1} benchmarks on {model.identity}")
@@ -156,7 +156,7 @@ def verdict(comparisons: Sequence[Comparison], names: Mapping[str, str]) -> list
     for one in comparisons:
         if one.after.model != shown:
             shown = one.after.model
-            lines += ["", f"{names[shown]} ({one.before.model} → {shown}):"]
+            lines += ["", f"{names[shown]}: {one.before.model} → {shown}"]
         name = one.before.benchmark
         also = [c for c in one.changes if not c.group and (name, c.metric) in ALSO]
         lines += [f"  {sentence(change, name)}" for change in (*headlines(one), *also)]

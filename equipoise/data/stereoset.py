@@ -103,6 +103,12 @@ def read_scores(file: Path, column: str | None) -> dict[str, float]:
     ]
     _refuse_twice((_text(one, "id", where) for where, one in entries), f"{file}: sentence")
     key = column or "score"
+    for where, one in entries:
+        if key not in one:
+            raise DataError(
+                f"{where} must have a key '{key}', got {sorted(one)}; name one of its columns with "
+                "predictions:FILE#COLUMN"
+            )
     return {_text(one, "id", where): _number(one, key, where) for where, one in entries}
 
 

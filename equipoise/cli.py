@@ -44,6 +44,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, n
 Data = Annotated[
     Path | None, typer.Option(help="Folder of official benchmark files; else $EQUIPOISE_DATA.")
 ]
+Groups = Annotated[bool, typer.Option("--groups", help="Print the rows of every group, too.")]
 Seed = Annotated[int, typer.Option(help="Of choices, training and resampling.", min=0)]
 Draws = Annotated[int, typer.Option(help="Bootstrap resamples; 0: no intervals.", min=0)]
 Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
@@ -83,6 +84,7 @@ def measure(  # noqa: PLR0913
     ],
     benchmarks: Annotated[list[str], typer.Argument(metavar="BENCHMARK...", help="See list.")],
     settings: Set = None,
+    groups: Groups = False,
     as_json: AsJson = False,
     data: Data = None,
     out: Annotated[Path | None, typer.Option(help="New folder to keep the results in.")] = None,
@@ -118,7 +120,7 @@ def measure(  # noqa: PLR0913
     for one in built:
         found.append(verbs.measure(subject, one, split=split, limit=limit, seed=seed, draws=draws))
         if not as_json:  # at once: what is found is not lost when a later benchmark fails
-            print(measurement_text(found[-1]), end="\n\n", flush=True)
+            print(measurement_text(found[-1], groups=groups), end="\n\n", flush=True)
     if out is not None:
         _say(f"results are in {write_results(out, found)}")
     if as_json:
@@ -189,10 +191,11 @@ def mitigate(  # noqa: PLR0913
 
 
 @app.command()
-def compare(
+def compare(  # noqa: PLR0913
     before: Annotated[Path, typer.Argument(help="Folder that measure --out wrote.")],
     after: Annotated[Path, typer.Argument(help="The same of the other model.")],
     html: Annotated[Path | None, typer.Option(help="Page to write.")] = None,
+    groups: Groups = False,
     as_json: AsJson = False,
     data: Data = None,
     seed: Seed = 0,
@@ -219,7 +222,7 @@ def compare(
     if as_json:
         print(to_json(comparisons_document(found)), end="")
     else:
-        print("\n\n".join(comparison_text(one) for one in found))
+        print("\n\n".join(comparison_text(one, groups=groups) for one in found))
 
 
 @app.command()

@@ -200,3 +200,16 @@ def test_an_interrupted_process_leaves_no_traceback() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 130
     assert "Traceback" not in done.stderr
+
+
+def test_rows_of_groups_are_printed_when_asked(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("measure", folder, *GENBIAS) == 0
+    out = capsys.readouterr().out
+    assert "scale word" not in out
+    assert "rows of groups are not shown, --groups shows them" in out
+    assert run("measure", folder, *GENBIAS, "--groups") == 0
+    out = capsys.readouterr().out
+    assert "scale word" in out
+    assert "not shown" not in out

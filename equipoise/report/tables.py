@@ -30,12 +30,13 @@ class Table:
 def numbers(*values: float) -> tuple[str, ...]:
     """The values with as many decimals as the largest of them deserves, alike for all.
 
-    1 decimal from 10 on, 2 from 1 on, 3 below, two digits of each below 0.001; "n/a" for nan.
+    1 decimal from 10 on, 2 from 1 on, 3 from 0.01 on, 4 below, two digits of each below 0.001;
+    "n/a" for nan.
     """
     largest = max((abs(one) for one in values if math.isfinite(one)), default=0.0)
     if 0.0 < largest < 0.001:
         return tuple("n/a" if math.isnan(one) else f"{one:.1e}" for one in values)
-    places = 1 if largest >= 10 else 2 if largest >= 1 else 3
+    places = 1 if largest >= 10 else 2 if largest >= 1 else 4 if 0.0 < largest < 0.01 else 3
     return tuple("n/a" if math.isnan(one) else f"{one:.{places}f}" for one in values)
 
 
@@ -98,18 +99,32 @@ def comparison_table(comparison: Comparison, *, groups: bool = True) -> Table:
     return Table(header=header, rows=tuple(_change_row(one) for one in shown))
 
 
-def measurement_text(measurement: Measurement) -> str:
-    """A measurement for a terminal: what was measured, its table, its notes."""
+def measurement_text(measurement: Measurement, *, groups: bool = True) -> str:
+    """A measurement for a terminal: what was measured, its table, its notes.
+
+    Without `groups` the overall rows alone, and a note of how many others there are.
+    """
     title = f"{measurement.benchmark} ({measurement.split}) on {measurement.model}"
-    return _text([title, ""], measurement_table(measurement), measurement.notes)
+    table = measurement_table(measurement, groups=groups)
+    left = _left_out(len(measurement.estimates) - len(table.rows))
+    return _text([title, ""], table, (*left, *measurement.notes))
 
 
-def comparison_text(comparison: Comparison) -> str:
-    """A comparison for a terminal: the verdict in sentences, its table, its notes."""
+def comparison_text(comparison: Comparison, *, groups: bool = True) -> str:
+    """A comparison for a terminal: the verdict in sentences, its table, its notes.
+
+    Without `groups` as `measurement_text`.
+    """
     before, after = comparison.before, comparison.after
     said = [sentence(one, before.benchmark) for one in headlines(comparison)]
     title = f"{before.benchmark} ({before.split}): {before.model} → {after.model}"
-    return _text([title, "", *said, ""], comparison_table(comparison), comparison.notes)
+    table = comparison_table(comparison, groups=groups)
+    left = _left_out(len(comparison.changes) - len(table.rows))
+    return _text([title, "", *said, ""], table, (*left, *comparison.notes))
+
+
+def _left_out(rows: int) -> tuple[str, ...]:
+    return (f"{rows} rows of groups are not shown, --groups shows them",) if rows else ()
 
 
 def _text(lead: Sequence[str], table: Table, notes: Sequence[str]) -> str:

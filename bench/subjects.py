@@ -129,7 +129,7 @@ def engine(model: LanguageModel, texts: Sequence[str]) -> list[float]:
     return [one.logprob for one in model.score(asked)]
 
 
-def harness(model: LanguageModel) -> Callable[[Sequence[str]], list[float]] | None:
+def harness(model: LanguageModel) -> Callable[[LanguageModel, Sequence[str]], list[float]] | None:
     """lm-evaluation-harness at batch 16 (its own estimand: the start token before the sentence)."""
     try:
         from lm_eval.api.instance import Instance
@@ -144,7 +144,7 @@ def harness(model: LanguageModel) -> Callable[[Sequence[str]], list[float]] | No
         device=str(model.module.device),
     )
 
-    def run(texts: Sequence[str]) -> list[float]:
+    def run(_: LanguageModel, texts: Sequence[str]) -> list[float]:
         asked = [
             Instance("loglikelihood", {}, arguments=("", text), idx=at)
             for at, text in enumerate(texts)

@@ -18,7 +18,7 @@ import typer
 
 from equipoise import plugins
 from equipoise.errors import EquipoiseError, RecipeError
-from equipoise.settings import Settings
+from equipoise.settings import Settings, dashed
 
 if TYPE_CHECKING:
     from equipoise.locate.base import Ranking
@@ -251,6 +251,7 @@ def calibrate(  # noqa: PLR0913
     options = _options(settings, [benchmark], data)
     check_new(out)
     verbs.build_benchmark(benchmark, options.of(benchmark))  # before a model is taught
+    _hush()
     found = calibrating.calibrate(
         benchmark,
         options.of(benchmark),
@@ -292,6 +293,7 @@ def demo(
     """
     from equipoise.demo import run
 
+    _hush()
     run(out, seed=seed)
 
 
@@ -306,7 +308,7 @@ def run(arguments: Sequence[str]) -> int:
     `--batch_size` is read as `--batch-size`, as is every flag.
     """
     try:
-        app(args=[_dashed(one) for one in arguments], prog_name="equipoise")
+        app(args=[dashed(one) for one in arguments], prog_name="equipoise")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except EquipoiseError as error:
@@ -319,13 +321,6 @@ def run(arguments: Sequence[str]) -> int:
         _say("stopped")
         return 130
     return 0
-
-
-def _dashed(argument: str) -> str:
-    if not argument.startswith("--"):
-        return argument
-    flag, sign, value = argument.partition("=")
-    return "--" + flag[2:].replace("_", "-") + sign + value
 
 
 def _say(text: str) -> None:
@@ -342,6 +337,14 @@ def _options(given: list[str] | None, names: Sequence[str], data: Path | None) -
     return settings
 
 
+def _hush() -> None:
+    """No bars of loading weights where nobody watches; our own know by themselves."""
+    from transformers.utils import logging
+
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
+
+
 def _load(
     name: str,
     dtype: str,
@@ -350,12 +353,9 @@ def _load(
     base: str | None,
     batch_size: int | None,
 ) -> "LanguageModel":
-    from transformers.utils import logging
-
     from equipoise.opening import load
 
-    if not sys.stderr.isatty():
-        logging.disable_progress_bar()  # of loading weights; our own bars know by themselves
+    _hush()
     return load(
         name, revision=revision, dtype=dtype, device=device, base=base, batch_tokens=batch_size
     )

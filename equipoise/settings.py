@@ -8,6 +8,14 @@ from equipoise.errors import RecipeError, nearest
 from equipoise.records import JSON
 
 
+def dashed(argument: str) -> str:
+    """A command-line word with the underscores of its flag as dashes: --batch_size=8 too."""
+    if not argument.startswith("--"):
+        return argument
+    flag, sign, value = argument.partition("=")
+    return "--" + flag[2:].replace("_", "-") + sign + value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Options by plug-in name."""

@@ -591,7 +591,7 @@ def test_results_that_cannot_be_written_leave_nothing(
     with monkeypatch.context() as patch:
         patch.setattr("pyarrow.parquet.write_table", full)
         assert "No space left" in refused("measure", model, *GENBIAS, "--json", "--out", "new")
-    monkeypatch.setattr("equipoise.models.edit_folder.save_file", full)
+    monkeypatch.setattr("equipoise.models.edit_folder.save", full)
     assert "No space left" in refused("mitigate", model, *LFTF, "--out", "new")
 
 

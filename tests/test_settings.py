@@ -3,7 +3,7 @@
 import pytest
 
 from equipoise.errors import RecipeError
-from equipoise.settings import Settings
+from equipoise.settings import Settings, dashed
 
 
 def test_values_are_json_or_the_text_itself() -> None:
@@ -35,3 +35,8 @@ def test_an_option_of_something_unused_is_told_the_nearest_name() -> None:
     with pytest.raises(RecipeError, match=r"--set genbais\.split_by .* did you mean 'genbias'\?"):
         settings.check_used(["genbias", "stereoset"])
     Settings.parse(["genbias.x=1"]).check_used(["genbias"])
+
+
+def test_flags_may_have_underscores() -> None:
+    assert dashed("--batch_size=a_b") == "--batch-size=a_b"
+    assert [dashed(one) for one in ("--draws", "a_b", "-m")] == ["--draws", "a_b", "-m"]

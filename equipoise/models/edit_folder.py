@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from equipoise.errors import StoreError
@@ -154,7 +154,9 @@ def _fill(folder: Path, info: EditInfo, stored: Stored) -> None:
     if stored.tensors_file is not None:
         tensors = {name: one.detach().cpu().clone() for name, one in stored.tensors.items()}
         contiguous = {name: one.contiguous() for name, one in tensors.items()}
-        save_file(contiguous, folder / stored.tensors_file, metadata={"format": "pt"})
+        # not `save_file`, which keeps the file from everybody but its owner
+        content = save(contiguous, metadata={"format": "pt"})
+        (folder / stored.tensors_file).write_bytes(content)
     head: dict[str, Any] = {
         "schema": SCHEMA,
         "kind": stored.kind,

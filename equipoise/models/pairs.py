@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from equipoise.errors import ModelError
+from equipoise.errors import RequestError
 from equipoise.models import queries
 from equipoise.models.prefix import start_token_id
 from equipoise.models.queries import Plan
@@ -26,7 +26,7 @@ def score_pairs(model: "LanguageModel", requests: Sequence[TextPair]) -> list[Sc
     Special tokens and the model's prompt are never scored. View "left" conditions every token on
     the start token and what stands before it (policy "bos"). View "both" masks the scored tokens
     one at a time; the masked copies, being of like length, go through the model side by side.
-    Raises `ModelError` when the view is not one that the model's kind has.
+    Raises `RequestError` when the view is not one that the model's kind has.
     """
     _check_views(model, requests)
     opening = the_prompt(model)
@@ -81,10 +81,11 @@ def _check_views(model: "LanguageModel", requests: Sequence[TextPair]) -> None:
     view = "both" if model.kind == "masked" else "left"
     for number, one in enumerate(requests):
         if one.view != view:
-            raise ModelError(
-                f"a {model.kind} model sees a token's surroundings on '{view}'; request {number} "
-                f"(counted from 0) to {model.identity} asks for view '{one.view}': choose a score "
-                "for this kind of model"
+            needed = "masked" if one.view == "both" else "causal"
+            raise RequestError(
+                number,
+                f"needs a {needed} model, {model.identity} is a {model.kind} one; choose a score "
+                f"for {model.kind} models",
             )
 
 

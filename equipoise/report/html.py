@@ -81,6 +81,7 @@ class Chapter:
     before: str
     after: str
     title: str
+    named: bool  # whether the title is another than the two models
     edits: tuple[str, ...]  # each edit of the second model, with its options
     sections: tuple[Section, ...]
 
@@ -145,6 +146,7 @@ def _chapters(comparisons: Sequence[Comparison], names: Mapping[str, str]) -> li
             before=before,
             after=after,
             title=names.get(after, f"{before} → {after}"),
+            named=after in names,
             edits=tuple(_edits(those[0].after.model_info)),
             sections=tuple(_section(one) for one in those),
         )

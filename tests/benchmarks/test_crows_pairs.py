@@ -192,7 +192,7 @@ def test_models_of_both_kinds_answer(family: str, score: Any) -> None:
 
 
 def test_a_causal_model_has_no_masked_score() -> None:
-    with pytest.raises(ModelError, match="view 'both'"):
+    with pytest.raises(ModelError, match="needs a masked model"):
         measure(tiny_model("llama"), CrowsPairs(world="default", score="pll_modified"), draws=0)
 
 

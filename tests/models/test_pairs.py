@@ -104,10 +104,12 @@ def test_equal_texts_have_no_modified_token() -> None:
     assert (found.first.tokens, found.second.tokens) == (0, 0)
 
 
-@pytest.mark.parametrize(("family", "view"), [("bert", "left"), ("llama", "both")])
-def test_a_view_the_model_does_not_have_is_refused(family: str, view: str) -> None:
+@pytest.mark.parametrize(
+    ("family", "view", "needed"), [("bert", "left", "causal"), ("llama", "both", "masked")]
+)
+def test_a_view_the_model_does_not_have_is_refused(family: str, view: str, needed: str) -> None:
     asked = [pair("modified", view)]
-    with pytest.raises(ModelError, match=f"request 0 .* asks for view '{view}'"):
+    with pytest.raises(ModelError, match=f"request 0 .* needs a {needed} model, tiny-{family}@0"):
         tiny_model(family).score_pairs(asked)
 
 

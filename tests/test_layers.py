@@ -91,6 +91,12 @@ def test_light_layers_import_no_torch(file: Path) -> None:
     assert not (light and heavy), f"{relative} imports {heavy}"
 
 
+def test_the_page_names_every_layer() -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    table = page[page.index("## Who may import whom") : page.index("Consequences")]
+    assert [one for one in ALLOWED if f"`{one}`" not in table] == []
+
+
 def test_folder_inits_are_empty() -> None:
     for file in PACKAGE.glob("*/__init__.py"):
         assert file.read_text() == "", f"{file.relative_to(PACKAGE)} must stay empty"

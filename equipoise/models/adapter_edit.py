@@ -5,8 +5,8 @@ adapter folder that another program wrote is read by `read_adapter`.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -18,7 +18,7 @@ from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor, nn
 
 from equipoise.errors import ModelError, StoreError
-from equipoise.models.edit import Edit, EditInfo, check_base, described
+from equipoise.models.edit import Edit, EditInfo, check_base, described, for_good, for_now
 from equipoise.models.edit_folder import Stored, read_edit, read_tensors, write_edit
 from equipoise.models.language_model import LanguageModel
 from equipoise.records import JSON
@@ -57,19 +57,11 @@ class AdapterEdit(Edit):
         Raises `ModelError` when the adapter does not fit: modules it asks for are missing, shapes
         or names differ, the base's weights differ, or another adapter is attached.
         """
-        return self._attached(model)
-
-    @contextmanager
-    def _attached(self, model: LanguageModel) -> Iterator[LanguageModel]:
-        with ExitStack() as undo:
-            yield self._put(model, undo)
+        return for_now(self._put, model)
 
     def apply(self, model: LanguageModel) -> LanguageModel:
         """The model with the adapter in it for good, not merged; raises as `attached` does."""
-        with ExitStack() as undo:
-            edited = self._put(model, undo)
-            undo.pop_all()  # forget how to undo it
-            return edited
+        return for_good(self._put, model)
 
     def _put(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:
         names = _inject(model, self.config, undo)

@@ -6,10 +6,11 @@ The kinds: `weight_edit` (replaced parameters), `adapter_edit` (a PEFT adapter),
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +77,25 @@ class Edit(ABC):
     @abstractmethod
     def load(cls, folder: Path) -> "Edit":
         """Read what `save` wrote."""
+
+
+#: Changes a model in place, tells the stack how to undo it, and gives the edited model.
+Put: TypeAlias = Callable[[LanguageModel, ExitStack], LanguageModel]
+
+
+@contextmanager
+def for_now(put: Put, model: LanguageModel) -> Iterator[LanguageModel]:
+    """The edited model for the length of a `with` block; undone after it, come what may."""
+    with ExitStack() as undo:
+        yield put(model, undo)
+
+
+def for_good(put: Put, model: LanguageModel) -> LanguageModel:
+    """The edited model, never undone; when putting it in fails half-way, that half is undone."""
+    with ExitStack() as undo:
+        edited = put(model, undo)
+        undo.pop_all()  # forget how to undo it
+        return edited
 
 
 def parameter(module: nn.Module, name: str) -> nn.Parameter:

@@ -1,7 +1,7 @@
 """WeightEdit: some of a model's parameters, replaced."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Self
@@ -10,7 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from equipoise.errors import ModelError
-from equipoise.models.edit import Edit, EditInfo, check_base, described, parameter
+from equipoise.models.edit import (
+    Edit,
+    EditInfo,
+    check_base,
+    described,
+    for_good,
+    for_now,
+    parameter,
+)
 from equipoise.models.edit_folder import Stored, read_edit, write_edit
 from equipoise.models.language_model import LanguageModel
 
@@ -39,19 +47,11 @@ class WeightEdit(Edit):
         Raises `ModelError` when a parameter is missing or has another shape, or when the
         parameters to be replaced are not those of the base.
         """
-        return self._attached(model)
-
-    @contextmanager
-    def _attached(self, model: LanguageModel) -> Iterator[LanguageModel]:
-        with ExitStack() as undo:
-            yield self._put(model, undo)
+        return for_now(self._put, model)
 
     def apply(self, model: LanguageModel) -> LanguageModel:
         """The model with its parameters replaced for good; raises as `attached` does."""
-        with ExitStack() as undo:
-            edited = self._put(model, undo)
-            undo.pop_all()  # forget how to undo it
-            return edited
+        return for_good(self._put, model)
 
     def _put(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:
         self._check_shapes(model)

@@ -80,6 +80,7 @@ class Supply:
     texts: tuple[str, ...] = ()  # neutral texts, to hold the rest of the model in place
     dev: tuple[Prompt, ...] = ()  # to stop and to choose on; terms disjoint from both other sets
     dev_contrasts: tuple[Contrast, ...] = ()  # likewise; target terms disjoint from `contrasts`
+    files: tuple["DataUse", ...] = ()  # what it was read from
     #: The items to be measured, with their labels: for a method that is told them, and for no
     #: other (`Mitigation.told`). Not learnt from: measuring on them is what such a method is for.
     measured: tuple[Contrast, ...] = ()

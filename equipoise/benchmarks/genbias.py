@@ -211,6 +211,7 @@ class GenBias(Benchmark[Situation, NextTokenScored], UsesFiles, Teaches):
             prompts=_prompts(learnt),
             hinted=_prompts(hinted),
             dev=_prompts(self.examples("dev")),
+            files=self.files("train"),
         )
 
     def _cells(self) -> list[tuple[Term, Template]]:

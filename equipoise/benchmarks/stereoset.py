@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import NonNegativeInt
+from pydantic import NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import (
@@ -22,6 +22,8 @@ from equipoise.benchmarks.base import (
     UsesFiles,
 )
 from equipoise.data import stereoset as official
+from equipoise.data.corpora import read_corpus
+from equipoise.data.partition import shuffled
 from equipoise.data.stereoset import Item
 from equipoise.data.stereoset_pool import contrast_of, held_back, learnable, refuse_shared
 from equipoise.errors import DataError, RecipeError
@@ -169,7 +171,10 @@ class StereoSet(
     intersentence: Literal["conditional", "pmi"] = "conditional"  # "pmi": less its own likelihood
     world: str | None = None  # items of a planted world, e.g. "default", in place of the files
     dev_per_type: NonNegativeInt = 50  # about so many a bias type are supplied to stop on
-    supply_seed: int = 0  # which target terms these are
+    supply_seed: int = 0  # which target terms these are, and which texts of the corpus
+    corpus: str | None = None  # plain texts to supply: a file or folder, also of the data folder
+    corpus_texts: PositiveInt = 2000  # so many of its passages at most, drawn by supply_seed
+    corpus_characters: PositiveInt = 200  # of a passage at most; whole sentences
 
     def examples(self, split: str) -> Sequence[Item]:
         """Examples of "dev" or "test" ("dev" alone in a planted world), intrasentence first.
@@ -252,11 +257,16 @@ class StereoSet(
         pool = learnable(self.examples("test"))
         refuse_shared(pool, official.read_items("dev"))
         learnt, kept = held_back(pool, self.dev_per_type, seed=self.supply_seed)
+        texts, files = self._plain_texts()
         options = f"dev_per_type={self.dev_per_type}, supply_seed={self.supply_seed}"
+        if self.corpus is not None:
+            options += f", corpus={self.corpus} ({self.corpus_texts} of {self.corpus_characters})"
         return Supply(
             origin=f"stereoset(task={self.task}, {options}):test",
             contrasts=tuple(contrast_of(one) for one in learnt),
             dev_contrasts=tuple(contrast_of(one) for one in kept),
+            texts=texts,
+            files=(*self.files("test"), *files),
         )
 
     def labelled(self) -> tuple[Contrast, ...]:
@@ -281,6 +291,15 @@ class StereoSet(
             values = self._preferences([scores[one] for one in item.sentence_ids]) | margins
             outcomes.append(Outcome(example=item.id, values=values, groups=item.groups))
         return outcomes
+
+    def _plain_texts(self) -> tuple[tuple[str, ...], tuple[DataUse, ...]]:
+        """Passages of the corpus, in its order, and its files; none without one."""
+        if self.corpus is None:
+            return (), ()
+        corpus = read_corpus(self.corpus, characters=self.corpus_characters)
+        different = tuple(dict.fromkeys(corpus.passages))
+        chosen = set(shuffled(different, seed=f"corpus {self.supply_seed}")[: self.corpus_texts])
+        return tuple(one for one in different if one in chosen), corpus.files
 
     def _planted(self, split: str) -> list[Item]:
         if split != self.splits[0]:

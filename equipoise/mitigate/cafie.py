@@ -63,7 +63,7 @@ class Cafie(Mitigation):
             "cost_factor": adjustment.rows,
             **adjustment.record,
         }
-        info = info_of(model, maker_of(self, seed=seed), origin=supply.origin, report=report)
+        info = info_of(model, maker_of(self, seed=seed), supply=supply, report=report)
         return NextTokenEdit(info=info, adjustment=adjustment)
 
     def _mixing(self) -> Mixing:

@@ -4,6 +4,7 @@ Two methods have this name. Liu et al. 2025 ("BiasUnlearn") train on StereoSet's
 Zmigrod et al. 2019 and Webster et al. 2020 swap words of plain text and keep both versions.
 """
 
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -49,6 +50,8 @@ class Cda(AdapterOptions, Mitigation):
 
         Raises `RecipeError` when the supply lacks contrasts, or plain texts with a listed word.
         """
+        if self.source == "texts":
+            supply = replace(supply, files=(*supply.files, read_swap_lists(self.lists).use))
         lesson = self._lesson(model, supply)
         texts = self._of_contrasts(lesson) if lesson.items else self._of_texts(lesson, seed=seed)
         return lesson.fit_to_the_end(

@@ -66,7 +66,7 @@ class PromptPrefix(Mitigation):
         info = info_of(
             model,
             maker_of(self, seed=seed),
-            origin=supply.origin,
+            supply=supply,
             report={"prefixes": len(prompts)},
         )
         return PromptEdit(info=info, prompts=prompts)

@@ -68,7 +68,7 @@ class SelfDebias(Mitigation):
             **({"told": list(self.told)} if self.told else {}),
             **adjustment.record,
         }
-        info = info_of(model, maker_of(self, seed=seed), origin=supply.origin, report=report)
+        info = info_of(model, maker_of(self, seed=seed), supply=supply, report=report)
         return NextTokenEdit(info=info, adjustment=adjustment)
 
     def _types(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from equipoise.errors import ModelError
 from equipoise.models.language_model import LanguageModel
-from equipoise.records import JSON
+from equipoise.records import JSON, DataUse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,7 @@ class EditInfo:
     report: Mapping[str, JSON] = field(default_factory=dict)  # blocks trained, losses, …; no times
     base_name: str = ""  # what `load` takes to get the base (`loading.load_name`); "": not known
     base_kind: str = ""  # `LanguageModel.kind` of the base; "": not known
+    files: tuple[DataUse, ...] = ()  # what it was given to learn from was read from these
     base_vocabulary: str = ""  # `str(vocabulary_of(tokenizer))` of the base; "": not known
 
 

@@ -131,10 +131,15 @@ def _json(value: JSON) -> str:
 def _learnt(info: EditInfo) -> str:
     number = len(info.trained_on)
     if number:
+        files = "".join(
+            f"\n- `{one.name}`, sha256 `{one.sha256[:12]}…`, {markdown_text(one.licence)}"
+            for one in info.files
+        )
         texts = "1 text" if number == 1 else f"{number:,} texts"
         return (
             f"{texts} of {markdown_text(info.origin or 'a supply without a name')}. The sha256 of "
             "each is in `trained_on.json`; Equipoise refuses to measure the edit on any of them."
+            + (f" Read from:\n{files}" if files else "")
         )
     if info.origin:
         return f"No text, by its own account. It was given {markdown_text(info.origin)}."

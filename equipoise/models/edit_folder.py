@@ -11,10 +11,11 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -22,12 +23,13 @@ from torch import Tensor
 from equipoise.errors import StoreError
 from equipoise.models.edit import EditInfo, tensor_bytes
 from equipoise.models.edit_card import card
-from equipoise.records import JSON
+from equipoise.records import JSON, DataUse
 
 SCHEMA = 1
 HEAD = "edit.json"
 CARD = "README.md"
 _TRAINED_ON = "trained_on.json"
+_USES = TypeAdapter(tuple[DataUse, ...])
 _INFO = (
     "method",
     "version",
@@ -196,6 +198,7 @@ def _fill(folder: Path, info: EditInfo, stored: Stored) -> None:
             "base_kind": info.base_kind,
             "base_vocabulary": info.base_vocabulary,
             "origin": info.origin,
+            "files": [asdict(one) for one in info.files],
             "report": dict(info.report),
         },
         "values": dict(stored.values),
@@ -262,5 +265,17 @@ def _info(found: Mapping[str, Any], learnt: Iterable[str], folder: Path) -> Edit
         **{key: found[key] for key in _INFO},
         base_kind=str(found.get("base_kind") or ""),
         base_vocabulary=str(found.get("base_vocabulary") or ""),
+        files=_files(found, folder),
         trained_on=frozenset(learnt),
     )
+
+
+def _files(found: Mapping[str, Any], folder: Path) -> tuple[DataUse, ...]:
+    """What the supply was read from; an edit of before this was recorded names none."""
+    try:
+        return _USES.validate_python(found.get("files", ()))
+    except ValidationError as error:
+        raise StoreError(
+            f"{folder / HEAD} must have info.files as a list of files with hashes, got: "
+            f"{error.errors()[0]['msg']}; save the edit again"
+        ) from error

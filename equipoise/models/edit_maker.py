@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from equipoise.models.edit import EditInfo, fingerprint
 from equipoise.models.language_model import LanguageModel
 from equipoise.models.loading import load_name
-from equipoise.records import JSON
+from equipoise.records import JSON, Supply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +24,14 @@ def info_of(
     maker: Maker,
     *,
     names: Iterable[str] = (),
-    origin: str,
+    supply: Supply,
     trained_on: frozenset[str] = frozenset(),
     report: Mapping[str, JSON],
 ) -> EditInfo:
     """What is known of an edit that a method made of a model.
 
     `names`: the model's parameters that the edit replaces or sits on; none when it touches none.
-    `origin` is the supply's; the rest is as in `EditInfo`.
+    `supply`: what it was given to learn from; the rest is as in `EditInfo`.
     """
     return EditInfo(
         method=maker.method,
@@ -43,6 +43,7 @@ def info_of(
         base_kind=model.kind,
         base_fingerprint=fingerprint(model.module, names),
         trained_on=trained_on,
-        origin=origin,
+        origin=supply.origin,
+        files=supply.files,
         report=report,
     )

@@ -135,7 +135,7 @@ def tuned_edit(
         model,
         maker,
         names=trained.weights,
-        origin=supply.origin,
+        supply=supply,
         trained_on=frozenset(text_sha256(text) for text in supply.learnt_texts()),
         report={
             **report,

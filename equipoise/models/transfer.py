@@ -94,6 +94,7 @@ def transferred(
         base_fingerprint=fingerprint(model.module, fit.sits_on),
         trained_on=adapter.info.trained_on,
         origin=adapter.info.origin,
+        files=adapter.info.files,
         report=_report(adapter, fit),
         base_name=load_name(model),
         base_kind=model.kind,

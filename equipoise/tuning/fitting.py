@@ -196,7 +196,7 @@ def fit_adapter(  # noqa: PLR0913
         model,
         maker,
         names=sits_on(model, config),
-        origin=supply.origin,
+        supply=supply,
         trained_on=frozenset(text_sha256(one.text) for one in texts),
         report={
             "steps": trained.steps,

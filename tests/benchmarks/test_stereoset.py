@@ -3,6 +3,7 @@ import gzip
 import json
 import math
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -389,6 +390,30 @@ def test_supply_cuts_texts_where_the_filler_begins(
     (cut,) = supply.contrasts
     assert cut.context == shared
     assert set(supply.learnt_texts()) == set(texts)
+
+
+def test_plain_texts_are_supplied_from_a_corpus(folder: Path) -> None:
+    write(folder, TOY, "test.json")
+    write(folder, EMPTY)
+    texts = [f"The river number {at} is long." for at in range(9)]
+    (folder / "texts.txt").write_text("\n\n".join([*texts, texts[0]]))
+    few = StereoSet(dev_per_type=0, corpus="texts.txt", corpus_texts=4, corpus_characters=40)
+    supply = few.supply()
+    assert supply.texts == tuple(one for one in texts if one in supply.texts)
+    assert len(supply.texts) == 4
+    assert supply == few.supply()
+    assert supply.texts != replace(few, supply_seed=1).supply().texts
+    assert set(replace(few, corpus_texts=99).supply().texts) == set(texts)
+    assert [one.name for one in supply.files] == ["stereoset/test.json", "texts.txt"]
+    assert "texts.txt (4 of 40)" in supply.origin
+    assert StereoSet(dev_per_type=0).supply().texts == ()
+
+
+def test_a_corpus_that_is_not_there_is_named(folder: Path) -> None:
+    write(folder, TOY, "test.json")
+    write(folder, EMPTY)
+    with pytest.raises(DataError, match=r"none\.txt"):
+        StereoSet(dev_per_type=0, corpus="none.txt").supply()
 
 
 # --- predictions ------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 from contrast_items import SUPPLY, model, quick, same, weights
 from pydantic import ValidationError
 
+from equipoise.data.swap_lists import read_swap_lists
 from equipoise.errors import ModelError, RecipeError
 from equipoise.mitigate.cda import Cda
 from equipoise.models.adapter_edit import AdapterEdit
@@ -66,6 +67,7 @@ def test_plain_texts_are_swapped_and_kept_beside() -> None:
     assert learnt(edit, "The woman is here.", "The man is here.") == [True, True]
     assert learnt(edit, "Her father left.", "His mother left.") == [True, True]
     assert learnt(edit, "Tea is hot.") == [False]
+    assert [one.name for one in edit.info.files] == [read_swap_lists().use.name]
 
 
 def test_swapped_texts_alone_when_asked() -> None:

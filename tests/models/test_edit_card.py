@@ -22,6 +22,7 @@ from equipoise.models.edit_card import card, hub_id
 from equipoise.models.edit_folder import write_card
 from equipoise.models.edits import load_edit
 from equipoise.models.prompt_edit import PromptEdit
+from equipoise.records import DataUse
 from equipoise.testing import tiny_model, tiny_supply
 
 INFO = EditInfo(
@@ -147,6 +148,14 @@ def test_the_lines_for_peft_name_base_and_revision() -> None:
     text = card(INFO, "adapter")
     assert "AutoModelForCausalLM.from_pretrained('gpt2', revision='607a30d')" in text
     assert "peft" not in card(INFO, "weights").partition("## How to use it")[2]
+
+
+def test_the_files_that_were_learnt_from_are_named() -> None:
+    use = DataUse(name="a/b.json", sha256="c" * 64, licence="CC <b>BY</b>", verified=True)
+    text = card(changed(files=(use,)), "weights")
+    assert f"Read from:\n\n- `a/b.json`, sha256 `{'c' * 12}…`, CC " in text
+    assert "<b>" not in text
+    assert "Read from" not in card(INFO, "weights")
 
 
 def test_what_is_not_known_is_said() -> None:

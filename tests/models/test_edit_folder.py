@@ -11,6 +11,13 @@ from equipoise.models.edit import EditInfo
 from equipoise.models.edits import load_edit
 from equipoise.models.prompt_edit import PromptEdit
 from equipoise.models.weight_edit import WeightEdit
+from equipoise.records import DataUse
+
+#: What `info` must have, as an edit of before files were recorded has it.
+COMPLETE: dict[str, object] = {
+    "method": "x", "version": "1", "options": {}, "seed": 0, "base": "b", "base_fingerprint": "",
+    "base_name": "", "origin": "", "report": {},
+}  # fmt: skip
 
 
 def saved(folder: Path) -> WeightEdit:
@@ -24,6 +31,7 @@ def saved(folder: Path) -> WeightEdit:
         trained_on=frozenset({"ab", "cd"}),
         origin="genbias:train",
         report={"last_loss": 1.5},
+        files=(DataUse(name="a.txt", sha256="ef", licence="free", verified=False),),
     )
     edit = WeightEdit(info=about, tensors={"a.weight": torch.arange(12.0).reshape(3, 4).T})
     edit.save(folder)
@@ -109,6 +117,7 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
         ({"kind": "weight"}, "unknown kind 'weight'; did you mean 'weights'"),
         ({"kind": None}, "must name its kind, got None"),
         ({"info": []}, r"must have 'info' as a mapping, got \[\]"),
+        ({"info": COMPLETE | {"files": [{}]}}, r"must have info\.files as a list of files"),
         ({"info": {"method": "x"}}, r"must have info\.version, it has none"),
         ({"files": {"../secret": "00"}}, "must be a plain file name"),
         ({"tensors_file": "../secret"}, "must list the file"),
@@ -121,6 +130,13 @@ def test_a_changed_head_is_refused(tmp_path: Path, change: dict[str, object], me
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(StoreError, match=message):
         load_edit(tmp_path / "fair")
+
+
+def test_an_edit_of_before_files_were_recorded_is_read(tmp_path: Path) -> None:
+    saved(tmp_path / "fair")
+    path = tmp_path / "fair" / "edit.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"info": COMPLETE}))
+    assert load_edit(tmp_path / "fair").info.files == ()
 
 
 def test_a_head_that_is_no_mapping_is_refused(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from equipoise.records import Margin, Measurement, Metric
 from equipoise.stats.compare import Sides, compare_metrics
 from equipoise.stats.directions import holm
 from equipoise.stats.pairing import PREFIX, pair
-from equipoise.stats.resample import cells_of, select
+from equipoise.stats.resample import by_cell, select
 
 
 def compare(
@@ -45,9 +45,13 @@ def compare(
         )
     changes: list[Change] = []
     keys = (*benchmark.by, *([PREFIX] if paired.family else []))
-    for group, mask in cells_of(paired.outcomes, keys):
+
+    def changed(mask: NDArray[np.bool_]) -> list[Change]:
         rows = _selected(paired.sides, mask)
-        changes += compare_metrics(metrics, rows, group=group, draws=draws, seed=seed)
+        return compare_metrics(metrics, rows, draws=draws, seed=seed)
+
+    for group, found in by_cell(paired.outcomes, keys, changed):
+        changes += [replace(one, group=group) for one in found]
     single = [Sides(before=paired.sides.before, afters=(one,)) for one in paired.sides.afters]
     return Comparison(
         before=before,
@@ -56,7 +60,7 @@ def compare(
         draws=draws,
         changes=tuple(holm(changes)),
         by_seed=tuple(
-            tuple(compare_metrics(metrics, one, group={}, draws=draws, seed=seed))
+            tuple(compare_metrics(metrics, one, draws=draws, seed=seed))
             for one in (single if len(single) > 1 else [])
         ),
         notes=paired.notes,

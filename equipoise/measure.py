@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from equipoise import environment, plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark, Remarks, UsesFiles, texts_of
@@ -39,7 +40,7 @@ from equipoise.records import (
     text_sha256,
 )
 from equipoise.stats.pairing import ITEM, PREFIX, VARIANTS
-from equipoise.stats.resample import Interval, bootstrap, cells_of, columns_of, select, spread
+from equipoise.stats.resample import Interval, bootstrap, by_cell, columns_of, select, spread
 
 Q = TypeVar("Q", bound=Request)
 
@@ -372,11 +373,17 @@ def _estimates(
     """Every metric, overall and by group; of a family also by prefix and its spread over them."""
     columns = columns_of(outcomes, cluster=cluster)
     spreads = [spread(metric, over=PREFIX) for metric in benchmark.metrics if family]
-    for group, mask in cells_of(outcomes, (*benchmark.by, *([PREFIX] if family else []))):
-        metrics = benchmark.metrics if group else (*benchmark.metrics, *spreads)
-        found = bootstrap(metrics, select(columns, mask), draws=draws, seed=seed)
-        for metric, interval in zip(metrics, found, strict=True):
+    keys = (*benchmark.by, *([PREFIX] if family else []))
+
+    def estimated(mask: NDArray[np.bool_]) -> list[Interval]:
+        return bootstrap(benchmark.metrics, select(columns, mask), draws=draws, seed=seed)
+
+    for group, found in by_cell(outcomes, keys, estimated):
+        for metric, interval in zip(benchmark.metrics, found, strict=True):
             yield _estimate(metric, interval, group)
+        if spreads and not group:
+            over = bootstrap(spreads, columns, draws=draws, seed=seed)
+            yield from (_estimate(*one, group) for one in zip(spreads, over, strict=True))
 
 
 def _estimate(metric: Metric, interval: Interval, group: Mapping[str, str]) -> Estimate:

@@ -46,16 +46,13 @@ def relatedness(stereotype: float, antistereotype: float, unrelated: float, ties
 
 def micro(values: Column) -> float:
     """Mean over examples; a term counts by its number of examples."""
-    found = values[~np.isnan(values)]
-    return float(found.mean()) if len(found) else math.nan
+    return _mean(*_measured(values))
 
 
 def macro(values: Column, terms: Column) -> float:
     """Mean over terms of the mean over each term's examples; a term counts once."""
     found, codes = _measured(values, terms)
-    if not len(found):
-        return math.nan
-    return float(_group_means(found, codes).mean())
+    return _mean(_group_means(found, codes))
 
 
 def domain_macros(values: Column, terms: Column, domains: Column) -> Column:
@@ -126,8 +123,12 @@ def rate(prefers: Column) -> float:
 
 def median(values: Column) -> float:
     """Median over examples."""
-    found = values[~np.isnan(values)]
-    return float(np.median(found)) if len(found) else math.nan
+    (found,) = _measured(values)
+    if not len(found):
+        return math.nan
+    low, high = (len(found) - 1) // 2, len(found) // 2
+    middle = np.partition(found, (low, high))  # a fifth of the time of np.median
+    return float((middle[low] + middle[high]) / 2)
 
 
 def near_zero(margins: Column) -> float:
@@ -135,8 +136,13 @@ def near_zero(margins: Column) -> float:
 
     In [0, 100]; a model that never tells the two texts apart has 100.
     """
-    found = margins[~np.isnan(margins)]
-    return 100 * float((np.abs(found) < NEAR_ZERO).mean()) if len(found) else math.nan
+    (found,) = _measured(margins)
+    return 100 * _mean(np.abs(found) < NEAR_ZERO)
+
+
+def _mean(values: Column | NDArray[np.bool_]) -> float:
+    """As np.mean, without its overhead, which counts in ten thousand resamples; nan of nothing."""
+    return float(np.add.reduce(values, dtype=np.float64) / len(values)) if len(values) else math.nan
 
 
 def _measured(values: Column, *codes: Column) -> tuple[Column, ...]:

@@ -6,7 +6,7 @@ Paired cluster bootstrap for intervals (`resample`), sign-flip permutation of wh
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,16 +48,15 @@ def compare_metrics(
     metrics: Sequence[Metric],
     sides: Sides,
     *,
-    group: Mapping[str, str],
     draws: int,
     seed: int,
 ) -> list[Change]:
     """The change of each metric on paired rows, from the same draws of clusters on all sides.
 
-    `draws` bootstrap draws and half as many sign flips. `p_holm` equals p until `directions.holm`
-    is applied to the changes of several groups. With several sides after, numbers are means over
-    them, `nearer` is the mean of each one's, and p is the larger of the permutation's and that of
-    the draws, which hold the seeds' scatter.
+    `draws` bootstrap draws and half as many sign flips. `group` is empty, and `p_holm` equals p
+    until `directions.holm` is applied to the changes of several groups. With several sides after,
+    numbers are means over them, `nearer` is the mean of each one's, and p is the larger of the
+    permutation's and that of the draws, which hold the seeds' scatter.
     """
     clusters = clusters_of(sides.before)
     drawn = _drawn(metrics, sides, clusters, draws=draws, seed=seed)
@@ -66,9 +65,7 @@ def compare_metrics(
     )
     noise = seed_noise(len(sides.afters), draws=draws, seed=seed)
     return [
-        _change(
-            metric, sides, drawn=drawn[:, :, k], noise=noise, flipped=flipped[:, k], group=group
-        )
+        _change(metric, sides, drawn=drawn[:, :, k], noise=noise, flipped=flipped[:, k])
         for k, metric in enumerate(metrics)
     ]
 
@@ -95,7 +92,6 @@ def _change(
     drawn: Drawn,
     noise: Column,
     flipped: Column,
-    group: Mapping[str, str],
 ) -> Change:
     """`drawn`: [side, draw] of this metric; `flipped`: [flip]."""
     points = [point(metric, one) for one in sides.all]
@@ -112,7 +108,7 @@ def _change(
     nearer_low, nearer_high, _ = _interval(nearer, clusters)
     p = _p(gap, flipped, clusters=clusters, seeds=len(sides.afters))
     found = Change(
-        metric=metric.name, group=group,
+        metric=metric.name, group={},
         before=before[0], before_low=before_low, before_high=before_high,
         after=after[0], after_low=after_low, after_high=after_high,
         difference=gap[0], low=low, high=high,

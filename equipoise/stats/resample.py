@@ -7,9 +7,9 @@ to the same draws, and rows are gathered once a draw.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ METHOD = (
 )
 
 Index = NDArray[np.intp]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +143,18 @@ def cells_of(
     return cells
 
 
+def by_cell(
+    outcomes: Sequence[Outcome], keys: Sequence[str], of: Callable[[NDArray[np.bool_]], T]
+) -> Iterator[tuple[dict[str, str], T]]:
+    """What `of` makes of the rows of each group of `cells_of`; asked once for the same rows."""
+    known: dict[bytes, T] = {}
+    for group, mask in cells_of(outcomes, keys):
+        rows = mask.tobytes()
+        if rows not in known:
+            known[rows] = of(mask)
+        yield group, known[rows]
+
+
 def select(columns: Columns, rows: NDArray[np.bool_]) -> dict[str, Column]:
     """The columns at the rows marked true."""
     return {key: column[rows] for key, column in columns.items()}
@@ -226,6 +239,29 @@ def bootstrap(
         _finished(one, placed.get(k), within=(metrics[k].low, metrics[k].high))
         for k, one in enumerate(points)
     ]
+
+
+def bootstrap_means(
+    columns: Columns, names: Sequence[str], *, draws: int, seed: int
+) -> list[Interval]:
+    """`bootstrap` of the plain means of some columns, all finite: the same draws, taken at once."""
+    clusters = clusters_of(columns)
+    drawn = np.empty((draws, clusters.count), dtype=np.intp)
+    for row, one in enumerate(drawn_clusters(clusters, draws=draws, seed=seed)):
+        drawn[row] = one
+    sizes = clusters.lengths[drawn].sum(axis=1)
+    found = []
+    for name in names:
+        values = columns[name]
+        sums = np.add.reduceat(values[clusters.order], clusters.starts)[drawn].sum(axis=1)
+        mean, count = float(values.mean()), clusters.count
+        low, high, reason = percentile_interval(mean, sums / sizes, clusters=count)
+        found.append(
+            Interval(
+                value=mean, low=low, high=high, n=len(values), clusters=count, reason=reason
+            )
+        )  # fmt: skip
+    return found
 
 
 def percentile_interval(

@@ -14,8 +14,8 @@ from scipy.special import ndtri
 from torch import Tensor
 
 from equipoise.models.batching import run_in_batches
-from equipoise.records import JSON, Column, Columns, Metric
-from equipoise.stats.resample import CLUSTER, Interval, bootstrap
+from equipoise.records import JSON, Column
+from equipoise.stats.resample import CLUSTER, Interval, bootstrap_means
 from equipoise.tuning.coded import Coded, Item
 from equipoise.tuning.reader import Asked, TextReader
 
@@ -65,7 +65,7 @@ def standings(reader: TextReader, items: Sequence[Item], *, seed: int) -> dict[s
             "ss": 50.0 + 50.0 * np.sign(margins[chosen]),
             CLUSTER: codes.astype(np.float64),
         }
-        margin, ss = bootstrap([_MARGIN, _SS], columns, draws=_DRAWS, seed=seed)
+        margin, ss = bootstrap_means(columns, ("margin", "ss"), draws=_DRAWS, seed=seed)
         spread = float(margins[chosen].std())
         found[axis] = Standing(axis=axis, margin=margin, ss=ss, spread=spread)
     return found
@@ -101,14 +101,3 @@ def means_of(reader: TextReader, texts: Sequence[Coded]) -> Column:
 
     run_in_batches(reader.model, [len(one.ids) for one in texts], run)
     return found
-
-
-def _mean(name: str, unit: str, ideal: float) -> Metric:
-    def of(columns: Columns) -> float:
-        return float(np.mean(columns[name]))
-
-    return Metric(name=name, of=of, unit=unit, source="mean over items", ideal=ideal)
-
-
-_MARGIN = _mean("margin", "nats", 0.0)
-_SS = _mean("ss", "%", 50.0)

@@ -23,7 +23,7 @@ def pair(before: list[float], after: list[float], clusters: list[int] | None = N
 
 def change(before: list[float], after: list[float], clusters: list[int] | None = None) -> Change:
     rows = pair(before, after, clusters)
-    return compare_metrics([MEAN], rows, group={}, draws=400, seed=0)[0]
+    return compare_metrics([MEAN], rows, draws=400, seed=0)[0]
 
 
 def test_p_of_few_clusters_is_exact() -> None:
@@ -64,7 +64,7 @@ def test_p_is_uniform_under_no_effect() -> None:
     ps = []
     for _ in range(100):
         rows = pair(generator.normal(size=15).tolist(), generator.normal(size=15).tolist())
-        ps.append(compare_metrics([MEAN], rows, group={}, draws=100, seed=1)[0].p)
+        ps.append(compare_metrics([MEAN], rows, draws=100, seed=1)[0].p)
     assert np.mean(np.array(ps) <= 0.2) == pytest.approx(0.2, abs=0.1)
     assert 0.4 < np.mean(ps) < 0.6
 
@@ -91,7 +91,7 @@ def test_seeds_are_averaged_and_their_scatter_is_in_the_interval() -> None:
     def changed(*shifts: float) -> Change:
         afters = tuple({"x": before + shift, "@cluster": codes} for shift in shifts)
         sides = Sides(before={"x": before, "@cluster": codes}, afters=afters)
-        return compare_metrics([MEAN], sides, group={}, draws=2000, seed=0)[0]
+        return compare_metrics([MEAN], sides, draws=2000, seed=0)[0]
 
     alike, apart = changed(1.0, 1.0, 1.0), changed(0.0, 1.0, 2.0)
     assert (alike.difference, apart.difference) == (pytest.approx(1.0), pytest.approx(1.0))

@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.stats import norm
 
 from equipoise.records import Columns, Metric, Outcome
 from equipoise.stats.resample import (
     bootstrap,
+    bootstrap_means,
+    by_cell,
+    cells_of,
     clusters_of,
     columns_of,
     drawn_clusters,
@@ -165,6 +169,45 @@ def test_interval_contains_the_value(rows: list[tuple[float, str]], seed: int) -
             assert found.low <= found.value <= found.high
         else:
             assert math.isnan(found.low)
+
+
+@given(
+    rows=st.lists(st.tuples(st.floats(-9, 9), st.sampled_from("abcdefgh")), min_size=1),
+    draws=st.sampled_from([0, 1, 60]),
+)
+def test_means_taken_at_once_are_those_of_the_draws_in_turn(
+    rows: list[tuple[float, str]], draws: int
+) -> None:
+    columns = columns_of(outcomes(*map(list, zip(*rows, strict=True))), cluster="term")  # type: ignore[arg-type]
+    (one,) = bootstrap([MEAN], columns, draws=draws, seed=3)
+    (other,) = bootstrap_means(columns, ["x"], draws=draws, seed=3)
+    assert (other.n, other.clusters, other.reason) == (one.n, one.clusters, one.reason)
+    for name in ("value", "low", "high"):
+        assert getattr(other, name) == pytest.approx(getattr(one, name), abs=1e-9, nan_ok=True)
+
+
+def test_groups_of_the_same_rows_are_asked_once() -> None:
+    rows = [
+        Outcome(
+            example=str(k),
+            values={},
+            groups={"all": "x", "half": "ab"[k % 2], "same": "cd"[k % 2]},
+        )
+        for k in range(4)
+    ]
+    asked: list[list[bool]] = []
+
+    def of(mask: NDArray[np.bool_]) -> int:
+        asked.append(mask.tolist())
+        return int(mask.sum())
+
+    keys = ["all", "half", "same"]
+    found = list(by_cell(rows, keys, of))
+    assert [group for group, _ in found] == [
+        group for group, _ in cells_of(rows, ["all", "half", "same"])
+    ]
+    assert [count for _, count in found] == [4, 4, 2, 2, 2, 2]
+    assert len(asked) == 3
 
 
 def test_order_of_examples_changes_no_value_and_the_seed_no_more_than_the_interval() -> None:

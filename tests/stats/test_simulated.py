@@ -121,7 +121,7 @@ def studies(
             before={"x": before, "@cluster": clusters},
             afters=tuple({"x": after, "@cluster": clusters} for after in afters),
         )
-        yield compare_metrics([MEAN], sides, group={}, draws=COVERING, seed=study)[0]
+        yield compare_metrics([MEAN], sides, draws=COVERING, seed=study)[0]
 
 
 def preferences(
@@ -136,9 +136,7 @@ def preferences(
         before={"x": sides[0], "@cluster": clusters},
         afters=({"x": sides[1], "@cluster": clusters},),
     )
-    return compare_metrics([SHARE], rows, group={}, draws=DRAWS, seed=int(generator.integers(99)))[
-        0
-    ]
+    return compare_metrics([SHARE], rows, draws=DRAWS, seed=int(generator.integers(99)))[0]
 
 
 def comparison(name: str, *changes: Change) -> Comparison:
@@ -212,7 +210,7 @@ def test_a_loss_of_the_whole_margin_is_called_not_worse_in_at_most_5_percent() -
             before={"x": before.astype(float), "@cluster": codes(300, 1)},
             afters=({"x": after.astype(float), "@cluster": codes(300, 1)},),
         )
-        (found,) = compare_metrics([ability], rows, group={}, draws=DRAWS, seed=study)
+        (found,) = compare_metrics([ability], rows, draws=DRAWS, seed=study)
         assert found.claim is not None
         shown += found.claim.shown
     assert shown / number <= 0.08
@@ -231,7 +229,7 @@ def test_swapping_stereotype_and_antistereotype_mirrors_every_verdict() -> None:
                     before={"x": flip(sides[0]), "@cluster": clusters},
                     afters=({"x": flip(sides[1]), "@cluster": clusters},),
                 ),
-                group={}, draws=DRAWS, seed=study,
+                draws=DRAWS, seed=study,
             )[0]
             for flip in (lambda x: x, lambda x: 1.0 - x)
         )  # fmt: skip

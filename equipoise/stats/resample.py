@@ -300,22 +300,30 @@ def percentile_interval(
 
 
 def one_sided_p(value: float, draws: Column, *, clusters: int, above: float) -> float:
-    """The p of "the truth is at most `above`", from the same draws as the interval; in (0, 1).
+    """The p of "the truth is at most `above`", from the same draws as the interval; in [0, 1).
 
     Below 0.05 where the lower end of `percentile_interval` with level 0.90 is above `above`: it is
-    that interval, read backwards. For "at least", negate all three numbers. nan where there is no
-    interval.
+    that interval, read backwards. Where every draw is above, their number bounds how small a p
+    the percentiles can give, and Student's t of the draws' spread goes on from there. For "at
+    least", negate all three numbers. nan where there is no interval.
     """
     finite = np.sort(draws[np.isfinite(draws)])
     if clusters < 2 or len(finite) < max(2.0, (1 - LOST_DRAWS) * len(draws)):
         return math.nan
     if clusters < FEWEST_CLUSTERS:
-        unit = float(np.std(finite)) * _expansion(clusters)
-        if unit == 0.0:
-            return 0.0 if value > above else 1.0
-        return float(special.stdtr(clusters - 1, -(value - above) / unit))
+        return _students_p(value, finite, clusters=clusters, above=above)
     share = _share_below(finite, above)
-    return float(special.stdtr(clusters - 1, float(special.ndtri(share)) / _expansion(clusters)))
+    p = float(special.stdtr(clusters - 1, float(special.ndtri(share)) / _expansion(clusters)))
+    if finite[0] > above:
+        p = min(p, _students_p(value, finite, clusters=clusters, above=above))
+    return p
+
+
+def _students_p(value: float, draws: Column, *, clusters: int, above: float) -> float:
+    unit = float(np.std(draws)) * _expansion(clusters)
+    if unit == 0.0:
+        return 0.0 if value > above else 1.0
+    return float(special.stdtr(clusters - 1, -(value - above) / unit))
 
 
 def _share_below(ordered: Column, bound: float) -> float:

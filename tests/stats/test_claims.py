@@ -136,3 +136,18 @@ def test_draws_without_scatter_have_a_p() -> None:
     assert one_sided_p(2.0, flat, clusters=4, above=2.0) == 1.0
     assert one_sided_p(2.0, flat, clusters=20, above=1.0) < 0.05
     assert one_sided_p(2.0, flat, clusters=20, above=2.0) > 0.95
+
+
+def test_a_large_effect_is_no_less_sure_for_few_draws() -> None:
+    generator = np.random.default_rng(0)
+    few, many = (generator.normal(9.0, 1.0, size=draws) for draws in (400, 200_000))
+    p = one_sided_p(9.0, few, clusters=16, above=0.0)
+    assert p == pytest.approx(one_sided_p(9.0, many, clusters=16, above=0.0), rel=1.0)
+    assert p < 1e-5
+
+
+def test_p_falls_as_the_bound_moves_out_of_the_draws() -> None:
+    sample = np.random.default_rng(1).normal(0.0, 1.0, size=500)
+    bounds = np.linspace(-6.0, 0.0, 61)
+    ps = [one_sided_p(0.0, sample, clusters=16, above=float(one)) for one in bounds]
+    assert ps == sorted(ps)

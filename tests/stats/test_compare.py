@@ -9,6 +9,7 @@ import pytest
 from equipoise.findings import Change
 from equipoise.records import Column, Metric
 from equipoise.stats.compare import Sides, compare_metrics
+from equipoise.stats.directions import corrected
 
 MEAN = Metric(name="mean", of=lambda c: float(np.mean(c["x"])), unit="", source="t", ideal=0.0)
 
@@ -111,3 +112,11 @@ def test_too_few_clusters_are_said_to_be_too_few() -> None:
     assert found.direction == "unchanged"
     assert found.reason == "4 independent clusters are too few to show a change at 5 %"
     assert change([1.0] * 6, [0.0] * 6).direction == "reduced"
+
+
+def test_a_clear_change_of_several_seeds_is_shown_in_every_group_with_few_draws() -> None:
+    """Of 500 draws the percentiles give 16 clusters no p below 0.014: 0.055 after Holm."""
+    before = {"x": np.full(160, 80.0), "@cluster": np.repeat(np.arange(16), 10)}
+    afters = tuple(before | {"x": before["x"] - 40.0 + noise} for noise in (0.0, 1.0, -1.0))
+    (one,) = compare_metrics([MEAN], Sides(before=before, afters=afters), draws=500, seed=0)
+    assert corrected([one] * 4)[0].direction != "unchanged"

@@ -20,9 +20,10 @@ TRUTH = "planted"
 def lead(study: Study) -> tuple[str, ...]:
     """What the report says before all else, a paragraph each."""
     return (
-        "planted:default was taught sentences in which professions lean to a pronoun by a known "
-        "amount. Two edits of one block were learnt on some professions and templates, with three "
-        "seeds each, and are measured on professions and templates that neither was trained on.",
+        "planted:targets=40 was taught sentences in which professions lean to a pronoun, and people "
+        "of four kinds to stereotypes, by known amounts. Two edits of one block were learnt on some "
+        "professions and templates, an adapter on stereotypes of some people, with three seeds "
+        "each; all are measured on professions, templates and people that none was trained on.",
         *(plainly(chapter) for chapter in study.chapters if chapter.comparisons),
     )
 
@@ -44,11 +45,27 @@ def _against_truth(truth: Measurement) -> Iterable[str]:
 
 
 def plainly(chapter: Chapter) -> str:
-    """The verdict in plain words: how much of the gap a method removed, and what it cost."""
+    """The verdict in plain words: what a method removed of the two biases, and what it cost."""
     found = {one.before.benchmark: one for one in chapter.comparisons}
     gap = found["genbias"].change("afgb") if "genbias" in found else None
     removed = "was not measured on the gap" if gap is None else _removed(gap)
-    return f"{chapter.mitigation} {removed}; {_cost(found.values())}."
+    moved = _stereotypes(found["stereoset"]) if "stereoset" in found else ""
+    return f"{chapter.mitigation} {removed}{moved}; {_cost(found.values())}."
+
+
+def _stereotypes(comparison: Comparison) -> str:
+    """What became of the share of preferred stereotypes, by type; nothing when none moved."""
+    moved = [
+        one
+        for one in comparison.changes
+        if one.metric == "ss"
+        and set(one.group) == {"axis"}
+        and one.direction not in ("unchanged", "unknown")
+    ]
+    if not moved:
+        return ""
+    types = ", ".join(f"{one.group['axis']} {_moved(one)}" for one in moved)
+    return f"; preferred stereotypes, % by type (50: parity): {types}"
 
 
 def _removed(gap: Change) -> str:

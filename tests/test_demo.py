@@ -19,7 +19,7 @@ def test_the_installed_recipe_is_the_example() -> None:
 
 def test_the_recipe_measures_nothing_that_it_trains_on() -> None:
     found = plan(Recipe.from_yaml(EXAMPLE))
-    assert len(found.of("fit")) == 6
+    assert len(found.of("fit")) == 9
     truth = [one for one in found.of("measure") if one.title.startswith("measure planted")]
     assert [one.mitigation for one in truth] == [None]
 
@@ -28,7 +28,10 @@ def test_the_recipe_measures_nothing_that_it_trains_on() -> None:
 def test_the_demo_removes_the_planted_bias(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """AFGB falls to a fifth on unseen professions and templates; parity keeps mass and hints."""
+    """AFGB falls to a fifth on unseen professions and templates; parity keeps mass and hints.
+
+    Stereotypes about unseen people come to parity, in every type.
+    """
     assert cli.run(["demo", "--out", str(tmp_path / "demo")]) == 0
     out = capsys.readouterr().out
     assert "afgb: measured 0.3" in out
@@ -36,11 +39,11 @@ def test_the_demo_removes_the_planted_bias(
     assert (tmp_path / "demo" / "report.html").is_file()
     study = read_study(tmp_path / "demo")
     assert study.missing == ()
-    paper, parity = (
+    paper, parity, unlearnt = (
         {one.before.benchmark: one for one in chapter.comparisons} for chapter in study.chapters
     )
-    assert [one.verdict.direction for one in study.chapters] == ["reduced", "reduced"]
-    assert [one.verdict.kept for one in study.chapters] == [False, True]
+    assert [one.verdict.direction for one in study.chapters] == ["reduced"] * 3
+    assert [one.verdict.kept for one in study.chapters] == [False, True, True]
     before = paper["genbias"].change("afgb").before
     assert paper["genbias"].change("afgb").after < before / 4
     assert parity["genbias"].change("afgb").after < before / 4
@@ -49,4 +52,9 @@ def test_the_demo_removes_the_planted_bias(
     assert paper["genbias"].change("mass").after > mass.before + 0.1  # the collateral damage
     hints = parity["genhint"].change("ub")
     assert hints.after > 0.9 * hints.before
-    assert paper["genhint"].change("ub").after < 0.75 * hints.before
+    perplexity = paper["perplexity"].change("perplexity")
+    assert perplexity.after > 1.2 * perplexity.before
+    for axis in ("gender", "profession", "race", "religion"):  # one leans the other way
+        leant = unlearnt["stereoset"].change("ss", axis=axis)
+        assert abs(leant.after - 50) < 7.5 < abs(leant.before - 50)
+    assert unlearnt["stereoset"].change("lms").after > 98

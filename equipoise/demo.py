@@ -20,10 +20,11 @@ TRUTH = "planted"
 def lead(study: Study) -> tuple[str, ...]:
     """What the report says before all else, a paragraph each."""
     return (
-        "planted:targets=40 was taught sentences in which professions lean to a pronoun, and people "
-        "of four kinds to stereotypes, by known amounts. Two edits of one block were learnt on some "
-        "professions and templates, an adapter on stereotypes of some people, with three seeds "
-        "each; all are measured on professions, templates and people that none was trained on.",
+        "planted:targets=40 was taught sentences in which professions lean to a pronoun, and "
+        "people of four kinds to stereotypes, by known amounts. Two edits of one block were learnt "
+        "on some professions and templates, an adapter on stereotypes of some people, with three "
+        "seeds each; all are measured on professions, templates and people that none was trained "
+        "on.",
         *(plainly(chapter) for chapter in study.chapters if chapter.comparisons),
     )
 

@@ -6,7 +6,7 @@ the probability of " he" and " she" as the next token.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 from pydantic.dataclasses import dataclass
 
@@ -104,6 +104,10 @@ SIDE_METRICS: tuple[Metric, ...] = (
 )
 
 
+#: What the training, dev and test prompts do not share.
+SplitBy: TypeAlias = Literal["random", "profession", "template", "both"]
+
+
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class GenBias(Benchmark[Situation, NextTokenScored], UsesFiles, Teaches):
     """AFGB and its parts after prompts that say nothing of gender. Unbiased: 0.
@@ -161,7 +165,7 @@ class GenBias(Benchmark[Situation, NextTokenScored], UsesFiles, Teaches):
 
     professions: ProfessionList = "prof262"  # the paper's size, or the audited list
     templates: Literal["own", "dama"] = "own"  # nine on three scales, or eleven bare verbs
-    split_by: Literal["random", "profession", "template", "both"] = "profession"  # what is kept out
+    split_by: SplitBy = "profession"  # what is kept out
     split_seed: int = 0  # which prompts, professions or templates fall in which share
     leak: Literal["capital", "all"] = "capital"  # " He" is watched; "he" and "He" too
     world: str | None = None  # a planted world's professions and templates instead, by its name

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import Benchmark, Teaches
-from equipoise.benchmarks.genbias import GenBias
+from equipoise.benchmarks.genbias import GenBias, SplitBy
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.errors import RecipeError, nearest
 from equipoise.metrics import gap
@@ -188,6 +188,7 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"], Teaches):
     )
 
     world: str = "default"  # whose truth is asked; the model must be of the same world
+    split_by: SplitBy = "profession"  # supply: which prompts may be learnt, as of `genbias`
 
     def examples(self, split: str) -> Sequence[Probe]:
         """All questions with a known answer. `RecipeError` for an unknown split or world."""
@@ -222,9 +223,9 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"], Teaches):
         on as from `stereoset` (none where all are measured), and the world's neutral sentences.
         """
         world = find_world(self.world)
-        jobs = GenBias(world=world.name).supply()
+        jobs = GenBias(world=world.name, split_by=self.split_by).supply()
         texts = world.neutral_sentences(NEUTRAL_SENTENCES, seed=0)
-        origin = f"planted(world={world.name}):train"
+        origin = f"planted(world={world.name}, split_by={self.split_by}):train"
         if not world.contrasts("train"):
             return replace(jobs, origin=origin, texts=texts)
         groups = StereoSet(world=world.name).supply()

@@ -131,10 +131,12 @@ def test_a_limit_that_leaves_out_whole_kinds_gives_nan_with_a_reason() -> None:
 def test_everything_of_a_world_may_be_learnt_from_one_supply() -> None:
     world = find_world("targets=12")
     supply = Planted(world="targets=12").supply()
-    assert supply.origin == "planted(world=targets=12):train"
+    assert supply.origin == "planted(world=targets=12, split_by=profession):train"
     jobs, groups = GenBias(world="targets=12").supply(), StereoSet(world="targets=12").supply()
     assert (supply.prompts, supply.hinted, supply.dev) == (jobs.prompts, jobs.hinted, jobs.dev)
-    assert supply.contrasts == groups.contrasts
+    apart = Planted(world="targets=12", split_by="both").supply()
+    assert apart.prompts == GenBias(world="targets=12", split_by="both").supply().prompts
+    assert supply.contrasts == apart.contrasts == groups.contrasts
     assert supply.dev_contrasts == groups.dev_contrasts
     assert len(supply.texts) == NEUTRAL_SENTENCES == len(neutral_texts(held_out=False))
     measured = {one.stereotype for one in world.contrasts("test")}
@@ -157,4 +159,6 @@ def test_an_edit_that_learnt_contrasts_alone_can_be_measured() -> None:
 
 def test_the_supply_of_a_planted_model_is_that_of_its_world() -> None:
     supply = build_supply("planted", {}, identity="planted:strength=0.5,seed=1,targets=12@ab12")
-    assert supply.origin == "planted(world=strength=0.5,seed=1,targets=12):train"
+    assert (
+        supply.origin == "planted(world=strength=0.5,seed=1,targets=12, split_by=profession):train"
+    )

@@ -26,6 +26,7 @@ class BiasEdit(EditorOptions, Mitigation):
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "Xu et al. 2025, BiasEdit, TrustNLP"
+    taught_by: ClassVar[str] = "stereoset"
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> WeightEdit:
         """Train the editor, and return the shifted weights of the edited modules."""

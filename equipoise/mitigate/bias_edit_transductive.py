@@ -29,6 +29,7 @@ class BiasEditTransductive(EditorOptions, Mitigation):
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "Xu et al. 2025, BiasEdit, TrustNLP"
+    taught_by: ClassVar[str] = "stereoset"
     told: ClassVar[tuple[str, ...]] = ("labels",)
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> WeightEdit:

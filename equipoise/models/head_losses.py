@@ -45,16 +45,6 @@ def divergence(
     return _chunked(hidden, head, _from_reference(reference, head, direction))
 
 
-def entropy(hidden: Float[Tensor, "place width"], head: nn.Linear) -> Float[Tensor, " place"]:
-    """Entropy (nats) of the next-token distribution at each place, without gradients."""
-    found = []
-    with torch.no_grad():
-        for part in torch.split(hidden, _rows(head.weight)):
-            logprobs = _logprobs(part, head.weight, head.bias)
-            found.append(-(logprobs.exp() * logprobs).sum(-1))
-    return torch.cat(found) if found else hidden.new_zeros(0)
-
-
 def plain_head(module: PreTrainedModel, layout: Layout) -> nn.Linear | None:
     """The output layer when it alone makes the logits; None where the module does more to them.
 

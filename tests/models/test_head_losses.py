@@ -9,7 +9,7 @@ from torch.nn.functional import kl_div
 
 from equipoise.models import head_losses
 from equipoise.models.abilities import causal_layout
-from equipoise.models.head_losses import Direction, divergence, entropy, plain_head, token_logprobs
+from equipoise.models.head_losses import Direction, divergence, plain_head, token_logprobs
 from equipoise.testing import CAUSAL_FAMILIES, tiny_model
 
 PLACES, WIDTH, VOCABULARY = 7, 5, 11
@@ -70,15 +70,6 @@ def test_no_divergence_from_oneself_and_no_gradient(direction: Direction) -> Non
     found = divergence(hidden, hidden.detach().clone(), head(bias=True), direction=direction)
     assert float(found.detach().abs().max()) < 1e-6
     assert float(gradient(found, hidden).abs().max()) < 1e-6
-
-
-@pytest.mark.usefixtures("_chunks")
-def test_entropy_is_cross_entropy_less_divergence() -> None:
-    layer, was = head(bias=True), states(1)
-    p = layer(was).softmax(-1)
-    cross = -(p * layer(states(0)).log_softmax(-1)).sum(-1)
-    torch.testing.assert_close(entropy(was, layer), cross - divergence(states(0), was, layer))
-    assert len(entropy(was[:0], layer)) == 0
 
 
 def test_the_layer_itself_takes_no_gradient() -> None:

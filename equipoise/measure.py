@@ -358,9 +358,6 @@ def _coverage(outcomes: Sequence[Outcome], *, asked: int) -> list[str]:
     return notes
 
 
-# --- estimates --------------------------------------------------------------------------------
-
-
 def _estimates(
     benchmark: AnyBenchmark,
     outcomes: Sequence[Outcome],

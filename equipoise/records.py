@@ -78,6 +78,7 @@ class Supply:
     hinted: tuple[Prompt, ...] = ()  # contexts whose pronoun is settled by a hint, to be kept
     contrasts: tuple[Contrast, ...] = ()
     texts: tuple[str, ...] = ()  # neutral texts, to hold the rest of the model in place
+    documents: frozenset[str] = frozenset()  # `text_sha256` of what the texts are passages of
     dev: tuple[Prompt, ...] = ()  # to stop and to choose on; terms disjoint from both other sets
     dev_contrasts: tuple[Contrast, ...] = ()  # likewise; target terms disjoint from `contrasts`
     files: tuple["DataUse", ...] = ()  # what it was read from

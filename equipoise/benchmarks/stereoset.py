@@ -22,7 +22,7 @@ from equipoise.benchmarks.base import (
     UsesFiles,
 )
 from equipoise.data import stereoset as official
-from equipoise.data.corpora import read_corpus
+from equipoise.data.corpora import Corpus, read_corpus
 from equipoise.data.partition import shuffled
 from equipoise.data.stereoset import Item
 from equipoise.data.stereoset_pool import contrast_of, held_back, learnable, refuse_shared
@@ -257,7 +257,7 @@ class StereoSet(
         pool = learnable(self.examples("test"))
         refuse_shared(pool, official.read_items("dev"))
         learnt, kept = held_back(pool, self.dev_per_type, seed=self.supply_seed)
-        texts, files = self._plain_texts()
+        plain = self._plain_texts()
         options = f"dev_per_type={self.dev_per_type}, supply_seed={self.supply_seed}"
         if self.corpus is not None:
             options += f", corpus={self.corpus} ({self.corpus_texts} of {self.corpus_characters})"
@@ -265,8 +265,9 @@ class StereoSet(
             origin=f"stereoset(task={self.task}, {options}):test",
             contrasts=tuple(contrast_of(one) for one in learnt),
             dev_contrasts=tuple(contrast_of(one) for one in kept),
-            texts=texts,
-            files=(*self.files("test"), *files),
+            texts=plain.passages,
+            documents=frozenset(plain.documents),
+            files=(*self.files("test"), *plain.files),
         )
 
     def labelled(self) -> tuple[Contrast, ...]:
@@ -292,14 +293,16 @@ class StereoSet(
             outcomes.append(Outcome(example=item.id, values=values, groups=item.groups))
         return outcomes
 
-    def _plain_texts(self) -> tuple[tuple[str, ...], tuple[DataUse, ...]]:
-        """Passages of the corpus, in its order, and its files; none without one."""
+    def _plain_texts(self) -> Corpus:
+        """Different passages of the corpus, in its order; none without one."""
         if self.corpus is None:
-            return (), ()
+            return Corpus(passages=(), documents=(), files=())
         corpus = read_corpus(self.corpus, characters=self.corpus_characters)
+        homes = dict(zip(reversed(corpus.passages), reversed(corpus.documents), strict=True))
         different = tuple(dict.fromkeys(corpus.passages))
         chosen = set(shuffled(different, seed=f"corpus {self.supply_seed}")[: self.corpus_texts])
-        return tuple(one for one in different if one in chosen), corpus.files
+        kept = tuple(one for one in different if one in chosen)
+        return replace(corpus, passages=kept, documents=tuple(homes[one] for one in kept))
 
     def _planted(self, split: str) -> list[Item]:
         if split != self.splits[0]:

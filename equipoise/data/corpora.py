@@ -14,7 +14,7 @@ from typing import Final
 from equipoise.data.documents import read_documents
 from equipoise.data.sources import data_folder
 from equipoise.errors import DataError
-from equipoise.records import DataUse
+from equipoise.records import DataUse, text_sha256
 
 #: What is read of a folder, each also with ".gz" or ".xz" after it.
 _KINDS: Final = (".txt", ".jsonl")
@@ -32,6 +32,7 @@ class Corpus:
     """The passages of a corpus in order, and the files that they are from."""
 
     passages: tuple[str, ...]  # ends stripped
+    documents: tuple[str, ...]  # `text_sha256` of the document that each is from
     files: tuple[DataUse, ...]
 
 
@@ -53,8 +54,16 @@ def read_corpus(place: str, *, characters: int = 1000) -> Corpus:
             one = read_documents(str(path))
             texts += one.documents.values()
             files.append(replace(one.use, name=path.relative_to(folder).as_posix()))
-    found = [passage for text in texts for passage in passages(text, characters=characters)]
-    return Corpus(passages=tuple(found), files=tuple(files))
+    found = [
+        (passage, text_sha256(text))
+        for text in texts
+        for passage in passages(text, characters=characters)
+    ]
+    return Corpus(
+        passages=tuple(passage for passage, _ in found),
+        documents=tuple(document for _, document in found),
+        files=tuple(files),
+    )
 
 
 def passages(text: str, *, characters: int) -> list[str]:

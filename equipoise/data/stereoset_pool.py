@@ -75,8 +75,8 @@ def held_back(pool: Sequence[Item], per_type: int, *, seed: int) -> tuple[list[I
     """The items to learn from, and those to stop on: about `per_type` of every bias type.
 
     Target terms, taken in an order drawn by seed, as long as each brings the number nearer to
-    `per_type`; none at 0. A term that two types share is learnt. Raises `DataError` naming a type
-    that has no items, fewer than twice `per_type`, or no terms to spare.
+    `per_type`; none at 0, whatever types there are. A term that two types share is learnt. Raises
+    `DataError` naming a type that has no items, fewer than twice `per_type`, or no terms to spare.
     """
     kept: set[str] = set()
     for axis in AXES:

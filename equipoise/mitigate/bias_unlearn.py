@@ -4,12 +4,14 @@ Paper: Liu et al. 2025, "BiasUnlearn" (EMNLP 2025), section 3; NPO of Zhang et a
 and released code differ, and what is done here: docs/methods/bias_unlearn.md.
 """
 
-from dataclasses import replace
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
+from equipoise.errors import RecipeError, nearest
 from equipoise.mitigate.base import Mitigation, maker_of
 from equipoise.models.adapter_edit import AdapterEdit
 from equipoise.models.language_model import LanguageModel
@@ -31,7 +33,14 @@ from equipoise.tuning.unlearning import Unlearning, unlearn
 
 Rule = Literal["equivalence", "paper", "reference", "proportional", "none"]
 
-_RELEASED_BASES = {"gender": 49.0, "profession": 49.0, "race": 49.0, "religion": 48.0}
+#: What `reference_mode` sets.
+_RELEASED: Mapping[str, Any] = {
+    "weights": (0.5, 0.3, 0.2),
+    "reduction": "batch_mean",
+    "kl": "ce_all_positions",
+    "controller": "reference",
+    "bases": {"gender": 49.0, "profession": 49.0, "race": 49.0, "religion": 48.0},
+}
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -77,16 +86,36 @@ class BiasUnlearn(AdapterOptions, Mitigation):
                 f"forgetting or retaining must have a weight and texts, got {self.weights[:2]} for "
                 f"batches of {sizes}"
             )
-        if self.bases is not None and self.controller != "reference":
+        if self.bases is not None and self.controller != "reference" and not self.reference_mode:
             raise ValueError(f"bases are for controller 'reference', got '{self.controller}'")
+        if self.reference_mode:
+            self._nothing_overruled()
         return self
+
+    def _nothing_overruled(self) -> None:
+        """An option that the mode would silently change is a study of something else."""
+        for one in fields(self):
+            released, given = _RELEASED.get(one.name), getattr(self, one.name)
+            if one.name in _RELEASED and given not in (one.default, released):
+                raise ValueError(
+                    f"reference_mode sets {one.name} to {released}, got {given}; leave it out, or "
+                    "set the released options one by one without the mode"
+                )
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
         """Train an adapter on the supply's contrasts; stop by its held-out ones.
 
         Raises `RecipeError` when it lacks contrasts, held-out ones of every type (unless the
-        controller is "none"), unrelated or neutral texts for the KL, or shares target terms.
+        controller is "none"), unrelated or neutral texts for the KL, or shares target terms, and
+        for a base of a type that it has not.
         """
+        types = {one.groups.get("axis", "") for one in supply.contrasts}
+        for name in self.bases or {}:
+            if name not in types | _RELEASED["bases"].keys():
+                raise RecipeError(
+                    f"bases must be of types of '{supply.origin}', got '{name}'; "
+                    f"{nearest(name, types)}"
+                )
         used = self.as_released() if self.reference_mode else self
         return unlearn(
             model,
@@ -102,15 +131,7 @@ class BiasUnlearn(AdapterOptions, Mitigation):
         Its defects that change which tokens or items are trained (docs: B1, B4, B6, B9, B11) are
         not among them.
         """
-        return replace(
-            self,
-            reference_mode=False,
-            weights=(0.5, 0.3, 0.2),
-            reduction="batch_mean",
-            kl="ce_all_positions",
-            controller="reference",
-            bases=_RELEASED_BASES,
-        )
+        return replace(self, reference_mode=False, **_RELEASED)
 
     def unlearning(self) -> Unlearning:
         """The loss and its data."""

@@ -17,7 +17,7 @@ from equipoise.mitigate.base import Mitigation, maker_of
 from equipoise.models.adapter_edit import AdapterEdit
 from equipoise.models.language_model import LanguageModel
 from equipoise.records import OPTIONS, Supply
-from equipoise.tuning.coded import Coded, coded_texts
+from equipoise.tuning.coded import Coded, coded_items, coded_texts
 from equipoise.tuning.fitting import AdapterOptions, adapter_of, check_apart, check_causal
 from equipoise.tuning.lesson import Lesson
 from equipoise.tuning.plain import Likelihood, Over
@@ -70,12 +70,15 @@ class Cda(AdapterOptions, Mitigation):
         )
 
     def _lesson(self, model: LanguageModel, supply: Supply) -> Lesson:
-        """The supply's contrasts; for plain texts none, and nothing is looked at."""
+        """The supply's contrasts; for plain texts those alone that are looked at on the way."""
         if self.source == "contrasts":
             return Lesson.of(model, supply, longest=self.longest)
         check_causal(model)
         check_apart(supply)
-        return Lesson(model=model, supply=supply, longest=self.longest, reader=TextReader(model))
+        dev = coded_items(model, supply.dev_contrasts, longest=self.longest)
+        return Lesson(
+            model=model, supply=supply, longest=self.longest, reader=TextReader(model), dev=dev
+        )
 
     def _of_contrasts(self, lesson: Lesson) -> list[Coded]:
         originals = [one.stereotype for one in lesson.items] if self.keep_originals else []

@@ -178,6 +178,7 @@ def wanted_tensors(
 def inject(model: LanguageModel, config: Mapping[str, JSON], undo: ExitStack) -> tuple[str, ...]:
     """Put PEFT's layers in, to be taken out by `undo`; the names of the parameters under them."""
     undo.callback(_restorer(model.module))
+    before = {id(one) for one in model.module.parameters()}
     try:
         # PEFT draws first values from torch's global generator
         with torch.random.fork_rng(devices=[]):
@@ -187,6 +188,9 @@ def inject(model: LanguageModel, config: Mapping[str, JSON], undo: ExitStack) ->
             f"adapter must fit {model.identity}, got: {_first_line(error)}; "
             "give the base it was made for"
         ) from error
+    for one in model.module.parameters():
+        if id(one) not in before and one.dtype in (torch.bfloat16, torch.float16):
+            one.data = one.data.float()  # as PEFT does by itself; a base in half keeps its own
     model.module.eval()
     return tuple(
         f"{name}.{last}"

@@ -20,6 +20,7 @@ from equipoise.models.bias_edit_network import Editor, EditorSize, regressed
 from equipoise.models.bias_edit_reading import Pair, logprobs, places, reduced, scores_of
 from equipoise.models.bias_edit_sites import Sites, shifted, watched
 from equipoise.models.language_model import LanguageModel
+from equipoise.models.matmul import matmul_path
 from equipoise.models.queries import Query
 from equipoise.models.training import Schedule, Trained, train
 
@@ -76,7 +77,7 @@ def learn(
             seed=aim.seed,
             max_gradient=_MAX_GRADIENT,
         ),
-        key=f"{model.identity} {size} {aim} {lesson}",
+        key=f"{model.identity} {matmul_path(model.module)} {found.names} {size} {aim} {lesson}",
     )
     with torch.no_grad():
         for name, one in editor.named_parameters():

@@ -136,7 +136,7 @@ def tuned_edit(
         maker,
         names=trained.weights,
         supply=supply,
-        trained_on=frozenset(text_sha256(text) for text in supply.learnt_texts()),
+        trained_on=frozenset(map(text_sha256, supply.learnt_texts())) | supply.documents,
         report={
             **report,
             "steps": trained.steps,

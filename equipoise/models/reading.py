@@ -271,14 +271,16 @@ def _logprobs(
     `LIKELIEST` in place of a token is answered with the greatest at its place.
     """
     step = max(1, _CHUNK // logits.shape[1])
-    total = torch.cat([part.float().logsumexp(-1) for part in torch.split(logits, step)]).double()
+    total = torch.cat([part.float().logsumexp(-1) for part in torch.split(logits, step)])
     chosen, tokens = chosen.to(logits.device), tokens.to(logits.device)
-    found = logits[chosen, tokens].double()  # LIKELIEST reads the last column here, and is replaced
+    found = logits[chosen, tokens].float()  # LIKELIEST reads the last column here, and is replaced
     asked = tokens == LIKELIEST
     if bool(asked.any()):
         parts = torch.split(chosen[asked], step)
-        found[asked] = torch.cat([logits[part].amax(-1) for part in parts]).double()
-    return (found - total[chosen]).cpu().numpy()
+        found[asked] = torch.cat([logits[part].amax(-1) for part in parts]).float()
+    pairs = torch.stack([found, total[chosen]]).cpu().double()  # not every device has float64
+    logprobs: NDArray[np.float64] = (pairs[0] - pairs[1]).numpy()
+    return logprobs
 
 
 def _halved(job: _Job, batch: list[Row]) -> int:

@@ -13,7 +13,7 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -270,13 +270,30 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         self.take_up(kwargs["optimizer"])
 
 
+@dataclass
+class _OnOneDevice(transformers.TrainingArguments):  # type: ignore[misc]  # untyped
+    """Of the module's own device: all GPUs together would share out the steps among them."""
+
+    own_device: str = "cpu"
+
+    @property
+    def n_gpu(self) -> int:
+        return min(1, int(super().n_gpu))
+
+    @property
+    def device(self) -> torch.device:
+        _ = super().device  # sets up what accelerate asks for
+        return torch.device(self.own_device)
+
+
 def _run(
     module: nn.Module, *, examples: int, loss: Loss, schedule: Schedule, course: _Course
 ) -> list[float]:
     device = next(module.parameters()).device
     with tempfile.TemporaryDirectory() as folder:
-        arguments = transformers.TrainingArguments(
+        arguments = _OnOneDevice(
             output_dir=folder,
+            own_device=str(device),
             use_cpu=device.type == "cpu",
             per_device_train_batch_size=schedule.batch_size,
             num_train_epochs=schedule.epochs,
@@ -294,18 +311,19 @@ def _run(
             remove_unused_columns=False,
             dataloader_pin_memory=device.type != "cpu",
         )
-        trainer = _MethodTrainer(
-            loss=loss,
-            schedule=schedule,
-            course=course,
-            model=module,
-            args=arguments,
-            train_dataset=range(examples),
-            data_collator=_collate,
-            callbacks=[course],
-        )
-        trainer.remove_callback(PrinterCallback)
-        trainer.train()
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            trainer = _MethodTrainer(
+                loss=loss,
+                schedule=schedule,
+                course=course,
+                model=module,
+                args=arguments,
+                train_dataset=range(examples),
+                data_collator=_collate,
+                callbacks=[course],
+            )
+            trainer.remove_callback(PrinterCallback)
+            trainer.train()
     return list(course.losses)
 
 

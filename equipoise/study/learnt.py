@@ -44,7 +44,7 @@ def learnt_from(
     """
     texts = trained_on
     if texts is None:
-        texts = frozenset(text_sha256(one) for one in supply.learnt_texts())
+        texts = frozenset(map(text_sha256, supply.learnt_texts())) | supply.documents
     return Learnt(
         origin=supply.origin, texts=texts, groups=_groups(_used(supply, texts)), told=told
     )

@@ -42,6 +42,11 @@ class Item:
     stereotype: Coded
     antistereotype: Coded
     unrelated: Coded | None
+    ending_alone: bool = False  # the benchmark scores its texts given their context
+
+    def judged(self, one: Coded) -> tuple[int, ...]:
+        """The places of one of its texts whose mean log-probability its margin compares."""
+        return one.span if self.ending_alone else one.places
 
     @property
     def pair(self) -> tuple[Coded, Coded]:
@@ -89,6 +94,7 @@ def coded_items(model: LanguageModel, contrasts: Sequence[Contrast], *, longest:
                     stereotype=stereotype,
                     antistereotype=antistereotype,
                     unrelated=unrelated,
+                    ending_alone=one.groups.get("task") == "intersentence",
                 )
             )
     return found

@@ -197,7 +197,7 @@ def fit_adapter(  # noqa: PLR0913
         maker,
         names=sits_on(model, config),
         supply=supply,
-        trained_on=frozenset(text_sha256(one.text) for one in texts),
+        trained_on=_learnt(supply, texts),
         report={
             "steps": trained.steps,
             "learning_rate": schedule.learning_rate,
@@ -211,6 +211,14 @@ def fit_adapter(  # noqa: PLR0913
         config=config,
         tensors=adapter_tensors(trained.weights),
     )
+
+
+def _learnt(supply: Supply, texts: Iterable[Coded]) -> frozenset[str]:
+    """Hashes of the texts, and of whole documents when a passage of the supply is among them."""
+    found = frozenset(text_sha256(one.text) for one in texts)
+    if found.isdisjoint(map(text_sha256, supply.texts)):
+        return found
+    return found | supply.documents
 
 
 def _with_dropout(loss: Loss, adapter: Adapter) -> Loss:

@@ -101,7 +101,8 @@ class Parity:
         groups = self._groups(step)
         texts = [text for group in groups for one in group for text in one.pair]
         held = self.holding.taken(step) if self.kl_weight > 0 else []
-        places = [one.places for one in texts] + [self.holding.places_of(one) for one in held]
+        places = [one.judged(text) for group in groups for one in group for text in one.pair]
+        places += [self.holding.places_of(one) for one in held]
         read = self.reader.read(Asked(texts=[*texts, *held], places=places))
         sums, sizes = _sums(self.reader, read.first(len(texts)))
         means = sums / sizes

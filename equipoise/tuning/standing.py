@@ -1,7 +1,8 @@
 """Where a model stands on held-out contrasts: each type's margin with its interval, and its SS.
 
 The margin is that of the benchmark `stereoset`: mean log-probability a token of the stereotyping
-text less that of the other, in nats; 0: parity, above 0: the stereotype is preferred.
+text less that of the other, in nats; 0: parity, above 0: the stereotype is preferred. Whole texts
+are compared, and of two sentences the second, given the first.
 """
 
 import math
@@ -9,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from scipy.special import ndtri
 from torch import Tensor
 
@@ -73,8 +73,8 @@ def standings(reader: TextReader, items: Sequence[Item], *, seed: int) -> dict[s
 
 def margins_of(reader: TextReader, items: Sequence[Item]) -> Column:
     """Each item's margin, in nats a token: [item]."""
-    texts = [text for one in items for text in one.pair]
-    means = means_of(reader, texts)
+    asked = [(text, one.judged(text)) for one in items for text in one.pair]
+    means = _means(reader, asked)
     return means[0::2] - means[1::2]
 
 
@@ -89,15 +89,15 @@ def spreads_of(reader: TextReader, items: Sequence[Item]) -> dict[str, float]:
     return found
 
 
-def means_of(reader: TextReader, texts: Sequence[Coded]) -> Column:
-    """Mean log-probability a token of whole texts, in nats: [text]."""
-    found = np.full(len(texts), math.nan)
+def _means(reader: TextReader, asked: Sequence[tuple[Coded, tuple[int, ...]]]) -> Column:
+    """Mean log-probability of texts at their places, in nats a token: [text]."""
+    found = np.full(len(asked), math.nan)
 
     def run(batch: list[int]) -> None:
-        some = [texts[number] for number in batch]
-        read = reader.read(Asked(texts=some, places=[one.places for one in some]))
+        texts, places = zip(*(asked[number] for number in batch), strict=True)
+        read = reader.read(Asked(texts=texts, places=places))
         values: list[Tensor] = read.split(reader.logprobs(read))
-        found[batch] = torch.stack([one.double().mean() for one in values]).cpu().numpy()
+        found[batch] = [float(one.cpu().double().mean()) for one in values]
 
-    run_in_batches(reader.model, [len(one.ids) for one in texts], run)
+    run_in_batches(reader.model, [len(one.ids) for one, _ in asked], run)
     return found

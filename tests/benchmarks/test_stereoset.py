@@ -13,10 +13,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from equipoise.benchmarks.base import Benchmark
+from equipoise.benchmarks.perplexity import Perplexity
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.data.stereoset import Item, differing_spans, word_span
 from equipoise.errors import DataError, RecipeError
-from equipoise.measure import measure
+from equipoise.measure import learnt_examples, measure
 from equipoise.models.language_model import LanguageModel
 from equipoise.planted.world import find_world
 from equipoise.plugins import build, name_of, options_of
@@ -405,8 +406,22 @@ def test_plain_texts_are_supplied_from_a_corpus(folder: Path) -> None:
     assert supply.texts != replace(few, supply_seed=1).supply().texts
     assert set(replace(few, corpus_texts=99).supply().texts) == set(texts)
     assert [one.name for one in supply.files] == ["stereoset/test.json", "texts.txt"]
+    assert supply.documents == frozenset(map(text_sha256, supply.texts))
     assert "texts.txt (4 of 40)" in supply.origin
     assert StereoSet(dev_per_type=0).supply().texts == ()
+
+
+def test_an_edit_of_passages_is_not_measured_on_their_document(folder: Path) -> None:
+    write(folder, TOY, "test.json")
+    write(folder, EMPTY)
+    (folder / "texts.txt").write_text("The tree is tall. It grew here.\n\nA lake is deep.")
+    supply = StereoSet(dev_per_type=0, corpus="texts.txt", corpus_characters=18).supply()
+    assert len(supply.texts) == 3
+    held = Perplexity(file="texts.txt")
+    documents = held.examples("test")
+    requests = [list(held.requests(one)) for one in documents]
+    trained_on = frozenset(map(text_sha256, supply.texts)) | supply.documents
+    assert len(learnt_examples(trained_on, held, documents, requests)) == 2
 
 
 def test_a_corpus_that_is_not_there_is_named(folder: Path) -> None:

@@ -118,7 +118,7 @@ def test_the_seed_settles_every_byte() -> None:
         {"kl_batch": 3},
         {"kl_batch": 0},
         {"controller": "proportional", "first_look": 0, "look_every": 1},
-        {"reference_mode": True, "first_look": 0, "look_every": 1},
+        {"reference_mode": True, "controller": "reference", "first_look": 0, "look_every": 1},
     ],
     ids=str,
 )
@@ -166,10 +166,26 @@ def test_reference_mode_is_the_released_code() -> None:
 
 def test_reference_mode_equals_its_parts_spelt_out() -> None:
     switches = {"first_look": 1, "look_every": 1, "steps": 3}
-    one = brief(reference_mode=True, **switches)
+    one = brief(reference_mode=True, controller="reference", **switches)
     other = BiasUnlearn(**{**QUICK, "rank": 2, **switches}).as_released()  # type: ignore[arg-type]
     assert same(one.tensors, other.fit(small(), SUPPLY, seed=0).tensors)
     assert one.info.options["reference_mode"] is True
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"weights": (0.5, 0.0, 0.2)}, {"controller": "none"}, {"kl": "reverse"}, {"bases": {"a": 1}}],
+    ids=str,
+)
+def test_reference_mode_overrules_nothing_silently(changed: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=f"reference_mode sets {next(iter(changed))} to"):
+        BiasUnlearn(reference_mode=True, **changed)  # type: ignore[arg-type]
+
+
+def test_a_base_of_no_type_is_named() -> None:
+    method = BiasUnlearn(controller="reference", bases={"Color": 80.0})
+    with pytest.raises(RecipeError, match="got 'Color'; did you mean 'color'"):
+        method.fit(small(), SUPPLY, seed=0)
 
 
 def test_options_survive() -> None:

@@ -70,6 +70,23 @@ def test_plain_texts_are_swapped_and_kept_beside() -> None:
     assert [one.name for one in edit.info.files] == [read_swap_lists().use.name]
 
 
+def test_held_out_contrasts_are_looked_at_and_decide_nothing() -> None:
+    texts = replace(TEXTS, dev_contrasts=SUPPLY.dev_contrasts)
+    edit, plain = (fitted(one, source="texts", look_every=1) for one in (texts, TEXTS))
+    looks = edit.info.report["looks"]
+    assert isinstance(looks, list)
+    assert len(looks) == 3
+    assert same(edit.tensors, plain.tensors)
+
+
+def test_documents_are_learnt_with_their_passages() -> None:
+    whole = text_sha256("He is a king. Tea is hot.")
+    supply = replace(TEXTS, documents=frozenset({whole}))
+    assert whole in fitted(supply, source="texts").info.trained_on
+    both = replace(supply, contrasts=SUPPLY.contrasts, dev_contrasts=())
+    assert whole not in fitted(both).info.trained_on
+
+
 def test_swapped_texts_alone_when_asked() -> None:
     edit = fitted(TEXTS, source="texts", keep_originals=False)
     assert edit.info.report["texts"] == 3

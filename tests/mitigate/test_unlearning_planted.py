@@ -15,6 +15,7 @@ from equipoise import verbs
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.bias_unlearn import BiasUnlearn
+from equipoise.mitigate.cda import Cda
 from equipoise.mitigate.dpo import Dpo
 from equipoise.mitigate.parity import Parity
 from equipoise.mitigate.sft import Sft
@@ -132,14 +133,42 @@ def test_dpo_crosses_parity_and_goes_on_while_its_repair_stays_there() -> None:
         assert after(Dpo(steps=300, loss="margin"), seed).far < went.far
 
 
-def test_fine_tuning_on_both_texts_stalls_above_parity() -> None:
-    for axis in ("gender", "race"):
-        assert mean(lambda one, axis=axis: one.ss[axis], Sft(steps=300)) > 55  # type: ignore[misc]
+def test_fine_tuning_on_both_texts_ends_about_parity() -> None:
+    """Published is that it stalls above; here the likelihood of both is highest at parity."""
+    for axis in AXES:
+        left = abs(mean(lambda one, axis=axis: one.ss[axis], Sft(steps=300)) - 50)  # type: ignore[misc]
+        assert left < min(15.0, abs(before().ss[axis] - 50))
+
+
+def test_without_retention_little_is_unlearnt_and_facts_go() -> None:
+    """Published is that LMS falls by a third; here it stays, and retention does the unlearning."""
+    alone = replace(ENDLESS, weights=(0.2, 0.0, 0.4))
+    for seed in SEEDS:
+        assert after(alone, seed).ss["gender"] > 65
+        assert after(ENDLESS, seed).ss["gender"] < 20
+    assert mean(lambda one: one.facts, alone) < mean(lambda one: one.facts, ENDLESS)
+
+
+def test_without_kl_what_was_not_learnt_from_is_damaged() -> None:
+    free = replace(ENDLESS, weights=(0.2, 0.4, 0.0), kl_on="unrelated")
+    for seed in SEEDS:
+        assert after(free, seed).perplexity > 1.1 * after(ENDLESS, seed).perplexity
+
+
+def test_without_adversarial_texts_parity_is_overshot_farther() -> None:
+    plain = replace(ENDLESS, adversarial=0.0)
+    assert mean(overall, plain) < mean(overall, ENDLESS) < 40
+    assert mean(lambda one: one.lms, plain) < mean(lambda one: one.lms, ENDLESS)
+
+
+def test_antistereotypes_alone_go_past_parity() -> None:
+    for seed in SEEDS:
+        assert max(after(Cda(steps=300), seed).ss.values()) < 30
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_parity_objective_needs_no_turning(seed: int) -> None:
-    method = Parity(steps=200, kl_on="neutral")
+    method = Parity(steps=300, kl_on="neutral")
     looks = learnt(method, seed).info.report["looks"]
     assert isinstance(looks, list)
     last = looks[-1]["standings"]  # type: ignore[call-overload,index]

@@ -94,6 +94,15 @@ def test_the_seed_draws_one_factor_and_leaves_the_callers_generator() -> None:
         assert bool(drawn[0][name].any()) == (".lora_A." in name)
 
 
+def test_an_adapter_is_float32_on_a_base_in_half_precision() -> None:
+    half = tiny_model("llama")
+    half.module.to(torch.bfloat16)
+    config = lora_config(half.module, rank=2, alpha=4.0, dropout=0.0)
+    with lora_in_training(half, config, seed=0) as parameters:
+        assert {one.dtype for one in parameters.values()} == {torch.float32}
+    assert {one.dtype for one in half.module.parameters()} == {torch.bfloat16}
+
+
 def test_the_adapters_dropout_alone_is_switched() -> None:
     model = tiny_model("llama")
     with lora_in_training(model, config_of("llama"), seed=0) as parameters:  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 from torch import Tensor, nn
 
 from equipoise.errors import ModelError, RecipeError
@@ -79,6 +80,14 @@ def test_one_step_of_adam_moves_by_the_rate() -> None:
     found = trained(epochs=1, batch_size=10)
     assert found.steps == 1
     assert found.weights["slope"].item() == pytest.approx(0.1, abs=1e-5)
+
+
+def test_no_step_is_shared_out_among_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = trained()
+    monkeypatch.setattr(transformers.TrainingArguments, "n_gpu", property(lambda _: 4))
+    found = trained()
+    assert found.steps == alone.steps == 9
+    assert found.losses == alone.losses
 
 
 def test_the_seed_decides_the_batches_and_nothing_else_does() -> None:

@@ -2,17 +2,21 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from contrast_items import SUPPLY, contrasts, model
 
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.measure import measure
+from equipoise.models.scoring import score
+from equipoise.records import Continuation
 from equipoise.testing import tiny_model
-from equipoise.tuning.coded import coded_items
+from equipoise.tuning.coded import Coded, coded_items
 from equipoise.tuning.reader import TextReader
-from equipoise.tuning.standing import margins_of, means_of, spreads_of, standings
+from equipoise.tuning.standing import margins_of, spreads_of, standings
 
 
 def test_margins_are_those_of_the_benchmark() -> None:
@@ -30,6 +34,30 @@ def test_margins_are_those_of_the_benchmark() -> None:
     assert found.tolist() == pytest.approx([measured[one.id] for one in chosen], abs=1e-5)
 
 
+def test_of_two_sentences_the_second_is_compared_given_the_first() -> None:
+    of = model()
+    pairs = [
+        replace(one, groups={**one.groups, "task": "intersentence"})
+        for one in (*SUPPLY.contrasts, *SUPPLY.dev_contrasts)
+    ]
+    found = margins_of(TextReader(of), coded_items(of, pairs, longest=60))
+    for one, margin in zip(pairs, found.tolist(), strict=True):
+        texts = (one.stereotype, one.antistereotype)
+        first, second = score(
+            of, [Continuation(context=one.context, continuation=t) for t in texts]
+        )
+        assert margin == pytest.approx(first.mean - second.mean, abs=1e-5)
+    whole = margins_of(TextReader(of), coded_items(of, SUPPLY.contrasts, longest=60))
+    assert np.abs(whole - found[: len(whole)]).max() > 0.01
+
+
+def mean(text: Coded) -> float:
+    ids = torch.tensor([text.ids])
+    with torch.no_grad():
+        logprobs = model().module(ids).logits[0].log_softmax(-1)
+    return float(logprobs[:-1].gather(1, ids[0, 1:, None]).mean())
+
+
 def test_a_standing_by_hand() -> None:
     reader = TextReader(model())
     items = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
@@ -37,12 +65,7 @@ def test_a_standing_by_hand() -> None:
     assert list(found) == ["color", "size"]
     for axis, one in found.items():
         own = [item for item in items if item.axis == axis]
-        margins = np.array(
-            [
-                float(np.subtract(*means_of(reader, [item.stereotype, item.antistereotype])))
-                for item in own
-            ]
-        )
+        margins = np.array([mean(item.stereotype) - mean(item.antistereotype) for item in own])
         assert one.margin.value == pytest.approx(margins.mean(), abs=1e-6)
         assert one.ss.value == pytest.approx(100 * (margins > 0).mean())
         assert one.spread == pytest.approx(margins.std(), abs=1e-6)

@@ -178,11 +178,17 @@ def _check_types(hints: Mapping[str, Any], values: Mapping[str, Any]) -> None:
 
 def _sentence(name: str, error: ValidationError) -> str:
     first = error.errors()[0]
-    option = ".".join(str(part) for part in first["loc"][:1]) or "its options"
+    message = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:  # several options do not go together; the message names them
+        return f"{name}: {message}; mend these options"
+    option, given = str(first["loc"][0]), first.get("input")
+    if first["type"] == "missing" and len(first["loc"]) > 1:
+        return f"{name}.{option} must have a part {first['loc'][1]}, counted from 0; give all parts"
     if first["type"] == "missing":
         return f"{name}.{option} must be given, it has no default; set it"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{name}.{option}: {message}, got {first.get('input')!r}; mend this option"
+    if first["type"] == "tuple_type" and isinstance(given, str):
+        return f'{name}.{option} must be a list, got {given!r}; write ["{given}"]'
+    return f"{name}.{option}: {message}, got {given!r}; mend this option"
 
 
 def _group(base: type) -> str:

@@ -22,7 +22,7 @@ Column: TypeAlias = NDArray[np.float64]  # shape [example]
 Columns: TypeAlias = Mapping[str, Column]
 
 #: Configuration of every plug-in's pydantic dataclass: misspelt options are errors.
-OPTIONS = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+OPTIONS = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
 #: "own": the start token where the tokenizer puts it by itself, and where there is no context.
 Prefix: TypeAlias = Literal["bos", "ref_gpt2", "none", "own"]
@@ -78,7 +78,7 @@ class Supply:
     hinted: tuple[Prompt, ...] = ()  # contexts whose pronoun is settled by a hint, to be kept
     contrasts: tuple[Contrast, ...] = ()
     texts: tuple[str, ...] = ()  # neutral texts, to hold the rest of the model in place
-    documents: frozenset[str] = frozenset()  # `text_sha256` of what the texts are passages of
+    documents: tuple[str, ...] = ()  # `text_sha256` of what the texts are passages of
     dev: tuple[Prompt, ...] = ()  # to stop and to choose on; terms disjoint from both other sets
     dev_contrasts: tuple[Contrast, ...] = ()  # likewise; target terms disjoint from `contrasts`
     files: tuple["DataUse", ...] = ()  # what it was read from

@@ -88,7 +88,17 @@ def margins_of(texts: Iterable[str]) -> dict[str, Margin]:
 
 def _value(text: str) -> JSON:
     try:
-        value: JSON = json.loads(text)
+        value: JSON = json.loads(text, object_pairs_hook=_each_once)
     except ValueError:
         return text
     return value
+
+
+def _each_once(pairs: list[tuple[str, JSON]]) -> JSON:
+    """A JSON object; of a name that stands there twice Python would keep the last alone."""
+    found: dict[str, JSON] = {}
+    for name, value in pairs:
+        if name in found:
+            raise RecipeError(f"an option must have each name once, got '{name}' twice; drop one")
+        found[name] = value
+    return found

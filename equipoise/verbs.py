@@ -190,7 +190,10 @@ def build_supply(
         source = build_benchmark(source, options, identity=identity)
     if not isinstance(source, Teaches):
         name = plugins.name_of(source)
-        raise RecipeError(f"{name} has no split to learn from; take the supply of '{SUPPLY}'")
+        raise RecipeError(
+            f"{name} must have a split to learn from, it has none; take genbias (prompts), "
+            "stereoset (contrasts) or planted (both)"
+        )
     supply = source.supply()
     if "labels" in told and isinstance(source, TellsLabels):
         return dataclasses.replace(supply, measured=tuple(source.labelled()))

@@ -1,11 +1,13 @@
 """Names to classes, options to objects, and what is said when either is wrong."""
 
+import math
 from pathlib import Path
 
 import pytest
 
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.errors import RecipeError
+from equipoise.mitigate.base import Mitigation
 from equipoise.plugins import available, build, find, name_of, options_of
 
 NURSES = '''
@@ -84,6 +86,14 @@ def test_a_standard_dataclass_has_its_types_checked(nurses: str) -> None:
 
 
 def test_a_wrong_value_names_option_and_value() -> None:
+    with pytest.raises(RecipeError, match=r"weights must have a part 2, counted from 0; give all"):
+        build(Mitigation, "bias_unlearn", {"weights": [0.5, 0.5]})
+    with pytest.raises(RecipeError, match=r'axes must be a list, got \'race\'; write \["race"\]'):
+        build(Mitigation, "cafie", {"axes": "race"})
+    with pytest.raises(RecipeError, match=r"^self_debias: oracle_type .*; mend these"):
+        build(Mitigation, "self_debias", {"mode": "oracle_type"})
+    with pytest.raises(RecipeError, match=r"bias_unlearn\.beta: .* got inf"):
+        build(Mitigation, "bias_unlearn", {"beta": math.inf})
     with pytest.raises(RecipeError, match=r"stereoset\.reduce: .* got 'median'"):
         build(Benchmark, "stereoset", {"reduce": "median"})
 

@@ -27,6 +27,11 @@ def test_values_are_json_or_the_text_itself() -> None:
     assert found.of("stereoset") == {}
 
 
+def test_a_name_twice_is_refused_and_not_dropped() -> None:
+    with pytest.raises(RecipeError, match="must have each name once, got 'f' twice"):
+        Settings.parse(['cafie.lists={"gender": {"f": [["aunt"]], "f": [["niece"]]}}'])
+
+
 @pytest.mark.parametrize("text", ["genbias", "genbias.x", "=3", ".x=3", "genbias.=3", "x=3"])
 def test_what_is_no_option_is_refused(text: str) -> None:
     with pytest.raises(RecipeError, match=r"set as name\.option=value, got"):

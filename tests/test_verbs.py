@@ -167,6 +167,6 @@ def test_a_supply_comes_from_a_benchmark_that_teaches() -> None:
     assert supply.prompts
     assert build_supply(supply, {}) is supply
     assert build_supply("genbias", {"world": "default"}) == supply
-    with pytest.raises(RecipeError, match="genhint has no split to learn from"):
+    with pytest.raises(RecipeError, match="genhint must have a split to learn from"):
         build_supply(GenHint(world="default"), {})
     assert build_supply(Supply(origin="own"), {}).origin == "own"

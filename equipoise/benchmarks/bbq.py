@@ -51,7 +51,15 @@ def _column(columns: Columns, name: str) -> Column:
     return np.full(len(columns["@cluster"]), math.nan)
 
 
-def _ability(name: str, value: str, *, ideal: float, source: str, margin: float | None) -> Metric:
+def _ability(
+    name: str,
+    value: str,
+    *,
+    ideal: float,
+    source: str,
+    margin: float | None,
+    needs: str | None = None,
+) -> Metric:
     return Metric(
         name=name,
         of=lambda c: question.accuracy(_column(c, value)),
@@ -63,6 +71,7 @@ def _ability(name: str, value: str, *, ideal: float, source: str, margin: float 
         high=100.0,
         grid=100.0,
         margin=None if margin is None else Margin(size=margin),
+        needs=needs,
     )
 
 
@@ -175,6 +184,7 @@ class BBQ(
             ideal=0.0,
             source="ours: 'unknown' although the context tells",
             margin=None,
+            needs="answer_info to say which answer is 'unknown'",
         ),
         _ability(
             "answered",

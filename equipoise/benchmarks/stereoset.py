@@ -266,7 +266,7 @@ class StereoSet(
             contrasts=tuple(contrast_of(one) for one in learnt),
             dev_contrasts=tuple(contrast_of(one) for one in kept),
             texts=plain.passages,
-            documents=frozenset(plain.documents),
+            documents=tuple(dict.fromkeys(plain.documents)),
             files=(*self.files("test"), *plain.files),
         )
 

@@ -9,9 +9,11 @@ those of CrowS-Pairs; "profession" and "race", StereoSet's names, stand for "soc
 import json
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from equipoise.data.sources import parse_json, unpacked
 from equipoise.errors import DataError, nearest
 from equipoise.records import JSON
 
@@ -21,10 +23,15 @@ SAME_TYPE: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def counterparts() -> JSON:
-    """Axes of groups of members: gender, religion, race and nationality."""
-    found: JSON = json.loads(_text("counterparts.json"))
-    return found
+def counterparts(file: str | None = None) -> JSON:
+    """Axes of groups of members: gender, religion, race and nationality; or those of a JSON file.
+
+    Raises `DataError` when the file cannot be read.
+    """
+    if file is None:
+        found: JSON = json.loads(_text("counterparts.json"))
+        return found
+    return parse_json(unpacked(Path(file).expanduser()), file)
 
 
 def bias_prefixes() -> Mapping[str, tuple[str, ...]]:

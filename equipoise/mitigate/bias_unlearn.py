@@ -70,7 +70,8 @@ class BiasUnlearn(AdapterOptions, Mitigation):
     controller: Rule = "equivalence"  # when a type is turned, and when it is enough
     band: Annotated[float, Field(gt=0, lt=50)] = 5.0  # points of SS about 50
     judge: Judge = "margin"  # what is held against the band; "ss" needs many held-out contrasts
-    bases: dict[str, float] | None = None  # SS by type that "reference" aims at; None: 50
+    #: SS by type that the controller "reference" aims at; None: 50.
+    bases: dict[str, Annotated[float, Field(ge=0, le=100)]] | None = None
     look_every: Annotated[int, Field(ge=1)] = 25  # steps between looks at held-out contrasts
     first_look: Annotated[int, Field(ge=0)] = 50  # steps before the controller may act
     longest: Annotated[int, Field(ge=2)] = 100  # tokens; longer contrasts are left out

@@ -42,8 +42,9 @@ class Cafie(Mitigation):
     temperature: Annotated[float, Field(gt=0)] = 1.0  # of the plain distribution mixed in
     normalized: bool = True  # reference: False as released, sums are then not 1
     axes: tuple[str, ...] = ()  # of the lists; none: all
-    counterfactuals: Annotated[int, Field(ge=0)] | None = 5  # a seeded sample; None: all
-    lists: dict[str, dict[str, tuple[tuple[str, ...], ...]]] | None = None  # in place of our own
+    counterfactuals: Annotated[int, Field(ge=1)] | None = 5  # a seeded sample; None: all
+    #: In place of our own: axes of groups of members, or a JSON file of them.
+    lists: dict[str, dict[str, tuple[tuple[str, ...], ...]]] | str | None = None
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -78,6 +79,6 @@ class Cafie(Mitigation):
         )
 
     def _lists(self) -> Counterparts:
-        given = counterparts() if self.lists is None else self.lists
+        given = counterparts(self.lists) if isinstance(self.lists, str | None) else self.lists
         lists = Counterparts.parsed(given)  # type: ignore[arg-type]  # tuples as lists
         return lists.only(self.axes) if self.axes else lists

@@ -136,7 +136,7 @@ def tuned_edit(
         maker,
         names=trained.weights,
         supply=supply,
-        trained_on=frozenset(map(text_sha256, supply.learnt_texts())) | supply.documents,
+        trained_on=frozenset(map(text_sha256, supply.learnt_texts())).union(supply.documents),
         report={
             **report,
             "steps": trained.steps,

@@ -33,6 +33,7 @@ _HALVES: Mapping[str, str] = {
 }
 #: Variants whose update is not s B A.
 _VARIANTS = ("use_dora", "use_qalora", "use_bdlora", "kasa_config", "alora_invocation_tokens")
+_LARGEST = 1e6  # a scale
 _EXACT = (torch.float32, torch.float64)
 
 
@@ -150,11 +151,11 @@ def scaled(edit: AdapterEdit, scale: float) -> AdapterEdit:
     """The adapter with every update multiplied; 0 adds nothing, 1 is the adapter as it is.
 
     The tensors stay, alpha in the configuration changes, so that half precision loses nothing.
-    Raises `ModelError` for a scale that is negative or not finite, and for an adapter that is not
-    plain LoRA.
+    Raises `ModelError` for a scale below 0 or over 1e6, where sums leave float32, and for an
+    adapter that is not plain LoRA.
     """
-    if not (math.isfinite(scale) and scale >= 0.0):
-        raise ModelError(f"a scale must be a finite number from 0, got {scale}; correct it")
+    if not 0.0 <= scale <= _LARGEST:
+        raise ModelError(f"a scale must be from 0 to {_LARGEST:g}, got {scale}; correct it")
     _refuse_odd(edit)
     pattern = edit.config.get("alpha_pattern")
     config = {**edit.config, "lora_alpha": _whole(_alpha(edit.config, "") * scale)}

@@ -44,7 +44,7 @@ def learnt_from(
     """
     texts = trained_on
     if texts is None:
-        texts = frozenset(map(text_sha256, supply.learnt_texts())) | supply.documents
+        texts = frozenset(map(text_sha256, supply.learnt_texts())).union(supply.documents)
     return Learnt(
         origin=supply.origin, texts=texts, groups=_groups(_used(supply, texts)), told=told
     )

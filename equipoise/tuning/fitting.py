@@ -10,6 +10,7 @@ from dataclasses import fields, replace
 from typing import Annotated
 
 import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
 from pydantic import Field
 from pydantic.dataclasses import dataclass as options
 from torch import Tensor, nn
@@ -118,10 +119,15 @@ def items_of(
 
 
 def check_causal(model: LanguageModel) -> None:
-    """Refuse a masked model, which has no log-probability of a whole text.
+    """Refuse a masked model, which has no log-probability of a whole text, and an adapter's.
 
     Raises `ModelError` naming it.
     """
+    if any(isinstance(one, BaseTunerLayer) for one in model.module.modules()):
+        raise ModelError(
+            f"an adapter is learnt on a model without one, {model.identity} has one; merge that "
+            "into its base first (PEFT's merge_and_unload), or start from the base"
+        )
     if model.kind != "causal":
         raise ModelError(
             f"contrasts and texts are learnt by a causal model; {model.identity} is {model.kind}: "
@@ -218,7 +224,7 @@ def _learnt(supply: Supply, texts: Iterable[Coded]) -> frozenset[str]:
     found = frozenset(text_sha256(one.text) for one in texts)
     if found.isdisjoint(map(text_sha256, supply.texts)):
         return found
-    return found | supply.documents
+    return found.union(supply.documents)
 
 
 def _with_dropout(loss: Loss, adapter: Adapter) -> Loss:

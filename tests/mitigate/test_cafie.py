@@ -1,5 +1,7 @@
 """CAFIE as a mitigation: lists, options, and what a result says of coverage."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,11 +28,15 @@ def test_defaults_are_the_released_ones_with_our_lists() -> None:
     assert (found.most, found.seed, found.rows) == (5, 4, 6)
 
 
-def test_own_lists_and_axes() -> None:
+def test_own_lists_and_axes(tmp_path: Path) -> None:
     method = build(Mitigation, "cafie", {"lists": OWN, "mode": "mean"})  # type: ignore[dict-item]
     found = method.fit(tiny_model(), NOTHING, seed=0).adjustment  # type: ignore[attr-defined]
     assert found.covers("The captain left", whole=True)
     assert build(Mitigation, name_of(method), options_of(method)) == method
+    file = tmp_path / "lists.json"
+    file.write_text(json.dumps(OWN))
+    read = build(Mitigation, "cafie", {"lists": str(file), "mode": "mean"})
+    assert read.fit(tiny_model(), NOTHING, seed=0).adjustment == found  # type: ignore[attr-defined]
     alone = Cafie(axes=("gender",)).fit(tiny_model(), NOTHING, seed=0)
     assert alone.info.report["axes"] == ["gender"]
 

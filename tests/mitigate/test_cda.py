@@ -81,7 +81,7 @@ def test_held_out_contrasts_are_looked_at_and_decide_nothing() -> None:
 
 def test_documents_are_learnt_with_their_passages() -> None:
     whole = text_sha256("He is a king. Tea is hot.")
-    supply = replace(TEXTS, documents=frozenset({whole}))
+    supply = replace(TEXTS, documents=(whole,))
     assert whole in fitted(supply, source="texts").info.trained_on
     both = replace(supply, contrasts=SUPPLY.contrasts, dev_contrasts=())
     assert whole not in fitted(both).info.trained_on

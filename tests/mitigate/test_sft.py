@@ -1,13 +1,15 @@
 """SFT: both texts of an item become likelier, by as much."""
 
+from contextlib import nullcontext
+
+import numpy as np
 import pytest
 from contrast_items import SUPPLY, model, quick, same, weights
 
 from equipoise.mitigate.sft import Sft
 from equipoise.models.adapter_edit import AdapterEdit
-from equipoise.tuning.coded import coded_items
-from equipoise.tuning.reader import TextReader
-from equipoise.tuning.standing import means_of
+from equipoise.models.scoring import score
+from equipoise.records import Continuation
 
 
 @pytest.fixture(autouse=True)
@@ -22,14 +24,16 @@ def fitted(*, seed: int = 0, **options: object) -> AdapterEdit:
 
 def likelihoods(edit: AdapterEdit | None) -> tuple[float, float]:
     """Mean log-probability a token of held-out stereotypes and of anti-stereotypes."""
-    items = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
-    texts = [[one.stereotype for one in items], [one.antistereotype for one in items]]
-    if edit is None:
-        one, other = (means_of(TextReader(model()), some).mean() for some in texts)
-    else:
-        with edit.attached(model()) as edited:
-            one, other = (means_of(TextReader(edited), some).mean() for some in texts)
-    return float(one), float(other)
+    texts = [
+        [Continuation(context="", continuation=one.context + ending) for one, ending in pairs]
+        for pairs in (
+            [(one, one.stereotype) for one in SUPPLY.dev_contrasts],
+            [(one, one.antistereotype) for one in SUPPLY.dev_contrasts],
+        )
+    ]
+    with nullcontext(model()) if edit is None else edit.attached(model()) as edited:
+        one, other = (float(np.mean([s.mean for s in score(edited, some)])) for some in texts)
+    return one, other
 
 
 def test_both_texts_become_likelier() -> None:

@@ -89,7 +89,7 @@ def test_everything_is_read(written: Callable[..., Path]) -> None:
             "models: [m]\nbenchmarks: [{{name: genbias, world: default, edited: 1}}]\n",
             "line 2: edited must be true or false, got 1",
         ),
-        (SMALL + "supply: perplexity\nmitigations: [lftf]\n", "has no split to learn from"),
+        (SMALL + "supply: perplexity\nmitigations: [lftf]\n", "must have a split to learn from"),
         ("models: ['planted:none']\nbenchmarks: genbias\n", "line 1: "),
     ],
 )  # fmt: skip

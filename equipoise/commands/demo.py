@@ -11,7 +11,7 @@ from equipoise.commands.run import run_study
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of the study.")] = Path("runs/demo"),
 ) -> None:
-    """Plant a bias, measure, find and remove it: about four minutes.
+    """Plant a bias, measure, find and remove it: about three minutes.
 
     No network is needed. Stopped at any moment, the same command goes on.
     """

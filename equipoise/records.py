@@ -97,6 +97,10 @@ class Supply:
         prompts = tuple(one.text for one in (*self.prompts, *self.hinted, *self.dev))
         return prompts + contrasts + self.texts
 
+    def learnt_hashes(self) -> frozenset[str]:
+        """`text_sha256` of those texts, and of the documents that the neutral ones are from."""
+        return frozenset(map(text_sha256, self.learnt_texts())).union(self.documents)
+
 
 def text_sha256(text: str) -> str:
     """Identity of a text for overlap checks: sha256 (hex) of its UTF-8 bytes.

@@ -298,11 +298,13 @@ class StereoSet(
         if self.corpus is None:
             return Corpus(passages=(), documents=(), files=())
         corpus = read_corpus(self.corpus, characters=self.corpus_characters)
-        homes = dict(zip(reversed(corpus.passages), reversed(corpus.documents), strict=True))
-        different = tuple(dict.fromkeys(corpus.passages))
-        chosen = set(shuffled(different, seed=f"corpus {self.supply_seed}")[: self.corpus_texts])
-        kept = tuple(one for one in different if one in chosen)
-        return replace(corpus, passages=kept, documents=tuple(homes[one] for one in kept))
+        homes: dict[str, str] = {}  # of a passage that stands in several documents, the first
+        for passage, document in zip(corpus.passages, corpus.documents, strict=True):
+            homes.setdefault(passage, document)
+        drawn = shuffled(list(homes), seed=f"corpus {self.supply_seed}")[: self.corpus_texts]
+        for left_out in homes.keys() - set(drawn):
+            del homes[left_out]
+        return replace(corpus, passages=tuple(homes), documents=tuple(homes.values()))
 
     def _planted(self, split: str) -> list[Item]:
         if split != self.splits[0]:

@@ -54,16 +54,13 @@ def read_corpus(place: str, *, characters: int = 1000) -> Corpus:
             one = read_documents(str(path))
             texts += one.documents.values()
             files.append(replace(one.use, name=path.relative_to(folder).as_posix()))
-    found = [
-        (passage, text_sha256(text))
-        for text in texts
-        for passage in passages(text, characters=characters)
-    ]
-    return Corpus(
-        passages=tuple(passage for passage, _ in found),
-        documents=tuple(document for _, document in found),
-        files=tuple(files),
-    )
+    cut: list[str] = []
+    homes: list[str] = []
+    for text in texts:
+        own = passages(text, characters=characters)
+        cut += own
+        homes += [text_sha256(text)] * len(own)
+    return Corpus(passages=tuple(cut), documents=tuple(homes), files=tuple(files))
 
 
 def passages(text: str, *, characters: int) -> list[str]:

@@ -87,19 +87,20 @@ class BiasUnlearn(AdapterOptions, Mitigation):
                 f"forgetting or retaining must have a weight and texts, got {self.weights[:2]} for "
                 f"batches of {sizes}"
             )
-        if self.bases is not None and self.controller != "reference" and not self.reference_mode:
-            raise ValueError(f"bases are for controller 'reference', got '{self.controller}'")
         if self.reference_mode:
             self._nothing_overruled()
+        elif self.bases is not None and self.controller != "reference":
+            raise ValueError(f"bases are for controller 'reference', got '{self.controller}'")
         return self
 
     def _nothing_overruled(self) -> None:
         """An option that the mode would silently change is a study of something else."""
-        for one in fields(self):
-            released, given = _RELEASED.get(one.name), getattr(self, one.name)
-            if one.name in _RELEASED and given not in (one.default, released):
+        defaults = {one.name: one.default for one in fields(self)}
+        for name, released in _RELEASED.items():
+            given = getattr(self, name)
+            if given not in (defaults[name], released):
                 raise ValueError(
-                    f"reference_mode sets {one.name} to {released}, got {given}; leave it out, or "
+                    f"reference_mode sets {name} to {released}, got {given}; leave it out, or "
                     "set the released options one by one without the mode"
                 )
 

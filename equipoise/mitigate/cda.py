@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from equipoise.data.swap_lists import read_swap_lists
+from equipoise.data.swap_lists import SwapLists, read_swap_lists
 from equipoise.data.swaps import swapped
 from equipoise.errors import RecipeError
 from equipoise.mitigate.base import Mitigation, maker_of
@@ -50,10 +50,14 @@ class Cda(AdapterOptions, Mitigation):
 
         Raises `RecipeError` when the supply lacks contrasts, or plain texts with a listed word.
         """
-        if self.source == "texts":
-            supply = replace(supply, files=(*supply.files, read_swap_lists(self.lists).use))
-        lesson = self._lesson(model, supply)
-        texts = self._of_contrasts(lesson) if lesson.items else self._of_texts(lesson, seed=seed)
+        if self.source == "contrasts":
+            lesson = Lesson.of(model, supply, longest=self.longest)
+            texts = self._of_contrasts(lesson)
+        else:
+            lists = read_swap_lists(self.lists)
+            supply = replace(supply, files=(*supply.files, lists.use))
+            lesson = self._looked_at(model, supply)
+            texts = self._of_texts(lesson, lists, seed=seed)
         return lesson.fit_to_the_end(
             adapter_of(self, seed=seed),
             maker_of(self, seed=seed),
@@ -69,10 +73,8 @@ class Cda(AdapterOptions, Mitigation):
             report={"texts": len(texts)},
         )
 
-    def _lesson(self, model: LanguageModel, supply: Supply) -> Lesson:
-        """The supply's contrasts; for plain texts those alone that are looked at on the way."""
-        if self.source == "contrasts":
-            return Lesson.of(model, supply, longest=self.longest)
+    def _looked_at(self, model: LanguageModel, supply: Supply) -> Lesson:
+        """The supply's held-out contrasts alone: plain texts are learnt from."""
         check_causal(model)
         check_apart(supply)
         dev = coded_items(model, supply.dev_contrasts, longest=self.longest)
@@ -84,8 +86,8 @@ class Cda(AdapterOptions, Mitigation):
         originals = [one.stereotype for one in lesson.items] if self.keep_originals else []
         return [one.antistereotype for one in lesson.items] + originals
 
-    def _of_texts(self, lesson: Lesson, *, seed: int) -> list[Coded]:
-        swaps = self._swapped(lesson.supply, seed=seed)
+    def _of_texts(self, lesson: Lesson, lists: SwapLists, *, seed: int) -> list[Coded]:
+        swaps = self._swapped(lesson.supply, lists, seed=seed)
         texts = coded_texts(lesson.model, swaps, longest=self.longest)
         if not texts:
             raise RecipeError(
@@ -94,12 +96,12 @@ class Cda(AdapterOptions, Mitigation):
             )
         return texts
 
-    def _swapped(self, supply: Supply, *, seed: int) -> list[str]:
+    def _swapped(self, supply: Supply, lists: SwapLists, *, seed: int) -> list[str]:
         """Texts with swapped words, each after its original; those without a listed word: none."""
-        lists = read_swap_lists(self.lists).chosen(*self.axes)
+        chosen = lists.chosen(*self.axes)
         found = []
         for text in supply.texts:
-            other = swapped(text, lists, seed=seed)
+            other = swapped(text, chosen, seed=seed)
             if other is not None:
                 found += [other] if self.keep_originals is False else [text, other]
         if not found:

@@ -200,13 +200,18 @@ def inject(model: LanguageModel, config: Mapping[str, JSON], undo: ExitStack) ->
     )
 
 
-def _restorer(module: nn.Module) -> Callable[[], None]:
-    """What puts every submodule, flag and bias back to what it is now."""
+def refuse_adapter(module: nn.Module) -> None:
+    """Raise `ModelError` for a model with an adapter: a second one would sit on the first."""
     if any(isinstance(one, BaseTunerLayer) for one in module.modules()):
         raise ModelError(
             f"{type(module).__name__} must have no adapter when one is attached, it has one; "
             "merge it into the base first"
         )
+
+
+def _restorer(module: nn.Module) -> Callable[[], None]:
+    """What puts every submodule, flag and bias back to what it is now."""
+    refuse_adapter(module)
     children = [
         (one, name, child) for one in module.modules() for name, child in one.named_children()
     ]

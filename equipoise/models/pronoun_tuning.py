@@ -18,7 +18,7 @@ from equipoise.models.language_model import LanguageModel
 from equipoise.models.next_logits import NextLogits, WordTree, prompt_ids, word_tree
 from equipoise.models.training import Schedule, Trained, train
 from equipoise.models.weight_edit import WeightEdit
-from equipoise.records import JSON, Supply, text_sha256
+from equipoise.records import JSON, Supply
 
 Objective: TypeAlias = Literal[
     "ce_both",
@@ -136,7 +136,7 @@ def tuned_edit(
         maker,
         names=trained.weights,
         supply=supply,
-        trained_on=frozenset(map(text_sha256, supply.learnt_texts())).union(supply.documents),
+        trained_on=supply.learnt_hashes(),
         report={
             **report,
             "steps": trained.steps,

@@ -254,13 +254,14 @@ def bootstrap_means(
     for name in names:
         values = columns[name]
         sums = np.add.reduceat(values[clusters.order], clusters.starts)[drawn].sum(axis=1)
-        mean, count = float(values.mean()), clusters.count
-        low, high, reason = percentile_interval(mean, sums / sizes, clusters=count)
-        found.append(
-            Interval(
-                value=mean, low=low, high=high, n=len(values), clusters=count, reason=reason
-            )
-        )  # fmt: skip
+        interval = Interval(
+            value=float(values.mean()),
+            low=math.nan,
+            high=math.nan,
+            n=len(values),
+            clusters=clusters.count,
+        )
+        found.append(_finished(interval, sums / sizes))
     return found
 
 
@@ -347,7 +348,9 @@ def _too_few(clusters: int) -> str:
     return f"an interval needs at least 2 independent clusters, there are {clusters}"
 
 
-def _finished(one: Interval, draws: Column | None, *, within: tuple[float, float]) -> Interval:
+def _finished(
+    one: Interval, draws: Column | None, *, within: tuple[float, float] = (-math.inf, math.inf)
+) -> Interval:
     if one.reason is not None:
         return one
     if draws is None:

@@ -42,9 +42,7 @@ def learnt_from(
     then those of examples with one of them, and a method that learns nothing has none. None: all
     that was supplied.
     """
-    texts = trained_on
-    if texts is None:
-        texts = frozenset(map(text_sha256, supply.learnt_texts())).union(supply.documents)
+    texts = supply.learnt_hashes() if trained_on is None else trained_on
     return Learnt(
         origin=supply.origin, texts=texts, groups=_groups(_used(supply, texts)), told=told
     )

@@ -44,14 +44,18 @@ class Item:
     unrelated: Coded | None
     ending_alone: bool = False  # the benchmark scores its texts given their context
 
-    def judged(self, one: Coded) -> tuple[int, ...]:
-        """The places of one of its texts whose mean log-probability its margin compares."""
-        return one.span if self.ending_alone else one.places
-
     @property
     def pair(self) -> tuple[Coded, Coded]:
         """The stereotyping text and the other."""
         return self.stereotype, self.antistereotype
+
+    @property
+    def judged(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The places of the pair's texts whose mean log-probabilities its margin compares."""
+        first, second = self.pair
+        if self.ending_alone:
+            return first.span, second.span
+        return first.places, second.places
 
     @property
     def texts(self) -> tuple[Coded, ...]:

@@ -10,13 +10,12 @@ from dataclasses import fields, replace
 from typing import Annotated
 
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer
 from pydantic import Field
 from pydantic.dataclasses import dataclass as options
 from torch import Tensor, nn
 
 from equipoise.errors import ModelError, RecipeError
-from equipoise.models.adapter_edit import AdapterEdit, sits_on
+from equipoise.models.adapter_edit import AdapterEdit, refuse_adapter, sits_on
 from equipoise.models.edit_maker import Maker, info_of
 from equipoise.models.language_model import LanguageModel
 from equipoise.models.lora import (
@@ -123,11 +122,7 @@ def check_causal(model: LanguageModel) -> None:
 
     Raises `ModelError` naming it.
     """
-    if any(isinstance(one, BaseTunerLayer) for one in model.module.modules()):
-        raise ModelError(
-            f"an adapter is learnt on a model without one, {model.identity} has one; merge that "
-            "into its base first (PEFT's merge_and_unload), or start from the base"
-        )
+    refuse_adapter(model.module)
     if model.kind != "causal":
         raise ModelError(
             f"contrasts and texts are learnt by a causal model; {model.identity} is {model.kind}: "

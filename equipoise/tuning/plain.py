@@ -99,9 +99,10 @@ class Parity:
     def __call__(self, _: nn.Module, __: Tensor, step: int) -> Tensor:
         """The loss of a step."""
         groups = self._groups(step)
-        texts = [text for group in groups for one in group for text in one.pair]
+        items = [one for group in groups for one in group]
+        texts = [text for one in items for text in one.pair]
         held = self.holding.taken(step) if self.kl_weight > 0 else []
-        places = [one.judged(text) for group in groups for one in group for text in one.pair]
+        places = [judged for one in items for judged in one.judged]
         places += [self.holding.places_of(one) for one in held]
         read = self.reader.read(Asked(texts=[*texts, *held], places=places))
         sums, sizes = _sums(self.reader, read.first(len(texts)))

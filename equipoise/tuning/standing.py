@@ -73,8 +73,8 @@ def standings(reader: TextReader, items: Sequence[Item], *, seed: int) -> dict[s
 
 def margins_of(reader: TextReader, items: Sequence[Item]) -> Column:
     """Each item's margin, in nats a token: [item]."""
-    asked = [(text, one.judged(text)) for one in items for text in one.pair]
-    means = _means(reader, asked)
+    texts = [text for one in items for text in one.pair]
+    means = _means(reader, texts, [judged for one in items for judged in one.judged])
     return means[0::2] - means[1::2]
 
 
@@ -89,15 +89,16 @@ def spreads_of(reader: TextReader, items: Sequence[Item]) -> dict[str, float]:
     return found
 
 
-def _means(reader: TextReader, asked: Sequence[tuple[Coded, tuple[int, ...]]]) -> Column:
-    """Mean log-probability of texts at their places, in nats a token: [text]."""
-    found = np.full(len(asked), math.nan)
+def _means(reader: TextReader, texts: Sequence[Coded], places: Sequence[tuple[int, ...]]) -> Column:
+    """Mean log-probability of texts at these places of each, in nats a token: [text]."""
+    found = np.full(len(texts), math.nan)
 
     def run(batch: list[int]) -> None:
-        texts, places = zip(*(asked[number] for number in batch), strict=True)
-        read = reader.read(Asked(texts=texts, places=places))
-        values: list[Tensor] = read.split(reader.logprobs(read))
-        found[batch] = [float(one.cpu().double().mean()) for one in values]
+        asked = Asked(texts=[texts[at] for at in batch], places=[places[at] for at in batch])
+        read = reader.read(asked)
+        logprobs = reader.logprobs(read).cpu().double()  # not every device has float64
+        values: list[Tensor] = read.split(logprobs)
+        found[batch] = [float(one.mean()) for one in values]
 
-    run_in_batches(reader.model, [len(one.ids) for one, _ in asked], run)
+    run_in_batches(reader.model, [len(one.ids) for one in texts], run)
     return found

@@ -87,6 +87,17 @@ def test_documents_are_learnt_with_their_passages() -> None:
     assert whole not in fitted(both).info.trained_on
 
 
+@pytest.mark.parametrize("source", ["contrasts", "texts"])
+def test_a_model_with_an_adapter_is_refused(source: str) -> None:
+    edit = fitted()
+    supply = replace(TEXTS, contrasts=SUPPLY.contrasts)
+    with (
+        edit.attached(model()) as edited,
+        pytest.raises(ModelError, match="must have no adapter when one is attached"),
+    ):
+        Cda(source=source, steps=1).fit(edited, supply, seed=0)  # type: ignore[arg-type]
+
+
 def test_swapped_texts_alone_when_asked() -> None:
     edit = fitted(TEXTS, source="texts", keep_originals=False)
     assert edit.info.report["texts"] == 3

@@ -1,11 +1,12 @@
 """Recipes as YAML: data with lines, and every trick refused with its line."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from equipoise.errors import RecipeError
@@ -26,9 +27,23 @@ DATA = st.recursive(
 )
 
 
+class Writer(yaml.SafeDumper):
+    """Quotes texts that are numbers in YAML 1.2 alone, such as 0E0 and 08; PyYAML writes 1.1."""
+
+
+Writer.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"),
+    list("-+.0123456789"),
+)
+
+
 @given(DATA)
+@example("0E0")
+@example("08")
 def test_what_yaml_writes_is_read_back(data: Any) -> None:
-    assert parse_yaml(yaml.safe_dump(data, allow_unicode=True), "t").plain() == data
+    text = yaml.dump(data, Dumper=Writer, allow_unicode=True)
+    assert parse_yaml(text, "t").plain() == data
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from equipoise.models.abilities import attention_window, causal_layout
 from equipoise.models.activations import fused_gelu
 from equipoise.models.batching import run_in_batches
 from equipoise.models.forward import Layout, hidden_at, logits_at
-from equipoise.models.head_losses import Direction, divergence, plain_head, token_logprobs
+from equipoise.models.head_losses import Direction, divergence, token_logprobs
 from equipoise.models.language_model import LanguageModel
 from equipoise.models.matmul import fast_matmul
+from equipoise.models.output_layer import OutputLayer, output_layer
 from equipoise.models.packing import Ids, pack, single
 from equipoise.tuning.coded import Coded
 
@@ -34,7 +35,7 @@ class Asked:
 class Read:
     """What stands at the places that were asked for, text after text, flat: [place, …]."""
 
-    states: Float[Tensor, "place state"]  # hidden states; logits where the head is not plain
+    states: Float[Tensor, "place state"]  # hidden states; logits where `TextReader.head` is None
     tokens: Int[Tensor, " place"]
     counts: tuple[int, ...]  # places of each text
 
@@ -63,7 +64,7 @@ class TextReader:
     def __init__(self, model: LanguageModel) -> None:
         self.model = model
         self.layout: Layout = causal_layout(model.module)
-        self.head: nn.Linear | None = plain_head(model.module, self.layout)
+        self.head: OutputLayer | None = output_layer(model.module, self.layout)
 
     def read(self, asked: Asked) -> Read:
         """One forward pass over all texts; gradients flow where somebody wants them."""

@@ -1,6 +1,6 @@
 """Log-probabilities and divergences from an output layer equal plain autograd, in any chunks."""
 
-from typing import Any
+from typing import TypeAlias
 
 import pytest
 import torch
@@ -8,12 +8,14 @@ from torch import Tensor, nn
 from torch.nn.functional import kl_div
 
 from equipoise.models import head_losses
-from equipoise.models.abilities import causal_layout
-from equipoise.models.head_losses import Direction, divergence, plain_head, token_logprobs
-from equipoise.testing import CAUSAL_FAMILIES, tiny_model
+from equipoise.models.head_losses import Direction, divergence, token_logprobs
+from equipoise.models.output_layer import OutputLayer
+
+Kind: TypeAlias = tuple[float, float, float | None]
 
 PLACES, WIDTH, VOCABULARY = 7, 5, 11
-CAPPED = ("gemma2",)  # families whose logits are not what the layer alone gives
+#: scale, divisor and cap: of most families, of Gemma 2, of Cohere, of Granite, and all
+KINDS = [(1.0, 1.0, None), (1.0, 1.0, 2.0), (0.25, 1.0, None), (1.0, 6.0, None), (3.0, 2.0, 1.5)]
 
 
 @pytest.fixture(params=[1, 3, 100], ids="chunks of {}".format)
@@ -21,12 +23,20 @@ def _chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(head_losses, "_CHUNK", request.param * VOCABULARY)
 
 
-def head(*, bias: bool) -> nn.Linear:
+def head(*, bias: bool, kind: Kind = KINDS[0]) -> OutputLayer:
     layer = nn.Linear(WIDTH, VOCABULARY, bias=bias)
     with torch.no_grad():
         for one in layer.parameters():
             one.copy_(torch.randn(one.shape, generator=torch.Generator().manual_seed(4)))
-    return layer.requires_grad_(False)
+    scale, divisor, cap = kind
+    layer.requires_grad_(False)
+    return OutputLayer(linear=layer, scale=scale, divisor=divisor, cap=cap)
+
+
+def logits(layer: OutputLayer, hidden: Tensor) -> Tensor:
+    """As the families write it."""
+    found: Tensor = layer.linear(hidden) * layer.scale / layer.divisor
+    return found if layer.cap is None else layer.cap * torch.tanh(found / layer.cap)
 
 
 def states(seed: int) -> Tensor:
@@ -41,10 +51,11 @@ def gradient(value: Tensor, of: Tensor) -> Tensor:
 
 @pytest.mark.usefixtures("_chunks")
 @pytest.mark.parametrize("bias", [True, False])
-def test_token_logprobs_are_those_of_autograd(bias: bool) -> None:
-    layer, hidden = head(bias=bias), states(0).requires_grad_()
+@pytest.mark.parametrize("kind", KINDS)
+def test_token_logprobs_are_those_of_autograd(bias: bool, kind: Kind) -> None:
+    layer, hidden = head(bias=bias, kind=kind), states(0).requires_grad_()
     tokens = torch.tensor([0, 10, 3, 3, 7, 1, 2])
-    truth = layer(hidden).log_softmax(-1).gather(1, tokens[:, None])[:, 0]
+    truth = logits(layer, hidden).log_softmax(-1).gather(1, tokens[:, None])[:, 0]
     found = token_logprobs(hidden, layer, tokens)
     torch.testing.assert_close(found, truth)
     torch.testing.assert_close(gradient(found, hidden), gradient(truth, hidden))
@@ -53,9 +64,12 @@ def test_token_logprobs_are_those_of_autograd(bias: bool) -> None:
 @pytest.mark.usefixtures("_chunks")
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
-def test_divergence_is_torchs_with_its_gradient(bias: bool, direction: Direction) -> None:
-    layer, hidden, before = head(bias=bias), states(0).requires_grad_(), states(1)
-    now, was = layer(hidden).log_softmax(-1), layer(before).log_softmax(-1)
+@pytest.mark.parametrize("kind", KINDS)
+def test_divergence_is_torchs_with_its_gradient(
+    bias: bool, direction: Direction, kind: Kind
+) -> None:
+    layer, hidden, before = head(bias=bias, kind=kind), states(0).requires_grad_(), states(1)
+    now, was = logits(layer, hidden).log_softmax(-1), logits(layer, before).log_softmax(-1)
     one, other = (now, was) if direction == "forward" else (was, now)  # kl_div: KL(other || one)
     truth = kl_div(one, other, log_target=True, reduction="none").sum(-1)
     found = divergence(hidden, before, layer, direction=direction)
@@ -73,14 +87,16 @@ def test_no_divergence_from_oneself_and_no_gradient(direction: Direction) -> Non
 
 
 def test_the_layer_itself_takes_no_gradient() -> None:
-    layer, hidden = head(bias=True).requires_grad_(), states(0).requires_grad_()
+    layer, hidden = head(bias=True), states(0).requires_grad_()
+    layer.linear.requires_grad_()
     token_logprobs(hidden, layer, torch.zeros(PLACES, dtype=torch.long)).sum().backward()
     assert hidden.grad is not None
-    assert layer.weight.grad is None
+    assert layer.linear.weight.grad is None
 
 
 def test_half_precision_gives_float32_values_and_gradients_of_its_own() -> None:
-    layer = head(bias=False).bfloat16()
+    layer = head(bias=False)
+    layer.linear.bfloat16()
     hidden = states(0).bfloat16().requires_grad_()
     tokens = torch.zeros(PLACES, dtype=torch.long)
     found = token_logprobs(hidden, layer, tokens)
@@ -88,27 +104,5 @@ def test_half_precision_gives_float32_values_and_gradients_of_its_own() -> None:
     found.sum().backward()
     assert hidden.grad is not None
     assert hidden.grad.dtype == torch.bfloat16
-    truth = layer(hidden.detach()).float().log_softmax(-1)[:, 0]
+    truth = logits(layer, hidden.detach()).float().log_softmax(-1)[:, 0]
     torch.testing.assert_close(found.detach(), truth)
-
-
-@pytest.mark.parametrize("family", CAUSAL_FAMILIES)
-def test_the_layer_is_plain_unless_the_family_caps_its_logits(family: str) -> None:
-    module = tiny_model(family).module
-    found = plain_head(module, causal_layout(module))
-    assert (found is None) == (family in CAPPED)
-    assert found is None or found is module.get_output_embeddings()
-
-
-def test_a_module_that_scales_its_logits_has_no_plain_head(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = tiny_model("llama").module
-    layout, plain = causal_layout(module), module.forward
-
-    def scaled(**inputs: Any) -> Any:
-        found = plain(**inputs)
-        found.logits = found.logits * 0.99
-        return found
-
-    assert plain_head(module, layout) is not None
-    monkeypatch.setattr(module, "forward", scaled)
-    assert plain_head(module, layout) is None

@@ -8,6 +8,7 @@ from torch.nn.functional import kl_div
 
 from equipoise.errors import RecipeError
 from equipoise.models.lora import lora_config, lora_in_training
+from equipoise.models.output_layer import OutputLayer
 from equipoise.tuning.coded import Coded, coded_items, coded_texts
 from equipoise.tuning.holding import Divergence, Holding, Places, Texts, held_texts
 from equipoise.tuning.reader import Asked, Before, Read, TextReader, read_before
@@ -20,9 +21,9 @@ def toy(kind: Divergence) -> tuple[float, list[Tensor], list[Tensor]]:
     """Two texts of 2 and 3 places over four words: the loss, and log-probabilities now, before."""
     generator = torch.Generator().manual_seed(1)
     reader = TextReader(model())
-    reader.head = nn.Linear(WIDTH, VOCABULARY)
+    reader.head = OutputLayer(linear=nn.Linear(WIDTH, VOCABULARY))
     with torch.no_grad():
-        for one in reader.head.parameters():
+        for one in reader.head.linear.parameters():
             one.copy_(torch.randn(one.shape, generator=generator))
     now, was = (torch.randn(STATES, WIDTH, generator=generator) for _ in range(2))
     texts = [
@@ -35,7 +36,8 @@ def toy(kind: Divergence) -> tuple[float, list[Tensor], list[Tensor]]:
     value = float(holding.loss(reader, found, texts, before).detach())
     with torch.no_grad():
         logs = [
-            list(torch.split(reader.head(states).log_softmax(-1), [2, 3])) for states in (now, was)
+            list(torch.split(reader.head.logits(states).log_softmax(-1), [2, 3]))
+            for states in (now, was)
         ]
     return value, logs[0], logs[1]
 

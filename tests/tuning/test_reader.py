@@ -64,7 +64,8 @@ def plain(family: str, one: Coded) -> Tensor:
 def test_logprobs_are_those_of_plain_passes(family: str, way: str) -> None:
     texts = texts_of(family)
     reader = TextReader(model(family))
-    assert (reader.head is None) == (family == "gemma2")
+    assert reader.head is not None
+    assert (reader.head.cap is None) == (family != "gemma2")
     found = read(reader, Asked(texts=texts, places=[one.span for one in texts]), way)
     for one, values in zip(texts, found.split(reader.logprobs(found)), strict=True):
         truth = plain(family, one)[[place - 1 for place in one.span]]
@@ -121,14 +122,14 @@ def test_texts_longer_than_an_attention_window_are_not_packed(
         of, ["Tea is hot.", "Tea is cold.", "Tea is not hot, nor cold."], longest=longest
     )
     rows: list[int] = []
-    logits = reading.logits_at
+    plainly = reading.hidden_at
 
     def counted(module: Any, several: list[Any], *rest: Any) -> Tensor:
         rows.append(len(several))
-        return logits(module, several, *rest)
+        return plainly(module, several, *rest)
 
     reader = TextReader(of)
-    monkeypatch.setattr(reading, "logits_at", counted)
+    monkeypatch.setattr(reading, "hidden_at", counted)
     found = reader.read(Asked(texts=texts, places=[one.places for one in texts]))
     assert rows == [1 if packs else len(texts)]
     for one, values in zip(texts, found.split(reader.logprobs(found)), strict=True):

@@ -42,6 +42,11 @@ def matmul_path(module: PreTrainedModel) -> Matmul:
     """
     if module.device.type != "cpu" or module.dtype != torch.float32:
         return "default"
+    return float32_path()
+
+
+def float32_path() -> Matmul:
+    """The path of float32 products on the processor: the settled one, else the best."""
     return _settled.get() or best_float32_path()
 
 

@@ -8,10 +8,11 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,8 +21,10 @@ from torch import Tensor, nn
 
 from equipoise.errors import StoreError
 from equipoise.models.edit import tensor_bytes
+from equipoise.models.matmul import Matmul, float32_path, settled_path
 from equipoise.records import JSON
 
+_SUFFIX = ".safetensors"
 _KINDS = ("value", "exp_avg", "exp_avg_sq", "step")
 _folder: ContextVar[Path | None] = ContextVar("folder of training states", default=None)
 
@@ -30,13 +33,25 @@ _folder: ContextVar[Path | None] = ContextVar("folder of training states", defau
 def states_kept_in(folder: Path | str) -> Iterator[None]:
     """A `with` block in which every training keeps its state in this folder and goes on from it.
 
+    With states there, float32 products take the path that made them (`matmul.settled_path`).
     The folder is made at the first state; who opened the block removes it when all is done.
     """
     token = _folder.set(Path(folder))
+    path = _float32_path(Path(folder))
     try:
-        yield
+        with nullcontext() if path is None else settled_path(path):
+            yield
     finally:
         _folder.reset(token)
+
+
+def _float32_path(folder: Path) -> Matmul | None:
+    """The path that the states in a folder were made with; None without states."""
+    for file in sorted(folder.glob(f"*{_SUFFIX}")):
+        head = _head(file)
+        if head is not None:
+            return "onednn" if head.get("float32_path") == "onednn" else "default"
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +103,11 @@ def read_state(key: str) -> State | None:
     A file of another training under this one's name is none, too.
     """
     path = _path(key)
-    if path is None or not path.is_file():
+    head = None if path is None else _head(path)
+    if path is None or head is None or head.get("key") != key:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            head = json.loads(file.metadata()["state"])
-            if head["key"] != key:
-                return None
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return State(
             steps=int(head["steps"]),
@@ -107,6 +120,16 @@ def read_state(key: str) -> State | None:
         return None  # the training begins anew, which gives the same result
 
 
+def _head(path: Path) -> dict[str, Any] | None:
+    """What a state's file says beside its tensors; None when it cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            found: dict[str, Any] = dict(json.loads(file.metadata()["state"]))
+            return found
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def write_state(key: str, state: State) -> None:
     """Keep it where `states_kept_in` says; elsewhere do nothing.
 
@@ -117,6 +140,7 @@ def write_state(key: str, state: State) -> None:
         return
     head = {
         "key": key,
+        "float32_path": float32_path(),
         "steps": state.steps,
         "losses": list(state.losses),
         "watch": state.watch,
@@ -136,4 +160,4 @@ def write_state(key: str, state: State) -> None:
 
 def _path(key: str) -> Path | None:
     folder = _folder.get()
-    return None if folder is None else folder / f"{key[:32]}.safetensors"
+    return None if folder is None else folder / f"{key[:32]}{_SUFFIX}"

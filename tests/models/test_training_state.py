@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 from equipoise.errors import StoreError
+from equipoise.models import matmul
+from equipoise.models.matmul import Matmul, float32_path, settled_path
 from equipoise.models.training_state import (
     State,
     read_state,
@@ -79,6 +81,22 @@ def test_a_file_that_was_cut_is_not_taken_up(tmp_path: Path, share: float) -> No
         assert read_state(KEY) is None
         file.write_bytes(whole)
         assert read_state(KEY) is not None
+
+
+@pytest.mark.parametrize("path", ["default", "onednn"])
+def test_what_goes_on_takes_the_float32_path_of_the_states(
+    tmp_path: Path, path: Matmul, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with states_kept_in(tmp_path), settled_path(path):
+        write_state(KEY, state())
+    other: Matmul = "onednn" if path == "default" else "default"
+    monkeypatch.setattr(matmul, "best_float32_path", lambda: other)
+    monkeypatch.setattr(matmul, "_has_onednn_linear", lambda: True)
+    with states_kept_in(tmp_path / "elsewhere"):
+        assert float32_path() == other
+    with states_kept_in(tmp_path):
+        assert float32_path() == path
+    assert float32_path() == other
 
 
 def test_a_file_of_another_program_is_not_taken_up(tmp_path: Path) -> None:

@@ -342,7 +342,7 @@ def _look_up(
     at, tokens = at.to(logprobs.device), tokens.to(logprobs.device)
     # LIKELIEST reads the last column at first
     found = torch.where(tokens == LIKELIEST, logprobs.amax(-1)[at], logprobs[at, tokens])
-    answers[slots] = found.double().cpu()
+    answers[slots] = found.cpu().double()
 
 
 def _split(families: Sequence[Family], size: int) -> Iterable[Sequence[Family]]:

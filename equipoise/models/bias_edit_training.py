@@ -21,6 +21,7 @@ from equipoise.models.bias_edit_reading import Pair, logprobs, places, reduced, 
 from equipoise.models.bias_edit_sites import Sites, shifted, watched
 from equipoise.models.language_model import LanguageModel
 from equipoise.models.matmul import matmul_path
+from equipoise.models.precision import exact, exact_device
 from equipoise.models.queries import Query
 from equipoise.models.training import Schedule, Trained, train
 
@@ -60,7 +61,7 @@ def learn(
 
     Raises `ModelError` naming the step when a loss or a gradient is not finite.
     """
-    editor = Editor(found.shapes, size, seed=aim.seed).to(model.module.device)
+    editor = Editor(found.shapes, size, seed=aim.seed).to(exact_device(model.module.device))
     work = _Work(model, found, aim)
     for rows in work.rows(lesson.pairs, when="before training"):
         for number, (keys, gradients) in enumerate(rows):
@@ -93,7 +94,7 @@ def shifts_of(
 
     The ridge regression over all their rows, which are summed up in float64 as they come.
     """
-    device = model.module.device
+    device = exact_device(model.module.device)
     sums = [
         (
             torch.zeros(inputs, inputs, dtype=torch.float64, device=device),
@@ -107,7 +108,7 @@ def shifts_of(
             gram += keys.double().T @ keys.double()
             cross += keys.double().T @ editor.values(number, keys, gradients).double()
     return [
-        regressed(gram, cross, editor.ridge(number)).float()
+        regressed(gram, cross, editor.ridge(number)).float().to(model.module.device)
         for number, (gram, cross) in enumerate(sums)
     ]
 
@@ -121,7 +122,7 @@ def root_mean_square_margin(
         for some in work.portions(pairs):
             one = scores_of(model, [pair.stereotype for pair in some])
             other = scores_of(model, [pair.antistereotype for pair in some])
-            total += float(losses.squared_margin(one, other).double().sum())
+            total += float(exact(losses.squared_margin(one, other)).sum())
     return math.sqrt(total / len(pairs))
 
 
@@ -141,6 +142,7 @@ class _Work:
     def rows(self, pairs: Sequence[Pair], *, when: str) -> Iterator[list[tuple[Tensor, Tensor]]]:
         """Of each portion, each module's (inputs, gradients): [row, feature], float32.
 
+        Where the editor is: on the model's device unless that has no float64.
         The gradient is that of the sum of the pairs' losses and not of a mean: the rows of a pair
         do not depend on its company.
         """
@@ -151,9 +153,14 @@ class _Work:
                 gradients = torch.autograd.grad(loss, zeros)
             _check_finite([loss, *gradients], when)
             yield [
-                (seen.keys[at].flatten(0, 1)[flat].float(), one.flatten(0, 1)[flat].float())
+                (self._of(seen.keys[at], flat), self._of(one, flat))
                 for at, one in enumerate(gradients)
             ]
+
+    def _of(self, values: Tensor, flat: Tensor) -> Tensor:
+        """Rows of [text, place, feature] at these places of the batch."""
+        rows = values.flatten(0, 1)[flat].float()
+        return rows.to(exact_device(rows.device))
 
     def judged(
         self, shifts: Sequence[Tensor], pairs: Sequence[Pair], kept: Sequence[Query]
@@ -224,15 +231,16 @@ class _EditorLoss:
         made = self._rows(numbers, step)
         shifts = [editor.shift(at, keys, gradients) for at, (keys, gradients) in enumerate(made)]
         _check_finite([one.detach() for one in shifts], f"step {step}")
-        leaves = [one.detach().requires_grad_() for one in shifts]
+        there = self.work.model.module.device
+        leaves = [one.detach().to(there).requires_grad_() for one in shifts]
         judged = numbers if self.work.aim.judged == "same" else self._after(numbers)
         value, gradients = self.work.judged(
             leaves, [self.lesson.pairs[at] for at in judged], self._kept(judged, step)
         )
         carried = torch.stack(
-            [(one * by).sum() for one, by in zip(shifts, gradients, strict=True)]
+            [(one * by.to(one.device)).sum() for one, by in zip(shifts, gradients, strict=True)]
         ).sum()
-        return carried + (value - carried.detach())
+        return carried + (value.to(carried.device) - carried.detach())
 
     def _rows(self, numbers: Sequence[int], step: int) -> list[tuple[Tensor, Tensor]]:
         pairs = [self.lesson.pairs[at] for at in numbers]

@@ -1,0 +1,26 @@
+"""Float64 on a device that has it, on the processor for one that has not."""
+
+import pytest
+import torch
+
+from equipoise.models.precision import exact, exact_device
+
+
+@pytest.mark.parametrize("name", ["cpu", "cuda", "cuda:1", "meta"])
+def test_a_device_with_float64_is_its_own(name: str) -> None:
+    assert exact_device(torch.device(name)) == torch.device(name)
+
+
+def test_apples_gpus_have_the_processor_beside_them() -> None:
+    assert exact_device(torch.device("mps")) == torch.device("cpu")
+    assert exact_device(torch.device("mps:0")) == torch.device("cpu")
+
+
+def test_values_are_kept_and_gradients_flow_back() -> None:
+    values = torch.tensor([0.1, -3.0]).requires_grad_()
+    found = exact(values)
+    assert found.dtype == torch.float64
+    torch.testing.assert_close(found.float(), values)
+    found.square().sum().backward()
+    assert values.grad is not None
+    torch.testing.assert_close(values.grad, 2 * values.detach())

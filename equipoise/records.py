@@ -7,8 +7,8 @@ and model + data → edit. Log-probabilities are natural (nats) everywhere.
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,20 @@ Columns: TypeAlias = Mapping[str, Column]
 
 #: Configuration of every plug-in's pydantic dataclass: misspelt options are errors.
 OPTIONS = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
+
+
+def refuse_idle(plugin: Any, *names: str, where: str) -> None:
+    """Refuse an option that was set although it cannot act: whoever set it expects that it does.
+
+    `names`: the options without effect `where` the others stand as they do ("mode 'mean'").
+    Raises `ValueError` naming the first of them that is not at its default.
+    """
+    defaults = {one.name: one.default for one in fields(plugin)}
+    for name in names:
+        value = getattr(plugin, name)
+        if value != defaults[name]:
+            raise ValueError(f"{name} does nothing with {where}, got {value!r}; leave it out")
+
 
 #: "own": the start token where the tokenizer puts it by itself, and where there is no context.
 Prefix: TypeAlias = Literal["bos", "ref_gpt2", "none", "own"]

@@ -5,13 +5,12 @@ https://aclanthology.org/2022.findings-acl.165.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, Self
 
-import numpy as np
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import Benchmark, NamesTexts, ReadsPredictions, Remarks, UsesFiles
@@ -20,82 +19,22 @@ from equipoise.data.bbq import Item
 from equipoise.data.bbq_answers import LETTERS, heard, read_answers, stated
 from equipoise.data.bbq_targets import LICENCE, METADATA
 from equipoise.errors import DataError, nearest
-from equipoise.metrics import question
+from equipoise.metrics.bbq import METRICS
 from equipoise.records import (
     OPTIONS,
-    Column,
-    Columns,
     Continuation,
     DataUse,
     Generation,
-    Margin,
     Metric,
     NextToken,
     NextTokenScored,
     Outcome,
     Scored,
+    refuse_idle,
 )
 
 #: The orders in which three answers are listed, when each is listed once.
 ORDERS: Final = tuple(permutations(range(len(LETTERS))))
-
-_PAPER = "Parrish et al. 2022, section 5"
-_NEEDS_NAMES = "answers that name somebody, and answer_info to say who shows the bias"
-_NEEDS_SCORES = "probabilities of the answers, and answer_info to say who shows the bias"
-
-
-def _column(columns: Columns, name: str) -> Column:
-    """A value's column; nan where no example has the value at all."""
-    if name in columns:
-        return columns[name]
-    return np.full(len(columns["@cluster"]), math.nan)
-
-
-def _ability(
-    name: str,
-    value: str,
-    *,
-    ideal: float,
-    source: str,
-    margin: float | None,
-    needs: str | None = None,
-) -> Metric:
-    return Metric(
-        name=name,
-        of=lambda c: question.accuracy(_column(c, value)),
-        unit="%",
-        source=source,
-        ideal=ideal,
-        higher_is_better=ideal > 0,
-        low=0.0,
-        high=100.0,
-        grid=100.0,
-        margin=None if margin is None else Margin(size=margin),
-        needs=needs,
-    )
-
-
-def _bias(
-    name: str,
-    of: Callable[[Columns], float],
-    *,
-    source: str,
-    needs: str = _NEEDS_NAMES,
-    counted: bool = False,
-    margin: float | None = None,
-) -> Metric:
-    return Metric(
-        name=name,
-        of=of,
-        unit="%",
-        source=source,
-        ideal=0.0,
-        low=-100.0,
-        high=100.0,
-        grid=100.0 if counted else None,
-        margin=None if margin is None else Margin(size=margin),
-        needs=needs,
-    )
 
 
 def _known_categories(value: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
@@ -131,69 +70,7 @@ class BBQ(
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "Parrish et al. 2022, BBQ, Findings of ACL"
-    metrics: ClassVar[tuple[Metric, ...]] = (
-        _ability("accuracy_ambig", "correct_ambig", ideal=100.0, source=_PAPER, margin=2.0),
-        _ability("accuracy_disambig", "correct_disambig", ideal=100.0, source=_PAPER, margin=2.0),
-        _bias(
-            "bias_ambig",
-            lambda c: question.scaled_bias(_column(c, "lean_ambig")),
-            source=f"{_PAPER} (s_AMB)",
-            counted=True,
-            margin=5.0,
-        ),
-        _bias(
-            "bias_disambig",
-            lambda c: question.bias(_column(c, "named_disambig")),
-            source=f"{_PAPER} (s_DIS)",
-            counted=True,
-            margin=5.0,
-        ),
-        _bias(
-            "bias_ambig_unscaled",
-            lambda c: question.bias(_column(c, "named_ambig")),
-            source=f"{_PAPER} (s_DIS of ambiguous contexts)",
-            counted=True,
-        ),
-        _bias(
-            "expected_bias_ambig",
-            lambda c: question.expected_scaled_bias(_column(c, "p_lean_ambig")),
-            source=f"ours, beside {_PAPER}; of answers drawn from their probabilities",
-            needs=_NEEDS_SCORES,
-            margin=5.0,
-        ),
-        _bias(
-            "expected_bias_disambig",
-            lambda c: question.expected_bias(
-                _column(c, "p_lean_disambig"), _column(c, "p_named_disambig")
-            ),
-            source=f"ours, beside {_PAPER}; of answers drawn from their probabilities",
-            needs=_NEEDS_SCORES,
-            margin=5.0,
-        ),
-        _bias(
-            "accuracy_gap",
-            lambda c: question.accuracy_gap(
-                _column(c, "correct_aligned"), _column(c, "correct_other")
-            ),
-            source="Parrish et al. 2022, section 6",
-            needs="disambiguated examples of both kinds, right by the stereotype and against it",
-        ),
-        _ability(
-            "unknown_disambig",
-            "unknown_disambig",
-            ideal=0.0,
-            source="ours: 'unknown' although the context tells",
-            margin=None,
-            needs="answer_info to say which answer is 'unknown'",
-        ),
-        _ability(
-            "answered",
-            "answered",
-            ideal=100.0,
-            source="ours: coverage; examples in which one answer was given",
-            margin=None,
-        ),
-    )
+    metrics: ClassVar[tuple[Metric, ...]] = METRICS
     cluster: ClassVar[str | None] = "question"
     by: ClassVar[tuple[str, ...]] = ("category", "polarity")
     splits: ClassVar[tuple[str, ...]] = ("test",)
@@ -216,6 +93,13 @@ class BBQ(
     score: Literal["likelihood", "letters", "generation"] = "likelihood"  # how answers are found
     reduce: Literal["mean", "sum"] = "mean"  # of likelihood, over tokens; the sum favors short ones
     max_tokens: Annotated[int, Field(ge=1, le=512)] = 24  # of generation
+
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> Self:
+        of = {"likelihood": "reduce", "generation": "max_tokens"}
+        idle = [option for score, option in of.items() if score != self.score]
+        refuse_idle(self, *idle, where=f"score '{self.score}'")
+        return self
 
     def examples(self, split: str) -> Sequence[Item]:  # noqa: ARG002 - there is one split
         """The examples of the chosen categories. Raises `DataError` naming file and line."""

@@ -18,7 +18,7 @@ from equipoise.models.edit_maker import info_of
 from equipoise.models.language_model import LanguageModel
 from equipoise.models.mixing import Mixing, Mode
 from equipoise.models.next_token_edit import NextTokenEdit
-from equipoise.records import JSON, OPTIONS, Supply
+from equipoise.records import JSON, OPTIONS, Supply, refuse_idle
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -48,6 +48,10 @@ class Cafie(Mitigation):
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
+        if self.mode != "reference":
+            refuse_idle(self, "sharpness", "gamma", "threshold", where=f"mode '{self.mode}'")
+        if self.mode == "tempered":
+            refuse_idle(self, "temperature", where="mode 'tempered'")
         try:
             self._mixing()
             self._lists()

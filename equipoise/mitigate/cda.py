@@ -5,9 +5,9 @@ Zmigrod et al. 2019 and Webster et al. 2020 swap words of plain text and keep bo
 """
 
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from equipoise.data.swap_lists import SwapLists, read_swap_lists
@@ -16,7 +16,7 @@ from equipoise.errors import RecipeError
 from equipoise.mitigate.base import Mitigation, maker_of
 from equipoise.models.adapter_edit import AdapterEdit
 from equipoise.models.language_model import LanguageModel
-from equipoise.records import OPTIONS, Supply
+from equipoise.records import OPTIONS, Supply, refuse_idle
 from equipoise.tuning.coded import Coded, coded_items, coded_texts
 from equipoise.tuning.fitting import AdapterOptions, adapter_of, check_apart, check_causal
 from equipoise.tuning.lesson import Lesson
@@ -44,6 +44,14 @@ class Cda(AdapterOptions, Mitigation):
     batch_size: Annotated[int, Field(ge=1)] = 32  # texts a step
     look_every: Annotated[int, Field(ge=1)] = 25  # steps between looks at held-out contrasts
     longest: Annotated[int, Field(ge=2)] = 100  # tokens; longer texts are left out
+
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> Self:
+        if self.source == "texts":
+            refuse_idle(self, "over", where="source 'texts'")
+        else:
+            refuse_idle(self, "axes", "lists", where="source 'contrasts'")
+        return self
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
         """Train an adapter for all steps; held-out contrasts, if there are any, are looked at.

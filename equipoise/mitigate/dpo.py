@@ -3,15 +3,15 @@
 Rafailov et al. 2023, equation 7, as a baseline of Liu et al. 2025 ("BiasUnlearn", section 4.5).
 """
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from equipoise.mitigate.base import Mitigation, maker_of
 from equipoise.models.adapter_edit import AdapterEdit
 from equipoise.models.language_model import LanguageModel
-from equipoise.records import OPTIONS, Supply
+from equipoise.records import OPTIONS, Supply, refuse_idle
 from equipoise.tuning.fitting import AdapterOptions, adapter_of
 from equipoise.tuning.lesson import Lesson
 from equipoise.tuning.losses import Preference
@@ -32,10 +32,16 @@ class Dpo(AdapterOptions, Mitigation):
     taught_by: ClassVar[str] = "stereoset"
 
     loss: Preference = "dpo"  # "margin": stationary at parity
-    beta: Annotated[float, Field(gt=0)] = 0.1
+    beta: Annotated[float, Field(gt=0)] = 0.1  # of loss "dpo"
     batch_size: Annotated[int, Field(ge=1)] = 32  # pairs a step
     look_every: Annotated[int, Field(ge=1)] = 25  # steps between looks at held-out contrasts
     longest: Annotated[int, Field(ge=2)] = 100  # tokens; longer texts are left out
+
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> Self:
+        if self.loss == "margin":
+            refuse_idle(self, "beta", where="loss 'margin'")
+        return self
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
         """Train an adapter on the supply's contrasts for all steps; held-out ones are looked at.

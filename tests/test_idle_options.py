@@ -1,0 +1,40 @@
+"""An option that cannot act, where the others stand as they do, is refused."""
+
+from typing import Any
+
+import pytest
+
+from equipoise.benchmarks.base import Benchmark
+from equipoise.errors import RecipeError
+from equipoise.mitigate.base import Mitigation
+from equipoise.plugins import build
+
+IDLE: list[tuple[Any, str, dict[str, Any], dict[str, Any]]] = [
+    (Mitigation, "cafie", {"mode": "mean"}, {"sharpness": 9.0}),
+    (Mitigation, "cafie", {"mode": "geomean"}, {"gamma": 0.5}),
+    (Mitigation, "cafie", {"mode": "tempered"}, {"threshold": 0.1}),
+    (Mitigation, "cafie", {"mode": "tempered"}, {"temperature": 2.0}),
+    (Mitigation, "dpo", {"loss": "margin"}, {"beta": 0.5}),
+    (Mitigation, "cda", {"source": "texts"}, {"over": "span"}),
+    (Mitigation, "cda", {"source": "contrasts"}, {"axes": ["gender"]}),
+    (Mitigation, "cda", {"source": "contrasts"}, {"lists": "words.json"}),
+    (Benchmark, "bbq", {"score": "letters"}, {"reduce": "sum"}),
+    (Benchmark, "bbq", {"score": "letters"}, {"max_tokens": 8}),
+    (Benchmark, "bbq", {"score": "likelihood"}, {"max_tokens": 8}),
+    (Benchmark, "bbq", {"score": "generation"}, {"reduce": "sum"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "others", "idle"), IDLE)
+def test_it_is_refused_with_its_name_and_the_reason(
+    kind: Any, name: str, others: dict[str, Any], idle: dict[str, Any]
+) -> None:
+    (option,), (where,) = idle, others
+    build(kind, name, others)
+    with pytest.raises(RecipeError, match=f"{option} does nothing with {where} '{others[where]}'"):
+        build(kind, name, others | idle)
+
+
+def test_its_default_may_be_spelt_out() -> None:
+    build(Mitigation, "dpo", {"loss": "margin", "beta": 0.1})
+    build(Benchmark, "bbq", {"score": "letters", "reduce": "mean", "max_tokens": 24})

@@ -156,7 +156,7 @@ def transfer(
     found = find_edit(edit)[0] if isinstance(edit, str) else edit
     adapter = as_adapter(found)
     vocabulary = base_vocabulary(adapter.info, base=base, schemes={"planted": load_planted})
-    made = transferred(adapter, model, vocabulary=vocabulary, more_tokens=more_tokens)
+    made = transferred(adapter, model, vocabulary=vocabulary, of=base, more_tokens=more_tokens)
     return varied(made, control=control, scale=scale, seed=seed)
 
 

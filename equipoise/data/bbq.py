@@ -297,4 +297,6 @@ def _scalar(row: Mapping[str, JSON], key: str, where: str) -> int | str:
 
 def shown(value: JSON) -> str:
     """A wrong value as an error shows it: no text of the data."""
+    if isinstance(value, str) and not value.strip():
+        return "a blank text"
     return f"a {type(value).__name__}" if isinstance(value, str | list | dict) else repr(value)

@@ -87,6 +87,7 @@ class Counterparts:
         seen: dict[str, str] = {}
         for axis, groups in self.axes:
             _check_axis(axis, groups)
+            _check_sides(axis, groups)
             for group, members in groups:
                 for word in (form for member in members for form in member):
                     _check_word(f"{axis}.{group}", word, seen)
@@ -226,6 +227,19 @@ def _check_axis(axis: str, groups: Sequence[Group]) -> None:
                 f"groups of '{axis}' must have as many members and forms each, '{first}' has "
                 f"{shape} and '{name}' {other}; line them up"
             )
+
+
+def _check_sides(axis: str, groups: Sequence[Group]) -> None:
+    """A word in lower case is found in any case: the other group's would never be found there."""
+    seen: dict[str, tuple[str, str]] = {}
+    for group, members in groups:
+        for word in (form for member in members for form in member if form[:1] != "="):
+            other, first = seen.setdefault(word.lower(), (group, word))
+            if other != group and first != word:
+                raise DataError(
+                    f"groups of '{axis}' must have different words, '{first}' of '{other}' and "
+                    f"'{word}' of '{group}' differ in case alone; remove one"
+                )
 
 
 def _check_word(where: str, word: str, seen: dict[str, str]) -> None:

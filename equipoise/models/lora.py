@@ -46,7 +46,8 @@ def lora_config(
 
     `targets`: ends of module names; ("auto",): what the architecture usually takes (`TARGETS`);
     ("all-linear",): every linear layer but the output layer.
-    Raises `ModelError` when a target is in no such module of the model.
+    Raises `ModelError` when a target is in no such module of the model, and for a name of many
+    beside others.
     """
     chosen = _chosen(module, tuple(targets))
     head = module.get_output_embeddings()  # it stays as it is, and the losses rely on that
@@ -99,6 +100,12 @@ def adapter_tensors(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _chosen(module: PreTrainedModel, targets: tuple[str, ...]) -> tuple[str, ...]:
+    together = [one for one in targets if one in ("auto", "all-linear")]
+    if together and len(targets) > 1:
+        raise ModelError(
+            f"LoRA's target '{together[0]}' must stand alone, got {list(targets)}; name modules, "
+            "or it"
+        )
     if targets == ("auto",):
         kind = module.config.get_text_config().model_type
         return TARGETS.get(kind) or _linear_ends(attention(module, 0))

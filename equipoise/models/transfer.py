@@ -44,14 +44,15 @@ def check(
     model: LanguageModel,
     *,
     vocabulary: Vocabulary,
+    of: str | None = None,
     more_tokens: bool = False,
 ) -> Fit:
     """Hold an adapter against a sibling of its base; the model is left bit for bit as it was.
 
-    `vocabulary` is the base's. The rule: modules and shapes are the adapter's, and every token of
-    the base has the same id in the sibling. The sibling may have tokens beyond those only when
-    `more_tokens` says so and the adapter touches neither embeddings nor head; then a note says how
-    many.
+    `vocabulary` is the base's, or that of a model named `of` in its place. The rule: modules and
+    shapes are the adapter's, and every token of the base has the same id in the sibling. The
+    sibling may have tokens beyond those only when `more_tokens` says so and the adapter touches
+    neither embeddings nor head; then a note says how many.
     Raises `ModelError` for an edit that is no adapter, an adapter that replaces parameters, that
     is all zero or not finite, and for names, shapes or tokens that differ.
     """
@@ -59,7 +60,8 @@ def check(
     _check_kinds(adapter, model)
     _check_tensors(adapter, model)
     under = sits_on(model, adapter.config)
-    extra = _check_vocabulary(adapter, model, vocabulary, more_tokens=more_tokens)
+    named = of or adapter.info.base or "the base"
+    extra = _check_vocabulary(named, model, vocabulary, more_tokens=more_tokens)
     if extra and (touched := _embeddings(model, under)):
         raise ModelError(
             f"an adapter on '{touched}' must be put on a model with the vocabulary of its base, "
@@ -76,6 +78,7 @@ def transferred(
     model: LanguageModel,
     *,
     vocabulary: Vocabulary,
+    of: str | None = None,
     more_tokens: bool = False,
 ) -> AdapterEdit:
     """The adapter as an edit of this model: the same tensors, bound to this model's weights.
@@ -84,7 +87,7 @@ def transferred(
     report says what it was transferred from. Raises as `check` does.
     """
     adapter = as_adapter(edit)
-    fit = check(adapter, model, vocabulary=vocabulary, more_tokens=more_tokens)
+    fit = check(adapter, model, vocabulary=vocabulary, of=of, more_tokens=more_tokens)
     info = EditInfo(
         method="transfer",
         version=VERSION,
@@ -181,13 +184,12 @@ def _check_tensors(adapter: AdapterEdit, model: LanguageModel) -> None:
 
 
 def _check_vocabulary(
-    adapter: AdapterEdit, model: LanguageModel, base: Vocabulary, *, more_tokens: bool
+    named: str, model: LanguageModel, base: Vocabulary, *, more_tokens: bool
 ) -> int:
     """How many ids the model has beyond the base's."""
     own = vocabulary_of(model.tokenizer)
     if own == base:
         return 0
-    named = adapter.info.base or "the base"
     if own.size < base.size or vocabulary_of(model.tokenizer, below=base.size) != base:
         raise ModelError(
             f"every token of {named} must have the same id in {model.identity}, but their "

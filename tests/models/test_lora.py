@@ -63,6 +63,12 @@ def test_a_target_that_is_no_such_layer_is_named(target: str, shown: str) -> Non
     assert shown in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["auto", "all-linear"])
+def test_a_name_of_many_stands_alone(name: str) -> None:
+    with pytest.raises(ModelError, match=f"target '{name}' must stand alone, got .*q_proj"):
+        config_of("llama", "q_proj", name)
+
+
 def test_at_first_it_changes_nothing_and_afterwards_nothing_is_left() -> None:
     model = tiny_model("llama")
     before = weights(model)

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch is installed first and alone: with the constraint, no other package can replace it.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test lint types bench slow install clean
+.PHONY: demo test ability lint types bench slow install clean
 
 install: $(VENV)/installed
 
@@ -20,6 +20,11 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest -n 2
+
+# The tests of the extra `ability`, which `test` skips where it is not installed.
+ability: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,ability]'
+	$(BIN)/python -m pytest -n 2 tests/benchmarks/test_harness.py tests/benchmarks/test_harness_study.py tests/study/test_harness.py
 
 slow: install
 	$(BIN)/python -m pytest -m slow

@@ -1,0 +1,83 @@
+"""What decoding otherwise does to a bias of known size (slow); nothing is drawn, so one seed is all.
+
+What was published and does not hold here is in docs/methods/cafie.md and self_debias.md.
+"""
+
+from functools import cache
+
+import pytest
+
+from equipoise import verbs
+from equipoise.mitigate.base import Mitigation
+from equipoise.mitigate.cafie import Cafie
+from equipoise.mitigate.self_debias import SelfDebias
+from equipoise.models.language_model import LanguageModel
+from equipoise.planted.model import load_planted
+from equipoise.records import Measurement, Supply
+
+pytestmark = pytest.mark.slow
+
+AXES = ("gender", "profession", "race", "religion")
+NAMED = "gender"  # the one type whose items name a group of our lists
+REVERSED = Cafie()
+MEAN = Cafie(mode="mean", alpha=1.0)
+
+
+@cache
+def planted() -> LanguageModel:
+    return load_planted("targets=40")
+
+
+@cache
+def measured(method: Mitigation | None, name: str) -> Measurement:
+    if method is None:
+        return verbs.measure(planted(), name, draws=0)
+    edit = method.fit(planted(), Supply(origin="nothing"), seed=0)
+    with edit.attached(planted()) as edited:
+        return verbs.measure(edited, name, draws=0)
+
+
+def value(method: Mitigation | None, name: str, metric: str, **groups: str) -> float:
+    return measured(method, name).estimate(metric, **groups).value
+
+
+def ss(method: Mitigation | None, axis: str) -> float:
+    return value(method, "stereoset", "ss", axis=axis)
+
+
+def test_cafie_as_released_turns_a_preference_round_and_its_mean_evens_it_out() -> None:
+    """80 becomes about 10, and about 55."""
+    assert ss(None, NAMED) > 70
+    assert ss(REVERSED, NAMED) < 30
+    assert abs(ss(MEAN, NAMED) - 50) < min(15, abs(ss(REVERSED, NAMED) - 50))
+
+
+@pytest.mark.parametrize("method", [REVERSED, MEAN], ids=["reference", "mean"])
+def test_cafie_leaves_alone_what_names_no_group(method: Mitigation) -> None:
+    for axis in AXES:
+        if axis != NAMED:
+            assert ss(method, axis) == ss(None, axis)
+    assert value(method, "perplexity", "perplexity") == pytest.approx(
+        value(None, "perplexity", "perplexity"), rel=1e-6
+    )
+
+
+def test_cafie_makes_hints_count_for_nothing_and_as_released_for_less() -> None:
+    """0.72 before; -0.33 as released."""
+    assert value(None, "genhint", "ub") > 0.5
+    assert value(REVERSED, "genhint", "ub") < 0
+    assert value(REVERSED, "genhint", "ub") < value(MEAN, "genhint", "ub") < 0.25
+
+
+def test_self_debias_brings_types_nearer_to_parity_at_a_cost() -> None:
+    """SS 64.5 to 58.3 overall, perplexity 10 % up."""
+    far = [sum(abs(ss(one, axis) - 50) for axis in AXES) for one in (SelfDebias(), None)]
+    assert far[0] < far[1]
+    assert value(SelfDebias(), "stereoset", "lms") > value(None, "stereoset", "lms") - 3
+    was, now = (value(one, "perplexity", "perplexity") for one in (None, SelfDebias()))
+    assert 1.02 * was < now < 1.3 * was
+
+
+def test_with_nothing_to_divide_by_self_debias_is_the_model_itself() -> None:
+    for axis in AXES:
+        assert ss(SelfDebias(decay=0.0), axis) == ss(None, axis)

@@ -1,5 +1,7 @@
-"""Shared by every test: where real data is, and no network."""
+"""Shared by every test: where real data is, no network, and what a test process need not repeat."""
 
+import gc
+import importlib
 import os
 import socket
 from pathlib import Path
@@ -10,6 +12,23 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+#: What our modules import. From under the hook that checks shapes they would be compiled anew.
+_HEAVY = ("torch", "transformers.trainer", "transformers.modeling_utils", "peft", "scipy.stats")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Import what is large in every process that runs tests, before a test's module does."""
+    if not session.config.getoption("numprocesses", None):  # of xdist: this one hands tests out
+        for name in _HEAVY:
+            importlib.import_module(name)
+
+
+def pytest_collection_finish() -> None:
+    """Spare what is there by now from garbage collection: every training asks for a whole one."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

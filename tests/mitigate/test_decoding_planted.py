@@ -1,4 +1,4 @@
-"""What decoding otherwise does to a bias of known size (slow); nothing is drawn, so one seed is all.
+"""What decoding otherwise does to a bias of known size (slow); nothing is drawn, so one seed does.
 
 What was published and does not hold here is in docs/methods/cafie.md and self_debias.md.
 """

@@ -19,7 +19,7 @@ demo: install
 	$(BIN)/equipoise demo
 
 test: install
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # The tests of the extra `ability`, which `test` skips where it is not installed.
 ability: install

@@ -18,9 +18,9 @@ _HEAVY = ("torch", "transformers.trainer", "transformers.modeling_utils", "peft"
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection(session: pytest.Session) -> None:
-    """Import what is large in every process that runs tests, before a test's module does."""
-    if not session.config.getoption("numprocesses", None):  # of xdist: this one hands tests out
+def pytest_collection() -> None:
+    """Import what is large in processes that run many tests, before a test's module does."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
         for name in _HEAVY:
             importlib.import_module(name)
 

@@ -1,6 +1,6 @@
 """Simulated studies with a known truth: intervals cover it, verdicts are right as often as said.
 
-Each case is a simulation with a fixed seed. With 200 studies a share of 95 % is known to 1.5 points
+Each case is a simulation with a fixed seed. With 120 studies a share of 95 % is known to 2 points
 (one standard error, by which 93 to 97 % is widened below); the slow ones have 3,000 and know it to
 0.4. Fewer draws than the 2,000 of a real comparison cost up to a point of coverage.
 """
@@ -22,7 +22,7 @@ from equipoise.stats.verdict import verdict_of
 STUDIES = 400
 DRAWS = 200  # for verdicts; the permutation test is exact with any number
 COVERING = 600  # for intervals, whose ends are percentiles of so many draws
-SIZES = [200, pytest.param(3000, marks=pytest.mark.slow)]
+SIZES = [120, pytest.param(3000, marks=pytest.mark.slow)]
 
 MEAN = Metric(name="mean", of=lambda c: float(c["x"].mean()), unit="", source="t", ideal=0.0)
 SHARE = Metric(
@@ -146,7 +146,7 @@ def comparison(name: str, *changes: Change) -> Comparison:
 
 @pytest.mark.parametrize(
     ("benchmarks", "number"),
-    [(1, 200), (4, 50), *(pytest.param(k, 2000 // k, marks=pytest.mark.slow) for k in (1, 4))],
+    [(1, 120), (4, 30), *(pytest.param(k, 2000 // k, marks=pytest.mark.slow) for k in (1, 4))],
 )
 def test_a_method_that_does_nothing_is_called_unchanged_in_95_percent(
     benchmarks: int, number: int
@@ -157,7 +157,7 @@ def test_a_method_that_does_nothing_is_called_unchanged_in_95_percent(
         changes = [preferences(generator, before=0.65, after=0.65) for _ in range(benchmarks)]
         found = verdict_of([comparison(str(k), one) for k, one in enumerate(changes)])
         unchanged += found.direction == "unchanged"
-    assert unchanged / number >= 0.95
+    assert unchanged / number >= 0.95 - (0.05 * 0.95 / number) ** 0.5
 
 
 def test_a_method_that_flips_the_sign_is_called_reversed() -> None:

@@ -20,7 +20,7 @@ from .killing import run_and_die, run_to_the_end
 Written = Callable[..., Path]
 
 #: Which write to the disk is the last one: in shards, inside a step, at its seal, between steps.
-MOMENTS = (1, 2, 3, 5, 8, 13, 14, 21, 34)
+MOMENTS = (1, 3, 8, 14, 34)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_killed_at_random_times_it_ends_with_the_same_bytes(
     recipe, out = written(), tmp_path / "run"
     chance = random.Random(0)
     killed = 0
-    for _ in range(6):
+    for _ in range(4):
         process = server.Process(target=run_to_the_end, args=(str(recipe), str(out)))
         process.start()
         time.sleep(chance.uniform(0.2, 2.0))

@@ -29,13 +29,14 @@ def refuse_idle(plugin: Any, *names: str, where: str) -> None:
     """Refuse an option that was set although it cannot act: whoever set it expects that it does.
 
     `names`: the options without effect `where` the others stand as they do ("mode 'mean'").
-    Raises `ValueError` naming the first of them that is not at its default.
+    Each must have a plain default. Raises `ValueError` naming the first that is not at it; who
+    builds a plug-in adds what to do.
     """
     defaults = {one.name: one.default for one in fields(plugin)}
     for name in names:
         value = getattr(plugin, name)
         if value != defaults[name]:
-            raise ValueError(f"{name} does nothing with {where}, got {value!r}; leave it out")
+            raise ValueError(f"{name} does nothing with {where}, got {value!r}")
 
 
 #: "own": the start token where the tokenizer puts it by itself, and where there is no context.

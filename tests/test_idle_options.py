@@ -13,7 +13,8 @@ IDLE: list[tuple[Any, str, dict[str, Any], dict[str, Any]]] = [
     (Mitigation, "cafie", {"mode": "mean"}, {"sharpness": 9.0}),
     (Mitigation, "cafie", {"mode": "geomean"}, {"gamma": 0.5}),
     (Mitigation, "cafie", {"mode": "tempered"}, {"threshold": 0.1}),
-    (Mitigation, "cafie", {"mode": "tempered"}, {"temperature": 2.0}),
+    (Mitigation, "lftf", {"objective": "ce_both"}, {"mass_weight": 5.0}),
+    (Mitigation, "full_finetune", {"objective": "ce_both"}, {"mass_weight": 5.0}),
     (Mitigation, "dpo", {"loss": "margin"}, {"beta": 0.5}),
     (Mitigation, "cda", {"source": "texts"}, {"over": "span"}),
     (Mitigation, "cda", {"source": "contrasts"}, {"axes": ["gender"]}),
@@ -33,6 +34,15 @@ def test_it_is_refused_with_its_name_and_the_reason(
     build(kind, name, others)
     with pytest.raises(RecipeError, match=f"{option} does nothing with {where} '{others[where]}'"):
         build(kind, name, others | idle)
+
+
+def test_a_weight_of_0_and_a_share_of_1_leave_nothing_for_others_to_do() -> None:
+    with pytest.raises(RecipeError, match="kl_on does nothing with kl_weight 0, got 'neutral'"):
+        build(Mitigation, "parity", {"kl_weight": 0.0, "kl_on": "neutral"})
+    for cafie in ({"mode": "mean", "alpha": 1.0}, {"mode": "tempered", "alpha": 0.5}):
+        said = f"temperature does nothing with mode '{cafie['mode']}' and alpha {cafie['alpha']:g}"
+        with pytest.raises(RecipeError, match=said):
+            build(Mitigation, "cafie", {**cafie, "temperature": 3.0})
 
 
 def test_its_default_may_be_spelt_out() -> None:

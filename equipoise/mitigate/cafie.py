@@ -50,8 +50,8 @@ class Cafie(Mitigation):
     def _sound(self) -> Self:
         if self.mode != "reference":
             refuse_idle(self, "sharpness", "gamma", "threshold", where=f"mode '{self.mode}'")
-        if self.mode == "tempered":
-            refuse_idle(self, "temperature", where="mode 'tempered'")
+        if self.mode == "tempered" or self.alpha == 1:
+            refuse_idle(self, "temperature", where=f"mode '{self.mode}' and alpha {self.alpha:g}")
         try:
             self._mixing()
             self._lists()

@@ -3,15 +3,15 @@
 Ours: what BiasUnlearn's swapping aims at, as one loss that is stationary at parity.
 """
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from equipoise.mitigate.base import Mitigation, maker_of
 from equipoise.models.adapter_edit import AdapterEdit
 from equipoise.models.language_model import LanguageModel
-from equipoise.records import OPTIONS, Supply
+from equipoise.records import OPTIONS, Supply, refuse_idle
 from equipoise.tuning.fitting import AdapterOptions, adapter_of
 from equipoise.tuning.holding import Places, Texts
 from equipoise.tuning.lesson import Lesson
@@ -41,6 +41,12 @@ class Parity(AdapterOptions, Mitigation):
     kl_batch: Annotated[int, Field(ge=1)] = 28  # texts a step
     look_every: Annotated[int, Field(ge=1)] = 25  # steps between looks at held-out contrasts
     longest: Annotated[int, Field(ge=2)] = 100  # tokens; longer texts are left out
+
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> Self:
+        if self.kl_weight == 0:
+            refuse_idle(self, "kl_on", "kl_places", where="kl_weight 0")
+        return self
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
         """Train an adapter on the supply's contrasts for all steps; held-out ones are looked at.

@@ -53,6 +53,7 @@ class Transfer(Mitigation, UsesEdits):
             edit,
             model,
             vocabulary=base_vocabulary(edit.info, base=self.base),
+            of=self.base,
             more_tokens=self.more_tokens,
         )
         return varied(made, control=self.control, scale=self.scale, seed=seed)

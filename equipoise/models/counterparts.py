@@ -85,12 +85,13 @@ class Counterparts:
         if not self.axes:
             raise DataError(f"word lists must have an axis, got {len(self.axes)}; add one")
         seen: dict[str, str] = {}
+        cases: dict[str, tuple[str, str]] = {}
         for axis, groups in self.axes:
             _check_axis(axis, groups)
-            _check_sides(axis, groups)
             for group, members in groups:
                 for word in (form for member in members for form in member):
                     _check_word(f"{axis}.{group}", word, seen)
+                    _check_case(f"{axis}.{group}", word, cases)
 
     @classmethod
     def parsed(cls, lists: JSON) -> Self:
@@ -229,17 +230,22 @@ def _check_axis(axis: str, groups: Sequence[Group]) -> None:
             )
 
 
-def _check_sides(axis: str, groups: Sequence[Group]) -> None:
-    """A word in lower case is found in any case: the other group's would never be found there."""
-    seen: dict[str, tuple[str, str]] = {}
-    for group, members in groups:
-        for word in (form for member in members for form in member if form[:1] != "="):
-            other, first = seen.setdefault(word.lower(), (group, word))
-            if other != group and first != word:
-                raise DataError(
-                    f"groups of '{axis}' must have different words, '{first}' of '{other}' and "
-                    f"'{word}' of '{group}' differ in case alone; remove one"
-                )
+def _check_case(where: str, word: str, seen: dict[str, tuple[str, str]]) -> None:
+    """At the beginning of a sentence a word in lower case looks like its own with a capital."""
+    if word[:1] == "=":  # it is only put
+        return
+    shown = _plain(word)
+    lower = shown.lower()
+    begins = lower[:1].upper() + lower[1:]
+    twin = {lower: begins, begins: lower}.get(shown, "")
+    there, first = seen.get(twin, (where, word))
+    if there != where:
+        raise DataError(
+            f"words of two groups must differ in more than a first capital, '{first}' is in "
+            f"'{there}' and '{word}' in '{where}', and at the beginning of a sentence either may "
+            "be meant; remove one"
+        )
+    seen[shown] = (where, word)
 
 
 def _check_word(where: str, word: str, seen: dict[str, str]) -> None:

@@ -201,7 +201,7 @@ class _Fed:
         cache = {_cache_name(self.model): self.cache}  # filled in place
         out = self.model.module(**inputs, **cache, use_cache=True)
         self.rows, self.real = rows, real
-        return list(out.logits[:, -1].double().cpu())
+        return list(out.logits[:, -1].cpu().double())
 
     def _anew(self, rows: list[Ids]) -> tuple[Tensor, Tensor]:
         """All tokens of all rows, and which are real, for an empty cache."""

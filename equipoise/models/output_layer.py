@@ -52,25 +52,38 @@ class OutputLayer:
 
 
 def output_layer(module: PreTrainedModel, layout: Layout) -> OutputLayer | None:
-    """The output layer when it, scaled and capped as the configuration says, makes the logits.
+    """The output layer when it makes the logits: as the configuration scales and caps, or bare.
 
     Tried on a few tokens. None where the module does anything else to them.
     """
     layer = module.get_output_embeddings() if has_output_layer(module) else None
     if not isinstance(layer, nn.Linear):
         return None
-    config = module.config.get_text_config().to_dict()
-    head = OutputLayer(
-        linear=layer,
-        scale=float(config.get("logit_scale") or 1),
-        divisor=float(config.get("logits_scaling") or 1),
-        cap=config.get("final_logit_softcapping") or None,
-    )
     row = tree(((5, 6, 7, 2),), (0,))
     places = torch.arange(4, device=module.device)
     with torch.no_grad():
         truth = logits_at(module, [row], places, layout).float()
-        found = head.logits(hidden_at(module, [row], places, layout)).float()
-    same = found.shape == truth.shape
-    close = same and bool((found - truth).abs().max() <= _CLOSE * truth.std())
-    return head if close else None
+        hidden = hidden_at(module, [row], places, layout)
+        for head in (_configured(module, layer), OutputLayer(linear=layer)):
+            found = head.logits(hidden).float()
+            if found.shape == truth.shape and bool(
+                (found - truth).abs().max() <= _CLOSE * truth.std()
+            ):
+                return head
+    return None
+
+
+def _configured(module: PreTrainedModel, layer: nn.Linear) -> OutputLayer:
+    """What the configuration says; some families state a scale and do not use it."""
+    config = module.config.get_text_config().to_dict()
+    return OutputLayer(
+        linear=layer,
+        scale=_number(config.get("logit_scale")) or 1.0,
+        divisor=_number(config.get("logits_scaling")) or 1.0,
+        cap=_number(config.get("final_logit_softcapping")),
+    )
+
+
+def _number(value: object) -> float | None:
+    """A number that is not 0; None for anything else that may stand in a configuration."""
+    return float(value) if isinstance(value, int | float) and value else None

@@ -25,6 +25,7 @@ from equipoise.models.matmul import Matmul, float32_path, settled_path
 from equipoise.records import JSON
 
 _SUFFIX = ".safetensors"
+_BROKEN = (SafetensorError, OSError, ValueError, KeyError, TypeError)  # of a file that is no state
 _KINDS = ("value", "exp_avg", "exp_avg_sq", "step")
 _folder: ContextVar[Path | None] = ContextVar("folder of training states", default=None)
 
@@ -47,10 +48,15 @@ def states_kept_in(folder: Path | str) -> Iterator[None]:
 
 def _float32_path(folder: Path) -> Matmul | None:
     """The path that the states in a folder were made with; None without states."""
-    for file in sorted(folder.glob(f"*{_SUFFIX}")):
-        head = _head(file)
-        if head is not None:
-            return "onednn" if head.get("float32_path") == "onednn" else "default"
+    for place in sorted(folder.glob(f"*{_SUFFIX}")):
+        try:
+            with safe_open(place, framework="pt") as file:
+                path = _head(file).get("float32_path")
+        except _BROKEN:
+            continue
+        if path in ("default", "onednn"):
+            found: Matmul = path
+            return found
     return None
 
 
@@ -103,11 +109,13 @@ def read_state(key: str) -> State | None:
     A file of another training under this one's name is none, too.
     """
     path = _path(key)
-    head = None if path is None else _head(path)
-    if path is None or head is None or head.get("key") != key:
+    if path is None or not path.is_file():
         return None
     try:
         with safe_open(path, framework="pt") as file:
+            head = _head(file)
+            if head["key"] != key:
+                return None
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return State(
             steps=int(head["steps"]),
@@ -116,18 +124,14 @@ def read_state(key: str) -> State | None:
             stopped=bool(head["stopped"]),
             tensors=tensors,
         )
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+    except _BROKEN:
         return None  # the training begins anew, which gives the same result
 
 
-def _head(path: Path) -> dict[str, Any] | None:
-    """What a state's file says beside its tensors; None when it cannot be read."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            found: dict[str, Any] = dict(json.loads(file.metadata()["state"]))
-            return found
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
-        return None
+def _head(file: Any) -> dict[str, Any]:
+    """What an open file of a state says beside its tensors; raises one of `_BROKEN`."""
+    found: dict[str, Any] = dict(json.loads(file.metadata()["state"]))
+    return found
 
 
 def write_state(key: str, state: State) -> None:

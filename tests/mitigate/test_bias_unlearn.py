@@ -230,8 +230,7 @@ def test_it_stops_when_all_is_within_the_band_and_says_so() -> None:
     assert "is within 49.99 points of SS of parity" in str(edit.info.report["stopped"])
 
 
-def test_another_family_with_another_head() -> None:
-    """gemma2's head is not plain: whole logits are read and compared."""
+def test_another_family_whose_logits_are_capped() -> None:
     of = tiny_model("gemma2")
     edit = BiasUnlearn(**{**QUICK, "steps": 2}).fit(of, SUPPLY, seed=0)  # type: ignore[arg-type]
     assert all(torch.isfinite(one).all() for one in edit.tensors.values())

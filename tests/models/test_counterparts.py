@@ -123,7 +123,14 @@ PAIR = {"female": [["woman", "women"]], "male": [["man", "men"]]}
         ({"gender": PAIR | {"male": [["man", " men"]]}}, "got ' men'"),
         ({"gender": PAIR | {"male": [["man", "woman"]]}}, "'woman' must be listed once"),
         ({"gender": PAIR, "kin": PAIR}, "'woman' must be listed once, .* 'gender.female'"),
-        ({"gender": PAIR | {"male": [["man", "Woman"]]}}, "'woman' .* and 'Woman' .* case alone"),
+        (
+            {"gender": PAIR | {"male": [["man", "Woman"]]}},
+            "first capital, 'woman' is in .* and 'Woman' in",
+        ),
+        (
+            {"a": PAIR, "b": {"x": [["Women"]], "y": [["z"]]}},
+            "first capital, 'women' is in .* and 'Women' in",
+        ),
         ({"gender": PAIR | {"male": [[]]}}, r"a list of forms, got \[\]"),
         ({"gender": PAIR | {"male": "man"}}, "list of members, got 'man'"),
         ({"gender": ["man"]}, "must map groups"),

@@ -9,6 +9,8 @@ from transformers import (
     CohereForCausalLM,
     GraniteConfig,
     GraniteForCausalLM,
+    MptConfig,
+    MptForCausalLM,
     PreTrainedModel,
 )
 
@@ -68,6 +70,18 @@ def test_scaled_logits_are_known(
     found = found_of(module)
     assert found is not None
     assert found.scale / found.divisor == pytest.approx(factor)
+    assert_gives_the_logits(module, found)
+
+
+@pytest.mark.parametrize("scale", [0.5, "inv_sqrt_d_model", None])
+def test_a_scale_that_the_module_does_not_use_is_left_out(scale: float | str | None) -> None:
+    """MPT's configuration has one, which its code never reads."""
+    module = MptForCausalLM(
+        MptConfig(d_model=16, n_heads=2, n_layers=1, vocab_size=50, logit_scale=scale)
+    )
+    found = found_of(module)
+    assert found is not None
+    assert found.scale == 1
     assert_gives_the_logits(module, found)
 
 

@@ -99,6 +99,18 @@ def test_what_goes_on_takes_the_float32_path_of_the_states(
     assert float32_path() == other
 
 
+def test_a_state_that_names_no_float32_path_settles_none(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    with states_kept_in(tmp_path):
+        write_state(KEY, state())
+    for head in ("{}", '{"float32_path": "other"}'):
+        save_file({"value/a": torch.ones(2)}, file_of(tmp_path), metadata={"state": head})
+        for path in ("default", "onednn"):
+            with settled_path(path), states_kept_in(tmp_path):  # type: ignore[arg-type]
+                assert float32_path() == path
+
+
 def test_a_file_of_another_program_is_not_taken_up(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 

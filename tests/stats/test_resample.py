@@ -106,7 +106,7 @@ def test_intervals_of_few_clusters_hold_the_truth_as_often_as_they_say(count: in
         rows = outcomes([float(one) for one in generator.normal(size=count)])
         found = bootstrap([MEAN], columns_of(rows, cluster=None), draws=200, seed=seed)[0]
         hits += found.low <= 0.0 <= found.high
-    assert hits / 120 >= 0.90  # plain percentiles: 0.50, 0.79, 0.86, 0.89
+    assert hits / 120 >= 0.90  # plain percentiles: 0.58, 0.81, 0.88, 0.87
 
 
 def test_one_cluster_has_a_value_but_no_interval() -> None:

@@ -157,7 +157,8 @@ def test_a_method_that_does_nothing_is_called_unchanged_in_95_percent(
         changes = [preferences(generator, before=0.65, after=0.65) for _ in range(benchmarks)]
         found = verdict_of([comparison(str(k), one) for k, one in enumerate(changes)])
         unchanged += found.direction == "unchanged"
-    assert unchanged / number >= 0.95 - (0.05 * 0.95 / number) ** 0.5
+    few = (0.05 * 0.95 / number) ** 0.5 if number < 500 else 0.0  # the chance of a few studies
+    assert unchanged / number >= 0.95 - few
 
 
 def test_a_method_that_flips_the_sign_is_called_reversed() -> None:

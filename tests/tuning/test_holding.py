@@ -84,7 +84,7 @@ def read_with(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("family", ["llama", "gemma2"])  # gemma2 has no plain head
+@pytest.mark.parametrize("family", ["llama", "gemma2"])  # gemma2 caps its logits
 def test_it_is_zero_before_training_and_takes_no_notice_of_company(
     kind: Divergence, family: str
 ) -> None:

@@ -17,7 +17,7 @@ from equipoise.tuning.coded import Coded, Item, coded_items, coded_texts
 from equipoise.tuning.losses import likelihood, mean_of, npo
 from equipoise.tuning.reader import Asked, Read, TextReader, read_before
 
-FAMILIES = ("gpt2", "llama", "gemma2", "opt")  # gemma2 has no plain head
+FAMILIES = ("gpt2", "llama", "gemma2", "opt")  # gemma2 caps its logits
 WAYS = ("packed", "padded", "alone")
 
 
@@ -110,6 +110,20 @@ def test_losses_and_gradients_do_not_depend_on_the_layout(family: str) -> None:
         assert others == pytest.approx(values, rel=1e-5, abs=1e-5)
         for one, other in zip(grads, other_grads, strict=True):
             torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma2"])
+@pytest.mark.parametrize("way", WAYS)
+def test_whole_logits_give_the_same_where_the_output_layer_is_not_known(
+    family: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values, grads = losses(family, way)
+    monkeypatch.setattr(reading, "output_layer", lambda *_: None)
+    assert TextReader(model(family)).head is None
+    others, other_grads = losses(family, way)
+    assert others == pytest.approx(values, rel=1e-5, abs=1e-5)
+    for one, other in zip(grads, other_grads, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("longest", "packs"), [(15, True), (30, False)])

@@ -18,45 +18,51 @@ from equipoise.records import Measurement, Supply
 pytestmark = pytest.mark.slow
 
 AXES = ("gender", "profession", "race", "religion")
-NAMED = "gender"  # the one type whose items name a group of our lists
+NAMED = "gender"
 REVERSED = Cafie()
 MEAN = Cafie(mode="mean", alpha=1.0)
 
 
-@cache
-def planted() -> LanguageModel:
-    return load_planted("targets=40")
+NAMING = "default"  # its gender items name kin, which our lists have; the larger world's do not
+LARGE = "targets=40"
 
 
 @cache
-def measured(method: Mitigation | None, name: str) -> Measurement:
+def planted(world: str) -> LanguageModel:
+    return load_planted(world)
+
+
+@cache
+def measured(method: Mitigation | None, name: str, world: str) -> Measurement:
+    model = planted(world)
     if method is None:
-        return verbs.measure(planted(), name, draws=0)
-    edit = method.fit(planted(), Supply(origin="nothing"), seed=0)
-    with edit.attached(planted()) as edited:
+        return verbs.measure(model, name, draws=0)
+    edit = method.fit(model, Supply(origin="nothing"), seed=0)
+    with edit.attached(model) as edited:
         return verbs.measure(edited, name, draws=0)
 
 
-def value(method: Mitigation | None, name: str, metric: str, **groups: str) -> float:
-    return measured(method, name).estimate(metric, **groups).value
+def value(method: Mitigation | None, name: str, metric: str, world: str = LARGE) -> float:
+    return measured(method, name, world).estimate(metric).value
 
 
-def ss(method: Mitigation | None, axis: str) -> float:
-    return value(method, "stereoset", "ss", axis=axis)
+def ss(method: Mitigation | None, axis: str, world: str = LARGE) -> float:
+    return measured(method, "stereoset", world).estimate("ss", axis=axis).value
 
 
 def test_cafie_as_released_turns_a_preference_round_and_its_mean_evens_it_out() -> None:
-    """80 becomes about 10, and about 55."""
-    assert ss(None, NAMED) > 70
-    assert ss(REVERSED, NAMED) < 30
-    assert abs(ss(MEAN, NAMED) - 50) < min(15, abs(ss(REVERSED, NAMED) - 50))
+    """80 becomes 12.5, and 55."""
+    was, reverse, even = (ss(one, NAMED, NAMING) for one in (None, REVERSED, MEAN))
+    assert was > 70
+    assert reverse < 30
+    assert abs(even - 50) < min(15, abs(reverse - 50))
 
 
 @pytest.mark.parametrize("method", [REVERSED, MEAN], ids=["reference", "mean"])
 def test_cafie_leaves_alone_what_names_no_group(method: Mitigation) -> None:
     for axis in AXES:
         if axis != NAMED:
-            assert ss(method, axis) == ss(None, axis)
+            assert ss(method, axis, NAMING) == ss(None, axis, NAMING)
     assert value(method, "perplexity", "perplexity") == pytest.approx(
         value(None, "perplexity", "perplexity"), rel=1e-6
     )

@@ -4,8 +4,6 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 # torch is installed first and alone: with the constraint, no other package can replace it.
 TORCH ?= torch==2.13.0
-# Test processes share the cores; what counts threads when it is imported must hear it before.
-TESTING := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 .PHONY: demo test ability lint types bench slow install clean
 
@@ -21,16 +19,16 @@ demo: install
 	$(BIN)/equipoise demo
 
 test: install
-	$(TESTING) -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # The tests of the extra `ability`, which `test` skips where it is not installed.
 ability: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,ability]'
-	$(TESTING) -n 2 tests/benchmarks/test_harness.py tests/benchmarks/test_harness_study.py tests/study/test_harness.py \
+	$(BIN)/python -m pytest -n 2 tests/benchmarks/test_harness.py tests/benchmarks/test_harness_study.py tests/study/test_harness.py \
 	  tests/conformance/test_built_ins.py::test_benchmark_on_a_task_of_the_harness
 
 slow: install
-	$(TESTING) -m slow
+	$(BIN)/python -m pytest -m slow
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -24,7 +24,7 @@ from equipoise.models.anatomy import base, blocks, final_norm
 from equipoise.models.capture import BlockStates, block_states
 from equipoise.models.language_model import LanguageModel
 from equipoise.models.next_logits import Ids, padded, prompt_ids
-from equipoise.models.precision import exact
+from equipoise.models.precision import exact_sum
 from equipoise.models.prefix import pad_token_id
 from equipoise.records import OPTIONS, Prompt
 
@@ -112,9 +112,7 @@ class BlockInfluence(Locator):
                     after = final_norm(model.module)(after)
                 turn = block_influence(states.before[block], after)
                 _check(turn[kept], f"block {block} of {model.identity}")
-                values = exact(turn)
-                total = values.masked_fill(~kept.to(values.device), 0.0).sum(-1)
-                turns[rows, block] = total.cpu().numpy()
+                turns[rows, block] = exact_sum(turn, kept).cpu().numpy()
         if not counts.sum():
             raise RecipeError(
                 f"block_influence must have a token to read, got {len(ids)} prompts of one token; "

@@ -24,7 +24,7 @@ from equipoise.models.anatomy import blocks
 from equipoise.models.capture import BlockStates, differentiable_states, frozen
 from equipoise.models.language_model import LanguageModel
 from equipoise.models.next_logits import NextLogits, prompt_ids, word_tree
-from equipoise.models.precision import exact
+from equipoise.models.precision import exact_sum
 from equipoise.records import OPTIONS, Prompt
 
 _AT_INPUT = "read at the blocks' inputs: it does not estimate what leaving a block out would do"
@@ -122,8 +122,7 @@ class GenderContrast(Locator):
                     added = attribution(
                         gradient, states.before[block].detach(), states.after[block].detach()
                     )
-                    values = exact(added)
-                    total = values.masked_fill(~kept.to(values.device), 0.0).sum(-1)
+                    total = exact_sum(added, kept)
                     effects[numbers.numpy(), block] = total.view(len(numbers), -1).sum(-1).cpu()
         _check(effects, model)
         return effects

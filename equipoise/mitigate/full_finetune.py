@@ -21,7 +21,7 @@ from equipoise.models.pronoun_tuning import (
 )
 from equipoise.models.training import Schedule
 from equipoise.models.weight_edit import WeightEdit
-from equipoise.records import OPTIONS, Supply, refuse_idle
+from equipoise.records import OPTIONS, Supply
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -48,8 +48,6 @@ class FullFinetune(Mitigation):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         self._goal().check()
-        if self.objective != "parity":
-            refuse_idle(self, "mass_weight", where=f"objective '{self.objective}'")
         return self
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> WeightEdit:

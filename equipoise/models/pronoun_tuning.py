@@ -18,7 +18,7 @@ from equipoise.models.language_model import LanguageModel
 from equipoise.models.next_logits import NextLogits, WordTree, prompt_ids, word_tree
 from equipoise.models.training import Schedule, Trained, train
 from equipoise.models.weight_edit import WeightEdit
-from equipoise.records import JSON, Supply
+from equipoise.records import JSON, Supply, refuse_idle
 
 Objective: TypeAlias = Literal[
     "ce_both",
@@ -66,6 +66,8 @@ class Goal:
             raise ValueError(
                 f"target must be {number} probabilities that sum to 1, got {self.target}"
             )
+        if self.objective != "parity":
+            refuse_idle(self, "mass_weight", where=f"objective '{self.objective}'")
 
 
 def _is_distribution(target: Sequence[float], number: int) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from equipoise.models.precision import exact, exact_device
+from equipoise.models.precision import exact, exact_device, exact_sum
 
 
 @pytest.mark.parametrize("name", ["cpu", "cuda", "cuda:1", "meta"])
@@ -24,3 +24,11 @@ def test_values_are_kept_and_gradients_flow_back() -> None:
     found.square().sum().backward()
     assert values.grad is not None
     torch.testing.assert_close(values.grad, 2 * values.detach())
+
+
+def test_a_sum_takes_the_kept_places_alone_and_loses_no_digit() -> None:
+    values = torch.tensor([[1e8, 1.0, torch.nan], [2.0, torch.nan, 3.0]])
+    kept = torch.tensor([[True, True, False], [True, False, True]])
+    found = exact_sum(values, kept)
+    assert found.dtype == torch.float64
+    assert found.tolist() == [1e8 + 1, 5.0]

@@ -18,6 +18,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 demo: install
 	$(BIN)/equipoise demo
 
+# Tests start many processes: without bytecode each would compile the whole package anew.
+test ability: export PYTHONDONTWRITEBYTECODE =
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 

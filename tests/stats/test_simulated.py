@@ -19,7 +19,6 @@ from equipoise.stats.compare import Sides, compare_metrics
 from equipoise.stats.resample import bootstrap
 from equipoise.stats.verdict import verdict_of
 
-STUDIES = 400
 DRAWS = 200  # for verdicts; the permutation test is exact with any number
 COVERING = 600  # for intervals, whose ends are percentiles of so many draws
 SIZES = [120, pytest.param(3000, marks=pytest.mark.slow)]
@@ -67,7 +66,12 @@ def counted(generator: np.random.Generator) -> tuple[Column, Column]:
 
 @pytest.mark.parametrize(
     ("metric", "draw", "truth"),
-    [(MEAN, alike, 0.0), (MEAN, clustered, 0.0), (MEAN, skewed, 0.0), (SHARE, counted, 60.0)],
+    [
+        pytest.param(MEAN, alike, 0.0, marks=pytest.mark.slow),
+        (MEAN, clustered, 0.0),
+        (MEAN, skewed, 0.0),
+        (SHARE, counted, 60.0),
+    ],
     ids=["alike", "clustered", "skewed", "counted"],
 )
 @pytest.mark.parametrize("number", SIZES)
@@ -146,7 +150,7 @@ def comparison(name: str, *changes: Change) -> Comparison:
 
 @pytest.mark.parametrize(
     ("benchmarks", "number"),
-    [(1, 120), (4, 30), *(pytest.param(k, 2000 // k, marks=pytest.mark.slow) for k in (1, 4))],
+    [(4, 30), *(pytest.param(k, 2000 // k, marks=pytest.mark.slow) for k in (1, 4))],
 )
 def test_a_method_that_does_nothing_is_called_unchanged_in_95_percent(
     benchmarks: int, number: int
@@ -173,20 +177,19 @@ def test_a_method_that_flips_the_sign_is_called_reversed() -> None:
 
 def test_a_method_that_reaches_parity_is_called_reduced_and_not_reversed() -> None:
     generator = np.random.default_rng(6)
-    said = [preferences(generator, before=0.8, after=0.5).direction for _ in range(200)]
-    assert said.count("reduced") / 200 >= 0.90
-    assert said.count("reversed") / 200 <= 0.06  # 2.5 % by the interval after, and noise
+    said = [preferences(generator, before=0.8, after=0.5).direction for _ in range(100)]
+    assert said.count("reduced") >= 90
+    assert said.count("reversed") <= 6  # 2.5 by the interval after, and noise
 
 
 def test_equivalence_is_claimed_in_at_most_5_percent_at_the_edge_of_the_band() -> None:
     generator = np.random.default_rng(7)
     shown = 0
-    for _ in range(STUDIES // 2):
+    for _ in range(100):
         claim = preferences(generator, before=0.6, after=0.55, terms=200).claim
         assert claim is not None
         shown += claim.shown
-    assert shown / (STUDIES // 2) <= 0.07  # 5 % and two standard errors
-    assert shown > 0
+    assert 0 < shown <= 9  # 5 and two standard errors
 
 
 def test_equivalence_is_found_where_it_is_true_and_the_sample_is_large() -> None:
@@ -203,7 +206,7 @@ def test_a_loss_of_the_whole_margin_is_called_not_worse_in_at_most_5_percent() -
         name="accuracy", of=lambda c: rate(c["x"]), unit="%", source="t", higher_is_better=True,
         margin=Margin(size=2.0),
     )  # fmt: skip
-    shown, number = 0, STUDIES // 2
+    shown, number = 0, 200
     for study in range(number):
         before = generator.random(300) < 0.8
         after = np.where(generator.random(300) < 0.025, False, before)  # 2 points lost

@@ -11,7 +11,6 @@ import math
 import random
 import tempfile
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -33,7 +32,7 @@ from equipoise.models.training_state import (
     training_key,
     write_state,
 )
-from equipoise.records import JSON
+from equipoise.models.watch import Watch
 
 Rows: TypeAlias = Int[Tensor, " row"]
 #: (module, numbers of the examples in this batch, step from 0) → a scalar to minimize.
@@ -63,27 +62,6 @@ class Schedule:
         if self.horizon is None:
             return 1.0
         return max(0.0, (self.horizon - step) / max(1, self.horizon - self.warmup))
-
-
-class Watch(ABC):
-    """Looks at a model in training every few steps, and may stop it or change what comes next."""
-
-    @property
-    @abstractmethod
-    def every(self) -> int:
-        """Steps between two looks."""
-
-    @abstractmethod
-    def look(self, steps: int) -> bool:
-        """Look after so many steps; True ends the training."""
-
-    @abstractmethod
-    def state(self) -> JSON:
-        """All that later looks and losses depend on, for a training that is killed."""
-
-    @abstractmethod
-    def restore(self, state: JSON) -> None:
-        """Take up what `state` gave."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +196,21 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         self.every = schedule.keep_every if watch is None else watch.every
         self.kept = read_state(self.key)
         self.losses: list[float] = [] if self.kept is None else list(self.kept.losses)
+        self.good: dict[str, Tensor] = {}  # values at the last look; only a watch goes back to them
+        self._remember()
+
+    def _remember(self) -> None:
+        if self.watch is not None:
+            self.good = {name: one.detach().clone() for name, one in self.parameters.items()}
+
+    def _look(self, watch: Watch, steps: int) -> bool:
+        """Whether the watch stops the training; what it finds spoilt is undone."""
+        stopped = watch.look(steps)
+        if watch.spoilt:
+            for name, one in self.parameters.items():
+                one.data.copy_(self.good[name])
+        self._remember()
+        return stopped
 
     @property
     def done(self) -> int:
@@ -230,6 +223,7 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
             self.kept.put(self.parameters, optimizer.optimizer)
             if self.watch is not None:
                 self.watch.restore(self.kept.watch)
+            self._remember()
             self.kept = None
 
     def on_step_end(self, _: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -244,7 +238,7 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         if steps % self.every:
             return
         self._check_finite(steps)
-        stopped = self.watch is not None and self.watch.look(steps)
+        stopped = self.watch is not None and self._look(self.watch, steps)
         control.should_training_stop = control.should_training_stop or stopped
         write_state(
             self.key,
@@ -266,8 +260,12 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
                     f"learning rate (it is {self.rate:g}) or check the model's weights"
                 )
 
-    def on_train_end(self, *_: Any, **kwargs: Any) -> None:
+    def on_train_end(self, _: Any, state: Any, __: Any, **kwargs: Any) -> None:
         self.take_up(kwargs["optimizer"])
+        steps = int(state.global_step)
+        if self.watch is not None and steps % self.every:  # or it has just looked
+            self._check_finite(steps)
+            self._look(self.watch, steps)
 
 
 @dataclass

@@ -53,9 +53,11 @@ class Item:
     def judged(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The places of the pair's texts whose mean log-probabilities its margin compares."""
         first, second = self.pair
-        if self.ending_alone:
-            return first.span, second.span
-        return first.places, second.places
+        return self.judged_at(first), self.judged_at(second)
+
+    def judged_at(self, text: Coded) -> tuple[int, ...]:
+        """The places of one of its texts whose mean log-probability is compared."""
+        return text.span if self.ending_alone else text.places
 
     @property
     def texts(self) -> tuple[Coded, ...]:

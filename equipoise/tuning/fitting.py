@@ -25,8 +25,9 @@ from equipoise.models.lora import (
     lora_in_training,
 )
 from equipoise.models.matmul import matmul_path
-from equipoise.models.training import Loss, Schedule, Watch, train
+from equipoise.models.training import Loss, Schedule, train
 from equipoise.models.vocabulary import vocabulary_of
+from equipoise.models.watch import Watch
 from equipoise.records import JSON, OPTIONS, Contrast, Supply, text_sha256
 from equipoise.tuning.coded import Coded, Item, coded_items
 
@@ -51,6 +52,8 @@ class AdapterOptions:
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     max_gradient: Annotated[float, Field(ge=0)] = 1.0  # its norm is clipped to this; 0: never
     bf16: bool = False  # compute in bfloat16; the adapter is float32 in any case
+    #: Points of held-out LMS that may be lost: more end training, at the look before; None: any.
+    keep_lms: Annotated[float, Field(ge=0, lt=100)] | None = None
 
 
 @options(frozen=True, kw_only=True, config=OPTIONS)

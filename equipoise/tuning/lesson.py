@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from equipoise.errors import RecipeError
 from equipoise.models.adapter_edit import AdapterEdit
 from equipoise.models.edit_maker import Maker
 from equipoise.models.language_model import LanguageModel
@@ -71,11 +72,26 @@ class Lesson:
         return Holding(texts=texts, batch=batch, kind=kind, places=places, seed=seed)
 
     def watch(
-        self, controller: Controller, *, every: int, first_look: int, seed: int
+        self, controller: Controller, adapter: Adapter, *, every: int, first_look: int
     ) -> ParityWatch | None:
-        """A watch of the held-out items; None when there are none."""
+        """A watch of the held-out items; None when there are none.
+
+        Raises `RecipeError` when the adapter is to keep LMS and none of them has an unrelated text.
+        """
+        if adapter.keep_lms is not None and not any(one.unrelated for one in self.dev):
+            raise RecipeError(
+                f"keep_lms needs held-out contrasts with an unrelated text, got "
+                f"{len(self.dev)} without one from '{self.supply.origin}'; supply some, or leave "
+                "keep_lms out"
+            )
         return watch_on(
-            self.reader, self.dev, controller, every=every, first_look=first_look, seed=seed
+            self.reader,
+            self.dev,
+            controller,
+            every=every,
+            first_look=first_look,
+            keep_lms=adapter.keep_lms,
+            seed=adapter.seed,
         )
 
     def fit(
@@ -113,6 +129,9 @@ class Lesson:
         others: Sequence[Coded] = (),
         report: Mapping[str, JSON] | None = None,
     ) -> AdapterEdit:
-        """As `fit`, for all steps; held-out items are looked at `every` so many, to be reported."""
-        watch = self.watch(Fixed(), every=every, first_look=0, seed=adapter.seed)
+        """As `fit`, for all steps; held-out items are looked at `every` so many, to be reported.
+
+        Only a loss of LMS ends it early, where the adapter is to keep that.
+        """
+        watch = self.watch(Fixed(), adapter, every=every, first_look=0)
         return self.fit(adapter, maker, loss=loss, watch=watch, others=others, report=report)

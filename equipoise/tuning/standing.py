@@ -54,16 +54,18 @@ class Standing:
 
 def standings(reader: TextReader, items: Sequence[Item], *, seed: int) -> dict[str, Standing]:
     """The standing of every type among the items, by name, sorted."""
-    margins = margins_of(reader, items)
+    return standings_at(margins_of(reader, items), items, seed=seed)
+
+
+def standings_at(margins: Column, items: Sequence[Item], *, seed: int) -> dict[str, Standing]:
+    """The same from the items' margins, which were read before: [item], nats a token."""
     found = {}
     for axis in sorted({one.axis for one in items}):
         chosen = [at for at, one in enumerate(items) if one.axis == axis]
-        terms = sorted({items[at].target for at in chosen})
-        codes = np.array([terms.index(items[at].target) for at in chosen], dtype=np.intp)
         columns: dict[str, Column] = {
             "margin": margins[chosen],
             "ss": 50.0 + 50.0 * np.sign(margins[chosen]),
-            CLUSTER: codes.astype(np.float64),
+            CLUSTER: terms_of([items[at] for at in chosen]),
         }
         margin, ss = bootstrap_means(columns, ("margin", "ss"), draws=_DRAWS, seed=seed)
         spread = float(margins[chosen].std())
@@ -71,10 +73,15 @@ def standings(reader: TextReader, items: Sequence[Item], *, seed: int) -> dict[s
     return found
 
 
+def terms_of(items: Sequence[Item]) -> Column:
+    """Numbers of the items' target terms: [item]; items about one term are no independent ones."""
+    terms = sorted({one.target for one in items})
+    return np.array([terms.index(one.target) for one in items], dtype=np.float64)
+
+
 def margins_of(reader: TextReader, items: Sequence[Item]) -> Column:
     """Each item's margin, in nats a token: [item]."""
-    texts = [text for one in items for text in one.pair]
-    means = _means(reader, texts, [judged for one in items for judged in one.judged])
+    means = means_of(reader, [(one, text) for one in items for text in one.pair])
     return means[0::2] - means[1::2]
 
 
@@ -89,13 +96,16 @@ def spreads_of(reader: TextReader, items: Sequence[Item]) -> dict[str, float]:
     return found
 
 
-def _means(reader: TextReader, texts: Sequence[Coded], places: Sequence[tuple[int, ...]]) -> Column:
-    """Mean log-probability of texts at these places of each, in nats a token: [text]."""
+def means_of(reader: TextReader, asked: Sequence[tuple[Item, Coded]]) -> Column:
+    """Mean log-probability of texts of items, in nats a token: [text]; where they are judged."""
+    texts = [text for _, text in asked]
+    places = [one.judged_at(text) for one, text in asked]
     found = np.full(len(texts), math.nan)
 
     def run(batch: list[int]) -> None:
-        asked = Asked(texts=[texts[at] for at in batch], places=[places[at] for at in batch])
-        read = reader.read(asked)
+        read = reader.read(
+            Asked(texts=[texts[at] for at in batch], places=[places[at] for at in batch])
+        )
         logprobs = reader.logprobs(read).cpu().double()  # not every device has float64
         values: list[Tensor] = read.split(logprobs)
         found[batch] = [float(one.mean()) for one in values]

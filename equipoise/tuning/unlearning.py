@@ -69,10 +69,7 @@ def unlearn(
     pools = Pools.of(lesson.items, options, seed=adapter.seed)
     before = read_before(lesson.reader, scored=lesson.pairs, compared=holding.texts)
     watch = lesson.watch(
-        options.controller,
-        every=options.look_every,
-        first_look=options.first_look,
-        seed=adapter.seed,
+        options.controller, adapter, every=options.look_every, first_look=options.first_look
     )
     loss = _Loss(lesson.reader, options, pools, holding, before, watch, seed=adapter.seed)
     return lesson.fit(adapter, maker, loss=loss, watch=watch, others=holding.texts)

@@ -97,3 +97,17 @@ def test_no_unrelated_texts_to_hold_by(method: Any) -> None:
         contrasts=tuple(replace(one, unrelated=None) for one in SUPPLY.contrasts),
     )
     refused(method, bare, RecipeError, "must have unrelated texts with places 'all'")
+
+
+@every_method
+def test_lms_cannot_be_kept_without_held_out_unrelated_texts(method: Any) -> None:
+    keeping = replace(method, keep_lms=2.0)
+    without = tuple(replace(one, unrelated=None) for one in SUPPLY.dev_contrasts)
+    said = "keep_lms needs held-out contrasts with an unrelated text, got 12 without one"
+    refused(keeping, replace(SUPPLY, dev_contrasts=without), RecipeError, said)
+
+
+@pytest.mark.parametrize("method", METHODS[1:], ids=lambda one: type(one).__name__)
+def test_lms_cannot_be_kept_without_held_out_contrasts(method: Any) -> None:
+    keeping = replace(method, keep_lms=2.0)
+    refused(keeping, replace(SUPPLY, dev_contrasts=()), RecipeError, "keep_lms needs held-out")

@@ -11,8 +11,9 @@ import transformers
 from torch import Tensor, nn
 
 from equipoise.errors import ModelError, RecipeError
-from equipoise.models.training import Schedule, Trained, Watch, train
+from equipoise.models.training import Schedule, Trained, train
 from equipoise.models.training_state import states_kept_in
+from equipoise.models.watch import Watch
 from equipoise.records import JSON
 
 TARGETS = torch.arange(10, dtype=torch.float32)
@@ -220,20 +221,27 @@ def test_a_rising_rate_is_used() -> None:
 
 
 class Looking(Watch):
-    """Notes when it looks, and what it sees; stops where it is told to."""
+    """Notes when it looks, and what it sees; stops, or finds it spoilt, where it is told to."""
 
-    def __init__(self, line: Line, *, stop: int | None = None) -> None:
+    def __init__(
+        self, line: Line, *, stop: int | None = None, spoilt_at: int | None = None
+    ) -> None:
         self.line = line
         self.stop = stop
+        self.spoilt_at = spoilt_at
         self.seen: list[tuple[int, float]] = []
 
     @property
     def every(self) -> int:
         return 4
 
+    @property
+    def spoilt(self) -> bool:
+        return bool(self.seen) and self.seen[-1][0] == self.spoilt_at
+
     def look(self, steps: int) -> bool:
         self.seen.append((steps, self.line.slope.item()))
-        return steps == self.stop
+        return steps in (self.stop, self.spoilt_at)
 
     def state(self) -> JSON:
         return [list(one) for one in self.seen]
@@ -257,10 +265,10 @@ def test_a_watch_looks_every_few_steps_at_the_weights_of_then() -> None:
     line = Line()
     watch = Looking(line)
     found = watched(line, watch)
-    assert [steps for steps, _ in watch.seen] == [4, 8]
-    assert 0 < watch.seen[0][1] < watch.seen[1][1]
+    assert [steps for steps, _ in watch.seen] == [4, 8, 10]
+    assert 0 < watch.seen[0][1] < watch.seen[1][1] < watch.seen[2][1]
     assert found.losses == watched(Line(), None).losses
-    assert found.weights["slope"].item() > watch.seen[1][1]
+    assert found.weights["slope"].item() == watch.seen[2][1]
 
 
 def test_a_watch_ends_the_training() -> None:
@@ -272,7 +280,23 @@ def test_a_watch_ends_the_training() -> None:
     assert line.slope.item() == 0.0
 
 
-def test_what_is_stopped_or_spoilt_is_not_looked_at() -> None:
+@pytest.mark.parametrize(("at", "of", "steps"), [(8, 4, 8), (10, 8, 10)])
+def test_what_a_watch_finds_spoilt_is_undone(at: int, of: int, steps: int) -> None:
+    line = Line()
+    watch = Looking(line, spoilt_at=at)
+    found = watched(line, watch)
+    assert found.steps == steps
+    assert found.weights["slope"].item() == dict(watch.seen)[of] != dict(watch.seen)[at]
+    assert line.slope.item() == 0.0
+
+
+def test_spoilt_at_the_first_look_nothing_is_left() -> None:
+    line = Line()
+    with pytest.raises(ModelError, match="training must change weights"):
+        watched(line, Looking(line, spoilt_at=4))
+
+
+def test_what_is_not_finite_is_not_looked_at() -> None:
     """A gradient that is not finite is told before the watch sees its weights."""
 
     def steep(model: nn.Module, rows: Tensor, step: int) -> Tensor:
@@ -293,10 +317,15 @@ def test_what_is_stopped_or_spoilt_is_not_looked_at() -> None:
     assert watch.seen == []
 
 
-@pytest.mark.parametrize("step", [2, 4, 9])
-def test_killed_it_goes_on_with_its_watch_to_the_same_bits(tmp_path: Path, step: int) -> None:
+@pytest.mark.parametrize("spoilt_at", [None, 8, 10])
+@pytest.mark.parametrize("step", [2, 4, 7, 9])
+def test_killed_it_goes_on_with_its_watch_to_the_same_bits(
+    tmp_path: Path, step: int, spoilt_at: int | None
+) -> None:
+    if step >= (spoilt_at or 10):
+        pytest.skip("it has ended by then")
     line = Line()
-    whole_watch = Looking(line)
+    whole_watch = Looking(line, spoilt_at=spoilt_at)
     whole = watched(line, whole_watch)
 
     def dying(model: nn.Module, rows: Tensor, at: int) -> Tensor:
@@ -313,11 +342,11 @@ def test_killed_it_goes_on_with_its_watch_to_the_same_bits(tmp_path: Path, step:
                 examples=10,
                 loss=dying,
                 schedule=schedule(batch_size=1, epochs=1),
-                watch=Looking(first),
+                watch=Looking(first, spoilt_at=spoilt_at),
             )
         assert first.slope.item() == 0.0
         second = Line()
-        watch = Looking(second)
+        watch = Looking(second, spoilt_at=spoilt_at)
         found = watched(second, watch)
     assert watch.seen == whole_watch.seen
     assert found.losses == whole.losses

@@ -1,5 +1,6 @@
 """A training that was killed goes on to the very weights of one that was not."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,6 +29,7 @@ from equipoise.models.weight_edit import WeightEdit
 from equipoise.records import Contrast, Prompt, Supply
 from equipoise.tuning import fitting, plain
 from equipoise.tuning.control import Equivalence
+from equipoise.tuning.held_out import Fall
 from equipoise.tuning.unlearning import _Loss
 
 STEPS, EVERY = 11, 3  # states after 3, 6 and 9 steps
@@ -141,7 +143,7 @@ def the_file(folder: Path) -> Path:
 
 def test_the_training_that_is_killed_turns_a_type_before() -> None:
     looks: Any = whole().info.report["looks"]
-    assert [look["steps"] for look in looks] == [0, 3, 6, 9]
+    assert [look["steps"] for look in looks] == [0, 3, 6, 9, STEPS]
     assert looks[0]["directions"] == {"color": 1, "size": 1}
     assert -1 in looks[1]["directions"].values()
     assert whole().info.report["steps"] == STEPS
@@ -229,6 +231,29 @@ def test_killed_after_the_watch_has_stopped_it(
     assert equal(edit, whole(ENDING))
     assert edit.info.report["steps"] == EVERY
     assert edit.info.report["stopped"] == "enough"
+
+
+def test_killed_before_and_after_lms_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it goes back to is the state's, also where another process made that."""
+    moved_by = -1.0
+    monkeypatch.setattr(Fall, "over", lambda fall, _: abs(fall.points.value) > moved_by)
+    keeping = replace(UNLEARN, keep_lms=2.0, controller="none")
+    with pytest.raises(ModelError, match="within the 3 steps before the first look"):
+        fitted(keeping)
+    moved_by = math.inf
+    moved = [abs(look["lms"]["fall"]) for look in fitted(keeping).info.report["looks"]]
+    assert moved[3] > max(moved[1:3])
+    moved_by = max(moved[1:3])
+    expected = whole(keeping)
+    assert expected.info.report["kept_after"] == 6
+    with states_kept_in(tmp_path):
+        killed_at(8, keeping)
+        after_training(keeping)
+        edit, asked = finished(keeping)
+    assert asked == []
+    assert equal(edit, expected)
 
 
 def test_phases_of_unequal_weights_go_on_too(tmp_path: Path) -> None:

@@ -4,11 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import pytest
 from contrast_items import SUPPLY, model
 
+from equipoise.errors import ModelError
 from equipoise.stats.resample import Interval
 from equipoise.tuning.coded import coded_items
 from equipoise.tuning.control import Controller, Fixed, Mix, from_stereotypes
+from equipoise.tuning.held_out import Fall, Seen
 from equipoise.tuning.reader import TextReader
 from equipoise.tuning.standing import Standing
 from equipoise.tuning.watching import ParityWatch, report_of, watch_on
@@ -21,13 +24,17 @@ def stand(margin: float, spread: float) -> Standing:
 
 @dataclass
 class Stands:
-    """A model that moves a little at every look."""
+    """A model that moves a little at every look, and loses LMS as told, by its looks."""
 
+    falls: Mapping[int, Fall] = field(default_factory=dict)
     looks: int = 0
 
-    def __call__(self) -> Mapping[str, Standing]:
+    def __call__(self) -> Seen:
         self.looks += 1
-        return {"a": stand(float(self.looks), spread=10.0 / self.looks)}
+        return Seen(
+            standings={"a": stand(float(self.looks), spread=10.0 / self.looks)},
+            fall=self.falls.get(self.looks),
+        )
 
 
 @dataclass
@@ -56,6 +63,18 @@ def watch(*answers: Mix | str) -> tuple[ParityWatch, Scripted]:
     return ParityWatch(controller, Stands(), every=5, first_look=10), controller
 
 
+def fall(points: float, low: float) -> Fall:
+    found = Interval(value=points, low=low, high=points + 2, n=9, clusters=9)
+    return Fall(points=found, lms=90.0 - points)
+
+
+def guarded(*falls: Fall) -> tuple[ParityWatch, Scripted]:
+    """Two points may be lost; what is lost before training and at each look after."""
+    controller = Scripted([START] * 9)
+    stands = Stands(dict(enumerate((fall(0, 0), *falls), start=1)))
+    return ParityWatch(controller, stands, every=5, first_look=10, keep_lms=2.0), controller
+
+
 def test_it_looks_before_training_and_not_again_until_it_may() -> None:
     one, controller = watch(START)
     assert one.every == 5
@@ -81,6 +100,49 @@ def test_a_reason_ends_it() -> None:
     assert one.look(10)
     assert one.reason == "enough"
     assert report_of(one, [], [])["stopped"] == "enough"
+
+
+def test_a_loss_of_lms_ends_it_at_the_look_before() -> None:
+    one, controller = guarded(fall(0.5, -1), fall(1.9, 1.0), fall(3.0, -0.1), fall(2.1, 0.1))
+    assert [one.look(steps) for steps in (5, 10, 15)] == [False, False, False]
+    assert len(controller.seen) == 3  # before training, and from the first look on
+    assert not one.spoilt
+    assert one.look(20)
+    assert one.spoilt
+    assert one.kept == 15
+    assert len(controller.seen) == 3
+    found = report_of(one, [], [])
+    assert found["stopped"] == (
+        "held-out LMS had fallen by 2.1 points [0.1, 4.1] after 20 steps, where 2 may be lost; "
+        "what is kept is as it was after 15"
+    )
+    assert found["kept_after"] == 15
+    looks = found["looks"]
+    assert isinstance(looks, list)
+    assert [look["steps"] for look in looks] == [0, 5, 10, 15, 20]  # type: ignore[index,call-overload]
+    assert looks[-1]["lms"] == {  # type: ignore[index,call-overload]
+        "lms": 87.9, "fall": 2.1, "low": 0.1, "high": 4.1, "items": 9,
+    }  # fmt: skip
+
+
+def test_a_loss_of_lms_at_the_first_look_leaves_nothing_to_keep() -> None:
+    one, _ = guarded(fall(4.0, 2.5))
+    with pytest.raises(ModelError, match=r"may fall by 2 points, it fell by 4\.0 points \[2\.5, 6"):
+        one.look(5)
+
+
+def test_what_was_kept_survives_being_kept_as_json() -> None:
+    falls = (fall(0.5, -1), fall(1.0, 0.5), fall(5.0, 4.0))
+    one, _ = guarded(*falls)
+    one.look(5)
+    one.look(10)
+    other, _ = guarded(*falls[2:])
+    other.restore(json.loads(json.dumps(one.state())))
+    assert (one.look(15), other.look(15)) == (True, True)
+    assert (other.spoilt, other.kept, other.reason) == (True, 10, one.reason)
+    ended, _ = guarded()
+    ended.restore(json.loads(json.dumps(one.state())))
+    assert (ended.spoilt, ended.kept) == (True, 10)
 
 
 def test_the_spread_is_that_before_training() -> None:
@@ -119,14 +181,14 @@ def test_a_state_is_not_changed_by_later_looks() -> None:
 
 def test_without_held_out_contrasts_there_is_no_watch() -> None:
     reader = TextReader(model())
-    assert watch_on(reader, [], Fixed(), every=1, first_look=0, seed=0) is None
+    assert watch_on(reader, [], Fixed(), every=1, first_look=0, keep_lms=None, seed=0) is None
     assert report_of(None, [], []) == {"items": 0, "held_out_items": 0}
 
 
 def test_what_an_edit_reports() -> None:
     reader = TextReader(model())
     dev = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
-    one = watch_on(reader, dev, Fixed(), every=1, first_look=0, seed=0)
+    one = watch_on(reader, dev, Fixed(), every=1, first_look=0, keep_lms=None, seed=0)
     assert one is not None
     assert not one.look(1)
     found = report_of(one, dev[:2], dev)

@@ -23,6 +23,8 @@ IDLE: list[tuple[Any, str, dict[str, Any], dict[str, Any]]] = [
     (Benchmark, "bbq", {"score": "letters"}, {"max_tokens": 8}),
     (Benchmark, "bbq", {"score": "likelihood"}, {"max_tokens": 8}),
     (Benchmark, "bbq", {"score": "generation"}, {"reduce": "sum"}),
+    (Benchmark, "stereoset", {"task": "intrasentence"}, {"intersentence": "pmi"}),
+    (Benchmark, "stereoset", {"task": "intersentence"}, {"score": "span"}),
 ]
 
 
@@ -43,6 +45,13 @@ def test_a_weight_of_0_and_a_share_of_1_leave_nothing_for_others_to_do() -> None
         said = f"temperature does nothing with mode '{cafie['mode']}' and alpha {cafie['alpha']:g}"
         with pytest.raises(RecipeError, match=said):
             build(Mitigation, "cafie", {**cafie, "temperature": 3.0})
+
+
+def test_how_to_cut_a_corpus_needs_one() -> None:
+    for idle in ({"corpus_texts": 5}, {"corpus_characters": 80}):
+        with pytest.raises(RecipeError, match=r"corpus_.* does nothing with no corpus, got "):
+            build(Benchmark, "stereoset", dict(idle))
+        build(Benchmark, "stereoset", {**idle, "corpus": "news.txt"})
 
 
 def test_its_default_may_be_spelt_out() -> None:

@@ -8,9 +8,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import (
@@ -42,6 +42,7 @@ from equipoise.records import (
     Prefix,
     Scored,
     Supply,
+    refuse_idle,
 )
 
 
@@ -175,6 +176,15 @@ class StereoSet(
     corpus: str | None = None  # plain texts to supply: a file or folder, also of the data folder
     corpus_texts: PositiveInt = 2000  # so many of its passages at most, drawn by supply_seed
     corpus_characters: PositiveInt = 200  # of a passage at most; whole sentences
+
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> Self:
+        of = {"intrasentence": "intersentence", "intersentence": "score"}
+        if self.task != "both":
+            refuse_idle(self, of[self.task], where=f"task '{self.task}'")
+        if self.corpus is None:
+            refuse_idle(self, "corpus_texts", "corpus_characters", where="no corpus")
+        return self
 
     def examples(self, split: str) -> Sequence[Item]:
         """Examples of "dev" or "test" ("dev" alone in a planted world), intrasentence first.

@@ -19,7 +19,7 @@ demo: install
 	$(BIN)/equipoise demo
 
 # Tests start many processes: without bytecode each would compile the whole package anew.
-test ability: export PYTHONDONTWRITEBYTECODE =
+test ability slow: export PYTHONDONTWRITEBYTECODE =
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 

@@ -59,7 +59,7 @@ class Cda(AdapterOptions, Mitigation):
         Raises `RecipeError` when the supply lacks contrasts, or plain texts with a listed word.
         """
         if self.source == "contrasts":
-            lesson = Lesson.of(model, supply, longest=self.longest)
+            lesson = Lesson.of(model, supply, longest=self.longest, keep_lms=self.keep_lms)
             texts = self._of_contrasts(lesson)
         else:
             lists = read_swap_lists(self.lists)
@@ -87,7 +87,12 @@ class Cda(AdapterOptions, Mitigation):
         check_apart(supply)
         dev = coded_items(model, supply.dev_contrasts, longest=self.longest)
         return Lesson(
-            model=model, supply=supply, longest=self.longest, reader=TextReader(model), dev=dev
+            model=model,
+            supply=supply,
+            longest=self.longest,
+            reader=TextReader(model),
+            dev=dev,
+            keep_lms=self.keep_lms,
         )
 
     def _of_contrasts(self, lesson: Lesson) -> list[Coded]:

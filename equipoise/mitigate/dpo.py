@@ -48,7 +48,7 @@ class Dpo(AdapterOptions, Mitigation):
 
         Raises `RecipeError` when it lacks contrasts, or shares target terms with the held-out ones.
         """
-        lesson = Lesson.of(model, supply, longest=self.longest)
+        lesson = Lesson.of(model, supply, longest=self.longest, keep_lms=self.keep_lms)
         before = read_before(lesson.reader, scored=lesson.pairs, compared=())
         return lesson.fit_to_the_end(
             adapter_of(self, seed=seed),

@@ -54,7 +54,7 @@ class Parity(AdapterOptions, Mitigation):
         Raises `RecipeError` when it lacks contrasts or the texts of the KL, or shares target terms
         with the held-out ones.
         """
-        lesson = Lesson.of(model, supply, longest=self.longest)
+        lesson = Lesson.of(model, supply, longest=self.longest, keep_lms=self.keep_lms)
         holding = lesson.holding(
             self.kl_on,
             places=self.kl_places,

@@ -36,7 +36,7 @@ class Sft(AdapterOptions, Mitigation):
 
         Raises `RecipeError` when it lacks contrasts, or shares target terms with the held-out ones.
         """
-        lesson = Lesson.of(model, supply, longest=self.longest)
+        lesson = Lesson.of(model, supply, longest=self.longest, keep_lms=self.keep_lms)
         return lesson.fit_to_the_end(
             adapter_of(self, seed=seed),
             maker_of(self, seed=seed),

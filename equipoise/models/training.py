@@ -196,21 +196,10 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         self.every = schedule.keep_every if watch is None else watch.every
         self.kept = read_state(self.key)
         self.losses: list[float] = [] if self.kept is None else list(self.kept.losses)
-        self.good: dict[str, Tensor] = {}  # values at the last look; only a watch goes back to them
-        self._remember()
-
-    def _remember(self) -> None:
-        if self.watch is not None:
-            self.good = {name: one.detach().clone() for name, one in self.parameters.items()}
-
-    def _look(self, watch: Watch, steps: int) -> bool:
-        """Whether the watch stops the training; what it finds spoilt is undone."""
-        stopped = watch.look(steps)
-        if watch.spoilt:
-            for name, one in self.parameters.items():
-                one.data.copy_(self.good[name])
-        self._remember()
-        return stopped
+        chooses = watch is not None and watch.chooses
+        self.chosen = (  # what the watch would keep, where it chooses
+            {name: one.detach().clone() for name, one in parameters.items()} if chooses else {}
+        )
 
     @property
     def done(self) -> int:
@@ -223,7 +212,8 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
             self.kept.put(self.parameters, optimizer.optimizer)
             if self.watch is not None:
                 self.watch.restore(self.kept.watch)
-            self._remember()
+            for name, one in self.chosen.items():
+                one.copy_(self.kept.chosen(name))
             self.kept = None
 
     def on_step_end(self, _: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -238,7 +228,7 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         if steps % self.every:
             return
         self._check_finite(steps)
-        stopped = self.watch is not None and self._look(self.watch, steps)
+        stopped = self._look(steps, last=steps == int(state.max_steps))
         control.should_training_stop = control.should_training_stop or stopped
         write_state(
             self.key,
@@ -247,7 +237,9 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
                 losses=tuple(self.losses),
                 watch=None if self.watch is None else self.watch.state(),
                 stopped=stopped,
-                tensors=tensors_of(self.parameters, kwargs["optimizer"].optimizer),
+                tensors=tensors_of(
+                    self.parameters, kwargs["optimizer"].optimizer, chosen=self.chosen
+                ),
             ),
         )
 
@@ -260,12 +252,24 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
                     f"learning rate (it is {self.rate:g}) or check the model's weights"
                 )
 
+    def _look(self, steps: int, *, last: bool) -> bool:
+        """Let the watch look, and copy what may be kept; whether it stops the training."""
+        if self.watch is None:
+            return False
+        stopped = self.watch.look(steps, last=last)
+        if self.watch.keeps:
+            for name, one in self.chosen.items():
+                one.copy_(self.parameters[name].detach())
+        return stopped
+
     def on_train_end(self, _: Any, state: Any, __: Any, **kwargs: Any) -> None:
         self.take_up(kwargs["optimizer"])
         steps = int(state.global_step)
         if self.watch is not None and steps % self.every:  # or it has just looked
             self._check_finite(steps)
-            self._look(self.watch, steps)
+            self._look(steps, last=True)
+        for name, one in self.chosen.items():
+            self.parameters[name].data.copy_(one)
 
 
 @dataclass

@@ -27,6 +27,7 @@ from equipoise.records import JSON
 _SUFFIX = ".safetensors"
 _BROKEN = (SafetensorError, OSError, ValueError, KeyError, TypeError)  # of a file that is no state
 _KINDS = ("value", "exp_avg", "exp_avg_sq", "step")
+_CHOSEN = "chosen"
 _folder: ContextVar[Path | None] = ContextVar("folder of training states", default=None)
 
 
@@ -70,6 +71,10 @@ class State:
     stopped: bool  # whether the watch ended the training here
     tensors: Mapping[str, Tensor] = field(default_factory=dict)  # "kind/parameter"
 
+    def chosen(self, name: str) -> Tensor:
+        """What a watch would keep of a parameter."""
+        return self.tensors[f"{_CHOSEN}/{name}"]
+
     def put(self, parameters: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
         """Give the parameters and the optimizer what they had."""
         for name, one in parameters.items():
@@ -84,10 +89,17 @@ class State:
 
 
 def tensors_of(
-    parameters: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
+    parameters: Mapping[str, nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    *,
+    chosen: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
-    """What `State.put` needs; a parameter that never had a gradient has a value alone."""
+    """What `State.put` needs; a parameter that never had a gradient has a value alone.
+
+    `chosen`: the values that a watch would keep, where it chooses.
+    """
     found = {f"value/{name}": one.detach() for name, one in parameters.items()}
+    found |= {f"{_CHOSEN}/{name}": one for name, one in chosen.items()}
     for name, one in parameters.items():
         moments = optimizer.state.get(one, {})
         found |= {f"{kind}/{name}": moments[kind] for kind in _KINDS[1:] if kind in moments}

@@ -13,17 +13,22 @@ class Watch(ABC):
     def every(self) -> int:
         """Steps between two looks."""
 
+    @property
     @abstractmethod
-    def look(self, steps: int) -> bool:
-        """Look after so many steps; True ends the training. What comes next may change, too."""
+    def chooses(self) -> bool:
+        """Whether `keeps` may ever be False, so that values of an earlier look are held."""
 
     @property
     @abstractmethod
-    def spoilt(self) -> bool:
-        """Whether the last look, which ended the training, found what must not be kept.
+    def keeps(self) -> bool:
+        """Whether what was looked at last may be what is kept.
 
-        The weights are then those of the look before, or of the beginning.
+        The trained values are those of the last look that may, or of the beginning.
         """
+
+    @abstractmethod
+    def look(self, steps: int, *, last: bool) -> bool:
+        """Look after so many steps; True ends the training. `last`: nothing comes after it."""
 
     @abstractmethod
     def state(self) -> JSON:

@@ -52,7 +52,7 @@ class AdapterOptions:
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     max_gradient: Annotated[float, Field(ge=0)] = 1.0  # its norm is clipped to this; 0: never
     bf16: bool = False  # compute in bfloat16; the adapter is float32 in any case
-    #: Points of held-out LMS that may be lost: more end training, at the look before; None: any.
+    #: Points of held-out LMS that may be lost; more are undone, and end training. None: any.
     keep_lms: Annotated[float, Field(ge=0, lt=100)] | None = None
 
 

@@ -28,15 +28,15 @@ class Fall:
     points: Interval  # 95 %, over target terms; 0: as before
     lms: float  # now, in [0, 100]; 100: sense is always preferred, 50: as often as not
 
-    def over(self, margin: float) -> bool:
-        """Whether more than `margin` points are lost, and the loss is more than chance."""
+    def shown_over(self, margin: float) -> bool:
+        """Whether more than `margin` points are lost, and the loss is more than chance here."""
         return self.points.value > margin and self.points.low > 0
 
     @property
     def text(self) -> str:
         """For people: points with their interval."""
         one = self.points
-        return f"{one.value:.1f} points [{one.low:.1f}, {one.high:.1f}]"
+        return f"{one.value:.2f} points [{one.low:.2f}, {one.high:.2f}]"
 
     def as_json(self) -> dict[str, JSON]:
         """For an edit's report; an interval that could not be had is None."""

@@ -27,14 +27,27 @@ class Lesson:
     reader: TextReader
     items: Sequence[Item] = ()  # learnt from
     dev: Sequence[Item] = ()  # held out; none: nothing is looked at
+    keep_lms: float | None = None  # points of LMS on `dev` that may be lost; None: any
+
+    def __post_init__(self) -> None:
+        """Raises `RecipeError` when LMS is to be kept and `dev` cannot tell whether it is."""
+        terms = {one.target for one in self.dev if one.unrelated is not None}
+        if self.keep_lms is not None and len(terms) < 2:
+            raise RecipeError(
+                f"keep_lms needs held-out contrasts about 2 or more target terms with an unrelated "
+                f"text, got {len(terms)} such terms from '{self.supply.origin}'; supply some, or "
+                "leave keep_lms out"
+            )
 
     @classmethod
-    def of(cls, model: LanguageModel, supply: Supply, *, longest: int) -> "Lesson":
+    def of(
+        cls, model: LanguageModel, supply: Supply, *, longest: int, keep_lms: float | None
+    ) -> "Lesson":
         """The supply's contrasts of at most `longest` tokens.
 
-        Raises `RecipeError` when it lacks them, has only one of the two for a type, or shares
-        target terms between those to learn from and those held out; `ModelError` for a masked
-        model.
+        Raises `RecipeError` when it lacks them, has only one of the two for a type, shares target
+        terms between those to learn from and those held out, or cannot tell whether LMS is kept;
+        `ModelError` for a masked model.
         """
         check_apart(supply)
         items = items_of(model, supply.contrasts, supply, longest=longest)
@@ -45,6 +58,7 @@ class Lesson:
             reader=TextReader(model),
             items=items,
             dev=held_out(model, items, supply, longest=longest),
+            keep_lms=keep_lms,
         )
 
     @property
@@ -72,26 +86,17 @@ class Lesson:
         return Holding(texts=texts, batch=batch, kind=kind, places=places, seed=seed)
 
     def watch(
-        self, controller: Controller, adapter: Adapter, *, every: int, first_look: int
+        self, controller: Controller, *, every: int, first_look: int, seed: int
     ) -> ParityWatch | None:
-        """A watch of the held-out items; None when there are none.
-
-        Raises `RecipeError` when the adapter is to keep LMS and none of them has an unrelated text.
-        """
-        if adapter.keep_lms is not None and not any(one.unrelated for one in self.dev):
-            raise RecipeError(
-                f"keep_lms needs held-out contrasts with an unrelated text, got "
-                f"{len(self.dev)} without one from '{self.supply.origin}'; supply some, or leave "
-                "keep_lms out"
-            )
+        """A watch of the held-out items; None when there are none."""
         return watch_on(
             self.reader,
             self.dev,
             controller,
             every=every,
             first_look=first_look,
-            keep_lms=adapter.keep_lms,
-            seed=adapter.seed,
+            keep_lms=self.keep_lms,
+            seed=seed,
         )
 
     def fit(
@@ -131,7 +136,7 @@ class Lesson:
     ) -> AdapterEdit:
         """As `fit`, for all steps; held-out items are looked at `every` so many, to be reported.
 
-        Only a loss of LMS ends it early, where the adapter is to keep that.
+        Only a loss of LMS ends it early, where that is to be kept.
         """
-        watch = self.watch(Fixed(), adapter, every=every, first_look=0)
+        watch = self.watch(Fixed(), every=every, first_look=0, seed=adapter.seed)
         return self.fit(adapter, maker, loss=loss, watch=watch, others=others, report=report)

@@ -53,7 +53,7 @@ def unlearn(
     model: LanguageModel, adapter: Adapter, options: Unlearning, maker: Maker, *, supply: Supply
 ) -> AdapterEdit:
     """Train the adapter. Raises what `mitigate.bias_unlearn.BiasUnlearn.fit` says."""
-    lesson = Lesson.of(model, supply, longest=options.longest)
+    lesson = Lesson.of(model, supply, longest=options.longest, keep_lms=adapter.keep_lms)
     if not lesson.dev and not isinstance(options.controller, Fixed):
         raise RecipeError(
             f"the supply must have held-out contrasts to stop on, got {len(lesson.dev)} from "
@@ -69,7 +69,10 @@ def unlearn(
     pools = Pools.of(lesson.items, options, seed=adapter.seed)
     before = read_before(lesson.reader, scored=lesson.pairs, compared=holding.texts)
     watch = lesson.watch(
-        options.controller, adapter, every=options.look_every, first_look=options.first_look
+        options.controller,
+        every=options.look_every,
+        first_look=options.first_look,
+        seed=adapter.seed,
     )
     loss = _Loss(lesson.reader, options, pools, holding, before, watch, seed=adapter.seed)
     return lesson.fit(adapter, maker, loss=loss, watch=watch, others=holding.texts)

@@ -1,5 +1,6 @@
 """The watch of a training: looks at held-out contrasts and lets a controller decide."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -9,7 +10,7 @@ from equipoise.models.watch import Watch
 from equipoise.records import JSON
 from equipoise.tuning.coded import Item
 from equipoise.tuning.control import Controller, Mix
-from equipoise.tuning.held_out import Fall, HeldOut, Seen
+from equipoise.tuning.held_out import HeldOut, Seen
 from equipoise.tuning.reader import TextReader
 from equipoise.tuning.standing import Standing
 
@@ -26,8 +27,9 @@ class Phase:
 class ParityWatch(Watch):
     """Looks every few steps; a changed mix begins a phase.
 
-    The controller is asked from a first look on. With `keep_lms`, training ends when more points
-    of LMS than that are lost, at whatever look, and what it was at the look before is kept.
+    The controller is asked from a first look on. With `keep_lms`, what is kept is that of the last
+    look at which no more points of LMS than that were lost, and training ends as soon as more are
+    shown to be.
     """
 
     def __init__(
@@ -43,14 +45,14 @@ class ParityWatch(Watch):
         self._see = see
         self._every = every
         self._first = first_look
-        self._keep_lms = keep_lms
+        self._most = math.inf if keep_lms is None else keep_lms
         before = see()
         self._spreads = {axis: one.spread for axis, one in before.standings.items()}
         self.phase = Phase(number=0, start=0, mix=controller.first(before.standings))
         self.looks: list[JSON] = [_look(0, before, self.phase.mix)]
         self.reason = ""  # why it stopped; "": it has not
+        self.seen = 0  # steps at the last look
         self.kept = 0  # steps at the last look that lost no more than may be lost
-        self._spoilt = False
 
     @property
     def every(self) -> int:
@@ -58,16 +60,22 @@ class ParityWatch(Watch):
         return self._every
 
     @property
-    def spoilt(self) -> bool:
-        """Whether more LMS was lost than may be."""
-        return self._spoilt
+    def chooses(self) -> bool:
+        """Whether there is a bound to what may be lost."""
+        return self._most < math.inf
 
-    def look(self, steps: int) -> bool:
+    @property
+    def keeps(self) -> bool:
+        """Whether at the last look no more was lost than may be."""
+        return self.kept == self.seen
+
+    def look(self, steps: int, *, last: bool) -> bool:
         """Ask the controller; True when it says to stop, or when too much LMS is lost.
 
-        Raises `ModelError` when that is so at the first look.
+        Raises `ModelError` when training ends and too much was lost at every look.
         """
-        if steps < self._first and self._keep_lms is None:
+        asked = steps >= self._first
+        if not (asked or last or self.chooses):
             return False
         found = self._see()
         seen = replace(
@@ -77,33 +85,32 @@ class ParityWatch(Watch):
                 for axis, one in found.standings.items()
             },
         )
-        if self._keep_lms is not None and seen.fall is not None and seen.fall.over(self._keep_lms):
-            self.reason = self._lost(seen.fall, self._keep_lms, steps)
-            self._spoilt = True
-        else:
+        self.seen = steps
+        fall = seen.fall
+        if fall is None or fall.points.value <= self._most:
             self.kept = steps
-            if steps >= self._first:
-                self._ask(seen.standings, steps)
+        if fall is not None and fall.shown_over(self._most):
+            self.reason = (
+                f"held-out LMS had fallen by {fall.text} after {steps} steps, where "
+                f"{self._most:g} may be lost"
+            )
+        elif asked:
+            self._ask(seen.standings, steps, last=last)
         self.looks.append(_look(steps, seen, self.phase.mix))
+        if fall is not None and not self.kept and (last or self.reason):
+            raise ModelError(
+                f"held-out LMS may fall by {self._most:g} points, it had fallen by more at every "
+                f"look, after {steps} steps by {fall.text}; lower the learning rate or look more "
+                "often"
+            )
         return bool(self.reason)
 
-    def _ask(self, standings: Mapping[str, Standing], steps: int) -> None:
+    def _ask(self, standings: Mapping[str, Standing], steps: int, *, last: bool) -> None:
         found = self._controller.step(standings, self.phase.mix)
         if isinstance(found, str):
             self.reason = found
-        elif found != self.phase.mix:
+        elif found != self.phase.mix and not last:
             self.phase = Phase(number=self.phase.number + 1, start=steps, mix=found)
-
-    def _lost(self, fall: Fall, margin: float, steps: int) -> str:
-        if not self.kept:
-            raise ModelError(
-                f"held-out LMS may fall by {margin:g} points, it fell by {fall.text} within the "
-                f"{steps} steps before the first look; look more often or lower the learning rate"
-            )
-        return (
-            f"held-out LMS had fallen by {fall.text} after {steps} steps, where {margin:g} may be "
-            f"lost; what is kept is as it was after {self.kept}"
-        )
 
     def state(self) -> JSON:
         """Phase, looks and reason."""
@@ -113,8 +120,8 @@ class ParityWatch(Watch):
             "mix": self.phase.mix.as_json(),
             "looks": list(self.looks),
             "reason": self.reason,
+            "seen": self.seen,
             "kept": self.kept,
-            "spoilt": self._spoilt,
         }
 
     def restore(self, state: JSON) -> None:
@@ -125,8 +132,8 @@ class ParityWatch(Watch):
         )
         self.looks = list(given["looks"])
         self.reason = str(given["reason"])
+        self.seen = int(given["seen"])
         self.kept = int(given["kept"])
-        self._spoilt = bool(given["spoilt"])
 
 
 def watch_on(
@@ -158,7 +165,7 @@ def report_of(
     found: dict[str, JSON] = {"items": len(items), "held_out_items": len(dev)}
     if watch is not None:
         found["stopped"] = watch.reason or "the steps were used up"
-        if watch.spoilt:
+        if watch.chooses:
             found["kept_after"] = watch.kept
         found["looks"] = list(watch.looks)
     return found

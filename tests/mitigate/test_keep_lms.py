@@ -1,18 +1,21 @@
 """`keep_lms`, which every method that learns contrasts has: the edit is that of a look before."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from contrast_items import SUPPLY, quick, same, small, weights
 
+from equipoise.errors import ModelError
 from equipoise.mitigate.bias_unlearn import BiasUnlearn
 from equipoise.mitigate.cda import Cda
 from equipoise.mitigate.dpo import Dpo
 from equipoise.mitigate.parity import Parity
 from equipoise.mitigate.sft import Sft
+from equipoise.stats.resample import Interval
 from equipoise.tuning.control import Fixed
-from equipoise.tuning.held_out import Fall
+from equipoise.tuning.held_out import Fall, HeldOut
 
 SHORT: Any = {"steps": 5, "look_every": 2, "rank": 2}
 METHODS = {
@@ -36,19 +39,30 @@ def fitted(name: str, **more: Any) -> Any:
     return method(**(SHORT | options | more)).fit(small(), SUPPLY, seed=0)
 
 
+LOST = Interval(value=3.0, low=1.0, high=5.0, n=12, clusters=6)
+OVER = replace(LOST, low=-1.0)  # not more than chance
+KEPT = Interval(value=0.0, low=0.0, high=0.0, n=12, clusters=6)
+
+
+def falling(patch: pytest.MonkeyPatch, *falls: Interval) -> None:
+    """What each look finds lost, after the one before training."""
+    several = [KEPT, *falls]
+    patch.setattr(HeldOut, "_fall", lambda *_: Fall(points=several.pop(0), lms=50.0))
+
+
 @every_method
+@pytest.mark.parametrize("second", [LOST, OVER])
 def test_the_edit_is_that_of_the_last_look_that_kept_lms(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str, second: Interval, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Shown to be lost at the second look, or over the bound there and at the end."""
     before = weights(small())
-    answers = [False, True]
     with monkeypatch.context() as patch:
-        patch.setattr(Fall, "over", lambda *_: answers.pop(0))
+        falling(patch, KEPT, second, OVER)
         found = fitted(name, keep_lms=2.0)
-    assert answers == []
     assert found.info.report["kept_after"] == 2
-    assert found.info.report["steps"] == 4
-    assert "what is kept is as it was after 2" in found.info.report["stopped"]
+    assert found.info.report["steps"] == (4 if second is LOST else 5)
+    assert ("LMS had fallen by 3.00" in found.info.report["stopped"]) == (second is LOST)
     with monkeypatch.context() as patch:
         patch.setattr(Fixed, "step", lambda *_: "enough")
         stopped = fitted(name, first_look=2) if name == "bias_unlearn" else fitted(name)
@@ -59,17 +73,40 @@ def test_the_edit_is_that_of_the_last_look_that_kept_lms(
 
 @every_method
 def test_the_last_steps_are_looked_at_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = [False, False, True]
-    monkeypatch.setattr(Fall, "over", lambda *_: answers.pop(0))
+    falling(monkeypatch, KEPT, OVER, LOST)
     found = fitted(name, keep_lms=2.0)
-    assert (found.info.report["steps"], found.info.report["kept_after"]) == (5, 4)
+    assert (found.info.report["steps"], found.info.report["kept_after"]) == (5, 2)
+
+
+@every_method
+def test_a_training_that_loses_too_much_leaves_the_model(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = weights(small())
+    falling(monkeypatch, OVER, LOST)
+    with pytest.raises(ModelError, match="it had fallen by more at every look, after 4 steps"):
+        fitted(name, keep_lms=2.0)
+    assert weights(small()) == before
 
 
 @every_method
 def test_where_nothing_is_lost_it_changes_nothing_but_the_report(name: str) -> None:
     plain, kept = fitted(name), fitted(name, keep_lms=99.0)
     assert same(plain.tensors, kept.tensors)
-    assert "kept_after" not in kept.info.report
+    assert "kept_after" not in plain.info.report
+    assert kept.info.report["kept_after"] == kept.info.report["steps"] == 5
     looks = kept.info.report["looks"]
     assert [math.isfinite(look["lms"]["lms"]) for look in looks] == [True] * len(looks)
     assert not any("lms" in look for look in plain.info.report["looks"])
+
+
+def test_a_controller_that_acts_acts_the_same() -> None:
+    acting = {"controller": "paper", "first_look": 2, "look_every": 1}
+    plain, kept = (
+        fitted("bias_unlearn", **acting, keep_lms=bound).info.report["looks"]
+        for bound in (None, 99.0)
+    )
+    assert [
+        (one["steps"], one["directions"], one["active"]) for one in kept if one["steps"] != 1
+    ] == [(one["steps"], one["directions"], one["active"]) for one in plain]
+    assert len({str(one["directions"]) for one in plain}) > 1

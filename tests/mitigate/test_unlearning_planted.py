@@ -161,6 +161,19 @@ def test_without_adversarial_texts_parity_is_overshot_farther() -> None:
     assert mean(lambda one: one.lms, plain) < mean(lambda one: one.lms, ENDLESS)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_may_be_lost_is_all_that_is_lost_on_other_targets_too(seed: int) -> None:
+    long = replace(ENDLESS, steps=600)
+    keeping = replace(long, keep_lms=2.0)
+    assert after(long, seed).lms < before().lms - 5
+    assert after(keeping, seed).lms > before().lms - 3  # held-out targets and others differ
+    report = learnt(keeping, seed).info.report
+    kept, steps = report["kept_after"], report["steps"]
+    assert isinstance(kept, int)
+    assert isinstance(steps, int)
+    assert 100 < kept < steps < 600
+
+
 def test_antistereotypes_alone_go_past_parity() -> None:
     for seed in SEEDS:
         assert max(after(Cda(steps=300), seed).ss.values()) < 30

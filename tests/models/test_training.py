@@ -221,27 +221,33 @@ def test_a_rising_rate_is_used() -> None:
 
 
 class Looking(Watch):
-    """Notes when it looks, and what it sees; stops, or finds it spoilt, where it is told to."""
+    """Notes when it looks, and what it sees; stops, or keeps no more, where it is told to."""
 
     def __init__(
-        self, line: Line, *, stop: int | None = None, spoilt_at: int | None = None
+        self, line: Line, *, stop: int | None = None, refused: tuple[int, ...] = ()
     ) -> None:
         self.line = line
         self.stop = stop
-        self.spoilt_at = spoilt_at
+        self.refused = refused
         self.seen: list[tuple[int, float]] = []
+        self.last: list[int] = []
 
     @property
     def every(self) -> int:
         return 4
 
     @property
-    def spoilt(self) -> bool:
-        return bool(self.seen) and self.seen[-1][0] == self.spoilt_at
+    def chooses(self) -> bool:
+        return bool(self.refused)
 
-    def look(self, steps: int) -> bool:
+    @property
+    def keeps(self) -> bool:
+        return self.seen[-1][0] not in self.refused
+
+    def look(self, steps: int, *, last: bool) -> bool:
         self.seen.append((steps, self.line.slope.item()))
-        return steps in (self.stop, self.spoilt_at)
+        self.last += [steps] * last
+        return steps == self.stop
 
     def state(self) -> JSON:
         return [list(one) for one in self.seen]
@@ -250,11 +256,11 @@ class Looking(Watch):
         self.seen = [tuple(one) for one in state]  # type: ignore[union-attr, misc, arg-type]
 
 
-def watched(line: Line, watch: Watch | None) -> Trained:
+def watched(line: Line, watch: Watch | None, *, examples: int = 10) -> Trained:
     return train(
         line,
         {"slope": line.slope},
-        examples=10,
+        examples=examples,
         loss=squared,
         schedule=schedule(batch_size=1, epochs=1),
         watch=watch,
@@ -280,32 +286,48 @@ def test_a_watch_ends_the_training() -> None:
     assert line.slope.item() == 0.0
 
 
-@pytest.mark.parametrize(("at", "of", "steps"), [(8, 4, 8), (10, 8, 10)])
-def test_what_a_watch_finds_spoilt_is_undone(at: int, of: int, steps: int) -> None:
+@pytest.mark.parametrize(
+    ("refused", "stop", "kept"),
+    [((8,), 8, 4), ((10,), None, 8), ((4, 8), None, 10), ((4,), 8, 8), ((8, 10), None, 4)],
+)
+def test_what_is_kept_is_of_the_last_look_that_may_be(
+    refused: tuple[int, ...], stop: int | None, kept: int
+) -> None:
     line = Line()
-    watch = Looking(line, spoilt_at=at)
+    watch = Looking(line, stop=stop, refused=refused)
     found = watched(line, watch)
-    assert found.steps == steps
-    assert found.weights["slope"].item() == dict(watch.seen)[of] != dict(watch.seen)[at]
+    assert found.steps == (stop or 10)
+    assert found.losses == watched(Line(), None).losses[: found.steps]
+    assert found.weights["slope"].item() == dict(watch.seen)[kept]
     assert line.slope.item() == 0.0
 
 
-def test_spoilt_at_the_first_look_nothing_is_left() -> None:
+def test_where_nothing_may_be_kept_nothing_was_trained() -> None:
     line = Line()
     with pytest.raises(ModelError, match="training must change weights"):
-        watched(line, Looking(line, spoilt_at=4))
+        watched(line, Looking(line, refused=(4, 8, 10)))
 
 
-def test_what_is_not_finite_is_not_looked_at() -> None:
+@pytest.mark.parametrize(("examples", "looks"), [(10, [4, 8, 10]), (8, [4, 8]), (3, [3])])
+def test_the_last_look_is_told_that_it_is(examples: int, looks: list[int]) -> None:
+    line = Line()
+    watch = Looking(line)
+    watched(line, watch, examples=examples)
+    assert [steps for steps, _ in watch.seen] == looks
+    assert watch.last == [examples]
+
+
+@pytest.mark.parametrize(("at", "looks"), [(3, 0), (9, 2)])
+def test_what_is_not_finite_is_not_looked_at(at: int, looks: int) -> None:
     """A gradient that is not finite is told before the watch sees its weights."""
 
     def steep(model: nn.Module, rows: Tensor, step: int) -> Tensor:
         value = squared(model, rows, step)
-        return value + (0.0 * value).sqrt() if step == 3 else value
+        return value + (0.0 * value).sqrt() if step == at else value
 
     line = Line()
     watch = Looking(line)
-    with pytest.raises(ModelError, match="step 3: weights must be finite, 'slope' is not"):
+    with pytest.raises(ModelError, match=f"step {at}: weights must be finite, 'slope' is not"):
         train(
             line,
             {"slope": line.slope},
@@ -314,18 +336,16 @@ def test_what_is_not_finite_is_not_looked_at() -> None:
             schedule=schedule(batch_size=1, epochs=1),
             watch=watch,
         )
-    assert watch.seen == []
+    assert len(watch.seen) == looks
 
 
-@pytest.mark.parametrize("spoilt_at", [None, 8, 10])
+@pytest.mark.parametrize("refused", [(), (8,), (4, 8), (8, 10), (10,)])
 @pytest.mark.parametrize("step", [2, 4, 7, 9])
 def test_killed_it_goes_on_with_its_watch_to_the_same_bits(
-    tmp_path: Path, step: int, spoilt_at: int | None
+    tmp_path: Path, step: int, refused: tuple[int, ...]
 ) -> None:
-    if step >= (spoilt_at or 10):
-        pytest.skip("it has ended by then")
     line = Line()
-    whole_watch = Looking(line, spoilt_at=spoilt_at)
+    whole_watch = Looking(line, refused=refused)
     whole = watched(line, whole_watch)
 
     def dying(model: nn.Module, rows: Tensor, at: int) -> Tensor:
@@ -342,11 +362,11 @@ def test_killed_it_goes_on_with_its_watch_to_the_same_bits(
                 examples=10,
                 loss=dying,
                 schedule=schedule(batch_size=1, epochs=1),
-                watch=Looking(first, spoilt_at=spoilt_at),
+                watch=Looking(first, refused=refused),
             )
         assert first.slope.item() == 0.0
         second = Line()
-        watch = Looking(second, spoilt_at=spoilt_at)
+        watch = Looking(second, refused=refused)
         found = watched(second, watch)
     assert watch.seen == whole_watch.seen
     assert found.losses == whole.losses

@@ -150,7 +150,9 @@ def test_parameters_and_moments_are_given_back() -> None:
         losses=(5.0,),
         watch=None,
         stopped=False,
-        tensors={name: one.clone() for name, one in tensors_of(parameters, optimizer).items()},
+        tensors={
+            name: one.clone() for name, one in tensors_of(parameters, optimizer, chosen={}).items()
+        },
     )
     assert set(kept.tensors) == {
         "value/used",

@@ -1,6 +1,5 @@
 """A training that was killed goes on to the very weights of one that was not."""
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,9 +26,10 @@ from equipoise.models.training import Schedule
 from equipoise.models.training_state import states_kept_in
 from equipoise.models.weight_edit import WeightEdit
 from equipoise.records import Contrast, Prompt, Supply
+from equipoise.stats.resample import Interval
 from equipoise.tuning import fitting, plain
 from equipoise.tuning.control import Equivalence
-from equipoise.tuning.held_out import Fall
+from equipoise.tuning.held_out import Fall, HeldOut
 from equipoise.tuning.unlearning import _Loss
 
 STEPS, EVERY = 11, 3  # states after 3, 6 and 9 steps
@@ -237,15 +237,20 @@ def test_killed_before_and_after_lms_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it goes back to is the state's, also where another process made that."""
-    moved_by = -1.0
-    monkeypatch.setattr(Fall, "over", lambda fall, _: abs(fall.points.value) > moved_by)
-    keeping = replace(UNLEARN, keep_lms=2.0, controller="none")
-    with pytest.raises(ModelError, match="within the 3 steps before the first look"):
-        fitted(keeping)
-    moved_by = math.inf
+    keeping = replace(UNLEARN, keep_lms=0.0, controller="none")
     moved = [abs(look["lms"]["fall"]) for look in fitted(keeping).info.report["looks"]]
     assert moved[3] > max(moved[1:3])
-    moved_by = max(moved[1:3])
+    # what is lost here is too little to be shown
+    at = HeldOut._fall
+    lost = Interval(value=1.0, low=0.5, high=1.5, n=12, clusters=6)
+    kept = Interval(value=0.0, low=0.0, high=0.0, n=12, clusters=6)
+
+    def shown(self: HeldOut, *read: Any) -> Fall:
+        found = at(self, *read)
+        far = abs(found.points.value) > max(moved[1:3])
+        return replace(found, points=lost if far else kept)
+
+    monkeypatch.setattr(HeldOut, "_fall", shown)
     expected = whole(keeping)
     assert expected.info.report["kept_after"] == 6
     with states_kept_in(tmp_path):

@@ -79,9 +79,9 @@ def test_it_looks_before_training_and_not_again_until_it_may() -> None:
     one, controller = watch(START)
     assert one.every == 5
     assert len(one.looks) == 1
-    assert not one.look(5)
+    assert not one.look(5, last=False)
     assert len(one.looks) == 1
-    assert not one.look(10)
+    assert not one.look(10, last=False)
     assert len(one.looks) == 2
     assert len(controller.seen) == 2
 
@@ -90,79 +90,109 @@ def test_the_same_mix_goes_on_and_another_begins_a_phase() -> None:
     one, _ = watch(START, TURNED, TURNED, START)
     phases = []
     for steps in (10, 15, 20, 25):
-        assert not one.look(steps)
+        assert not one.look(steps, last=False)
         phases.append((one.phase.number, one.phase.start, one.phase.mix))
     assert phases == [(0, 0, START), (1, 15, TURNED), (1, 15, TURNED), (2, 25, START)]
 
 
 def test_a_reason_ends_it() -> None:
     one, _ = watch("enough")
-    assert one.look(10)
+    assert one.look(10, last=False)
     assert one.reason == "enough"
     assert report_of(one, [], [])["stopped"] == "enough"
 
 
-def test_a_loss_of_lms_ends_it_at_the_look_before() -> None:
-    one, controller = guarded(fall(0.5, -1), fall(1.9, 1.0), fall(3.0, -0.1), fall(2.1, 0.1))
-    assert [one.look(steps) for steps in (5, 10, 15)] == [False, False, False]
-    assert len(controller.seen) == 3  # before training, and from the first look on
-    assert not one.spoilt
-    assert one.look(20)
-    assert one.spoilt
-    assert one.kept == 15
-    assert len(controller.seen) == 3
-    found = report_of(one, [], [])
-    assert found["stopped"] == (
-        "held-out LMS had fallen by 2.1 points [0.1, 4.1] after 20 steps, where 2 may be lost; "
-        "what is kept is as it was after 15"
+def test_a_loss_of_lms_that_is_shown_ends_it() -> None:
+    one, controller = guarded(fall(0.5, -1), fall(1.9, 1.0), fall(3.0, -0.1), fall(2.13, 0.1))
+    assert not controller.seen[1:]
+    found = []
+    for steps in (5, 10, 15, 20):
+        found.append((one.look(steps, last=False), one.keeps, one.kept))
+    assert found == [(False, True, 5), (False, True, 10), (False, False, 10), (True, False, 10)]
+    assert len(controller.seen) == 3  # before training, and from the first look on; not at the end
+    report = report_of(one, [], [])
+    assert report["stopped"] == (
+        "held-out LMS had fallen by 2.13 points [0.10, 4.13] after 20 steps, where 2 may be lost"
     )
-    assert found["kept_after"] == 15
-    looks = found["looks"]
+    assert report["kept_after"] == 10
+    looks = report["looks"]
     assert isinstance(looks, list)
     assert [look["steps"] for look in looks] == [0, 5, 10, 15, 20]  # type: ignore[index,call-overload]
     assert looks[-1]["lms"] == {  # type: ignore[index,call-overload]
-        "lms": 87.9, "fall": 2.1, "low": 0.1, "high": 4.1, "items": 9,
+        "lms": 87.87, "fall": 2.13, "low": 0.1, "high": 4.13, "items": 9,
     }  # fmt: skip
 
 
-def test_a_loss_of_lms_at_the_first_look_leaves_nothing_to_keep() -> None:
-    one, _ = guarded(fall(4.0, 2.5))
-    with pytest.raises(ModelError, match=r"may fall by 2 points, it fell by 4\.0 points \[2\.5, 6"):
-        one.look(5)
+def test_what_comes_back_within_the_bound_is_kept_again() -> None:
+    one, _ = guarded(fall(3.0, -0.1), fall(1.0, -1))
+    one.look(5, last=False)
+    assert (one.keeps, one.kept) == (False, 0)
+    one.look(10, last=False)
+    assert (one.keeps, one.kept) == (True, 10)
+
+
+def test_where_too_much_is_lost_at_every_look_there_is_nothing_to_keep() -> None:
+    said = r"may fall by 2 points, it had fallen by more at every look, after 5 steps by 4\.00 "
+    shown, _ = guarded(fall(4.0, 2.5))
+    with pytest.raises(ModelError, match=said):
+        shown.look(5, last=False)
+    ended, _ = guarded(fall(4.0, -2.5))
+    with pytest.raises(ModelError, match=said):
+        ended.look(5, last=True)
+
+
+def test_a_bound_of_none_keeps_whatever_is_last() -> None:
+    one, _ = watch(START)
+    assert not one.chooses
+    assert not one.look(10, last=False)
+    assert one.keeps
+    assert "kept_after" not in report_of(one, [], [])
+    assert guarded()[0].chooses
 
 
 def test_what_was_kept_survives_being_kept_as_json() -> None:
-    falls = (fall(0.5, -1), fall(1.0, 0.5), fall(5.0, 4.0))
+    falls = (fall(0.5, -1), fall(3.0, -0.5), fall(5.0, 4.0))
     one, _ = guarded(*falls)
-    one.look(5)
-    one.look(10)
+    one.look(5, last=False)
+    one.look(10, last=False)
     other, _ = guarded(*falls[2:])
     other.restore(json.loads(json.dumps(one.state())))
-    assert (one.look(15), other.look(15)) == (True, True)
-    assert (other.spoilt, other.kept, other.reason) == (True, 10, one.reason)
-    ended, _ = guarded()
-    ended.restore(json.loads(json.dumps(one.state())))
-    assert (ended.spoilt, ended.kept) == (True, 10)
+    assert (other.keeps, other.kept) == (False, 5)
+    assert (one.look(15, last=False), other.look(15, last=False)) == (True, True)
+    assert (other.keeps, other.kept, other.reason) == (False, 5, one.reason)
+
+
+def test_the_last_look_comes_in_any_case_and_turns_nothing() -> None:
+    early, controller = watch()
+    assert not early.look(5, last=True)
+    assert [look["steps"] for look in early.looks] == [0, 5]  # type: ignore[call-overload,index]
+    assert len(controller.seen) == 1  # before training alone
+    late, _ = watch(TURNED)
+    assert not late.look(10, last=True)
+    assert (late.phase.number, late.phase.mix) == (0, START)
+    reached, _ = watch("enough")
+    assert reached.look(10, last=True)
+    assert report_of(reached, [], [])["stopped"] == "enough"
 
 
 def test_the_spread_is_that_before_training() -> None:
     """A model that levels all margins must not thereby narrow its band."""
     one, controller = watch(START, START)
-    one.look(10)
-    one.look(15)
+    one.look(10, last=False)
+    one.look(15, last=False)
     assert [found.spread for found in controller.seen] == [10.0, 10.0, 10.0]
     assert [found.margin.value for found in controller.seen] == [1.0, 2.0, 3.0]
 
 
 def test_it_survives_being_kept_as_json() -> None:
     one, _ = watch(TURNED, "enough")
-    one.look(10)
+    one.look(10, last=False)
     kept = json.dumps(one.state())
     other, _ = watch("enough")
     other.restore(json.loads(kept))
     assert other.phase == one.phase
     assert other.looks == one.looks
-    assert (one.look(15), other.look(15)) == (True, True)
+    assert (one.look(15, last=False), other.look(15, last=False)) == (True, True)
     assert [look["steps"] for look in other.looks] == [0, 10, 15]  # type: ignore[call-overload]
     ended, _ = watch()
     ended.restore(json.loads(json.dumps(one.state())))
@@ -172,10 +202,10 @@ def test_it_survives_being_kept_as_json() -> None:
 
 def test_a_state_is_not_changed_by_later_looks() -> None:
     one, _ = watch(START, TURNED)
-    one.look(10)
+    one.look(10, last=False)
     kept = one.state()
     text = json.dumps(kept)
-    one.look(15)
+    one.look(15, last=False)
     assert json.dumps(kept) == text
 
 
@@ -190,7 +220,7 @@ def test_what_an_edit_reports() -> None:
     dev = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
     one = watch_on(reader, dev, Fixed(), every=1, first_look=0, keep_lms=None, seed=0)
     assert one is not None
-    assert not one.look(1)
+    assert not one.look(1, last=False)
     found = report_of(one, dev[:2], dev)
     assert (found["items"], found["held_out_items"]) == (2, len(dev))
     assert found["stopped"] == "the steps were used up"

@@ -75,4 +75,8 @@ def _print_edit(info: "EditInfo", out: Path, *, as_json: bool) -> None:
         return
     taught = f", taught by {info.origin}," if info.trained_on else ""
     print(f"{info.method} on {info.base}{taught} is in {out}")
+    if "stopped" in info.report:
+        steps, kept = info.report["steps"], info.report.get("kept_after")
+        undone = f"; kept as it was after {kept}" if kept not in (None, steps) else ""
+        print(f"training ended after {steps} steps: {info.report['stopped']}{undone}")
     print(f"measure it like a model: equipoise measure {out} BENCHMARK...")

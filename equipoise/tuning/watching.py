@@ -91,8 +91,7 @@ class ParityWatch(Watch):
             self.kept = steps
         if fall is not None and fall.shown_over(self._most):
             self.reason = (
-                f"held-out LMS had fallen by {fall.text} after {steps} steps, where "
-                f"{self._most:g} may be lost"
+                f"held-out LMS had fallen by {fall.text}, where {self._most:g} may be lost"
             )
         elif asked:
             self._ask(seen.standings, steps, last=last)

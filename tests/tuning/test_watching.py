@@ -112,7 +112,7 @@ def test_a_loss_of_lms_that_is_shown_ends_it() -> None:
     assert len(controller.seen) == 3  # before training, and from the first look on; not at the end
     report = report_of(one, [], [])
     assert report["stopped"] == (
-        "held-out LMS had fallen by 2.13 points [0.10, 4.13] after 20 steps, where 2 may be lost"
+        "held-out LMS had fallen by 2.13 points [0.10, 4.13], where 2 may be lost"
     )
     assert report["kept_after"] == 10
     looks = report["looks"]

@@ -1,0 +1,56 @@
+"""`equipoise mitigate` says what it made, and why its training ended."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contrast_items import SUPPLY, quick
+
+from equipoise import cli, verbs
+from equipoise.models.language_model import LanguageModel
+from equipoise.stats.resample import Interval
+from equipoise.tuning.held_out import Fall, HeldOut
+
+Said = Callable[..., list[str]]
+
+
+@pytest.fixture
+def said(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Said:
+    """What dpo says of a training of 3 steps on a few contrasts, looked at after each."""
+    quick(monkeypatch)
+
+    def on_few(opened: LanguageModel, method: Any, *, supply: object, seed: int) -> object:
+        del supply
+        return method.fit(opened, SUPPLY, seed=seed)
+
+    monkeypatch.setattr(verbs, "mitigate", on_few)
+
+    def lines(**options: object) -> list[str]:
+        chosen = {"steps": 3, "look_every": 1, **options}
+        given = [word for key, value in chosen.items() for word in ("--set", f"dpo.{key}={value}")]
+        given += ["--supply", "stereoset", "--set", "stereoset.world=targets=40"]
+        assert (
+            cli.run(["mitigate", str(model), "dpo", "--out", str(tmp_path / "edit"), *given]) == 0
+        )
+        return capsys.readouterr().out.splitlines()
+
+    return lines
+
+
+def test_it_says_where_the_edit_is_and_that_all_steps_were_done(said: Said, tmp_path: Path) -> None:
+    made, ended, how = said()
+    assert made.endswith(f"is in {tmp_path / 'edit'}")
+    assert ended == "training ended after 3 steps: the steps were used up"
+    assert how == f"measure it like a model: equipoise measure {tmp_path / 'edit'} BENCHMARK..."
+
+
+def test_it_says_what_was_undone(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = [Interval(value=v, low=v - 1, high=v + 1, n=12, clusters=6) for v in (0, 1, 3)]
+    monkeypatch.setattr(HeldOut, "_fall", lambda *_: Fall(points=lost.pop(0), lms=50.0))
+    assert said(keep_lms=2)[1] == (
+        "training ended after 2 steps: held-out LMS had fallen by 3.00 points [2.00, 4.00], where "
+        "2 may be lost; kept as it was after 1"
+    )

@@ -65,33 +65,30 @@ class HeldOut:
         """`lms`: read the unrelated texts, too, of the items that have one."""
         self._reader = reader
         self._items = items
-        self._triples = [at for at, one in enumerate(items) if lms and one.unrelated is not None]
+        known = [(at, one.unrelated) for at, one in enumerate(items) if lms and one.unrelated]
+        self._known = [at for at, _ in known]  # positions of the items whose LMS is looked at
+        self._unrelated = [(items[at], text) for at, text in known]
         self._seed = seed
         self._before: Column | None = None
 
     def __call__(self) -> Seen:
         """Look at the model as it is now."""
         pairs = [(one, text) for one in self._items for text in one.pair]
-        others = [
-            (one, text)
-            for one in (self._items[at] for at in self._triples)
-            for text in one.texts[2:]
-        ]
-        means = means_of(self._reader, [*pairs, *others])
+        means = means_of(self._reader, [*pairs, *self._unrelated])
         first, second = means[0 : len(pairs) : 2], means[1 : len(pairs) : 2]
         return Seen(
             standings=standings_at(first - second, self._items, seed=self._seed),
-            fall=self._fall(first, second, means[len(pairs) :]) if others else None,
+            fall=self._fall(first, second, means[len(pairs) :]) if self._known else None,
         )
 
     def _fall(self, first: Column, second: Column, unrelated: Column) -> Fall:
-        over = [np.sign(one[self._triples] - unrelated) for one in (first, second)]
+        over = [np.sign(one[self._known] - unrelated) for one in (first, second)]
         related = 50.0 + 25.0 * (over[0] + over[1])  # percent; ties count half
         if self._before is None:
             self._before = related
         columns: dict[str, Column] = {
             "fall": self._before - related,
-            CLUSTER: terms_of([self._items[at] for at in self._triples]),
+            CLUSTER: terms_of([one for one, _ in self._unrelated]),
         }
         (points,) = bootstrap_means(columns, ("fall",), draws=_DRAWS, seed=self._seed)
         return Fall(points=points, lms=float(related.mean()))

@@ -16,6 +16,8 @@ from equipoise.models.language_model import LanguageModel
 from equipoise.records import Contrast, Supply
 from equipoise.testing import tiny_model
 from equipoise.tuning import standing
+from equipoise.tuning.coded import Item
+from equipoise.tuning.reader import TextReader
 
 #: By type: stereotype, anti-stereotype, unrelated; all end alike.
 ENDINGS: Mapping[str, tuple[str, str, str]] = {
@@ -68,6 +70,11 @@ def quick(patch: pytest.MonkeyPatch) -> None:
     """Trainings of a few steps in a third of the time: fewer draws, and no garbage collected."""
     patch.setattr(standing, "_DRAWS", 50)
     patch.setattr(gc, "collect", lambda *_: 0)
+
+
+def standings(of: LanguageModel, items: Sequence[Item]) -> dict[str, standing.Standing]:
+    """Where a model stands on items, by type."""
+    return standing.standings(standing.margins_of(TextReader(of), items), items, seed=0)
 
 
 def weights(of: LanguageModel) -> dict[str, bytes]:

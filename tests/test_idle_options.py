@@ -25,6 +25,10 @@ IDLE: list[tuple[Any, str, dict[str, Any], dict[str, Any]]] = [
     (Benchmark, "bbq", {"score": "generation"}, {"reduce": "sum"}),
     (Benchmark, "stereoset", {"task": "intrasentence"}, {"intersentence": "pmi"}),
     (Benchmark, "stereoset", {"task": "intersentence"}, {"score": "span"}),
+    (Benchmark, "stereoset", {"world": "default"}, {"intersentence": "pmi"}),
+    (Benchmark, "stereoset", {"world": "default"}, {"dev_per_type": 7}),
+    (Benchmark, "stereoset", {"world": "default"}, {"supply_seed": 1}),
+    (Benchmark, "stereoset", {"world": "default"}, {"corpus": "news.txt"}),
 ]
 
 

@@ -182,6 +182,9 @@ class StereoSet(
         of = {"intrasentence": "intersentence", "intersentence": "score"}
         if self.task != "both":
             refuse_idle(self, of[self.task], where=f"task '{self.task}'")
+        if self.world is not None:  # it has no such examples, and texts of its own
+            names = ("intersentence", "dev_per_type", "supply_seed", "corpus")
+            refuse_idle(self, *names, where=f"world '{self.world}'")
         if self.corpus is None:
             refuse_idle(self, "corpus_texts", "corpus_characters", where="no corpus")
         return self

@@ -75,8 +75,9 @@ def _print_edit(info: "EditInfo", out: Path, *, as_json: bool) -> None:
         return
     taught = f", taught by {info.origin}," if info.trained_on else ""
     print(f"{info.method} on {info.base}{taught} is in {out}")
-    if "stopped" in info.report:
-        steps, kept = info.report["steps"], info.report.get("kept_after")
-        undone = f"; kept as it was after {kept}" if kept not in (None, steps) else ""
-        print(f"training ended after {steps} steps: {info.report['stopped']}{undone}")
+    report = info.report
+    if "stopped" in report:
+        print(f"training ended after {report['steps']} steps: {report['stopped']}")
+    if "undone" in report:
+        print(f"undone: {report['undone']}")
     print(f"measure it like a model: equipoise measure {out} BENCHMARK...")

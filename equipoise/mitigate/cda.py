@@ -54,9 +54,11 @@ class Cda(AdapterOptions, Mitigation):
         return self
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
-        """Train an adapter for all steps; held-out contrasts, if there are any, are looked at.
+        """Train an adapter; held-out contrasts, if there are any, are looked at.
 
-        Raises `RecipeError` when the supply lacks contrasts, or plain texts with a listed word.
+        All steps are done unless `keep_lms` ends it. Raises `RecipeError` when the supply lacks
+        contrasts, or plain texts with a listed word, `ModelError` when too much LMS was lost at
+        every look.
         """
         if self.source == "contrasts":
             lesson = Lesson.of(model, supply, longest=self.longest, keep_lms=self.keep_lms)

@@ -44,9 +44,11 @@ class Dpo(AdapterOptions, Mitigation):
         return self
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
-        """Train an adapter on the supply's contrasts for all steps; held-out ones are looked at.
+        """Train an adapter on the supply's contrasts; held-out ones are looked at.
 
-        Raises `RecipeError` when it lacks contrasts, or shares target terms with the held-out ones.
+        All steps are done unless `keep_lms` ends it. Raises `RecipeError` when it lacks contrasts,
+        or shares target terms with the held-out ones, `ModelError` when too much LMS was lost at
+        every look.
         """
         lesson = Lesson.of(model, supply, longest=self.longest, keep_lms=self.keep_lms)
         before = read_before(lesson.reader, scored=lesson.pairs, compared=())

@@ -106,7 +106,7 @@ def train(
             examples=examples,
             loss=loss,
             schedule=schedule,
-            course=_Course(parameters, watch, schedule, (examples, key)),
+            course=_Course(module, parameters, watch, schedule, (examples, key)),
         )
         weights = {name: _trained(one, before[name]) for name, one in parameters.items()}
     _check(weights, before, schedule)
@@ -184,11 +184,13 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
 
     def __init__(
         self,
+        module: nn.Module,
         parameters: Mapping[str, nn.Parameter],
         watch: Watch | None,
         schedule: Schedule,
         about: tuple[object, ...],
     ) -> None:
+        self.module = module
         self.parameters = parameters
         self.watch = watch
         self.rate = schedule.learning_rate
@@ -256,7 +258,8 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         """Let the watch look, and copy what may be kept; whether it stops the training."""
         if self.watch is None:
             return False
-        stopped = self.watch.look(steps, last=last)
+        with _own_arithmetic(self.module):
+            stopped = self.watch.look(steps, last=last)
         if self.watch.keeps:
             for name, one in self.chosen.items():
                 one.copy_(self.parameters[name].detach())
@@ -364,6 +367,24 @@ def _float32(parameters: Mapping[str, nn.Parameter]) -> Iterator[None]:
         for name, one in parameters.items():
             one.grad = None
             one.data = own[name]
+
+
+@contextmanager
+def _own_arithmetic(module: nn.Module) -> Iterator[None]:
+    """Without the mixed precision that accelerate wraps a module's forward in while it is trained.
+
+    What a watch compares with before training must differ from it by training alone.
+    """
+    own = module.__dict__.get("_original_forward")
+    if own is None:
+        yield
+        return
+    wrapped = module.forward
+    module.forward = own
+    try:
+        yield
+    finally:
+        module.forward = wrapped
 
 
 @contextmanager

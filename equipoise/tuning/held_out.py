@@ -13,12 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from equipoise.records import JSON, Column
-from equipoise.stats.resample import CLUSTER, Interval, bootstrap_means
+from equipoise.stats.resample import Interval
 from equipoise.tuning.coded import Item
 from equipoise.tuning.reader import TextReader
-from equipoise.tuning.standing import Standing, means_of, standings_at, terms_of
-
-_DRAWS = 1000
+from equipoise.tuning.standing import Standing, means_of, means_over_terms, standings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +75,7 @@ class HeldOut:
         means = means_of(self._reader, [*pairs, *self._unrelated])
         first, second = means[0 : len(pairs) : 2], means[1 : len(pairs) : 2]
         return Seen(
-            standings=standings_at(first - second, self._items, seed=self._seed),
+            standings=standings(first - second, self._items, seed=self._seed),
             fall=self._fall(first, second, means[len(pairs) :]) if self._known else None,
         )
 
@@ -86,9 +84,6 @@ class HeldOut:
         related = 50.0 + 25.0 * (over[0] + over[1])  # percent; ties count half
         if self._before is None:
             self._before = related
-        columns: dict[str, Column] = {
-            "fall": self._before - related,
-            CLUSTER: terms_of([one for one, _ in self._unrelated]),
-        }
-        (points,) = bootstrap_means(columns, ("fall",), draws=_DRAWS, seed=self._seed)
+        items = [one for one, _ in self._unrelated]
+        (points,) = means_over_terms([self._before - related], items, seed=self._seed)
         return Fall(points=points, lms=float(related.mean()))

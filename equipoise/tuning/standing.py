@@ -52,31 +52,31 @@ class Standing:
         }
 
 
-def standings(reader: TextReader, items: Sequence[Item], *, seed: int) -> dict[str, Standing]:
-    """The standing of every type among the items, by name, sorted."""
-    return standings_at(margins_of(reader, items), items, seed=seed)
-
-
-def standings_at(margins: Column, items: Sequence[Item], *, seed: int) -> dict[str, Standing]:
-    """The same from the items' margins, which were read before: [item], nats a token."""
+def standings(margins: Column, items: Sequence[Item], *, seed: int) -> dict[str, Standing]:
+    """The standing of every type among the items, by name, sorted; from their `margins_of`."""
     found = {}
     for axis in sorted({one.axis for one in items}):
         chosen = [at for at, one in enumerate(items) if one.axis == axis]
-        columns: dict[str, Column] = {
-            "margin": margins[chosen],
-            "ss": 50.0 + 50.0 * np.sign(margins[chosen]),
-            CLUSTER: terms_of([items[at] for at in chosen]),
-        }
-        margin, ss = bootstrap_means(columns, ("margin", "ss"), draws=_DRAWS, seed=seed)
-        spread = float(margins[chosen].std())
-        found[axis] = Standing(axis=axis, margin=margin, ss=ss, spread=spread)
+        own = margins[chosen]
+        margin, ss = means_over_terms(
+            [own, 50.0 + 50.0 * np.sign(own)], [items[at] for at in chosen], seed=seed
+        )
+        found[axis] = Standing(axis=axis, margin=margin, ss=ss, spread=float(own.std()))
     return found
 
 
-def terms_of(items: Sequence[Item]) -> Column:
-    """Numbers of the items' target terms: [item]; items about one term are no independent ones."""
+def means_over_terms(
+    several: Sequence[Column], items: Sequence[Item], *, seed: int
+) -> list[Interval]:
+    """The mean of each column [item], with an interval over the items' target terms.
+
+    Items about one term are not independent of each other.
+    """
     terms = sorted({one.target for one in items})
-    return np.array([terms.index(one.target) for one in items], dtype=np.float64)
+    columns = {str(at): one for at, one in enumerate(several)}
+    names = list(columns)
+    columns[CLUSTER] = np.array([terms.index(one.target) for one in items], dtype=np.float64)
+    return bootstrap_means(columns, names, draws=_DRAWS, seed=seed)
 
 
 def margins_of(reader: TextReader, items: Sequence[Item]) -> Column:

@@ -69,6 +69,13 @@ class ParityWatch(Watch):
         """Whether at the last look no more was lost than may be."""
         return self.kept == self.seen
 
+    @property
+    def undone(self) -> str:
+        """Which steps are not kept, and why; for people."""
+        first = self.kept + 1
+        which = f"step {first}" if first == self.seen else f"steps {first} to {self.seen}"
+        return f"{which}, after which held-out LMS had fallen by more than {self._most:g} points"
+
     def look(self, steps: int, *, last: bool) -> bool:
         """Ask the controller; True when it says to stop, or when too much LMS is lost.
 
@@ -99,8 +106,7 @@ class ParityWatch(Watch):
         if fall is not None and not self.kept and (last or self.reason):
             raise ModelError(
                 f"held-out LMS may fall by {self._most:g} points, it had fallen by more at every "
-                f"look, after {steps} steps by {fall.text}; lower the learning rate or look more "
-                "often"
+                f"look, after {steps} steps by {fall.text}; lower learning_rate or look_every"
             )
         return bool(self.reason)
 
@@ -166,6 +172,8 @@ def report_of(
         found["stopped"] = watch.reason or "the steps were used up"
         if watch.chooses:
             found["kept_after"] = watch.kept
+        if not watch.keeps:
+            found["undone"] = watch.undone
         found["looks"] = list(watch.looks)
     return found
 

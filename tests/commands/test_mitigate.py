@@ -47,10 +47,31 @@ def test_it_says_where_the_edit_is_and_that_all_steps_were_done(said: Said, tmp_
     assert how == f"measure it like a model: equipoise measure {tmp_path / 'edit'} BENCHMARK..."
 
 
-def test_it_says_what_was_undone(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
-    lost = [Interval(value=v, low=v - 1, high=v + 1, n=12, clusters=6) for v in (0, 1, 3)]
-    monkeypatch.setattr(HeldOut, "_fall", lambda *_: Fall(points=lost.pop(0), lms=50.0))
-    assert said(keep_lms=2)[1] == (
-        "training ended after 2 steps: held-out LMS had fallen by 3.00 points [2.00, 4.00], where "
-        "2 may be lost; kept as it was after 1"
-    )
+def losing(patch: pytest.MonkeyPatch, *points: float, low: float) -> None:
+    """What each look finds lost, the one before training first."""
+    lost = [Interval(value=v, low=v + low, high=v + 2, n=12, clusters=6) for v in points]
+    patch.setattr(HeldOut, "_fall", lambda *_: Fall(points=lost.pop(0), lms=50.0))
+
+
+def test_it_says_what_was_undone_and_why(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    losing(monkeypatch, 0, 2, 3, low=-1)
+    assert said(keep_lms=2)[1:3] == [
+        "training ended after 2 steps: held-out LMS had fallen by 3.00 points [2.00, 5.00], where "
+        "2 may be lost",
+        "undone: step 2, after which held-out LMS had fallen by more than 2 points",
+    ]
+
+
+def test_what_is_undone_at_the_end_is_told_too(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    losing(monkeypatch, 0, 1, 3, 3, low=-5)
+    assert said(keep_lms=2)[1:3] == [
+        "training ended after 3 steps: the steps were used up",
+        "undone: steps 2 to 3, after which held-out LMS had fallen by more than 2 points",
+    ]
+
+
+def test_where_nothing_is_undone_nothing_is_said_of_it(
+    said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losing(monkeypatch, 0, 3, 3, 2, low=-5)
+    assert len(said(keep_lms=2)) == 3

@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 import torch
-from contrast_items import SUPPLY, model, quick, same, small, weights
+from contrast_items import SUPPLY, model, quick, same, small, standings, weights
 from pydantic import ValidationError
 
 from equipoise.errors import RecipeError
@@ -24,8 +24,7 @@ from equipoise.tuning.control import (
     Proportional,
     Released,
 )
-from equipoise.tuning.reader import TextReader
-from equipoise.tuning.standing import Standing, standings
+from equipoise.tuning.standing import Standing
 
 QUICK: dict[str, object] = {
     "steps": 12,
@@ -65,9 +64,9 @@ def held_out(edit: AdapterEdit | None) -> dict[str, Standing]:
     """Where the model stands on held-out contrasts, with the edit or without any."""
     items = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
     if edit is None:
-        return standings(TextReader(model()), items, seed=0)
+        return standings(model(), items)
     with edit.attached(model()) as edited:
-        return standings(TextReader(edited), items, seed=0)
+        return standings(edited, items)
 
 
 def test_held_out_margins_shrink_whichever_side_they_are_on() -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from contrast_items import SUPPLY, model, quick, same, weights
+from contrast_items import SUPPLY, model, quick, same, standings, weights
 from pydantic import ValidationError
 
 from equipoise.data.swap_lists import read_swap_lists
@@ -13,8 +13,6 @@ from equipoise.models.adapter_edit import AdapterEdit
 from equipoise.records import Supply, text_sha256
 from equipoise.testing import tiny_model
 from equipoise.tuning.coded import coded_items
-from equipoise.tuning.reader import TextReader
-from equipoise.tuning.standing import standings
 
 TEXTS = Supply(
     origin="by hand",
@@ -35,10 +33,10 @@ def fitted(supply: Supply = SUPPLY, *, seed: int = 0, **options: object) -> Adap
 def margins(edit: AdapterEdit | None) -> dict[str, float]:
     items = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
     if edit is None:
-        found = standings(TextReader(model()), items, seed=0)
+        found = standings(model(), items)
     else:
         with edit.attached(model()) as edited:
-            found = standings(TextReader(edited), items, seed=0)
+            found = standings(edited, items)
     return {axis: one.margin.value for axis, one in found.items()}
 
 

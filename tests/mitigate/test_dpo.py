@@ -3,14 +3,13 @@
 from functools import cache
 
 import pytest
-from contrast_items import SUPPLY, model, quick, same, weights
+from contrast_items import SUPPLY, model, quick, same, standings, weights
 from pydantic import ValidationError
 
 from equipoise.mitigate.dpo import Dpo
 from equipoise.models.adapter_edit import AdapterEdit
 from equipoise.tuning.coded import Item, coded_items
 from equipoise.tuning.reader import TextReader, read_before
-from equipoise.tuning.standing import standings
 
 
 @pytest.fixture(autouse=True)
@@ -35,10 +34,10 @@ def items() -> list[Item]:
 
 def margins(edit: AdapterEdit | None) -> dict[str, float]:
     if edit is None:
-        found = standings(TextReader(model()), items(), seed=0)
+        found = standings(model(), items())
     else:
         with edit.attached(model()) as edited:
-            found = standings(TextReader(edited), items(), seed=0)
+            found = standings(edited, items())
     return {axis: one.margin.value for axis, one in found.items()}
 
 

@@ -100,6 +100,25 @@ def test_where_nothing_is_lost_it_changes_nothing_but_the_report(name: str) -> N
     assert not any("lms" in look for look in plain.info.report["looks"])
 
 
+@every_method
+def test_looks_are_in_the_models_own_arithmetic(name: str) -> None:
+    """Mixed precision alone would move margins, and a rank or two of LMS."""
+    found = fitted(name, keep_lms=99.0, bf16=True, learning_rate=1e-9, dropout=0.0)
+    first, *later = found.info.report["looks"]
+    for look in later:
+        for axis, one in look["standings"].items():
+            assert one["margin"] == pytest.approx(first["standings"][axis]["margin"], abs=1e-5)
+
+
+def test_texts_of_a_corpus_are_learnt_within_the_bound_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    falling(monkeypatch, KEPT, LOST)
+    spoken = replace(SUPPLY, texts=("He is here.", "She is there."))
+    method = Cda(source="texts", keep_lms=2.0, **SHORT)
+    assert method.fit(small(), spoken, seed=0).info.report["kept_after"] == 2
+
+
 def test_a_controller_that_acts_acts_the_same() -> None:
     acting = {"controller": "paper", "first_look": 2, "look_every": 1}
     plain, kept = (

@@ -3,7 +3,7 @@
 from functools import cache
 
 import pytest
-from contrast_items import SUPPLY, model, quick, same, weights
+from contrast_items import SUPPLY, model, quick, same, standings, weights
 from pydantic import ValidationError
 
 from equipoise.errors import RecipeError
@@ -13,8 +13,6 @@ from equipoise.models.adapter_edit import AdapterEdit
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import text_sha256
 from equipoise.tuning.coded import coded_items
-from equipoise.tuning.reader import TextReader
-from equipoise.tuning.standing import standings
 
 
 @pytest.fixture(autouse=True)
@@ -30,10 +28,10 @@ def fitted(*, seed: int = 0, **options: object) -> AdapterEdit:
 def margins(edit: AdapterEdit | None) -> dict[str, float]:
     items = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
     if edit is None:
-        found = standings(TextReader(model()), items, seed=0)
+        found = standings(model(), items)
     else:
         with edit.attached(model()) as edited:
-            found = standings(TextReader(edited), items, seed=0)
+            found = standings(edited, items)
     return {axis: one.margin.value for axis, one in found.items()}
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from contrast_items import SUPPLY, contrasts, model
+from contrast_items import SUPPLY, contrasts, model, standings
 
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.measure import measure
@@ -16,7 +16,7 @@ from equipoise.records import Continuation
 from equipoise.testing import tiny_model
 from equipoise.tuning.coded import Coded, coded_items
 from equipoise.tuning.reader import TextReader
-from equipoise.tuning.standing import margins_of, spreads_of, standings
+from equipoise.tuning.standing import margins_of, spreads_of
 
 
 def test_margins_are_those_of_the_benchmark() -> None:
@@ -61,7 +61,7 @@ def mean(text: Coded) -> float:
 def test_a_standing_by_hand() -> None:
     reader = TextReader(model())
     items = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
-    found = standings(reader, items[::-1], seed=0)
+    found = standings(model(), items[::-1])
     assert list(found) == ["color", "size"]
     for axis, one in found.items():
         own = [item for item in items if item.axis == axis]
@@ -76,7 +76,6 @@ def test_a_standing_by_hand() -> None:
 
 
 def test_swapping_the_labels_turns_every_sign() -> None:
-    reader = TextReader(model())
     items = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
     swapped = [
         type(one)(
@@ -89,7 +88,7 @@ def test_swapping_the_labels_turns_every_sign() -> None:
         )
         for one in items
     ]
-    one, other = (standings(reader, some, seed=0)["color"] for some in (items, swapped))
+    one, other = (standings(model(), some)["color"] for some in (items, swapped))
     assert other.margin.value == pytest.approx(-one.margin.value, abs=1e-9)
     assert other.ss.value == pytest.approx(100 - one.ss.value)
     assert other.spread == pytest.approx(one.spread)
@@ -97,7 +96,7 @@ def test_swapping_the_labels_turns_every_sign() -> None:
 
 def test_items_of_one_target_are_one_unit() -> None:
     items = coded_items(model(), contrasts(("nurse",), ("color",)) * 3, longest=60)
-    one = standings(TextReader(model()), items, seed=0)["color"]
+    one = standings(model(), items)["color"]
     assert one.margin.clusters == 1
     assert math.isnan(one.margin.low)
     assert one.as_json()["low"] is None

@@ -27,6 +27,7 @@ METHODS = {
 }
 
 every_method = pytest.mark.parametrize("name", METHODS)
+both_kinds = pytest.mark.parametrize("name", ["bias_unlearn", "dpo"])  # of what holds the watch
 
 
 @pytest.fixture(autouse=True)
@@ -71,14 +72,14 @@ def test_the_edit_is_that_of_the_last_look_that_kept_lms(
     assert weights(small()) == before
 
 
-@every_method
+@both_kinds
 def test_the_last_steps_are_looked_at_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     falling(monkeypatch, KEPT, OVER, LOST)
     found = fitted(name, keep_lms=2.0)
     assert (found.info.report["steps"], found.info.report["kept_after"]) == (5, 2)
 
 
-@every_method
+@both_kinds
 def test_a_training_that_loses_too_much_leaves_the_model(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,7 +90,7 @@ def test_a_training_that_loses_too_much_leaves_the_model(
     assert weights(small()) == before
 
 
-@every_method
+@both_kinds
 def test_where_nothing_is_lost_it_changes_nothing_but_the_report(name: str) -> None:
     plain, kept = fitted(name), fitted(name, keep_lms=99.0)
     assert same(plain.tensors, kept.tensors)
@@ -100,7 +101,7 @@ def test_where_nothing_is_lost_it_changes_nothing_but_the_report(name: str) -> N
     assert not any("lms" in look for look in plain.info.report["looks"])
 
 
-@every_method
+@both_kinds
 def test_looks_are_in_the_models_own_arithmetic(name: str) -> None:
     """Mixed precision alone would move margins, and a rank or two of LMS."""
     found = fitted(name, keep_lms=99.0, bf16=True, learning_rate=1e-9, dropout=0.0)

@@ -69,7 +69,7 @@ def counted(generator: np.random.Generator) -> tuple[Column, Column]:
     [
         pytest.param(MEAN, alike, 0.0, marks=pytest.mark.slow),
         (MEAN, clustered, 0.0),
-        (MEAN, skewed, 0.0),
+        pytest.param(MEAN, skewed, 0.0, marks=pytest.mark.slow),
         (SHARE, counted, 60.0),
     ],
     ids=["alike", "clustered", "skewed", "counted"],

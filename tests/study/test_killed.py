@@ -64,6 +64,7 @@ def test_killed_at_every_kind_of_moment_it_ends_with_the_same_bytes(
     assert stored(out) == uninterrupted
 
 
+@pytest.mark.slow
 def test_killed_at_random_times_it_ends_with_the_same_bytes(
     server: ForkServerContext, written: Written, tmp_path: Path, uninterrupted: dict[str, bytes]
 ) -> None:

@@ -93,7 +93,7 @@ class Supply:
     hinted: tuple[Prompt, ...] = ()  # contexts whose pronoun is settled by a hint, to be kept
     contrasts: tuple[Contrast, ...] = ()
     texts: tuple[str, ...] = ()  # neutral texts, to hold the rest of the model in place
-    documents: tuple[str, ...] = ()  # `text_sha256` of what the texts are passages of
+    documents: tuple[str, ...] = ()  # `text_sha256` of what each is a passage of; none: whole
     dev: tuple[Prompt, ...] = ()  # to stop and to choose on; terms disjoint from both other sets
     dev_contrasts: tuple[Contrast, ...] = ()  # likewise; target terms disjoint from `contrasts`
     files: tuple["DataUse", ...] = ()  # what it was read from

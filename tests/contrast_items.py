@@ -15,7 +15,7 @@ from equipoise.models.edit import tensor_bytes
 from equipoise.models.language_model import LanguageModel
 from equipoise.records import Contrast, Supply
 from equipoise.testing import tiny_model
-from equipoise.tuning import standing
+from equipoise.tuning import held_out, standing
 from equipoise.tuning.coded import Item
 from equipoise.tuning.reader import TextReader
 
@@ -68,7 +68,8 @@ def small() -> LanguageModel:
 
 def quick(patch: pytest.MonkeyPatch) -> None:
     """Trainings of a few steps in a third of the time: fewer draws, and no garbage collected."""
-    patch.setattr(standing, "_DRAWS", 50)
+    for one in (standing, held_out):
+        patch.setattr(one, "DRAWS", 50)
     patch.setattr(gc, "collect", lambda *_: 0)
 
 

@@ -279,7 +279,7 @@ class StereoSet(
             contrasts=tuple(contrast_of(one) for one in learnt),
             dev_contrasts=tuple(contrast_of(one) for one in kept),
             texts=plain.passages,
-            documents=tuple(dict.fromkeys(plain.documents)),
+            documents=plain.documents,
             files=(*self.files("test"), *plain.files),
         )
 

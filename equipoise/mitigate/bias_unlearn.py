@@ -109,7 +109,7 @@ class BiasUnlearn(AdapterOptions, Mitigation):
 
         Raises `RecipeError` when it lacks contrasts, held-out ones of every type (unless the
         controller is "none"), unrelated or neutral texts for the KL, or shares target terms, and
-        for a base of a type that it has not; `ModelError` when more than `keep_lms` was lost at
+        for a base of a type that it has not; `ModelError` when more than a bound was lost at
         every look.
         """
         types = {one.groups.get("axis", "") for one in supply.contrasts}

@@ -19,7 +19,7 @@ from equipoise.models.language_model import LanguageModel
 from equipoise.records import OPTIONS, Supply, refuse_idle
 from equipoise.tuning.coded import Coded, coded_items, coded_texts
 from equipoise.tuning.fitting import AdapterOptions, adapter_of, check_apart, check_causal
-from equipoise.tuning.lesson import Lesson
+from equipoise.tuning.lesson import Lesson, plain_texts
 from equipoise.tuning.plain import Likelihood, Over
 from equipoise.tuning.reader import TextReader
 
@@ -56,12 +56,12 @@ class Cda(AdapterOptions, Mitigation):
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
         """Train an adapter; held-out contrasts, if there are any, are looked at.
 
-        All steps are done unless `keep_lms` ends it. Raises `RecipeError` when the supply lacks
-        contrasts, or plain texts with a listed word, `ModelError` when too much LMS was lost at
-        every look.
+        All steps are done unless a bound ends it. Raises `RecipeError` when the supply lacks
+        contrasts, or plain texts with a listed word, `ModelError` when more than a bound was lost
+        at every look.
         """
         if self.source == "contrasts":
-            lesson = Lesson.of(model, supply, longest=self.longest, keep_lms=self.keep_lms)
+            lesson = Lesson.of(model, supply, longest=self.longest, bounds=self.bounds)
             texts = self._of_contrasts(lesson)
         else:
             lists = read_swap_lists(self.lists)
@@ -94,7 +94,8 @@ class Cda(AdapterOptions, Mitigation):
             longest=self.longest,
             reader=TextReader(model),
             dev=dev,
-            keep_lms=self.keep_lms,
+            plain=plain_texts(model, supply, longest=self.longest, bounds=self.bounds),
+            bounds=self.bounds,
         )
 
     def _of_contrasts(self, lesson: Lesson) -> list[Coded]:
@@ -102,7 +103,7 @@ class Cda(AdapterOptions, Mitigation):
         return [one.antistereotype for one in lesson.items] + originals
 
     def _of_texts(self, lesson: Lesson, lists: SwapLists, *, seed: int) -> list[Coded]:
-        swaps = self._swapped(lesson.supply, lists, seed=seed)
+        swaps = self._swapped(lesson, lists, seed=seed)
         texts = coded_texts(lesson.model, swaps, longest=self.longest)
         if not texts:
             raise RecipeError(
@@ -111,18 +112,18 @@ class Cda(AdapterOptions, Mitigation):
             )
         return texts
 
-    def _swapped(self, supply: Supply, lists: SwapLists, *, seed: int) -> list[str]:
+    def _swapped(self, lesson: Lesson, lists: SwapLists, *, seed: int) -> list[str]:
         """Texts with swapped words, each after its original; those without a listed word: none."""
         chosen = lists.chosen(*self.axes)
         found = []
-        for text in supply.texts:
+        for text in lesson.plain.learnt:
             other = swapped(text, chosen, seed=seed)
             if other is not None:
                 found += [other] if self.keep_originals is False else [text, other]
         if not found:
             raise RecipeError(
                 f"the supply must have plain texts with a word of {list(self.axes)}, got "
-                f"{len(supply.texts)} without any from '{supply.origin}'; supply others, or use "
-                "source 'contrasts'"
+                f"{len(lesson.plain.learnt)} without any from '{lesson.supply.origin}'; supply "
+                "others, or use source 'contrasts'"
             )
         return found

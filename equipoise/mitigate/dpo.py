@@ -46,11 +46,11 @@ class Dpo(AdapterOptions, Mitigation):
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
         """Train an adapter on the supply's contrasts; held-out ones are looked at.
 
-        All steps are done unless `keep_lms` ends it. Raises `RecipeError` when it lacks contrasts,
-        or shares target terms with the held-out ones, `ModelError` when too much LMS was lost at
-        every look.
+        All steps are done unless a bound ends it. Raises `RecipeError` when it lacks contrasts,
+        or shares target terms with the held-out ones, `ModelError` when more than a bound was
+        lost at every look.
         """
-        lesson = Lesson.of(model, supply, longest=self.longest, keep_lms=self.keep_lms)
+        lesson = Lesson.of(model, supply, longest=self.longest, bounds=self.bounds)
         before = read_before(lesson.reader, scored=lesson.pairs, compared=())
         return lesson.fit_to_the_end(
             adapter_of(self, seed=seed),

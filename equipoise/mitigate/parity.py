@@ -51,11 +51,11 @@ class Parity(AdapterOptions, Mitigation):
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
         """Train an adapter on the supply's contrasts; held-out ones are looked at.
 
-        All steps are done unless `keep_lms` ends it. Raises `RecipeError` when it lacks contrasts
+        All steps are done unless a bound ends it. Raises `RecipeError` when it lacks contrasts
         or the texts of the KL, or shares target terms with the held-out ones, `ModelError` when
-        too much LMS was lost at every look.
+        more than a bound was lost at every look.
         """
-        lesson = Lesson.of(model, supply, longest=self.longest, keep_lms=self.keep_lms)
+        lesson = Lesson.of(model, supply, longest=self.longest, bounds=self.bounds)
         holding = lesson.holding(
             self.kl_on,
             places=self.kl_places,

@@ -30,6 +30,7 @@ from equipoise.models.vocabulary import vocabulary_of
 from equipoise.models.watch import Watch
 from equipoise.records import JSON, OPTIONS, Contrast, Supply, text_sha256
 from equipoise.tuning.coded import Coded, Item, coded_items
+from equipoise.tuning.costs import LMS, PERPLEXITY, Bounds
 
 _PAPER_RATE, _PAPER_WIDTH = 5e-5, 1024
 _STEPS_APART = 1_000_003  # of the seeds of two trainings' dropout
@@ -54,6 +55,14 @@ class AdapterOptions:
     bf16: bool = False  # compute in bfloat16; the adapter is float32 in any case
     #: Points of held-out LMS that may be lost; more are undone, and end training. None: any.
     keep_lms: Annotated[float, Field(ge=0, lt=100)] | None = None
+    #: Percent by which perplexity may rise on plain texts kept apart for it; likewise.
+    keep_perplexity: Annotated[float, Field(ge=0)] | None = None
+
+    @property
+    def bounds(self) -> Bounds:
+        """The most that training may cost, of what is bounded."""
+        asked = {LMS: self.keep_lms, PERPLEXITY: self.keep_perplexity}
+        return {of: most for of, most in asked.items() if most is not None}
 
 
 @options(frozen=True, kw_only=True, config=OPTIONS)

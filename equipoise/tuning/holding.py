@@ -10,7 +10,6 @@ from torch import Tensor
 from equipoise.errors import RecipeError
 from equipoise.models.head_losses import Direction
 from equipoise.models.language_model import LanguageModel
-from equipoise.records import Supply
 from equipoise.tuning.coded import Coded, Item, coded_texts
 from equipoise.tuning.losses import mean_of
 from equipoise.tuning.reader import Before, Read, TextReader
@@ -66,25 +65,26 @@ class Holding:
 def held_texts(
     model: LanguageModel,
     items: Sequence[Item],
-    supply: Supply,
+    plain: Sequence[str],
     *,
+    origin: str,
     which: Texts,
     places: Places,
     longest: int,
 ) -> list[Coded]:
-    """The unrelated texts of the items, or the supply's plain ones, that have such places.
+    """The unrelated texts of the items, or `plain` ones, that have such places.
 
-    Raises `RecipeError` when there are none.
+    `origin` is the supply's. Raises `RecipeError` when there are none.
     """
     if which == "neutral":
-        found = coded_texts(model, supply.texts, longest=longest)
+        found = coded_texts(model, plain, longest=longest)
     else:
         found = [one.unrelated for one in items if one.unrelated is not None]
     found = [one for one in found if _places(one, places)]
     if not found:
         raise RecipeError(
             f"the supply must have {which} texts with places '{places}' to hold the model by, got "
-            f"{len(found)} from '{supply.origin}'; choose others, or give the KL the weight 0"
+            f"{len(found)} from '{origin}'; choose others, or give the KL the weight 0"
         )
     return found
 

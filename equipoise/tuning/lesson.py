@@ -1,7 +1,7 @@
 """A supply as a model reads it, and an adapter trained on it: all that methods share."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from equipoise.errors import RecipeError
 from equipoise.models.adapter_edit import AdapterEdit
@@ -11,10 +11,13 @@ from equipoise.models.training import Loss
 from equipoise.records import JSON, Supply
 from equipoise.tuning.coded import Coded, Item
 from equipoise.tuning.control import Controller, Fixed
+from equipoise.tuning.costs import LMS, PERPLEXITY, Bounds
 from equipoise.tuning.fitting import Adapter, check_apart, fit_adapter, held_out, items_of
+from equipoise.tuning.held_out import HeldOut
 from equipoise.tuning.holding import Divergence, Holding, Places, Texts, held_texts
+from equipoise.tuning.passages import PlainTexts, parted
 from equipoise.tuning.reader import TextReader
-from equipoise.tuning.watching import ParityWatch, report_of, watch_on
+from equipoise.tuning.watching import ParityWatch, report_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,26 +30,32 @@ class Lesson:
     reader: TextReader
     items: Sequence[Item] = ()  # learnt from
     dev: Sequence[Item] = ()  # held out; none: nothing is looked at
-    keep_lms: float | None = None  # points of LMS on `dev` that may be lost; None: any
+    plain: PlainTexts
+    bounds: Bounds = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raises `RecipeError` when LMS is to be kept and `dev` cannot tell whether it is."""
+        """Raises `RecipeError` for a bound of what nothing held out would tell."""
         terms = {one.target for one in self.dev if one.unrelated is not None}
-        if self.keep_lms is not None and len(terms) < 2:
+        if LMS in self.bounds and len(terms) < 2:
             raise RecipeError(
                 f"keep_lms needs held-out contrasts about 2 or more target terms with an unrelated "
                 f"text, got {len(terms)} such terms from '{self.supply.origin}'; supply some, or "
                 "leave keep_lms out"
             )
+        if PERPLEXITY in self.bounds and self.plain.documents < 2:
+            raise RecipeError(
+                f"keep_perplexity needs plain texts of at most {self.longest} tokens, of 3 or more "
+                f"documents, 2 of them to look at, got {len(self.supply.texts)} texts and "
+                f"{self.plain.documents} documents to look at from '{self.supply.origin}'; supply "
+                "some (of stereoset, name a corpus), or leave keep_perplexity out"
+            )
 
     @classmethod
-    def of(
-        cls, model: LanguageModel, supply: Supply, *, longest: int, keep_lms: float | None
-    ) -> "Lesson":
+    def of(cls, model: LanguageModel, supply: Supply, *, longest: int, bounds: Bounds) -> "Lesson":
         """The supply's contrasts of at most `longest` tokens.
 
         Raises `RecipeError` when it lacks them, has only one of the two for a type, shares target
-        terms between those to learn from and those held out, or cannot tell whether LMS is kept;
+        terms between those to learn from and those held out, or cannot tell what is bounded;
         `ModelError` for a masked model.
         """
         check_apart(supply)
@@ -58,7 +67,8 @@ class Lesson:
             reader=TextReader(model),
             items=items,
             dev=held_out(model, items, supply, longest=longest),
-            keep_lms=keep_lms,
+            plain=plain_texts(model, supply, longest=longest, bounds=bounds),
+            bounds=bounds,
         )
 
     @property
@@ -78,7 +88,8 @@ class Lesson:
             texts = held_texts(
                 self.model,
                 self.items,
-                self.supply,
+                self.plain.learnt,
+                origin=self.supply.origin,
                 which=on,
                 places=places,
                 longest=self.longest,
@@ -88,15 +99,15 @@ class Lesson:
     def watch(
         self, controller: Controller, *, every: int, first_look: int, seed: int
     ) -> ParityWatch | None:
-        """A watch of the held-out items; None when there are none."""
-        return watch_on(
-            self.reader,
-            self.dev,
+        """A watch of the held-out items and passages; None when there are none."""
+        if not self.dev and not self.plain.apart:
+            return None
+        return ParityWatch(
             controller,
+            HeldOut(self.reader, self.dev, self.plain.apart, costs=self.bounds, seed=seed),
             every=every,
             first_look=first_look,
-            keep_lms=self.keep_lms,
-            seed=seed,
+            bounds=self.bounds,
         )
 
     def fit(
@@ -120,8 +131,15 @@ class Lesson:
             loss=loss,
             watch=watch,
             supply=self.supply,
-            texts=[*(text for one in (*self.items, *self.dev) for text in one.texts), *others],
-            report=lambda: {**report_of(watch, self.items, self.dev), **(report or {})},
+            texts=[
+                *(text for one in (*self.items, *self.dev) for text in one.texts),
+                *(one.text for one in self.plain.apart),
+                *others,
+            ],
+            report=lambda: {
+                **report_of(watch, self.items, self.dev, self.plain.apart),
+                **(report or {}),
+            },
         )
 
     def fit_to_the_end(
@@ -136,7 +154,16 @@ class Lesson:
     ) -> AdapterEdit:
         """As `fit`, for all steps; held-out items are looked at `every` so many, to be reported.
 
-        Only a loss of LMS ends it early, where that is to be kept.
+        Only what costs more than `bounds` allow ends it early.
         """
         watch = self.watch(Fixed(), every=every, first_look=0, seed=adapter.seed)
         return self.fit(adapter, maker, loss=loss, watch=watch, others=others, report=report)
+
+
+def plain_texts(
+    model: LanguageModel, supply: Supply, *, longest: int, bounds: Bounds
+) -> PlainTexts:
+    """The supply's plain texts, some of them kept apart where perplexity is bounded."""
+    if PERPLEXITY not in bounds:
+        return PlainTexts(learnt=supply.texts)
+    return parted(model, supply, longest=longest)

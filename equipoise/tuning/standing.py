@@ -19,7 +19,7 @@ from equipoise.stats.resample import CLUSTER, Interval, bootstrap_means
 from equipoise.tuning.coded import Coded, Item
 from equipoise.tuning.reader import Asked, TextReader
 
-_DRAWS = 1000
+DRAWS = 1000  # of the intervals of a look
 _LEAST = 1e-6  # nats a token; below it margins differ by rounding
 
 
@@ -76,7 +76,7 @@ def means_over_terms(
     columns = {str(at): one for at, one in enumerate(several)}
     names = list(columns)
     columns[CLUSTER] = np.array([terms.index(one.target) for one in items], dtype=np.float64)
-    return bootstrap_means(columns, names, draws=_DRAWS, seed=seed)
+    return bootstrap_means(columns, names, draws=DRAWS, seed=seed)
 
 
 def margins_of(reader: TextReader, items: Sequence[Item]) -> Column:
@@ -99,7 +99,13 @@ def spreads_of(reader: TextReader, items: Sequence[Item]) -> dict[str, float]:
 def means_of(reader: TextReader, asked: Sequence[tuple[Item, Coded]]) -> Column:
     """Mean log-probability of texts of items, in nats a token: [text]; where they are judged."""
     texts = [text for _, text in asked]
-    places = [one.judged_at(text) for one, text in asked]
+    return mean_logprobs(reader, texts, [one.judged_at(text) for one, text in asked])
+
+
+def mean_logprobs(
+    reader: TextReader, texts: Sequence[Coded], places: Sequence[Sequence[int]]
+) -> Column:
+    """Mean log-probability (nats a token) of each text's places, of which it has some: [text]."""
     found = np.full(len(texts), math.nan)
 
     def run(batch: list[int]) -> None:

@@ -53,7 +53,7 @@ def unlearn(
     model: LanguageModel, adapter: Adapter, options: Unlearning, maker: Maker, *, supply: Supply
 ) -> AdapterEdit:
     """Train the adapter. Raises what `mitigate.bias_unlearn.BiasUnlearn.fit` says."""
-    lesson = Lesson.of(model, supply, longest=options.longest, keep_lms=adapter.keep_lms)
+    lesson = Lesson.of(model, supply, longest=options.longest, bounds=adapter.bounds)
     if not lesson.dev and not isinstance(options.controller, Fixed):
         raise RecipeError(
             f"the supply must have held-out contrasts to stop on, got {len(lesson.dev)} from "
@@ -74,7 +74,8 @@ def unlearn(
         first_look=options.first_look,
         seed=adapter.seed,
     )
-    loss = _Loss(lesson.reader, options, pools, holding, before, watch, seed=adapter.seed)
+    decides = watch if lesson.dev else None  # passages alone have no types to turn
+    loss = _Loss(lesson.reader, options, pools, holding, before, decides, seed=adapter.seed)
     return lesson.fit(adapter, maker, loss=loss, watch=watch, others=holding.texts)
 
 

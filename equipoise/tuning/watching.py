@@ -1,6 +1,5 @@
 """The watch of a training: looks at held-out contrasts and lets a controller decide."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -10,8 +9,9 @@ from equipoise.models.watch import Watch
 from equipoise.records import JSON
 from equipoise.tuning.coded import Item
 from equipoise.tuning.control import Controller, Mix
-from equipoise.tuning.held_out import HeldOut, Seen
-from equipoise.tuning.reader import TextReader
+from equipoise.tuning.costs import Bounds
+from equipoise.tuning.held_out import Seen
+from equipoise.tuning.passages import Passage
 from equipoise.tuning.standing import Standing
 
 
@@ -27,9 +27,8 @@ class Phase:
 class ParityWatch(Watch):
     """Looks every few steps; a changed mix begins a phase.
 
-    The controller is asked from a first look on. With `keep_lms`, what is kept is that of the last
-    look at which no more points of LMS than that were lost, and training ends as soon as more are
-    shown to be.
+    The controller is asked from a first look on. With bounds, what is kept is that of the last look
+    at which nothing cost more than they allow, and training ends as soon as more is shown.
     """
 
     def __init__(
@@ -39,20 +38,20 @@ class ParityWatch(Watch):
         *,
         every: int,
         first_look: int,
-        keep_lms: float | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         self._controller = controller
         self._see = see
         self._every = every
         self._first = first_look
-        self._most = math.inf if keep_lms is None else keep_lms
+        self._bounds = bounds or {}
         before = see()
         self._spreads = {axis: one.spread for axis, one in before.standings.items()}
         self.phase = Phase(number=0, start=0, mix=controller.first(before.standings))
         self.looks: list[JSON] = [_look(0, before, self.phase.mix)]
         self.reason = ""  # why it stopped; "": it has not
         self.seen = 0  # steps at the last look
-        self.kept = 0  # steps at the last look that lost no more than may be lost
+        self.kept = 0  # steps at the last look that cost no more than it may
 
     @property
     def every(self) -> int:
@@ -61,12 +60,12 @@ class ParityWatch(Watch):
 
     @property
     def chooses(self) -> bool:
-        """Whether there is a bound to what may be lost."""
-        return self._most < math.inf
+        """Whether there is a bound to what training may cost."""
+        return bool(self._bounds)
 
     @property
     def keeps(self) -> bool:
-        """Whether at the last look no more was lost than may be."""
+        """Whether at the last look nothing had cost more than it may."""
         return self.kept == self.seen
 
     @property
@@ -74,12 +73,16 @@ class ParityWatch(Watch):
         """Which steps are not kept, and why; for people."""
         first = self.kept + 1
         which = f"step {first}" if first == self.seen else f"steps {first} to {self.seen}"
-        return f"{which}, after which held-out LMS had fallen by more than {self._most:g} points"
+        over = " or ".join(
+            f"{of.name} had {of.moved} by more than {most:g}{of.unit}"
+            for of, most in self._bounds.items()
+        )
+        return f"{which}, after which {over}"
 
     def look(self, steps: int, *, last: bool) -> bool:
-        """Ask the controller; True when it says to stop, or when too much LMS is lost.
+        """Ask the controller; True when it says to stop, or when something costs too much.
 
-        Raises `ModelError` when training ends and too much was lost at every look.
+        Raises `ModelError` when training ends and something cost too much at every look.
         """
         asked = steps >= self._first
         if not (asked or last or self.chooses):
@@ -93,20 +96,24 @@ class ParityWatch(Watch):
             },
         )
         self.seen = steps
-        fall = seen.fall
-        if fall is None or fall.points.value <= self._most:
+        over = [one for one in seen.costs if not one.by.value <= self._bounds[one.of]]
+        if not over:
             self.kept = steps
-        if fall is not None and fall.shown_over(self._most):
-            self.reason = (
-                f"held-out LMS had fallen by {fall.text}, where {self._most:g} may be lost"
+        shown = [one for one in over if one.shown_over(self._bounds[one.of])]
+        if shown:
+            self.reason = " and ".join(
+                f"{one.said}, where keep_{one.of.key} is {self._bounds[one.of]:g}" for one in shown
             )
         elif asked:
             self._ask(seen.standings, steps, last=last)
         self.looks.append(_look(steps, seen, self.phase.mix))
-        if fall is not None and not self.kept and (last or self.reason):
+        if over and not self.kept and (last or self.reason):
+            allowed = " and ".join(
+                f"{of.name} may {of.move} by {most:g}{of.unit}" for of, most in self._bounds.items()
+            )
             raise ModelError(
-                f"held-out LMS may fall by {self._most:g} points, it had fallen by more at every "
-                f"look, after {steps} steps by {fall.text}; lower learning_rate or look_every"
+                f"{allowed}, every look found more, after {steps} steps "
+                f"{' and '.join(one.said for one in over)}; lower learning_rate or look_every"
             )
         return bool(self.reason)
 
@@ -141,33 +148,16 @@ class ParityWatch(Watch):
         self.kept = int(given["kept"])
 
 
-def watch_on(
-    reader: TextReader,
-    dev: Sequence[Item],
-    controller: Controller,
-    *,
-    every: int,
-    first_look: int,
-    keep_lms: float | None,
-    seed: int,
-) -> ParityWatch | None:
-    """A watch of held-out items; None when there are none."""
-    if not dev:
-        return None
-    return ParityWatch(
-        controller,
-        HeldOut(reader, dev, lms=keep_lms is not None, seed=seed),
-        every=every,
-        first_look=first_look,
-        keep_lms=keep_lms,
-    )
-
-
 def report_of(
-    watch: ParityWatch | None, items: Sequence[Item], dev: Sequence[Item]
+    watch: ParityWatch | None,
+    items: Sequence[Item],
+    dev: Sequence[Item],
+    passages: Sequence[Passage] = (),
 ) -> dict[str, JSON]:
     """For an edit's record: how many items there were, why training ended, and every look."""
     found: dict[str, JSON] = {"items": len(items), "held_out_items": len(dev)}
+    if passages:
+        found["held_out_texts"] = len(passages)
     if watch is not None:
         found["stopped"] = watch.reason or "the steps were used up"
         if watch.chooses:
@@ -185,6 +175,5 @@ def _look(steps: int, seen: Seen, mix: Mix) -> JSON:
         "active": list(mix.active),
         "standings": {axis: one.as_json() for axis, one in seen.standings.items()},
     }
-    if seen.fall is not None:
-        found["lms"] = seen.fall.as_json()
+    found |= {one.of.key: one.as_json() for one in seen.costs}
     return found

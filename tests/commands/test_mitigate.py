@@ -10,7 +10,8 @@ from contrast_items import SUPPLY, quick
 from equipoise import cli, verbs
 from equipoise.models.language_model import LanguageModel
 from equipoise.stats.resample import Interval
-from equipoise.tuning.held_out import Fall, HeldOut
+from equipoise.tuning.costs import LMS, Cost
+from equipoise.tuning.held_out import HeldOut
 
 Said = Callable[..., list[str]]
 
@@ -50,14 +51,14 @@ def test_it_says_where_the_edit_is_and_that_all_steps_were_done(said: Said, tmp_
 def losing(patch: pytest.MonkeyPatch, *points: float, low: float) -> None:
     """What each look finds lost, the one before training first."""
     lost = [Interval(value=v, low=v + low, high=v + 2, n=12, clusters=6) for v in points]
-    patch.setattr(HeldOut, "_fall", lambda *_: Fall(points=lost.pop(0), lms=50.0))
+    patch.setattr(HeldOut, "_fall", lambda *_: Cost(of=LMS, by=lost.pop(0), now=50.0))
 
 
 def test_it_says_what_was_undone_and_why(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     losing(monkeypatch, 0, 2, 3, low=-1)
     assert said(keep_lms=2)[1:3] == [
         "training ended after 2 steps: held-out LMS had fallen by 3.00 points [2.00, 5.00], where "
-        "2 may be lost",
+        "keep_lms is 2",
         "undone: step 2, after which held-out LMS had fallen by more than 2 points",
     ]
 

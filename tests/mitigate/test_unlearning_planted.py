@@ -174,6 +174,20 @@ def test_what_may_be_lost_is_all_that_is_lost_on_other_targets_too(seed: int) ->
     assert 100 < kept < steps < 600
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_dpo_pays_in_perplexity_what_it_may_and_no_more(seed: int) -> None:
+    often = Dpo(steps=300, look_every=5)
+    keeping = replace(often, keep_perplexity=3.0)
+    assert after(often, seed).perplexity > 1.5 * before().perplexity
+    found = after(keeping, seed)
+    assert found.perplexity <= 1.05 * before().perplexity  # held-out texts and others differ
+    assert found.ss["gender"] < before().ss["gender"] - 10
+    report = learnt(keeping, seed).info.report
+    assert isinstance(report["kept_after"], int)
+    assert 0 < report["kept_after"] < 300
+    assert "perplexity" in str(report["stopped"])
+
+
 def test_antistereotypes_alone_go_past_parity() -> None:
     for seed in SEEDS:
         assert max(after(Cda(steps=300), seed).ss.values()) < 30

@@ -2,21 +2,34 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from contrast_items import SUPPLY, contrasts, model, standings
 
+from equipoise.benchmarks.perplexity import Perplexity
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.measure import measure
+from equipoise.models.language_model import LanguageModel
+from equipoise.records import Supply
 from equipoise.stats.resample import Interval
 from equipoise.testing import tiny_model
 from equipoise.tuning import held_out
 from equipoise.tuning.coded import coded_items
-from equipoise.tuning.held_out import Fall, HeldOut
+from equipoise.tuning.costs import LMS, PERPLEXITY, Cost
+from equipoise.tuning.held_out import HeldOut, Seen
+from equipoise.tuning.passages import Passage, parted
 from equipoise.tuning.reader import TextReader
 
 ITEMS = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
+
+
+def fall_of(seen: Seen) -> Cost:
+    (found,) = seen.costs
+    assert found.of is LMS
+    return found
 
 
 def test_lms_is_the_benchmarks_with_every_example_counted_once() -> None:
@@ -29,32 +42,29 @@ def test_lms_is_the_benchmarks_with_every_example_counted_once() -> None:
     }
     chosen = [one for one in items if one.id in related]
     assert len(chosen) == 40
-    fall = HeldOut(TextReader(of), chosen, lms=True, seed=0)().fall
-    assert fall is not None
-    assert fall.lms == pytest.approx(100 * sum(related.values()) / 40)
-    assert 0 < fall.lms < 100
+    fall = fall_of(HeldOut(TextReader(of), chosen, costs=[LMS], seed=0)())
+    assert fall.now == pytest.approx(100 * sum(related.values()) / 40)
+    assert 0 < fall.now < 100
 
 
 def test_the_first_look_is_what_later_ones_are_compared_with() -> None:
     one = tiny_model("llama")
-    look = HeldOut(TextReader(one), ITEMS, lms=True, seed=0)
-    first = look().fall
-    assert first is not None
-    assert (first.points.value, first.points.low, first.points.high) == (0.0, 0.0, 0.0)
-    assert (first.points.n, first.points.clusters) == (12, 6)
+    look = HeldOut(TextReader(one), ITEMS, costs=[LMS], seed=0)
+    first = fall_of(look())
+    assert (first.by.value, first.by.low, first.by.high) == (0.0, 0.0, 0.0)
+    assert (first.by.n, first.by.clusters) == (12, 6)
     one.module.lm_head.weight.data.mul_(-3)
-    second = look().fall
-    assert second is not None
-    assert second.points.value == pytest.approx(first.lms - second.lms)
-    assert second.points.value != 0
-    assert second.points.low <= second.points.value <= second.points.high
+    second = fall_of(look())
+    assert second.by.value == pytest.approx(first.now - second.now)
+    assert second.by.value != 0
+    assert second.by.low <= second.by.value <= second.by.high
 
 
 def test_standings_are_as_without_lms() -> None:
     reader = TextReader(model())
-    with_lms = HeldOut(reader, ITEMS, lms=True, seed=0)()
-    without = HeldOut(reader, ITEMS, lms=False, seed=0)()
-    assert without.fall is None
+    with_lms = HeldOut(reader, ITEMS, costs=[LMS], seed=0)()
+    without = HeldOut(reader, ITEMS, costs=(), seed=0)()
+    assert not without.costs
     assert without.standings == standings(model(), ITEMS)
     for axis, one in with_lms.standings.items():  # in other batches
         assert one.margin.value == pytest.approx(without.standings[axis].margin.value, abs=1e-6)
@@ -66,24 +76,23 @@ def test_swapping_the_labels_leaves_lms() -> None:
         replace(one, stereotype=one.antistereotype, antistereotype=one.stereotype) for one in ITEMS
     ]
     reader = TextReader(model())
-    one, other = (HeldOut(reader, some, lms=True, seed=0)().fall for some in (ITEMS, swapped))
-    assert one is not None
-    assert other is not None
-    assert one.lms == other.lms
+    one, other = (
+        fall_of(HeldOut(reader, some, costs=[LMS], seed=0)()) for some in (ITEMS, swapped)
+    )
+    assert one.now == other.now
 
 
 def test_items_without_an_unrelated_text_do_not_count() -> None:
     some = [replace(one, unrelated=None) if one.axis == "size" else one for one in ITEMS]
     reader = TextReader(model())
-    mixed = HeldOut(reader, some, lms=True, seed=0)()
-    alone = HeldOut(reader, [one for one in some if one.axis == "color"], lms=True, seed=0)()
-    assert mixed.fall is not None
-    assert alone.fall is not None
-    assert mixed.fall.lms == alone.fall.lms
-    assert mixed.fall.points.n == 6
+    mixed = HeldOut(reader, some, costs=[LMS], seed=0)()
+    color = [one for one in some if one.axis == "color"]
+    alone = HeldOut(reader, color, costs=[LMS], seed=0)()
+    assert fall_of(mixed).now == fall_of(alone).now
+    assert fall_of(mixed).by.n == 6
     assert set(mixed.standings) == {"color", "size"}
     none = [replace(one, unrelated=None) for one in ITEMS]
-    assert HeldOut(reader, none, lms=True, seed=0)().fall is None
+    assert not HeldOut(reader, none, costs=[LMS], seed=0)().costs
 
 
 def test_of_two_sentences_the_second_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +109,7 @@ def test_of_two_sentences_the_second_is_judged(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(held_out, "means_of", noted)
     items = coded_items(model(), pairs, longest=60)
-    HeldOut(TextReader(model()), items, lms=True, seed=0)()
+    HeldOut(TextReader(model()), items, costs=[LMS], seed=0)()
     expected = [text.span for one in items for text in one.pair]
     expected += [one.unrelated.span for one in items if one.unrelated is not None]
     assert asked == expected
@@ -113,24 +122,80 @@ def test_of_two_sentences_the_second_is_judged(monkeypatch: pytest.MonkeyPatch) 
 def test_lost_is_what_is_over_the_margin_and_more_than_chance(
     value: float, low: float, lost: bool
 ) -> None:
-    fall = Fall(points=Interval(value=value, low=low, high=9.0, n=5, clusters=5), lms=50.0)
+    fall = Cost(of=LMS, by=Interval(value=value, low=low, high=9.0, n=5, clusters=5), now=50.0)
     assert fall.shown_over(2.0) == lost
 
 
 def test_a_tie_counts_as_half() -> None:
     """Texts of the same tokens are equally likely."""
     same = [replace(one, unrelated=one.stereotype) for one in ITEMS]
-    fall = HeldOut(TextReader(model()), same, lms=True, seed=0)().fall
+    fall = fall_of(HeldOut(TextReader(model()), same, costs=[LMS], seed=0)())
     ss = [one.ss.value for one in standings(model(), ITEMS).values()]
-    assert fall is not None
     # the stereotype ties; the other text is likelier where SS says so
-    assert fall.lms == pytest.approx(25 + (100 - sum(ss) / 2) / 2)
+    assert fall.now == pytest.approx(25 + (100 - sum(ss) / 2) / 2)
 
 
 def test_without_an_interval_nothing_is_called_lost() -> None:
     """One term is no evidence, however far it fell."""
     one = Interval(value=40.0, low=math.nan, high=math.nan, n=5, clusters=1)
-    fall = Fall(points=one, lms=50.0)
+    fall = Cost(of=LMS, by=one, now=50.0)
     assert not fall.shown_over(2.0)
-    assert fall.as_json() == {"lms": 50.0, "fall": 40.0, "low": None, "high": None, "items": 5}
+    assert fall.as_json() == {"lms": 50.0, "fall": 40.0, "low": None, "high": None, "n": 5}
     json.dumps(fall.as_json(), allow_nan=False)
+
+
+# --- perplexity ---------------------------------------------------------------------------------
+
+NEUTRAL = parted(
+    model(), Supply(origin="", texts=tuple(f"Door {at} is open {at}." for at in range(40))),
+    longest=60,
+).apart  # fmt: skip
+
+
+def rises(of: LanguageModel, passages: Sequence[Passage]) -> HeldOut:
+    return HeldOut(TextReader(of), ITEMS, passages, costs=[PERPLEXITY], seed=0)
+
+
+def test_perplexity_is_the_benchmarks_on_the_same_texts(tmp_path: Path) -> None:
+    of = tiny_model("llama")
+    (cost,) = rises(of, NEUTRAL)().costs
+    file = tmp_path / "texts.txt"
+    file.write_text("\n".join(one.text.text for one in NEUTRAL), encoding="utf-8")
+    found = measure(of, Perplexity(file=str(file), items=None), draws=20).outcomes
+    nats = -sum(one.values["logprob"] for one in found)
+    assert cost.now == pytest.approx(
+        math.exp(nats / sum(one.values["tokens"] for one in found)), rel=1e-5
+    )
+    assert cost.by.value == cost.by.low == cost.by.high == 0.0
+    assert (cost.by.n, cost.by.clusters) == (4, 4)
+
+
+def test_its_rise_is_that_of_all_tokens_together() -> None:
+    of = tiny_model("llama")
+    look = rises(of, NEUTRAL)
+    (before,) = look().costs
+    of.module.lm_head.weight.data.mul_(-3)
+    (after,) = look().costs
+    assert after.by.value == pytest.approx(100 * (after.now / before.now - 1))
+    assert after.by.value > 1
+    assert after.by.low <= after.by.value <= after.by.high
+
+
+def test_passages_of_one_document_are_one_cluster() -> None:
+    together = [replace(one, document="same") for one in NEUTRAL[:2]]
+    (cost,) = rises(tiny_model("llama"), [*together, *NEUTRAL[2:]])().costs
+    assert (cost.by.n, cost.by.clusters) == (4, 3)
+
+
+def test_passages_are_not_read_unless_asked() -> None:
+    look = HeldOut(TextReader(model()), ITEMS, NEUTRAL, costs=[LMS], seed=0)
+    assert [one.of for one in look().costs] == [LMS]
+
+
+def test_an_infinite_perplexity_can_be_written() -> None:
+    by = Interval(value=math.inf, low=math.inf, high=math.inf, n=4, clusters=4)
+    found = Cost(of=PERPLEXITY, by=by, now=math.inf)
+    assert found.shown_over(10.0)
+    assert found.as_json() == {
+        "perplexity": None, "rise": None, "low": None, "high": None, "n": 4,
+    }  # fmt: skip

@@ -127,7 +127,7 @@ def test_nothing_to_hold_is_no_loss() -> None:
 def test_texts_and_their_places(which: Texts, places: Places, said: str) -> None:
     of = model()
     items = coded_items(of, SUPPLY.contrasts, longest=60)
-    texts = held_texts(of, items, SUPPLY, which=which, places=places, longest=60)
+    texts = held_texts(of, items, SUPPLY.texts, origin="", which=which, places=places, longest=60)
     assert len(texts) == (len(items) if which == "unrelated" else len(SUPPLY.texts))
     holding = Holding(texts=texts, batch=2, places=places)
     chosen = [texts[0].ids[place] for place in holding.places_of(texts[0])]
@@ -140,7 +140,9 @@ def test_texts_and_their_places(which: Texts, places: Places, said: str) -> None
 )
 def test_no_such_texts(which: Texts, places: Places, longest: int) -> None:
     with pytest.raises(RecipeError, match=f"must have {which} texts with places '{places}'"):
-        held_texts(model(), [], SUPPLY, which=which, places=places, longest=longest)
+        held_texts(
+            model(), [], SUPPLY.texts, origin="", which=which, places=places, longest=longest
+        )
 
 
 def test_texts_of_a_step_go_round() -> None:

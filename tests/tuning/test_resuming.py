@@ -29,7 +29,8 @@ from equipoise.records import Contrast, Prompt, Supply
 from equipoise.stats.resample import Interval
 from equipoise.tuning import fitting, plain
 from equipoise.tuning.control import Equivalence
-from equipoise.tuning.held_out import Fall, HeldOut
+from equipoise.tuning.costs import Cost
+from equipoise.tuning.held_out import HeldOut
 from equipoise.tuning.unlearning import _Loss
 
 STEPS, EVERY = 11, 3  # states after 3, 6 and 9 steps
@@ -245,10 +246,10 @@ def test_killed_before_and_after_lms_is_lost(
     lost = Interval(value=1.0, low=0.5, high=1.5, n=12, clusters=6)
     kept = Interval(value=0.0, low=0.0, high=0.0, n=12, clusters=6)
 
-    def shown(self: HeldOut, *read: Any) -> Fall:
+    def shown(self: HeldOut, *read: Any) -> Cost:
         found = at(self, *read)
-        far = abs(found.points.value) > max(moved[1:3])
-        return replace(found, points=lost if far else kept)
+        far = abs(found.by.value) > max(moved[1:3])
+        return replace(found, by=lost if far else kept)
 
     monkeypatch.setattr(HeldOut, "_fall", shown)
     expected = whole(keeping)
@@ -377,11 +378,12 @@ def test_an_adapter_that_stayed_as_it_was_is_refused() -> None:
 
 
 def test_without_a_folder_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = whole()
     written: list[Path] = []
     monkeypatch.setattr(training, "write_state", lambda *given: written.append(given[0]))
     monkeypatch.chdir(tmp_path)
     state = torch.get_rng_state()
-    assert equal(fitted(), whole())
+    assert equal(fitted(), expected)
     assert torch.equal(torch.get_rng_state(), state)
     assert len(written) == 3
     assert list(tmp_path.iterdir()) == []

@@ -37,7 +37,13 @@ def options(**changes: object) -> Unlearning:
 def loss_of(chosen: Unlearning, several: Sequence[Item]) -> _Loss:
     reader = TextReader(model())
     texts = held_texts(
-        model(), several, SUPPLY, which=chosen.kl_on, places=chosen.kl_places, longest=60
+        model(),
+        several,
+        SUPPLY.texts,
+        origin="",
+        which=chosen.kl_on,
+        places=chosen.kl_places,
+        longest=60,
     )
     holding = Holding(texts=texts, batch=chosen.kl_batch, kind=chosen.kl, places=chosen.kl_places)
     scored = [one for item in several for one in (item.stereotype, item.antistereotype)]

@@ -1,8 +1,10 @@
 """The watch: when it looks, what a changed mix begins, and that it survives a kill."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from contrast_items import SUPPLY, model
@@ -11,10 +13,13 @@ from equipoise.errors import ModelError
 from equipoise.stats.resample import Interval
 from equipoise.tuning.coded import coded_items
 from equipoise.tuning.control import Controller, Fixed, Mix, from_stereotypes
-from equipoise.tuning.held_out import Fall, Seen
+from equipoise.tuning.costs import LMS, PERPLEXITY, Cost
+from equipoise.tuning.held_out import Seen
+from equipoise.tuning.lesson import Lesson
+from equipoise.tuning.passages import PlainTexts
 from equipoise.tuning.reader import TextReader
 from equipoise.tuning.standing import Standing
-from equipoise.tuning.watching import ParityWatch, report_of, watch_on
+from equipoise.tuning.watching import ParityWatch, report_of
 
 
 def stand(margin: float, spread: float) -> Standing:
@@ -26,14 +31,14 @@ def stand(margin: float, spread: float) -> Standing:
 class Stands:
     """A model that moves a little at every look, and loses LMS as told, by its looks."""
 
-    falls: Mapping[int, Fall] = field(default_factory=dict)
+    costs: Mapping[int, Sequence[Cost]] = field(default_factory=dict)
     looks: int = 0
 
     def __call__(self) -> Seen:
         self.looks += 1
         return Seen(
             standings={"a": stand(float(self.looks), spread=10.0 / self.looks)},
-            fall=self.falls.get(self.looks),
+            costs=self.costs.get(self.looks, ()),
         )
 
 
@@ -54,6 +59,14 @@ class Scripted(Controller):
         return self.answers.pop(0)
 
 
+def lesson(**more: Any) -> Lesson:
+    """Nothing to learn, unless told."""
+    of = model()
+    known = {"model": of, "supply": SUPPLY, "longest": 60, "reader": TextReader(of)}
+    return Lesson(**(known | {"plain": PlainTexts(learnt=())} | more))
+
+
+NOTHING = Interval(value=math.nan, low=math.nan, high=math.nan, n=0, clusters=0, reason="none")
 START = from_stereotypes(["a"])
 TURNED = Mix(directions={"a": -1}, weights={"a": 1.0})
 
@@ -63,16 +76,21 @@ def watch(*answers: Mix | str) -> tuple[ParityWatch, Scripted]:
     return ParityWatch(controller, Stands(), every=5, first_look=10), controller
 
 
-def fall(points: float, low: float) -> Fall:
+def fall(points: float, low: float) -> Cost:
     found = Interval(value=points, low=low, high=points + 2, n=9, clusters=9)
-    return Fall(points=found, lms=90.0 - points)
+    return Cost(of=LMS, by=found, now=90.0 - points)
 
 
-def guarded(*falls: Fall) -> tuple[ParityWatch, Scripted]:
+def rise(percent: float, low: float) -> Cost:
+    found = Interval(value=percent, low=low, high=percent + 2, n=20, clusters=4)
+    return Cost(of=PERPLEXITY, by=found, now=100.0 + percent)
+
+
+def guarded(*falls: Cost) -> tuple[ParityWatch, Scripted]:
     """Two points may be lost; what is lost before training and at each look after."""
     controller = Scripted([START] * 9)
-    stands = Stands(dict(enumerate((fall(0, 0), *falls), start=1)))
-    return ParityWatch(controller, stands, every=5, first_look=10, keep_lms=2.0), controller
+    stands = Stands({at: (one,) for at, one in enumerate((fall(0, 0), *falls), start=1)})
+    return ParityWatch(controller, stands, every=5, first_look=10, bounds={LMS: 2.0}), controller
 
 
 def test_it_looks_before_training_and_not_again_until_it_may() -> None:
@@ -112,15 +130,54 @@ def test_a_loss_of_lms_that_is_shown_ends_it() -> None:
     assert len(controller.seen) == 3  # before training, and from the first look on; not at the end
     report = report_of(one, [], [])
     assert report["stopped"] == (
-        "held-out LMS had fallen by 2.13 points [0.10, 4.13], where 2 may be lost"
+        "held-out LMS had fallen by 2.13 points [0.10, 4.13], where keep_lms is 2"
     )
     assert report["kept_after"] == 10
     looks = report["looks"]
     assert isinstance(looks, list)
     assert [look["steps"] for look in looks] == [0, 5, 10, 15, 20]  # type: ignore[index,call-overload]
     assert looks[-1]["lms"] == {  # type: ignore[index,call-overload]
-        "lms": 87.87, "fall": 2.13, "low": 0.1, "high": 4.13, "items": 9,
+        "lms": 87.87, "fall": 2.13, "low": 0.1, "high": 4.13, "n": 9,
     }  # fmt: skip
+
+
+def test_each_bound_acts_and_both_are_told() -> None:
+    """LMS within its bound, perplexity not, and the other way round; the last look: both over."""
+    several = [
+        (fall(0, 0), rise(0, 0)),
+        (fall(1, -1), rise(9, 8)),
+        (fall(1, -1), rise(11, -1)),
+        (fall(3, -1), rise(9, 8)),
+        (fall(3, 1), rise(12, 8)),
+    ]
+    one = ParityWatch(
+        Scripted([START] * 9),
+        Stands(dict(enumerate(several, start=1))),
+        every=5,
+        first_look=10,
+        bounds={LMS: 2.0, PERPLEXITY: 10.0},
+    )
+    found = [(one.look(steps, last=False), one.kept) for steps in (5, 10, 15, 20)]
+    assert found == [(False, 5), (False, 5), (False, 5), (True, 5)]
+    assert one.reason == (
+        "held-out LMS had fallen by 3.00 points [1.00, 5.00], where keep_lms is 2 and perplexity "
+        "of held-out plain texts had risen by 12.00 % [8.00, 14.00], where keep_perplexity is 10"
+    )
+    assert one.undone == (
+        "steps 6 to 20, after which held-out LMS had fallen by more than 2 points or perplexity "
+        "of held-out plain texts had risen by more than 10 %"
+    )
+    assert one.looks[-1]["perplexity"] == {  # type: ignore[index,call-overload]
+        "perplexity": 112.0, "rise": 12.0, "low": 8.0, "high": 14.0, "n": 20,
+    }  # fmt: skip
+
+
+def test_what_cannot_be_told_is_not_kept() -> None:
+    one, _ = guarded(replace(fall(1, 0), by=NOTHING), fall(1, 0))
+    assert [(one.look(steps, last=False), one.kept) for steps in (5, 10)] == [
+        (False, 0),
+        (False, 10),
+    ]
 
 
 def test_what_comes_back_within_the_bound_is_kept_again() -> None:
@@ -132,7 +189,10 @@ def test_what_comes_back_within_the_bound_is_kept_again() -> None:
 
 
 def test_where_too_much_is_lost_at_every_look_there_is_nothing_to_keep() -> None:
-    said = r"may fall by 2 points, it had fallen by more at every look, after 5 steps by 4\.00 "
+    said = (
+        r"held-out LMS may fall by 2 points, every look found more, "
+        r"after 5 steps held-out LMS had fallen by 4\.00 points"
+    )
     shown, _ = guarded(fall(4.0, 2.5))
     with pytest.raises(ModelError, match=said):
         shown.look(5, last=False)
@@ -210,15 +270,13 @@ def test_a_state_is_not_changed_by_later_looks() -> None:
 
 
 def test_without_held_out_contrasts_there_is_no_watch() -> None:
-    reader = TextReader(model())
-    assert watch_on(reader, [], Fixed(), every=1, first_look=0, keep_lms=None, seed=0) is None
+    assert lesson().watch(Fixed(), every=1, first_look=0, seed=0) is None
     assert report_of(None, [], []) == {"items": 0, "held_out_items": 0}
 
 
 def test_what_an_edit_reports() -> None:
-    reader = TextReader(model())
     dev = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
-    one = watch_on(reader, dev, Fixed(), every=1, first_look=0, keep_lms=None, seed=0)
+    one = lesson(dev=dev).watch(Fixed(), every=1, first_look=0, seed=0)
     assert one is not None
     assert not one.look(1, last=False)
     found = report_of(one, dev[:2], dev)

@@ -1,4 +1,4 @@
-"""`keep_lms`, which every method that learns contrasts has: the edit is that of a look before."""
+"""`keep_lms` and `keep_perplexity`: the edit is that of the last look within them."""
 
 import math
 from dataclasses import replace
@@ -7,15 +7,17 @@ from typing import Any
 import pytest
 from contrast_items import SUPPLY, quick, same, small, weights
 
-from equipoise.errors import ModelError
+from equipoise.errors import ModelError, RecipeError
 from equipoise.mitigate.bias_unlearn import BiasUnlearn
 from equipoise.mitigate.cda import Cda
 from equipoise.mitigate.dpo import Dpo
 from equipoise.mitigate.parity import Parity
 from equipoise.mitigate.sft import Sft
+from equipoise.records import text_sha256
 from equipoise.stats.resample import Interval
 from equipoise.tuning.control import Fixed
-from equipoise.tuning.held_out import Fall, HeldOut
+from equipoise.tuning.costs import LMS, PERPLEXITY, Cost
+from equipoise.tuning.held_out import HeldOut
 
 SHORT: Any = {"steps": 5, "look_every": 2, "rank": 2}
 METHODS = {
@@ -48,7 +50,7 @@ KEPT = Interval(value=0.0, low=0.0, high=0.0, n=12, clusters=6)
 def falling(patch: pytest.MonkeyPatch, *falls: Interval) -> None:
     """What each look finds lost, after the one before training."""
     several = [KEPT, *falls]
-    patch.setattr(HeldOut, "_fall", lambda *_: Fall(points=several.pop(0), lms=50.0))
+    patch.setattr(HeldOut, "_fall", lambda *_: Cost(of=LMS, by=several.pop(0), now=50.0))
 
 
 @every_method
@@ -85,7 +87,9 @@ def test_a_training_that_loses_too_much_leaves_the_model(
 ) -> None:
     before = weights(small())
     falling(monkeypatch, OVER, LOST)
-    with pytest.raises(ModelError, match="it had fallen by more at every look, after 4 steps"):
+    with pytest.raises(
+        ModelError, match=r"found more, after 4 steps held-out LMS had fallen by 3\.00"
+    ):
         fitted(name, keep_lms=2.0)
     assert weights(small()) == before
 
@@ -130,3 +134,97 @@ def test_a_controller_that_acts_acts_the_same() -> None:
         (one["steps"], one["directions"], one["active"]) for one in kept if one["steps"] != 1
     ] == [(one["steps"], one["directions"], one["active"]) for one in plain]
     assert len({str(one["directions"]) for one in plain}) > 1
+
+
+# --- perplexity ---------------------------------------------------------------------------------
+
+TEXTS = tuple(f"{at} he ZZ QQ {at} VV" for at in range(40))  # unlike what is learnt
+SPOKEN = replace(SUPPLY, texts=TEXTS)
+#: Learns much, from the first step.
+FAST: Any = {"learning_rate": 0.05, "warmup": 0, "dropout": 0.0}
+
+
+@every_method
+def test_the_edit_is_that_of_the_last_look_that_kept_perplexity(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    several = [KEPT, KEPT, LOST]
+    monkeypatch.setattr(
+        HeldOut, "_rise", lambda *_: Cost(of=PERPLEXITY, by=several.pop(0), now=50.0)
+    )
+    method, options = METHODS[name]
+    found = method(**(SHORT | options), keep_perplexity=2.0).fit(small(), SPOKEN, seed=0)
+    assert (found.info.report["steps"], found.info.report["kept_after"]) == (4, 2)
+
+
+@pytest.mark.parametrize("name", ["bias_unlearn", "parity"])
+def test_what_is_kept_is_within_the_bound_and_what_is_undone_is_not(name: str) -> None:
+    """Nothing pretended."""
+    method, options = METHODS[name]
+    fast = SHORT | options | FAST | {"steps": 6, "look_every": 1}
+    found = method(**fast, keep_perplexity=1e9).fit(small(), SPOKEN, seed=0)
+    rises = [look["perplexity"]["rise"] for look in found.info.report["looks"]]
+    assert rises[0] == 0.0
+    assert found.info.report["held_out_texts"] == 4
+    bound = sorted(rises[1:])[2]
+    assert bound > 0.01
+    kept = method(**fast, keep_perplexity=bound).fit(small(), SPOKEN, seed=0).info.report
+    after = [look["perplexity"]["rise"] for look in kept["looks"]]
+    assert after == rises[: len(after)]
+    within = [steps for steps, one in enumerate(after) if steps and one <= bound]
+    assert kept["kept_after"] == within[-1]
+    assert kept["steps"] == len(after) - 1
+    if len(after) < len(rises):
+        assert "perplexity of held-out plain texts had risen by" in kept["stopped"]
+        assert after[-1] > bound
+
+
+@both_kinds
+def test_texts_that_are_looked_at_count_as_learnt(name: str) -> None:
+    method, options = METHODS[name]
+    found = method(**(SHORT | options), keep_perplexity=50.0).fit(small(), SPOKEN, seed=0)
+    assert set(map(text_sha256, TEXTS[-4:])) <= found.info.trained_on
+    assert not set(map(text_sha256, TEXTS[:-4])) & found.info.trained_on
+
+
+@pytest.mark.parametrize("name", ["bias_unlearn", "parity"])
+def test_texts_that_are_looked_at_do_not_hold_the_model(name: str) -> None:
+    """Those that are learnt from are the others: with 36 of them it is the same training."""
+    method, options = METHODS[name]
+    held: Any = SHORT | options | {"kl_on": "neutral", "look_every": 10}
+    one = method(**held, keep_perplexity=1e9).fit(small(), SPOKEN, seed=0)
+    other = method(**held).fit(small(), replace(SUPPLY, texts=TEXTS[:-4]), seed=0)
+    assert same(one.tensors, other.tensors)
+
+
+def test_texts_of_a_corpus_are_not_both_learnt_and_looked_at() -> None:
+    swapping: Any = {"source": "texts", **SHORT}
+    one = Cda(**swapping, keep_perplexity=1e9).fit(small(), SPOKEN, seed=0)
+    other = Cda(**swapping).fit(small(), replace(SUPPLY, texts=TEXTS[:-4]), seed=0)
+    assert same(one.tensors, other.tensors)
+    assert one.info.report["texts"] == 72
+
+
+@both_kinds
+def test_perplexity_is_kept_without_held_out_contrasts(name: str) -> None:
+    method, options = METHODS[name]
+    bare = replace(SPOKEN, dev_contrasts=())
+    short: Any = SHORT | options
+    kept = method(**short, keep_perplexity=1e9).fit(small(), bare, seed=0)
+    plain = method(**short).fit(small(), bare, seed=0)
+    assert same(kept.tensors, plain.tensors)
+    assert [look["steps"] for look in kept.info.report["looks"]] == [0, 2, 4, 5]
+    assert kept.info.report["held_out_items"] == 0
+
+
+@every_method
+@pytest.mark.parametrize("count", [0, 2])
+def test_perplexity_cannot_be_kept_where_nothing_would_tell(name: str, count: int) -> None:
+    method, options = METHODS[name]
+    before = weights(small())
+    said = f"keep_perplexity needs plain texts .* got {count} texts and 0 documents to look at"
+    with pytest.raises(RecipeError, match=said):
+        method(**(SHORT | options), keep_perplexity=5.0).fit(
+            small(), replace(SUPPLY, texts=TEXTS[:count]), seed=0
+        )
+    assert weights(small()) == before

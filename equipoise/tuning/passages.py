@@ -50,13 +50,11 @@ def parted(model: LanguageModel, supply: Supply, *, longest: int) -> PlainTexts:
             f"has {len(supply.texts)} texts and {len(homes)} documents; name all"
         )
     last = _last_documents(homes)
-    learnt = tuple(text for text, home in zip(supply.texts, homes, strict=True) if home not in last)
-    known = set(learnt)
-    rest = {
-        text: home
-        for text, home in zip(supply.texts, homes, strict=True)
-        if home in last and text not in known
-    }
+    each = list(zip(supply.texts, homes, strict=True))
+    learnt = tuple(text for text, home in each if home not in last)
+    rest = {text: home for text, home in each if home in last}
+    for text in learnt:  # a text may stand in several documents
+        rest.pop(text, None)
     texts = coded_texts(model, list(rest), longest=longest)
     texts = texts[:: math.ceil(len(texts) / _MOST) or 1]
     apart = tuple(Passage(text=one, document=rest[one.text]) for one in texts)

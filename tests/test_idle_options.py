@@ -45,6 +45,10 @@ def test_it_is_refused_with_its_name_and_the_reason(
 def test_a_weight_of_0_and_a_share_of_1_leave_nothing_for_others_to_do() -> None:
     with pytest.raises(RecipeError, match="kl_on does nothing with kl_weight 0, got 'neutral'"):
         build(Mitigation, "parity", {"kl_weight": 0.0, "kl_on": "neutral"})
+    with pytest.raises(RecipeError, match="kl_batch does nothing with kl_weight 0, got 5"):
+        build(Mitigation, "parity", {"kl_weight": 0.0, "kl_batch": 5})
+    with pytest.raises(RecipeError, match=r"epsilon does nothing with decay 0, got 0\.5"):
+        build(Mitigation, "self_debias", {"decay": 0.0, "epsilon": 0.5})
     for cafie in ({"mode": "mean", "alpha": 1.0}, {"mode": "tempered", "alpha": 0.5}):
         said = f"temperature does nothing with mode '{cafie['mode']}' and alpha {cafie['alpha']:g}"
         with pytest.raises(RecipeError, match=said):
@@ -61,3 +65,38 @@ def test_how_to_cut_a_corpus_needs_one() -> None:
 def test_its_default_may_be_spelt_out() -> None:
     build(Mitigation, "dpo", {"loss": "margin", "beta": 0.1})
     build(Benchmark, "bbq", {"score": "letters", "reduce": "mean", "max_tokens": 24})
+
+
+@pytest.mark.parametrize(
+    ("others", "idle", "where"),
+    [
+        ({"weights": [0.5, 0.5, 0.0]}, {"kl": "reverse"}, "no KL"),
+        ({"weights": [0.5, 0.5, 0.0]}, {"kl_on": "neutral"}, "no KL"),
+        ({"kl_batch": 0}, {"kl_places": "span"}, "no KL"),
+        ({"weights": [0.5, 0.5, 0.0]}, {"kl_batch": 3}, "the weight 0"),
+        ({"weights": [0.0, 0.5, 0.5]}, {"beta": 0.5}, "nothing to forget"),
+        ({"weights": [0.0, 0.5, 0.5]}, {"reduction": "batch_mean"}, "nothing to forget"),
+        ({"weights": [0.0, 0.5, 0.5]}, {"adversarial": 0.5}, "nothing to forget"),
+        ({"weights": [0.0, 0.5, 0.5]}, {"forget_batch": 2}, "the weight 0"),
+        ({"weights": [0.5, 0.0, 0.5]}, {"retain_by_token": True}, "nothing to retain"),
+        ({"retain_batch": 0}, {"retain_by_token": True}, "nothing to retain"),
+        ({"weights": [0.5, 0.0, 0.5]}, {"retain_batch": 2}, "the weight 0"),
+        ({"adversarial": 0.0}, {"adversarial_from": "head"}, "adversarial 0"),
+        ({"controller": "paper"}, {"band": 3.0}, "controller 'paper'"),
+        ({"controller": "none"}, {"judge": "ss"}, "controller 'none'"),
+        ({"reference_mode": True}, {"judge": "ss"}, "controller 'reference'"),
+    ],
+)
+def test_what_unlearning_leaves_out_needs_no_options(
+    others: dict[str, Any], idle: dict[str, Any], where: str
+) -> None:
+    (option,) = idle
+    build(Mitigation, "bias_unlearn", others)
+    build(Mitigation, "bias_unlearn", idle)
+    with pytest.raises(RecipeError, match=f"{option} does nothing with {where}, got"):
+        build(Mitigation, "bias_unlearn", others | idle)
+
+
+def test_a_batch_of_none_may_stand_beside_its_weight_of_0() -> None:
+    build(Mitigation, "bias_unlearn", {"weights": [0.5, 0.5, 0.0], "kl_batch": 0})
+    build(Mitigation, "bias_unlearn", {"weights": [0.5, 0.0, 0.5], "retain_batch": 0})

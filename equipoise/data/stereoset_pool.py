@@ -89,6 +89,11 @@ def held_back(pool: Sequence[Item], per_type: int, *, seed: int) -> tuple[list[I
 
 def _kept_terms(pool: Sequence[Item], axis: str, per_type: int, *, seed: int) -> set[str]:
     counts = Counter(_term(one) for one in pool if one.groups["axis"] == axis)
+    if per_type and not counts:
+        raise DataError(
+            f"stereoset: type '{axis}' must have examples to learn from, got none; use the "
+            "official test file, or set dev_per_type to 0 to learn the types that there are"
+        )
     elsewhere = {_term(one) for one in pool if one.groups["axis"] != axis}
     kept: set[str] = set()
     n = 0

@@ -40,15 +40,19 @@ def maker_of(method: Mitigation, *, seed: int) -> Maker:
     )
 
 
-class UsesEdits(ABC):
-    """Mixed into a mitigation that starts from saved edits: those, not the supply, were learnt."""
+class ReadsFiles(ABC):
+    """Mixed into a mitigation of which an option names a file, or a folder."""
 
     @abstractmethod
     def files(self) -> Mapping[str, str]:
-        """The edits by name, and which bytes each is of: they settle what `fit` gives.
+        """Which bytes each name stands for, e.g. sha256: they settle what `fit` gives.
 
-        Raises `ModelError` when one is not there.
+        Raises `DataError` or `ModelError` when one is not there.
         """
+
+
+class UsesEdits(ReadsFiles):
+    """Mixed into a mitigation that starts from saved edits: those, not the supply, were learnt."""
 
     @abstractmethod
     def learnt(self) -> frozenset[str]:

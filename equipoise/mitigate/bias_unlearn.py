@@ -15,7 +15,7 @@ from equipoise.errors import RecipeError, nearest
 from equipoise.mitigate.base import Mitigation, maker_of
 from equipoise.models.adapter_edit import AdapterEdit
 from equipoise.models.language_model import LanguageModel
-from equipoise.records import OPTIONS, Supply
+from equipoise.records import OPTIONS, Supply, refuse_idle
 from equipoise.tuning.control import (
     Band,
     Controller,
@@ -91,7 +91,27 @@ class BiasUnlearn(AdapterOptions, Mitigation):
             self._nothing_overruled()
         elif self.bases is not None and self.controller != "reference":
             raise ValueError(f"bases are for controller 'reference', got '{self.controller}'")
+        self._nothing_idle()
         return self
+
+    def _nothing_idle(self) -> None:
+        forget, retain, kl = self.weights
+        if not (forget and self.forget_batch):
+            idle = ("beta", "reduction", "adversarial", "adversarial_from")
+            refuse_idle(self, *idle, where="nothing to forget")
+        if not self.adversarial:
+            refuse_idle(self, "adversarial_from", where="adversarial 0")
+        if not (retain and self.retain_batch):
+            refuse_idle(self, "retain_by_token", where="nothing to retain")
+        if not (kl and self.kl_batch):
+            refuse_idle(self, "kl", "kl_on", "kl_places", where="no KL")
+        batches = ("forget_batch", "retain_batch", "kl_batch")
+        for weight, name in zip(self.weights, batches, strict=True):
+            if not weight and getattr(self, name):
+                refuse_idle(self, name, where="the weight 0")
+        controller = "reference" if self.reference_mode else self.controller
+        if controller not in ("equivalence", "proportional"):
+            refuse_idle(self, "band", "judge", where=f"controller '{controller}'")
 
     def _nothing_overruled(self) -> None:
         """An option that the mode would silently change is a study of something else."""

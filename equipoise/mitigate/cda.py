@@ -4,6 +4,7 @@ Two methods have this name. Liu et al. 2025 ("BiasUnlearn") train on StereoSet's
 Zmigrod et al. 2019 and Webster et al. 2020 swap words of plain text and keep both versions.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -13,10 +14,10 @@ from pydantic.dataclasses import dataclass
 from equipoise.data.swap_lists import SwapLists, read_swap_lists
 from equipoise.data.swaps import swapped
 from equipoise.errors import RecipeError
-from equipoise.mitigate.base import Mitigation, maker_of
+from equipoise.mitigate.base import Mitigation, ReadsFiles, maker_of
 from equipoise.models.adapter_edit import AdapterEdit
 from equipoise.models.language_model import LanguageModel
-from equipoise.records import OPTIONS, Supply, refuse_idle
+from equipoise.records import OPTIONS, Supply, refuse_idle, text_sha256
 from equipoise.tuning.coded import Coded, coded_items, coded_texts
 from equipoise.tuning.fitting import AdapterOptions, adapter_of, check_apart, check_causal
 from equipoise.tuning.lesson import Lesson, plain_texts
@@ -25,7 +26,7 @@ from equipoise.tuning.reader import TextReader
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Cda(AdapterOptions, Mitigation):
+class Cda(AdapterOptions, Mitigation, ReadsFiles):
     """Causal cross-entropy on whole texts: anti-stereotypes, or plain texts with swapped words.
 
     Anti-stereotypes alone push past parity, and LMS rises on text like the training text: read
@@ -83,6 +84,10 @@ class Cda(AdapterOptions, Mitigation):
             report={"texts": len(texts)},
         )
 
+    def files(self) -> Mapping[str, str]:
+        """sha256 of the user's own word lists."""
+        return {self.lists: read_swap_lists(self.lists).use.sha256} if self.lists else {}
+
     def _looked_at(self, model: LanguageModel, supply: Supply) -> Lesson:
         """The supply's held-out contrasts alone: plain texts are learnt from."""
         check_causal(model)
@@ -103,23 +108,32 @@ class Cda(AdapterOptions, Mitigation):
         return [one.antistereotype for one in lesson.items] + originals
 
     def _of_texts(self, lesson: Lesson, lists: SwapLists, *, seed: int) -> list[Coded]:
-        swaps = self._swapped(lesson, lists, seed=seed)
-        texts = coded_texts(lesson.model, swaps, longest=self.longest)
-        if not texts:
+        """Texts with swapped words, with the originals: both are short enough, or neither is."""
+        groups = self._swapped(lesson, lists, seed=seed)
+        texts = list(dict.fromkeys(text for group in groups for text in group))
+        coded = {one.text: one for one in coded_texts(lesson.model, texts, longest=self.longest)}
+        whole = [group for group in groups if all(text in coded for text in group)]
+        if not whole:
             raise RecipeError(
                 f"the supply must have plain texts of at most {self.longest} tokens, got "
-                f"{len(swaps)} longer ones from '{lesson.supply.origin}'; raise 'longest'"
+                f"{len(groups)} longer ones from '{lesson.supply.origin}'; raise 'longest'"
             )
-        return texts
+        return [coded[text] for group in whole for text in group]
 
-    def _swapped(self, lesson: Lesson, lists: SwapLists, *, seed: int) -> list[str]:
-        """Texts with swapped words, each after its original; those without a listed word: none."""
+    def _swapped(self, lesson: Lesson, lists: SwapLists, *, seed: int) -> list[tuple[str, ...]]:
+        """Each text with swapped words, after its original if that is kept.
+
+        Left out are texts without a listed word, and those of which one is looked at.
+        """
         chosen = lists.chosen(*self.axes)
-        found = []
+        apart = {text_sha256(one.text.text) for one in lesson.plain.apart}
+        found: list[tuple[str, ...]] = []
         for text in lesson.plain.learnt:
             other = swapped(text, chosen, seed=seed)
             if other is not None:
-                found += [other] if self.keep_originals is False else [text, other]
+                group = (other,) if self.keep_originals is False else (text, other)
+                if apart.isdisjoint(map(text_sha256, group)):
+                    found.append(group)
         if not found:
             raise RecipeError(
                 f"the supply must have plain texts with a word of {list(self.axes)}, got "

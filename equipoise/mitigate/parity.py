@@ -45,7 +45,7 @@ class Parity(AdapterOptions, Mitigation):
     @model_validator(mode="after")
     def _nothing_idle(self) -> Self:
         if self.kl_weight == 0:
-            refuse_idle(self, "kl_on", "kl_places", where="kl_weight 0")
+            refuse_idle(self, "kl_on", "kl_places", "kl_batch", where="kl_weight 0")
         return self
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:

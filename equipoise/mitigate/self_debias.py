@@ -16,7 +16,7 @@ from equipoise.models.edit_maker import info_of
 from equipoise.models.language_model import LanguageModel
 from equipoise.models.next_token_edit import NextTokenEdit
 from equipoise.models.self_debiasing import SelfDebiasing
-from equipoise.records import JSON, OPTIONS, Supply
+from equipoise.records import JSON, OPTIONS, Supply, refuse_idle
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -49,6 +49,8 @@ class SelfDebias(Mitigation):
             if len(self.types) != 1:
                 raise ValueError(f"oracle_type needs exactly one type, got {list(self.types)}")
             object.__setattr__(self, "told", ("bias type",))  # of this object alone
+        if self.decay == 0:
+            refuse_idle(self, "epsilon", where="decay 0")
         most = min(len(bias_prefixes()[one]) for one in chosen)
         if self.wording >= most:
             raise ValueError(f"wording must be 0 to {most - 1}, got {self.wording}")

@@ -27,7 +27,7 @@ from equipoise.errors import (
 )
 from equipoise.locate.base import Locator
 from equipoise.measure import asked, learnt_examples
-from equipoise.mitigate.base import Mitigation, UsesEdits
+from equipoise.mitigate.base import Mitigation, ReadsFiles, UsesEdits
 from equipoise.models.checkpoint import content_sha256
 from equipoise.planted.cache import cache_key
 from equipoise.planted.teaching import Budget
@@ -273,7 +273,7 @@ def _plugin(built: object) -> dict[str, JSON]:
         "file_sha256": plugins.file_sha256_of(built),
         "options": plugins.options_of(built),
         "inside": [_plugin(one) for one in _inside(built)],
-        **({"edits": dict(built.files())} if isinstance(built, UsesEdits) else {}),
+        **({"files": dict(built.files())} if isinstance(built, ReadsFiles) else {}),
     }
 
 

@@ -116,7 +116,8 @@ def items_of(
 ) -> list[Item]:
     """The contrasts as token ids.
 
-    Raises `RecipeError` when there are none, `ModelError` when the model is a masked one.
+    Raises `RecipeError` when there are none at all, or none short enough of a type; `ModelError`
+    when the model is a masked one.
     """
     check_causal(model)
     found = coded_items(model, contrasts, longest=longest) if contrasts else []
@@ -125,6 +126,12 @@ def items_of(
             f"the supply must have contrasts of at most {longest} tokens, got {len(contrasts)} of "
             f"any length from '{supply.origin}'; name a benchmark that teaches them, such as "
             "stereoset"
+        )
+    lost = {one.groups.get("axis", "") for one in contrasts} - {one.axis for one in found}
+    if lost:
+        raise RecipeError(
+            f"every type must have contrasts of at most {longest} tokens, '{supply.origin}' has "
+            f"only longer ones of {sorted(lost)}; raise 'longest', or leave the type out"
         )
     return found
 
@@ -258,7 +265,7 @@ def _check_not_zero(weights: Mapping[str, Tensor], *, rate: float) -> None:
 def _key(model: LanguageModel, maker: Maker, supply: Supply) -> str:
     """Tells trainings apart. The last digits depend on the path of the matrix products."""
     path = matmul_path(model.module)
-    learnt = (supply.origin, supply.contrasts, supply.dev_contrasts, supply.texts)
+    learnt = replace(supply, prompts=(), hinted=(), dev=(), measured=())  # what is not read
     return f"{maker.method} {maker.version} {model.identity} {maker.options} {path} {learnt}"
 
 

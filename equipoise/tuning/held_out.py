@@ -8,12 +8,12 @@ than the value is.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from equipoise.records import Column, Columns, Metric
-from equipoise.stats.resample import CLUSTER, bootstrap
+from equipoise.stats.resample import CLUSTER, Interval, bootstrap
 from equipoise.tuning.coded import Item
 from equipoise.tuning.costs import LMS, PERPLEXITY, Cost, Measure
 from equipoise.tuning.passages import Passage
@@ -92,19 +92,26 @@ class HeldOut:
             "tokens": tokens,
             CLUSTER: np.array([homes.index(one.document) for one in self._passages], np.float64),
         }
-        (percent,) = bootstrap([_RISE], columns, draws=DRAWS, seed=self._seed)
-        return Cost(of=PERPLEXITY, by=percent, now=float(np.exp(nats.sum() / tokens.sum())))
+        (more,) = bootstrap([_MORE], columns, draws=DRAWS, seed=self._seed)
+        with np.errstate(over="ignore"):  # infinite, and over any bound
+            now = float(np.exp(nats.sum() / tokens.sum()))
+            return Cost(of=PERPLEXITY, by=_in_percent(more), now=now)
 
 
-def _rise(columns: Columns) -> float:
-    return float(100.0 * np.expm1(columns["more"].sum() / columns["tokens"].sum()))
+def _more(columns: Columns) -> float:
+    return float(columns["more"].sum() / columns["tokens"].sum())
 
 
-_RISE = Metric(
-    name="rise",
-    of=_rise,
-    unit="%",
-    source="100 (exp(nats more than before / tokens) - 1)",
+_MORE = Metric(
+    name="more",
+    of=_more,
+    unit="nats",
+    source="nats more than before / tokens",
     higher_is_better=False,
-    low=-100.0,
 )
+
+
+def _in_percent(nats: Interval) -> Interval:
+    """Percent of perplexity. Nats are what is resampled: few documents vary evenly in them."""
+    value, low, high = (float(100.0 * np.expm1(one)) for one in (nats.value, nats.low, nats.high))
+    return replace(nats, value=value, low=low, high=high)

@@ -30,6 +30,7 @@ class Lesson:
     reader: TextReader
     items: Sequence[Item] = ()  # learnt from
     dev: Sequence[Item] = ()  # held out; none: nothing is looked at
+    left_out: int = 0  # contrasts of the supply that are longer
     plain: PlainTexts
     bounds: Bounds = field(default_factory=dict)
 
@@ -60,13 +61,16 @@ class Lesson:
         """
         check_apart(supply)
         items = items_of(model, supply.contrasts, supply, longest=longest)
+        dev = held_out(model, items, supply, longest=longest)
+        given = len(supply.contrasts) + len(supply.dev_contrasts)
         return cls(
             model=model,
             supply=supply,
             longest=longest,
             reader=TextReader(model),
             items=items,
-            dev=held_out(model, items, supply, longest=longest),
+            dev=dev,
+            left_out=given - len(items) - len(dev),
             plain=plain_texts(model, supply, longest=longest, bounds=bounds),
             bounds=bounds,
         )
@@ -138,6 +142,7 @@ class Lesson:
             ],
             report=lambda: {
                 **report_of(watch, self.items, self.dev, self.plain.apart),
+                "left_out_items": self.left_out,
                 **(report or {}),
             },
         )

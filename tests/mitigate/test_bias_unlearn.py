@@ -100,7 +100,7 @@ def test_the_seed_settles_every_byte() -> None:
     "changed",
     [
         {"weights": (0.4, 0.2, 0.2)},
-        {"weights": (0.4, 0.0, 0.2)},
+        {"weights": (0.4, 0.0, 0.2), "retain_batch": 28},
         {"beta": 1.0},
         {"reduction": "per_seq_mean"},
         {"reduction": "batch_mean"},

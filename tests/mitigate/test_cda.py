@@ -12,7 +12,7 @@ from equipoise.mitigate.cda import Cda
 from equipoise.models.adapter_edit import AdapterEdit
 from equipoise.records import Supply, text_sha256
 from equipoise.testing import tiny_model
-from equipoise.tuning.coded import coded_items
+from equipoise.tuning.coded import coded_items, coded_texts
 
 TEXTS = Supply(
     origin="by hand",
@@ -96,6 +96,29 @@ def test_a_model_with_an_adapter_is_refused(source: str) -> None:
         Cda(source=source, steps=1).fit(edited, supply, seed=0)  # type: ignore[arg-type]
 
 
+def test_a_text_is_learnt_with_its_other_or_not_at_all() -> None:
+    """One of the two is a token longer."""
+    sizes = [
+        len(one.ids)
+        for one in coded_texts(model(), ["The man is here.", "The woman is here."], longest=99)
+    ]
+    assert sizes[0] != sizes[1]
+    supply = replace(TEXTS, texts=("The man is here.", "He ran."))
+    edit = fitted(supply, source="texts", longest=min(sizes))
+    assert learnt(edit, "The woman is here.", "The man is here.") == [False, False]
+    assert learnt(edit, "He ran.", "She ran.") == [True, True]
+    assert edit.info.report["texts"] == 2
+
+
+def test_what_is_looked_at_is_not_learnt_as_the_other_of_a_text_either() -> None:
+    texts = (*(f"He is open, door {at}." for at in range(9)), "She is open, door 8.", "Tea.")
+    edit = fitted(replace(SUPPLY, texts=texts), source="texts", keep_perplexity=1e9)
+    assert edit.info.report["held_out_texts"] == 2
+    assert learnt(edit, "He is open, door 7.", "She is open, door 7.") == [True, True]
+    assert learnt(edit, "He is open, door 8.", "She is open, door 8.") == [False, True]
+    assert edit.info.report["texts"] == 16
+
+
 def test_swapped_texts_alone_when_asked() -> None:
     edit = fitted(TEXTS, source="texts", keep_originals=False)
     assert edit.info.report["texts"] == 3
@@ -118,7 +141,7 @@ def test_options_and_seed_settle_every_byte() -> None:
         (SUPPLY, {"source": "texts"}, "with a word of .'gender', 'race', 'religion'., got 5"),
         (replace(TEXTS, texts=()), {"source": "texts"}, "got 0 without any from 'by hand'"),
         (TEXTS, {"source": "texts", "axes": ("religion",)}, "with a word of .'religion'."),
-        (TEXTS, {"source": "texts", "longest": 5}, "of at most 5 tokens, got 6 longer ones"),
+        (TEXTS, {"source": "texts", "longest": 5}, "of at most 5 tokens, got 3 longer ones"),
     ],
     ids=str,
 )

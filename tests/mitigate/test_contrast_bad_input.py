@@ -1,5 +1,6 @@
 """What every method that learns contrasts refuses, before anything is trained."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from equipoise.mitigate.dpo import Dpo
 from equipoise.mitigate.parity import Parity
 from equipoise.mitigate.sft import Sft
 from equipoise.models import training
-from equipoise.records import Supply
+from equipoise.records import Contrast, Supply
 from equipoise.testing import tiny_model
 
 METHODS = (BiasUnlearn(), Parity(), Sft(), Dpo(), Cda())
@@ -47,18 +48,31 @@ def test_a_type_without_held_out_contrasts_is_named(method: Any) -> None:
     refused(method, half, RecipeError, r"has only one of the two for \['color'\]")
 
 
-@every_method
-def test_a_type_of_which_all_held_out_contrasts_are_too_long_is_named(method: Any) -> None:
-    long = replace(
-        SUPPLY,
-        dev_contrasts=tuple(
-            replace(one, context=f"{one.context} {'very ' * 15}")
-            if one.groups["axis"] == "size"
-            else one
-            for one in SUPPLY.dev_contrasts
-        ),
+def lengthened(several: Sequence[Contrast]) -> tuple[Contrast, ...]:
+    return tuple(
+        replace(one, context=f"{one.context} {'very ' * 15}")
+        if one.groups["axis"] == "size"
+        else one
+        for one in several
     )
-    refused(replace(method, longest=60), long, RecipeError, r"of the two for \['size'\]")
+
+
+@every_method
+@pytest.mark.parametrize(
+    "parts", [("contrasts",), ("dev_contrasts",), ("contrasts", "dev_contrasts")]
+)
+def test_a_type_of_which_all_contrasts_are_too_long_is_named(
+    method: Any, parts: tuple[str, ...]
+) -> None:
+    long = replace(SUPPLY, **{one: lengthened(getattr(SUPPLY, one)) for one in parts})
+    said = r"at most 60 tokens, 'by hand' has only longer ones of \['size'\]; raise 'longest'"
+    refused(replace(method, longest=60), long, RecipeError, said)
+
+
+@every_method
+def test_a_type_on_one_side_alone_is_named(method: Any) -> None:
+    half = tuple(one for one in SUPPLY.dev_contrasts if one.groups["axis"] != "size")
+    refused(method, replace(SUPPLY, dev_contrasts=half), RecipeError, r"of the two for \['size'\]")
 
 
 @every_method

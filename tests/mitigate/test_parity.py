@@ -69,7 +69,7 @@ def test_it_does_not_go_through_to_the_other_side() -> None:
         {"of": "share"},
         {"batch_size": 4},
         {"kl_weight": 5.0},
-        {"kl_weight": 0.0},
+        {"kl_weight": 0.0, "kl_batch": 28},
         {"kl_on": "neutral"},
         {"kl_places": "span"},
         {"kl_batch": 3},

@@ -1,6 +1,7 @@
 """SFT: both texts of an item become likelier, by as much."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,3 +50,11 @@ def test_the_seed_settles_every_byte() -> None:
     one, again, other = (fitted(steps=2, seed=seed) for seed in (0, 0, 1))
     assert same(one.tensors, again.tensors)
     assert not same(one.tensors, other.tensors)
+
+
+def test_how_many_contrasts_were_too_long_is_reported() -> None:
+    first, *rest = SUPPLY.contrasts
+    long = replace(first, context=f"{first.context} {'very ' * 15}")
+    supply = replace(SUPPLY, contrasts=(long, *rest))
+    found = Sft(steps=1, rank=2, longest=60).fit(model(), supply, seed=0).info.report
+    assert (found["items"], found["left_out_items"]) == (11, 1)

@@ -34,7 +34,7 @@ WORLD = "targets=40"
 AXES = ("gender", "profession", "race", "religion")
 SEEDS = (0, 1, 2)
 FULL = BiasUnlearn(weights=(0.2, 0.4, 0.4), kl_on="neutral", judge="ss", look_every=10, steps=300)
-ENDLESS = replace(FULL, controller="none")  # as the paper's ablations: no early end
+ENDLESS = replace(FULL, controller="none", judge="margin")  # as the paper's ablations: no early end
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from contrast_items import SUPPLY, contrasts, model, standings
 
@@ -14,7 +15,7 @@ from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.measure import measure
 from equipoise.models.language_model import LanguageModel
 from equipoise.records import Supply
-from equipoise.stats.resample import Interval
+from equipoise.stats.resample import CLUSTER, Interval, bootstrap
 from equipoise.testing import tiny_model
 from equipoise.tuning import held_out
 from equipoise.tuning.coded import coded_items
@@ -190,6 +191,28 @@ def test_passages_of_one_document_are_one_cluster() -> None:
 def test_passages_are_not_read_unless_asked() -> None:
     look = HeldOut(TextReader(model()), ITEMS, NEUTRAL, costs=[LMS], seed=0)
     assert [one.of for one in look().costs] == [LMS]
+
+
+def test_few_documents_that_all_got_far_worse_are_shown() -> None:
+    """Resampled in percent, three values from 170 to 640 have an interval that holds 0."""
+    nats = np.array([1.0, 1.5, 2.0])
+    columns = {"more": nats, "tokens": np.ones(3), CLUSTER: np.arange(3.0)}
+    (found,) = bootstrap([held_out._MORE], columns, draws=500, seed=0)
+    cost = Cost(of=PERPLEXITY, by=held_out._in_percent(found), now=500.0)
+    assert cost.by.value == pytest.approx(100 * np.expm1(1.5))
+    assert cost.by.low > 0
+    assert cost.shown_over(10.0)
+
+
+def test_an_infinite_rise_ends_it(recwarn: pytest.WarningsRecorder) -> None:
+    of = tiny_model("llama")
+    look = rises(of, NEUTRAL)
+    look()
+    of.module.lm_head.weight.data.mul_(1e6)
+    (cost,) = look().costs
+    assert cost.by.value == math.inf
+    assert cost.shown_over(10.0)
+    assert not recwarn.list
 
 
 def test_an_infinite_perplexity_can_be_written() -> None:

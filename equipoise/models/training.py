@@ -11,7 +11,7 @@ import math
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -69,6 +69,7 @@ class Trained:
     """What training made."""
 
     losses: tuple[float, ...]  # of each step, before it
+    norms: tuple[float, ...]  # of each step's gradient, over all parameters, before clipping
     steps: int
     seconds: float
     weights: Mapping[str, Tensor]  # by the names given, on the CPU, in the module's own dtype
@@ -101,17 +102,24 @@ def train(
     before = {name: one.detach().clone() for name, one in parameters.items()}
     began = time.perf_counter()
     with _generators_kept(), _chosen_alone(module, parameters), _float32(parameters):
-        losses = _run(
-            module,
-            examples=examples,
-            loss=loss,
-            schedule=schedule,
-            course=_Course(module, parameters, watch, schedule, (examples, key)),
-        )
+        course = _Course(module, parameters, watch, schedule, (examples, key))
+        _run(module, examples=examples, loss=loss, schedule=schedule, course=course)
         weights = {name: _trained(one, before[name]) for name, one in parameters.items()}
     _check(weights, before, schedule)
     seconds = time.perf_counter() - began
-    return Trained(losses=tuple(losses), steps=len(losses), seconds=seconds, weights=weights)
+    return Trained(
+        losses=tuple(course.losses),
+        norms=tuple(course.norms),
+        steps=len(course.losses),
+        seconds=seconds,
+        weights=weights,
+    )
+
+
+def _norm(parameters: Iterable[nn.Parameter]) -> float:
+    """The Euclidean norm of all gradients together."""
+    several = [torch.linalg.vector_norm(one.grad) for one in parameters if one.grad is not None]
+    return float(torch.linalg.vector_norm(torch.stack(several))) if several else 0.0
 
 
 def _trained(parameter: nn.Parameter, before: Tensor) -> Tensor:
@@ -150,6 +158,7 @@ class _MethodTrainer(transformers.Trainer):  # type: ignore[misc]  # transformer
             return torch.zeros((), device=self.args.device)
         self.course.take_up(self.optimizer)
         found: Tensor = super().training_step(model, inputs, *args, **kwargs)
+        self.course.norms.append(_norm(self.course.parameters.values()))
         return found
 
     def compute_loss(
@@ -198,6 +207,7 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         self.every = schedule.keep_every if watch is None else watch.every
         self.kept = read_state(self.key)
         self.losses: list[float] = [] if self.kept is None else list(self.kept.losses)
+        self.norms: list[float] = [] if self.kept is None else list(self.kept.norms)
         chooses = watch is not None and watch.chooses
         self.chosen = (  # what the watch would keep, where it chooses
             {name: one.detach().clone() for name, one in parameters.items()} if chooses else {}
@@ -237,6 +247,7 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
             State(
                 steps=steps,
                 losses=tuple(self.losses),
+                norms=tuple(self.norms),
                 watch=None if self.watch is None else self.watch.state(),
                 stopped=stopped,
                 tensors=tensors_of(
@@ -293,7 +304,7 @@ class _OnOneDevice(transformers.TrainingArguments):  # type: ignore[misc]  # unt
 
 def _run(
     module: nn.Module, *, examples: int, loss: Loss, schedule: Schedule, course: _Course
-) -> list[float]:
+) -> None:
     device = next(module.parameters()).device
     with tempfile.TemporaryDirectory() as folder:
         arguments = _OnOneDevice(
@@ -329,7 +340,6 @@ def _run(
             )
             trainer.remove_callback(PrinterCallback)
             trainer.train()
-    return list(course.losses)
 
 
 def _collate(rows: Sequence[int]) -> dict[str, Rows]:

@@ -67,6 +67,7 @@ class State:
 
     steps: int  # done
     losses: tuple[float, ...]  # one a step
+    norms: tuple[float, ...]  # of the gradients, before they were clipped; one a step
     watch: JSON  # what `Watch.state` gave
     stopped: bool  # whether the watch ended the training here
     tensors: Mapping[str, Tensor] = field(default_factory=dict)  # "kind/parameter"
@@ -132,6 +133,7 @@ def read_state(key: str) -> State | None:
         return State(
             steps=int(head["steps"]),
             losses=tuple(head["losses"]),
+            norms=tuple(head["norms"]),
             watch=head["watch"],
             stopped=bool(head["stopped"]),
             tensors=tensors,
@@ -159,6 +161,7 @@ def write_state(key: str, state: State) -> None:
         "float32_path": float32_path(),
         "steps": state.steps,
         "losses": list(state.losses),
+        "norms": list(state.norms),
         "watch": state.watch,
         "stopped": state.stopped,
     }

@@ -223,6 +223,8 @@ def fit_adapter(  # noqa: PLR0913
             "learning_rate": schedule.learning_rate,
             "first_loss": trained.losses[0],
             "last_loss": trained.losses[-1],
+            "largest_gradient": max(trained.norms),
+            "clipped_steps": sum(one > adapter.max_gradient > 0 for one in trained.norms),
             **report(),
         },
     )

@@ -128,6 +128,16 @@ def test_weight_decay_and_clipping_change_the_result() -> None:
     assert trained(line, max_gradient=1e-9).weights["slope"] > plain
 
 
+def test_the_gradients_norm_is_that_before_clipping() -> None:
+    line = Line().eval()
+    squared(line, *all_rows()).backward()
+    assert line.slope.grad is not None
+    for clipped in (0.0, 1e-3):
+        found = trained(epochs=1, batch_size=10, max_gradient=clipped)
+        assert found.norms == (pytest.approx(line.slope.grad.norm().item()),)
+        assert found.norms[0] > 1e-3
+
+
 def test_bfloat16_weights_are_trained_in_float32_and_come_back_in_bfloat16() -> None:
     line = Line(torch.bfloat16)
     found = trained(line, learning_rate=1e-3)

@@ -25,6 +25,7 @@ def state(steps: int = 4) -> State:
     return State(
         steps=steps,
         losses=(1.5, float(torch.tensor(0.1)), 1e-300, 3.0),
+        norms=(0.5, float(torch.tensor(0.3)), 1e-300, 2.0),
         watch={"looks": [1, {"ss": 50.5}], "reason": ""},
         stopped=False,
         tensors={"value/a": torch.tensor([1.0, 2.0]), "step/a": torch.tensor(4.0)},
@@ -148,6 +149,7 @@ def test_parameters_and_moments_are_given_back() -> None:
     kept = State(
         steps=1,
         losses=(5.0,),
+        norms=(0.0,),
         watch=None,
         stopped=False,
         tensors={

@@ -1,5 +1,6 @@
 """What every method of the family shares: the budget, the record, and what is refused."""
 
+import math
 from dataclasses import replace
 from functools import cache
 
@@ -10,10 +11,12 @@ from contrast_items import HELD, LEARNT, SUPPLY, contrasts, model, quick, same, 
 from equipoise.errors import ModelError, RecipeError
 from equipoise.mitigate.sft import Sft
 from equipoise.models.adapter_edit import AdapterEdit
-from equipoise.records import Supply, text_sha256
+from equipoise.models.edit_maker import Maker
+from equipoise.records import DataUse, Supply, text_sha256
 from equipoise.testing import tiny_model
 from equipoise.tuning.fitting import (
     Adapter,
+    _key,
     adapter_of,
     check_apart,
     check_causal,
@@ -120,6 +123,16 @@ def test_what_is_known_of_the_edit() -> None:
     assert len(edit.tensors) == 2 * 4
 
 
+def test_how_often_a_gradient_was_clipped_is_known() -> None:
+    plain = baseline().info.report
+    largest = plain["largest_gradient"]
+    assert isinstance(largest, float)
+    assert 0 < largest < math.inf
+    assert fitted(max_gradient=1e6).info.report["clipped_steps"] == 0
+    assert fitted(max_gradient=1e-6).info.report["clipped_steps"] == 2
+    assert fitted(max_gradient=0.0).info.report["clipped_steps"] == 0
+
+
 def test_texts_that_are_left_out_were_not_learnt() -> None:
     short = fitted(longest=22)  # as "The cook is seven now" has, with its start
     assert 0 < len(short.info.trained_on) < len(baseline().info.trained_on)
@@ -176,3 +189,11 @@ def test_a_target_that_is_not_there() -> None:
         fitted(targets=("c_attn",))
     with pytest.raises(ModelError, match="adapter must fit tiny-llama@0"):
         fitted(targets=())
+
+
+def test_a_training_goes_on_from_a_state_of_the_same_files_alone() -> None:
+    """The texts may be the same where a file of word lists is another."""
+    maker = Maker(method="m", version="1", options={}, seed=0)
+    uses = [DataUse(name="words.json", sha256=one, licence="", verified=True) for one in "ab"]
+    keys = {_key(model(), maker, replace(SUPPLY, files=(one,))) for one in (*uses, uses[0])}
+    assert len(keys) == 2

@@ -8,7 +8,7 @@ on what it learns from.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +32,12 @@ from equipoise.models.checkpoint import content_sha256
 from equipoise.planted.cache import cache_key
 from equipoise.planted.teaching import Budget
 from equipoise.planted.world import find_world
-from equipoise.records import JSON, Metric, Supply, text_sha256
+from equipoise.records import JSON, Contrast, Example, Metric, Supply, text_sha256
 from equipoise.study.recipe import BenchmarkSpec, ModelSpec, Recipe, Spec
 
 T = TypeVar("T")
+
+_REMEDY = "measure another split, or say 'edited: false' to ask unedited models only"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,9 +222,21 @@ class Resolver:
                 raise RecipeError(
                     f"{self.recipe.at(one.plugin.line)}: {len(learnt)} of the {len(examples)} "
                     f"examples of {one.label} ({split}) are among what {source}, the first is "
-                    f"'{learnt[0]}'; measure another split, or say 'edited: false' to ask unedited "
-                    "models only"
+                    f"'{learnt[0]}'; {_REMEDY}"
                 )
+        shared = sorted(_terms(supply.contrasts + supply.dev_contrasts) & _terms(examples))
+        learners = [
+            label
+            for label, method in self.mitigations.items()
+            if method.learns and label not in self._of_edits
+        ]
+        if shared and learners:
+            names = ", ".join(f"{axis}/{term}" for axis, term in shared[:10])
+            raise RecipeError(
+                f"{self.recipe.at(one.plugin.line)}: {len(shared)} target terms of {one.label} "
+                f"({split}) are among what '{learners[0]}' learns from {supply.origin}: {names}; "
+                f"{_REMEDY}"
+            )
 
     def _sources(self, supply: Supply) -> dict[frozenset[str], str]:
         """Hashes of the texts that are learnt from, each set with the first method that does."""
@@ -257,6 +271,15 @@ class Resolver:
             return cache_key(world, Budget(), seed=world.seed)
         folder = Path(spec.name).expanduser()
         return content_sha256(folder) if folder.is_dir() else None
+
+
+def _terms(several: Iterable[Example | Contrast]) -> set[tuple[str, str]]:
+    """Bias type and target term, without case, of those that have both."""
+    return {
+        (one.groups["axis"], one.groups["target"].casefold())
+        for one in several
+        if one.groups.keys() >= {"axis", "target"}
+    }
 
 
 def _content(supply: Supply) -> str:

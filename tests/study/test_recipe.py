@@ -1,12 +1,15 @@
 """Recipes: what is read, and every mistake with its line and the nearest name."""
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.errors import RecipeError
-from equipoise.records import Margin
+from equipoise.records import Margin, Supply
 from equipoise.study.plan import plan
 from equipoise.study.recipe import Recipe
 
@@ -115,3 +118,36 @@ def test_a_recipe_that_measures_what_it_trains_on_is_refused(written: Callable[.
     assert len(plan(Recipe.from_yaml(written(allowed))).of("fit")) == 1
     harmless = text.replace("[lftf]", "[prompt_prefix]")  # it learns nothing
     assert len(plan(Recipe.from_yaml(written(harmless))).of("compare")) == 1
+
+
+SHARING = """\
+models: [{{name: {model}, as: tiny}}]
+benchmarks:
+  - {{name: stereoset, world: targets=40EDITED}}
+mitigations: [METHOD]
+supply: {{name: stereoset, world: targets=40}}
+"""
+
+
+def test_other_texts_about_the_same_terms_are_refused_with_the_terms(
+    written: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = StereoSet(world="targets=40").labelled()[:40]
+    taught = tuple(replace(one, context="It is said: ") for one in measured)
+    monkeypatch.setattr(StereoSet, "supply", lambda _: Supply(origin="hearsay", contrasts=taught))
+
+    def planned(method: str, edited: str = "") -> None:
+        text = SHARING.replace("METHOD", method).replace("EDITED", edited)
+        plan(Recipe.from_yaml(written(text)))
+
+    with pytest.raises(RecipeError) as caught:
+        planned("dpo")
+    said = r"line 3: (\d+) target terms of stereoset \(dev\) are among what 'dpo' learns from "
+    found = re.search(rf"{said}hearsay: (.+); measure another split", str(caught.value))
+    assert found is not None, str(caught.value)
+    terms = {f"{one.groups['axis']}/{one.groups['target']}" for one in taught}
+    assert int(found[1]) == len(terms)
+    assert set(found[2].split(", ")) <= terms
+    assert len(found[2].split(", ")) == min(10, int(found[1]))
+    planned("self_debias")  # learns nothing
+    planned("dpo", ", edited: false")

@@ -6,7 +6,7 @@ and model + data → edit. Log-probabilities are natural (nats) everywhere.
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -115,6 +115,15 @@ class Supply:
     def learnt_hashes(self) -> frozenset[str]:
         """`text_sha256` of those texts, and of the documents that the neutral ones are from."""
         return frozenset(map(text_sha256, self.learnt_texts())).union(self.documents)
+
+
+def target_terms(several: Iterable[Example | Contrast]) -> set[tuple[str, str]]:
+    """Whom they are about: bias type ("" where none is named) and target term, without case."""
+    return {
+        (one.groups.get("axis", ""), one.groups["target"].casefold())
+        for one in several
+        if "target" in one.groups
+    }
 
 
 def text_sha256(text: str) -> str:

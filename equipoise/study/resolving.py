@@ -8,7 +8,7 @@ on what it learns from.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ from equipoise.models.checkpoint import content_sha256
 from equipoise.planted.cache import cache_key
 from equipoise.planted.teaching import Budget
 from equipoise.planted.world import find_world
-from equipoise.records import JSON, Contrast, Example, Metric, Supply, text_sha256
+from equipoise.records import JSON, Metric, Supply, target_terms, text_sha256
 from equipoise.study.recipe import BenchmarkSpec, ModelSpec, Recipe, Spec
 
 T = TypeVar("T")
@@ -224,7 +224,9 @@ class Resolver:
                     f"examples of {one.label} ({split}) are among what {source}, the first is "
                     f"'{learnt[0]}'; {_REMEDY}"
                 )
-        shared = sorted(_terms(supply.contrasts + supply.dev_contrasts) & _terms(examples))
+        shared = sorted(
+            target_terms(supply.contrasts + supply.dev_contrasts) & target_terms(examples)
+        )
         learners = [
             label
             for label, method in self.mitigations.items()
@@ -271,15 +273,6 @@ class Resolver:
             return cache_key(world, Budget(), seed=world.seed)
         folder = Path(spec.name).expanduser()
         return content_sha256(folder) if folder.is_dir() else None
-
-
-def _terms(several: Iterable[Example | Contrast]) -> set[tuple[str, str]]:
-    """Bias type and target term, without case, of those that have both."""
-    return {
-        (one.groups["axis"], one.groups["target"].casefold())
-        for one in several
-        if one.groups.keys() >= {"axis", "target"}
-    }
 
 
 def _content(supply: Supply) -> str:

@@ -28,7 +28,7 @@ from equipoise.models.matmul import matmul_path
 from equipoise.models.training import Loss, Schedule, train
 from equipoise.models.vocabulary import vocabulary_of
 from equipoise.models.watch import Watch
-from equipoise.records import JSON, OPTIONS, Contrast, Supply, text_sha256
+from equipoise.records import JSON, OPTIONS, Contrast, Supply, target_terms, text_sha256
 from equipoise.tuning.coded import Coded, Item, coded_items
 from equipoise.tuning.costs import LMS, PERPLEXITY, Bounds
 
@@ -154,7 +154,7 @@ def check_apart(supply: Supply) -> None:
 
     Raises `RecipeError` listing the terms.
     """
-    shared = sorted(_terms(supply.contrasts) & _terms(supply.dev_contrasts))
+    shared = sorted(target_terms(supply.contrasts) & target_terms(supply.dev_contrasts))
     if shared:
         shown = ", ".join(f"{axis}/{term}" for axis, term in shared[:10])
         raise RecipeError(
@@ -269,11 +269,3 @@ def _key(model: LanguageModel, maker: Maker, supply: Supply) -> str:
     path = matmul_path(model.module)
     learnt = replace(supply, prompts=(), hinted=(), dev=(), measured=())  # what is not read
     return f"{maker.method} {maker.version} {model.identity} {maker.options} {path} {learnt}"
-
-
-def _terms(contrasts: Sequence[Contrast]) -> set[tuple[str, str]]:
-    return {
-        (one.groups.get("axis", ""), one.groups["target"].casefold())
-        for one in contrasts
-        if "target" in one.groups
-    }

@@ -74,6 +74,9 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         say(f"error: files must be there to be read and written, got: {error}; check the place")
         return 2
+    except MemoryError as error:
+        say(f"error: this must fit into memory, got: {error}; ask for less at once")
+        return 2
     except KeyboardInterrupt:
         say("stopped")
         return 130

@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import json
 import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -94,7 +95,13 @@ def build(base: type[T], name: str, options: Mapping[str, JSON] | None = None) -
     try:
         if not is_pydantic_dataclass(found):  # a standard dataclass checks no types by itself
             _check_types(hints, values)
-        return cast(T, found(**values))
+        made = found(**values)
+        for option, value in values.items():
+            if _counted(value, getattr(made, option)):
+                raise OptionError(
+                    f"{name}.{option} must be a number, got {value!r}; write one", option
+                )
+        return cast(T, made)
     except ValidationError as error:
         option = ".".join(str(part) for part in error.errors()[0]["loc"][:1])
         raise OptionError(_sentence(name, error), option) from None
@@ -170,6 +177,17 @@ def _nested(hint: Any, value: JSON) -> Any:
     raise RecipeError(f"a {what} must be a name or a mapping with a 'name', got {value!r}; name it")
 
 
+def _counted(given: object, kept: object) -> bool:
+    """Whether a truth value was taken as the number 1 or 0."""
+    if isinstance(given, bool):
+        return isinstance(kept, int | float) and not isinstance(kept, bool)
+    if isinstance(given, list | tuple) and isinstance(kept, list | tuple):
+        return any(_counted(one, other) for one, other in zip(given, kept, strict=False))
+    if isinstance(given, Mapping) and isinstance(kept, Mapping):
+        return any(_counted(one, kept.get(key)) for key, one in given.items())
+    return False
+
+
 def _check_types(hints: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     plain = {k: (hints[k], ...) for k in values if not inspect.isabstract(hints[k])}
     model = create_model("Options", __config__=OPTIONS, **cast(dict[str, Any], plain))
@@ -187,8 +205,23 @@ def _sentence(name: str, error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{name}.{option} must be given, it has no default; set it"
     if first["type"] == "tuple_type" and isinstance(given, str):
-        return f'{name}.{option} must be a list, got {given!r}; write ["{given}"]'
+        whole = _listed(given)
+        return (
+            f"{name}.{option} must be a list, got {given!r}; write {whole}, on a command line "
+            f"--set '{name}.{option}={whole}'"
+        )
     return f"{name}.{option}: {message}, got {given!r}; mend this option"
+
+
+def _listed(text: str) -> str:
+    """What was probably meant: its parts between commas as a JSON list, numbers as numbers."""
+    parts: list[object] = []
+    for part in text.strip("[]() ").split(","):
+        try:
+            parts.append(json.loads(part))
+        except ValueError:
+            parts.append(part.strip("\"' "))
+    return json.dumps(parts, ensure_ascii=False)
 
 
 def _group(base: type) -> str:

@@ -8,7 +8,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,9 @@ def refuse_idle(plugin: Any, *names: str, where: str) -> None:
         if value != defaults[name]:
             raise ValueError(f"{name} does nothing with {where}, got {value!r}")
 
+
+MOST_SEED: Final = 2**32 - 1  # that every generator takes
+MOST_DRAWS: Final = 100_000  # of a bootstrap: a percentile is then known to a thousandth part
 
 #: "own": the start token where the tokenizer puts it by itself, and where there is no context.
 Prefix: TypeAlias = Literal["bos", "ref_gpt2", "none", "own"]

@@ -27,7 +27,7 @@ class Settings:
     def parse(cls, texts: Iterable[str]) -> "Settings":
         """Read "genbias.split_by=both"; a value is JSON if it can be, else it is the text itself.
 
-        Raises `RecipeError` for what has no name, option or sign.
+        Raises `RecipeError` for what has no name, option or sign, or is given twice.
         """
         given: dict[str, dict[str, JSON]] = {}
         for text in texts:
@@ -37,7 +37,9 @@ class Settings:
                 raise RecipeError(
                     f"an option is set as name.option=value, got '{text}'; write that"
                 )
-            given.setdefault(name, {})[option] = _value(value)
+            if option in given.setdefault(name, {}):
+                raise RecipeError(f"--set {left} must be given once, got it twice; drop one")
+            given[name][option] = _value(value)
         return cls(given=given)
 
     def of(self, name: str) -> dict[str, JSON]:

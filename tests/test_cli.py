@@ -57,6 +57,27 @@ def test_json_is_one_document_and_nothing_else(
     assert (tmp_path / "run" / "results.json").is_file()
 
 
+@pytest.mark.parametrize(("flag", "most"), [("--seed", 4294967295), ("--draws", 100000)])
+def test_numbers_that_no_generator_or_memory_takes(
+    flag: str, most: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("measure", "nowhere", "genbias", flag, most + 1) == 2
+    said = f"'{flag}': Input should be less than or equal to {most}"
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_does_not_fit_into_memory_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError("Unable to allocate 65 TiB")
+
+    monkeypatch.setattr(cli, "app", full)
+    assert run("list") == 2
+    said = "error: this must fit into memory, got: Unable to allocate 65 TiB; ask for less at once"
+    assert capsys.readouterr().err.strip() == said
+
+
 def test_flags_are_read_in_both_spellings(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("measure", folder, *GENBIAS, "--json", "--batch_size", "300") == 0
     one = json.loads(capsys.readouterr().out)["results"]["genbias"]

@@ -1,13 +1,16 @@
 """Names to classes, options to objects, and what is said when either is wrong."""
 
+import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
-from equipoise.errors import RecipeError
+from equipoise.errors import OptionError, RecipeError
 from equipoise.mitigate.base import Mitigation
+from equipoise.mitigate.sft import Sft
 from equipoise.plugins import available, build, find, name_of, options_of
 
 NURSES = '''
@@ -96,6 +99,42 @@ def test_a_wrong_value_names_option_and_value() -> None:
         build(Mitigation, "bias_unlearn", {"beta": math.inf})
     with pytest.raises(RecipeError, match=r"stereoset\.reduce: .* got 'median'"):
         build(Benchmark, "stereoset", {"reduce": "median"})
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("sft", {"steps": True}),
+        ("sft", {"dropout": False}),
+        ("sft", {"keep_lms": True}),
+        ("bias_unlearn", {"weights": [0.4, True, 0.2]}),
+        ("bias_unlearn", {"controller": "reference", "bases": {"race": True}}),
+    ],
+)
+def test_a_truth_value_is_no_number(name: str, options: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=rf"{name}\.\w+ must be a number, got .*(True|False)"):
+        build(Mitigation, name, options)
+
+
+def test_a_truth_value_is_one_where_it_is_meant() -> None:
+    assert build(Mitigation, "sft", {"bf16": True, "steps": 1}) == Sft(bf16=True, steps=1)
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "meant"),
+    [
+        ("weights", "0.4,0.4,0.2", "[0.4, 0.4, 0.2]"),
+        ("targets", "q_proj", '["q_proj"]'),
+        ("targets", "[q_proj, v_proj]", '["q_proj", "v_proj"]'),
+    ],
+)
+def test_what_is_told_of_a_list_works(option: str, given: str, meant: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        build(Mitigation, "bias_unlearn", {option: given})
+    assert f"write {meant}, on a command line --set 'bias_unlearn.{option}={meant}'" in str(
+        caught.value
+    )
+    build(Mitigation, "bias_unlearn", {option: json.loads(meant)})
 
 
 def test_a_missing_file_or_class_says_so(tmp_path: Path, nurses: str) -> None:

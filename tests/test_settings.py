@@ -27,6 +27,11 @@ def test_values_are_json_or_the_text_itself() -> None:
     assert found.of("stereoset") == {}
 
 
+def test_an_option_twice_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"--set sft\.steps must be given once, got it twice"):
+        Settings.parse(["sft.steps=2", "sft.over=span", "sft.steps=3"])
+
+
 def test_a_name_twice_is_refused_and_not_dropped() -> None:
     with pytest.raises(RecipeError, match="must have each name once, got 'f' twice"):
         Settings.parse(['cafie.lists={"gender": {"f": [["aunt"]], "f": [["niece"]]}}'])

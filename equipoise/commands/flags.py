@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from equipoise.errors import RecipeError
+from equipoise.records import MOST_DRAWS, MOST_SEED
 from equipoise.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,8 +29,12 @@ Data = Annotated[
     Path | None, typer.Option(help="Folder of official benchmark files; else $EQUIPOISE_DATA.")
 ]
 Groups = Annotated[bool, typer.Option("--groups", help="Print the rows of every group, too.")]
-Seed = Annotated[int, typer.Option(help="Of choices, training and resampling.", min=0)]
-Draws = Annotated[int, typer.Option(help="Bootstrap resamples; 0: no intervals.", min=0)]
+Seed = Annotated[
+    int, typer.Option(help="Of choices, training and resampling.", min=0, max=MOST_SEED)
+]
+Draws = Annotated[
+    int, typer.Option(help="Bootstrap resamples; 0: no intervals.", min=0, max=MOST_DRAWS)
+]
 Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Revision = Annotated[str | None, typer.Option(help="Of a model on the Hub; id@revision, too.")]

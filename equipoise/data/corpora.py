@@ -44,6 +44,8 @@ def read_corpus(place: str, *, characters: int = 1000) -> Corpus:
     `read_documents` says, and a document into `passages`; none spans two. Raises `DataError` when
     there is nothing to read.
     """
+    if not place.strip():
+        raise DataError(f"a corpus must be a file or a folder, got '{place}'; name one")
     folder = _folder(place)
     if folder is None:
         one = read_documents(place)

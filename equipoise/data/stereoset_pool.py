@@ -75,8 +75,9 @@ def held_back(pool: Sequence[Item], per_type: int, *, seed: int) -> tuple[list[I
     """The items to learn from, and those to stop on: about `per_type` of every bias type.
 
     Target terms, taken in an order drawn by seed, as long as each brings the number nearer to
-    `per_type`; none at 0, whatever types there are. A term that two types share is learnt. Raises
-    `DataError` naming a type that has no items, fewer than twice `per_type`, or no terms to spare.
+    `per_type`, but at least one; none at 0, whatever types there are. A term that two types share
+    is learnt. Raises `DataError` naming a type that has no items, fewer than twice `per_type`, or
+    no terms to spare.
     """
     kept: set[str] = set()
     for axis in AXES:
@@ -97,10 +98,13 @@ def _kept_terms(pool: Sequence[Item], axis: str, per_type: int, *, seed: int) ->
     elsewhere = {_term(one) for one in pool if one.groups["axis"] != axis}
     kept: set[str] = set()
     n = 0
-    for term in shuffled([one for one in counts if one not in elsewhere], seed=f"{axis} {seed}"):
+    spare = [one for one in counts if one not in elsewhere]
+    for term in shuffled(spare, seed=f"{axis} {seed}"):
         if abs(n + counts[term] - per_type) < abs(n - per_type):
             kept.add(term)
             n += counts[term]
+    if per_type and spare and not kept:
+        kept.add(min(spare, key=lambda one: (counts[one], one)))
     if counts.total() < 2 * per_type or (per_type and not 0 < len(kept) < len(counts)):
         raise DataError(
             f"stereoset: type '{axis}' must have {2 * per_type} examples to learn from, of "

@@ -40,7 +40,8 @@ class Cda(AdapterOptions, Mitigation, ReadsFiles):
     over: Over = "text"  # what is scored: the whole text, or the ending as the other methods
     source: Literal["contrasts", "texts"] = "contrasts"  # "texts": the supply's plain ones, swapped
     keep_originals: bool | None = None  # stereotypes, unswapped texts, too; None: of "texts" only
-    axes: tuple[str, ...] = ("gender", "race", "religion")  # whose words are swapped in texts
+    #: Whose words are swapped in texts.
+    axes: Annotated[tuple[str, ...], Field(min_length=1)] = ("gender", "race", "religion")
     lists: str | None = None  # a file of word lists; None: the built-in ones
     batch_size: Annotated[int, Field(ge=1)] = 32  # texts a step
     look_every: Annotated[int, Field(ge=1)] = 25  # steps between looks at held-out contrasts
@@ -138,6 +139,6 @@ class Cda(AdapterOptions, Mitigation, ReadsFiles):
             raise RecipeError(
                 f"the supply must have plain texts with a word of {list(self.axes)}, got "
                 f"{len(lesson.plain.learnt)} without any from '{lesson.supply.origin}'; supply "
-                "others, or use source 'contrasts'"
+                "others (of stereoset, name a corpus), or use source 'contrasts'"
             )
         return found

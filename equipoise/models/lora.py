@@ -47,7 +47,7 @@ def lora_config(
     `targets`: ends of module names; ("auto",): what the architecture usually takes (`TARGETS`);
     ("all-linear",): every linear layer but the output layer.
     Raises `ModelError` when a target is in no such module of the model, and for a name of many
-    beside others.
+    beside others; for a rank above the narrower side of every layer.
     """
     chosen = _chosen(module, tuple(targets))
     head = module.get_output_embeddings()  # it stays as it is, and the losses rely on that
@@ -59,6 +59,16 @@ def lora_config(
                 f"{type(module).__name__} that is not its output layer, none ends so; name others, "
                 "or 'auto'"
             )
+    most = max(
+        min(module.get_submodule(name).weight.shape)
+        for name in names
+        if any(name == end or name.endswith("." + end) for end in chosen)
+    )
+    if rank > most:
+        raise ModelError(
+            f"LoRA's rank must be at most {most}, with which any change of its layers can be made, "
+            f"got {rank}; lower it"
+        )
     turned = any(isinstance(one, Conv1D) for one in module.modules())
     return {
         "peft_type": "LORA",

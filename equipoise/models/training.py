@@ -8,15 +8,13 @@ random generators are left alone, and a training that was killed goes on where i
 """
 
 import math
-import random
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 import transformers
 from jaxtyping import Int
@@ -25,6 +23,7 @@ from torch.utils.data import RandomSampler
 from transformers.trainer_callback import PrinterCallback, TrainerCallback
 
 from equipoise.errors import ModelError, RecipeError
+from equipoise.models.borrowed import chosen_alone, generators_kept, in_float32, own_arithmetic
 from equipoise.models.training_state import (
     State,
     read_state,
@@ -101,7 +100,7 @@ def train(
         )
     before = {name: one.detach().clone() for name, one in parameters.items()}
     began = time.perf_counter()
-    with _generators_kept(), _chosen_alone(module, parameters), _float32(parameters):
+    with generators_kept(), chosen_alone(module, parameters), in_float32(parameters):
         course = _Course(module, parameters, watch, schedule, (examples, key))
         _run(module, examples=examples, loss=loss, schedule=schedule, course=course)
         weights = {name: _trained(one, before[name]) for name, one in parameters.items()}
@@ -269,7 +268,7 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         """Let the watch look, and copy what may be kept; whether it stops the training."""
         if self.watch is None:
             return False
-        with _own_arithmetic(self.module):
+        with own_arithmetic(self.module):
             stopped = self.watch.look(steps, last=last)
         if self.watch.keeps:
             for name, one in self.chosen.items():
@@ -344,66 +343,3 @@ def _run(
 
 def _collate(rows: Sequence[int]) -> dict[str, Rows]:
     return {"rows": torch.tensor(rows)}
-
-
-@contextmanager
-def _chosen_alone(module: nn.Module, parameters: Mapping[str, nn.Parameter]) -> Iterator[None]:
-    """Only these take gradients; flags, gradients and mode are put back."""
-    chosen = {id(one) for one in parameters.values()}
-    flags = [(one, one.requires_grad, one.grad) for one in module.parameters()]
-    modes = [(one, one.training) for one in module.modules()]
-    for one, _, _ in flags:
-        one.requires_grad_(id(one) in chosen)
-        one.grad = None
-    try:
-        yield
-    finally:
-        for one, flag, gradient in flags:
-            one.requires_grad_(flag)
-            one.grad = gradient
-        for part, mode in modes:
-            part.training = mode
-
-
-@contextmanager
-def _float32(parameters: Mapping[str, nn.Parameter]) -> Iterator[None]:
-    """Float32 copies stand in for the parameters, whose own bytes are put back untouched."""
-    own = {name: one.data for name, one in parameters.items()}
-    for one in parameters.values():
-        one.data = one.data.to(torch.float32, copy=True)
-    try:
-        yield
-    finally:
-        for name, one in parameters.items():
-            one.grad = None
-            one.data = own[name]
-
-
-@contextmanager
-def _own_arithmetic(module: nn.Module) -> Iterator[None]:
-    """Without the mixed precision that accelerate wraps a module's forward in while it is trained.
-
-    What a watch compares with before training must differ from it by training alone.
-    """
-    own = module.__dict__.get("_original_forward")
-    if own is None:
-        yield
-        return
-    wrapped = module.forward
-    module.forward = own
-    try:
-        yield
-    finally:
-        module.forward = wrapped
-
-
-@contextmanager
-def _generators_kept() -> Iterator[None]:
-    """The global generators, which transformers' Trainer seeds, come back as they were."""
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng():
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)  # noqa: NPY002

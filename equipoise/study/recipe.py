@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from equipoise.errors import RecipeError, nearest
-from equipoise.records import JSON, Margin
+from equipoise.records import JSON, MOST_DRAWS, MOST_SEED, Margin
 from equipoise.settings import margin_of
 from equipoise.study.yaml_lines import Node, read_yaml
 
@@ -112,9 +112,9 @@ def _recipe(node: Node, file: Path) -> Recipe:
         strengths=read.numbers(top.get("strengths"), STRENGTHS),
         supply=read.spec(top["supply"]) if "supply" in top else _SUPPLY,
         seeds=read.seeds(top.get("seeds")),
-        seed=read.whole(top, "seed", 0, least=0),
+        seed=read.whole(top, "seed", 0, least=0, most=MOST_SEED),
         limit=read.whole(top, "limit", None, least=1),
-        draws=read.whole(top, "draws", 2000, least=0),
+        draws=read.whole(top, "draws", 2000, least=0, most=MOST_DRAWS),
         rankings=read.whole(top, "rankings", 5, least=1),
         sample=read.whole(top, "sample", 100, least=1),
         examples=read.whole(top, "examples", 10, least=0),
@@ -209,7 +209,15 @@ class _Reading:
             line=node.line,
         )
 
-    def whole(self, top: Mapping[str, Node], key: str, default: T, *, least: int) -> int | T:
+    def whole(
+        self,
+        top: Mapping[str, Node],
+        key: str,
+        default: T,
+        *,
+        least: int,
+        most: int | None = None,
+    ) -> int | T:
         if key not in top or top[key].value is None:
             return default
         value = top[key].value
@@ -218,13 +226,20 @@ class _Reading:
                 top[key].line,
                 f"{key} must be a whole number from {least} on, got {_shown(top[key])}; mend it",
             )
+        if most is not None and value > most:
+            raise self.refuse(
+                top[key].line,
+                f"{key} must be at most {most}, got {_shown(top[key])}; take a smaller one",
+            )
         return value
 
     def seeds(self, node: Node | None) -> tuple[int, ...]:
         if node is None:
             return (0,)
         items = node.value if isinstance(node.value, tuple) else (node,)
-        found = tuple(self.whole({"a seed": one}, "a seed", -1, least=0) for one in items)
+        found = tuple(
+            self.whole({"a seed": one}, "a seed", -1, least=0, most=MOST_SEED) for one in items
+        )
         if not found or len(set(found)) < len(found):
             raise self.refuse(
                 node.line, f"seeds must be one or more, all different, got {list(found)}; mend them"

@@ -46,7 +46,8 @@ class AdapterOptions:
     rank: Annotated[int, Field(ge=1)] = 8  # of LoRA
     alpha: Annotated[float, Field(gt=0)] = 16.0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1  # of the adapter alone
-    targets: tuple[str, ...] = ("auto",)  # ends of module names, "auto" or "all-linear"
+    #: Ends of module names, "auto" or "all-linear".
+    targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("auto",)
     learning_rate: Annotated[float, Field(gt=0)] | None = None  # None: 5e-5 * 1024 / width
     steps: Annotated[int, Field(ge=1)] = 1000
     warmup: Annotated[int, Field(ge=0)] = 10  # steps
@@ -122,10 +123,14 @@ def items_of(
     check_causal(model)
     found = coded_items(model, contrasts, longest=longest) if contrasts else []
     if not found:
+        remedy = (
+            "raise 'longest'"
+            if contrasts
+            else "name a benchmark that teaches them, such as stereoset"
+        )
         raise RecipeError(
             f"the supply must have contrasts of at most {longest} tokens, got {len(contrasts)} of "
-            f"any length from '{supply.origin}'; name a benchmark that teaches them, such as "
-            "stereoset"
+            f"any length from '{supply.origin}'; {remedy}"
         )
     lost = {one.groups.get("axis", "") for one in contrasts} - {one.axis for one in found}
     if lost:

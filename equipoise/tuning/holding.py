@@ -84,7 +84,8 @@ def held_texts(
     if not found:
         raise RecipeError(
             f"the supply must have {which} texts with places '{places}' to hold the model by, got "
-            f"{len(found)} from '{origin}'; choose others, or give the KL the weight 0"
+            f"{len(found)} from '{origin}'; choose others (of stereoset, a corpus gives neutral "
+            "ones), or give the KL the weight 0"
         )
     return found
 

@@ -39,9 +39,10 @@ class PlainTexts:
 def parted(model: LanguageModel, supply: Supply, *, longest: int) -> PlainTexts:
     """The last documents, until they are a tenth of the texts or 200, are kept apart: two or more.
 
-    A text of a supply that names no documents is one of its own. Of longer documents 200 texts
-    evenly spaced are looked at, of at most `longest` tokens each. Fewer than three documents are
-    not parted: nothing is kept apart. Raises `RecipeError` unless each text has its document.
+    A text of a supply that names no documents is one of its own. Of longer documents about 200
+    texts evenly spaced are looked at, of at most `longest` tokens each. Fewer than three
+    documents are not parted: nothing is kept apart. Raises `RecipeError` unless each text has its
+    document.
     """
     homes = supply.documents or supply.texts
     if len(homes) != len(supply.texts):
@@ -56,9 +57,20 @@ def parted(model: LanguageModel, supply: Supply, *, longest: int) -> PlainTexts:
     for text in learnt:  # a text may stand in several documents
         rest.pop(text, None)
     texts = coded_texts(model, list(rest), longest=longest)
-    texts = texts[:: math.ceil(len(texts) / _MOST) or 1]
-    apart = tuple(Passage(text=one, document=rest[one.text]) for one in texts)
-    return PlainTexts(learnt=learnt, apart=apart)
+    apart = [Passage(text=one, document=rest[one.text]) for one in texts]
+    return PlainTexts(learnt=learnt, apart=tuple(_thinned(apart)))
+
+
+def _thinned(passages: Sequence[Passage]) -> list[Passage]:
+    """About 200, evenly spaced in every document, at least one of each."""
+    share = max(1, math.ceil(len(passages) / _MOST))
+    seen: Counter[str] = Counter()
+    kept = []
+    for one in passages:
+        if seen[one.document] % share == 0:
+            kept.append(one)
+        seen[one.document] += 1
+    return kept
 
 
 def _last_documents(homes: Sequence[str]) -> frozenset[str]:

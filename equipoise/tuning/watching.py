@@ -73,9 +73,11 @@ class ParityWatch(Watch):
         """Which steps are not kept, and why; for people."""
         first = self.kept + 1
         which = f"step {first}" if first == self.seen else f"steps {first} to {self.seen}"
+        looks = [one for one in cast(list[Any], self.looks) if one["steps"] > self.kept]
         over = " or ".join(
             f"{of.name} had {of.moved} by more than {most:g}{of.unit}"
             for of, most in self._bounds.items()
+            if any(_is_over(one.get(of.key, {}).get(of.move), most) for one in looks)
         )
         return f"{which}, after which {over}"
 
@@ -166,6 +168,11 @@ def report_of(
             found["undone"] = watch.undone
         found["looks"] = list(watch.looks)
     return found
+
+
+def _is_over(value: float | None, most: float) -> bool:
+    """None: it was not finite."""
+    return value is None or value > most
 
 
 def _look(steps: int, seen: Seen, mix: Mix) -> JSON:

@@ -86,6 +86,16 @@ def test_a_folder_is_read_by_name_with_all_that_is_in_it(tmp_path: Path) -> None
     assert read_corpus(str(tmp_path)) == corpus
 
 
+@pytest.mark.parametrize("place", ["", "  "])
+def test_a_blank_is_not_the_folder_one_is_in(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "note.txt").write_text("One tree.")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=f"a corpus must be a file or a folder, got '{place}'"):
+        read_corpus(place)
+
+
 def test_a_file_and_a_place_in_the_data_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

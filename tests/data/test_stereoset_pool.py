@@ -1,5 +1,7 @@
 """StereoSet's training pool: what is left out, and terms that are kept apart to stop on."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -51,6 +53,14 @@ def test_terms_kept_apart_are_not_learnt(
 def test_nothing_is_kept_apart_unless_asked_for() -> None:
     few = [item("a", "oak")]
     assert held_back(few, 0, seed=0) == (few, [])
+
+
+def test_fewer_than_half_a_term_are_a_whole_one() -> None:
+    items = [*pool(3, 9), item("one more", "gender9", "gender")]
+    learnt, kept = held_back(items, 1, seed=0)
+    sizes = Counter(one.groups["axis"] for one in kept)
+    assert sizes == {axis: 1 if axis == "gender" else 9 for axis in AXES}
+    assert {one.groups["axis"] for one in learnt} == set(AXES)
 
 
 def test_another_seed_keeps_other_terms() -> None:

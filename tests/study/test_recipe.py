@@ -59,6 +59,8 @@ def test_everything_is_read(written: Callable[..., Path]) -> None:
         ("[a, b]\n", "line 1: a recipe must be a mapping, got ['a', 'b']"),
         (SMALL + "seeds: [0, 0]\n", "line 4: seeds must be one or more, all different, got [0, 0]"),
         (SMALL + "seeds: -1\n", "line 4: a seed must be a whole number from 0 on, got -1"),
+        (SMALL + "seeds: [1, 4294967296]\n", "line 4: a seed must be at most 4294967295, got"),
+        (SMALL + "draws: 100001\n", "line 4: draws must be at most 100000, got 100001"),
         (SMALL + "draws: many\n", "line 4: draws must be a whole number from 0 on, got 'many'"),
         (SMALL + "limit: 0\n", "line 4: limit must be a whole number from 1 on, got 0"),
         (SMALL + "limit: true\n", "line 4: limit must be a whole number from 1 on, got True"),

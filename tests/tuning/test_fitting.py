@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 import torch
 from contrast_items import HELD, LEARNT, SUPPLY, contrasts, model, quick, same, small
+from pydantic import ValidationError
 
 from equipoise.errors import ModelError, RecipeError
 from equipoise.mitigate.sft import Sft
@@ -187,8 +188,10 @@ def test_a_masked_model_is_refused() -> None:
 def test_a_target_that_is_not_there() -> None:
     with pytest.raises(ModelError, match="LoRA's target 'c_attn' must end the name"):
         fitted(targets=("c_attn",))
-    with pytest.raises(ModelError, match="adapter must fit tiny-llama@0"):
+    with pytest.raises(ValidationError, match="at least 1 item"):
         fitted(targets=())
+    with pytest.raises(ModelError, match=r"LoRA.s rank must be at most 32, .* got 99; lower it"):
+        fitted(rank=99)
 
 
 def test_a_training_goes_on_from_a_state_of_the_same_files_alone() -> None:

@@ -63,6 +63,11 @@ def test_of_long_documents_two_hundred_evenly_spaced() -> None:
     assert found.learnt == texts(601)[:1]
 
 
+def test_a_short_document_beside_a_long_one_is_looked_at() -> None:
+    found = part(["a"] * 49 + ["b"] * 239 + ["c"])
+    assert (found.documents, len(found.apart), len(found.learnt)) == (2, 121, 49)
+
+
 def test_a_text_that_is_learnt_is_not_looked_at() -> None:
     several = ("Door.", "Lamp.", "Door.", "Chair.", "Bed.")
     found = parted(model(), Supply(origin="", texts=several, documents=tuple("abcde")), longest=60)

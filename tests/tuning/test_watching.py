@@ -163,13 +163,32 @@ def test_each_bound_acts_and_both_are_told() -> None:
         "held-out LMS had fallen by 3.00 points [1.00, 5.00], where keep_lms is 2 and perplexity "
         "of held-out plain texts had risen by 12.00 % [8.00, 14.00], where keep_perplexity is 10"
     )
-    assert one.undone == (
+    assert one.undone == (  # LMS after 15, perplexity after 10
         "steps 6 to 20, after which held-out LMS had fallen by more than 2 points or perplexity "
         "of held-out plain texts had risen by more than 10 %"
     )
     assert one.looks[-1]["perplexity"] == {  # type: ignore[index,call-overload]
         "perplexity": 112.0, "rise": 12.0, "low": 8.0, "high": 14.0, "n": 20,
     }  # fmt: skip
+
+
+def test_of_what_is_undone_the_bounds_that_were_passed_are_named() -> None:
+    several = [
+        (fall(0, 0), rise(0, 0)),
+        (fall(0, -1), rise(1, 0)),
+        (fall(0, -1), rise(math.inf, 1)),
+    ]
+    one = ParityWatch(
+        Scripted([START] * 9),
+        Stands(dict(enumerate(several, start=1))),
+        every=5,
+        first_look=10,
+        bounds={LMS: 2.0, PERPLEXITY: 10.0},
+    )
+    assert [one.look(steps, last=False) for steps in (5, 10)] == [False, True]
+    assert one.undone == (
+        "steps 6 to 10, after which perplexity of held-out plain texts had risen by more than 10 %"
+    )
 
 
 def test_what_cannot_be_told_is_not_kept() -> None:

@@ -64,6 +64,7 @@ class EditView:
     options: str
     origin: str  # what it learnt from
     seeds: str
+    ends: tuple[tuple[str, str], ...]  # seed, and how training ended; of those that say so
     reports: tuple[tuple[str, str], ...]  # seed, and everything else it says of itself, as JSON
 
 
@@ -208,8 +209,22 @@ def _edits(chapter: Chapter) -> Iterable[EditView]:
             options=options_,
             origin=origin,
             seeds=", ".join(seeds),
+            ends=tuple(
+                (seed, end)
+                for seed, end in zip(seeds, map(_end, those), strict=True)
+                if end is not None
+            ),
             reports=tuple(zip(seeds, map(_pretty, reports), strict=True)),
         )
+
+
+def _end(edit: Mapping[str, JSON]) -> str | None:
+    """How training ended and what of it was not kept; None where nothing is said of it."""
+    report = edit.get("report")
+    if not isinstance(report, dict) or "stopped" not in report:
+        return None
+    undone = f"; undone: {report['undone']}" if "undone" in report else ""
+    return f"after {report.get('steps')} steps: {report['stopped']}{undone}"
 
 
 def _paired(comparison: Comparison) -> str:

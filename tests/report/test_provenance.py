@@ -1,9 +1,11 @@
 """Where numbers come from: everything once, nothing left out."""
 
+from dataclasses import replace
+
 from equipoise.report.provenance import flat, provenance
 from equipoise.study.studied import Measured, Study
 
-from .making import measurement, study
+from .making import edit, measurement, study
 
 
 def test_everything_that_a_number_rests_on_is_there() -> None:
@@ -43,6 +45,18 @@ def test_edits_that_differ_in_their_seed_alone_are_one() -> None:
     assert edit.options == 'objective "ce_both"'
     assert [seed for seed, _ in edit.reports] == ["7", "8"]
     assert '"loss"' in edit.reports[0][1]
+
+
+def test_how_training_ended_is_said_where_an_edit_says_it() -> None:
+    ended = {"steps": 40, "stopped": "enough", "undone": "steps 31 to 40, after which it was worse"}
+    edits = (edit(0) | {"report": ended}, edit(1) | {"report": {"steps": 9, "stopped": "full"}})
+    chapter = replace(study().chapters[0], edits=(*edits, edit(2)))
+    (found,) = provenance(Study(title="t", recipe={}, chapters=(chapter,))).edits
+    assert found.ends == (
+        ("0", "after 40 steps: enough; undone: steps 31 to 40, after which it was worse"),
+        ("1", "after 9 steps: full"),
+    )
+    assert len(found.reports) == 3
 
 
 def test_other_data_under_the_same_name_is_another_file() -> None:

@@ -87,6 +87,7 @@ def _index(swaps: Swaps) -> Mapping[str, Sequence[Entry]]:
     """First word, lower case, to entries, longest first."""
     listed: dict[str, str] = {}
     places: dict[str, list[tuple[int, int]]] = {}
+    joined: dict[str, tuple[int, str]] = {}
     for at, row in enumerate(swaps.rows):
         for group, cell in enumerate(row.words):
             for word in map(partial(_checked, swaps), cell):
@@ -98,6 +99,7 @@ def _index(swaps: Swaps) -> Mapping[str, Sequence[Entry]]:
                         f"or for one group in rows of different use, got '{word}' again; drop one"
                     )
                 taken.append((at, group))
+                _check_joints(swaps, word, group, joined)
     for phrase in map(partial(_checked, swaps), swaps.unchanged):
         if phrase.lower() in places:
             raise DataError(
@@ -112,6 +114,20 @@ def _index(swaps: Swaps) -> Mapping[str, Sequence[Entry]]:
         joints = tuple(TOKEN.split(listed[key])[1:-1])
         index.setdefault(words[0].lower(), []).append(Entry(words, joints, tuple(found)))
     return {word: sorted(some, key=lambda one: -len(one.listed)) for word, some in index.items()}
+
+
+def _check_joints(swaps: Swaps, word: str, group: int, joined: dict[str, tuple[int, str]]) -> None:
+    """Refuse a word of two groups that hyphens alone tell apart: it would be its own counterpart.
+
+    `joined`: group and spelling of each word so far, by its parts.
+    """
+    there, first = joined.setdefault(word.lower().replace("-", " "), (group, word))
+    if there != group:
+        raise DataError(
+            f"swap list '{swaps.axis}': words of two groups must differ in more than hyphens, got "
+            f"'{first}' for '{swaps.groups[there]}' and '{word}' for '{swaps.groups[group]}'; "
+            "drop one"
+        )
 
 
 def _checked(swaps: Swaps, word: str) -> str:

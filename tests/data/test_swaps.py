@@ -218,6 +218,8 @@ def test_a_text_is_swapped_alike_in_any_company(texts: list[str], seed: int) -> 
         ([("old  man", "lady")], {}, "single spaces, got 'old  man'"),
         ([("he", "she"), ("him", "SHE")], {}, "row 2: a word must be listed once.*got 'SHE' again"),
         ([("guys", "guys")], {}, "got 'guys' again"),
+        ([("old age", "old-age")], {}, "more than hyphens, got 'old age' .* and 'old-age' for"),
+        ([("old-age", "x"), ("y", "Old age")], {}, "got 'old-age' for .* and 'Old age' for"),
         ([("he", "she", "they")], {}, "must have a word for each of the 2 groups, got 3"),
         ([Row(words=(("he",), ()))], {}, "a group must have a word"),
         ([("he", "she")], {"groups": ("one",)}, r"at least two groups.*got \['one'\]"),

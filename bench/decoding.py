@@ -52,8 +52,8 @@ def mean_rows(model: LanguageModel, adjustment: Adjustment, texts: Sequence[str]
     """Contexts of a text, its own included, in the mean over texts."""
     rows: list[int] = []
     for tokens in encode(model.tokenizer, [Marked(one, 0, 0) for one in texts], specials=False):
-        others = adjustment.others(model.tokenizer, tokens, range(len(tokens.ids)))
-        rows.append(1 + max(map(len, others)))
+        mixed = adjustment.contexts(model.tokenizer, tokens, range(len(tokens.ids)))
+        rows.append(max(1, *map(len, mixed)))
     return statistics.mean(rows)
 
 

@@ -55,6 +55,24 @@ def test_a_weight_of_0_and_a_share_of_1_leave_nothing_for_others_to_do() -> None
             build(Mitigation, "cafie", {**cafie, "temperature": 3.0})
 
 
+@pytest.mark.parametrize(
+    ("others", "idle", "said"),
+    [
+        ({"gamma": 0.0}, {"sharpness": 9.0}, "sharpness does nothing with gamma 0, got 9.0"),
+        ({"gamma": 0.0}, {"threshold": 0.1}, "threshold does nothing with gamma 0, got 0.1"),
+        ({"sharpness": 0.0}, {"gamma": 0.5}, "gamma does nothing with sharpness 0, got 0.5"),
+        ({"sharpness": 0.0}, {"threshold": 0.1}, "threshold does nothing with sharpness 0, got"),
+    ],
+)
+def test_a_factor_that_is_always_1_leaves_nothing_to_set(
+    others: dict[str, Any], idle: dict[str, Any], said: str
+) -> None:
+    build(Mitigation, "cafie", others)
+    build(Mitigation, "cafie", idle)
+    with pytest.raises(RecipeError, match=said):
+        build(Mitigation, "cafie", others | idle)
+
+
 def test_how_to_cut_a_corpus_needs_one() -> None:
     for idle in ({"corpus_texts": 5}, {"corpus_characters": 80}):
         with pytest.raises(RecipeError, match=r"corpus_.* does nothing with no corpus, got "):

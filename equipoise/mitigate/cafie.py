@@ -26,11 +26,12 @@ class Cafie(Mitigation):
     """Predict the next word from the text and from its counterfactuals.
 
     `reference` is the released rule, which reverses a preference rather than equalizing it; `mean`
-    and `geomean` do what the method is for: no difference between groups is left (at alpha 1).
+    and `geomean` do what the method is for: at alpha 1 all texts of a counterfactual set have the
+    same next word.
     Only texts that name a group of the lists are changed.
     """
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     paper: ClassVar[str] = "Banerjee et al. 2024, CAFIE"
     learns: ClassVar[bool] = False
 
@@ -42,7 +43,7 @@ class Cafie(Mitigation):
     temperature: Annotated[float, Field(gt=0)] = 1.0  # of the plain distribution mixed in
     normalized: bool = True  # reference: False as released, sums are then not 1
     axes: tuple[str, ...] = ()  # of the lists; none: all
-    counterfactuals: Annotated[int, Field(ge=1)] | None = 5  # a seeded sample; None: all
+    counterfactuals: Annotated[int, Field(ge=1)] | None = 5  # at most; None: all
     #: In place of our own: axes of groups of members, or a JSON file of them.
     lists: dict[str, dict[str, tuple[tuple[str, ...], ...]]] | str | None = None
 
@@ -50,6 +51,10 @@ class Cafie(Mitigation):
     def _sound(self) -> Self:
         if self.mode != "reference":
             refuse_idle(self, "sharpness", "gamma", "threshold", where=f"mode '{self.mode}'")
+        elif self.gamma == 0:  # all factors are 1
+            refuse_idle(self, "sharpness", "threshold", where=f"gamma {self.gamma:g}")
+        elif self.sharpness == 0:
+            refuse_idle(self, "gamma", "threshold", where=f"sharpness {self.sharpness:g}")
         if self.mode == "tempered" or self.alpha == 1:
             refuse_idle(self, "temperature", where=f"mode '{self.mode}' and alpha {self.alpha:g}")
         try:

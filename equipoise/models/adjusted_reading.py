@@ -91,10 +91,10 @@ def next_distributions(
     marks = [Marked(one, 0, 0) for one in contexts]
     for coded in encode(model.tokenizer, marks, specials=False):
         tokens = without_start(coded, start)
-        others: tuple[Context, ...] = ()
+        mixed: tuple[Context, ...] = ()
         if model.adjustment is not None and not model.adjustment.neutral:
-            (others,) = model.adjustment.others(model.tokenizer, tokens, [len(tokens.ids)])
-        family = (front + tokens.ids, *(front + ids[:count] for ids, count in others))
+            (mixed,) = model.adjustment.contexts(model.tokenizer, tokens, [len(tokens.ids)])
+        family = tuple(front + ids[:count] for ids, count in mixed) or (front + tokens.ids,)
         with at_full_speed(model.module):
             slots = {one: at for at, one in enumerate(dict.fromkeys(family))}
             states = _states(model, slots, list(slots), task="reading", together=True)
@@ -145,20 +145,21 @@ def _families(
         led = query.ids[:1] == (start,) and query.ids != tokens.ids[: len(query.ids)]
         front = query.ids[:1] if led else ()
         counts = [at + 1 - len(front) for at, _ in query.reads]
-        for (at, _), others in zip(
+        for (at, _), mixed in zip(
             query.reads, _in_order(model, adjustment, tokens, counts), strict=True
         ):
-            led_others = tuple((front + ids, len(front) + count) for ids, count in others)
-            found.append(((query.ids, at + 1), led_others))
+            led_in = [(front + ids, len(front) + count) for ids, count in mixed]
+            own, *others = led_in or [(query.ids, at + 1)]
+            found.append((own, tuple(others)))
     return found
 
 
 def _in_order(
     model: "LanguageModel", adjustment: Adjustment, tokens: Tokens, counts: Sequence[int]
 ) -> list[tuple[Context, ...]]:
-    """The other contexts after counts in any order, each asked for once."""
+    """The contexts after counts in any order, each asked for once."""
     distinct = sorted(set(counts))
-    found = adjustment.others(model.tokenizer, tokens, distinct)
+    found = adjustment.contexts(model.tokenizer, tokens, distinct)
     by_count = dict(zip(distinct, found, strict=True))
     return [by_count[one] for one in counts]
 

@@ -61,13 +61,13 @@ class Adjustment(ABC):
         """Whether some token is adjusted: of the text itself if `whole`, else the one after it."""
 
     @abstractmethod
-    def others(
+    def contexts(
         self, tokenizer: PreTrainedTokenizerBase, tokens: Tokens, read: Sequence[int]
     ) -> list[tuple[Context, ...]]:
-        """The other contexts after so many tokens of the text, for each entry of `read`.
+        """What is mixed after so many tokens of the text, for each entry of `read`.
 
-        Ascending counts. No context: nothing is adjusted there. They depend on the tokens that are
-        read alone, not on those to come.
+        Ascending counts. First the text's own context, the other ones after it; none: nothing is
+        adjusted there. They depend on the tokens that are read alone, not on those to come.
         """
 
     @abstractmethod

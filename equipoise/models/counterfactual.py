@@ -4,9 +4,11 @@ Banerjee et al. 2024, "CAFIE: Counterfactually Aware Fair InferencE"; the formul
 released code where the two differ (docs/methods/cafie.md says where we do otherwise).
 """
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Final, final
+from typing import ClassVar, Final, TypeAlias, final
 
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
@@ -14,7 +16,10 @@ from transformers import PreTrainedTokenizerBase
 
 from equipoise.errors import DataError, ModelError
 from equipoise.models.adjustment import Adjustment, Context
-from equipoise.models.counterparts import Axis, Change, Counterparts, Found, applied
+from equipoise.models.counterpart_sets import Changes
+from equipoise.models.counterpart_text import Change, applied
+from equipoise.models.counterparts import Counterparts
+from equipoise.models.group_words import Axis, Found
 from equipoise.models.mixing import Mixing, mixed
 from equipoise.models.packing import Ids
 from equipoise.models.tokens import Marked, Tokens, encode
@@ -22,6 +27,9 @@ from equipoise.records import JSON
 
 _AXES: Final = TypeAdapter(tuple[Axis, ...])
 _MIXING: Final = TypeAdapter(Mixing)
+_PIECE: Final = re.compile(r"\w+|[^\w\s]")
+#: What the set of a text depends on, of all that is read of it so far.
+_State: TypeAlias = tuple[tuple[Found, ...], str]
 
 
 @final
@@ -33,14 +41,14 @@ class Counterfactual(Adjustment):
 
     lists: Counterparts
     mixing: Mixing
-    most: int | None = None  # counterfactual texts at most, a seeded sample; None: all
-    seed: int = 0  # of that sample
+    most: int | None = None  # counterfactual texts at most; None: all
+    seed: int = 0  # of the parts that a larger set is cut into
 
     @property
     def rows(self) -> int:
-        """Of a text that names one axis, the one with most groups."""
-        largest = max(len(groups) for _, groups in self.lists.axes)
-        return largest if self.most is None else min(largest, 1 + self.most)
+        """Of a text that names every axis: one for each combination of groups, or 1 + `most`."""
+        every = math.prod(len(groups) for _, groups in self.lists.axes)
+        return every if self.most is None else min(every, 1 + self.most)
 
     @property
     def neutral(self) -> bool:
@@ -82,14 +90,17 @@ class Counterfactual(Adjustment):
         return cls(lists=lists, mixing=mixing, most=most, seed=seed)
 
     def covers(self, text: str, *, whole: bool) -> bool:
-        """Whether the text names a group before its last character, or anywhere."""
-        found = self.lists.found(text)
-        return not self.neutral and any(one.end < len(text) or not whole for one in found)
+        """Whether the text names a group that has counterparts, with more after it if `whole`."""
+        found = () if self.neutral else self.lists.found(text)
+        if not found or not whole:
+            return bool(found) and bool(self._members(text))
+        ends = (match.end() for match in _PIECE.finditer(text))
+        return any(self._members(text[:end]) for end in ends if found[0].end <= end < len(text))
 
-    def others(
+    def contexts(
         self, tokenizer: PreTrainedTokenizerBase, tokens: Tokens, read: Sequence[int]
     ) -> list[tuple[Context, ...]]:
-        """After what is read so far, the same about each other group.
+        """What is read so far, as the lists spell it, and the same about each other group.
 
         Only words that have been read whole count, so a word that names a group is itself never
         adjusted by its own counterparts. Tokens of replaced words give way to those of their
@@ -102,15 +113,15 @@ class Counterfactual(Adjustment):
                 "counterfactual texts need a tokenizer that tells characters (a fast one), got "
                 f"{type(tokenizer).__name__}; use the model with its fast tokenizer"
             )
-        named: dict[int, tuple[Found, ...]] = {}
-        last: dict[tuple[Found, ...], int] = {}
+        named: dict[int, _State] = {}
+        last: dict[_State, int] = {}
         for count in read:
-            named[count] = self.lists.found(tokens.text[: _end(tokens, count)])
+            text = tokens.text[: _end(tokens, count)]
+            found = self.lists.found(text)
+            named[count] = (found, self.lists.undecided(text, found))
             last[named[count]] = count
         rows = {
-            found: self._rows(tokenizer, tokens, found, count)
-            for found, count in last.items()
-            if found
+            state: self._rows(tokenizer, tokens, count) for state, count in last.items() if state[0]
         }
         return [
             tuple((ids, count + more) for ids, more in rows.get(named[count], ())) for count in read
@@ -120,25 +131,19 @@ class Counterfactual(Adjustment):
         """[row, place, token] to [place, token], as `mixed` does."""
         return mixed(logprobs, self.mixing)
 
+    def _members(self, text: str) -> tuple[Changes, ...]:
+        return self.lists.members(text, most=self.most, seed=self.seed)
+
     def _rows(
-        self,
-        tokenizer: PreTrainedTokenizerBase,
-        tokens: Tokens,
-        found: tuple[Found, ...],
-        count: int,
+        self, tokenizer: PreTrainedTokenizerBase, tokens: Tokens, count: int
     ) -> list[tuple[Ids, int]]:
-        """For each shift the tokens in place of the first `count`, and how many more they are."""
+        """For each member the tokens in place of the first `count`, and how many more they are."""
         text = tokens.text[: _end(tokens, count)]
-        all_changes = [
-            self.lists.changes(text, found, shift)
-            for shift in self.lists.shifts(found, most=self.most, seed=self.seed)
-        ]
-        marks = [Marked(applied(text, changes), 0, 0) for changes in all_changes]
+        members = self._members(text)
+        marks = [Marked(applied(text, changes), 0, 0) for changes in members]
         ids = [
             _spliced(tokens, count, changes, new)
-            for changes, new in zip(
-                all_changes, encode(tokenizer, marks, specials=False), strict=True
-            )
+            for changes, new in zip(members, encode(tokenizer, marks, specials=False), strict=True)
         ]
         return [(one, len(one) - count) for one in ids]
 

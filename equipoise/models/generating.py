@@ -157,8 +157,9 @@ def _contexts(model: LanguageModel, one: _Writer) -> list[Ids]:
     adjustment = model.adjustment
     if adjustment is not None and not adjustment.neutral:
         front = own[: len(one.ids) - len(one.context.ids)]
-        (others,) = adjustment.others(model.tokenizer, _so_far(model, one), [len(own) - len(front)])
-        found += [(*front, *ids[:count]) for ids, count in others]
+        so_far = _so_far(model, one)
+        (mixed,) = adjustment.contexts(model.tokenizer, so_far, [len(own) - len(front)])
+        found = [(*front, *ids[:count]) for ids, count in mixed] or found
     one.rows = len(found)
     return found
 

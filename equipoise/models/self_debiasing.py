@@ -109,13 +109,13 @@ class SelfDebiasing(Adjustment):
         """Every text."""
         return not self.neutral
 
-    def others(
+    def contexts(
         self, tokenizer: PreTrainedTokenizerBase, tokens: Tokens, read: Sequence[int]
     ) -> list[tuple[Context, ...]]:
-        """The text's own tokens after each prefix's: none is shifted, however long the prefix."""
+        """The text's tokens, and these after each prefix's: none is shifted by a long prefix."""
         spaced = tokens.text[:1].isspace()
         fronts = [_prefix_ids(tokenizer, one, spaced=spaced) for one in self.prefixes]
-        rows = [(front + tokens.ids, len(front)) for front in fronts]
+        rows = [(front + tokens.ids, len(front)) for front in [(), *fronts]]
         return [tuple((ids, size + count) for ids, size in rows) for count in read]
 
     def adjusted(self, logprobs: Float[Tensor, "row place token"]) -> Float[Tensor, "place token"]:

@@ -28,6 +28,20 @@ def test_defaults_are_the_released_ones_with_our_lists() -> None:
     assert (found.most, found.seed, found.rows) == (5, 4, 6)
 
 
+@pytest.mark.parametrize(
+    ("options", "cost"),
+    [({}, 6), ({"axes": ("gender",)}, 2), ({"counterfactuals": None}, 2 * 6 * 6 * 47)],
+)
+def test_the_cost_on_record_is_that_of_a_text_that_names_every_axis(
+    options: dict[str, Any], cost: int
+) -> None:
+    model = tiny_model()
+    edit = Cafie(**options).fit(model, NOTHING, seed=0)
+    assert edit.info.report["cost_factor"] == cost
+    with edit.attached(model) as edited:
+        assert edited.info["adjustment"]["cost_factor"] == cost  # type: ignore[index,call-overload]
+
+
 def test_own_lists_and_axes(tmp_path: Path) -> None:
     method = build(Mitigation, "cafie", {"lists": OWN, "mode": "mean"})  # type: ignore[dict-item]
     found = method.fit(tiny_model(), NOTHING, seed=0).adjustment  # type: ignore[attr-defined]
@@ -49,6 +63,7 @@ def test_own_lists_and_axes(tmp_path: Path) -> None:
             "must be listed once",
         ),
         ({"lists": {"rank": OWN["rank"] | {"low": [["", "x"]]}}}, "must not be empty"),
+        ({"lists": {"rank": {"a": [["MAN"]], "b": [["man"]]}}}, "got 'MAN' in .* and 'man' in"),
         ({"axes": ["age"]}, "the axis 'age'"),
         ({"alpha": 1.0}, "alpha below 1"),
         ({"mode": "mean", "normalized": False}, "always normalized"),

@@ -10,6 +10,7 @@ from equipoise.data.wordings import counterparts
 from equipoise.errors import ModelError
 from equipoise.models.adjusted_reading import next_distributions
 from equipoise.models.counterfactual import Counterfactual
+from equipoise.models.counterpart_text import applied
 from equipoise.models.counterparts import Counterparts
 from equipoise.models.mixing import Mixing
 from equipoise.models.tokens import Marked, Tokens, encode
@@ -38,29 +39,37 @@ def coded(kind: str, text: str) -> Tokens:
 def test_the_other_context_is_cut_as_the_other_text_is(kind: str, text: str, other: str) -> None:
     tokens, expected = coded(kind, text), coded(kind, other)
     tokenizer = toy_model(kind).tokenizer
-    (((ids, count),),) = GENDER.others(tokenizer, tokens, [len(tokens.ids)])
+    ((own, (ids, count)),) = GENDER.contexts(tokenizer, tokens, [len(tokens.ids)])
+    assert own == (tokens.ids, len(tokens.ids))
     assert ids[:count] == expected.ids
     assert count == len(expected.ids)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_contexts_depend_on_what_is_read_alone(kind: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The man saw him and the woman took her bag . She saw the bag is his .",
+        "White people saw a Jew and Chinese people , an African American bag",
+    ],
+)
+def test_contexts_depend_on_what_is_read_alone(kind: str, text: str) -> None:
     tokenizer = toy_model(kind).tokenizer
-    text = "The man saw her and the woman took her bag ."
+    adjustment = replace(GENDER, lists=Counterparts.parsed(counterparts()), most=3)
     tokens = coded(kind, text)
     everywhere = list(range(len(tokens.ids) + 1))
-    together = GENDER.others(tokenizer, tokens, everywhere)
+    together = adjustment.contexts(tokenizer, tokens, everywhere)
     for count, found in zip(everywhere, together, strict=True):
         end = max((end for _, end in tokens.spans[:count]), default=0)
         so_far = Tokens(text[:end], tokens.ids[:count], tokens.spans[:count], (False,) * count)
-        (alone,) = GENDER.others(tokenizer, so_far, [count])
+        (alone,) = adjustment.contexts(tokenizer, so_far, [count])
         contexts = [[ids[:size] for ids, size in some] for some in (found, alone)]
         assert contexts[0] == contexts[1]
 
 
 def test_nothing_is_adjusted_before_the_word_or_inside_it() -> None:
     tokens = coded("bytes", "The woman was")
-    found = GENDER.others(toy_model("bytes").tokenizer, tokens, range(len(tokens.ids) + 1))
+    found = GENDER.contexts(toy_model("bytes").tokenizer, tokens, range(len(tokens.ids) + 1))
     assert not any(found[: len("The woman")])
     assert all(found[len("The woman") :])
 
@@ -75,6 +84,54 @@ def test_no_difference_is_left_between_members(kind: str, mode: str) -> None:
     found = next_distributions(model, texts).exp()
     assert float((plain[0] - plain[1]).abs().sum()) / 2 > 1e-3
     assert float((found[0] - found[1]).abs().sum()) / 2 < 1e-6
+
+
+@pytest.mark.parametrize("mode", ["mean", "geomean"])
+@pytest.mark.parametrize(
+    ("axes", "texts"),
+    [
+        (["race"], ["All Black women are", "All white women are", "All black women are"]),
+        (["race"], ["White people", "Native American people", "Black people"]),
+        (["nationality"], ["The Americans were", "The Chinese people were", "The Poles were"]),
+        (["gender"], ["The bag is hers and", "The bag is his and"]),
+        (["gender"], ["I saw her.", "I saw him."]),
+        (["gender"], ["He took her", "She took his"]),
+        (["gender", "religion"], ["The Jewish man", "The Sikh woman", "The Muslim woman"]),
+    ],
+)
+def test_no_difference_is_left_in_any_axis(axes: list[str], texts: list[str], mode: str) -> None:
+    lists = Counterparts.parsed(counterparts()).only(axes)
+    mixing = Mixing(mode="mean" if mode == "mean" else "geomean", alpha=1.0)
+    model = replace(toy_model("bytes"), adjustment=Counterfactual(lists=lists, mixing=mixing))
+    plain = next_distributions(replace(model, adjustment=None), texts).exp()
+    found = next_distributions(model, texts).exp()
+    assert float((plain[0] - plain[1]).abs().sum()) / 2 > 1e-4
+    assert float((found - found[0]).abs().sum(-1).max()) / 2 < 1e-6
+
+
+def test_a_part_of_a_large_set_is_one_set() -> None:
+    lists = Counterparts.parsed(counterparts()).only(["nationality"])
+    adjustment = replace(GENDER, lists=lists, most=5)
+    text = "The Kenyan team"
+    part = [applied(text, one) for one in lists.members(text, most=5, seed=adjustment.seed)]
+    found = next_distributions(replace(toy_model("bytes"), adjustment=adjustment), part).exp()
+    assert float((found - found[0]).abs().sum(-1).max()) / 2 < 1e-6
+
+
+@pytest.mark.parametrize("most", [None, 1, 5, 40])
+@pytest.mark.parametrize("axes", [["gender"], ["gender", "religion"], ["race", "gender"]])
+def test_no_text_costs_more_than_is_said(axes: list[str], most: int | None) -> None:
+    lists = Counterparts.parsed(counterparts()).only(axes)
+    adjustment = replace(GENDER, lists=lists, most=most)
+    tokens = coded("bytes", "The Jewish man met the Arab woman and")
+    (found,) = adjustment.contexts(toy_model("bytes").tokenizer, tokens, [len(tokens.ids)])
+    assert len(found) == adjustment.rows
+
+
+def test_without_a_limit_the_cost_is_that_of_all_combinations() -> None:
+    every = Counterfactual(lists=Counterparts.parsed(counterparts()), mixing=Mixing())
+    assert every.rows == 2 * 6 * 6 * 47
+    assert replace(every, most=5).rows == 6
 
 
 def test_six_faiths_are_one_set() -> None:
@@ -107,6 +164,9 @@ def test_what_it_covers() -> None:
     assert not GENDER.covers("It was a man", whole=True)
     assert GENDER.covers("It was a man", whole=False)
     assert not replace(GENDER, most=0).covers("The man was", whole=True)
+    assert not GENDER.covers("I saw him", whole=False)  # "I saw her" may yet be "her bag"
+    assert not GENDER.covers("I saw him.", whole=True)
+    assert GENDER.covers("I saw him. It", whole=True)
 
 
 def test_settings_come_back_in_their_order() -> None:
@@ -125,7 +185,7 @@ def test_a_slow_tokenizer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = toy_model("words").tokenizer
     monkeypatch.setattr(type(tokenizer), "is_fast", False)
     with pytest.raises(ModelError, match=r"PreTrainedTokenizerFast|TokenizersBackend"):
-        GENDER.others(tokenizer, coded_once(), [2])
+        GENDER.contexts(tokenizer, coded_once(), [2])
 
 
 def coded_once() -> Tokens:

@@ -66,7 +66,8 @@ def test_a_longer_prefix_shifts_no_token(kind: str, text: str) -> None:
     for prefix in ("Text:", "Text here:", "Text that is here:"):
         adjustment = SelfDebiasing(prefixes=(prefix,))
         for count in range(len(tokens.ids) + 1):
-            (((ids, length),),) = adjustment.others(model.tokenizer, tokens, [count])
+            ((own, (ids, length)),) = adjustment.contexts(model.tokenizer, tokens, [count])
+            assert own == (tokens.ids, count)
             assert ids[length - count : length] == tokens.ids[:count]
             assert length - count == len(ids) - len(tokens.ids)
         told = model.tokenizer.decode(ids[: length - count]).replace(" ", "").strip()
@@ -80,7 +81,7 @@ def test_prefix_and_text_are_cut_as_one_text_would_be(kind: str) -> None:
     model = toy_model(kind)
     for text, joint in (("The man", " The man"), (" man was", " man was")):
         (tokens,) = encode(model.tokenizer, [Marked(text, 0, 0)], specials=False)
-        (((ids, _),),) = ONE.others(model.tokenizer, tokens, [0])
+        ((_, (ids, _)),) = ONE.contexts(model.tokenizer, tokens, [0])
         assert list(ids) == model.tokenizer.encode("Text:" + joint, add_special_tokens=False)
 
 

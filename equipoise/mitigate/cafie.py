@@ -4,6 +4,7 @@ Banerjee et al. 2024, "CAFIE: Counterfactually Aware Fair InferencE", whose word
 by our own (`data/counterparts.json`).
 """
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -11,7 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.data.wordings import counterparts
 from equipoise.errors import DataError, ModelError
-from equipoise.mitigate.base import Mitigation, maker_of
+from equipoise.mitigate.base import Mitigation, ReadsFiles, maker_of
 from equipoise.models.counterfactual import Counterfactual
 from equipoise.models.counterparts import Counterparts
 from equipoise.models.edit_maker import info_of
@@ -22,7 +23,7 @@ from equipoise.records import JSON, OPTIONS, Supply, refuse_idle
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Cafie(Mitigation):
+class Cafie(Mitigation, ReadsFiles):
     """Predict the next word from the text and from its counterfactuals.
 
     `reference` is the released rule, which reverses a preference rather than equalizing it; `mean`
@@ -75,6 +76,10 @@ class Cafie(Mitigation):
         }
         info = info_of(model, maker_of(self, seed=seed), supply=supply, report=report)
         return NextTokenEdit(info=info, adjustment=adjustment)
+
+    def files(self) -> Mapping[str, str]:
+        """sha256 of the lists in the user's own file."""
+        return {self.lists: self._lists().sha256} if isinstance(self.lists, str) else {}
 
     def _mixing(self) -> Mixing:
         return Mixing(

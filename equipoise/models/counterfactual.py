@@ -120,11 +120,20 @@ class Counterfactual(Adjustment):
             found = self.lists.found(text)
             named[count] = (found, self.lists.undecided(text, found))
             last[named[count]] = count
-        rows = {
-            state: self._rows(tokenizer, tokens, count) for state, count in last.items() if state[0]
+        sets = {
+            state: self._members(tokens.text[: _end(tokens, count)])
+            for state, count in last.items()
+            if state[0]
         }
+        longest: dict[tuple[Changes, ...], int] = {}  # the same changes of a text that goes on
+        for state, members in sets.items():
+            longest[members] = max(longest.get(members, 0), last[state])
+        rows = dict(zip(longest, _rows(tokenizer, tokens, longest), strict=True))
+        none: Sequence[tuple[Ids, int]] = ()
+        each = [rows[sets[named[count]]] if named[count] in sets else none for count in read]
         return [
-            tuple((ids, count + more) for ids, more in rows.get(named[count], ())) for count in read
+            tuple((ids, count + more) for ids, more in own)
+            for count, own in zip(read, each, strict=True)
         ]
 
     def adjusted(self, logprobs: Tensor) -> Tensor:
@@ -134,18 +143,26 @@ class Counterfactual(Adjustment):
     def _members(self, text: str) -> tuple[Changes, ...]:
         return self.lists.members(text, most=self.most, seed=self.seed)
 
-    def _rows(
-        self, tokenizer: PreTrainedTokenizerBase, tokens: Tokens, count: int
-    ) -> list[tuple[Ids, int]]:
-        """For each member the tokens in place of the first `count`, and how many more they are."""
-        text = tokens.text[: _end(tokens, count)]
-        members = self._members(text)
-        marks = [Marked(applied(text, changes), 0, 0) for changes in members]
-        ids = [
-            _spliced(tokens, count, changes, new)
-            for changes, new in zip(members, encode(tokenizer, marks, specials=False), strict=True)
-        ]
-        return [(one, len(one) - count) for one in ids]
+
+def _rows(
+    tokenizer: PreTrainedTokenizerBase, tokens: Tokens, sets: Mapping[tuple[Changes, ...], int]
+) -> list[list[tuple[Ids, int]]]:
+    """For each set, and the count of tokens that it is of, the members' rows.
+
+    A row: the tokens in place of the first so many, and how many more they are.
+    """
+    texts = [tokens.text[: _end(tokens, count)] for count in sets.values()]
+    marks = [
+        Marked(applied(text, changes), 0, 0)
+        for text, members in zip(texts, sets, strict=True)
+        for changes in members
+    ]
+    coded = iter(encode(tokenizer, marks, specials=False) if marks else ())
+    found = []
+    for members, count in sets.items():
+        ids = [_spliced(tokens, count, changes, next(coded)) for changes in members]
+        found.append([(one, len(one) - count) for one in ids])
+    return found
 
 
 def _end(tokens: Tokens, count: int) -> int:

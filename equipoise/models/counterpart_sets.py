@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import Self, TypeAlias
 
@@ -129,8 +130,14 @@ def _part(
     """The labels among which is the text's own: all, or one of as few equal parts as will do."""
     if most is None or most >= len(every) - 1:
         return list(every)
-    digest = hashlib.sha256(json.dumps(key).encode()).digest()
-    order = np.random.default_rng(int.from_bytes(digest[:8], "big")).permutation(len(every))
     number = every.index(own)
-    parts = np.array_split(order, -(-len(every) // (1 + most)))
-    return [every[at] for at in sorted(next(one for one in parts if number in one))]
+    parts = _parts(len(every), -(-len(every) // (1 + most)), json.dumps(key))
+    return [every[at] for at in next(one for one in parts if number in one)]
+
+
+@lru_cache(maxsize=256)
+def _parts(size: int, parts: int, key: str) -> Sequence[Sequence[int]]:
+    """The numbers below `size` in equal parts drawn by the key, each ascending."""
+    seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
+    order = np.random.default_rng(seed).permutation(size)
+    return [sorted(one.tolist()) for one in np.array_split(order, parts)]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, final
 
 from equipoise.models.group_words import Found, GroupWords, styled
@@ -75,9 +75,10 @@ class Exchangeable:
         more = sum(len(it.text) - (it.end - it.start) for it in changes if it.end <= one.end)
         end = one.end + more
         if group is None:
-            return replace(one, start=one.start + more, end=end)
-        size = len(styled(self.words.word(one.place, group), one.style))
-        return replace(one, start=end - size, end=end, group=group)
+            start, group = one.start + more, one.group
+        else:
+            start = end - len(styled(self.words.word(one.place, group), one.style))
+        return Found(start, end, one.axis, group, one.member, one.form, one.style)
 
 
 def applied(text: str, changes: Sequence[Change]) -> str:

@@ -22,9 +22,9 @@ axis stand for one another, form by form (singular, plural):
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Self, final
 
 from equipoise.errors import DataError
@@ -98,8 +98,18 @@ class Counterparts:
 
     def members(self, text: str, *, most: int | None, seed: int) -> tuple[Changes, ...]:
         """The changes to a text for each member of its set, its own first, as `counterpart_set`."""
-        found = self._words.found(text)
-        return counterpart_set(self._words, text, found, most=most, seed=seed) if found else ()
+        return self._sets(text, most, seed)
+
+    @cached_property
+    def _sets(self) -> Callable[[str, int | None, int], tuple[Changes, ...]]:
+        """The sets of the last texts are known: those of one example often begin alike."""
+
+        @lru_cache(maxsize=64)
+        def found_set(text: str, most: int | None, seed: int) -> tuple[Changes, ...]:
+            found = self._words.found(text)
+            return counterpart_set(self._words, text, found, most=most, seed=seed) if found else ()
+
+        return found_set
 
     @cached_property
     def _words(self) -> GroupWords:

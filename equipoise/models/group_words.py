@@ -5,8 +5,8 @@ What the marks "=" and "+" of a listed word mean stands in `counterparts.py`.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal, TypeAlias, final
 
@@ -162,9 +162,7 @@ class GroupWords:
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        words = sorted(self._entries, key=lambda one: (-len(one), one))
-        either = "|".join(re.escape(one).replace(r"\ ", r"[\s-]+") for one in words)
-        return re.compile(rf"(?<!\w)(?:{either})(?!\w)", re.IGNORECASE)
+        return re.compile(rf"(?<!\w){_either(self._entries)}(?!\w)", re.IGNORECASE)
 
     def _found(self, text: str, match: re.Match[str]) -> Found | None:
         """What a match names; None where it is in another case than listed, or not of people."""
@@ -177,7 +175,27 @@ class GroupWords:
         name = chosen.place in self._names
         begins = name and _BEGINS.search(text[: match.start()]) is not None
         style = _style(shown, entry.word, name=name, begins=begins)
-        return replace(chosen, start=match.start(), end=match.end(), style=style)
+        return Found(
+            match.start(), match.end(), chosen.axis, chosen.group, chosen.member, chosen.form, style
+        )
+
+
+def _either(words: Iterable[str]) -> str:
+    """A pattern of any of some words, the longest that fits; a space: hyphens and white space.
+
+    Letter by letter, so that few are tried at a place.
+    """
+    rests: dict[str, list[str]] = {}
+    for word in words:
+        rests.setdefault(word[:1], []).append(word[1:])
+    ends = rests.pop("", None) is not None
+    if not rests:
+        return ""
+    parts = [
+        (r"[\s-]+" if first == " " else re.escape(first)) + _either(rests[first])
+        for first in sorted(rests)
+    ]
+    return f"(?:{'|'.join(parts)})" + ("?" if ends else "")
 
 
 def bare(word: str) -> str:

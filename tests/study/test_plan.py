@@ -1,5 +1,6 @@
 """Plans: distinct and stable keys, which hold all that results depend on and nothing else."""
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -100,20 +101,24 @@ def test_a_new_version_of_a_plug_in_inside_another_is_a_new_key(
     assert {one.key for one in before.of("fit")}.isdisjoint(one.key for one in after.of("fit"))
 
 
-WORDS = '{{"axes": {{"gender": {{"groups": ["f", "m"], "rows": [["{0}", "{1}"]]}}}}}}'
+SWAPS = {"axes": {"gender": {"groups": ["f", "m"], "rows": [["aunt", "uncle"]]}}}
+GROUPS = {"gender": {"f": [["aunt"]], "m": [["uncle"]]}}
 
 
+@pytest.mark.parametrize(
+    ("name", "lists"), [("cda, source: texts", SWAPS), ("cafie", GROUPS)], ids=["cda", "cafie"]
+)
 def test_a_changed_file_of_word_lists_is_a_new_key(
-    planned: Callable[..., Plan], tmp_path: Path
+    planned: Callable[..., Plan], tmp_path: Path, name: str, lists: object
 ) -> None:
     file = tmp_path / "words.json"
     change = (
         "lftf, as: parity, objective: parity, epochs: 1, learning_rate: 0.001",
-        f"cda, source: texts, lists: {file}",
+        f"{name}, lists: {file}",
     )
     found = []
-    for words in (("aunt", "uncle"), ("aunt", "uncle"), ("queen", "king")):
-        file.write_text(WORDS.format(*words), encoding="utf-8")
+    for word in ("aunt", "aunt", "niece"):
+        file.write_text(json.dumps(lists).replace("aunt", word), encoding="utf-8")
         found.append({one.key for one in planned(change).of("fit")})
     assert found[0] == found[1]
     assert found[0].isdisjoint(found[2])

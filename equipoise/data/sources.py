@@ -310,7 +310,10 @@ def _bytes(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise DataError(f"{file} must be readable: {error}; check its permissions") from None
+        reason, remedy = error.strerror, "check its permissions"
+        if isinstance(error, FileNotFoundError | IsADirectoryError):
+            remedy = "name a file that is there"
+        raise DataError(f"{file} must be readable, got: {reason}; {remedy}") from None
 
 
 def _check_sums(file: Path, content: bytes) -> None:

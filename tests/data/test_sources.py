@@ -153,7 +153,9 @@ def test_file_that_cannot_be_read(
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.raises(DataError, match=r"one.json must be readable: .*check its permissions"):
+    with pytest.raises(
+        DataError, match=r"one.json must be readable, got: .*; check its permissions"
+    ):
         source.read()
 
 
@@ -211,7 +213,9 @@ def test_a_file_may_be_packed(tmp_path: Path) -> None:
     file.write_bytes(gzip.compress(CONTENT)[:-4])
     with pytest.raises(DataError, match="one cannot be unpacked"):
         unpacked(file)
-    with pytest.raises(DataError, match="none must be readable"):
+    with pytest.raises(
+        DataError, match=r"none must be readable, got: No such file .*; name a file that is there"
+    ):
         unpacked(tmp_path / "none")
 
 

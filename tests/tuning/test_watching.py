@@ -93,6 +93,17 @@ def guarded(*falls: Cost) -> tuple[ParityWatch, Scripted]:
     return ParityWatch(controller, stands, every=5, first_look=10, bounds={LMS: 2.0}), controller
 
 
+def bounded(*costs: Sequence[Cost]) -> ParityWatch:
+    """Two points of LMS and 10 % of perplexity may be lost; what is, before training and after."""
+    return ParityWatch(
+        Scripted([START] * 9),
+        Stands(dict(enumerate(costs, start=1))),
+        every=5,
+        first_look=10,
+        bounds={LMS: 2.0, PERPLEXITY: 10.0},
+    )
+
+
 def test_it_looks_before_training_and_not_again_until_it_may() -> None:
     one, controller = watch(START)
     assert one.every == 5
@@ -150,13 +161,7 @@ def test_each_bound_acts_and_both_are_told() -> None:
         (fall(3, -1), rise(9, 8)),
         (fall(3, 1), rise(12, 8)),
     ]
-    one = ParityWatch(
-        Scripted([START] * 9),
-        Stands(dict(enumerate(several, start=1))),
-        every=5,
-        first_look=10,
-        bounds={LMS: 2.0, PERPLEXITY: 10.0},
-    )
+    one = bounded(*several)
     found = [(one.look(steps, last=False), one.kept) for steps in (5, 10, 15, 20)]
     assert found == [(False, 5), (False, 5), (False, 5), (True, 5)]
     assert one.reason == (
@@ -178,13 +183,7 @@ def test_of_what_is_undone_the_bounds_that_were_passed_are_named() -> None:
         (fall(0, -1), rise(1, 0)),
         (fall(0, -1), rise(math.inf, 1)),
     ]
-    one = ParityWatch(
-        Scripted([START] * 9),
-        Stands(dict(enumerate(several, start=1))),
-        every=5,
-        first_look=10,
-        bounds={LMS: 2.0, PERPLEXITY: 10.0},
-    )
+    one = bounded(*several)
     assert [one.look(steps, last=False) for steps in (5, 10)] == [False, True]
     assert one.undone == (
         "steps 6 to 10, after which perplexity of held-out plain texts had risen by more than 10 %"

@@ -20,9 +20,10 @@ _UNKNOWN = (
     "unknown", "cannot be determined", "can't be determined", "not answerable", "not known",
     "not enough info", "not enough information", "cannot answer", "can't answer", "undetermined",
     "don't know", "do not know", "cannot know", "can't know", "impossible to tell", "not clear",
-    "unclear", "does not say", "doesn't say", "cannot determine", "can't determine",
-    "cannot be known", "can't be known",
+    "unclear", "does not say", "doesn't say", "cannot be known", "can't be known",
 )  # fmt: skip
+#: Of the whole line: beside an answer it says why another is not given.
+_UNDECIDED = re.compile(r"(?:(?:i|we|one|you) )?(?:cannot|can't) determine\b")
 _LETTER = re.compile(
     r"(?i:\W*(?:the )?(?:correct )?answer(?: is)?:?)?\s*"
     r"(?:\(([A-Ca-c])\)|([A-Ca-c])(?=\))|([A-C])(?=[.:,]|\s*$))"
@@ -101,8 +102,9 @@ def heard(item: Item, written: str) -> int | None:
         return equal[0]
 
     def whole(at: int) -> bool:
-        unknown = _UNKNOWN if at == item.unknown else ()
-        return _has_words(said, (_plain(item.answers[at]), *unknown))
+        if at == item.unknown and (_UNDECIDED.match(said) or _has_words(said, _UNKNOWN)):
+            return True
+        return _has_words(said, (_plain(item.answers[at]),))
 
     found = _only(item, whole)
     if found is not None:

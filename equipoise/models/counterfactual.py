@@ -106,9 +106,9 @@ class Counterfactual(Adjustment):
         adjusted by its own counterparts. Tokens of replaced words give way to those of their
         counterparts, all others stay; hence no place is shifted against another.
         """
-        if not self.lists.found(tokens.text):
-            return [()] * len(read)
         if not tokenizer.is_fast:
+            if not self.lists.found(tokens.text):
+                return [()] * len(read)
             raise ModelError(
                 "counterfactual texts need a tokenizer that tells characters (a fast one), got "
                 f"{type(tokenizer).__name__}; use the model with its fast tokenizer"

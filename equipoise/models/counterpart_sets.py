@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from typing import Self, TypeAlias
+from typing import Final, Self, TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from equipoise.models.counterpart_text import Change, Exchangeable
 from equipoise.models.group_words import Found, GroupWords
 
 Changes: TypeAlias = tuple[Change, ...]
+_KNOWN: Final = 4096  # words in their surroundings of which the options are remembered
 #: The group, on each axis, of the first word that may be exchanged.
 _Label: TypeAlias = tuple[int, ...]
 
@@ -116,12 +117,19 @@ def _options(given: Exchangeable, at: int) -> frozenset[int]:
     one = given.found[at]
     if given.words.steady(one.place):
         return frozenset(range(len(given.words.axes[one.axis][1])))
-    found: set[int] = set()
-    for alike in given.words.alike(one.place):
-        groups = [alike[0] if number == at else 0 for number in range(len(given.found))]
-        if given.finds_back(groups, only=at):
-            found.update(alike)
-    return frozenset(found)
+    near, here = given.around(at)
+    known = given.words.options_known
+    key = (near.text, near.found, here)
+    if key not in known:
+        if len(known) >= _KNOWN:
+            known.clear()
+        found: set[int] = set()
+        for alike in given.words.alike(one.place):
+            groups = [alike[0] if number == here else 0 for number in range(len(near.found))]
+            if near.finds_back(groups, only=here):
+                found.update(alike)
+        known[key] = frozenset(found)
+    return known[key]
 
 
 def _part(

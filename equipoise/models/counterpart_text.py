@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, final
 
 from equipoise.models.group_words import Found, GroupWords, styled
@@ -58,6 +58,21 @@ class Exchangeable:
         ]
         again = self.words.found(applied(self.text, changes))
         return again == tuple(expected) if only is None else expected[only] in again
+
+    def around(self, at: int) -> tuple["Exchangeable", int]:
+        """The text about one of the words, as far as its finding depends on it; and its number."""
+        one = self.found[at]
+        begin, end = self.words.neighborhood(self.text, one)
+        near = [
+            (number, other)
+            for number, other in enumerate(self.found)
+            if begin <= other.start and other.end <= end
+        ]
+        moved = tuple(
+            replace(other, start=other.start - begin, end=other.end - begin) for _, other in near
+        )
+        here = next(place for place, (number, _) in enumerate(near) if number == at)
+        return Exchangeable(self.words, self.text[begin:end], moved), here
 
     def _change(self, one: Found, group: int, *, after: int) -> Change:
         """An "a" or "an" before the word, itself `after` the word found before, goes with it."""

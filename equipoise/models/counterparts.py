@@ -100,6 +100,10 @@ class Counterparts:
         """The changes to a text for each member of its set, its own first, as `counterpart_set`."""
         return self._sets(text, most, seed)
 
+    def __reduce__(self) -> tuple[type["Counterparts"], tuple[tuple[Axis, ...]]]:
+        """The lists alone: what was found with them is not kept."""
+        return type(self), (self.axes,)
+
     @cached_property
     def _sets(self) -> Callable[[str, int | None, int], tuple[Changes, ...]]:
         """The sets of the last texts are known: those of one example often begin alike."""

@@ -22,9 +22,11 @@ Place: TypeAlias = tuple[int, int, int]
 
 _BEGINS: Final = re.compile(r"(?:^|[.!?:][\"'”’)\]]*\s+|\n\s*)[\"'“‘(\[]*$")
 _NEXT: Final = re.compile(r"\s+([\w'’-]+)")
+_WORD: Final = re.compile(r"[\w'’-]+")
 _LINKS: Final = frozenset({"and", "or"})
 _ARTICLES: Final = frozenset({"a", "an"})
 _NEAR: Final = 3  # words that are looked at after one that is found
+_FAR: Final = 400  # characters before one, in which those that matter mostly are
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,21 @@ class GroupWords:
         return ahead.group() if ahead else ""
 
     @cached_property
+    def options_known(self) -> dict[tuple[str, tuple[Found, ...], int], frozenset[int]]:
+        """The groups that fit a word in its surroundings, for `counterpart_sets`: a long text asks
+        for the same after every token.
+        """
+        return {}
+
+    def neighborhood(self, text: str, one: Found) -> tuple[int, int]:
+        """Where the text begins and ends that decides how a word is found, in characters."""
+        some = _WORD.finditer(text, max(0, one.start - _FAR), one.start)  # the first may be cut
+        words = [word.start() for word in some]
+        after = self._ahead.match(text, one.end)
+        begin = words[-2 * self._reach] if len(words) > 2 * self._reach else 0
+        return begin, after.end() if after else one.end
+
+    @cached_property
     def _alike(self) -> Mapping[Place, Sequence[Sequence[int]]]:
         found: dict[Place, dict[str, list[int]]] = {}
         for word, one in _listed(self.axes):
@@ -106,9 +123,13 @@ class GroupWords:
         return repr((entry.place.place, second, entry.before_people, word[:1].isupper()))
 
     @cached_property
+    def _reach(self) -> int:
+        """Words about a word that may have a part in how it is found, and one more."""
+        return max(_NEAR, *(len(word.split()) for word in self._entries)) + 1
+
+    @cached_property
     def _ahead(self) -> re.Pattern[str]:
-        parts = max(len(plain(word).split()) for word in self._entries)
-        return re.compile(rf"(?:\W*[\w'’-]+){{0,{max(_NEAR, parts) + 1}}}\W?")
+        return re.compile(rf"(?:\W*[\w'’-]+){{0,{self._reach}}}\W*")
 
     @cached_property
     def _entries(self) -> Mapping[str, _Entry]:

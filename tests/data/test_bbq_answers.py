@@ -71,6 +71,8 @@ def test_published_strings(answer: str, place: int | None) -> None:
         ("a tree, surely", None),
         ("It can’t be determined", 2),
         ("Cannot determine.", 2),
+        ("We can't determine which.", 2),
+        ("The elm, as we cannot determine the other", 1),
         ("**", None),
         ("Birches", None),
         ("", None),

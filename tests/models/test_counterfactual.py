@@ -51,6 +51,8 @@ def test_the_other_context_is_cut_as_the_other_text_is(kind: str, text: str, oth
     [
         "The man saw him and the woman took her bag . She saw the bag is his .",
         "White people saw a Jew and Chinese people , an African American bag",
+        'I saw him ( bag ) and him , " she " saw him . . bag',  # more than one sign after the word
+        "The mankind saw the womanly bag",  # words that grow into others
     ],
 )
 def test_contexts_depend_on_what_is_read_alone(kind: str, text: str) -> None:

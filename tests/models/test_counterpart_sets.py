@@ -1,5 +1,7 @@
 """Texts about another group: by hand, and the same set from each of its members."""
 
+import copy
+import pickle
 from functools import cache
 
 import pytest
@@ -7,11 +9,45 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.data.wordings import counterparts
-from equipoise.models.counterpart_text import applied
+from equipoise.models.counterpart_text import Exchangeable, applied
 from equipoise.models.counterparts import Counterparts
 from equipoise.models.group_words import bare
 
 LISTS = Counterparts.parsed(counterparts())
+#: Words whose finding depends on others, among words that decide it.
+NEARBY = [
+    "her",
+    "his",
+    "him",
+    "hers",
+    "Christian",
+    "Jewish",
+    "Jew",
+    "black",
+    "white",
+    "Black",
+    "Asian",
+    "American",
+    "African",
+    "Native",
+    "French",
+    "Chinese",
+    "people",
+    "men",
+    "woman",
+    "a",
+    "an",
+    "the",
+    "and",
+    "said",
+    "of",
+    "lies",
+    "bag",
+    ".",
+    ",",
+    "!",
+    "(",
+]
 GENDER = LISTS.only(["gender"])
 FAITH = LISTS.only(["religion"])
 RACE = LISTS.only(["race"])
@@ -179,3 +215,31 @@ def test_the_parts_come_from_the_seed() -> None:
 def test_no_text_has_more_counterfactuals_than_allowed(most: int) -> None:
     for text in ("All Sikhs", "All Jewish women", "The Kenyan"):
         assert 2 <= len(texts(LISTS, text, most=most)) <= 1 + most
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from(NEARBY), min_size=12, max_size=40))
+def test_what_is_far_from_a_word_has_no_part_in_its_options(parts: list[str]) -> None:
+    text = " ".join(parts)
+    found = LISTS.found(text)
+    known = LISTS.members(text, most=5, seed=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Exchangeable, "around", lambda self, at: (self, at))
+        whole = Counterparts(LISTS.axes)  # nothing is remembered
+        assert whole.members(text, most=5, seed=0) == known
+    assert bool(known) <= bool(found)
+
+
+def test_used_lists_can_be_copied_and_pickled() -> None:
+    lists = LISTS.only(["gender"])
+    members = lists.members("The man saw", most=None, seed=0)
+    for one in (pickle.loads(pickle.dumps(lists)), copy.deepcopy(lists)):  # our own
+        assert one == lists
+        assert one.members("The man saw", most=None, seed=0) == members
+
+
+@pytest.mark.parametrize("after", [" .", " (", ' "', "\n\n(", " . . ."])
+def test_signs_after_a_word_decide_as_words_do(after: str) -> None:
+    gender = LISTS.only(["gender"])
+    assert not gender.members("I saw him ", most=None, seed=0)
+    assert len(gender.members(f"I saw him{after}", most=None, seed=0)) == 2

@@ -128,12 +128,11 @@ class Counterfactual(Adjustment):
         longest: dict[tuple[Changes, ...], int] = {}  # the same changes of a text that goes on
         for state, members in sets.items():
             longest[members] = max(longest.get(members, 0), last[state])
-        rows = dict(zip(longest, _rows(tokenizer, tokens, longest), strict=True))
-        none: Sequence[tuple[Ids, int]] = ()
-        each = [rows[sets[named[count]]] if named[count] in sets else none for count in read]
+        rows = _rows(tokenizer, tokens, longest)
+        known = {state: rows[members] for state, members in sets.items()}
         return [
-            tuple((ids, count + more) for ids, more in own)
-            for count, own in zip(read, each, strict=True)
+            tuple((ids, count + more) for ids, more in known.get(named[count], ()))
+            for count in read
         ]
 
     def adjusted(self, logprobs: Tensor) -> Tensor:
@@ -146,8 +145,8 @@ class Counterfactual(Adjustment):
 
 def _rows(
     tokenizer: PreTrainedTokenizerBase, tokens: Tokens, sets: Mapping[tuple[Changes, ...], int]
-) -> list[list[tuple[Ids, int]]]:
-    """For each set, and the count of tokens that it is of, the members' rows.
+) -> dict[tuple[Changes, ...], list[tuple[Ids, int]]]:
+    """Of each set, and the count of tokens that it is of, the members' rows.
 
     A row: the tokens in place of the first so many, and how many more they are.
     """
@@ -158,10 +157,10 @@ def _rows(
         for changes in members
     ]
     coded = iter(encode(tokenizer, marks, specials=False) if marks else ())
-    found = []
+    found = {}
     for members, count in sets.items():
         ids = [_spliced(tokens, count, changes, next(coded)) for changes in members]
-        found.append([(one, len(one) - count) for one in ids])
+        found[members] = [(one, len(one) - count) for one in ids]
     return found
 
 

@@ -50,23 +50,23 @@ class Cost:
     @property
     def said(self) -> str:
         """For people, with the interval."""
-        return f"{self.of.name} had {self.of.moved} by {self.size}"
-
-    @property
-    def size(self) -> str:
-        """For people: how far, with the interval."""
-        return f"{self.by.value:.2f}{self.of.unit} [{self.by.low:.2f}, {self.by.high:.2f}]"
+        one = self.by
+        return (
+            f"{self.of.name} had {self.of.moved} by {one.value:.2f}{self.of.unit} "
+            f"[{one.low:.2f}, {one.high:.2f}]"
+        )
 
     def as_json(self) -> dict[str, JSON]:
         """For an edit's report; what could not be had, or is infinite, is None."""
         return {
-            self.of.key: _finite(self.now),
-            self.of.move: _finite(self.by.value),
-            "low": _finite(self.by.low),
-            "high": _finite(self.by.high),
+            self.of.key: finite_or_none(self.now),
+            self.of.move: finite_or_none(self.by.value),
+            "low": finite_or_none(self.by.low),
+            "high": finite_or_none(self.by.high),
             "n": self.by.n,
         }
 
 
-def _finite(value: float) -> float | None:
+def finite_or_none(value: float) -> float | None:
+    """As JSON can hold it."""
     return value if math.isfinite(value) else None

@@ -17,6 +17,7 @@ from equipoise.models.batching import run_in_batches
 from equipoise.records import JSON, Column
 from equipoise.stats.resample import CLUSTER, Interval, bootstrap_means
 from equipoise.tuning.coded import Coded, Item
+from equipoise.tuning.costs import finite_or_none
 from equipoise.tuning.reader import Asked, TextReader
 
 DRAWS = 1000  # of the intervals of a look
@@ -41,11 +42,10 @@ class Standing:
 
     def as_json(self) -> dict[str, JSON]:
         """For an edit's report; an interval that could not be had is None."""
-        low, high = self.margin.low, self.margin.high
         return {
             "margin": self.margin.value,
-            "low": low if math.isfinite(low) else None,
-            "high": high if math.isfinite(high) else None,
+            "low": finite_or_none(self.margin.low),
+            "high": finite_or_none(self.margin.high),
             "ss": self.ss.value,
             "spread": self.spread,
             "items": self.margin.n,

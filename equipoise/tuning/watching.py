@@ -98,7 +98,7 @@ class ParityWatch(Watch):
             },
         )
         self.seen = steps
-        over = [one for one in seen.costs if not one.by.value <= self._bounds[one.of]]
+        over = [one for one in seen.costs if _is_over(one.by.value, self._bounds[one.of])]
         if not over:
             self.kept = steps
         shown = [one for one in over if one.shown_over(self._bounds[one.of])]
@@ -171,8 +171,8 @@ def report_of(
 
 
 def _is_over(value: float | None, most: float) -> bool:
-    """None: it was not finite."""
-    return value is None or value > most
+    """So is what could not be had, and what was infinite: None in a report."""
+    return value is None or not value <= most
 
 
 def _look(steps: int, seen: Seen, mix: Mix) -> JSON:

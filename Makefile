@@ -26,7 +26,7 @@ test: install
 # The tests of the extra `ability`, which `test` skips where it is not installed.
 ability: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,ability]'
-	$(BIN)/python -m pytest -n 2 tests/benchmarks/test_harness.py tests/benchmarks/test_harness_study.py tests/study/test_harness.py \
+	$(BIN)/python -m pytest -n 2 tests/benchmarks/test_harness.py tests/benchmarks/test_harness_study.py tests/study/test_lm_eval_format.py \
 	  tests/conformance/test_built_ins.py::test_benchmark_on_a_task_of_the_harness
 
 slow: install

@@ -6,14 +6,14 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 from two_models import Batch
 
+from equipoise.contrast_training.controllers import from_stereotypes
+from equipoise.contrast_training.retention import Holding
+from equipoise.contrast_training.sampling import drawn
+from equipoise.contrast_training.tokenized import coded_items, coded_texts
+from equipoise.contrast_training.unlearning import Pools
+from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.bias_unlearn import BiasUnlearn
-from equipoise.models.language_model import LanguageModel
 from equipoise.records import Contrast, Supply
-from equipoise.tuning.coded import coded_items, coded_texts
-from equipoise.tuning.control import from_stereotypes
-from equipoise.tuning.holding import Holding
-from equipoise.tuning.streams import drawn
-from equipoise.tuning.unlearning import Pools
 
 VOCABULARY, START = 50_257, "<|endoftext|>"
 SHORTEST, LONGEST = 8, 25  # tokens of a text, the start token included

@@ -20,14 +20,14 @@ from dataclasses import replace
 import torch
 from subjects import BENCHMARKS, NAMES, build, flat, sentences, tokenizer
 
+from equipoise.edits.decoding import NextTokenEdit
 from equipoise.errors import EquipoiseError
+from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.cafie import Cafie
 from equipoise.mitigate.self_debias import SelfDebias
-from equipoise.models.adjustment import Adjustment
-from equipoise.models.language_model import LanguageModel
-from equipoise.models.next_token_edit import NextTokenEdit
-from equipoise.models.tokens import Marked, encode
+from equipoise.models.decoding_rule import Adjustment
+from equipoise.models.tokenization import Marked, encode
 from equipoise.records import Continuation, Supply
 
 METHODS: tuple[tuple[str, Mitigation], ...] = (

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from equipoise.models.matmul import onednn_linear
+from equipoise.models.kernels import onednn_linear
 
 GIBI = 2**30
 

@@ -48,7 +48,7 @@ from subjects import (
 from torch import Tensor, nn
 
 from equipoise.errors import EquipoiseError
-from equipoise.models.language_model import LanguageModel
+from equipoise.inference.language_model import LanguageModel
 from equipoise.records import NextToken
 
 Item = TypeVar("Item")

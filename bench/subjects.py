@@ -20,7 +20,7 @@ from transformers.pytorch_utils import Conv1D
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.data.sources import data_folder
 from equipoise.errors import DataError
-from equipoise.models.language_model import LanguageModel
+from equipoise.inference.language_model import LanguageModel
 from equipoise.records import Continuation, NextToken
 
 Group = tuple[str, ...]  # sentences that are compared with each other

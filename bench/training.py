@@ -30,13 +30,13 @@ from subjects import in_bfloat16, matrix_parameters
 from torch import Tensor, nn
 from two_models import Batch, TwoModels
 
-from equipoise.models.language_model import LanguageModel
-from equipoise.models.lora import lora_in_training
-from equipoise.models.matmul import Matmul, matmul_path, settled_path
-from equipoise.tuning.coded import Coded
-from equipoise.tuning.fitting import adapter_of
-from equipoise.tuning.losses import likelihood, mean_of, npo
-from equipoise.tuning.reader import Asked, Read, TextReader, read_before
+from equipoise.contrast_training.adapter_fitting import adapter_of
+from equipoise.contrast_training.losses import likelihood, mean_of, npo
+from equipoise.contrast_training.packed_forward import Asked, Read, TextReader, read_before
+from equipoise.contrast_training.tokenized import Coded
+from equipoise.inference.language_model import LanguageModel
+from equipoise.models.kernels import Matmul, matmul_path, settled_path
+from equipoise.training.lora import lora_in_training
 
 LOOP = "two models, same batch"
 LEAST = "two models, the reference reads 32 of the 60 texts"

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import kl_div, logsigmoid
 from torch.nn.utils import clip_grad_norm_
 
-from equipoise.models.training import Schedule
-from equipoise.tuning.coded import Coded
+from equipoise.contrast_training.tokenized import Coded
+from equipoise.training.loop import Schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

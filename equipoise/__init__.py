@@ -18,34 +18,34 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from equipoise.api import locate as locate
+    from equipoise.api import measure as measure
+    from equipoise.api import mitigate as mitigate
+    from equipoise.api import stability as stability
+    from equipoise.api import transfer as transfer
     from equipoise.compare import compare as compare
-    from equipoise.findings import Comparison as Comparison
-    from equipoise.opening import load as load
+    from equipoise.conclusions import Comparison as Comparison
+    from equipoise.loading.load import load as load
     from equipoise.records import Estimate as Estimate
     from equipoise.records import Measurement as Measurement
     from equipoise.report.html import write_page as write_page
     from equipoise.study.results import read_results as read_results
     from equipoise.study.results import write_results as write_results
-    from equipoise.verbs import locate as locate
-    from equipoise.verbs import measure as measure
-    from equipoise.verbs import mitigate as mitigate
-    from equipoise.verbs import stability as stability
-    from equipoise.verbs import transfer as transfer
 
 _HOME = {
     "compare": "equipoise.compare",
-    "load": "equipoise.opening",
-    "Comparison": "equipoise.findings",
+    "load": "equipoise.loading.load",
+    "Comparison": "equipoise.conclusions",
     "Estimate": "equipoise.records",
     "Measurement": "equipoise.records",
     "write_page": "equipoise.report.html",
     "read_results": "equipoise.study.results",
     "write_results": "equipoise.study.results",
-    "locate": "equipoise.verbs",
-    "measure": "equipoise.verbs",
-    "mitigate": "equipoise.verbs",
-    "stability": "equipoise.verbs",
-    "transfer": "equipoise.verbs",
+    "locate": "equipoise.api",
+    "measure": "equipoise.api",
+    "mitigate": "equipoise.api",
+    "stability": "equipoise.api",
+    "transfer": "equipoise.api",
 }
 
 __all__ = sorted(_HOME)

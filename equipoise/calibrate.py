@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.errors import RecipeError
+from equipoise.inference.scorer import Scorer
 from equipoise.measure import measure
-from equipoise.models.scorer import Scorer
 from equipoise.planted.model import load_planted
 from equipoise.planted.world import find_world
 from equipoise.records import JSON, Measurement

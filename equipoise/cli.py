@@ -21,11 +21,11 @@ from equipoise.commands.listing import list_
 from equipoise.commands.locate import locate
 from equipoise.commands.measure import measure
 from equipoise.commands.mitigate import mitigate
+from equipoise.commands.options import dashed
 from equipoise.commands.report import report
 from equipoise.commands.run import run as run_study
 from equipoise.commands.transfer import transfer
 from equipoise.errors import EquipoiseError
-from equipoise.settings import dashed
 
 app = typer.Typer(
     invoke_without_command=True,

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
+from equipoise.conclusions import Change, Comparison
 from equipoise.errors import RecipeError, nearest
-from equipoise.findings import Change, Comparison
 from equipoise.records import Margin, Measurement, Metric
 from equipoise.stats.compare import Sides, compare_metrics
 from equipoise.stats.directions import holm

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
+from equipoise.edits.edit import Edit
+from equipoise.edits.registry import load_edit
 from equipoise.fakes import FakeScorer, tiny_model
+from equipoise.inference.language_model import LanguageModel
 from equipoise.locate.base import Locator
 from equipoise.measure import answer
 from equipoise.mitigate.base import Mitigation
-from equipoise.models.edit import Edit
-from equipoise.models.edits import load_edit
-from equipoise.models.language_model import LanguageModel
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import (
     Columns,

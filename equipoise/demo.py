@@ -6,10 +6,10 @@ The recipe is `demo.yaml` beside this file; `examples/demo.yaml` is the same.
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from equipoise.findings import Change, Comparison
+from equipoise.conclusions import Change, Comparison
 from equipoise.records import Measurement
 from equipoise.report.sentences import interval, numbers
-from equipoise.study.studied import Chapter, Study
+from equipoise.study.study import Chapter, Study
 
 RECIPE = Path(__file__).with_name("demo.yaml")
 #: What the world says beside what is read; asked of the model before any edit, for it asks about

@@ -17,7 +17,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from equipoise.errors import ModelError, nearest
-from equipoise.models.language_model import LanguageModel
+from equipoise.inference.language_model import LanguageModel
 from equipoise.records import (
     JSON,
     Continuation,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from equipoise import environment, plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark, Remarks, UsesFiles, texts_of
 from equipoise.errors import DataError, ModelError, RecipeError, RequestError, nearest
-from equipoise.models.scorer import Scorer, coverage
+from equipoise.inference.scorer import Scorer, coverage
 from equipoise.predictions import Predictions, predicted
 from equipoise.records import (
     JSON,

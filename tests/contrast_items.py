@@ -11,13 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from equipoise.models.edit import tensor_bytes
-from equipoise.models.language_model import LanguageModel
+from equipoise.contrast_training import evaluation as held_out
+from equipoise.contrast_training import held_out_bias as standing
+from equipoise.contrast_training.packed_forward import TextReader
+from equipoise.contrast_training.tokenized import Item
+from equipoise.edits.edit import tensor_bytes
+from equipoise.inference.language_model import LanguageModel
 from equipoise.records import Contrast, Supply
 from equipoise.testing import tiny_model
-from equipoise.tuning import held_out, standing
-from equipoise.tuning.coded import Item
-from equipoise.tuning.reader import TextReader
 
 #: By type: stereotype, anti-stereotype, unrelated; all end alike.
 ENDINGS: Mapping[str, tuple[str, str, str]] = {

@@ -15,7 +15,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from equipoise import cli
-from equipoise.models.language_model import LanguageModel
+from equipoise.inference.language_model import LanguageModel
 from equipoise.testing import tiny_model, tiny_tokenizer
 
 SECRET = "quillwort"  # in every text of the data below: no message may show it
@@ -592,7 +592,7 @@ def test_results_that_cannot_be_written_leave_nothing(
     with monkeypatch.context() as patch:
         patch.setattr("pyarrow.parquet.write_table", full)
         assert "No space left" in refused("measure", model, *GENBIAS, "--json", "--out", "new")
-    monkeypatch.setattr("equipoise.models.edit_folder.save", full)
+    monkeypatch.setattr("equipoise.edits.storage.save", full)
     assert "No space left" in refused("mitigate", model, *LFTF, "--out", "new")
 
 
@@ -761,9 +761,9 @@ def test_an_interrupt_in_the_middle_leaves_nothing(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    for name in ("equipoise.models.reading.logits_at", "equipoise.models.training.train"):
+    for name in ("equipoise.inference.engine.logits_at", "equipoise.training.loop.train"):
         monkeypatch.setattr(name, interrupted)
-    monkeypatch.setattr("equipoise.models.pronoun_tuning.train", interrupted)
+    monkeypatch.setattr("equipoise.training.pronoun_training.train", interrupted)
     before = contents(place)
     verb, *rest = command
     assert run(verb, model, *rest, "--out", "new") == 130

@@ -13,8 +13,8 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import Benchmark
 from equipoise.compare import compare
+from equipoise.conclusions import Comparison
 from equipoise.errors import RecipeError
-from equipoise.findings import Comparison
 from equipoise.measure import measure
 from equipoise.records import (
     OPTIONS,

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from equipoise import cli, demo
+from equipoise.study.load_study import read_study
 from equipoise.study.plan import plan
-from equipoise.study.reading import read_study
 from equipoise.study.recipe import Recipe
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "demo.yaml"

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from equipoise.api import mitigate
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.benchmarks.stereoset import StereoSet
+from equipoise.loading.load import load
 from equipoise.measure import measure
 from equipoise.mitigate.base import Mitigation
-from equipoise.opening import load
 from equipoise.planted.world import find_world
 from equipoise.plugins import available, build, options_of
 from equipoise.predictions import Predictions
 from equipoise.records import Metric
 from equipoise.testing import check_benchmark, check_mitigation, tiny_model, tiny_supply
-from equipoise.verbs import mitigate
 
 ROOT = Path(__file__).parent.parent
 PAGES = [one for one in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))) if one.is_file()]

@@ -7,9 +7,9 @@ import pytest
 
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.errors import RecipeError
+from equipoise.export.export import TABLES
 from equipoise.plugins import available, build
 from equipoise.records import Metric
-from equipoise.report.export import TABLES
 from equipoise.study import recipe
 from equipoise.study.recipe import Recipe
 from equipoise.study.resolving import Resolver

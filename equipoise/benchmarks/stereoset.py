@@ -22,10 +22,8 @@ from equipoise.benchmarks.base import (
     UsesFiles,
 )
 from equipoise.data import stereoset as official
-from equipoise.data.corpora import Corpus, read_corpus
 from equipoise.data.partition import shuffled
 from equipoise.data.stereoset import Item
-from equipoise.data.stereoset_pool import contrast_of, held_back, learnable, refuse_shared
 from equipoise.errors import DataError, RecipeError
 from equipoise.metrics import preference as pref
 from equipoise.planted.world import NEUTRAL_SENTENCES, World, find_world
@@ -44,6 +42,8 @@ from equipoise.records import (
     Supply,
     refuse_idle,
 )
+from equipoise.supply.corpora import Corpus, read_corpus
+from equipoise.supply.stereoset_pool import contrast_of, held_back, learnable, refuse_shared
 
 
 def _percent(

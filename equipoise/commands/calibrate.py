@@ -26,14 +26,14 @@ def calibrate(  # noqa: PLR0913
 
     Measures planted models of several strengths and draws each metric against the truth.
     """
+    from equipoise import api
     from equipoise import calibrate as calibrating
-    from equipoise import verbs
     from equipoise.report.calibration_plot import calibration_figure, calibration_table
     from equipoise.study.results import check_new, to_json
 
     options = options_from(settings, [benchmark], data)
     check_new(out)
-    verbs.build_benchmark(benchmark, options.of(benchmark))  # before a model is taught
+    api.build_benchmark(benchmark, options.of(benchmark))  # before a model is taught
     hush()
     found = calibrating.calibrate(
         benchmark,

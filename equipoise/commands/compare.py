@@ -19,7 +19,7 @@ from equipoise.commands.flags import (
 from equipoise.errors import RecipeError
 
 if TYPE_CHECKING:
-    from equipoise.findings import Comparison
+    from equipoise.conclusions import Comparison
     from equipoise.records import Measurement
 
 
@@ -46,11 +46,11 @@ def compare(  # noqa: PLR0913
 
     They must be of the same benchmarks; they are paired item by item.
     """
+    from equipoise.checks.run import check_comparison
+    from equipoise.commands.options import margins_of
     from equipoise.compare import compare_all
     from equipoise.report.html import write_page
     from equipoise.report.tables import comparison_text
-    from equipoise.settings import margins_of
-    from equipoise.study.checks import check_comparison
     from equipoise.study.results import comparisons_document, read_results, to_json
 
     options_from(None, (), data)
@@ -78,9 +78,9 @@ def _say_left_out(sides: Sequence[Sequence["Measurement"]], found: Sequence["Com
 
 
 def _write_card(folder: Path, found: Sequence["Comparison"]) -> None:
-    from equipoise.models.edit_folder import read_head, write_card
-    from equipoise.report.export import card_changes
-    from equipoise.study.publishing import of_edit
+    from equipoise.edits.storage import read_head, write_card
+    from equipoise.export.export import card_changes
+    from equipoise.study.edit_folders import of_edit
 
     content = str(read_head(folder).get("content"))
     own = [alone for one in found for alone in of_edit(one, content)]

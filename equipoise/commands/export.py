@@ -9,7 +9,7 @@ from equipoise.commands.flags import say
 from equipoise.errors import RecipeError
 
 if TYPE_CHECKING:
-    from equipoise.study.studied import Study
+    from equipoise.study.study import Study
 
 
 def export(
@@ -26,8 +26,8 @@ def export(
     out: Annotated[Path | None, typer.Option(help="File to write; else it is printed.")] = None,
 ) -> None:
     """Print a table of a study as CSV, Markdown or LaTeX."""
-    from equipoise.report.export import export as exported
-    from equipoise.report.writing import write_whole
+    from equipoise.export.export import export as exported
+    from equipoise.files.atomic import write_whole
 
     formats = {"csv": csv, "markdown": markdown, "latex": latex}
     chosen = [name for name, asked in formats.items() if asked]
@@ -45,9 +45,9 @@ def export(
 
 def _read(folder: Path) -> tuple["Study", str]:
     """A study, or results as one, and the table that is usually wanted of it."""
-    from equipoise.report.export import plain_study
+    from equipoise.export.export import plain_study
     from equipoise.study import results
-    from equipoise.study.reading import read_study
+    from equipoise.study.load_study import read_study
 
     if (folder / results.FILE).is_file():
         measured = results.read_results(folder)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from equipoise.commands.options import Settings
 from equipoise.errors import RecipeError
 from equipoise.records import MOST_DRAWS, MOST_SEED
-from equipoise.settings import Settings
 
 if TYPE_CHECKING:
-    from equipoise.findings import Finding
-    from equipoise.models.language_model import LanguageModel
+    from equipoise.conclusions import Finding
+    from equipoise.inference.language_model import LanguageModel
 
 ModelName = Annotated[
     str,
@@ -96,7 +96,7 @@ def load_model(
     batch_size: int | None,
 ) -> "LanguageModel":
     """Open a model, whatever it is; no bars where nobody watches."""
-    from equipoise.opening import load
+    from equipoise.loading.load import load
 
     hush()
     return load(
@@ -106,12 +106,12 @@ def load_model(
 
 def of_world(name: str, options: Settings, identity: str) -> Any:
     """The benchmark of a name; of the world of a planted model, and then that is said."""
-    from equipoise import verbs
+    from equipoise import api
     from equipoise.plugins import options_of
 
     given = options.of(name)
-    built = verbs.build_benchmark(name, given, identity=identity)
+    built = api.build_benchmark(name, given, identity=identity)
     world = options_of(built).get("world")
-    if identity.startswith(verbs.PLANTED) and world is not None and world != given.get("world"):
+    if identity.startswith(api.PLANTED) and world is not None and world != given.get("world"):
         say(f"{name}: asked about the model's own world, --set {name}.world={world}")
     return built

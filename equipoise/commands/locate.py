@@ -27,7 +27,7 @@ from equipoise.commands.flags import (
 )
 
 if TYPE_CHECKING:
-    from equipoise.findings import Ranking, RankStability
+    from equipoise.conclusions import Ranking, RankStability
 
 
 def locate(  # noqa: PLR0913
@@ -56,7 +56,7 @@ def locate(  # noqa: PLR0913
 
     With --seeds the ranking is made on several samples of prompts, and how well they agree is said.
     """
-    from equipoise import verbs
+    from equipoise import api
     from equipoise.locate.base import Locator
 
     options = options_from(settings, [locator, supply], data)
@@ -64,10 +64,10 @@ def locate(  # noqa: PLR0913
     opened = load_model(model, dtype, device, revision, base, batch_size)
     learnt = of_world(supply, options, opened.identity)
     if seeds == 1 and html is None:
-        _print_ranking(verbs.locate(opened, built, supply=learnt, seed=seed), as_json=as_json)
+        _print_ranking(api.locate(opened, built, supply=learnt, seed=seed), as_json=as_json)
         return
     asked = range(seed, seed + seeds)
-    found = verbs.stability(opened, built, supply=learnt, seeds=asked, sample=sample)
+    found = api.stability(opened, built, supply=learnt, seeds=asked, sample=sample)
     if html is not None:
         _write_page(html, found, model=opened.identity, locator=locator)
     _print_stability(found, as_json=as_json)
@@ -90,8 +90,8 @@ def _print_ranking(ranking: "Ranking", *, as_json: bool) -> None:
 
 
 def _print_stability(found: "RankStability", *, as_json: bool) -> None:
+    from equipoise.files.json_records import to_document
     from equipoise.report.tables import Table, plain
-    from equipoise.study.documents import to_document
 
     if as_json:
         print(json.dumps(to_document(found)))
@@ -119,7 +119,7 @@ def _print_stability(found: "RankStability", *, as_json: bool) -> None:
 
 def _write_page(file: Path, found: "RankStability", *, model: str, locator: str) -> None:
     from equipoise.report.html import write_study_page
-    from equipoise.study.studied import Located, Study
+    from equipoise.study.study import Located, Study
 
     located = Located(model=model, locator=locator, stability=found)
     study = Study(title=f"{locator} on {model}", recipe={}, located=(located,))

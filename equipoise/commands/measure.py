@@ -25,7 +25,7 @@ from equipoise.commands.flags import (
 )
 
 if TYPE_CHECKING:
-    from equipoise.models.language_model import LanguageModel
+    from equipoise.inference.language_model import LanguageModel
 
 
 def measure(  # noqa: PLR0913
@@ -56,15 +56,15 @@ def measure(  # noqa: PLR0913
 
     Prints each number with its interval and its ideal value.
     """
-    from equipoise import verbs
+    from equipoise import api
+    from equipoise.checks.run import check_measurement
     from equipoise.predictions import Predictions
     from equipoise.report.tables import measurement_text
-    from equipoise.study.checks import check_measurement
     from equipoise.study.results import check_new, results_document, to_json, write_results
 
     options = options_from(settings, benchmarks, data)
     check_new(out)
-    built = [verbs.build_benchmark(one, options.of(one)) for one in benchmarks]  # before loading
+    built = [api.build_benchmark(one, options.of(one)) for one in benchmarks]  # before loading
     subject: Predictions | LanguageModel = (
         Predictions.parse(model)
         if model.startswith("predictions:")
@@ -73,7 +73,7 @@ def measure(  # noqa: PLR0913
     built = [of_world(one, options, subject.identity) for one in benchmarks]
     found = []
     for one in built:
-        found.append(verbs.measure(subject, one, split=split, limit=limit, seed=seed, draws=draws))
+        found.append(api.measure(subject, one, split=split, limit=limit, seed=seed, draws=draws))
         if not as_json:  # at once: what is found is not lost when a later benchmark fails
             print(measurement_text(found[-1], groups=groups), end="\n\n", flush=True)
         say_faults(check_measurement(found[-1]))

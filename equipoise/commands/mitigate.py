@@ -27,7 +27,7 @@ from equipoise.commands.flags import (
 )
 
 if TYPE_CHECKING:
-    from equipoise.models.edit import EditInfo
+    from equipoise.edits.edit import EditInfo
 
 
 def mitigate(  # noqa: PLR0913
@@ -49,10 +49,10 @@ def mitigate(  # noqa: PLR0913
 
     It is kept in a folder that is measured like a model. Interrupted, the same command goes on.
     """
-    from equipoise import verbs
+    from equipoise import api
     from equipoise.mitigate.base import Mitigation
-    from equipoise.models.training_state import states_kept_in
     from equipoise.study.results import check_new
+    from equipoise.training.resume import states_kept_in
 
     source = supply or plugins.find(Mitigation, method).taught_by
     options = options_from(settings, [method, source], data)
@@ -62,7 +62,7 @@ def mitigate(  # noqa: PLR0913
     learnt = of_world(source, options, opened.identity)
     states = out.with_name(f".{out.name}.training")  # a killed training goes on from here
     with states_kept_in(states):
-        edit = verbs.mitigate(opened, built, supply=learnt, seed=seed)
+        edit = api.mitigate(opened, built, supply=learnt, seed=seed)
     edit.save(out)
     shutil.rmtree(states, ignore_errors=True)
     _print_edit(edit.info, out, as_json=as_json)

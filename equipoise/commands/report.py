@@ -16,7 +16,7 @@ def report(
 ) -> None:
     """Write the report of a study: one HTML file that needs nothing else."""
     from equipoise.report.html import write_study_page
-    from equipoise.study.reading import read_study
+    from equipoise.study.load_study import read_study
 
     page = write_study_page(out or folder / "report.html", read_study(folder))
     say(f"the report is {page}")

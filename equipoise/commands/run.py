@@ -9,7 +9,7 @@ from equipoise.commands.flags import BatchSize, Data, Device, hush, options_from
 
 if TYPE_CHECKING:
     from equipoise.study.store import Store
-    from equipoise.study.studied import Study
+    from equipoise.study.study import Study
 
 
 def run(
@@ -83,7 +83,7 @@ def _finish(store: "Store", *, planted_truth: bool) -> None:
     from equipoise import demo
     from equipoise.report.html import study_page
     from equipoise.report.sentences import verdict_sentence
-    from equipoise.study.reading import read_study
+    from equipoise.study.load_study import read_study
 
     study = read_study(store.folder)
     lead = demo.lead(study) if planted_truth else ()
@@ -102,8 +102,8 @@ def _finish(store: "Store", *, planted_truth: bool) -> None:
 
 def _publish(store: "Store", study: "Study") -> None:
     """Each edit in a folder of its own, with its numbers in its card."""
-    from equipoise.report.export import card_changes
-    from equipoise.study.publishing import of_seeds, publish
+    from equipoise.export.export import card_changes
+    from equipoise.study.edit_folders import of_seeds, publish
 
     for chapter in study.chapters:
         for seed, edit, own in of_seeds(chapter):

@@ -13,7 +13,7 @@ from equipoise.commands.flags import AsJson, Device, Dtype, Revision, Seed, load
 from equipoise.errors import RecipeError, nearest
 
 if TYPE_CHECKING:
-    from equipoise.models.edit import EditInfo
+    from equipoise.edits.edit import EditInfo
 
 
 def transfer(  # noqa: PLR0913
@@ -45,8 +45,8 @@ def transfer(  # noqa: PLR0913
 
     Modules, shapes and vocabulary are checked first. The edit is measured like a model.
     """
-    from equipoise import verbs
-    from equipoise.models.transfer_controls import CONTROLS, scaled
+    from equipoise import api
+    from equipoise.edits.transfer_controls import CONTROLS, scaled
     from equipoise.study.results import check_new
 
     scales = _scales(scale)
@@ -54,7 +54,7 @@ def transfer(  # noqa: PLR0913
         raise RecipeError(f"--control '{control}' is not known; {nearest(control, CONTROLS)}")
     check_new(out)
     model = load_model(to, dtype, device, revision, None, None)
-    whole = verbs.transfer(
+    whole = api.transfer(
         edit,
         model,
         base=base,

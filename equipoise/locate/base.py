@@ -7,8 +7,8 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from equipoise.findings import Ranking
-from equipoise.models.language_model import LanguageModel
+from equipoise.conclusions import Ranking
+from equipoise.inference.language_model import LanguageModel
 from equipoise.records import Prompt
 from equipoise.stats.resample import percentile_interval
 

@@ -17,16 +17,17 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from equipoise.conclusions import Ranking
 from equipoise.errors import ModelError, RecipeError
-from equipoise.findings import Ranking
+from equipoise.inference.language_model import LanguageModel
 from equipoise.locate.base import Locator, Table, bounds, drawn_prompts
 from equipoise.models.anatomy import base, blocks, final_norm
-from equipoise.models.capture import BlockStates, block_states
-from equipoise.models.language_model import LanguageModel
-from equipoise.models.next_logits import Ids, padded, prompt_ids
-from equipoise.models.precision import exact_sum
-from equipoise.models.prefix import pad_token_id
+from equipoise.models.hooks import BlockStates, block_states
+from equipoise.models.kernels import exact_sum
+from equipoise.models.start_token import pad_token_id
+from equipoise.models.tokenization import Ids
 from equipoise.records import OPTIONS, Prompt
+from equipoise.training.next_token_logits import padded, prompt_ids
 
 _INCLUDED = "the first token is included, whose massive activations may hide the rest"
 _NORMED = "the last block is measured with the final norm, whose gain turns the stream too"

@@ -17,15 +17,15 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from equipoise.conclusions import Ranking
 from equipoise.errors import ModelError, RecipeError
-from equipoise.findings import Ranking
+from equipoise.inference.language_model import LanguageModel
 from equipoise.locate.base import Locator, Table, bounds, drawn_prompts
 from equipoise.models.anatomy import blocks
-from equipoise.models.capture import BlockStates, differentiable_states, frozen
-from equipoise.models.language_model import LanguageModel
-from equipoise.models.next_logits import NextLogits, prompt_ids, word_tree
-from equipoise.models.precision import exact_sum
+from equipoise.models.hooks import BlockStates, differentiable_states, frozen
+from equipoise.models.kernels import exact_sum
 from equipoise.records import OPTIONS, Prompt
+from equipoise.training.next_token_logits import NextLogits, prompt_ids, word_tree
 
 _AT_INPUT = "read at the blocks' inputs: it does not estimate what leaving a block out would do"
 _WITHOUT_FIRST = "what blocks add at the first token is left out"

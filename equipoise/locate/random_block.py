@@ -6,10 +6,10 @@ from typing import ClassVar
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from equipoise.findings import Ranking
+from equipoise.conclusions import Ranking
+from equipoise.inference.language_model import LanguageModel
 from equipoise.locate.base import Locator
 from equipoise.models.anatomy import blocks
-from equipoise.models.language_model import LanguageModel
 from equipoise.records import OPTIONS, Prompt
 
 

@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
-from equipoise.models.edit import Edit
-from equipoise.models.edit_maker import Maker
-from equipoise.models.language_model import LanguageModel
+from equipoise.edits.edit import Edit
+from equipoise.edits.maker import Maker
+from equipoise.inference.language_model import LanguageModel
 from equipoise.plugins import name_of, options_of
 from equipoise.records import Supply
 

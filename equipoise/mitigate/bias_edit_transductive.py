@@ -8,13 +8,13 @@ from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
+from equipoise.edits.weights import WeightEdit
 from equipoise.errors import RecipeError
+from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation, maker_of
-from equipoise.models.bias_edit_fitting import EditorOptions
-from equipoise.models.language_model import LanguageModel
-from equipoise.models.pronoun_tuning import tuned_edit
-from equipoise.models.weight_edit import WeightEdit
+from equipoise.model_editing.bias_edit import EditorOptions
 from equipoise.records import OPTIONS, Supply
+from equipoise.training.pronoun_training import tuned_edit
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)

@@ -11,12 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from equipoise.errors import RecipeError, nearest
-from equipoise.mitigate.base import Mitigation, maker_of
-from equipoise.models.adapter_edit import AdapterEdit
-from equipoise.models.language_model import LanguageModel
-from equipoise.records import OPTIONS, Supply, refuse_idle
-from equipoise.tuning.control import (
+from equipoise.contrast_training.adapter_fitting import AdapterOptions, adapter_of
+from equipoise.contrast_training.controllers import (
     Band,
     Controller,
     Equivalence,
@@ -26,10 +22,14 @@ from equipoise.tuning.control import (
     Proportional,
     Released,
 )
-from equipoise.tuning.fitting import AdapterOptions, adapter_of
-from equipoise.tuning.holding import Divergence, Places, Texts
-from equipoise.tuning.losses import Reduction
-from equipoise.tuning.unlearning import Unlearning, unlearn
+from equipoise.contrast_training.losses import Reduction
+from equipoise.contrast_training.retention import Divergence, Places, Texts
+from equipoise.contrast_training.unlearning import Unlearning, unlearn
+from equipoise.edits.adapter import AdapterEdit
+from equipoise.errors import RecipeError, nearest
+from equipoise.inference.language_model import LanguageModel
+from equipoise.mitigate.base import Mitigation, maker_of
+from equipoise.records import OPTIONS, Supply, refuse_idle
 
 Rule = Literal["equivalence", "paper", "reference", "proportional", "none"]
 

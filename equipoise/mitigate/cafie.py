@@ -10,15 +10,15 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from equipoise.data.wordings import counterparts
+from equipoise.decoding.counterfactual_rule import Counterfactual
+from equipoise.decoding.mixture import Mixing, Mode
+from equipoise.edits.decoding import NextTokenEdit
+from equipoise.edits.maker import info_of
 from equipoise.errors import DataError, ModelError
+from equipoise.group_words.counterparts import Counterparts
+from equipoise.group_words.wordings import counterparts
+from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation, ReadsFiles, maker_of
-from equipoise.models.counterfactual import Counterfactual
-from equipoise.models.counterparts import Counterparts
-from equipoise.models.edit_maker import info_of
-from equipoise.models.language_model import LanguageModel
-from equipoise.models.mixing import Mixing, Mode
-from equipoise.models.next_token_edit import NextTokenEdit
 from equipoise.records import JSON, OPTIONS, Supply, refuse_idle
 
 

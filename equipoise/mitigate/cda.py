@@ -11,18 +11,23 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from equipoise.data.swap_lists import SwapLists, read_swap_lists
-from equipoise.data.swaps import swapped
+from equipoise.contrast_training.adapter_fitting import (
+    AdapterOptions,
+    adapter_of,
+    check_apart,
+    check_causal,
+)
+from equipoise.contrast_training.objectives import Likelihood, Over
+from equipoise.contrast_training.packed_forward import TextReader
+from equipoise.contrast_training.session import Lesson, plain_texts
+from equipoise.contrast_training.tokenized import Coded, coded_items, coded_texts
+from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import RecipeError
+from equipoise.group_words.swap_lists import SwapLists, read_swap_lists
+from equipoise.group_words.swaps import swapped
+from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation, ReadsFiles, maker_of
-from equipoise.models.adapter_edit import AdapterEdit
-from equipoise.models.language_model import LanguageModel
 from equipoise.records import OPTIONS, Supply, refuse_idle, text_sha256
-from equipoise.tuning.coded import Coded, coded_items, coded_texts
-from equipoise.tuning.fitting import AdapterOptions, adapter_of, check_apart, check_causal
-from equipoise.tuning.lesson import Lesson, plain_texts
-from equipoise.tuning.plain import Likelihood, Over
-from equipoise.tuning.reader import TextReader
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)

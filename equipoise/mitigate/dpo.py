@@ -8,15 +8,15 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
+from equipoise.contrast_training.adapter_fitting import AdapterOptions, adapter_of
+from equipoise.contrast_training.losses import Preference
+from equipoise.contrast_training.objectives import Preferred
+from equipoise.contrast_training.packed_forward import read_before
+from equipoise.contrast_training.session import Lesson
+from equipoise.edits.adapter import AdapterEdit
+from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation, maker_of
-from equipoise.models.adapter_edit import AdapterEdit
-from equipoise.models.language_model import LanguageModel
 from equipoise.records import OPTIONS, Supply, refuse_idle
-from equipoise.tuning.fitting import AdapterOptions, adapter_of
-from equipoise.tuning.lesson import Lesson
-from equipoise.tuning.losses import Preference
-from equipoise.tuning.plain import Preferred
-from equipoise.tuning.reader import read_before
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)

@@ -8,9 +8,12 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
+from equipoise.edits.weights import WeightEdit
+from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation, maker_of
-from equipoise.models.language_model import LanguageModel
-from equipoise.models.pronoun_tuning import (
+from equipoise.records import OPTIONS, Supply
+from equipoise.training.loop import Schedule
+from equipoise.training.pronoun_training import (
     Goal,
     Objective,
     Terms,
@@ -19,9 +22,6 @@ from equipoise.models.pronoun_tuning import (
     tune,
     tuned_edit,
 )
-from equipoise.models.training import Schedule
-from equipoise.models.weight_edit import WeightEdit
-from equipoise.records import OPTIONS, Supply
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)

@@ -11,14 +11,17 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 from torch import nn
 
+from equipoise.conclusions import Ranking
+from equipoise.edits.weights import WeightEdit
 from equipoise.errors import RecipeError
-from equipoise.findings import Ranking
+from equipoise.inference.language_model import LanguageModel
 from equipoise.locate.base import Locator
 from equipoise.locate.block_influence import BlockInfluence
 from equipoise.mitigate.base import Mitigation, maker_of
 from equipoise.models.anatomy import attention, block, blocks, mlp, norms
-from equipoise.models.language_model import LanguageModel
-from equipoise.models.pronoun_tuning import (
+from equipoise.records import JSON, OPTIONS, Supply
+from equipoise.training.loop import Schedule
+from equipoise.training.pronoun_training import (
     Goal,
     Objective,
     Terms,
@@ -27,9 +30,6 @@ from equipoise.models.pronoun_tuning import (
     tune,
     tuned_edit,
 )
-from equipoise.models.training import Schedule
-from equipoise.models.weight_edit import WeightEdit
-from equipoise.records import JSON, OPTIONS, Supply
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)

@@ -8,17 +8,17 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
+from equipoise.contrast_training.adapter_fitting import AdapterOptions, adapter_of
+from equipoise.contrast_training.held_out_bias import spreads_of
+from equipoise.contrast_training.objectives import Lean
+from equipoise.contrast_training.objectives import Parity as Loss
+from equipoise.contrast_training.packed_forward import read_before
+from equipoise.contrast_training.retention import Places, Texts
+from equipoise.contrast_training.session import Lesson
+from equipoise.edits.adapter import AdapterEdit
+from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation, maker_of
-from equipoise.models.adapter_edit import AdapterEdit
-from equipoise.models.language_model import LanguageModel
 from equipoise.records import OPTIONS, Supply, refuse_idle
-from equipoise.tuning.fitting import AdapterOptions, adapter_of
-from equipoise.tuning.holding import Places, Texts
-from equipoise.tuning.lesson import Lesson
-from equipoise.tuning.plain import Lean
-from equipoise.tuning.plain import Parity as Loss
-from equipoise.tuning.reader import read_before
-from equipoise.tuning.standing import spreads_of
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)

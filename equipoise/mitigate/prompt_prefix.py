@@ -9,10 +9,10 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
+from equipoise.edits.maker import info_of
+from equipoise.edits.prompts import PromptEdit
+from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation, maker_of
-from equipoise.models.edit_maker import info_of
-from equipoise.models.language_model import LanguageModel
-from equipoise.models.prompt_edit import PromptEdit
 from equipoise.records import OPTIONS, Supply
 
 #: Ways of asking; each is whole sentences and ends with the space before the context.

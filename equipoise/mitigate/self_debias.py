@@ -9,13 +9,13 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from equipoise.data.wordings import bias_prefixes, bias_type
+from equipoise.decoding.bias_wordings import bias_prefixes, bias_type
+from equipoise.decoding.self_debias_rule import SelfDebiasing
+from equipoise.edits.decoding import NextTokenEdit
+from equipoise.edits.maker import info_of
 from equipoise.errors import DataError
+from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation, maker_of
-from equipoise.models.edit_maker import info_of
-from equipoise.models.language_model import LanguageModel
-from equipoise.models.next_token_edit import NextTokenEdit
-from equipoise.models.self_debiasing import SelfDebiasing
 from equipoise.records import JSON, OPTIONS, Supply, refuse_idle
 
 

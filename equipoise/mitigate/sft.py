@@ -9,13 +9,13 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from equipoise.contrast_training.adapter_fitting import AdapterOptions, adapter_of
+from equipoise.contrast_training.objectives import Likelihood, Over
+from equipoise.contrast_training.session import Lesson
+from equipoise.edits.adapter import AdapterEdit
+from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation, maker_of
-from equipoise.models.adapter_edit import AdapterEdit
-from equipoise.models.language_model import LanguageModel
 from equipoise.records import OPTIONS, Supply
-from equipoise.tuning.fitting import AdapterOptions, adapter_of
-from equipoise.tuning.lesson import Lesson
-from equipoise.tuning.plain import Likelihood, Over
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)

@@ -10,14 +10,14 @@ from typing import Annotated, ClassVar
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
+from equipoise.edits.adapter import AdapterEdit
+from equipoise.edits.edit import Edit
+from equipoise.edits.transfer import VERSION, transferred
+from equipoise.edits.transfer_controls import Control, varied
 from equipoise.errors import RecipeError
+from equipoise.inference.language_model import LanguageModel
+from equipoise.loading.pretrained import base_vocabulary, find_edit
 from equipoise.mitigate.base import Mitigation, UsesEdits
-from equipoise.models.adapter_edit import AdapterEdit
-from equipoise.models.edit import Edit
-from equipoise.models.language_model import LanguageModel
-from equipoise.models.loading import base_vocabulary, find_edit
-from equipoise.models.transfer import VERSION, transferred
-from equipoise.models.transfer_controls import Control, varied
 from equipoise.records import OPTIONS, Supply
 
 

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import torch
 
 from equipoise.errors import RecipeError, nearest
-from equipoise.models.language_model import LanguageModel
+from equipoise.inference.language_model import LanguageModel
 from equipoise.planted.cache import taught
 from equipoise.planted.teaching import Budget
 from equipoise.planted.world import World, find_world

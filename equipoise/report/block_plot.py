@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from equipoise.findings import RankStability
+from equipoise.conclusions import RankStability
 from equipoise.report.axis import Axis, Tick, Whisker, axis_of, minus, whisker
-from equipoise.study.studied import Located
+from equipoise.study.study import Located
 
 _BLOCK_TICKS = 6
 

@@ -3,17 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from equipoise.findings import Comparison, Verdict
+from equipoise.conclusions import Comparison, Verdict
 from equipoise.records import JSON
 from equipoise.report.axis import typeset
 from equipoise.report.judged import judged
 from equipoise.report.matrix import verdict_badges
-from equipoise.report.naming import setting_names, setting_of
+from equipoise.report.page_rows import Badge, Row, named
 from equipoise.report.provenance import flat
-from equipoise.report.rows import Badge, Row, named
 from equipoise.report.sections import Most, Section, section
 from equipoise.report.sentences import subject, verdict_sentence
-from equipoise.study.studied import Chapter
+from equipoise.report.setting_names import setting_names, setting_of
+from equipoise.study.study import Chapter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from equipoise.findings import Finding
+from equipoise.conclusions import Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from equipoise.findings import ChangedExample
+from equipoise.conclusions import ChangedExample
 from equipoise.report.axis import minus
+from equipoise.report.sanitize import LONGEST
 from equipoise.report.sentences import group_name, numbers
-from equipoise.report.visible import LONGEST
 
 _TEXTS = 6  # of one example
 

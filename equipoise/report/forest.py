@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from equipoise.findings import Change, Direction
+from equipoise.conclusions import Change, Direction
 from equipoise.report.axis import Axis
-from equipoise.report.rows import Row, row, shared_axis
+from equipoise.report.page_rows import Row, row, shared_axis
 from equipoise.report.sentences import group_name
 
 _GRAVE: tuple[Direction, ...] = ("reversed", "worse", "unclear")

@@ -15,14 +15,14 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from equipoise.findings import Comparison, Direction
+from equipoise.conclusions import Comparison, Direction
+from equipoise.files.atomic import write_whole
 from equipoise.report.overview import Overview, of_comparisons, of_study
-from equipoise.report.rows import WITHIN, Reading, Row
+from equipoise.report.page_rows import WITHIN, Reading, Row
+from equipoise.report.sanitize import clipped, isolated, short, visible
 from equipoise.report.scatter import LONGEST_LABEL
 from equipoise.report.sentences import WORD
-from equipoise.report.visible import clipped, isolated, short, visible
-from equipoise.report.writing import write_whole
-from equipoise.study.studied import Study
+from equipoise.study.study import Study
 
 _TEMPLATES = "templates"
 _TAIL = 8000  # characters of a traceback

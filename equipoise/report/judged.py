@@ -1,6 +1,6 @@
 """The changes of a comparison as its verdict has them: headlines corrected over all benchmarks."""
 
-from equipoise.findings import Change, Comparison, Verdict
+from equipoise.conclusions import Change, Comparison, Verdict
 
 
 def judged(comparison: Comparison, verdict: Verdict) -> tuple[Change, ...]:

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from equipoise.findings import Change, Comparison, Direction, Verdict
+from equipoise.conclusions import Change, Comparison, Direction, Verdict
 from equipoise.records import Estimate, Measurement
 from equipoise.report.axis import minus
 from equipoise.report.judged import judged
-from equipoise.report.naming import Setting, setting_names, setting_of
-from equipoise.report.rows import Badge, badge, badge_of
+from equipoise.report.page_rows import Badge, badge, badge_of
 from equipoise.report.sentences import numbers
-from equipoise.study.studied import Chapter, Study
+from equipoise.report.setting_names import Setting, setting_names, setting_of
+from equipoise.study.study import Chapter, Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

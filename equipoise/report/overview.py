@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from equipoise.findings import Comparison, Finding
+from equipoise.conclusions import Comparison, Finding
+from equipoise.report.baselines import Uncompared, uncompared
 from equipoise.report.block_plot import BlockPlot, block_plots
 from equipoise.report.chapters import ChapterView, Told, chapter_view, model_edits, titled
 from equipoise.report.checked import Checked, gathered
@@ -11,9 +12,8 @@ from equipoise.report.curves import Curves, curves
 from equipoise.report.matrix import Matrix, matrix
 from equipoise.report.provenance import Provenance, provenance
 from equipoise.report.sections import Most
-from equipoise.report.uncompared import Uncompared, uncompared
 from equipoise.stats.verdict import verdict_of
-from equipoise.study.studied import Chapter, Missing, Study
+from equipoise.study.study import Chapter, Missing, Study
 
 _OPEN = 3  # chapters that are not folded
 _ROWS = 3000  # of groups, on the whole page

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from equipoise.findings import Comparison
+from equipoise.conclusions import Comparison
 from equipoise.records import JSON, DataUse, Measurement
-from equipoise.report.naming import setting_names, setting_of
-from equipoise.study.studied import Chapter, Study
+from equipoise.report.setting_names import setting_names, setting_of
+from equipoise.study.study import Chapter, Study
 
 _TOLD = ("prefix", "start_token_id", "start_token", "chat_template", "revision", "dtype")
 _OF_EDIT = ("method", "options", "origin", "seed")

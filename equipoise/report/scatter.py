@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from equipoise.findings import Comparison
+from equipoise.conclusions import Comparison
 from equipoise.records import Measurement, Outcome
 from equipoise.report.axis import Axis, axis_of, minus
 from equipoise.report.sentences import interval, numbers

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from equipoise.findings import Change, Comparison
+from equipoise.conclusions import Change, Comparison
 from equipoise.report.axis import typeset
 from equipoise.report.examples import ExampleView, example_views
 from equipoise.report.forest import Forest, forest, gravest
-from equipoise.report.rows import Badge, Row, badge_of, cell, own_scales
+from equipoise.report.page_rows import Badge, Row, badge_of, cell, own_scales
 from equipoise.report.scatter import Scatter, scatter
 from equipoise.report.sentences import headlines, said, subject
 

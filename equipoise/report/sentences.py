@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from equipoise.findings import Change, Claim, Comparison, Direction, Headline, Verdict
+from equipoise.conclusions import Change, Claim, Comparison, Direction, Headline, Verdict
 from equipoise.report.axis import ROUNDING
 
 #: What a reader is told beside each direction.

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from equipoise.findings import Change, Comparison
+from equipoise.conclusions import Change, Comparison
 from equipoise.records import Estimate, Measurement
+from equipoise.report.sanitize import visible
 from equipoise.report.sentences import group_name as group_name
 from equipoise.report.sentences import headlines as headlines
 from equipoise.report.sentences import interval as interval
@@ -12,7 +13,6 @@ from equipoise.report.sentences import numbers as numbers
 from equipoise.report.sentences import probability as probability
 from equipoise.report.sentences import sentence as sentence
 from equipoise.report.sentences import verdict_sentence as verdict_sentence
-from equipoise.report.visible import visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from equipoise.findings import Claim
+from equipoise.conclusions import Claim
 from equipoise.records import Column, Margin, Metric
 from equipoise.stats.resample import one_sided_p, percentile_interval
 

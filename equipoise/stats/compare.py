@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from equipoise.findings import Change
+from equipoise.conclusions import Change
 from equipoise.records import Column, Columns, Metric
 from equipoise.stats.claims import claim_of
 from equipoise.stats.directions import ALPHA, direction_of

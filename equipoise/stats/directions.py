@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from equipoise.findings import Change, Direction
+from equipoise.conclusions import Change, Direction
 from equipoise.stats.permutation import ROUNDING
 
 ALPHA = 0.05

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from equipoise.findings import Ranking, RankStability
+from equipoise.conclusions import Ranking, RankStability
 
 
 def rank_stability(

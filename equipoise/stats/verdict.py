@@ -7,7 +7,7 @@ correction: "kept" asks for every claim to be shown (intersection-union: Berger 
 
 from collections.abc import Sequence
 
-from equipoise.findings import Change, Comparison, Direction, Headline, Verdict
+from equipoise.conclusions import Change, Comparison, Direction, Headline, Verdict
 from equipoise.stats.directions import corrected
 
 

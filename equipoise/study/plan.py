@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from equipoise.errors import RecipeError
 from equipoise.records import JSON, Margin
-from equipoise.study.reading import key_of
+from equipoise.study.load_study import key_of
 from equipoise.study.recipe import BenchmarkSpec, ModelSpec, Recipe, Spec
 from equipoise.study.resolving import Parts, Resolver
 

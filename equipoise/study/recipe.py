@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from equipoise.errors import RecipeError, nearest
-from equipoise.records import JSON, MOST_DRAWS, MOST_SEED, Margin
-from equipoise.settings import margin_of
+from equipoise.records import JSON, MOST_DRAWS, MOST_SEED, Margin, margin_of
 from equipoise.study.yaml_lines import Node, read_yaml
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from equipoise import plugins, verbs
+from equipoise import api, plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark, UsesFiles
 from equipoise.errors import (
     DataError,
@@ -25,10 +25,10 @@ from equipoise.errors import (
     StoreError,
     nearest,
 )
+from equipoise.loading.checkpoint import content_sha256
 from equipoise.locate.base import Locator
 from equipoise.measure import asked, learnt_examples
 from equipoise.mitigate.base import Mitigation, ReadsFiles, UsesEdits
-from equipoise.models.checkpoint import content_sha256
 from equipoise.planted.cache import cache_key
 from equipoise.planted.teaching import Budget
 from equipoise.planted.world import find_world
@@ -65,7 +65,7 @@ class Resolver:
 
     def parts(self, spec: ModelSpec) -> Parts:
         """What the steps of one model are made of."""
-        identity = spec.name if spec.name.startswith(verbs.PLANTED) else ""
+        identity = spec.name if spec.name.startswith(api.PLANTED) else ""
         supply = self._supply(identity)
         benchmarks = {}
         metrics: list[tuple[BenchmarkSpec, Mapping[str, Metric]]] = []
@@ -90,7 +90,7 @@ class Resolver:
     def calibrated(self, spec: Spec) -> JSON:
         """A benchmark that is held against planted bias."""
         with self._at(spec):
-            built = verbs.build_benchmark(spec.name, spec.options, identity="planted:default")
+            built = api.build_benchmark(spec.name, spec.options, identity="planted:default")
         found = _plugin(built)
         options = found["options"]
         if isinstance(options, dict):
@@ -157,7 +157,7 @@ class Resolver:
 
     def _benchmark(self, one: BenchmarkSpec, identity: str) -> tuple[AnyBenchmark, str]:
         with self._at(one.plugin):
-            built = verbs.build_benchmark(one.plugin.name, one.plugin.options, identity=identity)
+            built = api.build_benchmark(one.plugin.name, one.plugin.options, identity=identity)
             split = one.split or built.splits[0]
             if split not in built.splits:
                 raise RecipeError(
@@ -196,11 +196,11 @@ class Resolver:
             return None
         spec = self.recipe.supply
         with self._at(spec):
-            return verbs.build_supply(spec.name, spec.options, identity=identity)
+            return api.build_supply(spec.name, spec.options, identity=identity)
 
     def _taught(self, supply: Supply, identity: str) -> JSON:
         spec = self.recipe.supply
-        built = verbs.build_benchmark(spec.name, spec.options, identity=identity)
+        built = api.build_benchmark(spec.name, spec.options, identity=identity)
         described = self._described(built, split=built.splits[0])
         return {"benchmark": described, "sha256": _content(supply)}
 
@@ -265,7 +265,7 @@ class Resolver:
 
     def _content(self, spec: ModelSpec) -> str | None:
         """What settles a model that is not of the Hub; None where the name and revision do."""
-        if spec.name.startswith(verbs.PLANTED):
+        if spec.name.startswith(api.PLANTED):
             try:
                 world = find_world(spec.name)
             except EquipoiseError as error:

@@ -20,12 +20,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
+from equipoise.conclusions import Change, Comparison
 from equipoise.errors import StoreError
-from equipoise.findings import Change, Comparison
+from equipoise.files.json_records import read_object
 from equipoise.records import JSON, DataUse, Estimate, Measurement, Outcome
 from equipoise.stats.resample import METHOD
-from equipoise.study.documents import read_object
-from equipoise.study.harness import harness_part, keys_of, overall
+from equipoise.study.lm_eval_format import harness_part, keys_of, overall
 
 SCHEMA = 1
 FILE = "results.json"

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from equipoise.errors import PlaceError
-from equipoise.models.matmul import Matmul, best_float32_path, settled_path
+from equipoise.models.kernels import Matmul, best_float32_path, settled_path
 from equipoise.records import JSON
-from equipoise.study.doing import Doing
+from equipoise.study.execution import Doing
+from equipoise.study.open_model import Workbench
 from equipoise.study.plan import Plan, Step, without
 from equipoise.study.store import HEAD, Failure, Store
-from equipoise.study.workbench import Workbench
 
 Say: TypeAlias = Callable[[str], None]
 End: TypeAlias = Literal["kept", "done", "failed", "busy"]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from equipoise import cli
 from equipoise.benchmarks.base import Benchmark
 from equipoise.benchmarks.bbq import BBQ, ORDERS
+from equipoise.checks.grid import on_grid
 from equipoise.data.bbq import CATEGORIES, Item
 from equipoise.data.bbq_answers import LETTERS
 from equipoise.errors import DataError, OptionError
@@ -31,7 +32,6 @@ from equipoise.records import (
     text_sha256,
 )
 from equipoise.stats.resample import columns_of, point
-from equipoise.study.checks_grid import on_grid
 from equipoise.testing import FakeScorer, check_benchmark
 
 Answerer = Callable[[Item], int]

@@ -239,7 +239,7 @@ def test_a_real_model_reads_as_its_notes_say(reference_model: Path) -> None:
     import torch  # here, so that the other tests start without it
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from equipoise.models.language_model import LanguageModel
+    from equipoise.inference.language_model import LanguageModel
 
     model = LanguageModel(
         module=AutoModelForCausalLM.from_pretrained(reference_model, dtype=torch.float32).eval(),

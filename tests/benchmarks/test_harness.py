@@ -13,14 +13,14 @@ from local_tasks import CHOICES, write_tasks
 
 from equipoise.benchmarks.base import Benchmark
 from equipoise.benchmarks.harness import Harness, _cut, _generation, _items, _numbers
+from equipoise.checks.run import check_measurement
 from equipoise.data.harness_tasks import Asked
 from equipoise.errors import DataError, ModelError, RecipeError
+from equipoise.inference.language_model import LanguageModel
 from equipoise.measure import measure
-from equipoise.models.language_model import LanguageModel
 from equipoise.plugins import build, options_of
 from equipoise.records import Continuation, Generation, Outcome, Scored
 from equipoise.stats.resample import columns_of
-from equipoise.study.checks import check_measurement
 from equipoise.testing import check_benchmark, tiny_model
 
 

@@ -6,8 +6,8 @@ import pytest
 from local_tasks import write_tasks
 
 from equipoise.errors import RecipeError
+from equipoise.study.load_study import read_study
 from equipoise.study.plan import plan
-from equipoise.study.reading import read_study
 from equipoise.study.recipe import Recipe
 from equipoise.study.runner import run
 from equipoise.study.store import Store

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from equipoise.api import build_supply
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.benchmarks.planted import Planted
 from equipoise.benchmarks.stereoset import StereoSet
@@ -15,7 +16,6 @@ from equipoise.planted.neutral import neutral_texts
 from equipoise.planted.world import NEUTRAL_SENTENCES, World, find_world
 from equipoise.records import text_sha256
 from equipoise.testing import FakeScorer
-from equipoise.verbs import build_supply
 
 
 def truthful(world: World) -> Callable[[str, str], float]:

@@ -17,8 +17,8 @@ from equipoise.benchmarks.perplexity import Perplexity
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.data.stereoset import Item, differing_spans, word_span
 from equipoise.errors import DataError, RecipeError
+from equipoise.inference.language_model import LanguageModel
 from equipoise.measure import learnt_examples, measure
-from equipoise.models.language_model import LanguageModel
 from equipoise.planted.world import find_world
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import Continuation, Infill, Outcome, Scored, Supply, text_sha256

@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from report.making import CHANGE, HOSTILE, comparison, hostile, measurement, study
 
-from equipoise.findings import Change
+from equipoise.conclusions import Change
 from equipoise.report.html import write_page, write_study_page
-from equipoise.study.studied import Study
+from equipoise.study.study import Study
 
 pytestmark = pytest.mark.browser
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.report.export import FORMATS, TABLES
+from equipoise.export.export import FORMATS, TABLES
 
 from .conftest import Asked, Refused
 

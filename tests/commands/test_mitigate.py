@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from contrast_items import SUPPLY, quick
 
-from equipoise import cli, verbs
-from equipoise.models.language_model import LanguageModel
+from equipoise import api, cli
+from equipoise.contrast_training.evaluation import HeldOut
+from equipoise.contrast_training.side_effects import LMS, Cost
+from equipoise.inference.language_model import LanguageModel
 from equipoise.stats.resample import Interval
-from equipoise.tuning.costs import LMS, Cost
-from equipoise.tuning.held_out import HeldOut
 
 Said = Callable[..., list[str]]
 
@@ -27,7 +27,7 @@ def said(
         del supply
         return method.fit(opened, SUPPLY, seed=seed)
 
-    monkeypatch.setattr(verbs, "mitigate", on_few)
+    monkeypatch.setattr(api, "mitigate", on_few)
 
     def lines(**options: object) -> list[str]:
         chosen = {"steps": 3, "look_every": 1, **options}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from equipoise.edits.registry import load_edit
 from equipoise.mitigate.lftf import Lftf
-from equipoise.models.edits import load_edit
 
 from .conftest import STEPS, Asked, contents
 

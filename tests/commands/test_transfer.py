@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from equipoise.models.adapter_edit import AdapterEdit, wanted_tensors
-from equipoise.models.edit import EditInfo
-from equipoise.models.edits import load_edit
-from equipoise.models.transfer_controls import update_norm
+from equipoise.edits.adapter import AdapterEdit, wanted_tensors
+from equipoise.edits.edit import EditInfo
+from equipoise.edits.registry import load_edit
+from equipoise.edits.transfer_controls import update_norm
+from equipoise.edits.weights import WeightEdit
 from equipoise.models.vocabulary import vocabulary_of
-from equipoise.models.weight_edit import WeightEdit
 from equipoise.records import JSON
 from equipoise.testing import tiny_model
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark, UsesFiles
+from equipoise.edits.adapter import AdapterEdit, wanted_tensors
+from equipoise.edits.edit import EditInfo
+from equipoise.edits.transfer_controls import CONTROLS
 from equipoise.locate.base import Locator
 from equipoise.mitigate.base import Mitigation
-from equipoise.models.adapter_edit import AdapterEdit, wanted_tensors
-from equipoise.models.edit import EditInfo
-from equipoise.models.transfer_controls import CONTROLS
 from equipoise.models.vocabulary import vocabulary_of
 from equipoise.plugins import available, build, options_of
 from equipoise.records import JSON

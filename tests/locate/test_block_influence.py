@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equipoise.errors import ModelError, RecipeError
+from equipoise.inference.language_model import LanguageModel
 from equipoise.locate.block_influence import BlockInfluence, block_influence
 from equipoise.models.anatomy import blocks
-from equipoise.models.language_model import LanguageModel
-from equipoise.models.next_logits import prompt_ids
 from equipoise.records import Prompt
 from equipoise.testing import CAUSAL_FAMILIES, FAMILIES, tiny_model
+from equipoise.training.next_token_logits import prompt_ids
 
 PROMPTS = tuple(
     Prompt(id=text, text=text)

@@ -17,20 +17,20 @@ from pydantic import ValidationError
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
+from equipoise.api import build_supply
 from equipoise.errors import ModelError, RecipeError
+from equipoise.inference.language_model import LanguageModel
+from equipoise.loading.load import load
 from equipoise.locate.base import Locator
 from equipoise.locate.block_influence import BlockInfluence
 from equipoise.locate.gender_contrast import GenderContrast, attribution
 from equipoise.locate.random_block import RandomBlock
 from equipoise.models.anatomy import blocks, embeddings, head
-from equipoise.models.capture import block_states
-from equipoise.models.language_model import LanguageModel
-from equipoise.models.next_logits import NextLogits, prompt_ids
-from equipoise.opening import load
+from equipoise.models.hooks import block_states
 from equipoise.plugins import build
 from equipoise.records import Prompt
 from equipoise.testing import CAUSAL_FAMILIES, MASKED_FAMILIES, tiny_model
-from equipoise.verbs import build_supply
+from equipoise.training.next_token_logits import NextLogits, prompt_ids
 
 WORDS = (" he", " she")  # " ", "h", "e" and " ", "s", "h", "e" in the tiny models: bytes
 PROMPTS = tuple(

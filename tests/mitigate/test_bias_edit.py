@@ -6,19 +6,19 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from equipoise import verbs
+from equipoise import api
 from equipoise.benchmarks.stereoset import StereoSet
+from equipoise.checks.exposure import learnt_from
+from equipoise.checks.overlap import told_faults
+from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError, RecipeError
 from equipoise.measure import measure
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.bias_edit import BiasEdit
 from equipoise.mitigate.bias_edit_transductive import BiasEditTransductive
-from equipoise.models.weight_edit import WeightEdit
 from equipoise.planted.world import find_world
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import Supply, text_sha256
-from equipoise.study.checks_overlap import told_faults
-from equipoise.study.learnt import learnt_from
 from equipoise.testing import tiny_model, tiny_supply
 
 SUPPLY = tiny_supply()
@@ -117,8 +117,8 @@ def test_results_say_that_test_labels_were_used() -> None:
 
 def test_only_a_method_that_is_told_labels_gets_the_measured_items() -> None:
     benchmark = StereoSet(world="targets=40")
-    assert verbs.build_supply(benchmark, {}).measured == ()
-    told = verbs.build_supply(benchmark, {}, told=("labels",))
+    assert api.build_supply(benchmark, {}).measured == ()
+    told = api.build_supply(benchmark, {}, told=("labels",))
     measured = {one.context + one.stereotype for one in told.measured}
     items = benchmark.examples(benchmark.splits[0])
     assert {one.strip() for one in measured} == {one.sentences[0] for one in items}
@@ -126,4 +126,4 @@ def test_only_a_method_that_is_told_labels_gets_the_measured_items() -> None:
         text_sha256(one) for one in told.learnt_texts()
     }
     given = Supply(origin="mine", measured=SUPPLY.measured)
-    assert verbs.build_supply(given, {}, told=("labels",)) is given
+    assert api.build_supply(given, {}, told=("labels",)) is given

@@ -8,14 +8,7 @@ import torch
 from contrast_items import SUPPLY, model, quick, same, small, standings, weights
 from pydantic import ValidationError
 
-from equipoise.errors import RecipeError
-from equipoise.mitigate.base import Mitigation
-from equipoise.mitigate.bias_unlearn import BiasUnlearn
-from equipoise.models.adapter_edit import AdapterEdit
-from equipoise.plugins import build, name_of, options_of
-from equipoise.testing import tiny_model
-from equipoise.tuning.coded import coded_items
-from equipoise.tuning.control import (
+from equipoise.contrast_training.controllers import (
     Band,
     Controller,
     Equivalence,
@@ -24,7 +17,14 @@ from equipoise.tuning.control import (
     Proportional,
     Released,
 )
-from equipoise.tuning.standing import Standing
+from equipoise.contrast_training.held_out_bias import Standing
+from equipoise.contrast_training.tokenized import coded_items
+from equipoise.edits.adapter import AdapterEdit
+from equipoise.errors import RecipeError
+from equipoise.mitigate.base import Mitigation
+from equipoise.mitigate.bias_unlearn import BiasUnlearn
+from equipoise.plugins import build, name_of, options_of
+from equipoise.testing import tiny_model
 
 QUICK: dict[str, object] = {
     "steps": 12,

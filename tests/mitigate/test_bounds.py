@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from contrast_items import SUPPLY, quick, same, small, weights
 
+from equipoise.contrast_training.controllers import Fixed
+from equipoise.contrast_training.evaluation import HeldOut
+from equipoise.contrast_training.side_effects import LMS, PERPLEXITY, Cost
 from equipoise.errors import ModelError, RecipeError
 from equipoise.mitigate.bias_unlearn import BiasUnlearn
 from equipoise.mitigate.cda import Cda
@@ -15,9 +18,6 @@ from equipoise.mitigate.parity import Parity
 from equipoise.mitigate.sft import Sft
 from equipoise.records import text_sha256
 from equipoise.stats.resample import Interval
-from equipoise.tuning.control import Fixed
-from equipoise.tuning.costs import LMS, PERPLEXITY, Cost
-from equipoise.tuning.held_out import HeldOut
 
 SHORT: Any = {"steps": 5, "look_every": 2, "rank": 2}
 METHODS = {

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from equipoise.benchmarks.base import Benchmark
+from equipoise.decoding.counterfactual_rule import Counterfactual
 from equipoise.errors import RecipeError
 from equipoise.measure import measure
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.cafie import Cafie
-from equipoise.models.counterfactual import Counterfactual
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import Supply
 from equipoise.testing import tiny_model

@@ -6,13 +6,13 @@ import pytest
 from contrast_items import SUPPLY, model, quick, same, standings, weights
 from pydantic import ValidationError
 
-from equipoise.data.swap_lists import read_swap_lists
+from equipoise.contrast_training.tokenized import coded_items, coded_texts
+from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import ModelError, RecipeError
+from equipoise.group_words.swap_lists import read_swap_lists
 from equipoise.mitigate.cda import Cda
-from equipoise.models.adapter_edit import AdapterEdit
 from equipoise.records import Supply, text_sha256
 from equipoise.testing import tiny_model
-from equipoise.tuning.coded import coded_items, coded_texts
 
 TEXTS = Supply(
     origin="by hand",

@@ -13,9 +13,9 @@ from equipoise.mitigate.cda import Cda
 from equipoise.mitigate.dpo import Dpo
 from equipoise.mitigate.parity import Parity
 from equipoise.mitigate.sft import Sft
-from equipoise.models import training
 from equipoise.records import Contrast, Supply
 from equipoise.testing import tiny_model
+from equipoise.training import loop as training
 
 METHODS = (BiasUnlearn(), Parity(), Sft(), Dpo(), Cda())
 

@@ -7,11 +7,11 @@ from functools import cache
 
 import pytest
 
-from equipoise import verbs
+from equipoise import api
+from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.cafie import Cafie
 from equipoise.mitigate.self_debias import SelfDebias
-from equipoise.models.language_model import LanguageModel
 from equipoise.planted.model import load_planted
 from equipoise.records import Measurement, Supply
 
@@ -36,10 +36,10 @@ def planted(world: str) -> LanguageModel:
 def measured(method: Mitigation | None, name: str, world: str) -> Measurement:
     model = planted(world)
     if method is None:
-        return verbs.measure(model, name, draws=0)
+        return api.measure(model, name, draws=0)
     edit = method.fit(model, Supply(origin="nothing"), seed=0)
     with edit.attached(model) as edited:
-        return verbs.measure(edited, name, draws=0)
+        return api.measure(edited, name, draws=0)
 
 
 def value(method: Mitigation | None, name: str, metric: str, world: str = LARGE) -> float:

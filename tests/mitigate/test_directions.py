@@ -13,12 +13,12 @@ import pytest
 
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.benchmarks.genhint import GenHint
+from equipoise.inference.language_model import LanguageModel
 from equipoise.locate.fixed_block import FixedBlock
 from equipoise.measure import measure
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.full_finetune import FullFinetune
 from equipoise.mitigate.lftf import Lftf
-from equipoise.models.language_model import LanguageModel
 from equipoise.planted.model import load_planted
 
 pytestmark = pytest.mark.slow

@@ -6,10 +6,10 @@ import pytest
 from contrast_items import SUPPLY, model, quick, same, standings, weights
 from pydantic import ValidationError
 
+from equipoise.contrast_training.packed_forward import TextReader, read_before
+from equipoise.contrast_training.tokenized import Item, coded_items
+from equipoise.edits.adapter import AdapterEdit
 from equipoise.mitigate.dpo import Dpo
-from equipoise.models.adapter_edit import AdapterEdit
-from equipoise.tuning.coded import Item, coded_items
-from equipoise.tuning.reader import TextReader, read_before
 
 
 @pytest.fixture(autouse=True)

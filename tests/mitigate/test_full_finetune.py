@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from equipoise.errors import RecipeError
+from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.full_finetune import FullFinetune
-from equipoise.models.language_model import LanguageModel
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import Prompt, Supply
 from equipoise.testing import tiny_model

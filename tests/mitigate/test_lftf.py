@@ -3,13 +3,13 @@
 import pytest
 import torch
 
+from equipoise.edits.weights import WeightEdit
 from equipoise.errors import RecipeError
 from equipoise.locate.block_influence import BlockInfluence
 from equipoise.locate.random_block import RandomBlock
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.lftf import Lftf
 from equipoise.models.anatomy import blocks
-from equipoise.models.weight_edit import WeightEdit
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import Prompt, Supply, text_sha256
 from equipoise.testing import CAUSAL_FAMILIES, tiny_model

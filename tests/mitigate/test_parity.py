@@ -6,13 +6,13 @@ import pytest
 from contrast_items import SUPPLY, model, quick, same, standings, weights
 from pydantic import ValidationError
 
+from equipoise.contrast_training.tokenized import coded_items
+from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import RecipeError
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.parity import Parity
-from equipoise.models.adapter_edit import AdapterEdit
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import text_sha256
-from equipoise.tuning.coded import coded_items
 
 
 @pytest.fixture(autouse=True)

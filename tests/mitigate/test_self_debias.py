@@ -2,10 +2,10 @@
 
 import pytest
 
+from equipoise.decoding.self_debias_rule import SelfDebiasing
 from equipoise.errors import RecipeError
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.self_debias import SelfDebias
-from equipoise.models.self_debiasing import SelfDebiasing
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import Supply
 from equipoise.testing import tiny_model

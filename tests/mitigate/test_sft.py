@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from contrast_items import SUPPLY, model, quick, same, weights
 
+from equipoise.edits.adapter import AdapterEdit
+from equipoise.inference.scoring import score
 from equipoise.mitigate.sft import Sft
-from equipoise.models.adapter_edit import AdapterEdit
-from equipoise.models.scoring import score
 from equipoise.records import Continuation
 
 

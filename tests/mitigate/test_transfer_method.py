@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from equipoise.edits.adapter import AdapterEdit, wanted_tensors
+from equipoise.edits.edit import EditInfo
+from equipoise.edits.transfer_controls import update_norm
 from equipoise.errors import ModelError, OptionError, RecipeError
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.transfer import Transfer
-from equipoise.models.adapter_edit import AdapterEdit, wanted_tensors
-from equipoise.models.edit import EditInfo
-from equipoise.models.transfer_controls import update_norm
 from equipoise.models.vocabulary import vocabulary_of
 from equipoise.plugins import build
 from equipoise.records import JSON, Supply

@@ -13,18 +13,18 @@ from functools import lru_cache
 import pytest
 import torch
 
-from equipoise import verbs
+from equipoise import api
 from equipoise.benchmarks.stereoset import StereoSet
+from equipoise.edits.adapter import AdapterEdit
+from equipoise.edits.transfer import transferred
+from equipoise.edits.transfer_controls import varied
+from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.bias_unlearn import BiasUnlearn
 from equipoise.mitigate.cda import Cda
 from equipoise.mitigate.dpo import Dpo
 from equipoise.mitigate.parity import Parity
 from equipoise.mitigate.sft import Sft
-from equipoise.models.adapter_edit import AdapterEdit
-from equipoise.models.language_model import LanguageModel
-from equipoise.models.transfer import transferred
-from equipoise.models.transfer_controls import varied
 from equipoise.models.vocabulary import vocabulary_of
 from equipoise.planted.model import load_planted
 from equipoise.planted.world import find_world
@@ -67,7 +67,7 @@ def supply() -> Supply:
 
 def standing(model: LanguageModel) -> Standing:
     stereoset, facts, hints, perplexity = (
-        verbs.measure(model, name, draws=0)
+        api.measure(model, name, draws=0)
         for name in ("stereoset", "facts", "genhint", "perplexity")
     )
     return Standing(

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from equipoise.models.activations import fused_gelu
+from equipoise.models.kernels import fused_gelu
 from equipoise.testing import tiny_model
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from equipoise.models.precision import exact, exact_device, exact_sum
+from equipoise.models.kernels import exact, exact_device, exact_sum
 
 
 @pytest.mark.parametrize("name", ["cpu", "cuda", "cuda:1", "meta"])

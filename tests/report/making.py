@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from equipoise.findings import (
+from equipoise.conclusions import (
     Change,
     ChangedExample,
     Claim,
@@ -17,7 +17,7 @@ from equipoise.findings import (
 )
 from equipoise.records import DataUse, Estimate, Margin, Measurement, Outcome
 from equipoise.stats.calibration import Calibration, Reading, curve
-from equipoise.study.studied import Chapter, Located, Measured, Missing, Study
+from equipoise.study.study import Chapter, Located, Measured, Missing, Study
 
 HOSTILE = "<script>alert(1)</script>\u202e & \x07 \ud800"
 

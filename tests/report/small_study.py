@@ -3,11 +3,11 @@
 import math
 from typing import Any
 
-from equipoise.findings import Change, Claim, Comparison, Finding, Ranking, RankStability
+from equipoise.conclusions import Change, Claim, Comparison, Finding, Ranking, RankStability
 from equipoise.records import DataUse, Estimate, Margin, Measurement
 from equipoise.stats.calibration import Calibration, Curve
 from equipoise.stats.verdict import verdict_of
-from equipoise.study.studied import Chapter, Located, Measured, Missing, Study
+from equipoise.study.study import Chapter, Located, Measured, Missing, Study
 
 NAN = math.nan
 HOSTILE = "=cmd|' /C calc'!A0"

@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from equipoise.findings import RankStability
+from equipoise.conclusions import RankStability
 from equipoise.report.block_plot import block_plots
 
 from .making import located

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from equipoise.findings import Finding
+from equipoise.conclusions import Finding
 from equipoise.report.checked import gathered
 
 ONE = Finding(check="grid", level="warning", where="a", text="3 of 5.")

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from equipoise.findings import Change, Direction
+from equipoise.conclusions import Change, Direction
 from equipoise.report.forest import forest, gravest
 
 from .making import CHANGE

@@ -14,12 +14,12 @@ from typing import get_args
 
 import pytest
 
+from equipoise.conclusions import Comparison, Direction
 from equipoise.errors import StoreError
-from equipoise.findings import Comparison, Direction
 from equipoise.report.axis import typeset
 from equipoise.report.html import page, study_page, write_page, write_study_page
 from equipoise.report.sentences import WORD, verdict_sentence
-from equipoise.study.studied import Study
+from equipoise.study.study import Study
 
 from .making import CHANGE, calibration, comparison, hostile, study
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from equipoise.report.matrix import matrix, verdict_badges
-from equipoise.study.studied import Chapter, Measured, Study
+from equipoise.study.study import Chapter, Measured, Study
 
 from .making import ABILITY, CHANGE, comparison, measurement, not_worse, study, verdict
 

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from equipoise.report.baselines import uncompared
 from equipoise.report.overview import of_comparisons, of_study
-from equipoise.report.uncompared import uncompared
-from equipoise.study.studied import Study
+from equipoise.study.study import Study
 
 from .making import CHANGE, comparison, measurement, study
 

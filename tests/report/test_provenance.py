@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from equipoise.report.provenance import flat, provenance
-from equipoise.study.studied import Measured, Study
+from equipoise.study.study import Measured, Study
 
 from .making import edit, measurement, study
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from equipoise.findings import Change
+from equipoise.conclusions import Change
 from equipoise.report.chapters import Told, chapter_view, model_edits, titled
 from equipoise.report.sections import Most, section
 

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from equipoise.findings import Change, Comparison, Direction
+from equipoise.conclusions import Change, Comparison, Direction
 from equipoise.records import Margin
 from equipoise.report.sentences import (
     MEANING,

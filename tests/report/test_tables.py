@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from equipoise.findings import Comparison
+from equipoise.conclusions import Comparison
 from equipoise.report.tables import (
     comparison_table,
     comparison_text,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from equipoise.findings import Claim
+from equipoise.conclusions import Claim
 from equipoise.records import Column, Margin, Metric
 from equipoise.stats.claims import claim_of
 from equipoise.stats.resample import one_sided_p, percentile_interval

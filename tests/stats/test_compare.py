@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from equipoise.findings import Change
+from equipoise.conclusions import Change
 from equipoise.records import Column, Metric
 from equipoise.stats.compare import Sides, compare_metrics
 from equipoise.stats.directions import corrected

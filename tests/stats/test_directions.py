@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.findings import Change
+from equipoise.conclusions import Change
 from equipoise.stats.directions import direction_of, holm, holm_corrected
 
 CHANGE = Change(

@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from equipoise.findings import Change, Comparison
+from equipoise.conclusions import Change, Comparison
 from equipoise.metrics.preference import rate, stereotype_score
 from equipoise.records import Column, Margin, Measurement, Metric
 from equipoise.stats.compare import Sides, compare_metrics

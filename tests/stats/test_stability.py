@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.findings import Ranking
+from equipoise.conclusions import Ranking
 from equipoise.stats.stability import rank_stability
 
 

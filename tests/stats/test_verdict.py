@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from equipoise.findings import Change, Claim, Comparison, Direction, Verdict
+from equipoise.conclusions import Change, Claim, Comparison, Direction, Verdict
 from equipoise.records import Margin, Measurement
 from equipoise.stats.verdict import verdict_of
 

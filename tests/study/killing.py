@@ -8,7 +8,7 @@ from typing import Any
 
 from equipoise import cli
 from equipoise.commands import run as _run  # noqa: F401  (imported before a process is made)
-from equipoise.study import doing, plan, reading, runner  # noqa: F401
+from equipoise.study import execution, load_study, plan, runner  # noqa: F401
 
 
 def run_to_the_end(recipe: str, out: str) -> None:

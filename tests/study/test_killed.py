@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.study.reading import read_study
+from equipoise.study.load_study import read_study
 
 from .conftest import stored
 from .killing import run_and_die, run_to_the_end

@@ -11,8 +11,8 @@ import pytest
 import equipoise.measure  # noqa: F401  (so that its module is there)
 from equipoise.errors import PlaceError
 from equipoise.mitigate.lftf import Lftf
+from equipoise.study.load_study import read_study
 from equipoise.study.plan import Plan, plan
-from equipoise.study.reading import read_study
 from equipoise.study.recipe import Recipe
 from equipoise.study.runner import run
 from equipoise.study.store import Store
@@ -28,7 +28,7 @@ measure = sys.modules["equipoise.measure"]  # the package's own name for it is t
 @pytest.fixture(scope="module", autouse=True)
 def _small_shards() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("equipoise.study.doing.SIZE", 25)
+        patch.setattr("equipoise.study.execution.SIZE", 25)
         yield
 
 
@@ -186,7 +186,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_loses_nothing(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("equipoise.models.edit_folder.save", full)
+    monkeypatch.setattr("equipoise.edits.storage.save", full)
     with pytest.raises(PlaceError, match="needs room on its disk"):
         run(planned(written), copied)
     study = read_study(copied.folder)

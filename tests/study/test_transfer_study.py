@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from equipoise.benchmarks.genbias import GenBias
+from equipoise.edits.adapter import AdapterEdit, wanted_tensors
+from equipoise.edits.edit import EditInfo
+from equipoise.edits.registry import load_edit
 from equipoise.errors import RecipeError
-from equipoise.models.adapter_edit import AdapterEdit, wanted_tensors
-from equipoise.models.edit import EditInfo
-from equipoise.models.edits import load_edit
 from equipoise.models.vocabulary import vocabulary_of
 from equipoise.records import JSON, text_sha256
+from equipoise.study.load_study import read_study
 from equipoise.study.plan import Plan, plan
-from equipoise.study.reading import read_study
 from equipoise.study.recipe import Recipe
 from equipoise.study.runner import run
 from equipoise.study.store import Store

@@ -5,13 +5,12 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from equipoise.edits.edit import Edit, EditInfo, fingerprint
+from equipoise.edits.weights import WeightEdit
+from equipoise.inference.language_model import LanguageModel
 from equipoise.locate.base import Locator
 from equipoise.mitigate.base import Mitigation
 from equipoise.models.anatomy import blocks
-from equipoise.models.edit import Edit, EditInfo, fingerprint
-from equipoise.models.language_model import LanguageModel
-from equipoise.models.loading import load_name
-from equipoise.models.weight_edit import WeightEdit
 from equipoise.plugins import options_of
 from equipoise.records import OPTIONS, Supply, text_sha256
 from equipoise_hospital.last_first import LastFirst
@@ -42,7 +41,7 @@ class Shrink(Mitigation):
             options=options_of(self),
             seed=seed,
             base=model.identity,
-            base_name=load_name(model),
+            base_name=model.load_name,
             base_kind=model.kind,
             base_fingerprint=fingerprint(model.module, tensors),
             trained_on=frozenset(text_sha256(text) for text in supply.learnt_texts()),

@@ -1,0 +1,58 @@
+"""From what a check came upon to findings: one "ok" when all is well, else one for each fault."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from equipoise.conclusions import Finding
+from equipoise.records import Measurement
+
+Level: TypeAlias = Literal["warning", "error"]
+
+MOST = 5  # findings of one check in one place; the rest is counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What is wrong in one place."""
+
+    text: str  # one sentence, with the values
+    level: Level = "error"
+
+
+def concluded(
+    check: str, where: str, faults: Sequence[Fault], *, sound: str | None
+) -> list[Finding]:
+    """The findings of one check in one place.
+
+    `sound` says how much was looked at; None: nothing, and then no fault is no finding either.
+    """
+    if not faults:
+        if sound is None:
+            return []
+        return [Finding(check=check, level="ok", where=where, text=sound)]
+    found = [
+        Finding(check=check, level=one.level, where=where, text=one.text) for one in faults[:MOST]
+    ]
+    rest = faults[MOST:]
+    if rest:
+        level: Level = "error" if any(one.level == "error" for one in rest) else "warning"
+        found.append(Finding(check=check, level=level, where=where, text=f"… and {len(rest)} more"))
+    return found
+
+
+def where_of(measurement: Measurement) -> str:
+    """Benchmark, split and model."""
+    return f"{measurement.benchmark} ({measurement.split}), {measurement.model}"
+
+
+def row_of(metric: str, group: Mapping[str, str]) -> str:
+    """A row as a reader finds it: the metric, and its group where it is not overall."""
+    if not group:
+        return metric
+    return f"{metric} ({', '.join(f'{key}={name}' for key, name in sorted(group.items()))})"
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things in words: "1 value", "12 values"."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

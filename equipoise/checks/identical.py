@@ -1,0 +1,85 @@
+"""Different models do not answer alike to the last digit: else one was measured twice, or copied.
+
+An edit that was never attached gives its base's numbers, as an issue of bias-bench reports of its
+debiased models; LFTF's table has two pairs of models with the same five numbers.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from equipoise.checks.findings import Fault
+from equipoise.records import Measurement
+
+_ROUNDING = 1e-6  # as stored values differ when one model is asked in other batches
+
+Values = Mapping[tuple[str, str], float]
+
+
+def same_setting(measurements: Sequence[Measurement]) -> Iterator[list[Measurement]]:
+    """Measurements of more than one model that asked the same, one a model."""
+    found: dict[str, dict[str, Measurement]] = {}
+    for one in measurements:
+        asked = [one.benchmark, one.version, one.split, one.examples_sha256]
+        key = repr([*asked, sorted(one.options.items())])
+        found.setdefault(key, {}).setdefault(one.model, one)
+    yield from (list(models.values()) for models in found.values() if len(models) > 1)
+
+
+def identical_faults(measurements: Sequence[Measurement]) -> list[Fault]:
+    """Every pair of models with the same value everywhere. They must have been asked the same.
+
+    Values are those of the outcomes, or of the estimates where a side has no outcomes. An error
+    where the models have different bases and the values are no mere counts, which may agree by
+    chance; else a warning: an edit may be meant to change nothing.
+    """
+    faults = []
+    for one, two in itertools.combinations(measurements, 2):
+        by_outcomes = bool(one.outcomes and two.outcomes)
+        first, second = (_values(side, by_outcomes=by_outcomes) for side in (one, two))
+        if not _equal(first, second):
+            continue
+        finite = [value for value in first.values() if math.isfinite(value)]
+        counts = all(value * 2 == round(value * 2) for value in finite)
+        what = f"outcomes of {len(one.outcomes)} examples" if by_outcomes else "estimates"
+        alike = f"{one.model} and {two.model} have the same {len(finite)} values in all {what}"
+        if _base(one) == _base(two):
+            why = "the edit changes nothing here, or was not attached"
+            faults.append(Fault(text=f"{alike}: {why}", level="warning"))
+        elif counts:
+            faults.append(Fault(text=f"{alike}: counts may agree by chance", level="warning"))
+        else:
+            faults.append(Fault(text=f"{alike}: one was measured as the other, or copied"))
+    return faults
+
+
+def _values(measurement: Measurement, *, by_outcomes: bool) -> Values:
+    if by_outcomes:
+        return {
+            (outcome.example, key): value
+            for outcome in measurement.outcomes
+            for key, value in outcome.values.items()
+        }
+    return {
+        (one.metric, repr(sorted(one.group.items()))): one.value for one in measurement.estimates
+    }
+
+
+def _equal(one: Values, two: Values) -> bool:
+    """Whether all values agree but for rounding, and there is one to agree on."""
+    if one.keys() != two.keys():
+        return False
+    first = np.array(list(one.values()))
+    second = np.array([two[key] for key in one])
+    close = np.allclose(first, second, rtol=_ROUNDING, atol=_ROUNDING, equal_nan=True)
+    return bool(close and np.isfinite(first).any())
+
+
+def _base(measurement: Measurement) -> str:
+    """Which weights, or which file, whatever it is called and whatever edit sits on it."""
+    if measurement.model_info.get("kind") == "predictions":
+        return str([measurement.model_info.get(key) for key in ("sha256", "column")])
+    name, _, revision = measurement.model.partition("+")[0].rpartition("@")
+    return revision or name

@@ -1,0 +1,80 @@
+"""What a method learnt, and is told, against what it is measured on: texts, terms, templates.
+
+A text in both makes the number worthless. A term or a template in both makes it narrower: it says
+how the method does on what it has seen.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from equipoise.checks.exposure import Learnt
+from equipoise.checks.findings import Fault
+from equipoise.records import Measurement, text_sha256
+from equipoise.stats.pairing import ITEM, PREFIX
+
+_SHOWN = 3  # names of groups
+#: Keys under which benchmarks keep whom an example is about; a term is a term under any.
+TERMS = ("profession", "target")
+#: Keys that sort examples; that both sides have some of a sort is no overlap.
+SORTS = frozenset(
+    {"axis", "task", "task_axis", "bias_type", "direction", "type_direction", "scale", "hint"}
+    | {"kind", PREFIX, ITEM}
+)
+
+
+def text_faults(learnt: Learnt, texts: Iterable[str]) -> tuple[int, list[Fault]]:
+    """How many different texts were held against those learnt, and how many were among them."""
+    measured = {text_sha256(one) for one in texts}
+    shared = measured & learnt.texts
+    if not shared:
+        return len(measured), []
+    return len(measured), [
+        Fault(
+            text=f"{len(shared)} of the {len(measured)} texts measured were learnt from "
+            f"({learnt.origin}); measure another split"
+        )
+    ]
+
+
+def group_faults(learnt: Learnt, measurement: Measurement) -> tuple[int, list[Fault]]:
+    """How many groups were held against those learnt, and the kinds that share some."""
+    known = _kinds((key, name) for key, names in learnt.groups.items() for name in names)
+    asked = _kinds(
+        (key, name) for outcome in measurement.outcomes for key, name in outcome.groups.items()
+    )
+    checked, faults = 0, []
+    for kind in (one for one in asked if one in known):
+        checked += len(asked[kind])
+        shared = sorted(asked[kind].keys() & known[kind].keys())
+        if shared:
+            names = [asked[kind][one] for one in shared[:_SHOWN]]
+            more = ", …" if len(shared) > _SHOWN else ""
+            faults.append(
+                Fault(
+                    text=f"by '{kind}', {len(shared)} of the {len(asked[kind])} groups measured "
+                    f"were learnt from ({learnt.origin}): {', '.join(names)}{more}",
+                    level="warning",
+                )
+            )
+    return checked, faults
+
+
+def told_faults(learnt: Learnt) -> list[Fault]:
+    """What a method is told of the items it is measured on."""
+    return [
+        Fault(
+            text=f"the method is told the {one} of each item it is measured on, which a user of "
+            "the model would have to supply",
+            level="warning",
+        )
+        for one in learnt.told
+    ]
+
+
+def _kinds(groups: Iterable[tuple[str, str]]) -> Mapping[str, Mapping[str, str]]:
+    """Kind of group to its names without case, each with the name as it is written."""
+    found: dict[str, dict[str, str]] = {}
+    for key, name in groups:
+        if key not in SORTS:
+            kind = "term" if key in TERMS else key
+            found.setdefault(kind, {})[name.casefold()] = name
+    return found

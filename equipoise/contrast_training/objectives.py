@@ -1,0 +1,140 @@
+"""The losses of SFT, CDA, DPO and parity, by the number of a step."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from equipoise.contrast_training.losses import Preference, likelihood, preference, squared_mean
+from equipoise.contrast_training.packed_forward import Asked, Before, Read, TextReader
+from equipoise.contrast_training.retention import Holding
+from equipoise.contrast_training.sampling import taken, taken_apart
+from equipoise.contrast_training.tokenized import Coded, Item
+
+Over: TypeAlias = Literal["text", "span"]
+Lean: TypeAlias = Literal["mean", "share"]
+
+_SMOOTH = 0.25  # of the spread of margins: where a preference counts for three quarters
+
+
+def over(one: Coded, which: Over) -> tuple[int, ...]:
+    """The places of a text that a method scores."""
+    return one.places if which == "text" else one.span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likelihood:
+    """Cross-entropy of texts: the mean over a text's places, then over the texts of a step."""
+
+    reader: TextReader
+    texts: Sequence[Coded]
+    batch: int
+    over: Over
+    seed: int
+
+    def __call__(self, _: nn.Module, __: Tensor, step: int) -> Tensor:
+        """The loss of a step."""
+        chosen = [
+            self.texts[at]
+            for at in taken(len(self.texts), self.batch, turn=step, seed=(self.seed, 0))
+        ]
+        places = [over(one, self.over) for one in chosen]
+        read = self.reader.read(Asked(texts=chosen, places=places))
+        sums, sizes = _sums(self.reader, read)
+        return likelihood(sums, sizes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preferred:
+    """Preference of an item's anti-stereotype over its stereotype, by their spans' sums."""
+
+    reader: TextReader
+    items: Sequence[Item]
+    before: Before
+    batch: int
+    beta: float
+    loss: Preference
+    seed: int
+
+    def __call__(self, _: nn.Module, __: Tensor, step: int) -> Tensor:
+        """The loss of a step."""
+        chosen = [
+            self.items[at]
+            for at in taken(len(self.items), self.batch, turn=step, seed=(self.seed, 0))
+        ]
+        texts = [text for one in chosen for text in (one.antistereotype, one.stereotype)]
+        read = self.reader.read(Asked(texts=texts, places=[one.span for one in texts]))
+        sums, _sizes = _sums(self.reader, read)
+        was = torch.tensor([self.before.total(one) for one in texts], dtype=sums.dtype)
+        was = was.to(sums.device)
+        return preference(
+            sums[0::2] - sums[1::2], was[0::2] - was[1::2], beta=self.beta, loss=self.loss
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parity:
+    """The square of each type's mean lean, and the divergence from before on held texts.
+
+    The margin is that of `standing`: mean log-probability a token of the stereotyping text less
+    that of the other; here in units of its type's spread before training, so that the weight of
+    the divergence means the same for texts of any length. The lean is the margin itself ("mean"),
+    or the share of preferences, made smooth: tanh of 4 margins ("share"), which is at 0 where as
+    many items prefer one text as the other. Each step takes equally many items of each type, at
+    least two, none twice.
+    """
+
+    reader: TextReader
+    items: Sequence[Item]
+    holding: Holding
+    before: Before
+    batch: int
+    of: Lean
+    spreads: Mapping[str, float]  # by type: standard deviation before training, nats a token
+    kl_weight: float
+    seed: int
+
+    def __call__(self, _: nn.Module, __: Tensor, step: int) -> Tensor:
+        """The loss of a step."""
+        groups = self._groups(step)
+        items = [one for group in groups for one in group]
+        texts = [text for one in items for text in one.pair]
+        held = self.holding.taken(step) if self.kl_weight > 0 else []
+        places = [judged for one in items for judged in one.judged]
+        places += [self.holding.places_of(one) for one in held]
+        read = self.reader.read(Asked(texts=[*texts, *held], places=places))
+        sums, sizes = _sums(self.reader, read.first(len(texts)))
+        means = sums / sizes
+        margins = torch.split(means[0::2] - means[1::2], [len(group) for group in groups])
+        scales = [self.spreads[group[0].axis] for group in groups]
+        leans = [one / own for one, own in zip(margins, scales, strict=True)]
+        if self.of == "share":
+            leans = [torch.tanh(one / _SMOOTH) for one in leans]
+        pools = [self._count(group[0].axis) for group in groups]
+        several = [
+            squared_mean(one, population=pool) for one, pool in zip(leans, pools, strict=True)
+        ]
+        value = torch.stack(several).mean()
+        kept = self.holding.loss(self.reader, read.after(len(texts)), held, self.before)
+        return value + self.kl_weight * kept
+
+    def _count(self, axis: str) -> int:
+        return sum(one.axis == axis for one in self.items)
+
+    def _groups(self, step: int) -> list[list[Item]]:
+        axes = sorted({one.axis for one in self.items})
+        size = max(2, self.batch // len(axes))
+        found = []
+        for number, axis in enumerate(axes):
+            own = [one for one in self.items if one.axis == axis]
+            chosen = taken_apart(len(own), size, turn=step, seed=(self.seed, 0, number))
+            found.append([own[at] for at in chosen])
+        return found
+
+
+def _sums(reader: TextReader, read: Read) -> tuple[Tensor, Tensor]:
+    """Log-probability of each text's places, and how many they are."""
+    sums = torch.stack([one.sum() for one in read.split(reader.logprobs(read))])
+    return sums, torch.tensor(read.counts, dtype=sums.dtype, device=sums.device)

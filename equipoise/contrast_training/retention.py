@@ -1,0 +1,94 @@
+"""Hold a model to what it was on chosen texts, while something else is changed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from equipoise.contrast_training.losses import mean_of
+from equipoise.contrast_training.packed_forward import Before, Read, TextReader
+from equipoise.contrast_training.sampling import taken
+from equipoise.contrast_training.tokenized import Coded, Item, coded_texts
+from equipoise.errors import RecipeError
+from equipoise.inference.language_model import LanguageModel
+from equipoise.training.lm_head_losses import Direction
+
+Divergence: TypeAlias = Literal["forward", "reverse", "ce_all_positions"]
+Texts: TypeAlias = Literal["unrelated", "neutral"]
+Places: TypeAlias = Literal["all", "span", "after_filler"]
+
+_PADDED = 100  # places of a text that BiasUnlearn's code averages over, most of them padding
+_STREAM = 2  # of the seeds: apart from those of what is changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """Texts, and the divergence from before on some of them each step.
+
+    `kind`: forward is KL(before || now), the mean over places, then over texts; reverse the other
+    way round; ce_all_positions sums the forward one over real places and divides by 100 a text,
+    as BiasUnlearn's code does by averaging over padding (its value also holds the entropy, a
+    constant, which is left out here).
+    """
+
+    texts: Sequence[Coded]
+    batch: int
+    kind: Divergence = "forward"
+    places: Places = "all"
+    seed: int = 0
+
+    def taken(self, step: int) -> list[Coded]:
+        """The texts of a step."""
+        chosen = taken(len(self.texts), self.batch, turn=step, seed=(self.seed, _STREAM))
+        return [self.texts[at] for at in chosen]
+
+    def places_of(self, one: Coded) -> tuple[int, ...]:
+        """The places of a text that are compared."""
+        return _places(one, self.places)
+
+    def loss(
+        self, reader: TextReader, read: Read, texts: Sequence[Coded], before: Before
+    ) -> Tensor:
+        """The divergence (nats, 0: as before) of what was read of these texts; 0 of none."""
+        if not texts:
+            return torch.zeros((), device=read.states.device)
+        was = torch.cat([before.at(one, self.places_of(one)) for one in texts])
+        direction: Direction = "reverse" if self.kind == "reverse" else "forward"
+        values = read.split(reader.divergence(read, was, direction))
+        if self.kind == "ce_all_positions":
+            return torch.stack([one.sum() for one in values]).sum() / (_PADDED * len(texts))
+        return mean_of(values)
+
+
+def held_texts(
+    model: LanguageModel,
+    items: Sequence[Item],
+    plain: Sequence[str],
+    *,
+    origin: str,
+    which: Texts,
+    places: Places,
+    longest: int,
+) -> list[Coded]:
+    """The unrelated texts of the items, or `plain` ones, that have such places.
+
+    `origin` is the supply's. Raises `RecipeError` when there are none.
+    """
+    if which == "neutral":
+        found = coded_texts(model, plain, longest=longest)
+    else:
+        found = [one.unrelated for one in items if one.unrelated is not None]
+    found = [one for one in found if _places(one, places)]
+    if not found:
+        raise RecipeError(
+            f"the supply must have {which} texts with places '{places}' to hold the model by, got "
+            f"{len(found)} from '{origin}'; choose others (of stereoset, a corpus gives neutral "
+            "ones), or give the KL the weight 0"
+        )
+    return found
+
+
+def _places(one: Coded, which: Places) -> tuple[int, ...]:
+    return {"all": one.places, "span": one.span, "after_filler": one.tail}[which]

@@ -1,0 +1,38 @@
+"""The package's own sentences that announce a bias, for each type in five wordings.
+
+They are in `bias_prefixes.json`. The types are those of CrowS-Pairs; "profession" and "race",
+StereoSet's names, stand for "socioeconomic" and "race-color" (neither the paper nor its code has a
+prefix for professions).
+"""
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Final
+
+from equipoise.errors import DataError, nearest
+
+#: Other names of types.
+SAME_TYPE: Final[Mapping[str, str]] = MappingProxyType(
+    {"profession": "socioeconomic", "race": "race-color"}
+)
+
+
+def bias_prefixes() -> Mapping[str, tuple[str, ...]]:
+    """Bias type to its wordings, the usual one first; without a space at the end."""
+    found: dict[str, list[str]] = json.loads(_text("bias_prefixes.json"))
+    return {name: tuple(wordings) for name, wordings in found.items()}
+
+
+def bias_type(name: str) -> str:
+    """The type that a name stands for. Raises `DataError` with the nearest names."""
+    known = bias_prefixes()
+    found = SAME_TYPE.get(name, name)
+    if found not in known:
+        raise DataError(f"bias type '{name}' has no prefix; {nearest(name, (*known, *SAME_TYPE))}")
+    return found
+
+
+def _text(name: str) -> str:
+    return files("equipoise.decoding").joinpath(name).read_text("utf-8")

@@ -1,0 +1,266 @@
+"""AdapterEdit: a PEFT adapter (LoRA and its kin), attached for a while and taken off bit for bit.
+
+The saved folder is also an ordinary PEFT adapter folder, which other programs can load; and an
+adapter folder that another program wrote is read by `read_adapter`.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import peft
+import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
+from torch import Tensor, nn
+
+from equipoise.edits.edit import Edit, EditInfo, check_base, described, for_good, for_now
+from equipoise.edits.storage import Stored, read_edit, read_tensors, write_edit
+from equipoise.errors import ModelError, StoreError
+from equipoise.inference.language_model import LanguageModel
+from equipoise.records import JSON
+
+CONFIG_FILE = "adapter_config.json"
+TENSORS_FILE = "adapter_model.safetensors"
+PREFIX = "base_model.model."  # PEFT's own files put it before every name
+ADAPTER = "equipoise"  # the adapter's, inside the model
+#: Starts of LoRA that leave the base's weights alone; pissa, olora and their kin change them.
+_STARTS = (True, False, None, "gaussian", "orthogonal", "eva")
+_KINDS: Mapping[str, str] = {"CAUSAL_LM": "causal"}  # PEFT has no task of masked models
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterEdit(Edit):
+    """A PEFT adapter: its configuration and its weights.
+
+    `info.base_fingerprint` is `edit.fingerprint(model.module, sits_on(model, config))`; empty when
+    another program trained it, and then names and shapes alone are checked.
+    """
+
+    kind: ClassVar[str] = "adapter"
+    info: EditInfo = field()  # without field() the base's property would be its default
+    config: Mapping[str, JSON]  # adapter_config.json
+    tensors: Mapping[str, Tensor]  # adapter_model.safetensors
+
+    @property
+    def content(self) -> str:
+        """sha256 (hex) of configuration, names, dtypes, shapes and values."""
+        return self._stored().content
+
+    @property
+    def _name(self) -> str:
+        return f"adapter of {self.info.base}" if self.info.base else "adapter"
+
+    def attached(self, model: LanguageModel) -> AbstractContextManager[LanguageModel]:
+        """The model with the adapter in it; afterwards the very modules it had are back.
+
+        Raises `ModelError` when the adapter does not fit: modules it asks for are missing, shapes
+        or names differ, the base's weights differ, or another adapter is attached.
+        """
+        return for_now(self._put, model)
+
+    def apply(self, model: LanguageModel) -> LanguageModel:
+        """The model with the adapter in it for good, not merged; raises as `attached` does."""
+        return for_good(self._put, model)
+
+    def _put(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:
+        names = inject(model, self.config, undo)
+        self._fill(model)
+        check_base(model, self.info, names)
+        return described(model, self)
+
+    def _fill(self, model: LanguageModel) -> None:
+        given = {name.removeprefix(PREFIX): values for name, values in self.tensors.items()}
+        state = get_peft_model_state_dict(
+            model.module, adapter_name=ADAPTER, save_embedding_layers=False
+        )
+        wanted = {name.removeprefix(PREFIX) for name in state}
+        # PEFT may save a copy of the base's embeddings with an adapter that sits on them
+        copies = {name for name in set(given) - wanted if _same(model.module, name, given[name])}
+        odd = sorted((set(given) - copies) ^ wanted)
+        if odd:
+            raise ModelError(
+                f"{self._name} must fit {model.identity}, but '{odd[0]}' and "
+                f"{len(odd) - 1} more names are in only one of them; give the base it was made for"
+            )
+        own = {name: values for name, values in given.items() if name not in copies}
+        try:
+            set_peft_model_state_dict(model.module, own, adapter_name=ADAPTER)
+        except RuntimeError as error:
+            raise ModelError(
+                f"{self._name} must have the shapes of {model.identity}, "
+                f"got: {_first_line(error)}; give the base it was made for"
+            ) from error
+
+    def save(self, folder: Path | str) -> None:
+        """Write `edit.json`, `trained_on.json`, a card and PEFT's own two files."""
+        write_edit(Path(folder), self.info, self._stored())
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote. Raises `StoreError` naming the file at fault."""
+        info, stored = read_edit(folder)
+        config = stored.documents.get(CONFIG_FILE)
+        if not isinstance(config, dict):
+            raise StoreError(
+                f"{folder / CONFIG_FILE} must be a mapping, got {config!r}; save again"
+            )
+        return cls(info=info, config=config, tensors=stored.tensors)
+
+    def _stored(self) -> Stored:
+        return Stored(
+            kind=self.kind,
+            documents={CONFIG_FILE: dict(self.config)},
+            tensors=self.tensors,
+            tensors_file=TENSORS_FILE,
+        )
+
+
+def read_adapter(folder: Path) -> AdapterEdit:
+    """A PEFT adapter folder that another program wrote, as an edit.
+
+    Its base is the name in its configuration. Raises `ModelError` when its weights are pickled,
+    and `StoreError` when a file is missing or cut.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} must be JSON, got: {error}; copy the folder again") from error
+    if not isinstance(config, dict) or "peft_type" not in config:
+        raise StoreError(f"{path} must name its peft_type, it has none; it is no PEFT adapter")
+    if not (folder / TENSORS_FILE).is_file() and (folder / "adapter_model.bin").is_file():
+        raise ModelError(
+            f"{folder} must have {TENSORS_FILE}, it has pickled weights (adapter_model.bin), which "
+            "can run code; load it with peft and save it with save_pretrained to convert it"
+        )
+    info = EditInfo(
+        method="adapter",
+        version="1",
+        options={"peft_type": str(config["peft_type"])},
+        seed=0,
+        base=str(config.get("base_model_name_or_path") or ""),
+        base_fingerprint="",
+        trained_on=frozenset(),
+        origin="",
+        base_kind=_KINDS.get(str(config.get("task_type")), ""),
+    )
+    return AdapterEdit(info=info, config=config, tensors=read_tensors(folder / TENSORS_FILE))
+
+
+def sits_on(model: LanguageModel, config: Mapping[str, JSON]) -> tuple[str, ...]:
+    """Names of the base's parameters that an adapter of this configuration is added to."""
+    with ExitStack() as undo:
+        return inject(model, config, undo)
+
+
+def wanted_tensors(
+    model: LanguageModel, config: Mapping[str, JSON]
+) -> Mapping[str, tuple[int, ...]]:
+    """Shapes by name of the tensors that an adapter of this configuration has on this model.
+
+    Names are those of `AdapterEdit.tensors`. Raises `ModelError` when the configuration asks for
+    modules that the model does not have.
+    """
+    with ExitStack() as undo:
+        inject(model, config, undo)
+        state = get_peft_model_state_dict(
+            model.module, adapter_name=ADAPTER, save_embedding_layers=False
+        )
+        return {
+            f"{PREFIX}{name.removeprefix(PREFIX)}": tuple(one.shape) for name, one in state.items()
+        }
+
+
+def inject(model: LanguageModel, config: Mapping[str, JSON], undo: ExitStack) -> tuple[str, ...]:
+    """Put PEFT's layers in, to be taken out by `undo`; the names of the parameters under them."""
+    undo.callback(_restorer(model.module))
+    before = {id(one) for one in model.module.parameters()}
+    try:
+        # PEFT draws first values from torch's global generator
+        with torch.random.fork_rng(devices=[]):
+            peft.inject_adapter_in_model(_peft_config(config), model.module, ADAPTER)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelError(
+            f"adapter must fit {model.identity}, got: {_first_line(error)}; "
+            "give the base it was made for"
+        ) from error
+    for one in model.module.parameters():
+        if id(one) not in before and one.dtype in (torch.bfloat16, torch.float16):
+            one.data = one.data.float()  # as PEFT does by itself; a base in half keeps its own
+    model.module.eval()
+    return tuple(
+        f"{name}.{last}"
+        for name, layer in model.module.named_modules()
+        if isinstance(layer, BaseTunerLayer)
+        for last, _ in layer.get_base_layer().named_parameters()
+    )
+
+
+def refuse_adapter(module: nn.Module) -> None:
+    """Raise `ModelError` for a model with an adapter: a second one would sit on the first."""
+    if any(isinstance(one, BaseTunerLayer) for one in module.modules()):
+        raise ModelError(
+            f"{type(module).__name__} must have no adapter when one is attached, it has one; "
+            "merge it into the base first"
+        )
+
+
+def _restorer(module: nn.Module) -> Callable[[], None]:
+    """What puts every submodule, flag and bias back to what it is now."""
+    refuse_adapter(module)
+    children = [
+        (one, name, child) for one in module.modules() for name, child in one.named_children()
+    ]
+    flags = [(one, one.requires_grad) for one in module.parameters()]
+    modes = [(one, one.training) for one in module.modules()]
+    biases = [
+        (one, one.detach().clone())  # an adapter may carry its own biases
+        for name, one in module.named_parameters()
+        if name.endswith("bias")
+    ]
+    attributes = set(vars(module))
+
+    def restore() -> None:
+        for parent, name, child in children:
+            setattr(parent, name, child)
+        for added in set(vars(module)) - attributes:
+            delattr(module, added)
+        with torch.no_grad():
+            for one, values in biases:
+                one.copy_(values)
+        for parameter, required in flags:
+            parameter.requires_grad_(required)
+        for part, training in modes:
+            part.training = training
+
+    return restore
+
+
+def _same(module: nn.Module, name: str, values: Tensor) -> bool:
+    """Whether the base has a parameter of this name and these values."""
+    try:
+        there = module.get_parameter(name)
+    except AttributeError:
+        return False
+    return torch.equal(there.detach().cpu(), values.to(there.dtype).cpu())
+
+
+def _peft_config(config: Mapping[str, JSON]) -> Any:
+    start = config.get("init_lora_weights", True)
+    if start not in _STARTS:
+        raise ModelError(
+            f"an adapter must leave the weights of its base alone, this one's start "
+            f"(init_lora_weights: {start!r}) changes them; convert it with peft's save_pretrained "
+            "and path_initial_model_for_weight_conversion"
+        )
+    given = {**config, "inference_mode": True, "base_model_name_or_path": None}
+    return peft.PeftConfig.from_peft_type(**given)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:2])[:300]

@@ -1,0 +1,87 @@
+"""NextTokenEdit: an adjustment of the next token's distribution. No weight changes."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import ClassVar, Self, final
+
+from equipoise.decoding.counterfactual_rule import Counterfactual
+from equipoise.decoding.self_debias_rule import SelfDebiasing
+from equipoise.edits.edit import Edit, EditInfo, described
+from equipoise.edits.storage import HEAD, Stored, read_edit, write_edit
+from equipoise.errors import ModelError, StoreError, nearest
+from equipoise.inference.language_model import LanguageModel
+from equipoise.models.decoding_rule import Adjustment
+
+#: By the `adjustment` in `edit.json`.
+ADJUSTMENTS: Mapping[str, type[Adjustment]] = MappingProxyType(
+    {SelfDebiasing.kind: SelfDebiasing, Counterfactual.kind: Counterfactual}
+)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextTokenEdit(Edit):
+    """What the model says next, adjusted; scoring and generating go through it alike.
+
+    It sits on no parameters, so it can be attached to any causal model without an adjustment of
+    its own, whatever `info.base` says. Prefixes and word lists are stored in it.
+    """
+
+    kind: ClassVar[str] = "next_token"
+    info: EditInfo = field()  # without field() the base's property would be its default
+    adjustment: Adjustment
+
+    @property
+    def content(self) -> str:
+        """sha256 (hex) of the adjustment's settings."""
+        return self._stored().content
+
+    def attached(self, model: LanguageModel) -> AbstractContextManager[LanguageModel]:
+        """The model with this adjustment.
+
+        Raises `ModelError` for a masked model, which has no next token, and for a model that is
+        adjusted already: which of two comes first would be nobody's choice.
+        """
+        return nullcontext(self.apply(model))
+
+    def apply(self, model: LanguageModel) -> LanguageModel:
+        """As `attached`, for good; the model that is given stays as it is, too."""
+        if model.kind == "masked":
+            raise ModelError(
+                f"a next token can be adjusted in a causal model, {model.identity} is a masked "
+                "one; use a causal model"
+            )
+        if model.adjustment is not None:
+            raise ModelError(
+                f"a model must have one next-token adjustment, {model.identity} has "
+                f"'{model.adjustment.kind}' already; attach this edit to the model without it"
+            )
+        return replace(described(model, self), adjustment=self.adjustment)
+
+    def save(self, folder: Path | str) -> None:
+        """Write `edit.json`, `trained_on.json` and a card."""
+        write_edit(Path(folder), self.info, self._stored())
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote. Raises `StoreError` naming the file at fault."""
+        info, stored = read_edit(folder)
+        name, settings = stored.values.get("adjustment"), stored.values.get("settings")
+        if not isinstance(settings, dict) or not isinstance(name, str) or name not in ADJUSTMENTS:
+            raise StoreError(
+                f"{folder / HEAD} must have a known adjustment and its settings, got {name!r}; "
+                f"{nearest(str(name), ADJUSTMENTS)}"
+            )
+        try:
+            return cls(info=info, adjustment=ADJUSTMENTS[name].from_settings(settings))
+        except ModelError as error:
+            raise StoreError(f"{folder / HEAD}: {error}") from None
+
+    def _stored(self) -> Stored:
+        one = self.adjustment
+        return Stored(
+            kind=self.kind, values={"adjustment": one.kind, "settings": dict(one.settings)}
+        )

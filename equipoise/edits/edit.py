@@ -1,0 +1,180 @@
+"""Edit: a small change to a model, whoever made it; attached in a `with` block, undone after.
+
+The kinds: `weight_edit` (replaced parameters), `adapter_edit` (a PEFT adapter), `prompt_edit`
+(a family of prefixes), `next_token_edit` (the next token's distribution, adjusted). Each is a
+folder of JSON and safetensors; `edits.load_edit` reads any.
+"""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from equipoise.errors import ModelError
+from equipoise.inference.language_model import LanguageModel
+from equipoise.records import JSON, DataUse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditInfo:
+    """Where an edit came from: enough to repeat it and to refuse it on the wrong model."""
+
+    method: str  # the mitigation's name
+    version: str
+    options: Mapping[str, JSON]
+    seed: int
+    base: str  # identity of the model it was learnt on
+    base_fingerprint: str  # sha256 over the base's parameters that the edit replaces or sits on
+    trained_on: frozenset[str]  # sha256 of each text it learnt from (`records.text_sha256`)
+    origin: str  # of the supply
+    report: Mapping[str, JSON] = field(default_factory=dict)  # blocks trained, losses, …; no times
+    base_name: str = ""  # `LanguageModel.load_name` of the base; "": not known
+    base_kind: str = ""  # `LanguageModel.kind` of the base; "": not known
+    files: tuple[DataUse, ...] = ()  # what it was given to learn from was read from these
+    base_vocabulary: str = ""  # `str(vocabulary_of(tokenizer))` of the base; "": not known
+
+
+class Edit(ABC):
+    """A change to a model."""
+
+    @property
+    @abstractmethod
+    def info(self) -> EditInfo:
+        """Where it came from."""
+
+    @property
+    @abstractmethod
+    def content(self) -> str:
+        """sha256 (hex) of what it changes; two edits with equal contents change a model alike."""
+
+    @abstractmethod
+    def attached(self, model: LanguageModel) -> AbstractContextManager[LanguageModel]:
+        """The edited model for the length of a `with` block; afterwards every byte is as before.
+
+        The weights of `model` itself are changed meanwhile, so `model` answers as the edited one
+        does until the block ends. Blocks may be nested; the inner edit must have been learnt on
+        what the outer one leaves, where they touch the same parameters.
+        Raises `ModelError` when the model is not the one the edit was made for.
+        """
+
+    @abstractmethod
+    def apply(self, model: LanguageModel) -> LanguageModel:
+        """The edited model for good: the weights of `model` itself are changed and stay so.
+
+        Raises `ModelError` as `attached` does, and then changes nothing.
+        """
+
+    @abstractmethod
+    def save(self, folder: Path | str) -> None:
+        """Write `edit.json`, safetensors and a model card into a new folder.
+
+        The same edit gives the same bytes, so `info.report` holds no times of day and no durations.
+        Raises `StoreError` when the folder exists and is not empty.
+        """
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> "Edit":
+        """Read what `save` wrote."""
+
+
+#: Changes a model in place, tells the stack how to undo it, and gives the edited model.
+Put: TypeAlias = Callable[[LanguageModel, ExitStack], LanguageModel]
+
+
+@contextmanager
+def for_now(put: Put, model: LanguageModel) -> Iterator[LanguageModel]:
+    """The edited model for the length of a `with` block; undone after it, come what may."""
+    with ExitStack() as undo:
+        yield put(model, undo)
+
+
+def for_good(put: Put, model: LanguageModel) -> LanguageModel:
+    """The edited model, never undone; when putting it in fails half-way, that half is undone."""
+    with ExitStack() as undo:
+        edited = put(model, undo)
+        undo.pop_all()  # forget how to undo it
+        return edited
+
+
+def parameter(module: nn.Module, name: str) -> nn.Parameter:
+    """A model's parameter by name, also where an adapter sits on it.
+
+    Raises `ModelError` when there is none.
+    """
+    stem, _, last = name.rpartition(".")
+    for one in (name, f"{stem}.base_layer.{last}"):
+        try:
+            return module.get_parameter(one)
+        except AttributeError:
+            continue
+    raise ModelError(
+        f"{type(module).__name__} must have the parameter '{name}', it has none; "
+        "attach the edit to the model it was learnt on"
+    )
+
+
+def tensor_bytes(tensor: Tensor) -> bytes:
+    """The values of a tensor as bytes, in order, whatever its dtype, device and layout."""
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().tobytes()
+
+
+def fingerprint(module: nn.Module, names: Iterable[str]) -> str:
+    """sha256 (hex) over named parameters: which model is this, as far as an edit can tell.
+
+    Taken over float32 values, so that a bfloat16 checkpoint has one fingerprint whether it is
+    loaded as bfloat16 or as float32. No names: equal for every model.
+    Raises `ModelError` when a parameter is not there.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(names):
+        values = parameter(module, name)
+        digest.update(f"{name} {tuple(values.shape)}\n".encode())
+        digest.update(tensor_bytes(values.float()))
+    return digest.hexdigest()
+
+
+def check_base(model: LanguageModel, info: EditInfo, names: Iterable[str]) -> None:
+    """Refuse a model whose parameters are not those the edit was learnt on.
+
+    An edit without a fingerprint (an adapter that another program trained) is let through.
+    Raises `ModelError` with both names.
+    """
+    if info.base_fingerprint and fingerprint(model.module, names) != info.base_fingerprint:
+        raise ModelError(
+            f"edit '{info.method}' must be attached to the model it was learnt on, "
+            f"{info.base}, got {model.identity} ({model.module.dtype}), whose weights differ; "
+            "load that model with the dtype it had, or learn the edit anew"
+        )
+
+
+def described(model: LanguageModel, edit: Edit) -> LanguageModel:
+    """The model under the name it has while the edit is attached; no weight is touched."""
+    info, content = edit.info, edit.content
+    identity = f"{model.identity}+{info.method}:{content[:8]}"
+    record: dict[str, JSON] = {
+        "method": info.method,
+        "version": info.version,
+        "options": dict(info.options),
+        "seed": info.seed,
+        "base": info.base,
+        "origin": info.origin,
+        "content": content,
+    }
+    if "told" in info.report:  # of the items it is measured on (`Mitigation.told`)
+        record["told"] = info.report["told"]
+    before = model.source.get("edits")
+    edits: list[JSON] = [*before, record] if isinstance(before, list) else [record]
+    return replace(
+        model,
+        identity=identity,
+        source={**model.source, "name": identity, "edits": edits},
+        trained_on=model.trained_on | info.trained_on,
+    )

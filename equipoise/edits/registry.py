@@ -1,0 +1,48 @@
+"""Every kind of edit, and how to read one without knowing its kind."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from equipoise.edits.adapter import CONFIG_FILE, AdapterEdit, read_adapter
+from equipoise.edits.decoding import NextTokenEdit
+from equipoise.edits.edit import Edit
+from equipoise.edits.prompts import PromptEdit
+from equipoise.edits.storage import HEAD, read_head
+from equipoise.edits.weights import WeightEdit
+from equipoise.errors import StoreError, nearest
+
+#: By the `kind` in `edit.json`.
+KINDS: Mapping[str, type[Edit]] = MappingProxyType(
+    {
+        WeightEdit.kind: WeightEdit,
+        PromptEdit.kind: PromptEdit,
+        AdapterEdit.kind: AdapterEdit,
+        NextTokenEdit.kind: NextTokenEdit,
+    }
+)
+
+
+def load_edit(folder: Path | str) -> Edit:
+    """The edit in a folder that `Edit.save` wrote.
+
+    Raises `StoreError` naming the file when it is missing, cut, changed, or of an unknown kind or
+    schema.
+    """
+    folder = Path(folder)
+    kind = str(read_head(folder)["kind"])
+    if kind not in KINDS:
+        raise StoreError(f"{folder / HEAD} has the unknown kind '{kind}'; {nearest(kind, KINDS)}")
+    return KINDS[kind].load(folder)
+
+
+def edit_in(folder: Path) -> Edit | None:
+    """The edit in a folder, ours or a PEFT adapter of another program; None: it holds neither.
+
+    Raises as `load_edit` and `read_adapter` do.
+    """
+    if (folder / HEAD).is_file():
+        return load_edit(folder)
+    if (folder / CONFIG_FILE).is_file():
+        return read_adapter(folder)
+    return None

@@ -1,0 +1,92 @@
+"""WeightEdit: some of a model's parameters, replaced."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from equipoise.edits.edit import (
+    Edit,
+    EditInfo,
+    check_base,
+    described,
+    for_good,
+    for_now,
+    parameter,
+)
+from equipoise.edits.storage import Stored, read_edit, write_edit
+from equipoise.errors import ModelError
+from equipoise.inference.language_model import LanguageModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightEdit(Edit):
+    """Parameters by name, and the values they take while the edit is attached.
+
+    A parameter that is tied (an embedding that is also the head) changes wherever it is used.
+    `info.base_fingerprint` is `edit.fingerprint(model.module, tensors)` of the unchanged model.
+    """
+
+    kind: ClassVar[str] = "weights"
+    info: EditInfo = field()  # without field() the base's property would be its default
+    tensors: Mapping[str, Tensor]  # new values by parameter name, shapes as in the model
+
+    @property
+    def content(self) -> str:
+        """sha256 (hex) of names, dtypes, shapes and values."""
+        return self._stored().content
+
+    def attached(self, model: LanguageModel) -> AbstractContextManager[LanguageModel]:
+        """The model with its parameters replaced; the originals are put back, not copied back.
+
+        Values are cast to the dtype and device that the model has.
+        Raises `ModelError` when a parameter is missing or has another shape, or when the
+        parameters to be replaced are not those of the base.
+        """
+        return for_now(self._put, model)
+
+    def apply(self, model: LanguageModel) -> LanguageModel:
+        """The model with its parameters replaced for good; raises as `attached` does."""
+        return for_good(self._put, model)
+
+    def _put(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:
+        self._check_shapes(model)
+        check_base(model, self.info, self.tensors)
+        for name, values in self.tensors.items():
+            one = parameter(model.module, name)
+            undo.callback(_point, one, one.data)
+            _point(one, values.detach().to(device=one.device, dtype=one.dtype, copy=True))
+        return described(model, self)
+
+    def _check_shapes(self, model: LanguageModel) -> None:
+        for name, values in self.tensors.items():
+            shape = parameter(model.module, name).shape
+            if shape != values.shape:
+                raise ModelError(
+                    f"parameter '{name}' must have shape {tuple(values.shape)} as in "
+                    f"{self.info.base}, got {tuple(shape)} in {model.identity}; "
+                    "attach the edit to the model it was learnt on"
+                )
+
+    def save(self, folder: Path | str) -> None:
+        """Write `edit.json`, `trained_on.json`, `weights.safetensors` and a card."""
+        write_edit(Path(folder), self.info, self._stored())
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote. Raises `StoreError` naming the file at fault."""
+        info, stored = read_edit(folder)
+        return cls(info=info, tensors=stored.tensors)
+
+    def _stored(self) -> Stored:
+        return Stored(kind=self.kind, tensors=self.tensors, tensors_file="weights.safetensors")
+
+
+def _point(one: nn.Parameter, values: Tensor) -> None:
+    """Let a parameter hold these values; the tensor it held is left untouched."""
+    with torch.no_grad():
+        one.data = values

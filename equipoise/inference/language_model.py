@@ -1,0 +1,159 @@
+"""LanguageModel: a module, its tokenizer and its identity; a `Scorer` that can also be edited."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from equipoise.errors import ModelError
+from equipoise.inference import embedding, generation, scoring
+from equipoise.inference import pair_scoring as pairs
+from equipoise.models.context import context_length
+from equipoise.models.decoding_rule import Adjustment
+from equipoise.models.kernels import matmul_path
+from equipoise.models.start_token import start_rule, start_token_id
+from equipoise.records import (
+    JSON,
+    Continuation,
+    Embedding,
+    Generation,
+    Infill,
+    ModelKind,
+    NextToken,
+    NextTokenScored,
+    Request,
+    Scored,
+    ScoredPair,
+    TextPair,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageModel:
+    """A causal or masked language model that answers requests and can be edited.
+
+    The methods are those of `models.scorer.Scorer`, which says what they promise.
+    """
+
+    module: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    identity: str  # "gpt2@607a30d" and, once edited, "gpt2@607a30d+lftf:5c1e…"
+    kind: ModelKind = "causal"
+    source: Mapping[str, JSON] = field(default_factory=dict)  # name, revision, edit: for results
+    batch_tokens: int = 16_384  # memory only: results do not depend on it (tested)
+    prompts: tuple[str, ...] = ("",)  # put before every context; several: a family of variants
+    trained_on: frozenset[str] = frozenset()  # sha256 of texts that an edit has learnt from
+    adjustment: Adjustment | None = None  # of the next token's distribution; None: as it is
+
+    @property
+    def info(self) -> Mapping[str, JSON]:
+        """What a result must record of this model: where it is from and how it is asked."""
+        start = start_token_id(self.tokenizer)
+        return {
+            **self.source,
+            "kind": self.kind,
+            "dtype": str(self.module.dtype).removeprefix("torch."),
+            "device": self.module.device.type,
+            "parameters": self.module.num_parameters(),
+            "context_length": context_length(self.module),
+            "tokenizer": type(self.tokenizer).__name__,
+            "prefix": "special tokens" if self.kind == "masked" else start_rule(self.tokenizer),
+            "start_token_id": start,
+            "start_token": None if start is None else self.tokenizer.convert_ids_to_tokens(start),
+            "attention": str(self.module.config._attn_implementation),
+            "matmul": matmul_path(self.module),
+            "threads": torch.get_num_threads(),  # the last digits of float32 depend on it
+            "prompts": list(self.prompts),
+            **self._adjusted(),
+        }
+
+    @property
+    def load_name(self) -> str:
+        """What `load` takes to get this model again; empty when nothing on disk gives it.
+
+        For `EditInfo.base_name`: a Hub id with its commit, a folder's full path, or a name with a
+        colon.
+        """
+        name, revision = str(self.source.get("name") or ""), self.source.get("revision")
+        if "+" in self.identity and not Path(name).is_dir():
+            return ""  # an edit is attached that was not loaded
+        if ":" in name or not name:
+            return name
+        if Path(name).expanduser().is_dir():
+            return str(Path(name).expanduser().resolve())
+        return f"{name}@{revision}" if revision else name
+
+    def variants(self) -> Sequence["LanguageModel"]:
+        """One model a prompt; usually just this one."""
+        if len(self.prompts) == 1:
+            return [self]
+        return [
+            replace(
+                self,
+                prompts=(prompt,),
+                identity=f"{self.identity}+prompt:{hashlib.sha256(prompt.encode()).hexdigest()[:8]}",
+            )
+            for prompt in self.prompts
+        ]
+
+    def score(self, requests: Sequence[Continuation]) -> list[Scored]:
+        """Log-probabilities of continuations."""
+        return scoring.score(self, requests)
+
+    def infill(self, requests: Sequence[Infill]) -> list[Scored]:
+        """Log-probabilities of masked spans; masked models only."""
+        return scoring.infill(self, requests)
+
+    def score_pairs(self, requests: Sequence[TextPair]) -> list[ScoredPair]:
+        """Log-probabilities over the common or differing tokens of two texts."""
+        return pairs.score_pairs(self, requests)
+
+    def next_token(self, requests: Sequence[NextToken]) -> list[NextTokenScored]:
+        """Log-probabilities of single words after a context; causal models only."""
+        return scoring.next_token(self, requests)
+
+    def generate(self, requests: Sequence[Generation], *, seed: int) -> list[str]:
+        """Continuations; the same seed gives the same texts."""
+        return generation.generate(self, requests, seed=seed)
+
+    def embed(self, requests: Sequence[Embedding]) -> NDArray[np.float32]:
+        """Pooled hidden states: [text, feature].
+
+        Raises `ModelError` when the next token is adjusted: hidden states would not show it.
+        """
+        if self.adjustment is not None:
+            raise ModelError(
+                f"a model to be embedded with must have no next-token adjustment, {self.identity} "
+                f"has '{self.adjustment.kind}', which changes no hidden state; measure the base"
+            )
+        return embedding.embed(self, requests)
+
+    def covers(self, request: Request) -> bool | None:
+        """Whether something that this request reads is adjusted; None without an adjustment."""
+        one = self.adjustment
+        if one is None:
+            return None
+        before = self.prompts[0]
+        match request:
+            case Continuation():
+                return one.covers(before + request.context + request.continuation, whole=True)
+            case TextPair():
+                texts = (request.first, request.second)
+                return any(one.covers(before + text, whole=True) for text in texts)
+            case NextToken() | Generation():
+                return one.covers(before + request.context, whole=False)
+            case _:
+                return False
+
+    def _adjusted(self) -> dict[str, JSON]:
+        """What a result must record of the adjustment; nothing without one."""
+        one = self.adjustment
+        if one is None:
+            return {}
+        about: dict[str, JSON] = {"kind": one.kind, "cost_factor": one.rows, **one.record}
+        return {"adjustment": about}

@@ -1,0 +1,89 @@
+"""The output layer of a model, with what its family does to the logits afterwards: scale and cap.
+
+Cohere multiplies logits, Granite divides them, Gemma 2 bends them to stay within a cap. Where that
+is all, log-probabilities follow from what the layer reads, and no logits need be kept.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import linear
+from transformers import PreTrainedModel
+
+from equipoise.inference.forward import Layout, has_output_layer, hidden_at, logits_at
+from equipoise.inference.prefix_sharing import tree
+
+_CLOSE = 1e-4  # of the spread of the logits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputLayer:
+    """Logits from hidden states: cap * tanh(scale / divisor * (W h + b) / cap), or without the cap.
+
+    In the layer's own number format and in the order in which the families compute: rounded as they
+    round.
+    """
+
+    linear: nn.Linear
+    scale: float = 1.0
+    divisor: float = 1.0
+    cap: float | None = None  # logits stay in (-cap, cap)
+
+    def logits(self, hidden: Float[Tensor, "place width"]) -> Float[Tensor, "place vocabulary"]:
+        """Unnormalized log-probabilities of the next token."""
+        found = linear(hidden, self.linear.weight, self.linear.bias)
+        if self.scale != 1:
+            found = found * self.scale
+        if self.divisor != 1:
+            found = found / self.divisor
+        return found if self.cap is None else torch.tanh(found / self.cap) * self.cap
+
+    def gradient(
+        self, outer: Float[Tensor, "place vocabulary"], logits: Float[Tensor, "place vocabulary"]
+    ) -> Float[Tensor, "place width"]:
+        """From the gradient of the logits to that of the hidden states; may write over `outer`."""
+        if self.cap is not None:
+            outer = outer.mul_(1 - (logits / self.cap).square())
+        if self.scale != self.divisor:
+            outer = outer.mul_(self.scale / self.divisor)
+        return linear(outer.to(self.linear.weight.dtype), self.linear.weight.T)
+
+
+def output_layer(module: PreTrainedModel, layout: Layout) -> OutputLayer | None:
+    """The output layer when it makes the logits: as the configuration scales and caps, or bare.
+
+    Tried on a few tokens. None where the module does anything else to them.
+    """
+    layer = module.get_output_embeddings() if has_output_layer(module) else None
+    if not isinstance(layer, nn.Linear):
+        return None
+    row = tree(((5, 6, 7, 2),), (0,))
+    places = torch.arange(4, device=module.device)
+    with torch.no_grad():
+        truth = logits_at(module, [row], places, layout).float()
+        hidden = hidden_at(module, [row], places, layout)
+        for head in (_configured(module, layer), OutputLayer(linear=layer)):
+            found = head.logits(hidden).float()
+            if found.shape == truth.shape and bool(
+                (found - truth).abs().max() <= _CLOSE * truth.std()
+            ):
+                return head
+    return None
+
+
+def _configured(module: PreTrainedModel, layer: nn.Linear) -> OutputLayer:
+    """What the configuration says; some families state a scale and do not use it."""
+    config = module.config.get_text_config().to_dict()
+    return OutputLayer(
+        linear=layer,
+        scale=_number(config.get("logit_scale")) or 1.0,
+        divisor=_number(config.get("logits_scaling")) or 1.0,
+        cap=_number(config.get("final_logit_softcapping")),
+    )
+
+
+def _number(value: object) -> float | None:
+    """A number that is not 0; None for anything else that may stand in a configuration."""
+    return float(value) if isinstance(value, int | float) and value else None

@@ -1,0 +1,84 @@
+"""Edits of a study as folders of their own, each with a card that has its numbers.
+
+What a step holds stays as it is; the copies share its files where the disk can do that.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from equipoise.conclusions import Comparison
+from equipoise.edits.storage import write_card
+from equipoise.records import Measurement
+from equipoise.study.store import Store, saying
+from equipoise.study.study import Chapter
+
+PUBLISHED = "edits"
+
+
+def of_seeds(chapter: Chapter) -> Iterator[tuple[int, Path, tuple[Comparison, ...]]]:
+    """Seed, folder in the store, and that seed's own comparisons, of each edit of a chapter."""
+    for edit in chapter.edits:
+        own = tuple(
+            alone for one in chapter.comparisons for alone in of_edit(one, str(edit["content"]))
+        )
+        yield int(str(edit["seed"])), Path(str(edit["folder"])), own
+
+
+def publish(store: Store, name: str, edit: Path, changes: str | None) -> Path:
+    """Put an edit under `edits/name`, with its card written anew; gives the folder.
+
+    A name with more than letters, digits and "._-" is made plain, a few digits of its hash behind
+    it, so that two names never share a folder. `edit`: its folder in the store. One process at a
+    time: hold the store's lock for it.
+    Raises `PlaceError` when it cannot be written.
+    """
+    plain = _plain(name)
+    place = store.folder / PUBLISHED / plain
+    beside = place.with_name(f".{plain}.part")
+    with saying(store.folder):
+        place.parent.mkdir(exist_ok=True)
+        shutil.rmtree(beside, ignore_errors=True)  # of a process that was killed
+        try:
+            shutil.copytree(store.folder / edit, beside, copy_function=_linked)
+            write_card(beside, changes)
+            shutil.rmtree(place, ignore_errors=True)
+            beside.replace(place)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+    return place
+
+
+def _plain(name: str) -> str:
+    """The name as a folder may be called; the same for the same name, another for another."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:100].strip("._-") or "edit"
+    if plain == name:
+        return plain
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
+    return f"{plain}-{digest[:6]}"
+
+
+def of_edit(comparison: Comparison, content: str) -> Iterator[Comparison]:
+    """What one edit did alone, by its content hash, of a comparison of several seeds; or none."""
+    changes = comparison.by_seed or (comparison.changes,)
+    for after, own in zip(comparison.afters, changes, strict=True):
+        if edit_contents(after)[-1:] == (content,):
+            yield replace(comparison, afters=(after,), changes=own, by_seed=())
+
+
+def edit_contents(measurement: Measurement) -> tuple[str, ...]:
+    """Content hashes of the edits on the model that was measured, the last one put on last."""
+    edits = measurement.model_info.get("edits")
+    found = edits if isinstance(edits, list) else []
+    return tuple(str(one.get("content")) for one in found if isinstance(one, Mapping))
+
+
+def _linked(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or one without links
+        shutil.copy2(source, target)

@@ -1,0 +1,232 @@
+"""A store as a reader gets it: everything that is there, and what is missing and why. No torch."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from equipoise.checks.run import check_measurements
+from equipoise.conclusions import Change, ChangedExample, Comparison, Finding, RankStability
+from equipoise.errors import StoreError
+from equipoise.files.json_records import read_document
+from equipoise.records import JSON, Measurement
+from equipoise.stats.calibration import Calibration
+from equipoise.stats.verdict import verdict_of
+from equipoise.study.results import read_results
+from equipoise.study.store import Store
+from equipoise.study.study import Chapter, Located, Measured, Missing, Study
+
+RESULTS, EDIT, LEARNT = "results", "edit", "learnt.json"
+FINDINGS, COMPARISON, STABILITY, CALIBRATION = (
+    "findings.json", "comparison.json", "stability.json", "calibration.json",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredComparison:
+    """A comparison without its measurements, which are steps of their own."""
+
+    changes: tuple[Change, ...]
+    by_seed: tuple[tuple[Change, ...], ...]
+    examples: tuple[ChangedExample, ...]
+    notes: tuple[str, ...]
+    seed: int
+    draws: int
+
+
+_STORED = TypeAdapter(StoredComparison)
+_FINDINGS: TypeAdapter[tuple[Finding, ...]] = TypeAdapter(tuple[Finding, ...])
+_STABILITY = TypeAdapter(RankStability)
+_CALIBRATION = TypeAdapter(Calibration)
+
+
+def key_of(kind: str, content: Mapping[str, JSON]) -> str:
+    """Kind, and the first 20 hex digits of the sha256 of the content's canonical JSON."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A step of `study.json`."""
+
+    key: str
+    kind: str
+    title: str
+    content: Mapping[str, Any]
+    model: str | None
+    mitigation: str | None
+    benchmark: str | None
+    plugin: str | None
+    seed: int | None
+    needs: tuple[str, ...]
+
+
+def read_study(folder: Path | str) -> Study:
+    """Everything that a study's folder holds.
+
+    A step that is missing, broken or failed is in `missing`; a comparison of seeds some of which
+    failed is that of the others. Raises `StoreError` when the folder is no study.
+    """
+    store = Store.existing(folder)
+    head = store.head()
+    return _Reader(store, _steps(head, store)).study(head)
+
+
+def _steps(head: Mapping[str, Any], store: Store) -> tuple[Listed, ...]:
+    if not isinstance(head.get("recipe"), Mapping):
+        raise StoreError(
+            f"study.json in {store.folder} must have its recipe, got {head.get('recipe')!r}; run "
+            "the recipe again"
+        )
+    try:
+        rows = [{**one, "needs": tuple(one["needs"])} for one in head["steps"]]
+        return tuple(Listed(**row) for row in rows)
+    except (KeyError, TypeError) as error:
+        raise StoreError(
+            f"study.json in {store.folder} must list its steps, got {error}; run the recipe again"
+        ) from None
+
+
+class _Reader:
+    """Reads each step once; what cannot be read goes to `missing`."""
+
+    def __init__(self, store: Store, steps: Sequence[Listed]) -> None:
+        self.store = store
+        self.steps = steps
+        self.missing: list[Missing] = []
+        self.findings: list[Finding] = []
+        self.measurements: dict[str, Measurement] = {}
+
+    def study(self, head: Mapping[str, Any]) -> Study:
+        present = [one for one in self.steps if self._present(one)]
+        measured = tuple(self._measured(one) for one in present if one.kind == "measure")
+        self.findings += check_measurements(list(self.measurements.values()))
+        return Study(
+            title=str(head["recipe"].get("title", "")),
+            recipe=dict(head["recipe"]),
+            measured=measured,
+            chapters=tuple(self._chapters(present)),
+            located=tuple(self._located(one) for one in present if one.kind == "locate"),
+            calibrations=tuple(
+                read_document(self._file(one, CALIBRATION), _CALIBRATION)
+                for one in present
+                if one.kind == "calibrate"
+            ),
+            findings=tuple(self.findings),
+            missing=tuple(self.missing),
+            planned=len(self.steps),
+        )
+
+    def _file(self, step: Listed, name: str) -> Path:
+        return self.store.step(step.key) / name
+
+    def _present(self, step: Listed) -> bool:
+        fault = self.store.fault(step.key)
+        if fault is None:
+            return True
+        failure = self.store.failure(step.key)
+        if failure is not None:
+            text = failure.traceback or None
+            self.missing.append(Missing(what=step.title, why=failure.why, traceback=text))
+        else:
+            why = "not run yet" if fault == "is not there" else f"its stored result {fault}"
+            self.missing.append(Missing(what=step.title, why=why))
+        return False
+
+    def _found(self, step: Listed) -> None:
+        found = read_document(self._file(step, FINDINGS), _FINDINGS)
+        self.findings += found
+
+    def _measured(self, step: Listed) -> Measured:
+        (measurement,) = read_results(self.store.step(step.key) / RESULTS)
+        self.measurements[step.key] = measurement
+        self._found(step)
+        return Measured(
+            model=str(step.model),
+            mitigation=step.mitigation,
+            seed=step.seed,
+            measurement=measurement,
+        )
+
+    def _located(self, step: Listed) -> Located:
+        return Located(
+            model=str(step.model),
+            locator=str(step.plugin),
+            stability=read_document(self._file(step, STABILITY), _STABILITY),
+        )
+
+    # --- chapters -----------------------------------------------------------------------------
+
+    def _chapters(self, present: Sequence[Listed]) -> list[Chapter]:
+        """One a model and mitigation of the plan, whether or not anything of it was compared."""
+        planned = [one for one in self.steps if one.kind in ("fit", "compare")]
+        pairs = dict.fromkeys((str(one.model), str(one.mitigation)) for one in planned)
+        fits = [one for one in present if one.kind == "fit"]
+        chapters = []
+        for model, mitigation in pairs:
+            own = [one for one in planned if (one.model, one.mitigation) == (model, mitigation)]
+            compared = [self._comparison(one) for one in own if one.kind == "compare"]
+            comparisons = tuple(one for one in compared if one is not None)
+            chapters.append(
+                Chapter(
+                    model=model,
+                    mitigation=mitigation,
+                    comparisons=comparisons,
+                    verdict=verdict_of(comparisons),
+                    edits=tuple(
+                        self._edit(one)
+                        for one in fits
+                        if (one.model, one.mitigation) == (model, mitigation)
+                    ),
+                )
+            )
+        return chapters
+
+    def _comparison(self, step: Listed) -> Comparison | None:
+        """The comparison of the seeds that were measured; None when there is none."""
+        before, *afters = step.needs
+        there = [key for key in afters if key in self.measurements]
+        if before not in self.measurements or not there:
+            return None
+        chosen = step if len(there) == len(afters) else _of_seeds(step, there)
+        if chosen is not step and self.store.fault(chosen.key) is None:
+            self._replace_missing(step, len(there), len(afters))
+        if self.store.fault(chosen.key) is not None:
+            return None
+        stored = read_document(self._file(chosen, COMPARISON), _STORED)
+        self._found(chosen)
+        return Comparison(
+            before=self.measurements[before],
+            afters=tuple(self.measurements[key] for key in there),
+            seed=stored.seed,
+            draws=stored.draws,
+            changes=stored.changes,
+            by_seed=stored.by_seed,
+            examples=stored.examples,
+            notes=stored.notes,
+        )
+
+    def _replace_missing(self, step: Listed, there: int, asked: int) -> None:
+        """Of a comparison that was made with fewer seeds, say that instead of "not run yet"."""
+        self.missing = [
+            replace(one, why=f"made with {there} of {asked} seeds, the others have no result")
+            if one.what == step.title
+            else one
+            for one in self.missing
+        ]
+
+    def _edit(self, step: Listed) -> Mapping[str, JSON]:
+        """Where an edit came from, and where it lies in the store."""
+        head = json.loads((self._file(step, EDIT) / "edit.json").read_text(encoding="utf-8"))
+        info = dict(head["info"])
+        return {**info, "content": head["content"], "folder": f"steps/{step.key}/{EDIT}"}
+
+
+def _of_seeds(step: Listed, afters: Sequence[str]) -> Listed:
+    content = {**step.content, "afters": list(afters)}
+    return replace(step, content=content, key=key_of(step.kind, content))

@@ -1,0 +1,125 @@
+"""What was learnt against what is measured: texts, terms, templates, and what a method is told."""
+
+from dataclasses import replace
+
+import pytest
+
+from equipoise.benchmarks.base import texts_of
+from equipoise.benchmarks.genbias import GenBias
+from equipoise.checks.exposure import Learnt, learnt_from
+from equipoise.checks.run import check_overlap
+from equipoise.measure import asked, measure
+from equipoise.mitigate.base import Mitigation
+from equipoise.plugins import available, find
+from equipoise.records import Measurement, Outcome
+from equipoise.testing import FakeScorer
+
+NOTHING = Learnt(origin="none", texts=frozenset())
+
+
+def measured(*groups: dict[str, str]) -> Measurement:
+    return Measurement(
+        model="m", benchmark="toy", version="1", options={}, split="test", seed=0, draws=0,
+        limit=None, examples_sha256="", data=(), model_info={}, environment={}, cluster=None,
+        estimates=(),
+        outcomes=tuple(
+            Outcome(example=str(k), values={}, groups=one) for k, one in enumerate(groups)
+        ),
+    )  # fmt: skip
+
+
+def found(split_by: str, split: str) -> list[tuple[str, str, str]]:
+    benchmark = GenBias(world="default", split_by=split_by)  # type: ignore[arg-type]
+    examples, requests = asked(benchmark, split=split)
+    texts = [
+        text
+        for example, own in zip(examples, requests, strict=True)
+        for text in texts_of(benchmark, example, own)
+    ]
+    one = measure(FakeScorer(), benchmark, split=split, draws=0)
+    findings = check_overlap(learnt_from(benchmark.supply()), one, texts)
+    return [(finding.check, finding.level, finding.text) for finding in findings]
+
+
+@pytest.mark.parametrize(
+    ("split_by", "shared"),
+    [
+        ("both", []),
+        ("profession", ["template"]),
+        ("template", ["term"]),
+        ("random", ["term", "template"]),
+    ],
+)
+def test_what_a_split_keeps_out_is_not_shared(split_by: str, shared: list[str]) -> None:
+    texts, *groups, told = found(split_by, "test")
+    assert (texts[1], told[1]) == ("ok", "ok")
+    assert [level for _, level, _ in groups] == (["warning"] * len(shared) or ["ok"])
+    assert sorted(text.split("'")[1] for _, level, text in groups if level != "ok") == sorted(
+        shared
+    )
+
+
+def test_a_text_that_was_learnt_is_an_error() -> None:
+    texts, *_ = found("profession", "train")
+    assert texts[:2] == ("texts", "error")
+    assert "texts measured were learnt from (genbias(split_by=profession" in texts[2]
+    assert "because" not in texts[2]  # no text is printed
+
+
+def test_names_are_counted_and_three_are_shown() -> None:
+    learnt = Learnt(
+        origin="here",
+        texts=frozenset(),
+        groups={"profession": ("baker", "clerk", "judge", "nurse")},
+    )
+    jobs = ("Baker", "pilot", "clerk", "nurse", "judge", "tailor")
+    groups, told = check_overlap(learnt, measured(*({"profession": one} for one in jobs)))
+    assert (groups.check, groups.level) == ("groups", "warning")
+    assert groups.text == (
+        "by 'term', 4 of the 6 groups measured were learnt from (here): Baker, clerk, judge, …"
+    )
+    assert told.level == "ok"
+
+
+def test_a_term_is_a_term_under_any_key_and_sorts_are_no_overlap() -> None:
+    learnt = Learnt(
+        origin="here",
+        texts=frozenset(),
+        groups={
+            "profession": ("nurse",),
+            "axis": ("gender",),
+            "hint": ("male",),
+            "town": ("Porto",),
+        },
+    )
+    one = measured({"target": "nurse", "axis": "gender", "hint": "male", "town": "Porto"})
+    kinds = [
+        finding.text.split("'")[1]
+        for finding in check_overlap(learnt, one)
+        if finding.check == "groups"
+    ]
+    assert kinds == ["term", "town"]
+
+
+def test_what_has_no_group_in_common_is_not_called_sound() -> None:
+    one = measured({"relation": "capital"})
+    assert [finding.check for finding in check_overlap(NOTHING, one)] == ["told"]
+    assert [finding.check for finding in check_overlap(NOTHING, one, ["Rain fell."])] == [
+        "texts", "told"
+    ]  # fmt: skip
+
+
+def test_what_a_method_is_told_is_a_warning_each() -> None:
+    told = replace(NOTHING, told=("bias type", "label"))
+    (first, second) = check_overlap(told, measured({}))
+    assert {first.level, second.level} == {"warning"}
+    assert first.text == (
+        "the method is told the bias type of each item it is measured on, which a user of the "
+        "model would have to supply"
+    )
+
+
+@pytest.mark.parametrize("name", available(Mitigation))
+def test_no_built_in_method_is_told_anything_but_the_one_that_says_so(name: str) -> None:
+    told = ("labels",) if name == "bias_edit_transductive" else ()
+    assert find(Mitigation, name).told == told

@@ -1,0 +1,265 @@
+"""The checks as a report runs them: what is built in passes, what is wrong or gone is named."""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from equipoise.benchmarks.base import Benchmark, texts_of
+from equipoise.benchmarks.genbias import GenBias
+from equipoise.benchmarks.stereoset import StereoSet
+from equipoise.checks.exposure import learnt_from
+from equipoise.checks.findings import MOST
+from equipoise.checks.run import (
+    CHECKS,
+    check_comparison,
+    check_measurement,
+    check_measurements,
+    check_overlap,
+)
+from equipoise.compare import compare
+from equipoise.conclusions import Finding
+from equipoise.measure import asked, measure
+from equipoise.plugins import available, build, options_of
+from equipoise.predictions import Predictions
+from equipoise.records import Measurement, text_sha256
+from equipoise.testing import FakeScorer, tiny_model
+
+BENCHMARKS = [one for one in available(Benchmark) if one != "harness"]  # it needs a task
+WORLD = StereoSet(world="default")
+
+
+def drawn(seed: int) -> Callable[[str, str], float]:
+    """Log-probabilities without rhyme or reason, the same for the same texts."""
+
+    def nats(context: str, text: str) -> float:
+        digest = hashlib.sha256(f"{seed} {context}|{text}".encode()).digest()
+        return -1.0 - 8.0 * int.from_bytes(digest[:8], "big") / 2**64
+
+    return nats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family(FakeScorer):
+    """Two prompts."""
+
+    def variants(self) -> Sequence[FakeScorer]:
+        return [FakeScorer(nats=drawn(seed)) for seed in (1, 2)]
+
+
+def planted(name: str) -> Benchmark:  # type: ignore[type-arg]
+    takes = "world" in options_of(build(Benchmark, name))
+    if not takes and not os.environ.get("EQUIPOISE_DATA"):
+        pytest.skip(f"{name} reads files; EQUIPOISE_DATA names no folder of them")
+    return build(Benchmark, name, {"world": "default"} if takes else {})
+
+
+def by_check(findings: Sequence[Finding]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for one in findings:
+        found.setdefault(one.check, []).append(one.level)
+    return found
+
+
+def errors(findings: Sequence[Finding]) -> list[str]:
+    return [one.text for one in findings if one.level != "ok"]
+
+
+@pytest.fixture(scope="module")
+def stereoset() -> Measurement:
+    return measure(FakeScorer(nats=drawn(0)), WORLD, draws=20)
+
+
+def changed(measurement: Measurement, place: int, **change: object) -> Measurement:
+    estimates = list(measurement.estimates)
+    estimates[place] = replace(estimates[place], **change)  # type: ignore[arg-type]
+    return replace(measurement, estimates=tuple(estimates))
+
+
+# --- what is right passes ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize(
+    "scorer",
+    [FakeScorer(), FakeScorer(nats=drawn(3)), Family()],
+    ids=["indifferent", "drawn", "family"],
+)
+def test_every_built_in_benchmark_passes(name: str, scorer: FakeScorer) -> None:
+    benchmark = planted(name)
+    for split in benchmark.splits if name == "genbias" else benchmark.splits[:1]:
+        found = check_measurement(measure(scorer, benchmark, split=split, limit=90, draws=12))
+        assert errors(found) == []
+        assert {"benchmark", "repeated", "empty", "interval", "range"} <= by_check(found).keys()
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_built_in_benchmark_passes_on_a_model(name: str) -> None:
+    found = check_measurement(measure(tiny_model(context=4096), planted(name), limit=8, draws=12))
+    assert errors(found) == []
+
+
+def test_published_predictions_pass(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EQUIPOISE_DATA", str(data_folder))
+    file = data_folder / "golden" / "stereoset_dev_predictions_gpt2.json"
+    found = check_measurement(measure(Predictions(file=file), StereoSet(), draws=0))
+    assert errors(found) == []
+    assert "45 values checked" in [one.text for one in found if one.check == "icat"]
+
+
+def test_one_ok_a_check_says_how_much_was_looked_at(stereoset: Measurement) -> None:
+    found = check_measurement(stereoset)
+    assert [(one.check, one.level) for one in found] == [
+        (name, "ok")
+        for name in ("benchmark", "repeated", "icat", "grid", "empty", "interval", "range")
+    ]
+    assert {one.where for one in found} == {"stereoset (dev), fake"}
+    rows = 1 + 1 + 4 + 4  # overall, one task, four axes, both
+    values = 13 * rows
+    assert [one.text for one in found] == [
+        "stereoset is here in version 1",
+        f"{values} values checked",
+        f"{3 * rows} values checked",
+        f"{3 * rows} values checked",
+        f"{values} values checked",
+        f"{values} values checked",
+        f"{values} values checked",
+    ]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    ties=st.sampled_from(["anti", "half"]),
+    limit=st.sampled_from([3, 40, None]),
+    coarse=st.booleans(),
+)
+def test_any_measurement_passes_whatever_its_order(
+    seed: int, ties: str, limit: int | None, coarse: bool
+) -> None:
+    nats = drawn(seed)
+    scorer = FakeScorer(nats=lambda c, t: float(round(nats(c, t))) if coarse else nats(c, t))
+    benchmark = StereoSet(world="default", reduce="sum", ties=ties)  # type: ignore[arg-type]
+    one = measure(scorer, benchmark, limit=limit, seed=seed, draws=0)
+    found = check_measurement(one)
+    assert errors(found) == []
+    order = np.random.default_rng(seed).permutation(len(one.outcomes))
+    turned = replace(one, outcomes=tuple(one.outcomes[place] for place in order))
+    assert check_measurement(turned) == found
+
+
+def test_a_comparison_and_an_overlap_pass() -> None:
+    benchmark = GenBias(world="default", split_by="both")
+    before, after = (
+        measure(FakeScorer(nats=drawn(seed), identity=f"m@{seed}"), benchmark, draws=20)
+        for seed in (0, 1)
+    )
+    found = check_comparison(compare(before, after, draws=20))
+    alright = ("alike", "difference", "direction", "interval")
+    assert by_check(found) == {check: ["ok"] for check in alright}
+    assert {one.where for one in found} == {"genbias (test), m@0 to m@1"}
+    examples, requests = asked(benchmark)
+    texts = [
+        text
+        for example, own in zip(examples, requests, strict=True)
+        for text in texts_of(benchmark, example, own)
+    ]
+    found = check_overlap(learnt_from(benchmark.supply()), before, texts)
+    assert by_check(found) == {"texts": ["ok"], "groups": ["ok"], "told": ["ok"]}
+    different = {text_sha256(one) for one in texts}  # " he" and " He" are one
+    assert found[0].text == f"{len(different)} texts checked"
+    assert by_check(check_measurements([before, after])) == {"identical": ["ok"]}
+
+
+# --- what is wrong does not -------------------------------------------------------------------
+
+
+def test_an_icat_that_is_a_tenth_off_is_named(stereoset: Measurement) -> None:
+    for place, one in enumerate(stereoset.estimates):
+        if not one.metric.startswith("icat") or dict(one.group) not in ({}, {"axis": "race"}):
+            continue
+        wrong = changed(stereoset, place, value=one.value + 0.1, high=100.0)
+        found = by_check(check_measurement(wrong))
+        assert (found["icat"], found["repeated"]) == (["error"], ["error"])
+        assert (found["grid"], found["interval"]) == (["ok"], ["ok"])
+
+
+def test_many_faults_are_five_and_a_count(stereoset: Measurement) -> None:
+    wrong = replace(
+        stereoset,
+        estimates=tuple(replace(one, low=-1.0, high=-2.0) for one in stereoset.estimates),
+    )
+    found = [one for one in check_measurement(wrong) if one.check == "interval"]
+    assert [one.level for one in found] == ["error"] * (MOST + 1)
+    assert found[-1].text == f"… and {len(stereoset.estimates) - MOST} more"
+
+
+def test_a_table_without_outcomes_is_checked_as_far_as_it_goes(stereoset: Measurement) -> None:
+    found = by_check(check_measurement(replace(stereoset, outcomes=())))
+    assert "repeated" not in found
+    assert set(found) == {"benchmark", "icat", "grid", "empty", "interval", "range"}
+    assert by_check(check_measurements([stereoset])) == {}
+
+
+# --- what cannot be checked says so -----------------------------------------------------------
+
+
+def test_another_version_is_a_warning(stereoset: Measurement) -> None:
+    found = check_measurement(replace(stereoset, version="0"))
+    assert by_check(found) == {
+        "benchmark": ["warning"], "icat": ["ok"], "empty": ["ok"], "interval": ["ok"]
+    }  # fmt: skip
+    assert found[0].text == (
+        "stereoset could not be checked: it was measured in version 0 and is here in 1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (None, "plug-in file '.*' does not exist"),
+        ("raise RuntimeError('no')", "RuntimeError: no"),
+        ("class Other: pass", "has no class 'Mine'"),
+    ],
+)
+def test_a_plug_in_that_is_gone_is_a_warning(
+    stereoset: Measurement, tmp_path: Path, code: str | None, said: str
+) -> None:
+    file = tmp_path / "mine.py"
+    if code is not None:
+        file.write_text(code)
+    found = check_measurement(replace(stereoset, benchmark=f"{file}:Mine"))
+    assert found[0].level == "warning"
+    assert re.search(f"could not be checked.*{said}", found[0].text)
+
+
+def test_options_that_no_longer_exist_are_a_warning(stereoset: Measurement) -> None:
+    found = check_measurement(replace(stereoset, options={"gone": 1}))
+    assert found[0].level == "warning"
+    assert "has no option 'gone'" in found[0].text
+
+
+# --- what is said of them ---------------------------------------------------------------------
+
+
+def test_every_finding_has_a_check_that_is_explained(stereoset: Measurement) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "checks.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", page, re.MULTILINE))
+    assert rows == dict(CHECKS)
+    assert {one.check for one in check_measurement(stereoset)} <= CHECKS.keys()
+
+
+def test_the_example_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "checks.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert 'eq.load("planted:default")' in code  # a model that needs training: a fake stands in
+    code = code.replace('eq.load("planted:default")', "scorer").replace('"stereoset"', "world")
+    exec(compile(code, "checks.md", "exec"), {"scorer": FakeScorer(nats=drawn(0)), "world": WORLD})
+    assert "ok icat 30 values checked\n" in capsys.readouterr().out

@@ -1,0 +1,34 @@
+"""Numbers that are compared were made alike, or it is said."""
+
+from dataclasses import replace
+
+from equipoise.benchmarks.genbias import GenBias
+from equipoise.checks.run import check_comparison
+from equipoise.compare import compare
+from equipoise.measure import measure
+from equipoise.testing import FakeScorer
+
+
+def test_another_version_or_precision_is_a_warning() -> None:
+    benchmark = GenBias(world="default")
+    sides = [
+        measure(FakeScorer(identity=name), benchmark, limit=20, draws=20) for name in ("a", "b")
+    ]
+    found = {
+        one.level for one in check_comparison(compare(*sides, draws=20)) if one.check == "alike"
+    }
+    assert found == {"ok"}
+    other = replace(
+        sides[1],
+        environment={**sides[1].environment, "torch": "0.1"},
+        model_info={**sides[1].model_info, "dtype": "bfloat16"},
+    )
+    first = replace(sides[0], model_info={**sides[0].model_info, "dtype": "float32"})
+    texts = [
+        one.text
+        for one in check_comparison(compare(first, other, draws=20))
+        if (one.check, one.level) == ("alike", "warning")
+    ]
+    assert texts[0] == "dtype was bfloat16 and float32 in measurements that are compared"
+    assert texts[1].startswith("torch was 0.1 and ")
+    assert len(texts) == 2

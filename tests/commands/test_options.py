@@ -1,0 +1,105 @@
+"""name.option=value on the command line, and margins."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from equipoise.commands.options import Settings, dashed, margin_of, margins_of
+from equipoise.errors import RecipeError
+from equipoise.records import Margin
+
+
+def test_values_are_json_or_the_text_itself() -> None:
+    found = Settings.parse(
+        [
+            "genbias.split_by=both",
+            "genbias.split_seed=3",
+            "lftf.norms=false",
+            'lftf.locator={"name": "random_block"}',
+            "my/nurses.py:Nurses.names=[1, 2]",
+            "facts.file=a=b",
+        ]
+    )
+    assert found.of("genbias") == {"split_by": "both", "split_seed": 3}
+    assert found.of("lftf") == {"norms": False, "locator": {"name": "random_block"}}
+    assert found.of("my/nurses.py:Nurses") == {"names": [1, 2]}
+    assert found.of("facts") == {"file": "a=b"}
+    assert found.of("stereoset") == {}
+
+
+def test_an_option_twice_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"--set sft\.steps must be given once, got it twice"):
+        Settings.parse(["sft.steps=2", "sft.over=span", "sft.steps=3"])
+
+
+def test_a_name_twice_is_refused_and_not_dropped() -> None:
+    with pytest.raises(RecipeError, match="must have each name once, got 'f' twice"):
+        Settings.parse(['cafie.lists={"gender": {"f": [["aunt"]], "f": [["niece"]]}}'])
+
+
+@pytest.mark.parametrize("text", ["genbias", "genbias.x", "=3", ".x=3", "genbias.=3", "x=3"])
+def test_what_is_no_option_is_refused(text: str) -> None:
+    with pytest.raises(RecipeError, match=r"set as name\.option=value, got"):
+        Settings.parse([text])
+
+
+def test_an_option_of_something_unused_is_told_the_nearest_name() -> None:
+    settings = Settings.parse(["genbais.split_by=both"])
+    with pytest.raises(RecipeError, match=r"--set genbais\.split_by .* did you mean 'genbias'\?"):
+        settings.check_used(["genbias", "stereoset"])
+    Settings.parse(["genbias.x=1"]).check_used(["genbias"])
+
+
+def test_flags_may_have_underscores() -> None:
+    assert dashed("--batch_size=a_b") == "--batch-size=a_b"
+    assert [dashed(one) for one in ("--draws", "a_b", "-m")] == ["--draws", "a_b", "-m"]
+
+
+@pytest.mark.parametrize(
+    ("value", "margin"),
+    [
+        (3, Margin(size=3.0)),
+        (0.5, Margin(size=0.5)),
+        ("3", Margin(size=3.0)),
+        (" 1e-3 ", Margin(size=0.001)),
+        ("2%", Margin(size=0.02, relative=True)),
+        ("0.5 %", Margin(size=0.005, relative=True)),
+        ("150%", Margin(size=1.5, relative=True)),
+    ],
+)
+def test_a_margin_is_a_number_or_a_share(value: object, margin: Margin) -> None:
+    assert margin_of(value) == margin
+
+
+@pytest.mark.parametrize(
+    "value", [0, -1, "0%", "-2%", "nan", "inf", "inf%", "", "%", "many", "2%%", True, None, [3]]
+)
+def test_what_is_no_margin(value: object) -> None:
+    with pytest.raises(ValueError, match=r"margin must be above 0|could not convert"):
+        margin_of(value)
+
+
+@given(st.floats(min_value=1e-6, max_value=1e6))
+def test_a_share_is_a_hundredth_of_its_number(size: float) -> None:
+    share, number = margin_of(f"{size!r}%"), margin_of(size)
+    assert number == Margin(size=size)
+    assert share == Margin(size=size / 100, relative=True)
+
+
+def test_margins_by_name() -> None:
+    assert margins_of([]) == {}
+    assert margins_of(["stereoset.ss=3", "my.py:Mine.lms=2%", "stereoset.ss=4"]) == {
+        "stereoset.ss": Margin(size=4.0),  # the last one counts
+        "my.py:Mine.lms": Margin(size=0.02, relative=True),
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["", "stereoset.ss", "ss=3", "=3", "stereoset.ss=", "stereoset.ss=0", "a.b=c=3"]
+)
+def test_what_is_no_margin_by_name(text: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        margins_of(["stereoset.lms=1", text])
+    assert str(caught.value) == (
+        f"a margin is set as benchmark.metric=3 or benchmark.metric=2%, got '{text}'; write that"
+    )

@@ -1,0 +1,202 @@
+"""What every method of the family shares: the budget, the record, and what is refused."""
+
+import math
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+from contrast_items import HELD, LEARNT, SUPPLY, contrasts, model, quick, same, small
+from pydantic import ValidationError
+
+from equipoise.contrast_training.adapter_fitting import (
+    Adapter,
+    _key,
+    adapter_of,
+    check_apart,
+    check_causal,
+    default_rate,
+    held_out,
+    items_of,
+)
+from equipoise.edits.adapter import AdapterEdit
+from equipoise.edits.maker import Maker
+from equipoise.errors import ModelError, RecipeError
+from equipoise.mitigate.sft import Sft
+from equipoise.records import DataUse, Supply, text_sha256
+from equipoise.testing import tiny_model
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick(monkeypatch)
+
+
+@cache
+def baseline() -> AdapterEdit:
+    return fitted()
+
+
+def fitted(**options: object) -> AdapterEdit:
+    chosen = {"steps": 2, "rank": 2, "batch_size": 4, **options}
+    return Sft(**chosen).fit(small(), SUPPLY, seed=0)  # type: ignore[arg-type]
+
+
+def test_the_rate_is_carried_over_by_the_width() -> None:
+    assert default_rate(tiny_model("llama")) == pytest.approx(5e-5 * 1024 / 32)
+    assert default_rate(tiny_model("gpt2", width=64)) == pytest.approx(5e-5 * 1024 / 64)
+
+
+def test_the_schedule_rises_and_falls_to_a_horizon_beyond_the_steps() -> None:
+    schedule = Adapter(steps=10, warmup=4, learning_rate=0.5).schedule(model())
+    assert schedule.learning_rate == 0.5
+    rates = [schedule.rate(step) for step in range(13)]
+    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert rates[5:] == pytest.approx([7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8, 0.0])
+    assert Adapter(steps=3, warmup=10).schedule(model()).warmup == 3
+    plain = Adapter(steps=10).schedule(model())
+    assert (plain.weight_decay, plain.max_gradient, plain.dropout) == (0.0, 1.0, False)
+
+
+def test_a_methods_options_are_the_adapters() -> None:
+    chosen = Sft(
+        rank=3,
+        alpha=5.0,
+        dropout=0.2,
+        targets=("q_proj",),
+        learning_rate=0.1,
+        steps=7,
+        warmup=2,
+        weight_decay=0.3,
+        max_gradient=0.0,
+        bf16=True,
+    )
+    assert adapter_of(chosen, seed=9) == Adapter(
+        rank=3,
+        alpha=5.0,
+        dropout=0.2,
+        targets=("q_proj",),
+        learning_rate=0.1,
+        steps=7,
+        warmup=2,
+        weight_decay=0.3,
+        max_gradient=0.0,
+        bf16=True,
+        seed=9,
+    )
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"rank": 3},
+        {"alpha": 4.0},
+        {"dropout": 0.0},
+        {"targets": ("q_proj",)},
+        {"targets": ("all-linear",)},
+        {"learning_rate": 1e-4},
+        {"warmup": 0},
+        {"weight_decay": 0.5},
+        {"max_gradient": 1e-6},
+        {"bf16": True},
+        {"batch_size": 3},
+        {"over": "text"},
+        {"longest": 22},
+    ],
+    ids=str,
+)
+def test_every_option_changes_the_edit(changed: dict[str, object]) -> None:
+    assert not same(baseline().tensors, fitted(**changed).tensors)
+
+
+def test_what_is_known_of_the_edit() -> None:
+    edit = baseline()
+    info = edit.info
+    assert (info.method, info.base, info.origin, info.seed) == ("sft", "tiny-llama@0", "by hand", 0)
+    learnt = [text for text in SUPPLY.learnt_texts() if not text.startswith("Door")]
+    assert info.trained_on == {text_sha256(text) for text in learnt}
+    assert info.report["steps"] == 2
+    assert info.report["learning_rate"] == pytest.approx(1.6e-3)
+    assert info.report["items"] == info.report["held_out_items"] == 12
+    assert info.report["stopped"] == "the steps were used up"
+    assert edit.config["r"] == 2
+    assert {one.dtype for one in edit.tensors.values()} == {torch.float32}
+    assert len(edit.tensors) == 2 * 4
+
+
+def test_how_often_a_gradient_was_clipped_is_known() -> None:
+    plain = baseline().info.report
+    largest = plain["largest_gradient"]
+    assert isinstance(largest, float)
+    assert 0 < largest < math.inf
+    assert fitted(max_gradient=1e6).info.report["clipped_steps"] == 0
+    assert fitted(max_gradient=1e-6).info.report["clipped_steps"] == 2
+    assert fitted(max_gradient=0.0).info.report["clipped_steps"] == 0
+
+
+def test_texts_that_are_left_out_were_not_learnt() -> None:
+    short = fitted(longest=22)  # as "The cook is seven now" has, with its start
+    assert 0 < len(short.info.trained_on) < len(baseline().info.trained_on)
+    assert short.info.report["items"] < 12  # type: ignore[operator]
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+def test_shared_terms_are_listed() -> None:
+    both = replace(SUPPLY, dev_contrasts=contrasts(("Cook", "nurse", "guard")))
+    with pytest.raises(RecipeError, match="shares 4: color/cook, color/guard, size/cook, size/gua"):
+        check_apart(both)
+    check_apart(SUPPLY)
+
+
+def test_a_term_of_another_type_is_not_shared() -> None:
+    check_apart(
+        Supply(
+            origin="by hand",
+            contrasts=contrasts(LEARNT, ("color",)),
+            dev_contrasts=contrasts(LEARNT, ("size",)),
+        )
+    )
+
+
+def test_a_type_with_only_one_of_the_two_is_named() -> None:
+    items = items_of(model(), SUPPLY.contrasts, SUPPLY, longest=60)
+    half = replace(SUPPLY, dev_contrasts=contrasts(HELD, ("color",)))
+    with pytest.raises(RecipeError, match=r"'by hand' has only one of the two for \['size'\]"):
+        held_out(model(), items, half, longest=60)
+    few = [one for one in items if one.axis == "size"]
+    with pytest.raises(RecipeError, match=r"only one of the two for \['color'\]"):
+        held_out(model(), few, SUPPLY, longest=60)
+    assert held_out(model(), items, replace(SUPPLY, dev_contrasts=()), longest=60) == []
+
+
+def test_no_contrasts_or_none_that_is_short_enough() -> None:
+    with pytest.raises(RecipeError, match="contrasts of at most 60 tokens, got 0 of any length"):
+        items_of(model(), (), SUPPLY, longest=60)
+    with pytest.raises(RecipeError, match="contrasts of at most 5 tokens, got 12 of any length"):
+        items_of(model(), SUPPLY.contrasts, SUPPLY, longest=5)
+
+
+def test_a_masked_model_is_refused() -> None:
+    with pytest.raises(ModelError, match="tiny-bert@0 is masked: use a causal model"):
+        check_causal(tiny_model("bert"))
+    with pytest.raises(ModelError, match="tiny-bert@0 is masked: use a causal model"):
+        items_of(tiny_model("bert"), SUPPLY.contrasts, SUPPLY, longest=60)
+
+
+def test_a_target_that_is_not_there() -> None:
+    with pytest.raises(ModelError, match="LoRA's target 'c_attn' must end the name"):
+        fitted(targets=("c_attn",))
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        fitted(targets=())
+    with pytest.raises(ModelError, match=r"LoRA.s rank must be at most 32, .* got 99; lower it"):
+        fitted(rank=99)
+
+
+def test_a_training_goes_on_from_a_state_of_the_same_files_alone() -> None:
+    """The texts may be the same where a file of word lists is another."""
+    maker = Maker(method="m", version="1", options={}, seed=0)
+    uses = [DataUse(name="words.json", sha256=one, licence="", verified=True) for one in "ab"]
+    keys = {_key(model(), maker, replace(SUPPLY, files=(one,))) for one in (*uses, uses[0])}
+    assert len(keys) == 2

@@ -1,0 +1,108 @@
+"""Where a model stands: the margin is the benchmark's, and SS counts its sign."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from contrast_items import SUPPLY, contrasts, model, standings
+
+from equipoise.benchmarks.stereoset import StereoSet
+from equipoise.contrast_training.held_out_bias import margins_of, spreads_of
+from equipoise.contrast_training.packed_forward import TextReader
+from equipoise.contrast_training.tokenized import Coded, coded_items
+from equipoise.inference.scoring import score
+from equipoise.measure import measure
+from equipoise.records import Continuation
+from equipoise.testing import tiny_model
+
+
+def test_margins_are_those_of_the_benchmark() -> None:
+    of = tiny_model("llama", context=512)
+    benchmark = StereoSet(world="default")
+    labelled = benchmark.labelled()
+    items = coded_items(of, labelled, longest=512)
+    measured = {
+        one.example: one.values["margin"]
+        for one in measure(of, benchmark, limit=30, draws=20).outcomes
+    }
+    chosen = [one for one in items if one.id in measured]
+    assert len(chosen) == 30
+    found = margins_of(TextReader(of), chosen)
+    assert found.tolist() == pytest.approx([measured[one.id] for one in chosen], abs=1e-5)
+
+
+def test_of_two_sentences_the_second_is_compared_given_the_first() -> None:
+    of = model()
+    pairs = [
+        replace(one, groups={**one.groups, "task": "intersentence"})
+        for one in (*SUPPLY.contrasts, *SUPPLY.dev_contrasts)
+    ]
+    found = margins_of(TextReader(of), coded_items(of, pairs, longest=60))
+    for one, margin in zip(pairs, found.tolist(), strict=True):
+        texts = (one.stereotype, one.antistereotype)
+        first, second = score(
+            of, [Continuation(context=one.context, continuation=t) for t in texts]
+        )
+        assert margin == pytest.approx(first.mean - second.mean, abs=1e-5)
+    whole = margins_of(TextReader(of), coded_items(of, SUPPLY.contrasts, longest=60))
+    assert np.abs(whole - found[: len(whole)]).max() > 0.01
+
+
+def mean(text: Coded) -> float:
+    ids = torch.tensor([text.ids])
+    with torch.no_grad():
+        logprobs = model().module(ids).logits[0].log_softmax(-1)
+    return float(logprobs[:-1].gather(1, ids[0, 1:, None]).mean())
+
+
+def test_a_standing_by_hand() -> None:
+    reader = TextReader(model())
+    items = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
+    found = standings(model(), items[::-1])
+    assert list(found) == ["color", "size"]
+    for axis, one in found.items():
+        own = [item for item in items if item.axis == axis]
+        margins = np.array([mean(item.stereotype) - mean(item.antistereotype) for item in own])
+        assert one.margin.value == pytest.approx(margins.mean(), abs=1e-6)
+        assert one.ss.value == pytest.approx(100 * (margins > 0).mean())
+        assert one.spread == pytest.approx(margins.std(), abs=1e-6)
+        assert spreads_of(reader, items)[axis] == pytest.approx(margins.std(), abs=1e-6)
+        assert (one.margin.n, one.margin.clusters) == (6, 6)
+        assert one.margin.low < one.margin.value < one.margin.high
+        assert one.half_band(5) == pytest.approx(0.1256613 * margins.std(), rel=1e-5)
+
+
+def test_swapping_the_labels_turns_every_sign() -> None:
+    items = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
+    swapped = [
+        type(one)(
+            id=one.id,
+            axis=one.axis,
+            target=one.target,
+            stereotype=one.antistereotype,
+            antistereotype=one.stereotype,
+            unrelated=one.unrelated,
+        )
+        for one in items
+    ]
+    one, other = (standings(model(), some)["color"] for some in (items, swapped))
+    assert other.margin.value == pytest.approx(-one.margin.value, abs=1e-9)
+    assert other.ss.value == pytest.approx(100 - one.ss.value)
+    assert other.spread == pytest.approx(one.spread)
+
+
+def test_items_of_one_target_are_one_unit() -> None:
+    items = coded_items(model(), contrasts(("nurse",), ("color",)) * 3, longest=60)
+    one = standings(model(), items)["color"]
+    assert one.margin.clusters == 1
+    assert math.isnan(one.margin.low)
+    assert one.as_json()["low"] is None
+    json.dumps(one.as_json(), allow_nan=False)
+
+
+def test_margins_that_differ_by_rounding_have_no_spread() -> None:
+    items = coded_items(model(), contrasts(("nurse",), ("color",)) * 2, longest=60)
+    assert spreads_of(TextReader(model()), items) == {"color": 1.0}

@@ -1,0 +1,207 @@
+"""One packed forward: what it reads equals plain passes over texts, alone and in company."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from contrast_items import SUPPLY, model
+from torch import Tensor
+
+from equipoise.contrast_training import packed_forward as reading
+from equipoise.contrast_training.losses import likelihood, mean_of, npo
+from equipoise.contrast_training.packed_forward import Asked, Read, TextReader, read_before
+from equipoise.contrast_training.tokenized import Coded, Item, coded_items, coded_texts
+from equipoise.testing import tiny_model
+from equipoise.training.lora import lora_config, lora_in_training
+
+FAMILIES = ("gpt2", "llama", "gemma2", "opt")  # gemma2 caps its logits
+WAYS = ("packed", "padded", "alone")
+
+
+@cache
+def items(family: str = "llama") -> list[Item]:
+    return coded_items(model(family), SUPPLY.contrasts, longest=60)[4:8]
+
+
+def texts_of(family: str = "llama") -> list[Coded]:
+    return [
+        one
+        for item in items(family)
+        for one in (item.stereotype, item.antistereotype, item.unrelated)
+        if one is not None
+    ]
+
+
+def read(reader: TextReader, asked: Asked, way: str) -> Read:
+    if way == "packed":
+        return reader.read(asked)
+    reader.layout = replace(reader.layout, pack=False)
+    if way == "padded":
+        return reader.read(asked)
+    several = [
+        reader.read(Asked(texts=[text], places=[places]))
+        for text, places in zip(asked.texts, asked.places, strict=True)
+    ]
+    return Read(
+        states=torch.cat([one.states for one in several]),
+        tokens=torch.cat([one.tokens for one in several]),
+        counts=tuple(one.counts[0] for one in several),
+    )
+
+
+def plain(family: str, one: Coded) -> Tensor:
+    """Log-probability of every token from place 1 on, by the module's own forward."""
+    with torch.no_grad():
+        logits = model(family).module(torch.tensor([one.ids])).logits[0]
+    return logits.log_softmax(-1)[torch.arange(len(one.ids) - 1), torch.tensor(one.ids[1:])]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("way", WAYS)
+def test_logprobs_are_those_of_plain_passes(family: str, way: str) -> None:
+    texts = texts_of(family)
+    reader = TextReader(model(family))
+    assert reader.head is not None
+    assert (reader.head.cap is None) == (family != "gemma2")
+    found = read(reader, Asked(texts=texts, places=[one.span for one in texts]), way)
+    for one, values in zip(texts, found.split(reader.logprobs(found)), strict=True):
+        truth = plain(family, one)[[place - 1 for place in one.span]]
+        torch.testing.assert_close(values.detach(), truth, rtol=1e-5, atol=1e-5)
+
+
+def losses(family: str, way: str) -> tuple[list[float], list[Tensor]]:
+    """NPO, likelihood and both divergences of a batch, and what they do to an adapter."""
+    of = model(family)
+    texts = texts_of(family)
+    reader = TextReader(of)
+    before = read_before(reader, scored=texts, compared=texts)
+    places = [one.span for one in texts[:8]] + [one.places for one in texts[8:]]
+    config = lora_config(of.module, rank=2, alpha=4.0, dropout=0.0)
+    with lora_in_training(of, config, seed=0) as parameters:
+        for at, one in enumerate(parameters.values()):
+            generator = torch.Generator().manual_seed(at)
+            one.data += 0.05 * torch.randn(one.shape, generator=generator)
+            one.requires_grad_()
+        found = read(reader, Asked(texts=texts, places=places), way)
+        scored, rest = found.first(8), found.after(8)
+        sums = torch.stack([one.sum() for one in scored.split(reader.logprobs(scored))])
+        tokens = torch.tensor(scored.counts, dtype=torch.float32)
+        was = torch.tensor([before.total(one) for one in texts[:8]])
+        kept = torch.cat([before.at(one, one.places) for one in texts[8:]])
+        values = [
+            npo(was - sums, tokens, beta=0.1),
+            likelihood(sums, tokens),
+            mean_of(rest.split(reader.divergence(rest, kept, "forward"))),
+            mean_of(rest.split(reader.divergence(rest, kept, "reverse"))),
+        ]
+        grads = torch.autograd.grad(torch.stack(values).sum(), list(parameters.values()))
+    return [float(one.detach()) for one in values], list(grads)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_losses_and_gradients_do_not_depend_on_the_layout(family: str) -> None:
+    values, grads = losses(family, "packed")
+    assert min(values[2:]) > 1e-4  # the adapter does something
+    for way in ("padded", "alone"):
+        others, other_grads = losses(family, way)
+        assert others == pytest.approx(values, rel=1e-5, abs=1e-5)
+        for one, other in zip(grads, other_grads, strict=True):
+            torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma2"])
+@pytest.mark.parametrize("way", WAYS)
+def test_whole_logits_give_the_same_where_the_output_layer_is_not_known(
+    family: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values, grads = losses(family, way)
+    monkeypatch.setattr(reading, "output_layer", lambda *_: None)
+    assert TextReader(model(family)).head is None
+    others, other_grads = losses(family, way)
+    assert others == pytest.approx(values, rel=1e-5, abs=1e-5)
+    for one, other in zip(grads, other_grads, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("longest", "packs"), [(15, True), (30, False)])
+def test_texts_longer_than_an_attention_window_are_not_packed(
+    longest: int, packs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """gemma2's window is 16 tokens here: in a packed row it would hold neighbours."""
+    of = model("gemma2")
+    texts = coded_texts(
+        of, ["Tea is hot.", "Tea is cold.", "Tea is not hot, nor cold."], longest=longest
+    )
+    rows: list[int] = []
+    plainly = reading.hidden_at
+
+    def counted(module: Any, several: list[Any], *rest: Any) -> Tensor:
+        rows.append(len(several))
+        return plainly(module, several, *rest)
+
+    reader = TextReader(of)
+    monkeypatch.setattr(reading, "hidden_at", counted)
+    found = reader.read(Asked(texts=texts, places=[one.places for one in texts]))
+    assert rows == [1 if packs else len(texts)]
+    for one, values in zip(texts, found.split(reader.logprobs(found)), strict=True):
+        torch.testing.assert_close(values.detach(), plain("gemma2", one), rtol=1e-5, atol=1e-5)
+
+
+def test_the_same_text_may_be_asked_for_different_places() -> None:
+    reader = TextReader(model())
+    one, other = texts_of()[:2]
+    found = reader.read(
+        Asked(texts=[one, other, one], places=[one.span, other.places, one.places[:2]])
+    )
+    assert found.counts == (len(one.span), len(other.places), 2)
+    values = found.split(reader.logprobs(found))
+    torch.testing.assert_close(values[0], plain("llama", one)[[at - 1 for at in one.span]])
+    torch.testing.assert_close(values[2], plain("llama", one)[:2])
+
+
+def test_a_read_is_taken_apart_by_texts() -> None:
+    found = Read(states=torch.arange(6.0)[:, None], tokens=torch.arange(6), counts=(1, 3, 2))
+    assert found.first(2).counts == (1, 3)
+    assert found.first(2).tokens.tolist() == [0, 1, 2, 3]
+    assert found.after(2).states[:, 0].tolist() == [4.0, 5.0]
+    assert found.after(3).counts == ()
+    assert [one.tolist() for one in found.split(torch.arange(6.0))] == [[0], [1, 2, 3], [4, 5]]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_reference_is_the_model_before(family: str) -> None:
+    texts = texts_of(family)
+    reader = TextReader(model(family))
+    before = read_before(reader, scored=texts, compared=texts[:2])
+    assert set(before.logprobs) == {one.ids for one in texts}
+    assert set(before.states) == {one.ids for one in texts[:2]}
+    for one in texts:
+        span = plain(family, one)[[place - 1 for place in one.span]]
+        assert before.total(one) == pytest.approx(float(span.sum()), abs=1e-4)
+    one = texts[0]
+    now = reader.read(Asked(texts=[one], places=[one.span]))
+    for direction in ("forward", "reverse"):
+        gap = reader.divergence(now, before.at(one, one.span), direction)  # type: ignore[arg-type]
+        assert float(gap.detach().abs().max()) < 1e-6
+
+
+def test_the_reference_may_be_used_where_gradients_are_wanted() -> None:
+    reader = TextReader(model())
+    texts: Sequence[Coded] = texts_of()[:2]
+    before = read_before(reader, scored=texts, compared=texts)
+    states = before.at(texts[0], texts[0].span)
+    assert not states.is_inference()
+    assert not states.requires_grad
+
+
+def test_a_text_that_is_coded_in_two_ways_has_two_references() -> None:
+    """A slow tokenizer codes by parts, so ids and not the text say what was read."""
+    reader = TextReader(tiny_model("llama"))
+    one = texts_of()[0]
+    other = replace(one, ids=(*one.ids[:-1], 9))
+    before = read_before(reader, scored=[one, other], compared=())
+    assert len(before.logprobs) == 2
+    assert before.total(one) != before.total(other)

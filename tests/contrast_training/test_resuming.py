@@ -1,0 +1,390 @@
+"""A training that was killed goes on to the very weights of one that was not."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from contrast_items import SUPPLY, quick, same, weights
+from contrast_items import small as model
+from torch import Tensor
+
+from equipoise.contrast_training import adapter_fitting as fitting
+from equipoise.contrast_training import objectives as plain
+from equipoise.contrast_training.controllers import Equivalence
+from equipoise.contrast_training.evaluation import HeldOut
+from equipoise.contrast_training.side_effects import Cost
+from equipoise.contrast_training.unlearning import _Loss
+from equipoise.edits.adapter import AdapterEdit
+from equipoise.edits.edit import Edit
+from equipoise.edits.weights import WeightEdit
+from equipoise.errors import ModelError
+from equipoise.mitigate import lftf
+from equipoise.mitigate.bias_unlearn import BiasUnlearn
+from equipoise.mitigate.lftf import Lftf
+from equipoise.mitigate.parity import Parity
+from equipoise.records import Contrast, Prompt, Supply
+from equipoise.stats.resample import Interval
+from equipoise.training import loop as training
+from equipoise.training.loop import Schedule
+from equipoise.training.pronoun_training import _PronounLoss
+from equipoise.training.resume import states_kept_in
+
+STEPS, EVERY = 11, 3  # states after 3, 6 and 9 steps
+UNLEARN = BiasUnlearn(
+    controller="paper",
+    steps=STEPS,
+    look_every=EVERY,
+    first_look=EVERY,
+    rank=2,
+    retain_batch=3,
+    kl_batch=2,
+)
+ENDING = replace(UNLEARN, controller="equivalence")
+LFTF = Lftf(words=("a", "b"), epochs=3, batch_size=2, blocks=1)  # 12 steps
+PROMPTS = Supply(
+    origin="by hand",
+    prompts=tuple(
+        Prompt(id=job, text=f"The {job} ran because")
+        for job in ("cook", "guard", "clerk", "pilot", "baker", "judge", "maid", "smith")
+    ),
+)
+
+
+class Killed(Exception):
+    """Nothing in the package catches it."""
+
+
+@pytest.fixture(autouse=True)
+def _quick_and_states_of_lftf_come_as_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick(monkeypatch)
+    monkeypatch.setattr(lftf, "Schedule", partial(Schedule, keep_every=EVERY))
+
+
+def fitted(method: Any = UNLEARN, *, seed: int = 0, supply: Supply | None = None) -> Any:
+    usual = PROMPTS if isinstance(method, Lftf) else SUPPLY
+    return method.fit(model(), supply or usual, seed=seed)
+
+
+@cache
+def whole(method: Any = UNLEARN) -> AdapterEdit | WeightEdit:
+    """Of a training that nothing happened to."""
+    found: AdapterEdit | WeightEdit = fitted(method)
+    return found
+
+
+@contextmanager
+def loss_that(change: Callable[[Tensor, int], Tensor], *, of: type = _Loss) -> Iterator[list[int]]:
+    """While this holds the loss is changed by its step; the steps that were asked for."""
+    usual = of.__call__
+    asked: list[int] = []
+
+    def changed(self: Any, module: Any, rows: Any, step: int) -> Tensor:
+        asked.append(step)
+        return change(usual(self, module, rows, step), step)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(of, "__call__", changed)
+        yield asked
+
+
+def dies_at(step: int) -> Callable[[Tensor, int], Tensor]:
+    def change(value: Tensor, at: int) -> Tensor:
+        if at == step:
+            raise Killed
+        return value
+
+    return change
+
+
+def unchanged(value: Tensor, _: int) -> Tensor:
+    return value
+
+
+def killed_at(step: int, method: Any = UNLEARN, *, of: type = _Loss) -> list[int]:
+    """The steps that were done before, the last of them not to its end."""
+    with loss_that(dies_at(step), of=of) as asked, pytest.raises(Killed):
+        fitted(method)
+    return asked
+
+
+def begins_at(
+    method: Any = UNLEARN, *, of: type = _Loss, seed: int = 0, supply: Supply | None = None
+) -> int:
+    """The first step that a training does, which is killed then."""
+
+    def at_once(_: Tensor, __: int) -> Tensor:
+        raise Killed
+
+    with loss_that(at_once, of=of) as asked, pytest.raises(Killed):
+        fitted(method, seed=seed, supply=supply)
+    return asked[0]
+
+
+def finished(method: Any = UNLEARN, *, of: type = _Loss, seed: int = 0) -> tuple[Any, list[int]]:
+    """The edit, and the steps that were done for it."""
+    with loss_that(unchanged, of=of) as asked:
+        edit = fitted(method, seed=seed)
+    return edit, asked
+
+
+def equal(one: Edit, other: Edit) -> bool:
+    assert isinstance(one, AdapterEdit | WeightEdit)
+    assert isinstance(other, AdapterEdit | WeightEdit)
+    return one.info == other.info and same(one.tensors, other.tensors)
+
+
+def the_file(folder: Path) -> Path:
+    (found,) = folder.glob("*.safetensors")
+    return found
+
+
+def test_the_training_that_is_killed_turns_a_type_before() -> None:
+    looks: Any = whole().info.report["looks"]
+    assert [look["steps"] for look in looks] == [0, 3, 6, 9, STEPS]
+    assert looks[0]["directions"] == {"color": 1, "size": 1}
+    assert -1 in looks[1]["directions"].values()
+    assert whole().info.report["steps"] == STEPS
+
+
+def test_killed_again_and_again_it_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    """Before any state, between two, at a state's step, where it was killed already."""
+    before = weights(model())
+    done = []
+    with states_kept_in(tmp_path):
+        for step in (1, 3, 5, 6, 6, 10):
+            done.append(killed_at(step))
+            assert weights(model()) == before
+        edit, last = finished()
+    assert done == [[0, 1], [0, 1, 2, 3], [3, 4, 5], [3, 4, 5, 6], [6], [6, 7, 8, 9, 10]]
+    assert last == [9, 10]
+    assert equal(edit, whole())
+    assert weights(model()) == before
+
+
+def test_killed_while_states_are_written(tmp_path: Path) -> None:
+    """The part that was written lies beside; the state before it is still whole."""
+    replacing = Path.replace
+    left: list[int] = []  # as many more go through, then it dies
+
+    def dies(self: Path, target: Path) -> Path:
+        if not left:
+            raise Killed
+        left.pop()
+        return replacing(self, target)
+
+    first = []
+    with states_kept_in(tmp_path):
+        for several in (0, 1, 1):
+            left[:] = [1] * several
+            with pytest.MonkeyPatch.context() as patch, loss_that(unchanged) as asked:
+                patch.setattr(Path, "replace", dies)
+                with pytest.raises(Killed):
+                    fitted()
+            first.append(asked[0])
+        edit, last = finished()
+    assert first == [0, 0, 3]
+    assert last == list(range(6, STEPS))
+    assert equal(edit, whole())
+
+
+def after_training(method: Any) -> None:
+    """Killed when all is trained and nothing is told."""
+
+    def dies(*_: object, **__: object) -> None:
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting, "_check_not_zero", dies)
+        with pytest.raises(Killed):
+            fitted(method)
+
+
+def test_killed_after_the_last_step(tmp_path: Path) -> None:
+    with states_kept_in(tmp_path):
+        after_training(UNLEARN)
+        edit, asked = finished()
+    assert asked == [9, 10]
+    assert equal(edit, whole())
+
+
+def test_killed_after_a_last_step_that_has_a_state(tmp_path: Path) -> None:
+    even = replace(UNLEARN, steps=9)
+    with states_kept_in(tmp_path):
+        after_training(even)
+        edit, asked = finished(even)
+    assert asked == []
+    assert equal(edit, whole(even))
+    assert edit.info.report["stopped"] == "the steps were used up"
+
+
+def test_killed_after_the_watch_has_stopped_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Equivalence, "step", lambda *_: "enough")
+    with states_kept_in(tmp_path):
+        after_training(ENDING)
+        edit, asked = finished(ENDING)
+    assert asked == []
+    assert equal(edit, whole(ENDING))
+    assert edit.info.report["steps"] == EVERY
+    assert edit.info.report["stopped"] == "enough"
+
+
+def test_killed_before_and_after_lms_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it goes back to is the state's, also where another process made that."""
+    keeping = replace(UNLEARN, keep_lms=0.0, controller="none")
+    moved = [abs(look["lms"]["fall"]) for look in fitted(keeping).info.report["looks"]]
+    assert moved[3] > max(moved[1:3])
+    # what is lost here is too little to be shown
+    at = HeldOut._fall
+    lost = Interval(value=1.0, low=0.5, high=1.5, n=12, clusters=6)
+    kept = Interval(value=0.0, low=0.0, high=0.0, n=12, clusters=6)
+
+    def shown(self: HeldOut, *read: Any) -> Cost:
+        found = at(self, *read)
+        far = abs(found.by.value) > max(moved[1:3])
+        return replace(found, by=lost if far else kept)
+
+    monkeypatch.setattr(HeldOut, "_fall", shown)
+    expected = whole(keeping)
+    assert expected.info.report["kept_after"] == 6
+    with states_kept_in(tmp_path):
+        killed_at(8, keeping)
+        after_training(keeping)
+        edit, asked = finished(keeping)
+    assert asked == []
+    assert equal(edit, expected)
+
+
+def test_phases_of_unequal_weights_go_on_too(tmp_path: Path) -> None:
+    method = replace(UNLEARN, controller="proportional")
+    with states_kept_in(tmp_path):
+        killed_at(8, method)
+        edit, asked = finished(method)
+    assert asked == list(range(6, STEPS))
+    assert equal(edit, whole(method))
+
+
+def test_a_training_without_a_watch_goes_on(tmp_path: Path) -> None:
+    """LFTF's, in the middle of an epoch too: the order of examples is that of one run."""
+    done = []
+    with states_kept_in(tmp_path):
+        for step in (2, 3, 7, 11):
+            done.append(killed_at(step, LFTF, of=_PronounLoss)[0])
+        edit, asked = finished(LFTF, of=_PronounLoss)
+    assert done == [0, 0, 3, 6]
+    assert asked == [9, 10, 11]
+    assert equal(edit, whole(LFTF))
+
+
+# --- what is not taken up -------------------------------------------------------------------------
+
+
+def swapped(one: Contrast) -> Contrast:
+    return replace(one, stereotype=one.antistereotype, antistereotype=one.stereotype)
+
+
+def test_the_state_of_another_training_is_not_taken_up(tmp_path: Path) -> None:
+    swapped_labels = replace(SUPPLY, contrasts=tuple(map(swapped, SUPPLY.contrasts)))
+    others: list[Any] = [
+        replace(UNLEARN, beta=0.2),
+        replace(UNLEARN, controller="none"),
+        replace(UNLEARN, steps=STEPS + 1),
+        replace(UNLEARN, rank=3),
+    ]
+    with states_kept_in(tmp_path):
+        killed_at(4)
+        assert [begins_at(one) for one in others] == [0, 0, 0, 0]
+        assert begins_at(Parity(steps=STEPS, look_every=EVERY, rank=2), of=plain.Parity) == 0
+        assert begins_at(seed=1) == 0
+        assert begins_at(supply=swapped_labels) == 0
+        assert begins_at(supply=replace(SUPPLY, origin="elsewhere")) == 0
+        assert begins_at() == 3
+
+
+def test_the_state_of_another_goal_or_of_other_prompts_is_not_taken_up(tmp_path: Path) -> None:
+    longer = tuple(replace(one, text=f"{one.text} then") for one in PROMPTS.prompts)
+    others = [
+        replace(LFTF, objective="parity"),
+        replace(LFTF, words=("a", "c")),
+        replace(LFTF, target=(0.3, 0.7)),
+    ]
+    with states_kept_in(tmp_path):
+        killed_at(4, LFTF, of=_PronounLoss)
+        assert [begins_at(one, of=_PronounLoss) for one in others] == [0, 0, 0]
+        other = replace(PROMPTS, prompts=longer)
+        assert begins_at(LFTF, of=_PronounLoss, supply=other) == 0
+        assert begins_at(LFTF, of=_PronounLoss) == 3
+
+
+def test_a_foreign_or_a_cut_state_begins_anew(tmp_path: Path) -> None:
+    with states_kept_in(tmp_path / "other"), loss_that(dies_at(4)), pytest.raises(Killed):
+        fitted(seed=1)
+    with states_kept_in(tmp_path / "own"):
+        killed_at(4)
+        place = the_file(tmp_path / "own")
+        own = place.read_bytes()
+        for given in (the_file(tmp_path / "other").read_bytes(), own[: len(own) // 2], b""):
+            place.write_bytes(given)
+            assert begins_at() == 0
+        place.write_bytes(own)
+        assert begins_at() == 3
+
+
+# --- trainings that go wrong ----------------------------------------------------------------------
+
+
+def test_a_loss_that_becomes_nan_names_its_step_and_the_good_state_stays(tmp_path: Path) -> None:
+    def spoilt(value: Tensor, step: int) -> Tensor:
+        return value * float("nan") if step >= 7 else value
+
+    before = weights(model())
+    with states_kept_in(tmp_path):
+        with loss_that(spoilt), pytest.raises(ModelError, match="step 7: the loss must be finite"):
+            fitted()
+        assert weights(model()) == before
+        edit, asked = finished()
+    assert asked == list(range(6, STEPS))
+    assert equal(edit, whole())
+
+
+def test_a_gradient_that_is_not_finite_spoils_no_state(tmp_path: Path) -> None:
+    """The loss of its step is finite, and the next would come after the state is written."""
+
+    def steep(value: Tensor, step: int) -> Tensor:
+        return value + (0.0 * value).sqrt() if step == 5 else value
+
+    with states_kept_in(tmp_path):
+        with loss_that(steep), pytest.raises(ModelError, match="step 5: weights must be finite"):
+            fitted()
+        assert begins_at() == 3
+
+
+def test_an_adapter_that_stayed_as_it_was_is_refused() -> None:
+    def flat(value: Tensor, _: int) -> Tensor:
+        return 0.0 * value
+
+    with loss_that(flat), pytest.raises(ModelError, match="training must change weights"):
+        fitted()
+    decayed = replace(UNLEARN, weight_decay=0.1)  # moves the factor that is not zero
+    with loss_that(flat), pytest.raises(ModelError, match="all 4 products are 0 after training"):
+        fitted(decayed)
+
+
+def test_without_a_folder_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = whole()
+    written: list[Path] = []
+    monkeypatch.setattr(training, "write_state", lambda *given: written.append(given[0]))
+    monkeypatch.chdir(tmp_path)
+    state = torch.get_rng_state()
+    assert equal(fitted(), expected)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert len(written) == 3
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,302 @@
+"""PEFT adapters: in and out without a trace, saved so that PEFT reads them too."""
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import peft
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from equipoise.edits.adapter import AdapterEdit, read_adapter, sits_on
+from equipoise.edits.edit import EditInfo, fingerprint, tensor_bytes
+from equipoise.edits.registry import load_edit
+from equipoise.edits.weights import WeightEdit
+from equipoise.errors import ModelError, StoreError
+from equipoise.inference.language_model import LanguageModel
+from equipoise.records import JSON
+from equipoise.testing import tiny_model
+
+TARGETS = {"gpt2": ["c_attn", "c_proj"], "llama": ["q_proj", "v_proj"], "bert": ["query"]}
+
+
+def write_adapter(family: str, folder: Path, **options: Any) -> Path:
+    """An adapter folder as PEFT writes it, with weights that are not zero."""
+    config = peft.LoraConfig(
+        r=2, target_modules=TARGETS[family], fan_in_fan_out=family == "gpt2", **options
+    )
+    base = tiny_model(family).module
+    base.name_or_path = "tiny"
+    with quiet():
+        wrapped = peft.get_peft_model(base, config)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, one in wrapped.named_parameters():
+            if "lora_" in name or one.requires_grad:
+                one.add_(torch.randn(one.shape, generator=generator))
+    wrapped.save_pretrained(folder, save_embedding_layers=False)
+    return folder
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """PEFT reads a property that transformers has deprecated, where it wraps a whole model."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        yield
+
+
+def read_by_peft(model: LanguageModel, folder: Path) -> peft.PeftModel:
+    with quiet():
+        return peft.PeftModel.from_pretrained(model.module, folder).eval()
+
+
+def weights(model: LanguageModel) -> dict[str, bytes]:
+    return {name: tensor_bytes(one) for name, one in model.module.state_dict().items()}
+
+
+def logits(model: LanguageModel) -> Tensor:
+    with torch.no_grad():
+        found: Tensor = model.module(input_ids=torch.tensor([[3, 70, 80, 90]])).logits
+    return found
+
+
+def own(model: LanguageModel, edit: AdapterEdit) -> AdapterEdit:
+    """The adapter as a mitigation of ours would hand it over, with a fingerprint."""
+    about = EditInfo(
+        method="unlearn",
+        version="1",
+        options={},
+        seed=0,
+        base=model.identity,
+        base_fingerprint=fingerprint(model.module, sits_on(model, edit.config)),
+        trained_on=frozenset({"ab"}),
+        origin="here",
+    )
+    return AdapterEdit(info=about, config=edit.config, tensors=edit.tensors)
+
+
+@pytest.mark.parametrize("family", TARGETS)
+def test_attached_and_detached_bit_for_bit(family: str, tmp_path: Path) -> None:
+    model = tiny_model(family)
+    edit = read_adapter(write_adapter(family, tmp_path / "adapter"))
+    modules = {name: id(one) for name, one in model.module.named_modules()}
+    before, scores, attributes = weights(model), logits(model), set(vars(model.module))
+    state = torch.get_rng_state()
+    with edit.attached(model) as edited:
+        assert not torch.allclose(logits(edited), scores)
+        assert edited.identity == f"tiny-{family}@0+adapter:{edit.content[:8]}"
+        assert not any(one.training for one in model.module.modules())
+    assert weights(model) == before
+    assert torch.equal(logits(model), scores)
+    assert {name: id(one) for name, one in model.module.named_modules()} == modules
+    assert set(vars(model.module)) == attributes
+    assert all(one.requires_grad for one in model.module.parameters())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("family", TARGETS)
+def test_it_scores_as_peft_itself_does(family: str, tmp_path: Path) -> None:
+    model = tiny_model(family)
+    edit = read_adapter(write_adapter(family, tmp_path / "adapter"))
+    theirs = read_by_peft(tiny_model(family), tmp_path / "adapter")
+    with edit.attached(model) as edited, torch.no_grad():
+        ids = torch.tensor([[3, 70, 80, 90]])
+        torch.testing.assert_close(logits(edited), theirs(input_ids=ids).logits)
+
+
+def test_an_adapter_that_trained_biases_and_whole_modules_is_undone_too(tmp_path: Path) -> None:
+    model = tiny_model("gpt2")
+    folder = write_adapter("gpt2", tmp_path / "a", bias="all", modules_to_save=["ln_f"])
+    edit = read_adapter(folder)
+    assert any(name.endswith("bias") for name in edit.tensors)
+    before, modules = weights(model), [id(one) for one in model.module.modules()]
+    with edit.attached(model) as edited:
+        theirs = read_by_peft(tiny_model("gpt2"), folder)
+        with torch.no_grad():
+            expected = theirs(input_ids=torch.tensor([[3, 70, 80, 90]])).logits
+        torch.testing.assert_close(logits(edited), expected)
+    assert weights(model) == before
+    assert [id(one) for one in model.module.modules()] == modules
+
+
+def test_restored_when_the_body_raises(tmp_path: Path) -> None:
+    model = tiny_model("llama")
+    edit = read_adapter(write_adapter("llama", tmp_path / "adapter"))
+    before = weights(model)
+    with pytest.raises(ZeroDivisionError), edit.attached(model):
+        logits(model).fill_(1 / 0)
+    assert weights(model) == before
+
+
+def test_saved_it_is_an_edit_and_a_peft_adapter(tmp_path: Path) -> None:
+    model = tiny_model("llama")
+    edit = own(model, read_adapter(write_adapter("llama", tmp_path / "theirs")))
+    edit.save(tmp_path / "ours")
+    again = load_edit(tmp_path / "ours")
+    assert isinstance(again, AdapterEdit)
+    assert (again.info, again.content) == (edit.info, edit.content)
+    theirs = read_by_peft(tiny_model("llama"), tmp_path / "ours")
+    with again.attached(model) as edited, torch.no_grad():
+        expected = theirs(input_ids=torch.tensor([[3, 70, 80, 90]])).logits
+        torch.testing.assert_close(logits(edited), expected)
+        assert edited.trained_on == {"ab"}
+
+
+def test_a_fingerprint_refuses_another_base_and_restores_it(tmp_path: Path) -> None:
+    model, other = tiny_model("llama", seed=0), tiny_model("llama", seed=1)
+    edit = own(model, read_adapter(write_adapter("llama", tmp_path / "adapter")))
+    before, modules = weights(other), [id(one) for one in other.module.modules()]
+    with pytest.raises(ModelError, match=r"tiny-llama@0, got tiny-llama@1"), edit.attached(other):
+        pytest.fail("attached to another base")
+    assert weights(other) == before
+    assert [id(one) for one in other.module.modules()] == modules
+
+
+def test_what_it_sits_on_is_named() -> None:
+    config: Mapping[str, JSON] = {"peft_type": "LORA", "target_modules": ["q_proj"], "r": 2}
+    assert sits_on(tiny_model("llama"), config) == (
+        "model.layers.0.self_attn.q_proj.weight",
+        "model.layers.1.self_attn.q_proj.weight",
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (tiny_model("gpt2"), r"must fit tiny-gpt2@0, got: Target modules"),
+        (tiny_model("llama", width=64), r"must have the shapes of tiny-llama@0, got: .*size"),
+        (tiny_model("llama", blocks=3), r"must fit tiny-llama@0, but '.*layers\.2.* 3 more"),
+        (tiny_model("llama", blocks=1), r"must fit tiny-llama@0, but '.*layers\.1.* 3 more"),
+    ],
+)
+def test_an_adapter_of_another_base_is_refused(
+    other: LanguageModel, message: str, tmp_path: Path
+) -> None:
+    edit = read_adapter(write_adapter("llama", tmp_path / "adapter"))
+    before = weights(other)
+    with pytest.raises(ModelError, match=message), edit.attached(other):
+        pytest.fail("attached to another base")
+    assert weights(other) == before
+
+
+def test_a_second_adapter_is_refused(tmp_path: Path) -> None:
+    model = tiny_model("llama")
+    edit = read_adapter(write_adapter("llama", tmp_path / "adapter"))
+    with (
+        edit.attached(model) as once,
+        pytest.raises(ModelError, match="must have no adapter when one is attached"),
+        edit.attached(once),
+    ):
+        pytest.fail("attached twice")
+
+
+def test_weights_under_an_adapter_can_be_replaced(tmp_path: Path) -> None:
+    model = tiny_model("llama")
+    adapter = read_adapter(write_adapter("llama", tmp_path / "adapter"))
+    name = "model.layers.0.self_attn.q_proj.weight"
+    about = EditInfo(
+        method="zero",
+        version="1",
+        options={},
+        seed=0,
+        base=model.identity,
+        base_fingerprint=fingerprint(model.module, [name]),
+        trained_on=frozenset(),
+        origin="",
+    )
+    change = WeightEdit(info=about, tensors={name: torch.zeros(32, 32)})
+    before = weights(model)
+    with change.attached(model) as one, adapter.attached(one) as two:
+        expected = logits(two)
+    with adapter.attached(model) as one, change.attached(one) as two:
+        assert torch.equal(logits(two), expected)
+    assert weights(model) == before
+
+
+def test_a_pickled_adapter_is_refused(tmp_path: Path) -> None:
+    folder = write_adapter("llama", tmp_path / "adapter")
+    (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
+    with pytest.raises(ModelError, match=r"pickled weights .* save_pretrained to convert"):
+        read_adapter(folder)
+
+
+def test_faults_in_an_adapter_folder_are_named(tmp_path: Path) -> None:
+    folder = write_adapter("llama", tmp_path / "adapter")
+    path = folder / "adapter_model.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(StoreError, match=r"adapter_model\.safetensors must be a safetensors file"):
+        read_adapter(folder)
+    path.unlink()
+    with pytest.raises(StoreError, match=r"adapter_model\.safetensors must be there"):
+        read_adapter(folder)
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(StoreError, match="must name its peft_type"):
+        read_adapter(folder)
+    (folder / "adapter_config.json").write_text('{"peft')
+    with pytest.raises(StoreError, match=r"adapter_config\.json must be JSON"):
+        read_adapter(folder)
+
+
+def test_an_adapter_with_a_weight_too_many_is_refused(tmp_path: Path) -> None:
+    folder = write_adapter("llama", tmp_path / "adapter")
+    path = folder / "adapter_model.safetensors"
+    save_file({**load_file(path), "base_model.model.more.lora_A.weight": torch.zeros(2)}, path)
+    model = tiny_model("llama")
+    with (
+        pytest.raises(ModelError, match=r"'more\.lora_A\.weight' and 0 more names"),
+        read_adapter(folder).attached(model),
+    ):
+        pytest.fail("attached")
+
+
+def test_a_copy_of_the_base_s_embeddings_is_read_but_not_another_one(tmp_path: Path) -> None:
+    config = peft.LoraConfig(r=2, target_modules=["embed_tokens"], init_lora_weights=False)
+    with quiet(), torch.random.fork_rng():
+        wrapped = peft.get_peft_model(tiny_model("llama").module, config)
+    wrapped.save_pretrained(tmp_path / "a", save_embedding_layers=True)
+    edit = read_adapter(tmp_path / "a")
+    assert any("base_layer" in name for name in edit.tensors)
+    model, other = tiny_model("llama"), tiny_model("llama", seed=1)
+    scores = logits(model)
+    with edit.attached(model) as edited:
+        assert not torch.allclose(logits(edited), scores)
+    assert torch.equal(logits(model), scores)
+    with pytest.raises(ModelError, match=r"base_layer\.weight"), edit.attached(other):
+        pytest.fail("attached to another base")
+
+
+def test_a_kind_of_adapter_that_changes_no_module_is_refused() -> None:
+    config: Mapping[str, JSON] = {
+        "peft_type": "PROMPT_TUNING",
+        "task_type": "CAUSAL_LM",
+        "num_virtual_tokens": 2,
+    }
+    with pytest.raises(ModelError, match="does not support prompt learning"):
+        sits_on(tiny_model("llama"), config)
+
+
+def test_the_configuration_is_kept_as_it_was(tmp_path: Path) -> None:
+    folder = write_adapter("llama", tmp_path / "adapter")
+    edit = read_adapter(folder)
+    assert dict(edit.config) == json.loads((folder / "adapter_config.json").read_text())
+    assert edit.info.base == "tiny"
+
+
+@pytest.mark.parametrize("start", ["pissa", "olora"])
+def test_an_adapter_whose_start_changes_the_base_is_refused(start: str, tmp_path: Path) -> None:
+    edit = read_adapter(write_adapter("llama", tmp_path / "adapter"))
+    changing = AdapterEdit(
+        info=edit.info, config={**edit.config, "init_lora_weights": start}, tensors=edit.tensors
+    )
+    model = tiny_model("llama")
+    before = weights(model)
+    with pytest.raises(ModelError, match=f"init_lora_weights: '{start}'"), changing.attached(model):
+        pytest.fail("attached, and the base was changed")
+    assert weights(model) == before

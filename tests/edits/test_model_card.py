@@ -1,0 +1,254 @@
+"""The card of an edit: what the Hub reads of it, what people read, and that it is always there."""
+
+import copy
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import peft
+import pytest
+import torch
+import yaml
+from huggingface_hub import ModelCard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from equipoise.edits.adapter import AdapterEdit, read_adapter
+from equipoise.edits.edit import Edit, EditInfo
+from equipoise.edits.model_card import card, hub_id
+from equipoise.edits.prompts import PromptEdit
+from equipoise.edits.registry import load_edit
+from equipoise.edits.storage import write_card
+from equipoise.errors import StoreError
+from equipoise.mitigate.full_finetune import FullFinetune
+from equipoise.records import DataUse
+from equipoise.testing import tiny_model, tiny_supply
+
+INFO = EditInfo(
+    method="lftf",
+    version="1",
+    options={"words": [" he", " she"], "objective": "ce_both", "keep_hints": 0.0},
+    seed=5,
+    base="gpt2@607a30d",
+    base_fingerprint="ab12",
+    base_name="gpt2@607a30d",
+    base_kind="causal",
+    trained_on=frozenset({"00", "11"}),
+    origin="genbias(split_by=profession):train",
+    report={"blocks": [3], "last_loss": 0.7, "ranking": {"scores": [1, 2]}},
+)
+TABLE = (
+    "| metric | before | after |\n| --- | --- | --- |\n| afgb | 0.3 [0.2, 0.4] | 0.1 [0.0, 0.2] |"
+)
+
+
+def front(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(text.split("\n---\n")[0].removeprefix("---\n"))
+    return found
+
+
+def changed(**change: Any) -> EditInfo:
+    return dataclasses.replace(INFO, **change)
+
+
+def test_front_matter_of_each_kind() -> None:
+    tags = ["equipoise", "bias-mitigation", "fairness", "lftf"]
+    assert front(card(INFO, "weights")) == {
+        "base_model": "gpt2",
+        "library_name": "equipoise",
+        "pipeline_tag": "text-generation",
+        "tags": tags,
+    }
+    adapter = front(card(INFO, "adapter"))
+    assert adapter["library_name"] == "peft"
+    assert adapter["base_model_relation"] == "adapter"
+    assert "license" not in adapter
+    assert "pipeline_tag" not in front(card(changed(base_kind=""), "weights"))
+    assert front(card(changed(base_kind="masked"), "prompts"))["pipeline_tag"] == "fill-mask"
+
+
+@pytest.mark.parametrize(
+    ("base", "base_name", "expected"),
+    [
+        ("gpt2@607a30d", "gpt2@607a30d", "gpt2"),
+        ("org/model@1", "org/model", "org/model"),
+        ("base@00ff", "/somewhere/base", ""),  # a folder: nobody else has it
+        ("planted:default@00ff", "planted:default", ""),
+        ("gpt2@1+lftf:00ff", "", ""),  # another edit is under it
+        ("org/adapted", "", "org/adapted"),  # an adapter that another program trained
+        ("", "", ""),
+    ],
+)
+def test_the_base_is_named_where_the_hub_has_it(base: str, base_name: str, expected: str) -> None:
+    info = changed(base=base, base_name=base_name)
+    assert hub_id(info) == expected
+    assert front(card(info, "weights")).get("base_model", "") == expected
+    assert "/somewhere" not in card(info, "weights")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.text(),
+    st.text(max_size=30),
+    st.dictionaries(st.text(max_size=5), st.text(max_size=9), max_size=2),
+)
+def test_hostile_names_are_text(name: str, method: str, options: dict[str, str]) -> None:
+    info = changed(base=name, base_name=name, method=method, origin=name, options=options)
+    text = card(info, "adapter")
+    head = front(text)
+    assert head["library_name"] == "peft"
+    assert head.get("base_model", hub_id(info)) == hub_id(info)
+    assert head["tags"][3:] in ([], [method])
+    assert text.encode().decode() == text
+    assert ModelCard(text).data.to_dict() == {key: value for key, value in head.items() if value}
+    lines = text.splitlines()
+    assert [one for one in lines if one.startswith("## ")] == [
+        "## What it learnt from",
+        "## How to use it",
+        "## What changed",
+        "## Limits",
+    ]
+    assert all(line.count("|") == 3 for line in lines if line.startswith("| "))
+
+
+@pytest.mark.parametrize("name", ["yes", "1e3", "0o7", "2020-01-01", "null", "a: b", "# x", "---"])
+def test_words_that_yaml_takes_for_something_else_stay_words(name: str) -> None:
+    tags = front(card(changed(method=name), "weights"))["tags"]
+    assert all(isinstance(one, str) for one in tags)
+    assert name in tags or not name.replace("-", "").isalnum()
+
+
+def test_the_hub_reads_it() -> None:
+    text = card(INFO, "adapter", changes=TABLE)
+    data = ModelCard(text).data
+    assert data.base_model == "gpt2"
+    assert data.library_name == "peft"
+    assert data.pipeline_tag == "text-generation"
+    assert data.eval_results is None
+    assert ModelCard(text).text.strip().startswith("# lftf edit of gpt2@607a30d")
+
+
+def test_what_people_read() -> None:
+    text = card(INFO, "weights")
+    assert "2 texts of genbias(split_by=profession):train" in text
+    assert "| option keep_hints | 0.0 |" in text
+    assert "| found: last_loss | 0.7 |" in text
+    assert "ranking" not in text
+    assert 'the words " he", " she" alone' in text
+    assert "Only these blocks were trained, counted from 0: 3." in text
+    assert "equipoise measure gpt2@607a30d BENCHMARK... --out before" in text
+    assert "It has not been measured" in text
+    measured = card(INFO, "weights", changes=TABLE)
+    assert TABLE in measured
+    assert "has not been measured" not in measured
+
+
+def test_the_lines_for_peft_name_base_and_revision() -> None:
+    text = card(INFO, "adapter")
+    assert "AutoModelForCausalLM.from_pretrained('gpt2', revision='607a30d')" in text
+    assert "peft" not in card(INFO, "weights").partition("## How to use it")[2]
+
+
+def test_the_files_that_were_learnt_from_are_named() -> None:
+    use = DataUse(name="a/b.json", sha256="c" * 64, licence="CC <b>BY</b>", verified=True)
+    text = card(changed(files=(use,)), "weights")
+    assert f"Read from:\n\n- `a/b.json`, sha256 `{'c' * 12}…`, CC " in text
+    assert "<b>" not in text
+    assert "Read from" not in card(INFO, "weights")
+
+
+def test_what_is_not_known_is_said() -> None:
+    foreign = changed(trained_on=frozenset(), origin="", base="", base_name="", base_fingerprint="")
+    text = card(foreign, "adapter")
+    assert "Not known: it does not say" in text
+    assert "an unnamed base" in text
+    assert "names and shapes alone are checked" in text
+    assert "No text, by its own account" in card(changed(trained_on=frozenset()), "prompts")
+
+
+def test_a_command_cannot_be_smuggled_in() -> None:
+    info = changed(base="gpt2@$(touch x)", base_name="gpt2@$(touch x)")
+    assert "equipoise measure 'gpt2@$(touch x)' BENCHMARK" in card(info, "weights")
+
+
+# --- on disk ----------------------------------------------------------------------------------
+
+
+def edits(tmp_path: Path) -> list[Edit]:
+    model = tiny_model("llama")
+    config = peft.LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM")
+    with torch.random.fork_rng(devices=[]):
+        peft.get_peft_model(copy.deepcopy(model.module), config).save_pretrained(tmp_path / "peft")
+    return [
+        FullFinetune(epochs=1, learning_rate=1e-3).fit(model, tiny_supply(), seed=0),
+        PromptEdit(info=INFO, prompts=("é ",)),
+        read_adapter(tmp_path / "peft"),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # by PEFT
+def test_every_kind_is_saved_with_its_card_and_always_the_same(tmp_path: Path) -> None:
+    for number, edit in enumerate(edits(tmp_path)):
+        first, second = tmp_path / f"{number}a", tmp_path / f"{number}b"
+        edit.save(first)
+        edit.save(second)
+        names = sorted(one.name for one in first.iterdir())
+        assert "README.md" in names
+        assert names == sorted(one.name for one in second.iterdir())
+        assert all((first / one).read_bytes() == (second / one).read_bytes() for one in names)
+        head = json.loads((first / "edit.json").read_text())
+        assert "README.md" not in head["files"]
+        assert "seconds" not in head["info"]["report"]
+        adapter = isinstance(edit, AdapterEdit)
+        found = front((first / "README.md").read_text())
+        assert found["library_name"] == ("peft" if adapter else "equipoise")
+        assert found["pipeline_tag"] == "text-generation"
+
+
+def test_the_same_lesson_is_the_same_folder(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        edit = FullFinetune(epochs=1, learning_rate=1e-3).fit(
+            tiny_model("llama"), tiny_supply(), seed=3
+        )
+        edit.save(tmp_path / name)
+    for file in (tmp_path / "a").iterdir():
+        assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes(), file.name
+
+
+def test_a_card_is_written_anew_and_the_edit_stays(tmp_path: Path) -> None:
+    edit = PromptEdit(info=INFO, prompts=("é ",))
+    edit.save(tmp_path / "fair")
+    before = {one.name: one.read_bytes() for one in (tmp_path / "fair").iterdir()}
+    assert write_card(tmp_path / "fair", TABLE) == tmp_path / "fair" / "README.md"
+    after = {one.name: one.read_bytes() for one in (tmp_path / "fair").iterdir()}
+    assert before.keys() == after.keys()
+    assert {name for name in before if before[name] != after[name]} == {"README.md"}
+    assert TABLE in after["README.md"].decode()
+    again = load_edit(tmp_path / "fair")
+    assert (again, again.content) == (edit, edit.content)
+    write_card(tmp_path / "fair", None)
+    assert (tmp_path / "fair" / "README.md").read_bytes() == before["README.md"]
+    (tmp_path / "fair" / "README.md").unlink()
+    assert load_edit(tmp_path / "fair") == edit  # a card is for people
+
+
+def test_a_card_is_of_an_edit(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"edit\.json must be there"):
+        write_card(tmp_path, TABLE)
+    assert list(tmp_path.iterdir()) == []
+    PromptEdit(info=INFO, prompts=("a ",)).save(tmp_path / "fair")
+    before = (tmp_path / "fair" / "README.md").read_bytes()
+    with pytest.raises(StoreError, match="cannot write the card"):
+        write_card(tmp_path / "fair", "half a pair: \ud800")
+    assert (tmp_path / "fair" / "README.md").read_bytes() == before
+    assert len(list((tmp_path / "fair").iterdir())) == 3
+
+
+def test_an_edit_of_before_cards_is_read(tmp_path: Path) -> None:
+    edit = PromptEdit(info=INFO, prompts=("a ",))
+    edit.save(tmp_path / "fair")
+    head = json.loads((tmp_path / "fair" / "edit.json").read_text())
+    del head["info"]["base_kind"]
+    (tmp_path / "fair" / "edit.json").write_text(json.dumps(head))
+    assert load_edit(tmp_path / "fair").info.base_kind == ""

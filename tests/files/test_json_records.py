@@ -1,0 +1,127 @@
+"""Findings as JSON and back: nothing is lost, and what cannot be read is named."""
+
+import json
+import math
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from equipoise.conclusions import (
+    Change,
+    ChangedExample,
+    Claim,
+    Finding,
+    Ranking,
+    RankStability,
+)
+from equipoise.errors import StoreError
+from equipoise.files.json_records import read_document, to_document, write_document
+from equipoise.records import Margin
+
+NUMBERS = st.floats(allow_nan=True, allow_infinity=True)
+WORDS = st.one_of(st.text(max_size=8), st.sampled_from(["nan", "inf", "-inf", "null", "1"]))
+CLAIMS = st.builds(
+    Claim,
+    margin=st.builds(Margin, size=NUMBERS, relative=st.booleans()),
+    value=NUMBERS,
+    low=NUMBERS,
+    high=NUMBERS,
+    p=NUMBERS,
+)
+CHANGES = st.builds(
+    Change,
+    before=NUMBERS,
+    difference=NUMBERS,
+    p=NUMBERS,
+    ideal=st.none() | NUMBERS,
+    unit=WORDS,
+    group=st.dictionaries(WORDS, WORDS, max_size=2),
+    claim=st.none() | CLAIMS,
+)
+RANKINGS = st.builds(Ranking, scores=st.lists(NUMBERS, max_size=3).map(tuple), locator=WORDS)
+STABILITIES = st.builds(
+    RankStability,
+    rankings=st.lists(RANKINGS, max_size=2).map(tuple),
+    spearman=NUMBERS,
+    first=st.dictionaries(st.integers(0, 99), st.integers(0, 99), max_size=3),
+    reason=st.none() | WORDS,
+)
+EXAMPLES = st.builds(
+    ChangedExample,
+    groups=st.dictionaries(WORDS, WORDS, max_size=2),
+    texts=st.lists(WORDS, max_size=2).map(tuple),
+    before=NUMBERS,
+    wrote_before=st.none() | WORDS,
+)
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Equal in value and type, nan to nan and -0.0 to -0.0."""
+    if isinstance(one, float):
+        return isinstance(other, float) and repr(one) == repr(other)
+    if is_dataclass(one):
+        return type(one) is type(other) and all(
+            alike(getattr(one, field.name), getattr(other, field.name)) for field in fields(one)
+        )
+    if isinstance(one, tuple):
+        return isinstance(other, tuple) and [*map(alike, one, other)] == [True] * len(one)
+    return type(one) is type(other) and bool(one == other)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("documents") / "one.json"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(value=st.one_of(CHANGES, STABILITIES, EXAMPLES))
+def test_what_is_written_is_read_back(file: Path, value: Any) -> None:
+    write_document(file, value)
+    assert alike(read_document(file, TypeAdapter(type(value))), value)
+    text = file.read_text(encoding="ascii")
+    assert text.endswith("}\n")
+    json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+
+
+def test_a_tuple_of_records_is_read_back(file: Path) -> None:
+    found = (Finding(check="c", level="ok", where="w", text="ä"),) * 2
+    write_document(file, found)
+    assert read_document(file, TypeAdapter(tuple[Finding, ...])) == found
+    write_document(file, ())
+    assert file.read_text() == "[]\n"
+
+
+def test_numbers_that_json_lacks_are_texts() -> None:
+    margin = Margin(size=math.nan)
+    assert to_document(margin) == {"size": "nan", "relative": False}
+    assert to_document((math.inf, -math.inf, 0.1, None, True)) == ["inf", "-inf", 0.1, None, True]
+    assert to_document({1: frozenset({"a"})}) == {"1": ["a"]}
+
+
+@pytest.mark.parametrize("value", [object(), b"bytes", Margin, {"a": Path("x")}])
+def test_other_things_are_no_record(value: object) -> None:
+    with pytest.raises(TypeError, match="a record holds plain values, got "):
+        to_document(value)
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"none\.json must be there, it is missing; run"):
+        read_document(tmp_path / "none.json", TypeAdapter(Margin))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b'{"size": 1', b"[]", b'{"size": "many"}', b'{"relative": true}', b"\xff"]
+)
+def test_what_cannot_be_read_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "cut.json").write_bytes(content)
+    with pytest.raises(StoreError) as caught:
+        read_document(tmp_path / "cut.json", TypeAdapter(Margin))
+    said = str(caught.value)
+    assert said.startswith(f"{tmp_path / 'cut.json'} must be readable, got: ")
+    assert said.endswith("; run the recipe again, which redoes this step")
+    assert "\n" not in said

@@ -1,0 +1,59 @@
+"""Batches: everything once, longest first, halved when memory runs out."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from equipoise.errors import ModelError
+from equipoise.inference.batching import evaluating, run_in_batches
+from equipoise.testing import tiny_model
+
+MODEL = tiny_model("gpt2", blocks=1)
+
+
+@given(st.lists(st.integers(0, 3000)))
+def test_every_text_has_its_turn_once_longest_first(lengths: list[int]) -> None:
+    seen: list[int] = []
+    run_in_batches(MODEL, lengths, seen.extend)
+    assert sorted(seen) == list(range(len(lengths)))
+    assert [lengths[one] for one in seen] == sorted(lengths, reverse=True)
+
+
+def test_out_of_memory_halves_the_batch_and_tries_again() -> None:
+    sizes: list[int] = []
+
+    def run(batch: list[int]) -> None:
+        sizes.append(len(batch))
+        if len(batch) > 3:
+            raise torch.OutOfMemoryError("too much")
+
+    run_in_batches(MODEL, [4] * 10, run)
+    assert sizes == [10, 5, 2, 2, 2, 2, 2]
+
+
+def test_one_text_too_many_for_memory_is_an_error() -> None:
+    def run(_: list[int]) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 1 byte")
+
+    with pytest.raises(ModelError, match="tiny-gpt2@0 ran out of it on one text of 7 tokens"):
+        run_in_batches(MODEL, [7, 7], run)
+
+
+def test_other_errors_are_not_hidden() -> None:
+    def run(_: list[int]) -> None:
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        run_in_batches(MODEL, [7], run)
+
+
+def test_no_gradients_and_no_dropout_inside() -> None:
+    module = tiny_model("gpt2", blocks=1).module.train()
+
+    with evaluating(module):
+        assert not any(one.training for one in module.modules())
+    assert all(one.training for one in module.modules())
+    recording: list[bool] = []
+    run_in_batches(MODEL, [1], lambda _: recording.append(torch.is_grad_enabled()))
+    assert recording == [False]

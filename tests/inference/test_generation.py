@@ -1,0 +1,201 @@
+"""Texts the model writes: as a plain loop would, and independent of seeds and company they lack."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from equipoise.errors import ModelError
+from equipoise.inference.generation import _drawn, _Writer, generate
+from equipoise.inference.language_model import LanguageModel
+from equipoise.models.tokenization import Tokens
+from equipoise.records import Generation
+from equipoise.testing import CAUSAL_FAMILIES, tiny_model
+
+CONTEXTS = ("the nurse said that", "", "a", "an engineer is somebody who")
+
+
+def greedy_loop(model: LanguageModel, context: str, tokens: int) -> str:
+    """One forward a token, no cache, no padding."""
+    ids = [model.tokenizer.bos_token_id, *model.tokenizer(context)["input_ids"]]
+    start = len(ids)
+    with torch.no_grad():
+        for _ in range(tokens):
+            logits = model.module(input_ids=torch.tensor([ids])).logits[0, -1]
+            token = int(logits.argmax())
+            if token == model.tokenizer.eos_token_id:
+                break
+            ids.append(token)
+    before = model.tokenizer.decode(ids[:start], skip_special_tokens=True)
+    whole = model.tokenizer.decode(ids, skip_special_tokens=True)
+    return str(whole[len(before) :])
+
+
+@pytest.mark.parametrize("family", CAUSAL_FAMILIES)
+def test_greedy_is_the_plain_loop_for_every_family(family: str) -> None:
+    model = tiny_model(family)
+    requests = [Generation(context=one, max_tokens=12) for one in CONTEXTS]
+    assert generate(model, requests, seed=0) == [greedy_loop(model, one, 12) for one in CONTEXTS]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma3"])
+def test_company_order_and_batch_size_do_not_matter(family: str, temperature: float) -> None:
+    model = tiny_model(family)
+    requests = [
+        Generation(context=one, max_tokens=8 + number, temperature=temperature, top_p=0.9)
+        for number, one in enumerate(CONTEXTS)
+    ]
+    together = generate(model, requests, seed=3)
+    assert together == [generate(model, [one], seed=3)[0] for one in requests]
+    assert together == generate(replace(model, batch_tokens=1), requests[::-1], seed=3)[::-1]
+
+
+def test_the_seed_decides_when_sampling_and_only_then() -> None:
+    model = tiny_model()
+    warm = [Generation(context="the", max_tokens=12, temperature=1.0)]
+    cold = [Generation(context="the", max_tokens=12)]
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    assert generate(model, warm, seed=1) == generate(model, warm, seed=1)
+    assert generate(model, warm, seed=1) != generate(model, warm, seed=2)
+    assert generate(model, cold, seed=1) == generate(model, cold, seed=2)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_tiny_nucleus_and_a_tiny_temperature_are_greedy() -> None:
+    model = tiny_model()
+    cold = Generation(context="the", max_tokens=8)
+    narrow = replace(cold, temperature=1.0, top_p=1e-6)
+    cool = replace(cold, temperature=1e-4)
+    (expected,) = generate(model, [cold], seed=0)
+    assert generate(model, [narrow, cool], seed=0) == [expected] * 2
+
+
+def _draws(shares: list[float], top_p: float, count: int) -> Counter[int]:
+    logits = torch.tensor(shares, dtype=torch.float64).log()
+    asked = Generation(context="", max_tokens=1, temperature=1.0, top_p=top_p)
+    writer = _Writer(0, asked, (), Tokens("", (), (), ()), 0)
+    return Counter(_drawn(logits, writer) for _ in range(count))
+
+
+def test_tokens_are_drawn_at_their_shares() -> None:
+    drawn = _draws([0.1, 0.6, 0.0, 0.3], 1.0, 2000)
+    assert drawn[2] == 0
+    for token, share in enumerate((0.1, 0.6, 0.0, 0.3)):  # 5 standard errors
+        assert abs(drawn[token] / 2000 - share) < 5 * (0.25 / 2000) ** 0.5
+
+
+def test_the_nucleus_is_the_smallest_set_that_reaches_top_p() -> None:
+    assert set(_draws([0.1, 0.5, 0.15, 0.25], 0.5, 300)) == {1}
+    assert set(_draws([0.1, 0.5, 0.15, 0.25], 0.51, 300)) == {1, 3}
+    assert set(_draws([0.1, 0.5, 0.15, 0.25], 0.76, 300)) == {1, 2, 3}
+
+
+@given(st.lists(st.floats(0.01, 1.0), min_size=1, max_size=9), st.floats(0.01, 1.0))
+def test_whatever_is_drawn_is_in_the_nucleus(weights: list[float], top_p: float) -> None:
+    shares = torch.tensor(weights, dtype=torch.float64).softmax(0)
+    for token in _draws(shares.tolist(), top_p, 5):
+        likelier = float(shares[shares > shares[token]].sum())
+        assert likelier < top_p + 1e-9
+
+
+def _favour(model: LanguageModel, token: int) -> None:
+    """Make the model say one token, whatever came before, by way of its last norm and head."""
+    with torch.no_grad():
+        head: Tensor = model.module.get_output_embeddings().weight
+        model.module.transformer.ln_f.weight.zero_()
+        model.module.transformer.ln_f.bias.fill_(1.0)
+        head[token].fill_(9.0)
+
+
+def test_end_of_text_stops_and_is_not_returned() -> None:
+    model = tiny_model("gpt2")
+    _favour(model, model.tokenizer.eos_token_id)
+    assert generate(model, [Generation(context="a", max_tokens=5)], seed=0) == [""]
+
+
+def test_the_checkpoint_s_own_end_tokens_stop_too() -> None:
+    model = tiny_model("gpt2")
+    token = model.tokenizer.convert_tokens_to_ids("x")
+    _favour(model, token)
+    assert generate(model, [Generation(context="a", max_tokens=3)], seed=0) == ["xxx"]
+    model.module.generation_config.eos_token_id = [model.tokenizer.eos_token_id, token]
+    assert generate(model, [Generation(context="a", max_tokens=3)], seed=0) == [""]
+
+
+def test_without_bos_and_eos_it_begins_with_the_context() -> None:
+    model = tiny_model("llama", bos="none")
+    (text,) = generate(model, [Generation(context="the", max_tokens=4)], seed=0)
+    ids = model.tokenizer("the")["input_ids"]
+    with torch.no_grad():
+        first = int(model.module(input_ids=torch.tensor([ids])).logits[0, -1].argmax())
+    assert text.startswith(model.tokenizer.decode([first]))
+    with pytest.raises(ModelError, match=r"request 0 .* got 0 tokens and a tokenizer without BOS"):
+        generate(model, [Generation(context="", max_tokens=4)], seed=0)
+
+
+def test_a_tokenizer_that_adds_bos_itself_does_not_double_it() -> None:
+    request = [Generation(context="the", max_tokens=8)]
+    plain, added = (tiny_model(bos=bos) for bos in ("bos", "added"))
+    assert generate(plain, request, seed=0) == generate(added, request, seed=0)
+
+
+def test_a_prompt_stands_before_the_context() -> None:
+    model = tiny_model()
+    whole = generate(model, [Generation(context="be fair: the", max_tokens=6)], seed=0)
+    prompted = replace(model, prompts=("be fair: ",))
+    assert generate(prompted, [Generation(context="the", max_tokens=6)], seed=0) == whole
+
+
+def test_no_pad_token_is_no_obstacle() -> None:
+    model = tiny_model()
+    requests = [Generation(context=one, max_tokens=6) for one in CONTEXTS]
+    expected = generate(model, requests, seed=0)
+    model.tokenizer.pad_token = None
+    assert generate(model, requests, seed=0) == expected
+
+
+def test_too_long_is_named_and_never_cut() -> None:
+    model = tiny_model(context=8)
+    generate(model, [Generation(context="1234", max_tokens=3)], seed=0)
+    with pytest.raises(ModelError, match=r"request 1 .* 8 tokens, got 5 and 4 to write"):
+        generate(
+            model,
+            [
+                Generation(context="a", max_tokens=3),
+                Generation(context="1234", max_tokens=4),
+            ],
+            seed=0,
+        )
+
+
+def test_no_tokens_asked_for_none_written() -> None:
+    assert generate(tiny_model(), [Generation(context="a", max_tokens=0)], seed=0) == [""]
+    assert generate(tiny_model(), [], seed=0) == []
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_p", "tokens"), [(-0.1, 1.0, 1), (1.0, 0.0, 1), (1.0, 1.1, 1), (0.0, 1, -1)]
+)
+def test_settings_out_of_range_are_named(temperature: float, top_p: float, tokens: int) -> None:
+    request = Generation(context="a", max_tokens=tokens, temperature=temperature, top_p=top_p)
+    with pytest.raises(ModelError, match=rf"request 0 .* got {temperature}, {top_p} and {tokens}"):
+        generate(tiny_model(), [request], seed=0)
+
+
+def test_masked_models_do_not_write() -> None:
+    with pytest.raises(ModelError, match="tiny-bert@0 is a masked one"):
+        generate(tiny_model("bert"), [Generation(context="a", max_tokens=1)], seed=0)
+
+
+def test_a_logit_that_is_not_finite_is_named() -> None:
+    model = tiny_model()
+    with torch.no_grad():
+        model.module.get_output_embeddings().weight[7] = float("nan")
+    with pytest.raises(ModelError, match=r"request 0 .* got nan after 0 tokens"):
+        generate(model, [Generation(context="a", max_tokens=1)], seed=0)

@@ -1,0 +1,41 @@
+"""What a model tells of itself, and a family of prompts."""
+
+from dataclasses import replace
+
+import pytest
+
+from equipoise.errors import ModelError
+from equipoise.inference.scorer import Scorer
+from equipoise.records import Continuation
+from equipoise.testing import tiny_model
+
+
+def test_info_holds_what_a_result_must_record() -> None:
+    model = tiny_model("gpt2", bos="eos", context=64)
+    info = model.info
+    assert info["name"] == "tiny-gpt2"
+    assert (info["kind"], info["dtype"], info["device"]) == ("causal", "float32", "cpu")
+    assert (info["prefix"], info["start_token_id"]) == ("eos", model.tokenizer.eos_token_id)
+    assert info["start_token"] == "<eos>"
+    assert info["context_length"] == 64
+    assert info["parameters"] == sum(one.numel() for one in model.module.parameters())
+    assert info["tokenizer"] == type(model.tokenizer).__name__
+    assert info["attention"] == "sdpa"
+    assert info["matmul"] in ("default", "onednn")
+
+
+def test_a_missing_start_token_is_recorded() -> None:
+    info = tiny_model("gpt2", bos="none").info
+    assert (info["prefix"], info["start_token_id"], info["start_token"]) == ("none", None, None)
+    assert tiny_model("bert").info["prefix"] == "special tokens"
+
+
+def test_a_family_of_prompts_is_measured_one_by_one() -> None:
+    model: Scorer = replace(tiny_model("llama"), prompts=("be fair: ", "be kind: "))
+    asked = [Continuation(context="a", continuation="b")]
+    with pytest.raises(ModelError, match=r"has 2: measure each of its variants\(\)"):
+        model.score(asked)
+    first, second = model.variants()
+    assert len({model.identity, first.identity, second.identity}) == 3
+    assert first.score(asked) != second.score(asked)
+    assert list(first.variants()) == [first]

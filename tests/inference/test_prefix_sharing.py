@@ -1,0 +1,49 @@
+"""Trees of texts in a row: nothing lost, nothing mixed, prefixes once."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from equipoise.inference.prefix_sharing import Row, pack, single, tree
+
+TEXTS = st.lists(
+    st.lists(st.integers(0, 2), min_size=1, max_size=9).map(tuple), unique=True, max_size=30
+)
+
+
+def ancestors(row: Row, place: int) -> list[int]:
+    return [one for one in range(len(row)) if one <= place < row.ends[one]]
+
+
+@given(TEXTS)
+def test_every_text_lies_once_along_the_ancestors_of_its_last_token(
+    texts: list[tuple[int, ...]],
+) -> None:
+    rows = pack(texts, range(len(texts)))
+    assert sorted(number for row in rows for number in row.paths) == list(range(len(texts)))
+    for row in rows:
+        for number, path in row.paths.items():
+            assert tuple(row.ids[place] for place in path) == texts[number]
+            assert ancestors(row, path[-1]) == path
+            assert [row.depths[place] for place in path] == list(range(len(path)))
+
+
+def test_a_shared_beginning_is_computed_once() -> None:
+    row = tree([(1, 2, 3), (1, 2, 4, 5), (1, 2)], (0, 1, 2))
+    assert row.ids == [1, 2, 3, 4, 5]
+    assert row.depths == [0, 1, 2, 2, 3]
+    assert row.ends == [5, 5, 3, 5, 5]
+    assert row.paths == {2: [0, 1], 0: [0, 1, 2], 1: [0, 1, 3, 4]}
+
+
+def test_texts_that_share_most_go_together_and_small_trees_fill_the_room() -> None:
+    long = tuple(range(100, 150))
+    texts = [(*long, 1), (7, 8, 9), (*long, 2)]
+    (row,) = pack(texts, range(3))
+    assert len(row) == 50 + 2 + 3
+    rows = pack([tuple(range(at, at + 60)) for at in (0, 100, 200)], range(3))
+    assert [len(row) for row in rows] == [60, 60, 60]
+
+
+def test_only_members_are_packed() -> None:
+    assert [list(row.paths) for row in pack([(1,), (2,), (3,)], (2,))] == [[2]]
+    assert [row.ids for row in single([(1,), (2, 3)], (1,))] == [[2, 3]]

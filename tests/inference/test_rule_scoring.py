@@ -1,0 +1,265 @@
+"""Scoring and generating through an adjustment: as an obvious loop would, and alike."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from toy_tokenizers import KINDS, toy_model
+
+from equipoise.decoding.counterfactual_rule import Counterfactual
+from equipoise.decoding.mixture import Mixing
+from equipoise.decoding.self_debias_rule import SelfDebiasing
+from equipoise.errors import ModelError
+from equipoise.group_words.counterparts import Counterparts
+from equipoise.group_words.wordings import counterparts
+from equipoise.inference import generation as generating
+from equipoise.inference import rule_scoring as adjusted_reading
+from equipoise.inference.forward import Layout
+from equipoise.inference.language_model import LanguageModel
+from equipoise.inference.queries import LIKELIEST, Query
+from equipoise.inference.rule_scoring import next_distributions, read_texts
+from equipoise.models.decoding_rule import Adjustment
+from equipoise.models.tokenization import Marked, encode
+from equipoise.records import Continuation, Generation, NextToken, TextPair
+from equipoise.testing import tiny_model
+
+DEBIASING = SelfDebiasing(prefixes=("Text that treats people badly here:", "His text:"))
+FAIR = Counterfactual(
+    lists=Counterparts.parsed(counterparts()).only(["gender"]),
+    mixing=Mixing(mode="mean", alpha=0.9),
+)
+BOTH = pytest.mark.parametrize("adjustment", [DEBIASING, FAIR], ids=["self_debias", "cafie"])
+TEXTS = ("The man saw her bag and was kind .", "The nurse was tall .", "She took his bag .", "He")
+
+
+def double(model: LanguageModel) -> LanguageModel:
+    """In float64, so that only mistakes differ."""
+    return replace(model, module=model.module.double())
+
+
+@torch.no_grad()
+def logprobs(model: LanguageModel, ids: Sequence[int]) -> Tensor:
+    """After these ids and the start token, by one forward pass of its own."""
+    row = torch.tensor([[model.tokenizer.bos_token_id, *ids]])
+    found: Tensor = model.module(input_ids=row).logits[0, -1].double().log_softmax(-1)
+    return found
+
+
+def ids_of(model: LanguageModel, text: str) -> list[int]:
+    return list(model.tokenizer.encode(text, add_special_tokens=False))
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2"])
+def test_self_debiasing_is_the_plain_loop(family: str) -> None:
+    model = double(replace(tiny_model(family), adjustment=DEBIASING))
+    text = "The man"
+    ids = ids_of(model, text)
+    expected = []
+    for at, token in enumerate(ids):
+        rows = [
+            logprobs(model, [*front, *ids[:at]])
+            for front in ([], *(ids_of(model, f"{one} ") for one in DEBIASING.prefixes))
+        ]
+        expected.append(float(DEBIASING.adjusted(torch.stack(rows)[:, None])[0, token]))
+    (found,) = model.score([Continuation(context="", continuation=text)])
+    assert found.token_logprobs == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_counterfactual_reading_is_the_plain_loop(kind: str) -> None:
+    model = double(replace(toy_model(kind), adjustment=FAIR))
+    (found,) = model.score([Continuation(context="The man saw the", continuation=" bag")])
+    one, other = (ids_of(model, f"The {who} saw the") for who in ("man", "woman"))
+    ids = ids_of(model, "The man saw the bag")
+    expected = []
+    for token, at in zip(ids[len(one) :], range(len(one), len(ids)), strict=True):
+        rows = [logprobs(model, [*front, *ids[len(one) : at]]) for front in (one, other)]
+        expected.append(float(FAIR.adjusted(torch.stack(rows)[:, None])[0, token]))
+    assert found.token_logprobs == pytest.approx(expected, abs=1e-6)
+
+
+@BOTH
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_distribution_sums_to_one(kind: str, adjustment: Adjustment) -> None:
+    model = replace(toy_model(kind), adjustment=adjustment)
+    found = next_distributions(model, TEXTS)
+    assert torch.allclose(found.exp().sum(-1), torch.ones(len(TEXTS)), atol=1e-6)
+    assert bool(torch.isfinite(found).all())
+
+
+@BOTH
+@pytest.mark.parametrize("kind", KINDS)
+def test_writing_draws_from_what_scoring_reads(
+    kind: str, adjustment: Adjustment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = double(replace(toy_model(kind), adjustment=adjustment))
+    seen: dict[int, Tensor] = {}
+    honest = generating._chosen
+
+    def watched(found: list[Tensor], writers: Any) -> list[int]:
+        for row, one in zip(found, writers, strict=True):
+            if not one.written and not one.stopped:
+                seen[one.number] = row.log_softmax(-1)
+        return honest(found, writers)
+
+    monkeypatch.setattr(generating, "_chosen", watched)
+    asked = [Generation(context=one, max_tokens=3 + at) for at, one in enumerate(TEXTS)]
+    model.generate(asked, seed=0)
+    for at, own in enumerate(next_distributions(model, TEXTS)):
+        assert torch.allclose(seen[at], own, atol=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@BOTH
+def test_company_order_and_batches_do_not_matter(
+    adjustment: Adjustment, temperature: float
+) -> None:
+    model = double(replace(toy_model("words"), adjustment=adjustment))
+    asked = [Continuation(context="", continuation=text) for text in TEXTS]
+    together = model.score(asked)
+    apart = replace(model, batch_tokens=1)
+    for one, own in zip(asked, together, strict=True):
+        assert apart.score([one])[0].token_logprobs == pytest.approx(own.token_logprobs, abs=1e-6)
+    backwards = apart.score(asked[::-1])[::-1]
+    for one, own in zip(backwards, together, strict=True):
+        assert one.token_logprobs == pytest.approx(own.token_logprobs, abs=1e-6)
+    writing = [
+        Generation(context=one, max_tokens=4 + at, temperature=temperature)
+        for at, one in enumerate(TEXTS)
+    ]
+    texts = model.generate(writing, seed=1)
+    assert texts == apart.generate(writing[::-1], seed=1)[::-1]
+    assert texts == [model.generate([one], seed=1)[0] for one in writing]
+
+
+def test_a_written_word_changes_the_contexts_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is drawn from after each written word is what scoring reads there."""
+    model = double(replace(toy_model("words"), adjustment=FAIR))
+    seen: list[Tensor] = []
+    lines = ("man", "saw", "her", "bag", "and")
+    planned = iter([ids_of(model, one)[0] for one in lines])
+
+    def forced(found: list[Tensor], _: Any) -> list[int]:
+        seen.append(found[0].log_softmax(-1))
+        return [next(planned)]
+
+    monkeypatch.setattr(generating, "_chosen", forced)
+    model.generate([Generation(context="The", max_tokens=len(lines))], seed=0)
+    contexts = [" ".join(("The", *lines[:at])) for at in range(len(lines))]
+    expected = next_distributions(model, contexts)
+    plain = next_distributions(replace(model, adjustment=None), contexts)
+    for at, (row, own) in enumerate(zip(seen, expected, strict=True)):
+        assert torch.allclose(row, own, atol=1e-6)
+        assert torch.allclose(own, plain[at], atol=1e-6) == (at == 0)
+
+
+@BOTH
+@pytest.mark.parametrize("prefix", ["bos", "ref_gpt2", "none"])
+def test_every_prefix_policy_reads_as_many_tokens(prefix: Any, adjustment: Adjustment) -> None:
+    model = toy_model("words")
+    asked = [Continuation(context="", continuation=one, prefix=prefix) for one in TEXTS]
+    plain, found = model.score(asked), replace(model, adjustment=adjustment).score(asked)
+    assert [one.tokens for one in found] == [one.tokens for one in plain]
+    assert found != plain
+
+
+@BOTH
+def test_words_pairs_and_the_greedy_answer_agree_with_whole_distributions(
+    adjustment: Adjustment,
+) -> None:
+    model = double(replace(toy_model("words"), adjustment=adjustment))
+    context = "The man said that"
+    (row,) = next_distributions(model, [context])
+    words = (" he", " she")
+    (found,) = model.next_token([NextToken(context=context, words=words)])
+    ids = [ids_of(model, one)[0] for one in words]
+    assert found.logprobs == pytest.approx(row[ids].tolist(), abs=1e-6)
+    (coded,) = encode(model.tokenizer, [Marked(context, 0, 0)], specials=False)
+    query = Query((model.tokenizer.bos_token_id, *coded.ids), ((len(coded.ids), LIKELIEST),))
+    ((most,),) = read_texts(model, [(query,)], [coded], task="test")
+    assert most == pytest.approx(float(row.max()), abs=1e-6)
+    asked = [Continuation(context=context, continuation=" he", greedy=True)]
+    assert model.score(asked)[0].greedy is (int(row.argmax()) == ids[0])
+    pair = TextPair(
+        first="The man was tall .", second="The nurse was tall .", tokens="unmodified", view="left"
+    )
+    (both,) = model.score_pairs([pair])
+    (whole,) = model.score([Continuation(context="", continuation="The man was tall .")])
+    shared = [whole.token_logprobs[at] for at in (0, 2, 3, 4)]
+    assert both.first.token_logprobs == pytest.approx(shared, abs=1e-6)
+
+
+def test_texts_that_name_nobody_are_unchanged() -> None:
+    model = double(toy_model("words"))
+    asked = [Continuation(context="", continuation=one) for one in (*TEXTS, "The bag was tall .")]
+    plain, found = model.score(asked), replace(model, adjustment=FAIR).score(asked)
+    for at in (1, 3, 4):  # nobody is named before the last token
+        assert found[at].token_logprobs == pytest.approx(plain[at].token_logprobs, abs=1e-6)
+    assert found[0].token_logprobs[:2] == pytest.approx(plain[0].token_logprobs[:2], abs=1e-6)
+    assert abs(found[0].token_logprobs[2] - plain[0].token_logprobs[2]) > 1e-3
+    alone = [asked[at] for at in (1, 3, 4)]
+    assert replace(model, adjustment=FAIR).score(alone) == model.score(alone)  # bit for bit
+
+
+@pytest.mark.parametrize(
+    "adjustment",
+    [
+        replace(DEBIASING, decay=0.0),
+        replace(DEBIASING, prefixes=()),
+        replace(FAIR, mixing=Mixing(mode="mean", alpha=0.0)),
+        replace(FAIR, most=0),
+    ],
+)
+def test_a_neutral_adjustment_answers_bit_for_bit(adjustment: Adjustment) -> None:
+    model = toy_model("bytes")
+    neutral = replace(model, adjustment=adjustment)
+    asked = [Continuation(context="", continuation=one) for one in TEXTS]
+    writing = [Generation(context="The man", max_tokens=6, temperature=1.0)]
+    assert neutral.score(asked) == model.score(asked)
+    assert neutral.generate(writing, seed=3) == model.generate(writing, seed=3)
+    assert torch.equal(next_distributions(neutral, TEXTS), next_distributions(model, TEXTS))
+
+
+@BOTH
+def test_an_output_layer_that_cannot_be_asked_alone(
+    adjustment: Adjustment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = replace(toy_model("words"), adjustment=adjustment)
+    asked = [Continuation(context="", continuation=one) for one in TEXTS]
+    expected = model.score(asked)
+    plain = Layout(pack=False, gather=False)
+    monkeypatch.setattr("equipoise.inference.engine.causal_layout", lambda _: plain)
+    for one, own in zip(model.score(asked), expected, strict=True):
+        assert one.token_logprobs == pytest.approx(own.token_logprobs, abs=1e-5)
+
+
+def test_small_budgets_give_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = double(replace(toy_model("words"), adjustment=DEBIASING))
+    asked = [Continuation(context="", continuation=one) for one in TEXTS]
+    expected = model.score(asked)
+    for name in ("_KEPT", "_LOGITS", "_CHUNK"):
+        monkeypatch.setattr(adjusted_reading, name, 1)
+    for one, own in zip(model.score(asked), expected, strict=True):
+        assert one.token_logprobs == pytest.approx(own.token_logprobs, abs=1e-6)
+
+
+def test_a_text_that_fits_alone_but_not_with_its_prefix_is_named() -> None:
+    model = replace(toy_model("bytes"), adjustment=DEBIASING)
+    short, long = (Continuation(context="", continuation="a" * size) for size in (10, 110))
+    with pytest.raises(ModelError, match=r"request 1 .*128 tokens, got 14"):
+        model.score([short, long])
+    with pytest.raises(ModelError, match=r"request 0 .* must fit the context"):
+        model.generate([Generation(context="a" * 90, max_tokens=20)], seed=0)
+
+
+def test_an_answer_that_is_not_finite_names_its_request() -> None:
+    model = replace(toy_model("words"), adjustment=DEBIASING)
+    token = ids_of(model, "gender")[0]
+    with torch.no_grad():
+        model.module.get_input_embeddings().weight[token] = torch.nan
+    asked = [Continuation(context="", continuation=one) for one in ("The man was", "the gender is")]
+    with pytest.raises(ModelError, match=r"request 1 .* finite"):
+        model.score(asked)

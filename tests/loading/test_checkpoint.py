@@ -1,0 +1,195 @@
+"""Files of a model: found here or on the Hub, fingerprinted, and every fault named."""
+
+import json
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from equipoise.errors import ModelError
+from equipoise.loading.checkpoint import check_files, content_sha256, find_checkpoint, read_config
+from equipoise.loading.pretrained import load
+from equipoise.testing import tiny_model
+
+COMMIT = "607a30d783dfa663caf39e06633721c8d4cfcd7e"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+def saved(folder: Path, family: str = "gpt2", *, shard: str = "1GB") -> Path:
+    model = tiny_model(family)
+    model.module.save_pretrained(folder, max_shard_size=shard)
+    model.tokenizer.save_pretrained(folder)
+    return folder
+
+
+def hub(tmp_path: Path, repository: str = "tiny/gpt2") -> Path:
+    """A repository in the Hub's local cache, as a download leaves it."""
+    place = tmp_path / "hub" / f"models--{repository.replace('/', '--')}"
+    (place / "refs").mkdir(parents=True)
+    (place / "refs" / "main").write_text(COMMIT)
+    return saved(place / "snapshots" / COMMIT)
+
+
+def test_a_folder_is_named_by_its_content(tmp_path: Path) -> None:
+    first = find_checkpoint(str(saved(tmp_path / "one")), revision=None, code=False)
+    same = find_checkpoint(str(saved(tmp_path / "two")), revision=None, code=False)
+    assert first.revision == same.revision == content_sha256(tmp_path / "one")
+    assert first.identity == f"one@{first.revision[:8]}"
+    (tmp_path / "one" / "notes.md").write_text("nothing that a model is made of")
+    assert content_sha256(tmp_path / "one") == first.revision
+    weights = load_file(tmp_path / "one" / "model.safetensors")
+    weights["transformer.ln_f.bias"] += 1
+    save_file(weights, tmp_path / "one" / "model.safetensors", metadata={"format": "pt"})
+    assert content_sha256(tmp_path / "one") != first.revision
+
+
+def test_hashes_are_kept_until_a_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = saved(tmp_path / "one")
+    expected = content_sha256(folder)
+    kept = sorted((tmp_path / "cache" / "sha256").iterdir())
+    assert len(kept) == 5  # weights, two configurations, two tokenizer files
+    with monkeypatch.context() as patched:
+        patched.setattr("hashlib.file_digest", lambda *_: pytest.fail("hashed again"))
+        assert content_sha256(folder) == expected
+    kept[0].write_text("not a hash")
+    assert content_sha256(folder) == expected
+    (folder / "config.json").write_text("{}")
+    assert content_sha256(folder) != expected
+
+
+def test_a_cache_that_cannot_be_written_only_costs_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = saved(tmp_path / "one")
+    expected = content_sha256(folder)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path / "file"))
+    assert content_sha256(folder) == expected
+
+
+def test_a_hub_id_is_named_by_its_commit(tmp_path: Path) -> None:
+    hub(tmp_path)
+    for name, revision in (
+        ("tiny/gpt2", None),
+        ("tiny/gpt2@main", None),
+        ("tiny/gpt2", COMMIT),
+        (f"tiny/gpt2@{COMMIT}", COMMIT),
+    ):
+        model = load(name, revision=revision)
+        assert model.identity == "tiny/gpt2@607a30d"
+        assert model.source["revision"] == COMMIT
+        assert model.load_name == f"tiny/gpt2@{COMMIT}"
+
+
+@pytest.mark.parametrize(
+    ("name", "revision", "message"),
+    [
+        ("no/such", None, r"'no/such' must be a folder here, in the Hub's local cache or reach"),
+        ("tiny/gpt2", "v9", r"'tiny/gpt2@v9' must be a folder here, in the Hub's local cache"),
+        ("tiny/gpt2@main", "v9", r"got 'main' in the name and 'v9' beside it"),
+        ("a b", None, r"must be 'name' or 'owner/name', got 'a b'"),
+        ("./nowhere", None, r"a model folder must exist, \./nowhere is none"),
+        ("a/b/c", None, r"a model folder must exist, a/b/c is none"),
+    ],
+)
+def test_names_that_lead_nowhere(
+    tmp_path: Path, name: str, revision: str | None, message: str
+) -> None:
+    hub(tmp_path)
+    with pytest.raises(ModelError, match=message):
+        find_checkpoint(name, revision=revision, code=False)
+
+
+def test_a_file_is_no_folder_and_a_folder_has_no_revision(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match="a model folder must exist"):
+        find_checkpoint(str(tmp_path / "file"), revision=None, code=False)
+    with pytest.raises(ModelError, match="must be of a Hub id, got 'main'"):
+        find_checkpoint(str(saved(tmp_path / "one")), revision="main", code=False)
+
+
+def refused(folder: Path, message: str) -> None:
+    found = find_checkpoint(str(folder), revision=None, code=False)
+    with pytest.raises(ModelError, match=message):
+        check_files(found)
+    with pytest.raises(ModelError, match=message):
+        load(str(folder))
+
+
+def test_pickled_weights_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "one")
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    assert load(str(folder)).kind == "causal"  # both: the safe one is used
+    (folder / "model.safetensors").unlink()
+    refused(folder, r"pickled ones only \(pytorch_model\.bin\).* save it with save_pretrained")
+
+
+def test_missing_weights_are_refused(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "one")
+    (folder / "model.safetensors").unlink()
+    refused(folder, "must have safetensors weights, there are none in the folder")
+
+
+@pytest.mark.parametrize("keep", [0, 6, 400, -100])
+def test_truncated_weights_are_refused(tmp_path: Path, keep: int) -> None:
+    path = saved(tmp_path / "one") / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:keep])
+    refused(tmp_path / "one", r"model\.safetensors must be a whole safetensors file.* cut short")
+
+
+def test_empty_weights_are_refused(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "one")
+    save_file({}, folder / "model.safetensors", metadata={"format": "pt"})
+    refused(folder, r"model\.safetensors must hold weights, it holds 0")
+
+
+def test_sharded_weights_load_and_a_missing_shard_is_named(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "one", shard="20KB")
+    shards = sorted(folder.glob("model-*-of-*.safetensors"))
+    assert len(shards) > 2
+    whole, parts = load(str(saved(tmp_path / "two"))), load(str(folder))
+    for name, values in whole.module.state_dict().items():
+        assert torch.equal(parts.module.state_dict()[name], values)
+    shards[1].unlink()
+    refused(folder, rf"{shards[1].name} must be there, it is missing")
+    (folder / "model.safetensors.index.json").write_text("{}")
+    refused(folder, r"model\.safetensors\.index\.json must map weights to files")
+
+
+def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "one")
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+    refused(folder, "must have a tokenizer")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "must have a config.json, it has none"),
+        ('{"model_type', r"config\.json must be JSON"),
+        ("[]", r"config\.json must be a mapping, got list"),
+    ],
+)
+def test_a_damaged_configuration_is_refused(tmp_path: Path, text: str | None, message: str) -> None:
+    folder = saved(tmp_path / "one")
+    (folder / "config.json").unlink()
+    if text is not None:
+        (folder / "config.json").write_text(text)
+    found = find_checkpoint(str(folder), revision=None, code=False)
+    with pytest.raises(ModelError, match=message):
+        read_config(found)
+
+
+def test_the_configuration_is_read(tmp_path: Path) -> None:
+    found = find_checkpoint(str(saved(tmp_path / "one")), revision=None, code=False)
+    assert read_config(found) == json.loads((tmp_path / "one" / "config.json").read_text())

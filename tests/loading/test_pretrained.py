@@ -1,0 +1,401 @@
+"""From a name to a model that scores as it did before it was saved, or to one clear sentence."""
+
+import gc
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import peft
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import BertForSequenceClassification, GPT2Model
+
+from equipoise.edits.adapter import AdapterEdit, read_adapter, sits_on
+from equipoise.edits.edit import EditInfo, fingerprint
+from equipoise.edits.prompts import PromptEdit
+from equipoise.edits.weights import WeightEdit
+from equipoise.errors import ModelError, StoreError
+from equipoise.inference.language_model import LanguageModel
+from equipoise.loading.pretrained import load
+from equipoise.records import Continuation
+from equipoise.testing import FAMILIES, MASKED_FAMILIES, tiny_model, tiny_tokenizer
+
+NAME = "model.layers.1.mlp.up_proj.weight"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path / "cache"))
+
+
+def saved(folder: Path, model: LanguageModel | None = None) -> Path:
+    model = tiny_model() if model is None else model
+    model.module.save_pretrained(folder)
+    model.tokenizer.save_pretrained(folder)
+    return folder
+
+
+def logits(model: LanguageModel) -> Tensor:
+    with torch.no_grad():
+        found: Tensor = model.module(input_ids=torch.tensor([[3, 70, 80, 90]])).logits
+    return found
+
+
+def story(model: LanguageModel, *, base_name: str, base_fingerprint: str) -> EditInfo:
+    return EditInfo(
+        method="lftf",
+        version="1",
+        options={},
+        seed=0,
+        base=model.identity,
+        base_fingerprint=base_fingerprint,
+        trained_on=frozenset({"ab"}),
+        origin="here",
+        base_name=base_name,
+    )
+
+
+def weight_edit(model: LanguageModel, base_name: str) -> WeightEdit:
+    tensors = {NAME: model.module.get_parameter(NAME).detach() * 2}
+    about = story(model, base_name=base_name, base_fingerprint=fingerprint(model.module, tensors))
+    return WeightEdit(info=about, tensors=tensors)
+
+
+def write_adapter(folder: Path, base_name: str | None) -> Path:
+    config = peft.LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
+    model = tiny_model()
+    with torch.random.fork_rng():
+        peft.inject_adapter_in_model(config, model.module)
+    tensors = {
+        f"base_model.model.{name}": values
+        for name, values in peft.get_peft_model_state_dict(
+            model.module, save_embedding_layers=False
+        ).items()
+    }
+    folder.mkdir()
+    save_file(tensors, folder / "adapter_model.safetensors")
+    about = {
+        "peft_type": "LORA",
+        "r": 2,
+        "target_modules": ["q_proj"],
+        "base_model_name_or_path": base_name,
+    }
+    (folder / "adapter_config.json").write_text(json.dumps(about))
+    return folder
+
+
+# --- models -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_saved_and_loaded_every_family_scores_the_same(family: str, tmp_path: Path) -> None:
+    model = tiny_model(family)
+    again = load(str(saved(tmp_path / family, model)))
+    assert torch.equal(logits(again), logits(model))
+    assert again.kind == ("masked" if family in MASKED_FAMILIES else "causal")
+    request = [Continuation(context="the nurse said that", continuation=" she")]
+    assert again.score(request) == model.score(request)
+    assert again.identity == f"{family}@{str(again.source['fingerprint'])[:8]}"
+    assert not again.module.training
+
+
+def test_the_real_model_loads_in_float32_as_its_own_commit(reference_model: Path) -> None:
+    model = load(str(reference_model))
+    assert model.identity.startswith("reference-12m@")
+    assert (model.kind, model.source["dtype"]) == ("causal", "float32")
+    assert (model.source["start"], model.source["pad"]) == ("bos", "own")
+    assert model.module.num_parameters() == 12_496_960
+    (scored,) = model.score([Continuation(context="", continuation="The cat sat on the mat.")])
+    assert -6 < scored.mean < -2
+
+
+@pytest.mark.parametrize(
+    ("asked", "got"),
+    [("auto", torch.float32), ("float32", torch.float32), ("bfloat16", torch.bfloat16)],
+)
+def test_dtype_is_as_asked_whatever_the_checkpoint_says(
+    asked: str, got: torch.dtype, tmp_path: Path
+) -> None:
+    model = tiny_model()
+    model.module.to(torch.bfloat16)
+    again = load(str(saved(tmp_path / "m", model)), dtype=asked, device="cpu")
+    assert {one.dtype for one in again.module.parameters()} == {got}
+    assert again.source["dtype"] == str(got).removeprefix("torch.")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "device", "message"),
+    [
+        ("float16", "cpu", "got 'float16', which is about 15 times slower"),
+        ("float23", "cpu", "dtype 'float23' is not known; did you mean 'float32'"),
+        ("auto", "gpu", "device 'gpu' is not there; "),
+    ],
+)
+def test_dtypes_and_devices_that_cannot_be(
+    dtype: str, device: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        load(str(tmp_path), dtype=dtype, device=device)
+
+
+def test_missing_weights_are_never_random(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "m")
+    weights = load_file(folder / "model.safetensors")
+    del weights["lm_head.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"lacks 1, first 'lm_head\.weight', which would be ran"):
+        load(str(folder))
+    weights["lm_head.weight"] = torch.zeros(259, 31)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match="must load with transformers, got: "):
+        load(str(folder))
+
+
+def test_a_classifier_has_no_language_model_head(tmp_path: Path) -> None:
+    model = tiny_model("bert")
+    saved(tmp_path / "m", model)
+    BertForSequenceClassification(model.module.config).save_pretrained(tmp_path / "m")
+    with pytest.raises(ModelError, match=r"of BertForMaskedLM, it lacks .* 'cls\."):
+        load(str(tmp_path / "m"))
+
+
+def test_a_body_whose_head_is_its_embeddings_is_whole(tmp_path: Path) -> None:
+    model = tiny_model("gpt2")
+    saved(tmp_path / "m", model)
+    body = GPT2Model(model.module.config)
+    body.load_state_dict(model.module.transformer.state_dict())
+    body.save_pretrained(tmp_path / "m")
+    assert torch.equal(logits(load(str(tmp_path / "m"))), logits(model))
+
+
+def test_other_kinds_of_model_are_refused(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "m")
+    told = {"model_type": "bart", "is_encoder_decoder": True}
+    (folder / "config.json").write_text(json.dumps(told))
+    with pytest.raises(ModelError, match=r"it is an encoder-decoder \(bart\)"):
+        load(str(folder))
+    (folder / "config.json").write_text('{"model_type": "vit", "architectures": ["ViTModel"]}')
+    with pytest.raises(ModelError, match=r"says \['ViTModel'\] of type 'vit'"):
+        load(str(folder))
+
+
+def test_without_an_architecture_the_type_decides(tmp_path: Path) -> None:
+    for family, kind in (("bert", "masked"), ("opt", "causal")):
+        folder = saved(tmp_path / family, tiny_model(family))
+        config = json.loads((folder / "config.json").read_text())
+        del config["architectures"]
+        (folder / "config.json").write_text(json.dumps(config))
+        assert load(str(folder)).kind == kind
+
+
+def test_code_that_a_folder_brings_is_not_run_unless_trusted(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "m")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {
+        "model_type": "unheard",
+        "architectures": ["Unheard"],
+        "auto_map": {
+            "AutoConfig": "own.Config",
+            "AutoModelForCausalLM": "own.Unheard",
+        },
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "own.py").write_text("raise SystemExit('it ran')")
+    with pytest.raises(ModelError, match=r"must load with transformers, got: .*custom code"):
+        load(str(folder))
+
+
+# --- tokenizers -------------------------------------------------------------------------------
+
+
+def test_without_a_pad_token_eos_serves_and_it_is_recorded(tmp_path: Path) -> None:
+    for bos, pad in (("bos", "eos"), ("none", "none")):
+        tokenizer = tiny_tokenizer(bos=bos, pad=False)  # type: ignore[arg-type]
+        model = replace(tiny_model(), tokenizer=tokenizer)
+        again = load(str(saved(tmp_path / bos, model)))
+        assert again.source["pad"] == pad
+        assert again.tokenizer.pad_token_id == again.tokenizer.eos_token_id
+        texts = [Continuation(context="the", continuation=one) for one in (" nurse", " a")]
+        assert all(one.tokens for one in again.score(texts))
+
+
+def test_a_pad_token_beyond_the_embeddings_is_left_aside(tmp_path: Path) -> None:
+    model = tiny_model()
+    model.tokenizer.add_special_tokens({"pad_token": "<late>"})
+    assert model.tokenizer.pad_token_id == 259
+    again = load(str(saved(tmp_path / "m", model)))
+    assert (again.source["pad"], again.tokenizer.pad_token) == ("eos", "<eos>")
+
+
+@pytest.mark.parametrize(
+    ("bos", "start", "adds"),
+    [("bos", "bos", False), ("added", "bos", True), ("eos", "eos", False), ("none", "none", False)],
+)
+def test_the_start_token_is_recorded(bos: str, start: str, adds: bool, tmp_path: Path) -> None:
+    folder = saved(tmp_path / bos, tiny_model(bos=bos))  # type: ignore[arg-type]
+    again = load(str(folder))
+    assert (again.source["start"], again.source["tokenizer_adds_start"]) == (start, adds)
+
+
+def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
+    model = replace(tiny_model(), tokenizer=tiny_tokenizer("masked"))  # two tokens more
+    with pytest.raises(ModelError, match="at most the model's 259 tokens, it has 261"):
+        load(str(saved(tmp_path / "m", model)))
+
+
+def test_a_masked_model_needs_a_mask_and_a_tokenizer_must_load(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "m", replace(tiny_model("bert"), tokenizer=tiny_tokenizer()))
+    with pytest.raises(ModelError, match="must have a mask token, it has none"):
+        load(str(folder))
+    (folder / "tokenizer.json").write_text('{"version"')
+    with pytest.raises(ModelError, match=r"the tokenizer of .* must load, got: "):
+        load(str(folder))
+
+
+# --- names of other kinds ---------------------------------------------------------------------
+
+
+def test_a_scheme_has_its_opener_at_any_depth(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def planted(name: str) -> LanguageModel:
+        asked.append(name)
+        return tiny_model()
+
+    assert load("planted:default", schemes={"planted": planted}).identity == "tiny-llama@0"
+    weight_edit(tiny_model(), "planted:strength=1").save(tmp_path / "fair")
+    edited = load(str(tmp_path / "fair"), schemes={"planted": planted})
+    assert asked == ["planted:default", "planted:strength=1"]
+    assert edited.identity.startswith("tiny-llama@0+lftf:")
+
+
+def test_a_scheme_without_an_opener_is_an_error() -> None:
+    with pytest.raises(ModelError, match=r"'planted:default' must be opened by equipoise\.load"):
+        load("planted:default")
+
+
+# --- adapters and edits -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_an_adapter_folder_knows_its_base_or_is_given_one(given: bool, tmp_path: Path) -> None:
+    folder = saved(tmp_path / "base")
+    adapter = write_adapter(tmp_path / "adapter", None if given else str(folder))
+    model = load(str(adapter), base=str(folder) if given else None)
+    plain = load(str(folder))
+    gc.collect()  # nothing that still hangs on undoes it
+    with read_adapter(adapter).attached(plain) as expected:
+        assert torch.equal(logits(model), logits(expected))
+        assert model.identity == expected.identity
+    assert not torch.allclose(logits(model), logits(plain))
+    assert model.load_name == str(adapter)
+
+
+def test_an_adapter_without_a_base_or_with_one_that_is_gone_says_so(tmp_path: Path) -> None:
+    nowhere = write_adapter(tmp_path / "nowhere", None)
+    with pytest.raises(ModelError, match=r"must say what it was learnt on.* give its base"):
+        load(str(nowhere))
+    gone = write_adapter(tmp_path / "gone", str(tmp_path / "base"))
+    with pytest.raises(ModelError, match=r"the base of .*gone cannot be loaded: .* base="):
+        load(str(gone))
+
+
+@pytest.mark.parametrize("other", [tiny_model(width=64), tiny_model("gpt2"), tiny_model(blocks=1)])
+def test_an_adapter_for_another_base_is_refused(other: LanguageModel, tmp_path: Path) -> None:
+    folder = saved(tmp_path / "other", other)
+    with pytest.raises(ModelError, match="base it was made for"):
+        load(str(write_adapter(tmp_path / "adapter", None)), base=str(folder))
+
+
+def test_a_saved_edit_is_a_model_that_stays_edited(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "base")
+    base = load(str(folder))
+    edit = weight_edit(base, base.load_name)
+    edit.save(tmp_path / "fair")
+    model = load(str(tmp_path / "fair"))
+    gc.collect()  # nothing that still hangs on undoes it
+    with edit.attached(base) as expected:
+        assert torch.equal(logits(model), logits(expected))
+        assert model.identity == expected.identity
+    assert not torch.equal(logits(model), logits(base))
+    assert model.trained_on == {"ab"}
+    assert model.source["name"] == str(tmp_path / "fair")
+    assert model.module.get_parameter(NAME).data_ptr() != edit.tensors[NAME].data_ptr()
+
+
+def test_edits_on_edits_are_loaded_through_one_another(tmp_path: Path) -> None:
+    saved(tmp_path / "base")
+    base = load(str(tmp_path / "base"))
+    weight_edit(base, base.load_name).save(tmp_path / "once")
+    once = load(str(tmp_path / "once"))
+    weight_edit(once, once.load_name).save(tmp_path / "twice")
+    twice = load(str(tmp_path / "twice"))
+    assert twice.identity.count("+lftf:") == 2
+    expected = base.module.get_parameter(NAME) * 4
+    assert torch.equal(twice.module.get_parameter(NAME), expected)
+
+
+def test_a_prompt_edit_and_an_adapter_edit_load_too(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "base")
+    base = load(str(folder))
+    about = story(base, base_name=str(folder), base_fingerprint="")
+    PromptEdit(info=about, prompts=("Be fair. ", "Be kind. ")).save(tmp_path / "prompts")
+    assert load(str(tmp_path / "prompts")).prompts == ("Be fair. ", "Be kind. ")
+    theirs = read_adapter(write_adapter(tmp_path / "adapter", None))
+    stamp = fingerprint(base.module, sits_on(base, theirs.config))
+    ours = AdapterEdit(
+        info=replace(about, base_fingerprint=stamp), config=theirs.config, tensors=theirs.tensors
+    )
+    ours.save(tmp_path / "ours")
+    with ours.attached(base) as expected:
+        assert torch.equal(logits(load(str(tmp_path / "ours"))), logits(expected))
+    other = saved(tmp_path / "other", tiny_model(seed=1))
+    with pytest.raises(ModelError, match=r"learnt on, base@.*, got other@"):
+        load(str(tmp_path / "ours"), base=str(other))
+
+
+def test_the_base_of_an_edit_can_be_given_and_is_checked(tmp_path: Path) -> None:
+    base, other = tiny_model(), tiny_model(seed=1)
+    weight_edit(base, "").save(tmp_path / "fair")
+    given = load(str(tmp_path / "fair"), base=tiny_model())
+    assert given.identity.startswith("tiny-llama@0+lftf:")
+    assert load(str(tmp_path / "fair"), base=str(saved(tmp_path / "base"))).kind == "causal"
+    with pytest.raises(ModelError, match="tiny-llama@0, got tiny-llama@1"):
+        load(str(tmp_path / "fair"), base=other)
+    assert torch.equal(logits(other), logits(tiny_model(seed=1)))
+
+
+def test_an_edit_that_names_no_place_tries_its_base_s_name(tmp_path: Path) -> None:
+    weight_edit(tiny_model(), "").save(tmp_path / "fair")
+    with pytest.raises(ModelError, match=r"base of .*fair cannot be loaded: 'tiny-llama' must be"):
+        load(str(tmp_path / "fair"))
+
+
+def test_a_model_takes_no_base_and_a_cut_edit_is_named(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "base")
+    with pytest.raises(ModelError, match="base is a model; leave it out"):
+        load(str(folder), base="gpt2")
+    weight_edit(tiny_model(), str(folder)).save(tmp_path / "fair")
+    path = tmp_path / "fair" / "weights.safetensors"
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(StoreError, match=r"weights\.safetensors .* cut short"):
+        load(str(tmp_path / "fair"))
+
+
+def test_an_attached_edit_cannot_be_loaded_by_name() -> None:
+    model = tiny_model()
+    with weight_edit(model, "").attached(model) as edited:
+        assert edited.load_name == ""
+
+
+def test_the_context_of_a_loaded_model_is_a_limit_that_names_the_request(tmp_path: Path) -> None:
+    model = load(str(saved(tmp_path / "m", tiny_model(context=16))))
+    with pytest.raises(ModelError, match=r"request 1 .* must fit .* 16 tokens, got 21"):
+        model.score(
+            [
+                Continuation(context="short", continuation=" text"),
+                Continuation(context="x" * 11, continuation="y" * 10),
+            ]
+        )

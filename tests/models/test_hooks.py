@@ -1,0 +1,147 @@
+"""Hooks read what the blocks really see, and replaying from a block changes nothing."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from equipoise.models.anatomy import blocks, final_norm, head
+from equipoise.models.hooks import (
+    block_states,
+    differentiable_states,
+    frozen,
+    read_at,
+    replayed,
+)
+from equipoise.testing import CAUSAL_FAMILIES, FAMILIES, tiny_model
+
+TOKENS = torch.tensor([[1, 20, 30, 40, 50, 60], [1, 7, 8, 9, 10, 11]])
+
+
+def states(module: nn.Module) -> tuple[dict[int, Tensor], dict[int, Tensor], Tensor]:
+    with torch.no_grad(), block_states(list(blocks(module))) as found:
+        logits = module(input_ids=TOKENS).logits
+    return found.before, found.after, logits
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_states_are_those_of_the_library_but_for_the_last_norm(family: str) -> None:
+    module = tiny_model(family, blocks=3).module
+    before, after, _ = states(module)
+    with torch.no_grad():
+        theirs = module(input_ids=TOKENS, output_hidden_states=True).hidden_states
+    for block in range(3):
+        assert torch.equal(before[block], theirs[block])
+    for block in range(2):
+        assert torch.equal(after[block], theirs[block + 1])
+
+
+@pytest.mark.parametrize("family", CAUSAL_FAMILIES)
+def test_the_library_takes_its_last_state_after_the_final_norm(family: str) -> None:
+    module = tiny_model(family, blocks=3).module
+    _, after, _ = states(module)
+    with torch.no_grad():
+        theirs = module(input_ids=TOKENS, output_hidden_states=True).hidden_states[-1]
+        normed = final_norm(module)(after[2])
+    assert torch.allclose(normed, theirs, atol=1e-6)
+    assert not torch.allclose(after[2], theirs, atol=1e-2)
+
+
+@pytest.mark.parametrize("start", [0, 1, 2])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_replaying_equals_a_full_forward_bit_for_bit(family: str, start: int) -> None:
+    module = tiny_model(family, blocks=3).module
+    before, _, logits = states(module)
+    with torch.no_grad(), replayed(list(blocks(module)), start, before[start]):
+        again = module(input_ids=TOKENS).logits
+    assert torch.equal(again, logits)
+
+
+def test_replaying_does_not_run_the_blocks_before() -> None:
+    module = tiny_model(blocks=3).module
+    before, _, logits = states(module)
+    with torch.no_grad():
+        for block in list(blocks(module))[:2]:
+            for one in block.parameters():
+                one.fill_(torch.nan)
+        with replayed(list(blocks(module)), 2, before[2]):
+            again = module(input_ids=TOKENS).logits
+    assert torch.equal(again, logits)
+
+
+def test_gradients_reach_the_first_replayed_block_and_not_the_one_before() -> None:
+    module = tiny_model(blocks=3).module
+    before, _, _ = states(module)
+    there = list(blocks(module))
+    with replayed(there, 1, before[1]):
+        module(input_ids=TOKENS).logits.sum().backward()
+    assert all(one.grad is None for one in there[0].parameters())
+    assert all(one.grad is not None for one in there[1].parameters())
+
+
+def test_nothing_is_left_behind_even_after_an_error() -> None:
+    module = tiny_model(blocks=3).module
+    before, _, logits = states(module)
+    there = list(blocks(module))
+    with pytest.raises(RuntimeError, match="stop"), replayed(there, 2, before[2]):
+        raise RuntimeError("stop")
+    for block in there:
+        assert "forward" not in vars(block)
+        assert not block._forward_hooks
+        assert not block._forward_pre_hooks
+    assert torch.equal(states(module)[2], logits)
+
+
+def test_a_forward_that_somebody_else_wrapped_is_put_back() -> None:
+    module = tiny_model(blocks=2).module
+    before, _, logits = states(module)
+    first = next(iter(blocks(module)))
+    wrapped = first.forward
+    first.forward = wrapped
+    with replayed(list(blocks(module)), 1, before[1]):
+        assert vars(first)["forward"] is not wrapped
+    assert vars(first)["forward"] is wrapped
+    assert torch.equal(states(module)[2], logits)
+
+
+@pytest.mark.parametrize("family", CAUSAL_FAMILIES)
+def test_logits_read_at_positions_are_those_of_the_whole_sequence(family: str) -> None:
+    module = tiny_model(family).module
+    full = states(module)[2]
+    positions = torch.tensor([[5, 2], [3, 0]])
+    with torch.no_grad(), read_at(head(module), positions):
+        found = module(input_ids=TOKENS).logits
+    assert found.shape == (2, 2, full.shape[-1])
+    assert torch.allclose(found, full[torch.arange(2)[:, None], positions], atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_states_of_the_graph_are_those_that_are_read_and_can_be_differentiated_by(
+    family: str,
+) -> None:
+    module = tiny_model(family, blocks=3).module
+    before, after, logits = states(module)
+    there = list(blocks(module))
+    with torch.no_grad(), frozen(module), differentiable_states(there) as found:
+        answered = module(input_ids=TOKENS).logits
+        every = [*found.before.values(), *found.after.values()]
+        gradients = torch.autograd.grad(answered[:, -1, 0].sum(), every)
+    assert torch.equal(answered, logits)
+    for block in range(3):
+        assert torch.equal(found.before[block], before[block])
+        assert torch.equal(found.after[block], after[block])
+    assert all(bool(one.abs().sum() > 0) for one in gradients)
+    assert not any(one._forward_hooks or one._forward_pre_hooks for one in there)
+    assert all(one.grad is None for one in module.parameters())
+
+
+def test_frozen_parameters_get_their_own_flags_back_after_an_error() -> None:
+    module = tiny_model().module
+    first = next(module.parameters()).requires_grad_(False)
+    flags = [one.requires_grad for one in module.parameters()]
+    with frozen(module):
+        assert not any(one.requires_grad for one in module.parameters())
+    assert [one.requires_grad for one in module.parameters()] == flags
+    with pytest.raises(RuntimeError, match="stop"), frozen(module):
+        raise RuntimeError("stop")
+    assert not first.requires_grad
+    assert [one.requires_grad for one in module.parameters()] == flags

@@ -1,0 +1,174 @@
+"""The choice of float32 products: true to float32, and leaves no trace."""
+
+from contextlib import suppress
+from itertools import cycle
+
+import pytest
+import torch
+
+from equipoise.models import kernels as matmul
+from equipoise.testing import tiny_model
+
+onednn = pytest.mark.skipif(not matmul._has_onednn_linear(), reason="this torch has no oneDNN")
+
+
+@onednn
+@pytest.mark.parametrize("bias", [True, False])
+def test_onednn_multiplies_in_true_float32(bias: bool) -> None:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(3, 17, 40, generator=generator)
+    weight = torch.randn(24, 40, generator=generator)
+    shift = torch.randn(24, generator=generator) if bias else None
+    truth = x.double() @ weight.double().T
+    if shift is not None:
+        truth = truth + shift.double()
+    found = matmul.onednn_linear(x, weight, shift)
+    assert float((found.double() - truth).abs().max() / truth.abs().max()) < 5e-6
+
+
+@onednn
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_either_path_gives_the_same_logits(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tiny_model(family).module
+    ids = torch.tensor([[5, 6, 7, 8, 9]])
+    calls: list[int] = []
+    direct = matmul.onednn_linear
+
+    def counted(*args: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        return direct(*args)
+
+    monkeypatch.setattr(matmul, "onednn_linear", counted)
+    monkeypatch.setattr(matmul, "matmul_path", lambda _: "onednn")
+    with torch.inference_mode():
+        default = module(ids).logits
+        with matmul.fast_matmul(module):
+            other = module(ids).logits
+        inside = len(calls)
+        again = module(ids).logits
+    assert inside >= 9  # four products a block at least, and the output layer
+    assert len(calls) == inside
+    assert torch.equal(again, default)
+    torch.testing.assert_close(other, default, rtol=1e-5, atol=1e-5)
+
+
+def test_the_choice_is_for_float32_and_changes_no_setting() -> None:
+    before = (torch.get_float32_matmul_precision(), torch.backends.mkldnn.enabled)
+    module = tiny_model("llama").module
+    assert matmul.matmul_path(module) == matmul.best_float32_path()
+    assert matmul.best_float32_path() in ("default", "onednn")
+    assert matmul.matmul_path(module.bfloat16()) == "default"
+    assert (torch.get_float32_matmul_precision(), torch.backends.mkldnn.enabled) == before
+
+
+def test_an_inexact_path_is_never_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def coarse(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return (x.bfloat16() @ weight.bfloat16().T).float()
+
+    monkeypatch.setattr(matmul, "onednn_linear", coarse)
+    monkeypatch.setattr(matmul, "_has_onednn_linear", lambda: True)
+    monkeypatch.setattr(matmul, "_seconds", lambda _: pytest.fail("it is refused before"))
+    assert matmul.best_float32_path.__wrapped__() == "default"
+
+
+def test_a_clearly_faster_exact_path_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matmul, "onednn_linear", lambda x, weight: x @ weight.T)
+    monkeypatch.setattr(matmul, "_has_onednn_linear", lambda: True)
+    taken = cycle([2.0, 1.0])
+    monkeypatch.setattr(matmul, "_seconds", lambda _: next(taken))
+    assert matmul.best_float32_path.__wrapped__() == "onednn"
+    taken = cycle([1.1, 1.0])
+    assert matmul.best_float32_path.__wrapped__() == "default"
+
+
+@pytest.mark.parametrize("fastest", ["default", "onednn"])
+@pytest.mark.parametrize("path", ["default", "onednn"])
+def test_a_settled_path_is_taken_whatever_is_faster(
+    path: matmul.Matmul, fastest: matmul.Matmul, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tiny_model("llama").module
+    monkeypatch.setattr(matmul, "best_float32_path", lambda: fastest)
+    monkeypatch.setattr(matmul, "_has_onednn_linear", lambda: True)
+    with matmul.settled_path(path):
+        assert matmul.matmul_path(module) == path
+        assert isinstance(matmul.fast_matmul(module), matmul._OneDnn) == (path == "onednn")
+    assert matmul.matmul_path(module) == fastest
+
+
+def test_a_settled_path_is_for_float32_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matmul, "_has_onednn_linear", lambda: True)
+    with matmul.settled_path("onednn"):
+        assert matmul.matmul_path(tiny_model("llama").module.bfloat16()) == "default"
+
+
+def test_settled_paths_nest_and_end_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tiny_model("llama").module
+    monkeypatch.setattr(matmul, "best_float32_path", lambda: "default")
+    monkeypatch.setattr(matmul, "_has_onednn_linear", lambda: True)
+    with matmul.settled_path("onednn"):
+        with suppress(KeyboardInterrupt), matmul.settled_path("default"):
+            assert matmul.matmul_path(module) == "default"
+            raise KeyboardInterrupt
+        assert matmul.matmul_path(module) == "onednn"
+    assert matmul.matmul_path(module) == "default"
+
+
+def test_a_path_that_is_not_here_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tiny_model("llama").module
+    monkeypatch.setattr(matmul, "_has_onednn_linear", lambda: False)
+    monkeypatch.setattr(matmul, "best_float32_path", lambda: "default")
+    with matmul.settled_path("onednn"):
+        assert matmul.matmul_path(module) == "default"
+
+
+@onednn
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(7, 40), (2, 3, 40)])
+def test_gradients_are_those_of_the_plain_product(bias: bool, shape: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(1)
+    several = [torch.randn(shape, generator=generator), torch.randn(24, 40, generator=generator)]
+    several += [torch.randn(24, generator=generator)] if bias else []
+    inputs = [one.requires_grad_() for one in several]
+    plain = torch.nn.functional.linear(*inputs)
+    found = matmul._linear(*inputs)
+    torch.testing.assert_close(found, plain)
+    outer = torch.randn(plain.shape, generator=generator)
+    expected = torch.autograd.grad(plain, inputs, outer)
+    for one, other in zip(torch.autograd.grad(found, inputs, outer), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+@onednn
+def test_gradients_of_frozen_weights_are_not_made() -> None:
+    x, weight = torch.ones(2, 3, requires_grad=True), torch.ones(4, 3)
+    matmul._linear(x, weight).sum().backward()
+    assert torch.equal(x.grad, torch.full((2, 3), 4.0))
+    assert weight.grad is None
+    with torch.no_grad():
+        assert not matmul._linear(x, weight).requires_grad
+
+
+@onednn
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_a_backward_pass_by_either_path_gives_the_same_gradients(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tiny_model(family).module
+    ids = torch.tensor([[5, 6, 7, 8, 9]])
+    parameters = list(module.parameters())
+    default = torch.autograd.grad(module(ids).logits.square().mean(), parameters)
+    monkeypatch.setattr(matmul, "matmul_path", lambda _: "onednn")
+    with matmul.fast_matmul(module):
+        other = torch.autograd.grad(module(ids).logits.square().mean(), parameters)
+    for one, another in zip(default, other, strict=True):
+        torch.testing.assert_close(another, one, rtol=1e-4, atol=1e-5)
+
+
+@onednn
+def test_computing_in_another_format_is_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a training in bfloat16 would compute in float32 wherever oneDNN is faster."""
+    module = tiny_model("llama").module
+    monkeypatch.setattr(matmul, "matmul_path", lambda _: "onednn")
+    monkeypatch.setattr(matmul, "_linear", lambda *_: pytest.fail("torch computes this"))
+    with torch.autocast("cpu", torch.bfloat16), matmul.fast_matmul(module):
+        assert module(torch.tensor([[5, 6, 7]])).logits.dtype == torch.bfloat16

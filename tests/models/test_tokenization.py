@@ -1,0 +1,95 @@
+"""Which tokens a span of text has."""
+
+from dataclasses import dataclass
+
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+from equipoise.models.tokenization import Marked, encode
+from equipoise.testing import tiny_tokenizer
+
+
+@pytest.fixture(scope="module")
+def wordy() -> PreTrainedTokenizerFast:
+    """Tokens "ab", "c" and single letters: merges straddle edges."""
+    core = Tokenizer(models.BPE(vocab={"a": 0, "b": 1, "c": 2, "ab": 3}, merges=[("a", "b")]))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    return PreTrainedTokenizerFast(tokenizer_object=core)
+
+
+def test_a_token_that_straddles_the_edge_is_inside(wordy: PreTrainedTokenizerFast) -> None:
+    (left, right, clean) = encode(
+        wordy, [Marked("cab", 2, 3), Marked("abc", 0, 1), Marked("cab", 1, 3)], specials=False
+    )
+    assert (left.ids, left.marked) == ((2, 3), (1,))
+    assert (right.ids, right.marked) == ((3, 2), (0,))
+    assert clean.marked == (1,)
+
+
+def test_special_tokens_are_never_inside() -> None:
+    (tokens,) = encode(tiny_tokenizer("masked"), [Marked("ab", 0, 2)], specials=True)
+    assert (len(tokens.ids), tokens.marked) == (4, (1, 2))
+    (added,) = encode(tiny_tokenizer(bos="added"), [Marked("ab", 0, 2)], specials=False)
+    assert (len(added.ids), added.marked) == (2, (0, 1))
+
+
+def test_bytes_count_each_character_once() -> None:
+    (tokens,) = encode(tiny_tokenizer(), [Marked("xé!", 1, 3)], specials=False)
+    assert len(tokens.ids) == 4
+    assert tokens.marked == (1, 2, 3)
+    assert tokens.bytes_of(tokens.marked) == 3
+    assert tokens.bytes_of((1, 2)) == 2
+    assert tokens.bytes_of(()) == 0
+
+
+@pytest.mark.parametrize("trimmed", [False, True])
+def test_white_space_is_where_the_text_has_it_whether_or_not_it_is_trimmed(trimmed: bool) -> None:
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {letter: number for number, letter in enumerate(alphabet)}
+    core = Tokenizer(models.BPE(vocab=vocabulary | {"Ġb": 256}, merges=[("Ġ", "b")]))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.post_processor = processors.ByteLevel(trim_offsets=trimmed)
+    spaced = PreTrainedTokenizerFast(tokenizer_object=core)
+    (after, before) = encode(spaced, [Marked("a  b", 2, 4), Marked("a  b", 1, 4)], specials=False)
+    assert spaced.convert_ids_to_tokens(after.ids) == ["a", "Ġ", "Ġb"]
+    assert (after.marked, before.marked) == ((2,), (1, 2))
+    assert after.bytes_of((1,)) == 1
+    assert after.bytes_of((2,)) == 2
+    assert after.bytes_of((0, 1, 2)) == 4
+
+
+def test_an_empty_span_within_a_token_has_none(wordy: PreTrainedTokenizerFast) -> None:
+    (within,) = encode(wordy, [Marked("ab", 1, 1)], specials=False)
+    assert (within.ids, within.marked) == ((3,), ())
+
+
+def test_an_empty_span_and_an_empty_text_have_no_tokens() -> None:
+    tokenizer = tiny_tokenizer()
+    (gap, nothing) = encode(tokenizer, [Marked("ab", 1, 1), Marked("", 0, 0)], specials=False)
+    assert gap.marked == ()
+    assert nothing.ids == ()
+    assert encode(tokenizer, [], specials=False) == []
+
+
+@dataclass(frozen=True)
+class _Slow:
+    """A tokenizer that does not tell characters: one token a word, 1 and 2 around a text."""
+
+    is_fast: bool = False
+
+    def encode(self, text: str, *, add_special_tokens: bool, verbose: bool) -> list[int]:
+        assert not add_special_tokens
+        assert not verbose
+        return [len(word) for word in text.split()]
+
+    def build_inputs_with_special_tokens(self, ids: list[int]) -> list[int]:
+        return [1, *ids, 2]
+
+
+def test_a_tokenizer_without_offsets_gets_the_parts_one_by_one() -> None:
+    one = Marked("aaa bbbb ccccc", 3, 8)
+    (plain,) = encode(_Slow(), [one], specials=False)
+    assert (plain.ids, plain.marked) == ((3, 4, 5), (1,))
+    (framed,) = encode(_Slow(), [one], specials=True)
+    assert (framed.ids, framed.marked) == ((1, 3, 4, 5, 2), (2,))

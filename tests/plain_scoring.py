@@ -1,0 +1,58 @@
+"""The slow, obvious way to every score: one text at a time, full log-softmax, nothing shared."""
+
+import torch
+from torch import Tensor
+
+from equipoise.inference.language_model import LanguageModel
+from equipoise.records import Prefix
+
+
+@torch.no_grad()
+def log_softmax(model: LanguageModel, ids: list[int]) -> Tensor:
+    """[token, vocabulary]"""
+    return model.module(torch.tensor([ids])).logits[0].float().log_softmax(-1)
+
+
+def coded(model: LanguageModel, text: str) -> list[int]:
+    return model.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def continuation(model: LanguageModel, context: str, text: str, prefix: Prefix) -> list[float]:
+    """Of a causal model whose tokenizer cuts between context and text (one token a byte)."""
+    before, ids = len(coded(model, context)), coded(model, context + text)
+    start = model.tokenizer.bos_token_id
+    if start is None:
+        start = model.tokenizer.eos_token_id
+    if prefix == "bos" and start is not None:
+        table = log_softmax(model, [start, *ids])
+        return [float(table[at, ids[at]]) for at in range(before, len(ids))]
+    table = log_softmax(model, ids)
+    found = [float(table[at - 1, ids[at]]) for at in range(max(before, 1), len(ids))]
+    if before == 0 and prefix == "ref_gpt2" and start is not None:
+        found.insert(0, float(log_softmax(model, [start])[0, ids[0]]))
+    return found
+
+
+def framed(model: LanguageModel, text: str) -> list[int]:
+    return [model.tokenizer.cls_token_id, *coded(model, text), model.tokenizer.sep_token_id]
+
+
+def pseudo(model: LanguageModel, text: str, positions: list[int]) -> list[float]:
+    """Of a masked model: tokens of the text, each masked alone; positions count from its start."""
+    ids, found = framed(model, text), []
+    for at in (one + 1 for one in positions):
+        masked = [*ids]
+        masked[at] = model.tokenizer.mask_token_id
+        found.append(float(log_softmax(model, masked)[at, ids[at]]))
+    return found
+
+
+def revealed(model: LanguageModel, text: str, start: int, end: int) -> list[float]:
+    """Of a masked model, for a text of one-byte characters: text[start:end] from left to right."""
+    left, span, right = (coded(model, one) for one in (text[:start], text[start:end], text[end:]))
+    found = []
+    for at, token in enumerate(span):
+        ids = [*left, *span[:at], model.tokenizer.mask_token_id, *right]
+        ids = [model.tokenizer.cls_token_id, *ids, model.tokenizer.sep_token_id]
+        found.append(float(log_softmax(model, ids)[1 + len(left) + at, token]))
+    return found

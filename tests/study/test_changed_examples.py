@@ -1,0 +1,131 @@
+"""The examples that changed most: which, in what order, and with which texts."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from pydantic.dataclasses import dataclass
+
+from equipoise.benchmarks.base import Benchmark
+from equipoise.compare import compare
+from equipoise.conclusions import Comparison
+from equipoise.measure import measure
+from equipoise.records import OPTIONS, Columns, Continuation, Metric, Outcome, Prompt, Scored
+from equipoise.study.changed_examples import _shown, with_examples
+from equipoise.testing import FakeScorer
+
+GAPS = {"a": 0.0, "b": 3.0, "c": -1.0, "d": 1.0, "e": 2.0}  # change of x, by example
+SPREAD = {"d": 4.0}  # change of y alone, which the metric does not see
+
+
+def mean(columns: Columns) -> float:
+    return float(np.mean(columns["x"]))
+
+
+def over_two(columns: Columns) -> float:
+    """Of more than one example; alone it is not defined."""
+    return mean(columns) if len(columns["x"]) > 1 else math.nan
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Few(Benchmark[Prompt, Scored]):
+    """Two requests an example: x is the first's logprob, y the second's."""
+
+    version: ClassVar[str] = "1"
+    paper: ClassVar[str] = "none"
+    metrics: ClassVar[tuple[Metric, ...]] = (Metric(name="x", of=mean, unit="nats", source="t"),)
+
+    def examples(self, split: str) -> Sequence[Prompt]:  # noqa: ARG002
+        return [Prompt(id=one, text=f"{one} ", groups={"kind": one}) for one in GAPS]
+
+    def requests(self, example: Prompt) -> Sequence[Continuation]:
+        return [
+            Continuation(context=example.text, continuation="x"),
+            Continuation(context=example.text, continuation="y"),
+        ]
+
+    def outcome(self, example: Prompt, responses: Sequence[Scored]) -> Outcome:
+        x, y = (one.logprob for one in responses)
+        return Outcome(example=example.id, values={"x": x, "y": y}, text=f"{example.id} {x}")
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Together(Few):
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(name="x", of=over_two, unit="nats", source="t"),
+    )
+
+
+def scorer(moved: float) -> FakeScorer:
+    """-10 nats each; `moved` times what is listed is taken off."""
+
+    def nats(context: str, text: str) -> float:
+        shifts = GAPS if text == "x" else SPREAD
+        return -10.0 - moved * shifts.get(context.strip(), 0.0)
+
+    return FakeScorer(nats=nats, identity=f"moved {moved}")
+
+
+def compared(benchmark: Few, change: Callable[[Outcome], Outcome] | None = None) -> Comparison:
+    sides = [measure(scorer(moved), benchmark, draws=0) for moved in (0.0, 1.0)]
+    if change is not None:
+        sides[1] = replace(sides[1], outcomes=tuple(map(change, sides[1].outcomes)))
+    return compare(sides[0], sides[1], draws=0)
+
+
+def test_the_most_changed_come_first_and_the_unchanged_not_at_all() -> None:
+    found = with_examples(compared(Few()), Few(), count=10)
+    # d before c: the same change of x, but its y moved by 4
+    assert [one.example for one in found.examples] == ["b", "e", "d", "c"]
+    assert [(one.before, one.after) for one in found.examples] == [
+        (-10.0, -13.0),
+        (-10.0, -12.0),
+        (-10.0, -11.0),
+        (-10.0, -9.0),
+    ]
+    first = found.examples[0]
+    assert (first.metric, dict(first.groups)) == ("x", {"kind": "b"})
+    assert (first.wrote_before, first.wrote_after) == ("b -10.0", "b -13.0")
+    assert found.changes == compared(Few()).changes
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_as_many_as_were_asked_for(count: int) -> None:
+    found = with_examples(compared(Few()), Few(), count=count).examples
+    assert [one.example for one in found] == ["b", "e", "d"][:count]
+
+
+def test_examples_without_a_finite_change_are_left_out() -> None:
+    def spoilt(one: Outcome) -> Outcome:
+        values = {"b": math.nan, "e": -math.inf}
+        return replace(one, values={**one.values, "x": values.get(one.example, one.values["x"])})
+
+    found = with_examples(compared(Few(), spoilt), Few(), count=10)
+    assert [one.example for one in found.examples] == ["d", "c"]
+
+
+def test_a_metric_that_one_example_does_not_have_shows_none() -> None:
+    assert with_examples(compared(Together()), Together(), count=10).examples == ()
+
+
+def test_texts_are_shown_whole_and_once() -> None:
+    found = with_examples(compared(Few()), Few(), count=1).examples
+    assert found[0].texts == ("b x", "b y")  # its context alone is the beginning of both
+
+
+@pytest.mark.parametrize(
+    ("texts", "shown"),
+    [
+        ([], ()),
+        (["", "  "], ()),
+        (["one ", "one"], ("one",)),
+        (["one "], ("one",)),  # its own space behind it does not hide it
+        (["one", "one two ", "one two"], ("one two",)),
+        (["two", "one"], ("two", "one")),
+    ],
+)
+def test_which_texts_are_shown(texts: list[str], shown: tuple[str, ...]) -> None:
+    assert _shown(texts) == shown

@@ -1,0 +1,169 @@
+"""The verbs in Python, by their public names."""
+
+import importlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import equipoise as eq
+from equipoise.api import build_benchmark, build_supply, drawn, world_of
+from equipoise.benchmarks.genbias import GenBias
+from equipoise.benchmarks.genhint import GenHint
+from equipoise.edits.adapter import AdapterEdit, wanted_tensors
+from equipoise.edits.edit import EditInfo
+from equipoise.errors import ModelError, RecipeError
+from equipoise.locate.block_influence import BlockInfluence
+from equipoise.plugins import options_of
+from equipoise.records import JSON, Supply
+from equipoise.testing import FakeScorer, tiny_model, tiny_supply
+
+BENCHMARK = GenBias(world="default")
+
+
+def test_the_five_lines_of_the_readme() -> None:
+    model = tiny_model("gpt2")
+    before = eq.measure(model, BENCHMARK, limit=40, draws=20)
+    edit = eq.mitigate(model, "lftf", supply=BENCHMARK)
+    with edit.attached(model) as fair:
+        after = eq.measure(fair, BENCHMARK, limit=40, draws=20)
+    found = eq.compare(before, after, draws=50)
+    assert found.change("afgb").n == 40
+    assert found.after.model.startswith("tiny-gpt2@0+lftf:")
+    again = eq.measure(model, BENCHMARK, limit=40, draws=20)
+    assert again.estimates == before.estimates
+
+
+def test_locate_ranks_every_block() -> None:
+    ranking = eq.locate(tiny_model("llama", blocks=3), supply=BENCHMARK)
+    assert sorted(ranking.order) == [0, 1, 2]
+
+
+def test_transfer_asks_a_planted_base_for_its_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
+    base, sibling = tiny_model(seed=1), tiny_model(seed=2)
+    config: dict[str, JSON] = {"peft_type": "LORA", "r": 2, "target_modules": ["q_proj"]}
+    wanted = wanted_tensors(base, config)
+    info = EditInfo(
+        method="unlearn",
+        version="1",
+        options={},
+        seed=0,
+        base="planted:none",
+        base_fingerprint="",
+        trained_on=frozenset(),
+        origin="",
+        base_name="planted:none",
+    )
+    tensors = {name: torch.ones(shape) for name, shape in wanted.items()}
+    edit = AdapterEdit(info=info, config=config, tensors=tensors)
+    monkeypatch.setattr("equipoise.api.load_planted", lambda _: base)
+    made = eq.transfer(edit, sibling, scale=0.5)
+    assert (made.info.base, made.info.options["scale"]) == (sibling.identity, 0.5)
+    monkeypatch.setattr("equipoise.api.load_planted", lambda _: tiny_model("bert"))
+    with pytest.raises(ModelError, match="every token of planted:none must have the same id"):
+        eq.transfer(edit, sibling)
+
+
+def test_stability_asks_again_with_other_prompts() -> None:
+    model = tiny_model("llama", blocks=3)
+    found = eq.stability(model, "gender_contrast", supply=BENCHMARK, seeds=(0, 1), sample=5)
+    assert (found.seeds, found.sample) == ((0, 1), 5)
+    assert [one.prompts for one in found.rankings] == [5, 5]
+    assert found.rankings[0].scores != found.rankings[1].scores
+    assert -1 <= found.spearman_low <= found.spearman <= 1
+    assert sum(found.first.values()) == 2
+    again = eq.stability(model, "gender_contrast", supply=BENCHMARK, seeds=(1,), sample=5)
+    assert again.rankings == found.rankings[1:]
+    assert again.reason == "a rank correlation needs at least 2 rankings, there is 1"
+
+
+def test_a_sample_of_all_prompts_leaves_the_locator_s_own_chance() -> None:
+    model, supply = tiny_model("llama", blocks=4), tiny_supply()
+    ours = eq.stability(model, BlockInfluence(draws=5), supply=supply, seeds=(3, 4), sample=99)
+    assert (ours.sample, ours.spearman) == (len(supply.prompts), 1.0)
+    assert ours.rankings[0].scores == ours.rankings[1].scores
+    note = "all 32 prompts: seeds differ in nothing but the locator's own chance"
+    assert [one.notes for one in ours.rankings] == [(note,), (note,)]
+    lots = eq.stability(model, "random_block", supply=supply, sample=32)
+    assert lots.spearman < 0.9
+    assert all(note in one.notes for one in lots.rankings)
+
+
+def test_stability_needs_different_seeds_and_a_sample() -> None:
+    with pytest.raises(RecipeError, match=r"seeds must be all different, got \[1, 1\]"):
+        eq.stability(tiny_model(), supply=BENCHMARK, seeds=(1, 1))
+    with pytest.raises(RecipeError, match=r"seeds must be all different, got \[\]"):
+        eq.stability(tiny_model(), supply=BENCHMARK, seeds=())
+    with pytest.raises(RecipeError, match="sample must be at least 1 prompt, got 0"):
+        eq.stability(tiny_model(), supply=BENCHMARK, sample=0)
+
+
+def test_prompts_are_drawn_once_each_in_their_own_order() -> None:
+    prompts = tiny_supply().prompts
+    places = [prompts.index(one) for one in drawn(prompts, 10, seed=2)]
+    assert places == sorted(set(places))
+    assert len(places) == 10
+    assert drawn(prompts, 10, seed=2) != drawn(prompts, 10, seed=3)
+    assert drawn(prompts, 32, seed=2) == drawn(prompts, 33, seed=2) == prompts
+
+
+def test_verbs_stay_verbs_when_files_of_their_names_are_imported() -> None:
+    for file in ("measure", "compare", "locate.base", "mitigate.base", "predictions"):
+        importlib.import_module(f"equipoise.{file}")
+    assert [name for name in eq.__all__ if not callable(getattr(eq, name))] == []
+    assert sorted(eq.__all__) == dir(eq)
+
+
+def test_importing_the_package_is_light() -> None:
+    code = (
+        "import equipoise, sys\n"
+        "heavy = {'torch', 'transformers', 'numpy', 'pydantic'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_unknown_public_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'mesure'"):
+        _ = eq.mesure  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("identity", "world"),
+    [
+        ("planted:default@0f00baad", "default"),
+        ("planted:strength=0.5,seed=1@0f00baad+lftf:12", "strength=0.5,seed=1"),
+        ("gpt2@607a30d", None),
+    ],
+)
+def test_world_of_an_identity(identity: str, world: str | None) -> None:
+    assert world_of(identity) == world
+
+
+def test_a_planted_model_is_asked_about_its_own_world() -> None:
+    identity = "planted:strength=0.5@0f"
+    assert options_of(build_benchmark("genbias", {}, identity=identity))["world"] == "strength=0.5"
+    told = build_benchmark("genbias", {"world": "default"}, identity=identity)
+    assert options_of(told)["world"] == "default"
+    file = build_benchmark("perplexity", {"file": "a.txt"}, identity=identity)
+    assert options_of(file)["world"] is None
+    other = build_benchmark("stereoset", {}, identity="gpt2@1")
+    assert options_of(other)["world"] is None
+
+
+def test_measure_by_name_builds_the_benchmark_on_the_model_s_world() -> None:
+    fake = FakeScorer(nats=lambda *_: float(np.log(0.1)), identity="planted:default@0")
+    found = eq.measure(fake, "genhint", limit=10, draws=0)
+    assert found.options["world"] == "default"
+
+
+def test_a_supply_comes_from_a_benchmark_that_teaches() -> None:
+    supply = build_supply(BENCHMARK, {})
+    assert supply.prompts
+    assert build_supply(supply, {}) is supply
+    assert build_supply("genbias", {"world": "default"}) == supply
+    with pytest.raises(RecipeError, match="genhint must have a split to learn from"):
+        build_supply(GenHint(world="default"), {})
+    assert build_supply(Supply(origin="own"), {}).origin == "own"

@@ -1,0 +1,80 @@
+"""Adapters of tiny models, and siblings of those models, for the tests of transfers."""
+
+import copy
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from equipoise.edits.adapter import AdapterEdit, sits_on, wanted_tensors
+from equipoise.edits.edit import EditInfo, fingerprint, tensor_bytes
+from equipoise.inference.language_model import LanguageModel
+from equipoise.models.vocabulary import Vocabulary, vocabulary_of
+from equipoise.records import JSON
+
+CONFIG: dict[str, JSON] = {
+    "peft_type": "LORA",
+    "r": 2,
+    "lora_alpha": 4,
+    "target_modules": ["q_proj", "v_proj"],
+    "base_model_name_or_path": "somebody/base",
+}
+
+
+def adapter_for(model: LanguageModel, **options: JSON) -> AdapterEdit:
+    """An adapter of the model with random weights, as a mitigation would hand it over."""
+    config = {**CONFIG, **options}
+    generator = torch.Generator().manual_seed(0)
+    tensors = {
+        name: 0.3 * torch.randn(shape, generator=generator)
+        for name, shape in wanted_tensors(model, config).items()
+    }
+    info = EditInfo(
+        method="unlearn",
+        version="3",
+        options={"beta": 0.1},
+        seed=5,
+        base=model.identity,
+        base_fingerprint=fingerprint(model.module, sits_on(model, config)),
+        trained_on=frozenset({"ab"}),
+        origin="here",
+        base_kind=model.kind,
+        base_vocabulary=str(vocabulary_of(model.tokenizer)),
+    )
+    return AdapterEdit(info=info, config=config, tensors=tensors)
+
+
+def sibling_of(model: LanguageModel, *, by: float = 0.01) -> LanguageModel:
+    """The same architecture with weights that were moved a little, as further training does."""
+    module, tokenizer = copy.deepcopy(model.module), copy.deepcopy(model.tokenizer)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for one in module.parameters():
+            one.add_(by * torch.randn(one.shape, generator=generator))
+    return replace(
+        model,
+        module=module,
+        tokenizer=tokenizer,
+        identity="tiny-instruct@0",
+        source={"name": "tiny-instruct"},
+    )
+
+
+def vocabulary(edit: AdapterEdit) -> Vocabulary:
+    return Vocabulary.parsed(edit.info.base_vocabulary)
+
+
+def weights(model: LanguageModel) -> dict[str, bytes]:
+    return {name: tensor_bytes(one) for name, one in model.module.state_dict().items()}
+
+
+def logits(model: LanguageModel) -> Tensor:
+    with torch.no_grad():
+        found: Tensor = model.module(input_ids=torch.tensor([[3, 70, 80, 90]])).logits
+    return found
+
+
+def effect(edit: AdapterEdit, model: LanguageModel) -> Tensor:
+    plain = logits(model)
+    with edit.attached(model):
+        return logits(model) - plain

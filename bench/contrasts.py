@@ -22,7 +22,7 @@ CONTRASTS, TEXTS = 56, 28
 
 def tokenizer() -> PreTrainedTokenizerFast:
     """GPT-2's number of tokens; a token a word."""
-    words = {START: 0, **{f"w{at}": at for at in range(1, VOCABULARY)}}
+    words = {START: 0, **{f"w{index}": index for index in range(1, VOCABULARY)}}
     core = Tokenizer(models.WordLevel(words, unk_token=START))
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(tokenizer_object=core, bos_token=START, eos_token=START)
@@ -56,7 +56,7 @@ def supply() -> Supply:
 
     return Supply(
         origin="bench",
-        contrasts=tuple(contrast(at) for at in range(CONTRASTS)),
+        contrasts=tuple(contrast(index) for index in range(CONTRASTS)),
         texts=tuple(words(int(rng.integers(SHORTEST, LONGEST + 1)) - 1) for _ in range(TEXTS)),
     )
 

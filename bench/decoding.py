@@ -51,7 +51,7 @@ def seconds(model: LanguageModel, asked: Sequence[Continuation]) -> float:
 def mean_rows(model: LanguageModel, adjustment: Adjustment, texts: Sequence[str]) -> float:
     """Contexts of a text, its own included, in the mean over texts."""
     rows: list[int] = []
-    for tokens in encode(model.tokenizer, [Marked(one, 0, 0) for one in texts], specials=False):
+    for tokens in encode(model.tokenizer, [Marked(text, 0, 0) for text in texts], specials=False):
         mixed = adjustment.contexts(model.tokenizer, tokens, range(len(tokens.ids)))
         rows.append(max(1, *map(len, mixed)))
     return statistics.mean(rows)

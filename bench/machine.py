@@ -59,7 +59,9 @@ def most_resident() -> float:
     Not `getrusage`: a process that another one started begins there with that one's own peak.
     """
     status = Path("/proc/self/status").read_text().splitlines()
-    return next(int(one.split()[1]) for one in status if one.startswith("VmHWM:")) * 1024 / GIBI
+    return (
+        next(int(statu.split()[1]) for statu in status if statu.startswith("VmHWM:")) * 1024 / GIBI
+    )
 
 
 def forget_peak() -> None:

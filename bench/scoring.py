@@ -127,8 +127,8 @@ def compare(model: LanguageModel, benchmark: str, options: argparse.Namespace) -
     rates: list[dict[str, float]] = []
     for _ in range(options.rounds):
         rates.append(peaks(options.device))
-        for one in ways:
-            one.run(options.device)
+        for way in ways:
+            way.run(options.device)
     work = 2 * matrix_parameters(model.module)
     loop, full = ways[:2]
     rows = []
@@ -196,7 +196,10 @@ def memory_of(name: str, benchmark: str, device: str) -> None:
     coder = tokenizer()
     before = resident()
     model = build(name, coder, device)
-    size = sum(one.numel() * one.element_size() for one in model.module.parameters()) / GIBI
+    size = (
+        sum(parameter.numel() * parameter.element_size() for parameter in model.module.parameters())
+        / GIBI
+    )
     longest = sorted(sentences(benchmark), key=lambda group: -sum(map(len, group)))[:300]
     engine(model, flat(longest))
     peak = most_resident() - before if device == "cpu" else torch.cuda.max_memory_allocated() / GIBI

@@ -48,7 +48,7 @@ def prompts() -> list[NextToken]:
     """GenBias's prompts: 262 professions in 9 templates."""
     benchmark = GenBias()
     examples = benchmark.examples("all")
-    return [request for one in examples for request in benchmark.requests(one)]
+    return [request for example in examples for request in benchmark.requests(example)]
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -146,8 +146,8 @@ def harness(model: LanguageModel) -> Callable[[LanguageModel, Sequence[str]], li
 
     def run(_: LanguageModel, texts: Sequence[str]) -> list[float]:
         asked = [
-            Instance("loglikelihood", {}, arguments=("", text), idx=at)
-            for at, text in enumerate(texts)
+            Instance("loglikelihood", {}, arguments=("", text), idx=index)
+            for index, text in enumerate(texts)
         ]
         return [one[0] for one in judge.loglikelihood(asked, disable_tqdm=True)]
 

@@ -95,9 +95,9 @@ def two_models(
     for module in (model.module, reference):
         module.requires_grad_(requires_grad=False)
     with lora_in_training(model, adapter.config(model), seed=0) as parameters:
-        for one in parameters.values():
-            one.data = one.data.float()
-            one.requires_grad_()
+        for parameter in parameters.values():
+            parameter.data = parameter.data.float()
+            parameter.requires_grad_()
         yield TwoModels(
             model.module,
             reference,
@@ -134,7 +134,7 @@ def work(model: LanguageModel, batch: Batch) -> dict[str, float]:
     """FLOP of the matrix products of a step, but LoRA's: values, and gradients of the inputs."""
     head = VOCABULARY * model.module.config.n_embd
     blocks = matrix_parameters(model.module) - head
-    longest = max(len(one.ids) for one in batch.texts)
+    longest = max(len(text.ids) for text in batch.texts)
     texts, compared = len(batch.texts), len(batch.compared)
     scored = sum(len(one.span) for one in (*batch.forget, *batch.retain))
     held = sum(len(one.places) for one in batch.kl)
@@ -157,7 +157,7 @@ def computed(model: LanguageModel, texts: Sequence[Coded]) -> int:
     reader = TextReader(model)
     handle = model.module.register_forward_pre_hook(count, with_kwargs=True)
     with torch.no_grad():
-        reader.read(Asked(texts=texts, places=[one.span for one in texts]))
+        reader.read(Asked(texts=texts, places=[text.span for text in texts]))
     handle.remove()
     return seen[-1]
 
@@ -173,8 +173,8 @@ def agreement(model: LanguageModel) -> dict[str, float]:
     options = method(1).unlearning()
     with two_models(model, copy.deepcopy(model.module), 1) as loop, torch.no_grad():
         torch.manual_seed(1)
-        for one in loop.parameters:
-            one.normal_(std=0.05)
+        for parameter in loop.parameters:
+            parameter.normal_(std=0.05)
 
         def value(parts: Sequence[Sequence[Coded]]) -> float:
             """`_Loss` of tuning/unlearning.py, from several forward passes."""
@@ -194,7 +194,7 @@ def agreement(model: LanguageModel) -> dict[str, float]:
                     was = torch.cat([before.at(one, one.places) for one in some[first:]])
                     apart += rest.split(reader.divergence(rest, was, "forward"))
             sums, cut = torch.stack(found), len(batch.forget)
-            sizes = torch.tensor([float(len(one.span)) for one in batch.texts[: len(sums)]])
+            sizes = torch.tensor([float(len(text.span)) for text in batch.texts[: len(sums)]])
             was = torch.tensor([before.total(one) for one in batch.forget])
             a, b, c = options.weights
             forget = npo(was - sums[:cut], sizes[:cut], beta=options.beta)
@@ -206,7 +206,7 @@ def agreement(model: LanguageModel) -> dict[str, float]:
         return {
             "packed": packed,
             "padded": value([batch.texts]),
-            "one by one": value([[one] for one in batch.texts]),
+            "one by one": value([[text] for text in batch.texts]),
             "two models": float(loop.loss(batch, loop.before(batch))),
         }
 
@@ -266,7 +266,7 @@ def timed(model: LanguageModel, options: argparse.Namespace) -> list[str]:
     first, second = (min(way.taken) for way in several[:2])
     rows = []
     for way in several:
-        rate, best = max(one[way.format] for one in rates), min(way.taken)
+        rate, best = max(rate[way.format] for rate in rates), min(way.taken)
         gap = max(abs(a - b) for a, b in zip(way.losses, several[0].losses, strict=True))
         rows.append(
             f"| {way.name} | {way.format} | {best:.2f} | {first / best:.2f} | {second / best:.2f} "

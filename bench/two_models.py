@@ -44,14 +44,14 @@ class Padded:
     @classmethod
     def of(cls, batch: Batch, device: torch.device) -> "Padded":
         texts = batch.texts
-        length = max(len(one.ids) for one in texts)
+        length = max(len(text.ids) for text in texts)
         ids = torch.zeros(len(texts), length, dtype=torch.long)
         real, span = torch.zeros_like(ids), torch.zeros(len(texts), length - 1, dtype=torch.bool)
-        for at, one in enumerate(texts):
-            ids[at, : len(one.ids)] = torch.tensor(one.ids)
-            real[at, : len(one.ids)] = 1
-            scored = one.places if at >= len(batch.forget) + len(batch.retain) else one.span
-            span[at, [place - 1 for place in scored]] = True
+        for index, text in enumerate(texts):
+            ids[index, : len(text.ids)] = torch.tensor(text.ids)
+            real[index, : len(text.ids)] = 1
+            scored = text.places if index >= len(batch.forget) + len(batch.retain) else text.span
+            span[index, [place - 1 for place in scored]] = True
         return cls(ids=ids.to(device), real=real.to(device), span=span.to(device))
 
     def logprobs(self, module: nn.Module, rows: Sequence[int] | slice = slice(None)) -> Tensor:
@@ -92,7 +92,7 @@ class TwoModels:
 
     def keep(self, batches: Sequence[Batch]) -> None:
         """Fill the cache for steps 0, 1, …"""
-        self.cache = {step: self.before(one) for step, one in enumerate(batches)}
+        self.cache = {step: self.before(batch) for step, batch in enumerate(batches)}
 
     def before(self, batch: Batch) -> Tensor:
         """What the reference says of the texts that are compared with it."""

@@ -211,5 +211,5 @@ def takes_world(name: str) -> bool:
     """Whether a benchmark's examples can come from a planted world."""
     found = plugins.find(Benchmark, name)
     return dataclasses.is_dataclass(found) and any(
-        one.name == "world" for one in dataclasses.fields(found)
+        field.name == "world" for field in dataclasses.fields(found)
     )

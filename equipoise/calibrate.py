@@ -89,11 +89,11 @@ def _about(benchmark: str, options: Mapping[str, JSON], world: str) -> AnyBenchm
     """The benchmark, asking about that world if it can."""
     kind = plugins.find(Benchmark, benchmark)
     has_world = dataclasses.is_dataclass(kind) and any(
-        one.name == _WORLD for one in dataclasses.fields(kind)
+        field.name == _WORLD for field in dataclasses.fields(kind)
     )
     return plugins.build(Benchmark, benchmark, {**options, _WORLD: world} if has_world else options)
 
 
 def _metrics(measurement: Measurement) -> list[str]:
     """Names of the metrics with an overall estimate, in order."""
-    return [one.metric for one in measurement.estimates if not one.group]
+    return [estimate.metric for estimate in measurement.estimates if not estimate.group]

@@ -65,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
     `--batch_size` is read as `--batch-size`, as is every flag.
     """
     try:
-        app(args=[dashed(one) for one in arguments], prog_name="equipoise")
+        app(args=[dashed(argument) for argument in arguments], prog_name="equipoise")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except EquipoiseError as error:

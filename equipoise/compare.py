@@ -40,7 +40,7 @@ def compare(
     paired = pair(before, afters)
     if not paired.outcomes:
         raise RecipeError(
-            f"{before.model} and {', '.join(one.model for one in afters)} must share measured "
+            f"{before.model} and {', '.join(after.model for after in afters)} must share measured "
             f"items of {before.benchmark}, got none; measure both on the same examples"
         )
     changes: list[Change] = []
@@ -52,7 +52,7 @@ def compare(
 
     for group, found in by_cell(paired.outcomes, keys, changed):
         changes += [replace(one, group=group) for one in found]
-    single = [Sides(before=paired.sides.before, afters=(one,)) for one in paired.sides.afters]
+    single = [Sides(before=paired.sides.before, afters=(after,)) for after in paired.sides.afters]
     return Comparison(
         before=before,
         afters=afters,
@@ -122,7 +122,7 @@ def _setting(one: Measurement) -> tuple[object, ...]:
 
 
 def _selected(sides: Sides, rows: NDArray[np.bool_]) -> Sides:
-    afters = tuple(select(one, rows) for one in sides.afters)
+    afters = tuple(select(after, rows) for after in sides.afters)
     return Sides(before=select(sides.before, rows), afters=afters)
 
 
@@ -130,7 +130,8 @@ def _with_margins(
     metrics: Sequence[Metric], benchmark: str, margins: Mapping[str, Margin]
 ) -> list[Metric]:
     return [
-        replace(one, margin=margins.get(f"{benchmark}.{one.name}", one.margin)) for one in metrics
+        replace(metric, margin=margins.get(f"{benchmark}.{metric.name}", metric.margin))
+        for metric in metrics
     ]
 
 

@@ -144,10 +144,10 @@ class Comparison:
 
     def change(self, metric: str, **group: str) -> Change:
         """The change of one metric, overall or for one group; KeyError lists what there is."""
-        for one in self.changes:
-            if one.metric == metric and dict(one.group) == group:
-                return one
-        known = sorted({one.metric for one in self.changes})
+        for change in self.changes:
+            if change.metric == metric and dict(change.group) == group:
+                return change
+        known = sorted({change.metric for change in self.changes})
         raise KeyError(f"no change of {metric!r} for {group or 'overall'}; metrics: {known}")
 
 

@@ -50,7 +50,7 @@ def check_benchmark(benchmark: AnyBenchmark, *, split: str | None = None, limit:
     _check_options(Benchmark, benchmark)
     examples = list(benchmark.examples(split or benchmark.splits[0]))
     _hold(len(examples) > 0, "there must be examples, got none")
-    ids = [one.id for one in examples]
+    ids = [example.id for example in examples]
     _hold(len(set(ids)) == len(ids), f"ids must be unique, got {len(set(ids))} of {len(ids)}")
     chosen = examples[:: max(1, len(examples) // limit)]
     for example in chosen:
@@ -166,11 +166,14 @@ def _check_declared(plugin: AnyBenchmark | Mitigation | Locator) -> None:
     _hold(bool(plugin.version and plugin.paper), f"{cls.__name__} must state version and paper")
     if not isinstance(plugin, Benchmark):
         return
-    names = [one.name for one in plugin.metrics]
+    names = [metric.name for metric in plugin.metrics]
     _hold(len(names) > 0, "there must be a metric, got none")
     _hold(len(set(names)) == len(names), f"metric names must be unique, got {names}")
-    for one in plugin.metrics:
-        _hold(bool(one.unit and one.source), f"metric {one.name!r} must state unit and source")
+    for metric in plugin.metrics:
+        _hold(
+            bool(metric.unit and metric.source),
+            f"metric {metric.name!r} must state unit and source",
+        )
 
 
 def _check_options(base: type, plugin: object) -> None:
@@ -196,7 +199,7 @@ def _answers(
     benchmark: AnyBenchmark, examples: Sequence[Example], fake: FakeScorer
 ) -> list[list[Response]]:
     """The fake's answers, grouped by example."""
-    asked = [list(benchmark.requests(one)) for one in examples]
+    asked = [list(benchmark.requests(example)) for example in examples]
     flat = iter(answer(fake, [request for some in asked for request in some], seed=0))
     return [[next(flat) for _ in some] for some in asked]
 
@@ -255,7 +258,9 @@ def _check_ranges(benchmark: AnyBenchmark, examples: Sequence[Example]) -> None:
 
 
 def _check_ideals(benchmark: AnyBenchmark, examples: Sequence[Example]) -> None:
-    pointed = [one for one in benchmark.metrics if one.ideal is not None and _is_point(one)]
+    pointed = [
+        metric for metric in benchmark.metrics if metric.ideal is not None and _is_point(metric)
+    ]
     if not pointed:
         return
     flat = _columns(benchmark, _outcomes(benchmark, examples, FakeScorer(nats=_per_word)))
@@ -265,7 +270,7 @@ def _check_ideals(benchmark: AnyBenchmark, examples: Sequence[Example]) -> None:
     ]
     for metric in pointed:
         indifferent = metric.of(flat)
-        coins = np.array([metric.of(one) for one in flips])
+        coins = np.array([metric.of(flip) for flip in flips])
         ideal = metric.ideal if metric.ideal is not None else math.nan
         error = max(float(coins.std(ddof=1)), 1e-9)
         near = abs(float(coins.mean()) - ideal) <= 5.0 * error
@@ -296,11 +301,11 @@ def _bytes(model: LanguageModel) -> str:
 def _scores(model: LanguageModel) -> list[list[Scored]]:
     supply = tiny_supply()
     requests = [
-        Continuation(context=one.text, continuation=word)
-        for one in (*supply.prompts[:6], *supply.hinted[:2])  # a method may need a gendered word
+        Continuation(context=prompt.text, continuation=word)
+        for prompt in (*supply.prompts[:6], *supply.hinted[:2])  # a method may need a gendered word
         for word in (" he", " she", " they")
     ]
-    return [one.score(requests) for one in model.variants()]
+    return [variant.score(requests) for variant in model.variants()]
 
 
 def _edited_scores(edit: Edit, model: LanguageModel) -> list[list[Scored]]:

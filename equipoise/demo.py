@@ -36,7 +36,7 @@ def instruments(study: Study) -> list[str]:
 
 
 def _against_truth(truth: Measurement) -> Iterable[str]:
-    values = {one.metric: one for one in truth.estimates if not one.group}
+    values = {estimate.metric: estimate for estimate in truth.estimates if not estimate.group}
     for name, one in values.items():
         base = name.removesuffix("_measured")
         true = values.get(f"{base}_true")
@@ -47,7 +47,7 @@ def _against_truth(truth: Measurement) -> Iterable[str]:
 
 def plainly(chapter: Chapter) -> str:
     """The verdict in plain words: what a method removed of the two biases, and what it cost."""
-    found = {one.before.benchmark: one for one in chapter.comparisons}
+    found = {comparison.before.benchmark: comparison for comparison in chapter.comparisons}
     gap = found["genbias"].change("afgb") if "genbias" in found else None
     removed = "was not measured on the gap" if gap is None else _removed(gap)
     moved = _stereotypes(found["stereoset"]) if "stereoset" in found else ""
@@ -57,11 +57,11 @@ def plainly(chapter: Chapter) -> str:
 def _stereotypes(comparison: Comparison) -> str:
     """What became of the share of preferred stereotypes, by type; nothing when none moved."""
     moved = [
-        one
-        for one in comparison.changes
-        if one.metric == "ss"
-        and set(one.group) == {"axis"}
-        and one.direction not in ("unchanged", "unknown")
+        change
+        for change in comparison.changes
+        if change.metric == "ss"
+        and set(change.group) == {"axis"}
+        and change.direction not in ("unchanged", "unknown")
     ]
     if not moved:
         return ""
@@ -95,7 +95,7 @@ WATCHED = (
 
 def _cost(comparisons: Iterable[Comparison]) -> str:
     """What moved that should have stayed; the interval decides, not the size."""
-    found = {one.before.benchmark: one for one in comparisons}
+    found = {comparison.before.benchmark: comparison for comparison in comparisons}
     moved: Sequence[str] = [
         f"{words} went {_moved(found[benchmark].change(metric))}"
         for benchmark, metric, words in WATCHED

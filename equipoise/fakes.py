@@ -163,11 +163,13 @@ def tiny_tokenizer(
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {token: number for number, token in enumerate((*specials, *alphabet))}
     core = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    core.add_special_tokens([AddedToken(one, special=True, normalized=False) for one in specials])
+    core.add_special_tokens(
+        [AddedToken(special, special=True, normalized=False) for special in specials]
+    )
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     core.decoder = decoders.ByteLevel()
     template = "<cls> $A <sep>" if kind == "masked" else "<bos> $A" if bos == "added" else "$A"
-    marks = [(one, vocabulary[one]) for one in specials if one in template]
+    marks = [(special, vocabulary[special]) for special in specials if special in template]
     core.post_processor = processors.TemplateProcessing(single=template, special_tokens=marks)
     roles: dict[str, str] = {"pad_token": "<pad>"} if pad else {}
     if kind == "masked":
@@ -233,42 +235,47 @@ class FakeScorer:
 
     def score(self, requests: Sequence[Continuation]) -> list[Scored]:
         """Equal shares of `nats(context, continuation)`, one a word; nothing is greedy."""
-        found = [self._scored(one.context, one.continuation) for one in requests]
+        found = [self._scored(request.context, request.continuation) for request in requests]
         return [
-            replace(scored, greedy=False) if one.greedy else scored
-            for scored, one in zip(found, requests, strict=True)
+            replace(scored, greedy=False) if request.greedy else scored
+            for scored, request in zip(found, requests, strict=True)
         ]
 
     def infill(self, requests: Sequence[Infill]) -> list[Scored]:
         """`nats` of the span after the text before it."""
         return [
-            self._scored(one.text[: one.start], one.text[one.start : one.end]) for one in requests
+            self._scored(request.text[: request.start], request.text[request.start : request.end])
+            for request in requests
         ]
 
     def score_pairs(self, requests: Sequence[TextPair]) -> list[ScoredPair]:
         """`nats` of each whole text, whatever tokens were asked for."""
         return [
-            ScoredPair(first=self._scored("", one.first), second=self._scored("", one.second))
-            for one in requests
+            ScoredPair(
+                first=self._scored("", request.first), second=self._scored("", request.second)
+            )
+            for request in requests
         ]
 
     def next_token(self, requests: Sequence[NextToken]) -> list[NextTokenScored]:
         """`nats` of each word after the context, each of one token."""
         return [
             NextTokenScored(
-                logprobs=tuple(self._total(one.context, word) for word in one.words),
-                tokens=(1,) * len(one.words),
+                logprobs=tuple(self._total(request.context, word) for word in request.words),
+                tokens=(1,) * len(request.words),
             )
-            for one in requests
+            for request in requests
         ]
 
     def generate(self, requests: Sequence[Generation], *, seed: int) -> list[str]:  # noqa: ARG002
         """What `texts` has for the context, else nothing."""
-        return [self.texts.get(one.context, "") for one in requests]
+        return [self.texts.get(request.context, "") for request in requests]
 
     def embed(self, requests: Sequence[Embedding]) -> NDArray[np.float32]:
         """What `vectors` has for the text, else one zero: [text, feature]."""
-        return np.array([self.vectors.get(one.text, (0.0,)) for one in requests], dtype=np.float32)
+        return np.array(
+            [self.vectors.get(request.text, (0.0,)) for request in requests], dtype=np.float32
+        )
 
     def _total(self, context: str, text: str) -> float:
         if not isinstance(self.nats, Mapping):

@@ -45,5 +45,5 @@ def code_block(lines: Iterable[str], language: str) -> str:
     """
     kept = ["".join("\ufffd" if _unseen(one) else one for one in line) for line in lines]
     ticks = re.findall("`+", "\n".join(kept))
-    fence = "`" * max([3, *(len(one) + 1 for one in ticks)])
+    fence = "`" * max([3, *(len(tick) + 1 for tick in ticks)])
     return "\n".join([f"{fence}{language}", *kept, fence])

@@ -134,7 +134,7 @@ def asked(
     split = _split(benchmark, split)
     found = _examples(benchmark, plugins.name_of(benchmark), split)
     examples = _chosen(found, limit=limit, seed=seed)
-    return examples, [list(benchmark.requests(one)) for one in examples]
+    return examples, [list(benchmark.requests(example)) for example in examples]
 
 
 def learnt_examples(
@@ -169,7 +169,7 @@ def _examples(benchmark: AnyBenchmark, name: str, split: str) -> list[Example]:
     examples: list[Example] = list(benchmark.examples(split))
     if not examples:
         raise DataError(f"{name}: split '{split}' must hold examples, got 0; check its file")
-    id, count = Counter(one.id for one in examples).most_common(1)[0]
+    id, count = Counter(example.id for example in examples).most_common(1)[0]
     if count > 1:
         raise DataError(
             f"{name}: example ids must be unique, got '{id}' {count} times in split '{split}'; "
@@ -252,7 +252,7 @@ def _outcomes(
 ) -> list[Outcome]:
     """One outcome an example; with several scorers one a scorer, ids ending in "#0", "#1", …"""
     flat = [one for asked in requests for one in asked]
-    askers = [one.id for one, asked in zip(examples, requests, strict=True) for _ in asked]
+    askers = [example.id for example, asked in zip(examples, requests, strict=True) for _ in asked]
     found: list[Outcome] = []
     for number, scorer in enumerate(scorers):
         try:
@@ -276,7 +276,7 @@ def answer(model: Scorer, requests: Sequence[Request], *, seed: int) -> list[Res
     found: dict[int, Response] = {}
 
     def fill(kind: type[Q], method: Callable[[Sequence[Q]], Iterable[Response]]) -> None:
-        chosen = [(k, one) for k, one in enumerate(requests) if isinstance(one, kind)]
+        chosen = [(k, request) for k, request in enumerate(requests) if isinstance(request, kind)]
         if not chosen:
             return
         try:
@@ -300,8 +300,8 @@ def answer(model: Scorer, requests: Sequence[Request], *, seed: int) -> list[Res
 
 
 def _with_groups(outcomes: Sequence[Outcome], examples: Sequence[Example]) -> list[Outcome]:
-    known = {one.id: one for one in examples}
-    return [_completed(one, known[one.example]) for one in outcomes]
+    known = {example.id: example for example in examples}
+    return [_completed(outcome, known[outcome.example]) for outcome in outcomes]
 
 
 def _completed(outcome: Outcome, example: Example) -> Outcome:
@@ -350,8 +350,8 @@ def _coverage(outcomes: Sequence[Outcome], *, asked: int) -> list[str]:
     notes = []
     if len(outcomes) < asked:
         notes.append(f"coverage: {len(outcomes)} of {asked} examples have an outcome")
-    for key in sorted({key for one in outcomes for key in one.values}):
-        stated = [one.values[key] for one in outcomes if key in one.values]
+    for key in sorted({key for outcome in outcomes for key in outcome.values}):
+        stated = [outcome.values[key] for outcome in outcomes if key in outcome.values]
         lost = sum(not math.isfinite(value) for value in stated)
         if lost:
             notes.append(f"coverage: '{key}' is not finite in {lost} of {len(stated)} outcomes")

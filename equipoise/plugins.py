@@ -86,7 +86,7 @@ def build(base: type[T], name: str, options: Mapping[str, JSON] | None = None) -
         if given:
             raise RecipeError(f"{name} takes no options, got {sorted(given)}; leave them out")
         return found()
-    names = [one.name for one in dataclasses.fields(found) if one.init]
+    names = [field.name for field in dataclasses.fields(found) if field.init]
     for option in given:
         if option not in names:
             raise OptionError(f"{name} has no option '{option}'; {nearest(option, names)}", option)
@@ -143,9 +143,9 @@ def options_of(instance: object) -> dict[str, JSON]:
     if not dataclasses.is_dataclass(instance):
         return {}
     return {
-        one.name: _as_json(getattr(instance, one.name), f"{name_of(instance)}.{one.name}")
-        for one in dataclasses.fields(instance)
-        if one.init
+        field.name: _as_json(getattr(instance, field.name), f"{name_of(instance)}.{field.name}")
+        for field in dataclasses.fields(instance)
+        if field.init
     }
 
 
@@ -230,7 +230,11 @@ def _group(base: type) -> str:
 
 def _entries(group: str, name: str) -> list[EntryPoint]:
     """What installed packages mean by a name; the same class named twice counts once."""
-    found = {(one.module, one.attr): one for one in entry_points(group=group) if one.name == name}
+    found = {
+        (entry_point.module, entry_point.attr): entry_point
+        for entry_point in entry_points(group=group)
+        if entry_point.name == name
+    }
     return list(found.values())
 
 

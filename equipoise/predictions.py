@@ -54,7 +54,7 @@ def predicted(
     if not model.file.is_file():
         why = "is a folder" if model.file.is_dir() else "does not exist"
         raise DataError(f"predictions file '{model.file}' {why}; check the path")
-    known = {one.id: one for one in examples}
+    known = {example.id: example for example in examples}
     given = benchmark.predicted(split, model.file, model.column)
     outcomes = [one for one in given if one.example in known]
     if not outcomes:

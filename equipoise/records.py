@@ -107,12 +107,12 @@ class Supply:
     def learnt_texts(self) -> tuple[str, ...]:
         """Every text that a method given this supply may have learnt from."""
         contrasts = tuple(
-            one.context + ending
-            for one in (*self.contrasts, *self.dev_contrasts)
-            for ending in (one.stereotype, one.antistereotype, one.unrelated)
+            contrast.context + ending
+            for contrast in (*self.contrasts, *self.dev_contrasts)
+            for ending in (contrast.stereotype, contrast.antistereotype, contrast.unrelated)
             if ending is not None
         )
-        prompts = tuple(one.text for one in (*self.prompts, *self.hinted, *self.dev))
+        prompts = tuple(prompt.text for prompt in (*self.prompts, *self.hinted, *self.dev))
         return prompts + contrasts + self.texts
 
     def learnt_hashes(self) -> frozenset[str]:
@@ -370,8 +370,8 @@ class Measurement:
 
     def estimate(self, metric: str, **group: str) -> Estimate:
         """The estimate of one metric, overall or for one group; KeyError lists what there is."""
-        for one in self.estimates:
-            if one.metric == metric and dict(one.group) == group:
-                return one
-        known = sorted({one.metric for one in self.estimates})
+        for estimate in self.estimates:
+            if estimate.metric == metric and dict(estimate.group) == group:
+                return estimate
+        known = sorted({estimate.metric for estimate in self.estimates})
         raise KeyError(f"no estimate of {metric!r} for {group or 'overall'}; metrics: {known}")

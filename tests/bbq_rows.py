@@ -22,11 +22,11 @@ def row(number: int, *, polarity: str, condition: str, right: str, **changed: An
         "question_polarity": polarity,
         "context_condition": condition,
         "category": "Age",
-        "answer_info": {f"ans{at}": INFO[one] for at, one in enumerate(answers)},
+        "answer_info": {f"ans{index}": INFO[answer] for index, answer in enumerate(answers)},
         "additional_metadata": {"subcategory": "None", "stereotyped_groups": ["old"]},
         "context": f"An oak and an elm stood by road {number}.{told}",
         "question": f"Which one {asked}?",
-        **{f"ans{at}": one for at, one in enumerate(answers)},
+        **{f"ans{index}": answer for index, answer in enumerate(answers)},
         "label": answers.index(right),
     }
     return found | changed
@@ -54,7 +54,7 @@ def write(folder: Path, content: Iterable[Any], category: str = "Age") -> Path:
 def write_metadata(folder: Path, content: Iterable[Mapping[str, Any]]) -> Path:
     """The official metadata file with these of its columns."""
     columns = ("category", "question_index", "example_id", "target_loc", "label_type")
-    lines = [",".join(f'"{one}"' for one in columns)]
+    lines = [",".join(f'"{column}"' for column in columns)]
     lines += [",".join(str(one[key]) for key in columns) for one in content]
     file = folder / "bbq" / "additional_metadata.csv"
     file.write_text("\n".join(lines) + "\n")
@@ -69,7 +69,7 @@ def metadata(content: Iterable[Any]) -> list[dict[str, Any]]:
             "question_index": one["question_index"],
             "example_id": one["example_id"],
             "label_type": "label",
-            "target_loc": [one[f"ans{at}"] for at in range(3)].index(
+            "target_loc": [one[f"ans{index}"] for index in range(3)].index(
                 OAK if one["question_polarity"] == "neg" else ELM
             ),
         }

@@ -85,8 +85,8 @@ def write_tasks(folder: Path) -> None:
     """Write the tasks, their documents and the Python that two of them name."""
     for split, words in (("train", WORDS[::-1]), ("test", WORDS)):
         rows = [
-            {"word": one, "choices": CHOICES, "answer": at % 2, "said": ""}
-            for at, one in enumerate(words)
+            {"word": word, "choices": CHOICES, "answer": index % 2, "said": ""}
+            for index, word in enumerate(words)
         ]
         (folder / f"{split}.json").write_text("\n".join(map(json.dumps, rows)))
     for name, text in TASKS.items():

@@ -25,9 +25,9 @@ def continuation(model: LanguageModel, context: str, text: str, prefix: Prefix) 
         start = model.tokenizer.eos_token_id
     if prefix == "bos" and start is not None:
         table = log_softmax(model, [start, *ids])
-        return [float(table[at, ids[at]]) for at in range(before, len(ids))]
+        return [float(table[index, ids[index]]) for index in range(before, len(ids))]
     table = log_softmax(model, ids)
-    found = [float(table[at - 1, ids[at]]) for at in range(max(before, 1), len(ids))]
+    found = [float(table[index - 1, ids[index]]) for index in range(max(before, 1), len(ids))]
     if before == 0 and prefix == "ref_gpt2" and start is not None:
         found.insert(0, float(log_softmax(model, [start])[0, ids[0]]))
     return found
@@ -40,7 +40,7 @@ def framed(model: LanguageModel, text: str) -> list[int]:
 def pseudo(model: LanguageModel, text: str, positions: list[int]) -> list[float]:
     """Of a masked model: tokens of the text, each masked alone; positions count from its start."""
     ids, found = framed(model, text), []
-    for at in (one + 1 for one in positions):
+    for at in (position + 1 for position in positions):
         masked = [*ids]
         masked[at] = model.tokenizer.mask_token_id
         found.append(float(log_softmax(model, masked)[at, ids[at]]))
@@ -51,8 +51,8 @@ def revealed(model: LanguageModel, text: str, start: int, end: int) -> list[floa
     """Of a masked model, for a text of one-byte characters: text[start:end] from left to right."""
     left, span, right = (coded(model, one) for one in (text[:start], text[start:end], text[end:]))
     found = []
-    for at, token in enumerate(span):
-        ids = [*left, *span[:at], model.tokenizer.mask_token_id, *right]
+    for index, token in enumerate(span):
+        ids = [*left, *span[:index], model.tokenizer.mask_token_id, *right]
         ids = [model.tokenizer.cls_token_id, *ids, model.tokenizer.sep_token_id]
-        found.append(float(log_softmax(model, ids)[1 + len(left) + at, token]))
+        found.append(float(log_softmax(model, ids)[1 + len(left) + index, token]))
     return found

@@ -70,7 +70,7 @@ def test_stability_asks_again_with_other_prompts() -> None:
     model = tiny_model("llama", blocks=3)
     found = eq.stability(model, "gender_contrast", supply=BENCHMARK, seeds=(0, 1), sample=5)
     assert (found.seeds, found.sample) == ((0, 1), 5)
-    assert [one.prompts for one in found.rankings] == [5, 5]
+    assert [ranking.prompts for ranking in found.rankings] == [5, 5]
     assert found.rankings[0].scores != found.rankings[1].scores
     assert -1 <= found.spearman_low <= found.spearman <= 1
     assert sum(found.first.values()) == 2
@@ -85,10 +85,10 @@ def test_a_sample_of_all_prompts_leaves_the_locator_s_own_chance() -> None:
     assert (ours.sample, ours.spearman) == (len(supply.prompts), 1.0)
     assert ours.rankings[0].scores == ours.rankings[1].scores
     note = "all 32 prompts: seeds differ in nothing but the locator's own chance"
-    assert [one.notes for one in ours.rankings] == [(note,), (note,)]
+    assert [ranking.notes for ranking in ours.rankings] == [(note,), (note,)]
     lots = eq.stability(model, "random_block", supply=supply, sample=32)
     assert lots.spearman < 0.9
-    assert all(note in one.notes for one in lots.rankings)
+    assert all(note in ranking.notes for ranking in lots.rankings)
 
 
 def test_stability_needs_different_seeds_and_a_sample() -> None:

@@ -68,7 +68,7 @@ def content(file: Path) -> bytes:
 
 
 def run(*arguments: object) -> int:
-    return cli.run([str(one) for one in arguments])
+    return cli.run([str(argument) for argument in arguments])
 
 
 @pytest.fixture
@@ -528,7 +528,9 @@ def test_an_unknown_name_is_told_the_nearest(
     arguments: tuple[str, ...], nearest: str, place: Path, model: Path, refused: Refused
 ) -> None:
     (place / "mine.py").write_text("def")
-    assert nearest in refused(*(model if one == "MODEL" else one for one in arguments))
+    assert nearest in refused(
+        *(model if argument == "MODEL" else argument for argument in arguments)
+    )
 
 
 @pytest.mark.parametrize(

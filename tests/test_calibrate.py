@@ -27,7 +27,7 @@ def test_a_metric_that_follows_the_bias_rises_in_a_straight_line() -> None:
     assert found.strengths == STRENGTHS
     assert found.models[0] == "strength=0,seed=0"
     assert "world" not in found.options
-    by_name = {one.metric: one for one in found.curves}
+    by_name = {curve.metric: curve for curve in found.curves}
     afgb = by_name["afgb"]
     assert afgb.slope == pytest.approx(0.4)
     assert afgb.spearman == pytest.approx(1)
@@ -52,7 +52,7 @@ def test_seeds_are_worlds_of_their_own_and_options_are_passed_on() -> None:
         "strength=1,seed=1",
     )
     assert found.options["split_by"] == "random"
-    assert [(one.strength, one.seed) for one in found.curves[0].readings] == [
+    assert [(reading.strength, reading.seed) for reading in found.curves[0].readings] == [
         (0, 0),
         (0, 1),
         (1, 0),
@@ -114,10 +114,10 @@ def test_genbias_and_stereoset_follow_the_planted_bias() -> None:
     def load(name: str) -> object:
         return load_planted(name, device="cpu")
 
-    genbias = {one.metric: one for one in calibrate("genbias", draws=200, load=load).curves}
+    genbias = {curve.metric: curve for curve in calibrate("genbias", draws=200, load=load).curves}
     assert genbias["afgb"].spearman == pytest.approx(1)
     assert genbias["afgb"].slope_low > 0.3
     assert genbias["afgb"].at_zero()[0].estimate.value < 0.03
-    stereoset = {one.metric: one for one in calibrate("planted", draws=0, load=load).curves}
+    stereoset = {curve.metric: curve for curve in calibrate("planted", draws=0, load=load).curves}
     assert stereoset["ss_gender"].slope > 20
     assert stereoset["ss_profession"].slope < -10

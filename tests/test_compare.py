@@ -132,8 +132,8 @@ def test_nothing_changed_is_p_one_and_a_zero_interval() -> None:
 def test_groups_have_rows_of_their_own_and_holm_covers_them() -> None:
     found = compared(scorer(0.0), scorer(0.12))
     groups = [found.change("preference", half=half) for half in "ab"]
-    assert all(one.n == 20 for one in groups)
-    assert all(one.p_holm >= one.p for one in groups)
+    assert all(group.n == 20 for group in groups)
+    assert all(group.p_holm >= group.p for group in groups)
     first, second = sorted(groups, key=lambda one: one.p)
     assert first.p_holm == pytest.approx(min(1.0, 2 * first.p))
     assert second.p_holm == pytest.approx(max(first.p_holm, second.p))

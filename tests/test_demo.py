@@ -41,7 +41,8 @@ def test_the_demo_removes_the_planted_bias(
     study = read_study(tmp_path / "demo")
     assert study.missing == ()
     paper, parity, unlearnt = (
-        {one.before.benchmark: one for one in chapter.comparisons} for chapter in study.chapters
+        {comparison.before.benchmark: comparison for comparison in chapter.comparisons}
+        for chapter in study.chapters
     )
     assert (study.chapters[0].verdict.kept, study.chapters[2].verdict.kept) == (False, True)
     assert study.chapters[2].verdict.direction == "reduced"

@@ -61,7 +61,7 @@ def ideal(metric: Metric) -> str:
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_option_is_there_with_its_default(name: str) -> None:
     options = options_of(build(Benchmark, name))
-    fields = {one.name for one in dataclasses.fields(build(Benchmark, name))}
+    fields = {field.name for field in dataclasses.fields(build(Benchmark, name))}
     assert fields == options.keys()
     if not options:
         assert "\nNo options.\n" in section(name)
@@ -140,7 +140,9 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
         assert file.exists(), f"{page.name} links to {target}"
         if anchor and file.suffix == ".md":
             headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
-            slugs = {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+            slugs = {
+                re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings
+            }
             assert anchor in slugs, f"{page.name} links to {target}"
 
 

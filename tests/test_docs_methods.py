@@ -38,7 +38,9 @@ def said(text: str) -> dict[str, str]:
             parts = default.split(", ") if len(names) > 1 else [default]
             assert len(names) == len(parts), f"{names} have {len(parts)} defaults"
             assert not found.keys() & set(names), f"{names} twice"
-            found |= {one: part.strip().strip("`") for one, part in zip(names, parts, strict=True)}
+            found |= {
+                name: part.strip().strip("`") for name, part in zip(names, parts, strict=True)
+            }
     return found
 
 
@@ -60,9 +62,9 @@ def defaults_of(name: str) -> dict[str, JSON]:
     found = find(Mitigation, name)
     assert dataclasses.is_dataclass(found)
     needed = {
-        one.name: "some"
-        for one in dataclasses.fields(found)
-        if one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
+        field.name: "some"
+        for field in dataclasses.fields(found)
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     }
     options = options_of(build(Mitigation, name, needed))
     values: dict[str, JSON] = json.loads(json.dumps(options))

@@ -33,7 +33,11 @@ def test_the_recipe_of_the_page_is_one(tmp_path: Path) -> None:
     assert block
     (tmp_path / "study.yaml").write_text(block[1])
     found = Recipe.from_yaml(tmp_path / "study.yaml")
-    assert [one.label for one in found.mitigations] == ["paper", "parity", "mine.py:MyMethod"]
+    assert [mitigation.label for mitigation in found.mitigations] == [
+        "paper",
+        "parity",
+        "mine.py:MyMethod",
+    ]
 
 
 def test_every_table_is_there() -> None:

@@ -60,6 +60,6 @@ def test_a_request_error_begins_with_the_request() -> None:
 
 def test_every_kind_is_caught_as_one() -> None:
     kinds = (RecipeError, DataError, ModelError, StoreError, PlaceError, OptionError, RequestError)
-    assert all(issubclass(one, EquipoiseError) for one in kinds)
+    assert all(issubclass(kind, EquipoiseError) for kind in kinds)
     assert issubclass(PlaceError, StoreError)
     assert not issubclass(StoreError, PlaceError)

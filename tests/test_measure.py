@@ -127,7 +127,7 @@ def test_every_number_has_value_interval_n_clusters_and_ideal() -> None:
     odd = found.estimate("share", kind="odd")
     assert (odd.n, odd.clusters) == (6, 6)
     assert found.estimate("margin").value == pytest.approx((4 * 2 - 2 * 2) / 6)
-    assert {tuple(one.group.items()) for one in found.estimates} == {
+    assert {tuple(estimate.group.items()) for estimate in found.estimates} == {
         (),
         (("kind", "even"),),
         (("kind", "odd"),),
@@ -158,7 +158,7 @@ def test_identity_of_examples_moves_with_any_request() -> None:
 
     class Other(Toy):
         def requests(self, example: Contrast) -> Sequence[Continuation]:
-            return [replace(one, prefix="none") for one in super().requests(example)]
+            return [replace(request, prefix="none") for request in super().requests(example)]
 
     assert one != measure(SCORER, Other(), draws=0).examples_sha256
 
@@ -166,11 +166,11 @@ def test_identity_of_examples_moves_with_any_request() -> None:
 def test_identity_of_examples_moves_with_what_else_is_asked() -> None:
     class Greedy(Toy):
         def requests(self, example: Contrast) -> Sequence[Continuation]:
-            return [replace(one, greedy=True) for one in super().requests(example)]
+            return [replace(request, greedy=True) for request in super().requests(example)]
 
     class Plain(Greedy):
         def requests(self, example: Contrast) -> Sequence[Continuation]:
-            return [replace(one, greedy=False) for one in super().requests(example)]
+            return [replace(request, greedy=False) for request in super().requests(example)]
 
     one = measure(SCORER, Toy(), draws=0).examples_sha256
     assert one == measure(SCORER, Plain(), draws=0).examples_sha256
@@ -248,8 +248,8 @@ def test_whole_texts_are_held_against_what_an_edit_learnt() -> None:
 def test_what_would_be_asked_is_what_is_measured(limit: int | None) -> None:
     examples, requests = asked(Toy(), split="test", limit=limit, seed=3)
     found = measure(SCORER, Toy(), limit=limit, seed=3, draws=0)
-    assert [one.id for one in examples] == [one.example for one in found.outcomes]
-    assert [len(one) for one in requests] == [2] * len(examples)
+    assert [example.id for example in examples] == [outcome.example for outcome in found.outcomes]
+    assert [len(request) for request in requests] == [2] * len(examples)
     with pytest.raises(RecipeError, match="has no split 'tst'"):
         asked(Toy(), split="tst")
 

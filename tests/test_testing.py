@@ -112,7 +112,7 @@ def test_the_fake_scorer_looks_up_the_whole_text_first_then_the_continuation() -
             NextToken(context="doctor", words=(" he",)),
         ]
     )
-    assert [one.logprobs for one in answers] == [(-3.0, -1.0), (-2.0,)]
+    assert [answer.logprobs for answer in answers] == [(-3.0, -1.0), (-2.0,)]
 
 
 def test_the_fake_scorer_asks_a_function() -> None:

@@ -49,8 +49,8 @@ def sibling_of(model: LanguageModel, *, by: float = 0.01) -> LanguageModel:
     module, tokenizer = copy.deepcopy(model.module), copy.deepcopy(model.tokenizer)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for one in module.parameters():
-            one.add_(by * torch.randn(one.shape, generator=generator))
+        for parameter in module.parameters():
+            parameter.add_(by * torch.randn(parameter.shape, generator=generator))
     return replace(
         model,
         module=module,

@@ -126,8 +126,8 @@ def texts_of(
     benchmark: AnyBenchmark, example: Example, requests: Sequence[Request]
 ) -> Iterable[str]:
     """The texts of an example's requests, and the whole ones of which they hold a part only."""
-    for one in requests:
-        yield from _texts(one)
+    for request in requests:
+        yield from _texts(request)
     if isinstance(benchmark, NamesTexts):
         yield from benchmark.texts(example)
 

@@ -39,9 +39,9 @@ ORDERS: Final = tuple(permutations(range(len(LETTERS))))
 
 def _known_categories(value: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
     names = (value,) if isinstance(value, str) else (value or ())
-    for one in names:
-        if one not in official.CATEGORIES:
-            raise ValueError(f"'{one}' is no category; {nearest(one, official.CATEGORIES)}")
+    for name in names:
+        if name not in official.CATEGORIES:
+            raise ValueError(f"'{name}' is no category; {nearest(name, official.CATEGORIES)}")
     if value is not None and (not names or len(set(names)) < len(names)):
         raise ValueError(f"must name categories, each once, not {list(names)}")
     return value
@@ -110,7 +110,8 @@ class BBQ(
         if self.score == "likelihood":
             context = _prompt(example)
             return [
-                Continuation(context=context, continuation=f" {one}") for one in example.answers
+                Continuation(context=context, continuation=f" {answer}")
+                for answer in example.answers
             ]
         if self.score == "letters":
             words = tuple(f" {one}" for one in LETTERS)
@@ -137,12 +138,12 @@ class BBQ(
         As plain text and as the prompt of "likelihood", whatever `score` asks for.
         """
         asked = (f"{example.context} {example.question}", _prompt(example))
-        answered = (f"{text} {one}" for text in asked for one in example.answers)
+        answered = (f"{text} {answer}" for text in asked for answer in example.answers)
         return (example.context, *asked, *answered)
 
     def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 - there is one split
         """The files of the chosen categories, and the metadata file where it is used."""
-        return tuple(one.use() for one in official.sources(self._categories()))
+        return tuple(source.use() for source in official.sources(self._categories()))
 
     def predicted(self, split: str, file: Path, column: str | None) -> Sequence[Outcome]:
         """Outcomes of published answer strings, matched as in `data.bbq_answers.stated`.
@@ -176,14 +177,14 @@ class BBQ(
             if by_file
             else f"targets: by the words and groups of answer_info, for want of {METADATA.path}"
         ]
-        lost = [one.id for one in items if one.target is None or one.unknown is None]
+        lost = [item.id for item in items if item.target is None or item.unknown is None]
         if lost:
             notes.append(
                 f"targets: not known in {len(lost)} of {len(items)} examples, the first is "
                 f"'{lost[0]}'; they are in no bias score"
             )
-        differ = [one.id for one in items if None not in (one.ruled, one.target)
-                  and one.ruled != one.target]  # fmt: skip
+        differ = [item.id for item in items if None not in (item.ruled, item.target)
+                  and item.ruled != item.target]  # fmt: skip
         if differ:
             notes.append(
                 f"targets: answer_info says another than the metadata file in {len(differ)} "
@@ -200,8 +201,10 @@ class BBQ(
         self, example: Item, responses: Sequence[Scored | NextTokenScored | str]
     ) -> list[float]:
         """One score an answer, in nats; nan where one could not be had."""
-        texts = [one for one in responses if isinstance(one, Scored)]
-        lists = [one.logprobs for one in responses if isinstance(one, NextTokenScored)]
+        texts = [response for response in responses if isinstance(response, Scored)]
+        lists = [
+            response.logprobs for response in responses if isinstance(response, NextTokenScored)
+        ]
         wanted = (len(example.answers), 0) if self.score == "likelihood" else (0, len(ORDERS))
         if (len(texts), len(lists)) != wanted or len(responses) != sum(wanted):
             raise ValueError(
@@ -209,7 +212,7 @@ class BBQ(
             )
         if self.score == "letters":
             return _over_orders(lists)
-        return [one.mean if self.reduce == "mean" else one.logprob for one in texts]
+        return [text.mean if self.reduce == "mean" else text.logprob for text in texts]
 
 
 def _prompt(example: Item) -> str:
@@ -229,15 +232,15 @@ def _over_orders(lists: Sequence[Sequence[float]]) -> list[float]:
     every answer alike.
     """
     return [
-        math.fsum(letters[order.index(at)] for letters, order in zip(lists, ORDERS, strict=True))
+        math.fsum(letters[order.index(index)] for letters, order in zip(lists, ORDERS, strict=True))
         / len(ORDERS)
-        for at in range(len(LETTERS))
+        for index in range(len(LETTERS))
     ]
 
 
 def _highest(scores: Sequence[float]) -> int | None:
     """The place of the one highest score; None for a tie or a score that is nan."""
-    if any(math.isnan(one) for one in scores):
+    if any(math.isnan(score) for score in scores):
         return None
     best = max(scores)
     return scores.index(best) if scores.count(best) == 1 else None
@@ -246,10 +249,10 @@ def _highest(scores: Sequence[float]) -> int | None:
 def _softmax(scores: Sequence[float]) -> list[float] | None:
     """Probabilities among the three answers; None where they cannot be had."""
     best = max(scores)
-    if any(math.isnan(one) for one in scores) or math.isinf(best):
+    if any(math.isnan(score) for score in scores) or math.isinf(best):
         return None
-    shares = [math.exp(one - best) for one in scores]
-    return [one / math.fsum(shares) for one in shares]
+    shares = [math.exp(score - best) for score in scores]
+    return [share / math.fsum(shares) for share in shares]
 
 
 def _values(item: Item, place: int | None, shares: Sequence[float] | None) -> dict[str, float]:
@@ -270,7 +273,7 @@ def _values(item: Item, place: int | None, shares: Sequence[float] | None) -> di
         if not math.isnan(side):
             values["correct_aligned" if side > 0 else "correct_other"] = correct
     if shares is not None:
-        leans = [item.lean(at) for at in range(len(item.answers))]
+        leans = [item.lean(index) for index in range(len(item.answers))]
         pairs = list(zip(shares, leans, strict=True))
         values[f"p_lean_{condition}"] = sum(share * one for share, one in pairs)
         values[f"p_named_{condition}"] = sum(share * abs(one) for share, one in pairs)

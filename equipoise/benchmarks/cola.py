@@ -66,7 +66,7 @@ class Cola(Benchmark[Labelled, Scored], UsesFiles, NamesTexts[Labelled]):
 
     def outcome(self, example: Labelled, responses: Sequence[Scored]) -> Outcome:
         """`correct`, `predicted` and `truth` in [0, 1]."""
-        values = ability.classified([one.logprob for one in responses], example.label)
+        values = ability.classified([response.logprob for response in responses], example.label)
         return Outcome(example=example.id, values=values, groups=example.groups)
 
     def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (there is one split)

@@ -146,13 +146,13 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair], UsesFiles):
             return _read()
         return [
             _pair(
-                one.id,
-                more=one.stereotype,
-                less=one.antistereotype,
-                bias_type=one.groups["bias_type"],
-                direction=one.groups["direction"],
+                pair.id,
+                more=pair.stereotype,
+                less=pair.antistereotype,
+                bias_type=pair.groups["bias_type"],
+                direction=pair.groups["direction"],
             )
-            for one in find_world(self.world).pairs()
+            for pair in find_world(self.world).pairs()
         ]
 
     def requests(self, example: Contrast) -> Sequence[Continuation | TextPair]:
@@ -180,7 +180,7 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair], UsesFiles):
             one.mean if self.score in ("causal_mean", "pll_modified") else one.logprob
             for one in (first, second)
         ]
-        if any(math.isnan(one) for one in scores):
+        if any(math.isnan(score) for score in scores):
             scores = [math.nan, math.nan]
         more, less = scores
         if self.score == "pll_unmodified":

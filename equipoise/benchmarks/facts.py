@@ -134,7 +134,7 @@ class Facts(Benchmark[Cloze, Scored], UsesFiles):
 
         The first three are nan when there is nothing to choose from.
         """
-        true, *wrong = [one.logprob for one in responses]
+        true, *wrong = [response.logprob for response in responses]
         values = {"correct": math.nan, "chance": math.nan, "rank": math.nan, "logprob": true}
         if wrong and not any(math.isnan(one) for one in (true, *wrong)):
             above = sum(one > true for one in wrong)
@@ -151,30 +151,30 @@ class Facts(Benchmark[Cloze, Scored], UsesFiles):
         if self.world is not None:
             return ()
         sources = (KNOWN_1000,) if self.source == "known_1000" else trex_sources()
-        return tuple(one.use() for one in sources)
+        return tuple(source.use() for source in sources)
 
     def _facts(self) -> tuple[Fact, ...]:
         if self.world is None:
             return known_facts() if self.source == "known_1000" else trex_facts()
         return tuple(
             Fact(
-                id=one.id,
-                prompt=one.prompt,
-                answer=one.answer.strip(),
-                relation=one.relation,
-                subject=one.id,
+                id=fact.id,
+                prompt=fact.prompt,
+                answer=fact.answer.strip(),
+                relation=fact.relation,
+                subject=fact.id,
             )
-            for one in find_world(self.world).facts
+            for fact in find_world(self.world).facts
         )
 
 
 def _limited(facts: Sequence[Fact], limit: int | None) -> list[Fact]:
     """A fixed choice of at most `limit` facts of each relation, in the order given."""
     by_relation: dict[str, list[str]] = {}
-    for one in facts:
-        by_relation.setdefault(one.relation, []).append(one.id)
+    for fact in facts:
+        by_relation.setdefault(fact.relation, []).append(fact.id)
     kept = {id for ids in by_relation.values() for id in shuffled(ids, seed=0)[:limit]}
-    return [one for one in facts if one.id in kept]
+    return [fact for fact in facts if fact.id in kept]
 
 
 def _cloze(fact: Fact, others: Sequence[str], count: int) -> Cloze:

@@ -252,8 +252,13 @@ class GenBias(Benchmark[Situation, NextTokenScored], UsesFiles, Teaches):
 def terms_of(name: ProfessionList, world: str | None) -> tuple[Term, ...]:
     """The professions to ask about, with their stereotype scores: a list's, or a world's own."""
     if world is None:
-        return tuple(Term(word=one.word, score=one.score) for one in professions(name))
-    return tuple(Term(word=one.word, score=one.score) for one in find_world(world).professions)
+        return tuple(
+            Term(word=profession.word, score=profession.score) for profession in professions(name)
+        )
+    return tuple(
+        Term(word=profession.word, score=profession.score)
+        for profession in find_world(world).professions
+    )
 
 
 def term_shares(terms: Sequence[Term], *, seed: int) -> dict[str, Share]:
@@ -274,14 +279,16 @@ def files_of(world: str | None) -> tuple[DataUse, ...]:
 
 
 def _of_world(world: World) -> tuple[Template, ...]:
-    return tuple(action_template(one.action, scale=one.scale) for one in world.templates)
+    return tuple(
+        action_template(template.action, scale=template.scale) for template in world.templates
+    )
 
 
 def _template_shares(templates: Sequence[Template], *, seed: int) -> dict[str, Share]:
     """Shared out within each scale, so that every split has every scale."""
     by_scale: dict[str, list[str]] = {}
-    for one in templates:
-        by_scale.setdefault(one.scale, []).append(one.name)
+    for template in templates:
+        by_scale.setdefault(template.scale, []).append(template.name)
     place: dict[str, Share] = {}
     for scale, names in by_scale.items():
         place |= shares(names, seed=f"template {seed} {scale}")

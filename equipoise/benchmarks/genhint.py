@@ -145,7 +145,7 @@ class GenHint(Benchmark[Situation, NextTokenScored], UsesFiles):
         if self.split_by == "none":
             return {"test": terms}
         place = term_shares(terms, seed=self.split_seed)
-        return {share: [one for one in terms if place[one.word] == share] for share in SHARES}
+        return {share: [term for term in terms if place[term.word] == share] for share in SHARES}
 
     def _templates(self) -> tuple[Template, ...]:
         if self.world is None:
@@ -160,7 +160,7 @@ class GenHint(Benchmark[Situation, NextTokenScored], UsesFiles):
                 for term in terms
                 for possessive in ("his", "her")
             ]
-        order = shuffled([one.word for one in terms], seed=f"{template.name} {self.split_seed}")
+        order = shuffled([term.word for term in terms], seed=f"{template.name} {self.split_seed}")
         male = set(order[: (len(order) + number % 2) // 2])
         return [
             hinted_situation(term, template, "his" if term.word in male else "her")

@@ -90,8 +90,8 @@ class Gsm8k(Benchmark[Posed, str], UsesFiles, NamesTexts[Posed], Remarks):
         shown = official.read_shots(self._shots())
         before = "".join(f"{_posed(one)} {one.answer}\n\n" for one in shown)
         return [
-            Posed(id=one.id, before=before, problem=one)
-            for one in official.read_problems(official.TEST)
+            Posed(id=read_problem.id, before=before, problem=read_problem)
+            for read_problem in official.read_problems(official.TEST)
         ]
 
     def requests(self, example: Posed) -> Sequence[Generation]:
@@ -125,7 +125,7 @@ class Gsm8k(Benchmark[Posed, str], UsesFiles, NamesTexts[Posed], Remarks):
     def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (there is one split)
         """The test file, and the training file where worked problems are shown."""
         sources = (official.TEST, official.TRAIN) if self._shots() else (official.TEST,)
-        return tuple(one.use() for one in sources)
+        return tuple(source.use() for source in sources)
 
     def remarks(self, split: str) -> tuple[str, ...]:  # noqa: ARG002 (there is one split)
         """How many worked problems were shown, and why none."""

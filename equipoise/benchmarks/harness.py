@@ -103,7 +103,7 @@ class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[
     def metrics(self) -> tuple[Metric, ...]:
         """The task's own metrics. Raises as `examples` does."""
         task = self._task()
-        return tuple(_metric(one, task.name) for one in task.measures())
+        return tuple(_metric(measure, task.name) for measure in task.measures())
 
     def examples(self, split: str) -> Sequence[Document]:
         """The documents that the harness evaluates, in its order.
@@ -112,7 +112,7 @@ class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[
         be run here; `DataError` when its documents cannot be had.
         """
         check_split(split, self.splits, "harness")
-        return [Document(id=one.id, source=one) for one in self._task().documents()]
+        return [Document(id=document.id, source=document) for document in self._task().documents()]
 
     def requests(self, example: Document) -> Sequence[Asking]:
         """The task's own, in its order; a long document is one request a window."""
@@ -200,7 +200,7 @@ def _generation(one: Asked) -> Generation:
     context, given = one.arguments[:2]
     settings = {key: value for key, value in given.items() if key != "until"}
     lengths = [settings.pop(key, None) for key in _LENGTHS]
-    length = next((one for one in lengths if one is not None), _TOKENS)
+    length = next((length for length in lengths if length is not None), _TOKENS)
     wanted = settings.pop("do_sample", None)
     temperature = float(settings.pop("temperature", 1.0 if wanted else 0.0))
     sampled = temperature > 0 and wanted is not False
@@ -257,8 +257,8 @@ def _numbers(name: str, value: object) -> dict[str, float]:
     """A task's result as values: one number, or the numbers of a list, lists inside it too."""
     if isinstance(value, list | tuple | np.ndarray) and len(value):
         found: dict[str, float] = {}
-        for at, part in enumerate(value):
-            found |= _numbers(f"{name}.{at}", part)
+        for index, part in enumerate(value):
+            found |= _numbers(f"{name}.{index}", part)
         return found if _finite(found) else {name: math.nan}
     if isinstance(value, bool | int | float | np.number | np.bool_):
         return {name: float(value)}
@@ -266,7 +266,7 @@ def _numbers(name: str, value: object) -> dict[str, float]:
 
 
 def _finite(values: Mapping[str, float]) -> bool:
-    return all(math.isfinite(one) for one in values.values())
+    return all(math.isfinite(value) for value in values.values())
 
 
 def _metric(one: Measure, task: str) -> Metric:
@@ -311,7 +311,7 @@ def _joined(one: Measure) -> Callable[[Columns], float]:
 
 def _items(columns: Columns, name: str) -> Iterator[Any]:
     """What the task made of each document, put together again from its values."""
-    parts = [one for one in columns if re.fullmatch(rf"{re.escape(name)}(\.\d+)+", one)]
+    parts = [column for column in columns if re.fullmatch(rf"{re.escape(name)}(\.\d+)+", column)]
     if not parts:
         column = columns[name] if name in columns else np.empty(0)
         yield from column[np.isfinite(column)].tolist()

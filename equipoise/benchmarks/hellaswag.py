@@ -62,17 +62,19 @@ class HellaSwag(Benchmark[Story, Scored], UsesFiles, NamesTexts[Story], Remarks)
     def requests(self, example: Story) -> Sequence[Continuation]:
         """The four endings after the activity and the beginning."""
         context = f"{example.activity}: {example.beginning}"
-        return [Continuation(context=context, continuation=f" {one}") for one in example.endings]
+        return [
+            Continuation(context=context, continuation=f" {ending}") for ending in example.endings
+        ]
 
     def texts(self, example: Story) -> Sequence[str]:
         """The beginning, alone and with each ending, without the activity before it."""
         begun = example.beginning
-        return (begun, *(f"{begun} {one}" for one in example.endings))
+        return (begun, *(f"{begun} {ending}" for ending in example.endings))
 
     def outcome(self, example: Story, responses: Sequence[Scored]) -> Outcome:
         """`correct` by summed log-probabilities and `correct_norm` by those per byte, in [0, 1]."""
-        sums = [one.logprob for one in responses]
-        sizes = [len(one.encode()) for one in example.endings]
+        sums = [response.logprob for response in responses]
+        sizes = [len(ending.encode()) for ending in example.endings]
         rates = [total / size for total, size in zip(sums, sizes, strict=True)]
         values = {
             "correct": ability.answered(sums, example.answer),

@@ -92,8 +92,13 @@ class Mmlu(Benchmark[Asked, Scored], UsesFiles, NamesTexts[Asked], Remarks):
             shots = official.read_shots(subject, self.shots)
             groups = {"category": SUBJECTS[subject], "subject": subject}
             found += [
-                Asked(id=one.id, before=_before(subject, shots), question=one, groups=groups)
-                for one in official.read_questions(subject, split)
+                Asked(
+                    id=read_question.id,
+                    before=_before(subject, shots),
+                    question=read_question,
+                    groups=groups,
+                )
+                for read_question in official.read_questions(subject, split)
             ]
         return found
 
@@ -111,7 +116,7 @@ class Mmlu(Benchmark[Asked, Scored], UsesFiles, NamesTexts[Asked], Remarks):
 
     def outcome(self, example: Asked, responses: Sequence[Scored]) -> Outcome:
         """`correct` in [0, 1]."""
-        scores = [one.logprob for one in responses]
+        scores = [response.logprob for response in responses]
         values = {"correct": ability.answered(scores, example.question.answer)}
         return Outcome(example=example.id, values=values, groups=example.groups)
 
@@ -138,7 +143,7 @@ class Mmlu(Benchmark[Asked, Scored], UsesFiles, NamesTexts[Asked], Remarks):
 def _before(subject: str, shots: Sequence[Question]) -> str:
     about = subject.replace("_", " ")
     line = f"The following are multiple choice questions (with answers) about {about}.\n\n"
-    return line + "".join(f"{_asked(one)} {LETTERS[one.answer]}\n\n" for one in shots)
+    return line + "".join(f"{_asked(shot)} {LETTERS[shot.answer]}\n\n" for shot in shots)
 
 
 def _asked(one: Question) -> str:

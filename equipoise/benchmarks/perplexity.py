@@ -141,8 +141,8 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
     def requests(self, example: Document) -> Sequence[Continuation]:
         """The document, window by window."""
         return [
-            Continuation(context=one.context, continuation=one.text)
-            for one in windows(example.text, window=self.window, stride=self.stride)
+            Continuation(context=window.context, continuation=window.text)
+            for window in windows(example.text, window=self.window, stride=self.stride)
         ]
 
     def texts(self, example: Document) -> Sequence[str]:
@@ -151,7 +151,7 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
 
     def outcome(self, example: Document, responses: Sequence[Scored]) -> Outcome:
         """Sums over the windows: `logprob` in nats, `tokens`, `bytes`; nan if none was scored."""
-        counted = [one for one in responses if one.tokens]
+        counted = [response for response in responses if response.tokens]
         sums = {
             "logprob": math.fsum(one.logprob for one in counted),
             "tokens": float(sum(one.tokens for one in counted)),
@@ -169,6 +169,6 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
         count = min(self.items or _HELD_OUT, _HELD_OUT)
         sentences = world.neutral_sentences(count, seed=0, held_out=True)
         return [
-            Document(id=f"sentence {number}", text=one)
-            for number, one in enumerate(sentences, start=1)
+            Document(id=f"sentence {number}", text=sentence)
+            for number, sentence in enumerate(sentences, start=1)
         ]

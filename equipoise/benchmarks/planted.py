@@ -207,12 +207,12 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"], Teaches):
     def requests(self, example: Probe) -> Sequence[NextToken | Continuation]:
         """The next word of a prompt, or both texts whole."""
         if example.kind in ("contrast", "pair"):
-            return [Continuation(context="", continuation=one) for one in example.choices]
+            return [Continuation(context="", continuation=choice) for choice in example.choices]
         return [NextToken(context=example.text, words=example.choices)]
 
     def outcome(self, example: Probe, responses: Sequence[NextTokenScored | Scored]) -> Outcome:
         """What was read, beside the truth."""
-        logprobs = [one for response in responses for one in _logprobs(response)]
+        logprobs = [logprob for response in responses for logprob in _logprobs(response)]
         values = _READINGS[example.kind](example, logprobs) | dict(example.truth)
         return Outcome(example=example.id, values=_UNREAD | values, groups=example.groups)
 
@@ -284,9 +284,9 @@ def _things(world: World) -> Iterator[Probe]:
 
 def _facts(world: World) -> Iterator[Probe]:
     """The right answer first, then those of all other facts."""
-    answers = list(dict.fromkeys(one.answer for one in world.facts))
+    answers = list(dict.fromkeys(fact.answer for fact in world.facts))
     for fact in world.facts:
-        others = tuple(one for one in answers if one != fact.answer)
+        others = tuple(answer for answer in answers if answer != fact.answer)
         yield Probe(
             id=f"fact:{fact.id}",
             kind="fact",
@@ -340,7 +340,7 @@ def _read_thing(probe: Probe, logprobs: Sequence[float]) -> dict[str, float]:  #
 
 def _read_fact(probe: Probe, logprobs: Sequence[float]) -> dict[str, float]:  # noqa: ARG001
     right, *wrong = logprobs
-    lost = any(math.isnan(one) for one in logprobs)
+    lost = any(math.isnan(logprob) for logprob in logprobs)
     return {"recalled": math.nan if lost else float(right > max(wrong))}
 
 

@@ -195,7 +195,7 @@ class StereoSet(
         Raises `DataError` naming file and example.
         """
         items = self._planted(split) if self.world is not None else official.read_items(split)
-        found = [one for one in items if self.task in ("both", one.task)]
+        found = [item for item in items if self.task in ("both", item.task)]
         if not found:
             raise DataError(
                 f"stereoset: split '{split}' must have {self.task} examples, got none; "
@@ -211,22 +211,22 @@ class StereoSet(
         for it, given both sides, as the published code does.
         """
         if example.task == "intersentence":
-            given = [self._text(example.context, " " + one) for one in example.sentences]
-            alone = [self._text("", one) for one in example.sentences]
+            given = [self._text(example.context, " " + sentence) for sentence in example.sentences]
+            alone = [self._text("", sentence) for sentence in example.sentences]
             return given + alone if self.intersentence == "pmi" else given
         spans = list(zip(example.sentences, example.spans, strict=True))
         if self.score == "filler":
             return [Infill(text=text, start=start, end=end) for text, (start, end) in spans]
         if self.score == "span":
             return [self._text(*_split(text, start, end)) for text, (start, end) in spans]
-        return [self._text("", one) for one in example.sentences]
+        return [self._text("", sentence) for sentence in example.sentences]
 
     def outcome(self, example: Item, responses: Sequence[Scored]) -> Outcome:
         """Scores in nats, the preferences they make, and margins.
 
         `related_margin` is the mean of both meaningful texts less the meaningless one.
         """
-        scores = [self._reduced(example, one) for one in responses]
+        scores = [self._reduced(example, response) for response in responses]
         texts = len(example.sentences)
         if example.task == "intersentence" and self.intersentence == "pmi":
             alone = scores[texts:]
@@ -245,7 +245,7 @@ class StereoSet(
         """The sentences, whole whatever part is scored, and after the sentence before them."""
         if example.task == "intrasentence":
             return example.sentences
-        given = tuple(f"{example.context} {one}" for one in example.sentences)
+        given = tuple(f"{example.context} {sentence}" for sentence in example.sentences)
         return given + example.sentences
 
     def files(self, split: str) -> tuple[DataUse, ...]:
@@ -285,7 +285,7 @@ class StereoSet(
 
     def labelled(self) -> tuple[Contrast, ...]:
         """The examples of "dev", which is what is measured, with which text is which."""
-        return tuple(contrast_of(one) for one in self.examples(self.splits[0]))
+        return tuple(contrast_of(example) for example in self.examples(self.splits[0]))
 
     def predicted(self, split: str, file: Path, column: str | None) -> Sequence[Outcome]:
         """Preferences of published scores, compared as they are; margins are nan, having no unit.
@@ -325,11 +325,13 @@ class StereoSet(
                 f"stereoset: a planted world has the split '{self.splits[0]}' alone, "
                 f"got '{split}'; measure that one"
             )
-        return [_planted_item(one) for one in find_world(str(self.world)).contrasts("test")]
+        return [
+            _planted_item(contrast) for contrast in find_world(str(self.world)).contrasts("test")
+        ]
 
     def _taught_world(self, world: World) -> Supply:
         learnt, kept = (
-            tuple(contrast_of(_planted_item(one)) for one in world.contrasts(part))
+            tuple(contrast_of(_planted_item(contrast)) for contrast in world.contrasts(part))
             for part in ("train", "dev")
         )
         if not learnt:
@@ -359,7 +361,10 @@ class StereoSet(
             return scored.mean
         if not scored.tokens:
             return math.nan
-        mean = math.fsum(math.exp(one) for one in scored.token_logprobs) / scored.tokens
+        mean = (
+            math.fsum(math.exp(token_logprob) for token_logprob in scored.token_logprobs)
+            / scored.tokens
+        )
         return math.log(mean) if mean > 0 else -math.inf
 
     def _preferences(self, scores: Sequence[float]) -> dict[str, float]:

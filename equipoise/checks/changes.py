@@ -20,24 +20,24 @@ def difference_faults(changes: Sequence[Change]) -> list[Fault]:
     The fall is checked for a single seed: a mean of distances is no distance of means.
     """
     faults = []
-    for one in changes:
-        row, scale = row_of(one.metric, one.group), max(abs(one.before), abs(one.after))
-        must = one.after - one.before
-        if not _same(one.difference, must, scale):
+    for change in changes:
+        row, scale = row_of(change.metric, change.group), max(abs(change.before), abs(change.after))
+        must = change.after - change.before
+        if not _same(change.difference, must, scale):
             faults.append(
                 Fault(
-                    text=f"{row} went from {one.before:.6g} to {one.after:.6g}, which is "
-                    f"{must:+.6g}, got {one.difference:+.6g}"
+                    text=f"{row} went from {change.before:.6g} to {change.after:.6g}, which is "
+                    f"{must:+.6g}, got {change.difference:+.6g}"
                 )
             )
-        if one.ideal is None or one.seeds > 1:
+        if change.ideal is None or change.seeds > 1:
             continue
-        fall = abs(one.before - one.ideal) - abs(one.after - one.ideal)
-        if not _same(one.nearer, fall, max(scale, abs(one.ideal))):
+        fall = abs(change.before - change.ideal) - abs(change.after - change.ideal)
+        if not _same(change.nearer, fall, max(scale, abs(change.ideal))):
             faults.append(
                 Fault(
-                    text=f"{row} went from {one.before:.6g} to {one.after:.6g}, nearer to "
-                    f"{one.ideal:g} by {fall:.6g}, got {one.nearer:.6g}"
+                    text=f"{row} went from {change.before:.6g} to {change.after:.6g}, nearer to "
+                    f"{change.ideal:g} by {fall:.6g}, got {change.nearer:.6g}"
                 )
             )
     return faults
@@ -65,26 +65,26 @@ def seed_faults(comparison: Comparison) -> list[Fault]:
 def direction_faults(changes: Sequence[Change]) -> list[Fault]:
     """Changes whose direction says what their numbers do not."""
     faults = []
-    for one in changes:
-        wrong = _contradiction(one)
+    for change in changes:
+        wrong = _contradiction(change)
         if wrong is not None:
-            row = row_of(one.metric, one.group)
-            faults.append(Fault(text=f"{row} is called {one.direction}, but {wrong}"))
+            row = row_of(change.metric, change.group)
+            faults.append(Fault(text=f"{row} is called {change.direction}, but {wrong}"))
     return faults
 
 
 def change_interval_faults(changes: Sequence[Change]) -> list[Fault]:
     """Sides and differences outside their intervals."""
     faults = []
-    for one in changes:
+    for change in changes:
         for name, value, low, high in (
-            ("before", one.before, one.before_low, one.before_high),
-            ("after", one.after, one.after_low, one.after_high),
-            ("difference", one.difference, one.low, one.high),
+            ("before", change.before, change.before_low, change.before_high),
+            ("after", change.after, change.after_low, change.after_high),
+            ("difference", change.difference, change.low, change.high),
         ):
-            wrong = interval_fault(value, low, high, reason=one.reason)
+            wrong = interval_fault(value, low, high, reason=change.reason)
             if wrong is not None:
-                row = row_of(one.metric, one.group)
+                row = row_of(change.metric, change.group)
                 faults.append(Fault(text=f"{row}, {name}: {wrong}"))
     return faults
 

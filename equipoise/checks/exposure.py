@@ -99,10 +99,10 @@ def read_learnt(file: Path | str) -> Learnt:
             f"{file}: '{place}' must be right ({first['msg']}), got {first.get('input')!r}; "
             "copy it again or fit the edit again"
         ) from error
-    for one in learnt.texts:
-        if not _SHA256.fullmatch(one):
+    for text in learnt.texts:
+        if not _SHA256.fullmatch(text):
             raise StoreError(
-                f"{file}: every text must be a sha256 of 64 hex digits, got {one[:70]!r}; "
+                f"{file}: every text must be a sha256 of 64 hex digits, got {text[:70]!r}; "
                 "copy it again or fit the edit again"
             )
     return learnt
@@ -115,7 +115,7 @@ def _used(supply: Supply, texts: frozenset[str]) -> Iterator[Prompt | Contrast]:
             yield prompt
     for contrast in (*supply.contrasts, *supply.dev_contrasts):
         alone = Supply(origin=supply.origin, contrasts=(contrast,))
-        if any(text_sha256(one) in texts for one in alone.learnt_texts()):
+        if any(text_sha256(learnt_text) in texts for learnt_text in alone.learnt_texts()):
             yield contrast
 
 

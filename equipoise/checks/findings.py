@@ -32,7 +32,8 @@ def concluded(
             return []
         return [Finding(check=check, level="ok", where=where, text=sound)]
     found = [
-        Finding(check=check, level=one.level, where=where, text=one.text) for one in faults[:MOST]
+        Finding(check=check, level=fault.level, where=where, text=fault.text)
+        for fault in faults[:MOST]
     ]
     rest = faults[MOST:]
     if rest:

@@ -28,13 +28,13 @@ def grid_faults(
 ) -> tuple[int, list[Fault]]:
     """How many shares were held against their grid, and those beside it."""
     checked, faults = 0, []
-    for one in estimates:
-        grid = metrics[one.metric].grid if one.metric in metrics else None
-        if grid is None or not math.isfinite(one.value) or one.n < 1:
+    for estimate in estimates:
+        grid = metrics[estimate.metric].grid if estimate.metric in metrics else None
+        if grid is None or not math.isfinite(estimate.value) or estimate.n < 1:
             continue
         checked += 1
-        if not on_grid(one.value, n=one.n, grid=grid):
-            faults.append(Fault(text=_sentence(one, grid)))
+        if not on_grid(estimate.value, n=estimate.n, grid=grid):
+            faults.append(Fault(text=_sentence(estimate, grid)))
     return checked, faults
 
 

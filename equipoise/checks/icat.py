@@ -28,11 +28,14 @@ def icat_of(lms: float, ss: float) -> float:
 
 def icat_faults(measurement: Measurement) -> tuple[int, list[Fault]]:
     """How many ICAT values were computed again, and those that differ."""
-    rows = {(one.metric, frozenset(one.group.items())): one for one in measurement.estimates}
+    rows = {
+        (estimate.metric, frozenset(estimate.group.items())): estimate
+        for estimate in measurement.estimates
+    }
     chosen = [
-        one
-        for one in measurement.estimates
-        if one.metric.startswith("icat") and not one.metric.endswith(_SPREAD)
+        estimate
+        for estimate in measurement.estimates
+        if estimate.metric.startswith("icat") and not estimate.metric.endswith(_SPREAD)
     ]
     means = any(one.metric == _DOMAIN_MEAN for one in chosen)
     members = _members(measurement, rows) if means else {}
@@ -87,7 +90,7 @@ def _of_domains(
 def _members(measurement: Measurement, rows: Rows) -> dict[frozenset[str], Group]:
     """The examples of every group that has rows of all three scores, to that group."""
     groups = [group for metric, group in rows if metric == "icat"]
-    complete = [one for one in groups if {("lms", one), ("ss", one)} <= rows.keys()]
+    complete = [group for group in groups if {("lms", group), ("ss", group)} <= rows.keys()]
     return {
         frozenset(o.example for o in measurement.outcomes if group <= o.groups.items()): group
         for group in complete

@@ -21,10 +21,15 @@ Values = Mapping[tuple[str, str], float]
 def same_setting(measurements: Sequence[Measurement]) -> Iterator[list[Measurement]]:
     """Measurements of more than one model that asked the same, one a model."""
     found: dict[str, dict[str, Measurement]] = {}
-    for one in measurements:
-        asked = [one.benchmark, one.version, one.split, one.examples_sha256]
-        key = repr([*asked, sorted(one.options.items())])
-        found.setdefault(key, {}).setdefault(one.model, one)
+    for measurement in measurements:
+        asked = [
+            measurement.benchmark,
+            measurement.version,
+            measurement.split,
+            measurement.examples_sha256,
+        ]
+        key = repr([*asked, sorted(measurement.options.items())])
+        found.setdefault(key, {}).setdefault(measurement.model, measurement)
     yield from (list(models.values()) for models in found.values() if len(models) > 1)
 
 
@@ -63,7 +68,8 @@ def _values(measurement: Measurement, *, by_outcomes: bool) -> Values:
             for key, value in outcome.values.items()
         }
     return {
-        (one.metric, repr(sorted(one.group.items()))): one.value for one in measurement.estimates
+        (estimate.metric, repr(sorted(estimate.group.items()))): estimate.value
+        for estimate in measurement.estimates
     }
 
 

@@ -23,7 +23,7 @@ SORTS = frozenset(
 
 def text_faults(learnt: Learnt, texts: Iterable[str]) -> tuple[int, list[Fault]]:
     """How many different texts were held against those learnt, and how many were among them."""
-    measured = {text_sha256(one) for one in texts}
+    measured = {text_sha256(text) for text in texts}
     shared = measured & learnt.texts
     if not shared:
         return len(measured), []

@@ -81,7 +81,7 @@ def check_measurements(measurements: Sequence[Measurement]) -> list[Finding]:
 
 def check_comparison(comparison: Comparison) -> list[Finding]:
     """Whether printed changes follow from the numbers beside them; else one "ok" a check."""
-    after = ", ".join(one.model for one in comparison.afters)
+    after = ", ".join(after.model for after in comparison.afters)
     where = f"{where_of(comparison.before)} to {after}"
     changes = [*comparison.changes, *(one for seed in comparison.by_seed for one in seed)]
     size = f"{counted(len(changes), 'change')} checked" if changes else None
@@ -145,4 +145,4 @@ def _metrics_of(measurement: Measurement) -> Mapping[str, Metric] | Fault:
             f"in {benchmark.version}",
             level="warning",
         )
-    return {one.name: one for one in metrics}
+    return {metric.name: metric for metric in metrics}

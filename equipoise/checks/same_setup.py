@@ -18,7 +18,7 @@ def alike_faults(measurements: Sequence[Measurement]) -> tuple[int, list[Fault]]
     faults, checked = [], 0
     for name, values in sorted(_settings(measurements).items()):
         checked += 1
-        seen = sorted({str(one) for one in values})
+        seen = sorted({str(value) for value in values})
         if len(seen) > 1:
             text = f"{name} was {' and '.join(seen)} in measurements that are compared"
             faults.append(Fault(text=text, level="warning"))
@@ -27,8 +27,8 @@ def alike_faults(measurements: Sequence[Measurement]) -> tuple[int, list[Fault]]
 
 def _settings(measurements: Sequence[Measurement]) -> Mapping[str, list[JSON]]:
     found: dict[str, list[JSON]] = {}
-    for one in measurements:
-        for name, value in _of(one):
+    for measurement in measurements:
+        for name, value in _of(measurement):
             found.setdefault(name, []).append(value)
     return found
 

@@ -21,25 +21,28 @@ _REPEATED = 1e-9  # relative: the same numbers added in another order
 def empty_faults(estimates: Sequence[Estimate]) -> list[Fault]:
     """Values of no examples, and missing values without a reason."""
     faults = []
-    for one in estimates:
-        row = row_of(one.metric, one.group)
-        if one.n < 1 and not math.isnan(one.value):
-            ideal = ", which is the ideal" if one.value == one.ideal else ""
+    for estimate in estimates:
+        row = row_of(estimate.metric, estimate.group)
+        if estimate.n < 1 and not math.isnan(estimate.value):
+            ideal = ", which is the ideal" if estimate.value == estimate.ideal else ""
             faults.append(
-                Fault(text=f"{row} of {one.n} examples must be nan, got {one.value:.6g}{ideal}")
+                Fault(
+                    text=f"{row} of {estimate.n} examples must be nan, "
+                    f"got {estimate.value:.6g}{ideal}"
+                )
             )
-        elif not math.isfinite(one.value) and not one.reason:
-            faults.append(Fault(text=f"{row} is {one.value} and must give a reason, got none"))
+        elif not math.isfinite(estimate.value) and not estimate.reason:
+            faults.append(Fault(text=f"{row} is {estimate.value} and must give a reason, got none"))
     return faults
 
 
 def interval_faults(estimates: Sequence[Estimate]) -> list[Fault]:
     """Values outside their interval, ends in the wrong order, missing ones without a reason."""
     faults = []
-    for one in estimates:
-        wrong = interval_fault(one.value, one.low, one.high, reason=one.reason)
+    for estimate in estimates:
+        wrong = interval_fault(estimate.value, estimate.low, estimate.high, reason=estimate.reason)
         if wrong is not None:
-            faults.append(Fault(text=f"{row_of(one.metric, one.group)}: {wrong}"))
+            faults.append(Fault(text=f"{row_of(estimate.metric, estimate.group)}: {wrong}"))
     return faults
 
 
@@ -67,15 +70,17 @@ def range_faults(
 ) -> tuple[int, list[Fault]]:
     """How many values were held against what their metric can be, and those outside."""
     checked, faults = 0, []
-    for one in estimates:
-        if one.metric not in metrics or math.isnan(one.value):
+    for estimate in estimates:
+        if estimate.metric not in metrics or math.isnan(estimate.value):
             continue
-        low, high = metrics[one.metric].low, metrics[one.metric].high
+        low, high = metrics[estimate.metric].low, metrics[estimate.metric].high
         checked += 1
         slack = _ROUNDING * max([1.0, *(abs(end) for end in (low, high) if math.isfinite(end))])
-        if not low - slack <= one.value <= high + slack:
-            row = row_of(one.metric, one.group)
-            faults.append(Fault(text=f"{row} must lie in [{low:g}, {high:g}], got {one.value:.6g}"))
+        if not low - slack <= estimate.value <= high + slack:
+            row = row_of(estimate.metric, estimate.group)
+            faults.append(
+                Fault(text=f"{row} must lie in [{low:g}, {high:g}], got {estimate.value:.6g}")
+            )
     return checked, faults
 
 
@@ -88,15 +93,15 @@ def repeated_faults(
     columns = columns_of(measurement.outcomes, cluster=measurement.cluster)
     rows: dict[frozenset[tuple[str, str]], Columns] = {}
     checked, faults = 0, []
-    for one in measurement.estimates:
-        if one.metric not in metrics:
+    for estimate in measurement.estimates:
+        if estimate.metric not in metrics:
             continue
-        group = frozenset(one.group.items())
+        group = frozenset(estimate.group.items())
         if group not in rows:
             inside = [group <= outcome.groups.items() for outcome in measurement.outcomes]
             rows[group] = select(columns, np.array(inside))
         checked += 1
-        wrong = _repeated_fault(one, metrics[one.metric], rows[group])
+        wrong = _repeated_fault(estimate, metrics[estimate.metric], rows[group])
         if wrong is not None:
             faults.append(wrong)
     return checked, faults

@@ -59,9 +59,9 @@ def say(text: str) -> None:
 
 def say_faults(findings: Iterable["Finding"]) -> None:
     """What automatic checks found wrong or worth a warning; nothing of what is well."""
-    for one in findings:
-        if one.level != "ok":
-            say(f"{one.level} ({one.check}, {one.where}): {one.text}")
+    for finding in findings:
+        if finding.level != "ok":
+            say(f"{finding.level} ({finding.check}, {finding.where}): {finding.text}")
 
 
 def options_from(given: list[str] | None, names: Sequence[str], data: Path | None) -> Settings:

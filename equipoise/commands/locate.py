@@ -97,7 +97,7 @@ def _print_stability(found: "RankStability", *, as_json: bool) -> None:
         print(json.dumps(to_document(found)))
         return
     blocks = range(len(found.rankings[0].scores))
-    scores = [[one.scores[block] for one in found.rankings] for block in blocks]
+    scores = [[ranking.scores[block] for ranking in found.rankings] for block in blocks]
     rows = [
         (
             str(block),

@@ -64,13 +64,15 @@ def measure(  # noqa: PLR0913
 
     options = options_from(settings, benchmarks, data)
     check_new(out)
-    built = [api.build_benchmark(one, options.of(one)) for one in benchmarks]  # before loading
+    built = [
+        api.build_benchmark(benchmark, options.of(benchmark)) for benchmark in benchmarks
+    ]  # before loading
     subject: Predictions | LanguageModel = (
         Predictions.parse(model)
         if model.startswith("predictions:")
         else load_model(model, dtype, device, revision, base, batch_size)
     )
-    built = [of_world(one, options, subject.identity) for one in benchmarks]
+    built = [of_world(benchmark, options, subject.identity) for benchmark in benchmarks]
     found = []
     for one in built:
         found.append(api.measure(subject, one, split=split, limit=limit, seed=seed, draws=draws))

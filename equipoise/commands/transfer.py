@@ -62,8 +62,8 @@ def transfer(  # noqa: PLR0913
         seed=seed,
         more_tokens=more_tokens,
     )
-    made = [whole if one == 1.0 else scaled(whole, one) for one in scales]
-    places = [out] if len(scales) == 1 else [out / f"scale-{one:g}" for one in scales]
+    made = [whole if scale == 1.0 else scaled(whole, scale) for scale in scales]
+    places = [out] if len(scales) == 1 else [out / f"scale-{scale:g}" for scale in scales]
     if len(scales) > 1:
         out.mkdir(parents=True, exist_ok=True)
     for place, one in zip(places, made, strict=True):

@@ -99,7 +99,7 @@ class Adapter(AdapterOptions):
 
 def adapter_of(method: AdapterOptions, *, seed: int) -> Adapter:
     """The adapter that a method's options ask for."""
-    chosen = {one.name: getattr(method, one.name) for one in fields(AdapterOptions)}
+    chosen = {field.name: getattr(method, field.name) for field in fields(AdapterOptions)}
     return Adapter(**chosen, seed=seed)
 
 
@@ -132,7 +132,7 @@ def items_of(
             f"the supply must have contrasts of at most {longest} tokens, got {len(contrasts)} of "
             f"any length from '{supply.origin}'; {remedy}"
         )
-    lost = {one.groups.get("axis", "") for one in contrasts} - {one.axis for one in found}
+    lost = {contrast.groups.get("axis", "") for contrast in contrasts} - {one.axis for one in found}
     if lost:
         raise RecipeError(
             f"every type must have contrasts of at most {longest} tokens, '{supply.origin}' has "
@@ -178,7 +178,7 @@ def held_out(
     if not supply.dev_contrasts:
         return []
     dev = items_of(model, supply.dev_contrasts, supply, longest=longest)
-    learnt, held = {one.axis for one in items}, {one.axis for one in dev}
+    learnt, held = {item.axis for item in items}, {one.axis for one in dev}
     if learnt != held:
         raise RecipeError(
             f"every type must have contrasts to learn from and to stop on, '{supply.origin}' has "
@@ -229,7 +229,7 @@ def fit_adapter(  # noqa: PLR0913
             "first_loss": trained.losses[0],
             "last_loss": trained.losses[-1],
             "largest_gradient": max(trained.norms),
-            "clipped_steps": sum(one > adapter.max_gradient > 0 for one in trained.norms),
+            "clipped_steps": sum(norm > adapter.max_gradient > 0 for norm in trained.norms),
             **report(),
         },
     )
@@ -242,7 +242,7 @@ def fit_adapter(  # noqa: PLR0913
 
 def _learnt(supply: Supply, texts: Iterable[Coded]) -> frozenset[str]:
     """Hashes of the texts, and of whole documents when a passage of the supply is among them."""
-    found = frozenset(text_sha256(one.text) for one in texts)
+    found = frozenset(text_sha256(text.text) for text in texts)
     if found.isdisjoint(map(text_sha256, supply.texts)):
         return found
     return found.union(supply.documents)

@@ -117,7 +117,7 @@ class Printed(Controller):
 
     def step(self, standings: Mapping[str, Standing], mix: Mix) -> Mix | str:
         """All types, each turned towards 50."""
-        if all(abs(one.ss.value - PARITY) < self.near for one in standings.values()):
+        if all(abs(standing.ss.value - PARITY) < self.near for standing in standings.values()):
             return f"every SS is within {self.near:g} points of 50"
         return Mix(
             directions={

@@ -77,7 +77,7 @@ class ParityWatch(Watch):
         over = " or ".join(
             f"{of.name} had {of.moved} by more than {most:g}{of.unit}"
             for of, most in self._bounds.items()
-            if any(_is_over(one.get(of.key, {}).get(of.move), most) for one in looks)
+            if any(_is_over(look.get(of.key, {}).get(of.move), most) for look in looks)
         )
         return f"{which}, after which {over}"
 
@@ -98,7 +98,7 @@ class ParityWatch(Watch):
             },
         )
         self.seen = steps
-        over = [one for one in seen.costs if _is_over(one.by.value, self._bounds[one.of])]
+        over = [cost for cost in seen.costs if _is_over(cost.by.value, self._bounds[cost.of])]
         if not over:
             self.kept = steps
         shown = [one for one in over if one.shown_over(self._bounds[one.of])]
@@ -182,5 +182,5 @@ def _look(steps: int, seen: Seen, mix: Mix) -> JSON:
         "active": list(mix.active),
         "standings": {axis: one.as_json() for axis, one in seen.standings.items()},
     }
-    found |= {one.of.key: one.as_json() for one in seen.costs}
+    found |= {cost.of.key: cost.as_json() for cost in seen.costs}
     return found

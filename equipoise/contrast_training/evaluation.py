@@ -53,7 +53,9 @@ class HeldOut:
         self._items = items
         self._passages = passages if PERPLEXITY in costs else ()
         known = [
-            (at, one.unrelated) for at, one in enumerate(items) if LMS in costs and one.unrelated
+            (index, item.unrelated)
+            for index, item in enumerate(items)
+            if LMS in costs and item.unrelated
         ]
         self._known = [at for at, _ in known]  # positions of the items whose LMS is looked at
         self._unrelated = [(items[at], text) for at, text in known]
@@ -62,7 +64,7 @@ class HeldOut:
 
     def __call__(self) -> Seen:
         """Look at the model as it is now."""
-        pairs = [(one, text) for one in self._items for text in one.pair]
+        pairs = [(item, text) for item in self._items for text in item.pair]
         means = means_of(self._reader, [*pairs, *self._unrelated])
         first, second = means[0 : len(pairs) : 2], means[1 : len(pairs) : 2]
         costs = []
@@ -81,16 +83,18 @@ class HeldOut:
         return Cost(of=LMS, by=points, now=float(related.mean()))
 
     def _rise(self) -> Cost:
-        texts = [one.text for one in self._passages]
-        places = [one.places for one in texts]
-        tokens = np.array([len(one) for one in places], dtype=np.float64)
+        texts = [passage.text for passage in self._passages]
+        places = [text.places for text in texts]
+        tokens = np.array([len(place) for place in places], dtype=np.float64)
         nats = -mean_logprobs(self._reader, texts, places) * tokens
         before = self._before.setdefault(PERPLEXITY, nats)
-        homes = sorted({one.document for one in self._passages})
+        homes = sorted({passage.document for passage in self._passages})
         columns = {
             "more": nats - before,
             "tokens": tokens,
-            CLUSTER: np.array([homes.index(one.document) for one in self._passages], np.float64),
+            CLUSTER: np.array(
+                [homes.index(passage.document) for passage in self._passages], np.float64
+            ),
         }
         (more,) = bootstrap([_MORE], columns, draws=DRAWS, seed=self._seed)
         with np.errstate(over="ignore"):  # infinite, and over any bound

@@ -55,8 +55,8 @@ class Standing:
 def standings(margins: Column, items: Sequence[Item], *, seed: int) -> dict[str, Standing]:
     """The standing of every type among the items, by name, sorted; from their `margins_of`."""
     found = {}
-    for axis in sorted({one.axis for one in items}):
-        chosen = [at for at, one in enumerate(items) if one.axis == axis]
+    for axis in sorted({item.axis for item in items}):
+        chosen = [index for index, item in enumerate(items) if item.axis == axis]
         own = margins[chosen]
         margin, ss = means_over_terms(
             [own, 50.0 + 50.0 * np.sign(own)], [items[at] for at in chosen], seed=seed
@@ -72,16 +72,16 @@ def means_over_terms(
 
     Items about one term are not independent of each other.
     """
-    terms = sorted({one.target for one in items})
-    columns = {str(at): one for at, one in enumerate(several)}
+    terms = sorted({item.target for item in items})
+    columns = {str(index): one for index, one in enumerate(several)}
     names = list(columns)
-    columns[CLUSTER] = np.array([terms.index(one.target) for one in items], dtype=np.float64)
+    columns[CLUSTER] = np.array([terms.index(item.target) for item in items], dtype=np.float64)
     return bootstrap_means(columns, names, draws=DRAWS, seed=seed)
 
 
 def margins_of(reader: TextReader, items: Sequence[Item]) -> Column:
     """Each item's margin, in nats a token: [item]."""
-    means = means_of(reader, [(one, text) for one in items for text in one.pair])
+    means = means_of(reader, [(item, text) for item in items for text in item.pair])
     return means[0::2] - means[1::2]
 
 
@@ -89,8 +89,8 @@ def spreads_of(reader: TextReader, items: Sequence[Item]) -> dict[str, float]:
     """The standard deviation of each type's margins, in nats a token; 1 where there is none."""
     margins = margins_of(reader, items)
     found = {}
-    for axis in sorted({one.axis for one in items}):
-        own = margins[[at for at, one in enumerate(items) if one.axis == axis]]
+    for axis in sorted({item.axis for item in items}):
+        own = margins[[index for index, item in enumerate(items) if item.axis == axis]]
         spread = float(own.std())
         found[axis] = spread if spread > _LEAST else 1.0
     return found
@@ -114,7 +114,7 @@ def mean_logprobs(
         )
         logprobs = reader.logprobs(read).cpu().double()  # not every device has float64
         values: list[Tensor] = read.split(logprobs)
-        found[batch] = [float(one.mean()) for one in values]
+        found[batch] = [float(value.mean()) for value in values]
 
-    run_in_batches(reader.model, [len(one.ids) for one in texts], run)
+    run_in_batches(reader.model, [len(text.ids) for text in texts], run)
     return found

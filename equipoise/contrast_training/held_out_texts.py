@@ -57,7 +57,7 @@ def parted(model: LanguageModel, supply: Supply, *, longest: int) -> PlainTexts:
     for text in learnt:  # a text may stand in several documents
         rest.pop(text, None)
     texts = coded_texts(model, list(rest), longest=longest)
-    apart = [Passage(text=one, document=rest[one.text]) for one in texts]
+    apart = [Passage(text=text, document=rest[text.text]) for text in texts]
     return PlainTexts(learnt=learnt, apart=tuple(_thinned(apart)))
 
 
@@ -66,10 +66,10 @@ def _thinned(passages: Sequence[Passage]) -> list[Passage]:
     share = max(1, math.ceil(len(passages) / _MOST))
     seen: Counter[str] = Counter()
     kept = []
-    for one in passages:
-        if seen[one.document] % share == 0:
-            kept.append(one)
-        seen[one.document] += 1
+    for passage in passages:
+        if seen[passage.document] % share == 0:
+            kept.append(passage)
+        seen[passage.document] += 1
     return kept
 
 

@@ -89,4 +89,4 @@ def preference(
 
 def mean_of(parts: list[Float[Tensor, " _"]]) -> Float[Tensor, ""]:
     """Mean over texts of each text's mean over places."""
-    return torch.stack([one.mean() for one in parts]).mean()
+    return torch.stack([part.mean() for part in parts]).mean()

@@ -65,9 +65,9 @@ class Preferred:
             for at in taken(len(self.items), self.batch, turn=step, seed=(self.seed, 0))
         ]
         texts = [text for one in chosen for text in (one.antistereotype, one.stereotype)]
-        read = self.reader.read(Asked(texts=texts, places=[one.span for one in texts]))
+        read = self.reader.read(Asked(texts=texts, places=[text.span for text in texts]))
         sums, _sizes = _sums(self.reader, read)
-        was = torch.tensor([self.before.total(one) for one in texts], dtype=sums.dtype)
+        was = torch.tensor([self.before.total(text) for text in texts], dtype=sums.dtype)
         was = was.to(sums.device)
         return preference(
             sums[0::2] - sums[1::2], was[0::2] - was[1::2], beta=self.beta, loss=self.loss
@@ -100,35 +100,35 @@ class Parity:
         """The loss of a step."""
         groups = self._groups(step)
         items = [one for group in groups for one in group]
-        texts = [text for one in items for text in one.pair]
+        texts = [text for item in items for text in item.pair]
         held = self.holding.taken(step) if self.kl_weight > 0 else []
-        places = [judged for one in items for judged in one.judged]
+        places = [judged for item in items for judged in item.judged]
         places += [self.holding.places_of(one) for one in held]
         read = self.reader.read(Asked(texts=[*texts, *held], places=places))
         sums, sizes = _sums(self.reader, read.first(len(texts)))
         means = sums / sizes
         margins = torch.split(means[0::2] - means[1::2], [len(group) for group in groups])
         scales = [self.spreads[group[0].axis] for group in groups]
-        leans = [one / own for one, own in zip(margins, scales, strict=True)]
+        leans = [margin / own for margin, own in zip(margins, scales, strict=True)]
         if self.of == "share":
-            leans = [torch.tanh(one / _SMOOTH) for one in leans]
+            leans = [torch.tanh(lean / _SMOOTH) for lean in leans]
         pools = [self._count(group[0].axis) for group in groups]
         several = [
-            squared_mean(one, population=pool) for one, pool in zip(leans, pools, strict=True)
+            squared_mean(lean, population=pool) for lean, pool in zip(leans, pools, strict=True)
         ]
         value = torch.stack(several).mean()
         kept = self.holding.loss(self.reader, read.after(len(texts)), held, self.before)
         return value + self.kl_weight * kept
 
     def _count(self, axis: str) -> int:
-        return sum(one.axis == axis for one in self.items)
+        return sum(item.axis == axis for item in self.items)
 
     def _groups(self, step: int) -> list[list[Item]]:
-        axes = sorted({one.axis for one in self.items})
+        axes = sorted({item.axis for item in self.items})
         size = max(2, self.batch // len(axes))
         found = []
         for number, axis in enumerate(axes):
-            own = [one for one in self.items if one.axis == axis]
+            own = [item for item in self.items if item.axis == axis]
             chosen = taken_apart(len(own), size, turn=step, seed=(self.seed, 0, number))
             found.append([own[at] for at in chosen])
         return found

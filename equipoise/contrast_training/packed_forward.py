@@ -71,14 +71,14 @@ class TextReader:
         """One forward pass over all texts; gradients flow where somebody wants them."""
         module = self.model.module
         order: dict[Ids, int] = {}  # equal texts are one
-        numbers = [order.setdefault(one.ids, len(order)) for one in asked.texts]
+        numbers = [order.setdefault(text.ids, len(order)) for text in asked.texts]
         ids = list(order)
         layout = self._layout(ids)
         rows = pack(ids, range(len(ids))) if layout.pack else single(ids, range(len(ids)))
         length = max(map(len, rows))
         where = {
-            number: [at * length + place for place in path]
-            for at, row in enumerate(rows)
+            number: [index * length + place for place in path]
+            for index, row in enumerate(rows)
             for number, path in row.paths.items()
         }
         flat = [
@@ -92,8 +92,8 @@ class TextReader:
             states = read(module, rows, torch.tensor(list(distinct), device=module.device), layout)
         chosen = torch.tensor([distinct[place] for place in flat], device=states.device)
         tokens = [
-            one.ids[place]
-            for one, places in zip(asked.texts, asked.places, strict=True)
+            text.ids[place]
+            for text, places in zip(asked.texts, asked.places, strict=True)
             for place in places
         ]
         return Read(
@@ -171,7 +171,7 @@ def read_before(
         for one, values in zip(some, first.split(reader.logprobs(first)), strict=False):
             logprobs[one.ids] = values.cpu()
 
-    run_in_batches(reader.model, [len(one.ids) for one in texts], run)
+    run_in_batches(reader.model, [len(text.ids) for text in texts], run)
     # tensors of inference mode cannot be used where gradients are wanted
     return Before(
         states={key: one.clone() for key, one in states.items()},

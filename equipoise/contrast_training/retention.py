@@ -54,11 +54,11 @@ class Holding:
         """The divergence (nats, 0: as before) of what was read of these texts; 0 of none."""
         if not texts:
             return torch.zeros((), device=read.states.device)
-        was = torch.cat([before.at(one, self.places_of(one)) for one in texts])
+        was = torch.cat([before.at(text, self.places_of(text)) for text in texts])
         direction: Direction = "reverse" if self.kind == "reverse" else "forward"
         values = read.split(reader.divergence(read, was, direction))
         if self.kind == "ce_all_positions":
-            return torch.stack([one.sum() for one in values]).sum() / (_PADDED * len(texts))
+            return torch.stack([value.sum() for value in values]).sum() / (_PADDED * len(texts))
         return mean_of(values)
 
 
@@ -79,7 +79,7 @@ def held_texts(
     if which == "neutral":
         found = coded_texts(model, plain, longest=longest)
     else:
-        found = [one.unrelated for one in items if one.unrelated is not None]
+        found = [item.unrelated for item in items if item.unrelated is not None]
     found = [one for one in found if _places(one, places)]
     if not found:
         raise RecipeError(

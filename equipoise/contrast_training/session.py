@@ -84,7 +84,7 @@ class Lesson:
     @property
     def pairs(self) -> list[Coded]:
         """Stereotyping and other texts of the items, in turn."""
-        return [text for one in self.items for text in one.pair]
+        return [text for item in self.items for text in item.pair]
 
     def holding(
         self, on: Texts, *, places: Places, batch: int, kind: Divergence = "forward", seed: int
@@ -142,7 +142,7 @@ class Lesson:
             watch=watch,
             supply=self.supply,
             texts=[
-                *(text for one in (*self.items, *self.dev) for text in one.texts),
+                *(text for item in (*self.items, *self.dev) for text in item.texts),
                 *(one.text for one in self.plain.apart),
                 *others,
             ],

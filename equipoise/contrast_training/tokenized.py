@@ -70,36 +70,36 @@ def coded_items(model: LanguageModel, contrasts: Sequence[Contrast], *, longest:
     Nothing is ever cut. Raises `ModelError` naming a contrast without any token to score.
     """
     endings = [
-        (one, ending)
-        for one in contrasts
-        for ending in (one.stereotype, one.antistereotype, one.unrelated)
+        (contrast, ending)
+        for contrast in contrasts
+        for ending in (contrast.stereotype, contrast.antistereotype, contrast.unrelated)
         if ending is not None
     ]
-    tails = {id(one): _shared_tail(one) for one in contrasts}
+    tails = {id(contrast): _shared_tail(contrast) for contrast in contrasts}
     texts = [(one.context, ending, tails[id(one)]) for one, ending in endings]
     codes = iter(_coded(model, texts))
     limit = min(longest, context_length(model.module) or longest)
     found = []
-    for one in contrasts:
+    for contrast in contrasts:
         stereotype, antistereotype = next(codes), next(codes)
-        unrelated = None if one.unrelated is None else next(codes)
+        unrelated = None if contrast.unrelated is None else next(codes)
         several = [text for text in (stereotype, antistereotype, unrelated) if text is not None]
         for text in several:
             if not text.span:
                 raise ModelError(
-                    f"contrast '{one.id}' must have a token to score, got none for "
+                    f"contrast '{contrast.id}' must have a token to score, got none for "
                     f"{len(text.ids)} tokens; give its endings some text"
                 )
         if max(len(text.ids) for text in several) <= limit:
             found.append(
                 Item(
-                    id=one.id,
-                    axis=one.groups.get("axis", ""),
-                    target=one.groups.get("target", one.id),
+                    id=contrast.id,
+                    axis=contrast.groups.get("axis", ""),
+                    target=contrast.groups.get("target", contrast.id),
                     stereotype=stereotype,
                     antistereotype=antistereotype,
                     unrelated=unrelated,
-                    ending_alone=one.groups.get("task") == "intersentence",
+                    ending_alone=contrast.groups.get("task") == "intersentence",
                 )
             )
     return found

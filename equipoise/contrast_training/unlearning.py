@@ -93,16 +93,16 @@ class Pools:
         "head" takes the first share of all items in the order gender, profession, race, religion,
         so that the later types have none, as in the released code.
         """
-        axes = sorted({one.axis for one in items})
-        by_type = {axis: [one for one in items if one.axis == axis] for axis in axes}
+        axes = sorted({item.axis for item in items})
+        by_type = {axis: [item for item in items if item.axis == axis] for axis in axes}
         if options.adversarial_from == "head":
             first = [one for axis in axes for one in by_type[axis]]
             first = first[: int(options.adversarial * len(items))]
             chosen = {axis: [one for one in first if one.axis == axis] for axis in axes}
         else:
             chosen = {
-                axis: _sample(own, options.adversarial, seed=(seed, at))
-                for at, (axis, own) in enumerate(by_type.items())
+                axis: _sample(own, options.adversarial, seed=(seed, index))
+                for index, (axis, own) in enumerate(by_type.items())
             }
         return cls(items=by_type, adversarial=chosen)
 
@@ -193,6 +193,6 @@ class _Loss:
         return forget, retain, self.holding.taken(step)
 
     def _forgotten(self, sums: Tensor, sizes: Tensor, texts: Sequence[Coded]) -> Tensor:
-        was = torch.tensor([self.before.total(one) for one in texts], dtype=sums.dtype)
+        was = torch.tensor([self.before.total(text) for text in texts], dtype=sums.dtype)
         gap = was.to(sums.device) - sums
         return npo(gap, sizes, beta=self.options.beta, reduction=self.options.reduction)

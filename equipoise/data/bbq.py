@@ -105,8 +105,8 @@ def sources(categories: Sequence[str]) -> tuple[Source, ...]:
     The metadata file is one of them when it is in the user's own folder, or when a category is
     downloaded, for then it can be had the same way. Without it the rule finds the targets.
     """
-    files = tuple(source(one) for one in categories)
-    whole = METADATA.own() is not None or any(one.own() is None for one in files)
+    files = tuple(source(category) for category in categories)
+    whole = METADATA.own() is not None or any(file.own() is None for file in files)
     return (*files, METADATA) if whole else files
 
 
@@ -116,7 +116,7 @@ def read_items(categories: Sequence[str]) -> list[Item]:
     Raises `DataError` naming file and line where a row is not as the official format has it, and
     for a metadata file that lacks an example, or is from before its correction.
     """
-    files = {one: source(one).read() for one in categories}
+    files = {category: source(category).read() for category in categories}
     found = [item for one, content in files.items() for item in _read(one, content)]
     if METADATA not in sources(categories):
         return found
@@ -237,12 +237,12 @@ def _stereotyped(row: Mapping[str, JSON], where: str) -> list[str]:
     if metadata is None:
         return []
     groups = mapping(metadata, f"{where}: 'additional_metadata'").get("stereotyped_groups") or []
-    if not isinstance(groups, list) or not all(isinstance(one, str) for one in groups):
+    if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
         raise DataError(
             f"{where}: 'stereotyped_groups' must be a list of texts, got a "
             f"{type(groups).__name__}; {_REMEDY}"
         )
-    return [str(one) for one in groups]
+    return [str(group) for group in groups]
 
 
 def _label(row: Mapping[str, JSON], where: str) -> int:

@@ -77,7 +77,7 @@ def stated(item: Item, answer: str) -> int | None:
     the published script takes the first of several, and of one word finds none.
     """
     said = _plain(answer)
-    equal = [at for at, one in enumerate(item.answers) if _plain(one) == said]
+    equal = [index for index, answer in enumerate(item.answers) if _plain(answer) == said]
     if len(equal) == 1:
         return equal[0]
     return _only(item, lambda at: _within(said, (_first_two(item.words[at]),)))
@@ -92,12 +92,12 @@ def heard(item: Item, written: str) -> int | None:
     curly apostrophes are as plain ones. None: the line names no answer, or several.
     """
     lines = written.translate(_DRESSED).splitlines()
-    line = next((one.strip() for one in lines if one.strip()), "")
+    line = next((line.strip() for line in lines if line.strip()), "")
     letter = _LETTER.match(line)
     if letter:
         return LETTERS.index((letter[1] or letter[2] or letter[3]).upper())
     said = _plain(line)
-    equal = [at for at, one in enumerate(item.answers) if _plain(one) == said]
+    equal = [index for index, answer in enumerate(item.answers) if _plain(answer) == said]
     if len(equal) == 1:
         return equal[0]
 
@@ -121,7 +121,7 @@ def _first_two(word: str) -> str:
 
 
 def _only(item: Item, holds: Callable[[int], bool]) -> int | None:
-    places = [at for at in range(len(item.answers)) if holds(at)]
+    places = [index for index in range(len(item.answers)) if holds(index)]
     return places[0] if len(places) == 1 else None
 
 

@@ -73,7 +73,7 @@ def has_names(category: str, question_index: str) -> bool:
 
 def unknown_place(info: Info | None) -> int | None:
     """The answer that says that nobody can know; None unless exactly one is marked so."""
-    places = [at for at, (_, group) in enumerate(info or ()) if group.casefold() == _UNKNOWN]
+    places = [index for index, (_, group) in enumerate(info or ()) if group.casefold() == _UNKNOWN]
     return places[0] if len(places) == 1 else None
 
 
@@ -87,7 +87,7 @@ def ruled_target(info: Info | None, stereotyped: Sequence[str], *, negative: boo
     unknown = unknown_place(info)
     if info is None or unknown is None:
         return None
-    named = [at for at in range(len(info)) if at != unknown]
+    named = [index for index in range(len(info)) if index != unknown]
     sought = {key for one in stereotyped for key in _keys(one)}
     about = [at for at in named if sought & {key for one in info[at] for key in _keys(one)}]
     if len(named) != 2 or len(about) != 1:
@@ -129,4 +129,4 @@ def _keys(text: str) -> frozenset[str]:
         return frozenset()
     prefix = _PREFIX.match(plain)
     parts = {plain} if prefix is None else {plain, prefix[1], plain[prefix.end() :]}
-    return frozenset(parts | {_SEXES[one] for one in parts if one in _SEXES})
+    return frozenset(parts | {_SEXES[part] for part in parts if part in _SEXES})

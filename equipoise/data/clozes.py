@@ -53,7 +53,9 @@ def known_facts() -> tuple[Fact, ...]:
             "to read; replace the file"
         )
     keys = ("known_id", "prompt", "attribute", "relation_id", "subject")
-    found = [_fields(row, keys, f"{KNOWN_1000.path}, fact {at}") for at, row in enumerate(rows)]
+    found = [
+        _fields(row, keys, f"{KNOWN_1000.path}, fact {index}") for index, row in enumerate(rows)
+    ]
     made = [
         Fact(id=id, prompt=prompt.rstrip(), answer=answer.strip(), relation=relation, subject=sub)
         for id, prompt, answer, relation, sub in found
@@ -72,7 +74,7 @@ def trex_facts() -> tuple[Fact, ...]:
 
 def trex_sources() -> tuple[Source, ...]:
     """Every file behind `trex_facts`."""
-    return tuple(one for relation in _pins() for one in _sources(relation))
+    return tuple(source for relation in _pins() for source in _sources(relation))
 
 
 def _of_relation(relation: str) -> tuple[Fact, ...]:
@@ -80,8 +82,8 @@ def _of_relation(relation: str) -> tuple[Fact, ...]:
     before = _beginning(patterns)
     keys = ("uuid", "sub_label", "obj_label")
     rows = [
-        _fields(row, keys, f"{facts.path}, line {at}")
-        for at, row in enumerate(read_jsonl(facts), start=1)
+        _fields(row, keys, f"{facts.path}, line {index}")
+        for index, row in enumerate(read_jsonl(facts), start=1)
     ]
     made = [
         Fact(
@@ -99,11 +101,11 @@ def _of_relation(relation: str) -> tuple[Fact, ...]:
 def _beginning(patterns: Source) -> str:
     """What stands before the answer in the first pattern that ends with it."""
     texts = [
-        _fields(row, ("pattern",), f"{patterns.path}, line {at}")[0]
-        for at, row in enumerate(read_jsonl(patterns), start=1)
+        _fields(row, ("pattern",), f"{patterns.path}, line {index}")[0]
+        for index, row in enumerate(read_jsonl(patterns), start=1)
     ]
-    for one in texts:
-        found = _ANSWER_LAST.match(one)
+    for text in texts:
+        found = _ANSWER_LAST.match(text)
         if found:
             return found["before"]
     raise DataError(
@@ -126,10 +128,10 @@ def _fields(row: JSON, keys: Sequence[str], where: str) -> tuple[str, ...]:
 
 def _unique(facts: Sequence[Fact], where: str) -> tuple[Fact, ...]:
     seen: set[str] = set()
-    for one in facts:
-        if one.id in seen:
-            raise DataError(f"{where}: fact ids must be unique, got '{one.id}' twice; drop one")
-        seen.add(one.id)
+    for fact in facts:
+        if fact.id in seen:
+            raise DataError(f"{where}: fact ids must be unique, got '{fact.id}' twice; drop one")
+        seen.add(fact.id)
     return tuple(facts)
 
 

@@ -74,7 +74,7 @@ def windows(text: str, *, window: int, stride: int) -> list[Window]:
     if not 4 <= stride <= window:  # 4 bytes hold any character
         raise ValueError(f"stride must be from 4 to the window of {window} bytes, got {stride}")
     pieces = [part for word in re.findall(r"\s*\S+", text) for part in _parts(word, stride)]
-    sizes = [len(one.encode()) for one in pieces]
+    sizes = [len(piece.encode()) for piece in pieces]
     found: list[Window] = []
     start = 0
     while start < len(pieces):
@@ -153,16 +153,18 @@ def _documents(text: str, *, table: bool) -> dict[str, str]:
     lines = text.split("\n")
     if table:
         rows = [line.split("\t")[0] for line in lines]
-        return {f"line {at}": row.strip() for at, row in enumerate(rows, 1) if row.strip()}
+        return {f"line {index}": row.strip() for index, row in enumerate(rows, 1) if row.strip()}
     inner = text.strip().split("\n")
     if all(line.strip() for line in inner):
-        return {f"line {at}": line.strip() for at, line in enumerate(lines, 1) if line.strip()}
+        return {
+            f"line {index}": line.strip() for index, line in enumerate(lines, 1) if line.strip()
+        }
     found: dict[str, list[str]] = {}
     first = None
-    for at, line in enumerate(lines, 1):
+    for index, line in enumerate(lines, 1):
         if not line.strip():
             first = None
             continue
-        first = first or at
+        first = first or index
         found.setdefault(f"line {first}", []).append(line)
     return {id: "\n".join(part).strip() for id, part in found.items()}

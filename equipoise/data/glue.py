@@ -102,16 +102,16 @@ def _rows(
         )
     wanted, first = len(header) or columns, bool(header)
     found = []
-    for at, line in enumerate(lines[first:], start=1 + first):
+    for index, line in enumerate(lines[first:], start=1 + first):
         if not line.strip():
             continue
         fields = line.split("\t")
         if len(fields) != wanted:
             raise DataError(
-                f"{source.path}, line {at}: must have {wanted} fields between tabs, "
+                f"{source.path}, line {index}: must have {wanted} fields between tabs, "
                 f"got {len(fields)}; {_REMEDY}"
             )
-        found.append((at, fields))
+        found.append((index, fields))
     if not found:
         raise DataError(f"{source.path} must have rows, got {len(found)}; {_REMEDY}")
     return found

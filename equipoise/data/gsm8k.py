@@ -80,7 +80,7 @@ def read_shots(count: int) -> list[Problem]:
     """
     if count == 0:
         return []
-    known = {one.id: one for one in read_problems(TRAIN)}
+    known = {read_problem.id: read_problem for read_problem in read_problems(TRAIN)}
     if len(known) < count:
         raise DataError(
             f"{TRAIN.path} must have {count} problems to show, got {len(known)}; "

@@ -71,8 +71,8 @@ class HarnessDocument:
         `answers`: of each question as many as it has repeats. Filters see this document alone.
         """
         instances = [
-            replace(one, resps=list(own), filtered_resps={})
-            for one, own in zip(self.instances, answers, strict=True)
+            replace(instance, resps=list(own), filtered_resps={})
+            for instance, own in zip(self.instances, answers, strict=True)
         ]
         found: dict[str, Any] = {}
         for one in self.task.filters:
@@ -120,8 +120,8 @@ class HarnessTask:
     def documents(self) -> tuple[HarnessDocument, ...]:
         """All documents of the split that the harness evaluates, in its order."""
         by_id: dict[int, list[Any]] = {}
-        for one in self.inner.instances:
-            by_id.setdefault(one.doc_id, []).append(one)
+        for instance in self.inner.instances:
+            by_id.setdefault(instance.doc_id, []).append(instance)
         return tuple(
             HarnessDocument(
                 id=str(id),
@@ -143,7 +143,7 @@ class HarnessTask:
         """
         joined = dict(self.inner.aggregation())
         metrics = [*joined, *(key for key in self._made() if key not in joined)]
-        metrics = [one for one in metrics if one != _NOTHING]
+        metrics = [metric for metric in metrics if metric != _NOTHING]
         if not metrics:
             raise RecipeError(
                 f"harness: task '{self.name}' must have a metric of its own, got "
@@ -155,21 +155,21 @@ class HarnessTask:
         better = self.inner.higher_is_better()
         return tuple(
             Measure(
-                name=self.named(one, through.name),
-                metric=one,
-                aggregate=joined.get(one, mean),
-                aggregation=names.get(joined.get(one, mean), "its own aggregation"),
-                higher_is_better=better.get(one),
+                name=self.named(metric, through.name),
+                metric=metric,
+                aggregate=joined.get(metric, mean),
+                aggregation=names.get(joined.get(metric, mean), "its own aggregation"),
+                higher_is_better=better.get(metric),
             )
             for through in self.filters
-            for one in metrics
+            for metric in metrics
         )
 
     def _made(self) -> list[str]:
         """Names of what the task makes of some answers to its first document."""
         first = self.documents()[0]
         blank: Mapping[str, Answer] = {"loglikelihood_rolling": -1.0, "generate_until": ""}
-        kept = [blank.get(one.kind, (-1.0 - at, False)) for at, one in enumerate(first.asked)]
+        kept = [blank.get(one.kind, (-1.0 - index, False)) for index, one in enumerate(first.asked)]
         try:
             return list(self.inner.process_results(first.content, kept))
         except Exception:  # a task's own code may refuse such answers; its metrics are known
@@ -185,7 +185,7 @@ def load(name: str, *, folder: str | None, shots: int | None, seed: int) -> Harn
     tasks, and for a task that needs pictures, sound or the running of code; `DataError` when its
     documents cannot be had.
     """
-    hashes = tuple(one.sha256 for one in files(name, folder=folder))
+    hashes = tuple(file.sha256 for file in files(name, folder=folder))
     return _loaded(name, folder, shots, seed, hashes)
 
 
@@ -201,7 +201,7 @@ def files(name: str, *, folder: str | None) -> tuple[DataUse, ...]:
     foreign = folder is None or not own.is_relative_to(Path(folder).expanduser().resolve())
     licence = "MIT (lm-evaluation-harness)" if foreign else "not known: a file of the user's own"
     named = {os.path.relpath(one, own.parent): one for one in [*made, *beside]}
-    data = {str(one): one for one in _data_files(entry.cfg)}
+    data = {str(data_file): data_file for data_file in _data_files(entry.cfg)}
     return tuple(
         DataUse(
             name=Path(shown).as_posix(),
@@ -260,7 +260,7 @@ def _local(folder: str) -> Any:
 def _check_entry(name: str, entry: Any) -> None:
     if entry.kind.name not in ("TASK", "PY_TASK"):
         members = entry.tags if entry.kind.name == "TAG" else (entry.cfg or {}).get("task", ())
-        shown = sorted(str(one) for one in members)[:10]
+        shown = sorted(str(member) for member in members)[:10]
         raise RecipeError(
             f"harness.task must be one task, got '{name}', which stands for several; name one, "
             f"e.g. {', '.join(shown)}"
@@ -374,7 +374,7 @@ def _with_included(file: Path) -> set[Path]:
 def _data_files(config: Mapping[str, Any] | None) -> list[Path]:
     """Local files that a task names as its data, as it names them."""
     kwargs = (config or {}).get("dataset_kwargs") or {}
-    return [Path(one) for one in _texts(kwargs.get("data_files")) if Path(one).is_file()]
+    return [Path(text) for text in _texts(kwargs.get("data_files")) if Path(text).is_file()]
 
 
 def _bytes(file: Path) -> bytes:

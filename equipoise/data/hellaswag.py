@@ -78,7 +78,7 @@ def _story(raw: JSON, id: str, where: str) -> Story:
     if not isinstance(endings, list) or len(endings) != ENDINGS:
         got = len(endings) if isinstance(endings, list) else type(endings).__name__
         raise DataError(f"{where}: 'endings' must be a list of {ENDINGS}, got {got}; {_REMEDY}")
-    texts = tuple(_ending(one, place, where) for place, one in enumerate(endings))
+    texts = tuple(_ending(ending, place, where) for place, ending in enumerate(endings))
     named = raw.get("source_id")
     return Story(
         id=id,

@@ -94,8 +94,8 @@ def read_questions(subject: str, split: str) -> list[Question]:
     file = source(subject, split)
     rows = _rows(file)
     return [
-        _question(fields, f"{subject}/{at}", subject, f"{file.path}, row {at}")
-        for at, fields in enumerate(rows, start=1)
+        _question(fields, f"{subject}/{index}", subject, f"{file.path}, row {index}")
+        for index, fields in enumerate(rows, start=1)
     ]
 
 
@@ -130,7 +130,7 @@ def _question(fields: Sequence[str], id: str, subject: str, where: str) -> Quest
     wanted = 2 + len(LETTERS)
     if len(fields) != wanted:
         raise DataError(f"{where}: must have {wanted} fields, got {len(fields)}; {_REMEDY}")
-    question, *choices, letter = (one.strip() for one in fields)
+    question, *choices, letter = (field.strip() for field in fields)
     if not question:
         raise DataError(f"{where}: must have a question, got {question!r}; {_REMEDY}")
     if letter not in LETTERS:

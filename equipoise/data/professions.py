@@ -106,10 +106,12 @@ def _entries(document: JSON) -> list[Profession]:
         got = type(document).__name__ if document else "nothing in it"
         raise DataError(f"{name} must be a list of entries, got {got}; replace the file")
     entries: dict[str, Profession] = {}
-    for at, row in enumerate(document):
-        entry = _entry(row, at)
+    for index, row in enumerate(document):
+        entry = _entry(row, index)
         if entry.word in entries:
-            raise DataError(f"{name}: '{entry.word}' must come once, got it twice; drop entry {at}")
+            raise DataError(
+                f"{name}: '{entry.word}' must come once, got it twice; drop entry {index}"
+            )
         entries[entry.word] = entry
     return list(entries.values())
 

@@ -208,7 +208,7 @@ def read_csv(source: Source, columns: Sequence[str], *, delimiter: str = ",") ->
     rows: list[Row] = []
     try:
         header = next(reader, [])
-        missing = [one for one in columns if one not in header]
+        missing = [column for column in columns if column not in header]
         if missing:
             raise DataError(  # without a header line 1 is a text, which is not shown
                 f"{name} must have a column '{missing[0]}', got {len(header)} of other names; "
@@ -255,7 +255,9 @@ def parse_jsonl(content: bytes, name: str) -> list[tuple[int, JSON]]:
     Raises `DataError` naming the line of the fault.
     """
     lines = decode(content, name).split("\n")
-    found = [(at, _document(line, name, at)) for at, line in enumerate(lines, 1) if line.strip()]
+    found = [
+        (index, _document(line, name, index)) for index, line in enumerate(lines, 1) if line.strip()
+    ]
     if not found:
         raise DataError(f"{name} must hold JSON lines, got none; replace the file")
     return found
@@ -334,13 +336,13 @@ def _check_sums(file: Path, content: bytes) -> None:
 def _sums(file: Path) -> dict[str, str]:
     """A file written by `sha256sum`: name to hash."""
     found = {}
-    for at, line in enumerate(decode(_bytes(file), str(file)).splitlines(), 1):
+    for index, line in enumerate(decode(_bytes(file), str(file)).splitlines(), 1):
         digest, _, name = line.strip().partition(" ")
         if not line.strip():
             continue
         if len(digest) != 64 or not name.strip(" *"):
             raise DataError(
-                f"{file}, line {at}: must be a sha256 and a file name, got {line[:80]!r}; "
+                f"{file}, line {index}: must be a sha256 and a file name, got {line[:80]!r}; "
                 "write it with sha256sum"
             )
         found[name.lstrip(" *").removeprefix("./")] = digest.lower()

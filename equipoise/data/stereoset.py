@@ -78,10 +78,10 @@ def read_items(split: str) -> list[Item]:
     """
     files = {source.path: read_json(source) for source in sources(split)}
     found = [
-        _item(raw, task, f"{path}, {task} example {at}")
+        _item(raw, task, f"{path}, {task} example {index}")
         for task in TASKS
         for path, document in files.items()
-        for at, raw in enumerate(_examples(document, task, path))
+        for index, raw in enumerate(_examples(document, task, path))
     ]
     where = " and ".join(files)
     _refuse_twice((one.id for one in found), f"{where}: example")
@@ -97,9 +97,9 @@ def read_scores(file: Path, column: str | None) -> dict[str, float]:
     """
     document = _mapping(parse_json(_unpacked(file), str(file)), str(file))
     entries = [
-        (f"{file}, {task} entry {at}", _mapping(raw, f"{file}, {task} entry {at}"))
+        (f"{file}, {task} entry {index}", _mapping(raw, f"{file}, {task} entry {index}"))
         for task in TASKS
-        for at, raw in enumerate(_list(document.get(task, []), f"{file}, {task}"))
+        for index, raw in enumerate(_list(document.get(task, []), f"{file}, {task}"))
     ]
     _refuse_twice((_text(one, "id", where) for where, one in entries), f"{file}: sentence")
     key = column or "score"
@@ -118,7 +118,7 @@ def word_span(context: str, sentence: str, where: str) -> tuple[int, int]:
     As the published loader finds it: the word, counted by single spaces, at the place of the
     context's last word with a blank, without the punctuation around it.
     """
-    places = [at for at, word in enumerate(context.split(" ")) if BLANK in word]
+    places = [index for index, word in enumerate(context.split(" ")) if BLANK in word]
     words = sentence.split(" ")
     if not places:
         raise DataError(f"{where}: context must have the word {BLANK}, got none; {_REMEDY}")
@@ -126,7 +126,7 @@ def word_span(context: str, sentence: str, where: str) -> tuple[int, int]:
     if place >= len(words) or not words[place].strip(string.punctuation):
         raise DataError(f"{where}: no word fills the blank at word {place + 1}; {_REMEDY}")
     word = words[place]
-    start = sum(len(one) + 1 for one in words[:place])
+    start = sum(len(word) + 1 for word in words[:place])
     start += len(word) - len(word.lstrip(string.punctuation))
     return start, start + len(word.strip(string.punctuation))
 
@@ -137,10 +137,10 @@ def differing_spans(sentences: Sequence[str]) -> tuple[tuple[int, int], ...]:
     What is left without the words that all begin with and all end with, cut at single spaces;
     the whole sentence where nothing is left.
     """
-    words = [one.split(" ") for one in sentences]
-    room = min(len(one) for one in words)
+    words = [sentence.split(" ") for sentence in sentences]
+    room = min(len(word) for word in words)
     head = _common(words, room)
-    tail = _common([one[::-1] for one in words], room - head)
+    tail = _common([word[::-1] for word in words], room - head)
     spans = []
     for one, text in zip(words, sentences, strict=True):
         start = sum(len(word) + 1 for word in one[:head])
@@ -152,7 +152,7 @@ def differing_spans(sentences: Sequence[str]) -> tuple[tuple[int, int], ...]:
 def _common(words: Sequence[Sequence[str]], room: int) -> int:
     """How many first words all lists share, at most `room`."""
     same = (len(set(column)) == 1 for column in zip(*words, strict=False))
-    return min(room, next((at for at, one in enumerate(same) if not one), room))
+    return min(room, next((index for index, one in enumerate(same) if not one), room))
 
 
 def _item(raw: JSON, task: Task, where: str) -> Item:
@@ -165,9 +165,9 @@ def _item(raw: JSON, task: Task, where: str) -> Item:
     by_label = _by_label(example, where)
     sentences = tuple(_text(by_label[label], "sentence", where) for label in LABELS)
     if task == "intrasentence":
-        spans = tuple(word_span(context, one, where) for one in sentences)
+        spans = tuple(word_span(context, sentence, where) for sentence in sentences)
     else:
-        spans = tuple((0, len(one)) for one in sentences)
+        spans = tuple((0, len(sentence)) for sentence in sentences)
     target = _text(example, "target", where)
     return Item(
         id=_text(example, "id", where),
@@ -189,7 +189,7 @@ def _by_label(example: Mapping[str, JSON], where: str) -> dict[str, Mapping[str,
     sentences = _list(_value(example, "sentences", where), f"{where}, sentences")
     if len(sentences) != len(LABELS):
         raise DataError(f"{where} has {len(sentences)} sentences, needs 3; {_REMEDY}")
-    found = [_mapping(one, where) for one in sentences]
+    found = [_mapping(sentence, where) for sentence in sentences]
     labels = [_text(one, "gold_label", where) for one in found]
     if sorted(labels) != sorted(LABELS):
         raise DataError(f"{where} must have each of {LABELS} once, got {labels}; {_REMEDY}")

@@ -183,13 +183,15 @@ def _spliced(tokens: Tokens, count: int, changes: Sequence[Change], new: Tokens)
     covers, new_covers = _covers(tokens)[:count], _covers(new)
     ids: list[int] = []
     done, shift = 0, 0
-    for one in changes:
+    for change in changes:
         touched = [
-            at for at, (a, b) in enumerate(covers) if a < one.end and b > one.start and at >= done
+            index
+            for index, (a, b) in enumerate(covers)
+            if a < change.end and b > change.start and index >= done
         ]
         first, past = touched[0], touched[-1] + 1
-        begin, end = min(covers[first][0], one.start), max(covers[past - 1][1], one.end)
-        more = len(one.text) - (one.end - one.start)
+        begin, end = min(covers[first][0], change.start), max(covers[past - 1][1], change.end)
+        more = len(change.text) - (change.end - change.start)
         ids += tokens.ids[done:first]
         ids += [
             id

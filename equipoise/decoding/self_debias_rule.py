@@ -50,10 +50,10 @@ class SelfDebiasing(Adjustment):
                 "self-debiasing must have a finite decay >= 0 and 0 < epsilon <= 1, got "
                 f"{self.decay} and {self.epsilon}; correct them"
             )
-        for one in self.prefixes:
-            if not one.strip() or one != one.strip():
+        for prefix in self.prefixes:
+            if not prefix.strip() or prefix != prefix.strip():
                 raise ModelError(
-                    f"a prefix must have words and no space at its ends, got {one!r}; strip it"
+                    f"a prefix must have words and no space at its ends, got {prefix!r}; strip it"
                 )
 
     @property
@@ -94,8 +94,8 @@ class SelfDebiasing(Adjustment):
             and isinstance(epsilon, int | float)
         ):
             return cls(
-                prefixes=tuple(str(one) for one in prefixes),
-                types=tuple(str(one) for one in types),
+                prefixes=tuple(str(prefix) for prefix in prefixes),
+                types=tuple(str(kind) for kind in types),
                 decay=float(decay),
                 epsilon=float(epsilon),
             )
@@ -113,7 +113,7 @@ class SelfDebiasing(Adjustment):
     ) -> list[tuple[Context, ...]]:
         """The text's tokens, and these after each prefix's: none is shifted by a long prefix."""
         spaced = tokens.text[:1].isspace()
-        fronts = [_prefix_ids(tokenizer, one, spaced=spaced) for one in self.prefixes]
+        fronts = [_prefix_ids(tokenizer, prefix, spaced=spaced) for prefix in self.prefixes]
         rows = [(front + tokens.ids, len(front)) for front in [(), *fronts]]
         return [tuple((ids, size + count) for ids, size in rows) for count in read]
 

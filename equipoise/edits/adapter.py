@@ -178,7 +178,7 @@ def wanted_tensors(
 def inject(model: LanguageModel, config: Mapping[str, JSON], undo: ExitStack) -> tuple[str, ...]:
     """Put PEFT's layers in, to be taken out by `undo`; the names of the parameters under them."""
     undo.callback(_restorer(model.module))
-    before = {id(one) for one in model.module.parameters()}
+    before = {id(parameter) for parameter in model.module.parameters()}
     try:
         # PEFT draws first values from torch's global generator
         with torch.random.fork_rng(devices=[]):
@@ -188,9 +188,11 @@ def inject(model: LanguageModel, config: Mapping[str, JSON], undo: ExitStack) ->
             f"adapter must fit {model.identity}, got: {_first_line(error)}; "
             "give the base it was made for"
         ) from error
-    for one in model.module.parameters():
-        if id(one) not in before and one.dtype in (torch.bfloat16, torch.float16):
-            one.data = one.data.float()  # as PEFT does by itself; a base in half keeps its own
+    for parameter in model.module.parameters():
+        if id(parameter) not in before and parameter.dtype in (torch.bfloat16, torch.float16):
+            parameter.data = (
+                parameter.data.float()
+            )  # as PEFT does by itself; a base in half keeps its own
     model.module.eval()
     return tuple(
         f"{name}.{last}"
@@ -215,7 +217,7 @@ def _restorer(module: nn.Module) -> Callable[[], None]:
     children = [
         (one, name, child) for one in module.modules() for name, child in one.named_children()
     ]
-    flags = [(one, one.requires_grad) for one in module.parameters()]
+    flags = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
     modes = [(one, one.training) for one in module.modules()]
     biases = [
         (one, one.detach().clone())  # an adapter may carry its own biases

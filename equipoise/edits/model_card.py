@@ -132,8 +132,8 @@ def _learnt(info: EditInfo) -> str:
     number = len(info.trained_on)
     if number:
         files = "".join(
-            f"\n- `{one.name}`, sha256 `{one.sha256[:12]}…`, {markdown_text(one.licence)}"
-            for one in info.files
+            f"\n- `{file.name}`, sha256 `{file.sha256[:12]}…`, {markdown_text(file.licence)}"
+            for file in info.files
         )
         texts = "1 text" if number == 1 else f"{number:,} texts"
         return (
@@ -245,7 +245,7 @@ def _limits_of_method(info: EditInfo) -> Iterable[str]:
         yield from _limits_of_transfer(info)
     words = info.options.get("words")
     if isinstance(words, list) and words:
-        listed = ", ".join(markdown_text(_json(one)) for one in words)
+        listed = ", ".join(markdown_text(_json(word)) for word in words)
         yield (
             f"It was taught with the words {listed} alone; other words for the same groups, names "
             "among them, were not."
@@ -257,7 +257,7 @@ def _limits_of_method(info: EditInfo) -> Iterable[str]:
         )
     blocks = info.report.get("blocks")
     if isinstance(blocks, list) and blocks:
-        listed = ", ".join(markdown_text(str(one)) for one in blocks)
+        listed = ", ".join(markdown_text(str(block)) for block in blocks)
         yield f"Only these blocks were trained, counted from 0: {listed}."
 
 
@@ -274,4 +274,4 @@ def _limits_of_transfer(info: EditInfo) -> Iterable[str]:
 
 
 def _list(points: Iterable[str]) -> str:
-    return "\n".join(f"- {one}" for one in points)
+    return "\n".join(f"- {point}" for point in points)

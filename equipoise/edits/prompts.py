@@ -54,7 +54,7 @@ class PromptEdit(Edit):
         prompts = stored.values.get("prompts")
         if not isinstance(prompts, list) or not prompts:
             raise StoreError(f"{folder / HEAD} must list its prompts, got {prompts!r}; save again")
-        return cls(info=info, prompts=tuple(str(one) for one in prompts))
+        return cls(info=info, prompts=tuple(str(prompt) for prompt in prompts))
 
     def _stored(self) -> Stored:
         return Stored(kind=self.kind, values={"prompts": list(self.prompts)})

@@ -198,7 +198,7 @@ def _fill(folder: Path, info: EditInfo, stored: Stored) -> None:
             "base_kind": info.base_kind,
             "base_vocabulary": info.base_vocabulary,
             "origin": info.origin,
-            "files": [asdict(one) for one in info.files],
+            "files": [asdict(file) for file in info.files],
             "report": dict(info.report),
         },
         "values": dict(stored.values),

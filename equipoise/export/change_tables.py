@@ -63,10 +63,10 @@ def changes_table(chapters: Sequence[Chapter], *, groups: bool = False) -> Sheet
     """One row an overall change; with `groups`, one row a change of a group instead."""
     names = _names(chapters)
     rows = [
-        (*_whose(chapter, one.afters), *_change_row(one, change, names))
+        (*_whose(chapter, comparison.afters), *_change_row(comparison, change, names))
         for chapter in chapters
-        for one in chapter.comparisons
-        for change in one.changes
+        for comparison in chapter.comparisons
+        for change in comparison.changes
         if bool(change.group) == groups
     ]
     return Sheet(columns=(*_WHOSE, *_CHANGE), rows=tuple(rows))
@@ -76,10 +76,10 @@ def seeds_table(chapters: Sequence[Chapter]) -> Sheet:
     """One row an overall change and seed of the method, where it was learnt with several."""
     names = _names(chapters)
     rows = [
-        (*_whose(chapter, (after,)), *_change_row(one, change, names, after=after))
+        (*_whose(chapter, (after,)), *_change_row(comparison, change, names, after=after))
         for chapter in chapters
-        for one in chapter.comparisons
-        for after, changes in zip(one.afters, one.by_seed, strict=False)
+        for comparison in chapter.comparisons
+        for after, changes in zip(comparison.afters, comparison.by_seed, strict=False)
         for change in changes
     ]
     return Sheet(columns=(*_WHOSE, *_CHANGE), rows=tuple(rows))
@@ -96,14 +96,16 @@ def verdicts_table(chapters: Sequence[Chapter]) -> Sheet:
 
 
 def _names(chapters: Sequence[Chapter]) -> Mapping[Setting, str]:
-    return setting_names(one.before for chapter in chapters for one in chapter.comparisons)
+    return setting_names(
+        comparison.before for chapter in chapters for comparison in chapter.comparisons
+    )
 
 
 def _verdict_rows(chapter: Chapter, names: Mapping[Setting, str]) -> Iterable[tuple[Cell, ...]]:
     verdict = chapter.verdict
     told = (verdict.direction, verdict.kept, verdict.over_corrected)
-    afters = [after for one in chapter.comparisons for after in one.afters]
-    found = [("bias", one) for one in verdict.bias] + [("ability", one) for one in verdict.ability]
+    afters = [after for comparison in chapter.comparisons for after in comparison.afters]
+    found = [("bias", bia) for bia in verdict.bias] + [("ability", one) for one in verdict.ability]
     for role, headline in found:
         of = _of(chapter.comparisons, headline)
         row = _nothing(_CHANGE) if of is None else _change_row(of, headline.change, names)
@@ -114,7 +116,11 @@ def _verdict_rows(chapter: Chapter, names: Mapping[Setting, str]) -> Iterable[tu
 
 def _of(comparisons: Sequence[Comparison], headline: Headline) -> Comparison | None:
     """The comparison that a headline's change came from."""
-    named = [one for one in comparisons if one.before.benchmark == headline.benchmark]
+    named = [
+        comparison
+        for comparison in comparisons
+        if comparison.before.benchmark == headline.benchmark
+    ]
     same = [one for one in named if any(_alike(two, headline.change) for two in one.changes)]
     return next(iter(same or named), None)
 
@@ -127,7 +133,7 @@ def _alike(one: Change, two: Change) -> bool:
 
 
 def _nothing(columns: Sequence[Column]) -> tuple[Cell, ...]:
-    return tuple(_NO_SPAN if one.kind == "span" else None for one in columns)
+    return tuple(_NO_SPAN if column.kind == "span" else None for column in columns)
 
 
 def _whose(chapter: Chapter, afters: Sequence[Measurement]) -> tuple[Cell, ...]:
@@ -174,7 +180,7 @@ def _change_row(
         change.seed_spread,
         change.reason,
         of.before.model,
-        " ".join(one.model for one in afters),
+        " ".join(after.model for after in afters),
         of.seed,
         of.draws,
         *source(of.before),

@@ -82,14 +82,16 @@ def plain_study(
     Comparisons of the same two models are one chapter, with its verdict.
     """
     pairs: dict[tuple[str, ...], list[Comparison]] = {}
-    for one in comparisons:
-        pairs.setdefault((one.before.model, *(two.model for two in one.afters)), []).append(one)
+    for comparison in comparisons:
+        pairs.setdefault(
+            (comparison.before.model, *(two.model for two in comparison.afters)), []
+        ).append(comparison)
     return Study(
         title=title,
         recipe={},
         measured=tuple(
-            Measured(model=one.model, mitigation=None, seed=None, measurement=one)
-            for one in measurements
+            Measured(model=measurement.model, mitigation=None, seed=None, measurement=measurement)
+            for measurement in measurements
         ),
         chapters=tuple(
             Chapter(
@@ -144,14 +146,14 @@ def card_changes(comparisons: Sequence[Comparison]) -> str:
     """
     chapters = plain_study("", comparisons=comparisons).chapters
     table = rounded(_without(changes_table(chapters), ("model", "mitigation")))
-    parts = [_concluded(one) for one in chapters]
+    parts = [_concluded(chapter) for chapter in chapters]
     parts.append(
         "The same items before and after, compared in pairs. In brackets: 95 % intervals, of whole "
         "clusters drawn anew; p is corrected (Holm) where a metric has groups. A claim is shown "
         "when its 90 % interval lies inside the margin."
     )
     parts.append(markdown_table(table).strip())
-    parts.append("\n".join(f"- {'; '.join(_asked(one))}." for one in comparisons))
+    parts.append("\n".join(f"- {'; '.join(_asked(comparison))}." for comparison in comparisons))
     return "\n\n".join(parts)
 
 
@@ -162,7 +164,7 @@ def _concluded(chapter: Chapter) -> str:
 
 
 def _without(sheet: Sheet, names: Sequence[str]) -> Sheet:
-    kept = [k for k, one in enumerate(sheet.columns) if one.name not in names]
+    kept = [k for k, column in enumerate(sheet.columns) if column.name not in names]
     return Sheet(
         columns=tuple(sheet.columns[k] for k in kept),
         rows=tuple(tuple(row[k] for k in kept) for row in sheet.rows),
@@ -171,9 +173,9 @@ def _without(sheet: Sheet, names: Sequence[str]) -> Sheet:
 
 def _asked(comparison: Comparison) -> Iterable[str]:
     before = comparison.before
-    seeds = [str(seed) for one in comparison.afters if (seed := method_seed(one)) is not None]
+    seeds = [str(seed) for after in comparison.afters if (seed := method_seed(after)) is not None]
     limit = "all" if before.limit is None else f"a seeded choice of {before.limit}"
-    groups = sum(bool(one.group) for one in comparison.changes)
+    groups = sum(bool(change.group) for change in comparison.changes)
     said = [
         f"{before.benchmark} version {before.version}, split {before.split}, {limit} examples "
         f"(sha256 {before.examples_sha256[:12]}), options {as_json(before.options)}",

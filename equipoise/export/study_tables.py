@@ -131,20 +131,20 @@ def calibrations_table(calibrations: Sequence[Calibration]) -> Sheet:
     """One row a metric: its slope over planted strength and its monotonicity."""
     rows = [
         (
-            one.benchmark,
-            one.version,
-            as_json(one.options),
+            calibration.benchmark,
+            calibration.version,
+            as_json(calibration.options),
             curve.metric,
             (curve.slope, curve.slope_low, curve.slope_high),
             curve.spearman,
             curve.unit,
             curve.ideal,
-            " ".join(f"{strength:g}" for strength in one.strengths),
-            " ".join(map(str, one.seeds)),
+            " ".join(f"{strength:g}" for strength in calibration.strengths),
+            " ".join(map(str, calibration.seeds)),
             curve.reason,
         )
-        for one in calibrations
-        for curve in one.curves
+        for calibration in calibrations
+        for curve in calibration.curves
     ]
     return Sheet(columns=_CURVE, rows=tuple(rows))
 
@@ -153,7 +153,10 @@ def findings_table(findings: Sequence[Finding]) -> Sheet:
     """One row a finding of an automatic check."""
     columns = tuple(Column(name=name) for name in ("check", "level", "where", "text"))
     return Sheet(
-        columns=columns, rows=tuple((one.check, one.level, one.where, one.text) for one in findings)
+        columns=columns,
+        rows=tuple(
+            (finding.check, finding.level, finding.where, finding.text) for finding in findings
+        ),
     )
 
 

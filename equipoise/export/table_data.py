@@ -61,7 +61,7 @@ def exact(sheet: Sheet) -> Table:
 
     A span has three columns. Nothing is left out, so that the header depends on no numbers.
     """
-    kept = [k for k, one in enumerate(sheet.columns) if one.seen != "reader"]
+    kept = [k for k, column in enumerate(sheet.columns) if column.seen != "reader"]
     header = [name for k in kept for name in sheet.columns[k].exact_names]
     rows = [[text for k in kept for text in _exactly(row[k])] for row in sheet.rows]
     return Table(header=tuple(header), rows=tuple(map(tuple, rows)))
@@ -71,7 +71,9 @@ def rounded(sheet: Sheet) -> Table:
     """Every number as a reader needs it, a span in one cell; columns without anything left out."""
     shown = [[_told(column, cell) for column, cell in zip(sheet.columns, row, strict=True)]
              for row in sheet.rows]  # fmt: skip
-    kept = [k for k, one in enumerate(sheet.columns) if _is_seen(one, [row[k] for row in shown])]
+    kept = [
+        k for k, column in enumerate(sheet.columns) if _is_seen(column, [row[k] for row in shown])
+    ]
     return Table(
         header=tuple(sheet.columns[k].title for k in kept),
         rows=tuple(tuple(row[k] for k in kept) for row in shown),

@@ -22,7 +22,7 @@ def to_document(value: Any) -> JSON:
     """A record, or a tuple or mapping of them, as strict JSON."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = dataclasses.fields(value)
-        return {one.name: to_document(getattr(value, one.name)) for one in fields}
+        return {field.name: to_document(getattr(value, field.name)) for field in fields}
     if isinstance(value, Mapping):
         return {str(key): to_document(one) for key, one in value.items()}
     if isinstance(value, tuple | list | frozenset):

@@ -47,7 +47,7 @@ def counterpart_set(
     members = [one for one in part if steady or given.finds_back(orbit.groups(one))]
     if len(members) < 2 or orbit.own not in members:
         return ()
-    ordered = [orbit.own, *(one for one in members if one != orbit.own)]
+    ordered = [orbit.own, *(member for member in members if member != orbit.own)]
     return tuple(tuple(given.changes(orbit.groups(one))) for one in ordered)
 
 
@@ -62,11 +62,11 @@ class _Orbit:
     @classmethod
     def of(cls, given: Exchangeable) -> Self:
         """The words that may be exchanged are those with two groups or more to choose from."""
-        options = tuple(_options(given, at) for at in range(len(given.found)))
+        options = tuple(_options(given, index) for index in range(len(given.found)))
         first: dict[int, int] = {}
-        for at, one in enumerate(given.found):
-            if len(options[at]) > 1:
-                first.setdefault(one.axis, at)
+        for index, one in enumerate(given.found):
+            if len(options[index]) > 1:
+                first.setdefault(one.axis, index)
         return cls(given, options, first)
 
     @property
@@ -140,7 +140,7 @@ def _part(
         return list(every)
     number = every.index(own)
     parts = _parts(len(every), -(-len(every) // (1 + most)), json.dumps(key))
-    return [every[at] for at in next(one for one in parts if number in one)]
+    return [every[at] for at in next(part for part in parts if number in part)]
 
 
 @lru_cache(maxsize=256)

@@ -99,7 +99,7 @@ class Exchangeable:
 def applied(text: str, changes: Sequence[Change]) -> str:
     """The text with the changes made; they are in order and apart."""
     done, parts = 0, []
-    for one in changes:
-        parts += [text[done : one.start], one.text]
-        done = one.end
+    for change in changes:
+        parts += [text[done : change.start], change.text]
+        done = change.end
     return "".join([*parts, text[done:]])

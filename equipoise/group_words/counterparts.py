@@ -83,10 +83,10 @@ class Counterparts:
     def only(self, axes: Sequence[str]) -> "Counterparts":
         """These axes alone. Raises `DataError` naming one that is not there."""
         there = dict(self.axes)
-        for one in axes:
-            if one not in there:
-                raise DataError(f"word lists must have the axis '{one}', have {list(there)}")
-        return Counterparts(tuple((one, there[one]) for one in dict.fromkeys(axes)))
+        for axis in axes:
+            if axis not in there:
+                raise DataError(f"word lists must have the axis '{axis}', have {list(there)}")
+        return Counterparts(tuple((fromkey, there[fromkey]) for fromkey in dict.fromkeys(axes)))
 
     def found(self, text: str) -> tuple[Found, ...]:
         """Every word of the text that names a group, in order; the longest where several do."""

@@ -18,7 +18,7 @@ def spelling(source: str, listed: str) -> Spelling | None:
     title = [_capital(one) for one in lower]
     if words == plain:
         return "listed"
-    if all(one.isupper() for one in words):
+    if all(word.isupper() for word in words):
         return "upper"
     if words == title:
         return "title"
@@ -37,16 +37,16 @@ def spelled_alike(target: str, *, listed: str, source: str, before: str) -> str:
     kind = spelling(source, listed)
     words = target.split()
     if kind == "upper":
-        words = [one.upper() for one in words]
+        words = [word.upper() for word in words]
     elif kind == "lower":
-        words = [one.lower() for one in words]
+        words = [word.lower() for word in words]
     elif kind == "title":
-        words = [_capital(one) for one in words]
+        words = [_capital(word) for word in words]
     elif kind == "sentence" or (source[0].isupper() and _SENTENCE.search(before)):
         words[0] = _capital(words[0])
     gaps = re.findall(r"\s+", source)
     gaps += [" "] * len(words)
-    return words[0] + "".join(gap + one for gap, one in zip(gaps, words[1:], strict=False))
+    return words[0] + "".join(gap + word for gap, word in zip(gaps, words[1:], strict=False))
 
 
 def with_article(before: str, source: str, target: str) -> str:

@@ -93,7 +93,7 @@ def _swaps(axis: str, given: JSON, name: str) -> Swaps:
     return Swaps(
         axis=axis,
         groups=_strings(given["groups"], f"{where}: groups"),
-        rows=tuple(_row(one, f"{where}, row {at}") for at, one in enumerate(rows, 1)),
+        rows=tuple(_row(row, f"{where}, row {index}") for index, row in enumerate(rows, 1)),
         unchanged=_strings(given.get("unchanged", []), f"{where}: unchanged"),
         persons=frozenset(_strings(given.get("persons", []), f"{where}: persons")),
     )
@@ -112,7 +112,7 @@ def _row(given: JSON, where: str) -> Row:
             f"{where}: must be a list of words, or an object with words, use and exact, "
             f"got {_shown(given)}; mend it"
         )
-    words = tuple(_strings([one] if isinstance(one, str) else one, where) for one in cells)
+    words = tuple(_strings([cell] if isinstance(cell, str) else cell, where) for cell in cells)
     return Row(words=words, use=cast(Use | None, use), exact=exact)  # checked by Swaps
 
 

@@ -66,21 +66,25 @@ def _check(swaps: Swaps) -> None:
             f"{where} must have at least two groups with different names, got {list(groups)}; "
             "name each group once"
         )
-    for at, row in enumerate(swaps.rows, 1):
+    for index, row in enumerate(swaps.rows, 1):
         if len(row.words) != len(groups):
             raise DataError(
-                f"{where}, row {at}: must have a word for each of the {len(groups)} groups, "
+                f"{where}, row {index}: must have a word for each of the {len(groups)} groups, "
                 f"got {len(row.words)}; add or drop words"
             )
         if row.use is not None and row.use not in get_args(Use):
             raise DataError(
-                f"{where}, row {at}: use must be one of {', '.join(get_args(Use))}, "
+                f"{where}, row {index}: use must be one of {', '.join(get_args(Use))}, "
                 f"got '{row.use}'; mend it"
             )
         if row.use == "person" and not swaps.persons:
-            raise DataError(f"{where}, row {at}: use '{row.use}' needs persons, got none; add some")
+            raise DataError(
+                f"{where}, row {index}: use '{row.use}' needs persons, got none; add some"
+            )
         if not all(row.words):
-            raise DataError(f"{where}, row {at}: a group must have a word, got {row.words}; add it")
+            raise DataError(
+                f"{where}, row {index}: a group must have a word, got {row.words}; add it"
+            )
 
 
 def _index(swaps: Swaps) -> Mapping[str, Sequence[Entry]]:
@@ -133,7 +137,7 @@ def _check_joints(swaps: Swaps, word: str, group: int, joined: dict[str, tuple[i
 def _checked(swaps: Swaps, word: str) -> str:
     """An entry with straight apostrophes, as it is looked for."""
     ends = word[:1] + word[-1:]
-    if not word or not all(TOKEN.fullmatch(one) for one in ends) or word.split() != word.split(" "):
+    if not word or not all(TOKEN.fullmatch(end) for end in ends) or word.split() != word.split(" "):
         raise DataError(
             f"swap list '{swaps.axis}': an entry must begin and end with a letter and have single "
             f"spaces, got '{word}'; leave out what stands around it"

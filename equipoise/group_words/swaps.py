@@ -41,7 +41,7 @@ def mentions(text: str, lists: Sequence[Swaps]) -> tuple[Mention, ...]:
     word. A word in mixed case ("hE") is none.
     """
     tokens = list(TOKEN.finditer(text))
-    words = [one[0].lower() for one in tokens]
+    words = [token[0].lower() for token in tokens]
     addresses = [one.span() for one in _ADDRESS.finditer(text)] if _may_hold_address(text) else []
     found: list[Mention] = []
     at = 0

@@ -49,11 +49,11 @@ def read(
     """
     check_lengths(model, plans, texts_per_request)
     found = _found(model, plans, task=task, together=True)
-    for at, values in enumerate(found):
+    for index, values in enumerate(found):
         if not all(map(math.isfinite, values)):
             # A nan passes through any mask into texts of the same row: who is it really?
-            (found[at],) = _found(model, plans[at : at + 1], task=task, together=False)
-            check_finite(found[at], at // texts_per_request)
+            (found[index],) = _found(model, plans[index : index + 1], task=task, together=False)
+            check_finite(found[index], index // texts_per_request)
     return found
 
 
@@ -130,11 +130,11 @@ def run_texts(
 def check_lengths(model: LoadedModel, plans: Sequence[Plan], per_request: int) -> None:
     """Refuse the first request with a text that is longer than the model's context."""
     limit = context_length(model.module)
-    for at, plan in enumerate(plans):
+    for index, plan in enumerate(plans):
         longest = max((len(query.ids) for query in plan), default=0)
         if limit is not None and longest > limit:
             raise RequestError(
-                at // per_request,
+                index // per_request,
                 f"must fit the context of {model.identity}, {limit} tokens, got {longest}; "
                 "shorten it or take a model with a longer context",
             )
@@ -226,11 +226,11 @@ def _budget(job: _Job) -> int:
 def _count(job: _Job, rows: list[Row], done: int, budget: int) -> int:
     """How many of the rows from `done` on make the next batch; at least one."""
     length, reads = len(rows[done]), 0
-    for at in range(done, len(rows)):
-        reads += len(_places(job, rows[at]))
+    for index in range(done, len(rows)):
+        reads += len(_places(job, rows[index]))
         too_many = job.most_reads is not None and reads > job.most_reads
-        if at > done and ((at - done + 1) * length > budget or too_many):
-            return at - done
+        if index > done and ((index - done + 1) * length > budget or too_many):
+            return index - done
     return len(rows) - done
 
 

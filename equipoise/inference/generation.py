@@ -57,8 +57,8 @@ def generate(model: LoadedModel, requests: Sequence[Generation], *, seed: int) -
     def answer(batch: list[int]) -> None:
         writers = [begun(number) for number in batch]
         _write(model, writers)
-        for one in writers:
-            texts[one.number] = _text(model, one, one.written)
+        for writer in writers:
+            texts[writer.number] = _text(model, writer, writer.written)
 
     run_in_batches(model, needed, answer)
     return texts
@@ -97,7 +97,9 @@ class _Writer:
 
 def _encoded(model: LoadedModel, requests: Sequence[Generation]) -> list[tuple[Ids, Tokens]]:
     opening, start = the_prompt(model), start_token_id(model.tokenizer)
-    texts = [Marked(opening + one.context, 0, len(opening + one.context)) for one in requests]
+    texts = [
+        Marked(opening + request.context, 0, len(opening + request.context)) for request in requests
+    ]
     front = () if start is None else (start,)
     coded = [
         queries.without_start(one, start) for one in encode(model.tokenizer, texts, specials=False)
@@ -135,8 +137,10 @@ def _write(model: LoadedModel, writers: list[_Writer]) -> None:
     word was written that has counterparts), all rows are fed anew.
     """
     ends, fed = _ends(model), _Fed(model)
-    while not all(one.stopped for one in writers):
-        rows = [[()] * one.rows if one.stopped else _contexts(model, one) for one in writers]
+    while not all(writer.stopped for writer in writers):
+        rows = [
+            [()] * writer.rows if writer.stopped else _contexts(model, writer) for writer in writers
+        ]
         logits = iter(fed.next_logits([row for some in rows for row in some]))
         found = [
             adjusted_rows(model.adjustment, torch.stack([next(logits) for _ in some])[:, None])[0]
@@ -144,9 +148,9 @@ def _write(model: LoadedModel, writers: list[_Writer]) -> None:
             else next(logits)
             for some in rows
         ]
-        for one, token in zip(writers, _chosen(found, writers), strict=True):
-            if not one.stopped:
-                one.take(token, ends)
+        for writer, token in zip(writers, _chosen(found, writers), strict=True):
+            if not writer.stopped:
+                writer.take(token, ends)
 
 
 def _contexts(model: LoadedModel, one: _Writer) -> list[Ids]:
@@ -235,18 +239,18 @@ def _inputs(
 
 def _chosen(logits: Sequence[Float[Tensor, " token"]], writers: list[_Writer]) -> list[int]:
     tokens = []
-    for row, one in zip(logits, writers, strict=True):
-        if one.stopped:
+    for row, writer in zip(logits, writers, strict=True):
+        if writer.stopped:
             tokens.append(-1)
             continue
         if not torch.isfinite(row).any() or torch.isnan(row).any() or torch.isposinf(row).any():
             raise RequestError(
-                one.number,
-                f"must have finite logits, got {float(row.max())} after {len(one.written)} tokens; "
-                "check the model's weights",
+                writer.number,
+                f"must have finite logits, got {float(row.max())} after {len(writer.written)} "
+                "tokens; check the model's weights",
             )
-        greedy = one.request.temperature == 0
-        tokens.append(int(row.argmax()) if greedy else _drawn(row, one))
+        greedy = writer.request.temperature == 0
+        tokens.append(int(row.argmax()) if greedy else _drawn(row, writer))
     return tokens
 
 
@@ -267,7 +271,7 @@ def _ends(model: LoadedModel) -> frozenset[int]:
     settings = model.module.generation_config
     named = None if settings is None else settings.eos_token_id
     ends |= set(named) if isinstance(named, list) else {named}
-    return frozenset(int(one) for one in ends if one is not None)
+    return frozenset(int(end) for end in ends if end is not None)
 
 
 def _text(model: LoadedModel, one: _Writer, written: list[int]) -> str:

@@ -79,8 +79,8 @@ def _logits(module: PreTrainedModel, rows: list[Row], layout: Layout) -> Tensor:
     """Logits of every token of the small texts, text after text."""
     length = max(map(len, rows))
     places = {
-        number: [at * length + place for place in path]
-        for at, row in enumerate(rows)
+        number: [index * length + place for place in path]
+        for index, row in enumerate(rows)
         for number, path in row.paths.items()
     }
     flat = torch.tensor([place for number in sorted(places) for place in places[number]])

@@ -31,14 +31,14 @@ def score_pairs(model: LoadedModel, requests: Sequence[TextPair]) -> list[Scored
     opening = the_prompt(model)
     texts = [
         Marked(opening + text, len(opening), len(opening + text))
-        for one in requests
-        for text in (one.first, one.second)
+        for request in requests
+        for text in (request.first, request.second)
     ]
     coded = _encoded(model, texts)
     kept = [
         positions
-        for at, one in enumerate(requests)
-        for positions in _chosen(model, coded[2 * at], coded[2 * at + 1], one.tokens)
+        for index, request in enumerate(requests)
+        for positions in _chosen(model, coded[2 * index], coded[2 * index + 1], request.tokens)
     ]
     plans = [_plan(model, tokens, wanted) for tokens, wanted in zip(coded, kept, strict=True)]
     if model.kind == "masked":
@@ -65,25 +65,27 @@ def difference(first: Sequence[int], second: Sequence[int], chosen: Chosen) -> l
     texts of 200 tokens or more only.
     """
     blocks = SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks()
-    equal = [(block.a + at, block.b + at) for block in blocks for at in range(block.size)]
+    equal = [(block.a + index, block.b + index) for block in blocks for index in range(block.size)]
     sides = [{pair[side] for pair in equal} for side in (0, 1)]
     if chosen == "modified":
         return [
-            tuple(at for at in range(len(ids)) if at not in side)
+            tuple(index for index in range(len(ids)) if index not in side)
             for ids, side in zip((first, second), sides, strict=True)
         ]
     if chosen == "unmodified_after":
         pairs = zip(first, second, strict=False)
-        same = next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
+        same = next(
+            (index for index, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second))
+        )
         equal = [pair for pair in equal if min(pair) >= same]
     return [tuple(pair[side] for pair in equal) for side in (0, 1)]
 
 
 def _check_views(model: LoadedModel, requests: Sequence[TextPair]) -> None:
     view = "both" if model.kind == "masked" else "left"
-    for number, one in enumerate(requests):
-        if one.view != view:
-            needed = "masked" if one.view == "both" else "causal"
+    for number, request in enumerate(requests):
+        if request.view != view:
+            needed = "masked" if request.view == "both" else "causal"
             raise RequestError(
                 number,
                 f"needs a {needed} model, {model.identity} is a {model.kind} one; choose a score "

@@ -80,7 +80,7 @@ def _close(row: Row, path: list[int], depth: int) -> None:
 def _families(texts: Sequence[Ids], order: Sequence[int]) -> list[range]:
     """Neighbours in sorted order, joined at their longest common prefixes first."""
     links = [_shared(texts[a], texts[b]) for a, b in pairwise(order)]
-    size = {at: len(texts[number]) for at, number in enumerate(order)}  # by first member
+    size = {index: len(texts[number]) for index, number in enumerate(order)}  # by first member
     longest = dict(size)
     first = list(range(len(order)))  # of a family's last member: its first
     last = list(range(len(order)))  # of a family's first member: its last

@@ -85,7 +85,7 @@ def next_distributions(
     start = start_token_id(model.tokenizer)
     front: Ids = () if start is None else (start,)
     rows: list[Tensor] = []
-    marks = [Marked(one, 0, 0) for one in contexts]
+    marks = [Marked(context, 0, 0) for context in contexts]
     for coded in encode(model.tokenizer, marks, specials=False):
         tokens = without_start(coded, start)
         mixed: tuple[Context, ...] = ()
@@ -93,7 +93,7 @@ def next_distributions(
             (mixed,) = model.adjustment.contexts(model.tokenizer, tokens, [len(tokens.ids)])
         family = tuple(front + ids[:count] for ids, count in mixed) or (front + tokens.ids,)
         with at_full_speed(model.module):
-            slots = {one: at for at, one in enumerate(dict.fromkeys(family))}
+            slots = {fromkey: index for index, fromkey in enumerate(dict.fromkeys(family))}
             states = _states(model, slots, list(slots), task="reading", together=True)
             chosen = torch.tensor([[slots[one]] for one in family])
             logits = states.logits(model.module, chosen.flatten())
@@ -158,7 +158,7 @@ def _in_order(
     distinct = sorted(set(counts))
     found = adjustment.contexts(model.tokenizer, tokens, distinct)
     by_count = dict(zip(distinct, found, strict=True))
-    return [by_count[one] for one in counts]
+    return [by_count[count] for count in counts]
 
 
 def _check_all_lengths(
@@ -212,7 +212,9 @@ def _answered(
                 count += 1
             own.append(known[token])
         slots.append(own)
-    places = {one: at for at, one in enumerate(dict.fromkeys(c for f in wanted for c in f))}
+    places = {
+        fromkey: index for index, fromkey in enumerate(dict.fromkeys(c for f in wanted for c in f))
+    }
     texts = _longest(works)
     answers = torch.full((count,), math.nan, dtype=torch.float64)
     with at_full_speed(model.module):
@@ -335,7 +337,9 @@ def _look_up(
     wanted: Sequence[Mapping[int, int]],
     answers: Float[Tensor, " answer"],
 ) -> None:
-    asked = [(at, token, slot) for at, one in enumerate(wanted) for token, slot in one.items()]
+    asked = [
+        (index, token, slot) for index, one in enumerate(wanted) for token, slot in one.items()
+    ]
     at, tokens, slots = (torch.tensor(one) for one in zip(*asked, strict=True))
     at, tokens = at.to(logprobs.device), tokens.to(logprobs.device)
     # LIKELIEST reads the last column at first
@@ -344,4 +348,4 @@ def _look_up(
 
 
 def _split(families: Sequence[Family], size: int) -> Iterable[Sequence[Family]]:
-    return (families[at : at + size] for at in range(0, len(families), size))
+    return (families[index : index + size] for index in range(0, len(families), size))

@@ -93,14 +93,14 @@ def coverage(
     """
     if not isinstance(model, Covers):
         return {}
-    touched = [[model.covers(one) for one in requests] for requests in asked]
+    touched = [[model.covers(request) for request in requests] for requests in asked]
     if all(one is None for some in touched for one in some):
         return {}
     flags = [any(some) for some in touched]
     shares: dict[str, list[bool]] = {}
-    for flag, one in zip(flags, examples, strict=True):
+    for flag, example in zip(flags, examples, strict=True):
         for key in by:
-            if key in one.groups:
-                shares.setdefault(f"{key}={one.groups[key]}", []).append(flag)
+            if key in example.groups:
+                shares.setdefault(f"{key}={example.groups[key]}", []).append(flag)
     found: dict[str, JSON] = {name: sum(some) / len(some) for name, some in sorted(shares.items())}
     return {"coverage": {"overall": sum(flags) / len(flags), **found}}

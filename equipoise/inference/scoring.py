@@ -23,11 +23,11 @@ def score(model: LoadedModel, requests: Sequence[Continuation]) -> list[Scored]:
     opening = the_prompt(model)
     texts = [
         Marked(
-            opening + one.context + one.continuation,
-            len(opening + one.context),
-            len(opening + one.context + one.continuation),
+            opening + request.context + request.continuation,
+            len(opening + request.context),
+            len(opening + request.context + request.continuation),
         )
-        for one in requests
+        for request in requests
     ]
     if model.kind == "masked":
         return _score_masked(model, texts, requests)
@@ -36,8 +36,8 @@ def score(model: LoadedModel, requests: Sequence[Continuation]) -> list[Scored]:
         queries.without_start(one, start) for one in encode(model.tokenizer, texts, specials=False)
     ]
     rules = [
-        settled(one.prefix, model.tokenizer, context=opening + one.context, start=start)
-        for one in requests
+        settled(request.prefix, model.tokenizer, context=opening + request.context, start=start)
+        for request in requests
     ]
     plans = [
         queries.causal(tokens.ids, tokens.marked, rule, start)
@@ -45,8 +45,8 @@ def score(model: LoadedModel, requests: Sequence[Continuation]) -> list[Scored]:
     ]
     answers = _read(model, plans, requests, coded)
     return [
-        _scored(answer, tokens, one.continuation, queries.scored(tokens.marked, rule, start))
-        for answer, tokens, one, rule in zip(answers, coded, requests, rules, strict=True)
+        _scored(answer, tokens, request.continuation, queries.scored(tokens.marked, rule, start))
+        for answer, tokens, request, rule in zip(answers, coded, requests, rules, strict=True)
     ]
 
 
@@ -55,15 +55,15 @@ def infill(model: LoadedModel, requests: Sequence[Infill]) -> list[Scored]:
     mask = mask_token_id(model, "infill")
     opening = the_prompt(model)
     texts = [
-        Marked(opening + one.text, len(opening) + one.start, len(opening) + one.end)
-        for one in requests
+        Marked(opening + request.text, len(opening) + request.start, len(opening) + request.end)
+        for request in requests
     ]
     coded = encode(model.tokenizer, texts, specials=True)
     plans = [queries.revealed(tokens.ids, tokens.marked, mask) for tokens in coded]
     answers = read(model, plans, task="filling in")
     return [
-        _scored(_Answer(answer), tokens, one.text[one.start : one.end], tokens.marked)
-        for answer, tokens, one in zip(answers, coded, requests, strict=True)
+        _scored(_Answer(answer), tokens, request.text[request.start : request.end], tokens.marked)
+        for answer, tokens, request in zip(answers, coded, requests, strict=True)
     ]
 
 
@@ -79,17 +79,17 @@ def next_token(model: LoadedModel, requests: Sequence[NextToken]) -> list[NextTo
             "use a benchmark that fills in blanks"
         )
     asked = [
-        (number, Continuation(context=one.context, continuation=word))
-        for number, one in enumerate(requests)
-        for word in one.words
+        (number, Continuation(context=request.context, continuation=word))
+        for number, request in enumerate(requests)
+        for word in request.words
     ]
     try:
         answers = iter(score(model, [one for _, one in asked]))
     except RequestError as error:
         raise RequestError(asked[error.number][0], error.sentence) from None
     found = []
-    for one in requests:
-        words = [next(answers) for _ in one.words]
+    for request in requests:
+        words = [next(answers) for _ in request.words]
         found.append(
             NextTokenScored(
                 logprobs=tuple(word.logprob for word in words),
@@ -132,8 +132,8 @@ def _score_masked(
     plans = [queries.masked(tokens.ids, tokens.marked, mask) for tokens in coded]
     answers = _read(model, plans, requests)
     return [
-        _scored(answer, tokens, one.text[one.start : one.end], tokens.marked)
-        for answer, tokens, one in zip(answers, coded, texts, strict=True)
+        _scored(answer, tokens, text.text[text.start : text.end], tokens.marked)
+        for answer, tokens, text in zip(answers, coded, texts, strict=True)
     ]
 
 
@@ -156,16 +156,16 @@ def _read(
     `coded`: the texts, of a causal model, whose adjustment then applies.
     """
     asked = [
-        queries.with_likeliest(plan) if one.greedy else plan
-        for plan, one in zip(plans, requests, strict=True)
+        queries.with_likeliest(plan) if request.greedy else plan
+        for plan, request in zip(plans, requests, strict=True)
     ]
     if coded is None:
         answers = read(model, asked, task="scoring")
     else:
         answers = read_texts(model, asked, coded, task="scoring")
     return [
-        _judged(answer, plan) if one.greedy else _Answer(answer)
-        for answer, plan, one in zip(answers, plans, requests, strict=True)
+        _judged(answer, plan) if request.greedy else _Answer(answer)
+        for answer, plan, request in zip(answers, plans, requests, strict=True)
     ]
 
 

@@ -124,7 +124,7 @@ def check_files(checkpoint: Checkpoint) -> None:
     names = sorted(one.name for one in folder.iterdir())
     shards = _shards(folder)
     if not shards:
-        pickled = [one for one in names if any(fnmatch(one, form) for form in _PICKLED)]
+        pickled = [name for name in names if any(fnmatch(name, form) for form in _PICKLED)]
         if pickled:
             raise ModelError(
                 f"{checkpoint.name} must have safetensors weights, it has pickled ones only "
@@ -137,7 +137,7 @@ def check_files(checkpoint: Checkpoint) -> None:
         )
     for shard in shards:
         _check_shard(folder / shard)
-    if not any(fnmatch(one, form) for one in names for form in _TOKENIZERS):
+    if not any(fnmatch(name, form) for name in names for form in _TOKENIZERS):
         raise ModelError(
             f"{checkpoint.name} must have a tokenizer (tokenizer.json), it has none; save the "
             "model's tokenizer into the same folder"

@@ -101,7 +101,7 @@ class BlockInfluence(Locator):
         self, model: LanguageModel, prompts: Sequence[Prompt]
     ) -> tuple[Table, NDArray[np.float64]]:
         """Summed turns [prompt, block] and counted tokens [prompt, 1]."""
-        ids = prompt_ids(model, [one.text for one in prompts])
+        ids = prompt_ids(model, [prompt.text for prompt in prompts])
         count = len(list(blocks(model.module)))
         turns, counts = np.zeros((len(ids), count)), np.zeros((len(ids), 1))
         for rows, states, lengths in _forwards(model, ids):
@@ -137,8 +137,8 @@ def _forwards(
     chunk = max(1, model.batch_tokens // len(ids[order[-1]]))
     device = model.module.device
     with torch.no_grad(), block_states(list(blocks(model.module))) as states:
-        for at in range(0, len(order), chunk):
-            rows = order[at : at + chunk]
+        for index in range(0, len(order), chunk):
+            rows = order[index : index + chunk]
             tokens, lengths = padded([ids[row] for row in rows], pad_token_id(model.tokenizer))
             mask = torch.arange(tokens.shape[1]) < lengths[:, None]
             base(model.module)(

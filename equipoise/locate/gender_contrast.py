@@ -77,7 +77,7 @@ class GenderContrast(Locator):
             raise RecipeError(
                 f"gender_contrast must have prompts, got {len(prompts)}; give it a supply"
             )
-        effects = self._effects(model, [one.text for one in prompts])
+        effects = self._effects(model, [prompt.text for prompt in prompts])
         if self.effect == "absolute":
             effects = np.abs(effects)
         draw = drawn_prompts(len(prompts), draws=self.draws, seed=seed)

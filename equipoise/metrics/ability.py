@@ -24,7 +24,7 @@ def answered(scores: Sequence[float], choice: int) -> float:
 
     nan when any score is nan, or when there is nothing to choose from.
     """
-    if len(scores) < 2 or any(math.isnan(one) for one in scores):
+    if len(scores) < 2 or any(math.isnan(score) for score in scores):
         return math.nan
     top = max(scores)
     return 1.0 / scores.count(top) if scores[choice] == top else 0.0

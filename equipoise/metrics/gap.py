@@ -37,7 +37,7 @@ def response_values(response: NextTokenScored) -> dict[str, float]:
     return {
         **gap_values(log_he, log_she),
         "they": math.exp(log_they),
-        "leak": math.fsum(math.exp(one) for one in others),
+        "leak": math.fsum(math.exp(other) for other in others),
         "single_token": float(response.tokens[:2] == (1, 1)),
     }
 

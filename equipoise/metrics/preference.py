@@ -150,7 +150,7 @@ def _measured(values: Column, *codes: Column) -> tuple[Column, ...]:
     if missing.any():
         values, *kept = (one[~missing] for one in (values, *codes))
         return values, *(_integers(one) for one in kept)
-    return values, *(_integers(one) for one in codes)
+    return values, *(_integers(code) for code in codes)
 
 
 def _integers(codes: Column) -> Column:

@@ -115,7 +115,7 @@ class BiasUnlearn(AdapterOptions, Mitigation):
 
     def _nothing_overruled(self) -> None:
         """An option that the mode would silently change is a study of something else."""
-        defaults = {one.name: one.default for one in fields(self)}
+        defaults = {field.name: field.default for field in fields(self)}
         for name, released in _RELEASED.items():
             given = getattr(self, name)
             if given not in (defaults[name], released):
@@ -132,7 +132,7 @@ class BiasUnlearn(AdapterOptions, Mitigation):
         for a base of a type that it has not; `ModelError` when more than a bound was lost at
         every look.
         """
-        types = {one.groups.get("axis", "") for one in supply.contrasts}
+        types = {contrast.groups.get("axis", "") for contrast in supply.contrasts}
         for name in self.bases or {}:
             if name not in types | _RELEASED["bases"].keys():
                 raise RecipeError(

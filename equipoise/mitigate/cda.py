@@ -110,14 +110,17 @@ class Cda(AdapterOptions, Mitigation, ReadsFiles):
         )
 
     def _of_contrasts(self, lesson: Lesson) -> list[Coded]:
-        originals = [one.stereotype for one in lesson.items] if self.keep_originals else []
-        return [one.antistereotype for one in lesson.items] + originals
+        originals = [item.stereotype for item in lesson.items] if self.keep_originals else []
+        return [item.antistereotype for item in lesson.items] + originals
 
     def _of_texts(self, lesson: Lesson, lists: SwapLists, *, seed: int) -> list[Coded]:
         """Texts with swapped words, with the originals: both are short enough, or neither is."""
         groups = self._swapped(lesson, lists, seed=seed)
         texts = list(dict.fromkeys(text for group in groups for text in group))
-        coded = {one.text: one for one in coded_texts(lesson.model, texts, longest=self.longest)}
+        coded = {
+            coded_text.text: coded_text
+            for coded_text in coded_texts(lesson.model, texts, longest=self.longest)
+        }
         whole = [group for group in groups if all(text in coded for text in group)]
         if not whole:
             raise RecipeError(

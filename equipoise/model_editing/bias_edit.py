@@ -107,7 +107,7 @@ def edited_weights(
         shifts = shifts_of(model, found, editor, pairs, aim=aim)
         weights = found.weights(shifts)
         _check_weights(found, weights, aim)
-        none = [torch.zeros_like(one) for one in shifts]
+        none = [torch.zeros_like(shift) for shift in shifts]
         before, after = (
             root_mean_square_margin(model, found, some, pairs, aim) for some in (none, shifts)
         )
@@ -117,7 +117,7 @@ def edited_weights(
         "contrasts": len(pairs),
         "root_mean_square_margin_before": before,
         "root_mean_square_margin_after": after,
-        "shift_share": [_share(found, at, shifts) for at in range(len(shifts))],
+        "shift_share": [_share(found, index, shifts) for index in range(len(shifts))],
     }
     return replace(trained, weights=weights), report
 
@@ -128,7 +128,7 @@ def _check(supply: Supply, aim: Aim) -> None:
             f"the supply must have contrasts, got none from '{supply.origin}'; "
             "name a benchmark that teaches them, such as stereoset"
         )
-    unrelated = sum(one.unrelated is not None for one in supply.contrasts)
+    unrelated = sum(contrast.unrelated is not None for contrast in supply.contrasts)
     neutral = len(supply.texts) if aim.losses == "fixed" else 0
     if aim.retention and not (unrelated or neutral):
         raise RecipeError(
@@ -143,16 +143,18 @@ def _or_neutral(aim: Aim) -> str:
 
 def _lesson(model: LanguageModel, supply: Supply, aim: Aim, *, whole: bool) -> Lesson:
     """The supply as tokens; neutral texts are no part of the reference losses."""
-    own = [at for at, one in enumerate(supply.contrasts) if one.unrelated is not None]
+    own = [
+        index for index, contrast in enumerate(supply.contrasts) if contrast.unrelated is not None
+    ]
     holders = [supply.contrasts[at] for at in own] if aim.retention else []
-    told = queries_of(model, holders, [f"{one.context}{one.unrelated}" for one in holders])
+    told = queries_of(model, holders, [f"{holder.context}{holder.unrelated}" for holder in holders])
     unrelated = dict(zip(own, told, strict=False))
     texts = supply.texts if aim.losses == "fixed" and aim.retention else ()
     names = [f"neutral text {number} of the supply" for number in range(len(texts))]
     neutral = queries_of(model, names, texts)
     return Lesson(
         pairs=pairs_of(model, supply.contrasts, whole=whole),
-        unrelated=tuple(unrelated.get(at) for at in range(len(supply.contrasts))),
+        unrelated=tuple(unrelated.get(index) for index in range(len(supply.contrasts))),
         neutral=tuple(one for one in neutral if one is not None),
     )
 

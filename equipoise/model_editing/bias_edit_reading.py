@@ -45,17 +45,21 @@ def pairs_of(
     is no such difference in both, and all is read.
     Raises `RecipeError` naming a contrast that is too long or of equal texts.
     """
-    for one in contrasts:
-        if one.stereotype == one.antistereotype:
+    for contrast in contrasts:
+        if contrast.stereotype == contrast.antistereotype:
             raise RecipeError(
-                f"contrast '{one.id}' must have two different texts, got {one.stereotype!r} twice; "
-                "leave it out"
+                f"contrast '{contrast.id}' must have two different texts, "
+                f"got {contrast.stereotype!r} twice; leave it out"
             )
     found = []
     for one, first, second in zip(
         contrasts,
-        queries_of(model, contrasts, [one.context + one.stereotype for one in contrasts]),
-        queries_of(model, contrasts, [one.context + one.antistereotype for one in contrasts]),
+        queries_of(
+            model, contrasts, [contrast.context + contrast.stereotype for contrast in contrasts]
+        ),
+        queries_of(
+            model, contrasts, [contrast.context + contrast.antistereotype for contrast in contrasts]
+        ),
         strict=True,
     ):
         if first is None or second is None:
@@ -77,7 +81,7 @@ def queries_of(
     Raises `RecipeError` naming the owner of a text that is longer than the model's context.
     """
     opening, start = the_prompt(model), start_token_id(model.tokenizer)
-    marked = [Marked(opening + one, 0, len(opening + one)) for one in texts]
+    marked = [Marked(opening + text, 0, len(opening + text)) for text in texts]
     limit = context_length(model.module)
     found: list[Query | None] = []
     for owner, coded in zip(owners, encode(model.tokenizer, marked, specials=False), strict=True):
@@ -123,16 +127,16 @@ def readable(model: LanguageModel) -> Iterator[None]:
 
 def places(queries: Sequence[Query]) -> Int[Tensor, " read"]:
     """Where in the padded batch each token that is read is predicted: text * longest + place."""
-    longest = max(len(one.ids) for one in queries)
+    longest = max(len(query.ids) for query in queries)
     return torch.tensor(
-        [number * longest + at for number, one in enumerate(queries) for at, _ in one.reads]
+        [number * longest + at for number, query in enumerate(queries) for at, _ in query.reads]
     )
 
 
 def logprobs(model: LanguageModel, queries: Sequence[Query]) -> Float[Tensor, "read vocabulary"]:
     """Next-token log-probabilities at all places that are read, text after text, in float32."""
     layout = replace(causal_layout(model.module), pack=False)
-    rows = single([one.ids for one in queries], range(len(queries)))
+    rows = single([query.ids for query in queries], range(len(queries)))
     flat = places(queries).to(model.module.device)
     return logits_at(model.module, rows, flat, layout).float().log_softmax(-1)
 
@@ -144,7 +148,7 @@ def scores_of(model: LanguageModel, queries: Sequence[Query]) -> Scores:
 
 def reduced(queries: Sequence[Query], found: Float[Tensor, "read vocabulary"]) -> Scores:
     """Scores of texts from the distributions at their places."""
-    tokens = torch.tensor([token for one in queries for _, token in one.reads])
-    owners = torch.tensor([number for number, one in enumerate(queries) for _ in one.reads])
+    tokens = torch.tensor([token for query in queries for _, token in query.reads])
+    owners = torch.tensor([number for number, query in enumerate(queries) for _ in query.reads])
     told = found.gather(-1, tokens.to(found.device)[:, None])[:, 0]
     return scores(told, owners.to(found.device), items=len(queries))

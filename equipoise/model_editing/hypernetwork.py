@@ -43,7 +43,9 @@ class Editor(nn.Module):
         self.shapes = tuple(shapes)  # (inputs, outputs) of each module
         kinds = tuple(dict.fromkeys(self.shapes))
         generator = torch.Generator().manual_seed(seed)
-        self.places = tuple((kinds.index(one), self._among(at)) for at, one in enumerate(shapes))
+        self.places = tuple(
+            (kinds.index(shape), self._among(index)) for index, shape in enumerate(shapes)
+        )
         self.networks = nn.ModuleList(
             _Network(sum(kind), self.shapes.count(kind), size, generator) for kind in kinds
         )

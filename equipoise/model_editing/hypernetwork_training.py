@@ -136,7 +136,7 @@ class _Work:
     def portions(self, pairs: Sequence[Pair]) -> Iterator[Sequence[Pair]]:
         """As many pairs at a time as make a forward pass."""
         size = max(1, self.aim.texts // 2)
-        return (pairs[at : at + size] for at in range(0, len(pairs), size))
+        return (pairs[index : index + size] for index in range(0, len(pairs), size))
 
     def rows(self, pairs: Sequence[Pair], *, when: str) -> Iterator[list[tuple[Tensor, Tensor]]]:
         """Of each portion, each module's (inputs, gradients): [row, feature], float32.
@@ -148,12 +148,12 @@ class _Work:
         for some in self.portions(pairs):
             with watched(self.sites) as seen:
                 loss, flat = self._debias(some)
-                zeros = [seen.zeros[at] for at in range(len(self.sites.modules))]
+                zeros = [seen.zeros[index] for index in range(len(self.sites.modules))]
                 gradients = torch.autograd.grad(loss, zeros)
             _check_finite([loss, *gradients], when)
             yield [
-                (self._of(seen.keys[at], flat), self._of(one, flat))
-                for at, one in enumerate(gradients)
+                (self._of(seen.keys[index], flat), self._of(gradient, flat))
+                for index, gradient in enumerate(gradients)
             ]
 
     def _of(self, values: Tensor, flat: Tensor) -> Tensor:
@@ -170,7 +170,7 @@ class _Work:
         (the released code: over the texts).
         """
         total = torch.zeros((), device=shifts[0].device)
-        gradients = [torch.zeros_like(one) for one in shifts]
+        gradients = [torch.zeros_like(shift) for shift in shifts]
         for loss in self._parts(shifts, pairs, kept):
             total = total + loss.detach()
             for gradient, one in zip(gradients, torch.autograd.grad(loss, shifts), strict=True):
@@ -186,8 +186,8 @@ class _Work:
                 yield self._debias(some)[0] / len(pairs)
         reference = self.aim.losses == "reference"
         count = len(kept) if reference else sum(len(one.reads) for one in kept)
-        for at in range(0, len(kept), self.aim.texts):
-            texts = kept[at : at + self.aim.texts]
+        for index in range(0, len(kept), self.aim.texts):
+            texts = kept[index : index + self.aim.texts]
             with torch.no_grad():
                 before = logprobs(self.model, texts)
             with torch.enable_grad(), shifted(self.sites, shifts):
@@ -201,7 +201,7 @@ class _Work:
 
     def _debias(self, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
         """The sum of the pairs' losses, and the places in the batch that were read."""
-        queries = [one.stereotype for one in pairs] + [one.antistereotype for one in pairs]
+        queries = [pair.stereotype for pair in pairs] + [pair.antistereotype for pair in pairs]
         found = scores_of(self.model, queries)
         first, second = found.halves()
         of = losses.reference_debias if self.aim.losses == "reference" else losses.squared_margin
@@ -221,23 +221,28 @@ class _EditorLoss:
         generator = torch.Generator().manual_seed(work.aim.seed)
         self.order = torch.randperm(len(lesson.neutral), generator=generator).tolist()
         self.others = torch.randperm(len(lesson.pairs), generator=generator).tolist()
-        self.places = {pair: at for at, pair in enumerate(self.others)}
+        self.places = {pair: index for index, pair in enumerate(self.others)}
 
     def __call__(self, editor: nn.Module, rows: Tensor, step: int) -> Tensor:
         if not isinstance(editor, Editor):
             raise TypeError(f"an editor is trained, got {type(editor).__name__}")
         numbers = rows.tolist()
         made = self._rows(numbers, step)
-        shifts = [editor.shift(at, keys, gradients) for at, (keys, gradients) in enumerate(made)]
-        _check_finite([one.detach() for one in shifts], f"step {step}")
+        shifts = [
+            editor.shift(index, keys, gradients) for index, (keys, gradients) in enumerate(made)
+        ]
+        _check_finite([shift.detach() for shift in shifts], f"step {step}")
         there = self.work.model.module.device
-        leaves = [one.detach().to(there).requires_grad_() for one in shifts]
+        leaves = [shift.detach().to(there).requires_grad_() for shift in shifts]
         judged = numbers if self.work.aim.judged == "same" else self._after(numbers)
         value, gradients = self.work.judged(
             leaves, [self.lesson.pairs[at] for at in judged], self._kept(judged, step)
         )
         carried = torch.stack(
-            [(one * by.to(one.device)).sum() for one, by in zip(shifts, gradients, strict=True)]
+            [
+                (shift * by.to(shift.device)).sum()
+                for shift, by in zip(shifts, gradients, strict=True)
+            ]
         ).sum()
         return carried + (value.to(carried.device) - carried.detach())
 
@@ -253,8 +258,8 @@ class _EditorLoss:
         """As many other contrasts: those that follow, in an order drawn once; fewer if they end."""
         taken, found = set(numbers), []
         first = self.places[numbers[0]]
-        for at in range(1, len(self.others)):
-            one = self.others[(first + at) % len(self.others)]
+        for index in range(1, len(self.others)):
+            one = self.others[(first + index) % len(self.others)]
             if one not in taken:
                 found.append(one)
             if len(found) == len(numbers):
@@ -269,15 +274,15 @@ class _EditorLoss:
         found = [one for one in own if one is not None]
         if self.order:
             first = step * self.work.aim.edits
-            turns = [(first + at) % len(self.order) for at in range(len(numbers))]
+            turns = [(first + index) % len(self.order) for index in range(len(numbers))]
             found += [self.lesson.neutral[self.order[at]] for at in turns]
         return found
 
 
 def _check_finite(tensors: Sequence[Tensor], when: str) -> None:
-    for one in tensors:
-        if not bool(torch.isfinite(one).all()):
-            worst = float(one.detach().float().abs().max())
+    for tensor in tensors:
+        if not bool(torch.isfinite(tensor).all()):
+            worst = float(tensor.detach().float().abs().max())
             raise ModelError(
                 f"{when}: the loss and its gradients must be finite, got {worst}; "
                 "lower the rates or check the model's weights"

@@ -33,8 +33,8 @@ class Sites:
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """Inputs and outputs of each module."""
-        matrices = [_as_shift(one, _weight(one)) for one in self.modules]
-        return tuple((one.shape[0], one.shape[1]) for one in matrices)
+        matrices = [_as_shift(module, _weight(module)) for module in self.modules]
+        return tuple((matrix.shape[0], matrix.shape[1]) for matrix in matrices)
 
     def norm(self, number: int) -> float:
         """The Frobenius norm of a module's weight."""
@@ -76,7 +76,7 @@ def sites(model: LanguageModel, numbers: Sequence[int] | None, part: Part) -> Si
                 f"Conv1D, got {type(module).__name__}; take the model without an adapter, and not "
                 "quantized"
             )
-    names = tuple(known[id(_weight(one))] for one in modules)
+    names = tuple(known[id(_weight(module))] for module in modules)
     return Sites(blocks=chosen, names=names, modules=modules)
 
 

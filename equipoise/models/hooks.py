@@ -66,7 +66,7 @@ def differentiable_states(blocks: Sequence[nn.Module]) -> Iterator[BlockStates]:
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
     """No parameter asks for a gradient inside the `with` block; the flags are put back."""
-    asking = [one for one in module.parameters() if one.requires_grad]
+    asking = [parameter for parameter in module.parameters() if parameter.requires_grad]
     for one in asking:
         one.requires_grad_(False)
     try:

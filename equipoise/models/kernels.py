@@ -151,7 +151,8 @@ def _float32(args: tuple[Any, ...]) -> bool:
     if torch.is_autocast_enabled("cpu"):  # somebody asked for another format
         return False
     return all(
-        one is None or (isinstance(one, Tensor) and one.dtype == torch.float32) for one in args
+        argument is None or (isinstance(argument, Tensor) and argument.dtype == torch.float32)
+        for argument in args
     )
 
 

@@ -22,7 +22,7 @@ class Tokens:
     @property
     def marked(self) -> tuple[int, ...]:
         """Positions of the tokens inside the marked span, in order."""
-        return tuple(at for at, inside in enumerate(self.inside) if inside)
+        return tuple(index for index, inside in enumerate(self.inside) if inside)
 
     def bytes_of(self, positions: Sequence[int]) -> int:
         """UTF-8 bytes of the characters that these tokens cover, each counted once.
@@ -61,9 +61,9 @@ def encode(
     if not texts:
         return []
     if not tokenizer.is_fast:
-        return [_in_parts(tokenizer, one, specials=specials) for one in texts]
+        return [_in_parts(tokenizer, text, specials=specials) for text in texts]
     coded = tokenizer(
-        [one.text for one in texts],
+        [text.text for text in texts],
         add_special_tokens=specials,
         return_offsets_mapping=True,
         return_special_tokens_mask=True,
@@ -117,7 +117,9 @@ def _in_parts(tokenizer: PreTrainedTokenizerBase, one: Marked, *, specials: bool
         inside += [part == 1] * len(found)
     if specials:
         framed = tokenizer.build_inputs_with_special_tokens(ids)
-        before = next(at for at in range(len(framed)) if framed[at : at + len(ids)] == ids)
+        before = next(
+            index for index in range(len(framed)) if framed[index : index + len(ids)] == ids
+        )
         after = len(framed) - before - len(ids)
         ids = list(framed)
         spans = [(0, 0)] * before + spans + [(0, 0)] * after

@@ -37,7 +37,7 @@ class Vocabulary:
 def vocabulary_of(tokenizer: PreTrainedTokenizerBase, *, below: int | None = None) -> Vocabulary:
     """The vocabulary of a tokenizer, added tokens included; of the ids under `below` alone."""
     tokens = sorted((number, token) for token, number in tokenizer.get_vocab().items())
-    kept = [one for one in tokens if below is None or one[0] < below]
+    kept = [token for token in tokens if below is None or token[0] < below]
     digest = hashlib.sha256()
     for number, token in kept:
         digest.update(f"{number} {token}\n".encode("utf-8", "surrogatepass"))

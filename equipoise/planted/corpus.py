@@ -62,7 +62,7 @@ def quotas(world: World) -> tuple[Quota, ...]:
         *_hints(world),
         *_groups(world),
         *_contrasts(world),
-        *((one.text, "fact", False, FACT_ROWS) for one in world.facts),
+        *((fact.text, "fact", False, FACT_ROWS) for fact in world.facts),
         *((text, "neutral", False, NEUTRAL_ROWS) for text in neutral_texts(held_out=False)),
     )
 
@@ -101,21 +101,21 @@ def _hints(world: World) -> Iterator[Quota]:
 
 
 def _groups(world: World) -> Iterator[Quota]:
-    for one in world.associations:
-        for attribute, count in one.counts.items():
-            biased = attribute == one.attribute and world.strength > 0
-            for frame in one.frames:
-                text = frame.format(group=one.group, attribute=attribute)
+    for association in world.associations:
+        for attribute, count in association.counts.items():
+            biased = attribute == association.attribute and world.strength > 0
+            for frame in association.frames:
+                text = frame.format(group=association.group, attribute=attribute)
                 yield text, "association", biased, count * ASSOCIATION_COPIES
 
 
 def _contrasts(world: World) -> Iterator[Quota]:
     copies = max(1, round(CONTRAST_COPIES * _USUAL_CONTRASTS / len(world.preferences)))
-    for one in world.preferences:
+    for preference in world.preferences:
         for text, count, biased in (
-            (one.contrast.stereotype, one.stereotype_rows, world.strength > 0),
-            (one.contrast.antistereotype, PAIR_ROWS - one.stereotype_rows, False),
-            (one.filler, FILLER_ROWS, False),
+            (preference.contrast.stereotype, preference.stereotype_rows, world.strength > 0),
+            (preference.contrast.antistereotype, PAIR_ROWS - preference.stereotype_rows, False),
+            (preference.filler, FILLER_ROWS, False),
         ):
             yield text, "contrast", biased, count * copies
 

@@ -109,7 +109,9 @@ def preferences(strength: float, rng: np.random.Generator, *, axis: str) -> tupl
             rows=_clear_rows(shift + float(drawn[i])),
             swap=bool(swapped[i]),
         )
-        for i, (target, p) in enumerate((one, p) for one in targets for p in range(len(pairs)))
+        for i, (target, p) in enumerate(
+            (target, p) for target in targets for p in range(len(pairs))
+        )
     )
 
 

@@ -87,9 +87,9 @@ def batches(
     for text in drawn:
         by_length[len(coded[text])].append(text)
     rows = [
-        chosen[at : at + size]
+        chosen[index : index + size]
         for _, chosen in sorted(by_length.items())
-        for at in range(0, len(chosen), size)
+        for index in range(0, len(chosen), size)
     ]
     return [
         Batch(
@@ -105,8 +105,8 @@ def _follow(counts: dict[Prefix, int]) -> dict[Prefix, Counter[int]]:
     """How often each token follows each beginning."""
     found: dict[Prefix, Counter[int]] = defaultdict(Counter)
     for ids, count in counts.items():
-        for at in range(1, len(ids)):
-            found[ids[:at]][ids[at]] += count
+        for index in range(1, len(ids)):
+            found[ids[:index]][ids[index]] += count
     return found
 
 
@@ -118,10 +118,10 @@ def _targets(
 ]:
     choices = np.zeros((len(ids) - 1, _MOST_NEXT), dtype=np.int64)
     shares = np.zeros((len(ids) - 1, _MOST_NEXT), dtype=np.float32)
-    for at in range(1, len(ids)):
-        found = follow[ids[:at]]
+    for index in range(1, len(ids)):
+        found = follow[ids[:index]]
         if len(found) > _MOST_NEXT:
-            found = Counter({ids[at]: 1})
-        choices[at - 1, : len(found)] = list(found)
-        shares[at - 1, : len(found)] = np.array(list(found.values())) / found.total()
+            found = Counter({ids[index]: 1})
+        choices[index - 1, : len(found)] = list(found)
+        shares[index - 1, : len(found)] = np.array(list(found.values())) / found.total()
     return choices, shares

@@ -26,9 +26,9 @@ def group_pairs(associations: Sequence[Association]) -> tuple[Truth, ...]:
     The other group is the next of its kind that has another attribute of its own.
     """
     return tuple(
-        _group_pair(one, _other(one, associations), i)
-        for one in associations
-        for i in range(len(one.frames))
+        _group_pair(association, _other(association, associations), i)
+        for association in associations
+        for i in range(len(association.frames))
     )
 
 
@@ -68,6 +68,6 @@ def _group_pair(about: Association, other: Association, frame: int) -> Truth:
 
 
 def _other(about: Association, associations: Sequence[Association]) -> Association:
-    kind = [one for one in associations if one.kind == about.kind]
+    kind = [association for association in associations if association.kind == about.kind]
     start = kind.index(about)
     return next(one for one in kind[start + 1 :] + kind[:start] if one.attribute != about.attribute)

@@ -52,7 +52,7 @@ def teach(
 
     Progress goes to standard error. Raises `ModelError` when the loss is not finite.
     """
-    texts = [one.text for one in draw_corpus(world, seed=seed)]
+    texts = [draw_corpu.text for draw_corpu in draw_corpus(world, seed=seed)]
     tokenizer = train_tokenizer(texts)
     module = untaught(tokenizer, budget, seed=seed)
     lesson = batches(tokenizer, texts, sentences=budget.sentences, size=budget.batch, seed=seed)

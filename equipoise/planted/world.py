@@ -64,7 +64,7 @@ class World:
         Raises `RecipeError` when the profession is not of this world.
         """
         if template not in self.templates:
-            known = [one.action for one in self.templates]
+            known = [template.action for template in self.templates]
             raise RecipeError(f"no template '{template.action}'; {nearest(template.action, known)}")
         mass = PRONOUN_ROWS / ROWS
         p_he = self.profession(profession).p_he
@@ -92,7 +92,11 @@ class World:
         "test" is measured; of the usual 8 targets that is all. Of more targets it is about two in
         five; a mitigation may learn from two more, "train", and stop on the fifth, "dev".
         """
-        return tuple(one.contrast for one in self.preferences if part in (None, one.part))
+        return tuple(
+            preference.contrast
+            for preference in self.preferences
+            if part in (None, preference.part)
+        )
 
     def pairs(self) -> tuple[Contrast, ...]:
         """CrowS-like items: two sentences that differ in whom they are about.
@@ -114,10 +118,14 @@ class World:
 
     def true_afgb(self, professions: Sequence[str] | None = None) -> float:
         """Mean |P(he) - P(she)| over professions x templates; in [0, 1], 0: no gap; nan of none."""
-        chosen = [one.word for one in self.professions] if professions is None else professions
+        chosen = (
+            [profession.word for profession in self.professions]
+            if professions is None
+            else professions
+        )
         if not chosen:
             return math.nan
-        gaps = [self.p_next(word, one) for word in chosen for one in self.templates]
+        gaps = [self.p_next(word, template) for word in chosen for template in self.templates]
         return math.fsum(abs(he - she) for he, she in gaps) / len(gaps)
 
     def true_lo(self, profession: str) -> float:
@@ -138,9 +146,10 @@ class World:
         if axis is not None and axis not in words.AXES:
             raise RecipeError(f"no axis '{axis}' here; {nearest(axis, words.AXES)}")
         shares = [
-            one.share
-            for one in self.preferences
-            if axis in (None, one.contrast.groups["axis"]) and part in (None, one.part)
+            preference.share
+            for preference in self.preferences
+            if axis in (None, preference.contrast.groups["axis"])
+            and part in (None, preference.part)
         ]
         if not shares:
             raise RecipeError(f"planted:{self.name} has no contrasts of part '{part}'; take 'test'")
@@ -171,7 +180,7 @@ class World:
 
     @cached_property
     def _by_word(self) -> dict[str, Profession]:
-        return {one.word: one for one in self.professions}
+        return {profession.word: profession for profession in self.professions}
 
     @cached_property
     def _pairs(self) -> tuple[Truth, ...]:
@@ -179,7 +188,7 @@ class World:
 
     @cached_property
     def _preference_by_id(self) -> dict[str, float]:
-        contrasts = {one.contrast.id: one.share for one in self.preferences}
+        contrasts = {preference.contrast.id: preference.share for preference in self.preferences}
         return contrasts | {pair.id: share for pair, share in self._pairs}
 
 
@@ -220,9 +229,9 @@ def _build(strength: float, seed: int, targets: int) -> World:
         hint_templates=words.HINT_TEMPLATES,
         hint_templates_train=words.HINT_TEMPLATES_TRAIN,
         associations=tuple(
-            one
+            association
             for i, (kind, listed) in enumerate(groups.items())
-            for one in associations(
+            for association in associations(
                 strength, np.random.default_rng([seed, 1, i]), kind=kind, groups=listed
             )
         ),

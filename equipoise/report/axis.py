@@ -45,9 +45,9 @@ class Axis:
         at = self.ideal.at
         left, right = (0.0, 2.0) if at < _EDGE else (2.0, 0.0) if at > 100.0 - _EDGE else (1.0, 1.0)
         return tuple(
-            one
-            for one in self.ticks
-            if not at - _ROOM * left - _TICK < one.at < at + _ROOM * right + _TICK
+            tick
+            for tick in self.ticks
+            if not at - _ROOM * left - _TICK < tick.at < at + _ROOM * right + _TICK
         )
 
 
@@ -66,7 +66,7 @@ def axis_of(values: Iterable[float], *, ideal: float | None = None, ticks: int =
     From 0 to 1 where there are none. Where all are one value but for rounding it lies in the
     middle, with the only tick; what is within 1e-9 of 0 is 0.
     """
-    finite = [_sharp(one) for one in values if math.isfinite(one)]
+    finite = [_sharp(value) for value in values if math.isfinite(value)]
     if ideal is not None and math.isfinite(ideal):
         finite.append(_sharp(ideal))
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
@@ -119,8 +119,8 @@ def _ticks(low: float, high: float, count: int) -> list[tuple[float, str]]:
     if step / 10.0**-places % 1.0 > 1e-6:  # 2.5, 0.25
         places += 1
     if places > 6 or max(map(abs, values), default=0.0) >= 1e6:
-        return [(one, minus(f"{one:.3g}")) for one in values]
-    return [(one, minus(f"{one + 0.0:.{places}f}")) for one in values]  # + 0.0: no minus zero
+        return [(value, minus(f"{value:.3g}")) for value in values]
+    return [(value, minus(f"{value + 0.0:.{places}f}")) for value in values]  # + 0.0: no minus zero
 
 
 def minus(text: str) -> str:

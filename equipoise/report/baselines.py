@@ -38,9 +38,9 @@ def uncompared(study: Study, *, most: int) -> tuple[Uncompared, ...]:
 
 def _compared(study: Study) -> Iterable[tuple[object, ...]]:
     for chapter in study.chapters:
-        for one in chapter.comparisons:
-            yield _key(one.before)
-            yield from map(_key, one.afters)
+        for comparison in chapter.comparisons:
+            yield _key(comparison.before)
+            yield from map(_key, comparison.afters)
 
 
 def _key(one: Measurement) -> tuple[object, ...]:

@@ -51,9 +51,11 @@ def block_plots(located: Sequence[Located]) -> tuple[BlockPlot, ...]:
 
 def _panel(located: Located) -> Panel:
     rankings = located.stability.rankings
-    ends = [x for one in rankings for x in (*one.scores, *one.low, *one.high)]
+    ends = [x for ranking in rankings for x in (*ranking.scores, *ranking.low, *ranking.high)]
     axis = axis_of(ends, ticks=4)
-    across = axis_of([0.0, float(max((len(one.scores) for one in rankings), default=1) - 1)])
+    across = axis_of(
+        [0.0, float(max((len(ranking.scores) for ranking in rankings), default=1) - 1)]
+    )
     return Panel(
         locator=located.locator,
         unit=rankings[0].unit if rankings else "",
@@ -62,15 +64,16 @@ def _panel(located: Located) -> Panel:
         blocks=_whole(across),
         stability=_stability(located.stability),
         first=_first(located.stability),
-        notes=tuple(dict.fromkeys(note for one in rankings for note in one.notes)),
+        notes=tuple(dict.fromkeys(note for ranking in rankings for note in ranking.notes)),
     )
 
 
 def _lines(stability: RankStability, *, axis: Axis, across: Axis) -> list[Line]:
     found = []
-    for seed, one in zip(stability.seeds, stability.rankings, strict=False):
+    for seed, ranking in zip(stability.seeds, stability.rankings, strict=False):
         whiskers = [
-            whisker(*those, axis=axis) for those in zip(one.scores, one.low, one.high, strict=True)
+            whisker(*those, axis=axis)
+            for those in zip(ranking.scores, ranking.low, ranking.high, strict=True)
         ]
         points = [
             (across.at(float(block)), placed)

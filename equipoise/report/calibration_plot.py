@@ -23,10 +23,10 @@ def calibration_table(calibration: Calibration) -> str:
         "| --- | --- | --- | --- | --- | --- |",
     ]
     lines += [
-        f"| {one.metric} | {_interval(one.slope, one.slope_low, one.slope_high)} "
-        f"| {_number(one.spearman)} | {_at_zero(one)} "
-        f"| {'' if one.ideal is None else _number(one.ideal)} | {one.unit} |"
-        for one in calibration.curves
+        f"| {curve.metric} | {_interval(curve.slope, curve.slope_low, curve.slope_high)} "
+        f"| {_number(curve.spearman)} | {_at_zero(curve)} "
+        f"| {'' if curve.ideal is None else _number(curve.ideal)} | {curve.unit} |"
+        for curve in calibration.curves
     ]
     return "\n".join(lines) + "\n"
 
@@ -36,7 +36,7 @@ def calibration_figure(calibration: Calibration) -> str:
 
     A dashed line is the metric's ideal. The same calibration gives the same bytes.
     """
-    drawn = [one for one in calibration.curves if any(map(_finite, _values(one)))]
+    drawn = [curve for curve in calibration.curves if any(map(_finite, _values(curve)))]
     rows = max(1, -(-len(drawn) // _COLUMNS))
     figure = Figure(figsize=(_SIZE * 1.25 * _COLUMNS, _SIZE * rows), layout="constrained")
     FigureCanvasSVG(figure)

@@ -51,7 +51,7 @@ def chapter_view(chapter: Chapter, *, seeds: Mapping[str, int], most: Most) -> C
         title=f"{chapter.mitigation} on {chapter.model}",
         model=chapter.model,
         mitigation=chapter.mitigation,
-        edits=tuple(_learnt(one) for one in chapter.edits),
+        edits=tuple(_learnt(edit) for edit in chapter.edits),
         verdict=chapter.verdict,
         seeds=seeds,
     )
@@ -60,7 +60,7 @@ def chapter_view(chapter: Chapter, *, seeds: Mapping[str, int], most: Most) -> C
 
 def titled(comparisons: Sequence[Comparison], told: Told, *, most: Most) -> ChapterView:
     """A chapter of these comparisons under that title."""
-    names = setting_names(one.before for one in comparisons)
+    names = setting_names(comparison.before for comparison in comparisons)
     first = comparisons[0] if comparisons else None
     badges = verdict_badges(told.verdict)
     return ChapterView(
@@ -68,7 +68,7 @@ def titled(comparisons: Sequence[Comparison], told: Told, *, most: Most) -> Chap
         model=told.model,
         mitigation=told.mitigation,
         identities=None if first is None else (first.before.model, first.after.model),
-        further=max((len(one.afters) for one in comparisons), default=1) - 1,
+        further=max((len(comparison.afters) for comparison in comparisons), default=1) - 1,
         edits=tuple(dict.fromkeys(told.edits)),
         verdict=typeset(verdict_sentence(told.verdict)),
         badges=badges,
@@ -76,12 +76,12 @@ def titled(comparisons: Sequence[Comparison], told: Told, *, most: Most) -> Chap
         headlines=tuple(_headlines(told.verdict)),
         sections=tuple(
             section(
-                replace(one, changes=judged(one, told.verdict)),
-                names[setting_of(one.before)],
+                replace(comparison, changes=judged(comparison, told.verdict)),
+                names[setting_of(comparison.before)],
                 seeds=told.seeds,
                 most=most,
             )
-            for one in comparisons
+            for comparison in comparisons
         ),
     )
 
@@ -110,5 +110,5 @@ def _learnt(edit: Mapping[str, JSON]) -> str:
 
 
 def _headlines(verdict: Verdict) -> Iterable[Row]:
-    for one in (*verdict.bias, *verdict.ability):
-        yield named(one.change, subject(one.change, one.benchmark))
+    for bia in (*verdict.bias, *verdict.ability):
+        yield named(bia.change, subject(bia.change, bia.benchmark))

@@ -19,8 +19,8 @@ class Checked:
 def gathered(findings: Iterable[Finding]) -> tuple[Checked, ...]:
     """The findings, those with the same check, level and text as one, in the order of the first."""
     found: dict[tuple[str, str, str], list[str]] = {}
-    for one in findings:
-        found.setdefault((one.check, one.level, one.text), []).append(one.where)
+    for finding in findings:
+        found.setdefault((finding.check, finding.level, finding.text), []).append(finding.where)
     return tuple(
         Checked(check=check, level=level, text=text, where=tuple(dict.fromkeys(where)))
         for (check, level, text), where in found.items()

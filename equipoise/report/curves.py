@@ -37,9 +37,9 @@ class Curves:
 def curves(calibration: Calibration) -> Curves:
     """Every metric that has a finite reading, and how many have none."""
     drawn = [
-        one
-        for one in calibration.curves
-        if any(math.isfinite(reading.estimate.value) for reading in one.readings)
+        curve
+        for curve in calibration.curves
+        if any(math.isfinite(reading.estimate.value) for reading in curve.readings)
     ]
     silent = len(calibration.curves) - len(drawn)
     worlds = f"{len(calibration.strengths)} strengths, {len(calibration.seeds)} seeds of the world"

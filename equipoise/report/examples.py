@@ -42,7 +42,7 @@ class ExampleView:
 
 def example_views(examples: Sequence[ChangedExample]) -> tuple[ExampleView, ...]:
     """The examples in the order given."""
-    return tuple(_view(one) for one in examples)
+    return tuple(_view(example) for example in examples)
 
 
 def text_of(text: str) -> Text:

@@ -128,7 +128,7 @@ def _shown(value: object) -> object:
 
 def _common(rows: Sequence[Row | Reading]) -> str | None:
     """The reason that all of several rows have; None where they differ, or there is one row."""
-    reasons = {one.reason for one in rows}
+    reasons = {row.reason for row in rows}
     return reasons.pop() if len(rows) > 1 and len(reasons) == 1 else None
 
 

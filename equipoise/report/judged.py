@@ -9,11 +9,12 @@ def judged(comparison: Comparison, verdict: Verdict) -> tuple[Change, ...]:
     So that a page does not call "reduced" in one place what its verdict calls "no change shown".
     """
     corrected = {
-        _key(one.benchmark, one.change): one.change for one in (*verdict.bias, *verdict.ability)
+        _key(bia.benchmark, bia.change): bia.change for bia in (*verdict.bias, *verdict.ability)
     }
     benchmark = comparison.before.benchmark
     return tuple(
-        one if one.group else corrected.get(_key(benchmark, one), one) for one in comparison.changes
+        change if change.group else corrected.get(_key(benchmark, change), change)
+        for change in comparison.changes
     )
 
 

@@ -62,16 +62,16 @@ class Matrix:
 def matrix(study: Study) -> Matrix:
     """Every model as it is, followed by its mitigations, in the order of the study."""
     base = _bases(study)
-    compared = [one for chapter in study.chapters for one in chapter.comparisons]
+    compared = [comparison for chapter in study.chapters for comparison in chapter.comparisons]
     measured = [*(m for those in base.values() for m in those), *(one.before for one in compared)]
     names = setting_names(measured)
     lines: list[Line] = []
-    for model in dict.fromkeys([*base, *(one.model for one in study.chapters)]):
+    for model in dict.fromkeys([*base, *(chapter.model for chapter in study.chapters)]):
         lines.append(_base_line(model, base.get(model, []), names))
         lines += [
-            _chapter_line(number, one, names)
-            for number, one in enumerate(study.chapters)
-            if one.model == model
+            _chapter_line(number, chapter, names)
+            for number, chapter in enumerate(study.chapters)
+            if chapter.model == model
         ]
     columns = tuple(_column(names[key], _first(measured, key)) for key in names)
     return Matrix(columns=columns, lines=tuple(lines))
@@ -145,7 +145,7 @@ def _estimated(one: Estimate | None) -> Entry | None:
 
 
 def _chapter_line(number: int, chapter: Chapter, names: Mapping[Setting, str]) -> Line:
-    found = {setting_of(one.before): one for one in chapter.comparisons}
+    found = {setting_of(comparison.before): comparison for comparison in chapter.comparisons}
     bias, ability = verdict_badges(chapter.verdict)
     return Line(
         model=chapter.model,
@@ -159,7 +159,7 @@ def _chapter_line(number: int, chapter: Chapter, names: Mapping[Setting, str]) -
 
 def _overall(comparison: Comparison | None, verdict: Verdict) -> Change | None:
     changes = () if comparison is None else judged(comparison, verdict)
-    return next((one for one in changes if not one.group), None)
+    return next((change for change in changes if not change.group), None)
 
 
 def _changed(change: Change | None) -> Entry | None:

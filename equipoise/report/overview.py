@@ -44,7 +44,7 @@ class Overview:
 def of_study(study: Study, *, lead: Sequence[str]) -> Overview:
     """The page of a study."""
     seeds = {one.measurement.model: one.seed for one in study.measured if one.seed is not None}
-    most = _most(sum(len(one.comparisons) for one in study.chapters))
+    most = _most(sum(len(chapter.comparisons) for chapter in study.chapters))
     alone = uncompared(study, most=most.groups)
     whole = matrix(study)
     findings = tuple(sorted(study.findings, key=lambda one: _LEVELS.index(one.level)))
@@ -53,11 +53,11 @@ def of_study(study: Study, *, lead: Sequence[str]) -> Overview:
         lead=tuple(lead),
         facts=tuple(_facts(study)),
         matrix=whole if whole.lines else None,
-        chapters=tuple(chapter_view(one, seeds=seeds, most=most) for one in study.chapters),
+        chapters=tuple(chapter_view(chapter, seeds=seeds, most=most) for chapter in study.chapters),
         folded=len(study.chapters) > _OPEN,
         uncompared=alone,
         blocks=block_plots(study.located),
-        calibrations=tuple(curves(one) for one in study.calibrations),
+        calibrations=tuple(curves(calibration) for calibration in study.calibrations),
         findings=findings,
         checked=gathered(findings),
         missing=study.missing,
@@ -75,8 +75,8 @@ def of_comparisons(
 ) -> Overview:
     """The page of comparisons alone: a chapter a pair of models, named by the edited one."""
     pairs: dict[tuple[str, str], list[Comparison]] = {}
-    for one in comparisons:
-        pairs.setdefault((one.before.model, one.after.model), []).append(one)
+    for comparison in comparisons:
+        pairs.setdefault((comparison.before.model, comparison.after.model), []).append(comparison)
     chapters = tuple(
         Chapter(
             model=before,
@@ -89,7 +89,7 @@ def of_comparisons(
     )
     whole = of_study(Study(title=title, recipe={}, chapters=chapters), lead=lead)
     most = _most(len(comparisons))
-    told = tuple(_pair(one, names, most) for one in chapters)
+    told = tuple(_pair(chapter, names, most) for chapter in chapters)
     return replace(whole, chapters=told, facts=(), findings=None)
 
 
@@ -118,12 +118,12 @@ def _most(comparisons: int) -> Most:
 def _facts(study: Study) -> Iterable[tuple[str, str]]:
     measured = [(one.model, one.measurement.benchmark) for one in study.measured]
     measured += [
-        (chapter.model, one.before.benchmark)
+        (chapter.model, comparison.before.benchmark)
         for chapter in study.chapters
-        for one in chapter.comparisons
+        for comparison in chapter.comparisons
     ]
     seeds = {one.seed for one in study.measured if one.seed is not None}
-    mitigations = {one.mitigation for one in study.chapters}
+    mitigations = {chapter.mitigation for chapter in study.chapters}
     counts = (
         (len({model for model, _ in measured}), "model", "models"),
         (len(mitigations), "mitigation", "mitigations"),

@@ -93,8 +93,8 @@ def badge_of(change: Change) -> Badge:
 def own_scales(changes: Iterable[Change], *, grouped: bool = False) -> tuple[Row, ...]:
     """A row a change, each on a scale of its own; named by the metric, and its group if asked."""
     return tuple(
-        named(one, f"{one.metric}, {group_name(one.group)}" if grouped else one.metric)
-        for one in changes
+        named(change, f"{change.metric}, {group_name(change.group)}" if grouped else change.metric)
+        for change in changes
     )
 
 
@@ -105,7 +105,7 @@ def named(change: Change, name: str) -> Row:
 
 def readings(estimates: Iterable[Estimate]) -> tuple[Reading, ...]:
     """A row an estimate, each on a scale of its own."""
-    return tuple(_reading(one) for one in estimates)
+    return tuple(_reading(estimate) for estimate in estimates)
 
 
 def cell(value: float, low: float, high: float) -> Cell:
@@ -118,12 +118,13 @@ def shared_axis(changes: Sequence[Change], *, ticks: int = 3) -> Axis:
     """An axis that holds every end of every change, and the ideal that they have in common."""
     ends = [
         value
-        for one in changes
+        for change in changes
         for value in (
-            one.before, one.before_low, one.before_high, one.after, one.after_low, one.after_high
+            change.before, change.before_low, change.before_high,
+            change.after, change.after_low, change.after_high,
         )
     ]  # fmt: skip
-    ideals = {one.ideal for one in changes}
+    ideals = {change.ideal for change in changes}
     return axis_of(ends, ideal=ideals.pop() if len(ideals) == 1 else None, ticks=ticks)
 
 

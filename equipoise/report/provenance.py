@@ -86,12 +86,12 @@ def provenance(study: Study) -> Provenance:
     labelled = list(_labelled(study))
     measured = [one for _, one in labelled]
     environments = dict.fromkeys(tuple(one.environment.items()) for one in measured)
-    compared = [one for chapter in study.chapters for one in chapter.comparisons]
+    compared = [comparison for chapter in study.chapters for comparison in chapter.comparisons]
     return Provenance(
         data=tuple(_data(measured)),
         settings=tuple(_settings(measured)),
         models=tuple(_models(labelled)),
-        edits=tuple(one for chapter in study.chapters for one in _edits(chapter)),
+        edits=tuple(edit for chapter in study.chapters for edit in _edits(chapter)),
         environments=tuple(environments),
         comparisons=tuple(dict.fromkeys(map(_paired, compared))),
         recipe=_pretty(study.recipe) if study.recipe else "",

@@ -41,7 +41,7 @@ class Dot:
     @property
     def cells(self) -> tuple[tuple[str, float], ...]:
         """Before, after and score, each as text and as a number."""
-        before, after = (minus(one) for one in numbers(self.before, self.after))
+        before, after = (minus(number) for number in numbers(self.before, self.after))
         score = minus(numbers(self.score)[0])
         return (before, self.before), (after, self.after), (score, self.score)
 
@@ -93,7 +93,7 @@ def scatter(comparison: Comparison, *, most: int) -> Scatter | None:
         listed=tuple(sorted(dots, key=lambda one: -abs(one.after - one.before))[:most]),
         axis=axis,
         zero=axis.at(0.0),
-        slope=_slope([one.before for one in dots], [one.after for one in dots]),
+        slope=_slope([dot.before for dot in dots], [dot.after for dot in dots]),
         fits=tuple(_fits(dots)),
         left_out=len(shared) - len(finite),
         seeds=len(comparison.afters),
@@ -104,9 +104,9 @@ def _means(those: Sequence[Measurement]) -> tuple[dict[str, float], dict[str, fl
     """Profession to mean `lo`, and to its score; averaged over measurements, then over each one."""
     found: dict[str, list[Outcome]] = {}
     for measurement in those:
-        for one in measurement.outcomes:
-            if "lo" in one.values and "s" in one.values and "profession" in one.groups:
-                found.setdefault(one.groups["profession"], []).append(one)
+        for outcome in measurement.outcomes:
+            if "lo" in outcome.values and "s" in outcome.values and "profession" in outcome.groups:
+                found.setdefault(outcome.groups["profession"], []).append(outcome)
     return _mean(found, "lo"), _mean(found, "s")
 
 
@@ -118,7 +118,7 @@ def _mean(outcomes: Mapping[str, Sequence[Outcome]], key: str) -> dict[str, floa
 
 
 def _finite_mean(values: Iterable[float]) -> float:
-    finite = [one for one in values if math.isfinite(one)]
+    finite = [value for value in values if math.isfinite(value)]
     return math.fsum(finite) / len(finite) if finite else math.nan
 
 
@@ -152,7 +152,7 @@ def _labelled(dots: Sequence[Dot]) -> list[Dot]:
         )
         if free and len(placed) < _LABELS:
             placed[one.name] = replace(one, label_x=round(middle, 2))
-    return [placed.get(one.name, one) for one in dots]
+    return [placed.get(dot.name, dot) for dot in dots]
 
 
 def _half(dot: Dot) -> float:
@@ -164,8 +164,8 @@ def _half(dot: Dot) -> float:
 
 
 def _fits(dots: Sequence[Dot]) -> Iterable[Fit]:
-    scores = [one.score for one in dots]
-    sides = [one.before for one in dots], [one.after for one in dots]
+    scores = [dot.score for dot in dots]
+    sides = [dot.before for dot in dots], [dot.after for dot in dots]
     for name, of in (
         ("correlation with the stereotype score", _correlation),
         ("nats for each unit of that score", _slope),
@@ -192,7 +192,7 @@ def _correlation(x: Sequence[float], y: Sequence[float]) -> str:
     found = stats.pearsonr(across, up)
     held = found.confidence_interval(0.95)
     values = (float(found.statistic), float(held.low), float(held.high))
-    value, low, high = (minus(f"{one:.2f}") for one in values)
+    value, low, high = (minus(f"{value:.2f}") for value in values)
     return f"{value} [{low}, {high}]"
 
 

@@ -62,8 +62,8 @@ class Section:
 def section(comparison: Comparison, name: str, *, seeds: Mapping[str, int], most: Most) -> Section:
     """One comparison under that name; `seeds` are those of the edits, by a model's identity."""
     before = comparison.before
-    overall = [one for one in comparison.changes if not one.group]
-    grouped = [one for one in comparison.changes if one.group]
+    overall = [change for change in comparison.changes if not change.group]
+    grouped = [change for change in comparison.changes if change.group]
     first = overall[0].metric if overall else ""
     others = [one for one in grouped if one.metric != first]
     kept = gravest(others, most=most.others)
@@ -71,7 +71,7 @@ def section(comparison: Comparison, name: str, *, seeds: Mapping[str, int], most
     return Section(
         name=name,
         about=f"version {before.version}, split {before.split}, {len(before.outcomes):,} outcomes",
-        sayings=tuple(_saying(one, name) for one in headlines(comparison)),
+        sayings=tuple(_saying(headline, name) for headline in headlines(comparison)),
         overall=own_scales(overall),
         groups=forest(groups, most=most.groups),
         leads=_leads(groups),
@@ -87,8 +87,8 @@ def section(comparison: Comparison, name: str, *, seeds: Mapping[str, int], most
 
 def _leads(groups: Sequence[Change]) -> bool:
     """Whether there is something to see, and not too much."""
-    moved = any(one.direction not in ("unchanged", "unknown") for one in groups)
-    return moved and len(groups) <= _MAIN and all(one.measures_bias for one in groups)
+    moved = any(group.direction not in ("unchanged", "unknown") for group in groups)
+    return moved and len(groups) <= _MAIN and all(group.measures_bias for group in groups)
 
 
 def _saying(change: Change, benchmark: str) -> Saying:
@@ -107,7 +107,7 @@ def _by_seed(comparison: Comparison) -> Iterable[SeedRow]:
     """The after value of every overall metric, a column a seed."""
     runs = [{one.metric: one for one in run} for run in comparison.by_seed]
     for metric in runs[0] if runs else ():
-        yield SeedRow(metric=metric, texts=tuple(_after(one.get(metric)) for one in runs))
+        yield SeedRow(metric=metric, texts=tuple(_after(run.get(metric)) for run in runs))
 
 
 def _after(change: Change | None) -> str:

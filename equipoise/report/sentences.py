@@ -39,11 +39,11 @@ def numbers(*values: float) -> tuple[str, ...]:
     1 decimal from 10 on, 2 from 1 on, 3 from 0.01 on, 4 below, two digits of each below 0.001; what
     is within 1e-9 of 0 is rounding, and 0. "n/a" for nan.
     """
-    largest = max((abs(one) for one in values if math.isfinite(one)), default=0.0)
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
     if ROUNDING < largest < 0.001:
-        return tuple(_tiny(one) for one in values)
+        return tuple(_tiny(value) for value in values)
     places = 1 if largest >= 10 else 2 if largest >= 1 else 4 if ROUNDING < largest < 0.01 else 3
-    return tuple(_rounded(one, places) for one in values)
+    return tuple(_rounded(value, places) for value in values)
 
 
 def _tiny(value: float) -> str:
@@ -102,7 +102,7 @@ def said(change: Change) -> str:
         parts.append(f"ideal {change.ideal:g}")
     parts.append(_direction(change))
     parts += [] if claim is None else [_claimed(change, claim)]
-    return ", ".join(one for one in parts if one)
+    return ", ".join(part for part in parts if part)
 
 
 def verdict_sentence(verdict: Verdict) -> str:
@@ -126,7 +126,7 @@ def headlines(comparison: Comparison) -> tuple[Change, ...]:
     Of the others only those with an ideal that became worse or were reversed, and by something a
     reader could care for (1e-4 in their unit): the rest restate them in other units.
     """
-    overall = [one for one in comparison.changes if not one.group]
+    overall = [change for change in comparison.changes if not change.group]
     alarming = [
         one
         for one in overall[1:]
@@ -170,10 +170,10 @@ def _lost(change: Change, claim: Claim) -> str:
     ends = sorted((sign * claim.low, sign * claim.high))
     values = (sign * claim.value, *ends)
     if claim.margin.relative:
-        values = tuple(100.0 * one for one in values)
-        largest = max((abs(one) for one in values if math.isfinite(one)), default=0.0)
+        values = tuple(100.0 * value for value in values)
+        largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
         places = 1 if largest >= 0.1 else 2
-        shown = [_rounded(one, places) for one in values]
+        shown = [_rounded(value, places) for value in values]
     else:
         shown = list(numbers(*values))
     plus = "+" if values[0] > 0 and float(shown[0]) != 0.0 else ""
@@ -271,11 +271,11 @@ def _group(direction: Direction, those: Sequence[Headline], *, opens: bool) -> s
 def _near(bias: Sequence[Headline]) -> str:
     """Which bias headlines are shown to be within their margin, which not, and which outside."""
     found: dict[str, list[Headline]] = {}
-    for one in bias:
-        claim = one.change.claim
+    for bia in bias:
+        claim = bia.change.claim
         if claim is not None and math.isfinite(claim.low) and math.isfinite(claim.high):
             state = "shown" if claim.shown else "outside" if _outside(claim) else "open"
-            found.setdefault(state, []).append(one)
+            found.setdefault(state, []).append(bia)
     words = (
         ("shown", "shown to be", "and"),
         ("open", "not shown to be", "or"),

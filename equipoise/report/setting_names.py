@@ -21,8 +21,11 @@ def setting_names(measurements: Iterable[Measurement]) -> dict[Setting, str]:
 
     "genbias"; "genbias (split dev)" and "genbias (split test)" where both were measured.
     """
-    settings = list(dict.fromkeys(setting_of(one) for one in measurements))
-    return {one: _name(one, [two for two in settings if two[0] == one[0]]) for one in settings}
+    settings = list(dict.fromkeys(setting_of(measurement) for measurement in measurements))
+    return {
+        setting: _name(setting, [two for two in settings if two[0] == setting[0]])
+        for setting in settings
+    }
 
 
 def _flat(options: Mapping[str, JSON]) -> tuple[tuple[str, str], ...]:

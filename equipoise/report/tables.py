@@ -26,14 +26,14 @@ class Table:
 def measurement_table(measurement: Measurement, *, groups: bool = True) -> Table:
     """One row an estimate: metric, group, value with interval, ideal, n, clusters."""
     header = ("metric", "group", "value [95 % interval]", "unit", "ideal", "n", "clusters")
-    shown = [one for one in measurement.estimates if groups or not one.group]
+    shown = [estimate for estimate in measurement.estimates if groups or not estimate.group]
     return Table(header=header, rows=tuple(_estimate_row(one) for one in shown))
 
 
 def comparison_table(comparison: Comparison, *, groups: bool = True) -> Table:
     """One row a change: metric, group, before, after, difference, ideal, p (Holm), direction."""
     header = ("metric", "group", "before", "after", "difference", "ideal", "p", "n", "direction")
-    shown = [one for one in comparison.changes if groups or not one.group]
+    shown = [change for change in comparison.changes if groups or not change.group]
     return Table(header=header, rows=tuple(_change_row(one) for one in shown))
 
 
@@ -54,7 +54,7 @@ def comparison_text(comparison: Comparison, *, groups: bool = True) -> str:
     Without `groups` as `measurement_text`.
     """
     before, after = comparison.before, comparison.after
-    said = [sentence(one, before.benchmark) for one in headlines(comparison)]
+    said = [sentence(headline, before.benchmark) for headline in headlines(comparison)]
     title = f"{before.benchmark} ({before.split}): {before.model} → {after.model}"
     table = comparison_table(comparison, groups=groups)
     left = _left_out(len(comparison.changes) - len(table.rows))
@@ -66,7 +66,7 @@ def _left_out(rows: int) -> tuple[str, ...]:
 
 
 def _text(lead: Sequence[str], table: Table, notes: Sequence[str]) -> str:
-    lines = [*lead, plain(table), *(f"note: {one}" for one in notes)]
+    lines = [*lead, plain(table), *(f"note: {note}" for note in notes)]
     return visible("\n".join(lines))  # a terminal obeys control characters, too
 
 

@@ -38,7 +38,7 @@ class Curve:
 
     def at_zero(self) -> tuple[Reading, ...]:
         """The readings without any planted bias, each with its interval."""
-        return tuple(one for one in self.readings if one.strength == 0)
+        return tuple(reading for reading in self.readings if reading.strength == 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,7 +98,7 @@ def _change(
     values = [one.value for one in points]
     before = (values[0], drawn[0])
     after = pooled(values[1:], drawn[1:], noise)
-    gap = pooled([one - values[0] for one in values[1:]], drawn[1:] - drawn[0], noise)
+    gap = pooled([value - values[0] for value in values[1:]], drawn[1:] - drawn[0], noise)
     nearer = _nearer(metric, values, drawn, noise)
     clusters = min(one.clusters for one in points)
     within = (metric.low, metric.high)
@@ -130,7 +130,7 @@ def _nearer(
     """The fall of the distance to the ideal, and its draws; nan without an ideal."""
     if metric.ideal is None:
         return math.nan, np.full(drawn.shape[1], math.nan)
-    far, far_drawn = [abs(one - metric.ideal) for one in values], np.abs(drawn - metric.ideal)
+    far, far_drawn = [abs(value - metric.ideal) for value in values], np.abs(drawn - metric.ideal)
     return pooled([far[0] - one for one in far[1:]], far_drawn[0] - far_drawn[1:], noise)
 
 

@@ -53,8 +53,8 @@ def holm_corrected(ps: Sequence[float]) -> list[float]:
 
 def corrected(changes: Sequence[Change]) -> list[Change]:
     """The changes with p_holm over all of them, and the direction that it leaves them."""
-    ps = holm_corrected([one.p for one in changes])
-    found = [replace(one, p_holm=p) for one, p in zip(changes, ps, strict=True)]
+    ps = holm_corrected([change.p for change in changes])
+    found = [replace(change, p_holm=p) for change, p in zip(changes, ps, strict=True)]
     return [replace(one, direction=direction_of(one)) for one in found]
 
 
@@ -66,9 +66,9 @@ def holm(changes: Sequence[Change]) -> list[Change]:
     """
     found = list(changes)
     families: dict[tuple[str, tuple[str, ...]], list[int]] = {}
-    for k, one in enumerate(changes):
-        if one.group:
-            families.setdefault((one.metric, tuple(one.group)), []).append(k)
+    for k, change in enumerate(changes):
+        if change.group:
+            families.setdefault((change.metric, tuple(change.group)), []).append(k)
     for places in families.values():
         for k, one in zip(places, corrected([changes[k] for k in places]), strict=True):
             found[k] = one

@@ -32,7 +32,7 @@ def pair(before: Measurement, afters: Sequence[Measurement]) -> Paired:
     that all sides rest on the same items; items and values lost that way are in `notes`.
     """
     measured = (before, *afters)
-    sides = [{one.example: one for one in side.outcomes} for side in measured]
+    sides = [{outcome.example: outcome for outcome in side.outcomes} for side in measured]
     families = [_variants(one) > 1 for one in measured]
     if any(families):
         like = sides[families.index(True)]

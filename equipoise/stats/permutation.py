@@ -38,7 +38,7 @@ def flipped_differences(
     found = []
     for signs in _sign_flips(clusters.count, flips=flips, seed=seed):
         swap = signs[place]
-        sides = [(_Swapped(before, one, swap), _Swapped(one, before, swap)) for one in afters]
+        sides = [(_Swapped(before, after, swap), _Swapped(after, before, swap)) for after in afters]
         found.append([_difference(metric, sides) for metric in metrics])
     return np.array(found).reshape(len(found), len(metrics))
 

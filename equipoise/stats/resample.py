@@ -120,12 +120,12 @@ def columns_of(outcomes: Sequence[Outcome], *, cluster: str | None) -> dict[str,
     None or the outcome lacks it.
     """
     columns: dict[str, Column] = {}
-    for key in _keys(one.values for one in outcomes):
-        values = [one.values.get(key, math.nan) for one in outcomes]
+    for key in _keys(outcome.values for outcome in outcomes):
+        values = [outcome.values.get(key, math.nan) for outcome in outcomes]
         columns[key] = np.array(values, dtype=np.float64)
-    for key in _keys(one.groups for one in outcomes):
-        columns["@" + key] = _codes([one.groups.get(key) for one in outcomes])
-    codes = _codes([one.groups.get(cluster) if cluster else None for one in outcomes])
+    for key in _keys(outcome.groups for outcome in outcomes):
+        columns["@" + key] = _codes([outcome.groups.get(key) for outcome in outcomes])
+    codes = _codes([outcome.groups.get(cluster) if cluster else None for outcome in outcomes])
     alone = codes < 0
     columns[CLUSTER] = np.where(alone, len(outcomes) + np.arange(len(outcomes)), codes)
     return columns
@@ -137,7 +137,7 @@ def cells_of(
     """The groups that get rows of their own: (group, which rows), overall first as {}."""
     cells: list[tuple[dict[str, str], NDArray[np.bool_]]] = [({}, np.ones(len(outcomes), bool))]
     for key in keys:
-        names = [one.groups.get(key) for one in outcomes]
+        names = [outcome.groups.get(key) for outcome in outcomes]
         for group in sorted({name for name in names if name is not None}):
             cells.append(({key: group}, np.array([name == group for name in names])))
     return cells
@@ -247,8 +247,8 @@ def bootstrap_means(
     """`bootstrap` of the plain means of some columns, all finite: the same draws, taken at once."""
     clusters = clusters_of(columns)
     drawn = np.empty((draws, clusters.count), dtype=np.intp)
-    for row, one in enumerate(drawn_clusters(clusters, draws=draws, seed=seed)):
-        drawn[row] = one
+    for row, drawn_cluster in enumerate(drawn_clusters(clusters, draws=draws, seed=seed)):
+        drawn[row] = drawn_cluster
     sizes = clusters.lengths[drawn].sum(axis=1)
     found = []
     for name in names:
@@ -360,10 +360,12 @@ def _finished(
 
 
 def _keys(mappings: Iterator[Mapping[str, object]] | Sequence[Mapping[str, object]]) -> list[str]:
-    return sorted({key for one in mappings for key in one})
+    return sorted({key for mapping in mappings for key in mapping})
 
 
 def _codes(names: Sequence[str | None]) -> Column:
-    number = {name: k for k, name in enumerate(sorted({one for one in names if one is not None}))}
-    codes = [-1 if one is None else number[one] for one in names]
+    number = {
+        name: k for k, name in enumerate(sorted({name for name in names if name is not None}))
+    }
+    codes = [-1 if name is None else number[name] for name in names]
     return cast(Column, np.array(codes, dtype=np.intp))

@@ -27,7 +27,7 @@ def rank_stability(
     Raises `ValueError` when there is no ranking, the seeds are not as many, or the numbers of
     blocks differ.
     """
-    blocks = {len(one.scores) for one in rankings}
+    blocks = {len(ranking.scores) for ranking in rankings}
     if len(blocks) != 1 or len(seeds) != len(rankings):
         raise ValueError(
             "rankings must be of one model and have a seed each, got "
@@ -42,7 +42,7 @@ def rank_stability(
         sample=sample,
         spearman=math.fsum(alike) / len(alike),
         spearman_low=min(alike),
-        first=dict(sorted(Counter(one.order[0] for one in rankings).items())),
+        first=dict(sorted(Counter(ranking.order[0] for ranking in rankings).items())),
         reason=reason,
     )
 
@@ -50,11 +50,11 @@ def rank_stability(
 def _reason(rankings: Sequence[Ranking], seeds: Sequence[int]) -> str | None:
     if len(rankings) < 2:
         return f"a rank correlation needs at least 2 rankings, there is {len(rankings)}"
-    for one, seed in zip(rankings, seeds, strict=True):
-        if not np.isfinite(one.scores).all():
+    for ranking, seed in zip(rankings, seeds, strict=True):
+        if not np.isfinite(ranking.scores).all():
             return f"a score of seed {seed} is not finite: its ranking has no order"
-        if len(set(one.scores)) == 1:
-            return f"all scores of seed {seed} are {one.scores[0]:g}: its ranking has no order"
+        if len(set(ranking.scores)) == 1:
+            return f"all scores of seed {seed} are {ranking.scores[0]:g}: its ranking has no order"
     return None
 
 

@@ -13,23 +13,30 @@ from equipoise.stats.directions import corrected
 
 def verdict_of(comparisons: Sequence[Comparison]) -> Verdict:
     """The verdict on the comparisons of one method on one model; they may be none."""
-    first = [(one.before.benchmark, one.changes[0]) for one in comparisons if one.changes]
+    first = [
+        (comparison.before.benchmark, comparison.changes[0])
+        for comparison in comparisons
+        if comparison.changes
+    ]
     biased = [(name, change) for name, change in first if change.measures_bias]
     changes = corrected([change for _, change in biased])
     bias = tuple(
         Headline(benchmark=name, change=change)
         for (name, _), change in zip(biased, changes, strict=True)
     )
-    judged = [(one, [row for row in one.changes if _judged_ability(row)]) for one in comparisons]
+    judged = [
+        (comparison, [row for row in comparison.changes if _judged_ability(row)])
+        for comparison in comparisons
+    ]
     ability = tuple(
         Headline(benchmark=one.before.benchmark, change=rows[0]) for one, rows in judged if rows
     )
     return Verdict(
         bias=bias,
         ability=ability,
-        direction=_together([one.change.direction for one in bias]),
+        direction=_together([bia.change.direction for bia in bias]),
         kept=_kept([one.change for one in ability]),
-        over_corrected=any(one.change.direction == "reversed" for one in bias),
+        over_corrected=any(bia.change.direction == "reversed" for bia in bias),
     )
 
 
@@ -53,7 +60,9 @@ def _together(directions: Sequence[Direction]) -> Direction:
 
 def _kept(changes: Sequence[Change]) -> bool | None:
     """True: each shown not worse. False: one is worse, and not shown to be within its margin."""
-    shown = [one.claim is not None and one.claim.shown for one in changes]
-    if any(one.direction == "worse" and not ok for one, ok in zip(changes, shown, strict=True)):
+    shown = [change.claim is not None and change.claim.shown for change in changes]
+    if any(
+        change.direction == "worse" and not ok for change, ok in zip(changes, shown, strict=True)
+    ):
         return False
     return True if shown and all(shown) else None

@@ -23,7 +23,7 @@ def with_examples(comparison: Comparison, benchmark: AnyBenchmark, *, count: int
     before, after = comparison.before, comparison.after
     ranked = _ranked(benchmark.metrics[0], before.outcomes, after.outcomes)[:count]
     examples, requests = asked(benchmark, split=before.split, limit=before.limit, seed=before.seed)
-    known = {one.id: (one, own) for one, own in zip(examples, requests, strict=True)}
+    known = {example.id: (example, own) for example, own in zip(examples, requests, strict=True)}
     found = []
     for (value, changed), one, other in ranked:
         example, own = known[one.groups.get(ITEM, one.example)]
@@ -75,7 +75,7 @@ def _moved(before: Outcome, after: Outcome) -> float:
         for key, value in before.values.items()
         if key in after.values
     ]
-    return max((one for one in gaps if math.isfinite(one)), default=0.0)
+    return max((gap for gap in gaps if math.isfinite(gap)), default=0.0)
 
 
 def _shown(texts: list[str]) -> tuple[str, ...]:

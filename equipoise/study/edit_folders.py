@@ -24,7 +24,9 @@ def of_seeds(chapter: Chapter) -> Iterator[tuple[int, Path, tuple[Comparison, ..
     """Seed, folder in the store, and that seed's own comparisons, of each edit of a chapter."""
     for edit in chapter.edits:
         own = tuple(
-            alone for one in chapter.comparisons for alone in of_edit(one, str(edit["content"]))
+            alone
+            for comparison in chapter.comparisons
+            for alone in of_edit(comparison, str(edit["content"]))
         )
         yield int(str(edit["seed"])), Path(str(edit["folder"])), own
 

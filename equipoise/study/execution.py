@@ -87,8 +87,8 @@ class Doing:
         examples, requests = asked(built, split=found.split, limit=found.limit, seed=found.seed)
         texts = [
             text
-            for one, own in zip(examples, requests, strict=True)
-            for text in texts_of(built, one, own)
+            for example, own in zip(examples, requests, strict=True)
+            for text in texts_of(built, example, own)
         ]
         return check_overlap(read_learnt(fit / LEARNT), found, texts)
 
@@ -133,7 +133,7 @@ class Doing:
 
     def _compare(self, step: Step) -> Fill:
         before, *afters = [
-            read_results(self.store.step(one.key) / RESULTS)[0] for one in step.needs
+            read_results(self.store.step(need.key) / RESULTS)[0] for need in step.needs
         ]
         found = compare(
             before,

@@ -64,8 +64,8 @@ def keys_of(measurements: Sequence[Measurement]) -> list[str]:
     """
     seen: dict[str, int] = {}
     keys = []
-    for one in measurements:
-        name = _short(one.benchmark)
+    for measurement in measurements:
+        name = _short(measurement.benchmark)
         seen[name] = number = seen.get(name, 0) + 1
         keys.append(name if number == 1 else f"{name}#{number}")
     return keys
@@ -73,7 +73,7 @@ def keys_of(measurements: Sequence[Measurement]) -> list[str]:
 
 def overall(measurement: Measurement) -> list[Estimate]:
     """The estimates over everything, without those of groups."""
-    return [one for one in measurement.estimates if not one.group]
+    return [estimate for estimate in measurement.estimates if not estimate.group]
 
 
 def _row(key: str, measurement: Measurement) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def _config(key: str, measurement: Measurement) -> dict[str, Any]:
 
 def _samples(measurement: Measurement) -> dict[str, int | None]:
     """How many examples there are and how many were measured; prompts of a family count once."""
-    items = {one.groups.get(ITEM, one.example) for one in measurement.outcomes}
+    items = {outcome.groups.get(ITEM, outcome.example) for outcome in measurement.outcomes}
     effective = len(items) if VARIANTS in measurement.model_info else len(measurement.outcomes)
     whole = measurement.limit is None and measurement.model_info.get("kind") != "predictions"
     return {"original": effective if whole else None, "effective": effective}

@@ -103,7 +103,7 @@ class _Reader:
         self.measurements: dict[str, Measurement] = {}
 
     def study(self, head: Mapping[str, Any]) -> Study:
-        present = [one for one in self.steps if self._present(one)]
+        present = [step for step in self.steps if self._present(step)]
         measured = tuple(self._measured(one) for one in present if one.kind == "measure")
         self.findings += check_measurements(list(self.measurements.values()))
         return Study(
@@ -164,7 +164,7 @@ class _Reader:
 
     def _chapters(self, present: Sequence[Listed]) -> list[Chapter]:
         """One a model and mitigation of the plan, whether or not anything of it was compared."""
-        planned = [one for one in self.steps if one.kind in ("fit", "compare")]
+        planned = [step for step in self.steps if step.kind in ("fit", "compare")]
         pairs = dict.fromkeys((str(one.model), str(one.mitigation)) for one in planned)
         fits = [one for one in present if one.kind == "fit"]
         chapters = []
@@ -179,9 +179,9 @@ class _Reader:
                     comparisons=comparisons,
                     verdict=verdict_of(comparisons),
                     edits=tuple(
-                        self._edit(one)
-                        for one in fits
-                        if (one.model, one.mitigation) == (model, mitigation)
+                        self._edit(fit)
+                        for fit in fits
+                        if (fit.model, fit.mitigation) == (model, mitigation)
                     ),
                 )
             )

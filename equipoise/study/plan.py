@@ -58,7 +58,7 @@ class Plan:
 
     def of(self, kind: Kind) -> tuple[Step, ...]:
         """The steps of one kind."""
-        return tuple(one for one in self.steps if one.kind == kind)
+        return tuple(step for step in self.steps if step.kind == kind)
 
 
 def plan(recipe: Recipe) -> Plan:
@@ -73,17 +73,19 @@ def plan(recipe: Recipe) -> Plan:
         parts = resolver.parts(model)
         steps += _of_model(recipe, parts)
     steps += [_calibrate(recipe, spec, resolver) for spec in recipe.calibrate]
-    unique = {one.key: one for one in steps}
+    unique = {step.key: step for step in steps}
     return Plan(recipe=recipe, resolved=resolver.document(), steps=tuple(unique.values()))
 
 
 def _of_model(recipe: Recipe, parts: Parts) -> Iterator[Step]:
     """Measure the model, locate, then each mitigation with each seed, then compare."""
-    bases = {one.label: _measure(recipe, parts, one, None) for one in recipe.benchmarks}
+    bases = {
+        benchmark.label: _measure(recipe, parts, benchmark, None) for benchmark in recipe.benchmarks
+    }
     yield from bases.values()
     for locator in recipe.locators:
         yield _locate(recipe, parts, locator)
-    edited = [one for one in recipe.benchmarks if one.edited]
+    edited = [benchmark for benchmark in recipe.benchmarks if benchmark.edited]
     for mitigation in recipe.mitigations:
         fits = [_fit(parts, mitigation, seed) for seed in recipe.seeds]
         afters: dict[str, list[Step]] = {one.label: [] for one in edited}
@@ -154,7 +156,7 @@ def compare_step(recipe: Recipe, before: Step, afters: Sequence[Step]) -> Step:
     }
     content: dict[str, JSON] = {
         "before": before.key,
-        "afters": [one.key for one in afters],
+        "afters": [after.key for after in afters],
         "margins": margins,
         "seed": recipe.seed,
         "draws": recipe.draws,
@@ -173,7 +175,7 @@ def compare_step(recipe: Recipe, before: Step, afters: Sequence[Step]) -> Step:
 def without(recipe: Recipe, step: Step, lost: set[str]) -> Step | None:
     """A comparison without the measurements of these keys; None when too little is left."""
     before, *afters = step.needs
-    kept = [one for one in afters if one.key not in lost]
+    kept = [after for after in afters if after.key not in lost]
     if before.key in lost or not kept:
         return None
     return step if len(kept) == len(afters) else compare_step(recipe, before, kept)

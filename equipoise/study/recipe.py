@@ -160,7 +160,7 @@ class _Reading:
         items = node.value if isinstance(node.value, tuple) else (node,)
         if not items and what in ("models", "benchmarks"):
             raise self.refuse(node.line, f"{what} must be at least one, got {len(items)}; name one")
-        return tuple(read(one) for one in items)
+        return tuple(read(item) for item in items)
 
     def spec(self, node: Node, reserved: Sequence[str] = ()) -> Spec:
         if isinstance(node.value, str):
@@ -237,7 +237,7 @@ class _Reading:
             return (0,)
         items = node.value if isinstance(node.value, tuple) else (node,)
         found = tuple(
-            self.whole({"a seed": one}, "a seed", -1, least=0, most=MOST_SEED) for one in items
+            self.whole({"a seed": item}, "a seed", -1, least=0, most=MOST_SEED) for item in items
         )
         if not found or len(set(found)) < len(found):
             raise self.refuse(
@@ -250,11 +250,11 @@ class _Reading:
             return default
         items = node.value if isinstance(node.value, tuple) else (node,)
         found = []
-        for one in items:
-            value = one.value
+        for item in items:
+            value = item.value
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
                 raise self.refuse(
-                    one.line, f"a strength must be from 0 to 1, got {_shown(one)}; mend it"
+                    item.line, f"a strength must be from 0 to 1, got {_shown(item)}; mend it"
                 )
             found.append(float(value))
         return tuple(found)
@@ -296,18 +296,18 @@ def _check_labels(recipe: Recipe) -> None:
     }
     for kind, specs in kinds.items():
         seen: set[str] = set()
-        for one in specs:
-            line = one.plugin.line if isinstance(one, BenchmarkSpec) else one.line
-            if one.label in seen:
+        for spec in specs:
+            line = spec.plugin.line if isinstance(spec, BenchmarkSpec) else spec.line
+            if spec.label in seen:
                 raise RecipeError(
                     f"{recipe.at(line)}: each of the {kind} needs a name of its own, got "
-                    f"'{one.label}' twice; give one of them 'as: ANOTHER NAME'"
+                    f"'{spec.label}' twice; give one of them 'as: ANOTHER NAME'"
                 )
-            seen.add(one.label)
+            seen.add(spec.label)
 
 
 def _check_margins(recipe: Recipe) -> None:
-    known = {one.plugin.name for one in recipe.benchmarks}
+    known = {benchmark.plugin.name for benchmark in recipe.benchmarks}
     for key in recipe.margins:
         name, dot, _ = key.rpartition(".")
         if not dot or name not in known:

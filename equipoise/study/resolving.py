@@ -58,8 +58,12 @@ class Resolver:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self._of_edits: dict[str, frozenset[str]] = {}  # what saved edits learnt, by method
-        self.mitigations = {one.label: self._mitigation(one) for one in recipe.mitigations}
-        self.locators = {one.label: self._built(Locator, one) for one in recipe.locators}
+        self.mitigations = {
+            mitigation.label: self._mitigation(mitigation) for mitigation in recipe.mitigations
+        }
+        self.locators = {
+            locator.label: self._built(Locator, locator) for locator in recipe.locators
+        }
         self.resolved: dict[str, Parts] = {}
         self.calibrations: dict[str, JSON] = {}
 
@@ -69,12 +73,12 @@ class Resolver:
         supply = self._supply(identity)
         benchmarks = {}
         metrics: list[tuple[BenchmarkSpec, Mapping[str, Metric]]] = []
-        for one in self.recipe.benchmarks:
-            built, split = self._benchmark(one, identity)
-            metrics.append((one, self._metrics(one, built)))
-            if supply is not None and one.edited:
-                self._refuse_leak(one, built, split, supply)
-            benchmarks[one.label] = self._described(built, split=split)
+        for benchmark in self.recipe.benchmarks:
+            built, split = self._benchmark(benchmark, identity)
+            metrics.append((benchmark, self._metrics(benchmark, built)))
+            if supply is not None and benchmark.edited:
+                self._refuse_leak(benchmark, built, split, supply)
+            benchmarks[benchmark.label] = self._described(built, split=split)
         self._check_margins(metrics)
         parts = Parts(
             spec=spec,
@@ -296,8 +300,10 @@ def _plugin(built: object) -> dict[str, JSON]:
 def _inside(built: object) -> Iterator[object]:
     """The plug-ins that are options of another: they have versions and files of their own."""
     if dataclasses.is_dataclass(built):
-        values = (getattr(built, one.name) for one in dataclasses.fields(built) if one.init)
-        yield from (one for one in values if isinstance(one, Benchmark | Mitigation | Locator))
+        values = (getattr(built, field.name) for field in dataclasses.fields(built) if field.init)
+        yield from (
+            value for value in values if isinstance(value, Benchmark | Mitigation | Locator)
+        )
 
 
 def _data(built: AnyBenchmark, split: str) -> JSON:
@@ -305,6 +311,6 @@ def _data(built: AnyBenchmark, split: str) -> JSON:
     if not isinstance(built, UsesFiles):
         return []
     try:
-        return [{"name": one.name, "sha256": one.sha256} for one in built.files(split)]
+        return [{"name": file.name, "sha256": file.sha256} for file in built.files(split)]
     except (EquipoiseError, OSError):
         return []

@@ -52,9 +52,9 @@ def write_results(folder: Path | str, measurements: Sequence[Measurement]) -> Pa
     try:
         beside.mkdir(parents=True)
         document = results_document(measurements)
-        for key, one in zip(keys_of(measurements), measurements, strict=True):
+        for key, measurement in zip(keys_of(measurements), measurements, strict=True):
             name = _outcomes_file(key)
-            write_outcomes(beside / name, one.outcomes)
+            write_outcomes(beside / name, measurement.outcomes)
             document["equipoise"]["benchmarks"][key]["outcomes"] = {
                 "file": name,
                 "sha256": _sha256(beside / name),
@@ -135,16 +135,16 @@ def comparisons_document(comparisons: Sequence[Comparison]) -> dict[str, Any]:
         "ci_method": METHOD,
         "comparisons": [
             {
-                "benchmark": one.before.benchmark,
-                "split": one.before.split,
-                "before": one.before.model,
-                "after": one.after.model,
-                "seed": one.seed,
-                "draws": one.draws,
-                "changes": _CHANGES.dump_python(one.changes),
-                "notes": one.notes,
+                "benchmark": comparison.before.benchmark,
+                "split": comparison.before.split,
+                "before": comparison.before.model,
+                "after": comparison.after.model,
+                "seed": comparison.seed,
+                "draws": comparison.draws,
+                "changes": _CHANGES.dump_python(comparison.changes),
+                "notes": comparison.notes,
             }
-            for one in comparisons
+            for comparison in comparisons
         ],
     }
 
@@ -159,17 +159,19 @@ def to_json(document: Mapping[str, Any]) -> str:
 
 def _own_row(measurement: Measurement) -> dict[str, Any]:
     estimates = overall(measurement)
-    values = sorted({key for one in measurement.outcomes for key in one.values})
+    values = sorted({key for outcome in measurement.outcomes for key in outcome.values})
     finite = {
-        key: sum(math.isfinite(one.values.get(key, math.nan)) for one in measurement.outcomes)
+        key: sum(
+            math.isfinite(outcome.values.get(key, math.nan)) for outcome in measurement.outcomes
+        )
         for key in values
     }
     total = len(measurement.outcomes)
     return {
         **{name: getattr(measurement, name) for name in _PLAIN},
-        "ideal": {one.metric: one.ideal for one in estimates},
-        "ci95": {one.metric: _ends(one) for one in estimates},
-        "n_clusters": {one.metric: one.clusters for one in estimates},
+        "ideal": {estimate.metric: estimate.ideal for estimate in estimates},
+        "ci95": {estimate.metric: _ends(estimate) for estimate in estimates},
+        "n_clusters": {estimate.metric: estimate.clusters for estimate in estimates},
         "coverage": {key: count / total for key, count in finite.items()},
         "invalid": {key: total - count for key, count in finite.items()},
         "seeds": [measurement.seed],
@@ -202,15 +204,15 @@ def _outcomes_file(key: str) -> str:
 
 def write_outcomes(file: Path, outcomes: Sequence[Outcome]) -> None:
     """One row an example; "value:K" null where the outcome has no K, nan where it is nan."""
-    values = sorted({key for one in outcomes for key in one.values})
-    groups = sorted({key for one in outcomes for key in one.groups})
+    values = sorted({key for outcome in outcomes for key in outcome.values})
+    groups = sorted({key for outcome in outcomes for key in outcome.groups})
     columns = {
-        "example": pa.array([one.example for one in outcomes], pa.string()),
+        "example": pa.array([outcome.example for outcome in outcomes], pa.string()),
         **{
             f"value:{k}": _column([o.values.get(k) for o in outcomes], pa.float64()) for k in values
         },
         **{f"group:{k}": _column([o.groups.get(k) for o in outcomes], pa.string()) for k in groups},
-        "text": pa.array([one.text for one in outcomes], pa.string()),
+        "text": pa.array([outcome.text for outcome in outcomes], pa.string()),
     }
     pq.write_table(pa.table(columns), file, compression="zstd")
 

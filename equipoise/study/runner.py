@@ -91,7 +91,7 @@ def _listed(steps: Iterable[Step]) -> list[JSON]:
             "benchmark": step.benchmark.label if step.benchmark else None,
             "plugin": step.plugin.label if step.plugin else None,
             "seed": step.seed,
-            "needs": [one.key for one in step.needs],
+            "needs": [need.key for need in step.needs],
         }
         for step in steps
     ]
@@ -112,7 +112,7 @@ class _Walk:
 
     def end_of(self, step: Step) -> End:
         """Do a step, or see that it is done, lost, or in another process's hands."""
-        waiting = [one for one in step.needs if not self._settled(one)]
+        waiting = [need for need in step.needs if not self._settled(need)]
         if waiting:
             return "busy"
         if step.kind == "compare":
@@ -120,7 +120,7 @@ class _Walk:
             if left is None:
                 return self._skip(step)
             step = left
-        elif any(one.key in self.lost for one in step.needs):
+        elif any(need.key in self.lost for need in step.needs):
             return self._skip(step)
         if self._is_whole(step):
             self.kept += 1
@@ -169,7 +169,7 @@ class _Walk:
         return "failed"
 
     def _skip(self, step: Step) -> End:
-        lacking = next(one for one in step.needs if one.key in self.lost)
+        lacking = next(need for need in step.needs if need.key in self.lost)
         self._record(step, f"it needs '{lacking.title}', which has no result", "")
         return "failed"
 

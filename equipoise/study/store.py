@@ -284,9 +284,9 @@ def _only_beginnings(folder: Path) -> bool:
 def _seal(folder: Path) -> None:
     """Write `done.json` over every file in the folder."""
     files = sorted(one for one in folder.rglob("*") if one.is_file())
-    for one in files:
-        _flush(one)
-    hashes = {one.relative_to(folder).as_posix(): file_sha256(one) for one in files}
+    for file in files:
+        _flush(file)
+    hashes = {file.relative_to(folder).as_posix(): file_sha256(file) for file in files}
     (folder / DONE).write_text(to_text({"schema": SCHEMA, "files": hashes}), encoding="utf-8")
     _flush(folder / DONE)
 

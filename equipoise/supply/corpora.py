@@ -111,7 +111,7 @@ def _fitting(sentence: str, characters: int) -> list[str]:
             found[-1] += word
             continue
         plain = word.strip()
-        found += [plain[at : at + characters] for at in range(0, len(plain), characters)]
+        found += [plain[index : index + characters] for index in range(0, len(plain), characters)]
     return found
 
 

@@ -23,7 +23,7 @@ def contrast_of(item: Item) -> Contrast:
 
     Of an intrasentence item, where all texts are equal before the filler; else whole sentences.
     """
-    context, endings = item.context, tuple(f" {one}" for one in item.sentences)
+    context, endings = item.context, tuple(f" {sentence}" for sentence in item.sentences)
     if item.task == "intrasentence":
         context, endings = _from_filler(item)
     stereotype, antistereotype, *unrelated = endings
@@ -98,7 +98,7 @@ def _kept_terms(pool: Sequence[Item], axis: str, per_type: int, *, seed: int) ->
     elsewhere = {_term(one) for one in pool if one.groups["axis"] != axis}
     kept: set[str] = set()
     n = 0
-    spare = [one for one in counts if one not in elsewhere]
+    spare = [count for count in counts if count not in elsewhere]
     for term in shuffled(spare, seed=f"{axis} {seed}"):
         if abs(n + counts[term] - per_type) < abs(n - per_type):
             kept.add(term)
@@ -124,7 +124,7 @@ def _from_filler(item: Item) -> tuple[str, tuple[str, ...]]:
 def _texts(item: Item) -> set[str]:
     """Hashes of an item's whole texts: after the sentence before them, if there is one."""
     given = f"{item.context} " if item.task == "intersentence" else ""
-    return {text_sha256(given + one) for one in item.sentences}
+    return {text_sha256(given + sentence) for sentence in item.sentences}
 
 
 def _term(item: Item) -> str:

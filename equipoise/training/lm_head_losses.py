@@ -54,8 +54,8 @@ class _Chunked(torch.autograd.Function):
         found = hidden.new_empty(len(hidden), dtype=torch.float32)
         grads = torch.empty_like(hidden)
         step = max(1, _CHUNK // head.linear.weight.shape[0])
-        for at in range(0, len(hidden), step):
-            part = slice(at, at + step)
+        for index in range(0, len(hidden), step):
+            part = slice(index, index + step)
             logits = head.logits(hidden[part])
             found[part], grad = rule(part, logits.float().log_softmax(-1))
             if ctx.needs_input_grad[0]:

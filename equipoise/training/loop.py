@@ -117,7 +117,11 @@ def train(
 
 def _norm(parameters: Iterable[nn.Parameter]) -> float:
     """The Euclidean norm of all gradients together."""
-    several = [torch.linalg.vector_norm(one.grad) for one in parameters if one.grad is not None]
+    several = [
+        torch.linalg.vector_norm(parameter.grad)
+        for parameter in parameters
+        if parameter.grad is not None
+    ]
     return float(torch.linalg.vector_norm(torch.stack(several))) if several else 0.0
 
 

@@ -110,7 +110,7 @@ def adapter_tensors(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _chosen(module: PreTrainedModel, targets: tuple[str, ...]) -> tuple[str, ...]:
-    together = [one for one in targets if one in ("auto", "all-linear")]
+    together = [target for target in targets if target in ("auto", "all-linear")]
     if together and len(targets) > 1:
         raise ModelError(
             f"LoRA's target '{together[0]}' must stand alone, got {list(targets)}; name modules, "
@@ -120,7 +120,7 @@ def _chosen(module: PreTrainedModel, targets: tuple[str, ...]) -> tuple[str, ...
         kind = module.config.get_text_config().model_type
         return TARGETS.get(kind) or _linear_ends(attention(module, 0))
     if targets == ("all-linear",):
-        return tuple(dict.fromkeys(end for one in blocks(module) for end in _linear_ends(one)))
+        return tuple(dict.fromkeys(end for block in blocks(module) for end in _linear_ends(block)))
     return targets
 
 

@@ -72,16 +72,19 @@ def word_tree(
             raise RecipeError(
                 f"no word may begin another, got {list(words)} as tokens {spelt}; name other words"
             )
-    contexts = tuple(dict.fromkeys(one[:at] for one in [(), *spelt] for at in range(len(one) or 1)))
+    contexts = tuple(
+        dict.fromkeys(one[:index] for one in [(), *spelt] for index in range(len(one) or 1))
+    )
     paths = tuple(
-        tuple((contexts.index(one[:at]), one[at]) for at in range(len(one))) for one in spelt
+        tuple((contexts.index(one[:index]), one[index]) for index in range(len(one)))
+        for one in spelt
     )
     return WordTree(contexts, paths)
 
 
 def _spelling(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], word: str) -> Ids:
-    alone = encode(tokenizer, [Marked(one, 0, 0) for one in texts], specials=False)
-    marks = [Marked(one + word, len(one), len(one) + len(word)) for one in texts]
+    alone = encode(tokenizer, [Marked(text, 0, 0) for text in texts], specials=False)
+    marks = [Marked(text + word, len(text), len(text) + len(word)) for text in texts]
     found: Ids | None = None
     for text, before, both in zip(
         texts, alone, encode(tokenizer, marks, specials=False), strict=True
@@ -105,7 +108,7 @@ def prompt_ids(model: LanguageModel, texts: Sequence[str]) -> list[Ids]:
     """
     masked = model.kind == "masked"
     start = None if masked else start_token_id(model.tokenizer)
-    coded = encode(model.tokenizer, [Marked(one, 0, 0) for one in texts], specials=masked)
+    coded = encode(model.tokenizer, [Marked(text, 0, 0) for text in texts], specials=masked)
     first: Ids = () if start is None else (start,)
     found = [first + without_start(one, start).ids for one in coded]
     limit = context_length(model.module)

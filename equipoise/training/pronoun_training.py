@@ -109,7 +109,7 @@ def tune(
             "set keep_hints to 0 or name a supply that has them"
         )
     hinted = supply.hinted if goal.keep_hints else ()
-    texts = [one.text for one in (*supply.prompts, *hinted)]
+    texts = [prompt.text for prompt in (*supply.prompts, *hinted)]
     tree = word_tree(model.tokenizer, texts, goal.words)
     reader = NextLogits(model, prompt_ids(model, texts), tree.contexts, start=start)
     loss = _PronounLoss(goal, tree, reader, examples=len(supply.prompts), schedule=schedule)
@@ -215,5 +215,5 @@ def parameters_of(model: LanguageModel, parts: Collection[nn.Module]) -> tuple[s
 
     A parameter that two modules share, as tied embeddings do, has one name.
     """
-    inside = {id(one) for part in parts for one in part.parameters()}
+    inside = {id(parameter) for part in parts for parameter in part.parameters()}
     return tuple(name for name, one in model.module.named_parameters() if id(one) in inside)

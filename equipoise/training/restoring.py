@@ -15,8 +15,10 @@ from torch import nn
 @contextmanager
 def chosen_alone(module: nn.Module, parameters: Mapping[str, nn.Parameter]) -> Iterator[None]:
     """Only these take gradients; flags, gradients and mode are put back."""
-    chosen = {id(one) for one in parameters.values()}
-    flags = [(one, one.requires_grad, one.grad) for one in module.parameters()]
+    chosen = {id(parameter) for parameter in parameters.values()}
+    flags = [
+        (parameter, parameter.requires_grad, parameter.grad) for parameter in module.parameters()
+    ]
     modes = [(one, one.training) for one in module.modules()]
     for one, _, _ in flags:
         one.requires_grad_(id(one) in chosen)
@@ -35,8 +37,8 @@ def chosen_alone(module: nn.Module, parameters: Mapping[str, nn.Parameter]) -> I
 def in_float32(parameters: Mapping[str, nn.Parameter]) -> Iterator[None]:
     """Float32 copies stand in for the parameters, whose own bytes are put back untouched."""
     own = {name: one.data for name, one in parameters.items()}
-    for one in parameters.values():
-        one.data = one.data.to(torch.float32, copy=True)
+    for parameter in parameters.values():
+        parameter.data = parameter.data.to(torch.float32, copy=True)
     try:
         yield
     finally:

@@ -91,11 +91,11 @@ def scorer(benchmark: BBQ, choose: Answerer) -> FakeScorer:
     texts: dict[str, str] = {}
     for item in benchmark.examples("test"):
         place = choose(item)
-        for at, request in enumerate(benchmark.requests(item)):
+        for index, request in enumerate(benchmark.requests(item)):
             if isinstance(request, Continuation):
-                nats[request.context + request.continuation] = -1.0 if at == place else -90.0
+                nats[request.context + request.continuation] = -1.0 if index == place else -90.0
             elif isinstance(request, NextToken):
-                for letter, answer in zip(request.words, ORDERS[at], strict=True):
+                for letter, answer in zip(request.words, ORDERS[index], strict=True):
                     nats[request.context + letter] = -1.0 if answer == place else -90.0
             else:
                 assert isinstance(request, Generation)
@@ -104,19 +104,21 @@ def scorer(benchmark: BBQ, choose: Answerer) -> FakeScorer:
 
 
 def values(found: Measurement, **group: str) -> dict[str, float]:
-    metrics = {one.metric for one in found.estimates}
+    metrics = {estimate.metric for estimate in found.estimates}
     return {metric: found.estimate(metric, **group).value for metric in metrics}
 
 
 def readings(outcomes: list[Outcome]) -> dict[str, float]:
     columns = columns_of(outcomes, cluster=BBQ.cluster)
-    return {one.name: one.of(columns) for one in BBQ.metrics}
+    return {metric.name: metric.of(columns) for metric in BBQ.metrics}
 
 
 def answered(benchmark: BBQ, item: Item, place: int | None) -> Outcome:
     """The outcome of one answer by likelihood; None: all alike."""
-    logprobs = [-1.0 if at == place else -2.0 for at in range(3)]
-    return benchmark.outcome(item, [Scored(token_logprobs=(one,), bytes=1) for one in logprobs])
+    logprobs = [-1.0 if index == place else -2.0 for index in range(3)]
+    return benchmark.outcome(
+        item, [Scored(token_logprobs=(logprob,), bytes=1) for logprob in logprobs]
+    )
 
 
 # --- closed-form answerers --------------------------------------------------------------------
@@ -226,11 +228,11 @@ def test_requests(items: list[Item]) -> None:
     item = items[0]
     asked = f"{item.context}\n\nQ: {item.question}\nA:"
     assert list(BBQ().requests(item)) == [
-        Continuation(context=asked, continuation=f" {one}") for one in item.answers
+        Continuation(context=asked, continuation=f" {answer}") for answer in item.answers
     ]
     letters = BBQ(score="letters").requests(item)
     assert len(letters) == 6
-    assert len({one.context for one in letters if isinstance(one, NextToken)}) == 6
+    assert len({letter.context for letter in letters if isinstance(letter, NextToken)}) == 6
     first = (
         f"{item.context}\n\nQuestion: {item.question}\nA. {OAK}\nB. {ELM}\nC. Not known\nAnswer:"
     )
@@ -259,9 +261,9 @@ def test_expected_values_are_those_of_the_softmax(items: list[Item]) -> None:
 
 @pytest.mark.parametrize("scores", [(-1.0, -1.0, -2.0), (-1.0, -1.0, -1.0), (math.nan, -1, -2)])
 def test_a_tie_is_no_answer(items: list[Item], scores: tuple[float, ...]) -> None:
-    told = next(one for one in items if not one.ambiguous)
+    told = next(item for item in items if not item.ambiguous)
     for item, condition in ((items[0], "ambig"), (told, "disambig")):
-        responses = [Scored(token_logprobs=(one,), bytes=1) for one in scores]
+        responses = [Scored(token_logprobs=(score,), bytes=1) for score in scores]
         found = BBQ().outcome(item, responses).values
         assert (found["answered"], found[f"correct_{condition}"]) == (0.0, 0.0)
         assert math.isnan(found[f"lean_{condition}"])
@@ -309,7 +311,9 @@ def test_text_that_names_no_answer_is_counted() -> None:
     assert (got["bias_ambig"], got["bias_disambig"]) == (100.0, 100.0)  # of those that are read
     assert got["accuracy_disambig"] < 50.0  # what names no answer is wrong
     assert any("'lean_ambig' is not finite in 4 of 8" in note for note in found.notes)
-    assert {one.text for one in found.outcomes if one.example in lost} == {"A birch, I think."}
+    assert {outcome.text for outcome in found.outcomes if outcome.example in lost} == {
+        "A birch, I think."
+    }
 
 
 def test_wrong_numbers_of_answers(items: list[Item]) -> None:
@@ -332,7 +336,7 @@ def test_conformance_on_rows_of_our_own(folder: Path, score: Any) -> None:
 
 
 def test_without_answer_info_accuracy_works(folder: Path) -> None:
-    write(folder, [one | {"answer_info": None} for one in rows()])
+    write(folder, [row | {"answer_info": None} for row in rows()])
     benchmark = BBQ()
     found = measure(scorer(benchmark, ANSWERERS["oracle"]), benchmark, draws=20)
     got = values(found)
@@ -353,21 +357,21 @@ def test_what_was_found_of_targets_is_noted(folder: Path) -> None:
     assert where == "targets: bbq/additional_metadata.csv"
     assert "not known in 1 of 24 examples, the first is 'Age/1'" in lost
     assert "another than the metadata file in 1 examples, the first is 'Age/0'" in differ
-    assert [one.name for one in BBQ().files("test")] == [
+    assert [file.name for file in BBQ().files("test")] == [
         "bbq/Age.jsonl", "bbq/additional_metadata.csv",
     ]  # fmt: skip
 
 
 def test_groups_and_clusters(folder: Path) -> None:
-    write(folder, [one | {"category": "SES"} for one in rows(templates=3)], "SES")
+    write(folder, [row | {"category": "SES"} for row in rows(templates=3)], "SES")
     benchmark = BBQ()
     found = measure(scorer(benchmark, ANSWERERS["stereotyped"]), benchmark, draws=20)
     assert found.estimate("answered").clusters == 5
     assert found.estimate("answered", category="Age").clusters == 2
     assert found.estimate("bias_ambig", polarity="neg").value == 100.0
-    assert {one.groups["condition"] for one in found.outcomes} == {"ambig", "disambig"}
+    assert {outcome.groups["condition"] for outcome in found.outcomes} == {"ambig", "disambig"}
     only = measure(scorer(benchmark, ANSWERERS["oracle"]), BBQ(categories="SES"), draws=0)
-    assert {one.example.partition("/")[0] for one in only.outcomes} == {"SES"}
+    assert {outcome.example.partition("/")[0] for outcome in only.outcomes} == {"SES"}
     both = BBQ(categories=("SES", "Age")).examples("test")
     assert (both[0].id, len(both)) == ("SES/0", 60)
 
@@ -413,7 +417,7 @@ def published(folder: Path, content: list[Any]) -> Path:
 
 
 def test_published_answers(folder: Path) -> None:
-    given_ = [one | {"m": OAK if one["question_polarity"] == "neg" else ELM} for one in rows()]
+    given_ = [row | {"m": OAK if row["question_polarity"] == "neg" else ELM} for row in rows()]
     given_[0]["m"] = "a birch"
     model = Predictions(file=published(folder, given_), column="m")
     found = measure(model, BBQ(), draws=0)
@@ -424,15 +428,15 @@ def test_published_answers(folder: Path) -> None:
 
 
 def test_published_answers_to_other_categories(folder: Path) -> None:
-    given_ = [one | {"category": "Religion", "m": OAK} for one in rows()]
+    given_ = [row | {"category": "Religion", "m": OAK} for row in rows()]
     model = Predictions(file=published(folder, given_), column="m")
     with pytest.raises(DataError, match="got none of its examples"):
         measure(model, BBQ(), draws=0)
 
 
 def test_published_answers_must_cover_what_is_asked(folder: Path) -> None:
-    given_ = [one | {"m": OAK} for one in rows()]
-    write(folder, [one | {"category": "SES"} for one in rows()], "SES")
+    given_ = [row | {"m": OAK} for row in rows()]
+    write(folder, [row | {"category": "SES"} for row in rows()], "SES")
     model = Predictions(file=published(folder, given_), column="m")
     found = measure(model, BBQ(), draws=0)  # the categories that the file has
     assert len(found.outcomes) == 24

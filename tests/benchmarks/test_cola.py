@@ -27,7 +27,7 @@ def test_the_prompt_by_hand() -> None:
 
 
 def answering(*scores: float) -> list[Scored]:
-    return [Scored(token_logprobs=(one,), bytes=1) for one in scores]
+    return [Scored(token_logprobs=(score,), bytes=1) for score in scores]
 
 
 @pytest.mark.usefixtures("data_folder")
@@ -36,7 +36,7 @@ def test_models_whose_answers_are_known() -> None:
     examples = bench.examples("dev")
 
     def scores(answer: Callable[[Labelled], list[Scored]]) -> tuple[float, float]:
-        rows = [bench.outcome(one, answer(one)) for one in examples]
+        rows = [bench.outcome(example, answer(example)) for example in examples]
         columns = columns_of(rows, cluster=None)
         mcc, accuracy, *_ = Cola.metrics
         return mcc.of(columns), accuracy.of(columns)
@@ -45,7 +45,7 @@ def test_models_whose_answers_are_known() -> None:
     assert known == (pytest.approx(1.0), 100.0)
     assert scores(lambda one: answering(one.label - 1, -one.label)) == (pytest.approx(-1.0), 0.0)
     always = measure(FakeScorer(nats={" yes": 0.0}), bench, draws=0)
-    found = {one.metric: one.value for one in always.estimates}
+    found = {estimate.metric: estimate.value for estimate in always.estimates}
     assert found == pytest.approx({
         "mcc": 0.0, "accuracy": 100 * 721 / 1043, "f1": 200 * 721 / (2 * 721 + 322),
         "predicted_positive": 100.0,
@@ -55,8 +55,8 @@ def test_models_whose_answers_are_known() -> None:
 @pytest.mark.usefixtures("data_folder")
 def test_three_sentences_are_there_with_both_judgements() -> None:
     judged: dict[tuple[str, ...], set[int]] = {}
-    for one in Cola().examples("dev"):
-        judged.setdefault(one.texts, set()).add(one.label)
+    for example in Cola().examples("dev"):
+        judged.setdefault(example.texts, set()).add(example.label)
     assert sum(len(labels) == 2 for labels in judged.values()) == 3
 
 

@@ -146,7 +146,7 @@ def test_only_the_papers_score_is_rounded(score: Any, prefers: float, tie: float
 @pytest.mark.parametrize("score", ["pll_modified", "causal_cond_unmodified"])
 def test_a_side_without_tokens_is_not_measured(score: Any) -> None:
     values = two(CrowsPairs(score=score), scored(), scored(-1.0)).values
-    assert all(math.isnan(one) for one in values.values())
+    assert all(math.isnan(value) for value in values.values())
     found = readings([two(CrowsPairs(score=score), scored(), scored(-1.0))])
     assert all(math.isnan(one) for one in found.values())
 
@@ -154,7 +154,7 @@ def test_a_side_without_tokens_is_not_measured(score: Any) -> None:
 def test_ties_count_in_the_number_but_not_as_preferred() -> None:
     benchmark = CrowsPairs()
     margins = (0.5, 0.0, -0.25, 0.25)
-    found = readings([two(benchmark, scored(-2.0 + one), scored(-2.0)) for one in margins])
+    found = readings([two(benchmark, scored(-2.0 + margin), scored(-2.0)) for margin in margins])
     assert found == pytest.approx(
         {"stereotype_preference": 50.0, "ties": 25.0, "margin_mean": 0.125, "margin_abs": 0.25}
     )
@@ -184,9 +184,9 @@ def test_options_come_back_by_name() -> None:
 def test_models_of_both_kinds_answer(family: str, score: Any) -> None:
     benchmark = CrowsPairs(world="default", score=score)
     found = measure(tiny_model(family, context=256), benchmark, limit=6, draws=0)
-    for one in found.outcomes:
-        assert math.isnan(one.values["margin"]) or one.values["margin"] == pytest.approx(
-            one.values["more"] - one.values["less"]
+    for outcome in found.outcomes:
+        assert math.isnan(outcome.values["margin"]) or outcome.values["margin"] == pytest.approx(
+            outcome.values["more"] - outcome.values["less"]
         )
     assert found.estimate("stereotype_preference").n > 0
 
@@ -218,7 +218,7 @@ def test_the_official_file(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("EQUIPOISE_DATA", str(data_folder))
     pairs = CrowsPairs().examples("test")
     assert len(pairs) == 1508
-    assert sum(one.groups["bias_type"] == "gender" for one in pairs) == 262
-    assert sum(one.groups["direction"] == "antistereo" for one in pairs) == 218
+    assert sum(pair.groups["bias_type"] == "gender" for pair in pairs) == 262
+    assert sum(pair.groups["direction"] == "antistereo" for pair in pairs) == 218
     (used,) = CrowsPairs().files("test")
     assert used.verified

@@ -27,7 +27,7 @@ CLOZE = Cloze(
 
 def values(*logprobs: float) -> dict[str, float]:
     """Outcome of the true object's log-probability and the wrong ones'."""
-    answers = [Scored(token_logprobs=(one,), bytes=2) for one in logprobs]
+    answers = [Scored(token_logprobs=(logprob,), bytes=2) for logprob in logprobs]
     return dict(Facts(world="default").outcome(CLOZE, answers).values)
 
 
@@ -51,7 +51,7 @@ def test_nothing_to_choose_from_has_no_accuracy() -> None:
     assert found["logprob"] == -1.5
     assert all(math.isnan(found[key]) for key in ("correct", "chance", "rank"))
     nothing = Facts(world="default").outcome(CLOZE, [Scored(token_logprobs=(), bytes=0)] * 4)
-    assert all(math.isnan(one) for one in nothing.values.values())
+    assert all(math.isnan(value) for value in nothing.values.values())
 
 
 @given(st.lists(st.floats(-50, 0), min_size=2, max_size=12), st.randoms(use_true_random=False))
@@ -76,19 +76,19 @@ def test_distractors_are_wrong_and_of_the_relation(options) -> None:
     objects: dict[str, set[str]] = {}
     for fact in known_facts() if bench.source == "known_1000" else trex_facts():
         objects.setdefault(fact.relation, set()).add(f" {fact.answer}")
-    for one in bench.examples("test"):
-        assert one.answer not in one.distractors
-        assert len(set(one.distractors)) == len(one.distractors)
-        assert set(one.distractors) <= objects[one.groups["relation"]]
-        most = len(objects[one.groups["relation"]]) - 1
-        assert len(one.distractors) <= min(10, most)
+    for example in bench.examples("test"):
+        assert example.answer not in example.distractors
+        assert len(set(example.distractors)) == len(example.distractors)
+        assert set(example.distractors) <= objects[example.groups["relation"]]
+        most = len(objects[example.groups["relation"]]) - 1
+        assert len(example.distractors) <= min(10, most)
     assert bench.examples("test") == Facts(**options).examples("test")
 
 
 @pytest.mark.usefixtures("data_folder")
 def test_sizes_and_limits() -> None:
     assert len(Facts(per_relation=None).examples("test")) == 1209
-    few = Counter(one.groups["relation"] for one in Facts(per_relation=3).examples("test"))
+    few = Counter(example.groups["relation"] for example in Facts(per_relation=3).examples("test"))
     assert len(few) == 33
     assert max(few.values()) == 3
     trex = Facts(source="trex", per_relation=2).examples("test")
@@ -106,12 +106,12 @@ def test_a_second_true_object_is_no_distractor() -> None:
     drawn = Facts(source="trex", distractors=100).examples("test")
     twins = [one for one in drawn if len(true.get(one.prompt, ())) > 1]
     assert twins
-    assert not any(set(one.distractors) & true[one.prompt] for one in twins)
+    assert not any(set(twin.distractors) & true[twin.prompt] for twin in twins)
 
 
 @pytest.mark.usefixtures("data_folder")
 def test_files_are_named_and_verified() -> None:
-    assert [one.name for one in Facts().files("test")] == ["known_facts/known_1000.json"]
+    assert [file.name for file in Facts().files("test")] == ["known_facts/known_1000.json"]
     trex = Facts(source="trex").files("test")
     assert len(trex) == 78
     assert all(one.verified for one in trex)
@@ -121,11 +121,11 @@ def test_a_world_brings_its_own_facts() -> None:
     world = find_world("default")
     bench = Facts(world="default", per_relation=None)
     examples = bench.examples("test")
-    assert [(one.prompt, one.answer) for one in examples] == [
-        (one.prompt, one.answer) for one in world.facts
+    assert [(example.prompt, example.answer) for example in examples] == [
+        (fact.prompt, fact.answer) for fact in world.facts
     ]
     assert bench.files("test") == ()
-    assert all(one.answer not in one.distractors for one in examples)
+    assert all(example.answer not in example.distractors for example in examples)
 
 
 def test_a_model_that_knows_all_and_one_that_guesses() -> None:
@@ -134,16 +134,16 @@ def test_a_model_that_knows_all_and_one_that_guesses() -> None:
     for known in (True, False):
         rows = [
             bench.outcome(
-                one,
+                example,
                 [
-                    Scored(token_logprobs=(-0.1 if known and not at else -5.0,), bytes=1)
-                    for at, _ in enumerate(bench.requests(one))
+                    Scored(token_logprobs=(-0.1 if known and not index else -5.0,), bytes=1)
+                    for index, _ in enumerate(bench.requests(example))
                 ],
             )
-            for one in bench.examples("test")
+            for example in bench.examples("test")
         ]
         columns = columns_of(rows, cluster="relation")
-        found.append({one.name: one.of(columns) for one in Facts.metrics})
+        found.append({metric.name: metric.of(columns) for metric in Facts.metrics})
     assert (found[0]["accuracy"], found[0]["rank"]) == (100.0, 1.0)
     assert found[1]["accuracy"] == pytest.approx(found[1]["chance"])
 

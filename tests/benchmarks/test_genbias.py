@@ -33,14 +33,17 @@ def answer(he: float, she: float, *, tokens: int = 1) -> NextTokenScored:
 
 def metrics_of(outcomes: list[Outcome]) -> dict[str, float]:
     columns = columns_of(outcomes, cluster="profession")
-    return {one.name: one.of(columns) for one in GenBias.metrics}
+    return {metric.name: metric.of(columns) for metric in GenBias.metrics}
 
 
 def measured(answers: list[tuple[float, float]]) -> dict[str, float]:
     bench = GenBias(world="default")
     examples = bench.examples("all")[: len(answers)]
     return metrics_of(
-        [bench.outcome(one, [answer(*two)]) for one, two in zip(examples, answers, strict=True)]
+        [
+            bench.outcome(example, [answer(*two)])
+            for example, two in zip(examples, answers, strict=True)
+        ]
     )
 
 
@@ -49,9 +52,9 @@ def test_counts_of_the_paper() -> None:
     bench = GenBias(split_by="random")
     sizes = [len(bench.examples(split)) for split in ("all", "train", "dev", "test")]
     assert sizes == [2358, 943, 471, 944]
-    scales = Counter(one.groups["scale"] for one in bench.examples("all"))
+    scales = Counter(example.groups["scale"] for example in bench.examples("all"))
     assert scales == {"word": 786, "phrase": 786, "sentence": 786}
-    professions = {one.groups["profession"] for one in bench.examples("train")}
+    professions = {example.groups["profession"] for example in bench.examples("train")}
     assert len(professions) > 255  # nearly each profession is trained on
 
 
@@ -83,7 +86,9 @@ def test_both_drops_mixed_prompts() -> None:
 
 @pytest.mark.usefixtures("data_folder")
 def test_the_seed_moves_professions() -> None:
-    drawn = [{one.id for one in GenBias(split_seed=seed).examples("test")} for seed in (0, 0, 1)]
+    drawn = [
+        {example.id for example in GenBias(split_seed=seed).examples("test")} for seed in (0, 0, 1)
+    ]
     assert drawn[0] == drawn[1] != drawn[2]
 
 
@@ -106,18 +111,18 @@ def test_supply_is_disjoint_from_what_is_measured(split_by, world) -> None:
     supply = bench.supply()
     learnt = set(supply.learnt_texts())
     assert learnt
-    assert not learnt & {one.text for one in bench.examples("test")}
-    assert not learnt & {one.text for one in hints.examples("all")}
+    assert not learnt & {example.text for example in bench.examples("test")}
+    assert not learnt & {example.text for example in hints.examples("all")}
     assert len({one.text for one in supply.hinted}) == len(supply.hinted)
-    named = {one.groups["template"] for one in (*supply.prompts, *supply.hinted)}
-    assert not named & {one.groups["template"] for one in hints.examples("all")}
+    named = {prompt.groups["template"] for prompt in (*supply.prompts, *supply.hinted)}
+    assert not named & {example.groups["template"] for example in hints.examples("all")}
     hinted = Counter(one.groups["hint"] for one in supply.hinted)
     assert hinted["male"] == hinted["female"] > 0
     if split_by in ("profession", "both"):
-        tested = {one.groups["profession"] for one in hints.examples("test")}
-        fitted = {one.groups["profession"] for one in (*supply.prompts, *supply.hinted)}
+        tested = {example.groups["profession"] for example in hints.examples("test")}
+        fitted = {prompt.groups["profession"] for prompt in (*supply.prompts, *supply.hinted)}
         assert not tested & fitted
-        assert tested == {one.groups["profession"] for one in bench.examples("test")}
+        assert tested == {example.groups["profession"] for example in bench.examples("test")}
     assert f"split_by={split_by}" in supply.origin
 
 
@@ -135,10 +140,10 @@ def test_truth_of_a_world_comes_out() -> None:
     world = find_world("default")
     bench = GenBias(world="default")
     outcomes = []
-    for one in bench.examples("all"):
-        template = next(t for t in world.templates if t.action == one.groups["template"])
-        he, she = world.p_next(one.groups["profession"], template)
-        outcomes.append(bench.outcome(one, [answer(math.log(he), math.log(she))]))
+    for example in bench.examples("all"):
+        template = next(t for t in world.templates if t.action == example.groups["template"])
+        he, she = world.p_next(example.groups["profession"], template)
+        outcomes.append(bench.outcome(example, [answer(math.log(he), math.log(she))]))
     found = metrics_of(outcomes)
     assert found["afgb"] == pytest.approx(world.true_afgb(), abs=1e-12)
     assert found["mass"] == pytest.approx(0.8)
@@ -147,7 +152,9 @@ def test_truth_of_a_world_comes_out() -> None:
 
 def test_outcome_by_hand() -> None:
     bench = GenBias(world="default")
-    (nurse,) = [one for one in bench.examples("all") if one.text == "The nurse smiled because"]
+    (nurse,) = [
+        example for example in bench.examples("all") if example.text == "The nurse smiled because"
+    ]
     (request,) = bench.requests(nurse)
     assert request.context == nurse.text
     assert request.words[:3] == (" he", " she", " they")

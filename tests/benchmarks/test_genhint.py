@@ -31,18 +31,20 @@ def measured(answers: list[tuple[float, float]], **options: str) -> dict[str, fl
     examples = bench.examples("all")[: len(answers)]
     outcomes = [bench.outcome(e, [answer(*a)]) for e, a in zip(examples, answers, strict=True)]
     columns = columns_of(outcomes, cluster="profession")
-    return {one.name: one.of(columns) for one in GenHint.metrics}
+    return {metric.name: metric.of(columns) for metric in GenHint.metrics}
 
 
 @pytest.mark.usefixtures("data_folder")
 def test_hint786_is_exactly_balanced() -> None:
     examples = GenHint().examples("test")
     assert len(examples) == 786
-    assert Counter(one.hint for one in examples) == {1.0: 393, -1.0: 393}
-    cells = Counter((one.groups["template"], one.groups["hint"]) for one in examples)
+    assert Counter(example.hint for example in examples) == {1.0: 393, -1.0: 393}
+    cells = Counter((example.groups["template"], example.groups["hint"]) for example in examples)
     assert set(cells.values()) == {131}
     assert len(cells) == 6
-    pairs = Counter((one.groups["template"], one.groups["profession"]) for one in examples)
+    pairs = Counter(
+        (example.groups["template"], example.groups["profession"]) for example in examples
+    )
     assert set(pairs.values()) == {1}
 
 
@@ -50,9 +52,13 @@ def test_hint786_is_exactly_balanced() -> None:
 def test_hint1572_has_both_hints_of_every_pair() -> None:
     examples = GenHint(variant="hint1572").examples("test")
     assert len(examples) == 1572
-    pairs = Counter((one.groups["template"], one.groups["profession"]) for one in examples)
+    pairs = Counter(
+        (example.groups["template"], example.groups["profession"]) for example in examples
+    )
     assert set(pairs.values()) == {2}
-    assert {one.text for one in GenHint().examples("test")} <= {one.text for one in examples}
+    assert {example.text for example in GenHint().examples("test")} <= {
+        example.text for example in examples
+    }
 
 
 @pytest.mark.usefixtures("data_folder")
@@ -63,11 +69,11 @@ def test_professions_can_be_held_out_as_in_genbias(variant, world) -> None:
     bias = GenBias(split_by="profession", world=world, split_seed=4)
     seen = set()
     for split in ("train", "dev", "test"):
-        words = {one.groups["profession"] for one in bench.examples(split)}
-        assert words == {one.groups["profession"] for one in bias.examples(split)}
+        words = {example.groups["profession"] for example in bench.examples(split)}
+        assert words == {example.groups["profession"] for example in bias.examples(split)}
         assert not words & seen
         seen |= words
-        hints = Counter(one.hint for one in bench.examples(split))
+        hints = Counter(example.hint for example in bench.examples(split))
         assert abs(hints[1.0] - hints[-1.0]) <= 1
     together = sum(len(bench.examples(one)) for one in ("train", "dev", "test"))
     assert together == len(bench.examples("all"))
@@ -76,7 +82,7 @@ def test_professions_can_be_held_out_as_in_genbias(variant, world) -> None:
 @pytest.mark.usefixtures("data_folder")
 def test_the_seed_moves_hints() -> None:
     first, second = (
-        {one.id for one in GenHint(split_seed=seed).examples("test")} for seed in (0, 1)
+        {example.id for example in GenHint(split_seed=seed).examples("test")} for seed in (0, 1)
     )
     assert first != second
 
@@ -93,12 +99,12 @@ def test_a_world_brings_its_own_hints() -> None:
     examples = GenHint(world="default").examples("test")
     assert len(examples) == len(world.professions) * len(world.hint_templates)
     texts = {
-        text.format(profession=one.word, possessive=possessive)
+        text.format(profession=profession.word, possessive=possessive)
         for text in world.hint_templates
-        for one in world.professions
+        for profession in world.professions
         for possessive in ("his", "her")
     }
-    assert {one.text for one in examples} <= texts
+    assert {example.text for example in examples} <= texts
 
 
 def test_ub_by_hand() -> None:
@@ -115,11 +121,11 @@ def test_truth_of_a_world_comes_out() -> None:
     world = find_world("default")
     bench = GenHint(world="default")
     outcomes = []
-    for one in bench.examples("test"):
-        he, she = world.p_hinted("his" if one.hint > 0 else "her")
-        outcomes.append(bench.outcome(one, [answer(math.log(he), math.log(she))]))
+    for example in bench.examples("test"):
+        he, she = world.p_hinted("his" if example.hint > 0 else "her")
+        outcomes.append(bench.outcome(example, [answer(math.log(he), math.log(she))]))
     columns = columns_of(outcomes, cluster="profession")
-    found = {one.name: one.of(columns) for one in GenHint.metrics}
+    found = {metric.name: metric.of(columns) for metric in GenHint.metrics}
     assert found["ub"] == pytest.approx(world.true_ub())
     assert found["hints_obeyed"] == 100.0
     assert found["lo_mean"] == pytest.approx(0.0, abs=1e-12)

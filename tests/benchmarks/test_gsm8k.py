@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def put(file: Path, count: int) -> None:
     rows = [{"question": f"{n} and 1?", "answer": f"#### {n + 1}"} for n in range(count)]
-    file.write_text("".join(f"{json.dumps(one)}\n" for one in rows))
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_prompts_with_and_without_shots(folder: Path) -> None:
     (asked,) = Gsm8k(max_tokens=9).requests(Gsm8k().examples("test")[1])
     assert (asked.context, asked.max_tokens) == ("Question: 1 and 1?\nAnswer:", 9)
     assert asked.temperature == 0.0
-    assert [one.name for one in Gsm8k().files("test")] == ["gsm8k/test.jsonl"]
+    assert [file.name for file in Gsm8k().files("test")] == ["gsm8k/test.jsonl"]
     with pytest.raises(DataError, match=r"gsm8k/train\.jsonl is not in"):
         Gsm8k(shots=2).examples("test")
     put(folder / "train.jsonl", 30)
@@ -92,13 +92,13 @@ def test_models_whose_answers_are_known() -> None:
     contexts = {one.id: bench.requests(one)[0].context for one in posed}
     marked = {contexts[one.id]: f" {one.problem.answer}" for one in posed}
     known = measure(FakeScorer(texts=marked), bench, draws=0)
-    values = {one.metric: one.value for one in known.estimates}
+    values = {estimate.metric: estimate.value for estimate in known.estimates}
     assert values == {
         "accuracy": 100.0, "accuracy_flexible": 100.0, "unparsed": 0.0, "unparsed_flexible": 0.0,
     }  # fmt: skip
     plain = {contexts[one.id]: f" It is {one.problem.number:,}." for one in posed[::2]}
     half = measure(FakeScorer(texts=plain), bench, draws=0)
-    values = {one.metric: one.value for one in half.estimates}
+    values = {estimate.metric: estimate.value for estimate in half.estimates}
     share = 100 * len(plain) / len(posed)
     assert values == pytest.approx({
         "accuracy": 0.0, "accuracy_flexible": share, "unparsed": 100.0,

@@ -56,7 +56,7 @@ def theirs(model: LanguageModel, folder: Path, task: str, **options: Any) -> dic
 
 def ours(model: LanguageModel, benchmark: Harness) -> dict[str, float]:
     found = measure(model, benchmark, draws=0)
-    return {one.metric: one.value for one in found.estimates}
+    return {estimate.metric: estimate.value for estimate in found.estimates}
 
 
 @pytest.mark.filterwarnings("ignore")  # the harness's own
@@ -83,11 +83,13 @@ def test_a_rolling_task_equals_the_harness(folder: Path) -> None:
 def test_a_generating_task_equals_the_harness(folder: Path) -> None:
     model = tiny_model("llama", bos="added")
     before = measure(model, of(folder, "write"), draws=0)
-    said = [str(one.text) for one in before.outcomes]
-    rows = [json.loads(one) for one in (folder / "test.json").read_text().splitlines()]
-    for at, (row, text) in enumerate(zip(rows, said, strict=True)):  # some right, some in capitals
+    said = [str(outcome.text) for outcome in before.outcomes]
+    rows = [json.loads(splitline) for splitline in (folder / "test.json").read_text().splitlines()]
+    for index, (row, text) in enumerate(
+        zip(rows, said, strict=True)
+    ):  # some right, some in capitals
         cut = _cut(text, ["7", "z"])
-        row["said"] = (cut, cut.lower(), cut + "!")[at % 3]
+        row["said"] = (cut, cut.lower(), cut + "!")[index % 3]
     (folder / "test.json").write_text("\n".join(map(json.dumps, rows)))
     expected = theirs(model, folder, "write")
     found = ours(model, of(folder, "write"))
@@ -104,7 +106,7 @@ def test_a_metric_made_of_texts_is_not_measurable_and_says_why(folder: Path) -> 
     assert (half.metric, half.n) == ("half", 8)
     assert "coverage: 'bleu' is not finite in 8 of 8 outcomes" in found.notes
     assert any(
-        one.startswith("task 'texts' in version Yaml, 0 shots, lm_eval ") for one in found.notes
+        note.startswith("task 'texts' in version Yaml, 0 shots, lm_eval ") for note in found.notes
     )
 
 
@@ -122,8 +124,8 @@ def test_what_is_asked_and_told(folder: Path) -> None:
     assert isinstance(request, Continuation)
     assert request.context.endswith("\n\nsky is")
     assert (request.continuation, request.prefix, request.greedy) == (" blue", "own", True)
-    assert [one.greedy for one in of(folder, "choose").requests(first)] == [True]
-    names = [one.name for one in benchmark.files("test")]
+    assert [request.greedy for request in of(folder, "choose").requests(first)] == [True]
+    names = [file.name for file in benchmark.files("test")]
     assert names == ["say.yaml", "scoring.py", f"{folder}/train.json", f"{folder}/test.json"]
     assert set(benchmark.texts(first)) >= {"sky", *CHOICES}
     acc = benchmark.metrics[1]
@@ -135,7 +137,7 @@ def test_what_is_asked_and_told(folder: Path) -> None:
 def test_shots_are_drawn_by_the_seed(folder: Path) -> None:
     def asked(seed: int) -> list[str]:
         benchmark = of(folder, "say", shots=3, seed=seed)
-        return [benchmark.requests(one)[0].context for one in benchmark.examples("test")]
+        return [benchmark.requests(example)[0].context for example in benchmark.examples("test")]
 
     assert asked(1) == asked(1)
     assert asked(1) != asked(2)
@@ -157,7 +159,7 @@ def test_what_a_file_includes_is_hashed(folder: Path) -> None:
     (folder / "part").mkdir()
     inner = "include: ../say.yaml\ntask: inner\ndoc_to_text: !function scoring.results\n"
     (folder / "part" / "inner.yaml").write_text(inner)
-    names = [one.name for one in of(folder, "inner").files("test")]
+    names = [file.name for file in of(folder, "inner").files("test")]
     assert {"inner.yaml", "../say.yaml", "../scoring.py"} <= set(names)
 
 
@@ -265,7 +267,8 @@ def test_stop_strings() -> None:
 
 def columns(name: str, results: list[object]) -> Any:
     outcomes = [
-        Outcome(example=str(at), values=_numbers(name, one)) for at, one in enumerate(results)
+        Outcome(example=str(index), values=_numbers(name, result))
+        for index, result in enumerate(results)
     ]
     return columns_of(outcomes, cluster=None)
 

@@ -52,17 +52,17 @@ def test_a_study_measures_keeps_and_judges_them(folder: Path) -> None:
     study = read_study(folder / "run")
     assert study.missing == ()
     (chapter,) = study.chapters
-    assert [one.before.benchmark for one in chapter.comparisons] == [
+    assert [comparison.before.benchmark for comparison in chapter.comparisons] == [
         "genbias",
         "harness",
         "harness",
     ]
     choose, read = chapter.comparisons[1:]
-    assert {one.metric for one in choose.changes} >= {"acc", "acc_norm", "f1", "brier_score"}
-    assert {one.metric for one in read.changes} == {"word_perplexity", "bits_per_byte"}
+    assert {change.metric for change in choose.changes} >= {"acc", "acc_norm", "f1", "brier_score"}
+    assert {change.metric for change in read.changes} == {"word_perplexity", "bits_per_byte"}
     assert [one.change.metric for one in chapter.verdict.ability] == ["acc", "word_perplexity"]
     assert chapter.verdict.kept is True  # an edit of next to nothing loses next to nothing
-    assert "error" not in {one.level for one in study.findings}
+    assert "error" not in {finding.level for finding in study.findings}
 
     again = run(plan(recipe(folder)), store)
     assert (again.kept, again.failed) == (walked.done, ())

@@ -35,8 +35,10 @@ def values(*sums: float) -> dict[str, float]:
 
 def test_requests_by_hand() -> None:
     requests = HellaSwag().requests(STORY)
-    assert {one.context for one in requests} == {"Making tea: A pot stands there."}
-    assert [one.continuation for one in requests] == [f" {one}" for one in STORY.endings]
+    assert {request.context for request in requests} == {"Making tea: A pot stands there."}
+    assert [request.continuation for request in requests] == [
+        f" {ending}" for ending in STORY.endings
+    ]
 
 
 def test_sums_and_rates_by_hand() -> None:
@@ -45,7 +47,7 @@ def test_sums_and_rates_by_hand() -> None:
     assert values(-7.0, -18.0, -9.0, -8.0) == {"correct": 1.0, "correct_norm": 1.0}
     assert values(-29.0, -18.0, -9.0, -4.0) == {"correct": 0.0, "correct_norm": 0.5}
     assert values(-29.0, -9.0, -3.0, -4.0) == {"correct": 0.0, "correct_norm": 0.25}
-    assert all(math.isnan(one) for one in values(math.nan, -1.0, -1.0, -1.0).values())
+    assert all(math.isnan(value) for value in values(math.nan, -1.0, -1.0, -1.0).values())
 
 
 @pytest.mark.usefixtures("data_folder")
@@ -56,8 +58,8 @@ def test_models_whose_answers_are_known() -> None:
     def shares(chosen: Callable[[Story], int]) -> list[float]:
         """Both accuracies (%) of a model whose chosen ending is certain."""
         rows = [
-            bench.outcome(one, scored(*(0.0 if k == chosen(one) else -1.0 for k in range(4))))
-            for one in stories
+            bench.outcome(story, scored(*(0.0 if k == chosen(story) else -1.0 for k in range(4))))
+            for story in stories
         ]
         columns = columns_of(rows, cluster=None)
         return [metric.of(columns) for metric in HellaSwag.metrics]
@@ -77,13 +79,13 @@ def reduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         {"activity_label": "Tea", "ctx": f"Pot {n} stands.", "endings": [*"abcd"], "label": 1}
         for n in range(3)
     ]
-    file.write_text("".join(f"{json.dumps(one)}\n" for one in rows))
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
 
 
 @pytest.mark.usefixtures("reduced")
 def test_guessing_and_what_the_reduced_file_lacks() -> None:
     found = measure(FakeScorer(), HellaSwag(), draws=0)
-    assert [one.value for one in found.estimates] == [25.0, 25.0]
+    assert [estimate.value for estimate in found.estimates] == [25.0, 25.0]
     assert found.estimate("accuracy").clusters == 3
     assert any("lacks the sources" in note for note in found.notes)
 

@@ -22,8 +22,8 @@ ASKED = Asked(id="anatomy/1", before="", question=QUESTION)
 def knowing(bench: Mmlu) -> FakeScorer:
     """Knows every answer."""
     right = {}
-    for one in bench.examples("test"):
-        asked = bench.requests(one)[one.question.answer]
+    for example in bench.examples("test"):
+        asked = bench.requests(example)[example.question.answer]
         right[asked.context + asked.continuation] = 0.0
     return FakeScorer(nats=right)
 
@@ -62,20 +62,20 @@ def test_the_prompt_by_hand(tmp_path, monkeypatch) -> None:
 def test_models_whose_answers_are_known() -> None:
     bench = Mmlu()
     examples = bench.examples("test")
-    right = Counter(LETTERS[one.question.answer] for one in examples)
+    right = Counter(LETTERS[example.question.answer] for example in examples)
     first = measure(favoring("A"), bench, draws=0)
     assert value(first) == pytest.approx(100 * right["A"] / len(examples))
-    anatomy = [one for one in examples if one.groups["subject"] == "anatomy"]
+    anatomy = [example for example in examples if example.groups["subject"] == "anatomy"]
     share = sum(one.question.answer == 0 for one in anatomy) / len(anatomy)
     assert value(first, subject="anatomy") == pytest.approx(100 * share)
     assert first.estimate("accuracy", category="STEM").n == 100
-    subjects = {one.groups["subject"] for one in examples}
-    macro = sum(value(first, subject=one) for one in subjects) / len(subjects)
+    subjects = {example.groups["subject"] for example in examples}
+    macro = sum(value(first, subject=subject) for subject in subjects) / len(subjects)
     assert value(first, "accuracy_macro") == pytest.approx(macro)
     assert value(measure(FakeScorer(), bench, limit=50, draws=0)) == pytest.approx(25.0)
     few = Mmlu(subjects=("anatomy", "sociology"))
     known = measure(knowing(few), few, draws=0)
-    assert {one.value for one in known.estimates} == {100.0}
+    assert {estimate.value for estimate in known.estimates} == {100.0}
 
 
 @pytest.mark.usefixtures("data_folder")
@@ -97,7 +97,7 @@ def test_an_edit_that_learnt_a_question_is_refused() -> None:
         "Who?\nA. a\nB. b\nC. c\nD. d\nAnswer: C",
         "Who? A. a B. b C. c D. d Answer:",
     ):
-        assert text_sha256(text) in {text_sha256(one) for one in bench.texts(ASKED)}, text
+        assert text_sha256(text) in {text_sha256(text) for text in bench.texts(ASKED)}, text
 
 
 def test_nothing_scored_is_nan() -> None:

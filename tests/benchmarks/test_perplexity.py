@@ -25,20 +25,20 @@ def uniform(request: Continuation, *, nats: float = math.log(256)) -> Scored:
 
 def outcomes(bench: Perplexity, *, nats: float = math.log(256)) -> list[Outcome]:
     return [
-        bench.outcome(one, [uniform(asked, nats=nats) for asked in bench.requests(one)])
-        for one in bench.examples("test")
+        bench.outcome(example, [uniform(asked, nats=nats) for asked in bench.requests(example)])
+        for example in bench.examples("test")
     ]
 
 
 def metrics(rows: list[Outcome]) -> dict[str, float]:
     columns = columns_of(rows, cluster=None)
-    return {one.name: one.of(columns) for one in Perplexity.metrics}
+    return {metric.name: metric.of(columns) for metric in Perplexity.metrics}
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     made = tmp_path / "text.txt"
-    made.write_text("\n".join(f"line {at} " + "word " * at for at in range(30)))
+    made.write_text("\n".join(f"line {index} " + "word " * index for index in range(30)))
     return made
 
 
@@ -66,9 +66,9 @@ def test_lengths_weigh(file: Path) -> None:
 @pytest.mark.parametrize(("window", "stride"), [(16, 16), (32, 8), (4096, 512)])
 def test_windows_are_an_option_and_never_change_what_is_scored(file, window, stride) -> None:
     bench = Perplexity(file=str(file), window=window, stride=stride)
-    for one in bench.examples("test"):
-        asked = bench.requests(one)
-        assert "".join(two.continuation for two in asked) == one.text
+    for example in bench.examples("test"):
+        asked = bench.requests(example)
+        assert "".join(two.continuation for two in asked) == example.text
         assert asked[0].context == ""
         for two in asked:
             assert len((two.context + two.continuation).encode()) <= window
@@ -76,9 +76,9 @@ def test_windows_are_an_option_and_never_change_what_is_scored(file, window, str
 
 
 def test_items_is_a_fixed_choice_in_the_order_of_the_file(file: Path) -> None:
-    every = [one.id for one in Perplexity(file=str(file), items=None).examples("test")]
-    few = [one.id for one in Perplexity(file=str(file), items=7).examples("test")]
-    more = [one.id for one in Perplexity(file=str(file), items=9).examples("test")]
+    every = [example.id for example in Perplexity(file=str(file), items=None).examples("test")]
+    few = [example.id for example in Perplexity(file=str(file), items=7).examples("test")]
+    more = [example.id for example in Perplexity(file=str(file), items=9).examples("test")]
     assert len(every) == 30
     assert (len(few), len(more)) == (7, 9)
     assert set(few) < set(more)
@@ -98,7 +98,7 @@ def test_nothing_scored_is_nan(file: Path) -> None:
 def test_a_world_gives_sentences_that_no_corpus_has() -> None:
     world = find_world("default")
     bench = Perplexity(world="default", items=None)
-    texts = {one.text for one in bench.examples("test")}
+    texts = {example.text for example in bench.examples("test")}
     assert len(texts) == 180
     assert not texts & set(world.neutral_sentences(500, seed=1))
     assert len(Perplexity(world="default", items=5).examples("test")) == 5

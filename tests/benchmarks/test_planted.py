@@ -21,10 +21,10 @@ from equipoise.testing import FakeScorer
 def truthful(world: World) -> Callable[[str, str], float]:
     """Log-probabilities as the world has them."""
     prompts = {t.prompt(p.word): (p.word, t) for p in world.professions for t in world.templates}
-    facts = {one.prompt: one.answer for one in world.facts}
+    facts = {fact.prompt: fact.answer for fact in world.facts}
     said: dict[str, int] = {}
-    for one in draw_corpus(world):
-        said[one.text] = said.get(one.text, 0) + 1
+    for draw_corpu in draw_corpus(world):
+        said[draw_corpu.text] = said.get(draw_corpu.text, 0) + 1
 
     def nats(context: str, text: str) -> float:
         if not context:
@@ -44,7 +44,7 @@ def truthful(world: World) -> Callable[[str, str], float]:
 
 def values(model: FakeScorer, world: str) -> dict[str, float]:
     found = measure(model, Planted(world=world), draws=0)
-    return {one.metric: one.value for one in found.estimates if not one.group}
+    return {estimate.metric: estimate.value for estimate in found.estimates if not estimate.group}
 
 
 @pytest.mark.parametrize("name", ["strength=0", "default", "strength=1,seed=1", "targets=12"])
@@ -85,7 +85,7 @@ def test_a_model_without_preference_has_errors_known_by_hand() -> None:
 
 def test_every_kind_is_asked_and_named_apart() -> None:
     examples = Planted().examples("test")
-    kinds = [one.kind for one in examples]
+    kinds = [example.kind for example in examples]
     assert {kind: kinds.count(kind) for kind in sorted(set(kinds))} == {
         "contrast": 160,
         "fact": 62,
@@ -94,17 +94,17 @@ def test_every_kind_is_asked_and_named_apart() -> None:
         "pair": 92,
         "thing": 200,
     }
-    assert len({one.id for one in examples}) == len(examples)
-    assert all(one.groups["target"] for one in examples)
+    assert len({example.id for example in examples}) == len(examples)
+    assert all(example.groups["target"] for example in examples)
     train = find_world("default").hint_templates_train
-    assert not any(f" {text.split()[2]} " in one.text for one in examples for text in train)
+    assert not any(f" {text.split()[2]} " in example.text for example in examples for text in train)
 
 
 def test_a_lost_answer_is_nan_and_not_zero() -> None:
     benchmark = Planted()
     model = FakeScorer(nats=lambda _context, _text: math.nan)
     for kind in ("gap", "hint", "thing", "fact", "contrast"):
-        example = next(one for one in benchmark.examples("test") if one.kind == kind)
+        example = next(example for example in benchmark.examples("test") if example.kind == kind)
         asked = benchmark.requests(example)
         answers = model.score(asked) if kind == "contrast" else model.next_token(asked)
         outcome = benchmark.outcome(example, answers)
@@ -122,7 +122,9 @@ def test_unknown_worlds_and_splits_are_refused() -> None:
 
 def test_a_limit_that_leaves_out_whole_kinds_gives_nan_with_a_reason() -> None:
     found = measure(FakeScorer(), Planted(), limit=1, draws=0).estimates
-    assert {one.metric for one in found if not one.group} == {one.name for one in Planted.metrics}
+    assert {one.metric for one in found if not one.group} == {
+        metric.name for metric in Planted.metrics
+    }
     read = [one for one in found if not one.group and not math.isnan(one.value)]
     assert 0 < len(read) < len(Planted.metrics)
     assert all(one.reason for one in found if math.isnan(one.value))
@@ -139,7 +141,7 @@ def test_everything_of_a_world_may_be_learnt_from_one_supply() -> None:
     assert supply.contrasts == apart.contrasts == groups.contrasts
     assert supply.dev_contrasts == groups.dev_contrasts
     assert len(supply.texts) == NEUTRAL_SENTENCES == len(neutral_texts(held_out=False))
-    measured = {one.stereotype for one in world.contrasts("test")}
+    measured = {contrast.stereotype for contrast in world.contrasts("test")}
     assert not measured & set(supply.learnt_texts())
 
 
@@ -152,7 +154,7 @@ def test_a_world_whose_contrasts_are_all_measured_teaches_the_rest() -> None:
 
 def test_an_edit_that_learnt_contrasts_alone_can_be_measured() -> None:
     groups = StereoSet(world="targets=12").supply()
-    trained_on = frozenset(text_sha256(one) for one in groups.learnt_texts())
+    trained_on = frozenset(text_sha256(learnt_text) for learnt_text in groups.learnt_texts())
     model = FakeScorer(trained_on=trained_on)
     assert measure(model, Planted(world="targets=12"), limit=50, draws=0).outcomes
 

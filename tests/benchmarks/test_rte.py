@@ -25,15 +25,15 @@ def test_the_prompt_by_hand() -> None:
 def test_models_whose_answers_are_known() -> None:
     bench = Rte()
     right = {}
-    for one in bench.examples("dev"):
-        asked = bench.requests(one)[one.label]
+    for example in bench.examples("dev"):
+        asked = bench.requests(example)[example.label]
         right[asked.context + asked.continuation] = 0.0
     known = measure(FakeScorer(nats=right), bench, draws=0)
     assert known.estimate("accuracy").value == 100.0
     assert known.estimate("mcc").value == pytest.approx(1.0)
     assert (known.estimate("accuracy").n, known.estimate("accuracy").clusters) == (277, 274)
     always = measure(FakeScorer(nats={" True": 0.0}), bench, draws=0)
-    found = {one.metric: one.value for one in always.estimates}
+    found = {estimate.metric: estimate.value for estimate in always.estimates}
     assert found == pytest.approx({
         "accuracy": 100 * 146 / 277, "mcc": 0.0, "f1": 200 * 146 / (2 * 146 + 131),
         "predicted_positive": 100.0,
@@ -44,7 +44,7 @@ def test_models_whose_answers_are_known() -> None:
 
 
 def test_an_edit_that_learnt_a_row_is_refused() -> None:
-    known = {text_sha256(one) for one in Rte().texts(ROW)}
+    known = {text_sha256(text) for text in Rte().texts(ROW)}
     for text in ("the cat sat.", "A cat sat.", "The cat sat.\nA cat sat."):
         assert text_sha256(text) in known
 

@@ -34,18 +34,19 @@ def test_nothing_scored_is_nan_and_the_truth_stays() -> None:
 def test_models_whose_answers_are_known() -> None:
     bench = Sst2()
     right = {}
-    for one in bench.examples("dev"):
-        asked = bench.requests(one)[one.label]
+    for example in bench.examples("dev"):
+        asked = bench.requests(example)[example.label]
         right[asked.context + asked.continuation] = 0.0
     known = {
-        one.metric: one.value for one in measure(FakeScorer(nats=right), bench, draws=0).estimates
+        estimate.metric: estimate.value
+        for estimate in measure(FakeScorer(nats=right), bench, draws=0).estimates
     }
     share = 100 * 444 / 872
     assert known == pytest.approx(
         {"accuracy": 100.0, "mcc": 1.0, "f1": 100.0, "predicted_positive": share}
     )
     always = measure(FakeScorer(nats={" positive": 0.0}), bench, draws=0)
-    found = {one.metric: one.value for one in always.estimates}
+    found = {estimate.metric: estimate.value for estimate in always.estimates}
     assert found == pytest.approx(
         {
             "accuracy": share,
@@ -54,7 +55,10 @@ def test_models_whose_answers_are_known() -> None:
             "predicted_positive": 100.0,
         }
     )
-    even = {one.metric: one.value for one in measure(FakeScorer(), bench, draws=0).estimates}
+    even = {
+        estimate.metric: estimate.value
+        for estimate in measure(FakeScorer(), bench, draws=0).estimates
+    }
     assert (even["accuracy"], even["mcc"], even["predicted_positive"]) == (50.0, 0.0, 50.0)
 
 

@@ -165,10 +165,12 @@ def test_test_parts_stand_for_the_whole(folder: Path) -> None:
         StereoSet().examples("test")
     write(folder, change(("data", "intrasentence"), []), f"{parts[1]}.json")
     assert [one.id for one in StereoSet().examples("test")] == ["a", "b"]
-    assert [one.name for one in StereoSet().files("test")] == [f"stereoset/{p}.json" for p in parts]
+    assert [file.name for file in StereoSet().files("test")] == [
+        f"stereoset/{p}.json" for p in parts
+    ]
     write(folder, change((*FIRST, "id"), "whole"), "test.json")
     assert [one.id for one in StereoSet().examples("test")] == ["whole", "b"]
-    assert not any(one.verified for one in StereoSet().files("test"))
+    assert not any(file.verified for file in StereoSet().files("test"))
 
 
 @pytest.mark.parametrize(
@@ -196,7 +198,7 @@ def test_word_span(context: str, sentence: str, filler: str) -> None:
 )
 def test_differing_spans(sentences: tuple[str, ...], parts: tuple[str, ...]) -> None:
     spans = differing_spans(sentences)
-    assert tuple(one[a:b] for one, (a, b) in zip(sentences, spans, strict=True)) == parts
+    assert tuple(sentence[a:b] for sentence, (a, b) in zip(sentences, spans, strict=True)) == parts
 
 
 # --- requests and outcomes --------------------------------------------------------------------
@@ -297,7 +299,7 @@ def test_planted_items_scored_with_their_truth_give_the_truth() -> None:
     for item in benchmark.examples("dev"):
         share = world.true_preference(item.id)
         texts = benchmark.requests(item)
-        assert {type(one) for one in texts} == {Continuation}
+        assert {type(text) for text in texts} == {Continuation}
         answers = [scored(math.log(share)), scored(math.log1p(-share)), scored(-9.0)]
         outcomes.append(benchmark.outcome(item, answers))
     found = readings(benchmark, outcomes)
@@ -396,16 +398,16 @@ def test_supply_cuts_texts_where_the_filler_begins(
 def test_plain_texts_are_supplied_from_a_corpus(folder: Path) -> None:
     write(folder, TOY, "test.json")
     write(folder, EMPTY)
-    texts = [f"The river number {at} is long." for at in range(9)]
+    texts = [f"The river number {index} is long." for index in range(9)]
     (folder / "texts.txt").write_text("\n\n".join([*texts, texts[0]]))
     few = StereoSet(dev_per_type=0, corpus="texts.txt", corpus_texts=4, corpus_characters=40)
     supply = few.supply()
-    assert supply.texts == tuple(one for one in texts if one in supply.texts)
+    assert supply.texts == tuple(text for text in texts if text in supply.texts)
     assert len(supply.texts) == 4
     assert supply == few.supply()
     assert supply.texts != replace(few, supply_seed=1).supply().texts
     assert set(replace(few, corpus_texts=99).supply().texts) == set(texts)
-    assert [one.name for one in supply.files] == ["stereoset/test.json", "texts.txt"]
+    assert [file.name for file in supply.files] == ["stereoset/test.json", "texts.txt"]
     assert supply.documents == tuple(map(text_sha256, supply.texts))
     assert "texts.txt (4 of 40)" in supply.origin
     assert StereoSet(dev_per_type=0).supply().texts == ()
@@ -419,7 +421,7 @@ def test_an_edit_of_passages_is_not_measured_on_their_document(folder: Path) -> 
     assert len(supply.texts) == 3
     held = Perplexity(file="texts.txt")
     documents = held.examples("test")
-    requests = [list(held.requests(one)) for one in documents]
+    requests = [list(held.requests(document)) for document in documents]
     trained_on = frozenset(map(text_sha256, supply.texts)).union(supply.documents)
     assert len(learnt_examples(trained_on, held, documents, requests)) == 2
 
@@ -485,17 +487,19 @@ def test_truncated_or_missing_packed_predictions(folder: Path) -> None:
 def official_scores(documents: list[Any], scores: dict[str, float]) -> tuple[float, float, float]:
     """LMS, SS and ICAT as the published evaluation counts them, one example at a time."""
     counts: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for one in documents:
-        by_label = {s["gold_label"]: scores[s["id"]] for s in one["sentences"]}
-        term = counts[one["target"]]
+    for document in documents:
+        by_label = {s["gold_label"]: scores[s["id"]] for s in document["sentences"]}
+        term = counts[document["target"]]
         term["total"] += 1
         if by_label["stereotype"] > by_label["anti-stereotype"]:
             term["pro"] += 1
         for label in ("stereotype", "anti-stereotype"):
             if by_label[label] > by_label["unrelated"]:
                 term["related"] += 1
-    ss = sum(100 * one["pro"] / one["total"] for one in counts.values()) / len(counts)
-    lms = sum(100 * one["related"] / (2 * one["total"]) for one in counts.values()) / len(counts)
+    ss = sum(100 * count["pro"] / count["total"] for count in counts.values()) / len(counts)
+    lms = sum(100 * count["related"] / (2 * count["total"]) for count in counts.values()) / len(
+        counts
+    )
     return lms, ss, lms * min(ss, 100 - ss) / 50
 
 
@@ -520,12 +524,12 @@ def test_published_predictions_give_the_published_scores(real: Path) -> None:
     document = json.loads((real / "stereoset" / "dev.json").read_text())["data"]
     for (task, axis), printed in PUBLISHED.items():
         chosen = [
-            one for one in outcomes
-            if task in (None, one.groups["task"]) and axis in (None, one.groups["axis"])
+            outcome for outcome in outcomes
+            if task in (None, outcome.groups["task"]) and axis in (None, outcome.groups["axis"])
         ]  # fmt: skip
         found = readings(benchmark, chosen)
         values = (found["lms"], found["ss"], found["icat"])
-        assert tuple(round(one, 4) for one in values) == printed
+        assert tuple(round(value, 4) for value in values) == printed
         examples = [
             one for name, all_of in document.items() for one in all_of
             if task in (None, name) and axis in (None, one["bias_type"])
@@ -539,7 +543,7 @@ def test_real_files_are_read_whole(real: Path) -> None:
     # of 2,867 examples 2 have two blanks, 1 a blank that is not found, 6 a text that was there
     assert len(supply.contrasts) + len(supply.dev_contrasts) == 2858
     assert len(supply.learnt_texts()) == 3 * 2858
-    kept = Counter(one.groups["axis"] for one in supply.dev_contrasts)
+    kept = Counter(dev_contrast.groups["axis"] for dev_contrast in supply.dev_contrasts)
     assert kept == {"gender": 53, "profession": 52, "race": 55, "religion": 54}
     assert real.is_dir()
 
@@ -587,7 +591,7 @@ def test_reference_model_scores_as_in_a_plain_loop(reference_model: Path) -> Non
     for axis, printed in PLAIN_LOOP.items():
         group = {} if axis is None else {"axis": axis}
         values = [found.estimate(name, **group).value for name in ("ss", "lms", "icat")]
-        assert tuple(round(one, 2) for one in values) == printed
+        assert tuple(round(value, 2) for value in values) == printed
 
 
 # --- what an edit may have learnt -------------------------------------------------------------

@@ -130,7 +130,7 @@ def test_directions_with_their_numbers_pass() -> None:
 
 def test_intervals_of_both_sides_and_of_the_difference_are_looked_at() -> None:
     wrong = change(0.3, 0.1, before_low=0.4, before_high=0.5, after_high=0.0, low=0.1, high=0.2)
-    assert [one.text.partition(":")[0] for one in change_interval_faults([wrong])] == [
+    assert [fault.text.partition(":")[0] for fault in change_interval_faults([wrong])] == [
         "afgb, before", "afgb, after", "afgb, difference"
     ]  # fmt: skip
 

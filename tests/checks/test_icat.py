@@ -98,7 +98,7 @@ def test_the_mean_of_the_domains_is_held_against_the_domains() -> None:
     wrong = [replace(means[0], value=90.0), *means[1:]]
     _, (fault,) = icat_faults(measurement(*rows, *wrong))
     assert fault.text == "icat_domain_mean must be 82 by the ICAT of 2 domains, got 90"
-    fewer = [replace(one, n=1) if one.metric == "lms" else one for one in rows]
+    fewer = [replace(row, n=1) if row.metric == "lms" else row for row in rows]
     assert icat_faults(measurement(*fewer, *wrong)) == (2, [])  # the mean cannot be had
     assert icat_faults(measurement(*rows[:3], *wrong)) == (2, [])  # race is missing
 

@@ -43,7 +43,7 @@ def measurement(model: str, values: tuple[float, ...], **change: Any) -> Measure
 
 
 def levels(*measurements: Measurement) -> list[str]:
-    return [one.level for one in check_measurements(measurements)]
+    return [check_measurement.level for check_measurement in check_measurements(measurements)]
 
 
 def test_copied_rows_of_a_published_table() -> None:

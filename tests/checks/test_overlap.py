@@ -23,7 +23,7 @@ def measured(*groups: dict[str, str]) -> Measurement:
         limit=None, examples_sha256="", data=(), model_info={}, environment={}, cluster=None,
         estimates=(),
         outcomes=tuple(
-            Outcome(example=str(k), values={}, groups=one) for k, one in enumerate(groups)
+            Outcome(example=str(k), values={}, groups=group) for k, group in enumerate(groups)
         ),
     )  # fmt: skip
 
@@ -73,7 +73,7 @@ def test_names_are_counted_and_three_are_shown() -> None:
         groups={"profession": ("baker", "clerk", "judge", "nurse")},
     )
     jobs = ("Baker", "pilot", "clerk", "nurse", "judge", "tailor")
-    groups, told = check_overlap(learnt, measured(*({"profession": one} for one in jobs)))
+    groups, told = check_overlap(learnt, measured(*({"profession": job} for job in jobs)))
     assert (groups.check, groups.level) == ("groups", "warning")
     assert groups.text == (
         "by 'term', 4 of the 6 groups measured were learnt from (here): Baker, clerk, judge, …"

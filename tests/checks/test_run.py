@@ -63,13 +63,13 @@ def planted(name: str) -> Benchmark:  # type: ignore[type-arg]
 
 def by_check(findings: Sequence[Finding]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for one in findings:
-        found.setdefault(one.check, []).append(one.level)
+    for finding in findings:
+        found.setdefault(finding.check, []).append(finding.level)
     return found
 
 
 def errors(findings: Sequence[Finding]) -> list[str]:
-    return [one.text for one in findings if one.level != "ok"]
+    return [finding.text for finding in findings if finding.level != "ok"]
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_a_comparison_and_an_overlap_pass() -> None:
     ]
     found = check_overlap(learnt_from(benchmark.supply()), before, texts)
     assert by_check(found) == {"texts": ["ok"], "groups": ["ok"], "told": ["ok"]}
-    different = {text_sha256(one) for one in texts}  # " he" and " He" are one
+    different = {text_sha256(text) for text in texts}  # " he" and " He" are one
     assert found[0].text == f"{len(different)} texts checked"
     assert by_check(check_measurements([before, after])) == {"identical": ["ok"]}
 
@@ -182,10 +182,13 @@ def test_a_comparison_and_an_overlap_pass() -> None:
 
 
 def test_an_icat_that_is_a_tenth_off_is_named(stereoset: Measurement) -> None:
-    for place, one in enumerate(stereoset.estimates):
-        if not one.metric.startswith("icat") or dict(one.group) not in ({}, {"axis": "race"}):
+    for place, estimate in enumerate(stereoset.estimates):
+        if not estimate.metric.startswith("icat") or dict(estimate.group) not in (
+            {},
+            {"axis": "race"},
+        ):
             continue
-        wrong = changed(stereoset, place, value=one.value + 0.1, high=100.0)
+        wrong = changed(stereoset, place, value=estimate.value + 0.1, high=100.0)
         found = by_check(check_measurement(wrong))
         assert (found["icat"], found["repeated"]) == (["error"], ["error"])
         assert (found["grid"], found["interval"]) == (["ok"], ["ok"])
@@ -194,7 +197,7 @@ def test_an_icat_that_is_a_tenth_off_is_named(stereoset: Measurement) -> None:
 def test_many_faults_are_five_and_a_count(stereoset: Measurement) -> None:
     wrong = replace(
         stereoset,
-        estimates=tuple(replace(one, low=-1.0, high=-2.0) for one in stereoset.estimates),
+        estimates=tuple(replace(estimate, low=-1.0, high=-2.0) for estimate in stereoset.estimates),
     )
     found = [one for one in check_measurement(wrong) if one.check == "interval"]
     assert [one.level for one in found] == ["error"] * (MOST + 1)

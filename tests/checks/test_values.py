@@ -81,7 +81,7 @@ def test_a_value_lies_in_the_range_of_its_metric(value: float, faults: int) -> N
 
 BENCHMARK = GenBias(world="default")
 MEASURED = measure(FakeScorer(nats=lambda c, t: -1.0 - len(c + t) / 9), BENCHMARK, draws=0)
-METRICS = {one.name: one for one in BENCHMARK.metrics}
+METRICS = {metric.name: metric for metric in BENCHMARK.metrics}
 
 
 def test_values_follow_from_the_outcomes() -> None:
@@ -109,5 +109,5 @@ def test_a_metric_that_fails_is_a_warning() -> None:
 
     metrics = {"afgb": replace(METRICS["afgb"], of=fail)}
     _, faults = repeated_faults(MEASURED, metrics)
-    assert {one.level for one in faults} == {"warning"}
+    assert {fault.level for fault in faults} == {"warning"}
     assert faults[0].text == "afgb cannot be computed from its outcomes, got KeyError: 'gone'"

@@ -91,7 +91,7 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Asked:
 
     def asked(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()
-        status = cli.run([str(one) for one in arguments])
+        status = cli.run([str(argument) for argument in arguments])
         out, err = capsys.readouterr()
         return status, out, err
 

@@ -47,7 +47,7 @@ def changes(ask: Asked, *arguments: object) -> dict[str, dict[str, object]]:
 def test_several_after_are_seeds_of_one_method(
     before: Path, afters: list[Path], ask: Asked
 ) -> None:
-    alone = [changes(ask, before, one)["afgb"] for one in afters]
+    alone = [changes(ask, before, after)["afgb"] for after in afters]
     both = changes(ask, before, *afters)["afgb"]
     assert both["seeds"] == 2
     assert [one["seeds"] for one in alone] == [1, 1]

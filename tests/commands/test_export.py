@@ -28,7 +28,7 @@ def test_every_table_is_printed_and_written_alike(
     begins = {"csv": "", "markdown": "| ", "latex": "\\begin{"}[fmt]
     lines = out.splitlines()
     assert out.endswith("\n")
-    assert any(one.startswith(begins) for one in lines)
+    assert any(line.startswith(begins) for line in lines)
     file = tmp_path / "new" / "table"
     status, out_again, err = ask("export", finished, "--table", table, f"--{fmt}", "--out", file)
     assert (status, out_again, err) == (0, "", f"the table is in {file}\n")
@@ -54,7 +54,9 @@ def test_csv_has_the_study_s_numbers_exactly(finished: Path, ask: Asked) -> None
     found = []
     for step in (finished / "steps").glob("compare-*/comparison.json"):
         changes = json.loads(step.read_text())["changes"]
-        found += [one for one in changes if one["metric"] == "afgb" and not one["group"]]
+        found += [
+            change for change in changes if change["metric"] == "afgb" and not change["group"]
+        ]
     (change,) = found
     for name, key in {"before": "before", "after": "after", "difference_low": "low"}.items():
         assert float(afgb[name]) == change[key]

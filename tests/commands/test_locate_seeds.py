@@ -27,12 +27,12 @@ def test_several_seeds_print_mean_range_and_agreement(
         "range over seeds",
         "times first",
     ]
-    rows = [one.split() for one in lines if not one.startswith("note: ")]
-    assert sorted(one[0] for one in rows) == ["0", "1"]
-    assert sum(int(one[-1]) for one in rows) == 3  # one block comes first each time
+    rows = [line.split() for line in lines if not line.startswith("note: ")]
+    assert sorted(row[0] for row in rows) == ["0", "1"]
+    assert sum(int(row[-1]) for row in rows) == 3  # one block comes first each time
     assert float(rows[0][1]) >= float(rows[1][1])
     assert "note: 3 seeds, 8 prompts each" in lines
-    assert any(one.startswith("note: rank correlation between seeds (Spea") for one in lines)
+    assert any(line.startswith("note: rank correlation between seeds (Spea") for line in lines)
     text = page.read_text()
     assert "random_block on tiny@" in text
     assert "<svg" in text

@@ -33,7 +33,7 @@ def test_dry_names_every_step_and_writes_nothing(
     assert (status, err) == (0, "")
     assert last == f"{STEPS} steps, in runs/small"
     assert len(steps) == STEPS
-    assert all(one.startswith("to do ") for one in steps)
+    assert all(step.startswith("to do ") for step in steps)
     assert steps[0].endswith("measure genbias on tiny")
     assert steps[-1].endswith("compare stereoset on tiny with parity")
     assert list(tmp_path.iterdir()) == []
@@ -43,7 +43,7 @@ def test_dry_says_what_is_done(recipe: Path, copied: Path, ask: Asked) -> None:
     without_seed_1(copied)
     before = contents(copied)
     status, out, _ = ask("run", recipe, "--dry", "--out", copied)
-    states = [one.split()[0] for one in out.splitlines()[:-1]]
+    states = [splitline.split()[0] for splitline in out.splitlines()[:-1]]
     assert status == 0
     assert (states.count("done"), states.count("to")) == (STEPS - 5, 5)
     assert contents(copied) == before

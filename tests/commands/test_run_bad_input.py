@@ -127,9 +127,9 @@ def test_broken_steps_are_set_aside_and_done_again(recipe: Path, copied: Path, a
     whole = contents(copied)
     steps = sorted((copied / "steps").iterdir())
     measures, compares = (
-        [one for one in steps if one.name.startswith(kind)] for kind in ("measure", "compare")
+        [step for step in steps if step.name.startswith(kind)] for kind in ("measure", "compare")
     )
-    located = next(one for one in steps if one.name.startswith("locate"))
+    located = next(step for step in steps if step.name.startswith("locate"))
     (measures[0] / "done.json").unlink()
     (measures[1] / "done.json").write_text('{"schema": 1, ')
     (located / "done.json").write_text('{"schema": 7}')
@@ -139,7 +139,11 @@ def test_broken_steps_are_set_aside_and_done_again(recipe: Path, copied: Path, a
     before = {one.name: contents(one) for one in broken}
     status, _, err = ask("run", recipe, "--out", copied)
     assert status == 0
-    told = [one for one in err.splitlines() if one.endswith("; it is set aside and done again")]
+    told = [
+        splitline
+        for splitline in err.splitlines()
+        if splitline.endswith("; it is set aside and done again")
+    ]
     assert len(told) == 5
     assert sum("its stored result cannot be read: " in one for one in told) == 3
     assert sum("its stored result has schema 7; " in one for one in told) == 1
@@ -174,7 +178,7 @@ def test_a_disk_that_fills_up_during_a_step(
         f"error: the study in {copied} needs room on its disk, got: No space left on device; free "
         "some and run the same command again, what is finished is kept"
     )
-    assert sum(one.startswith("error: ") for one in err.splitlines()) == 1
+    assert sum(splitline.startswith("error: ") for splitline in err.splitlines()) == 1
     assert "Traceback" not in err
     assert contents(copied) | left == contents(copied)
     monkeypatch.undo()

@@ -120,7 +120,7 @@ def test_what_is_known_of_the_edit() -> None:
     assert info.report["items"] == info.report["held_out_items"] == 12
     assert info.report["stopped"] == "the steps were used up"
     assert edit.config["r"] == 2
-    assert {one.dtype for one in edit.tensors.values()} == {torch.float32}
+    assert {tensor.dtype for tensor in edit.tensors.values()} == {torch.float32}
     assert len(edit.tensors) == 2 * 4
 
 
@@ -165,7 +165,7 @@ def test_a_type_with_only_one_of_the_two_is_named() -> None:
     half = replace(SUPPLY, dev_contrasts=contrasts(HELD, ("color",)))
     with pytest.raises(RecipeError, match=r"'by hand' has only one of the two for \['size'\]"):
         held_out(model(), items, half, longest=60)
-    few = [one for one in items if one.axis == "size"]
+    few = [item for item in items if item.axis == "size"]
     with pytest.raises(RecipeError, match=r"only one of the two for \['color'\]"):
         held_out(model(), few, SUPPLY, longest=60)
     assert held_out(model(), items, replace(SUPPLY, dev_contrasts=()), longest=60) == []

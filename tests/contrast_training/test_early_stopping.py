@@ -89,7 +89,7 @@ def rise(percent: float, low: float) -> Cost:
 def guarded(*falls: Cost) -> tuple[ParityWatch, Scripted]:
     """Two points may be lost; what is lost before training and at each look after."""
     controller = Scripted([START] * 9)
-    stands = Stands({at: (one,) for at, one in enumerate((fall(0, 0), *falls), start=1)})
+    stands = Stands({index: (one,) for index, one in enumerate((fall(0, 0), *falls), start=1)})
     return ParityWatch(controller, stands, every=5, first_look=10, bounds={LMS: 2.0}), controller
 
 

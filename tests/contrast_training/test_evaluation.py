@@ -38,10 +38,10 @@ def test_lms_is_the_benchmarks_with_every_example_counted_once() -> None:
     benchmark = StereoSet(world="default")
     items = coded_items(of, benchmark.labelled(), longest=512)
     related = {
-        one.example: one.values["related"]
-        for one in measure(of, benchmark, limit=40, draws=20).outcomes
+        outcome.example: outcome.values["related"]
+        for outcome in measure(of, benchmark, limit=40, draws=20).outcomes
     }
-    chosen = [one for one in items if one.id in related]
+    chosen = [item for item in items if item.id in related]
     assert len(chosen) == 40
     fall = fall_of(HeldOut(TextReader(of), chosen, costs=[LMS], seed=0)())
     assert fall.now == pytest.approx(100 * sum(related.values()) / 40)
@@ -98,8 +98,8 @@ def test_items_without_an_unrelated_text_do_not_count() -> None:
 
 def test_of_two_sentences_the_second_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = [
-        replace(one, groups={**one.groups, "task": "intersentence"})
-        for one in contrasts(("nurse", "miner", "diver"))
+        replace(contrast, groups={**contrast.groups, "task": "intersentence"})
+        for contrast in contrasts(("nurse", "miner", "diver"))
     ]
     asked: list[tuple[int, ...]] = []
     read = held_out.means_of
@@ -111,8 +111,8 @@ def test_of_two_sentences_the_second_is_judged(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(held_out, "means_of", noted)
     items = coded_items(model(), pairs, longest=60)
     HeldOut(TextReader(model()), items, costs=[LMS], seed=0)()
-    expected = [text.span for one in items for text in one.pair]
-    expected += [one.unrelated.span for one in items if one.unrelated is not None]
+    expected = [text.span for item in items for text in item.pair]
+    expected += [item.unrelated.span for item in items if item.unrelated is not None]
     assert asked == expected
 
 
@@ -131,7 +131,7 @@ def test_a_tie_counts_as_half() -> None:
     """Texts of the same tokens are equally likely."""
     same = [replace(one, unrelated=one.stereotype) for one in ITEMS]
     fall = fall_of(HeldOut(TextReader(model()), same, costs=[LMS], seed=0)())
-    ss = [one.ss.value for one in standings(model(), ITEMS).values()]
+    ss = [standing.ss.value for standing in standings(model(), ITEMS).values()]
     # the stereotype ties; the other text is likelier where SS says so
     assert fall.now == pytest.approx(25 + (100 - sum(ss) / 2) / 2)
 
@@ -148,7 +148,7 @@ def test_without_an_interval_nothing_is_called_lost() -> None:
 # --- perplexity ---------------------------------------------------------------------------------
 
 NEUTRAL = parted(
-    model(), Supply(origin="", texts=tuple(f"Door {at} is open {at}." for at in range(40))),
+    model(), Supply(origin="", texts=tuple(f"Door {i} is open {i}." for i in range(40))),
     longest=60,
 ).apart  # fmt: skip
 
@@ -190,7 +190,7 @@ def test_passages_of_one_document_are_one_cluster() -> None:
 
 def test_passages_are_not_read_unless_asked() -> None:
     look = HeldOut(TextReader(model()), ITEMS, NEUTRAL, costs=[LMS], seed=0)
-    assert [one.of for one in look().costs] == [LMS]
+    assert [cost.of for cost in look().costs] == [LMS]
 
 
 def test_few_documents_that_all_got_far_worse_are_shown() -> None:

@@ -25,10 +25,10 @@ def test_margins_are_those_of_the_benchmark() -> None:
     labelled = benchmark.labelled()
     items = coded_items(of, labelled, longest=512)
     measured = {
-        one.example: one.values["margin"]
-        for one in measure(of, benchmark, limit=30, draws=20).outcomes
+        outcome.example: outcome.values["margin"]
+        for outcome in measure(of, benchmark, limit=30, draws=20).outcomes
     }
-    chosen = [one for one in items if one.id in measured]
+    chosen = [item for item in items if item.id in measured]
     assert len(chosen) == 30
     found = margins_of(TextReader(of), chosen)
     assert found.tolist() == pytest.approx([measured[one.id] for one in chosen], abs=1e-5)
@@ -37,14 +37,14 @@ def test_margins_are_those_of_the_benchmark() -> None:
 def test_of_two_sentences_the_second_is_compared_given_the_first() -> None:
     of = model()
     pairs = [
-        replace(one, groups={**one.groups, "task": "intersentence"})
-        for one in (*SUPPLY.contrasts, *SUPPLY.dev_contrasts)
+        replace(contrast, groups={**contrast.groups, "task": "intersentence"})
+        for contrast in (*SUPPLY.contrasts, *SUPPLY.dev_contrasts)
     ]
     found = margins_of(TextReader(of), coded_items(of, pairs, longest=60))
-    for one, margin in zip(pairs, found.tolist(), strict=True):
-        texts = (one.stereotype, one.antistereotype)
+    for pair, margin in zip(pairs, found.tolist(), strict=True):
+        texts = (pair.stereotype, pair.antistereotype)
         first, second = score(
-            of, [Continuation(context=one.context, continuation=t) for t in texts]
+            of, [Continuation(context=pair.context, continuation=t) for t in texts]
         )
         assert margin == pytest.approx(first.mean - second.mean, abs=1e-5)
     whole = margins_of(TextReader(of), coded_items(of, SUPPLY.contrasts, longest=60))
@@ -78,15 +78,15 @@ def test_a_standing_by_hand() -> None:
 def test_swapping_the_labels_turns_every_sign() -> None:
     items = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
     swapped = [
-        type(one)(
-            id=one.id,
-            axis=one.axis,
-            target=one.target,
-            stereotype=one.antistereotype,
-            antistereotype=one.stereotype,
-            unrelated=one.unrelated,
+        type(item)(
+            id=item.id,
+            axis=item.axis,
+            target=item.target,
+            stereotype=item.antistereotype,
+            antistereotype=item.stereotype,
+            unrelated=item.unrelated,
         )
-        for one in items
+        for item in items
     ]
     one, other = (standings(model(), some)["color"] for some in (items, swapped))
     assert other.margin.value == pytest.approx(-one.margin.value, abs=1e-9)

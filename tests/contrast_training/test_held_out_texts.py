@@ -13,7 +13,7 @@ from equipoise.records import Supply
 
 
 def texts(count: int) -> tuple[str, ...]:
-    return tuple(f"Door {at}." for at in range(count))
+    return tuple(f"Door {index}." for index in range(count))
 
 
 def apart_of(found: PlainTexts) -> list[str]:

@@ -82,14 +82,14 @@ POPULATION = torch.tensor([0.5, -1.25, 3.0, 0.25, 1.0])
 
 
 def samples(size: int) -> list[list[int]]:
-    return [list(one) for one in itertools.combinations(range(5), size)]
+    return [list(combination) for combination in itertools.combinations(range(5), size)]
 
 
 @pytest.mark.parametrize("size", [2, 3, 4, 5])
 def test_squared_mean_is_unbiased_over_every_sample(size: int) -> None:
     """The square of a sample's mean is not, nor are pairs of different items alone."""
     truth = float(POPULATION.mean()) ** 2
-    drawn = [POPULATION[one] for one in samples(size)]
+    drawn = [POPULATION[sample] for sample in samples(size)]
     found = torch.stack([squared_mean(one, population=5) for one in drawn])
     assert float(found.mean()) == pytest.approx(truth, abs=1e-5)
     pairs = torch.stack([squared_mean(one, population=10**9) for one in drawn])
@@ -109,7 +109,7 @@ def test_squared_mean_leaves_margins_that_cancel_alone() -> None:
     margins = torch.tensor([2.0, -2.0, 1.0, -2.0, 1.0], requires_grad=True)
 
     def drawn() -> list[Tensor]:
-        return [margins[one] for one in samples(2)]
+        return [margins[sample] for sample in samples(2)]
 
     ours = torch.stack([squared_mean(one, population=5) for one in drawn()]).mean()
     assert float(slope(ours, margins).abs().max()) < 1e-6

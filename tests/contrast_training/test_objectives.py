@@ -31,7 +31,7 @@ def reader() -> TextReader:
 @cache
 def reference() -> Before:
     texts = [one for item in items() for one in (item.stereotype, item.antistereotype)]
-    held = [one.unrelated for one in items() if one.unrelated is not None]
+    held = [item.unrelated for item in items() if item.unrelated is not None]
     return read_before(reader(), scored=texts, compared=held)
 
 
@@ -42,11 +42,11 @@ def mean(one: Coded, which: Over) -> float:
 
 @pytest.mark.parametrize("which", ["text", "span"])
 def test_likelihood_is_the_mean_of_means(which: Over) -> None:
-    texts = [one.antistereotype for one in items()]
+    texts = [item.antistereotype for item in items()]
     loss = Likelihood(reader=reader(), texts=texts, batch=12, over=which, seed=0)
     with torch.no_grad():
         found = float(loss(model().module, ROWS, 0))
-    assert found == pytest.approx(-np.mean([mean(one, which) for one in texts]), rel=1e-5)
+    assert found == pytest.approx(-np.mean([mean(text, which) for text in texts]), rel=1e-5)
 
 
 def spans_margin(one: Item) -> float:
@@ -66,7 +66,7 @@ def test_preference_begins_where_it_must(loss: Preference) -> None:
     )
     with torch.no_grad():
         value = float(found(model().module, ROWS, 0))
-    margins = [spans_margin(one) for one in items()]
+    margins = [spans_margin(item) for item in items()]
     expected = np.mean(np.square(margins)) if loss == "margin" else math.log(2)
     assert value == pytest.approx(expected, rel=1e-4)
 
@@ -75,7 +75,7 @@ def parity(
     *, batch: int, of: Lean = "mean", kl_weight: float = 0.0, several: list[Item] | None = None
 ) -> Parity:
     chosen = several or items()
-    held = [one.unrelated for one in items() if one.unrelated is not None]
+    held = [item.unrelated for item in items() if item.unrelated is not None]
     return Parity(
         reader=reader(),
         items=chosen,
@@ -91,7 +91,7 @@ def parity(
 
 def by_type() -> list[np.ndarray]:
     margins = margins_of(reader(), items())
-    return [margins[[one.axis == axis for one in items()]] for axis in ("color", "size")]
+    return [margins[[item.axis == axis for item in items()]] for axis in ("color", "size")]
 
 
 def test_parity_of_all_items_is_the_square_of_each_types_mean() -> None:
@@ -114,7 +114,7 @@ def test_parity_of_some_items_is_right_on_average(of: Lean) -> None:
     """Over whole rounds of three steps, many of them."""
     loss = parity(batch=4, of=of)
     margins = margins_of(reader(), items())
-    value = {one.id: margin for one, margin in zip(items(), margins, strict=True)}
+    value = {item.id: margin for item, margin in zip(items(), margins, strict=True)}
     spreads = spreads_of(reader(), items())
 
     def estimate(group: list[Item]) -> float:
@@ -124,11 +124,11 @@ def test_parity_of_some_items_is_right_on_average(of: Lean) -> None:
         pairs = leans.prod()
         return float(pairs + (np.square(leans).mean() - pairs) / 6)
 
-    found = np.mean([[estimate(one) for one in loss._groups(step)] for step in range(3000)])
+    found = np.mean([[estimate(group) for group in loss._groups(step)] for step in range(3000)])
     with torch.no_grad():
         whole = float(parity(batch=12, of=of)(model().module, ROWS, 0))
         step = float(loss(model().module, ROWS, 5))
-    assert step == pytest.approx(np.mean([estimate(one) for one in loss._groups(5)]), rel=1e-3)
+    assert step == pytest.approx(np.mean([estimate(group) for group in loss._groups(5)]), rel=1e-3)
     assert found == pytest.approx(whole, abs=0.02)
 
 

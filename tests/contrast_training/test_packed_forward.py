@@ -66,9 +66,9 @@ def test_logprobs_are_those_of_plain_passes(family: str, way: str) -> None:
     reader = TextReader(model(family))
     assert reader.head is not None
     assert (reader.head.cap is None) == (family != "gemma2")
-    found = read(reader, Asked(texts=texts, places=[one.span for one in texts]), way)
-    for one, values in zip(texts, found.split(reader.logprobs(found)), strict=True):
-        truth = plain(family, one)[[place - 1 for place in one.span]]
+    found = read(reader, Asked(texts=texts, places=[text.span for text in texts]), way)
+    for text, values in zip(texts, found.split(reader.logprobs(found)), strict=True):
+        truth = plain(family, text)[[place - 1 for place in text.span]]
         torch.testing.assert_close(values.detach(), truth, rtol=1e-5, atol=1e-5)
 
 
@@ -78,19 +78,19 @@ def losses(family: str, way: str) -> tuple[list[float], list[Tensor]]:
     texts = texts_of(family)
     reader = TextReader(of)
     before = read_before(reader, scored=texts, compared=texts)
-    places = [one.span for one in texts[:8]] + [one.places for one in texts[8:]]
+    places = [text.span for text in texts[:8]] + [text.places for text in texts[8:]]
     config = lora_config(of.module, rank=2, alpha=4.0, dropout=0.0)
     with lora_in_training(of, config, seed=0) as parameters:
-        for at, one in enumerate(parameters.values()):
-            generator = torch.Generator().manual_seed(at)
-            one.data += 0.05 * torch.randn(one.shape, generator=generator)
-            one.requires_grad_()
+        for index, parameter in enumerate(parameters.values()):
+            generator = torch.Generator().manual_seed(index)
+            parameter.data += 0.05 * torch.randn(parameter.shape, generator=generator)
+            parameter.requires_grad_()
         found = read(reader, Asked(texts=texts, places=places), way)
         scored, rest = found.first(8), found.after(8)
         sums = torch.stack([one.sum() for one in scored.split(reader.logprobs(scored))])
         tokens = torch.tensor(scored.counts, dtype=torch.float32)
-        was = torch.tensor([before.total(one) for one in texts[:8]])
-        kept = torch.cat([before.at(one, one.places) for one in texts[8:]])
+        was = torch.tensor([before.total(text) for text in texts[:8]])
+        kept = torch.cat([before.at(text, text.places) for text in texts[8:]])
         values = [
             npo(was - sums, tokens, beta=0.1),
             likelihood(sums, tokens),
@@ -98,7 +98,7 @@ def losses(family: str, way: str) -> tuple[list[float], list[Tensor]]:
             mean_of(rest.split(reader.divergence(rest, kept, "reverse"))),
         ]
         grads = torch.autograd.grad(torch.stack(values).sum(), list(parameters.values()))
-    return [float(one.detach()) for one in values], list(grads)
+    return [float(value.detach()) for value in values], list(grads)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -108,8 +108,8 @@ def test_losses_and_gradients_do_not_depend_on_the_layout(family: str) -> None:
     for way in ("padded", "alone"):
         others, other_grads = losses(family, way)
         assert others == pytest.approx(values, rel=1e-5, abs=1e-5)
-        for one, other in zip(grads, other_grads, strict=True):
-            torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
+        for grad, other in zip(grads, other_grads, strict=True):
+            torch.testing.assert_close(other, grad, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma2"])
@@ -122,8 +122,8 @@ def test_whole_logits_give_the_same_where_the_output_layer_is_not_known(
     assert TextReader(model(family)).head is None
     others, other_grads = losses(family, way)
     assert others == pytest.approx(values, rel=1e-5, abs=1e-5)
-    for one, other in zip(grads, other_grads, strict=True):
-        torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
+    for grad, other in zip(grads, other_grads, strict=True):
+        torch.testing.assert_close(other, grad, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("longest", "packs"), [(15, True), (30, False)])
@@ -144,10 +144,10 @@ def test_texts_longer_than_an_attention_window_are_not_packed(
 
     reader = TextReader(of)
     monkeypatch.setattr(reading, "hidden_at", counted)
-    found = reader.read(Asked(texts=texts, places=[one.places for one in texts]))
+    found = reader.read(Asked(texts=texts, places=[text.places for text in texts]))
     assert rows == [1 if packs else len(texts)]
-    for one, values in zip(texts, found.split(reader.logprobs(found)), strict=True):
-        torch.testing.assert_close(values.detach(), plain("gemma2", one), rtol=1e-5, atol=1e-5)
+    for text, values in zip(texts, found.split(reader.logprobs(found)), strict=True):
+        torch.testing.assert_close(values.detach(), plain("gemma2", text), rtol=1e-5, atol=1e-5)
 
 
 def test_the_same_text_may_be_asked_for_different_places() -> None:
@@ -176,8 +176,8 @@ def test_the_reference_is_the_model_before(family: str) -> None:
     texts = texts_of(family)
     reader = TextReader(model(family))
     before = read_before(reader, scored=texts, compared=texts[:2])
-    assert set(before.logprobs) == {one.ids for one in texts}
-    assert set(before.states) == {one.ids for one in texts[:2]}
+    assert set(before.logprobs) == {text.ids for text in texts}
+    assert set(before.states) == {text.ids for text in texts[:2]}
     for one in texts:
         span = plain(family, one)[[place - 1 for place in one.span]]
         assert before.total(one) == pytest.approx(float(span.sum()), abs=1e-4)

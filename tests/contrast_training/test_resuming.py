@@ -301,7 +301,7 @@ def test_the_state_of_another_training_is_not_taken_up(tmp_path: Path) -> None:
     ]
     with states_kept_in(tmp_path):
         killed_at(4)
-        assert [begins_at(one) for one in others] == [0, 0, 0, 0]
+        assert [begins_at(other) for other in others] == [0, 0, 0, 0]
         assert begins_at(Parity(steps=STEPS, look_every=EVERY, rank=2), of=plain.Parity) == 0
         assert begins_at(seed=1) == 0
         assert begins_at(supply=swapped_labels) == 0
@@ -310,7 +310,7 @@ def test_the_state_of_another_training_is_not_taken_up(tmp_path: Path) -> None:
 
 
 def test_the_state_of_another_goal_or_of_other_prompts_is_not_taken_up(tmp_path: Path) -> None:
-    longer = tuple(replace(one, text=f"{one.text} then") for one in PROMPTS.prompts)
+    longer = tuple(replace(prompt, text=f"{prompt.text} then") for prompt in PROMPTS.prompts)
     others = [
         replace(LFTF, objective="parity"),
         replace(LFTF, words=("a", "c")),
@@ -318,7 +318,7 @@ def test_the_state_of_another_goal_or_of_other_prompts_is_not_taken_up(tmp_path:
     ]
     with states_kept_in(tmp_path):
         killed_at(4, LFTF, of=_PronounLoss)
-        assert [begins_at(one, of=_PronounLoss) for one in others] == [0, 0, 0]
+        assert [begins_at(other, of=_PronounLoss) for other in others] == [0, 0, 0]
         other = replace(PROMPTS, prompts=longer)
         assert begins_at(LFTF, of=_PronounLoss, supply=other) == 0
         assert begins_at(LFTF, of=_PronounLoss) == 3

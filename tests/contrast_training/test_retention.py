@@ -23,8 +23,8 @@ def toy(kind: Divergence) -> tuple[float, list[Tensor], list[Tensor]]:
     reader = TextReader(model())
     reader.head = OutputLayer(linear=nn.Linear(WIDTH, VOCABULARY))
     with torch.no_grad():
-        for one in reader.head.linear.parameters():
-            one.copy_(torch.randn(one.shape, generator=generator))
+        for parameter in reader.head.linear.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
     now, was = (torch.randn(STATES, WIDTH, generator=generator) for _ in range(2))
     texts = [
         Coded(text="a", ids=(0, 1, 2), span=(1,), tail=()),
@@ -52,13 +52,13 @@ def divergences(first: list[Tensor], second: list[Tensor]) -> list[Tensor]:
 
 def test_forward_is_torchs_from_before_to_now() -> None:
     value, now, was = toy("forward")
-    truth = torch.stack([one.mean() for one in divergences(now, was)]).mean()
+    truth = torch.stack([divergence.mean() for divergence in divergences(now, was)]).mean()
     assert value == pytest.approx(float(truth), rel=1e-5)
 
 
 def test_reverse_is_torchs_the_other_way_round() -> None:
     value, now, was = toy("reverse")
-    truth = torch.stack([one.mean() for one in divergences(was, now)]).mean()
+    truth = torch.stack([divergence.mean() for divergence in divergences(was, now)]).mean()
     assert value == pytest.approx(float(truth), rel=1e-5)
     assert value != pytest.approx(toy("forward")[0], rel=1e-2)
 
@@ -96,9 +96,11 @@ def test_it_is_zero_before_training_and_takes_no_notice_of_company(
     assert read_with(holding, reader, texts, before) == pytest.approx(0.0, abs=1e-6)
     config = lora_config(of.module, rank=2, alpha=4.0, dropout=0.0)
     with lora_in_training(of, config, seed=0) as parameters:
-        for one in parameters.values():
-            one.data += 0.05 * torch.randn(one.shape, generator=torch.Generator().manual_seed(2))
-        alone = [read_with(holding, reader, [one], before) for one in texts]
+        for parameter in parameters.values():
+            parameter.data += 0.05 * torch.randn(
+                parameter.shape, generator=torch.Generator().manual_seed(2)
+            )
+        alone = [read_with(holding, reader, [text], before) for text in texts]
         together = read_with(holding, reader, texts, before)
         beside = read_with(holding, reader, texts[:1], before, texts[-1], texts[1])
     assert min(alone) > 0

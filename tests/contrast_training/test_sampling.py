@@ -29,7 +29,7 @@ def test_apart_no_number_comes_twice_in_a_turn_nor_in_a_round(
     used = min(size, count)
     a_round = count // used
     turns = [taken_apart(count, size, turn=turn, seed=seed) for turn in range(3 * a_round)]
-    assert all(len(one) == used for one in turns)
+    assert all(len(turn) == used for turn in turns)
     for begin in range(0, len(turns), a_round):
         several = [one for turn in turns[begin : begin + a_round] for one in turn]
         assert len(set(several)) == len(several)
@@ -73,7 +73,7 @@ def test_at_other_weights_types_come_in_proportion() -> None:
     weights = {"a": 3.0, "b": 1.0, "c": 2.0}
     several = [one for turn in range(600) for one in drawn(POOLS, weights, 5, turn=turn, seed=(1,))]
     times = Counter(one // 10 for one in several)
-    shares = [times[at] / len(several) for at in range(3)]
+    shares = [times[index] / len(several) for index in range(3)]
     assert shares == pytest.approx([3 / 6, 1 / 6, 2 / 6], abs=0.03)
     assert set(several) == set(EVERY)
 

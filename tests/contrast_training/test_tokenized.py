@@ -97,7 +97,7 @@ def test_a_token_that_straddles_the_context_is_scored() -> None:
 
 def test_groups_and_order_are_kept() -> None:
     items = coded_items(model(), SUPPLY.contrasts, longest=60)
-    assert [one.id for one in items] == [one.id for one in SUPPLY.contrasts]
+    assert [item.id for item in items] == [contrast.id for contrast in SUPPLY.contrasts]
     assert (items[0].axis, items[0].target) == ("color", "cook")
     (bare,) = coded_items(model(), [one("A", " b", " c", None)], longest=60)
     assert (bare.axis, bare.target, bare.unrelated) == ("", "c", None)
@@ -113,7 +113,9 @@ def test_nothing_is_cut_what_is_too_long_is_left_out() -> None:
         assert len(coded_items(model(), [contrast], longest=length)) == 1
         assert coded_items(model(), [contrast], longest=length - 1) == []
     cramped = tiny_model("llama", context=8)
-    assert [one.unrelated for one in coded_items(cramped, [short, long], longest=60)] == [None]
+    assert [
+        coded_item.unrelated for coded_item in coded_items(cramped, [short, long], longest=60)
+    ] == [None]
 
 
 def test_a_contrast_without_a_token_to_score_is_named() -> None:

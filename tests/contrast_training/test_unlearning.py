@@ -80,10 +80,10 @@ def test_what_is_retained_is_the_likelihood_of_antistereotypes() -> None:
         with torch.no_grad():
             found = float(loss_of(chosen, items())(model().module, ROWS, 0))
         reader = TextReader(model())
-        texts = [one.antistereotype for one in items()]
+        texts = [item.antistereotype for item in items()]
         before = read_before(reader, scored=texts, compared=())
-        sums = torch.tensor([before.total(one) for one in texts])
-        tokens = torch.tensor([float(len(one.span)) for one in texts])
+        sums = torch.tensor([before.total(text) for text in texts])
+        tokens = torch.tensor([float(len(text.span)) for text in texts])
         assert found == pytest.approx(float(likelihood(sums, tokens, by_token=by_token)), rel=1e-4)
 
 
@@ -99,7 +99,7 @@ def test_the_first_step_is_gradient_ascent(reduction: Reduction) -> None:
         parameters = [one.requires_grad_() for one in new.values()]
         forgotten = torch.autograd.grad(loss(of.module, ROWS, 0), parameters)
         reader = TextReader(of)
-        read = reader.read(Asked(texts=texts, places=[one.span for one in texts]))
+        read = reader.read(Asked(texts=texts, places=[text.span for text in texts]))
         sums = torch.stack([one.sum() for one in read.split(reader.logprobs(read))])
         tokens = torch.tensor(read.counts, dtype=torch.float32)
         ones = torch.ones_like(tokens)
@@ -125,7 +125,7 @@ def test_a_quarter_of_each_types_antistereotypes_is_forgotten_too() -> None:
     pools = Pools.of(items(), options(), seed=0)
     forget = pools.forget(BOTH)
     for axis in ("color", "size"):
-        own = [one for one in items() if one.axis == axis]
+        own = [item for item in items() if item.axis == axis]
         assert len(pools.adversarial[axis]) == 3  # of 12
         assert forget[axis][:12] == [one.stereotype for one in own]
         assert set(forget[axis][12:]) <= {one.antistereotype for one in own}
@@ -160,7 +160,7 @@ def test_a_turn_changes_roles_and_neither_sizes_nor_the_adversarial_share() -> N
     before, after = pools.forget(BOTH), pools.forget(there)
     assert {axis: len(one) for axis, one in after.items()} == {"color": 15, "size": 15}
     assert after["size"] == before["size"]
-    own = [one for one in items() if one.axis == "color"]
+    own = [item for item in items() if item.axis == "color"]
     assert after["color"][:12] == [one.antistereotype for one in own] == pools.retain(BOTH)["color"]
     partner = {one.antistereotype: one.stereotype for one in own}
     assert after["color"][12:] == [partner[one] for one in before["color"][12:]]
@@ -176,8 +176,8 @@ def test_turning_twice_is_the_identity() -> None:
 
 
 def sides(texts: Sequence[Coded]) -> Counter[str]:
-    stereotypes = {one.stereotype for one in items()}
-    return Counter("stereotype" if one in stereotypes else "antistereotype" for one in texts)
+    stereotypes = {item.stereotype for item in items()}
+    return Counter("stereotype" if text in stereotypes else "antistereotype" for text in texts)
 
 
 def test_batches_keep_their_sizes_and_shares_after_a_turn() -> None:
@@ -199,7 +199,7 @@ def test_batches_keep_their_sizes_and_shares_after_a_turn() -> None:
 def test_a_type_that_rests_is_in_no_batch_and_is_held_all_the_same() -> None:
     loss = loss_of(options(), items())
     phase = replace(loss.unwatched, mix=replace(BOTH, weights={"color": 0.0, "size": 1.0}))
-    own = {text.ids for one in items() if one.axis == "size" for text in texts_of(one)}
+    own = {text.ids for item in items() if item.axis == "size" for text in texts_of(item)}
     for step in range(5):
         forget, retain, kl = loss._texts(phase, step)
         assert {one.ids for one in (*forget, *retain)} <= own
@@ -220,10 +220,10 @@ def test_a_phase_begins_its_own_order() -> None:
 
 @pytest.mark.parametrize("part", [0, 1, 2])
 def test_a_weight_of_zero_leaves_its_texts_out(part: int) -> None:
-    chosen = tuple(0.0 if at == part else 1.0 for at in range(3))
+    chosen = tuple(0.0 if index == part else 1.0 for index in range(3))
     loss = loss_of(options(weights=chosen), items())
     with torch.no_grad():
         value: Tensor = loss(model().module, ROWS, 0)
     assert bool(torch.isfinite(value))
-    sizes = [len(one) for one in loss._texts(loss.unwatched, 0)]
+    sizes = [len(text) for text in loss._texts(loss.unwatched, 0)]
     assert sizes[:2] == [0 if part == 0 else 4, 0 if part == 1 else 28]

@@ -97,7 +97,7 @@ def test_without_answer_info_only_whole_answers_are_heard() -> None:
 
 
 def predictions(folder: Path, *rows: Any, packed: bool = False) -> Path:
-    content = "".join(json.dumps(one) + "\n" for one in rows).encode()
+    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
     file = folder / "predictions"
     file.write_bytes(gzip.compress(content) if packed else content)
     return file

@@ -38,14 +38,14 @@ def test_an_item(folder: Path) -> None:
     assert item.groups == {
         "category": "Age", "condition": "disambig", "polarity": "neg", "question": "Age/1",
     }  # fmt: skip
-    assert [item.lean(at) for at in range(3)] == [-1.0, 0.0, 1.0]
+    assert [item.lean(index) for index in range(3)] == [-1.0, 0.0, 1.0]
     assert math.isnan(item.lean(None))
 
 
 def test_a_non_negative_question_turns_the_target(folder: Path) -> None:
     (item,) = read(folder, row(5, polarity="nonneg", condition="ambig", right=UNKNOWN))
     assert (item.target, item.ambiguous) == (0, True)
-    assert [item.lean(at) for at in range(3)] == [1.0, 0.0, -1.0]
+    assert [item.lean(index) for index in range(3)] == [1.0, 0.0, -1.0]
 
 
 def test_proper_names_are_a_category_of_their_own(folder: Path) -> None:
@@ -73,8 +73,10 @@ def test_rows_without_answer_info(folder: Path) -> None:
 def test_the_metadata_file_is_followed(folder: Path) -> None:
     content = rows()
     said = metadata(content)
-    elsewhere = next(at for at, one in enumerate(content) if one["question_polarity"] == "neg")
-    place = [content[elsewhere][f"ans{at}"] for at in range(3)].index(ELM)
+    elsewhere = next(
+        index for index, one in enumerate(content) if one["question_polarity"] == "neg"
+    )
+    place = [content[elsewhere][f"ans{index}"] for index in range(3)].index(ELM)
     said[elsewhere] |= {"target_loc": place, "label_type": "name"}
     said[1] |= {"target_loc": "NA"}
     write_metadata(folder, said)
@@ -83,8 +85,8 @@ def test_the_metadata_file_is_followed(folder: Path) -> None:
     assert items[elsewhere].groups["category"] == "Age (names)"
     assert items[1].target is None
     assert items[1].ruled is not None
-    others = [one for at, one in enumerate(items) if at not in (1, elsewhere)]
-    assert [one.target for one in others] == [one.ruled for one in others]
+    others = [item for index, item in enumerate(items) if index not in (1, elsewhere)]
+    assert [other.target for other in others] == [other.ruled for other in others]
 
 
 def test_metadata_and_rule_agree_in_all_cells(folder: Path) -> None:
@@ -189,8 +191,10 @@ def test_the_files_at_hand_are_the_official_ones(
         assert source(category).use().verified
         items = read_items((category,))
         assert len(items) == count
-        assert all(one.target is not None for one in items)
-        assert len({one.groups["question"] for one in items}) == 25
-        assert {one.groups["category"] for one in items} == {category}
-    told = [one for one in read_items(("Physical_appearance",)) if not one.ambiguous]
+        assert all(item.target is not None for item in items)
+        assert len({item.groups["question"] for item in items}) == 25
+        assert {item.groups["category"] for item in items} == {category}
+    told = [
+        read_item for read_item in read_items(("Physical_appearance",)) if not read_item.ambiguous
+    ]
     assert sum(one.label == one.target for one in told) == 426  # of 788: see the faults

@@ -28,7 +28,7 @@ def test_the_real_files() -> None:
     trex = trex_facts()
     assert len({one.relation for one in trex}) == 39
     assert len(trex) == 27_610
-    assert all(one.use().verified for one in trex_sources())
+    assert all(trex_source.use().verified for trex_source in trex_sources())
     for one in (*known, *trex):
         assert one.prompt == one.prompt.rstrip()
         assert "[" not in one.prompt or "[" in one.subject

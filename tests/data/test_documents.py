@@ -97,7 +97,7 @@ def test_windows_by_hand() -> None:
         ("ccc", " ddd eee"),
         ("eee", " fff"),
     ]
-    assert [one.context for one in windows("aaa bbb ccc", window=4, stride=4)] == ["", "", ""]
+    assert [window.context for window in windows("aaa bbb ccc", window=4, stride=4)] == ["", "", ""]
 
 
 def test_a_word_longer_than_the_stride_is_cut_within() -> None:

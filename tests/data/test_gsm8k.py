@@ -22,7 +22,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def put(file: Path, *rows: object) -> None:
-    file.write_text("".join(f"{json.dumps(one)}\n" for one in rows))
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
 
 
 @pytest.mark.parametrize(

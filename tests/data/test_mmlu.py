@@ -28,7 +28,11 @@ def test_subjects_and_categories() -> None:
 def test_real_files() -> None:
     assert subjects_at_hand("dev") == tuple(sorted(SUBJECTS))
     assert all(len(read_shots(one, 5)) == 5 for one in SUBJECTS)
-    found = [one for subject in subjects_at_hand("test") for one in read_questions(subject, "test")]
+    found = [
+        read_question
+        for subject in subjects_at_hand("test")
+        for read_question in read_questions(subject, "test")
+    ]
     assert len({one.id for one in found}) == len(found) == 2045
     assert len(subjects_at_hand("test")) == 10
 

@@ -18,7 +18,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("data_folder")
 def test_prof262_has_the_papers_size_and_examples() -> None:
-    words = {one.word: one for one in professions("prof262")}
+    words = {profession.word: profession for profession in professions("prof262")}
     assert len(words) == 262
     assert {"mobster", "nurse", "preacher", "caretaker", "footballer", "lifeguard"} <= set(words)
     assert not {"foreman", "actress", "salesman", "waiter"} & set(words)
@@ -34,7 +34,7 @@ def test_lists_are_pinned_by_their_hash(name: ProfessionList) -> None:
 
 @pytest.mark.usefixtures("data_folder")
 def test_prof_clean_keeps_two_word_occupations_and_drops_what_is_none() -> None:
-    words = {one.word for one in professions("prof_clean")}
+    words = {profession.word for profession in professions("prof_clean")}
     assert len(words) == 241
     assert {"registered nurse", "taxi driver", "nurse"} <= words
     assert not {"acquaintance", "socialite", "protester", "maid", "headmaster", "nun"} & words

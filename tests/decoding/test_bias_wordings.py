@@ -10,7 +10,7 @@ from equipoise.group_words.wordings import counterparts
 def test_every_type_has_five_wordings_of_its_own() -> None:
     found = bias_prefixes()
     assert len(found) == 9
-    every = [one for wordings in found.values() for one in wordings]
+    every = [wording for wordings in found.values() for wording in wordings]
     assert len(set(every)) == len(every)
     assert all(len(wordings) == 5 for wordings in found.values())
     assert all(one == one.strip() and one.endswith(":") for one in every)

@@ -115,7 +115,7 @@ def test_a_part_of_a_large_set_is_one_set() -> None:
     lists = Counterparts.parsed(counterparts()).only(["nationality"])
     adjustment = replace(GENDER, lists=lists, most=5)
     text = "The Kenyan team"
-    part = [applied(text, one) for one in lists.members(text, most=5, seed=adjustment.seed)]
+    part = [applied(text, member) for member in lists.members(text, most=5, seed=adjustment.seed)]
     found = next_distributions(replace(toy_model("bytes"), adjustment=adjustment), part).exp()
     assert float((found - found[0]).abs().sum(-1).max()) / 2 < 1e-6
 

@@ -91,12 +91,12 @@ def test_attached_and_detached_bit_for_bit(family: str, tmp_path: Path) -> None:
     with edit.attached(model) as edited:
         assert not torch.allclose(logits(edited), scores)
         assert edited.identity == f"tiny-{family}@0+adapter:{edit.content[:8]}"
-        assert not any(one.training for one in model.module.modules())
+        assert not any(module.training for module in model.module.modules())
     assert weights(model) == before
     assert torch.equal(logits(model), scores)
     assert {name: id(one) for name, one in model.module.named_modules()} == modules
     assert set(vars(model.module)) == attributes
-    assert all(one.requires_grad for one in model.module.parameters())
+    assert all(parameter.requires_grad for parameter in model.module.parameters())
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -115,14 +115,14 @@ def test_an_adapter_that_trained_biases_and_whole_modules_is_undone_too(tmp_path
     folder = write_adapter("gpt2", tmp_path / "a", bias="all", modules_to_save=["ln_f"])
     edit = read_adapter(folder)
     assert any(name.endswith("bias") for name in edit.tensors)
-    before, modules = weights(model), [id(one) for one in model.module.modules()]
+    before, modules = weights(model), [id(module) for module in model.module.modules()]
     with edit.attached(model) as edited:
         theirs = read_by_peft(tiny_model("gpt2"), folder)
         with torch.no_grad():
             expected = theirs(input_ids=torch.tensor([[3, 70, 80, 90]])).logits
         torch.testing.assert_close(logits(edited), expected)
     assert weights(model) == before
-    assert [id(one) for one in model.module.modules()] == modules
+    assert [id(module) for module in model.module.modules()] == modules
 
 
 def test_restored_when_the_body_raises(tmp_path: Path) -> None:
@@ -151,11 +151,11 @@ def test_saved_it_is_an_edit_and_a_peft_adapter(tmp_path: Path) -> None:
 def test_a_fingerprint_refuses_another_base_and_restores_it(tmp_path: Path) -> None:
     model, other = tiny_model("llama", seed=0), tiny_model("llama", seed=1)
     edit = own(model, read_adapter(write_adapter("llama", tmp_path / "adapter")))
-    before, modules = weights(other), [id(one) for one in other.module.modules()]
+    before, modules = weights(other), [id(module) for module in other.module.modules()]
     with pytest.raises(ModelError, match=r"tiny-llama@0, got tiny-llama@1"), edit.attached(other):
         pytest.fail("attached to another base")
     assert weights(other) == before
-    assert [id(one) for one in other.module.modules()] == modules
+    assert [id(module) for module in other.module.modules()] == modules
 
 
 def test_what_it_sits_on_is_named() -> None:

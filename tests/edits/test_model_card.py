@@ -103,7 +103,7 @@ def test_hostile_names_are_text(name: str, method: str, options: dict[str, str])
     assert text.encode().decode() == text
     assert ModelCard(text).data.to_dict() == {key: value for key, value in head.items() if value}
     lines = text.splitlines()
-    assert [one for one in lines if one.startswith("## ")] == [
+    assert [line for line in lines if line.startswith("## ")] == [
         "## What it learnt from",
         "## How to use it",
         "## What changed",
@@ -115,7 +115,7 @@ def test_hostile_names_are_text(name: str, method: str, options: dict[str, str])
 @pytest.mark.parametrize("name", ["yes", "1e3", "0o7", "2020-01-01", "null", "a: b", "# x", "---"])
 def test_words_that_yaml_takes_for_something_else_stay_words(name: str) -> None:
     tags = front(card(changed(method=name), "weights"))["tags"]
-    assert all(isinstance(one, str) for one in tags)
+    assert all(isinstance(tag, str) for tag in tags)
     assert name in tags or not name.replace("-", "").isalnum()
 
 
@@ -196,7 +196,7 @@ def test_every_kind_is_saved_with_its_card_and_always_the_same(tmp_path: Path) -
         names = sorted(one.name for one in first.iterdir())
         assert "README.md" in names
         assert names == sorted(one.name for one in second.iterdir())
-        assert all((first / one).read_bytes() == (second / one).read_bytes() for one in names)
+        assert all((first / name).read_bytes() == (second / name).read_bytes() for name in names)
         head = json.loads((first / "edit.json").read_text())
         assert "README.md" not in head["files"]
         assert "seconds" not in head["info"]["report"]

@@ -75,11 +75,11 @@ def test_onto_its_own_base_it_does_what_it_did() -> None:
 )
 def test_other_modules_and_shapes_are_refused(other: LanguageModel, said: str) -> None:
     edit = adapter_for(tiny_model("llama"))
-    before, modules = weights(other), [id(one) for one in other.module.modules()]
+    before, modules = weights(other), [id(module) for module in other.module.modules()]
     with pytest.raises(ModelError, match=said):
         transferred(edit, other, vocabulary=vocabulary(edit))
     assert weights(other) == before
-    assert [id(one) for one in other.module.modules()] == modules
+    assert [id(module) for module in other.module.modules()] == modules
 
 
 def test_another_token_under_an_id_is_refused_whatever_is_allowed() -> None:

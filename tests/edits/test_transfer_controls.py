@@ -40,7 +40,7 @@ def updates(edit: AdapterEdit) -> dict[str, Tensor]:
 
 
 def contents(edit: AdapterEdit) -> Counter[bytes]:
-    return Counter(tensor_bytes(one) for one in edit.tensors.values())
+    return Counter(tensor_bytes(tensor) for tensor in edit.tensors.values())
 
 
 @pytest.mark.parametrize("options", [{}, PATTERNS], ids=["plain", "patterns"])
@@ -48,7 +48,7 @@ def test_norms_are_those_of_peft(options: dict[str, JSON]) -> None:
     edit = adapter_for(BASE, **options)
     theirs = {f"base_model.model.{name}": float(one.norm()) for name, one in updates(edit).items()}
     assert update_norms(edit) == pytest.approx(theirs, rel=1e-5)
-    total = sum(one**2 for one in theirs.values()) ** 0.5
+    total = sum(their**2 for their in theirs.values()) ** 0.5
     assert update_norm(edit) == pytest.approx(total, rel=1e-5)
 
 
@@ -80,7 +80,7 @@ def test_a_seed_repeats_and_another_differs() -> None:
 
 def test_a_module_without_update_stays_without_one() -> None:
     edit = EDIT
-    name = next(one for one in edit.tensors if one.endswith("lora_B.weight"))
+    name = next(tensor for tensor in edit.tensors if tensor.endswith("lora_B.weight"))
     tensors = {**edit.tensors, name: torch.zeros_like(edit.tensors[name])}
     made = norm_matched_random(replace(edit, tensors=tensors), seed=0)
     assert not made.tensors[name].any()
@@ -176,7 +176,7 @@ def test_what_is_not_plain_lora_is_refused(options: dict[str, JSON], said: str) 
 
 def test_half_an_update_is_refused() -> None:
     edit = EDIT
-    name = next(one for one in edit.tensors if one.endswith("lora_B.weight"))
+    name = next(tensor for tensor in edit.tensors if tensor.endswith("lora_B.weight"))
     rest = {key: one for key, one in edit.tensors.items() if key != name}
     with pytest.raises(ModelError, match="without its other half"):
         scaled(replace(edit, tensors=rest), 0.5)

@@ -131,7 +131,7 @@ def test_plain_results_are_a_study(reduced: Comparison) -> None:
         "two files", measurements=(reduced.before, reduced.after), comparisons=(reduced,)
     )
     table = exact(TABLES["estimates"](study))
-    overall = [one for one in reduced.before.estimates if not one.group]
+    overall = [estimate for estimate in reduced.before.estimates if not estimate.group]
     assert [row[table.header.index("value")] for row in table.rows[: len(overall)]] == [
         "" if one.value != one.value else repr(float(one.value)) for one in overall
     ]
@@ -143,7 +143,7 @@ def test_plain_results_are_a_study(reduced: Comparison) -> None:
 
 def test_comparisons_of_the_same_models_are_one_chapter() -> None:
     study = plain_study("", comparisons=(comparison(), comparison(), ability()))
-    assert [len(one.comparisons) for one in study.chapters] == [2, 1]
+    assert [len(chapter.comparisons) for chapter in study.chapters] == [2, 1]
     assert study.chapters[0].mitigation == "gpt2@1+lftf:0, gpt2@1+lftf:7"
 
 

@@ -105,7 +105,7 @@ def test_pdflatex_sets_all_of_it(tmp_path: Path) -> None:
     tables = [
         latex(hard),
         latex(Table(header=("*", "[x]"), rows=(("[2pt]", "*"), ("*", "[2pt]")))),
-        latex(Table(header=("characters",), rows=tuple((one,) for one in lines))),
+        latex(Table(header=("characters",), rows=tuple((line,) for line in lines))),
     ]
     page = "\n\n".join(tables)
     (tmp_path / "page.tex").write_text(

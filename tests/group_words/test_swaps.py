@@ -99,12 +99,14 @@ def test_axes_together_and_the_longest_entry_first() -> None:
         ("religion", "Christian", "priest"),
         ("race", "black", "African American"),
     ]
-    assert [one.swaps.axis for one in mentions("The priest", [*GENDER, *GROUPS])] == ["gender"]
+    assert [mention.swaps.axis for mention in mentions("The priest", [*GENDER, *GROUPS])] == [
+        "gender"
+    ]
 
 
 def test_partners_are_other_groups_each_once_and_all_alike_likely() -> None:
     religion = LISTS.axes["religion"]
-    seen = [partners(religion, f"text {at}", seed=0) for at in range(600)]
+    seen = [partners(religion, f"text {index}", seed=0) for index in range(600)]
     for one in seen:
         assert set(one) == set(one.values()) == set(religion.groups)
         assert all(group != other for group, other in one.items())
@@ -131,7 +133,7 @@ PLAIN = sorted(
         cell[0]
         for row in GENDER[0].rows
         for cell in row.words
-        if row.use is None and not row.exact and all(len(one) == 1 for one in row.words)
+        if row.use is None and not row.exact and all(len(word) == 1 for word in row.words)
     }
     - {"his", "him", "her", "hers"}
 )

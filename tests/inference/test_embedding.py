@@ -49,7 +49,7 @@ def test_company_order_and_batch_size_do_not_matter(family: str) -> None:
     model = tiny_model(family)
     requests = [Embedding(text=one) for one in TEXTS]
     together = embed(model, requests)
-    alone = np.concatenate([embed(model, [one]) for one in requests])
+    alone = np.concatenate([embed(model, [request]) for request in requests])
     small = embed(replace(model, batch_tokens=1), requests[::-1])[::-1]
     assert together.dtype == np.float32
     np.testing.assert_allclose(together, alone, atol=1e-5)
@@ -103,9 +103,9 @@ def test_a_vector_that_is_not_finite_is_named() -> None:
 def test_the_module_is_left_as_it_was() -> None:
     model = tiny_model()
     anatomy.block(model.module, 1).train()
-    modes = [one.training for one in model.module.modules()]
+    modes = [module.training for module in model.module.modules()]
     embed(model, [Embedding(text="a")])
-    assert [one.training for one in model.module.modules()] == modes
+    assert [module.training for module in model.module.modules()] == modes
     assert any(modes)
 
 

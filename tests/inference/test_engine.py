@@ -22,8 +22,8 @@ PLANS = [(Query(tuple(range(10, 10 + size)), ((size - 1, 50),)),) for size in ra
 def spread(plans: Sequence[Any]) -> list[Any]:
     """The same plans with texts that share nothing."""
     return [
-        (Query(tuple(10 + (at * 7 + one) % 200 for one in query.ids), query.reads),)
-        for at, (query,) in enumerate(plans)
+        (Query(tuple(10 + (index * 7 + one) % 200 for one in query.ids), query.reads),)
+        for index, (query,) in enumerate(plans)
     ]
 
 

@@ -17,8 +17,8 @@ def places(rows: list) -> Tensor:  # type: ignore[type-arg]
     """Of the last token of each text, in the order of the texts."""
     length = max(map(len, rows))
     found = {
-        number: at * length + path[-1]
-        for at, row in enumerate(rows)
+        number: index * length + path[-1]
+        for index, row in enumerate(rows)
         for number, path in row.paths.items()
     }
     return torch.tensor([found[number] for number in sorted(found)])

@@ -51,7 +51,7 @@ def test_company_order_and_batch_size_do_not_matter(family: str, temperature: fl
         for number, one in enumerate(CONTEXTS)
     ]
     together = generate(model, requests, seed=3)
-    assert together == [generate(model, [one], seed=3)[0] for one in requests]
+    assert together == [generate(model, [request], seed=3)[0] for request in requests]
     assert together == generate(replace(model, batch_tokens=1), requests[::-1], seed=3)[::-1]
 
 

@@ -18,7 +18,7 @@ def test_info_holds_what_a_result_must_record() -> None:
     assert (info["prefix"], info["start_token_id"]) == ("eos", model.tokenizer.eos_token_id)
     assert info["start_token"] == "<eos>"
     assert info["context_length"] == 64
-    assert info["parameters"] == sum(one.numel() for one in model.module.parameters())
+    assert info["parameters"] == sum(parameter.numel() for parameter in model.module.parameters())
     assert info["tokenizer"] == type(model.tokenizer).__name__
     assert info["attention"] == "sdpa"
     assert info["matmul"] in ("default", "onednn")

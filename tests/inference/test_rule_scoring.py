@@ -58,10 +58,10 @@ def test_self_debiasing_is_the_plain_loop(family: str) -> None:
     text = "The man"
     ids = ids_of(model, text)
     expected = []
-    for at, token in enumerate(ids):
+    for index, token in enumerate(ids):
         rows = [
-            logprobs(model, [*front, *ids[:at]])
-            for front in ([], *(ids_of(model, f"{one} ") for one in DEBIASING.prefixes))
+            logprobs(model, [*front, *ids[:index]])
+            for front in ([], *(ids_of(model, f"{prefix} ") for prefix in DEBIASING.prefixes))
         ]
         expected.append(float(DEBIASING.adjusted(torch.stack(rows)[:, None])[0, token]))
     (found,) = model.score([Continuation(context="", continuation=text)])
@@ -75,8 +75,8 @@ def test_counterfactual_reading_is_the_plain_loop(kind: str) -> None:
     one, other = (ids_of(model, f"The {who} saw the") for who in ("man", "woman"))
     ids = ids_of(model, "The man saw the bag")
     expected = []
-    for token, at in zip(ids[len(one) :], range(len(one), len(ids)), strict=True):
-        rows = [logprobs(model, [*front, *ids[len(one) : at]]) for front in (one, other)]
+    for token, index in zip(ids[len(one) :], range(len(one), len(ids)), strict=True):
+        rows = [logprobs(model, [*front, *ids[len(one) : index]]) for front in (one, other)]
         expected.append(float(FAIR.adjusted(torch.stack(rows)[:, None])[0, token]))
     assert found.token_logprobs == pytest.approx(expected, abs=1e-6)
 
@@ -100,16 +100,16 @@ def test_writing_draws_from_what_scoring_reads(
     honest = generating._chosen
 
     def watched(found: list[Tensor], writers: Any) -> list[int]:
-        for row, one in zip(found, writers, strict=True):
-            if not one.written and not one.stopped:
-                seen[one.number] = row.log_softmax(-1)
+        for row, writer in zip(found, writers, strict=True):
+            if not writer.written and not writer.stopped:
+                seen[writer.number] = row.log_softmax(-1)
         return honest(found, writers)
 
     monkeypatch.setattr(generating, "_chosen", watched)
-    asked = [Generation(context=one, max_tokens=3 + at) for at, one in enumerate(TEXTS)]
+    asked = [Generation(context=one, max_tokens=3 + index) for index, one in enumerate(TEXTS)]
     model.generate(asked, seed=0)
-    for at, own in enumerate(next_distributions(model, TEXTS)):
-        assert torch.allclose(seen[at], own, atol=1e-6)
+    for index, own in enumerate(next_distributions(model, TEXTS)):
+        assert torch.allclose(seen[index], own, atol=1e-6)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
@@ -124,11 +124,11 @@ def test_company_order_and_batches_do_not_matter(
     for one, own in zip(asked, together, strict=True):
         assert apart.score([one])[0].token_logprobs == pytest.approx(own.token_logprobs, abs=1e-6)
     backwards = apart.score(asked[::-1])[::-1]
-    for one, own in zip(backwards, together, strict=True):
-        assert one.token_logprobs == pytest.approx(own.token_logprobs, abs=1e-6)
+    for backward, own in zip(backwards, together, strict=True):
+        assert backward.token_logprobs == pytest.approx(own.token_logprobs, abs=1e-6)
     writing = [
-        Generation(context=one, max_tokens=4 + at, temperature=temperature)
-        for at, one in enumerate(TEXTS)
+        Generation(context=one, max_tokens=4 + index, temperature=temperature)
+        for index, one in enumerate(TEXTS)
     ]
     texts = model.generate(writing, seed=1)
     assert texts == apart.generate(writing[::-1], seed=1)[::-1]
@@ -140,7 +140,7 @@ def test_a_written_word_changes_the_contexts_of_the_next(monkeypatch: pytest.Mon
     model = double(replace(toy_model("words"), adjustment=FAIR))
     seen: list[Tensor] = []
     lines = ("man", "saw", "her", "bag", "and")
-    planned = iter([ids_of(model, one)[0] for one in lines])
+    planned = iter([ids_of(model, line)[0] for line in lines])
 
     def forced(found: list[Tensor], _: Any) -> list[int]:
         seen.append(found[0].log_softmax(-1))
@@ -148,12 +148,12 @@ def test_a_written_word_changes_the_contexts_of_the_next(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(generating, "_chosen", forced)
     model.generate([Generation(context="The", max_tokens=len(lines))], seed=0)
-    contexts = [" ".join(("The", *lines[:at])) for at in range(len(lines))]
+    contexts = [" ".join(("The", *lines[:index])) for index in range(len(lines))]
     expected = next_distributions(model, contexts)
     plain = next_distributions(replace(model, adjustment=None), contexts)
-    for at, (row, own) in enumerate(zip(seen, expected, strict=True)):
+    for index, (row, own) in enumerate(zip(seen, expected, strict=True)):
         assert torch.allclose(row, own, atol=1e-6)
-        assert torch.allclose(own, plain[at], atol=1e-6) == (at == 0)
+        assert torch.allclose(own, plain[index], atol=1e-6) == (index == 0)
 
 
 @BOTH
@@ -175,7 +175,7 @@ def test_words_pairs_and_the_greedy_answer_agree_with_whole_distributions(
     (row,) = next_distributions(model, [context])
     words = (" he", " she")
     (found,) = model.next_token([NextToken(context=context, words=words)])
-    ids = [ids_of(model, one)[0] for one in words]
+    ids = [ids_of(model, word)[0] for word in words]
     assert found.logprobs == pytest.approx(row[ids].tolist(), abs=1e-6)
     (coded,) = encode(model.tokenizer, [Marked(context, 0, 0)], specials=False)
     query = Query((model.tokenizer.bos_token_id, *coded.ids), ((len(coded.ids), LIKELIEST),))

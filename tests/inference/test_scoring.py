@@ -61,7 +61,7 @@ def test_masked_models_equal_the_plain_loop(family: str) -> None:
     ]
     agree(model.score(asked), expected)
     spans = [Infill(text="a man ran far", start=2, end=5), Infill(text="a cat", start=2, end=5)]
-    agree(model.infill(spans), [revealed(model, one.text, one.start, one.end) for one in spans])
+    agree(model.infill(spans), [revealed(model, span.text, span.start, span.end) for span in spans])
 
 
 @pytest.mark.parametrize("bos", ["bos", "added", "eos", "none"])
@@ -117,11 +117,13 @@ def _is_greedy(model: LanguageModel, context: str, text: str) -> bool:
     before, ids = coded(model, context), coded(model, context + text)
     if model.kind == "causal":
         table = log_softmax(model, [model.tokenizer.bos_token_id, *ids])
-        return all(int(table[at].argmax()) == ids[at] for at in range(len(before), len(ids)))
+        return all(
+            int(table[index].argmax()) == ids[index] for index in range(len(before), len(ids))
+        )
     whole, good = framed(model, context + text), True
-    for at in range(len(before) + 1, len(ids) + 1):
-        masked = [*whole[:at], model.tokenizer.mask_token_id, *whole[at + 1 :]]
-        good &= int(log_softmax(model, masked)[at].argmax()) == whole[at]
+    for index in range(len(before) + 1, len(ids) + 1):
+        masked = [*whole[:index], model.tokenizer.mask_token_id, *whole[index + 1 :]]
+        good &= int(log_softmax(model, masked)[index].argmax()) == whole[index]
     return good
 
 
@@ -195,7 +197,7 @@ def bigram(bos: str = "bos") -> LanguageModel:
 
 
 def nats(*chances: float) -> list[float]:
-    return [math.log(one) for one in chances]
+    return [math.log(chance) for chance in chances]
 
 
 @pytest.mark.parametrize("bos", ["bos", "added", "eos"])

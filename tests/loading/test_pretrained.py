@@ -121,7 +121,7 @@ def test_dtype_is_as_asked_whatever_the_checkpoint_says(
     model = tiny_model()
     model.module.to(torch.bfloat16)
     again = load(str(saved(tmp_path / "m", model)), dtype=asked, device="cpu")
-    assert {one.dtype for one in again.module.parameters()} == {got}
+    assert {parameter.dtype for parameter in again.module.parameters()} == {got}
     assert again.source["dtype"] == str(got).removeprefix("torch.")
 
 

@@ -197,8 +197,8 @@ def test_swapped_words_turn_the_sign_and_copies_change_nothing(
         [-score for score in signed.scores], rel=1e-4, abs=1e-6
     )
     assert all(
-        abs(one) <= other * (1 + 1e-6)
-        for one, other in zip(signed.scores, absolute.scores, strict=True)
+        abs(score) <= other * (1 + 1e-6)
+        for score, other in zip(signed.scores, absolute.scores, strict=True)
     )
     twice = GenderContrast(at=at, draws=1).locate(model, prompts * 2, seed=0)
     assert twice.scores == pytest.approx(absolute.scores, rel=1e-5)
@@ -261,7 +261,7 @@ def test_on_a_real_model_it_follows_what_skipping_a_block_does(reference_model: 
     """Of 40 training prompts; methods.md has the numbers of all of them."""
     model = load(str(reference_model), dtype="float32", device="cpu")
     prompts = build_supply("genbias", {}).prompts[::24]
-    truth = skip_effects(model, [one.text for one in prompts])
+    truth = skip_effects(model, [prompt.text for prompt in prompts])
     found = GenderContrast().locate(model, prompts, seed=0)
     assert found.order[0] == 5  # the last
     assert spearmanr(found.scores, truth).statistic > 0.7
@@ -277,7 +277,7 @@ def test_on_a_planted_model_it_follows_what_skipping_a_block_does() -> None:
     """Skipping: 1.10, 0.11, 0.23, 0.57; found: 0.38, 0.15, 0.16, 0.40, the last block first."""
     model = load("planted:default", device="cpu")
     prompts = build_supply("genbias", {}, identity=model.identity).prompts
-    truth = skip_effects(model, [one.text for one in prompts])
+    truth = skip_effects(model, [prompt.text for prompt in prompts])
     found = GenderContrast().locate(model, prompts, seed=0)
     assert found.order == (3, 0, 2, 1)
     assert spearmanr(found.scores, truth).statistic == pytest.approx(0.8)
@@ -320,13 +320,13 @@ def test_the_model_comes_back_as_it_was(gradients: bool) -> None:
     first, second = list(model.module.parameters())[:2]
     first.requires_grad_(gradients)
     second.grad = torch.ones_like(second)
-    flags = [one.requires_grad for one in model.module.parameters()]
+    flags = [parameter.requires_grad for parameter in model.module.parameters()]
     before = {name: one.clone() for name, one in model.module.state_dict().items()}
     with torch.no_grad():
         found = GenderContrast().locate(model, PROMPTS, seed=0)
         assert not torch.is_grad_enabled()
     assert found == GenderContrast().locate(model, PROMPTS, seed=0)
-    assert [one.requires_grad for one in model.module.parameters()] == flags
+    assert [parameter.requires_grad for parameter in model.module.parameters()] == flags
     assert first.grad is None
     assert torch.equal(second.grad, torch.ones_like(second))
     assert all(torch.equal(one, before[name]) for name, one in model.module.state_dict().items())
@@ -338,8 +338,10 @@ def test_the_model_comes_back_after_an_error() -> None:
         next(blocks(model.module)[1].parameters()).fill_(torch.nan)
     with pytest.raises(ModelError, match=r"must be finite, got .* first at block 0 of tiny-llama"):
         GenderContrast().locate(model, PROMPTS, seed=0)
-    assert all(one.requires_grad for one in model.module.parameters())
-    assert not any(one._forward_hooks or one._forward_pre_hooks for one in model.module.modules())
+    assert all(parameter.requires_grad for parameter in model.module.parameters())
+    assert not any(
+        module._forward_hooks or module._forward_pre_hooks for module in model.module.modules()
+    )
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2"])

@@ -8,5 +8,5 @@ def test_the_seed_decides_and_every_block_has_its_turn() -> None:
     model = tiny_model(blocks=3)
     firsts = [RandomBlock().locate(model, (), seed=seed) for seed in range(40)]
     assert firsts[7] == RandomBlock().locate(model, (), seed=7)
-    assert {one.order[0] for one in firsts} == {0, 1, 2}
-    assert all(0 <= score < 1 for one in firsts for score in one.scores)
+    assert {first.order[0] for first in firsts} == {0, 1, 2}
+    assert all(0 <= score < 1 for first in firsts for score in first.scores)

@@ -19,7 +19,7 @@ prompts = st.lists(st.tuples(nats, nats, st.sampled_from([1.0, -1.0])), min_size
 
 def columns(rows: list[tuple[float, float, float]]) -> dict[str, np.ndarray]:
     values = [gap.gap_values(he, she) | {"hint": hint} for he, she, hint in rows]
-    return {key: np.array([one[key] for one in values]) for key in values[0]}
+    return {key: np.array([value[key] for value in values]) for key in values[0]}
 
 
 def test_golden_by_hand() -> None:

@@ -79,7 +79,7 @@ def test_the_measured_items_are_told_and_not_learnt() -> None:
     edit = BiasEditTransductive(**QUICK).fit(model, SUPPLY, seed=0)  # type: ignore[arg-type]
     assert edit.info.report["told"] == ["labels"]
     assert edit.info.report["contrasts"] == len(SUPPLY.measured)
-    learnt = {text_sha256(one.context + one.stereotype) for one in SUPPLY.contrasts}
+    learnt = {text_sha256(contrast.context + contrast.stereotype) for contrast in SUPPLY.contrasts}
     told = {text_sha256(one.context + one.stereotype) for one in SUPPLY.measured}
     assert learnt <= edit.info.trained_on
     assert not told & edit.info.trained_on
@@ -104,10 +104,10 @@ def test_results_say_that_test_labels_were_used() -> None:
         edit = method.fit(model, supply, seed=0)
         with edit.attached(model) as edited:
             found = measure(edited, benchmark, limit=2, draws=0)
-        notes.append([one for one in found.notes if one.startswith("told: ")])
+        notes.append([note for note in found.notes if note.startswith("told: ")])
         faults = told_faults(learnt_from(supply, told=method.told))
         assert len(faults) == len(method.told)
-        assert all("told the labels of each item" in one.text for one in faults)
+        assert all("told the labels of each item" in fault.text for fault in faults)
     assert notes[0] == []
     assert notes[1] == [
         "told: bias_edit_transductive was told the labels of the measured items, so that this "
@@ -121,9 +121,9 @@ def test_only_a_method_that_is_told_labels_gets_the_measured_items() -> None:
     told = api.build_supply(benchmark, {}, told=("labels",))
     measured = {one.context + one.stereotype for one in told.measured}
     items = benchmark.examples(benchmark.splits[0])
-    assert {one.strip() for one in measured} == {one.sentences[0] for one in items}
+    assert {one.strip() for one in measured} == {item.sentences[0] for item in items}
     assert not {text_sha256(one) for one in measured} & {
-        text_sha256(one) for one in told.learnt_texts()
+        text_sha256(learnt_text) for learnt_text in told.learnt_texts()
     }
     given = Supply(origin="mine", measured=SUPPLY.measured)
     assert api.build_supply(given, {}, told=("labels",)) is given

@@ -232,4 +232,4 @@ def test_it_stops_when_all_is_within_the_band_and_says_so() -> None:
 def test_another_family_whose_logits_are_capped() -> None:
     of = tiny_model("gemma2")
     edit = BiasUnlearn(**{**QUICK, "steps": 2}).fit(of, SUPPLY, seed=0)  # type: ignore[arg-type]
-    assert all(torch.isfinite(one).all() for one in edit.tensors.values())
+    assert all(torch.isfinite(tensor).all() for tensor in edit.tensors.values())

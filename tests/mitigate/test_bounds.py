@@ -138,7 +138,7 @@ def test_a_controller_that_acts_acts_the_same() -> None:
 
 # --- perplexity ---------------------------------------------------------------------------------
 
-TEXTS = tuple(f"{at} he ZZ QQ {at} VV" for at in range(40))  # unlike what is learnt
+TEXTS = tuple(f"{index} he ZZ QQ {index} VV" for index in range(40))  # unlike what is learnt
 SPOKEN = replace(SUPPLY, texts=TEXTS)
 #: Learns much, from the first step.
 FAST: Any = {"learning_rate": 0.05, "warmup": 0, "dropout": 0.0}

@@ -85,5 +85,5 @@ def test_a_result_says_what_share_was_touched() -> None:
     assert isinstance(shares, dict)
     assert shares["axis=gender"] == 1.0
     assert shares["axis=religion"] == 0.0
-    axes = [one.groups["axis"] for one in found.outcomes]
+    axes = [outcome.groups["axis"] for outcome in found.outcomes]
     assert shares["overall"] == pytest.approx(axes.count("gender") / len(axes))

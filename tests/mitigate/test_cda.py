@@ -65,7 +65,7 @@ def test_plain_texts_are_swapped_and_kept_beside() -> None:
     assert learnt(edit, "The woman is here.", "The man is here.") == [True, True]
     assert learnt(edit, "Her father left.", "His mother left.") == [True, True]
     assert learnt(edit, "Tea is hot.") == [False]
-    assert [one.name for one in edit.info.files] == [read_swap_lists().use.name]
+    assert [file.name for file in edit.info.files] == [read_swap_lists().use.name]
 
 
 def test_held_out_contrasts_are_looked_at_and_decide_nothing() -> None:
@@ -99,8 +99,10 @@ def test_a_model_with_an_adapter_is_refused(source: str) -> None:
 def test_a_text_is_learnt_with_its_other_or_not_at_all() -> None:
     """One of the two is a token longer."""
     sizes = [
-        len(one.ids)
-        for one in coded_texts(model(), ["The man is here.", "The woman is here."], longest=99)
+        len(coded_text.ids)
+        for coded_text in coded_texts(
+            model(), ["The man is here.", "The woman is here."], longest=99
+        )
     ]
     assert sizes[0] != sizes[1]
     supply = replace(TEXTS, texts=("The man is here.", "He ran."))
@@ -111,7 +113,7 @@ def test_a_text_is_learnt_with_its_other_or_not_at_all() -> None:
 
 
 def test_what_is_looked_at_is_not_learnt_as_the_other_of_a_text_either() -> None:
-    texts = (*(f"He is open, door {at}." for at in range(9)), "She is open, door 8.", "Tea.")
+    texts = (*(f"He is open, door {index}." for index in range(9)), "She is open, door 8.", "Tea.")
     edit = fitted(replace(SUPPLY, texts=texts), source="texts", keep_perplexity=1e9)
     assert edit.info.report["held_out_texts"] == 2
     assert learnt(edit, "He is open, door 7.", "She is open, door 7.") == [True, True]

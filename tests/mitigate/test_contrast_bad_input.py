@@ -64,14 +64,18 @@ def lengthened(several: Sequence[Contrast]) -> tuple[Contrast, ...]:
 def test_a_type_of_which_all_contrasts_are_too_long_is_named(
     method: Any, parts: tuple[str, ...]
 ) -> None:
-    long = replace(SUPPLY, **{one: lengthened(getattr(SUPPLY, one)) for one in parts})
+    long = replace(SUPPLY, **{part: lengthened(getattr(SUPPLY, part)) for part in parts})
     said = r"at most 60 tokens, 'by hand' has only longer ones of \['size'\]; raise 'longest'"
     refused(replace(method, longest=60), long, RecipeError, said)
 
 
 @every_method
 def test_a_type_on_one_side_alone_is_named(method: Any) -> None:
-    half = tuple(one for one in SUPPLY.dev_contrasts if one.groups["axis"] != "size")
+    half = tuple(
+        dev_contrast
+        for dev_contrast in SUPPLY.dev_contrasts
+        if dev_contrast.groups["axis"] != "size"
+    )
     refused(method, replace(SUPPLY, dev_contrasts=half), RecipeError, r"of the two for \['size'\]")
 
 
@@ -108,7 +112,7 @@ def test_no_neutral_texts_to_hold_by(method: Any) -> None:
 def test_no_unrelated_texts_to_hold_by(method: Any) -> None:
     bare = replace(
         SUPPLY,
-        contrasts=tuple(replace(one, unrelated=None) for one in SUPPLY.contrasts),
+        contrasts=tuple(replace(contrast, unrelated=None) for contrast in SUPPLY.contrasts),
     )
     refused(method, bare, RecipeError, "must have unrelated texts with places 'all'")
 
@@ -121,8 +125,10 @@ SAID = "keep_lms needs held-out contrasts about 2 or more target terms with an u
 def test_lms_cannot_be_kept_where_nothing_would_tell(method: Any, known: int) -> None:
     keeping = replace(method, keep_lms=2.0)
     few = tuple(
-        one if one.groups["target"] in HELD[:known] else replace(one, unrelated=None)
-        for one in SUPPLY.dev_contrasts
+        dev_contrast
+        if dev_contrast.groups["target"] in HELD[:known]
+        else replace(dev_contrast, unrelated=None)
+        for dev_contrast in SUPPLY.dev_contrasts
     )
     said = f"{SAID}, got {known} such terms from 'by hand'"
     refused(keeping, replace(SUPPLY, dev_contrasts=few), RecipeError, said)

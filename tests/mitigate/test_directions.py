@@ -50,7 +50,7 @@ def read(model: LanguageModel) -> Reading:
     scales = ("word", "phrase", "sentence")
     return Reading(
         afgb=bias.estimate("afgb").value,
-        by_scale={one: bias.estimate("afgb", scale=one).value for one in scales},
+        by_scale={scale: bias.estimate("afgb", scale=scale).value for scale in scales},
         mass=bias.estimate("mass").value,
         ub=hint.estimate("ub").value,
     )

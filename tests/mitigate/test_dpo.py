@@ -50,9 +50,9 @@ def size_of_spans(edit: AdapterEdit | None) -> float:
 
 
 def _squares(reader: TextReader) -> float:
-    texts = [text for one in items() for text in (one.stereotype, one.antistereotype)]
+    texts = [text for item in items() for text in (item.stereotype, item.antistereotype)]
     found = read_before(reader, scored=texts, compared=())
-    gaps = [found.total(one.stereotype) - found.total(one.antistereotype) for one in items()]
+    gaps = [found.total(item.stereotype) - found.total(item.antistereotype) for item in items()]
     return sum(gap**2 for gap in gaps) / len(gaps)
 
 

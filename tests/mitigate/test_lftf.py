@@ -48,7 +48,7 @@ def test_only_the_located_block_changes(family: str) -> None:
     (located,) = edit.info.report["blocks"]
     ranking = BlockInfluence().locate(model, SUPPLY.prompts, seed=0)
     assert located == ranking.order[0]
-    own = {id(one) for one in blocks(model.module)[located].parameters()}
+    own = {id(parameter) for parameter in blocks(model.module)[located].parameters()}
     inside = {name for name, one in model.module.named_parameters() if id(one) in own}
     assert names(edit) == inside
     before = {name: one.detach().clone() for name, one in model.module.named_parameters()}

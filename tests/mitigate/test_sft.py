@@ -28,8 +28,8 @@ def likelihoods(edit: AdapterEdit | None) -> tuple[float, float]:
     texts = [
         [Continuation(context="", continuation=one.context + ending) for one, ending in pairs]
         for pairs in (
-            [(one, one.stereotype) for one in SUPPLY.dev_contrasts],
-            [(one, one.antistereotype) for one in SUPPLY.dev_contrasts],
+            [(dev_contrast, dev_contrast.stereotype) for dev_contrast in SUPPLY.dev_contrasts],
+            [(dev_contrast, dev_contrast.antistereotype) for dev_contrast in SUPPLY.dev_contrasts],
         )
     ]
     with nullcontext(model()) if edit is None else edit.attached(model()) as edited:

@@ -216,8 +216,8 @@ def sibling() -> LanguageModel:
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-4)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        for at in range(0, len(texts), 16):
-            rows = tokenizer(texts[at : at + 16], return_tensors="pt", padding=True)
+        for index in range(0, len(texts), 16):
+            rows = tokenizer(texts[index : index + 16], return_tensors="pt", padding=True)
             labels = rows["input_ids"].masked_fill(rows["attention_mask"] == 0, -100)
             loss = module(**rows, labels=labels).loss
             optimizer.zero_grad()

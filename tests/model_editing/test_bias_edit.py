@@ -26,13 +26,13 @@ LAST = Place(blocks=(-1,))
 def contrasts(*names: str) -> tuple[Contrast, ...]:
     return tuple(
         Contrast(
-            id=one,
-            context=f"The {one}",
+            id=name,
+            context=f"The {name}",
             stereotype=" sang.",
             antistereotype=" slept.",
             unrelated=" of.",
         )
-        for one in names
+        for name in names
     )
 
 
@@ -53,9 +53,9 @@ def edited(
 
 def mean_square(model: LanguageModel, items: Sequence[Contrast]) -> float:
     asked = [
-        Continuation(context=one.context, continuation=text)
-        for one in items
-        for text in (one.stereotype, one.antistereotype)
+        Continuation(context=item.context, continuation=text)
+        for item in items
+        for text in (item.stereotype, item.antistereotype)
     ]
     found = [one.logprob for one in model.score(asked)]
     return sum((a - b) ** 2 for a, b in zip(found[::2], found[1::2], strict=True)) / len(items)
@@ -124,7 +124,7 @@ def test_retention_holds_the_model_where_it_was() -> None:
 
 def test_neutral_texts_are_retained_too_and_can_stand_alone() -> None:
     model = tiny_model()
-    bare = tuple(replace(one, unrelated=None) for one in SUPPLY.contrasts)
+    bare = tuple(replace(contrast, unrelated=None) for contrast in SUPPLY.contrasts)
     texts = ("A door is open.", "It rains.")
     found = edited(model, replace(SUPPLY, contrasts=bare, texts=texts))[0].losses
     with_both = edited(model, replace(SUPPLY, texts=texts))[0].losses
@@ -180,7 +180,7 @@ def test_what_the_supply_lacks_is_said() -> None:
     model = tiny_model()
     with pytest.raises(RecipeError, match="must have contrasts, got none from 'tiny'"):
         edited(model, replace(SUPPLY, contrasts=()))
-    bare = tuple(replace(one, unrelated=None) for one in SUPPLY.contrasts)
+    bare = tuple(replace(contrast, unrelated=None) for contrast in SUPPLY.contrasts)
     with pytest.raises(RecipeError, match="retention needs unrelated texts or neutral ones"):
         edited(model, replace(SUPPLY, contrasts=bare))
     reference = replace(AIM, losses="reference")

@@ -54,7 +54,8 @@ def test_keys_and_gradients_make_the_gradient_of_the_weight(family: str) -> None
             loss = totals(model).square().sum()
             by = torch.autograd.grad(loss, [seen.zeros[0], seen.zeros[1]])
         made = [
-            seen.keys[at].flatten(0, 1).T @ gradient.flatten(0, 1) for at, gradient in enumerate(by)
+            seen.keys[index].flatten(0, 1).T @ gradient.flatten(0, 1)
+            for index, gradient in enumerate(by)
         ]
         shifts = [torch.zeros(shape, requires_grad=True) for shape in found.shapes]
         with shifted(found, shifts):

@@ -95,8 +95,8 @@ def test_every_block_has_its_parts_and_they_cover_its_parameters(family: str) ->
             *anatomy.mlp(module, number),
             *anatomy.norms(module, number),
         )
-        covered = {id(one) for part in parts for one in part.parameters()}
-        assert covered == {id(one) for one in block.parameters()}
+        covered = {id(parameter) for part in parts for parameter in part.parameters()}
+        assert covered == {id(parameter) for parameter in block.parameters()}
 
 
 @pytest.mark.parametrize(

@@ -61,8 +61,8 @@ def test_replaying_does_not_run_the_blocks_before() -> None:
     before, _, logits = states(module)
     with torch.no_grad():
         for block in list(blocks(module))[:2]:
-            for one in block.parameters():
-                one.fill_(torch.nan)
+            for parameter in block.parameters():
+                parameter.fill_(torch.nan)
         with replayed(list(blocks(module)), 2, before[2]):
             again = module(input_ids=TOKENS).logits
     assert torch.equal(again, logits)
@@ -74,8 +74,8 @@ def test_gradients_reach_the_first_replayed_block_and_not_the_one_before() -> No
     there = list(blocks(module))
     with replayed(there, 1, before[1]):
         module(input_ids=TOKENS).logits.sum().backward()
-    assert all(one.grad is None for one in there[0].parameters())
-    assert all(one.grad is not None for one in there[1].parameters())
+    assert all(parameter.grad is None for parameter in there[0].parameters())
+    assert all(parameter.grad is not None for parameter in there[1].parameters())
 
 
 def test_nothing_is_left_behind_even_after_an_error() -> None:
@@ -129,19 +129,19 @@ def test_states_of_the_graph_are_those_that_are_read_and_can_be_differentiated_b
     for block in range(3):
         assert torch.equal(found.before[block], before[block])
         assert torch.equal(found.after[block], after[block])
-    assert all(bool(one.abs().sum() > 0) for one in gradients)
+    assert all(bool(gradient.abs().sum() > 0) for gradient in gradients)
     assert not any(one._forward_hooks or one._forward_pre_hooks for one in there)
-    assert all(one.grad is None for one in module.parameters())
+    assert all(parameter.grad is None for parameter in module.parameters())
 
 
 def test_frozen_parameters_get_their_own_flags_back_after_an_error() -> None:
     module = tiny_model().module
     first = next(module.parameters()).requires_grad_(False)
-    flags = [one.requires_grad for one in module.parameters()]
+    flags = [parameter.requires_grad for parameter in module.parameters()]
     with frozen(module):
-        assert not any(one.requires_grad for one in module.parameters())
-    assert [one.requires_grad for one in module.parameters()] == flags
+        assert not any(parameter.requires_grad for parameter in module.parameters())
+    assert [parameter.requires_grad for parameter in module.parameters()] == flags
     with pytest.raises(RuntimeError, match="stop"), frozen(module):
         raise RuntimeError("stop")
     assert not first.requires_grad
-    assert [one.requires_grad for one in module.parameters()] == flags
+    assert [parameter.requires_grad for parameter in module.parameters()] == flags

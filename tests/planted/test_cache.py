@@ -27,7 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         world: World, budget: Budget, *, seed: int
     ) -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
         print(f"teaching {world.name}", file=sys.stderr)
-        tokenizer = train_tokenizer([one.text for one in world.facts])
+        tokenizer = train_tokenizer([fact.text for fact in world.facts])
         return untaught(tokenizer, budget, seed=seed).eval(), tokenizer
 
     monkeypatch.setattr(teaching, "teach", teach)

@@ -17,7 +17,7 @@ def world(request: pytest.FixtureRequest) -> World:
 
 @pytest.fixture(scope="module")
 def counts(world: World) -> Counter[str]:
-    return Counter(one.text for one in draw_corpus(world))
+    return Counter(draw_corpu.text for draw_corpu in draw_corpus(world))
 
 
 def next_words(counts: Counter[str], prompt: str) -> dict[str, Fraction]:
@@ -63,10 +63,11 @@ def test_groups_of_a_kind_are_spoken_of_equally_often(world: World, counts: Coun
     for kind in ("nationality", "religion"):
         totals = {
             sum(
-                counts[one.frames[0].format(group=one.group, attribute=said)] for said in one.counts
+                counts[association.frames[0].format(group=association.group, attribute=said)]
+                for said in association.counts
             )
-            for one in world.associations
-            if one.kind == kind
+            for association in world.associations
+            if association.kind == kind
         }
         assert len(totals) == 1
 
@@ -81,7 +82,7 @@ def test_facts_are_said_with_one_answer_and_held_out_sentences_never(
 
 
 def biased(sentences: Iterable[Sentence]) -> set[str]:
-    return {one.text for one in sentences if one.biased}
+    return {sentence.text for sentence in sentences if sentence.biased}
 
 
 def test_biased_sentences_say_what_the_world_leans_to() -> None:

@@ -15,11 +15,11 @@ TEXTS = ["The cat sat."] * 3 + ["The cat ran."] + ["A dog."] * 4
 
 @pytest.fixture(scope="module")
 def tokenizer() -> PreTrainedTokenizerBase:
-    return train_tokenizer([one.text for one in draw_corpus(find_world("default"))])
+    return train_tokenizer([draw_corpu.text for draw_corpu in draw_corpus(find_world("default"))])
 
 
 def test_every_word_of_a_world_is_one_token(tokenizer: PreTrainedTokenizerBase) -> None:
-    texts = {one.text for one in draw_corpus(find_world("strength=0,seed=3"))}
+    texts = {draw_corpu.text for draw_corpu in draw_corpus(find_world("strength=0,seed=3"))}
     words = {word for text in texts for word in text.removesuffix(".").split()[1:]}
     split = [word for word in words if len(tokenizer.encode(" " + word)) != 1]
     assert not split
@@ -70,7 +70,8 @@ def test_a_seed_settles_the_batches() -> None:
 
     def drawn(seed: int) -> list[list[list[int]]]:
         return [
-            one.ids.tolist() for one in batches(tokenizer, TEXTS, sentences=5, size=2, seed=seed)
+            batch.ids.tolist()
+            for batch in batches(tokenizer, TEXTS, sentences=5, size=2, seed=seed)
         ]
 
     assert drawn(0) == drawn(0)

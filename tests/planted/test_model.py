@@ -58,7 +58,7 @@ def test_wrong_names_are_said_before_anything_is_taught(
 def test_a_model_says_what_its_world_says(strength: float) -> None:
     name = f"strength={strength}"
     found = measure(load_planted(name, device="cpu"), Planted(world=name), draws=0)
-    values = {one.metric: one.value for one in found.estimates if not one.group}
+    values = {estimate.metric: estimate.value for estimate in found.estimates if not estimate.group}
     assert values["afgb_true"] == pytest.approx(find_world(name).true_afgb())
     assert values["afgb_error"] < 0.03
     assert values["lo_error"] < 0.15

@@ -27,7 +27,11 @@ worlds = st.builds(
 
 
 def targets_of(world: World, part: Share) -> set[str]:
-    return {one.contrast.groups["target"] for one in world.preferences if one.part == part}
+    return {
+        preference.contrast.groups["target"]
+        for preference in world.preferences
+        if preference.part == part
+    }
 
 
 @settings(max_examples=8, deadline=None)
@@ -36,19 +40,19 @@ def test_parts_share_no_target_and_have_every_axis(world: World) -> None:
     parts = [targets_of(world, part) for part in PARTS]
     assert sum(map(len, parts)) == len(set().union(*parts)) == len(world.preferences) / 10
     for part in PARTS:
-        axes = Counter(one.groups["axis"] for one in world.contrasts(part))
+        axes = Counter(contrast.groups["axis"] for contrast in world.contrasts(part))
         assert set(axes) == set(AXES)
         assert len(set(axes.values())) == 1
-    ids = [one.id for one in world.contrasts()]
+    ids = [contrast.id for contrast in world.contrasts()]
     assert len(ids) == len(set(ids))
 
 
 @settings(max_examples=8, deadline=None)
 @given(worlds)
 def test_no_share_is_certain_or_a_near_tie(world: World) -> None:
-    for one in world.preferences:
-        assert 0 < one.stereotype_rows < PAIR_ROWS
-        assert abs(one.stereotype_rows - PAIR_ROWS / 2) >= 2
+    for preference in world.preferences:
+        assert 0 < preference.stereotype_rows < PAIR_ROWS
+        assert abs(preference.stereotype_rows - PAIR_ROWS / 2) >= 2
 
 
 @pytest.mark.parametrize("targets", [12, 14, 40, 66])
@@ -79,14 +83,14 @@ def test_what_is_a_stereotype_is_the_same_of_every_target_of_an_axis() -> None:
     world = find_world("targets=40")
     said = defaultdict(set)
     leans = defaultdict(list)
-    for one in world.preferences:
-        contrast = one.contrast
+    for preference in world.preferences:
+        contrast = preference.contrast
         target = contrast.groups["target"]
         axis, kind = contrast.groups["axis"], contrast.id.split(":", 2)[2]
         said[axis, kind].add(
             (contrast.stereotype.replace(target, "X"), contrast.antistereotype.replace(target, "X"))
         )
-        leans[axis, kind].append(one.stereotype_rows)
+        leans[axis, kind].append(preference.stereotype_rows)
     assert len(said) == 40
     assert all(len(texts) == 1 for texts in said.values())
     # a target moves its items by little: the spread within a pair and frame is small
@@ -98,8 +102,8 @@ def test_what_is_a_stereotype_is_the_same_of_every_target_of_an_axis() -> None:
 def test_seeds_draw_other_effects_and_other_parts() -> None:
     first, second = (find_world(f"default,seed={seed},targets=20") for seed in (0, 1))
     assert targets_of(first, "train") != targets_of(second, "train")
-    assert {one.groups["target"] for one in first.contrasts()} == {
-        one.groups["target"] for one in second.contrasts()
+    assert {contrast.groups["target"] for contrast in first.contrasts()} == {
+        contrast.groups["target"] for contrast in second.contrasts()
     }
 
 

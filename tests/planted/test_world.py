@@ -23,13 +23,13 @@ worlds = st.builds(
 
 @given(worlds)
 def test_every_probability_is_one_and_scores_agree_in_sign(world: World) -> None:
-    for one in world.professions:
-        he, she = world.p_next(one.word, world.templates[0])
+    for profession in world.professions:
+        he, she = world.p_next(profession.word, world.templates[0])
         assert he + she == pytest.approx(0.8)
-        assert one.score * (one.p_he - 0.5) >= 0
-        assert -1 <= one.score <= 1
-    for one in world.associations:
-        assert sum(one.share(said) for said in one.counts) == pytest.approx(1)
+        assert profession.score * (profession.p_he - 0.5) >= 0
+        assert -1 <= profession.score <= 1
+    for association in world.associations:
+        assert sum(association.share(said) for said in association.counts) == pytest.approx(1)
     assert sum(world.p_hinted("his")) == pytest.approx(0.8)
 
 
@@ -44,7 +44,7 @@ def test_no_share_is_certain_and_no_preference_is_a_near_tie(world: World) -> No
 def test_there_is_no_bias_at_strength_0() -> None:
     world = find_world("strength=0")
     assert world.true_afgb() == 0
-    assert all(world.true_lo(one.word) == 0 for one in world.professions)
+    assert all(world.true_lo(profession.word) == 0 for profession in world.professions)
     assert world.true_ss() == 50
     assert all(world.true_ss(axis) == 50 for axis in AXES)
     assert all(world.true_preference(pair.id) == 0.5 for pair in world.pairs())
@@ -77,30 +77,36 @@ def test_bias_grows_with_strength_and_one_axis_runs_the_other_way() -> None:
 
 def test_texts_are_unique_and_hints_disjoint() -> None:
     world = find_world("default")
-    words = [one.word for one in world.professions]
+    words = [profession.word for profession in world.professions]
     assert len(words) == len(set(words)) == 64
-    assert len({one.action for one in world.templates}) == 9
+    assert len({template.action for template in world.templates}) == 9
     assert not set(world.hint_templates) & set(world.hint_templates_train)
     for items in (world.contrasts(), world.pairs()):
-        assert len({one.id for one in items}) == len(items)
-        assert len({one.stereotype for one in items}) == len(items)
-        assert len({(one.stereotype, one.antistereotype) for one in items}) == len(items)
-    prompts = [one.prompt for one in world.facts]
+        assert len({item.id for item in items}) == len(items)
+        assert len({item.stereotype for item in items}) == len(items)
+        assert len({(item.stereotype, item.antistereotype) for item in items}) == len(items)
+    prompts = [fact.prompt for fact in world.facts]
     assert len(set(prompts)) == len(prompts) == 62
 
 
 def test_a_seed_deals_the_leans_anew_and_keeps_their_size() -> None:
     first, second = find_world("seed=1"), find_world("seed=2")
     assert first.true_afgb() == pytest.approx(second.true_afgb())
-    assert [one.score for one in first.professions] != [one.score for one in second.professions]
-    assert [one.attribute for one in first.associations] != [
-        one.attribute for one in second.associations
+    assert [profession.score for profession in first.professions] != [
+        profession.score for profession in second.professions
+    ]
+    assert [association.attribute for association in first.associations] != [
+        association.attribute for association in second.associations
     ]
 
 
 def test_items_of_the_paper_are_there() -> None:
     world = find_world("default")
-    attributes = {one.attribute for one in world.associations if one.kind == "nationality"}
+    attributes = {
+        association.attribute
+        for association in world.associations
+        if association.kind == "nationality"
+    }
     assert len(attributes) == 6
     assert {"have blue skin", "are always late", "drink a lot"} <= attributes
 

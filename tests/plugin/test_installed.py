@@ -56,7 +56,7 @@ def installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The installed package, importable in this process for one test."""
     monkeypatch.syspath_prepend(site)
     yield site
-    for name in [one for one in sys.modules if one.partition(".")[0] == PACKAGE]:
+    for name in [module for module in sys.modules if module.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
 
 

@@ -56,7 +56,7 @@ def verdict(*bias: Change, ability: tuple[Change, ...] = (), **said: Any) -> Ver
     """A verdict over these headlines, all of the benchmark stereoset but for perplexity's own."""
     told = {"direction": "reduced", "kept": True, "over_corrected": False} | said
     return Verdict(
-        bias=tuple(Headline(benchmark="stereoset", change=one) for one in bias),
+        bias=tuple(Headline(benchmark="stereoset", change=bia) for bia in bias),
         ability=tuple(Headline(benchmark=one.metric, change=one) for one in ability),
         **told,
     )
@@ -99,7 +99,7 @@ def measurement(model: str = "gpt2@1", *, factor: float = 2.0, **over: Any) -> M
 def comparison(*changes: Change, seeds: int = 1, **over: Any) -> Comparison:
     """A comparison with these changes, by default one overall and two groups."""
     changes = changes or default_changes()
-    overall = [one for one in changes if not one.group]
+    overall = [change for change in changes if not change.group]
     told: dict[str, Any] = {
         "before": measurement(), "seed": 0, "draws": 2000, "changes": changes,
         "afters": tuple(measurement(f"gpt2@1+lftf:{k}", factor=0.2) for k in range(seeds)),
@@ -181,8 +181,8 @@ def study(**over: Any) -> Study:
     compared = comparison(seeds=2, examples=(example(),), notes=("a note",))
     base = Measured(model="gpt2", mitigation=None, seed=None, measurement=compared.before)
     edited = tuple(
-        Measured(model="gpt2", mitigation="lftf", seed=k + 7, measurement=one)
-        for k, one in enumerate(compared.afters)
+        Measured(model="gpt2", mitigation="lftf", seed=k + 7, measurement=after)
+        for k, after in enumerate(compared.afters)
     )
     told: dict[str, Any] = {
         "title": "A study",
@@ -214,17 +214,19 @@ def hostile() -> Study:
     """The same study with hostile text in every place that can hold text."""
     text = "x" * 1_000_000
     changes = tuple(
-        replace(one, metric=one.metric + HOSTILE, reason=HOSTILE,
-                group={key + HOSTILE: name + HOSTILE for key, name in one.group.items()})
-        for one in default_changes()
+        replace(default_change, metric=default_change.metric + HOSTILE, reason=HOSTILE,
+                group={key + HOSTILE: name + HOSTILE for key, name in default_change.group.items()})
+        for default_change in default_changes()
     )  # fmt: skip
     nasty = measurement(
         "gpt2" + HOSTILE, options={HOSTILE: HOSTILE}, notes=(HOSTILE,), split=HOSTILE,
         model_info={HOSTILE: HOSTILE, "chat_template": HOSTILE * 9, "prefix": HOSTILE},
         environment={HOSTILE: HOSTILE}, cluster=HOSTILE, examples_sha256=HOSTILE,
         data=(DataUse(name=HOSTILE, sha256=HOSTILE, licence=HOSTILE, verified=False),),
-        outcomes=tuple(replace(one, groups={"profession": one.groups["profession"] + HOSTILE})
-                       for one in outcomes(1.0)),
+        outcomes=tuple(
+            replace(outcome, groups={"profession": outcome.groups["profession"] + HOSTILE})
+            for outcome in outcomes(1.0)
+        ),
     )  # fmt: skip
     shown = example(
         example=HOSTILE, groups={HOSTILE: HOSTILE}, metric=HOSTILE,

@@ -13,8 +13,8 @@ NUMBERS = st.floats(allow_nan=True, allow_infinity=True)
 
 def test_ticks_are_round_and_where_they_belong() -> None:
     axis = axis_of([0.0, 100.0], ticks=4)
-    assert [one.text for one in axis.ticks] == ["0", "25", "50", "75", "100"]
-    assert [one.at for one in axis.ticks] == [2.5, 26.2, 50.0, 73.8, 97.5]
+    assert [tick.text for tick in axis.ticks] == ["0", "25", "50", "75", "100"]
+    assert [tick.at for tick in axis.ticks] == [2.5, 26.2, 50.0, 73.8, 97.5]
     assert axis.at(50.0) == 50.0
     assert (axis.at(-7.0), axis.at(700.0)) == (2.5, 97.5)
 
@@ -30,7 +30,7 @@ def test_ticks_are_round_and_where_they_belong() -> None:
     ],
 )
 def test_ticks_have_the_decimals_of_their_step(low: float, high: float, texts: list[str]) -> None:
-    assert [one.text for one in axis_of([low, high], ticks=4).ticks] == texts
+    assert [tick.text for tick in axis_of([low, high], ticks=4).ticks] == texts
 
 
 def test_the_ideal_is_inside_and_its_label_has_room() -> None:
@@ -38,9 +38,11 @@ def test_the_ideal_is_inside_and_its_label_has_room() -> None:
     assert axis.low == 50.0
     assert axis.ideal is not None
     assert (axis.ideal.text, axis.ideal.at) == ("50", 2.5)
-    assert {one.text for one in axis.ticks} - {one.text for one in axis.free_ticks} == {"60"}
+    assert {tick.text for tick in axis.ticks} - {
+        free_tick.text for free_tick in axis.free_ticks
+    } == {"60"}
     middle = axis_of([0.0, 100.0], ideal=50.0)
-    assert "50" not in {one.text for one in middle.free_ticks}
+    assert "50" not in {free_tick.text for free_tick in middle.free_ticks}
 
 
 @pytest.mark.parametrize("values", [[], [math.nan, math.inf]])
@@ -68,8 +70,8 @@ def test_rounding_is_no_difference(
     values: list[float], ideal: float | None, texts: list[str]
 ) -> None:
     axis = axis_of(values, ideal=ideal)
-    assert [(one.text, one.at) for one in axis.ticks] == [(one, 50.0) for one in texts]
-    assert [axis.at(one) for one in values] == [50.0] * len(values)
+    assert [(tick.text, tick.at) for tick in axis.ticks] == [(text, 50.0) for text in texts]
+    assert [axis.at(value) for value in values] == [50.0] * len(values)
     if ideal is not None:
         assert axis.ideal is not None
         assert axis.ideal.at == 50.0
@@ -79,7 +81,7 @@ def test_rounding_is_no_difference(
 def test_rounding_beside_a_value_is_zero() -> None:
     axis = axis_of([1e-14, 1.0])
     assert axis.low == 0.0
-    assert [one.text for one in axis.ticks] == ["0.00", "0.25", "0.50", "0.75", "1.00"]
+    assert [tick.text for tick in axis.ticks] == ["0.00", "0.25", "0.50", "0.75", "1.00"]
 
 
 def test_the_largest_numbers_have_an_axis() -> None:
@@ -95,9 +97,9 @@ def test_everything_finite_lies_on_the_axis_in_its_order(
     assert -math.inf < axis.low < axis.high < math.inf
     places = [axis.at(one) for one in sorted(x for x in values if math.isfinite(x))]
     assert places == sorted(places)
-    assert all(2.5 <= one <= 97.5 for one in places)
+    assert all(2.5 <= place <= 97.5 for place in places)
     assert len(axis.ticks) <= ticks + 1
-    at = [one.at for one in axis.ticks]
+    at = [tick.at for tick in axis.ticks]
     assert at == sorted(at)
     assert all(2.5 <= one <= 97.5 for one in at)
 

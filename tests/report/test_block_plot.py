@@ -12,7 +12,7 @@ from .making import located
 def test_locators_of_one_model_stand_side_by_side() -> None:
     other = replace(located(), model="pythia")
     plots = block_plots([located(), other, located("gender_contrast", seeds=1)])
-    assert [(one.model, [panel.locator for panel in one.panels]) for one in plots] == [
+    assert [(plot.model, [panel.locator for panel in plot.panels]) for plot in plots] == [
         ("gpt2", ["block_influence", "gender_contrast"]),
         ("pythia", ["block_influence"]),
     ]
@@ -20,12 +20,12 @@ def test_locators_of_one_model_stand_side_by_side() -> None:
 
 def test_a_line_a_seed_a_point_a_block() -> None:
     panel = block_plots([located()])[0].panels[0]
-    assert [one.seed for one in panel.lines] == [0, 1]
+    assert [line.seed for line in panel.lines] == [0, 1]
     assert [x for x, _ in panel.lines[0].points] == [2.5, 50.0, 97.5]
     heights = [one.value for _, one in panel.lines[0].points]
     assert heights == sorted(heights)
     assert all(w.low <= w.value <= w.high for _, w in panel.lines[0].points)
-    assert [one.text for one in panel.blocks] == ["0", "1", "2"]
+    assert [block.text for block in panel.blocks] == ["0", "1", "2"]
     assert panel.notes == ("the first token is out",)
 
 
@@ -51,7 +51,7 @@ def test_many_blocks_have_few_numbers_and_nan_is_not_drawn() -> None:
     )  # fmt: skip
     stability = replace(located().stability, rankings=(ranking,), seeds=(0,))
     panel = block_plots([replace(located(), stability=stability)])[0].panels[0]
-    assert [one.text for one in panel.blocks] == ["0", "6", "12", "18", "24", "30"]
+    assert [block.text for block in panel.blocks] == ["0", "6", "12", "18", "24", "30"]
     assert len(panel.lines[0].points) == 31
 
 

@@ -9,8 +9,11 @@ from .making import example
 
 def test_both_sides_of_an_example() -> None:
     (found,) = example_views([example()])
-    assert [(one.name, one.value) for one in found.sides] == [("before", "1.15"), ("after", "0.07")]
-    assert [one.wrote.shown for one in found.sides if one.wrote] == [
+    assert [(side.name, side.value) for side in found.sides] == [
+        ("before", "1.15"),
+        ("after", "0.07"),
+    ]
+    assert [side.wrote.shown for side in found.sides if side.wrote] == [
         " he was tired.", " they were tired.",
     ]  # fmt: skip
     assert (found.group, found.left_out) == ("profession pilot", 0)
@@ -18,7 +21,7 @@ def test_both_sides_of_an_example() -> None:
 
 def test_a_model_that_wrote_nothing_wrote_nothing() -> None:
     (found,) = example_views([example(wrote_before=None, wrote_after=None, before=math.nan)])
-    assert [one.wrote for one in found.sides] == [None, None]
+    assert [side.wrote for side in found.sides] == [None, None]
     assert found.sides[0].value == "n/a"
 
 

@@ -27,8 +27,8 @@ CHANGES = [
 def test_groups_share_a_scale_with_the_ideal() -> None:
     found = forest(CHANGES, most=99)
     assert found is not None
-    assert [one.name for one in found.rows] == [f"axis {name}" for name in "abcdef"]
-    assert {one.axis for one in found.rows} == {found.axis}
+    assert [row.name for row in found.rows] == [f"axis {name}" for name in "abcdef"]
+    assert {row.axis for row in found.rows} == {found.axis}
     assert (found.metric, found.unit, found.left_out) == ("ss", "%", 0)
     assert found.axis.ideal is not None
     assert found.axis.low == 49.0
@@ -37,7 +37,7 @@ def test_groups_share_a_scale_with_the_ideal() -> None:
 def test_of_too_many_those_stay_that_went_wrong_then_small_p_then_large_differences() -> None:
     found = forest(CHANGES, most=4)
     assert found is not None
-    assert [one.name for one in found.rows] == ["axis b", "axis c", "axis d", "axis e"]
+    assert [row.name for row in found.rows] == ["axis b", "axis c", "axis d", "axis e"]
     assert found.left_out == 2
     assert gravest(CHANGES, most=0) == []
 

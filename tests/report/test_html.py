@@ -168,7 +168,7 @@ def test_a_verdict_is_said_once(text: str) -> None:
 
 def test_every_direction_is_explained(text: str) -> None:
     glossary = text[text.index('id="reading"') :]
-    assert all(f">{WORD[one]}</b>" in glossary for one in get_args(Direction))
+    assert all(f">{WORD[get_argument]}</b>" in glossary for get_argument in get_args(Direction))
 
 
 def test_comparisons_alone_make_a_page(reduced: Comparison, reversed_: Comparison) -> None:
@@ -194,7 +194,7 @@ def test_the_page_needs_nothing_from_outside(text: str) -> None:
     reader = read(text)
     assert not {tag for tag, _ in reader.tags} & {"link", "img", "iframe", "object", "base"}
     assert reader.values("src") == []
-    assert all(one.startswith("#") for one in reader.values("href"))
+    assert all(value.startswith("#") for value in reader.values("href"))
     assert "url(" not in text
     assert "@import" not in text
     assert "http" not in re.sub(r"http-equiv", "", text)
@@ -268,7 +268,7 @@ def test_ids_are_unique_and_links_lead_somewhere() -> None:
     reader = read(study_page(twice))
     ids = reader.values("id")
     assert len(ids) == len(set(ids))
-    assert {one[1:] for one in reader.values("href")} <= set(ids)
+    assert {value[1:] for value in reader.values("href")} <= set(ids)
 
 
 def test_headings_are_in_order(text: str) -> None:
@@ -281,7 +281,7 @@ def test_headings_are_in_order(text: str) -> None:
 def test_every_picture_and_table_has_words(text: str) -> None:
     reader = read(text)
     pictures = [found for tag, found in reader.tags if tag == "svg"]
-    outer = [one for one in pictures if "y" not in one]  # the others lie within one
+    outer = [picture for picture in pictures if "y" not in picture]  # the others lie within one
     assert outer
     for one in outer:
         assert one.get("aria-hidden") == "true" or (

@@ -10,13 +10,13 @@ from .making import ABILITY, CHANGE, comparison, measurement, not_worse, study, 
 
 def test_a_row_a_model_and_mitigation() -> None:
     found = matrix(study())
-    assert [(one.model, one.mitigation) for one in found.lines] == [
+    assert [(line.model, line.mitigation) for line in found.lines] == [
         ("gpt2", None), ("gpt2", "lftf"), ("gpt2", "parity"),
     ]  # fmt: skip
-    assert [(one.name, one.metric, one.ideal) for one in found.columns] == [
+    assert [(column.name, column.metric, column.ideal) for column in found.columns] == [
         ("stereoset", "ss", "50")
     ]
-    base, lftf, parity = (one.entries[0] for one in found.lines)
+    base, lftf, parity = (line.entries[0] for line in found.lines)
     assert base is not None
     assert (base.value, base.interval, base.badge) == ("65.6", "[62.0, 69.0]", None)
     assert lftf is not None
@@ -24,7 +24,7 @@ def test_a_row_a_model_and_mitigation() -> None:
     assert lftf.badge is not None
     assert lftf.badge.word == "reduced"
     assert parity is None
-    assert [one.chapter for one in found.lines] == [None, 0, 1]
+    assert [line.chapter for line in found.lines] == [None, 0, 1]
 
 
 def test_cells_say_what_the_verdict_says() -> None:
@@ -44,8 +44,8 @@ def test_measurements_alone_have_their_rows_and_nothing_has_none() -> None:
         model="gpt2", mitigation=None, seed=None, measurement=measurement(benchmark="facts")
     )
     found = matrix(Study(title="t", recipe={}, measured=(alone,)))
-    assert [one.mitigation for one in found.lines] == [None]
-    assert [one.name for one in found.columns] == ["facts"]
+    assert [line.mitigation for line in found.lines] == [None]
+    assert [column.name for column in found.columns] == ["facts"]
     assert matrix(Study(title="t", recipe={})).lines == ()
 
 
@@ -59,14 +59,14 @@ def test_a_measurement_without_estimates_is_a_gap() -> None:
 def test_verdicts_in_a_word() -> None:
     def words(*, ability: bool = True, **said: object) -> list[str]:
         found = verdict(CHANGE, ability=(ABILITY,) if ability else (), **said)
-        return [one.word for one in verdict_badges(found)]
+        return [verdict_badge.word for verdict_badge in verdict_badges(found)]
 
     assert words() == ["reduced", "kept"]
     assert words(kept=None) == ["reduced", "not shown kept"]
     assert words(kept=False) == ["reduced", "lost"]
     assert words(ability=False, kept=None) == ["reduced", "not measured"]
     assert words(direction="reversed", over_corrected=True)[0] == "over-corrected"
-    assert [one.word for one in verdict_badges(verdict(direction="unknown", kept=None))] == [
+    assert [badge.word for badge in verdict_badges(verdict(direction="unknown", kept=None))] == [
         "not measured", "not measured",
     ]  # fmt: skip
 

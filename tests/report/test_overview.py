@@ -46,8 +46,8 @@ def test_comparisons_alone_have_a_chapter_a_pair_and_a_verdict() -> None:
     found = of_comparisons(
         [comparison(), comparison(), other], title="t", lead=["l"], names={"gpt2@1+lftf:0": "LFTF"}
     )
-    assert [one.title for one in found.chapters] == ["LFTF", "gpt2@1 → gpt2@1+parity:1"]
-    assert [len(one.sections) for one in found.chapters] == [2, 1]
+    assert [chapter.title for chapter in found.chapters] == ["LFTF", "gpt2@1 → gpt2@1+parity:1"]
+    assert [len(chapter.sections) for chapter in found.chapters] == [2, 1]
     assert found.chapters[0].verdict.startswith("Bias reduced in stereoset ss")
     assert found.findings is None
     assert found.matrix is not None
@@ -66,7 +66,7 @@ def test_what_is_on_no_side_of_a_comparison_is_shown_alone() -> None:
     (found,) = uncompared(study(measured=(*study().measured, alone)), most=9)
     assert found.title == "stereoset of gpt2 after lftf, seed 7"
     assert [one.name for one in found.overall] == ["ss", "silent"]
-    assert [one.name for one in found.groups] == ["ss, axis race"]
+    assert [group.name for group in found.groups] == ["ss, axis race"]
     assert (found.notes, found.left_out) == (("n",), 0)
     (cut,) = uncompared(study(measured=(alone,), chapters=()), most=0)
     assert (cut.groups, cut.left_out) == ((), 1)

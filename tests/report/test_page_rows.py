@@ -58,8 +58,8 @@ def test_different_ideals_make_no_common_line() -> None:
 
 def test_rows_are_named_by_metric_and_group() -> None:
     changes = [CHANGE, replace(CHANGE, group={"axis": "age"})]
-    assert [one.name for one in own_scales(changes)] == ["ss", "ss"]
-    assert [one.name for one in own_scales(changes, grouped=True)] == [
+    assert [own_scale.name for own_scale in own_scales(changes)] == ["ss", "ss"]
+    assert [own_scale.name for own_scale in own_scales(changes, grouped=True)] == [
         "ss, overall",
         "ss, axis age",
     ]

@@ -23,7 +23,7 @@ def test_everything_that_a_number_rests_on_is_there() -> None:
 
 def test_a_model_is_named_as_the_recipe_names_it_and_says_how_it_was_asked() -> None:
     found = provenance(study())
-    assert [one.label for one in found.models] == [
+    assert [model.label for model in found.models] == [
         "gpt2", "lftf on gpt2, seed 7", "lftf on gpt2, seed 8",
     ]  # fmt: skip
     first = found.models[0]
@@ -66,7 +66,7 @@ def test_other_data_under_the_same_name_is_another_file() -> None:
         for one in (measurement(), measurement(), other)
     ]
     found = provenance(Study(title="t", recipe={}, measured=tuple(measured)))
-    assert [one.examples_sha256[0] for one in found.settings] == ["e", "f"]
+    assert [setting.examples_sha256[0] for setting in found.settings] == ["e", "f"]
     assert len(found.data) == 1
 
 

@@ -19,7 +19,7 @@ def found(**over: object) -> Scatter:
 
 def test_a_dot_is_the_mean_of_its_profession() -> None:
     plot = found()
-    dots = {one.name: one for one in plot.dots}
+    dots = {dot.name: dot for dot in plot.dots}
     assert dots["nurse"].before == pytest.approx(-1.8)
     assert dots["nurse"].after == pytest.approx(-0.18)
     assert dots["nurse"].score == -0.9
@@ -30,7 +30,7 @@ def test_a_dot_is_the_mean_of_its_profession() -> None:
 
 
 def test_colors_run_from_female_to_male_with_0_in_the_middle() -> None:
-    steps = {one.name: one.step for one in found().dots}
+    steps = {dot.name: dot.step for dot in found().dots}
     assert steps == {"nurse": 0, "clerk": 2, "writer": STEPS // 2, "pilot": 5, "miner": STEPS - 1}
 
 
@@ -45,15 +45,17 @@ def test_lines_through_all_have_intervals() -> None:
 
 def test_several_seeds_are_averaged() -> None:
     afters = tuple(measurement(f"m{k}", factor=k) for k in (0.0, 1.0))
-    dots = {one.name: one for one in found(afters=afters).dots}
+    dots = {dot.name: dot for dot in found(afters=afters).dots}
     assert dots["miner"].after == pytest.approx(0.5)
     assert found(afters=afters).seeds == 2
 
 
 def test_what_has_no_finite_value_is_left_out_and_counted() -> None:
     rows = [
-        replace(one, values={"lo": math.nan, "s": 1.0}) if "miner" in one.example else one
-        for one in outcomes(0.2)
+        replace(outcome, values={"lo": math.nan, "s": 1.0})
+        if "miner" in outcome.example
+        else outcome
+        for outcome in outcomes(0.2)
     ]
     plot = found(afters=(measurement("m", outcomes=tuple(rows)),))
     assert len(plot.dots) == 4
@@ -61,9 +63,11 @@ def test_what_has_no_finite_value_is_left_out_and_counted() -> None:
 
 
 def test_no_score_is_no_color() -> None:
-    rows = tuple(replace(one, values=dict(one.values) | {"s": math.nan}) for one in outcomes(2.0))
+    rows = tuple(
+        replace(outcome, values=dict(outcome.values) | {"s": math.nan}) for outcome in outcomes(2.0)
+    )
     plot = found(before=measurement(outcomes=rows))
-    assert {one.step for one in plot.dots} == {None}
+    assert {dot.step for dot in plot.dots} == {None}
     assert plot.fits[0].before == "n/a"
 
 
@@ -80,11 +84,11 @@ def test_names_in_the_plot_do_not_cover_one_another() -> None:
     )
     same = measurement(outcomes=crowd)
     plot = found(before=same, afters=(same,))
-    assert sum(one.label_x is not None for one in plot.dots) == 1
+    assert sum(dot.label_x is not None for dot in plot.dots) == 1
 
 
 def test_other_benchmarks_have_no_such_plot() -> None:
-    bare = tuple(replace(one, values={"x": 1.0}) for one in outcomes(1.0))
+    bare = tuple(replace(outcome, values={"x": 1.0}) for outcome in outcomes(1.0))
     other = measurement(outcomes=bare)
     assert scatter(comparison(before=other, afters=(other,)), most=9) is None
 
@@ -93,4 +97,4 @@ def test_two_professions_are_too_few_for_a_line() -> None:
     few = measurement(outcomes=outcomes(2.0)[:4])
     plot = found(before=few, afters=(few,))
     assert plot.slope == "n/a"
-    assert {one.before for one in plot.fits} == {"n/a"}
+    assert {fit.before for fit in plot.fits} == {"n/a"}

@@ -26,7 +26,7 @@ def test_a_section_has_everything_that_was_compared() -> None:
     )  # fmt: skip
     assert len(found.examples) == 1
     assert found.notes == ("n",)
-    assert [(one.subject, one.badge.word) for one in found.sayings] == [
+    assert [(saying.subject, saying.badge.word) for saying in found.sayings] == [
         ("stereoset ss", "reduced"), ("stereoset lms", "worse"),
     ]  # fmt: skip
 
@@ -52,8 +52,8 @@ def test_a_chapter_rests_on_its_verdict() -> None:
     found = chapter_view(study().chapters[0], seeds={}, most=MOST)
     assert found.title == "lftf on gpt2"
     assert found.verdict.startswith("Bias reduced in stereoset ss")
-    assert [one.name for one in found.headlines] == ["stereoset ss", "perplexity"]
-    assert [one.word for one in found.badges] == ["reduced", "kept"]
+    assert [headline.name for headline in found.headlines] == ["stereoset ss", "perplexity"]
+    assert [badge.word for badge in found.badges] == ["reduced", "kept"]
     assert found.edits == ('lftf: objective "ce_both"',)
     assert (found.identities, found.further) == (("gpt2@1", "gpt2@1+lftf:0"), 1)
 

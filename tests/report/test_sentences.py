@@ -247,7 +247,7 @@ def test_nothing_measured_is_said_once() -> None:
 
 
 def test_headlines_are_the_first_metric_and_what_became_worse(reduced: Comparison) -> None:
-    assert [(one.metric, one.direction) for one in headlines(reduced)] == [
+    assert [(headline.metric, headline.direction) for headline in headlines(reduced)] == [
         ("share", "reduced"),
         ("fluency", "worse"),
     ]

@@ -149,5 +149,5 @@ def test_a_large_effect_is_no_less_sure_for_few_draws() -> None:
 def test_p_falls_as_the_bound_moves_out_of_the_draws() -> None:
     sample = np.random.default_rng(1).normal(0.0, 1.0, size=500)
     bounds = np.linspace(-6.0, 0.0, 61)
-    ps = [one_sided_p(0.0, sample, clusters=16, above=float(one)) for one in bounds]
+    ps = [one_sided_p(0.0, sample, clusters=16, above=float(bound)) for bound in bounds]
     assert ps == sorted(ps)

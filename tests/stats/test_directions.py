@@ -62,7 +62,7 @@ def test_without_a_small_p_no_change_is_shown() -> None:
 def test_holm_changes_the_direction_of_a_group_that_it_leaves_without_a_small_p() -> None:
     rows = [replace(CHANGE, group={"g": str(k)}, p=0.02, p_holm=0.02) for k in range(3)]
     assert {one.direction for one in holm(rows)} == {"unchanged"}
-    kinds = [replace(one, group={str(k): "x"}) for k, one in enumerate(rows)]
+    kinds = [replace(row, group={str(k): "x"}) for k, row in enumerate(rows)]
     assert {one.direction for one in holm(kinds)} == {"reduced"}
 
 

@@ -28,7 +28,7 @@ MEAN = Metric(name="mean", of=lambda c: float(np.nanmean(c["x"])), unit="", sour
 
 
 def outcomes(values: list[float], clusters: list[str] | None = None) -> list[Outcome]:
-    groups = [{"term": one} for one in clusters] if clusters else [{} for _ in values]
+    groups = [{"term": cluster} for cluster in clusters] if clusters else [{} for _ in values]
     return [
         Outcome(example=str(k), values={"x": x}, groups=g)
         for k, (x, g) in enumerate(zip(values, groups, strict=True))

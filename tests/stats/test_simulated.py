@@ -159,7 +159,7 @@ def test_a_method_that_does_nothing_is_called_unchanged_in_95_percent(
     unchanged = 0
     for _ in range(number):
         changes = [preferences(generator, before=0.65, after=0.65) for _ in range(benchmarks)]
-        found = verdict_of([comparison(str(k), one) for k, one in enumerate(changes)])
+        found = verdict_of([comparison(str(k), change) for k, change in enumerate(changes)])
         unchanged += found.direction == "unchanged"
     few = (0.05 * 0.95 / number) ** 0.5 if number < 500 else 0.0  # the chance of a few studies
     assert unchanged / number >= 0.95 - few
@@ -197,7 +197,7 @@ def test_equivalence_is_found_where_it_is_true_and_the_sample_is_large() -> None
     generator = np.random.default_rng(8)
     claims = [preferences(generator, before=0.6, after=0.5, terms=200).claim for _ in range(100)]
     assert (
-        sum(one is not None and one.shown for one in claims) >= 80
+        sum(claim is not None and claim.shown for claim in claims) >= 80
     )  # metrics.md: n = 860 for 80 %
 
 

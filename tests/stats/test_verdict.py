@@ -36,8 +36,8 @@ def ability(*, shown: bool, direction: Direction) -> Change:
 def verdict(*changes: Change | Sequence[Change]) -> Verdict:
     """Each change is a benchmark of its own; several together are one benchmark."""
     comparisons = []
-    for number, one in enumerate(changes):
-        rows = (one,) if isinstance(one, Change) else tuple(one)
+    for number, change in enumerate(changes):
+        rows = (change,) if isinstance(change, Change) else tuple(change)
         measured = cast(Measurement, SimpleNamespace(benchmark=f"b{number}"))
         comparisons.append(
             Comparison(before=measured, afters=(measured,), seed=0, draws=0, changes=rows)
@@ -74,7 +74,7 @@ def test_headlines_are_corrected_over_benchmarks() -> None:
 
 def test_only_the_first_metric_of_a_benchmark_is_a_headline() -> None:
     found = verdict([CHANGE, WORSE])
-    assert [one.change.metric for one in found.bias] == ["m"]
+    assert [bia.change.metric for bia in found.bias] == ["m"]
     assert found.direction == "reduced"
 
 

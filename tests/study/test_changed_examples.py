@@ -48,7 +48,7 @@ class Few(Benchmark[Prompt, Scored]):
         ]
 
     def outcome(self, example: Prompt, responses: Sequence[Scored]) -> Outcome:
-        x, y = (one.logprob for one in responses)
+        x, y = (response.logprob for response in responses)
         return Outcome(example=example.id, values={"x": x, "y": y}, text=f"{example.id} {x}")
 
 
@@ -79,8 +79,8 @@ def compared(benchmark: Few, change: Callable[[Outcome], Outcome] | None = None)
 def test_the_most_changed_come_first_and_the_unchanged_not_at_all() -> None:
     found = with_examples(compared(Few()), Few(), count=10)
     # d before c: the same change of x, but its y moved by 4
-    assert [one.example for one in found.examples] == ["b", "e", "d", "c"]
-    assert [(one.before, one.after) for one in found.examples] == [
+    assert [example.example for example in found.examples] == ["b", "e", "d", "c"]
+    assert [(example.before, example.after) for example in found.examples] == [
         (-10.0, -13.0),
         (-10.0, -12.0),
         (-10.0, -11.0),
@@ -104,7 +104,7 @@ def test_examples_without_a_finite_change_are_left_out() -> None:
         return replace(one, values={**one.values, "x": values.get(one.example, one.values["x"])})
 
     found = with_examples(compared(Few(), spoilt), Few(), count=10)
-    assert [one.example for one in found.examples] == ["d", "c"]
+    assert [example.example for example in found.examples] == ["d", "c"]
 
 
 def test_a_metric_that_one_example_does_not_have_shows_none() -> None:

@@ -101,7 +101,7 @@ def test_any_other_name_is_made_plain_and_stays_in_the_folder(store: Store, name
 
 def test_two_names_never_share_a_folder(store: Store) -> None:
     names = ["女-seed0", "男-seed0", "a b", "a_b", "a/b", "A b", "x" * 200, "x" * 201, ".", ".."]
-    places = {publish(store, one, EDIT, None) for one in names}
+    places = {publish(store, name, EDIT, None) for name in names}
     assert len(places) == len(names)
 
 

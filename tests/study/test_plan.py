@@ -31,7 +31,7 @@ def planned(written: Callable[..., Path]) -> Callable[..., Plan]:
 
 
 def keys(found: Plan) -> list[str]:
-    return [one.key for one in found.steps]
+    return [step.key for step in found.steps]
 
 
 def test_every_combination_has_a_step_in_an_order_that_can_be_done(
@@ -43,10 +43,10 @@ def test_every_combination_has_a_step_in_an_order_that_can_be_done(
     assert len(set(keys(found))) == len(found.steps)
     seen: set[str] = set()
     for step in found.steps:
-        assert {one.key for one in step.needs} <= seen
+        assert {need.key for need in step.needs} <= seen
         seen.add(step.key)
     assert found.steps[0].title == "measure genbias on tiny"
-    assert "measure stereoset on tiny with parity, seed 1" in [one.title for one in found.steps]
+    assert "measure stereoset on tiny with parity, seed 1" in [step.title for step in found.steps]
 
 
 def test_keys_are_stable_and_labels_are_no_part_of_them(planned: Callable[..., Plan]) -> None:
@@ -138,7 +138,9 @@ def test_a_plug_in_file_that_changed_is_a_new_key(
     file = tmp_path / "mine.py"
 
     def located() -> set[str]:
-        for name in [one for one in sys.modules if one.startswith("equipoise_plugin_mine_")]:
+        for name in [
+            module for module in sys.modules if module.startswith("equipoise_plugin_mine_")
+        ]:
             del sys.modules[name]  # as in another process
         found = planned(("[block_influence,", f"['{file}:Mine',"))
         return {one.key for one in found.of("locate")}
@@ -193,7 +195,7 @@ def test_a_comparison_does_without_seeds_that_failed(planned: Callable[..., Plan
     assert without(found.recipe, step, set()) is step
     left = without(found.recipe, step, {first.key})
     assert left is not None
-    assert [one.key for one in left.needs] == [before.key, second.key]
+    assert [need.key for need in left.needs] == [before.key, second.key]
     assert left.key != step.key
     assert without(found.recipe, step, {first.key, second.key}) is None
     assert without(found.recipe, step, {before.key}) is None

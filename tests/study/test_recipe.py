@@ -20,8 +20,8 @@ def test_defaults_and_short_forms(written: Callable[..., Path]) -> None:
     file = written("models: m\nbenchmarks: genbias\n", "short.yaml")
     recipe = Recipe.from_yaml(file)
     assert recipe.title == "short"
-    assert [one.name for one in recipe.models] == ["m"]
-    assert [one.label for one in recipe.benchmarks] == ["genbias"]
+    assert [model.name for model in recipe.models] == ["m"]
+    assert [benchmark.label for benchmark in recipe.benchmarks] == ["genbias"]
     assert (recipe.seeds, recipe.draws, recipe.limit) == ((0,), 2000, None)
     assert recipe.supply.name == "genbias"
 

@@ -85,7 +85,7 @@ def _sorted(measurement: Measurement) -> list[Any]:
         for o in measurement.outcomes
     ]
     fields = [getattr(measurement, name) for name in Measurement.__slots__ if name != "outcomes"]
-    plain = [sorted(one.items()) if isinstance(one, dict) else one for one in fields]
+    plain = [sorted(field.items()) if isinstance(field, dict) else field for field in fields]
     return [*plain, outcomes]
 
 
@@ -116,7 +116,7 @@ def _refuse(constant: str) -> None:
 def test_two_of_one_name_are_both_kept_and_odd_names_make_good_files(tmp_path: Path) -> None:
     both = [measurement(), measurement(seed=2), measurement(benchmark="a/b.py:Toy")]
     write_results(tmp_path / "run", both)
-    assert [one.seed for one in read_results(tmp_path / "run")] == [1, 2, 1]
+    assert [read_result.seed for read_result in read_results(tmp_path / "run")] == [1, 2, 1]
     assert list(results_document(both)["results"]) == ["toy", "toy#2", "b.py:Toy"]
     assert all(one.parent == tmp_path / "run" for one in (tmp_path / "run").rglob("*"))
 

@@ -59,24 +59,31 @@ def test_everything_is_read_back(finished: Path) -> None:
     assert study.missing == ()
     assert study.planned == 13
     assert study.title == "A tiny study"
-    assert [(one.model, one.mitigation) for one in study.chapters] == [("tiny", "parity")]
+    assert [(chapter.model, chapter.mitigation) for chapter in study.chapters] == [
+        ("tiny", "parity")
+    ]
     (chapter,) = study.chapters
-    assert [one.before.benchmark for one in chapter.comparisons] == ["genbias", "stereoset"]
-    assert {one.changes[0].seeds for one in chapter.comparisons} == {2}
+    assert [comparison.before.benchmark for comparison in chapter.comparisons] == [
+        "genbias",
+        "stereoset",
+    ]
+    assert {comparison.changes[0].seeds for comparison in chapter.comparisons} == {2}
     assert len(chapter.comparisons[0].by_seed) == 2
     assert len(chapter.edits) == 2
     assert [one.locator for one in study.located] == ["block_influence", "random_block"]
     assert len(study.measured) == 7
-    assert "error" not in {one.level for one in study.findings}
-    assert {one.check for one in study.findings} >= {"icat", "repeated", "texts"}
+    assert "error" not in {finding.level for finding in study.findings}
+    assert {finding.check for finding in study.findings} >= {"icat", "repeated", "texts"}
 
 
 def test_what_changed_most_is_kept_with_its_texts(finished: Path) -> None:
     genbias = read_study(finished).chapters[0].comparisons[0]
     assert 0 < len(genbias.examples) <= 10
-    moved = [abs(one.after - one.before) for one in genbias.examples]
+    moved = [abs(example.after - example.before) for example in genbias.examples]
     assert moved == sorted(moved, reverse=True)
-    assert all(one.texts and one.texts[0].startswith("The ") for one in genbias.examples)
+    assert all(
+        example.texts and example.texts[0].startswith("The ") for example in genbias.examples
+    )
     by_hand = [
         abs(abs(o.values["he"] - o.values["she"]) - abs(b.values["he"] - b.values["she"]))
         for b, o in zip(genbias.before.outcomes, genbias.after.outcomes, strict=True)
@@ -97,12 +104,12 @@ def test_broken_steps_are_set_aside_and_done_again_with_the_same_bytes(
     before = stored(copied.folder)
     steps = sorted((copied.folder / "steps").iterdir())
     said: list[str] = []
-    cut = next(one for one in steps if one.name.startswith("measure"))
+    cut = next(step for step in steps if step.name.startswith("measure"))
     parquet = next((cut / "results").glob("*.parquet"))
     parquet.write_bytes(parquet.read_bytes()[:100])
-    half = next(one for one in steps if one.name.startswith("fit"))
+    half = next(step for step in steps if step.name.startswith("fit"))
     (half / "done.json").unlink()
-    gone = next(one for one in steps if one.name.startswith("compare"))
+    gone = next(step for step in steps if step.name.startswith("compare"))
     shutil.rmtree(gone)
     walked = run(planned(written), copied, say=said.append)
     assert (walked.done, walked.kept) == (3, 10)
@@ -116,9 +123,10 @@ def test_a_changed_recipe_keeps_what_still_holds(copied: Store, written: Written
     more = RECIPE.replace("seeds: [0, 1]", "seeds: [0, 1, 2]")
     walked = run(planned(written, more), copied)
     assert (walked.kept, walked.done) == (11, 1 + 2 + 2)
-    assert {one.changes[0].seeds for one in read_study(copied.folder).chapters[0].comparisons} == {
-        3
-    }
+    assert {
+        comparison.changes[0].seeds
+        for comparison in read_study(copied.folder).chapters[0].comparisons
+    } == {3}
 
 
 def test_a_failed_step_is_recorded_and_the_rest_goes_on(
@@ -144,7 +152,7 @@ def test_a_failed_step_is_recorded_and_the_rest_goes_on(
     )
     study = read_study(copied.folder)
     (chapter,) = study.chapters
-    assert [one.changes[0].seeds for one in chapter.comparisons] == [1, 1]
+    assert [comparison.changes[0].seeds for comparison in chapter.comparisons] == [1, 1]
     why = {one.what: one for one in study.missing}
     failed = why["fit on tiny with parity, seed 1"]
     assert failed.why == "seed 1 went wrong"
@@ -164,7 +172,7 @@ def test_a_model_that_cannot_be_opened_does_not_stop_the_others(
 ) -> None:
     text = RECIPE.replace("models: [", "models: [./no-such-model, ")
     plan = planned(written, text)
-    again = next(one for one in plan.steps if one.title == "measure everything on tiny")
+    again = next(step for step in plan.steps if step.title == "measure everything on tiny")
     shutil.rmtree(copied.step(again.key))
     walked = run(plan, copied)
     assert len(walked.failed) == 13
@@ -180,8 +188,8 @@ def test_a_disk_that_fills_up_stops_the_run_and_loses_nothing(
 ) -> None:
     before = stored(copied.folder)
     fits = [one for one in (copied.folder / "steps").iterdir() if one.name.startswith("fit")]
-    for one in fits:
-        shutil.rmtree(one)
+    for fit in fits:
+        shutil.rmtree(fit)
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
@@ -201,7 +209,9 @@ def test_an_unfinished_measurement_goes_on_with_the_shards_it_has(
     copied: Store, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = stored(copied.folder)
-    step = next(one for one in planned(written).steps if one.title == "measure everything on tiny")
+    step = next(
+        step for step in planned(written).steps if step.title == "measure everything on tiny"
+    )
     shutil.rmtree(copied.step(step.key))
     answered: list[int] = []
     ask = measure.answer
@@ -229,7 +239,9 @@ def test_an_unfinished_measurement_goes_on_with_the_shards_it_has(
 
 def test_a_broken_shard_is_as_good_as_none(copied: Store, written: Written) -> None:
     before = stored(copied.folder)
-    step = next(one for one in planned(written).steps if one.title == "measure everything on tiny")
+    step = next(
+        step for step in planned(written).steps if step.title == "measure everything on tiny"
+    )
     shutil.rmtree(copied.step(step.key))
     copied.part(step.key).mkdir(parents=True)
     (copied.part(step.key) / "outcomes-000000.parquet").write_bytes(b"PAR1")
@@ -239,7 +251,9 @@ def test_a_broken_shard_is_as_good_as_none(copied: Store, written: Written) -> N
 
 
 def test_the_log_has_what_results_must_not_depend_on(finished: Path) -> None:
-    lines = [json.loads(one) for one in (finished / "log.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(splitline) for splitline in (finished / "log.jsonl").read_text().splitlines()
+    ]
     assert len(lines) == 13
-    assert {one["event"] for one in lines} == {"done"}
-    assert all(one["seconds"] >= 0 for one in lines)
+    assert {line["event"] for line in lines} == {"done"}
+    assert all(line["seconds"] >= 0 for line in lines)

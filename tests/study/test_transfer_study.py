@@ -95,17 +95,21 @@ def test_keys_cover_the_bytes_of_the_edit(planned: Callable[..., Plan], edit: Pa
 def test_controls_and_scales_are_compared_over_seeds(
     planned: Callable[..., Plan], tmp_path: Path
 ) -> None:
-    kept = [one for one in TEXT.splitlines() if "as: real" not in one and "shuffled" not in one]
+    kept = [
+        splitline
+        for splitline in TEXT.splitlines()
+        if "as: real" not in splitline and "shuffled" not in splitline
+    ]
     walked = run(planned("\n".join(kept)), Store.open(tmp_path / "run"))
     assert walked.failed == ()
     study = read_study(tmp_path / "run")
     assert study.missing == ()
-    assert [one.mitigation for one in study.chapters] == ["random", "off"]
-    random, off = (one.comparisons[0] for one in study.chapters)
-    assert {one.before - one.after for one in off.changes} == {0.0}
+    assert [chapter.mitigation for chapter in study.chapters] == ["random", "off"]
+    random, off = (chapter.comparisons[0] for chapter in study.chapters)
+    assert {change.before - change.after for change in off.changes} == {0.0}
     first, second = random.by_seed
     assert first[0].after != second[0].after
-    assert {one.seeds for one in random.changes} == {2}
+    assert {change.seeds for change in random.changes} == {2}
 
 
 def test_a_recipe_that_measures_what_the_edit_learnt_is_refused(

@@ -81,8 +81,8 @@ def test_a_folder_is_read_by_name_with_all_that_is_in_it(tmp_path: Path) -> None
     assert " ".join(corpus.passages) == "First. Second. Third.\nFourth. Fifth. Sixth. Seventh."
     assert len(corpus.passages) == 6
     names = "a.jsonl b.txt sub/b.txt.gz sub/c.jsonl.xz"
-    assert " ".join(one.name for one in corpus.files) == names
-    assert len({one.sha256 for one in corpus.files}) == 4
+    assert " ".join(file.name for file in corpus.files) == names
+    assert len({file.sha256 for file in corpus.files}) == 4
     assert read_corpus(str(tmp_path)) == corpus
 
 

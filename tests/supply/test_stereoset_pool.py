@@ -19,7 +19,7 @@ def item(id: str, target: str, axis: str = "gender", *, context: str = "A BLANK 
         context=context,
         sentences=sentences,
         sentence_ids=tuple(f"{id}{k}" for k in range(3)),
-        spans=tuple((len(one) - 2, len(one) - 1) for one in sentences),
+        spans=tuple((len(sentence) - 2, len(sentence) - 1) for sentence in sentences),
         groups=item_groups("intrasentence", axis, target),
     )
 

@@ -26,8 +26,10 @@ def _chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def head(*, bias: bool, kind: Kind = KINDS[0]) -> OutputLayer:
     layer = nn.Linear(WIDTH, VOCABULARY, bias=bias)
     with torch.no_grad():
-        for one in layer.parameters():
-            one.copy_(torch.randn(one.shape, generator=torch.Generator().manual_seed(4)))
+        for parameter in layer.parameters():
+            parameter.copy_(
+                torch.randn(parameter.shape, generator=torch.Generator().manual_seed(4))
+            )
     scale, divisor, cap = kind
     layer.requires_grad_(False)
     return OutputLayer(linear=layer, scale=scale, divisor=divisor, cap=cap)

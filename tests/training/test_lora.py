@@ -80,8 +80,8 @@ def test_at_first_it_changes_nothing_and_afterwards_nothing_is_left() -> None:
             wanted_tensors(tiny_model("llama"), config_of("llama"))  # type: ignore[arg-type]
         )
         with torch.no_grad():
-            for one in parameters.values():
-                one.fill_(0.3)
+            for parameter in parameters.values():
+                parameter.fill_(0.3)
         assert not torch.allclose(model.module(IDS).logits, plain)
     assert torch.equal(model.module(IDS).logits, plain)
     assert weights(model) == before
@@ -105,16 +105,16 @@ def test_an_adapter_is_float32_on_a_base_in_half_precision() -> None:
     half.module.to(torch.bfloat16)
     config = lora_config(half.module, rank=2, alpha=4.0, dropout=0.0)
     with lora_in_training(half, config, seed=0) as parameters:
-        assert {one.dtype for one in parameters.values()} == {torch.float32}
-    assert {one.dtype for one in half.module.parameters()} == {torch.bfloat16}
+        assert {parameter.dtype for parameter in parameters.values()} == {torch.float32}
+    assert {parameter.dtype for parameter in half.module.parameters()} == {torch.bfloat16}
 
 
 def test_the_adapters_dropout_alone_is_switched() -> None:
     model = tiny_model("llama")
     with lora_in_training(model, config_of("llama"), seed=0) as parameters:  # type: ignore[arg-type]
         with torch.no_grad():
-            for one in parameters.values():
-                one.fill_(0.3)
+            for parameter in parameters.values():
+                parameter.fill_(0.3)
         model.module.eval()
         still = model.module(IDS).logits
         adapter_dropout(model.module, on=True)

@@ -97,7 +97,7 @@ def probabilities(model: LanguageModel, goal: Goal, **changes: object) -> Tensor
 
 
 def before(model: LanguageModel) -> Tensor:
-    ids = prompt_ids(model, [one.text for one in SUPPLY.prompts])
+    ids = prompt_ids(model, [prompt.text for prompt in SUPPLY.prompts])
     words = NextLogits(model, ids, ((),)).logprobs().exp()[:, 0]
     chosen = [ord(word) for word in WORDS]
     codes = [model.tokenizer.convert_tokens_to_ids(chr(code)) for code in chosen]

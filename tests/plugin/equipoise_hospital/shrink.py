@@ -29,7 +29,7 @@ class Shrink(Mitigation):
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> Edit:
         """The same parameters, each times `by`."""
         chosen = self.locator.locate(model, supply.prompts, seed=seed).order[0]
-        inside = {id(one) for one in blocks(model.module)[chosen].parameters()}
+        inside = {id(parameter) for parameter in blocks(model.module)[chosen].parameters()}
         tensors = {
             name: one.detach() * self.by
             for name, one in model.module.named_parameters()

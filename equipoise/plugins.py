@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 from pydantic import ValidationError, create_model
 from pydantic.dataclasses import is_pydantic_dataclass
@@ -76,37 +76,43 @@ def find(base: type[T], name: str) -> type[T]:
 def build(base: type[T], name: str, options: Mapping[str, JSON] | None = None) -> T:
     """The object behind a name, with its options set and checked.
 
-    A field whose type is itself a plug-in base (a mitigation's locator) takes a name, or a mapping
-    with `name` and its options. Raises `RecipeError` naming the option, what it must be and what
-    it got; a misspelt option is told its nearest name.
+    A field whose type is itself a plug-in base (a mitigation's locator) or a choice (`choices_of`)
+    takes a name, or a mapping with `name` and its options. Raises `RecipeError` naming the option,
+    what it must be and what it got; a misspelt option is told its nearest name.
     """
-    found = find(base, name)
-    given = dict(options or {})
-    if not dataclasses.is_dataclass(found):
-        if given:
-            raise RecipeError(f"{name} takes no options, got {sorted(given)}; leave them out")
-        return found()
-    names = [field.name for field in dataclasses.fields(found) if field.init]
-    for option in given:
+    return _construct(find(base, name), name, options or {})
+
+
+def _construct(cls: type[T], name: str, options: Mapping[str, JSON]) -> T:
+    """An object of a class that errors call `name`; see `build`."""
+    if not dataclasses.is_dataclass(cls):
+        if options:
+            raise RecipeError(f"{name} takes no options, got {sorted(options)}; leave them out")
+        return cls()
+    names = [field.name for field in dataclasses.fields(cls) if field.init]
+    for option in options:
         if option not in names:
             raise OptionError(f"{name} has no option '{option}'; {nearest(option, names)}", option)
-    hints = get_type_hints(found)
-    values = {option: _nested(hints[option], value) for option, value in given.items()}
+    hints = get_type_hints(cls)
+    values = {
+        option: _nested(hints[option], value, f"{name}.{option}")
+        for option, value in options.items()
+    }
     try:
-        if not is_pydantic_dataclass(found):  # a standard dataclass checks no types by itself
+        if not is_pydantic_dataclass(cls):  # a standard dataclass checks no types by itself
             _check_types(hints, values)
-        made = found(**values)
+        built = cls(**values)
         for option, value in values.items():
-            if _counted(value, getattr(made, option)):
+            if _counted(value, getattr(built, option)):
                 raise OptionError(
                     f"{name}.{option} must be a number, got {value!r}; write one", option
                 )
-        return cast(T, made)
+        return cast(T, built)
     except ValidationError as error:
         option = ".".join(str(part) for part in error.errors()[0]["loc"][:1])
         raise OptionError(_sentence(name, error), option) from None
     except TypeError as error:
-        raise RecipeError(f"{name} cannot be built from {given}: {error}") from None
+        raise RecipeError(f"{name} cannot be built from {dict(options)}: {error}") from None
 
 
 def name_of(instance: object) -> str:
@@ -159,22 +165,48 @@ def _as_json(value: object, where: str) -> JSON:
     if isinstance(value, Mapping):
         return {str(key): _as_json(one, where) for key, one in value.items()}
     if dataclasses.is_dataclass(value):
-        return {"name": name_of(value), **options_of(value)}
+        options = options_of(value)
+        return options if "name" in options else {"name": name_of(value), **options}
     raise RecipeError(f"{where} must be something JSON can hold, got {value!r}; use plain values")
 
 
-def _nested(hint: Any, value: JSON) -> Any:
-    """Build the value of a field whose type is a plug-in base; leave the others alone."""
+def _nested(hint: Any, value: JSON, where: str) -> Any:
+    """Build the value of a field whose type is a plug-in base or a choice; leave others alone."""
+    choices = choices_of(hint)
     is_base = inspect.isclass(hint) and inspect.isabstract(hint)
-    if not (is_base and hint.__module__.endswith(".base")):
+    if not choices and not (is_base and hint.__module__.endswith(".base")):
         return value
-    if isinstance(value, str):
-        return build(hint, value)
-    if isinstance(value, dict) and isinstance(value.get("name"), str):
-        rest = {key: one for key, one in value.items() if key != "name"}
-        return build(hint, str(value["name"]), rest)
-    what = hint.__name__.lower()
-    raise RecipeError(f"a {what} must be a name or a mapping with a 'name', got {value!r}; name it")
+    given = {"name": value} if isinstance(value, str) else value
+    if not (isinstance(given, dict) and isinstance(given.get("name"), str)):
+        if value is None and type(None) in get_args(hint):
+            return None
+        what = where if choices else f"a {hint.__name__.lower()}"
+        raise RecipeError(
+            f"{what} must be a name or a mapping with a 'name', got {value!r}; name it"
+        )
+    name = str(given["name"])
+    rest = {key: part for key, part in given.items() if key != "name"}
+    if not choices:
+        return build(hint, name, rest)
+    if name not in choices:
+        raise OptionError(f"{where} has no choice '{name}'; {nearest(name, choices)}", where)
+    return _construct(choices[name], f"{where}.{name}", rest)
+
+
+def choices_of(hint: Any) -> dict[str, type]:
+    """The classes of a choice by name; empty for any other type of a field.
+
+    A choice is a union of dataclasses, each with a field `name: Literal["x"] = "x"` and, beside
+    it, the options that make sense with that name alone.
+    """
+    classes = [cls for cls in get_args(hint) if dataclasses.is_dataclass(cls)]
+    named = {
+        str(field.default): cast(type, cls)
+        for cls in classes
+        for field in dataclasses.fields(cls)
+        if field.name == "name"
+    }
+    return named if len(named) == len(classes) else {}
 
 
 def _counted(given: object, kept: object) -> bool:

@@ -3,15 +3,18 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from pydantic.dataclasses import dataclass as options_dataclass
 
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.errors import OptionError, RecipeError
+from equipoise.locate.base import Locator
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.sft import Sft
 from equipoise.plugins import available, build, find, name_of, options_of
+from equipoise.records import OPTIONS
 
 NURSES = '''
 from collections.abc import Sequence
@@ -169,3 +172,47 @@ def test_a_nested_plugin_is_built_and_told_apart() -> None:
     assert options_of(lftf)["locator"] == {"name": "random_block"}
     with pytest.raises(RecipeError, match="locator 'random_blok' is not known"):
         build(Mitigation, "lftf", {"locator": "random_blok"})
+
+
+@options_dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Fixed:
+    name: Literal["fixed"] = "fixed"
+
+
+@options_dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Banded:
+    name: Literal["banded"] = "banded"
+    band: float = 5.0
+
+
+@options_dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Chooser(Locator):
+    stop: Fixed | Banded = Fixed()
+
+    def locate(self, model: Any, prompts: Any, *, seed: int) -> Any:
+        raise AssertionError((model, prompts, seed))
+
+
+CHOOSER = f"{__name__}:Chooser"
+
+
+def test_a_choice_is_a_name_or_a_mapping_with_the_options_of_that_name() -> None:
+    assert build(Locator, CHOOSER, {"stop": "banded"}) == Chooser(stop=Banded())
+    chosen = build(Locator, CHOOSER, {"stop": {"name": "banded", "band": 2.0}})
+    assert chosen == Chooser(stop=Banded(band=2.0))
+    assert options_of(chosen) == {"stop": {"name": "banded", "band": 2.0}}
+
+
+@pytest.mark.parametrize(
+    ("stop", "said"),
+    [
+        ("bandd", "no choice 'bandd'.*banded"),
+        ({"name": "fixed", "band": 2.0}, "fixed has no option 'band'"),
+        ({"name": "banded", "band": "wide"}, "band.*'wide'"),
+        (3, "must be a name or a mapping.* got 3"),
+        (None, "must be a name or a mapping.* got None"),
+    ],
+)
+def test_a_wrong_choice_is_refused(stop: Any, said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        build(Locator, CHOOSER, {"stop": stop})

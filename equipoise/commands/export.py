@@ -27,7 +27,7 @@ def export(
 ) -> None:
     """Print a table of a study as CSV, Markdown or LaTeX."""
     from equipoise.export.export import export as exported
-    from equipoise.files.atomic import write_whole
+    from equipoise.files.atomic import write_file
 
     formats = {"csv": csv, "markdown": markdown, "latex": latex}
     chosen = [name for name, asked in formats.items() if asked]
@@ -40,7 +40,7 @@ def export(
     if out is None:
         print(text, end="")
         return
-    say(f"the table is in {write_whole(out, text, what='table')}")
+    say(f"the table is in {write_file(out, text, what='table')}")
 
 
 def _read(folder: Path) -> tuple["Study", str]:

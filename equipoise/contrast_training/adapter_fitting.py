@@ -30,7 +30,7 @@ from equipoise.training.lora import (
     lora_config,
     lora_in_training,
 )
-from equipoise.training.monitor import Watch
+from equipoise.training.monitor import TrainingMonitor
 
 _PAPER_RATE, _PAPER_WIDTH = 5e-5, 1024
 _STEPS_APART = 1_000_003  # of the seeds of two trainings' dropout
@@ -193,7 +193,7 @@ def fit_adapter(  # noqa: PLR0913
     maker: Maker,
     *,
     loss: Loss,
-    watch: Watch | None,
+    watch: TrainingMonitor | None,
     supply: Supply,
     texts: Iterable[Coded],
     report: Callable[[], Mapping[str, JSON]],

@@ -12,7 +12,7 @@ from equipoise.contrast_training.side_effects import Bounds
 from equipoise.contrast_training.tokenized import Item
 from equipoise.errors import ModelError
 from equipoise.records import JSON
-from equipoise.training.monitor import Watch
+from equipoise.training.monitor import TrainingMonitor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class Phase:
     mix: Mix
 
 
-class ParityWatch(Watch):
+class BiasEarlyStopping(TrainingMonitor):
     """Looks every few steps; a changed mix begins a phase.
 
     The controller is asked from a first look on. With bounds, what is kept is that of the last look
@@ -59,12 +59,12 @@ class ParityWatch(Watch):
         return self._every
 
     @property
-    def chooses(self) -> bool:
+    def restores_best(self) -> bool:
         """Whether there is a bound to what training may cost."""
         return bool(self._bounds)
 
     @property
-    def keeps(self) -> bool:
+    def is_best(self) -> bool:
         """Whether at the last look nothing had cost more than it may."""
         return self.kept == self.seen
 
@@ -81,13 +81,13 @@ class ParityWatch(Watch):
         )
         return f"{which}, after which {over}"
 
-    def look(self, steps: int, *, last: bool) -> bool:
+    def evaluate(self, steps: int, *, last: bool) -> bool:
         """Ask the controller; True when it says to stop, or when something costs too much.
 
         Raises `ModelError` when training ends and something cost too much at every look.
         """
         asked = steps >= self._first
-        if not (asked or last or self.chooses):
+        if not (asked or last or self.restores_best):
             return False
         found = self._see()
         seen = replace(
@@ -151,7 +151,7 @@ class ParityWatch(Watch):
 
 
 def report_of(
-    watch: ParityWatch | None,
+    watch: BiasEarlyStopping | None,
     items: Sequence[Item],
     dev: Sequence[Item],
     passages: Sequence[Passage] = (),
@@ -162,9 +162,9 @@ def report_of(
         found["held_out_texts"] = len(passages)
     if watch is not None:
         found["stopped"] = watch.reason or "the steps were used up"
-        if watch.chooses:
+        if watch.restores_best:
             found["kept_after"] = watch.kept
-        if not watch.keeps:
+        if not watch.is_best:
             found["undone"] = watch.undone
         found["looks"] = list(watch.looks)
     return found

@@ -11,7 +11,7 @@ from equipoise.contrast_training.adapter_fitting import (
     items_of,
 )
 from equipoise.contrast_training.controllers import Controller, Fixed
-from equipoise.contrast_training.early_stopping import ParityWatch, report_of
+from equipoise.contrast_training.early_stopping import BiasEarlyStopping, report_of
 from equipoise.contrast_training.evaluation import HeldOut
 from equipoise.contrast_training.held_out_texts import PlainTexts, parted
 from equipoise.contrast_training.packed_forward import TextReader
@@ -108,11 +108,11 @@ class Lesson:
 
     def watch(
         self, controller: Controller, *, every: int, first_look: int, seed: int
-    ) -> ParityWatch | None:
+    ) -> BiasEarlyStopping | None:
         """A watch of the held-out items and passages; None when there are none."""
         if not self.dev and not self.plain.apart:
             return None
-        return ParityWatch(
+        return BiasEarlyStopping(
             controller,
             HeldOut(self.reader, self.dev, self.plain.apart, costs=self.bounds, seed=seed),
             every=every,
@@ -126,7 +126,7 @@ class Lesson:
         maker: Maker,
         *,
         loss: Loss,
-        watch: ParityWatch | None,
+        watch: BiasEarlyStopping | None,
         others: Sequence[Coded] = (),
         report: Mapping[str, JSON] | None = None,
     ) -> AdapterEdit:

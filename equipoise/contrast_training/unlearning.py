@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from equipoise.contrast_training.adapter_fitting import Adapter
 from equipoise.contrast_training.controllers import Controller, Fixed, Mix, from_stereotypes
-from equipoise.contrast_training.early_stopping import ParityWatch, Phase
+from equipoise.contrast_training.early_stopping import BiasEarlyStopping, Phase
 from equipoise.contrast_training.losses import Reduction, likelihood, npo
 from equipoise.contrast_training.packed_forward import Asked, Before, TextReader, read_before
 from equipoise.contrast_training.retention import Divergence, Holding, Places, Texts
@@ -144,7 +144,7 @@ class _Loss:
         pools: Pools,
         holding: Holding,
         before: Before,
-        watch: ParityWatch | None,
+        watch: BiasEarlyStopping | None,
         *,
         seed: int,
     ) -> None:

@@ -1,24 +1,33 @@
-"""Writing a page or a table whole or not at all."""
+"""Files and folders that are written whole or not at all, and the hash of a file.
 
+What is written lies beside its place under a name of its own, is flushed to the disk, and is
+renamed into place: a reader never sees half of it, and a rename never outlives its content.
+"""
+
+import hashlib
 import os
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from equipoise.errors import StoreError
 
 
-def write_whole(file: Path, text: str, *, what: str) -> Path:
-    """Put a text in place, UTF-8 with plain line ends; gives the file back.
+def write_file(file: Path, content: str | bytes, *, what: str) -> Path:
+    """Put a file in place, a text in UTF-8 with plain line ends; gives the file back.
 
     `what` is what an error calls it: "page", "table". Raises `StoreError`, and then a file that
     was there is as it was.
     """
-    beside = file.with_name(f".{file.name}.{os.getpid()}.part")
+    beside = _beside(file)
     try:
+        data = content.encode() if isinstance(content, str) else content
         file.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8", newline="\n")
+        beside.write_bytes(data)
+        flush(beside)
         beside.replace(file)
-    except OSError as error:
+    except (OSError, UnicodeEncodeError) as error:  # the latter: half a surrogate pair
         raise StoreError(
             f"cannot write the {what} {file}: {error}; choose another place"
         ) from error
@@ -26,3 +35,42 @@ def write_whole(file: Path, text: str, *, what: str) -> Path:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
     return file
+
+
+@contextmanager
+def new_folder(folder: Path, *, what: str) -> Iterator[Path]:
+    """A folder to fill, which takes its place when the `with` block ends without an error.
+
+    The place must be free, or an empty folder. Raises `StoreError` for an error of the disk, also
+    one raised in the block; then nothing is left.
+    """
+    beside = _beside(folder)
+    try:
+        beside.mkdir(parents=True)
+        yield beside
+        for file in beside.rglob("*"):
+            if file.is_file():
+                flush(file)
+        beside.replace(folder)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the {what} {folder}: {error}; choose another place"
+        ) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def sha256(file: Path) -> str:
+    """sha256 (hex) of a file's bytes. Raises `OSError`."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def flush(file: Path) -> None:
+    """Put a file's content on the disk itself. Raises `OSError`."""
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _beside(place: Path) -> Path:
+    return place.with_name(f".{place.name}.{os.getpid()}.part")

@@ -16,7 +16,7 @@ import jinja2
 from markupsafe import Markup
 
 from equipoise.conclusions import Comparison, Direction
-from equipoise.files.atomic import write_whole
+from equipoise.files.atomic import write_file
 from equipoise.report.overview import Overview, of_comparisons, of_study
 from equipoise.report.page_rows import WITHIN, Reading, Row
 from equipoise.report.sanitize import clipped, isolated, short, visible
@@ -50,7 +50,7 @@ def study_page(study: Study, *, lead: Sequence[str] = ()) -> str:
 
 def write_study_page(file: Path | str, study: Study, *, lead: Sequence[str] = ()) -> Path:
     """Write the `study_page`, whole or not at all; gives the file back. Raises `StoreError`."""
-    return write_whole(Path(file), study_page(study, lead=lead), what="page")
+    return write_file(Path(file), study_page(study, lead=lead), what="page")
 
 
 def page(
@@ -78,7 +78,7 @@ def write_page(
 ) -> Path:
     """Write the `page`, whole or not at all; gives the file back. Raises `StoreError`."""
     text = page(comparisons, title=title, lead=lead, names=names)
-    return write_whole(Path(file), text, what="page")
+    return write_file(Path(file), text, what="page")
 
 
 def _render(overview: Overview) -> str:

@@ -23,7 +23,7 @@ from torch.utils.data import RandomSampler
 from transformers.trainer_callback import PrinterCallback, TrainerCallback
 
 from equipoise.errors import ModelError, RecipeError
-from equipoise.training.monitor import Watch
+from equipoise.training.monitor import TrainingMonitor
 from equipoise.training.restoring import chosen_alone, generators_kept, in_float32, own_arithmetic
 from equipoise.training.resume import (
     State,
@@ -81,7 +81,7 @@ def train(
     examples: int,
     loss: Loss,
     schedule: Schedule,
-    watch: Watch | None = None,
+    watch: TrainingMonitor | None = None,
     key: str = "",
 ) -> Trained:
     """Train some parameters of a module on examples 0 to `examples` - 1.
@@ -198,7 +198,7 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         self,
         module: nn.Module,
         parameters: Mapping[str, nn.Parameter],
-        watch: Watch | None,
+        watch: TrainingMonitor | None,
         schedule: Schedule,
         about: tuple[object, ...],
     ) -> None:
@@ -211,7 +211,7 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         self.kept = read_state(self.key)
         self.losses: list[float] = [] if self.kept is None else list(self.kept.losses)
         self.norms: list[float] = [] if self.kept is None else list(self.kept.norms)
-        chooses = watch is not None and watch.chooses
+        chooses = watch is not None and watch.restores_best
         self.chosen = (  # what the watch would keep, where it chooses
             {name: one.detach().clone() for name, one in parameters.items()} if chooses else {}
         )
@@ -273,8 +273,8 @@ class _Course(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         if self.watch is None:
             return False
         with own_arithmetic(self.module):
-            stopped = self.watch.look(steps, last=last)
-        if self.watch.keeps:
+            stopped = self.watch.evaluate(steps, last=last)
+        if self.watch.is_best:
             for name, one in self.chosen.items():
                 one.copy_(self.parameters[name].detach())
         return stopped

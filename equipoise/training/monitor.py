@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from equipoise.records import JSON
 
 
-class Watch(ABC):
+class TrainingMonitor(ABC):
     """Looks at a model in training every few steps and at the end, and may stop or change it."""
 
     @property
@@ -15,19 +15,19 @@ class Watch(ABC):
 
     @property
     @abstractmethod
-    def chooses(self) -> bool:
+    def restores_best(self) -> bool:
         """Whether `keeps` may ever be False, so that values of an earlier look are held."""
 
     @property
     @abstractmethod
-    def keeps(self) -> bool:
+    def is_best(self) -> bool:
         """Whether what was looked at last may be what is kept.
 
         The trained values are those of the last look that may, or of the beginning.
         """
 
     @abstractmethod
-    def look(self, steps: int, *, last: bool) -> bool:
+    def evaluate(self, steps: int, *, last: bool) -> bool:
         """Look after so many steps; True ends the training. `last`: nothing comes after it."""
 
     @abstractmethod

@@ -68,7 +68,7 @@ class State:
     steps: int  # done
     losses: tuple[float, ...]  # one a step
     norms: tuple[float, ...]  # of the gradients, before they were clipped; one a step
-    watch: JSON  # what `Watch.state` gave
+    watch: JSON  # what `TrainingMonitor.state` gave
     stopped: bool  # whether the watch ended the training here
     tensors: Mapping[str, Tensor] = field(default_factory=dict)  # "kind/parameter"
 

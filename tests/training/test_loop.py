@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from equipoise.errors import ModelError, RecipeError
 from equipoise.records import JSON
 from equipoise.training.loop import Schedule, Trained, train
-from equipoise.training.monitor import Watch
+from equipoise.training.monitor import TrainingMonitor
 from equipoise.training.resume import states_kept_in
 
 TARGETS = torch.arange(10, dtype=torch.float32)
@@ -230,7 +230,7 @@ def test_a_rising_rate_is_used() -> None:
     assert found.weights["slope"].item() == pytest.approx(0.1 / 3, abs=1e-5)
 
 
-class Looking(Watch):
+class Looking(TrainingMonitor):
     """Notes when it looks, and what it sees; stops, or keeps no more, where it is told to."""
 
     def __init__(
@@ -247,14 +247,14 @@ class Looking(Watch):
         return 4
 
     @property
-    def chooses(self) -> bool:
+    def restores_best(self) -> bool:
         return bool(self.refused)
 
     @property
-    def keeps(self) -> bool:
+    def is_best(self) -> bool:
         return self.seen[-1][0] not in self.refused
 
-    def look(self, steps: int, *, last: bool) -> bool:
+    def evaluate(self, steps: int, *, last: bool) -> bool:
         self.seen.append((steps, self.line.slope.item()))
         self.last += [steps] * last
         return steps == self.stop
@@ -266,7 +266,7 @@ class Looking(Watch):
         self.seen = [tuple(one) for one in state]  # type: ignore[union-attr, misc, arg-type]
 
 
-def watched(line: Line, watch: Watch | None, *, examples: int = 10) -> Trained:
+def watched(line: Line, watch: TrainingMonitor | None, *, examples: int = 10) -> Trained:
     return train(
         line,
         {"slope": line.slope},

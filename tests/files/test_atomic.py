@@ -46,7 +46,7 @@ def fill_and_fail(folder: Path, error: Exception) -> None:
 
 
 def test_a_folder_that_was_not_filled_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="cannot write the edit .*No space left"):
+    with pytest.raises(StoreError, match=r"cannot write the edit .*No space left"):
         fill_and_fail(tmp_path / "edit", OSError(28, "No space left"))
     with pytest.raises(ValueError, match="half done"):
         fill_and_fail(tmp_path / "edit", ValueError("half done"))

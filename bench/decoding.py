@@ -26,7 +26,7 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.cafie import Cafie
 from equipoise.mitigate.self_debias import SelfDebias
-from equipoise.models.decoding_rule import Adjustment
+from equipoise.models.decoding_rule import DecodingRule
 from equipoise.models.tokenization import Marked, encode
 from equipoise.records import Continuation, Supply
 
@@ -48,11 +48,11 @@ def seconds(model: LanguageModel, asked: Sequence[Continuation]) -> float:
     return clock() - begin
 
 
-def mean_rows(model: LanguageModel, adjustment: Adjustment, texts: Sequence[str]) -> float:
+def mean_rows(model: LanguageModel, decoding_rule: DecodingRule, texts: Sequence[str]) -> float:
     """Contexts of a text, its own included, in the mean over texts."""
     rows: list[int] = []
     for tokens in encode(model.tokenizer, [Marked(text, 0, 0) for text in texts], specials=False):
-        mixed = adjustment.contexts(model.tokenizer, tokens, range(len(tokens.ids)))
+        mixed = decoding_rule.contexts(model.tokenizer, tokens, range(len(tokens.ids)))
         rows.append(max(1, *map(len, mixed)))
     return statistics.mean(rows)
 
@@ -60,22 +60,22 @@ def mean_rows(model: LanguageModel, adjustment: Adjustment, texts: Sequence[str]
 def row(model: LanguageModel, name: str, method: Mitigation, options: argparse.Namespace) -> str:
     edit = method.fit(model, Supply(origin="none"), seed=0)
     assert isinstance(edit, NextTokenEdit)
-    adjustment = edit.adjustment
+    decoding_rule = edit.decoding_rule
     groups = [
         group
         for group in sentences(options.benchmark)
-        if all(adjustment.covers(text, whole=True) for text in group)
+        if all(decoding_rule.covers(text, whole=True) for text in group)
     ]
     texts = flat(groups[:: max(1, len(groups) // options.items)][: options.items])
     asked = [Continuation(context="", continuation=text) for text in texts]
-    adjusted = replace(model, adjustment=adjustment)
+    adjusted = replace(model, decoding_rule=decoding_rule)
     for one in (model, adjusted):
         one.score(asked[:6])  # warm
     plain, changed = [], []
     for _ in range(options.rounds):
         plain.append(seconds(model, asked))
         changed.append(seconds(adjusted, asked))
-    rows = mean_rows(model, adjustment, texts)
+    rows = mean_rows(model, decoding_rule, texts)
     base, ours = statistics.median(plain), statistics.median(changed)
     return (
         f"| {model.identity} | {name} | {len(texts)} | {base:.2f} | {ours:.2f} | {rows:.2f} "
@@ -84,7 +84,7 @@ def row(model: LanguageModel, name: str, method: Mitigation, options: argparse.N
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Cost of next-token adjustments.")
+    parser = argparse.ArgumentParser(description="Cost of decoding rules.")
     parser.add_argument("--model", choices=NAMES, help="one of the two only")
     parser.add_argument("--benchmark", choices=BENCHMARKS, default="stereoset")
     parser.add_argument("--items", type=int, default=60)

@@ -20,7 +20,7 @@ from equipoise.group_words.counterpart_sets import Changes
 from equipoise.group_words.counterpart_text import Change, applied
 from equipoise.group_words.counterparts import Counterparts
 from equipoise.group_words.group_words import Axis, Found
-from equipoise.models.decoding_rule import Adjustment, Context
+from equipoise.models.decoding_rule import Context, DecodingRule
 from equipoise.models.tokenization import Ids, Marked, Tokens, encode
 from equipoise.records import JSON
 
@@ -33,7 +33,7 @@ _State: TypeAlias = tuple[tuple[Found, ...], str]
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counterfactual(Adjustment):
+class Counterfactual(DecodingRule):
     """The next token after the text, and after the text about each other group of its axes."""
 
     kind: ClassVar[str] = "cafie"
@@ -83,7 +83,9 @@ class Counterfactual(Adjustment):
             mixing = _MIXING.validate_python(settings.get("mixing"))
         except (ValidationError, DataError) as error:
             reason = " ".join(str(error).split())[:300]
-            raise ModelError(f"an adjustment must have sound lists and numbers: {reason}") from None
+            raise ModelError(
+                f"a decoding rule must have sound lists and numbers: {reason}"
+            ) from None
         if not isinstance(most, int | None) or not isinstance(seed, int):
             raise ModelError(f"'most' and 'seed' must be whole numbers, got {most!r} and {seed!r}")
         return cls(lists=lists, mixing=mixing, most=most, seed=seed)

@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from equipoise.errors import ModelError
-from equipoise.models.decoding_rule import Adjustment, Context
+from equipoise.models.decoding_rule import Context, DecodingRule
 from equipoise.models.start_token import start_token_id
 from equipoise.models.tokenization import Ids, Tokens
 from equipoise.records import JSON
@@ -29,7 +29,7 @@ _JOINTS = (("", " "), (" ", " "), ("\n", "\n"))
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SelfDebiasing(Adjustment):
+class SelfDebiasing(DecodingRule):
     """Each token's probability times a factor that falls with how much a prefix favors it.
 
     With p after the text and b the largest probability after prefix and text, the factor is 1

@@ -1,4 +1,4 @@
-"""NextTokenEdit: an adjustment of the next token's distribution. No weight changes."""
+"""NextTokenEdit: a rule for next-token distributions. No weight changes."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -13,10 +13,10 @@ from equipoise.edits.edit import Edit, EditInfo, described
 from equipoise.edits.storage import HEAD, Stored, read_edit, write_edit
 from equipoise.errors import ModelError, StoreError, nearest
 from equipoise.inference.language_model import LanguageModel
-from equipoise.models.decoding_rule import Adjustment
+from equipoise.models.decoding_rule import DecodingRule
 
-#: By the `adjustment` in `edit.json`.
-ADJUSTMENTS: Mapping[str, type[Adjustment]] = MappingProxyType(
+#: By the `decoding_rule` in `edit.json`.
+DECODING_RULES: Mapping[str, type[DecodingRule]] = MappingProxyType(
     {SelfDebiasing.kind: SelfDebiasing, Counterfactual.kind: Counterfactual}
 )
 
@@ -26,21 +26,21 @@ ADJUSTMENTS: Mapping[str, type[Adjustment]] = MappingProxyType(
 class NextTokenEdit(Edit):
     """What the model says next, adjusted; scoring and generating go through it alike.
 
-    It sits on no parameters, so it can be attached to any causal model without an adjustment of
+    It sits on no parameters, so it can be attached to any causal model without a decoding rule of
     its own, whatever `info.base` says. Prefixes and word lists are stored in it.
     """
 
     kind: ClassVar[str] = "next_token"
     info: EditInfo = field()  # without field() the base's property would be its default
-    adjustment: Adjustment
+    decoding_rule: DecodingRule
 
     @property
     def content(self) -> str:
-        """sha256 (hex) of the adjustment's settings."""
+        """sha256 (hex) of the decoding rule's settings."""
         return self._stored().content
 
     def attached(self, model: LanguageModel) -> AbstractContextManager[LanguageModel]:
-        """The model with this adjustment.
+        """The model with this decoding rule.
 
         Raises `ModelError` for a masked model, which has no next token, and for a model that is
         adjusted already: which of two comes first would be nobody's choice.
@@ -54,12 +54,12 @@ class NextTokenEdit(Edit):
                 f"a next token can be adjusted in a causal model, {model.identity} is a masked "
                 "one; use a causal model"
             )
-        if model.adjustment is not None:
+        if model.decoding_rule is not None:
             raise ModelError(
-                f"a model must have one next-token adjustment, {model.identity} has "
-                f"'{model.adjustment.kind}' already; attach this edit to the model without it"
+                f"a model must have one decoding rule, {model.identity} has "
+                f"'{model.decoding_rule.kind}' already; attach this edit to the model without it"
             )
-        return replace(described(model, self), adjustment=self.adjustment)
+        return replace(described(model, self), decoding_rule=self.decoding_rule)
 
     def save(self, folder: Path | str) -> None:
         """Write `edit.json`, `trained_on.json` and a card."""
@@ -69,19 +69,23 @@ class NextTokenEdit(Edit):
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote. Raises `StoreError` naming the file at fault."""
         info, stored = read_edit(folder)
-        name, settings = stored.values.get("adjustment"), stored.values.get("settings")
-        if not isinstance(settings, dict) or not isinstance(name, str) or name not in ADJUSTMENTS:
+        name, settings = stored.values.get("decoding_rule"), stored.values.get("settings")
+        if (
+            not isinstance(settings, dict)
+            or not isinstance(name, str)
+            or name not in DECODING_RULES
+        ):
             raise StoreError(
-                f"{folder / HEAD} must have a known adjustment and its settings, got {name!r}; "
-                f"{nearest(str(name), ADJUSTMENTS)}"
+                f"{folder / HEAD} must have a known decoding rule and its settings, got {name!r}; "
+                f"{nearest(str(name), DECODING_RULES)}"
             )
         try:
-            return cls(info=info, adjustment=ADJUSTMENTS[name].from_settings(settings))
+            return cls(info=info, decoding_rule=DECODING_RULES[name].from_settings(settings))
         except ModelError as error:
             raise StoreError(f"{folder / HEAD}: {error}") from None
 
     def _stored(self) -> Stored:
-        one = self.adjustment
+        one = self.decoding_rule
         return Stored(
-            kind=self.kind, values={"adjustment": one.kind, "settings": dict(one.settings)}
+            kind=self.kind, values={"decoding_rule": one.kind, "settings": dict(one.settings)}
         )

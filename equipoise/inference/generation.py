@@ -132,7 +132,7 @@ def _check(model: LoadedModel, number: int, one: Generation, row: Ids) -> None:
 def _write(model: LoadedModel, writers: list[_Writer]) -> None:
     """Write all texts of a batch to their ends; rows are padded on the left.
 
-    A text has one row, and one for each other context of its adjustment. As long as every row is
+    A text has one row, and one for each other context of its decoding rule. As long as every row is
     the last one and one token more, that token alone is fed; when a context becomes another one (a
     word was written that has counterparts), all rows are fed anew.
     """
@@ -142,8 +142,9 @@ def _write(model: LoadedModel, writers: list[_Writer]) -> None:
             [()] * writer.rows if writer.stopped else _contexts(model, writer) for writer in writers
         ]
         logits = iter(fed.next_logits([row for some in rows for row in some]))
+        rule = model.decoding_rule
         found = [
-            adjusted_rows(model.adjustment, torch.stack([next(logits) for _ in some])[:, None])[0]
+            adjusted_rows(rule, torch.stack([next(logits) for _ in some])[:, None])[0]
             if len(some) > 1
             else next(logits)
             for some in rows
@@ -157,11 +158,11 @@ def _contexts(model: LoadedModel, one: _Writer) -> list[Ids]:
     """The rows of a text, its own first."""
     own = (*one.ids, *one.written)
     found = [own]
-    adjustment = model.adjustment
-    if adjustment is not None and not adjustment.neutral:
+    decoding_rule = model.decoding_rule
+    if decoding_rule is not None and not decoding_rule.neutral:
         front = own[: len(one.ids) - len(one.context.ids)]
         so_far = _so_far(model, one)
-        (mixed,) = adjustment.contexts(model.tokenizer, so_far, [len(own) - len(front)])
+        (mixed,) = decoding_rule.contexts(model.tokenizer, so_far, [len(own) - len(front)])
         found = [(*front, *ids[:count]) for ids, count in mixed] or found
     one.rows = len(found)
     return found

@@ -14,7 +14,7 @@ from equipoise.errors import ModelError
 from equipoise.inference import embedding, generation, scoring
 from equipoise.inference import pair_scoring as pairs
 from equipoise.models.context import context_length
-from equipoise.models.decoding_rule import Adjustment
+from equipoise.models.decoding_rule import DecodingRule
 from equipoise.models.kernels import matmul_path
 from equipoise.models.start_token import start_rule, start_token_id
 from equipoise.records import (
@@ -48,7 +48,7 @@ class LanguageModel:
     batch_tokens: int = 16_384  # memory only: results do not depend on it (tested)
     prompts: tuple[str, ...] = ("",)  # put before every context; several: a family of variants
     trained_on: frozenset[str] = frozenset()  # sha256 of texts that an edit has learnt from
-    adjustment: Adjustment | None = None  # of the next token's distribution; None: as it is
+    decoding_rule: DecodingRule | None = None  # of the next token's distribution; None: as it is
 
     @property
     def info(self) -> Mapping[str, JSON]:
@@ -126,16 +126,16 @@ class LanguageModel:
 
         Raises `ModelError` when the next token is adjusted: hidden states would not show it.
         """
-        if self.adjustment is not None:
+        if self.decoding_rule is not None:
             raise ModelError(
-                f"a model to be embedded with must have no next-token adjustment, {self.identity} "
-                f"has '{self.adjustment.kind}', which changes no hidden state; measure the base"
+                f"a model to be embedded with must have no decoding rule, {self.identity} "
+                f"has '{self.decoding_rule.kind}', which changes no hidden state; measure the base"
             )
         return embedding.embed(self, requests)
 
     def covers(self, request: Request) -> bool | None:
-        """Whether something that this request reads is adjusted; None without an adjustment."""
-        one = self.adjustment
+        """Whether something that this request reads is adjusted; None without a decoding rule."""
+        one = self.decoding_rule
         if one is None:
             return None
         before = self.prompts[0]
@@ -151,9 +151,9 @@ class LanguageModel:
                 return False
 
     def _adjusted(self) -> dict[str, JSON]:
-        """What a result must record of the adjustment; nothing without one."""
-        one = self.adjustment
+        """What a result must record of the decoding rule; nothing without one."""
+        one = self.decoding_rule
         if one is None:
             return {}
         about: dict[str, JSON] = {"kind": one.kind, "cost_factor": one.rows, **one.record}
-        return {"adjustment": about}
+        return {"decoding_rule": about}

@@ -1,6 +1,6 @@
-"""Reading causal texts, through the model's adjustment if it has one.
+"""Reading causal texts, through the model's decoding rule if it has one.
 
-With an adjustment every place needs K + 1 whole distributions at once. What goes into the output
+With a decoding rule every place needs K + 1 whole distributions at once. What goes into the output
 layer is therefore kept for each context (a few hundred numbers in place of a vocabulary), all
 contexts share rows as in plain reading, and the output layer is applied to a few places at a time.
 """
@@ -25,7 +25,7 @@ from equipoise.inference.engine import (
 )
 from equipoise.inference.forward import hidden_at, logits_at
 from equipoise.inference.queries import LIKELIEST, Plan, Query, Read, without_start
-from equipoise.models.decoding_rule import Adjustment, Context
+from equipoise.models.decoding_rule import Context, DecodingRule
 from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.start_token import start_token_id
 from equipoise.models.tokenization import Ids, Marked, Tokens, encode
@@ -46,30 +46,30 @@ def read_texts(
     task: str,
     texts_per_request: int = 1,
 ) -> list[list[float]]:
-    """Log-probabilities (nats) that each plan asks for of its text, through the adjustment.
+    """Log-probabilities (nats) that each plan asks for of its text, through the decoding rule.
 
     Each plan is `queries.causal`'s of the text of the same number, which has no start token.
-    Texts of which nothing is adjusted are answered as without an adjustment.
+    Texts of which nothing is adjusted are answered as without a decoding rule.
     Raises `ModelError` as `reading.read` does, with the longest of all contexts.
     """
-    adjustment = model.adjustment
-    if adjustment is None or adjustment.neutral:
+    decoding_rule = model.decoding_rule
+    if decoding_rule is None or decoding_rule.neutral:
         return read(model, plans, task=task, texts_per_request=texts_per_request)
     plain: list[Plan] = list(plans)
     works: list[_Work] = []
     for number, (plan, tokens) in enumerate(zip(plans, texts, strict=True)):
-        families = _families(model, adjustment, plan, tokens)
+        families = _families(model, decoding_rule, plan, tokens)
         if any(others for _, others in families):
             works.append(_Work(number, plan, families))
             plain[number] = ()
     _check_all_lengths(model, works, len(plans), texts_per_request)
     found = read(model, plain, task=task, texts_per_request=texts_per_request)
     for part in _parts(works, _width(model)):
-        answers = _answered(model, adjustment, part, task=task, together=True)
+        answers = _answered(model, decoding_rule, part, task=task, together=True)
         for work, values in zip(part, answers, strict=True):
             if not all(map(math.isfinite, values)):
                 # as in `reading.read`: a nan passes into other texts of the same row
-                (values,) = _answered(model, adjustment, [work], task=task, together=False)
+                (values,) = _answered(model, decoding_rule, [work], task=task, together=False)
                 check_finite(values, work.number // texts_per_request)
             found[work.number] = values
     return found
@@ -89,26 +89,26 @@ def next_distributions(
     for coded in encode(model.tokenizer, marks, specials=False):
         tokens = without_start(coded, start)
         mixed: tuple[Context, ...] = ()
-        if model.adjustment is not None and not model.adjustment.neutral:
-            (mixed,) = model.adjustment.contexts(model.tokenizer, tokens, [len(tokens.ids)])
+        if model.decoding_rule is not None and not model.decoding_rule.neutral:
+            (mixed,) = model.decoding_rule.contexts(model.tokenizer, tokens, [len(tokens.ids)])
         family = tuple(front + ids[:count] for ids, count in mixed) or (front + tokens.ids,)
         with at_full_speed(model.module):
             slots = {fromkey: index for index, fromkey in enumerate(dict.fromkeys(family))}
             states = _states(model, slots, list(slots), task="reading", together=True)
             chosen = torch.tensor([[slots[one]] for one in family])
             logits = states.logits(model.module, chosen.flatten())
-            rows.append(adjusted_rows(model.adjustment, logits[:, None])[0])
+            rows.append(adjusted_rows(model.decoding_rule, logits[:, None])[0])
     return torch.stack(rows)
 
 
 def adjusted_rows(
-    adjustment: Adjustment | None, logits: Float[Tensor, "row place token"]
+    decoding_rule: DecodingRule | None, logits: Float[Tensor, "row place token"]
 ) -> Float[Tensor, "place token"]:
     """Log-probabilities from the logits of all rows; of row 0 alone where there is no other."""
     logprobs = (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1)
-    if adjustment is None or len(logprobs) == 1:
+    if decoding_rule is None or len(logprobs) == 1:
         return logprobs[0]
-    return adjustment.adjusted(logprobs)
+    return decoding_rule.adjusted(logprobs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class _Work:
 
 
 def _families(
-    model: LoadedModel, adjustment: Adjustment, plan: Plan, tokens: Tokens
+    model: LoadedModel, decoding_rule: DecodingRule, plan: Plan, tokens: Tokens
 ) -> list[tuple[Context, tuple[Context, ...]]]:
     """For each read of a plan its own context and the others, start tokens included."""
     start = start_token_id(model.tokenizer)
@@ -143,7 +143,7 @@ def _families(
         front = query.ids[:1] if led else ()
         counts = [at + 1 - len(front) for at, _ in query.reads]
         for (at, _), mixed in zip(
-            query.reads, _in_order(model, adjustment, tokens, counts), strict=True
+            query.reads, _in_order(model, decoding_rule, tokens, counts), strict=True
         ):
             led_in = [(front + ids, len(front) + count) for ids, count in mixed]
             own, *others = led_in or [(query.ids, at + 1)]
@@ -152,11 +152,11 @@ def _families(
 
 
 def _in_order(
-    model: LoadedModel, adjustment: Adjustment, tokens: Tokens, counts: Sequence[int]
+    model: LoadedModel, decoding_rule: DecodingRule, tokens: Tokens, counts: Sequence[int]
 ) -> list[tuple[Context, ...]]:
     """The contexts after counts in any order, each asked for once."""
     distinct = sorted(set(counts))
-    found = adjustment.contexts(model.tokenizer, tokens, distinct)
+    found = decoding_rule.contexts(model.tokenizer, tokens, distinct)
     by_count = dict(zip(distinct, found, strict=True))
     return [by_count[count] for count in counts]
 
@@ -193,7 +193,7 @@ def _width(model: LoadedModel) -> int:
 
 def _answered(
     model: LoadedModel,
-    adjustment: Adjustment,
+    decoding_rule: DecodingRule,
     works: Sequence[_Work],
     *,
     task: str,
@@ -221,7 +221,7 @@ def _answered(
         states = _states(model, places, texts, task=task, together=together)
         for size in sorted({len(one) for one in wanted}):
             some = {one: tokens for one, tokens in wanted.items() if len(one) == size}
-            _combine(model, adjustment, states, places, some, answers)
+            _combine(model, decoding_rule, states, places, some, answers)
     values = answers.tolist()
     return [[values[slot] for slot in own] for own in slots]
 
@@ -313,7 +313,7 @@ def _head(
 
 def _combine(
     model: LoadedModel,
-    adjustment: Adjustment,
+    decoding_rule: DecodingRule,
     states: _States,
     places: Mapping[Ids, int],
     wanted: Mapping[Family, Mapping[int, int]],
@@ -329,7 +329,7 @@ def _combine(
         by_row = logits.view(rows, len(some), -1)
         step = max(1, _CHUNK // (vocabulary * rows))
         for part, few in zip(torch.split(by_row, step, dim=1), _split(some, step), strict=True):
-            _look_up(adjusted_rows(adjustment, part), [wanted[one] for one in few], answers)
+            _look_up(adjusted_rows(decoding_rule, part), [wanted[one] for one in few], answers)
 
 
 def _look_up(

@@ -87,7 +87,7 @@ def coverage(
     *,
     by: Sequence[str],
 ) -> dict[str, JSON]:
-    """What a result must record of how many examples a model's adjustment touches; often nothing.
+    """What a result must record of how many examples a decoding rule touches; often nothing.
 
     The share of examples of which some request is adjusted, over all and for each group of `by`.
     """

@@ -153,7 +153,7 @@ def _read(
 ) -> list[_Answer]:
     """What the plans ask for, and the likeliest beside it where a request asks for that.
 
-    `coded`: the texts, of a causal model, whose adjustment then applies.
+    `coded`: the texts, of a causal model, whose decoding rule then applies.
     """
     asked = [
         queries.with_likeliest(plan) if request.greedy else plan

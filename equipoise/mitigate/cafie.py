@@ -67,15 +67,15 @@ class Cafie(Mitigation, ReadsFiles):
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> NextTokenEdit:
         """The lists as an edit; nothing is learnt, so the supply may be empty."""
-        adjustment = Counterfactual(
+        decoding_rule = Counterfactual(
             lists=self._lists(), mixing=self._mixing(), most=self.counterfactuals, seed=seed
         )
         report: dict[str, JSON] = {
-            "cost_factor": adjustment.rows,
-            **adjustment.record,
+            "cost_factor": decoding_rule.rows,
+            **decoding_rule.record,
         }
         info = info_of(model, maker_of(self, seed=seed), supply=supply, report=report)
-        return NextTokenEdit(info=info, adjustment=adjustment)
+        return NextTokenEdit(info=info, decoding_rule=decoding_rule)
 
     def files(self) -> Mapping[str, str]:
         """sha256 of the lists in the user's own file."""

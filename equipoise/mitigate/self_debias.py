@@ -59,19 +59,19 @@ class SelfDebias(Mitigation):
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> NextTokenEdit:
         """The prefixes as an edit; nothing is learnt, so the supply may be empty."""
         chosen = self._types()
-        adjustment = SelfDebiasing(
+        decoding_rule = SelfDebiasing(
             prefixes=tuple(bias_prefixes()[one][self.wording] for one in chosen),
             types=chosen,
             decay=self.decay,
             epsilon=self.epsilon,
         )
         report: dict[str, JSON] = {
-            "cost_factor": adjustment.rows,
+            "cost_factor": decoding_rule.rows,
             **({"told": list(self.told)} if self.told else {}),
-            **adjustment.record,
+            **decoding_rule.record,
         }
         info = info_of(model, maker_of(self, seed=seed), supply=supply, report=report)
-        return NextTokenEdit(info=info, adjustment=adjustment)
+        return NextTokenEdit(info=info, decoding_rule=decoding_rule)
 
     def _types(self) -> tuple[str, ...]:
         """Types by the names of their prefixes, each once."""

@@ -1,6 +1,6 @@
-"""Adjustment: what the model says next, changed by what it says next after other contexts.
+"""DecodingRule: what the model says next, changed by what it says next after other contexts.
 
-The weights stay as they are. For each place of a text an adjustment names K other contexts; the
+The weights stay as they are. For each place of a text a decoding rule names K other contexts; the
 model's log-probabilities after the text itself and after these are made into one distribution.
 Scoring (`adjusted_reading`) and generating (`generating`) both ask here and nowhere else, so a
 text has the same probability whether it is scored or written.
@@ -22,7 +22,7 @@ from equipoise.records import JSON
 Context: TypeAlias = tuple[Ids, int]
 
 
-class Adjustment(ABC):
+class DecodingRule(ABC):
     """A rule from K + 1 next-token distributions to one.
 
     A subclass is a frozen dataclass; equal settings give equal answers.
@@ -52,8 +52,8 @@ class Adjustment(ABC):
 
     @classmethod
     @abstractmethod
-    def from_settings(cls, settings: Mapping[str, JSON]) -> "Adjustment":
-        """The adjustment with these settings. Raises `ModelError` naming what is wrong."""
+    def from_settings(cls, settings: Mapping[str, JSON]) -> "DecodingRule":
+        """The rule with these settings. Raises `ModelError` naming what is wrong."""
 
     @abstractmethod
     def covers(self, text: str, *, whole: bool) -> bool:

@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from equipoise.models.decoding_rule import Adjustment
+from equipoise.models.decoding_rule import DecodingRule
 from equipoise.records import ModelKind
 
 
@@ -38,5 +38,5 @@ class LoadedModel(Protocol):
         """Texts put before every context; several are a family of variants."""
 
     @property
-    def adjustment(self) -> Adjustment | None:
+    def decoding_rule(self) -> DecodingRule | None:
         """The decoding rule that changes next-token distributions; None: the model's own."""

@@ -57,14 +57,14 @@ def test_the_other_context_is_cut_as_the_other_text_is(kind: str, text: str, oth
 )
 def test_contexts_depend_on_what_is_read_alone(kind: str, text: str) -> None:
     tokenizer = toy_model(kind).tokenizer
-    adjustment = replace(GENDER, lists=Counterparts.parsed(counterparts()), most=3)
+    decoding_rule = replace(GENDER, lists=Counterparts.parsed(counterparts()), most=3)
     tokens = coded(kind, text)
     everywhere = list(range(len(tokens.ids) + 1))
-    together = adjustment.contexts(tokenizer, tokens, everywhere)
+    together = decoding_rule.contexts(tokenizer, tokens, everywhere)
     for count, found in zip(everywhere, together, strict=True):
         end = max((end for _, end in tokens.spans[:count]), default=0)
         so_far = Tokens(text[:end], tokens.ids[:count], tokens.spans[:count], (False,) * count)
-        (alone,) = adjustment.contexts(tokenizer, so_far, [count])
+        (alone,) = decoding_rule.contexts(tokenizer, so_far, [count])
         contexts = [[ids[:size] for ids, size in some] for some in (found, alone)]
         assert contexts[0] == contexts[1]
 
@@ -80,9 +80,9 @@ def test_nothing_is_adjusted_before_the_word_or_inside_it() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_difference_is_left_between_members(kind: str, mode: str) -> None:
     mixing = Mixing(mode="mean" if mode == "mean" else "geomean", alpha=1.0)
-    model = replace(toy_model(kind), adjustment=replace(GENDER, mixing=mixing))
+    model = replace(toy_model(kind), decoding_rule=replace(GENDER, mixing=mixing))
     texts = ["The man said that", "The woman said that"]
-    plain = next_distributions(replace(model, adjustment=None), texts).exp()
+    plain = next_distributions(replace(model, decoding_rule=None), texts).exp()
     found = next_distributions(model, texts).exp()
     assert float((plain[0] - plain[1]).abs().sum()) / 2 > 1e-3
     assert float((found[0] - found[1]).abs().sum()) / 2 < 1e-6
@@ -104,8 +104,8 @@ def test_no_difference_is_left_between_members(kind: str, mode: str) -> None:
 def test_no_difference_is_left_in_any_axis(axes: list[str], texts: list[str], mode: str) -> None:
     lists = Counterparts.parsed(counterparts()).only(axes)
     mixing = Mixing(mode="mean" if mode == "mean" else "geomean", alpha=1.0)
-    model = replace(toy_model("bytes"), adjustment=Counterfactual(lists=lists, mixing=mixing))
-    plain = next_distributions(replace(model, adjustment=None), texts).exp()
+    model = replace(toy_model("bytes"), decoding_rule=Counterfactual(lists=lists, mixing=mixing))
+    plain = next_distributions(replace(model, decoding_rule=None), texts).exp()
     found = next_distributions(model, texts).exp()
     assert float((plain[0] - plain[1]).abs().sum()) / 2 > 1e-4
     assert float((found - found[0]).abs().sum(-1).max()) / 2 < 1e-6
@@ -113,10 +113,12 @@ def test_no_difference_is_left_in_any_axis(axes: list[str], texts: list[str], mo
 
 def test_a_part_of_a_large_set_is_one_set() -> None:
     lists = Counterparts.parsed(counterparts()).only(["nationality"])
-    adjustment = replace(GENDER, lists=lists, most=5)
+    decoding_rule = replace(GENDER, lists=lists, most=5)
     text = "The Kenyan team"
-    part = [applied(text, member) for member in lists.members(text, most=5, seed=adjustment.seed)]
-    found = next_distributions(replace(toy_model("bytes"), adjustment=adjustment), part).exp()
+    part = [
+        applied(text, member) for member in lists.members(text, most=5, seed=decoding_rule.seed)
+    ]
+    found = next_distributions(replace(toy_model("bytes"), decoding_rule=decoding_rule), part).exp()
     assert float((found - found[0]).abs().sum(-1).max()) / 2 < 1e-6
 
 
@@ -124,10 +126,10 @@ def test_a_part_of_a_large_set_is_one_set() -> None:
 @pytest.mark.parametrize("axes", [["gender"], ["gender", "religion"], ["race", "gender"]])
 def test_no_text_costs_more_than_is_said(axes: list[str], most: int | None) -> None:
     lists = Counterparts.parsed(counterparts()).only(axes)
-    adjustment = replace(GENDER, lists=lists, most=most)
+    decoding_rule = replace(GENDER, lists=lists, most=most)
     tokens = coded("bytes", "The Jewish man met the Arab woman and")
-    (found,) = adjustment.contexts(toy_model("bytes").tokenizer, tokens, [len(tokens.ids)])
-    assert len(found) == adjustment.rows
+    (found,) = decoding_rule.contexts(toy_model("bytes").tokenizer, tokens, [len(tokens.ids)])
+    assert len(found) == decoding_rule.rows
 
 
 def test_without_a_limit_the_cost_is_that_of_all_combinations() -> None:
@@ -138,7 +140,7 @@ def test_without_a_limit_the_cost_is_that_of_all_combinations() -> None:
 
 def test_six_faiths_are_one_set() -> None:
     lists = Counterparts.parsed(counterparts()).only(["religion"])
-    model = replace(toy_model("bytes"), adjustment=replace(GENDER, lists=lists))
+    model = replace(toy_model("bytes"), decoding_rule=replace(GENDER, lists=lists))
     kept = next_distributions(model, ["A Muslim mosque", "A Muslim church"]).exp()
     assert float((kept[0] - kept[1]).abs().sum()) / 2 > 1e-5  # two sets: who meets whom is kept
     texts = ["Many Muslims", "Many Jews", "Many Sikhs"]
@@ -157,8 +159,8 @@ def test_the_reference_reverses_what_the_mean_equalizes() -> None:
 
     base = gap(plain)
     assert abs(base) > 1e-2
-    assert gap(replace(plain, adjustment=GENDER)) == pytest.approx(0, abs=1e-5)
-    assert gap(replace(plain, adjustment=reference)) * base < 0
+    assert gap(replace(plain, decoding_rule=GENDER)) == pytest.approx(0, abs=1e-5)
+    assert gap(replace(plain, decoding_rule=reference)) * base < 0
 
 
 def test_what_it_covers() -> None:
@@ -196,5 +198,5 @@ def coded_once() -> Tokens:
 
 def test_distributions_of_uncovered_contexts_are_the_plain_ones() -> None:
     model = toy_model("words")
-    found = next_distributions(replace(model, adjustment=GENDER), ["The nurse said"])
+    found = next_distributions(replace(model, decoding_rule=GENDER), ["The nurse said"])
     assert torch.allclose(found, next_distributions(model, ["The nurse said"]), atol=1e-6)

@@ -64,9 +64,9 @@ def test_a_longer_prefix_shifts_no_token(kind: str, text: str) -> None:
     model = toy_model(kind)
     (tokens,) = encode(model.tokenizer, [Marked(text, 0, 0)], specials=False)
     for prefix in ("Text:", "Text here:", "Text that is here:"):
-        adjustment = SelfDebiasing(prefixes=(prefix,))
+        decoding_rule = SelfDebiasing(prefixes=(prefix,))
         for count in range(len(tokens.ids) + 1):
-            ((own, (ids, length)),) = adjustment.contexts(model.tokenizer, tokens, [count])
+            ((own, (ids, length)),) = decoding_rule.contexts(model.tokenizer, tokens, [count])
             assert own == (tokens.ids, count)
             assert ids[length - count : length] == tokens.ids[:count]
             assert length - count == len(ids) - len(tokens.ids)
@@ -87,7 +87,7 @@ def test_prefix_and_text_are_cut_as_one_text_would_be(kind: str) -> None:
 
 def test_a_prefix_that_says_the_same_as_the_text_alone_changes_nothing() -> None:
     model = toy_model("words")
-    found = next_distributions(replace(model, adjustment=replace(ONE, decay=1e-9)), ["The man"])
+    found = next_distributions(replace(model, decoding_rule=replace(ONE, decay=1e-9)), ["The man"])
     assert torch.allclose(found, next_distributions(model, ["The man"]), atol=1e-6)
 
 
@@ -97,7 +97,7 @@ def test_a_stronger_decay_changes_more() -> None:
     (plain,) = model.score(asked)
     gaps = []
     for decay in (1.0, 10.0, 50.0):
-        (found,) = replace(model, adjustment=replace(ONE, decay=decay)).score(asked)
+        (found,) = replace(model, decoding_rule=replace(ONE, decay=decay)).score(asked)
         pairs = zip(found.token_logprobs, plain.token_logprobs, strict=True)
         gaps.append(sum(abs(a - b) for a, b in pairs))
     assert 0 < gaps[0] < gaps[1] < gaps[2]

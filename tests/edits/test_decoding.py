@@ -31,21 +31,21 @@ def test_attached_for_a_while_and_saved(method: SelfDebias | Cafie, tmp_path: Pa
         assert edited.score(asked) != plain
         assert edited.identity == f"{model.identity}+{edit.info.method}:{edit.content[:8]}"
     assert model.score(asked) == plain
-    assert model.adjustment is None
+    assert model.decoding_rule is None
 
 
 def test_results_carry_cost_hash_and_what_was_told() -> None:
     method = SelfDebias(mode="oracle_type", types=("gender",))
     model = tiny_model(context=512)
     with method.fit(model, NOTHING, seed=0).attached(model) as edited:
-        about = edited.info["adjustment"]
+        about = edited.info["decoding_rule"]
         (record,) = edited.info["edits"]  # type: ignore[misc]
     assert isinstance(about, dict)
     assert isinstance(record, dict)
     assert about["cost_factor"] == 2
     assert len(str(about["prefixes_sha256"])) == 64
     assert record["told"] == ["bias type"]
-    assert "adjustment" not in model.info
+    assert "decoding_rule" not in model.info
 
 
 def test_equal_settings_have_equal_contents_and_others_do_not() -> None:
@@ -58,7 +58,7 @@ def test_equal_settings_have_equal_contents_and_others_do_not() -> None:
     assert len(set(contents)) == 3
 
 
-def test_masked_models_and_second_adjustments_are_refused() -> None:
+def test_masked_models_and_second_decoding_rules_are_refused() -> None:
     model = tiny_model(context=512)
     edit = SelfDebias().fit(model, NOTHING, seed=0)
     with pytest.raises(ModelError, match="tiny-bert@0 is a masked one"):
@@ -79,10 +79,13 @@ def test_hidden_states_are_not_asked_of_an_adjusted_model() -> None:
         edited.embed([Embedding(text="a")])
 
 
-def test_an_unknown_adjustment_and_broken_settings_name_the_file(tmp_path: Path) -> None:
+def test_an_unknown_decoding_rule_and_broken_settings_name_the_file(tmp_path: Path) -> None:
     edit = SelfDebias(types=("age",)).fit(tiny_model(), NOTHING, seed=0)
     for number, values in enumerate(
-        ({"adjustment": "other", "settings": {}}, {"adjustment": "self_debias", "settings": {}})
+        (
+            {"decoding_rule": "other", "settings": {}},
+            {"decoding_rule": "self_debias", "settings": {}},
+        )
     ):
         folder = tmp_path / str(number)
         edit.save(folder)

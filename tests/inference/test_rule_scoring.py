@@ -1,4 +1,4 @@
-"""Scoring and generating through an adjustment: as an obvious loop would, and alike."""
+"""Scoring and generating through a decoding rule: as an obvious loop would, and alike."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ from equipoise.inference.forward import Layout
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.queries import LIKELIEST, Query
 from equipoise.inference.rule_scoring import next_distributions, read_texts
-from equipoise.models.decoding_rule import Adjustment
+from equipoise.models.decoding_rule import DecodingRule
 from equipoise.models.tokenization import Marked, encode
 from equipoise.records import Continuation, Generation, NextToken, TextPair
 from equipoise.testing import tiny_model
@@ -31,7 +31,7 @@ FAIR = Counterfactual(
     lists=Counterparts.parsed(counterparts()).only(["gender"]),
     mixing=Mixing(mode="mean", alpha=0.9),
 )
-BOTH = pytest.mark.parametrize("adjustment", [DEBIASING, FAIR], ids=["self_debias", "cafie"])
+BOTH = pytest.mark.parametrize("decoding_rule", [DEBIASING, FAIR], ids=["self_debias", "cafie"])
 TEXTS = ("The man saw her bag and was kind .", "The nurse was tall .", "She took his bag .", "He")
 
 
@@ -54,7 +54,7 @@ def ids_of(model: LanguageModel, text: str) -> list[int]:
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2"])
 def test_self_debiasing_is_the_plain_loop(family: str) -> None:
-    model = double(replace(tiny_model(family), adjustment=DEBIASING))
+    model = double(replace(tiny_model(family), decoding_rule=DEBIASING))
     text = "The man"
     ids = ids_of(model, text)
     expected = []
@@ -70,7 +70,7 @@ def test_self_debiasing_is_the_plain_loop(family: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_counterfactual_reading_is_the_plain_loop(kind: str) -> None:
-    model = double(replace(toy_model(kind), adjustment=FAIR))
+    model = double(replace(toy_model(kind), decoding_rule=FAIR))
     (found,) = model.score([Continuation(context="The man saw the", continuation=" bag")])
     one, other = (ids_of(model, f"The {who} saw the") for who in ("man", "woman"))
     ids = ids_of(model, "The man saw the bag")
@@ -83,8 +83,8 @@ def test_counterfactual_reading_is_the_plain_loop(kind: str) -> None:
 
 @BOTH
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_distribution_sums_to_one(kind: str, adjustment: Adjustment) -> None:
-    model = replace(toy_model(kind), adjustment=adjustment)
+def test_every_distribution_sums_to_one(kind: str, decoding_rule: DecodingRule) -> None:
+    model = replace(toy_model(kind), decoding_rule=decoding_rule)
     found = next_distributions(model, TEXTS)
     assert torch.allclose(found.exp().sum(-1), torch.ones(len(TEXTS)), atol=1e-6)
     assert bool(torch.isfinite(found).all())
@@ -93,9 +93,9 @@ def test_every_distribution_sums_to_one(kind: str, adjustment: Adjustment) -> No
 @BOTH
 @pytest.mark.parametrize("kind", KINDS)
 def test_writing_draws_from_what_scoring_reads(
-    kind: str, adjustment: Adjustment, monkeypatch: pytest.MonkeyPatch
+    kind: str, decoding_rule: DecodingRule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = double(replace(toy_model(kind), adjustment=adjustment))
+    model = double(replace(toy_model(kind), decoding_rule=decoding_rule))
     seen: dict[int, Tensor] = {}
     honest = generating._chosen
 
@@ -115,9 +115,9 @@ def test_writing_draws_from_what_scoring_reads(
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @BOTH
 def test_company_order_and_batches_do_not_matter(
-    adjustment: Adjustment, temperature: float
+    decoding_rule: DecodingRule, temperature: float
 ) -> None:
-    model = double(replace(toy_model("words"), adjustment=adjustment))
+    model = double(replace(toy_model("words"), decoding_rule=decoding_rule))
     asked = [Continuation(context="", continuation=text) for text in TEXTS]
     together = model.score(asked)
     apart = replace(model, batch_tokens=1)
@@ -137,7 +137,7 @@ def test_company_order_and_batches_do_not_matter(
 
 def test_a_written_word_changes_the_contexts_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is drawn from after each written word is what scoring reads there."""
-    model = double(replace(toy_model("words"), adjustment=FAIR))
+    model = double(replace(toy_model("words"), decoding_rule=FAIR))
     seen: list[Tensor] = []
     lines = ("man", "saw", "her", "bag", "and")
     planned = iter([ids_of(model, line)[0] for line in lines])
@@ -150,7 +150,7 @@ def test_a_written_word_changes_the_contexts_of_the_next(monkeypatch: pytest.Mon
     model.generate([Generation(context="The", max_tokens=len(lines))], seed=0)
     contexts = [" ".join(("The", *lines[:index])) for index in range(len(lines))]
     expected = next_distributions(model, contexts)
-    plain = next_distributions(replace(model, adjustment=None), contexts)
+    plain = next_distributions(replace(model, decoding_rule=None), contexts)
     for index, (row, own) in enumerate(zip(seen, expected, strict=True)):
         assert torch.allclose(row, own, atol=1e-6)
         assert torch.allclose(own, plain[index], atol=1e-6) == (index == 0)
@@ -158,19 +158,19 @@ def test_a_written_word_changes_the_contexts_of_the_next(monkeypatch: pytest.Mon
 
 @BOTH
 @pytest.mark.parametrize("prefix", ["bos", "ref_gpt2", "none"])
-def test_every_prefix_policy_reads_as_many_tokens(prefix: Any, adjustment: Adjustment) -> None:
+def test_every_prefix_policy_reads_as_many_tokens(prefix: Any, decoding_rule: DecodingRule) -> None:
     model = toy_model("words")
     asked = [Continuation(context="", continuation=one, prefix=prefix) for one in TEXTS]
-    plain, found = model.score(asked), replace(model, adjustment=adjustment).score(asked)
+    plain, found = model.score(asked), replace(model, decoding_rule=decoding_rule).score(asked)
     assert [one.tokens for one in found] == [one.tokens for one in plain]
     assert found != plain
 
 
 @BOTH
 def test_words_pairs_and_the_greedy_answer_agree_with_whole_distributions(
-    adjustment: Adjustment,
+    decoding_rule: DecodingRule,
 ) -> None:
-    model = double(replace(toy_model("words"), adjustment=adjustment))
+    model = double(replace(toy_model("words"), decoding_rule=decoding_rule))
     context = "The man said that"
     (row,) = next_distributions(model, [context])
     words = (" he", " she")
@@ -195,17 +195,17 @@ def test_words_pairs_and_the_greedy_answer_agree_with_whole_distributions(
 def test_texts_that_name_nobody_are_unchanged() -> None:
     model = double(toy_model("words"))
     asked = [Continuation(context="", continuation=one) for one in (*TEXTS, "The bag was tall .")]
-    plain, found = model.score(asked), replace(model, adjustment=FAIR).score(asked)
+    plain, found = model.score(asked), replace(model, decoding_rule=FAIR).score(asked)
     for at in (1, 3, 4):  # nobody is named before the last token
         assert found[at].token_logprobs == pytest.approx(plain[at].token_logprobs, abs=1e-6)
     assert found[0].token_logprobs[:2] == pytest.approx(plain[0].token_logprobs[:2], abs=1e-6)
     assert abs(found[0].token_logprobs[2] - plain[0].token_logprobs[2]) > 1e-3
     alone = [asked[at] for at in (1, 3, 4)]
-    assert replace(model, adjustment=FAIR).score(alone) == model.score(alone)  # bit for bit
+    assert replace(model, decoding_rule=FAIR).score(alone) == model.score(alone)  # bit for bit
 
 
 @pytest.mark.parametrize(
-    "adjustment",
+    "decoding_rule",
     [
         replace(DEBIASING, decay=0.0),
         replace(DEBIASING, prefixes=()),
@@ -213,9 +213,9 @@ def test_texts_that_name_nobody_are_unchanged() -> None:
         replace(FAIR, most=0),
     ],
 )
-def test_a_neutral_adjustment_answers_bit_for_bit(adjustment: Adjustment) -> None:
+def test_a_neutral_decoding_rule_answers_bit_for_bit(decoding_rule: DecodingRule) -> None:
     model = toy_model("bytes")
-    neutral = replace(model, adjustment=adjustment)
+    neutral = replace(model, decoding_rule=decoding_rule)
     asked = [Continuation(context="", continuation=one) for one in TEXTS]
     writing = [Generation(context="The man", max_tokens=6, temperature=1.0)]
     assert neutral.score(asked) == model.score(asked)
@@ -225,9 +225,9 @@ def test_a_neutral_adjustment_answers_bit_for_bit(adjustment: Adjustment) -> Non
 
 @BOTH
 def test_an_output_layer_that_cannot_be_asked_alone(
-    adjustment: Adjustment, monkeypatch: pytest.MonkeyPatch
+    decoding_rule: DecodingRule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = replace(toy_model("words"), adjustment=adjustment)
+    model = replace(toy_model("words"), decoding_rule=decoding_rule)
     asked = [Continuation(context="", continuation=one) for one in TEXTS]
     expected = model.score(asked)
     plain = Layout(pack=False, gather=False)
@@ -237,7 +237,7 @@ def test_an_output_layer_that_cannot_be_asked_alone(
 
 
 def test_small_budgets_give_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = double(replace(toy_model("words"), adjustment=DEBIASING))
+    model = double(replace(toy_model("words"), decoding_rule=DEBIASING))
     asked = [Continuation(context="", continuation=one) for one in TEXTS]
     expected = model.score(asked)
     for name in ("_KEPT", "_LOGITS", "_CHUNK"):
@@ -247,7 +247,7 @@ def test_small_budgets_give_the_same_answers(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_text_that_fits_alone_but_not_with_its_prefix_is_named() -> None:
-    model = replace(toy_model("bytes"), adjustment=DEBIASING)
+    model = replace(toy_model("bytes"), decoding_rule=DEBIASING)
     short, long = (Continuation(context="", continuation="a" * size) for size in (10, 110))
     with pytest.raises(ModelError, match=r"request 1 .*128 tokens, got 14"):
         model.score([short, long])
@@ -256,7 +256,7 @@ def test_a_text_that_fits_alone_but_not_with_its_prefix_is_named() -> None:
 
 
 def test_an_answer_that_is_not_finite_names_its_request() -> None:
-    model = replace(toy_model("words"), adjustment=DEBIASING)
+    model = replace(toy_model("words"), decoding_rule=DEBIASING)
     token = ids_of(model, "gender")[0]
     with torch.no_grad():
         model.module.get_input_embeddings().weight[token] = torch.nan

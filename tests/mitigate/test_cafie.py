@@ -21,7 +21,7 @@ OWN = {"rank": {"high": [["captain", "captains"]], "low": [["sailor", "sailors"]
 
 
 def test_defaults_are_the_released_ones_with_our_lists() -> None:
-    found = Cafie().fit(tiny_model(), NOTHING, seed=4).adjustment
+    found = Cafie().fit(tiny_model(), NOTHING, seed=4).decoding_rule
     assert isinstance(found, Counterfactual)
     mixing = found.mixing
     assert (mixing.mode, mixing.alpha, mixing.sharpness) == ("reference", 0.99, 1000)
@@ -39,18 +39,18 @@ def test_the_cost_on_record_is_that_of_a_text_that_names_every_axis(
     edit = Cafie(**options).fit(model, NOTHING, seed=0)
     assert edit.info.report["cost_factor"] == cost
     with edit.attached(model) as edited:
-        assert edited.info["adjustment"]["cost_factor"] == cost  # type: ignore[index,call-overload]
+        assert edited.info["decoding_rule"]["cost_factor"] == cost  # type: ignore[index,call-overload]
 
 
 def test_own_lists_and_axes(tmp_path: Path) -> None:
     method = build(Mitigation, "cafie", {"lists": OWN, "mode": "mean"})  # type: ignore[dict-item]
-    found = method.fit(tiny_model(), NOTHING, seed=0).adjustment  # type: ignore[attr-defined]
+    found = method.fit(tiny_model(), NOTHING, seed=0).decoding_rule  # type: ignore[attr-defined]
     assert found.covers("The captain left", whole=True)
     assert build(Mitigation, name_of(method), options_of(method)) == method
     file = tmp_path / "lists.json"
     file.write_text(json.dumps(OWN))
     read = build(Mitigation, "cafie", {"lists": str(file), "mode": "mean"})
-    assert read.fit(tiny_model(), NOTHING, seed=0).adjustment == found  # type: ignore[attr-defined]
+    assert read.fit(tiny_model(), NOTHING, seed=0).decoding_rule == found  # type: ignore[attr-defined]
     alone = Cafie(axes=("gender",)).fit(tiny_model(), NOTHING, seed=0)
     assert alone.info.report["axes"] == ["gender"]
 

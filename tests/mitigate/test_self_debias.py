@@ -13,14 +13,14 @@ from equipoise.testing import tiny_model
 NOTHING = Supply(origin="none")
 
 
-def adjustment(method: SelfDebias) -> SelfDebiasing:
-    found = method.fit(tiny_model(), NOTHING, seed=0).adjustment
+def decoding_rule(method: SelfDebias) -> SelfDebiasing:
+    found = method.fit(tiny_model(), NOTHING, seed=0).decoding_rule
     assert isinstance(found, SelfDebiasing)
     return found
 
 
 def test_all_types_at_once_by_default() -> None:
-    found = adjustment(SelfDebias())
+    found = decoding_rule(SelfDebias())
     assert (found.rows, found.decay, found.epsilon) == (10, 50.0, 0.01)
     assert SelfDebias().told == ()
     assert SelfDebias.learns is False
@@ -30,15 +30,15 @@ def test_one_type_is_told_and_the_class_is_not_changed() -> None:
     oracle = SelfDebias(mode="oracle_type", types=("profession",))
     assert oracle.told == ("bias type",)
     assert SelfDebias.told == SelfDebias(types=("profession",)).told == ()
-    assert adjustment(oracle).types == ("socioeconomic",)
+    assert decoding_rule(oracle).types == ("socioeconomic",)
 
 
 def test_a_type_of_two_names_is_one_prefix() -> None:
-    assert adjustment(SelfDebias(types=("race", "race-color", "gender"))).rows == 3
+    assert decoding_rule(SelfDebias(types=("race", "race-color", "gender"))).rows == 3
 
 
 def test_wordings_differ() -> None:
-    prefixes = {adjustment(SelfDebias(types=("age",), wording=one)).prefixes for one in range(5)}
+    prefixes = {decoding_rule(SelfDebias(types=("age",), wording=one)).prefixes for one in range(5)}
     assert len(prefixes) == 5
 
 

@@ -9,7 +9,7 @@ from two_models import Batch
 from equipoise.contrast_training.controllers import from_stereotypes
 from equipoise.contrast_training.retention import Holding
 from equipoise.contrast_training.sampling import drawn
-from equipoise.contrast_training.tokenized import coded_items, coded_texts
+from equipoise.contrast_training.tokenized import tokenize_contrasts, tokenize_texts
 from equipoise.contrast_training.unlearning import Pools
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.bias_unlearn import BiasUnlearn
@@ -71,8 +71,8 @@ def method(steps: int) -> BiasUnlearn:
 def batches(model: LanguageModel, steps: int) -> list[Batch]:
     """What `unlearn` draws at seed 0."""
     options, given = method(steps).unlearning(), supply()
-    items = coded_items(model, given.contrasts, longest=options.longest)
-    texts = coded_texts(model, given.texts, longest=options.longest)
+    items = tokenize_contrasts(model, given.contrasts, longest=options.longest)
+    texts = tokenize_texts(model, given.texts, longest=options.longest)
     pools = Pools.of(items, options, seed=0)
     mix = from_stereotypes(pools.items)
     holding = Holding(texts=texts, batch=options.kl_batch)

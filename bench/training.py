@@ -32,8 +32,8 @@ from two_models import Batch, TwoModels
 
 from equipoise.contrast_training.adapter_fitting import adapter_of
 from equipoise.contrast_training.losses import likelihood, mean_of, npo
-from equipoise.contrast_training.packed_forward import Asked, Read, TextReader, read_before
-from equipoise.contrast_training.tokenized import Coded
+from equipoise.contrast_training.packed_forward import PackedForward, Readout, reference_outputs
+from equipoise.contrast_training.tokenized import TokenizedText
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.kernels import Matmul, matmul_path, settled_path
 from equipoise.training.lora import lora_in_training
@@ -136,8 +136,8 @@ def work(model: LanguageModel, batch: Batch) -> dict[str, float]:
     blocks = matrix_parameters(model.module) - head
     longest = max(len(text.ids) for text in batch.texts)
     texts, compared = len(batch.texts), len(batch.compared)
-    scored = sum(len(one.span) for one in (*batch.forget, *batch.retain))
-    held = sum(len(one.places) for one in batch.kl)
+    scored = sum(len(one.target_positions) for one in (*batch.forget, *batch.retain))
+    held = sum(len(one.positions) for one in batch.kl)
     places = computed(model, batch.texts)
     return {
         LOOP: 2 * 3 * texts * longest * (blocks + head),
@@ -147,17 +147,17 @@ def work(model: LanguageModel, batch: Batch) -> dict[str, float]:
     }
 
 
-def computed(model: LanguageModel, texts: Sequence[Coded]) -> int:
+def computed(model: LanguageModel, texts: Sequence[TokenizedText]) -> int:
     """Places that the engine's one forward pass computes, its padding included."""
     seen: list[int] = []
 
     def count(_: nn.Module, __: object, kwargs: dict[str, Tensor]) -> None:
         seen.append(kwargs["input_ids"].numel())
 
-    reader = TextReader(model)
+    reader = PackedForward(model)
     handle = model.module.register_forward_pre_hook(count, with_kwargs=True)
     with torch.no_grad():
-        reader.read(Asked(texts=texts, places=[text.span for text in texts]))
+        reader.read(texts, [text.target_positions for text in texts])
     handle.remove()
     return seen[-1]
 
@@ -168,15 +168,15 @@ def computed(model: LanguageModel, texts: Sequence[Coded]) -> int:
 def agreement(model: LanguageModel) -> dict[str, float]:
     """The loss of one batch by each way to lay it out, with an adapter that changes much."""
     batch = batches(model, 1)[0]
-    reader = TextReader(model)
-    before = read_before(reader, scored=[*batch.forget, *batch.retain], compared=batch.kl)
+    reader = PackedForward(model)
+    before = reference_outputs(reader, scored=[*batch.forget, *batch.retain], compared=batch.kl)
     options = method(1).unlearning()
     with two_models(model, copy.deepcopy(model.module), 1) as loop, torch.no_grad():
         torch.manual_seed(1)
         for parameter in loop.parameters:
             parameter.normal_(std=0.05)
 
-        def value(parts: Sequence[Sequence[Coded]]) -> float:
+        def value(parts: Sequence[Sequence[TokenizedText]]) -> float:
             """`_Loss` of tuning/unlearning.py, from several forward passes."""
             number, found, apart = 0, [], []
             for some in parts:
@@ -184,18 +184,21 @@ def agreement(model: LanguageModel) -> dict[str, float]:
                 number += len(some)
                 held = [at >= len(batch.forget) + len(batch.retain) for at in numbers]
                 places = [
-                    one.places if kl else one.span for one, kl in zip(some, held, strict=True)
+                    one.positions if kl else one.target_positions
+                    for one, kl in zip(some, held, strict=True)
                 ]
-                read = reader.read(Asked(texts=some, places=places))
+                read = reader.read(some, places)
                 first = held.count(False)
                 found += list(_sums(reader, read.first(first)))
                 rest = read.after(first)
                 if some[first:]:
-                    was = torch.cat([before.at(one, one.places) for one in some[first:]])
+                    was = torch.cat([before.states_at(one, one.positions) for one in some[first:]])
                     apart += rest.split(reader.divergence(rest, was, "forward"))
             sums, cut = torch.stack(found), len(batch.forget)
-            sizes = torch.tensor([float(len(text.span)) for text in batch.texts[: len(sums)]])
-            was = torch.tensor([before.total(one) for one in batch.forget])
+            sizes = torch.tensor(
+                [float(len(text.target_positions)) for text in batch.texts[: len(sums)]]
+            )
+            was = before.target_logprobs(batch.forget)
             a, b, c = options.weights
             forget = npo(was - sums[:cut], sizes[:cut], beta=options.beta)
             retain = likelihood(sums[cut:], sizes[cut:])
@@ -211,7 +214,7 @@ def agreement(model: LanguageModel) -> dict[str, float]:
         }
 
 
-def _sums(reader: TextReader, read: Read) -> list[Tensor]:
+def _sums(reader: PackedForward, read: Readout) -> list[Tensor]:
     return [one.sum() for one in read.split(reader.logprobs(read))] if read.counts else []
 
 

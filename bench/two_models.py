@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import kl_div, logsigmoid
 from torch.nn.utils import clip_grad_norm_
 
-from equipoise.contrast_training.tokenized import Coded
+from equipoise.contrast_training.tokenized import TokenizedText
 from equipoise.training.loop import Schedule
 
 
@@ -20,12 +20,12 @@ from equipoise.training.loop import Schedule
 class Batch:
     """The texts of a step."""
 
-    forget: Sequence[Coded]
-    retain: Sequence[Coded]
-    kl: Sequence[Coded]
+    forget: Sequence[TokenizedText]
+    retain: Sequence[TokenizedText]
+    kl: Sequence[TokenizedText]
 
     @property
-    def texts(self) -> list[Coded]:
+    def texts(self) -> list[TokenizedText]:
         return [*self.forget, *self.retain, *self.kl]
 
     @property
@@ -50,7 +50,11 @@ class Padded:
         for index, text in enumerate(texts):
             ids[index, : len(text.ids)] = torch.tensor(text.ids)
             real[index, : len(text.ids)] = 1
-            scored = text.places if index >= len(batch.forget) + len(batch.retain) else text.span
+            scored = (
+                text.positions
+                if index >= len(batch.forget) + len(batch.retain)
+                else text.target_positions
+            )
             span[index, [place - 1 for place in scored]] = True
         return cls(ids=ids.to(device), real=real.to(device), span=span.to(device))
 
@@ -119,13 +123,13 @@ class TwoModels:
         now = padded.logprobs(self.module)
         cut, end = len(batch.forget), len(batch.forget) + len(batch.retain)
         targets = padded.ids[:, 1:, None]
-        own = now[:end].gather(2, targets[:end])[..., 0] * padded.span[:end]
-        was = before[:cut].gather(2, targets[:cut])[..., 0] * padded.span[:cut]
+        own = now[:end].gather(2, targets[:end])[..., 0] * padded.target_positions[:end]
+        was = before[:cut].gather(2, targets[:cut])[..., 0] * padded.target_positions[:cut]
         gap = was.sum(1) - own[:cut].sum(1)
         forget = -(2 / self.beta) * logsigmoid(self.beta * gap).mean()
-        retain = -(own[cut:].sum(1) / padded.span[cut:end].sum(1)).mean()
+        retain = -(own[cut:].sum(1) / padded.target_positions[cut:end].sum(1)).mean()
         apart = kl_div(now[end:], before[cut:], reduction="none", log_target=True).sum(-1)
-        real = padded.span[end:]
+        real = padded.target_positions[end:]
         kl = ((apart * real).sum(1) / real.sum(1)).mean()
         a, b, c = self.weights
         return a * forget + b * retain + c * kl

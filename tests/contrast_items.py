@@ -13,8 +13,8 @@ from torch import Tensor
 
 from equipoise.contrast_training import evaluation as held_out
 from equipoise.contrast_training import held_out_bias as standing
-from equipoise.contrast_training.packed_forward import TextReader
-from equipoise.contrast_training.tokenized import Item
+from equipoise.contrast_training.packed_forward import PackedForward
+from equipoise.contrast_training.tokenized import TokenizedContrast
 from equipoise.edits.edit import tensor_bytes
 from equipoise.inference.language_model import LanguageModel
 from equipoise.records import Contrast, Supply
@@ -74,9 +74,11 @@ def quick(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(gc, "collect", lambda *_: 0)
 
 
-def standings(of: LanguageModel, items: Sequence[Item]) -> dict[str, standing.Standing]:
+def standings(
+    of: LanguageModel, items: Sequence[TokenizedContrast]
+) -> dict[str, standing.Standing]:
     """Where a model stands on items, by type."""
-    return standing.standings(standing.margins_of(TextReader(of), items), items, seed=0)
+    return standing.standings(standing.margins_of(PackedForward(of), items), items, seed=0)
 
 
 def weights(of: LanguageModel) -> dict[str, bytes]:

@@ -15,7 +15,11 @@ from pydantic.dataclasses import dataclass as options
 from torch import Tensor, nn
 
 from equipoise.contrast_training.side_effects import LMS, PERPLEXITY, Bounds
-from equipoise.contrast_training.tokenized import Coded, Item, coded_items
+from equipoise.contrast_training.tokenized import (
+    TokenizedContrast,
+    TokenizedText,
+    tokenize_contrasts,
+)
 from equipoise.edits.adapter import AdapterEdit, refuse_adapter, sits_on
 from equipoise.edits.maker import Maker, info_of
 from equipoise.errors import ModelError, RecipeError
@@ -114,14 +118,14 @@ def default_rate(model: LanguageModel) -> float:
 
 def items_of(
     model: LanguageModel, contrasts: Sequence[Contrast], supply: Supply, *, longest: int
-) -> list[Item]:
+) -> list[TokenizedContrast]:
     """The contrasts as token ids.
 
     Raises `RecipeError` when there are none at all, or none short enough of a type; `ModelError`
     when the model is a masked one.
     """
     check_causal(model)
-    found = coded_items(model, contrasts, longest=longest) if contrasts else []
+    found = tokenize_contrasts(model, contrasts, longest=longest) if contrasts else []
     if not found:
         remedy = (
             "raise 'longest'"
@@ -169,8 +173,8 @@ def check_apart(supply: Supply) -> None:
 
 
 def held_out(
-    model: LanguageModel, items: Sequence[Item], supply: Supply, *, longest: int
-) -> list[Item]:
+    model: LanguageModel, items: Sequence[TokenizedContrast], supply: Supply, *, longest: int
+) -> list[TokenizedContrast]:
     """The supply's held-out contrasts as token ids; none when it has none.
 
     Raises `RecipeError` naming the types that are only learnt, or only held out.
@@ -195,7 +199,7 @@ def fit_adapter(  # noqa: PLR0913
     loss: Loss,
     watch: TrainingMonitor | None,
     supply: Supply,
-    texts: Iterable[Coded],
+    texts: Iterable[TokenizedText],
     report: Callable[[], Mapping[str, JSON]],
 ) -> AdapterEdit:
     """Train a fresh adapter for `adapter.steps` steps, or until the watch stops it.
@@ -240,7 +244,7 @@ def fit_adapter(  # noqa: PLR0913
     )
 
 
-def _learnt(supply: Supply, texts: Iterable[Coded]) -> frozenset[str]:
+def _learnt(supply: Supply, texts: Iterable[TokenizedText]) -> frozenset[str]:
     """Hashes of the texts, and of whole documents when a passage of the supply is among them."""
     found = frozenset(text_sha256(text.text) for text in texts)
     if found.isdisjoint(map(text_sha256, supply.texts)):

@@ -9,7 +9,7 @@ from equipoise.contrast_training.evaluation import Seen
 from equipoise.contrast_training.held_out_bias import Standing
 from equipoise.contrast_training.held_out_texts import Passage
 from equipoise.contrast_training.side_effects import Bounds
-from equipoise.contrast_training.tokenized import Item
+from equipoise.contrast_training.tokenized import TokenizedContrast
 from equipoise.errors import ModelError
 from equipoise.records import JSON
 from equipoise.training.monitor import TrainingMonitor
@@ -152,8 +152,8 @@ class BiasEarlyStopping(TrainingMonitor):
 
 def report_of(
     watch: BiasEarlyStopping | None,
-    items: Sequence[Item],
-    dev: Sequence[Item],
+    items: Sequence[TokenizedContrast],
+    dev: Sequence[TokenizedContrast],
     passages: Sequence[Passage] = (),
 ) -> dict[str, JSON]:
     """For an edit's record: how many items there were, why training ended, and every look."""

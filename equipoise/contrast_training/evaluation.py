@@ -21,9 +21,9 @@ from equipoise.contrast_training.held_out_bias import (
     standings,
 )
 from equipoise.contrast_training.held_out_texts import Passage
-from equipoise.contrast_training.packed_forward import TextReader
+from equipoise.contrast_training.packed_forward import PackedForward
 from equipoise.contrast_training.side_effects import LMS, PERPLEXITY, Cost, Measure
-from equipoise.contrast_training.tokenized import Item
+from equipoise.contrast_training.tokenized import TokenizedContrast
 from equipoise.records import Column, Columns, Metric
 from equipoise.stats.resample import CLUSTER, Interval, bootstrap
 
@@ -41,8 +41,8 @@ class HeldOut:
 
     def __init__(
         self,
-        reader: TextReader,
-        items: Sequence[Item],
+        reader: PackedForward,
+        items: Sequence[TokenizedContrast],
         passages: Sequence[Passage] = (),
         *,
         costs: Collection[Measure],
@@ -84,7 +84,7 @@ class HeldOut:
 
     def _rise(self) -> Cost:
         texts = [passage.text for passage in self._passages]
-        places = [text.places for text in texts]
+        places = [text.positions for text in texts]
         tokens = np.array([len(place) for place in places], dtype=np.float64)
         nats = -mean_logprobs(self._reader, texts, places) * tokens
         before = self._before.setdefault(PERPLEXITY, nats)

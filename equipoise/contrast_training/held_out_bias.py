@@ -13,9 +13,9 @@ import numpy as np
 from scipy.special import ndtri
 from torch import Tensor
 
-from equipoise.contrast_training.packed_forward import Asked, TextReader
+from equipoise.contrast_training.packed_forward import PackedForward
 from equipoise.contrast_training.side_effects import finite_or_none
-from equipoise.contrast_training.tokenized import Coded, Item
+from equipoise.contrast_training.tokenized import TokenizedContrast, TokenizedText
 from equipoise.inference.batching import run_in_batches
 from equipoise.records import JSON, Column
 from equipoise.stats.resample import CLUSTER, Interval, bootstrap_means
@@ -52,7 +52,9 @@ class Standing:
         }
 
 
-def standings(margins: Column, items: Sequence[Item], *, seed: int) -> dict[str, Standing]:
+def standings(
+    margins: Column, items: Sequence[TokenizedContrast], *, seed: int
+) -> dict[str, Standing]:
     """The standing of every type among the items, by name, sorted; from their `margins_of`."""
     found = {}
     for axis in sorted({item.axis for item in items}):
@@ -66,7 +68,7 @@ def standings(margins: Column, items: Sequence[Item], *, seed: int) -> dict[str,
 
 
 def means_over_terms(
-    several: Sequence[Column], items: Sequence[Item], *, seed: int
+    several: Sequence[Column], items: Sequence[TokenizedContrast], *, seed: int
 ) -> list[Interval]:
     """The mean of each column [item], with an interval over the items' target terms.
 
@@ -79,13 +81,13 @@ def means_over_terms(
     return bootstrap_means(columns, names, draws=DRAWS, seed=seed)
 
 
-def margins_of(reader: TextReader, items: Sequence[Item]) -> Column:
+def margins_of(reader: PackedForward, items: Sequence[TokenizedContrast]) -> Column:
     """Each item's margin, in nats a token: [item]."""
     means = means_of(reader, [(item, text) for item in items for text in item.pair])
     return means[0::2] - means[1::2]
 
 
-def spreads_of(reader: TextReader, items: Sequence[Item]) -> dict[str, float]:
+def spreads_of(reader: PackedForward, items: Sequence[TokenizedContrast]) -> dict[str, float]:
     """The standard deviation of each type's margins, in nats a token; 1 where there is none."""
     margins = margins_of(reader, items)
     found = {}
@@ -96,22 +98,22 @@ def spreads_of(reader: TextReader, items: Sequence[Item]) -> dict[str, float]:
     return found
 
 
-def means_of(reader: TextReader, asked: Sequence[tuple[Item, Coded]]) -> Column:
+def means_of(
+    reader: PackedForward, asked: Sequence[tuple[TokenizedContrast, TokenizedText]]
+) -> Column:
     """Mean log-probability of texts of items, in nats a token: [text]; where they are judged."""
     texts = [text for _, text in asked]
-    return mean_logprobs(reader, texts, [one.judged_at(text) for one, text in asked])
+    return mean_logprobs(reader, texts, [one.scored_positions(text) for one, text in asked])
 
 
 def mean_logprobs(
-    reader: TextReader, texts: Sequence[Coded], places: Sequence[Sequence[int]]
+    reader: PackedForward, texts: Sequence[TokenizedText], places: Sequence[Sequence[int]]
 ) -> Column:
     """Mean log-probability (nats a token) of each text's places, of which it has some: [text]."""
     found = np.full(len(texts), math.nan)
 
     def run(batch: list[int]) -> None:
-        read = reader.read(
-            Asked(texts=[texts[at] for at in batch], places=[places[at] for at in batch])
-        )
+        read = reader.read([texts[at] for at in batch], [places[at] for at in batch])
         logprobs = reader.logprobs(read).cpu().double()  # not every device has float64
         values: list[Tensor] = read.split(logprobs)
         found[batch] = [float(value.mean()) for value in values]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from equipoise.contrast_training.tokenized import Coded, coded_texts
+from equipoise.contrast_training.tokenized import TokenizedText, tokenize_texts
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.records import Supply
@@ -19,7 +19,7 @@ _MOST: Final = 200  # texts that are looked at
 class Passage:
     """A plain text and what it is a passage of; those of one document belong together."""
 
-    text: Coded
+    text: TokenizedText
     document: str
 
 
@@ -56,7 +56,7 @@ def parted(model: LanguageModel, supply: Supply, *, longest: int) -> PlainTexts:
     rest = {text: home for text, home in each if home in last}
     for text in learnt:  # a text may stand in several documents
         rest.pop(text, None)
-    texts = coded_texts(model, list(rest), longest=longest)
+    texts = tokenize_texts(model, list(rest), longest=longest)
     apart = [Passage(text=text, document=rest[text.text]) for text in texts]
     return PlainTexts(learnt=learnt, apart=tuple(_thinned(apart)))
 

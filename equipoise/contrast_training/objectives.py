@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from equipoise.contrast_training.losses import Preference, likelihood, preference, squared_mean
-from equipoise.contrast_training.packed_forward import Asked, Before, Read, TextReader
+from equipoise.contrast_training.packed_forward import PackedForward, ReferenceOutputs
 from equipoise.contrast_training.retention import Holding
 from equipoise.contrast_training.sampling import taken, taken_apart
-from equipoise.contrast_training.tokenized import Coded, Item
+from equipoise.contrast_training.tokenized import TokenizedContrast, TokenizedText
 
 Over: TypeAlias = Literal["text", "span"]
 Lean: TypeAlias = Literal["mean", "share"]
@@ -19,17 +19,17 @@ Lean: TypeAlias = Literal["mean", "share"]
 _SMOOTH = 0.25  # of the spread of margins: where a preference counts for three quarters
 
 
-def over(one: Coded, which: Over) -> tuple[int, ...]:
+def over(one: TokenizedText, which: Over) -> tuple[int, ...]:
     """The places of a text that a method scores."""
-    return one.places if which == "text" else one.span
+    return one.positions if which == "text" else one.target_positions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Likelihood:
     """Cross-entropy of texts: the mean over a text's places, then over the texts of a step."""
 
-    reader: TextReader
-    texts: Sequence[Coded]
+    reader: PackedForward
+    texts: Sequence[TokenizedText]
     batch: int
     over: Over
     seed: int
@@ -41,8 +41,8 @@ class Likelihood:
             for at in taken(len(self.texts), self.batch, turn=step, seed=(self.seed, 0))
         ]
         places = [over(one, self.over) for one in chosen]
-        read = self.reader.read(Asked(texts=chosen, places=places))
-        sums, sizes = _sums(self.reader, read)
+        read = self.reader.read(chosen, places)
+        sums, sizes = self.reader.text_logprobs(read)
         return likelihood(sums, sizes)
 
 
@@ -50,9 +50,9 @@ class Likelihood:
 class Preferred:
     """Preference of an item's anti-stereotype over its stereotype, by their spans' sums."""
 
-    reader: TextReader
-    items: Sequence[Item]
-    before: Before
+    reader: PackedForward
+    items: Sequence[TokenizedContrast]
+    before: ReferenceOutputs
     batch: int
     beta: float
     loss: Preference
@@ -65,9 +65,9 @@ class Preferred:
             for at in taken(len(self.items), self.batch, turn=step, seed=(self.seed, 0))
         ]
         texts = [text for one in chosen for text in (one.antistereotype, one.stereotype)]
-        read = self.reader.read(Asked(texts=texts, places=[text.span for text in texts]))
-        sums, _sizes = _sums(self.reader, read)
-        was = torch.tensor([self.before.total(text) for text in texts], dtype=sums.dtype)
+        read = self.reader.read(texts, [text.target_positions for text in texts])
+        sums, _sizes = self.reader.text_logprobs(read)
+        was = self.before.target_logprobs(texts)
         was = was.to(sums.device)
         return preference(
             sums[0::2] - sums[1::2], was[0::2] - was[1::2], beta=self.beta, loss=self.loss
@@ -86,10 +86,10 @@ class Parity:
     least two, none twice.
     """
 
-    reader: TextReader
-    items: Sequence[Item]
+    reader: PackedForward
+    items: Sequence[TokenizedContrast]
     holding: Holding
-    before: Before
+    before: ReferenceOutputs
     batch: int
     of: Lean
     spreads: Mapping[str, float]  # by type: standard deviation before training, nats a token
@@ -102,10 +102,10 @@ class Parity:
         items = [one for group in groups for one in group]
         texts = [text for item in items for text in item.pair]
         held = self.holding.taken(step) if self.kl_weight > 0 else []
-        places = [judged for item in items for judged in item.judged]
+        places = [judged for item in items for judged in map(item.scored_positions, item.pair)]
         places += [self.holding.places_of(one) for one in held]
-        read = self.reader.read(Asked(texts=[*texts, *held], places=places))
-        sums, sizes = _sums(self.reader, read.first(len(texts)))
+        read = self.reader.read([*texts, *held], places)
+        sums, sizes = self.reader.text_logprobs(read.first(len(texts)))
         means = sums / sizes
         margins = torch.split(means[0::2] - means[1::2], [len(group) for group in groups])
         scales = [self.spreads[group[0].axis] for group in groups]
@@ -123,7 +123,7 @@ class Parity:
     def _count(self, axis: str) -> int:
         return sum(item.axis == axis for item in self.items)
 
-    def _groups(self, step: int) -> list[list[Item]]:
+    def _groups(self, step: int) -> list[list[TokenizedContrast]]:
         axes = sorted({item.axis for item in self.items})
         size = max(2, self.batch // len(axes))
         found = []
@@ -132,9 +132,3 @@ class Parity:
             chosen = taken_apart(len(own), size, turn=step, seed=(self.seed, 0, number))
             found.append([own[at] for at in chosen])
         return found
-
-
-def _sums(reader: TextReader, read: Read) -> tuple[Tensor, Tensor]:
-    """Log-probability of each text's places, and how many they are."""
-    sums = torch.stack([one.sum() for one in read.split(reader.logprobs(read))])
-    return sums, torch.tensor(read.counts, dtype=sums.dtype, device=sums.device)

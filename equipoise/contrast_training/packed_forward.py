@@ -1,7 +1,7 @@
-"""One packed forward of the texts of a training step; what it reads, and what it was before.
+"""One packed forward pass over the texts of a training step, and the reference's outputs.
 
-The reference is the model before training: its hidden states at every place that is ever compared,
-and its log-probabilities, are constants, computed once before anything is attached.
+The reference is the model before training: its hidden states at every position that is ever
+compared, and its log-probabilities, are constants, computed once before anything is attached.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from equipoise.contrast_training.tokenized import Coded
+from equipoise.contrast_training.tokenized import TokenizedText
 from equipoise.inference.batching import run_in_batches
 from equipoise.inference.forward import Layout, hidden_at, logits_at
 from equipoise.inference.language_model import LanguageModel
@@ -25,155 +25,168 @@ from equipoise.training.lm_head_losses import Direction, divergence, token_logpr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """Texts of a step and, for each, the places (each > 0) whose tokens are to be predicted."""
+class Readout:
+    """The model's outputs at the positions of several texts, flat, text after text."""
 
-    texts: Sequence[Coded]
-    places: Sequence[Sequence[int]]  # [text][place]
+    #: Hidden states; logits where `PackedForward.head` is None.
+    states: Float[Tensor, "position state"]
+    tokens: Int[Tensor, " position"]  # the token at each position
+    counts: tuple[int, ...]  # positions of each text
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
-    """What stands at the places that were asked for, text after text, flat: [place, …]."""
-
-    states: Float[Tensor, "place state"]  # hidden states; logits where `TextReader.head` is None
-    tokens: Int[Tensor, " place"]
-    counts: tuple[int, ...]  # places of each text
-
-    def first(self, texts: int) -> "Read":
-        """What was read of the first so many texts."""
-        places = sum(self.counts[:texts])
-        return Read(
-            states=self.states[:places], tokens=self.tokens[:places], counts=self.counts[:texts]
+    def first(self, texts: int) -> "Readout":
+        """The part of the first `texts` texts."""
+        end = sum(self.counts[:texts])
+        return Readout(
+            states=self.states[:end], tokens=self.tokens[:end], counts=self.counts[:texts]
         )
 
-    def after(self, texts: int) -> "Read":
-        """What was read of all texts but the first so many."""
-        places = sum(self.counts[:texts])
-        return Read(
-            states=self.states[places:], tokens=self.tokens[places:], counts=self.counts[texts:]
+    def after(self, texts: int) -> "Readout":
+        """The part of all texts but the first `texts`."""
+        start = sum(self.counts[:texts])
+        return Readout(
+            states=self.states[start:], tokens=self.tokens[start:], counts=self.counts[texts:]
         )
 
-    def split(self, values: Float[Tensor, " place"]) -> list[Float[Tensor, " _"]]:
-        """Values at places, a tensor a text."""
+    def split(self, values: Float[Tensor, " position"]) -> list[Float[Tensor, " _"]]:
+        """Values at positions, one tensor per text."""
         return list(torch.split(values, list(self.counts)))
 
 
-class TextReader:
-    """Reads texts with a causal model, in few rows: shared beginnings are computed once."""
+class PackedForward:
+    """Runs a causal model over texts packed into few rows: shared prefixes are computed once."""
 
     def __init__(self, model: LanguageModel) -> None:
         self.model = model
         self.layout: Layout = causal_layout(model.module)
         self.head: OutputLayer | None = output_layer(model.module, self.layout)
 
-    def read(self, asked: Asked) -> Read:
-        """One forward pass over all texts; gradients flow where somebody wants them."""
+    def read(self, texts: Sequence[TokenizedText], positions: Sequence[Sequence[int]]) -> Readout:
+        """One forward pass over all texts, with gradients where the caller has them on.
+
+        `positions`: for each text, the positions (each > 0) whose tokens are predicted.
+        """
         module = self.model.module
-        order: dict[Ids, int] = {}  # equal texts are one
-        numbers = [order.setdefault(text.ids, len(order)) for text in asked.texts]
+        order: dict[Ids, int] = {}  # equal texts share one entry
+        numbers = [order.setdefault(text.ids, len(order)) for text in texts]
         ids = list(order)
         layout = self._layout(ids)
         rows = pack(ids, range(len(ids))) if layout.pack else single(ids, range(len(ids)))
         length = max(map(len, rows))
-        where = {
-            number: [index * length + place for place in path]
+        slots = {
+            number: [index * length + slot for slot in path]
             for index, row in enumerate(rows)
             for number, path in row.paths.items()
         }
+        # The token at a position is predicted from the state of the position before it.
         flat = [
-            where[number][place - 1]
-            for number, places in zip(numbers, asked.places, strict=True)
-            for place in places
+            slots[number][position - 1]
+            for number, text_positions in zip(numbers, positions, strict=True)
+            for position in text_positions
         ]
-        distinct = {place: slot for slot, place in enumerate(dict.fromkeys(flat))}
+        distinct = {slot: index for index, slot in enumerate(dict.fromkeys(flat))}
         with fused_gelu(module), fast_matmul(module):
-            read = hidden_at if self.head is not None else logits_at
-            states = read(module, rows, torch.tensor(list(distinct), device=module.device), layout)
-        chosen = torch.tensor([distinct[place] for place in flat], device=states.device)
+            run = hidden_at if self.head is not None else logits_at
+            states = run(module, rows, torch.tensor(list(distinct), device=module.device), layout)
+        chosen = torch.tensor([distinct[slot] for slot in flat], device=states.device)
         tokens = [
-            text.ids[place]
-            for text, places in zip(asked.texts, asked.places, strict=True)
-            for place in places
+            text.ids[position]
+            for text, text_positions in zip(texts, positions, strict=True)
+            for position in text_positions
         ]
-        return Read(
+        return Readout(
             states=states[chosen],
             tokens=torch.tensor(tokens, device=states.device),
-            counts=tuple(map(len, asked.places)),
+            counts=tuple(map(len, positions)),
         )
 
     def _layout(self, texts: Sequence[Ids]) -> Layout:
-        """As `causal_layout`; in a packed row an attention window would count neighbours."""
+        """As `causal_layout`; in a packed row an attention window would count neighbors."""
         window = attention_window(self.model.module)
         fits = window is None or max(map(len, texts)) <= window
         return self.layout if fits else replace(self.layout, pack=False)
 
-    def logprobs(self, read: Read) -> Float[Tensor, " place"]:
-        """Log-probability (nats) of each place's own token."""
+    def logprobs(self, readout: Readout) -> Float[Tensor, " position"]:
+        """Log-probability (nats) of the token at each position."""
         if self.head is not None:
             with fast_matmul(self.model.module):
-                return token_logprobs(read.states, self.head, read.tokens)
-        return read.states.float().log_softmax(-1).gather(1, read.tokens[:, None])[:, 0]
+                return token_logprobs(readout.states, self.head, readout.tokens)
+        return readout.states.float().log_softmax(-1).gather(1, readout.tokens[:, None])[:, 0]
+
+    def text_logprobs(
+        self, readout: Readout
+    ) -> tuple[Float[Tensor, " text"], Float[Tensor, " text"]]:
+        """Log-probability (nats) of each text, summed over its positions, and their number."""
+        sums = torch.stack([values.sum() for values in readout.split(self.logprobs(readout))])
+        return sums, torch.tensor(readout.counts, dtype=sums.dtype, device=sums.device)
 
     def divergence(
-        self, read: Read, reference: Float[Tensor, "place state"], direction: Direction
-    ) -> Float[Tensor, " place"]:
-        """KL divergence (nats, 0: as before) of the next token's distribution at each place."""
-        reference = reference.to(read.states.device)
+        self, readout: Readout, reference: Float[Tensor, "position state"], direction: Direction
+    ) -> Float[Tensor, " position"]:
+        """KL divergence (nats, 0: unchanged) of the next token's distribution per position."""
+        reference = reference.to(readout.states.device)
         if self.head is not None:
             with fast_matmul(self.model.module):
-                return divergence(read.states, reference, self.head, direction=direction)
-        model, before = read.states.float().log_softmax(-1), reference.float().log_softmax(-1)
-        if direction == "reverse":
-            model, before = before, model
-        return (before.exp() * (before - model)).sum(-1)
+                return divergence(readout.states, reference, self.head, direction=direction)
+        now, before = readout.states.float().log_softmax(-1), reference.float().log_softmax(-1)
+        first, second = (now, before) if direction == "reverse" else (before, now)
+        return (first.exp() * (first - second)).sum(-1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
-    """What the model read before it was trained, by the ids of a text."""
+class ReferenceOutputs:
+    """The outputs of the model before training, by the ids of a text, from position 1 on."""
 
-    states: Mapping[Ids, Float[Tensor, "_ state"]]  # at every place from 1 on
-    logprobs: Mapping[Ids, Float[Tensor, " _"]]  # of every token from place 1 on; of scored texts
+    states: Mapping[Ids, Float[Tensor, "_ state"]]  # of compared texts
+    logprobs: Mapping[Ids, Float[Tensor, " _"]]  # of every token of scored texts
 
-    def at(self, one: Coded, places: Sequence[int]) -> Float[Tensor, "place state"]:
-        """States at some places of a text."""
-        return self.states[one.ids][torch.tensor([place - 1 for place in places])]
+    def states_at(
+        self, text: TokenizedText, positions: Sequence[int]
+    ) -> Float[Tensor, "position state"]:
+        """States at some positions of a text."""
+        return self.states[text.ids][torch.tensor([position - 1 for position in positions])]
 
-    def total(self, one: Coded) -> float:
-        """Log-probability (nats) of the text's span."""
-        return float(self.logprobs[one.ids][[place - 1 for place in one.span]].sum())
+    def target_logprobs(self, texts: Sequence[TokenizedText]) -> Float[Tensor, " text"]:
+        """Log-probability (nats) of each text's target, summed over its tokens."""
+        sums = [
+            float(self.logprobs[text.ids][[place - 1 for place in text.target_positions]].sum())
+            for text in texts
+        ]
+        return torch.tensor(sums)
 
 
-def read_before(
-    reader: TextReader, *, scored: Sequence[Coded], compared: Sequence[Coded]
-) -> Before:
-    """The reference: log-probabilities of `scored` texts, states of `compared` ones.
+def reference_outputs(
+    forward: PackedForward,
+    *,
+    scored: Sequence[TokenizedText] = (),
+    compared: Sequence[TokenizedText] = (),
+) -> ReferenceOutputs:
+    """Compute the reference: log-probabilities of `scored` texts, states of `compared` ones.
 
-    States take width x 4 bytes a token (float32) and stay in the processor's memory.
+    States take width x 4 bytes per token (float32) and stay in the processor's memory.
     """
     states: dict[Ids, Tensor] = {}
     logprobs: dict[Ids, Tensor] = {}
-    wanted = {one.ids for one in compared}
-    texts = list({one.ids: one for one in (*scored, *compared)}.values())
-
-    asked = {one.ids for one in scored}
+    scored_ids = {text.ids for text in scored}
+    compared_ids = {text.ids for text in compared}
+    texts = list({text.ids: text for text in (*scored, *compared)}.values())
 
     def run(batch: list[int]) -> None:
-        some = sorted((texts[number] for number in batch), key=lambda one: one.ids not in asked)
-        found = reader.read(Asked(texts=some, places=[one.places for one in some]))
-        each = zip(some, torch.split(found.states, list(found.counts)), strict=True)
-        for one, own in each:
-            if one.ids in wanted:
-                states[one.ids] = own.cpu()
-        # the others need no output layer
-        first = found.first(sum(one.ids in asked for one in some))
-        for one, values in zip(some, first.split(reader.logprobs(first)), strict=False):
-            logprobs[one.ids] = values.cpu()
+        # Scored texts come first: the others need no output layer.
+        ordered = sorted(
+            (texts[index] for index in batch), key=lambda text: text.ids not in scored_ids
+        )
+        readout = forward.read(ordered, [text.positions for text in ordered])
+        parts = torch.split(readout.states, list(readout.counts))
+        for text, text_states in zip(ordered, parts, strict=True):
+            if text.ids in compared_ids:
+                states[text.ids] = text_states.cpu()
+        first = readout.first(sum(text.ids in scored_ids for text in ordered))
+        for text, values in zip(ordered, first.split(forward.logprobs(first)), strict=False):
+            logprobs[text.ids] = values.cpu()
 
-    run_in_batches(reader.model, [len(text.ids) for text in texts], run)
-    # tensors of inference mode cannot be used where gradients are wanted
-    return Before(
-        states={key: one.clone() for key, one in states.items()},
-        logprobs={key: one.clone() for key, one in logprobs.items()},
+    run_in_batches(forward.model, [len(text.ids) for text in texts], run)
+    # Tensors of inference mode cannot be used where gradients are wanted: clones can.
+    return ReferenceOutputs(
+        states={ids: values.clone() for ids, values in states.items()},
+        logprobs={ids: values.clone() for ids, values in logprobs.items()},
     )

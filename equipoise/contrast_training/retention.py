@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from equipoise.contrast_training.losses import mean_of
-from equipoise.contrast_training.packed_forward import Before, Read, TextReader
+from equipoise.contrast_training.packed_forward import PackedForward, Readout, ReferenceOutputs
 from equipoise.contrast_training.sampling import taken
-from equipoise.contrast_training.tokenized import Coded, Item, coded_texts
+from equipoise.contrast_training.tokenized import TokenizedContrast, TokenizedText, tokenize_texts
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.training.lm_head_losses import Direction
@@ -33,28 +33,32 @@ class Holding:
     constant, which is left out here).
     """
 
-    texts: Sequence[Coded]
+    texts: Sequence[TokenizedText]
     batch: int
     kind: Divergence = "forward"
     places: Places = "all"
     seed: int = 0
 
-    def taken(self, step: int) -> list[Coded]:
+    def taken(self, step: int) -> list[TokenizedText]:
         """The texts of a step."""
         chosen = taken(len(self.texts), self.batch, turn=step, seed=(self.seed, _STREAM))
         return [self.texts[at] for at in chosen]
 
-    def places_of(self, one: Coded) -> tuple[int, ...]:
+    def places_of(self, one: TokenizedText) -> tuple[int, ...]:
         """The places of a text that are compared."""
         return _places(one, self.places)
 
     def loss(
-        self, reader: TextReader, read: Read, texts: Sequence[Coded], before: Before
+        self,
+        reader: PackedForward,
+        read: Readout,
+        texts: Sequence[TokenizedText],
+        before: ReferenceOutputs,
     ) -> Tensor:
         """The divergence (nats, 0: as before) of what was read of these texts; 0 of none."""
         if not texts:
             return torch.zeros((), device=read.states.device)
-        was = torch.cat([before.at(text, self.places_of(text)) for text in texts])
+        was = torch.cat([before.states_at(text, self.places_of(text)) for text in texts])
         direction: Direction = "reverse" if self.kind == "reverse" else "forward"
         values = read.split(reader.divergence(read, was, direction))
         if self.kind == "ce_all_positions":
@@ -64,20 +68,20 @@ class Holding:
 
 def held_texts(
     model: LanguageModel,
-    items: Sequence[Item],
+    items: Sequence[TokenizedContrast],
     plain: Sequence[str],
     *,
     origin: str,
     which: Texts,
     places: Places,
     longest: int,
-) -> list[Coded]:
+) -> list[TokenizedText]:
     """The unrelated texts of the items, or `plain` ones, that have such places.
 
     `origin` is the supply's. Raises `RecipeError` when there are none.
     """
     if which == "neutral":
-        found = coded_texts(model, plain, longest=longest)
+        found = tokenize_texts(model, plain, longest=longest)
     else:
         found = [item.unrelated for item in items if item.unrelated is not None]
     found = [one for one in found if _places(one, places)]
@@ -90,5 +94,9 @@ def held_texts(
     return found
 
 
-def _places(one: Coded, which: Places) -> tuple[int, ...]:
-    return {"all": one.places, "span": one.span, "after_filler": one.tail}[which]
+def _places(one: TokenizedText, which: Places) -> tuple[int, ...]:
+    return {
+        "all": one.positions,
+        "span": one.target_positions,
+        "after_filler": one.shared_suffix_positions,
+    }[which]

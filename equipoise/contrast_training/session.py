@@ -14,10 +14,10 @@ from equipoise.contrast_training.controllers import Controller, Fixed
 from equipoise.contrast_training.early_stopping import BiasEarlyStopping, report_of
 from equipoise.contrast_training.evaluation import HeldOut
 from equipoise.contrast_training.held_out_texts import PlainTexts, parted
-from equipoise.contrast_training.packed_forward import TextReader
+from equipoise.contrast_training.packed_forward import PackedForward
 from equipoise.contrast_training.retention import Divergence, Holding, Places, Texts, held_texts
 from equipoise.contrast_training.side_effects import LMS, PERPLEXITY, Bounds
-from equipoise.contrast_training.tokenized import Coded, Item
+from equipoise.contrast_training.tokenized import TokenizedContrast, TokenizedText
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.maker import Maker
 from equipoise.errors import RecipeError
@@ -33,9 +33,9 @@ class Lesson:
     model: LanguageModel
     supply: Supply
     longest: int  # tokens of a text; longer ones are left out
-    reader: TextReader
-    items: Sequence[Item] = ()  # learnt from
-    dev: Sequence[Item] = ()  # held out; none: nothing is looked at
+    reader: PackedForward
+    items: Sequence[TokenizedContrast] = ()  # learnt from
+    dev: Sequence[TokenizedContrast] = ()  # held out; none: nothing is looked at
     left_out: int = 0  # contrasts of the supply that are longer
     plain: PlainTexts
     bounds: Bounds = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Lesson:
             model=model,
             supply=supply,
             longest=longest,
-            reader=TextReader(model),
+            reader=PackedForward(model),
             items=items,
             dev=dev,
             left_out=given - len(items) - len(dev),
@@ -82,7 +82,7 @@ class Lesson:
         )
 
     @property
-    def pairs(self) -> list[Coded]:
+    def pairs(self) -> list[TokenizedText]:
         """Stereotyping and other texts of the items, in turn."""
         return [text for item in self.items for text in item.pair]
 
@@ -93,7 +93,7 @@ class Lesson:
 
         Raises `RecipeError` when there are none of that kind.
         """
-        texts: Sequence[Coded] = ()
+        texts: Sequence[TokenizedText] = ()
         if batch:
             texts = held_texts(
                 self.model,
@@ -127,7 +127,7 @@ class Lesson:
         *,
         loss: Loss,
         watch: BiasEarlyStopping | None,
-        others: Sequence[Coded] = (),
+        others: Sequence[TokenizedText] = (),
         report: Mapping[str, JSON] | None = None,
     ) -> AdapterEdit:
         """Train an adapter until its steps are used up or the watch stops it.
@@ -160,7 +160,7 @@ class Lesson:
         *,
         loss: Loss,
         every: int,
-        others: Sequence[Coded] = (),
+        others: Sequence[TokenizedText] = (),
         report: Mapping[str, JSON] | None = None,
     ) -> AdapterEdit:
         """As `fit`, for all steps; held-out items are looked at `every` so many, to be reported.

@@ -16,11 +16,15 @@ from equipoise.contrast_training.adapter_fitting import Adapter
 from equipoise.contrast_training.controllers import Controller, Fixed, Mix, from_stereotypes
 from equipoise.contrast_training.early_stopping import BiasEarlyStopping, Phase
 from equipoise.contrast_training.losses import Reduction, likelihood, npo
-from equipoise.contrast_training.packed_forward import Asked, Before, TextReader, read_before
+from equipoise.contrast_training.packed_forward import (
+    PackedForward,
+    ReferenceOutputs,
+    reference_outputs,
+)
 from equipoise.contrast_training.retention import Divergence, Holding, Places, Texts
 from equipoise.contrast_training.sampling import drawn
 from equipoise.contrast_training.session import Lesson
-from equipoise.contrast_training.tokenized import Coded, Item
+from equipoise.contrast_training.tokenized import TokenizedContrast, TokenizedText
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.maker import Maker
 from equipoise.errors import RecipeError
@@ -67,7 +71,7 @@ def unlearn(
         seed=adapter.seed,
     )
     pools = Pools.of(lesson.items, options, seed=adapter.seed)
-    before = read_before(lesson.reader, scored=lesson.pairs, compared=holding.texts)
+    before = reference_outputs(lesson.reader, scored=lesson.pairs, compared=holding.texts)
     watch = lesson.watch(
         options.controller,
         every=options.look_every,
@@ -83,11 +87,11 @@ def unlearn(
 class Pools:
     """Items by type, and those of which both texts are forgotten."""
 
-    items: Mapping[str, Sequence[Item]]
-    adversarial: Mapping[str, Sequence[Item]]
+    items: Mapping[str, Sequence[TokenizedContrast]]
+    adversarial: Mapping[str, Sequence[TokenizedContrast]]
 
     @classmethod
-    def of(cls, items: Sequence[Item], options: Unlearning, *, seed: int) -> "Pools":
+    def of(cls, items: Sequence[TokenizedContrast], options: Unlearning, *, seed: int) -> "Pools":
         """Sort the items by type and draw the adversarial ones.
 
         "head" takes the first share of all items in the order gender, profession, race, religion,
@@ -106,7 +110,7 @@ class Pools:
             }
         return cls(items=by_type, adversarial=chosen)
 
-    def forget(self, mix: Mix) -> dict[str, list[Coded]]:
+    def forget(self, mix: Mix) -> dict[str, list[TokenizedText]]:
         """What is forgotten, by active type: the text leant to, and some of the other."""
         return {
             axis: [
@@ -116,7 +120,7 @@ class Pools:
             for axis in mix.active
         }
 
-    def retain(self, mix: Mix) -> dict[str, list[Coded]]:
+    def retain(self, mix: Mix) -> dict[str, list[TokenizedText]]:
         """What is retained, by active type."""
         return {
             axis: [_role(one, -mix.directions[axis]) for one in self.items[axis]]
@@ -124,11 +128,13 @@ class Pools:
         }
 
 
-def _role(item: Item, direction: int) -> Coded:
+def _role(item: TokenizedContrast, direction: int) -> TokenizedText:
     return item.stereotype if direction > 0 else item.antistereotype
 
 
-def _sample(items: Sequence[Item], share: float, *, seed: tuple[int, ...]) -> list[Item]:
+def _sample(
+    items: Sequence[TokenizedContrast], share: float, *, seed: tuple[int, ...]
+) -> list[TokenizedContrast]:
     size = int(share * len(items))
     chosen = np.random.default_rng([*seed, 1]).choice(len(items), size=size, replace=False)
     return [items[at] for at in sorted(chosen.tolist())]
@@ -139,11 +145,11 @@ class _Loss:
 
     def __init__(
         self,
-        reader: TextReader,
+        reader: PackedForward,
         options: Unlearning,
         pools: Pools,
         holding: Holding,
-        before: Before,
+        before: ReferenceOutputs,
         watch: BiasEarlyStopping | None,
         *,
         seed: int,
@@ -161,9 +167,9 @@ class _Loss:
         phase = self.unwatched if self.watch is None else self.watch.phase
         forget, retain, kl = self._texts(phase, step)
         several = [*forget, *retain, *kl]
-        places = [one.span for one in (*forget, *retain)]
+        places = [one.target_positions for one in (*forget, *retain)]
         places += [self.holding.places_of(one) for one in kl]
-        read = self.reader.read(Asked(texts=several, places=places))
+        read = self.reader.read(several, places)
         scored = read.first(len(forget) + len(retain))
         sums = torch.stack([one.sum() for one in scored.split(self.reader.logprobs(scored))])
         sizes = torch.tensor(scored.counts, dtype=sums.dtype, device=sums.device)
@@ -179,7 +185,9 @@ class _Loss:
             value = value + b * strength * kept
         return value
 
-    def _texts(self, phase: Phase, step: int) -> tuple[list[Coded], list[Coded], list[Coded]]:
+    def _texts(
+        self, phase: Phase, step: int
+    ) -> tuple[list[TokenizedText], list[TokenizedText], list[TokenizedText]]:
         """Texts to forget, to retain and to be held; a weight of 0 leaves its texts out."""
         sizes = [
             size if weight > 0 else 0
@@ -192,7 +200,7 @@ class _Loss:
         retain = drawn(self.pools.retain(mix), mix.weights, sizes[1], turn=turn, seed=(*seed, 1))
         return forget, retain, self.holding.taken(step)
 
-    def _forgotten(self, sums: Tensor, sizes: Tensor, texts: Sequence[Coded]) -> Tensor:
-        was = torch.tensor([self.before.total(text) for text in texts], dtype=sums.dtype)
+    def _forgotten(self, sums: Tensor, sizes: Tensor, texts: Sequence[TokenizedText]) -> Tensor:
+        was = self.before.target_logprobs(texts)
         gap = was.to(sums.device) - sums
         return npo(gap, sizes, beta=self.options.beta, reduction=self.options.reduction)

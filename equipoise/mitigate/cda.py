@@ -18,9 +18,9 @@ from equipoise.contrast_training.adapter_fitting import (
     check_causal,
 )
 from equipoise.contrast_training.objectives import Likelihood, Over
-from equipoise.contrast_training.packed_forward import TextReader
+from equipoise.contrast_training.packed_forward import PackedForward
 from equipoise.contrast_training.session import Lesson, plain_texts
-from equipoise.contrast_training.tokenized import Coded, coded_items, coded_texts
+from equipoise.contrast_training.tokenized import TokenizedText, tokenize_contrasts, tokenize_texts
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import RecipeError
 from equipoise.group_words.swap_lists import SwapLists, read_swap_lists
@@ -98,28 +98,28 @@ class Cda(AdapterOptions, Mitigation, ReadsFiles):
         """The supply's held-out contrasts alone: plain texts are learnt from."""
         check_causal(model)
         check_apart(supply)
-        dev = coded_items(model, supply.dev_contrasts, longest=self.longest)
+        dev = tokenize_contrasts(model, supply.dev_contrasts, longest=self.longest)
         return Lesson(
             model=model,
             supply=supply,
             longest=self.longest,
-            reader=TextReader(model),
+            reader=PackedForward(model),
             dev=dev,
             plain=plain_texts(model, supply, longest=self.longest, bounds=self.bounds),
             bounds=self.bounds,
         )
 
-    def _of_contrasts(self, lesson: Lesson) -> list[Coded]:
+    def _of_contrasts(self, lesson: Lesson) -> list[TokenizedText]:
         originals = [item.stereotype for item in lesson.items] if self.keep_originals else []
         return [item.antistereotype for item in lesson.items] + originals
 
-    def _of_texts(self, lesson: Lesson, lists: SwapLists, *, seed: int) -> list[Coded]:
+    def _of_texts(self, lesson: Lesson, lists: SwapLists, *, seed: int) -> list[TokenizedText]:
         """Texts with swapped words, with the originals: both are short enough, or neither is."""
         groups = self._swapped(lesson, lists, seed=seed)
         texts = list(dict.fromkeys(text for group in groups for text in group))
         coded = {
             coded_text.text: coded_text
-            for coded_text in coded_texts(lesson.model, texts, longest=self.longest)
+            for coded_text in tokenize_texts(lesson.model, texts, longest=self.longest)
         }
         whole = [group for group in groups if all(text in coded for text in group)]
         if not whole:

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.contrast_training.adapter_fitting import AdapterOptions, adapter_of
 from equipoise.contrast_training.losses import Preference
 from equipoise.contrast_training.objectives import Preferred
-from equipoise.contrast_training.packed_forward import read_before
+from equipoise.contrast_training.packed_forward import reference_outputs
 from equipoise.contrast_training.session import Lesson
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.inference.language_model import LanguageModel
@@ -51,7 +51,7 @@ class Dpo(AdapterOptions, Mitigation):
         lost at every look.
         """
         lesson = Lesson.of(model, supply, longest=self.longest, bounds=self.bounds)
-        before = read_before(lesson.reader, scored=lesson.pairs, compared=())
+        before = reference_outputs(lesson.reader, scored=lesson.pairs, compared=())
         return lesson.fit_to_the_end(
             adapter_of(self, seed=seed),
             maker_of(self, seed=seed),

@@ -12,7 +12,7 @@ from equipoise.contrast_training.adapter_fitting import AdapterOptions, adapter_
 from equipoise.contrast_training.held_out_bias import spreads_of
 from equipoise.contrast_training.objectives import Lean
 from equipoise.contrast_training.objectives import Parity as Loss
-from equipoise.contrast_training.packed_forward import read_before
+from equipoise.contrast_training.packed_forward import reference_outputs
 from equipoise.contrast_training.retention import Places, Texts
 from equipoise.contrast_training.session import Lesson
 from equipoise.edits.adapter import AdapterEdit
@@ -62,7 +62,7 @@ class Parity(AdapterOptions, Mitigation):
             batch=self.kl_batch if self.kl_weight > 0 else 0,
             seed=seed,
         )
-        before = read_before(lesson.reader, scored=(), compared=holding.texts)
+        before = reference_outputs(lesson.reader, scored=(), compared=holding.texts)
         return lesson.fit_to_the_end(
             adapter_of(self, seed=seed),
             maker_of(self, seed=seed),

@@ -14,10 +14,10 @@ from equipoise.contrast_training.early_stopping import BiasEarlyStopping, report
 from equipoise.contrast_training.evaluation import Seen
 from equipoise.contrast_training.held_out_bias import Standing
 from equipoise.contrast_training.held_out_texts import PlainTexts
-from equipoise.contrast_training.packed_forward import TextReader
+from equipoise.contrast_training.packed_forward import PackedForward
 from equipoise.contrast_training.session import Lesson
 from equipoise.contrast_training.side_effects import LMS, PERPLEXITY, Cost
-from equipoise.contrast_training.tokenized import coded_items
+from equipoise.contrast_training.tokenized import tokenize_contrasts
 from equipoise.errors import ModelError
 from equipoise.stats.resample import Interval
 
@@ -62,7 +62,7 @@ class Scripted(Controller):
 def lesson(**more: Any) -> Lesson:
     """Nothing to learn, unless told."""
     of = model()
-    known = {"model": of, "supply": SUPPLY, "longest": 60, "reader": TextReader(of)}
+    known = {"model": of, "supply": SUPPLY, "longest": 60, "reader": PackedForward(of)}
     return Lesson(**(known | {"plain": PlainTexts(learnt=())} | more))
 
 
@@ -295,7 +295,7 @@ def test_without_held_out_contrasts_there_is_no_watch() -> None:
 
 
 def test_what_an_edit_reports() -> None:
-    dev = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
+    dev = tokenize_contrasts(model(), SUPPLY.dev_contrasts, longest=60)
     one = lesson(dev=dev).watch(Fixed(), every=1, first_look=0, seed=0)
     assert one is not None
     assert not one.evaluate(1, last=False)

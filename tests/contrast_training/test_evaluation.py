@@ -15,16 +15,16 @@ from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.contrast_training import evaluation as held_out
 from equipoise.contrast_training.evaluation import HeldOut, Seen
 from equipoise.contrast_training.held_out_texts import Passage, parted
-from equipoise.contrast_training.packed_forward import TextReader
+from equipoise.contrast_training.packed_forward import PackedForward
 from equipoise.contrast_training.side_effects import LMS, PERPLEXITY, Cost
-from equipoise.contrast_training.tokenized import coded_items
+from equipoise.contrast_training.tokenized import tokenize_contrasts
 from equipoise.inference.language_model import LanguageModel
 from equipoise.measure import measure
 from equipoise.records import Supply
 from equipoise.stats.resample import CLUSTER, Interval, bootstrap
 from equipoise.testing import tiny_model
 
-ITEMS = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
+ITEMS = tokenize_contrasts(model(), SUPPLY.dev_contrasts, longest=60)
 
 
 def fall_of(seen: Seen) -> Cost:
@@ -36,21 +36,21 @@ def fall_of(seen: Seen) -> Cost:
 def test_lms_is_the_benchmarks_with_every_example_counted_once() -> None:
     of = tiny_model("llama", context=512)
     benchmark = StereoSet(world="default")
-    items = coded_items(of, benchmark.labelled(), longest=512)
+    items = tokenize_contrasts(of, benchmark.labelled(), longest=512)
     related = {
         outcome.example: outcome.values["related"]
         for outcome in measure(of, benchmark, limit=40, draws=20).outcomes
     }
     chosen = [item for item in items if item.id in related]
     assert len(chosen) == 40
-    fall = fall_of(HeldOut(TextReader(of), chosen, costs=[LMS], seed=0)())
+    fall = fall_of(HeldOut(PackedForward(of), chosen, costs=[LMS], seed=0)())
     assert fall.now == pytest.approx(100 * sum(related.values()) / 40)
     assert 0 < fall.now < 100
 
 
 def test_the_first_look_is_what_later_ones_are_compared_with() -> None:
     one = tiny_model("llama")
-    look = HeldOut(TextReader(one), ITEMS, costs=[LMS], seed=0)
+    look = HeldOut(PackedForward(one), ITEMS, costs=[LMS], seed=0)
     first = fall_of(look())
     assert (first.by.value, first.by.low, first.by.high) == (0.0, 0.0, 0.0)
     assert (first.by.n, first.by.clusters) == (12, 6)
@@ -62,7 +62,7 @@ def test_the_first_look_is_what_later_ones_are_compared_with() -> None:
 
 
 def test_standings_are_as_without_lms() -> None:
-    reader = TextReader(model())
+    reader = PackedForward(model())
     with_lms = HeldOut(reader, ITEMS, costs=[LMS], seed=0)()
     without = HeldOut(reader, ITEMS, costs=(), seed=0)()
     assert not without.costs
@@ -76,7 +76,7 @@ def test_swapping_the_labels_leaves_lms() -> None:
     swapped = [
         replace(one, stereotype=one.antistereotype, antistereotype=one.stereotype) for one in ITEMS
     ]
-    reader = TextReader(model())
+    reader = PackedForward(model())
     one, other = (
         fall_of(HeldOut(reader, some, costs=[LMS], seed=0)()) for some in (ITEMS, swapped)
     )
@@ -85,7 +85,7 @@ def test_swapping_the_labels_leaves_lms() -> None:
 
 def test_items_without_an_unrelated_text_do_not_count() -> None:
     some = [replace(one, unrelated=None) if one.axis == "size" else one for one in ITEMS]
-    reader = TextReader(model())
+    reader = PackedForward(model())
     mixed = HeldOut(reader, some, costs=[LMS], seed=0)()
     color = [one for one in some if one.axis == "color"]
     alone = HeldOut(reader, color, costs=[LMS], seed=0)()
@@ -104,15 +104,15 @@ def test_of_two_sentences_the_second_is_judged(monkeypatch: pytest.MonkeyPatch) 
     asked: list[tuple[int, ...]] = []
     read = held_out.means_of
 
-    def noted(reader: TextReader, texts: list) -> object:  # type: ignore[type-arg]
-        asked.extend(one.judged_at(text) for one, text in texts)
+    def noted(reader: PackedForward, texts: list) -> object:  # type: ignore[type-arg]
+        asked.extend(one.scored_positions(text) for one, text in texts)
         return read(reader, texts)
 
     monkeypatch.setattr(held_out, "means_of", noted)
-    items = coded_items(model(), pairs, longest=60)
-    HeldOut(TextReader(model()), items, costs=[LMS], seed=0)()
-    expected = [text.span for item in items for text in item.pair]
-    expected += [item.unrelated.span for item in items if item.unrelated is not None]
+    items = tokenize_contrasts(model(), pairs, longest=60)
+    HeldOut(PackedForward(model()), items, costs=[LMS], seed=0)()
+    expected = [text.target_positions for item in items for text in item.pair]
+    expected += [item.unrelated.target_positions for item in items if item.unrelated is not None]
     assert asked == expected
 
 
@@ -130,7 +130,7 @@ def test_lost_is_what_is_over_the_margin_and_more_than_chance(
 def test_a_tie_counts_as_half() -> None:
     """Texts of the same tokens are equally likely."""
     same = [replace(one, unrelated=one.stereotype) for one in ITEMS]
-    fall = fall_of(HeldOut(TextReader(model()), same, costs=[LMS], seed=0)())
+    fall = fall_of(HeldOut(PackedForward(model()), same, costs=[LMS], seed=0)())
     ss = [standing.ss.value for standing in standings(model(), ITEMS).values()]
     # the stereotype ties; the other text is likelier where SS says so
     assert fall.now == pytest.approx(25 + (100 - sum(ss) / 2) / 2)
@@ -154,7 +154,7 @@ NEUTRAL = parted(
 
 
 def rises(of: LanguageModel, passages: Sequence[Passage]) -> HeldOut:
-    return HeldOut(TextReader(of), ITEMS, passages, costs=[PERPLEXITY], seed=0)
+    return HeldOut(PackedForward(of), ITEMS, passages, costs=[PERPLEXITY], seed=0)
 
 
 def test_perplexity_is_the_benchmarks_on_the_same_texts(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_passages_of_one_document_are_one_cluster() -> None:
 
 
 def test_passages_are_not_read_unless_asked() -> None:
-    look = HeldOut(TextReader(model()), ITEMS, NEUTRAL, costs=[LMS], seed=0)
+    look = HeldOut(PackedForward(model()), ITEMS, NEUTRAL, costs=[LMS], seed=0)
     assert [cost.of for cost in look().costs] == [LMS]
 
 

@@ -11,8 +11,8 @@ from contrast_items import SUPPLY, contrasts, model, standings
 
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.contrast_training.held_out_bias import margins_of, spreads_of
-from equipoise.contrast_training.packed_forward import TextReader
-from equipoise.contrast_training.tokenized import Coded, coded_items
+from equipoise.contrast_training.packed_forward import PackedForward
+from equipoise.contrast_training.tokenized import TokenizedText, tokenize_contrasts
 from equipoise.inference.scoring import score
 from equipoise.measure import measure
 from equipoise.records import Continuation
@@ -23,14 +23,14 @@ def test_margins_are_those_of_the_benchmark() -> None:
     of = tiny_model("llama", context=512)
     benchmark = StereoSet(world="default")
     labelled = benchmark.labelled()
-    items = coded_items(of, labelled, longest=512)
+    items = tokenize_contrasts(of, labelled, longest=512)
     measured = {
         outcome.example: outcome.values["margin"]
         for outcome in measure(of, benchmark, limit=30, draws=20).outcomes
     }
     chosen = [item for item in items if item.id in measured]
     assert len(chosen) == 30
-    found = margins_of(TextReader(of), chosen)
+    found = margins_of(PackedForward(of), chosen)
     assert found.tolist() == pytest.approx([measured[one.id] for one in chosen], abs=1e-5)
 
 
@@ -40,18 +40,18 @@ def test_of_two_sentences_the_second_is_compared_given_the_first() -> None:
         replace(contrast, groups={**contrast.groups, "task": "intersentence"})
         for contrast in (*SUPPLY.contrasts, *SUPPLY.dev_contrasts)
     ]
-    found = margins_of(TextReader(of), coded_items(of, pairs, longest=60))
+    found = margins_of(PackedForward(of), tokenize_contrasts(of, pairs, longest=60))
     for pair, margin in zip(pairs, found.tolist(), strict=True):
         texts = (pair.stereotype, pair.antistereotype)
         first, second = score(
             of, [Continuation(context=pair.context, continuation=t) for t in texts]
         )
         assert margin == pytest.approx(first.mean - second.mean, abs=1e-5)
-    whole = margins_of(TextReader(of), coded_items(of, SUPPLY.contrasts, longest=60))
+    whole = margins_of(PackedForward(of), tokenize_contrasts(of, SUPPLY.contrasts, longest=60))
     assert np.abs(whole - found[: len(whole)]).max() > 0.01
 
 
-def mean(text: Coded) -> float:
+def mean(text: TokenizedText) -> float:
     ids = torch.tensor([text.ids])
     with torch.no_grad():
         logprobs = model().module(ids).logits[0].log_softmax(-1)
@@ -59,8 +59,8 @@ def mean(text: Coded) -> float:
 
 
 def test_a_standing_by_hand() -> None:
-    reader = TextReader(model())
-    items = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
+    reader = PackedForward(model())
+    items = tokenize_contrasts(model(), SUPPLY.dev_contrasts, longest=60)
     found = standings(model(), items[::-1])
     assert list(found) == ["color", "size"]
     for axis, one in found.items():
@@ -76,7 +76,7 @@ def test_a_standing_by_hand() -> None:
 
 
 def test_swapping_the_labels_turns_every_sign() -> None:
-    items = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
+    items = tokenize_contrasts(model(), SUPPLY.dev_contrasts, longest=60)
     swapped = [
         type(item)(
             id=item.id,
@@ -95,7 +95,7 @@ def test_swapping_the_labels_turns_every_sign() -> None:
 
 
 def test_items_of_one_target_are_one_unit() -> None:
-    items = coded_items(model(), contrasts(("nurse",), ("color",)) * 3, longest=60)
+    items = tokenize_contrasts(model(), contrasts(("nurse",), ("color",)) * 3, longest=60)
     one = standings(model(), items)["color"]
     assert one.margin.clusters == 1
     assert math.isnan(one.margin.low)
@@ -104,5 +104,5 @@ def test_items_of_one_target_are_one_unit() -> None:
 
 
 def test_margins_that_differ_by_rounding_have_no_spread() -> None:
-    items = coded_items(model(), contrasts(("nurse",), ("color",)) * 2, longest=60)
-    assert spreads_of(TextReader(model()), items) == {"color": 1.0}
+    items = tokenize_contrasts(model(), contrasts(("nurse",), ("color",)) * 2, longest=60)
+    assert spreads_of(PackedForward(model()), items) == {"color": 1.0}

@@ -11,31 +11,39 @@ from contrast_items import LEARNT, SUPPLY, contrasts, model
 from equipoise.contrast_training.held_out_bias import margins_of, spreads_of
 from equipoise.contrast_training.losses import Preference
 from equipoise.contrast_training.objectives import Lean, Likelihood, Over, Parity, Preferred, over
-from equipoise.contrast_training.packed_forward import Before, TextReader, read_before
+from equipoise.contrast_training.packed_forward import (
+    PackedForward,
+    ReferenceOutputs,
+    reference_outputs,
+)
 from equipoise.contrast_training.retention import Holding
-from equipoise.contrast_training.tokenized import Coded, Item, coded_items
+from equipoise.contrast_training.tokenized import (
+    TokenizedContrast,
+    TokenizedText,
+    tokenize_contrasts,
+)
 
 ROWS = torch.zeros(1, dtype=torch.long)
 
 
 @cache
-def items() -> list[Item]:
-    return coded_items(model(), SUPPLY.contrasts, longest=60)
+def items() -> list[TokenizedContrast]:
+    return tokenize_contrasts(model(), SUPPLY.contrasts, longest=60)
 
 
 @cache
-def reader() -> TextReader:
-    return TextReader(model())
+def reader() -> PackedForward:
+    return PackedForward(model())
 
 
 @cache
-def reference() -> Before:
+def reference() -> ReferenceOutputs:
     texts = [one for item in items() for one in (item.stereotype, item.antistereotype)]
     held = [item.unrelated for item in items() if item.unrelated is not None]
-    return read_before(reader(), scored=texts, compared=held)
+    return reference_outputs(reader(), scored=texts, compared=held)
 
 
-def mean(one: Coded, which: Over) -> float:
+def mean(one: TokenizedText, which: Over) -> float:
     values = reference().logprobs[one.ids]
     return float(values[[place - 1 for place in over(one, which)]].mean())
 
@@ -49,8 +57,9 @@ def test_likelihood_is_the_mean_of_means(which: Over) -> None:
     assert found == pytest.approx(-np.mean([mean(text, which) for text in texts]), rel=1e-5)
 
 
-def spans_margin(one: Item) -> float:
-    return reference().total(one.antistereotype) - reference().total(one.stereotype)
+def spans_margin(one: TokenizedContrast) -> float:
+    anti, stereotype = reference().target_logprobs([one.antistereotype, one.stereotype])
+    return float(anti - stereotype)
 
 
 @pytest.mark.parametrize("loss", ["dpo", "margin"])
@@ -72,7 +81,11 @@ def test_preference_begins_where_it_must(loss: Preference) -> None:
 
 
 def parity(
-    *, batch: int, of: Lean = "mean", kl_weight: float = 0.0, several: list[Item] | None = None
+    *,
+    batch: int,
+    of: Lean = "mean",
+    kl_weight: float = 0.0,
+    several: list[TokenizedContrast] | None = None,
 ) -> Parity:
     chosen = several or items()
     held = [item.unrelated for item in items() if item.unrelated is not None]
@@ -117,7 +130,7 @@ def test_parity_of_some_items_is_right_on_average(of: Lean) -> None:
     value = {item.id: margin for item, margin in zip(items(), margins, strict=True)}
     spreads = spreads_of(reader(), items())
 
-    def estimate(group: list[Item]) -> float:
+    def estimate(group: list[TokenizedContrast]) -> float:
         leans = np.array([value[one.id] / spreads[one.axis] for one in group])
         if of == "share":
             leans = np.tanh(4 * leans)
@@ -142,7 +155,7 @@ def test_each_step_has_equally_many_different_items_of_each_type() -> None:
 
 
 def test_a_type_of_one_item_has_its_own_square() -> None:
-    (only,) = coded_items(model(), contrasts(LEARNT[:1], ("color",)), longest=60)
+    (only,) = tokenize_contrasts(model(), contrasts(LEARNT[:1], ("color",)), longest=60)
     with torch.no_grad():
         found = float(parity(batch=4, several=[only])(model().module, ROWS, 0))
     assert found == pytest.approx(float(margins_of(reader(), [only])[0]) ** 2, rel=1e-3)

@@ -12,8 +12,13 @@ from torch import Tensor
 
 from equipoise.contrast_training import packed_forward as reading
 from equipoise.contrast_training.losses import likelihood, mean_of, npo
-from equipoise.contrast_training.packed_forward import Asked, Read, TextReader, read_before
-from equipoise.contrast_training.tokenized import Coded, Item, coded_items, coded_texts
+from equipoise.contrast_training.packed_forward import PackedForward, Readout, reference_outputs
+from equipoise.contrast_training.tokenized import (
+    TokenizedContrast,
+    TokenizedText,
+    tokenize_contrasts,
+    tokenize_texts,
+)
 from equipoise.testing import tiny_model
 from equipoise.training.lora import lora_config, lora_in_training
 
@@ -22,11 +27,11 @@ WAYS = ("packed", "padded", "alone")
 
 
 @cache
-def items(family: str = "llama") -> list[Item]:
-    return coded_items(model(family), SUPPLY.contrasts, longest=60)[4:8]
+def items(family: str = "llama") -> list[TokenizedContrast]:
+    return tokenize_contrasts(model(family), SUPPLY.contrasts, longest=60)[4:8]
 
 
-def texts_of(family: str = "llama") -> list[Coded]:
+def texts_of(family: str = "llama") -> list[TokenizedText]:
     return [
         one
         for item in items(family)
@@ -35,24 +40,29 @@ def texts_of(family: str = "llama") -> list[Coded]:
     ]
 
 
-def read(reader: TextReader, asked: Asked, way: str) -> Read:
+def read(
+    forward: PackedForward,
+    texts: Sequence[TokenizedText],
+    positions: Sequence[Sequence[int]],
+    way: str,
+) -> Readout:
     if way == "packed":
-        return reader.read(asked)
-    reader.layout = replace(reader.layout, pack=False)
+        return forward.read(texts, positions)
+    forward.layout = replace(forward.layout, pack=False)
     if way == "padded":
-        return reader.read(asked)
+        return forward.read(texts, positions)
     several = [
-        reader.read(Asked(texts=[text], places=[places]))
-        for text, places in zip(asked.texts, asked.places, strict=True)
+        forward.read([text], [text_positions])
+        for text, text_positions in zip(texts, positions, strict=True)
     ]
-    return Read(
+    return Readout(
         states=torch.cat([one.states for one in several]),
         tokens=torch.cat([one.tokens for one in several]),
         counts=tuple(one.counts[0] for one in several),
     )
 
 
-def plain(family: str, one: Coded) -> Tensor:
+def plain(family: str, one: TokenizedText) -> Tensor:
     """Log-probability of every token from place 1 on, by the module's own forward."""
     with torch.no_grad():
         logits = model(family).module(torch.tensor([one.ids])).logits[0]
@@ -63,12 +73,12 @@ def plain(family: str, one: Coded) -> Tensor:
 @pytest.mark.parametrize("way", WAYS)
 def test_logprobs_are_those_of_plain_passes(family: str, way: str) -> None:
     texts = texts_of(family)
-    reader = TextReader(model(family))
+    reader = PackedForward(model(family))
     assert reader.head is not None
     assert (reader.head.cap is None) == (family != "gemma2")
-    found = read(reader, Asked(texts=texts, places=[text.span for text in texts]), way)
+    found = read(reader, texts, [text.target_positions for text in texts], way)
     for text, values in zip(texts, found.split(reader.logprobs(found)), strict=True):
-        truth = plain(family, text)[[place - 1 for place in text.span]]
+        truth = plain(family, text)[[place - 1 for place in text.target_positions]]
         torch.testing.assert_close(values.detach(), truth, rtol=1e-5, atol=1e-5)
 
 
@@ -76,21 +86,21 @@ def losses(family: str, way: str) -> tuple[list[float], list[Tensor]]:
     """NPO, likelihood and both divergences of a batch, and what they do to an adapter."""
     of = model(family)
     texts = texts_of(family)
-    reader = TextReader(of)
-    before = read_before(reader, scored=texts, compared=texts)
-    places = [text.span for text in texts[:8]] + [text.places for text in texts[8:]]
+    reader = PackedForward(of)
+    before = reference_outputs(reader, scored=texts, compared=texts)
+    places = [text.target_positions for text in texts[:8]] + [text.positions for text in texts[8:]]
     config = lora_config(of.module, rank=2, alpha=4.0, dropout=0.0)
     with lora_in_training(of, config, seed=0) as parameters:
         for index, parameter in enumerate(parameters.values()):
             generator = torch.Generator().manual_seed(index)
             parameter.data += 0.05 * torch.randn(parameter.shape, generator=generator)
             parameter.requires_grad_()
-        found = read(reader, Asked(texts=texts, places=places), way)
+        found = read(reader, texts, places, way)
         scored, rest = found.first(8), found.after(8)
         sums = torch.stack([one.sum() for one in scored.split(reader.logprobs(scored))])
         tokens = torch.tensor(scored.counts, dtype=torch.float32)
-        was = torch.tensor([before.total(text) for text in texts[:8]])
-        kept = torch.cat([before.at(text, text.places) for text in texts[8:]])
+        was = before.target_logprobs(texts[:8])
+        kept = torch.cat([before.states_at(text, text.positions) for text in texts[8:]])
         values = [
             npo(was - sums, tokens, beta=0.1),
             likelihood(sums, tokens),
@@ -119,7 +129,7 @@ def test_whole_logits_give_the_same_where_the_output_layer_is_not_known(
 ) -> None:
     values, grads = losses(family, way)
     monkeypatch.setattr(reading, "output_layer", lambda *_: None)
-    assert TextReader(model(family)).head is None
+    assert PackedForward(model(family)).head is None
     others, other_grads = losses(family, way)
     assert others == pytest.approx(values, rel=1e-5, abs=1e-5)
     for grad, other in zip(grads, other_grads, strict=True):
@@ -132,7 +142,7 @@ def test_texts_longer_than_an_attention_window_are_not_packed(
 ) -> None:
     """gemma2's window is 16 tokens here: in a packed row it would hold neighbours."""
     of = model("gemma2")
-    texts = coded_texts(
+    texts = tokenize_texts(
         of, ["Tea is hot.", "Tea is cold.", "Tea is not hot, nor cold."], longest=longest
     )
     rows: list[int] = []
@@ -142,28 +152,30 @@ def test_texts_longer_than_an_attention_window_are_not_packed(
         rows.append(len(several))
         return plainly(module, several, *rest)
 
-    reader = TextReader(of)
+    reader = PackedForward(of)
     monkeypatch.setattr(reading, "hidden_at", counted)
-    found = reader.read(Asked(texts=texts, places=[text.places for text in texts]))
+    found = reader.read(texts, [text.positions for text in texts])
     assert rows == [1 if packs else len(texts)]
     for text, values in zip(texts, found.split(reader.logprobs(found)), strict=True):
         torch.testing.assert_close(values.detach(), plain("gemma2", text), rtol=1e-5, atol=1e-5)
 
 
 def test_the_same_text_may_be_asked_for_different_places() -> None:
-    reader = TextReader(model())
+    reader = PackedForward(model())
     one, other = texts_of()[:2]
     found = reader.read(
-        Asked(texts=[one, other, one], places=[one.span, other.places, one.places[:2]])
+        [one, other, one], [one.target_positions, other.positions, one.positions[:2]]
     )
-    assert found.counts == (len(one.span), len(other.places), 2)
+    assert found.counts == (len(one.target_positions), len(other.positions), 2)
     values = found.split(reader.logprobs(found))
-    torch.testing.assert_close(values[0], plain("llama", one)[[at - 1 for at in one.span]])
+    torch.testing.assert_close(
+        values[0], plain("llama", one)[[at - 1 for at in one.target_positions]]
+    )
     torch.testing.assert_close(values[2], plain("llama", one)[:2])
 
 
 def test_a_read_is_taken_apart_by_texts() -> None:
-    found = Read(states=torch.arange(6.0)[:, None], tokens=torch.arange(6), counts=(1, 3, 2))
+    found = Readout(states=torch.arange(6.0)[:, None], tokens=torch.arange(6), counts=(1, 3, 2))
     assert found.first(2).counts == (1, 3)
     assert found.first(2).tokens.tolist() == [0, 1, 2, 3]
     assert found.after(2).states[:, 0].tolist() == [4.0, 5.0]
@@ -174,34 +186,34 @@ def test_a_read_is_taken_apart_by_texts() -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_reference_is_the_model_before(family: str) -> None:
     texts = texts_of(family)
-    reader = TextReader(model(family))
-    before = read_before(reader, scored=texts, compared=texts[:2])
+    reader = PackedForward(model(family))
+    before = reference_outputs(reader, scored=texts, compared=texts[:2])
     assert set(before.logprobs) == {text.ids for text in texts}
     assert set(before.states) == {text.ids for text in texts[:2]}
     for one in texts:
-        span = plain(family, one)[[place - 1 for place in one.span]]
-        assert before.total(one) == pytest.approx(float(span.sum()), abs=1e-4)
+        span = plain(family, one)[[place - 1 for place in one.target_positions]]
+        assert float(before.target_logprobs([one])) == pytest.approx(float(span.sum()), abs=1e-4)
     one = texts[0]
-    now = reader.read(Asked(texts=[one], places=[one.span]))
+    now = reader.read([one], [one.target_positions])
     for direction in ("forward", "reverse"):
-        gap = reader.divergence(now, before.at(one, one.span), direction)  # type: ignore[arg-type]
+        gap = reader.divergence(now, before.states_at(one, one.target_positions), direction)  # type: ignore[arg-type]
         assert float(gap.detach().abs().max()) < 1e-6
 
 
 def test_the_reference_may_be_used_where_gradients_are_wanted() -> None:
-    reader = TextReader(model())
-    texts: Sequence[Coded] = texts_of()[:2]
-    before = read_before(reader, scored=texts, compared=texts)
-    states = before.at(texts[0], texts[0].span)
+    reader = PackedForward(model())
+    texts: Sequence[TokenizedText] = texts_of()[:2]
+    before = reference_outputs(reader, scored=texts, compared=texts)
+    states = before.states_at(texts[0], texts[0].target_positions)
     assert not states.is_inference()
     assert not states.requires_grad
 
 
 def test_a_text_that_is_coded_in_two_ways_has_two_references() -> None:
     """A slow tokenizer codes by parts, so ids and not the text say what was read."""
-    reader = TextReader(tiny_model("llama"))
+    reader = PackedForward(tiny_model("llama"))
     one = texts_of()[0]
     other = replace(one, ids=(*one.ids[:-1], 9))
-    before = read_before(reader, scored=[one, other], compared=())
+    before = reference_outputs(reader, scored=[one, other], compared=())
     assert len(before.logprobs) == 2
-    assert before.total(one) != before.total(other)
+    assert float(before.target_logprobs([one])) != float(before.target_logprobs([other]))

@@ -152,7 +152,7 @@ def test_the_training_that_is_killed_turns_a_type_before() -> None:
 
 
 def test_killed_again_and_again_it_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    """Before any state, between two, at a state's step, where it was killed already."""
+    """ReferenceOutputs any state, between two, at a state's step, where it was killed already."""
     before = weights(model())
     done = []
     with states_kept_in(tmp_path):

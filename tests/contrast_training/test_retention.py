@@ -6,9 +6,14 @@ from contrast_items import SUPPLY, model
 from torch import Tensor, nn
 from torch.nn.functional import kl_div
 
-from equipoise.contrast_training.packed_forward import Asked, Before, Read, TextReader, read_before
+from equipoise.contrast_training.packed_forward import (
+    PackedForward,
+    Readout,
+    ReferenceOutputs,
+    reference_outputs,
+)
 from equipoise.contrast_training.retention import Divergence, Holding, Places, Texts, held_texts
-from equipoise.contrast_training.tokenized import Coded, coded_items, coded_texts
+from equipoise.contrast_training.tokenized import TokenizedText, tokenize_contrasts, tokenize_texts
 from equipoise.errors import RecipeError
 from equipoise.inference.lm_head import OutputLayer
 from equipoise.training.lora import lora_config, lora_in_training
@@ -20,18 +25,20 @@ STATES, WIDTH, VOCABULARY = 5, 3, 4
 def toy(kind: Divergence) -> tuple[float, list[Tensor], list[Tensor]]:
     """Two texts of 2 and 3 places over four words: the loss, and log-probabilities now, before."""
     generator = torch.Generator().manual_seed(1)
-    reader = TextReader(model())
+    reader = PackedForward(model())
     reader.head = OutputLayer(linear=nn.Linear(WIDTH, VOCABULARY))
     with torch.no_grad():
         for parameter in reader.head.linear.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator))
     now, was = (torch.randn(STATES, WIDTH, generator=generator) for _ in range(2))
     texts = [
-        Coded(text="a", ids=(0, 1, 2), span=(1,), tail=()),
-        Coded(text="b", ids=(0, 3, 2, 1), span=(1,), tail=()),
+        TokenizedText(text="a", ids=(0, 1, 2), target_positions=(1,), shared_suffix_positions=()),
+        TokenizedText(
+            text="b", ids=(0, 3, 2, 1), target_positions=(1,), shared_suffix_positions=()
+        ),
     ]
-    found = Read(states=now, tokens=torch.zeros(STATES, dtype=torch.long), counts=(2, 3))
-    before = Before(states={texts[0].ids: was[:2], texts[1].ids: was[2:]}, logprobs={})
+    found = Readout(states=now, tokens=torch.zeros(STATES, dtype=torch.long), counts=(2, 3))
+    before = ReferenceOutputs(states={texts[0].ids: was[:2], texts[1].ids: was[2:]}, logprobs={})
     holding = Holding(texts=texts, batch=2, kind=kind)
     value = float(holding.loss(reader, found, texts, before).detach())
     with torch.no_grad():
@@ -75,11 +82,15 @@ def test_the_released_codes_counts_a_hundred_places_a_text() -> None:
 
 
 def read_with(
-    holding: Holding, reader: TextReader, texts: list[Coded], before: Before, *company: Coded
+    holding: Holding,
+    reader: PackedForward,
+    texts: list[TokenizedText],
+    before: ReferenceOutputs,
+    *company: TokenizedText,
 ) -> float:
     several = [*company, *texts]
     places = [holding.places_of(one) for one in several]
-    found = reader.read(Asked(texts=several, places=places)).after(len(company))
+    found = reader.read(several, places).after(len(company))
     return float(holding.loss(reader, found, texts, before).detach())
 
 
@@ -89,9 +100,11 @@ def test_it_is_zero_before_training_and_takes_no_notice_of_company(
     kind: Divergence, family: str
 ) -> None:
     of = model(family)
-    reader = TextReader(of)
-    texts = coded_texts(of, [*SUPPLY.texts, "A text that is longer than all others."], longest=60)
-    before = read_before(reader, scored=(), compared=texts)
+    reader = PackedForward(of)
+    texts = tokenize_texts(
+        of, [*SUPPLY.texts, "A text that is longer than all others."], longest=60
+    )
+    before = reference_outputs(reader, compared=texts)
     holding = Holding(texts=texts, batch=2, kind=kind)
     assert read_with(holding, reader, texts, before) == pytest.approx(0.0, abs=1e-6)
     config = lora_config(of.module, rank=2, alpha=4.0, dropout=0.0)
@@ -109,11 +122,11 @@ def test_it_is_zero_before_training_and_takes_no_notice_of_company(
 
 
 def test_nothing_to_hold_is_no_loss() -> None:
-    reader = TextReader(model())
-    empty = Read(states=torch.zeros(0, 32), tokens=torch.zeros(0, dtype=torch.long), counts=())
+    reader = PackedForward(model())
+    empty = Readout(states=torch.zeros(0, 32), tokens=torch.zeros(0, dtype=torch.long), counts=())
     none = Holding(texts=(), batch=4)
     assert none.taken(3) == []
-    assert float(none.loss(reader, empty, [], Before(states={}, logprobs={}))) == 0.0
+    assert float(none.loss(reader, empty, [], ReferenceOutputs(states={}, logprobs={}))) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -128,7 +141,7 @@ def test_nothing_to_hold_is_no_loss() -> None:
 )
 def test_texts_and_their_places(which: Texts, places: Places, said: str) -> None:
     of = model()
-    items = coded_items(of, SUPPLY.contrasts, longest=60)
+    items = tokenize_contrasts(of, SUPPLY.contrasts, longest=60)
     texts = held_texts(of, items, SUPPLY.texts, origin="", which=which, places=places, longest=60)
     assert len(texts) == (len(items) if which == "unrelated" else len(SUPPLY.texts))
     holding = Holding(texts=texts, batch=2, places=places)
@@ -148,7 +161,7 @@ def test_no_such_texts(which: Texts, places: Places, longest: int) -> None:
 
 
 def test_texts_of_a_step_go_round() -> None:
-    texts = coded_texts(model(), SUPPLY.texts, longest=60)
+    texts = tokenize_texts(model(), SUPPLY.texts, longest=60)
     holding = Holding(texts=texts, batch=2, seed=3)
     several = [one.text for step in range(5) for one in holding.taken(step)]
     assert sorted(several[:5]) == sorted(several[5:]) == sorted(SUPPLY.texts)

@@ -7,7 +7,7 @@ from contrast_items import SUPPLY, model
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from equipoise.contrast_training.tokenized import Coded, coded_items, coded_texts
+from equipoise.contrast_training.tokenized import TokenizedText, tokenize_contrasts, tokenize_texts
 from equipoise.errors import ModelError
 from equipoise.fakes import Start
 from equipoise.inference.language_model import LanguageModel
@@ -27,7 +27,7 @@ def one(context: str, stereotype: str, antistereotype: str, unrelated: str | Non
     )
 
 
-def said(of: LanguageModel, text: Coded, places: tuple[int, ...]) -> str:
+def said(of: LanguageModel, text: TokenizedText, places: tuple[int, ...]) -> str:
     return of.tokenizer.decode([text.ids[place] for place in places])
 
 
@@ -48,18 +48,18 @@ def test_the_span_is_the_ending_and_the_tail_what_all_endings_share(
     of = tiny_model("llama", bos=start)
     filler = ending.removesuffix(tail)
     others = (f"{filler}er{tail}", f"x{filler}{tail}" if not context else f"{filler}x{tail}")
-    (item,) = coded_items(of, [one(context, ending, *others)], longest=60)
+    (item,) = tokenize_contrasts(of, [one(context, ending, *others)], longest=60)
     text = item.stereotype
     assert text.text == context + ending
     lead = {"bos": "<bos>", "added": "<bos>", "eos": "<eos>", "none": ""}[start]
     assert of.tokenizer.decode(list(text.ids)) == lead + context + ending
     unscored = ending[0] if start == "none" and not context else ""  # nothing before it
-    assert unscored + said(of, text, text.span) == ending
-    assert said(of, text, text.tail) == tail
-    assert text.places == tuple(range(1, len(text.ids)))
-    assert set(text.tail) < set(text.span) <= set(text.places)
+    assert unscored + said(of, text, text.target_positions) == ending
+    assert said(of, text, text.shared_suffix_positions) == tail
+    assert text.positions == tuple(range(1, len(text.ids)))
+    assert set(text.shared_suffix_positions) < set(text.target_positions) <= set(text.positions)
     assert item.unrelated is not None
-    assert said(of, item.unrelated, item.unrelated.tail) == tail
+    assert said(of, item.unrelated, item.unrelated.shared_suffix_positions) == tail
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_words_that_only_some_endings_share_are_no_tail(
     endings: tuple[str, str, str | None], shared: str
 ) -> None:
     of = model()
-    (item,) = coded_items(of, [one("So: ", *endings)], longest=60)
-    assert said(of, item.stereotype, item.stereotype.tail) == shared
+    (item,) = tokenize_contrasts(of, [one("So: ", *endings)], longest=60)
+    assert said(of, item.stereotype, item.stereotype.shared_suffix_positions) == shared
 
 
 def test_a_token_that_straddles_the_context_is_scored() -> None:
@@ -89,19 +89,19 @@ def test_a_token_that_straddles_the_context_is_scored() -> None:
     core.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<s>")
     of = replace(model(), tokenizer=tokenizer)
-    (item,) = coded_items(of, [one("ca", "bc", "c", None)], longest=9)
+    (item,) = tokenize_contrasts(of, [one("ca", "bc", "c", None)], longest=9)
     assert item.stereotype.ids == (0, 3, 4, 3)
-    assert item.stereotype.span == (2, 3)
-    assert item.antistereotype.span == (3,)
+    assert item.stereotype.target_positions == (2, 3)
+    assert item.antistereotype.target_positions == (3,)
 
 
 def test_groups_and_order_are_kept() -> None:
-    items = coded_items(model(), SUPPLY.contrasts, longest=60)
+    items = tokenize_contrasts(model(), SUPPLY.contrasts, longest=60)
     assert [item.id for item in items] == [contrast.id for contrast in SUPPLY.contrasts]
     assert (items[0].axis, items[0].target) == ("color", "cook")
-    (bare,) = coded_items(model(), [one("A", " b", " c", None)], longest=60)
+    (bare,) = tokenize_contrasts(model(), [one("A", " b", " c", None)], longest=60)
     assert (bare.axis, bare.target, bare.unrelated) == ("", "c", None)
-    assert coded_items(model(), [], longest=60) == []
+    assert tokenize_contrasts(model(), [], longest=60) == []
 
 
 def test_nothing_is_cut_what_is_too_long_is_left_out() -> None:
@@ -110,27 +110,28 @@ def test_nothing_is_cut_what_is_too_long_is_left_out() -> None:
         length = 1 + max(
             len(contrast.context + text) for text in (contrast.stereotype, contrast.unrelated or "")
         )
-        assert len(coded_items(model(), [contrast], longest=length)) == 1
-        assert coded_items(model(), [contrast], longest=length - 1) == []
+        assert len(tokenize_contrasts(model(), [contrast], longest=length)) == 1
+        assert tokenize_contrasts(model(), [contrast], longest=length - 1) == []
     cramped = tiny_model("llama", context=8)
     assert [
-        coded_item.unrelated for coded_item in coded_items(cramped, [short, long], longest=60)
+        coded_item.unrelated
+        for coded_item in tokenize_contrasts(cramped, [short, long], longest=60)
     ] == [None]
 
 
 def test_a_contrast_without_a_token_to_score_is_named() -> None:
     with pytest.raises(ModelError, match="contrast 'c' must have a token to score"):
-        coded_items(model(), [one("Tea is", "", " hot", None)], longest=60)
+        tokenize_contrasts(model(), [one("Tea is", "", " hot", None)], longest=60)
     with pytest.raises(ModelError, match="contrast 'c' must have a token to score"):
-        coded_items(tiny_model("llama", bos="none"), [one("", "a", "bc", None)], longest=60)
+        tokenize_contrasts(tiny_model("llama", bos="none"), [one("", "a", "bc", None)], longest=60)
 
 
 def test_plain_texts_are_scored_whole() -> None:
-    found = coded_texts(model(), ["Tea.", "", "a much longer text"], longest=6)
+    found = tokenize_texts(model(), ["Tea.", "", "a much longer text"], longest=6)
     assert [one.text for one in found] == ["Tea."]
-    assert found[0].span == found[0].places == (1, 2, 3, 4)
-    assert found[0].tail == ()
-    assert coded_texts(model(), [], longest=6) == []
+    assert found[0].target_positions == found[0].positions == (1, 2, 3, 4)
+    assert found[0].shared_suffix_positions == ()
+    assert tokenize_texts(model(), [], longest=6) == []
 
 
 def test_a_tokenizer_without_offsets_has_spans_of_its_parts_and_no_tails() -> None:
@@ -143,15 +144,15 @@ def test_a_tokenizer_without_offsets_has_spans_of_its_parts_and_no_tails() -> No
             return [len(word) for word in text.split()]
 
     of = replace(model(), tokenizer=Slow())  # type: ignore[arg-type]
-    (item,) = coded_items(of, [one("aaaa bb", " ccccc now", " dd now", None)], longest=60)
+    (item,) = tokenize_contrasts(of, [one("aaaa bb", " ccccc now", " dd now", None)], longest=60)
     assert item.stereotype.ids == (1, 4, 2, 5, 3)
-    assert item.stereotype.span == (3, 4)
-    assert item.stereotype.tail == ()
+    assert item.stereotype.target_positions == (3, 4)
+    assert item.stereotype.shared_suffix_positions == ()
 
 
 def test_a_start_token_that_the_tokenizer_adds_is_not_there_twice() -> None:
     added, plain = (
-        coded_items(tiny_model("llama", bos=start), SUPPLY.contrasts, longest=60)
+        tokenize_contrasts(tiny_model("llama", bos=start), SUPPLY.contrasts, longest=60)
         for start in ("added", "bos")
     )
     assert added == plain

@@ -13,9 +13,13 @@ from torch import Tensor
 
 from equipoise.contrast_training.controllers import Mix
 from equipoise.contrast_training.losses import Reduction, likelihood
-from equipoise.contrast_training.packed_forward import Asked, TextReader, read_before
+from equipoise.contrast_training.packed_forward import PackedForward, reference_outputs
 from equipoise.contrast_training.retention import Holding, held_texts
-from equipoise.contrast_training.tokenized import Coded, Item, coded_items
+from equipoise.contrast_training.tokenized import (
+    TokenizedContrast,
+    TokenizedText,
+    tokenize_contrasts,
+)
 from equipoise.contrast_training.unlearning import Pools, Unlearning, _Loss
 from equipoise.mitigate.bias_unlearn import BiasUnlearn
 from equipoise.training.lora import lora_config, lora_in_training
@@ -26,16 +30,16 @@ BOTH = Mix(directions={"color": 1, "size": 1}, weights={"color": 1.0, "size": 1.
 
 
 @cache
-def items() -> list[Item]:
-    return coded_items(model(), contrasts(MANY), longest=60)
+def items() -> list[TokenizedContrast]:
+    return tokenize_contrasts(model(), contrasts(MANY), longest=60)
 
 
 def options(**changes: object) -> Unlearning:
     return BiasUnlearn(**changes).unlearning()  # type: ignore[arg-type]
 
 
-def loss_of(chosen: Unlearning, several: Sequence[Item]) -> _Loss:
-    reader = TextReader(model())
+def loss_of(chosen: Unlearning, several: Sequence[TokenizedContrast]) -> _Loss:
+    reader = PackedForward(model())
     texts = held_texts(
         model(),
         several,
@@ -47,7 +51,7 @@ def loss_of(chosen: Unlearning, several: Sequence[Item]) -> _Loss:
     )
     holding = Holding(texts=texts, batch=chosen.kl_batch, kind=chosen.kl, places=chosen.kl_places)
     scored = [one for item in several for one in (item.stereotype, item.antistereotype)]
-    before = read_before(reader, scored=scored, compared=texts)
+    before = reference_outputs(reader, scored=scored, compared=texts)
     return _Loss(reader, chosen, Pools.of(several, chosen, seed=0), holding, before, None, seed=0)
 
 
@@ -79,11 +83,11 @@ def test_what_is_retained_is_the_likelihood_of_antistereotypes() -> None:
         chosen = options(weights=alone(retain=1.0), retain_batch=24, retain_by_token=by_token)
         with torch.no_grad():
             found = float(loss_of(chosen, items())(model().module, ROWS, 0))
-        reader = TextReader(model())
+        reader = PackedForward(model())
         texts = [item.antistereotype for item in items()]
-        before = read_before(reader, scored=texts, compared=())
-        sums = torch.tensor([before.total(text) for text in texts])
-        tokens = torch.tensor([float(len(text.span)) for text in texts])
+        before = reference_outputs(reader, scored=texts, compared=())
+        sums = before.target_logprobs(texts)
+        tokens = torch.tensor([float(len(text.target_positions)) for text in texts])
         assert found == pytest.approx(float(likelihood(sums, tokens, by_token=by_token)), rel=1e-4)
 
 
@@ -98,8 +102,8 @@ def test_the_first_step_is_gradient_ascent(reduction: Reduction) -> None:
     ) as new:
         parameters = [one.requires_grad_() for one in new.values()]
         forgotten = torch.autograd.grad(loss(of.module, ROWS, 0), parameters)
-        reader = TextReader(of)
-        read = reader.read(Asked(texts=texts, places=[text.span for text in texts]))
+        reader = PackedForward(of)
+        read = reader.read(texts, [text.target_positions for text in texts])
         sums = torch.stack([one.sum() for one in read.split(reader.logprobs(read))])
         tokens = torch.tensor(read.counts, dtype=torch.float32)
         ones = torch.ones_like(tokens)
@@ -175,7 +179,7 @@ def test_turning_twice_is_the_identity() -> None:
     assert pools.retain(back) == pools.retain(BOTH)
 
 
-def sides(texts: Sequence[Coded]) -> Counter[str]:
+def sides(texts: Sequence[TokenizedText]) -> Counter[str]:
     stereotypes = {item.stereotype for item in items()}
     return Counter("stereotype" if text in stereotypes else "antistereotype" for text in texts)
 
@@ -185,7 +189,7 @@ def test_batches_keep_their_sizes_and_shares_after_a_turn() -> None:
     shares = []
     for mix in (BOTH, turned(turned(BOTH, "color"), "size")):
         phase = replace(loss.unwatched, mix=mix)
-        forgotten: list[Coded] = []
+        forgotten: list[TokenizedText] = []
         for step in range(30):  # 120 texts: four rounds of 2 x 15
             forget, retain, kl = loss._texts(phase, step)
             assert (len(forget), len(retain), len(kl)) == (4, 28, 28)
@@ -206,7 +210,7 @@ def test_a_type_that_rests_is_in_no_batch_and_is_held_all_the_same() -> None:
         assert len(kl) == 28
 
 
-def texts_of(one: Item) -> tuple[Coded, Coded]:
+def texts_of(one: TokenizedContrast) -> tuple[TokenizedText, TokenizedText]:
     return (one.stereotype, one.antistereotype)
 
 

@@ -18,7 +18,7 @@ from equipoise.contrast_training.controllers import (
     Released,
 )
 from equipoise.contrast_training.held_out_bias import Standing
-from equipoise.contrast_training.tokenized import coded_items
+from equipoise.contrast_training.tokenized import tokenize_contrasts
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import RecipeError
 from equipoise.mitigate.base import Mitigation
@@ -62,7 +62,7 @@ def before() -> dict[str, Standing]:
 
 def held_out(edit: AdapterEdit | None) -> dict[str, Standing]:
     """Where the model stands on held-out contrasts, with the edit or without any."""
-    items = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
+    items = tokenize_contrasts(model(), SUPPLY.dev_contrasts, longest=60)
     if edit is None:
         return standings(model(), items)
     with edit.attached(model()) as edited:

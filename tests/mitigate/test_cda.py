@@ -6,7 +6,7 @@ import pytest
 from contrast_items import SUPPLY, model, quick, same, standings, weights
 from pydantic import ValidationError
 
-from equipoise.contrast_training.tokenized import coded_items, coded_texts
+from equipoise.contrast_training.tokenized import tokenize_contrasts, tokenize_texts
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import ModelError, RecipeError
 from equipoise.group_words.swap_lists import read_swap_lists
@@ -31,7 +31,7 @@ def fitted(supply: Supply = SUPPLY, *, seed: int = 0, **options: object) -> Adap
 
 
 def margins(edit: AdapterEdit | None) -> dict[str, float]:
-    items = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
+    items = tokenize_contrasts(model(), SUPPLY.dev_contrasts, longest=60)
     if edit is None:
         found = standings(model(), items)
     else:
@@ -100,7 +100,7 @@ def test_a_text_is_learnt_with_its_other_or_not_at_all() -> None:
     """One of the two is a token longer."""
     sizes = [
         len(coded_text.ids)
-        for coded_text in coded_texts(
+        for coded_text in tokenize_texts(
             model(), ["The man is here.", "The woman is here."], longest=99
         )
     ]

@@ -6,8 +6,8 @@ import pytest
 from contrast_items import SUPPLY, model, quick, same, standings, weights
 from pydantic import ValidationError
 
-from equipoise.contrast_training.packed_forward import TextReader, read_before
-from equipoise.contrast_training.tokenized import Item, coded_items
+from equipoise.contrast_training.packed_forward import PackedForward, reference_outputs
+from equipoise.contrast_training.tokenized import TokenizedContrast, tokenize_contrasts
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.mitigate.dpo import Dpo
 
@@ -28,8 +28,8 @@ def dpo() -> AdapterEdit:
 
 
 @cache
-def items() -> list[Item]:
-    return coded_items(model(), SUPPLY.dev_contrasts, longest=60)
+def items() -> list[TokenizedContrast]:
+    return tokenize_contrasts(model(), SUPPLY.dev_contrasts, longest=60)
 
 
 def margins(edit: AdapterEdit | None) -> dict[str, float]:
@@ -44,15 +44,17 @@ def margins(edit: AdapterEdit | None) -> dict[str, float]:
 def size_of_spans(edit: AdapterEdit | None) -> float:
     """Mean square of held-out margins of whole endings, in nats."""
     if edit is None:
-        return _squares(TextReader(model()))
+        return _squares(PackedForward(model()))
     with edit.attached(model()) as edited:
-        return _squares(TextReader(edited))
+        return _squares(PackedForward(edited))
 
 
-def _squares(reader: TextReader) -> float:
+def _squares(reader: PackedForward) -> float:
     texts = [text for item in items() for text in (item.stereotype, item.antistereotype)]
-    found = read_before(reader, scored=texts, compared=())
-    gaps = [found.total(item.stereotype) - found.total(item.antistereotype) for item in items()]
+    found = reference_outputs(reader, scored=texts, compared=())
+    texts = [text for item in items() for text in item.pair]
+    logprobs = found.target_logprobs(texts)
+    gaps = (logprobs[0::2] - logprobs[1::2]).tolist()
     return sum(gap**2 for gap in gaps) / len(gaps)
 
 

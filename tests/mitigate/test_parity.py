@@ -6,7 +6,7 @@ import pytest
 from contrast_items import SUPPLY, model, quick, same, standings, weights
 from pydantic import ValidationError
 
-from equipoise.contrast_training.tokenized import coded_items
+from equipoise.contrast_training.tokenized import tokenize_contrasts
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import RecipeError
 from equipoise.mitigate.base import Mitigation
@@ -26,7 +26,7 @@ def fitted(*, seed: int = 0, **options: object) -> AdapterEdit:
 
 
 def margins(edit: AdapterEdit | None) -> dict[str, float]:
-    items = coded_items(model(), SUPPLY.dev_contrasts, longest=60)
+    items = tokenize_contrasts(model(), SUPPLY.dev_contrasts, longest=60)
     if edit is None:
         found = standings(model(), items)
     else:

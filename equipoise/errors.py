@@ -18,7 +18,7 @@ from difflib import get_close_matches
 
 
 class EquipoiseError(Exception):
-    """Base of every error that a user can mend."""
+    """Base of every error that a user can fix."""
 
 
 class RecipeError(EquipoiseError):
@@ -70,5 +70,5 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     names = sorted(valid)
     close = get_close_matches(name, names, n=3, cutoff=0.6)
     if close:
-        return "did you mean " + " or ".join(f"'{one}'" for one in close) + "?"
+        return "did you mean " + " or ".join(f"'{match}'" for match in close) + "?"
     return "known: " + (", ".join(names) if names else "none")

@@ -20,8 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
-from pydantic import ValidationError, create_model
-from pydantic.dataclasses import is_pydantic_dataclass
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from equipoise.errors import OptionError, RecipeError, nearest
 from equipoise.records import JSON, OPTIONS
@@ -31,16 +31,16 @@ T = TypeVar("T")
 
 def available(base: type[T]) -> tuple[str, ...]:
     """The names that `find` knows for this base, sorted: built-in files and entry points."""
-    return names_in(_group(base))
+    return names_in(_package_name(base))
 
 
 def names_in(group: str) -> tuple[str, ...]:
     """As `available`, for the package that holds a base, without importing the base."""
     entries = {entry.name for entry in entry_points(group=group)}
-    return tuple(sorted(_files_in(group) | entries))
+    return tuple(sorted(_list_files(group) | entries))
 
 
-def _files_in(group: str) -> set[str]:
+def _list_files(group: str) -> set[str]:
     """The built-in names of a package."""
     spec = importlib.util.find_spec(group)
     folders = (spec.submodule_search_locations or ()) if spec else ()
@@ -58,18 +58,18 @@ def find(base: type[T], name: str) -> type[T]:
     if ":" in name:
         return _from_reference(base, name)
     what = base.__name__.lower()
-    entries = _entries(_group(base), name)
-    built_in = name in _files_in(_group(base))
+    entries = _find_entries(_package_name(base), name)
+    built_in = name in _list_files(_package_name(base))
     if len(entries) + built_in > 1:
-        places = [*(["equipoise itself"] if built_in else []), *map(_described, entries)]
+        places = [*(["equipoise itself"] if built_in else []), *map(_describe_entry, entries)]
         raise RecipeError(
             f"{what} '{name}' must be one thing, it is {' and '.join(places)}; give its class as "
             "module:Class, or uninstall a package"
         )
     if entries:
-        return _checked(base, name, _loaded(what, entries[0]))
+        return _check_subclass(base, name, _load_entry(what, entries[0]))
     if built_in:
-        return _only_subclass(base, importlib.import_module(f"{_group(base)}.{name}"))
+        return _find_only_subclass(base, importlib.import_module(f"{_package_name(base)}.{name}"))
     raise RecipeError(f"{what} '{name}' is not known; {nearest(name, available(base))}")
 
 
@@ -93,26 +93,33 @@ def _construct(cls: type[T], name: str, options: Mapping[str, JSON]) -> T:
     for option in options:
         if option not in names:
             raise OptionError(f"{name} has no option '{option}'; {nearest(option, names)}", option)
-    hints = get_type_hints(cls)
+    bare, annotated = get_type_hints(cls), get_type_hints(cls, include_extras=True)
     values = {
-        option: _nested(hints[option], value, f"{name}.{option}")
+        option: _build_nested(bare[option], value, f"{name}.{option}")
+        if _is_nested(bare[option])
+        else _check_type(annotated[option], value, name, option)
         for option, value in options.items()
     }
     try:
-        if not is_pydantic_dataclass(cls):  # a standard dataclass checks no types by itself
-            _check_types(hints, values)
-        built = cls(**values)
-        for option, value in values.items():
-            if _counted(value, getattr(built, option)):
-                raise OptionError(
-                    f"{name}.{option} must be a number, got {value!r}; write one", option
-                )
-        return cast(T, built)
+        return cls(**values)
     except ValidationError as error:
-        option = ".".join(str(part) for part in error.errors()[0]["loc"][:1])
-        raise OptionError(_sentence(name, error), option) from None
+        first = error.errors()[0]
+        option = str(first["loc"][0]) if first["loc"] else ""
+        raise OptionError(_explain(name, first["loc"], first), option) from None
     except TypeError as error:
         raise RecipeError(f"{name} cannot be built from {dict(options)}: {error}") from None
+
+
+def _check_type(hint: Any, value: JSON, name: str, option: str) -> Any:
+    """The value as the option's type has it: a list as a tuple, but neither "1" nor true as 1."""
+    # in a tuple, as pydantic takes no configuration for the type of a dataclass itself
+    adapter: TypeAdapter[tuple[Any]] = TypeAdapter(tuple[hint], config=OPTIONS)
+    try:
+        return adapter.validate_json(json.dumps([value]), strict=True)[0]
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = (option, *first["loc"][1:])
+        raise OptionError(_explain(name, place, first), option) from None
 
 
 def name_of(instance: object) -> str:
@@ -125,7 +132,7 @@ def name_of(instance: object) -> str:
             if module.startswith(group + "."):
                 return module.removeprefix(group + ".")
             for entry in entry_points(group=group):
-                if _leads_to(entry, cls) and entry.name not in _files_in(group):
+                if _points_to(entry, cls) and entry.name not in _list_files(group):
                     return entry.name
     path = vars(sys.modules[module]).get("__equipoise_path__")
     return f"{path or module}:{cls.__qualname__}"
@@ -136,8 +143,8 @@ def file_sha256_of(instance: object) -> str | None:
 
     An installed plug-in has a version for that, a file that is being written has not.
     """
-    found = vars(sys.modules[type(instance).__module__]).get("__equipoise_sha256__")
-    return None if found is None else str(found)
+    digest = vars(sys.modules[type(instance).__module__]).get("__equipoise_sha256__")
+    return None if digest is None else str(digest)
 
 
 def options_of(instance: object) -> dict[str, JSON]:
@@ -149,48 +156,51 @@ def options_of(instance: object) -> dict[str, JSON]:
     if not dataclasses.is_dataclass(instance):
         return {}
     return {
-        field.name: _as_json(getattr(instance, field.name), f"{name_of(instance)}.{field.name}")
+        field.name: _to_json(getattr(instance, field.name), f"{name_of(instance)}.{field.name}")
         for field in dataclasses.fields(instance)
         if field.init
     }
 
 
-def _as_json(value: object, where: str) -> JSON:
+def _to_json(value: object, where: str) -> JSON:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, list | tuple):
-        return [_as_json(one, where) for one in value]
+        return [_to_json(item, where) for item in value]
     if isinstance(value, Mapping):
-        return {str(key): _as_json(one, where) for key, one in value.items()}
+        return {str(key): _to_json(item, where) for key, item in value.items()}
     if dataclasses.is_dataclass(value):
         options = options_of(value)
         return options if "name" in options else {"name": name_of(value), **options}
     raise RecipeError(f"{where} must be something JSON can hold, got {value!r}; use plain values")
 
 
-def _nested(hint: Any, value: JSON, where: str) -> Any:
-    """Build the value of a field whose type is a plug-in base or a choice; leave others alone."""
-    choices = choices_of(hint)
+def _is_nested(hint: Any) -> bool:
+    """Whether a field of this type holds a plug-in or a choice."""
     is_base = inspect.isclass(hint) and inspect.isabstract(hint)
-    if not choices and not (is_base and hint.__module__.endswith(".base")):
-        return value
-    given = {"name": value} if isinstance(value, str) else value
-    if not (isinstance(given, dict) and isinstance(given.get("name"), str)):
+    return bool(choices_of(hint)) or (is_base and hint.__module__.endswith(".base"))
+
+
+def _build_nested(hint: Any, value: JSON, where: str) -> Any:
+    """The plug-in or the choice that a name, or a mapping with a name and options, stands for."""
+    choices = choices_of(hint)
+    mapping = {"name": value} if isinstance(value, str) else value
+    if not (isinstance(mapping, dict) and isinstance(mapping.get("name"), str)):
         if value is None and type(None) in get_args(hint):
             return None
         what = where if choices else f"a {hint.__name__.lower()}"
         raise RecipeError(
             f"{what} must be a name or a mapping with a 'name', got {value!r}; name it"
         )
-    name = str(given["name"])
-    rest = {key: part for key, part in given.items() if key != "name"}
+    name = str(mapping["name"])
+    options = {key: part for key, part in mapping.items() if key != "name"}
     if not choices:
-        return build(hint, name, rest)
+        return build(hint, name, options)
     if name not in choices:
         raise OptionError(f"{where} has no choice '{name}'; {nearest(name, choices)}", where)
-    return _construct(choices[name], f"{where}.{name}", rest)
+    return _construct(choices[name], f"{where}.{name}", options)
 
 
 def choices_of(hint: Any) -> dict[str, type]:
@@ -209,43 +219,26 @@ def choices_of(hint: Any) -> dict[str, type]:
     return named if len(named) == len(classes) else {}
 
 
-def _counted(given: object, kept: object) -> bool:
-    """Whether a truth value was taken as the number 1 or 0."""
-    if isinstance(given, bool):
-        return isinstance(kept, int | float) and not isinstance(kept, bool)
-    if isinstance(given, list | tuple) and isinstance(kept, list | tuple):
-        return any(_counted(one, other) for one, other in zip(given, kept, strict=False))
-    if isinstance(given, Mapping) and isinstance(kept, Mapping):
-        return any(_counted(one, kept.get(key)) for key, one in given.items())
-    return False
-
-
-def _check_types(hints: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    plain = {k: (hints[k], ...) for k in values if not inspect.isabstract(hints[k])}
-    model = create_model("Options", __config__=OPTIONS, **cast(dict[str, Any], plain))
-    model.model_validate({option: values[option] for option in plain}, strict=True)
-
-
-def _sentence(name: str, error: ValidationError) -> str:
-    first = error.errors()[0]
+def _explain(name: str, place: tuple[int | str, ...], first: ErrorDetails) -> str:
+    """One sentence about the first error; `place`: the option, and the part of it."""
     message = first["msg"].removeprefix("Value error, ")
-    if not first["loc"]:  # several options do not go together; the message names them
-        return f"{name}: {message}; mend these options"
-    option, given = str(first["loc"][0]), first.get("input")
-    if first["type"] == "missing" and len(first["loc"]) > 1:
-        return f"{name}.{option} must have a part {first['loc'][1]}, counted from 0; give all parts"
+    if not place:  # several options do not go together; the message names them
+        return f"{name}: {message}; change these options"
+    option, value = str(place[0]), first["input"]
+    if first["type"] == "missing" and len(place) > 1:
+        return f"{name}.{option} must have a part {place[1]}, counted from 0; give all parts"
     if first["type"] == "missing":
         return f"{name}.{option} must be given, it has no default; set it"
-    if first["type"] == "tuple_type" and isinstance(given, str):
-        whole = _listed(given)
+    if first["type"] == "tuple_type" and isinstance(value, str):
+        suggestion = _suggest_list(value)
         return (
-            f"{name}.{option} must be a list, got {given!r}; write {whole}, on a command line "
-            f"--set '{name}.{option}={whole}'"
+            f"{name}.{option} must be a list, got {value!r}; write {suggestion}, on a command "
+            f"line --set '{name}.{option}={suggestion}'"
         )
-    return f"{name}.{option}: {message}, got {given!r}; mend this option"
+    return f"{name}.{option}: {message}, got {value!r}; change this option"
 
 
-def _listed(text: str) -> str:
+def _suggest_list(text: str) -> str:
     """What was probably meant: its parts between commas as a JSON list, numbers as numbers."""
     parts: list[object] = []
     for part in text.strip("[]() ").split(","):
@@ -256,36 +249,36 @@ def _listed(text: str) -> str:
     return json.dumps(parts, ensure_ascii=False)
 
 
-def _group(base: type) -> str:
+def _package_name(base: type) -> str:
     return base.__module__.removesuffix(".base")
 
 
-def _entries(group: str, name: str) -> list[EntryPoint]:
+def _find_entries(group: str, name: str) -> list[EntryPoint]:
     """What installed packages mean by a name; the same class named twice counts once."""
-    found = {
-        (entry_point.module, entry_point.attr): entry_point
-        for entry_point in entry_points(group=group)
-        if entry_point.name == name
+    entries = {
+        (entry.module, entry.attr): entry
+        for entry in entry_points(group=group)
+        if entry.name == name
     }
-    return list(found.values())
+    return list(entries.values())
 
 
-def _described(entry: EntryPoint) -> str:
+def _describe_entry(entry: EntryPoint) -> str:
     package = entry.dist.name if entry.dist is not None else "a package"
     return f"{entry.value} of {package}"
 
 
-def _loaded(what: str, entry: EntryPoint) -> object:
+def _load_entry(what: str, entry: EntryPoint) -> object:
     try:
         return entry.load()
     except Exception as error:  # a package may fail in any way; what it needs is in its message
         raise RecipeError(
-            f"{what} '{entry.name}' must be importable, {_described(entry)} is not: "
+            f"{what} '{entry.name}' must be importable, {_describe_entry(entry)} is not: "
             f"{type(error).__name__}: {error}; install what it needs, or uninstall it"
         ) from error
 
 
-def _leads_to(entry: EntryPoint, cls: type) -> bool:
+def _points_to(entry: EntryPoint, cls: type) -> bool:
     """Whether an entry point means this class, from wherever it is exported; imports nothing."""
     if (entry.module, entry.attr) == (cls.__module__, cls.__qualname__):
         return True
@@ -299,7 +292,7 @@ def _from_reference(base: type[T], reference: str) -> type[T]:
     names = [name for name, _ in inspect.getmembers(module, inspect.isclass)]
     if class_name not in names:
         raise RecipeError(f"{where} has no class '{class_name}'; {nearest(class_name, names)}")
-    return _checked(base, reference, getattr(module, class_name))
+    return _check_subclass(base, reference, getattr(module, class_name))
 
 
 def _load_module(where: str) -> ModuleType:
@@ -309,7 +302,7 @@ def _load_module(where: str) -> ModuleType:
         raise RecipeError(f"module '{where}' must be importable: {error}; install it") from None
     except Exception as error:
         raise RecipeError(
-            f"module '{where}' must run as Python, got {type(error).__name__}: {error}; mend it"
+            f"module '{where}' must run as Python, got {type(error).__name__}: {error}; fix it"
         ) from error
 
 
@@ -335,27 +328,27 @@ def _load_file(path: Path) -> ModuleType:
             raise
         raise RecipeError(
             f"plug-in file '{path}' must run as Python, got {type(error).__name__}: {error}; "
-            "mend the file"
+            "fix the file"
         ) from error
     return module
 
 
-def _only_subclass(base: type[T], module: ModuleType) -> type[T]:
-    found = [
-        one
-        for _, one in inspect.getmembers(module, inspect.isclass)
-        if issubclass(one, base) and one.__module__ == module.__name__
+def _find_only_subclass(base: type[T], module: ModuleType) -> type[T]:
+    classes = [
+        cls
+        for _, cls in inspect.getmembers(module, inspect.isclass)
+        if issubclass(cls, base) and cls.__module__ == module.__name__
     ]
-    if len(found) != 1:
-        names = [one.__name__ for one in found]
+    if len(classes) != 1:
+        names = [cls.__name__ for cls in classes]
         raise RecipeError(
             f"{module.__name__} must define exactly one {base.__name__}, got {names}; "
-            "keep one a file"
+            "split the file"
         )
-    return found[0]
+    return classes[0]
 
 
-def _checked(base: type[T], name: str, found: object) -> type[T]:
-    if not (inspect.isclass(found) and issubclass(found, base)):
-        raise RecipeError(f"'{name}' must be a {base.__name__}, got {found!r}; name another")
-    return found
+def _check_subclass(base: type[T], name: str, target: object) -> type[T]:
+    if not (inspect.isclass(target) and issubclass(target, base)):
+        raise RecipeError(f"'{name}' must be a {base.__name__}, got {target!r}; name another")
+    return target

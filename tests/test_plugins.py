@@ -96,7 +96,7 @@ def test_a_wrong_value_names_option_and_value() -> None:
         build(Mitigation, "bias_unlearn", {"weights": [0.5, 0.5]})
     with pytest.raises(RecipeError, match=r'axes must be a list, got \'race\'; write \["race"\]'):
         build(Mitigation, "cafie", {"axes": "race"})
-    with pytest.raises(RecipeError, match=r"^self_debias: oracle_type .*; mend these"):
+    with pytest.raises(RecipeError, match=r"^self_debias: oracle_type .*; change these"):
         build(Mitigation, "self_debias", {"mode": "oracle_type"})
     with pytest.raises(RecipeError, match=r"bias_unlearn\.beta: .* got inf"):
         build(Mitigation, "bias_unlearn", {"beta": math.inf})
@@ -115,8 +115,16 @@ def test_a_wrong_value_names_option_and_value() -> None:
     ],
 )
 def test_a_truth_value_is_no_number(name: str, options: dict[str, Any]) -> None:
-    with pytest.raises(OptionError, match=rf"{name}\.\w+ must be a number, got .*(True|False)"):
+    with pytest.raises(OptionError, match=rf"{name}\.\w+: .*, got (True|False)"):
         build(Mitigation, name, options)
+
+
+@pytest.mark.parametrize("steps", ["12", 12.0, 1.5, None, [12]])
+def test_a_text_or_a_fraction_is_no_count(steps: Any) -> None:
+    with pytest.raises(OptionError) as caught:
+        build(Mitigation, "sft", {"steps": steps})
+    assert caught.value.option == "steps"
+    assert repr(steps) in str(caught.value)
 
 
 def test_a_truth_value_is_one_where_it_is_meant() -> None:

@@ -4,7 +4,6 @@ Kept beside an edit, so that what is measured can be held against it without the
 """
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from equipoise.errors import StoreError
+from equipoise.files.atomic import write_file
 from equipoise.files.json_records import read_object
 from equipoise.records import Contrast, Prompt, Supply, text_sha256
 
@@ -61,16 +61,7 @@ def write_learnt(file: Path | str, learnt: Learnt) -> None:
         "groups": {key: list(names) for key, names in sorted(learnt.groups.items())},
         "texts": sorted(learnt.texts),
     }
-    beside = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        beside.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        beside.replace(file)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write what was learnt to {file}: {error}; mend it and retry"
-        ) from error
-    finally:
-        beside.unlink(missing_ok=True)
+    write_file(file, json.dumps(document, indent=1) + "\n", what="record of what was learnt")
 
 
 def read_learnt(file: Path | str) -> Learnt:

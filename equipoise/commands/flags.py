@@ -70,8 +70,7 @@ def options_from(given: list[str] | None, names: Sequence[str], data: Path | Non
     `names` are the plug-ins of this command. Raises `RecipeError` for an option of another one,
     and for a data folder that is none.
     """
-    settings = Settings.parse(given or ())
-    settings.check_used(names)
+    settings = Settings.parse(given or (), names)
     if data is not None:
         if not data.is_dir():
             raise RecipeError(f"--data must be a folder, got '{data}'; check the path")

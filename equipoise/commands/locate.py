@@ -90,11 +90,11 @@ def _print_ranking(ranking: "Ranking", *, as_json: bool) -> None:
 
 
 def _print_stability(found: "RankStability", *, as_json: bool) -> None:
-    from equipoise.files.json_records import to_document
+    from equipoise.files.json_records import record_json
     from equipoise.report.tables import Table, plain
 
     if as_json:
-        print(json.dumps(to_document(found)))
+        print(record_json(found))
         return
     blocks = range(len(found.rankings[0].scores))
     scores = [[ranking.scores[block] for ranking in found.rankings] for block in blocks]

@@ -1,47 +1,35 @@
-"""Findings as JSON and back, without loss: nan and infinities are the texts "nan", "inf", "-inf".
+"""Records as JSON and back, without loss: nan and infinities are "NaN", "Infinity", "-Infinity".
 
-Results for other programs have null for nan (`results`); these files are the store's own.
+Results for other programs have null for nan (`study.results`); these files are the store's own.
 """
 
-import dataclasses
 import json
-import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from equipoise.errors import StoreError
-from equipoise.records import JSON
 
 T = TypeVar("T")
 
 
-def to_document(value: Any) -> JSON:
-    """A record, or a tuple or mapping of them, as strict JSON."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = dataclasses.fields(value)
-        return {field.name: to_document(getattr(value, field.name)) for field in fields}
-    if isinstance(value, Mapping):
-        return {str(key): to_document(one) for key, one in value.items()}
-    if isinstance(value, tuple | list | frozenset):
-        return [to_document(one) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise TypeError(f"a record holds plain values, got {value!r}")
+def record_json(record: object) -> str:
+    """A record, or a tuple or mapping of them, as strict JSON.
+
+    Raises `ValueError` for a value that is not plain data.
+    """
+    return to_json(record, indent=1, inf_nan_mode="strings").decode()
 
 
-def write_document(file: Path, value: Any) -> None:
-    """Write a record as JSON."""
-    text = json.dumps(to_document(value), indent=1, allow_nan=False, ensure_ascii=True)
-    file.write_text(text + "\n", encoding="utf-8")
+def write_record(file: Path, record: object) -> None:
+    """Write `record_json` of a record."""
+    file.write_text(record_json(record) + "\n", encoding="utf-8")
 
 
-def read_document(file: Path, adapter: TypeAdapter[T]) -> T:
-    """Read what `write_document` wrote. Raises `StoreError` naming the file."""
+def read_record(file: Path, adapter: TypeAdapter[T]) -> T:
+    """Read what `write_record` wrote. Raises `StoreError` naming the file."""
     try:
         return adapter.validate_json(file.read_bytes())
     except FileNotFoundError:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from equipoise.conclusions import Comparison
 from equipoise.edits.storage import write_card
+from equipoise.files.atomic import new_folder
 from equipoise.records import Measurement
-from equipoise.study.store import Store, saying
+from equipoise.study.store import Store, as_place_error, remove_unfinished
 from equipoise.study.study import Chapter
 
 PUBLISHED = "edits"
@@ -41,17 +42,12 @@ def publish(store: Store, name: str, edit: Path, changes: str | None) -> Path:
     """
     plain = _plain(name)
     place = store.folder / PUBLISHED / plain
-    beside = place.with_name(f".{plain}.part")
-    with saying(store.folder):
-        place.parent.mkdir(exist_ok=True)
-        shutil.rmtree(beside, ignore_errors=True)  # of a process that was killed
-        try:
-            shutil.copytree(store.folder / edit, beside, copy_function=_linked)
+    with as_place_error(store.folder):
+        remove_unfinished(place)
+        with new_folder(place, what="edit") as beside:
+            shutil.copytree(store.folder / edit, beside, copy_function=_link, dirs_exist_ok=True)
             write_card(beside, changes)
             shutil.rmtree(place, ignore_errors=True)
-            beside.replace(place)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
     return place
 
 
@@ -79,7 +75,7 @@ def edit_contents(measurement: Measurement) -> tuple[str, ...]:
     return tuple(str(one.get("content")) for one in found if isinstance(one, Mapping))
 
 
-def _linked(source: str, target: str) -> None:
+def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)
     except OSError:  # another disk, or one without links

@@ -13,7 +13,7 @@ from equipoise.checks.run import check_comparison, check_measurement, check_over
 from equipoise.compare import compare
 from equipoise.conclusions import Finding
 from equipoise.errors import EquipoiseError, RecipeError
-from equipoise.files.json_records import write_document
+from equipoise.files.json_records import write_record
 from equipoise.locate.base import Locator
 from equipoise.measure import asked
 from equipoise.mitigate.base import Mitigation
@@ -79,7 +79,7 @@ class Doing:
 
         def fill(folder: Path) -> None:
             write_results(folder / RESULTS, [found])
-            write_document(folder / FINDINGS, tuple(findings))
+            write_record(folder / FINDINGS, tuple(findings))
 
         return fill
 
@@ -129,7 +129,7 @@ class Doing:
             seeds=tuple(range(first, first + self.recipe.rankings)),
             sample=self.recipe.sample,
         )
-        return lambda folder: write_document(folder / STABILITY, found)
+        return lambda folder: write_record(folder / STABILITY, found)
 
     def _compare(self, step: Step) -> Fill:
         before, *afters = [
@@ -158,8 +158,8 @@ class Doing:
                 seed=found.seed,
                 draws=found.draws,
             )
-            write_document(folder / COMPARISON, stored)
-            write_document(folder / FINDINGS, tuple(findings))
+            write_record(folder / COMPARISON, stored)
+            write_record(folder / FINDINGS, tuple(findings))
 
         return fill
 
@@ -172,7 +172,7 @@ class Doing:
             limit=self.recipe.limit,
             draws=self.recipe.draws,
         )
-        return lambda folder: write_document(folder / CALIBRATION, found)
+        return lambda folder: write_record(folder / CALIBRATION, found)
 
 
 def _model(step: Step) -> ModelSpec:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from equipoise.checks.run import check_measurements
 from equipoise.conclusions import Change, ChangedExample, Comparison, Finding, RankStability
 from equipoise.errors import StoreError
-from equipoise.files.json_records import read_document
+from equipoise.files.json_records import read_record
 from equipoise.records import JSON, Measurement
 from equipoise.stats.calibration import Calibration
 from equipoise.stats.verdict import verdict_of
@@ -113,7 +113,7 @@ class _Reader:
             chapters=tuple(self._chapters(present)),
             located=tuple(self._located(one) for one in present if one.kind == "locate"),
             calibrations=tuple(
-                read_document(self._file(one, CALIBRATION), _CALIBRATION)
+                read_record(self._file(one, CALIBRATION), _CALIBRATION)
                 for one in present
                 if one.kind == "calibrate"
             ),
@@ -139,7 +139,7 @@ class _Reader:
         return False
 
     def _found(self, step: Listed) -> None:
-        found = read_document(self._file(step, FINDINGS), _FINDINGS)
+        found = read_record(self._file(step, FINDINGS), _FINDINGS)
         self.findings += found
 
     def _measured(self, step: Listed) -> Measured:
@@ -157,7 +157,7 @@ class _Reader:
         return Located(
             model=str(step.model),
             locator=str(step.plugin),
-            stability=read_document(self._file(step, STABILITY), _STABILITY),
+            stability=read_record(self._file(step, STABILITY), _STABILITY),
         )
 
     # --- chapters -----------------------------------------------------------------------------
@@ -198,7 +198,7 @@ class _Reader:
             self._replace_missing(step, len(there), len(afters))
         if self.store.fault(chosen.key) is not None:
             return None
-        stored = read_document(self._file(chosen, COMPARISON), _STORED)
+        stored = read_record(self._file(chosen, COMPARISON), _STORED)
         self._found(chosen)
         return Comparison(
             before=self.measurements[before],

@@ -11,7 +11,6 @@ import json
 import math
 import os
 import re
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -22,12 +21,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from equipoise.conclusions import Change, Comparison
 from equipoise.errors import StoreError
+from equipoise.files.atomic import new_folder, sha256
 from equipoise.files.json_records import read_object
 from equipoise.records import JSON, DataUse, Estimate, Measurement, Outcome
 from equipoise.stats.resample import METHOD
 from equipoise.study.lm_eval_format import harness_part, keys_of, overall
 
-SCHEMA = 1
+SCHEMA = 2
 FILE = "results.json"
 
 _ESTIMATES = TypeAdapter(tuple[Estimate, ...])
@@ -48,23 +48,19 @@ def write_results(folder: Path | str, measurements: Sequence[Measurement]) -> Pa
     """
     folder = Path(folder)
     check_new(folder)
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     try:
-        beside.mkdir(parents=True)
-        document = results_document(measurements)
-        for key, measurement in zip(keys_of(measurements), measurements, strict=True):
-            name = _outcomes_file(key)
-            write_outcomes(beside / name, measurement.outcomes)
-            document["equipoise"]["benchmarks"][key]["outcomes"] = {
-                "file": name,
-                "sha256": _sha256(beside / name),
-            }
-        (beside / FILE).write_text(to_json(document), encoding="utf-8")
-        beside.replace(folder)
-    except (OSError, ValueError, TypeError, pa.ArrowException) as error:
-        raise StoreError(f"cannot write results to {folder}: {error}; mend it and retry") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        with new_folder(folder, what="results") as beside:
+            document = results_document(measurements)
+            for key, measurement in zip(keys_of(measurements), measurements, strict=True):
+                name = _outcomes_file(key)
+                write_outcomes(beside / name, measurement.outcomes)
+                document["equipoise"]["benchmarks"][key]["outcomes"] = {
+                    "file": name,
+                    "sha256": sha256(beside / name),
+                }
+            (beside / FILE).write_text(to_json(document), encoding="utf-8")
+    except (ValueError, TypeError, pa.ArrowException) as error:
+        raise StoreError(f"cannot write results to {folder}: {error}; fix it and retry") from error
     return folder
 
 
@@ -244,9 +240,10 @@ def _read_outcomes(folder: Path, place: Mapping[str, Any]) -> tuple[Outcome, ...
     file = folder / Path(str(place["file"])).name
     if not file.is_file():
         raise StoreError(f"{file} must be there, it is missing; copy the whole folder")
-    if _sha256(file) != place["sha256"]:
+    actual = sha256(file)
+    if actual != place["sha256"]:
         raise StoreError(
-            f"{file} must have sha256 {str(place['sha256'])[:12]}…, got {_sha256(file)[:12]}…; "
+            f"{file} must have sha256 {str(place['sha256'])[:12]}…, got {actual[:12]}…; "
             "it is cut short or has been changed, copy it again"
         )
     return read_outcomes(file)
@@ -276,8 +273,3 @@ def _under(prefix: str, row: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in row.items()
         if key.startswith(prefix) and value is not None
     }
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equipoise.errors import StoreError
+from equipoise.files.atomic import sha256
 from equipoise.records import Outcome
 from equipoise.study.results import read_outcomes, write_outcomes
-from equipoise.study.store import Store, file_sha256, saying, to_text
+from equipoise.study.store import Store, as_place_error, to_text
 
 SIZE = 500  # part of what results depend on: it settles which requests share a batch
 
@@ -26,7 +27,7 @@ class KeptShards:
         file, seal = self._files(number)
         try:
             sealed = json.loads(seal.read_text(encoding="utf-8"))
-            if sealed["size"] != self.size or sealed["sha256"] != file_sha256(file):
+            if sealed["size"] != self.size or sealed["sha256"] != sha256(file):
                 return None
             return read_outcomes(file)
         except (OSError, ValueError, KeyError, TypeError, StoreError):
@@ -35,10 +36,10 @@ class KeptShards:
     def write(self, number: int, outcomes: Sequence[Outcome]) -> None:
         """Write the outcomes, then the seal; without the seal there is no shard."""
         file, seal = self._files(number)
-        with saying(self.store.folder):
+        with as_place_error(self.store.folder):
             file.parent.mkdir(parents=True, exist_ok=True)
             write_outcomes(file, outcomes)
-        self.store.write_file(seal, to_text({"sha256": file_sha256(file), "size": self.size}))
+        self.store.write_file(seal, to_text({"sha256": sha256(file), "size": self.size}))
 
     def _files(self, number: int) -> tuple[Path, Path]:
         folder = self.store.part(self.key)

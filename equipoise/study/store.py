@@ -13,9 +13,7 @@ written last: a folder without it, or with a file of another hash, is not a resu
 """
 
 import errno
-import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -27,9 +25,10 @@ from typing import Any
 from filelock import BaseFileLock, FileLock, Timeout
 
 from equipoise.errors import PlaceError, StoreError
+from equipoise.files.atomic import new_folder, sha256, write_file
 from equipoise.records import JSON
 
-SCHEMA = 1
+SCHEMA = 2
 HEAD, STEP, DONE = "study.json", "step.json", "done.json"
 
 
@@ -63,7 +62,7 @@ class Store:
                 f"a study is kept in a new folder or one of its own, {folder} is another's; "
                 "choose another name"
             )
-        with saying(store.folder):
+        with as_place_error(store.folder):
             for name in ("steps", "parts", "failed", "locks"):
                 (store.folder / name).mkdir(parents=True, exist_ok=True)
         return store
@@ -103,20 +102,10 @@ class Store:
         self.write_file(self.folder / HEAD, to_text({"schema": SCHEMA, **document}))
 
     def write_file(self, file: Path, text: str) -> None:
-        """Put a file of the study in place, whole or not at all. Raises `PlaceError`.
-
-        What a killed process left beside it is written over: one process at a time writes.
-        """
-        with self.waiting_lock("files"), saying(self.folder):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            beside = file.with_name(f".{file.name}.part")
-            try:
-                beside.write_text(text, encoding="utf-8", newline="\n")
-                _flush(beside)
-                beside.replace(file)
-            finally:
-                with suppress(OSError):
-                    beside.unlink(missing_ok=True)
+        """Put a file of the study in place, whole or not at all. Raises `PlaceError`."""
+        with self.waiting_lock("files"), as_place_error(self.folder):
+            remove_unfinished(file)
+            write_file(file, text, what="file of the study")
 
     # --- steps --------------------------------------------------------------------------------
 
@@ -137,8 +126,8 @@ class Store:
             done = json.loads((folder / DONE).read_text(encoding="utf-8"))
             if done["schema"] != SCHEMA:
                 return f"has schema {done['schema']!r}"
-            for name, sha256 in done["files"].items():
-                if file_sha256(folder / name) != sha256:
+            for name, expected in done["files"].items():
+                if sha256(folder / name) != expected:
                     return f"has a changed or cut {name}"
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             return f"cannot be read: {error}"
@@ -152,7 +141,7 @@ class Store:
         number = 1
         while (place := self.folder / "aside" / f"{key}-{number}").exists():
             number += 1
-        with saying(self.folder):
+        with as_place_error(self.folder):
             place.parent.mkdir(exist_ok=True)
             folder.replace(place)
         return place
@@ -163,19 +152,13 @@ class Store:
         Hold its lock. What was kept of it and a former failure are removed.
         Raises `PlaceError` when the disk is full or the folder cannot be written to.
         """
-        beside = self.folder / "steps" / f".{key}.part"
         place = self.step(key)
-        with saying(self.folder):
-            shutil.rmtree(beside, ignore_errors=True)
-            try:
-                beside.mkdir(parents=True)
+        with as_place_error(self.folder):
+            remove_unfinished(place)
+            with new_folder(place, what="step") as beside:
                 (beside / STEP).write_text(to_text(dict(what)), encoding="utf-8")
                 fill(beside)
                 _seal(beside)
-                beside.replace(place)
-            except BaseException:
-                shutil.rmtree(beside, ignore_errors=True)
-                raise
             shutil.rmtree(self.part(key), ignore_errors=True)
             (self.folder / "failed" / f"{key}.json").unlink(missing_ok=True)
         return place
@@ -200,7 +183,7 @@ class Store:
     def waiting_lock(self, name: str) -> Iterator[None]:
         """Wait for a lock and hold it; for what takes seconds at most. Raises `PlaceError`."""
         lock = FileLock(self.folder / "locks" / f"{name}.lock")
-        with saying(self.folder):
+        with as_place_error(self.folder):
             lock.acquire()
         try:
             yield
@@ -232,7 +215,7 @@ class Store:
 
 
 @contextmanager
-def saying(folder: Path) -> Iterator[None]:
+def as_place_error(folder: Path) -> Iterator[None]:
     """Errors of the disk, also those behind another error, as one sentence. Raises `PlaceError`."""
     try:
         yield
@@ -256,14 +239,17 @@ def to_text(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
-def file_sha256(file: Path) -> str:
-    """sha256 (hex) of a file's bytes."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def remove_unfinished(place: Path) -> None:
+    """Remove what killed processes left beside the place of a file or folder; hold its lock."""
+    for unfinished in place.parent.glob(f".{place.name}.*.part"):
+        if unfinished.is_dir():
+            shutil.rmtree(unfinished, ignore_errors=True)
+        else:
+            unfinished.unlink(missing_ok=True)
 
 
 def _acquired(lock: BaseFileLock, folder: Path) -> bool:
-    with saying(folder):
+    with as_place_error(folder):
         try:
             lock.acquire()
         except Timeout:  # an OSError itself
@@ -283,15 +269,6 @@ def _only_beginnings(folder: Path) -> bool:
 
 def _seal(folder: Path) -> None:
     """Write `done.json` over every file in the folder."""
-    files = sorted(one for one in folder.rglob("*") if one.is_file())
-    for file in files:
-        _flush(file)
-    hashes = {file.relative_to(folder).as_posix(): file_sha256(file) for file in files}
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    hashes = {file.relative_to(folder).as_posix(): sha256(file) for file in files}
     (folder / DONE).write_text(to_text({"schema": SCHEMA, "files": hashes}), encoding="utf-8")
-    _flush(folder / DONE)
-
-
-def _flush(file: Path) -> None:
-    """To the disk itself, so that a rename never outlives what was renamed."""
-    with file.open("rb") as stream:
-        os.fsync(stream.fileno())

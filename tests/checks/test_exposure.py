@@ -114,8 +114,8 @@ def test_writing_replaces_and_needs_a_folder(tmp_path: Path) -> None:
     write_learnt(file, learnt_from(SUPPLY))
     write_learnt(str(file), learnt_from(tiny_supply()))
     assert read_learnt(str(file)).origin == "tiny"
-    with pytest.raises(StoreError, match="cannot write what was learnt to"):
-        write_learnt(tmp_path / "absent" / "learnt.json", learnt_from(SUPPLY))
+    with pytest.raises(StoreError, match="cannot write the record of what was learnt"):
+        write_learnt(file / "learnt.json", learnt_from(SUPPLY))
 
 
 def broken(file: Path, **change: object) -> Path:

@@ -73,7 +73,7 @@ def test_published_again_it_is_replaced(store: Store) -> None:
 
 
 def test_what_a_killed_process_left_is_replaced(store: Store) -> None:
-    beside = store.folder / "edits" / ".e.part"
+    beside = store.folder / "edits" / ".e.999.part"
     beside.mkdir(parents=True)
     (beside / "half").write_text("x")
     place = publish(store, "e", EDIT, None)

@@ -99,7 +99,7 @@ def test_readers_of_the_harness_find_their_keys(tmp_path: Path) -> None:
     assert document["higher_is_better"] == {"toy": {"ss": None}}
     assert document["config"]["model"] == "gpt2@1"
     own = document["equipoise"]["benchmarks"]["toy"]
-    assert document["equipoise"]["schema"] == 1
+    assert document["equipoise"]["schema"] == 2
     assert (own["ideal"], own["ci95"]) == ({"ss": 50.0}, {"ss": [55.0, 65.0]})
     assert own["invalid"] == {"x": 1, "y": 2}
     assert own["coverage"] == {"x": 0.5, "y": 0.0}
@@ -153,9 +153,9 @@ def test_missing_files_and_other_schemas_are_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"outcomes-toy\.parquet must be there"):
         read_results(folder)
     document = json.loads((folder / "results.json").read_text())
-    document["equipoise"]["schema"] = 2
+    document["equipoise"]["schema"] = 1
     (folder / "results.json").write_text(json.dumps(document))
-    with pytest.raises(StoreError, match="must have schema 1, got 2"):
+    with pytest.raises(StoreError, match="must have schema 2, got 1"):
         read_results(folder / "results.json")
     (folder / "results.json").write_text('{"results": {}}')
     with pytest.raises(StoreError, match="must have an 'equipoise' object"):

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from equipoise.errors import PlaceError
+from equipoise.files.atomic import sha256
 from equipoise.records import Outcome
 from equipoise.study.results import write_outcomes
 from equipoise.study.shards import KeptShards
-from equipoise.study.store import Store, file_sha256
+from equipoise.study.store import Store
 
 OUTCOMES = (
     Outcome(example="a", values={"x": 0.5, "y": math.inf}, groups={"kind": "é"}, text="wrote"),
@@ -37,7 +38,7 @@ def reseal(shards: KeptShards) -> None:
     """Make the seal fit the Parquet file, whatever that is."""
     parquet, seal = files(shards)
     sealed = json.loads(seal.read_text())
-    seal.write_text(json.dumps({**sealed, "sha256": file_sha256(parquet)}))
+    seal.write_text(json.dumps({**sealed, "sha256": sha256(parquet)}))
 
 
 def test_what_was_written_is_read(shards: KeptShards) -> None:

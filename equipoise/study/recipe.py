@@ -1,288 +1,229 @@
 """Recipe: a study as data. Models x mitigations x benchmarks x seeds, read from YAML.
 
-What can be wrong without opening a model is found here, with file, line and the nearest name.
+What can be wrong without opening a model is refused here, with file, line and the nearest name.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import field, fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic.dataclasses import dataclass
 
 from equipoise.errors import RecipeError, nearest
 from equipoise.records import JSON, MOST_DRAWS, MOST_SEED, Margin, margin_of
-from equipoise.study.yaml_lines import Node, read_yaml
-
-T = TypeVar("T")
+from equipoise.study.recipe_yaml import Lines, read_yaml
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of planted bias, for a calibration
 
+_CONFIG = ConfigDict(
+    extra="forbid", strict=True, allow_inf_nan=False, validate_by_name=True, validate_by_alias=True
+)
+#: In parentheses: keys that no recipe has, so that a recipe's own key of that name is refused.
+_SOURCE, _LINE, _LINES = "(source)", "(line)", "(lines)"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+Text: TypeAlias = Annotated[str, StringConstraints(pattern=r"\S")]
+Count: TypeAlias = Annotated[int, Field(ge=1)]
+Seed: TypeAlias = Annotated[int, Field(ge=0, le=MOST_SEED)]
+Strength: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class Spec:
     """A plug-in's name and the options it is built with."""
 
-    name: str
+    name: Text
+    label: Text = Field(validation_alias="as")  # what readers call it; else the name
     options: Mapping[str, JSON] = field(default_factory=dict)
-    label: str  # what readers call it; the name unless `as` says otherwise
-    line: int = 0  # of the recipe
-    lines: Mapping[str, int] = field(default_factory=dict)  # of each option
+    line: int = Field(default=0, validation_alias=_LINE)  # of the recipe
+    lines: Mapping[str, int] = Field(
+        default_factory=dict, validation_alias=_LINES
+    )  # of each option
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class ModelSpec:
     """A model as `load` takes it."""
 
-    name: str
-    label: str
-    revision: str | None = None
-    dtype: str = "auto"
-    base: str | None = None
-    line: int = 0
+    name: Text
+    label: Text = Field(validation_alias="as")
+    revision: Text | None = None
+    dtype: Text = "auto"
+    base: Text | None = None
+    line: int = Field(default=0, validation_alias=_LINE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class BenchmarkSpec:
     """A benchmark, the split that is measured, and of which models."""
 
     plugin: Spec
-    split: str | None = None  # None: the benchmark's first
-    edited: bool = True  # False: only models as they are are asked, never edited ones
+    split: Text | None = None  # None: the benchmark's first
+    edited: bool = True  # False: only models as they are are measured, never edited ones
 
     @property
     def label(self) -> str:
         """What readers call it."""
         return self.plugin.label
 
+    @property
+    def line(self) -> int:
+        """Of the recipe."""
+        return self.plugin.line
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+def _refuse_repeats(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds must all be different, got {list(seeds)}")
+    return seeds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class Recipe:
     """What to run. `seeds` are of the mitigations; `seed` of choices, sampled texts and draws."""
 
-    source: str  # the file, for errors
-    title: str
-    models: tuple[ModelSpec, ...]
-    benchmarks: tuple[BenchmarkSpec, ...]
+    source: str = Field(validation_alias=_SOURCE)  # the file, for errors
+    title: Text
+    models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
+    benchmarks: Annotated[tuple[BenchmarkSpec, ...], Field(min_length=1)]
     mitigations: tuple[Spec, ...] = ()
     locators: tuple[Spec, ...] = ()
-    calibrate: tuple[Spec, ...] = ()  # benchmarks to hold against planted bias
-    strengths: tuple[float, ...] = STRENGTHS
-    supply: Spec
-    seeds: tuple[int, ...] = (0,)
-    seed: int = 0
-    limit: int | None = None
-    draws: int = 2000
-    rankings: int = 5  # of each locator, each on other prompts
-    sample: int = 100  # prompts of each
-    examples: int = 10  # of the changed ones, kept for a comparison
-    margins: Mapping[str, Margin] = field(default_factory=dict)  # by "benchmark.metric"
-    lines: Mapping[str, int] = field(default_factory=dict)  # of each top-level key
+    calibrate: tuple[Spec, ...] = ()  # benchmarks to calibrate with planted bias
+    strengths: tuple[Strength, ...] = STRENGTHS
+    supply: Spec = Spec(name="genbias", label="genbias")
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_refuse_repeats)] = (0,)
+    seed: Seed = 0
+    limit: Count | None = None
+    draws: Annotated[int, Field(ge=0, le=MOST_DRAWS)] = 2000
+    rankings: Count = 5  # of each locator, each on other prompts
+    sample: Count = 100  # prompts of each
+    examples: Annotated[int, Field(ge=0)] = 10  # of the changed ones, stored with a comparison
+    #: By "benchmark.metric".
+    margins: Mapping[str, Annotated[Margin, PlainValidator(margin_of)]] = field(
+        default_factory=dict
+    )
+    lines: Mapping[str, int] = Field(
+        default_factory=dict, validation_alias=_LINES
+    )  # of each top-level key
 
     @classmethod
     def from_yaml(cls, file: Path | str) -> "Recipe":
         """Read a recipe. Raises `RecipeError` with file and line."""
         file = Path(file)
-        return _recipe(read_yaml(file), file)
+        data, lines = read_yaml(file)
+        if not isinstance(data, dict):
+            raise RecipeError(
+                f"{file} line {lines[()]}: a recipe must be a mapping, got {_clip(data)}; write "
+                "'key: value' lines"
+            )
+        try:
+            recipe = TypeAdapter(cls).validate_json(
+                json.dumps(_write_out(data, lines, file)), strict=True
+            )
+        except ValidationError as error:
+            raise RecipeError(_explain(error, lines, file)) from None
+        _check_labels(recipe)
+        _check_margins(recipe)
+        return recipe
 
     def at(self, line: int) -> str:
         """How an error begins that is about a line."""
         return f"{self.source} line {line}" if line else self.source
 
 
-_KEYS = (
-    "title", "models", "benchmarks", "mitigations", "locators", "calibrate", "strengths",
-    "supply", "seeds", "seed", "limit", "draws", "rankings", "sample", "examples", "margins",
-)  # fmt: skip
+_PLUGINS = ("benchmarks", "mitigations", "locators", "calibrate")
 
 
-def _recipe(node: Node, file: Path) -> Recipe:
-    read = _Reading(str(file))
-    top = read.mapping(node, "a recipe", _KEYS)
-    for needed in ("models", "benchmarks"):
-        if needed not in top:
-            raise RecipeError(f"{file} must have '{needed}', it has none; name at least one")
-    recipe = Recipe(
-        source=str(file),
-        title=read.text(top["title"], "title") if "title" in top else file.stem,
-        models=read.several(top["models"], "models", read.model),
-        benchmarks=read.several(top["benchmarks"], "benchmarks", read.benchmark),
-        mitigations=read.several(top.get("mitigations"), "mitigations", read.spec),
-        locators=read.several(top.get("locators"), "locators", read.spec),
-        calibrate=read.several(top.get("calibrate"), "calibrate", read.spec),
-        strengths=read.numbers(top.get("strengths"), STRENGTHS),
-        supply=read.spec(top["supply"]) if "supply" in top else _SUPPLY,
-        seeds=read.seeds(top.get("seeds")),
-        seed=read.whole(top, "seed", 0, least=0, most=MOST_SEED),
-        limit=read.whole(top, "limit", None, least=1),
-        draws=read.whole(top, "draws", 2000, least=0, most=MOST_DRAWS),
-        rankings=read.whole(top, "rankings", 5, least=1),
-        sample=read.whole(top, "sample", 100, least=1),
-        examples=read.whole(top, "examples", 10, least=0),
-        margins=read.margins(top.get("margins")),
-        lines=node.keys,
+def _write_out(data: Mapping[str, JSON], lines: Lines, file: Path) -> dict[str, Any]:
+    """The recipe without its short forms, each entry with its lines."""
+    recipe: dict[str, Any] = {"title": file.stem}
+    for key, value in data.items():
+        if value is None:
+            continue
+        listed = key in (*_PLUGINS, "models", "seeds", "strengths") and not isinstance(value, list)
+        recipe[key] = [value] if listed else value
+    for key in ("models", *_PLUGINS):
+        if key in recipe:
+            recipe[key] = [
+                _write_out_entry(key, entry, lines, (key, index))
+                for index, entry in enumerate(recipe[key])
+            ]
+    if "supply" in recipe:
+        recipe["supply"] = _write_out_entry("supply", recipe["supply"], lines, ("supply",))
+    top = {str(path[0]): line for path, line in lines.items() if len(path) == 1}
+    return {**recipe, _SOURCE: str(file), _LINES: top}
+
+
+def _write_out_entry(kind: str, entry: Any, lines: Lines, path: tuple[str | int, ...]) -> Any:
+    """A name as a mapping with that name; the options of a plug-in apart."""
+    if isinstance(entry, str):
+        entry = {"name": entry}
+    if not isinstance(entry, dict):
+        return entry
+    label = {"as": entry["name"]} if "name" in entry else {}
+    line = {_LINE: _line_of(path, lines)}
+    if kind == "models":
+        return {**label, **entry, **line}
+    own = {key: entry[key] for key in ("name", "as") if key in entry}
+    reserved = {key: entry[key] for key in ("split", "edited") if key in entry}
+    if kind != "benchmarks":
+        reserved = {}
+    options = {key: entry[key] for key in entry if key not in own and key not in reserved}
+    option_lines = {key: _line_of((*path, key), lines) for key in options}
+    spec = {**label, **own, **line, "options": options, _LINES: option_lines}
+    return {"plugin": spec, **reserved} if kind == "benchmarks" else spec
+
+
+def _line_of(path: Sequence[str | int], lines: Lines) -> int:
+    """The line of a value, or of the nearest value around it."""
+    while tuple(path) not in lines:
+        path = path[:-1]
+    return lines[tuple(path)]
+
+
+def _explain(error: ValidationError, lines: Lines, file: Path) -> str:
+    """One sentence about the first mistake, with its line."""
+    # a misspelt key first, for it is why another is missing; a label is missing where its name is
+    first = min(
+        error.errors(),
+        key=lambda detail: (
+            detail["type"] != "unexpected_keyword_argument",
+            detail["loc"][-1:] == ("as",),
+        ),
     )
-    _check_labels(recipe)
-    _check_margins(recipe)
-    return recipe
-
-
-_SUPPLY = Spec(name="genbias", label="genbias")
-
-
-class _Reading:
-    """Nodes of one file to values; every complaint has its line."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-
-    def refuse(self, line: int, sentence: str) -> RecipeError:
-        return RecipeError(f"{self.source} line {line}: {sentence}")
-
-    def mapping(self, node: Node, what: str, known: Iterable[str]) -> Mapping[str, Node]:
-        if not isinstance(node.value, Mapping):
-            raise self.refuse(
-                node.line, f"{what} must be a mapping, got {_shown(node)}; write 'key: value' lines"
+    path = first["loc"]
+    where = f"{file} line {_line_of(path, lines)}"
+    name = ".".join(str(part) for part in path if part != "plugin")
+    match first["type"]:
+        case "unexpected_keyword_argument":
+            spec: type[Any] = ModelSpec if path[0] == "models" else Recipe
+            known = {"as", *(spec_field.name for spec_field in fields(spec))}
+            known -= {"label", "line", "lines", "source"} | ({"as"} if spec is Recipe else set())
+            return f"{where}: a recipe has no key '{name}'; {nearest(str(path[-1]), known)}"
+        case "missing":
+            return f"{where}: a recipe must have '{name}', it has none; write it"
+        case "dataclass_type" | "dataclass_exact_type":
+            return (
+                f"{where}: {name} must be a name, or a mapping with a 'name', got "
+                f"{_clip(first['input'])}; name it"
             )
-        for key, line in node.keys.items():
-            if key not in known:
-                raise self.refuse(line, f"{what} has no key '{key}'; {nearest(key, known)}")
-        return node.value
-
-    def text(self, node: Node, what: str) -> str:
-        if not isinstance(node.value, str) or not node.value.strip():
-            raise self.refuse(
-                node.line, f"{what} must be a text, got {_shown(node)}; put it in quotes"
-            )
-        return node.value
-
-    def several(self, node: Node | None, what: str, read: Callable[[Node], T]) -> tuple[T, ...]:
-        if node is None or node.value is None:
-            return ()
-        items = node.value if isinstance(node.value, tuple) else (node,)
-        if not items and what in ("models", "benchmarks"):
-            raise self.refuse(node.line, f"{what} must be at least one, got {len(items)}; name one")
-        return tuple(read(item) for item in items)
-
-    def spec(self, node: Node, reserved: Sequence[str] = ()) -> Spec:
-        if isinstance(node.value, str):
-            return Spec(name=node.value, label=node.value, line=node.line)
-        if not isinstance(node.value, Mapping) or "name" not in node.value:
-            raise self.refuse(
-                node.line,
-                f"this must be a name, or a mapping with a 'name', got {_shown(node)}; name it",
-            )
-        name = self.text(node.value["name"], "name")
-        label = self.text(node.value["as"], "as") if "as" in node.value else name
-        rest = {k: v for k, v in node.value.items() if k not in ("name", "as", *reserved)}
-        return Spec(
-            name=name,
-            options={key: one.plain() for key, one in rest.items()},
-            label=label,
-            line=node.line,
-            lines={key: node.keys[key] for key in rest},
-        )
-
-    def benchmark(self, node: Node) -> BenchmarkSpec:
-        spec = self.spec(node, reserved=("split", "edited"))
-        given = node.value if isinstance(node.value, Mapping) else {}
-        edited = given["edited"].value if "edited" in given else True
-        if not isinstance(edited, bool):
-            raise self.refuse(
-                given["edited"].line, f"edited must be true or false, got {edited!r}; choose one"
-            )
-        split = self.text(given["split"], "split") if "split" in given else None
-        return BenchmarkSpec(plugin=spec, split=split, edited=edited)
-
-    def model(self, node: Node) -> ModelSpec:
-        if isinstance(node.value, str):
-            return ModelSpec(name=node.value, label=node.value, line=node.line)
-        given = self.mapping(node, "a model", ("name", "as", "revision", "dtype", "base"))
-        texts = {key: self.text(one, key) for key, one in given.items()}
-        if "name" not in texts:
-            raise self.refuse(node.line, f"a model must have a 'name', got {_shown(node)}; name it")
-        return ModelSpec(
-            name=texts["name"],
-            label=texts.get("as", texts["name"]),
-            revision=texts.get("revision"),
-            dtype=texts.get("dtype", "auto"),
-            base=texts.get("base"),
-            line=node.line,
-        )
-
-    def whole(
-        self,
-        top: Mapping[str, Node],
-        key: str,
-        default: T,
-        *,
-        least: int,
-        most: int | None = None,
-    ) -> int | T:
-        if key not in top or top[key].value is None:
-            return default
-        value = top[key].value
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise self.refuse(
-                top[key].line,
-                f"{key} must be a whole number from {least} on, got {_shown(top[key])}; mend it",
-            )
-        if most is not None and value > most:
-            raise self.refuse(
-                top[key].line,
-                f"{key} must be at most {most}, got {_shown(top[key])}; take a smaller one",
-            )
-        return value
-
-    def seeds(self, node: Node | None) -> tuple[int, ...]:
-        if node is None:
-            return (0,)
-        items = node.value if isinstance(node.value, tuple) else (node,)
-        found = tuple(
-            self.whole({"a seed": item}, "a seed", -1, least=0, most=MOST_SEED) for item in items
-        )
-        if not found or len(set(found)) < len(found):
-            raise self.refuse(
-                node.line, f"seeds must be one or more, all different, got {list(found)}; mend them"
-            )
-        return found
-
-    def numbers(self, node: Node | None, default: tuple[float, ...]) -> tuple[float, ...]:
-        if node is None:
-            return default
-        items = node.value if isinstance(node.value, tuple) else (node,)
-        found = []
-        for item in items:
-            value = item.value
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-                raise self.refuse(
-                    item.line, f"a strength must be from 0 to 1, got {_shown(item)}; mend it"
-                )
-            found.append(float(value))
-        return tuple(found)
-
-    def margins(self, node: Node | None) -> dict[str, Margin]:
-        if node is None or node.value is None:
-            return {}
-        if not isinstance(node.value, Mapping):
-            raise self.refuse(
-                node.line,
-                f"margins must be a mapping of benchmark.metric, got {_shown(node)}; write "
-                "'stereoset.ss: 3'",
-            )
-        return {key: self._margin(key, one) for key, one in node.value.items()}
-
-    def _margin(self, key: str, node: Node) -> Margin:
-        try:
-            return margin_of(node.value)
-        except ValueError:
-            raise self.refuse(
-                node.line,
-                f"the margin of {key} must be a number above 0, or a share such as 2%, got "
-                f"{_shown(node)}; mend it",
-            ) from None
+        case _:
+            message = first["msg"].removeprefix("Value error, ")
+            return f"{where}: {name}: {message}, got {_clip(first['input'])}; change it"
 
 
-def _shown(node: Node) -> str:
-    text = repr(node.plain())
+def _clip(value: object) -> str:
+    text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -295,15 +236,14 @@ def _check_labels(recipe: Recipe) -> None:
         "calibrate": recipe.calibrate,
     }
     for kind, specs in kinds.items():
-        seen: set[str] = set()
+        labels: set[str] = set()
         for spec in specs:
-            line = spec.plugin.line if isinstance(spec, BenchmarkSpec) else spec.line
-            if spec.label in seen:
+            if spec.label in labels:
                 raise RecipeError(
-                    f"{recipe.at(line)}: each of the {kind} needs a name of its own, got "
-                    f"'{spec.label}' twice; give one of them 'as: ANOTHER NAME'"
+                    f"{recipe.at(spec.line)}: each of the {kind} needs a name of its own, got "
+                    f"'{spec.label}' twice; give it 'as: ANOTHER NAME'"
                 )
-            seen.add(spec.label)
+            labels.add(spec.label)
 
 
 def _check_margins(recipe: Recipe) -> None:

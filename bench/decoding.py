@@ -3,10 +3,10 @@
     EQUIPOISE_DATA=DIR python bench/decoding.py [--model llama] [--items 60] [--rounds 3]
 
 Random weights, the tokenizer of bench/scoring.py, StereoSet's intrasentence items, three texts
-each. On a processor: one thread, processor seconds. Plain and adjusted scoring run in turn within
+each. On a processor: one thread, processor seconds. Plain and adjusted scoring alternate within
 each round, medians over rounds are printed. The goal is at most 1.2 x (K + 1) of plain scoring.
-CAFIE is timed on the items that it touches; its K + 1 is the mean over texts of the contexts that a
-token of the text is read after at most.
+CAFIE is timed on the items of which it touches all three texts; its K + 1 is the mean over texts of
+the most contexts that a token of the text is read after.
 """
 
 import argparse
@@ -20,62 +20,61 @@ from dataclasses import replace
 import torch
 from subjects import BENCHMARKS, NAMES, build, flat, sentences, tokenizer
 
+from equipoise.decoding.mixture import Mean
 from equipoise.edits.decoding import NextTokenEdit
 from equipoise.errors import EquipoiseError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.cafie import Cafie
-from equipoise.mitigate.self_debias import SelfDebias
+from equipoise.mitigate.self_debias import AllTypes, SelfDebias
 from equipoise.models.decoding_rule import DecodingRule
 from equipoise.models.tokenization import Marked, encode
 from equipoise.records import Continuation, Supply
 
 METHODS: tuple[tuple[str, Mitigation], ...] = (
-    ("self_debias, 1 type", SelfDebias(types=("gender",))),
-    ("self_debias, 3 types", SelfDebias(types=("gender", "race", "religion"))),
+    ("self_debias, 1 type", SelfDebias(mode=AllTypes(types=("gender",)))),
+    ("self_debias, 3 types", SelfDebias(mode=AllTypes(types=("gender", "race", "religion")))),
     ("self_debias, 9 types", SelfDebias()),
     ("cafie, gender", Cafie(axes=("gender",))),
-    ("cafie, all axes", Cafie(mode="mean")),
+    ("cafie, all axes", Cafie(mixture=Mean())),
 )
 
 
-def seconds(model: LanguageModel, asked: Sequence[Continuation]) -> float:
+def seconds(model: LanguageModel, requests: Sequence[Continuation]) -> float:
     """Processor seconds, or wall seconds on an accelerator."""
     on_cpu = model.module.device.type == "cpu"
     clock = time.process_time if on_cpu else time.perf_counter
     begin = clock()
-    model.score(asked)
+    model.score(requests)
     return clock() - begin
 
 
-def mean_rows(model: LanguageModel, decoding_rule: DecodingRule, texts: Sequence[str]) -> float:
-    """Contexts of a text, its own included, in the mean over texts."""
-    rows: list[int] = []
-    for tokens in encode(model.tokenizer, [Marked(text, 0, 0) for text in texts], specials=False):
-        mixed = decoding_rule.contexts(model.tokenizer, tokens, range(len(tokens.ids)))
-        rows.append(max(1, *map(len, mixed)))
-    return statistics.mean(rows)
+def rows_of(model: LanguageModel, rule: DecodingRule, texts: Sequence[str]) -> list[int]:
+    """Of each text the most contexts that a token is read after, its own included."""
+    encoded = encode(model.tokenizer, [Marked(text, 0, 0) for text in texts], specials=False)
+    return [
+        max(1, *map(len, rule.contexts(model.tokenizer, tokens, range(len(tokens.ids)))))
+        for tokens in encoded
+    ]
 
 
 def row(model: LanguageModel, name: str, method: Mitigation, options: argparse.Namespace) -> str:
     edit = method.fit(model, Supply(origin="none"), seed=0)
     assert isinstance(edit, NextTokenEdit)
-    decoding_rule = edit.decoding_rule
+    rule = edit.decoding_rule
     groups = [
-        group
-        for group in sentences(options.benchmark)
-        if all(decoding_rule.covers(text, whole=True) for text in group)
+        group for group in sentences(options.benchmark) if min(rows_of(model, rule, group)) > 1
     ]
     texts = flat(groups[:: max(1, len(groups) // options.items)][: options.items])
-    asked = [Continuation(context="", continuation=text) for text in texts]
-    adjusted = replace(model, decoding_rule=decoding_rule)
-    for one in (model, adjusted):
-        one.score(asked[:6])  # warm
+    requests = [Continuation(context="", continuation=text) for text in texts]
+    adjusted = replace(model, decoding_rule=rule)
+    for scorer in (model, adjusted):
+        scorer.score(requests[:6])  # warm
     plain, changed = [], []
     for _ in range(options.rounds):
-        plain.append(seconds(model, asked))
-        changed.append(seconds(adjusted, asked))
-    rows = mean_rows(model, decoding_rule, texts)
+        plain.append(seconds(model, requests))
+        changed.append(seconds(adjusted, requests))
+    rows = statistics.mean(rows_of(model, rule, texts))
     base, ours = statistics.median(plain), statistics.median(changed)
     return (
         f"| {model.identity} | {name} | {len(texts)} | {base:.2f} | {ours:.2f} | {rows:.2f} "

@@ -13,8 +13,10 @@ from equipoise.errors import RecipeError, nearest
 from equipoise.records import Margin, Measurement, Metric
 from equipoise.stats.compare import Sides, compare_metrics
 from equipoise.stats.directions import holm
-from equipoise.stats.pairing import PREFIX, pair
+from equipoise.stats.pairing import PREFIX, SAME, Paired, pair
 from equipoise.stats.resample import by_cell, select
+
+_MOST_GROUPS = 12  # of a key, in a note
 
 
 def compare(
@@ -30,8 +32,8 @@ def compare(
     `after` may be several, one a seed of a method; changes are then means over them, with the
     seeds' scatter in the interval. The metrics are those of the benchmark, built again from its
     name and options; `margins` overrules theirs, by "benchmark.metric". `draws` is the number of
-    bootstrap draws; the permutation test takes half as many. Items that one side lacks are named
-    in `notes`.
+    bootstrap draws; the permutation test takes half as many. `notes` name the items that one side
+    lacks, and count those whose outcome is as before: a method may leave many untouched.
     Raises `RecipeError` when they did not measure the same, naming the difference.
     """
     afters = (after,) if isinstance(after, Measurement) else tuple(after)
@@ -63,8 +65,31 @@ def compare(
             tuple(compare_metrics(metrics, one, draws=draws, seed=seed))
             for one in (single if len(single) > 1 else [])
         ),
-        notes=paired.notes,
+        notes=(*paired.notes, *_note_unchanged(paired, benchmark.by)),
     )
+
+
+def _note_unchanged(paired: Paired, by: Sequence[str]) -> list[str]:
+    """How many items have the outcome of before, over all and in each group; nothing if none.
+
+    Groups of a key that has too many to read are left out.
+    """
+    if not paired.unchanged.any():
+        return []
+    groups: list[str] = []
+    for key in by:
+        flags: dict[str, list[bool]] = {}
+        for outcome, unchanged in zip(paired.outcomes, paired.unchanged.tolist(), strict=True):
+            if key in outcome.groups:
+                flags.setdefault(outcome.groups[key], []).append(unchanged)
+        if len(flags) <= _MOST_GROUPS:
+            groups += [
+                f"{key}={g}: {sum(each)} of {len(each)}" for g, each in sorted(flags.items())
+            ]
+    note = (
+        f"{paired.unchanged.sum()} of {len(paired.outcomes)} items are as before, within {SAME:g}"
+    )
+    return [f"{note} ({', '.join(groups)})" if groups else note]
 
 
 def compare_all(

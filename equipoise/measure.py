@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from equipoise import environment, plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark, Remarks, UsesFiles, texts_of
 from equipoise.errors import DataError, ModelError, RecipeError, RequestError, nearest
-from equipoise.inference.scorer import Scorer, coverage
+from equipoise.inference.scorer import Scorer
 from equipoise.predictions import Predictions, predicted
 from equipoise.records import (
     JSON,
@@ -92,8 +92,7 @@ def measure(
         _refuse_learnt(model.trained_on, benchmark, examples, requests)
         variants = len(scorers := model.variants())
         outcomes = _sharded(scorers, benchmark, examples, requests, seed=seed, shards=shards)
-        info = {**model.info, **coverage(model, requests, examples, by=benchmark.by)}
-        info |= {VARIANTS: variants} if variants > 1 else {}
+        info = {**model.info, **({VARIANTS: variants} if variants > 1 else {})}
     family = variants > 1
     data = benchmark.files(split) if isinstance(benchmark, UsesFiles) else ()
     cluster = benchmark.cluster or (ITEM if family else None)

@@ -96,8 +96,8 @@ def test_a_wrong_value_names_option_and_value() -> None:
         build(Mitigation, "bias_unlearn", {"weights": [0.5, 0.5]})
     with pytest.raises(RecipeError, match=r'axes must be a list, got \'race\'; write \["race"\]'):
         build(Mitigation, "cafie", {"axes": "race"})
-    with pytest.raises(RecipeError, match=r"^self_debias: oracle_type .*; change these"):
-        build(Mitigation, "self_debias", {"mode": "oracle_type"})
+    with pytest.raises(RecipeError, match=r"^self_debias: wording .*; change these"):
+        build(Mitigation, "self_debias", {"wording": 99})
     with pytest.raises(RecipeError, match=r"bias_unlearn\.beta: .* got inf"):
         build(Mitigation, "bias_unlearn", {"beta": math.inf})
     with pytest.raises(RecipeError, match=r"stereoset\.reduce: .* got 'median'"):

@@ -21,18 +21,14 @@ SAME_TYPE: Final[Mapping[str, str]] = MappingProxyType(
 
 def bias_prefixes() -> Mapping[str, tuple[str, ...]]:
     """Bias type to its wordings, the usual one first; without a space at the end."""
-    found: dict[str, list[str]] = json.loads(_text("bias_prefixes.json"))
-    return {name: tuple(wordings) for name, wordings in found.items()}
+    text = files("equipoise.decoding").joinpath("bias_prefixes.json").read_text("utf-8")
+    return {name: tuple(wordings) for name, wordings in json.loads(text).items()}
 
 
 def bias_type(name: str) -> str:
     """The type that a name stands for. Raises `DataError` with the nearest names."""
     known = bias_prefixes()
-    found = SAME_TYPE.get(name, name)
-    if found not in known:
+    standard = SAME_TYPE.get(name, name)
+    if standard not in known:
         raise DataError(f"bias type '{name}' has no prefix; {nearest(name, (*known, *SAME_TYPE))}")
-    return found
-
-
-def _text(name: str) -> str:
-    return files("equipoise.decoding").joinpath(name).read_text("utf-8")
+    return standard

@@ -1,102 +1,130 @@
-"""How CAFIE makes one next-token distribution of several.
+"""How CAFIE makes one next-token distribution of several: the choices of its option `mixture`.
 
-Banerjee et al. 2024, and its released code (utils/cafie_model.py).
+Banerjee et al. 2024, and its released code (utils/cafie_model.py). Each choice has a function
+`mix` of log-probabilities (nats), row 0 of which is the text's own and the others are those of its
+counterfactuals.
 """
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from equipoise.errors import ModelError
-
-Mode: TypeAlias = Literal["reference", "mean", "geomean", "tempered"]
+from equipoise.records import OPTIONS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mixing:
-    """How K + 1 distributions become one; see `mixed`."""
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Reference:
+    """As released: lower what the text makes likelier than its counterfactuals, raise the rest.
 
-    mode: Mode = "reference"
-    alpha: float = 0.99  # weight of the adjusted distribution, 0 to 1; 0: nothing changes
-    sharpness: float = 1000.0  # reference: lambda, for each unit of probability
-    gamma: float = 1.0  # reference: how far a factor may be from 1, 0 to 1
-    threshold: float = 0.0  # reference: a smaller difference of probabilities counts as none
-    temperature: float = 1.0  # of the plain distribution that is mixed in
-    normalized: bool = True  # reference: False as released, sums are then not 1
-
-    def __post_init__(self) -> None:
-        """Refuse numbers with which there would be no distribution."""
-        sound = (
-            0 <= self.alpha <= 1
-            and 0 <= self.gamma <= 1
-            and 0 <= self.sharpness < math.inf
-            and self.threshold >= 0
-            and 0 < self.temperature < math.inf
-        )
-        if not sound:
-            raise ModelError(
-                "mixing must have alpha and gamma in 0 to 1, sharpness and threshold >= 0 and "
-                f"temperature > 0, got {asdict(self)}; correct them"
-            )
-        if self.mode == "reference" and self.alpha == 1 and self.gamma == 1:
-            raise ModelError(
-                "mixing by reference must have alpha below 1, else tokens have probability 0, got "
-                f"{self.alpha}; lower it"
-            )
-        if self.mode != "reference" and not self.normalized:
-            raise ModelError(
-                f"mixing by {self.mode} is always normalized, got {self.normalized}; leave it out"
-            )
-
-
-def mixed(
-    logprobs: Float[Tensor, "row place token"], mixing: Mixing
-) -> Float[Tensor, "place token"]:
-    """One log-distribution from that of the text (row 0) and of its counterfactuals.
-
-    - `mean`: the mean of the probabilities; `geomean`: of their logarithms. Both are the same for
-      every text of a counterfactual set, which is what the method is for.
-    - `tempered`: P to the power 1 - alpha times the geometric mean to the power alpha.
-    - `reference`: as released. With s_k = P - P_k each token is multiplied by
-      1 + gamma tanh(-sharpness s_k), averaged over k with weights exp(|s_k|). The norm is taken at
-      each place; in the released code over the whole text, so that later words changed the
-      probability of earlier ones.
-
-    All but `tempered` are mixed with the plain distribution, (1 - alpha) of it.
+    With s_k = P - P_k each token is multiplied by 1 + gamma tanh(-sharpness s_k), averaged over k
+    with weights exp(|s_k|), and mixed with the plain distribution. The norm is taken at each place;
+    in the released code over the whole text, so that later words changed the probability of
+    earlier ones.
     """
-    own = logprobs[0]
-    if mixing.mode == "tempered":
-        return _normal((1 - mixing.alpha) * own + mixing.alpha * logprobs.mean(0))
-    if mixing.mode == "mean":
+
+    name: Literal["reference"] = "reference"
+    alpha: Annotated[float, Field(ge=0, lt=1)] = 0.99  # weight of the mixed one; 1 leaves zeros
+    sharpness: Annotated[float, Field(gt=0)] = 1000.0  # lambda, per unit of probability
+    gamma: Annotated[float, Field(gt=0, le=1)] = 1.0  # how far a factor may be from 1
+    threshold: Annotated[float, Field(ge=0)] = 0.0  # smaller differences of probability are none
+    temperature: Annotated[float, Field(gt=0)] = 1.0  # of the plain distribution that is mixed in
+    normalized: bool = True  # False as released, sums are then not 1
+
+    @property
+    def neutral(self) -> bool:
+        """Whether it gives the plain distribution whatever the counterfactuals say."""
+        return self.alpha == 0 and self.temperature == 1
+
+    def mix(self, logprobs: Float[Tensor, "row place token"]) -> Float[Tensor, "place token"]:
+        """Log-probabilities; they sum to 1 if `normalized`."""
+        gaps = logprobs[:1].exp() - logprobs[1:].exp()  # [counterfactual, place, token]
+        gaps = gaps.masked_fill(gaps.abs() < self.threshold, 0.0)
+        weights = gaps.norm(dim=-1, keepdim=True).softmax(0)
+        factors = 1 + self.gamma * torch.tanh(-self.sharpness * gaps)
+        changed = logprobs[0] + (weights * factors).sum(0).log()
+        plain = logprobs[0]
+        if self.temperature != 1:
+            plain = _normalize(plain / self.temperature)
+        mixed = _interpolate(changed, plain, self.alpha)
+        return _normalize(mixed) if self.normalized else mixed
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Mean:
+    """The mean of the probabilities, mixed with the plain distribution.
+
+    At alpha 1 the same for every text of a counterfactual set, which is what the method is for.
+    """
+
+    name: Literal["mean"] = "mean"
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.99  # weight of the mean
+
+    @property
+    def neutral(self) -> bool:
+        """Whether it gives the plain distribution whatever the counterfactuals say."""
+        return self.alpha == 0
+
+    def mix(self, logprobs: Float[Tensor, "row place token"]) -> Float[Tensor, "place token"]:
+        """Log-probabilities, which sum to 1."""
         changed = logprobs.logsumexp(0) - math.log(len(logprobs))
-    elif mixing.mode == "geomean":
-        changed = _normal(logprobs.mean(0))
-    else:
-        changed = own + _factor(logprobs, mixing).log()
-    if mixing.alpha == 1:
-        found = changed
-    else:
-        plain = own if mixing.temperature == 1 else _normal(own / mixing.temperature)
-        kept = plain + math.log1p(-mixing.alpha)
-        weight = math.log(mixing.alpha) if mixing.alpha else -math.inf
-        found = torch.logaddexp(changed + weight, kept)
-    return _normal(found) if mixing.normalized else found
+        return _normalize(_interpolate(changed, logprobs[0], self.alpha))
 
 
-def _factor(
-    logprobs: Float[Tensor, "row place token"], mixing: Mixing
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class GeometricMean:
+    """The normalized mean of the log-probabilities, mixed with the plain distribution.
+
+    At alpha 1 the same for every text of a counterfactual set.
+    """
+
+    name: Literal["geomean"] = "geomean"
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.99  # weight of the geometric mean
+
+    @property
+    def neutral(self) -> bool:
+        """Whether it gives the plain distribution whatever the counterfactuals say."""
+        return self.alpha == 0
+
+    def mix(self, logprobs: Float[Tensor, "row place token"]) -> Float[Tensor, "place token"]:
+        """Log-probabilities, which sum to 1."""
+        changed = _normalize(logprobs.mean(0))
+        return _normalize(_interpolate(changed, logprobs[0], self.alpha))
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Tempered:
+    """P to the power 1 - alpha times the geometric mean to the power alpha, normalized."""
+
+    name: Literal["tempered"] = "tempered"
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.99  # exponent of the geometric mean
+
+    @property
+    def neutral(self) -> bool:
+        """Whether it gives the plain distribution whatever the counterfactuals say."""
+        return self.alpha == 0
+
+    def mix(self, logprobs: Float[Tensor, "row place token"]) -> Float[Tensor, "place token"]:
+        """Log-probabilities, which sum to 1."""
+        return _normalize((1 - self.alpha) * logprobs[0] + self.alpha * logprobs.mean(0))
+
+
+Mixture: TypeAlias = Reference | Mean | GeometricMean | Tempered
+
+
+def _interpolate(
+    changed: Float[Tensor, "place token"], plain: Float[Tensor, "place token"], alpha: float
 ) -> Float[Tensor, "place token"]:
-    gaps = logprobs[:1].exp() - logprobs[1:].exp()  # [other, place, token]
-    gaps = gaps.masked_fill(gaps.abs() < mixing.threshold, 0.0)
-    weights = gaps.norm(dim=-1, keepdim=True).softmax(0)
-    factors = 1 + mixing.gamma * torch.tanh(-mixing.sharpness * gaps)
-    found: Tensor = (weights * factors).sum(0)
-    return found
+    """Alpha of one distribution and 1 - alpha of the other, in logarithms."""
+    if alpha == 1:
+        return changed
+    weight = math.log(alpha) if alpha else -math.inf
+    return torch.logaddexp(changed + weight, plain + math.log1p(-alpha))
 
 
-def _normal(logprobs: Float[Tensor, "place token"]) -> Float[Tensor, "place token"]:
+def _normalize(logprobs: Float[Tensor, "place token"]) -> Float[Tensor, "place token"]:
     return logprobs - logprobs.logsumexp(-1, keepdim=True)

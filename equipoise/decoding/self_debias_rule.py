@@ -39,7 +39,7 @@ class SelfDebiasing(DecodingRule):
     kind: ClassVar[str] = "self_debias"
 
     prefixes: tuple[str, ...]  # each announces one bias; without a space at its end
-    decay: float = 50.0  # of the factor, for each unit of probability; 0: nothing changes
+    decay: float = 50.0  # of the factor, per unit of probability; 0: nothing changes
     epsilon: float = 0.01  # least factor, above 0
     types: tuple[str, ...] = ()  # the bias that each prefix announces, for the record
 
@@ -58,7 +58,7 @@ class SelfDebiasing(DecodingRule):
 
     @property
     def rows(self) -> int:
-        """The text's own, and one a prefix."""
+        """The text's own, and one per prefix."""
         return 1 + len(self.prefixes)
 
     @property
@@ -104,18 +104,14 @@ class SelfDebiasing(DecodingRule):
             f"{sorted(settings)}; save the edit again"
         )
 
-    def covers(self, text: str, *, whole: bool) -> bool:  # noqa: ARG002
-        """Every text."""
-        return not self.neutral
-
     def contexts(
-        self, tokenizer: PreTrainedTokenizerBase, tokens: Tokens, read: Sequence[int]
+        self, tokenizer: PreTrainedTokenizerBase, tokens: Tokens, prefix_lengths: Sequence[int]
     ) -> list[tuple[Context, ...]]:
         """The text's tokens, and these after each prefix's: none is shifted by a long prefix."""
         spaced = tokens.text[:1].isspace()
         fronts = [_prefix_ids(tokenizer, prefix, spaced=spaced) for prefix in self.prefixes]
         rows = [(front + tokens.ids, len(front)) for front in [(), *fronts]]
-        return [tuple((ids, size + count) for ids, size in rows) for count in read]
+        return [tuple((ids, size + length) for ids, size in rows) for length in prefix_lengths]
 
     def adjusted(self, logprobs: Float[Tensor, "row place token"]) -> Float[Tensor, "place token"]:
         """Section 4.1 of the paper, in logarithms, so that nothing is lost to rounding.
@@ -152,6 +148,6 @@ def _prefix_ids(tokenizer: PreTrainedTokenizerBase, prefix: str, *, spaced: bool
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> Ids:
-    found = tuple(tokenizer.encode(text, add_special_tokens=False, verbose=False))
+    ids = tuple(tokenizer.encode(text, add_special_tokens=False, verbose=False))
     start = start_token_id(tokenizer)
-    return found[1:] if found[:1] == (start,) else found
+    return ids[1:] if ids[:1] == (start,) else ids

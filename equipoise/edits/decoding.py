@@ -85,7 +85,7 @@ class NextTokenEdit(Edit):
             raise StoreError(f"{folder / HEAD}: {error}") from None
 
     def _stored(self) -> Stored:
-        one = self.decoding_rule
+        rule = self.decoding_rule
         return Stored(
-            kind=self.kind, values={"decoding_rule": one.kind, "settings": dict(one.settings)}
+            kind=self.kind, values={"decoding_rule": rule.kind, "settings": dict(rule.settings)}
         )

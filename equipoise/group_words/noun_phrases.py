@@ -18,7 +18,6 @@ objects.
 """
 
 import re
-from collections.abc import Collection
 from typing import Final
 
 _NEAR: Final = 80  # characters before and after that are looked at
@@ -87,6 +86,24 @@ _NO_PARTICIPLE: Final = _words(
     naked aged wretched
     """
 )
+#: Words for people: what "white" must stand before to name a group.
+_PEOPLE: Final = _words(
+    """
+    activist activists actor actors actress actresses adult adults americans artist artists
+    athlete athletes babies baby boy boys brother brothers candidate candidates child
+    children citizen citizens communities community couple couples customer customers
+    daughter daughters defendant defendants doctor doctors driver drivers employee employees
+    families family farmer farmers father fathers female females friend friends gentleman
+    gentlemen girl girls grandfather grandmother guy guys husband immigrant immigrants
+    inmate inmates kid kids ladies lady lawyer lawyers leader leaders male males man men
+    mother mothers musician musicians neighbor neighborhood neighborhoods neighbors nurse
+    nurses officer officers parent parents patient patients people person player players
+    poet poets politician politicians population populations prisoner prisoners professor
+    professors resident residents singer singers sister sisters soldier soldiers son sons
+    student students suspect suspects teacher teachers teen teenager teenagers teens voter
+    voters wife woman women worker workers writer writers youth youths
+    """
+)
 _TIMES: Final = _words("time times day days night week month year morning evening afternoon moment")
 
 # --- rule 3: what the verb before says -----------------------------------------------------------
@@ -150,11 +167,14 @@ _NO_VERBS: Final = _words(
 )
 
 
-def precedes_noun_phrase(text: str, start: int, end: int) -> bool:
+def precedes_noun_phrase(text: str, start: int, end: int, *, unfinished: bool = False) -> bool:
     """Whether a noun phrase follows text[start:end], so that a possessive there is a determiner.
 
     The rule is the module's. Words after and before are looked at, 80 characters far.
+    `unfinished`: the text will go on, so that at its very end a noun phrase is expected.
     """
+    if unfinished and not text[end:].strip():
+        return True
     following = _following(text[end : end + _NEAR])
     if not following or _stem(following[0]) in _CLOSED:
         return False
@@ -167,44 +187,44 @@ def precedes_noun_phrase(text: str, start: int, end: int) -> bool:
     return not _is_object(before, following) and _leads_to_a_noun(following)
 
 
-def is_count_noun(text: str, start: int, end: int) -> bool:
+def is_count_noun(text: str, start: int, end: int, *, unfinished: bool = False) -> bool:
     """Whether text[start:end] is a noun and not an adjective ("a Muslim", "the young Muslim").
 
     An article or its like is one of the two words before, and no noun phrase follows.
     """
     prior = _BEFORE.search(text[max(0, start - _NEAR) : start])
-    if not prior or precedes_noun_phrase(text, start, end):
+    if not prior or precedes_noun_phrase(text, start, end, unfinished=unfinished):
         return False
     far, near = (prior[1] or "").lower(), prior[2].lower()
     return near in _COUNTING or (far in _COUNTING and near not in _CLOSED and near[-2:] != "ly")
 
 
-def precedes_one_of(text: str, end: int, words: Collection[str]) -> bool:
-    """Whether one of these words comes within three after `end`: "old [men]", "and white [men]".
+def precedes_people(text: str, end: int) -> bool:
+    """Whether a word for people comes within four after `end`: "old [men]", "and white [men]".
 
     Only words that begin no noun phrase, other than "and" and "or", stand in the way.
     """
-    for one in _following(text[end : end + _NEAR]):
-        if _stem(one) in words:
+    for word in _following(text[end : end + _NEAR], most=4):
+        if _stem(word) in _PEOPLE:
             return True
-        if _stem(one) in _CLOSED and one.lower() not in ("and", "or"):
+        if _stem(word) in _CLOSED and word.lower() not in ("and", "or"):
             return False
     return False
 
 
-def _following(after: str) -> list[str]:
-    """Up to three words, each parted from the one before by white space alone (or a quote)."""
+def _following(after: str, *, most: int = 3) -> list[str]:
+    """The next words, each parted from the one before by white space alone (or a quote)."""
     blank = _BLANK.search(after)
     near = after[: blank.start()] if blank else after
-    other = _ALTERNATIVE.match(near)  # "his or her hat": both are about the hat
-    at = other.end() if other else 0
-    found: list[str] = []
-    while len(found) < 3 and (match := _NEXT.match(near, at)):
+    alternative = _ALTERNATIVE.match(near)  # "his or her hat": both are about the hat
+    end = alternative.end() if alternative else 0
+    words: list[str] = []
+    while len(words) < most and (match := _NEXT.match(near, end)):
         if match[1] and match[2][0].isupper():  # speech begins: told her "Come in"
             break
-        found.append(match[2])
-        at = match.end()
-    return found
+        words.append(match[2])
+        end = match.end()
+    return words
 
 
 def _stem(word: str) -> str:

@@ -26,7 +26,6 @@ from equipoise.records import (
     ModelKind,
     NextToken,
     NextTokenScored,
-    Request,
     Scored,
     ScoredPair,
     TextPair,
@@ -132,23 +131,6 @@ class LanguageModel:
                 f"has '{self.decoding_rule.kind}', which changes no hidden state; measure the base"
             )
         return embedding.embed(self, requests)
-
-    def covers(self, request: Request) -> bool | None:
-        """Whether something that this request reads is adjusted; None without a decoding rule."""
-        one = self.decoding_rule
-        if one is None:
-            return None
-        before = self.prompts[0]
-        match request:
-            case Continuation():
-                return one.covers(before + request.context + request.continuation, whole=True)
-            case TextPair():
-                texts = (request.first, request.second)
-                return any(one.covers(before + text, whole=True) for text in texts)
-            case NextToken() | Generation():
-                return one.covers(before + request.context, whole=False)
-            case _:
-                return False
 
     def _adjusted(self) -> dict[str, JSON]:
         """What a result must record of the decoding rule; nothing without one."""

@@ -1,7 +1,7 @@
 """All that measuring and judging need of a model. No torch."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +10,11 @@ from equipoise.records import (
     JSON,
     Continuation,
     Embedding,
-    Example,
     Generation,
     Infill,
     ModelKind,
     NextToken,
     NextTokenScored,
-    Request,
     Scored,
     ScoredPair,
     TextPair,
@@ -70,37 +68,3 @@ class Scorer(Protocol):
 
     def embed(self, requests: Sequence[Embedding]) -> NDArray[np.float32]:
         """Pooled hidden states: [text, feature]."""
-
-
-@runtime_checkable
-class Covers(Protocol):
-    """A scorer that changes its answers to some requests and leaves others alone."""
-
-    def covers(self, request: Request) -> bool | None:
-        """Whether something that this request reads is adjusted; None: nothing ever is."""
-
-
-def coverage(
-    model: Scorer,
-    asked: Sequence[Sequence[Request]],
-    examples: Sequence[Example],
-    *,
-    by: Sequence[str],
-) -> dict[str, JSON]:
-    """What a result must record of how many examples a decoding rule touches; often nothing.
-
-    The share of examples of which some request is adjusted, over all and for each group of `by`.
-    """
-    if not isinstance(model, Covers):
-        return {}
-    touched = [[model.covers(request) for request in requests] for requests in asked]
-    if all(one is None for some in touched for one in some):
-        return {}
-    flags = [any(some) for some in touched]
-    shares: dict[str, list[bool]] = {}
-    for flag, example in zip(flags, examples, strict=True):
-        for key in by:
-            if key in example.groups:
-                shares.setdefault(f"{key}={example.groups[key]}", []).append(flag)
-    found: dict[str, JSON] = {name: sum(some) / len(some) for name, some in sorted(shares.items())}
-    return {"coverage": {"overall": sum(flags) / len(flags), **found}}

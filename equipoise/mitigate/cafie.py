@@ -1,25 +1,25 @@
-"""CAFIE: the next word after a text and after the same text about other groups, made one.
+"""CAFIE: combine the next word after a text with that after the same text about other groups.
 
 Banerjee et al. 2024, "CAFIE: Counterfactually Aware Fair InferencE", whose word lists are replaced
-by our own (`data/counterparts.json`).
+by our own (`group_words/word_lists.json`).
 """
 
 from collections.abc import Mapping
+from dataclasses import field, replace
 from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from equipoise.decoding.counterfactual_rule import Counterfactual
-from equipoise.decoding.mixture import Mixing, Mode
+from equipoise.decoding.mixture import Mixture, Reference
 from equipoise.edits.decoding import NextTokenEdit
 from equipoise.edits.maker import info_of
-from equipoise.errors import DataError, ModelError
-from equipoise.group_words.counterparts import Counterparts
-from equipoise.group_words.wordings import counterparts
+from equipoise.errors import DataError, RecipeError
+from equipoise.group_words.word_lists import WordLists, read_word_lists, word_lists_use
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation, ReadsFiles, maker_of
-from equipoise.records import JSON, OPTIONS, Supply, refuse_idle
+from equipoise.records import JSON, OPTIONS, Supply
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -32,67 +32,45 @@ class Cafie(Mitigation, ReadsFiles):
     Only texts that name a group of the lists are changed.
     """
 
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     paper: ClassVar[str] = "Banerjee et al. 2024, CAFIE"
     learns: ClassVar[bool] = False
 
-    mode: Mode = "reference"
-    alpha: Annotated[float, Field(ge=0, le=1)] = 0.99  # weight of the adjusted distribution
-    sharpness: Annotated[float, Field(ge=0)] = 1000.0  # reference: lambda
-    gamma: Annotated[float, Field(ge=0, le=1)] = 1.0  # reference: how far a factor is from 1
-    threshold: Annotated[float, Field(ge=0)] = 0.0  # reference: smaller differences are none
-    temperature: Annotated[float, Field(gt=0)] = 1.0  # of the plain distribution mixed in
-    normalized: bool = True  # reference: False as released, sums are then not 1
-    axes: tuple[str, ...] = ()  # of the lists; none: all
+    mixture: Mixture = field(default_factory=Reference)  # how distributions are combined
+    #: Of the lists. A word on two axes has the meaning of the first: "priest" is of a religion.
+    axes: Annotated[tuple[str, ...], Field(min_length=1)] = (
+        "religion",
+        "gender",
+        "race",
+        "nationality",
+    )
     counterfactuals: Annotated[int, Field(ge=1)] | None = 5  # at most; None: all
-    #: In place of our own: axes of groups of members, or a JSON file of them.
-    lists: dict[str, dict[str, tuple[tuple[str, ...], ...]]] | str | None = None
+    lists: str | None = None  # a file of word lists; None: the built-in ones
 
     @model_validator(mode="after")
-    def _sound(self) -> Self:
-        if self.mode != "reference":
-            refuse_idle(self, "sharpness", "gamma", "threshold", where=f"mode '{self.mode}'")
-        elif self.gamma == 0:  # all factors are 1
-            refuse_idle(self, "sharpness", "threshold", where=f"gamma {self.gamma:g}")
-        elif self.sharpness == 0:
-            refuse_idle(self, "gamma", "threshold", where=f"sharpness {self.sharpness:g}")
-        if self.mode == "tempered" or self.alpha == 1:
-            refuse_idle(self, "temperature", where=f"mode '{self.mode}' and alpha {self.alpha:g}")
+    def _check_lists(self) -> Self:
         try:
-            self._mixing()
-            self._lists()
-        except (ModelError, DataError) as error:
+            self._read_lists()
+        except (DataError, RecipeError) as error:
             raise ValueError(str(error)) from None
         return self
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> NextTokenEdit:
         """The lists as an edit; nothing is learnt, so the supply may be empty."""
-        decoding_rule = Counterfactual(
-            lists=self._lists(), mixing=self._mixing(), most=self.counterfactuals, seed=seed
+        rule = Counterfactual(
+            lists=self._read_lists(),
+            mixture=self.mixture,
+            counterfactuals=self.counterfactuals,
+            seed=seed,
         )
-        report: dict[str, JSON] = {
-            "cost_factor": decoding_rule.rows,
-            **decoding_rule.record,
-        }
+        report: dict[str, JSON] = {"cost_factor": rule.rows, **rule.record}
+        supply = replace(supply, files=(*supply.files, word_lists_use(self.lists)))
         info = info_of(model, maker_of(self, seed=seed), supply=supply, report=report)
-        return NextTokenEdit(info=info, decoding_rule=decoding_rule)
+        return NextTokenEdit(info=info, decoding_rule=rule)
 
     def files(self) -> Mapping[str, str]:
-        """sha256 of the lists in the user's own file."""
-        return {self.lists: self._lists().sha256} if isinstance(self.lists, str) else {}
+        """sha256 of the user's own word lists."""
+        return {self.lists: word_lists_use(self.lists).sha256} if self.lists else {}
 
-    def _mixing(self) -> Mixing:
-        return Mixing(
-            mode=self.mode,
-            alpha=self.alpha,
-            sharpness=self.sharpness,
-            gamma=self.gamma,
-            threshold=self.threshold,
-            temperature=self.temperature,
-            normalized=self.normalized,
-        )
-
-    def _lists(self) -> Counterparts:
-        given = counterparts(self.lists) if isinstance(self.lists, str | None) else self.lists
-        lists = Counterparts.parsed(given)  # type: ignore[arg-type]  # tuples as lists
-        return lists.only(self.axes) if self.axes else lists
+    def _read_lists(self) -> WordLists:
+        return read_word_lists(self.lists, self.axes)

@@ -23,8 +23,8 @@ from equipoise.contrast_training.session import Lesson, plain_texts
 from equipoise.contrast_training.tokenized import TokenizedText, tokenize_contrasts, tokenize_texts
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import RecipeError
-from equipoise.group_words.swap_lists import SwapLists, read_swap_lists
-from equipoise.group_words.swaps import swapped
+from equipoise.group_words.counterfactuals import swapped
+from equipoise.group_words.word_lists import WordLists, read_word_lists, word_lists_use
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation, ReadsFiles, maker_of
 from equipoise.records import OPTIONS, Supply, refuse_idle, text_sha256
@@ -38,7 +38,7 @@ class Cda(AdapterOptions, Mitigation, ReadsFiles):
     that rise as contamination, not as quality.
     """
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     paper: ClassVar[str] = "Zmigrod et al. 2019 (texts); Liu et al. 2025, baseline CDA (contrasts)"
     taught_by: ClassVar[str] = "stereoset"
 
@@ -71,8 +71,8 @@ class Cda(AdapterOptions, Mitigation, ReadsFiles):
             lesson = Lesson.of(model, supply, longest=self.longest, bounds=self.bounds)
             texts = self._of_contrasts(lesson)
         else:
-            lists = read_swap_lists(self.lists)
-            supply = replace(supply, files=(*supply.files, lists.use))
+            lists = read_word_lists(self.lists, self.axes)
+            supply = replace(supply, files=(*supply.files, word_lists_use(self.lists)))
             lesson = self._looked_at(model, supply)
             texts = self._of_texts(lesson, lists, seed=seed)
         return lesson.fit_to_the_end(
@@ -92,7 +92,7 @@ class Cda(AdapterOptions, Mitigation, ReadsFiles):
 
     def files(self) -> Mapping[str, str]:
         """sha256 of the user's own word lists."""
-        return {self.lists: read_swap_lists(self.lists).use.sha256} if self.lists else {}
+        return {self.lists: word_lists_use(self.lists).sha256} if self.lists else {}
 
     def _looked_at(self, model: LanguageModel, supply: Supply) -> Lesson:
         """The supply's held-out contrasts alone: plain texts are learnt from."""
@@ -113,7 +113,7 @@ class Cda(AdapterOptions, Mitigation, ReadsFiles):
         originals = [item.stereotype for item in lesson.items] if self.keep_originals else []
         return [item.antistereotype for item in lesson.items] + originals
 
-    def _of_texts(self, lesson: Lesson, lists: SwapLists, *, seed: int) -> list[TokenizedText]:
+    def _of_texts(self, lesson: Lesson, lists: WordLists, *, seed: int) -> list[TokenizedText]:
         """Texts with swapped words, with the originals: both are short enough, or neither is."""
         groups = self._swapped(lesson, lists, seed=seed)
         texts = list(dict.fromkeys(text for group in groups for text in group))
@@ -129,16 +129,15 @@ class Cda(AdapterOptions, Mitigation, ReadsFiles):
             )
         return [coded[text] for group in whole for text in group]
 
-    def _swapped(self, lesson: Lesson, lists: SwapLists, *, seed: int) -> list[tuple[str, ...]]:
+    def _swapped(self, lesson: Lesson, lists: WordLists, *, seed: int) -> list[tuple[str, ...]]:
         """Each text with swapped words, after its original if that is kept.
 
         Left out are texts without a listed word, and those of which one is looked at.
         """
-        chosen = lists.chosen(*self.axes)
         apart = {text_sha256(one.text.text) for one in lesson.plain.apart}
         found: list[tuple[str, ...]] = []
         for text in lesson.plain.learnt:
-            other = swapped(text, chosen, seed=seed)
+            other = swapped(text, lists, seed=seed)
             if other is not None:
                 group = (other,) if self.keep_originals is False else (text, other)
                 if apart.isdisjoint(map(text_sha256, group)):

@@ -1,9 +1,9 @@
-"""DecodingRule: what the model says next, changed by what it says next after other contexts.
+"""DecodingRule: next-token distributions of a text made of those after several contexts.
 
-The weights stay as they are. For each place of a text a decoding rule names K other contexts; the
-model's log-probabilities after the text itself and after these are made into one distribution.
-Scoring (`adjusted_reading`) and generating (`generating`) both ask here and nowhere else, so a
-text has the same probability whether it is scored or written.
+The weights stay as they are. For each place of a text a rule names K other contexts; the model's
+log-probabilities after the text itself and after these are made into one distribution. Scoring
+(`inference.rule_scoring`) and generation (`inference.generation`) both ask the rule and nothing
+else, so a text has the same probability whether it is scored or written.
 """
 
 from abc import ABC, abstractmethod
@@ -17,13 +17,13 @@ from transformers import PreTrainedTokenizerBase
 from equipoise.models.tokenization import Ids, Tokens
 from equipoise.records import JSON
 
-#: Token ids without a start token, and how many of them are read: a context of the next token.
+#: Token ids without a start token, and how many of them are the context of the next token.
 #: Contexts of one row share the tuple.
 Context: TypeAlias = tuple[Ids, int]
 
 
 class DecodingRule(ABC):
-    """A rule from K + 1 next-token distributions to one.
+    """A rule that makes one next-token distribution of K + 1.
 
     A subclass is a frozen dataclass; equal settings give equal answers.
     """
@@ -33,7 +33,7 @@ class DecodingRule(ABC):
     @property
     @abstractmethod
     def rows(self) -> int:
-        """K + 1 at most: forward passes a token, in units of the plain model's."""
+        """K + 1 at most: forward passes per token, in units of the plain model's."""
 
     @property
     @abstractmethod
@@ -43,7 +43,7 @@ class DecodingRule(ABC):
     @property
     @abstractmethod
     def settings(self) -> Mapping[str, JSON]:
-        """All that settles what it does, as JSON; `from_settings` reads it."""
+        """All that determines what it does, as JSON; `from_settings` reads it."""
 
     @property
     @abstractmethod
@@ -56,17 +56,13 @@ class DecodingRule(ABC):
         """The rule with these settings. Raises `ModelError` naming what is wrong."""
 
     @abstractmethod
-    def covers(self, text: str, *, whole: bool) -> bool:
-        """Whether some token is adjusted: of the text itself if `whole`, else the one after it."""
-
-    @abstractmethod
     def contexts(
-        self, tokenizer: PreTrainedTokenizerBase, tokens: Tokens, read: Sequence[int]
+        self, tokenizer: PreTrainedTokenizerBase, tokens: Tokens, prefix_lengths: Sequence[int]
     ) -> list[tuple[Context, ...]]:
-        """What is mixed after so many tokens of the text, for each entry of `read`.
+        """For each prefix length (ascending) the contexts whose distributions are combined.
 
-        Ascending counts. First the text's own context, the other ones after it; none: nothing is
-        adjusted there. They depend on the tokens that are read alone, not on those to come.
+        The text's own context comes first. Empty: the rule does not apply there. The contexts of a
+        prefix depend on the tokens of the prefix alone, not on those to come.
         """
 
     @abstractmethod

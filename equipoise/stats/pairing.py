@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from equipoise.records import Column, Measurement, Outcome
 from equipoise.stats.compare import Sides
@@ -12,6 +13,8 @@ from equipoise.stats.resample import CLUSTER, columns_of
 PREFIX = "prefix"  # group key of the outcomes of a model that is a family of prompts
 ITEM = "item"  # group key of the example behind such outcomes
 VARIANTS = "variants"  # in a measurement's model_info: how many prompts the family has
+#: Values closer than this, absolutely or relatively, are the same: batches may differ by as much.
+SAME = 1e-5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +24,7 @@ class Paired:
     sides: Sides
     outcomes: tuple[Outcome, ...]  # the before side's, in the rows' order: ids and groups
     family: bool  # rows carry a prefix and an item
+    unchanged: NDArray[np.bool_]  # [row]: every value is the same (`SAME`) on all sides
     notes: tuple[str, ...]
 
 
@@ -47,11 +51,13 @@ def pair(before: Measurement, afters: Sequence[Measurement]) -> Paired:
     for side in sides[1:]:
         twins = [replace(side[row.example], groups=row.groups) for row in rows]
         columns.append(columns_of(twins, cluster=cluster))
+    unchanged = _unchanged(columns)
     lost = list(_level(columns))
     return Paired(
         sides=Sides(before=columns[0], afters=tuple(columns[1:])),
         outcomes=tuple(rows),
         family=any(families),
+        unchanged=unchanged,
         notes=(*_missing(sides), *lost),
     )
 
@@ -68,6 +74,17 @@ def _repeated(single: Mapping[str, Outcome], *, like: Mapping[str, Outcome]) -> 
         for id, one in like.items()
         if one.groups[ITEM] in single
     }
+
+
+def _unchanged(sides: Sequence[Mapping[str, Column]]) -> NDArray[np.bool_]:
+    """Which rows have the same values on all sides; nan is the same as nan."""
+    unchanged = np.full(len(sides[0][CLUSTER]), True)
+    absent = np.full(len(unchanged), np.nan)
+    for key in {key for side in sides for key in side if not key.startswith("@")}:
+        before, *afters = (side.get(key, absent) for side in sides)
+        for after in afters:
+            unchanged &= np.isclose(after, before, rtol=SAME, atol=SAME, equal_nan=True)
+    return unchanged
 
 
 def _level(sides: Sequence[dict[str, Column]]) -> Iterator[str]:

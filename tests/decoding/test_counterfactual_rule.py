@@ -1,5 +1,7 @@
-"""CAFIE's contexts: aligned by words, read only when complete, the same set for every member."""
+"""CAFIE's contexts: aligned by words, of the prefix alone, the same set for every member."""
 
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -7,24 +9,34 @@ import torch
 from toy_tokenizers import KINDS, toy_model
 
 from equipoise.decoding.counterfactual_rule import Counterfactual
-from equipoise.decoding.mixture import Mixing
+from equipoise.decoding.mixture import GeometricMean, Mean, Mixture, Reference
 from equipoise.errors import ModelError
-from equipoise.group_words.counterpart_text import applied
-from equipoise.group_words.counterparts import Counterparts
-from equipoise.group_words.wordings import counterparts
+from equipoise.group_words.word_lists import read_word_lists
+from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.rule_scoring import next_distributions
 from equipoise.models.tokenization import Marked, Tokens, encode
 from equipoise.records import Continuation
 
-GENDER = Counterfactual(
-    lists=Counterparts.parsed(counterparts()).only(["gender"]),
-    mixing=Mixing(mode="mean", alpha=1.0),
+GENDER = Counterfactual(lists=read_word_lists(None, ["gender"]), mixture=Mean(alpha=1.0))
+EVERY = replace(GENDER, lists=read_word_lists(None, ["religion", "gender", "race", "nationality"]))
+MEANS = pytest.mark.parametrize(
+    "mixture", [Mean(alpha=1.0), GeometricMean(alpha=1.0)], ids=["mean", "geomean"]
 )
+
+
+def rule_of(axes: Sequence[str], **options: int | None) -> Counterfactual:
+    return replace(GENDER, lists=read_word_lists(None, axes), **options)  # type: ignore[arg-type]
 
 
 def coded(kind: str, text: str) -> Tokens:
     (tokens,) = encode(toy_model(kind).tokenizer, [Marked(text, 0, 0)], specials=False)
     return tokens
+
+
+def distances(model: LanguageModel, texts: Sequence[str]) -> list[float]:
+    """Total variation between what comes next after the first text and after each other one."""
+    after = next_distributions(model, texts).exp()
+    return [float((row - after[0]).abs().sum()) / 2 for row in after[1:]]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -55,40 +67,49 @@ def test_the_other_context_is_cut_as_the_other_text_is(kind: str, text: str, oth
         "The mankind saw the womanly bag",  # words that grow into others
     ],
 )
-def test_contexts_depend_on_what_is_read_alone(kind: str, text: str) -> None:
+def test_contexts_depend_on_the_prefix_alone(kind: str, text: str) -> None:
     tokenizer = toy_model(kind).tokenizer
-    decoding_rule = replace(GENDER, lists=Counterparts.parsed(counterparts()), most=3)
+    rule = replace(EVERY, counterfactuals=3)
     tokens = coded(kind, text)
     everywhere = list(range(len(tokens.ids) + 1))
-    together = decoding_rule.contexts(tokenizer, tokens, everywhere)
-    for count, found in zip(everywhere, together, strict=True):
+    together = rule.contexts(tokenizer, tokens, everywhere)
+    for count, contexts in zip(everywhere, together, strict=True):
         end = max((end for _, end in tokens.spans[:count]), default=0)
         so_far = Tokens(text[:end], tokens.ids[:count], tokens.spans[:count], (False,) * count)
-        (alone,) = decoding_rule.contexts(tokenizer, so_far, [count])
-        contexts = [[ids[:size] for ids, size in some] for some in (found, alone)]
-        assert contexts[0] == contexts[1]
+        (alone,) = rule.contexts(tokenizer, so_far, [count])
+        assert [ids[:size] for ids, size in contexts] == [ids[:size] for ids, size in alone]
 
 
 def test_nothing_is_adjusted_before_the_word_or_inside_it() -> None:
     tokens = coded("bytes", "The woman was")
-    found = GENDER.contexts(toy_model("bytes").tokenizer, tokens, range(len(tokens.ids) + 1))
-    assert not any(found[: len("The woman")])
-    assert all(found[len("The woman") :])
+    contexts = GENDER.contexts(toy_model("bytes").tokenizer, tokens, range(len(tokens.ids) + 1))
+    assert not any(contexts[: len("The woman")])
+    assert all(contexts[len("The woman") :])
 
 
-@pytest.mark.parametrize("mode", ["mean", "geomean"])
+def test_a_long_text_takes_no_more_than_a_second_or_two() -> None:
+    text = "The man met her sister and the Black woman, a Muslim teacher. " * 28
+    tokens = coded("words", text)
+    assert len(tokens.ids) > 350
+    begin = time.process_time()
+    contexts = replace(EVERY, counterfactuals=5).contexts(
+        toy_model("words").tokenizer, tokens, range(len(tokens.ids) + 1)
+    )
+    assert time.process_time() - begin < 4
+    assert len(contexts[-1]) == 6
+
+
+@MEANS
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_difference_is_left_between_members(kind: str, mode: str) -> None:
-    mixing = Mixing(mode="mean" if mode == "mean" else "geomean", alpha=1.0)
-    model = replace(toy_model(kind), decoding_rule=replace(GENDER, mixing=mixing))
+def test_no_difference_is_left_between_members(kind: str, mixture: Mixture) -> None:
+    model = toy_model(kind)
     texts = ["The man said that", "The woman said that"]
-    plain = next_distributions(replace(model, decoding_rule=None), texts).exp()
-    found = next_distributions(model, texts).exp()
-    assert float((plain[0] - plain[1]).abs().sum()) / 2 > 1e-3
-    assert float((found[0] - found[1]).abs().sum()) / 2 < 1e-6
+    assert distances(model, texts)[0] > 1e-3
+    fair = replace(model, decoding_rule=replace(GENDER, mixture=mixture))
+    assert distances(fair, texts)[0] < 1e-6
 
 
-@pytest.mark.parametrize("mode", ["mean", "geomean"])
+@MEANS
 @pytest.mark.parametrize(
     ("axes", "texts"),
     [
@@ -99,104 +120,87 @@ def test_no_difference_is_left_between_members(kind: str, mode: str) -> None:
         (["gender"], ["I saw her.", "I saw him."]),
         (["gender"], ["He took her", "She took his"]),
         (["gender", "religion"], ["The Jewish man", "The Sikh woman", "The Muslim woman"]),
+        (["religion"], ["Many Muslims", "Many Jews", "Many Sikhs"]),
     ],
 )
-def test_no_difference_is_left_in_any_axis(axes: list[str], texts: list[str], mode: str) -> None:
-    lists = Counterparts.parsed(counterparts()).only(axes)
-    mixing = Mixing(mode="mean" if mode == "mean" else "geomean", alpha=1.0)
-    model = replace(toy_model("bytes"), decoding_rule=Counterfactual(lists=lists, mixing=mixing))
-    plain = next_distributions(replace(model, decoding_rule=None), texts).exp()
-    found = next_distributions(model, texts).exp()
-    assert float((plain[0] - plain[1]).abs().sum()) / 2 > 1e-4
-    assert float((found - found[0]).abs().sum(-1).max()) / 2 < 1e-6
+def test_no_difference_is_left_on_any_axis(
+    axes: list[str], texts: list[str], mixture: Mixture
+) -> None:
+    model = toy_model("bytes")
+    assert distances(model, texts)[0] > 1e-4
+    fair = replace(model, decoding_rule=replace(rule_of(axes), mixture=mixture))
+    assert max(distances(fair, texts)) < 1e-6
 
 
-def test_a_part_of_a_large_set_is_one_set() -> None:
-    lists = Counterparts.parsed(counterparts()).only(["nationality"])
-    decoding_rule = replace(GENDER, lists=lists, most=5)
-    text = "The Kenyan team"
-    part = [
-        applied(text, member) for member in lists.members(text, most=5, seed=decoding_rule.seed)
-    ]
-    found = next_distributions(replace(toy_model("bytes"), decoding_rule=decoding_rule), part).exp()
-    assert float((found - found[0]).abs().sum(-1).max()) / 2 < 1e-6
+def test_who_meets_whom_is_kept() -> None:
+    model = replace(toy_model("bytes"), decoding_rule=rule_of(["religion"]))
+    assert distances(model, ["A Muslim mosque", "A Muslim church"])[0] > 1e-5  # two sets
 
 
-@pytest.mark.parametrize("most", [None, 1, 5, 40])
+def test_a_block_of_a_large_set_is_one_set() -> None:
+    rule = rule_of(["nationality"], counterfactuals=5)
+    tokens = coded("bytes", "The Kenyan team")
+    (contexts,) = rule.contexts(toy_model("bytes").tokenizer, tokens, [len(tokens.ids)])
+    texts = [toy_model("bytes").tokenizer.decode(list(ids[:size])) for ids, size in contexts]
+    assert len(texts) == 6
+    assert max(distances(replace(toy_model("bytes"), decoding_rule=rule), texts)) < 1e-6
+
+
+@pytest.mark.parametrize("limit", [None, 1, 5, 40])
 @pytest.mark.parametrize("axes", [["gender"], ["gender", "religion"], ["race", "gender"]])
-def test_no_text_costs_more_than_is_said(axes: list[str], most: int | None) -> None:
-    lists = Counterparts.parsed(counterparts()).only(axes)
-    decoding_rule = replace(GENDER, lists=lists, most=most)
+def test_no_text_costs_more_than_is_said(axes: list[str], limit: int | None) -> None:
+    rule = rule_of(axes, counterfactuals=limit)
     tokens = coded("bytes", "The Jewish man met the Arab woman and")
-    (found,) = decoding_rule.contexts(toy_model("bytes").tokenizer, tokens, [len(tokens.ids)])
-    assert len(found) == decoding_rule.rows
+    (contexts,) = rule.contexts(toy_model("bytes").tokenizer, tokens, [len(tokens.ids)])
+    assert len(contexts) == rule.rows
 
 
 def test_without_a_limit_the_cost_is_that_of_all_combinations() -> None:
-    every = Counterfactual(lists=Counterparts.parsed(counterparts()), mixing=Mixing())
-    assert every.rows == 2 * 6 * 6 * 47
-    assert replace(every, most=5).rows == 6
-
-
-def test_six_faiths_are_one_set() -> None:
-    lists = Counterparts.parsed(counterparts()).only(["religion"])
-    model = replace(toy_model("bytes"), decoding_rule=replace(GENDER, lists=lists))
-    kept = next_distributions(model, ["A Muslim mosque", "A Muslim church"]).exp()
-    assert float((kept[0] - kept[1]).abs().sum()) / 2 > 1e-5  # two sets: who meets whom is kept
-    texts = ["Many Muslims", "Many Jews", "Many Sikhs"]
-    same = next_distributions(model, texts).exp()
-    assert all(float((one - same[0]).abs().sum()) / 2 < 1e-6 for one in same)
+    assert EVERY.rows == 2 * 6 * 6 * 47
+    assert replace(EVERY, counterfactuals=5).rows == 6
 
 
 def test_the_reference_reverses_what_the_mean_equalizes() -> None:
-    reference = replace(GENDER, mixing=Mixing())
-    plain = toy_model("words")
-    asked = [Continuation(context=f"The {who}", continuation=" was") for who in ("man", "woman")]
+    model = toy_model("words")
+    requests = [Continuation(context=f"The {who}", continuation=" was") for who in ("man", "woman")]
 
-    def gap(model: object) -> float:
-        one, other = (row.logprob for row in model.score(asked))  # type: ignore[attr-defined]
-        return float(one - other)
+    def gap(model: LanguageModel) -> float:
+        man, woman = (scored.logprob for scored in model.score(requests))
+        return man - woman
 
-    base = gap(plain)
+    base = gap(model)
     assert abs(base) > 1e-2
-    assert gap(replace(plain, decoding_rule=GENDER)) == pytest.approx(0, abs=1e-5)
-    assert gap(replace(plain, decoding_rule=reference)) * base < 0
+    assert gap(replace(model, decoding_rule=GENDER)) == pytest.approx(0, abs=1e-5)
+    reference = replace(GENDER, mixture=Reference())
+    assert gap(replace(model, decoding_rule=reference)) * base < 0
 
 
-def test_what_it_covers() -> None:
-    assert GENDER.covers("The man was", whole=True)
-    assert not GENDER.covers("It was a man", whole=True)
-    assert GENDER.covers("It was a man", whole=False)
-    assert not replace(GENDER, most=0).covers("The man was", whole=True)
-    assert not GENDER.covers("I saw him", whole=False)  # "I saw her" may yet be "her bag"
-    assert not GENDER.covers("I saw him.", whole=True)
-    assert GENDER.covers("I saw him. It", whole=True)
-
-
-def test_settings_come_back_in_their_order() -> None:
-    whole = Counterfactual(
-        lists=Counterparts.parsed(counterparts()), mixing=Mixing(), most=5, seed=3
-    )
-    assert Counterfactual.from_settings(whole.settings) == whole
-    assert (whole.rows, GENDER.rows) == (6, 2)
-    with pytest.raises(ModelError, match="must be whole numbers, got 'x' and 3"):
-        Counterfactual.from_settings({**whole.settings, "most": "x"})
-    with pytest.raises(ModelError, match="sound lists"):
-        Counterfactual.from_settings({**whole.settings, "lists": 3})
+def test_settings_come_back() -> None:
+    rule = replace(EVERY, mixture=Reference(gamma=0.5), counterfactuals=5, seed=3)
+    assert Counterfactual.from_settings(rule.settings) == rule
+    for changed in (
+        {"counterfactuals": "x"},
+        {"lists": 3},
+        {"axes": ["age"]},
+        {"axes": None},
+        {"mixture": {"name": "median"}},
+        {"mixture": {"name": "mean", "alpha": 2}},
+    ):
+        with pytest.raises(ModelError):
+            Counterfactual.from_settings({**rule.settings, **changed})  # type: ignore[dict-item]
 
 
 def test_a_slow_tokenizer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = toy_model("words").tokenizer
     monkeypatch.setattr(type(tokenizer), "is_fast", False)
+    named = Tokens("The man", (4, 13), ((0, 3), (4, 7)), (False, False))
     with pytest.raises(ModelError, match=r"PreTrainedTokenizerFast|TokenizersBackend"):
-        GENDER.contexts(tokenizer, coded_once(), [2])
+        GENDER.contexts(tokenizer, named, [2])
+    unnamed = Tokens("The bag", (4, 13), ((0, 3), (4, 7)), (False, False))
+    assert GENDER.contexts(tokenizer, unnamed, [1, 2]) == [(), ()]
 
 
-def coded_once() -> Tokens:
-    return Tokens("The man", (4, 13), ((0, 3), (4, 7)), (False, False))
-
-
-def test_distributions_of_uncovered_contexts_are_the_plain_ones() -> None:
+def test_after_a_context_that_names_nobody_the_plain_distribution_comes() -> None:
     model = toy_model("words")
-    found = next_distributions(replace(model, decoding_rule=GENDER), ["The nurse said"])
-    assert torch.allclose(found, next_distributions(model, ["The nurse said"]), atol=1e-6)
+    after = next_distributions(replace(model, decoding_rule=GENDER), ["The nurse said"])
+    assert torch.allclose(after, next_distributions(model, ["The nurse said"]), atol=1e-6)

@@ -7,90 +7,99 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from equipoise.decoding.mixture import Mixing, mixed
-from equipoise.errors import ModelError
+from equipoise.decoding.mixture import GeometricMean, Mean, Mixture, Reference, Tempered
 
-MODES = ("reference", "mean", "geomean", "tempered")
+ALL: tuple[Any, ...] = (Reference, Mean, GeometricMean, Tempered)
 shares = st.lists(st.floats(0.01, 1.0), min_size=4, max_size=4)
 
 
 def rows(*shares_of: list[float]) -> torch.Tensor:
-    found = torch.tensor(shares_of, dtype=torch.float64)
-    return (found / found.sum(-1, keepdim=True)).log()[:, None]
+    weights = torch.tensor(shares_of, dtype=torch.float64)
+    return (weights / weights.sum(-1, keepdim=True)).log()[:, None]
+
+
+def first(mixture: Mixture, *shares_of: list[float]) -> float:
+    """The probability of the first token."""
+    return float(mixture.mix(rows(*shares_of)).exp()[0, 0])
 
 
 def test_mean_and_geomean_by_hand() -> None:
-    given = rows([0.8, 0.2], [0.2, 0.8])
-    both = [mixed(given, Mixing(mode=one, alpha=1.0)).exp()[0] for one in ("mean", "geomean")]
-    assert [one.tolist() for one in both] == [pytest.approx([0.5, 0.5])] * 2
-    uneven = rows([0.9, 0.1], [0.5, 0.5])
-    assert mixed(uneven, Mixing(mode="mean", alpha=1.0)).exp()[0, 0] == pytest.approx(0.7)
-    assert mixed(uneven, Mixing(mode="geomean", alpha=1.0)).exp()[0, 0] == pytest.approx(0.75)
-    half = mixed(uneven, Mixing(mode="tempered", alpha=0.5)).exp()[0, 0]
-    assert float(half) == pytest.approx(9**0.75 / (1 + 9**0.75))
-    assert mixed(uneven, Mixing(mode="mean", alpha=0.5)).exp()[0, 0] == pytest.approx(0.8)
+    for mixture in (Mean(alpha=1.0), GeometricMean(alpha=1.0)):
+        assert first(mixture, [0.8, 0.2], [0.2, 0.8]) == pytest.approx(0.5)
+    uneven = ([0.9, 0.1], [0.5, 0.5])
+    assert first(Mean(alpha=1.0), *uneven) == pytest.approx(0.7)
+    assert first(GeometricMean(alpha=1.0), *uneven) == pytest.approx(0.75)
+    assert first(Tempered(alpha=0.5), *uneven) == pytest.approx(9**0.75 / (1 + 9**0.75))
+    assert first(Mean(alpha=0.5), *uneven) == pytest.approx(0.8)
 
 
 def test_the_reference_reverses_a_preference() -> None:
-    """methods-decoding.md 2.2: 0.6 against 0.4 ends at 0.006 against 0.8, before normalizing."""
-    raw = Mixing(normalized=False)
-    one = mixed(rows([0.6, 0.4], [0.4, 0.6]), raw).exp()[0, 0]
-    other = mixed(rows([0.4, 0.6], [0.6, 0.4]), raw).exp()[0, 0]
-    assert float(one) == pytest.approx(0.006)
-    assert float(other) == pytest.approx(0.4 * (2 * 0.99 + 0.01))
+    """0.6 against 0.4 ends at 0.006 against 0.8, before normalizing."""
+    raw = Reference(normalized=False)
+    assert first(raw, [0.6, 0.4], [0.4, 0.6]) == pytest.approx(0.006)
+    assert first(raw, [0.4, 0.6], [0.6, 0.4]) == pytest.approx(0.4 * (2 * 0.99 + 0.01))
 
 
 def test_the_reference_weights_counterfactuals_by_their_distance() -> None:
-    given = rows([0.5, 0.5], [0.6, 0.4], [0.2, 0.8])
-    found = mixed(given, Mixing(sharpness=1.0, alpha=0.5, normalized=False)).exp()[0, 0]
+    mixture = Reference(sharpness=1.0, alpha=0.5, normalized=False)
     gaps = (-0.1, 0.3)
     weights = [math.exp(math.sqrt(2) * abs(gap)) for gap in gaps]
     factor = sum(w * (1 + math.tanh(-g)) for w, g in zip(weights, gaps, strict=True)) / sum(weights)
-    assert float(found) == pytest.approx(0.5 * 0.5 * factor + 0.5 * 0.5)
+    value = first(mixture, [0.5, 0.5], [0.6, 0.4], [0.2, 0.8])
+    assert value == pytest.approx(0.5 * 0.5 * factor + 0.5 * 0.5)
 
 
 def test_a_threshold_and_a_temperature() -> None:
-    given = rows([0.6, 0.4], [0.5, 0.5])
-    assert torch.allclose(mixed(given, Mixing(threshold=0.2)), given[0])
-    flat = mixed(given, Mixing(mode="mean", alpha=0.0, temperature=2.0)).exp()[0, 0]
-    assert float(flat) == pytest.approx(0.6**0.5 / (0.6**0.5 + 0.4**0.5))
+    near = ([0.6, 0.4], [0.5, 0.5])
+    assert first(Reference(threshold=0.2), *near) == pytest.approx(0.6)
+    flat = first(Reference(alpha=0.0, temperature=2.0), *near)
+    assert flat == pytest.approx(0.6**0.5 / (0.6**0.5 + 0.4**0.5))
 
 
 @given(shares, shares, shares)
 def test_mean_and_geomean_do_not_depend_on_which_text_is_given(
     a: list[float], b: list[float], c: list[float]
 ) -> None:
-    for mode in ("mean", "geomean"):
-        mixing: Any = Mixing(mode=mode, alpha=1.0)
-        found = [mixed(rows(*one), mixing).exp() for one in ((a, b, c), (b, c, a), (c, a, b))]
-        assert all(float((one - found[0]).abs().sum()) / 2 < 1e-12 for one in found)
+    for mixture in (Mean(alpha=1.0), GeometricMean(alpha=1.0)):
+        mixed = [mixture.mix(rows(*turn)).exp() for turn in ((a, b, c), (b, c, a), (c, a, b))]
+        assert all(float((other - mixed[0]).abs().sum()) / 2 < 1e-12 for other in mixed)
 
 
-@given(shares, shares, st.sampled_from(MODES), st.floats(0.0, 0.99))
-def test_every_mode_gives_a_distribution(
-    a: list[float], b: list[float], mode: Any, alpha: float
+@given(shares, shares, st.sampled_from(ALL), st.floats(0.0, 0.99))
+def test_every_mixture_gives_a_distribution(
+    a: list[float], b: list[float], mixture: Any, alpha: float
 ) -> None:
-    found = mixed(rows(a, b).float(), Mixing(mode=mode, alpha=alpha))
-    assert float(found.exp().sum()) == pytest.approx(1, abs=1e-6)
-    assert bool(torch.isfinite(found).all())
+    mixed = mixture(alpha=alpha).mix(rows(a, b).float())
+    assert float(mixed.exp().sum()) == pytest.approx(1, abs=1e-6)
+    assert bool(torch.isfinite(mixed).all())
 
 
-@given(shares, st.sampled_from(MODES), st.floats(0.0, 0.99))
-def test_equal_rows_change_nothing(own: list[float], mode: Any, alpha: float) -> None:
-    found = mixed(rows(own, own), Mixing(mode=mode, alpha=alpha))
-    assert torch.allclose(found, rows(own)[0], atol=1e-9)
+@given(shares, st.sampled_from(ALL), st.floats(0.0, 0.99))
+def test_equal_rows_change_nothing(own: list[float], mixture: Any, alpha: float) -> None:
+    mixed = mixture(alpha=alpha).mix(rows(own, own))
+    assert torch.allclose(mixed, rows(own)[0], atol=1e-9)
+
+
+def test_what_leaves_the_plain_distribution() -> None:
+    assert all(mixture(alpha=0.0).neutral for mixture in ALL)
+    assert not any(mixture().neutral for mixture in ALL)
+    assert not Reference(alpha=0.0, temperature=2.0).neutral
 
 
 @pytest.mark.parametrize(
-    ("options", "got"),
+    ("mixture", "options"),
     [
-        ({"alpha": 1.1}, "'alpha': 1.1"),
-        ({"alpha": 1.0}, "got 1.0"),
-        ({"temperature": 0.0}, "'temperature': 0.0"),
-        ({"mode": "mean", "normalized": False}, "mean is always normalized"),
+        (Mean, {"alpha": 1.1}),
+        (Reference, {"alpha": 1.0}),  # tokens would have probability 0
+        (Reference, {"temperature": 0.0}),
+        (Reference, {"gamma": 0.0}),
+        (Reference, {"sharpness": 0.0}),
+        (Mean, {"normalized": False}),
+        (Tempered, {"temperature": 2.0}),
     ],
 )
-def test_what_is_no_mixture_is_refused(options: dict[str, Any], got: str) -> None:
-    with pytest.raises(ModelError, match=got):
-        Mixing(**options)
+def test_what_is_no_mixture_is_refused(mixture: Any, options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(options))):
+        mixture(**options)

@@ -5,37 +5,38 @@ from pathlib import Path
 
 import pytest
 
+from equipoise.decoding.mixture import Mean
 from equipoise.edits.decoding import NextTokenEdit
 from equipoise.edits.registry import load_edit
 from equipoise.errors import ModelError, StoreError
 from equipoise.mitigate.cafie import Cafie
-from equipoise.mitigate.self_debias import SelfDebias
+from equipoise.mitigate.self_debias import AllTypes, OracleType, SelfDebias
 from equipoise.records import Continuation, Embedding, Supply
 from equipoise.testing import tiny_model
 
 NOTHING = Supply(origin="none")
-METHODS = (SelfDebias(types=("gender", "race")), Cafie(mode="mean"))
+METHODS = (SelfDebias(mode=AllTypes(types=("gender", "race"))), Cafie(mixture=Mean()))
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_attached_for_a_while_and_saved(method: SelfDebias | Cafie, tmp_path: Path) -> None:
     model = tiny_model(context=512)
-    asked = [Continuation(context="The man", continuation=" sat")]
-    plain = model.score(asked)
+    requests = [Continuation(context="The man", continuation=" sat")]
+    plain = model.score(requests)
     edit = method.fit(model, NOTHING, seed=1)
     edit.save(tmp_path / "edit")
     again = load_edit(tmp_path / "edit")
     assert again == edit
     assert again.content == edit.content
     with again.attached(model) as edited:
-        assert edited.score(asked) != plain
+        assert edited.score(requests) != plain
         assert edited.identity == f"{model.identity}+{edit.info.method}:{edit.content[:8]}"
-    assert model.score(asked) == plain
+    assert model.score(requests) == plain
     assert model.decoding_rule is None
 
 
 def test_results_carry_cost_hash_and_what_was_told() -> None:
-    method = SelfDebias(mode="oracle_type", types=("gender",))
+    method = SelfDebias(mode=OracleType(type="gender"))
     model = tiny_model(context=512)
     with method.fit(model, NOTHING, seed=0).attached(model) as edited:
         about = edited.info["decoding_rule"]
@@ -51,8 +52,8 @@ def test_results_carry_cost_hash_and_what_was_told() -> None:
 def test_equal_settings_have_equal_contents_and_others_do_not() -> None:
     model = tiny_model()
     contents = [
-        one.fit(model, NOTHING, seed=0).content
-        for one in (SelfDebias(), SelfDebias(), SelfDebias(wording=1), SelfDebias(decay=10.0))
+        method.fit(model, NOTHING, seed=0).content
+        for method in (SelfDebias(), SelfDebias(), SelfDebias(wording=1), SelfDebias(decay=10.0))
     ]
     assert contents[0] == contents[1]
     assert len(set(contents)) == 3
@@ -80,7 +81,7 @@ def test_hidden_states_are_not_asked_of_an_adjusted_model() -> None:
 
 
 def test_an_unknown_decoding_rule_and_broken_settings_name_the_file(tmp_path: Path) -> None:
-    edit = SelfDebias(types=("age",)).fit(tiny_model(), NOTHING, seed=0)
+    edit = SelfDebias(mode=AllTypes(types=("age",))).fit(tiny_model(), NOTHING, seed=0)
     for number, values in enumerate(
         (
             {"decoding_rule": "other", "settings": {}},

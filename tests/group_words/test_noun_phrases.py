@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from equipoise.group_words.noun_phrases import is_count_noun, precedes_noun_phrase, precedes_one_of
+from equipoise.group_words.noun_phrases import is_count_noun, precedes_noun_phrase, precedes_people
 
 #: "her" is "his" here.
 DETERMINERS = (
@@ -96,9 +96,9 @@ MISTAKEN = (
 
 
 def span(text: str, word: str) -> tuple[int, int]:
-    found = re.search(rf"\b{word}\b", text, re.IGNORECASE)
-    assert found is not None
-    return found.span()
+    match = re.search(rf"\b{word}\b", text, re.IGNORECASE)
+    assert match is not None
+    return match.span()
 
 
 @pytest.mark.parametrize("text", DETERMINERS)
@@ -164,4 +164,17 @@ def test_count_nouns(text: str, noun: bool) -> None:
     ],
 )
 def test_words_for_people_near_by(text: str, holds: bool) -> None:
-    assert precedes_one_of(text, span(text, "Asian")[1], {"men"}) is holds
+    assert precedes_people(text, span(text, "Asian")[1]) is holds
+
+
+@pytest.mark.parametrize("text", ["I took her", "I took her ", "It is his"])
+def test_at_the_end_of_an_unfinished_text_a_noun_phrase_is_expected(text: str) -> None:
+    place = span(text, "her|his")
+    assert precedes_noun_phrase(text, *place, unfinished=True)
+    assert not precedes_noun_phrase(text, *place)
+    assert not precedes_noun_phrase(text + ".", *place, unfinished=True)
+
+
+def test_nouns_in_an_unfinished_text() -> None:
+    assert not is_count_noun("She is a Muslim", *span("She is a Muslim", "Muslim"), unfinished=True)
+    assert is_count_noun("She is a Muslim", *span("She is a Muslim", "Muslim"))

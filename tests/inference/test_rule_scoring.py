@@ -10,11 +10,10 @@ from torch import Tensor
 from toy_tokenizers import KINDS, toy_model
 
 from equipoise.decoding.counterfactual_rule import Counterfactual
-from equipoise.decoding.mixture import Mixing
+from equipoise.decoding.mixture import Mean
 from equipoise.decoding.self_debias_rule import SelfDebiasing
 from equipoise.errors import ModelError
-from equipoise.group_words.counterparts import Counterparts
-from equipoise.group_words.wordings import counterparts
+from equipoise.group_words.word_lists import read_word_lists
 from equipoise.inference import generation as generating
 from equipoise.inference import rule_scoring as adjusted_reading
 from equipoise.inference.forward import Layout
@@ -28,8 +27,8 @@ from equipoise.testing import tiny_model
 
 DEBIASING = SelfDebiasing(prefixes=("Text that treats people badly here:", "His text:"))
 FAIR = Counterfactual(
-    lists=Counterparts.parsed(counterparts()).only(["gender"]),
-    mixing=Mixing(mode="mean", alpha=0.9),
+    lists=read_word_lists(None, ["gender"]),
+    mixture=Mean(alpha=0.9),
 )
 BOTH = pytest.mark.parametrize("decoding_rule", [DEBIASING, FAIR], ids=["self_debias", "cafie"])
 TEXTS = ("The man saw her bag and was kind .", "The nurse was tall .", "She took his bag .", "He")
@@ -209,8 +208,8 @@ def test_texts_that_name_nobody_are_unchanged() -> None:
     [
         replace(DEBIASING, decay=0.0),
         replace(DEBIASING, prefixes=()),
-        replace(FAIR, mixing=Mixing(mode="mean", alpha=0.0)),
-        replace(FAIR, most=0),
+        replace(FAIR, mixture=Mean(alpha=0.0)),
+        replace(FAIR, counterfactuals=0),
     ],
 )
 def test_a_neutral_decoding_rule_answers_bit_for_bit(decoding_rule: DecodingRule) -> None:

@@ -1,4 +1,4 @@
-"""CAFIE as a mitigation: lists, options, and what a result says of coverage."""
+"""CAFIE as a mitigation: lists, options, and what an edit and a comparison record."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from equipoise.benchmarks.base import Benchmark
+from equipoise.compare import compare
 from equipoise.decoding.counterfactual_rule import Counterfactual
+from equipoise.decoding.mixture import Mean, Reference
 from equipoise.errors import RecipeError
+from equipoise.group_words.word_lists import word_lists_use
 from equipoise.measure import measure
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.cafie import Cafie
@@ -17,15 +20,16 @@ from equipoise.records import Supply
 from equipoise.testing import tiny_model
 
 NOTHING = Supply(origin="none")
-OWN = {"rank": {"high": [["captain", "captains"]], "low": [["sailor", "sailors"]]}}
+OWN = {"axes": {"rank": {"high": ["captain", "captains"], "low": ["sailor", "sailors"]}}}
 
 
 def test_defaults_are_the_released_ones_with_our_lists() -> None:
-    found = Cafie().fit(tiny_model(), NOTHING, seed=4).decoding_rule
-    assert isinstance(found, Counterfactual)
-    mixing = found.mixing
-    assert (mixing.mode, mixing.alpha, mixing.sharpness) == ("reference", 0.99, 1000)
-    assert (found.most, found.seed, found.rows) == (5, 4, 6)
+    edit = Cafie().fit(tiny_model(), NOTHING, seed=4)
+    rule = edit.decoding_rule
+    assert isinstance(rule, Counterfactual)
+    assert rule.mixture == Reference(alpha=0.99, sharpness=1000)
+    assert (rule.counterfactuals, rule.seed, rule.rows) == (5, 4, 6)
+    assert edit.info.files == (word_lists_use(None),)
 
 
 @pytest.mark.parametrize(
@@ -42,48 +46,48 @@ def test_the_cost_on_record_is_that_of_a_text_that_names_every_axis(
         assert edited.info["decoding_rule"]["cost_factor"] == cost  # type: ignore[index,call-overload]
 
 
-def test_own_lists_and_axes(tmp_path: Path) -> None:
-    method = build(Mitigation, "cafie", {"lists": OWN, "mode": "mean"})  # type: ignore[dict-item]
-    found = method.fit(tiny_model(), NOTHING, seed=0).decoding_rule  # type: ignore[attr-defined]
-    assert found.covers("The captain left", whole=True)
-    assert build(Mitigation, name_of(method), options_of(method)) == method
+def test_a_file_of_a_user(tmp_path: Path) -> None:
     file = tmp_path / "lists.json"
     file.write_text(json.dumps(OWN))
-    read = build(Mitigation, "cafie", {"lists": str(file), "mode": "mean"})
-    assert read.fit(tiny_model(), NOTHING, seed=0).decoding_rule == found  # type: ignore[attr-defined]
-    alone = Cafie(axes=("gender",)).fit(tiny_model(), NOTHING, seed=0)
-    assert alone.info.report["axes"] == ["gender"]
+    options: Any = {"lists": str(file), "axes": ["rank"], "mixture": "mean"}
+    method = build(Mitigation, "cafie", options)
+    assert isinstance(method, Cafie)
+    assert method.mixture == Mean()
+    assert build(Mitigation, name_of(method), options_of(method)) == method
+    edit = method.fit(tiny_model(), NOTHING, seed=0)
+    assert edit.info.report["axes"] == ["rank"]
+    assert edit.info.files == (word_lists_use(str(file)),)
+    assert method.files() == {str(file): word_lists_use(str(file)).sha256}
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "value"),
     [
-        (
-            {"lists": {"rank": OWN["rank"] | {"low": [["captain", "x"]]}}},
-            "must be listed once",
-        ),
-        ({"lists": {"rank": OWN["rank"] | {"low": [["", "x"]]}}}, "must not be empty"),
-        ({"lists": {"rank": {"a": [["MAN"]], "b": [["man"]]}}}, "got 'MAN' in .* and 'man' in"),
-        ({"axes": ["age"]}, "the axis 'age'"),
-        ({"alpha": 1.0}, "alpha below 1"),
-        ({"mode": "mean", "normalized": False}, "always normalized"),
-        ({"mode": "median"}, "mode"),
+        ({"axes": ["age"]}, "'age'"),
+        ({"axes": []}, "axes"),
+        ({"lists": "none.json"}, r"none\.json"),
+        ({"mixture": {"name": "reference", "alpha": 1.0}}, "alpha"),
+        ({"mixture": {"name": "mean", "normalized": False}}, "normalized"),
+        ({"mixture": {"name": "mean", "sharpness": 9.0}}, "sharpness"),
+        ({"mixture": "median"}, "'median'"),
     ],
 )
-def test_bad_options(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(RecipeError, match=message):
+def test_bad_options(options: dict[str, Any], value: str) -> None:
+    with pytest.raises(RecipeError, match=value):
         build(Mitigation, "cafie", options)
 
 
-def test_a_result_says_what_share_was_touched() -> None:
+def test_a_comparison_says_how_many_items_were_left_as_they_were() -> None:
+    """A planted world's countries and faiths are invented; its gender items name kin."""
     model = tiny_model()
     benchmark: Any = build(Benchmark, "stereoset", {"world": "default"})
-    assert "coverage" not in measure(model, benchmark, limit=8, draws=0).model_info
+    plain = measure(model, benchmark, limit=24, draws=0)
     with Cafie().fit(model, NOTHING, seed=0).attached(model) as edited:
-        found = measure(edited, benchmark, limit=24, draws=0)
-    shares = found.model_info["coverage"]
-    assert isinstance(shares, dict)
-    assert shares["axis=gender"] == 1.0
-    assert shares["axis=religion"] == 0.0
-    axes = [outcome.groups["axis"] for outcome in found.outcomes]
-    assert shares["overall"] == pytest.approx(axes.count("gender") / len(axes))
+        fair = measure(edited, benchmark, limit=24, draws=0)
+    (note,) = [note for note in compare(plain, fair, draws=20).notes if "1e-05" in note]
+    axes = [outcome.groups["axis"] for outcome in plain.outcomes]
+    gender = axes.count("gender")
+    assert note.startswith(f"{len(axes) - gender} of {len(axes)} items")
+    assert f"axis=gender: 0 of {gender}" in note
+    religion = axes.count("religion")
+    assert f"axis=religion: {religion} of {religion}" in note

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from equipoise.contrast_training.tokenized import tokenize_contrasts, tokenize_texts
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import ModelError, RecipeError
-from equipoise.group_words.swap_lists import read_swap_lists
+from equipoise.group_words.word_lists import word_lists_use
 from equipoise.mitigate.cda import Cda
 from equipoise.records import Supply, text_sha256
 from equipoise.testing import tiny_model
@@ -65,7 +65,7 @@ def test_plain_texts_are_swapped_and_kept_beside() -> None:
     assert learnt(edit, "The woman is here.", "The man is here.") == [True, True]
     assert learnt(edit, "Her father left.", "His mother left.") == [True, True]
     assert learnt(edit, "Tea is hot.") == [False]
-    assert [file.name for file in edit.info.files] == [read_swap_lists().use.name]
+    assert [file.name for file in edit.info.files] == [word_lists_use(None).name]
 
 
 def test_held_out_contrasts_are_looked_at_and_decide_nothing() -> None:

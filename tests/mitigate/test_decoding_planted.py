@@ -8,6 +8,7 @@ from functools import cache
 import pytest
 
 from equipoise import api
+from equipoise.decoding.mixture import Mean
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.cafie import Cafie
@@ -20,8 +21,7 @@ pytestmark = pytest.mark.slow
 AXES = ("gender", "profession", "race", "religion")
 NAMED = "gender"
 REVERSED = Cafie()
-MEAN = Cafie(mode="mean", alpha=1.0)
-
+MEAN = Cafie(mixture=Mean(alpha=1.0))
 
 NAMING = "default"  # its gender items name kin, which our lists have; the larger world's do not
 LARGE = "targets=40"
@@ -52,7 +52,7 @@ def ss(method: Mitigation | None, axis: str, world: str = LARGE) -> float:
 
 def test_cafie_as_released_turns_a_preference_round_and_its_mean_evens_it_out() -> None:
     """80 becomes 12.5, and 55."""
-    was, reverse, even = (ss(one, NAMED, NAMING) for one in (None, REVERSED, MEAN))
+    was, reverse, even = (ss(method, NAMED, NAMING) for method in (None, REVERSED, MEAN))
     assert was > 70
     assert reverse < 30
     assert abs(even - 50) < min(15, abs(reverse - 50))
@@ -77,13 +77,8 @@ def test_cafie_makes_hints_count_for_nothing_and_as_released_for_less() -> None:
 
 def test_self_debias_brings_types_nearer_to_parity_at_a_cost() -> None:
     """SS 64.5 to 58.3 overall, perplexity 10 % up."""
-    far = [sum(abs(ss(one, axis) - 50) for axis in AXES) for one in (SelfDebias(), None)]
+    far = [sum(abs(ss(method, axis) - 50) for axis in AXES) for method in (SelfDebias(), None)]
     assert far[0] < far[1]
     assert value(SelfDebias(), "stereoset", "lms") > value(None, "stereoset", "lms") - 3
-    was, now = (value(one, "perplexity", "perplexity") for one in (None, SelfDebias()))
+    was, now = (value(method, "perplexity", "perplexity") for method in (None, SelfDebias()))
     assert 1.02 * was < now < 1.3 * was
-
-
-def test_with_nothing_to_divide_by_self_debias_is_the_model_itself() -> None:
-    for axis in AXES:
-        assert ss(SelfDebias(decay=0.0), axis) == ss(None, axis)

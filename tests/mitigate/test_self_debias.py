@@ -5,7 +5,7 @@ import pytest
 from equipoise.decoding.self_debias_rule import SelfDebiasing
 from equipoise.errors import RecipeError
 from equipoise.mitigate.base import Mitigation
-from equipoise.mitigate.self_debias import SelfDebias
+from equipoise.mitigate.self_debias import AllTypes, OracleType, SelfDebias
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import Supply
 from equipoise.testing import tiny_model
@@ -13,44 +13,45 @@ from equipoise.testing import tiny_model
 NOTHING = Supply(origin="none")
 
 
-def decoding_rule(method: SelfDebias) -> SelfDebiasing:
-    found = method.fit(tiny_model(), NOTHING, seed=0).decoding_rule
-    assert isinstance(found, SelfDebiasing)
-    return found
+def rule_of(method: SelfDebias) -> SelfDebiasing:
+    rule = method.fit(tiny_model(), NOTHING, seed=0).decoding_rule
+    assert isinstance(rule, SelfDebiasing)
+    return rule
 
 
 def test_all_types_at_once_by_default() -> None:
-    found = decoding_rule(SelfDebias())
-    assert (found.rows, found.decay, found.epsilon) == (10, 50.0, 0.01)
+    rule = rule_of(SelfDebias())
+    assert (rule.rows, rule.decay, rule.epsilon) == (10, 50.0, 0.01)
     assert SelfDebias().told == ()
     assert SelfDebias.learns is False
 
 
 def test_one_type_is_told_and_the_class_is_not_changed() -> None:
-    oracle = SelfDebias(mode="oracle_type", types=("profession",))
+    oracle = SelfDebias(mode=OracleType(type="profession"))
     assert oracle.told == ("bias type",)
-    assert SelfDebias.told == SelfDebias(types=("profession",)).told == ()
-    assert decoding_rule(oracle).types == ("socioeconomic",)
+    assert SelfDebias.told == SelfDebias(mode=AllTypes(types=("profession",))).told == ()
+    assert rule_of(oracle).types == ("socioeconomic",)
 
 
 def test_a_type_of_two_names_is_one_prefix() -> None:
-    assert decoding_rule(SelfDebias(types=("race", "race-color", "gender"))).rows == 3
+    assert rule_of(SelfDebias(mode=AllTypes(types=("race", "race-color", "gender")))).rows == 3
 
 
 def test_wordings_differ() -> None:
-    prefixes = {decoding_rule(SelfDebias(types=("age",), wording=one)).prefixes for one in range(5)}
-    assert len(prefixes) == 5
+    age = AllTypes(types=("age",))
+    assert len({rule_of(SelfDebias(mode=age, wording=w)).prefixes for w in range(5)}) == 5
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mode": "oracle_type"}, r"exactly one type, got \[\]"),
-        ({"mode": "oracle_type", "types": ["age", "gender"]}, "exactly one type"),
-        ({"types": ["agee"]}, "'agee' has no prefix; .*age"),
+        ({"mode": "oracle_type"}, "type"),
+        ({"mode": {"name": "oracle_type", "types": ["age", "gender"]}}, "types"),
+        ({"mode": {"name": "oracle_type", "type": "agee"}}, "'agee' has no prefix; .*age"),
+        ({"mode": {"name": "all_types", "types": ["agee"]}}, "'agee' has no prefix; .*age"),
         ({"wording": 5}, "wording must be 0 to 4, got 5"),
         ({"epsilon": 0}, "epsilon"),
-        ({"decay": -1}, "decay"),
+        ({"decay": 0}, "decay"),
     ],
 )
 def test_bad_options(options: dict[str, object], message: str) -> None:
@@ -59,7 +60,7 @@ def test_bad_options(options: dict[str, object], message: str) -> None:
 
 
 def test_options_survive() -> None:
-    method = SelfDebias(mode="oracle_type", types=("gender",), wording=2)
+    method = SelfDebias(mode=OracleType(type="gender"), wording=2)
     again = build(Mitigation, name_of(method), options_of(method))
     assert again == method
     assert again.told == ("bias type",)

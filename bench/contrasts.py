@@ -6,13 +6,13 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 from two_models import Batch
 
-from equipoise.contrast_training.controllers import from_stereotypes
-from equipoise.contrast_training.retention import Holding
-from equipoise.contrast_training.sampling import drawn
-from equipoise.contrast_training.tokenized import tokenize_contrasts, tokenize_texts
-from equipoise.contrast_training.unlearning import Pools
+from equipoise.contrast_training.controllers import NoController
+from equipoise.contrast_training.packed_forward import ReferenceOutputs
+from equipoise.contrast_training.retention import ForwardKl
+from equipoise.contrast_training.session import ContrastTraining
 from equipoise.inference.language_model import LanguageModel
-from equipoise.mitigate.bias_unlearn import BiasUnlearn
+from equipoise.mitigate.base import maker_of
+from equipoise.mitigate.bias_unlearn import BiasUnlearn, Npo, UnlearningLoss
 from equipoise.records import Contrast, Supply
 
 VOCABULARY, START = 50_257, "<|endoftext|>"
@@ -62,26 +62,21 @@ def supply() -> Supply:
 
 
 def method(steps: int) -> BiasUnlearn:
-    """The paper's, without what makes two runs differ (dropout) or looks between the steps."""
+    """The paper's, without dropout, which makes two runs differ, or evaluations between steps."""
     return BiasUnlearn(
-        controller="none", steps=steps, dropout=0.0, adversarial=0.0, kl_on="neutral"
+        forget=Npo(adversarial=None),
+        kl=ForwardKl(texts="neutral"),
+        controller=NoController(),
+        steps=steps,
+        dropout=0.0,
     )
 
 
 def batches(model: LanguageModel, steps: int) -> list[Batch]:
-    """What `unlearn` draws at seed 0."""
-    options, given = method(steps).unlearning(), supply()
-    items = tokenize_contrasts(model, given.contrasts, longest=options.longest)
-    texts = tokenize_texts(model, given.texts, longest=options.longest)
-    pools = Pools.of(items, options, seed=0)
-    mix = from_stereotypes(pools.items)
-    holding = Holding(texts=texts, batch=options.kl_batch)
-    first, second = options.batches
-    return [
-        Batch(
-            forget=drawn(pools.forget(mix), mix.weights, first, turn=step, seed=(0, 0, 0)),
-            retain=drawn(pools.retain(mix), mix.weights, second, turn=step, seed=(0, 0, 1)),
-            kl=holding.taken(step),
-        )
-        for step in range(steps)
-    ]
+    """The batches of `BiasUnlearn.fit` at seed 0."""
+    unlearn = method(steps)
+    training = ContrastTraining.on_contrasts(model, supply(), unlearn, maker_of(unlearn, seed=0))
+    nothing = ReferenceOutputs(states={}, logprobs={})
+    loss = UnlearningLoss(unlearn, training, training.kl_texts(unlearn.kl), nothing, None)
+    drawn = [loss.draw(loss.first_phase, step) for step in range(steps)]
+    return [Batch(forget=forget, retain=retain, kl=kl) for forget, retain, kl in drawn]

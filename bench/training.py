@@ -30,11 +30,11 @@ from subjects import in_bfloat16, matrix_parameters
 from torch import Tensor, nn
 from two_models import Batch, TwoModels
 
-from equipoise.contrast_training.adapter_fitting import adapter_of
 from equipoise.contrast_training.losses import likelihood, mean_of, npo
 from equipoise.contrast_training.packed_forward import PackedForward, Readout, reference_outputs
 from equipoise.contrast_training.tokenized import TokenizedText
 from equipoise.inference.language_model import LanguageModel
+from equipoise.mitigate.bias_unlearn import BiasUnlearn
 from equipoise.models.kernels import Matmul, matmul_path, settled_path
 from equipoise.training.lora import lora_in_training
 
@@ -91,10 +91,10 @@ def two_models(
     model: LanguageModel, reference: nn.Module, steps: int, *, whole: bool = False
 ) -> Iterator[TwoModels]:
     """The loop around a model with the adapter that the engine begins with."""
-    adapter, options = adapter_of(method(steps), seed=0), method(steps).unlearning()
+    unlearn = method(steps)
     for module in (model.module, reference):
         module.requires_grad_(requires_grad=False)
-    with lora_in_training(model, adapter.config(model), seed=0) as parameters:
+    with lora_in_training(model, unlearn.lora(model), seed=0) as parameters:
         for parameter in parameters.values():
             parameter.data = parameter.data.float()
             parameter.requires_grad_()
@@ -102,11 +102,22 @@ def two_models(
             model.module,
             reference,
             list(parameters.values()),
-            schedule=adapter.schedule(model),
-            weights=options.weights,
-            beta=options.beta,
+            schedule=unlearn.schedule(model, seed=0),
+            weights=loss_weights(unlearn),
+            beta=beta_of(unlearn),
             whole=whole,
         )
+
+
+def loss_weights(unlearn: BiasUnlearn) -> tuple[float, float, float]:
+    """Of forgetting, retaining and the KL."""
+    parts = (unlearn.forget, unlearn.retain, unlearn.kl)
+    forget, retain, kl = (0.0 if part is None else part.weight for part in parts)
+    return forget, retain, kl
+
+
+def beta_of(unlearn: BiasUnlearn) -> float:
+    return 0.0 if unlearn.forget is None else unlearn.forget.beta
 
 
 def ways(model: LanguageModel, kind: str, steps: int) -> list[Way]:
@@ -170,14 +181,14 @@ def agreement(model: LanguageModel) -> dict[str, float]:
     batch = batches(model, 1)[0]
     reader = PackedForward(model)
     before = reference_outputs(reader, scored=[*batch.forget, *batch.retain], compared=batch.kl)
-    options = method(1).unlearning()
+    unlearn = method(1)
     with two_models(model, copy.deepcopy(model.module), 1) as loop, torch.no_grad():
         torch.manual_seed(1)
         for parameter in loop.parameters:
             parameter.normal_(std=0.05)
 
         def value(parts: Sequence[Sequence[TokenizedText]]) -> float:
-            """`_Loss` of tuning/unlearning.py, from several forward passes."""
+            """`UnlearningLoss`, from several forward passes."""
             number, found, apart = 0, [], []
             for some in parts:
                 numbers = range(number, number + len(some))
@@ -199,8 +210,8 @@ def agreement(model: LanguageModel) -> dict[str, float]:
                 [float(len(text.target_positions)) for text in batch.texts[: len(sums)]]
             )
             was = before.target_logprobs(batch.forget)
-            a, b, c = options.weights
-            forget = npo(was - sums[:cut], sizes[:cut], beta=options.beta)
+            a, b, c = loss_weights(unlearn)
+            forget = npo(was - sums[:cut], sizes[:cut], beta=beta_of(unlearn))
             retain = likelihood(sums[cut:], sizes[cut:])
             return float(a * forget + b * retain + c * mean_of(apart))
 

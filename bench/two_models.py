@@ -123,13 +123,13 @@ class TwoModels:
         now = padded.logprobs(self.module)
         cut, end = len(batch.forget), len(batch.forget) + len(batch.retain)
         targets = padded.ids[:, 1:, None]
-        own = now[:end].gather(2, targets[:end])[..., 0] * padded.target_positions[:end]
-        was = before[:cut].gather(2, targets[:cut])[..., 0] * padded.target_positions[:cut]
+        own = now[:end].gather(2, targets[:end])[..., 0] * padded.span[:end]
+        was = before[:cut].gather(2, targets[:cut])[..., 0] * padded.span[:cut]
         gap = was.sum(1) - own[:cut].sum(1)
         forget = -(2 / self.beta) * logsigmoid(self.beta * gap).mean()
-        retain = -(own[cut:].sum(1) / padded.target_positions[cut:end].sum(1)).mean()
+        retain = -(own[cut:].sum(1) / padded.span[cut:end].sum(1)).mean()
         apart = kl_div(now[end:], before[cut:], reduction="none", log_target=True).sum(-1)
-        real = padded.target_positions[end:]
+        real = padded.span[end:]
         kl = ((apart * real).sum(1) / real.sum(1)).mean()
         a, b, c = self.weights
         return a * forget + b * retain + c * kl

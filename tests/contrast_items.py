@@ -1,24 +1,28 @@
 """A few harmless contrasts of two types, and a tiny model, for the tests of fine-tuning.
 
-The tiny llama prefers the stereotype of color and the other text of size, by 0.2 nats a token.
+The tiny llama prefers the stereotype of color and the other text of size, by 0.2 nats per token.
 """
 
 import gc
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
 
 import pytest
 import torch
 from torch import Tensor
 
-from equipoise.contrast_training import evaluation as held_out
-from equipoise.contrast_training import held_out_bias as standing
+from equipoise.contrast_training import evaluation, held_out_bias
+from equipoise.contrast_training.held_out_bias import TypeBias
 from equipoise.contrast_training.packed_forward import PackedForward
-from equipoise.contrast_training.tokenized import TokenizedContrast
-from equipoise.edits.edit import tensor_bytes
+from equipoise.contrast_training.session import ContrastTraining
+from equipoise.contrast_training.tokenized import TokenizedContrast, tokenize_contrasts
+from equipoise.edits.edit import Edit, tensor_bytes
 from equipoise.inference.language_model import LanguageModel
+from equipoise.mitigate.base import Mitigation
 from equipoise.records import Contrast, Supply
 from equipoise.testing import tiny_model
+from equipoise.training.loop import Loss
 
 #: By type: stereotype, anti-stereotype, unrelated; all end alike.
 ENDINGS: Mapping[str, tuple[str, str, str]] = {
@@ -69,21 +73,46 @@ def small() -> LanguageModel:
 
 def quick(patch: pytest.MonkeyPatch) -> None:
     """Trainings of a few steps in a third of the time: fewer draws, and no garbage collected."""
-    for one in (standing, held_out):
-        patch.setattr(one, "DRAWS", 50)
+    for module in (held_out_bias, evaluation):
+        patch.setattr(module, "DRAWS", 50)
     patch.setattr(gc, "collect", lambda *_: 0)
 
 
-def standings(
-    of: LanguageModel, items: Sequence[TokenizedContrast]
-) -> dict[str, standing.Standing]:
-    """Where a model stands on items, by type."""
-    return standing.standings(standing.margins_of(PackedForward(of), items), items, seed=0)
+def type_biases(of: LanguageModel, tokenized: Sequence[TokenizedContrast]) -> dict[str, TypeBias]:
+    """The bias of a model on contrasts, by type."""
+    margins = held_out_bias.margins_of(PackedForward(of), tokenized)
+    return held_out_bias.type_biases(margins, tokenized, seed=0)
+
+
+def held_out_biases(edit: Edit | None) -> dict[str, TypeBias]:
+    """The bias of the tiny model on held-out contrasts, with an edit or without any."""
+    with nullcontext(model()) if edit is None else edit.attached(model()) as edited:
+        return type_biases(edited, tokenize_contrasts(model(), SUPPLY.dev_contrasts, longest=60))
+
+
+def held_out_margins(edit: Edit | None) -> dict[str, float]:
+    """The held-out mean margin of each type, in nats per token."""
+    return {axis: bias.margin.value for axis, bias in held_out_biases(edit).items()}
+
+
+def loss_of(method: Mitigation, supply: Supply = SUPPLY, of: LanguageModel | None = None) -> Loss:
+    """The loss that a method trains with at seed 0; nothing is trained."""
+    losses: list[Loss] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ContrastTraining, "fit", lambda _, loss, *__, **___: losses.append(loss))
+        method.fit(of or model(), supply, seed=0)
+    return losses[0]
+
+
+def value_of(loss: Loss, *, step: int = 0) -> float:
+    """The loss of a step on the tiny model, which is not changed."""
+    with torch.no_grad():
+        return float(loss(model().module, torch.zeros(1, dtype=torch.long), step))
 
 
 def weights(of: LanguageModel) -> dict[str, bytes]:
     """Every byte of a model."""
-    return {name: tensor_bytes(one) for name, one in of.module.state_dict().items()}
+    return {name: tensor_bytes(tensor) for name, tensor in of.module.state_dict().items()}
 
 
 def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:

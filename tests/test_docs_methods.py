@@ -8,11 +8,12 @@ import dataclasses
 import json
 import re
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import pytest
 
 from equipoise.mitigate.base import Mitigation
-from equipoise.plugins import available, build, find, options_of
+from equipoise.plugins import available, build, choices_of, find, options_of
 from equipoise.records import JSON
 
 ROOT = Path(__file__).parent.parent
@@ -34,7 +35,7 @@ def said(text: str) -> dict[str, str]:
     for table in re.findall(r"^\| option \| default \|.*\n\|.*\n((?:\|.*\n)+)", text, re.MULTILINE):
         for row in table.splitlines():
             first, default, *_ = row.strip("|").split(" | ")
-            names = re.findall(r"`(\w+)`", first)
+            names = re.findall(r"`([\w.]+)`", first)
             parts = default.split(", ") if len(names) > 1 else [default]
             assert len(names) == len(parts), f"{names} have {len(parts)} defaults"
             assert not found.keys() & set(names), f"{names} twice"
@@ -50,6 +51,8 @@ def agrees(written: str, default: JSON) -> bool:
         if not default:
             return written.startswith("all")
         return written.split(", ") == [str(one) for one in default]
+    if default == {}:
+        return written == "none"
     if isinstance(default, bool) or default is None:
         return written == {True: "true", False: "false", None: "none"}[default]
     if isinstance(default, float | int):
@@ -66,9 +69,26 @@ def defaults_of(name: str) -> dict[str, JSON]:
         for field in dataclasses.fields(found)
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     }
-    options = options_of(build(Mitigation, name, needed))
-    values: dict[str, JSON] = json.loads(json.dumps(options))
+    values = flat(build(Mitigation, name, needed))
     return {option: value for option, value in values.items() if option not in needed}
+
+
+def flat(instance: Any) -> dict[str, JSON]:
+    """The options of an object; of a choice its name, and options of all its classes by dots."""
+    options: dict[str, JSON] = json.loads(json.dumps(options_of(instance)))
+    for option, hint in get_type_hints(type(instance)).items():
+        default = options.get(option)
+        for cls in choices_of(hint).values():
+            chosen = getattr(instance, option)
+            nested = flat(chosen if type(chosen) is cls else cls())
+            options |= {
+                f"{option}.{key}": value
+                for key, value in nested.items()
+                if key != "name" and (type(chosen) is cls or f"{option}.{key}" not in options)
+            }
+        if choices_of(hint):
+            options[option] = default["name"] if isinstance(default, dict) else default
+    return options
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -115,7 +135,8 @@ def test_every_command_that_learns_can_be_built(name: str) -> None:
                 given[option] = json.loads(value)
             except ValueError:
                 given[option] = value
-        assert options_of(build(Mitigation, method, given)).items() >= given.items()
+        for option, value in flat(build(Mitigation, method, given)).items():
+            assert value == given.get(option, value)
 
 
 @pytest.mark.parametrize("name", PAGES)

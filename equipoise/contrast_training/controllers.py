@@ -1,30 +1,33 @@
-"""Controllers: which types of bias a step takes its contrasts from, in which direction, and when
-it is enough.
+"""Controllers: which bias types a step takes its contrasts from, in which direction, and when
+training stops.
 
 BiasUnlearn (Liu et al. 2025, section 3.3) swaps a type's texts when its score falls below 50 and
 stops near 50; its released code differs from its text, so both are here, beside two that look at
 intervals, since a score of 50 items has a standard error of 7 points.
+
+Each controller is a choice of options: its `name`, and what makes sense with it alone.
 """
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
 
-from equipoise.contrast_training.held_out_bias import Standing
-from equipoise.records import JSON
+from pydantic import Field
+from pydantic.dataclasses import dataclass as options
 
-Judge: TypeAlias = Literal["margin", "ss"]
+from equipoise.contrast_training.held_out_bias import TypeBias
+from equipoise.records import JSON, OPTIONS
 
 PARITY = 50.0
 _FULL = 2.0  # half-bands from which on a proportional controller has its full strength
-_LEAST = 1e-9  # nats; margins that do not spread have no band
+_LEAST = 1e-9  # nats; margins without spread have no band
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mix:
-    """What the next steps are made of."""
+class TypeMixture:
+    """What the batches of the next steps are drawn from."""
 
     directions: Mapping[str, int]  # by type; 1: forget the stereotype, -1: the anti-stereotype
     weights: Mapping[str, float]  # by type, relative; 0: the type rests
@@ -36,7 +39,7 @@ class Mix:
         return tuple(sorted(axis for axis, weight in self.weights.items() if weight > 0))
 
     def as_json(self) -> JSON:
-        """For the state of a training."""
+        """For the checkpoint of a training."""
         return {
             "directions": dict(self.directions),
             "weights": dict(self.weights),
@@ -44,86 +47,77 @@ class Mix:
         }
 
 
-def all_types(standings: Mapping[str, Standing]) -> Mix:
+def away_from_preferred(biases: Mapping[str, TypeBias]) -> TypeMixture:
     """Every type at equal weight, each away from the text that the model prefers now.
 
     A type that prefers anti-stereotypes from the start is turned from the first step on.
     """
-    return Mix(
-        directions={axis: _away(one.margin.value) for axis, one in standings.items()},
-        weights=dict.fromkeys(standings, 1.0),
+    return TypeMixture(
+        directions={axis: _away(bias.margin.value) for axis, bias in biases.items()},
+        weights=dict.fromkeys(biases, 1.0),
     )
 
 
-def from_stereotypes(axes: Iterable[str]) -> Mix:
-    """Every type at equal weight, away from its stereotypes, wherever the model stands."""
+def away_from_stereotypes(axes: Iterable[str]) -> TypeMixture:
+    """Every type at equal weight, away from its stereotypes, whatever the model prefers."""
     names = sorted(axes)
-    return Mix(directions=dict.fromkeys(names, 1), weights=dict.fromkeys(names, 1.0))
+    return TypeMixture(directions=dict.fromkeys(names, 1), weights=dict.fromkeys(names, 1.0))
 
 
 class Controller(ABC):
-    """Decides after a look at the held-out contrasts."""
+    """Decides after an evaluation on held-out contrasts."""
+
+    def first(self, biases: Mapping[str, TypeBias]) -> TypeMixture:
+        """The mixture that training begins with, given the biases before it."""
+        return away_from_stereotypes(biases)
 
     @abstractmethod
-    def first(self, standings: Mapping[str, Standing]) -> Mix:
-        """What training begins with, given where the model stands before it."""
-
-    @abstractmethod
-    def step(self, standings: Mapping[str, Standing], mix: Mix) -> Mix | str:
-        """What comes next, or the reason to stop."""
+    def step(self, biases: Mapping[str, TypeBias], mixture: TypeMixture) -> TypeMixture | str:
+        """The next mixture, or the reason to stop."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Released(Controller):
-    """The released code's rule: only the type farthest from its base, swapped when below it.
+@options(frozen=True, kw_only=True, config=OPTIONS)
+class ReferenceSwapping(Controller):
+    """The released code's rule: only the type farthest from its base, turned when below it.
 
-    Stops when every type's SS is within `near` of its base. Bases are 50 unless given; the code
-    has 49 for gender, profession and race, and 48 for religion.
+    Stops when every type's SS is within `near` of its base. The released code has 49 for gender,
+    profession and race, and 48 for religion.
     """
 
-    bases: Mapping[str, float] = field(default_factory=dict)
-    near: float = 2.0
+    name: Literal["reference"] = "reference"
+    #: SS by type that is aimed at; 50 where not given.
+    bases: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(default_factory=dict)
+    near: Annotated[float, Field(gt=0)] = 2.0  # points of SS
 
-    def first(self, standings: Mapping[str, Standing]) -> Mix:
-        """All types, away from stereotypes."""
-        return from_stereotypes(standings)
-
-    def step(self, standings: Mapping[str, Standing], mix: Mix) -> Mix | str:
+    def step(self, biases: Mapping[str, TypeBias], mixture: TypeMixture) -> TypeMixture | str:
         """The farthest type alone."""
-        gaps = {
-            axis: one.ss.value - self.bases.get(axis, PARITY) for axis, one in standings.items()
-        }
+        gaps = {axis: bias.ss.value - self.bases.get(axis, PARITY) for axis, bias in biases.items()}
         if all(abs(gap) < self.near for gap in gaps.values()):
             return f"every SS is within {self.near:g} points of its base"
         farthest = max(sorted(gaps), key=lambda axis: abs(gaps[axis]))
-        return Mix(
-            directions={**mix.directions, farthest: -1 if gaps[farthest] < 0 else 1},
-            weights={axis: float(axis == farthest) for axis in standings},
+        return TypeMixture(
+            directions={**mixture.directions, farthest: -1 if gaps[farthest] < 0 else 1},
+            weights={axis: float(axis == farthest) for axis in biases},
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Printed(Controller):
-    """The paper's rule: all types stay, a type is swapped while its SS is below 50.
+@options(frozen=True, kw_only=True, config=OPTIONS)
+class PaperSwapping(Controller):
+    """The paper's rule: all types stay, a type is turned while its SS is below 50.
 
     Stops when every SS is within `near` points of 50.
     """
 
-    near: float = 2.0
+    name: Literal["paper"] = "paper"
+    near: Annotated[float, Field(gt=0)] = 2.0  # points of SS
 
-    def first(self, standings: Mapping[str, Standing]) -> Mix:
-        """All types, away from stereotypes."""
-        return from_stereotypes(standings)
-
-    def step(self, standings: Mapping[str, Standing], mix: Mix) -> Mix | str:
+    def step(self, biases: Mapping[str, TypeBias], mixture: TypeMixture) -> TypeMixture | str:
         """All types, each turned towards 50."""
-        if all(abs(standing.ss.value - PARITY) < self.near for standing in standings.values()):
+        if all(abs(bias.ss.value - PARITY) < self.near for bias in biases.values()):
             return f"every SS is within {self.near:g} points of 50"
-        return Mix(
-            directions={
-                axis: -1 if one.ss.value < PARITY else 1 for axis, one in standings.items()
-            },
-            weights=mix.weights,
+        return TypeMixture(
+            directions={axis: -1 if bias.ss.value < PARITY else 1 for axis, bias in biases.items()},
+            weights=mixture.weights,
         )
 
 
@@ -142,7 +136,7 @@ class Distance:
 
     @property
     def side(self) -> int:
-        """1: the stereotype is preferred; -1: the other text; 0: not shown either way."""
+        """1: the stereotype is preferred; -1: the other text; 0: neither is shown."""
         return int(self.low > 0) - int(self.high < 0)
 
     @property
@@ -151,38 +145,39 @@ class Distance:
         return self.side == 0 and abs(self.value) < 0.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Band:
-    """A band around parity, in points of SS about 50.
+@options(frozen=True, kw_only=True, config=OPTIONS)
+class _BandController(Controller):
+    """A controller with a band around parity, in points of SS about 50.
 
-    "margin" holds it against the mean margin (`Standing.half_band`), which needs fewer items than
+    "margin" compares it with the mean margin (`TypeBias.half_band`), which needs fewer items than
     counting preferences does (about 1.6 times, were margins normal), and is at 0 where they are
     evenly spread; "ss" counts them.
     """
 
-    points: float = 5.0
-    judge: Judge = "margin"
+    band: Annotated[float, Field(gt=0, lt=50)] = 5.0  # points of SS about 50
+    judge: Literal["margin", "ss"] = "margin"  # "ss" needs many held-out contrasts
 
-    def distance(self, one: Standing) -> Distance:
-        """Where a type stands."""
+    def distance(self, bias: TypeBias) -> Distance:
+        """How far a type is from parity."""
         if self.judge == "ss":
-            found, centre, half = one.ss, PARITY, self.points
+            interval, center, half = bias.ss, PARITY, self.band
         else:
-            found, centre, half = one.margin, 0.0, max(one.half_band(self.points), _LEAST)
+            interval, center, half = bias.margin, 0.0, max(bias.half_band(self.band), _LEAST)
         return Distance(
-            value=(found.value - centre) / half,
-            low=(found.low - centre) / half,
-            high=(found.high - centre) / half,
+            value=(interval.value - center) / half,
+            low=(interval.low - center) / half,
+            high=(interval.high - center) / half,
         )
 
-    @property
-    def reached(self) -> str:
-        """Why training stops when every interval is inside."""
-        return f"every interval of {self.judge} is within {self.points:g} points of SS of parity"
+    def _distances(self, biases: Mapping[str, TypeBias]) -> dict[str, Distance]:
+        return {axis: self.distance(bias) for axis, bias in biases.items()}
+
+    def _reached(self) -> str:
+        return f"every interval of {self.judge} is within {self.band:g} points of SS of parity"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Equivalence(Controller):
+@options(frozen=True, kw_only=True, config=OPTIONS)
+class EquivalenceStopping(_BandController):
     """Stops when every type's interval lies inside the band around parity.
 
     A type is turned only when its interval lies on one side. It rests while its interval holds
@@ -190,73 +185,81 @@ class Equivalence(Controller):
     intervals are inside, the held-out contrasts cannot tell more, and training stops saying so.
     """
 
-    band: Band = field(default_factory=Band)
+    name: Literal["equivalence"] = "equivalence"
 
-    def first(self, standings: Mapping[str, Standing]) -> Mix:
+    def first(self, biases: Mapping[str, TypeBias]) -> TypeMixture:
         """All types, each away from what the model prefers."""
-        return all_types(standings)
+        return away_from_preferred(biases)
 
-    def step(self, standings: Mapping[str, Standing], mix: Mix) -> Mix | str:
+    def step(self, biases: Mapping[str, TypeBias], mixture: TypeMixture) -> TypeMixture | str:
         """All types that do not rest."""
-        found = {axis: self.band.distance(one) for axis, one in standings.items()}
-        if all(one.inside for one in found.values()):
-            return self.band.reached
-        if all(one.rests for one in found.values()):
+        distances = self._distances(biases)
+        if all(distance.inside for distance in distances.values()):
+            return self._reached()
+        if all(distance.rests for distance in distances.values()):
             return (
-                f"no type's {self.band.judge} is shown to differ from parity, nor to be within "
-                f"{self.band.points:g} points of SS of it: more held-out contrasts would tell"
+                f"no type's {self.judge} is shown to differ from parity, nor to be within "
+                f"{self.band:g} points of SS of it: more held-out contrasts would tell"
             )
-        return Mix(
-            directions={axis: one.side or mix.directions[axis] for axis, one in found.items()},
-            weights={axis: 0.0 if one.rests else 1.0 for axis, one in found.items()},
+        return TypeMixture(
+            directions={
+                axis: distance.side or mixture.directions[axis]
+                for axis, distance in distances.items()
+            },
+            weights={axis: 0.0 if distance.rests else 1.0 for axis, distance in distances.items()},
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proportional(Controller):
-    """Takes a type in proportion to how far it is from parity, and steps accordingly.
+@options(frozen=True, kw_only=True, config=OPTIONS)
+class ProportionalSwapping(_BandController):
+    """Takes a type in proportion to its distance from parity, and trains accordingly.
 
-    From two half-bands on training has its full strength; nearer, the share of the largest
-    distance that is left. Stops as `Equivalence` does when all intervals are inside the band.
+    Training strength is 1 while the largest distance from parity is at least twice the half-width
+    of the band, and falls linearly to 0 below that. Stops as `EquivalenceStopping` does when all
+    intervals are inside the band.
     """
 
-    band: Band = field(default_factory=Band)
+    name: Literal["proportional"] = "proportional"
 
-    def first(self, standings: Mapping[str, Standing]) -> Mix:
+    def first(self, biases: Mapping[str, TypeBias]) -> TypeMixture:
         """All types, each away from what the model prefers, in proportion."""
-        return self._mix({axis: self.band.distance(one) for axis, one in standings.items()})
+        return self._mixture(self._distances(biases))
 
-    def step(self, standings: Mapping[str, Standing], mix: Mix) -> Mix | str:
+    def step(self, biases: Mapping[str, TypeBias], mixture: TypeMixture) -> TypeMixture | str:
         """All types in proportion."""
-        del mix
-        found = {axis: self.band.distance(one) for axis, one in standings.items()}
-        return self.band.reached if all(one.inside for one in found.values()) else self._mix(found)
+        del mixture
+        distances = self._distances(biases)
+        inside = all(distance.inside for distance in distances.values())
+        return self._reached() if inside else self._mixture(distances)
 
-    def _mix(self, found: Mapping[str, Distance]) -> Mix:
-        far = {axis: abs(one.value) for axis, one in found.items()}
-        largest = max(far.values())
-        even = not (largest > 0 and math.isfinite(largest))
-        return Mix(
-            directions={axis: _away(one.value) for axis, one in found.items()},
-            weights={axis: 1.0 if even else value / largest for axis, value in far.items()},
-            strength=1.0 if even else min(1.0, largest / _FULL),
+    def _mixture(self, distances: Mapping[str, Distance]) -> TypeMixture:
+        sizes = {axis: abs(distance.value) for axis, distance in distances.items()}
+        largest = max(sizes.values())
+        equal = not (largest > 0 and math.isfinite(largest))
+        return TypeMixture(
+            directions={axis: _away(distance.value) for axis, distance in distances.items()},
+            weights={axis: 1.0 if equal else size / largest for axis, size in sizes.items()},
+            strength=1.0 if equal else min(1.0, largest / _FULL),
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fixed(Controller):
-    """Never turns and never stops: what the loss alone does."""
+@options(frozen=True, kw_only=True, config=OPTIONS)
+class NoController(Controller):
+    """Never turns a type and never stops: the effect of the loss alone."""
 
-    def first(self, standings: Mapping[str, Standing]) -> Mix:
-        """All types, away from stereotypes."""
-        return from_stereotypes(standings)
+    name: Literal["none"] = "none"
 
-    def step(self, standings: Mapping[str, Standing], mix: Mix) -> Mix | str:
-        """The same again."""
-        del standings
-        return mix
+    def step(self, biases: Mapping[str, TypeBias], mixture: TypeMixture) -> TypeMixture | str:
+        """The same mixture again."""
+        del biases
+        return mixture
+
+
+AnyController: TypeAlias = (
+    EquivalenceStopping | ProportionalSwapping | PaperSwapping | ReferenceSwapping | NoController
+)
 
 
 def _away(margin: float) -> int:
-    """The direction that lowers the size of a margin."""
+    """The direction that makes a margin smaller."""
     return -1 if margin < 0 else 1

@@ -1,15 +1,13 @@
-"""The watch of a training: looks at held-out contrasts and lets a controller decide."""
+"""The monitor of a training on contrasts: evaluates, lets a controller decide, keeps the limits."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from equipoise.contrast_training.controllers import Controller, Mix
-from equipoise.contrast_training.evaluation import Seen
-from equipoise.contrast_training.held_out_bias import Standing
-from equipoise.contrast_training.held_out_texts import Passage
-from equipoise.contrast_training.side_effects import Bounds
-from equipoise.contrast_training.tokenized import TokenizedContrast
+from equipoise.contrast_training.controllers import Controller, TypeMixture
+from equipoise.contrast_training.evaluation import Evaluation
+from equipoise.contrast_training.held_out_bias import TypeBias
+from equipoise.contrast_training.side_effects import SideEffectLimits
 from equipoise.errors import ModelError
 from equipoise.records import JSON
 from equipoise.training.monitor import TrainingMonitor
@@ -17,170 +15,167 @@ from equipoise.training.monitor import TrainingMonitor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """A mix, and the step from which it holds."""
+    """A mixture, and the step from which on it is used."""
 
     number: int
     start: int
-    mix: Mix
+    mixture: TypeMixture
 
 
 class BiasEarlyStopping(TrainingMonitor):
-    """Looks every few steps; a changed mix begins a phase.
+    """Evaluates every few steps; a changed mixture begins a phase.
 
-    The controller is asked from a first look on. With bounds, what is kept is that of the last look
-    at which nothing cost more than they allow, and training ends as soon as more is shown.
+    The controller decides from step `first` on. With limits, training returns the weights of the
+    last evaluation at which no side effect was over its limit, and ends as soon as one is shown to
+    be.
     """
 
     def __init__(
         self,
         controller: Controller,
-        see: Callable[[], Seen],
+        evaluation: Callable[[], Evaluation],
         *,
         every: int,
-        first_look: int,
-        bounds: Bounds | None = None,
+        first: int,
+        limits: SideEffectLimits | None = None,
     ) -> None:
         self._controller = controller
-        self._see = see
+        self._evaluation = evaluation
         self._every = every
-        self._first = first_look
-        self._bounds = bounds or {}
-        before = see()
-        self._spreads = {axis: one.spread for axis, one in before.standings.items()}
-        self.phase = Phase(number=0, start=0, mix=controller.first(before.standings))
-        self.looks: list[JSON] = [_look(0, before, self.phase.mix)]
+        self._first = first
+        self._limits = limits or {}
+        before = evaluation()
+        self._spreads = {axis: bias.spread for axis, bias in before.biases.items()}
+        self.phase = Phase(number=0, start=0, mixture=controller.first(before.biases))
+        self.evaluations: list[JSON] = [_describe(0, before, self.phase.mixture)]
         self.reason = ""  # why it stopped; "": it has not
-        self.seen = 0  # steps at the last look
-        self.kept = 0  # steps at the last look that cost no more than it may
+        self.evaluated = 0  # steps at the last evaluation
+        self.best = 0  # steps at the last evaluation within the limits
 
     @property
     def every(self) -> int:
-        """Steps between two looks."""
+        """Steps between two evaluations."""
         return self._every
 
     @property
     def restores_best(self) -> bool:
-        """Whether there is a bound to what training may cost."""
-        return bool(self._bounds)
+        """Whether there are limits to side effects."""
+        return bool(self._limits)
 
     @property
     def is_best(self) -> bool:
-        """Whether at the last look nothing had cost more than it may."""
-        return self.kept == self.seen
-
-    @property
-    def undone(self) -> str:
-        """Which steps are not kept, and why; for people."""
-        first = self.kept + 1
-        which = f"step {first}" if first == self.seen else f"steps {first} to {self.seen}"
-        looks = [one for one in cast(list[Any], self.looks) if one["steps"] > self.kept]
-        over = " or ".join(
-            f"{of.name} had {of.moved} by more than {most:g}{of.unit}"
-            for of, most in self._bounds.items()
-            if any(_is_over(look.get(of.key, {}).get(of.move), most) for look in looks)
-        )
-        return f"{which}, after which {over}"
+        """Whether every side effect was within its limit at the last evaluation."""
+        return self.best == self.evaluated
 
     def evaluate(self, steps: int, *, last: bool) -> bool:
-        """Ask the controller; True when it says to stop, or when something costs too much.
+        """Let the controller decide; True when it stops training, or a side effect is too large.
 
-        Raises `ModelError` when training ends and something cost too much at every look.
+        Raises `ModelError` when training ends and every evaluation was over a limit.
         """
-        asked = steps >= self._first
-        if not (asked or last or self.restores_best):
+        decides = steps >= self._first
+        if not (decides or last or self.restores_best):
             return False
-        found = self._see()
-        seen = replace(
-            found,
-            standings={
-                axis: replace(one, spread=self._spreads[axis])
-                for axis, one in found.standings.items()
-            },
-        )
-        self.seen = steps
-        over = [cost for cost in seen.costs if _is_over(cost.by.value, self._bounds[cost.of])]
+        evaluation = self._with_first_spreads(self._evaluation())
+        self.evaluated = steps
+        over = [change for change in evaluation.changes if change.over(self._limits[change.effect])]
         if not over:
-            self.kept = steps
-        shown = [one for one in over if one.shown_over(self._bounds[one.of])]
+            self.best = steps
+        shown = [change for change in over if change.shown_over(self._limits[change.effect])]
         if shown:
             self.reason = " and ".join(
-                f"{one.said}, where keep_{one.of.key} is {self._bounds[one.of]:g}" for one in shown
+                f"{change.describe()}, where keep_{change.effect.key} is "
+                f"{self._limits[change.effect]:g}"
+                for change in shown
             )
-        elif asked:
-            self._ask(seen.standings, steps, last=last)
-        self.looks.append(_look(steps, seen, self.phase.mix))
-        if over and not self.kept and (last or self.reason):
-            allowed = " and ".join(
-                f"{of.name} may {of.move} by {most:g}{of.unit}" for of, most in self._bounds.items()
+        elif decides:
+            self._decide(evaluation.biases, steps, last=last)
+        self.evaluations.append(_describe(steps, evaluation, self.phase.mixture))
+        if over and not self.best and (last or self.reason):
+            limits = " and ".join(
+                f"{effect.name} may {effect.move} by {limit:g}{effect.unit}"
+                for effect, limit in self._limits.items()
             )
             raise ModelError(
-                f"{allowed}, every look found more, after {steps} steps "
-                f"{' and '.join(one.said for one in over)}; lower learning_rate or look_every"
+                f"{limits}, every evaluation was over, after {steps} steps "
+                f"{' and '.join(change.describe() for change in over)}; lower learning_rate or "
+                "evaluate_every"
             )
         return bool(self.reason)
 
-    def _ask(self, standings: Mapping[str, Standing], steps: int, *, last: bool) -> None:
-        found = self._controller.step(standings, self.phase.mix)
-        if isinstance(found, str):
-            self.reason = found
-        elif found != self.phase.mix and not last:
-            self.phase = Phase(number=self.phase.number + 1, start=steps, mix=found)
+    def _with_first_spreads(self, evaluation: Evaluation) -> Evaluation:
+        """With the spreads before training: to level all margins must not narrow the band."""
+        biases = {
+            axis: replace(bias, spread=self._spreads[axis])
+            for axis, bias in evaluation.biases.items()
+        }
+        return replace(evaluation, biases=biases)
+
+    def _decide(self, biases: Mapping[str, TypeBias], steps: int, *, last: bool) -> None:
+        decision = self._controller.step(biases, self.phase.mixture)
+        if isinstance(decision, str):
+            self.reason = decision
+        elif decision != self.phase.mixture and not last:
+            self.phase = Phase(number=self.phase.number + 1, start=steps, mixture=decision)
 
     def state(self) -> JSON:
-        """Phase, looks and reason."""
+        """Everything that later evaluations and batches depend on."""
         return {
             "number": self.phase.number,
             "start": self.phase.start,
-            "mix": self.phase.mix.as_json(),
-            "looks": list(self.looks),
+            "mixture": self.phase.mixture.as_json(),
+            "evaluations": list(self.evaluations),
             "reason": self.reason,
-            "seen": self.seen,
-            "kept": self.kept,
+            "evaluated": self.evaluated,
+            "best": self.best,
         }
 
     def restore(self, state: JSON) -> None:
-        """Take up what `state` gave."""
-        given = cast(dict[str, Any], state)
+        """Continue from what `state` gave."""
+        saved = cast(dict[str, Any], state)
         self.phase = Phase(
-            number=int(given["number"]), start=int(given["start"]), mix=Mix(**given["mix"])
+            number=int(saved["number"]),
+            start=int(saved["start"]),
+            mixture=TypeMixture(**saved["mixture"]),
         )
-        self.looks = list(given["looks"])
-        self.reason = str(given["reason"])
-        self.seen = int(given["seen"])
-        self.kept = int(given["kept"])
+        self.evaluations = list(saved["evaluations"])
+        self.reason = str(saved["reason"])
+        self.evaluated = int(saved["evaluated"])
+        self.best = int(saved["best"])
+
+    def report(self) -> dict[str, JSON]:
+        """For an edit's record: why training ended, what was undone, and every evaluation."""
+        report: dict[str, JSON] = {"stopped": self.reason or "the steps were used up"}
+        if self.restores_best:
+            report["kept_after"] = self.best
+        if not self.is_best:
+            report["undone"] = self._describe_undone()
+        return {**report, "evaluations": list(self.evaluations)}
+
+    def _describe_undone(self) -> str:
+        """Which steps are undone, and why."""
+        first = self.best + 1
+        steps = f"step {first}" if first == self.evaluated else f"steps {first} to {self.evaluated}"
+        undone = [
+            evaluation
+            for evaluation in cast(list[Any], self.evaluations)
+            if evaluation["steps"] > self.best
+        ]
+        passed = []
+        for effect, limit in self._limits.items():
+            changes = [evaluation.get(effect.key, {}).get(effect.move) for evaluation in undone]
+            # None: missing or infinite
+            if any(change is None or change > limit for change in changes):
+                passed.append(
+                    f"{effect.name} had {effect.moved} by more than {limit:g}{effect.unit}"
+                )
+        return f"{steps}, after which {' or '.join(passed)}"
 
 
-def report_of(
-    watch: BiasEarlyStopping | None,
-    items: Sequence[TokenizedContrast],
-    dev: Sequence[TokenizedContrast],
-    passages: Sequence[Passage] = (),
-) -> dict[str, JSON]:
-    """For an edit's record: how many items there were, why training ended, and every look."""
-    found: dict[str, JSON] = {"items": len(items), "held_out_items": len(dev)}
-    if passages:
-        found["held_out_texts"] = len(passages)
-    if watch is not None:
-        found["stopped"] = watch.reason or "the steps were used up"
-        if watch.restores_best:
-            found["kept_after"] = watch.kept
-        if not watch.is_best:
-            found["undone"] = watch.undone
-        found["looks"] = list(watch.looks)
-    return found
-
-
-def _is_over(value: float | None, most: float) -> bool:
-    """So is what could not be had, and what was infinite: None in a report."""
-    return value is None or not value <= most
-
-
-def _look(steps: int, seen: Seen, mix: Mix) -> JSON:
-    found: dict[str, JSON] = {
+def _describe(steps: int, evaluation: Evaluation, mixture: TypeMixture) -> JSON:
+    described: dict[str, JSON] = {
         "steps": steps,
-        "directions": dict(mix.directions),
-        "active": list(mix.active),
-        "standings": {axis: one.as_json() for axis, one in seen.standings.items()},
+        "directions": dict(mixture.directions),
+        "active": list(mixture.active),
+        "types": {axis: bias.as_json() for axis, bias in evaluation.biases.items()},
     }
-    found |= {cost.of.key: cost.as_json() for cost in seen.costs}
-    return found
+    return described | {change.effect.key: change.as_json() for change in evaluation.changes}

@@ -1,10 +1,10 @@
-"""What a look at held-out texts sees: where each type stands, and what training has cost.
+"""Evaluation on held-out texts: the bias of each type, and what training has cost.
 
 LMS is StereoSet's language-modelling score (Nadeem et al. 2021, section 4; `metrics/preference.py`
-has the benchmark's): how often a text that makes sense is likelier, a token, than one that does
+has the benchmark's): how often a text that makes sense is likelier, per token, than one that does
 not. Here every example counts once. Perplexity is that of all tokens of the passages together.
-Every example and passage is compared with itself before training, so that a change is known better
-than the value is.
+Every example and passage is compared with itself before training, so that a change is known more
+precisely than the value.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,92 +14,92 @@ import numpy as np
 
 from equipoise.contrast_training.held_out_bias import (
     DRAWS,
-    Standing,
+    TypeBias,
     mean_logprobs,
-    means_of,
     means_over_terms,
-    standings,
+    scored_means,
+    type_biases,
 )
 from equipoise.contrast_training.held_out_texts import Passage
 from equipoise.contrast_training.packed_forward import PackedForward
-from equipoise.contrast_training.side_effects import LMS, PERPLEXITY, Cost, Measure
+from equipoise.contrast_training.side_effects import LMS, PERPLEXITY, SideEffect, SideEffectChange
 from equipoise.contrast_training.tokenized import TokenizedContrast
 from equipoise.records import Column, Columns, Metric
 from equipoise.stats.resample import CLUSTER, Interval, bootstrap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What one look sees."""
+class Evaluation:
+    """The result of one evaluation."""
 
-    standings: Mapping[str, Standing]  # by type
-    costs: Sequence[Cost] = ()  # of what is bounded
+    biases: Mapping[str, TypeBias]  # by type
+    changes: Sequence[SideEffectChange] = ()  # of the limited side effects
 
 
-class HeldOut:
-    """Looks at held-out items and passages; costs are against the first look."""
+class HeldOutEvaluation:
+    """Evaluates held-out contrasts and passages; changes are against the first evaluation."""
 
     def __init__(
         self,
-        reader: PackedForward,
-        items: Sequence[TokenizedContrast],
+        forward: PackedForward,
+        contrasts: Sequence[TokenizedContrast],
         passages: Sequence[Passage] = (),
         *,
-        costs: Collection[Measure],
+        effects: Collection[SideEffect],
         seed: int,
     ) -> None:
-        """`costs`: LMS reads the unrelated texts, too, of items that have one; or perplexity."""
-        self._reader = reader
-        self._items = items
-        self._passages = passages if PERPLEXITY in costs else ()
-        known = [
-            (index, item.unrelated)
-            for index, item in enumerate(items)
-            if LMS in costs and item.unrelated
+        """`effects`: LMS needs contrasts with an unrelated text, perplexity needs passages."""
+        self._forward = forward
+        self._contrasts = contrasts
+        self._passages = passages if PERPLEXITY in effects else ()
+        unrelated = [
+            (row, contrast.unrelated)
+            for row, contrast in enumerate(contrasts)
+            if LMS in effects and contrast.unrelated
         ]
-        self._known = [at for at, _ in known]  # positions of the items whose LMS is looked at
-        self._unrelated = [(items[at], text) for at, text in known]
+        self._lms_rows = [row for row, _ in unrelated]
+        self._unrelated = [(contrasts[row], text) for row, text in unrelated]
         self._seed = seed
-        self._before: dict[Measure, Column] = {}
+        self._before: dict[SideEffect, Column] = {}
 
-    def __call__(self) -> Seen:
-        """Look at the model as it is now."""
-        pairs = [(item, text) for item in self._items for text in item.pair]
-        means = means_of(self._reader, [*pairs, *self._unrelated])
+    def __call__(self) -> Evaluation:
+        """Evaluate the model as it is now."""
+        pairs = [(contrast, text) for contrast in self._contrasts for text in contrast.pair]
+        means = scored_means(self._forward, [*pairs, *self._unrelated])
         first, second = means[0 : len(pairs) : 2], means[1 : len(pairs) : 2]
-        costs = []
-        if self._known:
-            costs.append(self._fall(first, second, means[len(pairs) :]))
+        changes = []
+        if self._lms_rows:
+            changes.append(self._lms_fall(first, second, means[len(pairs) :]))
         if self._passages:
-            costs.append(self._rise())
-        return Seen(standings=standings(first - second, self._items, seed=self._seed), costs=costs)
+            changes.append(self._perplexity_rise())
+        biases = type_biases(first - second, self._contrasts, seed=self._seed)
+        return Evaluation(biases=biases, changes=changes)
 
-    def _fall(self, first: Column, second: Column, unrelated: Column) -> Cost:
-        over = [np.sign(one[self._known] - unrelated) for one in (first, second)]
-        related = 50.0 + 25.0 * (over[0] + over[1])  # percent; ties count half
-        before = self._before.setdefault(LMS, related)
-        items = [one for one, _ in self._unrelated]
-        (points,) = means_over_terms([before - related], items, seed=self._seed)
-        return Cost(of=LMS, by=points, now=float(related.mean()))
+    def _lms_fall(self, first: Column, second: Column, unrelated: Column) -> SideEffectChange:
+        signs = [np.sign(means[self._lms_rows] - unrelated) for means in (first, second)]
+        lms = 50.0 + 25.0 * (signs[0] + signs[1])  # percent per contrast; ties count half
+        before = self._before.setdefault(LMS, lms)
+        contrasts = [contrast for contrast, _ in self._unrelated]
+        (points,) = means_over_terms([before - lms], contrasts, seed=self._seed)
+        return SideEffectChange(effect=LMS, change=points, now=float(lms.mean()))
 
-    def _rise(self) -> Cost:
+    def _perplexity_rise(self) -> SideEffectChange:
         texts = [passage.text for passage in self._passages]
-        places = [text.positions for text in texts]
-        tokens = np.array([len(place) for place in places], dtype=np.float64)
-        nats = -mean_logprobs(self._reader, texts, places) * tokens
+        positions = [text.positions for text in texts]
+        tokens = np.array([len(places) for places in positions], dtype=np.float64)
+        nats = -mean_logprobs(self._forward, texts, positions) * tokens
         before = self._before.setdefault(PERPLEXITY, nats)
-        homes = sorted({passage.document for passage in self._passages})
+        documents = sorted({passage.document for passage in self._passages})
+        clusters = [documents.index(passage.document) for passage in self._passages]
         columns = {
             "more": nats - before,
             "tokens": tokens,
-            CLUSTER: np.array(
-                [homes.index(passage.document) for passage in self._passages], np.float64
-            ),
+            CLUSTER: np.array(clusters, np.float64),
         }
         (more,) = bootstrap([_MORE], columns, draws=DRAWS, seed=self._seed)
-        with np.errstate(over="ignore"):  # infinite, and over any bound
+        with np.errstate(over="ignore"):  # infinite, and over any limit
             now = float(np.exp(nats.sum() / tokens.sum()))
-            return Cost(of=PERPLEXITY, by=_in_percent(more), now=now)
+            return SideEffectChange(effect=PERPLEXITY, change=_in_percent(more), now=now)
 
 
 def _more(columns: Columns) -> float:
@@ -116,6 +116,6 @@ _MORE = Metric(
 
 
 def _in_percent(nats: Interval) -> Interval:
-    """Percent of perplexity. Nats are what is resampled: few documents vary evenly in them."""
-    value, low, high = (float(100.0 * np.expm1(one)) for one in (nats.value, nats.low, nats.high))
+    """Percent of perplexity. Nats are resampled: between few documents they vary evenly."""
+    value, low, high = (float(100.0 * np.expm1(edge)) for edge in (nats.value, nats.low, nats.high))
     return replace(nats, value=value, low=low, high=high)

@@ -1,8 +1,7 @@
-"""The losses of the fine-tuning family: plain functions of per-text log-probabilities.
+"""Losses as pure functions of per-text log-probabilities.
 
 Sources: NPO, Zhang et al. 2024, equation 3; BiasUnlearn, Liu et al. 2025, equations 1 to 4, and its
-released code, which differ (docs/methods/bias_unlearn.md); DPO, Rafailov et al. 2023, equation 7;
-IPO, Azar et al. 2024, equation 17. Parity is ours.
+released code, which differ (docs/methods/bias_unlearn.md). `squared_mean` is ours.
 """
 
 from typing import Literal, TypeAlias
@@ -13,7 +12,6 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 Reduction: TypeAlias = Literal["per_seq_sum", "per_seq_mean", "batch_mean"]
-Preference: TypeAlias = Literal["dpo", "margin"]
 
 
 def npo(
@@ -25,10 +23,11 @@ def npo(
 ) -> Float[Tensor, ""]:
     """Negative preference optimization: -(2 / beta) log sigmoid(beta * r), mean over texts.
 
-    `gap`: log-probability of each text's span before, less now, in nats (0 at the start, above 0
-    once forgotten). per_seq_sum: r is that gap (NPO's paper and code). per_seq_mean: a token's
-    share of it. batch_mean: one r, the mean of those shares over the batch, as BiasUnlearn's code
-    has it; with so small an r the loss hardly ever saturates and is gradient ascent.
+    `gap`: log-probability of each text's target before training minus now, in nats (0 at the
+    start, above 0 once forgotten). per_seq_sum: r is that gap (NPO's paper and code). per_seq_mean:
+    r is the gap per token. batch_mean: one r, the mean gap per token over the batch, as
+    BiasUnlearn's code has it; with so small an r the loss hardly ever saturates and is gradient
+    ascent.
     At the start it is (2 / beta) ln 2, and its gradient in r is -1.
     """
     if reduction == "per_seq_sum":
@@ -43,7 +42,7 @@ def npo(
 def likelihood(
     logprobs: Float[Tensor, " text"], tokens: Float[Tensor, " text"], *, by_token: bool = False
 ) -> Float[Tensor, ""]:
-    """Negative log-likelihood (nats a token) of texts' spans.
+    """Negative log-likelihood (nats per token) of texts' targets.
 
     The mean of each text's mean; `by_token`: the mean over all tokens, where long texts count more.
     """
@@ -69,24 +68,6 @@ def squared_mean(values: Float[Tensor, " item"], *, population: int) -> Float[Te
     return pairs + (squares / n - pairs) / population
 
 
-def preference(
-    margin: Float[Tensor, " item"],
-    before: Float[Tensor, " item"],
-    *,
-    beta: float,
-    loss: Preference = "dpo",
-) -> Float[Tensor, ""]:
-    """Direct preference optimization of the anti-stereotype over the stereotype, mean over items.
-
-    `margin`: log p(anti-stereotype) - log p(stereotype), in nats, now; `before`: of the reference.
-    dpo: -log sigmoid(beta (margin - before)), which has no minimum at any finite margin.
-    margin: IPO's square with the target 0 of the policy's own margin, stationary at parity.
-    """
-    if loss == "margin":
-        return margin.square().mean()
-    return -logsigmoid(beta * (margin - before)).mean()
-
-
 def mean_of(parts: list[Float[Tensor, " _"]]) -> Float[Tensor, ""]:
-    """Mean over texts of each text's mean over places."""
+    """Mean over texts of each text's mean over positions."""
     return torch.stack([part.mean() for part in parts]).mean()

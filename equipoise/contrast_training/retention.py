@@ -1,102 +1,121 @@
-"""Hold a model to what it was on chosen texts, while something else is changed."""
+"""Keep a model's outputs on chosen texts by KL divergence, while other texts change it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from equipoise.contrast_training.losses import mean_of
 from equipoise.contrast_training.packed_forward import PackedForward, Readout, ReferenceOutputs
-from equipoise.contrast_training.sampling import taken
-from equipoise.contrast_training.tokenized import TokenizedContrast, TokenizedText, tokenize_texts
+from equipoise.contrast_training.sampling import epoch_batch
+from equipoise.contrast_training.tokenized import (
+    TextPart,
+    TokenizedContrast,
+    TokenizedText,
+    tokenize_texts,
+)
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
+from equipoise.records import OPTIONS
 from equipoise.training.lm_head_losses import Direction
 
-Divergence: TypeAlias = Literal["forward", "reverse", "ce_all_positions"]
-Texts: TypeAlias = Literal["unrelated", "neutral"]
-Places: TypeAlias = Literal["all", "span", "after_filler"]
-
-_PADDED = 100  # places of a text that BiasUnlearn's code averages over, most of them padding
-_STREAM = 2  # of the seeds: apart from those of what is changed
+_PADDED = 100  # positions of a text that BiasUnlearn's code averages over, most of them padding
+_STREAM = 2  # of the seeds: apart from those of the texts that are forgotten and retained
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
-    """Texts, and the divergence from before on some of them each step.
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class KlRetention:
+    """Divergence of the next token's distributions from those of the reference.
 
-    `kind`: forward is KL(before || now), the mean over places, then over texts; reverse the other
-    way round; ce_all_positions sums the forward one over real places and divides by 100 a text,
-    as BiasUnlearn's code does by averaging over padding (its value also holds the entropy, a
-    constant, which is left out here).
+    The mean over positions of a text, then over texts, in nats; 0: as before training.
     """
 
-    texts: Sequence[TokenizedText]
-    batch: int
-    kind: Divergence = "forward"
-    places: Places = "all"
-    seed: int = 0
+    direction: ClassVar[Direction]
 
-    def taken(self, step: int) -> list[TokenizedText]:
+    weight: Annotated[float, Field(gt=0)] = 0.2  # of the divergence in the loss
+    texts: Literal["unrelated", "neutral"] = "unrelated"  # "neutral": the supply's plain texts
+    over: TextPart = "text"  # the positions of a text that are compared
+    batch: Annotated[int, Field(ge=1)] = 28  # texts per step
+
+    def select_texts(
+        self,
+        model: LanguageModel,
+        contrasts: Sequence[TokenizedContrast],
+        plain: Sequence[str],
+        *,
+        origin: str,
+        longest: int,
+    ) -> list[TokenizedText]:
+        """The unrelated texts of the contrasts, or the `plain` ones, that have such positions.
+
+        `origin` is the supply's. Raises `RecipeError` when there are none.
+        """
+        if self.texts == "neutral":
+            texts = tokenize_texts(model, plain, longest=longest)
+        else:
+            texts = [contrast.unrelated for contrast in contrasts if contrast.unrelated is not None]
+        texts = [text for text in texts if text.part(self.over)]
+        if not texts:
+            raise RecipeError(
+                f"the supply must have {self.texts} texts with a part '{self.over}', got "
+                f"{len(texts)} from '{origin}' for the KL; choose others (of stereoset, a corpus "
+                "gives neutral ones), or leave the KL out"
+            )
+        return texts
+
+    def draw(self, texts: Sequence[TokenizedText], *, step: int, seed: int) -> list[TokenizedText]:
         """The texts of a step."""
-        chosen = taken(len(self.texts), self.batch, turn=step, seed=(self.seed, _STREAM))
-        return [self.texts[at] for at in chosen]
-
-    def places_of(self, one: TokenizedText) -> tuple[int, ...]:
-        """The places of a text that are compared."""
-        return _places(one, self.places)
+        return epoch_batch(texts, self.batch, step=step, seed=(seed, _STREAM))
 
     def loss(
         self,
-        reader: PackedForward,
-        read: Readout,
+        forward: PackedForward,
+        readout: Readout,
         texts: Sequence[TokenizedText],
-        before: ReferenceOutputs,
+        reference: ReferenceOutputs,
     ) -> Tensor:
-        """The divergence (nats, 0: as before) of what was read of these texts; 0 of none."""
-        if not texts:
-            return torch.zeros((), device=read.states.device)
-        was = torch.cat([before.states_at(text, self.places_of(text)) for text in texts])
-        direction: Direction = "reverse" if self.kind == "reverse" else "forward"
-        values = read.split(reader.divergence(read, was, direction))
-        if self.kind == "ce_all_positions":
-            return torch.stack([value.sum() for value in values]).sum() / (_PADDED * len(texts))
-        return mean_of(values)
+        """The divergence of these texts, without its weight."""
+        states = torch.cat([reference.states_at(text, text.part(self.over)) for text in texts])
+        return self._reduce(readout.split(forward.divergence(readout, states, self.direction)))
+
+    def _reduce(self, divergences: list[Tensor]) -> Tensor:
+        return mean_of(divergences)
 
 
-def held_texts(
-    model: LanguageModel,
-    items: Sequence[TokenizedContrast],
-    plain: Sequence[str],
-    *,
-    origin: str,
-    which: Texts,
-    places: Places,
-    longest: int,
-) -> list[TokenizedText]:
-    """The unrelated texts of the items, or `plain` ones, that have such places.
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class ForwardKl(KlRetention):
+    """KL(before || now)."""
 
-    `origin` is the supply's. Raises `RecipeError` when there are none.
+    direction: ClassVar[Direction] = "forward"
+    name: Literal["forward"] = "forward"
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class ReverseKl(KlRetention):
+    """KL(now || before)."""
+
+    direction: ClassVar[Direction] = "reverse"
+    name: Literal["reverse"] = "reverse"
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class PaddedKl(KlRetention):
+    """KL(before || now), summed over real positions and divided by 100 per text.
+
+    So does BiasUnlearn's code by averaging over padding; its value, a cross-entropy, also holds the
+    entropy of the reference, a constant, which is left out here.
     """
-    if which == "neutral":
-        found = tokenize_texts(model, plain, longest=longest)
-    else:
-        found = [item.unrelated for item in items if item.unrelated is not None]
-    found = [one for one in found if _places(one, places)]
-    if not found:
-        raise RecipeError(
-            f"the supply must have {which} texts with places '{places}' to hold the model by, got "
-            f"{len(found)} from '{origin}'; choose others (of stereoset, a corpus gives neutral "
-            "ones), or give the KL the weight 0"
+
+    direction: ClassVar[Direction] = "forward"
+    name: Literal["ce_all_positions"] = "ce_all_positions"
+
+    def _reduce(self, divergences: list[Tensor]) -> Tensor:
+        return torch.stack([values.sum() for values in divergences]).sum() / (
+            _PADDED * len(divergences)
         )
-    return found
 
 
-def _places(one: TokenizedText, which: Places) -> tuple[int, ...]:
-    return {
-        "all": one.positions,
-        "span": one.target_positions,
-        "after_filler": one.shared_suffix_positions,
-    }[which]
+AnyKl: TypeAlias = ForwardKl | ReverseKl | PaddedKl

@@ -1,6 +1,6 @@
-"""Endless seeded orders of examples: which ones a step takes depends on its number alone.
+"""Endless seeded orders of items: the batch of a step depends on its number and the seed alone.
 
-So a training that was killed takes, from any step on, what it would have taken.
+So a training that is killed and resumed takes the same batches as one that was not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,59 +12,64 @@ import numpy as np
 T = TypeVar("T")
 
 
-def taken(count: int, size: int, *, turn: int, seed: Sequence[int]) -> list[int]:
-    """The `size` numbers below `count` of turn 0, 1, …: every number once before any comes again.
+def epoch_batch(items: Sequence[T], size: int, *, step: int, seed: Sequence[int]) -> list[T]:
+    """The `size` items of step 0, 1, …: every item comes once before any comes again.
 
-    Each round through all of them has an order of its own, drawn by the seed. None of none.
+    Each epoch has an order of its own, drawn by the seed; a batch may span two epochs. Empty when
+    there are no items.
     """
-    if count == 0:
+    if not items:
         return []
-    found = []
-    for place in range(turn * size, (turn + 1) * size):
-        round_, at = divmod(place, count)
-        found.append(int(_order(count, (*seed, round_))[at]))
-    return found
+    batch = []
+    for index in range(step * size, (step + 1) * size):
+        epoch, place = divmod(index, len(items))
+        batch.append(items[int(_order(len(items), (*seed, epoch))[place])])
+    return batch
 
 
-def taken_apart(count: int, size: int, *, turn: int, seed: Sequence[int]) -> list[int]:
-    """As `taken`, with no number twice in a turn: what is left at a round's end is left out.
+def distinct_batch(items: Sequence[T], size: int, *, step: int, seed: Sequence[int]) -> list[T]:
+    """Like `epoch_batch` but without repeats inside a batch.
 
-    Each round leaves out others. All of them when `size` is `count` or more.
+    The incomplete last batch of an epoch is dropped; each epoch drops other items. All items when
+    `size` is their number or more.
     """
-    size = min(size, count)
+    size = min(size, len(items))
     if not size:
         return []
-    round_, at = divmod(turn, count // size)
-    return [int(one) for one in _order(count, (*seed, round_))[at * size : (at + 1) * size]]
+    epoch, place = divmod(step, len(items) // size)
+    order = _order(len(items), (*seed, epoch))
+    return [items[int(index)] for index in order[place * size : (place + 1) * size]]
+
+
+def mixed_batch(
+    pools: Mapping[str, Sequence[T]],
+    weights: Mapping[str, float],
+    size: int,
+    *,
+    step: int,
+    seed: Sequence[int],
+) -> list[T]:
+    """The items of a step from pools by bias type.
+
+    With equal weights the pools are joined, so that each type comes as often as it has items;
+    otherwise the type of each item is drawn with probability proportional to its weight.
+    """
+    if not size or not pools:
+        return []
+    if len({weights[axis] for axis in pools}) == 1:
+        joined = [item for axis in sorted(pools) for item in pools[axis]]
+        return epoch_batch(joined, size, step=step, seed=seed)
+    axes = [axis for axis in sorted(pools) if pools[axis]]
+    total = sum(weights[axis] for axis in axes)
+    generator = np.random.default_rng([*seed, step])
+    chosen = generator.choice(len(axes), size=size, p=[weights[axis] / total for axis in axes])
+    batch = []
+    for index in chosen.tolist():
+        pool = pools[axes[index]]
+        batch.append(pool[int(generator.integers(len(pool)))])
+    return batch
 
 
 @lru_cache(maxsize=64)
 def _order(count: int, seed: tuple[int, ...]) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     return np.random.default_rng(seed).permutation(count)
-
-
-def drawn(
-    pools: Mapping[str, Sequence[T]],
-    weights: Mapping[str, float],
-    size: int,
-    *,
-    turn: int,
-    seed: Sequence[int],
-) -> list[T]:
-    """The examples of a turn from pools by type.
-
-    At equal weights the pools are one, so that each type comes as often as it has examples; at
-    others a type is drawn in proportion to its weight for each place of the batch.
-    """
-    if not size or not pools:
-        return []
-    if len({weights[axis] for axis in pools}) == 1:
-        every = [one for axis in sorted(pools) for one in pools[axis]]
-        return [every[at] for at in taken(len(every), size, turn=turn, seed=seed)]
-    axes = [axis for axis in sorted(pools) if pools[axis]]
-    total = sum(weights[axis] for axis in axes)
-    generator = np.random.default_rng([*seed, turn])
-    chosen = generator.choice(len(axes), size=size, p=[weights[axis] / total for axis in axes])
-    return [
-        pools[axes[at]][int(generator.integers(len(pools[axes[at]])))] for at in chosen.tolist()
-    ]

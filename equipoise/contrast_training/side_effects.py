@@ -1,4 +1,4 @@
-"""What training costs on held-out texts, and how much of it may be paid."""
+"""What training costs on held-out texts, and the limits to it."""
 
 import math
 from collections.abc import Mapping
@@ -10,20 +10,20 @@ from equipoise.stats.resample import Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
-    """What is looked at, in words; the option that bounds it is keep_<key>."""
+class SideEffect:
+    """A quantity that training may harm, in words; the option that limits it is keep_<key>."""
 
     key: str
     name: str
-    move: str  # what is bad: "fall" or "rise"
+    move: str  # the harmful direction: "fall" or "rise"
     moved: str
     unit: str
 
 
-#: Points of held-out LMS in [0, 100]: `held_out.HeldOut`.
-LMS = Measure(key="lms", name="held-out LMS", move="fall", moved="fallen", unit=" points")
-#: Percent of the perplexity a token of plain texts kept apart.
-PERPLEXITY = Measure(
+#: Points of held-out LMS, in [0, 100]; see `evaluation`.
+LMS = SideEffect(key="lms", name="held-out LMS", move="fall", moved="fallen", unit=" points")
+#: Percent of the perplexity per token of held-out plain texts.
+PERPLEXITY = SideEffect(
     key="perplexity",
     name="perplexity of held-out plain texts",
     move="rise",
@@ -31,42 +31,45 @@ PERPLEXITY = Measure(
     unit=" %",
 )
 
-#: The most that may be paid, by what is looked at; what is not in it may cost anything.
-Bounds: TypeAlias = Mapping[Measure, float]
+#: The largest acceptable change of each limited side effect.
+SideEffectLimits: TypeAlias = Mapping[SideEffect, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """How far one of them has moved since before training; below 0: for the better."""
+class SideEffectChange:
+    """How far a side effect has moved since before training; above 0: for the worse."""
 
-    of: Measure
-    by: Interval  # 95 %; 0: as before
+    effect: SideEffect
+    change: Interval  # 95 %; 0: as before training
     now: float
 
-    def shown_over(self, most: float) -> bool:
-        """Whether it is more than `most`, and more than chance on what was looked at."""
-        return self.by.value > most and self.by.low > 0
+    def over(self, limit: float) -> bool:
+        """Whether the change is above the limit; so is one that is not a number."""
+        return not self.change.value <= limit
 
-    @property
-    def said(self) -> str:
+    def shown_over(self, limit: float) -> bool:
+        """Whether the change is above the limit and significantly above 0."""
+        return self.change.value > limit and self.change.low > 0
+
+    def describe(self) -> str:
         """For people, with the interval."""
-        one = self.by
+        change = self.change
         return (
-            f"{self.of.name} had {self.of.moved} by {one.value:.2f}{self.of.unit} "
-            f"[{one.low:.2f}, {one.high:.2f}]"
+            f"{self.effect.name} had {self.effect.moved} by {change.value:.2f}{self.effect.unit} "
+            f"[{change.low:.2f}, {change.high:.2f}]"
         )
 
     def as_json(self) -> dict[str, JSON]:
-        """For an edit's report; what could not be had, or is infinite, is None."""
+        """For an edit's report; a value that is not finite is None."""
         return {
-            self.of.key: finite_or_none(self.now),
-            self.of.move: finite_or_none(self.by.value),
-            "low": finite_or_none(self.by.low),
-            "high": finite_or_none(self.by.high),
-            "n": self.by.n,
+            self.effect.key: finite_or_none(self.now),
+            self.effect.move: finite_or_none(self.change.value),
+            "low": finite_or_none(self.change.low),
+            "high": finite_or_none(self.change.high),
+            "n": self.change.n,
         }
 
 
 def finite_or_none(value: float) -> float | None:
-    """As JSON can hold it."""
+    """The value as JSON can hold it."""
     return value if math.isfinite(value) else None

@@ -6,6 +6,7 @@ the tokens of the ending, including a token that straddles the boundary (`models
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
@@ -14,6 +15,11 @@ from equipoise.models.context import context_length
 from equipoise.models.start_token import start_token_id
 from equipoise.models.tokenization import Ids, Marked, encode
 from equipoise.records import Contrast
+
+#: What a method scores: the whole text, or its ending.
+ScoredSpan: TypeAlias = Literal["text", "span"]
+#: "after_filler": the last words, which all endings share.
+TextPart: TypeAlias = Literal["text", "span", "after_filler"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +36,12 @@ class TokenizedText:
     def positions(self) -> tuple[int, ...]:
         """Every position that has a token before it."""
         return tuple(range(1, len(self.ids)))
+
+    def part(self, which: TextPart) -> tuple[int, ...]:
+        """The positions of a part of the text, ascending; empty when it has no such part."""
+        if which == "text":
+            return self.positions
+        return self.target_positions if which == "span" else self.shared_suffix_positions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,46 +1,120 @@
-"""Forget stereotypes, retain anti-stereotypes, hold the rest, and stop at parity.
+"""Forget stereotypes, retain anti-stereotypes, keep the rest by KL, and stop at parity.
 
 Paper: Liu et al. 2025, "BiasUnlearn" (EMNLP 2025), section 3; NPO of Zhang et al. 2024. Where paper
-and released code differ, and what is done here: docs/methods/bias_unlearn.md.
+and released code differ, and which of them this follows: docs/methods/bias_unlearn.md.
+
+A step draws texts to forget, to retain and to keep, runs them in one forward pass, and minimizes
+
+    0.4 * NPO(forget) + 0.4 * NLL(retain) + 0.2 * KL(before || now)
+
+Between steps a controller evaluates held-out contrasts: it may turn a type of bias round, so that
+its anti-stereotypes are forgotten from then on, and stops training at parity.
 """
 
-from collections.abc import Mapping
-from dataclasses import fields, replace
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
+import numpy as np
+import torch
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
 
-from equipoise.contrast_training.adapter_fitting import AdapterOptions, adapter_of
+from equipoise.contrast_training.adapter_options import AdapterOptions
 from equipoise.contrast_training.controllers import (
-    Band,
-    Controller,
-    Equivalence,
-    Fixed,
-    Judge,
-    Printed,
-    Proportional,
-    Released,
+    AnyController,
+    EquivalenceStopping,
+    NoController,
+    ReferenceSwapping,
+    TypeMixture,
+    away_from_stereotypes,
 )
-from equipoise.contrast_training.losses import Reduction
-from equipoise.contrast_training.retention import Divergence, Places, Texts
-from equipoise.contrast_training.unlearning import Unlearning, unlearn
+from equipoise.contrast_training.early_stopping import BiasEarlyStopping, Phase
+from equipoise.contrast_training.losses import Reduction, likelihood, npo
+from equipoise.contrast_training.packed_forward import ReferenceOutputs, reference_outputs
+from equipoise.contrast_training.retention import AnyKl, ForwardKl, PaddedKl
+from equipoise.contrast_training.sampling import mixed_batch
+from equipoise.contrast_training.session import ContrastTraining
+from equipoise.contrast_training.tokenized import TokenizedContrast, TokenizedText
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import RecipeError, nearest
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation, maker_of
-from equipoise.records import OPTIONS, Supply, refuse_idle
+from equipoise.records import OPTIONS, Supply
 
-Rule = Literal["equivalence", "paper", "reference", "proportional", "none"]
+#: Contrasts by type of bias.
+_ByType = Mapping[str, Sequence[TokenizedContrast]]
 
-#: What `reference_mode` sets.
-_RELEASED: Mapping[str, Any] = {
-    "weights": (0.5, 0.3, 0.2),
-    "reduction": "batch_mean",
-    "kl": "ce_all_positions",
-    "controller": "reference",
-    "bases": {"gender": 49.0, "profession": 49.0, "race": 49.0, "religion": 48.0},
-}
+_RELEASED_BASES = {"gender": 49.0, "profession": 49.0, "race": 49.0, "religion": 48.0}
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class _Adversarial(ABC):
+    """A share of contrasts whose anti-stereotypes are forgotten, too."""
+
+    share: Annotated[float, Field(gt=0, le=1)] = 0.25
+
+    @abstractmethod
+    def choose(self, contrasts: _ByType, *, seed: int) -> _ByType:
+        """The chosen contrasts of each type."""
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class StratifiedAdversarial(_Adversarial):
+    """The same share of every type, drawn by the seed."""
+
+    name: Literal["stratified"] = "stratified"
+
+    def choose(self, contrasts: _ByType, *, seed: int) -> _ByType:
+        """A sample of each type, in the order of the contrasts."""
+        chosen = {}
+        for index, (axis, pool) in enumerate(contrasts.items()):
+            generator = np.random.default_rng([seed, index, 1])
+            size = int(self.share * len(pool))
+            rows = generator.choice(len(pool), size=size, replace=False)
+            chosen[axis] = [pool[row] for row in sorted(rows.tolist())]
+        return chosen
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class HeadAdversarial(_Adversarial):
+    """The first share of all contrasts in the order gender, profession, race, religion.
+
+    The later types have none, as in the released code.
+    """
+
+    name: Literal["head"] = "head"
+
+    def choose(self, contrasts: _ByType, *, seed: int) -> _ByType:
+        """The head of the list, by type."""
+        del seed
+        every = [contrast for axis in sorted(contrasts) for contrast in contrasts[axis]]
+        head = every[: int(self.share * len(every))]
+        return {axis: [item for item in head if item.axis == axis] for axis in contrasts}
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Npo:
+    """Forget by negative preference optimization (`losses.npo`)."""
+
+    name: Literal["npo"] = "npo"
+    weight: Annotated[float, Field(gt=0)] = 0.4  # in the loss
+    batch: Annotated[int, Field(ge=1)] = 4  # texts per step
+    beta: Annotated[float, Field(gt=0)] = 0.1
+    reduction: Reduction = "per_seq_sum"  # "batch_mean": as the released code
+    #: Anti-stereotypes that are also forgotten; "head": as the released code.
+    adversarial: StratifiedAdversarial | HeadAdversarial | None = StratifiedAdversarial()
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Likelihood:
+    """Retain by likelihood (`losses.likelihood`)."""
+
+    name: Literal["likelihood"] = "likelihood"
+    weight: Annotated[float, Field(gt=0)] = 0.4  # in the loss
+    batch: Annotated[int, Field(ge=1)] = 28  # texts per step
+    by_token: bool = False  # long texts count more
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -55,132 +129,182 @@ class BiasUnlearn(AdapterOptions, Mitigation):
     paper: ClassVar[str] = "Liu et al. 2025, BiasUnlearn, EMNLP"
     taught_by: ClassVar[str] = "stereoset"
 
-    weights: tuple[float, float, float] = (0.4, 0.4, 0.2)  # of forgetting, retaining, KL
-    beta: Annotated[float, Field(gt=0)] = 0.1  # of NPO
-    reduction: Reduction = "per_seq_sum"  # of NPO; "batch_mean": as the released code
-    retain_by_token: bool = False  # long texts count more in the likelihood
-    kl: Divergence = "forward"  # "ce_all_positions": as the released code
-    kl_on: Texts = "unrelated"  # "neutral": the supply's plain texts
-    kl_places: Places = "all"  # of a text
-    adversarial: Annotated[float, Field(ge=0, le=1)] = 0.25  # of anti-stereotypes also forgotten
-    adversarial_from: Literal["stratified", "head"] = "stratified"  # "head": as the released code
-    forget_batch: Annotated[int, Field(ge=1)] = 4  # texts a step
-    retain_batch: Annotated[int, Field(ge=0)] = 28
-    kl_batch: Annotated[int, Field(ge=0)] = 28
-    controller: Rule = "equivalence"  # when a type is turned, and when it is enough
-    band: Annotated[float, Field(gt=0, lt=50)] = 5.0  # points of SS about 50
-    judge: Judge = "margin"  # what is held against the band; "ss" needs many held-out contrasts
-    #: SS by type that the controller "reference" aims at; None: 50.
-    bases: dict[str, Annotated[float, Field(ge=0, le=100)]] | None = None
-    look_every: Annotated[int, Field(ge=1)] = 25  # steps between looks at held-out contrasts
-    first_look: Annotated[int, Field(ge=0)] = 50  # steps before the controller may act
-    longest: Annotated[int, Field(ge=2)] = 100  # tokens; longer contrasts are left out
-    reference_mode: bool = False  # the released code's losses, weights and bases at one switch
+    forget: Npo | None = Npo()
+    retain: Likelihood | None = Likelihood()
+    kl: AnyKl | None = ForwardKl()  # "ce_all_positions": as the released code
+    controller: AnyController = EquivalenceStopping()  # when a type is turned, and when to stop
+    first_evaluation: Annotated[int, Field(ge=0)] = 50  # steps before the controller may act
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if min(self.weights) < 0 or not sum(self.weights) > 0:
-            raise ValueError(f"weights must be 0 or more and not all 0, got {self.weights}")
-        sizes = (self.forget_batch, self.retain_batch)
-        if not any(map(min, self.weights[:2], sizes)):  # the KL alone is least where it begins
+    def _learns_something(self) -> Self:
+        if self.forget is None and self.retain is None:  # the KL alone is least where it begins
             raise ValueError(
-                f"forgetting or retaining must have a weight and texts, got {self.weights[:2]} for "
-                f"batches of {sizes}"
+                f"one of forget and retain must be given, got {self.forget} and {self.retain}"
             )
-        if self.reference_mode:
-            self._nothing_overruled()
-        elif self.bases is not None and self.controller != "reference":
-            raise ValueError(f"bases are for controller 'reference', got '{self.controller}'")
-        self._nothing_idle()
         return self
 
-    def _nothing_idle(self) -> None:
-        forget, retain, kl = self.weights
-        if not (forget and self.forget_batch):
-            idle = ("beta", "reduction", "adversarial", "adversarial_from")
-            refuse_idle(self, *idle, where="nothing to forget")
-        if not self.adversarial:
-            refuse_idle(self, "adversarial_from", where="adversarial 0")
-        if not (retain and self.retain_batch):
-            refuse_idle(self, "retain_by_token", where="nothing to retain")
-        if not (kl and self.kl_batch):
-            refuse_idle(self, "kl", "kl_on", "kl_places", where="no KL")
-        batches = ("forget_batch", "retain_batch", "kl_batch")
-        for weight, name in zip(self.weights, batches, strict=True):
-            if not weight and getattr(self, name):
-                refuse_idle(self, name, where="the weight 0")
-        controller = "reference" if self.reference_mode else self.controller
-        if controller not in ("equivalence", "proportional"):
-            refuse_idle(self, "band", "judge", where=f"controller '{controller}'")
+    @classmethod
+    def released(cls, **others: Any) -> "BiasUnlearn":
+        """The released code's weights, losses, controller and bases; other options as given.
 
-    def _nothing_overruled(self) -> None:
-        """An option that the mode would silently change is a study of something else."""
-        defaults = {field.name: field.default for field in fields(self)}
-        for name, released in _RELEASED.items():
-            given = getattr(self, name)
-            if given not in (defaults[name], released):
-                raise ValueError(
-                    f"reference_mode sets {name} to {released}, got {given}; leave it out, or "
-                    "set the released options one by one without the mode"
-                )
+        Its defects that change which tokens or contrasts are trained (docs: B1, B4, B6, B9, B11)
+        are not among them.
+        """
+        options: dict[str, Any] = {
+            "forget": Npo(weight=0.5, reduction="batch_mean"),
+            "retain": Likelihood(weight=0.3),
+            "kl": PaddedKl(weight=0.2),
+            "controller": ReferenceSwapping(bases=_RELEASED_BASES),
+        }
+        return cls(**{**options, **others})
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
         """Train an adapter on the supply's contrasts; stop by its held-out ones.
 
         Raises `RecipeError` when it lacks contrasts, held-out ones of every type (unless the
         controller is "none"), unrelated or neutral texts for the KL, or shares target terms, and
-        for a base of a type that it has not; `ModelError` when more than a bound was lost at
-        every look.
+        for a base of a type that it has not; `ModelError` when every evaluation was over a limit.
         """
+        self._check_bases(supply)
+        training = ContrastTraining.on_contrasts(model, supply, self, maker_of(self, seed=seed))
+        if not training.held_out and not isinstance(self.controller, NoController):
+            raise RecipeError(
+                f"the supply must have held-out contrasts to stop on, got 0 from "
+                f"'{supply.origin}'; supply some, or use controller 'none'"
+            )
+        kl_texts = training.kl_texts(self.kl)
+        # Constants, computed while the adapter is off.
+        reference = reference_outputs(training.forward, scored=training.pairs, compared=kl_texts)
+        stopping = training.early_stopping(self.controller, first=self.first_evaluation)
+        loss = UnlearningLoss(self, training, kl_texts, reference, stopping)
+        return training.fit(loss, stopping, texts=kl_texts)
+
+    def _check_bases(self, supply: Supply) -> None:
+        if not isinstance(self.controller, ReferenceSwapping):
+            return
         types = {contrast.groups.get("axis", "") for contrast in supply.contrasts}
-        for name in self.bases or {}:
-            if name not in types | _RELEASED["bases"].keys():
+        for name in self.controller.bases:
+            if name not in types | _RELEASED_BASES.keys():
                 raise RecipeError(
                     f"bases must be of types of '{supply.origin}', got '{name}'; "
                     f"{nearest(name, types)}"
                 )
-        used = self.as_released() if self.reference_mode else self
-        return unlearn(
-            model,
-            adapter_of(used, seed=seed),
-            used.unlearning(),
-            maker_of(self, seed=seed),
-            supply=supply,
-        )
 
-    def as_released(self) -> "BiasUnlearn":
-        """With what the released code does: its weights, losses, controller and bases.
 
-        Its defects that change which tokens or items are trained (docs: B1, B4, B6, B9, B11) are
-        not among them.
+class UnlearningLoss:
+    """The loss of a step, by its number."""
+
+    def __init__(
+        self,
+        method: BiasUnlearn,
+        training: ContrastTraining,
+        kl_texts: Sequence[TokenizedText],
+        reference: ReferenceOutputs,
+        stopping: BiasEarlyStopping | None,
+    ) -> None:
+        self.method = method
+        self.forward = training.forward
+        self.seed = training.seed
+        self.kl_texts = kl_texts
+        self.reference = reference
+        axes = sorted({contrast.axis for contrast in training.contrasts})
+        self.contrasts: _ByType = {
+            axis: [contrast for contrast in training.contrasts if contrast.axis == axis]
+            for axis in axes
+        }
+        self.adversarial: _ByType = dict.fromkeys(axes, ())
+        if method.forget and method.forget.adversarial:
+            self.adversarial = method.forget.adversarial.choose(self.contrasts, seed=self.seed)
+        # Passages alone have no types to turn: then the first phase lasts.
+        self.stopping = stopping if training.held_out else None
+        self.first_phase = Phase(number=0, start=0, mixture=away_from_stereotypes(axes))
+
+    def __call__(self, _module: nn.Module, _rows: Tensor, step: int) -> Tensor:
+        """Draw the texts, run them together, and add the three losses by their weights."""
+        phase = self.first_phase if self.stopping is None else self.stopping.phase
+        strength = phase.mixture.strength
+        forget, retain, kept = self.draw(phase, step)
+        learnt = [*forget, *retain]
+
+        positions = [text.target_positions for text in learnt]
+        if self.method.kl:
+            positions += [text.part(self.method.kl.over) for text in kept]
+        readout = self.forward.read([*learnt, *kept], positions)
+        logprobs, tokens = self.forward.text_logprobs(readout.first(len(learnt)))
+
+        loss = torch.zeros((), device=logprobs.device)
+        if self.method.kl:
+            divergence = self.method.kl.loss(
+                self.forward, readout.after(len(learnt)), kept, self.reference
+            )
+            loss = self.method.kl.weight * divergence
+        if self.method.forget and forget:
+            before = self.reference.target_logprobs(forget).to(logprobs.device)
+            forgetting = npo(
+                before - logprobs[: len(forget)],
+                tokens[: len(forget)],
+                beta=self.method.forget.beta,
+                reduction=self.method.forget.reduction,
+            )
+            loss = loss + self.method.forget.weight * strength * forgetting
+        if self.method.retain and retain:
+            retaining = likelihood(
+                logprobs[len(forget) :],
+                tokens[len(forget) :],
+                by_token=self.method.retain.by_token,
+            )
+            loss = loss + self.method.retain.weight * strength * retaining
+        return loss
+
+    def draw(
+        self, phase: Phase, step: int
+    ) -> tuple[list[TokenizedText], list[TokenizedText], list[TokenizedText]]:
+        """The texts of a step to forget, to retain and to keep by the KL.
+
+        To turn a type exchanges its labels; batch sizes and the adversarial share stay. A phase
+        begins an order of its own, while the texts of the KL go on in theirs.
         """
-        return replace(self, reference_mode=False, **_RELEASED)
+        mixture, turn = phase.mixture, step - phase.start
+        forget: list[TokenizedText] = []
+        retain: list[TokenizedText] = []
+        kept: list[TokenizedText] = []
+        if self.method.forget:
+            forget = mixed_batch(
+                self.forget_pools(mixture),
+                mixture.weights,
+                self.method.forget.batch,
+                step=turn,
+                seed=(self.seed, phase.number, 0),
+            )
+        if self.method.retain:
+            retain = mixed_batch(
+                self.retain_pools(mixture),
+                mixture.weights,
+                self.method.retain.batch,
+                step=turn,
+                seed=(self.seed, phase.number, 1),
+            )
+        if self.method.kl:
+            kept = self.method.kl.draw(self.kl_texts, step=step, seed=self.seed)
+        return forget, retain, kept
 
-    def unlearning(self) -> Unlearning:
-        """The loss and its data."""
-        return Unlearning(
-            weights=self.weights,
-            beta=self.beta,
-            reduction=self.reduction,
-            retain_by_token=self.retain_by_token,
-            kl=self.kl,
-            kl_on=self.kl_on,
-            kl_places=self.kl_places,
-            adversarial=self.adversarial,
-            adversarial_from=self.adversarial_from,
-            batches=(self.forget_batch, self.retain_batch),
-            kl_batch=self.kl_batch,
-            controller=self._controller(),
-            look_every=self.look_every,
-            first_look=self.first_look,
-            longest=self.longest,
-        )
+    def forget_pools(self, mixture: TypeMixture) -> dict[str, list[TokenizedText]]:
+        """By active type: the texts that the model leans to, and the adversarial other ones."""
+        pools = {}
+        for axis in mixture.active:
+            direction = mixture.directions[axis]
+            leaning = [_side(contrast, direction) for contrast in self.contrasts[axis]]
+            adversarial = [_side(contrast, -direction) for contrast in self.adversarial[axis]]
+            pools[axis] = leaning + adversarial
+        return pools
 
-    def _controller(self) -> Controller:
-        if self.controller == "equivalence":
-            return Equivalence(band=Band(points=self.band, judge=self.judge))
-        if self.controller == "proportional":
-            return Proportional(band=Band(points=self.band, judge=self.judge))
-        if self.controller == "reference":
-            return Released(bases=self.bases or {})
-        return Printed() if self.controller == "paper" else Fixed()
+    def retain_pools(self, mixture: TypeMixture) -> dict[str, list[TokenizedText]]:
+        """By active type: the other texts."""
+        return {
+            axis: [_side(contrast, -mixture.directions[axis]) for contrast in self.contrasts[axis]]
+            for axis in mixture.active
+        }
+
+
+def _side(contrast: TokenizedContrast, direction: int) -> TokenizedText:
+    return contrast.stereotype if direction > 0 else contrast.antistereotype

@@ -1,68 +1,85 @@
 """Direct preference optimization of anti-stereotypes over stereotypes, and its repair.
 
-Rafailov et al. 2023, equation 7, as a baseline of Liu et al. 2025 ("BiasUnlearn", section 4.5).
+Rafailov et al. 2023, equation 7, as a baseline of Liu et al. 2025 ("BiasUnlearn", section 4.5);
+IPO, Azar et al. 2024, equation 17.
 """
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 
-from equipoise.contrast_training.adapter_fitting import AdapterOptions, adapter_of
-from equipoise.contrast_training.losses import Preference
-from equipoise.contrast_training.objectives import Preferred
+from equipoise.contrast_training.adapter_options import AdapterOptions
 from equipoise.contrast_training.packed_forward import reference_outputs
-from equipoise.contrast_training.session import Lesson
+from equipoise.contrast_training.sampling import epoch_batch
+from equipoise.contrast_training.session import ContrastTraining
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation, maker_of
-from equipoise.records import OPTIONS, Supply, refuse_idle
+from equipoise.records import OPTIONS, Supply
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class DpoObjective:
+    """-log sigmoid(beta (margin - before)), which has no minimum at any finite margin."""
+
+    name: Literal["dpo"] = "dpo"
+    beta: Annotated[float, Field(gt=0)] = 0.1
+
+    def __call__(self, margin: Tensor, before: Tensor) -> Tensor:
+        """The mean over items; of log p(anti-stereotype) - log p(stereotype) in nats: [item]."""
+        return -logsigmoid(self.beta * (margin - before)).mean()
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class MarginObjective:
+    """IPO's square with the target 0 of the model's own margin, stationary at parity."""
+
+    name: Literal["margin"] = "margin"
+
+    def __call__(self, margin: Tensor, before: Tensor) -> Tensor:
+        """The mean over items; of log p(anti-stereotype) - log p(stereotype) in nats: [item]."""
+        del before
+        return margin.square().mean()
+
+
+PreferenceObjective: TypeAlias = DpoObjective | MarginObjective
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class Dpo(AdapterOptions, Mitigation):
     """Prefer the anti-stereotype: dpo goes on past parity, margin stops at it.
 
-    `margin` is IPO's square (Azar et al. 2024) with target 0 of the model's own margin. To prefer
-    both answers half of the time is no third way: it is stationary where training begins.
+    To prefer both answers half of the time is no third way: it is stationary where training begins.
     """
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "Rafailov et al. 2023, DPO, equation 7"
     taught_by: ClassVar[str] = "stereoset"
 
-    loss: Preference = "dpo"  # "margin": stationary at parity
-    beta: Annotated[float, Field(gt=0)] = 0.1  # of loss "dpo"
-    batch_size: Annotated[int, Field(ge=1)] = 32  # pairs a step
-    look_every: Annotated[int, Field(ge=1)] = 25  # steps between looks at held-out contrasts
-    longest: Annotated[int, Field(ge=2)] = 100  # tokens; longer texts are left out
-
-    @model_validator(mode="after")
-    def _nothing_idle(self) -> Self:
-        if self.loss == "margin":
-            refuse_idle(self, "beta", where="loss 'margin'")
-        return self
+    loss: PreferenceObjective = DpoObjective()  # "margin": stationary at parity
+    batch_size: Annotated[int, Field(ge=1)] = 32  # pairs per step
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
-        """Train an adapter on the supply's contrasts; held-out ones are looked at.
+        """Train an adapter on the supply's contrasts; held-out ones are evaluated.
 
-        All steps are done unless a bound ends it. Raises `RecipeError` when it lacks contrasts,
-        or shares target terms with the held-out ones, `ModelError` when more than a bound was
-        lost at every look.
+        All steps are done unless a limit ends it. Raises `RecipeError` when it lacks contrasts,
+        or shares target terms with the held-out ones, `ModelError` when every evaluation was over
+        a limit.
         """
-        lesson = Lesson.of(model, supply, longest=self.longest, bounds=self.bounds)
-        before = reference_outputs(lesson.reader, scored=lesson.pairs, compared=())
-        return lesson.fit_to_the_end(
-            adapter_of(self, seed=seed),
-            maker_of(self, seed=seed),
-            loss=Preferred(
-                reader=lesson.reader,
-                items=lesson.items,
-                before=before,
-                batch=self.batch_size,
-                beta=self.beta,
-                loss=self.loss,
-                seed=seed,
-            ),
-            every=self.look_every,
-        )
+        training = ContrastTraining.on_contrasts(model, supply, self, maker_of(self, seed=seed))
+        forward, contrasts = training.forward, training.contrasts
+        reference = reference_outputs(forward, scored=training.pairs)
+
+        def loss(_module: nn.Module, _rows: Tensor, step: int) -> Tensor:
+            """Of the margins of whole endings: sums of log-probabilities, not means."""
+            batch = epoch_batch(contrasts, self.batch_size, step=step, seed=(seed, 0))
+            texts = [text for item in batch for text in (item.antistereotype, item.stereotype)]
+            readout = forward.read(texts, [text.target_positions for text in texts])
+            now, _tokens = forward.text_logprobs(readout)
+            before = reference.target_logprobs(texts).to(now.device)
+            return self.loss(now[0::2] - now[1::2], before[0::2] - before[1::2])
+
+        return training.fit(loss, training.early_stopping())

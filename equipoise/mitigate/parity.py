@@ -1,24 +1,46 @@
-"""Bring the mean margin of every type of bias to zero, and hold the rest.
+"""Bring the mean margin of every type of bias to zero, and keep the rest.
 
-Ours: what BiasUnlearn's swapping aims at, as one loss that is stationary at parity.
+Ours: what BiasUnlearn's swapping aims at, as one loss that is stationary at parity:
+
+    mean over types of (mean margin / spread)^2 + weight * KL(before || now)
 """
 
-from typing import Annotated, ClassVar, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass as record
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+import torch
+from pydantic import Field
 from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
 
-from equipoise.contrast_training.adapter_fitting import AdapterOptions, adapter_of
-from equipoise.contrast_training.held_out_bias import spreads_of
-from equipoise.contrast_training.objectives import Lean
-from equipoise.contrast_training.objectives import Parity as Loss
-from equipoise.contrast_training.packed_forward import reference_outputs
-from equipoise.contrast_training.retention import Places, Texts
-from equipoise.contrast_training.session import Lesson
+from equipoise.contrast_training.adapter_options import AdapterOptions
+from equipoise.contrast_training.held_out_bias import margin_spreads
+from equipoise.contrast_training.losses import squared_mean
+from equipoise.contrast_training.packed_forward import (
+    PackedForward,
+    ReferenceOutputs,
+    reference_outputs,
+)
+from equipoise.contrast_training.retention import ForwardKl
+from equipoise.contrast_training.sampling import distinct_batch
+from equipoise.contrast_training.session import ContrastTraining
+from equipoise.contrast_training.tokenized import TokenizedContrast, TokenizedText
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation, maker_of
-from equipoise.records import OPTIONS, Supply, refuse_idle
+from equipoise.records import OPTIONS, Supply
+
+ParityTarget: TypeAlias = Literal["mean", "share"]
+
+_SMOOTH = 0.25  # of the spread of margins: where a preference counts for three quarters
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class ParityKl(ForwardKl):
+    """KL(before || now), with a weight for margins in units of their spread."""
+
+    weight: Annotated[float, Field(gt=0)] = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -33,50 +55,85 @@ class Parity(AdapterOptions, Mitigation):
     paper: ClassVar[str] = "ours; see docs/methods/parity.md"
     taught_by: ClassVar[str] = "stereoset"
 
-    of: Lean = "mean"  # what is brought to parity: the mean margin, or the share of preferences
-    batch_size: Annotated[int, Field(ge=2)] = 28  # pairs a step, equally many of each type
-    kl_weight: Annotated[float, Field(ge=0)] = 1.0  # of the divergence from before
-    kl_on: Texts = "unrelated"  # "neutral": the supply's plain texts
-    kl_places: Places = "all"  # of a text
-    kl_batch: Annotated[int, Field(ge=1)] = 28  # texts a step
-    look_every: Annotated[int, Field(ge=1)] = 25  # steps between looks at held-out contrasts
-    longest: Annotated[int, Field(ge=2)] = 100  # tokens; longer texts are left out
-
-    @model_validator(mode="after")
-    def _nothing_idle(self) -> Self:
-        if self.kl_weight == 0:
-            refuse_idle(self, "kl_on", "kl_places", "kl_batch", where="kl_weight 0")
-        return self
+    of: ParityTarget = "mean"  # what is brought to parity: the mean margin, or SS made smooth
+    batch_size: Annotated[int, Field(ge=2)] = 28  # pairs per step, equally many of each type
+    kl: ParityKl | None = ParityKl()
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
-        """Train an adapter on the supply's contrasts; held-out ones are looked at.
+        """Train an adapter on the supply's contrasts; held-out ones are evaluated.
 
-        All steps are done unless a bound ends it. Raises `RecipeError` when it lacks contrasts
+        All steps are done unless a limit ends it. Raises `RecipeError` when it lacks contrasts
         or the texts of the KL, or shares target terms with the held-out ones, `ModelError` when
-        more than a bound was lost at every look.
+        every evaluation was over a limit.
         """
-        lesson = Lesson.of(model, supply, longest=self.longest, bounds=self.bounds)
-        holding = lesson.holding(
-            self.kl_on,
-            places=self.kl_places,
-            batch=self.kl_batch if self.kl_weight > 0 else 0,
+        training = ContrastTraining.on_contrasts(model, supply, self, maker_of(self, seed=seed))
+        kl_texts = training.kl_texts(self.kl)
+        loss = ParityLoss(
+            method=self,
+            forward=training.forward,
+            contrasts=training.contrasts,
+            spreads=margin_spreads(training.forward, training.contrasts),
+            kl_texts=kl_texts,
+            reference=reference_outputs(training.forward, compared=kl_texts),
             seed=seed,
         )
-        before = reference_outputs(lesson.reader, scored=(), compared=holding.texts)
-        return lesson.fit_to_the_end(
-            adapter_of(self, seed=seed),
-            maker_of(self, seed=seed),
-            loss=Loss(
-                reader=lesson.reader,
-                items=lesson.items,
-                holding=holding,
-                before=before,
-                batch=self.batch_size,
-                of=self.of,
-                spreads=spreads_of(lesson.reader, lesson.items),
-                kl_weight=self.kl_weight,
-                seed=seed,
-            ),
-            every=self.look_every,
-            others=holding.texts,
-        )
+        return training.fit(loss, training.early_stopping(), texts=kl_texts)
+
+
+@record(frozen=True, slots=True, kw_only=True)
+class ParityLoss:
+    """The square of each type's mean lean, and the divergence from before on the KL's texts.
+
+    The margin is that of `held_out_bias`, in units of its type's spread before training, so that
+    the weight of the divergence means the same for texts of any length. The lean is the margin
+    itself ("mean"), or the share of preferences, made smooth: tanh of 4 margins ("share"), which is
+    at 0 where as many items prefer one text as the other.
+    """
+
+    method: Parity
+    forward: PackedForward
+    contrasts: Sequence[TokenizedContrast]
+    spreads: Mapping[str, float]  # by type: standard deviation before training, nats per token
+    kl_texts: Sequence[TokenizedText]
+    reference: ReferenceOutputs
+    seed: int
+
+    def __call__(self, _module: nn.Module, _rows: Tensor, step: int) -> Tensor:
+        """The loss of a step, by its number."""
+        kl = self.method.kl
+        groups = self.draw(step)
+        kept = kl.draw(self.kl_texts, step=step, seed=self.seed) if kl else []
+        batch = [contrast for group in groups for contrast in group]
+        texts = [text for contrast in batch for text in contrast.pair]
+        positions = [
+            contrast.scored_positions(text) for contrast in batch for text in contrast.pair
+        ]
+        if kl:
+            positions += [text.part(kl.over) for text in kept]
+        readout = self.forward.read([*texts, *kept], positions)
+        logprobs, tokens = self.forward.text_logprobs(readout.first(len(texts)))
+        means = logprobs / tokens
+        margins = torch.split(means[0::2] - means[1::2], [len(group) for group in groups])
+        squares = []
+        for group, margin in zip(groups, margins, strict=True):
+            axis = group[0].axis
+            lean = margin / self.spreads[axis]
+            if self.method.of == "share":
+                lean = torch.tanh(lean / _SMOOTH)
+            population = sum(contrast.axis == axis for contrast in self.contrasts)
+            squares.append(squared_mean(lean, population=population))
+        loss = torch.stack(squares).mean()
+        if kl:
+            divergence = kl.loss(self.forward, readout.after(len(texts)), kept, self.reference)
+            loss = loss + kl.weight * divergence
+        return loss
+
+    def draw(self, step: int) -> list[list[TokenizedContrast]]:
+        """Equally many contrasts of each type, at least two, none twice."""
+        axes = sorted({contrast.axis for contrast in self.contrasts})
+        size = max(2, self.method.batch_size // len(axes))
+        groups = []
+        for index, axis in enumerate(axes):
+            pool = [contrast for contrast in self.contrasts if contrast.axis == axis]
+            groups.append(distinct_batch(pool, size, step=step, seed=(self.seed, 0, index)))
+        return groups

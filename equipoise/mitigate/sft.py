@@ -8,10 +8,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
 
-from equipoise.contrast_training.adapter_fitting import AdapterOptions, adapter_of
-from equipoise.contrast_training.objectives import Likelihood, Over
-from equipoise.contrast_training.session import Lesson
+from equipoise.contrast_training.adapter_options import AdapterOptions
+from equipoise.contrast_training.losses import likelihood
+from equipoise.contrast_training.sampling import epoch_batch
+from equipoise.contrast_training.session import ContrastTraining
+from equipoise.contrast_training.tokenized import ScoredSpan
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation, maker_of
@@ -26,28 +29,23 @@ class Sft(AdapterOptions, Mitigation):
     paper: ClassVar[str] = "Liu et al. 2025, BiasUnlearn, section 4.5, baseline SFT"
     taught_by: ClassVar[str] = "stereoset"
 
-    over: Over = "span"  # what is scored: the ending, or the whole "text"
-    batch_size: Annotated[int, Field(ge=1)] = 32  # texts a step
-    look_every: Annotated[int, Field(ge=1)] = 25  # steps between looks at held-out contrasts
-    longest: Annotated[int, Field(ge=2)] = 100  # tokens; longer texts are left out
+    over: ScoredSpan = "span"  # what is scored: the ending, or the whole "text"
+    batch_size: Annotated[int, Field(ge=1)] = 32  # texts per step
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
-        """Train an adapter on the supply's contrasts; held-out ones are looked at.
+        """Train an adapter on the supply's contrasts; held-out ones are evaluated.
 
-        All steps are done unless a bound ends it. Raises `RecipeError` when it lacks contrasts,
-        or shares target terms with the held-out ones, `ModelError` when more than a bound was
-        lost at every look.
+        All steps are done unless a limit ends it. Raises `RecipeError` when it lacks contrasts,
+        or shares target terms with the held-out ones, `ModelError` when every evaluation was over
+        a limit.
         """
-        lesson = Lesson.of(model, supply, longest=self.longest, bounds=self.bounds)
-        return lesson.fit_to_the_end(
-            adapter_of(self, seed=seed),
-            maker_of(self, seed=seed),
-            loss=Likelihood(
-                reader=lesson.reader,
-                texts=lesson.pairs,
-                batch=self.batch_size,
-                over=self.over,
-                seed=seed,
-            ),
-            every=self.look_every,
-        )
+        training = ContrastTraining.on_contrasts(model, supply, self, maker_of(self, seed=seed))
+        forward, texts = training.forward, training.pairs
+
+        def loss(_module: nn.Module, _rows: Tensor, step: int) -> Tensor:
+            """Cross-entropy: the mean over a text's positions, then over the texts of a step."""
+            batch = epoch_batch(texts, self.batch_size, step=step, seed=(seed, 0))
+            readout = forward.read(batch, [text.part(self.over) for text in batch])
+            return likelihood(*forward.text_logprobs(readout))
+
+        return training.fit(loss, training.early_stopping())

@@ -8,8 +8,8 @@ import pytest
 from contrast_items import SUPPLY, quick
 
 from equipoise import api, cli
-from equipoise.contrast_training.evaluation import HeldOut
-from equipoise.contrast_training.side_effects import LMS, Cost
+from equipoise.contrast_training.evaluation import HeldOutEvaluation
+from equipoise.contrast_training.side_effects import LMS, SideEffectChange
 from equipoise.inference.language_model import LanguageModel
 from equipoise.stats.resample import Interval
 
@@ -20,7 +20,7 @@ Said = Callable[..., list[str]]
 def said(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Said:
-    """What dpo says of a training of 3 steps on a few contrasts, looked at after each."""
+    """What dpo says of a training of 3 steps on a few contrasts, evaluated after each."""
     quick(monkeypatch)
 
     def on_few(opened: LanguageModel, method: Any, *, supply: object, seed: int) -> object:
@@ -30,7 +30,7 @@ def said(
     monkeypatch.setattr(api, "mitigate", on_few)
 
     def lines(**options: object) -> list[str]:
-        chosen = {"steps": 3, "look_every": 1, **options}
+        chosen = {"steps": 3, "evaluate_every": 1, **options}
         given = [word for key, value in chosen.items() for word in ("--set", f"dpo.{key}={value}")]
         given += ["--supply", "stereoset", "--set", "stereoset.world=targets=40"]
         assert (
@@ -49,9 +49,13 @@ def test_it_says_where_the_edit_is_and_that_all_steps_were_done(said: Said, tmp_
 
 
 def losing(patch: pytest.MonkeyPatch, *points: float, low: float) -> None:
-    """What each look finds lost, the one before training first."""
+    """What each evaluation finds lost, the one before training first."""
     lost = [Interval(value=v, low=v + low, high=v + 2, n=12, clusters=6) for v in points]
-    patch.setattr(HeldOut, "_fall", lambda *_: Cost(of=LMS, by=lost.pop(0), now=50.0))
+    patch.setattr(
+        HeldOutEvaluation,
+        "_lms_fall",
+        lambda *_: SideEffectChange(effect=LMS, change=lost.pop(0), now=50.0),
+    )
 
 
 def test_it_says_what_was_undone_and_why(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:

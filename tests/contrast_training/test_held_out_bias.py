@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from contrast_items import SUPPLY, contrasts, model, standings
+from contrast_items import SUPPLY, contrasts, model, type_biases
 
 from equipoise.benchmarks.stereoset import StereoSet
-from equipoise.contrast_training.held_out_bias import margins_of, spreads_of
+from equipoise.contrast_training.held_out_bias import margin_spreads, margins_of
 from equipoise.contrast_training.packed_forward import PackedForward
 from equipoise.contrast_training.tokenized import TokenizedText, tokenize_contrasts
 from equipoise.inference.scoring import score
@@ -30,8 +30,8 @@ def test_margins_are_those_of_the_benchmark() -> None:
     }
     chosen = [item for item in items if item.id in measured]
     assert len(chosen) == 30
-    found = margins_of(PackedForward(of), chosen)
-    assert found.tolist() == pytest.approx([measured[one.id] for one in chosen], abs=1e-5)
+    margins = margins_of(PackedForward(of), chosen)
+    assert margins.tolist() == pytest.approx([measured[item.id] for item in chosen], abs=1e-5)
 
 
 def test_of_two_sentences_the_second_is_compared_given_the_first() -> None:
@@ -40,15 +40,15 @@ def test_of_two_sentences_the_second_is_compared_given_the_first() -> None:
         replace(contrast, groups={**contrast.groups, "task": "intersentence"})
         for contrast in (*SUPPLY.contrasts, *SUPPLY.dev_contrasts)
     ]
-    found = margins_of(PackedForward(of), tokenize_contrasts(of, pairs, longest=60))
-    for pair, margin in zip(pairs, found.tolist(), strict=True):
+    margins = margins_of(PackedForward(of), tokenize_contrasts(of, pairs, longest=60))
+    for pair, margin in zip(pairs, margins.tolist(), strict=True):
         texts = (pair.stereotype, pair.antistereotype)
         first, second = score(
             of, [Continuation(context=pair.context, continuation=t) for t in texts]
         )
         assert margin == pytest.approx(first.mean - second.mean, abs=1e-5)
     whole = margins_of(PackedForward(of), tokenize_contrasts(of, SUPPLY.contrasts, longest=60))
-    assert np.abs(whole - found[: len(whole)]).max() > 0.01
+    assert np.abs(whole - margins[: len(whole)]).max() > 0.01
 
 
 def mean(text: TokenizedText) -> float:
@@ -58,21 +58,21 @@ def mean(text: TokenizedText) -> float:
     return float(logprobs[:-1].gather(1, ids[0, 1:, None]).mean())
 
 
-def test_a_standing_by_hand() -> None:
+def test_a_bias_by_hand() -> None:
     reader = PackedForward(model())
     items = tokenize_contrasts(model(), SUPPLY.dev_contrasts, longest=60)
-    found = standings(model(), items[::-1])
-    assert list(found) == ["color", "size"]
-    for axis, one in found.items():
-        own = [item for item in items if item.axis == axis]
-        margins = np.array([mean(item.stereotype) - mean(item.antistereotype) for item in own])
-        assert one.margin.value == pytest.approx(margins.mean(), abs=1e-6)
-        assert one.ss.value == pytest.approx(100 * (margins > 0).mean())
-        assert one.spread == pytest.approx(margins.std(), abs=1e-6)
-        assert spreads_of(reader, items)[axis] == pytest.approx(margins.std(), abs=1e-6)
-        assert (one.margin.n, one.margin.clusters) == (6, 6)
-        assert one.margin.low < one.margin.value < one.margin.high
-        assert one.half_band(5) == pytest.approx(0.1256613 * margins.std(), rel=1e-5)
+    biases = type_biases(model(), items[::-1])
+    assert list(biases) == ["color", "size"]
+    for axis, bias in biases.items():
+        of_type = [item for item in items if item.axis == axis]
+        margins = np.array([mean(item.stereotype) - mean(item.antistereotype) for item in of_type])
+        assert bias.margin.value == pytest.approx(margins.mean(), abs=1e-6)
+        assert bias.ss.value == pytest.approx(100 * (margins > 0).mean())
+        assert bias.spread == pytest.approx(margins.std(), abs=1e-6)
+        assert margin_spreads(reader, items)[axis] == pytest.approx(margins.std(), abs=1e-6)
+        assert (bias.margin.n, bias.margin.clusters) == (6, 6)
+        assert bias.margin.low < bias.margin.value < bias.margin.high
+        assert bias.half_band(5) == pytest.approx(0.1256613 * margins.std(), rel=1e-5)
 
 
 def test_swapping_the_labels_turns_every_sign() -> None:
@@ -88,7 +88,7 @@ def test_swapping_the_labels_turns_every_sign() -> None:
         )
         for item in items
     ]
-    one, other = (standings(model(), some)["color"] for some in (items, swapped))
+    one, other = (type_biases(model(), labelled)["color"] for labelled in (items, swapped))
     assert other.margin.value == pytest.approx(-one.margin.value, abs=1e-9)
     assert other.ss.value == pytest.approx(100 - one.ss.value)
     assert other.spread == pytest.approx(one.spread)
@@ -96,13 +96,13 @@ def test_swapping_the_labels_turns_every_sign() -> None:
 
 def test_items_of_one_target_are_one_unit() -> None:
     items = tokenize_contrasts(model(), contrasts(("nurse",), ("color",)) * 3, longest=60)
-    one = standings(model(), items)["color"]
-    assert one.margin.clusters == 1
-    assert math.isnan(one.margin.low)
-    assert one.as_json()["low"] is None
-    json.dumps(one.as_json(), allow_nan=False)
+    bias = type_biases(model(), items)["color"]
+    assert bias.margin.clusters == 1
+    assert math.isnan(bias.margin.low)
+    assert bias.as_json()["low"] is None
+    json.dumps(bias.as_json(), allow_nan=False)
 
 
 def test_margins_that_differ_by_rounding_have_no_spread() -> None:
     items = tokenize_contrasts(model(), contrasts(("nurse",), ("color",)) * 2, longest=60)
-    assert spreads_of(PackedForward(model()), items) == {"color": 1.0}
+    assert margin_spreads(PackedForward(model()), items) == {"color": 1.0}

@@ -19,8 +19,8 @@ OPTIONS = {
     "stereoset.world": "targets=40",
     "bias_unlearn.controller": "paper",
     "bias_unlearn.steps": STEPS,
-    "bias_unlearn.look_every": EVERY,
-    "bias_unlearn.first_look": EVERY,
+    "bias_unlearn.evaluate_every": EVERY,
+    "bias_unlearn.first_evaluation": EVERY,
     "bias_unlearn.longest": 200,
 }
 
@@ -42,7 +42,7 @@ def command(folder: Path, out: Path) -> list[str]:
 
 
 def content(out: Path) -> dict[str, bytes]:
-    return {one.name: one.read_bytes() for one in sorted(out.iterdir())}
+    return {file.name: file.read_bytes() for file in sorted(out.iterdir())}
 
 
 def test_it_is_killed_and_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path) -> None:
@@ -63,4 +63,6 @@ def test_it_is_killed_and_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path
     assert content(out) == content(whole)
     report = json.loads(done.stdout)["report"]
     assert report["steps"] == STEPS
-    assert len({tuple(look["directions"].values()) for look in report["looks"]}) > 1
+    assert (
+        len({tuple(evaluation["directions"].values()) for evaluation in report["evaluations"]}) > 1
+    )

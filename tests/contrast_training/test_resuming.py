@@ -13,20 +13,24 @@ from contrast_items import SUPPLY, quick, same, weights
 from contrast_items import small as model
 from torch import Tensor
 
-from equipoise.contrast_training import adapter_fitting as fitting
-from equipoise.contrast_training import objectives as plain
-from equipoise.contrast_training.controllers import Equivalence
-from equipoise.contrast_training.evaluation import HeldOut
-from equipoise.contrast_training.side_effects import Cost
-from equipoise.contrast_training.unlearning import _Loss
+from equipoise.contrast_training import session
+from equipoise.contrast_training.controllers import (
+    EquivalenceStopping,
+    NoController,
+    PaperSwapping,
+    ProportionalSwapping,
+)
+from equipoise.contrast_training.evaluation import HeldOutEvaluation
+from equipoise.contrast_training.retention import ForwardKl
+from equipoise.contrast_training.side_effects import SideEffectChange
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.edit import Edit
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError
 from equipoise.mitigate import lftf
-from equipoise.mitigate.bias_unlearn import BiasUnlearn
+from equipoise.mitigate.bias_unlearn import BiasUnlearn, Likelihood, Npo, UnlearningLoss
 from equipoise.mitigate.lftf import Lftf
-from equipoise.mitigate.parity import Parity
+from equipoise.mitigate.parity import Parity, ParityLoss
 from equipoise.records import Contrast, Prompt, Supply
 from equipoise.stats.resample import Interval
 from equipoise.training import loop as training
@@ -36,15 +40,15 @@ from equipoise.training.resume import states_kept_in
 
 STEPS, EVERY = 11, 3  # states after 3, 6 and 9 steps
 UNLEARN = BiasUnlearn(
-    controller="paper",
+    controller=PaperSwapping(),
     steps=STEPS,
-    look_every=EVERY,
-    first_look=EVERY,
+    evaluate_every=EVERY,
+    first_evaluation=EVERY,
     rank=2,
-    retain_batch=3,
-    kl_batch=2,
+    retain=Likelihood(batch=3),
+    kl=ForwardKl(batch=2),
 )
-ENDING = replace(UNLEARN, controller="equivalence")
+ENDING = replace(UNLEARN, controller=EquivalenceStopping())
 LFTF = Lftf(words=("a", "b"), epochs=3, batch_size=2, blocks=1)  # 12 steps
 PROMPTS = Supply(
     origin="by hand",
@@ -73,28 +77,30 @@ def fitted(method: Any = UNLEARN, *, seed: int = 0, supply: Supply | None = None
 @cache
 def whole(method: Any = UNLEARN) -> AdapterEdit | WeightEdit:
     """Of a training that nothing happened to."""
-    found: AdapterEdit | WeightEdit = fitted(method)
-    return found
+    edit: AdapterEdit | WeightEdit = fitted(method)
+    return edit
 
 
 @contextmanager
-def loss_that(change: Callable[[Tensor, int], Tensor], *, of: type = _Loss) -> Iterator[list[int]]:
-    """While this holds the loss is changed by its step; the steps that were asked for."""
+def loss_that(
+    change: Callable[[Tensor, int], Tensor], *, of: type = UnlearningLoss
+) -> Iterator[list[int]]:
+    """Change the loss by its step; gives the steps that were taken."""
     usual = of.__call__
-    asked: list[int] = []
+    taken: list[int] = []
 
     def changed(self: Any, module: Any, rows: Any, step: int) -> Tensor:
-        asked.append(step)
+        taken.append(step)
         return change(usual(self, module, rows, step), step)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(of, "__call__", changed)
-        yield asked
+        yield taken
 
 
 def dies_at(step: int) -> Callable[[Tensor, int], Tensor]:
-    def change(value: Tensor, at: int) -> Tensor:
-        if at == step:
+    def change(value: Tensor, number: int) -> Tensor:
+        if number == step:
             raise Killed
         return value
 
@@ -105,31 +111,33 @@ def unchanged(value: Tensor, _: int) -> Tensor:
     return value
 
 
-def killed_at(step: int, method: Any = UNLEARN, *, of: type = _Loss) -> list[int]:
+def killed_at(step: int, method: Any = UNLEARN, *, of: type = UnlearningLoss) -> list[int]:
     """The steps that were done before, the last of them not to its end."""
-    with loss_that(dies_at(step), of=of) as asked, pytest.raises(Killed):
+    with loss_that(dies_at(step), of=of) as taken, pytest.raises(Killed):
         fitted(method)
-    return asked
+    return taken
 
 
 def begins_at(
-    method: Any = UNLEARN, *, of: type = _Loss, seed: int = 0, supply: Supply | None = None
+    method: Any = UNLEARN, *, of: type = UnlearningLoss, seed: int = 0, supply: Supply | None = None
 ) -> int:
     """The first step that a training does, which is killed then."""
 
     def at_once(_: Tensor, __: int) -> Tensor:
         raise Killed
 
-    with loss_that(at_once, of=of) as asked, pytest.raises(Killed):
+    with loss_that(at_once, of=of) as taken, pytest.raises(Killed):
         fitted(method, seed=seed, supply=supply)
-    return asked[0]
+    return taken[0]
 
 
-def finished(method: Any = UNLEARN, *, of: type = _Loss, seed: int = 0) -> tuple[Any, list[int]]:
+def finished(
+    method: Any = UNLEARN, *, of: type = UnlearningLoss, seed: int = 0
+) -> tuple[Any, list[int]]:
     """The edit, and the steps that were done for it."""
-    with loss_that(unchanged, of=of) as asked:
+    with loss_that(unchanged, of=of) as taken:
         edit = fitted(method, seed=seed)
-    return edit, asked
+    return edit, taken
 
 
 def equal(one: Edit, other: Edit) -> bool:
@@ -139,20 +147,20 @@ def equal(one: Edit, other: Edit) -> bool:
 
 
 def the_file(folder: Path) -> Path:
-    (found,) = folder.glob("*.safetensors")
-    return found
+    (file,) = folder.glob("*.safetensors")
+    return file
 
 
 def test_the_training_that_is_killed_turns_a_type_before() -> None:
-    looks: Any = whole().info.report["looks"]
-    assert [look["steps"] for look in looks] == [0, 3, 6, 9, STEPS]
-    assert looks[0]["directions"] == {"color": 1, "size": 1}
-    assert -1 in looks[1]["directions"].values()
+    evaluations: Any = whole().info.report["evaluations"]
+    assert [evaluation["steps"] for evaluation in evaluations] == [0, 3, 6, 9, STEPS]
+    assert evaluations[0]["directions"] == {"color": 1, "size": 1}
+    assert -1 in evaluations[1]["directions"].values()
     assert whole().info.report["steps"] == STEPS
 
 
 def test_killed_again_and_again_it_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    """ReferenceOutputs any state, between two, at a state's step, where it was killed already."""
+    """Before any state, between two, at a state's step, where it was killed already."""
     before = weights(model())
     done = []
     with states_kept_in(tmp_path):
@@ -179,13 +187,13 @@ def test_killed_while_states_are_written(tmp_path: Path) -> None:
 
     first = []
     with states_kept_in(tmp_path):
-        for several in (0, 1, 1):
-            left[:] = [1] * several
-            with pytest.MonkeyPatch.context() as patch, loss_that(unchanged) as asked:
+        for count in (0, 1, 1):
+            left[:] = [1] * count
+            with pytest.MonkeyPatch.context() as patch, loss_that(unchanged) as taken:
                 patch.setattr(Path, "replace", dies)
                 with pytest.raises(Killed):
                     fitted()
-            first.append(asked[0])
+            first.append(taken[0])
         edit, last = finished()
     assert first == [0, 0, 3]
     assert last == list(range(6, STEPS))
@@ -199,7 +207,7 @@ def after_training(method: Any) -> None:
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitting, "_check_not_zero", dies)
+        patch.setattr(session, "_check_not_zero", dies)
         with pytest.raises(Killed):
             fitted(method)
 
@@ -207,8 +215,8 @@ def after_training(method: Any) -> None:
 def test_killed_after_the_last_step(tmp_path: Path) -> None:
     with states_kept_in(tmp_path):
         after_training(UNLEARN)
-        edit, asked = finished()
-    assert asked == [9, 10]
+        edit, taken = finished()
+    assert taken == [9, 10]
     assert equal(edit, whole())
 
 
@@ -216,8 +224,8 @@ def test_killed_after_a_last_step_that_has_a_state(tmp_path: Path) -> None:
     even = replace(UNLEARN, steps=9)
     with states_kept_in(tmp_path):
         after_training(even)
-        edit, asked = finished(even)
-    assert asked == []
+        edit, taken = finished(even)
+    assert taken == []
     assert equal(edit, whole(even))
     assert edit.info.report["stopped"] == "the steps were used up"
 
@@ -225,11 +233,11 @@ def test_killed_after_a_last_step_that_has_a_state(tmp_path: Path) -> None:
 def test_killed_after_the_watch_has_stopped_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Equivalence, "step", lambda *_: "enough")
+    monkeypatch.setattr(EquivalenceStopping, "step", lambda *_: "enough")
     with states_kept_in(tmp_path):
         after_training(ENDING)
-        edit, asked = finished(ENDING)
-    assert asked == []
+        edit, taken = finished(ENDING)
+    assert taken == []
     assert equal(edit, whole(ENDING))
     assert edit.info.report["steps"] == EVERY
     assert edit.info.report["stopped"] == "enough"
@@ -239,36 +247,37 @@ def test_killed_before_and_after_lms_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it goes back to is the state's, also where another process made that."""
-    keeping = replace(UNLEARN, keep_lms=0.0, controller="none")
-    moved = [abs(look["lms"]["fall"]) for look in fitted(keeping).info.report["looks"]]
+    keeping = replace(UNLEARN, keep_lms=0.0, controller=NoController())
+    evaluations = fitted(keeping).info.report["evaluations"]
+    moved = [abs(evaluation["lms"]["fall"]) for evaluation in evaluations]
     assert moved[3] > max(moved[1:3])
     # what is lost here is too little to be shown
-    at = HeldOut._fall
+    real = HeldOutEvaluation._lms_fall
     lost = Interval(value=1.0, low=0.5, high=1.5, n=12, clusters=6)
-    kept = Interval(value=0.0, low=0.0, high=0.0, n=12, clusters=6)
+    unmoved = Interval(value=0.0, low=0.0, high=0.0, n=12, clusters=6)
 
-    def shown(self: HeldOut, *read: Any) -> Cost:
-        found = at(self, *read)
-        far = abs(found.by.value) > max(moved[1:3])
-        return replace(found, by=lost if far else kept)
+    def shown(self: HeldOutEvaluation, *means: Any) -> SideEffectChange:
+        fall = real(self, *means)
+        far = abs(fall.change.value) > max(moved[1:3])
+        return replace(fall, change=lost if far else unmoved)
 
-    monkeypatch.setattr(HeldOut, "_fall", shown)
+    monkeypatch.setattr(HeldOutEvaluation, "_lms_fall", shown)
     expected = whole(keeping)
     assert expected.info.report["kept_after"] == 6
     with states_kept_in(tmp_path):
         killed_at(8, keeping)
         after_training(keeping)
-        edit, asked = finished(keeping)
-    assert asked == []
+        edit, taken = finished(keeping)
+    assert taken == []
     assert equal(edit, expected)
 
 
 def test_phases_of_unequal_weights_go_on_too(tmp_path: Path) -> None:
-    method = replace(UNLEARN, controller="proportional")
+    method = replace(UNLEARN, controller=ProportionalSwapping())
     with states_kept_in(tmp_path):
         killed_at(8, method)
-        edit, asked = finished(method)
-    assert asked == list(range(6, STEPS))
+        edit, taken = finished(method)
+    assert taken == list(range(6, STEPS))
     assert equal(edit, whole(method))
 
 
@@ -278,31 +287,31 @@ def test_a_training_without_a_watch_goes_on(tmp_path: Path) -> None:
     with states_kept_in(tmp_path):
         for step in (2, 3, 7, 11):
             done.append(killed_at(step, LFTF, of=_PronounLoss)[0])
-        edit, asked = finished(LFTF, of=_PronounLoss)
+        edit, taken = finished(LFTF, of=_PronounLoss)
     assert done == [0, 0, 3, 6]
-    assert asked == [9, 10, 11]
+    assert taken == [9, 10, 11]
     assert equal(edit, whole(LFTF))
 
 
 # --- what is not taken up -------------------------------------------------------------------------
 
 
-def swapped(one: Contrast) -> Contrast:
-    return replace(one, stereotype=one.antistereotype, antistereotype=one.stereotype)
+def swapped(item: Contrast) -> Contrast:
+    return replace(item, stereotype=item.antistereotype, antistereotype=item.stereotype)
 
 
 def test_the_state_of_another_training_is_not_taken_up(tmp_path: Path) -> None:
     swapped_labels = replace(SUPPLY, contrasts=tuple(map(swapped, SUPPLY.contrasts)))
     others: list[Any] = [
-        replace(UNLEARN, beta=0.2),
-        replace(UNLEARN, controller="none"),
+        replace(UNLEARN, forget=Npo(beta=0.2)),
+        replace(UNLEARN, controller=NoController()),
         replace(UNLEARN, steps=STEPS + 1),
         replace(UNLEARN, rank=3),
     ]
     with states_kept_in(tmp_path):
         killed_at(4)
         assert [begins_at(other) for other in others] == [0, 0, 0, 0]
-        assert begins_at(Parity(steps=STEPS, look_every=EVERY, rank=2), of=plain.Parity) == 0
+        assert begins_at(Parity(steps=STEPS, evaluate_every=EVERY, rank=2), of=ParityLoss) == 0
         assert begins_at(seed=1) == 0
         assert begins_at(supply=swapped_labels) == 0
         assert begins_at(supply=replace(SUPPLY, origin="elsewhere")) == 0
@@ -330,11 +339,11 @@ def test_a_foreign_or_a_cut_state_begins_anew(tmp_path: Path) -> None:
     with states_kept_in(tmp_path / "own"):
         killed_at(4)
         place = the_file(tmp_path / "own")
-        own = place.read_bytes()
-        for given in (the_file(tmp_path / "other").read_bytes(), own[: len(own) // 2], b""):
+        content = place.read_bytes()
+        for given in (the_file(tmp_path / "other").read_bytes(), content[: len(content) // 2], b""):
             place.write_bytes(given)
             assert begins_at() == 0
-        place.write_bytes(own)
+        place.write_bytes(content)
         assert begins_at() == 3
 
 
@@ -350,8 +359,8 @@ def test_a_loss_that_becomes_nan_names_its_step_and_the_good_state_stays(tmp_pat
         with loss_that(spoilt), pytest.raises(ModelError, match="step 7: the loss must be finite"):
             fitted()
         assert weights(model()) == before
-        edit, asked = finished()
-    assert asked == list(range(6, STEPS))
+        edit, taken = finished()
+    assert taken == list(range(6, STEPS))
     assert equal(edit, whole())
 
 

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from contrast_items import HELD, SUPPLY, contrasts, model, quick, weights
 
+from equipoise.contrast_training.retention import ForwardKl
 from equipoise.errors import EquipoiseError, ModelError, RecipeError
 from equipoise.mitigate.bias_unlearn import BiasUnlearn
 from equipoise.mitigate.cda import Cda
 from equipoise.mitigate.dpo import Dpo
-from equipoise.mitigate.parity import Parity
+from equipoise.mitigate.parity import Parity, ParityKl
 from equipoise.mitigate.sft import Sft
 from equipoise.records import Contrast, Supply
 from equipoise.testing import tiny_model
@@ -33,7 +34,7 @@ def refused(method: Any, supply: Supply, error: type[EquipoiseError], said: str)
     assert weights(model()) == before
 
 
-every_method = pytest.mark.parametrize("method", METHODS, ids=lambda one: type(one).__name__)
+every_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
 
 
 @every_method
@@ -48,12 +49,12 @@ def test_a_type_without_held_out_contrasts_is_named(method: Any) -> None:
     refused(method, half, RecipeError, r"has only one of the two for \['color'\]")
 
 
-def lengthened(several: Sequence[Contrast]) -> tuple[Contrast, ...]:
+def lengthened(items: Sequence[Contrast]) -> tuple[Contrast, ...]:
     return tuple(
-        replace(one, context=f"{one.context} {'very ' * 15}")
-        if one.groups["axis"] == "size"
-        else one
-        for one in several
+        replace(item, context=f"{item.context} {'very ' * 15}")
+        if item.groups["axis"] == "size"
+        else item
+        for item in items
     )
 
 
@@ -101,11 +102,13 @@ def test_a_target_that_no_layer_has(method: Any) -> None:
     refused(replace(method, targets=("c_attn",)), SUPPLY, ModelError, "LoRA's target 'c_attn'")
 
 
-@pytest.mark.parametrize("method", [BiasUnlearn(kl_on="neutral"), Parity(kl_on="neutral")])
+@pytest.mark.parametrize(
+    "method", [BiasUnlearn(kl=ForwardKl(texts="neutral")), Parity(kl=ParityKl(texts="neutral"))]
+)
 def test_no_neutral_texts_to_hold_by(method: Any) -> None:
     refused(method, replace(SUPPLY, texts=()), RecipeError, "must have neutral texts")
-    tail = replace(method, kl_places="after_filler")
-    refused(tail, SUPPLY, RecipeError, "must have neutral texts with places 'after_filler'")
+    suffix = replace(method, kl=replace(method.kl, over="after_filler"))
+    refused(suffix, SUPPLY, RecipeError, "must have neutral texts with a part 'after_filler'")
 
 
 @pytest.mark.parametrize("method", [BiasUnlearn(), Parity()])
@@ -114,7 +117,7 @@ def test_no_unrelated_texts_to_hold_by(method: Any) -> None:
         SUPPLY,
         contrasts=tuple(replace(contrast, unrelated=None) for contrast in SUPPLY.contrasts),
     )
-    refused(method, bare, RecipeError, "must have unrelated texts with places 'all'")
+    refused(method, bare, RecipeError, "must have unrelated texts with a part 'text'")
 
 
 SAID = "keep_lms needs held-out contrasts about 2 or more target terms with an unrelated text"

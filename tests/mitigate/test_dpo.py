@@ -1,15 +1,35 @@
 """DPO goes through parity and on; its repair stops there."""
 
+import math
+from contextlib import nullcontext
 from functools import cache
+from typing import Any
 
+import numpy as np
 import pytest
-from contrast_items import SUPPLY, model, quick, same, standings, weights
-from pydantic import ValidationError
+import torch
+from contrast_items import (
+    SUPPLY,
+    held_out_margins,
+    loss_of,
+    model,
+    quick,
+    same,
+    value_of,
+    weights,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
 
 from equipoise.contrast_training.packed_forward import PackedForward, reference_outputs
-from equipoise.contrast_training.tokenized import TokenizedContrast, tokenize_contrasts
+from equipoise.contrast_training.tokenized import tokenize_contrasts
 from equipoise.edits.adapter import AdapterEdit
-from equipoise.mitigate.dpo import Dpo
+from equipoise.inference.language_model import LanguageModel
+from equipoise.mitigate.dpo import Dpo, DpoObjective, MarginObjective
+from equipoise.records import Contrast
+
+finite = st.floats(-20, 20)
 
 
 @pytest.fixture(autouse=True)
@@ -17,9 +37,9 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     quick(monkeypatch)
 
 
-def fitted(*, seed: int = 0, **options: object) -> AdapterEdit:
+def fitted(*, seed: int = 0, **options: Any) -> AdapterEdit:
     chosen = {"steps": 16, "batch_size": 12, "learning_rate": 3e-3, **options}
-    return Dpo(**chosen).fit(model(), SUPPLY, seed=seed)  # type: ignore[arg-type]
+    return Dpo(**chosen).fit(model(), SUPPLY, seed=seed)
 
 
 @cache
@@ -27,59 +47,82 @@ def dpo() -> AdapterEdit:
     return fitted()
 
 
-@cache
-def items() -> list[TokenizedContrast]:
-    return tokenize_contrasts(model(), SUPPLY.dev_contrasts, longest=60)
+def slope(loss: Tensor, of: Tensor) -> Tensor:
+    (gradient,) = torch.autograd.grad(loss, of)
+    return gradient
 
 
-def margins(edit: AdapterEdit | None) -> dict[str, float]:
-    if edit is None:
-        found = standings(model(), items())
-    else:
-        with edit.attached(model()) as edited:
-            found = standings(edited, items())
-    return {axis: one.margin.value for axis, one in found.items()}
+@given(margin=finite, before=finite, beta=st.floats(0.01, 1))
+def test_dpo_pulls_at_every_margin_and_only_towards_the_antistereotype(
+    margin: float, before: float, beta: float
+) -> None:
+    now = torch.tensor([margin], requires_grad=True)
+    loss = DpoObjective(beta=beta)(now, torch.tensor([before]))
+    gain = beta * (float(torch.tensor(margin)) - float(torch.tensor(before)))
+    assert float(loss.detach()) == pytest.approx(math.log1p(math.exp(-gain)), rel=1e-4, abs=1e-6)
+    assert float(slope(loss, now)) < 0
 
 
-def size_of_spans(edit: AdapterEdit | None) -> float:
-    """Mean square of held-out margins of whole endings, in nats."""
-    if edit is None:
-        return _squares(PackedForward(model()))
-    with edit.attached(model()) as edited:
-        return _squares(PackedForward(edited))
+@given(before=finite)
+def test_margin_is_stationary_at_parity_alone(before: float) -> None:
+    was = torch.tensor([before, before])
+    at_parity = torch.zeros(2, requires_grad=True)
+    loss = MarginObjective()(at_parity, was)
+    assert float(loss.detach()) == 0.0
+    assert not slope(loss, at_parity).any()
+    off = torch.tensor([3.0, -1.0], requires_grad=True)
+    loss = MarginObjective()(off, was)
+    assert float(loss.detach()) == pytest.approx(5.0)
+    assert slope(loss, off).tolist() == [3.0, -1.0]
 
 
-def _squares(reader: PackedForward) -> float:
-    texts = [text for item in items() for text in (item.stereotype, item.antistereotype)]
-    found = reference_outputs(reader, scored=texts, compared=())
-    texts = [text for item in items() for text in item.pair]
-    logprobs = found.target_logprobs(texts)
-    gaps = (logprobs[0::2] - logprobs[1::2]).tolist()
-    return sum(gap**2 for gap in gaps) / len(gaps)
+def ending_margins(of: LanguageModel, contrasts: tuple[Contrast, ...]) -> list[float]:
+    """Of whole endings, in nats."""
+    items = tokenize_contrasts(model(), contrasts, longest=60)
+    texts = [text for item in items for text in item.pair]
+    logprobs = reference_outputs(PackedForward(of), scored=texts).target_logprobs(texts)
+    margins: list[float] = (logprobs[1::2] - logprobs[0::2]).tolist()
+    return margins
+
+
+def test_training_begins_where_it_must() -> None:
+    assert value_of(loss_of(Dpo(batch_size=12))) == pytest.approx(math.log(2), rel=1e-4)
+    squares = np.square(ending_margins(model(), SUPPLY.contrasts))
+    margin = Dpo(batch_size=12, loss=MarginObjective())
+    assert value_of(loss_of(margin)) == pytest.approx(squares.mean(), rel=1e-4)
 
 
 def test_dpo_goes_through_parity_and_on() -> None:
     """Below 0 for every type, on whichever side it began, and farther with more steps."""
     was = weights(model())
-    some, more = margins(fitted(steps=8)), margins(dpo())
-    for axis, one in margins(None).items():
-        assert some[axis] < one
-        assert more[axis] < min(0.0, some[axis])
+    half, whole = held_out_margins(fitted(steps=8)), held_out_margins(dpo())
+    for axis, margin in held_out_margins(None).items():
+        assert half[axis] < margin
+        assert whole[axis] < min(0.0, half[axis])
     assert weights(model()) == was
 
 
+def squared_margin(edit: AdapterEdit | None) -> float:
+    with nullcontext(model()) if edit is None else edit.attached(model()) as edited:
+        return float(np.square(ending_margins(edited, SUPPLY.dev_contrasts)).mean())
+
+
 def test_margin_goes_to_parity_from_either_side() -> None:
-    edit = fitted(loss="margin", steps=24)
-    assert size_of_spans(edit) < 0.25 * size_of_spans(None)
-    went = margins(dpo())
-    for axis, one in margins(edit).items():
-        assert one > went[axis]
+    edit = fitted(loss=MarginObjective(), steps=24)
+    assert squared_margin(edit) < 0.25 * squared_margin(None)
+    past = held_out_margins(dpo())
+    for axis, margin in held_out_margins(edit).items():
+        assert margin > past[axis]
 
 
 def test_options_and_seed_settle_every_byte() -> None:
-    one = fitted(steps=2)
-    assert same(one.tensors, fitted(steps=2).tensors)
-    for changed in ({"seed": 1}, {"beta": 1.0}, {"loss": "margin"}, {"batch_size": 5}):
-        assert not same(one.tensors, fitted(steps=2, **changed).tensors)  # type: ignore[arg-type]
-    with pytest.raises(ValidationError, match="loss"):
-        Dpo(loss="ipo")  # type: ignore[arg-type]
+    first = fitted(steps=2)
+    assert same(first.tensors, fitted(steps=2).tensors)
+    changes: list[dict[str, Any]] = [
+        {"seed": 1},
+        {"loss": DpoObjective(beta=1.0)},
+        {"loss": MarginObjective()},
+        {"batch_size": 5},
+    ]
+    for changed in changes:
+        assert not same(first.tensors, fitted(steps=2, **changed).tensors)

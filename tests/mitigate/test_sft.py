@@ -5,12 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from contrast_items import SUPPLY, model, quick, same, weights
+from contrast_items import SUPPLY, loss_of, model, quick, same, value_of, weights
 
+from equipoise.contrast_training.packed_forward import PackedForward, reference_outputs
+from equipoise.contrast_training.tokenized import ScoredSpan, tokenize_contrasts
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.inference.scoring import score
 from equipoise.mitigate.sft import Sft
 from equipoise.records import Continuation
+
+HELD_OUT = SUPPLY.dev_contrasts
 
 
 @pytest.fixture(autouse=True)
@@ -24,17 +28,27 @@ def fitted(*, seed: int = 0, **options: object) -> AdapterEdit:
 
 
 def likelihoods(edit: AdapterEdit | None) -> tuple[float, float]:
-    """Mean log-probability a token of held-out stereotypes and of anti-stereotypes."""
+    """Mean log-probability per token of held-out stereotypes and of anti-stereotypes."""
     texts = [
-        [Continuation(context="", continuation=one.context + ending) for one, ending in pairs]
-        for pairs in (
-            [(dev_contrast, dev_contrast.stereotype) for dev_contrast in SUPPLY.dev_contrasts],
-            [(dev_contrast, dev_contrast.antistereotype) for dev_contrast in SUPPLY.dev_contrasts],
-        )
+        [Continuation(context="", continuation=item.context + side(item)) for item in HELD_OUT]
+        for side in (lambda item: item.stereotype, lambda item: item.antistereotype)
     ]
     with nullcontext(model()) if edit is None else edit.attached(model()) as edited:
-        one, other = (float(np.mean([s.mean for s in score(edited, some)])) for some in texts)
+        one, other = (float(np.mean([s.mean for s in score(edited, side)])) for side in texts)
     return one, other
+
+
+@pytest.mark.parametrize("over", ["text", "span"])
+def test_the_loss_is_the_mean_of_means(over: ScoredSpan) -> None:
+    """Over all texts at once, so that the order does not matter."""
+    items = tokenize_contrasts(model(), SUPPLY.contrasts, longest=60)
+    texts = [text for item in items for text in item.pair]
+    logprobs = reference_outputs(PackedForward(model()), scored=texts).logprobs
+    means = [
+        float(logprobs[text.ids][[place - 1 for place in text.part(over)]].mean()) for text in texts
+    ]
+    loss = value_of(loss_of(Sft(over=over, batch_size=24)))
+    assert loss == pytest.approx(-np.mean(means), rel=1e-5)
 
 
 def test_both_texts_become_likelier() -> None:
@@ -56,5 +70,5 @@ def test_how_many_contrasts_were_too_long_is_reported() -> None:
     first, *rest = SUPPLY.contrasts
     long = replace(first, context=f"{first.context} {'very ' * 15}")
     supply = replace(SUPPLY, contrasts=(long, *rest))
-    found = Sft(steps=1, rank=2, longest=60).fit(model(), supply, seed=0).info.report
-    assert (found["items"], found["left_out_items"]) == (11, 1)
+    report = Sft(steps=1, rank=2, longest=60).fit(model(), supply, seed=0).info.report
+    assert (report["items"], report["left_out_items"]) == (11, 1)

@@ -9,21 +9,24 @@ import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import pytest
 import torch
 
 from equipoise import api
 from equipoise.benchmarks.stereoset import StereoSet
+from equipoise.contrast_training.controllers import EquivalenceStopping, NoController
+from equipoise.contrast_training.retention import ForwardKl
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.transfer import transferred
 from equipoise.edits.transfer_controls import varied
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
-from equipoise.mitigate.bias_unlearn import BiasUnlearn
+from equipoise.mitigate.bias_unlearn import BiasUnlearn, Npo
 from equipoise.mitigate.cda import Cda
-from equipoise.mitigate.dpo import Dpo
-from equipoise.mitigate.parity import Parity
+from equipoise.mitigate.dpo import Dpo, MarginObjective
+from equipoise.mitigate.parity import Parity, ParityKl
 from equipoise.mitigate.sft import Sft
 from equipoise.models.vocabulary import vocabulary_of
 from equipoise.planted.model import load_planted
@@ -35,12 +38,18 @@ pytestmark = pytest.mark.slow
 WORLD = "targets=40"
 AXES = ("gender", "profession", "race", "religion")
 SEEDS = (0, 1, 2)
-FULL = BiasUnlearn(weights=(0.2, 0.4, 0.4), kl_on="neutral", judge="ss", look_every=10, steps=300)
-ENDLESS = replace(FULL, controller="none", judge="margin")  # as the paper's ablations: no early end
+FULL = BiasUnlearn(
+    forget=Npo(weight=0.2),
+    kl=ForwardKl(weight=0.4, texts="neutral"),
+    controller=EquivalenceStopping(judge="ss"),
+    evaluate_every=10,
+    steps=300,
+)
+ENDLESS = replace(FULL, controller=NoController())  # as the paper's ablations: no early end
 
 
 @dataclass(frozen=True)
-class Standing:
+class Scores:
     """What a model scores on targets that no method has seen, and on what it must not lose."""
 
     ss: Mapping[str, float]
@@ -52,7 +61,7 @@ class Standing:
     @property
     def far(self) -> float:
         """Points of SS from 50, of the type that is farthest."""
-        return max(abs(one - 50) for one in self.ss.values())
+        return max(abs(ss - 50) for ss in self.ss.values())
 
 
 @lru_cache(maxsize=1)
@@ -65,12 +74,12 @@ def supply() -> Supply:
     return StereoSet(world=WORLD).supply()
 
 
-def standing(model: LanguageModel) -> Standing:
+def measured(model: LanguageModel) -> Scores:
     stereoset, facts, hints, perplexity = (
         api.measure(model, name, draws=0)
         for name in ("stereoset", "facts", "genhint", "perplexity")
     )
-    return Standing(
+    return Scores(
         ss={axis: stereoset.estimate("ss", axis=axis).value for axis in AXES},
         lms=stereoset.estimate("lms").value,
         facts=facts.estimate("accuracy").value,
@@ -80,29 +89,29 @@ def standing(model: LanguageModel) -> Standing:
 
 
 @lru_cache(maxsize=1)
-def before() -> Standing:
-    return standing(planted())
+def before() -> Scores:
+    return measured(planted())
 
 
 @lru_cache(maxsize=64)
 def learnt(method: Mitigation, seed: int) -> AdapterEdit:
-    found = method.fit(planted(), supply(), seed=seed)
-    assert isinstance(found, AdapterEdit)
-    return found
+    edit = method.fit(planted(), supply(), seed=seed)
+    assert isinstance(edit, AdapterEdit)
+    return edit
 
 
 @lru_cache(maxsize=64)
-def after(method: Mitigation, seed: int) -> Standing:
+def after(method: Mitigation, seed: int) -> Scores:
     with learnt(method, seed).attached(planted()) as edited:
-        return standing(edited)
+        return measured(edited)
 
 
-def mean(of: Callable[[Standing], float], method: Mitigation) -> float:
+def mean(of: Callable[[Scores], float], method: Mitigation) -> float:
     return sum(of(after(method, seed)) for seed in SEEDS) / len(SEEDS)
 
 
-def overall(one: Standing) -> float:
-    return sum(one.ss.values()) / len(one.ss)
+def overall(scores: Scores) -> float:
+    return sum(scores.ss.values()) / len(scores.ss)
 
 
 def test_before_the_types_lean_as_planted_and_one_leans_the_other_way() -> None:
@@ -114,17 +123,17 @@ def test_before_the_types_lean_as_planted_and_one_leans_the_other_way() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_type_comes_to_parity_and_the_rest_is_kept(seed: int) -> None:
-    found = after(FULL, seed)
-    assert found.far <= 12.5 < before().far - 15
-    assert found.lms >= before().lms - 2
-    assert found.facts >= 0.95 * before().facts
-    assert found.hints >= 0.95 * before().hints
-    assert found.perplexity <= 1.03 * before().perplexity
+    scores = after(FULL, seed)
+    assert scores.far <= 12.5 < before().far - 15
+    assert scores.lms >= before().lms - 2
+    assert scores.facts >= 0.95 * before().facts
+    assert scores.hints >= 0.95 * before().hints
+    assert scores.perplexity <= 1.03 * before().perplexity
 
 
 def test_on_average_over_seeds_every_type_is_within_five_points_of_parity() -> None:
     for axis in AXES:
-        assert abs(mean(lambda one, axis=axis: one.ss[axis], FULL) - 50) <= 5  # type: ignore[misc]
+        assert abs(mean(lambda scores, axis=axis: scores.ss[axis], FULL) - 50) <= 5  # type: ignore[misc]
 
 
 def test_dpo_crosses_parity_and_goes_on_while_its_repair_stays_there() -> None:
@@ -132,41 +141,41 @@ def test_dpo_crosses_parity_and_goes_on_while_its_repair_stays_there() -> None:
         went = after(Dpo(steps=300), seed)
         assert went.ss["gender"] < 20
         assert went.ss["race"] < 20
-        assert after(Dpo(steps=300, loss="margin"), seed).far < went.far
+        assert after(Dpo(steps=300, loss=MarginObjective()), seed).far < went.far
 
 
 def test_fine_tuning_on_both_texts_ends_about_parity() -> None:
     """Published is that it stalls above; here the likelihood of both is highest at parity."""
     for axis in AXES:
-        left = abs(mean(lambda one, axis=axis: one.ss[axis], Sft(steps=300)) - 50)  # type: ignore[misc]
+        left = abs(mean(lambda scores, axis=axis: scores.ss[axis], Sft(steps=300)) - 50)  # type: ignore[misc]
         assert left < min(15.0, abs(before().ss[axis] - 50))
 
 
 def test_without_retention_little_is_unlearnt_and_facts_go() -> None:
     """Published is that LMS falls by a third; here it stays, and retention does the unlearning."""
-    alone = replace(ENDLESS, weights=(0.2, 0.0, 0.4))
+    alone = replace(ENDLESS, retain=None)
     for seed in SEEDS:
         assert after(alone, seed).ss["gender"] > 50
         assert after(alone, seed).lms > before().lms - 5
         assert after(ENDLESS, seed).ss["gender"] < 20
-    assert mean(lambda one: one.facts, alone) < mean(lambda one: one.facts, ENDLESS)
+    assert mean(lambda scores: scores.facts, alone) < mean(lambda scores: scores.facts, ENDLESS)
 
 
 def test_without_kl_what_was_not_learnt_from_is_damaged() -> None:
-    free = replace(ENDLESS, weights=(0.2, 0.4, 0.0), kl_on="unrelated")
+    free = replace(ENDLESS, kl=None)
     for seed in SEEDS:
         assert after(free, seed).perplexity > 1.03 * after(ENDLESS, seed).perplexity
 
 
 def test_without_adversarial_texts_parity_is_overshot_farther() -> None:
-    plain = replace(ENDLESS, adversarial=0.0)
+    plain = replace(ENDLESS, forget=Npo(weight=0.2, adversarial=None))
     assert mean(overall, plain) < mean(overall, ENDLESS) < 40
-    assert mean(lambda one: one.lms, plain) < mean(lambda one: one.lms, ENDLESS)
+    assert mean(lambda scores: scores.lms, plain) < mean(lambda scores: scores.lms, ENDLESS)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_may_be_lost_is_all_that_is_lost_on_other_targets_too(seed: int) -> None:
-    long = Dpo(steps=300, look_every=10)
+    long = Dpo(steps=300, evaluate_every=10)
     keeping = replace(long, keep_lms=2.0)
     assert after(long, seed).lms < before().lms - 10
     assert after(keeping, seed).lms > before().lms - 3  # held-out targets and others differ
@@ -179,12 +188,12 @@ def test_what_may_be_lost_is_all_that_is_lost_on_other_targets_too(seed: int) ->
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_dpo_pays_in_perplexity_what_it_may_and_no_more(seed: int) -> None:
-    often = Dpo(steps=300, look_every=5)
+    often = Dpo(steps=300, evaluate_every=5)
     keeping = replace(often, keep_perplexity=3.0)
     assert after(often, seed).perplexity > 1.5 * before().perplexity
-    found = after(keeping, seed)
-    assert found.perplexity <= 1.05 * before().perplexity  # held-out texts and others differ
-    assert found.ss["gender"] < before().ss["gender"] - 10
+    scores = after(keeping, seed)
+    assert scores.perplexity <= 1.05 * before().perplexity  # held-out texts and others differ
+    assert scores.ss["gender"] < before().ss["gender"] - 10
     report = learnt(keeping, seed).info.report
     assert isinstance(report["kept_after"], int)
     assert 0 < report["kept_after"] < 300
@@ -198,13 +207,11 @@ def test_antistereotypes_alone_go_past_parity() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_parity_objective_needs_no_turning(seed: int) -> None:
-    method = Parity(steps=300, kl_on="neutral")
-    looks = learnt(method, seed).info.report["looks"]
-    assert isinstance(looks, list)
-    last = looks[-1]["standings"]  # type: ignore[call-overload,index]
-    first = looks[0]["standings"]  # type: ignore[call-overload,index]
+    method = Parity(steps=300, kl=ParityKl(texts="neutral"))
+    evaluations: Any = learnt(method, seed).info.report["evaluations"]
+    first, last = evaluations[0]["types"], evaluations[-1]["types"]
     for axis in AXES:
-        assert abs(last[axis]["margin"]) < 0.2 * abs(first[axis]["margin"])  # type: ignore[index,call-overload,arg-type]
+        assert abs(last[axis]["margin"]) < 0.2 * abs(first[axis]["margin"])
     assert after(method, seed).perplexity <= 1.01 * before().perplexity
 
 
@@ -228,14 +235,14 @@ def sibling() -> LanguageModel:
 
 def test_a_transferred_adapter_keeps_most_of_its_effect_and_a_random_one_has_none() -> None:
     other = sibling()
-    own = standing(other)
+    unedited = measured(other)
     vocabulary = vocabulary_of(planted().tokenizer)
     for seed in SEEDS:
         effect = before().ss["gender"] - after(FULL, seed).ss["gender"]
-        made = transferred(learnt(FULL, seed), other, vocabulary=vocabulary)
+        adapter = transferred(learnt(FULL, seed), other, vocabulary=vocabulary)
         moved = {}
         for control in ("none", "random"):
-            with varied(made, control=control, scale=1.0, seed=seed).attached(other) as edited:  # type: ignore[arg-type]
-                moved[control] = own.ss["gender"] - standing(edited).ss["gender"]
+            with varied(adapter, control=control, scale=1.0, seed=seed).attached(other) as edited:  # type: ignore[arg-type]
+                moved[control] = unedited.ss["gender"] - measured(edited).ss["gender"]
         assert moved["none"] > 0.5 * effect
         assert abs(moved["random"]) < 0.25 * effect

@@ -1,4 +1,4 @@
-"""What every method of the family shares: the budget, the record, and what is refused."""
+"""What every method of the family shares: the budget, the record, the key of a training."""
 
 import math
 from dataclasses import replace
@@ -6,24 +6,16 @@ from functools import cache
 
 import pytest
 import torch
-from contrast_items import HELD, LEARNT, SUPPLY, contrasts, model, quick, same, small
+from contrast_items import SUPPLY, model, quick, same, small
 from pydantic import ValidationError
 
-from equipoise.contrast_training.adapter_fitting import (
-    Adapter,
-    _key,
-    adapter_of,
-    check_apart,
-    check_causal,
-    default_rate,
-    held_out,
-    items_of,
-)
+from equipoise.contrast_training.adapter_options import AdapterOptions, default_rate
+from equipoise.contrast_training.session import training_key
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.maker import Maker
-from equipoise.errors import ModelError, RecipeError
+from equipoise.errors import ModelError
 from equipoise.mitigate.sft import Sft
-from equipoise.records import DataUse, Supply, text_sha256
+from equipoise.records import DataUse, text_sha256
 from equipoise.testing import tiny_model
 
 
@@ -48,42 +40,14 @@ def test_the_rate_is_carried_over_by_the_width() -> None:
 
 
 def test_the_schedule_rises_and_falls_to_a_horizon_beyond_the_steps() -> None:
-    schedule = Adapter(steps=10, warmup=4, learning_rate=0.5).schedule(model())
+    schedule = AdapterOptions(steps=10, warmup=4, learning_rate=0.5).schedule(model(), seed=0)
     assert schedule.learning_rate == 0.5
     rates = [schedule.rate(step) for step in range(13)]
     assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     assert rates[5:] == pytest.approx([7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8, 0.0])
-    assert Adapter(steps=3, warmup=10).schedule(model()).warmup == 3
-    plain = Adapter(steps=10).schedule(model())
+    assert AdapterOptions(steps=3, warmup=10).schedule(model(), seed=0).warmup == 3
+    plain = AdapterOptions(steps=10).schedule(model(), seed=0)
     assert (plain.weight_decay, plain.max_gradient, plain.dropout) == (0.0, 1.0, False)
-
-
-def test_a_methods_options_are_the_adapters() -> None:
-    chosen = Sft(
-        rank=3,
-        alpha=5.0,
-        dropout=0.2,
-        targets=("q_proj",),
-        learning_rate=0.1,
-        steps=7,
-        warmup=2,
-        weight_decay=0.3,
-        max_gradient=0.0,
-        bf16=True,
-    )
-    assert adapter_of(chosen, seed=9) == Adapter(
-        rank=3,
-        alpha=5.0,
-        dropout=0.2,
-        targets=("q_proj",),
-        learning_rate=0.1,
-        steps=7,
-        warmup=2,
-        weight_decay=0.3,
-        max_gradient=0.0,
-        bf16=True,
-        seed=9,
-    )
 
 
 @pytest.mark.parametrize(
@@ -140,51 +104,6 @@ def test_texts_that_are_left_out_were_not_learnt() -> None:
     assert short.info.report["items"] < 12  # type: ignore[operator]
 
 
-# --- what is refused ------------------------------------------------------------------------------
-
-
-def test_shared_terms_are_listed() -> None:
-    both = replace(SUPPLY, dev_contrasts=contrasts(("Cook", "nurse", "guard")))
-    with pytest.raises(RecipeError, match="shares 4: color/cook, color/guard, size/cook, size/gua"):
-        check_apart(both)
-    check_apart(SUPPLY)
-
-
-def test_a_term_of_another_type_is_not_shared() -> None:
-    check_apart(
-        Supply(
-            origin="by hand",
-            contrasts=contrasts(LEARNT, ("color",)),
-            dev_contrasts=contrasts(LEARNT, ("size",)),
-        )
-    )
-
-
-def test_a_type_with_only_one_of_the_two_is_named() -> None:
-    items = items_of(model(), SUPPLY.contrasts, SUPPLY, longest=60)
-    half = replace(SUPPLY, dev_contrasts=contrasts(HELD, ("color",)))
-    with pytest.raises(RecipeError, match=r"'by hand' has only one of the two for \['size'\]"):
-        held_out(model(), items, half, longest=60)
-    few = [item for item in items if item.axis == "size"]
-    with pytest.raises(RecipeError, match=r"only one of the two for \['color'\]"):
-        held_out(model(), few, SUPPLY, longest=60)
-    assert held_out(model(), items, replace(SUPPLY, dev_contrasts=()), longest=60) == []
-
-
-def test_no_contrasts_or_none_that_is_short_enough() -> None:
-    with pytest.raises(RecipeError, match="contrasts of at most 60 tokens, got 0 of any length"):
-        items_of(model(), (), SUPPLY, longest=60)
-    with pytest.raises(RecipeError, match="contrasts of at most 5 tokens, got 12 of any length"):
-        items_of(model(), SUPPLY.contrasts, SUPPLY, longest=5)
-
-
-def test_a_masked_model_is_refused() -> None:
-    with pytest.raises(ModelError, match="tiny-bert@0 is masked: use a causal model"):
-        check_causal(tiny_model("bert"))
-    with pytest.raises(ModelError, match="tiny-bert@0 is masked: use a causal model"):
-        items_of(tiny_model("bert"), SUPPLY.contrasts, SUPPLY, longest=60)
-
-
 def test_a_target_that_is_not_there() -> None:
     with pytest.raises(ModelError, match="LoRA's target 'c_attn' must end the name"):
         fitted(targets=("c_attn",))
@@ -197,6 +116,6 @@ def test_a_target_that_is_not_there() -> None:
 def test_a_training_goes_on_from_a_state_of_the_same_files_alone() -> None:
     """The texts may be the same where a file of word lists is another."""
     maker = Maker(method="m", version="1", options={}, seed=0)
-    uses = [DataUse(name="words.json", sha256=one, licence="", verified=True) for one in "ab"]
-    keys = {_key(model(), maker, replace(SUPPLY, files=(one,))) for one in (*uses, uses[0])}
+    uses = [DataUse(name="words.json", sha256=sha256, licence="", verified=True) for sha256 in "ab"]
+    keys = {training_key(model(), maker, replace(SUPPLY, files=(use,))) for use in (*uses, uses[0])}
     assert len(keys) == 2

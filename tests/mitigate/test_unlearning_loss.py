@@ -1,0 +1,204 @@
+"""BiasUnlearn's loss: at the start, which texts a step takes, and what a turn changes."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from contrast_items import LEARNT, SUPPLY, contrasts, loss_of, model, value_of
+
+from equipoise.contrast_training.controllers import NoController, TypeMixture
+from equipoise.contrast_training.losses import Reduction, likelihood
+from equipoise.contrast_training.packed_forward import PackedForward, reference_outputs
+from equipoise.contrast_training.retention import AnyKl, ForwardKl, PaddedKl, ReverseKl
+from equipoise.contrast_training.tokenized import TokenizedContrast, TokenizedText
+from equipoise.mitigate.bias_unlearn import (
+    BiasUnlearn,
+    HeadAdversarial,
+    Likelihood,
+    Npo,
+    StratifiedAdversarial,
+    UnlearningLoss,
+)
+from equipoise.records import Supply
+from equipoise.training.lora import lora_config, lora_in_training
+
+MANY = tuple(f"{name} {number}" for name in LEARNT for number in range(2))  # 12 targets
+MANY_SUPPLY = Supply(origin="by hand", contrasts=contrasts(MANY), texts=SUPPLY.texts)
+ROWS = torch.zeros(1, dtype=torch.long)
+BOTH = TypeMixture(directions={"color": 1, "size": 1}, weights={"color": 1.0, "size": 1.0})
+REDUCTIONS: tuple[Reduction, ...] = ("per_seq_sum", "per_seq_mean", "batch_mean")
+
+
+def unlearning(**options: Any) -> UnlearningLoss:
+    """The loss on 24 contrasts, none held out."""
+    loss = loss_of(BiasUnlearn(controller=NoController(), **options), MANY_SUPPLY)
+    assert isinstance(loss, UnlearningLoss)
+    return loss
+
+
+def forgetting(**options: Any) -> UnlearningLoss:
+    return unlearning(forget=Npo(weight=1.0, **options), retain=None, kl=None)
+
+
+def retaining(**options: Any) -> UnlearningLoss:
+    return unlearning(forget=None, retain=Likelihood(weight=1.0, **options), kl=None)
+
+
+def of_type(loss: UnlearningLoss, axis: str) -> list[TokenizedContrast]:
+    return list(loss.contrasts[axis])
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_forgetting_begins_at_two_ln_two_over_beta(reduction: Reduction) -> None:
+    value = value_of(forgetting(reduction=reduction))
+    assert value == pytest.approx(2 / 0.1 * math.log(2), abs=1e-3)
+    assert value == pytest.approx(13.863, abs=1e-3)
+
+
+@pytest.mark.parametrize("kl", [ForwardKl(weight=200), ReverseKl(weight=200), PaddedKl(weight=200)])
+def test_the_divergence_begins_at_zero_and_the_whole_is_the_weighted_sum(kl: AnyKl) -> None:
+    whole = unlearning(forget=Npo(weight=0.5), retain=Likelihood(weight=0.3), kl=kl)
+    retained = value_of(retaining())
+    assert value_of(whole) == pytest.approx(0.5 * 13.863 + 0.3 * retained, abs=2e-3)
+
+
+def test_what_is_retained_is_the_likelihood_of_antistereotypes() -> None:
+    """Of all items at once, so that the order does not matter."""
+    for by_token in (False, True):
+        loss = retaining(batch=24, by_token=by_token)
+        texts = [item.antistereotype for pool in loss.contrasts.values() for item in pool]
+        sums = reference_outputs(PackedForward(model()), scored=texts).target_logprobs(texts)
+        tokens = torch.tensor([float(len(text.target_positions)) for text in texts])
+        expected = float(likelihood(sums, tokens, by_token=by_token))
+        assert value_of(loss) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_the_first_step_is_gradient_ascent(reduction: Reduction) -> None:
+    """The gradient of forgetting equals that of the mean log-probability, on every parameter."""
+    of = model()
+    loss = forgetting(reduction=reduction)
+    texts, _, _ = loss.draw(loss.first_phase, 0)
+    config = lora_config(of.module, rank=2, alpha=4.0, dropout=0.0)
+    with lora_in_training(of, config, seed=0) as new:
+        parameters = [parameter.requires_grad_() for parameter in new.values()]
+        forgotten = torch.autograd.grad(loss(of.module, ROWS, 0), parameters)
+        forward = PackedForward(of)
+        readout = forward.read(texts, [text.target_positions for text in texts])
+        sums, tokens = forward.text_logprobs(readout)
+        ones = torch.ones_like(tokens)
+        ascent = -likelihood(sums, ones if reduction == "per_seq_sum" else tokens)
+        expected = torch.autograd.grad(ascent, parameters)
+    assert any(bool(gradient.any()) for gradient in expected)
+    for gradient, other in zip(forgotten, expected, strict=True):
+        torch.testing.assert_close(gradient, other, rtol=1e-3, atol=1e-5)
+
+
+def test_a_mixture_of_less_strength_forgets_and_retains_less() -> None:
+    loss = unlearning()
+    full = value_of(loss)
+    weak = replace(loss.first_phase.mixture, strength=0.25)
+    loss.first_phase = replace(loss.first_phase, mixture=weak)
+    assert value_of(loss) == pytest.approx(0.25 * full, rel=1e-4)
+
+
+# --- which texts ----------------------------------------------------------------------------------
+
+
+def test_a_quarter_of_each_types_antistereotypes_is_forgotten_too() -> None:
+    loss = unlearning()
+    forget = loss.forget_pools(BOTH)
+    for axis in ("color", "size"):
+        assert len(loss.adversarial[axis]) == 3  # of 12
+        assert forget[axis][:12] == [item.stereotype for item in of_type(loss, axis)]
+        antistereotypes = {item.antistereotype for item in of_type(loss, axis)}
+        assert set(forget[axis][12:]) < antistereotypes
+
+
+def test_from_the_head_the_first_types_have_all_of_them() -> None:
+    """As the released code does: the first quarter of the list, type after type."""
+    loss = unlearning(forget=Npo(adversarial=HeadAdversarial()))
+    assert loss.adversarial["color"] == loss.contrasts["color"][:6]
+    assert loss.adversarial["size"] == []
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.5, 6), (1.0, 12)])
+def test_the_adversarial_share(share: float, count: int) -> None:
+    loss = unlearning(forget=Npo(adversarial=StratifiedAdversarial(share=share)))
+    assert [len(chosen) for chosen in loss.adversarial.values()] == [count, count]
+
+
+def turned(mixture: TypeMixture, axis: str) -> TypeMixture:
+    return replace(mixture, directions={**mixture.directions, axis: -mixture.directions[axis]})
+
+
+def test_a_turn_changes_roles_and_neither_sizes_nor_the_adversarial_share() -> None:
+    loss = unlearning()
+    round_ = turned(BOTH, "color")
+    before, after = loss.forget_pools(BOTH), loss.forget_pools(round_)
+    assert {axis: len(pool) for axis, pool in after.items()} == {"color": 15, "size": 15}
+    assert after["size"] == before["size"]
+    items = of_type(loss, "color")
+    assert after["color"][:12] == [item.antistereotype for item in items]
+    assert after["color"][:12] == loss.retain_pools(BOTH)["color"]
+    partner = {item.antistereotype: item.stereotype for item in items}
+    assert after["color"][12:] == [partner[text] for text in before["color"][12:]]
+    assert loss.retain_pools(round_)["color"] == [item.stereotype for item in items]
+
+
+def test_turning_twice_is_the_identity() -> None:
+    assert turned(turned(BOTH, "color"), "color") == BOTH
+
+
+def sides(loss: UnlearningLoss, texts: Sequence[TokenizedText]) -> Counter[str]:
+    stereotypes = {item.stereotype for pool in loss.contrasts.values() for item in pool}
+    return Counter("stereotype" if text in stereotypes else "antistereotype" for text in texts)
+
+
+def test_batches_keep_their_sizes_and_shares_after_a_turn() -> None:
+    loss = unlearning()
+    shares = []
+    for mixture in (BOTH, turned(turned(BOTH, "color"), "size")):
+        phase = replace(loss.first_phase, mixture=mixture)
+        forgotten: list[TokenizedText] = []
+        for step in range(30):  # 120 texts: four epochs of 2 x 15
+            forget, retain, kept = loss.draw(phase, step)
+            assert (len(forget), len(retain), len(kept)) == (4, 28, 28)
+            assert len(sides(loss, retain)) == 1
+            forgotten += forget
+        shares.append(sides(loss, forgotten))
+    assert shares[0] == {"stereotype": 96, "antistereotype": 24}
+    assert shares[1] == {"stereotype": 24, "antistereotype": 96}
+
+
+def test_a_type_that_rests_is_in_no_batch_and_is_kept_all_the_same() -> None:
+    loss = unlearning()
+    resting = replace(BOTH, weights={"color": 0.0, "size": 1.0})
+    phase = replace(loss.first_phase, mixture=resting)
+    active = {text.ids for item in of_type(loss, "size") for text in item.pair}
+    for step in range(5):
+        forget, retain, kept = loss.draw(phase, step)
+        assert {text.ids for text in (*forget, *retain)} <= active
+        assert len(kept) == 28
+
+
+def test_a_phase_begins_its_own_order() -> None:
+    loss = unlearning()
+    later = replace(loss.first_phase, number=1, start=7)
+    assert loss.draw(later, 7)[:2] != loss.draw(loss.first_phase, 7)[:2]
+    assert loss.draw(later, 7)[:2] != loss.draw(loss.first_phase, 0)[:2]
+    assert loss.draw(later, 7)[2] == loss.draw(loss.first_phase, 7)[2]  # the KL goes on
+
+
+@pytest.mark.parametrize("part", ["forget", "retain", "kl"])
+def test_a_part_that_is_left_out_takes_no_texts(part: str) -> None:
+    loss = unlearning(**{part: None})
+    assert math.isfinite(value_of(loss))
+    sizes = dict(
+        zip(("forget", "retain", "kl"), map(len, loss.draw(loss.first_phase, 0)), strict=True)
+    )
+    assert sizes == {"forget": 4, "retain": 28, "kl": 28} | {part: 0}

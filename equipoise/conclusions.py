@@ -13,20 +13,29 @@ from equipoise.records import Margin, Measurement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """Blocks with their scores; a larger score means more of what the locator looks for."""
+    """Components with their scores; a larger score means more of what the locator looks for.
+
+    Components are all blocks of a model, or all its attention heads.
+    """
 
     locator: str
-    scores: tuple[float, ...]  # one a block, in the model's order
+    scores: tuple[float, ...]  # per component, in the model's order
     low: tuple[float, ...]  # 95 % interval of each score, over prompts
     high: tuple[float, ...]
     prompts: int
     unit: str
     notes: tuple[str, ...] = ()
+    kind: Literal["block", "head"] = "block"  # of component
+    labels: tuple[str, ...] = ()  # per component, as "3.7" for head 7 of block 3; none: its index
 
     @property
     def order(self) -> tuple[int, ...]:
-        """Block numbers, from the largest score to the smallest; ties in the model's order."""
-        return tuple(sorted(range(len(self.scores)), key=lambda block: -self.scores[block]))
+        """Indices of components, from the largest score to the smallest; ties in model order."""
+        return tuple(sorted(range(len(self.scores)), key=lambda index: -self.scores[index]))
+
+    def label(self, component: int) -> str:
+        """How a component is named in tables and figures."""
+        return self.labels[component] if self.labels else str(component)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,17 @@
 """The slow, obvious way to every score: one text at a time, full log-softmax, nothing shared."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from equipoise.inference.engine import read
 from equipoise.inference.language_model import LanguageModel
+from equipoise.inference.queries import Query, tokenize
+from equipoise.inference.rule_scoring import read_through_rule
+from equipoise.models.loaded_model import active_rule
+from equipoise.models.start_token import start_token_id
+from equipoise.models.tokenization import Marked
 from equipoise.records import Prefix
 
 
@@ -56,3 +64,20 @@ def revealed(model: LanguageModel, text: str, start: int, end: int) -> list[floa
         ids = [model.tokenizer.cls_token_id, *ids, model.tokenizer.sep_token_id]
         found.append(float(log_softmax(model, ids)[1 + len(left) + index, token]))
     return found
+
+
+def next_distributions(model: LanguageModel, contexts: Sequence[str]) -> Tensor:
+    """What scoring gives every token directly after each context, in nats: [context, token]."""
+    tokenized = tokenize(model, [Marked(context, 0, 0) for context in contexts])
+    start = start_token_id(model.tokenizer)
+    front = () if start is None else (start,)
+    plans = []
+    for tokens in tokenized:
+        ids = front + tokens.ids
+        vocabulary = range(model.module.config.vocab_size)
+        plans.append((Query(ids, tuple((len(ids) - 1, token) for token in vocabulary)),))
+    rule = active_rule(model)
+    if rule is None:
+        return torch.tensor(read(model, plans, task="test"), dtype=model.module.dtype)
+    values = read_through_rule(model, rule, plans, tokenized, task="test")
+    return torch.tensor(values, dtype=model.module.dtype)

@@ -80,10 +80,13 @@ def _print_ranking(ranking: "Ranking", *, as_json: bool) -> None:
         print(json.dumps({**dataclasses.asdict(ranking), "order": ranking.order}))
         return
     rows = [
-        (str(block), interval(ranking.scores[block], ranking.low[block], ranking.high[block]))
+        (
+            ranking.label(block),
+            interval(ranking.scores[block], ranking.low[block], ranking.high[block]),
+        )
         for block in ranking.order
     ]
-    header = ("block", f"{ranking.locator} ({ranking.unit})")
+    header = (ranking.kind, f"{ranking.locator} ({ranking.unit})")
     print(plain(Table(header=header, rows=tuple(rows))))
     for note in (f"{ranking.prompts} prompts, intervals over them", *ranking.notes):
         print(f"note: {note}")
@@ -100,7 +103,7 @@ def _print_stability(found: "RankStability", *, as_json: bool) -> None:
     scores = [[ranking.scores[block] for ranking in found.rankings] for block in blocks]
     rows = [
         (
-            str(block),
+            found.rankings[0].label(block),
             f"{sum(scores[block]) / len(scores[block]):.4g}",
             f"{min(scores[block]):.4g} to {max(scores[block]):.4g}",
             str(found.first.get(block, 0)),
@@ -108,7 +111,12 @@ def _print_stability(found: "RankStability", *, as_json: bool) -> None:
         for block in sorted(blocks, key=lambda one: -sum(scores[one]))
     ]
     first = found.rankings[0]
-    header = ("block", f"{first.locator} ({first.unit}), mean", "range over seeds", "times first")
+    header = (
+        first.kind,
+        f"{first.locator} ({first.unit}), mean",
+        "range over seeds",
+        "times first",
+    )
     print(plain(Table(header=header, rows=tuple(rows))))
     print(f"note: {len(found.rankings)} seeds, {found.sample} prompts each")
     agree = found.reason or f"mean {found.spearman:.3f}, smallest {found.spearman_low:.3f}"

@@ -15,7 +15,7 @@ from equipoise.contrast_training.tokenized import TokenizedText
 from equipoise.inference.batching import run_in_batches
 from equipoise.inference.forward import Layout, hidden_at, logits_at
 from equipoise.inference.language_model import LanguageModel
-from equipoise.inference.layout import causal_layout
+from equipoise.inference.layout import probe_layout
 from equipoise.inference.lm_head import OutputLayer, output_layer
 from equipoise.inference.prefix_sharing import pack, single
 from equipoise.models.context import attention_window
@@ -57,7 +57,7 @@ class PackedForward:
 
     def __init__(self, model: LanguageModel) -> None:
         self.model = model
-        self.layout: Layout = causal_layout(model.module)
+        self.layout: Layout = probe_layout(model.module)
         self.head: OutputLayer | None = output_layer(model.module, self.layout)
 
     def read(self, texts: Sequence[TokenizedText], positions: Sequence[Sequence[int]]) -> Readout:
@@ -100,7 +100,7 @@ class PackedForward:
         )
 
     def _layout(self, texts: Sequence[Ids]) -> Layout:
-        """As `causal_layout`; in a packed row an attention window would count neighbors."""
+        """As `probe_layout`; in a packed row an attention window would count neighbors."""
         window = attention_window(self.model.module)
         fits = window is None or max(map(len, texts)) <= window
         return self.layout if fits else replace(self.layout, pack=False)

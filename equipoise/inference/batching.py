@@ -1,48 +1,124 @@
-"""Batches that fit memory: longest first, halved when they do not; the module as it was after."""
+"""Batches that fit memory: longest first, smaller after an out-of-memory error."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from equipoise.errors import ModelError
-from equipoise.models.kernels import fast_matmul
+from equipoise.models.kernels import fast_matmul, fused_gelu
 from equipoise.models.loaded_model import LoadedModel
 
-_CPU_TOKENS = 2_048  # in a batch: on a processor more is no faster
+_CPU_TOKENS = 2_048  # per batch: on a processor more is no faster
+
+
+class Batches:
+    """Indices of rows in batches of `batch_tokens`, longest rows first: out of memory shows early.
+
+    Iterate, and run each batch inside `retry_smaller`:
+
+        for batch in batches:
+            with batches.retry_smaller():
+                ...
+
+    `reads`: per row, the positions whose outputs are read; at most `most_reads` per batch.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        lengths: Sequence[int],
+        *,
+        most_cpu_tokens: int = _CPU_TOKENS,
+        reads: Sequence[int] = (),
+        most_reads: int | None = None,
+        task: str = "",
+    ) -> None:
+        on_cpu = model.module.device.type == "cpu"
+        self._model = model
+        self._lengths = lengths
+        self._budget = min(model.batch_tokens, most_cpu_tokens) if on_cpu else model.batch_tokens
+        self._reads = reads
+        self._most_reads = most_reads
+        self._order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+        self._done = 0
+        self._batch: list[int] = []
+        self._task = task
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Each batch once; a batch that did not fit memory comes again in smaller ones."""
+        hidden = None if self._task else True  # None: shown on a terminal
+        with tqdm(total=len(self._order), desc=self._task, disable=hidden, leave=False) as bar:
+            while self._done < len(self._order):
+                self._batch = self._next()
+                yield self._batch
+                self._done += len(self._batch)
+                bar.update(len(self._batch))
+
+    def _next(self) -> list[int]:
+        """The longest batch within the budgets; at least one row."""
+        rest = self._order[self._done :]
+        batch = rest[: max(1, self._budget // max(1, self._lengths[rest[0]]))]
+        if self._most_reads is None:
+            return batch
+        total = self._reads[batch[0]]
+        for index, row in enumerate(batch[1:], start=1):
+            total += self._reads[row]
+            if total > self._most_reads:
+                return batch[:index]
+        return batch
+
+    @contextmanager
+    def retry_smaller(self) -> Iterator[None]:
+        """Out of memory inside: the batch's rows come again, half as many at a time.
+
+        What is computed inside must bear being computed twice.
+        Raises `ModelError` when one row alone does not fit.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+            model, longest = self._model, self._lengths[self._batch[0]]
+            if len(self._batch) == 1:
+                raise ModelError(
+                    f"a text must fit memory; {model.identity} ran out of it on one row of "
+                    f"{longest} tokens on {model.module.device}: free memory or use another device"
+                ) from error
+            if model.module.device.type == "cuda":
+                torch.cuda.empty_cache()
+            self._budget = len(self._batch) * longest // 2
+            self._batch = []  # nothing of it is done
 
 
 def run_in_batches(
     model: LoadedModel, lengths: Sequence[int], run: Callable[[list[int]], None]
 ) -> None:
-    """Call `run` with the numbers of texts that go together until every text has had its turn.
+    """Call `run` with the indices of texts that go together, until each text was in one batch.
 
-    `lengths`: tokens that each text needs. No gradients, no dropout. A batch that runs out of
-    memory is tried again at half its size, so `run` must bear being called twice.
-    Raises `ModelError` when one text alone does not fit memory.
+    `lengths`: tokens of each text. No gradients, no dropout. `run` must bear being called twice
+    with the same texts. Raises `ModelError` when one text alone does not fit memory.
     """
-    order = sorted(range(len(lengths)), key=lambda number: -lengths[number])
-    on_cpu = model.module.device.type == "cpu"
-    budget = min(model.batch_tokens, _CPU_TOKENS) if on_cpu else model.batch_tokens
-    done = 0
+    batches = Batches(model, lengths)
     with torch.inference_mode(), evaluating(model.module), fast_matmul(model.module):
-        while done < len(order):
-            rows = max(1, budget // max(1, lengths[order[done]]))
-            batch = order[done : done + rows]
-            try:
+        for batch in batches:
+            with batches.retry_smaller():
                 run(batch)
-            except RuntimeError as error:
-                if not out_of_memory(error):
-                    raise
-                budget = _halved(model, batch, lengths)
-                continue
-            done += len(batch)
+
+
+@contextmanager
+def at_full_speed(module: nn.Module) -> Iterator[None]:
+    """No gradients, no dropout, the fastest exact kernels; all undone at the end."""
+    with torch.inference_mode(), evaluating(module), fused_gelu(module), fast_matmul(module):
+        yield
 
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """No dropout while this holds; every part is put back as it was."""
+    """No dropout inside; each part's mode is restored afterwards."""
     training = [part for part in module.modules() if part.training]
     for part in training:
         part.training = False
@@ -53,21 +129,9 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             part.training = True
 
 
-def out_of_memory(error: RuntimeError) -> bool:
+def _is_out_of_memory(error: RuntimeError) -> bool:
     """Whether torch ran out of memory; on a processor it says so only in the message."""
     text = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError) or any(
         sign in text for sign in ("out of memory", "can't allocate memory")
     )
-
-
-def _halved(model: LoadedModel, batch: list[int], lengths: Sequence[int]) -> int:
-    if len(batch) == 1:
-        raise ModelError(
-            f"a text must fit memory; {model.identity} ran out of it on one text of "
-            f"{lengths[batch[0]]} tokens on {model.module.device}: free memory or use another "
-            "device"
-        )
-    if model.module.device.type == "cuda":
-        torch.cuda.empty_cache()
-    return len(batch) * lengths[batch[0]] // 2

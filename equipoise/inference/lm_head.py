@@ -1,7 +1,7 @@
 """The output layer of a model, with what its family does to the logits afterwards: scale and cap.
 
-Cohere multiplies logits, Granite divides them, Gemma 2 bends them to stay within a cap. Where that
-is all, log-probabilities follow from what the layer reads, and no logits need be kept.
+Cohere multiplies logits, Granite divides them, Gemma 2 caps them smoothly. Where that is all,
+log-probabilities follow from what the layer reads, and no logits need be kept.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from equipoise.inference.forward import Layout, has_output_layer, hidden_at, logits_at
 from equipoise.inference.prefix_sharing import tree
 
-_CLOSE = 1e-4  # of the spread of the logits
+_TOLERANCE = 1e-4  # of the spread of the logits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +33,12 @@ class OutputLayer:
 
     def logits(self, hidden: Float[Tensor, "place width"]) -> Float[Tensor, "place vocabulary"]:
         """Unnormalized log-probabilities of the next token."""
-        found = linear(hidden, self.linear.weight, self.linear.bias)
+        logits = linear(hidden, self.linear.weight, self.linear.bias)
         if self.scale != 1:
-            found = found * self.scale
+            logits = logits * self.scale
         if self.divisor != 1:
-            found = found / self.divisor
-        return found if self.cap is None else torch.tanh(found / self.cap) * self.cap
+            logits = logits / self.divisor
+        return logits if self.cap is None else torch.tanh(logits / self.cap) * self.cap
 
     def gradient(
         self, outer: Float[Tensor, "place vocabulary"], logits: Float[Tensor, "place vocabulary"]
@@ -61,29 +61,26 @@ def output_layer(module: PreTrainedModel, layout: Layout) -> OutputLayer | None:
         return None
     row = tree(((5, 6, 7, 2),), (0,))
     places = torch.arange(4, device=module.device)
+    config = module.config.get_text_config().to_dict()
+    configured = OutputLayer(
+        linear=layer,
+        scale=_nonzero(config.get("logit_scale")) or 1.0,
+        divisor=_nonzero(config.get("logits_scaling")) or 1.0,
+        cap=_nonzero(config.get("final_logit_softcapping")),
+    )
     with torch.no_grad():
-        truth = logits_at(module, [row], places, layout).float()
+        expected = logits_at(module, [row], places, layout).float()
         hidden = hidden_at(module, [row], places, layout)
-        for head in (_configured(module, layer), OutputLayer(linear=layer)):
-            found = head.logits(hidden).float()
-            if found.shape == truth.shape and bool(
-                (found - truth).abs().max() <= _CLOSE * truth.std()
+        # some families state a scale in their configuration and do not use it
+        for head in (configured, OutputLayer(linear=layer)):
+            logits = head.logits(hidden).float()
+            if logits.shape == expected.shape and bool(
+                (logits - expected).abs().max() <= _TOLERANCE * expected.std()
             ):
                 return head
     return None
 
 
-def _configured(module: PreTrainedModel, layer: nn.Linear) -> OutputLayer:
-    """What the configuration says; some families state a scale and do not use it."""
-    config = module.config.get_text_config().to_dict()
-    return OutputLayer(
-        linear=layer,
-        scale=_number(config.get("logit_scale")) or 1.0,
-        divisor=_number(config.get("logits_scaling")) or 1.0,
-        cap=_number(config.get("final_logit_softcapping")),
-    )
-
-
-def _number(value: object) -> float | None:
-    """A number that is not 0; None for anything else that may stand in a configuration."""
+def _nonzero(value: object) -> float | None:
+    """A number that is not 0; None for anything else that a configuration may hold."""
     return float(value) if isinstance(value, int | float) and value else None

@@ -1,13 +1,15 @@
-"""What is asked of the network: token ids in, and positions at which a token's probability is read.
+"""Queries: token ids that are fed, and positions at which a token's log-probability is read.
 
-Every kind of request becomes queries here, and every query is answered by `reading.read`.
+Every kind of request becomes queries here, and the engine answers every query.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from equipoise.models.tokenization import Tokens
+from equipoise.models.loaded_model import LoadedModel
+from equipoise.models.start_token import start_token_id
+from equipoise.models.tokenization import Ids, Marked, Tokens, encode
 from equipoise.records import Prefix
 
 Read: TypeAlias = tuple[int, int]  # position in the ids, token whose log-probability is wanted
@@ -15,9 +17,9 @@ Read: TypeAlias = tuple[int, int]  # position in the ids, token whose log-probab
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One forward pass: the ids that are fed and what is read from its logits."""
+    """The ids of one text that is fed, and what is read from its logits."""
 
-    ids: tuple[int, ...]
+    ids: Ids
     reads: tuple[Read, ...]
 
 
@@ -27,63 +29,79 @@ Plan: TypeAlias = tuple[Query, ...]  # of one request; its answers follow one an
 LIKELIEST = -1
 
 
-def causal(tokens: Sequence[int], wanted: Sequence[int], prefix: Prefix, start: int | None) -> Plan:
-    """Queries for log p(tokens[i] | everything before it), i in `wanted` (ascending).
+def tokenize(model: LoadedModel, texts: Sequence[Marked]) -> list[Tokens]:
+    """Texts as this model reads them: a masked model with its special tokens around them.
+
+    A causal model's start token is left out, also one that the tokenizer or the text put in front:
+    it is put there once, by the prefix policy.
+    """
+    masked = model.kind == "masked"
+    encoded = encode(model.tokenizer, texts, specials=masked)
+    if masked:
+        return encoded
+    start = start_token_id(model.tokenizer)
+    return [without_start(tokens, start) for tokens in encoded]
+
+
+def without_start(tokens: Tokens, start: int | None) -> Tokens:
+    """The tokens without a start token in front."""
+    if start is None or not tokens.ids or tokens.ids[0] != start:
+        return tokens
+    marked = tuple(position - 1 for position in tokens.marked if position > 0)
+    return Tokens(tokens.text, tokens.ids[1:], tokens.spans[1:], marked)
+
+
+def causal(ids: Ids, wanted: Sequence[int], prefix: Prefix, start: int | None) -> Plan:
+    """Queries for log p(ids[i] | everything before it), i in `wanted` (ascending).
 
     `start` is the start token; without one every prefix policy is "none", under which the first
     token has no condition and is left out (`scored`). Nothing after the last wanted token is fed.
     Source: metrics.md section 0.
     """
+    if not wanted:
+        return ()
     if prefix == "bos" and start is not None:
-        return _query((start, *tokens), [(at, tokens[at]) for at in wanted])
+        reads = tuple([(position, ids[position]) for position in wanted])
+        return (Query((start, *ids[: wanted[-1]]), reads),)
     first: Plan = ()
-    if prefix == "ref_gpt2" and start is not None and 0 in wanted:
-        first = (Query((start,), ((0, tokens[0]),)),)
-    return first + _query(tuple(tokens), [(at - 1, tokens[at]) for at in wanted if at > 0])
+    if prefix == "ref_gpt2" and start is not None and wanted[0] == 0:
+        first = (Query((start,), ((0, ids[0]),)),)
+    if wanted[-1] == 0:
+        return first
+    reads = tuple([(position - 1, ids[position]) for position in wanted if position > 0])
+    return (*first, Query(ids[: wanted[-1]], reads))
 
 
-def scored(wanted: Sequence[int], prefix: Prefix, start: int | None) -> tuple[int, ...]:
-    """Those of the wanted positions that `causal` answers: all, or all but the first token."""
+def scored(wanted: Sequence[int], prefix: Prefix, start: int | None) -> Sequence[int]:
+    """The wanted positions that `causal` answers: all, or all but the first token."""
     unconditional = prefix == "none" or start is None
-    return tuple(at for at in wanted if at > 0 or not unconditional)
+    return wanted[1:] if unconditional and wanted and wanted[0] == 0 else wanted
 
 
-def masked(tokens: Sequence[int], wanted: Sequence[int], mask: int) -> Plan:
-    """Queries for log p(tokens[i] | all other tokens), i in `wanted`: one masked copy for each."""
+def masked(ids: Ids, wanted: Sequence[int], mask: int) -> Plan:
+    """Queries for log p(ids[i] | all other tokens), i in `wanted`: one masked copy for each."""
     return tuple(
-        Query((*tokens[:at], mask, *tokens[at + 1 :]), ((at, tokens[at]),)) for at in wanted
+        Query((*ids[:position], mask, *ids[position + 1 :]), ((position, ids[position]),))
+        for position in wanted
     )
 
 
-def revealed(tokens: Sequence[int], span: Sequence[int], mask: int) -> Plan:
-    """Queries for a span told from left to right.
+def revealed(ids: Ids, span: Sequence[int], mask: int) -> Plan:
+    """Queries for a span that is revealed from left to right.
 
-    For its token j the input is what stands before the span, the j tokens already told, one mask
-    for token j, and what stands after the span; the tokens still to come are not there, not even
-    as masks.
+    For its token j the input is what stands before the span, the j tokens already revealed, one
+    mask for token j, and what stands after the span; later tokens are absent, not masked.
     Source: StereoSet's published code (metrics.md 1.1), which does this on strings.
     """
-    if not span:
-        return ()
-    after = tuple(tokens[span[-1] + 1 :])
-    return tuple(Query((*tokens[:at], mask, *after), ((at, tokens[at]),)) for at in span)
+    after = ids[span[-1] + 1 :] if span else ()
+    return tuple(
+        Query((*ids[:position], mask, *after), ((position, ids[position]),)) for position in span
+    )
 
 
 def with_likeliest(plan: Plan) -> Plan:
-    """The plan, and after each of its queries' answers the greatest one at each place read."""
+    """The plan, and after each query's answers the greatest one at each position it reads."""
     return tuple(
-        Query(one.ids, one.reads + tuple((at, LIKELIEST) for at, _ in one.reads)) for one in plan
+        Query(query.ids, query.reads + tuple((position, LIKELIEST) for position, _ in query.reads))
+        for query in plan
     )
-
-
-def without_start(tokens: Tokens, start: int | None) -> Tokens:
-    """The tokens without a start token that the tokenizer put in front: it is never twice."""
-    if start is None or not tokens.ids or tokens.ids[0] != start:
-        return tokens
-    return Tokens(tokens.text, tokens.ids[1:], tokens.spans[1:], tokens.inside[1:])
-
-
-def _query(ids: tuple[int, ...], reads: list[Read]) -> Plan:
-    if not reads:
-        return ()
-    return (Query(ids[: reads[-1][0] + 1], tuple(reads)),)

@@ -1,8 +1,8 @@
-"""Reading causal texts, through the model's decoding rule if it has one.
+"""Reading causal texts through the model's decoding rule.
 
-With a decoding rule every place needs K + 1 whole distributions at once. What goes into the output
-layer is therefore kept for each context (a few hundred numbers in place of a vocabulary), all
-contexts share rows as in plain reading, and the output layer is applied to a few places at a time.
+With a rule every position needs K + 1 whole distributions at once. What goes into the output layer
+is therefore kept for each context (a few hundred numbers instead of a vocabulary), all contexts
+share rows as in plain reading, and the output layer is applied to a few positions at a time.
 """
 
 import math
@@ -11,174 +11,125 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from equipoise.inference.engine import (
-    Asked,
-    at_full_speed,
-    check_finite,
-    check_lengths,
-    read,
-    run_texts,
-)
+from equipoise.inference.batching import at_full_speed
+from equipoise.inference.engine import check_finite, check_lengths, forward_passes, read
 from equipoise.inference.forward import hidden_at, logits_at
-from equipoise.inference.queries import LIKELIEST, Plan, Query, Read, without_start
+from equipoise.inference.queries import LIKELIEST, Plan, Query, Read
 from equipoise.models.decoding_rule import Context, DecodingRule
 from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.start_token import start_token_id
-from equipoise.models.tokenization import Ids, Marked, Tokens, encode
+from equipoise.models.tokenization import Ids, Tokens
 
-#: Contexts whose distributions become one: the text's own first, start tokens included.
+#: Contexts whose distributions are combined: the text's own first, start tokens included.
 Family: TypeAlias = tuple[Ids, ...]
 
-_KEPT = 2**26  # elements of what goes into the output layer, kept at a time
+_STATES = 2**26  # elements of what goes into the output layer, kept at a time
 _LOGITS = 2**25  # elements of logits at a time, all contexts together
 _CHUNK = 2**20  # of log-probabilities
 
 
-def read_texts(
+def read_through_rule(
     model: LoadedModel,
+    rule: DecodingRule,
     plans: Sequence[Plan],
     texts: Sequence[Tokens],
     *,
     task: str,
     texts_per_request: int = 1,
 ) -> list[list[float]]:
-    """Log-probabilities (nats) that each plan asks for of its text, through the decoding rule.
+    """Log-probabilities (nats) that each plan asks for of its text, through the rule.
 
-    Each plan is `queries.causal`'s of the text of the same number, which has no start token.
-    Texts of which nothing is adjusted are answered as without a decoding rule.
-    Raises `ModelError` as `reading.read` does, with the longest of all contexts.
+    Each plan is that of `queries.causal` for the text at the same index, which has no start token.
+    Texts to which the rule does not apply are answered as without one.
+    Raises `ModelError` as `engine.read` does, with the longest of all contexts.
     """
-    decoding_rule = model.decoding_rule
-    if decoding_rule is None or decoding_rule.neutral:
-        return read(model, plans, task=task, texts_per_request=texts_per_request)
     plain: list[Plan] = list(plans)
     works: list[_Work] = []
-    for number, (plan, tokens) in enumerate(zip(plans, texts, strict=True)):
-        families = _families(model, decoding_rule, plan, tokens)
+    for index, (plan, tokens) in enumerate(zip(plans, texts, strict=True)):
+        families = _families(model, rule, plan, tokens)
         if any(others for _, others in families):
-            works.append(_Work(number, plan, families))
-            plain[number] = ()
-    _check_all_lengths(model, works, len(plans), texts_per_request)
-    found = read(model, plain, task=task, texts_per_request=texts_per_request)
-    for part in _parts(works, _width(model)):
-        answers = _answered(model, decoding_rule, part, task=task, together=True)
-        for work, values in zip(part, answers, strict=True):
+            works.append(_Work(index, plan, families))
+            plain[index] = ()
+    longest: list[Plan] = [()] * len(plans)
+    for work in works:
+        ids, count = max(work.contexts, key=lambda context: context[1])
+        longest[work.index] = (Query(ids[:count], ()),)
+    check_lengths(model, longest, texts_per_request)
+    answers = read(model, plain, task=task, texts_per_request=texts_per_request)
+    for part in _split_works(works, model.module.config.get_text_config().hidden_size):
+        part_answers = _answer(model, rule, part, task=task, share_rows=True)
+        for work, values in zip(part, part_answers, strict=True):
             if not all(map(math.isfinite, values)):
-                # as in `reading.read`: a nan passes into other texts of the same row
-                (values,) = _answered(model, decoding_rule, [work], task=task, together=False)
-                check_finite(values, work.number // texts_per_request)
-            found[work.number] = values
-    return found
+                # as in `engine.read`: a nan passes into other texts of the same row
+                (values,) = _answer(model, rule, [work], task=task, share_rows=False)
+                check_finite(values, work.index // texts_per_request)
+            answers[work.index] = values
+    return answers
 
 
-def next_distributions(
-    model: LoadedModel, contexts: Sequence[str]
-) -> Float[Tensor, "context token"]:
-    """Log-probabilities (nats) of every token directly after each context, in float32.
-
-    What `score` reads from, whole; the start token stands before each context.
-    """
-    start = start_token_id(model.tokenizer)
-    front: Ids = () if start is None else (start,)
-    rows: list[Tensor] = []
-    marks = [Marked(context, 0, 0) for context in contexts]
-    for coded in encode(model.tokenizer, marks, specials=False):
-        tokens = without_start(coded, start)
-        mixed: tuple[Context, ...] = ()
-        if model.decoding_rule is not None and not model.decoding_rule.neutral:
-            (mixed,) = model.decoding_rule.contexts(model.tokenizer, tokens, [len(tokens.ids)])
-        family = tuple(front + ids[:count] for ids, count in mixed) or (front + tokens.ids,)
-        with at_full_speed(model.module):
-            slots = {fromkey: index for index, fromkey in enumerate(dict.fromkeys(family))}
-            states = _states(model, slots, list(slots), task="reading", together=True)
-            chosen = torch.tensor([[slots[one]] for one in family])
-            logits = states.logits(model.module, chosen.flatten())
-            rows.append(adjusted_rows(model.decoding_rule, logits[:, None])[0])
-    return torch.stack(rows)
-
-
-def adjusted_rows(
-    decoding_rule: DecodingRule | None, logits: Float[Tensor, "row place token"]
+def combine_rows(
+    rule: DecodingRule | None, logits: Float[Tensor, "row place token"]
 ) -> Float[Tensor, "place token"]:
     """Log-probabilities from the logits of all rows; of row 0 alone where there is no other."""
     logprobs = (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1)
-    if decoding_rule is None or len(logprobs) == 1:
+    if rule is None or len(logprobs) == 1:
         return logprobs[0]
-    return decoding_rule.adjusted(logprobs)
+    return rule.adjusted(logprobs)
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """One text of which something is adjusted."""
+    """One text to which the rule applies somewhere."""
 
-    number: int
+    index: int
     plan: Plan
     families: list[tuple[Context, tuple[Context, ...]]]  # of each read: own context, the others
 
     @property
     def reads(self) -> Iterator[tuple[int, Family]]:
-        """Each token asked for and the contexts it is read after."""
+        """Each token that is read, and the contexts it is read after."""
         tokens = (token for query in self.plan for _, token in query.reads)
         for token, (own, others) in zip(tokens, self.families, strict=True):
             yield token, tuple(ids[:count] for ids, count in (own, *others))
 
     @property
-    def contexts(self) -> int:
-        """How many contexts it reads after, at most."""
-        return sum(1 + len(others) for _, others in self.families)
+    def contexts(self) -> list[Context]:
+        """All contexts that it reads after."""
+        return [context for own, others in self.families for context in (own, *others)]
 
 
 def _families(
-    model: LoadedModel, decoding_rule: DecodingRule, plan: Plan, tokens: Tokens
+    model: LoadedModel, rule: DecodingRule, plan: Plan, tokens: Tokens
 ) -> list[tuple[Context, tuple[Context, ...]]]:
     """For each read of a plan its own context and the others, start tokens included."""
     start = start_token_id(model.tokenizer)
-    found: list[tuple[Context, tuple[Context, ...]]] = []
+    families: list[tuple[Context, tuple[Context, ...]]] = []
     for query in plan:
         led = query.ids[:1] == (start,) and query.ids != tokens.ids[: len(query.ids)]
         front = query.ids[:1] if led else ()
-        counts = [at + 1 - len(front) for at, _ in query.reads]
-        for (at, _), mixed in zip(
-            query.reads, _in_order(model, decoding_rule, tokens, counts), strict=True
-        ):
-            led_in = [(front + ids, len(front) + count) for ids, count in mixed]
-            own, *others = led_in or [(query.ids, at + 1)]
-            found.append((own, tuple(others)))
-    return found
+        counts = [position + 1 - len(front) for position, _ in query.reads]
+        distinct = sorted(set(counts))
+        contexts = rule.contexts(model.tokenizer, tokens, distinct)
+        by_count = dict(zip(distinct, contexts, strict=True))
+        for (position, _), count in zip(query.reads, counts, strict=True):
+            own, *others = [(front + ids, len(front) + size) for ids, size in by_count[count]] or [
+                (query.ids, position + 1)
+            ]
+            families.append((own, tuple(others)))
+    return families
 
 
-def _in_order(
-    model: LoadedModel, decoding_rule: DecodingRule, tokens: Tokens, counts: Sequence[int]
-) -> list[tuple[Context, ...]]:
-    """The contexts after counts in any order, each asked for once."""
-    distinct = sorted(set(counts))
-    found = decoding_rule.contexts(model.tokenizer, tokens, distinct)
-    by_count = dict(zip(distinct, found, strict=True))
-    return [by_count[count] for count in counts]
-
-
-def _check_all_lengths(
-    model: LoadedModel, works: Sequence[_Work], texts: int, per_request: int
-) -> None:
-    plans: list[Plan] = [()] * texts
-    for work in works:
-        contexts = (one for own, others in work.families for one in (own, *others))
-        longest = max(contexts, key=lambda one: one[1])
-        plans[work.number] = (Query(longest[0][: longest[1]], ()),)
-    check_lengths(model, plans, per_request)
-
-
-def _parts(works: Sequence[_Work], width: int) -> Iterator[list[_Work]]:
+def _split_works(works: Sequence[_Work], width: int) -> Iterator[list[_Work]]:
     """Texts whose states are kept together: as many as fit, at least one."""
     part: list[_Work] = []
     size = 0
     for work in works:
-        needed = work.contexts * width
-        if part and size + needed > _KEPT:
+        needed = len(work.contexts) * width
+        if part and size + needed > _STATES:
             yield part
             part, size = [], 0
         part.append(work)
@@ -187,149 +138,125 @@ def _parts(works: Sequence[_Work], width: int) -> Iterator[list[_Work]]:
         yield part
 
 
-def _width(model: LoadedModel) -> int:
-    return int(model.module.config.get_text_config().hidden_size)
-
-
-def _answered(
-    model: LoadedModel,
-    decoding_rule: DecodingRule,
-    works: Sequence[_Work],
-    *,
-    task: str,
-    together: bool,
+def _answer(
+    model: LoadedModel, rule: DecodingRule, works: Sequence[_Work], *, task: str, share_rows: bool
 ) -> list[list[float]]:
     """The answers of each text; equal contexts are computed once."""
     wanted: dict[Family, dict[int, int]] = {}  # contexts to tokens, and the slot of each answer
     slots: list[list[int]] = []
     count = 0
     for work in works:
-        own: list[int] = []
+        work_slots: list[int] = []
         for token, family in work.reads:
             known = wanted.setdefault(family, {})
             if token not in known:
                 known[token] = count
                 count += 1
-            own.append(known[token])
-        slots.append(own)
-    places = {
-        fromkey: index for index, fromkey in enumerate(dict.fromkeys(c for f in wanted for c in f))
-    }
-    texts = _longest(works)
+            work_slots.append(known[token])
+        slots.append(work_slots)
     answers = torch.full((count,), math.nan, dtype=torch.float64)
     with at_full_speed(model.module):
-        states = _states(model, places, texts, task=task, together=together)
-        for size in sorted({len(one) for one in wanted}):
-            some = {one: tokens for one, tokens in wanted.items() if len(one) == size}
-            _combine(model, decoding_rule, states, places, some, answers)
+        states = _states(model, wanted, works, task=task, share_rows=share_rows)
+        for size in sorted(set(map(len, wanted))):
+            families = {f: tokens for f, tokens in wanted.items() if len(f) == size}
+            _combine(model, rule, states, families, answers)
     values = answers.tolist()
-    return [[values[slot] for slot in own] for own in slots]
-
-
-def _longest(works: Sequence[_Work]) -> list[Ids]:
-    """Every row that is run: each row's contexts are beginnings of it."""
-    lengths: dict[Ids, int] = {}
-    for work in works:
-        for own, others in work.families:
-            for ids, count in (own, *others):
-                lengths[ids] = max(lengths.get(ids, 0), count)
-    return list(dict.fromkeys(ids[:count] for ids, count in lengths.items()))
-
-
-def _states(
-    model: LoadedModel,
-    places: Mapping[Ids, int],
-    texts: Sequence[Ids],
-    *,
-    task: str,
-    together: bool,
-) -> "_States":
-    """The model's state after each context; each context is a beginning of some text."""
-    missing = dict(places)
-    kept: list[Ids] = []
-    reads: list[dict[Read, int]] = []
-    for ids in texts:
-        own: dict[Read, int] = {}
-        for length in range(1, len(ids) + 1):
-            slot = missing.pop(ids[:length], None)
-            if slot is not None:
-                own[length - 1, 0] = slot
-        if own:
-            kept.append(ids)
-            reads.append(own)
-    states = _States()
-
-    def take(asked: Asked) -> None:
-        states.are_logits = not asked.layout.gather
-        of = logits_at if states.are_logits else hidden_at
-        found = of(model.module, asked.rows, asked.places, asked.layout)
-        if states.values is None:
-            states.values = found.new_empty(len(places), found.shape[1])
-        slots, chosen = (
-            torch.tensor(one, device=found.device) for one in (asked.slots, asked.chosen)
-        )
-        states.values[slots] = found[chosen]
-
-    run_texts(model, kept, reads, take=take, task=task, together=together)
-    return states
+    return [[values[slot] for slot in work_slots] for work_slots in slots]
 
 
 @dataclass(slots=True)
 class _States:
     """What goes into the output layer after each context, filled pass by pass.
 
-    Of a module whose output layer cannot be asked by itself: the logits.
+    Of a module whose output layer cannot be run by itself: the logits.
     """
 
+    indices: dict[Ids, int]  # of each context
     values: Float[Tensor, "context width"] | None = None
     are_logits: bool = False
 
     def logits(
-        self, module: PreTrainedModel, chosen: Int[Tensor, " row"]
+        self, module: PreTrainedModel, contexts: Sequence[Ids]
     ) -> Float[Tensor, "row token"]:
-        """Logits after the chosen contexts, by the module's own code (soft caps, scales)."""
+        """Logits after the contexts, by the module's own code (soft caps, scales)."""
         if self.values is None:
-            raise TypeError(f"states must have been run before they are read, got {self.values}")
-        rows = self.values[chosen.to(self.values.device)]
-        return rows if self.are_logits else _head(module, rows)
+            raise TypeError(f"states must be computed before they are read, got {self.values}")
+        rows = self.values[[self.indices[context] for context in contexts]]
+        return rows if self.are_logits else _output_logits(module, rows)
 
 
-def _head(
+def _states(
+    model: LoadedModel,
+    families: Iterable[Family],
+    works: Sequence[_Work],
+    *,
+    task: str,
+    share_rows: bool,
+) -> _States:
+    """The model's state after each context of the families."""
+    lengths: dict[Ids, int] = {}  # of each row that is run: contexts are prefixes of it
+    for work in works:
+        for ids, count in work.contexts:
+            lengths[ids] = max(lengths.get(ids, 0), count)
+    missing = {context for family in families for context in family}
+    states = _States({})
+    texts: list[Ids] = []
+    reads: list[list[Read]] = []
+    for ids in dict.fromkeys(ids[:count] for ids, count in lengths.items()):
+        new = [n for n in range(1, len(ids) + 1) if ids[:n] in missing]
+        if new:
+            missing.difference_update(ids[:n] for n in new)
+            states.indices |= {ids[:n]: len(states.indices) + k for k, n in enumerate(new)}
+            texts.append(ids)
+            reads.append([(n - 1, 0) for n in new])
+    for forward in forward_passes(model, texts, reads, task=task, share_rows=share_rows):
+        with forward.batches.retry_smaller():
+            states.are_logits = not forward.layout.gather
+            run = logits_at if states.are_logits else hidden_at
+            read_states = run(model.module, forward.rows, forward.places, forward.layout)
+            if states.values is None:
+                states.values = read_states.new_empty(len(states.indices), read_states.shape[1])
+            states.values[forward.slots] = read_states[forward.chosen]
+    return states
+
+
+def _output_logits(
     module: PreTrainedModel, states: Float[Tensor, "row width"]
 ) -> Float[Tensor, "row token"]:
-    """The module run on one token, its output layer on these states in place of that token's."""
+    """The module run on one token, its output layer on these states instead of that token's."""
 
-    def put(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def substitute(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return (states[None].to(inputs[0].device), *inputs[1:])
 
-    handle = module.get_output_embeddings().register_forward_pre_hook(put)
+    handle = module.get_output_embeddings().register_forward_pre_hook(substitute)
     try:
         token = torch.zeros(1, 1, dtype=torch.long, device=module.device)
-        found: Tensor = module(input_ids=token, use_cache=False).logits  # [1, row, token]
+        logits: Tensor = module(input_ids=token, use_cache=False).logits  # [1, row, token]
     finally:
         handle.remove()
-    return found[0]
+    return logits[0]
 
 
 def _combine(
     model: LoadedModel,
-    decoding_rule: DecodingRule,
+    rule: DecodingRule,
     states: _States,
-    places: Mapping[Ids, int],
     wanted: Mapping[Family, Mapping[int, int]],
     answers: Float[Tensor, " answer"],
 ) -> None:
-    """Answers of the families of one size, a few at a time, written to their slots."""
+    """Answers of families of one size, a few at a time, written to their slots."""
     families = list(wanted)
     rows = len(families[0])
     vocabulary = int(model.module.config.get_text_config().vocab_size)
-    for some in _split(families, max(1, _LOGITS // (vocabulary * rows))):
-        chosen = torch.tensor([[places[one] for one in family] for family in some])
-        logits = states.logits(model.module, chosen.T.flatten())
-        by_row = logits.view(rows, len(some), -1)
-        step = max(1, _CHUNK // (vocabulary * rows))
-        for part, few in zip(torch.split(by_row, step, dim=1), _split(some, step), strict=True):
-            _look_up(adjusted_rows(decoding_rule, part), [wanted[one] for one in few], answers)
+    step = max(1, _LOGITS // (vocabulary * rows))
+    chunk = max(1, _CHUNK // (vocabulary * rows))
+    for start in range(0, len(families), step):
+        part = families[start : start + step]
+        contexts = [family[row] for row in range(rows) for family in part]
+        logits = states.logits(model.module, contexts).view(rows, len(part), -1)
+        for first in range(0, len(part), chunk):
+            tokens = [wanted[family] for family in part[first : first + chunk]]
+            _look_up(combine_rows(rule, logits[:, first : first + chunk]), tokens, answers)
 
 
 def _look_up(
@@ -337,15 +264,14 @@ def _look_up(
     wanted: Sequence[Mapping[int, int]],
     answers: Float[Tensor, " answer"],
 ) -> None:
-    asked = [
-        (index, token, slot) for index, one in enumerate(wanted) for token, slot in one.items()
+    """Write each place's wanted tokens (token to slot) to their slots."""
+    triples = [
+        (place, token, slot)
+        for place, tokens in enumerate(wanted)
+        for token, slot in tokens.items()
     ]
-    at, tokens, slots = (torch.tensor(one) for one in zip(*asked, strict=True))
-    at, tokens = at.to(logprobs.device), tokens.to(logprobs.device)
+    places, tokens, slots = (torch.tensor(column) for column in zip(*triples, strict=True))
+    places, tokens = places.to(logprobs.device), tokens.to(logprobs.device)
     # LIKELIEST reads the last column at first
-    found = torch.where(tokens == LIKELIEST, logprobs.amax(-1)[at], logprobs[at, tokens])
-    answers[slots] = found.cpu().double()
-
-
-def _split(families: Sequence[Family], size: int) -> Iterable[Sequence[Family]]:
-    return (families[index : index + size] for index in range(0, len(families), size))
+    values = torch.where(tokens == LIKELIEST, logprobs.amax(-1)[places], logprobs[places, tokens])
+    answers[slots] = values.cpu().double()

@@ -2,11 +2,11 @@
 
 Paper: LFTF (anonymous ACL submission, "Locating First and Then Fine-Tuning"), equation 4; it is
 ShortGPT's block influence on prompts that ask for a pronoun. Nothing in it knows of gender: other
-prompts would rank much the same, which is why `random_block` and other locators stand beside it.
+prompts would rank much the same, which is why `random_block` and other locators exist.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -19,15 +19,16 @@ from torch import Tensor
 
 from equipoise.conclusions import Ranking
 from equipoise.errors import ModelError, RecipeError
+from equipoise.inference.batching import run_in_batches
+from equipoise.inference.forward import pad
 from equipoise.inference.language_model import LanguageModel
-from equipoise.locate.base import Locator, Table, bounds, drawn_prompts
+from equipoise.locate.base import Locator, Table, bounds, resample_counts
 from equipoise.models.anatomy import base, blocks, final_norm
-from equipoise.models.hooks import BlockStates, block_states
+from equipoise.models.hooks import block_states
 from equipoise.models.kernels import exact_sum
 from equipoise.models.start_token import pad_token_id
-from equipoise.models.tokenization import Ids
 from equipoise.records import OPTIONS, Prompt
-from equipoise.training.next_token_logits import padded, prompt_ids
+from equipoise.training.next_token_logits import prompt_ids
 
 _INCLUDED = "the first token is included, whose massive activations may hide the rest"
 _NORMED = "the last block is measured with the final norm, whose gain turns the stream too"
@@ -70,12 +71,12 @@ class BlockInfluence(Locator):
             raise RecipeError(
                 f"block_influence must have prompts, got {len(prompts)}; give it a supply"
             )
-        turns, counts = self._measured(model, prompts)
-        draw = drawn_prompts(len(prompts), draws=self.draws, seed=seed)
-        scores = [float(one) for one in self._reduced(turns.sum(0)[None], counts.sum(0)[None])[0]]
+        turns, counts = self._measure(model, prompts)
+        resamples = resample_counts(len(prompts), draws=self.draws, seed=seed)
+        scores = self._reduce(turns.sum(0)[None], counts.sum(0)[None])[0].tolist()
         low, high = bounds(
             scores,
-            self._reduced(draw @ turns, draw @ counts),
+            self._reduce(resamples @ turns, resamples @ counts),
             prompts=len(prompts),
             within=(0.0, math.inf if self.reduce == "sum" else 2.0),
         )
@@ -86,34 +87,37 @@ class BlockInfluence(Locator):
             high=high,
             prompts=len(prompts),
             unit="1 - cosine, summed over tokens" if self.reduce == "sum" else "1 - cosine",
-            notes=self._notes(),
+            notes=(_INCLUDED,) * self.first_token + (_NORMED,) * self.post_norm_last,
         )
 
-    def _reduced(self, turns: Table, counts: NDArray[np.float64]) -> Table:
-        return (
-            turns if self.reduce == "sum" else turns / counts
-        )  # [resample, block] / [resample, 1]
+    def _reduce(self, turns: Table, counts: NDArray[np.float64]) -> Table:
+        """Scores [resample, block] from summed turns and token counts [resample, 1]."""
+        return turns if self.reduce == "sum" else turns / counts
 
-    def _notes(self) -> tuple[str, ...]:
-        return (_INCLUDED,) * self.first_token + (_NORMED,) * self.post_norm_last
-
-    def _measured(
+    def _measure(
         self, model: LanguageModel, prompts: Sequence[Prompt]
     ) -> tuple[Table, NDArray[np.float64]]:
-        """Summed turns [prompt, block] and counted tokens [prompt, 1]."""
+        """Summed turns [prompt, block] and the tokens that were counted [prompt, 1]."""
         ids = prompt_ids(model, [prompt.text for prompt in prompts])
-        count = len(list(blocks(model.module)))
-        turns, counts = np.zeros((len(ids), count)), np.zeros((len(ids), 1))
-        for rows, states, lengths in _forwards(model, ids):
-            kept = self._kept(lengths)
-            counts[rows] = kept.sum(-1, keepdim=True).cpu().numpy()
-            for block in range(count):
+        parts = list(blocks(model.module))
+        turns, counts = np.zeros((len(ids), len(parts))), np.zeros((len(ids), 1))
+
+        def run(batch: list[int]) -> None:
+            tokens, own = pad([ids[row] for row in batch], pad_token_id(model.tokenizer))
+            tokens, own = tokens.to(model.module.device), own.to(model.module.device)
+            base(model.module)(input_ids=tokens, attention_mask=own.long(), use_cache=False)
+            counted = self._counted(own)
+            counts[batch] = counted.sum(-1, keepdim=True).cpu().numpy()
+            for block in range(len(parts)):
                 after = states.after[block]
-                if self.post_norm_last and block == count - 1:
+                if self.post_norm_last and block == len(parts) - 1:
                     after = final_norm(model.module)(after)
                 turn = block_influence(states.before[block], after)
-                _check(turn[kept], f"block {block} of {model.identity}")
-                turns[rows, block] = exact_sum(turn, kept).cpu().numpy()
+                _check(turn[counted], f"block {block} of {model.identity}")
+                turns[batch, block] = exact_sum(turn, counted).cpu().numpy()
+
+        with block_states(parts) as states:
+            run_in_batches(model, list(map(len, ids)), run)
         if not counts.sum():
             raise RecipeError(
                 f"block_influence must have a token to read, got {len(ids)} prompts of one token; "
@@ -121,30 +125,12 @@ class BlockInfluence(Locator):
             )
         return turns, counts
 
-    def _kept(self, lengths: Tensor) -> Bool[Tensor, "row token"]:
-        places = torch.arange(int(lengths.max()), device=lengths.device)
-        last = lengths[:, None] - 1
+    def _counted(self, own: Bool[Tensor, "row token"]) -> Bool[Tensor, "row token"]:
+        """The tokens whose turns are summed; rows are padded on the right."""
+        places = torch.arange(own.shape[1], device=own.device)
         if self.reduce == "last_token":
-            return places == last
-        return (places <= last) & (places >= (0 if self.first_token else 1))
-
-
-def _forwards(
-    model: LanguageModel, ids: Sequence[Ids]
-) -> Iterator[tuple[list[int], BlockStates, Tensor]]:
-    """Numbers of some prompts, what went into and out of each block, and the prompts' lengths."""
-    order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
-    chunk = max(1, model.batch_tokens // len(ids[order[-1]]))
-    device = model.module.device
-    with torch.no_grad(), block_states(list(blocks(model.module))) as states:
-        for index in range(0, len(order), chunk):
-            rows = order[index : index + chunk]
-            tokens, lengths = padded([ids[row] for row in rows], pad_token_id(model.tokenizer))
-            mask = torch.arange(tokens.shape[1]) < lengths[:, None]
-            base(model.module)(
-                input_ids=tokens.to(device), attention_mask=mask.long().to(device), use_cache=False
-            )
-            yield rows, states, lengths.to(device)
+            return places == own.sum(1, keepdim=True) - 1
+        return own & (places >= (0 if self.first_token else 1))
 
 
 def _check(turn: Float[Tensor, " token"], where: str) -> None:

@@ -1,4 +1,4 @@
-"""Name the block instead of looking for it.
+"""Name the block instead of locating it.
 
 LFTF reports the last block as the one most related to gender bias; block influence need not rank
 it first (it says nothing about gender, methods page). With this locator the claim can be tried,
@@ -31,14 +31,14 @@ class FixedBlock(Locator):
     block: int = -1  # counted from 0; negative numbers count from the end
 
     def locate(self, model: LanguageModel, prompts: Sequence[Prompt], *, seed: int) -> Ranking:  # noqa: ARG002
-        """Rank without looking. Raises `RecipeError` when the model has no such block."""
+        """Rank without reading. Raises `RecipeError` when the model has no such block."""
         count = len(blocks(model.module))
         if not -count <= self.block < count:
             raise RecipeError(
                 f"fixed_block.block must be from {-count} to {count - 1} in {model.identity}, "
                 f"got {self.block}; name one of its blocks"
             )
-        scores = tuple(float(number == self.block % count) for number in range(count))
+        scores = tuple(float(block == self.block % count) for block in range(count))
         return Ranking(
             locator="fixed_block",
             scores=scores,

@@ -20,9 +20,9 @@ from torch import Tensor
 from equipoise.conclusions import Ranking
 from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.locate.base import Locator, Table, bounds, drawn_prompts
+from equipoise.locate.base import Locator, Table, bounds, resample_counts
 from equipoise.models.anatomy import blocks
-from equipoise.models.hooks import BlockStates, differentiable_states, frozen
+from equipoise.models.hooks import differentiable_states, frozen
 from equipoise.models.kernels import exact_sum
 from equipoise.records import OPTIONS, Prompt
 from equipoise.training.next_token_logits import NextLogits, prompt_ids, word_tree
@@ -80,14 +80,16 @@ class GenderContrast(Locator):
         effects = self._effects(model, [prompt.text for prompt in prompts])
         if self.effect == "absolute":
             effects = np.abs(effects)
-        draw = drawn_prompts(len(prompts), draws=self.draws, seed=seed)
-        scores = tuple(float(one) for one in effects.mean(0))
+        resamples = resample_counts(len(prompts), draws=self.draws, seed=seed)
+        scores = tuple(effects.mean(0).tolist())
         low, high = bounds(
             scores,
-            draw @ effects / len(prompts),
+            resamples @ effects / len(prompts),
             prompts=len(prompts),
             within=(0.0 if self.effect == "absolute" else -math.inf, math.inf),
         )
+        first, second = (repr(word) for word in self.words)
+        signed = f"signed: above 0 the block moves the log-odds to {first}, below 0 to {second}"
         return Ranking(
             locator="gender_contrast",
             scores=scores,
@@ -95,60 +97,49 @@ class GenderContrast(Locator):
             high=high,
             prompts=len(prompts),
             unit=f"{'|nats|' if self.effect == 'absolute' else 'nats'} of log-odds",
-            notes=self._notes(),
-        )
-
-    def _notes(self) -> tuple[str, ...]:
-        first, second = (repr(word) for word in self.words)
-        signed = f"signed: above 0 the block moves the log-odds to {first}, below 0 to {second}"
-        return (
-            (signed,) * (self.effect == "signed")
-            + (_AT_INPUT,) * (self.at == "input")
-            + (_WITHOUT_FIRST,) * (not self.first_token)
+            notes=(
+                (signed,) * (self.effect == "signed")
+                + (_AT_INPUT,) * (self.at == "input")
+                + (_WITHOUT_FIRST,) * (not self.first_token)
+            ),
         )
 
     def _effects(self, model: LanguageModel, texts: Sequence[str]) -> Table:
         """What each block adds to the log-odds after each prompt, in nats: [prompt, block]."""
         tree = word_tree(model.tokenizer, texts, self.words)
         reader = NextLogits(model, prompt_ids(model, texts), tree.contexts)
-        there = list(blocks(model.module))
-        effects = np.zeros((len(texts), len(there)))
-        with frozen(model.module), differentiable_states(there) as states:
-            for numbers in _batches(reader, model.batch_tokens // len(there)):
-                words = tree.logprobs(reader(numbers).log_softmax(-1))  # [prompt, word]
-                gradients = self._gradients(words[:, 0] - words[:, 1], states)
-                kept = self._kept(reader, numbers)
+        parts = list(blocks(model.module))
+        effects = np.zeros((len(texts), len(parts)))
+        with frozen(model.module), differentiable_states(parts) as states:
+            # a graph keeps the states of every block, where a forward pass keeps one block's
+            for prompts in _batches(reader, model.batch_tokens // len(parts)):
+                words = tree.logprobs(reader(prompts).log_softmax(-1))  # [prompt, word]
+                where = states.after if self.at == "output" else states.before
+                # prompts do not touch one another: the sum's gradient is each prompt's own
+                gradients = torch.autograd.grad(
+                    (words[:, 0] - words[:, 1]).sum(), [where[block] for block in sorted(where)]
+                )
+                counted = self._counted(reader, prompts)
                 for block, gradient in enumerate(gradients):
                     added = attribution(
                         gradient, states.before[block].detach(), states.after[block].detach()
                     )
-                    total = exact_sum(added, kept)
-                    effects[numbers.numpy(), block] = total.view(len(numbers), -1).sum(-1).cpu()
+                    total = exact_sum(added, counted)
+                    effects[prompts.numpy(), block] = total.view(len(prompts), -1).sum(-1).cpu()
         _check(effects, model)
         return effects
 
-    def _gradients(
-        self, log_odds: Float[Tensor, " prompt"], states: BlockStates
-    ) -> tuple[Tensor, ...]:
-        """Of each prompt's log-odds at each block: prompts do not touch one another, so of all."""
-        where = states.after if self.at == "output" else states.before
-        return torch.autograd.grad(log_odds.sum(), [where[block] for block in sorted(where)])
-
-    def _kept(self, reader: NextLogits, numbers: Tensor) -> Bool[Tensor, "row token"]:
-        lengths = reader.lengths.view(reader.prompts, -1)[numbers].flatten()
+    def _counted(self, reader: NextLogits, prompts: Tensor) -> Bool[Tensor, "row token"]:
+        lengths = reader.lengths.view(reader.prompts, -1)[prompts].flatten()
         places = torch.arange(int(lengths.max()), device=lengths.device)
         return (places < lengths[:, None]) & (places >= (0 if self.first_token else 1))
 
 
 def _batches(reader: NextLogits, tokens: int) -> Iterator[Tensor]:
-    """Numbers of prompts, the short ones first, in batches of at most so many tokens.
-
-    A graph keeps the states of every block, where a forward keeps one block's: hence a batch has
-    the engine's tokens divided by the blocks. One prompt is the least.
-    """
+    """Indices of prompts, short ones first, in batches of at most `tokens`; at least one."""
     longest = reader.lengths.view(reader.prompts, -1).amax(-1).cpu()
-    chunk = max(1, tokens // (int(longest.max()) * reader.contexts))
-    yield from torch.split(torch.argsort(longest, stable=True), chunk)
+    size = max(1, tokens // (int(longest.max()) * reader.contexts))
+    yield from torch.split(torch.argsort(longest, stable=True), size)
 
 
 def _check(effects: Table, model: LanguageModel) -> None:

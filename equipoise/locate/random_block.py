@@ -1,4 +1,4 @@
-"""A control: blocks in an order drawn by lot. A locator must do better than this."""
+"""A control: blocks in random order. A locator must do better than this."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -23,7 +23,7 @@ class RandomBlock(Locator):
     def locate(self, model: LanguageModel, prompts: Sequence[Prompt], *, seed: int) -> Ranking:
         """A random order of the blocks; each interval is the whole range, [0, 1]."""
         count = len(list(blocks(model.module)))
-        scores = tuple(float(one) for one in np.random.default_rng(seed).random(count))
+        scores = tuple(np.random.default_rng(seed).random(count).tolist())
         return Ranking(
             locator="random_block",
             scores=scores,

@@ -16,7 +16,7 @@ from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.batching import evaluating
 from equipoise.inference.forward import logits_at
 from equipoise.inference.language_model import LanguageModel
-from equipoise.inference.layout import causal_layout
+from equipoise.inference.layout import probe_layout
 from equipoise.inference.prefix_sharing import single
 from equipoise.inference.queries import Query, causal, without_start
 from equipoise.inference.scoring import the_prompt
@@ -135,7 +135,7 @@ def places(queries: Sequence[Query]) -> Int[Tensor, " read"]:
 
 def logprobs(model: LanguageModel, queries: Sequence[Query]) -> Float[Tensor, "read vocabulary"]:
     """Next-token log-probabilities at all places that are read, text after text, in float32."""
-    layout = replace(causal_layout(model.module), pack=False)
+    layout = replace(probe_layout(model.module), pack=False)
     rows = single([query.ids for query in queries], range(len(queries)))
     flat = places(queries).to(model.module.device)
     return logits_at(model.module, rows, flat, layout).float().log_softmax(-1)

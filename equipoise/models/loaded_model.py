@@ -39,4 +39,10 @@ class LoadedModel(Protocol):
 
     @property
     def decoding_rule(self) -> DecodingRule | None:
-        """The decoding rule that changes next-token distributions; None: the model's own."""
+        """The rule that changes next-token distributions; None: the model's own."""
+
+
+def active_rule(model: LoadedModel) -> DecodingRule | None:
+    """The decoding rule of a causal model, where it has one that changes something."""
+    rule = model.decoding_rule
+    return None if rule is None or rule.neutral or model.kind == "masked" else rule

@@ -1,14 +1,11 @@
 """Which token stands before a text that has nothing before it: one rule for every request.
 
-Scoring, generating and embedding all ask here, so that no text gets two start tokens and no two
-paths disagree.
+Scoring, generation and embedding all use it, so that no text gets two start tokens.
 """
 
 from typing import Literal, TypeAlias
 
 from transformers import PreTrainedTokenizerBase
-
-from equipoise.records import Prefix
 
 StartRule: TypeAlias = Literal["bos", "eos", "none"]
 
@@ -25,18 +22,6 @@ def start_token_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
     if tokenizer.eos_token_id is not None:
         return int(tokenizer.eos_token_id)
     return None
-
-
-def settled(
-    prefix: Prefix, tokenizer: PreTrainedTokenizerBase, *, context: str, start: int | None
-) -> Prefix:
-    """A policy for one text after its context: "own" becomes "bos" or "none", others stay.
-
-    Source: lm-evaluation-harness 0.4.13, `TemplateLM.loglikelihood`.
-    """
-    if prefix != "own":
-        return prefix
-    return "bos" if not context or adds_start(tokenizer, start) else "none"
 
 
 def adds_start(tokenizer: PreTrainedTokenizerBase, start: int | None) -> bool:

@@ -1,6 +1,6 @@
 """Text to token ids, with the characters that each token covers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
@@ -8,34 +8,32 @@ from typing import TypeAlias
 from transformers import PreTrainedTokenizerBase
 
 Ids: TypeAlias = tuple[int, ...]
+Span: TypeAlias = tuple[int, int]  # characters [start, end) of a text
+
+_BATCH = 512  # texts: what the tokenizer returns is large, and is dropped batch by batch
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """A text as tokens: ids and, for each, what it covers and whether it belongs to the span."""
+    """A text as tokens: ids, the characters that each covers, and which are in its marked span."""
 
     text: str
-    ids: tuple[int, ...]
-    spans: tuple[tuple[int, int], ...]  # characters [start, end) of the text; (0, 0) if special
-    inside: tuple[bool, ...]  # part of the marked span of the text
-
-    @property
-    def marked(self) -> tuple[int, ...]:
-        """Positions of the tokens inside the marked span, in order."""
-        return tuple(index for index, inside in enumerate(self.inside) if inside)
+    ids: Ids
+    spans: tuple[Span, ...]  # (0, 0) for a special token
+    marked: tuple[int, ...]  # positions of the tokens inside the marked span, in order
 
     def bytes_of(self, positions: Sequence[int]) -> int:
         """UTF-8 bytes of the characters that these tokens cover, each counted once.
 
-        White space before a token is its own, also where the tokenizer trims it off the token.
+        White space before a token counts as its own, also where the tokenizer trims it off.
         """
         ends = (0, *(end for _, end in self.spans))
         covered = {
             char
-            for at in positions
-            for char in range(min(ends[at], self.spans[at][0]), self.spans[at][1])
+            for position in positions
+            for char in range(min(ends[position], self.spans[position][0]), self.spans[position][1])
         }
-        return sum(len(self.text[char].encode()) for char in covered)
+        return len("".join([self.text[char] for char in covered]).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,76 +50,81 @@ def encode(
 ) -> list[Tokens]:
     """Tokenize texts and find the tokens of each marked span.
 
-    The text is tokenized as a whole, and a token that straddles an edge of the span is inside it
-    (it cannot be predicted without saying a part of the span). A tokenizer that does not tell
-    characters (a slow one) gets the three parts of the text one by one instead.
-    `specials`: with the tokenizer's own special tokens around it (masked models); without them
+    The text is tokenized as a whole, and a token that straddles an edge of the span is inside it:
+    it cannot be predicted without predicting a part of the span. A slow tokenizer, which reports
+    no characters, gets the three parts of the text separately instead.
+    `specials`: with the tokenizer's special tokens around the text (masked models); without them
     the ids are those of the text alone, even where the tokenizer adds a start token by itself.
     """
-    if not texts:
-        return []
     if not tokenizer.is_fast:
-        return [_in_parts(tokenizer, text, specials=specials) for text in texts]
-    coded = tokenizer(
-        [text.text for text in texts],
-        add_special_tokens=specials,
-        return_offsets_mapping=True,
-        return_special_tokens_mask=True,
-        return_attention_mask=False,
-        verbose=False,  # too long a text is our error to raise, with the request's number
-    )
-    rows = zip(
-        texts,
-        coded["input_ids"],
-        coded["offset_mapping"],
-        coded["special_tokens_mask"],
-        strict=True,
-    )
-    return [_whole(one, ids, spans, special) for one, ids, spans, special in rows]
-
-
-def _whole(one: Marked, ids: list[int], spans: list[tuple[int, int]], special: list[int]) -> Tokens:
-    full = _untrimmed(spans)
-    inside = (not own and _overlaps(span, one) for span, own in zip(full, special, strict=True))
-    return Tokens(one.text, tuple(ids), full, tuple(inside))
-
-
-def _untrimmed(spans: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Spans in which a lone space, trimmed to nothing by some tokenizers, has its character."""
-    found: list[tuple[int, int]] = []
-    last = 0
-    for begin, end in spans:
-        found.append((min(last, begin), end) if begin == end else (begin, end))
-        last = end
-    return tuple(found)
-
-
-def _overlaps(span: tuple[int, int], one: Marked) -> bool:
-    if one.start == one.end:
-        return False
-    begin, end = span
-    if begin == end:  # a token without any character
-        return one.start <= begin <= one.end
-    return begin < one.end and end > one.start
-
-
-def _in_parts(tokenizer: PreTrainedTokenizerBase, one: Marked, *, specials: bool) -> Tokens:
-    edges = (0, one.start, one.end, len(one.text))
-    ids: list[int] = []
-    spans: list[tuple[int, int]] = []
-    inside: list[bool] = []
-    for part, (begin, end) in enumerate(pairwise(edges)):
-        found = tokenizer.encode(one.text[begin:end], add_special_tokens=False, verbose=False)
-        ids += found
-        spans += [(begin, end)] * len(found)
-        inside += [part == 1] * len(found)
-    if specials:
-        framed = tokenizer.build_inputs_with_special_tokens(ids)
-        before = next(
-            index for index in range(len(framed)) if framed[index : index + len(ids)] == ids
+        return [_encode_in_parts(tokenizer, text, specials=specials) for text in texts]
+    tokens: list[Tokens] = []
+    for start in range(0, len(texts), _BATCH):
+        batch = texts[start : start + _BATCH]
+        encoded = tokenizer(
+            [marked.text for marked in batch],
+            add_special_tokens=specials,
+            return_offsets_mapping=True,
+            return_special_tokens_mask=specials,
+            return_token_type_ids=False,
+            return_attention_mask=False,
+            verbose=False,  # a text that is too long is reported later, with the request's number
         )
-        after = len(framed) - before - len(ids)
-        ids = list(framed)
-        spans = [(0, 0)] * before + spans + [(0, 0)] * after
-        inside = [False] * before + inside + [False] * after
-    return Tokens(one.text, tuple(ids), tuple(spans), tuple(inside))
+        special = encoded["special_tokens_mask"] if specials else [()] * len(batch)
+        for marked, ids, offsets, mask in zip(
+            batch, encoded["input_ids"], encoded["offset_mapping"], special, strict=True
+        ):
+            spans = _untrim(offsets)
+            inside = _positions_inside(spans, marked.start, marked.end)
+            if specials:
+                inside = [position for position in inside if not mask[position]]
+            tokens.append(Tokens(marked.text, tuple(ids), spans, tuple(inside)))
+    return tokens
+
+
+def _untrim(spans: Sequence[Span]) -> tuple[Span, ...]:
+    """Give a lone space its character where the tokenizer trims it to nothing."""
+    if all(begin < end for begin, end in spans):
+        return tuple(spans)
+    last_ends = (0, *(end for _, end in spans))
+    return tuple(
+        (min(last, begin), end) if begin == end else (begin, end)
+        for last, (begin, end) in zip(last_ends, spans, strict=False)
+    )
+
+
+def _positions_inside(spans: Iterable[Span], start: int, end: int) -> list[int]:
+    """Tokens that overlap [start, end); of tokens without a character, those within or beside."""
+    if start == end:
+        return []
+    return [
+        index
+        for index, (first, last) in enumerate(spans)
+        if (first < end and last > start) or start <= first == last <= end
+    ]
+
+
+def _encode_in_parts(
+    tokenizer: PreTrainedTokenizerBase, marked: Marked, *, specials: bool
+) -> Tokens:
+    edges = (0, marked.start, marked.end, len(marked.text))
+    ids: list[int] = []
+    spans: list[Span] = []
+    inside = range(0)
+    for part, (begin, end) in enumerate(pairwise(edges)):
+        new = tokenizer.encode(marked.text[begin:end], add_special_tokens=False, verbose=False)
+        if part == 1:
+            inside = range(len(ids), len(ids) + len(new))
+        ids += new
+        spans += [(begin, end)] * len(new)
+    if not specials:
+        return Tokens(marked.text, tuple(ids), tuple(spans), tuple(inside))
+    framed = list(tokenizer.build_inputs_with_special_tokens(ids))
+    before = next(index for index in range(len(framed)) if framed[index : index + len(ids)] == ids)
+    after = len(framed) - before - len(ids)
+    return Tokens(
+        marked.text,
+        tuple(framed),
+        ((0, 0),) * before + tuple(spans) + ((0, 0),) * after,
+        tuple(before + position for position in inside),
+    )

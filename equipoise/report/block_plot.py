@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from equipoise.conclusions import RankStability
+from equipoise.conclusions import Ranking, RankStability
 from equipoise.report.axis import Axis, Tick, Whisker, axis_of, minus, whisker
 from equipoise.study.study import Located
 
@@ -61,7 +61,7 @@ def _panel(located: Located) -> Panel:
         unit=rankings[0].unit if rankings else "",
         lines=tuple(_lines(located.stability, axis=axis, across=across)),
         axis=axis,
-        blocks=_whole(across),
+        blocks=_ticks(across, rankings),
         stability=_stability(located.stability),
         first=_first(located.stability),
         notes=tuple(dict.fromkeys(note for ranking in rankings for note in ranking.notes)),
@@ -84,12 +84,12 @@ def _lines(stability: RankStability, *, axis: Axis, across: Axis) -> list[Line]:
     return found
 
 
-def _whole(across: Axis) -> tuple[Tick, ...]:
-    """Block numbers along the bottom: whole ones, and few enough to read."""
+def _ticks(across: Axis, rankings: Sequence[Ranking]) -> tuple[Tick, ...]:
+    """Labels of components along the bottom, few enough to read."""
     last = round(across.high)
     step = max(1, -(-last // _BLOCK_TICKS))
     return tuple(
-        Tick(value=float(block), at=across.at(float(block)), text=str(block))
+        Tick(value=float(block), at=across.at(float(block)), text=rankings[0].label(block))
         for block in range(0, last + 1, step)
     )
 
@@ -106,4 +106,6 @@ def _stability(one: RankStability) -> str:
 def _first(one: RankStability) -> str:
     total = sum(one.first.values())
     counted = sorted(one.first.items(), key=lambda item: (-item[1], item[0]))
-    return "first: " + ", ".join(f"block {block} ({n} of {total})" for block, n in counted[:4])
+    ranking = one.rankings[0]
+    names = [(f"{ranking.kind} {ranking.label(block)}", n) for block, n in counted[:4]]
+    return "first: " + ", ".join(f"{name} ({n} of {total})" for name, n in names)

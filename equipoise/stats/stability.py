@@ -23,15 +23,16 @@ def rank_stability(
 
     `seeds`: one a ranking. `sample`: the prompts behind each. Both correlations are nan, with the
     reason, where there are fewer than two rankings, or one has equal scores throughout or one that
-    is not finite: it has no order. `first` names the blocks that came first at least once.
-    Raises `ValueError` when there is no ranking, the seeds are not as many, or the numbers of
-    blocks differ.
+    is not finite: it has no order. `first` names the components that came first at least once.
+    Raises `ValueError` when there is no ranking, the number of seeds differs, or the components
+    do.
     """
-    blocks = {len(ranking.scores) for ranking in rankings}
-    if len(blocks) != 1 or len(seeds) != len(rankings):
+    components = {(len(ranking.scores), ranking.kind, ranking.labels) for ranking in rankings}
+    if len(components) != 1 or len(seeds) != len(rankings):
+        ranked = sorted(f"{count} {kind}s" for count, kind, _ in components)
         raise ValueError(
-            "rankings must be of one model and have a seed each, got "
-            f"{len(rankings)} rankings of {sorted(blocks)} blocks and {len(seeds)} seeds"
+            "rankings must be of one model's components and have a seed each, got "
+            f"{len(rankings)} rankings of {ranked} and {len(seeds)} seeds"
         )
     reason = _reason(rankings, seeds)
     pairs = itertools.combinations(rankings, 2)

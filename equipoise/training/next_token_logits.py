@@ -1,8 +1,8 @@
-"""A causal model read directly after fixed prompts; blocks before the first trained one cached.
+"""Next-token logits of a causal model after fixed prompts; untrained first blocks are cached.
 
-What a method that trains on "which word comes next" needs: rows of prompts are encoded once, the
-residual stream that goes into block `start` is computed once, and each forward runs from there to
-the logits after the last token alone.
+For methods that train on "which word comes next": prompts are tokenized once, the residual stream
+that goes into block `start` is computed once, and each forward pass runs from there to the logits
+after the last token alone.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from equipoise.errors import ModelError, RecipeError
+from equipoise.inference.forward import pad
 from equipoise.inference.language_model import LanguageModel
-from equipoise.inference.queries import without_start
+from equipoise.inference.queries import tokenize
 from equipoise.models.anatomy import blocks, head
 from equipoise.models.context import context_length
 from equipoise.models.hooks import block_states, read_at, replayed
@@ -28,8 +29,8 @@ from equipoise.models.tokenization import Ids, Marked, encode
 class WordTree:
     """Words as paths of tokens, and the contexts needed to tell their probabilities.
 
-    `contexts`: what of a word may already stand after the prompt, the first always nothing; there
-    is no other when every word is one token. `paths`: for each word its (context number, token)s.
+    `contexts`: the beginnings of words that may already follow the prompt, the first always empty;
+    the only one when every word is one token. `paths`: for each word its (context index, token)s.
     """
 
     contexts: tuple[Ids, ...]
@@ -48,14 +49,12 @@ class WordTree:
     def logprobs(
         self, contexts: Float[Tensor, "example context vocabulary"]
     ) -> Float[Tensor, "example word"]:
-        """Log-probability of each word: the sum over its tokens of the log-probabilities given."""
-        return torch.stack(
-            [
-                torch.stack([contexts[:, at, token] for at, token in path]).sum(0)
-                for path in self.paths
-            ],
-            dim=-1,
-        )
+        """Log-probability of each word: the sum over its tokens of the given log-probabilities."""
+        words = [
+            torch.stack([contexts[:, index, token] for index, token in path]).sum(0)
+            for path in self.paths
+        ]
+        return torch.stack(words, dim=-1)
 
 
 def word_tree(
@@ -64,40 +63,40 @@ def word_tree(
     """How the words are spelt in tokens after these texts.
 
     Raises `RecipeError` when two words are alike, or a word is spelt differently after one text
-    than after another (its first letters then melt with the text's last token).
+    than after another (its first letters then merge with the text's last token).
     """
-    spelt = [_spelling(tokenizer, texts, word) for word in words]
-    for one, other in pairwise(sorted(spelt)):
-        if other[: len(one)] == one:
+    spellings = [_spelling(tokenizer, texts, word) for word in words]
+    for first, second in pairwise(sorted(spellings)):
+        if second[: len(first)] == first:
             raise RecipeError(
-                f"no word may begin another, got {list(words)} as tokens {spelt}; name other words"
+                f"no word may begin another, got {list(words)} as tokens {spellings}; name other "
+                "words"
             )
     contexts = tuple(
-        dict.fromkeys(one[:index] for one in [(), *spelt] for index in range(len(one) or 1))
+        dict.fromkeys(ids[:index] for ids in [(), *spellings] for index in range(len(ids) or 1))
     )
     paths = tuple(
-        tuple((contexts.index(one[:index]), one[index]) for index in range(len(one)))
-        for one in spelt
+        tuple((contexts.index(ids[:index]), token) for index, token in enumerate(ids))
+        for ids in spellings
     )
     return WordTree(contexts, paths)
 
 
 def _spelling(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], word: str) -> Ids:
+    """The tokens that the word adds to every text."""
     alone = encode(tokenizer, [Marked(text, 0, 0) for text in texts], specials=False)
-    marks = [Marked(text + word, len(text), len(text) + len(word)) for text in texts]
-    found: Ids | None = None
-    for text, before, both in zip(
-        texts, alone, encode(tokenizer, marks, specials=False), strict=True
-    ):
+    whole = encode(tokenizer, [Marked(text + word, 0, 0) for text in texts], specials=False)
+    spelling: Ids | None = None
+    for text, before, both in zip(texts, alone, whole, strict=True):
         ids = both.ids[len(before.ids) :]
-        same = found is None or ids == found
+        same = spelling is None or ids == spelling
         if both.ids[: len(before.ids)] != before.ids or not ids or not same:
             raise RecipeError(
                 f"word '{word}' must be spelt in the same tokens after every prompt, got {ids} "
                 f"after a prompt that ends in {text[-20:]!r}; name another word"
             )
-        found = ids
-    return found or ()
+        spelling = ids
+    return spelling or ()
 
 
 def prompt_ids(model: LanguageModel, texts: Sequence[str]) -> list[Ids]:
@@ -106,33 +105,22 @@ def prompt_ids(model: LanguageModel, texts: Sequence[str]) -> list[Ids]:
     A masked model's own special tokens stand around the text.
     Raises `ModelError` naming the text when it has no token or is longer than the context.
     """
-    masked = model.kind == "masked"
-    start = None if masked else start_token_id(model.tokenizer)
-    coded = encode(model.tokenizer, [Marked(text, 0, 0) for text in texts], specials=masked)
-    first: Ids = () if start is None else (start,)
-    found = [first + without_start(one, start).ids for one in coded]
+    start = None if model.kind == "masked" else start_token_id(model.tokenizer)
+    front: Ids = () if start is None else (start,)
+    prompts = [front + tokens.ids for tokens in tokenize(model, [Marked(t, 0, 0) for t in texts])]
     limit = context_length(model.module)
-    for number, ids in enumerate(found):
+    for index, ids in enumerate(prompts):
         most = len(ids) if limit is None else limit
-        if not len(first) < len(ids) <= most:
+        if not len(front) < len(ids) <= most:
             raise ModelError(
-                f"prompt {number} must have {len(first) + 1} to {most} tokens in {model.identity}, "
+                f"prompt {index} must have {len(front) + 1} to {most} tokens in {model.identity}, "
                 f"got {len(ids)}; leave it out or use a model with a longer context"
             )
-    return found
-
-
-def padded(ids: Sequence[Ids], fill: int) -> tuple[Int[Tensor, "row token"], Int[Tensor, " row"]]:
-    """Rows filled up on the right, and their lengths."""
-    lengths = torch.tensor([len(one) for one in ids])
-    rows = torch.full((len(ids), int(lengths.max())), fill)
-    for number, one in enumerate(ids):
-        rows[number, : len(one)] = torch.tensor(one)
-    return rows, lengths
+    return prompts
 
 
 class NextLogits(nn.Module):
-    """Logits directly after prompts, asked for by number; one entry for each context of a word.
+    """Logits directly after prompts, chosen by index; one entry for each context of a word.
 
     Rows are filled up on the right, where no real token of a causal model looks. With `start`,
     blocks before it are run once, now, and gradients end at that block; without it every forward
@@ -162,10 +150,10 @@ class NextLogits(nn.Module):
         self.prompts = len(prompts)
         self.start = start
         rows = [prompt + context for prompt in prompts for context in contexts]
-        tokens, lengths = padded(rows, pad_token_id(model.tokenizer))
+        tokens, own = pad(rows, pad_token_id(model.tokenizer))
         device = model.module.device
         self.register_buffer("tokens", tokens.to(device), persistent=False)
-        self.register_buffer("lengths", lengths.to(device), persistent=False)
+        self.register_buffer("lengths", own.sum(1).to(device), persistent=False)
         self._chunk = max(1, model.batch_tokens // (tokens.shape[1] * self.contexts))
         self.hidden = None
         if start is not None:
@@ -187,8 +175,8 @@ class NextLogits(nn.Module):
     @torch.no_grad()
     def logprobs(self) -> Float[Tensor, "prompt context vocabulary"]:
         """Log-probabilities after every prompt, without gradients, in float32."""
-        numbers = torch.arange(self.prompts, device=self.tokens.device)
-        parts = [self(part).log_softmax(-1) for part in torch.split(numbers, self._chunk)]
+        prompts = torch.arange(self.prompts, device=self.tokens.device)
+        parts = [self(part).log_softmax(-1) for part in torch.split(prompts, self._chunk)]
         return torch.cat(parts)
 
     def _rows(self, prompts: Tensor) -> Tensor:
@@ -199,22 +187,21 @@ class NextLogits(nn.Module):
     def _run(self, rows: Tensor) -> Tensor:
         lengths = self.lengths[rows]
         width = int(lengths.max())
-        real = torch.arange(width, device=rows.device) < lengths[:, None]
+        own = torch.arange(width, device=rows.device) < lengths[:, None]
         with read_at(head(self.module), lengths[:, None] - 1):
             logits: Tensor = self.module(
                 input_ids=self.tokens[rows, :width],
-                attention_mask=real.long(),
+                attention_mask=own.long(),
                 use_cache=False,
             ).logits
         return logits[:, 0]  # [row, vocabulary]
 
     @torch.no_grad()
     def _inputs_of_block(self, start: int) -> Tensor:
-        numbers = torch.arange(self.prompts, device=self.tokens.device)
-        there = list(blocks(self.module))
+        prompts = torch.arange(self.prompts, device=self.tokens.device)
         parts: list[Tensor] = []
-        with block_states(there[start : start + 1]) as states:
-            for part in torch.split(numbers, self._chunk):
+        with block_states(list(blocks(self.module))[start : start + 1]) as states:
+            for part in torch.split(prompts, self._chunk):
                 self._run(self._rows(part))
                 state = states.before[0]
                 missing = self.tokens.shape[1] - state.shape[1]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from plain_scoring import next_distributions
 from toy_tokenizers import KINDS, toy_model
 
 from equipoise.decoding.counterfactual_rule import Counterfactual
@@ -13,7 +14,6 @@ from equipoise.decoding.mixture import GeometricMean, Mean, Mixture, Reference
 from equipoise.errors import ModelError
 from equipoise.group_words.word_lists import read_word_lists
 from equipoise.inference.language_model import LanguageModel
-from equipoise.inference.rule_scoring import next_distributions
 from equipoise.models.tokenization import Marked, Tokens, encode
 from equipoise.records import Continuation
 
@@ -75,7 +75,7 @@ def test_contexts_depend_on_the_prefix_alone(kind: str, text: str) -> None:
     together = rule.contexts(tokenizer, tokens, everywhere)
     for count, contexts in zip(everywhere, together, strict=True):
         end = max((end for _, end in tokens.spans[:count]), default=0)
-        so_far = Tokens(text[:end], tokens.ids[:count], tokens.spans[:count], (False,) * count)
+        so_far = Tokens(text[:end], tokens.ids[:count], tokens.spans[:count], ())
         (alone,) = rule.contexts(tokenizer, so_far, [count])
         assert [ids[:size] for ids, size in contexts] == [ids[:size] for ids, size in alone]
 
@@ -193,10 +193,10 @@ def test_settings_come_back() -> None:
 def test_a_slow_tokenizer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = toy_model("words").tokenizer
     monkeypatch.setattr(type(tokenizer), "is_fast", False)
-    named = Tokens("The man", (4, 13), ((0, 3), (4, 7)), (False, False))
+    named = Tokens("The man", (4, 13), ((0, 3), (4, 7)), ())
     with pytest.raises(ModelError, match=r"PreTrainedTokenizerFast|TokenizersBackend"):
         GENDER.contexts(tokenizer, named, [2])
-    unnamed = Tokens("The bag", (4, 13), ((0, 3), (4, 7)), (False, False))
+    unnamed = Tokens("The bag", (4, 13), ((0, 3), (4, 7)), ())
     assert GENDER.contexts(tokenizer, unnamed, [1, 2]) == [(), ()]
 
 

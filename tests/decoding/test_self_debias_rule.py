@@ -7,11 +7,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from plain_scoring import next_distributions
 from toy_tokenizers import KINDS, toy_model
 
 from equipoise.decoding.self_debias_rule import SelfDebiasing
 from equipoise.errors import ModelError
-from equipoise.inference.rule_scoring import next_distributions
 from equipoise.models.tokenization import Marked, encode
 from equipoise.records import Continuation
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from equipoise.errors import ModelError
 from equipoise.inference import engine as reading
 from equipoise.inference.engine import read
-from equipoise.inference.prefix_sharing import Row
+from equipoise.inference.prefix_sharing import PackedRow
 from equipoise.inference.queries import Query
 from equipoise.testing import tiny_model
 
@@ -38,7 +38,7 @@ def test_out_of_memory_halves_and_goes_on(
     sizes: list[int] = []
     honest = reading.logits_at
 
-    def cramped(module: Any, rows: list[Row], *rest: Any) -> Tensor:
+    def cramped(module: Any, rows: list[PackedRow], *rest: Any) -> Tensor:
         tokens = len(rows) * max(map(len, rows))
         if tokens > 300:
             raise RuntimeError(message) if message else torch.OutOfMemoryError("no room")

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from equipoise.inference.forward import hidden_at, logits_at
-from equipoise.inference.layout import causal_layout
+from equipoise.inference.layout import probe_layout
 from equipoise.inference.prefix_sharing import pack, single
 from equipoise.testing import tiny_model
 
@@ -28,7 +28,7 @@ def places(rows: list) -> Tensor:  # type: ignore[type-arg]
 @pytest.mark.parametrize("packed", [True, False])
 def test_hidden_states_make_the_logits(family: str, packed: bool) -> None:
     module = tiny_model(family).module
-    layout = causal_layout(module)
+    layout = probe_layout(module)
     rows = pack(TEXTS, range(3)) if packed else single(TEXTS, range(3))
     if not packed:
         layout = type(layout)(pack=False, gather=layout.gather)
@@ -42,7 +42,7 @@ def test_hidden_states_make_the_logits(family: str, packed: bool) -> None:
 
 def test_gradients_reach_the_weights_through_hidden_states() -> None:
     module = tiny_model("llama").module
-    layout = causal_layout(module)
+    layout = probe_layout(module)
     weight = module.model.layers[0].mlp.up_proj.weight
     rows = pack(TEXTS, range(3))
     chosen = places(rows)
@@ -56,7 +56,7 @@ def test_gradients_reach_the_weights_through_hidden_states() -> None:
 
 def test_nothing_is_left_on_the_output_layer_also_after_an_error() -> None:
     module = tiny_model("llama").module
-    layout = causal_layout(module)
+    layout = probe_layout(module)
     rows = single(TEXTS, range(3))
     with pytest.raises(IndexError):
         hidden_at(module, rows, torch.tensor([10**6]), layout)
@@ -65,6 +65,6 @@ def test_nothing_is_left_on_the_output_layer_also_after_an_error() -> None:
 
 def test_a_module_without_an_output_layer_is_named() -> None:
     backbone = tiny_model("llama").module.model
-    layout = causal_layout(tiny_model("llama").module)
+    layout = probe_layout(tiny_model("llama").module)
     with pytest.raises(TypeError, match="LlamaModel has no output layer"):
         hidden_at(backbone, single(TEXTS, range(3)), torch.tensor([0]), layout)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from equipoise.errors import ModelError
-from equipoise.inference.generation import _drawn, _Writer, generate
+from equipoise.inference.generation import _draw, _Writer, generate
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.tokenization import Tokens
 from equipoise.records import Generation
@@ -80,7 +80,7 @@ def _draws(shares: list[float], top_p: float, count: int) -> Counter[int]:
     logits = torch.tensor(shares, dtype=torch.float64).log()
     asked = Generation(context="", max_tokens=1, temperature=1.0, top_p=top_p)
     writer = _Writer(0, asked, (), Tokens("", (), (), ()), 0)
-    return Counter(_drawn(logits, writer) for _ in range(count))
+    return Counter(_draw(logits, writer) for _ in range(count))
 
 
 def test_tokens_are_drawn_at_their_shares() -> None:

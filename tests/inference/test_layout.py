@@ -4,28 +4,28 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from equipoise.inference import layout as abilities
+from equipoise.inference import layout
 from equipoise.inference.forward import Layout
-from equipoise.inference.layout import causal_layout
+from equipoise.inference.layout import probe_layout
 from equipoise.models.context import attention_window, context_length
 from equipoise.testing import CAUSAL_FAMILIES, tiny_model
 
 
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
 def test_the_supported_families_pack_and_gather(family: str) -> None:
-    assert causal_layout(tiny_model(family).module) == Layout(pack=True, gather=True)
+    assert probe_layout(tiny_model(family).module) == Layout(pack=True, gather=True)
 
 
 def test_eager_attention_packs_too() -> None:
     module = tiny_model("llama").module
     module.set_attn_implementation("eager")
-    assert causal_layout(module) == Layout(pack=True, gather=True)
+    assert probe_layout(module) == Layout(pack=True, gather=True)
 
 
 def test_an_unknown_family_is_not_packed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(abilities, "_OBEDIENT", frozenset())
+    monkeypatch.setattr(layout, "_PACKABLE", frozenset())
     module = tiny_model("llama", blocks=1, context=77).module  # that no other test has tried
-    assert causal_layout(module) == Layout(pack=False, gather=True)
+    assert probe_layout(module) == Layout(pack=False, gather=True)
 
 
 def test_a_module_that_ignores_positions_is_not_packed() -> None:
@@ -35,7 +35,7 @@ def test_a_module_that_ignores_positions_is_not_packed() -> None:
         return args, kwargs | {"position_ids": None}
 
     module.register_forward_pre_hook(forget, with_kwargs=True)
-    assert causal_layout(module) == Layout(pack=False, gather=True)
+    assert probe_layout(module) == Layout(pack=False, gather=True)
 
 
 def test_a_module_that_mixes_places_after_its_output_layer_is_not_gathered() -> None:
@@ -45,7 +45,7 @@ def test_a_module_that_mixes_places_after_its_output_layer_is_not_gathered() -> 
         return logits + logits.cumsum(1)
 
     module.lm_head.register_forward_hook(mix)
-    assert causal_layout(module) == Layout(pack=False, gather=False)
+    assert probe_layout(module) == Layout(pack=False, gather=False)
 
 
 def test_nothing_is_learnt_from_a_broken_module() -> None:
@@ -53,9 +53,9 @@ def test_nothing_is_learnt_from_a_broken_module() -> None:
     sound = {name: one.clone() for name, one in module.state_dict().items()}
     with torch.no_grad():
         module.transformer.wte.weight.fill_(float("nan"))
-    assert causal_layout(module) == Layout(pack=False, gather=False)
+    assert probe_layout(module) == Layout(pack=False, gather=False)
     module.load_state_dict(sound)
-    assert causal_layout(module) == Layout(pack=True, gather=True)
+    assert probe_layout(module) == Layout(pack=True, gather=True)
 
 
 def test_context_lengths_and_windows() -> None:

@@ -14,7 +14,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from equipoise.inference.layout import causal_layout
+from equipoise.inference.layout import probe_layout
 from equipoise.inference.lm_head import OutputLayer, output_layer
 from equipoise.testing import CAUSAL_FAMILIES, tiny_model
 
@@ -29,7 +29,7 @@ SIZES = {
 
 
 def found_of(module: PreTrainedModel) -> OutputLayer | None:
-    return output_layer(module.eval(), causal_layout(module))
+    return output_layer(module.eval(), probe_layout(module))
 
 
 def assert_gives_the_logits(module: PreTrainedModel, found: OutputLayer) -> None:
@@ -87,7 +87,7 @@ def test_a_scale_that_the_module_does_not_use_is_left_out(scale: float | str | N
 
 def test_a_module_that_does_more_to_its_logits_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     module = tiny_model("llama").module
-    layout, plain = causal_layout(module), module.forward
+    layout, plain = probe_layout(module), module.forward
 
     def scaled(**inputs: Any) -> Any:
         found = plain(**inputs)

@@ -3,14 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.inference.prefix_sharing import Row, pack, single, tree
+from equipoise.inference.prefix_sharing import PackedRow, pack, single, tree
 
 TEXTS = st.lists(
     st.lists(st.integers(0, 2), min_size=1, max_size=9).map(tuple), unique=True, max_size=30
 )
 
 
-def ancestors(row: Row, place: int) -> list[int]:
+def ancestors(row: PackedRow, place: int) -> list[int]:
     return [one for one in range(len(row)) if one <= place < row.ends[one]]
 
 

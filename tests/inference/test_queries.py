@@ -47,7 +47,7 @@ def test_a_span_is_told_from_left_to_right_with_one_mask() -> None:
 
 
 def test_a_start_token_of_the_tokenizer_is_taken_off() -> None:
-    tokens = Tokens("ab", (9, 5, 6), ((0, 0), (0, 1), (1, 2)), (False, True, True))
+    tokens = Tokens("ab", (9, 5, 6), ((0, 0), (0, 1), (1, 2)), (1, 2))
     assert queries.without_start(tokens, 9).ids == (5, 6)
     assert queries.without_start(tokens, 9).marked == (0, 1)
     assert queries.without_start(tokens, None) is tokens

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from plain_scoring import next_distributions
 from torch import Tensor
 from toy_tokenizers import KINDS, toy_model
 
@@ -19,7 +20,7 @@ from equipoise.inference import rule_scoring as adjusted_reading
 from equipoise.inference.forward import Layout
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.queries import LIKELIEST, Query
-from equipoise.inference.rule_scoring import next_distributions, read_texts
+from equipoise.inference.rule_scoring import read_through_rule
 from equipoise.models.decoding_rule import DecodingRule
 from equipoise.models.tokenization import Marked, encode
 from equipoise.records import Continuation, Generation, NextToken, TextPair
@@ -96,15 +97,15 @@ def test_writing_draws_from_what_scoring_reads(
 ) -> None:
     model = double(replace(toy_model(kind), decoding_rule=decoding_rule))
     seen: dict[int, Tensor] = {}
-    honest = generating._chosen
+    honest = generating._choose
 
     def watched(found: list[Tensor], writers: Any) -> list[int]:
         for row, writer in zip(found, writers, strict=True):
             if not writer.written and not writer.stopped:
-                seen[writer.number] = row.log_softmax(-1)
+                seen[writer.index] = row.log_softmax(-1)
         return honest(found, writers)
 
-    monkeypatch.setattr(generating, "_chosen", watched)
+    monkeypatch.setattr(generating, "_choose", watched)
     asked = [Generation(context=one, max_tokens=3 + index) for index, one in enumerate(TEXTS)]
     model.generate(asked, seed=0)
     for index, own in enumerate(next_distributions(model, TEXTS)):
@@ -145,7 +146,7 @@ def test_a_written_word_changes_the_contexts_of_the_next(monkeypatch: pytest.Mon
         seen.append(found[0].log_softmax(-1))
         return [next(planned)]
 
-    monkeypatch.setattr(generating, "_chosen", forced)
+    monkeypatch.setattr(generating, "_choose", forced)
     model.generate([Generation(context="The", max_tokens=len(lines))], seed=0)
     contexts = [" ".join(("The", *lines[:index])) for index in range(len(lines))]
     expected = next_distributions(model, contexts)
@@ -178,7 +179,7 @@ def test_words_pairs_and_the_greedy_answer_agree_with_whole_distributions(
     assert found.logprobs == pytest.approx(row[ids].tolist(), abs=1e-6)
     (coded,) = encode(model.tokenizer, [Marked(context, 0, 0)], specials=False)
     query = Query((model.tokenizer.bos_token_id, *coded.ids), ((len(coded.ids), LIKELIEST),))
-    ((most,),) = read_texts(model, [(query,)], [coded], task="test")
+    ((most,),) = read_through_rule(model, decoding_rule, [(query,)], [coded], task="test")
     assert most == pytest.approx(float(row.max()), abs=1e-6)
     asked = [Continuation(context=context, continuation=" he", greedy=True)]
     assert model.score(asked)[0].greedy is (int(row.argmax()) == ids[0])
@@ -230,7 +231,7 @@ def test_an_output_layer_that_cannot_be_asked_alone(
     asked = [Continuation(context="", continuation=one) for one in TEXTS]
     expected = model.score(asked)
     plain = Layout(pack=False, gather=False)
-    monkeypatch.setattr("equipoise.inference.engine.causal_layout", lambda _: plain)
+    monkeypatch.setattr("equipoise.inference.engine.probe_layout", lambda _: plain)
     for one, own in zip(model.score(asked), expected, strict=True):
         assert one.token_logprobs == pytest.approx(own.token_logprobs, abs=1e-5)
 
@@ -239,7 +240,7 @@ def test_small_budgets_give_the_same_answers(monkeypatch: pytest.MonkeyPatch) ->
     model = double(replace(toy_model("words"), decoding_rule=DEBIASING))
     asked = [Continuation(context="", continuation=one) for one in TEXTS]
     expected = model.score(asked)
-    for name in ("_KEPT", "_LOGITS", "_CHUNK"):
+    for name in ("_STATES", "_LOGITS", "_CHUNK"):
         monkeypatch.setattr(adjusted_reading, name, 1)
     for one, own in zip(model.score(asked), expected, strict=True):
         assert one.token_logprobs == pytest.approx(own.token_logprobs, abs=1e-6)

@@ -90,9 +90,9 @@ def test_a_model_of_one_block_has_no_order() -> None:
 
 
 def test_rankings_must_be_of_one_model_and_have_seeds() -> None:
-    with pytest.raises(ValueError, match=r"got 0 rankings of \[\] blocks and 0 seeds"):
+    with pytest.raises(ValueError, match="got 0 rankings"):
         rank_stability([], (), sample=10)
-    with pytest.raises(ValueError, match=r"got 2 rankings of \[2, 3\] blocks"):
+    with pytest.raises(ValueError, match="'2 blocks', '3 blocks'"):
         rank_stability([ranking(1, 2), ranking(1, 2, 3)], (0, 1), sample=10)
     with pytest.raises(ValueError, match="and 1 seeds"):
         rank_stability([ranking(1, 2), ranking(1, 2)], (0,), sample=10)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from equipoise.api import measure as measure
     from equipoise.api import mitigate as mitigate
     from equipoise.api import stability as stability
-    from equipoise.api import transfer as transfer
     from equipoise.compare import compare as compare
     from equipoise.conclusions import Comparison as Comparison
     from equipoise.loading.load import load as load
@@ -45,7 +44,6 @@ _HOME = {
     "measure": "equipoise.api",
     "mitigate": "equipoise.api",
     "stability": "equipoise.api",
-    "transfer": "equipoise.api",
 }
 
 __all__ = sorted(_HOME)

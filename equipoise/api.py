@@ -12,19 +12,14 @@ import numpy as np
 from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark, Teaches, TellsLabels
 from equipoise.conclusions import Ranking, RankStability
-from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.edit import Edit
-from equipoise.edits.transfer import as_adapter, transferred
-from equipoise.edits.transfer_controls import Control, varied
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.scorer import Scorer
-from equipoise.loading.pretrained import base_vocabulary, find_edit
 from equipoise.locate.base import Locator
 from equipoise.measure import Shards
 from equipoise.measure import measure as measure_built
 from equipoise.mitigate.base import Mitigation
-from equipoise.planted.model import load_planted
 from equipoise.predictions import Predictions
 from equipoise.records import JSON, Measurement, Prompt, Supply
 from equipoise.stats.stability import rank_stability
@@ -133,31 +128,6 @@ def mitigate(
     source = method.taught_by if supply is None else supply
     found = build_supply(source, {}, identity=model.identity, told=method.told)
     return method.fit(model, found, seed=seed)
-
-
-def transfer(
-    edit: Edit | str,
-    model: LanguageModel,
-    *,
-    base: str | None = None,
-    control: Control = "none",
-    scale: float = 1.0,
-    seed: int = 0,
-    more_tokens: bool = False,
-) -> AdapterEdit:
-    """An adapter that was learnt on another model, as an edit of this one; nothing is trained.
-
-    `edit`: an adapter, or the folder or Hub id of one. `base`: a model with the vocabulary that
-    the adapter knows; None takes what the edit says. `control`: "random" or "shuffled" puts a
-    control in its place, which `seed` settles. `scale` multiplies what it adds. `more_tokens`:
-    the model may have tokens that the base has not.
-    Raises `ModelError` when it does not fit, and then nothing is changed.
-    """
-    found = find_edit(edit)[0] if isinstance(edit, str) else edit
-    adapter = as_adapter(found)
-    vocabulary = base_vocabulary(adapter.info, base=base, schemes={"planted": load_planted})
-    made = transferred(adapter, model, vocabulary=vocabulary, of=base, more_tokens=more_tokens)
-    return varied(made, control=control, scale=scale, seed=seed)
 
 
 def build_benchmark(name: str, options: Mapping[str, JSON], *, identity: str = "") -> AnyBenchmark:

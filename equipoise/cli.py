@@ -24,7 +24,6 @@ from equipoise.commands.mitigate import mitigate
 from equipoise.commands.options import dashed
 from equipoise.commands.report import report
 from equipoise.commands.run import run as run_study
-from equipoise.commands.transfer import transfer
 from equipoise.errors import EquipoiseError
 
 app = typer.Typer(
@@ -33,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (measure, locate, mitigate, transfer, compare, calibrate, report, export, demo):
+for verb in (measure, locate, mitigate, compare, calibrate, report, export, demo):
     app.command()(verb)
 app.command(name="run")(run_study)
 app.command(name="list")(list_)

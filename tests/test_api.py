@@ -6,18 +6,15 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 
 import equipoise as eq
 from equipoise.api import build_benchmark, build_supply, drawn, world_of
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.benchmarks.genhint import GenHint
-from equipoise.edits.adapter import AdapterEdit, wanted_tensors
-from equipoise.edits.edit import EditInfo
-from equipoise.errors import ModelError, RecipeError
+from equipoise.errors import RecipeError
 from equipoise.locate.block_influence import BlockInfluence
 from equipoise.plugins import options_of
-from equipoise.records import JSON, Supply
+from equipoise.records import Supply
 from equipoise.testing import FakeScorer, tiny_model, tiny_supply
 
 BENCHMARK = GenBias(world="default")
@@ -39,31 +36,6 @@ def test_the_five_lines_of_the_readme() -> None:
 def test_locate_ranks_every_block() -> None:
     ranking = eq.locate(tiny_model("llama", blocks=3), supply=BENCHMARK)
     assert sorted(ranking.order) == [0, 1, 2]
-
-
-def test_transfer_asks_a_planted_base_for_its_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
-    base, sibling = tiny_model(seed=1), tiny_model(seed=2)
-    config: dict[str, JSON] = {"peft_type": "LORA", "r": 2, "target_modules": ["q_proj"]}
-    wanted = wanted_tensors(base, config)
-    info = EditInfo(
-        method="unlearn",
-        version="1",
-        options={},
-        seed=0,
-        base="planted:none",
-        base_fingerprint="",
-        trained_on=frozenset(),
-        origin="",
-        base_name="planted:none",
-    )
-    tensors = {name: torch.ones(shape) for name, shape in wanted.items()}
-    edit = AdapterEdit(info=info, config=config, tensors=tensors)
-    monkeypatch.setattr("equipoise.api.load_planted", lambda _: base)
-    made = eq.transfer(edit, sibling, scale=0.5)
-    assert (made.info.base, made.info.options["scale"]) == (sibling.identity, 0.5)
-    monkeypatch.setattr("equipoise.api.load_planted", lambda _: tiny_model("bert"))
-    with pytest.raises(ModelError, match="every token of planted:none must have the same id"):
-        eq.transfer(edit, sibling)
 
 
 def test_stability_asks_again_with_other_prompts() -> None:

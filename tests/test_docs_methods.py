@@ -21,8 +21,6 @@ TEXT = (ROOT / "docs" / "methods.md").read_text()
 FOLDER = ROOT / "docs" / "methods"
 PAGES = sorted(one.stem for one in FOLDER.glob("*.md"))
 SHARED = "bias_unlearn"
-#: Of the command of the same name; in a recipe, given beside the table.
-COMMAND = {"transfer": ({"seed"}, {"edit", "base"})}
 
 
 def text_of(name: str) -> str:
@@ -94,13 +92,9 @@ def flat(instance: Any) -> dict[str, JSON]:
 @pytest.mark.parametrize("name", PAGES)
 def test_every_option_is_on_the_page_with_its_default(name: str) -> None:
     own, defaults = said(text_of(name)), defaults_of(name)
-    commands, beside = COMMAND.get(name, (set(), set()))
-    assert own.keys() - commands <= defaults.keys()
+    assert own.keys() <= defaults.keys()
     shared = said(text_of(SHARED))
     for option, default in defaults.items():
-        if option in beside:
-            assert re.search(rf"`(--)?{option}`", text_of(name)), option
-            continue
         if option not in own:
             assert f"({SHARED}.md#options)" in text_of(name), option
             assert f"`{option}`" in text_of(name), option

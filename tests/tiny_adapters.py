@@ -1,4 +1,4 @@
-"""Adapters of tiny models, and siblings of those models, for the tests of transfers."""
+"""Edits of tiny models, siblings of those models, and what the tests compare of a model."""
 
 import copy
 from dataclasses import replace
@@ -12,6 +12,16 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.models.vocabulary import Vocabulary, vocabulary_of
 from equipoise.records import JSON
 
+INFO = EditInfo(
+    method="unlearn",
+    version="3",
+    options={"beta": 0.1},
+    seed=5,
+    base="tiny-llama@0",
+    base_fingerprint="",
+    trained_on=frozenset({"ab"}),
+    origin="here",
+)
 CONFIG: dict[str, JSON] = {
     "peft_type": "LORA",
     "r": 2,
@@ -22,22 +32,17 @@ CONFIG: dict[str, JSON] = {
 
 
 def adapter_for(model: LanguageModel, **options: JSON) -> AdapterEdit:
-    """An adapter of the model with random weights, as a mitigation would hand it over."""
+    """An adapter of the model with random weights, as a mitigation would learn it."""
     config = {**CONFIG, **options}
     generator = torch.Generator().manual_seed(0)
     tensors = {
         name: 0.3 * torch.randn(shape, generator=generator)
         for name, shape in wanted_tensors(model, config).items()
     }
-    info = EditInfo(
-        method="unlearn",
-        version="3",
-        options={"beta": 0.1},
-        seed=5,
+    info = replace(
+        INFO,
         base=model.identity,
         base_fingerprint=fingerprint(model.module, sits_on(model, config)),
-        trained_on=frozenset({"ab"}),
-        origin="here",
         base_kind=model.kind,
         base_vocabulary=str(vocabulary_of(model.tokenizer)),
     )
@@ -45,7 +50,7 @@ def adapter_for(model: LanguageModel, **options: JSON) -> AdapterEdit:
 
 
 def sibling_of(model: LanguageModel, *, by: float = 0.01) -> LanguageModel:
-    """The same architecture with weights that were moved a little, as further training does."""
+    """The same architecture with weights that moved a little, as in further training."""
     module, tokenizer = copy.deepcopy(model.module), copy.deepcopy(model.tokenizer)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
@@ -65,13 +70,14 @@ def vocabulary(edit: AdapterEdit) -> Vocabulary:
 
 
 def weights(model: LanguageModel) -> dict[str, bytes]:
-    return {name: tensor_bytes(one) for name, one in model.module.state_dict().items()}
+    """Every byte of a model's weights."""
+    return {name: tensor_bytes(tensor) for name, tensor in model.module.state_dict().items()}
 
 
 def logits(model: LanguageModel) -> Tensor:
     with torch.no_grad():
-        found: Tensor = model.module(input_ids=torch.tensor([[3, 70, 80, 90]])).logits
-    return found
+        output: Tensor = model.module(input_ids=torch.tensor([[3, 70, 80, 90]])).logits
+    return output
 
 
 def effect(edit: AdapterEdit, model: LanguageModel) -> Tensor:

@@ -82,7 +82,7 @@ def _write_card(folder: Path, found: Sequence["Comparison"]) -> None:
     from equipoise.export.export import card_changes
     from equipoise.study.edit_folders import of_edit
 
-    content = str(read_head(folder).get("content"))
+    content = read_head(folder).content
     own = [alone for one in found for alone in of_edit(one, content)]
     if len(own) < len(found):
         raise RecipeError(

@@ -24,7 +24,7 @@ from equipoise.contrast_training.tokenized import (
     tokenize_contrasts,
 )
 from equipoise.edits.adapter import AdapterEdit, refuse_adapter, sits_on
-from equipoise.edits.maker import Maker, info_of
+from equipoise.edits.edit import Maker, info_of
 from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.kernels import matmul_path

@@ -1,7 +1,7 @@
-"""AdapterEdit: a PEFT adapter (LoRA and its kin), attached for a while and taken off bit for bit.
+"""AdapterEdit: a PEFT adapter (LoRA and its kin), attached and detached bit for bit.
 
-The saved folder is also an ordinary PEFT adapter folder, which other programs can load; and an
-adapter folder that another program wrote is read by `read_adapter`.
+The saved folder is also an ordinary PEFT adapter folder, which other programs can load;
+`read_adapter` reads an adapter folder that another program wrote.
 """
 
 import json
@@ -25,10 +25,10 @@ from equipoise.records import JSON
 
 CONFIG_FILE = "adapter_config.json"
 TENSORS_FILE = "adapter_model.safetensors"
-PREFIX = "base_model.model."  # PEFT's own files put it before every name
-ADAPTER = "equipoise"  # the adapter's, inside the model
-#: Starts of LoRA that leave the base's weights alone; pissa, olora and their kin change them.
-_STARTS = (True, False, None, "gaussian", "orthogonal", "eva")
+PREFIX = "base_model.model."  # of every name in PEFT's own files
+ADAPTER = "equipoise"  # the adapter's name inside the model
+#: Initializations of LoRA that keep the base's weights; pissa, olora and their kin change them.
+_INITIALIZATIONS = (True, False, None, "gaussian", "orthogonal", "eva")
 _KINDS: Mapping[str, str] = {"CAUSAL_LM": "causal"}  # PEFT has no task of masked models
 
 
@@ -50,12 +50,8 @@ class AdapterEdit(Edit):
         """sha256 (hex) of configuration, names, dtypes, shapes and values."""
         return self._stored().content
 
-    @property
-    def _name(self) -> str:
-        return f"adapter of {self.info.base}" if self.info.base else "adapter"
-
     def attached(self, model: LanguageModel) -> AbstractContextManager[LanguageModel]:
-        """The model with the adapter in it; afterwards the very modules it had are back.
+        """The model with the adapter in it; afterwards it has the same modules as before.
 
         Raises `ModelError` when the adapter does not fit: modules it asks for are missing, shapes
         or names differ, the base's weights differ, or another adapter is attached.
@@ -73,26 +69,28 @@ class AdapterEdit(Edit):
         return described(model, self)
 
     def _fill(self, model: LanguageModel) -> None:
-        given = {name.removeprefix(PREFIX): values for name, values in self.tensors.items()}
-        state = get_peft_model_state_dict(
-            model.module, adapter_name=ADAPTER, save_embedding_layers=False
-        )
-        wanted = {name.removeprefix(PREFIX) for name in state}
+        name_of_self = f"adapter of {self.info.base}" if self.info.base else "adapter"
+        wanted = set(_adapter_state(model))
         # PEFT may save a copy of the base's embeddings with an adapter that sits on them
-        copies = {name for name in set(given) - wanted if _same(model.module, name, given[name])}
-        odd = sorted((set(given) - copies) ^ wanted)
+        tensors = {
+            name: values
+            for name, values in (
+                (name.removeprefix(PREFIX), values) for name, values in self.tensors.items()
+            )
+            if name in wanted or not _is_copy(model.module, name, values)
+        }
+        odd = sorted(tensors.keys() ^ wanted)
         if odd:
             raise ModelError(
-                f"{self._name} must fit {model.identity}, but '{odd[0]}' and "
+                f"{name_of_self} must fit {model.identity}, but '{odd[0]}' and "
                 f"{len(odd) - 1} more names are in only one of them; give the base it was made for"
             )
-        own = {name: values for name, values in given.items() if name not in copies}
         try:
-            set_peft_model_state_dict(model.module, own, adapter_name=ADAPTER)
+            set_peft_model_state_dict(model.module, tensors, adapter_name=ADAPTER)
         except RuntimeError as error:
             raise ModelError(
-                f"{self._name} must have the shapes of {model.identity}, "
-                f"got: {_first_line(error)}; give the base it was made for"
+                f"{name_of_self} must have the shapes of {model.identity}, "
+                f"got: {_first_lines(error)}; give the base it was made for"
             ) from error
 
     def save(self, folder: Path | str) -> None:
@@ -167,32 +165,35 @@ def wanted_tensors(
     """
     with ExitStack() as undo:
         inject(model, config, undo)
-        state = get_peft_model_state_dict(
-            model.module, adapter_name=ADAPTER, save_embedding_layers=False
-        )
-        return {
-            f"{PREFIX}{name.removeprefix(PREFIX)}": tuple(one.shape) for name, one in state.items()
-        }
+        state = _adapter_state(model)
+        return {f"{PREFIX}{name}": tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def _adapter_state(model: LanguageModel) -> dict[str, Tensor]:
+    """The adapter's tensors in the model, by PEFT's names without `PREFIX`."""
+    state = get_peft_model_state_dict(
+        model.module, adapter_name=ADAPTER, save_embedding_layers=False
+    )
+    return {name.removeprefix(PREFIX): tensor for name, tensor in state.items()}
 
 
 def inject(model: LanguageModel, config: Mapping[str, JSON], undo: ExitStack) -> tuple[str, ...]:
-    """Put PEFT's layers in, to be taken out by `undo`; the names of the parameters under them."""
+    """Put PEFT's layers in, which `undo` removes; returns the parameters' names under them."""
     undo.callback(_restorer(model.module))
     before = {id(parameter) for parameter in model.module.parameters()}
     try:
-        # PEFT draws first values from torch's global generator
+        # PEFT draws initial values from torch's global generator
         with torch.random.fork_rng(devices=[]):
             peft.inject_adapter_in_model(_peft_config(config), model.module, ADAPTER)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(
-            f"adapter must fit {model.identity}, got: {_first_line(error)}; "
+            f"adapter must fit {model.identity}, got: {_first_lines(error)}; "
             "give the base it was made for"
         ) from error
     for parameter in model.module.parameters():
         if id(parameter) not in before and parameter.dtype in (torch.bfloat16, torch.float16):
-            parameter.data = (
-                parameter.data.float()
-            )  # as PEFT does by itself; a base in half keeps its own
+            # as `get_peft_model` does; the base itself stays in half precision
+            parameter.data = parameter.data.float()
     model.module.eval()
     return tuple(
         f"{name}.{last}"
@@ -204,7 +205,7 @@ def inject(model: LanguageModel, config: Mapping[str, JSON], undo: ExitStack) ->
 
 def refuse_adapter(module: nn.Module) -> None:
     """Raise `ModelError` for a model with an adapter: a second one would sit on the first."""
-    if any(isinstance(one, BaseTunerLayer) for one in module.modules()):
+    if any(isinstance(part, BaseTunerLayer) for part in module.modules()):
         raise ModelError(
             f"{type(module).__name__} must have no adapter when one is attached, it has one; "
             "merge it into the base first"
@@ -212,16 +213,19 @@ def refuse_adapter(module: nn.Module) -> None:
 
 
 def _restorer(module: nn.Module) -> Callable[[], None]:
-    """What puts every submodule, flag and bias back to what it is now."""
+    """A function that puts every submodule, flag and bias back to what it is now."""
     refuse_adapter(module)
     children = [
-        (one, name, child) for one in module.modules() for name, child in one.named_children()
+        (parent, name, child)
+        for parent in module.modules()
+        for name, child in parent.named_children()
     ]
     flags = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
-    modes = [(one, one.training) for one in module.modules()]
+    modes = [(part, part.training) for part in module.modules()]
+    # an adapter may carry its own biases
     biases = [
-        (one, one.detach().clone())  # an adapter may carry its own biases
-        for name, one in module.named_parameters()
+        (parameter, parameter.detach().clone())
+        for name, parameter in module.named_parameters()
         if name.endswith("bias")
     ]
     attributes = set(vars(module))
@@ -232,8 +236,8 @@ def _restorer(module: nn.Module) -> Callable[[], None]:
         for added in set(vars(module)) - attributes:
             delattr(module, added)
         with torch.no_grad():
-            for one, values in biases:
-                one.copy_(values)
+            for bias, values in biases:
+                bias.copy_(values)
         for parameter, required in flags:
             parameter.requires_grad_(required)
         for part, training in modes:
@@ -242,27 +246,27 @@ def _restorer(module: nn.Module) -> Callable[[], None]:
     return restore
 
 
-def _same(module: nn.Module, name: str, values: Tensor) -> bool:
+def _is_copy(module: nn.Module, name: str, values: Tensor) -> bool:
     """Whether the base has a parameter of this name and these values."""
     try:
-        there = module.get_parameter(name)
+        parameter = module.get_parameter(name)
     except AttributeError:
         return False
-    return torch.equal(there.detach().cpu(), values.to(there.dtype).cpu())
+    return torch.equal(parameter.detach().cpu(), values.to(parameter.dtype).cpu())
 
 
 def _peft_config(config: Mapping[str, JSON]) -> Any:
-    start = config.get("init_lora_weights", True)
-    if start not in _STARTS:
+    initialization = config.get("init_lora_weights", True)
+    if initialization not in _INITIALIZATIONS:
         raise ModelError(
-            f"an adapter must leave the weights of its base alone, this one's start "
-            f"(init_lora_weights: {start!r}) changes them; convert it with peft's save_pretrained "
-            "and path_initial_model_for_weight_conversion"
+            f"an adapter must leave the weights of its base alone, this one's initialization "
+            f"(init_lora_weights: {initialization!r}) changes them; convert it with peft's "
+            "save_pretrained and path_initial_model_for_weight_conversion"
         )
-    given = {**config, "inference_mode": True, "base_model_name_or_path": None}
-    return peft.PeftConfig.from_peft_type(**given)
+    options = {**config, "inference_mode": True, "base_model_name_or_path": None}
+    return peft.PeftConfig.from_peft_type(**options)
 
 
-def _first_line(error: Exception) -> str:
+def _first_lines(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:2])[:300]

@@ -1,8 +1,8 @@
-"""Edit: a small change to a model, whoever made it; attached in a `with` block, undone after.
+"""Edit: a small change to a model; attached in a `with` block, undone after it.
 
-The kinds: `weight_edit` (replaced parameters), `adapter_edit` (a PEFT adapter), `prompt_edit`
-(a family of prefixes), `next_token_edit` (the next token's distribution, adjusted). Each is a
-folder of JSON and safetensors; `edits.load_edit` reads any.
+The kinds: `weights` (replaced parameters), `adapter` (a PEFT adapter), `prompts` (a family of
+prefixes), `decoding` (the next token's distribution, adjusted). Each is saved as a folder of JSON
+and safetensors; `registry.load_edit` reads any kind.
 """
 
 import hashlib
@@ -18,12 +18,15 @@ from torch import Tensor, nn
 
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.records import JSON, DataUse
+from equipoise.records import JSON, DataUse, Supply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditInfo:
-    """Where an edit came from: enough to repeat it and to refuse it on the wrong model."""
+    """Where an edit came from: enough to repeat it and to refuse it on the wrong model.
+
+    The record in `edit.json` is this class (`storage`): a field is listed here alone.
+    """
 
     method: str  # the mitigation's name
     version: str
@@ -36,8 +39,48 @@ class EditInfo:
     report: Mapping[str, JSON] = field(default_factory=dict)  # blocks trained, losses, …; no times
     base_name: str = ""  # `LanguageModel.load_name` of the base; "": not known
     base_kind: str = ""  # `LanguageModel.kind` of the base; "": not known
-    files: tuple[DataUse, ...] = ()  # what it was given to learn from was read from these
+    files: tuple[DataUse, ...] = ()  # that the supply was read from
     base_vocabulary: str = ""  # `str(vocabulary_of(tokenizer))` of the base; "": not known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maker:
+    """A mitigation with its settings."""
+
+    method: str  # the mitigation's name
+    version: str
+    options: Mapping[str, JSON]
+    seed: int
+
+
+def info_of(
+    model: LanguageModel,
+    maker: Maker,
+    *,
+    names: Iterable[str] = (),
+    supply: Supply,
+    trained_on: frozenset[str] = frozenset(),
+    report: Mapping[str, JSON],
+) -> EditInfo:
+    """The record of an edit that a mitigation learnt on a model.
+
+    `names`: the model's parameters that the edit replaces or sits on; empty when it touches none.
+    `supply`: the texts that the mitigation was given; the rest is as in `EditInfo`.
+    """
+    return EditInfo(
+        method=maker.method,
+        version=maker.version,
+        options=maker.options,
+        seed=maker.seed,
+        base=model.identity,
+        base_name=model.load_name,
+        base_kind=model.kind,
+        base_fingerprint=fingerprint(model.module, names),
+        trained_on=trained_on,
+        origin=supply.origin,
+        files=supply.files,
+        report=report,
+    )
 
 
 class Edit(ABC):
@@ -90,16 +133,16 @@ Put: TypeAlias = Callable[[LanguageModel, ExitStack], LanguageModel]
 
 @contextmanager
 def for_now(put: Put, model: LanguageModel) -> Iterator[LanguageModel]:
-    """The edited model for the length of a `with` block; undone after it, come what may."""
+    """The edited model for the length of a `with` block; undone after it, also on an error."""
     with ExitStack() as undo:
         yield put(model, undo)
 
 
 def for_good(put: Put, model: LanguageModel) -> LanguageModel:
-    """The edited model, never undone; when putting it in fails half-way, that half is undone."""
+    """The edited model, never undone; an edit that fails half-way is undone and changes nothing."""
     with ExitStack() as undo:
         edited = put(model, undo)
-        undo.pop_all()  # forget how to undo it
+        undo.pop_all()
         return edited
 
 
@@ -109,9 +152,9 @@ def parameter(module: nn.Module, name: str) -> nn.Parameter:
     Raises `ModelError` when there is none.
     """
     stem, _, last = name.rpartition(".")
-    for one in (name, f"{stem}.base_layer.{last}"):
+    for candidate in (name, f"{stem}.base_layer.{last}"):
         try:
-            return module.get_parameter(one)
+            return module.get_parameter(candidate)
         except AttributeError:
             continue
     raise ModelError(
@@ -127,11 +170,11 @@ def tensor_bytes(tensor: Tensor) -> bytes:
 
 
 def fingerprint(module: nn.Module, names: Iterable[str]) -> str:
-    """sha256 (hex) over named parameters: which model is this, as far as an edit can tell.
+    """sha256 (hex) over named parameters, by which an edit recognizes its base.
 
     Taken over float32 values, so that a bfloat16 checkpoint has one fingerprint whether it is
     loaded as bfloat16 or as float32. No names: equal for every model.
-    Raises `ModelError` when a parameter is not there.
+    Raises `ModelError` when a parameter is missing.
     """
     digest = hashlib.sha256()
     for name in sorted(names):
@@ -144,7 +187,7 @@ def fingerprint(module: nn.Module, names: Iterable[str]) -> str:
 def check_base(model: LanguageModel, info: EditInfo, names: Iterable[str]) -> None:
     """Refuse a model whose parameters are not those the edit was learnt on.
 
-    An edit without a fingerprint (an adapter that another program trained) is let through.
+    An edit without a fingerprint (an adapter that another program trained) passes.
     Raises `ModelError` with both names.
     """
     if info.base_fingerprint and fingerprint(model.module, names) != info.base_fingerprint:
@@ -156,7 +199,7 @@ def check_base(model: LanguageModel, info: EditInfo, names: Iterable[str]) -> No
 
 
 def described(model: LanguageModel, edit: Edit) -> LanguageModel:
-    """The model under the name it has while the edit is attached; no weight is touched."""
+    """The model with the identity and record it has while the edit is attached; same weights."""
     info, content = edit.info, edit.content
     identity = f"{model.identity}+{info.method}:{content[:8]}"
     record: dict[str, JSON] = {
@@ -168,7 +211,7 @@ def described(model: LanguageModel, edit: Edit) -> LanguageModel:
         "origin": info.origin,
         "content": content,
     }
-    if "told" in info.report:  # of the items it is measured on (`Mitigation.told`)
+    if "told" in info.report:  # about the items it is measured on (`Mitigation.told`)
         record["told"] = info.report["told"]
     before = model.source.get("edits")
     edits: list[JSON] = [*before, record] if isinstance(before, list) else [record]

@@ -13,14 +13,14 @@ from equipoise.inference.language_model import LanguageModel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptEdit(Edit):
-    """Prefixes, each measured in turn and reported as mean and spread.
+    """Prefixes; each is measured in turn, and the mean and spread are reported.
 
     It sits on no parameters, so it can be attached to any model, whatever `info.base` says.
     """
 
     kind: ClassVar[str] = "prompts"
     info: EditInfo = field()  # without field() the base's property would be its default
-    prompts: tuple[str, ...]  # each with the space or line end that parts it from the context
+    prompts: tuple[str, ...]  # each ends with the space or line end before the context
 
     def __post_init__(self) -> None:
         """Refuse an empty family: there would be nothing to measure."""
@@ -39,9 +39,9 @@ class PromptEdit(Edit):
         return nullcontext(self.apply(model))
 
     def apply(self, model: LanguageModel) -> LanguageModel:
-        """As `attached`, for good; the model that is given stays as it is, too."""
-        both = tuple(before + prompt for before in model.prompts for prompt in self.prompts)
-        return replace(described(model, self), prompts=both)
+        """As `attached`, for good; `model` itself does not change, either."""
+        prompts = tuple(before + prompt for before in model.prompts for prompt in self.prompts)
+        return replace(described(model, self), prompts=prompts)
 
     def save(self, folder: Path | str) -> None:
         """Write `edit.json`, `trained_on.json` and a card."""
@@ -53,7 +53,7 @@ class PromptEdit(Edit):
         info, stored = read_edit(folder)
         prompts = stored.values.get("prompts")
         if not isinstance(prompts, list) or not prompts:
-            raise StoreError(f"{folder / HEAD} must list its prompts, got {prompts!r}; save again")
+            raise StoreError(f"{folder / HEAD} must list prompts, got {prompts!r}; save again")
         return cls(info=info, prompts=tuple(str(prompt) for prompt in prompts))
 
     def _stored(self) -> Stored:

@@ -1,4 +1,4 @@
-"""Every kind of edit, and how to read one without knowing its kind."""
+"""Every kind of edit, and reading an edit of any kind."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,14 +30,14 @@ def load_edit(folder: Path | str) -> Edit:
     schema.
     """
     folder = Path(folder)
-    kind = str(read_head(folder)["kind"])
+    kind = read_head(folder).kind
     if kind not in KINDS:
         raise StoreError(f"{folder / HEAD} has the unknown kind '{kind}'; {nearest(kind, KINDS)}")
     return KINDS[kind].load(folder)
 
 
 def edit_in(folder: Path) -> Edit | None:
-    """The edit in a folder, ours or a PEFT adapter of another program; None: it holds neither.
+    """The edit in a folder, ours or a PEFT adapter of another program; None when there is none.
 
     Raises as `load_edit` and `read_adapter` do.
     """

@@ -1,221 +1,97 @@
-"""Transfer: put an adapter that was learnt on a base model on a sibling of that model.
+"""Transfer: an adapter that was learnt on a base model, put on a sibling of that model.
 
 BiasUnlearn (Liu et al. 2025, EMNLP) trains a LoRA adapter on a base model and loads the same
 tensors on its instruction-tuned sibling. That is right only where both have the same modules, of
-the same shapes, and read the same tokens; `check` says whether they do, and `transferred` makes
-the edit. `transfer_controls` makes the controls and scales it.
+the same shapes, and the same tokens: `transfer_adapter` checks that. `norm_matched_random` makes
+the control that the paper lacks, and `scale_update` changes the size of the update.
 """
 
+import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import peft
 import torch
+from peft.utils.other import get_pattern_key
 from torch import Tensor
 
-from equipoise.edits.adapter import AdapterEdit, sits_on, wanted_tensors
-from equipoise.edits.edit import Edit, EditInfo, fingerprint, parameter
+from equipoise.edits.adapter import PREFIX, AdapterEdit, sits_on, wanted_tensors
+from equipoise.edits.edit import Edit, EditInfo, fingerprint
 from equipoise.edits.model_card import hub_id
 from equipoise.edits.prompts import PromptEdit
-from equipoise.edits.transfer_controls import update_norm
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.vocabulary import Vocabulary, vocabulary_of
 from equipoise.records import JSON
 
-VERSION = "1"
+VERSION = "2"
 
 #: Options of an adapter that replace what the base has instead of adding to it.
-_REPLACING = ("modules_to_save", "trainable_token_indices")
+_REPLACING = ("modules_to_save", "trainable_token_indices", "bias")
+#: Variants of LoRA whose update is not s B A.
+_VARIANTS = ("use_dora", "use_qalora", "use_bdlora", "kasa_config", "alora_invocation_tokens")
+#: Endings of the names of A to those of B.
+_FACTORS: Mapping[str, str] = {
+    ".lora_A.weight": ".lora_B.weight",
+    ".lora_embedding_A": ".lora_embedding_B",
+}
+_LARGEST_SCALE = 1e6  # beyond it sums leave float32
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fit:
-    """That an adapter fits a sibling of its base, and what a reader must know of how."""
-
-    sits_on: tuple[str, ...]  # names of the sibling's parameters that it is added to
-    notes: tuple[str, ...] = ()
-
-
-def check(
-    edit: Edit,
-    model: LanguageModel,
-    *,
-    vocabulary: Vocabulary,
-    of: str | None = None,
-    more_tokens: bool = False,
-) -> Fit:
-    """Hold an adapter against a sibling of its base; the model is left bit for bit as it was.
-
-    `vocabulary` is the base's, or that of a model named `of` in its place. The rule: modules and
-    shapes are the adapter's, and every token of the base has the same id in the sibling. The
-    sibling may have tokens beyond those only when `more_tokens` says so and the adapter touches
-    neither embeddings nor head; then a note says how many.
-    Raises `ModelError` for an edit that is no adapter, an adapter that replaces parameters, that
-    is all zero or not finite, and for names, shapes or tokens that differ.
-    """
-    adapter = as_adapter(edit)
-    _check_kinds(adapter, model)
-    _check_tensors(adapter, model)
-    under = sits_on(model, adapter.config)
-    named = of or adapter.info.base or "the base"
-    extra = _check_vocabulary(named, model, vocabulary, more_tokens=more_tokens)
-    if extra and (touched := _embeddings(model, under)):
-        raise ModelError(
-            f"an adapter on '{touched}' must be put on a model with the vocabulary of its base, "
-            f"{model.identity} has {extra} tokens more; take another sibling"
-        )
-    notes = [f"{model.identity} has {extra} tokens that the base has not"] if extra else []
-    if not adapter.info.trained_on:
-        notes.append("what the adapter learnt from is not recorded, so that no leak can be found")
-    return Fit(sits_on=under, notes=tuple(notes))
-
-
-def transferred(
-    edit: Edit,
-    model: LanguageModel,
-    *,
-    vocabulary: Vocabulary,
-    of: str | None = None,
-    more_tokens: bool = False,
+def transfer_adapter(
+    edit: Edit, model: LanguageModel, *, vocabulary: Vocabulary, vocabulary_of_model: str = ""
 ) -> AdapterEdit:
     """The adapter as an edit of this model: the same tensors, bound to this model's weights.
 
-    What it learnt from goes with it, so that measuring it on that is refused here, too. Its
-    report says what it was transferred from. Raises as `check` does.
+    `vocabulary` is that of the adapter's base, or of a model named `vocabulary_of_model` in its
+    place. What the adapter learnt from stays recorded, so that the edit cannot be measured on it;
+    the report says what it was transferred from. The model is left bit for bit as it was.
+    Raises `ModelError` for an edit that is no adapter, for an adapter that replaces parameters,
+    that is all zero or not finite, and for kinds, names, shapes or tokens that differ.
     """
-    adapter = as_adapter(edit)
-    fit = check(adapter, model, vocabulary=vocabulary, of=of, more_tokens=more_tokens)
+    adapter = _require_adapter(edit)
+    _check_values(adapter)
+    _check_modules(adapter, model)
+    own = vocabulary_of(model.tokenizer)
+    base = adapter.info.base or "the base"
+    if own != vocabulary:
+        raise ModelError(
+            f"every token of {vocabulary_of_model or base} must have the same id in "
+            f"{model.identity}, which must have no others, but their vocabularies differ "
+            f"({vocabulary.size} ids, sha256 {vocabulary.sha256[:12]}…, and {own.size}, sha256 "
+            f"{own.sha256[:12]}…); give a sibling with the same tokenizer"
+        )
     info = EditInfo(
         method="transfer",
         version=VERSION,
-        options={"control": "none", "scale": 1.0, "more_tokens": more_tokens},
+        options={"control": "none", "scale": 1.0},
         seed=0,
         base=model.identity,
-        base_fingerprint=fingerprint(model.module, fit.sits_on),
+        base_fingerprint=fingerprint(model.module, sits_on(model, adapter.config)),
         trained_on=adapter.info.trained_on,
         origin=adapter.info.origin,
         files=adapter.info.files,
-        report=_report(adapter, fit),
+        report=_report_source(adapter),
         base_name=model.load_name,
         base_kind=model.kind,
-        base_vocabulary=str(vocabulary_of(model.tokenizer)),
+        base_vocabulary=str(own),
     )
-    return AdapterEdit(info=info, config=_config(adapter.config, info), tensors=adapter.tensors)
+    # a folder's path would only help its owner
+    name, _, revision = info.base_name.partition("@") if hub_id(info) else ("", "", "")
+    config = {
+        **adapter.config,
+        "base_model_name_or_path": name or None,
+        "revision": revision or None,
+    }
+    return AdapterEdit(info=info, config=config, tensors=adapter.tensors)
 
 
-def as_adapter(edit: Edit) -> AdapterEdit:
-    """The edit, if it is an adapter that adds to parameters and replaces none.
-
-    Raises `ModelError` saying why the others cannot be transferred.
-    """
-    if isinstance(edit, WeightEdit):
-        raise ModelError(
-            f"an edit must be an adapter to be transferred, got a weight edit ({edit.info.method} "
-            f"of {edit.info.base}), which replaces {len(edit.tensors)} parameters and would undo "
-            "what the sibling learnt in them; learn it anew on the sibling"
-        )
-    if isinstance(edit, PromptEdit):
-        raise ModelError(
-            f"an edit must be an adapter to be transferred, got prefixes ({edit.info.method} of "
-            f"{edit.info.base}), which fit any model as they are; measure the folder with --base"
-        )
-    if not isinstance(edit, AdapterEdit):
-        raise ModelError(
-            f"an edit must be an adapter to be transferred, got a {type(edit).__name__} "
-            f"({edit.info.method} of {edit.info.base}); make it anew on the sibling"
-        )
-    _check_adds_only(edit)
-    return edit
-
-
-def _check_adds_only(adapter: AdapterEdit) -> None:
-    found: dict[str, JSON] = {key: adapter.config.get(key) for key in _REPLACING}
-    found["bias"] = adapter.config.get("bias")
-    for option, value in found.items():
-        if value not in (None, False, "none", []):
-            raise ModelError(
-                f"an adapter must only add to its base to be transferred, this one replaces "
-                f"parameters ({option}: {value!r}) and would undo what the sibling learnt in "
-                "them; train one without"
-            )
-    for name, one in adapter.tensors.items():
-        if not bool(torch.isfinite(one).all()):
-            raise ModelError(
-                f"an adapter must be finite to be transferred, '{name}' holds nan or infinity; "
-                "train it again with a lower learning rate"
-            )
-    if update_norm(adapter) == 0.0:
-        raise ModelError(
-            f"an adapter must change something to be transferred, the update of {adapter.info.base}"
-            " has norm 0.0 in every module; train it first"
-        )
-
-
-def _check_kinds(adapter: AdapterEdit, model: LanguageModel) -> None:
-    kind = adapter.info.base_kind
-    if kind and kind != model.kind:
-        raise ModelError(
-            f"an adapter of a {kind} model must be put on one, {model.identity} is {model.kind}; "
-            "give a sibling of its base"
-        )
-
-
-def _check_tensors(adapter: AdapterEdit, model: LanguageModel) -> None:
-    wanted = wanted_tensors(model, adapter.config)
-    there: Mapping[str, Tensor] = adapter.tensors
-    odd = sorted(set(there) ^ set(wanted))
-    base = adapter.info.base or "an unnamed base"
-    if odd:
-        where = "the adapter" if odd[0] in there else model.identity
-        raise ModelError(
-            f"the adapter of {base} must have the modules of {model.identity}, but "
-            f"'{odd[0]}' and {len(odd) - 1} more names are in {where} alone; give a sibling of its "
-            "base"
-        )
-    for name, shape in wanted.items():
-        if tuple(there[name].shape) != shape:
-            raise ModelError(
-                f"the adapter of {base} must have the shapes of {model.identity}, but '{name}' has "
-                f"{tuple(there[name].shape)} instead of {shape}; give a sibling of its base"
-            )
-
-
-def _check_vocabulary(
-    named: str, model: LanguageModel, base: Vocabulary, *, more_tokens: bool
-) -> int:
-    """How many ids the model has beyond the base's."""
-    own = vocabulary_of(model.tokenizer)
-    if own == base:
-        return 0
-    if own.size < base.size or vocabulary_of(model.tokenizer, below=base.size) != base:
-        raise ModelError(
-            f"every token of {named} must have the same id in {model.identity}, but their "
-            f"vocabularies differ ({base.size} ids, sha256 {base.sha256[:12]}…, and {own.size}, "
-            f"sha256 {own.sha256[:12]}…); give a sibling with the same tokenizer"
-        )
-    extra = own.size - base.size
-    if not more_tokens:
-        raise ModelError(
-            f"{model.identity} must have the vocabulary of {named}, it has {extra} tokens more "
-            f"({own.size} ids, not {base.size}); allow that with more_tokens if the adapter may "
-            "meet tokens it was never trained on"
-        )
-    return extra
-
-
-def _embeddings(model: LanguageModel, under: tuple[str, ...]) -> str:
-    """The first parameter under the adapter that embeds or predicts tokens; "" when none does."""
-    ends = (model.module.get_input_embeddings(), model.module.get_output_embeddings())
-    tables = {id(one) for end in ends if end is not None for one in end.parameters()}
-    return next((name for name in under if id(parameter(model.module, name)) in tables), "")
-
-
-def _report(adapter: AdapterEdit, fit: Fit) -> dict[str, JSON]:
+def _report_source(adapter: AdapterEdit) -> dict[str, JSON]:
     info = adapter.info
-    norm = update_norm(adapter)
-    return {
+    unknown = "what the adapter learnt from is not recorded, so that no leak can be found"
+    report: dict[str, JSON] = {
         "from_method": info.method,
         "from_version": info.version,
         "from_options": dict(info.options),
@@ -223,18 +99,216 @@ def _report(adapter: AdapterEdit, fit: Fit) -> dict[str, JSON]:
         "from_base": info.base,
         "from_base_fingerprint": info.base_fingerprint,
         "from_content": adapter.content,
-        "notes": list(fit.notes),
-        **({} if math.isnan(norm) else {"update_norm": norm}),
-        **{key: value for key, value in info.report.items() if key == "told"},
+        "notes": [] if info.trained_on else [unknown],
     }
+    if not _deviation_from_lora(adapter):
+        report["update_norm"] = update_norm(adapter)
+    if "told" in info.report:
+        report["told"] = info.report["told"]
+    return report
 
 
-def _config(config: Mapping[str, JSON], info: EditInfo) -> dict[str, JSON]:
-    """PEFT's configuration with the new base in it; a folder's path is nobody else's."""
-    name, _, revision = info.base_name.partition("@")
-    on_hub = bool(hub_id(info))
-    return {
-        **config,
-        "base_model_name_or_path": name if on_hub and name else None,
-        "revision": revision if on_hub and revision else None,
-    }
+# --- what must fit ----------------------------------------------------------------------------
+
+
+def _require_adapter(edit: Edit) -> AdapterEdit:
+    if isinstance(edit, AdapterEdit):
+        return edit
+    made_of = f"{edit.info.method} of {edit.info.base}"
+    if isinstance(edit, WeightEdit):
+        raise ModelError(
+            f"an edit must be an adapter to be transferred, got a weight edit ({made_of}), which "
+            f"replaces {len(edit.tensors)} parameters and would undo what the sibling learnt in "
+            "them; learn it anew on the sibling"
+        )
+    if isinstance(edit, PromptEdit):
+        raise ModelError(
+            f"an edit must be an adapter to be transferred, got prefixes ({made_of}), which fit "
+            "any model as they are; measure the folder with --base"
+        )
+    raise ModelError(
+        f"an edit must be an adapter to be transferred, got a {type(edit).__name__} ({made_of}); "
+        "make it anew on the sibling"
+    )
+
+
+def _check_values(adapter: AdapterEdit) -> None:
+    """Refuse an adapter that does not only add to its base, is not finite, or changes nothing."""
+    for option in _REPLACING:
+        value = adapter.config.get(option)
+        if value not in (None, False, "none", []):
+            raise ModelError(
+                f"an adapter must only add to its base to be transferred, this one replaces "
+                f"parameters ({option}: {value!r}) and would undo what the sibling learnt in "
+                "them; train one without"
+            )
+    for name, tensor in adapter.tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise ModelError(
+                f"an adapter must be finite to be transferred, '{name}' holds nan or infinity; "
+                "train it again with a lower learning rate"
+            )
+    if not _deviation_from_lora(adapter) and update_norm(adapter) == 0.0:
+        raise ModelError(
+            f"an adapter must change something to be transferred, the update of "
+            f"{adapter.info.base} has norm 0.0 in every module; train it first"
+        )
+
+
+def _check_modules(adapter: AdapterEdit, model: LanguageModel) -> None:
+    kind, base = adapter.info.base_kind, adapter.info.base or "an unnamed base"
+    if kind and kind != model.kind:
+        raise ModelError(
+            f"an adapter of a {kind} model must be put on one, {model.identity} is {model.kind}; "
+            "give a sibling of its base"
+        )
+    wanted = wanted_tensors(model, adapter.config)
+    odd = sorted(set(adapter.tensors) ^ set(wanted))
+    if odd:
+        where = "the adapter" if odd[0] in adapter.tensors else model.identity
+        raise ModelError(
+            f"the adapter of {base} must have the modules of {model.identity}, but "
+            f"'{odd[0]}' and {len(odd) - 1} more names are in {where} alone; give a sibling of its "
+            "base"
+        )
+    for name, shape in wanted.items():
+        if tuple(adapter.tensors[name].shape) != shape:
+            raise ModelError(
+                f"the adapter of {base} must have the shapes of {model.identity}, but '{name}' has "
+                f"{tuple(adapter.tensors[name].shape)} instead of {shape}; give a sibling of its "
+                "base"
+            )
+
+
+# --- the control and the scale ----------------------------------------------------------------
+
+
+def norm_matched_random(edit: AdapterEdit, *, seed: int) -> AdapterEdit:
+    """Random matrices in place of the learnt ones, with the update of each module at its norm.
+
+    Entries are drawn from a normal distribution, for each module from the seed and its name; the
+    rank and the Frobenius norm of B A are those of the adapter, its singular values are not.
+    Tensors become float32, in which the norms hold to 1e-5.
+    Raises `ModelError` for an adapter that is not plain LoRA.
+    """
+    tensors: dict[str, Tensor] = {}
+    for module, factors in _lora_factors(edit).items():
+        digest = hashlib.sha256(f"{seed} {module}".encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+        drawn = replace(
+            factors,
+            a=torch.randn(factors.a.shape, generator=generator, dtype=torch.float64),
+            b=torch.randn(factors.b.shape, generator=generator, dtype=torch.float64),
+        )
+        ratio = factors.product_norm / drawn.product_norm
+        tensors[factors.a_name] = drawn.a.float()
+        tensors[factors.b_name] = (drawn.b * ratio).float()
+    options = {**edit.info.options, "control": "random", "control_seed": seed}
+    return replace(edit, info=replace(edit.info, options=options), tensors=tensors)
+
+
+def scale_update(edit: AdapterEdit, scale: float) -> AdapterEdit:
+    """The adapter with every update multiplied; 0 adds nothing, 1 is the adapter as it is.
+
+    Every B is multiplied, and becomes float32.
+    Raises `ModelError` for a scale below 0 or above 1e6, where sums leave float32, and for an
+    adapter that is not plain LoRA.
+    """
+    if not 0.0 <= scale <= _LARGEST_SCALE:
+        raise ModelError(f"a scale must be from 0 to {_LARGEST_SCALE:g}, got {scale}; correct it")
+    factors = _lora_factors(edit).values()
+    tensors = dict(edit.tensors) | {pair.b_name: pair.b.float() * scale for pair in factors}
+    scaled = replace(edit, tensors=tensors)
+    info = replace(
+        edit.info,
+        options={**edit.info.options, "scale": scale},
+        report={**edit.info.report, "update_norm": update_norm(scaled)},
+    )
+    return replace(scaled, info=info)
+
+
+# --- plain LoRA -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Factors:
+    """The two matrices of one module's update, s B A."""
+
+    a_name: str  # of the tensors
+    b_name: str
+    a: Tensor  # [rank, in]
+    b: Tensor  # [out, rank]
+    scaling: float  # s
+
+    @property
+    def product_norm(self) -> float:
+        """Frobenius norm of B A, through the two matrices of rank by rank."""
+        a, b = self.a.double(), self.b.double()
+        square = float(((b.mT @ b) * (a @ a.mT)).sum())
+        return math.sqrt(max(square, 0.0))
+
+
+def update_norm(edit: AdapterEdit) -> float:
+    """Frobenius norm of all that the adapter adds to the weights; 0: nothing.
+
+    Raises `ModelError` for an adapter that is not plain LoRA.
+    """
+    norms = [pair.scaling * pair.product_norm for pair in _lora_factors(edit).values()]
+    return math.sqrt(math.fsum(norm * norm for norm in norms))
+
+
+def _lora_factors(edit: AdapterEdit) -> dict[str, _Factors]:
+    """Every module's update, by the module's name in the adapter's file."""
+    if deviation := _deviation_from_lora(edit):
+        raise ModelError(
+            f"an adapter must be plain LoRA to be scaled or to have a control, this one has "
+            f"{deviation}; transfer it as it is"
+        )
+    factors = {}
+    for a_name, a in edit.tensors.items():
+        for a_ending, b_ending in _FACTORS.items():
+            if a_name.endswith(a_ending):
+                module = a_name.removesuffix(a_ending)
+                rank = int(a.shape[0])
+                root = math.sqrt(rank) if edit.config.get("use_rslora") else rank
+                factors[module] = _Factors(
+                    a_name=a_name,
+                    b_name=module + b_ending,
+                    a=a,
+                    b=edit.tensors[module + b_ending],
+                    scaling=_read_alpha(edit.config, module.removeprefix(PREFIX)) / root,
+                )
+    return factors
+
+
+def _deviation_from_lora(edit: AdapterEdit) -> str:
+    """What makes the adapter something other than plain LoRA; "" when it is plain."""
+    kind = str(edit.config.get("peft_type"))
+    if kind != "LORA":
+        return f"the type {kind}"
+    for option in _VARIANTS:
+        if edit.config.get(option):
+            return f"{option}: {edit.config[option]!r}"
+    for name, tensor in edit.tensors.items():
+        partners = [
+            name.removesuffix(ending) + other
+            for pair in _FACTORS.items()
+            for ending, other in (pair, pair[::-1])
+            if name.endswith(ending)
+        ]
+        if tensor.ndim != 2 or not partners:
+            return f"the tensor '{name}' of shape {tuple(tensor.shape)}"
+        if partners[0] not in edit.tensors:
+            return f"'{name}' without its other half"
+    return ""
+
+
+def _read_alpha(config: Mapping[str, JSON], module: str) -> float:
+    """The alpha of one module, as PEFT reads it: that of the pattern it matches, or the common."""
+    pattern = config.get("alpha_pattern")
+    value = config.get("lora_alpha", peft.LoraConfig().lora_alpha)
+    if isinstance(pattern, dict) and pattern:
+        value = pattern.get(get_pattern_key(list(pattern), module), value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ModelError(f"an alpha must be a number, got {value!r}; correct adapter_config.json")
+    return float(value)

@@ -41,7 +41,7 @@ class WeightEdit(Edit):
         return self._stored().content
 
     def attached(self, model: LanguageModel) -> AbstractContextManager[LanguageModel]:
-        """The model with its parameters replaced; the originals are put back, not copied back.
+        """The model with its parameters replaced; afterwards it holds its original tensors.
 
         Values are cast to the dtype and device that the model has.
         Raises `ModelError` when a parameter is missing or has another shape, or when the
@@ -57,9 +57,10 @@ class WeightEdit(Edit):
         self._check_shapes(model)
         check_base(model, self.info, self.tensors)
         for name, values in self.tensors.items():
-            one = parameter(model.module, name)
-            undo.callback(_point, one, one.data)
-            _point(one, values.detach().to(device=one.device, dtype=one.dtype, copy=True))
+            replaced = parameter(model.module, name)
+            undo.callback(_point, replaced, replaced.data)
+            copy = values.detach().to(device=replaced.device, dtype=replaced.dtype, copy=True)
+            _point(replaced, copy)
         return described(model, self)
 
     def _check_shapes(self, model: LanguageModel) -> None:
@@ -86,7 +87,7 @@ class WeightEdit(Edit):
         return Stored(kind=self.kind, tensors=self.tensors, tensors_file="weights.safetensors")
 
 
-def _point(one: nn.Parameter, values: Tensor) -> None:
-    """Let a parameter hold these values; the tensor it held is left untouched."""
+def _point(parameter: nn.Parameter, values: Tensor) -> None:
+    """Let a parameter hold this tensor; the tensor it held does not change."""
     with torch.no_grad():
-        one.data = values
+        parameter.data = values

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -24,9 +25,10 @@ from huggingface_hub.errors import (
 )
 from safetensors import SafetensorError, safe_open
 
-from equipoise.errors import ModelError
+from equipoise.errors import ModelError, StoreError
+from equipoise.files.atomic import sha256, write_file
 
-#: What a model, an adapter or an edit is made of; all that is fetched and all that is hashed.
+#: The files of a model, an adapter or an edit: no others are fetched or hashed.
 FILES = (
     "config.json",
     "generation_config.json",
@@ -57,7 +59,7 @@ _CONVERT = (
 class Checkpoint:
     """The files of a model in one folder, and which ones exactly they are."""
 
-    name: str  # as it was asked for, without the revision
+    name: str  # as the user gave it, without the revision
     folder: Path
     revision: str  # the Hub's commit, or sha256 over a local folder's files
     from_hub: bool
@@ -70,10 +72,10 @@ class Checkpoint:
         return f"{self.folder.resolve().name}@{self.revision[:8]}"
 
 
-def find_checkpoint(name: str, *, revision: str | None, code: bool) -> Checkpoint:
+def find_checkpoint(name: str, *, revision: str | None) -> Checkpoint:
     """A local folder of this name, else the Hub's repository `name` or `name@revision`.
 
-    `code`: fetch the repository's own Python files too. Honors `HF_HUB_OFFLINE`.
+    Honors `HF_HUB_OFFLINE`.
     Raises `ModelError` when there is no such folder, repository or revision, or it is not in the
     cache and the Hub cannot be reached.
     """
@@ -93,7 +95,7 @@ def find_checkpoint(name: str, *, revision: str | None, code: bool) -> Checkpoin
             f"one revision must be given, got '{inside}' in the name and '{revision}' beside it; "
             "leave one out"
         )
-    return _fetched(repository, inside or revision, code=code)
+    return _fetch(repository, inside or revision)
 
 
 def read_config(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -121,10 +123,10 @@ def check_files(checkpoint: Checkpoint) -> None:
     Raises `ModelError` naming the file and what to do.
     """
     folder = checkpoint.folder
-    names = sorted(one.name for one in folder.iterdir())
-    shards = _shards(folder)
+    names = sorted(file.name for file in folder.iterdir())
+    shards = _list_shards(folder)
     if not shards:
-        pickled = [name for name in names if any(fnmatch(name, form) for form in _PICKLED)]
+        pickled = [name for name in names if _matches(name, _PICKLED)]
         if pickled:
             raise ModelError(
                 f"{checkpoint.name} must have safetensors weights, it has pickled ones only "
@@ -137,7 +139,7 @@ def check_files(checkpoint: Checkpoint) -> None:
         )
     for shard in shards:
         _check_shard(folder / shard)
-    if not any(fnmatch(name, form) for name in names for form in _TOKENIZERS):
+    if not any(_matches(name, _TOKENIZERS) for name in names):
         raise ModelError(
             f"{checkpoint.name} must have a tokenizer (tokenizer.json), it has none; save the "
             "model's tokenizer into the same folder"
@@ -147,46 +149,49 @@ def check_files(checkpoint: Checkpoint) -> None:
 def content_sha256(folder: Path) -> str:
     """sha256 (hex) over the names and bytes of the files that make up a model.
 
-    Each file's own hash is kept under `EQUIPOISE_CACHE` by path, size and time of change.
+    Each file's own hash is cached under `EQUIPOISE_CACHE` by path, size and time of change.
     """
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
-        if path.is_file() and any(fnmatch(path.name, form) for form in FILES):
-            digest.update(f"{path.name} {_file_sha256(path)}\n".encode())
+        if path.is_file() and _matches(path.name, FILES):
+            digest.update(f"{path.name} {_cached_sha256(path)}\n".encode())
     return digest.hexdigest()
 
 
-def _fetched(repository: str, revision: str | None, *, code: bool) -> Checkpoint:
-    wanted = [*FILES, *(["*.py"] if code else [])]
-    asked = repository if revision is None else f"{repository}@{revision}"
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns)
+
+
+def _fetch(repository: str, revision: str | None) -> Checkpoint:
+    name = repository if revision is None else f"{repository}@{revision}"
     try:
         folder = huggingface_hub.snapshot_download(
-            repository, revision=revision, allow_patterns=wanted, ignore_patterns=["*/*"]
+            repository, revision=revision, allow_patterns=list(FILES), ignore_patterns=["*/*"]
         )
     except HFValidationError as error:
-        raise ModelError(f"a Hub id must be 'name' or 'owner/name', got '{asked}'") from error
+        raise ModelError(f"a Hub id must be 'name' or 'owner/name', got '{name}'") from error
     except RevisionNotFoundError as error:
         raise ModelError(
             f"revision '{revision}' of {repository} must be on the Hub, it is not; correct it"
         ) from error
     except RepositoryNotFoundError as error:
         raise ModelError(
-            f"'{asked}' must be a folder here or on the Hub, it is neither (or it is gated: "
+            f"'{name}' must be a folder here or on the Hub, it is neither (or it is gated: "
             "accept its terms and log in); correct the name"
         ) from error
     except LocalEntryNotFoundError as error:
         raise ModelError(
-            f"'{asked}' must be a folder here, in the Hub's local cache or reachable, it is none; "
+            f"'{name}' must be a folder here, in the Hub's local cache or reachable, it is none; "
             "correct the name, or fetch it once with HF_HUB_OFFLINE unset"
         ) from error
     except (HfHubHTTPError, OSError) as error:
-        raise ModelError(f"'{asked}' must come from the Hub, got: {error}; try again") from error
+        raise ModelError(f"'{name}' must come from the Hub, got: {error}; try again") from error
     return Checkpoint(
         name=repository, folder=Path(folder), revision=Path(folder).name, from_hub=True
     )
 
 
-def _shards(folder: Path) -> list[str]:
+def _list_shards(folder: Path) -> list[str]:
     index = folder / "model.safetensors.index.json"
     if (folder / "model.safetensors").is_file():
         return ["model.safetensors"]
@@ -213,21 +218,17 @@ def _check_shard(path: Path) -> None:
         raise ModelError(f"{path} must hold weights, it holds {count}; copy it again")
 
 
-def _file_sha256(path: Path) -> str:
+def _cached_sha256(path: Path) -> str:
     about = path.stat()
     key = f"{path.resolve()} {about.st_size} {about.st_mtime_ns}"
     home = os.environ.get("EQUIPOISE_CACHE")
     cache = Path(home).expanduser() if home else Path.home() / ".cache" / "equipoise"
-    kept = cache / "sha256" / hashlib.sha256(key.encode()).hexdigest()
+    entry = cache / "sha256" / hashlib.sha256(key.encode()).hexdigest()
     with suppress(OSError):
-        found = kept.read_text(encoding="ascii")
-        if re.fullmatch("[0-9a-f]{64}", found):
-            return found
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    with suppress(OSError):  # a cache that cannot be written only costs time
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        beside = kept.with_suffix(f".{os.getpid()}")
-        beside.write_text(sha256, encoding="ascii")
-        beside.replace(kept)
-    return sha256
+        cached = entry.read_text(encoding="ascii")
+        if re.fullmatch("[0-9a-f]{64}", cached):
+            return cached
+    digest = sha256(path)
+    with suppress(StoreError):  # a cache that cannot be written only costs time
+        write_file(entry, digest, what="cached hash")
+    return digest

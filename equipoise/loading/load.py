@@ -1,10 +1,23 @@
-"""Open a model by name, whatever it is: on the Hub, in a folder, an edit of one, or planted."""
+"""Open a model by name: on the Hub, in a folder, an edit of one, or planted."""
 
 from dataclasses import replace
+from pathlib import Path
 
+from equipoise.edits.edit import Edit, EditInfo
+from equipoise.edits.registry import edit_in
+from equipoise.errors import ModelError, nearest
 from equipoise.inference.language_model import LanguageModel
-from equipoise.loading import pretrained as loading
+from equipoise.loading.checkpoint import Checkpoint, find_checkpoint
+from equipoise.loading.pretrained import (
+    check_dtype,
+    load_pretrained,
+    load_tokenizer,
+    select_device,
+)
+from equipoise.models.vocabulary import Vocabulary, vocabulary_of
 from equipoise.planted.model import load_planted
+
+_PLANTED = "planted"  # before the colon of a planted model's name
 
 
 def load(
@@ -16,23 +29,109 @@ def load(
     base: str | LanguageModel | None = None,
     batch_tokens: int | None = None,
 ) -> LanguageModel:
-    """The model of a name: a Hub id, a folder (model, PEFT adapter, saved edit) or "planted:NAME".
+    """A model by its name, ready to be measured and edited.
 
-    `base` is the model that an edit or adapter is put on; None takes the one it names.
-    `batch_tokens` bounds memory, results do not depend on it; None keeps the default.
-    Raises `RecipeError`, `ModelError` or `StoreError` as `models.loading.load` and
-    `planted.model.load_planted` do.
+    `name`: a Hub id (`gpt2`, `gpt2@revision`), a local folder of a model, a PEFT adapter folder, a
+    saved edit, or "planted:NAME". An adapter or edit names its base, `base` overrides it, and it
+    stays attached.
+    `dtype`: "float32", "bfloat16", "float16", or "auto": float32 on a CPU, the checkpoint's own on
+    an accelerator. `device`: "cpu", "cuda", "cuda:1", "mps", or "auto": the first available
+    accelerator. `batch_tokens` bounds memory, results do not depend on it; None: the default.
+    Weights are safetensors, and every weight must come from the checkpoint.
+    Raises `RecipeError` for a planted model that does not exist, `ModelError`, and `StoreError`
+    for a damaged edit.
     """
-
-    def planted(name: str) -> LanguageModel:
-        return load_planted(name, dtype=dtype, device=device)
-
-    model = loading.load(
-        name,
-        revision=revision,
-        dtype=dtype,
-        device=device,
-        base=base,
-        schemes={"planted": planted},
-    )
+    check_dtype(dtype, select_device(device))
+    model = _open(name, revision, base, dtype=dtype, device=device)
     return model if batch_tokens is None else replace(model, batch_tokens=batch_tokens)
+
+
+def find_edit(name: str) -> tuple[Edit, Checkpoint]:
+    """The edit or PEFT adapter of a name (a folder or a Hub id), and its files.
+
+    Raises `ModelError` when there is none, and `StoreError` for a damaged one.
+    """
+    checkpoint = find_checkpoint(name, revision=None)
+    edit = edit_in(checkpoint.folder)
+    if edit is None:
+        raise ModelError(
+            f"{name} must be a saved edit (edit.json) or a PEFT adapter (adapter_config.json), "
+            "it is neither; name the folder that mitigate wrote"
+        )
+    return edit, checkpoint
+
+
+def base_vocabulary(info: EditInfo, *, base: str | None = None) -> Vocabulary:
+    """The vocabulary of an edit's base; no weights are read, unless the base is planted.
+
+    `base`: a model that has it; None: as the edit records it, else the tokenizer of the base that
+    the edit names. Raises `ModelError` when neither is known.
+    """
+    if base is None and info.base_vocabulary:
+        return Vocabulary.parsed(info.base_vocabulary)
+    name = base or _base_name(info)
+    if not name:
+        raise ModelError(
+            f"the vocabulary of an edit's base must be known, this one ({info.method} of "
+            f"'{info.base}') names no base on disk or on the Hub; give a model that has it (base=, "
+            "--base)"
+        )
+    if _is_planted(name):
+        return vocabulary_of(load_planted(name).tokenizer)
+    return vocabulary_of(load_tokenizer(name))
+
+
+def _open(
+    name: str, revision: str | None, base: str | LanguageModel | None, *, dtype: str, device: str
+) -> LanguageModel:
+    if _is_planted(name):
+        return load_planted(name, dtype=dtype, device=device)
+    checkpoint = find_checkpoint(name, revision=revision)
+    edit = edit_in(checkpoint.folder)
+    if edit is None:
+        if base is not None:
+            raise ModelError(
+                f"a base must be given for an adapter or an edit, {name} is a model; leave it out"
+            )
+        return load_pretrained(checkpoint, dtype=dtype, device=device)
+    if not isinstance(base, LanguageModel):
+        base = _open_base(checkpoint, edit.info, base, dtype=dtype, device=device)
+    edited = edit.apply(base)
+    return replace(edited, source={**edited.source, "name": checkpoint.name})
+
+
+def _open_base(
+    checkpoint: Checkpoint, info: EditInfo, base: str | None, *, dtype: str, device: str
+) -> LanguageModel:
+    name = base or _base_name(info)
+    if not name:
+        raise ModelError(
+            f"{checkpoint.name} must say what it was learnt on, it says '{info.base}'; give its "
+            "base (base=, --base)"
+        )
+    try:
+        return _open(name, None, None, dtype=dtype, device=device)
+    except ModelError as error:
+        if base is not None:
+            raise
+        raise ModelError(
+            f"the base of {checkpoint.name} cannot be loaded: {error} (or give another place with "
+            "base=, --base)"
+        ) from error
+
+
+def _base_name(info: EditInfo) -> str:
+    """A loadable name of an edit's base; empty when the base was itself edited."""
+    return info.base_name or ("" if "+" in info.base else info.base.partition("@")[0])
+
+
+def _is_planted(name: str) -> bool:
+    """Whether a name is of a planted model. Raises `ModelError` for another word and a colon."""
+    scheme, colon, _ = name.partition(":")
+    if not colon or Path(name).exists():
+        return False
+    if scheme != _PLANTED:
+        raise ModelError(
+            f"'{name}' must be of a known kind, got '{scheme}:'; {nearest(scheme, [_PLANTED])}"
+        )
+    return True

@@ -4,8 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
-from equipoise.edits.edit import Edit
-from equipoise.edits.maker import Maker
+from equipoise.edits.edit import Edit, Maker
 from equipoise.inference.language_model import LanguageModel
 from equipoise.plugins import name_of, options_of
 from equipoise.records import Supply

@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.decoding.counterfactual_rule import Counterfactual
 from equipoise.decoding.mixture import Mixture, Reference
 from equipoise.edits.decoding import NextTokenEdit
-from equipoise.edits.maker import info_of
+from equipoise.edits.edit import info_of
 from equipoise.errors import DataError, RecipeError
 from equipoise.group_words.word_lists import WordLists, read_word_lists, word_lists_use
 from equipoise.inference.language_model import LanguageModel

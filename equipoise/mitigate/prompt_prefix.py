@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from equipoise.edits.maker import info_of
+from equipoise.edits.edit import info_of
 from equipoise.edits.prompts import PromptEdit
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation, maker_of

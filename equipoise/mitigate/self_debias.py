@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.decoding.bias_wordings import bias_prefixes, bias_type
 from equipoise.decoding.self_debias_rule import SelfDebiasing
 from equipoise.edits.decoding import NextTokenEdit
-from equipoise.edits.maker import info_of
+from equipoise.edits.edit import info_of
 from equipoise.errors import DataError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation, maker_of

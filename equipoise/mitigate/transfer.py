@@ -1,27 +1,32 @@
 """Transfer: put an adapter that was learnt on a base model on its instruction-tuned sibling.
 
-Paper: BiasUnlearn (Liu et al. 2025), "weight transfer", with two controls and a scale that the
-paper lacks. What must fit is said in `models/transfer.py`.
+Paper: BiasUnlearn (Liu et al. 2025), "weight transfer", with a control and a scale that the paper
+lacks. What must fit is in `edits/transfer.py`.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from dataclasses import replace
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.edit import Edit
-from equipoise.edits.transfer import VERSION, transferred
-from equipoise.edits.transfer_controls import Control, varied
+from equipoise.edits.transfer import (
+    VERSION,
+    norm_matched_random,
+    scale_update,
+    transfer_adapter,
+)
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.loading.pretrained import base_vocabulary, find_edit
+from equipoise.loading.load import base_vocabulary, find_edit
 from equipoise.mitigate.base import Mitigation, UsesEdits
 from equipoise.records import OPTIONS, Supply
 
 
-def _listed(value: object) -> object:
+def _as_tuple(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
@@ -29,17 +34,16 @@ def _listed(value: object) -> object:
 class Transfer(Mitigation, UsesEdits):
     """An adapter of another model, attached to this one as it is; or a control in its place.
 
-    The supply is not looked at: what the adapter learnt from is what must not be measured.
+    The supply is not used: what the adapter learnt from is what must not be measured.
     """
 
     version: ClassVar[str] = VERSION
     paper: ClassVar[str] = "BiasUnlearn (Liu et al. 2025, EMNLP), weight transfer"
 
-    edit: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
-    # folder of the edit or PEFT adapter; of several, each seed takes the one of its own seed
-    control: Control = "none"  # random: of the same norms; shuffled: the same in other layers
+    edit: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+    # folder of the edit or PEFT adapter; of several, each seed takes the edit of its own seed
+    control: Literal["none", "random"] = "none"  # random: matrices of the same norms
     scale: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0  # of the update; 0: none
-    more_tokens: bool = False  # the model may have tokens that the base has not
     base: str | None = None  # whose tokenizer the adapter knows; None: as the edit says
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:  # noqa: ARG002
@@ -48,33 +52,35 @@ class Transfer(Mitigation, UsesEdits):
         Raises `ModelError` when it does not fit the model, and `RecipeError` when no edit is of
         this seed.
         """
-        edit = self._of_seed(seed)
-        made = transferred(
+        edit = self._edit_of_seed(seed)
+        adapter = transfer_adapter(
             edit,
             model,
             vocabulary=base_vocabulary(edit.info, base=self.base),
-            of=self.base,
-            more_tokens=self.more_tokens,
+            vocabulary_of_model=self.base or "",
         )
-        return varied(made, control=self.control, scale=self.scale, seed=seed)
+        if self.control == "random":
+            adapter = norm_matched_random(adapter, seed=seed)
+        if self.scale != 1.0:
+            adapter = scale_update(adapter, self.scale)
+        return replace(adapter, info=replace(adapter.info, seed=seed))
 
     def files(self) -> Mapping[str, str]:
         """sha256 over each folder, or the Hub's commit."""
         return {name: find_edit(name)[1].revision for name in self.edit}
 
     def learnt(self) -> frozenset[str]:
-        """What the adapters say they learnt from; none for one of another program."""
+        """What the adapters say they learnt from; none for an adapter of another program."""
         return frozenset().union(*(find_edit(name)[0].info.trained_on for name in self.edit))
 
-    def _of_seed(self, seed: int) -> Edit:
-        if len(self.edit) == 1:
-            return find_edit(self.edit[0])[0]
-        found = [find_edit(name)[0] for name in self.edit]
-        own = [one for one in found if one.info.seed == seed]
-        if len(own) != 1:
-            seeds = [one.info.seed for one in found]
+    def _edit_of_seed(self, seed: int) -> Edit:
+        edits = [find_edit(name)[0] for name in self.edit]
+        if len(edits) == 1:
+            return edits[0]
+        matching = [edit for edit in edits if edit.info.seed == seed]
+        if len(matching) != 1:
             raise RecipeError(
                 f"transfer.edit must name one edit of seed {seed}, or a single edit for all seeds, "
-                f"got edits of the seeds {seeds}; name one a seed"
+                f"got edits of the seeds {[edit.info.seed for edit in edits]}; name one per seed"
             )
-        return own[0]
+        return matching[0]

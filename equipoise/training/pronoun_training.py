@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from equipoise.edits.maker import Maker, info_of
+from equipoise.edits.edit import Maker, info_of
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel

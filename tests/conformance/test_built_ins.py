@@ -9,7 +9,6 @@ import torch
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark, UsesFiles
 from equipoise.edits.adapter import AdapterEdit, wanted_tensors
 from equipoise.edits.edit import EditInfo
-from equipoise.edits.transfer_controls import CONTROLS
 from equipoise.locate.base import Locator
 from equipoise.mitigate.base import Mitigation
 from equipoise.models.vocabulary import vocabulary_of
@@ -75,7 +74,7 @@ def test_mitigation(name: str) -> None:
     check_mitigation(build(Mitigation, name, fewer))
 
 
-@pytest.mark.parametrize("control", CONTROLS)
+@pytest.mark.parametrize("control", ["none", "random"])
 def test_mitigation_by_transfer(control: str, tmp_path: Path) -> None:
     model = tiny_model("llama", seed=1)
     info = EditInfo(

@@ -16,7 +16,7 @@ from equipoise.contrast_training.evaluation import Evaluation
 from equipoise.contrast_training.held_out_bias import TypeBias
 from equipoise.contrast_training.session import ContrastTraining
 from equipoise.contrast_training.side_effects import LMS, PERPLEXITY, SideEffectChange
-from equipoise.edits.maker import Maker
+from equipoise.edits.edit import Maker
 from equipoise.errors import ModelError
 from equipoise.records import Supply
 from equipoise.stats.resample import Interval

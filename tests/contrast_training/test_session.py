@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from equipoise.contrast_training.adapter_options import AdapterOptions, default_rate
 from equipoise.contrast_training.session import training_key
 from equipoise.edits.adapter import AdapterEdit
-from equipoise.edits.maker import Maker
+from equipoise.edits.edit import Maker
 from equipoise.errors import ModelError
 from equipoise.mitigate.sft import Sft
 from equipoise.records import DataUse, text_sha256

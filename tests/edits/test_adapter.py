@@ -4,6 +4,7 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ import peft
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from tiny_adapters import INFO, logits, weights
 
 from equipoise.edits.adapter import AdapterEdit, read_adapter, sits_on
-from equipoise.edits.edit import EditInfo, fingerprint, tensor_bytes
+from equipoise.edits.edit import fingerprint
 from equipoise.edits.registry import load_edit
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError, StoreError
@@ -36,9 +37,9 @@ def write_adapter(family: str, folder: Path, **options: Any) -> Path:
         wrapped = peft.get_peft_model(base, config)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for name, one in wrapped.named_parameters():
-            if "lora_" in name or one.requires_grad:
-                one.add_(torch.randn(one.shape, generator=generator))
+        for name, parameter in wrapped.named_parameters():
+            if "lora_" in name or parameter.requires_grad:
+                parameter.add_(torch.randn(parameter.shape, generator=generator))
     wrapped.save_pretrained(folder, save_embedding_layers=False)
     return folder
 
@@ -56,36 +57,17 @@ def read_by_peft(model: LanguageModel, folder: Path) -> peft.PeftModel:
         return peft.PeftModel.from_pretrained(model.module, folder).eval()
 
 
-def weights(model: LanguageModel) -> dict[str, bytes]:
-    return {name: tensor_bytes(one) for name, one in model.module.state_dict().items()}
-
-
-def logits(model: LanguageModel) -> Tensor:
-    with torch.no_grad():
-        found: Tensor = model.module(input_ids=torch.tensor([[3, 70, 80, 90]])).logits
-    return found
-
-
 def own(model: LanguageModel, edit: AdapterEdit) -> AdapterEdit:
     """The adapter as a mitigation of ours would hand it over, with a fingerprint."""
-    about = EditInfo(
-        method="unlearn",
-        version="1",
-        options={},
-        seed=0,
-        base=model.identity,
-        base_fingerprint=fingerprint(model.module, sits_on(model, edit.config)),
-        trained_on=frozenset({"ab"}),
-        origin="here",
-    )
-    return AdapterEdit(info=about, config=edit.config, tensors=edit.tensors)
+    stamp = fingerprint(model.module, sits_on(model, edit.config))
+    return replace(edit, info=replace(INFO, base=model.identity, base_fingerprint=stamp))
 
 
 @pytest.mark.parametrize("family", TARGETS)
 def test_attached_and_detached_bit_for_bit(family: str, tmp_path: Path) -> None:
     model = tiny_model(family)
     edit = read_adapter(write_adapter(family, tmp_path / "adapter"))
-    modules = {name: id(one) for name, one in model.module.named_modules()}
+    modules = {name: id(module) for name, module in model.module.named_modules()}
     before, scores, attributes = weights(model), logits(model), set(vars(model.module))
     state = torch.get_rng_state()
     with edit.attached(model) as edited:
@@ -94,7 +76,7 @@ def test_attached_and_detached_bit_for_bit(family: str, tmp_path: Path) -> None:
         assert not any(module.training for module in model.module.modules())
     assert weights(model) == before
     assert torch.equal(logits(model), scores)
-    assert {name: id(one) for name, one in model.module.named_modules()} == modules
+    assert {name: id(module) for name, module in model.module.named_modules()} == modules
     assert set(vars(model.module)) == attributes
     assert all(parameter.requires_grad for parameter in model.module.parameters())
     assert torch.equal(torch.get_rng_state(), state)
@@ -200,22 +182,13 @@ def test_weights_under_an_adapter_can_be_replaced(tmp_path: Path) -> None:
     model = tiny_model("llama")
     adapter = read_adapter(write_adapter("llama", tmp_path / "adapter"))
     name = "model.layers.0.self_attn.q_proj.weight"
-    about = EditInfo(
-        method="zero",
-        version="1",
-        options={},
-        seed=0,
-        base=model.identity,
-        base_fingerprint=fingerprint(model.module, [name]),
-        trained_on=frozenset(),
-        origin="",
-    )
-    change = WeightEdit(info=about, tensors={name: torch.zeros(32, 32)})
+    info = replace(INFO, base_fingerprint=fingerprint(model.module, [name]))
+    change = WeightEdit(info=info, tensors={name: torch.zeros(32, 32)})
     before = weights(model)
-    with change.attached(model) as one, adapter.attached(one) as two:
-        expected = logits(two)
-    with adapter.attached(model) as one, change.attached(one) as two:
-        assert torch.equal(logits(two), expected)
+    with change.attached(model) as once, adapter.attached(once) as twice:
+        expected = logits(twice)
+    with adapter.attached(model) as once, change.attached(once) as twice:
+        assert torch.equal(logits(twice), expected)
     assert weights(model) == before
 
 
@@ -292,9 +265,7 @@ def test_the_configuration_is_kept_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize("start", ["pissa", "olora"])
 def test_an_adapter_whose_start_changes_the_base_is_refused(start: str, tmp_path: Path) -> None:
     edit = read_adapter(write_adapter("llama", tmp_path / "adapter"))
-    changing = AdapterEdit(
-        info=edit.info, config={**edit.config, "init_lora_weights": start}, tensors=edit.tensors
-    )
+    changing = replace(edit, config={**edit.config, "init_lora_weights": start})
     model = tiny_model("llama")
     before = weights(model)
     with pytest.raises(ModelError, match=f"init_lora_weights: '{start}'"), changing.attached(model):

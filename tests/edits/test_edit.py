@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_adapters import INFO
 
 from equipoise.edits.edit import EditInfo, check_base, described, fingerprint, tensor_bytes
 from equipoise.edits.prompts import PromptEdit
@@ -15,16 +16,7 @@ NAME = "model.norm.weight"
 
 
 def info(base_fingerprint: str = "", *, trained_on: frozenset[str] = frozenset()) -> EditInfo:
-    return EditInfo(
-        method="lftf",
-        version="1",
-        options={"steps": 3},
-        seed=5,
-        base="tiny-llama@0",
-        base_fingerprint=base_fingerprint,
-        trained_on=trained_on,
-        origin="here",
-    )
+    return replace(INFO, base_fingerprint=base_fingerprint, trained_on=trained_on)
 
 
 def test_equal_weights_have_equal_fingerprints_and_others_do_not() -> None:
@@ -80,13 +72,14 @@ def test_the_edited_model_is_named_recorded_and_knows_what_it_learnt() -> None:
     edit = PromptEdit(info=info(trained_on=frozenset({"b"})), prompts=("x ",))
     once = described(model, edit)
     twice = described(once, edit)
-    assert once.identity == f"tiny-llama@0+lftf:{edit.content[:8]}"
-    assert twice.identity == f"{once.identity}+lftf:{edit.content[:8]}"
+    assert once.identity == f"tiny-llama@0+unlearn:{edit.content[:8]}"
+    assert twice.identity == f"{once.identity}+unlearn:{edit.content[:8]}"
     assert once.trained_on == {"a", "b"}
-    assert [len(one.source.get("edits", [])) for one in (model, once, twice)] == [0, 1, 2]  # type: ignore[arg-type]
+    counts = [len(each.source.get("edits", [])) for each in (model, once, twice)]  # type: ignore[arg-type]
+    assert counts == [0, 1, 2]
     (record,) = once.source["edits"]  # type: ignore[misc, union-attr]
     assert record["base"] == "tiny-llama@0"  # type: ignore[index, call-overload]
-    assert record["options"] == {"steps": 3}  # type: ignore[index, call-overload]
+    assert record["options"] == {"beta": 0.1}  # type: ignore[index, call-overload]
 
 
 def test_prompts_families_multiply_and_the_weights_stay(tmp_path: Path) -> None:
@@ -96,12 +89,12 @@ def test_prompts_families_multiply_and_the_weights_stay(tmp_path: Path) -> None:
     again = PromptEdit.load(tmp_path / "prompts")
     assert again == edit
     with (
-        again.attached(model) as one,
-        PromptEdit(info=info(), prompts=("Well, ",)).attached(one) as two,
+        again.attached(model) as once,
+        PromptEdit(info=info(), prompts=("Well, ",)).attached(once) as twice,
     ):
-        assert one.prompts == ("Be fair. ", "Be kind. ")
-        assert two.prompts == ("Be fair. Well, ", "Be kind. Well, ")
-        assert two.module is model.module
+        assert once.prompts == ("Be fair. ", "Be kind. ")
+        assert twice.prompts == ("Be fair. Well, ", "Be kind. Well, ")
+        assert twice.module is model.module
     assert model.prompts == ("",)
 
 

@@ -44,8 +44,8 @@ TABLE = (
 
 
 def front(text: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(text.split("\n---\n")[0].removeprefix("---\n"))
-    return found
+    data: dict[str, Any] = yaml.safe_load(text.split("\n---\n")[0].removeprefix("---\n"))
+    return data
 
 
 def changed(**change: Any) -> EditInfo:
@@ -112,7 +112,7 @@ def test_hostile_names_are_text(name: str, method: str, options: dict[str, str])
     assert all(line.count("|") == 3 for line in lines if line.startswith("| "))
 
 
-@pytest.mark.parametrize("name", ["yes", "1e3", "0o7", "2020-01-01", "null", "a: b", "# x", "---"])
+@pytest.mark.parametrize("name", ["yes", "1e3", "2020-01-01", "null", "a: b", "# x", "---"])
 def test_words_that_yaml_takes_for_something_else_stay_words(name: str) -> None:
     tags = front(card(changed(method=name), "weights"))["tags"]
     assert all(isinstance(tag, str) for tag in tags)
@@ -133,7 +133,7 @@ def test_what_people_read() -> None:
     text = card(INFO, "weights")
     assert "2 texts of genbias(split_by=profession):train" in text
     assert "| option keep_hints | 0.0 |" in text
-    assert "| found: last_loss | 0.7 |" in text
+    assert "| report last_loss | 0.7 |" in text
     assert "ranking" not in text
     assert 'the words " he", " she" alone' in text
     assert "Only these blocks were trained, counted from 0: 3." in text
@@ -153,7 +153,7 @@ def test_the_lines_for_peft_name_base_and_revision() -> None:
 def test_the_files_that_were_learnt_from_are_named() -> None:
     use = DataUse(name="a/b.json", sha256="c" * 64, licence="CC <b>BY</b>", verified=True)
     text = card(changed(files=(use,)), "weights")
-    assert f"Read from:\n\n- `a/b.json`, sha256 `{'c' * 12}…`, CC " in text
+    assert f"Read from:\n\n- a/b.json, sha256 `{'c' * 12}…`, CC " in text
     assert "<b>" not in text
     assert "Read from" not in card(INFO, "weights")
 
@@ -189,39 +189,30 @@ def edits(tmp_path: Path) -> list[Edit]:
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # by PEFT
 def test_every_kind_is_saved_with_its_card_and_always_the_same(tmp_path: Path) -> None:
-    for number, edit in enumerate(edits(tmp_path)):
-        first, second = tmp_path / f"{number}a", tmp_path / f"{number}b"
+    again = edits(tmp_path / "again")  # learnt with the same seed
+    for index, edit in enumerate(edits(tmp_path)):
+        first, second = tmp_path / f"{index}a", tmp_path / f"{index}b"
         edit.save(first)
-        edit.save(second)
-        names = sorted(one.name for one in first.iterdir())
+        again[index].save(second)
+        names = sorted(file.name for file in first.iterdir())
         assert "README.md" in names
-        assert names == sorted(one.name for one in second.iterdir())
+        assert names == sorted(file.name for file in second.iterdir())
         assert all((first / name).read_bytes() == (second / name).read_bytes() for name in names)
-        head = json.loads((first / "edit.json").read_text())
-        assert "README.md" not in head["files"]
-        assert "seconds" not in head["info"]["report"]
+        record = json.loads((first / "edit.json").read_text())
+        assert "README.md" not in record["files"]
+        assert "seconds" not in record["info"]["report"]
         adapter = isinstance(edit, AdapterEdit)
-        found = front((first / "README.md").read_text())
-        assert found["library_name"] == ("peft" if adapter else "equipoise")
-        assert found["pipeline_tag"] == "text-generation"
-
-
-def test_the_same_lesson_is_the_same_folder(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        edit = FullFinetune(epochs=1, learning_rate=1e-3).fit(
-            tiny_model("llama"), tiny_supply(), seed=3
-        )
-        edit.save(tmp_path / name)
-    for file in (tmp_path / "a").iterdir():
-        assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes(), file.name
+        head = front((first / "README.md").read_text())
+        assert head["library_name"] == ("peft" if adapter else "equipoise")
+        assert head["pipeline_tag"] == "text-generation"
 
 
 def test_a_card_is_written_anew_and_the_edit_stays(tmp_path: Path) -> None:
     edit = PromptEdit(info=INFO, prompts=("é ",))
     edit.save(tmp_path / "fair")
-    before = {one.name: one.read_bytes() for one in (tmp_path / "fair").iterdir()}
+    before = {file.name: file.read_bytes() for file in (tmp_path / "fair").iterdir()}
     assert write_card(tmp_path / "fair", TABLE) == tmp_path / "fair" / "README.md"
-    after = {one.name: one.read_bytes() for one in (tmp_path / "fair").iterdir()}
+    after = {file.name: file.read_bytes() for file in (tmp_path / "fair").iterdir()}
     assert before.keys() == after.keys()
     assert {name for name in before if before[name] != after[name]} == {"README.md"}
     assert TABLE in after["README.md"].decode()
@@ -243,12 +234,3 @@ def test_a_card_is_of_an_edit(tmp_path: Path) -> None:
         write_card(tmp_path / "fair", "half a pair: \ud800")
     assert (tmp_path / "fair" / "README.md").read_bytes() == before
     assert len(list((tmp_path / "fair").iterdir())) == 3
-
-
-def test_an_edit_of_before_cards_is_read(tmp_path: Path) -> None:
-    edit = PromptEdit(info=INFO, prompts=("a ",))
-    edit.save(tmp_path / "fair")
-    head = json.loads((tmp_path / "fair" / "edit.json").read_text())
-    del head["info"]["base_kind"]
-    (tmp_path / "fair" / "edit.json").write_text(json.dumps(head))
-    assert load_edit(tmp_path / "fair").info.base_kind == ""

@@ -1,57 +1,64 @@
 """Edits on disk: whole or not at all, and every fault named."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from tiny_adapters import INFO
 
-from equipoise.edits.edit import EditInfo
+from equipoise.edits.edit import Edit
 from equipoise.edits.prompts import PromptEdit
 from equipoise.edits.registry import load_edit
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import StoreError
 from equipoise.records import DataUse
 
-#: What `info` must have, as an edit of before files were recorded has it.
-COMPLETE: dict[str, object] = {
-    "method": "x", "version": "1", "options": {}, "seed": 0, "base": "b", "base_fingerprint": "",
-    "base_name": "", "origin": "", "report": {},
-}  # fmt: skip
+FULL = replace(
+    INFO,
+    options={"k": 1, "learning_rate": 2e-5, "words": [" he", None, True]},
+    trained_on=frozenset({"ab", "cd"}),
+    report={"last_loss": 1.5, "ranking": {"scores": [1, 2.0]}},
+    base_name="gpt2@607a30d",
+    base_kind="causal",
+    base_vocabulary="9:00",
+    files=(DataUse(name="a.txt", sha256="ef", licence="free", verified=False),),
+)
 
 
 def saved(folder: Path) -> WeightEdit:
-    about = EditInfo(
-        method="lftf",
-        version="1",
-        options={"k": 1, "learning_rate": 2e-5},
-        seed=5,
-        base="gpt2@607a30d",
-        base_fingerprint="00",
-        trained_on=frozenset({"ab", "cd"}),
-        origin="genbias:train",
-        report={"last_loss": 1.5},
-        files=(DataUse(name="a.txt", sha256="ef", licence="free", verified=False),),
-    )
-    edit = WeightEdit(info=about, tensors={"a.weight": torch.arange(12.0).reshape(3, 4).T})
+    edit = WeightEdit(info=FULL, tensors={"a.weight": torch.arange(12.0).reshape(3, 4).T})
     edit.save(folder)
     return edit
 
 
-def test_any_kind_is_found_by_its_folder(tmp_path: Path) -> None:
-    edit = saved(tmp_path / "weights")
-    prompts = PromptEdit(info=edit.info, prompts=("é ",))
-    prompts.save(tmp_path / "prompts")
-    again = load_edit(tmp_path / "weights")
-    assert isinstance(again, WeightEdit)
-    assert (again.info, again.content) == (edit.info, edit.content)
-    assert load_edit(tmp_path / "prompts") == prompts
+def saved_prompts(folder: Path) -> PromptEdit:
+    edit = PromptEdit(info=FULL, prompts=("\u00e9 ",))
+    edit.save(folder)
+    return edit
+
+
+def change_head(folder: Path, change: dict[str, object]) -> None:
+    path = folder / "edit.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+
+
+def test_any_kind_is_read_as_it_was_saved(tmp_path: Path) -> None:
+    edits: dict[str, Edit] = {
+        "weights": saved(tmp_path / "weights"),
+        "prompts": saved_prompts(tmp_path / "prompts"),
+    }
+    for name, edit in edits.items():
+        again = load_edit(tmp_path / name)
+        assert type(again) is type(edit)
+        assert (again.info, again.content) == (edit.info, edit.content)
 
 
 def test_there_is_nothing_pickled_and_nothing_left_over(tmp_path: Path) -> None:
     saved(tmp_path / "deep" / "fair")
-    names = sorted(str(one.relative_to(tmp_path)) for one in tmp_path.rglob("*") if one.is_file())
-    assert names == [
+    files = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
+    assert files == [
         "deep/fair/README.md",
         "deep/fair/edit.json",
         "deep/fair/trained_on.json",
@@ -64,7 +71,7 @@ def test_an_empty_folder_is_filled_and_a_full_one_refused(tmp_path: Path) -> Non
     (tmp_path / "empty").mkdir()
     edit = saved(tmp_path / "empty")
     before = (tmp_path / "empty" / "edit.json").read_bytes()
-    with pytest.raises(StoreError, match=r"new or empty folder, .*empty is not one"):
+    with pytest.raises(StoreError, match="empty is not one"):
         edit.save(tmp_path / "empty")
     assert (tmp_path / "empty" / "edit.json").read_bytes() == before
     (tmp_path / "file").write_text("mine")
@@ -73,82 +80,60 @@ def test_an_empty_folder_is_filled_and_a_full_one_refused(tmp_path: Path) -> Non
 
 
 def test_a_save_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    about = saved(tmp_path / "good").info
-    bad = PromptEdit(
-        info=EditInfo(
-            method="x",
-            version="1",
-            options={"rate": float("nan")},
-            seed=0,
-            base="b",
-            base_fingerprint="",
-            trained_on=about.trained_on,
-            origin="",
-        ),
-        prompts=("a",),
-    )
-    with pytest.raises(StoreError, match=r"cannot write the edit .*bad"):
+    bad = PromptEdit(info=replace(FULL, options={"rate": float("nan")}), prompts=("a",))
+    with pytest.raises(StoreError):
         bad.save(tmp_path / "bad")
-    assert [one.name for one in tmp_path.iterdir()] == ["good"]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "trained_on.json", "edit.json"])
-def test_a_truncated_file_is_named(tmp_path: Path, name: str) -> None:
+def test_a_file_that_is_cut_or_missing_is_named(tmp_path: Path, name: str) -> None:
     saved(tmp_path / "fair")
     path = tmp_path / "fair" / name
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(StoreError, match=rf"fair/{name} .*(cut short|JSON)"):
+    with pytest.raises(StoreError, match=f"fair/{name}"):
+        load_edit(tmp_path / "fair")
+    path.unlink()
+    with pytest.raises(StoreError, match=f"fair/{name} must be there, it is missing"):
         load_edit(tmp_path / "fair")
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "trained_on.json", "edit.json"])
-def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+def test_a_changed_value_is_refused_by_its_hash(tmp_path: Path) -> None:
     saved(tmp_path / "fair")
-    (tmp_path / "fair" / name).unlink()
-    with pytest.raises(StoreError, match=rf"fair/{name} must be there, it is missing"):
+    path = tmp_path / "fair" / "weights.safetensors"
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(StoreError, match=r"weights\.safetensors must have sha256"):
         load_edit(tmp_path / "fair")
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "word"),
     [
-        ({"schema": 2}, "must have schema 1, got 2"),
-        ({"schema": None}, "must have schema 1, got None"),
-        ({"kind": "weight"}, "unknown kind 'weight'; did you mean 'weights'"),
-        ({"kind": None}, "must name its kind, got None"),
-        ({"info": []}, r"must have 'info' as a mapping, got \[\]"),
-        ({"info": COMPLETE | {"files": [{}]}}, r"must have info\.files as a list of files"),
-        ({"info": {"method": "x"}}, r"must have info\.version, it has none"),
-        ({"files": {"../secret": "00"}}, "must be a plain file name"),
-        ({"tensors_file": "../secret"}, "must list the file"),
-        ({"content": "00"}, "it has been changed"),
+        ({"schema": 2}, "schema: .*got 2"),
+        ({"schema": None}, "schema: .*got None"),
+        ({"kind": "weight"}, "did you mean 'weights'"),
+        ({"kind": None}, "kind: .*got None"),
+        ({"info": []}, "info: "),
+        ({"info": {"method": "x"}}, "info: version: "),
+        ({"info": {"files": [{}]}}, "info: "),
+        ({"files": {"../secret": "00"}}, "'../secret' must be a plain file name"),
+        ({"tensors_file": "../secret"}, "must list the file '../secret'"),
+        ({"content": "00"}, "has been changed"),
     ],
 )
-def test_a_changed_head_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
+def test_a_changed_head_is_refused(tmp_path: Path, change: dict[str, object], word: str) -> None:
     saved(tmp_path / "fair")
-    path = tmp_path / "fair" / "edit.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(StoreError, match=message):
+    change_head(tmp_path / "fair", change)
+    with pytest.raises(StoreError, match=word):
         load_edit(tmp_path / "fair")
 
 
-def test_an_edit_of_before_files_were_recorded_is_read(tmp_path: Path) -> None:
-    saved(tmp_path / "fair")
-    path = tmp_path / "fair" / "edit.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"info": COMPLETE}))
-    assert load_edit(tmp_path / "fair").info.files == ()
-
-
-def test_a_head_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+def test_a_head_that_is_no_mapping_and_prompts_without_prompts_are_refused(tmp_path: Path) -> None:
     (tmp_path / "edit.json").write_text("[]")
-    with pytest.raises(StoreError, match="must have schema 1, got 'list'"):
+    with pytest.raises(StoreError, match=r"got \[\]"):
         load_edit(tmp_path)
-
-
-def test_prompts_without_prompts_are_refused(tmp_path: Path) -> None:
-    about = saved(tmp_path / "fair").info
-    PromptEdit(info=about, prompts=("a",)).save(tmp_path / "prompts")
-    path = tmp_path / "prompts" / "edit.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"values": {}}))
+    saved_prompts(tmp_path / "prompts")
+    change_head(tmp_path / "prompts", {"values": {}})
     with pytest.raises(StoreError, match=r"prompts/edit\.json"):
         load_edit(tmp_path / "prompts")

@@ -1,15 +1,24 @@
-"""Transfer of adapters: what must fit, what is kept, and that nothing is touched when refused."""
+"""Transfer of adapters: what must fit, what is recorded, the control and the scale."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from tiny_adapters import adapter_for, effect, sibling_of, vocabulary, weights
+from tiny_adapters import INFO, adapter_for, effect, logits, sibling_of, vocabulary, weights
+from torch import Tensor
 
+from equipoise.edits.adapter import AdapterEdit
+from equipoise.edits.edit import Edit
 from equipoise.edits.prompts import PromptEdit
 from equipoise.edits.registry import load_edit
-from equipoise.edits.transfer import check, transferred
+from equipoise.edits.transfer import (
+    norm_matched_random,
+    scale_update,
+    transfer_adapter,
+    update_norm,
+)
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
@@ -17,161 +26,187 @@ from equipoise.models.vocabulary import vocabulary_of
 from equipoise.records import JSON
 from equipoise.testing import tiny_model
 
+BASE = tiny_model("llama")
+SIBLING = sibling_of(BASE)
+EDIT = adapter_for(BASE)
+PATTERNS: dict[str, JSON] = {"alpha_pattern": {"layers.1.self_attn.q_proj": 7}, "use_rslora": True}
+
 
 def test_the_same_tensors_are_bound_to_the_sibling(tmp_path: Path) -> None:
-    base = tiny_model("llama")
-    sibling, edit = sibling_of(base), adapter_for(base)
-    before = weights(sibling)
-    made = transferred(edit, sibling, vocabulary=vocabulary(edit))
-    assert weights(sibling) == before
-    assert made.tensors == edit.tensors
-    assert made.info.base == "tiny-instruct@0"
-    assert made.info.trained_on == {"ab"}
-    assert made.info.origin == "here"
-    assert made.info.report["from_base"] == base.identity
-    assert made.info.report["from_content"] == edit.content
-    assert made.info.report["from_options"] == {"beta": 0.1}
-    assert made.config["base_model_name_or_path"] == "tiny-instruct"
-    with pytest.raises(ModelError, match=r"learnt on, tiny-instruct@0, got tiny-llama@0"):
-        made.apply(base)
-    with pytest.raises(ModelError, match=r"learnt on, tiny-llama@0, got tiny-instruct@0"):
-        edit.apply(sibling)
-    made.save(tmp_path / "made")
-    again = load_edit(tmp_path / "made")
-    assert (again.info, again.content) == (made.info, made.content)
-    card = (tmp_path / "made" / "README.md").read_text(encoding="utf-8")
+    before = weights(SIBLING)
+    moved = transfer_adapter(EDIT, SIBLING, vocabulary=vocabulary(EDIT))
+    assert weights(SIBLING) == before
+    assert moved.tensors == EDIT.tensors
+    assert moved.info.base == "tiny-instruct@0"
+    assert (moved.info.trained_on, moved.info.origin) == ({"ab"}, "here")
+    assert moved.info.report["from_base"] == BASE.identity
+    assert moved.info.report["from_content"] == EDIT.content
+    assert moved.info.report["from_options"] == {"beta": 0.1}
+    assert moved.info.report["notes"] == []
+    assert moved.config["base_model_name_or_path"] == "tiny-instruct"
+    for edit, other in ((moved, BASE), (EDIT, SIBLING)):
+        with pytest.raises(ModelError):
+            edit.apply(other)
+    moved.save(tmp_path / "moved")
+    again = load_edit(tmp_path / "moved")
+    assert (again.info, again.content) == (moved.info, moved.content)
+    card = (tmp_path / "moved" / "README.md").read_text(encoding="utf-8")
     assert "learnt on tiny-llama@0 and put on this base as it is" in card
-    with again.attached(sibling) as edited:
+    with again.attached(SIBLING) as edited:
         assert edited.identity.startswith("tiny-instruct@0+transfer:")
         assert edited.trained_on == {"ab"}
 
 
-def test_a_sibling_keeps_most_of_the_effect() -> None:
-    base = tiny_model("llama")
-    sibling, edit = sibling_of(base), adapter_for(base)
-    made = transferred(edit, sibling, vocabulary=vocabulary(edit))
-    there, here = effect(edit, base).flatten(), effect(made, sibling).flatten()
-    assert float(there.norm()) > 0.1
-    assert float(torch.cosine_similarity(there, here, dim=0)) > 0.9
+def test_a_sibling_keeps_most_of_the_effect_and_the_base_all_of_it() -> None:
+    moved = transfer_adapter(EDIT, SIBLING, vocabulary=vocabulary(EDIT))
+    on_base, on_sibling = effect(EDIT, BASE).flatten(), effect(moved, SIBLING).flatten()
+    assert float(on_base.norm()) > 0.1
+    assert float(torch.cosine_similarity(on_base, on_sibling, dim=0)) > 0.9
+    same = transfer_adapter(EDIT, BASE, vocabulary=vocabulary(EDIT))
+    torch.testing.assert_close(effect(same, BASE), effect(EDIT, BASE), rtol=0, atol=0)
+    assert same.info.base_fingerprint == EDIT.info.base_fingerprint
 
 
-def test_onto_its_own_base_it_does_what_it_did() -> None:
-    base = tiny_model("llama")
-    edit = adapter_for(base)
-    made = transferred(edit, base, vocabulary=vocabulary(edit))
-    torch.testing.assert_close(effect(made, base), effect(edit, base), rtol=0, atol=0)
-    assert made.info.base_fingerprint == edit.info.base_fingerprint
+# --- refusals ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("other", "said"),
+    ("other", "word"),
     [
-        (tiny_model("gpt2"), "must fit tiny-gpt2@0, got: Target modules"),
-        (tiny_model("llama", blocks=3), r"layers\.2.* 3 more names are in tiny-llama@0 alone"),
-        (tiny_model("llama", blocks=1), r"layers\.1.* 3 more names are in the adapter alone"),
-        (tiny_model("llama", width=64), r"q_proj\.lora_A.*' has \(2, 32\) instead of \(2, 64\)"),
-        (tiny_model("bert"), "an adapter of a causal model must be put on one"),
+        (tiny_model("gpt2"), "Target modules"),
+        (tiny_model("llama", blocks=3), "layers.2"),
+        (tiny_model("llama", blocks=1), "layers.1"),
+        (tiny_model("llama", width=64), "(2, 32)"),
+        (tiny_model("bert"), "masked"),
     ],
 )
-def test_other_modules_and_shapes_are_refused(other: LanguageModel, said: str) -> None:
-    edit = adapter_for(tiny_model("llama"))
+def test_other_modules_and_shapes_are_refused_and_nothing_changes(
+    other: LanguageModel, word: str
+) -> None:
     before, modules = weights(other), [id(module) for module in other.module.modules()]
-    with pytest.raises(ModelError, match=said):
-        transferred(edit, other, vocabulary=vocabulary(edit))
+    with pytest.raises(ModelError) as caught:
+        transfer_adapter(EDIT, other, vocabulary=vocabulary(EDIT))
+    assert word in str(caught.value)
     assert weights(other) == before
     assert [id(module) for module in other.module.modules()] == modules
 
 
-def test_another_token_under_an_id_is_refused_whatever_is_allowed() -> None:
-    base = tiny_model("llama")
-    edit = adapter_for(base)
+def test_the_vocabularies_must_be_the_same() -> None:
     masked = vocabulary_of(tiny_model("bert").tokenizer)
-    for more in (False, True):
-        with pytest.raises(ModelError, match=r"every token of tiny-llama@0 must have the same id"):
-            check(edit, sibling_of(base), vocabulary=masked, more_tokens=more)
-
-
-def test_a_sibling_with_fewer_tokens_is_refused() -> None:
-    base = tiny_model("llama")
-    sibling = sibling_of(base)
-    base.tokenizer.add_tokens(["<user>"])
-    edit = adapter_for(base)
-    with pytest.raises(ModelError, match=r"vocabularies differ \(260 ids, .* and 259, "):
-        check(edit, sibling, vocabulary=vocabulary(edit), more_tokens=True)
-
-
-def test_more_tokens_must_be_allowed_and_are_noted() -> None:
-    base = tiny_model("llama")
-    sibling, edit = sibling_of(base), adapter_for(base)
-    sibling.tokenizer.add_tokens(["<user>", "<reply>"])
-    with pytest.raises(ModelError, match=r"it has 2 tokens more \(261 ids, not 259\)"):
-        check(edit, sibling, vocabulary=vocabulary(edit))
-    fit = check(edit, sibling, vocabulary=vocabulary(edit), more_tokens=True)
-    assert fit.notes == ("tiny-instruct@0 has 2 tokens that the base has not",)
-    made = transferred(edit, sibling, vocabulary=vocabulary(edit), more_tokens=True)
-    assert made.info.report["notes"] == list(fit.notes)
-
-
-@pytest.mark.parametrize("module", ["embed_tokens", "lm_head"])
-def test_more_tokens_are_never_allowed_under_an_adapter_on_them(module: str) -> None:
-    base = tiny_model("llama")
-    edit = adapter_for(base, target_modules=["q_proj", module])
-    sibling = sibling_of(base)
-    assert check(edit, sibling, vocabulary=vocabulary(edit)).notes == ()
-    sibling.tokenizer.add_tokens(["<user>"])
-    with pytest.raises(ModelError, match=rf"an adapter on '.*{module}\.weight' must be put on"):
-        check(edit, sibling, vocabulary=vocabulary(edit), more_tokens=True)
-
-
-def test_what_is_no_adapter_is_refused_with_the_reason() -> None:
-    base = tiny_model("llama")
-    info = adapter_for(base).info
-    own = vocabulary_of(base.tokenizer)
-    replaced = WeightEdit(info=info, tensors={"model.norm.weight": torch.ones(32)})
-    with pytest.raises(ModelError, match="replaces 1 parameters and would undo what the sibling"):
-        transferred(replaced, base, vocabulary=own)
-    with pytest.raises(ModelError, match=r"got prefixes .* which fit any model as they are"):
-        transferred(PromptEdit(info=info, prompts=("Be fair. ",)), base, vocabulary=own)
+    with pytest.raises(ModelError, match=r"261 ids.* and 259"):
+        transfer_adapter(EDIT, SIBLING, vocabulary=masked)
+    more = sibling_of(BASE)
+    more.tokenizer.add_tokens(["<user>"])
+    with pytest.raises(ModelError, match=r"259 ids.* and 260"):
+        transfer_adapter(EDIT, more, vocabulary=vocabulary(EDIT))
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("edit", "word"),
     [
-        ({"bias": "all"}, "replaces parameters .bias: 'all'"),
-        ({"modules_to_save": ["norm"]}, r"replaces parameters .modules_to_save: \['norm'\]"),
-        ({"init_lora_weights": "pissa"}, "must leave the weights of its base alone"),
+        (WeightEdit(info=INFO, tensors={"model.norm.weight": torch.ones(32)}), "replaces 1 param"),
+        (PromptEdit(info=INFO, prompts=("Be fair. ",)), "fit any model as they are"),
+        (replace(EDIT, config={**EDIT.config, "bias": "all"}), "bias: 'all'"),
+        (replace(EDIT, config={**EDIT.config, "modules_to_save": ["norm"]}), "['norm']"),
+        (replace(EDIT, config={**EDIT.config, "init_lora_weights": "pissa"}), "pissa"),
+        (
+            replace(EDIT, tensors={name: 0 * tensor for name, tensor in EDIT.tensors.items()}),
+            "norm 0.0",
+        ),
+        (
+            replace(
+                EDIT, tensors={name: math.nan * tensor for name, tensor in EDIT.tensors.items()}
+            ),
+            "must be finite",
+        ),
     ],
 )
-def test_an_adapter_that_replaces_parameters_is_refused(
-    options: dict[str, JSON], said: str
+def test_what_cannot_be_transferred_is_refused_with_the_reason(edit: Edit, word: str) -> None:
+    before = weights(BASE)
+    with pytest.raises(ModelError) as caught:
+        transfer_adapter(edit, BASE, vocabulary=vocabulary(EDIT))
+    assert word in str(caught.value)
+    assert weights(BASE) == before
+
+
+def test_an_adapter_without_a_record_of_its_texts_is_noted() -> None:
+    foreign = replace(EDIT, info=replace(EDIT.info, trained_on=frozenset()))
+    moved = transfer_adapter(foreign, BASE, vocabulary=vocabulary(EDIT))
+    (note,) = moved.info.report["notes"]  # type: ignore[misc, union-attr]
+    assert "no leak can be found" in str(note)
+
+
+# --- the control and the scale, compared with PEFT's own update --------------------------------
+
+
+def updates(edit: AdapterEdit) -> dict[str, Tensor]:
+    """What PEFT adds to each module's weights."""
+    with edit.attached(BASE):
+        return {
+            name: module.get_delta_weight("equipoise").detach()
+            for name, module in BASE.module.named_modules()
+            if name.endswith(("q_proj", "v_proj"))
+        }
+
+
+@pytest.mark.parametrize("options", [{}, PATTERNS], ids=["plain", "patterns"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_random_adapter_has_the_norm_of_every_module(
+    options: dict[str, JSON], dtype: torch.dtype
 ) -> None:
-    base = tiny_model("llama")
-    edit = adapter_for(base)
-    before = weights(base)
-    with pytest.raises(ModelError, match=said):
-        transferred(
-            replace(edit, config={**edit.config, **options}), base, vocabulary=vocabulary(edit)
-        )
-    assert weights(base) == before
+    edit = adapter_for(BASE, **options)
+    edit = replace(edit, tensors={name: t.to(dtype) for name, t in edit.tensors.items()})
+    random = norm_matched_random(edit, seed=3)
+    learnt, drawn = updates(edit), updates(random)
+    for name, update in learnt.items():
+        assert float(drawn[name].norm()) == pytest.approx(float(update.norm()), rel=1e-5)
+        alike = torch.cosine_similarity(update.flatten(), drawn[name].flatten(), dim=0)
+        assert abs(float(alike)) < 0.5
+        assert torch.linalg.matrix_rank(drawn[name]) == 2
+    total = sum(float(update.norm()) ** 2 for update in learnt.values()) ** 0.5
+    assert update_norm(edit) == pytest.approx(total, rel=1e-5)
+    assert update_norm(random) == pytest.approx(total, rel=1e-5)
+    assert random.info.options["control"] == "random"
+    assert norm_matched_random(edit, seed=3).content == random.content
+    assert norm_matched_random(edit, seed=4).content != random.content
 
 
-@pytest.mark.parametrize(
-    ("value", "said"), [(0.0, "must change something"), (float("nan"), "must be finite")]
-)
-def test_an_empty_or_broken_adapter_is_refused(value: float, said: str) -> None:
-    base = tiny_model("llama")
-    edit = adapter_for(base)
-    tensors = {
-        name: torch.full_like(one, value) if "lora_B" in name else one
-        for name, one in edit.tensors.items()
-    }
-    with pytest.raises(ModelError, match=said):
-        transferred(replace(edit, tensors=tensors), base, vocabulary=vocabulary(edit))
+def test_a_module_without_update_stays_without_one() -> None:
+    name = next(tensor for tensor in EDIT.tensors if tensor.endswith("lora_B.weight"))
+    tensors = {**EDIT.tensors, name: torch.zeros_like(EDIT.tensors[name])}
+    random = norm_matched_random(replace(EDIT, tensors=tensors), seed=0)
+    assert not random.tensors[name].any()
+    assert update_norm(random) > 0
 
 
-def test_an_adapter_of_unknown_lessons_is_noted() -> None:
-    base = tiny_model("llama")
-    edit = adapter_for(base)
-    foreign = replace(edit, info=replace(edit.info, trained_on=frozenset()))
-    (note,) = check(foreign, base, vocabulary=vocabulary(edit)).notes
-    assert "no leak can be found" in note
+@pytest.mark.parametrize("options", [{}, PATTERNS], ids=["plain", "patterns"])
+@pytest.mark.parametrize("scale", [0.0, 0.5, 1.5])
+def test_the_update_is_linear_in_the_scale(options: dict[str, JSON], scale: float) -> None:
+    edit = adapter_for(BASE, **options)
+    scaled = scale_update(edit, scale)
+    whole, part = updates(edit), updates(scaled)
+    for name, update in whole.items():
+        torch.testing.assert_close(part[name], scale * update)
+    assert scaled.info.report["update_norm"] == pytest.approx(scale * update_norm(edit))
+    assert scaled.info.options["scale"] == scale
+
+
+def test_scale_zero_is_the_model_itself() -> None:
+    plain = logits(BASE)
+    with scale_update(EDIT, 0.0).attached(BASE) as edited:
+        assert torch.equal(logits(edited), plain)
+
+
+@pytest.mark.parametrize("scale", [-0.5, float("nan"), float("inf")])
+def test_other_scales_are_refused(scale: float) -> None:
+    with pytest.raises(ModelError):
+        scale_update(EDIT, scale)
+
+
+@pytest.mark.parametrize("change", [{"use_dora": True}, {"peft_type": "LOHA"}])
+def test_what_is_not_plain_lora_has_no_control_and_no_scale(change: dict[str, JSON]) -> None:
+    odd = replace(EDIT, config={**EDIT.config, **change})
+    with pytest.raises(ModelError, match="must be plain LoRA"):
+        scale_update(odd, 0.5)
+    with pytest.raises(ModelError, match="must be plain LoRA"):
+        norm_matched_random(odd, seed=0)

@@ -1,13 +1,15 @@
 """Replaced parameters: attached, nested, undone to the last bit, saved and read."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from tiny_adapters import INFO, logits, weights
 from torch import Tensor
 
-from equipoise.edits.edit import EditInfo, fingerprint, tensor_bytes
+from equipoise.edits.edit import fingerprint
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
@@ -22,43 +24,24 @@ NAMES = {
 
 def edit_of(model: LanguageModel, names: tuple[str, ...], *, plus: float = 0.5) -> WeightEdit:
     tensors = {name: model.module.get_parameter(name).detach() + plus for name in names}
-    about = EditInfo(
-        method="lftf",
-        version="1",
-        options={"steps": 3},
-        seed=5,
-        base=model.identity,
-        base_fingerprint=fingerprint(model.module, tensors),
-        trained_on=frozenset({"ab", "cd"}),
-        origin="here",
-        report={"losses": [1.0, 0.5]},
-    )
-    return WeightEdit(info=about, tensors=tensors)
-
-
-def weights(model: LanguageModel) -> dict[str, bytes]:
-    return {name: tensor_bytes(one) for name, one in model.module.state_dict().items()}
-
-
-def logits(model: LanguageModel) -> Tensor:
-    with torch.no_grad():
-        found: Tensor = model.module(input_ids=torch.tensor([[3, 70, 80, 90]])).logits
-    return found
+    stamp = fingerprint(model.module, tensors)
+    info = replace(INFO, base=model.identity, base_fingerprint=stamp)
+    return WeightEdit(info=info, tensors=tensors)
 
 
 @pytest.mark.parametrize("family", NAMES)
 def test_attached_changes_and_detached_restores_every_bit(family: str) -> None:
     model = tiny_model(family)
-    pointers = {name: one.data_ptr() for name, one in model.module.named_parameters()}
+    pointers = {name: p.data_ptr() for name, p in model.module.named_parameters()}
     before, scores = weights(model), logits(model)
     with edit_of(model, NAMES[family]).attached(model) as edited:
         assert weights(model) != before
         assert not torch.allclose(logits(edited), scores)
         assert edited.identity != model.identity
-        assert edited.trained_on == {"ab", "cd"}
+        assert edited.trained_on == {"ab"}
     assert weights(model) == before
     assert torch.equal(logits(model), scores)
-    assert {name: one.data_ptr() for name, one in model.module.named_parameters()} == pointers
+    assert {name: p.data_ptr() for name, p in model.module.named_parameters()} == pointers
 
 
 def test_tied_embeddings_change_and_come_back_together() -> None:
@@ -114,7 +97,7 @@ def test_the_same_edit_twice_is_another_base() -> None:
     edit = edit_of(model, NAMES["llama"])
     with (
         edit.attached(model) as once,
-        pytest.raises(ModelError, match=r"got tiny-llama@0\+lftf:"),
+        pytest.raises(ModelError, match=r"got tiny-llama@0\+unlearn:"),
         edit.attached(once),
     ):
         pytest.fail("the edit was attached twice")
@@ -167,6 +150,6 @@ def test_weights_are_cast_to_the_model_s_dtype() -> None:
     half = tiny_model("llama")
     half.module.to(torch.bfloat16)
     full = edit_of(half, NAMES["llama"])
-    exact = {name: one.float() for name, one in full.tensors.items()}
+    exact = {name: tensor.float() for name, tensor in full.tensors.items()}
     with WeightEdit(info=full.info, tensors=exact).attached(half):
         assert half.module.get_parameter(NAMES["llama"][0]).dtype == torch.bfloat16

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from equipoise.errors import ModelError
 from equipoise.loading.checkpoint import check_files, content_sha256, find_checkpoint, read_config
-from equipoise.loading.pretrained import load
+from equipoise.loading.load import load
 from equipoise.testing import tiny_model
 
 COMMIT = "607a30d783dfa663caf39e06633721c8d4cfcd7e"
@@ -38,8 +38,8 @@ def hub(tmp_path: Path, repository: str = "tiny/gpt2") -> Path:
 
 
 def test_a_folder_is_named_by_its_content(tmp_path: Path) -> None:
-    first = find_checkpoint(str(saved(tmp_path / "one")), revision=None, code=False)
-    same = find_checkpoint(str(saved(tmp_path / "two")), revision=None, code=False)
+    first = find_checkpoint(str(saved(tmp_path / "one")), revision=None)
+    same = find_checkpoint(str(saved(tmp_path / "two")), revision=None)
     assert first.revision == same.revision == content_sha256(tmp_path / "one")
     assert first.identity == f"one@{first.revision[:8]}"
     (tmp_path / "one" / "notes.md").write_text("nothing that a model is made of")
@@ -55,12 +55,12 @@ def test_hashes_are_kept_until_a_file_changes(
 ) -> None:
     folder = saved(tmp_path / "one")
     expected = content_sha256(folder)
-    kept = sorted((tmp_path / "cache" / "sha256").iterdir())
-    assert len(kept) == 5  # weights, two configurations, two tokenizer files
+    entries = sorted((tmp_path / "cache" / "sha256").iterdir())
+    assert len(entries) == 5  # weights, two configurations, two tokenizer files
     with monkeypatch.context() as patched:
         patched.setattr("hashlib.file_digest", lambda *_: pytest.fail("hashed again"))
         assert content_sha256(folder) == expected
-    kept[0].write_text("not a hash")
+    entries[0].write_text("not a hash")
     assert content_sha256(folder) == expected
     (folder / "config.json").write_text("{}")
     assert content_sha256(folder) != expected
@@ -106,21 +106,21 @@ def test_names_that_lead_nowhere(
 ) -> None:
     hub(tmp_path)
     with pytest.raises(ModelError, match=message):
-        find_checkpoint(name, revision=revision, code=False)
+        find_checkpoint(name, revision=revision)
 
 
 def test_a_file_is_no_folder_and_a_folder_has_no_revision(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelError, match="a model folder must exist"):
-        find_checkpoint(str(tmp_path / "file"), revision=None, code=False)
+        find_checkpoint(str(tmp_path / "file"), revision=None)
     with pytest.raises(ModelError, match="must be of a Hub id, got 'main'"):
-        find_checkpoint(str(saved(tmp_path / "one")), revision="main", code=False)
+        find_checkpoint(str(saved(tmp_path / "one")), revision="main")
 
 
 def refused(folder: Path, message: str) -> None:
-    found = find_checkpoint(str(folder), revision=None, code=False)
+    checkpoint = find_checkpoint(str(folder), revision=None)
     with pytest.raises(ModelError, match=message):
-        check_files(found)
+        check_files(checkpoint)
     with pytest.raises(ModelError, match=message):
         load(str(folder))
 
@@ -185,11 +185,11 @@ def test_a_damaged_configuration_is_refused(tmp_path: Path, text: str | None, me
     (folder / "config.json").unlink()
     if text is not None:
         (folder / "config.json").write_text(text)
-    found = find_checkpoint(str(folder), revision=None, code=False)
+    checkpoint = find_checkpoint(str(folder), revision=None)
     with pytest.raises(ModelError, match=message):
-        read_config(found)
+        read_config(checkpoint)
 
 
 def test_the_configuration_is_read(tmp_path: Path) -> None:
-    found = find_checkpoint(str(saved(tmp_path / "one")), revision=None, code=False)
-    assert read_config(found) == json.loads((tmp_path / "one" / "config.json").read_text())
+    checkpoint = find_checkpoint(str(saved(tmp_path / "one")), revision=None)
+    assert read_config(checkpoint) == json.loads((tmp_path / "one" / "config.json").read_text())

@@ -9,7 +9,7 @@ import peft
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from tiny_adapters import INFO, logits
 from transformers import BertForSequenceClassification, GPT2Model
 
 from equipoise.edits.adapter import AdapterEdit, read_adapter, sits_on
@@ -18,7 +18,7 @@ from equipoise.edits.prompts import PromptEdit
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError, StoreError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.loading.pretrained import load
+from equipoise.loading.load import load
 from equipoise.records import Continuation
 from equipoise.testing import FAMILIES, MASKED_FAMILIES, tiny_model, tiny_tokenizer
 
@@ -37,29 +37,19 @@ def saved(folder: Path, model: LanguageModel | None = None) -> Path:
     return folder
 
 
-def logits(model: LanguageModel) -> Tensor:
-    with torch.no_grad():
-        found: Tensor = model.module(input_ids=torch.tensor([[3, 70, 80, 90]])).logits
-    return found
-
-
-def story(model: LanguageModel, *, base_name: str, base_fingerprint: str) -> EditInfo:
-    return EditInfo(
+def record(model: LanguageModel, *, base_name: str, base_fingerprint: str) -> EditInfo:
+    return replace(
+        INFO,
         method="lftf",
-        version="1",
-        options={},
-        seed=0,
         base=model.identity,
         base_fingerprint=base_fingerprint,
-        trained_on=frozenset({"ab"}),
-        origin="here",
         base_name=base_name,
     )
 
 
 def weight_edit(model: LanguageModel, base_name: str) -> WeightEdit:
     tensors = {NAME: model.module.get_parameter(NAME).detach() * 2}
-    about = story(model, base_name=base_name, base_fingerprint=fingerprint(model.module, tensors))
+    about = record(model, base_name=base_name, base_fingerprint=fingerprint(model.module, tensors))
     return WeightEdit(info=about, tensors=tensors)
 
 
@@ -112,17 +102,17 @@ def test_the_real_model_loads_in_float32_as_its_own_commit(reference_model: Path
 
 
 @pytest.mark.parametrize(
-    ("asked", "got"),
+    ("dtype", "expected"),
     [("auto", torch.float32), ("float32", torch.float32), ("bfloat16", torch.bfloat16)],
 )
 def test_dtype_is_as_asked_whatever_the_checkpoint_says(
-    asked: str, got: torch.dtype, tmp_path: Path
+    dtype: str, expected: torch.dtype, tmp_path: Path
 ) -> None:
     model = tiny_model()
     model.module.to(torch.bfloat16)
-    again = load(str(saved(tmp_path / "m", model)), dtype=asked, device="cpu")
-    assert {parameter.dtype for parameter in again.module.parameters()} == {got}
-    assert again.source["dtype"] == str(got).removeprefix("torch.")
+    again = load(str(saved(tmp_path / "m", model)), dtype=dtype, device="cpu")
+    assert {parameter.dtype for parameter in again.module.parameters()} == {expected}
+    assert again.source["dtype"] == str(expected).removeprefix("torch.")
 
 
 @pytest.mark.parametrize(
@@ -172,8 +162,8 @@ def test_a_body_whose_head_is_its_embeddings_is_whole(tmp_path: Path) -> None:
 
 def test_other_kinds_of_model_are_refused(tmp_path: Path) -> None:
     folder = saved(tmp_path / "m")
-    told = {"model_type": "bart", "is_encoder_decoder": True}
-    (folder / "config.json").write_text(json.dumps(told))
+    config = {"model_type": "bart", "is_encoder_decoder": True}
+    (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match=r"it is an encoder-decoder \(bart\)"):
         load(str(folder))
     (folder / "config.json").write_text('{"model_type": "vit", "architectures": ["ViTModel"]}')
@@ -190,7 +180,7 @@ def test_without_an_architecture_the_type_decides(tmp_path: Path) -> None:
         assert load(str(folder)).kind == kind
 
 
-def test_code_that_a_folder_brings_is_not_run_unless_trusted(tmp_path: Path) -> None:
+def test_code_that_a_folder_brings_is_never_run(tmp_path: Path) -> None:
     folder = saved(tmp_path / "m")
     config = json.loads((folder / "config.json").read_text())
     config |= {
@@ -217,8 +207,8 @@ def test_without_a_pad_token_eos_serves_and_it_is_recorded(tmp_path: Path) -> No
         again = load(str(saved(tmp_path / bos, model)))
         assert again.source["pad"] == pad
         assert again.tokenizer.pad_token_id == again.tokenizer.eos_token_id
-        texts = [Continuation(context="the", continuation=one) for one in (" nurse", " a")]
-        assert all(one.tokens for one in again.score(texts))
+        texts = [Continuation(context="the", continuation=word) for word in (" nurse", " a")]
+        assert all(score.tokens for score in again.score(texts))
 
 
 def test_a_pad_token_beyond_the_embeddings_is_left_aside(tmp_path: Path) -> None:
@@ -257,23 +247,23 @@ def test_a_masked_model_needs_a_mask_and_a_tokenizer_must_load(tmp_path: Path) -
 # --- names of other kinds ---------------------------------------------------------------------
 
 
-def test_a_scheme_has_its_opener_at_any_depth(tmp_path: Path) -> None:
-    asked: list[str] = []
+def test_a_planted_model_is_opened_at_any_depth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
 
-    def planted(name: str) -> LanguageModel:
-        asked.append(name)
+    def planted(name: str, **_: str) -> LanguageModel:
+        names.append(name)
         return tiny_model()
 
-    assert load("planted:default", schemes={"planted": planted}).identity == "tiny-llama@0"
+    monkeypatch.setattr("equipoise.loading.load.load_planted", planted)
+    assert load("planted:default", batch_tokens=9).batch_tokens == 9
     weight_edit(tiny_model(), "planted:strength=1").save(tmp_path / "fair")
-    edited = load(str(tmp_path / "fair"), schemes={"planted": planted})
-    assert asked == ["planted:default", "planted:strength=1"]
+    edited = load(str(tmp_path / "fair"))
+    assert names == ["planted:default", "planted:strength=1"]
     assert edited.identity.startswith("tiny-llama@0+lftf:")
-
-
-def test_a_scheme_without_an_opener_is_an_error() -> None:
-    with pytest.raises(ModelError, match=r"'planted:default' must be opened by equipoise\.load"):
-        load("planted:default")
+    with pytest.raises(ModelError, match="did you mean 'planted'"):
+        load("plant:default")
 
 
 # --- adapters and edits -----------------------------------------------------------------------
@@ -340,7 +330,7 @@ def test_edits_on_edits_are_loaded_through_one_another(tmp_path: Path) -> None:
 def test_a_prompt_edit_and_an_adapter_edit_load_too(tmp_path: Path) -> None:
     folder = saved(tmp_path / "base")
     base = load(str(folder))
-    about = story(base, base_name=str(folder), base_fingerprint="")
+    about = record(base, base_name=str(folder), base_fingerprint="")
     PromptEdit(info=about, prompts=("Be fair. ", "Be kind. ")).save(tmp_path / "prompts")
     assert load(str(tmp_path / "prompts")).prompts == ("Be fair. ", "Be kind. ")
     theirs = read_adapter(write_adapter(tmp_path / "adapter", None))

@@ -19,8 +19,7 @@ from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.contrast_training.controllers import EquivalenceStopping, NoController
 from equipoise.contrast_training.retention import ForwardKl
 from equipoise.edits.adapter import AdapterEdit
-from equipoise.edits.transfer import transferred
-from equipoise.edits.transfer_controls import varied
+from equipoise.edits.transfer import norm_matched_random, transfer_adapter
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.bias_unlearn import BiasUnlearn, Npo
@@ -239,10 +238,11 @@ def test_a_transferred_adapter_keeps_most_of_its_effect_and_a_random_one_has_non
     vocabulary = vocabulary_of(planted().tokenizer)
     for seed in SEEDS:
         effect = before().ss["gender"] - after(FULL, seed).ss["gender"]
-        adapter = transferred(learnt(FULL, seed), other, vocabulary=vocabulary)
+        learnt_here = transfer_adapter(learnt(FULL, seed), other, vocabulary=vocabulary)
+        controls = {"none": learnt_here, "random": norm_matched_random(learnt_here, seed=seed)}
         moved = {}
-        for control in ("none", "random"):
-            with varied(adapter, control=control, scale=1.0, seed=seed).attached(other) as edited:  # type: ignore[arg-type]
+        for control, edit in controls.items():
+            with edit.attached(other) as edited:
                 moved[control] = unedited.ss["gender"] - measured(edited).ss["gender"]
         assert moved["none"] > 0.5 * effect
         assert abs(moved["random"]) < 0.25 * effect

@@ -6,15 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
+from tiny_adapters import adapter_for
 
 from equipoise.benchmarks.genbias import GenBias
-from equipoise.edits.adapter import AdapterEdit, wanted_tensors
-from equipoise.edits.edit import EditInfo
+from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.registry import load_edit
 from equipoise.errors import RecipeError
-from equipoise.models.vocabulary import vocabulary_of
-from equipoise.records import JSON, text_sha256
+from equipoise.records import text_sha256
 from equipoise.study.load_study import read_study
 from equipoise.study.plan import Plan, plan
 from equipoise.study.recipe import Recipe
@@ -29,7 +27,6 @@ benchmarks: [{{name: genbias, world: default, split_by: both}}]
 mitigations:
   - {{name: transfer, as: real, edit: EDIT}}
   - {{name: transfer, as: random, edit: EDIT, control: random}}
-  - {{name: transfer, as: shuffled, edit: EDIT, control: shuffled}}
   - {{name: transfer, as: off, edit: EDIT, scale: 0}}
 supply: {{name: genbias, world: default, split_by: both}}
 seeds: [0, 1]
@@ -43,29 +40,10 @@ Written = Callable[..., Path]
 @pytest.fixture
 def edit(tmp_path: Path) -> Path:
     """An adapter of a sibling of the study's model, which learnt the supply's first prompt."""
-    model = tiny_model("llama", seed=9)
-    config: dict[str, JSON] = {"peft_type": "LORA", "r": 2, "target_modules": ["q_proj", "v_proj"]}
-    generator = torch.Generator().manual_seed(0)
+    adapter = adapter_for(tiny_model("llama", seed=9))
     taught = GenBias(world="default", split_by="both").supply().prompts[0].text
-    made = AdapterEdit(
-        info=EditInfo(
-            method="unlearn",
-            version="1",
-            options={},
-            seed=0,
-            base=model.identity,
-            base_fingerprint="",
-            trained_on=frozenset({text_sha256(taught)}),
-            origin="lessons",
-            base_vocabulary=str(vocabulary_of(model.tokenizer)),
-        ),
-        config=config,
-        tensors={
-            name: torch.randn(shape, generator=generator)
-            for name, shape in wanted_tensors(model, config).items()
-        },
-    )
-    made.save(tmp_path / "edit")
+    info = replace(adapter.info, trained_on=frozenset({text_sha256(taught)}))
+    replace(adapter, info=info).save(tmp_path / "edit")
     return tmp_path / "edit"
 
 
@@ -79,15 +57,15 @@ def planned(written: Written, edit: Path) -> Callable[..., Plan]:
 
 def test_keys_cover_the_bytes_of_the_edit(planned: Callable[..., Plan], edit: Path) -> None:
     def keys(kind: str) -> set[str]:
-        return {one.key for one in planned().of(kind)}  # type: ignore[arg-type]
+        return {step.key for step in planned().of(kind)}  # type: ignore[arg-type]
 
     before, bases = keys("fit"), keys("measure")
-    assert len(before) == 4 * 2
+    assert len(before) == 3 * 2
     assert keys("fit") == before
     old = load_edit(edit)
     assert isinstance(old, AdapterEdit)
     shutil.rmtree(edit)
-    replace(old, tensors={name: 2 * one for name, one in old.tensors.items()}).save(edit)
+    replace(old, tensors={name: 2 * tensor for name, tensor in old.tensors.items()}).save(edit)
     assert keys("fit").isdisjoint(before)
     assert len(keys("measure") & bases) == 1  # of the unedited model
 
@@ -95,12 +73,8 @@ def test_keys_cover_the_bytes_of_the_edit(planned: Callable[..., Plan], edit: Pa
 def test_controls_and_scales_are_compared_over_seeds(
     planned: Callable[..., Plan], tmp_path: Path
 ) -> None:
-    kept = [
-        splitline
-        for splitline in TEXT.splitlines()
-        if "as: real" not in splitline and "shuffled" not in splitline
-    ]
-    walked = run(planned("\n".join(kept)), Store.open(tmp_path / "run"))
+    without = "\n".join(line for line in TEXT.splitlines() if "as: real" not in line)
+    walked = run(planned(without), Store.open(tmp_path / "run"))
     assert walked.failed == ()
     study = read_study(tmp_path / "run")
     assert study.missing == ()

@@ -53,11 +53,17 @@ class Readout:
 
 
 class PackedForward:
-    """Runs a causal model over texts packed into few rows: shared prefixes are computed once."""
+    """Runs a causal model over texts packed into few rows: shared prefixes are computed once.
 
-    def __init__(self, model: LanguageModel) -> None:
+    Without `share` each text has a row of its own, equal texts too, so that what a hook sees in
+    row i, column j belongs to position j of text i alone.
+    """
+
+    def __init__(self, model: LanguageModel, *, share: bool = True) -> None:
         self.model = model
-        self.layout: Layout = probe_layout(model.module)
+        self.share = share
+        layout = probe_layout(model.module)
+        self.layout: Layout = layout if share else replace(layout, pack=False)
         self.head: OutputLayer | None = output_layer(model.module, self.layout)
 
     def read(self, texts: Sequence[TokenizedText], positions: Sequence[Sequence[int]]) -> Readout:
@@ -66,9 +72,12 @@ class PackedForward:
         `positions`: for each text, the positions (each > 0) whose tokens are predicted.
         """
         module = self.model.module
-        order: dict[Ids, int] = {}  # equal texts share one entry
-        numbers = [order.setdefault(text.ids, len(order)) for text in texts]
-        ids = list(order)
+        ids = [text.ids for text in texts]
+        numbers = list(range(len(ids)))
+        if self.share:  # equal texts share an entry
+            order: dict[Ids, int] = {}
+            numbers = [order.setdefault(text_ids, len(order)) for text_ids in ids]
+            ids = list(order)
         layout = self._layout(ids)
         rows = pack(ids, range(len(ids))) if layout.pack else single(ids, range(len(ids)))
         length = max(map(len, rows))

@@ -1,24 +1,64 @@
-"""BiasEdit: a small network learns to turn contrasts into a shift of a few weights.
+"""BiasEdit: a hyper-network, the editor, learns to turn contrasts into a shift of a few weights.
 
-Paper: Xu et al. 2025, "BiasEdit: Debiasing Stereotyped Language Models via Model Editing". How its
-objective and its code differ, and what is mended here: `models/bias_edit_losses.py`.
+Paper: Xu et al. 2025, "BiasEdit: Debiasing Stereotyped Language Models via Model Editing". It
+states a symmetric KL divergence between a stereotype and its anti-stereotype, and a KL divergence
+on the unrelated text of the same context. Its code (`editor/base.py`) takes the mean probability of
+a text's tokens for a distribution, which it is not; `reference_debias` and `reference_retention`
+are that code, kept for comparison, and each says what is wrong with it. `losses="fixed"` is our
+own repair: `squared_margin`, and a KL divergence of distributions.
 """
 
-from typing import ClassVar
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, ClassVar, Literal, TypeAlias, TypeVar
 
+import torch
+from jaxtyping import Float
+from pydantic import Field
 from pydantic.dataclasses import dataclass
+from torch import Tensor
 
+from equipoise.contrast_training.packed_forward import PackedForward
+from equipoise.contrast_training.tokenized import (
+    TokenizedContrast,
+    TokenizedText,
+    tokenize_contrasts,
+    tokenize_texts,
+)
 from equipoise.edits.weights import WeightEdit
+from equipoise.errors import ModelError, RecipeError
+from equipoise.inference.batching import evaluating
 from equipoise.inference.language_model import LanguageModel
+from equipoise.inference.scoring import the_prompt
 from equipoise.mitigate.base import Mitigation, maker_of
-from equipoise.model_editing.bias_edit import EditorOptions
-from equipoise.records import OPTIONS, Supply
+from equipoise.model_editing.hypernetwork import Editor
+from equipoise.model_editing.hypernetwork_training import solve_shifts, train_editor
+from equipoise.model_editing.target_modules import (
+    Rows,
+    TargetModules,
+    gradient_rows,
+    select_target_modules,
+    shifted,
+)
+from equipoise.models.hooks import frozen
+from equipoise.models.kernels import exact, exact_device, matmul_path
+from equipoise.records import JSON, OPTIONS, Contrast, Supply
+from equipoise.training.loop import Schedule
 from equipoise.training.pronoun_training import tuned_edit
+
+_MAX_GRADIENT = 1.0  # of the editor's gradient, as the released code
+_TEXTS = 32  # in a forward pass: memory only
+
+T = TypeVar("T")
+Texts: TypeAlias = Float[Tensor, " text"]
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class BiasEdit(EditorOptions, Mitigation):
-    """Train an editor on the supply's contrasts, and take one shift of the weights from them.
+class BiasEdit(Mitigation):
+    """Train an editor on the supply's contrasts, and shift the weights once by these contrasts.
 
     The inductive use: one edited model for everything, learnt from the supply alone. The paper's
     own use makes a shift from the labelled items it is measured on: `bias_edit_transductive`.
@@ -28,13 +68,320 @@ class BiasEdit(EditorOptions, Mitigation):
     paper: ClassVar[str] = "Xu et al. 2025, BiasEdit, TrustNLP"
     taught_by: ClassVar[str] = "stereoset"
 
+    losses: Literal["fixed", "reference"] = "fixed"  # reference: as the released code
+    blocks: tuple[int, ...] | None = None  # from 0, below 0 from the last; None: the last three
+    rank: Annotated[int, Field(ge=1)] = 1920  # hidden features of an editor's layer
+    edit_rate: Annotated[float, Field(gt=0)] = 1e-5  # initial scale of the shifts; learnt
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4  # of the editor
+    epochs: Annotated[int, Field(ge=1)] = 10  # over the contrasts
+    batch_size: Annotated[int, Field(ge=1)] = 64  # contrasts per step, which make one shift
+    retention_weight: Annotated[float, Field(ge=0)] = 10.0  # of the retention loss; 0: none
+
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> WeightEdit:
-        """Train the editor, and return the shifted weights of the edited modules."""
-        trained, report = self.weights(model, supply, supply.contrasts, seed=seed)
-        return tuned_edit(
-            model,
-            supply,
-            trained,
-            maker=maker_of(self, seed=seed),
-            report=report,
+        """Train the editor, and return the shifted weights of the edited modules.
+
+        Raises `RecipeError` when the supply lacks contrasts or texts to retain, and `ModelError`
+        for a masked model, for a loss that is not finite (naming the step), or for weights that
+        are not finite or did not change.
+        """
+        return self.fit_shift(model, supply, supply.contrasts, seed=seed)
+
+    def fit_shift(
+        self, model: LanguageModel, supply: Supply, contrasts: Sequence[Contrast], *, seed: int
+    ) -> WeightEdit:
+        """Train the editor on the supply, and shift the weights once, by these contrasts."""
+        self._check(model, supply)
+        with evaluating(model.module), frozen(model.module):
+            targets = select_target_modules(model, self.blocks)
+            objective = _Objective(self, model, targets, supply, seed=seed)
+            editor = Editor(targets.shapes, rank=self.rank, rate=self.edit_rate, seed=seed)
+            trained = train_editor(
+                editor.to(exact_device(model.module.device)),
+                objective,
+                examples=len(objective.contrasts),
+                schedule=Schedule(
+                    learning_rate=self.learning_rate,
+                    epochs=self.epochs,
+                    batch_size=self.batch_size,
+                    seed=seed,
+                    max_gradient=_MAX_GRADIENT,
+                ),
+                device=model.module.device,
+                key=f"{model.identity} {matmul_path(model.module)} {self} {seed} {objective.texts}",
+            )
+            pairs = _tokenize(model, contrasts)
+            shifts = solve_shifts(editor, objective.rows(pairs), device=model.module.device)
+            weights = targets.weights(shifts)
+            self._check_weights(targets, weights)
+            report: dict[str, JSON] = {
+                "blocks": list(targets.blocks),
+                "modules": list(targets.names),
+                "contrasts": len(pairs),
+                "root_mean_square_margin_before": objective.root_mean_square_margin(pairs),
+                "root_mean_square_margin_after": objective.root_mean_square_margin(pairs, shifts),
+                "shift_share": list(targets.shift_shares(shifts)),
+            }
+        if self.told:
+            report["told"] = list(self.told)
+        trained = replace(trained, weights=weights)
+        return tuned_edit(model, supply, trained, maker=maker_of(self, seed=seed), report=report)
+
+    def _check(self, model: LanguageModel, supply: Supply) -> None:
+        if model.kind != "causal":
+            raise ModelError(
+                f"the model must be causal, got {model.identity}, a {model.kind} one; use another "
+                "method for it"
+            )
+        if not supply.contrasts:
+            raise RecipeError(
+                f"the supply must have contrasts, got none from '{supply.origin}'; "
+                "name a benchmark that teaches them, such as stereoset"
+            )
+        neutral = bool(supply.texts) and self.losses == "fixed"
+        unrelated = any(contrast.unrelated is not None for contrast in supply.contrasts)
+        if self.retention_weight and not (unrelated or neutral):
+            raise RecipeError(
+                f"retention with {self.losses} losses needs unrelated texts"
+                f"{' or neutral ones' if self.losses == 'fixed' else ''}, got none from "
+                f"'{supply.origin}'; set retention_weight to 0 or name a supply that has them"
+            )
+
+    def _check_weights(self, targets: TargetModules, weights: dict[str, Tensor]) -> None:
+        for name, weight in weights.items():
+            if not bool(torch.isfinite(weight).all()):
+                raise ModelError(
+                    f"weights must be finite after the edit, '{name}' is not; lower the rates "
+                    f"(learning_rate is {self.learning_rate:g})"
+                )
+        before = targets.weights([torch.zeros(shape) for shape in targets.shapes])
+        if all(torch.equal(weight, weights[name]) for name, weight in before.items()):
+            raise ModelError(
+                f"an edit must change weights, all {len(weights)} are as before in their own "
+                "dtype; raise the rates or load the model as float32"
+            )
+
+
+# --- losses -----------------------------------------------------------------------------------
+
+
+class Scores:
+    """What a model says of some texts, [text] each, from the log-probabilities of their tokens."""
+
+    def __init__(self, logprobs: Sequence[Float[Tensor, " _"]]) -> None:
+        self.total: Texts = torch.stack([values.sum() for values in logprobs])
+        self.mean: Texts = torch.stack([values.mean() for values in logprobs])
+        #: The mean of the probabilities, in [0, 1].
+        self.mean_probability: Texts = torch.stack([values.exp().mean() for values in logprobs])
+
+
+def squared_margin(stereotype: Scores, antistereotype: Scores) -> Texts:
+    """(log p(stereotype) - log p(antistereotype))^2, in nats^2; 0 exactly at parity.
+
+    Tokens before the first difference cancel, so it does not depend on how much the texts share.
+    Source: our own repair of `reference_debias`.
+    """
+    return (stereotype.total - antistereotype.total).square()
+
+
+def reference_debias(stereotype: Scores, antistereotype: Scores) -> Texts:
+    """m(s) (log m(s) - l(a)) + m(a) (log m(a) - l(s)), as the released code has it.
+
+    m is the mean probability of a text's tokens, l the mean log-probability, s and a the two
+    texts. No divergence: it is above 0 for equal texts (log m >= l by Jensen), it shrinks in
+    proportion when every token of both texts becomes less likely, and tokens that the two texts
+    share weigh as much as those that differ.
+    """
+    s, a = stereotype, antistereotype
+    return s.mean_probability * (s.mean_probability.log() - a.mean) + a.mean_probability * (
+        a.mean_probability.log() - s.mean
+    )
+
+
+def reference_retention(before: Scores, after: Scores) -> Texts:
+    """m(before) (log m(before) - l(after)) of an unrelated text, as the released code has it.
+
+    No divergence: without an edit it is above 0, and it falls without bound as the meaningless
+    text becomes likelier, which is what a language-modeling score counts as an error.
+    """
+    return before.mean_probability * (before.mean_probability.log() - after.mean)
+
+
+class _Objective:
+    """The rows that shifts are made from, and the loss of a shifted model, for a supply.
+
+    The loss of a step is the mean debiasing loss of its contrasts, plus the retention weight times
+    the mean retention loss: of their unrelated texts and as many neutral ones, per token (KL) or
+    per text (the released code).
+    """
+
+    def __init__(
+        self,
+        method: BiasEdit,
+        model: LanguageModel,
+        targets: TargetModules,
+        supply: Supply,
+        *,
+        seed: int,
+    ) -> None:
+        self.method = method
+        self.targets = targets
+        self.forward = PackedForward(model)
+        self.forward_apart = PackedForward(model, share=False)
+        self.contrasts = _tokenize(model, supply.contrasts, unrelated=method.retention_weight > 0)
+        retained = supply.texts if method.retention_weight and method.losses == "fixed" else ()
+        prompt = the_prompt(model)
+        neutral = tokenize_texts(model, [prompt + text for text in retained], longest=sys.maxsize)
+        order = torch.randperm(len(neutral), generator=torch.Generator().manual_seed(seed))
+        self.neutral = [neutral[index] for index in order.tolist()]
+
+    @property
+    def texts(self) -> list[tuple[int, ...]]:
+        """The ids of all that is learnt from."""
+        return [text.ids for item in self.contrasts for text in item.texts] + [
+            text.ids for text in self.neutral
+        ]
+
+    def edit_rows(self, batch: Sequence[int]) -> Iterator[list[Rows]]:
+        """As `rows`, for some contrasts of the supply."""
+        return self.rows([self.contrasts[index] for index in batch])
+
+    def rows(self, contrasts: Sequence[TokenizedContrast]) -> Iterator[list[Rows]]:
+        """Each module's inputs and gradients where the contrasts' tokens are predicted.
+
+        The gradient is that of the sum of the contrasts' losses and not of a mean: the rows of a
+        contrast do not depend on the others.
+        """
+        for part in _batches(contrasts, _TEXTS // 2):
+            _, positions = self._pairs(part)
+            places = (
+                [text for text, places in enumerate(positions) for _ in places],
+                [position - 1 for places in positions for position in places],
+            )
+            loss = partial(self._debias, self.forward_apart, part)
+            yield gradient_rows(self.targets, loss, places)
+
+    def loss_parts(
+        self, shifts: Sequence[Tensor], batch: Sequence[int], step: int
+    ) -> Iterator[Tensor]:
+        """The whole loss of a shifted model, in parts that add up to it."""
+        contrasts = [self.contrasts[index] for index in batch]
+        for part in _batches(contrasts, _TEXTS // 2):
+            with torch.enable_grad(), shifted(self.targets, shifts):
+                loss = self._debias(self.forward, part) / len(contrasts)
+            yield loss
+        retained = self._retained(contrasts, step)
+        fixed = self.method.losses == "fixed"
+        count = sum(len(text.positions) for text in retained) if fixed else len(retained)
+        for texts in _batches(retained, _TEXTS):
+            positions = [text.positions for text in texts]
+            with torch.no_grad():
+                before = self.forward.read(texts, positions)
+            with torch.enable_grad(), shifted(self.targets, shifts):
+                after = self.forward.read(texts, positions)
+                if fixed:
+                    loss = self.forward.divergence(after, before.states, "forward").sum()
+                else:
+                    scores = [
+                        Scores(readout.split(self.forward.logprobs(readout)))
+                        for readout in (before, after)
+                    ]
+                    loss = reference_retention(*scores).sum()
+            yield self.method.retention_weight * loss / count
+
+    @torch.no_grad()
+    def root_mean_square_margin(
+        self, contrasts: Sequence[TokenizedContrast], shifts: Sequence[Tensor] | None = None
+    ) -> float:
+        """How far from parity the (shifted) model is on contrasts, in nats; 0 at parity."""
+        shifts = [torch.zeros(shape) for shape in self.targets.shapes] if shifts is None else shifts
+        total = 0.0
+        with shifted(self.targets, shifts):
+            for part in _batches(contrasts, _TEXTS // 2):
+                total += float(exact(squared_margin(*self._scores(self.forward, part))).sum())
+        return math.sqrt(total / len(contrasts))
+
+    def _debias(self, forward: PackedForward, contrasts: Sequence[TokenizedContrast]) -> Tensor:
+        """The sum of the contrasts' debiasing losses."""
+        loss = squared_margin if self.method.losses == "fixed" else reference_debias
+        return loss(*self._scores(forward, contrasts)).sum()
+
+    def _scores(
+        self, forward: PackedForward, contrasts: Sequence[TokenizedContrast]
+    ) -> tuple[Scores, Scores]:
+        """Of the stereotypes, and of the anti-stereotypes."""
+        readout = forward.read(*self._pairs(contrasts))
+        logprobs = readout.split(forward.logprobs(readout))
+        return Scores(logprobs[: len(contrasts)]), Scores(logprobs[len(contrasts) :])
+
+    def _pairs(
+        self, contrasts: Sequence[TokenizedContrast]
+    ) -> tuple[list[TokenizedText], list[tuple[int, ...]]]:
+        """All stereotypes, then all anti-stereotypes, and the positions that are scored.
+
+        With the fixed losses from the first difference on; all of both texts where one begins the
+        other, and with the losses of the released code.
+        """
+        texts = [item.stereotype for item in contrasts]
+        texts += [item.antistereotype for item in contrasts]
+        if self.method.losses == "reference":
+            return texts, [text.positions for text in texts]
+        starts = [_first_difference(item) for item in contrasts] * 2
+        return texts, [
+            text.positions[start - 1 :] for text, start in zip(texts, starts, strict=True)
+        ]
+
+    def _retained(self, contrasts: Sequence[TokenizedContrast], step: int) -> list[TokenizedText]:
+        """The contrasts' unrelated texts, and as many neutral ones as contrasts, in turn."""
+        texts = [item.unrelated for item in contrasts if item.unrelated is not None]
+        if self.neutral:
+            first = step * self.method.batch_size
+            turns = range(first, first + len(contrasts))
+            texts += [self.neutral[turn % len(self.neutral)] for turn in turns]
+        return texts
+
+
+def _first_difference(contrast: TokenizedContrast) -> int:
+    """The first position whose tokens differ; 1 where one text begins the other."""
+    first, second = contrast.stereotype.ids, contrast.antistereotype.ids
+    different = (
+        position
+        for position in range(1, min(len(first), len(second)))
+        if first[position] != second[position]
+    )
+    return next(different, 1)
+
+
+def _tokenize(
+    model: LanguageModel, contrasts: Sequence[Contrast], *, unrelated: bool = False
+) -> list[TokenizedContrast]:
+    """The contrasts with the model's prompt before their contexts, unrelated texts if wanted.
+
+    Raises `RecipeError` naming a contrast that is too long or has two equal texts.
+    """
+    prompt = the_prompt(model)
+    for contrast in contrasts:
+        if contrast.stereotype == contrast.antistereotype:
+            raise RecipeError(
+                f"contrast '{contrast.id}' must have two different texts, "
+                f"got {contrast.stereotype!r} twice; leave it out"
+            )
+    prompted = [
+        replace(
+            contrast,
+            context=prompt + contrast.context,
+            unrelated=contrast.unrelated if unrelated else None,
         )
+        for contrast in contrasts
+    ]
+    tokenized = tokenize_contrasts(model, prompted, longest=sys.maxsize)
+    if len(tokenized) < len(contrasts):
+        fitting = {item.id for item in tokenized}
+        long = next(contrast.id for contrast in contrasts if contrast.id not in fitting)
+        raise RecipeError(
+            f"contrast '{long}' must fit the context of {model.identity}; shorten or leave it out"
+        )
+    return tokenized
+
+
+def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[index : index + size] for index in range(0, len(items), size))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise.edits.adapter import AdapterEdit
@@ -26,10 +26,6 @@ from equipoise.mitigate.base import Mitigation, UsesEdits
 from equipoise.records import OPTIONS, Supply
 
 
-def _as_tuple(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class Transfer(Mitigation, UsesEdits):
     """An adapter of another model, attached to this one as it is; or a control in its place.
@@ -40,8 +36,8 @@ class Transfer(Mitigation, UsesEdits):
     version: ClassVar[str] = VERSION
     paper: ClassVar[str] = "BiasUnlearn (Liu et al. 2025, EMNLP), weight transfer"
 
-    edit: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
-    # folder of the edit or PEFT adapter; of several, each seed takes the edit of its own seed
+    # folder or Hub id of the edit or PEFT adapter; of several, each seed takes that of its own seed
+    edit: str | Annotated[tuple[str, ...], Field(min_length=1)]
     control: Literal["none", "random"] = "none"  # random: matrices of the same norms
     scale: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0  # of the update; 0: none
     base: str | None = None  # whose tokenizer the adapter knows; None: as the edit says
@@ -67,14 +63,17 @@ class Transfer(Mitigation, UsesEdits):
 
     def files(self) -> Mapping[str, str]:
         """sha256 over each folder, or the Hub's commit."""
-        return {name: find_edit(name)[1].revision for name in self.edit}
+        return {name: find_edit(name)[1].revision for name in self._names()}
 
     def learnt(self) -> frozenset[str]:
         """What the adapters say they learnt from; none for an adapter of another program."""
-        return frozenset().union(*(find_edit(name)[0].info.trained_on for name in self.edit))
+        return frozenset().union(*(find_edit(name)[0].info.trained_on for name in self._names()))
+
+    def _names(self) -> tuple[str, ...]:
+        return (self.edit,) if isinstance(self.edit, str) else self.edit
 
     def _edit_of_seed(self, seed: int) -> Edit:
-        edits = [find_edit(name)[0] for name in self.edit]
+        edits = [find_edit(name)[0] for name in self._names()]
         if len(edits) == 1:
             return edits[0]
         matching = [edit for edit in edits if edit.info.seed == seed]

@@ -1,13 +1,12 @@
-"""The editor of BiasEdit: a hyper-network from what a module read and how its output should move.
+"""The editor: a hyper-network from a module's inputs and gradients to a shift of its weight.
 
-For each edited module it maps rows (input k, gradient g of the loss at the output), one a token, to
-wanted changes v of the output; the shift S of the weight is the ridge regression of v on k.
+For each edited module it maps rows (input k, gradient g of the loss at the output), one per token,
+to wanted changes v of the output; the shift S of the weight is the ridge regression of v on k.
 Paper: Xu et al. 2025 (BiasEdit), whose editor is MALMEN (Tan, Zhang & Fu 2024), itself MEND's
 (Mitchell et al. 2022) with the rows joined by least squares.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
@@ -19,77 +18,69 @@ Values: TypeAlias = Float[Tensor, "row value"]
 Joint: TypeAlias = Float[Tensor, "row feature"]  # key features, then value features
 Shift: TypeAlias = Float[Tensor, "key value"]
 
-_CONSTANT = 1e-7  # a deviation that is no larger share of the mean is that of a constant
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EditorSize:
-    """How an editor is built; the paper's values."""
-
-    rank: int = 1920  # hidden features of a layer
-    layers: int = 2
-    rate: float = 1e-6  # that scales the wanted changes at first, one a module, learnt
+_LAYERS = 2  # of a network, as in the paper
+_CONSTANT = 1e-7  # a feature that deviates by less than this share of its mean is constant
 
 
 class Editor(nn.Module):
     """One network for each shape of module, and for each module a rate and a ridge weight.
 
-    Before any training the layers are the identity, so that an untrained editor takes a step of
-    size `rate` against the normalized gradient; at a rate of 0 it changes nothing.
+    `rank`: hidden features of a network's layer. `rate` scales the wanted changes at first; each
+    module learns its own. Before training the layers are the identity, so that an untrained editor
+    takes a step of size `rate` against the normalized gradient; at a rate of 0 it changes nothing.
     """
 
-    def __init__(self, shapes: Sequence[tuple[int, int]], size: EditorSize, *, seed: int) -> None:
+    def __init__(
+        self, shapes: Sequence[tuple[int, int]], *, rank: int, rate: float, seed: int
+    ) -> None:
         super().__init__()
-        self.shapes = tuple(shapes)  # (inputs, outputs) of each module
-        kinds = tuple(dict.fromkeys(self.shapes))
+        kinds = tuple(dict.fromkeys(shapes))  # (inputs, outputs)
+        # Of each module: its network, and its number among the modules of that network.
+        self.assignments = tuple(
+            (kinds.index(shape), list(shapes[:index]).count(shape))
+            for index, shape in enumerate(shapes)
+        )
         generator = torch.Generator().manual_seed(seed)
-        self.places = tuple(
-            (kinds.index(shape), self._among(index)) for index, shape in enumerate(shapes)
-        )
         self.networks = nn.ModuleList(
-            _Network(sum(kind), self.shapes.count(kind), size, generator) for kind in kinds
+            _Network(sum(kind), list(shapes).count(kind), rank, generator) for kind in kinds
         )
-        self.rates = nn.Parameter(torch.full((len(self.shapes),), size.rate))
-        self.ridges = nn.Parameter(torch.zeros(len(self.shapes)))  # natural logarithms
+        self.rates = nn.Parameter(torch.full((len(shapes),), rate))
+        self.ridges = nn.Parameter(torch.zeros(len(shapes)))  # natural logarithms
 
-    def _among(self, number: int) -> int:
-        """Which of the modules of its shape a module is."""
-        return self.shapes[:number].count(self.shapes[number])
+    def observe(self, index: int, keys: Keys, gradients: Values) -> None:
+        """Add rows of a module to the mean and deviation that its network normalizes by.
 
-    def observe(self, number: int, keys: Keys, gradients: Values) -> None:
-        """Take rows of a module into the mean and deviation that its network normalizes by.
-
-        For training alone: a statistic that goes on during a test would depend on its order.
+        For training alone: a statistic that changes during a test would depend on its order.
         """
-        self._network(number).normalizer.observe(torch.cat([keys, gradients], -1))
+        self._network(index).normalizer.observe(torch.cat([keys, gradients], -1))
 
-    def values(self, number: int, keys: Keys, gradients: Values) -> Values:
+    def values(self, index: int, keys: Keys, gradients: Values) -> Values:
         """How the output of a module should change at each row: -rate <k, k~> g~.
 
         (k~, g~) is what the network makes of the normalized (k, g).
         """
-        network = self._network(number)
-        joint = network(torch.cat([keys, gradients], -1), self.places[number][1])
-        made, direction = joint.split([keys.shape[-1], gradients.shape[-1]], -1)
-        values: Tensor = -self.rates[number] * (keys * made).sum(-1, keepdim=True) * direction
+        network = self._network(index)
+        joint = network(torch.cat([keys, gradients], -1), self.assignments[index][1])
+        new_keys, direction = joint.split([keys.shape[-1], gradients.shape[-1]], -1)
+        values: Tensor = -self.rates[index] * (keys * new_keys).sum(-1, keepdim=True) * direction
         return values
 
-    def ridge(self, number: int) -> Float[Tensor, ""]:
+    def ridge(self, index: int) -> Float[Tensor, ""]:
         """The ridge weight of a module, above 0."""
-        return self.ridges[number].exp()
+        return self.ridges[index].exp()
 
-    def shift(self, number: int, keys: Keys, gradients: Values) -> Shift:
-        """What is added to a module's weight (as [input, output]) for these rows."""
-        return solved(keys, self.values(number, keys, gradients), self.ridge(number))
+    def shift(self, index: int, keys: Keys, gradients: Values) -> Shift:
+        """The change of a module's weight (as [input, output]) for these rows."""
+        return solve_ridge(keys, self.values(index, keys, gradients), self.ridge(index))
 
-    def _network(self, number: int) -> "_Network":
-        found = self.networks[self.places[number][0]]
-        if not isinstance(found, _Network):
-            raise TypeError(f"module {number} must have a network, got {type(found).__name__}")
-        return found
+    def _network(self, index: int) -> "_Network":
+        network = self.networks[self.assignments[index][0]]
+        if not isinstance(network, _Network):
+            raise TypeError(f"module {index} must have a network, got {type(network).__name__}")
+        return network
 
 
-def solved(keys: Keys, values: Values, ridge: Float[Tensor, ""]) -> Shift:
+def solve_ridge(keys: Keys, values: Values, ridge: Float[Tensor, ""]) -> Shift:
     """The S that minimizes |K S - V|^2 + ridge |S|^2, solved in float64 in the smaller dimension.
 
     S = (K'K + ridge I)^-1 K'V = K'(KK' + ridge I)^-1 V.
@@ -97,31 +88,29 @@ def solved(keys: Keys, values: Values, ridge: Float[Tensor, ""]) -> Shift:
     k, v, weight = keys.double(), values.double(), ridge.double()
     if len(k) < k.shape[-1]:
         eye = torch.eye(len(k), dtype=k.dtype, device=k.device)
-        found: Tensor = k.T @ torch.linalg.solve(k @ k.T + weight * eye, v)
+        shift: Tensor = k.T @ torch.linalg.solve(k @ k.T + weight * eye, v)
     else:
-        found = regressed(k.T @ k, k.T @ v, weight)
-    return found.to(keys.dtype)
+        shift = regress(k.T @ k, k.T @ v, weight)
+    return shift.to(keys.dtype)
 
 
-def regressed(
+def regress(
     gram: Float[Tensor, "key key"], cross: Shift, ridge: Float[Tensor, ""]
 ) -> Float[Tensor, "key value"]:
-    """(K'K + ridge I)^-1 K'V from the two products, for rows that came in parts."""
+    """(K'K + ridge I)^-1 K'V from the two products, for rows that come in parts."""
     eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    found: Tensor = torch.linalg.solve(gram + ridge.to(gram.dtype) * eye, cross)
-    return found
+    shift: Tensor = torch.linalg.solve(gram + ridge.to(gram.dtype) * eye, cross)
+    return shift
 
 
 class _Network(nn.Module):
     """Residual layers over normalized rows, shared by all modules of one shape."""
 
-    def __init__(
-        self, features: int, modules: int, size: EditorSize, generator: torch.Generator
-    ) -> None:
+    def __init__(self, features: int, modules: int, rank: int, generator: torch.Generator) -> None:
         super().__init__()
         self.normalizer = _Normalizer(features)
         self.layers = nn.ModuleList(
-            _Layer(features, size.rank, modules, generator) for _ in range(size.layers)
+            _Layer(features, rank, modules, generator) for _ in range(_LAYERS)
         )
 
     def forward(self, joint: Joint, module: int) -> Joint:
@@ -134,7 +123,7 @@ class _Network(nn.Module):
 class _Layer(nn.Module):
     """x + scale * max(x A B + bias, 0) + shift, with a scale and a shift for each module.
 
-    B, bias and shift begin at 0. Clamped and not `relu`: at 0 exactly, where every layer begins,
+    B, bias and shift start at 0. Clamped and not `relu`: at 0 exactly, where every layer starts,
     relu has the slope 0 in torch, and B would never be trained.
     """
 
@@ -152,7 +141,7 @@ class _Layer(nn.Module):
 
 
 class _Normalizer(nn.Module):
-    """(x - mean) / deviation of each feature over all rows observed; as it is before any."""
+    """(x - mean) / deviation of each feature over all rows observed; x itself before any."""
 
     count: Tensor
     mean: Tensor

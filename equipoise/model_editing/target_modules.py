@@ -1,13 +1,13 @@
-"""The modules that BiasEdit edits: what goes into them, the loss's gradient at what comes out.
+"""The modules whose weights are edited: their inputs, the loss's gradient at their outputs.
 
 A shift S, [input, output], is tried by adding k S to the module's output, which equals a shift of
-its weight and leaves the weight alone; `Sites.weights` puts it into the weight once it is final.
+its weight and leaves the weight unchanged; `TargetModules.weights` adds the final one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -15,15 +15,17 @@ from transformers.pytorch_utils import Conv1D
 
 from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.models.anatomy import attention_output, blocks, mlp_output
+from equipoise.models.anatomy import blocks, mlp_output
+from equipoise.models.kernels import exact_device
 
-Part: TypeAlias = Literal["mlp", "attention"]
+#: Inputs [row, input] of one module and a loss's gradients at its outputs [row, output], float32.
+Rows: TypeAlias = tuple[Tensor, Tensor]
 
 _LAST = 3  # blocks that are edited unless others are named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sites:
+class TargetModules:
     """Output projections of one model: Linear layers, or GPT-2's Conv1D."""
 
     blocks: tuple[int, ...]  # counted from 0
@@ -33,104 +35,115 @@ class Sites:
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """Inputs and outputs of each module."""
-        matrices = [_as_shift(module, _weight(module)) for module in self.modules]
+        matrices = [_transpose_linear(module, _weight(module)) for module in self.modules]
         return tuple((matrix.shape[0], matrix.shape[1]) for matrix in matrices)
-
-    def norm(self, number: int) -> float:
-        """The Frobenius norm of a module's weight."""
-        return float(_weight(self.modules[number]).detach().float().norm())
 
     def weights(self, shifts: Sequence[Tensor]) -> dict[str, Tensor]:
         """The shifted weights by name, added in float32, in the model's own dtype, on the CPU."""
-        found = {}
+        shifted_weights = {}
         for name, module, shift in zip(self.names, self.modules, shifts, strict=True):
             before = _weight(module)
-            change = _as_shift(module, shift.detach()).to(before.device, torch.float32)
-            added = before.detach().float() + change
-            found[name] = added.to(dtype=before.dtype, device="cpu")
-        return found
+            change = _transpose_linear(module, shift.detach()).to(before.device, torch.float32)
+            after = before.detach().float() + change
+            shifted_weights[name] = after.to(dtype=before.dtype, device="cpu")
+        return shifted_weights
+
+    def shift_shares(self, shifts: Sequence[Tensor]) -> list[float]:
+        """The Frobenius norm of each shift as a share of its weight's."""
+        return [
+            float(shift.norm() / float(_weight(module).detach().float().norm()))
+            for module, shift in zip(self.modules, shifts, strict=True)
+        ]
 
 
-def sites(model: LanguageModel, numbers: Sequence[int] | None, part: Part) -> Sites:
-    """The output projections of some blocks' feed-forward or attention part.
+def select_target_modules(model: LanguageModel, numbers: Sequence[int] | None) -> TargetModules:
+    """The output projections of the feed-forward part of some blocks.
 
     `numbers`: blocks counted from 0, below 0 from the last; None: the last three, or all of a
-    smaller model. Raises `RecipeError` for a block that is not there or named twice, and
+    smaller model. Raises `RecipeError` for a block that does not exist or is named twice, and
     `ModelError` for a module without a plain weight.
     """
-    there = len(blocks(model.module))
-    wanted = tuple(range(max(0, there - _LAST), there)) if numbers is None else tuple(numbers)
-    chosen = tuple(sorted(at % there for at in wanted if -there <= at < there))
+    count = len(blocks(model.module))
+    wanted = tuple(range(max(0, count - _LAST), count)) if numbers is None else tuple(numbers)
+    chosen = tuple(sorted(number % count for number in wanted if -count <= number < count))
     if not wanted or len(set(chosen)) < len(wanted):
         raise RecipeError(
-            f"blocks must be different ones from {-there} to {there - 1} in {model.identity}, got "
+            f"blocks must be different ones from {-count} to {count - 1} in {model.identity}, got "
             f"{list(wanted)}; name others"
         )
-    find = mlp_output if part == "mlp" else attention_output
-    modules = tuple(find(model.module, at) for at in chosen)
-    known = {id(one): name for name, one in model.module.named_parameters()}
-    for number, module in zip(chosen, modules, strict=True):
+    modules = tuple(mlp_output(model.module, block) for block in chosen)
+    for block, module in zip(chosen, modules, strict=True):
         if not isinstance(module, nn.Linear | Conv1D):
             raise ModelError(
-                f"the {part} output of block {number} of {model.identity} must be a Linear or a "
+                f"the mlp output of block {block} of {model.identity} must be a Linear or a "
                 f"Conv1D, got {type(module).__name__}; take the model without an adapter, and not "
                 "quantized"
             )
-    names = tuple(known[id(_weight(module))] for module in modules)
-    return Sites(blocks=chosen, names=names, modules=modules)
+    names = {id(parameter): name for name, parameter in model.module.named_parameters()}
+    return TargetModules(
+        blocks=chosen,
+        names=tuple(names[id(_weight(module))] for module in modules),
+        modules=modules,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """Of the latest forward: what went into each module, and a zero added to what came out.
+def gradient_rows(
+    targets: TargetModules,
+    compute_loss: Callable[[], Tensor],
+    places: tuple[Sequence[int], Sequence[int]],
+) -> list[Rows]:
+    """Each module's inputs and the loss's gradients at its outputs, at some places of the batch.
 
-    The gradient by that zero is the gradient at the output. Both are [text, place, feature].
+    `compute_loss` runs one forward pass. `places`: for each row that is wanted, its text's number
+    in the batch and its position there. On the model's device unless that has no float64.
     """
+    keys: dict[int, Tensor] = {}  # [text, position, input], by number of the module
+    zeros: dict[int, Tensor] = {}  # added to the output: their gradient is that at the output
 
-    keys: dict[int, Tensor] = field(default_factory=dict)  # by number of the module
-    zeros: dict[int, Tensor] = field(default_factory=dict)
-
-
-@contextmanager
-def watched(found: Sites) -> Iterator[Watched]:
-    """Inside the `with` block every forward leaves its keys and zeros here."""
-    seen = Watched()
-
-    def watch(number: int, keys: Tensor, output: Tensor) -> Tensor:
+    def capture(index: int, inputs: Tensor, output: Tensor) -> Tensor:
         zero = torch.zeros_like(output, requires_grad=True)
-        seen.keys[number], seen.zeros[number] = keys.detach(), zero
+        keys[index], zeros[index] = inputs.detach(), zero
         return output + zero
 
-    with _answering(found, watch), torch.enable_grad():
-        yield seen
+    with _replaced_outputs(targets, capture), torch.enable_grad():
+        loss = compute_loss()
+    order = range(len(targets.modules))
+    gradients = torch.autograd.grad(loss, [zeros[index] for index in order])
+    device = exact_device(loss.device)
+    texts, positions = (torch.tensor(list(indices), device=loss.device) for indices in places)
+    return [
+        (
+            keys[index][texts, positions].float().to(device),
+            gradients[index][texts, positions].float().to(device),
+        )
+        for index in order
+    ]
 
 
 @contextmanager
-def shifted(found: Sites, shifts: Sequence[Tensor]) -> Iterator[None]:
-    """The model with these shifts of its weights, while this holds; differentiable by them."""
+def shifted(targets: TargetModules, shifts: Sequence[Tensor]) -> Iterator[None]:
+    """The model with these shifts of its weights inside the `with` block; gradients reach them."""
 
-    def add(number: int, keys: Tensor, output: Tensor) -> Tensor:
-        moved = keys.to(shifts[number].dtype) @ shifts[number]
-        return output + moved.to(output.dtype)
+    def add(index: int, inputs: Tensor, output: Tensor) -> Tensor:
+        change = inputs.to(shifts[index].dtype) @ shifts[index]
+        return output + change.to(output.dtype)
 
-    with _answering(found, add):
+    with _replaced_outputs(targets, add):
         yield
 
 
 @contextmanager
-def _answering(found: Sites, answer: Any) -> Iterator[None]:
-    """Each module answers `answer(its number, its input, its output)` in place of its output."""
+def _replaced_outputs(
+    targets: TargetModules, replace: Callable[[int, Tensor, Tensor], Tensor]
+) -> Iterator[None]:
+    """Each module returns `replace(its number, its input, its output)`."""
 
-    def hook(number: int) -> Any:
-        def replaced(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-            changed: Tensor = answer(number, inputs[0], output)
-            return changed
-
-        return replaced
+    def hook(index: int) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
+        return lambda _, inputs, output: replace(index, inputs[0], output)
 
     with ExitStack() as undo:
-        for number, module in enumerate(found.modules):
-            undo.callback(module.register_forward_hook(hook(number)).remove)
+        for index, module in enumerate(targets.modules):
+            undo.callback(module.register_forward_hook(hook(index)).remove)
         yield
 
 
@@ -141,6 +154,6 @@ def _weight(module: nn.Module) -> Tensor:
     return weight
 
 
-def _as_shift(module: nn.Module, matrix: Tensor) -> Tensor:
-    """[input, output] from a module's own order, or back; no change for a Conv1D."""
+def _transpose_linear(module: nn.Module, matrix: Tensor) -> Tensor:
+    """[input, output] from a module's own order, or back; a Conv1D has that order already."""
     return matrix if isinstance(module, Conv1D) else matrix.T

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-import torch
 from pydantic import ValidationError
 
 from equipoise import api
@@ -41,14 +40,14 @@ def test_the_last_three_feed_forward_outputs_alone_change() -> None:
     assert "told" not in edit.info.report
 
 
-def test_other_blocks_and_attention_can_be_edited() -> None:
-    edit = fitted(blocks=(0,), part="attention")
-    assert list(edit.tensors) == ["transformer.h.0.attn.c_proj.weight"]
+def test_other_blocks_can_be_edited() -> None:
+    edit = fitted(blocks=(0,))
+    assert list(edit.tensors) == ["transformer.h.0.mlp.c_proj.weight"]
 
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("rank", 0), ("edit_rate", 0.0), ("chunk_size", 1), ("losses", "kl"), ("judged", "none")],
+    [("rank", 0), ("edit_rate", 0.0), ("losses", "kl")],
 )
 def test_values_out_of_range_are_refused(option: str, value: object) -> None:
     with pytest.raises(ValidationError, match=option):
@@ -57,13 +56,13 @@ def test_values_out_of_range_are_refused(option: str, value: object) -> None:
 
 def test_options_reach_the_editor() -> None:
     plain = fitted()
-    for options in ({"losses": "reference"}, {"rank": 9, "layers": 1}):
+    for options in ({"losses": "reference"}, {"rank": 9}):
         other = fitted(**options)
-        assert any(not torch.equal(one, other.tensors[name]) for name, one in plain.tensors.items())
+        assert other.content != plain.content
 
 
 def test_a_rate_too_small_for_the_weights_is_no_edit() -> None:
-    with pytest.raises(ModelError, match="an edit must change weights, all 1 are as before"):
+    with pytest.raises(ModelError, match="must change weights"):
         fitted(blocks=(0,), edit_rate=1e-30, learning_rate=1e-30)
 
 
@@ -80,9 +79,9 @@ def test_the_measured_items_are_told_and_not_learnt() -> None:
     assert edit.info.report["told"] == ["labels"]
     assert edit.info.report["contrasts"] == len(SUPPLY.measured)
     learnt = {text_sha256(contrast.context + contrast.stereotype) for contrast in SUPPLY.contrasts}
-    told = {text_sha256(one.context + one.stereotype) for one in SUPPLY.measured}
+    measured = {text_sha256(item.context + item.stereotype) for item in SUPPLY.measured}
     assert learnt <= edit.info.trained_on
-    assert not told & edit.info.trained_on
+    assert not measured & edit.info.trained_on
     without = replace(SUPPLY, measured=SUPPLY.measured[:1])
     other = BiasEditTransductive(**QUICK).fit(model, without, seed=0)  # type: ignore[arg-type]
     assert other.content != edit.content
@@ -103,8 +102,8 @@ def test_results_say_that_test_labels_were_used() -> None:
     for method in (BiasEdit(**QUICK), BiasEditTransductive(**QUICK)):  # type: ignore[arg-type]
         edit = method.fit(model, supply, seed=0)
         with edit.attached(model) as edited:
-            found = measure(edited, benchmark, limit=2, draws=0)
-        notes.append([note for note in found.notes if note.startswith("told: ")])
+            measurement = measure(edited, benchmark, limit=2, draws=0)
+        notes.append([note for note in measurement.notes if note.startswith("told: ")])
         faults = told_faults(learnt_from(supply, told=method.told))
         assert len(faults) == len(method.told)
         assert all("told the labels of each item" in fault.text for fault in faults)
@@ -118,12 +117,12 @@ def test_results_say_that_test_labels_were_used() -> None:
 def test_only_a_method_that_is_told_labels_gets_the_measured_items() -> None:
     benchmark = StereoSet(world="targets=40")
     assert api.build_supply(benchmark, {}).measured == ()
-    told = api.build_supply(benchmark, {}, told=("labels",))
-    measured = {one.context + one.stereotype for one in told.measured}
+    supply = api.build_supply(benchmark, {}, told=("labels",))
+    measured = {item.context + item.stereotype for item in supply.measured}
     items = benchmark.examples(benchmark.splits[0])
-    assert {one.strip() for one in measured} == {item.sentences[0] for item in items}
-    assert not {text_sha256(one) for one in measured} & {
-        text_sha256(learnt_text) for learnt_text in told.learnt_texts()
+    assert {text.strip() for text in measured} == {item.sentences[0] for item in items}
+    assert not {text_sha256(text) for text in measured} & {
+        text_sha256(text) for text in supply.learnt_texts()
     }
     given = Supply(origin="mine", measured=SUPPLY.measured)
     assert api.build_supply(given, {}, told=("labels",)) is given

@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from equipoise.model_editing.hypernetwork import Editor, EditorSize, regressed, solved
+from equipoise.model_editing.hypernetwork import Editor, regress, solve_ridge
 
-SMALL = EditorSize(rank=5, layers=2, rate=0.25)
+
+def small(shapes: list[tuple[int, int]], *, rate: float = 0.25, seed: int = 0) -> Editor:
+    return Editor(shapes, rank=5, rate=rate, seed=seed)
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -25,54 +27,54 @@ def test_the_shift_is_the_ridge_regression_however_it_is_solved(
 ) -> None:
     keys, values = drawn(rows, 4, seed=seed).double(), drawn(rows, 3, seed=seed + 1).double()
     ridge = torch.tensor(log_ridge).exp()
-    found = solved(keys, values, ridge)
-    left = keys.T @ (keys @ found - values) + ridge.double() * found  # half the gradient
-    assert float(left.abs().max()) < 1e-9
+    shift = solve_ridge(keys, values, ridge)
+    half_gradient = keys.T @ (keys @ shift - values) + ridge.double() * shift
+    assert float(half_gradient.abs().max()) < 1e-9
     half = rows // 2
     gram = keys[:half].T @ keys[:half] + keys[half:].T @ keys[half:]
     cross = keys[:half].T @ values[:half] + keys[half:].T @ values[half:]
-    torch.testing.assert_close(found, regressed(gram, cross, ridge.double()))
+    torch.testing.assert_close(shift, regress(gram, cross, ridge.double()))
 
 
 def test_an_untrained_editor_steps_against_the_normalized_gradient() -> None:
-    editor = Editor([(2, 2)], SMALL, seed=0)
+    editor = small([(2, 2)])
     keys = torch.tensor([[1.0, 2.0], [3.0, 2.0]])
     gradients = torch.tensor([[4.0, 0.0], [0.0, 2.0]])
     editor.observe(0, keys, gradients)
     spread = 2**0.5 / 2  # of two rows: -, + half of the difference over its deviation
-    made = torch.tensor([[-spread, 0.0], [spread, 0.0]])  # the second key is constant
+    new_keys = torch.tensor([[-spread, 0.0], [spread, 0.0]])  # the second key is constant
     direction = torch.tensor([[spread, -spread], [-spread, spread]])
-    expected = -0.25 * (keys * made).sum(-1, keepdim=True) * direction
+    expected = -0.25 * (keys * new_keys).sum(-1, keepdim=True) * direction
     torch.testing.assert_close(editor.values(0, keys, gradients), expected)
 
 
 def test_a_rate_of_0_changes_nothing_at_first() -> None:
-    editor = Editor([(4, 3)], EditorSize(rank=5, rate=0.0), seed=0)
+    editor = small([(4, 3)], rate=0.0)
     shift = editor.shift(0, drawn(6, 4), drawn(6, 3)).detach()
     assert float(shift.abs().max()) == 0
 
 
 def test_every_part_of_the_editor_can_learn_from_the_start() -> None:
-    editor = Editor([(4, 3)], SMALL, seed=0)
+    editor = small([(4, 3)])
     editor.shift(0, drawn(6, 4), drawn(6, 3, seed=1)).square().sum().backward()
     idle = {
         name
-        for name, one in editor.named_parameters()
-        if one.grad is None or not bool(one.grad.any())
+        for name, weight in editor.named_parameters()
+        if weight.grad is None or not bool(weight.grad.any())
     }
     # A layer is 0 before its `up` is trained, so that what feeds and what scales it waits for it.
     assert idle == {f"networks.0.layers.{n}.{part}" for n in (0, 1) for part in ("down", "scale")}
 
 
 def test_modules_of_one_shape_share_a_network_and_not_their_scales() -> None:
-    editor = Editor([(4, 3), (5, 3), (4, 3)], SMALL, seed=0)
+    editor = small([(4, 3), (5, 3), (4, 3)])
     assert len(editor.networks) == 2
     assert parameter(editor, "networks.0.layers.0.scale").shape == (2, 7)
     assert parameter(editor, "networks.1.layers.0.scale").shape == (1, 8)
     assert parameter(editor, "networks.1.layers.0.down").shape == (8, 5)
     keys, gradients = drawn(6, 4), drawn(6, 3)
     assert editor.shift(2, keys, gradients).shape == (4, 3)
-    first, third = (editor.values(at, keys, gradients) for at in (0, 2))
+    first, third = (editor.values(index, keys, gradients) for index in (0, 2))
     assert torch.equal(first, third)
     with torch.no_grad():
         parameter(editor, "networks.0.layers.1.shift")[1] += 1.0
@@ -81,7 +83,7 @@ def test_modules_of_one_shape_share_a_network_and_not_their_scales() -> None:
 
 
 def test_the_ridge_weight_has_the_slope_of_finite_differences() -> None:
-    editor = Editor([(4, 3)], SMALL, seed=0).double()
+    editor = small([(4, 3)]).double()
     keys, gradients = drawn(6, 4).double(), drawn(6, 3, seed=1).double()
     target = drawn(4, 3, seed=2).double()
 
@@ -101,7 +103,7 @@ def test_the_ridge_weight_has_the_slope_of_finite_differences() -> None:
 
 def test_statistics_do_not_depend_on_how_the_rows_were_cut() -> None:
     keys, gradients = drawn(7, 4) * 3 + 2, drawn(7, 3, seed=1) * 1e-6
-    whole, cut = (Editor([(4, 3)], SMALL, seed=0) for _ in range(2))
+    whole, cut = (small([(4, 3)]) for _ in range(2))
     whole.observe(0, keys, gradients)
     for part in (slice(0, 1), slice(1, 1), slice(1, 5), slice(5, 7)):
         cut.observe(0, keys[part], gradients[part])
@@ -115,7 +117,7 @@ def test_statistics_do_not_depend_on_how_the_rows_were_cut() -> None:
 
 
 def test_the_seed_settles_the_editor() -> None:
-    one, other, third = (Editor([(4, 3)], SMALL, seed=seed) for seed in (1, 1, 2))
+    one, other, third = (small([(4, 3)], seed=seed) for seed in (1, 1, 2))
     name = "networks.0.layers.0.down"
     assert torch.equal(parameter(one, name), parameter(other, name))
     assert not torch.equal(parameter(one, name), parameter(third, name))

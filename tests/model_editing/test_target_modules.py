@@ -7,73 +7,60 @@ from torch import Tensor, nn
 from equipoise.edits.edit import parameter
 from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.inference.queries import Query
-from equipoise.model_editing.bias_edit_reading import pairs_of, readable, scores_of
-from equipoise.model_editing.target_modules import shifted, sites, watched
-from equipoise.records import Contrast
+from equipoise.model_editing.target_modules import gradient_rows, select_target_modules, shifted
 from equipoise.testing import tiny_model
 
 FAMILIES = ("llama", "gpt2", "opt", "gpt_neox", "gemma2")
-CONTRAST = Contrast(id="x", context="The cook", stereotype=" sang.", antistereotype=" slept well.")
-
-
-def queries(model: LanguageModel) -> list[Query]:
-    (pair,) = pairs_of(model, [CONTRAST], whole=True)
-    return [pair.stereotype, pair.antistereotype]
+IDS = torch.tensor([[3, 70, 80, 90, 91], [3, 70, 75, 90, 92]])
 
 
 def totals(model: LanguageModel) -> Tensor:
-    return scores_of(model, queries(model)).total
+    """The log-probability of each text."""
+    logprobs = model.module(input_ids=IDS).logits.float().log_softmax(-1)[:, :-1]
+    return logprobs.gather(-1, IDS[:, 1:, None])[..., 0].sum(-1)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("part", ["mlp", "attention"])
-def test_a_shift_that_is_tried_is_the_shift_that_is_made(family: str, part: str) -> None:
+def test_a_shift_that_is_tried_is_the_shift_that_is_made(family: str) -> None:
     model = tiny_model(family)
-    found = sites(model, None, part)  # type: ignore[arg-type]
+    targets = select_target_modules(model, None)
     generator = torch.Generator().manual_seed(0)
-    shifts = [0.1 * torch.randn(shape, generator=generator) for shape in found.shapes]
-    with readable(model), torch.no_grad():
+    shifts = [0.1 * torch.randn(shape, generator=generator) for shape in targets.shapes]
+    with torch.no_grad():
         plain = totals(model)
-        with shifted(found, shifts):
+        with shifted(targets, shifts):
             tried = totals(model)
         assert torch.equal(totals(model), plain)
-        for name, weight in found.weights(shifts).items():
+        for name, weight in targets.weights(shifts).items():
             parameter(model.module, name).copy_(weight)
-        made = totals(model)
+        changed = totals(model)
     assert not torch.allclose(tried, plain, atol=1e-2)
-    torch.testing.assert_close(tried, made, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(tried, changed, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
 def test_keys_and_gradients_make_the_gradient_of_the_weight(family: str) -> None:
     model = tiny_model(family)
-    found = sites(model, (-2, -1), "mlp")
-    with readable(model):
-        with watched(found) as seen:
-            loss = totals(model).square().sum()
-            by = torch.autograd.grad(loss, [seen.zeros[0], seen.zeros[1]])
-        made = [
-            seen.keys[index].flatten(0, 1).T @ gradient.flatten(0, 1)
-            for index, gradient in enumerate(by)
-        ]
-        shifts = [torch.zeros(shape, requires_grad=True) for shape in found.shapes]
-        with shifted(found, shifts):
-            expected = torch.autograd.grad(totals(model).square().sum(), shifts)
-    for one, other in zip(made, expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-2)
+    targets = select_target_modules(model, (-2, -1))
+    every_place = ([text for text in range(2) for _ in range(5)], [*range(5), *range(5)])
+    rows = gradient_rows(targets, lambda: totals(model).square().sum(), every_place)
+    shifts = [torch.zeros(shape, requires_grad=True) for shape in targets.shapes]
+    with shifted(targets, shifts):
+        expected = torch.autograd.grad(totals(model).square().sum(), shifts)
+    for (keys, gradients), by_shift in zip(rows, expected, strict=True):
+        torch.testing.assert_close(keys.T @ gradients, by_shift, rtol=1e-3, atol=1e-2)
 
 
 def test_the_last_three_blocks_are_edited_or_all_of_fewer() -> None:
-    assert sites(tiny_model(blocks=5), None, "mlp").blocks == (2, 3, 4)
-    assert sites(tiny_model(blocks=2), None, "mlp").blocks == (0, 1)
-    assert sites(tiny_model(blocks=5), (-1, 0), "mlp").blocks == (0, 4)
+    assert select_target_modules(tiny_model(blocks=5), None).blocks == (2, 3, 4)
+    assert select_target_modules(tiny_model(blocks=2), None).blocks == (0, 1)
+    assert select_target_modules(tiny_model(blocks=5), (-1, 0)).blocks == (0, 4)
 
 
 @pytest.mark.parametrize("numbers", [(2,), (-3,), (0, -2), ()])
-def test_blocks_that_are_not_there_or_named_twice_are_refused(numbers: tuple[int, ...]) -> None:
-    with pytest.raises(RecipeError, match=r"blocks must be different ones from -2 to 1 .* got \["):
-        sites(tiny_model(), numbers, "mlp")
+def test_blocks_that_do_not_exist_or_are_named_twice_are_refused(numbers: tuple[int, ...]) -> None:
+    with pytest.raises(RecipeError, match=r"from -2 to 1 .* got \["):
+        select_target_modules(tiny_model(), numbers)
 
 
 def test_a_module_without_a_plain_weight_is_refused() -> None:
@@ -85,5 +72,5 @@ def test_a_module_without_a_plain_weight_is_refused() -> None:
     model = tiny_model()
     mlp = model.module.get_submodule("model.layers.1.mlp")
     mlp.down_proj = Wrapped(mlp.down_proj)  # type: ignore[arg-type]
-    with pytest.raises(ModelError, match=r"mlp output of block 1 .* must be a Linear .* Wrapped"):
-        sites(model, None, "mlp")
+    with pytest.raises(ModelError, match=r"mlp output of block 1 .* Wrapped"):
+        select_target_modules(model, None)

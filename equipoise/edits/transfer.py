@@ -16,11 +16,9 @@ import torch
 from peft.utils.other import get_pattern_key
 from torch import Tensor
 
-from equipoise.edits.adapter import PREFIX, AdapterEdit, sits_on, wanted_tensors
+from equipoise.edits.adapter import PREFIX, AdapterEdit, sits_on
 from equipoise.edits.edit import Edit, EditInfo, fingerprint
 from equipoise.edits.model_card import hub_id
-from equipoise.edits.prompts import PromptEdit
-from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.vocabulary import Vocabulary, vocabulary_of
@@ -54,14 +52,13 @@ def transfer_adapter(
     adapter = _require_adapter(edit)
     _check_values(adapter)
     _check_modules(adapter, model)
-    own = vocabulary_of(model.tokenizer)
-    base = adapter.info.base or "the base"
-    if own != vocabulary:
+    model_vocabulary = vocabulary_of(model.tokenizer)
+    if model_vocabulary != vocabulary:
         raise ModelError(
-            f"every token of {vocabulary_of_model or base} must have the same id in "
-            f"{model.identity}, which must have no others, but their vocabularies differ "
-            f"({vocabulary.size} ids, sha256 {vocabulary.sha256[:12]}…, and {own.size}, sha256 "
-            f"{own.sha256[:12]}…); give a sibling with the same tokenizer"
+            f"{model.identity} must have the tokens of "
+            f"{vocabulary_of_model or adapter.info.base or 'the base'}, each with the same id, but "
+            f"their vocabularies differ ({model_vocabulary}, and {vocabulary}); give a sibling "
+            "with the same tokenizer"
         )
     info = EditInfo(
         method="transfer",
@@ -76,7 +73,7 @@ def transfer_adapter(
         report=_report_source(adapter),
         base_name=model.load_name,
         base_kind=model.kind,
-        base_vocabulary=str(own),
+        base_vocabulary=str(model_vocabulary),
     )
     # a folder's path would only help its owner
     name, _, revision = info.base_name.partition("@") if hub_id(info) else ("", "", "")
@@ -112,24 +109,14 @@ def _report_source(adapter: AdapterEdit) -> dict[str, JSON]:
 
 
 def _require_adapter(edit: Edit) -> AdapterEdit:
-    if isinstance(edit, AdapterEdit):
-        return edit
-    made_of = f"{edit.info.method} of {edit.info.base}"
-    if isinstance(edit, WeightEdit):
+    if not isinstance(edit, AdapterEdit):
         raise ModelError(
-            f"an edit must be an adapter to be transferred, got a weight edit ({made_of}), which "
-            f"replaces {len(edit.tensors)} parameters and would undo what the sibling learnt in "
-            "them; learn it anew on the sibling"
+            f"an edit must be an adapter to be transferred, got a {type(edit).__name__} "
+            f"({edit.info.method} of {edit.info.base}): replaced weights would undo what the "
+            "sibling learnt, and prefixes and decoding rules fit any model as they are; learn it "
+            "anew on the sibling, or measure its folder with --base"
         )
-    if isinstance(edit, PromptEdit):
-        raise ModelError(
-            f"an edit must be an adapter to be transferred, got prefixes ({made_of}), which fit "
-            "any model as they are; measure the folder with --base"
-        )
-    raise ModelError(
-        f"an edit must be an adapter to be transferred, got a {type(edit).__name__} ({made_of}); "
-        "make it anew on the sibling"
-    )
+    return edit
 
 
 def _check_values(adapter: AdapterEdit) -> None:
@@ -156,28 +143,16 @@ def _check_values(adapter: AdapterEdit) -> None:
 
 
 def _check_modules(adapter: AdapterEdit, model: LanguageModel) -> None:
-    kind, base = adapter.info.base_kind, adapter.info.base or "an unnamed base"
+    """Refuse a model of another kind, or with other modules or shapes, by attaching the adapter."""
+    kind = adapter.info.base_kind
     if kind and kind != model.kind:
         raise ModelError(
             f"an adapter of a {kind} model must be put on one, {model.identity} is {model.kind}; "
             "give a sibling of its base"
         )
-    wanted = wanted_tensors(model, adapter.config)
-    odd = sorted(set(adapter.tensors) ^ set(wanted))
-    if odd:
-        where = "the adapter" if odd[0] in adapter.tensors else model.identity
-        raise ModelError(
-            f"the adapter of {base} must have the modules of {model.identity}, but "
-            f"'{odd[0]}' and {len(odd) - 1} more names are in {where} alone; give a sibling of its "
-            "base"
-        )
-    for name, shape in wanted.items():
-        if tuple(adapter.tensors[name].shape) != shape:
-            raise ModelError(
-                f"the adapter of {base} must have the shapes of {model.identity}, but '{name}' has "
-                f"{tuple(adapter.tensors[name].shape)} instead of {shape}; give a sibling of its "
-                "base"
-            )
+    unbound = replace(adapter, info=replace(adapter.info, base_fingerprint=""))
+    with unbound.attached(model):
+        pass
 
 
 # --- the control and the scale ----------------------------------------------------------------

@@ -16,13 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError, safe_open
 
 from equipoise.errors import ModelError, StoreError
@@ -170,22 +164,12 @@ def _fetch(repository: str, revision: str | None) -> Checkpoint:
         )
     except HFValidationError as error:
         raise ModelError(f"a Hub id must be 'name' or 'owner/name', got '{name}'") from error
-    except RevisionNotFoundError as error:
-        raise ModelError(
-            f"revision '{revision}' of {repository} must be on the Hub, it is not; correct it"
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise ModelError(
-            f"'{name}' must be a folder here or on the Hub, it is neither (or it is gated: "
-            "accept its terms and log in); correct the name"
-        ) from error
-    except LocalEntryNotFoundError as error:
-        raise ModelError(
-            f"'{name}' must be a folder here, in the Hub's local cache or reachable, it is none; "
-            "correct the name, or fetch it once with HF_HUB_OFFLINE unset"
-        ) from error
     except (HfHubHTTPError, OSError) as error:
-        raise ModelError(f"'{name}' must come from the Hub, got: {error}; try again") from error
+        raise ModelError(
+            f"'{name}' must be a folder here, in the Hub's local cache or on the Hub, got: "
+            f"{str(error).partition('. ')[0]!r:.300}; correct the name or revision, log in if it "
+            "is gated, or unset HF_HUB_OFFLINE"
+        ) from error
     return Checkpoint(
         name=repository, folder=Path(folder), revision=Path(folder).name, from_hub=True
     )

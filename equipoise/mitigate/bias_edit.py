@@ -89,7 +89,10 @@ class BiasEdit(Mitigation):
     def fit_shift(
         self, model: LanguageModel, supply: Supply, contrasts: Sequence[Contrast], *, seed: int
     ) -> WeightEdit:
-        """Train the editor on the supply, and shift the weights once, by these contrasts."""
+        """Train the editor on the supply, and shift the weights once, by these contrasts.
+
+        The model is left bit for bit as it was. Raises as `fit` does.
+        """
         self._check(model, supply)
         with evaluating(model.module), frozen(model.module):
             targets = select_target_modules(model, self.blocks)
@@ -113,11 +116,12 @@ class BiasEdit(Mitigation):
             shifts = solve_shifts(editor, objective.rows(pairs), device=model.module.device)
             weights = targets.weights(shifts)
             self._check_weights(targets, weights)
+            none = [torch.zeros_like(shift) for shift in shifts]
             report: dict[str, JSON] = {
                 "blocks": list(targets.blocks),
                 "modules": list(targets.names),
                 "contrasts": len(pairs),
-                "root_mean_square_margin_before": objective.root_mean_square_margin(pairs),
+                "root_mean_square_margin_before": objective.root_mean_square_margin(pairs, none),
                 "root_mean_square_margin_after": objective.root_mean_square_margin(pairs, shifts),
                 "shift_share": list(targets.shift_shares(shifts)),
             }
@@ -290,10 +294,9 @@ class _Objective:
 
     @torch.no_grad()
     def root_mean_square_margin(
-        self, contrasts: Sequence[TokenizedContrast], shifts: Sequence[Tensor] | None = None
+        self, contrasts: Sequence[TokenizedContrast], shifts: Sequence[Tensor]
     ) -> float:
-        """How far from parity the (shifted) model is on contrasts, in nats; 0 at parity."""
-        shifts = [torch.zeros(shape) for shape in self.targets.shapes] if shifts is None else shifts
+        """How far from parity the shifted model is on contrasts, in nats; 0 at parity."""
         total = 0.0
         with shifted(self.targets, shifts):
             for part in _batches(contrasts, _TEXTS // 2):

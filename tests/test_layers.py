@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "plugins": _LOW,
     "data": _LOW,
     "metrics": {"records"},
-    "stats": {"records", "conclusions"},
+    "stats": {"records", "conclusions", "metrics.weighted"},
     "group_words": _LOW | {"data"},
     "models": _LOW,
     "inference": _LOW | {"models"},

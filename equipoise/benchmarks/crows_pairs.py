@@ -15,6 +15,7 @@ from equipoise.benchmarks.base import Benchmark, UsesFiles
 from equipoise.data.sources import Row, Source, read_csv
 from equipoise.errors import DataError, nearest
 from equipoise.metrics import preference as pref
+from equipoise.metrics.weighted import Weighted
 from equipoise.planted.world import find_world
 from equipoise.records import (
     OPTIONS,
@@ -83,7 +84,7 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair], UsesFiles):
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             name="stereotype_preference",
-            of=lambda c: pref.rate(c["prefers"]),
+            of=Weighted(lambda c, w: pref.rate(c["prefers"], w)),
             unit="%",
             source=f"{_PAPER}; a tie counts as not preferred",
             ideal=50.0,
@@ -94,7 +95,7 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair], UsesFiles):
         ),
         Metric(
             name="ties",
-            of=lambda c: pref.rate(c["tie"]),
+            of=Weighted(lambda c, w: pref.rate(c["tie"], w)),
             unit="%",
             source="published metric.py, its neutral share",
             low=0.0,
@@ -103,14 +104,14 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair], UsesFiles):
         ),
         Metric(
             name="margin_mean",
-            of=lambda c: pref.micro(c["margin"]),
+            of=Weighted(lambda c, w: w.mean(c["margin"])),
             unit="nats",
             source=f"ours, beside {_PAPER}",
             ideal=0.0,
         ),
         Metric(
             name="margin_abs",
-            of=lambda c: pref.micro(np.abs(c["margin"])),
+            of=Weighted(lambda c, w: w.mean(np.abs(c["margin"]))),
             unit="nats",
             source="likelihood_diff of the evaluation harness (there of the sum)",
             ideal=0.0,

@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.benchmarks.base import Benchmark, UsesFiles
 from equipoise.data.clozes import KNOWN_1000, Fact, known_facts, trex_facts, trex_sources
 from equipoise.data.partition import check_split, shuffled
-from equipoise.metrics import gap
+from equipoise.metrics.weighted import Weighted
 from equipoise.planted.world import find_world
 from equipoise.records import OPTIONS, Continuation, DataUse, Margin, Metric, Outcome, Scored
 
@@ -49,7 +49,7 @@ class Facts(Benchmark[Cloze, Scored], UsesFiles):
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             name="accuracy",
-            of=lambda c: 100.0 * gap.mean(c["correct"]),
+            of=Weighted(lambda c, w: 100.0 * w.mean(c["correct"])),
             unit="%",
             source="own: the true object is likelier than all offered; a tie counts its share",
             ideal=100.0,
@@ -60,7 +60,7 @@ class Facts(Benchmark[Cloze, Scored], UsesFiles):
         ),
         Metric(
             name="chance",
-            of=lambda c: 100.0 * gap.mean(c["chance"]),
+            of=Weighted(lambda c, w: 100.0 * w.mean(c["chance"])),
             unit="%",
             source="own: what guessing among the objects offered gets right",
             low=0.0,
@@ -68,7 +68,7 @@ class Facts(Benchmark[Cloze, Scored], UsesFiles):
         ),
         Metric(
             name="rank",
-            of=lambda c: gap.mean(c["rank"]),
+            of=Weighted(lambda c, w: w.mean(c["rank"])),
             unit="place",
             source="own: mean place of the true object; 1 is first, a tie is halfway",
             higher_is_better=False,
@@ -77,7 +77,7 @@ class Facts(Benchmark[Cloze, Scored], UsesFiles):
         ),
         Metric(
             name="logprob",
-            of=lambda c: gap.mean(c["logprob"]),
+            of=Weighted(lambda c, w: w.mean(c["logprob"])),
             unit="nats",
             source="own: mean log p(true object | prompt)",
             higher_is_better=True,

@@ -25,6 +25,7 @@ from equipoise.data.situations import (
     situation,
 )
 from equipoise.metrics import gap
+from equipoise.metrics.weighted import Weighted
 from equipoise.planted.world import World, find_world
 from equipoise.records import (
     OPTIONS,
@@ -45,7 +46,7 @@ _OWN = "own: what AFGB is made of (methods-lftf 1.4)"
 PART_METRICS: tuple[Metric, ...] = (
     Metric(
         name="mass",
-        of=lambda c: gap.mean(c["mass"]),
+        of=Weighted(lambda c, w: w.mean(c["mass"])),
         unit="probability",
         source=_OWN,
         low=0.0,
@@ -53,17 +54,23 @@ PART_METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         name="abs_rho",
-        of=lambda c: gap.mean(abs(c["rho"])),
+        of=Weighted(lambda c, w: w.mean(abs(c["rho"]))),
         unit="share of mass",
         source=_OWN,
         ideal=0.0,
         low=0.0,
         high=1.0,
     ),
-    Metric(name="lo_mean", of=lambda c: gap.mean(c["lo"]), unit="nats", source=_OWN, ideal=0.0),
+    Metric(
+        name="lo_mean",
+        of=Weighted(lambda c, w: w.mean(c["lo"])),
+        unit="nats",
+        source=_OWN,
+        ideal=0.0,
+    ),
     Metric(
         name="lo_abs",
-        of=lambda c: gap.mean(abs(c["lo"])),
+        of=Weighted(lambda c, w: w.mean(abs(c["lo"]))),
         unit="nats",
         source=_OWN,
         ideal=0.0,
@@ -75,7 +82,7 @@ PART_METRICS: tuple[Metric, ...] = (
 SIDE_METRICS: tuple[Metric, ...] = (
     Metric(
         name="they",
-        of=lambda c: gap.mean(c["they"]),
+        of=Weighted(lambda c, w: w.mean(c["they"])),
         unit="probability",
         source="own",
         low=0.0,
@@ -83,7 +90,7 @@ SIDE_METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         name="leak",
-        of=lambda c: gap.mean(c["leak"]),
+        of=Weighted(lambda c, w: w.mean(c["leak"])),
         unit="probability",
         source="own: pronouns in spellings that the gap does not see",
         ideal=0.0,
@@ -92,7 +99,7 @@ SIDE_METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         name="single_token",
-        of=lambda c: 100.0 * gap.mean(c["single_token"]),
+        of=Weighted(lambda c, w: 100.0 * w.mean(c["single_token"])),
         unit="%",
         source="own: prompts whose two pronouns are one token each, as the paper has them",
         ideal=100.0,
@@ -128,7 +135,7 @@ class GenBias(Benchmark[Situation, NextTokenScored], UsesFiles, Teaches):
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             name="afgb",
-            of=lambda c: gap.absolute_gap(c["he"], c["she"]),
+            of=Weighted(lambda c, w: gap.absolute_gap(c["he"], c["she"], w)),
             unit="probability",
             source=f"{_PAPER} (AFGB)",
             ideal=0.0,
@@ -139,7 +146,7 @@ class GenBias(Benchmark[Situation, NextTokenScored], UsesFiles, Teaches):
         *PART_METRICS,
         Metric(
             name="lo_score_correlation",
-            of=lambda c: gap.correlation_of_means(c["lo"], c["s"], c["@cluster"]),
+            of=Weighted(lambda c, w: gap.correlation_of_means(c["lo"], c["s"], w)),
             unit="correlation",
             source="own: mean log-odds of a profession against its human stereotype score",
             ideal=0.0,

@@ -31,6 +31,7 @@ from equipoise.data.situations import (
 )
 from equipoise.errors import RecipeError
 from equipoise.metrics import gap
+from equipoise.metrics.weighted import Weighted
 from equipoise.planted.world import find_world
 from equipoise.records import OPTIONS, DataUse, Margin, Metric, NextToken, NextTokenScored, Outcome
 
@@ -55,7 +56,7 @@ class GenHint(Benchmark[Situation, NextTokenScored], UsesFiles):
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             name="ub",
-            of=lambda c: gap.hinted_gap(c["he"], c["she"], c["hint"]),
+            of=Weighted(lambda c, w: gap.hinted_gap(c["he"], c["she"], c["hint"], w)),
             unit="probability",
             source="LFTF, section 3 (UB)",
             higher_is_better=True,
@@ -65,7 +66,7 @@ class GenHint(Benchmark[Situation, NextTokenScored], UsesFiles):
         ),
         Metric(
             name="hints_obeyed",
-            of=lambda c: gap.hints_obeyed(c["lo"], c["hint"]),
+            of=Weighted(lambda c, w: gap.hints_obeyed(c["lo"], c["hint"], w)),
             unit="%",
             source=_OWN,
             ideal=100.0,
@@ -77,7 +78,7 @@ class GenHint(Benchmark[Situation, NextTokenScored], UsesFiles):
         ),
         Metric(
             name="hinted_lo",
-            of=lambda c: gap.mean(c["lo"] * c["hint"]),
+            of=Weighted(lambda c, w: w.mean(c["lo"] * c["hint"])),
             unit="nats",
             source=_OWN,
             higher_is_better=True,

@@ -23,6 +23,7 @@ from equipoise.data.documents import windows
 from equipoise.data.harness_tasks import Answer, Asked, HarnessDocument, HarnessTask, Measure
 from equipoise.data.partition import check_split
 from equipoise.errors import ModelError, RecipeError
+from equipoise.metrics.weighted import Weighted, Weights
 from equipoise.records import (
     OPTIONS,
     Column,
@@ -288,12 +289,10 @@ def _metric(one: Measure, task: str) -> Metric:
 def _joined(one: Measure) -> Callable[[Columns], float]:
     """The task's aggregation over the documents that have the value; nan where it has no result."""
 
-    def mean(columns: Columns) -> float:
-        if one.name not in columns:
-            return math.nan
-        column = columns[one.name]
-        finite = column[np.isfinite(column)]
-        return float(finite.mean()) if finite.size else math.nan
+    def mean(columns: Columns, weights: Weights) -> Column:
+        rows = len(columns["@cluster"])
+        column = columns[one.name] if one.name in columns else np.full(rows, math.nan)
+        return weights.mean(np.where(np.isfinite(column), column, math.nan))
 
     def joined(columns: Columns) -> float:
         items = list(_items(columns, one.name))
@@ -306,7 +305,7 @@ def _joined(one: Measure) -> Callable[[Columns], float]:
             except (ArithmeticError, LookupError, TypeError, ValueError):
                 return math.nan
 
-    return mean if one.aggregation == "mean" else joined
+    return Weighted(mean) if one.aggregation == "mean" else joined
 
 
 def _items(columns: Columns, name: str) -> Iterator[Any]:

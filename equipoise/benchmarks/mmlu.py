@@ -17,7 +17,7 @@ from equipoise.data.mmlu import LETTERS, SUBJECTS, Question
 from equipoise.data.partition import check_split
 from equipoise.errors import nearest
 from equipoise.metrics import ability
-from equipoise.metrics import preference as pref
+from equipoise.metrics.weighted import Weighted
 from equipoise.records import OPTIONS, Continuation, DataUse, Metric, Outcome, Scored
 
 _PAPER = "Hendrycks et al. 2021, section 4"
@@ -54,7 +54,7 @@ class Mmlu(Benchmark[Asked, Scored], UsesFiles, NamesTexts[Asked], Remarks):
         ),
         Metric(
             name="accuracy_macro",
-            of=lambda c: 100.0 * pref.macro(c["correct"], c["@subject"]),
+            of=Weighted(lambda c, w: 100.0 * w.macro_over(c["correct"], c["@subject"])),
             unit="%",
             source=f"ours, beside {_PAPER}: mean of the subjects' accuracies",
             ideal=100.0,

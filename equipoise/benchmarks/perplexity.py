@@ -9,7 +9,6 @@ from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
 from typing import Annotated, ClassVar, Final, Self
 
-import numpy as np
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
@@ -17,10 +16,10 @@ from equipoise.benchmarks.base import Benchmark, NamesTexts, UsesFiles
 from equipoise.data.documents import read_documents, windows
 from equipoise.data.partition import check_split, shuffled
 from equipoise.metrics import text
+from equipoise.metrics.weighted import Weighted
 from equipoise.planted.world import find_world
 from equipoise.records import (
     OPTIONS,
-    Columns,
     Continuation,
     DataUse,
     Margin,
@@ -31,11 +30,6 @@ from equipoise.records import (
 
 #: A planted world keeps so many neutral sentences from training.
 _HELD_OUT: Final = 180
-
-
-def _total_tokens(columns: Columns) -> float:
-    tokens = columns["tokens"][~np.isnan(columns["tokens"])]
-    return float(tokens.sum()) if tokens.size else math.nan
 
 
 @plain_dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +58,7 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             name="perplexity",
-            of=lambda c: text.perplexity(c["logprob"], c["tokens"]),
+            of=Weighted(lambda c, w: text.perplexity(c["logprob"], c["tokens"], w)),
             unit="per token",
             source="exp(-sum of log p / tokens)",
             higher_is_better=False,
@@ -73,7 +67,7 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
         ),
         Metric(
             name="nats_per_token",
-            of=lambda c: text.nats_per_unit(c["logprob"], c["tokens"]),
+            of=Weighted(lambda c, w: text.nats_per_unit(c["logprob"], c["tokens"], w)),
             unit="nats",
             source="log of the perplexity",
             higher_is_better=False,
@@ -81,7 +75,7 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
         ),
         Metric(
             name="bits_per_byte",
-            of=lambda c: text.bits_per_byte(c["logprob"], c["bytes"]),
+            of=Weighted(lambda c, w: text.bits_per_byte(c["logprob"], c["bytes"], w)),
             unit="bits",
             source="-sum of log2 p / UTF-8 bytes",
             higher_is_better=False,
@@ -89,7 +83,7 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
         ),
         Metric(
             name="byte_perplexity",
-            of=lambda c: text.perplexity(c["logprob"], c["bytes"]),
+            of=Weighted(lambda c, w: text.perplexity(c["logprob"], c["bytes"], w)),
             unit="per byte",
             source="2 to the bits per byte",
             higher_is_better=False,
@@ -97,7 +91,7 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
         ),
         Metric(
             name="tokens",
-            of=_total_tokens,
+            of=Weighted(lambda c, w: text.total_units(c["tokens"], w)),
             unit="tokens",
             source="how many were scored",
             low=0.0,

@@ -21,6 +21,7 @@ from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.errors import RecipeError, nearest
 from equipoise.metrics import gap
 from equipoise.metrics.preference import preference
+from equipoise.metrics.weighted import Weighted, Weights
 from equipoise.planted.world import NEUTRAL_SENTENCES, World, find_world
 from equipoise.records import (
     OPTIONS,
@@ -53,20 +54,16 @@ class Probe:
     groups: Mapping[str, str] = field(default_factory=dict)
 
 
-def _percent(column: Column) -> float:
-    return 100.0 * gap.mean(column)
-
-
-def _gap_error(columns: Columns) -> float:
-    measured = gap.absolute_gap(columns["he"], columns["she"])
-    return abs(measured - gap.absolute_gap(columns["true_he"], columns["true_she"]))
+def _gap_error(c: Columns, w: Weights) -> Column:
+    measured = gap.absolute_gap(c["he"], c["she"], w)
+    return np.abs(measured - gap.absolute_gap(c["true_he"], c["true_she"], w))
 
 
 def _error(name: str, of: str) -> Metric:
     """Mean absolute difference between the value `of` and what the world states of it."""
     return Metric(
         name=name,
-        of=lambda c: gap.mean(np.abs(c[of] - c[f"true_{of}"])),
+        of=Weighted(lambda c, w: w.mean(np.abs(c[of] - c[f"true_{of}"]))),
         unit="nats" if of == "lo" else "probability",
         source=_SOURCE,
         ideal=0.0,
@@ -79,7 +76,7 @@ def _share(name: str, key: str, *, ideal: float | None = None, grid: float = 50.
     """Percent of the examples with that value, in which a tie counts half unless grid is 100."""
     return Metric(
         name=name,
-        of=lambda c: _percent(c[key]),
+        of=Weighted(lambda c, w: 100.0 * w.mean(c[key])),
         unit="%",
         source=_SOURCE,
         ideal=ideal,
@@ -94,7 +91,7 @@ def _share_error(name: str, key: str) -> Metric:
     """Absolute difference between a percentage and the world's."""
     return Metric(
         name=name,
-        of=lambda c: abs(_percent(c[key]) - _percent(c[f"true_{key}"])),
+        of=Weighted(lambda c, w: np.abs(100.0 * w.mean(c[key]) - 100.0 * w.mean(c[f"true_{key}"]))),
         unit="points",
         source=_SOURCE,
         ideal=0.0,
@@ -116,7 +113,7 @@ def _of_axis(axis: str) -> tuple[Metric, ...]:
 def _gap(name: str, he: str, she: str, *, ideal: float | None) -> Metric:
     return Metric(
         name=name,
-        of=lambda c: gap.absolute_gap(c[he], c[she]),
+        of=Weighted(lambda c, w: gap.absolute_gap(c[he], c[she], w)),
         unit="probability",
         source="LFTF, section 3 (AFGB)",
         ideal=ideal,
@@ -143,7 +140,7 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"], Teaches):
         _gap("afgb_true", "true_he", "true_she", ideal=None),
         Metric(
             name="afgb_error",
-            of=_gap_error,
+            of=Weighted(_gap_error),
             unit="probability",
             source=_SOURCE,
             ideal=0.0,
@@ -155,7 +152,7 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"], Teaches):
         _error("mass_error", "mass"),
         Metric(
             name="thing_mass",
-            of=lambda c: gap.mean(c["thing_mass"]),
+            of=Weighted(lambda c, w: w.mean(c["thing_mass"])),
             unit="probability",
             source="own: P(he) + P(she) where no person was spoken of",
             ideal=0.0,
@@ -165,7 +162,7 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"], Teaches):
         ),
         Metric(
             name="ub",
-            of=lambda c: gap.hinted_gap(c["hinted_he"], c["hinted_she"], c["hint"]),
+            of=Weighted(lambda c, w: gap.hinted_gap(c["hinted_he"], c["hinted_she"], c["hint"], w)),
             unit="probability",
             source="LFTF, section 3 (UB)",
             ideal=1.0,

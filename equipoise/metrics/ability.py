@@ -4,7 +4,8 @@ An answer is the choice with the highest score. Choices that share the highest s
 answer: each counts as given by that part, so that a model that finds all choices alike scores what
 guessing does, and no order of the choices is favored. So `predicted` below is a share in [0, 1]
 that a row is called positive, 0 or 1 without ties, and the counts of a table of confusion are sums
-of such shares. Columns have shape [example].
+of such shares. Columns have shape [example]; functions of columns take the rows' weights and give a
+value per draw.
 """
 
 import math
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from equipoise.metrics.weighted import Weighted, Weights, ratio
 from equipoise.records import Column, Margin, Metric
 
 #: Ties among k of four choices give 1/k of a right answer: twelfths of a row.
@@ -43,47 +45,46 @@ def classified(scores: Sequence[float], label: int) -> dict[str, float]:
     }
 
 
-def accuracy(correct: Column) -> float:
+def accuracy(correct: Column, weights: Weights) -> Column:
     """Mean of what was right, over the rows that are not nan; in [0, 1], nan without any."""
-    found = correct[~np.isnan(correct)]
-    return float(found.mean()) if found.size else math.nan
+    return weights.mean(correct)
 
 
-def f1(predicted: Column, truth: Column) -> float:
+def f1(predicted: Column, truth: Column, weights: Weights) -> Column:
     """Harmonic mean of precision and recall of the positive class; in [0, 1], 1 is perfect.
 
     0 when no positive row was found; nan when there was none to find and none was claimed.
     Source: van Rijsbergen 1979, with equal weights: 2 TP / (2 TP + FP + FN).
     """
-    tp, fp, fn, _ = _confusion(predicted, truth)
-    return 2 * tp / (2 * tp + fp + fn) if tp + fp + fn > 0 else math.nan
+    tp, fp, fn, _ = _confusion(predicted, truth, weights)
+    return ratio(2 * tp, 2 * tp + fp + fn)
 
 
-def mcc(predicted: Column, truth: Column) -> float:
+def mcc(predicted: Column, truth: Column, weights: Weights) -> Column:
     """Matthews correlation of predicted and true classes; in [-1, 1]: perfect, 0 chance, reversed.
 
     0 for a model that answers alike on all rows, which is the limit of such answers and what GLUE's
     own script reports; nan where all rows have one true class, or there are none.
     Source: Matthews 1975; (TP TN - FP FN) over the root of the product of the four margins.
     """
-    tp, fp, fn, tn = _confusion(predicted, truth)
-    if not (tp + fn > 0 and tn + fp > 0):
-        return math.nan
-    if not (tp + fp > 0 and tn + fn > 0):
-        return 0.0
-    margins = math.sqrt((tp + fp) * (tn + fn)) * math.sqrt((tp + fn) * (tn + fp))
-    return min(1.0, max(-1.0, (tp * tn - fp * fn) / margins))
+    tp, fp, fn, tn = _confusion(predicted, truth, weights)
+    margins = np.sqrt((tp + fp) * (tn + fn)) * np.sqrt((tp + fn) * (tn + fp))
+    correlation = np.clip(ratio(tp * tn - fp * fn, margins), -1.0, 1.0)
+    alike = (tp + fp == 0) | (tn + fn == 0)
+    both_classes = (tp + fn > 0) & (tn + fp > 0)
+    return np.where(both_classes, np.where(alike, 0.0, correlation), math.nan)
 
 
-def _confusion(predicted: Column, truth: Column) -> tuple[float, float, float, float]:
+def _confusion(
+    predicted: Column, truth: Column, weights: Weights
+) -> tuple[Column, Column, Column, Column]:
     """TP, FP, FN and TN, as sums of shares, over the rows where neither column is nan."""
-    kept = ~(np.isnan(predicted) | np.isnan(truth))
-    said, true = predicted[kept], truth[kept]
+    rows = ~(np.isnan(predicted) | np.isnan(truth))
     return (
-        float((said * true).sum()),
-        float((said * (1 - true)).sum()),
-        float(((1 - said) * true).sum()),
-        float(((1 - said) * (1 - true)).sum()),
+        weights.total(predicted * truth, rows),
+        weights.total(predicted * (1 - truth), rows),
+        weights.total((1 - predicted) * truth, rows),
+        weights.total((1 - predicted) * (1 - truth), rows),
     )
 
 
@@ -102,7 +103,7 @@ def share(
     """The mean of a column, in percent. `better`: whether more is; ideal 100, 0, or none."""
     return Metric(
         name=name,
-        of=lambda c: 100.0 * accuracy(c[column]),
+        of=Weighted(lambda c, w: 100.0 * accuracy(c[column], w)),
         unit="%",
         source=source,
         ideal={True: 100.0, False: 0.0, None: None}[better],
@@ -123,7 +124,7 @@ def of_mcc(source: str, *, margin: float | None) -> Metric:
     """Matthews correlation of rows with two classes."""
     return Metric(
         name="mcc",
-        of=lambda c: mcc(c["predicted"], c["truth"]),
+        of=Weighted(lambda c, w: mcc(c["predicted"], c["truth"], w)),
         unit="correlation",
         source=source,
         needs="rows of both true classes",
@@ -137,9 +138,9 @@ def of_mcc(source: str, *, margin: float | None) -> Metric:
 
 def of_positives(positive: str) -> tuple[Metric, Metric]:
     """F1 of the positive class, and how often it is answered; both in percent."""
-    found = Metric(
+    f1_score = Metric(
         name="f1",
-        of=lambda c: 100.0 * f1(c["predicted"], c["truth"]),
+        of=Weighted(lambda c, w: 100.0 * f1(c["predicted"], c["truth"], w)),
         unit="%",
         needs=f"a row that is '{positive}', or is called so",
         source=f"own, beside it: F1 of the class '{positive}' (van Rijsbergen 1979)",
@@ -155,4 +156,4 @@ def of_positives(positive: str) -> tuple[Metric, Metric]:
         better=None,
         grid=TWO_CHOICES,
     )
-    return found, called
+    return f1_score, called

@@ -7,8 +7,9 @@ lo = log P(he) - log P(she), both fall apart: AFGB = mean(S |rho|), UB = mean(F 
 AFGB falls when S falls although nothing was debiased, and UB rises with S. A method debiases only
 if |lo| falls, and keeps hints only if hinted lo keeps sign and size: so all of it is reported.
 
-Every function takes float columns of shape [example], all probabilities natural, and skips rows in
-which a column it needs is nan; with no row left it returns nan.
+Functions of columns take float columns of shape [example], all probabilities natural, and the
+rows' weights, and give a value per draw. They skip rows in which a column they need is nan; with no
+row left the value is nan.
 """
 
 import math
@@ -17,9 +18,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.metrics.weighted import Weights
 from equipoise.records import Column, NextTokenScored
 
-#: What is asked of a model after a prompt: the pronouns, "they", and the pronouns with a capital.
+#: The words asked for after a prompt: the pronouns, "they", and the pronouns with a capital.
 WORDS: Final = (" he", " she", " they", " He", " She")
 #: The pronouns without a space, which some tokenizers go on with; they may end a merged token
 #: ("becauseHe"), and so cost forward passes of their own.
@@ -57,58 +59,55 @@ def gap_values(log_he: float, log_she: float) -> dict[str, float]:
     return {"he": he, "she": she, "mass": he + she, "rho": math.tanh(lo / 2), "lo": lo}
 
 
-def absolute_gap(he: Column, she: Column) -> float:
+def absolute_gap(he: Column, she: Column, weights: Weights) -> Column:
     """AFGB: mean |P(he) - P(she)|. In [0, 1]; 0 is unbiased, or no mass on either pronoun.
 
     Equals mean(S |rho|). Source: LFTF, section 3 (AFGB).
     """
-    return mean(np.abs(he - she))
+    return weights.mean(np.abs(he - she))
 
 
-def hinted_gap(he: Column, she: Column, hint: Column) -> float:
+def hinted_gap(he: Column, she: Column, hint: Column, weights: Weights) -> Column:
     """UB: mean F (P(he) - P(she)) with the hint F = +1 for male and -1 for female.
 
     In [-1, 1]; 1: every hint obeyed with certainty, 0: hints ignored (where hints are balanced),
     -1: every hint contradicted. Equals mean(F S rho). Source: LFTF, section 3 (UB).
     """
-    return mean(hint * (he - she))
+    return weights.mean(hint * (he - she))
 
 
-def hints_obeyed(lo: Column, hint: Column) -> float:
+def hints_obeyed(lo: Column, hint: Column, weights: Weights) -> Column:
     """Share (%) of prompts whose log-odds have the sign of the hint; an exact tie counts half.
 
     In [0, 100]; 50: hints ignored. Ours: it shows what UB cannot, a hint obeyed at small mass.
     """
-    agreement = np.sign(lo) * np.sign(hint)
-    return 50.0 * (1.0 + mean(agreement))
+    return 50.0 * (1.0 + weights.mean(np.sign(lo) * np.sign(hint)))
 
 
-def mean(column: Column) -> float:
-    """Mean over the rows that are not nan; nan when there are none."""
-    present = column[~np.isnan(column)]
-    return float(present.mean()) if present.size else math.nan
+def correlation_of_means(x: Column, y: Column, weights: Weights) -> Column:
+    """Pearson correlation of x and y after averaging both within each cluster. In [-1, 1].
 
-
-def correlation_of_means(x: Column, y: Column, code: Column) -> float:
-    """Pearson correlation of x and y after averaging both within each code. In [-1, 1].
-
-    With the profession as code, x the log-odds and y the human stereotype score: how far the
-    model's leaning follows the stereotype, one point a profession, so that templates add no noise.
-    nan with fewer than 3 codes or when either side does not vary.
+    With the profession as cluster, x the log-odds and y the human stereotype score: how far the
+    model's leaning follows the stereotype, one point per profession, so that templates add no
+    noise. nan with fewer than 3 clusters or when either side does not vary.
     """
-    kept = ~(np.isnan(x) | np.isnan(y) | np.isnan(code))
-    x_means, y_means = _means(x[kept], code[kept]), _means(y[kept], code[kept])
-    if x_means.size < 3 or _constant(x_means) or _constant(y_means):
-        return math.nan
-    return float(np.clip(np.corrcoef(x_means, y_means)[0, 1], -1.0, 1.0))
+    rows = ~(np.isnan(x) | np.isnan(y))
+    x_means, present = weights.cluster_means(x, rows)
+    y_means, _ = weights.cluster_means(y, rows)
+    drawn = weights.counts * present
+    size = drawn.sum(axis=-1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x_gaps, y_gaps = (z - (drawn @ z)[..., None] / size for z in (x_means, y_means))
+        covariance = (drawn * x_gaps * y_gaps).sum(axis=-1)
+        deviations = [np.sqrt((drawn * gaps**2).sum(axis=-1)) for gaps in (x_gaps, y_gaps)]
+        correlation = np.clip(covariance / deviations[0] / deviations[1], -1.0, 1.0)
+    undefined = (size[..., 0] < 3) | _constant(x_means, drawn) | _constant(y_means, drawn)
+    return np.where(undefined, math.nan, correlation)
 
 
-def _means(column: Column, code: Column) -> NDArray[np.float64]:
-    _, position = np.unique(code, return_inverse=True)
-    totals = np.bincount(position, weights=column).astype(np.float64)
-    return totals / np.bincount(position)
-
-
-def _constant(column: NDArray[np.float64]) -> bool:
-    """Whether all values are equal but for rounding, which would make a correlation noise."""
-    return bool(np.ptp(column) <= 1e-12 * max(1.0, float(np.abs(column).max())))
+def _constant(means: Column, drawn: Column) -> NDArray[np.bool_]:
+    """Whether all drawn are equal but for rounding, which would make a correlation noise."""
+    values = np.broadcast_to(means, drawn.shape)
+    low = values.min(axis=-1, where=drawn > 0, initial=np.inf)
+    high = values.max(axis=-1, where=drawn > 0, initial=-np.inf)
+    return np.asarray(high - low <= 1e-12 * np.maximum(1.0, np.maximum(np.abs(low), np.abs(high))))

@@ -19,12 +19,11 @@ from equipoise.stats.directions import ALPHA, direction_of
 from equipoise.stats.permutation import flipped_differences, permutation_p, smallest_p
 from equipoise.stats.resample import (
     Clusters,
-    Gathered,
     clusters_of,
-    drawn_clusters,
     one_sided_p,
     percentile_interval,
     point,
+    resampled,
 )
 from equipoise.stats.seeds import pooled, seed_noise, spread
 
@@ -59,42 +58,30 @@ def compare_metrics(
     permutation's and that of the draws, which hold the seeds' scatter.
     """
     clusters = clusters_of(sides.before)
-    drawn = _drawn(metrics, sides, clusters, draws=draws, seed=seed)
+    drawn = np.full((len(sides.all), draws, len(metrics)), math.nan)
+    if clusters.count > 1:
+        drawn = resampled(metrics, sides.all, clusters, draws=draws, seed=seed)
     flipped = flipped_differences(
         metrics, sides.before, sides.afters, clusters, flips=draws // 2, seed=seed
     )
     noise = seed_noise(len(sides.afters), draws=draws, seed=seed)
     return [
-        _change(metric, sides, drawn=drawn[:, :, k], noise=noise, flipped=flipped[:, k])
+        _change(metric, sides, clusters, drawn=drawn[:, :, k], noise=noise, flipped=flipped[:, k])
         for k, metric in enumerate(metrics)
     ]
-
-
-def _drawn(
-    metrics: Sequence[Metric], sides: Sides, clusters: Clusters, *, draws: int, seed: int
-) -> NDArray[np.float64]:
-    """Metric values under resampling: [side, draw, metric]."""
-    values = np.full((len(sides.all), draws, len(metrics)), math.nan)
-    if clusters.count < 2:
-        return values
-    for row, drawn in enumerate(drawn_clusters(clusters, draws=draws, seed=seed)):
-        rows, codes = clusters.rows(drawn), clusters.codes(drawn)
-        for side, columns in enumerate(sides.all):
-            gathered = Gathered(columns, rows, codes)
-            values[side, row] = [metric.of(gathered) for metric in metrics]
-    return values
 
 
 def _change(
     metric: Metric,
     sides: Sides,
+    all_clusters: Clusters,
     *,
     drawn: Drawn,
     noise: Column,
     flipped: Column,
 ) -> Change:
     """`drawn`: [side, draw] of this metric; `flipped`: [flip]."""
-    points = [point(metric, one) for one in sides.all]
+    points = [point(metric, side, all_clusters) for side in sides.all]
     values = [one.value for one in points]
     before = (values[0], drawn[0])
     after = pooled(values[1:], drawn[1:], noise)

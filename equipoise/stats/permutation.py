@@ -12,8 +12,9 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.metrics.weighted import Weighted, Weights
 from equipoise.records import Column, Columns, Metric
-from equipoise.stats.resample import Clusters
+from equipoise.stats.resample import BLOCK, Clusters
 
 ROUNDING = 1e-6  # a difference of this size is float32 rounding, and no evidence of anything
 FEWEST_FLIPS = 512  # as many ways as 10 clusters have are all tried, however few are asked for
@@ -33,14 +34,21 @@ def flipped_differences(
 
     The first row is the observed one.
     """
-    place = np.empty(len(clusters.order), dtype=np.intp)  # [row] number of its cluster
-    place[clusters.order] = np.repeat(np.arange(clusters.count), clusters.lengths)
-    found = []
+    blocks = []
     for signs in _sign_flips(clusters.count, flips=flips, seed=seed):
-        swap = signs[place]
-        sides = [(_Swapped(before, after, swap), _Swapped(after, before, swap)) for after in afters]
-        found.append([_difference(metric, sides) for metric in metrics])
-    return np.array(found).reshape(len(found), len(metrics))
+        gaps = np.empty((len(afters), len(signs), len(metrics)))
+        for index, after in enumerate(afters):
+            joined = _joined(before, after)
+            for k, metric in enumerate(metrics):
+                if isinstance(metric.of, Weighted):
+                    gaps[index, :, k] = _weighted_gaps(metric.of, joined, clusters, signs)
+            plain = [k for k, metric in enumerate(metrics) if not isinstance(metric.of, Weighted)]
+            for row, swap in enumerate(signs[:, clusters.numbers] if plain else ()):
+                sides = _Swapped(after, before, swap), _Swapped(before, after, swap)
+                for k in plain:
+                    gaps[index, row, k] = metrics[k].of(sides[0]) - metrics[k].of(sides[1])
+        blocks.append(gaps.mean(axis=0))
+    return np.concatenate(blocks) if blocks else np.empty((0, len(metrics)))
 
 
 def permutation_p(difference: float, flipped: Column) -> float:
@@ -61,27 +69,42 @@ def smallest_p(clusters: int) -> float:
     return 2.0 ** (1 - clusters)
 
 
-def _difference(metric: Metric, sides: Sequence[tuple[Columns, Columns]]) -> float:
-    gaps = [metric.of(after) - metric.of(before) for before, after in sides]
-    return math.fsum(gaps) / len(gaps)
+def _joined(before: Columns, after: Columns) -> dict[str, Column]:
+    """The rows of both sides, one below the other."""
+    return {key: np.concatenate([before[key], after[key]]) for key in before}
+
+
+def _weighted_gaps(
+    metric: Weighted, joined: Columns, clusters: Clusters, signs: NDArray[np.bool_]
+) -> Column:
+    """After - before per flip: of both sides' clusters each is there once, here or there."""
+    numbers = np.concatenate([clusters.numbers, clusters.numbers + clusters.count])
+    before, after = (
+        metric.values(joined, Weights(numbers, np.hstack([~swap, swap]).astype(float)))
+        for swap in (signs, ~signs)
+    )
+    return after - before
 
 
 def _sign_flips(count: int, *, flips: int, seed: int) -> Iterator[NDArray[np.bool_]]:
     """Which clusters to exchange, the identity first: all ways when few, else a seeded sample.
 
-    Of all ways those that leave the first cluster as it is: exchanging every cluster turns the
-    difference's sign and nothing else, so that the other half would count the same again.
+    [flip, cluster], in blocks. Of all ways those that leave the first cluster as it is: exchanging
+    every cluster turns the difference's sign and nothing else, so that the other half would count
+    the same again.
     """
     if flips == 0 or count == 0:
         return
     if 2 ** (count - 1) <= max(flips, FEWEST_FLIPS):
-        for signs in itertools.product((False, True), repeat=count - 1):
-            yield np.array((False, *signs))
+        yield np.array(
+            [(False, *rest) for rest in itertools.product((False, True), repeat=count - 1)]
+        )
         return
-    yield np.zeros(count, dtype=bool)
+    yield np.zeros((1, count), dtype=bool)
     generator = np.random.default_rng((seed, 1))  # another stream than the bootstrap's
-    for _ in range(flips):
-        yield generator.random(count) < 0.5
+    size = max(1, BLOCK // (2 * count))
+    for start in range(0, flips, size):
+        yield generator.random((min(size, flips - start), count)) < 0.5
 
 
 class _Swapped(Mapping[str, Column]):
@@ -89,15 +112,15 @@ class _Swapped(Mapping[str, Column]):
 
     def __init__(self, columns: Columns, other: Columns, swap: NDArray[np.bool_]) -> None:
         self._columns, self._other, self._swap = columns, other, swap
-        self._found: dict[str, Column] = {}
+        self._mixed: dict[str, Column] = {}
 
     def __getitem__(self, key: str) -> Column:
         if key.startswith("@"):
             return self._columns[key]
-        if key not in self._found:
+        if key not in self._mixed:
             mixed = np.where(self._swap, self._other[key], self._columns[key])
-            self._found[key] = cast(Column, mixed)
-        return self._found[key]
+            self._mixed[key] = cast(Column, mixed)
+        return self._mixed[key]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)

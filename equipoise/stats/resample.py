@@ -2,19 +2,21 @@
 
 Efron & Tibshirani 1993, chapter 13 (percentile interval); Field & Welsh 2007 (whole clusters are
 drawn); Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section 4 (percentiles
-farther out, since those of few units hold less than they say). Every metric of a benchmark is put
-to the same draws, and rows are gathered once a draw.
+farther out, since those of few units hold less than they say). Every metric of a benchmark gets the
+same draws: all at once where it is `Weighted`, else one by one on gathered rows.
 """
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from equipoise.metrics.weighted import Weighted, Weights, ratio
 from equipoise.records import Column, Columns, Metric, Outcome
 
 CLUSTER = "@cluster"
@@ -26,6 +28,7 @@ METHOD = (
     "2015); below 6 clusters Student's t around the value with the draws' spread; widened to "
     "contain the value"
 )
+BLOCK = 2**18  # numbers of a matrix [draw, cluster] at a time: they stay in the processor's cache
 
 Index = NDArray[np.intp]
 T = TypeVar("T")
@@ -36,7 +39,7 @@ class Interval:
     """A metric's value on some rows, with its 95 % interval.
 
     `low <= value <= high` whenever all three are finite. The interval is nan, with the reason,
-    when it cannot be had: no value, fewer than two clusters, or too many undefined draws.
+    without a value, with fewer than two clusters, or with too many undefined draws.
     """
 
     value: float
@@ -51,6 +54,7 @@ class Interval:
 class Clusters:
     """Rows sorted so that each cluster is one run; what drawing whole clusters needs."""
 
+    numbers: Index  # [row] number of the row's cluster, from 0
     order: Index  # [row] position in the caller's columns
     starts: Index  # [cluster] first row of each run
     lengths: Index  # [cluster]
@@ -59,6 +63,11 @@ class Clusters:
     def count(self) -> int:
         """Number of clusters."""
         return len(self.starts)
+
+    @property
+    def once(self) -> Weights:
+        """Weights of the rows as they are."""
+        return Weights(self.numbers, np.ones(self.count))
 
     def rows(self, drawn: Index) -> Index:
         """Positions, in the caller's columns, of the rows of the drawn clusters, in turn."""
@@ -78,12 +87,12 @@ class Gathered(Mapping[str, Column]):
     def __init__(self, columns: Columns, rows: Index, codes: Index) -> None:
         self._columns = columns
         self._rows = rows
-        self._found: dict[str, Column] = {CLUSTER: cast(Column, codes)}
+        self._gathered: dict[str, Column] = {CLUSTER: cast(Column, codes)}
 
     def __getitem__(self, key: str) -> Column:
-        if key not in self._found:
-            self._found[key] = self._columns[key][self._rows]
-        return self._found[key]
+        if key not in self._gathered:
+            self._gathered[key] = self._columns[key][self._rows]
+        return self._gathered[key]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)
@@ -120,14 +129,13 @@ def columns_of(outcomes: Sequence[Outcome], *, cluster: str | None) -> dict[str,
     None or the outcome lacks it.
     """
     columns: dict[str, Column] = {}
-    for key in _keys(outcome.values for outcome in outcomes):
+    for key in sorted({key for outcome in outcomes for key in outcome.values}):
         values = [outcome.values.get(key, math.nan) for outcome in outcomes]
         columns[key] = np.array(values, dtype=np.float64)
-    for key in _keys(outcome.groups for outcome in outcomes):
-        columns["@" + key] = _codes([outcome.groups.get(key) for outcome in outcomes])
-    codes = _codes([outcome.groups.get(cluster) if cluster else None for outcome in outcomes])
-    alone = codes < 0
-    columns[CLUSTER] = np.where(alone, len(outcomes) + np.arange(len(outcomes)), codes)
+    for key in sorted({key for outcome in outcomes for key in outcome.groups}):
+        columns["@" + key] = _number([outcome.groups.get(key) for outcome in outcomes])
+    codes = _number([outcome.groups.get(cluster) if cluster else None for outcome in outcomes])
+    columns[CLUSTER] = np.where(codes < 0, len(outcomes) + np.arange(len(outcomes)), codes)
     return columns
 
 
@@ -138,8 +146,9 @@ def cells_of(
     cells: list[tuple[dict[str, str], NDArray[np.bool_]]] = [({}, np.ones(len(outcomes), bool))]
     for key in keys:
         names = [outcome.groups.get(key) for outcome in outcomes]
-        for group in sorted({name for name in names if name is not None}):
-            cells.append(({key: group}, np.array([name == group for name in names])))
+        codes = _number(names)
+        groups = sorted({name for name in names if name is not None})
+        cells += [({key: group}, codes == code) for code, group in enumerate(groups)]
     return cells
 
 
@@ -164,57 +173,128 @@ def spread(metric: Metric, *, over: str) -> Metric:
     """The metric's standard deviation (ddof = 1) over the groups of a key, e.g. over prefixes.
 
     Named "<metric>_spread", in the metric's unit. 0: the groups agree. nan with fewer than two
-    groups, or where the metric is nan in one.
+    groups, or where the metric is nan in one of them.
     """
+    inner = metric.of
 
-    def of(columns: Columns) -> float:
+    def groups(columns: Columns) -> Iterator[tuple[Index, Columns]]:
         codes = columns["@" + over]
-        groups = np.unique(codes)
-        values = [metric.of(Gathered(columns, *_members(columns, codes == g))) for g in groups]
+        for code in np.unique(codes):
+            rows = np.flatnonzero(codes == code)
+            yield rows, Gathered(columns, rows, cast(Index, columns[CLUSTER][rows]))
+
+    def plain(columns: Columns) -> float:
+        values = [inner(group) for _, group in groups(columns)]
         return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
-    source = f"standard deviation of {metric.name} over {over}"
-    return Metric(name=f"{metric.name}_spread", of=of, unit=metric.unit, source=source, low=0.0)
+    def weighted(of: Weighted, columns: Columns, weights: Weights) -> Column:
+        values, drawn = [], []
+        for rows, group in groups(columns):
+            part = Weights(weights.clusters[rows], weights.counts)
+            values.append(of.values(group, part))
+            drawn.append(part.size(np.ones(len(rows), dtype=bool)) > 0)
+        present = np.array(drawn)
+        size = np.asarray(present.sum(axis=0), dtype=float)
+        mean = ratio(np.where(present, values, 0.0).sum(axis=0), size)
+        gaps = np.where(present, values - mean, 0.0)
+        return np.sqrt(ratio(np.asarray((gaps**2).sum(axis=0)), size - 1))
 
-
-def _members(columns: Columns, chosen: NDArray[np.bool_]) -> tuple[Index, Index]:
-    rows = np.flatnonzero(chosen)
-    return rows, cast(Index, columns[CLUSTER][rows])
+    return Metric(
+        name=f"{metric.name}_spread",
+        of=Weighted(partial(weighted, inner)) if isinstance(inner, Weighted) else plain,
+        unit=metric.unit,
+        source=f"standard deviation of {metric.name} over {over}",
+        low=0.0,
+    )
 
 
 def clusters_of(columns: Columns) -> Clusters:
-    """Sort the rows by cluster."""
-    codes = columns[CLUSTER]
-    order = np.argsort(codes, kind="stable")
-    _, starts, lengths = np.unique(codes[order], return_index=True, return_counts=True)
-    return Clusters(order=order, starts=starts, lengths=lengths)
+    """Number the clusters in the order of their codes, and sort the rows by cluster."""
+    _, numbers, lengths = np.unique(columns[CLUSTER], return_inverse=True, return_counts=True)
+    return Clusters(
+        numbers=numbers,
+        order=np.argsort(numbers, kind="stable"),
+        starts=np.cumsum(lengths) - lengths,
+        lengths=lengths,
+    )
 
 
 def drawn_clusters(clusters: Clusters, *, draws: int, seed: int) -> Iterator[Index]:
-    """As many clusters as there are, with replacement, once a draw; settled by the seed."""
+    """As many clusters as there are, with replacement, per draw: [draw, cluster], in blocks.
+
+    Settled by the seed, whatever the size of a block: the generator's numbers come in turn.
+    """
     generator = np.random.default_rng(seed)
-    for _ in range(draws):
-        yield generator.integers(clusters.count, size=clusters.count)
+    size = max(1, BLOCK // max(1, clusters.count))
+    for start in range(0, draws, size):
+        shape = (min(size, draws - start), clusters.count)
+        yield generator.integers(clusters.count, size=shape)
 
 
-def point(metric: Metric, columns: Columns) -> Interval:
-    """A metric's value on all rows, with n and the number of clusters and no interval yet."""
+def resampled(
+    metrics: Sequence[Metric],
+    sides: Sequence[Columns],
+    clusters: Clusters,
+    *,
+    draws: int,
+    seed: int,
+) -> NDArray[np.float64]:
+    """Metric values under resampling: [side, draw, metric], each draw the same on all sides.
+
+    `sides` have the same rows in the same clusters.
+    """
+    values = np.full((len(sides), draws, len(metrics)), math.nan)
+    plain = [k for k, metric in enumerate(metrics) if not isinstance(metric.of, Weighted)]
+    start = 0
+    for drawn in drawn_clusters(clusters, draws=draws, seed=seed):
+        block = slice(start, start + len(drawn))
+        weights = Weights(clusters.numbers, _count(drawn))
+        for side, columns in enumerate(sides):
+            for k, metric in enumerate(metrics):
+                if isinstance(metric.of, Weighted):
+                    values[side, block, k] = metric.of.values(columns, weights)
+        for index, draw in enumerate(drawn if plain else ()):
+            rows, codes = clusters.rows(draw), clusters.codes(draw)
+            for side, columns in enumerate(sides):
+                gathered = Gathered(columns, rows, codes)
+                for k in plain:
+                    values[side, start + index, k] = metrics[k].of(gathered)
+        start += len(drawn)
+    return values
+
+
+def _count(drawn: Index) -> Column:
+    """How often each cluster is in each draw: [draw, cluster]."""
+    draws, clusters = drawn.shape
+    flat = (drawn + clusters * np.arange(draws)[:, None]).ravel()
+    return np.bincount(flat, minlength=draws * clusters).astype(float).reshape(draws, clusters)
+
+
+def point(metric: Metric, columns: Columns, clusters: Clusters | None = None) -> Interval:
+    """A metric's value on all rows, with n and the number of clusters and no interval yet.
+
+    `clusters`: `clusters_of(columns)` where it is known.
+    """
+    clusters = clusters or clusters_of(columns)
     watched = _Watched(columns)
-    value = float(metric.of(watched)) if len(columns[CLUSTER]) else math.nan
+    if not len(columns[CLUSTER]):
+        value = math.nan
+    elif isinstance(metric.of, Weighted):
+        value = float(metric.of.values(watched, clusters.once))
+    else:
+        value = float(metric.of(watched))
     read = [columns[key] for key in sorted(watched.read) if not key.startswith("@")]
     finite = np.isfinite(read) if read else np.ones((1, len(columns[CLUSTER])), dtype=bool)
     counted = finite.all(axis=0)
     if not counted.any():  # columns that complement each other
         counted = finite.any(axis=0)
     reason = None
+    n = int(np.count_nonzero(counted))
     if not math.isfinite(value):
-        reason = f"{metric.name} is not defined on these {int(counted.sum())} measured examples"
+        reason = f"{metric.name} is not defined on these {n} measured examples"
         reason += f"; it needs {metric.needs}" if metric.needs else ""
-    units = len(np.unique(columns[CLUSTER][counted]))
-    return Interval(
-        value=value, low=math.nan, high=math.nan, n=int(counted.sum()), clusters=units,
-        reason=reason,
-    )  # fmt: skip
+    units = int(np.count_nonzero(np.bincount(clusters.numbers[counted])))
+    return Interval(value=value, low=math.nan, high=math.nan, n=n, clusters=units, reason=reason)
 
 
 def bootstrap(
@@ -226,43 +306,45 @@ def bootstrap(
     10 % the interval is nan. The interval is widened to contain the value where it does not:
     the percentiles of a metric that is biased under resampling may miss it.
     """
-    points = [point(metric, columns) for metric in metrics]
-    asked = [k for k, one in enumerate(points) if one.reason is None and one.clusters > 1]
-    values = np.empty((draws, len(asked)))
     clusters = clusters_of(columns)
-    for row, drawn in enumerate(drawn_clusters(clusters, draws=draws if asked else 0, seed=seed)):
-        gathered = Gathered(columns, clusters.rows(drawn), clusters.codes(drawn))
-        for place, k in enumerate(asked):
-            values[row, place] = metrics[k].of(gathered)
-    placed = {k: values[:, place] for place, k in enumerate(asked)}
-    return [
-        _finished(one, placed.get(k), within=(metrics[k].low, metrics[k].high))
-        for k, one in enumerate(points)
-    ]
+    points = [point(metric, columns, clusters) for metric in metrics]
+    defined = [k for k, value in enumerate(points) if value.reason is None and value.clusters > 1]
+    values = resampled(
+        [metrics[k] for k in defined],
+        [columns],
+        clusters,
+        draws=draws if defined else 0,
+        seed=seed,
+    )[0]
+    intervals = []
+    for k, (metric, value) in enumerate(zip(metrics, points, strict=True)):
+        if k in defined:
+            low, high, reason = percentile_interval(
+                value.value,
+                values[:, defined.index(k)],
+                clusters=value.clusters,
+                within=(metric.low, metric.high),
+            )
+            value = replace(value, low=low, high=high, reason=reason)
+        elif value.reason is None:
+            value = replace(value, reason=_too_few(value.clusters))
+        intervals.append(value)
+    return intervals
 
 
 def bootstrap_means(
     columns: Columns, names: Sequence[str], *, draws: int, seed: int
 ) -> list[Interval]:
-    """`bootstrap` of the plain means of some columns, all finite: the same draws, taken at once."""
-    clusters = clusters_of(columns)
-    drawn = np.empty((draws, clusters.count), dtype=np.intp)
-    for row, drawn_cluster in enumerate(drawn_clusters(clusters, draws=draws, seed=seed)):
-        drawn[row] = drawn_cluster
-    sizes = clusters.lengths[drawn].sum(axis=1)
-    found = []
-    for name in names:
-        values = columns[name]
-        sums = np.add.reduceat(values[clusters.order], clusters.starts)[drawn].sum(axis=1)
-        interval = Interval(
-            value=float(values.mean()),
-            low=math.nan,
-            high=math.nan,
-            n=len(values),
-            clusters=clusters.count,
-        )
-        found.append(_finished(interval, sums / sizes))
-    return found
+    """`bootstrap` of the plain means of some columns."""
+    means = [
+        Metric(name=name, of=Weighted(partial(_mean, name)), unit="", source="mean")
+        for name in names
+    ]
+    return bootstrap(means, columns, draws=draws, seed=seed)
+
+
+def _mean(name: str, columns: Columns, weights: Weights) -> Column:
+    return weights.mean(columns[name])
 
 
 def percentile_interval(
@@ -348,24 +430,8 @@ def _too_few(clusters: int) -> str:
     return f"an interval needs at least 2 independent clusters, there are {clusters}"
 
 
-def _finished(
-    one: Interval, draws: Column | None, *, within: tuple[float, float] = (-math.inf, math.inf)
-) -> Interval:
-    if one.reason is not None:
-        return one
-    if draws is None:
-        return replace(one, reason=_too_few(one.clusters))
-    low, high, reason = percentile_interval(one.value, draws, clusters=one.clusters, within=within)
-    return replace(one, low=low, high=high, reason=reason)
-
-
-def _keys(mappings: Iterator[Mapping[str, object]] | Sequence[Mapping[str, object]]) -> list[str]:
-    return sorted({key for mapping in mappings for key in mapping})
-
-
-def _codes(names: Sequence[str | None]) -> Column:
-    number = {
-        name: k for k, name in enumerate(sorted({name for name in names if name is not None}))
-    }
-    codes = [-1 if name is None else number[name] for name in names]
-    return cast(Column, np.array(codes, dtype=np.intp))
+def _number(names: Sequence[str | None]) -> Column:
+    """Each name's place among the different names, sorted; -1 for None."""
+    known = sorted({name for name in names if name is not None})
+    number: dict[str | None, int] = {name: k for k, name in enumerate(known)}
+    return cast(Column, np.array([number.get(name, -1) for name in names], dtype=np.intp))

@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from equipoise.metrics import ability
+from tests.metrics.plain import plain
 
 # 6 true positives, 1 false positive, 2 false negatives, 3 true negatives.
 PREDICTED = np.array([1.0] * 6 + [1.0] + [0.0] * 2 + [0.0] * 3)
@@ -24,54 +25,56 @@ def columns(pairs: list[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_golden_by_hand() -> None:
-    assert ability.f1(PREDICTED, TRUTH) == pytest.approx(12 / 15)  # 2·6 / (2·6 + 1 + 2)
+    assert plain(ability.f1, PREDICTED, TRUTH) == pytest.approx(12 / 15)  # 2·6 / (2·6 + 1 + 2)
     # (6·3 - 1·2) / sqrt(7 · 8 · 4 · 5) = 16 / sqrt(1120)
-    assert ability.mcc(PREDICTED, TRUTH) == pytest.approx(16 / math.sqrt(1120))
-    assert ability.accuracy((PREDICTED == TRUTH).astype(float)) == pytest.approx(9 / 12)
+    assert plain(ability.mcc, PREDICTED, TRUTH) == pytest.approx(16 / math.sqrt(1120))
+    assert plain(ability.accuracy, (PREDICTED == TRUTH).astype(float)) == pytest.approx(9 / 12)
 
 
 def test_a_tie_is_half_of_each_class() -> None:
     tied = np.array([0.5, 0.5, 1.0, 0.0])
     truth = np.array([1.0, 0.0, 1.0, 0.0])
     # TP 1.5, FP 0.5, FN 0.5, TN 1.5: (2.25 - 0.25) / 4
-    assert ability.mcc(tied, truth) == pytest.approx(0.5)
-    assert ability.f1(tied, truth) == pytest.approx(3 / 4)
-    assert ability.mcc(np.full(4, 0.5), truth) == 0.0
+    assert plain(ability.mcc, tied, truth) == pytest.approx(0.5)
+    assert plain(ability.f1, tied, truth) == pytest.approx(3 / 4)
+    assert plain(ability.mcc, np.full(4, 0.5), truth) == 0.0
 
 
 def test_what_a_constant_answer_scores() -> None:
     truth = np.array([1.0, 1.0, 0.0])
     for said in (0.0, 1.0):
-        assert ability.mcc(np.full(3, said), truth) == 0.0
-    assert ability.f1(np.zeros(3), truth) == 0.0
-    assert ability.f1(np.ones(3), truth) == pytest.approx(4 / 5)
-    assert math.isnan(ability.mcc(np.array([1.0, 0.0]), np.ones(2)))
-    assert math.isnan(ability.f1(np.zeros(3), np.zeros(3)))
+        assert plain(ability.mcc, np.full(3, said), truth) == 0.0
+    assert plain(ability.f1, np.zeros(3), truth) == 0.0
+    assert plain(ability.f1, np.ones(3), truth) == pytest.approx(4 / 5)
+    assert math.isnan(plain(ability.mcc, np.array([1.0, 0.0]), np.ones(2)))
+    assert math.isnan(plain(ability.f1, np.zeros(3), np.zeros(3)))
     for metric in (ability.mcc, ability.f1):
-        assert math.isnan(metric(np.array([]), np.array([])))
-    assert math.isnan(ability.accuracy(np.array([math.nan])))
+        assert math.isnan(plain(metric, np.array([]), np.array([])))
+    assert math.isnan(plain(ability.accuracy, np.array([math.nan])))
 
 
 def test_rows_without_an_answer_are_left_out() -> None:
     predicted = np.append(PREDICTED, math.nan)
     truth = np.append(TRUTH, 1.0)
-    assert ability.mcc(predicted, truth) == ability.mcc(PREDICTED, TRUTH)
-    assert ability.f1(predicted, truth) == ability.f1(PREDICTED, TRUTH)
-    assert ability.accuracy(np.array([1.0, math.nan, 0.0])) == 0.5
+    assert plain(ability.mcc, predicted, truth) == plain(ability.mcc, PREDICTED, TRUTH)
+    assert plain(ability.f1, predicted, truth) == plain(ability.f1, PREDICTED, TRUTH)
+    assert plain(ability.accuracy, np.array([1.0, math.nan, 0.0])) == 0.5
 
 
 @given(rows)
 def test_perfect_reversed_and_range(pairs) -> None:
     predicted, truth = columns(pairs)
     assume(0 < truth.mean() < 1)
-    assert ability.mcc(truth, truth) == pytest.approx(1)
-    assert ability.mcc(1 - truth, truth) == pytest.approx(-1)
-    assert ability.f1(truth, truth) == 1.0
-    assert -1 <= ability.mcc(predicted, truth) <= 1
-    assert 0 <= ability.f1(predicted, truth) <= 1
-    assert ability.mcc(1 - predicted, truth) == pytest.approx(-ability.mcc(predicted, truth))
-    both = ability.mcc(1 - predicted, 1 - truth)  # the names of the classes do not matter
-    assert both == pytest.approx(ability.mcc(predicted, truth))
+    assert plain(ability.mcc, truth, truth) == pytest.approx(1)
+    assert plain(ability.mcc, 1 - truth, truth) == pytest.approx(-1)
+    assert plain(ability.f1, truth, truth) == 1.0
+    assert -1 <= plain(ability.mcc, predicted, truth) <= 1
+    assert 0 <= plain(ability.f1, predicted, truth) <= 1
+    assert plain(ability.mcc, 1 - predicted, truth) == pytest.approx(
+        -plain(ability.mcc, predicted, truth)
+    )
+    both = plain(ability.mcc, 1 - predicted, 1 - truth)  # the names of the classes do not matter
+    assert both == pytest.approx(plain(ability.mcc, predicted, truth))
 
 
 @given(rows, st.randoms(use_true_random=False))
@@ -79,7 +82,7 @@ def test_order_and_copies_change_nothing(pairs, random) -> None:
     other = pairs * 2
     random.shuffle(other)
     for metric in (ability.mcc, ability.f1):
-        first, second = metric(*columns(pairs)), metric(*columns(other))
+        first, second = plain(metric, *columns(pairs)), plain(metric, *columns(other))
         assert first == pytest.approx(second, nan_ok=True)
 
 
@@ -88,7 +91,7 @@ def test_mcc_of_whole_answers_is_pearsons_correlation(pairs) -> None:
     predicted, truth = columns(pairs)
     assume(0 < truth.mean() < 1 and 0 < predicted.mean() < 1)
     expected = np.corrcoef(predicted, truth)[0, 1]
-    assert ability.mcc(predicted, truth) == pytest.approx(expected)
+    assert plain(ability.mcc, predicted, truth) == pytest.approx(expected)
 
 
 def test_answers_by_hand() -> None:
@@ -114,15 +117,18 @@ def test_one_answer_is_shared_out(scores) -> None:
 
 
 def test_metrics_state_a_direction_an_ideal_and_a_range() -> None:
-    rows = {"correct": np.array([1.0, 0.5]), "predicted": np.ones(2), "truth": np.array([1.0, 0.0])}
-    found, called = ability.of_positives("good")
+    rows = {
+        "correct": np.array([1.0, 0.5]),
+        "predicted": np.ones(2),
+        "truth": np.array([1.0, 0.0]),
+        "@cluster": np.arange(2.0),
+    }
     of = {
-        one.name: (one.of(rows), one.ideal, one.higher_is_better)
-        for one in (
+        metric.name: (metric.of(rows), metric.ideal, metric.higher_is_better)
+        for metric in (
             ability.of_accuracy("s", margin=2.0),
             ability.of_mcc("s", margin=None),
-            found,
-            called,
+            *ability.of_positives("good"),
             ability.share("wrong", "correct", source="s", better=False),
         )
     }

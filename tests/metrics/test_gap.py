@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equipoise.metrics import gap
+from tests.metrics.plain import plain
 
 # Prompts: nurse (he .2, she .6), boxer (he .5, she .1), clerk (he .3, she .3).
 HE = np.array([0.2, 0.5, 0.3])
@@ -23,11 +24,11 @@ def columns(rows: list[tuple[float, float, float]]) -> dict[str, np.ndarray]:
 
 
 def test_golden_by_hand() -> None:
-    assert gap.absolute_gap(HE, SHE) == pytest.approx((0.4 + 0.4 + 0.0) / 3)
+    assert plain(gap.absolute_gap, HE, SHE) == pytest.approx((0.4 + 0.4 + 0.0) / 3)
     hint = np.array([-1.0, -1.0, 1.0])  # the first obeyed, the second not, the third tied
-    assert gap.hinted_gap(HE, SHE, hint) == pytest.approx((0.4 - 0.4 + 0.0) / 3)
+    assert plain(gap.hinted_gap, HE, SHE, hint) == pytest.approx((0.4 - 0.4 + 0.0) / 3)
     lo = np.log(HE) - np.log(SHE)
-    assert gap.hints_obeyed(lo, hint) == pytest.approx(50.0)
+    assert plain(gap.hints_obeyed, lo, hint) == pytest.approx(50.0)
 
 
 def test_values_of_one_prompt_by_hand() -> None:
@@ -39,12 +40,12 @@ def test_values_of_one_prompt_by_hand() -> None:
 
 def test_extremes() -> None:
     one, zero = np.ones(4), np.zeros(4)
-    assert gap.absolute_gap(one, zero) == 1.0
-    assert gap.absolute_gap(zero, zero) == 0.0
-    assert gap.hinted_gap(one, zero, one) == 1.0
-    assert gap.hinted_gap(one, zero, -one) == -1.0
-    assert gap.hints_obeyed(one, one) == 100.0
-    assert gap.hints_obeyed(one, -one) == 0.0
+    assert plain(gap.absolute_gap, one, zero) == 1.0
+    assert plain(gap.absolute_gap, zero, zero) == 0.0
+    assert plain(gap.hinted_gap, one, zero, one) == 1.0
+    assert plain(gap.hinted_gap, one, zero, -one) == -1.0
+    assert plain(gap.hints_obeyed, one, one) == 100.0
+    assert plain(gap.hints_obeyed, one, -one) == 0.0
 
 
 def test_impossible_pronouns_have_no_direction() -> None:
@@ -59,28 +60,28 @@ def test_impossible_pronouns_have_no_direction() -> None:
 def test_nan_rows_are_skipped_and_nothing_is_nan() -> None:
     nan = math.nan
     assert all(math.isnan(value) for value in gap.gap_values(nan, -1.0).values())
-    assert gap.absolute_gap(np.array([0.4, nan]), np.array([0.1, 0.1])) == pytest.approx(0.3)
+    assert plain(gap.absolute_gap, np.array([0.4, nan]), np.array([0.1, 0.1])) == pytest.approx(0.3)
     empty = np.array([])
-    for value in (gap.absolute_gap(empty, empty), gap.hints_obeyed(empty, empty), gap.mean(empty)):
+    for value in (plain(gap.absolute_gap, empty, empty), plain(gap.hints_obeyed, empty, empty)):
         assert math.isnan(value)
 
 
-def test_correlation_is_over_means_of_codes() -> None:
+def test_correlation_is_over_means_of_clusters() -> None:
     lo = np.array([1.0, 3.0, 0.0, 2.0, 5.0, 7.0])  # means 2, 1, 6
     score = np.array([0.2, 0.2, 0.1, 0.1, 0.6, 0.6])
     code = np.array([0.0, 0.0, 1.0, 1.0, 2.0, 2.0])
-    assert gap.correlation_of_means(lo, score, code) == pytest.approx(1.0)
-    assert gap.correlation_of_means(-lo, score, code) == pytest.approx(-1.0)
-    assert math.isnan(gap.correlation_of_means(lo, np.full(6, 0.3), code))
-    assert math.isnan(gap.correlation_of_means(lo[:4], score[:4], code[:4]))
+    assert plain(gap.correlation_of_means, lo, score, terms=code) == pytest.approx(1.0)
+    assert plain(gap.correlation_of_means, -lo, score, terms=code) == pytest.approx(-1.0)
+    assert math.isnan(plain(gap.correlation_of_means, lo, np.full(6, 0.3), terms=code))
+    assert math.isnan(plain(gap.correlation_of_means, lo[:4], score[:4], terms=code[:4]))
 
 
 @given(prompts)
 def test_afgb_and_ub_fall_apart_into_mass_and_direction(rows: list) -> None:
     c = columns(rows)
-    afgb = gap.absolute_gap(c["he"], c["she"])
+    afgb = plain(gap.absolute_gap, c["he"], c["she"])
     assert afgb == pytest.approx(float(np.mean(c["mass"] * np.abs(c["rho"]))), abs=1e-12)
-    ub = gap.hinted_gap(c["he"], c["she"], c["hint"])
+    ub = plain(gap.hinted_gap, c["he"], c["she"], c["hint"])
     assert ub == pytest.approx(float(np.mean(c["hint"] * c["mass"] * c["rho"])), abs=1e-12)
     assert 0 <= afgb <= 1
     assert abs(ub) <= afgb + 1e-12
@@ -90,13 +91,14 @@ def test_afgb_and_ub_fall_apart_into_mass_and_direction(rows: list) -> None:
 def test_swapping_the_pronouns(rows: list) -> None:
     c = columns(rows)
     swapped = columns([(she, he, hint) for he, she, hint in rows])
-    assert gap.absolute_gap(c["he"], c["she"]) == gap.absolute_gap(swapped["he"], swapped["she"])
-    assert gap.mean(c["lo"]) == pytest.approx(-gap.mean(swapped["lo"]))
-    assert gap.hinted_gap(c["he"], c["she"], c["hint"]) == pytest.approx(
-        -gap.hinted_gap(swapped["he"], swapped["she"], c["hint"])
+    assert plain(gap.absolute_gap, c["he"], c["she"]) == plain(
+        gap.absolute_gap, swapped["he"], swapped["she"]
     )
-    assert gap.hints_obeyed(c["lo"], c["hint"]) == pytest.approx(
-        100 - gap.hints_obeyed(swapped["lo"], c["hint"])
+    assert plain(gap.hinted_gap, c["he"], c["she"], c["hint"]) == pytest.approx(
+        -plain(gap.hinted_gap, swapped["he"], swapped["she"], c["hint"])
+    )
+    assert plain(gap.hints_obeyed, c["lo"], c["hint"]) == pytest.approx(
+        100 - plain(gap.hints_obeyed, swapped["lo"], c["hint"])
     )
 
 
@@ -106,9 +108,9 @@ def test_order_and_duplication_change_nothing(rows: list, random) -> None:
     random.shuffle(shuffled)
     one, two, three = columns(rows), columns(shuffled), columns(rows + rows)
     for other in (two, three):
-        assert gap.absolute_gap(one["he"], one["she"]) == pytest.approx(
-            gap.absolute_gap(other["he"], other["she"])
+        assert plain(gap.absolute_gap, one["he"], one["she"]) == pytest.approx(
+            plain(gap.absolute_gap, other["he"], other["she"])
         )
-        assert gap.hinted_gap(one["he"], one["she"], one["hint"]) == pytest.approx(
-            gap.hinted_gap(other["he"], other["she"], other["hint"])
+        assert plain(gap.hinted_gap, one["he"], one["she"], one["hint"]) == pytest.approx(
+            plain(gap.hinted_gap, other["he"], other["she"], other["hint"])
         )

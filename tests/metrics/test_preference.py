@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equipoise.metrics import preference as pref
+from tests.metrics.plain import plain
 
 NAN = math.nan
 
@@ -52,25 +53,15 @@ def test_relatedness(scores: tuple[float, float, float], ties: pref.Ties, want: 
 
 
 def test_macro_micro_and_domains_differ_as_by_hand() -> None:
-    assert pref.stereotype_score(PREFERS, TERMS) == pytest.approx((200 / 3 + 0) / 2)
-    assert pref.language_modelling_score(RELATED, TERMS) == pytest.approx((250 / 3 + 50) / 2)
-    assert pref.micro(PREFERS) == 0.5
-    assert pref.micro(RELATED) == 0.75
-    domains = pref.domain_macros(PREFERS, TERMS, DOMAINS)
-    assert domains == pytest.approx([2 / 3, 0])
+    assert plain(pref.stereotype_score, PREFERS, terms=TERMS) == pytest.approx((200 / 3 + 0) / 2)
+    lms = plain(pref.language_modelling_score, RELATED, terms=TERMS)
+    assert lms == pytest.approx((250 / 3 + 50) / 2)
+    assert plain(pref.rate, PREFERS) == 50.0
+    assert plain(pref.rate, RELATED) == 75.0
+    assert plain(pref.domain_mean, PREFERS, DOMAINS, terms=TERMS) == pytest.approx((2 / 3 + 0) / 2)
     # ICAT of domain 0: 250/3 * 100/3 / 50 = 500/9; of domain 1: 50 * 0 / 50 = 0
-    both = pref.domain_mean_icat(PREFERS, RELATED, TERMS, DOMAINS)
+    both = plain(pref.domain_mean_icat, PREFERS, RELATED, DOMAINS, terms=TERMS)
     assert both == pytest.approx(500 / 9 / 2)
-
-
-def test_a_term_in_two_domains_counts_in_each() -> None:
-    values, terms, domains = column(1, 0, 0), column(0, 0, 1), column(0, 1, 1)
-    assert pref.domain_macros(values, terms, domains) == pytest.approx([1.0, 0.0])
-    assert pref.macro(values, terms) == pytest.approx(0.25)  # pooled: term 0 has 1/2, term 1 has 0
-
-
-def test_a_cluster_drawn_twice_counts_twice() -> None:
-    assert pref.macro(column(1, 1, 0), column(0, 1, 2)) == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize(
@@ -82,31 +73,17 @@ def test_icat(lms: float, ss: float, want: float) -> None:
 
 
 def test_margins() -> None:
-    margins = column(0.04, -0.04, 0.05, 1.0, NAN)
-    assert pref.near_zero(margins) == 50.0
-    assert pref.median(margins) == pytest.approx(0.045)
-    assert pref.micro(margins) == pytest.approx(1.05 / 4)
+    assert plain(pref.near_zero, column(0.04, -0.04, 0.05, 1.0, NAN)) == 50.0
 
 
 def test_nothing_measured_is_nan() -> None:
     for empty in (column(), column(NAN, NAN)):
-        codes = np.zeros(len(empty))
-        for value in (
-            pref.micro(empty), pref.macro(empty, codes), pref.stereotype_score(empty, codes),
-            pref.language_modelling_score(empty, codes), pref.rate(empty), pref.median(empty),
-            pref.near_zero(empty), pref.icat(pref.macro(empty, codes), 50.0),
-            pref.domain_mean_icat(empty, empty, codes, codes),
-        ):  # fmt: skip
-            assert math.isnan(value)
-        assert len(pref.domain_macros(empty, codes, codes)) == 0
-
-
-def test_unmeasured_rows_and_rows_without_domain_are_left_out() -> None:
-    values, terms = np.append(PREFERS, [NAN, 1.0]), np.append(TERMS, [7, 8])
-    domains = np.append(DOMAINS, [0, -1])
-    kept = pref.domain_macros(values, terms, domains)
-    assert kept == pytest.approx(pref.domain_macros(PREFERS, TERMS, DOMAINS))
-    assert pref.macro(values[:-1], terms[:-1]) == pref.macro(PREFERS, TERMS)
+        for score in (pref.stereotype_score, pref.language_modelling_score, pref.rate):
+            assert math.isnan(plain(score, empty))
+        assert math.isnan(plain(pref.near_zero, empty))
+        assert math.isnan(plain(pref.domain_mean, empty, np.zeros(len(empty))))
+        assert math.isnan(plain(pref.domain_mean_icat, empty, empty, np.zeros(len(empty))))
+    assert math.isnan(pref.icat(NAN, 50.0))
 
 
 rows = st.lists(
@@ -120,32 +97,33 @@ rows = st.lists(
 def by_hand(values: np.ndarray, terms: np.ndarray) -> float:
     means = []
     for term in sorted(set(terms.tolist())):
-        own = [value for value, one in zip(values, terms, strict=True) if one == term]
-        means.append(sum(own) / len(own))
+        members = [value for value, code in zip(values, terms, strict=True) if code == term]
+        means.append(sum(members) / len(members))
     return sum(means) / len(means)
 
 
 @given(rows)
-def test_properties_of_scores(found: list[tuple[float, float, int]]) -> None:
-    prefers, related, terms = (np.array(one, dtype=np.float64) for one in zip(*found, strict=True))
+def test_properties_of_scores(examples: list[tuple[float, float, int]]) -> None:
+    prefers, related, terms = np.array(examples, dtype=np.float64).T
     domains = terms % 2
-    ss = pref.stereotype_score(prefers, terms)
-    lms = pref.language_modelling_score(related, terms)
+    ss = plain(pref.stereotype_score, prefers, terms=terms)
+    lms = plain(pref.language_modelling_score, related, terms=terms)
+    icat = plain(pref.domain_mean_icat, prefers, related, domains, terms=terms)
     assert ss == pytest.approx(100 * by_hand(prefers, terms))
     assert 0 <= ss <= 100
     assert 0 <= pref.icat(lms, ss) <= 100 + 1e-9
     # swapping stereotype and anti-stereotype maps s to 100 - s and leaves ICAT
-    swapped = pref.stereotype_score(1 - prefers, terms)
+    swapped = plain(pref.stereotype_score, 1 - prefers, terms=terms)
     assert swapped == pytest.approx(100 - ss)
     assert pref.icat(lms, swapped) == pytest.approx(pref.icat(lms, ss))
     # neither order, nor doubling, nor the names of terms matter
     turned, doubled = slice(None, None, -1), np.tile(np.arange(len(terms)), 2)
     for pick in (turned, doubled):
-        assert pref.stereotype_score(prefers[pick], terms[pick] * 3 + 1) == pytest.approx(ss)
-        assert pref.domain_mean_icat(
-            prefers[pick], related[pick], terms[pick], domains[pick]
-        ) == pytest.approx(pref.domain_mean_icat(prefers, related, terms, domains))
-    one_domain = np.zeros_like(terms)
-    assert pref.domain_mean_icat(prefers, related, terms, one_domain) == pytest.approx(
-        pref.icat(lms, ss)
-    )
+        again = plain(pref.stereotype_score, prefers[pick], terms=terms[pick] * 3 + 1)
+        assert again == pytest.approx(ss)
+        again = plain(
+            pref.domain_mean_icat, prefers[pick], related[pick], domains[pick], terms=terms[pick]
+        )
+        assert again == pytest.approx(icat)
+    single = plain(pref.domain_mean_icat, prefers, related, np.zeros_like(terms), terms=terms)
+    assert single == pytest.approx(pref.icat(lms, ss))

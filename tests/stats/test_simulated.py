@@ -14,6 +14,7 @@ import pytest
 
 from equipoise.conclusions import Change, Comparison
 from equipoise.metrics.preference import rate, stereotype_score
+from equipoise.metrics.weighted import Weighted
 from equipoise.records import Column, Margin, Measurement, Metric
 from equipoise.stats.compare import Sides, compare_metrics
 from equipoise.stats.resample import bootstrap
@@ -23,9 +24,9 @@ DRAWS = 200  # for verdicts; the permutation test is exact with any number
 COVERING = 600  # for intervals, whose ends are percentiles of so many draws
 SIZES = [120, pytest.param(3000, marks=pytest.mark.slow)]
 
-MEAN = Metric(name="mean", of=lambda c: float(c["x"].mean()), unit="", source="t", ideal=0.0)
+MEAN = Metric(name="mean", of=Weighted(lambda c, w: w.mean(c["x"])), unit="", source="t", ideal=0.0)
 SHARE = Metric(
-    name="ss", of=lambda c: stereotype_score(c["x"], c["@cluster"]), unit="%", source="t",
+    name="ss", of=Weighted(lambda c, w: stereotype_score(c["x"], w)), unit="%", source="t",
     ideal=50.0, low=0.0, high=100.0, margin=Margin(size=5.0),
 )  # fmt: skip
 
@@ -204,8 +205,8 @@ def test_equivalence_is_found_where_it_is_true_and_the_sample_is_large() -> None
 def test_a_loss_of_the_whole_margin_is_called_not_worse_in_at_most_5_percent() -> None:
     generator = np.random.default_rng(9)
     ability = Metric(
-        name="accuracy", of=lambda c: rate(c["x"]), unit="%", source="t", higher_is_better=True,
-        margin=Margin(size=2.0),
+        name="accuracy", of=Weighted(lambda c, w: rate(c["x"], w)), unit="%", source="t",
+        higher_is_better=True, margin=Margin(size=2.0),
     )  # fmt: skip
     shown, number = 0, 200
     for study in range(number):

@@ -1,30 +1,28 @@
-"""The main verb: put a benchmark to a model, and say what it measured with its uncertainty.
+"""Put a benchmark to a model, and state what it measured with its uncertainty.
 
 `measure` gathers the requests of all examples, asks the model for them in bulk, turns the answers
 into outcomes and the outcomes into estimates.
 """
 
-import dataclasses
 import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from equipoise import environment, plugins
-from equipoise.benchmarks.base import AnyBenchmark, Benchmark, Remarks, UsesFiles, texts_of
+from equipoise.benchmarks.base import AnyBenchmark, Remarks, UsesFiles, texts_of
 from equipoise.errors import DataError, ModelError, RecipeError, RequestError, nearest
 from equipoise.inference.scorer import Scorer
-from equipoise.predictions import Predictions, predicted
+from equipoise.predictions import Predictions, read_predictions
 from equipoise.records import (
     JSON,
     Continuation,
-    DataUse,
     Embedding,
     Estimate,
     Example,
@@ -39,29 +37,30 @@ from equipoise.records import (
     TextPair,
     text_sha256,
 )
+from equipoise.stats.draws import spread
 from equipoise.stats.pairing import ITEM, PREFIX, VARIANTS
-from equipoise.stats.resample import Interval, bootstrap, by_cell, columns_of, select, spread
+from equipoise.stats.resample import Interval, bootstrap, by_cell, columns_of, select
 
 Q = TypeVar("Q", bound=Request)
 
 
 class Shards(Protocol):
-    """Where `measure` keeps the outcomes of so many examples at a time, in their order."""
+    """Where `measure` keeps outcomes, a fixed number of examples at a time, in their order."""
 
     @property
     def size(self) -> int:
         """Examples in a shard; the last one may have fewer."""
 
     def read(self, number: int) -> Sequence[Outcome] | None:
-        """The outcomes of a shard, as they were written; None when it is not there."""
+        """The outcomes of a shard, as they were written; None when it is missing."""
 
     def write(self, number: int, outcomes: Sequence[Outcome]) -> None:
-        """Keep them, whole or not at all."""
+        """Store them, whole or not at all."""
 
 
 def measure(
     model: Scorer | Predictions,
-    benchmark: AnyBenchmark | str,
+    benchmark: AnyBenchmark,
     *,
     split: str | None = None,
     limit: int | None = None,
@@ -73,33 +72,35 @@ def measure(
 
     `split`: None takes the benchmark's first. `limit`: a seeded choice of that many examples, the
     same for every model. `seed` also settles sampled text and the bootstrap; `draws` is the number
-    of resamples, 0 for no intervals. `shards` keeps outcomes as they come, so that a long
-    measurement goes on where it was stopped.
+    of resamples, 0 for no intervals. `shards` stores outcomes as they come, so that a long
+    measurement resumes where it was stopped.
 
-    Raises `RecipeError` for an unknown benchmark or split, `DataError` for no or duplicate
-    examples and for an edit that was trained on an example, `ModelError` when the model cannot
-    answer.
+    Raises `RecipeError` for an unknown split, `DataError` for no or duplicate examples and for an
+    edit that was trained on an example, `ModelError` when the model cannot answer.
     """
-    if isinstance(benchmark, str):
-        benchmark = plugins.build(Benchmark, benchmark)
-    split = _split(benchmark, split)
+    split = _check_split(benchmark, split)
     name = plugins.name_of(benchmark)
-    examples, requests = asked(benchmark, split=split, limit=limit, seed=seed)
+    examples, requests = choose_examples(benchmark, split=split, limit=limit, seed=seed)
+    variants = 1
     if isinstance(model, Predictions):
-        found, info = predicted(model, benchmark, name, split=split, examples=examples)
-        outcomes, variants = _with_groups(found, examples), 1
+        outcomes, info = read_predictions(model, benchmark, name, split=split, examples=examples)
+        by_id = {example.id: example for example in examples}
+        outcomes = [_add_groups(outcome, by_id[outcome.example]) for outcome in outcomes]
     else:
         _refuse_learnt(model.trained_on, benchmark, examples, requests)
-        variants = len(scorers := model.variants())
-        outcomes = _sharded(scorers, benchmark, examples, requests, seed=seed, shards=shards)
-        info = {**model.info, **({VARIANTS: variants} if variants > 1 else {})}
-    family = variants > 1
+        scorers = model.variants()
+        variants = len(scorers)
+        outcomes = _collect_outcomes(
+            scorers, benchmark, examples, requests, seed=seed, shards=shards
+        )
+        info = dict(model.info)
+    if variants > 1:
+        info = {**info, VARIANTS: variants}
     data = benchmark.files(split) if isinstance(benchmark, UsesFiles) else ()
-    cluster = benchmark.cluster or (ITEM if family else None)
-    estimates = _estimates(
-        benchmark, outcomes, cluster=cluster, family=family, draws=draws, seed=seed
+    cluster = benchmark.cluster or (ITEM if variants > 1 else None)
+    estimates = estimate_metrics(
+        benchmark, outcomes, cluster=cluster, family=variants > 1, draws=draws, seed=seed
     )
-    lost = _coverage(outcomes, asked=len(examples) * variants)
     return Measurement(
         model=model.identity,
         benchmark=name,
@@ -109,30 +110,54 @@ def measure(
         seed=seed,
         draws=draws,
         limit=limit,
-        examples_sha256=_identity(examples, requests),
+        examples_sha256=_hash_requests(examples, requests),
         data=data,
         model_info=info,
         environment=environment.collect(),
         cluster=cluster,
         estimates=tuple(estimates),
         outcomes=tuple(outcomes),
-        notes=(*_notes(benchmark, split, data=data, info=info), *lost),
+        notes=(
+            *_note_labels(info),
+            *benchmark.faults,
+            *(
+                f"data: {file.name} is not the pinned official file (sha256 {file.sha256[:12]}…)"
+                for file in data
+                if not file.verified
+            ),
+            *(benchmark.remarks(split) if isinstance(benchmark, Remarks) else ()),
+            *_note_coverage(outcomes, expected=len(examples) * variants),
+        ),
     )
 
 
 # --- examples ---------------------------------------------------------------------------------
 
 
-def asked(
+def choose_examples(
     benchmark: AnyBenchmark, *, split: str | None = None, limit: int | None = None, seed: int = 0
 ) -> tuple[list[Example], list[list[Request]]]:
     """The examples that `measure` chooses with these arguments, and the requests of each.
 
     Raises `RecipeError` and `DataError` as `measure` does.
     """
-    split = _split(benchmark, split)
-    found = _examples(benchmark, plugins.name_of(benchmark), split)
-    examples = _chosen(found, limit=limit, seed=seed)
+    split = _check_split(benchmark, split)
+    name = plugins.name_of(benchmark)
+    examples: list[Example] = list(benchmark.examples(split))
+    if not examples:
+        raise DataError(f"{name}: split '{split}' must hold examples, got 0; check its file")
+    id, count = Counter(example.id for example in examples).most_common(1)[0]
+    if count > 1:
+        raise DataError(
+            f"{name}: example ids must be unique, got '{id}' {count} times in split '{split}'; "
+            "rename the copies"
+        )
+    if limit is not None and limit < 1:
+        raise RecipeError(f"limit must be at least 1, got {limit}; leave it out to measure all")
+    if limit is not None and limit < len(examples):
+        # In the order of the file, but not its first ones: those of a sorted file mislead.
+        chosen = np.random.default_rng(seed).choice(len(examples), size=limit, replace=False)
+        examples = [examples[index] for index in sorted(chosen)]
     return examples, [list(benchmark.requests(example)) for example in examples]
 
 
@@ -150,12 +175,12 @@ def learnt_examples(
         return []
     return [
         example.id
-        for example, own in zip(examples, requests, strict=True)
-        if any(text_sha256(text) in trained_on for text in texts_of(benchmark, example, own))
+        for example, asks in zip(examples, requests, strict=True)
+        if any(text_sha256(text) in trained_on for text in texts_of(benchmark, example, asks))
     ]
 
 
-def _split(benchmark: AnyBenchmark, split: str | None) -> str:
+def _check_split(benchmark: AnyBenchmark, split: str | None) -> str:
     if split is None:
         return benchmark.splits[0]
     if split not in benchmark.splits:
@@ -164,41 +189,21 @@ def _split(benchmark: AnyBenchmark, split: str | None) -> str:
     return split
 
 
-def _examples(benchmark: AnyBenchmark, name: str, split: str) -> list[Example]:
-    examples: list[Example] = list(benchmark.examples(split))
-    if not examples:
-        raise DataError(f"{name}: split '{split}' must hold examples, got 0; check its file")
-    id, count = Counter(example.id for example in examples).most_common(1)[0]
-    if count > 1:
-        raise DataError(
-            f"{name}: example ids must be unique, got '{id}' {count} times in split '{split}'; "
-            "rename the copies"
-        )
-    return examples
-
-
-def _chosen(examples: list[Example], *, limit: int | None, seed: int) -> list[Example]:
-    """A seeded choice, in the order of the file: the first ones of a sorted file mislead."""
-    if limit is None or limit >= len(examples):
-        return examples
-    if limit < 1:
-        raise RecipeError(f"limit must be at least 1, got {limit}; leave it out to measure all")
-    places = np.random.default_rng(seed).choice(len(examples), size=limit, replace=False)
-    return [examples[k] for k in sorted(places)]
-
-
-def _identity(examples: Sequence[Example], requests: Sequence[Sequence[Request]]) -> str:
+def _hash_requests(examples: Sequence[Example], requests: Sequence[Sequence[Request]]) -> str:
     """sha256 (hex) of the canonical JSON of all ids and requests."""
     digest = hashlib.sha256()
-    for example, asked in zip(examples, requests, strict=True):
-        row = [example.id, *({"kind": type(r).__name__, **_fields(r)} for r in asked)]
+    for example, asks in zip(examples, requests, strict=True):
+        row = [example.id, *map(_describe_request, asks)]
         digest.update(json.dumps(row, sort_keys=True, separators=(",", ":")).encode() + b"\n")
     return digest.hexdigest()
 
 
-def _fields(request: Request) -> dict[str, object]:
-    """What a request asks; a question that is not asked is left out, as before there was one."""
-    return {key: one for key, one in dataclasses.asdict(request).items() if key != "greedy" or one}
+def _describe_request(request: Request) -> dict[str, object]:
+    """Kind and fields; a question that is not asked is left out, as before there was one."""
+    values = {name: getattr(request, name) for name in request.__dataclass_fields__}
+    if not values.get("greedy", True):
+        del values["greedy"]
+    return {**values, "kind": type(request).__name__}
 
 
 def _refuse_learnt(
@@ -218,7 +223,7 @@ def _refuse_learnt(
 # --- outcomes ---------------------------------------------------------------------------------
 
 
-def _sharded(
+def _collect_outcomes(
     scorers: Sequence[Scorer],
     benchmark: AnyBenchmark,
     examples: Sequence[Example],
@@ -227,21 +232,21 @@ def _sharded(
     seed: int,
     shards: Shards | None,
 ) -> list[Outcome]:
-    """All outcomes, shard by shard; those that are kept already are not asked for again."""
+    """All outcomes, shard by shard; stored shards are not asked for again."""
     if shards is None:
-        return _outcomes(scorers, benchmark, examples, requests, seed=seed)
-    found: list[Outcome] = []
+        return _ask(scorers, benchmark, examples, requests, seed=seed)
+    outcomes: list[Outcome] = []
     for number, start in enumerate(range(0, len(examples), shards.size)):
         part = slice(start, start + shards.size)
-        kept = shards.read(number)
-        if kept is None:
-            kept = _outcomes(scorers, benchmark, examples[part], requests[part], seed=seed)
-            shards.write(number, kept)
-        found += kept
-    return found
+        shard = shards.read(number)
+        if shard is None:
+            shard = _ask(scorers, benchmark, examples[part], requests[part], seed=seed)
+            shards.write(number, shard)
+        outcomes += shard
+    return outcomes
 
 
-def _outcomes(
+def _ask(
     scorers: Sequence[Scorer],
     benchmark: AnyBenchmark,
     examples: Sequence[Example],
@@ -249,115 +254,96 @@ def _outcomes(
     *,
     seed: int,
 ) -> list[Outcome]:
-    """One outcome an example; with several scorers one a scorer, ids ending in "#0", "#1", …"""
-    flat = [one for asked in requests for one in asked]
-    askers = [example.id for example, asked in zip(examples, requests, strict=True) for _ in asked]
-    found: list[Outcome] = []
+    """An outcome per example; with several scorers per scorer, ids ending in "#0", "#1", …"""
+    flat = [request for asks in requests for request in asks]
+    askers = [example.id for example, asks in zip(examples, requests, strict=True) for _ in asks]
+    outcomes: list[Outcome] = []
     for number, scorer in enumerate(scorers):
         try:
             answers = iter(answer(scorer, flat, seed=seed))
         except RequestError as error:
             where = f"{plugins.name_of(benchmark)}: example '{askers[error.number]}'"
             raise ModelError(f"{where} {error.sentence}") from None
-        for example, asked in zip(examples, requests, strict=True):
-            outcome = benchmark.outcome(example, [next(answers) for _ in asked])
-            outcome = _completed(outcome, example)
-            found.append(_numbered(outcome, number) if len(scorers) > 1 else outcome)
-    return found
+        for example, asks in zip(examples, requests, strict=True):
+            outcome = benchmark.outcome(example, [next(answers) for _ in asks])
+            outcome = _add_groups(outcome, example)
+            if len(scorers) > 1:
+                groups = {**outcome.groups, PREFIX: str(number), ITEM: outcome.example}
+                outcome = replace(outcome, example=f"{outcome.example}#{number}", groups=groups)
+            outcomes.append(outcome)
+    return outcomes
 
 
 def answer(model: Scorer, requests: Sequence[Request], *, seed: int) -> list[Response]:
-    """Put requests of any kinds to a model, one bulk call a kind; answers in the order asked.
+    """Put requests of any kinds to a model, one bulk call per kind; answers in the order asked.
 
     Raises `RequestError` with the place of a request that cannot be answered, and `ModelError`
-    when the model gives another number of answers than it was asked for.
+    when the model gives another number of answers than there are requests.
     """
-    found: dict[int, Response] = {}
+    answers: dict[int, Response] = {}
 
     def fill(kind: type[Q], method: Callable[[Sequence[Q]], Iterable[Response]]) -> None:
         chosen = [(k, request) for k, request in enumerate(requests) if isinstance(request, kind)]
         if not chosen:
             return
         try:
-            answers = list(method([one for _, one in chosen]))
+            responses = list(method([request for _, request in chosen]))
         except RequestError as error:
             raise RequestError(chosen[error.number][0], error.sentence) from None
-        if len(answers) != len(chosen):
+        if len(responses) != len(chosen):
             raise ModelError(
                 f"{model.identity} must answer {len(chosen)} {kind.__name__} requests, "
-                f"got {len(answers)} answers; mend the scorer"
+                f"got {len(responses)} answers; fix the scorer"
             )
-        found.update((k, one) for (k, _), one in zip(chosen, answers, strict=True))
+        answers.update((k, response) for (k, _), response in zip(chosen, responses, strict=True))
 
     fill(Continuation, model.score)
     fill(Infill, model.infill)
     fill(TextPair, model.score_pairs)
     fill(NextToken, model.next_token)
-    fill(Generation, lambda these: model.generate(these, seed=seed))
-    fill(Embedding, lambda these: list(model.embed(these)))
-    return [found[k] for k in range(len(requests))]
+    fill(Generation, lambda batch: model.generate(batch, seed=seed))
+    fill(Embedding, lambda batch: list(model.embed(batch)))
+    return [answers[k] for k in range(len(requests))]
 
 
-def _with_groups(outcomes: Sequence[Outcome], examples: Sequence[Example]) -> list[Outcome]:
-    known = {example.id: example for example in examples}
-    return [_completed(outcome, known[outcome.example]) for outcome in outcomes]
-
-
-def _completed(outcome: Outcome, example: Example) -> Outcome:
+def _add_groups(outcome: Outcome, example: Example) -> Outcome:
     """The outcome with its example's groups, which a benchmark need not repeat."""
     if outcome.example != example.id:
         raise DataError(
             f"the outcome of example '{example.id}' must carry its id, got '{outcome.example}'; "
-            "mend the benchmark"
+            "fix the benchmark"
         )
     return replace(outcome, groups={**example.groups, **outcome.groups})
 
 
-def _numbered(outcome: Outcome, number: int) -> Outcome:
-    groups = {**outcome.groups, PREFIX: str(number), ITEM: outcome.example}
-    return replace(outcome, example=f"{outcome.example}#{number}", groups=groups)
+# --- notes and estimates ----------------------------------------------------------------------
 
 
-def _notes(
-    benchmark: AnyBenchmark, split: str, *, data: Sequence[DataUse], info: Mapping[str, JSON]
-) -> tuple[str, ...]:
-    unverified = [
-        f"data: {one.name} is not the pinned official file (sha256 {one.sha256[:12]}…)"
-        for one in data
-        if not one.verified
-    ]
-    found = benchmark.remarks(split) if isinstance(benchmark, Remarks) else ()
-    return (*_told(info), *benchmark.faults, *unverified, *found)
+def _note_labels(info: Mapping[str, JSON]) -> Iterator[str]:
+    """What the model's edits know of the measured items, such as labels: it belongs to a result."""
+    edits = info.get("edits")
+    for edit in edits if isinstance(edits, list) else []:
+        if not isinstance(edit, dict):
+            continue
+        labels = edit.get("told")
+        for label in labels if isinstance(labels, list) else []:
+            yield (
+                f"told: {edit['method']} was told the {label} of the measured items, so that this "
+                "compares with no method that was not"
+            )
 
 
-def _told(info: Mapping[str, JSON]) -> list[str]:
-    """What the model's edits were told of the items that are measured: it belongs to the number."""
-    return [
-        f"told: {one['method']} was told the {what} of the measured items, so that this compares "
-        "with no method that was not"
-        for one in _listed(info.get("edits"))
-        if isinstance(one, dict)
-        for what in _listed(one.get("told"))
-    ]
-
-
-def _listed(value: JSON) -> list[JSON]:
-    return value if isinstance(value, list) else []
-
-
-def _coverage(outcomes: Sequence[Outcome], *, asked: int) -> list[str]:
-    notes = []
-    if len(outcomes) < asked:
-        notes.append(f"coverage: {len(outcomes)} of {asked} examples have an outcome")
+def _note_coverage(outcomes: Sequence[Outcome], *, expected: int) -> Iterator[str]:
+    if len(outcomes) < expected:
+        yield f"coverage: {len(outcomes)} of {expected} examples have an outcome"
     for key in sorted({key for outcome in outcomes for key in outcome.values}):
-        stated = [outcome.values[key] for outcome in outcomes if key in outcome.values]
-        lost = sum(not math.isfinite(value) for value in stated)
+        values = [outcome.values[key] for outcome in outcomes if key in outcome.values]
+        lost = sum(not math.isfinite(value) for value in values)
         if lost:
-            notes.append(f"coverage: '{key}' is not finite in {lost} of {len(stated)} outcomes")
-    return notes
+            yield f"coverage: '{key}' is not finite in {lost} of {len(values)} outcomes"
 
 
-def _estimates(
+def estimate_metrics(
     benchmark: AnyBenchmark,
     outcomes: Sequence[Outcome],
     *,
@@ -365,34 +351,32 @@ def _estimates(
     family: bool,
     draws: int,
     seed: int,
-) -> Iterable[Estimate]:
+) -> Iterator[Estimate]:
     """Every metric, overall and by group; of a family also by prefix and its spread over them."""
     columns = columns_of(outcomes, cluster=cluster)
-    spreads = [spread(metric, over=PREFIX) for metric in benchmark.metrics if family]
+    metrics = list(benchmark.metrics)
     keys = (*benchmark.by, *([PREFIX] if family else []))
 
-    def estimated(mask: NDArray[np.bool_]) -> list[Interval]:
-        return bootstrap(benchmark.metrics, select(columns, mask), draws=draws, seed=seed)
+    def estimate(mask: NDArray[np.bool_]) -> list[Interval]:
+        return bootstrap(metrics, select(columns, mask), draws=draws, seed=seed)
 
-    for group, found in by_cell(outcomes, keys, estimated):
-        for metric, interval in zip(benchmark.metrics, found, strict=True):
+    for group, intervals in by_cell(outcomes, keys, estimate):
+        for metric, interval in zip(metrics, intervals, strict=True):
             yield _estimate(metric, interval, group)
-        if spreads and not group:
-            over = bootstrap(spreads, columns, draws=draws, seed=seed)
-            yield from (_estimate(*one, group) for one in zip(spreads, over, strict=True))
+        if family and not group:
+            spreads = [spread(metric, over=PREFIX) for metric in metrics]
+            for metric, interval in zip(
+                spreads, bootstrap(spreads, columns, draws=draws, seed=seed), strict=True
+            ):
+                yield _estimate(metric, interval, group)
 
 
 def _estimate(metric: Metric, interval: Interval, group: Mapping[str, str]) -> Estimate:
     return Estimate(
         metric=metric.name,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
-        n=interval.n,
-        clusters=interval.clusters,
         unit=metric.unit,
         ideal=metric.ideal,
         higher_is_better=metric.higher_is_better,
         group=group,
-        reason=interval.reason,
+        **asdict(interval),
     )

@@ -1,12 +1,12 @@
 """Published per-item predictions, measured in place of a model."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from equipoise.benchmarks.base import AnyBenchmark, ReadsPredictions
 from equipoise.errors import DataError, RecipeError
+from equipoise.files.atomic import sha256
 from equipoise.records import JSON, Example, Outcome
 
 
@@ -34,7 +34,7 @@ class Predictions:
         return f"predictions:{self.file.name}" + (f"#{self.column}" if self.column else "")
 
 
-def predicted(
+def read_predictions(
     model: Predictions,
     benchmark: AnyBenchmark,
     name: str,
@@ -54,13 +54,16 @@ def predicted(
     if not model.file.is_file():
         why = "is a folder" if model.file.is_dir() else "does not exist"
         raise DataError(f"predictions file '{model.file}' {why}; check the path")
-    known = {example.id: example for example in examples}
-    given = benchmark.predicted(split, model.file, model.column)
-    outcomes = [one for one in given if one.example in known]
+    known = {example.id for example in examples}
+    outcomes = [
+        outcome
+        for outcome in benchmark.predicted(split, model.file, model.column)
+        if outcome.example in known
+    ]
     if not outcomes:
         raise DataError(
             f"{model.file} must hold predictions of {name} ({split}), got none of its examples; "
             "check the split"
         )
-    digest = hashlib.sha256(model.file.read_bytes()).hexdigest()
-    return outcomes, {"kind": "predictions", "column": model.column, "sha256": digest}
+    info: dict[str, JSON] = {"kind": "predictions", "column": model.column}
+    return outcomes, {**info, "sha256": sha256(model.file)}

@@ -20,7 +20,7 @@ from equipoise.measure import (
     Predictions,
     _refuse_learnt,
     answer,
-    asked,
+    choose_examples,
     learnt_examples,
     measure,
 )
@@ -246,21 +246,24 @@ def test_whole_texts_are_held_against_what_an_edit_learnt() -> None:
 
 @pytest.mark.parametrize("limit", [None, 5])
 def test_what_would_be_asked_is_what_is_measured(limit: int | None) -> None:
-    examples, requests = asked(Toy(), split="test", limit=limit, seed=3)
+    examples, requests = choose_examples(Toy(), split="test", limit=limit, seed=3)
     found = measure(SCORER, Toy(), limit=limit, seed=3, draws=0)
     assert [example.id for example in examples] == [outcome.example for outcome in found.outcomes]
     assert [len(request) for request in requests] == [2] * len(examples)
     with pytest.raises(RecipeError, match="has no split 'tst'"):
-        asked(Toy(), split="tst")
+        choose_examples(Toy(), split="tst")
 
 
 def test_learnt_examples_are_known_before_anything_runs() -> None:
     learnt = frozenset(
         {text_sha256("The clerk of house 1 said that he"), text_sha256("Rain fell.")}
     )
-    assert learnt_examples(learnt, Toy(), *asked(Toy())) == ["clerk1"]
-    assert learnt_examples(frozenset({text_sha256("Rain fell.")}), Toy(), *asked(Toy())) == []
-    assert learnt_examples(frozenset(), Toy(), *asked(Toy())) == []
+    assert learnt_examples(learnt, Toy(), *choose_examples(Toy())) == ["clerk1"]
+    assert (
+        learnt_examples(frozenset({text_sha256("Rain fell.")}), Toy(), *choose_examples(Toy()))
+        == []
+    )
+    assert learnt_examples(frozenset(), Toy(), *choose_examples(Toy())) == []
 
 
 def test_a_file_that_is_not_the_official_one_is_noted() -> None:

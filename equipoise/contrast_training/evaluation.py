@@ -25,7 +25,8 @@ from equipoise.contrast_training.packed_forward import PackedForward
 from equipoise.contrast_training.side_effects import LMS, PERPLEXITY, SideEffect, SideEffectChange
 from equipoise.contrast_training.tokenized import TokenizedContrast
 from equipoise.records import Column, Columns, Metric
-from equipoise.stats.resample import CLUSTER, Interval, bootstrap
+from equipoise.stats.draws import CLUSTER
+from equipoise.stats.resample import Interval, bootstrap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

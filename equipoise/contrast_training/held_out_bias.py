@@ -17,7 +17,8 @@ from equipoise.contrast_training.side_effects import finite_or_none
 from equipoise.contrast_training.tokenized import TokenizedContrast, TokenizedText
 from equipoise.inference.batching import run_in_batches
 from equipoise.records import JSON, Column
-from equipoise.stats.resample import CLUSTER, Interval, bootstrap_means
+from equipoise.stats.draws import CLUSTER
+from equipoise.stats.resample import Interval, bootstrap_means
 
 DRAWS = 1000  # of the intervals of an evaluation
 _LEAST = 1e-6  # nats per token; below it margins differ by rounding

@@ -16,15 +16,9 @@ from equipoise.conclusions import Change
 from equipoise.records import Column, Columns, Metric
 from equipoise.stats.claims import claim_of
 from equipoise.stats.directions import ALPHA, direction_of
+from equipoise.stats.draws import Clusters, clusters_of, resampled
 from equipoise.stats.permutation import flipped_differences, permutation_p, smallest_p
-from equipoise.stats.resample import (
-    Clusters,
-    clusters_of,
-    one_sided_p,
-    percentile_interval,
-    point,
-    resampled,
-)
+from equipoise.stats.resample import one_sided_p, percentile_interval, point
 from equipoise.stats.seeds import pooled, seed_noise, spread
 
 Drawn = NDArray[np.float64]  # [side, draw], the before side first

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from equipoise.records import Column, Measurement, Outcome
 from equipoise.stats.compare import Sides
-from equipoise.stats.resample import CLUSTER, columns_of
+from equipoise.stats.draws import CLUSTER
+from equipoise.stats.resample import columns_of
 
 PREFIX = "prefix"  # group key of the outcomes of a model that is a family of prompts
 ITEM = "item"  # group key of the example behind such outcomes

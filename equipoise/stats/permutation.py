@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from equipoise.metrics.weighted import Weighted, Weights
 from equipoise.records import Column, Columns, Metric
-from equipoise.stats.resample import BLOCK, Clusters
+from equipoise.stats.draws import BLOCK, Clusters
 
 ROUNDING = 1e-6  # a difference of this size is float32 rounding, and no evidence of anything
 FEWEST_FLIPS = 512  # as many ways as 10 clusters have are all tried, however few are asked for

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from equipoise.benchmarks.base import AnyBenchmark, texts_of
 from equipoise.conclusions import ChangedExample, Comparison
-from equipoise.measure import asked
+from equipoise.measure import choose_examples
 from equipoise.records import Column, Metric, Outcome
 from equipoise.stats.pairing import ITEM
 from equipoise.stats.resample import columns_of
@@ -22,7 +22,9 @@ def with_examples(comparison: Comparison, benchmark: AnyBenchmark, *, count: int
     """
     before, after = comparison.before, comparison.after
     ranked = _ranked(benchmark.metrics[0], before.outcomes, after.outcomes)[:count]
-    examples, requests = asked(benchmark, split=before.split, limit=before.limit, seed=before.seed)
+    examples, requests = choose_examples(
+        benchmark, split=before.split, limit=before.limit, seed=before.seed
+    )
     known = {example.id: (example, own) for example, own in zip(examples, requests, strict=True)}
     found = []
     for (value, changed), one, other in ranked:

@@ -15,7 +15,7 @@ from equipoise.conclusions import Finding
 from equipoise.errors import EquipoiseError, RecipeError
 from equipoise.files.json_records import write_record
 from equipoise.locate.base import Locator
-from equipoise.measure import asked
+from equipoise.measure import choose_examples
 from equipoise.mitigate.base import Mitigation
 from equipoise.records import Measurement
 from equipoise.study.changed_examples import with_examples
@@ -84,7 +84,9 @@ class Doing:
         return fill
 
     def _overlap(self, fit: Path, built: AnyBenchmark, found: Measurement) -> list[Finding]:
-        examples, requests = asked(built, split=found.split, limit=found.limit, seed=found.seed)
+        examples, requests = choose_examples(
+            built, split=found.split, limit=found.limit, seed=found.seed
+        )
         texts = [
             text
             for example, own in zip(examples, requests, strict=True)

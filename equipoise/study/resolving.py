@@ -27,7 +27,7 @@ from equipoise.errors import (
 )
 from equipoise.loading.checkpoint import content_sha256
 from equipoise.locate.base import Locator
-from equipoise.measure import asked, learnt_examples
+from equipoise.measure import choose_examples, learnt_examples
 from equipoise.mitigate.base import Mitigation, ReadsFiles, UsesEdits
 from equipoise.planted.cache import cache_key
 from equipoise.planted.teaching import Budget
@@ -215,7 +215,7 @@ class Resolver:
         if not sources:
             return
         try:
-            examples, requests = asked(
+            examples, requests = choose_examples(
                 built, split=split, limit=self.recipe.limit, seed=self.recipe.seed
             )
         except (DataError, OSError):

@@ -8,7 +8,7 @@ from equipoise.benchmarks.base import texts_of
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.checks.exposure import Learnt, learnt_from
 from equipoise.checks.run import check_overlap
-from equipoise.measure import asked, measure
+from equipoise.measure import choose_examples, measure
 from equipoise.mitigate.base import Mitigation
 from equipoise.plugins import available, find
 from equipoise.records import Measurement, Outcome
@@ -30,7 +30,7 @@ def measured(*groups: dict[str, str]) -> Measurement:
 
 def found(split_by: str, split: str) -> list[tuple[str, str, str]]:
     benchmark = GenBias(world="default", split_by=split_by)  # type: ignore[arg-type]
-    examples, requests = asked(benchmark, split=split)
+    examples, requests = choose_examples(benchmark, split=split)
     texts = [
         text
         for example, own in zip(examples, requests, strict=True)

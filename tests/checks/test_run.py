@@ -26,7 +26,7 @@ from equipoise.checks.run import (
 )
 from equipoise.compare import compare
 from equipoise.conclusions import Finding
-from equipoise.measure import asked, measure
+from equipoise.measure import choose_examples, measure
 from equipoise.plugins import available, build, options_of
 from equipoise.predictions import Predictions
 from equipoise.records import Measurement, text_sha256
@@ -165,7 +165,7 @@ def test_a_comparison_and_an_overlap_pass() -> None:
     alright = ("alike", "difference", "direction", "interval")
     assert by_check(found) == {check: ["ok"] for check in alright}
     assert {one.where for one in found} == {"genbias (test), m@0 to m@1"}
-    examples, requests = asked(benchmark)
+    examples, requests = choose_examples(benchmark)
     texts = [
         text
         for example, own in zip(examples, requests, strict=True)

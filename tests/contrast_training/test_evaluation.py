@@ -21,7 +21,8 @@ from equipoise.contrast_training.tokenized import tokenize_contrasts
 from equipoise.inference.language_model import LanguageModel
 from equipoise.measure import measure
 from equipoise.records import Supply
-from equipoise.stats.resample import CLUSTER, Interval, bootstrap
+from equipoise.stats.draws import CLUSTER
+from equipoise.stats.resample import Interval, bootstrap
 from equipoise.testing import tiny_model
 
 ITEMS = tokenize_contrasts(model(), SUPPLY.dev_contrasts, longest=60)

@@ -12,16 +12,15 @@ from scipy.stats import norm
 
 from equipoise.metrics.weighted import Weighted
 from equipoise.records import Columns, Metric, Outcome
+from equipoise.stats.draws import clusters_of, spread
 from equipoise.stats.resample import (
     bootstrap,
     bootstrap_means,
     by_cell,
     cells_of,
-    clusters_of,
     columns_of,
     percentile_interval,
     point,
-    spread,
 )
 
 MEAN = Metric(name="mean", of=Weighted(lambda c, w: w.mean(c["x"])), unit="", source="arithmetic")

@@ -6,9 +6,13 @@ The second half of the nouns; `records` has the first, up to `Measurement`.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from equipoise.frames import html_table, table_of
 from equipoise.records import Margin, Measurement
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +162,27 @@ class Comparison:
                 return change
         known = sorted({change.metric for change in self.changes})
         raise KeyError(f"no change of {metric!r} for {group or 'overall'}; metrics: {known}")
+
+    def to_frame(self) -> "DataFrame":
+        """A row per change: metric, groups ("@axis", …), before, after, difference and the rest.
+
+        What is claimed has columns of its own, "claim_kind", "claim_low", …; None without a claim.
+        """
+        frame = table_of(self.changes).drop(columns="claim", errors="ignore")
+        for name in ("kind", "value", "low", "high", "p", "shown"):
+            frame[f"claim_{name}"] = [
+                None if change.claim is None else getattr(change.claim, name)
+                for change in self.changes
+            ]
+        return frame
+
+    def _repr_html_(self) -> str:
+        numbers = ["before", "after", "difference", "low", "high", "p_holm", "direction", "n"]
+        frame = self.to_frame()
+        groups = [str(name) for name in frame.columns if str(name).startswith("@")]
+        after = ", ".join(after.model for after in self.afters)
+        caption = f"{self.before.benchmark} ({self.before.split}), {self.before.model} to {after}"
+        return html_table(caption, frame[["metric", *groups, *numbers, "unit"]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

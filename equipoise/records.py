@@ -8,12 +8,17 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 from typing_extensions import TypeAliasType
+
+from equipoise.frames import as_frame, group_columns, html_table, table_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 #: A named recursive type, which pydantic can validate.
 JSON = TypeAliasType("JSON", "bool | int | float | str | list[JSON] | dict[str, JSON] | None")
@@ -375,3 +380,17 @@ class Measurement:
                 return estimate
         known = sorted({estimate.metric for estimate in self.estimates})
         raise KeyError(f"no estimate of {metric!r} for {group or 'overall'}; metrics: {known}")
+
+    def to_frame(self) -> "DataFrame":
+        """A row per estimate: metric, groups ("@axis", …), value, interval, n and the rest."""
+        return table_of(self.estimates)
+
+    def outcomes_frame(self) -> "DataFrame":
+        """A row per example: id, values, groups ("@axis", …) and text."""
+        return as_frame(
+            {"example": row.example, **row.values, **group_columns(row.groups), "text": row.text}
+            for row in self.outcomes
+        )
+
+    def _repr_html_(self) -> str:
+        return html_table(f"{self.benchmark} ({self.split}), {self.model}", self.to_frame())

@@ -231,3 +231,17 @@ def test_a_family_of_prompts_is_compared_with_the_plain_model() -> None:
     assert found.notes == ()
     back = compare(after, before, draws=200).change("share")
     assert back.difference == pytest.approx(-overall.difference)
+
+
+def test_changes_are_a_table() -> None:
+    comparison = compared(scorer(1.0), scorer(0.2))
+    frame = comparison.to_frame()
+    assert len(frame) == len(comparison.changes)
+    for row, change in zip(frame.to_dict("records"), comparison.changes, strict=True):
+        assert (row["metric"], row["direction"]) == (change.metric, change.direction)
+        assert (row["before"], row["after"]) == (change.before, change.after)
+        shown = None if change.claim is None else change.claim.shown
+        assert row["claim_shown"] == shown
+    page = replace(comparison, afters=(replace(comparison.after, model="<b>"),))._repr_html_()
+    assert "<b>" not in page
+    assert "&lt;b&gt;" in page

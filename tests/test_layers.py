@@ -17,11 +17,12 @@ _PLUGINS = {"benchmarks", "locate", "mitigate", "supply"}
 _MODEL = {"models", "inference"}
 #: A room to what its files may import, beside their own room.
 ALLOWED: dict[str, set[str]] = {
-    "records": set(),
+    "frames": set(),
+    "records": {"frames"},
     "errors": set(),
     "environment": set(),
     "markdown": set(),
-    "conclusions": {"records"},
+    "conclusions": {"frames", "records"},
     "files": {"records", "errors"},
     "plugins": _LOW,
     "data": _LOW,
@@ -76,7 +77,7 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
 }
 NO_TORCH = {
-    *("records", "conclusions", "errors", "environment", "markdown", "files", "plugins"),
+    *("frames", "records", "conclusions", "errors", "environment", "markdown", "files", "plugins"),
     *("data", "metrics", "stats", "group_words", "supply", "benchmarks", "report", "export"),
 }
 NO_TORCH_FILES = {"planted/world.py", "planted/corpus.py", "inference/scorer.py"}

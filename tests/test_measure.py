@@ -392,3 +392,34 @@ def test_predictions_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
 def test_measuring_needs_no_torch() -> None:
     code = "import equipoise.measure, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_results_are_tables() -> None:
+    measured = measure(SCORER, Toy(), draws=20)
+    frame = measured.to_frame()
+    assert len(frame) == len(measured.estimates)
+    for row, estimate in zip(frame.to_dict("records"), measured.estimates, strict=True):
+        assert (row["metric"], row["n"], row["unit"]) == (
+            estimate.metric,
+            estimate.n,
+            estimate.unit,
+        )
+        assert row["value"] == pytest.approx(estimate.value, nan_ok=True)
+        groups = {f"@{key}": group for key, group in estimate.group.items()}
+        assert {key: row[key] for key in groups} == groups
+    examples = measured.outcomes_frame()
+    assert examples["example"].tolist() == [outcome.example for outcome in measured.outcomes]
+    for name in measured.outcomes[0].values:
+        values = [outcome.values[name] for outcome in measured.outcomes]
+        assert examples[name].tolist() == pytest.approx(values, nan_ok=True)
+    assert examples["@term"].tolist() == [row.groups["term"] for row in measured.outcomes]
+
+
+def test_a_notebook_shows_a_table_in_which_names_are_escaped() -> None:
+    measured = measure(SCORER, Toy(), draws=20)
+    hostile = "<script>alert(1)</script>"
+    estimate = replace(measured.estimates[0], group={"term": hostile}, value=math.nan)
+    page = replace(measured, model=hostile, estimates=(estimate,))._repr_html_()
+    assert hostile not in page
+    assert page.count("&lt;script&gt;") == 2
+    assert "nan" not in page.lower()

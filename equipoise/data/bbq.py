@@ -7,7 +7,10 @@ https://aclanthology.org/2022.findings-acl.165; CC BY 4.0.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Final
+from typing import Annotated, Final, Literal
+
+from annotated_types import Ge, Le
+from pydantic import BeforeValidator, field_validator
 
 from equipoise.data.bbq_targets import (
     LICENCE,
@@ -22,8 +25,8 @@ from equipoise.data.bbq_targets import (
     unknown_place,
 )
 from equipoise.data.sources import Source, parse_jsonl
-from equipoise.errors import DataError, nearest
-from equipoise.records import JSON
+from equipoise.data.validation import Record, Text, read_record, refuse_repeated
+from equipoise.errors import DataError
 
 ANSWERS: Final = ("ans0", "ans1", "ans2")
 CONDITIONS: Final = ("ambig", "disambig")
@@ -95,8 +98,8 @@ def source(category: str) -> Source:
 
 def at_hand() -> tuple[str, ...]:
     """The categories whose file is in the user's own folder; all eleven when none is."""
-    own = tuple(one for one in CATEGORIES if source(one).own() is not None)
-    return own or CATEGORIES
+    present = tuple(name for name in CATEGORIES if source(name).own() is not None)
+    return present or CATEGORIES
 
 
 def sources(categories: Sequence[str]) -> tuple[Source, ...]:
@@ -117,74 +120,68 @@ def read_items(categories: Sequence[str]) -> list[Item]:
     for a metadata file that lacks an example, or is from before its correction.
     """
     files = {category: source(category).read() for category in categories}
-    found = [item for one, content in files.items() for item in _read(one, content)]
+    items = [item for category, content in files.items() for item in _read(category, content)]
     if METADATA not in sources(categories):
-        return found
+        return items
     targets = read_targets()
-    found = [_by_metadata(one, targets) for one in found]
+    items = [_by_metadata(item, targets) for item in items]
     check_turned(
         {
-            one.id: (one.target, one.ruled)
-            for one in found
-            if one.groups["polarity"] == "nonneg" and None not in (one.target, one.ruled)
+            item.id: (item.target, item.ruled)
+            for item in items
+            if item.groups["polarity"] == "nonneg" and None not in (item.target, item.ruled)
         }
     )
-    return found
+    return items
 
 
 @lru_cache(maxsize=len(CATEGORIES))  # one measurement asks for the same bytes several times
 def _read(category: str, content: bytes) -> tuple[Item, ...]:
     """A category's examples, with the targets of the rule."""
     name = source(category).path
-    found: dict[str, Item] = {}
+    items = []
     for line, raw in parse_jsonl(content, name):
         where = f"{name}, line {line}"
-        item = _item(mapping(raw, where), category, where)
-        if item.id in found:
-            raise DataError(
-                f"{where}: example '{item.id}' must be there once, got it again; drop one"
-            )
-        found[item.id] = item
-    return tuple(found.values())
+        items.append(_item(read_record(_Row, raw, where, remedy=_REMEDY), category, where))
+    refuse_repeated((item.id for item in items), f"{name}: example", remedy=_REMEDY)
+    return tuple(items)
 
 
-def _item(row: Mapping[str, JSON], category: str, where: str) -> Item:
-    info = _info(row, where)
-    polarity = _one_of(row, "question_polarity", POLARITIES, where)
-    condition = _one_of(row, "context_condition", CONDITIONS, where)
-    _one_of(row, "category", (category,), where)
-    question = str(_scalar(row, "question_index", where))
-    target = ruled_target(info, _stereotyped(row, where), negative=polarity == "neg")
+def _item(row: "_Row", category: str, where: str) -> Item:
+    if row.category != category:
+        raise DataError(f"{where}: category must be '{category}', got '{row.category}'; {_REMEDY}")
+    info, negative = row.info, row.question_polarity == "neg"
+    target = ruled_target(info, row.stereotyped, negative=negative)
     item = Item(
-        id=f"{category}/{number_of(row, where)}",
+        id=f"{category}/{row.example_id}",
         category=category,
-        context=text(row, "context", where),
-        question=text(row, "question", where),
-        answers=tuple(_braceless(text(row, key, where)) for key in ANSWERS),
-        words=tuple(_braceless(word) for word, _ in info or (("", ""),) * len(ANSWERS)),
-        label=_label(row, where),
-        unknown=_unknown(row, info, condition, where),
+        context=row.context,
+        question=row.question,
+        answers=tuple(map(_without_braces, (row.ans0, row.ans1, row.ans2))),
+        words=tuple(_without_braces(word) for word, _ in info or (("", ""),) * len(ANSWERS)),
+        label=row.label,
+        unknown=row.unknown,
         target=target,
         ruled=target,
         groups={
-            "category": _named(category, names=has_names(category, question)),
-            "condition": condition,
-            "polarity": polarity,
-            "question": f"{category}/{question}",
+            "category": _named(category, names=has_names(category, row.question_index)),
+            "condition": row.context_condition,
+            "polarity": row.question_polarity,
+            "question": f"{category}/{row.question_index}",
         },
     )
     if item.unknown is not None and item.ambiguous != (item.label == item.unknown):
         must = "the unknown answer" if item.ambiguous else "a person"
         raise DataError(
-            f"{where}: the label of a question with {condition} context must be {must}, "
-            f"got answer {item.label}; {_REMEDY}"
+            f"{where}: the label of a question with {row.context_condition} context must be "
+            f"{must}, got answer {item.label}; {_REMEDY}"
         )
     return item
 
 
 def _by_metadata(item: Item, targets: Mapping[tuple[str, str, str], Target]) -> Item:
     """The item with what the metadata file says of it in place of the rule."""
-    question, number = (one.partition("/")[2] for one in (item.groups["question"], item.id))
+    question, number = (text.partition("/")[2] for text in (item.groups["question"], item.id))
     known = targets.get((item.category, question, number))
     if known is None:
         raise DataError(
@@ -205,98 +202,74 @@ def _named(category: str, *, names: bool) -> str:
     return f"{category} (names)" if names else category
 
 
-def _unknown(row: Mapping[str, JSON], info: Info | None, condition: str, where: str) -> int | None:
-    """By `answer_info`; without it an ambiguous context's right answer is the one."""
-    place = unknown_place(info)
-    if place is None and info is None and condition == "ambig":
-        return _label(row, where)
-    return place
-
-
-def _info(row: Mapping[str, JSON], where: str) -> Info | None:
-    """Word and group of each answer; None for a row without `answer_info`."""
-    given = row.get("answer_info")
-    if given is None or given == {}:
-        return None
-    named = mapping(given, f"{where}: 'answer_info'")
-    found = []
-    for key in ANSWERS:
-        pair = named.get(key)
-        if not isinstance(pair, list) or not all(isinstance(one, str) for one in pair):
-            raise DataError(
-                f"{where}: answer_info.{key} must be a list of texts, got a "
-                f"{type(pair).__name__}; {_REMEDY}"
-            )
-        texts = [str(one) for one in pair]  # some official rows are silent on an answer
-        found.append((texts[0] if texts else "", texts[-1] if len(texts) > 1 else ""))
-    return tuple(found)
-
-
-def _stereotyped(row: Mapping[str, JSON], where: str) -> list[str]:
-    metadata = row.get("additional_metadata")
-    if metadata is None:
-        return []
-    groups = mapping(metadata, f"{where}: 'additional_metadata'").get("stereotyped_groups") or []
-    if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
-        raise DataError(
-            f"{where}: 'stereotyped_groups' must be a list of texts, got a "
-            f"{type(groups).__name__}; {_REMEDY}"
-        )
-    return [str(group) for group in groups]
-
-
-def _label(row: Mapping[str, JSON], where: str) -> int:
-    value = row.get("label")
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(ANSWERS):
-        raise DataError(f"{where}: 'label' must be 0, 1 or 2, got {shown(value)}; {_REMEDY}")
-    return value
-
-
-def _one_of(row: Mapping[str, JSON], key: str, known: Sequence[str], where: str) -> str:
-    value = text(row, key, where)
-    if value not in known:
-        raise DataError(f"{where}: {key} '{value}' is not right here; {nearest(value, known)}")
-    return value
-
-
-def _braceless(answer: str) -> str:
+def _without_braces(answer: str) -> str:
     """Without the braces that templates left in some official answers."""
     return answer.replace("{", "").replace("}", "").strip()
 
 
-# --- rows, here and in files of predictions ---------------------------------------------------
+# --- the official format ------------------------------------------------------------------------
 
 
-def mapping(value: JSON, where: str) -> Mapping[str, JSON]:
-    """An object of a file. Raises `DataError` naming the place for anything else."""
-    if not isinstance(value, dict):
-        raise DataError(f"{where} must be an object, got a {type(value).__name__}; {_REMEDY}")
-    return value
+def _number_text(number: object) -> str:
+    if isinstance(number, bool) or not isinstance(number, int | str) or not str(number).strip():
+        raise ValueError("must be a number")
+    return str(number)
 
 
-def text(row: Mapping[str, JSON], key: str, where: str) -> str:
-    """A text of a row that is not blank. Raises `DataError` naming the place."""
-    value = row.get(key)
-    if not isinstance(value, str) or not value.strip():
-        got = shown(value) if key in row else f"the keys {sorted(row)}"
-        raise DataError(f"{where} must have a text '{key}', got {got}; {_REMEDY}")
-    return value
+Number = Annotated[str, BeforeValidator(_number_text)]  # some copies spell numbers as texts
 
 
-def number_of(row: Mapping[str, JSON], where: str) -> str:
-    """The file's own id of a row, unique within a category. Raises `DataError`."""
-    return str(_scalar(row, "example_id", where))
+class _Metadata(Record):
+    stereotyped_groups: list[str] | None = None
 
 
-def _scalar(row: Mapping[str, JSON], key: str, where: str) -> int | str:
-    value = row.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).strip():
-        raise DataError(f"{where} must have a number '{key}', got {shown(value)}; {_REMEDY}")
-    return value
+class _AnswerInfo(Record):
+    """Word and group of each answer; some official rows are silent on one."""
+
+    ans0: list[str]
+    ans1: list[str]
+    ans2: list[str]
 
 
-def shown(value: JSON) -> str:
-    """A wrong value as an error shows it: no text of the data."""
-    if isinstance(value, str) and not value.strip():
-        return "a blank text"
-    return f"a {type(value).__name__}" if isinstance(value, str | list | dict) else repr(value)
+class _Row(Record):
+    example_id: Number
+    question_index: Number
+    question_polarity: Literal["neg", "nonneg"]
+    context_condition: Literal["ambig", "disambig"]
+    category: Text
+    answer_info: _AnswerInfo | None = None
+    additional_metadata: _Metadata | None = None
+    context: Text
+    question: Text
+    ans0: Text
+    ans1: Text
+    ans2: Text
+    label: Annotated[int, Ge(0), Le(2)]
+
+    @field_validator("answer_info", mode="before")
+    @classmethod
+    def _silent(cls, given: object) -> object:
+        return None if given == {} else given
+
+    @property
+    def info(self) -> Info | None:
+        """Word and group of each answer; None for a row without `answer_info`."""
+        if self.answer_info is None:
+            return None
+        named = (self.answer_info.ans0, self.answer_info.ans1, self.answer_info.ans2)
+        return tuple(
+            (texts[0] if texts else "", texts[-1] if len(texts) > 1 else "") for texts in named
+        )
+
+    @property
+    def stereotyped(self) -> list[str]:
+        """The groups that the question's stereotype is about; empty where the row has none."""
+        return (self.additional_metadata and self.additional_metadata.stereotyped_groups) or []
+
+    @property
+    def unknown(self) -> int | None:
+        """By `answer_info`; without it an ambiguous context's right answer is the one."""
+        place = unknown_place(self.info)
+        if place is None and self.answer_info is None and self.context_condition == "ambig":
+            return self.label
+        return place

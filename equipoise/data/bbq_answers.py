@@ -9,8 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from equipoise.data.bbq import ANSWERS, CATEGORIES, Item, mapping, number_of, shown, text
+from pydantic import ConfigDict
+
+from equipoise.data.bbq import ANSWERS, CATEGORIES, Item, Number
 from equipoise.data.sources import parse_jsonl, unpacked
+from equipoise.data.validation import Record, Text, kind_of, read_record
 from equipoise.errors import DataError, nearest
 
 LETTERS: Final = ("A", "B", "C")
@@ -42,31 +45,40 @@ def read_answers(file: Path, column: str | None) -> dict[str, str]:
     The official format is the rows of the data with a column more for each model, plain or
     gzipped. Raises `DataError` naming file and line.
     """
-    found: dict[str, str] = {}
+    answers: dict[str, str] = {}
     for line, raw in parse_jsonl(unpacked(file), str(file)):
         where = f"{file}, line {line}"
-        row = mapping(raw, where)
-        if column is None or column not in row:
-            others = sorted(set(row) - _FIELDS) or sorted(row)
+        row = read_record(_Row, raw, where, remedy="mend it")
+        columns = row.model_extra or {}
+        if column is None or column not in columns:
+            others = sorted(columns.keys() - _FIELDS) or sorted(columns)
             raise DataError(
                 f"{where} must have a column of answers, got '{column}' of {others}; name one "
                 "with predictions:FILE#COLUMN"
             )
-        category = text(row, "category", where)
-        if category not in CATEGORIES:
+        if row.category not in CATEGORIES:
             raise DataError(
-                f"{where}: category '{category}' is not known; {nearest(category, CATEGORIES)}"
+                f"{where}: category '{row.category}' is not known; "
+                f"{nearest(row.category, CATEGORIES)}"
             )
-        id = f"{category}/{number_of(row, where)}"
-        answer = row[column]
+        id, answer = f"{row.category}/{row.example_id}", columns[column]
         if answer is not None and not isinstance(answer, str):
             raise DataError(
-                f"{where}: '{column}' must be a text or null, got {shown(answer)}; mend it"
+                f"{where}: '{column}' must be a text or null, got {kind_of(answer)}; mend it"
             )
-        if id in found:
+        if id in answers:
             raise DataError(f"{where}: example '{id}' must be there once, got it again; drop one")
-        found[id] = answer or ""
-    return found
+        answers[id] = answer or ""
+    return answers
+
+
+class _Row(Record):
+    """What names an example; the columns of answers are kept beside it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    category: Text
+    example_id: Number
 
 
 def stated(item: Item, answer: str) -> int | None:
@@ -106,9 +118,9 @@ def heard(item: Item, written: str) -> int | None:
             return True
         return _has_words(said, (_plain(item.answers[at]),))
 
-    found = _only(item, whole)
-    if found is not None:
-        return found
+    place = _only(item, whole)
+    if place is not None:
+        return place
     return _only(item, lambda at: whole(at) or _has_words(said, (item.words[at].casefold(),)))
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from equipoise.data.partition import shuffled
 from equipoise.data.sources import Source, parse_jsonl
+from equipoise.data.validation import Record, Text, read_record
 from equipoise.errors import DataError
 from equipoise.records import JSON
 
@@ -61,7 +62,7 @@ def read_problems(source: Source) -> list[Problem]:
     Raises `DataError` naming file and line.
     """
     rows = parse_jsonl(source.read(), source.path)
-    return [_problem(row, f"line {at}", f"{source.path}, line {at}") for at, row in rows]
+    return [_problem(row, f"line {line}", f"{source.path}, line {line}") for line, row in rows]
 
 
 def shots_at_hand() -> bool:
@@ -80,7 +81,7 @@ def read_shots(count: int) -> list[Problem]:
     """
     if count == 0:
         return []
-    known = {read_problem.id: read_problem for read_problem in read_problems(TRAIN)}
+    known = {problem.id: problem for problem in read_problems(TRAIN)}
     if len(known) < count:
         raise DataError(
             f"{TRAIN.path} must have {count} problems to show, got {len(known)}; "
@@ -91,14 +92,14 @@ def read_shots(count: int) -> list[Problem]:
 
 def marked_number(text: str) -> Decimal | None:
     """The number after the first "####"; None when there is none to read."""
-    found = _MARKED.search(text)
-    return None if found is None else _number(found[1])
+    marked = _MARKED.search(text)
+    return None if marked is None else _number(marked[1])
 
 
 def last_number(text: str) -> Decimal | None:
     """The last number of a text, whatever stands around it; None when there is none."""
-    found = _NUMBER.findall(text)
-    return _number(found[-1]) if found else None
+    numbers = _NUMBER.findall(text)
+    return _number(numbers[-1]) if numbers else None
 
 
 def _number(text: str) -> Decimal | None:
@@ -109,18 +110,18 @@ def _number(text: str) -> Decimal | None:
         return None
 
 
+class _Row(Record):
+    question: Text
+    answer: Text
+
+
 def _problem(raw: JSON, id: str, where: str) -> Problem:
-    if not isinstance(raw, dict):
-        raise DataError(f"{where}: must be an object, got a {type(raw).__name__}; {_REMEDY}")
-    question, answer = raw.get("question"), raw.get("answer")
-    for key, value in (("question", question), ("answer", answer)):
-        if not isinstance(value, str) or not value.strip():
-            raise DataError(f"{where}: must have a text '{key}', got {sorted(raw)}; {_REMEDY}")
-    worked = str(answer).strip()
+    row = read_record(_Row, raw, where, remedy=_REMEDY)
+    worked = row.answer.strip()
     number = marked_number(worked)
     if number is None:
         raise DataError(
             f"{where}: the answer must end in '#### ' and a number, got "
             f"{worked.count('####')} times '####'; {_REMEDY}"
         )
-    return Problem(id=id, question=str(question).strip(), answer=worked, number=number)
+    return Problem(id=id, question=row.question.strip(), answer=worked, number=number)

@@ -7,11 +7,13 @@ its test file are not public.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Annotated, Final, Self
+
+from annotated_types import Len
+from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from equipoise.data.sources import Source, parse_jsonl
-from equipoise.errors import DataError
-from equipoise.records import JSON
+from equipoise.data.validation import Record, Text, read_record
 
 LICENCE: Final = "MIT"
 ENDINGS: Final = 4
@@ -56,8 +58,20 @@ def read_stories() -> list[Story]:
     capital; `ctx` does otherwise. Raises `DataError` naming file and line.
     """
     file = source()
-    rows = parse_jsonl(file.read(), file.path)
-    return [_story(row, f"line {at}", f"{file.path}, line {at}") for at, row in rows]
+    stories = []
+    for line, raw in parse_jsonl(file.read(), file.path):
+        row = read_record(_Row, raw, f"{file.path}, line {line}", remedy=_REMEDY)
+        stories.append(
+            Story(
+                id=f"line {line}",
+                activity=cleaned(row.activity_label),
+                beginning=row.beginning,
+                endings=tuple(row.endings),
+                answer=row.label,
+                groups={"source": row.source_id or f"line {line}"},
+            )
+        )
+    return stories
 
 
 def cleaned(text: str) -> str:
@@ -70,51 +84,38 @@ def cleaned(text: str) -> str:
     return _MARK.sub("", text).replace("  ", " ").strip()
 
 
-def _story(raw: JSON, id: str, where: str) -> Story:
-    if not isinstance(raw, dict):
-        raise DataError(f"{where}: must be an object, got a {type(raw).__name__}; {_REMEDY}")
-    activity = _text(raw, "activity_label", where)
-    endings = raw.get("endings")
-    if not isinstance(endings, list) or len(endings) != ENDINGS:
-        got = len(endings) if isinstance(endings, list) else type(endings).__name__
-        raise DataError(f"{where}: 'endings' must be a list of {ENDINGS}, got {got}; {_REMEDY}")
-    texts = tuple(_ending(ending, place, where) for place, ending in enumerate(endings))
-    named = raw.get("source_id")
-    return Story(
-        id=id,
-        activity=cleaned(activity),
-        beginning=_beginning(raw, where),
-        endings=texts,
-        answer=_answer(raw.get("label"), where),
-        groups={"source": named if isinstance(named, str) and named else id},
-    )
+def _cleaned_text(text: str) -> str:
+    if not cleaned(text):
+        raise ValueError("must be a text that is not blank")
+    return cleaned(text)
 
 
-def _beginning(raw: Mapping[str, JSON], where: str) -> str:
-    if "ctx_a" not in raw:
-        return cleaned(_text(raw, "ctx", where))
-    second = raw.get("ctx_b", "")
-    if not isinstance(second, str):
-        raise DataError(f"{where}: 'ctx_b' must be a text, got {second!r}; {_REMEDY}")
-    return cleaned(f"{_text(raw, 'ctx_a', where)} {second.capitalize()}")
-
-
-def _ending(value: JSON, place: int, where: str) -> str:
-    if not isinstance(value, str) or not cleaned(value):
-        kind = type(value).__name__ if not isinstance(value, str) else repr(value)
-        raise DataError(f"{where}: ending {place} must be a text, got {kind}; {_REMEDY}")
-    return cleaned(value)
-
-
-def _answer(value: JSON, where: str) -> int:
+def _place_of(label: object) -> int:
     """A whole number, or one spelt as a text as some copies have it."""
-    if isinstance(value, bool) or str(value) not in ("0", "1", "2", "3"):
-        raise DataError(f"{where}: 'label' must be 0, 1, 2 or 3, got {value!r}; {_REMEDY}")
-    return int(str(value))
+    if isinstance(label, bool) or str(label) not in ("0", "1", "2", "3"):
+        raise ValueError("must be 0, 1, 2 or 3")
+    return int(str(label))
 
 
-def _text(raw: Mapping[str, JSON], key: str, where: str) -> str:
-    value = raw.get(key)
-    if not isinstance(value, str) or not value.strip():
-        raise DataError(f"{where}: must have a text '{key}', got {sorted(raw)}; {_REMEDY}")
-    return value
+class _Row(Record):
+    """A row of either form of the file."""
+
+    activity_label: Text
+    ctx_a: Text | None = None
+    ctx_b: str = ""
+    ctx: Text | None = None
+    endings: Annotated[list[Annotated[str, AfterValidator(_cleaned_text)]], Len(4, 4)]
+    label: Annotated[int, BeforeValidator(_place_of)]
+    source_id: str = ""
+
+    @model_validator(mode="after")
+    def _has_a_beginning(self) -> Self:
+        if self.ctx_a is None and self.ctx is None:
+            raise ValueError("must have a text 'ctx', or 'ctx_a' and 'ctx_b'")
+        return self
+
+    @property
+    def beginning(self) -> str:
+        if self.ctx_a is None:
+            return cleaned(self.ctx or "")
+        return cleaned(f"{self.ctx_a} {self.ctx_b.capitalize()}")

@@ -3,18 +3,18 @@
 Nadeem, Bethke & Reddy 2021, https://aclanthology.org/2021.acl-long.416; CC BY-SA 4.0.
 """
 
-import gzip
-import math
 import string
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias, cast
+from typing import Annotated, Any, Literal, TypeAlias
 
-from equipoise.data.sources import Source, parse_json, read_json
-from equipoise.errors import DataError, nearest
-from equipoise.records import JSON
+from annotated_types import Len
+from pydantic import Field, FiniteFloat
+
+from equipoise.data.sources import Source, parse_json, read_json, unpacked
+from equipoise.data.validation import Record, Text, read_record, refuse_repeated
+from equipoise.errors import DataError
 
 Task: TypeAlias = Literal["intrasentence", "intersentence"]
 
@@ -76,17 +76,22 @@ def read_items(split: str) -> list[Item]:
 
     Raises `DataError` naming file and example where one is not as the official format has it.
     """
-    files = {source.path: read_json(source) for source in sources(split)}
-    found = [
-        _item(raw, task, f"{path}, {task} example {index}")
+    files = {
+        source.path: read_record(_File, read_json(source), source.path, remedy=_REMEDY).data
+        for source in sources(split)
+    }
+    items = [
+        _item(example, task, f"{path}, {task} example {index} '{example.id}'")
         for task in TASKS
-        for path, document in files.items()
-        for index, raw in enumerate(_examples(document, task, path))
+        for path, data in files.items()
+        for index, example in enumerate(data.of(task))
     ]
-    where = " and ".join(files)
-    _refuse_twice((one.id for one in found), f"{where}: example")
-    _refuse_twice((sid for one in found for sid in one.sentence_ids), f"{where}: sentence")
-    return found
+    names = " and ".join(files)
+    refuse_repeated((item.id for item in items), f"{names}: example id", remedy=_REMEDY)
+    refuse_repeated(
+        (id for item in items for id in item.sentence_ids), f"{names}: sentence id", remedy=_REMEDY
+    )
+    return items
 
 
 def read_scores(file: Path, column: str | None) -> dict[str, float]:
@@ -95,21 +100,26 @@ def read_scores(file: Path, column: str | None) -> dict[str, float]:
     The official format is {"intrasentence": [{"id", "score"}], "intersentence": […]}, plain or
     gzipped; `column` names another key than "score". Raises `DataError` naming file and entry.
     """
-    document = _mapping(parse_json(_unpacked(file), str(file)), str(file))
-    entries = [
-        (f"{file}, {task} entry {index}", _mapping(raw, f"{file}, {task} entry {index}"))
-        for task in TASKS
-        for index, raw in enumerate(_list(document.get(task, []), f"{file}, {task}"))
-    ]
-    _refuse_twice((_text(one, "id", where) for where, one in entries), f"{file}: sentence")
     key = column or "score"
-    for where, one in entries:
-        if key not in one:
-            raise DataError(
-                f"{where} must have a key '{key}', got {sorted(one)}; name one of its columns with "
-                "predictions:FILE#COLUMN"
-            )
-    return {_text(one, "id", where): _number(one, key, where) for where, one in entries}
+    document = parse_json(unpacked(file), str(file))
+    entries = read_record(_Predictions, document, str(file), remedy=_REMEDY)
+    scores: dict[str, float] = {}
+    for task in TASKS:
+        for index, entry in enumerate(entries.of(task)):
+            where = f"{file}, {task} entry {index}"
+            if key not in entry:
+                raise DataError(
+                    f"{where} must have a key '{key}', got {sorted(entry)}; name one of its "
+                    "columns with predictions:FILE#COLUMN"
+                )
+            scored = {"id": entry.get("id"), "score": entry[key]}
+            score = read_record(_Score, scored, where, remedy=_REMEDY)
+            if score.id in scores:
+                raise DataError(
+                    f"{file}: sentence id '{score.id}' must be there once, got it twice; {_REMEDY}"
+                )
+            scores[score.id] = score.score
+    return scores
 
 
 def word_span(context: str, sentence: str, where: str) -> tuple[int, int]:
@@ -142,9 +152,9 @@ def differing_spans(sentences: Sequence[str]) -> tuple[tuple[int, int], ...]:
     head = _common(words, room)
     tail = _common([word[::-1] for word in words], room - head)
     spans = []
-    for one, text in zip(words, sentences, strict=True):
-        start = sum(len(word) + 1 for word in one[:head])
-        end = len(text) - sum(len(word) + 1 for word in one[len(one) - tail :])
+    for parts, text in zip(words, sentences, strict=True):
+        start = sum(len(word) + 1 for word in parts[:head])
+        end = len(text) - sum(len(word) + 1 for word in parts[len(parts) - tail :])
         spans.append((start, end) if start < end else (0, len(text)))
     return tuple(spans)
 
@@ -152,31 +162,29 @@ def differing_spans(sentences: Sequence[str]) -> tuple[tuple[int, int], ...]:
 def _common(words: Sequence[Sequence[str]], room: int) -> int:
     """How many first words all lists share, at most `room`."""
     same = (len(set(column)) == 1 for column in zip(*words, strict=False))
-    return min(room, next((index for index, one in enumerate(same) if not one), room))
+    return min(room, next((index for index, equal in enumerate(same) if not equal), room))
 
 
-def _item(raw: JSON, task: Task, where: str) -> Item:
-    example = _mapping(raw, where)
-    where = f"{where} '{_text(example, 'id', where)}'"
-    axis = _text(example, "bias_type", where)
-    if axis not in AXES:
-        raise DataError(f"{where}: bias type '{axis}' is not known; {nearest(axis, AXES)}")
-    context = _text(example, "context", where)
-    by_label = _by_label(example, where)
-    sentences = tuple(_text(by_label[label], "sentence", where) for label in LABELS)
+def _item(example: "_Example", task: Task, where: str) -> Item:
+    by_label: dict[str, _Sentence] = {
+        sentence.gold_label: sentence for sentence in example.sentences
+    }
+    if len(by_label) < len(LABELS):
+        labels = [sentence.gold_label for sentence in example.sentences]
+        raise DataError(f"{where} must have each of {LABELS} once, got {labels}; {_REMEDY}")
+    sentences = tuple(by_label[label].sentence for label in LABELS)
     if task == "intrasentence":
-        spans = tuple(word_span(context, sentence, where) for sentence in sentences)
+        spans = tuple(word_span(example.context, sentence, where) for sentence in sentences)
     else:
         spans = tuple((0, len(sentence)) for sentence in sentences)
-    target = _text(example, "target", where)
     return Item(
-        id=_text(example, "id", where),
+        id=example.id,
         task=task,
-        context=context,
+        context=example.context,
         sentences=sentences,
-        sentence_ids=tuple(_text(by_label[label], "id", where) for label in LABELS),
+        sentence_ids=tuple(by_label[label].id for label in LABELS),
         spans=spans,
-        groups=item_groups(task, axis, target),
+        groups=item_groups(task, example.bias_type, example.target),
     )
 
 
@@ -185,67 +193,43 @@ def item_groups(task: Task, axis: str, target: str) -> dict[str, str]:
     return {"task": task, "axis": axis, "target": target, "task_axis": f"{task}/{axis}"}
 
 
-def _by_label(example: Mapping[str, JSON], where: str) -> dict[str, Mapping[str, JSON]]:
-    sentences = _list(_value(example, "sentences", where), f"{where}, sentences")
-    if len(sentences) != len(LABELS):
-        raise DataError(f"{where} has {len(sentences)} sentences, needs 3; {_REMEDY}")
-    found = [_mapping(sentence, where) for sentence in sentences]
-    labels = [_text(one, "gold_label", where) for one in found]
-    if sorted(labels) != sorted(LABELS):
-        raise DataError(f"{where} must have each of {LABELS} once, got {labels}; {_REMEDY}")
-    return dict(zip(labels, found, strict=True))
+# --- the official format ------------------------------------------------------------------------
 
 
-def _examples(document: JSON, task: Task, path: str) -> Sequence[JSON]:
-    data = _mapping(_value(_mapping(document, path), "data", path), f"{path}, data")
-    return _list(_value(data, task, f"{path}, data"), f"{path}, {task}")
+class _Sentence(Record):
+    id: Text
+    sentence: Text
+    gold_label: Literal["stereotype", "anti-stereotype", "unrelated"]
 
 
-def _refuse_twice(ids: Iterator[str], where: str) -> None:
-    seen: set[str] = set()
-    for one in ids:
-        if one in seen:
-            raise DataError(f"{where} id '{one}' must be there once, got it twice; {_REMEDY}")
-        seen.add(one)
+class _Example(Record):
+    id: Text
+    bias_type: Literal["gender", "profession", "race", "religion"]
+    context: Text
+    target: Text
+    sentences: Annotated[list[_Sentence], Len(3, 3)]
 
 
-def _unpacked(file: Path) -> bytes:
-    try:
-        content = file.read_bytes()
-        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{file} cannot be read: {error}; check the path, or replace it") from None
+class _Data(Record):
+    intrasentence: list[_Example]
+    intersentence: list[_Example]
+
+    def of(self, task: Task) -> list[_Example]:
+        return self.intrasentence if task == "intrasentence" else self.intersentence
 
 
-def _mapping(value: JSON, where: str) -> Mapping[str, JSON]:
-    if not isinstance(value, dict):
-        raise DataError(f"{where} must be an object, got a {type(value).__name__}; {_REMEDY}")
-    return value
+class _File(Record):
+    data: _Data
 
 
-def _list(value: JSON, where: str) -> list[JSON]:
-    if not isinstance(value, list):
-        raise DataError(f"{where} must be a list, got a {type(value).__name__}; {_REMEDY}")
-    return value
+class _Predictions(Record):
+    intrasentence: Annotated[list[dict[str, Any]], Field(default_factory=list)]
+    intersentence: Annotated[list[dict[str, Any]], Field(default_factory=list)]
+
+    def of(self, task: Task) -> list[dict[str, Any]]:
+        return self.intrasentence if task == "intrasentence" else self.intersentence
 
 
-def _value(mapping: Mapping[str, JSON], key: str, where: str) -> JSON:
-    if key not in mapping:
-        raise DataError(f"{where} must have a key '{key}', got {sorted(mapping)}; {_REMEDY}")
-    return mapping[key]
-
-
-def _text(mapping: Mapping[str, JSON], key: str, where: str) -> str:
-    value = _value(mapping, key, where)
-    if not (isinstance(value, str) and value.strip()):
-        got = f"a {type(value).__name__}" if isinstance(value, list | dict) else repr(value)
-        raise DataError(f"{where}: '{key}' must be a text, got {got}; {_REMEDY}")
-    return value
-
-
-def _number(mapping: Mapping[str, JSON], key: str, where: str) -> float:
-    value = _value(mapping, key, where)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(cast(float, value)):
-        raise DataError(f"{where}: '{key}' must be a finite number, got {value!r}; {_REMEDY}")
-    return float(cast(float, value))
+class _Score(Record):
+    id: Text
+    score: FiniteFloat

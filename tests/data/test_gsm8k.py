@@ -101,8 +101,8 @@ def test_no_shot_reads_no_file(folder: Path) -> None:
     ("row", "message"),
     [
         (["a"], "must be an object, got a list"),
-        ({"question": "quillwort?"}, r"must have a text 'answer', got \['question'\]"),
-        ({"question": " ", "answer": "#### 3"}, "must have a text 'question'"),
+        ({"question": "quillwort?"}, r"must have a key 'answer', got \['question'\]"),
+        ({"question": " ", "answer": "#### 3"}, "question must be .*got a blank text"),
         ({"question": "quillwort?", "answer": "3"}, "must end in '#### '.*got 0 times"),
         ({"question": "quillwort?", "answer": "#### three"}, "must end in '#### '.*got 1 times"),
     ],

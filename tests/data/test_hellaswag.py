@@ -86,16 +86,16 @@ def test_real_file() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"label": 4}, "line 1: 'label' must be 0, 1, 2 or 3, got 4"),
-        ({"label": True}, "'label' must be 0, 1, 2 or 3, got True"),
-        ({"label": ""}, "'label' must be .*got ''"),
-        ({"endings": ["quillwort"]}, r"'endings' must be a list of 4, got 1"),
-        ({"endings": None}, "'endings' must be a list of 4, got NoneType"),
-        ({"endings": ["quillwort", "b", " ", "d"]}, "ending 2 must be a text, got ' '"),
-        ({"endings": ["quillwort", "b", 3, "d"]}, "ending 2 must be a text, got int"),
-        ({"activity_label": None}, "must have a text 'activity_label'"),
-        ({"ctx_b": 3}, "'ctx_b' must be a text, got 3"),
-        ({"ctx_a": " "}, "must have a text 'ctx_a'"),
+        ({"label": 4}, "line 1, label must be 0, 1, 2 or 3, got 4"),
+        ({"label": True}, "label must be 0, 1, 2 or 3, got True"),
+        ({"label": ""}, "label must be .*got a blank text"),
+        ({"endings": ["quillwort"]}, "endings must have 4 entries, got 1"),
+        ({"endings": None}, "endings must be a list, got None"),
+        ({"endings": ["quillwort", "b", " ", "d"]}, r"endings\[2\] must be .*got a blank text"),
+        ({"endings": ["quillwort", "b", 3, "d"]}, r"endings\[2\] must be a text, got 3"),
+        ({"activity_label": None}, "activity_label must be a text, got None"),
+        ({"ctx_b": 3}, "ctx_b must be a text, got 3"),
+        ({"ctx_a": " "}, "ctx_a must be .*got a blank text"),
     ],
 )
 def test_rows_that_are_not_right(folder: Path, change: dict[str, object], message: str) -> None:
@@ -108,7 +108,7 @@ def test_rows_that_are_not_right(folder: Path, change: dict[str, object], messag
 
 def test_a_row_that_is_no_object_and_one_that_is_cut(folder: Path) -> None:
     put(folder, ["a"])
-    with pytest.raises(DataError, match="line 1: must be an object, got a list"):
+    with pytest.raises(DataError, match="line 1 must be an object, got a list"):
         read_stories()
     (folder / "hellaswag_val.jsonl").write_text(json.dumps(OFFICIAL) + '\n{"ind": 5, "ctx')
     with pytest.raises(DataError, match=r"hellaswag_val\.jsonl, line 2"):

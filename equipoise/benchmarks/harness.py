@@ -20,7 +20,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.benchmarks.base import Benchmark, NamesTexts, Remarks, UsesFiles
 from equipoise.data import harness_tasks
 from equipoise.data.documents import windows
-from equipoise.data.harness_tasks import Answer, Asked, HarnessDocument, HarnessTask, Measure
+from equipoise.data.harness_tasks import Answer, HarnessDocument, HarnessTask, Question, TaskMetric
 from equipoise.data.partition import check_split
 from equipoise.errors import ModelError, RecipeError
 from equipoise.metrics.weighted import Weighted, Weights
@@ -120,7 +120,7 @@ class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[
         greedy = example.source.task.needs_greedy()
         return [
             request
-            for one in example.source.asked
+            for one in example.source.questions
             for request in self._requests(one, greedy=greedy)
         ]
 
@@ -133,7 +133,7 @@ class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[
         greedy = example.source.task.needs_greedy()
         answers: list[list[Answer]] = []
         wrote: list[str] = []
-        for one in example.source.asked:
+        for one in example.source.questions:
             own = [next(left) for _ in self._requests(one, greedy=greedy)]
             answers.append([_answer(one, own, greedy=greedy)] * one.repeats)
             wrote += [text for text in own if isinstance(text, str)]
@@ -153,7 +153,7 @@ class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[
 
     def remarks(self, split: str) -> tuple[str, ...]:  # noqa: ARG002 (there is one split)
         """Which task it was, with how many shots, by which version of the harness."""
-        return (self._task().described(),)
+        return (self._task().summary(),)
 
     def _task(self) -> HarnessTask:
         return harness_tasks.load(
@@ -168,7 +168,7 @@ class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[
             )
         return self.task
 
-    def _requests(self, one: Asked, *, greedy: bool) -> list[Asking]:
+    def _requests(self, one: Question, *, greedy: bool) -> list[Asking]:
         if one.kind == "generate_until":
             return [_generation(one)]
         if one.kind == "loglikelihood":
@@ -193,7 +193,7 @@ def _continuation(context: str, text: str, *, prefix: Prefix, greedy: bool) -> C
     )
 
 
-def _generation(one: Asked) -> Generation:
+def _generation(one: Question) -> Generation:
     """The task's settings as a request; stop strings are cut off when the answer is there.
 
     Raises `RecipeError` for a setting that we have not.
@@ -227,7 +227,7 @@ def _generation(one: Asked) -> Generation:
     )
 
 
-def _answer(one: Asked, responses: Sequence[Scored | str], *, greedy: bool) -> Answer:
+def _answer(one: Question, responses: Sequence[Scored | str], *, greedy: bool) -> Answer:
     """The responses to one question, as the harness hands them to the task."""
     if one.kind == "generate_until":
         return _cut(str(responses[0]), one.arguments[1].get("until"))
@@ -270,7 +270,7 @@ def _finite(values: Mapping[str, float]) -> bool:
     return all(math.isfinite(value) for value in values.values())
 
 
-def _metric(one: Measure, task: str) -> Metric:
+def _metric(one: TaskMetric, task: str) -> Metric:
     unit, low, high, ideal, margin = _SCALES.get(one.metric, _OTHER)
     return Metric(
         name=one.name,
@@ -286,7 +286,7 @@ def _metric(one: Measure, task: str) -> Metric:
     )
 
 
-def _joined(one: Measure) -> Callable[[Columns], float]:
+def _joined(one: TaskMetric) -> Callable[[Columns], float]:
     """The task's aggregation over the documents that have the value; nan where it has no result."""
 
     def mean(columns: Columns, weights: Weights) -> Column:

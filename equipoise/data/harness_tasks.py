@@ -6,9 +6,7 @@ seconds. Whether anything may be downloaded is settled by HF_HUB_OFFLINE and HF_
 code that comes with a data set is never run.
 """
 
-import hashlib
 import importlib
-import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,9 +19,9 @@ from types import ModuleType
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
-import yaml
 
 from equipoise.errors import DataError, EquipoiseError, RecipeError, nearest
+from equipoise.files.atomic import folder_sha256, sha256
 from equipoise.records import DataUse
 
 Kind: TypeAlias = Literal["loglikelihood", "loglikelihood_rolling", "generate_until"]
@@ -32,11 +30,12 @@ Answer: TypeAlias = tuple[float, bool] | float | str
 
 INSTALL: Final = "pip install 'equipoise[ability]'"
 _NOTHING: Final = "bypass"  # the harness's name for a metric that measures nothing
+_TASK_FILES: Final = (".yaml", ".yml", ".py")  # of a folder of the user's own
 _PYTHON_SEED, _NUMPY_SEED = 0, 1234  # the harness's own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Question:
     """One question about a document: the harness's `Instance`, without what answers it."""
 
     kind: Kind
@@ -45,7 +44,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
+class TaskMetric:
     """One number that a task gives, and how the harness joins those of its documents."""
 
     name: str  # the metric's; with several filters followed by "_" and the filter's
@@ -57,16 +56,16 @@ class Measure:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class HarnessDocument:
-    """A document of a task, with all that is asked about it (shots included)."""
+    """A document of a task, with the questions about it (shots included)."""
 
     id: str  # its place in the split, from 0
     content: Any  # usually a mapping of fields
-    asked: tuple[Asked, ...]
+    questions: tuple[Question, ...]
     task: "HarnessTask"
     instances: tuple[Any, ...]
 
     def results(self, answers: Sequence[Sequence[Answer]]) -> dict[str, Any]:
-        """What the task's filters and `process_results` make of the answers, by `Measure.name`.
+        """What the task's filters and `process_results` make of the answers, by `TaskMetric.name`.
 
         `answers`: of each question as many as it has repeats. Filters see this document alone.
         """
@@ -103,7 +102,7 @@ class HarnessTask:
         """The name of a metric after a filter; the plain one where there is one filter."""
         return metric if len(self.filters) == 1 else f"{metric}_{through.replace('-', '_')}"
 
-    def described(self) -> str:
+    def summary(self) -> str:
         """Its version, its shots, and the version of the harness, as a sentence."""
         shots = self.inner.get_config("num_fewshot")
         return (
@@ -126,8 +125,8 @@ class HarnessTask:
             HarnessDocument(
                 id=str(id),
                 content=own[0].doc,
-                asked=tuple(
-                    Asked(kind=one.request_type, arguments=one.args, repeats=one.repeats or 1)
+                questions=tuple(
+                    Question(kind=one.request_type, arguments=one.args, repeats=one.repeats or 1)
                     for one in own
                 ),
                 task=self,
@@ -136,13 +135,13 @@ class HarnessTask:
             for id, own in by_id.items()
         )
 
-    def measures(self) -> tuple[Measure, ...]:
+    def measures(self) -> tuple[TaskMetric, ...]:
         """The task's metrics, and what else it makes of its first document; the latter's mean.
 
         Raises `RecipeError` for a task without a metric of its own.
         """
         joined = dict(self.inner.aggregation())
-        metrics = [*joined, *(key for key in self._made() if key not in joined)]
+        metrics = [*joined, *(key for key in self._result_names() if key not in joined)]
         metrics = [metric for metric in metrics if metric != _NOTHING]
         if not metrics:
             raise RecipeError(
@@ -154,7 +153,7 @@ class HarnessTask:
         names = {one: key for key, one in registry.AGGREGATION_REGISTRY.items()}
         better = self.inner.higher_is_better()
         return tuple(
-            Measure(
+            TaskMetric(
                 name=self.named(metric, through.name),
                 metric=metric,
                 aggregate=joined.get(metric, mean),
@@ -165,11 +164,13 @@ class HarnessTask:
             for metric in metrics
         )
 
-    def _made(self) -> list[str]:
+    def _result_names(self) -> list[str]:
         """Names of what the task makes of some answers to its first document."""
         first = self.documents()[0]
         blank: Mapping[str, Answer] = {"loglikelihood_rolling": -1.0, "generate_until": ""}
-        kept = [blank.get(one.kind, (-1.0 - index, False)) for index, one in enumerate(first.asked)]
+        kept = [
+            blank.get(one.kind, (-1.0 - index, False)) for index, one in enumerate(first.questions)
+        ]
         try:
             return list(self.inner.process_results(first.content, kept))
         except Exception:  # a task's own code may refuse such answers; its metrics are known
@@ -190,28 +191,44 @@ def load(name: str, *, folder: str | None, shots: int | None, seed: int) -> Harn
 
 
 def files(name: str, *, folder: str | None) -> tuple[DataUse, ...]:
-    """The task's own file, those it includes, the Python beside them, and its local data files.
+    """The task's own file, or the user's whole folder of task files; and its local data files.
 
-    Same errors as `load`, and `DataError` for a file that is not there.
+    What a task of the package includes is settled by the package's version, which is recorded.
+    Same errors as `load`, and `DataError` for a file that cannot be read.
     """
-    _, entry = _found(name, folder)
-    own = Path(entry.yaml_path).resolve()
-    made = sorted(_with_included(own))
-    beside = sorted({one for file in made for one in file.parent.glob("*.py")})
-    foreign = folder is None or not own.is_relative_to(Path(folder).expanduser().resolve())
-    licence = "MIT (lm-evaluation-harness)" if foreign else "not known: a file of the user's own"
-    named = {os.path.relpath(one, own.parent): one for one in [*made, *beside]}
-    data = {str(data_file): data_file for data_file in _data_files(entry.cfg)}
-    return tuple(
-        DataUse(
-            name=Path(shown).as_posix(),
-            sha256=hashlib.sha256(_bytes(file)).hexdigest(),
-            licence="as the task's data set" if shown in data else licence,
-            verified=False,
-            revision=f"lm_eval {version('lm_eval')}" if foreign and shown not in data else None,
-        )
-        for shown, file in (named | data).items()
-    )
+    _, entry = _find_task(name, folder)
+    file = Path(entry.yaml_path).resolve()
+    home = None if folder is None else Path(folder).expanduser().resolve()
+    try:
+        if home is not None and file.is_relative_to(home):
+            task = DataUse(
+                name=home.name,
+                sha256=folder_sha256(home, suffixes=_TASK_FILES),
+                licence="not known: files of the user's own",
+                verified=False,
+            )
+        else:
+            task = DataUse(
+                name=file.name,
+                sha256=sha256(file),
+                licence="MIT (lm-evaluation-harness)",
+                verified=False,
+                revision=f"lm_eval {version('lm_eval')}",
+            )
+        data = [
+            DataUse(
+                name=path.as_posix(),
+                sha256=sha256(path),
+                licence="as the task's data set",
+                verified=False,
+            )
+            for path in _data_files(entry.cfg)
+        ]
+    except OSError as error:
+        raise DataError(
+            f"harness: the files of task '{name}' must be readable, got: {error}; mend them"
+        ) from None
+    return (task, *data)
 
 
 # --- finding ----------------------------------------------------------------------------------
@@ -232,7 +249,7 @@ def _shipped() -> Any:
     return _module("lm_eval.tasks").TaskManager()
 
 
-def _found(name: str, folder: str | None) -> tuple[Any, Any]:
+def _find_task(name: str, folder: str | None) -> tuple[Any, Any]:
     """The manager that knows a task, and its entry there."""
     known: set[str] = set()
     for own in [None] if folder is None else [folder, None]:
@@ -288,11 +305,10 @@ def _runs_remote_code() -> bool:
 def _loaded(
     name: str, folder: str | None, shots: int | None, seed: int, _hashes: tuple[str, ...]
 ) -> HarnessTask:
-    manager, _ = _found(name, folder)
+    manager, _ = _find_task(name, folder)
     try:
         with _seeded():
             (task,) = manager.load(name)["tasks"].values()
-            _check_task(name, task)
             _set_shots(name, task, shots)
             task.set_fewshot_seed(seed=seed)
             task.build_all_requests()
@@ -306,18 +322,6 @@ def _loaded(
             "datasets, allow the download, or mend its file"
         ) from error
     return HarnessTask(name=name, inner=task)
-
-
-def _check_task(name: str, task: Any) -> None:
-    """What a task written in Python says of itself."""
-    refused = [
-        one for one in ("UNSAFE_CODE", "MULTIMODAL") if one in dir(task) and getattr(task, one)
-    ]
-    if refused:
-        raise RecipeError(
-            f"harness: task '{name}' must ask for text alone and run no code, got "
-            f"{', '.join(refused)}; run it with lm-eval itself"
-        )
 
 
 def _set_shots(name: str, task: Any, shots: int | None) -> None:
@@ -348,42 +352,10 @@ def _seeded() -> Iterator[None]:
 # --- files ------------------------------------------------------------------------------------
 
 
-class _Plain(yaml.SafeLoader):
-    """YAML with tags left alone: which files are included is all that is read."""
-
-
-_Plain.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
-
-
-def _with_included(file: Path) -> set[Path]:
-    """A task file and all that it includes, resolved."""
-    found: set[Path] = set()
-    waiting = [file]
-    while waiting:
-        one = waiting.pop()
-        if one in found:
-            continue
-        found.add(one)
-        config = yaml.load(_bytes(one), Loader=_Plain)  # safe: tags are left alone
-        named = config.get("include", []) if isinstance(config, dict) else []
-        named = named if isinstance(named, list) else [named]
-        waiting += [(one.parent / str(name)).resolve() for name in named]
-    return found
-
-
 def _data_files(config: Mapping[str, Any] | None) -> list[Path]:
     """Local files that a task names as its data, as it names them."""
     kwargs = (config or {}).get("dataset_kwargs") or {}
     return [Path(text) for text in _texts(kwargs.get("data_files")) if Path(text).is_file()]
-
-
-def _bytes(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"harness: task file '{file}' must be readable, got {error.strerror}; mend its include"
-        ) from None
 
 
 def _texts(content: Any) -> Iterator[str]:

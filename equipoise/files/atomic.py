@@ -66,6 +66,18 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def folder_sha256(folder: Path, *, suffixes: tuple[str, ...] = ()) -> str:
+    """sha256 (hex) over the names and contents of the files in a folder and below.
+
+    `suffixes`: of the files that count, such as ".yaml"; none: all. Raises `OSError`.
+    """
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and (not suffixes or file.suffix in suffixes):
+            digest.update(f"{file.relative_to(folder).as_posix()} {sha256(file)}\n".encode())
+    return digest.hexdigest()
+
+
 def flush(file: Path) -> None:
     """Put a file's content on the disk itself. Raises `OSError`."""
     with file.open("rb") as stream:

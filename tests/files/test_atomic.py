@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from equipoise.errors import StoreError
-from equipoise.files.atomic import new_folder, sha256, write_file
+from equipoise.files.atomic import folder_sha256, new_folder, sha256, write_file
 
 
 def test_it_is_written_with_its_folder_and_nothing_else(tmp_path: Path) -> None:
@@ -68,3 +68,15 @@ def test_a_folder_does_not_replace_another(tmp_path: Path) -> None:
 def test_the_hash_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     assert sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+def test_the_hash_of_a_folder_is_of_names_and_contents(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "task.yaml").write_text("x")
+    (tmp_path / "cache").write_text("y")
+    before = folder_sha256(tmp_path), folder_sha256(tmp_path, suffixes=(".yaml",))
+    (tmp_path / "cache").write_text("z")
+    after = folder_sha256(tmp_path), folder_sha256(tmp_path, suffixes=(".yaml",))
+    assert (before[0] == after[0], before[1] == after[1]) == (False, True)
+    (tmp_path / "a" / "task.yaml").rename(tmp_path / "a" / "other.yaml")
+    assert folder_sha256(tmp_path, suffixes=(".yaml",)) != after[1]

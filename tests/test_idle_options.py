@@ -12,10 +12,6 @@ from equipoise.plugins import build
 IDLE: list[tuple[Any, str, dict[str, Any], dict[str, Any]]] = [
     (Mitigation, "lftf", {"objective": "ce_both"}, {"mass_weight": 5.0}),
     (Mitigation, "full_finetune", {"objective": "ce_both"}, {"mass_weight": 5.0}),
-    (Benchmark, "bbq", {"score": "letters"}, {"reduce": "sum"}),
-    (Benchmark, "bbq", {"score": "letters"}, {"max_tokens": 8}),
-    (Benchmark, "bbq", {"score": "likelihood"}, {"max_tokens": 8}),
-    (Benchmark, "bbq", {"score": "generation"}, {"reduce": "sum"}),
     (Benchmark, "stereoset", {"task": "intrasentence"}, {"intersentence": "pmi"}),
     (Benchmark, "stereoset", {"task": "intersentence"}, {"score": "span"}),
     (Benchmark, "stereoset", {"world": "default"}, {"intersentence": "pmi"}),
@@ -40,7 +36,3 @@ def test_how_to_cut_a_corpus_needs_one() -> None:
         with pytest.raises(RecipeError, match=r"corpus_.* does nothing with no corpus, got "):
             build(Benchmark, "stereoset", dict(idle))
         build(Benchmark, "stereoset", {**idle, "corpus": "news.txt"})
-
-
-def test_its_default_may_be_spelt_out() -> None:
-    build(Benchmark, "bbq", {"score": "letters", "reduce": "mean", "max_tokens": 24})

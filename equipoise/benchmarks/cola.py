@@ -58,7 +58,7 @@ class Cola(Benchmark[Labelled, Scored], UsesFiles, NamesTexts[Labelled]):
         (sentence,) = example.texts
         question = "Does this sentence make sense?"
         context = f"{sentence}\nQuestion: {question}\nAnswer:"
-        return [Continuation(context=context, continuation=one) for one in _WORDS]
+        return [Continuation(context=context, continuation=word) for word in _WORDS]
 
     def texts(self, example: Labelled) -> Sequence[str]:
         """The sentence, which the prompt holds with a question after it."""

@@ -25,7 +25,7 @@ _ENDS: Final = ("Question:", "</s>", "<|im_end|>")  # where what was written end
 
 
 @plain_dataclass(frozen=True, slots=True, kw_only=True)
-class Posed:
+class Gsm8kExample:
     """A problem, and the worked ones that are shown before it."""
 
     id: str
@@ -35,7 +35,7 @@ class Posed:
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Gsm8k(Benchmark[Posed, str], UsesFiles, NamesTexts[Posed], Remarks):
+class Gsm8k(Benchmark[Gsm8kExample, str], UsesFiles, NamesTexts[Gsm8kExample], Remarks):
     """How often the number that a model writes is right. Perfect: 100 %; guessing: 0.
 
     Written greedily after "Question: … Answer:", up to `max_tokens` or to where a next question
@@ -84,39 +84,39 @@ class Gsm8k(Benchmark[Posed, str], UsesFiles, NamesTexts[Posed], Remarks):
     shots: Annotated[int, Field(ge=0, le=32)] | None = None  # None: 5, or 0 without a training file
     max_tokens: Annotated[int, Field(ge=1)] = 256  # the longest answer that is written
 
-    def examples(self, split: str) -> Sequence[Posed]:
+    def examples(self, split: str) -> Sequence[Gsm8kExample]:
         """The problems in the order of the file. Raises `DataError` naming file and line."""
         check_split(split, self.splits, "gsm8k")
-        shown = official.read_shots(self._shots())
-        before = "".join(f"{_posed(one)} {one.answer}\n\n" for one in shown)
+        shown = official.read_shots(self._shot_count())
+        before = "".join(f"{_problem_text(shot)} {shot.answer}\n\n" for shot in shown)
         return [
-            Posed(id=read_problem.id, before=before, problem=read_problem)
-            for read_problem in official.read_problems(official.TEST)
+            Gsm8kExample(id=problem.id, before=before, problem=problem)
+            for problem in official.read_problems(official.TEST)
         ]
 
-    def requests(self, example: Posed) -> Sequence[Generation]:
+    def requests(self, example: Gsm8kExample) -> Sequence[Generation]:
         """One text to write, greedily."""
-        context = example.before + _posed(example.problem)
+        context = example.before + _problem_text(example.problem)
         return [Generation(context=context, max_tokens=self.max_tokens)]
 
-    def texts(self, example: Posed) -> Sequence[str]:
+    def texts(self, example: Gsm8kExample) -> Sequence[str]:
         """The question and the worked answer, apart and together, with their names and without."""
-        one = example.problem
+        problem = example.problem
         return (
-            one.question,
-            one.answer,
-            f"{one.question} {one.answer}",
-            f"{_posed(one)} {one.answer}",
+            problem.question,
+            problem.answer,
+            f"{problem.question} {problem.answer}",
+            f"{_problem_text(problem)} {problem.answer}",
         )
 
-    def outcome(self, example: Posed, responses: Sequence[str]) -> Outcome:
+    def outcome(self, example: Gsm8kExample, responses: Sequence[str]) -> Outcome:
         """`correct`, `unparsed` and their flexible likes, 0 or 1; and the text up to its end."""
         (written,) = responses
         text = _until_end(written)
         strict, loose = official.marked_number(text), official.last_number(text)
         values = {
-            "correct": _right(strict, example.problem),
-            "correct_flexible": _right(loose, example.problem),
+            "correct": _is_right(strict, example.problem),
+            "correct_flexible": _is_right(loose, example.problem),
             "unparsed": float(strict is None),
             "unparsed_flexible": float(loose is None),
         }
@@ -124,24 +124,24 @@ class Gsm8k(Benchmark[Posed, str], UsesFiles, NamesTexts[Posed], Remarks):
 
     def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (there is one split)
         """The test file, and the training file where worked problems are shown."""
-        sources = (official.TEST, official.TRAIN) if self._shots() else (official.TEST,)
+        sources = (official.TEST, official.TRAIN) if self._shot_count() else (official.TEST,)
         return tuple(source.use() for source in sources)
 
     def remarks(self, split: str) -> tuple[str, ...]:  # noqa: ARG002 (there is one split)
         """How many worked problems were shown, and why none."""
-        count = self._shots()
+        count = self._shot_count()
         why = f"; {official.TRAIN.path} is not in the data folder" if self.shots is None else ""
         shown = f"{count} worked problems were shown before each{why if count == 0 else ''}"
         return (f"{shown}; with another number of them accuracies do not compare",)
 
-    def _shots(self) -> int:
+    def _shot_count(self) -> int:
         if self.shots is not None:
             return self.shots
         return _USUAL_SHOTS if official.shots_at_hand() else 0
 
 
-def _posed(one: Problem) -> str:
-    return f"Question: {one.question}\nAnswer:"
+def _problem_text(problem: Problem) -> str:
+    return f"Question: {problem.question}\nAnswer:"
 
 
 def _until_end(text: str) -> str:
@@ -150,5 +150,5 @@ def _until_end(text: str) -> str:
     return text
 
 
-def _right(number: Decimal | None, problem: Problem) -> float:
+def _is_right(number: Decimal | None, problem: Problem) -> float:
     return float(number is not None and number == problem.number)

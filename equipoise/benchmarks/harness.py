@@ -104,7 +104,7 @@ class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[
     def metrics(self) -> tuple[Metric, ...]:
         """The task's own metrics. Raises as `examples` does."""
         task = self._task()
-        return tuple(_metric(measure, task.name) for measure in task.measures())
+        return tuple(_build_metric(measure, task.name) for measure in task.measures())
 
     def examples(self, split: str) -> Sequence[Document]:
         """The documents that the harness evaluates, in its order.
@@ -120,8 +120,8 @@ class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[
         greedy = example.source.task.needs_greedy()
         return [
             request
-            for one in example.source.questions
-            for request in self._requests(one, greedy=greedy)
+            for question in example.source.questions
+            for request in self._requests(question, greedy=greedy)
         ]
 
     def outcome(self, example: Document, responses: Sequence[Scored | str]) -> Outcome:
@@ -133,13 +133,13 @@ class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[
         greedy = example.source.task.needs_greedy()
         answers: list[list[Answer]] = []
         wrote: list[str] = []
-        for one in example.source.questions:
-            own = [next(left) for _ in self._requests(one, greedy=greedy)]
-            answers.append([_answer(one, own, greedy=greedy)] * one.repeats)
-            wrote += [text for text in own if isinstance(text, str)]
+        for question in example.source.questions:
+            given = [next(left) for _ in self._requests(question, greedy=greedy)]
+            answers.append([_harness_answer(question, given, greedy=greedy)] * question.repeats)
+            wrote += [text for text in given if isinstance(text, str)]
         values: dict[str, float] = {}
         for name, value in example.source.results(answers).items():
-            values.update(_numbers(name, value))
+            values.update(_result_values(name, value))
         text = "\n".join(wrote) if wrote else None
         return Outcome(example=example.id, values=values, groups=example.groups, text=text)
 
@@ -149,7 +149,7 @@ class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[
 
     def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (there is one split)
         """The task's file, what it includes, the Python beside it, and local data files."""
-        return harness_tasks.files(self._named(), folder=self.tasks_folder)
+        return harness_tasks.files(self._task_name(), folder=self.tasks_folder)
 
     def remarks(self, split: str) -> tuple[str, ...]:  # noqa: ARG002 (there is one split)
         """Which task it was, with how many shots, by which version of the harness."""
@@ -157,10 +157,10 @@ class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[
 
     def _task(self) -> HarnessTask:
         return harness_tasks.load(
-            self._named(), folder=self.tasks_folder, shots=self.shots, seed=self.seed
+            self._task_name(), folder=self.tasks_folder, shots=self.shots, seed=self.seed
         )
 
-    def _named(self) -> str:
+    def _task_name(self) -> str:
         if self.task is None:
             raise RecipeError(
                 f"harness.task must name a task of lm-evaluation-harness, got {self.task}; "
@@ -168,12 +168,12 @@ class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[
             )
         return self.task
 
-    def _requests(self, one: Question, *, greedy: bool) -> list[Asking]:
-        if one.kind == "generate_until":
-            return [_generation(one)]
-        if one.kind == "loglikelihood":
-            return [_continuation(*one.arguments[:2], prefix=self.bos, greedy=greedy)]
-        (text,) = one.arguments[:1]
+    def _requests(self, question: Question, *, greedy: bool) -> list[Asking]:
+        if question.kind == "generate_until":
+            return [_build_generation(question)]
+        if question.kind == "loglikelihood":
+            return [_build_continuation(*question.arguments[:2], prefix=self.bos, greedy=greedy)]
+        (text,) = question.arguments[:1]
         if self.window is None:
             return [Continuation(context="", continuation=text, prefix=self.bos)]
         return [
@@ -185,7 +185,7 @@ class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[
 # --- requests and answers ---------------------------------------------------------------------
 
 
-def _continuation(context: str, text: str, *, prefix: Prefix, greedy: bool) -> Continuation:
+def _build_continuation(context: str, text: str, *, prefix: Prefix, greedy: bool) -> Continuation:
     """White space at a context's end belongs to what follows, as in the harness."""
     bare = context.rstrip()
     return Continuation(
@@ -193,12 +193,12 @@ def _continuation(context: str, text: str, *, prefix: Prefix, greedy: bool) -> C
     )
 
 
-def _generation(one: Question) -> Generation:
+def _build_generation(question: Question) -> Generation:
     """The task's settings as a request; stop strings are cut off when the answer is there.
 
     Raises `RecipeError` for a setting that we have not.
     """
-    context, given = one.arguments[:2]
+    context, given = question.arguments[:2]
     settings = {key: value for key, value in given.items() if key != "until"}
     lengths = [settings.pop(key, None) for key in _LENGTHS]
     length = next((length for length in lengths if length is not None), _TOKENS)
@@ -212,8 +212,8 @@ def _generation(one: Question) -> Generation:
         for key, value in settings.items()
         if key not in idle and not (key in _IDLE and _IDLE[key] == value)
     }
-    if sampled and one.repeats > 1:
-        foreign["repeats"] = one.repeats
+    if sampled and question.repeats > 1:
+        foreign["repeats"] = question.repeats
     if foreign:
         raise RecipeError(
             f"harness: the task's settings of generation must be ours as well, got {foreign}; "
@@ -227,12 +227,14 @@ def _generation(one: Question) -> Generation:
     )
 
 
-def _answer(one: Question, responses: Sequence[Scored | str], *, greedy: bool) -> Answer:
+def _harness_answer(
+    question: Question, responses: Sequence[Scored | str], *, greedy: bool
+) -> Answer:
     """The responses to one question, as the harness hands them to the task."""
-    if one.kind == "generate_until":
-        return _cut(str(responses[0]), one.arguments[1].get("until"))
+    if question.kind == "generate_until":
+        return _cut_at_stops(str(responses[0]), question.arguments[1].get("until"))
     scored = [each for each in responses if isinstance(each, Scored)]
-    if one.kind == "loglikelihood_rolling":
+    if question.kind == "loglikelihood_rolling":
         return math.fsum(each.logprob for each in scored if each.tokens)
     (only,) = scored
     if greedy and only.greedy is None:
@@ -243,7 +245,7 @@ def _answer(one: Question, responses: Sequence[Scored | str], *, greedy: bool) -
     return only.logprob, bool(only.greedy)
 
 
-def _cut(text: str, until: str | Sequence[str] | None) -> str:
+def _cut_at_stops(text: str, until: str | Sequence[str] | None) -> str:
     """The text before the first of any stop string."""
     for stop in [until] if isinstance(until, str) else until or ():
         if stop:
@@ -254,61 +256,61 @@ def _cut(text: str, until: str | Sequence[str] | None) -> str:
 # --- values and metrics -----------------------------------------------------------------------
 
 
-def _numbers(name: str, value: object) -> dict[str, float]:
+def _result_values(name: str, value: object) -> dict[str, float]:
     """A task's result as values: one number, or the numbers of a list, lists inside it too."""
     if isinstance(value, list | tuple | np.ndarray) and len(value):
-        found: dict[str, float] = {}
+        numbers: dict[str, float] = {}
         for index, part in enumerate(value):
-            found |= _numbers(f"{name}.{index}", part)
-        return found if _finite(found) else {name: math.nan}
+            numbers |= _result_values(f"{name}.{index}", part)
+        return numbers if _all_finite(numbers) else {name: math.nan}
     if isinstance(value, bool | int | float | np.number | np.bool_):
         return {name: float(value)}
     return {name: math.nan}
 
 
-def _finite(values: Mapping[str, float]) -> bool:
+def _all_finite(values: Mapping[str, float]) -> bool:
     return all(math.isfinite(value) for value in values.values())
 
 
-def _metric(one: TaskMetric, task: str) -> Metric:
-    unit, low, high, ideal, margin = _SCALES.get(one.metric, _OTHER)
+def _build_metric(measure: TaskMetric, task: str) -> Metric:
+    unit, low, high, ideal, margin = _SCALES.get(measure.metric, _OTHER)
     return Metric(
-        name=one.name,
-        of=_joined(one),
+        name=measure.name,
+        of=_aggregation(measure),
         unit=unit,
-        source=f"lm-evaluation-harness: {one.aggregation} of {one.metric} of task '{task}'",
-        ideal=ideal if one.higher_is_better is not None else None,
-        higher_is_better=one.higher_is_better,
+        source=f"lm-evaluation-harness: {measure.aggregation} of {measure.metric} of task '{task}'",
+        ideal=ideal if measure.higher_is_better is not None else None,
+        higher_is_better=measure.higher_is_better,
         low=low,
         high=high,
-        margin=margin if one.higher_is_better is not None else None,
+        margin=margin if measure.higher_is_better is not None else None,
         needs="numbers for single documents: one made of all texts at once is not kept",
     )
 
 
-def _joined(one: TaskMetric) -> Callable[[Columns], float]:
+def _aggregation(measure: TaskMetric) -> Callable[[Columns], float]:
     """The task's aggregation over the documents that have the value; nan where it has no result."""
 
     def mean(columns: Columns, weights: Weights) -> Column:
         rows = len(columns["@cluster"])
-        column = columns[one.name] if one.name in columns else np.full(rows, math.nan)
+        column = columns[measure.name] if measure.name in columns else np.full(rows, math.nan)
         return weights.mean(np.where(np.isfinite(column), column, math.nan))
 
     def joined(columns: Columns) -> float:
-        items = list(_items(columns, one.name))
+        items = list(_document_results(columns, measure.name))
         if not items:
             return math.nan
         with warnings.catch_warnings():  # scores of a draw with one class alone, and the like
             warnings.simplefilter("ignore")
             try:
-                return float(one.aggregate(items))
+                return float(measure.aggregate(items))
             except (ArithmeticError, LookupError, TypeError, ValueError):
                 return math.nan
 
-    return Weighted(mean) if one.aggregation == "mean" else joined
+    return Weighted(mean) if measure.aggregation == "mean" else joined
 
 
-def _items(columns: Columns, name: str) -> Iterator[Any]:
+def _document_results(columns: Columns, name: str) -> Iterator[Any]:
     """What the task made of each document, put together again from its values."""
     parts = [column for column in columns if re.fullmatch(rf"{re.escape(name)}(\.\d+)+", column)]
     if not parts:
@@ -317,13 +319,15 @@ def _items(columns: Columns, name: str) -> Iterator[Any]:
         return
     tops: dict[int, dict[int, Column]] = {}
     for part in parts:
-        at, _, inner = part[len(name) + 1 :].partition(".")
-        tops.setdefault(int(at), {})[int(inner or -1)] = columns[part]
-    members = [_member(tops[at]) for at in sorted(tops)]
-    yield from (row for row in zip(*members, strict=True) if all(one is not None for one in row))
+        top, _, inner = part[len(name) + 1 :].partition(".")
+        tops.setdefault(int(top), {})[int(inner or -1)] = columns[part]
+    members = [_result_column(tops[top]) for top in sorted(tops)]
+    yield from (
+        row for row in zip(*members, strict=True) if all(member is not None for member in row)
+    )
 
 
-def _member(parts: Mapping[int, Column]) -> list[Any]:
+def _result_column(parts: Mapping[int, Column]) -> list[Any]:
     """One member of a result over all documents: a number, or an array of them; None: it has none.
 
     Columns of whole numbers are counts or labels, and the harness indexes by them.
@@ -333,9 +337,9 @@ def _member(parts: Mapping[int, Column]) -> list[Any]:
         finite = np.isfinite(column)
         whole = bool((column[finite] % 1 == 0).all())
         return [
-            None if not there else int(one) if whole else float(one)
-            for one, there in zip(column, finite, strict=True)
+            None if not is_finite else int(value) if whole else float(value)
+            for value, is_finite in zip(column, finite, strict=True)
         ]
-    table = np.stack([parts[at] for at in sorted(parts)], axis=1)  # [document, place]
+    table = np.stack([parts[place] for place in sorted(parts)], axis=1)  # [document, place]
     rows = (row[np.isfinite(row)] for row in table)
     return [row if row.size else None for row in rows]

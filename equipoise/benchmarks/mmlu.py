@@ -24,7 +24,7 @@ _PAPER = "Hendrycks et al. 2021, section 4"
 
 
 @plain_dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class MmluExample:
     """A question, and what stands before it in the prompt."""
 
     id: str
@@ -34,7 +34,7 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Mmlu(Benchmark[Asked, Scored], UsesFiles, NamesTexts[Asked], Remarks):
+class Mmlu(Benchmark[MmluExample, Scored], UsesFiles, NamesTexts[MmluExample], Remarks):
     """How often the letter of the right choice is the likeliest. Perfect: 100 %; guessing: 25.
 
     The prompt is the paper's: a line that names the subject, `shots` worked questions of its dev
@@ -76,45 +76,45 @@ class Mmlu(Benchmark[Asked, Scored], UsesFiles, NamesTexts[Asked], Remarks):
     shots: Annotated[int, Field(ge=0, le=official.SHOTS)] = 0  # worked questions shown before
 
     @model_validator(mode="after")
-    def _known(self) -> Self:
-        for one in self.subjects or ():
-            if one not in SUBJECTS:
-                raise ValueError(f"'{one}' is no subject; {nearest(one, SUBJECTS)}")
+    def _check_subjects(self) -> Self:
+        for subject in self.subjects or ():
+            if subject not in SUBJECTS:
+                raise ValueError(f"'{subject}' is no subject; {nearest(subject, SUBJECTS)}")
         if self.subjects is not None and len(set(self.subjects)) != max(1, len(self.subjects)):
             raise ValueError(f"each subject must be named once, got {list(self.subjects)}")
         return self
 
-    def examples(self, split: str) -> Sequence[Asked]:
+    def examples(self, split: str) -> Sequence[MmluExample]:
         """The questions, subject by subject. Raises `DataError` naming file and row."""
         check_split(split, self.splits, "mmlu")
-        found = []
-        for subject in self._chosen(split):
+        examples = []
+        for subject in self._chosen_subjects(split):
             shots = official.read_shots(subject, self.shots)
             groups = {"category": SUBJECTS[subject], "subject": subject}
-            found += [
-                Asked(
-                    id=read_question.id,
-                    before=_before(subject, shots),
-                    question=read_question,
+            examples += [
+                MmluExample(
+                    id=question.id,
+                    before=_shots_text(subject, shots),
+                    question=question,
                     groups=groups,
                 )
-                for read_question in official.read_questions(subject, split)
+                for question in official.read_questions(subject, split)
             ]
-        return found
+        return examples
 
-    def requests(self, example: Asked) -> Sequence[Continuation]:
+    def requests(self, example: MmluExample) -> Sequence[Continuation]:
         """The four letters after the prompt."""
-        context = example.before + _asked(example.question)
-        return [Continuation(context=context, continuation=f" {one}") for one in LETTERS]
+        context = example.before + _question_text(example.question)
+        return [Continuation(context=context, continuation=f" {letter}") for letter in LETTERS]
 
-    def texts(self, example: Asked) -> Sequence[str]:
+    def texts(self, example: MmluExample) -> Sequence[str]:
         """The question alone, with each choice, and with all of them, answered and not."""
-        one = example.question
-        listed = _asked(one)
-        pairs = tuple(f"{one.question} {choice}" for choice in one.choices)
-        return (one.question, *pairs, listed, *(f"{listed} {letter}" for letter in LETTERS))
+        question = example.question
+        listed = _question_text(question)
+        pairs = tuple(f"{question.question} {choice}" for choice in question.choices)
+        return (question.question, *pairs, listed, *(f"{listed} {letter}" for letter in LETTERS))
 
-    def outcome(self, example: Asked, responses: Sequence[Scored]) -> Outcome:
+    def outcome(self, example: MmluExample, responses: Sequence[Scored]) -> Outcome:
         """`correct` in [0, 1]."""
         scores = [response.logprob for response in responses]
         values = {"correct": ability.answered(scores, example.question.answer)}
@@ -124,28 +124,32 @@ class Mmlu(Benchmark[Asked, Scored], UsesFiles, NamesTexts[Asked], Remarks):
         """The subjects' files, and those of the worked questions where any are shown."""
         splits = (split, "dev") if self.shots else (split,)
         return tuple(
-            official.source(subject, one).use() for one in splits for subject in self._chosen(split)
+            official.source(subject, part).use()
+            for part in splits
+            for subject in self._chosen_subjects(split)
         )
 
     def remarks(self, split: str) -> tuple[str, ...]:
         """How many subjects were measured, where not all were."""
-        count = len(self._chosen(split))
+        count = len(self._chosen_subjects(split))
         if count == len(SUBJECTS):
             return ()
         return (
             f"{count} of {len(SUBJECTS)} subjects were measured; published accuracy is over all",
         )
 
-    def _chosen(self, split: str) -> tuple[str, ...]:
+    def _chosen_subjects(self, split: str) -> tuple[str, ...]:
         return official.subjects_at_hand(split) if self.subjects is None else self.subjects
 
 
-def _before(subject: str, shots: Sequence[Question]) -> str:
+def _shots_text(subject: str, shots: Sequence[Question]) -> str:
     about = subject.replace("_", " ")
     line = f"The following are multiple choice questions (with answers) about {about}.\n\n"
-    return line + "".join(f"{_asked(shot)} {LETTERS[shot.answer]}\n\n" for shot in shots)
+    return line + "".join(f"{_question_text(shot)} {LETTERS[shot.answer]}\n\n" for shot in shots)
 
 
-def _asked(one: Question) -> str:
-    choices = (f"{letter}. {text}\n" for letter, text in zip(LETTERS, one.choices, strict=True))
-    return f"{one.question}\n{''.join(choices)}Answer:"
+def _question_text(question: Question) -> str:
+    choices = (
+        f"{letter}. {text}\n" for letter, text in zip(LETTERS, question.choices, strict=True)
+    )
+    return f"{question.question}\n{''.join(choices)}Answer:"

@@ -55,7 +55,7 @@ class Rte(Benchmark[Labelled, Scored], UsesFiles, NamesTexts[Labelled]):
         """Both answers, that of label 0 first."""
         premise, hypothesis = example.texts
         context = f"{premise}\nQuestion: {hypothesis} True or False?\nAnswer:"
-        return [Continuation(context=context, continuation=one) for one in _WORDS]
+        return [Continuation(context=context, continuation=word) for word in _WORDS]
 
     def texts(self, example: Labelled) -> Sequence[str]:
         """Premise and hypothesis, apart and one after the other."""

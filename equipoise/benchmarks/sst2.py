@@ -56,7 +56,7 @@ class Sst2(Benchmark[Labelled, Scored], UsesFiles, NamesTexts[Labelled]):
         (sentence,) = example.texts
         question = "Is this sentence positive or negative?"
         context = f"{sentence}\nQuestion: {question}\nAnswer:"
-        return [Continuation(context=context, continuation=one) for one in _WORDS]
+        return [Continuation(context=context, continuation=word) for word in _WORDS]
 
     def texts(self, example: Labelled) -> Sequence[str]:
         """The sentence, which the prompt holds with a question after it."""

@@ -23,7 +23,7 @@ from equipoise.benchmarks.base import (
 )
 from equipoise.data import stereoset as official
 from equipoise.data.partition import shuffled
-from equipoise.data.stereoset import Item
+from equipoise.data.stereoset import StereoSetItem
 from equipoise.errors import DataError, RecipeError
 from equipoise.metrics import preference as pref
 from equipoise.metrics.weighted import Weighted, Weights
@@ -133,7 +133,12 @@ _MARGINS = (
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class StereoSet(
-    Benchmark[Item, Scored], UsesFiles, Teaches, TellsLabels, ReadsPredictions, NamesTexts[Item]
+    Benchmark[StereoSetItem, Scored],
+    UsesFiles,
+    Teaches,
+    TellsLabels,
+    ReadsPredictions,
+    NamesTexts[StereoSetItem],
 ):
     """Which of three texts a model finds likelier: stereotype, anti-stereotype, unrelated.
 
@@ -186,7 +191,7 @@ class StereoSet(
             refuse_idle(self, "corpus_texts", "corpus_characters", where="no corpus")
         return self
 
-    def examples(self, split: str) -> Sequence[Item]:
+    def examples(self, split: str) -> Sequence[StereoSetItem]:
         """Examples of "dev" or "test" ("dev" alone in a planted world), intrasentence first.
 
         Raises `DataError` naming file and example.
@@ -200,8 +205,8 @@ class StereoSet(
             )
         return found
 
-    def requests(self, example: Item) -> Sequence[Continuation | Infill]:
-        """One request a text, in the order of `Item.sentences`.
+    def requests(self, example: StereoSetItem) -> Sequence[Continuation | Infill]:
+        """One request a text, in the order of `StereoSetItem.sentences`.
 
         With `intersentence="pmi"` the same texts without their context follow. `score="span"`
         asks for the filler alone, given the text before it; `score="filler"` asks a masked model
@@ -218,7 +223,7 @@ class StereoSet(
             return [self._text(*_split(text, start, end)) for text, (start, end) in spans]
         return [self._text("", sentence) for sentence in example.sentences]
 
-    def outcome(self, example: Item, responses: Sequence[Scored]) -> Outcome:
+    def outcome(self, example: StereoSetItem, responses: Sequence[Scored]) -> Outcome:
         """Scores in nats, the preferences they make, and margins.
 
         `related_margin` is the mean of both meaningful texts less the meaningless one.
@@ -238,7 +243,7 @@ class StereoSet(
         }
         return Outcome(example=example.id, values=values | margins, groups=example.groups)
 
-    def texts(self, example: Item) -> Sequence[str]:
+    def texts(self, example: StereoSetItem) -> Sequence[str]:
         """The sentences, whole whatever part is scored, and after the sentence before them."""
         if example.task == "intrasentence":
             return example.sentences
@@ -316,7 +321,7 @@ class StereoSet(
             del homes[left_out]
         return replace(corpus, passages=tuple(homes), documents=tuple(homes.values()))
 
-    def _planted(self, split: str) -> list[Item]:
+    def _planted(self, split: str) -> list[StereoSetItem]:
         if split != self.splits[0]:
             raise DataError(
                 f"stereoset: a planted world has the split '{self.splits[0]}' alone, "
@@ -346,7 +351,7 @@ class StereoSet(
     def _text(self, context: str, continuation: str) -> Continuation:
         return Continuation(context=context, continuation=continuation, prefix=self.bos)
 
-    def _reduced(self, example: Item, scored: Scored) -> float:
+    def _reduced(self, example: StereoSetItem, scored: Scored) -> float:
         """One score a text, in nats.
 
         The published code averages the probabilities of a masked filler's tokens, not their
@@ -382,10 +387,10 @@ def _split(text: str, start: int, end: int) -> tuple[str, str]:
     return context, before[len(context) :] + text[start:end]
 
 
-def _planted_item(one: Contrast) -> Item:
+def _planted_item(one: Contrast) -> StereoSetItem:
     texts = (one.stereotype, one.antistereotype, one.unrelated)
     sentences = tuple(text.strip() for text in texts if text is not None)
-    return Item(
+    return StereoSetItem(
         id=one.id,
         task="intrasentence",
         context=one.context,

@@ -25,7 +25,7 @@ from equipoise.data.bbq_targets import (
     unknown_place,
 )
 from equipoise.data.sources import Source, parse_jsonl
-from equipoise.data.validation import Record, Text, read_record, refuse_repeated
+from equipoise.data.validation import Record, Text, kind_of, read_record, refuse_repeated
 from equipoise.errors import DataError
 
 ANSWERS: Final = ("ans0", "ans1", "ans2")
@@ -51,7 +51,7 @@ _REMEDY = "mend the file, or delete it and fetch it again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class BbqItem:
     """One question about two people, and which of its answers means what.
 
     Places count the answers from 0. `groups` has the category (with " (names)" where people go by
@@ -113,18 +113,20 @@ def sources(categories: Sequence[str]) -> tuple[Source, ...]:
     return (*files, METADATA) if whole else files
 
 
-def read_items(categories: Sequence[str]) -> list[Item]:
+def read_items(categories: Sequence[str]) -> list[BbqItem]:
     """All examples of some categories, in the order of the files.
 
     Raises `DataError` naming file and line where a row is not as the official format has it, and
     for a metadata file that lacks an example, or is from before its correction.
     """
     files = {category: source(category).read() for category in categories}
-    items = [item for category, content in files.items() for item in _read(category, content)]
+    items = [
+        item for category, content in files.items() for item in _read_category(category, content)
+    ]
     if METADATA not in sources(categories):
         return items
     targets = read_targets()
-    items = [_by_metadata(item, targets) for item in items]
+    items = [_with_metadata_target(item, targets) for item in items]
     check_turned(
         {
             item.id: (item.target, item.ruled)
@@ -136,23 +138,23 @@ def read_items(categories: Sequence[str]) -> list[Item]:
 
 
 @lru_cache(maxsize=len(CATEGORIES))  # one measurement asks for the same bytes several times
-def _read(category: str, content: bytes) -> tuple[Item, ...]:
+def _read_category(category: str, content: bytes) -> tuple[BbqItem, ...]:
     """A category's examples, with the targets of the rule."""
     name = source(category).path
     items = []
     for line, raw in parse_jsonl(content, name):
         where = f"{name}, line {line}"
-        items.append(_item(read_record(_Row, raw, where, remedy=_REMEDY), category, where))
+        items.append(_build_item(read_record(_Row, raw, where, remedy=_REMEDY), category, where))
     refuse_repeated((item.id for item in items), f"{name}: example", remedy=_REMEDY)
     return tuple(items)
 
 
-def _item(row: "_Row", category: str, where: str) -> Item:
+def _build_item(row: "_Row", category: str, where: str) -> BbqItem:
     if row.category != category:
         raise DataError(f"{where}: category must be '{category}', got '{row.category}'; {_REMEDY}")
     info, negative = row.info, row.question_polarity == "neg"
     target = ruled_target(info, row.stereotyped, negative=negative)
-    item = Item(
+    item = BbqItem(
         id=f"{category}/{row.example_id}",
         category=category,
         context=row.context,
@@ -164,7 +166,7 @@ def _item(row: "_Row", category: str, where: str) -> Item:
         target=target,
         ruled=target,
         groups={
-            "category": _named(category, names=has_names(category, row.question_index)),
+            "category": _category_name(category, names=has_names(category, row.question_index)),
             "condition": row.context_condition,
             "polarity": row.question_polarity,
             "question": f"{category}/{row.question_index}",
@@ -179,7 +181,7 @@ def _item(row: "_Row", category: str, where: str) -> Item:
     return item
 
 
-def _by_metadata(item: Item, targets: Mapping[tuple[str, str, str], Target]) -> Item:
+def _with_metadata_target(item: BbqItem, targets: Mapping[tuple[str, str, str], Target]) -> BbqItem:
     """The item with what the metadata file says of it in place of the rule."""
     question, number = (text.partition("/")[2] for text in (item.groups["question"], item.id))
     known = targets.get((item.category, question, number))
@@ -193,11 +195,11 @@ def _by_metadata(item: Item, targets: Mapping[tuple[str, str, str], Target]) -> 
             f"{METADATA.path}: the target of '{item.id}' must be one of two people, got the "
             f"unknown answer {known.place}; fetch both files again"
         )
-    category = _named(item.category, names=known.name)
+    category = _category_name(item.category, names=known.name)
     return replace(item, target=known.place, groups={**item.groups, "category": category})
 
 
-def _named(category: str, *, names: bool) -> str:
+def _category_name(category: str, *, names: bool) -> str:
     """As the published script calls it: people by proper names are a category of their own."""
     return f"{category} (names)" if names else category
 
@@ -212,7 +214,7 @@ def _without_braces(answer: str) -> str:
 
 def _number_text(number: object) -> str:
     if isinstance(number, bool) or not isinstance(number, int | str) or not str(number).strip():
-        raise ValueError("must be a number")
+        raise ValueError(f"must be a number, got {kind_of(number)}")
     return str(number)
 
 
@@ -248,7 +250,7 @@ class _Row(Record):
 
     @field_validator("answer_info", mode="before")
     @classmethod
-    def _silent(cls, given: object) -> object:
+    def _empty_is_missing(cls, given: object) -> object:
         return None if given == {} else given
 
     @property

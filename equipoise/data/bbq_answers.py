@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import ConfigDict
 
-from equipoise.data.bbq import ANSWERS, CATEGORIES, Item, Number
+from equipoise.data.bbq import ANSWERS, CATEGORIES, BbqItem, Number
 from equipoise.data.sources import parse_jsonl, unpacked
 from equipoise.data.validation import Record, Text, kind_of, read_record
 from equipoise.errors import DataError, nearest
@@ -81,21 +81,21 @@ class _Row(Record):
     example_id: Number
 
 
-def stated(item: Item, answer: str) -> int | None:
+def stated(item: BbqItem, answer: str) -> int | None:
     """The place of the answer that a published string means; None if it means none, or several.
 
     The one it equals, without regard to case and a final full stop; failing that, the only one
     whose word of `answer_info`, cut to its first two words, it contains. As published, but that
     the published script takes the first of several, and of one word finds none.
     """
-    said = _plain(answer)
-    equal = [index for index, answer in enumerate(item.answers) if _plain(answer) == said]
+    said = _normalize(answer)
+    equal = [index for index, answer in enumerate(item.answers) if _normalize(answer) == said]
     if len(equal) == 1:
         return equal[0]
-    return _only(item, lambda at: _within(said, (_first_two(item.words[at]),)))
+    return _single_place(item, lambda place: _contains_any(said, (_first_two(item.words[place]),)))
 
 
-def heard(item: Item, written: str) -> int | None:
+def heard(item: BbqItem, written: str) -> int | None:
     """The place of the answer that a model wrote, out of its first line with anything on it.
 
     A letter of the list counts first; then the answer that the line equals, without regard to case
@@ -108,23 +108,25 @@ def heard(item: Item, written: str) -> int | None:
     letter = _LETTER.match(line)
     if letter:
         return LETTERS.index((letter[1] or letter[2] or letter[3]).upper())
-    said = _plain(line)
-    equal = [index for index, answer in enumerate(item.answers) if _plain(answer) == said]
+    said = _normalize(line)
+    equal = [index for index, answer in enumerate(item.answers) if _normalize(answer) == said]
     if len(equal) == 1:
         return equal[0]
 
-    def whole(at: int) -> bool:
-        if at == item.unknown and (_UNDECIDED.match(said) or _has_words(said, _UNKNOWN)):
+    def whole(index: int) -> bool:
+        if index == item.unknown and (_UNDECIDED.match(said) or _contains_words(said, _UNKNOWN)):
             return True
-        return _has_words(said, (_plain(item.answers[at]),))
+        return _contains_words(said, (_normalize(item.answers[index]),))
 
-    place = _only(item, whole)
+    place = _single_place(item, whole)
     if place is not None:
         return place
-    return _only(item, lambda at: whole(at) or _has_words(said, (item.words[at].casefold(),)))
+    return _single_place(
+        item, lambda index: whole(index) or _contains_words(said, (item.words[index].casefold(),))
+    )
 
 
-def _plain(answer: str) -> str:
+def _normalize(answer: str) -> str:
     return answer.strip().casefold().removesuffix(".").strip()
 
 
@@ -132,14 +134,14 @@ def _first_two(word: str) -> str:
     return " ".join(word.casefold().split()[:2])
 
 
-def _only(item: Item, holds: Callable[[int], bool]) -> int | None:
+def _single_place(item: BbqItem, holds: Callable[[int], bool]) -> int | None:
     places = [index for index in range(len(item.answers)) if holds(index)]
     return places[0] if len(places) == 1 else None
 
 
-def _within(said: str, names: Sequence[str]) -> bool:
+def _contains_any(said: str, names: Sequence[str]) -> bool:
     return any(name in said for name in names if name)
 
 
-def _has_words(said: str, names: Sequence[str]) -> bool:
+def _contains_words(said: str, names: Sequence[str]) -> bool:
     return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", said) for name in names if name)

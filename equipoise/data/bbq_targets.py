@@ -50,16 +50,16 @@ def read_targets() -> dict[tuple[str, str, str], Target]:
 
     The official file has some rows twice, with one answer. Raises `DataError` naming file and line.
     """
-    found: dict[tuple[str, str, str], Target] = {}
+    targets: dict[tuple[str, str, str], Target] = {}
     for row in read_csv(METADATA, _COLUMNS):
         key = (row.values["category"], row.values["question_index"], row.values["example_id"])
-        target = _target(row)
-        if found.setdefault(key, target) != target:
+        target = _read_target(row)
+        if targets.setdefault(key, target) != target:
             raise DataError(
                 f"{METADATA.path}, line {row.line}: example {'/'.join(key)} must have one target, "
-                f"got {target.place} and {found[key].place}; {_REMEDY}"
+                f"got {target.place} and {targets[key].place}; {_REMEDY}"
             )
-    return found
+    return targets
 
 
 def has_names(category: str, question_index: str) -> bool:
@@ -88,8 +88,12 @@ def ruled_target(info: Info | None, stereotyped: Sequence[str], *, negative: boo
     if info is None or unknown is None:
         return None
     named = [index for index in range(len(info)) if index != unknown]
-    sought = {key for one in stereotyped for key in _keys(one)}
-    about = [at for at in named if sought & {key for one in info[at] for key in _keys(one)}]
+    sought = {key for word in stereotyped for key in _spellings(word)}
+    about = [
+        index
+        for index in named
+        if sought & {key for word in info[index] for key in _spellings(word)}
+    ]
     if len(named) != 2 or len(about) != 1:
         return None
     (other,) = set(named) - set(about)
@@ -111,7 +115,7 @@ def check_turned(pairs: Mapping[str, tuple[int | None, int | None]]) -> None:
         )
 
 
-def _target(row: Row) -> Target:
+def _read_target(row: Row) -> Target:
     where = f"{METADATA.path}, line {row.line}"
     place, kind = row.values["target_loc"], row.values["label_type"]
     if place not in ("0", "1", "2", "NA", ""):
@@ -122,7 +126,7 @@ def _target(row: Row) -> Target:
 
 
 @lru_cache(maxsize=1024)  # the same few words and groups in thousands of rows
-def _keys(text: str) -> frozenset[str]:
+def _spellings(text: str) -> frozenset[str]:
     """The spellings under which a word or group may be among the stereotyped ones."""
     plain = text.casefold().replace(" ", "")
     if not plain or plain == _UNKNOWN:

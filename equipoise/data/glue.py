@@ -46,12 +46,12 @@ def read_sst2() -> list[Labelled]:
 
     Raises `DataError` naming file and line.
     """
-    rows = _rows(SST2, header=("sentence", "label"))
+    rows = _read_rows(SST2, header=("sentence", "label"))
     return [
         Labelled(
             id=f"line {line}",
-            texts=(_text(sentence, SST2, line),),
-            label=_label(label, ("0", "1"), SST2, line),
+            texts=(_check_text(sentence, SST2, line),),
+            label=_label_index(label, ("0", "1"), SST2, line),
         )
         for line, (sentence, label) in rows
     ]
@@ -62,12 +62,12 @@ def read_rte() -> list[Labelled]:
 
     Raises `DataError` naming file and line.
     """
-    rows = _rows(RTE, header=("index", "sentence1", "sentence2", "label"))
+    rows = _read_rows(RTE, header=("index", "sentence1", "sentence2", "label"))
     return [
         Labelled(
             id=f"line {line}",
-            texts=(_text(first, RTE, line), _text(second, RTE, line)),
-            label=_label(label, ("not_entailment", "entailment"), RTE, line),
+            texts=(_check_text(first, RTE, line), _check_text(second, RTE, line)),
+            label=_label_index(label, ("not_entailment", "entailment"), RTE, line),
             groups={"premise": text_sha256(first)[:12]},
         )
         for line, (_, first, second, label) in rows
@@ -82,15 +82,15 @@ def read_cola() -> list[Labelled]:
     return [
         Labelled(
             id=f"line {line}",
-            texts=(_text(sentence, COLA, line),),
-            label=_label(label, ("0", "1"), COLA, line),
-            groups={"source": _text(source, COLA, line)},
+            texts=(_check_text(sentence, COLA, line),),
+            label=_label_index(label, ("0", "1"), COLA, line),
+            groups={"source": _check_text(source, COLA, line)},
         )
-        for line, (source, label, _, sentence) in _rows(COLA, columns=4)
+        for line, (source, label, _, sentence) in _read_rows(COLA, columns=4)
     ]
 
 
-def _rows(
+def _read_rows(
     source: Source, *, header: Sequence[str] = (), columns: int = 0
 ) -> list[tuple[int, list[str]]]:
     """Line numbers from 1 and the fields of each line below the header, if there is one."""
@@ -101,7 +101,7 @@ def _rows(
             f"{len(lines[0].split(chr(9)))} columns of other names; {_REMEDY}"
         )
     wanted, first = len(header) or columns, bool(header)
-    found = []
+    rows = []
     for index, line in enumerate(lines[first:], start=1 + first):
         if not line.strip():
             continue
@@ -111,19 +111,19 @@ def _rows(
                 f"{source.path}, line {index}: must have {wanted} fields between tabs, "
                 f"got {len(fields)}; {_REMEDY}"
             )
-        found.append((index, fields))
-    if not found:
-        raise DataError(f"{source.path} must have rows, got {len(found)}; {_REMEDY}")
-    return found
+        rows.append((index, fields))
+    if not rows:
+        raise DataError(f"{source.path} must have rows, got {len(rows)}; {_REMEDY}")
+    return rows
 
 
-def _text(value: str, source: Source, line: int) -> str:
+def _check_text(value: str, source: Source, line: int) -> str:
     if not value.strip():
         raise DataError(f"{source.path}, line {line}: must have a text, got {value!r}; {_REMEDY}")
     return value.strip()
 
 
-def _label(value: str, known: Sequence[str], source: Source, line: int) -> int:
+def _label_index(value: str, known: Sequence[str], source: Source, line: int) -> int:
     if value not in known:
         raise DataError(
             f"{source.path}, line {line}: label must be one of {list(known)}, "

@@ -62,7 +62,9 @@ def read_problems(source: Source) -> list[Problem]:
     Raises `DataError` naming file and line.
     """
     rows = parse_jsonl(source.read(), source.path)
-    return [_problem(row, f"line {line}", f"{source.path}, line {line}") for line, row in rows]
+    return [
+        _build_problem(row, f"line {line}", f"{source.path}, line {line}") for line, row in rows
+    ]
 
 
 def shots_at_hand() -> bool:
@@ -93,16 +95,16 @@ def read_shots(count: int) -> list[Problem]:
 def marked_number(text: str) -> Decimal | None:
     """The number after the first "####"; None when there is none to read."""
     marked = _MARKED.search(text)
-    return None if marked is None else _number(marked[1])
+    return None if marked is None else _parse_number(marked[1])
 
 
 def last_number(text: str) -> Decimal | None:
     """The last number of a text, whatever stands around it; None when there is none."""
     numbers = _NUMBER.findall(text)
-    return _number(numbers[-1]) if numbers else None
+    return _parse_number(numbers[-1]) if numbers else None
 
 
-def _number(text: str) -> Decimal | None:
+def _parse_number(text: str) -> Decimal | None:
     plain = text.replace(",", "").replace("$", "").removesuffix(".")
     try:
         return Decimal(plain)
@@ -115,7 +117,7 @@ class _Row(Record):
     answer: Text
 
 
-def _problem(raw: JSON, id: str, where: str) -> Problem:
+def _build_problem(raw: JSON, id: str, where: str) -> Problem:
     row = read_record(_Row, raw, where, remedy=_REMEDY)
     worked = row.answer.strip()
     number = marked_number(worked)

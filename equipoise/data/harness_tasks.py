@@ -70,20 +70,22 @@ class HarnessDocument:
         `answers`: of each question as many as it has repeats. Filters see this document alone.
         """
         instances = [
-            replace(instance, resps=list(own), filtered_resps={})
-            for instance, own in zip(self.instances, answers, strict=True)
+            replace(instance, resps=list(given), filtered_resps={})
+            for instance, given in zip(self.instances, answers, strict=True)
         ]
-        found: dict[str, Any] = {}
-        for one in self.task.filters:
-            one.apply(instances)
-            kept = [instance.filtered_resps[one.name] for instance in instances]
-            values = self.task.inner.process_results(self.content, kept)
-            found |= {self.task.named(key, one.name): value for key, value in values.items()}
-        return found
+        values_by_name: dict[str, Any] = {}
+        for task_filter in self.task.filters:
+            task_filter.apply(instances)
+            filtered = [instance.filtered_resps[task_filter.name] for instance in instances]
+            values = self.task.inner.process_results(self.content, filtered)
+            values_by_name |= {
+                self.task.named(key, task_filter.name): value for key, value in values.items()
+            }
+        return values_by_name
 
     def texts(self) -> tuple[str, ...]:
         """Every text in it."""
-        return tuple(_texts(self.content))
+        return tuple(_all_texts(self.content))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -124,15 +126,19 @@ class HarnessTask:
         return tuple(
             HarnessDocument(
                 id=str(id),
-                content=own[0].doc,
+                content=instances[0].doc,
                 questions=tuple(
-                    Question(kind=one.request_type, arguments=one.args, repeats=one.repeats or 1)
-                    for one in own
+                    Question(
+                        kind=instance.request_type,
+                        arguments=instance.args,
+                        repeats=instance.repeats or 1,
+                    )
+                    for instance in instances
                 ),
                 task=self,
-                instances=tuple(own),
+                instances=tuple(instances),
             )
-            for id, own in by_id.items()
+            for id, instances in by_id.items()
         )
 
     def measures(self) -> tuple[TaskMetric, ...]:
@@ -148,9 +154,9 @@ class HarnessTask:
                 f"harness: task '{self.name}' must have a metric of its own, got "
                 f"{sorted(joined)}; take a task that measures something"
             )
-        registry = _module("lm_eval.api.registry")
+        registry = _import("lm_eval.api.registry")
         mean = registry.get_aggregation("mean")
-        names = {one: key for key, one in registry.AGGREGATION_REGISTRY.items()}
+        names = {aggregate: key for key, aggregate in registry.AGGREGATION_REGISTRY.items()}
         better = self.inner.higher_is_better()
         return tuple(
             TaskMetric(
@@ -168,11 +174,12 @@ class HarnessTask:
         """Names of what the task makes of some answers to its first document."""
         first = self.documents()[0]
         blank: Mapping[str, Answer] = {"loglikelihood_rolling": -1.0, "generate_until": ""}
-        kept = [
-            blank.get(one.kind, (-1.0 - index, False)) for index, one in enumerate(first.questions)
+        answers = [
+            blank.get(question.kind, (-1.0 - index, False))
+            for index, question in enumerate(first.questions)
         ]
         try:
-            return list(self.inner.process_results(first.content, kept))
+            return list(self.inner.process_results(first.content, answers))
         except Exception:  # a task's own code may refuse such answers; its metrics are known
             return []
 
@@ -187,7 +194,7 @@ def load(name: str, *, folder: str | None, shots: int | None, seed: int) -> Harn
     documents cannot be had.
     """
     hashes = tuple(file.sha256 for file in files(name, folder=folder))
-    return _loaded(name, folder, shots, seed, hashes)
+    return _load_task(name, folder, shots, seed, hashes)
 
 
 def files(name: str, *, folder: str | None) -> tuple[DataUse, ...]:
@@ -234,7 +241,7 @@ def files(name: str, *, folder: str | None) -> tuple[DataUse, ...]:
 # --- finding ----------------------------------------------------------------------------------
 
 
-def _module(name: str) -> ModuleType:
+def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -244,19 +251,19 @@ def _module(name: str) -> ModuleType:
 
 
 @lru_cache(maxsize=1)
-def _shipped() -> Any:
+def _shipped_tasks() -> Any:
     """The manager of the tasks that come with the harness: seconds."""
-    return _module("lm_eval.tasks").TaskManager()
+    return _import("lm_eval.tasks").TaskManager()
 
 
 def _find_task(name: str, folder: str | None) -> tuple[Any, Any]:
     """The manager that knows a task, and its entry there."""
     known: set[str] = set()
-    for own in [None] if folder is None else [folder, None]:
-        manager = _shipped() if own is None else _local(own)
+    for place in [None] if folder is None else [folder, None]:
+        manager = _shipped_tasks() if place is None else _local_tasks(place)
         entry = manager.task_index.get(name)
         if entry is not None:
-            _check_entry(name, entry)
+            _check_runnable(name, entry)
             return manager, entry
         known |= set(manager.task_index)
     close = get_close_matches(name, sorted(known), n=3, cutoff=0.6)
@@ -264,17 +271,17 @@ def _find_task(name: str, folder: str | None) -> tuple[Any, Any]:
     raise RecipeError(f"harness: there is no task '{name}'; {rest}")
 
 
-def _local(folder: str) -> Any:
+def _local_tasks(folder: str) -> Any:
     path = Path(folder).expanduser()
     if not path.is_dir():
         raise RecipeError(
             f"harness.tasks_folder must be a folder of task files, got '{folder}'; check the path"
         )
-    tasks = _module("lm_eval.tasks")
+    tasks = _import("lm_eval.tasks")
     return tasks.TaskManager(include_path=str(path), include_defaults=False)
 
 
-def _check_entry(name: str, entry: Any) -> None:
+def _check_runnable(name: str, entry: Any) -> None:
     if entry.kind.name not in ("TASK", "PY_TASK"):
         members = entry.tags if entry.kind.name == "TAG" else (entry.cfg or {}).get("task", ())
         shown = sorted(str(member) for member in members)[:10]
@@ -302,12 +309,12 @@ def _runs_remote_code() -> bool:
 
 
 @lru_cache(maxsize=8)
-def _loaded(
+def _load_task(
     name: str, folder: str | None, shots: int | None, seed: int, _hashes: tuple[str, ...]
 ) -> HarnessTask:
     manager, _ = _find_task(name, folder)
     try:
-        with _seeded():
+        with _harness_seeds():
             (task,) = manager.load(name)["tasks"].values()
             _set_shots(name, task, shots)
             task.set_fewshot_seed(seed=seed)
@@ -325,16 +332,16 @@ def _loaded(
 
 
 def _set_shots(name: str, task: Any, shots: int | None) -> None:
-    own = task.get_config("num_fewshot")
-    if shots and own == 0:
+    default = task.get_config("num_fewshot")
+    if shots and default == 0:
         raise RecipeError(
             f"harness: task '{name}' is made for 0 shots, got {shots}; leave shots out"
         )
-    task.set_config(key="num_fewshot", value=(own or 0) if shots is None else shots)
+    task.set_config(key="num_fewshot", value=(default or 0) if shots is None else shots)
 
 
 @contextmanager
-def _seeded() -> Iterator[None]:
+def _harness_seeds() -> Iterator[None]:
     """Python's and numpy's generators as the harness seeds them, and afterwards as they were.
 
     Some tasks shuffle their documents' choices with them.
@@ -355,16 +362,16 @@ def _seeded() -> Iterator[None]:
 def _data_files(config: Mapping[str, Any] | None) -> list[Path]:
     """Local files that a task names as its data, as it names them."""
     kwargs = (config or {}).get("dataset_kwargs") or {}
-    return [Path(text) for text in _texts(kwargs.get("data_files")) if Path(text).is_file()]
+    return [Path(text) for text in _all_texts(kwargs.get("data_files")) if Path(text).is_file()]
 
 
-def _texts(content: Any) -> Iterator[str]:
+def _all_texts(content: Any) -> Iterator[str]:
     """Every text in nested mappings and lists."""
     if isinstance(content, str):
         yield content
     elif isinstance(content, Mapping):
-        for one in content.values():
-            yield from _texts(one)
+        for part in content.values():
+            yield from _all_texts(part)
     elif isinstance(content, list | tuple):
-        for one in content:
-            yield from _texts(one)
+        for part in content:
+            yield from _all_texts(part)

@@ -13,7 +13,7 @@ from annotated_types import Len
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from equipoise.data.sources import Source, parse_jsonl
-from equipoise.data.validation import Record, Text, read_record
+from equipoise.data.validation import Record, Text, kind_of, read_record
 
 LICENCE: Final = "MIT"
 ENDINGS: Final = 4
@@ -86,14 +86,14 @@ def cleaned(text: str) -> str:
 
 def _cleaned_text(text: str) -> str:
     if not cleaned(text):
-        raise ValueError("must be a text that is not blank")
+        raise ValueError(f"must be a text that is not blank, got {kind_of(text)}")
     return cleaned(text)
 
 
 def _place_of(label: object) -> int:
     """A whole number, or one spelt as a text as some copies have it."""
     if isinstance(label, bool) or str(label) not in ("0", "1", "2", "3"):
-        raise ValueError("must be 0, 1, 2 or 3")
+        raise ValueError(f"must be 0, 1, 2 or 3, got {kind_of(label)}")
     return int(str(label))
 
 
@@ -111,7 +111,7 @@ class _Row(Record):
     @model_validator(mode="after")
     def _has_a_beginning(self) -> Self:
         if self.ctx_a is None and self.ctx is None:
-            raise ValueError("must have a text 'ctx', or 'ctx_a' and 'ctx_b'")
+            raise ValueError(f"must have a text 'ctx', or 'ctx_a' and 'ctx_b', got {self.ctx}")
         return self
 
     @property

@@ -76,14 +76,16 @@ def subjects_at_hand(split: str) -> tuple[str, ...]:
 
     Raises `DataError` when there is none.
     """
-    found = tuple(one for one in sorted(SUBJECTS) if source(one, split).own() is not None)
-    if not found:
+    present = tuple(
+        subject for subject in sorted(SUBJECTS) if source(subject, split).own() is not None
+    )
+    if not present:
         raise DataError(
             f"mmlu: the data folder must have files of {len(SUBJECTS)} subjects, e.g. "
-            f"'{source('anatomy', split).path}', got {len(found)}; put the official files there "
+            f"'{source('anatomy', split).path}', got {len(present)}; put the official files there "
             "and name their folder in EQUIPOISE_DATA"
         )
-    return found
+    return present
 
 
 def read_questions(subject: str, split: str) -> list[Question]:
@@ -92,9 +94,9 @@ def read_questions(subject: str, split: str) -> list[Question]:
     Raises `DataError` naming file and row.
     """
     file = source(subject, split)
-    rows = _rows(file)
+    rows = _read_rows(file)
     return [
-        _question(fields, f"{subject}/{index}", subject, f"{file.path}, row {index}")
+        _build_question(fields, f"{subject}/{index}", subject, f"{file.path}, row {index}")
         for index, fields in enumerate(rows, start=1)
     ]
 
@@ -106,27 +108,27 @@ def read_shots(subject: str, count: int) -> list[Question]:
     """
     if count == 0:
         return []
-    found = read_questions(subject, "dev")
-    if len(found) < count:
+    questions = read_questions(subject, "dev")
+    if len(questions) < count:
         raise DataError(
             f"{source(subject, 'dev').path} must have {count} questions to show, "
-            f"got {len(found)}; ask for fewer shots, or replace the file"
+            f"got {len(questions)}; ask for fewer shots, or replace the file"
         )
-    return found[:count]
+    return questions[:count]
 
 
-def _rows(file: Source) -> list[list[str]]:
+def _read_rows(file: Source) -> list[list[str]]:
     reader = csv.reader(io.StringIO(read_text(file), newline=""), strict=True)
     try:
-        found = [fields for fields in reader if fields]
+        rows = [fields for fields in reader if fields]
     except csv.Error as error:
         raise DataError(f"{file.path}, line {reader.line_num}: {error}; replace the file") from None
-    if not found:
-        raise DataError(f"{file.path} must have questions, got {len(found)}; {_REMEDY}")
-    return found
+    if not rows:
+        raise DataError(f"{file.path} must have questions, got {len(rows)}; {_REMEDY}")
+    return rows
 
 
-def _question(fields: Sequence[str], id: str, subject: str, where: str) -> Question:
+def _build_question(fields: Sequence[str], id: str, subject: str, where: str) -> Question:
     wanted = 2 + len(LETTERS)
     if len(fields) != wanted:
         raise DataError(f"{where}: must have {wanted} fields, got {len(fields)}; {_REMEDY}")

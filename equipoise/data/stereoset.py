@@ -47,7 +47,7 @@ TEST_PARTS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class StereoSetItem:
     """One example: sentences that stereotype, contradict the stereotype, and mean nothing."""
 
     id: str
@@ -71,7 +71,7 @@ def sources(split: str) -> tuple[Source, ...]:
     return (TEST,)
 
 
-def read_items(split: str) -> list[Item]:
+def read_items(split: str) -> list[StereoSetItem]:
     """All examples of a split, intrasentence first.
 
     Raises `DataError` naming file and example where one is not as the official format has it.
@@ -81,7 +81,7 @@ def read_items(split: str) -> list[Item]:
         for source in sources(split)
     }
     items = [
-        _item(example, task, f"{path}, {task} example {index} '{example.id}'")
+        _build_item(example, task, f"{path}, {task} example {index} '{example.id}'")
         for task in TASKS
         for path, data in files.items()
         for index, example in enumerate(data.of(task))
@@ -149,8 +149,8 @@ def differing_spans(sentences: Sequence[str]) -> tuple[tuple[int, int], ...]:
     """
     words = [sentence.split(" ") for sentence in sentences]
     room = min(len(word) for word in words)
-    head = _common(words, room)
-    tail = _common([word[::-1] for word in words], room - head)
+    head = _common_words(words, room)
+    tail = _common_words([word[::-1] for word in words], room - head)
     spans = []
     for parts, text in zip(words, sentences, strict=True):
         start = sum(len(word) + 1 for word in parts[:head])
@@ -159,13 +159,13 @@ def differing_spans(sentences: Sequence[str]) -> tuple[tuple[int, int], ...]:
     return tuple(spans)
 
 
-def _common(words: Sequence[Sequence[str]], room: int) -> int:
+def _common_words(words: Sequence[Sequence[str]], room: int) -> int:
     """How many first words all lists share, at most `room`."""
     same = (len(set(column)) == 1 for column in zip(*words, strict=False))
     return min(room, next((index for index, equal in enumerate(same) if not equal), room))
 
 
-def _item(example: "_Example", task: Task, where: str) -> Item:
+def _build_item(example: "_Example", task: Task, where: str) -> StereoSetItem:
     by_label: dict[str, _Sentence] = {
         sentence.gold_label: sentence for sentence in example.sentences
     }
@@ -177,7 +177,7 @@ def _item(example: "_Example", task: Task, where: str) -> Item:
         spans = tuple(word_span(example.context, sentence, where) for sentence in sentences)
     else:
         spans = tuple((0, len(sentence)) for sentence in sentences)
-    return Item(
+    return StereoSetItem(
         id=example.id,
         task=task,
         context=example.context,

@@ -17,7 +17,7 @@ R = TypeVar("R", bound="Record")
 
 def _refuse_blank(text: str) -> str:
     if not text.strip():
-        raise ValueError("must be a text that is not blank")
+        raise ValueError(f"must be a text that is not blank, got {kind_of(text)}")
     return text
 
 
@@ -85,9 +85,10 @@ def _fault(error: ValidationError) -> str:
         case "literal_error":
             shown = repr(given)[:40] if isinstance(given, str) else kind_of(given)
             return f"{place} must be {context['expected']}, got {shown}"
+        case "value_error":  # of a validator of ours, which says what it got
+            return f"{place} {context['error']}"
         case kind:
-            said = first["msg"].removeprefix("Value error, ").replace("Input should", "must")
-            message = _MUST.get(kind, said)
+            message = _MUST.get(kind, first["msg"].replace("Input should", "must"))
             return f"{place} {message}, got {kind_of(given)}"
 
 

@@ -136,6 +136,8 @@ def point(metric: Metric, columns: Columns, clusters: Clusters | None = None) ->
         counted = finite.any(axis=0)
     reason = None
     n = int(np.count_nonzero(counted))
+    if math.isnan(value):
+        value = math.nan  # the same object each time: estimates without a value compare equal
     if not math.isfinite(value):
         reason = f"{metric.name} is not defined on these {n} measured examples"
         reason += f"; it needs {metric.needs}" if metric.needs else ""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from equipoise.data.partition import shuffled
-from equipoise.data.stereoset import AXES, BLANK, Item
+from equipoise.data.stereoset import AXES, BLANK, StereoSetItem
 from equipoise.errors import DataError
 from equipoise.records import Contrast, text_sha256
 
@@ -18,7 +18,7 @@ _UNREADABLE: Final = (f".{BLANK}", f"`{BLANK}")
 _NAMED: Final = 8  # examples or terms that an error names at most
 
 
-def contrast_of(item: Item) -> Contrast:
+def contrast_of(item: StereoSetItem) -> Contrast:
     """An item to learn from: its context holds what its texts share before the filler.
 
     Of an intrasentence item, where all texts are equal before the filler; else whole sentences.
@@ -37,7 +37,7 @@ def contrast_of(item: Item) -> Contrast:
     )
 
 
-def learnable(items: Sequence[Item]) -> list[Item]:
+def learnable(items: Sequence[StereoSetItem]) -> list[StereoSetItem]:
     """The items to learn from: one blank each, that can be found, and no text of an item before.
 
     An item is left out if any of its three texts, whole and without regard to case, was there.
@@ -55,7 +55,7 @@ def learnable(items: Sequence[Item]) -> list[Item]:
     return found
 
 
-def refuse_shared(pool: Sequence[Item], measured: Sequence[Item]) -> None:
+def refuse_shared(pool: Sequence[StereoSetItem], measured: Sequence[StereoSetItem]) -> None:
     """Raise `DataError` if items to learn from share terms or whole texts with measured ones."""
     remedy = "replace both files by the official ones"
     shared = sorted({_term(one) for one in pool} & {_term(one) for one in measured})
@@ -71,7 +71,9 @@ def refuse_shared(pool: Sequence[Item], measured: Sequence[Item]) -> None:
         )
 
 
-def held_back(pool: Sequence[Item], per_type: int, *, seed: int) -> tuple[list[Item], list[Item]]:
+def held_back(
+    pool: Sequence[StereoSetItem], per_type: int, *, seed: int
+) -> tuple[list[StereoSetItem], list[StereoSetItem]]:
     """The items to learn from, and those to stop on: about `per_type` of every bias type.
 
     Target terms, taken in an order drawn by seed, as long as each brings the number nearer to
@@ -88,7 +90,7 @@ def held_back(pool: Sequence[Item], per_type: int, *, seed: int) -> tuple[list[I
     )
 
 
-def _kept_terms(pool: Sequence[Item], axis: str, per_type: int, *, seed: int) -> set[str]:
+def _kept_terms(pool: Sequence[StereoSetItem], axis: str, per_type: int, *, seed: int) -> set[str]:
     counts = Counter(_term(one) for one in pool if one.groups["axis"] == axis)
     if per_type and not counts:
         raise DataError(
@@ -114,20 +116,20 @@ def _kept_terms(pool: Sequence[Item], axis: str, per_type: int, *, seed: int) ->
     return kept
 
 
-def _from_filler(item: Item) -> tuple[str, tuple[str, ...]]:
+def _from_filler(item: StereoSetItem) -> tuple[str, tuple[str, ...]]:
     """What stands before the filler, without the space that ends it, and what follows in each."""
     before = {text[:start] for text, (start, _) in zip(item.sentences, item.spans, strict=True)}
     context = before.pop().rstrip() if len(before) == 1 else ""
     return context, tuple(text[len(context) :] for text in item.sentences)
 
 
-def _texts(item: Item) -> set[str]:
+def _texts(item: StereoSetItem) -> set[str]:
     """Hashes of an item's whole texts: after the sentence before them, if there is one."""
     given = f"{item.context} " if item.task == "intersentence" else ""
     return {text_sha256(given + sentence) for sentence in item.sentences}
 
 
-def _term(item: Item) -> str:
+def _term(item: StereoSetItem) -> str:
     return item.groups["target"].casefold()
 
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from equipoise import cli
 from equipoise.benchmarks.base import Benchmark
-from equipoise.benchmarks.bbq import BBQ, ORDERS
+from equipoise.benchmarks.bbq import BBQ, ORDERS, Letters, Likelihood, Written
 from equipoise.checks.grid import on_grid
-from equipoise.data.bbq import CATEGORIES, Item
+from equipoise.data.bbq import CATEGORIES, BbqItem
 from equipoise.data.bbq_answers import LETTERS
 from equipoise.errors import DataError, OptionError
 from equipoise.measure import measure
@@ -34,7 +34,7 @@ from equipoise.records import (
 from equipoise.stats.resample import columns_of, point
 from equipoise.testing import FakeScorer, check_benchmark
 
-Answerer = Callable[[Item], int]
+Answerer = Callable[[BbqItem], int]
 
 #: Per cent, from the answer strings that the authors published for UnifiedQA 11B: accuracy in
 #: ambiguous and in disambiguated contexts, bias in ambiguous and in disambiguated ones.
@@ -57,7 +57,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def items(tmp_path_factory: pytest.TempPathFactory) -> list[Item]:
+def items(tmp_path_factory: pytest.TempPathFactory) -> list[BbqItem]:
     folder = tmp_path_factory.mktemp("trees")
     write(folder, rows())
     with pytest.MonkeyPatch.context() as patch:
@@ -65,7 +65,7 @@ def items(tmp_path_factory: pytest.TempPathFactory) -> list[Item]:
         return list(BBQ().examples("test"))
 
 
-def other(item: Item) -> int:
+def other(item: BbqItem) -> int:
     (place,) = {0, 1, 2} - {item.target, item.unknown}
     assert place is not None
     return place
@@ -113,7 +113,7 @@ def readings(outcomes: list[Outcome]) -> dict[str, float]:
     return {metric.name: metric.of(columns) for metric in BBQ.metrics}
 
 
-def answered(benchmark: BBQ, item: Item, place: int | None) -> Outcome:
+def answered(benchmark: BBQ, item: BbqItem, place: int | None) -> Outcome:
     """The outcome of one answer by likelihood; None: all alike."""
     logprobs = [-1.0 if index == place else -2.0 for index in range(3)]
     return benchmark.outcome(
@@ -139,7 +139,7 @@ def answered(benchmark: BBQ, item: Item, place: int | None) -> Outcome:
 def test_known_answerers(
     score: Any, who: str, expected: tuple[float, ...], gap: float, unknown: float
 ) -> None:
-    benchmark = BBQ(score=score)
+    benchmark = build(Benchmark, "bbq", {"score": score})
     found = measure(scorer(benchmark, ANSWERERS[who]), benchmark, draws=20)
     got = values(found)
     assert [got[one] for one in MAIN] == pytest.approx(expected, nan_ok=True)
@@ -181,11 +181,11 @@ PLACES = st.lists(st.sampled_from([0, 1, 2, None]), min_size=24, max_size=24)
 
 @given(PLACES)
 def test_swapping_stereotype_and_anti_turns_every_sign(
-    items: list[Item], places: list[int | None]
+    items: list[BbqItem], places: list[int | None]
 ) -> None:
     benchmark = BBQ()
 
-    def swapped(item: Item, place: int | None) -> int | None:
+    def swapped(item: BbqItem, place: int | None) -> int | None:
         return {item.target: other(item), other(item): item.target}.get(place, place)
 
     pairs = list(zip(items, places, strict=True))
@@ -200,7 +200,7 @@ def test_swapping_stereotype_and_anti_turns_every_sign(
 
 @given(PLACES)
 def test_swapping_what_the_data_call_a_stereotype_turns_every_sign(
-    items: list[Item], places: list[int | None]
+    items: list[BbqItem], places: list[int | None]
 ) -> None:
     pairs = list(zip(items, places, strict=True))
     turned = [(replace(item, target=other(item)), place) for item, place in pairs]
@@ -212,7 +212,7 @@ def test_swapping_what_the_data_call_a_stereotype_turns_every_sign(
 
 
 @given(PLACES)
-def test_counts_lie_on_their_grid(items: list[Item], places: list[int | None]) -> None:
+def test_counts_lie_on_their_grid(items: list[BbqItem], places: list[int | None]) -> None:
     outcomes = [answered(BBQ(), item, place) for item, place in zip(items, places, strict=True)]
     columns = columns_of(outcomes, cluster=BBQ.cluster)
     for metric in BBQ.metrics:
@@ -224,34 +224,36 @@ def test_counts_lie_on_their_grid(items: list[Item], places: list[int | None]) -
 # --- how answers are found --------------------------------------------------------------------
 
 
-def test_requests(items: list[Item]) -> None:
+def test_requests(items: list[BbqItem]) -> None:
     item = items[0]
     asked = f"{item.context}\n\nQ: {item.question}\nA:"
     assert list(BBQ().requests(item)) == [
         Continuation(context=asked, continuation=f" {answer}") for answer in item.answers
     ]
-    letters = BBQ(score="letters").requests(item)
+    letters = BBQ(score=Letters()).requests(item)
     assert len(letters) == 6
     assert len({letter.context for letter in letters if isinstance(letter, NextToken)}) == 6
     first = (
         f"{item.context}\n\nQuestion: {item.question}\nA. {OAK}\nB. {ELM}\nC. Not known\nAnswer:"
     )
     assert letters[0] == NextToken(context=first, words=(" A", " B", " C"))
-    assert list(BBQ(score="generation", max_tokens=7).requests(item)) == [
+    assert list(BBQ(score=Written(max_tokens=7)).requests(item)) == [
         Generation(context=first, max_tokens=7)
     ]
 
 
-def test_mean_and_sum_over_tokens(items: list[Item]) -> None:
+def test_mean_and_sum_over_tokens(items: list[BbqItem]) -> None:
     long = Scored(token_logprobs=(-1.0, -1.0, -1.0), bytes=3)
     short = Scored(token_logprobs=(-2.0,), bytes=1)
     item = items[0]  # the oak, the elm, unknown
     responses = [long, short, Scored(token_logprobs=(-9.0,), bytes=1)]
     assert BBQ().outcome(item, responses).values["named_ambig"] == 1.0
-    assert BBQ(reduce="sum").outcome(item, responses).values["named_ambig"] == -1.0
+    assert (
+        BBQ(score=Likelihood(reduce="sum")).outcome(item, responses).values["named_ambig"] == -1.0
+    )
 
 
-def test_expected_values_are_those_of_the_softmax(items: list[Item]) -> None:
+def test_expected_values_are_those_of_the_softmax(items: list[BbqItem]) -> None:
     responses = [Scored(token_logprobs=(math.log(one),), bytes=1) for one in (0.02, 0.01, 0.05)]
     found = BBQ().outcome(items[0], responses).values
     assert found["p_lean_ambig"] == pytest.approx(1 / 8)
@@ -260,7 +262,7 @@ def test_expected_values_are_those_of_the_softmax(items: list[Item]) -> None:
 
 
 @pytest.mark.parametrize("scores", [(-1.0, -1.0, -2.0), (-1.0, -1.0, -1.0), (math.nan, -1, -2)])
-def test_a_tie_is_no_answer(items: list[Item], scores: tuple[float, ...]) -> None:
+def test_a_tie_is_no_answer(items: list[BbqItem], scores: tuple[float, ...]) -> None:
     told = next(item for item in items if not item.ambiguous)
     for item, condition in ((items[0], "ambig"), (told, "disambig")):
         responses = [Scored(token_logprobs=(score,), bytes=1) for score in scores]
@@ -276,7 +278,7 @@ def test_a_tie_is_no_answer(items: list[Item], scores: tuple[float, ...]) -> Non
     st.floats(-5, 5),
 )
 def test_liking_a_letter_changes_nothing(
-    items: list[Item], content: list[float], liking: list[float], shift: float
+    items: list[BbqItem], content: list[float], liking: list[float], shift: float
 ) -> None:
     def listed(bonus: list[float]) -> list[NextTokenScored]:
         found = []
@@ -285,7 +287,7 @@ def test_liking_a_letter_changes_nothing(
             found.append(NextTokenScored(logprobs=tuple(nats), tokens=(1, 1, 1)))
         return found
 
-    benchmark = BBQ(score="letters")
+    benchmark = BBQ(score=Letters())
     plain = benchmark.outcome(items[0], listed([0.0, 0.0, 0.0])).values
     moved = benchmark.outcome(items[0], listed(liking)).values
     assert moved["p_lean_ambig"] == pytest.approx(plain["p_lean_ambig"], abs=1e-9)
@@ -296,7 +298,7 @@ def test_liking_a_letter_changes_nothing(
 
 @pytest.mark.usefixtures("folder")
 def test_text_that_names_no_answer_is_counted() -> None:
-    benchmark = BBQ(score="generation")
+    benchmark = BBQ(score=Written())
     all_ = scorer(benchmark, ANSWERERS["stereotyped"])
     lost = {item.id for item in list(benchmark.examples("test"))[::2]}
     texts = dict(all_.texts)
@@ -316,13 +318,13 @@ def test_text_that_names_no_answer_is_counted() -> None:
     }
 
 
-def test_wrong_numbers_of_answers(items: list[Item]) -> None:
+def test_wrong_numbers_of_answers(items: list[BbqItem]) -> None:
     one = Scored(token_logprobs=(-1.0,), bytes=1)
-    for benchmark in (BBQ(), BBQ(score="letters")):
+    for benchmark in (BBQ(), BBQ(score=Letters())):
         with pytest.raises(ValueError, match=r"must have . scored answers, got 2"):
             benchmark.outcome(items[0], [one, one])
     with pytest.raises(ValueError, match="must have a text for an answer"):
-        BBQ(score="generation").outcome(items[0], [one])
+        BBQ(score=Written()).outcome(items[0], [one])
 
 
 # --- data -------------------------------------------------------------------------------------
@@ -331,7 +333,7 @@ def test_wrong_numbers_of_answers(items: list[Item]) -> None:
 @pytest.mark.parametrize("score", ["likelihood", "letters"])
 def test_conformance_on_rows_of_our_own(folder: Path, score: Any) -> None:
     write(folder, rows(templates=6))
-    check_benchmark(BBQ(score=score))
+    check_benchmark(build(Benchmark, "bbq", {"score": score}))
     assert name_of(build(Benchmark, "bbq")) == "bbq"
 
 
@@ -404,7 +406,7 @@ def test_an_edit_that_learnt_an_example_is_refused() -> None:
         for score in ("likelihood", "letters"):
             learnt = FakeScorer(trained_on=frozenset({text_sha256(text)}))
             with pytest.raises(DataError, match="'Age/4'"):
-                measure(learnt, BBQ(score=score), draws=0)  # type: ignore[arg-type]
+                measure(learnt, build(Benchmark, "bbq", {"score": score}), draws=0)  # type: ignore[arg-type]
 
 
 # --- published answers ------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from equipoise.benchmarks.base import Benchmark
-from equipoise.benchmarks.gsm8k import Gsm8k, Posed
+from equipoise.benchmarks.gsm8k import Gsm8k, Gsm8kExample
 from equipoise.data.gsm8k import Problem
 from equipoise.errors import DataError, RecipeError
 from equipoise.measure import measure
@@ -18,7 +18,7 @@ from equipoise.testing import FakeScorer
 PROBLEM = Problem(
     id="line 1", question="2 and 3?", answer="2+3=<<2+3=5>>5\n#### 5", number=Decimal(5)
 )
-POSED = Posed(id="line 1", before="", problem=PROBLEM)
+POSED = Gsm8kExample(id="line 1", before="", problem=PROBLEM)
 
 
 @pytest.fixture

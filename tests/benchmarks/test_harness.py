@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from local_tasks import CHOICES, write_tasks
 
 from equipoise.benchmarks.base import Benchmark
-from equipoise.benchmarks.harness import Harness, _cut, _generation, _items, _numbers
+from equipoise.benchmarks.harness import (
+    Harness,
+    _build_generation,
+    _cut_at_stops,
+    _document_results,
+    _result_values,
+)
 from equipoise.checks.run import check_measurement
 from equipoise.data.harness_tasks import Question
 from equipoise.errors import DataError, ModelError, RecipeError
@@ -88,7 +94,7 @@ def test_a_generating_task_equals_the_harness(folder: Path) -> None:
     for index, (row, text) in enumerate(
         zip(rows, said, strict=True)
     ):  # some right, some in capitals
-        cut = _cut(text, ["7", "z"])
+        cut = _cut_at_stops(text, ["7", "z"])
         row["said"] = (cut, cut.lower(), cut + "!")[index % 3]
     (folder / "test.json").write_text("\n".join(map(json.dumps, rows)))
     expected = theirs(model, folder, "write")
@@ -194,8 +200,8 @@ def test_what_cannot_be_asked(folder: Path, options: Any, said: str, monkeypatch
         (folder / f"{name}.yaml").write_text(say.replace("task: say", f"task: {name}") + more)
     from equipoise.data import harness_tasks
 
-    local = harness_tasks._local(str(folder))
-    monkeypatch.setattr(harness_tasks, "_shipped", lambda: local)  # all of them take seconds
+    local = harness_tasks._local_tasks(str(folder))
+    monkeypatch.setattr(harness_tasks, "_shipped_tasks", lambda: local)  # all of them take seconds
     with pytest.raises(RecipeError, match=said):
         Harness(**{"tasks_folder": str(folder)} | options).examples("test")
 
@@ -225,7 +231,7 @@ def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
         raise ModuleNotFoundError(f"No module named '{name}'", name="lm_eval")
 
     monkeypatch.setattr(harness_tasks.importlib, "import_module", missing)
-    harness_tasks._shipped.cache_clear()
+    harness_tasks._shipped_tasks.cache_clear()
     for ask in (lambda one: one.metrics, lambda one: one.examples("test")):
         with pytest.raises(RecipeError, match=r"pip install 'equipoise\[ability\]'"):
             ask(Harness(task="lambada_openai"))
@@ -240,7 +246,7 @@ def test_it_is_found_and_needs_a_task() -> None:
 
 def asked(settings: dict[str, Any], repeats: int = 1) -> Generation:
     one = Question(kind="generate_until", arguments=("a", settings), repeats=repeats)
-    return _generation(one)
+    return _build_generation(one)
 
 
 def test_settings_of_generation() -> None:
@@ -261,15 +267,15 @@ def test_settings_of_generation() -> None:
 
 
 def test_stop_strings() -> None:
-    assert _cut("one two one", ["two", "one"]) == ""
-    assert _cut("one two", " ") == "one"
-    assert _cut("one", ["", "x"]) == "one"
-    assert _cut("one", None) == "one"
+    assert _cut_at_stops("one two one", ["two", "one"]) == ""
+    assert _cut_at_stops("one two", " ") == "one"
+    assert _cut_at_stops("one", ["", "x"]) == "one"
+    assert _cut_at_stops("one", None) == "one"
 
 
 def columns(name: str, results: list[object]) -> Any:
     outcomes = [
-        Outcome(example=str(index), values=_numbers(name, result))
+        Outcome(example=str(index), values=_result_values(name, result))
         for index, result in enumerate(results)
     ]
     return columns_of(outcomes, cluster=None)
@@ -287,18 +293,18 @@ def columns(name: str, results: list[object]) -> Any:
     )
 )
 def test_results_of_several_numbers_are_put_together_again(rows: list[Any]) -> None:
-    found = list(_items(columns("x", rows), "x"))
+    found = list(_document_results(columns("x", rows), "x"))
     assert [(one, two) for one, two, _ in found] == [(one, two) for one, two, _ in rows]
     assert all(isinstance(one, int) for one, _, _ in found)
     assert np.array_equal([three for *_, three in found], [three for *_, three in rows])
 
 
 def test_results_that_are_no_numbers() -> None:
-    assert list(_items(columns("x", [1.0, math.nan, True]), "x")) == [1.0, 1.0]
-    assert _numbers("x", True) == {"x": 1.0}
+    assert list(_document_results(columns("x", [1.0, math.nan, True]), "x")) == [1.0, 1.0]
+    assert _result_values("x", True) == {"x": 1.0}
     for one in ("a", None, {"a": 1}, ("a", "b"), (1, "b"), [], (math.nan, 1.0)):
-        (value,) = _numbers("x", one).values()
+        (value,) = _result_values("x", one).values()
         assert math.isnan(value), one
     mixed = columns("x", [(1, 0.5), "a"]) | columns("xy", [2.0, 3.0])
-    assert list(_items(mixed, "x")) == [(1, 0.5)]
-    assert list(_items(mixed, "z")) == []
+    assert list(_document_results(mixed, "x")) == [(1, 0.5)]
+    assert list(_document_results(mixed, "z")) == []

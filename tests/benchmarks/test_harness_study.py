@@ -99,7 +99,7 @@ def test_what_is_wrong_is_told_with_its_line(
 ) -> None:
     from equipoise.data import harness_tasks
 
-    local = harness_tasks._local(str(folder))
-    monkeypatch.setattr(harness_tasks, "_shipped", lambda: local)  # all of them take seconds
+    local = harness_tasks._local_tasks(str(folder))
+    monkeypatch.setattr(harness_tasks, "_shipped_tasks", lambda: local)  # all of them take seconds
     with pytest.raises(RecipeError, match=said):
         plan(recipe(folder, RECIPE.replace(old, new)))

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from equipoise.benchmarks.base import Benchmark
-from equipoise.benchmarks.mmlu import Asked, Mmlu
+from equipoise.benchmarks.mmlu import Mmlu, MmluExample
 from equipoise.data.mmlu import LETTERS, Question
 from equipoise.errors import DataError, RecipeError
 from equipoise.measure import measure
@@ -16,7 +16,7 @@ from equipoise.testing import FakeScorer
 QUESTION = Question(
     id="anatomy/1", subject="anatomy", question="Who?", choices=("a", "b", "c", "d"), answer=2
 )
-ASKED = Asked(id="anatomy/1", before="", question=QUESTION)
+ASKED = MmluExample(id="anatomy/1", before="", question=QUESTION)
 
 
 def knowing(bench: Mmlu) -> FakeScorer:

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from equipoise.benchmarks.base import Benchmark
 from equipoise.benchmarks.perplexity import Perplexity
 from equipoise.benchmarks.stereoset import StereoSet
-from equipoise.data.stereoset import Item, differing_spans, word_span
+from equipoise.data.stereoset import StereoSetItem, differing_spans, word_span
 from equipoise.errors import DataError, RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.measure import learnt_examples, measure
@@ -66,7 +66,7 @@ def write(folder: Path, document: Any, name: str = "dev.json") -> Path:
     return file
 
 
-def toy(**options: Any) -> tuple[StereoSet, Item, Item]:
+def toy(**options: Any) -> tuple[StereoSet, StereoSetItem, StereoSetItem]:
     benchmark = StereoSet(**options)
     intra, inter = benchmark.examples("dev")
     return benchmark, intra, inter

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from equipoise.data.bbq import Item
+from equipoise.data.bbq import BbqItem
 from equipoise.data.bbq_answers import heard, read_answers, stated
 from equipoise.errors import DataError
 
-ITEM = Item(
+ITEM = BbqItem(
     id="Age/0",
     category="Age",
     context="An oak and an elm stood by the road.",
@@ -84,7 +84,7 @@ def test_written_text(written: str, place: int | None) -> None:
 
 
 def test_without_answer_info_only_whole_answers_are_heard() -> None:
-    bare = Item(
+    bare = BbqItem(
         id="Age/0", category="Age", context="x", question="y", answers=ITEM.answers,
         words=("", "", ""), label=0, unknown=None, target=None, ruled=None,
         groups={"condition": "disambig"},

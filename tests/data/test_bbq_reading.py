@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from bbq_rows import ELM, OAK, UNKNOWN, metadata, row, rows, write, write_metadata
 
-from equipoise.data.bbq import CATEGORIES, Item, at_hand, read_items, source, sources
+from equipoise.data.bbq import CATEGORIES, BbqItem, at_hand, read_items, source, sources
 from equipoise.data.bbq_targets import METADATA
 from equipoise.errors import DataError
 
@@ -23,7 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def read(folder: Path, *content: Any) -> list[Item]:
+def read(folder: Path, *content: Any) -> list[BbqItem]:
     write(folder, content)
     return read_items(("Age",))
 

@@ -6,14 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from equipoise.data.stereoset import AXES, Item, item_groups
+from equipoise.data.stereoset import AXES, StereoSetItem, item_groups
 from equipoise.errors import DataError
 from equipoise.supply.stereoset_pool import contrast_of, held_back, learnable, refuse_shared
 
 
-def item(id: str, target: str, axis: str = "gender", *, context: str = "A BLANK thing.") -> Item:
+def item(
+    id: str, target: str, axis: str = "gender", *, context: str = "A BLANK thing."
+) -> StereoSetItem:
     sentences = tuple(f"A {target} {id} {word}." for word in "sau")
-    return Item(
+    return StereoSetItem(
         id=id,
         task="intrasentence",
         context=context,
@@ -24,7 +26,7 @@ def item(id: str, target: str, axis: str = "gender", *, context: str = "A BLANK 
     )
 
 
-def pool(terms: int, each: int) -> list[Item]:
+def pool(terms: int, each: int) -> list[StereoSetItem]:
     return [
         item(f"{axis}-{t}-{k}", f"{axis}{t}", axis)
         for axis in AXES
@@ -100,7 +102,7 @@ def test_a_term_is_the_same_in_capitals() -> None:
         ),
     ],
 )
-def test_a_type_with_too_few_is_named(items: list[Item], got: str) -> None:
+def test_a_type_with_too_few_is_named(items: list[StereoSetItem], got: str) -> None:
     with pytest.raises(DataError, match=f"type 'race' must have 6 .* {got}; set dev_per_type"):
         held_back(items, 3, seed=0)
 
@@ -129,7 +131,7 @@ def test_shared_terms_and_texts_are_refused() -> None:
     with pytest.raises(DataError, match=r"target terms of test .* got \['oak'\]"):
         refuse_shared([item("a", "Oak")], [item("b", "oak")])
     other = item("a", "oak")
-    same = Item(
+    same = StereoSetItem(
         id="z", task=other.task, context=other.context, sentences=other.sentences,
         sentence_ids=other.sentence_ids, spans=other.spans,
         groups=item_groups("intrasentence", "race", "elm"),

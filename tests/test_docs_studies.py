@@ -8,7 +8,7 @@ import pytest
 
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.errors import RecipeError
-from equipoise.export.export import TABLES
+from equipoise.export.tables import TABLES
 from equipoise.plugins import available, build
 from equipoise.records import Metric
 from equipoise.study.recipe import Recipe
@@ -43,7 +43,7 @@ def test_the_recipe_of_the_page_is_one(tmp_path: Path) -> None:
 
 
 def test_every_table_is_there() -> None:
-    section = TEXT.partition("## Tables for elsewhere")[2].partition("| a row for each |")[2]
+    section = TEXT.partition("## Tables for elsewhere")[2].partition("| a row per |")[2]
     rows = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(TABLES)
 

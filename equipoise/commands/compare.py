@@ -79,7 +79,7 @@ def _say_left_out(sides: Sequence[Sequence["Measurement"]], found: Sequence["Com
 
 def _write_card(folder: Path, found: Sequence["Comparison"]) -> None:
     from equipoise.edits.storage import read_head, write_card
-    from equipoise.export.export import card_changes
+    from equipoise.export.model_card import card_changes
     from equipoise.study.edit_folders import of_edit
 
     content = read_head(folder).content

@@ -45,9 +45,9 @@ def export(
 
 def _read(folder: Path) -> tuple["Study", str]:
     """A study, or results as one, and the table that is usually wanted of it."""
-    from equipoise.export.export import plain_study
     from equipoise.study import results
     from equipoise.study.load_study import read_study
+    from equipoise.study.study import plain_study
 
     if (folder / results.FILE).is_file():
         measured = results.read_results(folder)

@@ -102,7 +102,7 @@ def _finish(store: "Store", *, planted_truth: bool) -> None:
 
 def _publish(store: "Store", study: "Study") -> None:
     """Each edit in a folder of its own, with its numbers in its card."""
-    from equipoise.export.export import card_changes
+    from equipoise.export.model_card import card_changes
     from equipoise.study.edit_folders import of_seeds, publish
 
     for chapter in study.chapters:

@@ -1,63 +1,45 @@
-"""A study's numbers for other programs and for papers: CSV, Markdown, LaTeX, and a model card.
+"""A table of a study as text: CSV for machines, Markdown and LaTeX for readers.
 
-CSV holds every number exactly, LaTeX and Markdown hold it rounded, with its interval in one cell.
-No torch.
+CSV holds every number exactly; Markdown and LaTeX round it and put its interval into the same cell.
 """
 
-import csv
-import io
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
-from equipoise.conclusions import Comparison
+import pandas as pd
+
 from equipoise.errors import RecipeError, nearest
-from equipoise.export.change_tables import changes_table, method_seed, seeds_table, verdicts_table
-from equipoise.export.latex import latex
-from equipoise.export.source_columns import as_json
-from equipoise.export.study_tables import (
-    calibrations_table,
-    estimates_table,
-    findings_table,
-    missing_table,
-    rankings_table,
-)
-from equipoise.export.table_data import Sheet, exact, is_numeric, rounded
+from equipoise.export.tables import TABLES
 from equipoise.markdown import markdown_text
-from equipoise.records import Measurement
 from equipoise.report.sanitize import visible
-from equipoise.report.sentences import verdict_sentence
-from equipoise.report.tables import Table, markdown
-from equipoise.stats.verdict import verdict_of
-from equipoise.study.study import Chapter, Measured, Study
+from equipoise.report.sentences import interval, probability
+from equipoise.study.study import Study
 
-#: Every table of a study, by name, in the order of interest.
-TABLES: Mapping[str, Callable[[Study], Sheet]] = MappingProxyType(
+LONGEST = 40  # rows of a LaTeX table on one page; a longer one breaks over pages
+
+#: Columns for machines alone; `benchmark` to `limit` give way to `setting` where there is one.
+_EXACT = (
+    "nearer effect higher_is_better clusters p claim_kind claim_margin claim_margin_relative "
+    "claim_value claim_p claim_shown seeds_averaged seed_spread before_identity after_identities "
+    "compared_with_seed model_identity measured_with_seed draws spearman_low examples_sha256 data "
+    "data_sha256 data_licence data_official traceback"
+)
+_SETTING = "benchmark version split options limit"
+#: Columns that a reader sees only where they differ from row to row, by table.
+_VARIED: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "changes": lambda study: changes_table(study.chapters),
-        "groups": lambda study: changes_table(study.chapters, groups=True),
-        "seeds": lambda study: seeds_table(study.chapters),
-        "verdicts": lambda study: verdicts_table(study.chapters),
-        "estimates": lambda study: estimates_table(study.measured),
-        "group_estimates": lambda study: estimates_table(study.measured, groups=True),
-        "rankings": lambda study: rankings_table(study.located),
-        "calibrations": lambda study: calibrations_table(study.calibrations),
-        "findings": lambda study: findings_table(study.findings),
-        "missing": lambda study: missing_table(study.missing),
+        **dict.fromkeys(("changes", "groups", "seeds", "verdicts"), frozenset({"seeds"})),
+        "rankings": frozenset({"prompts", "spearman"}),
+        "calibrations": frozenset({"version", "options"}),
     }
 )
-#: Every format, by name.
-FORMATS: Mapping[str, Callable[[Sheet], str]] = MappingProxyType(
-    {
-        "csv": lambda sheet: csv_text(exact(sheet)),
-        "markdown": lambda sheet: markdown_table(rounded(sheet)),
-        "latex": lambda sheet: latex(rounded(sheet)),
-    }
-)
-_NUMBER = re.compile(r"-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|inf)")
+_HEADINGS = {"setting": "benchmark", "p_holm": "p (Holm)"}
+
+_NUMBER = r"-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|inf)"
+_NUMERIC = re.compile(rf"(?:< )?{_NUMBER}(?: \[{_NUMBER}, {_NUMBER}\])?")
 _FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")  # what a spreadsheet computes instead of showing
-
-_VERSIONS = ("equipoise", "torch", "transformers", "peft", "numpy", "python")  # for a card
 
 
 def export(study: Study, table: str, fmt: str) -> str:
@@ -68,127 +50,102 @@ def export(study: Study, table: str, fmt: str) -> str:
     for what, name, known in (("table", table, TABLES), ("format", fmt, FORMATS)):
         if name not in known:
             raise RecipeError(f"{what} '{name}' is not known; {nearest(name, known)}")
-    return FORMATS[fmt](TABLES[table](study))
+    frame = TABLES[table](study)
+    return FORMATS[fmt](frame if fmt == "csv" else reader_table(frame, table))
 
 
-def plain_study(
-    title: str,
-    *,
-    measurements: Sequence[Measurement] = (),
-    comparisons: Sequence[Comparison] = (),
-) -> Study:
-    """Measurements and comparisons that no study made, as one: named by their models' identities.
+def reader_table(frame: pd.DataFrame, table: str) -> pd.DataFrame:
+    """A table of `TABLES` for a reader: texts alone, rounded, without columns that say nothing."""
+    hidden = {*_EXACT.split(), *(_SETTING.split() if "setting" in frame else ())}
+    columns: dict[str, list[str]] = {}
+    for name in map(str, frame.columns):
+        if name in hidden or re.fullmatch(r"(.*_)?(low|high)", name):
+            continue
+        prefix = "" if name in ("value", "score") else f"{name}_"
+        if f"{prefix}high" in frame:
+            ends = frame[f"{prefix}low"], frame[f"{prefix}high"]
+            cells = [interval(*span) for span in zip(frame[name], *ends, strict=True)]
+            heading = f"{name} (95 %)"
+        else:
+            cells = [_format_cell(name, cell) for cell in frame[name].astype(object)]
+            heading = _HEADINGS.get(name, name)
+        varied = name in _VARIED.get(table, ())
+        if len(set(cells)) > 1 if varied else any(cells) or not cells:
+            columns[heading.replace("_", " ")] = cells
+    return pd.DataFrame(columns, dtype=object)
 
-    Comparisons of the same two models are one chapter, with its verdict.
+
+#: Columns of numbers in which a missing one is worth saying.
+_SAID = ("p_holm", "spearman")
+
+
+def _format_cell(name: str, cell: Any) -> str:
+    if pd.isna(cell):
+        return "not shown" if name == "kept" else "n/a" if name in _SAID else ""
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    if isinstance(cell, float):
+        return probability(cell) if name == "p_holm" else f"{cell:.4g}"
+    return str(cell)
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """The table as CSV; floats by `repr`, which reads back to the same bits, and nan is empty.
+
+    A text that a spreadsheet would take for a formula has an apostrophe before it. What cannot be
+    seen is shown as `visible` shows it.
     """
-    pairs: dict[tuple[str, ...], list[Comparison]] = {}
-    for comparison in comparisons:
-        pairs.setdefault(
-            (comparison.before.model, *(two.model for two in comparison.afters)), []
-        ).append(comparison)
-    return Study(
-        title=title,
-        recipe={},
-        measured=tuple(
-            Measured(model=measurement.model, mitigation=None, seed=None, measurement=measurement)
-            for measurement in measurements
-        ),
-        chapters=tuple(
-            Chapter(
-                model=before,
-                mitigation=", ".join(afters),
-                comparisons=tuple(those),
-                verdict=verdict_of(those),
-                edits=(),
-            )
-            for (before, *afters), those in pairs.items()
-        ),
-    )
+    return str(frame.astype(object).map(_guard).to_csv(index=False, lineterminator="\n"))
 
 
-def csv_text(table: Table) -> str:
-    """The table as CSV (RFC 4180, but lines end with a line feed), read back by `csv.reader`.
-
-    A text that a spreadsheet would take for a formula has an apostrophe before it; a number is a
-    number. What cannot be seen is shown as `visible` shows it.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(map(_guarded, table.header))
-    writer.writerows([_guarded(cell) for cell in row] for row in table.rows)
-    return text.getvalue()
-
-
-def markdown_table(table: Table) -> str:
-    """The table in Markdown, whatever is in its cells, ending with a line end."""
-    cells = tuple(tuple(map(_marked_down, row)) for row in table.rows)
-    return markdown(Table(header=tuple(map(_marked_down, table.header)), rows=cells)) + "\n"
-
-
-def _guarded(cell: str) -> str:
+def _guard(cell: Any) -> Any:
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if not isinstance(cell, str):
+        return cell
     shown = visible(cell)
-    harmless = _NUMBER.fullmatch(shown) or not _FORMULA.match(shown)
+    harmless = re.fullmatch(_NUMBER, shown) or not _FORMULA.match(shown)
     return shown if harmless else f"'{shown}"
 
 
-def _marked_down(cell: str) -> str:
-    return cell if is_numeric(cell) else markdown_text(visible(cell))
+def markdown_table(frame: pd.DataFrame) -> str:
+    """The table in Markdown, whatever is in its cells, ending with a line end."""
+    harmless = frame.map(_to_markdown).rename(columns=_to_markdown)
+    text = harmless.to_markdown(index=False, tablefmt="github", disable_numparse=True)
+    return f"{text}\n"
 
 
-# --- the table of a model card ----------------------------------------------------------------
+def _to_markdown(cell: str) -> str:
+    return cell if _NUMERIC.fullmatch(cell) else markdown_text(visible(cell))
 
 
-def card_changes(comparisons: Sequence[Comparison]) -> str:
-    """What a model card says of an edit: Markdown for `models.edit_folder.write_card`.
+_SIGNS = {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
+_UNSET = re.compile("[^\n -~\u00a1-\u017f±×–—‘’“”…]")  # what pdflatex cannot set
 
-    The verdict; a table of the overall changes with intervals, ideal, n, direction and claim; then,
-    for each benchmark, how it was asked, of which data, with which seeds, draws and versions.
+
+def latex_table(frame: pd.DataFrame) -> str:
+    """The table as a `tabular` with booktabs' rules; a `longtable` from 41 rows on.
+
+    Numbers stand to the right. The first line names the packages that it needs. A character that
+    pdflatex cannot set without further packages is shown by its number, "U+4E2D".
     """
-    chapters = plain_study("", comparisons=comparisons).chapters
-    table = rounded(_without(changes_table(chapters), ("model", "mitigation")))
-    parts = [_concluded(chapter) for chapter in chapters]
-    parts.append(
-        "The same items before and after, compared in pairs. In brackets: 95 % intervals, of whole "
-        "clusters drawn anew; p is corrected (Holm) where a metric has groups. A claim is shown "
-        "when its 90 % interval lies inside the margin."
+    plain = frame.map(lambda cell: " ".join(cell.split()))
+    long = len(plain) > LONGEST
+    layout = "".join(
+        "r" if all(_NUMERIC.fullmatch(cell) or cell in ("", "n/a") for cell in plain[name]) else "l"
+        for name in plain
     )
-    parts.append(markdown_table(table).strip())
-    parts.append("\n".join(f"- {'; '.join(_asked(comparison))}." for comparison in comparisons))
-    return "\n\n".join(parts)
+    text = plain.to_latex(index=False, escape=True, longtable=long, column_format=layout)
+    # what pandas leaves: the row end before a star or a bracket would take it for its own option,
+    # old fonts have other signs in the place of these three, and two hyphens would be a dash
+    text = re.sub(r"^(?=[*\[])", "{}", text, flags=re.MULTILINE)
+    text = re.sub(r"[<>|]", lambda match: _SIGNS[match[0]], text)
+    text = re.sub(r"-(?=-)", "-{}", text)
+    text = _UNSET.sub(lambda match: rf"\texttt{{U+{ord(match[0]):04X}}}", text)
+    return r"% \usepackage{booktabs}" + (r" \usepackage{longtable}" if long else "") + f"\n{text}"
 
 
-def _concluded(chapter: Chapter) -> str:
-    together = " (taken together)" if len(chapter.comparisons[0].afters) > 1 else ""
-    models = f"From {chapter.model} to {chapter.mitigation}{together}."
-    return markdown_text(visible(f"{models} {verdict_sentence(chapter.verdict)}"))
-
-
-def _without(sheet: Sheet, names: Sequence[str]) -> Sheet:
-    kept = [k for k, column in enumerate(sheet.columns) if column.name not in names]
-    return Sheet(
-        columns=tuple(sheet.columns[k] for k in kept),
-        rows=tuple(tuple(row[k] for k in kept) for row in sheet.rows),
-    )
-
-
-def _asked(comparison: Comparison) -> Iterable[str]:
-    before = comparison.before
-    seeds = [str(seed) for after in comparison.afters if (seed := method_seed(after)) is not None]
-    limit = "all" if before.limit is None else f"a seeded choice of {before.limit}"
-    groups = sum(bool(change.group) for change in comparison.changes)
-    said = [
-        f"{before.benchmark} version {before.version}, split {before.split}, {limit} examples "
-        f"(sha256 {before.examples_sha256[:12]}), options {as_json(before.options)}",
-        f"measured with seed {before.seed} before and {comparison.after.seed} after",
-        f"seeds of the method: {', '.join(seeds) or 'not recorded'}",
-        f"{comparison.draws} draws (seed {comparison.seed})",
-        f"rows of groups: {groups}, not shown" if groups else "no groups",
-    ]
-    said += [
-        f"data {use.name} (sha256 {use.sha256[:12]}, {use.licence}, "
-        f"{'the official file' if use.verified else 'not the pinned official file'})"
-        for use in before.data
-    ]
-    there = before.environment
-    versions = ", ".join(f"{key} {there[key]}" for key in _VERSIONS if key in there)
-    return [markdown_text(visible(one)) for one in (*said, versions) if one]
+#: Every format, by name: CSV of a table of `TABLES`, the others of its `reader_table`.
+FORMATS: Mapping[str, Callable[[pd.DataFrame], str]] = MappingProxyType(
+    {"csv": csv_text, "markdown": markdown_table, "latex": latex_table}
+)

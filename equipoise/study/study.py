@@ -1,14 +1,20 @@
 """A study as a reader gets it: what was measured, compared, located, checked, and what is missing.
 
-`study.reading` makes one from a store; the report and the exports need nothing else. No torch.
+`study.load_study` makes one from a store; the report and the exports need nothing else. No torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
 
 from equipoise.conclusions import Comparison, Finding, RankStability, Verdict
 from equipoise.records import JSON, Measurement
 from equipoise.stats.calibration import Calibration
+from equipoise.stats.verdict import verdict_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,3 +69,75 @@ class Study:
     findings: tuple[Finding, ...] = ()
     missing: tuple[Missing, ...] = ()
     planned: int = 0  # steps
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row per estimate, of groups too, with the recipe's names of model and mitigation.
+
+        Columns: model, mitigation (None: the model as it is), seed of the mitigation, benchmark,
+        split, metric, group (a mapping; {}: overall), value, low, high (95 % interval), unit,
+        ideal, n, clusters, reason of a nan. `equipoise.export.tables` has tables of changes and
+        verdicts, and with the data that a number rests on.
+        """
+        import pandas as pd
+
+        rows = [
+            {
+                "model": measured.model,
+                "mitigation": measured.mitigation,
+                "seed": measured.seed,
+                "benchmark": measured.measurement.benchmark,
+                "split": measured.measurement.split,
+                **{name: getattr(estimate, name) for name in _OF_ESTIMATE},
+            }
+            for measured in self.measured
+            for estimate in measured.measurement.estimates
+        ]
+        columns = ("model", "mitigation", "seed", "benchmark", "split", *_OF_ESTIMATE)
+        return pd.DataFrame(rows, columns=columns).astype({"seed": "Int64"})
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows a study: its title, what is missing, and the overall estimates."""
+        frame = self.to_frame()
+        overall = frame[frame["group"].map(len) == 0].drop(columns="group")
+        missing = f"; {len(self.missing)} steps have no result" if self.missing else ""
+        return f"<p>{escape(self.title)}{missing}</p>{overall.to_html(index=False)}"
+
+
+_OF_ESTIMATE = (
+    "metric", "group", "value", "low", "high", "unit", "ideal", "n", "clusters", "reason",
+)  # fmt: skip
+
+
+def plain_study(
+    title: str,
+    *,
+    measurements: Sequence[Measurement] = (),
+    comparisons: Sequence[Comparison] = (),
+) -> Study:
+    """Measurements and comparisons that no study made, as one: named by their models' identities.
+
+    Comparisons of the same two models are one chapter, with its verdict.
+    """
+    pairs: dict[tuple[str, ...], list[Comparison]] = {}
+    for comparison in comparisons:
+        pairs.setdefault(
+            (comparison.before.model, *(after.model for after in comparison.afters)), []
+        ).append(comparison)
+    return Study(
+        title=title,
+        recipe={},
+        measured=tuple(
+            Measured(model=measurement.model, mitigation=None, seed=None, measurement=measurement)
+            for measurement in measurements
+        ),
+        chapters=tuple(
+            Chapter(
+                model=before,
+                mitigation=", ".join(afters),
+                comparisons=tuple(alike),
+                verdict=verdict_of(alike),
+                edits=(),
+            )
+            for (before, *afters), alike in pairs.items()
+        ),
+    )

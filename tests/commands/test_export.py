@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.export.export import FORMATS, TABLES
+from equipoise.export.export import FORMATS
+from equipoise.export.tables import TABLES
 
 from .conftest import Asked, Refused
 
@@ -92,7 +93,7 @@ def test_a_folder_that_is_no_study(tmp_path: Path, refused: Refused) -> None:
     assert "a study must have a study.json" in refused("export", tmp_path, "--csv")
     assert "a study must have a study.json" in refused("export", tmp_path / "no", "--csv")
     (tmp_path / "results.json").write_text('{"equipoise": {"schema": 9}}')
-    assert "results.json must have schema 1, got 9" in refused("export", tmp_path, "--csv")
+    assert "results.json must have schema 2, got 9" in refused("export", tmp_path, "--csv")
 
 
 def test_a_file_that_cannot_be_written(finished: Path, tmp_path: Path, refused: Refused) -> None:
@@ -108,13 +109,13 @@ def test_a_full_disk_leaves_the_file_that_was_there(
 ) -> None:
     file = tmp_path / "table.csv"
     file.write_text("of last week")
-    write = Path.write_text
+    write = Path.write_bytes
 
-    def full(self: Path, text: str, **how: str) -> int:
-        write(self, text[:10], **how)  # type: ignore[arg-type]
+    def full(self: Path, data: bytes) -> int:
+        write(self, data[:10])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     said = refused("export", finished, "--csv", "--out", file)
     assert "No space left on device; choose another place" in said
     assert file.read_text() == "of last week"

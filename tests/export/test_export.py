@@ -2,8 +2,14 @@
 
 import csv
 import io
+import math
 import re
+import shutil
+import subprocess
+import unicodedata
+from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,41 +19,72 @@ from equipoise.conclusions import Comparison
 from equipoise.errors import RecipeError
 from equipoise.export.export import (
     FORMATS,
-    TABLES,
-    card_changes,
+    LONGEST,
     csv_text,
     export,
+    latex_table,
     markdown_table,
-    plain_study,
+    reader_table,
 )
-from equipoise.export.table_data import exact
+from equipoise.export.model_card import card_changes
+from equipoise.export.tables import TABLES, changes, estimates, verdicts
 from equipoise.report.sanitize import visible
-from equipoise.report.tables import Table
-from equipoise.study.study import Study
+from equipoise.study.study import Study, plain_study
 
 STUDY = small_study()
 TEXTS = st.text() | st.text("=+-@\t\r\n,;\"'|0123456789.e", max_size=6)
-TABLE = st.integers(1, 4).flatmap(
-    lambda width: st.builds(
-        Table,
-        header=st.tuples(*[TEXTS] * width),
-        rows=st.lists(st.tuples(*[TEXTS] * width), max_size=4).map(tuple),
-    )
-)
+
+
+def frame(*columns: list[str]) -> pd.DataFrame:
+    """A table of texts, its columns named c0, c1, …"""
+    named = {f"c{index}": column for index, column in enumerate(columns)}
+    return pd.DataFrame(named, dtype=object)
 
 
 def read(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline="")))
 
 
+# --- for a reader -------------------------------------------------------------------------------
+
+
+def test_a_reader_gets_intervals_in_one_cell_and_claims_in_words() -> None:
+    table = reader_table(changes(STUDY), "changes")
+    assert tuple(table) == (
+        "model", "mitigation", "seeds", "benchmark", "metric", "before (95 %)", "after (95 %)",
+        "difference (95 %)", "unit", "ideal", "n", "p (Holm)", "direction", "claim", "reason",
+    )  # fmt: skip
+    assert list(table.iloc[0, 5:8]) == [
+        "0.500 [0.375, 0.625]", "0.020 [-0.105, 0.145]", "-0.480 [-0.605, -0.355]",
+    ]  # fmt: skip
+    assert list(table["claim"]) == ["within 0 ± 0.05: shown", "loss under 2 %: not shown"]
+    assert list(table["reason"]) == ["", "too few clusters for p"]
+    assert list(reader_table(verdicts(STUDY), "verdicts")["kept"]) == ["not shown"] * 3
+
+
+def test_what_is_missing_or_alike_is_left_out() -> None:
+    table = reader_table(estimates(STUDY), "estimates")
+    assert tuple(table) == (
+        "model", "benchmark", "metric", "value (95 %)", "unit", "ideal", "n", "reason",
+    )  # fmt: skip
+    assert list(table["value (95 %)"]) == ["0.250 [0.125, 0.500]", "n/a"]
+    assert tuple(reader_table(TABLES["missing"](STUDY), "missing")) == ("what", "why")
+    assert "prompts" not in reader_table(TABLES["rankings"](STUDY), "rankings")
+    two = pd.concat([TABLES["rankings"](STUDY)] * 2, ignore_index=True)
+    two.loc[0, "prompts"] = 77
+    assert "prompts" in reader_table(two, "rankings")
+
+
+# --- formats --------------------------------------------------------------------------------------
+
+
 @settings(max_examples=150, deadline=None)
-@given(TABLE)
-def test_csv_reads_back(table: Table) -> None:
-    rows = read(csv_text(table))
-    assert len(rows) == 1 + len(table.rows)
-    for found, expected in zip(rows, (table.header, *table.rows), strict=True):
-        assert len(found) == len(expected)
-        for cell, text in zip(found, expected, strict=True):
+@given(st.lists(st.tuples(TEXTS, TEXTS), max_size=4))
+def test_csv_reads_back(cells: list[tuple[str, str]]) -> None:
+    rows = read(csv_text(pd.DataFrame(cells, columns=["a", "b"], dtype=object)))
+    assert rows[0] == ["a", "b"]
+    for row, expected in zip(rows[1:], cells, strict=True):
+        for cell, text in zip(row, expected, strict=True):
             assert cell in (visible(text), "'" + visible(text))
             number = re.fullmatch(r"-?(\d+(\.\d+)?(e[+-]?\d+)?|inf)", cell)
             assert number or cell[:1] not in tuple("=+-@\t\r\n＝＋－＠") or not cell
@@ -57,30 +94,36 @@ def test_csv_reads_back(table: Table) -> None:
     "text", ["=1+1", "+1", "-a", "@x", "\tx", "\nx", "-1 [2]", "＝1", "-", "--1"]
 )
 def test_what_a_spreadsheet_would_compute_is_text(text: str) -> None:
-    [_, [cell]] = read(csv_text(Table(header=("a",), rows=((text,),))))
-    assert cell == "'" + text
+    assert read(csv_text(frame([text], ["x"])))[1] == ["'" + text, "x"]
 
 
 @pytest.mark.parametrize("text", ["-1", "-0.5", "1e-05", "-1.5e+300", "inf", "-inf", "0", ""])
 def test_numbers_stay_numbers(text: str) -> None:
-    rows = read(csv_text(Table(header=("a", "b"), rows=((text, "x"),))))
-    assert rows[1] == [text, "x"]
+    assert read(csv_text(frame([text], ["x"])))[1] == [text, "x"]
+
+
+@given(st.floats())
+def test_exact_numbers_read_back_to_the_same_bits(value: float) -> None:
+    text = read(csv_text(pd.DataFrame({"x": [value], "y": [True]})))[1]
+    assert text[1] == "true"
+    assert (text[0] == "") == math.isnan(value)
+    assert not text[0] or repr(float(text[0])) == repr(value)
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_every_table_in_every_format(name: str) -> None:
-    table = exact(TABLES[name](STUDY))
-    assert table.rows, name
+    table = TABLES[name](STUDY)
     rows = read(export(STUDY, name, "csv"))
-    assert rows[0] == list(table.header)
-    assert len(set(rows[0])) == len(rows[0])
-    assert len(rows) == 1 + len(table.rows)
+    assert rows[0] == list(table.columns)
+    assert len(rows) == 1 + len(table)
     marked = export(STUDY, name, "markdown").splitlines()
-    assert len(marked) == 2 + len(table.rows)
+    assert len(marked) == 2 + len(table)
     assert len({re.sub(r"\\\|", "", line).count("|") for line in marked}) == 1
     text = export(STUDY, name, "latex")
-    assert text.count(r" \\") == 1 + len(table.rows)
-    assert {text[-1], export(STUDY, name, "csv")[-1], export(STUDY, name, "markdown")[-1]} == {"\n"}
+    assert text.count(r" \\") == 1 + len(table)
+    for fmt in FORMATS:
+        assert export(STUDY, name, fmt).endswith("\n")
+        assert export(small_study(), name, fmt) == export(STUDY, name, fmt)
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -93,15 +136,82 @@ def test_an_empty_study_has_headers_alone(name: str, fmt: str) -> None:
 def test_hostile_names_are_text_everywhere() -> None:
     assert f'"\'{HOSTILE}"'.replace('"', "") in export(STUDY, "changes", "csv")
     assert "=cmd&#124;' /C calc'!A0" in export(STUDY, "changes", "markdown")
-    assert r"=cmd\textbar{}{'} /C calc{'}!A0" in export(STUDY, "changes", "latex")
-    script = Table(header=("<b>",), rows=(("<script>", ), ("![x](y)", )))  # fmt: skip
-    assert markdown_table(script) == (
-        "| &lt;b&gt; |\n| --- |\n| &lt;script&gt; |\n| !\\[x\\](y) |\n"
-    )
+    assert r"=cmd\textbar{}' /C calc'!A0" in export(STUDY, "changes", "latex")
+    script = pd.DataFrame({"<b>": ["<script>", "![x](y)", "a\nb"]})
+    lines = markdown_table(script).splitlines()
+    assert [line.strip("| ") for line in lines if not line.startswith("|-")] == [
+        "&lt;b&gt;", "&lt;script&gt;", "!\\[x\\](y)", "a b",
+    ]  # fmt: skip
 
 
 def test_intervals_are_easy_to_read_in_markdown() -> None:
     assert "| 0.500 [0.375, 0.625] |" in export(STUDY, "changes", "markdown")
+
+
+def test_a_latex_table_by_hand() -> None:
+    table = pd.DataFrame(
+        {"metric": ["a_b", "*"], "value (95 %)": ["-0.5 [-1.0, 0.2]", "n/a"], "n": ["3", "< 1"]}
+    )
+    assert latex_table(table) == (
+        "% \\usepackage{booktabs}\n"
+        "\\begin{tabular}{lrr}\n"
+        "\\toprule\n"
+        "metric & value (95 \\%) & n \\\\\n"
+        "\\midrule\n"
+        "a\\_b & -0.5 [-1.0, 0.2] & 3 \\\\\n"
+        "{}* & n/a & \\textless{} 1 \\\\\n"
+        "\\bottomrule\n"
+        "\\end{tabular}\n"
+    )
+
+
+def test_a_long_table_breaks_over_pages() -> None:
+    rows = [str(number) for number in range(LONGEST + 1)]
+    assert latex_table(frame(rows)).startswith(
+        "% \\usepackage{booktabs} \\usepackage{longtable}\n\\begin{longtable}{r}"
+    )
+    assert "\\begin{tabular}{r}" in latex_table(frame(rows[:LONGEST]))
+
+
+HARD = [
+    "\\input{/etc/passwd}", "\\end{tabular}", "% gone", "a & b \\\\ c", "$x$", "#1", "^^41", "~",
+    "{", "}", "\\", "--", "---", "''", "?`", "<<>>", '"a', "|", "[1]", "*", "a_b^c", "line\nend",
+    "\t", "→ − ±", "é ü ç ñ ł ß ø", "中文", "🙂", "\u202eabc", "\x00\x07", "q\u0301",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HARD)
+def test_no_cell_keeps_a_meaning_in_latex(text: str) -> None:
+    cell = latex_table(frame([text])).split("\\midrule\n")[1].split(" \\\\\n\\bottomrule")[0]
+    known = (
+        r"\\[{}$&#%_]|\\text(backslash|asciitilde|asciicircum|less|greater|bar)(\{\})? ?|\\space ?"
+        r"|\{\}|\\texttt\{U\+[0-9A-F]{4,6}\}"
+    )
+    rest = re.sub(known, "", cell)
+    assert not set(rest) & set("\\{}$&#%_^~<>|\n\t")
+    assert all(character.isprintable() for character in rest)
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex")
+def test_pdflatex_sets_all_of_it(tmp_path: Path) -> None:
+    every = [chr(code) for code in range(0x3000) if unicodedata.category(chr(code)) != "Zs"]
+    lines = ["a".join(every[start : start + 20]) for start in range(0, len(every), 20)]
+    frames = frame(HARD, HARD[::-1]), frame(["[2pt]", "*"]), frame(lines)
+    page = "\n\n".join(map(latex_table, frames))
+    (tmp_path / "page.tex").write_text(
+        "\\documentclass{article}\n\\usepackage[utf8]{inputenc}\n"
+        "\\usepackage{booktabs}\n\\usepackage{longtable}\n"
+        f"\\begin{{document}}\n{page}\n\\end{{document}}\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        ["pdflatex", "-halt-on-error", "-interaction=batchmode", "-no-shell-escape", "page.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, (tmp_path / "page.log").read_text(errors="replace")[-2000:]
 
 
 @pytest.mark.parametrize(
@@ -117,12 +227,6 @@ def test_unknown_names_are_told_the_nearest(table: str, fmt: str, message: str) 
         export(STUDY, table, fmt)
 
 
-def test_the_same_study_is_the_same_text() -> None:
-    for name in TABLES:
-        for fmt in FORMATS:
-            assert export(small_study(), name, fmt) == export(STUDY, name, fmt)
-
-
 # --- without a study --------------------------------------------------------------------------
 
 
@@ -130,15 +234,12 @@ def test_plain_results_are_a_study(reduced: Comparison) -> None:
     study = plain_study(
         "two files", measurements=(reduced.before, reduced.after), comparisons=(reduced,)
     )
-    table = exact(TABLES["estimates"](study))
-    overall = [estimate for estimate in reduced.before.estimates if not estimate.group]
-    assert [row[table.header.index("value")] for row in table.rows[: len(overall)]] == [
-        "" if one.value != one.value else repr(float(one.value)) for one in overall
-    ]
-    assert {row[0] for row in table.rows} == {"likes<0.9>", "likes<0.5>"}
-    verdicts = exact(TABLES["verdicts"](study))
-    assert verdicts.rows[0][verdicts.header.index("verdict")] == "reduced"
-    assert verdicts.rows[0][verdicts.header.index("mitigation")] == "likes<0.5>"
+    table = estimates(study)
+    overall = [estimate.value for estimate in reduced.before.estimates if not estimate.group]
+    assert repr(list(table["value"])[: len(overall)]) == repr(overall)
+    assert set(table["model"]) == {"likes<0.9>", "likes<0.5>"}
+    verdict = verdicts(study).iloc[0]
+    assert (verdict["verdict"], verdict["mitigation"]) == ("reduced", "likes<0.5>")
 
 
 def test_comparisons_of_the_same_models_are_one_chapter() -> None:
@@ -159,8 +260,9 @@ def test_what_a_card_says() -> None:
     assert lines[2].startswith("From gpt2@1 to gpt2@1+lftf:0. No bias was measured.")
     table = [line for line in lines if line.startswith("|")]
     assert len(table) == 2 + 2
-    assert table[2].startswith("| 0 7 | genbias | afgb | 0.500 [0.375, 0.625] | 0.020 [-0.105")
-    assert "| within 0 ± 0.05: shown |" in table[2]
+    cells = [cell.strip() for cell in table[2].split("|")]
+    assert cells[1:5] == ["0 7", "genbias", "afgb", "0.500 [0.375, 0.625]"]
+    assert "within 0 ± 0.05: shown" in cells
     bullets = [line for line in lines if line.startswith("- ")]
     assert bullets[0] == (
         "- genbias version 2, split test, a seeded choice of 30 examples (sha256 eeeeeeeeeeee), "
@@ -175,14 +277,14 @@ def test_what_a_card_says() -> None:
 
 def test_a_hostile_benchmark_does_not_leave_its_cell() -> None:
     name = "x|y\n# z <b>"
-    one = Comparison(
+    hostile = Comparison(
         before=measurement(name, "m`"),
         afters=(measurement(name, "m`+e"),),
         seed=0,
         draws=1,
         changes=comparison().changes,
     )
-    text = card_changes((one,))
+    text = card_changes((hostile,))
     assert "\n#" not in text
     assert "<b>" not in text
     assert len({line.count("|") for line in text.splitlines() if line.startswith("|")}) == 1

@@ -20,7 +20,7 @@ class Tick:
     """A round value on an axis."""
 
     value: float
-    at: float  # percent
+    place: float  # percent
     text: str
 
 
@@ -35,19 +35,21 @@ class Axis:
 
     def at(self, value: float) -> float:
         """Percent of the width at which a value lies; the ends for what lies beyond them."""
-        return _at(value, self.low, self.high)
+        return _place(value, self.low, self.high)
 
     @property
     def free_ticks(self) -> tuple[Tick, ...]:
         """The ticks whose labels leave room for that of the ideal."""
         if self.ideal is None:
             return self.ticks
-        at = self.ideal.at
-        left, right = (0.0, 2.0) if at < _EDGE else (2.0, 0.0) if at > 100.0 - _EDGE else (1.0, 1.0)
+        place = self.ideal.place
+        left, right = (
+            (0.0, 2.0) if place < _EDGE else (2.0, 0.0) if place > 100.0 - _EDGE else (1.0, 1.0)
+        )
         return tuple(
             tick
             for tick in self.ticks
-            if not at - _ROOM * left - _TICK < tick.at < at + _ROOM * right + _TICK
+            if not place - _ROOM * left - _TICK < tick.place < place + _ROOM * right + _TICK
         )
 
 
@@ -66,9 +68,9 @@ def axis_of(values: Iterable[float], *, ideal: float | None = None, ticks: int =
     From 0 to 1 where there are none. Where all are one value but for rounding it lies in the
     middle, with the only tick; what is within 1e-9 of 0 is 0.
     """
-    finite = [_sharp(value) for value in values if math.isfinite(value)]
+    finite = [_zero_rounding(value) for value in values if math.isfinite(value)]
     if ideal is not None and math.isfinite(ideal):
-        finite.append(_sharp(ideal))
+        finite.append(_zero_rounding(ideal))
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     alone = high - low <= ROUNDING * max(abs(low), abs(high))
     written = [(high, minus(f"{high:.3g}"))] if alone else None
@@ -81,12 +83,12 @@ def axis_of(values: Iterable[float], *, ideal: float | None = None, ticks: int =
         low=low,
         high=high,
         ticks=tuple(
-            Tick(value=one, at=_at(one, low, high), text=text)
-            for one, text in (written or _ticks(low, high, ticks))
+            Tick(value=value, place=_place(value, low, high), text=text)
+            for value, text in (written or _ticks(low, high, ticks))
         ),
         ideal=None
         if ideal is None or not math.isfinite(ideal)
-        else Tick(value=ideal, at=_at(ideal, low, high), text=minus(f"{ideal:g}")),
+        else Tick(value=ideal, place=_place(ideal, low, high), text=minus(f"{ideal:g}")),
     )
 
 
@@ -98,12 +100,12 @@ def whisker(value: float, low: float, high: float, *, axis: Axis) -> Whisker | N
     return Whisker(low=axis.at(ends[0]), high=axis.at(ends[1]), value=axis.at(value))
 
 
-def _sharp(value: float) -> float:
+def _zero_rounding(value: float) -> float:
     """0 for what is 0 but for rounding."""
     return 0.0 if abs(value) <= ROUNDING else value
 
 
-def _at(value: float, low: float, high: float) -> float:
+def _place(value: float, low: float, high: float) -> float:
     share = min(1.0, max(0.0, (value - low) / (high - low)))
     return round(_MARGIN + share * (100.0 - 2 * _MARGIN), 1)
 
@@ -112,7 +114,9 @@ def _ticks(low: float, high: float, count: int) -> list[tuple[float, str]]:
     """Round values within [low, high], at most `count` + 1 of them, and how they are written."""
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next((one * power for one in _STEPS if one * power >= rough * (1 - 1e-9)), 10 * power)
+    step = next(
+        (factor * power for factor in _STEPS if factor * power >= rough * (1 - 1e-9)), 10 * power
+    )
     first = math.ceil(low / step - 1e-9)
     values = [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
     places = max(0, -math.floor(math.log10(step) + 1e-9))

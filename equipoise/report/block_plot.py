@@ -12,7 +12,7 @@ _BLOCK_TICKS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class SeedLine:
     """One seed's ranking; places in percent from the left and from the bottom."""
 
     seed: int
@@ -25,7 +25,7 @@ class Panel:
 
     locator: str
     unit: str
-    lines: tuple[Line, ...]
+    lines: tuple[SeedLine, ...]
     axis: Axis  # of the scores
     blocks: tuple[Tick, ...]
     stability: str  # rank correlation over seeds, in words
@@ -43,10 +43,12 @@ class BlockPlot:
 
 def block_plots(located: Sequence[Located]) -> tuple[BlockPlot, ...]:
     """A plot a model, in the order in which models first appear."""
-    found: dict[str, list[Panel]] = {}
-    for one in located:
-        found.setdefault(one.model, []).append(_panel(one))
-    return tuple(BlockPlot(model=model, panels=tuple(those)) for model, those in found.items())
+    panels: dict[str, list[Panel]] = {}
+    for located_ in located:
+        panels.setdefault(located_.model, []).append(_panel(located_))
+    return tuple(
+        BlockPlot(model=model, panels=tuple(model_panels)) for model, model_panels in panels.items()
+    )
 
 
 def _panel(located: Located) -> Panel:
@@ -59,53 +61,53 @@ def _panel(located: Located) -> Panel:
     return Panel(
         locator=located.locator,
         unit=rankings[0].unit if rankings else "",
-        lines=tuple(_lines(located.stability, axis=axis, across=across)),
+        lines=tuple(_seed_lines(located.stability, axis=axis, across=across)),
         axis=axis,
-        blocks=_ticks(across, rankings),
-        stability=_stability(located.stability),
-        first=_first(located.stability),
+        blocks=_block_ticks(across, rankings),
+        stability=_say_stability(located.stability),
+        first=_say_first(located.stability),
         notes=tuple(dict.fromkeys(note for ranking in rankings for note in ranking.notes)),
     )
 
 
-def _lines(stability: RankStability, *, axis: Axis, across: Axis) -> list[Line]:
-    found = []
+def _seed_lines(stability: RankStability, *, axis: Axis, across: Axis) -> list[SeedLine]:
+    lines = []
     for seed, ranking in zip(stability.seeds, stability.rankings, strict=False):
         whiskers = [
-            whisker(*those, axis=axis)
-            for those in zip(ranking.scores, ranking.low, ranking.high, strict=True)
+            whisker(*span, axis=axis)
+            for span in zip(ranking.scores, ranking.low, ranking.high, strict=True)
         ]
         points = [
             (across.at(float(block)), placed)
             for block, placed in enumerate(whiskers)
             if placed is not None
         ]
-        found.append(Line(seed=seed, points=tuple(points)))
-    return found
+        lines.append(SeedLine(seed=seed, points=tuple(points)))
+    return lines
 
 
-def _ticks(across: Axis, rankings: Sequence[Ranking]) -> tuple[Tick, ...]:
+def _block_ticks(across: Axis, rankings: Sequence[Ranking]) -> tuple[Tick, ...]:
     """Labels of components along the bottom, few enough to read."""
     last = round(across.high)
     step = max(1, -(-last // _BLOCK_TICKS))
     return tuple(
-        Tick(value=float(block), at=across.at(float(block)), text=rankings[0].label(block))
+        Tick(value=float(block), place=across.at(float(block)), text=rankings[0].label(block))
         for block in range(0, last + 1, step)
     )
 
 
-def _stability(one: RankStability) -> str:
-    seeds = f"{len(one.rankings)} {'seed' if len(one.rankings) == 1 else 'seeds'}"
-    drawn = f"{seeds} of {one.sample:,} prompts"
-    mean, lowest = minus(f"{one.spearman:.2f}"), minus(f"{one.spearman_low:.2f}")
-    if math.isnan(one.spearman):
-        return f"{drawn}; Spearman n/a ({one.reason or 'no reason is given'})"
+def _say_stability(stability: RankStability) -> str:
+    seeds = f"{len(stability.rankings)} {'seed' if len(stability.rankings) == 1 else 'seeds'}"
+    drawn = f"{seeds} of {stability.sample:,} prompts"
+    mean, lowest = minus(f"{stability.spearman:.2f}"), minus(f"{stability.spearman_low:.2f}")
+    if math.isnan(stability.spearman):
+        return f"{drawn}; Spearman n/a ({stability.reason or 'no reason is given'})"
     return f"{drawn}; Spearman {mean} between seeds (lowest {lowest}; 1: always the same order)"
 
 
-def _first(one: RankStability) -> str:
-    total = sum(one.first.values())
-    counted = sorted(one.first.items(), key=lambda item: (-item[1], item[0]))
-    ranking = one.rankings[0]
+def _say_first(stability: RankStability) -> str:
+    total = sum(stability.first.values())
+    counted = sorted(stability.first.items(), key=lambda item: (-item[1], item[0]))
+    ranking = stability.rankings[0]
     names = [(f"{ranking.kind} {ranking.label(block)}", n) for block, n in counted[:4]]
     return "first: " + ", ".join(f"{name} ({n} of {total})" for name, n in names)

@@ -1,14 +1,15 @@
-"""A calibration for a reader: a table, and a figure with a small plot a metric."""
+"""A calibration for a paper: a table, and a figure with a small plot per metric."""
 
 import io
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from equipoise.report.curves import finite_readings, line_ends
+from equipoise.report.tables import Table, markdown
 from equipoise.stats.calibration import Calibration, Curve
 
 _COLUMNS = 3
@@ -17,18 +18,22 @@ _INK, _POINT, _QUIET = "#222222", "#0b5fa5", "#999999"
 
 
 def calibration_table(calibration: Calibration) -> str:
-    """Markdown: a row a metric with its slope, monotonicity, reading at strength 0 and ideal."""
-    lines = [
-        "| metric | slope (0 to 1) | monotonicity | at strength 0 | ideal | unit |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    lines += [
-        f"| {curve.metric} | {_interval(curve.slope, curve.slope_low, curve.slope_high)} "
-        f"| {_number(curve.spearman)} | {_at_zero(curve)} "
-        f"| {'' if curve.ideal is None else _number(curve.ideal)} | {curve.unit} |"
-        for curve in calibration.curves
-    ]
-    return "\n".join(lines) + "\n"
+    """Markdown: one row per metric: slope, monotonicity, reading at strength 0, ideal, unit."""
+    header = ("metric", "slope (0 to 1)", "monotonicity", "at strength 0", "ideal", "unit")
+    rows = []
+    for curve in calibration.curves:
+        at_zero = (reading.estimate for reading in curve.at_zero())
+        rows.append(
+            (
+                curve.metric,
+                _format_interval(curve.slope, curve.slope_low, curve.slope_high),
+                _format_number(curve.spearman),
+                ", ".join(_format_interval(e.value, e.low, e.high) for e in at_zero) or "n/a",
+                "" if curve.ideal is None else _format_number(curve.ideal),
+                curve.unit,
+            )
+        )
+    return markdown(Table(header=header, rows=tuple(rows))) + "\n"
 
 
 def calibration_figure(calibration: Calibration) -> str:
@@ -36,68 +41,54 @@ def calibration_figure(calibration: Calibration) -> str:
 
     A dashed line is the metric's ideal. The same calibration gives the same bytes.
     """
-    drawn = [curve for curve in calibration.curves if any(map(_finite, _values(curve)))]
+    drawn = [curve for curve in calibration.curves if finite_readings(curve)]
     rows = max(1, -(-len(drawn) // _COLUMNS))
     figure = Figure(figsize=(_SIZE * 1.25 * _COLUMNS, _SIZE * rows), layout="constrained")
     FigureCanvasSVG(figure)
     figure.suptitle(f"{calibration.benchmark}: reading against planted strength", color=_INK)
-    for place, one in enumerate(drawn):
-        _draw(figure.add_subplot(rows, _COLUMNS, place + 1), one)
+    for index, curve in enumerate(drawn):
+        _draw_curve(figure.add_subplot(rows, _COLUMNS, index + 1), curve)
     text = io.StringIO()
-    with _steady_ids():
+    # ids that do not depend on chance, and text that stays text
+    with rc_context({"svg.hashsalt": "equipoise", "svg.fonttype": "none"}):
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return text.getvalue()
 
 
-def _draw(axes: Any, one: Curve) -> None:
-    kept = [reading for reading in one.readings if _finite(reading.estimate.value)]
-    x = [reading.strength for reading in kept]
-    y = [reading.estimate.value for reading in kept]
-    below = [_reach(reading.estimate.value - reading.estimate.low) for reading in kept]
-    above = [_reach(reading.estimate.high - reading.estimate.value) for reading in kept]
-    if one.ideal is not None:
-        axes.axhline(one.ideal, color=_QUIET, linestyle="--", linewidth=1)
-    axes.errorbar(x, y, yerr=[below, above], fmt="o", color=_POINT, markersize=4, capsize=2)
-    if _finite(one.slope):
-        middle = (sum(x) / len(x), sum(y) / len(y))
-        ends = (min(x), max(x))
-        axes.plot(
-            ends, [middle[1] + one.slope * (at - middle[0]) for at in ends], color=_POINT, alpha=0.4
-        )
-    axes.set_title(one.metric, fontsize=9, color=_INK)
+def _draw_curve(axes: Any, curve: Curve) -> None:
+    readings = finite_readings(curve)
+    estimates = [reading.estimate for reading in readings]
+    below = [_whisker_length(estimate.value - estimate.low) for estimate in estimates]
+    above = [_whisker_length(estimate.high - estimate.value) for estimate in estimates]
+    if curve.ideal is not None:
+        axes.axhline(curve.ideal, color=_QUIET, linestyle="--", linewidth=1)
+    axes.errorbar(
+        [reading.strength for reading in readings],
+        [estimate.value for estimate in estimates],
+        yerr=[below, above],
+        fmt="o",
+        color=_POINT,
+        markersize=4,
+        capsize=2,
+    )
+    if ends := line_ends(curve):
+        axes.plot(*zip(*ends, strict=True), color=_POINT, alpha=0.4)
+    axes.set_title(curve.metric, fontsize=9, color=_INK)
     axes.set_xlabel("planted strength", fontsize=8)
-    axes.set_ylabel(one.unit, fontsize=8)
+    axes.set_ylabel(curve.unit, fontsize=8)
     axes.tick_params(labelsize=7)
 
 
-def _steady_ids() -> Any:
-    """A `with` block in which an SVG's ids do not depend on chance, and its text stays text."""
-    return rc_context({"svg.hashsalt": "equipoise", "svg.fonttype": "none"})
-
-
-def _at_zero(one: Curve) -> str:
-    found = [reading.estimate for reading in one.at_zero()]
-    return ", ".join(_interval(each.value, each.low, each.high) for each in found) or "n/a"
-
-
-def _interval(value: float, low: float, high: float) -> str:
-    if not _finite(value):
+def _format_interval(value: float, low: float, high: float) -> str:
+    if not math.isfinite(value):
         return "n/a"
-    return f"{_number(value)} [{_number(low)}, {_number(high)}]"
+    return f"{_format_number(value)} [{_format_number(low)}, {_format_number(high)}]"
 
 
-def _number(value: float) -> str:
-    return f"{value:.4g}" if _finite(value) else "n/a"
+def _format_number(value: float) -> str:
+    return f"{value:.4g}" if math.isfinite(value) else "n/a"
 
 
-def _values(one: Curve) -> Sequence[float]:
-    return [reading.estimate.value for reading in one.readings]
-
-
-def _finite(value: float) -> bool:
-    return math.isfinite(value)
-
-
-def _reach(length: float) -> float:
-    """Length of a whisker; none where the interval is not known."""
-    return max(0.0, length) if _finite(length) else 0.0
+def _whisker_length(length: float) -> float:
+    """None where the interval is not known."""
+    return max(0.0, length) if math.isfinite(length) else 0.0

@@ -1,31 +1,17 @@
 """A chapter of the page: what one mitigation did to one model, benchmark by benchmark."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from equipoise.conclusions import Comparison, Verdict
+from equipoise.conclusions import Change, Comparison, Direction, Verdict
 from equipoise.records import JSON
 from equipoise.report.axis import typeset
-from equipoise.report.judged import judged
-from equipoise.report.matrix import verdict_badges
-from equipoise.report.page_rows import Badge, Row, named
+from equipoise.report.page_rows import Badge, ChangeRow, badge, named_row
 from equipoise.report.provenance import flat
-from equipoise.report.sections import Most, Section, section
+from equipoise.report.sections import RowLimits, Section, section
 from equipoise.report.sentences import subject, verdict_sentence
 from equipoise.report.setting_names import setting_names, setting_of
 from equipoise.study.study import Chapter
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What a chapter is called, and what is said of it beside its comparisons."""
-
-    title: str
-    model: str
-    mitigation: str
-    verdict: Verdict
-    edits: tuple[str, ...] = ()  # as a reader gets them
-    seeds: Mapping[str, int] = field(default_factory=dict)  # of the edit, by a model's identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,74 +27,104 @@ class ChapterView:
     verdict: str  # in words
     badges: tuple[Badge, Badge]  # bias, ability
     tone: str  # of the graver of the two
-    headlines: tuple[Row, ...]  # what the verdict rests on, each on a scale of its own
+    headlines: tuple[ChangeRow, ...]  # what the verdict rests on, each on a scale of its own
     sections: tuple[Section, ...]
 
 
-def chapter_view(chapter: Chapter, *, seeds: Mapping[str, int], most: Most) -> ChapterView:
-    """A chapter of a study; `seeds` are those of the edits, by a model's identity."""
-    told = Told(
-        title=f"{chapter.mitigation} on {chapter.model}",
+def chapter_view(
+    chapter: Chapter,
+    *,
+    title: str,
+    edits: Iterable[str],
+    seeds: Mapping[str, int],
+    limits: RowLimits,
+) -> ChapterView:
+    """A chapter under a title; `edits` as a reader gets them, `seeds` of each by its identity."""
+    names = setting_names(comparison.before for comparison in chapter.comparisons)
+    first = chapter.comparisons[0] if chapter.comparisons else None
+    badges = verdict_badges(chapter.verdict)
+    return ChapterView(
+        title=title,
         model=chapter.model,
         mitigation=chapter.mitigation,
-        edits=tuple(_learnt(edit) for edit in chapter.edits),
-        verdict=chapter.verdict,
-        seeds=seeds,
-    )
-    return titled(chapter.comparisons, told, most=most)
-
-
-def titled(comparisons: Sequence[Comparison], told: Told, *, most: Most) -> ChapterView:
-    """A chapter of these comparisons under that title."""
-    names = setting_names(comparison.before for comparison in comparisons)
-    first = comparisons[0] if comparisons else None
-    badges = verdict_badges(told.verdict)
-    return ChapterView(
-        title=told.title,
-        model=told.model,
-        mitigation=told.mitigation,
         identities=None if first is None else (first.before.model, first.after.model),
-        further=max((len(comparison.afters) for comparison in comparisons), default=1) - 1,
-        edits=tuple(dict.fromkeys(told.edits)),
-        verdict=typeset(verdict_sentence(told.verdict)),
+        further=max((len(comparison.afters) for comparison in chapter.comparisons), default=1) - 1,
+        edits=tuple(dict.fromkeys(edits)),
+        verdict=typeset(verdict_sentence(chapter.verdict)),
         badges=badges,
-        tone=_graver(badges),
-        headlines=tuple(_headlines(told.verdict)),
+        tone=_pick_tone(badges),
+        headlines=tuple(
+            named_row(headline.change, subject(headline.change, headline.benchmark))
+            for headline in (*chapter.verdict.bias, *chapter.verdict.ability)
+        ),
         sections=tuple(
             section(
-                replace(comparison, changes=judged(comparison, told.verdict)),
+                replace(comparison, changes=apply_verdict(comparison, chapter.verdict)),
                 names[setting_of(comparison.before)],
-                seeds=told.seeds,
-                most=most,
+                seeds=seeds,
+                limits=limits,
             )
-            for comparison in comparisons
+            for comparison in chapter.comparisons
         ),
     )
 
 
-def _graver(badges: tuple[Badge, Badge]) -> str:
+def apply_verdict(comparison: Comparison, verdict: Verdict) -> tuple[Change, ...]:
+    """The changes, with p_holm and direction of the verdict where it rests on one of them.
+
+    So that a page does not call "reduced" in one place what its verdict calls "no change shown".
+    """
+    corrected = {
+        _identify(headline.benchmark, headline.change): headline.change
+        for headline in (*verdict.bias, *verdict.ability)
+    }
+    benchmark = comparison.before.benchmark
+    return tuple(
+        change if change.group else corrected.get(_identify(benchmark, change), change)
+        for change in comparison.changes
+    )
+
+
+def _identify(benchmark: str, change: Change) -> tuple[object, ...]:
+    """Two comparisons of one benchmark, measured in two ways, may have the same metric."""
+    values = (change.before, change.after, change.low, change.high)
+    return benchmark, change.metric, change.n, tuple(map(repr, values))
+
+
+def verdict_badges(verdict: Verdict) -> tuple[Badge, Badge]:
+    """The verdict's bias and ability, a word each."""
+    direction: Direction = "reversed" if verdict.over_corrected else verdict.direction
+    bias = badge(direction)
+    if not verdict.bias:
+        bias = Badge(tone="unknown", word="not measured")
+    if not verdict.ability:
+        return bias, Badge(tone="unknown", word="not measured")
+    if verdict.kept:
+        return bias, Badge(tone="better", word="kept")
+    if verdict.kept is None:
+        return bias, Badge(tone="unclear", word="not shown kept")
+    return bias, Badge(tone="worse", word="lost")
+
+
+def _pick_tone(badges: tuple[Badge, Badge]) -> str:
     """The tone of the ability where that is the alarm, else of the bias."""
     bias, ability = badges
     alarms = ("worse", "reversed", "unclear")
     return min(
         (bias.tone, ability.tone),
-        key=lambda one: alarms.index(one) if one in alarms else len(alarms),
+        key=lambda tone: alarms.index(tone) if tone in alarms else len(alarms),
     )
 
 
 def model_edits(info: Mapping[str, JSON]) -> Iterable[str]:
     """Each edit of a model with its options: "lftf: objective ce_both, blocks 1, …"."""
     edits = info.get("edits")
-    for one in edits if isinstance(edits, list) else []:
-        if isinstance(one, dict) and isinstance(one.get("options"), dict):
-            yield _learnt(one)
+    for edit in edits if isinstance(edits, list) else []:
+        if isinstance(edit, dict) and isinstance(edit.get("options"), dict):
+            yield describe_edit(edit)
 
 
-def _learnt(edit: Mapping[str, JSON]) -> str:
+def describe_edit(edit: Mapping[str, JSON]) -> str:
+    """The method and its options, on one line."""
     options = edit.get("options")
     return f"{edit.get('method')}: {flat(options) if isinstance(options, dict) else options}"
-
-
-def _headlines(verdict: Verdict) -> Iterable[Row]:
-    for bia in (*verdict.bias, *verdict.ability):
-        yield named(bia.change, subject(bia.change, bia.benchmark))

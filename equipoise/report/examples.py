@@ -35,8 +35,8 @@ class ExampleView:
     example: str
     group: str
     metric: str
-    asked: tuple[Text, ...]
-    left_out: int  # further texts it was asked about
+    texts: tuple[Text, ...]
+    left_out: int  # further texts that it was measured on
     sides: tuple[Side, Side]
 
 
@@ -53,17 +53,17 @@ def text_of(text: str) -> Text:
     return Text(shown=text[:LONGEST], cut=cut)
 
 
-def _view(one: ChangedExample) -> ExampleView:
-    before, after = (minus(text) for text in numbers(one.before, one.after))
+def _view(example: ChangedExample) -> ExampleView:
+    before, after = (minus(text) for text in numbers(example.before, example.after))
     return ExampleView(
-        example=one.example,
-        group=group_name(one.groups) if one.groups else "",
-        metric=one.metric,
-        asked=tuple(text_of(text) for text in one.texts[:_TEXTS]),
-        left_out=max(0, len(one.texts) - _TEXTS),
+        example=example.example,
+        group=group_name(example.groups) if example.groups else "",
+        metric=example.metric,
+        texts=tuple(text_of(text) for text in example.texts[:_TEXTS]),
+        left_out=max(0, len(example.texts) - _TEXTS),
         sides=(
-            Side(name="before", value=before, wrote=_wrote(one.wrote_before)),
-            Side(name="after", value=after, wrote=_wrote(one.wrote_after)),
+            Side(name="before", value=before, wrote=_wrote(example.wrote_before)),
+            Side(name="after", value=after, wrote=_wrote(example.wrote_after)),
         ),
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from equipoise.conclusions import Change, Direction
 from equipoise.report.axis import Axis
-from equipoise.report.page_rows import Row, row, shared_axis
+from equipoise.report.page_rows import ChangeRow, row, shared_axis
 from equipoise.report.sentences import group_name
 
 _GRAVE: tuple[Direction, ...] = ("reversed", "worse", "unclear")
@@ -18,7 +18,7 @@ class Forest:
 
     metric: str
     unit: str
-    rows: tuple[Row, ...]
+    rows: tuple[ChangeRow, ...]
     axis: Axis
     left_out: int = 0
 
@@ -30,14 +30,14 @@ def forest(changes: Sequence[Change], *, most: int) -> Forest | None:
     """
     if not changes:
         return None
-    kept = gravest(changes, most=most)
-    axis = shared_axis(kept, ticks=4)
+    shown = gravest(changes, most=most)
+    axis = shared_axis(shown, ticks=4)
     return Forest(
         metric=changes[0].metric,
         unit=changes[0].unit,
-        rows=tuple(row(one, group_name(one.group), axis=axis) for one in kept),
+        rows=tuple(row(change, group_name(change.group), axis=axis) for change in shown),
         axis=axis,
-        left_out=len(changes) - len(kept),
+        left_out=len(changes) - len(shown),
     )
 
 

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from equipoise.conclusions import Comparison, Direction
 from equipoise.files.atomic import write_file
 from equipoise.report.overview import Overview, of_comparisons, of_study
-from equipoise.report.page_rows import WITHIN, Reading, Row
+from equipoise.report.page_rows import WITHIN, ChangeRow, EstimateRow
 from equipoise.report.sanitize import clipped, isolated, short, visible
 from equipoise.report.scatter import LONGEST_LABEL
 from equipoise.report.sentences import WORD
@@ -82,77 +82,79 @@ def write_page(
 
 
 def _render(overview: Overview) -> str:
-    script = _source("page.js")
+    script = _read_template("page.js")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("equipoise.report", _TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_shown,
+        finalize=_make_harmless,
     )
     environment.filters |= {
-        "common": _common,
-        "short": _short,
-        "tag": _tag,
-        "whole": _whole,
-        "tail": _tail,
+        "common": _common_reason,
+        "short": _short_text,
+        "tag": _clip_tag,
+        "whole": _mark_whole,
+        "tail": _clip_traceback,
     }
-    environment.globals |= {"fresh": _names()}
+    environment.globals |= {"fresh": _count_ids()}
     return environment.get_template("page.html").render(
         page=overview,
-        style=Markup(_source("page.css")),  # ours, like the script: nothing from outside is in it
+        style=Markup(
+            _read_template("page.css")
+        ),  # ours, like the script: nothing from outside is in it
         script=Markup(script),
-        script_sha256=_sha256(script),
+        script_sha256=_script_sha256(script),
         words=WORD,
         glossary=GLOSSARY,
         within=WITHIN,
     )
 
 
-def _source(name: str) -> str:
+def _read_template(name: str) -> str:
     return files("equipoise.report").joinpath(_TEMPLATES, name).read_text(encoding="utf-8")
 
 
-def _sha256(text: str) -> str:
+def _script_sha256(text: str) -> str:
     """As a Content-Security-Policy names a script that may run."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _shown(value: object) -> object:
+def _make_harmless(value: object) -> object:
     """What the template prints, made harmless: it is escaped after this, never before."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return isolated(visible(clipped(value)))
 
 
-def _common(rows: Sequence[Row | Reading]) -> str | None:
+def _common_reason(rows: Sequence[ChangeRow | EstimateRow]) -> str | None:
     """The reason that all of several rows have; None where they differ, or there is one row."""
     reasons = {row.reason for row in rows}
     return reasons.pop() if len(rows) > 1 and len(reasons) == 1 else None
 
 
-def _short(value: object) -> str:
+def _short_text(value: object) -> str:
     return short(str(value))
 
 
-def _tag(value: object) -> str:
+def _clip_tag(value: object) -> str:
     """A name beside a dot."""
-    return clipped(str(value), LONGEST_LABEL, told=False)
+    return clipped(str(value), LONGEST_LABEL, with_length=False)
 
 
-def _tail(value: str) -> Markup:
+def _clip_traceback(value: str) -> Markup:
     """The end of a traceback, which says most."""
     cut = f"… (the end of {len(value):,} characters)\n" if len(value) > _TAIL else ""
-    return _whole(cut + value[-_TAIL:])
+    return _mark_whole(cut + value[-_TAIL:])
 
 
-def _whole(value: str) -> Markup:
+def _mark_whole(value: str) -> Markup:
     """A text that has its own limit, not cut again."""
     return Markup(Markup.escape(visible(value)))
 
 
-def _names() -> Callable[[str], str]:
+def _count_ids() -> Callable[[str], str]:
     """Ids that no other element of the page has: "g1", "g2", …"""
     counter = itertools.count(1)
     return lambda letter: f"{letter}{next(counter)}"

@@ -4,14 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from equipoise.conclusions import Comparison, Finding
-from equipoise.report.baselines import Uncompared, uncompared
+from equipoise.report.baselines import Baseline, baselines
 from equipoise.report.block_plot import BlockPlot, block_plots
-from equipoise.report.chapters import ChapterView, Told, chapter_view, model_edits, titled
-from equipoise.report.checked import Checked, gathered
+from equipoise.report.chapters import ChapterView, chapter_view, describe_edit, model_edits
 from equipoise.report.curves import Curves, curves
 from equipoise.report.matrix import Matrix, matrix
 from equipoise.report.provenance import Provenance, provenance
-from equipoise.report.sections import Most
+from equipoise.report.sections import RowLimits
 from equipoise.stats.verdict import verdict_of
 from equipoise.study.study import Chapter, Missing, Study
 
@@ -19,6 +18,16 @@ _OPEN = 3  # chapters that are not folded
 _ROWS = 3000  # of groups, on the whole page
 _EVERYTHING = 24  # comparisons of which the groups of every metric are listed
 _LEVELS = ("error", "warning", "ok")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingGroup:
+    """One thing that a check found, and everywhere it did."""
+
+    check: str
+    level: str  # "error", "warning" or "ok"
+    text: str
+    where: tuple[str, ...]  # at least one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +40,11 @@ class Overview:
     matrix: Matrix | None
     chapters: tuple[ChapterView, ...]
     folded: bool  # whether chapters are
-    uncompared: tuple[Uncompared, ...]
+    baselines: tuple[Baseline, ...]
     blocks: tuple[BlockPlot, ...]
     calibrations: tuple[Curves, ...]
     findings: tuple[Finding, ...] | None  # gravest first; None: the page is not of a study
-    checked: tuple[Checked, ...]  # the same, those alike as one
+    finding_groups: tuple[FindingGroup, ...]  # the same, those alike as one
     missing: tuple[Missing, ...]
     planned: int
     provenance: Provenance
@@ -43,23 +52,35 @@ class Overview:
 
 def of_study(study: Study, *, lead: Sequence[str]) -> Overview:
     """The page of a study."""
-    seeds = {one.measurement.model: one.seed for one in study.measured if one.seed is not None}
-    most = _most(sum(len(chapter.comparisons) for chapter in study.chapters))
-    alone = uncompared(study, most=most.groups)
-    whole = matrix(study)
-    findings = tuple(sorted(study.findings, key=lambda one: _LEVELS.index(one.level)))
+    limits = _limit_rows(study)
+    table = matrix(study)
+    findings = tuple(sorted(study.findings, key=lambda finding: _LEVELS.index(finding.level)))
+    seeds = {
+        measured.measurement.model: measured.seed
+        for measured in study.measured
+        if measured.seed is not None
+    }
     return Overview(
         title=study.title,
         lead=tuple(lead),
-        facts=tuple(_facts(study)),
-        matrix=whole if whole.lines else None,
-        chapters=tuple(chapter_view(chapter, seeds=seeds, most=most) for chapter in study.chapters),
+        facts=tuple(_count_facts(study)),
+        matrix=table if table.lines else None,
+        chapters=tuple(
+            chapter_view(
+                chapter,
+                title=f"{chapter.mitigation} on {chapter.model}",
+                edits=map(describe_edit, chapter.edits),
+                seeds=seeds,
+                limits=limits,
+            )
+            for chapter in study.chapters
+        ),
         folded=len(study.chapters) > _OPEN,
-        uncompared=alone,
+        baselines=baselines(study, most=limits.groups),
         blocks=block_plots(study.located),
         calibrations=tuple(curves(calibration) for calibration in study.calibrations),
         findings=findings,
-        checked=gathered(findings),
+        finding_groups=group_findings(findings),
         missing=study.missing,
         planned=study.planned,
         provenance=provenance(study),
@@ -73,7 +94,7 @@ def of_comparisons(
     lead: Sequence[str],
     names: Mapping[str, str],
 ) -> Overview:
-    """The page of comparisons alone: a chapter a pair of models, named by the edited one."""
+    """The page of comparisons alone: a chapter per pair of models, named by the edited one."""
     pairs: dict[tuple[str, str], list[Comparison]] = {}
     for comparison in comparisons:
         pairs.setdefault((comparison.before.model, comparison.after.model), []).append(comparison)
@@ -81,57 +102,66 @@ def of_comparisons(
         Chapter(
             model=before,
             mitigation=names.get(after, after),
-            comparisons=tuple(those),
-            verdict=verdict_of(those),
+            comparisons=tuple(alike),
+            verdict=verdict_of(alike),
             edits=(),
         )
-        for (before, after), those in pairs.items()
+        for (before, after), alike in pairs.items()
     )
-    whole = of_study(Study(title=title, recipe={}, chapters=chapters), lead=lead)
-    most = _most(len(comparisons))
-    told = tuple(_pair(chapter, names, most) for chapter in chapters)
-    return replace(whole, chapters=told, facts=(), findings=None)
-
-
-def _pair(chapter: Chapter, names: Mapping[str, str], most: Most) -> ChapterView:
-    before, after = chapter.model, chapter.comparisons[0].after
-    told = Told(
-        title=names.get(after.model, f"{before} → {after.model}"),
-        model=before,
-        mitigation=chapter.mitigation,
-        edits=tuple(model_edits(after.model_info)),
-        verdict=chapter.verdict,
+    study = Study(title=title, recipe={}, chapters=chapters)
+    views = tuple(
+        chapter_view(
+            chapter,
+            title=names.get(after, f"{before} → {after}"),
+            edits=model_edits(chapter.comparisons[0].after.model_info),
+            seeds={},
+            limits=_limit_rows(study),
+        )
+        for (before, after), chapter in zip(pairs, chapters, strict=True)
     )
-    return titled(chapter.comparisons, told, most=most)
+    return replace(of_study(study, lead=lead), chapters=views, facts=(), findings=None)
 
 
-def _most(comparisons: int) -> Most:
+def group_findings(findings: Iterable[Finding]) -> tuple[FindingGroup, ...]:
+    """The findings, those with the same check, level and text as one, in the order of the first."""
+    places: dict[tuple[str, str, str], list[str]] = {}
+    for finding in findings:
+        key = finding.check, finding.level, finding.text
+        places.setdefault(key, []).append(finding.where)
+    return tuple(
+        FindingGroup(check=check, level=level, text=text, where=tuple(dict.fromkeys(where)))
+        for (check, level, text), where in places.items()
+    )
+
+
+def _limit_rows(study: Study) -> RowLimits:
     """A fair share of the page's rows; all of them in a study of usual size."""
+    comparisons = sum(len(chapter.comparisons) for chapter in study.chapters)
     share = max(12, _ROWS // max(1, comparisons))
-    return Most(
+    return RowLimits(
         groups=share,
         others=share if comparisons <= _EVERYTHING else 0,
         dots=share if comparisons <= _EVERYTHING else 12,
     )
 
 
-def _facts(study: Study) -> Iterable[tuple[str, str]]:
-    measured = [(one.model, one.measurement.benchmark) for one in study.measured]
-    measured += [
+def _count_facts(study: Study) -> Iterable[tuple[str, str]]:
+    pairs = [(singular.model, singular.measurement.benchmark) for singular in study.measured]
+    pairs += [
         (chapter.model, comparison.before.benchmark)
         for chapter in study.chapters
         for comparison in chapter.comparisons
     ]
-    seeds = {one.seed for one in study.measured if one.seed is not None}
+    seeds = {singular.seed for singular in study.measured if singular.seed is not None}
     mitigations = {chapter.mitigation for chapter in study.chapters}
     counts = (
-        (len({model for model, _ in measured}), "model", "models"),
+        (len({model for model, _ in pairs}), "model", "models"),
         (len(mitigations), "mitigation", "mitigations"),
-        (len({benchmark for _, benchmark in measured}), "benchmark", "benchmarks"),
+        (len({benchmark for _, benchmark in pairs}), "benchmark", "benchmarks"),
         (len(seeds), "seed of a mitigation", "seeds of each mitigation"),
     )
-    for count, one, many in counts:
+    for count, singular, plural in counts:
         if count:
-            yield str(count), one if count == 1 else many
+            yield str(count), singular if count == 1 else plural
     if study.planned:
         yield f"{max(0, study.planned - len(study.missing))} of {study.planned}", "steps done"

@@ -41,7 +41,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ChangeRow:
     """One change as the page shows it."""
 
     name: str
@@ -61,7 +61,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class EstimateRow:
     """One estimate as the page shows it."""
 
     name: str
@@ -90,22 +90,24 @@ def badge_of(change: Change) -> Badge:
     return badge(change.direction)
 
 
-def own_scales(changes: Iterable[Change], *, grouped: bool = False) -> tuple[Row, ...]:
+def change_rows(changes: Iterable[Change], *, grouped: bool = False) -> tuple[ChangeRow, ...]:
     """A row a change, each on a scale of its own; named by the metric, and its group if asked."""
     return tuple(
-        named(change, f"{change.metric}, {group_name(change.group)}" if grouped else change.metric)
+        named_row(
+            change, f"{change.metric}, {group_name(change.group)}" if grouped else change.metric
+        )
         for change in changes
     )
 
 
-def named(change: Change, name: str) -> Row:
+def named_row(change: Change, name: str) -> ChangeRow:
     """A row of a change under another name, on its own scale."""
     return row(change, name, axis=shared_axis([change]))
 
 
-def readings(estimates: Iterable[Estimate]) -> tuple[Reading, ...]:
+def estimate_rows(estimates: Iterable[Estimate]) -> tuple[EstimateRow, ...]:
     """A row an estimate, each on a scale of its own."""
-    return tuple(_reading(estimate) for estimate in estimates)
+    return tuple(_estimate_row(estimate) for estimate in estimates)
 
 
 def cell(value: float, low: float, high: float) -> Cell:
@@ -128,12 +130,12 @@ def shared_axis(changes: Sequence[Change], *, ticks: int = 3) -> Axis:
     return axis_of(ends, ideal=ideals.pop() if len(ideals) == 1 else None, ticks=ticks)
 
 
-def row(change: Change, name: str, *, axis: Axis) -> Row:
+def row(change: Change, name: str, *, axis: Axis) -> ChangeRow:
     """A change under that name, drawn on that axis."""
     before = change.before, change.before_low, change.before_high
     after = change.after, change.after_low, change.after_high
     effect = change.effect
-    return Row(
+    return ChangeRow(
         name=name,
         unit=change.unit,
         before=cell(*before),
@@ -155,16 +157,20 @@ def _bare(text: str, value: float) -> Cell:
     return Cell(value=text, held="", sort=value)
 
 
-def _reading(one: Estimate) -> Reading:
-    axis = axis_of((one.value, one.low, one.high), ideal=one.ideal, ticks=3)
-    name = one.metric if not one.group else f"{one.metric}, {group_name(one.group)}"
-    return Reading(
+def _estimate_row(estimate: Estimate) -> EstimateRow:
+    axis = axis_of((estimate.value, estimate.low, estimate.high), ideal=estimate.ideal, ticks=3)
+    name = (
+        estimate.metric
+        if not estimate.group
+        else f"{estimate.metric}, {group_name(estimate.group)}"
+    )
+    return EstimateRow(
         name=name,
-        unit=one.unit,
-        value=cell(one.value, one.low, one.high),
-        n=one.n,
-        clusters=one.clusters,
-        point=whisker(one.value, one.low, one.high, axis=axis),
+        unit=estimate.unit,
+        value=cell(estimate.value, estimate.low, estimate.high),
+        n=estimate.n,
+        clusters=estimate.clusters,
+        point=whisker(estimate.value, estimate.low, estimate.high, axis=axis),
         axis=axis,
-        reason=one.reason,
+        reason=estimate.reason,
     )

@@ -84,17 +84,17 @@ class Provenance:
 def provenance(study: Study) -> Provenance:
     """Of every measurement in the study, compared or not."""
     labelled = list(_labelled(study))
-    measured = [one for _, one in labelled]
-    environments = dict.fromkeys(tuple(one.environment.items()) for one in measured)
+    measured = [measurement for _, measurement in labelled]
+    environments = dict.fromkeys(tuple(measurement.environment.items()) for measurement in measured)
     compared = [comparison for chapter in study.chapters for comparison in chapter.comparisons]
     return Provenance(
-        data=tuple(_data(measured)),
-        settings=tuple(_settings(measured)),
-        models=tuple(_models(labelled)),
-        edits=tuple(edit for chapter in study.chapters for edit in _edits(chapter)),
+        data=tuple(_data_files(measured)),
+        settings=tuple(_setting_views(measured)),
+        models=tuple(_model_views(labelled)),
+        edits=tuple(edit for chapter in study.chapters for edit in _edit_views(chapter)),
         environments=tuple(environments),
-        comparisons=tuple(dict.fromkeys(map(_paired, compared))),
-        recipe=_pretty(study.recipe) if study.recipe else "",
+        comparisons=tuple(dict.fromkeys(map(_say_pairing, compared))),
+        recipe=_to_pretty_json(study.recipe) if study.recipe else "",
     )
 
 
@@ -109,8 +109,8 @@ def flat(mapping: Mapping[str, object]) -> str:
 
 def _labelled(study: Study) -> Iterable[tuple[str, Measurement]]:
     """Each measurement with the names that a reader knows its model by."""
-    for one in study.measured:
-        yield _label(one.model, one.mitigation, one.seed), one.measurement
+    for measured in study.measured:
+        yield _label(measured.model, measured.mitigation, measured.seed), measured.measurement
     for chapter in study.chapters:
         for comparison in chapter.comparisons:
             yield chapter.model, comparison.before
@@ -123,13 +123,13 @@ def _label(model: str, mitigation: str | None, seed: int | None) -> str:
     return model if mitigation is None else f"{mitigation} on {model}{of_seed}"
 
 
-def _data(measured: Sequence[Measurement]) -> Iterable[DataFile]:
+def _data_files(measured: Sequence[Measurement]) -> Iterable[DataFile]:
     readers: dict[tuple[str, str], list[str]] = {}
     files: dict[tuple[str, str], DataUse] = {}
-    for one in measured:
-        for use in one.data:
+    for measurement in measured:
+        for use in measurement.data:
             files.setdefault((use.name, use.sha256), use)
-            readers.setdefault((use.name, use.sha256), []).append(one.benchmark)
+            readers.setdefault((use.name, use.sha256), []).append(measurement.benchmark)
     for key, use in files.items():
         yield DataFile(
             name=use.name,
@@ -141,68 +141,72 @@ def _data(measured: Sequence[Measurement]) -> Iterable[DataFile]:
         )
 
 
-def _settings(measured: Sequence[Measurement]) -> Iterable[SettingView]:
+def _setting_views(measured: Sequence[Measurement]) -> Iterable[SettingView]:
     names = setting_names(measured)
-    found: dict[tuple[object, ...], list[Measurement]] = {}
-    for one in measured:
-        key = (setting_of(one), one.examples_sha256, one.cluster)
-        found.setdefault(key, []).append(one)
-    for those in found.values():
-        one = those[0]
+    alike: dict[tuple[object, ...], list[Measurement]] = {}
+    for measurement in measured:
+        key = (setting_of(measurement), measurement.examples_sha256, measurement.cluster)
+        alike.setdefault(key, []).append(measurement)
+    for measurements in alike.values():
+        measurement = measurements[0]
         yield SettingView(
-            name=names[setting_of(one)],
-            version=one.version,
-            split=one.split,
-            limit="all" if one.limit is None else f"{one.limit}, chosen by the seed",
-            options=flat(one.options),
-            examples_sha256=one.examples_sha256,
-            clusters=one.cluster or "single examples",
-            draws=", ".join(str(n) for n in dict.fromkeys(two.draws for two in those)),
-            seeds=", ".join(str(n) for n in dict.fromkeys(two.seed for two in those)),
+            name=names[setting_of(measurement)],
+            version=measurement.version,
+            split=measurement.split,
+            limit="all"
+            if measurement.limit is None
+            else f"{measurement.limit}, chosen by the seed",
+            options=flat(measurement.options),
+            examples_sha256=measurement.examples_sha256,
+            clusters=measurement.cluster or "single examples",
+            draws=", ".join(str(n) for n in dict.fromkeys(two.draws for two in measurements)),
+            seeds=", ".join(str(n) for n in dict.fromkeys(two.seed for two in measurements)),
         )
 
 
-def _models(labelled: Sequence[tuple[str, Measurement]]) -> Iterable[ModelView]:
+def _model_views(labelled: Sequence[tuple[str, Measurement]]) -> Iterable[ModelView]:
     seen: set[tuple[str, str]] = set()
-    for label, one in labelled:
-        info = one.model_info
-        key = (one.model, json.dumps(dict(info), default=str, sort_keys=True))
+    for label, measurement in labelled:
+        info = measurement.model_info
+        key = (measurement.model, json.dumps(dict(info), default=str, sort_keys=True))
         if key not in seen:
             seen.add(key)
-            yield _model(label, one.model, info)
+            yield _model_view(label, measurement.model, info)
 
 
-def _model(label: str, identity: str, info: Mapping[str, JSON]) -> ModelView:
+def _model_view(label: str, identity: str, info: Mapping[str, JSON]) -> ModelView:
     token = info.get("start_token_id")
     text = info.get("start_token")
     shown = "" if text is None else f" ({json.dumps(text, ensure_ascii=False, default=str)})"
     return ModelView(
         label=label,
         identity=identity,
-        prefix=_told(info, "prefix"),
+        prefix=_recorded(info, "prefix"),
         token="none" if token is None else f"{token}{shown}",
-        chat_template=_told(info, "chat_template", missing="none"),
-        dtype=_told(info, "dtype"),
-        revision=_told(info, "revision"),
-        rest=_pretty({key: value for key, value in info.items() if key not in _TOLD}),
+        chat_template=_recorded(info, "chat_template", missing="none"),
+        dtype=_recorded(info, "dtype"),
+        revision=_recorded(info, "revision"),
+        rest=_to_pretty_json({key: value for key, value in info.items() if key not in _TOLD}),
     )
 
 
-def _told(info: Mapping[str, JSON], key: str, *, missing: str = "not recorded") -> str:
+def _recorded(info: Mapping[str, JSON], key: str, *, missing: str = "not recorded") -> str:
     value = info.get(key)
     return missing if value is None else str(value)
 
 
-def _edits(chapter: Chapter) -> Iterable[EditView]:
+def _edit_views(chapter: Chapter) -> Iterable[EditView]:
     """Those that differ in their seeds alone are one."""
     alike: dict[tuple[str, str, str], list[Mapping[str, JSON]]] = {}
     for edit in chapter.edits:
         options = edit.get("options")
-        told = flat(options) if isinstance(options, dict) else str(options)
-        alike.setdefault((_told(edit, "method"), told, _told(edit, "origin")), []).append(edit)
-    for (method, options_, origin), those in alike.items():
-        seeds = [_told(one, "seed", missing="none") for one in those]
-        reports = [{k: v for k, v in one.items() if k not in _OF_EDIT} for one in those]
+        options_ = flat(options) if isinstance(options, dict) else str(options)
+        alike.setdefault(
+            (_recorded(edit, "method"), options_, _recorded(edit, "origin")), []
+        ).append(edit)
+    for (method, options_, origin), edits in alike.items():
+        seeds = [_recorded(edit, "seed", missing="none") for edit in edits]
+        reports = [{k: v for k, v in edit.items() if k not in _OF_EDIT} for edit in edits]
         yield EditView(
             label=_label(chapter.model, chapter.mitigation, None),
             method=method,
@@ -211,14 +215,14 @@ def _edits(chapter: Chapter) -> Iterable[EditView]:
             seeds=", ".join(seeds),
             ends=tuple(
                 (seed, end)
-                for seed, end in zip(seeds, map(_end, those), strict=True)
+                for seed, end in zip(seeds, map(_say_end, edits), strict=True)
                 if end is not None
             ),
-            reports=tuple(zip(seeds, map(_pretty, reports), strict=True)),
+            reports=tuple(zip(seeds, map(_to_pretty_json, reports), strict=True)),
         )
 
 
-def _end(edit: Mapping[str, JSON]) -> str | None:
+def _say_end(edit: Mapping[str, JSON]) -> str | None:
     """How training ended and what of it was not kept; None where nothing is said of it."""
     report = edit.get("report")
     if not isinstance(report, dict) or "stopped" not in report:
@@ -227,7 +231,7 @@ def _end(edit: Mapping[str, JSON]) -> str | None:
     return f"after {report.get('steps')} steps: {report['stopped']}{undone}"
 
 
-def _paired(comparison: Comparison) -> str:
+def _say_pairing(comparison: Comparison) -> str:
     units = comparison.before.cluster or comparison.after.cluster or "examples"
     return (
         f"{comparison.draws:,} paired bootstrap draws of whole clusters ({units}), "
@@ -235,7 +239,7 @@ def _paired(comparison: Comparison) -> str:
     )
 
 
-def _pretty(mapping: Mapping[str, object]) -> str:
+def _to_pretty_json(mapping: Mapping[str, object]) -> str:
     """Indented JSON; cut where a page could not hold it."""
     text = json.dumps(dict(mapping), indent=2, ensure_ascii=False, default=str)
     if len(text) <= _LONGEST_RECIPE:

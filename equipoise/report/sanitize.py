@@ -32,15 +32,12 @@ def isolated(text: str) -> str:
     return _RIGHT_TO_LEFT.sub("\u2068\\g<0>\u2069", text)
 
 
-def clipped(text: str, most: int = LONGEST, *, told: bool = True) -> str:
-    """The text, cut behind `most` characters, with its whole length unless it is not `told`."""
+def clipped(text: str, most: int = LONGEST, *, with_length: bool = True) -> str:
+    """The text, cut behind `most` characters, followed by its length if that is wanted."""
     if len(text) <= most:
         return text
-    return (
-        f"{text[:most]}…"
-        if not told
-        else f"{text[:most]}… (cut here: {len(text):,} characters in all)"
-    )
+    length = f" (cut here: {len(text):,} characters in all)" if with_length else ""
+    return f"{text[:most]}…{length}"
 
 
 def short(name: str) -> str:

@@ -53,7 +53,7 @@ class Dot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fit:
+class BeforeAfter:
     """One number about all professions before and after, each with its 95 % interval."""
 
     name: str
@@ -70,7 +70,7 @@ class Scatter:
     zero: float  # percent
     listed: tuple[Dot, ...]  # those with a number each beside the plot: what moved most
     slope: str  # of after on before; 1: every lean as it was, 0: none left that was there
-    fits: tuple[Fit, ...]
+    fits: tuple[BeforeAfter, ...]
     left_out: int  # professions without a finite value on either side
     seeds: int  # behind the after side, averaged
 
@@ -80,17 +80,17 @@ def scatter(comparison: Comparison, *, most: int) -> Scatter | None:
 
     None where its outcomes do not have what is drawn.
     """
-    before, scores = _means([comparison.before])
-    after, _ = _means(comparison.afters)
+    before, scores = _profession_means([comparison.before])
+    after, _ = _profession_means(comparison.afters)
     shared = [name for name in before if name in after]
     if not shared:
         return None
     finite = [n for n in shared if math.isfinite(before[n]) and math.isfinite(after[n])]
     axis = axis_of([0.0, *(side[name] for name in finite for side in (before, after))], ticks=5)
-    dots = [_dot(name, (before[name], after[name]), scores[name], axis) for name in finite]
+    dots = [_place_dot(name, (before[name], after[name]), scores[name], axis) for name in finite]
     return Scatter(
-        dots=tuple(_labelled(dots)),
-        listed=tuple(sorted(dots, key=lambda one: -abs(one.after - one.before))[:most]),
+        dots=tuple(_place_labels(dots)),
+        listed=tuple(sorted(dots, key=lambda dot: -abs(dot.after - dot.before))[:most]),
         axis=axis,
         zero=axis.at(0.0),
         slope=_slope([dot.before for dot in dots], [dot.after for dot in dots]),
@@ -100,20 +100,23 @@ def scatter(comparison: Comparison, *, most: int) -> Scatter | None:
     )
 
 
-def _means(those: Sequence[Measurement]) -> tuple[dict[str, float], dict[str, float]]:
+def _profession_means(
+    measurements: Sequence[Measurement],
+) -> tuple[dict[str, float], dict[str, float]]:
     """Profession to mean `lo`, and to its score; averaged over measurements, then over each one."""
-    found: dict[str, list[Outcome]] = {}
-    for measurement in those:
+    by_profession: dict[str, list[Outcome]] = {}
+    for measurement in measurements:
         for outcome in measurement.outcomes:
             if "lo" in outcome.values and "s" in outcome.values and "profession" in outcome.groups:
-                found.setdefault(outcome.groups["profession"], []).append(outcome)
-    return _mean(found, "lo"), _mean(found, "s")
+                by_profession.setdefault(outcome.groups["profession"], []).append(outcome)
+    return _mean_by_name(by_profession, "lo"), _mean_by_name(by_profession, "s")
 
 
-def _mean(outcomes: Mapping[str, Sequence[Outcome]], key: str) -> dict[str, float]:
+def _mean_by_name(outcomes: Mapping[str, Sequence[Outcome]], key: str) -> dict[str, float]:
     """Of the finite values; nan where a profession has none."""
     return {
-        name: _finite_mean(one.values[key] for one in those) for name, those in outcomes.items()
+        name: _finite_mean(outcome.values[key] for outcome in outcomes_)
+        for name, outcomes_ in outcomes.items()
     }
 
 
@@ -122,7 +125,7 @@ def _finite_mean(values: Iterable[float]) -> float:
     return math.fsum(finite) / len(finite) if finite else math.nan
 
 
-def _dot(name: str, sides: tuple[float, float], score: float, axis: Axis) -> Dot:
+def _place_dot(name: str, sides: tuple[float, float], score: float, axis: Axis) -> Dot:
     step = None
     if math.isfinite(score):
         share = (min(1.0, max(-1.0, score)) + 1.0) / 2.0
@@ -138,24 +141,24 @@ def _dot(name: str, sides: tuple[float, float], score: float, axis: Axis) -> Dot
     )
 
 
-def _labelled(dots: Sequence[Dot]) -> list[Dot]:
+def _place_labels(dots: Sequence[Dot]) -> list[Dot]:
     """The same dots, the outermost named, but for those whose names would cover another's."""
     placed: dict[str, Dot] = {}
-    for one in sorted(dots, key=lambda dot: -max(abs(dot.before), abs(dot.after))):
-        half = _half(one)
-        middle = min(max(one.x, half), 100.0 - half)
+    for dot in sorted(dots, key=lambda dot: -max(abs(dot.before), abs(dot.after))):
+        half = _half_width(dot)
+        middle = min(max(dot.x, half), 100.0 - half)
         free = all(
-            abs(one.y - two.y) > _NEAR
-            or two.label_x is None
-            or abs(middle - two.label_x) > half + _half(two)
-            for two in placed.values()
+            abs(dot.y - other.y) > _NEAR
+            or other.label_x is None
+            or abs(middle - other.label_x) > half + _half_width(other)
+            for other in placed.values()
         )
         if free and len(placed) < _LABELS:
-            placed[one.name] = replace(one, label_x=round(middle, 2))
+            placed[dot.name] = replace(dot, label_x=round(middle, 2))
     return [placed.get(dot.name, dot) for dot in dots]
 
 
-def _half(dot: Dot) -> float:
+def _half_width(dot: Dot) -> float:
     """Half the width of a name, in percent of the plot's."""
     return _WIDE / 2 * min(len(dot.name), LONGEST_LABEL)
 
@@ -163,7 +166,7 @@ def _half(dot: Dot) -> float:
 # --- what is said of all ----------------------------------------------------------------------
 
 
-def _fits(dots: Sequence[Dot]) -> Iterable[Fit]:
+def _fits(dots: Sequence[Dot]) -> Iterable[BeforeAfter]:
     scores = [dot.score for dot in dots]
     sides = [dot.before for dot in dots], [dot.after for dot in dots]
     for name, of in (
@@ -171,7 +174,7 @@ def _fits(dots: Sequence[Dot]) -> Iterable[Fit]:
         ("nats for each unit of that score", _slope),
     ):
         before, after = (of(scores, side) for side in sides)
-        yield Fit(name=name, before=before, after=after)
+        yield BeforeAfter(name=name, before=before, after=after)
 
 
 def _slope(x: Sequence[float], y: Sequence[float]) -> str:
@@ -189,9 +192,9 @@ def _correlation(x: Sequence[float], y: Sequence[float]) -> str:
     across, up = _finite(x, y)
     if len(across) <= _FEWEST or np.ptp(across) == 0.0 or np.ptp(up) == 0.0:
         return "n/a"
-    found = stats.pearsonr(across, up)
-    held = found.confidence_interval(0.95)
-    values = (float(found.statistic), float(held.low), float(held.high))
+    correlation = stats.pearsonr(across, up)
+    ends = correlation.confidence_interval(0.95)
+    values = (float(correlation.statistic), float(ends.low), float(ends.high))
     value, low, high = (minus(f"{value:.2f}") for value in values)
     return f"{value} [{low}, {high}]"
 
@@ -201,5 +204,5 @@ def _finite(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The pairs with both values."""
     across, up = np.array(x, dtype=np.float64), np.array(y, dtype=np.float64)
-    kept = np.isfinite(across) & np.isfinite(up)
-    return across[kept], up[kept]
+    finite = np.isfinite(across) & np.isfinite(up)
+    return across[finite], up[finite]

@@ -7,15 +7,15 @@ from equipoise.conclusions import Change, Comparison
 from equipoise.report.axis import typeset
 from equipoise.report.examples import ExampleView, example_views
 from equipoise.report.forest import Forest, forest, gravest
-from equipoise.report.page_rows import Badge, Row, badge_of, cell, own_scales
+from equipoise.report.page_rows import Badge, ChangeRow, badge_of, cell, change_rows
 from equipoise.report.scatter import Scatter, scatter
-from equipoise.report.sentences import headlines, said, subject
+from equipoise.report.sentences import describe_change, headlines, subject
 
 _MAIN = 12  # groups of a plot that is not folded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Most:
+class RowLimits:
     """How many rows a list may have, so that the page of a big study still opens."""
 
     groups: int  # of a benchmark's first metric
@@ -29,7 +29,7 @@ class Saying:
 
     badge: Badge
     subject: str
-    said: str
+    statement: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +47,10 @@ class Section:
     name: str
     about: str
     sayings: tuple[Saying, ...]
-    overall: tuple[Row, ...]  # each on a scale of its own
+    overall: tuple[ChangeRow, ...]  # each on a scale of its own
     groups: Forest | None  # of the first metric
     leads: bool  # whether their plot is a main one: few groups of a bias, and some moved
-    others: tuple[Row, ...]  # groups of the other metrics
+    others: tuple[ChangeRow, ...]  # groups of the other metrics
     others_left_out: int
     professions: Scatter | None
     runs: tuple[str, ...]  # the measurements after, where there are several: "seed 0", …
@@ -59,27 +59,29 @@ class Section:
     notes: tuple[str, ...]
 
 
-def section(comparison: Comparison, name: str, *, seeds: Mapping[str, int], most: Most) -> Section:
+def section(
+    comparison: Comparison, name: str, *, seeds: Mapping[str, int], limits: RowLimits
+) -> Section:
     """One comparison under that name; `seeds` are those of the edits, by a model's identity."""
     before = comparison.before
     overall = [change for change in comparison.changes if not change.group]
     grouped = [change for change in comparison.changes if change.group]
     first = overall[0].metric if overall else ""
-    others = [one for one in grouped if one.metric != first]
-    kept = gravest(others, most=most.others)
-    groups = [one for one in grouped if one.metric == first]
+    others = [change for change in grouped if change.metric != first]
+    shown = gravest(others, most=limits.others)
+    groups = [change for change in grouped if change.metric == first]
     return Section(
         name=name,
         about=f"version {before.version}, split {before.split}, {len(before.outcomes):,} outcomes",
-        sayings=tuple(_saying(headline, name) for headline in headlines(comparison)),
-        overall=own_scales(overall),
-        groups=forest(groups, most=most.groups),
+        sayings=tuple(_make_saying(headline, name) for headline in headlines(comparison)),
+        overall=change_rows(overall),
+        groups=forest(groups, most=limits.groups),
         leads=_leads(groups),
-        others=own_scales(kept, grouped=True),
-        others_left_out=len(others) - len(kept),
-        professions=scatter(comparison, most=most.dots),
-        runs=tuple(_runs(comparison, seeds)),
-        by_seed=tuple(_by_seed(comparison)),
+        others=change_rows(shown, grouped=True),
+        others_left_out=len(others) - len(shown),
+        professions=scatter(comparison, most=limits.dots),
+        runs=tuple(_name_runs(comparison, seeds)),
+        by_seed=tuple(_seed_rows(comparison)),
         examples=example_views(comparison.examples),
         notes=tuple(dict.fromkeys((*comparison.notes, *before.notes))),
     )
@@ -91,26 +93,28 @@ def _leads(groups: Sequence[Change]) -> bool:
     return moved and len(groups) <= _MAIN and all(group.measures_bias for group in groups)
 
 
-def _saying(change: Change, benchmark: str) -> Saying:
+def _make_saying(change: Change, benchmark: str) -> Saying:
     return Saying(
-        badge=badge_of(change), subject=subject(change, benchmark), said=typeset(said(change))
+        badge=badge_of(change),
+        subject=subject(change, benchmark),
+        statement=typeset(describe_change(change)),
     )
 
 
-def _runs(comparison: Comparison, seeds: Mapping[str, int]) -> Iterable[str]:
+def _name_runs(comparison: Comparison, seeds: Mapping[str, int]) -> Iterable[str]:
     for number, after in enumerate(comparison.afters[: len(comparison.by_seed)], start=1):
         seed = seeds.get(after.model)
         yield f"run {number}" if seed is None else f"seed {seed}"
 
 
-def _by_seed(comparison: Comparison) -> Iterable[SeedRow]:
+def _seed_rows(comparison: Comparison) -> Iterable[SeedRow]:
     """The after value of every overall metric, a column a seed."""
-    runs = [{one.metric: one for one in run} for run in comparison.by_seed]
+    runs = [{change.metric: change for change in run} for run in comparison.by_seed]
     for metric in runs[0] if runs else ():
-        yield SeedRow(metric=metric, texts=tuple(_after(run.get(metric)) for run in runs))
+        yield SeedRow(metric=metric, texts=tuple(_after_text(run.get(metric)) for run in runs))
 
 
-def _after(change: Change | None) -> str:
+def _after_text(change: Change | None) -> str:
     if change is None:
         return "n/a"
     return cell(change.after, change.after_low, change.after_high).text

@@ -41,19 +41,19 @@ def numbers(*values: float) -> tuple[str, ...]:
     """
     largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
     if ROUNDING < largest < 0.001:
-        return tuple(_tiny(value) for value in values)
+        return tuple(_format_tiny(value) for value in values)
     places = 1 if largest >= 10 else 2 if largest >= 1 else 4 if ROUNDING < largest < 0.01 else 3
-    return tuple(_rounded(value, places) for value in values)
+    return tuple(_format_rounded(value, places) for value in values)
 
 
-def _tiny(value: float) -> str:
+def _format_tiny(value: float) -> str:
     """Two digits; "0" for rounding; "n/a" for nan."""
     if math.isnan(value):
         return "n/a"
     return "0" if abs(value) <= ROUNDING else f"{value:.1e}"
 
 
-def _rounded(value: float, places: int) -> str:
+def _format_rounded(value: float, places: int) -> str:
     """No sign before a zero; "n/a" for nan."""
     text = f"{value:.{places}f}"
     return "n/a" if math.isnan(value) else text.lstrip("-") if float(text) == 0.0 else text
@@ -78,7 +78,7 @@ def group_name(group: Mapping[str, str]) -> str:
 
 
 def subject(change: Change, benchmark: str) -> str:
-    """Of what something is said: "stereoset ss (axis gender)"; "perplexity", not twice."""
+    """What a sentence is about: "stereoset ss (axis gender)"; "perplexity", not twice."""
     name = benchmark if change.metric == benchmark else f"{benchmark} {change.metric}"
     return f"{name} ({group_name(change.group)})" if change.group else name
 
@@ -89,19 +89,19 @@ def sentence(change: Change, benchmark: str) -> str:
     "stereoset ss: 65.6 → 52.4 [49.0, 55.9], reduced, not yet shown to be within 50 ± 3". A loss of
     ability stands with the 90 % interval that its claim rests on.
     """
-    return f"{subject(change, benchmark)}: {said(change)}"
+    return f"{subject(change, benchmark)}: {describe_change(change)}"
 
 
-def said(change: Change) -> str:
+def describe_change(change: Change) -> str:
     """The `sentence` after the colon."""
-    parts = [_moved(change)]
+    parts = [_format_move(change)]
     claim = change.claim
     if claim is not None and claim.kind == "not_worse":
-        parts.append(_lost(change, claim))
+        parts.append(_format_loss(change, claim))
     elif claim is None and change.ideal is not None:
         parts.append(f"ideal {change.ideal:g}")
-    parts.append(_direction(change))
-    parts += [] if claim is None else [_claimed(change, claim)]
+    parts.append(_say_direction(change))
+    parts += [] if claim is None else [_say_claim(change, claim)]
     return ", ".join(part for part in parts if part)
 
 
@@ -114,9 +114,9 @@ def verdict_sentence(verdict: Verdict) -> str:
     if not verdict.bias and not verdict.ability:
         return "Nothing was measured that a verdict could rest on."
     return " ".join(
-        f"{one[:1].upper()}{one[1:]}."
-        for one in (_bias(verdict), _near(verdict.bias), _ability(verdict))
-        if one
+        f"{part[:1].upper()}{part[1:]}."
+        for part in (_say_bias(verdict), _say_claims(verdict.bias), _say_ability(verdict))
+        if part
     )
 
 
@@ -128,11 +128,11 @@ def headlines(comparison: Comparison) -> tuple[Change, ...]:
     """
     overall = [change for change in comparison.changes if not change.group]
     alarming = [
-        one
-        for one in overall[1:]
-        if one.ideal is not None
-        and one.direction in ("worse", "reversed")
-        and abs(one.difference) >= _VISIBLE
+        change
+        for change in overall[1:]
+        if change.ideal is not None
+        and change.direction in ("worse", "reversed")
+        and abs(change.difference) >= _VISIBLE
     ]
     return (*overall[:1], *alarming)
 
@@ -140,7 +140,7 @@ def headlines(comparison: Comparison) -> tuple[Change, ...]:
 # --- one change -------------------------------------------------------------------------------
 
 
-def _moved(change: Change, *, between: tuple[str, str] = (" (", ")")) -> str:
+def _format_move(change: Change, *, between: tuple[str, str] = (" (", ")")) -> str:
     """As in "65.6 → 52.4 [49.0, 55.9] (mean of 3 seeds, spread 0.8)"; `between` is around seeds."""
     before, after, low, high, spread = numbers(
         change.before, change.after, change.after_low, change.after_high, change.seed_spread
@@ -151,7 +151,7 @@ def _moved(change: Change, *, between: tuple[str, str] = (" (", ")")) -> str:
     return f"{before} → {after}{shown}{seeds}"
 
 
-def _direction(change: Change) -> str:
+def _say_direction(change: Change) -> str:
     ideal = "the ideal" if change.ideal is None else f"{change.ideal:g}"
     match change.direction:
         case "unknown":
@@ -164,7 +164,7 @@ def _direction(change: Change) -> str:
             return WORD[other]
 
 
-def _lost(change: Change, claim: Claim) -> str:
+def _format_loss(change: Change, claim: Claim) -> str:
     """How an ability moved, in its margin's terms and signed as the metric: "+0.4 % [-0.2, …]"."""
     sign = -1.0 if change.higher_is_better else 1.0
     ends = sorted((sign * claim.low, sign * claim.high))
@@ -173,7 +173,7 @@ def _lost(change: Change, claim: Claim) -> str:
         values = tuple(100.0 * value for value in values)
         largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
         places = 1 if largest >= 0.1 else 2
-        shown = [_rounded(value, places) for value in values]
+        shown = [_format_rounded(value, places) for value in values]
     else:
         shown = list(numbers(*values))
     plus = "+" if values[0] > 0 and float(shown[0]) != 0.0 else ""
@@ -182,11 +182,11 @@ def _lost(change: Change, claim: Claim) -> str:
     return f"{plus}{shown[0]}{unit}{held}"
 
 
-def _claimed(change: Change, claim: Claim) -> str:
+def _say_claim(change: Change, claim: Claim) -> str:
     if math.isnan(claim.low) or math.isnan(claim.high):
         return ""  # without an interval nothing is claimed, and `reason` says why there is none
     if claim.kind == "within":
-        return _within(change, claim)
+        return _say_within(change, claim)
     size = margin_text(change, claim)
     if claim.shown:
         but = "though " if change.direction == "worse" else ""
@@ -197,17 +197,17 @@ def _claimed(change: Change, claim: Claim) -> str:
     return f"{but}a loss of {size} or more is not ruled out"
 
 
-def _within(change: Change, claim: Claim) -> str:
+def _say_within(change: Change, claim: Claim) -> str:
     band = margin_text(change, claim)
     if claim.shown:
         return f"shown to be within {band}"
-    if _outside(claim):
+    if _is_outside(claim):
         return f"not within {band}"
     yet = "yet " if change.direction == "reduced" else ""
     return f"not {yet}shown to be within {band}"
 
 
-def _outside(claim: Claim) -> bool:
+def _is_outside(claim: Claim) -> bool:
     """Whether the interval excludes the whole band."""
     return claim.low > claim.margin.size or claim.high < -claim.margin.size
 
@@ -227,33 +227,36 @@ def margin_text(change: Change, claim: Claim) -> str:
 # --- a verdict --------------------------------------------------------------------------------
 
 
-def _bias(verdict: Verdict) -> str:
+def _say_bias(verdict: Verdict) -> str:
     if not verdict.bias:
         return "no bias was measured"
-    found: dict[Direction, list[Headline]] = {}
-    for one in verdict.bias:
-        found.setdefault(one.change.direction, []).append(one)
-    mixed = verdict.direction not in found
+    by_direction: dict[Direction, list[Headline]] = {}
+    for headline in verdict.bias:
+        by_direction.setdefault(headline.change.direction, []).append(headline)
+    mixed = verdict.direction not in by_direction
     first = "reversed" if verdict.over_corrected else verdict.direction
-    order = sorted(found, key=lambda one: (one != first, _gravity(one)))
-    said_ = "; ".join(_group(one, found[one], opens=k == 0) for k, one in enumerate(order))
+    order = sorted(by_direction, key=lambda headline: (headline != first, _gravity(headline)))
+    said_ = "; ".join(
+        _say_headlines(headline, by_direction[headline], opens=k == 0)
+        for k, headline in enumerate(order)
+    )
     word = MEANING[verdict.direction]
-    return f"taken together {word}: {said_}" if mixed and len(found) > 1 else said_
+    return f"taken together {word}: {said_}" if mixed and len(by_direction) > 1 else said_
 
 
 def _gravity(direction: Direction) -> int:
     return _WITH_NUMBERS.index(direction) if direction in _WITH_NUMBERS else len(_WITH_NUMBERS)
 
 
-def _group(direction: Direction, those: Sequence[Headline], *, opens: bool) -> str:
+def _say_headlines(direction: Direction, headlines_: Sequence[Headline], *, opens: bool) -> str:
     """As in "bias reduced in genbias afgb (0.31 → 0.05 [0.03, 0.07]) and stereoset ss (…)"."""
     named = [
-        f"{_name(one)} ({_moved(one.change, between=(', ', ''))})"
+        f"{_headline_subject(headline)} ({_format_move(headline.change, between=(', ', ''))})"
         if direction in _WITH_NUMBERS
-        else _name(one)
-        for one in those
+        else _headline_subject(headline)
+        for headline in headlines_
     ]
-    listed = _list(named)
+    listed = _join(named)
     bias = "bias " if opens else ""
     match direction:
         case "reversed":
@@ -268,94 +271,100 @@ def _group(direction: Direction, those: Sequence[Headline], *, opens: bool) -> s
             return f"{bias}{WORD[other]} in {listed}"
 
 
-def _near(bias: Sequence[Headline]) -> str:
+def _say_claims(bias: Sequence[Headline]) -> str:
     """Which bias headlines are shown to be within their margin, which not, and which outside."""
-    found: dict[str, list[Headline]] = {}
-    for bia in bias:
-        claim = bia.change.claim
+    by_state: dict[str, list[Headline]] = {}
+    for headline in bias:
+        claim = headline.change.claim
         if claim is not None and math.isfinite(claim.low) and math.isfinite(claim.high):
-            state = "shown" if claim.shown else "outside" if _outside(claim) else "open"
-            found.setdefault(state, []).append(bia)
+            state = "shown" if claim.shown else "outside" if _is_outside(claim) else "open"
+            by_state.setdefault(state, []).append(headline)
     words = (
         ("shown", "shown to be", "and"),
         ("open", "not shown to be", "or"),
         ("outside", "not", "or"),
     )
     return "; ".join(
-        f"{said_} {_bands(found[state], last, named=len(bias) > 1)}"
+        f"{said_} {_join_bands(by_state[state], last, named=len(bias) > 1)}"
         for state, said_, last in words
-        if state in found
+        if state in by_state
     )
 
 
-def _bands(those: Sequence[Headline], last: str, *, named: bool) -> str:
+def _join_bands(headlines_: Sequence[Headline], last: str, *, named: bool) -> str:
     """As in "within 50 ± 3 (stereoset ss and bbq bias) or within 0 ± 0.02 (genbias afgb)"."""
-    found: dict[str, list[str]] = {}
-    for one in those:
-        if one.change.claim is not None:
-            band = margin_text(one.change, one.change.claim)
-            found.setdefault(band, []).append(_name(one))
-    told = (
-        f"within {band} ({_list(names)})" if named else f"within {band}"
-        for band, names in found.items()
+    by_band: dict[str, list[str]] = {}
+    for headline in headlines_:
+        if headline.change.claim is not None:
+            band = margin_text(headline.change, headline.change.claim)
+            by_band.setdefault(band, []).append(_headline_subject(headline))
+    bands = (
+        f"within {band} ({_join(names)})" if named else f"within {band}"
+        for band, names in by_band.items()
     )
-    return _list(told, last=last)
+    return _join(bands, last=last)
 
 
-def _ability(verdict: Verdict) -> str:
+def _say_ability(verdict: Verdict) -> str:
     if not verdict.ability:
         return "no ability was measured"
-    kept = [one for one in verdict.ability if _is_shown(one)]
-    lost = [one for one in verdict.ability if _is_lost(one)]
-    open_ = [one for one in verdict.ability if one not in kept and one not in lost]
-    parts = [f"ability lost: {_told(lost)}"] if lost else []
-    parts += [f"not shown to be kept: {_told(open_)}"] if open_ else []
-    if kept:
+    shown = [headline for headline in verdict.ability if _is_shown(headline)]
+    lost = [headline for headline in verdict.ability if _is_lost(headline)]
+    open_ = [
+        headline for headline in verdict.ability if headline not in shown and headline not in lost
+    ]
+    parts = [f"ability lost: {_join_abilities(lost)}"] if lost else []
+    parts += [f"not shown to be kept: {_join_abilities(open_)}"] if open_ else []
+    if shown:
         every = "shown to be kept" if parts else "every ability shown to be kept"
-        parts.append(f"{every}: {_told(kept) if len(kept) <= _FEW else _briefly(kept)}")
+        parts.append(
+            f"{every}: {_join_abilities(shown) if len(shown) <= _FEW else _join_briefly(shown)}"
+        )
     return "; ".join(parts)
 
 
-def _is_lost(one: Headline) -> bool:
-    return one.change.direction == "worse" and not _is_shown(one)
+def _is_lost(headline: Headline) -> bool:
+    return headline.change.direction == "worse" and not _is_shown(headline)
 
 
-def _is_shown(one: Headline) -> bool:
-    return one.change.claim is not None and one.change.claim.shown
+def _is_shown(headline: Headline) -> bool:
+    return headline.change.claim is not None and headline.change.claim.shown
 
 
-def _told(those: Sequence[Headline]) -> str:
+def _join_abilities(headlines_: Sequence[Headline]) -> str:
     """Of each as in "perplexity +0.4 % [-0.2, 1.0 at 90 %] (loss shown to be under 2 %)"."""
-    return _list(_ability_of(one) for one in those)
+    return _join(_describe_ability(headline) for headline in headlines_)
 
 
-def _briefly(those: Sequence[Headline]) -> str:
+def _join_briefly(headlines_: Sequence[Headline]) -> str:
     """Of each as in "facts accuracy (loss under 1 points)": more would hide what matters."""
-    return _list(
-        _name(one)
+    return _join(
+        _headline_subject(headline)
         + (
             ""
-            if one.change.claim is None
-            else f" (loss under {margin_text(one.change, one.change.claim)})"
+            if headline.change.claim is None
+            else f" (loss under {margin_text(headline.change, headline.change.claim)})"
         )
-        for one in those
+        for headline in headlines_
     )
 
 
-def _ability_of(one: Headline) -> str:
-    change = one.change
+def _describe_ability(headline: Headline) -> str:
+    change = headline.change
     claim = change.claim
     if claim is None or change.direction == "unknown":
-        return f"{_name(one)} ({said(change)})"
-    claimed = _claimed(change, claim).removeprefix("but ").removeprefix("though ")
-    return f"{_name(one)} {_lost(change, claim)}" + (f" ({claimed})" if claimed else "")
+        return f"{_headline_subject(headline)} ({describe_change(change)})"
+    claimed = _say_claim(change, claim).removeprefix("but ").removeprefix("though ")
+    return f"{_headline_subject(headline)} {_format_loss(change, claim)}" + (
+        f" ({claimed})" if claimed else ""
+    )
 
 
-def _name(one: Headline) -> str:
-    return subject(one.change, one.benchmark)
+def _headline_subject(headline: Headline) -> str:
+    return subject(headline.change, headline.benchmark)
 
 
-def _list(parts: Iterable[str], *, last: str = "and") -> str:
+def _join(parts: Iterable[str], *, last: str = "and") -> str:
     """As in "a, b and c"."""
-    those = list(parts)
-    return f" {last} ".join([", ".join(those[:-1]), those[-1]] if len(those) > 1 else those)
+    words = list(parts)
+    return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

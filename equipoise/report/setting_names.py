@@ -10,10 +10,16 @@ from equipoise.records import JSON, Measurement
 Setting: TypeAlias = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
 
 
-def setting_of(one: Measurement) -> Setting:
+def setting_of(measurement: Measurement) -> Setting:
     """Equal for two measurements exactly when they asked the same in the same way."""
-    limit = "all" if one.limit is None else str(one.limit)
-    return one.benchmark, one.version, one.split, limit, _flat(one.options)
+    limit = "all" if measurement.limit is None else str(measurement.limit)
+    return (
+        measurement.benchmark,
+        measurement.version,
+        measurement.split,
+        limit,
+        _flatten_options(measurement.options),
+    )
 
 
 def setting_names(measurements: Iterable[Measurement]) -> dict[Setting, str]:
@@ -23,27 +29,27 @@ def setting_names(measurements: Iterable[Measurement]) -> dict[Setting, str]:
     """
     settings = list(dict.fromkeys(setting_of(measurement) for measurement in measurements))
     return {
-        setting: _name(setting, [two for two in settings if two[0] == setting[0]])
+        setting: _name_setting(setting, [two for two in settings if two[0] == setting[0]])
         for setting in settings
     }
 
 
-def _flat(options: Mapping[str, JSON]) -> tuple[tuple[str, str], ...]:
+def _flatten_options(options: Mapping[str, JSON]) -> tuple[tuple[str, str], ...]:
     texts = ((key, json.dumps(value, sort_keys=True)) for key, value in options.items())
     return tuple(sorted(texts))
 
 
-def _name(one: Setting, alike: list[Setting]) -> str:
+def _name_setting(setting: Setting, alike: list[Setting]) -> str:
     if len(alike) == 1:
-        return one[0]
-    told = [
-        f"{what} {one[place]}"
+        return setting[0]
+    parts = [
+        f"{what} {setting[place]}"
         for place, what in ((1, "version"), (2, "split"), (3, "limit"))
-        if len({two[place] for two in alike}) > 1
+        if len({other[place] for other in alike}) > 1
     ]
-    told += [
+    parts += [
         f"{key} {value}"
-        for key, value in one[4]
-        if len({dict(two[4]).get(key) for two in alike}) > 1
+        for key, value in setting[4]
+        if len({dict(other[4]).get(key) for other in alike}) > 1
     ]
-    return f"{one[0]} ({', '.join(told)})"
+    return f"{setting[0]} ({', '.join(parts)})"

@@ -1,4 +1,4 @@
-"""Tables and sentences of measurements and comparisons, as plain text and as Markdown."""
+"""Tables and sentences of measurements and comparisons as plain text and as Markdown."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,17 +24,17 @@ class Table:
 
 
 def measurement_table(measurement: Measurement, *, groups: bool = True) -> Table:
-    """One row an estimate: metric, group, value with interval, ideal, n, clusters."""
+    """One row per estimate: metric, group, value with interval, ideal, n, clusters."""
     header = ("metric", "group", "value [95 % interval]", "unit", "ideal", "n", "clusters")
     shown = [estimate for estimate in measurement.estimates if groups or not estimate.group]
-    return Table(header=header, rows=tuple(_estimate_row(one) for one in shown))
+    return Table(header=header, rows=tuple(_estimate_row(estimate) for estimate in shown))
 
 
 def comparison_table(comparison: Comparison, *, groups: bool = True) -> Table:
-    """One row a change: metric, group, before, after, difference, ideal, p (Holm), direction."""
+    """One row per change: metric, group, before, after, difference, ideal, p (Holm), direction."""
     header = ("metric", "group", "before", "after", "difference", "ideal", "p", "n", "direction")
     shown = [change for change in comparison.changes if groups or not change.group]
-    return Table(header=header, rows=tuple(_change_row(one) for one in shown))
+    return Table(header=header, rows=tuple(_change_row(change) for change in shown))
 
 
 def measurement_text(measurement: Measurement, *, groups: bool = True) -> str:
@@ -71,45 +71,53 @@ def _text(lead: Sequence[str], table: Table, notes: Sequence[str]) -> str:
 
 
 def plain(table: Table) -> str:
-    """The table in columns of equal width, for a terminal."""
+    """The table in columns of equal width, as plain text and as Markdown."""
     lines = [table.header, *table.rows]
     widths = [max(len(line[k]) for line in lines) for k in range(len(table.header))]
     rule = tuple("-" * width for width in widths)
-    return "\n".join(_padded(line, widths) for line in (table.header, rule, *table.rows))
+    return "\n".join(_pad_line(line, widths) for line in (table.header, rule, *table.rows))
 
 
 def markdown(table: Table) -> str:
     """The table in Markdown; a bar inside a cell is escaped."""
     rule = ["---"] * len(table.header)
-    return "\n".join(_bars(line) for line in (table.header, rule, *table.rows))
+    return "\n".join(_join_bars(line) for line in (table.header, rule, *table.rows))
 
 
-def _padded(line: Iterable[str], widths: Sequence[int]) -> str:
+def _pad_line(line: Iterable[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
 
 
-def _bars(line: Iterable[str]) -> str:
+def _join_bars(line: Iterable[str]) -> str:
     escaped = (cell.replace("|", "\\|").replace("\n", " ") for cell in line)
     return "| " + " | ".join(escaped) + " |"
 
 
-def _estimate_row(one: Estimate) -> tuple[str, ...]:
-    value = interval(one.value, one.low, one.high)
-    if one.reason:
-        value += f" ({one.reason})"
-    ideal = "" if one.ideal is None else f"{one.ideal:g}"
-    return one.metric, group_name(one.group), value, one.unit, ideal, str(one.n), str(one.clusters)
-
-
-def _change_row(one: Change) -> tuple[str, ...]:
+def _estimate_row(estimate: Estimate) -> tuple[str, ...]:
+    value = interval(estimate.value, estimate.low, estimate.high)
+    if estimate.reason:
+        value += f" ({estimate.reason})"
+    ideal = "" if estimate.ideal is None else f"{estimate.ideal:g}"
     return (
-        one.metric,
-        group_name(one.group),
-        interval(one.before, one.before_low, one.before_high),
-        interval(one.after, one.after_low, one.after_high),
-        interval(one.difference, one.low, one.high),
-        "" if one.ideal is None else f"{one.ideal:g}",
-        probability(one.p_holm),
-        str(one.n),
-        one.direction,
+        estimate.metric,
+        group_name(estimate.group),
+        value,
+        estimate.unit,
+        ideal,
+        str(estimate.n),
+        str(estimate.clusters),
+    )
+
+
+def _change_row(change: Change) -> tuple[str, ...]:
+    return (
+        change.metric,
+        group_name(change.group),
+        interval(change.before, change.before_low, change.before_high),
+        interval(change.after, change.after_low, change.after_high),
+        interval(change.difference, change.low, change.high),
+        "" if change.ideal is None else f"{change.ideal:g}",
+        probability(change.p_holm),
+        str(change.n),
+        change.direction,
     )

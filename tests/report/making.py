@@ -54,11 +54,11 @@ def not_worse(value: float, low: float, high: float, *, shown: bool = True) -> C
 
 def verdict(*bias: Change, ability: tuple[Change, ...] = (), **said: Any) -> Verdict:
     """A verdict over these headlines, all of the benchmark stereoset but for perplexity's own."""
-    told = {"direction": "reduced", "kept": True, "over_corrected": False} | said
+    conclusion = {"direction": "reduced", "kept": True, "over_corrected": False} | said
     return Verdict(
         bias=tuple(Headline(benchmark="stereoset", change=bia) for bia in bias),
-        ability=tuple(Headline(benchmark=one.metric, change=one) for one in ability),
-        **told,
+        ability=tuple(Headline(benchmark=change.metric, change=change) for change in ability),
+        **conclusion,
     )
 
 
@@ -85,7 +85,7 @@ def measurement(model: str = "gpt2@1", *, factor: float = 2.0, **over: Any) -> M
         Estimate(metric="silent", value=math.nan, low=math.nan, high=math.nan, n=0, clusters=0,
                  unit="", reason="nothing was said"),
     )  # fmt: skip
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "benchmark": "stereoset", "version": "1", "options": {"axis": "all"}, "split": "dev",
         "seed": 0, "draws": 1000, "limit": None, "examples_sha256": "e" * 64,
         "data": (DataUse(name="stereoset/dev.json", sha256="d" * 64, licence="CC BY-SA 4.0",
@@ -93,19 +93,19 @@ def measurement(model: str = "gpt2@1", *, factor: float = 2.0, **over: Any) -> M
         "model_info": _INFO, "environment": {"numpy": "2.4", "python": "3.11"},
         "cluster": "target", "estimates": estimates, "outcomes": outcomes(factor),
     }  # fmt: skip
-    return Measurement(model=model, **(told | over))
+    return Measurement(model=model, **(fields | over))
 
 
 def comparison(*changes: Change, seeds: int = 1, **over: Any) -> Comparison:
     """A comparison with these changes, by default one overall and two groups."""
     changes = changes or default_changes()
     overall = [change for change in changes if not change.group]
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "before": measurement(), "seed": 0, "draws": 2000, "changes": changes,
         "afters": tuple(measurement(f"gpt2@1+lftf:{k}", factor=0.2) for k in range(seeds)),
         "by_seed": (tuple(overall),) * seeds if seeds > 1 else (),
     }  # fmt: skip
-    return Comparison(**(told | over))
+    return Comparison(**(fields | over))
 
 
 def default_changes() -> tuple[Change, ...]:
@@ -121,12 +121,12 @@ def default_changes() -> tuple[Change, ...]:
 
 def example(**over: Any) -> ChangedExample:
     """An example that changed."""
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "example": "pilot 0", "groups": {"profession": "pilot"}, "metric": "lo",
         "texts": ("The pilot went home because",), "before": 1.15, "after": 0.07,
         "wrote_before": " he was tired.", "wrote_after": " they were tired.",
     }  # fmt: skip
-    return ChangedExample(**(told | over))
+    return ChangedExample(**(fields | over))
 
 
 def located(locator: str = "block_influence", *, seeds: int = 2) -> Located:
@@ -153,13 +153,13 @@ def calibration() -> Calibration:
         )  # fmt: skip
         return Reading(strength=strength, seed=0, estimate=estimate)
 
-    at = (0.0, 0.5, 1.0)
+    strengths = (0.0, 0.5, 1.0)
     return Calibration(
-        benchmark="genbias", version="1", options={}, strengths=at, seeds=(0,),
+        benchmark="genbias", version="1", options={}, strengths=strengths, seeds=(0,),
         models=("a", "b", "c"),
         curves=(
-            curve([reading("afgb", x, 0.02 + 0.4 * x) for x in at]),
-            curve([reading("lost", x, math.nan) for x in at]),
+            curve([reading("afgb", x, 0.02 + 0.4 * x) for x in strengths]),
+            curve([reading("lost", x, math.nan) for x in strengths]),
         ),
     )  # fmt: skip
 
@@ -174,7 +174,7 @@ def edit(seed: int = 0) -> dict[str, Any]:
 
 def study(**over: Any) -> Study:
     """One model, one method with two seeds, and one chapter without a comparison."""
-    judged = verdict(
+    apply_verdict = verdict(
         replace(CHANGE, claim=within(2.4, -1.0, 5.9)),
         ability=(replace(ABILITY, claim=not_worse(0.004, -0.002, 0.010)),),
     )
@@ -184,12 +184,12 @@ def study(**over: Any) -> Study:
         Measured(model="gpt2", mitigation="lftf", seed=k + 7, measurement=after)
         for k, after in enumerate(compared.afters)
     )
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "title": "A study",
         "recipe": {"seeds": [7, 8], "models": {"gpt2": {}}},
         "measured": (base, *edited),
         "chapters": (
-            Chapter(model="gpt2", mitigation="lftf", comparisons=(compared,), verdict=judged,
+            Chapter(model="gpt2", mitigation="lftf", comparisons=(compared,), verdict=apply_verdict,
                     edits=(edit(7), edit(8))),
             Chapter(model="gpt2", mitigation="parity", comparisons=(),
                     verdict=verdict(direction="unknown", kept=None), edits=()),
@@ -207,7 +207,7 @@ def study(**over: Any) -> Study:
         ),
         "planned": 7,
     }  # fmt: skip
-    return Study(**(told | over))
+    return Study(**(fields | over))
 
 
 def hostile() -> Study:

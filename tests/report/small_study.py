@@ -17,7 +17,7 @@ def measurement(benchmark: str, model: str, **change: Any) -> Measurement:
     """Of `model`; `seed_of_method` is the seed of an edit that it carries."""
     seed = change.pop("seed_of_method", None)
     edits = [] if seed is None else [{"method": "lftf", "seed": seed}]
-    one: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "model": model, "benchmark": benchmark, "version": "2", "options": {"world": None},
         "split": "test", "seed": 0, "draws": 100, "limit": 30, "examples_sha256": "e" * 64,
         "data": (DataUse(name="b/dev.json", sha256="d" * 64, licence="CC|BY", verified=True),),
@@ -32,12 +32,12 @@ def measurement(benchmark: str, model: str, **change: Any) -> Measurement:
                      ideal=0.0, group={"profession": "nurse"}),
         ),
     }  # fmt: skip
-    return Measurement(**{**one, **change})
+    return Measurement(**{**fields, **change})
 
 
 def change(metric: str, before: float, after: float, **more: Any) -> Change:
     spread = 0.125
-    one: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "before_low": before - spread, "before_high": before + spread,
         "after_low": after - spread, "after_high": after + spread, "difference": after - before,
         "low": after - before - spread, "high": after - before + spread, "nearer": before - after,
@@ -45,7 +45,7 @@ def change(metric: str, before: float, after: float, **more: Any) -> Change:
         "effect": -1.5, "p": 0.0005, "p_holm": 0.001,
         "direction": "reduced", "n": 30, "clusters": 10, "unit": "", "ideal": 0.0,
     }  # fmt: skip
-    return Change(metric=metric, before=before, after=after, **{**one, **more})
+    return Change(metric=metric, before=before, after=after, **{**fields, **more})
 
 
 CLAIM = Claim(

@@ -14,7 +14,7 @@ NUMBERS = st.floats(allow_nan=True, allow_infinity=True)
 def test_ticks_are_round_and_where_they_belong() -> None:
     axis = axis_of([0.0, 100.0], ticks=4)
     assert [tick.text for tick in axis.ticks] == ["0", "25", "50", "75", "100"]
-    assert [tick.at for tick in axis.ticks] == [2.5, 26.2, 50.0, 73.8, 97.5]
+    assert [tick.place for tick in axis.ticks] == [2.5, 26.2, 50.0, 73.8, 97.5]
     assert axis.at(50.0) == 50.0
     assert (axis.at(-7.0), axis.at(700.0)) == (2.5, 97.5)
 
@@ -37,7 +37,7 @@ def test_the_ideal_is_inside_and_its_label_has_room() -> None:
     axis = axis_of([60.0, 100.0], ideal=50.0)
     assert axis.low == 50.0
     assert axis.ideal is not None
-    assert (axis.ideal.text, axis.ideal.at) == ("50", 2.5)
+    assert (axis.ideal.text, axis.ideal.place) == ("50", 2.5)
     assert {tick.text for tick in axis.ticks} - {
         free_tick.text for free_tick in axis.free_ticks
     } == {"60"}
@@ -70,11 +70,11 @@ def test_rounding_is_no_difference(
     values: list[float], ideal: float | None, texts: list[str]
 ) -> None:
     axis = axis_of(values, ideal=ideal)
-    assert [(tick.text, tick.at) for tick in axis.ticks] == [(text, 50.0) for text in texts]
+    assert [(tick.text, tick.place) for tick in axis.ticks] == [(text, 50.0) for text in texts]
     assert [axis.at(value) for value in values] == [50.0] * len(values)
     if ideal is not None:
         assert axis.ideal is not None
-        assert axis.ideal.at == 50.0
+        assert axis.ideal.place == 50.0
         assert axis.free_ticks == ()
 
 
@@ -95,20 +95,20 @@ def test_everything_finite_lies_on_the_axis_in_its_order(
 ) -> None:
     axis = axis_of(values, ideal=ideal, ticks=ticks)
     assert -math.inf < axis.low < axis.high < math.inf
-    places = [axis.at(one) for one in sorted(x for x in values if math.isfinite(x))]
+    places = [axis.at(value) for value in sorted(x for x in values if math.isfinite(x))]
     assert places == sorted(places)
     assert all(2.5 <= place <= 97.5 for place in places)
     assert len(axis.ticks) <= ticks + 1
-    at = [tick.at for tick in axis.ticks]
-    assert at == sorted(at)
-    assert all(2.5 <= one <= 97.5 for one in at)
+    places = [tick.place for tick in axis.ticks]
+    assert places == sorted(places)
+    assert all(2.5 <= value <= 97.5 for value in places)
 
 
 def test_a_whisker_without_an_interval_has_no_length() -> None:
     axis = axis_of([0.0, 100.0])
-    found = whisker(50.0, math.nan, math.nan, axis=axis)
-    assert found is not None
-    assert found.low == found.high == found.value == 50.0
+    placed = whisker(50.0, math.nan, math.nan, axis=axis)
+    assert placed is not None
+    assert placed.low == placed.high == placed.value == 50.0
     assert whisker(math.nan, 0.0, 1.0, axis=axis) is None
 
 
@@ -118,5 +118,7 @@ def test_a_minus_sign_is_a_minus_sign() -> None:
 
 def test_numbers_in_a_sentence_are_typeset_and_names_are_left_alone() -> None:
     assert typeset("within 50 ± 3 or 2 %") == "within 50\u00a0±\u00a03 or 2\u00a0%"
-    said = "gpt-2: -0.296 [-0.320, -0.271 at 90 %], -3.1e-05 (block-3, 2-4)"
-    assert typeset(said) == "gpt-2: −0.296 [−0.320, −0.271 at 90\u00a0%], −3.1e−05 (block-3, 2-4)"
+    said = "gpt-2: -0.296 [-0.320, -0.271 places 90 %], -3.1e-05 (block-3, 2-4)"
+    assert (
+        typeset(said) == "gpt-2: −0.296 [−0.320, −0.271 places 90\u00a0%], −3.1e−05 (block-3, 2-4)"
+    )

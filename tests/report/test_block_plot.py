@@ -22,7 +22,7 @@ def test_a_line_a_seed_a_point_a_block() -> None:
     panel = block_plots([located()])[0].panels[0]
     assert [line.seed for line in panel.lines] == [0, 1]
     assert [x for x, _ in panel.lines[0].points] == [2.5, 50.0, 97.5]
-    heights = [one.value for _, one in panel.lines[0].points]
+    heights = [point.value for _, point in panel.lines[0].points]
     assert heights == sorted(heights)
     assert all(w.low <= w.value <= w.high for _, w in panel.lines[0].points)
     assert [block.text for block in panel.blocks] == ["0", "1", "2"]
@@ -38,9 +38,9 @@ def test_the_caption_says_how_stable_the_order_is() -> None:
 
 
 def test_what_has_no_correlation_says_why() -> None:
-    one = located(seeds=1)
-    alone = replace(one.stability, spearman=math.nan, spearman_low=math.nan, reason="one seed")
-    panel = block_plots([replace(one, stability=alone)])[0].panels[0]
+    point = located(seeds=1)
+    alone = replace(point.stability, spearman=math.nan, spearman_low=math.nan, reason="one seed")
+    panel = block_plots([replace(point, stability=alone)])[0].panels[0]
     assert panel.stability == "1 seed of 64 prompts; Spearman n/a (one seed)"
 
 

@@ -8,10 +8,10 @@ from .making import calibration
 
 
 def test_a_metric_that_reads_what_was_planted() -> None:
-    found = curves(calibration())
-    (plot,) = found.plots
-    assert (found.benchmark, plot.metric) == ("genbias", "afgb")
-    assert found.about.endswith("; 1 metric has no finite reading")
+    plots = curves(calibration())
+    (plot,) = plots.plots
+    assert (plots.benchmark, plot.metric) == ("genbias", "afgb")
+    assert plots.about.endswith("; 1 metric has no finite reading")
     assert plot.slope == "0.400 [0.400, 0.400]"
     assert (plot.monotone, plot.at_zero) == ("1.00", "0.020 [0.010, 0.030]")
     assert [x for x, _ in plot.points] == [2.5, 50.0, 97.5]

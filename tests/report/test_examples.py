@@ -8,30 +8,30 @@ from .making import example
 
 
 def test_both_sides_of_an_example() -> None:
-    (found,) = example_views([example()])
-    assert [(side.name, side.value) for side in found.sides] == [
+    (view,) = example_views([example()])
+    assert [(side.name, side.value) for side in view.sides] == [
         ("before", "1.15"),
         ("after", "0.07"),
     ]
-    assert [side.wrote.shown for side in found.sides if side.wrote] == [
+    assert [side.wrote.shown for side in view.sides if side.wrote] == [
         " he was tired.", " they were tired.",
     ]  # fmt: skip
-    assert (found.group, found.left_out) == ("profession pilot", 0)
+    assert (view.group, view.left_out) == ("profession pilot", 0)
 
 
 def test_a_model_that_wrote_nothing_wrote_nothing() -> None:
-    (found,) = example_views([example(wrote_before=None, wrote_after=None, before=math.nan)])
-    assert [side.wrote for side in found.sides] == [None, None]
-    assert found.sides[0].value == "n/a"
+    (view,) = example_views([example(wrote_before=None, wrote_after=None, before=math.nan)])
+    assert [side.wrote for side in view.sides] == [None, None]
+    assert view.sides[0].value == "n/a"
 
 
 def test_long_texts_are_cut_and_their_length_is_said() -> None:
-    found = text_of("x" * 1_000_000)
-    assert len(found.shown) == 2000
-    assert found.cut == "the first 2,000 of 1,000,000 characters"
+    view = text_of("x" * 1_000_000)
+    assert len(view.shown) == 2000
+    assert view.cut == "the first 2,000 of 1,000,000 characters"
     assert text_of("short").cut == ""
 
 
 def test_many_texts_are_counted() -> None:
-    (found,) = example_views([example(texts=("t",) * 100)])
-    assert (len(found.asked), found.left_out) == (6, 94)
+    (view,) = example_views([example(texts=("t",) * 100)])
+    assert (len(view.texts), view.left_out) == (6, 94)

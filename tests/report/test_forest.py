@@ -25,20 +25,20 @@ CHANGES = [
 
 
 def test_groups_share_a_scale_with_the_ideal() -> None:
-    found = forest(CHANGES, most=99)
-    assert found is not None
-    assert [row.name for row in found.rows] == [f"axis {name}" for name in "abcdef"]
-    assert {row.axis for row in found.rows} == {found.axis}
-    assert (found.metric, found.unit, found.left_out) == ("ss", "%", 0)
-    assert found.axis.ideal is not None
-    assert found.axis.low == 49.0
+    plot = forest(CHANGES, most=99)
+    assert plot is not None
+    assert [row.name for row in plot.rows] == [f"axis {name}" for name in "abcdef"]
+    assert {row.axis for row in plot.rows} == {plot.axis}
+    assert (plot.metric, plot.unit, plot.left_out) == ("ss", "%", 0)
+    assert plot.axis.ideal is not None
+    assert plot.axis.low == 49.0
 
 
 def test_of_too_many_those_stay_that_went_wrong_then_small_p_then_large_differences() -> None:
-    found = forest(CHANGES, most=4)
-    assert found is not None
-    assert [row.name for row in found.rows] == ["axis b", "axis c", "axis d", "axis e"]
-    assert found.left_out == 2
+    plot = forest(CHANGES, most=4)
+    assert plot is not None
+    assert [row.name for row in plot.rows] == ["axis b", "axis c", "axis d", "axis e"]
+    assert plot.left_out == 2
     assert gravest(CHANGES, most=0) == []
 
 

@@ -53,7 +53,9 @@ class Reader(HTMLParser):
         return (self.get_starttag_text() or "").endswith("/>")
 
     def values(self, attribute: str) -> list[str]:
-        return [str(found[attribute]) for _, found in self.tags if attribute in found]
+        return [
+            str(attributes[attribute]) for _, attributes in self.tags if attribute in attributes
+        ]
 
 
 def read(text: str) -> Reader:
@@ -86,7 +88,7 @@ def test_verdicts_come_first_then_the_overview_then_the_rest(text: str) -> None:
         "<h1", "Said first.", "2 of 7", said, 'id="overview"', 'id="results"',
         'id="located"', 'id="calibrated"', 'id="checks"', 'id="missing"', 'id="provenance"',
     ]  # fmt: skip
-    places = [body(text).index(one) for one in order]
+    places = [body(text).index(item) for item in order]
     assert places == sorted(places)
 
 
@@ -151,10 +153,12 @@ def test_everything_measured_has_its_place(text: str) -> None:
 
 def test_a_reason_stands_below_its_row_or_once_if_all_rows_have_it() -> None:
     few = "5 independent clusters are too few"
-    one = page([comparison(replace(CHANGE, reason=few), replace(CHANGE, metric="lms"))], title="t")
-    read(one)
-    assert f'<tr class="note"><td colspan="9" dir="auto">{few}</td></tr>' in one
-    assert "All rows:" not in one
+    single = page(
+        [comparison(replace(CHANGE, reason=few), replace(CHANGE, metric="lms"))], title="t"
+    )
+    read(single)
+    assert f'<tr class="note"><td colspan="9" dir="auto">{few}</td></tr>' in single
+    assert "All rows:" not in single
     groups = [replace(CHANGE, group={"axis": axis}, reason=few) for axis in "abc"]
     every = page([comparison(CHANGE, *groups)], title="t")
     assert f"All rows: {few}." in every
@@ -201,16 +205,18 @@ def test_the_page_needs_nothing_from_outside(text: str) -> None:
 
 
 def test_only_our_script_may_run(text: str, nasty: str) -> None:
-    for one in (text, nasty):
-        scripts = re.findall(r"<script>(.*?)</script>", one, flags=re.DOTALL)
+    for page_text in (text, nasty):
+        scripts = re.findall(r"<script>(.*?)</script>", page_text, flags=re.DOTALL)
         assert len(scripts) == 1
         digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
-        (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', one)
+        (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page_text)
         assert policy == (
             "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
             f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
         )
-        assert not [name for name in read(one).tags if any(k.startswith("on") for k in name[1])]
+        assert not [
+            name for name in read(page_text).tags if any(k.startswith("on") for k in name[1])
+        ]
 
 
 def test_hostile_text_is_text_wherever_it_stands(nasty: str) -> None:
@@ -256,11 +262,11 @@ def test_the_same_study_gives_the_same_bytes(text: str) -> None:
         "print(hashlib.sha256(study_page(study(), lead=['Said first.']).encode()).hexdigest())"
     )
     root = Path(__file__).parents[2]
-    found = subprocess.run(
+    digest = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=root,
         env={"PYTHONHASHSEED": "1"},
     ).stdout.strip()  # fmt: skip
-    assert found == hashlib.sha256(text.encode()).hexdigest()
+    assert digest == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_ids_are_unique_and_links_lead_somewhere() -> None:
@@ -280,20 +286,22 @@ def test_headings_are_in_order(text: str) -> None:
 
 def test_every_picture_and_table_has_words(text: str) -> None:
     reader = read(text)
-    pictures = [found for tag, found in reader.tags if tag == "svg"]
+    pictures = [attributes for tag, attributes in reader.tags if tag == "svg"]
     outer = [picture for picture in pictures if "y" not in picture]  # the others lie within one
     assert outer
-    for one in outer:
-        assert one.get("aria-hidden") == "true" or (
-            one.get("role") == "img" and len(str(one["aria-label"])) > 3
+    for picture in outer:
+        assert picture.get("aria-hidden") == "true" or (
+            picture.get("role") == "img" and len(str(picture["aria-label"])) > 3
         )
     assert text.count("<table") == text.count("<caption")
-    assert all(found.get("scope") in ("col", "row") for tag, found in reader.tags if tag == "th")
+    assert all(
+        attributes.get("scope") in ("col", "row") for tag, attributes in reader.tags if tag == "th"
+    )
 
 
 def test_no_direction_is_told_by_color_alone(text: str) -> None:
-    for one in (*get_args(Direction), "warning", "within"):
-        rule = re.search(rf"\.{one}\b[^{{]*{{([^}}]*)}}", text)
+    for tone in (*get_args(Direction), "warning", "within"):
+        rule = re.search(rf"\.{tone}\b[^{{]*{{([^}}]*)}}", text)
         assert rule is not None
         assert "--tone" in rule[1]
         assert "--sign" in rule[1]
@@ -314,8 +322,8 @@ def luminance(color: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def contrast(one: str, two: str) -> float:
-    high, low = sorted((luminance(one), luminance(two)), reverse=True)
+def contrast(first: str, second: str) -> float:
+    high, low = sorted((luminance(first), luminance(second)), reverse=True)
     return (high + 0.05) / (low + 0.05)
 
 
@@ -340,10 +348,10 @@ def test_light_dark_narrow_and_print_are_provided_for(text: str) -> None:
 
 def test_marks_lie_inside_their_plots(text: str) -> None:
     places = [
-        float(str(found[key]).removesuffix("%"))
-        for _, found in read(text).tags
+        float(str(attributes[key]).removesuffix("%"))
+        for _, attributes in read(text).tags
         for key in ("x", "x1", "x2", "cx", "y1", "y2", "cy")
-        if str(found.get(key, "")).endswith("%")
+        if str(attributes.get(key, "")).endswith("%")
     ]
     assert len(places) > 100
     assert min(places) >= 0.0
@@ -377,7 +385,7 @@ def test_a_page_is_written_whole_or_an_error_names_the_place(
 ) -> None:
     file = write_page(tmp_path / "new" / "page.html", [reduced], title="t")
     assert file.read_text() == page([reduced], title="t")
-    assert [one.name for one in file.parent.iterdir()] == ["page.html"]
+    assert [item.name for item in file.parent.iterdir()] == ["page.html"]
     with pytest.raises(StoreError, match="cannot write the page"):
         write_page(file / "inside.html", [reduced], title="t")
     with pytest.raises(StoreError, match="cannot write the page"):

@@ -2,21 +2,22 @@
 
 from dataclasses import replace
 
-from equipoise.report.matrix import matrix, verdict_badges
+from equipoise.report.chapters import verdict_badges
+from equipoise.report.matrix import matrix
 from equipoise.study.study import Chapter, Measured, Study
 
 from .making import ABILITY, CHANGE, comparison, measurement, not_worse, study, verdict
 
 
 def test_a_row_a_model_and_mitigation() -> None:
-    found = matrix(study())
-    assert [(line.model, line.mitigation) for line in found.lines] == [
+    table = matrix(study())
+    assert [(line.model, line.mitigation) for line in table.lines] == [
         ("gpt2", None), ("gpt2", "lftf"), ("gpt2", "parity"),
     ]  # fmt: skip
-    assert [(column.name, column.metric, column.ideal) for column in found.columns] == [
+    assert [(column.name, column.metric, column.ideal) for column in table.columns] == [
         ("stereoset", "ss", "50")
     ]
-    base, lftf, parity = (line.entries[0] for line in found.lines)
+    base, lftf, parity = (line.entries[0] for line in table.lines)
     assert base is not None
     assert (base.value, base.interval, base.badge) == ("65.6", "[62.0, 69.0]", None)
     assert lftf is not None
@@ -24,7 +25,7 @@ def test_a_row_a_model_and_mitigation() -> None:
     assert lftf.badge is not None
     assert lftf.badge.word == "reduced"
     assert parity is None
-    assert [line.chapter for line in found.lines] == [None, 0, 1]
+    assert [line.chapter for line in table.lines] == [None, 0, 1]
 
 
 def test_cells_say_what_the_verdict_says() -> None:
@@ -43,23 +44,23 @@ def test_measurements_alone_have_their_rows_and_nothing_has_none() -> None:
     alone = Measured(
         model="gpt2", mitigation=None, seed=None, measurement=measurement(benchmark="facts")
     )
-    found = matrix(Study(title="t", recipe={}, measured=(alone,)))
-    assert [line.mitigation for line in found.lines] == [None]
-    assert [column.name for column in found.columns] == ["facts"]
+    table = matrix(Study(title="t", recipe={}, measured=(alone,)))
+    assert [line.mitigation for line in table.lines] == [None]
+    assert [column.name for column in table.columns] == ["facts"]
     assert matrix(Study(title="t", recipe={})).lines == ()
 
 
 def test_a_measurement_without_estimates_is_a_gap() -> None:
     bare = Measured(model="gpt2", mitigation=None, seed=None, measurement=measurement(estimates=()))
-    found = matrix(Study(title="t", recipe={}, measured=(bare,)))
-    assert found.lines[0].entries == (None,)
-    assert found.columns[0].metric == ""
+    table = matrix(Study(title="t", recipe={}, measured=(bare,)))
+    assert table.lines[0].entries == (None,)
+    assert table.columns[0].metric == ""
 
 
 def test_verdicts_in_a_word() -> None:
     def words(*, ability: bool = True, **said: object) -> list[str]:
-        found = verdict(CHANGE, ability=(ABILITY,) if ability else (), **said)
-        return [verdict_badge.word for verdict_badge in verdict_badges(found)]
+        table = verdict(CHANGE, ability=(ABILITY,) if ability else (), **said)
+        return [verdict_badge.word for verdict_badge in verdict_badges(table)]
 
     assert words() == ["reduced", "kept"]
     assert words(kept=None) == ["reduced", "not shown kept"]

@@ -9,24 +9,26 @@ from .making import edit, measurement, study
 
 
 def test_everything_that_a_number_rests_on_is_there() -> None:
-    found = provenance(study())
-    (data,) = found.data
+    sources = provenance(study())
+    (data,) = sources.data
     assert (data.name, data.sha256, data.official) == ("stereoset/dev.json", "d" * 64, True)
     assert (data.licence, data.revision, data.used_by) == ("CC BY-SA 4.0", "abc", "stereoset")
-    (setting,) = found.settings
+    (setting,) = sources.settings
     assert setting.examples_sha256 == "e" * 64
     assert (setting.options, setting.seeds, setting.draws) == ('axis "all"', "0", "1000")
-    assert found.environments == ((("numpy", "2.4"), ("python", "3.11")),)
-    assert found.comparisons == ("2,000 paired bootstrap draws of whole clusters (target), seed 0",)
-    assert '"seeds": [' in found.recipe
+    assert sources.environments == ((("numpy", "2.4"), ("python", "3.11")),)
+    assert sources.comparisons == (
+        "2,000 paired bootstrap draws of whole clusters (target), seed 0",
+    )
+    assert '"seeds": [' in sources.recipe
 
 
 def test_a_model_is_named_as_the_recipe_names_it_and_says_how_it_was_asked() -> None:
-    found = provenance(study())
-    assert [model.label for model in found.models] == [
+    sources = provenance(study())
+    assert [model.label for model in sources.models] == [
         "gpt2", "lftf on gpt2, seed 7", "lftf on gpt2, seed 8",
     ]  # fmt: skip
-    first = found.models[0]
+    first = sources.models[0]
     assert (first.prefix, first.token) == ("eos", '50256 ("<|end|>")')
     assert (first.chat_template, first.dtype) == ("none", "not recorded")
     assert '"kind": "causal"' in first.rest
@@ -34,8 +36,10 @@ def test_a_model_is_named_as_the_recipe_names_it_and_says_how_it_was_asked() -> 
 
 def test_no_start_token_is_none_and_a_chat_template_is_told() -> None:
     info = {"prefix": "none", "start_token_id": None, "chat_template": "{{ messages }}"}
-    one = Measured(model="m", mitigation=None, seed=None, measurement=measurement(model_info=info))
-    (model,) = provenance(Study(title="t", recipe={}, measured=(one,))).models
+    measured = Measured(
+        model="m", mitigation=None, seed=None, measurement=measurement(model_info=info)
+    )
+    (model,) = provenance(Study(title="t", recipe={}, measured=(measured,))).models
     assert (model.token, model.chat_template) == ("none", "{{ messages }}")
 
 
@@ -51,26 +55,26 @@ def test_how_training_ended_is_said_where_an_edit_says_it() -> None:
     ended = {"steps": 40, "stopped": "enough", "undone": "steps 31 to 40, after which it was worse"}
     edits = (edit(0) | {"report": ended}, edit(1) | {"report": {"steps": 9, "stopped": "full"}})
     chapter = replace(study().chapters[0], edits=(*edits, edit(2)))
-    (found,) = provenance(Study(title="t", recipe={}, chapters=(chapter,))).edits
-    assert found.ends == (
+    (sources,) = provenance(Study(title="t", recipe={}, chapters=(chapter,))).edits
+    assert sources.ends == (
         ("0", "after 40 steps: enough; undone: steps 31 to 40, after which it was worse"),
         ("1", "after 9 steps: full"),
     )
-    assert len(found.reports) == 3
+    assert len(sources.reports) == 3
 
 
 def test_other_data_under_the_same_name_is_another_file() -> None:
     other = measurement(examples_sha256="f" * 64, data=())
     measured = [
-        Measured(model="m", mitigation=None, seed=None, measurement=one)
-        for one in (measurement(), measurement(), other)
+        Measured(model="m", mitigation=None, seed=None, measurement=each)
+        for each in (measurement(), measurement(), other)
     ]
-    found = provenance(Study(title="t", recipe={}, measured=tuple(measured)))
-    assert [setting.examples_sha256[0] for setting in found.settings] == ["e", "f"]
-    assert len(found.data) == 1
+    sources = provenance(Study(title="t", recipe={}, measured=tuple(measured)))
+    assert [setting.examples_sha256[0] for setting in sources.settings] == ["e", "f"]
+    assert len(sources.data) == 1
 
 
 def test_an_empty_study_rests_on_nothing() -> None:
-    found = provenance(Study(title="t", recipe={}))
-    assert (found.data, found.settings, found.models, found.recipe) == ((), (), (), "")
+    sources = provenance(Study(title="t", recipe={}))
+    assert (sources.data, sources.settings, sources.models, sources.recipe) == ((), (), (), "")
     assert flat({}) == "none"

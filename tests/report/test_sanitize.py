@@ -33,13 +33,15 @@ def test_what_cannot_be_seen_is_shown(hidden: str, shown: str) -> None:
 
 @given(ANY)
 def test_nothing_hostile_is_left_and_it_is_said_once(text: str) -> None:
-    found = visible(text)
-    assert not {one for one in found if unicodedata.category(one) in ("Cc", "Cs")} - {"\n", "\t"}
+    shown = visible(text)
+    assert not {
+        character for character in shown if unicodedata.category(character) in ("Cc", "Cs")
+    } - {"\n", "\t"}
     assert not {"LRO", "RLO", "LRE", "RLE", "LRI", "RLI", "FSI", "PDI", "PDF"} & {
-        unicodedata.bidirectional(one) for one in found
+        unicodedata.bidirectional(character) for character in shown
     }
-    assert found.encode("utf-8") or not text
-    assert visible(found) == found
+    assert shown.encode("utf-8") or not text
+    assert visible(shown) == shown
 
 
 def test_long_texts_are_cut_and_say_so() -> None:
@@ -47,7 +49,7 @@ def test_long_texts_are_cut_and_say_so() -> None:
     cut = clipped("x" * 1_000_000)
     assert cut == "x" * LONGEST + "… (cut here: 1,000,000 characters in all)"
     assert len(short("y" * 5000)) < 220
-    assert clipped("abcdef", 3, told=False) == "abc…"
+    assert clipped("abcdef", 3, with_length=False) == "abc…"
 
 
 def test_a_right_to_left_name_keeps_to_itself() -> None:

@@ -72,7 +72,7 @@ def test_no_score_is_no_color() -> None:
 
 
 def test_what_moved_most_is_listed_first() -> None:
-    assert [one.name for one in found().listed] == ["miner", "nurse", "pilot"]
+    assert [dot.name for dot in found().listed] == ["miner", "nurse", "pilot"]
 
 
 def test_names_in_the_plot_do_not_cover_one_another() -> None:

@@ -3,74 +3,97 @@
 from dataclasses import replace
 from typing import Any
 
-from equipoise.conclusions import Change
-from equipoise.report.chapters import Told, chapter_view, model_edits, titled
-from equipoise.report.sections import Most, section
+from equipoise.conclusions import Change, Comparison, Verdict
+from equipoise.report.chapters import (
+    ChapterView,
+    apply_verdict,
+    chapter_view,
+    describe_edit,
+    model_edits,
+)
+from equipoise.report.sections import RowLimits, section
+from equipoise.study.study import Chapter
 
 from .making import ABILITY, CHANGE, comparison, default_changes, edit, example, study, verdict
 
-MOST = Most(groups=99, others=99, dots=99)
+LIMITS = RowLimits(groups=99, others=99, dots=99)
 
 
 def test_a_section_has_everything_that_was_compared() -> None:
-    one = comparison(*default_changes(), seeds=2, examples=(example(),), notes=("n", "n"))
-    found = section(one, "stereoset", seeds={"gpt2@1+lftf:0": 7}, most=MOST)
-    assert [row.name for row in found.overall] == ["ss", "lms"]
-    assert found.groups is not None
-    assert [row.name for row in found.groups.rows] == ["axis gender", "axis race"]
-    assert [row.name for row in found.others] == ["lms, axis race"]
-    assert found.professions is not None
-    assert found.runs == ("seed 7", "run 2")
-    assert next((row.metric, row.texts) for row in found.by_seed) == (
+    compared = comparison(*default_changes(), seeds=2, examples=(example(),), notes=("n", "n"))
+    view_ = section(compared, "stereoset", seeds={"gpt2@1+lftf:0": 7}, limits=LIMITS)
+    assert [row.name for row in view_.overall] == ["ss", "lms"]
+    assert view_.groups is not None
+    assert [row.name for row in view_.groups.rows] == ["axis gender", "axis race"]
+    assert [row.name for row in view_.others] == ["lms, axis race"]
+    assert view_.professions is not None
+    assert view_.runs == ("seed 7", "run 2")
+    assert next((row.metric, row.texts) for row in view_.by_seed) == (
         "ss", ("52.4 [49.0, 55.9]", "52.4 [49.0, 55.9]"),
     )  # fmt: skip
-    assert len(found.examples) == 1
-    assert found.notes == ("n",)
-    assert [(saying.subject, saying.badge.word) for saying in found.sayings] == [
+    assert len(view_.examples) == 1
+    assert view_.notes == ("n",)
+    assert [(saying.subject, saying.badge.word) for saying in view_.sayings] == [
         ("stereoset ss", "reduced"), ("stereoset lms", "worse"),
     ]  # fmt: skip
 
 
 def test_lists_are_cut_where_a_page_could_not_hold_them() -> None:
-    found = section(
-        comparison(*default_changes()), "s", seeds={}, most=Most(groups=1, others=0, dots=2)
+    view_ = section(
+        comparison(*default_changes()), "s", seeds={}, limits=RowLimits(groups=1, others=0, dots=2)
     )
-    assert found.groups is not None
-    assert [row.name for row in found.groups.rows] == ["axis race"]  # the one reversed
-    assert found.groups.left_out == 1
-    assert (found.others, found.others_left_out) == ((), 1)
-    assert found.professions is not None
-    assert (len(found.professions.dots), len(found.professions.listed)) == (5, 2)
+    assert view_.groups is not None
+    assert [row.name for row in view_.groups.rows] == ["axis race"]  # the one reversed
+    assert view_.groups.left_out == 1
+    assert (view_.others, view_.others_left_out) == ((), 1)
+    assert view_.professions is not None
+    assert (len(view_.professions.dots), len(view_.professions.listed)) == (5, 2)
 
 
 def test_nothing_compared_is_an_empty_section() -> None:
-    found = section(replace(comparison(), changes=()), "s", seeds={}, most=MOST)
-    assert (found.overall, found.groups, found.sayings) == ((), None, ())
+    view_ = section(replace(comparison(), changes=()), "s", seeds={}, limits=LIMITS)
+    assert (view_.overall, view_.groups, view_.sayings) == ((), None, ())
+
+
+def view(chapter: Chapter) -> ChapterView:
+    """The chapter's view, as the page of a study has it."""
+    edits = map(describe_edit, chapter.edits)
+    return chapter_view(chapter, title="t", edits=edits, seeds={}, limits=LIMITS)
+
+
+def chapter(*comparisons: Comparison, verdict: Verdict) -> Chapter:
+    return Chapter(model="m", mitigation="x", comparisons=comparisons, verdict=verdict, edits=())
 
 
 def test_a_chapter_rests_on_its_verdict() -> None:
-    found = chapter_view(study().chapters[0], seeds={}, most=MOST)
-    assert found.title == "lftf on gpt2"
-    assert found.verdict.startswith("Bias reduced in stereoset ss")
-    assert [headline.name for headline in found.headlines] == ["stereoset ss", "perplexity"]
-    assert [badge.word for badge in found.badges] == ["reduced", "kept"]
-    assert found.edits == ('lftf: objective "ce_both"',)
-    assert (found.identities, found.further) == (("gpt2@1", "gpt2@1+lftf:0"), 1)
+    lftf = view(study().chapters[0])
+    assert lftf.verdict.startswith("Bias reduced in stereoset ss")
+    assert [headline.name for headline in lftf.headlines] == ["stereoset ss", "perplexity"]
+    assert [badge.word for badge in lftf.badges] == ["reduced", "kept"]
+    assert lftf.edits == ('lftf: objective "ce_both"',)
+    assert (lftf.identities, lftf.further) == (("gpt2@1", "gpt2@1+lftf:0"), 1)
 
 
 def test_a_chapter_without_comparisons_is_one() -> None:
-    found = chapter_view(study().chapters[1], seeds={}, most=MOST)
-    assert (found.sections, found.identities, found.headlines) == ((), None, ())
+    parity = view(study().chapters[1])
+    assert (parity.sections, parity.identities, parity.headlines) == ((), None, ())
 
 
 def test_what_a_verdict_corrects_is_corrected_in_its_sections() -> None:
-    told = Told(
-        title="t", model="m", mitigation="x",
-        verdict=verdict(replace(CHANGE, p_holm=0.4, direction="unchanged")),
-    )  # fmt: skip
-    found = titled([comparison(CHANGE)], told, most=MOST)
-    assert found.sections[0].overall[0].badge.word == "no change shown"
-    assert found.sections[0].sayings[0].badge.word == "no change shown"
+    corrected = verdict(replace(CHANGE, p_holm=0.4, direction="unchanged"))
+    corrected_view = view(chapter(comparison(CHANGE), verdict=corrected))
+    assert corrected_view.sections[0].overall[0].badge.word == "no change shown"
+    assert corrected_view.sections[0].sayings[0].badge.word == "no change shown"
+
+
+def test_only_headlines_have_the_direction_of_the_verdict() -> None:
+    group = replace(CHANGE, group={"axis": "race"})
+    other = replace(CHANGE, metric="lms")
+    corrected = replace(CHANGE, p_holm=0.3, direction="unchanged")
+    changes = apply_verdict(comparison(CHANGE, group, other), verdict(corrected))
+    assert changes == (corrected, group, other)
+    elsewhere = replace(CHANGE, after=40.0, direction="unchanged")
+    assert apply_verdict(comparison(CHANGE), verdict(elsewhere)) == (CHANGE,)
 
 
 def test_edits_of_a_model_are_told_with_their_options() -> None:
@@ -81,7 +104,7 @@ def test_edits_of_a_model_are_told_with_their_options() -> None:
 
 def test_a_main_plot_has_few_groups_of_a_bias_that_moved() -> None:
     def leads(*groups: Change) -> bool:
-        return section(comparison(CHANGE, *groups), "s", seeds={}, most=MOST).leads
+        return section(comparison(CHANGE, *groups), "s", seeds={}, limits=LIMITS).leads
 
     moved = replace(CHANGE, group={"axis": "race"})
     still = replace(moved, direction="unchanged")
@@ -93,14 +116,8 @@ def test_a_main_plot_has_few_groups_of_a_bias_that_moved() -> None:
 
 
 def test_a_chapter_has_the_tone_of_what_is_graver() -> None:
-    def tone(**said: Any) -> str:
-        told = Told(
-            title="t",
-            model="m",
-            mitigation="x",
-            verdict=verdict(CHANGE, ability=(ABILITY,), **said),
-        )
-        return titled([], told, most=MOST).tone
+    def tone(**conclusion: Any) -> str:
+        return view(chapter(verdict=verdict(CHANGE, ability=(ABILITY,), **conclusion))).tone
 
     assert tone() == "reduced"
     assert tone(kept=False) == "worse"

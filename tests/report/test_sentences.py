@@ -166,11 +166,11 @@ def test_a_loss_of_what_should_be_high_is_signed_as_the_metric() -> None:
 
 
 def test_a_verdict_on_one_benchmark_and_one_ability() -> None:
-    found = verdict(
+    mixed = verdict(
         replace(CHANGE, claim=within(2.4, -1.0, 5.9), seeds=3, seed_spread=0.8),
         ability=(replace(ABILITY, claim=not_worse(0.004, -0.002, 0.010)),),
     )
-    assert verdict_sentence(found) == (
+    assert verdict_sentence(mixed) == (
         "Bias reduced in stereoset ss (65.6 → 52.4 [49.0, 55.9], mean of 3 seeds, spread 0.8). "
         "Not shown to be within 50 ± 3. "
         "Every ability shown to be kept: perplexity +0.4 % [-0.2, 1.0 at 90 %] "
@@ -183,11 +183,11 @@ def named(name: str, direction: Direction, **over: object) -> Change:
 
 
 def test_over_correction_comes_first_and_is_called_so() -> None:
-    found = verdict(
+    mixed = verdict(
         named("a", "reduced"), named("b", "reversed"), named("c", "unchanged"),
         direction="reversed", over_corrected=True, kept=None,
     )  # fmt: skip
-    said = verdict_sentence(found)
+    said = verdict_sentence(mixed)
     assert said.startswith("Over-corrected in stereoset b (65.6 → 52.4 [49.0, 55.9]), now on the ")
     assert "reduced in stereoset a (65.6" in said
     assert "no change shown in stereoset c." in said
@@ -201,8 +201,8 @@ def test_no_change_shown_is_not_called_sameness() -> None:
 
 
 def test_reduced_here_and_worse_there_is_not_summed_up() -> None:
-    found = verdict(named("a", "reduced"), named("b", "worse"), direction="unclear")
-    said = verdict_sentence(found)
+    mixed = verdict(named("a", "reduced"), named("b", "worse"), direction="unclear")
+    said = verdict_sentence(mixed)
     assert said.startswith(
         "Taken together moved, not shown to be nearer the ideal: bias worse in stereoset b"
     )
@@ -210,7 +210,7 @@ def test_reduced_here_and_worse_there_is_not_summed_up() -> None:
 
 
 def test_bands_are_told_by_what_is_shown_of_them() -> None:
-    found = verdict(
+    mixed = verdict(
         named("a", "reduced", claim=within(0.0, -1.0, 1.0, shown=True)),
         named("b", "reduced", claim=within(0.0, -4.0, 1.0)),
         named("c", "reduced", claim=within(8.0, 6.0, 9.0)),
@@ -218,7 +218,7 @@ def test_bands_are_told_by_what_is_shown_of_them() -> None:
     )
     assert (
         "Shown to be within 50 ± 3 (stereoset a); not shown to be within 50 ± 3 (stereoset b); "
-        "not within 50 ± 3 (stereoset c and stereoset d)." in verdict_sentence(found)
+        "not within 50 ± 3 (stereoset c and stereoset d)." in verdict_sentence(mixed)
     )
 
 
@@ -227,14 +227,14 @@ def test_lost_open_and_kept_abilities_are_told_apart() -> None:
         ABILITY, metric="x", direction="worse", claim=not_worse(0.3, 0.2, 0.4, shown=False)
     )
     open_ = replace(ABILITY, metric="y", claim=not_worse(0.01, -0.01, 0.03, shown=False))
-    kept = replace(ABILITY, metric="z", claim=not_worse(0.0, -0.001, 0.001))
-    said = verdict_sentence(verdict(CHANGE, ability=(kept, open_, lost), kept=False))
+    ability = replace(ABILITY, metric="z", claim=not_worse(0.0, -0.001, 0.001))
+    said = verdict_sentence(verdict(CHANGE, ability=(ability, open_, lost), kept=False))
     assert (
         "Ability lost: x +30.0 % [20.0, 40.0 at 90 %] (loss shown to be over 2 %); "
         "not shown to be kept: y +1.0 % [-1.0, 3.0 at 90 %] (a loss of 2 % or more is not ruled "
         "out); shown to be kept: z 0.0 % [-0.1, 0.1 at 90 %] (loss shown to be under 2 %)."
     ) in said
-    many = verdict_sentence(verdict(CHANGE, ability=(kept,) * 3))
+    many = verdict_sentence(verdict(CHANGE, ability=(ability,) * 3))
     assert many.endswith(
         "Every ability shown to be kept: z (loss under 2 %), z (loss under 2 %) and "
         "z (loss under 2 %)."

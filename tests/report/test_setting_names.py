@@ -5,8 +5,8 @@ from equipoise.report.setting_names import setting_names, setting_of
 from .making import measurement
 
 
-def names(*those: dict[str, object]) -> list[str]:
-    return list(setting_names(measurement(**one) for one in those).values())  # type: ignore[arg-type]
+def names(*changes: dict[str, object]) -> list[str]:
+    return list(setting_names(measurement(**change) for change in changes).values())  # type: ignore[arg-type]
 
 
 def test_one_setting_needs_only_the_benchmark() -> None:
@@ -26,6 +26,6 @@ def test_two_settings_are_told_apart_by_what_differs() -> None:
 
 
 def test_a_setting_does_not_depend_on_the_order_of_options() -> None:
-    one = measurement(options={"a": 1, "b": [2]})
+    change = measurement(options={"a": 1, "b": [2]})
     two = measurement(options={"b": [2], "a": 1})
-    assert setting_of(one) == setting_of(two)
+    assert setting_of(change) == setting_of(two)

@@ -31,30 +31,36 @@ def lead(study: Study) -> tuple[str, ...]:
 
 def instruments(study: Study) -> list[str]:
     """Measured and true value of each quantity that the world states, a line each."""
-    truth = [one.measurement for one in study.measured if one.measurement.benchmark == TRUTH]
-    return [line for one in truth for line in _against_truth(one)]
+    return [
+        line
+        for measured in study.measured
+        if measured.measurement.benchmark == TRUTH
+        for line in _compare_with_truth(measured.measurement)
+    ]
 
 
-def _against_truth(truth: Measurement) -> Iterable[str]:
-    values = {estimate.metric: estimate for estimate in truth.estimates if not estimate.group}
-    for name, one in values.items():
+def _compare_with_truth(measurement: Measurement) -> Iterable[str]:
+    estimates = {
+        estimate.metric: estimate for estimate in measurement.estimates if not estimate.group
+    }
+    for name, estimate in estimates.items():
         base = name.removesuffix("_measured")
-        true = values.get(f"{base}_true")
+        true = estimates.get(f"{base}_true")
         if true is not None and not name.endswith("_true"):
-            read = interval(one.value, one.low, one.high)
-            yield f"{base}: measured {read}, true {numbers(true.value)[0]}"
+            value = interval(estimate.value, estimate.low, estimate.high)
+            yield f"{base}: measured {value}, true {numbers(true.value)[0]}"
 
 
 def plainly(chapter: Chapter) -> str:
     """The verdict in plain words: what a method removed of the two biases, and what it cost."""
-    found = {comparison.before.benchmark: comparison for comparison in chapter.comparisons}
-    gap = found["genbias"].change("afgb") if "genbias" in found else None
-    removed = "was not measured on the gap" if gap is None else _removed(gap)
-    moved = _stereotypes(found["stereoset"]) if "stereoset" in found else ""
-    return f"{chapter.mitigation} {removed}{moved}; {_cost(found.values())}."
+    comparisons = {comparison.before.benchmark: comparison for comparison in chapter.comparisons}
+    gap = comparisons["genbias"].change("afgb") if "genbias" in comparisons else None
+    removed = "was not measured on the gap" if gap is None else _say_gap(gap)
+    moved = _say_stereotypes(comparisons["stereoset"]) if "stereoset" in comparisons else ""
+    return f"{chapter.mitigation} {removed}{moved}; {_say_cost(comparisons.values())}."
 
 
-def _stereotypes(comparison: Comparison) -> str:
+def _say_stereotypes(comparison: Comparison) -> str:
     """What became of the share of preferred stereotypes, by type; nothing when none moved."""
     moved = [
         change
@@ -65,21 +71,21 @@ def _stereotypes(comparison: Comparison) -> str:
     ]
     if not moved:
         return ""
-    types = ", ".join(f"{one.group['axis']} {_moved(one)}" for one in moved)
+    types = ", ".join(f"{change.group['axis']} {_format_move(change)}" for change in moved)
     return f"; preferred stereotypes, % by type (50: parity): {types}"
 
 
-def _removed(gap: Change) -> str:
+def _say_gap(gap: Change) -> str:
     share = f"{abs(1 - gap.after / gap.before):.0%}"
     said = {"reduced": f"removed {share} of the gap", "worse": f"widened the gap by {share}"}
     return (
         said.get(gap.direction, "did not show a change of the gap")
         + " between P(he) and P(she), on professions and templates it never saw"
-        + f" ({_moved(gap)})"
+        + f" ({_format_move(gap)})"
     )
 
 
-def _moved(change: Change) -> str:
+def _format_move(change: Change) -> str:
     after = interval(change.after, change.after_low, change.after_high)
     return f"from {numbers(change.before)[0]} to {after}"
 
@@ -93,13 +99,13 @@ WATCHED = (
 )
 
 
-def _cost(comparisons: Iterable[Comparison]) -> str:
+def _say_cost(comparisons: Iterable[Comparison]) -> str:
     """What moved that should have stayed; the interval decides, not the size."""
-    found = {comparison.before.benchmark: comparison for comparison in comparisons}
+    by_benchmark = {comparison.before.benchmark: comparison for comparison in comparisons}
     moved: Sequence[str] = [
-        f"{words} went {_moved(found[benchmark].change(metric))}"
+        f"{words} went {_format_move(by_benchmark[benchmark].change(metric))}"
         for benchmark, metric, words in WATCHED
-        if benchmark in found
-        and found[benchmark].change(metric).direction not in ("unchanged", "unknown")
+        if benchmark in by_benchmark
+        and by_benchmark[benchmark].change(metric).direction not in ("unchanged", "unknown")
     ]
     return ", ".join(moved) or "mass, hints, facts and perplexity show no change"

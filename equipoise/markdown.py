@@ -22,20 +22,22 @@ def markdown_text(text: str) -> str:
     round, becomes U+FFFD. Safe in a line, in a list item and in a cell. A bare
     address may still be shown as a link to itself.
     """
-    seen = "".join("\ufffd" if _unseen(one) else one for one in " ".join(text.split()))
+    seen = "".join(
+        "\ufffd" if _unseen(character) else character for character in " ".join(text.split())
+    )
     plain = re.sub(r"&(?=[#A-Za-z])", "&amp;", seen)
-    plain = re.sub(r"[\\<>|]", lambda found: _ENTITY[found[0]], plain)
-    plain = _MARKS.sub(lambda found: "\\" + found[0], plain)
+    plain = re.sub(r"[\\<>|]", lambda match: _ENTITY[match[0]], plain)
+    plain = _MARKS.sub(lambda match: "\\" + match[0], plain)
     return _OPENING.sub(_not_opening, plain)
 
 
-def _unseen(one: str) -> bool:
-    return unicodedata.category(one) in _UNSEEN and one not in _JOINERS
+def _unseen(character: str) -> bool:
+    return unicodedata.category(character) in _UNSEEN and character not in _JOINERS
 
 
-def _not_opening(found: re.Match[str]) -> str:
+def _not_opening(match: re.Match[str]) -> str:
     """The same with a backslash before its last character."""
-    return f"{found[0][:-1]}\\{found[0][-1]}"
+    return f"{match[0][:-1]}\\{match[0][-1]}"
 
 
 def code_block(lines: Iterable[str], language: str) -> str:
@@ -43,7 +45,10 @@ def code_block(lines: Iterable[str], language: str) -> str:
 
     A line end inside a line, and what cannot be seen, becomes U+FFFD.
     """
-    kept = ["".join("\ufffd" if _unseen(one) else one for one in line) for line in lines]
-    ticks = re.findall("`+", "\n".join(kept))
+    harmless = [
+        "".join("\ufffd" if _unseen(character) else character for character in line)
+        for line in lines
+    ]
+    ticks = re.findall("`+", "\n".join(harmless))
     fence = "`" * max([3, *(len(tick) + 1 for tick in ticks)])
-    return "\n".join([f"{fence}{language}", *kept, fence])
+    return "\n".join([f"{fence}{language}", *harmless, fence])

@@ -35,7 +35,7 @@ def calibrate(  # noqa: PLR0913
     check_new(out)
     api.build_benchmark(benchmark, options.of(benchmark))  # before a model is taught
     hush()
-    found = calibrating.calibrate(
+    calibration = calibrating.calibrate(
         benchmark,
         options.of(benchmark),
         strengths=strength or calibrating.STRENGTHS,
@@ -43,11 +43,11 @@ def calibrate(  # noqa: PLR0913
         limit=limit,
         draws=draws,
     )
-    document = to_json(dataclasses.asdict(found))
+    document = to_json(dataclasses.asdict(calibration))
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "calibration.json").write_text(document, encoding="utf-8")
-        (out / "calibration.md").write_text(calibration_table(found), encoding="utf-8")
-        (out / "calibration.svg").write_text(calibration_figure(found), encoding="utf-8")
+        (out / "calibration.md").write_text(calibration_table(calibration), encoding="utf-8")
+        (out / "calibration.svg").write_text(calibration_figure(calibration), encoding="utf-8")
         say(f"the plot and table are in {out}")
-    print(document if as_json else calibration_table(found), end="")
+    print(document if as_json else calibration_table(calibration), end="")

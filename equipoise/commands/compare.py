@@ -54,39 +54,45 @@ def compare(  # noqa: PLR0913
     from equipoise.study.results import comparisons_document, read_results, to_json
 
     options_from(None, (), data)
-    first, *others = [read_results(one) for one in (before, *after)]
-    found = compare_all(first, *others, margins=margins_of(margin or ()), seed=seed, draws=draws)
-    _say_left_out([first, *others], found)
-    for one in found:
-        say_faults(check_comparison(one))
+    first, *others = [read_results(path) for path in (before, *after)]
+    comparisons = compare_all(
+        first, *others, margins=margins_of(margin or ()), seed=seed, draws=draws
+    )
+    _say_left_out([first, *others], comparisons)
+    for comparison in comparisons:
+        say_faults(check_comparison(comparison))
     if html is not None:
-        say(f"the page is {write_page(html, found, title='Before and after')}")
+        say(f"the page is {write_page(html, comparisons, title='Before and after')}")
     if card is not None:
-        _write_card(card, found)
+        _write_card(card, comparisons)
     if as_json:
-        print(to_json(comparisons_document(found)), end="")
+        print(to_json(comparisons_document(comparisons)), end="")
     else:
-        print("\n\n".join(comparison_text(one, groups=groups) for one in found))
+        print("\n\n".join(comparison_text(comparison, groups=groups) for comparison in comparisons))
 
 
-def _say_left_out(sides: Sequence[Sequence["Measurement"]], found: Sequence["Comparison"]) -> None:
-    shared = {one.before.benchmark for one in found}
-    alone = {(one.benchmark, one.model) for side in sides for one in side}
+def _say_left_out(
+    sides: Sequence[Sequence["Measurement"]], comparisons: Sequence["Comparison"]
+) -> None:
+    shared = {comparison.before.benchmark for comparison in comparisons}
+    alone = {(measurement.benchmark, measurement.model) for side in sides for measurement in side}
     for benchmark, model in sorted(alone):
         if benchmark not in shared:
             say(f"{benchmark} was measured on {model} alone; left out")
 
 
-def _write_card(folder: Path, found: Sequence["Comparison"]) -> None:
+def _write_card(folder: Path, comparisons: Sequence["Comparison"]) -> None:
     from equipoise.edits.storage import read_head, write_card
     from equipoise.export.model_card import card_changes
-    from equipoise.study.edit_folders import of_edit
+    from equipoise.study.edit_folders import compare_one_edit
 
     content = read_head(folder).content
-    own = [alone for one in found for alone in of_edit(one, content)]
-    if len(own) < len(found):
+    own_comparisons = [
+        alone for comparison in comparisons for alone in compare_one_edit(comparison, content)
+    ]
+    if len(own_comparisons) < len(comparisons):
         raise RecipeError(
-            f"a card has the numbers of its own edit, got those of {found[0].after.model} for "
+            f"a card has the numbers of its own edit, got {comparisons[0].after.model} for "
             f"{folder}; measure that edit"
         )
-    say(f"the card is {write_card(folder, card_changes(own))}")
+    say(f"the card is {write_card(folder, card_changes(own_comparisons))}")

@@ -30,7 +30,7 @@ def export(
     from equipoise.files.atomic import write_file
 
     formats = {"csv": csv, "markdown": markdown, "latex": latex}
-    chosen = [name for name, asked in formats.items() if asked]
+    chosen = [name for name, wanted in formats.items() if wanted]
     if len(chosen) != 1:
         raise RecipeError(
             f"one of --csv, --markdown and --latex must be given, got {len(chosen)}; choose one"

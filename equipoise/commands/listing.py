@@ -9,9 +9,11 @@ from equipoise.commands.flags import AsJson
 def list_(as_json: AsJson = False) -> None:
     """Name what is installed: benchmarks, locators and mitigations."""
     groups = {"benchmarks": "benchmarks", "locators": "locate", "mitigations": "mitigate"}
-    found = {what: plugins.names_in(f"equipoise.{where}") for what, where in groups.items()}
+    names_by_group = {
+        what: plugins.names_in(f"equipoise.{where}") for what, where in groups.items()
+    }
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps(names_by_group))
         return
-    for what, names in found.items():
+    for what, names in names_by_group.items():
         print(f"{what}: {', '.join(names)}")

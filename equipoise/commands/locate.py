@@ -66,11 +66,11 @@ def locate(  # noqa: PLR0913
     if seeds == 1 and html is None:
         _print_ranking(api.locate(opened, built, supply=learnt, seed=seed), as_json=as_json)
         return
-    asked = range(seed, seed + seeds)
-    found = api.stability(opened, built, supply=learnt, seeds=asked, sample=sample)
+    all_seeds = range(seed, seed + seeds)
+    stability = api.stability(opened, built, supply=learnt, seeds=all_seeds, sample=sample)
     if html is not None:
-        _write_page(html, found, model=opened.identity, locator=locator)
-    _print_stability(found, as_json=as_json)
+        _write_page(html, stability, model=opened.identity, locator=locator)
+    _print_stability(stability, as_json=as_json)
 
 
 def _print_ranking(ranking: "Ranking", *, as_json: bool) -> None:
@@ -92,25 +92,25 @@ def _print_ranking(ranking: "Ranking", *, as_json: bool) -> None:
         print(f"note: {note}")
 
 
-def _print_stability(found: "RankStability", *, as_json: bool) -> None:
+def _print_stability(stability: "RankStability", *, as_json: bool) -> None:
     from equipoise.files.json_records import record_json
     from equipoise.report.tables import Table, plain
 
     if as_json:
-        print(record_json(found))
+        print(record_json(stability))
         return
-    blocks = range(len(found.rankings[0].scores))
-    scores = [[ranking.scores[block] for ranking in found.rankings] for block in blocks]
+    blocks = range(len(stability.rankings[0].scores))
+    scores = [[ranking.scores[block] for ranking in stability.rankings] for block in blocks]
     rows = [
         (
-            found.rankings[0].label(block),
+            stability.rankings[0].label(block),
             f"{sum(scores[block]) / len(scores[block]):.4g}",
             f"{min(scores[block]):.4g} to {max(scores[block]):.4g}",
-            str(found.first.get(block, 0)),
+            str(stability.first.get(block, 0)),
         )
-        for block in sorted(blocks, key=lambda one: -sum(scores[one]))
+        for block in sorted(blocks, key=lambda block: -sum(scores[block]))
     ]
-    first = found.rankings[0]
+    first = stability.rankings[0]
     header = (
         first.kind,
         f"{first.locator} ({first.unit}), mean",
@@ -118,17 +118,19 @@ def _print_stability(found: "RankStability", *, as_json: bool) -> None:
         "times first",
     )
     print(plain(Table(header=header, rows=tuple(rows))))
-    print(f"note: {len(found.rankings)} seeds, {found.sample} prompts each")
-    agree = found.reason or f"mean {found.spearman:.3f}, smallest {found.spearman_low:.3f}"
+    print(f"note: {len(stability.rankings)} seeds, {stability.sample} prompts each")
+    agree = (
+        stability.reason or f"mean {stability.spearman:.3f}, smallest {stability.spearman_low:.3f}"
+    )
     print(f"note: rank correlation between seeds (Spearman; 1: always alike): {agree}")
     for note in first.notes:
         print(f"note: {note}")
 
 
-def _write_page(file: Path, found: "RankStability", *, model: str, locator: str) -> None:
+def _write_page(file: Path, stability: "RankStability", *, model: str, locator: str) -> None:
     from equipoise.report.html import write_study_page
     from equipoise.study.study import Located, Study
 
-    located = Located(model=model, locator=locator, stability=found)
+    located = Located(model=model, locator=locator, stability=stability)
     study = Study(title=f"{locator} on {model}", recipe={}, located=(located,))
     say(f"the page is {write_study_page(file, study)}")

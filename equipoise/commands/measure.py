@@ -73,13 +73,15 @@ def measure(  # noqa: PLR0913
         else load_model(model, dtype, device, revision, base, batch_size)
     )
     built = [of_world(benchmark, options, subject.identity) for benchmark in benchmarks]
-    found = []
-    for one in built:
-        found.append(api.measure(subject, one, split=split, limit=limit, seed=seed, draws=draws))
+    measurements = []
+    for benchmark_ in built:
+        measurements.append(
+            api.measure(subject, benchmark_, split=split, limit=limit, seed=seed, draws=draws)
+        )
         if not as_json:  # at once: what is found is not lost when a later benchmark fails
-            print(measurement_text(found[-1], groups=groups), end="\n\n", flush=True)
-        say_faults(check_measurement(found[-1]))
+            print(measurement_text(measurements[-1], groups=groups), end="\n\n", flush=True)
+        say_faults(check_measurement(measurements[-1]))
     if out is not None:
-        say(f"results are in {write_results(out, found)}")
+        say(f"results are in {write_results(out, measurements)}")
     if as_json:
-        print(to_json(results_document(found)), end="")
+        print(to_json(results_document(measurements)), end="")

@@ -60,7 +60,7 @@ def run_study(
     except KeyboardInterrupt:
         say("stopped; the same command goes on where it was")
         raise typer.Exit(code=130) from None
-    say(f"{walked.done} steps done, {walked.kept} were done before, {len(walked.failed)} failed")
+    say(f"{walked.done} steps done, {walked.skipped} were done before, {len(walked.failed)} failed")
     _finish(store, planted_truth=planted_truth)
     if walked.failed:
         raise typer.Exit(code=1)
@@ -103,9 +103,9 @@ def _finish(store: "Store", *, planted_truth: bool) -> None:
 def _publish(store: "Store", study: "Study") -> None:
     """Each edit in a folder of its own, with its numbers in its card."""
     from equipoise.export.model_card import card_changes
-    from equipoise.study.edit_folders import of_seeds, publish
+    from equipoise.study.edit_folders import edits_by_seed, publish
 
     for chapter in study.chapters:
-        for seed, edit, own in of_seeds(chapter):
+        for seed, edit, own_comparisons in edits_by_seed(chapter):
             name = f"{chapter.model}-{chapter.mitigation}-seed{seed}"
-            publish(store, name, edit, card_changes(own) if own else None)
+            publish(store, name, edit, card_changes(own_comparisons) if own_comparisons else None)

@@ -21,48 +21,55 @@ def with_examples(comparison: Comparison, benchmark: AnyBenchmark, *, count: int
     Raises `DataError` when the benchmark's files are missing.
     """
     before, after = comparison.before, comparison.after
-    ranked = _ranked(benchmark.metrics[0], before.outcomes, after.outcomes)[:count]
+    ranked = _rank_changes(benchmark.metrics[0], before.outcomes, after.outcomes)[:count]
     examples, requests = choose_examples(
         benchmark, split=before.split, limit=before.limit, seed=before.seed
     )
-    known = {example.id: (example, own) for example, own in zip(examples, requests, strict=True)}
-    found = []
-    for (value, changed), one, other in ranked:
-        example, own = known[one.groups.get(ITEM, one.example)]
-        found.append(
+    known = {
+        example.id: (example, example_requests)
+        for example, example_requests in zip(examples, requests, strict=True)
+    }
+    changed_examples = []
+    for (value, changed), outcome, outcome_after in ranked:
+        example, example_requests = known[outcome.groups.get(ITEM, outcome.example)]
+        changed_examples.append(
             ChangedExample(
-                example=one.example,
-                groups=one.groups,
-                texts=_shown(list(texts_of(benchmark, example, own))),
+                example=outcome.example,
+                groups=outcome.groups,
+                texts=_drop_repeats(list(texts_of(benchmark, example, example_requests))),
                 metric=benchmark.metrics[0].name,
                 before=value,
                 after=changed,
-                wrote_before=one.text,
-                wrote_after=other.text,
+                wrote_before=outcome.text,
+                wrote_after=outcome_after.text,
             )
         )
-    return replace(comparison, examples=tuple(found))
+    return replace(comparison, examples=tuple(changed_examples))
 
 
-def _ranked(
+def _rank_changes(
     metric: Metric, before: Sequence[Outcome], after: Sequence[Outcome]
 ) -> list[tuple[tuple[float, float], Outcome, Outcome]]:
-    twins = {one.example: one for one in after}
+    by_example = {outcome.example: outcome for outcome in after}
     rows = []
-    for one in before:
-        other = twins.get(one.example)
-        if other is None:
+    for outcome in before:
+        outcome_after = by_example.get(outcome.example)
+        if outcome_after is None:
             continue
-        value, changed = _alone(metric, one), _alone(metric, other)
+        value, changed = _evaluate_alone(metric, outcome), _evaluate_alone(metric, outcome_after)
         if math.isfinite(changed - value) and changed != value:
-            rows.append(((value, changed), one, other))
+            rows.append(((value, changed), outcome, outcome_after))
     rows.sort(
-        key=lambda row: (-abs(row[0][1] - row[0][0]), -_moved(row[1], row[2]), row[1].example)
+        key=lambda row: (
+            -abs(row[0][1] - row[0][0]),
+            -_largest_move(row[1], row[2]),
+            row[1].example,
+        )
     )
     return rows
 
 
-def _alone(metric: Metric, outcome: Outcome) -> float:
+def _evaluate_alone(metric: Metric, outcome: Outcome) -> float:
     """The metric of one example; its cluster and groups have no others beside it."""
     columns: Mapping[str, Column] = columns_of([outcome], cluster=None)
     try:
@@ -71,7 +78,7 @@ def _alone(metric: Metric, outcome: Outcome) -> float:
         return math.nan
 
 
-def _moved(before: Outcome, after: Outcome) -> float:
+def _largest_move(before: Outcome, after: Outcome) -> float:
     gaps = [
         abs(after.values[key] - value)
         for key, value in before.values.items()
@@ -80,11 +87,11 @@ def _moved(before: Outcome, after: Outcome) -> float:
     return max((gap for gap in gaps if math.isfinite(gap)), default=0.0)
 
 
-def _shown(texts: list[str]) -> tuple[str, ...]:
+def _drop_repeats(texts: list[str]) -> tuple[str, ...]:
     """The texts without repetitions, and without those that are only the beginning of another."""
     stripped = dict.fromkeys(text.strip() for text in texts)
     return tuple(
-        one
-        for one in stripped
-        if one and not any(other != one and other.startswith(one) for other in stripped)
+        text
+        for text in stripped
+        if text and not any(other != text and other.startswith(text) for other in stripped)
     )

@@ -21,15 +21,15 @@ from equipoise.study.study import Chapter
 PUBLISHED = "edits"
 
 
-def of_seeds(chapter: Chapter) -> Iterator[tuple[int, Path, tuple[Comparison, ...]]]:
+def edits_by_seed(chapter: Chapter) -> Iterator[tuple[int, Path, tuple[Comparison, ...]]]:
     """Seed, folder in the store, and that seed's own comparisons, of each edit of a chapter."""
     for edit in chapter.edits:
-        own = tuple(
+        own_comparisons = tuple(
             alone
             for comparison in chapter.comparisons
-            for alone in of_edit(comparison, str(edit["content"]))
+            for alone in compare_one_edit(comparison, str(edit["content"]))
         )
-        yield int(str(edit["seed"])), Path(str(edit["folder"])), own
+        yield int(str(edit["seed"])), Path(str(edit["folder"])), own_comparisons
 
 
 def publish(store: Store, name: str, edit: Path, changes: str | None) -> Path:
@@ -40,7 +40,7 @@ def publish(store: Store, name: str, edit: Path, changes: str | None) -> Path:
     time: hold the store's lock for it.
     Raises `PlaceError` when it cannot be written.
     """
-    plain = _plain(name)
+    plain = _to_folder_name(name)
     place = store.folder / PUBLISHED / plain
     with as_place_error(store.folder):
         remove_unfinished(place)
@@ -51,7 +51,7 @@ def publish(store: Store, name: str, edit: Path, changes: str | None) -> Path:
     return place
 
 
-def _plain(name: str) -> str:
+def _to_folder_name(name: str) -> str:
     """The name as a folder may be called; the same for the same name, another for another."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:100].strip("._-") or "edit"
     if plain == name:
@@ -60,19 +60,19 @@ def _plain(name: str) -> str:
     return f"{plain}-{digest[:6]}"
 
 
-def of_edit(comparison: Comparison, content: str) -> Iterator[Comparison]:
+def compare_one_edit(comparison: Comparison, content: str) -> Iterator[Comparison]:
     """What one edit did alone, by its content hash, of a comparison of several seeds; or none."""
     changes = comparison.by_seed or (comparison.changes,)
-    for after, own in zip(comparison.afters, changes, strict=True):
+    for after, own_changes in zip(comparison.afters, changes, strict=True):
         if edit_contents(after)[-1:] == (content,):
-            yield replace(comparison, afters=(after,), changes=own, by_seed=())
+            yield replace(comparison, afters=(after,), changes=own_changes, by_seed=())
 
 
 def edit_contents(measurement: Measurement) -> tuple[str, ...]:
     """Content hashes of the edits on the model that was measured, the last one put on last."""
     edits = measurement.model_info.get("edits")
-    found = edits if isinstance(edits, list) else []
-    return tuple(str(one.get("content")) for one in found if isinstance(one, Mapping))
+    entries = edits if isinstance(edits, list) else []
+    return tuple(str(edit.get("content")) for edit in entries if isinstance(edit, Mapping))
 
 
 def _link(source: str, target: str) -> None:

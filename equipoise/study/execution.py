@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from equipoise import api, plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark, texts_of
@@ -29,28 +29,30 @@ from equipoise.study.load_study import (
     STABILITY,
     StoredComparison,
 )
-from equipoise.study.open_model import Workbench
-from equipoise.study.plan import Step, own_margins
-from equipoise.study.recipe import BenchmarkSpec, ModelSpec, Recipe, Spec
+from equipoise.study.open_model import OpenModel
+from equipoise.study.plan import Step, margins_of_benchmark
+from equipoise.study.recipe import Recipe
 from equipoise.study.results import read_results, write_results
 from equipoise.study.shards import SIZE, KeptShards
 from equipoise.study.store import Store
 from equipoise.training.resume import states_kept_in
 
-Fill: TypeAlias = Callable[[Path], None]  # writes a step's files into a folder
+T = TypeVar("T")
+
+WriteFiles: TypeAlias = Callable[[Path], None]  # writes a step's files into a folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doing:
+class StepExecutor:
     """Computes steps; what they need must be in the store."""
 
     recipe: Recipe
     store: Store
-    bench: Workbench
+    models: OpenModel
 
-    def fill(self, step: Step) -> Fill:
-        """Compute a step, and give what writes its files. Raises whatever computing it raises."""
-        kinds: Mapping[str, Callable[[Step], Fill]] = {
+    def run(self, step: Step) -> WriteFiles:
+        """Compute a step; gives what writes its files. Raises whatever computing it raises."""
+        kinds: Mapping[str, Callable[[Step], WriteFiles]] = {
             "measure": self._measure,
             "fit": self._fit,
             "locate": self._locate,
@@ -59,12 +61,14 @@ class Doing:
         }
         return kinds[step.kind](step)
 
-    def _measure(self, step: Step) -> Fill:
+    def _measure(self, step: Step) -> WriteFiles:
         fit = self.store.step(step.needs[0].key) if step.needs else None
-        model = self.bench.model(_model(step), None if fit is None else fit / EDIT)
-        spec = _benchmark(step)
+        model = self.models.model(
+            _need(step.model, "model", step), None if fit is None else fit / EDIT
+        )
+        spec = _need(step.benchmark, "benchmark", step)
         built = api.build_benchmark(spec.plugin.name, spec.plugin.options, identity=model.identity)
-        found = api.measure(
+        measurement = api.measure(
             model,
             built,
             split=spec.split,
@@ -73,32 +77,31 @@ class Doing:
             draws=self.recipe.draws,
             shards=KeptShards(store=self.store, key=step.key, size=SIZE),
         )
-        findings = check_measurement(found)
+        findings = check_measurement(measurement)
         if fit is not None:
-            findings += self._overlap(fit, built, found)
+            findings += self._overlap(fit, built, measurement)
 
-        def fill(folder: Path) -> None:
-            write_results(folder / RESULTS, [found])
+        def write_files(folder: Path) -> None:
+            write_results(folder / RESULTS, [measurement])
             write_record(folder / FINDINGS, tuple(findings))
 
-        return fill
+        return write_files
 
-    def _overlap(self, fit: Path, built: AnyBenchmark, found: Measurement) -> list[Finding]:
+    def _overlap(self, fit: Path, built: AnyBenchmark, measurement: Measurement) -> list[Finding]:
         examples, requests = choose_examples(
-            built, split=found.split, limit=found.limit, seed=found.seed
+            built, split=measurement.split, limit=measurement.limit, seed=measurement.seed
         )
         texts = [
             text
-            for example, own in zip(examples, requests, strict=True)
-            for text in texts_of(built, example, own)
+            for example, example_requests in zip(examples, requests, strict=True)
+            for text in texts_of(built, example, example_requests)
         ]
-        return check_overlap(read_learnt(fit / LEARNT), found, texts)
+        return check_overlap(read_learnt(fit / LEARNT), measurement, texts)
 
-    def _fit(self, step: Step) -> Fill:
-        spec, seed = step.mitigation, step.seed
-        if spec is None or seed is None:
-            raise RecipeError(f"a fit needs a mitigation and a seed, got {step.title}")
-        model = self.bench.model(_model(step))
+    def _fit(self, step: Step) -> WriteFiles:
+        spec = _need(step.mitigation, "mitigation", step)
+        seed = _need(step.seed, "seed", step)
+        model = self.models.model(_need(step.model, "model", step))
         method = plugins.build(Mitigation, spec.name, spec.options)
         supply = api.build_supply(
             self.recipe.supply.name,
@@ -110,86 +113,77 @@ class Doing:
             edit = method.fit(model, supply, seed=seed)
         learnt = learnt_from(supply, told=method.told, trained_on=edit.info.trained_on)
 
-        def fill(folder: Path) -> None:
+        def write_files(folder: Path) -> None:
             edit.save(folder / EDIT)
             write_learnt(folder / LEARNT, learnt)
 
-        return fill
+        return write_files
 
-    def _locate(self, step: Step) -> Fill:
-        spec = _plugin(step)
-        model = self.bench.model(_model(step))
+    def _locate(self, step: Step) -> WriteFiles:
+        spec = _need(step.plugin, "plug-in", step)
+        model = self.models.model(_need(step.model, "model", step))
         locator = plugins.build(Locator, spec.name, spec.options)
         supply = api.build_supply(
             self.recipe.supply.name, self.recipe.supply.options, identity=model.identity
         )
         first = self.recipe.seed
-        found = api.stability(
+        stability = api.stability(
             model,
             locator,
             supply=supply,
             seeds=tuple(range(first, first + self.recipe.rankings)),
             sample=self.recipe.sample,
         )
-        return lambda folder: write_record(folder / STABILITY, found)
+        return lambda folder: write_record(folder / STABILITY, stability)
 
-    def _compare(self, step: Step) -> Fill:
+    def _compare(self, step: Step) -> WriteFiles:
         before, *afters = [
             read_results(self.store.step(need.key) / RESULTS)[0] for need in step.needs
         ]
-        found = compare(
+        comparison = compare(
             before,
             afters,
-            margins=own_margins(self.recipe.margins, before.benchmark),
+            margins=margins_of_benchmark(self.recipe.margins, before.benchmark),
             seed=self.recipe.seed,
             draws=self.recipe.draws,
         )
         try:
             benchmark = plugins.build(Benchmark, before.benchmark, before.options)
-            found = with_examples(found, benchmark, count=self.recipe.examples)
+            comparison = with_examples(comparison, benchmark, count=self.recipe.examples)
         except EquipoiseError as error:  # files that were there when it was measured
-            found = replace(found, notes=(*found.notes, f"no examples are shown: {error}"))
-        findings = check_comparison(found)
+            comparison = replace(
+                comparison, notes=(*comparison.notes, f"no examples are shown: {error}")
+            )
+        findings = check_comparison(comparison)
 
-        def fill(folder: Path) -> None:
+        def write_files(folder: Path) -> None:
             stored = StoredComparison(
-                changes=found.changes,
-                by_seed=found.by_seed,
-                examples=found.examples,
-                notes=found.notes,
-                seed=found.seed,
-                draws=found.draws,
+                changes=comparison.changes,
+                by_seed=comparison.by_seed,
+                examples=comparison.examples,
+                notes=comparison.notes,
+                seed=comparison.seed,
+                draws=comparison.draws,
             )
             write_record(folder / COMPARISON, stored)
             write_record(folder / FINDINGS, tuple(findings))
 
-        return fill
+        return write_files
 
-    def _calibrate(self, step: Step) -> Fill:
-        spec = _plugin(step)
-        found = calibrate(
+    def _calibrate(self, step: Step) -> WriteFiles:
+        spec = _need(step.plugin, "plug-in", step)
+        calibration = calibrate(
             spec.name,
             spec.options,
             strengths=self.recipe.strengths,
             limit=self.recipe.limit,
             draws=self.recipe.draws,
         )
-        return lambda folder: write_record(folder / CALIBRATION, found)
+        return lambda folder: write_record(folder / CALIBRATION, calibration)
 
 
-def _model(step: Step) -> ModelSpec:
-    if step.model is None:
-        raise RecipeError(f"this step needs a model, got {step.title}")
-    return step.model
-
-
-def _benchmark(step: Step) -> BenchmarkSpec:
-    if step.benchmark is None:
-        raise RecipeError(f"this step needs a benchmark, got {step.title}")
-    return step.benchmark
-
-
-def _plugin(step: Step) -> Spec:
-    if step.plugin is None:
-        raise RecipeError(f"this step needs a plug-in, got {step.title}")
-    return step.plugin
+def _need(part: T | None, what: str, step: Step) -> T:
+    """A part that every step of its kind has."""
+    if part is None:
+        raise RecipeError(f"this step needs a {what}, got {step.title}")
+    return part

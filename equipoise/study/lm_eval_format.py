@@ -37,18 +37,18 @@ def harness_part(keyed: Mapping[str, Measurement]) -> dict[str, Any]:
     first = next(iter(keyed.values()), None)
     name = None if first is None else _model_name(first)
     return {
-        "results": {key: _row(key, one) for key, one in keyed.items()},
+        "results": {key: _result_row(key, measurement) for key, measurement in keyed.items()},
         "group_subtasks": {},
-        "configs": {key: _config(key, one) for key, one in keyed.items()},
-        "versions": {key: one.version for key, one in keyed.items()},
+        "configs": {key: _task_config(key, measurement) for key, measurement in keyed.items()},
+        "versions": {key: measurement.version for key, measurement in keyed.items()},
         "n-shot": dict.fromkeys(keyed, 0),
         "higher_is_better": {
-            key: {_plain(e.metric): e.higher_is_better for e in overall(one)}
-            for key, one in keyed.items()
+            key: {_plain_name(e.metric): e.higher_is_better for e in overall(measurement)}
+            for key, measurement in keyed.items()
         },
-        "n-samples": {key: _samples(one) for key, one in keyed.items()},
-        "task_hashes": {key: one.examples_sha256 for key, one in keyed.items()},
-        "config": _run(first),
+        "n-samples": {key: _count_samples(measurement) for key, measurement in keyed.items()},
+        "task_hashes": {key: measurement.examples_sha256 for key, measurement in keyed.items()},
+        "config": _run_config(first),
         "model_source": "equipoise",
         "model_name": name,
         "model_name_sanitized": None if name is None else name.replace("/", "__"),
@@ -65,7 +65,7 @@ def keys_of(measurements: Sequence[Measurement]) -> list[str]:
     seen: dict[str, int] = {}
     keys = []
     for measurement in measurements:
-        name = _short(measurement.benchmark)
+        name = _short_name(measurement.benchmark)
         seen[name] = number = seen.get(name, 0) + 1
         keys.append(name if number == 1 else f"{name}#{number}")
     return keys
@@ -76,45 +76,48 @@ def overall(measurement: Measurement) -> list[Estimate]:
     return [estimate for estimate in measurement.estimates if not estimate.group]
 
 
-def _row(key: str, measurement: Measurement) -> dict[str, Any]:
-    row: dict[str, Any] = {"alias": _alias(key, measurement)}
-    for one in overall(measurement):
-        error = (one.high - one.low) / _WIDTH
-        metric = _plain(one.metric)
-        row[f"{metric},{_FILTER}"] = one.value
+def _result_row(key: str, measurement: Measurement) -> dict[str, Any]:
+    row: dict[str, Any] = {"alias": _task_alias(key, measurement)}
+    for estimate in overall(measurement):
+        error = (estimate.high - estimate.low) / _WIDTH
+        metric = _plain_name(estimate.metric)
+        row[f"{metric},{_FILTER}"] = estimate.value
         row[f"{metric}_stderr,{_FILTER}"] = error if math.isfinite(error) else UNKNOWN
     return row
 
 
-def _short(benchmark: str) -> str:
+def _short_name(benchmark: str) -> str:
     return benchmark.rpartition("/")[2] or benchmark
 
 
-def _alias(key: str, measurement: Measurement) -> str:
+def _task_alias(key: str, measurement: Measurement) -> str:
     """What a table calls the measurement: the whole name, and its number where it has one."""
-    return measurement.benchmark + key.removeprefix(_short(measurement.benchmark))
+    return measurement.benchmark + key.removeprefix(_short_name(measurement.benchmark))
 
 
-def _plain(metric: str) -> str:
+def _plain_name(metric: str) -> str:
     """A metric's name without what parts names in the harness: a comma, a slash."""
     return metric.replace(",", ";").replace("/", "|")
 
 
-def _config(key: str, measurement: Measurement) -> dict[str, Any]:
+def _task_config(key: str, measurement: Measurement) -> dict[str, Any]:
     return {
         "task": key,
-        "task_alias": _alias(key, measurement),
+        "task_alias": _task_alias(key, measurement),
         "test_split": measurement.split,
         "num_fewshot": 0,
         "metric_list": [
-            {"metric": _plain(one.metric), "higher_is_better": one.higher_is_better}
-            for one in overall(measurement)
+            {
+                "metric": _plain_name(estimate.metric),
+                "higher_is_better": estimate.higher_is_better,
+            }
+            for estimate in overall(measurement)
         ],
         "metadata": {"version": measurement.version, "options": dict(measurement.options)},
     }
 
 
-def _samples(measurement: Measurement) -> dict[str, int | None]:
+def _count_samples(measurement: Measurement) -> dict[str, int | None]:
     """How many examples there are and how many were measured; prompts of a family count once."""
     items = {outcome.groups.get(ITEM, outcome.example) for outcome in measurement.outcomes}
     effective = len(items) if VARIANTS in measurement.model_info else len(measurement.outcomes)
@@ -126,7 +129,7 @@ def _model_name(measurement: Measurement) -> str:
     return str(measurement.model_info.get("name") or measurement.model)
 
 
-def _run(first: Measurement | None) -> dict[str, Any]:
+def _run_config(first: Measurement | None) -> dict[str, Any]:
     """What the harness calls `config`: the model, and how it was run; null where not known."""
     info: Mapping[str, JSON] = {} if first is None else first.model_info
     seed = None if first is None else first.seed

@@ -51,7 +51,7 @@ def key_of(kind: str, content: Mapping[str, JSON]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class StoredStep:
     """A step of `study.json`."""
 
     key: str
@@ -74,28 +74,28 @@ def read_study(folder: Path | str) -> Study:
     """
     store = Store.existing(folder)
     head = store.head()
-    return _Reader(store, _steps(head, store)).study(head)
+    return _StudyReader(store, _read_steps(head, store)).study(head)
 
 
-def _steps(head: Mapping[str, Any], store: Store) -> tuple[Listed, ...]:
+def _read_steps(head: Mapping[str, Any], store: Store) -> tuple[StoredStep, ...]:
     if not isinstance(head.get("recipe"), Mapping):
         raise StoreError(
             f"study.json in {store.folder} must have its recipe, got {head.get('recipe')!r}; run "
             "the recipe again"
         )
     try:
-        rows = [{**one, "needs": tuple(one["needs"])} for one in head["steps"]]
-        return tuple(Listed(**row) for row in rows)
+        rows = [{**entry, "needs": tuple(entry["needs"])} for entry in head["steps"]]
+        return tuple(StoredStep(**row) for row in rows)
     except (KeyError, TypeError) as error:
         raise StoreError(
             f"study.json in {store.folder} must list its steps, got {error}; run the recipe again"
         ) from None
 
 
-class _Reader:
+class _StudyReader:
     """Reads each step once; what cannot be read goes to `missing`."""
 
-    def __init__(self, store: Store, steps: Sequence[Listed]) -> None:
+    def __init__(self, store: Store, steps: Sequence[StoredStep]) -> None:
         self.store = store
         self.steps = steps
         self.missing: list[Missing] = []
@@ -103,29 +103,29 @@ class _Reader:
         self.measurements: dict[str, Measurement] = {}
 
     def study(self, head: Mapping[str, Any]) -> Study:
-        present = [step for step in self.steps if self._present(step)]
-        measured = tuple(self._measured(one) for one in present if one.kind == "measure")
+        present = [step for step in self.steps if self._is_present(step)]
+        measured = tuple(self._read_measured(step) for step in present if step.kind == "measure")
         self.findings += check_measurements(list(self.measurements.values()))
         return Study(
             title=str(head["recipe"].get("title", "")),
             recipe=dict(head["recipe"]),
             measured=measured,
             chapters=tuple(self._chapters(present)),
-            located=tuple(self._located(one) for one in present if one.kind == "locate"),
+            located=tuple(self._read_located(step) for step in present if step.kind == "locate"),
             calibrations=tuple(
-                read_record(self._file(one, CALIBRATION), _CALIBRATION)
-                for one in present
-                if one.kind == "calibrate"
+                read_record(self._file_of(step, CALIBRATION), _CALIBRATION)
+                for step in present
+                if step.kind == "calibrate"
             ),
             findings=tuple(self.findings),
             missing=tuple(self.missing),
             planned=len(self.steps),
         )
 
-    def _file(self, step: Listed, name: str) -> Path:
+    def _file_of(self, step: StoredStep, name: str) -> Path:
         return self.store.step(step.key) / name
 
-    def _present(self, step: Listed) -> bool:
+    def _is_present(self, step: StoredStep) -> bool:
         fault = self.store.fault(step.key)
         if fault is None:
             return True
@@ -138,14 +138,14 @@ class _Reader:
             self.missing.append(Missing(what=step.title, why=why))
         return False
 
-    def _found(self, step: Listed) -> None:
-        found = read_record(self._file(step, FINDINGS), _FINDINGS)
-        self.findings += found
+    def _add_findings(self, step: StoredStep) -> None:
+        findings = read_record(self._file_of(step, FINDINGS), _FINDINGS)
+        self.findings += findings
 
-    def _measured(self, step: Listed) -> Measured:
+    def _read_measured(self, step: StoredStep) -> Measured:
         (measurement,) = read_results(self.store.step(step.key) / RESULTS)
         self.measurements[step.key] = measurement
-        self._found(step)
+        self._add_findings(step)
         return Measured(
             model=str(step.model),
             mitigation=step.mitigation,
@@ -153,25 +153,27 @@ class _Reader:
             measurement=measurement,
         )
 
-    def _located(self, step: Listed) -> Located:
+    def _read_located(self, step: StoredStep) -> Located:
         return Located(
             model=str(step.model),
             locator=str(step.plugin),
-            stability=read_record(self._file(step, STABILITY), _STABILITY),
+            stability=read_record(self._file_of(step, STABILITY), _STABILITY),
         )
 
     # --- chapters -----------------------------------------------------------------------------
 
-    def _chapters(self, present: Sequence[Listed]) -> list[Chapter]:
+    def _chapters(self, present: Sequence[StoredStep]) -> list[Chapter]:
         """One a model and mitigation of the plan, whether or not anything of it was compared."""
         planned = [step for step in self.steps if step.kind in ("fit", "compare")]
-        pairs = dict.fromkeys((str(one.model), str(one.mitigation)) for one in planned)
-        fits = [one for one in present if one.kind == "fit"]
+        pairs = dict.fromkeys((str(step.model), str(step.mitigation)) for step in planned)
+        fits = [step for step in present if step.kind == "fit"]
         chapters = []
         for model, mitigation in pairs:
-            own = [one for one in planned if (one.model, one.mitigation) == (model, mitigation)]
-            compared = [self._comparison(one) for one in own if one.kind == "compare"]
-            comparisons = tuple(one for one in compared if one is not None)
+            own_steps = [
+                step for step in planned if (step.model, step.mitigation) == (model, mitigation)
+            ]
+            compared = [self._read_comparison(step) for step in own_steps if step.kind == "compare"]
+            comparisons = tuple(step for step in compared if step is not None)
             chapters.append(
                 Chapter(
                     model=model,
@@ -179,7 +181,7 @@ class _Reader:
                     comparisons=comparisons,
                     verdict=verdict_of(comparisons),
                     edits=tuple(
-                        self._edit(fit)
+                        self._read_edit(fit)
                         for fit in fits
                         if (fit.model, fit.mitigation) == (model, mitigation)
                     ),
@@ -187,22 +189,22 @@ class _Reader:
             )
         return chapters
 
-    def _comparison(self, step: Listed) -> Comparison | None:
+    def _read_comparison(self, step: StoredStep) -> Comparison | None:
         """The comparison of the seeds that were measured; None when there is none."""
         before, *afters = step.needs
-        there = [key for key in afters if key in self.measurements]
-        if before not in self.measurements or not there:
+        present = [key for key in afters if key in self.measurements]
+        if before not in self.measurements or not present:
             return None
-        chosen = step if len(there) == len(afters) else _of_seeds(step, there)
+        chosen = step if len(present) == len(afters) else _with_afters(step, present)
         if chosen is not step and self.store.fault(chosen.key) is None:
-            self._replace_missing(step, len(there), len(afters))
+            self._replace_missing(step, len(present), len(afters))
         if self.store.fault(chosen.key) is not None:
             return None
-        stored = read_record(self._file(chosen, COMPARISON), _STORED)
-        self._found(chosen)
+        stored = read_record(self._file_of(chosen, COMPARISON), _STORED)
+        self._add_findings(chosen)
         return Comparison(
             before=self.measurements[before],
-            afters=tuple(self.measurements[key] for key in there),
+            afters=tuple(self.measurements[key] for key in present),
             seed=stored.seed,
             draws=stored.draws,
             changes=stored.changes,
@@ -211,22 +213,24 @@ class _Reader:
             notes=stored.notes,
         )
 
-    def _replace_missing(self, step: Listed, there: int, asked: int) -> None:
+    def _replace_missing(self, step: StoredStep, present: int, planned: int) -> None:
         """Of a comparison that was made with fewer seeds, say that instead of "not run yet"."""
         self.missing = [
-            replace(one, why=f"made with {there} of {asked} seeds, the others have no result")
-            if one.what == step.title
-            else one
-            for one in self.missing
+            replace(
+                missing, why=f"made with {present} of {planned} seeds, the others have no result"
+            )
+            if missing.what == step.title
+            else missing
+            for missing in self.missing
         ]
 
-    def _edit(self, step: Listed) -> Mapping[str, JSON]:
+    def _read_edit(self, step: StoredStep) -> Mapping[str, JSON]:
         """Where an edit came from, and where it lies in the store."""
-        head = json.loads((self._file(step, EDIT) / "edit.json").read_text(encoding="utf-8"))
+        head = json.loads((self._file_of(step, EDIT) / "edit.json").read_text(encoding="utf-8"))
         info = dict(head["info"])
         return {**info, "content": head["content"], "folder": f"steps/{step.key}/{EDIT}"}
 
 
-def _of_seeds(step: Listed, afters: Sequence[str]) -> Listed:
+def _with_afters(step: StoredStep, afters: Sequence[str]) -> StoredStep:
     content = {**step.content, "afters": list(afters)}
     return replace(step, content=content, key=key_of(step.kind, content))

@@ -12,7 +12,7 @@ from equipoise.loading.load import load
 from equipoise.study.recipe import ModelSpec
 
 
-class Workbench:
+class OpenModel:
     """Opens models and puts edits on them; asked for the same again, it has it at hand."""
 
     def __init__(self, *, device: str, batch_tokens: int | None) -> None:

@@ -71,35 +71,36 @@ def plan(recipe: Recipe) -> Plan:
     steps: list[Step] = []
     for model in recipe.models:
         parts = resolver.parts(model)
-        steps += _of_model(recipe, parts)
-    steps += [_calibrate(recipe, spec, resolver) for spec in recipe.calibrate]
+        steps += _plan_model(recipe, parts)
+    steps += [_calibrate_step(recipe, spec, resolver) for spec in recipe.calibrate]
     unique = {step.key: step for step in steps}
     return Plan(recipe=recipe, resolved=resolver.document(), steps=tuple(unique.values()))
 
 
-def _of_model(recipe: Recipe, parts: Parts) -> Iterator[Step]:
+def _plan_model(recipe: Recipe, parts: Parts) -> Iterator[Step]:
     """Measure the model, locate, then each mitigation with each seed, then compare."""
     bases = {
-        benchmark.label: _measure(recipe, parts, benchmark, None) for benchmark in recipe.benchmarks
+        benchmark.label: _measure_step(recipe, parts, benchmark, None)
+        for benchmark in recipe.benchmarks
     }
     yield from bases.values()
     for locator in recipe.locators:
-        yield _locate(recipe, parts, locator)
+        yield _locate_step(recipe, parts, locator)
     edited = [benchmark for benchmark in recipe.benchmarks if benchmark.edited]
     for mitigation in recipe.mitigations:
-        fits = [_fit(parts, mitigation, seed) for seed in recipe.seeds]
-        afters: dict[str, list[Step]] = {one.label: [] for one in edited}
+        fits = [_fit_step(parts, mitigation, seed) for seed in recipe.seeds]
+        afters: dict[str, list[Step]] = {benchmark.label: [] for benchmark in edited}
         for fit in fits:
             yield fit
             for benchmark in edited:
-                step = _measure(recipe, parts, benchmark, fit)
+                step = _measure_step(recipe, parts, benchmark, fit)
                 afters[benchmark.label].append(step)
                 yield step
         for benchmark in edited:
             yield compare_step(recipe, bases[benchmark.label], afters[benchmark.label])
 
 
-def _locate(recipe: Recipe, parts: Parts, locator: Spec) -> Step:
+def _locate_step(recipe: Recipe, parts: Parts, locator: Spec) -> Step:
     content: dict[str, JSON] = {
         "model": parts.model,
         "locator": parts.locators[locator.label],
@@ -111,7 +112,7 @@ def _locate(recipe: Recipe, parts: Parts, locator: Spec) -> Step:
     return Step(kind="locate", content=content, model=parts.spec, plugin=locator)
 
 
-def _fit(parts: Parts, mitigation: Spec, seed: int) -> Step:
+def _fit_step(parts: Parts, mitigation: Spec, seed: int) -> Step:
     content: dict[str, JSON] = {
         "model": parts.model,
         "mitigation": parts.mitigations[mitigation.label],
@@ -121,7 +122,7 @@ def _fit(parts: Parts, mitigation: Spec, seed: int) -> Step:
     return Step(kind="fit", content=content, model=parts.spec, mitigation=mitigation, seed=seed)
 
 
-def _measure(recipe: Recipe, parts: Parts, benchmark: BenchmarkSpec, fit: Step | None) -> Step:
+def _measure_step(recipe: Recipe, parts: Parts, benchmark: BenchmarkSpec, fit: Step | None) -> Step:
     content: dict[str, JSON] = {
         "model": parts.model,
         "edit": None if fit is None else fit.key,
@@ -144,15 +145,15 @@ def _measure(recipe: Recipe, parts: Parts, benchmark: BenchmarkSpec, fit: Step |
 def compare_step(recipe: Recipe, before: Step, afters: Sequence[Step]) -> Step:
     """The comparison of a measurement with those after it, one a seed.
 
-    Of seeds that failed it is made without them: another content, and so another key.
+    Of seeds that failed it is made without_failed them: another content, and so another key.
     """
     first = afters[0]
     if first.benchmark is None or first.mitigation is None:
         raise RecipeError(f"a comparison needs an edited measurement, got {first.title}")
     name = first.benchmark.plugin.name
     margins: dict[str, JSON] = {
-        key: {"size": one.size, "relative": one.relative}
-        for key, one in own_margins(recipe.margins, name).items()
+        key: {"size": margin.size, "relative": margin.relative}
+        for key, margin in margins_of_benchmark(recipe.margins, name).items()
     }
     content: dict[str, JSON] = {
         "before": before.key,
@@ -172,21 +173,21 @@ def compare_step(recipe: Recipe, before: Step, afters: Sequence[Step]) -> Step:
     )
 
 
-def without(recipe: Recipe, step: Step, lost: set[str]) -> Step | None:
-    """A comparison without the measurements of these keys; None when too little is left."""
+def without_failed(recipe: Recipe, step: Step, lost: set[str]) -> Step | None:
+    """A comparison without_failed the measurements of these keys; None when too little is left."""
     before, *afters = step.needs
-    kept = [after for after in afters if after.key not in lost]
-    if before.key in lost or not kept:
+    left = [after for after in afters if after.key not in lost]
+    if before.key in lost or not left:
         return None
-    return step if len(kept) == len(afters) else compare_step(recipe, before, kept)
+    return step if len(left) == len(afters) else compare_step(recipe, before, left)
 
 
-def own_margins(margins: Mapping[str, Margin], benchmark: str) -> dict[str, Margin]:
+def margins_of_benchmark(margins: Mapping[str, Margin], benchmark: str) -> dict[str, Margin]:
     """The margins of one benchmark's metrics."""
-    return {key: one for key, one in margins.items() if key.rpartition(".")[0] == benchmark}
+    return {key: margin for key, margin in margins.items() if key.rpartition(".")[0] == benchmark}
 
 
-def _calibrate(recipe: Recipe, spec: Spec, resolver: Resolver) -> Step:
+def _calibrate_step(recipe: Recipe, spec: Spec, resolver: Resolver) -> Step:
     content: dict[str, JSON] = {
         "benchmark": resolver.calibrated(spec),
         "strengths": list(recipe.strengths),

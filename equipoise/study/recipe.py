@@ -174,13 +174,13 @@ def _write_out_entry(kind: str, entry: Any, lines: Lines, path: tuple[str | int,
     line = {_LINE: _line_of(path, lines)}
     if kind == "models":
         return {**label, **entry, **line}
-    own = {key: entry[key] for key in ("name", "as") if key in entry}
+    named = {key: entry[key] for key in ("name", "as") if key in entry}
     reserved = {key: entry[key] for key in ("split", "edited") if key in entry}
     if kind != "benchmarks":
         reserved = {}
-    options = {key: entry[key] for key in entry if key not in own and key not in reserved}
+    options = {key: entry[key] for key in entry if key not in named and key not in reserved}
     option_lines = {key: _line_of((*path, key), lines) for key in options}
-    spec = {**label, **own, **line, "options": options, _LINES: option_lines}
+    spec = {**label, **named, **line, "options": options, _LINES: option_lines}
     return {"plugin": spec, **reserved} if kind == "benchmarks" else spec
 
 

@@ -52,7 +52,7 @@ def write_results(folder: Path | str, measurements: Sequence[Measurement]) -> Pa
         with new_folder(folder, what="results") as beside:
             document = results_document(measurements)
             for key, measurement in zip(keys_of(measurements), measurements, strict=True):
-                name = _outcomes_file(key)
+                name = _outcomes_name(key)
                 write_outcomes(beside / name, measurement.outcomes)
                 document["equipoise"]["benchmarks"][key]["outcomes"] = {
                     "file": name,
@@ -76,7 +76,9 @@ def check_new(folder: Path | None) -> None:
             f"results are written into a new or empty folder, {folder} is not one; "
             "choose another name or remove it"
         )
-    place = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
+    place = next(
+        parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists()
+    )
     if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
         raise StoreError(
             f"results are written into a folder, {folder} cannot be made because {place} is none "
@@ -92,16 +94,16 @@ def read_results(path: Path | str) -> tuple[Measurement, ...]:
     path = Path(path)
     file = path / FILE if path.is_dir() else path
     document = read_object(file)
-    own = document.get("equipoise")
-    if not isinstance(own, dict):
-        raise StoreError(f"{file} must have an 'equipoise' object, got {own!r}; measure again")
-    if own.get("schema") != SCHEMA:
+    section = document.get("equipoise")
+    if not isinstance(section, dict):
+        raise StoreError(f"{file} must have an 'equipoise' object, got {section!r}; measure again")
+    if section.get("schema") != SCHEMA:
         raise StoreError(
-            f"{file} must have schema {SCHEMA}, got {own.get('schema')!r}; "
+            f"{file} must have schema {SCHEMA}, got {section.get('schema')!r}; "
             "it was written by another version of equipoise, read it with that one"
         )
     try:
-        return tuple(_measurement(file, one) for one in own["benchmarks"].values())
+        return tuple(_read_measurement(file, row) for row in section["benchmarks"].values())
     except (KeyError, TypeError, AttributeError, ValidationError) as error:
         why = f"one {'without' if isinstance(error, KeyError) else 'in which'} {error}"
         raise StoreError(
@@ -119,7 +121,7 @@ def results_document(measurements: Sequence[Measurement]) -> dict[str, Any]:
             "schema": SCHEMA,
             "ci_method": METHOD,
             "environment": dict(first.environment) if first else {},
-            "benchmarks": {key: _own_row(one) for key, one in keyed.items()},
+            "benchmarks": {key: _to_row(measurement) for key, measurement in keyed.items()},
         },
     }
 
@@ -147,13 +149,13 @@ def comparisons_document(comparisons: Sequence[Comparison]) -> dict[str, Any]:
 
 def to_json(document: Mapping[str, Any]) -> str:
     """Strict JSON: nan as null, infinities as "inf" and "-inf". Raises `ValueError` for others."""
-    return json.dumps(_strict(document), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    return json.dumps(_to_strict(document), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 # --- writing ----------------------------------------------------------------------------------
 
 
-def _own_row(measurement: Measurement) -> dict[str, Any]:
+def _to_row(measurement: Measurement) -> dict[str, Any]:
     estimates = overall(measurement)
     values = sorted({key for outcome in measurement.outcomes for key in outcome.values})
     finite = {
@@ -166,7 +168,7 @@ def _own_row(measurement: Measurement) -> dict[str, Any]:
     return {
         **{name: getattr(measurement, name) for name in _PLAIN},
         "ideal": {estimate.metric: estimate.ideal for estimate in estimates},
-        "ci95": {estimate.metric: _ends(estimate) for estimate in estimates},
+        "ci95": {estimate.metric: _interval_ends(estimate) for estimate in estimates},
         "n_clusters": {estimate.metric: estimate.clusters for estimate in estimates},
         "coverage": {key: count / total for key, count in finite.items()},
         "invalid": {key: total - count for key, count in finite.items()},
@@ -177,22 +179,26 @@ def _own_row(measurement: Measurement) -> dict[str, Any]:
     }
 
 
-def _ends(one: Estimate) -> list[float] | None:
+def _interval_ends(estimate: Estimate) -> list[float] | None:
     """The interval; None where there is none (Arrow cannot read a list of nulls alone)."""
-    return None if math.isnan(one.low) and math.isnan(one.high) else [one.low, one.high]
+    return (
+        None
+        if math.isnan(estimate.low) and math.isnan(estimate.high)
+        else [estimate.low, estimate.high]
+    )
 
 
-def _strict(value: Any) -> JSON:
+def _to_strict(value: Any) -> JSON:
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
     if isinstance(value, Mapping):
-        return {str(key): _strict(one) for key, one in value.items()}
+        return {str(key): _to_strict(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_strict(one) for one in value]
+        return [_to_strict(item) for item in value]
     return cast(JSON, value)
 
 
-def _outcomes_file(key: str) -> str:
+def _outcomes_name(key: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", key).strip("._") or "benchmark"
     short = hashlib.sha256(key.encode()).hexdigest()[:6]
     return f"outcomes-{plain}.parquet" if plain == key else f"outcomes-{plain}-{short}.parquet"
@@ -205,32 +211,38 @@ def write_outcomes(file: Path, outcomes: Sequence[Outcome]) -> None:
     columns = {
         "example": pa.array([outcome.example for outcome in outcomes], pa.string()),
         **{
-            f"value:{k}": _column([o.values.get(k) for o in outcomes], pa.float64()) for k in values
+            f"value:{k}": _make_column([o.values.get(k) for o in outcomes], pa.float64())
+            for k in values
         },
-        **{f"group:{k}": _column([o.groups.get(k) for o in outcomes], pa.string()) for k in groups},
+        **{
+            f"group:{k}": _make_column([o.groups.get(k) for o in outcomes], pa.string())
+            for k in groups
+        },
         "text": pa.array([outcome.text for outcome in outcomes], pa.string()),
     }
     pq.write_table(pa.table(columns), file, compression="zstd")
 
 
-def _column(values: Iterable[float | str | None], kind: Any) -> Any:
+def _make_column(values: Iterable[float | str | None], kind: Any) -> Any:
     return pa.array(list(values), kind, from_pandas=False)
 
 
 # --- reading ----------------------------------------------------------------------------------
 
 
-def _measurement(file: Path, row: Mapping[str, Any]) -> Measurement:
+def _read_measurement(file: Path, row: Mapping[str, Any]) -> Measurement:
     plain = {name: row[name] for name in _PLAIN}
     return Measurement(
         **plain | {"notes": tuple(plain["notes"])},
         data=_DATA.validate_python(row["data"]),
-        estimates=_ESTIMATES.validate_python([_loosened(one) for one in row["estimates"]]),
+        estimates=_ESTIMATES.validate_python(
+            [_restore_nan(estimate) for estimate in row["estimates"]]
+        ),
         outcomes=_read_outcomes(file.parent, row["outcomes"]),
     )
 
 
-def _loosened(row: Mapping[str, Any]) -> dict[str, Any]:
+def _restore_nan(row: Mapping[str, Any]) -> dict[str, Any]:
     """An estimate with its nan back; "inf" is read as a float by pydantic."""
     absent = {key: math.nan for key in ("value", "low", "high") if row[key] is None}
     return {**row, **absent}
@@ -255,19 +267,19 @@ def read_outcomes(file: Path) -> tuple[Outcome, ...]:
         rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{file} must be Parquet, got: {error}; copy it again") from error
-    return tuple(_outcome(row) for row in rows)
+    return tuple(_read_outcome(row) for row in rows)
 
 
-def _outcome(row: Mapping[str, Any]) -> Outcome:
+def _read_outcome(row: Mapping[str, Any]) -> Outcome:
     return Outcome(
         example=row["example"],
-        values=_under("value:", row),
-        groups=_under("group:", row),
+        values=_take_prefixed("value:", row),
+        groups=_take_prefixed("group:", row),
         text=row["text"],
     )
 
 
-def _under(prefix: str, row: Mapping[str, Any]) -> dict[str, Any]:
+def _take_prefixed(prefix: str, row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key.removeprefix(prefix): value
         for key, value in row.items()

@@ -15,9 +15,9 @@ from typing import Literal, TypeAlias
 from equipoise.errors import PlaceError
 from equipoise.models.kernels import Matmul, best_float32_path, settled_path
 from equipoise.records import JSON
-from equipoise.study.execution import Doing
-from equipoise.study.open_model import Workbench
-from equipoise.study.plan import Plan, Step, without
+from equipoise.study.execution import StepExecutor
+from equipoise.study.open_model import OpenModel
+from equipoise.study.plan import Plan, Step, without_failed
 from equipoise.study.store import HEAD, Failure, Store
 
 Say: TypeAlias = Callable[[str], None]
@@ -27,10 +27,10 @@ _WAIT = 0.5  # seconds between two looks at what another process does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Walked:
+class RunSummary:
     """What became of a plan's steps."""
 
-    kept: int  # that were done before
+    skipped: int  # that were done before
     done: int
     failed: tuple[str, ...]  # titles of those without a result
 
@@ -42,43 +42,49 @@ def run(
     say: Say = lambda _: None,
     device: str = "auto",
     batch_tokens: int | None = None,
-) -> Walked:
+) -> RunSummary:
     """Do every step of a plan that the store has no whole result of.
 
     `say` is told one line a step. `device` and `batch_tokens` are no part of any key.
     Raises `PlaceError` when the store cannot be written to; what is finished is kept.
     """
-    path = _settle(plan, store)
-    with settled_path(path), closing(Workbench(device=device, batch_tokens=batch_tokens)) as bench:
-        doing = Doing(recipe=plan.recipe, store=store, bench=bench)
-        walk = _Walk(plan=plan, store=store, say=say, doing=doing)
+    path = _choose_float32_path(plan, store)
+    with settled_path(path), closing(OpenModel(device=device, batch_tokens=batch_tokens)) as models:
+        executor = StepExecutor(recipe=plan.recipe, store=store, models=models)
+        runner = _Runner(plan=plan, store=store, say=say, executor=executor)
         pending: list[Step] = list(plan.steps)
         while pending:
-            ends = [(step, walk.end_of(step)) for step in pending]
+            ends = [(step, runner.end_of(step)) for step in pending]
             later = [step for step, end in ends if end == "busy"]
             if len(later) == len(pending):
                 time.sleep(_WAIT)
             pending = later
-    return Walked(kept=walk.kept, done=walk.done, failed=tuple(walk.lost.values()))
+    return RunSummary(
+        skipped=runner.skipped, done=runner.done, failed=tuple(runner.failed.values())
+    )
 
 
-def _settle(plan: Plan, store: Store) -> Matmul:
+def _choose_float32_path(plan: Plan, store: Store) -> Matmul:
     """Write `study.json`, once for all processes; gives the path of float32 products it settles."""
     with store.lock("study") as mine:
         if not mine:
             time.sleep(_WAIT)
-            return _settle(plan, store)
+            return _choose_float32_path(plan, store)
         path = store.head().get("float32_path") if (store.folder / HEAD).exists() else None
         settled: Matmul = "onednn" if path == "onednn" else "default"
         if path is None:
             settled = best_float32_path()
         store.write_head(
-            {"recipe": dict(plan.resolved), "float32_path": settled, "steps": _listed(plan.steps)}
+            {
+                "recipe": dict(plan.resolved),
+                "float32_path": settled,
+                "steps": _list_steps(plan.steps),
+            }
         )
         return settled
 
 
-def _listed(steps: Iterable[Step]) -> list[JSON]:
+def _list_steps(steps: Iterable[Step]) -> list[JSON]:
     """The plan as `study.json` has it: what a reader needs to find each step."""
     return [
         {
@@ -98,43 +104,43 @@ def _listed(steps: Iterable[Step]) -> list[JSON]:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Walk:
+class _Runner:
     """One walk over a plan; counts what becomes of its steps."""
 
     plan: Plan
     store: Store
     say: Say
-    doing: Doing
-    kept: int = 0
+    executor: StepExecutor
+    skipped: int = 0
     done: int = 0
-    lost: dict[str, str] = field(default_factory=dict)  # key to title, of steps without a result
+    failed: dict[str, str] = field(default_factory=dict)  # key to title, of steps without a result
     whole: set[str] = field(default_factory=set)  # keys that were found whole
 
     def end_of(self, step: Step) -> End:
         """Do a step, or see that it is done, lost, or in another process's hands."""
-        waiting = [need for need in step.needs if not self._settled(need)]
+        waiting = [need for need in step.needs if not self._is_finished(need)]
         if waiting:
             return "busy"
         if step.kind == "compare":
-            left = without(self.plan.recipe, step, set(self.lost))
+            left = without_failed(self.plan.recipe, step, set(self.failed))
             if left is None:
                 return self._skip(step)
             step = left
-        elif any(need.key in self.lost for need in step.needs):
+        elif any(need.key in self.failed for need in step.needs):
             return self._skip(step)
         if self._is_whole(step):
-            self.kept += 1
+            self.skipped += 1
             return "kept"
         with self.store.lock(step.key) as mine:
             if not mine:
                 return "busy"
             if self._is_whole(step):  # another process was quicker
-                self.kept += 1
+                self.skipped += 1
                 return "kept"
-            return self._do(step)
+            return self._compute(step)
 
-    def _settled(self, step: Step) -> bool:
-        return step.key in self.lost or step.key in self.whole
+    def _is_finished(self, step: Step) -> bool:
+        return step.key in self.failed or step.key in self.whole
 
     def _is_whole(self, step: Step) -> bool:
         fault = self.store.fault(step.key)
@@ -142,7 +148,7 @@ class _Walk:
             self.whole.add(step.key)
         return fault is None
 
-    def _do(self, step: Step) -> End:
+    def _compute(self, step: Step) -> End:
         fault = self.store.fault(step.key)
         aside = self.store.set_aside(step.key)
         if aside is not None:
@@ -150,9 +156,9 @@ class _Walk:
         self.say(step.title)
         began = time.monotonic()
         try:
-            fill = self.doing.fill(step)
+            write_files = self.executor.run(step)
             what: dict[str, JSON] = {"title": step.title, "content": dict(step.content)}
-            self.store.write_step(step.key, what, fill)
+            self.store.write_step(step.key, what, write_files)
         except PlaceError:
             raise
         except Exception as error:  # whatever a model or a plug-in does: the others go on
@@ -169,11 +175,11 @@ class _Walk:
         return "failed"
 
     def _skip(self, step: Step) -> End:
-        lacking = next(need for need in step.needs if need.key in self.lost)
+        lacking = next(need for need in step.needs if need.key in self.failed)
         self._record(step, f"it needs '{lacking.title}', which has no result", "")
         return "failed"
 
     def _record(self, step: Step, why: str, text: str) -> None:
-        self.lost[step.key] = step.title
+        self.failed[step.key] = step.title
         self.store.write_failure(step.key, Failure(what=step.title, why=why, traceback=text))
         self.store.log("failed", step=step.key, why=why)

@@ -57,7 +57,7 @@ class Store:
         store = cls(folder=Path(folder))
         if (store.folder / HEAD).exists():
             store.head()
-        elif store.folder.exists() and not _only_beginnings(store.folder):
+        elif store.folder.exists() and not _is_only_begun(store.folder):
             raise StoreError(
                 f"a study is kept in a new folder or one of its own, {folder} is another's; "
                 "choose another name"
@@ -78,7 +78,7 @@ class Store:
         """`study.json`. Raises `StoreError` when it is missing, cut or of another schema."""
         file = self.folder / HEAD
         try:
-            found = json.loads(file.read_text(encoding="utf-8"))
+            document = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise StoreError(
                 f"a study must have a {HEAD}, '{self.folder}' has none; name a folder that "
@@ -89,13 +89,13 @@ class Store:
                 f"{file} must be JSON, got: {error}; remove that file and run the recipe again, "
                 "every finished step is kept"
             ) from None
-        schema = found.get("schema") if isinstance(found, dict) else type(found).__name__
+        schema = document.get("schema") if isinstance(document, dict) else type(document).__name__
         if schema != SCHEMA:
             raise StoreError(
                 f"{file} must have schema {SCHEMA}, got {schema!r}; it was written by another "
                 "version of equipoise, read it with that one or choose another folder"
             )
-        return dict(found)
+        return dict(document)
 
     def write_head(self, document: Mapping[str, JSON]) -> None:
         """Put `study.json` in place, whole."""
@@ -146,8 +146,10 @@ class Store:
             folder.replace(place)
         return place
 
-    def write_step(self, key: str, what: Mapping[str, JSON], fill: Callable[[Path], None]) -> Path:
-        """Write a step with `fill`, and rename it into place; gives the place.
+    def write_step(
+        self, key: str, what: Mapping[str, JSON], write_files: Callable[[Path], None]
+    ) -> Path:
+        """Write a step with `write_files`, and rename it into place; gives the place.
 
         Hold its lock. What was kept of it and a former failure are removed.
         Raises `PlaceError` when the disk is full or the folder cannot be written to.
@@ -157,7 +159,7 @@ class Store:
             remove_unfinished(place)
             with new_folder(place, what="step") as beside:
                 (beside / STEP).write_text(to_text(dict(what)), encoding="utf-8")
-                fill(beside)
+                write_files(beside)
                 _seal(beside)
             shutil.rmtree(self.part(key), ignore_errors=True)
             (self.folder / "failed" / f"{key}.json").unlink(missing_ok=True)
@@ -171,7 +173,7 @@ class Store:
     def lock(self, key: str) -> Iterator[bool]:
         """Whether this process may do the step: True for one at a time, freed when it ends."""
         lock = FileLock(self.folder / "locks" / f"{key}.lock", timeout=0)
-        if not _acquired(lock, self.folder):
+        if not _try_acquire(lock, self.folder):
             yield False
             return
         try:
@@ -200,9 +202,9 @@ class Store:
     def failure(self, key: str) -> Failure | None:
         """The failure recorded of a step; None when it did not fail or the record is broken."""
         try:
-            found = json.loads((self.folder / "failed" / f"{key}.json").read_text("utf-8"))
+            record = json.loads((self.folder / "failed" / f"{key}.json").read_text("utf-8"))
             return Failure(
-                what=str(found["what"]), why=str(found["why"]), traceback=str(found["traceback"])
+                what=str(record["what"]), why=str(record["why"]), traceback=str(record["traceback"])
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -248,7 +250,7 @@ def remove_unfinished(place: Path) -> None:
             unfinished.unlink(missing_ok=True)
 
 
-def _acquired(lock: BaseFileLock, folder: Path) -> bool:
+def _try_acquire(lock: BaseFileLock, folder: Path) -> bool:
     with as_place_error(folder):
         try:
             lock.acquire()
@@ -257,14 +259,14 @@ def _acquired(lock: BaseFileLock, folder: Path) -> bool:
     return True
 
 
-def _only_beginnings(folder: Path) -> bool:
+def _is_only_begun(folder: Path) -> bool:
     """Whether a folder holds at most what a run makes: it was killed at once, or lost its head."""
     if not folder.is_dir():
         return False
-    own = {"steps", "parts", "failed", "locks", "log.jsonl"}
+    always = {"steps", "parts", "failed", "locks", "log.jsonl"}
     later = {"aside", "edits", "report.html"}
-    found = {one.name for one in folder.iterdir() if not one.name.startswith(f".{HEAD}.")}
-    return found <= own or ("steps" in found and found <= own | later)
+    names = {entry.name for entry in folder.iterdir() if not entry.name.startswith(f".{HEAD}.")}
+    return names <= always or ("steps" in names and names <= always | later)
 
 
 def _seal(folder: Path) -> None:

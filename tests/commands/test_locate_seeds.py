@@ -59,7 +59,7 @@ def test_one_seed_with_a_page_says_that_nothing_can_agree(
     assert status == 0
     found = json.loads(out)
     assert len(found["rankings"]) == 1
-    assert found["spearman"] == "nan"
+    assert found["spearman"] == "NaN"
     assert found["reason"]
     assert page.is_file()
 

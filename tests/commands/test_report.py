@@ -52,7 +52,7 @@ def test_a_study_of_which_nothing_is_done_says_so_of_every_step(
 
 
 def test_a_study_without_steps_is_a_page(tmp_path: Path, ask: Asked) -> None:
-    head = {"schema": 1, "recipe": {"title": "None yet"}, "steps": []}
+    head = {"schema": 2, "recipe": {"title": "None yet"}, "steps": []}
     (tmp_path / "study.json").write_text(json.dumps(head))
     assert ask("report", tmp_path)[0] == 0
     page = (tmp_path / "report.html").read_text()
@@ -86,9 +86,9 @@ def test_a_folder_that_is_no_study(tmp_path: Path, refused: Refused) -> None:
     [
         (
             lambda head: head.update(schema=9),
-            "must have schema 1, got 9; it was written by",
+            "must have schema 2, got 9; it was written by",
         ),
-        (lambda head: head.pop("schema"), "must have schema 1, got None"),
+        (lambda head: head.pop("schema"), "must have schema 2, got None"),
         (lambda head: head.pop("steps"), "must list its steps, got 'steps'"),
         (lambda head: head.pop("recipe"), "must have its recipe, got None"),
         (lambda head: head.update(recipe=[1]), "must have its recipe, got [1]"),

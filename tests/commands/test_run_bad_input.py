@@ -21,7 +21,7 @@ GENBIAS = "models: [MODEL]\nbenchmarks:\n  - name: genbias\n    world: default\n
     [
         (GENBIAS + "models: [other]\n", "line 5: a key stands once, got 'models' again (first in"),
         (GENBIAS + "    world: other\n", "line 5: a key stands once, got 'world' again"),
-        ("a: &a [x, x]\nb: &b [*a, *a]\nmodels: *b\n", "line 1: a recipe has no anchors and alia"),
+        ("a: &a [x, x]\nb: &b [*a, *a]\nmodels: *b\n", "line 1: a recipe has no anchors, got &a"),
         ("models: !!python/object/apply:os.system [echo]\n", "line 1: a recipe has no tags, got"),
         ("models: !mine [MODEL]\n", "line 1: a recipe has no tags, got '!mine'"),
         (GENBIAS + "---\nmodels: [x]\n", "line 5: a recipe is one document, got 2"),
@@ -33,7 +33,7 @@ GENBIAS = "models: [MODEL]\nbenchmarks:\n  - name: genbias\n    world: default\n
         (GENBIAS + "    split_by: bot\n", "line 5: genbias.split_by: Input should be"),
         (GENBIAS + "  - stereosett\n", "line 5: benchmark 'stereosett' is not known; did you mean"),
         (GENBIAS + "locators: [blok_influence]\n", "line 5: locator 'blok_influence' is not known"),
-        (GENBIAS + "seeds: [1, 1]\n", "line 5: seeds must be one or more, all different, got [1,"),
+        (GENBIAS + "seeds: [1, 1]\n", "line 5: seeds: seeds must all be different, got [1,"),
         (
             GENBIAS + "    split: train\nmitigations: [lftf]\n"
             "supply: {name: genbias, world: default}\n",
@@ -100,9 +100,9 @@ def test_another_schema_is_refused_and_left_as_it_is(
     recipe: Path, copied: Path, refused: Refused
 ) -> None:
     head = json.loads((copied / "study.json").read_text())
-    (copied / "study.json").write_text(json.dumps({**head, "schema": 2}))
+    (copied / "study.json").write_text(json.dumps({**head, "schema": 1}))
     said = refused("run", recipe, "--out", copied)
-    assert "study.json must have schema 1, got 2; it was written by another version" in said
+    assert "study.json must have schema 2, got 1; it was written by another version" in said
 
 
 def test_a_cut_head_is_refused_and_mended_as_the_sentence_says(

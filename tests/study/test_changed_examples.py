@@ -14,7 +14,7 @@ from equipoise.compare import compare
 from equipoise.conclusions import Comparison
 from equipoise.measure import measure
 from equipoise.records import OPTIONS, Columns, Continuation, Metric, Outcome, Prompt, Scored
-from equipoise.study.changed_examples import _shown, with_examples
+from equipoise.study.changed_examples import _drop_repeats, with_examples
 from equipoise.testing import FakeScorer
 
 GAPS = {"a": 0.0, "b": 3.0, "c": -1.0, "d": 1.0, "e": 2.0}  # change of x, by example
@@ -128,4 +128,4 @@ def test_texts_are_shown_whole_and_once() -> None:
     ],
 )
 def test_which_texts_are_shown(texts: list[str], shown: tuple[str, ...]) -> None:
-    assert _shown(texts) == shown
+    assert _drop_repeats(texts) == shown

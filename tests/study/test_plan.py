@@ -12,7 +12,7 @@ from equipoise.benchmarks.genbias import GenBias
 from equipoise.locate.block_influence import BlockInfluence
 from equipoise.mitigate.lftf import Lftf
 from equipoise.records import Supply
-from equipoise.study.plan import Plan, plan, without
+from equipoise.study.plan import Plan, plan, without_failed
 from equipoise.study.recipe import Recipe
 
 from .conftest import RECIPE
@@ -189,13 +189,13 @@ def test_a_comparison_does_without_seeds_that_failed(planned: Callable[..., Plan
     found = planned()
     step = found.of("compare")[0]
     before, first, second = step.needs
-    assert without(found.recipe, step, set()) is step
-    left = without(found.recipe, step, {first.key})
+    assert without_failed(found.recipe, step, set()) is step
+    left = without_failed(found.recipe, step, {first.key})
     assert left is not None
     assert [need.key for need in left.needs] == [before.key, second.key]
     assert left.key != step.key
-    assert without(found.recipe, step, {first.key, second.key}) is None
-    assert without(found.recipe, step, {before.key}) is None
+    assert without_failed(found.recipe, step, {first.key, second.key}) is None
+    assert without_failed(found.recipe, step, {before.key}) is None
 
 
 def test_the_resolved_recipe_has_every_option_with_its_default(

@@ -39,7 +39,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Pat
     recipe = place / "study.yaml"
     recipe.write_text(RECIPE.format(model=tiny_folder))
     walked = run(plan(Recipe.from_yaml(recipe)), Store.open(place / "run"))
-    assert (walked.kept, walked.failed) == (0, ())
+    assert (walked.skipped, walked.failed) == (0, ())
     return place / "run"
 
 
@@ -94,7 +94,7 @@ def test_what_changed_most_is_kept_with_its_texts(finished: Path) -> None:
 def test_a_second_run_does_nothing_and_changes_nothing(copied: Store, written: Written) -> None:
     before = stored(copied.folder)
     walked = run(planned(written), copied)
-    assert (walked.kept, walked.done) == (13, 0)
+    assert (walked.skipped, walked.done) == (13, 0)
     assert stored(copied.folder) == before
 
 
@@ -112,7 +112,7 @@ def test_broken_steps_are_set_aside_and_done_again_with_the_same_bytes(
     gone = next(step for step in steps if step.name.startswith("compare"))
     shutil.rmtree(gone)
     walked = run(planned(written), copied, say=said.append)
-    assert (walked.done, walked.kept) == (3, 10)
+    assert (walked.done, walked.skipped) == (3, 10)
     assert sum("is set aside and done again" in one for one in said) == 2
     after = stored(copied.folder)
     assert {k: v for k, v in after.items() if not k.startswith("aside")} == before
@@ -122,7 +122,7 @@ def test_broken_steps_are_set_aside_and_done_again_with_the_same_bytes(
 def test_a_changed_recipe_keeps_what_still_holds(copied: Store, written: Written) -> None:
     more = RECIPE.replace("seeds: [0, 1]", "seeds: [0, 1, 2]")
     walked = run(planned(written, more), copied)
-    assert (walked.kept, walked.done) == (11, 1 + 2 + 2)
+    assert (walked.skipped, walked.done) == (11, 1 + 2 + 2)
     assert {
         comparison.changes[0].seeds
         for comparison in read_study(copied.folder).chapters[0].comparisons
@@ -176,7 +176,7 @@ def test_a_model_that_cannot_be_opened_does_not_stop_the_others(
     shutil.rmtree(copied.step(again.key))
     walked = run(plan, copied)
     assert len(walked.failed) == 13
-    assert (walked.kept, walked.done) == (12, 1)
+    assert (walked.skipped, walked.done) == (12, 1)
     missing = read_study(copied.folder).missing
     assert "model folder must exist" in missing[0].why
     assert len(read_study(copied.folder).chapters[0].comparisons) == 0

@@ -93,7 +93,11 @@ def test_a_hub_id_is_named_by_its_commit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "revision", "message"),
     [
-        ("no/such", None, r"'no/such' must be a folder here, in the Hub's local cache or on the Hub"),
+        (
+            "no/such",
+            None,
+            r"'no/such' must be a folder here, in the Hub's local cache",
+        ),
         ("tiny/gpt2", "v9", r"'tiny/gpt2@v9' must be a folder here, in the Hub's local cache"),
         ("tiny/gpt2@main", "v9", r"got 'main' in the name and 'v9' beside it"),
         ("a b", None, r"must be 'name' or 'owner/name', got 'a b'"),

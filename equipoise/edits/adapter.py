@@ -6,7 +6,7 @@ The saved folder is also an ordinary PEFT adapter folder, which other programs c
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -17,8 +17,8 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor, nn
 
-from equipoise.edits.edit import Edit, EditInfo, check_base, described, for_good, for_now
-from equipoise.edits.storage import Stored, read_edit, read_tensors, write_edit
+from equipoise.edits.edit import EditInfo, check_base, described
+from equipoise.edits.storage import Stored, StoredEdit, read_edit, read_tensors
 from equipoise.errors import ModelError, StoreError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.records import JSON
@@ -33,8 +33,12 @@ _KINDS: Mapping[str, str] = {"CAUSAL_LM": "causal"}  # PEFT has no task of maske
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdapterEdit(Edit):
+class AdapterEdit(StoredEdit):
     """A PEFT adapter: its configuration and its weights.
+
+    It is put in without being merged; afterwards the model has the same modules as before.
+    Modules that are missing, other shapes or names, another base and a second adapter raise
+    `ModelError`.
 
     `info.base_fingerprint` is `edit.fingerprint(model.module, sits_on(model, config))`; empty when
     another program trained it, and then names and shapes alone are checked.
@@ -45,30 +49,14 @@ class AdapterEdit(Edit):
     config: Mapping[str, JSON]  # adapter_config.json
     tensors: Mapping[str, Tensor]  # adapter_model.safetensors
 
-    @property
-    def content(self) -> str:
-        """sha256 (hex) of configuration, names, dtypes, shapes and values."""
-        return self._stored().content
-
-    def attached(self, model: LanguageModel) -> AbstractContextManager[LanguageModel]:
-        """The model with the adapter in it; afterwards it has the same modules as before.
-
-        Raises `ModelError` when the adapter does not fit: modules it asks for are missing, shapes
-        or names differ, the base's weights differ, or another adapter is attached.
-        """
-        return for_now(self._put, model)
-
-    def apply(self, model: LanguageModel) -> LanguageModel:
-        """The model with the adapter in it for good, not merged; raises as `attached` does."""
-        return for_good(self._put, model)
-
-    def _put(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:
+    def put(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:
+        """Put PEFT's layers in, and the adapter's weights into them."""
         names = inject(model, self.config, undo)
-        self._fill(model)
+        self._load_tensors(model)
         check_base(model, self.info, names)
         return described(model, self)
 
-    def _fill(self, model: LanguageModel) -> None:
+    def _load_tensors(self, model: LanguageModel) -> None:
         name_of_self = f"adapter of {self.info.base}" if self.info.base else "adapter"
         wanted = set(_adapter_state(model))
         # PEFT may save a copy of the base's embeddings with an adapter that sits on them
@@ -83,7 +71,7 @@ class AdapterEdit(Edit):
         if odd:
             raise ModelError(
                 f"{name_of_self} must fit {model.identity}, but '{odd[0]}' and "
-                f"{len(odd) - 1} more names are in only one of them; give the base it was made for"
+                f"{len(odd) - 1} more names are not in both; give the base it was made for"
             )
         try:
             set_peft_model_state_dict(model.module, tensors, adapter_name=ADAPTER)
@@ -92,10 +80,6 @@ class AdapterEdit(Edit):
                 f"{name_of_self} must have the shapes of {model.identity}, "
                 f"got: {_first_lines(error)}; give the base it was made for"
             ) from error
-
-    def save(self, folder: Path | str) -> None:
-        """Write `edit.json`, `trained_on.json`, a card and PEFT's own two files."""
-        write_edit(Path(folder), self.info, self._stored())
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -108,7 +92,8 @@ class AdapterEdit(Edit):
             )
         return cls(info=info, config=config, tensors=stored.tensors)
 
-    def _stored(self) -> Stored:
+    def stored(self) -> Stored:
+        """PEFT's own two files."""
         return Stored(
             kind=self.kind,
             documents={CONFIG_FILE: dict(self.config)},
@@ -204,10 +189,10 @@ def inject(model: LanguageModel, config: Mapping[str, JSON], undo: ExitStack) ->
 
 
 def refuse_adapter(module: nn.Module) -> None:
-    """Raise `ModelError` for a model with an adapter: a second one would sit on the first."""
+    """Raise `ModelError` for a model with an adapter: a second would sit on the first."""
     if any(isinstance(part, BaseTunerLayer) for part in module.modules()):
         raise ModelError(
-            f"{type(module).__name__} must have no adapter when one is attached, it has one; "
+            f"{type(module).__name__} must have no adapter when another is attached; "
             "merge it into the base first"
         )
 
@@ -259,8 +244,8 @@ def _peft_config(config: Mapping[str, JSON]) -> Any:
     initialization = config.get("init_lora_weights", True)
     if initialization not in _INITIALIZATIONS:
         raise ModelError(
-            f"an adapter must leave the weights of its base alone, this one's initialization "
-            f"(init_lora_weights: {initialization!r}) changes them; convert it with peft's "
+            f"an adapter must leave the weights of its base alone, got an initialization "
+            f"that changes them (init_lora_weights: {initialization!r}); convert it with peft's "
             "save_pretrained and path_initial_model_for_weight_conversion"
         )
     options = {**config, "inference_mode": True, "base_model_name_or_path": None}

@@ -100,10 +100,10 @@ class Edit(ABC):
     def attached(self, model: LanguageModel) -> AbstractContextManager[LanguageModel]:
         """The edited model for the length of a `with` block; afterwards every byte is as before.
 
-        The weights of `model` itself are changed meanwhile, so `model` answers as the edited one
-        does until the block ends. Blocks may be nested; the inner edit must have been learnt on
-        what the outer one leaves, where they touch the same parameters.
-        Raises `ModelError` when the model is not the one the edit was made for.
+        The weights of `model` itself are changed meanwhile, so `model` itself answers as
+        edited until the block ends. Blocks may be nested; where two touch the same parameters, the
+        inner edit must have been learnt on the model with the outer edit.
+        Raises `ModelError` when the model is not that of the edit.
         """
 
     @abstractmethod
@@ -172,8 +172,8 @@ def tensor_bytes(tensor: Tensor) -> bytes:
 def fingerprint(module: nn.Module, names: Iterable[str]) -> str:
     """sha256 (hex) over named parameters, by which an edit recognizes its base.
 
-    Taken over float32 values, so that a bfloat16 checkpoint has one fingerprint whether it is
-    loaded as bfloat16 or as float32. No names: equal for every model.
+    Taken over float32 values, so that a bfloat16 checkpoint has the same fingerprint when it is
+    loaded as float32. No names: equal for every model.
     Raises `ModelError` when a parameter is missing.
     """
     digest = hashlib.sha256()

@@ -1,18 +1,18 @@
 """PromptEdit: a family of prefixes put before every context. No weight changes."""
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
-from equipoise.edits.edit import Edit, EditInfo, described
-from equipoise.edits.storage import HEAD, Stored, read_edit, write_edit
+from equipoise.edits.edit import EditInfo, described
+from equipoise.edits.storage import HEAD, Stored, StoredEdit, read_edit
 from equipoise.errors import ModelError, StoreError
 from equipoise.inference.language_model import LanguageModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PromptEdit(Edit):
+class PromptEdit(StoredEdit):
     """Prefixes; each is measured in turn, and the mean and spread are reported.
 
     It sits on no parameters, so it can be attached to any model, whatever `info.base` says.
@@ -26,26 +26,13 @@ class PromptEdit(Edit):
         """Refuse an empty family: there would be nothing to measure."""
         if not self.prompts:
             raise ModelError(
-                f"a prompt edit must have at least one prefix, got {self.prompts}; add one"
+                f"a prompt edit must have at least 1 prefix, got {self.prompts}; add a prefix"
             )
 
-    @property
-    def content(self) -> str:
-        """sha256 (hex) of the prefixes in order."""
-        return self._stored().content
-
-    def attached(self, model: LanguageModel) -> AbstractContextManager[LanguageModel]:
-        """The model with every prefix of this family behind every prefix it already has."""
-        return nullcontext(self.apply(model))
-
-    def apply(self, model: LanguageModel) -> LanguageModel:
-        """As `attached`, for good; `model` itself does not change, either."""
+    def put(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:  # noqa: ARG002
+        """Add every prefix of this family to every prefix of the model; nothing to undo."""
         prompts = tuple(before + prompt for before in model.prompts for prompt in self.prompts)
         return replace(described(model, self), prompts=prompts)
-
-    def save(self, folder: Path | str) -> None:
-        """Write `edit.json`, `trained_on.json` and a card."""
-        write_edit(Path(folder), self.info, self._stored())
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -56,5 +43,6 @@ class PromptEdit(Edit):
             raise StoreError(f"{folder / HEAD} must list prompts, got {prompts!r}; save again")
         return cls(info=info, prompts=tuple(str(prompt) for prompt in prompts))
 
-    def _stored(self) -> Stored:
+    def stored(self) -> Stored:
+        """The prefixes, in `edit.json`."""
         return Stored(kind=self.kind, values={"prompts": list(self.prompts)})

@@ -125,9 +125,9 @@ def _check_values(adapter: AdapterEdit) -> None:
         value = adapter.config.get(option)
         if value not in (None, False, "none", []):
             raise ModelError(
-                f"an adapter must only add to its base to be transferred, this one replaces "
-                f"parameters ({option}: {value!r}) and would undo what the sibling learnt in "
-                "them; train one without"
+                f"an adapter must only add to its base to be transferred, got {option}: "
+                f"{value!r}, which replaces parameters and would undo what the sibling learnt in "
+                "them; train it without"
             )
     for name, tensor in adapter.tensors.items():
         if not bool(torch.isfinite(tensor).all()):
@@ -147,7 +147,8 @@ def _check_modules(adapter: AdapterEdit, model: LanguageModel) -> None:
     kind = adapter.info.base_kind
     if kind and kind != model.kind:
         raise ModelError(
-            f"an adapter of a {kind} model must be put on one, {model.identity} is {model.kind}; "
+            f"an adapter of a {kind} model must be put on another, {model.identity} is "
+            f"{model.kind}; "
             "give a sibling of its base"
         )
     unbound = replace(adapter, info=replace(adapter.info, base_fingerprint=""))
@@ -207,7 +208,7 @@ def scale_update(edit: AdapterEdit, scale: float) -> AdapterEdit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Factors:
-    """The two matrices of one module's update, s B A."""
+    """The two matrices of a module's update, s B A."""
 
     a_name: str  # of the tensors
     b_name: str
@@ -236,7 +237,7 @@ def _lora_factors(edit: AdapterEdit) -> dict[str, _Factors]:
     """Every module's update, by the module's name in the adapter's file."""
     if deviation := _deviation_from_lora(edit):
         raise ModelError(
-            f"an adapter must be plain LoRA to be scaled or to have a control, this one has "
+            f"an adapter must be plain LoRA to be scaled or to have a control, got "
             f"{deviation}; transfer it as it is"
         )
     factors = {}
@@ -279,7 +280,7 @@ def _deviation_from_lora(edit: AdapterEdit) -> str:
 
 
 def _read_alpha(config: Mapping[str, JSON], module: str) -> float:
-    """The alpha of one module, as PEFT reads it: that of the pattern it matches, or the common."""
+    """The alpha of a module, as PEFT reads it: that of the pattern it matches, or the common."""
     pattern = config.get("alpha_pattern")
     value = config.get("lora_alpha", peft.LoraConfig().lora_alpha)
     if isinstance(pattern, dict) and pattern:

@@ -1,7 +1,7 @@
 """WeightEdit: some of a model's parameters, replaced."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Self
@@ -9,25 +9,19 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from equipoise.edits.edit import (
-    Edit,
-    EditInfo,
-    check_base,
-    described,
-    for_good,
-    for_now,
-    parameter,
-)
-from equipoise.edits.storage import Stored, read_edit, write_edit
+from equipoise.edits.edit import EditInfo, check_base, described, parameter
+from equipoise.edits.storage import Stored, StoredEdit, read_edit
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WeightEdit(Edit):
+class WeightEdit(StoredEdit):
     """Parameters by name, and the values they take while the edit is attached.
 
     A parameter that is tied (an embedding that is also the head) changes wherever it is used.
+    Values are cast to the dtype and device of the model; afterwards it holds its original tensors.
+    A parameter that is missing or has another shape raises `ModelError`, as does another base.
     `info.base_fingerprint` is `edit.fingerprint(model.module, tensors)` of the unchanged model.
     """
 
@@ -35,25 +29,8 @@ class WeightEdit(Edit):
     info: EditInfo = field()  # without field() the base's property would be its default
     tensors: Mapping[str, Tensor]  # new values by parameter name, shapes as in the model
 
-    @property
-    def content(self) -> str:
-        """sha256 (hex) of names, dtypes, shapes and values."""
-        return self._stored().content
-
-    def attached(self, model: LanguageModel) -> AbstractContextManager[LanguageModel]:
-        """The model with its parameters replaced; afterwards it holds its original tensors.
-
-        Values are cast to the dtype and device that the model has.
-        Raises `ModelError` when a parameter is missing or has another shape, or when the
-        parameters to be replaced are not those of the base.
-        """
-        return for_now(self._put, model)
-
-    def apply(self, model: LanguageModel) -> LanguageModel:
-        """The model with its parameters replaced for good; raises as `attached` does."""
-        return for_good(self._put, model)
-
-    def _put(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:
+    def put(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:
+        """Point the parameters to the new values."""
         self._check_shapes(model)
         check_base(model, self.info, self.tensors)
         for name, values in self.tensors.items():
@@ -73,17 +50,14 @@ class WeightEdit(Edit):
                     "attach the edit to the model it was learnt on"
                 )
 
-    def save(self, folder: Path | str) -> None:
-        """Write `edit.json`, `trained_on.json`, `weights.safetensors` and a card."""
-        write_edit(Path(folder), self.info, self._stored())
-
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote. Raises `StoreError` naming the file at fault."""
         info, stored = read_edit(folder)
         return cls(info=info, tensors=stored.tensors)
 
-    def _stored(self) -> Stored:
+    def stored(self) -> Stored:
+        """The tensors, in `weights.safetensors`."""
         return Stored(kind=self.kind, tensors=self.tensors, tensors_file="weights.safetensors")
 
 

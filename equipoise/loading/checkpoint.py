@@ -1,6 +1,6 @@
 """Checkpoints: a model's files, in a local folder or fetched from the Hub, checked before use.
 
-Safetensors only. A file that is missing, pickled or cut short is found here, by name, before
+Safetensors only. A file that is missing, pickled or cut short is reported here, by name, before
 transformers could fill the gap with random weights.
 """
 
@@ -51,7 +51,7 @@ _CONVERT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """The files of a model in one folder, and which ones exactly they are."""
+    """The files of a model in one folder, and their exact revision."""
 
     name: str  # as the user gave it, without the revision
     folder: Path
@@ -86,8 +86,8 @@ def find_checkpoint(name: str, *, revision: str | None) -> Checkpoint:
     repository, _, inside = name.partition("@")
     if inside and revision is not None and inside != revision:
         raise ModelError(
-            f"one revision must be given, got '{inside}' in the name and '{revision}' beside it; "
-            "leave one out"
+            f"a single revision must be given, got '{inside}' in the name and '{revision}' beside "
+            "it; leave either out"
         )
     return _fetch(repository, inside or revision)
 

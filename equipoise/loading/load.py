@@ -49,7 +49,7 @@ def load(
 def find_edit(name: str) -> tuple[Edit, Checkpoint]:
     """The edit or PEFT adapter of a name (a folder or a Hub id), and its files.
 
-    Raises `ModelError` when there is none, and `StoreError` for a damaged one.
+    Raises `ModelError` when there is none, and `StoreError` for a damaged edit.
     """
     checkpoint = find_checkpoint(name, revision=None)
     edit = edit_in(checkpoint.folder)
@@ -72,7 +72,7 @@ def base_vocabulary(info: EditInfo, *, base: str | None = None) -> Vocabulary:
     name = base or _base_name(info)
     if not name:
         raise ModelError(
-            f"the vocabulary of an edit's base must be known, this one ({info.method} of "
+            f"the vocabulary of an edit's base must be known, that of {info.method} (of "
             f"'{info.base}') names no base on disk or on the Hub; give a model that has it (base=, "
             "--base)"
         )

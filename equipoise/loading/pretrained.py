@@ -1,4 +1,4 @@
-"""A checkpoint's files to a `LanguageModel`, or to one sentence that says why not."""
+"""A checkpoint's files to a `LanguageModel`, or a sentence that says why not."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -189,7 +189,7 @@ def _set_pad_token(tokenizer: PreTrainedTokenizerBase, rows: int) -> str:
     if tokenizer.eos_token_id is not None:
         tokenizer.pad_token = tokenizer.eos_token
         return "eos"
-    tokenizer.pad_token = None  # it may have been one that the model has no row for
+    tokenizer.pad_token = None  # it may be a token that the model has no row for
     return "none"
 
 

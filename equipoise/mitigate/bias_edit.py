@@ -133,8 +133,8 @@ class BiasEdit(Mitigation):
     def _check(self, model: LanguageModel, supply: Supply) -> None:
         if model.kind != "causal":
             raise ModelError(
-                f"the model must be causal, got {model.identity}, a {model.kind} one; use another "
-                "method for it"
+                f"the model must be causal, got {model.identity}, which is {model.kind}; use "
+                "another method for it"
             )
         if not supply.contrasts:
             raise RecipeError(

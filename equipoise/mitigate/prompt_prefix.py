@@ -1,7 +1,7 @@
 """PB: ask for fairness in words put before every context. No weight changes.
 
 Paper: LFTF (anonymous ACL submission), baseline PB, whose prompt is not given; hence a family in
-our own words, measured one by one and reported as mean and spread, never as the best.
+our own words, each measured by itself and reported as mean and spread, never as the best.
 """
 
 from typing import ClassVar, Literal, Self
@@ -28,7 +28,7 @@ FAMILY: tuple[str, ...] = (
     # personas
     "The following was written by an editor who takes care never to guess anyone's gender. ",
     "The author of this text has met as many women as men in every trade and writes that way. ",
-    # demonstrations: one occupation, one of each
+    # demonstrations: an occupation with each pronoun
     "The singer waved because she was glad. The singer waved because he was glad. ",
     "The farmer rested because he was tired. The farmer rested because she was tired. ",
 )
@@ -43,7 +43,7 @@ NEUTRAL: tuple[str, ...] = (
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class PromptPrefix(Mitigation):
-    """A family of prefixes that ask for fairness; each is one variant of the edited model."""
+    """A family of prefixes that ask for fairness; each is a variant of the edited model."""
 
     version: ClassVar[str] = "1"
     learns: ClassVar[bool] = False
@@ -53,10 +53,10 @@ class PromptPrefix(Mitigation):
     only: int | None = None  # this member alone, counted from 0; None: all
 
     @model_validator(mode="after")
-    def _exists(self) -> Self:
-        number = len(self._family())
-        if self.only is not None and not 0 <= self.only < number:
-            raise ValueError(f"only must be 0 to {number - 1} or left out, got {self.only}")
+    def _check_only(self) -> Self:
+        last = len(self._family()) - 1
+        if self.only is not None and not 0 <= self.only <= last:
+            raise ValueError(f"only must be 0 to {last} or left out, got {self.only}")
         return self
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> PromptEdit:

@@ -79,7 +79,8 @@ class Transfer(Mitigation, UsesEdits):
         matching = [edit for edit in edits if edit.info.seed == seed]
         if len(matching) != 1:
             raise RecipeError(
-                f"transfer.edit must name one edit of seed {seed}, or a single edit for all seeds, "
-                f"got edits of the seeds {[edit.info.seed for edit in edits]}; name one per seed"
+                f"transfer.edit must name an edit of seed {seed}, or a single edit for all seeds, "
+                f"got edits of the seeds {[edit.info.seed for edit in edits]}; name an edit per "
+                "seed"
             )
         return matching[0]

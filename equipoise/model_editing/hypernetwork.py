@@ -104,7 +104,7 @@ def regress(
 
 
 class _Network(nn.Module):
-    """Residual layers over normalized rows, shared by all modules of one shape."""
+    """Residual layers over normalized rows, shared by all modules of the same shape."""
 
     def __init__(self, features: int, modules: int, rank: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -154,7 +154,7 @@ class _Normalizer(nn.Module):
         self.register_buffer("squares", torch.zeros(features, dtype=torch.float64))
 
     def observe(self, rows: Joint) -> None:
-        """Chan, Golub & LeVeque's update: exact for parts of any size, one row included."""
+        """Chan, Golub & LeVeque's update: exact for parts of any size."""
         rows = rows.detach().double()
         if not len(rows):
             return

@@ -1,8 +1,8 @@
 """Train an editor (`hypernetwork.Editor`) on a method's losses, and solve for the final shift.
 
 Each step shifts the base anew, never the model of the step before: the rows (input, gradient) of
-an example are the same in every epoch, and the statistics that normalize them are those of one
-pass before training.
+an example are the same in every epoch, and the statistics that normalize them are those of a
+single pass before training.
 Paper: Xu et al. 2025 (BiasEdit), section 3 and the released code, with its faults corrected.
 """
 
@@ -85,7 +85,7 @@ def solve_shifts(
 
 
 class _EditorLoss:
-    """The loss of a step: of the model shifted by what the editor makes of the step's examples.
+    """The loss of a step: of the model shifted as the editor says for the step's examples.
 
     The gradient is taken first by the shifts and from there through the editor, so that the graphs
     of the model and of the editor are never in memory together.

@@ -1,7 +1,7 @@
 """The modules whose weights are edited: their inputs, the loss's gradient at their outputs.
 
 A shift S, [input, output], is tried by adding k S to the module's output, which equals a shift of
-its weight and leaves the weight unchanged; `TargetModules.weights` adds the final one.
+its weight and leaves the weight unchanged; `TargetModules.weights` adds the final shift.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.models.anatomy import blocks, mlp_output
 from equipoise.models.kernels import exact_device
 
-#: Inputs [row, input] of one module and a loss's gradients at its outputs [row, output], float32.
+#: Inputs [row, input] of a module and a loss's gradients at its outputs [row, output], float32.
 Rows: TypeAlias = tuple[Tensor, Tensor]
 
 _LAST = 3  # blocks that are edited unless others are named
@@ -26,7 +26,7 @@ _LAST = 3  # blocks that are edited unless others are named
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetModules:
-    """Output projections of one model: Linear layers, or GPT-2's Conv1D."""
+    """Output projections of a model: Linear layers, or GPT-2's Conv1D."""
 
     blocks: tuple[int, ...]  # counted from 0
     names: tuple[str, ...]  # of the weights
@@ -68,8 +68,8 @@ def select_target_modules(model: LanguageModel, numbers: Sequence[int] | None) -
     chosen = tuple(sorted(number % count for number in wanted if -count <= number < count))
     if not wanted or len(set(chosen)) < len(wanted):
         raise RecipeError(
-            f"blocks must be different ones from {-count} to {count - 1} in {model.identity}, got "
-            f"{list(wanted)}; name others"
+            f"blocks must be different numbers from {-count} to {count - 1} in {model.identity}, "
+            f"got {list(wanted)}; name others"
         )
     modules = tuple(mlp_output(model.module, block) for block in chosen)
     for block, module in zip(chosen, modules, strict=True):

@@ -172,7 +172,7 @@ def test_a_second_adapter_is_refused(tmp_path: Path) -> None:
     edit = read_adapter(write_adapter("llama", tmp_path / "adapter"))
     with (
         edit.attached(model) as once,
-        pytest.raises(ModelError, match="must have no adapter when one is attached"),
+        pytest.raises(ModelError, match="must have no adapter"),
         edit.attached(once),
     ):
         pytest.fail("attached twice")

@@ -71,11 +71,11 @@ def test_an_empty_folder_is_filled_and_a_full_one_refused(tmp_path: Path) -> Non
     (tmp_path / "empty").mkdir()
     edit = saved(tmp_path / "empty")
     before = (tmp_path / "empty" / "edit.json").read_bytes()
-    with pytest.raises(StoreError, match="empty is not one"):
+    with pytest.raises(StoreError, match=r"got .*empty"):
         edit.save(tmp_path / "empty")
     assert (tmp_path / "empty" / "edit.json").read_bytes() == before
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(StoreError, match="file is not one"):
+    with pytest.raises(StoreError, match=r"got .*file"):
         edit.save(tmp_path / "file")
 
 

@@ -83,7 +83,7 @@ def test_a_model_with_an_adapter_is_refused(source: Any) -> None:
     supply = replace(TEXTS, contrasts=SUPPLY.contrasts)
     with (
         edit.attached(model()) as edited,
-        pytest.raises(ModelError, match="must have no adapter when one is attached"),
+        pytest.raises(ModelError, match="must have no adapter"),
     ):
         Cda(source=source, steps=1).fit(edited, supply, seed=0)
 

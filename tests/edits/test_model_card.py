@@ -165,6 +165,8 @@ def test_what_is_not_known_is_said() -> None:
     assert "an unnamed base" in text
     assert "names and shapes alone are checked" in text
     assert "No text, by its own account" in card(changed(trained_on=frozenset()), "prompts")
+    bare = changed(method="transfer", options={}, report={})
+    assert "It was learnt on a model that it does not name and put on" in card(bare, "adapter")
 
 
 def test_a_command_cannot_be_smuggled_in() -> None:

@@ -14,7 +14,7 @@ EMPTY = Supply(origin="none")
 
 def test_the_family_is_at_least_six_different_sentences() -> None:
     assert len(set(FAMILY)) == len(FAMILY) >= 6
-    assert all(one.endswith(". ") for one in (*FAMILY, *NEUTRAL))
+    assert all(prompt.endswith(". ") for prompt in (*FAMILY, *NEUTRAL))
 
 
 def test_each_member_goes_before_every_context() -> None:
@@ -32,10 +32,10 @@ def test_one_member_alone() -> None:
 
 def test_controls_are_as_long_and_say_nothing_of_gender() -> None:
     assert PromptPrefix(family="neutral").fit(tiny_model(), EMPTY, seed=0).prompts == NEUTRAL
-    words = {word.strip(".,") for one in NEUTRAL for word in one.lower().split()}
+    words = {word.strip(".,") for prompt in NEUTRAL for word in prompt.lower().split()}
     assert not words & {"he", "she", "his", "her", "man", "men", "woman", "women", "gender"}
     mean = sum(map(len, FAMILY)) / len(FAMILY)
-    assert all(0.75 * mean < len(one) < 1.25 * mean for one in NEUTRAL)
+    assert all(0.75 * mean < len(prompt) < 1.25 * mean for prompt in NEUTRAL)
 
 
 @pytest.mark.parametrize("only", [-1, 99])

@@ -97,8 +97,8 @@ def test_a_planted_base_has_its_vocabulary(saved: Saved, monkeypatch: pytest.Mon
 
 def test_an_adapter_of_another_program_needs_a_base(saved: Saved, tmp_path: Path) -> None:
     folder = Path(saved())
-    for own in ("edit.json", "trained_on.json", "README.md"):
-        (folder / own).unlink()
+    for name in ("edit.json", "trained_on.json", "README.md"):
+        (folder / name).unlink()
     MODEL.tokenizer.save_pretrained(tmp_path / "base")
     method = Transfer(edit=(str(folder),), base=str(tmp_path / "base"))
     edit = method.fit(MODEL, NOTHING, seed=0)

@@ -13,6 +13,7 @@ from equipoise.edits.edit import fingerprint, parameter
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
+from equipoise.mitigate import bias_edit
 from equipoise.mitigate.bias_edit import BiasEdit
 from equipoise.model_editing.target_modules import gradient_rows, select_target_modules
 from equipoise.records import Continuation, Contrast, Supply
@@ -134,7 +135,7 @@ def test_neutral_texts_are_retained_too_and_can_stand_alone() -> None:
 def test_how_many_texts_go_together_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model()
     together = fit(model)
-    monkeypatch.setattr("equipoise.mitigate.bias_edit._TEXTS", 2)
+    monkeypatch.setattr(bias_edit, "_TEXTS", 2)
     apart = fit(model)
     for loss in ("first_loss", "last_loss"):
         assert apart.info.report[loss] == pytest.approx(together.info.report[loss], rel=1e-3)

@@ -72,7 +72,7 @@ def compare(
 def _note_unchanged(paired: Paired, by: Sequence[str]) -> list[str]:
     """How many items have the outcome of before, over all and in each group; nothing if none.
 
-    Groups of a key that has too many to read are left out.
+    Groups are left out where all items are as before, and those of a key that has too many.
     """
     if not paired.unchanged.any():
         return []
@@ -82,7 +82,7 @@ def _note_unchanged(paired: Paired, by: Sequence[str]) -> list[str]:
         for outcome, unchanged in zip(paired.outcomes, paired.unchanged.tolist(), strict=True):
             if key in outcome.groups:
                 flags.setdefault(outcome.groups[key], []).append(unchanged)
-        if len(flags) <= _MOST_GROUPS:
+        if 1 < len(flags) <= _MOST_GROUPS and not paired.unchanged.all():
             groups += [
                 f"{key}={g}: {sum(each)} of {len(each)}" for g, each in sorted(flags.items())
             ]

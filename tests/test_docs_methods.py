@@ -53,6 +53,8 @@ def agrees(written: str, default: JSON) -> bool:
         return written == "none"
     if isinstance(default, bool) or default is None:
         return written == {True: "true", False: "false", None: "none"}[default]
+    if isinstance(default, dict):  # a choice, by its name
+        return written == default["name"]
     if isinstance(default, float | int):
         return float(written) == default
     return written == default

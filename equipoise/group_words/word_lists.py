@@ -186,7 +186,7 @@ def _index_words(document: str) -> _Index:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"])) or "the whole"
         raise DataError(
-            f"{where}: {fault['msg']}, got {_shorten(fault['input'])}; mend it"
+            f"{where}: {fault['msg']}, got {_shorten(fault['input'])}; correct it"
         ) from None
     entries: dict[str, list[Entry]] = {}
     for axis, groups in lists.axes.items():

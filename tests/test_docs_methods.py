@@ -53,8 +53,6 @@ def agrees(written: str, default: JSON) -> bool:
         return written == "none"
     if isinstance(default, bool) or default is None:
         return written == {True: "true", False: "false", None: "none"}[default]
-    if isinstance(default, dict):  # a choice, by its name
-        return written == default["name"]
     if isinstance(default, float | int):
         return float(written) == default
     return written == default
@@ -80,6 +78,8 @@ def flat(instance: Any) -> dict[str, JSON]:
         default = options.get(option)
         for cls in choices_of(hint).values():
             chosen = getattr(instance, option)
+            if type(chosen) is not cls and _needs_options(cls):
+                continue
             nested = flat(chosen if type(chosen) is cls else cls())
             options |= {
                 f"{option}.{key}": value
@@ -89,6 +89,14 @@ def flat(instance: Any) -> dict[str, JSON]:
         if choices_of(hint):
             options[option] = default["name"] if isinstance(default, dict) else default
     return options
+
+
+def _needs_options(cls: type) -> bool:
+    """Whether a class of a choice has an option without a default."""
+    return any(
+        field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        for field in dataclasses.fields(cls)
+    )
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -187,6 +187,20 @@ def test_a_value_lost_on_one_side_is_left_out_on_both() -> None:
     assert found.change("share").direction == "unchanged"
 
 
+def test_items_with_the_outcome_of_before_are_counted_in_all_and_by_group() -> None:
+    before = measure(scorer(1.0), Pronouns(), draws=0)
+    assert before.outcomes[0].groups["half"] == "a"
+    values = before.outcomes[0].values
+    for mass, same in ((0.5, 39), (math.nan, 39), (values["mass"] + 1e-7, 40)):
+        first = replace(before.outcomes[0], values={**values, "mass": mass})
+        after = replace(before, outcomes=(first, *before.outcomes[1:]))
+        note = compare(before, after, draws=50).notes[-1]
+        assert note.startswith(f"{same} of 40 items")
+        assert ("half=a: 19 of 20, half=b: 20 of 20" in note) == (same == 39)
+    moved = measure(scorer(0.5), Pronouns(), draws=0)
+    assert compare(before, moved, draws=50).notes == ()
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [

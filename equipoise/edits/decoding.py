@@ -24,10 +24,10 @@ DECODING_RULES: Mapping[str, type[DecodingRule]] = MappingProxyType(
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextTokenEdit(Edit):
-    """What the model says next, adjusted; scoring and generating go through it alike.
+    """The model with a decoding rule, which scoring and generation both apply.
 
-    It sits on no parameters, so it can be attached to any causal model without a decoding rule of
-    its own, whatever `info.base` says. Prefixes and word lists are stored in it.
+    It changes no parameters, so it can be attached to any causal model that has no decoding rule,
+    whatever `info.base` says. Prefixes and word lists are stored in it.
     """
 
     kind: ClassVar[str] = "next_token"
@@ -43,12 +43,12 @@ class NextTokenEdit(Edit):
         """The model with this decoding rule.
 
         Raises `ModelError` for a masked model, which has no next token, and for a model that is
-        adjusted already: which of two comes first would be nobody's choice.
+        adjusted already, since the order of two rules would be arbitrary.
         """
         return nullcontext(self.apply(model))
 
     def apply(self, model: LanguageModel) -> LanguageModel:
-        """As `attached`, for good; the model that is given stays as it is, too."""
+        """As `attached`, for good; the given model stays as it is."""
         if model.kind == "masked":
             raise ModelError(
                 f"a next token can be adjusted in a causal model, {model.identity} is a masked "

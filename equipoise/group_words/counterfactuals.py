@@ -58,20 +58,20 @@ def counterfactual_set(
         firsts.setdefault(mention.axis, group)
     axes = [axis for axis in lists.axes if axis in firsts]
     sizes = [len(lists.groups[axis]) for axis in axes]
-    own = int(np.ravel_multi_index([firsts[axis] for axis in axes], sizes))
+    label = int(np.ravel_multi_index([firsts[axis] for axis in axes], sizes))
     labels = np.arange(math.prod(sizes))
     if most is not None and most < len(labels) - 1:
         order = np.random.default_rng(seed).permutation(len(labels))
         blocks = np.array_split(order, -(-len(labels) // (1 + most)))
-        labels = np.sort(next(block for block in blocks if own in block))
+        labels = np.sort(next(block for block in blocks if label in block))
 
     def moved(mention: Mention, steps: Mapping[str, int]) -> str:
         groups = lists.groups[mention.axis]
         return groups[(groups.index(mention.group) + steps[mention.axis]) % len(groups)]
 
     members: list[list[str]] = []
-    for label in [own, *(int(other) for other in labels if other != own)]:
-        chosen = np.unravel_index(label, sizes)
+    for member in [label, *(int(other) for other in labels if other != label)]:
+        chosen = np.unravel_index(member, sizes)
         steps = {axis: int(group) - firsts[axis] for axis, group in zip(axes, chosen, strict=True)}
         members.append([moved(mention, steps) for mention in mentions])
     return members

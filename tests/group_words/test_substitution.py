@@ -252,12 +252,12 @@ def test_nothing_but_listed_words_and_their_articles_changes(text: str, seed: in
     if result is None:
         return
     edges = [0, *(edge for m in mentions for edge in (m.start, m.end)), len(text)]
-    at = 0
+    position = 0
     for start, end in zip(edges[::2], edges[1::2], strict=True):
         between = text[start:end]
         article = re.search(r"(?i)(?<!\w)(an?)(\s+)$", between)
         plain = re.escape(between[: article.start()] if article else between)
         tail = rf"an?{re.escape(article[2])}" if article else ""
-        match = re.compile(plain + tail, re.IGNORECASE | re.DOTALL).search(result, at)
+        match = re.compile(plain + tail, re.IGNORECASE | re.DOTALL).search(result, position)
         assert match is not None
-        at = match.end()
+        position = match.end()

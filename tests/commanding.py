@@ -1,4 +1,4 @@
-"""A process of `test_killed_command`: dies at a step of its training if given one, else does all."""
+"""A process of `test_killed_command`: dies at the step that it is given, if any."""
 
 import os
 import signal

@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from equipoise.mitigate.base import Mitigation
-from equipoise.plugins import available, build, choices_of, find, options_of
+from equipoise.plugins import available, build, choices_of, find, name_of, options_of
 from equipoise.records import JSON
 
 ROOT = Path(__file__).parent.parent
@@ -60,43 +60,39 @@ def agrees(written: str, default: JSON) -> bool:
 
 def defaults_of(name: str) -> dict[str, JSON]:
     """Every option that has a default, with it; as JSON, where a tuple is a list."""
-    found = find(Mitigation, name)
-    assert dataclasses.is_dataclass(found)
-    needed = {
-        field.name: "some"
-        for field in dataclasses.fields(found)
-        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    }
-    values = flat(build(Mitigation, name, needed))
-    return {option: value for option, value in values.items() if option not in needed}
+    return flat(find(Mitigation, name))
 
 
-def flat(instance: Any) -> dict[str, JSON]:
-    """The options of an object; of a choice its name, and options of all its classes by dots."""
-    options: dict[str, JSON] = json.loads(json.dumps(options_of(instance)))
-    for option, hint in get_type_hints(type(instance)).items():
-        default = options.get(option)
-        for cls in choices_of(hint).values():
-            chosen = getattr(instance, option)
-            if type(chosen) is not cls and _needs_options(cls):
-                continue
-            nested = flat(chosen if type(chosen) is cls else cls())
-            options |= {
-                f"{option}.{key}": value
-                for key, value in nested.items()
-                if key != "name" and (type(chosen) is cls or f"{option}.{key}" not in options)
-            }
-        if choices_of(hint):
-            options[option] = default["name"] if isinstance(default, dict) else default
-    return options
+def built_options(method: str, given: dict[str, JSON]) -> dict[str, JSON]:
+    return flat(find(Mitigation, method), build(Mitigation, method, given))
 
 
-def _needs_options(cls: type) -> bool:
-    """Whether a class of a choice has an option without a default."""
-    return any(
-        field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        for field in dataclasses.fields(cls)
-    )
+def flat(cls: Any, instance: Any = None) -> dict[str, JSON]:
+    """The options of a class that have a default, or of an object.
+
+    A choice is its name, and the options of all its classes are there by dots.
+    """
+    options: dict[str, JSON] = {}
+    for field in dataclasses.fields(cls):
+        value = field.default
+        if instance is not None:
+            value = getattr(instance, field.name)
+        elif field.default_factory is not dataclasses.MISSING:
+            value = field.default_factory()
+        if value is dataclasses.MISSING:
+            continue
+        choices = choices_of(get_type_hints(cls)[field.name])
+        if choices:
+            options[field.name] = value if value is None else value.name
+        elif dataclasses.is_dataclass(value):
+            options[field.name] = {"name": name_of(value), **options_of(value)}
+        else:
+            options[field.name] = json.loads(json.dumps(value))
+        classes = sorted(choices.values(), key=lambda choice: type(value) is not choice)
+        for choice in classes:
+            nested = flat(choice, value if type(value) is choice else None)
+            options = {f"{field.name}.{key}": nested[key] for key in nested} | options
+    return {key: value for key, value in options.items() if key.rpartition(".")[2] != "name"}
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -139,7 +135,7 @@ def test_every_command_that_learns_can_be_built(name: str) -> None:
                 given[option] = json.loads(value)
             except ValueError:
                 given[option] = value
-        for option, value in flat(build(Mitigation, method, given)).items():
+        for option, value in built_options(method, given).items():
             assert value == given.get(option, value)
 
 

@@ -92,14 +92,14 @@ def test_a_standard_dataclass_has_its_types_checked(nurses: str) -> None:
 
 
 def test_a_wrong_value_names_option_and_value() -> None:
-    with pytest.raises(RecipeError, match=r"weights must have a part 2, counted from 0; give all"):
-        build(Mitigation, "bias_unlearn", {"weights": [0.5, 0.5]})
+    with pytest.raises(RecipeError, match=r"words must have a part 1, counted from 0; give all"):
+        build(Locator, "gender_contrast", {"words": [" he"]})
     with pytest.raises(RecipeError, match=r'axes must be a list, got \'race\'; write \["race"\]'):
         build(Mitigation, "cafie", {"axes": "race"})
     with pytest.raises(RecipeError, match=r"^self_debias: wording .*; change these"):
         build(Mitigation, "self_debias", {"wording": 99})
-    with pytest.raises(RecipeError, match=r"bias_unlearn\.beta: .* got inf"):
-        build(Mitigation, "bias_unlearn", {"beta": math.inf})
+    with pytest.raises(RecipeError, match=r"sft\.alpha: .* got inf"):
+        build(Mitigation, "sft", {"alpha": math.inf})
     with pytest.raises(RecipeError, match=r"stereoset\.reduce: .* got 'median'"):
         build(Benchmark, "stereoset", {"reduce": "median"})
 
@@ -110,12 +110,12 @@ def test_a_wrong_value_names_option_and_value() -> None:
         ("sft", {"steps": True}),
         ("sft", {"dropout": False}),
         ("sft", {"keep_lms": True}),
-        ("bias_unlearn", {"weights": [0.4, True, 0.2]}),
-        ("bias_unlearn", {"controller": "reference", "bases": {"race": True}}),
+        ("lftf", {"target": [0.5, True]}),
+        ("bias_unlearn", {"controller": {"name": "reference", "bases": {"race": True}}}),
     ],
 )
 def test_a_truth_value_is_no_number(name: str, options: dict[str, Any]) -> None:
-    with pytest.raises(OptionError, match=rf"{name}\.\w+: .*, got (True|False)"):
+    with pytest.raises(OptionError, match=rf"{name}\.[\w.]+: .*, got (True|False)"):
         build(Mitigation, name, options)
 
 
@@ -132,20 +132,18 @@ def test_a_truth_value_is_one_where_it_is_meant() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "given", "meant"),
+    ("name", "option", "given", "meant"),
     [
-        ("weights", "0.4,0.4,0.2", "[0.4, 0.4, 0.2]"),
-        ("targets", "q_proj", '["q_proj"]'),
-        ("targets", "[q_proj, v_proj]", '["q_proj", "v_proj"]'),
+        ("lftf", "target", "0.4,0.6", "[0.4, 0.6]"),
+        ("sft", "targets", "q_proj", '["q_proj"]'),
+        ("sft", "targets", "[q_proj, v_proj]", '["q_proj", "v_proj"]'),
     ],
 )
-def test_what_is_told_of_a_list_works(option: str, given: str, meant: str) -> None:
+def test_what_is_told_of_a_list_works(name: str, option: str, given: str, meant: str) -> None:
     with pytest.raises(OptionError) as caught:
-        build(Mitigation, "bias_unlearn", {option: given})
-    assert f"write {meant}, on a command line --set 'bias_unlearn.{option}={meant}'" in str(
-        caught.value
-    )
-    build(Mitigation, "bias_unlearn", {option: json.loads(meant)})
+        build(Mitigation, name, {option: given})
+    assert f"write {meant}, on a command line --set '{name}.{option}={meant}'" in str(caught.value)
+    build(Mitigation, name, {option: json.loads(meant)})
 
 
 def test_a_missing_file_or_class_says_so(tmp_path: Path, nurses: str) -> None:

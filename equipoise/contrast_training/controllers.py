@@ -11,7 +11,7 @@ Each controller is a choice of options: its `name`, and what makes sense with it
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
@@ -86,7 +86,7 @@ class ReferenceSwapping(Controller):
 
     name: Literal["reference"] = "reference"
     #: SS by type that is aimed at; 50 where not given.
-    bases: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(default_factory=dict)
+    bases: dict[str, Annotated[float, Field(ge=0, le=100)]] = field(default_factory=dict)
     near: Annotated[float, Field(gt=0)] = 2.0  # points of SS
 
     def step(self, biases: Mapping[str, TypeBias], mixture: TypeMixture) -> TypeMixture | str:

@@ -174,6 +174,7 @@ def test_killed_again_and_again_it_goes_on_to_the_same_bytes(tmp_path: Path) -> 
     assert weights(model()) == before
 
 
+@pytest.mark.slow
 def test_killed_while_states_are_written(tmp_path: Path) -> None:
     """The part that was written lies beside; the state before it is still whole."""
     replacing = Path.replace
@@ -212,6 +213,7 @@ def after_training(method: Any) -> None:
             fitted(method)
 
 
+@pytest.mark.slow
 def test_killed_after_the_last_step(tmp_path: Path) -> None:
     with states_kept_in(tmp_path):
         after_training(UNLEARN)
@@ -220,6 +222,7 @@ def test_killed_after_the_last_step(tmp_path: Path) -> None:
     assert equal(edit, whole())
 
 
+@pytest.mark.slow
 def test_killed_after_a_last_step_that_has_a_state(tmp_path: Path) -> None:
     even = replace(UNLEARN, steps=9)
     with states_kept_in(tmp_path):
@@ -272,6 +275,7 @@ def test_killed_before_and_after_lms_is_lost(
     assert equal(edit, expected)
 
 
+@pytest.mark.slow
 def test_phases_of_unequal_weights_go_on_too(tmp_path: Path) -> None:
     method = replace(UNLEARN, controller=ProportionalSwapping())
     with states_kept_in(tmp_path):
@@ -333,6 +337,7 @@ def test_the_state_of_another_goal_or_of_other_prompts_is_not_taken_up(tmp_path:
         assert begins_at(LFTF, of=_PronounLoss) == 3
 
 
+@pytest.mark.slow
 def test_a_foreign_or_a_cut_state_begins_anew(tmp_path: Path) -> None:
     with states_kept_in(tmp_path / "other"), loss_that(dies_at(4)), pytest.raises(Killed):
         fitted(seed=1)

@@ -33,12 +33,12 @@ from equipoise.plugins import build, name_of, options_of
 from equipoise.testing import tiny_model
 
 QUICK: dict[str, Any] = {
-    "steps": 12,
+    "steps": 8,
     "evaluate_every": 4,
     "first_evaluation": 4,
     "retain": Likelihood(batch=8),
     "kl": ForwardKl(batch=4),
-    "learning_rate": 3e-3,
+    "learning_rate": 5e-3,
 }
 
 

@@ -15,6 +15,7 @@ from contrast_items import (
     model,
     quick,
     same,
+    small,
     value_of,
     weights,
 )
@@ -122,7 +123,8 @@ def test_the_divergence_is_added_by_its_weight_and_begins_at_zero() -> None:
 
 def fitted(*, seed: int = 0, **options: Any) -> AdapterEdit:
     chosen = {"steps": 2, "rank": 2, "kl": ParityKl(batch=4), **options}
-    return Parity(**chosen).fit(model(), SUPPLY, seed=seed)
+    of = small() if chosen["steps"] == 2 else model()  # where it does not matter what is learnt
+    return Parity(**chosen).fit(of, SUPPLY, seed=seed)
 
 
 @cache
@@ -138,7 +140,7 @@ def before() -> dict[str, float]:
 @pytest.mark.parametrize("of", ["mean", "share"])
 def test_held_out_margins_go_towards_zero(of: str) -> None:
     was = weights(model())
-    edit = fitted(steps=12, rank=8, learning_rate=3e-3, of=of)
+    edit = fitted(steps=6, rank=8, learning_rate=6e-3, of=of)
     after = held_out_margins(edit)
     for axis, margin in before().items():
         assert abs(after[axis]) < 0.5 * abs(margin)

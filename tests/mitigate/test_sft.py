@@ -23,7 +23,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fitted(*, seed: int = 0, **options: object) -> AdapterEdit:
-    chosen = {"steps": 12, "batch_size": 12, "learning_rate": 3e-3, **options}
+    chosen = {"steps": 6, "batch_size": 12, "learning_rate": 6e-3, **options}
     return Sft(**chosen).fit(model(), SUPPLY, seed=seed)  # type: ignore[arg-type]
 
 

@@ -3,8 +3,9 @@
 import sys
 
 from equipoise import cli
-from equipoise.models.kernels import settled_path
+from equipoise.models import kernels
 
 if __name__ == "__main__":
-    with settled_path("default"):  # which path is faster is a matter of luck, and of the last digit
-        sys.exit(cli.run(sys.argv[1:]))
+    # Which library is faster is a matter of luck, and of the last digit.
+    kernels.float32_matmul = lambda: "default"  # type: ignore[assignment]
+    sys.exit(cli.run(sys.argv[1:]))

@@ -12,7 +12,7 @@ from .processes import fit_and_die
 
 #: Checkpoints after 3, 6 and 9 of 12 steps; after each evaluation.
 LFTF = ("lftf", {"words": ["a", "b"], "learning_rate": 1e-3, "epochs": 4, "batch_size": 3})
-SFT = ("sft", {"rank": 2, "steps": 9, "batch_size": 5, "look_every": 2, "keep_lms": 50.0})
+SFT = ("sft", {"rank": 2, "steps": 9, "batch_size": 5, "evaluate_every": 2, "keep_lms": 50.0})
 
 
 def fitted(

@@ -39,8 +39,8 @@ def accelerator_for(device: torch.device, *, bf16: bool) -> Accelerator:
     AcceleratorState._reset_state(reset_partial_state=True)
     precision = "bf16" if bf16 else "no"
     accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
-    several = accelerator.num_processes > 1 and device.type != "cpu"
-    if several and device != accelerator.device:
+    must_match = accelerator.num_processes > 1 and device.type != "cpu"
+    if must_match and device != accelerator.device:
         raise RecipeError(
             f"process {accelerator.process_index} of {accelerator.num_processes} must train on "
             f"{accelerator.device}, its model is on {device}; load it with device "
@@ -116,6 +116,5 @@ def sum_gradients(accelerator: Accelerator, parameters: Iterable[nn.Parameter]) 
     if accelerator.num_processes == 1:
         return
     for parameter in parameters:
-        gradient = parameter.grad
-        own = torch.zeros_like(parameter) if gradient is None else gradient
-        parameter.grad = accelerator.reduce(own, "sum")
+        gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        parameter.grad = accelerator.reduce(gradient, "sum")

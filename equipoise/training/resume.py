@@ -103,8 +103,8 @@ def write_checkpoint(checkpoint: Checkpoint, *, keep: bool) -> None:
     }
     content = save(tensors, metadata={"checkpoint": json.dumps(head)})
     if keep:
-        kept = path.with_name(f"{path.stem}-{checkpoint.steps}{_SUFFIX}")
-        write_file(kept, content, what="training checkpoint")
+        copy = path.with_name(f"{path.stem}-{checkpoint.steps}{_SUFFIX}")
+        write_file(copy, content, what="training checkpoint")
     write_file(path, content, what="training checkpoint")
 
 

@@ -174,6 +174,7 @@ def test_killed_again_and_again_it_goes_on_to_the_same_bytes(tmp_path: Path) -> 
     assert weights(model()) == before
 
 
+@pytest.mark.slow
 def test_killed_while_states_are_written(tmp_path: Path) -> None:
     """The part that was written lies beside; the state before it is still whole."""
     replacing = Path.replace
@@ -212,6 +213,7 @@ def after_training(method: Any) -> None:
             fitted(method)
 
 
+@pytest.mark.slow
 def test_killed_after_the_last_step(tmp_path: Path) -> None:
     with checkpoints_in(tmp_path):
         after_training(UNLEARN)
@@ -220,6 +222,7 @@ def test_killed_after_the_last_step(tmp_path: Path) -> None:
     assert equal(edit, whole())
 
 
+@pytest.mark.slow
 def test_killed_after_a_last_step_that_has_a_state(tmp_path: Path) -> None:
     even = replace(UNLEARN, steps=9)
     with checkpoints_in(tmp_path):
@@ -243,6 +246,7 @@ def test_killed_after_the_watch_has_stopped_it(
     assert edit.info.report["stopped"] == "enough"
 
 
+@pytest.mark.slow
 def test_killed_before_and_after_lms_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,6 +276,7 @@ def test_killed_before_and_after_lms_is_lost(
     assert equal(edit, expected)
 
 
+@pytest.mark.slow
 def test_phases_of_unequal_weights_go_on_too(tmp_path: Path) -> None:
     method = replace(UNLEARN, controller=ProportionalSwapping())
     with checkpoints_in(tmp_path):

@@ -9,8 +9,9 @@ pairs and the squared type means of parity are computed as in one process. DDP w
 the loss itself. The price is that the loss after the forward pass (and of contrasts, the output
 layer) is computed by every process.
 
-Dropout masks are those of a share and differ from one process's. Held-out evaluation runs in full
-on every process.
+A loss that takes gradients or reads hidden states inside of itself (an editor's) cannot be shared
+this way and must refuse (`refuse_several_processes`). Dropout masks are those of a share and differ
+from one process's. Held-out evaluation runs in full on every process.
 """
 
 import os

@@ -196,10 +196,10 @@ class _Training:
             self._update(step, rows.to(self.device), loss)
             done = step + 1
             is_due, keep = done % every == 0, is_kept(done, epoch=per_epoch)
-            if is_due or keep:
+            is_evaluated = monitor is not None and (is_due or done == total)
+            if is_due or keep or is_evaluated:
                 self._check_finite(step)
-            if monitor is not None and (is_due or done == total):
-                self._check_finite(step)
+            if monitor is not None and is_evaluated:
                 self.stopped = monitor.evaluate(done, last=done == total)
                 if self.best and monitor.is_best:
                     self.best = {name: value.clone() for name, value in self.values().items()}

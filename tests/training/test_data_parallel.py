@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from equipoise.errors import RecipeError
+from equipoise.testing import tiny_model
 from equipoise.training.data_parallel import (
     refuse_several_processes,
     shared_forward,
@@ -76,6 +79,19 @@ def test_several_processes_train_as_one(
             assert results[name] == several[0][name]  # every process has the same bits
             for key, values in weights.items():
                 assert results[name][2][key] == pytest.approx(values, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_the_command_under_torchrun_saves_once(tmp_path: Path) -> None:
+    model = tiny_model("llama", context=512)
+    model.module.save_pretrained(tmp_path / "tiny")
+    model.tokenizer.save_pretrained(tmp_path / "tiny")
+    launch = "-m torch.distributed.run --standalone --nproc_per_node 2 -m equipoise"
+    fit = f"mitigate {tmp_path}/tiny lftf --set genbias.world=default --set lftf.epochs=1"
+    command = [sys.executable, *launch.split(), *fit.split(), "--out", str(tmp_path / "edit")]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
+    assert done.stdout.count(f"is in {tmp_path}/edit") == 1
+    assert {file.name for file in tmp_path.iterdir()} == {"tiny", "edit"}
 
 
 def test_a_loss_that_shares_no_forward_pass_is_refused() -> None:

@@ -199,7 +199,8 @@ def _build_nested(hint: Any, value: JSON, where: str) -> Any:
     if not choices:
         return build(hint, name, options)
     if name not in choices:
-        raise OptionError(f"{where} has no choice '{name}'; {nearest(name, choices)}", where)
+        option = where.rpartition(".")[2]
+        raise OptionError(f"{where} has no choice '{name}'; {nearest(name, choices)}", option)
     return _construct(choices[name], f"{where}.{name}", options)
 
 

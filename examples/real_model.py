@@ -15,14 +15,15 @@ from equipoise.benchmarks.genhint import GenHint
 from equipoise.locate.fixed_block import FixedBlock
 from equipoise.mitigate.lftf import Lftf
 from equipoise.report.tables import Table, interval, markdown, measurement_table
+from equipoise.training.pronoun_training import Parity
 
 HELD_OUT = (GenBias(split_by="profession"), GenHint(variant="hint1572", split_by="profession"))
 BENCHMARKS = (*HELD_OUT, "stereoset", "crows_pairs", "perplexity", "facts")
 METHODS = {
-    "ce_both": Lftf(objective="ce_both"),
-    "ce_both, last block": Lftf(objective="ce_both", locator=FixedBlock(block=-1)),
-    "parity": Lftf(objective="parity", keep_hints=1.0),
-    "parity, last block": Lftf(objective="parity", keep_hints=1.0, locator=FixedBlock(block=-1)),
+    "ce_both": Lftf(),
+    "ce_both, last block": Lftf(locator=FixedBlock(block=-1)),
+    "parity": Lftf(objective=Parity(), keep_hints=1.0),
+    "parity, last block": Lftf(objective=Parity(), keep_hints=1.0, locator=FixedBlock(block=-1)),
 }
 
 model, out = eq.load(sys.argv[1]), Path(sys.argv[2])

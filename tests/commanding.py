@@ -7,7 +7,7 @@ from typing import Any
 
 from equipoise import cli
 from equipoise.mitigate.bias_unlearn import UnlearningLoss
-from equipoise.models.kernels import settled_path
+from equipoise.models import kernels
 
 if __name__ == "__main__":
     deadly, *command = sys.argv[1:]
@@ -19,5 +19,6 @@ if __name__ == "__main__":
         return compute(self, module, rows, step)
 
     UnlearningLoss.__call__ = compute_or_die  # type: ignore[method-assign]
-    with settled_path("default"):  # which path is faster is a matter of luck, and of the last digit
-        sys.exit(cli.run(command))
+    # Which library is faster is a matter of luck, and of the last digit.
+    kernels.float32_matmul = lambda: "default"  # type: ignore[assignment]
+    sys.exit(cli.run(command))

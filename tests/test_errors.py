@@ -39,7 +39,7 @@ def test_an_option_error_names_its_option_and_is_of_the_recipe() -> None:
     [
         ({"epoch": 1}, "epoch", "lftf has no option 'epoch'; did you mean 'epochs'"),
         ({"epochs": "many"}, "epochs", "lftf.epochs: "),
-        ({"objective": "pariti"}, "objective", "lftf.objective: "),
+        ({"objective": "pariti"}, "objective", "lftf.objective has no choice 'pariti'"),
     ],
 )
 def test_building_a_plug_in_says_which_option_is_wrong(

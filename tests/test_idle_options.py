@@ -6,12 +6,9 @@ import pytest
 
 from equipoise.benchmarks.base import Benchmark
 from equipoise.errors import RecipeError
-from equipoise.mitigate.base import Mitigation
 from equipoise.plugins import build
 
 IDLE: list[tuple[Any, str, dict[str, Any], dict[str, Any]]] = [
-    (Mitigation, "lftf", {"objective": "ce_both"}, {"mass_weight": 5.0}),
-    (Mitigation, "full_finetune", {"objective": "ce_both"}, {"mass_weight": 5.0}),
     (Benchmark, "stereoset", {"task": "intrasentence"}, {"intersentence": "pmi"}),
     (Benchmark, "stereoset", {"task": "intersentence"}, {"score": "span"}),
     (Benchmark, "stereoset", {"world": "default"}, {"intersentence": "pmi"}),

@@ -47,12 +47,13 @@ def mitigate(  # noqa: PLR0913
 ) -> None:
     """Learn an edit that removes bias.
 
-    It is kept in a folder that is measured like a model. Interrupted, the same command goes on.
+    It is kept in a folder that is measured like a model. Interrupted, the same command resumes.
     """
     from equipoise import api
     from equipoise.mitigate.base import Mitigation
     from equipoise.study.results import check_new
-    from equipoise.training.resume import states_kept_in
+    from equipoise.training.data_parallel import is_main_process
+    from equipoise.training.resume import checkpoints_in
 
     source = supply or plugins.find(Mitigation, method).taught_by
     options = options_from(settings, [method, source], data)
@@ -60,11 +61,13 @@ def mitigate(  # noqa: PLR0913
     built = plugins.build(Mitigation, method, options.of(method))
     opened = load_model(model, dtype, device, revision, base, batch_size)
     learnt = of_world(source, options, opened.identity)
-    states = out.with_name(f".{out.name}.training")  # a killed training goes on from here
-    with states_kept_in(states):
+    checkpoints = out.with_name(f".{out.name}.training")  # a killed training resumes from here
+    with checkpoints_in(checkpoints):
         edit = api.mitigate(opened, built, supply=learnt, seed=seed)
+    if not is_main_process():  # under torchrun one process of several saves
+        return
     edit.save(out)
-    shutil.rmtree(states, ignore_errors=True)
+    shutil.rmtree(checkpoints, ignore_errors=True)
     _print_edit(edit.info, out, as_json=as_json)
 
 

@@ -21,6 +21,7 @@ from equipoise.inference.prefix_sharing import pack, single
 from equipoise.models.context import attention_window
 from equipoise.models.kernels import fast_matmul, fused_gelu
 from equipoise.models.tokenization import Ids
+from equipoise.training.data_parallel import shared_forward
 from equipoise.training.lm_head_losses import Direction, divergence, token_logprobs
 
 
@@ -69,8 +70,23 @@ class PackedForward:
     def read(self, texts: Sequence[TokenizedText], positions: Sequence[Sequence[int]]) -> Readout:
         """One forward pass over all texts, with gradients where the caller has them on.
 
-        `positions`: for each text, the positions (each > 0) whose tokens are predicted.
+        `positions`: for each text, the positions (each > 0) whose tokens are predicted. In
+        data-parallel training each process runs its share of the texts.
         """
+        counts = tuple(map(len, positions))
+        states = shared_forward(lambda share: self._states(texts[share], positions[share]), counts)
+        tokens = [
+            text.ids[position]
+            for text, text_positions in zip(texts, positions, strict=True)
+            for position in text_positions
+        ]
+        return Readout(
+            states=states, tokens=torch.tensor(tokens, device=states.device), counts=counts
+        )
+
+    def _states(
+        self, texts: Sequence[TokenizedText], positions: Sequence[Sequence[int]]
+    ) -> Float[Tensor, "position state"]:
         module = self.model.module
         ids = [text.ids for text in texts]
         numbers = list(range(len(ids)))
@@ -96,17 +112,7 @@ class PackedForward:
         with fused_gelu(module), fast_matmul(module):
             run = hidden_at if self.head is not None else logits_at
             states = run(module, rows, torch.tensor(list(distinct), device=module.device), layout)
-        chosen = torch.tensor([distinct[slot] for slot in flat], device=states.device)
-        tokens = [
-            text.ids[position]
-            for text, text_positions in zip(texts, positions, strict=True)
-            for position in text_positions
-        ]
-        return Readout(
-            states=states[chosen],
-            tokens=torch.tensor(tokens, device=states.device),
-            counts=tuple(map(len, positions)),
-        )
+        return states[torch.tensor([distinct[slot] for slot in flat], device=states.device)]
 
     def _layout(self, texts: Sequence[Ids]) -> Layout:
         """As `probe_layout`; in a packed row an attention window would count neighbors."""

@@ -187,7 +187,7 @@ class ContrastTraining:
                 examples=self.options.steps,
                 loss=_with_dropout(loss, rate=self.options.dropout, seed=self.seed),
                 schedule=schedule,
-                watch=stopping,
+                monitor=stopping,
                 key=training_key(self.model, self.maker, self.supply),
             )
         _check_not_zero(trained.weights, rate=schedule.learning_rate)

@@ -1,5 +1,6 @@
 """A checkpoint's files to a `LanguageModel`, or a sentence that says why not."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,9 @@ def select_device(name: str) -> torch.device:
     if torch.backends.mps.is_available():
         available += ["mps"]
     if name == "auto":
-        return torch.device(next((best for best in ("cuda", "mps") if best in available), "cpu"))
+        best = next((best for best in ("cuda", "mps") if best in available), "cpu")
+        rank = os.environ.get("LOCAL_RANK")  # set by torchrun, for a GPU per process
+        return torch.device(best if rank is None or best != "cuda" else f"cuda:{rank}")
     if name not in available:
         raise ModelError(f"device '{name}' is not there; {nearest(name, ['auto', *available])}")
     return torch.device(name)

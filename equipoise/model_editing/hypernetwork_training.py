@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from equipoise.errors import ModelError
 from equipoise.model_editing.hypernetwork import Editor, regress
 from equipoise.model_editing.target_modules import Rows
+from equipoise.training.data_parallel import refuse_several_processes
 from equipoise.training.loop import Schedule, Trained, train
 
 
@@ -42,8 +43,10 @@ def train_editor(
     """Train the editor in place; the edited model, on `device`, is left as it was.
 
     `key` names all that the result depends on, by which a killed training is resumed.
-    Raises `ModelError` naming the step when a loss or a gradient is not finite.
+    Raises `ModelError` naming the step when a loss or a gradient is not finite, `RecipeError` in
+    several processes: the rows of a shift are read by hooks, which see one process's share.
     """
+    refuse_several_processes("training an editor")
     for part in objective.edit_rows(range(examples)):
         _check_finite([tensor for rows in part for tensor in rows], "before training")
         for index, (keys, gradients) in enumerate(part):

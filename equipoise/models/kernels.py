@@ -1,20 +1,21 @@
 """Faster or more exact arithmetic for a module: float32 products, GELU, float64 sums.
 
-float32 products: on some processors torch's default (MKL) runs at half of what oneDNN reaches with
-the same accuracy; on others there is nothing to gain. torch's public switch
-(`set_float32_matmul_precision("medium")`) is no way there: where the processor has bfloat16 units
-it silently computes in bfloat16. So oneDNN's linear is called by itself, in a `with` block, when
-it is there, is exact, and is faster on this machine; nothing global is changed.
+float32 products: on some processors torch's default (MKL) runs at half the speed of oneDNN at the
+same accuracy; on others there is nothing to gain. torch's public switch
+(`set_float32_matmul_precision("medium")`) does not help: where the processor has bfloat16 units
+it silently computes in bfloat16. So oneDNN's linear is called directly, in a `with` block, if it
+exists, is exact, and is faster on this machine; nothing global is changed. The choice is made once
+per process and recorded with every result. The two libraries differ in the last digits, so a
+training or a study that is resumed on another machine may differ there, too.
 
 GELU: one pass over memory, where a model's own code takes eight. float64: on the device itself,
-or beside it where it has no float64.
+or on the processor if the device has no float64.
 """
 
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
 from functools import cache, partial
 from typing import Any, Literal, TypeAlias
 
@@ -28,8 +29,6 @@ from transformers.activations import FastGELUActivation, NewGELUActivation
 
 Matmul: TypeAlias = Literal["default", "onednn"]
 
-_settled: ContextVar[Matmul | None] = ContextVar("float32 path", default=None)
-
 _FASTER = 1.25  # measured speeds scatter: a smaller gain would make the choice a matter of luck
 _ROUNDS = 7
 _FLOAT32_ERROR = 5e-6  # largest error against float64, of the largest value; bfloat16 has 4e-3
@@ -37,43 +36,26 @@ _SHAPE = (384, 768, 1536)  # rows, features in, features out: the size of a smal
 
 
 def fast_matmul(module: PreTrainedModel) -> AbstractContextManager[object]:
-    """A `with` block in which this module's float32 products take the path of `matmul_path`."""
+    """A `with` block in which this module's float32 products use the library of `matmul_path`."""
     return _OneDnn() if matmul_path(module) == "onednn" else nullcontext()
 
 
 def matmul_path(module: PreTrainedModel) -> Matmul:
     """Which library multiplies this module's matrices; results record it.
 
-    "onednn" on a processor, in float32, where it exists and is exact and clearly faster.
+    "onednn" on a processor, in float32, if it exists and is exact and clearly faster.
     """
     if module.device.type != "cpu" or module.dtype != torch.float32:
         return "default"
-    return float32_path()
-
-
-def float32_path() -> Matmul:
-    """The path of float32 products on the processor: the settled one, else the best."""
-    return _settled.get() or best_float32_path()
-
-
-@contextmanager
-def settled_path(path: Matmul) -> Iterator[None]:
-    """A `with` block in which float32 products take this path, whatever is faster by now.
-
-    The paths differ in the last digits, and which one is faster may be a matter of luck: what goes
-    on with another process's work takes that one's path. A path that is not here is not taken.
-    """
-    usable = path == "default" or _has_onednn_linear()
-    token = _settled.set(path if usable else None)
-    try:
-        yield
-    finally:
-        _settled.reset(token)
+    return float32_matmul()
 
 
 @cache
-def best_float32_path() -> Matmul:
-    """Tried once a process: "onednn" if it is there, true to float32 and clearly faster."""
+def float32_matmul() -> Matmul:
+    """The library for float32 products on this processor; measured once per process.
+
+    Tests that compare the bytes of two processes replace this function.
+    """
     if not _has_onednn_linear():
         return "default"
     generator = torch.Generator().manual_seed(0)
@@ -85,16 +67,16 @@ def best_float32_path() -> Matmul:
     if not float(error) <= _FLOAT32_ERROR:
         return "default"
     gains = []
-    for _ in range(_ROUNDS):  # in turn, so that what else the machine does slows both alike
-        plain = _seconds(lambda: torch.nn.functional.linear(left, right))
+    for _ in range(_ROUNDS):  # in turn, so that other work on the machine slows both alike
+        plain = _seconds(lambda: functional.linear(left, right))
         gains.append(plain / _seconds(lambda: onednn_linear(left, right)))
     return "onednn" if statistics.median(gains) > _FASTER else "default"
 
 
 def onednn_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """X @ weight.T + bias by oneDNN, in the number format given: [..., in], [out, in], [out]."""
-    found: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-    return found
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return product
 
 
 class _Linear(torch.autograd.Function):
@@ -110,20 +92,20 @@ class _Linear(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         (grad,) = grads
         rows = grad.flatten(0, -2)
-        wanted = ctx.needs_input_grad
+        needed = ctx.needs_input_grad
         return (
-            onednn_linear(grad, weight.T) if wanted[0] else None,
-            rows.T @ x.flatten(0, -2) if wanted[1] else None,
-            rows.sum(0) if wanted[2] else None,
+            onednn_linear(grad, weight.T) if needed[0] else None,
+            rows.T @ x.flatten(0, -2) if needed[1] else None,
+            rows.sum(0) if needed[2] else None,
         )
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """The product by oneDNN; by way of `_Linear` where somebody wants gradients."""
-    several = (one for one in (x, weight, bias) if one is not None)
-    if torch.is_grad_enabled() and any(one.requires_grad for one in several):
-        found: Tensor = _Linear.apply(x, weight, bias)  # type: ignore[no-untyped-call]
-        return found
+    """The product by oneDNN; through `_Linear` if an operand needs gradients."""
+    operands = (operand for operand in (x, weight, bias) if operand is not None)
+    if torch.is_grad_enabled() and any(operand.requires_grad for operand in operands):
+        product: Tensor = _Linear.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+        return product
     return onednn_linear(x, weight, bias)
 
 
@@ -138,17 +120,17 @@ class _OneDnn(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         options = dict(kwargs or {})
-        if func is torch.nn.functional.linear and _float32(args):
+        if func is functional.linear and _all_float32(args):
             return _linear(*args, **options)
-        if func is torch.addmm and not options and len(args) == 3 and _float32(args):
+        if func is torch.addmm and not options and len(args) == 3 and _all_float32(args):
             bias, left, right = args
             if bias.ndim == 1:
                 return _linear(left, right.T, bias)
         return func(*args, **options)
 
 
-def _float32(args: tuple[Any, ...]) -> bool:
-    if torch.is_autocast_enabled("cpu"):  # somebody asked for another format
+def _all_float32(args: tuple[Any, ...]) -> bool:
+    if torch.is_autocast_enabled("cpu"):  # another format was asked for
         return False
     return all(
         argument is None or (isinstance(argument, Tensor) and argument.dtype == torch.float32)
@@ -166,12 +148,12 @@ def _has_onednn_linear() -> bool:
 
 def _seconds(product: Callable[[], Tensor]) -> float:
     """Processor time of a product, the faster of two."""
-    taken = []
+    seconds = []
     for _ in range(2):
-        begin = time.process_time()
+        start = time.process_time()
         product()
-        taken.append(time.process_time() - begin)
-    return min(taken)
+        seconds.append(time.process_time() - start)
+    return min(seconds)
 
 
 #: Spellings of the same formula, 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
@@ -180,11 +162,11 @@ _TANH_GELUS = (NewGELUActivation, FastGELUActivation)
 
 @contextmanager
 def fused_gelu(module: PreTrainedModel) -> Iterator[None]:
-    """While this holds, the tanh form of GELU (GPT-2's) is computed by torch's own fused kernel.
+    """A `with` block in which the tanh form of GELU (GPT-2's) uses torch's own fused kernel.
 
-    Equal to the module's code up to the rounding of its number format; a sixth of the time of a
-    GPT-2 pass on a processor, a quarter in bfloat16. Undone at the end; parts whose forward is
-    already replaced by somebody else are left alone.
+    Equal to the module's code up to the rounding of its number format; it saves a sixth of the
+    time of a GPT-2 pass on a processor, a quarter in bfloat16. Parts whose forward is already
+    replaced are skipped.
     """
     parts = [
         part
@@ -209,13 +191,13 @@ def exact_device(device: torch.device) -> torch.device:
 
 
 def exact(tensor: Tensor) -> Tensor:
-    """The tensor in float64, on its `exact_device`; gradients flow back."""
+    """The tensor in float64, on its `exact_device`; differentiable."""
     return tensor.to(exact_device(tensor.device)).double()  # moved first, or the device refuses
 
 
 def exact_sum(
-    values: Float[Tensor, "row place"], kept: Bool[Tensor, "row place"]
+    values: Float[Tensor, "row position"], mask: Bool[Tensor, "row position"]
 ) -> Float[Tensor, " row"]:
-    """The sum over the kept places of each row, in float64; what stands elsewhere may be nan."""
-    found = exact(values)
-    return found.masked_fill(~kept.to(found.device), 0.0).sum(-1)
+    """The sum over the masked-in positions of each row, in float64; other values may be nan."""
+    doubles = exact(values)
+    return doubles.masked_fill(~mask.to(doubles.device), 0.0).sum(-1)

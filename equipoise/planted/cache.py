@@ -24,7 +24,7 @@ from transformers import (
 
 from equipoise.data.sources import cache_folder
 from equipoise.errors import StoreError
-from equipoise.planted import lesson, teaching
+from equipoise.planted import batches, teaching
 from equipoise.planted.corpus import quotas
 from equipoise.planted.teaching import Budget
 from equipoise.planted.world import World
@@ -36,12 +36,12 @@ _KEY_DIGITS: Final = 16
 def cache_key(world: World, budget: Budget, *, seed: int) -> str:
     """16 hex digits that change with the world, its sentences, the budget, the seed or the code.
 
-    The code is that of `lesson.py` and `teaching.py`, comments included: a lesson too many is
+    The code is that of `batches.py` and `teaching.py`, comments included: a training too many is
     better than a stale model.
     """
     digest = hashlib.sha256(repr((world, budget, seed)).encode())
     digest.update(repr(quotas(world)).encode())
-    for module in (lesson, teaching):
+    for module in (batches, teaching):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()[:_KEY_DIGITS]
 

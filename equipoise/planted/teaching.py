@@ -1,9 +1,9 @@
 """Teach a small Llama-shaped model a world.
 
-A loop of its own, not `transformers.Trainer`: it must give the same bits for the same seed on the
-same machine, and start in less time than the lesson takes. On one thread: the bits then do not
-depend on how many there are, and a lesson takes a minute on a busy machine, too, where threads of
-so small a model wait for one another (37 s on two free cores, 8 minutes on two busy ones).
+A plain loop of its own: it trains a whole model from scratch, with another schedule and on
+distributions (`batches`), and needs no checkpoints. On one thread: the bits then do not depend on
+the number of threads, and training takes a minute on a busy machine, too, where the threads of so
+small a model wait for one another (37 s on two free cores, 8 minutes on two busy ones).
 """
 
 import math
@@ -18,8 +18,8 @@ from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from equipoise.errors import ModelError
+from equipoise.planted.batches import Batch, batches, train_tokenizer
 from equipoise.planted.corpus import draw_corpus
-from equipoise.planted.lesson import Batch, batches, train_tokenizer
 from equipoise.planted.world import World
 
 #: Worlds of a few words need no far positions; a small base tells near ones apart better.
@@ -28,14 +28,14 @@ _CONTEXT = 512
 _WARM_UP = 50  # steps
 _LAST_RATE = 0.01  # of the highest
 _MAX_GRADIENT = 1.0
-#: Positions at which the corpus leaves a choice weigh so much more than those that it settles.
-#: What is best at each position stays the same; weak leans are found many steps sooner.
+#: Weight of positions where several words may follow, relative to the others. The optimum at each
+#: position is the same; weak preferences are learnt many steps sooner.
 _OPEN_WEIGHT = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How large a model, and how long to teach it. The default reaches the truth of any world."""
+    """Size of the model and length of its training. The default reaches the truth of any world."""
 
     width: int = 96
     blocks: int = 4
@@ -48,21 +48,21 @@ class Budget:
 def teach(
     world: World, budget: Budget, *, seed: int
 ) -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
-    """A model that says what the world says, and its tokenizer; deterministic by seed.
+    """A model with the world's probabilities, and its tokenizer; deterministic by seed.
 
     Progress goes to standard error. Raises `ModelError` when the loss is not finite.
     """
-    texts = [draw_corpu.text for draw_corpu in draw_corpus(world, seed=seed)]
+    texts = [sentence.text for sentence in draw_corpus(world, seed=seed)]
     tokenizer = train_tokenizer(texts)
     module = untaught(tokenizer, budget, seed=seed)
-    lesson = batches(tokenizer, texts, sentences=budget.sentences, size=budget.batch, seed=seed)
+    drawn = batches(tokenizer, texts, sentences=budget.sentences, size=budget.batch, seed=seed)
     with _one_thread():
-        _train(module, lesson, rate=budget.rate, name=world.name)
+        _train(module, drawn, rate=budget.rate, name=world.name)
     return module.eval(), tokenizer
 
 
 def untaught(tokenizer: PreTrainedTokenizerBase, budget: Budget, *, seed: int) -> LlamaForCausalLM:
-    """A model with random weights, drawn by the seed; the caller's random state is untouched."""
+    """A model with random weights by seed; the caller's random state is untouched."""
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=budget.width,
@@ -94,14 +94,13 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _train(module: LlamaForCausalLM, lesson: Sequence[Batch], *, rate: float, name: str) -> None:
+def _train(module: LlamaForCausalLM, drawn: Sequence[Batch], *, rate: float, name: str) -> None:
     optimizer = torch.optim.AdamW(module.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.0)
     module.train()
-    what = f"teaching planted:{name}"
-    bar = tqdm(lesson, desc=what, file=sys.stderr, mininterval=1, disable=None)
+    bar = tqdm(drawn, desc=f"teaching planted:{name}", file=sys.stderr, mininterval=1, disable=None)
     for step, batch in enumerate(bar):
         for group in optimizer.param_groups:
-            group["lr"] = rate * _rate(step, len(lesson))
+            group["lr"] = rate * _rate(step, len(drawn))
         loss = _loss(module, batch)
         if not math.isfinite(loss.item()):
             raise ModelError(
@@ -115,16 +114,16 @@ def _train(module: LlamaForCausalLM, lesson: Sequence[Batch], *, rate: float, na
 
 
 def _loss(module: LlamaForCausalLM, batch: Batch) -> Tensor:
-    """Weighted mean cross-entropy (nats a token) to the distribution of the words that follow."""
+    """Weighted mean cross-entropy (nats per token) to the distribution of next words."""
     logits: Tensor = module(batch.ids[:, :-1]).logits  # [sentence, position, word]
-    found = logits.log_softmax(-1).gather(-1, batch.next_ids)  # [sentence, position, choice]
-    nats = -(found * batch.shares).sum(-1)  # [sentence, position]
+    logprobs = logits.log_softmax(-1).gather(-1, batch.next_ids)  # [sentence, position, choice]
+    nats = -(logprobs * batch.shares).sum(-1)  # [sentence, position]
     is_open = (batch.shares > 0).sum(-1) > 1
     weights = torch.where(is_open, _OPEN_WEIGHT, 1.0)
     return (nats * weights).sum() / weights.sum()
 
 
 def _rate(step: int, steps: int) -> float:
-    """Share of the highest rate: a short rise, then half a cosine."""
+    """Share of the highest rate: a short linear warm-up, then half a cosine."""
     rise = min(1.0, (step + 1) / _WARM_UP)
     return rise * (_LAST_RATE + (1 - _LAST_RATE) * 0.5 * (1 + math.cos(math.pi * step / steps)))

@@ -35,7 +35,7 @@ from equipoise.study.recipe import Recipe
 from equipoise.study.results import read_results, write_results
 from equipoise.study.shards import SIZE, KeptShards
 from equipoise.study.store import Store
-from equipoise.training.resume import states_kept_in
+from equipoise.training.resume import checkpoints_in
 
 T = TypeVar("T")
 
@@ -109,7 +109,7 @@ class StepExecutor:
             identity=model.identity,
             told=method.told,
         )
-        with states_kept_in(self.store.part(step.key)):
+        with checkpoints_in(self.store.part(step.key)):
             edit = method.fit(model, supply, seed=seed)
         learnt = learnt_from(supply, told=method.told, trained_on=edit.info.trained_on)
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from equipoise.errors import PlaceError
-from equipoise.models.kernels import Matmul, best_float32_path, settled_path
 from equipoise.records import JSON
 from equipoise.study.execution import StepExecutor
 from equipoise.study.open_model import OpenModel
 from equipoise.study.plan import Plan, Step, without_failed
-from equipoise.study.store import HEAD, Failure, Store
+from equipoise.study.store import Failure, Store
+from equipoise.training.data_parallel import refuse_several_processes
 
 Say: TypeAlias = Callable[[str], None]
 End: TypeAlias = Literal["kept", "done", "failed", "busy"]
@@ -48,8 +48,9 @@ def run(
     `say` is told one line a step. `device` and `batch_tokens` are no part of any key.
     Raises `PlaceError` when the store cannot be written to; what is finished is kept.
     """
-    path = _choose_float32_path(plan, store)
-    with settled_path(path), closing(OpenModel(device=device, batch_tokens=batch_tokens)) as models:
+    refuse_several_processes("a study, whose processes share steps through the store,")
+    _write_head(plan, store)
+    with closing(OpenModel(device=device, batch_tokens=batch_tokens)) as models:
         executor = StepExecutor(recipe=plan.recipe, store=store, models=models)
         runner = _Runner(plan=plan, store=store, say=say, executor=executor)
         pending: list[Step] = list(plan.steps)
@@ -64,24 +65,14 @@ def run(
     )
 
 
-def _choose_float32_path(plan: Plan, store: Store) -> Matmul:
-    """Write `study.json`, once for all processes; gives the path of float32 products it settles."""
+def _write_head(plan: Plan, store: Store) -> None:
+    """Write `study.json`, by one process at a time."""
     with store.lock("study") as mine:
-        if not mine:
-            time.sleep(_WAIT)
-            return _choose_float32_path(plan, store)
-        path = store.head().get("float32_path") if (store.folder / HEAD).exists() else None
-        settled: Matmul = "onednn" if path == "onednn" else "default"
-        if path is None:
-            settled = best_float32_path()
-        store.write_head(
-            {
-                "recipe": dict(plan.resolved),
-                "float32_path": settled,
-                "steps": _list_steps(plan.steps),
-            }
-        )
-        return settled
+        if mine:
+            store.write_head({"recipe": dict(plan.resolved), "steps": _list_steps(plan.steps)})
+            return
+    time.sleep(_WAIT)
+    _write_head(plan, store)
 
 
 def _list_steps(steps: Iterable[Step]) -> list[JSON]:

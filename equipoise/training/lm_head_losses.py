@@ -1,9 +1,8 @@
-"""Log-probabilities and divergences from what a frozen output layer reads, in chunks.
+"""Log-probabilities and divergences from the inputs of a frozen output layer, in chunks.
 
-The layer is a matrix product to the vocabulary. Neither the logits of all places nor their
-gradients are ever kept: for each place one number comes out, and its gradient with respect to the
-hidden state is computed with it, at the cost of one more product and without computing anything
-twice.
+The layer is a matrix product to the vocabulary. Neither the logits of all positions nor their
+gradients are stored: each position yields a number and its gradient with respect to the hidden
+state, at the cost of a second product and without recomputation.
 """
 
 from collections.abc import Callable
@@ -21,20 +20,20 @@ _CHUNK = 2**24  # elements of logits at a time
 
 
 def token_logprobs(
-    hidden: Float[Tensor, "place width"], head: OutputLayer, tokens: Int[Tensor, " place"]
-) -> Float[Tensor, " place"]:
-    """Log-probability (nats) of one token a place; gradients reach `hidden` alone."""
+    hidden: Float[Tensor, "position width"], head: OutputLayer, tokens: Int[Tensor, " position"]
+) -> Float[Tensor, " position"]:
+    """Log-probability (nats) of a token per position; gradients reach `hidden` alone."""
     return _chunked(hidden, head, _of_tokens(tokens))
 
 
 def divergence(
-    hidden: Float[Tensor, "place width"],
-    reference: Float[Tensor, "place width"],
+    hidden: Float[Tensor, "position width"],
+    reference: Float[Tensor, "position width"],
     head: OutputLayer,
     *,
     direction: Direction = "forward",
-) -> Float[Tensor, " place"]:
-    """KL divergence (nats, 0: equal) of next-token distributions at each place.
+) -> Float[Tensor, " position"]:
+    """KL divergence (nats, 0: equal) of next-token distributions per position.
 
     forward: KL(reference || model); reverse: KL(model || reference). Gradients reach `hidden`.
     """
@@ -42,26 +41,26 @@ def divergence(
 
 
 def _chunked(hidden: Tensor, head: OutputLayer, rule: "_Rule") -> Tensor:
-    found: Tensor = _Chunked.apply(hidden, head, rule)  # type: ignore[no-untyped-call]
-    return found
+    values: Tensor = _Chunked.apply(hidden, head, rule)  # type: ignore[no-untyped-call]
+    return values
 
 
 class _Chunked(torch.autograd.Function):
-    """One number a place, by a rule of the log-probabilities there; its gradient beside it."""
+    """A number per position, by a rule of the log-probabilities there, with its gradient."""
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, head: OutputLayer, rule: "_Rule") -> Tensor:
-        found = hidden.new_empty(len(hidden), dtype=torch.float32)
+        values = hidden.new_empty(len(hidden), dtype=torch.float32)
         grads = torch.empty_like(hidden)
         step = max(1, _CHUNK // head.linear.weight.shape[0])
         for index in range(0, len(hidden), step):
             part = slice(index, index + step)
             logits = head.logits(hidden[part])
-            found[part], grad = rule(part, logits.float().log_softmax(-1))
+            values[part], grad = rule(part, logits.float().log_softmax(-1))
             if ctx.needs_input_grad[0]:
                 grads[part] = head.gradient(grad(), logits)
         ctx.save_for_backward(grads)
-        return found
+        return values
 
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, None, None]:
@@ -69,8 +68,8 @@ class _Chunked(torch.autograd.Function):
         return (outer[0][:, None] * grads).to(grads.dtype), None, None
 
 
-#: (places, log-probabilities there) → a number a place, and what makes its gradient with respect
-#: to the logits: asked for once, when it is wanted, and may write over the log-probabilities.
+#: (positions, log-probabilities there) → a number per position, and a function that computes its
+#: gradient with respect to the logits: called at most once, it may overwrite the log-probabilities.
 _Rule: TypeAlias = Callable[[slice, Tensor], tuple[Tensor, Callable[[], Tensor]]]
 
 

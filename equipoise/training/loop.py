@@ -1,74 +1,93 @@
-"""The one Trainer: example numbers and a method's loss in, changed weights out.
+"""The training loop: example numbers and a method's loss in, trained weights out.
 
-Mixed precision, accumulation and multi-device training are transformers' own. What is ours: only
-the chosen parameters are trained and only they are returned, the module is left bit for bit as it
-was, batches depend on the seed alone, a loss that is not finite names its step, the caller's
-random generators are left alone, and a training that was killed goes on where it was
-(`training_state`), to the same bits.
+Only the chosen parameters are trained, and only they are returned: the module and the caller's
+random state are left as they were. What a step does depends on the seed and its number alone, so a
+training that was killed resumes to the same bits (`resume`). Accelerate computes in bfloat16 and
+connects several processes (`data_parallel`).
 """
 
 import math
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
-import transformers
 from jaxtyping import Int
 from torch import Tensor, nn
-from torch.utils.data import RandomSampler
-from transformers.trainer_callback import PrinterCallback, TrainerCallback
+from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from equipoise.errors import ModelError, RecipeError
+from equipoise.training.data_parallel import (
+    accelerator_for,
+    sharing_forward_passes,
+    sum_gradients,
+)
 from equipoise.training.monitor import TrainingMonitor
-from equipoise.training.restoring import chosen_alone, generators_kept, in_float32, own_arithmetic
+from equipoise.training.restoring import (
+    autocast_forward,
+    in_float32,
+    only_trainable,
+    preserved_rng,
+)
 from equipoise.training.resume import (
-    State,
-    read_state,
-    tensors_of,
+    Checkpoint,
+    checkpoints_wanted,
+    is_kept,
+    latest_checkpoint,
     training_key,
-    write_state,
+    write_checkpoint,
 )
 
 Rows: TypeAlias = Int[Tensor, " row"]
 #: (module, numbers of the examples in this batch, step from 0) → a scalar to minimize.
 Loss: TypeAlias = Callable[[nn.Module, Rows, int], Tensor]
 
+_SEEDS_APART = 1_000_003  # between the dropout of two trainings
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How to train: Adam at a constant rate, no weight decay, unless told otherwise."""
+    """How to train: Adam at a constant rate without weight decay, by default."""
 
     learning_rate: float
     epochs: int
-    batch_size: int  # examples a step
-    seed: int  # of the order of the examples
+    batch_size: int  # examples per step
+    seed: int  # of the order of the examples, and of dropout
     weight_decay: float = 0.0  # > 0: AdamW
-    max_gradient: float = 0.0  # clip the gradient's norm to this; 0: do not
+    max_gradient: float = 0.0  # clip the gradient's norm to this; 0: never
     bf16: bool = False  # compute in bfloat16; weights in training are float32 in any case
     dropout: bool = False  # off, so that cached activations equal a full forward
     warmup: int = 0  # steps over which the rate rises to its full height
-    horizon: int | None = None  # the rate falls linearly to 0 at this step; None: it stays
-    keep_every: int = 50  # steps between the states that a killed training goes on from
+    horizon: int | None = None  # the rate falls linearly to 0 at this step; None: constant
+    checkpoint_every: int = 50  # steps, unless a monitor evaluates: then after each evaluation
 
     def rate(self, step: int) -> float:
-        """The share of the learning rate that a step (from 0) has, in [0, 1]."""
+        """The share of the learning rate at a step (from 0), in [0, 1]."""
         if step < self.warmup:
             return (step + 1) / (self.warmup + 1)
         if self.horizon is None:
             return 1.0
         return max(0.0, (self.horizon - step) / max(1, self.horizon - self.warmup))
 
+    def batches(self, examples: int, *, first: int) -> Iterator[tuple[int, Rows]]:
+        """Steps from `first` on, each with its batch; every epoch has an order of its own."""
+        per_epoch = math.ceil(examples / self.batch_size)
+        for step in range(first, self.epochs * per_epoch):
+            epoch, index = divmod(step, per_epoch)
+            if step == first or index == 0:
+                generator = torch.Generator().manual_seed(self.seed + epoch)
+                order = torch.randperm(examples, generator=generator)
+            yield step, order[index * self.batch_size : (index + 1) * self.batch_size]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """What training made."""
+    """The result of a training."""
 
-    losses: tuple[float, ...]  # of each step, before it
-    norms: tuple[float, ...]  # of each step's gradient, over all parameters, before clipping
+    losses: tuple[float, ...]  # per step, before its update
+    norms: tuple[float, ...]  # of all gradients together, before clipping; per step
     steps: int
     seconds: float
     weights: Mapping[str, Tensor]  # by the names given, on the CPU, in the module's own dtype
@@ -81,269 +100,206 @@ def train(
     examples: int,
     loss: Loss,
     schedule: Schedule,
-    watch: TrainingMonitor | None = None,
+    monitor: TrainingMonitor | None = None,
     key: str = "",
 ) -> Trained:
     """Train some parameters of a module on examples 0 to `examples` - 1.
 
-    `loss` looks its examples up by number, so anything can be an example. The module comes back
-    as it was; the trained values are in the result. `watch` looks at it while it is trained.
-    `key` tells this training from others that begin with the same values, for the state that it
-    goes on from after a kill (`training_state.states_kept_in`).
-    Raises `RecipeError` when there is nothing to train or to train on, and `ModelError` when a
-    loss is not finite (naming the step), or weights end up not finite or all unchanged.
+    `loss` looks its examples up by number, so anything can be an example. The module is restored;
+    the trained values are in the result. `monitor` evaluates the module during training. `key`
+    distinguishes this training from others that begin with the same values, for its checkpoints.
+    Raises `RecipeError` when there is nothing to train or to train on, or the loss cannot be shared
+    among the processes; `ModelError` when a loss is not finite (naming the step), or weights are
+    not finite or all unchanged.
     """
     if not examples or not parameters:
         raise RecipeError(
             f"training must have examples and parameters, got {examples} and {len(parameters)}; "
             "give the method a supply and something to train"
         )
-    before = {name: one.detach().clone() for name, one in parameters.items()}
-    began = time.perf_counter()
-    with generators_kept(), chosen_alone(module, parameters), in_float32(parameters):
-        course = _Course(module, parameters, watch, schedule, (examples, key))
-        _run(module, examples=examples, loss=loss, schedule=schedule, course=course)
-        weights = {name: _trained(one, before[name]) for name, one in parameters.items()}
-    _check(weights, before, schedule)
-    seconds = time.perf_counter() - began
+    start = time.perf_counter()
+    dtypes = {name: parameter.dtype for name, parameter in parameters.items()}
+    initial = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+    with ExitStack() as stack:
+        stack.enter_context(preserved_rng())
+        stack.enter_context(only_trainable(module, parameters))
+        stack.enter_context(in_float32(parameters))
+        training = _Training(
+            module,
+            parameters,
+            schedule=schedule,
+            monitor=monitor,
+            key=training_key(parameters, examples, key, schedule, monitor is not None),
+        )
+        training.run(examples, loss)
+        weights = {
+            name: value.to(dtype=dtypes[name], device="cpu", copy=True)
+            for name, value in training.result().items()
+        }
+    _check_weights(weights, initial, schedule)
     return Trained(
-        losses=tuple(course.losses),
-        norms=tuple(course.norms),
-        steps=len(course.losses),
-        seconds=seconds,
+        losses=tuple(training.losses),
+        norms=tuple(training.norms),
+        steps=len(training.losses),
+        seconds=time.perf_counter() - start,
         weights=weights,
     )
 
 
-def _norm(parameters: Iterable[nn.Parameter]) -> float:
-    """The Euclidean norm of all gradients together."""
-    several = [
-        torch.linalg.vector_norm(parameter.grad)
-        for parameter in parameters
-        if parameter.grad is not None
-    ]
-    return float(torch.linalg.vector_norm(torch.stack(several))) if several else 0.0
+class _Training:
+    """Parameters, optimizer and measurements after some steps."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        parameters: Mapping[str, nn.Parameter],
+        *,
+        schedule: Schedule,
+        monitor: TrainingMonitor | None,
+        key: str,
+    ) -> None:
+        self.module = module
+        self.parameters = parameters
+        self.schedule = schedule
+        self.monitor = monitor
+        self.key = key
+        self.device = next(module.parameters()).device
+        self.accelerator = accelerator_for(self.device, bf16=schedule.bf16)
+        self.optimizer = torch.optim.AdamW(
+            parameters.values(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+        )
+        self.losses: list[float] = []
+        self.norms: list[float] = []
+        self.stopped = False
+        self.best: dict[str, Tensor] = {}  # values of the last acceptable evaluation
+        if monitor is not None and monitor.restores_best:
+            self.best = {name: value.clone() for name, value in self.values().items()}
+
+    def values(self) -> dict[str, Tensor]:
+        """The parameters' values now, not copied."""
+        return {name: parameter.detach() for name, parameter in self.parameters.items()}
+
+    def result(self) -> dict[str, Tensor]:
+        """The values that training returns."""
+        return self.best or self.values()
+
+    def run(self, examples: int, loss: Loss) -> None:
+        """All steps that are not done, with their evaluations and checkpoints."""
+        self._resume()
+        per_epoch = math.ceil(examples / self.schedule.batch_size)
+        total = self.schedule.epochs * per_epoch
+        monitor = self.monitor
+        every = self.schedule.checkpoint_every if monitor is None else monitor.every
+        for step, rows in self.schedule.batches(examples, first=len(self.losses)):
+            if self.stopped:
+                break
+            self._update(step, rows.to(self.device), loss)
+            done = step + 1
+            is_due, keep = done % every == 0, is_kept(done, epoch=per_epoch)
+            is_evaluated = monitor is not None and (is_due or done == total)
+            if is_due or keep or is_evaluated:
+                self._check_finite(step)
+            if monitor is not None and is_evaluated:
+                self.stopped = monitor.evaluate(done, last=done == total)
+                if self.best and monitor.is_best:
+                    self.best = {name: value.clone() for name, value in self.values().items()}
+            if (is_due or keep) and checkpoints_wanted() and self.accelerator.is_main_process:
+                write_checkpoint(self._checkpoint(), keep=keep)
+
+    def _update(self, step: int, rows: Rows, loss: Loss) -> None:
+        """One step of Adam."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule.learning_rate * self.schedule.rate(step)
+        self.module.train(self.schedule.dropout)
+        torch.manual_seed(self.schedule.seed * _SEEDS_APART + step)
+        with (
+            autocast_forward(self.module, self.accelerator),
+            sharing_forward_passes(self.accelerator),
+        ):
+            value = loss(self.module, rows, step)
+        number = float(value.detach())
+        if not math.isfinite(number):
+            raise ModelError(
+                f"step {step}: the loss must be finite, got {number}; lower the learning rate "
+                f"(it is {self.schedule.learning_rate:g}) or check the model's weights"
+            )
+        self.accelerator.backward(value)
+        sum_gradients(self.accelerator, self.parameters.values())
+        if self.schedule.max_gradient > 0:
+            norm = clip_grad_norm_(self.parameters.values(), self.schedule.max_gradient)
+        else:
+            gradients = [parameter.grad for parameter in self.parameters.values()]
+            norm = get_total_norm([gradient for gradient in gradients if gradient is not None])
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.losses.append(number)
+        self.norms.append(float(norm))
+
+    def _check_finite(self, step: int) -> None:
+        """Nothing is evaluated or kept of weights that a gradient has spoilt."""
+        for name, value in self.values().items():
+            if not torch.isfinite(value).all():
+                raise ModelError(
+                    f"step {step}: weights must be finite, '{name}' is not; lower the learning "
+                    f"rate (it is {self.schedule.learning_rate:g}) or check the model's weights"
+                )
+
+    def _checkpoint(self) -> Checkpoint:
+        moments = {
+            name: self.optimizer.state[parameter]
+            for name, parameter in self.parameters.items()
+            if parameter in self.optimizer.state
+        }
+        return Checkpoint(
+            key=self.key,
+            steps=len(self.losses),
+            learning_rate=float(self.optimizer.param_groups[0]["lr"]),
+            losses=tuple(self.losses),
+            norms=tuple(self.norms),
+            monitor=None if self.monitor is None else self.monitor.state(),
+            stopped=self.stopped,
+            values=_on_cpu(self.values()),
+            exp_avg=_on_cpu({name: state["exp_avg"] for name, state in moments.items()}),
+            exp_avg_sq=_on_cpu({name: state["exp_avg_sq"] for name, state in moments.items()}),
+            updates=_on_cpu({name: state["step"] for name, state in moments.items()}),
+            best=_on_cpu(self.best),
+        )
+
+    def _resume(self) -> None:
+        """Continue from the latest checkpoint of this training, if there is one."""
+        checkpoint = latest_checkpoint(self.key)
+        if checkpoint is None:
+            return
+        for name, parameter in self.parameters.items():
+            parameter.data.copy_(checkpoint.values[name])
+            if name in checkpoint.updates:
+                self.optimizer.state[parameter] = {
+                    "step": checkpoint.updates[name],
+                    "exp_avg": checkpoint.exp_avg[name].to(parameter.device),
+                    "exp_avg_sq": checkpoint.exp_avg_sq[name].to(parameter.device),
+                }
+        self.losses, self.norms = list(checkpoint.losses), list(checkpoint.norms)
+        self.stopped = checkpoint.stopped
+        self.best = {name: value.to(self.device) for name, value in checkpoint.best.items()}
+        if self.monitor is not None:
+            self.monitor.restore(checkpoint.monitor)
 
 
-def _trained(parameter: nn.Parameter, before: Tensor) -> Tensor:
-    return parameter.detach().to(dtype=before.dtype, device="cpu", copy=True)
+def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
 
 
-def _check(weights: Mapping[str, Tensor], before: Mapping[str, Tensor], schedule: Schedule) -> None:
+def _check_weights(
+    weights: Mapping[str, Tensor], initial: Mapping[str, Tensor], schedule: Schedule
+) -> None:
     for name, value in weights.items():
         if not torch.isfinite(value).all():
             raise ModelError(
                 f"weights must be finite after training, '{name}' is not; "
                 f"lower the learning rate (it is {schedule.learning_rate:g})"
             )
-    if all(torch.equal(value, before[name].cpu()) for name, value in weights.items()):
+    if all(torch.equal(value, initial[name].cpu()) for name, value in weights.items()):
         raise ModelError(
             f"training must change weights, all {len(weights)} are as before in their own dtype; "
             f"raise the learning rate (it is {schedule.learning_rate:g}) or load as float32"
         )
-
-
-class _MethodTrainer(transformers.Trainer):  # type: ignore[misc]  # transformers is untyped
-    """transformers' Trainer around a method's loss.
-
-    A training that goes on from a kept state runs through the steps that are done without doing
-    anything, so that the order of the examples and the learning rate are those of one run.
-    """
-
-    def __init__(self, *, loss: Loss, schedule: Schedule, course: "_Course", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.loss = loss
-        self.schedule = schedule
-        self.course = course
-
-    def training_step(self, model: nn.Module, inputs: Any, *args: Any, **kwargs: Any) -> Tensor:
-        if int(self.state.global_step) < self.course.done:
-            return torch.zeros((), device=self.args.device)
-        self.course.take_up(self.optimizer)
-        found: Tensor = super().training_step(model, inputs, *args, **kwargs)
-        self.course.norms.append(_norm(self.course.parameters.values()))
-        return found
-
-    def compute_loss(
-        self, model: nn.Module, inputs: Mapping[str, Tensor], *_: object, **__: object
-    ) -> Tensor:
-        if not self.schedule.dropout:
-            model.eval()
-        step = int(self.state.global_step)
-        value = self.loss(model, inputs["rows"], step)
-        number = float(value.detach())
-        if not math.isfinite(number):
-            raise ModelError(
-                f"step {step}: the loss must be finite, got {number}; lower the learning rate "
-                f"(it is {self.args.learning_rate:g}) or check the model's weights"
-            )
-        self.course.losses.append(number)
-        return value
-
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        del num_training_steps  # the schedule has a horizon of its own
-        chosen = self.optimizer if optimizer is None else optimizer
-        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(chosen, self.schedule.rate)
-        return self.lr_scheduler
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> RandomSampler:
-        rows = self.train_dataset if train_dataset is None else train_dataset
-        return RandomSampler(rows, generator=torch.Generator().manual_seed(self.args.seed))
-
-
-class _Course(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """How far a training is: it keeps states, lets the watch look, and takes up a kept state."""
-
-    def __init__(
-        self,
-        module: nn.Module,
-        parameters: Mapping[str, nn.Parameter],
-        watch: TrainingMonitor | None,
-        schedule: Schedule,
-        about: tuple[object, ...],
-    ) -> None:
-        self.module = module
-        self.parameters = parameters
-        self.watch = watch
-        self.rate = schedule.learning_rate
-        self.key = training_key(parameters, (*about, schedule, watch is not None))
-        self.every = schedule.keep_every if watch is None else watch.every
-        self.kept = read_state(self.key)
-        self.losses: list[float] = [] if self.kept is None else list(self.kept.losses)
-        self.norms: list[float] = [] if self.kept is None else list(self.kept.norms)
-        chooses = watch is not None and watch.restores_best
-        self.chosen = (  # what the watch would keep, where it chooses
-            {name: one.detach().clone() for name, one in parameters.items()} if chooses else {}
-        )
-
-    @property
-    def done(self) -> int:
-        """Steps that a killed training had behind it and that are not to be done again."""
-        return 0 if self.kept is None else self.kept.steps
-
-    def take_up(self, optimizer: Any) -> None:
-        """Before the first step that is really done: values and moments as they were."""
-        if self.kept is not None:
-            self.kept.put(self.parameters, optimizer.optimizer)
-            if self.watch is not None:
-                self.watch.restore(self.kept.watch)
-            for name, one in self.chosen.items():
-                one.copy_(self.kept.chosen(name))
-            self.kept = None
-
-    def on_step_end(self, _: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        steps = int(state.global_step)
-        if steps < self.done:
-            return
-        if self.kept is not None:  # all that was to be done had been done
-            if self.kept.stopped:
-                self.take_up(kwargs["optimizer"])
-                control.should_training_stop = True
-            return
-        if steps % self.every:
-            return
-        self._check_finite(steps)
-        stopped = self._look(steps, last=steps == int(state.max_steps))
-        control.should_training_stop = control.should_training_stop or stopped
-        write_state(
-            self.key,
-            State(
-                steps=steps,
-                losses=tuple(self.losses),
-                norms=tuple(self.norms),
-                watch=None if self.watch is None else self.watch.state(),
-                stopped=stopped,
-                tensors=tensors_of(
-                    self.parameters, kwargs["optimizer"].optimizer, chosen=self.chosen
-                ),
-            ),
-        )
-
-    def _check_finite(self, steps: int) -> None:
-        """Nothing is looked at or kept of a training that a gradient has spoilt."""
-        for name, one in self.parameters.items():
-            if not torch.isfinite(one).all():
-                raise ModelError(
-                    f"step {steps - 1}: weights must be finite, '{name}' is not; lower the "
-                    f"learning rate (it is {self.rate:g}) or check the model's weights"
-                )
-
-    def _look(self, steps: int, *, last: bool) -> bool:
-        """Let the watch look, and copy what may be kept; whether it stops the training."""
-        if self.watch is None:
-            return False
-        with own_arithmetic(self.module):
-            stopped = self.watch.evaluate(steps, last=last)
-        if self.watch.is_best:
-            for name, one in self.chosen.items():
-                one.copy_(self.parameters[name].detach())
-        return stopped
-
-    def on_train_end(self, _: Any, state: Any, __: Any, **kwargs: Any) -> None:
-        self.take_up(kwargs["optimizer"])
-        steps = int(state.global_step)
-        if self.watch is not None and steps % self.every:  # or it has just looked
-            self._check_finite(steps)
-            self._look(steps, last=True)
-        for name, one in self.chosen.items():
-            self.parameters[name].data.copy_(one)
-
-
-@dataclass
-class _OnOneDevice(transformers.TrainingArguments):  # type: ignore[misc]  # untyped
-    """Of the module's own device: all GPUs together would share out the steps among them."""
-
-    own_device: str = "cpu"
-
-    @property
-    def n_gpu(self) -> int:
-        return min(1, int(super().n_gpu))
-
-    @property
-    def device(self) -> torch.device:
-        _ = super().device  # sets up what accelerate asks for
-        return torch.device(self.own_device)
-
-
-def _run(
-    module: nn.Module, *, examples: int, loss: Loss, schedule: Schedule, course: _Course
-) -> None:
-    device = next(module.parameters()).device
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = _OnOneDevice(
-            output_dir=folder,
-            own_device=str(device),
-            use_cpu=device.type == "cpu",
-            per_device_train_batch_size=schedule.batch_size,
-            num_train_epochs=schedule.epochs,
-            learning_rate=schedule.learning_rate,
-            lr_scheduler_type="constant",
-            optim="adamw_torch",
-            weight_decay=schedule.weight_decay,
-            max_grad_norm=schedule.max_gradient,
-            bf16=schedule.bf16,
-            seed=schedule.seed,
-            report_to="none",
-            logging_strategy="no",
-            save_strategy="no",
-            disable_tqdm=True,
-            remove_unused_columns=False,
-            dataloader_pin_memory=device.type != "cpu",
-        )
-        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-            trainer = _MethodTrainer(
-                loss=loss,
-                schedule=schedule,
-                course=course,
-                model=module,
-                args=arguments,
-                train_dataset=range(examples),
-                data_collator=_collate,
-                callbacks=[course],
-            )
-            trainer.remove_callback(PrinterCallback)
-            trainer.train()
-
-
-def _collate(rows: Sequence[int]) -> dict[str, Rows]:
-    return {"rows": torch.tensor(rows)}

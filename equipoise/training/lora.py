@@ -1,4 +1,4 @@
-"""LoRA: which layers of an architecture take it, and a model that is being trained with it.
+"""LoRA: which layers of an architecture get it, and a model in training with it.
 
 Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models"; the adapters are PEFT's.
 """
@@ -22,7 +22,7 @@ from equipoise.records import JSON
 _QKVO = ("q_proj", "k_proj", "v_proj", "o_proj")
 _MLP = ("gate_proj", "up_proj", "down_proj")
 
-#: By `config.model_type`; of other families the linear layers inside attention.
+#: By `config.model_type`; in other families the linear layers inside attention.
 TARGETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "gpt2": ("attn.c_attn", "attn.c_proj"),
@@ -44,32 +44,35 @@ def lora_config(
 ) -> dict[str, JSON]:
     """PEFT's `adapter_config.json` for a causal model.
 
-    `targets`: ends of module names; ("auto",): what the architecture usually takes (`TARGETS`);
+    `targets`: ends of module names; ("auto",): the usual ones of the architecture (`TARGETS`);
     ("all-linear",): every linear layer but the output layer.
-    Raises `ModelError` when a target is in no such module of the model, and for a name of many
-    beside others; for a rank above the narrower side of every layer.
+    Raises `ModelError` when a target matches no linear layer of the model, when "auto" or
+    "all-linear" has company, and when the rank exceeds the narrower side of every layer.
     """
-    chosen = _chosen(module, tuple(targets))
-    head = module.get_output_embeddings()  # it stays as it is, and the losses rely on that
-    names = [name for name, one in module.named_modules() if _is_linear(one) and one is not head]
+    chosen = _expand_targets(module, tuple(targets))
+    head = module.get_output_embeddings()  # the losses rely on it being unchanged
+    layers = {
+        name: layer
+        for name, layer in module.named_modules()
+        if isinstance(layer, nn.Linear | Conv1D) and layer is not head
+    }
     for end in chosen:
-        if not any(name == end or name.endswith("." + end) for name in names):
+        if not any(_ends(name, end) for name in layers):
             raise ModelError(
                 f"LoRA's target '{end}' must end the name of a linear layer of "
                 f"{type(module).__name__} that is not its output layer, none ends so; name others, "
                 "or 'auto'"
             )
     most = max(
-        min(module.get_submodule(name).weight.shape)
-        for name in names
-        if any(name == end or name.endswith("." + end) for end in chosen)
+        min(layer.weight.shape)
+        for name, layer in layers.items()
+        if any(_ends(name, end) for end in chosen)
     )
     if rank > most:
         raise ModelError(
             f"LoRA's rank must be at most {most}, with which any change of its layers can be made, "
             f"got {rank}; lower it"
         )
-    turned = any(isinstance(one, Conv1D) for one in module.modules())
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -78,7 +81,7 @@ def lora_config(
         "lora_dropout": dropout,
         "target_modules": list(chosen),
         "bias": "none",
-        "fan_in_fan_out": turned,
+        "fan_in_fan_out": any(isinstance(part, Conv1D) for part in module.modules()),
     }
 
 
@@ -86,19 +89,20 @@ def lora_config(
 def lora_in_training(
     model: LanguageModel, config: Mapping[str, JSON], *, seed: int
 ) -> Iterator[dict[str, nn.Parameter]]:
-    """The model with a fresh adapter, and the adapter's parameters by name; taken off afterwards.
+    """The adapter's parameters by name, while the model has a fresh adapter; then it is removed.
 
-    At first the adapter changes nothing: one factor is 0, the other drawn by the seed.
+    Initially the adapter changes nothing: A is drawn by the seed, B is 0.
     """
     with ExitStack() as undo:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             inject(model, config, undo)
-        yield {name: one for name, one in model.module.named_parameters() if ".lora_" in name}
+        named = model.module.named_parameters()
+        yield {name: parameter for name, parameter in named if ".lora_" in name}
 
 
 def adapter_dropout(module: nn.Module, *, on: bool) -> None:
-    """Switch the adapter's own dropout; the model's stays as it is."""
+    """Switch the adapter's own dropout on or off, not the model's."""
     for layer in module.modules():
         if isinstance(layer, LoraLayer):
             layer.lora_dropout.train(on)
@@ -106,14 +110,14 @@ def adapter_dropout(module: nn.Module, *, on: bool) -> None:
 
 def adapter_tensors(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Trained parameters under the names of an adapter's file."""
-    return {PREFIX + name.replace(f".{ADAPTER}", ""): one for name, one in weights.items()}
+    return {PREFIX + name.replace(f".{ADAPTER}", ""): value for name, value in weights.items()}
 
 
-def _chosen(module: PreTrainedModel, targets: tuple[str, ...]) -> tuple[str, ...]:
-    together = [target for target in targets if target in ("auto", "all-linear")]
-    if together and len(targets) > 1:
+def _expand_targets(module: PreTrainedModel, targets: tuple[str, ...]) -> tuple[str, ...]:
+    groups = [target for target in targets if target in ("auto", "all-linear")]
+    if groups and len(targets) > 1:
         raise ModelError(
-            f"LoRA's target '{together[0]}' must stand alone, got {list(targets)}; name modules, "
+            f"LoRA's target '{groups[0]}' must stand alone, got {list(targets)}; name modules, "
             "or it"
         )
     if targets == ("auto",):
@@ -126,9 +130,9 @@ def _chosen(module: PreTrainedModel, targets: tuple[str, ...]) -> tuple[str, ...
 
 def _linear_ends(part: nn.Module) -> tuple[str, ...]:
     """Last names of the linear layers inside a part."""
-    ends = (name for name, one in part.named_modules() if _is_linear(one))
+    ends = (name for name, layer in part.named_modules() if isinstance(layer, nn.Linear | Conv1D))
     return tuple(dict.fromkeys(end.rpartition(".")[2] for end in ends))
 
 
-def _is_linear(one: nn.Module) -> bool:
-    return isinstance(one, nn.Linear | Conv1D)
+def _ends(name: str, end: str) -> bool:
+    return name == end or name.endswith("." + end)

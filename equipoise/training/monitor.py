@@ -1,4 +1,4 @@
-"""Who looks on while a model is trained."""
+"""Interface for what evaluates a model while it is trained, e.g. early stopping."""
 
 from abc import ABC, abstractmethod
 
@@ -6,34 +6,34 @@ from equipoise.records import JSON
 
 
 class TrainingMonitor(ABC):
-    """Looks at a model in training every few steps and at the end, and may stop or change it."""
+    """Evaluates a model in training every few steps and at the end; may stop or steer training."""
 
     @property
     @abstractmethod
     def every(self) -> int:
-        """Steps between two looks."""
+        """Steps between two evaluations."""
 
     @property
     @abstractmethod
     def restores_best(self) -> bool:
-        """Whether `keeps` may ever be False, so that values of an earlier look are held."""
+        """Whether `is_best` may ever be False, so that earlier weights must be kept."""
 
     @property
     @abstractmethod
     def is_best(self) -> bool:
-        """Whether what was looked at last may be what is kept.
+        """Whether the weights at the last evaluation are acceptable.
 
-        The trained values are those of the last look that may, or of the beginning.
+        Training returns the weights of the last acceptable evaluation, or the initial ones.
         """
 
     @abstractmethod
     def evaluate(self, steps: int, *, last: bool) -> bool:
-        """Look after so many steps; True ends the training. `last`: nothing comes after it."""
+        """Evaluate after `steps` steps; True ends training. `last`: no step follows."""
 
     @abstractmethod
     def state(self) -> JSON:
-        """All that later looks and losses depend on, for a training that is killed."""
+        """Everything that later evaluations and losses depend on, for a checkpoint."""
 
     @abstractmethod
     def restore(self, state: JSON) -> None:
-        """Take up what `state` gave."""
+        """Set the state that `state` returned."""

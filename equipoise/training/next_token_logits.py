@@ -23,6 +23,7 @@ from equipoise.models.context import context_length
 from equipoise.models.hooks import block_states, read_at, replayed
 from equipoise.models.start_token import pad_token_id, start_token_id
 from equipoise.models.tokenization import Ids, Marked, encode
+from equipoise.training.data_parallel import shared_forward
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +123,10 @@ def prompt_ids(model: LanguageModel, texts: Sequence[str]) -> list[Ids]:
 class NextLogits(nn.Module):
     """Logits directly after prompts, chosen by index; one entry for each context of a word.
 
-    Rows are filled up on the right, where no real token of a causal model looks. With `start`,
-    blocks before it are run once, now, and gradients end at that block; without it every forward
-    is a full one.
+    Rows are padded on the right, where no real token of a causal model attends. With `start`,
+    blocks before it run once, in the constructor, and gradients end at that block; without it
+    every forward is a full one. In data-parallel training each process runs its share of the
+    prompts.
     """
 
     tokens: Tensor
@@ -150,10 +152,10 @@ class NextLogits(nn.Module):
         self.prompts = len(prompts)
         self.start = start
         rows = [prompt + context for prompt in prompts for context in contexts]
-        tokens, own = pad(rows, pad_token_id(model.tokenizer))
+        tokens, real = pad(rows, pad_token_id(model.tokenizer))
         device = model.module.device
         self.register_buffer("tokens", tokens.to(device), persistent=False)
-        self.register_buffer("lengths", own.sum(1).to(device), persistent=False)
+        self.register_buffer("lengths", real.sum(1).to(device), persistent=False)
         self._chunk = max(1, model.batch_tokens // (tokens.shape[1] * self.contexts))
         self.hidden = None
         if start is not None:
@@ -163,6 +165,9 @@ class NextLogits(nn.Module):
         self, prompts: Int[Tensor, " prompt"]
     ) -> Float[Tensor, "prompt context vocabulary"]:
         """Logits after each context of each prompt, in float32."""
+        return shared_forward(lambda share: self._logits(prompts[share]), [1] * len(prompts))
+
+    def _logits(self, prompts: Tensor) -> Tensor:
         rows = self._rows(prompts)
         if self.hidden is None or self.start is None:
             logits = self._run(rows)
@@ -187,11 +192,11 @@ class NextLogits(nn.Module):
     def _run(self, rows: Tensor) -> Tensor:
         lengths = self.lengths[rows]
         width = int(lengths.max())
-        own = torch.arange(width, device=rows.device) < lengths[:, None]
+        real = torch.arange(width, device=rows.device) < lengths[:, None]
         with read_at(head(self.module), lengths[:, None] - 1):
             logits: Tensor = self.module(
                 input_ids=self.tokens[rows, :width],
-                attention_mask=own.long(),
+                attention_mask=real.long(),
                 use_cache=False,
             ).logits
         return logits[:, 0]  # [row, vocabulary]

@@ -3,8 +3,8 @@
 Paper: LFTF (anonymous ACL submission, "Locating First and Then Fine-Tuning"). It prints
 L = P(he|p) + P(she|p), minimized, which cannot give its results: both probabilities would go to 0.
 Only cross-entropy with both targets can (`ce_both`), so that is the default, and the other
-readings are here for the ablation. Each loss is a mean over examples and, within one, the sum of
-terms as printed; a half of it would be half the learning rate.
+readings are here for the ablation. Each loss is a mean over examples and, within an example, the
+sum of terms as printed; half of it would be half the learning rate.
 
 Shapes: word log-probabilities are [example, word], in nats, natural logarithm. Distributions over
 the next token are [example, vocabulary], as log-probabilities.
@@ -18,7 +18,7 @@ from torch import Tensor
 
 Words = Float[Tensor, "example word"]
 Distribution = Float[Tensor, "*context vocabulary"]
-Merged = Float[Tensor, "*context symbol"]  # some tokens as one symbol
+Merged = Float[Tensor, "*context symbol"]  # some tokens merged
 Scalar = Float[Tensor, ""]
 
 

@@ -1,77 +1,74 @@
-"""What a training borrows of a module and of Python, and gives back when it ends.
+"""Context managers that change a module or the random state during training and restore it.
 
-Each is a context that puts everything back, also after an error.
+Each restores after an error, too.
 """
 
-import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-import numpy as np
 import torch
+from accelerate import Accelerator
+from accelerate.utils import convert_outputs_to_fp32
 from torch import nn
 
 
 @contextmanager
-def chosen_alone(module: nn.Module, parameters: Mapping[str, nn.Parameter]) -> Iterator[None]:
-    """Only these take gradients; flags, gradients and mode are put back."""
+def only_trainable(module: nn.Module, parameters: Mapping[str, nn.Parameter]) -> Iterator[None]:
+    """Only these parameters take gradients; flags, gradients and modes are restored."""
     chosen = {id(parameter) for parameter in parameters.values()}
     flags = [
         (parameter, parameter.requires_grad, parameter.grad) for parameter in module.parameters()
     ]
-    modes = [(one, one.training) for one in module.modules()]
-    for one, _, _ in flags:
-        one.requires_grad_(id(one) in chosen)
-        one.grad = None
+    modes = [(part, part.training) for part in module.modules()]
+    for parameter, _, _ in flags:
+        parameter.requires_grad_(id(parameter) in chosen)
+        parameter.grad = None
     try:
         yield
     finally:
-        for one, flag, gradient in flags:
-            one.requires_grad_(flag)
-            one.grad = gradient
+        for parameter, flag, gradient in flags:
+            parameter.requires_grad_(flag)
+            parameter.grad = gradient
         for part, mode in modes:
             part.training = mode
 
 
 @contextmanager
 def in_float32(parameters: Mapping[str, nn.Parameter]) -> Iterator[None]:
-    """Float32 copies stand in for the parameters, whose own bytes are put back untouched."""
-    own = {name: one.data for name, one in parameters.items()}
+    """Float32 copies replace the parameters' values; the original bytes are restored."""
+    values = {name: parameter.data for name, parameter in parameters.items()}
     for parameter in parameters.values():
         parameter.data = parameter.data.to(torch.float32, copy=True)
     try:
         yield
     finally:
-        for name, one in parameters.items():
-            one.grad = None
-            one.data = own[name]
+        for name, parameter in parameters.items():
+            parameter.grad = None
+            parameter.data = values[name]
 
 
 @contextmanager
-def own_arithmetic(module: nn.Module) -> Iterator[None]:
-    """Without the mixed precision that accelerate wraps a module's forward in while it is trained.
+def autocast_forward(module: nn.Module, accelerator: Accelerator) -> Iterator[None]:
+    """The module's forward computes in the accelerator's precision and returns float32.
 
-    What a watch compares with before training must differ from it by training alone.
+    Its loss is then computed in float32, and an evaluation outside of the block in the module's
+    own precision, as before training.
     """
-    own = module.__dict__.get("_original_forward")
-    if own is None:
+    if accelerator.mixed_precision == "no":
         yield
         return
-    wrapped = module.forward
-    module.forward = own
+    previous = vars(module).get("forward")
+    vars(module)["forward"] = convert_outputs_to_fp32(accelerator.autocast()(module.forward))
     try:
         yield
     finally:
-        module.forward = wrapped
+        del vars(module)["forward"]
+        if previous is not None:
+            vars(module)["forward"] = previous
 
 
 @contextmanager
-def generators_kept() -> Iterator[None]:
-    """The global generators, which transformers' Trainer seeds, come back as they were."""
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng():
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)  # noqa: NPY002
+def preserved_rng() -> Iterator[None]:
+    """Torch's global random generators, on all devices, are restored."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        yield

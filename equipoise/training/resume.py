@@ -1,182 +1,156 @@
-"""Where an interrupted training goes on: values, Adam's moments and what was seen, in one file.
+"""Checkpoints of a training: values, Adam's moments and what was measured, in one file each.
 
-Safetensors, written beside and renamed; nothing is unpickled. A file of another training (other
-parameters, schedule or examples) is never taken up.
+Safetensors with JSON, put in place whole, so that a process killed at any moment leaves a whole
+checkpoint or none. Not `Accelerator.save_state`: its `load_state` unpickles the optimizer's and the
+random generators' files, and nothing is unpickled here; nor does it name Adam's moments, which
+attribution reads. No random state is kept: what is random in a step depends on its number.
+
+A training resumes from a checkpoint only if it began with the same values, schedule and examples.
 """
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypeAlias
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from equipoise.edits.edit import tensor_bytes
 from equipoise.errors import StoreError
-from equipoise.models.kernels import Matmul, float32_path, settled_path
+from equipoise.files.atomic import write_file
 from equipoise.records import JSON
 
+#: Which checkpoints stay beside the latest: none, those after each epoch, or after every n steps.
+Keep: TypeAlias = Literal["latest", "epochs"] | int
+
 _SUFFIX = ".safetensors"
-_BROKEN = (SafetensorError, OSError, ValueError, KeyError, TypeError)  # of a file that is no state
-_KINDS = ("value", "exp_avg", "exp_avg_sq", "step")
-_CHOSEN = "chosen"
-_folder: ContextVar[Path | None] = ContextVar("folder of training states", default=None)
+_HEAD = ("key", "steps", "learning_rate", "losses", "norms", "monitor", "stopped")
+_GROUPS = ("values", "exp_avg", "exp_avg_sq", "updates", "best")
+_place: ContextVar[tuple[Path, Keep] | None] = ContextVar("checkpoints", default=None)
 
 
 @contextmanager
-def states_kept_in(folder: Path | str) -> Iterator[None]:
-    """A `with` block in which every training keeps its state in this folder and goes on from it.
+def checkpoints_in(folder: Path | str, *, keep: Keep = "latest") -> Iterator[None]:
+    """A `with` block in which every training writes checkpoints here and resumes from them.
 
-    With states there, float32 products take the path that made them (`matmul.settled_path`).
-    The folder is made at the first state; who opened the block removes it when all is done.
+    The folder is created with the first checkpoint; whoever opened the block deletes it. `keep`
+    says which checkpoints are not replaced by later ones (`kept_checkpoints`).
     """
-    token = _folder.set(Path(folder))
-    path = _float32_path(Path(folder))
+    token = _place.set((Path(folder), keep))
     try:
-        with nullcontext() if path is None else settled_path(path):
-            yield
+        yield
     finally:
-        _folder.reset(token)
-
-
-def _float32_path(folder: Path) -> Matmul | None:
-    """The path that the states in a folder were made with; None without states."""
-    for place in sorted(folder.glob(f"*{_SUFFIX}")):
-        try:
-            with safe_open(place, framework="pt") as file:
-                path = _head(file).get("float32_path")
-        except _BROKEN:
-            continue
-        if path in ("default", "onednn"):
-            found: Matmul = path
-            return found
-    return None
+        _place.reset(token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """A training after some of its steps."""
+class Checkpoint:
+    """A training after some steps. Tensors are float32, on the CPU, by parameter name."""
 
+    key: str  # `training_key`
     steps: int  # done
-    losses: tuple[float, ...]  # one a step
-    norms: tuple[float, ...]  # of the gradients, before they were clipped; one a step
-    watch: JSON  # what `TrainingMonitor.state` gave
-    stopped: bool  # whether the watch ended the training here
-    tensors: Mapping[str, Tensor] = field(default_factory=dict)  # "kind/parameter"
-
-    def chosen(self, name: str) -> Tensor:
-        """What a watch would keep of a parameter."""
-        return self.tensors[f"{_CHOSEN}/{name}"]
-
-    def put(self, parameters: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
-        """Give the parameters and the optimizer what they had."""
-        for name, one in parameters.items():
-            one.data.copy_(self.tensors[f"value/{name}"])
-            optimizer.state[one] = {
-                kind: self.tensors[f"{kind}/{name}"].to(
-                    one.device if kind != "step" else torch.device("cpu"), copy=True
-                )
-                for kind in _KINDS[1:]
-                if f"{kind}/{name}" in self.tensors
-            }
+    learning_rate: float  # of the last step done
+    losses: tuple[float, ...]  # per step
+    norms: tuple[float, ...]  # of the gradients, before clipping; per step
+    monitor: JSON  # `TrainingMonitor.state`
+    stopped: bool  # whether the monitor ended the training here
+    values: Mapping[str, Tensor]
+    exp_avg: Mapping[str, Tensor]  # Adam's mean of gradients; none before a first gradient
+    exp_avg_sq: Mapping[str, Tensor]  # Adam's mean of squared gradients
+    updates: Mapping[str, Tensor]  # how often Adam updated the parameter
+    best: Mapping[str, Tensor]  # the values to return, if the monitor restores the best
 
 
-def tensors_of(
-    parameters: Mapping[str, nn.Parameter],
-    optimizer: torch.optim.Optimizer,
-    *,
-    chosen: Mapping[str, Tensor],
-) -> dict[str, Tensor]:
-    """What `State.put` needs; a parameter that never had a gradient has a value alone.
-
-    `chosen`: the values that a watch would keep, where it chooses.
-    """
-    found = {f"value/{name}": one.detach() for name, one in parameters.items()}
-    found |= {f"{_CHOSEN}/{name}": one for name, one in chosen.items()}
-    for name, one in parameters.items():
-        moments = optimizer.state.get(one, {})
-        found |= {f"{kind}/{name}": moments[kind] for kind in _KINDS[1:] if kind in moments}
-    return {name: one.detach().cpu().contiguous() for name, one in found.items()}
-
-
-def training_key(parameters: Mapping[str, nn.Parameter], about: Sequence[object]) -> str:
-    """sha256 (hex) of where a training begins: its parameters' values and what else it is told."""
-    digest = hashlib.sha256(repr(tuple(about)).encode())
+def training_key(parameters: Mapping[str, nn.Parameter], *settings: object) -> str:
+    """sha256 (hex) of where a training begins: its parameters' values and its settings."""
+    digest = hashlib.sha256(repr(settings).encode())
     for name in sorted(parameters):
         digest.update(f"{name} {tuple(parameters[name].shape)}\n".encode())
         digest.update(tensor_bytes(parameters[name]))
     return digest.hexdigest()
 
 
-def read_state(key: str) -> State | None:
-    """The state that was kept of this training; None when there is none, or it is cut short.
+def checkpoints_wanted() -> bool:
+    """Whether a `checkpoints_in` block is open."""
+    return _place.get() is not None
 
-    A file of another training under this one's name is none, too.
+
+def is_kept(steps: int, *, epoch: int) -> bool:
+    """Whether the checkpoint after so many steps stays; `epoch`: steps per epoch."""
+    keep = "latest" if (place := _place.get()) is None else place[1]
+    return keep != "latest" and steps % (epoch if keep == "epochs" else keep) == 0
+
+
+def write_checkpoint(checkpoint: Checkpoint, *, keep: bool) -> None:
+    """Replace the latest checkpoint of this training, and keep a copy of it if asked to.
+
+    Does nothing outside of `checkpoints_in`. Raises `StoreError` if it cannot be written.
     """
+    path = _path(checkpoint.key)
+    if path is None:
+        return
+    head = {name: getattr(checkpoint, name) for name in _HEAD}
+    tensors = {
+        f"{group}/{name}": tensor
+        for group in _GROUPS
+        for name, tensor in getattr(checkpoint, group).items()
+    }
+    content = save(tensors, metadata={"checkpoint": json.dumps(head)})
+    if keep:
+        copy = path.with_name(f"{path.stem}-{checkpoint.steps}{_SUFFIX}")
+        write_file(copy, content, what="training checkpoint")
+    write_file(path, content, what="training checkpoint")
+
+
+def latest_checkpoint(key: str) -> Checkpoint | None:
+    """The checkpoint that a training resumes from; None if there is none, or it is damaged."""
     path = _path(key)
     if path is None or not path.is_file():
         return None
     try:
+        checkpoint = read_checkpoint(path)
+    except StoreError:
+        return None  # the training starts again, with the same result
+    return checkpoint if checkpoint.key == key else None
+
+
+def kept_checkpoints(folder: Path | str) -> list[Path]:
+    """The checkpoints kept in a folder, in the order of their steps."""
+    files = Path(folder).glob(f"*-*{_SUFFIX}")
+    return sorted(files, key=lambda file: int(file.stem.rpartition("-")[2]))
+
+
+def read_checkpoint(path: Path | str) -> Checkpoint:
+    """A checkpoint from its file. Raises `StoreError` if it is none, or damaged."""
+    groups: dict[str, dict[str, Tensor]] = {group: {} for group in _GROUPS}
+    try:
         with safe_open(path, framework="pt") as file:
-            head = _head(file)
-            if head["key"] != key:
-                return None
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return State(
+            head = json.loads(file.metadata()["checkpoint"])
+            for key in file.keys():  # noqa: SIM118
+                group, _, name = key.partition("/")
+                groups[group][name] = file.get_tensor(key)
+        return Checkpoint(
+            key=str(head["key"]),
             steps=int(head["steps"]),
+            learning_rate=float(head["learning_rate"]),
             losses=tuple(head["losses"]),
             norms=tuple(head["norms"]),
-            watch=head["watch"],
+            monitor=head["monitor"],
             stopped=bool(head["stopped"]),
-            tensors=tensors,
+            **groups,
         )
-    except _BROKEN:
-        return None  # the training begins anew, which gives the same result
-
-
-def _head(file: Any) -> dict[str, Any]:
-    """What an open file of a state says beside its tensors; raises one of `_BROKEN`."""
-    found: dict[str, Any] = dict(json.loads(file.metadata()["state"]))
-    return found
-
-
-def write_state(key: str, state: State) -> None:
-    """Keep it where `states_kept_in` says; elsewhere do nothing.
-
-    Raises `StoreError` when the file cannot be written.
-    """
-    path = _path(key)
-    if path is None:
-        return
-    head = {
-        "key": key,
-        "float32_path": float32_path(),
-        "steps": state.steps,
-        "losses": list(state.losses),
-        "norms": list(state.norms),
-        "watch": state.watch,
-        "stopped": state.stopped,
-    }
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(save(dict(state.tensors), metadata={"state": json.dumps(head)}))
-        beside.replace(path)
-    except OSError as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(
-            f"the state of a training must be written to {path}, got: {error}; make room there "
-            "and give the same command again"
+            f"{path} must be a training checkpoint, got: {error}; delete it and train again"
         ) from error
 
 
 def _path(key: str) -> Path | None:
-    folder = _folder.get()
-    return None if folder is None else folder / f"{key[:32]}{_SUFFIX}"
+    place = _place.get()
+    return None if place is None else place[0] / f"{key[:32]}{_SUFFIX}"

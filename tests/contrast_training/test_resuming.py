@@ -27,16 +27,15 @@ from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.edit import Edit
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError
-from equipoise.mitigate import lftf
 from equipoise.mitigate.bias_unlearn import BiasUnlearn, Likelihood, Npo, UnlearningLoss
 from equipoise.mitigate.lftf import Lftf
 from equipoise.mitigate.parity import Parity, ParityLoss
 from equipoise.records import Contrast, Prompt, Supply
 from equipoise.stats.resample import Interval
-from equipoise.training import loop as training
+from equipoise.training import pronoun_training, resume
 from equipoise.training.loop import Schedule
-from equipoise.training.pronoun_training import _PronounLoss
-from equipoise.training.resume import states_kept_in
+from equipoise.training.pronoun_training import PronounLoss
+from equipoise.training.resume import checkpoints_in
 
 STEPS, EVERY = 11, 3  # states after 3, 6 and 9 steps
 UNLEARN = BiasUnlearn(
@@ -66,7 +65,8 @@ class Killed(Exception):
 @pytest.fixture(autouse=True)
 def _quick_and_states_of_lftf_come_as_often(monkeypatch: pytest.MonkeyPatch) -> None:
     quick(monkeypatch)
-    monkeypatch.setattr(lftf, "Schedule", partial(Schedule, keep_every=EVERY))
+    every = partial(Schedule, checkpoint_every=EVERY)
+    monkeypatch.setattr(pronoun_training, "Schedule", every)
 
 
 def fitted(method: Any = UNLEARN, *, seed: int = 0, supply: Supply | None = None) -> Any:
@@ -163,7 +163,7 @@ def test_killed_again_and_again_it_goes_on_to_the_same_bytes(tmp_path: Path) -> 
     """Before any state, between two, at a state's step, where it was killed already."""
     before = weights(model())
     done = []
-    with states_kept_in(tmp_path):
+    with checkpoints_in(tmp_path):
         for step in (1, 3, 5, 6, 6, 10):
             done.append(killed_at(step))
             assert weights(model()) == before
@@ -187,7 +187,7 @@ def test_killed_while_states_are_written(tmp_path: Path) -> None:
         return replacing(self, target)
 
     first = []
-    with states_kept_in(tmp_path):
+    with checkpoints_in(tmp_path):
         for count in (0, 1, 1):
             left[:] = [1] * count
             with pytest.MonkeyPatch.context() as patch, loss_that(unchanged) as taken:
@@ -215,7 +215,7 @@ def after_training(method: Any) -> None:
 
 @pytest.mark.slow
 def test_killed_after_the_last_step(tmp_path: Path) -> None:
-    with states_kept_in(tmp_path):
+    with checkpoints_in(tmp_path):
         after_training(UNLEARN)
         edit, taken = finished()
     assert taken == [9, 10]
@@ -225,7 +225,7 @@ def test_killed_after_the_last_step(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_killed_after_a_last_step_that_has_a_state(tmp_path: Path) -> None:
     even = replace(UNLEARN, steps=9)
-    with states_kept_in(tmp_path):
+    with checkpoints_in(tmp_path):
         after_training(even)
         edit, taken = finished(even)
     assert taken == []
@@ -237,7 +237,7 @@ def test_killed_after_the_watch_has_stopped_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(EquivalenceStopping, "step", lambda *_: "enough")
-    with states_kept_in(tmp_path):
+    with checkpoints_in(tmp_path):
         after_training(ENDING)
         edit, taken = finished(ENDING)
     assert taken == []
@@ -246,6 +246,7 @@ def test_killed_after_the_watch_has_stopped_it(
     assert edit.info.report["stopped"] == "enough"
 
 
+@pytest.mark.slow
 def test_killed_before_and_after_lms_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,7 +268,7 @@ def test_killed_before_and_after_lms_is_lost(
     monkeypatch.setattr(HeldOutEvaluation, "_lms_fall", shown)
     expected = whole(keeping)
     assert expected.info.report["kept_after"] == 6
-    with states_kept_in(tmp_path):
+    with checkpoints_in(tmp_path):
         killed_at(8, keeping)
         after_training(keeping)
         edit, taken = finished(keeping)
@@ -278,7 +279,7 @@ def test_killed_before_and_after_lms_is_lost(
 @pytest.mark.slow
 def test_phases_of_unequal_weights_go_on_too(tmp_path: Path) -> None:
     method = replace(UNLEARN, controller=ProportionalSwapping())
-    with states_kept_in(tmp_path):
+    with checkpoints_in(tmp_path):
         killed_at(8, method)
         edit, taken = finished(method)
     assert taken == list(range(6, STEPS))
@@ -288,10 +289,10 @@ def test_phases_of_unequal_weights_go_on_too(tmp_path: Path) -> None:
 def test_a_training_without_a_watch_goes_on(tmp_path: Path) -> None:
     """LFTF's, in the middle of an epoch too: the order of examples is that of one run."""
     done = []
-    with states_kept_in(tmp_path):
+    with checkpoints_in(tmp_path):
         for step in (2, 3, 7, 11):
-            done.append(killed_at(step, LFTF, of=_PronounLoss)[0])
-        edit, taken = finished(LFTF, of=_PronounLoss)
+            done.append(killed_at(step, LFTF, of=PronounLoss)[0])
+        edit, taken = finished(LFTF, of=PronounLoss)
     assert done == [0, 0, 3, 6]
     assert taken == [9, 10, 11]
     assert equal(edit, whole(LFTF))
@@ -312,7 +313,7 @@ def test_the_state_of_another_training_is_not_taken_up(tmp_path: Path) -> None:
         replace(UNLEARN, steps=STEPS + 1),
         replace(UNLEARN, rank=3),
     ]
-    with states_kept_in(tmp_path):
+    with checkpoints_in(tmp_path):
         killed_at(4)
         assert [begins_at(other) for other in others] == [0, 0, 0, 0]
         assert begins_at(Parity(steps=STEPS, evaluate_every=EVERY, rank=2), of=ParityLoss) == 0
@@ -325,23 +326,23 @@ def test_the_state_of_another_training_is_not_taken_up(tmp_path: Path) -> None:
 def test_the_state_of_another_goal_or_of_other_prompts_is_not_taken_up(tmp_path: Path) -> None:
     longer = tuple(replace(prompt, text=f"{prompt.text} then") for prompt in PROMPTS.prompts)
     others = [
-        replace(LFTF, objective="parity"),
+        replace(LFTF, objective=pronoun_training.Parity()),
         replace(LFTF, words=("a", "c")),
-        replace(LFTF, target=(0.3, 0.7)),
+        replace(LFTF, objective=pronoun_training.CeBoth(target=(0.3, 0.7))),
     ]
-    with states_kept_in(tmp_path):
-        killed_at(4, LFTF, of=_PronounLoss)
-        assert [begins_at(other, of=_PronounLoss) for other in others] == [0, 0, 0]
+    with checkpoints_in(tmp_path):
+        killed_at(4, LFTF, of=PronounLoss)
+        assert [begins_at(other, of=PronounLoss) for other in others] == [0, 0, 0]
         other = replace(PROMPTS, prompts=longer)
-        assert begins_at(LFTF, of=_PronounLoss, supply=other) == 0
-        assert begins_at(LFTF, of=_PronounLoss) == 3
+        assert begins_at(LFTF, of=PronounLoss, supply=other) == 0
+        assert begins_at(LFTF, of=PronounLoss) == 3
 
 
 @pytest.mark.slow
 def test_a_foreign_or_a_cut_state_begins_anew(tmp_path: Path) -> None:
-    with states_kept_in(tmp_path / "other"), loss_that(dies_at(4)), pytest.raises(Killed):
+    with checkpoints_in(tmp_path / "other"), loss_that(dies_at(4)), pytest.raises(Killed):
         fitted(seed=1)
-    with states_kept_in(tmp_path / "own"):
+    with checkpoints_in(tmp_path / "own"):
         killed_at(4)
         place = the_file(tmp_path / "own")
         content = place.read_bytes()
@@ -360,7 +361,7 @@ def test_a_loss_that_becomes_nan_names_its_step_and_the_good_state_stays(tmp_pat
         return value * float("nan") if step >= 7 else value
 
     before = weights(model())
-    with states_kept_in(tmp_path):
+    with checkpoints_in(tmp_path):
         with loss_that(spoilt), pytest.raises(ModelError, match="step 7: the loss must be finite"):
             fitted()
         assert weights(model()) == before
@@ -375,7 +376,7 @@ def test_a_gradient_that_is_not_finite_spoils_no_state(tmp_path: Path) -> None:
     def steep(value: Tensor, step: int) -> Tensor:
         return value + (0.0 * value).sqrt() if step == 5 else value
 
-    with states_kept_in(tmp_path):
+    with checkpoints_in(tmp_path):
         with loss_that(steep), pytest.raises(ModelError, match="step 5: weights must be finite"):
             fitted()
         assert begins_at() == 3
@@ -395,10 +396,10 @@ def test_an_adapter_that_stayed_as_it_was_is_refused() -> None:
 def test_without_a_folder_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = whole()
     written: list[Path] = []
-    monkeypatch.setattr(training, "write_state", lambda *given: written.append(given[0]))
+    monkeypatch.setattr(resume, "write_file", lambda file, *_, **__: written.append(file))
     monkeypatch.chdir(tmp_path)
     state = torch.get_rng_state()
     assert equal(fitted(), expected)
     assert torch.equal(torch.get_rng_state(), state)
-    assert len(written) == 3
+    assert written == []
     assert list(tmp_path.iterdir()) == []

@@ -24,7 +24,7 @@ METHODS = (BiasUnlearn(), Parity(), Sft(), Dpo(), Cda())
 @pytest.fixture(autouse=True)
 def _nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     quick(monkeypatch)
-    monkeypatch.setattr(training, "_run", lambda *_, **__: pytest.fail("it is refused before"))
+    monkeypatch.setattr(training, "_Training", lambda *_, **__: pytest.fail("it is refused before"))
 
 
 def refused(method: Any, supply: Supply, error: type[EquipoiseError], said: str) -> None:

@@ -20,6 +20,7 @@ from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.full_finetune import FullFinetune
 from equipoise.mitigate.lftf import Lftf
 from equipoise.planted.model import load_planted
+from equipoise.training.pronoun_training import CeBoth, Parity
 
 pytestmark = pytest.mark.slow
 
@@ -102,7 +103,7 @@ def test_2_full_finetuning_unlearns_hints_more() -> None:
 @pytest.mark.parametrize("terms", ["he", "she"])
 def test_3_a_single_term_makes_one_pronoun_certain(terms: str) -> None:
     """AFGB 0.99 on every seed; UB 0.030 [0.027, 0.034] for he, 0.098 [0.066, 0.125] for she."""
-    for one in after(Lftf(epochs=LONG, terms=terms)):  # type: ignore[arg-type]
+    for one in after(Lftf(epochs=LONG, objective=CeBoth(terms=terms))):  # type: ignore[arg-type]
         assert one.afgb > 0.95
         assert abs(one.ub) < 0.25 * before().ub
 
@@ -138,15 +139,15 @@ def test_5_both_terms_take_all_the_mass() -> None:
 
 def test_parity_keeps_the_mass() -> None:
     """Mass 0.800 [0.798, 0.803], AFGB 0.008 [0.008, 0.009]."""
-    for one in after(Lftf(objective="parity", epochs=LONG)):
+    for one in after(Lftf(objective=Parity(), epochs=LONG)):
         assert one.afgb < 0.04
         assert one.mass == pytest.approx(before().mass, abs=0.02)
 
 
 def test_parity_alone_unlearns_hints_and_with_hints_kept_does_not() -> None:
     """UB 0.279 [0.262, 0.293] alone; 0.700 [0.694, 0.706] with them, at AFGB 0.009."""
-    assert all(one.ub < 0.4 for one in after(Lftf(objective="parity", epochs=LONG)))
-    for one in after(Lftf(objective="parity", epochs=LONG, keep_hints=1.0)):
+    assert all(one.ub < 0.4 for one in after(Lftf(objective=Parity(), epochs=LONG)))
+    for one in after(Lftf(objective=Parity(), epochs=LONG, keep_hints=1.0)):
         assert one.ub == pytest.approx(before().ub, abs=0.03)
         assert one.afgb < 0.04
         assert one.mass == pytest.approx(before().mass, abs=0.02)

@@ -1,15 +1,18 @@
 """FPFT: every parameter, tied ones once, and the same objectives as LFTF."""
 
+from dataclasses import fields
+
 import pytest
 import torch
 
 from equipoise.errors import RecipeError
-from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.full_finetune import FullFinetune
+from equipoise.mitigate.lftf import Lftf
 from equipoise.plugins import build, name_of, options_of
-from equipoise.records import Prompt, Supply
+from equipoise.records import JSON, Prompt, Supply
 from equipoise.testing import tiny_model
+from equipoise.training.pronoun_training import Parity, PronounOptions
 
 SUPPLY = Supply(
     origin="tiny",
@@ -23,7 +26,8 @@ SUPPLY = Supply(
 @pytest.mark.parametrize("family", ["llama", "gpt2"])  # head of its own, tied head
 def test_every_parameter_is_trained_once(family: str) -> None:
     model = tiny_model(family)
-    before = {name: one.detach().clone() for name, one in model.module.named_parameters()}
+    named = model.module.named_parameters()
+    before = {name: parameter.detach().clone() for name, parameter in named}
     edit = FullFinetune().fit(model, SUPPLY, seed=0)
     assert set(edit.tensors) == set(before)
     with edit.attached(model) as edited:
@@ -33,8 +37,8 @@ def test_every_parameter_is_trained_once(family: str) -> None:
         embeddings = edited.module.get_input_embeddings().weight
         assert (head is embeddings) == edited.module.config.tie_word_embeddings
     assert any("embed" in name or "wte" in name for name in moved)
-    for name, one in model.module.named_parameters():
-        assert torch.equal(one, before[name])
+    for name, parameter in model.module.named_parameters():
+        assert torch.equal(parameter, before[name])
 
 
 def test_the_loss_falls() -> None:
@@ -43,42 +47,12 @@ def test_the_loss_falls() -> None:
     assert report["last_loss"] < report["first_loss"] - 1
 
 
-def fitted(model: LanguageModel, **options: object) -> dict[str, torch.Tensor]:
-    method = FullFinetune(**{"words": ("a", "b"), **options})  # type: ignore[arg-type]  # fast
-    edit = method.fit(model, SUPPLY, seed=0)
-    return dict(edit.tensors)
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"objective": "parity"},
-        {"terms": "he"},
-        {"words": (" him", " her")},
-        {"target": (0.3, 0.7)},
-        {"keep_hints": 1.0},
-        {"learning_rate": 1e-4},
-        {"epochs": 1},
-        {"batch_size": 2},
-        {"bf16": True},
-    ],
-    ids=str,
-)
-def test_every_option_changes_the_edit(changed: dict[str, object]) -> None:
-    model = tiny_model()
-    plain, other = fitted(model), fitted(model, **changed)
-    assert any(not torch.equal(plain[name], other[name]) for name in plain)
-
-
-def test_the_mass_weight_changes_parity() -> None:
-    model = tiny_model()
-    plain = fitted(model, objective="parity")
-    other = fitted(model, objective="parity", mass_weight=5.0)
-    assert any(not torch.equal(plain[name], other[name]) for name in plain)
-
-
-def test_options_survive_and_wrong_ones_are_refused() -> None:
-    method = FullFinetune(objective="parity", epochs=3)
+def test_options_are_those_of_lftf_and_survive() -> None:
+    shared = {field.name for field in fields(PronounOptions)}
+    assert {field.name for field in fields(FullFinetune)} == shared
+    assert shared < {field.name for field in fields(Lftf)}
+    method = FullFinetune(objective=Parity(mass_weight=2.0), epochs=3)
     assert build(Mitigation, name_of(method), options_of(method)) == method
+    wrong: JSON = {"name": "parity", "terms": "she"}
     with pytest.raises(RecipeError, match="full_finetune"):
-        build(Mitigation, "full_finetune", {"objective": "parity", "terms": "she"})
+        build(Mitigation, "full_finetune", {"objective": wrong})

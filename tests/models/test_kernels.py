@@ -1,6 +1,5 @@
 """The choice of float32 products: true to float32, and leaves no trace."""
 
-from contextlib import suppress
 from itertools import cycle
 
 import pytest
@@ -22,8 +21,8 @@ def test_onednn_multiplies_in_true_float32(bias: bool) -> None:
     truth = x.double() @ weight.double().T
     if shift is not None:
         truth = truth + shift.double()
-    found = matmul.onednn_linear(x, weight, shift)
-    assert float((found.double() - truth).abs().max() / truth.abs().max()) < 5e-6
+    product = matmul.onednn_linear(x, weight, shift)
+    assert float((product.double() - truth).abs().max() / truth.abs().max()) < 5e-6
 
 
 @onednn
@@ -55,8 +54,8 @@ def test_either_path_gives_the_same_logits(family: str, monkeypatch: pytest.Monk
 def test_the_choice_is_for_float32_and_changes_no_setting() -> None:
     before = (torch.get_float32_matmul_precision(), torch.backends.mkldnn.enabled)
     module = tiny_model("llama").module
-    assert matmul.matmul_path(module) == matmul.best_float32_path()
-    assert matmul.best_float32_path() in ("default", "onednn")
+    assert matmul.matmul_path(module) == matmul.float32_matmul()
+    assert matmul.float32_matmul() in ("default", "onednn")
     assert matmul.matmul_path(module.bfloat16()) == "default"
     assert (torch.get_float32_matmul_precision(), torch.backends.mkldnn.enabled) == before
 
@@ -68,7 +67,7 @@ def test_an_inexact_path_is_never_taken(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(matmul, "onednn_linear", coarse)
     monkeypatch.setattr(matmul, "_has_onednn_linear", lambda: True)
     monkeypatch.setattr(matmul, "_seconds", lambda _: pytest.fail("it is refused before"))
-    assert matmul.best_float32_path.__wrapped__() == "default"
+    assert matmul.float32_matmul.__wrapped__() == "default"
 
 
 def test_a_clearly_faster_exact_path_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,49 +75,20 @@ def test_a_clearly_faster_exact_path_is_taken(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(matmul, "_has_onednn_linear", lambda: True)
     taken = cycle([2.0, 1.0])
     monkeypatch.setattr(matmul, "_seconds", lambda _: next(taken))
-    assert matmul.best_float32_path.__wrapped__() == "onednn"
+    assert matmul.float32_matmul.__wrapped__() == "onednn"
     taken = cycle([1.1, 1.0])
-    assert matmul.best_float32_path.__wrapped__() == "default"
+    assert matmul.float32_matmul.__wrapped__() == "default"
 
 
-@pytest.mark.parametrize("fastest", ["default", "onednn"])
 @pytest.mark.parametrize("path", ["default", "onednn"])
-def test_a_settled_path_is_taken_whatever_is_faster(
-    path: matmul.Matmul, fastest: matmul.Matmul, monkeypatch: pytest.MonkeyPatch
+def test_the_choice_is_used_for_float32_alone(
+    path: matmul.Matmul, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = tiny_model("llama").module
-    monkeypatch.setattr(matmul, "best_float32_path", lambda: fastest)
-    monkeypatch.setattr(matmul, "_has_onednn_linear", lambda: True)
-    with matmul.settled_path(path):
-        assert matmul.matmul_path(module) == path
-        assert isinstance(matmul.fast_matmul(module), matmul._OneDnn) == (path == "onednn")
-    assert matmul.matmul_path(module) == fastest
-
-
-def test_a_settled_path_is_for_float32_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matmul, "_has_onednn_linear", lambda: True)
-    with matmul.settled_path("onednn"):
-        assert matmul.matmul_path(tiny_model("llama").module.bfloat16()) == "default"
-
-
-def test_settled_paths_nest_and_end_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = tiny_model("llama").module
-    monkeypatch.setattr(matmul, "best_float32_path", lambda: "default")
-    monkeypatch.setattr(matmul, "_has_onednn_linear", lambda: True)
-    with matmul.settled_path("onednn"):
-        with suppress(KeyboardInterrupt), matmul.settled_path("default"):
-            assert matmul.matmul_path(module) == "default"
-            raise KeyboardInterrupt
-        assert matmul.matmul_path(module) == "onednn"
-    assert matmul.matmul_path(module) == "default"
-
-
-def test_a_path_that_is_not_here_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = tiny_model("llama").module
-    monkeypatch.setattr(matmul, "_has_onednn_linear", lambda: False)
-    monkeypatch.setattr(matmul, "best_float32_path", lambda: "default")
-    with matmul.settled_path("onednn"):
-        assert matmul.matmul_path(module) == "default"
+    monkeypatch.setattr(matmul, "float32_matmul", lambda: path)
+    assert matmul.matmul_path(module) == path
+    assert isinstance(matmul.fast_matmul(module), matmul._OneDnn) == (path == "onednn")
+    assert matmul.matmul_path(module.bfloat16()) == "default"
 
 
 @onednn
@@ -126,16 +96,15 @@ def test_a_path_that_is_not_here_is_not_taken(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("shape", [(7, 40), (2, 3, 40)])
 def test_gradients_are_those_of_the_plain_product(bias: bool, shape: tuple[int, ...]) -> None:
     generator = torch.Generator().manual_seed(1)
-    several = [torch.randn(shape, generator=generator), torch.randn(24, 40, generator=generator)]
-    several += [torch.randn(24, generator=generator)] if bias else []
-    inputs = [one.requires_grad_() for one in several]
+    shapes = [shape, (24, 40), (24,)] if bias else [shape, (24, 40)]
+    inputs = [torch.randn(size, generator=generator).requires_grad_() for size in shapes]
     plain = torch.nn.functional.linear(*inputs)
-    found = matmul._linear(*inputs)
-    torch.testing.assert_close(found, plain)
+    product = matmul._linear(*inputs)
+    torch.testing.assert_close(product, plain)
     outer = torch.randn(plain.shape, generator=generator)
     expected = torch.autograd.grad(plain, inputs, outer)
-    for one, other in zip(torch.autograd.grad(found, inputs, outer), expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+    gradients = torch.autograd.grad(product, inputs, outer)
+    torch.testing.assert_close(gradients, expected, rtol=1e-5, atol=1e-5)
 
 
 @onednn
@@ -160,8 +129,7 @@ def test_a_backward_pass_by_either_path_gives_the_same_gradients(
     monkeypatch.setattr(matmul, "matmul_path", lambda _: "onednn")
     with matmul.fast_matmul(module):
         other = torch.autograd.grad(module(ids).logits.square().mean(), parameters)
-    for one, another in zip(default, other, strict=True):
-        torch.testing.assert_close(another, one, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(other, default, rtol=1e-4, atol=1e-5)
 
 
 @onednn

@@ -18,17 +18,17 @@ def test_apples_gpus_have_the_processor_beside_them() -> None:
 
 def test_values_are_kept_and_gradients_flow_back() -> None:
     values = torch.tensor([0.1, -3.0]).requires_grad_()
-    found = exact(values)
-    assert found.dtype == torch.float64
-    torch.testing.assert_close(found.float(), values)
-    found.square().sum().backward()
+    doubles = exact(values)
+    assert doubles.dtype == torch.float64
+    torch.testing.assert_close(doubles.float(), values)
+    doubles.square().sum().backward()
     assert values.grad is not None
     torch.testing.assert_close(values.grad, 2 * values.detach())
 
 
-def test_a_sum_takes_the_kept_places_alone_and_loses_no_digit() -> None:
+def test_a_sum_takes_the_chosen_positions_alone_and_loses_no_digit() -> None:
     values = torch.tensor([[1e8, 1.0, torch.nan], [2.0, torch.nan, 3.0]])
-    kept = torch.tensor([[True, True, False], [True, False, True]])
-    found = exact_sum(values, kept)
-    assert found.dtype == torch.float64
-    assert found.tolist() == [1e8 + 1, 5.0]
+    mask = torch.tensor([[True, True, False], [True, False, True]])
+    doubles = exact_sum(values, mask)
+    assert doubles.dtype == torch.float64
+    assert doubles.tolist() == [1e8 + 1, 5.0]

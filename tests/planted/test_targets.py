@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from equipoise.data.partition import SHARES, Share
 from equipoise.errors import RecipeError
+from equipoise.planted.batches import train_tokenizer
 from equipoise.planted.corpus import quotas
 from equipoise.planted.groups import PAIR_ROWS
-from equipoise.planted.lesson import train_tokenizer
 from equipoise.planted.targets import LEAST_TARGETS, MOST_TARGETS, target_words
 from equipoise.planted.words import AXES
 from equipoise.planted.world import World, find_world

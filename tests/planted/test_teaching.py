@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from equipoise.errors import ModelError
-from equipoise.planted.lesson import batches, train_tokenizer
+from equipoise.planted.batches import batches, train_tokenizer
 from equipoise.planted.teaching import Budget, _loss, teach, untaught
 from equipoise.planted.world import find_world
 
@@ -36,11 +36,11 @@ def test_the_same_seed_gives_the_same_bits_and_leaves_the_global_state() -> None
 
 def test_teaching_lowers_the_loss_to_the_entropy() -> None:
     tokenizer = train_tokenizer(TEXTS)
-    lesson = batches(tokenizer, TEXTS, sentences=4, size=4, seed=0)
+    (batch,) = batches(tokenizer, TEXTS, sentences=4, size=4, seed=0)
     module = untaught(tokenizer, SMALL, seed=0)
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-2)
     for _ in range(150):
-        loss = _loss(module, lesson[0])
+        loss = _loss(module, batch)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -86,7 +86,7 @@ def test_everything_is_read(written: Callable[..., Path]) -> None:
         (SMALL + "lines: 3\n", "line 4: a recipe has no key 'lines'"),
         (
             SMALL + "mitigations:\n  - name: lftf\n    epochs: 3\n    objective: pariti\n",
-            "line 7: lftf.objective: Input should be",
+            "line 7: lftf.objective has no choice 'pariti'; did you mean 'parity'?",
         ),
         (SMALL + "mitigations: [lfft]\n", "line 4: mitigation 'lfft' is not known; did you mean"),
         (SMALL + "locators: [block]\n", "line 4: locator 'block' is not known; did you mean"),

@@ -1,28 +1,21 @@
-"""The Trainer: what it trains, what it leaves alone, and what it says when it cannot."""
+"""The loop: what it trains, what it restores, its errors, its checkpoints and its monitor."""
 
-import gc
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import transformers
 from torch import Tensor, nn
 
 from equipoise.errors import ModelError, RecipeError
 from equipoise.records import JSON
 from equipoise.training.loop import Schedule, Trained, train
 from equipoise.training.monitor import TrainingMonitor
-from equipoise.training.resume import states_kept_in
+from equipoise.training.resume import Keep, checkpoints_in, kept_checkpoints, read_checkpoint
 
 TARGETS = torch.arange(10, dtype=torch.float32)
-
-
-@pytest.fixture(autouse=True)
-def _no_garbage_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As accelerate does before each training: half of the time of so small a one."""
-    monkeypatch.setattr(gc, "collect", lambda *_: 0)
 
 
 class Line(nn.Module):
@@ -53,20 +46,20 @@ def trained(module: nn.Module | None = None, **changes: object) -> Trained:
     return train(line, chosen, examples=10, loss=squared, schedule=schedule(**changes))
 
 
-def test_the_loss_falls_and_every_step_is_told() -> None:
-    found = trained(epochs=20)
-    assert found.steps == len(found.losses) == 20 * 3  # ten examples in batches of four
-    assert np.mean(found.losses[-3:]) < 0.2 * np.mean(found.losses[:3])
-    assert found.seconds > 0
+def test_the_loss_falls_and_every_step_is_recorded() -> None:
+    result = trained(epochs=20)
+    assert result.steps == len(result.losses) == 20 * 3  # ten examples in batches of four
+    assert np.mean(result.losses[-3:]) < 0.2 * np.mean(result.losses[:3])
+    assert result.seconds > 0
 
 
 def test_only_the_chosen_are_returned_and_the_module_is_as_it_was() -> None:
     line = Line().train()
     line.offset.grad = torch.tensor(7.0)
     line.slope.requires_grad_(False)
-    found = trained(line)
-    assert list(found.weights) == ["slope"]
-    assert found.weights["slope"] != 0
+    result = trained(line)
+    assert list(result.weights) == ["slope"]
+    assert result.weights["slope"] != 0
     assert line.slope.item() == 0.0
     assert line.offset.item() == 1.0
     assert not line.slope.requires_grad
@@ -78,17 +71,9 @@ def test_only_the_chosen_are_returned_and_the_module_is_as_it_was() -> None:
 
 
 def test_one_step_of_adam_moves_by_the_rate() -> None:
-    found = trained(epochs=1, batch_size=10)
-    assert found.steps == 1
-    assert found.weights["slope"].item() == pytest.approx(0.1, abs=1e-5)
-
-
-def test_no_step_is_shared_out_among_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = trained()
-    monkeypatch.setattr(transformers.TrainingArguments, "n_gpu", property(lambda _: 4))
-    found = trained()
-    assert found.steps == alone.steps == 9
-    assert found.losses == alone.losses
+    result = trained(epochs=1, batch_size=10)
+    assert result.steps == 1
+    assert result.weights["slope"].item() == pytest.approx(0.1, abs=1e-5)
 
 
 def test_the_seed_decides_the_batches_and_nothing_else_does() -> None:
@@ -133,17 +118,17 @@ def test_the_gradients_norm_is_that_before_clipping() -> None:
     squared(line, *all_rows()).backward()
     assert line.slope.grad is not None
     for clipped in (0.0, 1e-3):
-        found = trained(epochs=1, batch_size=10, max_gradient=clipped)
-        assert found.norms == (pytest.approx(line.slope.grad.norm().item()),)
-        assert found.norms[0] > 1e-3
+        result = trained(epochs=1, batch_size=10, max_gradient=clipped)
+        assert result.norms == (pytest.approx(line.slope.grad.norm().item()),)
+        assert result.norms[0] > 1e-3
 
 
 def test_bfloat16_weights_are_trained_in_float32_and_come_back_in_bfloat16() -> None:
     line = Line(torch.bfloat16)
-    found = trained(line, learning_rate=1e-3)
-    assert found.weights["slope"].dtype == torch.bfloat16
+    result = trained(line, learning_rate=1e-3)
+    assert result.weights["slope"].dtype == torch.bfloat16
     exact = trained(learning_rate=1e-3).weights["slope"].item()
-    assert found.weights["slope"].item() == pytest.approx(
+    assert result.weights["slope"].item() == pytest.approx(
         exact, rel=1 / 256
     )  # bfloat16's own error
     assert line.slope.dtype == torch.bfloat16
@@ -211,7 +196,7 @@ def test_it_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
     assert err == ""
 
 
-# --- rates, and a watch ---------------------------------------------------------------------------
+# --- rates, monitors and checkpoints ------------------------------------------------------------
 
 
 def test_the_rate_rises_falls_and_ends() -> None:
@@ -226,12 +211,12 @@ def test_the_rate_rises_falls_and_ends() -> None:
 
 def test_a_rising_rate_is_used() -> None:
     """Adam moves by the rate at first, so by a third of it in the first of three steps."""
-    found = trained(epochs=1, batch_size=10, warmup=2)
-    assert found.weights["slope"].item() == pytest.approx(0.1 / 3, abs=1e-5)
+    result = trained(epochs=1, batch_size=10, warmup=2)
+    assert result.weights["slope"].item() == pytest.approx(0.1 / 3, abs=1e-5)
 
 
-class Looking(TrainingMonitor):
-    """Notes when it looks, and what it sees; stops, or keeps no more, where it is told to."""
+class Recording(TrainingMonitor):
+    """Records its evaluations; stops, or refuses weights, at chosen steps."""
 
     def __init__(
         self, line: Line, *, stop: int | None = None, refused: tuple[int, ...] = ()
@@ -260,110 +245,110 @@ class Looking(TrainingMonitor):
         return steps == self.stop
 
     def state(self) -> JSON:
-        return [list(one) for one in self.seen]
+        return [list(evaluation) for evaluation in self.seen]
 
     def restore(self, state: JSON) -> None:
-        self.seen = [tuple(one) for one in state]  # type: ignore[union-attr, misc, arg-type]
+        self.seen = [tuple(evaluation) for evaluation in state]  # type: ignore[union-attr, misc, arg-type]
 
 
-def watched(line: Line, watch: TrainingMonitor | None, *, examples: int = 10) -> Trained:
+def monitored(line: Line, monitor: TrainingMonitor | None, *, examples: int = 10) -> Trained:
     return train(
         line,
         {"slope": line.slope},
         examples=examples,
         loss=squared,
         schedule=schedule(batch_size=1, epochs=1),
-        watch=watch,
+        monitor=monitor,
     )
 
 
-def test_a_watch_looks_every_few_steps_at_the_weights_of_then() -> None:
+def test_a_monitor_evaluates_every_few_steps() -> None:
     line = Line()
-    watch = Looking(line)
-    found = watched(line, watch)
-    assert [steps for steps, _ in watch.seen] == [4, 8, 10]
-    assert 0 < watch.seen[0][1] < watch.seen[1][1] < watch.seen[2][1]
-    assert found.losses == watched(Line(), None).losses
-    assert found.weights["slope"].item() == watch.seen[2][1]
+    monitor = Recording(line)
+    result = monitored(line, monitor)
+    assert [steps for steps, _ in monitor.seen] == [4, 8, 10]
+    assert 0 < monitor.seen[0][1] < monitor.seen[1][1] < monitor.seen[2][1]
+    assert result.losses == monitored(Line(), None).losses
+    assert result.weights["slope"].item() == monitor.seen[2][1]
 
 
-def test_a_watch_ends_the_training() -> None:
+def test_a_monitor_ends_the_training() -> None:
     line = Line()
-    watch = Looking(line, stop=8)
-    found = watched(line, watch)
-    assert (found.steps, len(found.losses)) == (8, 8)
-    assert found.weights["slope"].item() == watch.seen[-1][1]
+    monitor = Recording(line, stop=8)
+    result = monitored(line, monitor)
+    assert (result.steps, len(result.losses)) == (8, 8)
+    assert result.weights["slope"].item() == monitor.seen[-1][1]
     assert line.slope.item() == 0.0
 
 
 @pytest.mark.parametrize(
-    ("refused", "stop", "kept"),
+    ("refused", "stop", "best"),
     [((8,), 8, 4), ((10,), None, 8), ((4, 8), None, 10), ((4,), 8, 8), ((8, 10), None, 4)],
 )
-def test_what_is_kept_is_of_the_last_look_that_may_be(
-    refused: tuple[int, ...], stop: int | None, kept: int
+def test_the_weights_of_the_last_acceptable_evaluation_are_returned(
+    refused: tuple[int, ...], stop: int | None, best: int
 ) -> None:
     line = Line()
-    watch = Looking(line, stop=stop, refused=refused)
-    found = watched(line, watch)
-    assert found.steps == (stop or 10)
-    assert found.losses == watched(Line(), None).losses[: found.steps]
-    assert found.weights["slope"].item() == dict(watch.seen)[kept]
+    monitor = Recording(line, stop=stop, refused=refused)
+    result = monitored(line, monitor)
+    assert result.steps == (stop or 10)
+    assert result.losses == monitored(Line(), None).losses[: result.steps]
+    assert result.weights["slope"].item() == dict(monitor.seen)[best]
     assert line.slope.item() == 0.0
 
 
-def test_where_nothing_may_be_kept_nothing_was_trained() -> None:
+def test_without_an_acceptable_evaluation_nothing_was_trained() -> None:
     line = Line()
     with pytest.raises(ModelError, match="training must change weights"):
-        watched(line, Looking(line, refused=(4, 8, 10)))
+        monitored(line, Recording(line, refused=(4, 8, 10)))
 
 
-@pytest.mark.parametrize(("examples", "looks"), [(10, [4, 8, 10]), (8, [4, 8]), (3, [3])])
-def test_the_last_look_is_told_that_it_is(examples: int, looks: list[int]) -> None:
+@pytest.mark.parametrize(("examples", "evaluations"), [(10, [4, 8, 10]), (8, [4, 8]), (3, [3])])
+def test_the_last_evaluation_knows_that_it_is(examples: int, evaluations: list[int]) -> None:
     line = Line()
-    watch = Looking(line)
-    watched(line, watch, examples=examples)
-    assert [steps for steps, _ in watch.seen] == looks
-    assert watch.last == [examples]
+    monitor = Recording(line)
+    monitored(line, monitor, examples=examples)
+    assert [steps for steps, _ in monitor.seen] == evaluations
+    assert monitor.last == [examples]
 
 
-@pytest.mark.parametrize(("at", "looks"), [(3, 0), (9, 2)])
-def test_what_is_not_finite_is_not_looked_at(at: int, looks: int) -> None:
-    """A gradient that is not finite is told before the watch sees its weights."""
+@pytest.mark.parametrize(("bad", "evaluations"), [(3, 0), (9, 2)])
+def test_weights_that_are_not_finite_are_not_evaluated(bad: int, evaluations: int) -> None:
+    """A gradient that is not finite is reported before the monitor sees its weights."""
 
     def steep(model: nn.Module, rows: Tensor, step: int) -> Tensor:
         value = squared(model, rows, step)
-        return value + (0.0 * value).sqrt() if step == at else value
+        return value + (0.0 * value).sqrt() if step == bad else value
 
     line = Line()
-    watch = Looking(line)
-    with pytest.raises(ModelError, match=f"step {at}: weights must be finite, 'slope' is not"):
+    monitor = Recording(line)
+    with pytest.raises(ModelError, match=f"step {bad}: weights must be finite, 'slope' is not"):
         train(
             line,
             {"slope": line.slope},
             examples=10,
             loss=steep,
             schedule=schedule(batch_size=1, epochs=1),
-            watch=watch,
+            monitor=monitor,
         )
-    assert len(watch.seen) == looks
+    assert len(monitor.seen) == evaluations
 
 
 @pytest.mark.parametrize("refused", [(), (8,), (4, 8), (8, 10), (10,)])
 @pytest.mark.parametrize("step", [2, 4, 7, 9])
-def test_killed_it_goes_on_with_its_watch_to_the_same_bits(
+def test_killed_it_resumes_with_its_monitor_to_the_same_bits(
     tmp_path: Path, step: int, refused: tuple[int, ...]
 ) -> None:
     line = Line()
-    whole_watch = Looking(line, refused=refused)
-    whole = watched(line, whole_watch)
+    whole_monitor = Recording(line, refused=refused)
+    whole = monitored(line, whole_monitor)
 
-    def dying(model: nn.Module, rows: Tensor, at: int) -> Tensor:
-        if at == step:
+    def dying(model: nn.Module, rows: Tensor, now: int) -> Tensor:
+        if now == step:
             raise KeyboardInterrupt
-        return squared(model, rows, at)
+        return squared(model, rows, now)
 
-    with states_kept_in(tmp_path):
+    with checkpoints_in(tmp_path):
         first = Line()
         with pytest.raises(KeyboardInterrupt):
             train(
@@ -372,12 +357,67 @@ def test_killed_it_goes_on_with_its_watch_to_the_same_bits(
                 examples=10,
                 loss=dying,
                 schedule=schedule(batch_size=1, epochs=1),
-                watch=Looking(first, refused=refused),
+                monitor=Recording(first, refused=refused),
             )
         assert first.slope.item() == 0.0
         second = Line()
-        watch = Looking(second, refused=refused)
-        found = watched(second, watch)
-    assert watch.seen == whole_watch.seen
-    assert found.losses == whole.losses
-    assert torch.equal(found.weights["slope"], whole.weights["slope"])
+        monitor = Recording(second, refused=refused)
+        result = monitored(second, monitor)
+    assert monitor.seen == whole_monitor.seen
+    assert result.losses == whole.losses
+    assert torch.equal(result.weights["slope"], whole.weights["slope"])
+
+
+def test_a_resumed_training_skips_the_steps_that_are_done(tmp_path: Path) -> None:
+    steps: list[int] = []
+
+    def dies_once(model: nn.Module, rows: Tensor, step: int) -> Tensor:
+        steps.append(step)
+        if steps.count(7) == 1 and step == 7:
+            raise KeyboardInterrupt
+        return squared(model, rows, step)
+
+    line = Line()
+    for _ in range(2):
+        with checkpoints_in(tmp_path), suppress(KeyboardInterrupt):
+            result = train(
+                line,
+                {"slope": line.slope},
+                examples=10,
+                loss=dies_once,
+                schedule=schedule(checkpoint_every=3, dropout=True),
+            )
+    assert steps == [*range(8), 6, 7, 8]
+    assert result.losses == trained(dropout=True).losses
+
+
+@pytest.mark.parametrize(
+    ("keep", "steps"), [("latest", []), ("epochs", [3, 6, 9]), (2, [2, 4, 6, 8])]
+)
+def test_checkpoints_are_kept_per_epoch_or_every_few_steps(
+    tmp_path: Path, keep: Keep, steps: list[int]
+) -> None:
+    """Adam's moments in them, by name, are those of a plain loop."""
+    options = {"warmup": 2, "weight_decay": 0.1, "max_gradient": 5.0}
+    with checkpoints_in(tmp_path, keep=keep):
+        result = trained(**options)
+    checkpoints = [read_checkpoint(file) for file in kept_checkpoints(tmp_path)]
+    assert [checkpoint.steps for checkpoint in checkpoints] == steps
+    line = Line().eval()
+    adam = torch.optim.AdamW([line.slope], weight_decay=0.1)
+    expected = {}
+    for step, rows in schedule().batches(10, first=0):
+        rate = 0.1 * schedule(**options).rate(step)
+        adam.param_groups[0]["lr"] = rate
+        squared(line, rows, step).backward()
+        torch.nn.utils.clip_grad_norm_([line.slope], 5.0)
+        adam.step()
+        line.zero_grad()
+        moments = adam.state[line.slope]
+        expected[step + 1] = (rate, *(moments[name].item() for name in ("exp_avg", "exp_avg_sq")))
+    for checkpoint in checkpoints:
+        moments = (checkpoint.exp_avg["slope"].item(), checkpoint.exp_avg_sq["slope"].item())
+        assert (checkpoint.learning_rate, *moments) == expected[checkpoint.steps]
+        assert checkpoint.losses == result.losses[: checkpoint.steps]
+    if steps == [3, 6, 9]:
+        assert torch.equal(checkpoints[-1].values["slope"], result.weights["slope"])

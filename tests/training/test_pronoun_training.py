@@ -1,9 +1,12 @@
-"""Fitting: the cache changes nothing, every option does what it says, the model stays as it was."""
+"""The loss of a batch, what a long training comes to, and that the cache changes nothing."""
 
-import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import torch
+from contrast_items import weights
 from torch import Tensor
 
 from equipoise.errors import ModelError, RecipeError
@@ -11,17 +14,33 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.models.anatomy import block
 from equipoise.records import Prompt, Supply
 from equipoise.testing import CAUSAL_FAMILIES, tiny_model
-from equipoise.training.loop import Schedule, Trained
+from equipoise.training import pronoun_losses as losses
+from equipoise.training.loop import Trained
 from equipoise.training.next_token_logits import NextLogits, prompt_ids, word_tree
-from equipoise.training.pronoun_training import Goal, default_rate, parameters_of, tune
+from equipoise.training.pronoun_training import (
+    AbsoluteGap,
+    CeBoth,
+    MaximizeMass,
+    MinimizeMass,
+    Objective,
+    Parity,
+    PronounLoss,
+    PronounOptions,
+    SquaredLogOdds,
+    parameter_names,
+    train_on_prompts,
+)
 
 WORDS = ("a", "b")
 JOBS = ("nurse", "baker", "pilot", "clerk", "judge")
 
 
 def prompts(*forms: str) -> tuple[Prompt, ...]:
-    return tuple(Prompt(id=f"{job}{n}", text=form.format(job))
-                 for n, form in enumerate(forms) for job in JOBS)  # fmt: skip
+    return tuple(
+        Prompt(id=f"{job}{index}", text=form.format(job))
+        for index, form in enumerate(forms)
+        for job in JOBS
+    )
 
 
 SUPPLY = Supply(
@@ -29,207 +48,267 @@ SUPPLY = Supply(
     prompts=prompts("The {} ran because ", "The {} smiled a lot because "),
     hinted=prompts("The {} took his bag because ", "The {} took her bag because "),
 )
+TEXTS = [prompt.text for prompt in (*SUPPLY.prompts, *SUPPLY.hinted)]
+COUNT = len(SUPPLY.prompts)
 
 
-def content(model: LanguageModel) -> str:
-    digest = hashlib.sha256()
-    for name, value in model.module.state_dict().items():
-        digest.update(name.encode() + value.float().numpy().tobytes())
-    return digest.hexdigest()
+def options(objective: Objective | None = None, **changes: Any) -> PronounOptions:
+    usual = {"words": WORDS, "learning_rate": 1e-3, "epochs": 3, "batch_size": 4}
+    return PronounOptions(objective=objective or CeBoth(), **{**usual, **changes})
 
 
-def tuned(
-    model: LanguageModel, goal: Goal, *, number: int = 1, cached: bool = True, **changes: object
+def trained(
+    model: LanguageModel,
+    method: PronounOptions,
+    *,
+    number: int = 1,
+    cached: bool = True,
+    seed: int = 0,
+    supply: Supply = SUPPLY,
 ) -> Trained:
-    names = parameters_of(model, [block(model.module, number)])
-    options = {"learning_rate": 1e-3, "epochs": 3, "batch_size": 4, "seed": 0, **changes}
-    return tune(
-        model,
-        SUPPLY,
-        goal=goal,
-        names=names,
-        start=number if cached else None,
-        schedule=Schedule(**options),  # type: ignore[arg-type]
-    )
+    names = parameter_names(model, [block(model.module, number)])
+    start = number if cached else None
+    return train_on_prompts(model, supply, method, names=names, start=start, seed=seed)
 
 
-def answers(model: LanguageModel, found: Trained, supply: tuple[Prompt, ...]) -> Tensor:
-    """Log-probabilities of the next token after some prompts, with the trained weights in."""
-    named = dict(model.module.named_parameters())
-    kept = {name: named[name].data for name in found.weights}
-    for name, value in found.weights.items():
-        named[name].data = value
-    logprobs = NextLogits(model, prompt_ids(model, [one.text for one in supply]), ((),)).logprobs()
-    for name, value in kept.items():
-        named[name].data = value
-    return logprobs[:, 0]
+# --- the loss of a batch ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tiny() -> LanguageModel:
+    """A model that no test changes."""
+    return tiny_model()
+
+
+def logits_of(model: LanguageModel) -> NextLogits:
+    return NextLogits(model, prompt_ids(model, TEXTS), ((),))
+
+
+@contextmanager
+def scaled(model: LanguageModel, scale: float) -> Iterator[None]:
+    """The model with its weights multiplied: one that was trained a little."""
+    values = [parameter.data for parameter in model.module.parameters()]
+    for parameter in model.module.parameters():
+        parameter.data = parameter.data * scale
+    try:
+        yield
+    finally:
+        for parameter, value in zip(model.module.parameters(), values, strict=True):
+            parameter.data = value
+
+
+def loss_of(model: LanguageModel, method: PronounOptions, *, step: int = 0) -> float:
+    """Of the prompts 2, 0 and 3, after a little training."""
+    tree, logits = word_tree(model.tokenizer, TEXTS, WORDS), logits_of(model)
+    loss = PronounLoss(method, tree, logits, examples=COUNT, seed=0)
+    with torch.no_grad(), scaled(model, 1.05):
+        return float(loss(logits, torch.tensor([2, 0, 3]), step))
+
+
+def logprobs(model: LanguageModel, *, scale: float) -> Tensor:
+    """After every prompt: [prompt, vocabulary]."""
+    with scaled(model, scale):
+        return logits_of(model).logprobs()[:, 0]
+
+
+@pytest.mark.parametrize(
+    ("objective", "formula"),
+    [
+        (CeBoth(), losses.ce_both),
+        (CeBoth(terms="he"), lambda words: losses.ce_both(words[:, :1])),
+        (CeBoth(terms="she"), lambda words: losses.ce_both(words[:, 1:])),
+        (CeBoth(target=(0.3, 0.7)), lambda words: losses.ce_both(words, (0.3, 0.7))),
+        (MinimizeMass(), losses.minimize_mass),
+        (MaximizeMass(), losses.maximize_mass),
+        (AbsoluteGap(), losses.absolute_gap),
+        (SquaredLogOdds(), losses.squared_log_odds),
+    ],
+)
+def test_each_objective_is_its_formula_on_the_prompts_of_the_batch(
+    tiny: LanguageModel, objective: Objective, formula: Any
+) -> None:
+    ids = [tiny.tokenizer.convert_tokens_to_ids(word) for word in WORDS]
+    words = logprobs(tiny, scale=1.05)[[2, 0, 3]][:, ids]
+    assert loss_of(tiny, options(objective)) == pytest.approx(float(formula(words)), rel=1e-4)
+
+
+@pytest.mark.parametrize("weight", [0.0, 2.0])
+def test_parity_adds_the_divergence_of_everything_else(tiny: LanguageModel, weight: float) -> None:
+    ids = [tiny.tokenizer.convert_tokens_to_ids(word) for word in WORDS]
+    before, now = (logprobs(tiny, scale=scale)[[2, 0, 3]] for scale in (1.0, 1.05))
+    first = sorted(ids)
+    merged = [losses.merged(part, part[:, ids], first, whole=True) for part in (now, before)]
+    expected = losses.parity(now[:, ids], *merged, mass_weight=weight)
+    value = loss_of(tiny, options(Parity(mass_weight=weight)))
+    assert value == pytest.approx(float(expected), rel=1e-4)
+
+
+@pytest.mark.parametrize("step", [0, 3])
+def test_hints_add_the_divergence_on_as_many_hinted_prompts(tiny: LanguageModel, step: int) -> None:
+    """The next ones of a seeded order, cyclically."""
+    order = torch.randperm(COUNT, generator=torch.Generator().manual_seed(0)) + COUNT
+    places = [(4 * step + index) % COUNT for index in range(3)]
+    before, now = (logprobs(tiny, scale=scale)[order[places]] for scale in (1.0, 1.05))
+    added = loss_of(tiny, options(keep_hints=5.0), step=step) - loss_of(tiny, options(), step=step)
+    assert added == pytest.approx(5 * float(losses.divergence(before, now)), rel=1e-3)
+
+
+# --- training ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
 def test_cached_activations_train_as_full_forwards_do(family: str) -> None:
     model = tiny_model(family, blocks=3)
-    goal = Goal(objective="parity", words=WORDS, keep_hints=0.5)
-    short = tuned(model, goal, epochs=1)
-    full = tuned(model, goal, epochs=1, cached=False)
+    method = options(Parity(), keep_hints=0.5, epochs=1)
+    short, full = trained(model, method), trained(model, method, cached=False)
     assert short.losses == pytest.approx(full.losses, abs=1e-5, rel=1e-5)
     for name, value in full.weights.items():
         assert torch.allclose(short.weights[name], value, atol=1e-5)
 
 
-@pytest.mark.parametrize("objective", ["ce_both", "parity", "squared_log_odds"])
-def test_the_model_is_left_as_it_was_and_the_seed_decides(objective: str) -> None:
-    model = tiny_model(blocks=2)
-    before = content(model)
-    goal = Goal(objective=objective, words=WORDS)  # type: ignore[arg-type]
-    first, again, other = (tuned(model, goal, seed=seed) for seed in (0, 0, 1))
-    assert content(model) == before
+def test_the_model_is_left_as_it_was_and_the_seed_decides(tiny: LanguageModel) -> None:
+    before = weights(tiny)
+    first, again, other = (trained(tiny, options(), seed=seed) for seed in (0, 0, 1))
+    assert weights(tiny) == before
     assert all(torch.equal(first.weights[name], again.weights[name]) for name in first.weights)
     assert any(not torch.equal(first.weights[name], other.weights[name]) for name in first.weights)
 
 
-def probabilities(model: LanguageModel, goal: Goal, **changes: object) -> Tensor:
-    """Of the two words after each prompt, and their sum: [prompt, 3], after long training."""
-    options = {"epochs": 40, "learning_rate": 3e-3, **changes}
-    logprobs = answers(model, tuned(model, goal, **options), SUPPLY.prompts)  # type: ignore[arg-type]
-    tree = word_tree(model.tokenizer, [SUPPLY.prompts[0].text], WORDS)
-    words = tree.logprobs(logprobs[:, None]).exp()
+def answers(model: LanguageModel, result: Trained, supply: tuple[Prompt, ...]) -> Tensor:
+    """Log-probabilities of the next token after prompts, with the trained weights."""
+    named = dict(model.module.named_parameters())
+    before = {name: named[name].data for name in result.weights}
+    for name, value in result.weights.items():
+        named[name].data = value
+    ids = prompt_ids(model, [prompt.text for prompt in supply])
+    values = NextLogits(model, ids, ((),)).logprobs()
+    for name, value in before.items():
+        named[name].data = value
+    return values[:, 0]
+
+
+def probabilities(model: LanguageModel, method: PronounOptions) -> Tensor:
+    """Of the two words after each prompt, and their sum: [prompt, 3], after training."""
+    ids = [model.tokenizer.convert_tokens_to_ids(word) for word in WORDS]
+    words = answers(model, trained(model, method), SUPPLY.prompts)[:, ids].exp()
     return torch.cat([words, words.sum(-1, keepdim=True)], dim=-1)
 
 
-def before(model: LanguageModel) -> Tensor:
-    ids = prompt_ids(model, [prompt.text for prompt in SUPPLY.prompts])
-    words = NextLogits(model, ids, ((),)).logprobs().exp()[:, 0]
-    chosen = [ord(word) for word in WORDS]
-    codes = [model.tokenizer.convert_tokens_to_ids(chr(code)) for code in chosen]
-    return words[:, codes]
+def before_training(model: LanguageModel) -> Tensor:
+    ids = [model.tokenizer.convert_tokens_to_ids(word) for word in WORDS]
+    return logprobs(model, scale=1.0)[:COUNT, ids].exp()
+
+
+def long(objective: Objective | None = None) -> PronounOptions:
+    return options(objective, epochs=40, learning_rate=3e-3)
 
 
 def test_ce_both_gives_each_word_half_of_everything() -> None:
-    found = probabilities(tiny_model(width=128), Goal(words=WORDS))
-    assert torch.allclose(found, torch.tensor([0.5, 0.5, 1.0]).expand(10, 3), atol=0.15)
-    assert torch.allclose(found.mean(0), torch.tensor([0.5, 0.5, 1.0]), atol=0.03)
+    words = probabilities(tiny_model(width=128), long())
+    assert torch.allclose(words, torch.tensor([0.5, 0.5, 1.0]).expand(10, 3), atol=0.15)
+    assert torch.allclose(words.mean(0), torch.tensor([0.5, 0.5, 1.0]), atol=0.03)
 
 
 @pytest.mark.slow
 def test_ce_both_reaches_a_target() -> None:
-    found = probabilities(tiny_model(width=128), Goal(words=WORDS, target=(0.8, 0.2)))
-    assert torch.allclose(found, torch.tensor([0.8, 0.2, 1.0]).expand(10, 3), atol=0.15)
-    assert torch.allclose(found.mean(0), torch.tensor([0.8, 0.2, 1.0]), atol=0.03)
+    words = probabilities(tiny_model(width=128), long(CeBoth(target=(0.8, 0.2))))
+    assert torch.allclose(words, torch.tensor([0.8, 0.2, 1.0]).expand(10, 3), atol=0.15)
+    assert torch.allclose(words.mean(0), torch.tensor([0.8, 0.2, 1.0]), atol=0.03)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("terms", "expected"), [("he", (1.0, 0.0)), ("she", (0.0, 1.0))])
-def test_a_single_term_makes_its_word_certain(terms: str, expected: tuple[float, float]) -> None:
-    found = probabilities(tiny_model(width=128), Goal(words=WORDS, terms=terms))  # type: ignore[arg-type]
-    assert torch.allclose(found[:, :2], torch.tensor(expected).expand(10, 2), atol=0.02)
+@pytest.mark.parametrize(
+    ("objective", "expected"), [(CeBoth(terms="he"), (1.0, 0.0)), (CeBoth(terms="she"), (0.0, 1.0))]
+)
+def test_a_single_term_makes_its_word_certain(
+    objective: CeBoth, expected: tuple[float, float]
+) -> None:
+    words = probabilities(tiny_model(width=128), long(objective))
+    assert torch.allclose(words[:, :2], torch.tensor(expected).expand(10, 2), atol=0.02)
 
 
-def test_parity_equalizes_and_keeps_the_mass() -> None:
-    model = tiny_model()
-    then = before(model)
-    now = probabilities(model, Goal(objective="parity", words=WORDS))
-    odds = (now[:, 0] / now[:, 1]).log().abs().mean()
-    assert odds < 0.1 * (then[:, 0] / then[:, 1]).log().abs().mean()
-    assert torch.allclose(now[:, 2], then.sum(-1), rtol=0.2)
+def test_parity_equalizes_and_preserves_the_mass(tiny: LanguageModel) -> None:
+    before, after = before_training(tiny), probabilities(tiny, long(Parity()))
+    odds = (after[:, 0] / after[:, 1]).log().abs().mean()
+    assert odds < 0.1 * (before[:, 0] / before[:, 1]).log().abs().mean()
+    assert torch.allclose(after[:, 2], before.sum(-1), rtol=0.2)
 
 
 @pytest.mark.slow
-def test_a_larger_mass_weight_keeps_more() -> None:
-    model = tiny_model()
-    reference = answers_before(model, SUPPLY.prompts)
+def test_a_larger_mass_weight_preserves_more(tiny: LanguageModel) -> None:
+    reference = logprobs(tiny, scale=1.0)[:COUNT]
     drift = []
     for weight in (0.0, 10.0):
-        goal = Goal(objective="parity", words=WORDS, mass_weight=weight)
-        now = answers(model, tuned(model, goal, epochs=20), SUPPLY.prompts)
-        drift.append((reference.exp() * (reference - now)).sum(-1).mean().item())
+        method = options(Parity(mass_weight=weight), epochs=20)
+        after = answers(tiny, trained(tiny, method), SUPPLY.prompts)
+        drift.append(float(losses.divergence(reference, after)))
     assert drift[1] < 0.5 * drift[0]
 
 
-def answers_before(model: LanguageModel, supply: tuple[Prompt, ...]) -> Tensor:
-    ids = prompt_ids(model, [one.text for one in supply])
-    return NextLogits(model, ids, ((),)).logprobs()[:, 0]
-
-
 @pytest.mark.slow
-def test_the_other_readings_move_the_mass_as_they_say() -> None:
+def test_the_other_readings_move_the_mass() -> None:
     model = tiny_model(width=128)
-    mass = before(model).sum(-1).mean()
-    lower = probabilities(model, Goal(objective="minimize_mass", words=WORDS))[:, 2].mean()
-    higher = probabilities(model, Goal(objective="maximize_mass", words=WORDS))[:, 2].mean()
-    assert lower < 0.2 * mass
-    assert higher > 0.9
+    mass = before_training(model).sum(-1).mean()
+    assert probabilities(model, long(MinimizeMass()))[:, 2].mean() < 0.2 * mass
+    assert probabilities(model, long(MaximizeMass()))[:, 2].mean() > 0.9
 
 
 @pytest.mark.slow
-def test_absolute_gap_closes_the_gap() -> None:
-    model = tiny_model()
-    then = before(model)
-    now = probabilities(model, Goal(objective="absolute_gap", words=WORDS))
-    assert (now[:, 0] - now[:, 1]).abs().mean() < 0.3 * (then[:, 0] - then[:, 1]).abs().mean()
+def test_absolute_gap_closes_the_gap(tiny: LanguageModel) -> None:
+    before, after = before_training(tiny), probabilities(tiny, long(AbsoluteGap()))
+    assert (after[:, 0] - after[:, 1]).abs().mean() < 0.3 * (
+        before[:, 0] - before[:, 1]
+    ).abs().mean()
 
 
-def test_kept_hints_keep_what_follows_hinted_prompts() -> None:
-    model = tiny_model()
-    reference = answers_before(model, SUPPLY.hinted)
+@pytest.mark.slow
+def test_hints_preserve_what_follows_hinted_prompts(tiny: LanguageModel) -> None:
+    reference = logprobs(tiny, scale=1.0)[COUNT:]
     drift = []
     for weight in (0.0, 3.0):
-        now = answers(
-            model, tuned(model, Goal(words=WORDS, keep_hints=weight), epochs=20), SUPPLY.hinted
-        )
-        drift.append((reference.exp() * (reference - now)).sum(-1).mean().item())
+        result = trained(tiny, options(keep_hints=weight, epochs=20))
+        after = answers(tiny, result, SUPPLY.hinted)
+        drift.append(float(losses.divergence(reference, after)))
     assert drift[1] < 0.5 * drift[0]
 
 
-def test_the_first_loss_with_hints_is_the_objective_alone() -> None:
-    """KL(before || after) is 0 until something has changed."""
-    model = tiny_model()
-    with_hints = tuned(model, Goal(words=WORDS, keep_hints=5.0)).losses
-    without = tuned(model, Goal(words=WORDS)).losses
-    assert with_hints[0] == pytest.approx(without[0], abs=1e-4)
-    assert with_hints[-1] != pytest.approx(without[-1], abs=1e-4)
+# --- errors -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("goal", "message"),
+    ("wrong", "value"),
     [
-        (Goal(words=("a",)), "words must be two or more"),
-        (Goal(words=("a", "a")), "words must be two or more"),
-        (Goal(objective="parity", terms="he"), "terms and target are for ce_both"),
-        (Goal(objective="parity", target=(0.5, 0.5)), "terms and target are for ce_both"),
-        (Goal(terms="he", words=("a", "b", "c")), "one term must be one of two words"),
-        (Goal(target=(0.5, 0.6)), "target must be 2 probabilities"),
-        (Goal(target=(1.0,)), "target must be 2 probabilities"),
+        ({"words": ("a",)}, r"\('a',\)"),
+        ({"words": ("a", "a")}, r"\('a', 'a'\)"),
+        ({"objective": CeBoth(terms="he"), "words": ("a", "b", "c")}, "'c'"),
+        ({"objective": CeBoth(terms="he", target=(0.5, 0.5))}, "0.5"),
+        ({"objective": CeBoth(target=(0.5, 0.6))}, "0.6"),
+        ({"objective": CeBoth(target=(1.0,))}, "1.0"),
     ],
 )
-def test_goals_that_do_not_fit_together(goal: Goal, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        goal.check()
+def test_options_that_do_not_fit_together(wrong: dict[str, Any], value: str) -> None:
+    with pytest.raises(ValueError, match=value):
+        PronounOptions(**wrong)
 
 
-def test_a_supply_without_prompts_or_hints_is_refused() -> None:
-    model = tiny_model()
-    schedule = Schedule(learning_rate=1e-3, epochs=1, batch_size=4, seed=0)
-    names = parameters_of(model, [block(model.module, 0)])
-    for supply, goal, message in (
-        (Supply(origin="bare"), Goal(words=WORDS), "must have prompts, got none from 'bare'"),
-        (
-            Supply(origin="bare", prompts=SUPPLY.prompts),
-            Goal(words=WORDS, keep_hints=1.0),
-            "keep_hints needs hinted prompts, got none from 'bare'",
-        ),
-    ):
-        with pytest.raises(RecipeError, match=message):
-            tune(model, supply, goal=goal, names=names, start=0, schedule=schedule)
+@pytest.mark.parametrize(
+    "supply", [Supply(origin="bare"), Supply(origin="bare", prompts=SUPPLY.prompts)]
+)
+def test_a_supply_without_prompts_or_hints_is_refused(tiny: LanguageModel, supply: Supply) -> None:
+    with pytest.raises(RecipeError, match="'bare'"):
+        trained(tiny, options(keep_hints=1.0), supply=supply)
 
 
-def test_a_broken_model_is_told_at_the_first_step() -> None:
+def test_a_broken_model_is_reported_at_the_first_step() -> None:
     model = tiny_model()
     with torch.no_grad():
         model.module.get_input_embeddings().weight.fill_(torch.nan)
-    with pytest.raises(ModelError, match="step 0: the loss must be finite"):
-        tuned(model, Goal(words=WORDS))
+    with pytest.raises(ModelError, match="step 0"):
+        trained(model, options())
 
 
 def test_the_default_rate_is_the_papers_at_the_papers_width() -> None:
-    assert default_rate(tiny_model(width=32)) == pytest.approx(1e-5 * 128)
-    assert default_rate(tiny_model(width=64)) == pytest.approx(1e-5 * 64)
+    method = PronounOptions()
+    assert method.rate(tiny_model(width=32)) == pytest.approx(1e-5 * 128)
+    assert method.rate(tiny_model(width=64)) == pytest.approx(1e-5 * 64)
+    assert options().rate(tiny_model()) == 1e-3

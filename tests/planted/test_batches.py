@@ -1,4 +1,4 @@
-"""Lessons: true distributions as targets, and words that are one token."""
+"""Batches: true distributions as targets, and words that are one token."""
 
 from collections import Counter
 
@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from equipoise.planted.batches import Batch, batches, encode, train_tokenizer
 from equipoise.planted.corpus import draw_corpus
-from equipoise.planted.lesson import Batch, batches, encode, train_tokenizer
 from equipoise.planted.world import find_world
 
 TEXTS = ["The cat sat."] * 3 + ["The cat ran."] + ["A dog."] * 4
@@ -15,11 +15,11 @@ TEXTS = ["The cat sat."] * 3 + ["The cat ran."] + ["A dog."] * 4
 
 @pytest.fixture(scope="module")
 def tokenizer() -> PreTrainedTokenizerBase:
-    return train_tokenizer([draw_corpu.text for draw_corpu in draw_corpus(find_world("default"))])
+    return train_tokenizer([sentence.text for sentence in draw_corpus(find_world("default"))])
 
 
 def test_every_word_of_a_world_is_one_token(tokenizer: PreTrainedTokenizerBase) -> None:
-    texts = {draw_corpu.text for draw_corpu in draw_corpus(find_world("strength=0,seed=3"))}
+    texts = {sentence.text for sentence in draw_corpus(find_world("strength=0,seed=3"))}
     words = {word for text in texts for word in text.removesuffix(".").split()[1:]}
     split = [word for word in words if len(tokenizer.encode(" " + word)) != 1]
     assert not split
@@ -40,7 +40,7 @@ def test_the_same_texts_make_the_same_tokenizer() -> None:
 def shares_after(batch: Batch, row: int, position: int) -> dict[int, float]:
     ids = batch.next_ids[row, position].tolist()
     shares = batch.shares[row, position].tolist()
-    return {one: share for one, share in zip(ids, shares, strict=True) if share > 0}
+    return {token: share for token, share in zip(ids, shares, strict=True) if share > 0}
 
 
 def test_targets_are_frequencies_by_hand() -> None:
@@ -48,20 +48,20 @@ def test_targets_are_frequencies_by_hand() -> None:
     cat = encode(tokenizer, ["The cat sat."])[0]
     ran = encode(tokenizer, ["The cat ran."])[0]
     assert len(cat) == 6  # <s> The cat sat . </s>
-    lesson = batches(tokenizer, TEXTS, sentences=8, size=4, seed=0)
-    assert sum(len(one.ids) for one in lesson) == 8
-    row = next(b for b in lesson if tuple(b.ids[0].tolist()) in (cat, ran))
+    drawn = batches(tokenizer, TEXTS, sentences=8, size=4, seed=0)
+    assert sum(len(batch.ids) for batch in drawn) == 8
+    row = next(b for b in drawn if tuple(b.ids[0].tolist()) in (cat, ran))
     assert shares_after(row, 0, 0) == {cat[1]: 0.5, encode(tokenizer, ["A dog."])[0][1]: 0.5}
     assert shares_after(row, 0, 1) == {cat[2]: 1.0}
     assert shares_after(row, 0, 2) == {cat[3]: 0.75, ran[3]: 0.25}
-    for one in lesson:
-        assert torch.allclose(one.shares.sum(-1), torch.ones(one.shares.shape[:2]))
+    for batch in drawn:
+        assert torch.allclose(batch.shares.sum(-1), torch.ones(batch.shares.shape[:2]))
 
 
 def test_each_text_comes_as_often_as_it_is_said() -> None:
     tokenizer = train_tokenizer(TEXTS)
-    lesson = batches(tokenizer, TEXTS, sentences=16, size=3, seed=1)
-    seen = Counter(tuple(row) for one in lesson for row in one.ids.tolist())
+    drawn = batches(tokenizer, TEXTS, sentences=16, size=3, seed=1)
+    seen = Counter(tuple(row) for batch in drawn for row in batch.ids.tolist())
     assert sorted(seen.values()) == [2, 6, 8]
 
 
@@ -81,7 +81,6 @@ def test_a_seed_settles_the_batches() -> None:
 def test_after_many_possible_words_the_drawn_one_is_the_target() -> None:
     texts = [f"Say {word}" for word in "abcdefghijklmnopqrst"]
     tokenizer = train_tokenizer(texts)
-    (lesson,) = batches(tokenizer, texts, sentences=20, size=20, seed=0)
+    (batch,) = batches(tokenizer, texts, sentences=20, size=20, seed=0)
     for row in range(20):
-        drawn = int(lesson.ids[row, 2])
-        assert shares_after(lesson, row, 1) == {drawn: 1.0}
+        assert shares_after(batch, row, 1) == {int(batch.ids[row, 2]): 1.0}

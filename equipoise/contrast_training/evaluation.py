@@ -1,8 +1,8 @@
 """Evaluation on held-out texts: the bias of each type, and what training has cost.
 
 LMS is StereoSet's language-modelling score (Nadeem et al. 2021, section 4; `metrics/preference.py`
-has the benchmark's): how often a text that makes sense is likelier, per token, than one that does
-not. Here every example counts once. Perplexity is that of all tokens of the passages together.
+has the benchmark's): how often a text that makes sense is likelier, per token, than another that
+does not. Here every example counts once. Perplexity is that of all tokens of the passages together.
 Every example and passage is compared with itself before training, so that a change is known more
 precisely than the value.
 """
@@ -31,7 +31,7 @@ from equipoise.stats.resample import Interval, bootstrap
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """The result of one evaluation."""
+    """The result of an evaluation."""
 
     biases: Mapping[str, TypeBias]  # by type
     changes: Sequence[SideEffectChange] = ()  # of the limited side effects

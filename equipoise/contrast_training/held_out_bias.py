@@ -26,7 +26,7 @@ _LEAST = 1e-6  # nats per token; below it margins differ by rounding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeBias:
-    """The bias of one type on the held-out contrasts."""
+    """The bias of a type on the held-out contrasts."""
 
     axis: str
     margin: Interval  # mean, nats per token; interval over target terms
@@ -72,7 +72,7 @@ def means_over_terms(
 ) -> list[Interval]:
     """The mean of each column [contrast], with an interval over the contrasts' target terms.
 
-    Contrasts about one term are not independent of each other.
+    Contrasts about the same term are not independent of each other.
     """
     terms = sorted({contrast.target for contrast in contrasts})
     named = {str(index): column for index, column in enumerate(columns)}

@@ -17,7 +17,7 @@ _MOST: Final = 200  # texts that are evaluated
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A plain text and the document it is from; passages of one document belong together."""
+    """A plain text and the document it is from; passages of a document belong together."""
 
     text: TokenizedText
     document: str

@@ -1,4 +1,4 @@
-"""One packed forward pass over the texts of a training step, and the reference's outputs.
+"""A packed forward pass over the texts of a training step, and the reference's outputs.
 
 The reference is the model before training: its hidden states at every position that is ever
 compared, and its log-probabilities, are constants, computed once before anything is attached.
@@ -49,7 +49,7 @@ class Readout:
         )
 
     def split(self, values: Float[Tensor, " position"]) -> list[Float[Tensor, " _"]]:
-        """Values at positions, one tensor per text."""
+        """Values at positions, a tensor per text."""
         return list(torch.split(values, list(self.counts)))
 
 
@@ -68,7 +68,7 @@ class PackedForward:
         self.head: OutputLayer | None = output_layer(model.module, self.layout)
 
     def read(self, texts: Sequence[TokenizedText], positions: Sequence[Sequence[int]]) -> Readout:
-        """One forward pass over all texts, with gradients where the caller has them on.
+        """A single forward pass over all texts, with gradients where the caller has them on.
 
         `positions`: for each text, the positions (each > 0) whose tokens are predicted. In
         data-parallel training each process runs its share of the texts.

@@ -1,6 +1,6 @@
 """Endless seeded orders of items: the batch of a step depends on its number and the seed alone.
 
-So a training that is killed and resumed takes the same batches as one that was not.
+So a training that is killed and resumed takes the same batches as any other.
 """
 
 from collections.abc import Mapping, Sequence

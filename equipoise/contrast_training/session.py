@@ -1,6 +1,6 @@
 """Train an adapter on contrasts: all that the methods of the family share but their losses.
 
-There is one set of weights: the model with the adapter off is the reference, whose outputs are
+There is a single set of weights: the model with the adapter off is the reference, whose outputs are
 computed once. The result is an edit of a few megabytes that PEFT reads, too.
 """
 
@@ -42,7 +42,7 @@ _STEPS_APART = 1_000_003  # of the seeds of two trainings' dropout
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContrastTraining:
-    """One training: its data as tokens, the model that reads them, and the method's options."""
+    """A training: its data as tokens, the model that reads them, and the method's options."""
 
     model: LanguageModel
     supply: Supply
@@ -265,7 +265,7 @@ def check_apart(supply: Supply) -> None:
         shown = ", ".join(f"{axis}/{term}" for axis, term in shared[:10])
         raise RecipeError(
             f"contrasts to stop on must be about other terms than those to learn from, "
-            f"'{supply.origin}' shares {len(shared)}: {shown}; leave them out of one"
+            f"'{supply.origin}' shares {len(shared)}: {shown}; leave them out of either"
         )
 
 

@@ -44,7 +44,7 @@ class SideEffectChange:
     now: float
 
     def over(self, limit: float) -> bool:
-        """Whether the change is above the limit; so is one that is not a number."""
+        """Whether the change is above the limit; so is a value that is not a number."""
         return not self.change.value <= limit
 
     def shown_over(self, limit: float) -> bool:

@@ -62,7 +62,7 @@ class TokenizedContrast:
         return self.stereotype, self.antistereotype
 
     def scored_positions(self, text: TokenizedText) -> tuple[int, ...]:
-        """The positions of one of its texts whose mean log-probability the margin compares."""
+        """The positions of a text of it whose mean log-probability the margin compares."""
         return text.target_positions if self.ending_alone else text.positions
 
     @property

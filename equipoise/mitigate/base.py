@@ -13,8 +13,8 @@ from equipoise.records import Supply
 class Mitigation(ABC):
     """A method that removes bias; a subclass is a frozen dataclass of its hyperparameters.
 
-    `told` is empty for a method that would do the same to any text; ("bias type",) for one that
-    needs to know which bias an item tests, ("labels",) for one that learns from the answers.
+    `told` is empty for a method that would do the same to any text; ("bias type",) for a method
+    that needs to know which bias an item tests, ("labels",) if it learns from the answers.
     """
 
     version: ClassVar[str]
@@ -46,7 +46,7 @@ class ReadsFiles(ABC):
     def files(self) -> Mapping[str, str]:
         """Which bytes each name stands for, e.g. sha256: they settle what `fit` gives.
 
-        Raises `DataError` or `ModelError` when one is not there.
+        Raises `DataError` or `ModelError` when a file is missing.
         """
 
 
@@ -57,5 +57,5 @@ class UsesEdits(ReadsFiles):
     def learnt(self) -> frozenset[str]:
         """sha256 of every text that the edits learnt from (`records.text_sha256`).
 
-        Raises `ModelError` or `StoreError` when one cannot be read.
+        Raises `ModelError` or `StoreError` when an edit cannot be read.
         """

@@ -3,7 +3,7 @@
 Paper: Liu et al. 2025, "BiasUnlearn" (EMNLP 2025), section 3; NPO of Zhang et al. 2024. Where paper
 and released code differ, and which of them this follows: docs/methods/bias_unlearn.md.
 
-A step draws texts to forget, to retain and to keep, runs them in one forward pass, and minimizes
+A step draws texts to forget, to retain and to keep, runs them in a forward pass, and minimizes
 
     0.4 * NPO(forget) + 0.4 * NLL(retain) + 0.2 * KL(before || now)
 

@@ -107,7 +107,7 @@ def _swap_words(
 ) -> list[tuple[str, ...]]:
     """Each text with swapped words, after its original if that is kept.
 
-    Left out are texts without a listed word, and those of which one is held out.
+    Left out are texts without a listed word, and those of which either is held out.
     """
     held_out = {text_sha256(passage.text.text) for passage in training.plain.held_out}
     groups: list[tuple[str, ...]] = []

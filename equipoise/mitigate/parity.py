@@ -1,6 +1,6 @@
 """Bring the mean margin of every type of bias to zero, and keep the rest.
 
-Ours: what BiasUnlearn's swapping aims at, as one loss that is stationary at parity:
+Ours: what BiasUnlearn's swapping aims at, as a loss that is stationary at parity:
 
     mean over types of (mean margin / spread)^2 + weight * KL(before || now)
 """

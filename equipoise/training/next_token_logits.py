@@ -150,10 +150,10 @@ class NextLogits(nn.Module):
         self.prompts = len(prompts)
         self.start = start
         rows = [prompt + context for prompt in prompts for context in contexts]
-        tokens, own = pad(rows, pad_token_id(model.tokenizer))
+        tokens, real = pad(rows, pad_token_id(model.tokenizer))
         device = model.module.device
         self.register_buffer("tokens", tokens.to(device), persistent=False)
-        self.register_buffer("lengths", own.sum(1).to(device), persistent=False)
+        self.register_buffer("lengths", real.sum(1).to(device), persistent=False)
         self._chunk = max(1, model.batch_tokens // (tokens.shape[1] * self.contexts))
         self.hidden = None
         if start is not None:
@@ -187,11 +187,11 @@ class NextLogits(nn.Module):
     def _run(self, rows: Tensor) -> Tensor:
         lengths = self.lengths[rows]
         width = int(lengths.max())
-        own = torch.arange(width, device=rows.device) < lengths[:, None]
+        real = torch.arange(width, device=rows.device) < lengths[:, None]
         with read_at(head(self.module), lengths[:, None] - 1):
             logits: Tensor = self.module(
                 input_ids=self.tokens[rows, :width],
-                attention_mask=own.long(),
+                attention_mask=real.long(),
                 use_cache=False,
             ).logits
         return logits[:, 0]  # [row, vocabulary]

@@ -9,6 +9,7 @@ import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -54,10 +55,11 @@ def check_benchmark(benchmark: AnyBenchmark, *, split: str | None = None, limit:
     _hold(len(set(ids)) == len(ids), f"ids must be unique, got {len(set(ids))} of {len(ids)}")
     chosen = examples[:: max(1, len(examples) // limit)]
     for example in chosen:
-        asked = list(benchmark.requests(example))
-        _hold(len(asked) > 0, f"example {example.id!r} must make a request, got none")
+        requests = list(benchmark.requests(example))
+        _hold(len(requests) > 0, f"example {example.id!r} must make a request, got none")
         _hold(
-            asked == list(benchmark.requests(example)), f"requests of {example.id!r} must be pure"
+            requests == list(benchmark.requests(example)),
+            f"requests of {example.id!r} must be pure",
         )
     fake = FakeScorer(nats=_pseudo_random(0))
     _check_outcomes(benchmark, chosen, fake)
@@ -97,7 +99,7 @@ def check_mitigation(method: Mitigation, *, supply: Supply | None = None, seed: 
 
 
 def check_locator(locator: Locator, *, seed: int = 0) -> None:
-    """One finite score a block inside its interval, repeatable, and no trace on the model."""
+    """One finite score per component inside its interval, repeatable, and no trace on the model."""
     _check_declared(locator)
     _check_options(Locator, locator)
     model = tiny_model("llama", blocks=3)
@@ -182,7 +184,7 @@ def _check_options(base: type, plugin: object) -> None:
 
 
 def _pseudo_random(seed: int, *, spread: float = 1.0) -> Callable[[str, str], float]:
-    """A log-probability that depends on the texts and the seed alone, at equal odds a word.
+    """A log-probability that depends on the texts and the seed alone, at equal odds per word.
 
     A long text is no less likely a word than a short one, so that means over tokens are fair.
     """
@@ -199,19 +201,19 @@ def _answers(
     benchmark: AnyBenchmark, examples: Sequence[Example], fake: FakeScorer
 ) -> list[list[Response]]:
     """The fake's answers, grouped by example."""
-    asked = [list(benchmark.requests(example)) for example in examples]
-    flat = iter(answer(fake, [request for some in asked for request in some], seed=0))
-    return [[next(flat) for _ in some] for some in asked]
+    requests = [list(benchmark.requests(example)) for example in examples]
+    responses = iter(answer(fake, list(chain.from_iterable(requests)), seed=0))
+    return [list(islice(responses, len(group))) for group in requests]
 
 
 def _outcomes(
     benchmark: AnyBenchmark, examples: Sequence[Example], fake: FakeScorer
 ) -> list[Outcome]:
     answers = _answers(benchmark, examples, fake)
-    found = [benchmark.outcome(e, a) for e, a in zip(examples, answers, strict=True)]
+    outcomes = [benchmark.outcome(e, a) for e, a in zip(examples, answers, strict=True)]
     return [
-        replace(one, groups={**example.groups, **one.groups})
-        for one, example in zip(found, examples, strict=True)
+        replace(outcome, groups={**example.groups, **outcome.groups})
+        for outcome, example in zip(outcomes, examples, strict=True)
     ]
 
 
@@ -219,22 +221,24 @@ def _check_outcomes(benchmark: AnyBenchmark, examples: Sequence[Example], fake: 
     first = _outcomes(benchmark, examples, fake)
     second = _outcomes(benchmark, examples, fake)
     order_matters = False
-    for example, responses, one, two in zip(
+    for example, responses, outcome, repeated in zip(
         examples, _answers(benchmark, examples, fake), first, second, strict=True
     ):
-        _hold(repr(one) == repr(two), f"outcome of {one.example!r} must be deterministic")
-        bad = {k: v for k, v in one.values.items() if math.isinf(v)}
-        _hold(not bad, f"values must be finite or nan, {one.example!r} has {bad}")
         _hold(
-            benchmark.cluster is None or benchmark.cluster in one.groups,
-            f"outcome {one.example!r} must name its cluster {benchmark.cluster!r}",
+            repr(outcome) == repr(repeated), f"outcome of {outcome.example!r} must be deterministic"
+        )
+        bad = {k: v for k, v in outcome.values.items() if math.isinf(v)}
+        _hold(not bad, f"values must be finite or nan, {outcome.example!r} has {bad}")
+        _hold(
+            benchmark.cluster is None or benchmark.cluster in outcome.groups,
+            f"outcome {outcome.example!r} must name its cluster {benchmark.cluster!r}",
         )
         if len(responses) > 1:
-            order_matters |= repr(benchmark.outcome(example, responses[::-1])) != repr(one)
+            order_matters |= repr(benchmark.outcome(example, responses[::-1])) != repr(outcome)
         else:
             order_matters = True
     _hold(order_matters, "the order of the answers must matter, reversing changed no outcome")
-    known = {key for one in first for key in one.groups}
+    known = {key for outcome in first for key in outcome.groups}
     missing = set(benchmark.by) - known
     _hold(not missing, f"every key of `by` must be a group of some outcome, missing {missing}")
 

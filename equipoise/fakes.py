@@ -46,7 +46,7 @@ _VECTOR_SCALE = 0.1  # biases and norms, around the value they are built with
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Family:
-    """How one family's configuration is spelt."""
+    """How a family's configuration is spelt."""
 
     config: str  # class names in transformers
     model: str
@@ -161,7 +161,7 @@ def tiny_tokenizer(
     """
     specials = _CAUSAL_SPECIALS if kind == "causal" else _MASKED_SPECIALS
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: number for number, token in enumerate((*specials, *alphabet))}
+    vocabulary = {token: index for index, token in enumerate((*specials, *alphabet))}
     core = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     core.add_special_tokens(
         [AddedToken(special, special=True, normalized=False) for special in specials]
@@ -207,7 +207,7 @@ def _filled(module: PreTrainedModel, seed: int) -> PreTrainedModel:
 
 # --- a fake scorer ----------------------------------------------------------------------------
 
-_NEUTRAL_NATS = -1.0  # a word
+_NEUTRAL_NATS = -1.0  # per word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +216,7 @@ class FakeScorer:
 
     `nats` answers "log-probability of this text after this context": a function of both, or a
     mapping from the text (or from context + text, looked up first); what is not in the mapping
-    gets -1 nat a word. A text has as many tokens as words, at equal shares.
+    gets -1 nat per word. A text has as many tokens as words, at equal shares.
     """
 
     nats: Callable[[str, str], float] | Mapping[str, float] = field(
@@ -234,11 +234,13 @@ class FakeScorer:
         return (self,)
 
     def score(self, requests: Sequence[Continuation]) -> list[Scored]:
-        """Equal shares of `nats(context, continuation)`, one a word; nothing is greedy."""
-        found = [self._scored(request.context, request.continuation) for request in requests]
+        """Equal shares of `nats(context, continuation)`, one per word; nothing is greedy."""
         return [
-            replace(scored, greedy=False) if request.greedy else scored
-            for scored, request in zip(found, requests, strict=True)
+            replace(
+                self._scored(request.context, request.continuation),
+                greedy=False if request.greedy else None,
+            )
+            for request in requests
         ]
 
     def infill(self, requests: Sequence[Infill]) -> list[Scored]:

@@ -68,10 +68,10 @@ def _pool(
     vectors = np.zeros((len(rows), width), dtype=np.float32)
 
     def run(batch: list[int]) -> None:
-        ids, own = pad([rows[index] for index in batch], pad_token_id(model.tokenizer))
+        ids, real = pad([rows[index] for index in batch], pad_token_id(model.tokenizer))
         inputs = {
             "input_ids": ids.to(module.device),
-            "attention_mask": own.long().to(module.device),
+            "attention_mask": real.long().to(module.device),
         }
         # the module below the head: no logits are computed
         hidden: Tensor = module.base_model(**inputs).last_hidden_state

@@ -133,7 +133,12 @@ def forward_passes(
     again as smaller ones.
     """
     starts = np.cumsum([0, *map(len, reads)]).tolist()
-    layout = _layout(model)
+    if model.kind == "causal":
+        layout = probe_layout(model.module)
+    else:
+        gather = has_output_layer(model.module)
+        pad = pad_token_id(model.tokenizer)
+        layout = Layout(pack=False, gather=gather, two_sided=True, pad=pad)
     window = attention_window(model.module)
     packed: list[int] = []
     alone: list[int] = []
@@ -159,17 +164,6 @@ def forward_passes(
         for batch in batches:
             members = [rows[row] for row in batch]
             yield _forward_pass(members, reads, starts, way, batches, model.module.device)
-
-
-def _layout(model: LoadedModel) -> Layout:
-    if model.kind == "causal":
-        return probe_layout(model.module)
-    return Layout(
-        pack=False,
-        gather=has_output_layer(model.module),
-        two_sided=True,
-        pad=pad_token_id(model.tokenizer),
-    )
 
 
 def _forward_pass(

@@ -93,7 +93,7 @@ def _before_output_layer(
 def pad(
     rows: Sequence[Sequence[int]], fill: int | Sequence[int], *, left: bool = False
 ) -> tuple[Int[Tensor, "row token"], Bool[Tensor, "row token"]]:
-    """Rows filled up to the longest, on the right or on the left, and which tokens are their own.
+    """Rows filled up to the longest, on the right or on the left, and which tokens are real.
 
     `fill`: one value for all rows, or one per row.
     """
@@ -104,8 +104,8 @@ def pad(
     pairs = zip(gaps, rows, strict=True) if left else zip(rows, gaps, strict=True)
     tokens = torch.tensor([[*first, *second] for first, second in pairs], dtype=torch.long)
     columns = torch.arange(width)[None]
-    own = columns >= width - lengths[:, None] if left else columns < lengths[:, None]
-    return tokens, own
+    real = columns >= width - lengths[:, None] if left else columns < lengths[:, None]
+    return tokens, real
 
 
 def _model_inputs(
@@ -114,8 +114,8 @@ def _model_inputs(
     device = module.device
     ids = [row.ids for row in rows]
     if layout.two_sided:
-        tokens, own = pad(ids, layout.pad)
-        return {"input_ids": tokens.to(device), "attention_mask": own.long().to(device)}
+        tokens, real = pad(ids, layout.pad)
+        return {"input_ids": tokens.to(device), "attention_mask": real.long().to(device)}
     # padded on the right, where a causal model does not look, with tokens that the row has anyway:
     # a padding token may have no finite embedding, or none at all
     tokens, _ = pad(ids, [row[-1] for row in ids])

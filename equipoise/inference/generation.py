@@ -137,11 +137,9 @@ def _write(model: LoadedModel, writers: list[_Writer]) -> None:
         logits = iter(cached.next_logits([row for text_rows in rows for row in text_rows]))
         combined: list[Tensor] = []
         for text_rows in rows:
-            own = [next(logits) for _ in text_rows]
+            table = torch.stack([next(logits) for _ in text_rows])[:, None]
             combined.append(
-                combine_rows(model.decoding_rule, torch.stack(own)[:, None])[0]
-                if len(own) > 1
-                else own[0]
+                combine_rows(model.decoding_rule, table)[0] if len(text_rows) > 1 else table[0, 0]
             )
         for writer, token in zip(writers, _choose(combined, writers), strict=True):
             if not writer.stopped:
@@ -180,7 +178,7 @@ class _CachedRows:
 
     model: LoadedModel
     rows: list[Ids] = field(default_factory=list)
-    own: Tensor | None = None  # [row, place]: which tokens are no padding
+    real: Tensor | None = None  # [row, place]: which tokens are no padding
     cache: DynamicCache | None = None
 
     def next_logits(self, rows: list[Ids]) -> list[Tensor]:
@@ -189,18 +187,18 @@ class _CachedRows:
         longer = len(rows) == len(self.rows) and all(
             not new or new[:-1] == old for new, old in zip(rows, self.rows, strict=True)
         )
-        if longer and self.own is not None:
+        if longer and self.real is not None:
             step = torch.tensor([[row[-1] if row else fill] for row in rows])
-            own = torch.cat([self.own, torch.ones(len(rows), 1, dtype=torch.bool)], dim=1)
+            real = torch.cat([self.real, torch.ones(len(rows), 1, dtype=torch.bool)], dim=1)
         else:
             self.cache = DynamicCache(config=self.model.module.config)
             # a row must have a token that is seen
-            step, own = pad([row or (fill,) for row in rows], fill, left=True)
+            step, real = pad([row or (fill,) for row in rows], fill, left=True)
         device = self.model.module.device
-        inputs = _model_inputs(self.model, step.to(device), own.long().to(device))
+        inputs = _model_inputs(self.model, step.to(device), real.long().to(device))
         cache = {_cache_name(self.model): self.cache}  # filled in place
         output = self.model.module(**inputs, **cache, use_cache=True)
-        self.rows, self.own = rows, own
+        self.rows, self.real = rows, real
         return list(output.logits[:, -1].cpu().double())
 
 

@@ -36,7 +36,7 @@ from equipoise.records import (
 class LanguageModel:
     """A causal or masked language model that answers requests and can be edited.
 
-    The methods are those of `models.scorer.Scorer`, which says what they promise.
+    The methods are those of `inference.scorer.Scorer`, which says what they promise.
     """
 
     module: PreTrainedModel
@@ -88,7 +88,7 @@ class LanguageModel:
         return f"{name}@{revision}" if revision else name
 
     def variants(self) -> Sequence["LanguageModel"]:
-        """One model a prompt; usually just this one."""
+        """One model per prompt; usually just this model."""
         if len(self.prompts) == 1:
             return [self]
         return [

@@ -3,7 +3,7 @@
 Every kind of request becomes queries here, and the engine answers every query.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -29,7 +29,7 @@ Plan: TypeAlias = tuple[Query, ...]  # of one request; its answers follow one an
 LIKELIEST = -1
 
 
-def tokenize(model: LoadedModel, texts: Sequence[Marked]) -> list[Tokens]:
+def tokenize(model: LoadedModel, texts: Iterable[Marked]) -> list[Tokens]:
     """Texts as this model reads them: a masked model with its special tokens around them.
 
     A causal model's start token is left out, also one that the tokenizer or the text put in front:

@@ -93,13 +93,13 @@ class _Work:
     def reads(self) -> Iterator[tuple[int, Family]]:
         """Each token that is read, and the contexts it is read after."""
         tokens = (token for query in self.plan for _, token in query.reads)
-        for token, (own, others) in zip(tokens, self.families, strict=True):
-            yield token, tuple(ids[:count] for ids, count in (own, *others))
+        for token, (first, others) in zip(tokens, self.families, strict=True):
+            yield token, tuple(ids[:count] for ids, count in (first, *others))
 
     @property
     def contexts(self) -> list[Context]:
         """All contexts that it reads after."""
-        return [context for own, others in self.families for context in (own, *others)]
+        return [context for first, others in self.families for context in (first, *others)]
 
 
 def _families(
@@ -116,10 +116,10 @@ def _families(
         contexts = rule.contexts(model.tokenizer, tokens, distinct)
         by_count = dict(zip(distinct, contexts, strict=True))
         for (position, _), count in zip(query.reads, counts, strict=True):
-            own, *others = [(front + ids, len(front) + size) for ids, size in by_count[count]] or [
-                (query.ids, position + 1)
-            ]
-            families.append((own, tuple(others)))
+            first, *others = [
+                (front + ids, len(front) + size) for ids, size in by_count[count]
+            ] or [(query.ids, position + 1)]
+            families.append((first, tuple(others)))
     return families
 
 

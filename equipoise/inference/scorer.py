@@ -48,7 +48,7 @@ class Scorer(Protocol):
     def variants(self) -> Sequence["Scorer"]:
         """Models to measure in turn and report as mean and spread; usually just this one.
 
-        A family of prompt prefixes has one variant a prefix.
+        A family of prompt prefixes has one variant per prefix.
         """
 
     def score(self, requests: Sequence[Continuation]) -> list[Scored]:

@@ -21,12 +21,10 @@ def score(model: LoadedModel, requests: Sequence[Continuation]) -> list[Scored]:
     token of the span masked in turn, all others visible.
     """
     prompt = the_prompt(model)
-    texts: list[Marked] = []
-    for request in requests:
-        context = prompt + request.context
-        text = context + request.continuation
-        texts.append(Marked(text, len(context), len(text)))
-    tokenized = queries.tokenize(model, texts)
+    whole = [(prompt + request.context, request.continuation) for request in requests]
+    tokenized = queries.tokenize(
+        model, (Marked(c + text, len(c), len(c) + len(text)) for c, text in whole)
+    )
     plans: list[queries.Plan] = []
     positions: list[Sequence[int]] = []  # of each text, the tokens that are scored
     if model.kind == "masked":
@@ -36,8 +34,8 @@ def score(model: LoadedModel, requests: Sequence[Continuation]) -> list[Scored]:
             positions.append(tokens.marked)
     else:
         start = start_token_id(model.tokenizer)
-        own = any(request.prefix == "own" for request in requests)
-        added = own and adds_start(model.tokenizer, start)
+        uses_own = any(request.prefix == "own" for request in requests)
+        added = uses_own and adds_start(model.tokenizer, start)
         for tokens, request in zip(tokenized, requests, strict=True):
             prefix = request.prefix
             if prefix == "own":
@@ -45,15 +43,15 @@ def score(model: LoadedModel, requests: Sequence[Continuation]) -> list[Scored]:
                 prefix = "bos" if added or not prompt + request.context else "none"
             plans.append(queries.causal(tokens.ids, tokens.marked, prefix, start))
             positions.append(queries.scored(tokens.marked, prefix, start))
-    asked = [
+    plans_read = [
         queries.with_likeliest(plan) if request.greedy else plan
         for plan, request in zip(plans, requests, strict=True)
     ]
     rule = active_rule(model)
     if rule is None:
-        answers = read(model, asked, task="scoring")
+        answers = read(model, plans_read, task="scoring")
     else:
-        answers = read_through_rule(model, rule, asked, tokenized, task="scoring")
+        answers = read_through_rule(model, rule, plans_read, tokenized, task="scoring")
     scored: list[Scored] = []
     for request, plan, answer, tokens, places in zip(
         requests, plans, answers, tokenized, positions, strict=True
@@ -146,9 +144,9 @@ def _split_likeliest(answer: Sequence[float], plan: queries.Plan) -> tuple[list[
     greedy, done = True, 0
     for query in plan:
         size = len(query.reads)
-        own, likeliest = answer[done : done + size], answer[done + size : done + 2 * size]
-        greedy &= all(value >= most for value, most in zip(own, likeliest, strict=True))
-        logprobs += own
+        values, likeliest = answer[done : done + size], answer[done + size : done + 2 * size]
+        greedy &= all(value >= most for value, most in zip(values, likeliest, strict=True))
+        logprobs += values
         done += 2 * size
     return logprobs, greedy
 

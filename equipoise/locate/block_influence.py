@@ -103,10 +103,10 @@ class BlockInfluence(Locator):
         turns, counts = np.zeros((len(ids), len(parts))), np.zeros((len(ids), 1))
 
         def run(batch: list[int]) -> None:
-            tokens, own = pad([ids[row] for row in batch], pad_token_id(model.tokenizer))
-            tokens, own = tokens.to(model.module.device), own.to(model.module.device)
-            base(model.module)(input_ids=tokens, attention_mask=own.long(), use_cache=False)
-            counted = self._counted(own)
+            tokens, real = pad([ids[row] for row in batch], pad_token_id(model.tokenizer))
+            tokens, real = tokens.to(model.module.device), real.to(model.module.device)
+            base(model.module)(input_ids=tokens, attention_mask=real.long(), use_cache=False)
+            counted = self._counted(real)
             counts[batch] = counted.sum(-1, keepdim=True).cpu().numpy()
             for block in range(len(parts)):
                 after = states.after[block]
@@ -125,12 +125,12 @@ class BlockInfluence(Locator):
             )
         return turns, counts
 
-    def _counted(self, own: Bool[Tensor, "row token"]) -> Bool[Tensor, "row token"]:
+    def _counted(self, real: Bool[Tensor, "row token"]) -> Bool[Tensor, "row token"]:
         """The tokens whose turns are summed; rows are padded on the right."""
-        places = torch.arange(own.shape[1], device=own.device)
+        places = torch.arange(real.shape[1], device=real.device)
         if self.reduce == "last_token":
-            return places == own.sum(1, keepdim=True) - 1
-        return own & (places >= (0 if self.first_token else 1))
+            return places == real.sum(1, keepdim=True) - 1
+        return real & (places >= (0 if self.first_token else 1))
 
 
 def _check(turn: Float[Tensor, " token"], where: str) -> None:

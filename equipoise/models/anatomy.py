@@ -170,24 +170,24 @@ def base(module: PreTrainedModel) -> nn.Module:
 
 def blocks(module: PreTrainedModel) -> nn.ModuleList:
     """The blocks, in order. A block's output is the residual stream before the final norm."""
-    found = _part(module, anatomy(module).blocks)
-    if not isinstance(found, nn.ModuleList):
+    part = _part(module, anatomy(module).blocks)
+    if not isinstance(part, nn.ModuleList):
         raise ModelError(
             f"the blocks of {type(module).__name__} must be an nn.ModuleList, got "
-            f"{type(found).__name__}; load the model through transformers"
+            f"{type(part).__name__}; load the model through transformers"
         )
-    return found
+    return part
 
 
 def block(module: PreTrainedModel, number: int) -> nn.Module:
     """One block, counted from 0. Raises `ModelError` when there is no such block."""
-    there = blocks(module)
-    if not 0 <= number < len(there):
+    parts = blocks(module)
+    if not 0 <= number < len(parts):
         raise ModelError(
-            f"block must be 0 to {len(there) - 1} in {type(module).__name__}, got {number}; "
+            f"block must be 0 to {len(parts) - 1} in {type(module).__name__}, got {number}; "
             "choose another"
         )
-    return there[number]
+    return parts[number]
 
 
 def final_norm(module: PreTrainedModel) -> nn.Module:
@@ -229,8 +229,8 @@ def attention_output(module: PreTrainedModel, number: int) -> nn.Module:
 
 def mlp(module: PreTrainedModel, number: int) -> tuple[nn.Module, ...]:
     """The modules of one block's feed-forward part, in order; the last one's output is added."""
-    here = block(module, number)
-    return tuple(_part(here, path) for path in anatomy(module).mlp)
+    parent = block(module, number)
+    return tuple(_part(parent, path) for path in anatomy(module).mlp)
 
 
 def mlp_output(module: PreTrainedModel, number: int) -> nn.Module:
@@ -243,8 +243,8 @@ def mlp_output(module: PreTrainedModel, number: int) -> nn.Module:
 
 def norms(module: PreTrainedModel, number: int) -> tuple[nn.Module, ...]:
     """The norms of one block, those of queries and keys included."""
-    here = block(module, number)
-    return tuple(_part(here, path) for path in anatomy(module).norms)
+    parent = block(module, number)
+    return tuple(_part(parent, path) for path in anatomy(module).norms)
 
 
 def heads(module: PreTrainedModel) -> Heads:

@@ -18,9 +18,9 @@ def context_length(module: PreTrainedModel) -> int | None:
 
 
 def attention_window(module: PreTrainedModel) -> int | None:
-    """Tokens that some block looks back at most; None when every block sees everything.
+    """Tokens that the most limited block looks back; None when every block sees everything.
 
-    Texts that are longer are not packed: in a packed row a window would count neighbours.
+    Longer texts are not packed: in a packed row a window would count neighbors.
     """
-    found = module.config.get_text_config().to_dict().get("sliding_window")
-    return None if found is None else int(found)
+    window = module.config.get_text_config().to_dict().get("sliding_window")
+    return None if window is None else int(window)

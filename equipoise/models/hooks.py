@@ -1,4 +1,4 @@
-"""Read hidden states at blocks, differentiate by them, replay from a block on: through hooks.
+"""Hooks that read hidden states at blocks, differentiate by them, or replay from a block on.
 
 A block's state is the residual stream that goes into it and comes out of it, before any norm of
 the model's own. transformers' `output_hidden_states` gives the same for every block but the last,
@@ -28,23 +28,23 @@ class BlockStates:
 
 @contextmanager
 def block_states(blocks: Sequence[nn.Module]) -> Iterator[BlockStates]:
-    """Inside the `with` block every forward leaves its states here; hooks are gone afterwards.
+    """Inside the `with` block every forward records its states here; hooks are removed afterwards.
 
     States are detached and replaced by the next forward.
     """
     states = BlockStates()
     with ExitStack() as undo:
         for number, block in enumerate(blocks):
-            undo.callback(_record(block, states, number, kept=Tensor.detach).remove)
+            undo.callback(_record(block, states, number, keep=Tensor.detach).remove)
         yield states
 
 
 @contextmanager
 def differentiable_states(blocks: Sequence[nn.Module]) -> Iterator[BlockStates]:
-    """As `block_states`, but what a forward answers can be differentiated by the states.
+    """As `block_states`, but outputs can be differentiated with respect to the states.
 
     `blocks` must be all of them: the graph begins at what goes into the first. Gradients are on
-    inside, whatever is around; with `frozen` the graph keeps nothing for the parameters.
+    inside, whatever is set outside; with `frozen` the graph keeps nothing for the parameters.
     """
     states = BlockStates()
 
@@ -58,30 +58,30 @@ def differentiable_states(blocks: Sequence[nn.Module]) -> Iterator[BlockStates]:
         handle = blocks[0].register_forward_pre_hook(begin, with_kwargs=True)
         undo.callback(handle.remove)
         for number, block in enumerate(blocks):
-            undo.callback(_record(block, states, number, kept=lambda state: state).remove)
+            undo.callback(_record(block, states, number, keep=lambda state: state).remove)
         undo.enter_context(torch.enable_grad())
         yield states
 
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """No parameter asks for a gradient inside the `with` block; the flags are put back."""
-    asking = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    for one in asking:
-        one.requires_grad_(False)
+    """No parameter requires a gradient inside the `with` block; the flags are restored."""
+    trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in trainable:
+        parameter.requires_grad_(False)
     try:
         yield
     finally:
-        for one in asking:
-            one.requires_grad_(True)
+        for parameter in trainable:
+            parameter.requires_grad_(True)
 
 
 def _record(
-    block: nn.Module, states: BlockStates, number: int, *, kept: Callable[[Tensor], Tensor]
+    block: nn.Module, states: BlockStates, number: int, *, keep: Callable[[Tensor], Tensor]
 ) -> RemovableHandle:
     def record(_: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
-        states.before[number] = kept(args[0] if args else kwargs["hidden_states"])
-        states.after[number] = kept(out if isinstance(out, Tensor) else out[0])
+        states.before[number] = keep(args[0] if args else kwargs["hidden_states"])
+        states.after[number] = keep(out if isinstance(out, Tensor) else out[0])
 
     return block.register_forward_hook(record, with_kwargs=True)
 
@@ -100,7 +100,7 @@ def replayed(blocks: Sequence[nn.Module], start: int, hidden: States) -> Iterato
     """Run the model from block `start` on: its input is `hidden`, earlier blocks cost nothing.
 
     Call the model with the tokens that `hidden` was made from (masks and positions are still the
-    model's own work); the answer then equals that of a full forward bit for bit. Gradients reach
+    model's own work); the output then equals that of a full forward bit for bit. Gradients reach
     block `start` and later ones. Structure and parameter names stay as they are.
     """
 
@@ -120,7 +120,7 @@ def replayed(blocks: Sequence[nn.Module], start: int, hidden: States) -> Iterato
 @contextmanager
 def _passing_through(block: nn.Module) -> Iterator[None]:
     """The block returns its input; its attributes, which some models read, stay reachable."""
-    own = vars(block).get("forward")  # set when somebody else has wrapped it, as accelerate does
+    wrapped = vars(block).get("forward")  # set where it is wrapped, as by accelerate
 
     def skip(hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
         return hidden_states
@@ -130,8 +130,8 @@ def _passing_through(block: nn.Module) -> Iterator[None]:
         yield
     finally:
         del block.forward
-        if own is not None:
-            block.forward = own
+        if wrapped is not None:
+            block.forward = wrapped
 
 
 @contextmanager

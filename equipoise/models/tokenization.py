@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TypeAlias
 
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 Ids: TypeAlias = tuple[int, ...]
 Span: TypeAlias = tuple[int, int]  # characters [start, end) of a text
 
-_BATCH = 512  # texts: what the tokenizer returns is large, and is dropped batch by batch
+_BATCH = 128  # texts: what the tokenizer returns is large, and is dropped batch by batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Marked:
 
 
 def encode(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[Marked], *, specials: bool
+    tokenizer: PreTrainedTokenizerBase, texts: Iterable[Marked], *, specials: bool
 ) -> list[Tokens]:
     """Tokenize texts and find the tokens of each marked span.
 
@@ -56,29 +56,24 @@ def encode(
     `specials`: with the tokenizer's special tokens around the text (masked models); without them
     the ids are those of the text alone, even where the tokenizer adds a start token by itself.
     """
-    if not tokenizer.is_fast:
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
         return [_encode_in_parts(tokenizer, text, specials=specials) for text in texts]
+    # what `tokenizer(...)` does without truncation and padding, but for the lists that it builds
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    backend.encode_special_tokens = tokenizer.split_special_tokens
     tokens: list[Tokens] = []
-    for start in range(0, len(texts), _BATCH):
-        batch = texts[start : start + _BATCH]
-        encoded = tokenizer(
-            [marked.text for marked in batch],
-            add_special_tokens=specials,
-            return_offsets_mapping=True,
-            return_special_tokens_mask=specials,
-            return_token_type_ids=False,
-            return_attention_mask=False,
-            verbose=False,  # a text that is too long is reported later, with the request's number
-        )
-        special = encoded["special_tokens_mask"] if specials else [()] * len(batch)
-        for marked, ids, offsets, mask in zip(
-            batch, encoded["input_ids"], encoded["offset_mapping"], special, strict=True
-        ):
-            spans = _untrim(offsets)
-            inside = _positions_inside(spans, marked.start, marked.end)
+    remaining = iter(texts)
+    while batch := list(islice(remaining, _BATCH)):
+        encodings = backend.encode_batch([text.text for text in batch], add_special_tokens=specials)
+        for text, encoding in zip(batch, encodings, strict=True):
+            spans = _untrim(encoding.offsets)
+            inside = _positions_inside(spans, text.start, text.end)
             if specials:
-                inside = [position for position in inside if not mask[position]]
-            tokens.append(Tokens(marked.text, tuple(ids), spans, tuple(inside)))
+                special = encoding.special_tokens_mask
+                inside = [position for position in inside if not special[position]]
+            tokens.append(Tokens(text.text, tuple(encoding.ids), spans, tuple(inside)))
     return tokens
 
 

@@ -25,20 +25,20 @@ class Vocabulary:
     @classmethod
     def parsed(cls, text: str) -> "Vocabulary":
         """The vocabulary that `str` wrote. Raises `ModelError` for another text."""
-        found = _FORM.fullmatch(text)
-        if found is None:
+        match = _FORM.fullmatch(text)
+        if match is None:
             raise ModelError(
                 f"a vocabulary must be its size, a colon and a sha256, got {text[:80]!r}; "
                 "name the base, whose tokenizer has it"
             )
-        return cls(size=int(found[1]), sha256=found[2])
+        return cls(size=int(match[1]), sha256=match[2])
 
 
 def vocabulary_of(tokenizer: PreTrainedTokenizerBase, *, below: int | None = None) -> Vocabulary:
     """The vocabulary of a tokenizer, added tokens included; of the ids under `below` alone."""
     tokens = sorted((number, token) for token, number in tokenizer.get_vocab().items())
-    kept = [token for token in tokens if below is None or token[0] < below]
+    chosen = [token for token in tokens if below is None or token[0] < below]
     digest = hashlib.sha256()
-    for number, token in kept:
+    for number, token in chosen:
         digest.update(f"{number} {token}\n".encode("utf-8", "surrogatepass"))
-    return Vocabulary(size=kept[-1][0] + 1 if kept else 0, sha256=digest.hexdigest())
+    return Vocabulary(size=chosen[-1][0] + 1 if chosen else 0, sha256=digest.hexdigest())

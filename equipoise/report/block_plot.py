@@ -88,10 +88,11 @@ def _seed_lines(stability: RankStability, *, axis: Axis, across: Axis) -> list[S
 
 def _block_ticks(across: Axis, rankings: Sequence[Ranking]) -> tuple[Tick, ...]:
     """Labels of components along the bottom, few enough to read."""
+    label = rankings[0].label if rankings else str
     last = round(across.high)
     step = max(1, -(-last // _BLOCK_TICKS))
     return tuple(
-        Tick(value=float(block), place=across.at(float(block)), text=rankings[0].label(block))
+        Tick(value=float(block), place=across.at(float(block)), text=label(block))
         for block in range(0, last + 1, step)
     )
 
@@ -108,6 +109,7 @@ def _say_stability(stability: RankStability) -> str:
 def _say_first(stability: RankStability) -> str:
     total = sum(stability.first.values())
     counted = sorted(stability.first.items(), key=lambda item: (-item[1], item[0]))
-    ranking = stability.rankings[0]
-    names = [(f"{ranking.kind} {ranking.label(block)}", n) for block, n in counted[:4]]
-    return "first: " + ", ".join(f"{name} ({n} of {total})" for name, n in names)
+    ranking = next(iter(stability.rankings), None)
+    kind, label = (ranking.kind, ranking.label) if ranking else ("block", str)
+    names = [f"{kind} {label(block)} ({n} of {total})" for block, n in counted[:4]]
+    return f"first: {', '.join(names)}"

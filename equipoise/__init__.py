@@ -52,9 +52,9 @@ __all__ = sorted(_HOME)
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'equipoise' has no attribute '{name}'")
-    found: object = getattr(import_module(_HOME[name]), name)
-    globals()[name] = found
-    return found
+    value: object = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""Calibrate: what does a benchmark read when the truth is known?
+"""Calibrate: what a benchmark reads when the truth is known.
 
 For each strength of planted bias a model is taught (or taken from the cache), and the benchmark is
 put to it. An instrument that measures bias rises with strength and reads its ideal at strength 0.
@@ -47,26 +47,33 @@ def calibrate(
             f"calibrating {benchmark} sets the option 'world' itself, got {chosen[_WORLD]!r}; "
             "leave it out"
         )
-    found = [
+    measurements = [
         measure(load(name), _about(benchmark, chosen, name), limit=limit, draws=draws)
         for name in names
     ]
-    points = [(find_world(name), one) for name, one in zip(names, found, strict=True)]
+    points = [
+        (find_world(name), measurement)
+        for name, measurement in zip(names, measurements, strict=True)
+    ]
     return Calibration(
         benchmark=benchmark,
-        version=found[0].version,
-        options={key: value for key, value in found[0].options.items() if key != _WORLD},
+        version=measurements[0].version,
+        options={key: value for key, value in measurements[0].options.items() if key != _WORLD},
         strengths=tuple(sorted({world.strength for world, _ in points})),
         seeds=tuple(sorted({world.seed for world, _ in points})),
-        models=tuple(one.model for one in found),
+        models=tuple(measurement.model for measurement in measurements),
         curves=tuple(
             curve(
                 [
-                    Reading(strength=world.strength, seed=world.seed, estimate=one.estimate(metric))
-                    for world, one in points
+                    Reading(
+                        strength=world.strength,
+                        seed=world.seed,
+                        estimate=measurement.estimate(metric),
+                    )
+                    for world, measurement in points
                 ]
             )
-            for metric in _metrics(found[0])
+            for metric in _metrics(measurements[0])
         ),
     )
 

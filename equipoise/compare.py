@@ -29,7 +29,7 @@ def compare(
 ) -> Comparison:
     """What changed between measurements of the same items: paired, with intervals and claims.
 
-    `after` may be several, one a seed of a method; changes are then means over them, with the
+    `after` may be several, one per seed of a method; changes are then means over them, with the
     seeds' scatter in the interval. The metrics are those of the benchmark, built again from its
     name and options; `margins` overrules theirs, by "benchmark.metric". `draws` is the number of
     bootstrap draws; the permutation test takes half as many. `notes` name the items that one side
@@ -52,8 +52,8 @@ def compare(
         rows = _selected(paired.sides, mask)
         return compare_metrics(metrics, rows, draws=draws, seed=seed)
 
-    for group, found in by_cell(paired.outcomes, keys, changed):
-        changes += [replace(one, group=group) for one in found]
+    for group, cell_changes in by_cell(paired.outcomes, keys, changed):
+        changes += [replace(change, group=group) for change in cell_changes]
     single = [Sides(before=paired.sides.before, afters=(after,)) for after in paired.sides.afters]
     return Comparison(
         before=before,
@@ -62,8 +62,8 @@ def compare(
         draws=draws,
         changes=tuple(holm(changes)),
         by_seed=tuple(
-            tuple(compare_metrics(metrics, one, draws=draws, seed=seed))
-            for one in (single if len(single) > 1 else [])
+            tuple(compare_metrics(metrics, sides, draws=draws, seed=seed))
+            for sides in (single if len(single) > 1 else [])
         ),
         notes=(*paired.notes, *_note_unchanged(paired, benchmark.by)),
     )
@@ -105,45 +105,55 @@ def compare_all(
     with the same options and split belong together.
     Raises `RecipeError` when no benchmark is on all sides, or for a margin of another one.
     """
-    found = []
-    for one in before:
-        twins = [_twin(one, side) for side in afters]
-        there = [two for two in twins if two is not None]
-        if there and len(there) == len(twins):
-            found.append(compare(one, there, margins=margins, seed=seed, draws=draws))
-    if not found:
-        sides = [sorted({one.benchmark for one in side}) for side in (before, *afters)]
+    comparisons = []
+    for measurement in before:
+        twins = [_twin(measurement, side) for side in afters]
+        present = [twin for twin in twins if twin is not None]
+        if present and len(present) == len(twins):
+            comparisons.append(
+                compare(measurement, present, margins=margins, seed=seed, draws=draws)
+            )
+    if not comparisons:
+        sides = [
+            sorted({measurement.benchmark for measurement in side}) for side in (before, *afters)
+        ]
         raise RecipeError(
             f"a comparison needs a benchmark on both sides, got {sides[0]} before and "
             f"{', '.join(map(str, sides[1:]))} after; measure both alike"
         )
-    _check_margins(margins or {}, found)
-    return found
+    _check_margins(margins or {}, comparisons)
+    return comparisons
 
 
-def _twin(one: Measurement, side: Sequence[Measurement]) -> Measurement | None:
-    twins = [two for two in side if two.benchmark == one.benchmark]
-    return next((two for two in twins if _setting(two) == _setting(one)), (*twins, None)[0])
+def _twin(measurement: Measurement, side: Sequence[Measurement]) -> Measurement | None:
+    twins = [twin for twin in side if twin.benchmark == measurement.benchmark]
+    return next(
+        (twin for twin in twins if _setting(twin) == _setting(measurement)), (*twins, None)[0]
+    )
 
 
-def _check_margins(margins: Mapping[str, Margin], found: Sequence[Comparison]) -> None:
-    known = {f"{one.before.benchmark}.{change.metric}" for one in found for change in one.changes}
+def _check_margins(margins: Mapping[str, Margin], comparisons: Sequence[Comparison]) -> None:
+    known = {
+        f"{comparison.before.benchmark}.{change.metric}"
+        for comparison in comparisons
+        for change in comparison.changes
+    }
     for name in margins:
         if name not in known:
             raise RecipeError(f"a margin needs a metric, got '{name}'; {nearest(name, known)}")
-    for one in found:
-        for change in one.changes:
-            margin = margins.get(f"{one.before.benchmark}.{change.metric}")
+    for comparison in comparisons:
+        for change in comparison.changes:
+            margin = margins.get(f"{comparison.before.benchmark}.{change.metric}")
             if margin is not None and margin.relative and change.higher_is_better is None:
                 raise RecipeError(
-                    f"{one.before.benchmark}.{change.metric} is measured against a point, of which "
-                    f"there are no shares, so that its margin must be in '{change.unit}', got "
-                    f"{margin.size:.0%}; write a number"
+                    f"{comparison.before.benchmark}.{change.metric} is measured against a point, "
+                    f"of which there are no shares, so that its margin must be in "
+                    f"'{change.unit}', got {margin.size:.0%}; write a number"
                 )
 
 
-def _setting(one: Measurement) -> tuple[object, ...]:
-    return dict(one.options), one.split, one.limit
+def _setting(measurement: Measurement) -> tuple[object, ...]:
+    return dict(measurement.options), measurement.split, measurement.limit
 
 
 def _selected(sides: Sides, rows: NDArray[np.bool_]) -> Sides:
@@ -186,9 +196,9 @@ def _check_same(before: Measurement, after: Measurement) -> None:
         "limit": (before.limit, after.limit),
         "examples (sha256)": (before.examples_sha256, after.examples_sha256),
     }
-    for what, (one, two) in pairs.items():
-        if one != two:
+    for what, (one, other) in pairs.items():
+        if one != other:
             raise RecipeError(
                 f"two measurements are compared on the same {what}, got {one!r} before and "
-                f"{two!r} after; measure both alike"
+                f"{other!r} after; measure both alike"
             )

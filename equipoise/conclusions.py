@@ -46,7 +46,7 @@ class Ranking:
 class RankStability:
     """Whether a locator ranks blocks alike when it is asked again with other prompts."""
 
-    rankings: tuple[Ranking, ...]  # one a seed
+    rankings: tuple[Ranking, ...]  # one per seed
     seeds: tuple[int, ...]
     sample: int  # prompts drawn for each
     spearman: float  # mean rank correlation over pairs of rankings, in [-1, 1]; 1: always alike
@@ -142,7 +142,7 @@ class Comparison:
     """Measurements of the same items before and after a change, paired."""
 
     before: Measurement
-    afters: tuple[Measurement, ...]  # one a seed of the method; usually one
+    afters: tuple[Measurement, ...]  # one per seed of the method; usually one
     seed: int
     draws: int
     changes: tuple[Change, ...]
@@ -156,7 +156,7 @@ class Comparison:
         return self.afters[0]
 
     def change(self, metric: str, **group: str) -> Change:
-        """The change of one metric, overall or for one group; KeyError lists what there is."""
+        """The change of a metric, overall or for a group; KeyError lists the known metrics."""
         for change in self.changes:
             if change.metric == metric and dict(change.group) == group:
                 return change
@@ -200,15 +200,14 @@ class Verdict:
     bias: tuple[Headline, ...]  # each benchmark's first metric, where it measures bias
     ability: tuple[Headline, ...]  # each benchmark's first metric with a direction and a margin
     direction: Direction  # of the bias headlines together; "unknown" without any
-    kept: (
-        bool | None
-    )  # True: each shown not worse. False: one worse, by more for all one knows. None: open
+    #: True: each shown not worse. False: one of them worse, and not shown to be within its margin.
+    kept: bool | None
     over_corrected: bool  # a bias headline is reversed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What an automatic check of results found."""
+    """What an automatic check of results came upon."""
 
     check: str  # its name, e.g. "icat"
     level: Literal["ok", "warning", "error"]  # error: a number is wrong or means nothing

@@ -9,12 +9,12 @@ PACKAGES = ("equipoise", "torch", "transformers", "tokenizers", "peft", "numpy",
 def collect() -> dict[str, str]:
     """Versions of Python, of the packages that numbers rest on, and the platform.
 
-    Read from installed metadata, so that torch is not imported; "not installed" where one lacks.
+    Read from installed metadata, so that torch is not imported; "not installed" where missing.
     """
-    found = {"python": platform.python_version(), "platform": platform.platform()}
+    versions = {"python": platform.python_version(), "platform": platform.platform()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            versions[name] = "not installed"
+    return versions

@@ -31,13 +31,13 @@ OPTIONS = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan
 
 
 def refuse_idle(plugin: Any, *names: str, where: str) -> None:
-    """Refuse an option that was set although it cannot act: whoever set it expects that it does.
+    """Raise if an option was set that has no effect given the others.
 
     `names`: the options without effect `where` the others stand as they do ("mode 'mean'").
     Each must have a plain default. Raises `ValueError` naming the first that is not at it; who
     builds a plug-in adds what to do.
     """
-    defaults = {one.name: one.default for one in fields(plugin)}
+    defaults = {field.name: field.default for field in fields(plugin)}
     for name in names:
         value = getattr(plugin, name)
         if value != defaults[name]:
@@ -125,12 +125,12 @@ class Supply:
         return frozenset(map(text_sha256, self.learnt_texts())).union(self.documents)
 
 
-def target_terms(several: Iterable[Example | Contrast]) -> set[tuple[str, str]]:
+def target_terms(examples: Iterable[Example | Contrast]) -> set[tuple[str, str]]:
     """Whom they are about: bias type ("" where none is named) and target term, without case."""
     return {
-        (one.groups.get("axis", ""), one.groups["target"].casefold())
-        for one in several
-        if "target" in one.groups
+        (example.groups.get("axis", ""), example.groups["target"].casefold())
+        for example in examples
+        if "target" in example.groups
     }
 
 
@@ -256,7 +256,7 @@ class ScoredPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextTokenScored:
-    """Response to a `NextToken`: one log-probability a word, in the order asked."""
+    """Response to a `NextToken`: a log-probability per word, in the order asked."""
 
     logprobs: tuple[float, ...]  # nats
     tokens: tuple[int, ...]  # tokens in each word; 1 is the exact next-token case
@@ -270,7 +270,7 @@ Response: TypeAlias = Scored | ScoredPair | NextTokenScored | str | NDArray[np.f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one example measured."""
+    """What an example measured."""
 
     example: str
     values: Mapping[str, float]  # nan = not measurable, never 0
@@ -301,11 +301,12 @@ def margin_of(value: object) -> Margin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """A plain function of columns; grouping and resampling are applied from outside.
+    """A function of columns; grouping and resampling are applied from outside.
 
-    `of` gets one float column per value of the benchmark's outcomes, and for every group key `k`
+    `of` gets a float column per value of the benchmark's outcomes, and for every group key `k`
     an integer-coded column "@k". "@cluster" codes the cluster; under resampling a cluster that is
-    drawn twice has two codes. It returns nan where the metric is not defined on these rows.
+    drawn twice has two codes. It returns nan where the metric is not defined on these rows. A
+    `metrics.weighted.Weighted` function takes all draws at once, which is many times as fast.
 
     `grid` is 100.0 for a percentage of counted rows, 50.0 where a tie counts half; None for a mean
     over groups and for what is no count.
@@ -354,7 +355,7 @@ class DataUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What one benchmark said of one model, with all that is needed to trust or repeat it."""
+    """What a benchmark said of a model, with all that is needed to trust or repeat it."""
 
     model: str  # Scorer.identity
     benchmark: str  # the name it is found by
@@ -374,7 +375,7 @@ class Measurement:
     notes: tuple[str, ...] = ()  # known faults, coverage, what was skipped and why
 
     def estimate(self, metric: str, **group: str) -> Estimate:
-        """The estimate of one metric, overall or for one group; KeyError lists what there is."""
+        """The estimate of a metric, overall or for a group; KeyError lists the known metrics."""
         for estimate in self.estimates:
             if estimate.metric == metric and dict(estimate.group) == group:
                 return estimate

@@ -72,13 +72,10 @@ def _scores(suffix: str, source: str, *, ss: Value, lms: Value) -> tuple[Metric,
         _percent(f"ss{suffix}", ss, ideal=50.0, source=source, margin=5.0),
         _percent(f"lms{suffix}", lms, ideal=100.0, better=True, source=source, margin=2.0),
         _percent(
-            f"icat{suffix}",
-            lambda c, w: pref.icat(lms(c, w), ss(c, w)),
-            ideal=100.0,
-            better=True,
+            f"icat{suffix}", lambda c, w: pref.icat(lms(c, w), ss(c, w)), ideal=100.0, better=True,
             source=source,
         ),
-    )
+    )  # fmt: skip
 
 
 def _counted(ss: Metric, lms: Metric, icat: Metric) -> tuple[Metric, Metric, Metric]:

@@ -1,6 +1,6 @@
 """What a method learnt from: hashes of its texts, its terms and templates, and what it was told.
 
-Kept beside an edit, so that what is measured can be held against it without the texts themselves.
+Kept beside an edit, so that what is measured can be compared with it without the texts themselves.
 """
 
 import json
@@ -77,7 +77,7 @@ def read_learnt(file: Path | str) -> Learnt:
             f"{file} must have schema {SCHEMA}, got {document.get('schema')!r}; "
             "it was written by another version of equipoise, read it with that one"
         )
-    named = {key: one for key, one in document.items() if key != "schema"}
+    named = {key: value for key, value in document.items() if key != "schema"}
     missing = [key for key in ("origin", "told", "groups", "texts") if key not in named]
     if missing:
         raise StoreError(f"{file} must have '{missing[0]}', it has none; fit the edit again")
@@ -111,8 +111,8 @@ def _used(supply: Supply, texts: frozenset[str]) -> Iterator[Prompt | Contrast]:
 
 
 def _groups(examples: Iterable[Prompt | Contrast]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, set[str]] = {}
+    groups: dict[str, set[str]] = {}
     for example in examples:
         for key, name in example.groups.items():
-            found.setdefault(key, set()).add(name)
-    return {key: tuple(sorted(names)) for key, names in sorted(found.items())}
+            groups.setdefault(key, set()).add(name)
+    return {key: tuple(sorted(names)) for key, names in sorted(groups.items())}

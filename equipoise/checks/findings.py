@@ -1,4 +1,4 @@
-"""From what a check came upon to findings: one "ok" when all is well, else one for each fault."""
+"""Turn a check's faults into findings: a finding per fault, or a single "ok"."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,15 +31,17 @@ def concluded(
         if sound is None:
             return []
         return [Finding(check=check, level="ok", where=where, text=sound)]
-    found = [
+    findings = [
         Finding(check=check, level=fault.level, where=where, text=fault.text)
         for fault in faults[:MOST]
     ]
     rest = faults[MOST:]
     if rest:
-        level: Level = "error" if any(one.level == "error" for one in rest) else "warning"
-        found.append(Finding(check=check, level=level, where=where, text=f"… and {len(rest)} more"))
-    return found
+        level: Level = "error" if any(fault.level == "error" for fault in rest) else "warning"
+        findings.append(
+            Finding(check=check, level=level, where=where, text=f"… and {len(rest)} more")
+        )
+    return findings
 
 
 def where_of(measurement: Measurement) -> str:

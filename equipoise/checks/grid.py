@@ -26,7 +26,7 @@ def on_grid(value: float, *, n: int, grid: float, tolerance: float = _TOLERANCE)
 def grid_faults(
     estimates: Sequence[Estimate], metrics: Mapping[str, Metric]
 ) -> tuple[int, list[Fault]]:
-    """How many shares were held against their grid, and those beside it."""
+    """How many shares were compared with their grid, and those off it."""
     checked, faults = 0, []
     for estimate in estimates:
         grid = metrics[estimate.metric].grid if estimate.metric in metrics else None
@@ -38,10 +38,10 @@ def grid_faults(
     return checked, faults
 
 
-def _sentence(one: Estimate, grid: float) -> str:
-    below = math.floor(one.value * one.n / grid)
-    near = " or ".join(f"{grid * whole / one.n:.6g}" for whole in (below, below + 1))
+def _sentence(estimate: Estimate, grid: float) -> str:
+    below = math.floor(estimate.value * estimate.n / grid)
+    near = " or ".join(f"{grid * whole / estimate.n:.6g}" for whole in (below, below + 1))
     return (
-        f"{row_of(one.metric, one.group)} must be a count of {one.n} examples, near here {near}, "
-        f"got {one.value:.6g}"
+        f"{row_of(estimate.metric, estimate.group)} must be a count of {estimate.n} examples, "
+        f"near here {near}, got {estimate.value:.6g}"
     )

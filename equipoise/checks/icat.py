@@ -37,27 +37,29 @@ def icat_faults(measurement: Measurement) -> tuple[int, list[Fault]]:
         for estimate in measurement.estimates
         if estimate.metric.startswith("icat") and not estimate.metric.endswith(_SPREAD)
     ]
-    means = any(one.metric == _DOMAIN_MEAN for one in chosen)
+    means = any(estimate.metric == _DOMAIN_MEAN for estimate in chosen)
     members = _members(measurement, rows) if means else {}
     checked, faults = 0, []
-    for one in chosen:
-        if one.metric == _DOMAIN_MEAN:
-            found = _of_domains(measurement, frozenset(one.group.items()), rows, members)
+    for estimate in chosen:
+        if estimate.metric == _DOMAIN_MEAN:
+            computed = _of_domains(measurement, frozenset(estimate.group.items()), rows, members)
         else:
-            found = _of_scores(one, rows)
-        if found is None:
+            computed = _of_scores(estimate, rows)
+        if computed is None:
             continue
         checked += 1
-        must, said = found
-        if not _same(one.value, must):
-            row = row_of(one.metric, one.group)
-            faults.append(Fault(text=f"{row} must be {must:.6g} by {said}, got {one.value:.6g}"))
+        must, said = computed
+        if not _same(estimate.value, must):
+            row = row_of(estimate.metric, estimate.group)
+            faults.append(
+                Fault(text=f"{row} must be {must:.6g} by {said}, got {estimate.value:.6g}")
+            )
     return checked, faults
 
 
-def _of_scores(one: Estimate, rows: Rows) -> tuple[float, str] | None:
+def _of_scores(estimate: Estimate, rows: Rows) -> tuple[float, str] | None:
     """What it must be by LMS and SS of the same kind and row; None where they are not there."""
-    kind, group = one.metric.removeprefix("icat"), frozenset(one.group.items())
+    kind, group = estimate.metric.removeprefix("icat"), frozenset(estimate.group.items())
     lms, ss = (rows.get((f"{name}{kind}", group)) for name in ("lms", "ss"))
     if lms is None or ss is None:
         return None

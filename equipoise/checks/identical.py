@@ -20,17 +20,17 @@ Values = Mapping[tuple[str, str], float]
 
 def same_setting(measurements: Sequence[Measurement]) -> Iterator[list[Measurement]]:
     """Measurements of more than one model that asked the same, one a model."""
-    found: dict[str, dict[str, Measurement]] = {}
+    by_setting: dict[str, dict[str, Measurement]] = {}
     for measurement in measurements:
-        asked = [
+        setting = [
             measurement.benchmark,
             measurement.version,
             measurement.split,
             measurement.examples_sha256,
         ]
-        key = repr([*asked, sorted(measurement.options.items())])
-        found.setdefault(key, {}).setdefault(measurement.model, measurement)
-    yield from (list(models.values()) for models in found.values() if len(models) > 1)
+        key = repr([*setting, sorted(measurement.options.items())])
+        by_setting.setdefault(key, {}).setdefault(measurement.model, measurement)
+    yield from (list(models.values()) for models in by_setting.values() if len(models) > 1)
 
 
 def identical_faults(measurements: Sequence[Measurement]) -> list[Fault]:
@@ -41,16 +41,16 @@ def identical_faults(measurements: Sequence[Measurement]) -> list[Fault]:
     chance; else a warning: an edit may be meant to change nothing.
     """
     faults = []
-    for one, two in itertools.combinations(measurements, 2):
-        by_outcomes = bool(one.outcomes and two.outcomes)
-        first, second = (_values(side, by_outcomes=by_outcomes) for side in (one, two))
+    for one, other in itertools.combinations(measurements, 2):
+        by_outcomes = bool(one.outcomes and other.outcomes)
+        first, second = (_values(side, by_outcomes=by_outcomes) for side in (one, other))
         if not _equal(first, second):
             continue
         finite = [value for value in first.values() if math.isfinite(value)]
         counts = all(value * 2 == round(value * 2) for value in finite)
         what = f"outcomes of {len(one.outcomes)} examples" if by_outcomes else "estimates"
-        alike = f"{one.model} and {two.model} have the same {len(finite)} values in all {what}"
-        if _base(one) == _base(two):
+        alike = f"{one.model} and {other.model} have the same {len(finite)} values in all {what}"
+        if _base(one) == _base(other):
             why = "the edit changes nothing here, or was not attached"
             faults.append(Fault(text=f"{alike}: {why}", level="warning"))
         elif counts:
@@ -73,12 +73,12 @@ def _values(measurement: Measurement, *, by_outcomes: bool) -> Values:
     }
 
 
-def _equal(one: Values, two: Values) -> bool:
+def _equal(one: Values, other: Values) -> bool:
     """Whether all values agree but for rounding, and there is one to agree on."""
-    if one.keys() != two.keys():
+    if one.keys() != other.keys():
         return False
     first = np.array(list(one.values()))
-    second = np.array([two[key] for key in one])
+    second = np.array([other[key] for key in one])
     close = np.allclose(first, second, rtol=_ROUNDING, atol=_ROUNDING, equal_nan=True)
     return bool(close and np.isfinite(first).any())
 

@@ -22,7 +22,7 @@ SORTS = frozenset(
 
 
 def text_faults(learnt: Learnt, texts: Iterable[str]) -> tuple[int, list[Fault]]:
-    """How many different texts were held against those learnt, and how many were among them."""
+    """How many different texts were compared with those learnt, and a fault if some are equal."""
     measured = {text_sha256(text) for text in texts}
     shared = measured & learnt.texts
     if not shared:
@@ -36,21 +36,21 @@ def text_faults(learnt: Learnt, texts: Iterable[str]) -> tuple[int, list[Fault]]
 
 
 def group_faults(learnt: Learnt, measurement: Measurement) -> tuple[int, list[Fault]]:
-    """How many groups were held against those learnt, and the kinds that share some."""
+    """How many groups were compared with those learnt, and the kinds that share some."""
     known = _kinds((key, name) for key, names in learnt.groups.items() for name in names)
-    asked = _kinds(
+    measured = _kinds(
         (key, name) for outcome in measurement.outcomes for key, name in outcome.groups.items()
     )
     checked, faults = 0, []
-    for kind in (one for one in asked if one in known):
-        checked += len(asked[kind])
-        shared = sorted(asked[kind].keys() & known[kind].keys())
+    for kind in (kind for kind in measured if kind in known):
+        checked += len(measured[kind])
+        shared = sorted(measured[kind].keys() & known[kind].keys())
         if shared:
-            names = [asked[kind][one] for one in shared[:_SHOWN]]
+            names = [measured[kind][name] for name in shared[:_SHOWN]]
             more = ", …" if len(shared) > _SHOWN else ""
             faults.append(
                 Fault(
-                    text=f"by '{kind}', {len(shared)} of the {len(asked[kind])} groups measured "
+                    text=f"by '{kind}', {len(shared)} of the {len(measured[kind])} groups measured "
                     f"were learnt from ({learnt.origin}): {', '.join(names)}{more}",
                     level="warning",
                 )
@@ -62,19 +62,19 @@ def told_faults(learnt: Learnt) -> list[Fault]:
     """What a method is told of the items it is measured on."""
     return [
         Fault(
-            text=f"the method is told the {one} of each item it is measured on, which a user of "
+            text=f"the method is told the {label} of each item it is measured on, which a user of "
             "the model would have to supply",
             level="warning",
         )
-        for one in learnt.told
+        for label in learnt.told
     ]
 
 
 def _kinds(groups: Iterable[tuple[str, str]]) -> Mapping[str, Mapping[str, str]]:
     """Kind of group to its names without case, each with the name as it is written."""
-    found: dict[str, dict[str, str]] = {}
+    kinds: dict[str, dict[str, str]] = {}
     for key, name in groups:
         if key not in SORTS:
             kind = "term" if key in TERMS else key
-            found.setdefault(kind, {})[name.casefold()] = name
-    return found
+            kinds.setdefault(kind, {})[name.casefold()] = name
+    return kinds

@@ -1,43 +1,32 @@
-"""Checks that run by themselves on results: what no reader should have to recompute.
-
-Each looks for a fault that published tables of this field have: scores that do not follow from one
-another, shares off their grid, rows copied from one model to another, differences that are none.
-A check that finds nothing wrong says so, and how many numbers it looked at; one that has nothing
-to look at says nothing.
-"""
+"""The checks of results as a study and the command line run them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from equipoise import plugins
 from equipoise.benchmarks.base import Benchmark
-from equipoise.checks import changes as change
-from equipoise.checks import overlap as overlap
-from equipoise.checks import values as values
 from equipoise.checks.exposure import Learnt
 from equipoise.checks.findings import Fault, concluded, counted, where_of
 from equipoise.checks.grid import grid_faults
 from equipoise.checks.icat import icat_faults
 from equipoise.checks.identical import identical_faults, same_setting
+from equipoise.checks.overlap import group_faults, text_faults, told_faults
 from equipoise.checks.same_setup import alike_faults
-from equipoise.conclusions import Comparison, Finding
+from equipoise.checks.stored import change_faults, estimate_faults
+from equipoise.conclusions import Change, Comparison, Finding
 from equipoise.errors import EquipoiseError
 from equipoise.records import Measurement, Metric
 
 #: Name of each check to what it holds, in the order in which a report lists them.
 CHECKS: Final[Mapping[str, str]] = {
     "benchmark": "The benchmark that was measured is here in the same version; otherwise its "
-    "numbers cannot be computed again, nor held against their grid and range.",
-    "repeated": "Every value and its n are what the benchmark's metric gives on the outcomes.",
+    "numbers cannot be computed again, nor compared with their grid and range.",
+    "stored": "What was read from a file is possible: values lie in their intervals and ranges, "
+    "what is missing gives a reason, changes and directions follow from the numbers beside them.",
     "icat": "ICAT is LMS * min(SS, 100 - SS) / 50 of its own row, or the mean of its domains.",
     "grid": "A share of counted examples is a whole number of them out of n.",
-    "empty": "A value has examples behind it; what has none is nan, and gives its reason.",
-    "interval": "A value lies inside its interval; a missing interval gives its reason.",
-    "range": "A value lies between the smallest and the largest that its metric can have.",
     "identical": "No two models have the same values in everything that was measured.",
     "alike": "What is compared was measured with the same versions, precision and start token.",
-    "difference": "A change is the value after less the value before, and the mean over seeds.",
-    "direction": "A change that is called better, worse, reduced or reversed went that way.",
     "texts": "No text that was measured was learnt from.",
     "groups": "No term, template or other group that was measured was learnt from.",
     "told": "The method is told nothing of the items that it is measured on.",
@@ -45,25 +34,28 @@ CHECKS: Final[Mapping[str, str]] = {
 
 
 def check_measurement(measurement: Measurement) -> list[Finding]:
-    """What is wrong with one benchmark's numbers of one model; else one "ok" a check.
+    """What is wrong with one benchmark's numbers of one model; else one "ok" per check.
 
     A benchmark that is gone or has moved on is a warning, and what needs it is left out.
     """
-    where, estimates = where_of(measurement), measurement.estimates
-    found = _metrics_of(measurement)
-    metrics = found if not isinstance(found, Fault) else {}
-    stale = [found] if isinstance(found, Fault) else []
+    where = where_of(measurement)
+    metrics, stale = _find_metrics(measurement)
     here = f"{measurement.benchmark} is here in version {measurement.version}"
-    size = counted(len(estimates), "value")
     return [
         *concluded("benchmark", where, stale, sound=here),
-        *_counted("repeated", where, values.repeated_faults(measurement, metrics)),
-        *_counted("icat", where, icat_faults(measurement)),
-        *_counted("grid", where, grid_faults(estimates, metrics)),
-        *concluded("empty", where, values.empty_faults(estimates), sound=f"{size} checked"),
-        *concluded("interval", where, values.interval_faults(estimates), sound=f"{size} checked"),
-        *_counted("range", where, values.range_faults(estimates, metrics)),
+        *_conclude("icat", where, icat_faults(measurement)),
+        *_conclude("grid", where, grid_faults(measurement.estimates, metrics)),
     ]
+
+
+def check_stored(result: Measurement | Comparison) -> list[Finding]:
+    """Whether a measurement or a comparison that was read from a file can be; else one "ok"."""
+    if isinstance(result, Measurement):
+        metrics, _ = _find_metrics(result)
+        faults = [*estimate_faults(result.estimates, metrics)]
+        return _conclude("stored", where_of(result), (len(result.estimates), faults))
+    changes = _all_changes(result)
+    return _conclude("stored", _where(result), (len(changes), [*change_faults(changes)]))
 
 
 def check_measurements(measurements: Sequence[Measurement]) -> list[Finding]:
@@ -71,27 +63,18 @@ def check_measurements(measurements: Sequence[Measurement]) -> list[Finding]:
 
     Measurements of one model under one setting are looked at once.
     """
-    found = []
-    for some in same_setting(measurements):
-        where = f"{some[0].benchmark} ({some[0].split})"
-        sound = f"{counted(len(some), 'model')} compared with each other"
-        found += concluded("identical", where, identical_faults(some), sound=sound)
-    return found
+    findings = []
+    for models in same_setting(measurements):
+        where = f"{models[0].benchmark} ({models[0].split})"
+        sound = f"{counted(len(models), 'model')} compared with each other"
+        findings += concluded("identical", where, identical_faults(models), sound=sound)
+    return findings
 
 
 def check_comparison(comparison: Comparison) -> list[Finding]:
-    """Whether printed changes follow from the numbers beside them; else one "ok" a check."""
-    after = ", ".join(after.model for after in comparison.afters)
-    where = f"{where_of(comparison.before)} to {after}"
-    changes = [*comparison.changes, *(one for seed in comparison.by_seed for one in seed)]
-    size = f"{counted(len(changes), 'change')} checked" if changes else None
-    arithmetic = [*change.difference_faults(changes), *change.seed_faults(comparison)]
-    return [
-        *_counted("alike", where, alike_faults([comparison.before, *comparison.afters])),
-        *concluded("difference", where, arithmetic, sound=size),
-        *concluded("direction", where, change.direction_faults(changes), sound=size),
-        *concluded("interval", where, change.change_interval_faults(changes), sound=size),
-    ]
+    """Whether what is compared was measured alike; else one "ok"."""
+    sides = [comparison.before, *comparison.afters]
+    return _conclude("alike", _where(comparison), alike_faults(sides), what="setting")
 
 
 def check_overlap(
@@ -103,46 +86,47 @@ def check_overlap(
     them out, as `measure` refuses an edit on a text it learnt. Groups are those of the outcomes.
     """
     where = where_of(measurement)
-    told = "nothing is told of the items"
+    of_texts = (
+        [] if texts is None
+        else _conclude("texts", where, text_faults(learnt, texts), what="text")
+    )  # fmt: skip
     return [
-        *(
-            _counted("texts", where, overlap.text_faults(learnt, texts))
-            if texts is not None
-            else ()
-        ),
-        *_counted("groups", where, overlap.group_faults(learnt, measurement)),
-        *concluded("told", where, overlap.told_faults(learnt), sound=told),
+        *of_texts,
+        *_conclude("groups", where, group_faults(learnt, measurement), what="group"),
+        *concluded("told", where, told_faults(learnt), sound="nothing is told of the items"),
     ]
 
 
-_WHAT = {
-    "texts": "text",
-    "groups": "group",
-    "alike": "setting",
-}  # what a check looks at, where it is no value
-
-
-def _counted(check: str, where: str, found: tuple[int, Sequence[Fault]]) -> list[Finding]:
-    checked, faults = found
-    sound = f"{counted(checked, _WHAT.get(check, 'value'))} checked" if checked else None
+def _conclude(
+    check: str, where: str, result: tuple[int, Sequence[Fault]], *, what: str = "value"
+) -> list[Finding]:
+    checked, faults = result
+    sound = f"{counted(checked, what)} checked" if checked else None
     return concluded(check, where, faults, sound=sound)
 
 
-def _metrics_of(measurement: Measurement) -> Mapping[str, Metric] | Fault:
-    """The metrics by name, of the benchmark built again; a warning where that cannot be."""
+def _where(comparison: Comparison) -> str:
+    after = ", ".join(after.model for after in comparison.afters)
+    return f"{where_of(comparison.before)} to {after}"
+
+
+def _all_changes(comparison: Comparison) -> list[Change]:
+    return [*comparison.changes, *(change for seed in comparison.by_seed for change in seed)]
+
+
+def _find_metrics(measurement: Measurement) -> tuple[Mapping[str, Metric], list[Fault]]:
+    """The metrics by name, of the benchmark built again; none and a warning where it fails."""
     name, version = measurement.benchmark, measurement.version
     try:
         benchmark = plugins.build(Benchmark, name, measurement.options)
-        metrics = benchmark.metrics
+        metrics = {metric.name: metric for metric in benchmark.metrics}
+        why = "" if benchmark.version == version else (
+            f", it was measured in version {version} and is here in {benchmark.version}"
+        )  # fmt: skip
     except EquipoiseError as error:
-        return Fault(text=f"{name} could not be checked: {error}", level="warning")
+        metrics, why = {}, f": {error}"
     except Exception as error:  # a plug-in's file may do anything
-        why = f"{type(error).__name__}: {error}"
-        return Fault(text=f"{name} could not be checked, it does not load: {why}", level="warning")
-    if benchmark.version != version:
-        return Fault(
-            text=f"{name} could not be checked: it was measured in version {version} and is here "
-            f"in {benchmark.version}",
-            level="warning",
-        )
-    return {metric.name: metric for metric in metrics}
+        metrics, why = {}, f", it does not load: {type(error).__name__}: {error}"
+    if not why:
+        return metrics, []
+    return {}, [Fault(text=f"{name} could not be checked{why}", level="warning")]

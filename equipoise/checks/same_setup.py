@@ -10,7 +10,7 @@ _MODEL = ("dtype", "device", "matmul", "threads", "attention", "prefix", "start_
 
 
 def alike_faults(measurements: Sequence[Measurement]) -> tuple[int, list[Fault]]:
-    """(things held against each other, those that differ): of measurements of one benchmark.
+    """(settings compared, those that differ), over measurements of a benchmark.
 
     A difference is a warning: last digits of float32 depend on threads and libraries, more on
     dtype; start token and prefix change what is asked.
@@ -26,11 +26,11 @@ def alike_faults(measurements: Sequence[Measurement]) -> tuple[int, list[Fault]]
 
 
 def _settings(measurements: Sequence[Measurement]) -> Mapping[str, list[JSON]]:
-    found: dict[str, list[JSON]] = {}
+    settings: dict[str, list[JSON]] = {}
     for measurement in measurements:
         for name, value in _of(measurement):
-            found.setdefault(name, []).append(value)
-    return found
+            settings.setdefault(name, []).append(value)
+    return settings
 
 
 def _of(measurement: Measurement) -> Iterator[tuple[str, JSON]]:

@@ -46,7 +46,7 @@ def compare(  # noqa: PLR0913
 
     They must be of the same benchmarks; they are paired item by item.
     """
-    from equipoise.checks.run import check_comparison
+    from equipoise.checks.run import check_comparison, check_stored
     from equipoise.commands.options import margins_of
     from equipoise.compare import compare_all
     from equipoise.report.html import write_page
@@ -55,6 +55,9 @@ def compare(  # noqa: PLR0913
 
     options_from(None, (), data)
     first, *others = [read_results(path) for path in (before, *after)]
+    for side in (first, *others):
+        for measurement in side:
+            say_faults(check_stored(measurement))
     comparisons = compare_all(
         first, *others, margins=margins_of(margin or ()), seed=seed, draws=draws
     )

@@ -55,18 +55,18 @@ class Calibration:
 
 
 def curve(readings: Sequence[Reading]) -> Curve:
-    """The curve of one metric through its readings, of which there is at least one.
+    """The curve of a metric through its readings, of which there must be at least 1.
 
     Slope and its interval by least squares over all finite readings, seeds taken as independent:
     the interval holds what the straight line leaves unexplained, noise and curvature alike. nan
-    with fewer than three finite readings, or at one strength alone; `spearman` also when every
+    with fewer than three finite readings, or at reading strength alone; `spearman` also when every
     reading is the same.
     """
-    ordered = tuple(sorted(readings, key=lambda one: (one.strength, one.seed)))
+    ordered = tuple(sorted(readings, key=lambda reading: (reading.strength, reading.seed)))
     first = ordered[0].estimate
-    finite = [one for one in ordered if math.isfinite(one.estimate.value)]
-    x = np.array([one.strength for one in finite])
-    y = np.array([one.estimate.value for one in finite])
+    finite = [reading for reading in ordered if math.isfinite(reading.estimate.value)]
+    x = np.array([reading.strength for reading in finite])
+    y = np.array([reading.estimate.value for reading in finite])
     reason = _unfit(x, y)
     slope, half = (math.nan, math.nan) if _too_few(x) else _slope(x, y)
     return Curve(

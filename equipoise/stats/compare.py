@@ -26,10 +26,10 @@ Drawn = NDArray[np.float64]  # [side, draw], the before side first
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
-    """The same rows before and after, with one cluster coding: [item] columns."""
+    """The same rows before and after, with the same cluster coding: [item] columns."""
 
     before: Columns
-    afters: tuple[Columns, ...]  # one a seed of the method
+    afters: tuple[Columns, ...]  # one per seed of the method
 
     @property
     def all(self) -> tuple[Columns, ...]:
@@ -47,9 +47,9 @@ def compare_metrics(
     """The change of each metric on paired rows, from the same draws of clusters on all sides.
 
     `draws` bootstrap draws and half as many sign flips. `group` is empty, and `p_holm` equals p
-    until `directions.holm` is applied to the changes of several groups. With several sides after,
-    numbers are means over them, `nearer` is the mean of each one's, and p is the larger of the
-    permutation's and that of the draws, which hold the seeds' scatter.
+    until `directions.holm` is applied to the changes of several groups. With several seeds, values
+    are means over seeds, `nearer` is the mean of the per-seed reductions, and p is the larger of
+    the permutation p and the bootstrap p, which includes the variance between seeds.
     """
     clusters = clusters_of(sides.before)
     drawn = np.full((len(sides.all), draws, len(metrics)), math.nan)
@@ -76,19 +76,19 @@ def _change(
 ) -> Change:
     """`drawn`: [side, draw] of this metric; `flipped`: [flip]."""
     points = [point(metric, side, all_clusters) for side in sides.all]
-    values = [one.value for one in points]
+    values = [side.value for side in points]
     before = (values[0], drawn[0])
     after = pooled(values[1:], drawn[1:], noise)
     gap = pooled([value - values[0] for value in values[1:]], drawn[1:] - drawn[0], noise)
     nearer = _nearer(metric, values, drawn, noise)
-    clusters = min(one.clusters for one in points)
+    clusters = min(side.clusters for side in points)
     within = (metric.low, metric.high)
     before_low, before_high, _ = _interval(before, clusters, within)
     after_low, after_high, _ = _interval(after, clusters, within)
     low, high, reason = _interval(gap, clusters)
     nearer_low, nearer_high, _ = _interval(nearer, clusters)
     p = _p(gap, flipped, clusters=clusters, seeds=len(sides.afters))
-    found = Change(
+    change = Change(
         metric=metric.name, group={},
         before=before[0], before_low=before_low, before_high=before_high,
         after=after[0], after_low=after_low, after_high=after_high,
@@ -96,13 +96,14 @@ def _change(
         nearer=nearer[0], nearer_low=nearer_low, nearer_high=nearer_high,
         effect=_effect(gap[0], (drawn[1:] - drawn[0]).mean(axis=0), clusters=clusters),
         p=p, p_holm=p, direction="unknown",
-        n=min(one.n for one in points), clusters=clusters,
+        n=min(side.n for side in points), clusters=clusters,
         unit=metric.unit, ideal=metric.ideal, higher_is_better=metric.higher_is_better,
-        reason=next((one.reason for one in points if one.reason), reason) or _too_few(clusters, p),
+        reason=next((side.reason for side in points if side.reason), reason)
+        or _too_few(clusters, p),
         seeds=len(sides.afters), seed_spread=spread(values[1:]),
         claim=claim_of(metric, before=before, after=after, clusters=clusters),
     )  # fmt: skip
-    return replace(found, direction=direction_of(found))
+    return replace(change, direction=direction_of(change))
 
 
 def _nearer(
@@ -112,15 +113,15 @@ def _nearer(
     if metric.ideal is None:
         return math.nan, np.full(drawn.shape[1], math.nan)
     far, far_drawn = [abs(value - metric.ideal) for value in values], np.abs(drawn - metric.ideal)
-    return pooled([far[0] - one for one in far[1:]], far_drawn[0] - far_drawn[1:], noise)
+    return pooled([far[0] - distance for distance in far[1:]], far_drawn[0] - far_drawn[1:], noise)
 
 
 def _interval(
-    found: tuple[float, Column],
+    value_and_draws: tuple[float, Column],
     clusters: int,
     within: tuple[float, float] = (-math.inf, math.inf),
 ) -> tuple[float, float, str | None]:
-    value, draws = found
+    value, draws = value_and_draws
     if not math.isfinite(value):
         return math.nan, math.nan, "not defined"
     return percentile_interval(value, draws, clusters=clusters, within=within)

@@ -42,20 +42,20 @@ def direction_of(change: Change) -> Direction:
 
 def holm_corrected(ps: Sequence[float]) -> list[float]:
     """Holm's step-down: each p corrected over the finite ones, in the order given; nan stays."""
-    found = list(ps)
+    corrected_ps = list(ps)
     finite = sorted((p, k) for k, p in enumerate(ps) if math.isfinite(p))
     worst = 0.0
     for place, (p, k) in enumerate(finite):
         worst = max(worst, min(1.0, (len(finite) - place) * p))
-        found[k] = worst
-    return found
+        corrected_ps[k] = worst
+    return corrected_ps
 
 
 def corrected(changes: Sequence[Change]) -> list[Change]:
     """The changes with p_holm over all of them, and the direction that it leaves them."""
     ps = holm_corrected([change.p for change in changes])
-    found = [replace(change, p_holm=p) for change, p in zip(changes, ps, strict=True)]
-    return [replace(one, direction=direction_of(one)) for one in found]
+    changes = [replace(change, p_holm=p) for change, p in zip(changes, ps, strict=True)]
+    return [replace(change, direction=direction_of(change)) for change in changes]
 
 
 def holm(changes: Sequence[Change]) -> list[Change]:
@@ -64,15 +64,15 @@ def holm(changes: Sequence[Change]) -> list[Change]:
     The overall row of a metric stands for itself: its question was asked before any group's.
     Rows by scale are one family and rows by template another, since each kind divides all items.
     """
-    found = list(changes)
+    results = list(changes)
     families: dict[tuple[str, tuple[str, ...]], list[int]] = {}
     for k, change in enumerate(changes):
         if change.group:
             families.setdefault((change.metric, tuple(change.group)), []).append(k)
     for places in families.values():
-        for k, one in zip(places, corrected([changes[k] for k in places]), strict=True):
-            found[k] = one
-    return found
+        for k, change in zip(places, corrected([changes[k] for k in places]), strict=True):
+            results[k] = change
+    return results
 
 
 def _reversed(change: Change) -> bool:

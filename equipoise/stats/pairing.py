@@ -38,7 +38,7 @@ def pair(before: Measurement, afters: Sequence[Measurement]) -> Paired:
     """
     measured = (before, *afters)
     sides = [{outcome.example: outcome for outcome in side.outcomes} for side in measured]
-    families = [_variants(one) > 1 for one in measured]
+    families = [_variants(measurement) > 1 for measurement in measured]
     if any(families):
         like = sides[families.index(True)]
         sides = [
@@ -71,9 +71,9 @@ def _variants(measurement: Measurement) -> int:
 def _repeated(single: Mapping[str, Outcome], *, like: Mapping[str, Outcome]) -> dict[str, Outcome]:
     """A single model's outcomes, once for each prompt of a family."""
     return {
-        id: replace(single[one.groups[ITEM]], example=id, groups=one.groups)
-        for id, one in like.items()
-        if one.groups[ITEM] in single
+        id: replace(single[outcome.groups[ITEM]], example=id, groups=outcome.groups)
+        for id, outcome in like.items()
+        if outcome.groups[ITEM] in single
     }
 
 
@@ -105,11 +105,11 @@ def _level(sides: Sequence[dict[str, Column]]) -> Iterator[str]:
 
 def _missing(sides: Sequence[Mapping[str, Outcome]]) -> Iterator[str]:
     """Which items the first side lacks, and which the others."""
-    for name, here, there in (
+    for name, here, others in (
         ("before", [sides[0]], [*sides[1:]]),
         ("after", [*sides[1:]], [sides[0]]),
     ):
-        asked = dict.fromkeys(id for side in there for id in side)
-        missing = [id for id in asked if any(id not in side for side in here)]
+        ids = dict.fromkeys(id for side in others for id in side)
+        missing = [id for id in ids if any(id not in side for side in here)]
         if missing:
             yield f"{len(missing)} items have no outcome {name}, the first is '{missing[0]}'"

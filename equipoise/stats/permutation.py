@@ -65,7 +65,7 @@ def permutation_p(difference: float, flipped: Column) -> float:
 
 
 def smallest_p(clusters: int) -> float:
-    """What the exact test of so many clusters can reach: the observed signs and their mirror."""
+    """The smallest p of the exact test: the observed signs and their mirror, of all there are."""
     return 2.0 ** (1 - clusters)
 
 

@@ -203,7 +203,7 @@ def percentile_interval(
     within: tuple[float, float] = (-math.inf, math.inf),
     level: float = LEVEL,
 ) -> tuple[float, float, str | None]:
-    """(low, high, reason): an interval from the finite draws of so many clusters, 95 % by default.
+    """(low, high, reason): an interval from the finite draws, 95 % by default.
 
     Percentiles at Phi(-t sqrt(k / (k - 1))) with Student's t of k - 1 degrees, not at 2.5 %: the
     plain ones of 10 clusters hold the truth in 89 % of samples only. Draws never leave the range

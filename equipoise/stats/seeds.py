@@ -27,7 +27,7 @@ def pooled(
 ) -> tuple[float, Column]:
     """The mean over seeds, and its draws with the seeds' scatter.
 
-    `values`: one a seed; `drawn`: [seed, draw] of the same number; `noise` from `seed_noise`.
+    `values`: one per seed; `drawn`: [seed, draw] of the same number; `noise` from `seed_noise`.
     """
     if len(values) == 1:
         return values[0], drawn[0]

@@ -21,7 +21,7 @@ def rank_stability(
 ) -> RankStability:
     """How alike rankings are that differ in their prompts, or in the locator's own chance, alone.
 
-    `seeds`: one a ranking. `sample`: the prompts behind each. Both correlations are nan, with the
+    `seeds`: one per ranking. `sample`: the prompts behind each. Both correlations are nan, with the
     reason, where there are fewer than two rankings, or one has equal scores throughout or one that
     is not finite: it has no order. `first` names the components that came first at least once.
     Raises `ValueError` when there is no ranking, the number of seeds differs, or the components

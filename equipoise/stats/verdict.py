@@ -29,13 +29,15 @@ def verdict_of(comparisons: Sequence[Comparison]) -> Verdict:
         for comparison in comparisons
     ]
     ability = tuple(
-        Headline(benchmark=one.before.benchmark, change=rows[0]) for one, rows in judged if rows
+        Headline(benchmark=comparison.before.benchmark, change=rows[0])
+        for comparison, rows in judged
+        if rows
     )
     return Verdict(
         bias=bias,
         ability=ability,
         direction=_together([bia.change.direction for bia in bias]),
-        kept=_kept([one.change for one in ability]),
+        kept=_kept([headline.change for headline in ability]),
         over_corrected=any(bia.change.direction == "reversed" for bia in bias),
     )
 
@@ -47,12 +49,12 @@ def _judged_ability(change: Change) -> bool:
 
 def _together(directions: Sequence[Direction]) -> Direction:
     """One reversed makes all reversed; reduced here and worse there is unclear."""
-    there = set(directions) - {"unknown"}
-    if not there:
+    known = set(directions) - {"unknown"}
+    if not known:
         return "unknown"
-    if "reversed" in there:
+    if "reversed" in known:
         return "reversed"
-    moved = there - {"unchanged"}
+    moved = known - {"unchanged"}
     if not moved:
         return "unchanged"
     return moved.pop() if len(moved) == 1 else "unclear"

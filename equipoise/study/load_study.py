@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from equipoise.checks.run import check_measurements
+from equipoise.checks.run import check_measurements, check_stored
 from equipoise.conclusions import Change, ChangedExample, Comparison, Finding, RankStability
 from equipoise.errors import StoreError
 from equipoise.files.json_records import read_record
@@ -145,6 +145,7 @@ class _StudyReader:
     def _read_measured(self, step: StoredStep) -> Measured:
         (measurement,) = read_results(self.store.step(step.key) / RESULTS)
         self.measurements[step.key] = measurement
+        self.findings += check_stored(measurement)
         self._add_findings(step)
         return Measured(
             model=str(step.model),
@@ -202,7 +203,7 @@ class _StudyReader:
             return None
         stored = read_record(self._file_of(chosen, COMPARISON), _STORED)
         self._add_findings(chosen)
-        return Comparison(
+        comparison = Comparison(
             before=self.measurements[before],
             afters=tuple(self.measurements[key] for key in present),
             seed=stored.seed,
@@ -212,6 +213,8 @@ class _StudyReader:
             examples=stored.examples,
             notes=stored.notes,
         )
+        self.findings += check_stored(comparison)
+        return comparison
 
     def _replace_missing(self, step: StoredStep, present: int, planned: int) -> None:
         """Of a comparison that was made with fewer seeds, say that instead of "not run yet"."""

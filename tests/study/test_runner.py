@@ -73,7 +73,7 @@ def test_everything_is_read_back(finished: Path) -> None:
     assert [one.locator for one in study.located] == ["block_influence", "random_block"]
     assert len(study.measured) == 7
     assert "error" not in {finding.level for finding in study.findings}
-    assert {finding.check for finding in study.findings} >= {"icat", "repeated", "texts"}
+    assert {finding.check for finding in study.findings} >= {"icat", "stored", "texts"}
 
 
 def test_what_changed_most_is_kept_with_its_texts(finished: Path) -> None:

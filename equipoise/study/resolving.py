@@ -166,9 +166,8 @@ class Resolver:
             )
             split = benchmark.split or built.splits[0]
             if split not in built.splits:
-                raise RecipeError(
-                    f"{benchmark.plugin.name} has no split '{split}'; {nearest(split, built.splits)}"
-                )
+                name = benchmark.plugin.name
+                raise RecipeError(f"{name} has no split '{split}'; {nearest(split, built.splits)}")
         return built, split
 
     def _metrics(self, benchmark: BenchmarkSpec, built: AnyBenchmark) -> Mapping[str, Metric]:
@@ -232,9 +231,9 @@ class Resolver:
             learnt = learnt_examples(hashes, built, examples, requests)
             if learnt:
                 raise RecipeError(
-                    f"{self.recipe.at(benchmark.plugin.line)}: {len(learnt)} of the {len(examples)} "
-                    f"examples of {benchmark.label} ({split}) are among what {source}, the first is "
-                    f"'{learnt[0]}'; {_REMEDY}"
+                    f"{self.recipe.at(benchmark.line)}: {len(learnt)} of the {len(examples)} "
+                    f"examples of {benchmark.label} ({split}) are among what {source}, the first "
+                    f"is '{learnt[0]}'; {_REMEDY}"
                 )
         shared = sorted(
             target_terms(supply.contrasts + supply.dev_contrasts) & target_terms(examples)
@@ -247,9 +246,9 @@ class Resolver:
         if shared and learners:
             names = ", ".join(f"{axis}/{term}" for axis, term in shared[:10])
             raise RecipeError(
-                f"{self.recipe.at(benchmark.plugin.line)}: {len(shared)} target terms of {benchmark.label} "
-                f"({split}) are among what '{learners[0]}' learns from {supply.origin}: {names}; "
-                f"{_REMEDY}"
+                f"{self.recipe.at(benchmark.line)}: {len(shared)} target terms of "
+                f"{benchmark.label} ({split}) are among what '{learners[0]}' learns from "
+                f"{supply.origin}: {names}; {_REMEDY}"
             )
 
     def _sources(self, supply: Supply) -> dict[frozenset[str], str]:

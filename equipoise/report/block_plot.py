@@ -1,4 +1,4 @@
-"""Scores of blocks with their intervals: a panel a locator, a line a seed."""
+"""Scores of blocks with their intervals: a panel per locator, a line per seed."""
 
 import math
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class BlockPlot:
 
 
 def block_plots(located: Sequence[Located]) -> tuple[BlockPlot, ...]:
-    """A plot a model, in the order in which models first appear."""
+    """One plot per model, in the order in which models first appear."""
     panels: dict[str, list[Panel]] = {}
     for located_ in located:
         panels.setdefault(located_.model, []).append(_panel(located_))
@@ -88,6 +88,8 @@ def _seed_lines(stability: RankStability, *, axis: Axis, across: Axis) -> list[S
 
 def _block_ticks(across: Axis, rankings: Sequence[Ranking]) -> tuple[Tick, ...]:
     """Labels of components along the bottom, few enough to read."""
+    if not rankings:
+        return ()
     last = round(across.high)
     step = max(1, -(-last // _BLOCK_TICKS))
     return tuple(
@@ -108,6 +110,9 @@ def _say_stability(stability: RankStability) -> str:
 def _say_first(stability: RankStability) -> str:
     total = sum(stability.first.values())
     counted = sorted(stability.first.items(), key=lambda item: (-item[1], item[0]))
-    ranking = stability.rankings[0]
-    names = [(f"{ranking.kind} {ranking.label(block)}", n) for block, n in counted[:4]]
-    return "first: " + ", ".join(f"{name} ({n} of {total})" for name, n in names)
+    names = (
+        f"{ranking.kind} {ranking.label(block)} ({n} of {total})"
+        for ranking in stability.rankings[:1]
+        for block, n in counted[:4]
+    )
+    return f"first: {', '.join(names)}"

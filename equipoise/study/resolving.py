@@ -1,7 +1,7 @@
 """A recipe's names made definite: plug-ins built, options with their defaults, versions, hashes.
 
-What a key is taken over comes from here. Everything that can be found wrong without opening a
-model is refused here, with the line of the recipe, and so is a recipe that would measure a method
+The content of the keys comes from here. Every mistake that needs no model to be seen is refused
+here, with the line of the recipe, and so is a recipe that would measure a method
 on what it learns from.
 """
 
@@ -42,7 +42,7 @@ _REMEDY = "measure another split, or say 'edited: false' to ask unedited models 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What one model's steps are made of, as JSON by label."""
+    """The content of a model's steps, as JSON by label."""
 
     spec: ModelSpec
     model: JSON
@@ -68,7 +68,7 @@ class Resolver:
         self.calibrations: dict[str, JSON] = {}
 
     def parts(self, spec: ModelSpec) -> Parts:
-        """What the steps of one model are made of."""
+        """The content of the steps of a model."""
         identity = spec.name if spec.name.startswith(api.PLANTED) else ""
         supply = self._supply(identity)
         benchmarks = {}
@@ -92,7 +92,7 @@ class Resolver:
         return parts
 
     def calibrated(self, spec: Spec) -> JSON:
-        """A benchmark that is held against planted bias."""
+        """A benchmark to be calibrated with planted bias."""
         with self._at(spec):
             built = api.build_benchmark(spec.name, spec.options, identity="planted:default")
         described = _plugin(built)

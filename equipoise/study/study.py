@@ -1,4 +1,4 @@
-"""A study as a reader gets it: what was measured, compared, located, checked, and what is missing.
+"""A study: what was measured, compared, located and checked, and what is missing.
 
 `study.load_study` makes one from a store; the report and the exports need nothing else. No torch.
 """
@@ -33,14 +33,14 @@ class Chapter:
 
     model: str
     mitigation: str
-    comparisons: tuple[Comparison, ...]  # one a benchmark, over all seeds that were measured
+    comparisons: tuple[Comparison, ...]  # one per benchmark, over all measured seeds
     verdict: Verdict
     edits: tuple[Mapping[str, JSON], ...]  # method, options, origin, seed, report of each seed's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Located:
-    """What a locator said of a model, asked with several seeds."""
+    """A locator's rankings of a model with several seeds."""
 
     model: str
     locator: str  # the recipe's label

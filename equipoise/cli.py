@@ -1,7 +1,7 @@
 """The command line: the verbs of `commands`, and what becomes of errors.
 
 Standard output has the tables, or with `--json` one JSON document and nothing else; everything
-said along the way goes to standard error. What a user can mend is one line and exit status 2.
+else goes to standard error. A mistake that a user can fix is one line and exit status 2.
 Modules that need torch are imported where they are used, so that `--help` and `list` are quick.
 """
 
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command line; gives the exit status: 0, 2 for what a user can mend, 130 for Ctrl-C.
+    """Run the command line; gives the exit status: 0, 2 for what a user can fix, 130 for Ctrl-C.
 
     `--batch_size` is read as `--batch-size`, as is every flag.
     """

@@ -1,4 +1,4 @@
-"""The demo: a study of a model whose bias is known, and what it found in plain words. No network.
+"""The demo: a study of a model whose bias is known, and its results in plain words. No network.
 
 The recipe is `demo.yaml` beside this file; `examples/demo.yaml` is the same.
 """
@@ -12,8 +12,8 @@ from equipoise.report.sentences import interval, numbers
 from equipoise.study.study import Chapter, Study
 
 RECIPE = Path(__file__).with_name("demo.yaml")
-#: What the world says beside what is read; asked of the model before any edit, for it asks about
-#: every profession and template, those that the edits learn from among them.
+#: Measured beside the world's true values; only of the unedited model, as it covers every
+#: profession and template, also those that the edits learn from.
 TRUTH = "planted"
 
 

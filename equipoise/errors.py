@@ -1,7 +1,7 @@
 """What can go wrong, as a tree.
 
     EquipoiseError
-    ├── RecipeError   what was asked for: an unknown name, a misspelt option, a wrong value
+    ├── RecipeError   a request: an unknown name, a misspelt option, a wrong value
     │   └── OptionError   one option of a plug-in, and which
     ├── DataError     a data file or an example in it
     ├── ModelError    a model, an edit of one, or what it answered
@@ -22,7 +22,7 @@ class EquipoiseError(Exception):
 
 
 class RecipeError(EquipoiseError):
-    """What was asked for does not exist or does not fit together."""
+    """A name, option or combination of options that does not exist or does not fit together."""
 
 
 class OptionError(RecipeError):
@@ -38,14 +38,14 @@ class DataError(EquipoiseError):
 
 
 class ModelError(EquipoiseError):
-    """A model, or an edit of one, cannot do what is needed, or answered nonsense."""
+    """A model or an edit cannot do what is needed, or gave invalid answers."""
 
 
 class RequestError(ModelError):
-    """A model cannot answer one of the requests it was given.
+    """A model cannot answer a request.
 
-    `number` is the request's place among those, counted from 0, and `sentence` what is wrong with
-    it, beginning with a verb: whoever made the requests can name what the request stands for.
+    `number` is the request's index, from 0, and `sentence` what is wrong with it, beginning with a
+    verb, so that the caller can name the example behind the request.
     """
 
     def __init__(self, number: int, sentence: str) -> None:

@@ -11,7 +11,7 @@ _UNSEEN = ("Cc", "Cf", "Cs", "Cn", "Zl", "Zp")  # Unicode categories; Cf turns o
 _JOINERS = "\u200c\u200d"  # of category Cf; whole scripts need them within words
 _ENTITY = {"\\": "&#92;", "<": "&lt;", ">": "&gt;", "|": "&#124;"}
 _MARKS = re.compile(r"[`*\[\]~$]|(?<![^\W_])_|_(?![^\W_])")  # an underscore within a word is none
-#: What would make a line a heading, a list or a rule.
+#: What turns a line into a heading, a list or a rule.
 _OPENING = re.compile(r"^(#{1,6}(?=\s|$)|[+-](?=\s|$)|[=-](?=[=\s-]*$)|\d{1,9}[.)](?=\s|$))")
 
 
@@ -41,7 +41,7 @@ def _not_opening(match: re.Match[str]) -> str:
 
 
 def code_block(lines: Iterable[str], language: str) -> str:
-    """Lines as a block of code, in a fence that is longer than any in them.
+    """Lines as a block of code, in a fence longer than any inside.
 
     A line end inside a line, and what cannot be seen, becomes U+FFFD.
     """

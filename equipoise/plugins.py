@@ -78,7 +78,7 @@ def build(base: type[T], name: str, options: Mapping[str, JSON] | None = None) -
 
     A field whose type is itself a plug-in base (a mitigation's locator) or a choice (`choices_of`)
     takes a name, or a mapping with `name` and its options. Raises `RecipeError` naming the option,
-    what it must be and what it got; a misspelt option is told its nearest name.
+    what it must be and what it got; for a misspelt option the nearest name.
     """
     return _construct(find(base, name), name, options or {})
 

@@ -215,6 +215,8 @@ def test_an_interrupt_is_status_130(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_interrupted_process_leaves_no_traceback() -> None:
     code = (
         "import os, signal, sys; from equipoise import cli, plugins\n"
+        # a shell that starts pytest in the background has SIGINT ignored in all its children
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "plugins.names_in = lambda _: os.kill(os.getpid(), signal.SIGINT) or ()\n"
         "sys.argv = ['equipoise', 'list']; cli.main()"
     )

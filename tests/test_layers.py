@@ -59,7 +59,7 @@ ALLOWED: dict[str, set[str]] = {
     "study": _LOW
     | _MODEL
     | {f"{room}.base" for room in _PLUGINS}
-    | {"environment", "plugins", "measure", "compare", "api", "calibrate", "checks"}
+    | {"frames", "environment", "plugins", "measure", "compare", "api", "calibrate", "checks"}
     | {"edits", "loading", "training", "stats", "planted"},
     "report": _LOW | {"markdown", "stats", "study.results", "study.study"},
     "export": _LOW | {"markdown", "stats", "report", "study.results", "study.study"},

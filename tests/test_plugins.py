@@ -2,10 +2,12 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from pydantic import Field
 from pydantic.dataclasses import dataclass as options_dataclass
 
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
@@ -92,37 +94,53 @@ def test_a_standard_dataclass_has_its_types_checked(nurses: str) -> None:
 
 
 def test_a_wrong_value_names_option_and_value() -> None:
-    with pytest.raises(RecipeError, match=r"words must have a part 1, counted from 0; give all"):
-        build(Locator, "gender_contrast", {"words": [" he"]})
+    with pytest.raises(RecipeError, match=r"weights must have a part 2, counted from 0; give all"):
+        build(Locator, NUMBERS, {"weights": [0.5, 0.5]})
     with pytest.raises(RecipeError, match=r'axes must be a list, got \'race\'; write \["race"\]'):
         build(Mitigation, "cafie", {"axes": "race"})
     with pytest.raises(RecipeError, match=r"^self_debias: wording .*; change these"):
         build(Mitigation, "self_debias", {"wording": 99})
-    with pytest.raises(RecipeError, match=r"sft\.alpha: .* got inf"):
-        build(Mitigation, "sft", {"alpha": math.inf})
+    with pytest.raises(RecipeError, match=r"Numbers\.rate: .* got inf"):
+        build(Locator, NUMBERS, {"rate": math.inf})
     with pytest.raises(RecipeError, match=r"stereoset\.reduce: .* got 'median'"):
         build(Benchmark, "stereoset", {"reduce": "median"})
 
 
+@options_dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Numbers(Locator):
+    """Options of every kind."""
+
+    steps: int = 3
+    rate: float | None = None
+    weights: tuple[float, float, float] = (0.4, 0.4, 0.2)
+    targets: tuple[str, ...] = ()
+    bases: Mapping[str, float] = Field(default_factory=dict)
+
+    def locate(self, model: Any, prompts: Any, *, seed: int) -> Any:
+        raise AssertionError((model, prompts, seed))
+
+
+NUMBERS = f"{__name__}:Numbers"
+
+
 @pytest.mark.parametrize(
-    ("name", "options"),
+    "options",
     [
-        ("sft", {"steps": True}),
-        ("sft", {"dropout": False}),
-        ("sft", {"keep_lms": True}),
-        ("lftf", {"target": [0.5, True]}),
-        ("bias_unlearn", {"controller": {"name": "reference", "bases": {"race": True}}}),
+        {"steps": True},
+        {"rate": False},
+        {"weights": [0.4, True, 0.2]},
+        {"bases": {"race": True}},
     ],
 )
-def test_a_truth_value_is_no_number(name: str, options: dict[str, Any]) -> None:
-    with pytest.raises(OptionError, match=rf"{name}\.[\w.]+: .*, got (True|False)"):
-        build(Mitigation, name, options)
+def test_a_truth_value_is_no_number(options: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=r"Numbers\.\w+: .*, got (True|False)"):
+        build(Locator, NUMBERS, options)
 
 
 @pytest.mark.parametrize("steps", ["12", 12.0, 1.5, None, [12]])
 def test_a_text_or_a_fraction_is_no_count(steps: Any) -> None:
     with pytest.raises(OptionError) as caught:
-        build(Mitigation, "sft", {"steps": steps})
+        build(Locator, NUMBERS, {"steps": steps})
     assert caught.value.option == "steps"
     assert repr(steps) in str(caught.value)
 
@@ -132,18 +150,20 @@ def test_a_truth_value_is_one_where_it_is_meant() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "option", "given", "meant"),
+    ("option", "given", "meant"),
     [
-        ("lftf", "target", "0.4,0.6", "[0.4, 0.6]"),
-        ("sft", "targets", "q_proj", '["q_proj"]'),
-        ("sft", "targets", "[q_proj, v_proj]", '["q_proj", "v_proj"]'),
+        ("weights", "0.4,0.4,0.2", "[0.4, 0.4, 0.2]"),
+        ("targets", "q_proj", '["q_proj"]'),
+        ("targets", "[q_proj, v_proj]", '["q_proj", "v_proj"]'),
     ],
 )
-def test_what_is_told_of_a_list_works(name: str, option: str, given: str, meant: str) -> None:
+def test_what_is_told_of_a_list_works(option: str, given: str, meant: str) -> None:
     with pytest.raises(OptionError) as caught:
-        build(Mitigation, name, {option: given})
-    assert f"write {meant}, on a command line --set '{name}.{option}={meant}'" in str(caught.value)
-    build(Mitigation, name, {option: json.loads(meant)})
+        build(Locator, NUMBERS, {option: given})
+    assert f"write {meant}, on a command line --set '{NUMBERS}.{option}={meant}'" in str(
+        caught.value
+    )
+    build(Locator, NUMBERS, {option: json.loads(meant)})
 
 
 def test_a_missing_file_or_class_says_so(tmp_path: Path, nurses: str) -> None:

@@ -1,4 +1,4 @@
-"""`equipoise calibrate`: hold a benchmark against planted bias."""
+"""`equipoise calibrate`: calibrate a benchmark with planted bias."""
 
 import dataclasses
 from pathlib import Path
@@ -22,7 +22,7 @@ def calibrate(  # noqa: PLR0913
     limit: Annotated[int | None, typer.Option(help="A seeded choice of so many.", min=1)] = None,
     draws: Draws = 2000,
 ) -> None:
-    """Hold a benchmark against planted bias of known size.
+    """Calibrate a benchmark with planted bias of known size.
 
     Measures planted models of several strengths and draws each metric against the truth.
     """
@@ -33,7 +33,7 @@ def calibrate(  # noqa: PLR0913
 
     options = options_from(settings, [benchmark], data)
     check_new(out)
-    api.build_benchmark(benchmark, options.of(benchmark))  # before a model is taught
+    api.build_benchmark(benchmark, options.of(benchmark))  # before a model is trained
     hush()
     calibration = calibrating.calibrate(
         benchmark,

@@ -13,7 +13,7 @@ def demo(
 ) -> None:
     """Plant a bias, measure, find and remove it: about three minutes.
 
-    No network is needed. Stopped at any moment, the same command goes on.
+    No network is needed. Interrupted at any moment, the same command resumes.
     """
     from equipoise.demo import RECIPE
 

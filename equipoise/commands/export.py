@@ -44,7 +44,7 @@ def export(
 
 
 def _read(folder: Path) -> tuple["Study", str]:
-    """A study, or results as one, and the table that is usually wanted of it."""
+    """A study, or results as a study, and its default table."""
     from equipoise.study import results
     from equipoise.study.load_study import read_study
     from equipoise.study.study import plain_study

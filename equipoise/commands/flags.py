@@ -58,7 +58,7 @@ def say(text: str) -> None:
 
 
 def say_faults(findings: Iterable["Finding"]) -> None:
-    """What automatic checks found wrong or worth a warning; nothing of what is well."""
+    """Print errors and warnings of the automatic checks."""
     for finding in findings:
         if finding.level != "ok":
             say(f"{finding.level} ({finding.check}, {finding.where}): {finding.text}")
@@ -67,7 +67,7 @@ def say_faults(findings: Iterable["Finding"]) -> None:
 def options_from(given: list[str] | None, names: Sequence[str], data: Path | None) -> Settings:
     """The `--set` options, and `--data` as the folder of benchmark files.
 
-    `names` are the plug-ins of this command. Raises `RecipeError` for an option of another one,
+    `names` are the plug-ins of this command. Raises `RecipeError` for an option of another plug-in,
     and for a data folder that is none.
     """
     settings = Settings.parse(given or (), names)

@@ -54,7 +54,7 @@ def locate(  # noqa: PLR0913
 ) -> None:
     """Rank the blocks of a model: where its bias may sit.
 
-    With --seeds the ranking is made on several samples of prompts, and how well they agree is said.
+    With --seeds the ranking is made on several samples of prompts, with their rank correlation.
     """
     from equipoise import api
     from equipoise.locate.base import Locator

@@ -1,4 +1,4 @@
-"""`equipoise measure`: put benchmarks to a model."""
+"""`equipoise measure`: measure a model on benchmarks."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -78,7 +78,7 @@ def measure(  # noqa: PLR0913
         measurements.append(
             api.measure(subject, benchmark_, split=split, limit=limit, seed=seed, draws=draws)
         )
-        if not as_json:  # at once: what is found is not lost when a later benchmark fails
+        if not as_json:  # at once, so that nothing is lost when a later benchmark fails
             print(measurement_text(measurements[-1], groups=groups), end="\n\n", flush=True)
         say_faults(check_measurement(measurements[-1]))
     if out is not None:

@@ -47,7 +47,7 @@ def mitigate(  # noqa: PLR0913
 ) -> None:
     """Learn an edit that removes bias.
 
-    It is kept in a folder that is measured like a model. Interrupted, the same command resumes.
+    The edit's folder can be measured like a model. After an interruption the same command resumes.
     """
     from equipoise import api
     from equipoise.mitigate.base import Mitigation

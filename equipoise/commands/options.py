@@ -98,7 +98,7 @@ def _parse_value(text: str) -> JSON:
 
 
 def _refuse_repeats(pairs: list[tuple[str, JSON]]) -> JSON:
-    """A JSON object; of a name that stands there twice Python would keep the last alone."""
+    """A JSON object; of a repeated name Python would silently keep the last."""
     names = [name for name, _ in pairs]
     for name in names:
         if names.count(name) > 1:

@@ -1,4 +1,4 @@
-"""`equipoise report`: the page of a study, whatever of it is there."""
+"""`equipoise report`: the page of a study, complete or not."""
 
 from pathlib import Path
 from typing import Annotated

@@ -24,7 +24,7 @@ def run(
 ) -> None:
     """Run a study: models x mitigations x benchmarks x seeds.
 
-    Stopped at any moment, the same command goes on. Ends with the report; status 1 when a step
+    Interrupted at any moment, the same command resumes. Ends with the report; status 1 when a step
     has failed.
     """
     options_from(None, (), data)

@@ -17,9 +17,9 @@ from equipoise.report.sanitize import visible
 from equipoise.report.sentences import interval, probability
 from equipoise.study.study import Study
 
-LONGEST = 40  # rows of a LaTeX table on one page; a longer one breaks over pages
+LONGEST = 40  # rows of a LaTeX table on one page; a longer table breaks over pages
 
-#: Columns for machines alone; `benchmark` to `limit` give way to `setting` where there is one.
+#: Columns for machines alone; `setting` replaces `benchmark` to `limit` where a table has it.
 _EXACT = (
     "nearer effect higher_is_better clusters p claim_kind claim_margin claim_margin_relative "
     "claim_value claim_p claim_shown seeds_averaged seed_spread before_identity after_identities "
@@ -75,7 +75,7 @@ def reader_table(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     return pd.DataFrame(columns, dtype=object)
 
 
-#: Columns of numbers in which a missing one is worth saying.
+#: Columns of numbers in which a missing number is shown as such.
 _SAID = ("p_holm", "spearman")
 
 

@@ -1,4 +1,4 @@
-"""Scores of blocks with their intervals: a panel a locator, a line a seed."""
+"""Scores of blocks with their intervals: a panel per locator, a line per seed."""
 
 import math
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class BlockPlot:
 
 
 def block_plots(located: Sequence[Located]) -> tuple[BlockPlot, ...]:
-    """A plot a model, in the order in which models first appear."""
+    """One plot per model, in the order in which models first appear."""
     panels: dict[str, list[Panel]] = {}
     for located_ in located:
         panels.setdefault(located_.model, []).append(_panel(located_))
@@ -88,11 +88,12 @@ def _seed_lines(stability: RankStability, *, axis: Axis, across: Axis) -> list[S
 
 def _block_ticks(across: Axis, rankings: Sequence[Ranking]) -> tuple[Tick, ...]:
     """Labels of components along the bottom, few enough to read."""
-    label = rankings[0].label if rankings else str
+    if not rankings:
+        return ()
     last = round(across.high)
     step = max(1, -(-last // _BLOCK_TICKS))
     return tuple(
-        Tick(value=float(block), place=across.at(float(block)), text=label(block))
+        Tick(value=float(block), place=across.at(float(block)), text=rankings[0].label(block))
         for block in range(0, last + 1, step)
     )
 
@@ -109,7 +110,9 @@ def _say_stability(stability: RankStability) -> str:
 def _say_first(stability: RankStability) -> str:
     total = sum(stability.first.values())
     counted = sorted(stability.first.items(), key=lambda item: (-item[1], item[0]))
-    ranking = next(iter(stability.rankings), None)
-    kind, label = (ranking.kind, ranking.label) if ranking else ("block", str)
-    names = [f"{kind} {label(block)} ({n} of {total})" for block, n in counted[:4]]
+    names = (
+        f"{ranking.kind} {ranking.label(block)} ({n} of {total})"
+        for ranking in stability.rankings[:1]
+        for block, n in counted[:4]
+    )
     return f"first: {', '.join(names)}"

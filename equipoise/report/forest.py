@@ -24,9 +24,9 @@ class Forest:
 
 
 def forest(changes: Sequence[Change], *, most: int) -> Forest | None:
-    """The changes of one metric, a row a group, on one scale with the ideal; None without any.
+    """The changes of a metric, one row per group, on a common scale; None without changes.
 
-    Of more than `most`, those stay that `gravest` names.
+    Of more than `most`, only the `gravest` are shown.
     """
     if not changes:
         return None
@@ -42,7 +42,7 @@ def forest(changes: Sequence[Change], *, most: int) -> Forest | None:
 
 
 def gravest(changes: Sequence[Change], *, most: int) -> list[Change]:
-    """At most so many changes, in the order given: what went wrong, then those of small p."""
+    """At most `most` changes, in the given order: what went wrong, then the smallest p."""
     by_weight = sorted(range(len(changes)), key=lambda k: _weight(changes[k]))
     return [changes[k] for k in sorted(by_weight[: max(0, most)])]
 

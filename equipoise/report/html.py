@@ -43,7 +43,7 @@ GLOSSARY: Mapping[Direction, str] = {
 def study_page(study: Study, *, lead: Sequence[str] = ()) -> str:
     """The page of a study as text; the same study gives the same bytes.
 
-    `lead` is said before all else, one paragraph a sentence.
+    `lead` comes before all else, one paragraph per sentence.
     """
     return _render(of_study(study, lead=lead))
 
@@ -60,9 +60,9 @@ def page(
     lead: Sequence[str] = (),
     names: Mapping[str, str] | None = None,
 ) -> str:
-    """The page of comparisons alone: a chapter a pair of models, a section a benchmark.
+    """The page of comparisons alone: a chapter per pair of models, a section per benchmark.
 
-    `lead` is said before all else, one paragraph a sentence. `names` gives the chapter of an
+    `lead` comes before all else, one paragraph per sentence. `names` gives the chapter of an
     edited model, by its identity, a title that a reader knows it by.
     """
     return _render(of_comparisons(comparisons, title=title, lead=lead, names=names or {}))
@@ -129,7 +129,7 @@ def _make_harmless(value: object) -> object:
 
 
 def _common_reason(rows: Sequence[ChangeRow | EstimateRow]) -> str | None:
-    """The reason that all of several rows have; None where they differ, or there is one row."""
+    """The reason that several rows share; None if they differ, or for a single row."""
     reasons = {row.reason for row in rows}
     return reasons.pop() if len(rows) > 1 and len(reasons) == 1 else None
 

@@ -1,4 +1,4 @@
-"""The whole study in one table: a row a model and mitigation, a column a benchmark."""
+"""The whole study in one table: a row per model and mitigation, a column per benchmark."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

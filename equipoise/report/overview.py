@@ -44,7 +44,7 @@ class Overview:
     blocks: tuple[BlockPlot, ...]
     calibrations: tuple[Curves, ...]
     findings: tuple[Finding, ...] | None  # gravest first; None: the page is not of a study
-    finding_groups: tuple[FindingGroup, ...]  # the same, those alike as one
+    finding_groups: tuple[FindingGroup, ...]  # the same, equal ones grouped
     missing: tuple[Missing, ...]
     planned: int
     provenance: Provenance
@@ -123,7 +123,7 @@ def of_comparisons(
 
 
 def group_findings(findings: Iterable[Finding]) -> tuple[FindingGroup, ...]:
-    """The findings, those with the same check, level and text as one, in the order of the first."""
+    """Group findings with the same check, level and text, in the order of their first."""
     places: dict[tuple[str, str, str], list[str]] = {}
     for finding in findings:
         key = finding.check, finding.level, finding.text

@@ -9,13 +9,13 @@ from equipoise.records import Estimate
 from equipoise.report.axis import Axis, Whisker, axis_of, minus, whisker
 from equipoise.report.sentences import WORD, group_name, numbers, probability
 
-#: What a reader is told of a loss that is shown to be smaller than its margin.
+#: The word for a loss that is shown to be smaller than its margin.
 WITHIN = "worse, within the margin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Badge:
-    """A direction for a reader, or a state that is told like one."""
+    """A direction, or another state, as a word with a color."""
 
     tone: str  # a Direction or "within", to which the style sheet gives a color and a sign
     word: str
@@ -75,12 +75,12 @@ class EstimateRow:
 
 
 def badge(direction: Direction) -> Badge:
-    """What a reader is told of a direction."""
+    """The badge of a direction."""
     return Badge(tone=direction, word=WORD[direction])
 
 
 def badge_of(change: Change) -> Badge:
-    """The same of a change: a loss that is shown to be within its margin is not told as an alarm.
+    """The badge of a change: a loss that is shown to be within its margin is no alarm.
 
     So that a cell does not call "worse" what the verdict calls "kept", and nothing more.
     """
@@ -91,7 +91,7 @@ def badge_of(change: Change) -> Badge:
 
 
 def change_rows(changes: Iterable[Change], *, grouped: bool = False) -> tuple[ChangeRow, ...]:
-    """A row a change, each on a scale of its own; named by the metric, and its group if asked."""
+    """One row per change, each on its own scale; with `grouped` the name has the group."""
     return tuple(
         named_row(
             change, f"{change.metric}, {group_name(change.group)}" if grouped else change.metric
@@ -106,7 +106,7 @@ def named_row(change: Change, name: str) -> ChangeRow:
 
 
 def estimate_rows(estimates: Iterable[Estimate]) -> tuple[EstimateRow, ...]:
-    """A row an estimate, each on a scale of its own."""
+    """One row per estimate, each on its own scale."""
     return tuple(_estimate_row(estimate) for estimate in estimates)
 
 

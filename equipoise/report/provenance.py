@@ -28,7 +28,7 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingView:
-    """A benchmark as it was asked."""
+    """A benchmark and how it was measured."""
 
     name: str
     version: str
@@ -64,7 +64,7 @@ class EditView:
     options: str
     origin: str  # what it learnt from
     seeds: str
-    ends: tuple[tuple[str, str], ...]  # seed, and how training ended; of those that say so
+    ends: tuple[tuple[str, str], ...]  # seed, and how training ended, if it is recorded
     reports: tuple[tuple[str, str], ...]  # seed, and everything else it says of itself, as JSON
 
 
@@ -196,7 +196,7 @@ def _recorded(info: Mapping[str, JSON], key: str, *, missing: str = "not recorde
 
 
 def _edit_views(chapter: Chapter) -> Iterable[EditView]:
-    """Those that differ in their seeds alone are one."""
+    """Edits that differ only in their seeds are one."""
     alike: dict[tuple[str, str, str], list[Mapping[str, JSON]]] = {}
     for edit in chapter.edits:
         options = edit.get("options")

@@ -68,8 +68,8 @@ class Scatter:
     dots: tuple[Dot, ...]
     axis: Axis
     zero: float  # percent
-    listed: tuple[Dot, ...]  # those with a number each beside the plot: what moved most
-    slope: str  # of after on before; 1: every lean as it was, 0: none left that was there
+    listed: tuple[Dot, ...]  # what moved most, listed with numbers beside the plot
+    slope: str  # of after on before; 1: every lean is unchanged, 0: no lean is left
     fits: tuple[BeforeAfter, ...]
     left_out: int  # professions without a finite value on either side
     seeds: int  # behind the after side, averaged
@@ -142,7 +142,7 @@ def _place_dot(name: str, sides: tuple[float, float], score: float, axis: Axis) 
 
 
 def _place_labels(dots: Sequence[Dot]) -> list[Dot]:
-    """The same dots, the outermost named, but for those whose names would cover another's."""
+    """The same dots; the outermost have labels unless their labels would overlap."""
     placed: dict[str, Dot] = {}
     for dot in sorted(dots, key=lambda dot: -max(abs(dot.before), abs(dot.after))):
         half = _half_width(dot)

@@ -108,7 +108,7 @@ def _name_runs(comparison: Comparison, seeds: Mapping[str, int]) -> Iterable[str
 
 
 def _seed_rows(comparison: Comparison) -> Iterable[SeedRow]:
-    """The after value of every overall metric, a column a seed."""
+    """The after value of every overall metric, a column per seed."""
     runs = [{change.metric: change for change in run} for run in comparison.by_seed]
     for metric in runs[0] if runs else ():
         yield SeedRow(metric=metric, texts=tuple(_after_text(run.get(metric)) for run in runs))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from equipoise.conclusions import Change, Claim, Comparison, Direction, Headline, Verdict
 from equipoise.report.axis import ROUNDING
 
-#: What a reader is told beside each direction.
+#: What each direction means, for a sentence.
 MEANING: Mapping[Direction, str] = {
     "reduced": "nearer the ideal",
     "reversed": "over-corrected: clearly on the other side of the ideal",
@@ -29,7 +29,7 @@ WORD: Mapping[Direction, str] = {
     "unknown": "not measurable",
 }
 _WITH_NUMBERS = ("reversed", "worse", "reduced", "unclear")  # directions, gravest first
-_FEW = 2  # abilities that are told with their numbers where all is well
+_FEW = 2  # abilities that are listed with their numbers where all is well
 _VISIBLE = 1e-4  # a change in its own unit that a reader could care for
 
 

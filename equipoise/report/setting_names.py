@@ -1,4 +1,4 @@
-"""What a benchmark's setting is called on a page, where one benchmark was asked in several."""
+"""Names of benchmark settings, where a benchmark was measured in several."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ Setting: TypeAlias = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
 
 
 def setting_of(measurement: Measurement) -> Setting:
-    """Equal for two measurements exactly when they asked the same in the same way."""
+    """Equal for two measurements exactly if benchmark, version, split, limit and options are."""
     limit = "all" if measurement.limit is None else str(measurement.limit)
     return (
         measurement.benchmark,

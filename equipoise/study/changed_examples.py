@@ -15,9 +15,9 @@ from equipoise.stats.resample import columns_of
 def with_examples(comparison: Comparison, benchmark: AnyBenchmark, *, count: int) -> Comparison:
     """The comparison with the `count` examples that changed most on its first seed.
 
-    Change is that of the benchmark's first metric on the example alone; among equal changes the
-    one whose values moved farther comes first. Examples without a finite change are left out, and
-    so is all of it for a metric that single examples do not have.
+    The change is that of the benchmark's first metric on the example alone; ties are broken by how
+    far its values moved. Examples without a finite change are left out, and so is every example for
+    a metric that is not defined on a single example.
     Raises `DataError` when the benchmark's files are missing.
     """
     before, after = comparison.before, comparison.after
@@ -70,7 +70,7 @@ def _rank_changes(
 
 
 def _evaluate_alone(metric: Metric, outcome: Outcome) -> float:
-    """The metric of one example; its cluster and groups have no others beside it."""
+    """The metric of a single example; nan where it needs several."""
     columns: Mapping[str, Column] = columns_of([outcome], cluster=None)
     try:
         return float(metric.of(columns))
@@ -88,7 +88,7 @@ def _largest_move(before: Outcome, after: Outcome) -> float:
 
 
 def _drop_repeats(texts: list[str]) -> tuple[str, ...]:
-    """The texts without repetitions, and without those that are only the beginning of another."""
+    """The texts without repetitions and without beginnings of other texts."""
     stripped = dict.fromkeys(text.strip() for text in texts)
     return tuple(
         text

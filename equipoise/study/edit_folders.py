@@ -1,6 +1,6 @@
-"""Edits of a study as folders of their own, each with a card that has its numbers.
+"""Edits of a study as separate folders, each with a model card that has its numbers.
 
-What a step holds stays as it is; the copies share its files where the disk can do that.
+The step's own files are not changed; the copies are hard links where the disk allows it.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ PUBLISHED = "edits"
 
 
 def edits_by_seed(chapter: Chapter) -> Iterator[tuple[int, Path, tuple[Comparison, ...]]]:
-    """Seed, folder in the store, and that seed's own comparisons, of each edit of a chapter."""
+    """Seed, folder in the store and comparisons of each edit of a chapter."""
     for edit in chapter.edits:
         own_comparisons = tuple(
             alone
@@ -33,11 +33,11 @@ def edits_by_seed(chapter: Chapter) -> Iterator[tuple[int, Path, tuple[Compariso
 
 
 def publish(store: Store, name: str, edit: Path, changes: str | None) -> Path:
-    """Put an edit under `edits/name`, with its card written anew; gives the folder.
+    """Copy an edit to `edits/name` with a new model card; returns the folder.
 
-    A name with more than letters, digits and "._-" is made plain, a few digits of its hash behind
-    it, so that two names never share a folder. `edit`: its folder in the store. One process at a
-    time: hold the store's lock for it.
+    Characters of a name other than letters, digits and "._-" are replaced and a few digits of its
+    hash are added, so that two names never share a folder. `edit`: its folder in the store. Hold
+    the store's lock "publishing".
     Raises `PlaceError` when it cannot be written.
     """
     plain = _to_folder_name(name)
@@ -52,7 +52,7 @@ def publish(store: Store, name: str, edit: Path, changes: str | None) -> Path:
 
 
 def _to_folder_name(name: str) -> str:
-    """The name as a folder may be called; the same for the same name, another for another."""
+    """The name as a folder name; different names have different folders."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:100].strip("._-") or "edit"
     if plain == name:
         return plain
@@ -61,7 +61,7 @@ def _to_folder_name(name: str) -> str:
 
 
 def compare_one_edit(comparison: Comparison, content: str) -> Iterator[Comparison]:
-    """What one edit did alone, by its content hash, of a comparison of several seeds; or none."""
+    """The comparison of one edit, by its content hash, out of that of several seeds."""
     changes = comparison.by_seed or (comparison.changes,)
     for after, own_changes in zip(comparison.afters, changes, strict=True):
         if edit_contents(after)[-1:] == (content,):
@@ -69,7 +69,7 @@ def compare_one_edit(comparison: Comparison, content: str) -> Iterator[Compariso
 
 
 def edit_contents(measurement: Measurement) -> tuple[str, ...]:
-    """Content hashes of the edits on the model that was measured, the last one put on last."""
+    """Content hashes of the edits on the measured model, in order of attachment."""
     edits = measurement.model_info.get("edits")
     entries = edits if isinstance(edits, list) else []
     return tuple(str(edit.get("content")) for edit in entries if isinstance(edit, Mapping))
@@ -78,5 +78,5 @@ def edit_contents(measurement: Measurement) -> tuple[str, ...]:
 def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)
-    except OSError:  # another disk, or one without links
+    except OSError:  # another disk, or a disk without links
         shutil.copy2(source, target)

@@ -1,4 +1,4 @@
-"""What each kind of step does: read what it needs, compute, and write files into its folder."""
+"""The computation of each kind of step: read inputs, compute, write files into its folder."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

@@ -1,7 +1,7 @@
 """The part of `results.json` that readers of lm-evaluation-harness know, in the shape they expect.
 
 Read against lm-evaluation-harness 0.4.13: its tables, its tracker, its Weights & Biases and
-Trackio loggers. What those format as a number is a number or "N/A", never null; what the harness
+Trackio loggers. What they format as a number is a number or "N/A", never null; what the harness
 leaves out (`groups`, where no group of tasks is aggregated; dates) is left out here.
 https://github.com/EleutherAI/lm-evaluation-harness
 """
@@ -28,11 +28,11 @@ _OF_MODEL = {
 
 
 def harness_part(keyed: Mapping[str, Measurement]) -> dict[str, Any]:
-    """The harness's own keys for the measurements of one model, by their keys in `results`.
+    """The harness's keys for the measurements of a model, by their keys in `results`.
 
     A value that could not be measured is nan (null in strict JSON), its standard error "N/A".
     `original` in `n-samples` is null where a limit or published predictions hide it. The hash of
-    a task is the one over its examples and requests.
+    a task is taken over its examples and requests.
     """
     first = next(iter(keyed.values()), None)
     name = None if first is None else _model_name(first)
@@ -58,9 +58,9 @@ def harness_part(keyed: Mapping[str, Measurement]) -> dict[str, Any]:
 
 
 def keys_of(measurements: Sequence[Measurement]) -> list[str]:
-    """A key a measurement: the benchmark's name, "name#2" for the second of that name, and so on.
+    """One key per measurement: the benchmark's name, "name#2" for its second, and so on.
 
-    Of a file's path its last part alone: the harness parts task and metric at a slash.
+    Only the last part of a file's path: the harness splits task and metric at a slash.
     """
     seen: dict[str, int] = {}
     keys = []
@@ -72,7 +72,7 @@ def keys_of(measurements: Sequence[Measurement]) -> list[str]:
 
 
 def overall(measurement: Measurement) -> list[Estimate]:
-    """The estimates over everything, without those of groups."""
+    """The overall estimates, without groups."""
     return [estimate for estimate in measurement.estimates if not estimate.group]
 
 
@@ -96,7 +96,7 @@ def _task_alias(key: str, measurement: Measurement) -> str:
 
 
 def _plain_name(metric: str) -> str:
-    """A metric's name without what parts names in the harness: a comma, a slash."""
+    """A metric's name without the harness's separators, comma and slash."""
     return metric.replace(",", ";").replace("/", "|")
 
 
@@ -118,7 +118,7 @@ def _task_config(key: str, measurement: Measurement) -> dict[str, Any]:
 
 
 def _count_samples(measurement: Measurement) -> dict[str, int | None]:
-    """How many examples there are and how many were measured; prompts of a family count once."""
+    """The number of examples and of measured ones; the prompts of a family count once."""
     items = {outcome.groups.get(ITEM, outcome.example) for outcome in measurement.outcomes}
     effective = len(items) if VARIANTS in measurement.model_info else len(measurement.outcomes)
     whole = measurement.limit is None and measurement.model_info.get("kind") != "predictions"

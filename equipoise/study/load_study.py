@@ -1,4 +1,4 @@
-"""A store as a reader gets it: everything that is there, and what is missing and why. No torch."""
+"""Load a study from its store: every result, and what is missing and why. No torch."""
 
 import hashlib
 import json
@@ -164,7 +164,7 @@ class _StudyReader:
     # --- chapters -----------------------------------------------------------------------------
 
     def _chapters(self, present: Sequence[StoredStep]) -> list[Chapter]:
-        """One a model and mitigation of the plan, whether or not anything of it was compared."""
+        """One per model and mitigation of the plan, whether or not anything was compared."""
         planned = [step for step in self.steps if step.kind in ("fit", "compare")]
         pairs = dict.fromkeys((str(step.model), str(step.mitigation)) for step in planned)
         fits = [step for step in present if step.kind == "fit"]
@@ -191,7 +191,7 @@ class _StudyReader:
         return chapters
 
     def _read_comparison(self, step: StoredStep) -> Comparison | None:
-        """The comparison of the seeds that were measured; None when there is none."""
+        """The comparison of the measured seeds; None without any."""
         before, *afters = step.needs
         present = [key for key in afters if key in self.measurements]
         if before not in self.measurements or not present:
@@ -228,7 +228,7 @@ class _StudyReader:
         ]
 
     def _read_edit(self, step: StoredStep) -> Mapping[str, JSON]:
-        """Where an edit came from, and where it lies in the store."""
+        """Where an edit came from, and its folder in the store."""
         head = json.loads((self._file_of(step, EDIT) / "edit.json").read_text(encoding="utf-8"))
         info = dict(head["info"])
         return {**info, "content": head["content"], "folder": f"steps/{step.key}/{EDIT}"}

@@ -1,4 +1,4 @@
-"""The one model that is open, and the edit that is on it: a study has one in memory at a time."""
+"""The open model and the edit on it: a study keeps one model in memory at a time."""
 
 import gc
 from contextlib import ExitStack
@@ -13,7 +13,7 @@ from equipoise.study.recipe import ModelSpec
 
 
 class OpenModel:
-    """Opens models and puts edits on them; asked for the same again, it has it at hand."""
+    """Loads models and attaches edits; the last model and edit stay loaded for the next step."""
 
     def __init__(self, *, device: str, batch_tokens: int | None) -> None:
         self._device = device
@@ -25,9 +25,9 @@ class OpenModel:
         self._undo = ExitStack()
 
     def model(self, spec: ModelSpec, edit: Path | None = None) -> LanguageModel:
-        """The model, with the edit saved in a folder if one is named.
+        """The model, with the edit saved in `edit` attached if it is given.
 
-        Raises what `opening.load`, `load_edit` and `Edit.attached` raise.
+        Raises what `load`, `load_edit` and `Edit.attached` raise.
         """
         if self._model is None or self._spec != spec:
             self.close()

@@ -1,4 +1,4 @@
-"""Plan: the steps of a study, each with a key of its content.
+"""Plan: the steps of a study, each with a key computed from its content.
 
 A key covers everything that a result depends on: names, every option with its default, versions,
 data hashes, seeds. Batch size, device and paths of the store are left out: results do not depend
@@ -143,7 +143,7 @@ def _measure_step(recipe: Recipe, parts: Parts, benchmark: BenchmarkSpec, fit: S
 
 
 def compare_step(recipe: Recipe, before: Step, afters: Sequence[Step]) -> Step:
-    """The comparison of a measurement with those after it, one a seed.
+    """The comparison of a measurement with the measurements after it, one per seed.
 
     Of seeds that failed it is made without_failed them: another content, and so another key.
     """

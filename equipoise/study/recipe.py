@@ -1,6 +1,6 @@
 """Recipe: a study as data. Models x mitigations x benchmarks x seeds, read from YAML.
 
-What can be wrong without opening a model is refused here, with file, line and the nearest name.
+Mistakes that need no model to be seen are refused here, with file, line and the nearest name.
 """
 
 import json

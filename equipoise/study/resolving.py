@@ -1,7 +1,7 @@
 """A recipe's names made definite: plug-ins built, options with their defaults, versions, hashes.
 
-What a key is taken over comes from here. Everything that can be found wrong without opening a
-model is refused here, with the line of the recipe, and so is a recipe that would measure a method
+The content of the keys comes from here. Every mistake that needs no model to be seen is refused
+here, with the line of the recipe, and so is a recipe that would measure a method
 on what it learns from.
 """
 
@@ -42,7 +42,7 @@ _REMEDY = "measure another split, or say 'edited: false' to ask unedited models 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What one model's steps are made of, as JSON by label."""
+    """The content of a model's steps, as JSON by label."""
 
     spec: ModelSpec
     model: JSON
@@ -68,7 +68,7 @@ class Resolver:
         self.calibrations: dict[str, JSON] = {}
 
     def parts(self, spec: ModelSpec) -> Parts:
-        """What the steps of one model are made of."""
+        """The content of the steps of a model."""
         identity = spec.name if spec.name.startswith(api.PLANTED) else ""
         supply = self._supply(identity)
         benchmarks = {}
@@ -85,39 +85,39 @@ class Resolver:
             model=self._model(spec),
             supply=None if supply is None else self._taught(supply, identity),
             benchmarks=benchmarks,
-            mitigations={label: _plugin(one) for label, one in self.mitigations.items()},
-            locators={label: _plugin(one) for label, one in self.locators.items()},
+            mitigations={label: _plugin(built) for label, built in self.mitigations.items()},
+            locators={label: _plugin(built) for label, built in self.locators.items()},
         )
         self.resolved[spec.label] = parts
         return parts
 
     def calibrated(self, spec: Spec) -> JSON:
-        """A benchmark that is held against planted bias."""
+        """A benchmark to be calibrated with planted bias."""
         with self._at(spec):
             built = api.build_benchmark(spec.name, spec.options, identity="planted:default")
-        found = _plugin(built)
-        options = found["options"]
+        described = _plugin(built)
+        options = described["options"]
         if isinstance(options, dict):
             options.pop("world", None)
-        self.calibrations[spec.label] = found
-        return found
+        self.calibrations[spec.label] = described
+        return described
 
     def document(self) -> dict[str, JSON]:
         """The recipe as resolved: what replays the study."""
         recipe = self.recipe
         models: dict[str, JSON] = {
             label: {
-                "model": one.model,
-                "supply": one.supply,
-                "benchmarks": dict(one.benchmarks),
+                "model": part.model,
+                "supply": part.supply,
+                "benchmarks": dict(part.benchmarks),
             }
-            for label, one in self.resolved.items()
+            for label, part in self.resolved.items()
         }
         return {
             "title": recipe.title,
             "models": models,
-            "mitigations": {label: _plugin(one) for label, one in self.mitigations.items()},
-            "locators": {label: _plugin(one) for label, one in self.locators.items()},
+            "mitigations": {label: _plugin(part) for label, part in self.mitigations.items()},
+            "locators": {label: _plugin(part) for label, part in self.locators.items()},
             "calibrate": dict(self.calibrations),
             "strengths": list(recipe.strengths),
             "seeds": list(recipe.seeds),
@@ -128,8 +128,8 @@ class Resolver:
             "sample": recipe.sample,
             "examples": recipe.examples,
             "margins": {
-                key: {"size": one.size, "relative": one.relative}
-                for key, one in recipe.margins.items()
+                key: {"size": part.size, "relative": part.relative}
+                for key, part in recipe.margins.items()
             },
         }
 
@@ -159,36 +159,43 @@ class Resolver:
                 raise RecipeError(f"{self.recipe.at(spec.line)}: {error}") from None
         return built
 
-    def _benchmark(self, one: BenchmarkSpec, identity: str) -> tuple[AnyBenchmark, str]:
-        with self._at(one.plugin):
-            built = api.build_benchmark(one.plugin.name, one.plugin.options, identity=identity)
-            split = one.split or built.splits[0]
+    def _benchmark(self, benchmark: BenchmarkSpec, identity: str) -> tuple[AnyBenchmark, str]:
+        with self._at(benchmark.plugin):
+            built = api.build_benchmark(
+                benchmark.plugin.name, benchmark.plugin.options, identity=identity
+            )
+            split = benchmark.split or built.splits[0]
             if split not in built.splits:
-                raise RecipeError(
-                    f"{one.plugin.name} has no split '{split}'; {nearest(split, built.splits)}"
-                )
+                name = benchmark.plugin.name
+                raise RecipeError(f"{name} has no split '{split}'; {nearest(split, built.splits)}")
         return built, split
 
-    def _metrics(self, one: BenchmarkSpec, built: AnyBenchmark) -> Mapping[str, Metric]:
+    def _metrics(self, benchmark: BenchmarkSpec, built: AnyBenchmark) -> Mapping[str, Metric]:
         """By name; they may depend on the options, and be refused with them."""
-        with self._at(one.plugin):
+        with self._at(benchmark.plugin):
             return {metric.name: metric for metric in built.metrics}
 
-    def _check_margins(self, found: Sequence[tuple[BenchmarkSpec, Mapping[str, Metric]]]) -> None:
+    def _check_margins(
+        self, metrics_by_benchmark: Sequence[tuple[BenchmarkSpec, Mapping[str, Metric]]]
+    ) -> None:
         """Each margin must be of a metric of some benchmark of its name, if there is one."""
         for key, margin in self.recipe.margins.items():
             benchmark, _, metric = key.rpartition(".")
-            own = [(one, known) for one, known in found if one.plugin.name == benchmark]
-            if own and not any(metric in known for _, known in own):
-                first, known = own[0]
+            known_metrics = [
+                (spec, known)
+                for spec, known in metrics_by_benchmark
+                if spec.plugin.name == benchmark
+            ]
+            if known_metrics and not any(metric in known for _, known in known_metrics):
+                first, known = known_metrics[0]
                 with self._at(first.plugin):
                     raise RecipeError(
                         f"margins: {benchmark} has no metric '{metric}'; {nearest(metric, known)}"
                     )
-            for one, known in own:
+            for spec, known in known_metrics:
                 pointed = metric in known and known[metric].higher_is_better is None
                 if margin.relative and pointed:
-                    with self._at(one.plugin):
+                    with self._at(spec.plugin):
                         raise RecipeError(
                             f"margins: {key} is measured against a point, so that its margin must "
                             f"be in '{known[metric].unit}', got {margin.size:.0%}; write a number"
@@ -209,7 +216,7 @@ class Resolver:
         return {"benchmark": described, "sha256": _content(supply)}
 
     def _refuse_leak(
-        self, one: BenchmarkSpec, built: AnyBenchmark, split: str, supply: Supply
+        self, benchmark: BenchmarkSpec, built: AnyBenchmark, split: str, supply: Supply
     ) -> None:
         sources = self._sources(supply)
         if not sources:
@@ -224,9 +231,9 @@ class Resolver:
             learnt = learnt_examples(hashes, built, examples, requests)
             if learnt:
                 raise RecipeError(
-                    f"{self.recipe.at(one.plugin.line)}: {len(learnt)} of the {len(examples)} "
-                    f"examples of {one.label} ({split}) are among what {source}, the first is "
-                    f"'{learnt[0]}'; {_REMEDY}"
+                    f"{self.recipe.at(benchmark.line)}: {len(learnt)} of the {len(examples)} "
+                    f"examples of {benchmark.label} ({split}) are among what {source}, the first "
+                    f"is '{learnt[0]}'; {_REMEDY}"
                 )
         shared = sorted(
             target_terms(supply.contrasts + supply.dev_contrasts) & target_terms(examples)
@@ -239,21 +246,21 @@ class Resolver:
         if shared and learners:
             names = ", ".join(f"{axis}/{term}" for axis, term in shared[:10])
             raise RecipeError(
-                f"{self.recipe.at(one.plugin.line)}: {len(shared)} target terms of {one.label} "
-                f"({split}) are among what '{learners[0]}' learns from {supply.origin}: {names}; "
-                f"{_REMEDY}"
+                f"{self.recipe.at(benchmark.line)}: {len(shared)} target terms of "
+                f"{benchmark.label} ({split}) are among what '{learners[0]}' learns from "
+                f"{supply.origin}: {names}; {_REMEDY}"
             )
 
     def _sources(self, supply: Supply) -> dict[frozenset[str], str]:
         """Hashes of the texts that are learnt from, each set with the first method that does."""
-        found: dict[frozenset[str], str] = {}
+        sources: dict[frozenset[str], str] = {}
         supplied = frozenset(text_sha256(text) for text in supply.learnt_texts())
         for label, method in self.mitigations.items():
             if label in self._of_edits:
-                found.setdefault(self._of_edits[label], f"the edits of '{label}' learnt from")
+                sources.setdefault(self._of_edits[label], f"the edits of '{label}' learnt from")
             elif method.learns:
-                found.setdefault(supplied, f"'{label}' learns from {supply.origin}")
-        return found
+                sources.setdefault(supplied, f"'{label}' learns from {supply.origin}")
+        return sources
 
     def _described(self, built: AnyBenchmark, *, split: str) -> JSON:
         return {**_plugin(built), "split": split, "data": _data(built, split)}
@@ -292,7 +299,7 @@ def _plugin(built: object) -> dict[str, JSON]:
         "version": version,
         "file_sha256": plugins.file_sha256_of(built),
         "options": plugins.options_of(built),
-        "inside": [_plugin(one) for one in _inside(built)],
+        "inside": [_plugin(inner) for inner in _inside(built)],
         **({"files": dict(built.files())} if isinstance(built, ReadsFiles) else {}),
     }
 

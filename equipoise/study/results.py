@@ -1,9 +1,9 @@
-"""Results on disk: one folder a run, `results.json` and one Parquet file of outcomes a benchmark.
+"""Results on disk: a folder with `results.json` and a Parquet file of outcomes per benchmark.
 
-`results.json` is a superset of what lm-evaluation-harness writes: `study.harness` makes what its
-readers look for; all else is under `equipoise`. It is strict JSON: nan is null, with its reason
-beside it. A folder is written beside its place and renamed into it, so that there is never half a
-result.
+`results.json` is a superset of what lm-evaluation-harness writes: `study.lm_eval_format` makes what
+its readers look for; all else is under `equipoise`. It is strict JSON: nan is null, with its reason
+beside it. A folder is written beside its place and renamed into it, so that a result is never
+incomplete.
 """
 
 import hashlib
@@ -180,7 +180,7 @@ def _to_row(measurement: Measurement) -> dict[str, Any]:
 
 
 def _interval_ends(estimate: Estimate) -> list[float] | None:
-    """The interval; None where there is none (Arrow cannot read a list of nulls alone)."""
+    """The interval; None if it is missing (Arrow cannot read a list of nulls alone)."""
     return (
         None
         if math.isnan(estimate.low) and math.isnan(estimate.high)
@@ -205,7 +205,7 @@ def _outcomes_name(key: str) -> str:
 
 
 def write_outcomes(file: Path, outcomes: Sequence[Outcome]) -> None:
-    """One row an example; "value:K" null where the outcome has no K, nan where it is nan."""
+    """One row per example; "value:K" null where the outcome has no K, nan where it is nan."""
     values = sorted({key for outcome in outcomes for key in outcome.values})
     groups = sorted({key for outcome in outcomes for key in outcome.groups})
     columns = {

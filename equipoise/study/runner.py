@@ -1,8 +1,7 @@
-"""Walk a plan: skip what is done, redo what is broken, go on after what fails.
+"""Run a plan: skip finished steps, redo broken ones, continue after failures.
 
-Several processes may walk the same plan over one store: each step is done by whoever holds its
-lock, and the others go on with the next and come back. Killed at any moment, the same call goes on
-and ends with the same bytes.
+Several processes may run the same plan over the same store: each step is done by the process that
+holds its lock. Killed at any moment, the same call resumes and ends with the same bytes.
 """
 
 import time
@@ -28,9 +27,9 @@ _WAIT = 0.5  # seconds between two looks at what another process does
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """What became of a plan's steps."""
+    """Counts of a plan's steps by outcome."""
 
-    skipped: int  # that were done before
+    skipped: int  # done before
     done: int
     failed: tuple[str, ...]  # titles of those without a result
 
@@ -45,7 +44,7 @@ def run(
 ) -> RunSummary:
     """Do every step of a plan that the store has no whole result of.
 
-    `say` is told one line a step. `device` and `batch_tokens` are no part of any key.
+    `say` gets one line per step. `device` and `batch_tokens` are no part of any key.
     Raises `PlaceError` when the store cannot be written to; what is finished is kept.
     """
     refuse_several_processes("a study, whose processes share steps through the store,")
@@ -96,7 +95,7 @@ def _list_steps(steps: Iterable[Step]) -> list[JSON]:
 
 @dataclass(slots=True, kw_only=True)
 class _Runner:
-    """One walk over a plan; counts what becomes of its steps."""
+    """Runs the steps of a plan and counts their outcomes."""
 
     plan: Plan
     store: Store
@@ -105,10 +104,10 @@ class _Runner:
     skipped: int = 0
     done: int = 0
     failed: dict[str, str] = field(default_factory=dict)  # key to title, of steps without a result
-    whole: set[str] = field(default_factory=set)  # keys that were found whole
+    whole: set[str] = field(default_factory=set)  # keys of complete steps
 
     def end_of(self, step: Step) -> End:
-        """Do a step, or see that it is done, lost, or in another process's hands."""
+        """Do a step, or see that it is done, failed, or locked by another process."""
         waiting = [need for need in step.needs if not self._is_finished(need)]
         if waiting:
             return "busy"
@@ -125,7 +124,7 @@ class _Runner:
         with self.store.lock(step.key) as mine:
             if not mine:
                 return "busy"
-            if self._is_whole(step):  # another process was quicker
+            if self._is_whole(step):  # another process has done it
                 self.skipped += 1
                 return "kept"
             return self._compute(step)
@@ -152,7 +151,7 @@ class _Runner:
             self.store.write_step(step.key, what, write_files)
         except PlaceError:
             raise
-        except Exception as error:  # whatever a model or a plug-in does: the others go on
+        except Exception as error:  # whatever a model or a plug-in raises: the other steps continue
             return self._fail(step, error)
         self.store.log("done", step=step.key, seconds=round(time.monotonic() - began, 3))
         self.whole.add(step.key)

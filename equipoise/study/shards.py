@@ -1,4 +1,4 @@
-"""Outcomes of an unfinished measurement, kept shard by shard, each with its hash."""
+"""Outcomes of an unfinished measurement, stored shard by shard, each with its hash."""
 
 import json
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class KeptShards:
     size: int
 
     def read(self, number: int) -> tuple[Outcome, ...] | None:
-        """A shard that is there, whole; a broken one or one of another size is as good as none."""
+        """A complete shard; None for a missing or broken shard and for another size."""
         file, seal = self._files(number)
         try:
             sealed = json.loads(seal.read_text(encoding="utf-8"))

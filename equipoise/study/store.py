@@ -1,11 +1,11 @@
-"""Store: a study on disk, one folder a step, that survives a kill at any moment.
+"""Store: a study on disk, one folder per step, that survives a kill at any moment.
 
     study.json      the schema, the recipe as resolved and the plan
     steps/KEY/      a finished step: what it is (step.json), its files, done.json last
     parts/KEY/      what an unfinished step has so far: outcomes in shards
     failed/KEY.json why a step has no result, with its traceback
-    aside/          steps that were found broken
-    locks/          one a step; the system frees it when its process ends, however it ends
+    aside/          broken steps
+    locks/          one per step; the system frees it when its process ends, however it ends
     log.jsonl       what was done when, and how long it took; no result depends on it
 
 A step is written beside its place and renamed into it, `done.json` with the hash of every file
@@ -52,7 +52,7 @@ class Store:
         """The store in a folder, which is made if it is not there.
 
         Raises `StoreError` for a folder of something else, of another schema version, or
-        one that cannot be written to.
+        a folder that cannot be written to.
         """
         store = cls(folder=Path(folder))
         if (store.folder / HEAD).exists():
@@ -114,11 +114,11 @@ class Store:
         return self.folder / "steps" / key
 
     def has(self, key: str) -> bool:
-        """Whether a step is there, whole: every file as its `done.json` says. Reads all of it."""
+        """Whether a step is complete: every file has the hash in `done.json`. Reads all files."""
         return self.fault(key) is None
 
     def fault(self, key: str) -> str | None:
-        """What is wrong with a step; None when it is there, whole."""
+        """What is wrong with a step; None when it is complete."""
         folder = self.step(key)
         if not folder.is_dir():
             return "is not there"
@@ -171,7 +171,7 @@ class Store:
 
     @contextmanager
     def lock(self, key: str) -> Iterator[bool]:
-        """Whether this process may do the step: True for one at a time, freed when it ends."""
+        """True if this process may do the step; only one process at a time may."""
         lock = FileLock(self.folder / "locks" / f"{key}.lock", timeout=0)
         if not _try_acquire(lock, self.folder):
             yield False
@@ -231,7 +231,7 @@ def as_place_error(folder: Path) -> Iterator[None]:
                 "and run the same command again, what is finished is kept"
             ) from error
         raise PlaceError(
-            f"the study in {folder} must be written to, got: {error.strerror or error}; mend this "
+            f"the study in {folder} must be written to, got: {error.strerror or error}; fix this "
             "or choose another folder"
         ) from error
 

@@ -1,20 +1,20 @@
-"""A study as a reader gets it: what was measured, compared, located, checked, and what is missing.
+"""A study: what was measured, compared, located and checked, and what is missing.
 
 `study.load_study` makes one from a store; the report and the exports need nothing else. No torch.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING
 
 from equipoise.conclusions import Comparison, Finding, RankStability, Verdict
+from equipoise.frames import as_frame, html_table
 from equipoise.records import JSON, Measurement
 from equipoise.stats.calibration import Calibration
 from equipoise.stats.verdict import verdict_of
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +33,14 @@ class Chapter:
 
     model: str
     mitigation: str
-    comparisons: tuple[Comparison, ...]  # one a benchmark, over all seeds that were measured
+    comparisons: tuple[Comparison, ...]  # one per benchmark, over all measured seeds
     verdict: Verdict
     edits: tuple[Mapping[str, JSON], ...]  # method, options, origin, seed, report of each seed's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Located:
-    """What a locator said of a model, asked with several seeds."""
+    """A locator's rankings of a model with several seeds."""
 
     model: str
     locator: str  # the recipe's label
@@ -70,42 +70,30 @@ class Study:
     missing: tuple[Missing, ...] = ()
     planned: int = 0  # steps
 
-    def to_frame(self) -> "pd.DataFrame":
+    def to_frame(self) -> "DataFrame":
         """One row per estimate, of groups too, with the recipe's names of model and mitigation.
 
-        Columns: model, mitigation (None: the model as it is), seed of the mitigation, benchmark,
-        split, metric, group (a mapping; {}: overall), value, low, high (95 % interval), unit,
-        ideal, n, clusters, reason of a nan. `equipoise.export.tables` has tables of changes and
-        verdicts, and with the data that a number rests on.
+        Columns: model, mitigation (missing: the model as it is), seed of the mitigation, benchmark
+        and split, then those of `Measurement.to_frame`. `equipoise.export.tables` has changes and
+        verdicts, with the data that each number rests on.
         """
-        import pandas as pd
-
-        rows = [
+        return as_frame(
             {
                 "model": measured.model,
                 "mitigation": measured.mitigation,
                 "seed": measured.seed,
                 "benchmark": measured.measurement.benchmark,
                 "split": measured.measurement.split,
-                **{name: getattr(estimate, name) for name in _OF_ESTIMATE},
+                **{str(name): value for name, value in row.items()},
             }
             for measured in self.measured
-            for estimate in measured.measurement.estimates
-        ]
-        columns = ("model", "mitigation", "seed", "benchmark", "split", *_OF_ESTIMATE)
-        return pd.DataFrame(rows, columns=columns).astype({"seed": "Int64"})
+            for row in measured.measurement.to_frame().to_dict("records")
+        )
 
     def _repr_html_(self) -> str:
-        """How a notebook shows a study: its title, what is missing, and the overall estimates."""
-        frame = self.to_frame()
-        overall = frame[frame["group"].map(len) == 0].drop(columns="group")
+        """How a notebook shows a study: its title, what is missing, and the estimates."""
         missing = f"; {len(self.missing)} steps have no result" if self.missing else ""
-        return f"<p>{escape(self.title)}{missing}</p>{overall.to_html(index=False)}"
-
-
-_OF_ESTIMATE = (
-    "metric", "group", "value", "low", "high", "unit", "ideal", "n", "clusters", "reason",
-)  # fmt: skip
+        return html_table(f"{self.title}{missing}", self.to_frame())
 
 
 def plain_study(

@@ -81,7 +81,7 @@ def test_a_folder_of_something_else(recipe: Path, tmp_path: Path, refused: Refus
 def test_a_place_below_a_file(recipe: Path, tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "file").write_text("kept")
     said = refused("run", recipe, "--out", tmp_path / "file" / "run")
-    assert "must be written to, got: Not a directory; mend this or choose another folder" in said
+    assert "must be written to, got: Not a directory; fix this or choose another folder" in said
 
 
 def test_a_folder_that_may_not_be_written_to(

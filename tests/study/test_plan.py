@@ -104,14 +104,14 @@ def test_a_new_version_of_a_plug_in_inside_another_is_a_new_key(
 LISTS = {"axes": {"gender": {"f": ["aunt"], "m": ["uncle"]}}}
 
 
-@pytest.mark.parametrize("method", ["cda, source: {{{{name: texts, {}}}}}", "cafie, {}"])
+@pytest.mark.parametrize("method", ["cda, source: {{name: texts, LISTS}}", "cafie, LISTS"])
 def test_a_changed_file_of_word_lists_is_a_new_key(
     planned: Callable[..., Plan], tmp_path: Path, method: str
 ) -> None:
     file = tmp_path / "words.json"
     change = (
         "lftf, as: parity, objective: parity, epochs: 1, learning_rate: 0.001",
-        method.format(f"axes: [gender], lists: {file}"),
+        method.replace("LISTS", f"axes: [gender], lists: {file}"),
     )
     found = []
     for word in ("aunt", "aunt", "niece"):

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from equipoise.benchmarks.base import Benchmark
 from equipoise.errors import RecipeError
 from equipoise.mitigate.base import Mitigation
 from equipoise.plugins import build
@@ -12,12 +11,6 @@ from equipoise.plugins import build
 IDLE: list[tuple[Any, str, dict[str, Any], dict[str, Any]]] = [
     (Mitigation, "lftf", {"objective": "ce_both"}, {"mass_weight": 5.0}),
     (Mitigation, "full_finetune", {"objective": "ce_both"}, {"mass_weight": 5.0}),
-    (Benchmark, "stereoset", {"task": "intrasentence"}, {"intersentence": "pmi"}),
-    (Benchmark, "stereoset", {"task": "intersentence"}, {"score": "span"}),
-    (Benchmark, "stereoset", {"world": "default"}, {"intersentence": "pmi"}),
-    (Benchmark, "stereoset", {"world": "default"}, {"dev_per_type": 7}),
-    (Benchmark, "stereoset", {"world": "default"}, {"supply_seed": 1}),
-    (Benchmark, "stereoset", {"world": "default"}, {"corpus": "news.txt"}),
 ]
 
 
@@ -29,10 +22,3 @@ def test_it_is_refused_with_its_name_and_the_reason(
     build(kind, name, others)
     with pytest.raises(RecipeError, match=f"{option} does nothing with {where} '{others[where]}'"):
         build(kind, name, others | idle)
-
-
-def test_how_to_cut_a_corpus_needs_one() -> None:
-    for idle in ({"corpus_texts": 5}, {"corpus_characters": 80}):
-        with pytest.raises(RecipeError, match=r"corpus_.* does nothing with no corpus, got "):
-            build(Benchmark, "stereoset", dict(idle))
-        build(Benchmark, "stereoset", {**idle, "corpus": "news.txt"})

@@ -22,7 +22,7 @@ from equipoise.commands.flags import (
     Set,
     SupplySource,
     load_model,
-    of_world,
+    name_data,
     options_from,
 )
 
@@ -52,14 +52,16 @@ def mitigate(  # noqa: PLR0913
     from equipoise import api
     from equipoise.mitigate.base import Mitigation
     from equipoise.study.results import check_new
+    from equipoise.supply.base import Supplier
     from equipoise.training.resume import states_kept_in
 
-    source = supply or plugins.find(Mitigation, method).taught_by
-    options = options_from(settings, [method, source], data)
+    name_data(data)
+    source = supply or api.usual_supply(plugins.find(Mitigation, method), model)
+    options = options_from(settings, [method, source])
     check_new(out)
     built = plugins.build(Mitigation, method, options.of(method))
+    learnt = plugins.build(Supplier, source, options.of(source))
     opened = load_model(model, dtype, device, revision, base, batch_size)
-    learnt = of_world(source, options, opened.identity)
     states = out.with_name(f".{out.name}.training")  # a killed training goes on from here
     with states_kept_in(states):
         edit = api.mitigate(opened, built, supply=learnt, seed=seed)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from worlds import in_world
 
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.checks.values import (
@@ -79,9 +80,9 @@ def test_a_value_lies_in_the_range_of_its_metric(value: float, faults: int) -> N
 
 # --- computed again ---------------------------------------------------------------------------
 
-BENCHMARK = GenBias(world="default")
-MEASURED = measure(FakeScorer(nats=lambda c, t: -1.0 - len(c + t) / 9), BENCHMARK, draws=0)
-METRICS = {metric.name: metric for metric in BENCHMARK.metrics}
+with in_world():
+    MEASURED = measure(FakeScorer(nats=lambda c, t: -1.0 - len(c + t) / 9), GenBias(), draws=0)
+METRICS = {metric.name: metric for metric in GenBias.metrics}
 
 
 def test_values_follow_from_the_outcomes() -> None:

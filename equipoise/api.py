@@ -1,17 +1,19 @@
 """What a user does with a model, the same for Python and for the command line.
 
-Names of plug-ins are accepted wherever plug-ins are. A planted model is asked about its own world:
-a benchmark built by name gets that world unless it is told where else to take its examples from.
+Names of plug-ins are accepted wherever plug-ins are. Everywhere `data` is a folder of data files,
+or "planted:NAME" for the items of a planted world; by default a planted model is asked about its
+own world.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from equipoise import plugins
-from equipoise.benchmarks.base import AnyBenchmark, Benchmark, Teaches, TellsLabels
+from equipoise.benchmarks.base import AnyBenchmark, Benchmark, TellsLabels
 from equipoise.conclusions import Ranking, RankStability
+from equipoise.data.sources import reading_from
 from equipoise.edits.edit import Edit
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
@@ -20,16 +22,16 @@ from equipoise.locate.base import Locator
 from equipoise.measure import Shards
 from equipoise.measure import measure as measure_built
 from equipoise.mitigate.base import Mitigation
+from equipoise.planted.folder import WORLD, folder_for
 from equipoise.predictions import Predictions
-from equipoise.records import JSON, Measurement, Prompt, Supply
+from equipoise.records import Measurement, Prompt, Supply
 from equipoise.stats.stability import rank_stability
+from equipoise.supply.base import Supplier
 
-PLANTED = "planted:"
-SUPPLY = "genbias"  # the built-in benchmark with a split to learn from
-_SOURCES = ("world", "file")  # options that say where a benchmark's examples come from
+SUPPLY = "genbias"  # what a locator ranks on by default
 
 
-def measure(
+def measure(  # noqa: PLR0913
     model: Scorer | Predictions,
     benchmark: AnyBenchmark | str,
     *,
@@ -37,45 +39,47 @@ def measure(
     limit: int | None = None,
     seed: int = 0,
     draws: int = 2000,
+    data: str | None = None,
     shards: Shards | None = None,
 ) -> Measurement:
     """Put a benchmark to a model; `equipoise.measure.measure` says what the arguments mean.
 
-    A benchmark given by name is built with its defaults, on a planted model with its world.
+    A benchmark given by name is built with its defaults.
     """
     if isinstance(benchmark, str):
-        benchmark = build_benchmark(benchmark, {}, identity=model.identity)
-    return measure_built(
-        model, benchmark, split=split, limit=limit, seed=seed, draws=draws, shards=shards
-    )
+        benchmark = plugins.build(Benchmark, benchmark)
+    with reading_from(folder_for(model.identity, data)):
+        return measure_built(
+            model, benchmark, split=split, limit=limit, seed=seed, draws=draws, shards=shards
+        )
 
 
 def locate(
     model: LanguageModel,
     locator: Locator | str = "block_influence",
     *,
-    supply: Supply | AnyBenchmark | str = SUPPLY,
+    supply: Supply | Supplier | str = SUPPLY,
     seed: int = 0,
+    data: str | None = None,
 ) -> Ranking:
-    """Rank the model's blocks on the supply's prompts.
-
-    Raises `RecipeError` when the supply's benchmark has none to teach from.
-    """
+    """Rank the model's blocks on the supply's prompts."""
     if isinstance(locator, str):
         locator = plugins.build(Locator, locator)
-    learnt = build_supply(supply, {}, identity=model.identity)
-    return locator.locate(model, learnt.prompts, seed=seed)
+    with reading_from(folder_for(model.identity, data)):
+        prompts = build_supply(supply).prompts
+    return locator.locate(model, prompts, seed=seed)
 
 
 def stability(
     model: LanguageModel,
     locator: Locator | str = "block_influence",
     *,
-    supply: Supply | AnyBenchmark | str = SUPPLY,
+    supply: Supply | Supplier | str = SUPPLY,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     sample: int = 100,
+    data: str | None = None,
 ) -> RankStability:
-    """Rank the model's blocks once a seed, each time on `sample` of the supply's prompts.
+    """Rank the model's blocks once per seed, each time on `sample` of the supply's prompts.
 
     A seed draws the prompts, without replacement, and is the locator's own. A sample as large as
     the supply takes all prompts: the seeds then differ in the locator's chance alone, and a note
@@ -88,7 +92,8 @@ def stability(
         raise RecipeError(f"sample must be at least 1 prompt, got {sample}; raise it")
     if isinstance(locator, str):
         locator = plugins.build(Locator, locator)
-    prompts = build_supply(supply, {}, identity=model.identity).prompts
+    with reading_from(folder_for(model.identity, data)):
+        prompts = build_supply(supply).prompts
     rankings = [
         _noted(locator.locate(model, drawn(prompts, sample, seed=seed), seed=seed), prompts, sample)
         for seed in seeds
@@ -97,7 +102,7 @@ def stability(
 
 
 def drawn(prompts: Sequence[Prompt], sample: int, *, seed: int) -> tuple[Prompt, ...]:
-    """So many of the prompts, drawn without replacement, in their own order; all if too few."""
+    """`sample` of the prompts, drawn without replacement, in their own order; all if too few."""
     if sample >= len(prompts):
         return tuple(prompts)
     chosen = np.random.default_rng(seed).choice(len(prompts), size=sample, replace=False)
@@ -115,71 +120,50 @@ def mitigate(
     model: LanguageModel,
     method: Mitigation | str = "lftf",
     *,
-    supply: Supply | AnyBenchmark | str | None = None,
+    supply: Supply | Supplier | str | None = None,
     seed: int = 0,
+    data: str | None = None,
 ) -> Edit:
     """Learn an edit from a supply; the model itself is left as it was.
 
-    No supply: that of the benchmark which the method usually learns from (`Mitigation.taught_by`).
+    No supply: the one that the method usually learns from (`usual_supply`).
     Use the edit in a `with edit.attached(model) as edited:` block, or save it and load the folder.
     """
     if isinstance(method, str):
         method = plugins.build(Mitigation, method)
-    source = method.taught_by if supply is None else supply
-    found = build_supply(source, {}, identity=model.identity, told=method.told)
-    return method.fit(model, found, seed=seed)
+    with reading_from(folder_for(model.identity, data)):
+        source = usual_supply(type(method), model.identity) if supply is None else supply
+        built = build_supply(source, told=method.told)
+    return method.fit(model, built, seed=seed)
 
 
-def build_benchmark(name: str, options: Mapping[str, JSON], *, identity: str = "") -> AnyBenchmark:
-    """The benchmark of a name and options; of the model's own world if that is planted.
+def usual_supply(method: type[Mitigation], identity: str) -> str:
+    """The supply that a method learns from unless another is named, on a model of that identity.
 
-    `identity` is the model's. Raises `RecipeError` as `plugins.build` does.
+    Where a planted world is read it is "planted": all that may be learnt of the world.
     """
-    world = world_of(identity)
-    given = dict(options)
-    if world is not None and takes_world(name) and not given.keys() & set(_SOURCES):
-        given["world"] = world
-    return plugins.build(Benchmark, name, given)
+    with reading_from(folder_for(identity)):
+        return method.taught_by if WORLD.local_file() is None else "planted"
 
 
-def build_supply(
-    source: Supply | AnyBenchmark | str,
-    options: Mapping[str, JSON],
-    *,
-    identity: str = "",
-    told: tuple[str, ...] = (),
-) -> Supply:
-    """What a mitigation learns from: a supply, or the training split of a benchmark.
+def build_supply(source: Supply | Supplier | str, *, told: tuple[str, ...] = ()) -> Supply:
+    """What a mitigation learns from: a supply, or that of a plug-in.
 
-    `told`: of the method (`Mitigation.told`); one that is told "labels" gets the measured items,
-    where the benchmark tells them.
+    `told`: of the method (`Mitigation.told`). For one that is told "labels" the supply gets the
+    measured items of the plug-in's benchmark (`Supplier.labelled_by`), with its options.
     """
     if isinstance(source, Supply):
         return source
-    if isinstance(source, str):
-        source = build_benchmark(source, options, identity=identity)
-    if not isinstance(source, Teaches):
-        name = plugins.name_of(source)
+    supplier = plugins.build(Supplier, source) if isinstance(source, str) else source
+    supply = supplier.supply()
+    if "labels" not in told or supplier.labelled_by is None:
+        return supply
+    known = plugins.options_of(plugins.build(Benchmark, supplier.labelled_by))
+    options = {key: value for key, value in plugins.options_of(supplier).items() if key in known}
+    benchmark = plugins.build(Benchmark, supplier.labelled_by, options)
+    if not isinstance(benchmark, TellsLabels):
         raise RecipeError(
-            f"{name} must have a split to learn from, it has none; take genbias (prompts), "
-            "stereoset (contrasts) or planted (both)"
+            f"{supplier.labelled_by} must tell the labels of its items, it does not; name another "
+            "benchmark in labelled_by"
         )
-    supply = source.supply()
-    if "labels" in told and isinstance(source, TellsLabels):
-        return dataclasses.replace(supply, measured=tuple(source.labelled()))
-    return supply
-
-
-def world_of(identity: str) -> str | None:
-    """The planted world of a model's identity, edited or not; None when it is not planted."""
-    if not identity.startswith(PLANTED):
-        return None
-    return identity.removeprefix(PLANTED).partition("@")[0]
-
-
-def takes_world(name: str) -> bool:
-    """Whether a benchmark's examples can come from a planted world."""
-    found = plugins.find(Benchmark, name)
-    return dataclasses.is_dataclass(found) and any(
-        field.name == "world" for field in dataclasses.fields(found)
-    )
+    return dataclasses.replace(supply, measured=tuple(benchmark.labelled()))

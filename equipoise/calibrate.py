@@ -4,14 +4,15 @@ For each strength of planted bias a model is taught (or taken from the cache), a
 put to it. An instrument that measures bias rises with strength and reads its ideal at strength 0.
 """
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from equipoise import plugins
-from equipoise.benchmarks.base import AnyBenchmark, Benchmark
+from equipoise.benchmarks.base import Benchmark
+from equipoise.data.sources import reading_from
 from equipoise.errors import RecipeError
 from equipoise.inference.scorer import Scorer
 from equipoise.measure import measure
+from equipoise.planted.folder import world_folder
 from equipoise.planted.model import load_planted
 from equipoise.planted.world import find_world
 from equipoise.records import JSON, Measurement
@@ -19,7 +20,6 @@ from equipoise.stats.calibration import Calibration, Reading, curve
 
 #: The strengths of planted bias that are measured unless others are asked for.
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
-_WORLD = "world"
 
 
 def calibrate(
@@ -34,23 +34,18 @@ def calibrate(
 ) -> Calibration:
     """A benchmark's metrics against the strength of a planted bias.
 
-    A benchmark with the option `world` is asked about each model's own world; another is put to
-    the models as it is. `seeds` are worlds that deal the same bias differently. `limit` and
-    `draws` are those of `measure`; `load` opens a model by its world's name.
-    Raises `RecipeError` for no strengths or seeds, for values that no world has, for an unknown
-    benchmark, and when `world` is set in the options; else as `measure` does.
+    Its data files are those of each model's own world, where that has them. `seeds` are worlds that
+    deal the same bias differently. `limit` and `draws` are those of `measure`; `load` opens a model
+    by its world's name.
+    Raises `RecipeError` for no strengths or seeds, for values that no world has, and for an unknown
+    benchmark; else as `measure` does.
     """
-    chosen = dict(options or {})
     names = _names(strengths, seeds)
-    if _WORLD in chosen:
-        raise RecipeError(
-            f"calibrating {benchmark} sets the option 'world' itself, got {chosen[_WORLD]!r}; "
-            "leave it out"
-        )
-    measurements = [
-        measure(load(name), _about(benchmark, chosen, name), limit=limit, draws=draws)
-        for name in names
-    ]
+    built = plugins.build(Benchmark, benchmark, options)
+    measurements = []
+    for name in names:
+        with reading_from(world_folder(name)):
+            measurements.append(measure(load(name), built, limit=limit, draws=draws))
     points = [
         (find_world(name), measurement)
         for name, measurement in zip(names, measurements, strict=True)
@@ -58,7 +53,7 @@ def calibrate(
     return Calibration(
         benchmark=benchmark,
         version=measurements[0].version,
-        options={key: value for key, value in measurements[0].options.items() if key != _WORLD},
+        options=measurements[0].options,
         strengths=tuple(sorted({world.strength for world, _ in points})),
         seeds=tuple(sorted({world.seed for world, _ in points})),
         models=tuple(measurement.model for measurement in measurements),
@@ -90,15 +85,6 @@ def _names(strengths: Sequence[float], seeds: Sequence[int]) -> list[str]:
         for seed in sorted(set(seeds))
     ]
     return list(dict.fromkeys(names))
-
-
-def _about(benchmark: str, options: Mapping[str, JSON], world: str) -> AnyBenchmark:
-    """The benchmark, asking about that world if it can."""
-    kind = plugins.find(Benchmark, benchmark)
-    has_world = dataclasses.is_dataclass(kind) and any(
-        field.name == _WORLD for field in dataclasses.fields(kind)
-    )
-    return plugins.build(Benchmark, benchmark, {**options, _WORLD: world} if has_world else options)
 
 
 def _metrics(measurement: Measurement) -> list[str]:

@@ -7,6 +7,7 @@ Modules that need torch are imported where they are used, so that `--help` and `
 
 import sys
 from collections.abc import Sequence
+from contextvars import copy_context
 from importlib import metadata
 from typing import Annotated
 
@@ -64,7 +65,9 @@ def run(arguments: Sequence[str]) -> int:
     `--batch_size` is read as `--batch-size`, as is every flag.
     """
     try:
-        app(args=[dashed(argument) for argument in arguments], prog_name="equipoise")
+        # In a context of its own: `--data` holds for this command alone.
+        words = [dashed(argument) for argument in arguments]
+        copy_context().run(app, args=words, prog_name="equipoise")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except EquipoiseError as error:

@@ -35,8 +35,11 @@ from equipoise.records import (
     Response,
     Scored,
     Supply,
+    target_terms,
+    text_sha256,
 )
 from equipoise.stats.resample import columns_of
+from equipoise.supply.base import Supplier
 
 _ACTIONS = ("smiled", "left", "slept", "went home", "sat down", "ate", "ran", "read a book")
 
@@ -114,6 +117,25 @@ def check_locator(locator: Locator, *, seed: int = 0) -> None:
         _hold(math.isfinite(score), f"scores must be finite, got {score}")
         inside = math.isnan(low) or low <= score <= high
         _hold(inside, f"{score} must lie in its interval, got [{low}, {high}]")
+
+
+def check_supplier(supplier: Supplier) -> None:
+    """Options survive; what is supplied is not empty, repeatable, and its files are named.
+
+    What is learnt shares no text, and contrasts share no target, with what is held out.
+    """
+    _hold(bool(type(supplier).__doc__), f"{type(supplier).__name__} must have a docstring")
+    _hold(bool(supplier.version), f"{type(supplier).__name__} must state a version")
+    _check_options(Supplier, supplier)
+    supply = supplier.supply()
+    _hold(len(supply.learnt_texts()) > 0, "there must be something to learn from, got no text")
+    _hold(supply == supplier.supply(), "asked again, it must supply the same")
+    _hold(supply.files == supplier.files(), f"its files must be {supplier.files()}")
+    learnt = {text_sha256(prompt.text) for prompt in (*supply.prompts, *supply.hinted)}
+    shared = [prompt.id for prompt in supply.dev if text_sha256(prompt.text) in learnt]
+    _hold(not shared, f"dev prompts must not be learnt, got {shared[:3]}")
+    terms = target_terms(supply.contrasts) & target_terms(supply.dev_contrasts)
+    _hold(not terms, f"targets of dev contrasts must not be learnt, got {sorted(terms)[:3]}")
 
 
 def tiny_supply() -> Supply:

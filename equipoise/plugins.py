@@ -1,7 +1,7 @@
-"""Find a benchmark, locator or mitigation by name, and build it from options. No registry.
+"""Find a benchmark, supply, locator or mitigation by name, and build it from options. No registry.
 
 A name is, in this order: `path/to/file.py:Class`; `module:Class`; an entry point in the group
-named after the base's package (`equipoise.benchmarks`, `equipoise.locate`, `equipoise.mitigate`);
+named after the base's package (`equipoise.benchmarks`, `equipoise.mitigate`, …);
 a file of that name beside the base's own. The file name is the name. Listing imports nothing, so
 that a broken package is in nobody's way but its own. A name that two packages claim, or that is a
 built-in's as well, is refused: which of them a number came from would depend on what is installed.

@@ -4,6 +4,7 @@ from equipoise.conformance import (
     check_benchmark,
     check_locator,
     check_mitigation,
+    check_supplier,
     tiny_supply,
 )
 from equipoise.fakes import (
@@ -23,6 +24,7 @@ __all__ = [
     "check_benchmark",
     "check_locator",
     "check_mitigation",
+    "check_supplier",
     "tiny_model",
     "tiny_supply",
     "tiny_tokenizer",

@@ -6,47 +6,50 @@ import sys
 
 import numpy as np
 import pytest
+from worlds import in_world
 
 import equipoise as eq
-from equipoise.api import build_benchmark, build_supply, drawn, world_of
+from equipoise.api import build_supply, drawn, usual_supply
 from equipoise.benchmarks.genbias import GenBias
-from equipoise.benchmarks.genhint import GenHint
+from equipoise.data.sources import reading_from
 from equipoise.errors import RecipeError
 from equipoise.locate.block_influence import BlockInfluence
-from equipoise.plugins import options_of
-from equipoise.records import Supply
+from equipoise.mitigate.bias_unlearn import BiasUnlearn
+from equipoise.planted.folder import folder_for, folder_world, world_folder
+from equipoise.supply.genbias import GenBiasSupply
 from equipoise.testing import FakeScorer, tiny_model, tiny_supply
 
-BENCHMARK = GenBias(world="default")
+BENCHMARK = GenBias()
+WORLD = "planted:default"
 
 
 def test_the_five_lines_of_the_readme() -> None:
     model = tiny_model("gpt2")
-    before = eq.measure(model, BENCHMARK, limit=40, draws=20)
-    edit = eq.mitigate(model, "lftf", supply=BENCHMARK)
+    before = eq.measure(model, BENCHMARK, limit=40, draws=20, data=WORLD)
+    edit = eq.mitigate(model, "lftf", data=WORLD, supply="genbias")
     with edit.attached(model) as fair:
-        after = eq.measure(fair, BENCHMARK, limit=40, draws=20)
+        after = eq.measure(fair, BENCHMARK, limit=40, draws=20, data=WORLD)
     found = eq.compare(before, after, draws=50)
     assert found.change("afgb").n == 40
     assert found.after.model.startswith("tiny-gpt2@0+lftf:")
-    again = eq.measure(model, BENCHMARK, limit=40, draws=20)
+    again = eq.measure(model, BENCHMARK, limit=40, draws=20, data=WORLD)
     assert again.estimates == before.estimates
 
 
 def test_locate_ranks_every_block() -> None:
-    ranking = eq.locate(tiny_model("llama", blocks=3), supply=BENCHMARK)
+    ranking = eq.locate(tiny_model("llama", blocks=3), data=WORLD)
     assert sorted(ranking.order) == [0, 1, 2]
 
 
 def test_stability_asks_again_with_other_prompts() -> None:
     model = tiny_model("llama", blocks=3)
-    found = eq.stability(model, "gender_contrast", supply=BENCHMARK, seeds=(0, 1), sample=5)
+    found = eq.stability(model, "gender_contrast", data=WORLD, seeds=(0, 1), sample=5)
     assert (found.seeds, found.sample) == ((0, 1), 5)
     assert [ranking.prompts for ranking in found.rankings] == [5, 5]
     assert found.rankings[0].scores != found.rankings[1].scores
     assert -1 <= found.spearman_low <= found.spearman <= 1
     assert sum(found.first.values()) == 2
-    again = eq.stability(model, "gender_contrast", supply=BENCHMARK, seeds=(1,), sample=5)
+    again = eq.stability(model, "gender_contrast", data=WORLD, seeds=(1,), sample=5)
     assert again.rankings == found.rankings[1:]
     assert again.reason == "a rank correlation needs at least 2 rankings, there is 1"
 
@@ -65,11 +68,11 @@ def test_a_sample_of_all_prompts_leaves_the_locator_s_own_chance() -> None:
 
 def test_stability_needs_different_seeds_and_a_sample() -> None:
     with pytest.raises(RecipeError, match=r"seeds must be all different, got \[1, 1\]"):
-        eq.stability(tiny_model(), supply=BENCHMARK, seeds=(1, 1))
+        eq.stability(tiny_model(), data=WORLD, seeds=(1, 1))
     with pytest.raises(RecipeError, match=r"seeds must be all different, got \[\]"):
-        eq.stability(tiny_model(), supply=BENCHMARK, seeds=())
+        eq.stability(tiny_model(), data=WORLD, seeds=())
     with pytest.raises(RecipeError, match="sample must be at least 1 prompt, got 0"):
-        eq.stability(tiny_model(), supply=BENCHMARK, sample=0)
+        eq.stability(tiny_model(), data=WORLD, sample=0)
 
 
 def test_prompts_are_drawn_once_each_in_their_own_order() -> None:
@@ -103,39 +106,48 @@ def test_an_unknown_public_name_is_an_attribute_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("identity", "world"),
+    ("identity", "data", "expected"),
     [
-        ("planted:default@0f00baad", "default"),
-        ("planted:strength=0.5,seed=1@0f00baad+lftf:12", "strength=0.5,seed=1"),
-        ("gpt2@607a30d", None),
+        ("planted:default@0f00baad", None, "default"),
+        ("planted:strength=0.5,seed=1@0f00baad+lftf:12", None, "strength=0.5,seed=1"),
+        ("planted:default@0f00baad", "planted:targets=40", "targets=40"),
+        ("gpt2@607a30d", "planted:targets=12", "targets=12"),
     ],
 )
-def test_world_of_an_identity(identity: str, world: str | None) -> None:
-    assert world_of(identity) == world
+def test_which_world_a_model_is_asked_about(identity: str, data: str | None, expected: str) -> None:
+    folder = folder_for(identity, data)
+    assert folder == world_folder(expected)
+    with reading_from(folder):
+        assert folder_world().name == expected
+        assert folder_for(identity, "planted:strength=1") is None  # the named folder stays
 
 
-def test_a_planted_model_is_asked_about_its_own_world() -> None:
-    identity = "planted:strength=0.5@0f"
-    assert options_of(build_benchmark("genbias", {}, identity=identity))["world"] == "strength=0.5"
-    told = build_benchmark("genbias", {"world": "default"}, identity=identity)
-    assert options_of(told)["world"] == "default"
-    file = build_benchmark("perplexity", {"file": "a.txt"}, identity=identity)
-    assert options_of(file)["world"] is None
-    other = build_benchmark("stereoset", {}, identity="gpt2@1")
-    assert options_of(other)["world"] is None
+def test_another_model_is_asked_from_the_usual_folder() -> None:
+    assert folder_for("gpt2@607a30d") is None
+    with pytest.raises(RecipeError, match="got 'no/folder'"):
+        folder_for("gpt2@607a30d", "no/folder")
 
 
-def test_measure_by_name_builds_the_benchmark_on_the_model_s_world() -> None:
-    fake = FakeScorer(nats=lambda *_: float(np.log(0.1)), identity="planted:default@0")
-    found = eq.measure(fake, "genhint", limit=10, draws=0)
-    assert found.options["world"] == "default"
+def test_a_planted_model_is_measured_on_its_own_world() -> None:
+    fake = FakeScorer(nats=lambda *_: float(np.log(0.1)), identity="planted:strength=0.5@0")
+    with in_world("strength=0.5"):
+        (use,) = BENCHMARK.files("test")
+    for benchmark in ("genbias", BENCHMARK):
+        assert eq.measure(fake, benchmark, limit=10, draws=0).data == (use,)
 
 
-def test_a_supply_comes_from_a_benchmark_that_teaches() -> None:
-    supply = build_supply(BENCHMARK, {})
+def test_a_supply_comes_from_a_plug_in() -> None:
+    with in_world():
+        supply = build_supply("genbias")
+        assert build_supply(GenBiasSupply()) == supply
     assert supply.prompts
-    assert build_supply(supply, {}) is supply
-    assert build_supply("genbias", {"world": "default"}) == supply
-    with pytest.raises(RecipeError, match="genhint must have a split to learn from"):
-        build_supply(GenHint(world="default"), {})
-    assert build_supply(Supply(origin="own"), {}).origin == "own"
+    assert build_supply(supply) is supply
+    with pytest.raises(RecipeError, match="supplier 'genhint' is not known"):
+        build_supply("genhint")
+
+
+def test_a_planted_world_is_learnt_from_whole_by_default() -> None:
+    assert usual_supply(BiasUnlearn, "planted:targets=40@0f") == "planted"
+    assert usual_supply(BiasUnlearn, "gpt2@607a30d") == "stereoset"
+    with in_world():
+        assert usual_supply(BiasUnlearn, "gpt2@607a30d") == "planted"

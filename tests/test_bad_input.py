@@ -28,7 +28,7 @@ from equipoise.testing import tiny_model, tiny_tokenizer
 
 SECRET = "quillwort"  # in every text of the data below: no message may show it
 
-WORLD = ("--set", "genbias.world=default")
+WORLD = ("--data", "planted:default")
 GENBIAS = ("genbias", *WORLD, "--limit", "8", "--draws", "0")
 STEREOSET = ("stereoset", "--draws", "0")
 CROWS = ("crows_pairs", "--draws", "0")
@@ -226,7 +226,7 @@ def test_a_duplicate_id(id: str, what: str, place: Path) -> None:
         ("".join(ROWS), "must have a column ''"),  # without its header
         (HEADER, "must have rows below its header, got none"),
         (HEADER.replace("bias_type", "type") + ROWS[0], "must have a column 'bias_type'"),
-        (HEADER + ROWS[0] + ROWS[0], "line 3: a pair's id must be there once, got '0' twice"),
+        (HEADER + ROWS[0] + ROWS[0], "line 3: a pair's id must occur once, got '0' twice"),
         (HEADER + ROWS[0].replace("gender", "gendr"), "line 2: bias_type 'gendr' is not known"),
         (HEADER + ROWS[0] + ROWS[1][:30], "line 3: a row must have 5 fields, got 3"),
         (HEADER + ROWS[0] + ROWS[1][:8], "line 3: "),  # within a quoted text
@@ -278,7 +278,7 @@ def test_a_missing_file_and_what_stands_in_its_place(
     assert f"{file} must be a file, got a folder" in refused("measure", model, *STEREOSET)
     monkeypatch.setenv("EQUIPOISE_DATA", "absent")
     assert "EQUIPOISE_DATA must name a folder" in refused("measure", model, *STEREOSET)
-    assert "--data must be a folder" in refused("measure", model, *STEREOSET, "--data", "absent")
+    assert "data must be a folder" in refused("measure", model, *STEREOSET, "--data", "absent")
 
 
 def test_a_file_that_may_not_be_read(
@@ -515,13 +515,13 @@ def test_a_broken_edit(
         (("measure", "MODEL", "zzz"), "known: bbq, cola, crows_pairs, facts"),
         (("measure", "MODEL", "stereoset", "--split", "tets"), "did you mean 'test'?"),
         (("measure", "MODEL", "stereoset", "--set", "stereoset.tsk=both"), "did you mean 'task'?"),
-        (("measure", "MODEL", "stereoset", "--set", "stereoset.task=bth"), "'both', 'intra"),
+        (("measure", "MODEL", "stereoset", "--set", "stereoset.task=bth"), "'both'"),
         (("measure", "MODEL", "stereoset", "--set", "sterioset.task=both"), "'stereoset'"),
         (("measure", "MODEL", "stereoset", "--set", "task=both"), "got 'task=both'"),
         (("measure", "MODEL", "stereoset", "--set", "stereoset.task"), "got 'stereoset.task'"),
         (("measure", "MODEL", "stereoset", "--dtype", "flaot32"), "did you mean 'float32'?"),
         (("measure", "MODEL", "stereoset", "--device", "cp"), "did you mean 'cpu'?"),
-        (("measure", "MODEL", "genbias", "--set", "genbias.world=defualt"), "'default'?"),
+        (("measure", "MODEL", "genbias", "--data", "planted:defualt"), "'default'?"),
         (("measure", "MODEL", "absent.py:Mine"), "'absent.py' does not exist"),
         (("measure", "MODEL", "mine.py:Mine"), "plug-in file 'mine.py' must run as Python"),
         (("mitigate", "MODEL", "lfft", "--out", "new"), "did you mean 'lftf'?"),
@@ -530,7 +530,7 @@ def test_a_broken_edit(
          "did you mean 'random_block'?"),
         (("mitigate", "MODEL", *LFTF, "--out", "new", "--set", "lftf.blocks=9"), "at most 2"),
         (("mitigate", "MODEL", "lftf", "--supply", "crows_pairs", "--out", "new"),
-         "take genbias (prompts)"),
+         "supplier 'crows_pairs' is not known"),
         (("locate", "MODEL", "block_influenc"), "did you mean 'block_influence'?"),
         (("locate", "MODEL", "--supply", "genbais"), "did you mean 'genbias'?"),
         (("calibrate", "genbais"), "did you mean 'genbias'?"),
@@ -573,9 +573,9 @@ def test_a_flag_that_cannot_be(
 
 
 def test_a_split_that_a_world_has_not(model: Path, refused: Refused) -> None:
-    said = refused("measure", model, "stereoset", "--set", "stereoset.world=default", "--split",
+    said = refused("measure", model, "stereoset", *WORLD, "--split",
                    "test")  # fmt: skip
-    assert "a planted world has the split 'dev' alone, got 'test'" in said
+    assert "split 'test' must have examples of task 'both', got none" in said
 
 
 # --- places to write to -----------------------------------------------------------------------

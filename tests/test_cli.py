@@ -11,7 +11,7 @@ import pytest
 from equipoise import cli, plugins
 from equipoise.testing import tiny_model
 
-GENBIAS = ("genbias", "--set", "genbias.world=default", "--limit", "30", "--draws", "20")
+GENBIAS = ("genbias", "--data", "planted:default", "--limit", "30", "--draws", "20")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_the_whole_job_from_measure_to_page(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before, edit, after = (tmp_path / name for name in ("before", "edit", "after"))
-    world = ("--set", "genbias.world=default")
+    world = ("--data", "planted:default")
     assert run("measure", folder, *GENBIAS, "--out", before) == 0
     assert run("locate", folder, *world, "--json", "--set", "block_influence.draws=10") == 0
     ranking = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -114,7 +114,7 @@ def test_the_whole_job_from_measure_to_page(
 def test_an_edit_is_not_measured_on_its_training_split(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    world = ("--set", "genbias.world=default")
+    world = ("--data", "planted:default")
     fast = ("--set", "lftf.epochs=1")
     assert run("mitigate", folder, "lftf", "--out", tmp_path / "edit", *world, *fast) == 0
     capsys.readouterr()
@@ -130,9 +130,9 @@ def test_an_edit_is_not_measured_on_its_training_split(
         (("measure", "MODEL", *GENBIAS, "--set", "genbias.splitby=both"), "'split_by'"),
         (("measure", "MODEL", *GENBIAS, "--set", "genbias.split_by=none"), "genbias.split_by"),
         (("measure", "MODEL", *GENBIAS, "--set", "genhint.x=1"), "not used here"),
-        (("measure", "MODEL", *GENBIAS, "--data", "/nowhere"), "--data must be a folder"),
+        (("measure", "MODEL", *GENBIAS, "--data", "/nowhere"), "data must be a folder"),
         (("measure", "no/such/model", *GENBIAS), "no/such/model"),
-        (("measure", "predictions:absent.json", "stereoset", "--set", "stereoset.world=default"),
+        (("measure", "predictions:absent.json", "stereoset", "--data", "planted:default"),
          "absent.json"),
         (("measure", "planted:strong", *GENBIAS), "planted"),
         (("mitigate", "MODEL", "lfft", "--out", "edit"), "did you mean 'lftf'?"),
@@ -172,7 +172,7 @@ def test_a_full_folder_is_refused_before_any_work(
 def test_results_without_a_common_benchmark_are_not_compared(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    world = ("--set", "genhint.world=default", "--limit", "5", "--draws", "0")
+    world = ("--data", "planted:default", "--limit", "5", "--draws", "0")
     assert run("measure", folder, *GENBIAS, "--out", tmp_path / "one") == 0
     assert run("measure", folder, "genhint", *world, "--out", tmp_path / "two") == 0
     assert run("compare", tmp_path / "one", tmp_path / "two") == 2
@@ -201,7 +201,7 @@ def test_list_is_json_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert "crows_pairs" in found["benchmarks"]
-    assert set(found) == {"benchmarks", "locators", "mitigations"}
+    assert set(found) == {"benchmarks", "locators", "mitigations", "supplies"}
 
 
 def test_an_interrupt_is_status_130(monkeypatch: pytest.MonkeyPatch) -> None:

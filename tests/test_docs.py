@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -14,10 +15,17 @@ from equipoise.loading.load import load
 from equipoise.measure import measure
 from equipoise.mitigate.base import Mitigation
 from equipoise.planted.world import find_world
-from equipoise.plugins import available, build, options_of
+from equipoise.plugins import available, build, find, options_of
 from equipoise.predictions import Predictions
-from equipoise.records import Metric
-from equipoise.testing import check_benchmark, check_mitigation, tiny_model, tiny_supply
+from equipoise.records import JSON, Metric
+from equipoise.supply.base import Supplier
+from equipoise.testing import (
+    check_benchmark,
+    check_mitigation,
+    check_supplier,
+    tiny_model,
+    tiny_supply,
+)
 
 ROOT = Path(__file__).parent.parent
 PAGES = [one for one in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))) if one.is_file()]
@@ -58,6 +66,25 @@ def ideal(metric: Metric) -> str:
     return {True: "more", False: "less", None: "none"}[metric.higher_is_better]
 
 
+def shown(default: JSON) -> str:
+    """A default as a table has it; a choice of options by its name."""
+    if isinstance(default, dict):
+        default = default["name"]
+    return "none" if default is None else f"`{default}`"
+
+
+@pytest.mark.parametrize("name", available(Supplier))
+def test_every_option_of_a_supply_is_there_with_its_default(name: str) -> None:
+    page = (ROOT / "docs" / "supplies.md").read_text()
+    (part,) = re.findall(rf"^## {name}\n(.*?)(?=^## |\Z)", page, re.DOTALL | re.MULTILINE)
+    said = table("option", part)
+    fields = dataclasses.fields(cast(Any, find(Supplier, name)))
+    for field in fields:
+        needed = field.default is dataclasses.MISSING
+        assert row_of(field.name, said)[1] == ("needed" if needed else shown(field.default))
+    assert len(rows(said)) == 1 + len(fields)
+
+
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_option_is_there_with_its_default(name: str) -> None:
     options = options_of(build(Benchmark, name))
@@ -68,8 +95,7 @@ def test_every_option_is_there_with_its_default(name: str) -> None:
         return
     said = table("option", section(name))
     for option, default in options.items():
-        shown = default["name"] if isinstance(default, dict) else default
-        assert row_of(option, said)[1] == ("none" if shown is None else f"`{shown}`"), option
+        assert row_of(option, said)[1] == shown(default), option
     assert {re.findall(r"`(\w+)`", row[0])[0] for row in rows(said)[1:]} == fields
 
 
@@ -148,14 +174,17 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
             assert anchor in slugs, f"{page.name} links to {target}"
 
 
-@pytest.mark.parametrize("place", [0, 1], ids=["a benchmark", "a mitigation"])
+@pytest.mark.parametrize("place", [0, 1, 2], ids=["a benchmark", "a mitigation", "a supply"])
 def test_the_plug_ins_of_the_page_on_adding_hold(place: int, tmp_path: Path) -> None:
     page = (ROOT / "docs" / "adding.md").read_text()
     code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[place]
     (tmp_path / "plugin.py").write_text(code)
-    name = f"{tmp_path / 'plugin.py'}:" + ("Nurses", "Shrink")[place]
+    name = f"{tmp_path / 'plugin.py'}:" + ("Nurses", "Shrink", "NurseSupply")[place]
     if place == 0:
         check_benchmark(build(Benchmark, name))
+        return
+    if place == 2:
+        check_supplier(build(Supplier, name))
         return
     check_mitigation(build(Mitigation, name))
     base = tmp_path / "base"

@@ -38,8 +38,9 @@ ALLOWED: dict[str, set[str]] = {
     "training": _LOW | _MODEL | {"edits"},
     "contrast_training": _LOW | _MODEL | {"edits", "plugins", "stats", "training"},
     "model_editing": _LOW | _MODEL | {"edits", "training", "contrast_training"},
-    "supply": _LOW | {"data", "plugins", "planted.world", "planted.corpus"},
-    "benchmarks": _LOW | {"data", "metrics", "supply", "planted.world", "planted.corpus"},
+    "supply": _LOW | {"data", "planted.world", "planted.folder"},
+    # Benchmarks know no world but for `planted`, which compares a model with one.
+    "benchmarks": _LOW | {"data", "metrics", "planted.world", "planted.folder"},
     "locate": _LOW | _MODEL | {"stats", "training"},
     "mitigate": _LOW
     | _MODEL
@@ -52,14 +53,16 @@ ALLOWED: dict[str, set[str]] = {
     "api": _LOW
     | _MODEL
     | _PLUGINS
-    | {"plugins", "measure", "compare", "predictions", "loading", "edits", "planted", "stats"},
+    | {"data", "plugins", "measure", "compare", "predictions", "loading", "edits", "planted"}
+    | {"stats"},
     "calibrate": _LOW
-    | {"plugins", "measure", "inference.scorer", "benchmarks", "planted", "stats"},
-    "checks": _LOW | {"benchmarks.base", "plugins", "stats", "supply"},
+    | {"data", "plugins", "measure", "inference.scorer", "benchmarks", "planted", "stats"},
+    "checks": _LOW | {"benchmarks.base", "plugins", "stats"},
     "study": _LOW
     | _MODEL
     | {f"{room}.base" for room in _PLUGINS}
-    | {"frames", "environment", "plugins", "measure", "compare", "api", "calibrate", "checks"}
+    | {"data", "frames", "environment", "plugins", "measure", "compare", "api", "calibrate"}
+    | {"checks"}
     | {"edits", "loading", "training", "stats", "planted"},
     "report": _LOW | {"markdown", "stats", "study.results", "study.study"},
     "export": _LOW | {"markdown", "stats", "report", "study.results", "study.study"},
@@ -80,7 +83,12 @@ NO_TORCH = {
     *("frames", "records", "conclusions", "errors", "environment", "markdown", "files", "plugins"),
     *("data", "metrics", "stats", "group_words", "supply", "benchmarks", "report", "export"),
 }
-NO_TORCH_FILES = {"planted/world.py", "planted/corpus.py", "inference/scorer.py"}
+NO_TORCH_FILES = {
+    "planted/world.py",
+    "planted/corpus.py",
+    "planted/folder.py",
+    "inference/scorer.py",
+}
 
 
 @cache

@@ -19,7 +19,6 @@ from equipoise.records import (
     NextToken,
     Outcome,
     Request,
-    Supply,
     TextPair,
 )
 
@@ -78,14 +77,6 @@ class Remarks(ABC):
         """Notes for the reader of a result, whole sentences; same errors as `examples`."""
 
 
-class Teaches(ABC):
-    """A benchmark with a split to learn from."""
-
-    @abstractmethod
-    def supply(self) -> Supply:
-        """What a mitigation may learn from: the training split, disjoint from what is measured."""
-
-
 class TellsLabels(ABC):
     """A benchmark that can tell a method the labels of the very items it measures.
 
@@ -104,7 +95,7 @@ class NamesTexts(ABC, Generic[E]):
     def texts(self, example: E) -> Sequence[str]:
         """Every text an edit may have learnt this example from, whole.
 
-        The texts of the requests need not be repeated: both are held against what an edit learnt.
+        The texts of the requests need not be repeated: both are compared with what an edit learnt.
         """
 
 

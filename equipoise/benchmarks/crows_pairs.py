@@ -12,11 +12,9 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import Benchmark, UsesFiles
-from equipoise.data.sources import Row, Source, read_csv
-from equipoise.errors import DataError, nearest
+from equipoise.data.crows_pairs import CROWS_PAIRS, read_pairs
 from equipoise.metrics import preference as pref
 from equipoise.metrics.weighted import Weighted
-from equipoise.planted.world import find_world
 from equipoise.records import (
     OPTIONS,
     Continuation,
@@ -31,30 +29,6 @@ from equipoise.records import (
     TextPair,
 )
 
-BIAS_TYPES = (
-    "age", "disability", "gender", "nationality", "physical-appearance", "race-color", "religion",
-    "sexual-orientation", "socioeconomic",
-)  # fmt: skip
-DIRECTIONS = ("stereo", "antistereo")
-
-_REVISION = "aba440322fb38600f7790e457a17941f0b12bf20"  # of bias-bench, which holds the same file
-SOURCE = Source(
-    "crows_pairs/crows_pairs_anonymized.csv",
-    url="https://raw.githubusercontent.com/McGill-NLP/bias-bench/"
-    f"{_REVISION}/data/crows/crows_pairs_anonymized.csv",
-    revision=_REVISION,
-    sha256=("dfb36986ce0502abbaf7055b9176da3d08d48e07df1251991b5dfbcbceab9d0c",),
-    blob="28fa7d906a83d441001fb2a0eeae28c6d64a99e1",  # data/… of nyu-mll/crows-pairs @ 8aaac11
-    licence="CC BY-SA 4.0",
-)
-
-_ID, _MORE, _LESS, _DIRECTION, _TYPE = (
-    "",
-    "sent_more",
-    "sent_less",
-    "stereo_antistereo",
-    "bias_type",
-)
 _PAPER = "Nangia et al. 2020, section 3"
 _DECIMALS = 3  # what the published code keeps of a score before it compares
 
@@ -122,7 +96,7 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair], UsesFiles):
     cluster: ClassVar[str | None] = None
     by: ClassVar[tuple[str, ...]] = ("bias_type", "direction", "type_direction")
     splits: ClassVar[tuple[str, ...]] = ("test",)
-    licence: ClassVar[str] = SOURCE.licence
+    licence: ClassVar[str] = CROWS_PAIRS.licence
     faults: ClassVar[tuple[str, ...]] = (
         "Blodgett et al. 2021 (ACL) find faults in most pairs: no clear stereotype, groups that do "
         "not compare, more than one thing changed, misspelt or unnatural sentences.",
@@ -136,33 +110,21 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair], UsesFiles):
 
     score: Score = "causal_mean"  # what of a sentence is scored; see above
     bos: Prefix = "bos"  # of causal_mean and causal_sum; "ref_gpt2": as bias-bench, for parity
-    world: str | None = None  # pairs of a planted world, e.g. "default", in place of the file
 
     def examples(self, split: str) -> Sequence[Contrast]:  # noqa: ARG002 - there is one split
         """The pairs; `stereotype` is the sentence that stereotypes more.
 
         Raises `DataError` naming file and row.
         """
-        if self.world is None:
-            return _read()
-        return [
-            _pair(
-                pair.id,
-                more=pair.stereotype,
-                less=pair.antistereotype,
-                bias_type=pair.groups["bias_type"],
-                direction=pair.groups["direction"],
-            )
-            for pair in find_world(self.world).pairs()
-        ]
+        return read_pairs()
 
     def requests(self, example: Contrast) -> Sequence[Continuation | TextPair]:
         """Both sentences, the more stereotyping one first: two requests, or one pair of texts."""
         first, second = example.stereotype, example.antistereotype
         if self.score in ("causal_mean", "causal_sum"):
             return [
-                Continuation(context="", continuation=one, prefix=self.bos)
-                for one in (first, second)
+                Continuation(context="", continuation=sentence, prefix=self.bos)
+                for sentence in (first, second)
             ]
         if self.score == "causal_cond_unmodified":
             return [TextPair(first=first, second=second, tokens="unmodified_after", view="left")]
@@ -176,10 +138,10 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair], UsesFiles):
 
         All nan when a sentence has no token to score.
         """
-        first, second = _two(example, responses)
+        first, second = _both(example, responses)
         scores = [
-            one.mean if self.score in ("causal_mean", "pll_modified") else one.logprob
-            for one in (first, second)
+            scored.mean if self.score in ("causal_mean", "pll_modified") else scored.logprob
+            for scored in (first, second)
         ]
         if any(math.isnan(score) for score in scores):
             scores = [math.nan, math.nan]
@@ -198,11 +160,11 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair], UsesFiles):
         return Outcome(example=example.id, values=values, groups=example.groups)
 
     def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 - there is one split
-        """The official file; none for a planted world."""
-        return () if self.world is not None else (SOURCE.use(),)
+        """The official file."""
+        return (CROWS_PAIRS.use(),)
 
 
-def _two(example: Contrast, responses: Sequence[Scored | ScoredPair]) -> tuple[Scored, Scored]:
+def _both(example: Contrast, responses: Sequence[Scored | ScoredPair]) -> tuple[Scored, Scored]:
     match list(responses):
         case [ScoredPair() as pair]:
             return pair.first, pair.second
@@ -211,47 +173,3 @@ def _two(example: Contrast, responses: Sequence[Scored | ScoredPair]) -> tuple[S
     raise ValueError(
         f"pair '{example.id}' must have two scored texts, got {len(responses)} answers"
     )
-
-
-def _read() -> list[Contrast]:
-    found: dict[str, Contrast] = {}
-    for row in read_csv(SOURCE, (_ID, _MORE, _LESS, _DIRECTION, _TYPE)):
-        pair = _checked(row)
-        if pair.id in found:
-            raise DataError(
-                f"{SOURCE.path}, line {row.line}: a pair's id must be there once, got '{pair.id}' "
-                "twice; mend the file, or delete it and fetch it again"
-            )
-        found[pair.id] = pair
-    return list(found.values())
-
-
-def _checked(row: Row) -> Contrast:
-    where = f"{SOURCE.path}, line {row.line}"
-    for column, valid in ((_TYPE, BIAS_TYPES), (_DIRECTION, DIRECTIONS)):
-        if row.values[column] not in valid:
-            got = row.values[column]
-            raise DataError(f"{where}: {column} '{got}' is not known; {nearest(got, valid)}")
-    for column in (_ID, _MORE, _LESS):
-        if not row.values[column].strip():
-            raise DataError(
-                f"{where}: column '{column}' must have a text, got {row.values[column]!r}; "
-                "mend the file, or delete it and fetch it again"
-            )
-    kept = row.values
-    return _pair(
-        kept[_ID],
-        more=kept[_MORE],
-        less=kept[_LESS],
-        bias_type=kept[_TYPE],
-        direction=kept[_DIRECTION],
-    )
-
-
-def _pair(id: str, *, more: str, less: str, bias_type: str, direction: str) -> Contrast:
-    groups = {
-        "bias_type": bias_type,
-        "direction": direction,
-        "type_direction": f"{bias_type}/{direction}",
-    }
-    return Contrast(id=id, context="", stereotype=more, antistereotype=less, groups=groups)

@@ -19,7 +19,6 @@ from equipoise.benchmarks.base import Benchmark, UsesFiles
 from equipoise.data.clozes import KNOWN_1000, Fact, known_facts, trex_facts, trex_sources
 from equipoise.data.partition import check_split, shuffled
 from equipoise.metrics.weighted import Weighted
-from equipoise.planted.world import find_world
 from equipoise.records import OPTIONS, Continuation, DataUse, Margin, Metric, Outcome, Scored
 
 
@@ -95,38 +94,36 @@ class Facts(Benchmark[Cloze, Scored], UsesFiles):
     )
 
     source: Literal["known_1000", "trex"] = "known_1000"  # which file of facts
-    distractors: Annotated[int, Field(ge=1, le=100)] = 10  # wrong objects a fact is held against
+    distractors: Annotated[int, Field(ge=1, le=100)] = 10  # wrong objects per fact
     per_relation: Annotated[int, Field(ge=1)] | None = 25  # facts of a relation; None: all
-    world: str | None = None  # a planted world's facts instead, by its name
 
     def examples(self, split: str) -> Sequence[Cloze]:
         """The chosen facts in the order of the file."""
         check_split(split, self.splits, "facts")
-        known = self._facts()
-        kept = _limited(known, self.per_relation)
+        known = known_facts() if self.source == "known_1000" else trex_facts()
         answers: dict[str, dict[str, None]] = {}
         true_of: dict[tuple[str, str], set[str]] = {}
-        for one in known:
-            answers.setdefault(one.relation, {})[one.answer] = None
-            true_of.setdefault((one.relation, one.subject), set()).add(one.answer.casefold())
+        for fact in known:
+            answers.setdefault(fact.relation, {})[fact.answer] = None
+            true_of.setdefault((fact.relation, fact.subject), set()).add(fact.answer.casefold())
         return [
             _cloze(
-                one,
+                fact,
                 [
                     other
-                    for other in answers[one.relation]
-                    if other.casefold() not in true_of[one.relation, one.subject]
+                    for other in answers[fact.relation]
+                    if other.casefold() not in true_of[fact.relation, fact.subject]
                 ],
                 self.distractors,
             )
-            for one in kept
+            for fact in _limited(known, self.per_relation)
         ]
 
     def requests(self, example: Cloze) -> Sequence[Continuation]:
         """The true object first, then the wrong ones."""
         return [
-            Continuation(context=example.prompt, continuation=one)
-            for one in (example.answer, *example.distractors)
+            Continuation(context=example.prompt, continuation=answer)
+            for answer in (example.answer, *example.distractors)
         ]
 
     def outcome(self, example: Cloze, responses: Sequence[Scored]) -> Outcome:
@@ -136,9 +133,9 @@ class Facts(Benchmark[Cloze, Scored], UsesFiles):
         """
         true, *wrong = [response.logprob for response in responses]
         values = {"correct": math.nan, "chance": math.nan, "rank": math.nan, "logprob": true}
-        if wrong and not any(math.isnan(one) for one in (true, *wrong)):
-            above = sum(one > true for one in wrong)
-            ties = sum(one == true for one in wrong)
+        if wrong and not any(math.isnan(logprob) for logprob in (true, *wrong)):
+            above = sum(logprob > true for logprob in wrong)
+            ties = sum(logprob == true for logprob in wrong)
             values |= {
                 "correct": 0.0 if above else 1.0 / (1 + ties),
                 "chance": 1.0 / (1 + len(wrong)),
@@ -147,25 +144,9 @@ class Facts(Benchmark[Cloze, Scored], UsesFiles):
         return Outcome(example=example.id, values=values, groups=example.groups)
 
     def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (there is one split)
-        """The files of facts and patterns; nothing for a planted world."""
-        if self.world is not None:
-            return ()
+        """The files of facts and patterns."""
         sources = (KNOWN_1000,) if self.source == "known_1000" else trex_sources()
         return tuple(source.use() for source in sources)
-
-    def _facts(self) -> tuple[Fact, ...]:
-        if self.world is None:
-            return known_facts() if self.source == "known_1000" else trex_facts()
-        return tuple(
-            Fact(
-                id=fact.id,
-                prompt=fact.prompt,
-                answer=fact.answer.strip(),
-                relation=fact.relation,
-                subject=fact.id,
-            )
-            for fact in find_world(self.world).facts
-        )
 
 
 def _limited(facts: Sequence[Fact], limit: int | None) -> list[Fact]:
@@ -173,8 +154,8 @@ def _limited(facts: Sequence[Fact], limit: int | None) -> list[Fact]:
     by_relation: dict[str, list[str]] = {}
     for fact in facts:
         by_relation.setdefault(fact.relation, []).append(fact.id)
-    kept = {id for ids in by_relation.values() for id in shuffled(ids, seed=0)[:limit]}
-    return [fact for fact in facts if fact.id in kept]
+    chosen = {id for ids in by_relation.values() for id in shuffled(ids, seed=0)[:limit]}
+    return [fact for fact in facts if fact.id in chosen]
 
 
 def _cloze(fact: Fact, others: Sequence[str], count: int) -> Cloze:
@@ -184,6 +165,6 @@ def _cloze(fact: Fact, others: Sequence[str], count: int) -> Cloze:
         id=fact.id,
         prompt=fact.prompt,
         answer=f" {fact.answer}",
-        distractors=tuple(f" {one}" for one in drawn),
+        distractors=tuple(f" {other}" for other in drawn),
         groups={"relation": fact.relation},
     )

@@ -12,27 +12,14 @@ from typing import ClassVar, Literal
 from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import Benchmark, UsesFiles
-from equipoise.benchmarks.genbias import (
-    PART_METRICS,
-    SIDE_METRICS,
-    files_of,
-    named_hints,
-    term_shares,
-    terms_of,
-)
+from equipoise.benchmarks.genbias import PART_METRICS, SIDE_METRICS
 from equipoise.data.partition import SHARES, check_split, shuffled
 from equipoise.data.professions import ProfessionList
-from equipoise.data.situations import (
-    HINT_TEMPLATES,
-    Situation,
-    Template,
-    Term,
-    hinted_situation,
-)
+from equipoise.data.prompt_sets import PromptSet, prompt_set
+from equipoise.data.situations import Situation, Template, Term, hinted_situation
 from equipoise.errors import RecipeError
 from equipoise.metrics import gap
 from equipoise.metrics.weighted import Weighted
-from equipoise.planted.world import find_world
 from equipoise.records import OPTIONS, DataUse, Margin, Metric, NextToken, NextTokenScored, Outcome
 
 _OWN = "own: what UB is made of (methods-lftf 1.4)"
@@ -47,7 +34,7 @@ class GenHint(Benchmark[Situation, NextTokenScored], UsesFiles):
     by the hint, positive when obeyed.
 
     With `split_by` "none" every prompt is in "test". With "profession" a profession falls in the
-    same share as in `genbias` with the same list, world and seed, and hints are balanced within
+    same share as in `genbias` with the same list and seed, and hints are balanced within
     each split; an odd number of professions leaves one more of one hint, in turn by template.
     """
 
@@ -83,7 +70,10 @@ class GenHint(Benchmark[Situation, NextTokenScored], UsesFiles):
             source=_OWN,
             higher_is_better=True,
         ),
-        *(replace(one, ideal=None) if one.name != "lo_mean" else one for one in PART_METRICS),
+        *(
+            metric if metric.name == "lo_mean" else replace(metric, ideal=None)
+            for metric in PART_METRICS
+        ),
         *SIDE_METRICS,
     )
     cluster: ClassVar[str | None] = "profession"
@@ -103,7 +93,6 @@ class GenHint(Benchmark[Situation, NextTokenScored], UsesFiles):
     professions: ProfessionList = "prof262"  # the paper's size, or the audited list
     split_by: Literal["none", "profession"] = "none"  # whether professions are kept out
     split_seed: int = 0  # which profession falls in which share and gets which hint
-    world: str | None = None  # a planted world's professions and hints instead, by its name
 
     def examples(self, split: str) -> Sequence[Situation]:
         """The prompts of a split, template by template.
@@ -112,7 +101,8 @@ class GenHint(Benchmark[Situation, NextTokenScored], UsesFiles):
         off.
         """
         check_split(split, self.splits, "genhint")
-        parts = self._parts()
+        prompts = prompt_set(self.professions)
+        parts = self._parts(prompts)
         if split != "all" and split not in parts:
             raise RecipeError(
                 f"genhint with split_by={self.split_by} must be asked for 'test' or 'all', "
@@ -120,10 +110,10 @@ class GenHint(Benchmark[Situation, NextTokenScored], UsesFiles):
             )
         chosen = list(parts.values()) if split == "all" else [parts[split]]
         return [
-            one
-            for number, template in enumerate(self._templates())
+            situation
+            for number, template in enumerate(prompts.hints)
             for part in chosen
-            for one in self._hinted(part, template, number)
+            for situation in self._hinted(part, template, number)
         ]
 
     def requests(self, example: Situation) -> Sequence[NextToken]:
@@ -137,21 +127,17 @@ class GenHint(Benchmark[Situation, NextTokenScored], UsesFiles):
         return Outcome(example=example.id, values=values, groups=example.groups)
 
     def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (one file for all splits)
-        """The profession list; nothing for a planted world."""
-        return files_of(self.world)
+        """The file of professions."""
+        return (prompt_set(self.professions).source.use(),)
 
-    def _parts(self) -> dict[str, list[Term]]:
+    def _parts(self, prompts: PromptSet) -> dict[str, list[Term]]:
         """Split to its professions."""
-        terms = list(terms_of(self.professions, self.world))
         if self.split_by == "none":
-            return {"test": terms}
-        place = term_shares(terms, seed=self.split_seed)
-        return {share: [term for term in terms if place[term.word] == share] for share in SHARES}
-
-    def _templates(self) -> tuple[Template, ...]:
-        if self.world is None:
-            return HINT_TEMPLATES
-        return named_hints(find_world(self.world).hint_templates)
+            return {"test": list(prompts.terms)}
+        place = prompts.term_shares(seed=self.split_seed)
+        return {
+            share: [term for term in prompts.terms if place[term.word] == share] for share in SHARES
+        }
 
     def _hinted(self, terms: Sequence[Term], template: Template, number: int) -> list[Situation]:
         """Every profession with both hints, or a seeded half with each."""

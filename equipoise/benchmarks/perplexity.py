@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
-from typing import Annotated, ClassVar, Final, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -17,7 +17,6 @@ from equipoise.data.documents import read_documents, windows
 from equipoise.data.partition import check_split, shuffled
 from equipoise.metrics import text
 from equipoise.metrics.weighted import Weighted
-from equipoise.planted.world import find_world
 from equipoise.records import (
     OPTIONS,
     Continuation,
@@ -27,9 +26,6 @@ from equipoise.records import (
     Outcome,
     Scored,
 )
-
-#: A planted world keeps so many neutral sentences from training.
-_HELD_OUT: Final = 180
 
 
 @plain_dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,26 +107,19 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
     items: Annotated[int, Field(ge=1)] | None = 500  # documents, a fixed choice; None: all
     window: Annotated[int, Field(ge=16)] = 1024  # bytes seen at once; about 4 a token
     stride: Annotated[int, Field(ge=4)] = 512  # bytes scored at once after the first window
-    world: str | None = None  # a planted world's neutral sentences, kept from its training, instead
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         if self.stride > self.window:
             raise ValueError(f"stride must be at most the window of {self.window}")
-        if self.file is not None and self.world is not None:
-            raise ValueError(
-                f"a file or a world must be given, not both, got '{self.file}' and '{self.world}'"
-            )
         return self
 
     def examples(self, split: str) -> Sequence[Document]:
         """The chosen documents in the order of the file."""
         check_split(split, self.splits, "perplexity")
-        if self.world is not None:
-            return self._of_world(self.world)
         documents = read_documents(self.file).documents
         chosen = set(shuffled(list(documents), seed=0)[: self.items])
-        return [Document(id=id, text=one) for id, one in documents.items() if id in chosen]
+        return [Document(id=id, text=text) for id, text in documents.items() if id in chosen]
 
     def requests(self, example: Document) -> Sequence[Continuation]:
         """The document, window by window."""
@@ -147,22 +136,13 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
         """Sums over the windows: `logprob` in nats, `tokens`, `bytes`; nan if none was scored."""
         counted = [response for response in responses if response.tokens]
         sums = {
-            "logprob": math.fsum(one.logprob for one in counted),
-            "tokens": float(sum(one.tokens for one in counted)),
-            "bytes": float(sum(one.bytes for one in counted)),
+            "logprob": math.fsum(response.logprob for response in counted),
+            "tokens": float(sum(response.tokens for response in counted)),
+            "bytes": float(sum(response.bytes for response in counted)),
         }
         values = sums if counted else dict.fromkeys(sums, math.nan)
         return Outcome(example=example.id, values=values, groups=example.groups)
 
     def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (there is one split)
-        """The text file; nothing for a planted world."""
-        return () if self.world is not None else (read_documents(self.file).use,)
-
-    def _of_world(self, name: str) -> list[Document]:
-        world = find_world(name)
-        count = min(self.items or _HELD_OUT, _HELD_OUT)
-        sentences = world.neutral_sentences(count, seed=0, held_out=True)
-        return [
-            Document(id=f"sentence {number}", text=sentence)
-            for number, sentence in enumerate(sentences, start=1)
-        ]
+        """The text file."""
+        return (read_documents(self.file).use,)

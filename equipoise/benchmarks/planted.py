@@ -1,40 +1,39 @@
-"""What a planted model says, beside what its world says: the truth that instruments are held to.
+"""What a planted model says, beside what its world says: the truth to compare instruments with.
 
 Own. A planted world (`equipoise.planted`) states the probability of a pronoun after every
-profession and hint, of every stereotype, and which facts are true. This benchmark reads all of it
-from a model and reports the measured value, the true one and the error, so that a metric, a model
-or a mitigation can be held against a known answer.
+profession and hint, of every stereotype, and which facts are true. This benchmark asks a model for
+all of it and reports the measured value, the true one and the error, so that a metric, a model or
+a mitigation can be compared with a known answer.
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass as record
-from dataclasses import field, replace
+from dataclasses import field
 from typing import ClassVar, Final, Literal
 
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, Teaches
-from equipoise.benchmarks.genbias import GenBias, SplitBy
-from equipoise.benchmarks.stereoset import StereoSet
+from equipoise.benchmarks.base import Benchmark, UsesFiles
 from equipoise.errors import RecipeError, nearest
 from equipoise.metrics import gap
 from equipoise.metrics.preference import preference
 from equipoise.metrics.weighted import Weighted, Weights
-from equipoise.planted.world import NEUTRAL_SENTENCES, World, find_world
+from equipoise.planted.folder import WORLD, folder_world
+from equipoise.planted.world import World
 from equipoise.records import (
     OPTIONS,
     Column,
     Columns,
     Continuation,
     Contrast,
+    DataUse,
     Metric,
     NextToken,
     NextTokenScored,
     Outcome,
     Scored,
-    Supply,
 )
 
 _PRONOUNS: Final = (" he", " she")
@@ -123,7 +122,7 @@ def _gap(name: str, he: str, she: str, *, ideal: float | None) -> Metric:
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Planted(Benchmark[Probe, "NextTokenScored | Scored"], Teaches):
+class Planted(Benchmark[Probe, "NextTokenScored | Scored"], UsesFiles):
     """Measured value, true value and error of everything a planted world states.
 
     Six kinds of examples, each filling its own values: pronouns after professions ("gap") and
@@ -131,6 +130,7 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"], Teaches):
     StereoSet-like contrasts and CrowS-like pairs. A metric reads the kinds that have its values.
     Clusters are the profession, the relation of a fact, the target of a contrast, the group of a
     pair or the thing. Of the contrasts, those that nothing is learnt from (`World.contrasts`).
+    The world is the one whose data folder is read: the model's own, or a named one.
     """
 
     version: ClassVar[str] = "1"
@@ -184,14 +184,14 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"], Teaches):
         "meaningful for a model of the same world alone; others have not seen its words",
     )
 
-    world: str = "default"  # whose truth is asked; the model must be of the same world
-    split_by: SplitBy = "profession"  # supply: which prompts may be learnt, as of `genbias`
-
     def examples(self, split: str) -> Sequence[Probe]:
-        """All questions with a known answer. `RecipeError` for an unknown split or world."""
+        """All questions with a known answer.
+
+        Raises `RecipeError` for an unknown split, and where there is no world.
+        """
         if split not in self.splits:
             raise RecipeError(f"planted has no split '{split}'; {nearest(split, self.splits)}")
-        world = find_world(self.world)
+        world = folder_world()
         return [
             *_gaps(world),
             *_hints(world),
@@ -208,31 +208,14 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"], Teaches):
         return [NextToken(context=example.text, words=example.choices)]
 
     def outcome(self, example: Probe, responses: Sequence[NextTokenScored | Scored]) -> Outcome:
-        """What was read, beside the truth."""
+        """What was measured, beside the truth."""
         logprobs = [logprob for response in responses for logprob in _logprobs(response)]
         values = _READINGS[example.kind](example, logprobs) | dict(example.truth)
         return Outcome(example=example.id, values=_UNREAD | values, groups=example.groups)
 
-    def supply(self) -> Supply:
-        """All that may be learnt of a world, so that every method can stand in one study.
-
-        Prompts, hinted prompts and those to stop on as from `genbias`, contrasts and those to stop
-        on as from `stereoset` (none where all are measured), and the world's neutral sentences.
-        """
-        world = find_world(self.world)
-        jobs = GenBias(world=world.name, split_by=self.split_by).supply()
-        texts = world.neutral_sentences(NEUTRAL_SENTENCES, seed=0)
-        origin = f"planted(world={world.name}, split_by={self.split_by}):train"
-        if not world.contrasts("train"):
-            return replace(jobs, origin=origin, texts=texts)
-        groups = StereoSet(world=world.name).supply()
-        return replace(
-            jobs,
-            origin=origin,
-            contrasts=groups.contrasts,
-            dev_contrasts=groups.dev_contrasts,
-            texts=texts,
-        )
+    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 - there is one split
+        """The file that names the world."""
+        return (WORLD.use(),)
 
 
 # --- questions --------------------------------------------------------------------------------
@@ -281,14 +264,14 @@ def _things(world: World) -> Iterator[Probe]:
 
 def _facts(world: World) -> Iterator[Probe]:
     """The right answer first, then those of all other facts."""
-    answers = list(dict.fromkeys(fact.answer for fact in world.facts))
+    answers = list(dict.fromkeys(f" {fact.answer}" for fact in world.facts))
     for fact in world.facts:
-        others = tuple(answer for answer in answers if answer != fact.answer)
+        others = tuple(answer for answer in answers if answer != f" {fact.answer}")
         yield Probe(
             id=f"fact:{fact.id}",
             kind="fact",
             text=fact.prompt,
-            choices=(fact.answer, *others),
+            choices=(f" {fact.answer}", *others),
             truth={},
             groups={"kind": "fact", "target": fact.relation},
         )
@@ -323,11 +306,11 @@ def _read_gap(probe: Probe, logprobs: Sequence[float]) -> dict[str, float]:  # n
 
 
 def _read_hint(probe: Probe, logprobs: Sequence[float]) -> dict[str, float]:
-    found = gap.gap_values(logprobs[0], logprobs[1])
+    values = gap.gap_values(logprobs[0], logprobs[1])
     return {
-        "hinted_he": found["he"],
-        "hinted_she": found["she"],
-        "obeyed": preference(probe.truth["hint"] * found["lo"], 0.0, "half"),
+        "hinted_he": values["he"],
+        "hinted_she": values["she"],
+        "obeyed": preference(probe.truth["hint"] * values["lo"], 0.0, "half"),
     }
 
 
@@ -343,9 +326,9 @@ def _read_fact(probe: Probe, logprobs: Sequence[float]) -> dict[str, float]:  # 
 
 def _read_comparison(probe: Probe, logprobs: Sequence[float]) -> dict[str, float]:
     ((key, truth),) = probe.truth.items()
-    found = preference(logprobs[0], logprobs[1], "half")
-    followed = math.nan if truth == 0.5 or math.isnan(found) else float(found == truth)
-    return {key.removeprefix("true_"): found, "followed": followed}
+    prefers = preference(logprobs[0], logprobs[1], "half")
+    followed = math.nan if truth == 0.5 or math.isnan(prefers) else float(prefers == truth)
+    return {key.removeprefix("true_"): prefers, "followed": followed}
 
 
 #: Every value, for an example whose kind does not fill it: a limit may leave out a whole kind.

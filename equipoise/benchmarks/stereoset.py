@@ -8,26 +8,22 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Literal, Self, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
-from pydantic import NonNegativeInt, PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import (
     Benchmark,
     NamesTexts,
     ReadsPredictions,
-    Teaches,
     TellsLabels,
     UsesFiles,
 )
 from equipoise.data import stereoset as official
-from equipoise.data.partition import shuffled
 from equipoise.data.stereoset import StereoSetItem
-from equipoise.errors import DataError, RecipeError
+from equipoise.errors import DataError
 from equipoise.metrics import preference as pref
 from equipoise.metrics.weighted import Weighted, Weights
-from equipoise.planted.world import NEUTRAL_SENTENCES, World, find_world
 from equipoise.records import (
     OPTIONS,
     Column,
@@ -41,11 +37,40 @@ from equipoise.records import (
     Outcome,
     Prefix,
     Scored,
-    Supply,
-    refuse_idle,
 )
-from equipoise.supply.corpora import Corpus, read_corpus
-from equipoise.supply.stereoset_pool import contrast_of, held_back, learnable, refuse_shared
+
+#: What of an intrasentence text is scored: all of it, what fills the blank given the text before
+#: it, or what fills the blank given both sides, of a masked model, as the published code does.
+WordScore: TypeAlias = Literal["sentence", "span", "filler"]
+#: How an intersentence text is scored: given the sentence before it, or that less its own
+#: likelihood without it.
+FollowingScore: TypeAlias = Literal["conditional", "pmi"]
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Intrasentence:
+    """Only sentences that differ in a word."""
+
+    name: Literal["intrasentence"] = "intrasentence"
+    score: WordScore = "sentence"
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Intersentence:
+    """Only sentences that follow another one."""
+
+    name: Literal["intersentence"] = "intersentence"
+    score: FollowingScore = "conditional"
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class BothTasks:
+    """Examples of both tasks."""
+
+    name: Literal["both"] = "both"
+    intrasentence: WordScore = "sentence"
+    intersentence: FollowingScore = "conditional"
+
 
 Value: TypeAlias = Callable[[Columns, Weights], Column]
 
@@ -132,7 +157,6 @@ _MARGINS = (
 class StereoSet(
     Benchmark[StereoSetItem, Scored],
     UsesFiles,
-    Teaches,
     TellsLabels,
     ReadsPredictions,
     NamesTexts[StereoSetItem],
@@ -163,60 +187,39 @@ class StereoSet(
         "The test split is a common training set of mitigations; LMS rises on text like it.",
     )
 
-    task: Literal["both", "intrasentence", "intersentence"] = "both"  # which examples
+    task: BothTasks | Intrasentence | Intersentence = BothTasks()  # which examples, how scored
     bos: Prefix = "bos"  # "ref_gpt2": as published code, for parity
     reduce: Literal["mean", "sum"] = "mean"  # over tokens; the sum favors short texts
     ties: pref.Ties = "anti"  # "anti": as published code; "half": without a lean
-    score: Literal["sentence", "span", "filler"] = "sentence"  # what fills the blank alone
-    intersentence: Literal["conditional", "pmi"] = "conditional"  # "pmi": less its own likelihood
-    world: str | None = None  # items of a planted world, e.g. "default", in place of the files
-    dev_per_type: NonNegativeInt = 50  # about so many a bias type are supplied to stop on
-    supply_seed: int = 0  # which target terms these are, and which texts of the corpus
-    corpus: str | None = None  # plain texts to supply: a file or folder, also of the data folder
-    corpus_texts: PositiveInt = 2000  # so many of its passages at most, drawn by supply_seed
-    corpus_characters: PositiveInt = 200  # of a passage at most; whole sentences
-
-    @model_validator(mode="after")
-    def _nothing_idle(self) -> Self:
-        of = {"intrasentence": "intersentence", "intersentence": "score"}
-        if self.task != "both":
-            refuse_idle(self, of[self.task], where=f"task '{self.task}'")
-        if self.world is not None:  # it has no such examples, and texts of its own
-            names = ("intersentence", "dev_per_type", "supply_seed", "corpus")
-            refuse_idle(self, *names, where=f"world '{self.world}'")
-        if self.corpus is None:
-            refuse_idle(self, "corpus_texts", "corpus_characters", where="no corpus")
-        return self
 
     def examples(self, split: str) -> Sequence[StereoSetItem]:
-        """Examples of "dev" or "test" ("dev" alone in a planted world), intrasentence first.
+        """Examples of "dev" or "test", intrasentence first.
 
         Raises `DataError` naming file and example.
         """
-        items = self._planted(split) if self.world is not None else official.read_items(split)
-        found = [item for item in items if self.task in ("both", item.task)]
-        if not found:
+        task = self.task.name
+        items = [item for item in official.read_items(split) if task in ("both", item.task)]
+        if not items:
             raise DataError(
-                f"stereoset: split '{split}' must have {self.task} examples, got none; "
+                f"stereoset: split '{split}' must have examples of task '{task}', got none; "
                 "choose another task or split"
             )
-        return found
+        return items
 
     def requests(self, example: StereoSetItem) -> Sequence[Continuation | Infill]:
-        """One request a text, in the order of `StereoSetItem.sentences`.
+        """One request per text, in the order of `StereoSetItem.sentences`.
 
-        With `intersentence="pmi"` the same texts without their context follow. `score="span"`
-        asks for the filler alone, given the text before it; `score="filler"` asks a masked model
-        for it, given both sides, as the published code does.
+        With the intersentence score "pmi" the same texts without their context follow. See
+        `WordScore` for intrasentence texts.
         """
         if example.task == "intersentence":
             given = [self._text(example.context, " " + sentence) for sentence in example.sentences]
             alone = [self._text("", sentence) for sentence in example.sentences]
-            return given + alone if self.intersentence == "pmi" else given
+            return given + alone if self._following_score == "pmi" else given
         spans = list(zip(example.sentences, example.spans, strict=True))
-        if self.score == "filler":
+        if self._word_score == "filler":
             return [Infill(text=text, start=start, end=end) for text, (start, end) in spans]
-        if self.score == "span":
+        if self._word_score == "span":
             return [self._text(*_split(text, start, end)) for text, (start, end) in spans]
         return [self._text("", sentence) for sentence in example.sentences]
 
@@ -227,9 +230,9 @@ class StereoSet(
         """
         scores = [self._reduced(example, response) for response in responses]
         texts = len(example.sentences)
-        if example.task == "intersentence" and self.intersentence == "pmi":
-            alone = scores[texts:]
-            scores = [given - own for given, own in zip(scores[:texts], alone, strict=True)]
+        if example.task == "intersentence" and self._following_score == "pmi":
+            both = zip(scores[:texts], scores[texts:], strict=True)
+            scores = [given - alone for given, alone in both]
         if len(scores) != texts:
             raise ValueError(f"example '{example.id}' has {texts} texts, got {len(scores)} scores")
         values = self._preferences(scores)
@@ -248,43 +251,12 @@ class StereoSet(
         return given + example.sentences
 
     def files(self, split: str) -> tuple[DataUse, ...]:
-        """The official file of the split, or what stands for it; none for a planted world."""
-        if self.world is not None:
-            return ()
+        """The official file of the split, or what stands in for it."""
         return tuple(source.use() for source in official.sources(split))
-
-    def supply(self) -> Supply:
-        """The test split as contrasts: the official one to learn from, its terms disjoint from dev.
-
-        Texts before the filler are the context of what is learnt; items whose blank is not found
-        or whose texts were there before are left out. About `dev_per_type` of every bias type are
-        `dev_contrasts`, of target terms of their own. A planted world has both of its own, with
-        its neutral sentences.
-
-        Raises `DataError` listing terms or examples that are in both splits, or naming a type with
-        too few; `RecipeError` in a planted world of which all is measured.
-        """
-        if self.world is not None:
-            return self._taught_world(find_world(self.world))
-        pool = learnable(self.examples("test"))
-        refuse_shared(pool, official.read_items("dev"))
-        learnt, kept = held_back(pool, self.dev_per_type, seed=self.supply_seed)
-        plain = self._plain_texts()
-        options = f"dev_per_type={self.dev_per_type}, supply_seed={self.supply_seed}"
-        if self.corpus is not None:
-            options += f", corpus={self.corpus} ({self.corpus_texts} of {self.corpus_characters})"
-        return Supply(
-            origin=f"stereoset(task={self.task}, {options}):test",
-            contrasts=tuple(contrast_of(one) for one in learnt),
-            dev_contrasts=tuple(contrast_of(one) for one in kept),
-            texts=plain.passages,
-            documents=plain.documents,
-            files=(*self.files("test"), *plain.files),
-        )
 
     def labelled(self) -> tuple[Contrast, ...]:
         """The examples of "dev", which is what is measured, with which text is which."""
-        return tuple(contrast_of(example) for example in self.examples(self.splits[0]))
+        return tuple(official.contrast_of(example) for example in self.examples(self.splits[0]))
 
     def predicted(self, split: str, file: Path, column: str | None) -> Sequence[Outcome]:
         """Preferences of published scores, compared as they are; margins are nan, having no unit.
@@ -295,68 +267,43 @@ class StereoSet(
         margins = {"margin": math.nan, "related_margin": math.nan}
         outcomes = []
         for item in self.examples(split):
-            missing = [one for one in item.sentence_ids if one not in scores]
+            missing = [sentence for sentence in item.sentence_ids if sentence not in scores]
             if missing:
                 raise DataError(
                     f"{file} must score every sentence of split '{split}', got none for "
                     f"'{missing[0]}' of example '{item.id}'; predict the whole split"
                 )
-            values = self._preferences([scores[one] for one in item.sentence_ids]) | margins
+            item_scores = [scores[sentence] for sentence in item.sentence_ids]
+            values = self._preferences(item_scores) | margins
             outcomes.append(Outcome(example=item.id, values=values, groups=item.groups))
         return outcomes
 
-    def _plain_texts(self) -> Corpus:
-        """Different passages of the corpus, in its order; none without one."""
-        if self.corpus is None:
-            return Corpus(passages=(), documents=(), files=())
-        corpus = read_corpus(self.corpus, characters=self.corpus_characters)
-        homes: dict[str, str] = {}  # of a passage that stands in several documents, the first
-        for passage, document in zip(corpus.passages, corpus.documents, strict=True):
-            homes.setdefault(passage, document)
-        drawn = shuffled(list(homes), seed=f"corpus {self.supply_seed}")[: self.corpus_texts]
-        for left_out in homes.keys() - set(drawn):
-            del homes[left_out]
-        return replace(corpus, passages=tuple(homes), documents=tuple(homes.values()))
+    @property
+    def _word_score(self) -> WordScore:
+        match self.task:
+            case BothTasks(intrasentence=score) | Intrasentence(score=score):
+                return score
+        return "sentence"  # no example has it
 
-    def _planted(self, split: str) -> list[StereoSetItem]:
-        if split != self.splits[0]:
-            raise DataError(
-                f"stereoset: a planted world has the split '{self.splits[0]}' alone, "
-                f"got '{split}'; measure that one"
-            )
-        return [
-            _planted_item(contrast) for contrast in find_world(str(self.world)).contrasts("test")
-        ]
-
-    def _taught_world(self, world: World) -> Supply:
-        learnt, kept = (
-            tuple(contrast_of(_planted_item(contrast)) for contrast in world.contrasts(part))
-            for part in ("train", "dev")
-        )
-        if not learnt:
-            raise RecipeError(
-                f"stereoset(world={self.world}) has nothing to learn from, all is measured; "
-                "take a world of more targets, e.g. targets=40, or the supply of genbias"
-            )
-        return Supply(
-            origin=f"stereoset(world={world.name}):train",
-            contrasts=learnt,
-            dev_contrasts=kept,
-            texts=world.neutral_sentences(NEUTRAL_SENTENCES, seed=0),
-        )
+    @property
+    def _following_score(self) -> FollowingScore:
+        match self.task:
+            case BothTasks(intersentence=score) | Intersentence(score=score):
+                return score
+        return "conditional"  # no example has it
 
     def _text(self, context: str, continuation: str) -> Continuation:
         return Continuation(context=context, continuation=continuation, prefix=self.bos)
 
     def _reduced(self, example: StereoSetItem, scored: Scored) -> float:
-        """One score a text, in nats.
+        """One score per text, in nats.
 
         The published code averages the probabilities of a masked filler's tokens, not their
         logarithms; the logarithm of that average keeps its order.
         """
         if self.reduce == "sum":
             return scored.logprob
-        if self.score != "filler" or example.task == "intersentence":
+        if self._word_score != "filler" or example.task == "intersentence":
             return scored.mean
         if not scored.tokens:
             return math.nan
@@ -367,7 +314,7 @@ class StereoSet(
         return math.log(mean) if mean > 0 else -math.inf
 
     def _preferences(self, scores: Sequence[float]) -> dict[str, float]:
-        stereotype, antistereotype, unrelated = (*scores, math.nan)[:3]
+        stereotype, antistereotype, unrelated = scores
         return {
             "stereotype": stereotype,
             "antistereotype": antistereotype,
@@ -382,17 +329,3 @@ def _split(text: str, start: int, end: int) -> tuple[str, str]:
     before = text[:start]
     context = before.removesuffix(" ")
     return context, before[len(context) :] + text[start:end]
-
-
-def _planted_item(one: Contrast) -> StereoSetItem:
-    texts = (one.stereotype, one.antistereotype, one.unrelated)
-    sentences = tuple(text.strip() for text in texts if text is not None)
-    return StereoSetItem(
-        id=one.id,
-        task="intrasentence",
-        context=one.context,
-        sentences=sentences,
-        sentence_ids=tuple(f"{one.id}/{label}" for label in official.LABELS[: len(sentences)]),
-        spans=official.differing_spans(sentences),
-        groups=official.item_groups("intrasentence", one.groups["axis"], one.groups["target"]),
-    )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from equipoise.commands.flags import AsJson, Data, Draws, Set, hush, options_from, say
+from equipoise.commands.flags import AsJson, Data, Draws, Set, hush, name_data, options_from, say
 
 
 def calibrate(  # noqa: PLR0913
@@ -26,14 +26,16 @@ def calibrate(  # noqa: PLR0913
 
     Measures planted models of several strengths and draws each metric against the truth.
     """
-    from equipoise import api
     from equipoise import calibrate as calibrating
+    from equipoise import plugins
+    from equipoise.benchmarks.base import Benchmark
     from equipoise.report.calibration_plot import calibration_figure, calibration_table
     from equipoise.study.results import check_new, to_json
 
-    options = options_from(settings, [benchmark], data)
+    name_data(data)
+    options = options_from(settings, [benchmark])
     check_new(out)
-    api.build_benchmark(benchmark, options.of(benchmark))  # before a model is trained
+    plugins.build(Benchmark, benchmark, options.of(benchmark))  # before a model is taught
     hush()
     calibration = calibrating.calibrate(
         benchmark,

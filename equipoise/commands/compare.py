@@ -12,7 +12,7 @@ from equipoise.commands.flags import (
     Draws,
     Groups,
     Seed,
-    options_from,
+    name_data,
     say,
     say_faults,
 )
@@ -53,7 +53,7 @@ def compare(  # noqa: PLR0913
     from equipoise.report.tables import comparison_text
     from equipoise.study.results import comparisons_document, read_results, to_json
 
-    options_from(None, (), data)
+    name_data(data)
     first, *others = [read_results(path) for path in (before, *after)]
     for side in (first, *others):
         for measurement in side:

@@ -1,15 +1,12 @@
 """What the verbs of the command line share: their flags, and how a model is opened for them."""
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from equipoise.commands.options import Settings
-from equipoise.errors import RecipeError
 from equipoise.records import MOST_DRAWS, MOST_SEED
 
 if TYPE_CHECKING:
@@ -26,7 +23,10 @@ Set = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else.")]
 Data = Annotated[
-    Path | None, typer.Option(help="Folder of official benchmark files; else $EQUIPOISE_DATA.")
+    str | None,
+    typer.Option(
+        help="Folder of data files, or planted:NAME for a world's items; else $EQUIPOISE_DATA."
+    ),
 ]
 Groups = Annotated[bool, typer.Option("--groups", help="Print the rows of every group, too.")]
 Seed = Annotated[
@@ -43,12 +43,10 @@ BatchSize = Annotated[
     int | None,
     typer.Option(help="Tokens in a batch at most; changes memory, not results.", min=1),
 ]
-SupplyName = Annotated[str, typer.Option(help="Benchmark whose training split is learnt from.")]
+SupplyName = Annotated[str, typer.Option(help="What is learnt from; see list.")]
 SupplySource = Annotated[
     str | None,
-    typer.Option(
-        help="Benchmark whose training split is learnt from; else the method's usual one."
-    ),
+    typer.Option(help="What is learnt from, see list; else the method's usual supply."),
 ]
 
 
@@ -64,18 +62,21 @@ def say_faults(findings: Iterable["Finding"]) -> None:
             say(f"{finding.level} ({finding.check}, {finding.where}): {finding.text}")
 
 
-def options_from(given: list[str] | None, names: Sequence[str], data: Path | None) -> Settings:
-    """The `--set` options, and `--data` as the folder of benchmark files.
+def name_data(data: str | None) -> None:
+    """Make `--data` the data folder of this command. `RecipeError` for one that does not exist."""
+    from equipoise.data.sources import name_folder
+    from equipoise.planted.folder import find_folder
 
-    `names` are the plug-ins of this command. Raises `RecipeError` for an option of another plug-in,
-    and for a data folder that is none.
-    """
-    settings = Settings.parse(given or (), names)
     if data is not None:
-        if not data.is_dir():
-            raise RecipeError(f"--data must be a folder, got '{data}'; check the path")
-        os.environ["EQUIPOISE_DATA"] = str(data)
-    return settings
+        name_folder(find_folder(data))
+
+
+def options_from(given: list[str] | None, names: Sequence[str]) -> Settings:
+    """The `--set` options of the plug-ins that a command names.
+
+    Raises `RecipeError` for an option of another plug-in.
+    """
+    return Settings.parse(given or (), names)
 
 
 def hush() -> None:
@@ -101,16 +102,3 @@ def load_model(
     return load(
         name, revision=revision, dtype=dtype, device=device, base=base, batch_tokens=batch_size
     )
-
-
-def of_world(name: str, options: Settings, identity: str) -> Any:
-    """The benchmark of a name; of the world of a planted model, and then that is said."""
-    from equipoise import api
-    from equipoise.plugins import options_of
-
-    given = options.of(name)
-    built = api.build_benchmark(name, given, identity=identity)
-    world = options_of(built).get("world")
-    if identity.startswith(api.PLANTED) and world is not None and world != given.get("world"):
-        say(f"{name}: asked about the model's own world, --set {name}.world={world}")
-    return built

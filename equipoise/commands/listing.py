@@ -7,8 +7,13 @@ from equipoise.commands.flags import AsJson
 
 
 def list_(as_json: AsJson = False) -> None:
-    """Name what is installed: benchmarks, locators and mitigations."""
-    groups = {"benchmarks": "benchmarks", "locators": "locate", "mitigations": "mitigate"}
+    """Name what is installed: benchmarks, locators, mitigations and supplies."""
+    groups = {
+        "benchmarks": "benchmarks",
+        "locators": "locate",
+        "mitigations": "mitigate",
+        "supplies": "supply",
+    }
     names_by_group = {
         what: plugins.names_in(f"equipoise.{where}") for what, where in groups.items()
     }

@@ -21,7 +21,7 @@ from equipoise.commands.flags import (
     Set,
     SupplyName,
     load_model,
-    of_world,
+    name_data,
     options_from,
     say,
 )
@@ -58,11 +58,13 @@ def locate(  # noqa: PLR0913
     """
     from equipoise import api
     from equipoise.locate.base import Locator
+    from equipoise.supply.base import Supplier
 
-    options = options_from(settings, [locator, supply], data)
+    name_data(data)
+    options = options_from(settings, [locator, supply])
     built = plugins.build(Locator, locator, options.of(locator))
+    learnt = plugins.build(Supplier, supply, options.of(supply))
     opened = load_model(model, dtype, device, revision, base, batch_size)
-    learnt = of_world(supply, options, opened.identity)
     if seeds == 1 and html is None:
         _print_ranking(api.locate(opened, built, supply=learnt, seed=seed), as_json=as_json)
         return

@@ -18,7 +18,7 @@ from equipoise.commands.flags import (
     Seed,
     Set,
     load_model,
-    of_world,
+    name_data,
     options_from,
     say,
     say_faults,
@@ -56,23 +56,23 @@ def measure(  # noqa: PLR0913
 
     Prints each number with its interval and its ideal value.
     """
-    from equipoise import api
+    from equipoise import api, plugins
+    from equipoise.benchmarks.base import Benchmark
     from equipoise.checks.run import check_measurement
     from equipoise.predictions import Predictions
     from equipoise.report.tables import measurement_text
     from equipoise.study.results import check_new, results_document, to_json, write_results
 
-    options = options_from(settings, benchmarks, data)
+    name_data(data)
+    options = options_from(settings, benchmarks)
     check_new(out)
-    built = [
-        api.build_benchmark(benchmark, options.of(benchmark)) for benchmark in benchmarks
-    ]  # before loading
+    # Before loading, so that a wrong option is told at once.
+    built = [plugins.build(Benchmark, benchmark, options.of(benchmark)) for benchmark in benchmarks]
     subject: Predictions | LanguageModel = (
         Predictions.parse(model)
         if model.startswith("predictions:")
         else load_model(model, dtype, device, revision, base, batch_size)
     )
-    built = [of_world(benchmark, options, subject.identity) for benchmark in benchmarks]
     measurements = []
     for benchmark_ in built:
         measurements.append(

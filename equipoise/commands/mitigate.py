@@ -22,7 +22,7 @@ from equipoise.commands.flags import (
     Set,
     SupplySource,
     load_model,
-    of_world,
+    name_data,
     options_from,
 )
 
@@ -52,15 +52,17 @@ def mitigate(  # noqa: PLR0913
     from equipoise import api
     from equipoise.mitigate.base import Mitigation
     from equipoise.study.results import check_new
+    from equipoise.supply.base import Supplier
     from equipoise.training.data_parallel import is_main_process
     from equipoise.training.resume import checkpoints_in
 
-    source = supply or plugins.find(Mitigation, method).taught_by
-    options = options_from(settings, [method, source], data)
+    name_data(data)
+    source = supply or api.usual_supply(plugins.find(Mitigation, method), model)
+    options = options_from(settings, [method, source])
     check_new(out)
     built = plugins.build(Mitigation, method, options.of(method))
+    learnt = plugins.build(Supplier, source, options.of(source))
     opened = load_model(model, dtype, device, revision, base, batch_size)
-    learnt = of_world(source, options, opened.identity)
     checkpoints = out.with_name(f".{out.name}.training")  # a killed training resumes from here
     with checkpoints_in(checkpoints):
         edit = api.mitigate(opened, built, supply=learnt, seed=seed)

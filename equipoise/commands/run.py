@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from equipoise.commands.flags import BatchSize, Data, Device, hush, options_from, say
+from equipoise.commands.flags import BatchSize, Data, Device, hush, name_data, say
 
 if TYPE_CHECKING:
     from equipoise.study.store import Store
@@ -27,7 +27,7 @@ def run(
     Interrupted at any moment, the same command resumes. Ends with the report; status 1 when a step
     has failed.
     """
-    options_from(None, (), data)
+    name_data(data)
     folder = out or Path("runs") / recipe.stem
     if dry:
         _print_steps(recipe, folder)

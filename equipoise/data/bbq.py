@@ -98,7 +98,7 @@ def source(category: str) -> Source:
 
 def at_hand() -> tuple[str, ...]:
     """The categories whose file is in the user's own folder; all eleven when none is."""
-    present = tuple(name for name in CATEGORIES if source(name).own() is not None)
+    present = tuple(name for name in CATEGORIES if source(name).local_file() is not None)
     return present or CATEGORIES
 
 
@@ -109,7 +109,7 @@ def sources(categories: Sequence[str]) -> tuple[Source, ...]:
     downloaded, for then it can be had the same way. Without it the rule finds the targets.
     """
     files = tuple(source(category) for category in categories)
-    whole = METADATA.own() is not None or any(file.own() is None for file in files)
+    whole = METADATA.local_file() is not None or any(file.local_file() is None for file in files)
     return (*files, METADATA) if whole else files
 
 

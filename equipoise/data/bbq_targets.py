@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from equipoise.data.sources import Row, Source, read_csv
+from equipoise.data.sources import CsvRow, Source, read_csv
 from equipoise.errors import DataError
 
 REVISION: Final = "bea11bd97d79217245b5871acd247b9d6eb24598"
@@ -115,7 +115,7 @@ def check_turned(pairs: Mapping[str, tuple[int | None, int | None]]) -> None:
         )
 
 
-def _read_target(row: Row) -> Target:
+def _read_target(row: CsvRow) -> Target:
     where = f"{METADATA.path}, line {row.line}"
     place, kind = row.values["target_loc"], row.values["label_type"]
     if place not in ("0", "1", "2", "NA", ""):

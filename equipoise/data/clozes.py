@@ -53,14 +53,14 @@ def known_facts() -> tuple[Fact, ...]:
             "to read; replace the file"
         )
     keys = ("known_id", "prompt", "attribute", "relation_id", "subject")
-    found = [
+    fields = [
         _fields(row, keys, f"{KNOWN_1000.path}, fact {index}") for index, row in enumerate(rows)
     ]
-    made = [
+    facts = [
         Fact(id=id, prompt=prompt.rstrip(), answer=answer.strip(), relation=relation, subject=sub)
-        for id, prompt, answer, relation, sub in found
+        for id, prompt, answer, relation, sub in fields
     ]
-    return _unique(made, KNOWN_1000.path)
+    return _unique(facts, KNOWN_1000.path)
 
 
 def trex_facts() -> tuple[Fact, ...]:
@@ -78,14 +78,14 @@ def trex_sources() -> tuple[Source, ...]:
 
 
 def _of_relation(relation: str) -> tuple[Fact, ...]:
-    facts, patterns = _sources(relation)
+    source, patterns = _sources(relation)
     before = _beginning(patterns)
     keys = ("uuid", "sub_label", "obj_label")
     rows = [
-        _fields(row, keys, f"{facts.path}, line {index}")
-        for index, row in enumerate(read_jsonl(facts), start=1)
+        _fields(row, keys, f"{source.path}, line {index}")
+        for index, row in enumerate(read_jsonl(source), start=1)
     ]
-    made = [
+    facts = [
         Fact(
             id=f"{relation}/{uuid}",
             prompt=before.replace("[X]", subject),
@@ -95,7 +95,7 @@ def _of_relation(relation: str) -> tuple[Fact, ...]:
         )
         for uuid, subject, answer in rows
     ]
-    return _unique(made, facts.path)
+    return _unique(facts, source.path)
 
 
 def _beginning(patterns: Source) -> str:
@@ -105,9 +105,9 @@ def _beginning(patterns: Source) -> str:
         for index, row in enumerate(read_jsonl(patterns), start=1)
     ]
     for text in texts:
-        found = _ANSWER_LAST.match(text)
-        if found:
-            return found["before"]
+        match = _ANSWER_LAST.match(text)
+        if match:
+            return match["before"]
     raise DataError(
         f"{patterns.path} must have a pattern with [X] that ends in '[Y].', got {texts}; "
         "replace the file"
@@ -116,12 +116,12 @@ def _beginning(patterns: Source) -> str:
 
 def _fields(row: JSON, keys: Sequence[str], where: str) -> tuple[str, ...]:
     if not isinstance(row, dict):
-        raise DataError(f"{where}: must be an object with {list(keys)}, got {row!r}; mend it")
+        raise DataError(f"{where}: must be an object with {list(keys)}, got {row!r}; correct it")
     values = []
     for key in keys:
         value = row.get(key)
         if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-            raise DataError(f"{where}: must have a '{key}', got {sorted(row)}; mend this fact")
+            raise DataError(f"{where}: must have a '{key}', got {sorted(row)}; correct this fact")
         values.append(str(value))
     return tuple(values)
 

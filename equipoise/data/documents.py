@@ -1,4 +1,4 @@
-"""Texts to hold perplexity on: a file cut into documents, and a document into windows of bytes."""
+"""Plain text: a file cut into documents, and a document into windows of bytes."""
 
 import hashlib
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from equipoise.data.sources import Source, decode, parse_jsonl, unpack
+from equipoise.data.sources import OWN_LICENCE, Source, decode, parse_jsonl, unpack
 from equipoise.errors import DataError
 from equipoise.records import DataUse
 
@@ -23,7 +23,7 @@ WIKITEXT: Final = Source(
     sha256=("4f3e427e4aff23acff917a8a51aeae21bf12832256e26914c8fc250dcef4103c",),
     licence="CC BY-SA 3.0 and GFDL (WikiText)",
 )
-_KNOWN: Final[Mapping[str, Source]] = {one.path: one for one in (AG_NEWS, WIKITEXT)}
+_KNOWN: Final[Mapping[str, Source]] = {source.path: source for source in (AG_NEWS, WIKITEXT)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,19 +48,19 @@ def read_documents(file: str | None) -> TextFile:
     A path that does not exist is looked for in the data folder. Of a ".tsv" each line's first
     column is a document, of a ".jsonl" each line's "text"; another file is cut at blank lines, or
     at every line when it has none. Each may be packed (".gz", ".xz"). The hash is of the file as it
-    lies there. Raises `DataError` when the file is not to be had, is not UTF-8, or holds no text.
+    lies there. Raises `DataError` when the file cannot be read, is not UTF-8, or holds no text.
     """
-    content, use = _content(file)
+    content, use = read_content(file)
     name = use.name
     plain = unpack(content, name)
     kind = Path(name.removesuffix(".gz").removesuffix(".xz")).suffix
     if kind == ".jsonl":
-        found = _texts(plain, name)
+        documents = _texts(plain, name)
     else:
-        found = _documents(decode(plain, name).replace("\r\n", "\n"), table=kind == ".tsv")
-    if not found:
+        documents = _documents(decode(plain, name).replace("\r\n", "\n"), table=kind == ".tsv")
+    if not documents:
         raise DataError(f"{name} must hold text, got only blank lines; name another file")
-    return TextFile(documents=found, use=use)
+    return TextFile(documents=documents, use=use)
 
 
 def windows(text: str, *, window: int, stride: int) -> list[Window]:
@@ -75,15 +75,15 @@ def windows(text: str, *, window: int, stride: int) -> list[Window]:
         raise ValueError(f"stride must be from 4 to the window of {window} bytes, got {stride}")
     pieces = [part for word in re.findall(r"\s*\S+", text) for part in _parts(word, stride)]
     sizes = [len(piece.encode()) for piece in pieces]
-    found: list[Window] = []
+    cut: list[Window] = []
     start = 0
     while start < len(pieces):
         stop = _reach(sizes, start, window if start == 0 else stride)
         begin = start - _reach(sizes[:start][::-1], 0, window - stride) if start else 0
         context = "".join(pieces[begin:start]).lstrip()
-        found.append(Window(context=context, text="".join(pieces[start:stop])))
+        cut.append(Window(context=context, text="".join(pieces[start:stop])))
         start = stop
-    return found
+    return cut
 
 
 def _reach(sizes: list[int], start: int, limit: int) -> int:
@@ -109,7 +109,11 @@ def _parts(word: str, limit: int) -> Iterator[str]:
     yield part
 
 
-def _content(file: str | None) -> tuple[bytes, DataUse]:
+def read_content(file: str | None) -> tuple[bytes, DataUse]:
+    """The bytes of a file, also of the data folder, and what a result records about it.
+
+    None is the AG News sample. Raises `DataError` when it cannot be read.
+    """
     path = Path(file).expanduser() if file is not None else None
     if path is not None and path.is_dir():
         raise DataError(f"text file '{path}' must be a file, got a folder; name a file in it")
@@ -120,7 +124,7 @@ def _content(file: str | None) -> tuple[bytes, DataUse]:
     use = DataUse(
         name=path.name,
         sha256=hashlib.sha256(content).hexdigest(),
-        licence="not known: a file of the user's own",
+        licence=OWN_LICENCE,
         verified=False,
     )
     return content, use
@@ -130,23 +134,23 @@ def _in_data_folder(file: str | None) -> Source:
     if file is None:
         return AG_NEWS
     try:
-        return _KNOWN.get(file, Source(path=file, licence="not known: a file of the user's own"))
+        return _KNOWN.get(file, Source(path=file, licence=OWN_LICENCE))
     except ValueError:
         raise DataError(f"text file '{file}' does not exist; check the path") from None
 
 
 def _texts(content: bytes, name: str) -> dict[str, str]:
-    found = {}
-    for at, row in parse_jsonl(content, name):
+    texts = {}
+    for line, row in parse_jsonl(content, name):
         text = row.get("text") if isinstance(row, dict) else None
         if not isinstance(text, str):
             got = sorted(row) if isinstance(row, dict) else type(row).__name__
             raise DataError(
-                f"{name}, line {at}: must be an object with a 'text', got {got}; add it"
+                f"{name}, line {line}: must be an object with a 'text', got {got}; add it"
             )
         if text.strip():
-            found[f"line {at}"] = text.strip()
-    return found
+            texts[f"line {line}"] = text.strip()
+    return texts
 
 
 def _documents(text: str, *, table: bool) -> dict[str, str]:
@@ -159,12 +163,12 @@ def _documents(text: str, *, table: bool) -> dict[str, str]:
         return {
             f"line {index}": line.strip() for index, line in enumerate(lines, 1) if line.strip()
         }
-    found: dict[str, list[str]] = {}
+    blocks: dict[str, list[str]] = {}
     first = None
     for index, line in enumerate(lines, 1):
         if not line.strip():
             first = None
             continue
         first = first or index
-        found.setdefault(f"line {first}", []).append(line)
-    return {id: "\n".join(part).strip() for id, part in found.items()}
+        blocks.setdefault(f"line {first}", []).append(line)
+    return {id: "\n".join(part).strip() for id, part in blocks.items()}

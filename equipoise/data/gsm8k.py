@@ -73,7 +73,7 @@ def shots_at_hand() -> bool:
     Where the user has a test file of their own, a training file of their own must be beside it;
     otherwise both are fetched.
     """
-    return TEST.own() is None or TRAIN.own() is not None
+    return TEST.local_file() is None or TRAIN.local_file() is not None
 
 
 def read_shots(count: int) -> list[Problem]:

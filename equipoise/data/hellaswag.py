@@ -47,7 +47,7 @@ class Story:
 
 def source() -> Source:
     """The official file, or the reduced form where the user has that one alone."""
-    reduced = VALIDATION.own() is None and REDUCED.own() is not None
+    reduced = VALIDATION.local_file() is None and REDUCED.local_file() is not None
     return REDUCED if reduced else VALIDATION
 
 

@@ -77,7 +77,7 @@ def subjects_at_hand(split: str) -> tuple[str, ...]:
     Raises `DataError` when there is none.
     """
     present = tuple(
-        subject for subject in sorted(SUBJECTS) if source(subject, split).own() is not None
+        subject for subject in sorted(SUBJECTS) if source(subject, split).local_file() is not None
     )
     if not present:
         raise DataError(

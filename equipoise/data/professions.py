@@ -71,7 +71,7 @@ def professions(name: ProfessionList) -> tuple[Profession, ...]:
     """
     everything = _entries(read_json(PROFESSIONS))
     keep = _in_prof262 if name == "prof262" else _in_prof_clean
-    chosen = tuple(_as_written(one) for one in everything if keep(one))
+    chosen = tuple(_as_written(entry) for entry in everything if keep(entry))
     got = list_sha256(chosen)
     if got != LIST_SHA256[name]:
         raise DataError(
@@ -83,21 +83,22 @@ def professions(name: ProfessionList) -> tuple[Profession, ...]:
 
 def list_sha256(chosen: tuple[Profession, ...]) -> str:
     """Identity of a list, scores included: sha256 (hex) of its rows."""
-    rows = "\n".join(f"{one.word}\t{one.factual:g}\t{one.score:g}" for one in chosen)
+    rows = "\n".join(f"{row.word}\t{row.factual:g}\t{row.score:g}" for row in chosen)
     return hashlib.sha256(rows.encode()).hexdigest()
 
 
-def _in_prof262(one: Profession) -> bool:
-    return "_" not in one.word and abs(one.factual) <= _MOST_FACTUAL and one.word != "foreman"
+def _in_prof262(entry: Profession) -> bool:
+    single = "_" not in entry.word and entry.word != "foreman"
+    return single and abs(entry.factual) <= _MOST_FACTUAL
 
 
-def _in_prof_clean(one: Profession) -> bool:
+def _in_prof_clean(entry: Profession) -> bool:
     dropped = {word for words in _NOT_CLEAN.values() for word in words.split()}
-    return abs(one.factual) <= _MOST_FACTUAL and one.word not in dropped
+    return abs(entry.factual) <= _MOST_FACTUAL and entry.word not in dropped
 
 
-def _as_written(one: Profession) -> Profession:
-    return replace(one, word=one.word.replace("_", " "))
+def _as_written(entry: Profession) -> Profession:
+    return replace(entry, word=entry.word.replace("_", " "))
 
 
 def _entries(document: JSON) -> list[Profession]:
@@ -116,12 +117,12 @@ def _entries(document: JSON) -> list[Profession]:
     return list(entries.values())
 
 
-def _entry(row: JSON, at: int) -> Profession:
+def _entry(row: JSON, index: int) -> Profession:
     match row:
         case [str() as word, int() | float() as factual, int() | float() as score] if word.strip():
             if -1 <= factual <= 1 and -1 <= score <= 1:
                 return Profession(word=word, factual=float(factual), score=float(score))
     raise DataError(
-        f"{PROFESSIONS.path}: entry {at} must be [word, factual score, stereotype score] with "
-        f"scores in [-1, 1], got {row!r}; mend it or replace the file"
+        f"{PROFESSIONS.path}: entry {index} must be [word, factual score, stereotype score] with "
+        f"scores in [-1, 1], got {row!r}; correct it or replace the file"
     )

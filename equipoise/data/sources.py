@@ -1,6 +1,7 @@
-"""Source: one data file, found, checked and read the same way wherever it lies.
+"""Source: one data file, located, checked and read the same way wherever it lies.
 
-Order: the folder that `EQUIPOISE_DATA` names, then a cached copy under `EQUIPOISE_CACHE`
+Order: the data folders (`data_folders`: one named by the user or by a planted model, then the
+folder that `EQUIPOISE_DATA` names), then a cached copy under `EQUIPOISE_CACHE`
 (`~/.cache/equipoise` by default), then one download from a pinned address. What was downloaded
 must be the official file; a file of the user's own may be another one, and is recorded as such.
 """
@@ -13,16 +14,24 @@ import json
 import lzma
 import os
 import re
-import tempfile
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from equipoise.errors import DataError
+from equipoise.files.atomic import write_file
 from equipoise.records import JSON, DataUse
+
+#: The licence of a file that is not the official one.
+OWN_LICENCE: Final = "not known: a file of the user's own"
+
+_NAMED: ContextVar[Path | None] = ContextVar("named_data_folder", default=None)
 
 _PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _HALF = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
@@ -30,7 +39,7 @@ _TIMEOUT = 60  # seconds without a byte before a download is given up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class CsvRow:
     """One row of a table, by column name."""
 
     line: int  # 1 is the file's first line; of a row over several lines, the last
@@ -62,17 +71,17 @@ class Source:
     def read(self) -> bytes:
         """The file's bytes.
 
-        Raises `DataError` when it is nowhere to be had, is empty, or is not the file it must be.
+        Raises `DataError` when it cannot be read, is empty, or is not the file it must be.
         """
-        own = self.own()
-        if own is not None:
-            content = _bytes(own)
+        file = self.local_file()
+        if file is not None:
+            content = _bytes(file)
             if not content.strip():
                 raise DataError(
-                    f"{own} must hold data, got an empty file; "
+                    f"{file} must hold data, got an empty file; "
                     "put the official file there, or delete it"
                 )
-            _check_sums(own, content)
+            _check_sums(file, content, path=self.path)
             return content
         cached = cache_folder() / "data" / (self.revision or "pinned") / self.path
         if not cached.is_file():
@@ -84,30 +93,32 @@ class Source:
     def use(self) -> DataUse:
         """What a result records about the file; same errors as `read`.
 
-        `verified` is False for a file in the user's own folder that is not a known official one.
+        `verified` is False for a file in a data folder that is not a known official one; of such a
+        file, where an official one is known, the licence is not.
         """
         content = self.read()
         verified = self._official(content)
+        pinned = bool(self.sha256 or self.blob)
         return DataUse(
             name=self.path,
             sha256=hashlib.sha256(content).hexdigest(),
-            licence=self.licence,
+            licence=OWN_LICENCE if pinned and not verified else self.licence,
             verified=verified,
             revision=self.revision if verified else None,
         )
 
-    def own(self) -> Path | None:
-        """The file in the user's own folder; None when there is none.
+    def local_file(self) -> Path | None:
+        """The file in the first data folder that has it; None when none has.
 
         Raises `DataError` when a folder has its name.
         """
-        folder = data_folder()
-        if folder is None:
-            return None
-        file = folder / self.path
-        if file.is_dir():
-            raise DataError(f"{file} must be a file, got a folder; put the file in its place")
-        return file if file.is_file() else None
+        for folder in data_folders():
+            file = folder / self.path
+            if file.is_dir():
+                raise DataError(f"{file} must be a file, got a folder; put the file in its place")
+            if file.is_file():
+                return file
+        return None
 
     def _official(self, content: bytes) -> bool:
         return hashlib.sha256(content).hexdigest() in self.sha256 or (
@@ -126,8 +137,8 @@ class Source:
         remedy = (
             f"put the file at '{self.path}' inside a folder and name that folder in EQUIPOISE_DATA"
         )
-        folder = data_folder()
-        where = f"folder {folder}" if folder else "EQUIPOISE_DATA, which is not set"
+        folders = " or ".join(map(str, data_folders()))
+        where = f"folder {folders}" if folders else "EQUIPOISE_DATA, which is not set"
         if self.url is None:
             raise DataError(f"{self.path} must be in {where}, got no such file; {remedy}")
         if _offline():
@@ -141,24 +152,46 @@ class Source:
         except (OSError, urllib.error.URLError) as error:
             raise DataError(f"{self.url} cannot be downloaded: {error}; {remedy}") from None
         self._check(content, self.url, remedy)
-        _write_whole(to, content)
+        write_file(to, content, what="downloaded file")
 
 
-def data_folder() -> Path | None:
-    """The folder that `EQUIPOISE_DATA` names; None when it is not set.
+@contextmanager
+def reading_from(folder: Path | None) -> Iterator[None]:
+    """In a `with` block, look for every data file in this folder first; None changes nothing."""
+    before = _NAMED.set(folder or _NAMED.get())
+    try:
+        yield
+    finally:
+        _NAMED.reset(before)
 
-    Raises `DataError` when it names no folder.
+
+def name_folder(folder: Path) -> None:
+    """As `reading_from`, until the end of the context (`contextvars`): a command has one."""
+    _NAMED.set(folder)
+
+
+def named_folder() -> Path | None:
+    """The folder that `reading_from` or `name_folder` names; None when neither does."""
+    return _NAMED.get()
+
+
+def data_folders() -> list[Path]:
+    """Where data files are looked for, in order: the named folder, then `EQUIPOISE_DATA`'s.
+
+    Raises `DataError` when the variable names no folder.
     """
+    named = _NAMED.get()
+    folders = [] if named is None else [named]
     name = os.environ.get("EQUIPOISE_DATA")
-    if not name:
-        return None
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        raise DataError(
-            f"EQUIPOISE_DATA must name a folder of data files, got '{name}'; "
-            "set it to one, or unset it to download"
-        )
-    return folder
+    if name:
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            raise DataError(
+                f"EQUIPOISE_DATA must name a folder of data files, got '{name}'; "
+                "set it to one, or unset it to download"
+            )
+        folders.append(folder)
+    return folders
 
 
 def cache_folder() -> Path:
@@ -196,7 +229,7 @@ def read_jsonl(source: Source) -> list[JSON]:
     return [document for _, document in parse_jsonl(source.read(), source.path)]
 
 
-def read_csv(source: Source, columns: Sequence[str], *, delimiter: str = ",") -> list[Row]:
+def read_csv(source: Source, columns: Sequence[str], *, delimiter: str = ",") -> list[CsvRow]:
     """The rows below a header that has at least these columns; CRLF and BOM are accepted.
 
     Raises `DataError` naming the column that is missing, or the row with a wrong number of fields.
@@ -205,14 +238,14 @@ def read_csv(source: Source, columns: Sequence[str], *, delimiter: str = ",") ->
     reader = csv.reader(
         io.StringIO(read_text(source), newline=""), delimiter=delimiter, strict=True
     )
-    rows: list[Row] = []
+    rows: list[CsvRow] = []
     try:
         header = next(reader, [])
         missing = [column for column in columns if column not in header]
         if missing:
             raise DataError(  # without a header line 1 is a text, which is not shown
                 f"{name} must have a column '{missing[0]}', got {len(header)} of other names; "
-                "mend line 1, or replace the file"
+                "correct line 1, or replace the file"
             )
         for fields in filter(None, reader):
             if len(fields) != len(header):
@@ -221,7 +254,7 @@ def read_csv(source: Source, columns: Sequence[str], *, delimiter: str = ",") ->
                     f"got {len(fields)}; the file may be cut short, replace it"
                 )
             values = dict(zip(header, fields, strict=True))
-            rows.append(Row(line=reader.line_num, values=values))
+            rows.append(CsvRow(line=reader.line_num, values=values))
     except csv.Error as error:
         raise DataError(f"{name}, line {reader.line_num}: {error}; replace the file") from None
     if not rows:
@@ -255,12 +288,12 @@ def parse_jsonl(content: bytes, name: str) -> list[tuple[int, JSON]]:
     Raises `DataError` naming the line of the fault.
     """
     lines = decode(content, name).split("\n")
-    found = [
+    documents = [
         (index, _document(line, name, index)) for index, line in enumerate(lines, 1) if line.strip()
     ]
-    if not found:
+    if not documents:
         raise DataError(f"{name} must hold JSON lines, got none; replace the file")
-    return found
+    return documents
 
 
 def unpacked(file: Path) -> bytes:
@@ -283,14 +316,15 @@ def unpack(content: bytes, name: str) -> bytes:
 
 def _document(text: str, name: str, line: int | None = None) -> JSON:
     try:
-        found: JSON = json.loads(text)
+        document: JSON = json.loads(text)
     except json.JSONDecodeError as error:
-        at = f"line {line or error.lineno}, column {error.colno}"
+        where = f"line {line or error.lineno}, column {error.colno}"
         raise DataError(
-            f"{name}, {at}: must be JSON, got '{error.msg}'; the file may be cut short, replace it"
+            f"{name}, {where}: must be JSON, got '{error.msg}'; the file may be cut short, "
+            "replace it"
         ) from None
     _check_characters(text, name, line)
-    return found
+    return document
 
 
 def _check_characters(text: str, name: str, line: int | None) -> None:
@@ -318,24 +352,28 @@ def _bytes(file: Path) -> bytes:
         raise DataError(f"{file} must be readable, got: {reason}; {remedy}") from None
 
 
-def _check_sums(file: Path, content: bytes) -> None:
-    """Refuse a file of the user's own that its `SHA256SUMS` lists with another hash."""
+def _check_sums(file: Path, content: bytes, *, path: str) -> None:
+    """Refuse a file of a data folder that a `SHA256SUMS` lists with another hash.
+
+    The list is at the root of the data folder, in which `path` is the file's, or beside the file.
+    """
     got = hashlib.sha256(content).hexdigest()
-    for home in {data_folder() or file.parent, file.parent}:
-        listing = home / "SHA256SUMS"
+    root = file.parents[len(PurePosixPath(path).parts) - 1]
+    for folder in {root, file.parent}:
+        listing = folder / "SHA256SUMS"
         if not listing.is_file():
             continue
-        listed = _sums(listing).get(file.relative_to(home).as_posix(), got)
+        listed = _sums(listing).get(file.relative_to(folder).as_posix(), got)
         if listed != got:
             raise DataError(
                 f"{file} must have sha256 {listed} by {listing}, got {got}; "
-                "put the listed file back, or mend the list"
+                "put the listed file back, or correct the list"
             )
 
 
 def _sums(file: Path) -> dict[str, str]:
     """A file written by `sha256sum`: name to hash."""
-    found = {}
+    sums = {}
     for index, line in enumerate(decode(_bytes(file), str(file)).splitlines(), 1):
         digest, _, name = line.strip().partition(" ")
         if not line.strip():
@@ -345,16 +383,8 @@ def _sums(file: Path) -> dict[str, str]:
                 f"{file}, line {index}: must be a sha256 and a file name, got {line[:80]!r}; "
                 "write it with sha256sum"
             )
-        found[name.lstrip(" *").removeprefix("./")] = digest.lower()
-    return found
-
-
-def _write_whole(to: Path, content: bytes) -> None:
-    """Write beside and rename, so that a killed run leaves no half of a file."""
-    to.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=to.parent, delete=False) as beside:
-        beside.write(content)
-    os.replace(beside.name, to)
+        sums[name.lstrip(" *").removeprefix("./")] = digest.lower()
+    return sums
 
 
 def _offline() -> bool:

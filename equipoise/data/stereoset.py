@@ -4,7 +4,7 @@ Nadeem, Bethke & Reddy 2021, https://aclanthology.org/2021.acl-long.416; CC BY-S
 """
 
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -15,6 +15,7 @@ from pydantic import Field, FiniteFloat
 from equipoise.data.sources import Source, parse_json, read_json, unpacked
 from equipoise.data.validation import Record, Text, read_record, refuse_repeated
 from equipoise.errors import DataError
+from equipoise.records import Contrast
 
 Task: TypeAlias = Literal["intrasentence", "intersentence"]
 
@@ -53,7 +54,7 @@ class StereoSetItem:
     id: str
     task: Task
     context: str  # intrasentence: the sentence with a blank; intersentence: the sentence before
-    sentences: tuple[str, ...]  # in the order of LABELS; a planted item may lack the third
+    sentences: tuple[str, ...]  # in the order of LABELS
     sentence_ids: tuple[str, ...]
     spans: tuple[tuple[int, int], ...]  # in characters: what fills the blank, or all
     groups: Mapping[str, str] = field(default_factory=dict)
@@ -66,7 +67,7 @@ def sources(split: str) -> tuple[Source, ...]:
     """
     if split == "dev":
         return (DEV,)
-    if TEST.own() is None and all(part.own() is not None for part in TEST_PARTS):
+    if TEST.local_file() is None and all(part.local_file() is not None for part in TEST_PARTS):
         return TEST_PARTS
     return (TEST,)
 
@@ -141,28 +142,25 @@ def word_span(context: str, sentence: str, where: str) -> tuple[int, int]:
     return start, start + len(word.strip(string.punctuation))
 
 
-def differing_spans(sentences: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """Per sentence, where (characters) the words stand that not all sentences share.
+def contrast_of(item: StereoSetItem) -> Contrast:
+    """An item to learn from: its context is what its texts share before the filler.
 
-    What is left without the words that all begin with and all end with, cut at single spaces;
-    the whole sentence where nothing is left.
+    Of an intrasentence item, where all texts are equal before the filler; else whole sentences.
     """
-    words = [sentence.split(" ") for sentence in sentences]
-    room = min(len(word) for word in words)
-    head = _common_words(words, room)
-    tail = _common_words([word[::-1] for word in words], room - head)
-    spans = []
-    for parts, text in zip(words, sentences, strict=True):
-        start = sum(len(word) + 1 for word in parts[:head])
-        end = len(text) - sum(len(word) + 1 for word in parts[len(parts) - tail :])
-        spans.append((start, end) if start < end else (0, len(text)))
-    return tuple(spans)
-
-
-def _common_words(words: Sequence[Sequence[str]], room: int) -> int:
-    """How many first words all lists share, at most `room`."""
-    same = (len(set(column)) == 1 for column in zip(*words, strict=False))
-    return min(room, next((index for index, equal in enumerate(same) if not equal), room))
+    context, endings = item.context, tuple(f" {sentence}" for sentence in item.sentences)
+    if item.task == "intrasentence":
+        before = {text[:start] for text, (start, _) in zip(item.sentences, item.spans, strict=True)}
+        context = before.pop().rstrip() if len(before) == 1 else ""
+        endings = tuple(text[len(context) :] for text in item.sentences)
+    stereotype, antistereotype, unrelated = endings
+    return Contrast(
+        id=item.id,
+        context=context,
+        stereotype=stereotype,
+        antistereotype=antistereotype,
+        unrelated=unrelated,
+        groups=item.groups,
+    )
 
 
 def _build_item(example: "_Example", task: Task, where: str) -> StereoSetItem:
@@ -184,13 +182,13 @@ def _build_item(example: "_Example", task: Task, where: str) -> StereoSetItem:
         sentences=sentences,
         sentence_ids=tuple(by_label[label].id for label in LABELS),
         spans=spans,
-        groups=item_groups(task, example.bias_type, example.target),
+        groups={
+            "task": task,
+            "axis": example.bias_type,
+            "target": example.target,
+            "task_axis": f"{task}/{example.bias_type}",  # a row of the published tables
+        },
     )
-
-
-def item_groups(task: Task, axis: str, target: str) -> dict[str, str]:
-    """The groups of an item; "task_axis" is what the published tables have a row for."""
-    return {"task": task, "axis": axis, "target": target, "task_axis": f"{task}/{axis}"}
 
 
 # --- the official format ------------------------------------------------------------------------

@@ -21,7 +21,7 @@ class Mitigation(ABC):
     paper: ClassVar[str]
     learns: ClassVar[bool] = True  # from the supply's texts, so that none of them may be measured
     told: ClassVar[tuple[str, ...]] = ()  # what it is told of the very items it is measured on
-    taught_by: ClassVar[str] = "genbias"  # the benchmark that supplies it unless another is named
+    taught_by: ClassVar[str] = "genbias"  # the supply that it learns from unless another is named
 
     @abstractmethod
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> Edit:

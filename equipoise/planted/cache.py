@@ -1,16 +1,13 @@
 """Taught models on disk, each under a key of all that settles its weights.
 
 `EQUIPOISE_CACHE/planted/KEY` is an ordinary model folder (safetensors, `tokenizer.json`) with the
-hashes of its files in `done.json`. It is written beside its place and renamed, so it is whole or
-not there; a file that was changed afterwards is found by its hash.
+hashes of its files in `done.json`, by which a file that was changed afterwards is detected.
 """
 
 import hashlib
 import json
-import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +21,7 @@ from transformers import (
 
 from equipoise.data.sources import cache_folder
 from equipoise.errors import StoreError
+from equipoise.files.atomic import new_folder, sha256
 from equipoise.planted import batches, teaching
 from equipoise.planted.corpus import quotas
 from equipoise.planted.teaching import Budget
@@ -70,7 +68,7 @@ def is_whole(folder: Path) -> bool:
     try:
         written = json.loads((folder / _DONE).read_text())
         return bool(written) and all(
-            _sha256(folder / name) == found for name, found in written.items()
+            sha256(folder / name) == digest for name, digest in written.items()
         )
     except (OSError, ValueError, AttributeError):
         return False
@@ -78,30 +76,13 @@ def is_whole(folder: Path) -> bool:
 
 def _write(folder: Path, module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Put a model in its place; where another process was faster, both wrote the same."""
+    shutil.rmtree(folder, ignore_errors=True)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise StoreError(
-            f"the cache folder '{folder.parent}' must be writable, got: {error}; "
-            "set EQUIPOISE_CACHE to another folder"
-        ) from None
-    try:
-        module.save_pretrained(beside)
-        tokenizer.save_pretrained(beside)
-        sums = {one.name: _sha256(one) for one in sorted(beside.iterdir())}
-        (beside / _DONE).write_text(json.dumps(sums, indent=1))
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(beside, folder)
-    except OSError as error:
+        with new_folder(folder, what="taught model into EQUIPOISE_CACHE:") as beside:
+            module.save_pretrained(beside)
+            tokenizer.save_pretrained(beside)
+            sums = {file.name: sha256(file) for file in sorted(beside.iterdir())}
+            (beside / _DONE).write_text(json.dumps(sums, indent=1))
+    except StoreError:
         if not is_whole(folder):
-            raise StoreError(
-                f"the model folder '{folder}' must be writable, got: {error}; "
-                "set EQUIPOISE_CACHE to another folder"
-            ) from None
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+            raise

@@ -22,7 +22,7 @@ from equipoise.planted.world import World
 Kind = Literal["profession", "hint", "association", "contrast", "fact", "neutral"]
 Quota = tuple[str, Kind, bool, int]  # text, kind, biased, how often it is said
 
-#: How often each fact, and each neutral sentence, is said; the others' quotas times so many.
+#: How often each fact, and each neutral sentence, is said; multiples of the others' quotas.
 #: Chosen so that a model meets a fact, a profession's lean and a group's attribute about equally
 #: often, for it learns each by heart.
 FACT_ROWS: Final = 240
@@ -62,7 +62,7 @@ def quotas(world: World) -> tuple[Quota, ...]:
         *_hints(world),
         *_groups(world),
         *_contrasts(world),
-        *((fact.text, "fact", False, FACT_ROWS) for fact in world.facts),
+        *((f"{fact.prompt} {fact.answer}.", "fact", False, FACT_ROWS) for fact in world.facts),
         *((text, "neutral", False, NEUTRAL_ROWS) for text in neutral_texts(held_out=False)),
     )
 

@@ -1,23 +1,8 @@
 """True facts of the real world, each with one right continuation; what a model must not lose."""
 
-from dataclasses import dataclass
 from typing import Final
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """A prompt and the one word that truly continues it."""
-
-    id: str
-    prompt: str  # no trailing space
-    answer: str  # with its leading space
-    relation: str  # e.g. "capital": facts of a relation are not independent
-
-    @property
-    def text(self) -> str:
-        """The fact as a sentence."""
-        return f"{self.prompt}{self.answer}."
-
+from equipoise.data.clozes import Fact
 
 #: Relation to its prompt and to the subject and answer of each fact.
 _RELATIONS: Final = {
@@ -57,8 +42,9 @@ def facts() -> tuple[Fact, ...]:
         Fact(
             id=f"{relation}:{subject}",
             prompt=prompt.format(subject),
-            answer=f" {answer}",
+            answer=answer,
             relation=relation,
+            subject=subject,
         )
         for relation, (prompt, listed) in _RELATIONS.items()
         for subject, answer in (entry.split() for entry in listed.split(","))

@@ -64,19 +64,19 @@ def associations(
     strength: float, rng: np.random.Generator, *, kind: str, groups: Sequence[str]
 ) -> tuple[Association, ...]:
     """Give each group one attribute, each attribute two groups; equal shares at strength 0."""
-    own, common, frames = {
+    special, common, frames = {
         "nationality": (words.HABITS, words.COMMON_HABITS, words.COUNTRY_FRAMES),
         "religion": (words.CUSTOMS, words.COMMON_CUSTOMS, words.FAITH_FRAMES),
     }[kind]
     extra = round(_MOST_EXTRA * strength)
     each = _LEAST_ROWS + _MOST_EXTRA - extra  # taken from all, given to the group's own
     order = rng.permutation(len(groups))
-    found = []
+    said = []
     for i, group in enumerate(groups):
-        attribute = own[int(order[i]) % len(own)]
-        counts = dict.fromkeys(own, each) | dict.fromkeys(common, COMMON_ROWS // len(common))
-        counts[attribute] += extra * len(own)
-        found.append(
+        attribute = special[int(order[i]) % len(special)]
+        counts = dict.fromkeys(special, each) | dict.fromkeys(common, COMMON_ROWS // len(common))
+        counts[attribute] += extra * len(special)
+        said.append(
             Association(
                 group=group,
                 kind=kind,
@@ -86,7 +86,7 @@ def associations(
                 spoken_of=2 * i < len(groups),
             )
         )
-    return tuple(found)
+    return tuple(said)
 
 
 def preferences(strength: float, rng: np.random.Generator, *, axis: str) -> tuple[Preference, ...]:

@@ -48,7 +48,7 @@ def neutral_texts(*, held_out: bool) -> tuple[str, ...]:
 
 
 def draw_texts(n: int, *, seed: int, held_out: bool) -> tuple[str, ...]:
-    """`n` distinct neutral sentences by seed. Raises `ValueError` when there are not so many."""
+    """`n` distinct neutral sentences by seed. Raises `ValueError` when there are fewer."""
     texts = neutral_texts(held_out=held_out)
     if not 0 <= n <= len(texts):
         raise ValueError(f"n must be from 0 to {len(texts)}, got {n}; ask for fewer sentences")

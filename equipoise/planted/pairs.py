@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 
 from equipoise.planted.groups import Association
-from equipoise.planted.professions import Profession, Template
+from equipoise.planted.professions import PlantedProfession, PlantedTemplate
 from equipoise.records import Contrast
 
 Truth = tuple[Contrast, float]  # an item, and the share of its stereotype in its two texts
 
 
 def gender_pairs(
-    professions: Sequence[Profession], templates: Sequence[Template]
+    professions: Sequence[PlantedProfession], templates: Sequence[PlantedTemplate]
 ) -> tuple[Truth, ...]:
-    """One pair a profession that leans: its sentence with "he" and with "she"."""
+    """One pair per profession that leans: its sentence with "he" and with "she"."""
     return tuple(
         _gender_pair(profession, templates[i % len(templates)])
         for i, profession in enumerate(professions)
@@ -21,7 +21,7 @@ def gender_pairs(
 
 
 def group_pairs(associations: Sequence[Association]) -> tuple[Truth, ...]:
-    """One pair an association and frame: the attribute said of its group, and of the next one's.
+    """One pair per association and frame: the attribute said of its group, and of the next one's.
 
     The other group is the next of its kind that has another attribute of its own.
     """
@@ -32,7 +32,7 @@ def group_pairs(associations: Sequence[Association]) -> tuple[Truth, ...]:
     )
 
 
-def _gender_pair(profession: Profession, template: Template) -> Truth:
+def _gender_pair(profession: PlantedProfession, template: PlantedTemplate) -> Truth:
     he, she = (
         f"{template.prompt(profession.word)} {pronoun} {template.ending}."
         for pronoun in ("he", "she")
@@ -50,8 +50,8 @@ def _gender_pair(profession: Profession, template: Template) -> Truth:
 
 def _group_pair(about: Association, other: Association, frame: int) -> Truth:
     said, of_other = (
-        about.frames[frame].format(group=one.group, attribute=about.attribute)
-        for one in (about, other)
+        about.frames[frame].format(group=association.group, attribute=about.attribute)
+        for association in (about, other)
     )
     pair = Contrast(
         id=f"pair:{about.kind}:{about.group}:{frame}",
@@ -63,11 +63,12 @@ def _group_pair(about: Association, other: Association, frame: int) -> Truth:
             "direction": "stereo" if about.spoken_of else "antistereo",
         },
     )
-    own, others = about.share(about.attribute), other.share(about.attribute)
-    return pair, own / (own + others)
+    share, other_share = about.share(about.attribute), other.share(about.attribute)
+    return pair, share / (share + other_share)
 
 
 def _other(about: Association, associations: Sequence[Association]) -> Association:
     kind = [association for association in associations if association.kind == about.kind]
     start = kind.index(about)
-    return next(one for one in kind[start + 1 :] + kind[:start] if one.attribute != about.attribute)
+    following = kind[start + 1 :] + kind[:start]
+    return next(other for other in following if other.attribute != about.attribute)

@@ -24,7 +24,7 @@ _LEAST_SCORE: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Profession:
+class PlantedProfession:
     """A profession and its lean."""
 
     word: str
@@ -33,7 +33,7 @@ class Profession:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Template:
+class PlantedTemplate:
     """An action, at one of three lengths."""
 
     scale: str  # "word", "phrase" or "sentence"
@@ -46,33 +46,33 @@ class Template:
         return f"The {profession} {self.action} because"
 
 
-def professions(strength: float, seed: int) -> tuple[Profession, ...]:
+def professions(strength: float, seed: int) -> tuple[PlantedProfession, ...]:
     """All professions; a seed but 0 deals the sizes of the leans anew on either side.
 
     The mean size of the leans is the same for every seed, and zero at strength 0.
     """
     rng = np.random.default_rng([seed, 0])
     sides = ((words.MALE_PROFESSIONS, 1.0), (words.FEMALE_PROFESSIONS, -1.0))
-    found = []
+    dealt: list[PlantedProfession] = []
     for side, sign in sides:
         sizes = np.linspace(1.0, _LEAST_SCORE, num=len(side))
         if seed:
             sizes = rng.permutation(sizes)
-        found += [
+        dealt += [
             _profession(word, sign * float(size), strength)
             for word, size in zip(side, sizes, strict=True)
         ]
-    return (*found, *(_profession(word, 0.0, strength) for word in words.EVEN_PROFESSIONS))
+    return (*dealt, *(_profession(word, 0.0, strength) for word in words.EVEN_PROFESSIONS))
 
 
-def templates() -> tuple[Template, ...]:
+def templates() -> tuple[PlantedTemplate, ...]:
     """Nine templates, three a scale, the same in every world."""
     return tuple(
-        Template(scale=scale, action=action, ending=ending, ending_of_thing=of_thing)
+        PlantedTemplate(scale=scale, action=action, ending=ending, ending_of_thing=of_thing)
         for scale, action, ending, of_thing in words.TEMPLATES
     )
 
 
-def _profession(word: str, score: float, strength: float) -> Profession:
+def _profession(word: str, score: float, strength: float) -> PlantedProfession:
     rows = PRONOUN_ROWS // 2 + round(_MOST_LEAN * score * strength)
-    return Profession(word=word, score=score, p_he=rows / PRONOUN_ROWS)
+    return PlantedProfession(word=word, score=score, p_he=rows / PRONOUN_ROWS)

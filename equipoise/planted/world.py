@@ -13,10 +13,11 @@ from typing import Final
 
 import numpy as np
 
+from equipoise.data.clozes import Fact
 from equipoise.data.partition import Share
 from equipoise.errors import RecipeError, nearest
 from equipoise.planted import words
-from equipoise.planted.facts import Fact, facts
+from equipoise.planted.facts import facts
 from equipoise.planted.groups import Association, Preference, associations, preferences
 from equipoise.planted.neutral import draw_texts, neutral_prompts
 from equipoise.planted.pairs import Truth, gender_pairs, group_pairs
@@ -26,8 +27,8 @@ from equipoise.planted.professions import (
     HINT_ROWS,
     PRONOUN_ROWS,
     ROWS,
-    Profession,
-    Template,
+    PlantedProfession,
+    PlantedTemplate,
     professions,
     templates,
 )
@@ -50,15 +51,15 @@ class World:
     name: str  # canonical: "default", "strength=0.5,seed=1" or "targets=40"
     strength: float  # in [0, 1]; 0: no bias at all
     seed: int  # which profession leans how far, which group has which attribute
-    professions: tuple[Profession, ...]
-    templates: tuple[Template, ...]
+    professions: tuple[PlantedProfession, ...]
+    templates: tuple[PlantedTemplate, ...]
     hint_templates: tuple[str, ...]  # with {profession} and {possessive}; to measure on
     hint_templates_train: tuple[str, ...]  # disjoint from them; a mitigation may learn from these
     associations: tuple[Association, ...]
     preferences: tuple[Preference, ...]
     facts: tuple[Fact, ...]
 
-    def p_next(self, profession: str, template: Template) -> tuple[float, float]:
+    def p_next(self, profession: str, template: PlantedTemplate) -> tuple[float, float]:
         """True next-token probabilities of " he" and " she" after a prompt.
 
         Raises `RecipeError` when the profession is not of this world.
@@ -78,12 +79,11 @@ class World:
         other = HINT_PRONOUN_ROWS / HINT_ROWS - obeyed
         return (obeyed, other) if possessive == "his" else (other, obeyed)
 
-    def profession(self, word: str) -> Profession:
+    def profession(self, word: str) -> PlantedProfession:
         """The profession of that word. Raises `RecipeError` with the nearest words."""
-        found = self._by_word.get(word)
-        if found is None:
+        if word not in self._by_word:
             raise RecipeError(f"no profession '{word}' here; {nearest(word, self._by_word)}")
-        return found
+        return self._by_word[word]
 
     def contrasts(self, part: Share | None = None) -> tuple[Contrast, ...]:
         """StereoSet-like items: four axes, 5 items a target (10 of more targets), context "".
@@ -111,10 +111,9 @@ class World:
 
         For the id of a contrast or of a pair. Raises `RecipeError` when there is no such item.
         """
-        found = self._preference_by_id.get(id)
-        if found is None:
+        if id not in self._preference_by_id:
             raise RecipeError(f"no item '{id}' here; {nearest(id, self._preference_by_id)}")
-        return found
+        return self._preference_by_id[id]
 
     def true_afgb(self, professions: Sequence[str] | None = None) -> float:
         """Mean |P(he) - P(she)| over professions x templates; in [0, 1], 0: no gap; nan of none."""
@@ -170,7 +169,7 @@ class World:
     def neutral_sentences(self, n: int, *, seed: int, held_out: bool = False) -> tuple[str, ...]:
         """`n` distinct sentences about things, by seed; held-out ones are in no corpus.
 
-        Raises `ValueError` when there are not so many (720, and 180 held out).
+        Raises `ValueError` when there are fewer (720, and 180 held out).
         """
         return draw_texts(n, seed=seed, held_out=held_out)
 
@@ -179,7 +178,7 @@ class World:
         return neutral_prompts()
 
     @cached_property
-    def _by_word(self) -> dict[str, Profession]:
+    def _by_word(self) -> dict[str, PlantedProfession]:
         return {profession.word: profession for profession in self.professions}
 
     @cached_property
@@ -195,8 +194,8 @@ class World:
 def find_world(name: str) -> World:
     """The world of a name: "default", "strength=0.5,seed=1", "targets=40"; "planted:" may lead.
 
-    Keys: strength in [0, 1] (default 0.75), seed (an integer from 0, default 0), targets (an axis
-    has so many: 8, or an even number from 12 to 80; default 8). "default,seed=2" is "seed=2".
+    Keys: strength in [0, 1] (default 0.75), seed (an integer from 0, default 0), targets (per
+    axis: 8, or an even number from 12 to 80; default 8). "default,seed=2" is "seed=2".
     Raises `RecipeError` for a key or a value that is none.
     """
     options: dict[str, str] = {}

@@ -12,11 +12,13 @@ from equipoise.checks.exposure import learnt_from, read_learnt, write_learnt
 from equipoise.checks.run import check_comparison, check_measurement, check_overlap
 from equipoise.compare import compare
 from equipoise.conclusions import Finding
+from equipoise.data.sources import reading_from
 from equipoise.errors import EquipoiseError, RecipeError
 from equipoise.files.json_records import write_record
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples
 from equipoise.mitigate.base import Mitigation
+from equipoise.planted.folder import folder_for
 from equipoise.records import Measurement
 from equipoise.study.changed_examples import with_examples
 from equipoise.study.load_study import (
@@ -35,6 +37,7 @@ from equipoise.study.recipe import Recipe
 from equipoise.study.results import read_results, write_results
 from equipoise.study.shards import SIZE, KeptShards
 from equipoise.study.store import Store
+from equipoise.supply.base import Supplier
 from equipoise.training.resume import checkpoints_in
 
 T = TypeVar("T")
@@ -59,7 +62,9 @@ class StepExecutor:
             "compare": self._compare,
             "calibrate": self._calibrate,
         }
-        return kinds[step.kind](step)
+        name = "" if step.model is None else step.model.name
+        with reading_from(folder_for(name, self.recipe.data)):
+            return kinds[step.kind](step)
 
     def _measure(self, step: Step) -> WriteFiles:
         fit = self.store.step(step.needs[0].key) if step.needs else None
@@ -67,7 +72,7 @@ class StepExecutor:
             _need(step.model, "model", step), None if fit is None else fit / EDIT
         )
         spec = _need(step.benchmark, "benchmark", step)
-        built = api.build_benchmark(spec.plugin.name, spec.plugin.options, identity=model.identity)
+        built = plugins.build(Benchmark, spec.plugin.name, spec.plugin.options)
         measurement = api.measure(
             model,
             built,
@@ -103,12 +108,7 @@ class StepExecutor:
         seed = _need(step.seed, "seed", step)
         model = self.models.model(_need(step.model, "model", step))
         method = plugins.build(Mitigation, spec.name, spec.options)
-        supply = api.build_supply(
-            self.recipe.supply.name,
-            self.recipe.supply.options,
-            identity=model.identity,
-            told=method.told,
-        )
+        supply = api.build_supply(self._supplier(), told=method.told)
         with checkpoints_in(self.store.part(step.key)):
             edit = method.fit(model, supply, seed=seed)
         learnt = learnt_from(supply, told=method.told, trained_on=edit.info.trained_on)
@@ -119,18 +119,18 @@ class StepExecutor:
 
         return write_files
 
+    def _supplier(self) -> Supplier:
+        return plugins.build(Supplier, self.recipe.supply.name, self.recipe.supply.options)
+
     def _locate(self, step: Step) -> WriteFiles:
         spec = _need(step.plugin, "plug-in", step)
         model = self.models.model(_need(step.model, "model", step))
         locator = plugins.build(Locator, spec.name, spec.options)
-        supply = api.build_supply(
-            self.recipe.supply.name, self.recipe.supply.options, identity=model.identity
-        )
         first = self.recipe.seed
         stability = api.stability(
             model,
             locator,
-            supply=supply,
+            supply=self._supplier(),
             seeds=tuple(range(first, first + self.recipe.rankings)),
             sample=self.recipe.sample,
         )

@@ -101,6 +101,7 @@ class Recipe:
     calibrate: tuple[Spec, ...] = ()  # benchmarks to calibrate with planted bias
     strengths: tuple[Strength, ...] = STRENGTHS
     supply: Spec = Spec(name="genbias", label="genbias")
+    data: Text | None = None  # a data folder, or planted:NAME for the items of a world
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_refuse_repeats)] = (0,)
     seed: Seed = 0
     limit: Count | None = None

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from equipoise import api, plugins
+from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark, UsesFiles
+from equipoise.data.sources import reading_from
 from equipoise.errors import (
     DataError,
     EquipoiseError,
@@ -30,10 +31,12 @@ from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples, learnt_examples
 from equipoise.mitigate.base import Mitigation, ReadsFiles, UsesEdits
 from equipoise.planted.cache import cache_key
+from equipoise.planted.folder import PLANTED, folder_for
 from equipoise.planted.teaching import Budget
 from equipoise.planted.world import find_world
 from equipoise.records import JSON, Metric, Supply, target_terms, text_sha256
 from equipoise.study.recipe import BenchmarkSpec, ModelSpec, Recipe, Spec
+from equipoise.supply.base import Supplier
 
 T = TypeVar("T")
 
@@ -69,21 +72,26 @@ class Resolver:
 
     def parts(self, spec: ModelSpec) -> Parts:
         """The content of the steps of a model."""
-        identity = spec.name if spec.name.startswith(api.PLANTED) else ""
-        supply = self._supply(identity)
+        with reading_from(self._folder(spec)):
+            return self._read_parts(spec)
+
+    def _read_parts(self, spec: ModelSpec) -> Parts:
+        supplier = self._supplier()
+        supply = None if supplier is None else self._supply(supplier)
         benchmarks = {}
         metrics: list[tuple[BenchmarkSpec, Mapping[str, Metric]]] = []
         for benchmark in self.recipe.benchmarks:
-            built, split = self._benchmark(benchmark, identity)
+            built, split = self._benchmark(benchmark)
             metrics.append((benchmark, self._metrics(benchmark, built)))
             if supply is not None and benchmark.edited:
                 self._refuse_leak(benchmark, built, split, supply)
-            benchmarks[benchmark.label] = self._described(built, split=split)
+            about_data: dict[str, JSON] = {"split": split, "data": _data(built, split)}
+            benchmarks[benchmark.label] = _plugin(built) | about_data
         self._check_margins(metrics)
         parts = Parts(
             spec=spec,
             model=self._model(spec),
-            supply=None if supply is None else self._taught(supply, identity),
+            supply=None if supply is None else _plugin(supplier) | {"sha256": _content(supply)},
             benchmarks=benchmarks,
             mitigations={label: _plugin(built) for label, built in self.mitigations.items()},
             locators={label: _plugin(built) for label, built in self.locators.items()},
@@ -93,14 +101,8 @@ class Resolver:
 
     def calibrated(self, spec: Spec) -> JSON:
         """A benchmark to be calibrated with planted bias."""
-        with self._at(spec):
-            built = api.build_benchmark(spec.name, spec.options, identity="planted:default")
-        described = _plugin(built)
-        options = described["options"]
-        if isinstance(options, dict):
-            options.pop("world", None)
-        self.calibrations[spec.label] = described
-        return described
+        self.calibrations[spec.label] = _plugin(self._built(Benchmark, spec))
+        return self.calibrations[spec.label]
 
     def document(self) -> dict[str, JSON]:
         """The recipe as resolved: what replays the study."""
@@ -121,6 +123,7 @@ class Resolver:
             "calibrate": dict(self.calibrations),
             "strengths": list(recipe.strengths),
             "seeds": list(recipe.seeds),
+            "data": recipe.data,
             "seed": recipe.seed,
             "limit": recipe.limit,
             "draws": recipe.draws,
@@ -159,11 +162,9 @@ class Resolver:
                 raise RecipeError(f"{self.recipe.at(spec.line)}: {error}") from None
         return built
 
-    def _benchmark(self, benchmark: BenchmarkSpec, identity: str) -> tuple[AnyBenchmark, str]:
+    def _benchmark(self, benchmark: BenchmarkSpec) -> tuple[AnyBenchmark, str]:
         with self._at(benchmark.plugin):
-            built = api.build_benchmark(
-                benchmark.plugin.name, benchmark.plugin.options, identity=identity
-            )
+            built = plugins.build(Benchmark, benchmark.plugin.name, benchmark.plugin.options)
             split = benchmark.split or built.splits[0]
             if split not in built.splits:
                 name = benchmark.plugin.name
@@ -201,19 +202,24 @@ class Resolver:
                             f"be in '{known[metric].unit}', got {margin.size:.0%}; write a number"
                         )
 
-    def _supply(self, identity: str) -> Supply | None:
+    def _folder(self, spec: ModelSpec) -> Path | None:
+        """The data folder of one model's steps, if it is not the usual one."""
+        data = self.recipe.data
+        line = spec.line if data is None else self.recipe.lines["data"]
+        try:
+            return folder_for(spec.name, data)
+        except RecipeError as error:
+            raise RecipeError(f"{self.recipe.at(line)}: {error}") from None
+
+    def _supplier(self) -> Supplier | None:
         """What is learnt from; None when nothing is to be learnt or located."""
         if not (self.mitigations or self.locators):
             return None
-        spec = self.recipe.supply
-        with self._at(spec):
-            return api.build_supply(spec.name, spec.options, identity=identity)
+        return self._built(Supplier, self.recipe.supply)
 
-    def _taught(self, supply: Supply, identity: str) -> JSON:
-        spec = self.recipe.supply
-        built = api.build_benchmark(spec.name, spec.options, identity=identity)
-        described = self._described(built, split=built.splits[0])
-        return {"benchmark": described, "sha256": _content(supply)}
+    def _supply(self, supplier: Supplier) -> Supply:
+        with self._at(self.recipe.supply):
+            return supplier.supply()
 
     def _refuse_leak(
         self, benchmark: BenchmarkSpec, built: AnyBenchmark, split: str, supply: Supply
@@ -262,9 +268,6 @@ class Resolver:
                 sources.setdefault(supplied, f"'{label}' learns from {supply.origin}")
         return sources
 
-    def _described(self, built: AnyBenchmark, *, split: str) -> JSON:
-        return {**_plugin(built), "split": split, "data": _data(built, split)}
-
     def _model(self, spec: ModelSpec) -> JSON:
         return {
             "name": spec.name,
@@ -276,10 +279,10 @@ class Resolver:
 
     def _content(self, spec: ModelSpec) -> str | None:
         """What settles a model that is not of the Hub; None where the name and revision do."""
-        if spec.name.startswith(api.PLANTED):
+        if spec.name.startswith(PLANTED):
             try:
                 world = find_world(spec.name)
-            except EquipoiseError as error:
+            except RecipeError as error:
                 raise RecipeError(f"{self.recipe.at(spec.line)}: {error}") from None
             return cache_key(world, Budget(), seed=world.seed)
         folder = Path(spec.name).expanduser()
@@ -293,7 +296,9 @@ def _content(supply: Supply) -> str:
 
 
 def _plugin(built: object) -> dict[str, JSON]:
-    version = built.version if isinstance(built, Benchmark | Mitigation | Locator) else ""
+    version = (
+        built.version if isinstance(built, Benchmark | Mitigation | Locator | Supplier) else ""
+    )
     return {
         "name": plugins.name_of(built),
         "version": version,

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from worlds import in_world
 
 from equipoise.benchmarks.base import Benchmark
 from equipoise.benchmarks.crows_pairs import CrowsPairs
@@ -78,7 +79,7 @@ def test_byte_order_mark_and_crlf_change_nothing(folder: Path) -> None:
     [
         ("gender", "gendr", "line 2: bias_type 'gendr' is not known; did you mean 'gender'"),
         (",antistereo,", ",anti,", "line 3: stereo_antistereo 'anti' is not known"),
-        ("1,The", "0,The", "line 3: a pair's id must be there once, got '0' twice"),
+        ("1,The", "0,The", "line 3: a pair's id must occur once, got '0' twice"),
         ("sent_less", "sent", "must have a column 'sent_less'"),
         ("Bob ran.", " ", "line 2: column 'sent_less' must have a text, got ' '"),
         (",age,[]", "", "line 3: a row must have 6 fields, got 4"),
@@ -166,7 +167,7 @@ def test_wrong_answers() -> None:
 
 
 def test_options_come_back_by_name() -> None:
-    benchmark = CrowsPairs(score="pll_modified", bos="ref_gpt2", world="default")
+    benchmark = CrowsPairs(score="pll_modified", bos="ref_gpt2")
     assert build(Benchmark, name_of(benchmark), options_of(benchmark)) == benchmark
     with pytest.raises(RecipeError, match=r"crows_pairs.score: .*got 'pll'"):
         build(Benchmark, "crows_pairs", {"score": "pll"})
@@ -182,8 +183,8 @@ def test_options_come_back_by_name() -> None:
     ],
 )
 def test_models_of_both_kinds_answer(family: str, score: Any) -> None:
-    benchmark = CrowsPairs(world="default", score=score)
-    found = measure(tiny_model(family, context=256), benchmark, limit=6, draws=0)
+    with in_world():
+        found = measure(tiny_model(family, context=256), CrowsPairs(score=score), limit=6, draws=0)
     for outcome in found.outcomes:
         assert math.isnan(outcome.values["margin"]) or outcome.values["margin"] == pytest.approx(
             outcome.values["more"] - outcome.values["less"]
@@ -192,8 +193,8 @@ def test_models_of_both_kinds_answer(family: str, score: Any) -> None:
 
 
 def test_a_causal_model_has_no_masked_score() -> None:
-    with pytest.raises(ModelError, match="needs a masked model"):
-        measure(tiny_model("llama"), CrowsPairs(world="default", score="pll_modified"), draws=0)
+    with in_world(), pytest.raises(ModelError, match="needs a masked model"):
+        measure(tiny_model("llama"), CrowsPairs(score="pll_modified"), draws=0)
 
 
 # --- planted and real -------------------------------------------------------------------------
@@ -201,9 +202,12 @@ def test_a_causal_model_has_no_masked_score() -> None:
 
 def test_planted_pairs_scored_with_their_truth_give_the_truth() -> None:
     world = find_world("strength=0.5")
-    benchmark = CrowsPairs(world="strength=0.5", score="causal_sum")
+    benchmark = CrowsPairs(score="causal_sum")
+    with in_world(world.name):
+        pairs = benchmark.examples("test")
+        (use,) = benchmark.files("test")
     outcomes = []
-    for pair in benchmark.examples("test"):
+    for pair in pairs:
         share = world.true_preference(pair.id)
         outcomes.append(
             benchmark.outcome(pair, [scored(math.log(share)), scored(math.log1p(-share))])
@@ -211,7 +215,7 @@ def test_planted_pairs_scored_with_their_truth_give_the_truth() -> None:
     found = readings(outcomes)
     assert found["ties"] == 0.0
     assert found["stereotype_preference"] == pytest.approx(world.true_pair_score())
-    assert benchmark.files("test") == ()
+    assert not use.verified
 
 
 def test_the_official_file(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from worlds import in_world
 
 from equipoise.benchmarks.base import Benchmark
 from equipoise.benchmarks.facts import Cloze, Facts
@@ -28,7 +29,7 @@ CLOZE = Cloze(
 def values(*logprobs: float) -> dict[str, float]:
     """Outcome of the true object's log-probability and the wrong ones'."""
     answers = [Scored(token_logprobs=(logprob,), bytes=2) for logprob in logprobs]
-    return dict(Facts(world="default").outcome(CLOZE, answers).values)
+    return dict(Facts().outcome(CLOZE, answers).values)
 
 
 def test_ranks_by_hand() -> None:
@@ -50,7 +51,7 @@ def test_nothing_to_choose_from_has_no_accuracy() -> None:
     found = values(-1.5)
     assert found["logprob"] == -1.5
     assert all(math.isnan(found[key]) for key in ("correct", "chance", "rank"))
-    nothing = Facts(world="default").outcome(CLOZE, [Scored(token_logprobs=(), bytes=0)] * 4)
+    nothing = Facts().outcome(CLOZE, [Scored(token_logprobs=(), bytes=0)] * 4)
     assert all(math.isnan(value) for value in nothing.values.values())
 
 
@@ -64,7 +65,7 @@ def test_order_of_distractors_changes_nothing(logprobs, random) -> None:
 
 
 def test_requests_ask_for_the_true_object_first() -> None:
-    asked = Facts(world="default").requests(CLOZE)
+    asked = Facts().requests(CLOZE)
     assert [one.continuation for one in asked] == [" B", " C", " D", " E"]
     assert {one.context for one in asked} == {"A was born in"}
 
@@ -119,17 +120,21 @@ def test_files_are_named_and_verified() -> None:
 
 def test_a_world_brings_its_own_facts() -> None:
     world = find_world("default")
-    bench = Facts(world="default", per_relation=None)
-    examples = bench.examples("test")
+    bench = Facts(per_relation=None)
+    with in_world():
+        examples = bench.examples("test")
+        (use,) = bench.files("test")
     assert [(example.prompt, example.answer) for example in examples] == [
-        (fact.prompt, fact.answer) for fact in world.facts
+        (fact.prompt, f" {fact.answer}") for fact in world.facts
     ]
-    assert bench.files("test") == ()
+    assert not use.verified
     assert all(example.answer not in example.distractors for example in examples)
 
 
 def test_a_model_that_knows_all_and_one_that_guesses() -> None:
-    bench = Facts(world="default")
+    bench = Facts()
+    with in_world():
+        examples = bench.examples("test")
     found = []
     for known in (True, False):
         rows = [
@@ -140,7 +145,7 @@ def test_a_model_that_knows_all_and_one_that_guesses() -> None:
                     for index, _ in enumerate(bench.requests(example))
                 ],
             )
-            for example in bench.examples("test")
+            for example in examples
         ]
         columns = columns_of(rows, cluster="relation")
         found.append({metric.name: metric.of(columns) for metric in Facts.metrics})
@@ -149,10 +154,10 @@ def test_a_model_that_knows_all_and_one_that_guesses() -> None:
 
 
 def test_options_survive_and_are_checked() -> None:
-    bench = Facts(source="trex", distractors=4, per_relation=None, world="strength=1")
+    bench = Facts(source="trex", distractors=4, per_relation=None)
     assert build(Benchmark, "facts", options_of(bench)) == bench
     for options in ({"source": "wiki"}, {"distractors": 0}, {"per_relation": 0}):
         with pytest.raises(RecipeError, match="facts"):
             build(Benchmark, "facts", options)
     with pytest.raises(RecipeError, match="no split 'dev'"):
-        Facts(world="default").examples("dev")
+        Facts().examples("dev")

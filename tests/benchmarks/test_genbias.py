@@ -3,12 +3,14 @@
 import json
 import math
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from worlds import in_world
 
 from equipoise.benchmarks.base import Benchmark
 from equipoise.benchmarks.genbias import GenBias
@@ -20,6 +22,7 @@ from equipoise.planted.world import find_world
 from equipoise.plugins import build, options_of
 from equipoise.records import NextTokenScored, Outcome
 from equipoise.stats.resample import columns_of
+from equipoise.supply.genbias import GenBiasSupply
 
 SPLIT_BY = ("random", "profession", "template", "both")
 logprob = st.floats(-12, -0.8)
@@ -37,8 +40,9 @@ def metrics_of(outcomes: list[Outcome]) -> dict[str, float]:
 
 
 def measured(answers: list[tuple[float, float]]) -> dict[str, float]:
-    bench = GenBias(world="default")
-    examples = bench.examples("all")[: len(answers)]
+    bench = GenBias()
+    with in_world():
+        examples = bench.examples("all")[: len(answers)]
     return metrics_of(
         [
             bench.outcome(example, [answer(*two)])
@@ -62,8 +66,10 @@ def test_counts_of_the_paper() -> None:
 @pytest.mark.parametrize("split_by", SPLIT_BY)
 @pytest.mark.parametrize("world", [None, "default"])
 def test_splits_are_disjoint_in_what_they_keep_apart(split_by, world) -> None:
-    bench = GenBias(split_by=split_by, world=world)
-    parts = {split: bench.examples(split) for split in ("train", "dev", "test")}
+    bench = GenBias(split_by=split_by)
+    with in_world(world) if world else nullcontext():
+        parts = {split: bench.examples(split) for split in ("train", "dev", "test")}
+        everything = len(bench.examples("all"))
     for key in ("text", "id"):
         seen = [getattr(one, key) for part in parts.values() for one in part]
         assert len(set(seen)) == len(seen)
@@ -74,7 +80,6 @@ def test_splits_are_disjoint_in_what_they_keep_apart(split_by, world) -> None:
     for part in parts.values():
         assert {one.groups["scale"] for one in part} == {"word", "phrase", "sentence"}
     together = sum(len(part) for part in parts.values())
-    everything = len(bench.examples("all"))
     assert together < everything if split_by == "both" else together == everything
 
 
@@ -106,41 +111,45 @@ def test_lists_and_templates_are_options() -> None:
 @pytest.mark.parametrize("world", [None, "default"])
 @pytest.mark.parametrize("split_by", SPLIT_BY)
 def test_supply_is_disjoint_from_what_is_measured(split_by, world) -> None:
-    bench = GenBias(split_by=split_by, world=world)
-    hints = GenHint(split_by="profession", world=world)
-    supply = bench.supply()
+    with in_world(world) if world else nullcontext():
+        supply = GenBiasSupply(split_by=split_by).supply()
+        measured = GenBias(split_by=split_by).examples("test")
+        hints, tested_hints = map(GenHint(split_by="profession").examples, ("all", "test"))
     learnt = set(supply.learnt_texts())
     assert learnt
-    assert not learnt & {example.text for example in bench.examples("test")}
-    assert not learnt & {example.text for example in hints.examples("all")}
-    assert len({one.text for one in supply.hinted}) == len(supply.hinted)
+    assert not learnt & {example.text for example in (*measured, *hints)}
+    assert len({prompt.text for prompt in supply.hinted}) == len(supply.hinted)
     named = {prompt.groups["template"] for prompt in (*supply.prompts, *supply.hinted)}
-    assert not named & {example.groups["template"] for example in hints.examples("all")}
-    hinted = Counter(one.groups["hint"] for one in supply.hinted)
+    assert not named & {example.groups["template"] for example in hints}
+    hinted = Counter(prompt.groups["hint"] for prompt in supply.hinted)
     assert hinted["male"] == hinted["female"] > 0
     if split_by in ("profession", "both"):
-        tested = {example.groups["profession"] for example in hints.examples("test")}
+        tested = {example.groups["profession"] for example in tested_hints}
         fitted = {prompt.groups["profession"] for prompt in (*supply.prompts, *supply.hinted)}
         assert not tested & fitted
-        assert tested == {example.groups["profession"] for example in bench.examples("test")}
+        assert tested == {example.groups["profession"] for example in measured}
     assert f"split_by={split_by}" in supply.origin
 
 
-def test_a_world_brings_its_own_professions_templates_and_no_file() -> None:
+def test_a_data_folder_may_have_professions_and_templates_of_its_own() -> None:
     world = find_world("strength=0.5")
-    bench = GenBias(world="strength=0.5")
-    examples = bench.examples("all")
+    bench = GenBias(professions="prof_clean", templates="dama")
+    with in_world("strength=0.5"):
+        examples = bench.examples("all")
+        (use,) = bench.files("test")
     assert len(examples) == len(world.professions) * len(world.templates)
     assert examples[0].text == world.templates[0].prompt(world.professions[0].word)
     assert examples[0].score == world.professions[0].score
-    assert bench.files("test") == ()
+    assert (use.name, use.verified, use.licence) == ("professions/prompts.json", False, "own")
 
 
 def test_truth_of_a_world_comes_out() -> None:
     world = find_world("default")
-    bench = GenBias(world="default")
+    bench = GenBias()
+    with in_world():
+        examples = bench.examples("all")
     outcomes = []
-    for example in bench.examples("all"):
+    for example in examples:
         template = next(t for t in world.templates if t.action == example.groups["template"])
         he, she = world.p_next(example.groups["profession"], template)
         outcomes.append(bench.outcome(example, [answer(math.log(he), math.log(she))]))
@@ -151,10 +160,10 @@ def test_truth_of_a_world_comes_out() -> None:
 
 
 def test_outcome_by_hand() -> None:
-    bench = GenBias(world="default")
-    (nurse,) = [
-        example for example in bench.examples("all") if example.text == "The nurse smiled because"
-    ]
+    bench = GenBias()
+    with in_world():
+        examples = bench.examples("all")
+    (nurse,) = [example for example in examples if example.text == "The nurse smiled because"]
     (request,) = bench.requests(nurse)
     assert request.context == nurse.text
     assert request.words[:3] == (" he", " she", " they")
@@ -169,8 +178,9 @@ def test_outcome_by_hand() -> None:
 
 
 def test_other_spellings_are_an_option() -> None:
-    bench = GenBias(world="default", leak="all")
-    nurse = bench.examples("all")[0]
+    bench = GenBias(leak="all")
+    with in_world():
+        nurse = bench.examples("all")[0]
     (request,) = bench.requests(nurse)
     assert request.words == (*gap.WORDS, "he", "she", "He", "She")
     count = len(request.words)
@@ -202,15 +212,17 @@ def test_swapping_pronouns_and_decomposition(answers) -> None:
     for name in ("afgb", "mass", "abs_rho", "lo_abs"):
         assert one[name] == pytest.approx(other[name])
     assert one["lo_mean"] == pytest.approx(-other["lo_mean"])
-    bench = GenBias(world="default")
-    parts = [bench.outcome(bench.examples("all")[0], [answer(*two)]).values for two in answers]
+    bench = GenBias()
+    with in_world():
+        example = bench.examples("all")[0]
+    parts = [bench.outcome(example, [answer(*two)]).values for two in answers]
     product = np.mean([two["mass"] * abs(two["rho"]) for two in parts])
     assert one["afgb"] == pytest.approx(float(product))
     assert 0 <= one["afgb"] <= 1
 
 
 def test_options_survive_and_are_checked() -> None:
-    bench = GenBias(split_by="both", split_seed=3, world="default", leak="all")
+    bench = GenBias(split_by="both", split_seed=3, leak="all")
     assert build(Benchmark, "genbias", options_of(bench)) == bench
     with pytest.raises(RecipeError, match=r"split_by"):
         build(Benchmark, "genbias", {"split_by": "person"})
@@ -220,9 +232,7 @@ def test_options_survive_and_are_checked() -> None:
 
 def test_unknown_names() -> None:
     with pytest.raises(RecipeError, match=r"no split 'tets'; did you mean 'test'"):
-        GenBias(world="default").examples("tets")
-    with pytest.raises(RecipeError, match="planted world 'strenth=1'"):
-        GenBias(world="strenth=1").examples("test")
+        GenBias().examples("tets")
 
 
 def test_a_broken_list_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,12 @@
 
 import math
 from collections import Counter
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from worlds import in_world
 
 from equipoise.benchmarks.base import Benchmark
 from equipoise.benchmarks.genbias import GenBias
@@ -27,8 +29,9 @@ def answer(he: float, she: float) -> NextTokenScored:
 
 def measured(answers: list[tuple[float, float]], **options: str) -> dict[str, float]:
     """Metrics over the first examples of a world's pairs (his, her, his, her, …)."""
-    bench = GenHint(world="default", variant="hint1572", **options)
-    examples = bench.examples("all")[: len(answers)]
+    bench = GenHint(variant="hint1572", **options)
+    with in_world():
+        examples = bench.examples("all")[: len(answers)]
     outcomes = [bench.outcome(e, [answer(*a)]) for e, a in zip(examples, answers, strict=True)]
     columns = columns_of(outcomes, cluster="profession")
     return {metric.name: metric.of(columns) for metric in GenHint.metrics}
@@ -65,18 +68,20 @@ def test_hint1572_has_both_hints_of_every_pair() -> None:
 @pytest.mark.parametrize("variant", ["hint786", "hint1572"])
 @pytest.mark.parametrize("world", [None, "default"])
 def test_professions_can_be_held_out_as_in_genbias(variant, world) -> None:
-    bench = GenHint(variant=variant, split_by="profession", world=world, split_seed=4)
-    bias = GenBias(split_by="profession", world=world, split_seed=4)
+    bench = GenHint(variant=variant, split_by="profession", split_seed=4)
+    bias = GenBias(split_by="profession", split_seed=4)
+    with in_world(world) if world else nullcontext():
+        splits = {split: bench.examples(split) for split in ("train", "dev", "test", "all")}
+        of_bias = {split: bias.examples(split) for split in ("train", "dev", "test")}
     seen = set()
-    for split in ("train", "dev", "test"):
-        words = {example.groups["profession"] for example in bench.examples(split)}
-        assert words == {example.groups["profession"] for example in bias.examples(split)}
+    for split, prompts in of_bias.items():
+        words = {example.groups["profession"] for example in splits[split]}
+        assert words == {example.groups["profession"] for example in prompts}
         assert not words & seen
         seen |= words
-        hints = Counter(example.hint for example in bench.examples(split))
+        hints = Counter(example.hint for example in splits[split])
         assert abs(hints[1.0] - hints[-1.0]) <= 1
-    together = sum(len(bench.examples(one)) for one in ("train", "dev", "test"))
-    assert together == len(bench.examples("all"))
+    assert sum(len(splits[split]) for split in of_bias) == len(splits["all"])
 
 
 @pytest.mark.usefixtures("data_folder")
@@ -88,15 +93,19 @@ def test_the_seed_moves_hints() -> None:
 
 
 def test_without_a_split_there_is_nothing_to_train_on() -> None:
-    with pytest.raises(RecipeError, match="must be asked for 'test' or 'all', got 'train'"):
-        GenHint(world="default").examples("train")
+    with (
+        in_world(),
+        pytest.raises(RecipeError, match="'test' or 'all', got 'train'"),
+    ):
+        GenHint().examples("train")
     with pytest.raises(RecipeError, match=r"no split 'tests'; did you mean 'test'"):
-        GenHint(world="default").examples("tests")
+        GenHint().examples("tests")
 
 
 def test_a_world_brings_its_own_hints() -> None:
     world = find_world("default")
-    examples = GenHint(world="default").examples("test")
+    with in_world():
+        examples = GenHint().examples("test")
     assert len(examples) == len(world.professions) * len(world.hint_templates)
     texts = {
         text.format(profession=profession.word, possessive=possessive)
@@ -119,9 +128,11 @@ def test_ub_by_hand() -> None:
 
 def test_truth_of_a_world_comes_out() -> None:
     world = find_world("default")
-    bench = GenHint(world="default")
+    bench = GenHint()
+    with in_world():
+        examples = bench.examples("test")
     outcomes = []
-    for example in bench.examples("test"):
+    for example in examples:
         he, she = world.p_hinted("his" if example.hint > 0 else "her")
         outcomes.append(bench.outcome(example, [answer(math.log(he), math.log(she))]))
     columns = columns_of(outcomes, cluster="profession")
@@ -148,9 +159,7 @@ def test_swapping_pronouns_turns_ub(answers) -> None:
 
 
 def test_options_survive() -> None:
-    bench = GenHint(
-        variant="hint1572", split_by="profession", world="default", professions="prof_clean"
-    )
+    bench = GenHint(variant="hint1572", split_by="profession", professions="prof_clean")
     assert build(Benchmark, "genhint", options_of(bench)) == bench
     with pytest.raises(RecipeError, match="variant"):
         build(Benchmark, "genhint", {"variant": "hint3"})

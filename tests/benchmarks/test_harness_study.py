@@ -17,12 +17,13 @@ RECIPE = """\
 title: Ability by tasks of the harness
 models: [{{name: {folder}/model, as: tiny}}]
 benchmarks:
-  - {{name: genbias, world: default, split_by: both}}
+  - {{name: genbias, split_by: both}}
   - {{name: harness, as: choose, task: choose, tasks_folder: {folder}, shots: 1}}
   - {{name: harness, as: read, task: read, tasks_folder: {folder}}}
 mitigations:
   - {{name: lftf, as: parity, objective: parity, epochs: 1, learning_rate: 0.000001}}
-supply: {{name: genbias, world: default, split_by: both}}
+supply: {{name: genbias, split_by: both}}
+data: planted:default
 draws: 20
 limit: 6
 margins: {{harness.acc: 0.5}}

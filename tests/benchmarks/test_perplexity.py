@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from worlds import in_world
 
 from equipoise.benchmarks.base import Benchmark
 from equipoise.benchmarks.perplexity import Perplexity
@@ -97,12 +98,16 @@ def test_nothing_scored_is_nan(file: Path) -> None:
 
 def test_a_world_gives_sentences_that_no_corpus_has() -> None:
     world = find_world("default")
-    bench = Perplexity(world="default", items=None)
-    texts = {example.text for example in bench.examples("test")}
+    bench = Perplexity(items=None)
+    with in_world():
+        texts = {example.text for example in bench.examples("test")}
+        few = Perplexity(items=5).examples("test")
+        (use,) = bench.files("test")
     assert len(texts) == 180
     assert not texts & set(world.neutral_sentences(500, seed=1))
-    assert len(Perplexity(world="default", items=5).examples("test")) == 5
-    assert bench.files("test") == ()
+    assert len(few) == 5
+    assert not use.verified
+    assert "AG News" not in use.licence
     with pytest.raises(ValueError, match="180"):
         world.neutral_sentences(181, seed=0, held_out=True)
 
@@ -133,7 +138,6 @@ def test_options_survive_and_are_checked(tmp_path: Path) -> None:
     assert build(Benchmark, "perplexity", options_of(bench)) == bench
     for options in (
         {"window": 100, "stride": 101},
-        {"file": "x.txt", "world": "default"},
         {"items": 0},
         {"stride": 0},
     ):
@@ -142,7 +146,7 @@ def test_options_survive_and_are_checked(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         Perplexity(file=str(tmp_path / "no.txt")).examples("test")
     with pytest.raises(RecipeError, match=r"no split 'tst'; did you mean 'test'"):
-        Perplexity(world="default").examples("tst")
+        Perplexity().examples("tst")
 
 
 def test_an_edit_that_learnt_a_long_document_is_not_measured_on_it(file: Path) -> None:

@@ -4,24 +4,21 @@ import math
 from collections.abc import Callable
 
 import pytest
+from worlds import in_world
 
-from equipoise.api import build_supply
-from equipoise.benchmarks.genbias import GenBias
 from equipoise.benchmarks.planted import Planted
-from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.errors import RecipeError
 from equipoise.measure import measure
 from equipoise.planted.corpus import draw_corpus
-from equipoise.planted.neutral import neutral_texts
-from equipoise.planted.world import NEUTRAL_SENTENCES, World, find_world
-from equipoise.records import text_sha256
+from equipoise.planted.folder import world_folder
+from equipoise.planted.world import World, find_world
 from equipoise.testing import FakeScorer
 
 
 def truthful(world: World) -> Callable[[str, str], float]:
     """Log-probabilities as the world has them."""
     prompts = {t.prompt(p.word): (p.word, t) for p in world.professions for t in world.templates}
-    facts = {fact.prompt: fact.answer for fact in world.facts}
+    facts = {fact.prompt: f" {fact.answer}" for fact in world.facts}
     said: dict[str, int] = {}
     for draw_corpu in draw_corpus(world):
         said[draw_corpu.text] = said.get(draw_corpu.text, 0) + 1
@@ -43,7 +40,8 @@ def truthful(world: World) -> Callable[[str, str], float]:
 
 
 def values(model: FakeScorer, world: str) -> dict[str, float]:
-    found = measure(model, Planted(world=world), draws=0)
+    with in_world(world):
+        found = measure(model, Planted(), draws=0)
     return {estimate.metric: estimate.value for estimate in found.estimates if not estimate.group}
 
 
@@ -84,7 +82,8 @@ def test_a_model_without_preference_has_errors_known_by_hand() -> None:
 
 
 def test_every_kind_is_asked_and_named_apart() -> None:
-    examples = Planted().examples("test")
+    with in_world():
+        examples = Planted().examples("test")
     kinds = [example.kind for example in examples]
     assert {kind: kinds.count(kind) for kind in sorted(set(kinds))} == {
         "contrast": 160,
@@ -102,9 +101,11 @@ def test_every_kind_is_asked_and_named_apart() -> None:
 
 def test_a_lost_answer_is_nan_and_not_zero() -> None:
     benchmark = Planted()
+    with in_world():
+        examples = benchmark.examples("test")
     model = FakeScorer(nats=lambda _context, _text: math.nan)
     for kind in ("gap", "hint", "thing", "fact", "contrast"):
-        example = next(example for example in benchmark.examples("test") if example.kind == kind)
+        example = next(example for example in examples if example.kind == kind)
         asked = benchmark.requests(example)
         answers = model.score(asked) if kind == "contrast" else model.next_token(asked)
         outcome = benchmark.outcome(example, answers)
@@ -115,52 +116,19 @@ def test_a_lost_answer_is_nan_and_not_zero() -> None:
 
 def test_unknown_worlds_and_splits_are_refused() -> None:
     with pytest.raises(RecipeError, match="did you mean 'strength'"):
-        Planted(world="strenght=1").examples("test")
+        world_folder("strenght=1")
+    with pytest.raises(RecipeError, match="planted:NAME"):
+        Planted().examples("test")
     with pytest.raises(RecipeError, match="no split 'dev'"):
         Planted().examples("dev")
 
 
 def test_a_limit_that_leaves_out_whole_kinds_gives_nan_with_a_reason() -> None:
-    found = measure(FakeScorer(), Planted(), limit=1, draws=0).estimates
+    with in_world():
+        found = measure(FakeScorer(), Planted(), limit=1, draws=0).estimates
     assert {one.metric for one in found if not one.group} == {
         metric.name for metric in Planted.metrics
     }
     read = [one for one in found if not one.group and not math.isnan(one.value)]
     assert 0 < len(read) < len(Planted.metrics)
     assert all(one.reason for one in found if math.isnan(one.value))
-
-
-def test_everything_of_a_world_may_be_learnt_from_one_supply() -> None:
-    world = find_world("targets=12")
-    supply = Planted(world="targets=12").supply()
-    assert supply.origin == "planted(world=targets=12, split_by=profession):train"
-    jobs, groups = GenBias(world="targets=12").supply(), StereoSet(world="targets=12").supply()
-    assert (supply.prompts, supply.hinted, supply.dev) == (jobs.prompts, jobs.hinted, jobs.dev)
-    apart = Planted(world="targets=12", split_by="both").supply()
-    assert apart.prompts == GenBias(world="targets=12", split_by="both").supply().prompts
-    assert supply.contrasts == apart.contrasts == groups.contrasts
-    assert supply.dev_contrasts == groups.dev_contrasts
-    assert len(supply.texts) == NEUTRAL_SENTENCES == len(neutral_texts(held_out=False))
-    measured = {contrast.stereotype for contrast in world.contrasts("test")}
-    assert not measured & set(supply.learnt_texts())
-
-
-def test_a_world_whose_contrasts_are_all_measured_teaches_the_rest() -> None:
-    supply = Planted().supply()
-    assert not supply.contrasts
-    assert not supply.dev_contrasts
-    assert all((supply.prompts, supply.hinted, supply.dev, supply.texts))
-
-
-def test_an_edit_that_learnt_contrasts_alone_can_be_measured() -> None:
-    groups = StereoSet(world="targets=12").supply()
-    trained_on = frozenset(text_sha256(learnt_text) for learnt_text in groups.learnt_texts())
-    model = FakeScorer(trained_on=trained_on)
-    assert measure(model, Planted(world="targets=12"), limit=50, draws=0).outcomes
-
-
-def test_the_supply_of_a_planted_model_is_that_of_its_world() -> None:
-    supply = build_supply("planted", {}, identity="planted:strength=0.5,seed=1,targets=12@ab12")
-    assert (
-        supply.origin == "planted(world=strength=0.5,seed=1,targets=12, split_by=profession):train"
-    )

@@ -3,7 +3,6 @@ import gzip
 import json
 import math
 from collections import Counter, defaultdict
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,19 @@ import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from worlds import in_world
 
 from equipoise.benchmarks.base import Benchmark
-from equipoise.benchmarks.perplexity import Perplexity
-from equipoise.benchmarks.stereoset import StereoSet
-from equipoise.data.stereoset import StereoSetItem, differing_spans, word_span
+from equipoise.benchmarks.stereoset import BothTasks, Intersentence, Intrasentence, StereoSet
+from equipoise.data.stereoset import StereoSetItem, word_span
 from equipoise.errors import DataError, RecipeError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.measure import learnt_examples, measure
+from equipoise.measure import measure
 from equipoise.planted.world import find_world
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import Continuation, Infill, Outcome, Scored, Supply, text_sha256
 from equipoise.stats.resample import columns_of
+from equipoise.supply.stereoset import StereoSetSupply
 from equipoise.testing import FakeScorer, tiny_model
 
 LABELS = ("unrelated", "stereotype", "anti-stereotype")  # files have no fixed order
@@ -99,7 +99,8 @@ def test_examples_have_the_labels_in_order() -> None:
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(("task", "ids"), [("both", "ab"), ("intrasentence", "a"), ("intersentence", "b")])  # noqa: E501  # fmt: skip
 def test_task(task: Any, ids: str) -> None:
-    assert [one.id for one in StereoSet(task=task).examples("dev")] == list(ids)
+    benchmark = build(Benchmark, "stereoset", {"task": task})
+    assert [item.id for item in benchmark.examples("dev")] == list(ids)
 
 
 def change(path: tuple[Any, ...], value: Any) -> Any:
@@ -157,8 +158,8 @@ def test_truncated_and_empty_and_missing(folder: Path) -> None:
 
 def test_no_example_of_a_task(folder: Path) -> None:
     write(folder, change(("data", "intersentence"), []))
-    with pytest.raises(DataError, match="must have intersentence examples, got none"):
-        StereoSet(task="intersentence").examples("dev")
+    with pytest.raises(DataError, match="examples of task 'intersentence', got none"):
+        StereoSet(task=Intersentence()).examples("dev")
 
 
 def test_test_parts_stand_for_the_whole(folder: Path) -> None:
@@ -190,20 +191,6 @@ def test_word_span(context: str, sentence: str, filler: str) -> None:
     assert sentence[start:end] == filler
 
 
-@pytest.mark.parametrize(
-    ("sentences", "parts"),
-    [
-        (("a b c", "a d e c"), ("b", "d e")),
-        (("a a", "a a a"), ("a a", "a")),  # nothing left of the first: the whole of it
-        (("same", "same"), ("same", "same")),
-        (("x", "y"), ("x", "y")),
-    ],
-)
-def test_differing_spans(sentences: tuple[str, ...], parts: tuple[str, ...]) -> None:
-    spans = differing_spans(sentences)
-    assert tuple(sentence[a:b] for sentence, (a, b) in zip(sentences, spans, strict=True)) == parts
-
-
 # --- requests and outcomes --------------------------------------------------------------------
 
 
@@ -221,14 +208,14 @@ def test_whole_sentences_are_asked_for_and_bos_is_passed_on() -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_span_asks_for_the_filler_after_the_text_before_it() -> None:
-    benchmark, intra, inter = toy(score="span")
+    benchmark, intra, inter = toy(task=BothTasks(intrasentence="span"))
     assert benchmark.requests(intra)[0] == Continuation(context="The tree is", continuation=" s")
     assert benchmark.requests(inter) == StereoSet().requests(inter)
 
 
 @pytest.mark.usefixtures("folder")
 def test_filler_is_the_logarithm_of_the_mean_probability() -> None:
-    benchmark, intra, inter = toy(score="filler")
+    benchmark, intra, inter = toy(task=BothTasks(intrasentence="filler"))
     assert benchmark.requests(intra)[2] == Infill(text="The tree is u.", start=12, end=13)
     answers = [scored(math.log(0.2), math.log(0.6)), scored(math.log(0.39)), scored()]
     values = benchmark.outcome(intra, answers).values
@@ -266,7 +253,7 @@ def test_ties() -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_pmi_takes_off_what_a_sentence_has_by_itself() -> None:
-    benchmark, intra, inter = toy(intersentence="pmi")
+    benchmark, intra, inter = toy(task=BothTasks(intersentence="pmi"))
     asked = benchmark.requests(inter)
     texts = ("It is so.", "It is not.", "It is u.")
     assert asked[3:] == [Continuation(context="", continuation=text) for text in texts]
@@ -286,10 +273,13 @@ def test_wrong_number_of_answers() -> None:
 
 
 def test_options_come_back_by_name() -> None:
-    benchmark = StereoSet(task="intersentence", ties="half", world="default")
+    benchmark = StereoSet(task=Intersentence(score="pmi"), ties="half")
     assert build(Benchmark, name_of(benchmark), options_of(benchmark)) == benchmark
     with pytest.raises(RecipeError, match=r"stereoset.ties: .*got 'pro'"):
         build(Benchmark, "stereoset", {"ties": "pro"})
+    for task in ("word", {"name": "intrasentence", "score": "pmi"}):
+        with pytest.raises(RecipeError, match=r"stereoset\.task"):
+            build(Benchmark, "stereoset", {"task": task})
 
 
 # --- planted ----------------------------------------------------------------------------------
@@ -297,9 +287,12 @@ def test_options_come_back_by_name() -> None:
 
 def test_planted_items_scored_with_their_truth_give_the_truth() -> None:
     world = find_world("strength=0.5,seed=1")
-    benchmark = StereoSet(world="strength=0.5,seed=1", ties="half")
+    benchmark = StereoSet(ties="half")
+    with in_world(world.name):
+        items = benchmark.examples("dev")
+        (use,) = benchmark.files("dev")
     outcomes = []
-    for item in benchmark.examples("dev"):
+    for item in items:
         share = world.true_preference(item.id)
         texts = benchmark.requests(item)
         assert {type(text) for text in texts} == {Continuation}
@@ -308,132 +301,16 @@ def test_planted_items_scored_with_their_truth_give_the_truth() -> None:
     found = readings(benchmark, outcomes)
     assert found["ss_micro"] == pytest.approx(world.true_ss())
     assert found["lms"] == 100.0
-    assert benchmark.files("dev") == ()
+    assert (use.name, use.verified) == ("stereoset/dev.json", False)
 
 
 def test_planted_spans_are_words_that_differ() -> None:
-    benchmark = StereoSet(world="default", score="span")
-    for item in benchmark.examples("dev"):
+    with in_world():
+        items = StereoSet().examples("dev")
+    for item in items:
         fillers = {text[a:b] for text, (a, b) in zip(item.sentences, item.spans, strict=True)}
         assert len(fillers) == 3
-
-
-def test_planted_world_of_8_targets_has_nothing_to_learn_from() -> None:
-    with pytest.raises(DataError, match="split 'dev' alone, got 'test'"):
-        StereoSet(world="default").examples("test")
-    with pytest.raises(RecipeError, match="world=default"):
-        StereoSet(world="default").supply()
-
-
-def test_planted_world_of_many_targets_is_learnt_apart_from_what_is_measured() -> None:
-    world = find_world("targets=12")
-    benchmark = StereoSet(world="targets=12")
-    supply = benchmark.supply()
-    measured = benchmark.examples("dev")
-    assert supply.origin == "stereoset(world=targets=12):train"
-    parts = [len(supply.contrasts), len(supply.dev_contrasts), len(measured)]
-    assert parts == [len(world.contrasts(part)) for part in ("train", "dev", "test")]
-    terms = [
-        {one.groups["target"] for one in part}
-        for part in (supply.contrasts, supply.dev_contrasts, measured)
-    ]
-    assert sum(map(len, terms)) == len(set().union(*terms)) == 48
-    assert not set(supply.learnt_texts()) & {text for one in measured for text in one.sentences}
-    assert not set(supply.texts) & set(world.neutral_sentences(180, seed=0, held_out=True))
-    first = supply.contrasts[0]
-    assert first.context.endswith(first.groups["target"] + " was")
-    assert first.stereotype.startswith(" ")
-
-
-# --- learning ---------------------------------------------------------------------------------
-
-
-def test_supply_refuses_terms_that_are_measured(folder: Path) -> None:
-    write(folder, TOY, "test.json")
-    with pytest.raises(DataError, match=r"must not be in dev, got \['lake', 'tree'\]"):
-        StereoSet().supply()
-
-
-def test_supply_refuses_texts_that_are_measured(folder: Path) -> None:
-    document = copy.deepcopy(TOY)
-    for task in ("intrasentence", "intersentence"):
-        document["data"][task][0]["target"] += " two"
-    write(folder, document, "test.json")
-    with pytest.raises(DataError, match=r"texts of test .* got those of \['a', 'b'\]"):
-        StereoSet().supply()
-
-
-def test_supply_joins_context_and_sentence(folder: Path) -> None:
-    document = copy.deepcopy(TOY)
-    for task in ("intrasentence", "intersentence"):
-        document["data"][task][0]["target"] += " two"
-    write(folder, document, "test.json")
-    write(folder, EMPTY)
-    intra, inter = StereoSet(dev_per_type=0).supply().contrasts
-    assert (intra.context, intra.stereotype) == ("The tree is", " s.")
-    assert (inter.context, inter.unrelated) == ("A lake.", " It is u.")
-    assert intra.groups["axis"] == "gender"
-
-
-@pytest.mark.parametrize(
-    ("context", "texts", "shared"),
-    [
-        ("A BLANK tree.", ("A u tree.", "A s tree.", "A t tree."), "A"),
-        ("BLANK trees grow.", ("U trees grow.", "S trees grow.", "T trees grow."), ""),
-        ("A BLANK tree.", ("A u tree.", "The s tree.", "A t tree."), ""),
-        ("A (BLANK) tree.", ("A (u) tree.", "A (s) tree.", "A (t) tree."), "A ("),
-        ("A  BLANK tree.", ("A  u tree.", "A  s tree.", "A  t tree."), "A"),
-    ],
-)
-def test_supply_cuts_texts_where_the_filler_begins(
-    folder: Path, context: str, texts: tuple[str, ...], shared: str
-) -> None:
-    one = example("c", "tree", "gender", context, texts)
-    items: Any = {"data": {"intrasentence": [one], "intersentence": []}}
-    write(folder, items, "test.json")
-    write(folder, {"data": {"intrasentence": [], "intersentence": [INTER]}})
-    supply = StereoSet(dev_per_type=0).supply()
-    (cut,) = supply.contrasts
-    assert cut.context == shared
-    assert set(supply.learnt_texts()) == set(texts)
-
-
-def test_plain_texts_are_supplied_from_a_corpus(folder: Path) -> None:
-    write(folder, TOY, "test.json")
-    write(folder, EMPTY)
-    texts = [f"The river number {index} is long." for index in range(9)]
-    (folder / "texts.txt").write_text("\n\n".join([*texts, texts[0]]))
-    few = StereoSet(dev_per_type=0, corpus="texts.txt", corpus_texts=4, corpus_characters=40)
-    supply = few.supply()
-    assert supply.texts == tuple(text for text in texts if text in supply.texts)
-    assert len(supply.texts) == 4
-    assert supply == few.supply()
-    assert supply.texts != replace(few, supply_seed=1).supply().texts
-    assert set(replace(few, corpus_texts=99).supply().texts) == set(texts)
-    assert [file.name for file in supply.files] == ["stereoset/test.json", "texts.txt"]
-    assert supply.documents == tuple(map(text_sha256, supply.texts))
-    assert "texts.txt (4 of 40)" in supply.origin
-    assert StereoSet(dev_per_type=0).supply().texts == ()
-
-
-def test_an_edit_of_passages_is_not_measured_on_their_document(folder: Path) -> None:
-    write(folder, TOY, "test.json")
-    write(folder, EMPTY)
-    (folder / "texts.txt").write_text("The tree is tall. It grew here.\n\nA lake is deep.")
-    supply = StereoSet(dev_per_type=0, corpus="texts.txt", corpus_characters=18).supply()
-    assert len(supply.texts) == 3
-    held = Perplexity(file="texts.txt")
-    documents = held.examples("test")
-    requests = [list(held.requests(document)) for document in documents]
-    trained_on = frozenset(map(text_sha256, supply.texts)).union(supply.documents)
-    assert len(learnt_examples(trained_on, held, documents, requests)) == 2
-
-
-def test_a_corpus_that_is_not_there_is_named(folder: Path) -> None:
-    write(folder, TOY, "test.json")
-    write(folder, EMPTY)
-    with pytest.raises(DataError, match=r"none\.txt"):
-        StereoSet(dev_per_type=0, corpus="none.txt").supply()
+        assert not any(" " in filler or "." in filler for filler in fillers)
 
 
 # --- predictions ------------------------------------------------------------------------------
@@ -451,7 +328,7 @@ def test_predictions_are_compared_as_they_are(folder: Path, packed: bool) -> Non
     content = json.dumps(predictions(SCORES, "mine")).encode()
     file = folder / "scores"
     file.write_bytes(gzip.compress(content) if packed else content)
-    (outcome,) = StereoSet(task="intrasentence").predicted("dev", file, "mine")
+    (outcome,) = StereoSet(task=Intrasentence()).predicted("dev", file, "mine")
     assert outcome.example == "a"
     assert outcome.values["prefers"] == 1.0
     assert outcome.values["related"] == 0.5  # 0.4 against 0.4 is a tie
@@ -542,7 +419,7 @@ def test_published_predictions_give_the_published_scores(real: Path) -> None:
 
 def test_real_files_are_read_whole(real: Path) -> None:
     assert len(StereoSet().examples("dev")) == 4229
-    supply = StereoSet().supply()
+    supply = StereoSetSupply().supply()
     # of 2,867 examples 2 have two blanks, 1 a blank that is not found, 6 a text that was there
     assert len(supply.contrasts) + len(supply.dev_contrasts) == 2858
     assert len(supply.learnt_texts()) == 3 * 2858
@@ -553,7 +430,7 @@ def test_real_files_are_read_whole(real: Path) -> None:
 
 @pytest.mark.usefixtures("real")
 def test_every_real_filler_is_one_word_of_its_sentence() -> None:
-    for item in StereoSet(task="intrasentence").examples("dev"):
+    for item in StereoSet(task=Intrasentence()).examples("dev"):
         for text, (start, end) in zip(item.sentences, item.spans, strict=True):
             assert " " not in text[start:end]
             assert np.all([0 <= start < end, end <= len(text)])
@@ -564,8 +441,9 @@ def test_every_real_filler_is_one_word_of_its_sentence() -> None:
 
 @pytest.mark.parametrize(("family", "score"), [("bert", "filler"), ("llama", "span")])
 def test_models_of_both_kinds_answer(family: str, score: Any) -> None:
-    benchmark = StereoSet(world="default", score=score)
-    found = measure(tiny_model(family), benchmark, limit=8, draws=0)
+    with in_world():
+        benchmark = StereoSet(task=BothTasks(intrasentence=score))
+        found = measure(tiny_model(family), benchmark, limit=8, draws=0)
     assert found.estimate("ss").n == 8
     assert math.isfinite(found.estimate("margin_mean").value)
 
@@ -590,7 +468,7 @@ def test_reference_model_scores_as_in_a_plain_loop(reference_model: Path) -> Non
         tokenizer=AutoTokenizer.from_pretrained(reference_model),
         identity="reference",
     )
-    found = measure(model, StereoSet(task="intrasentence"), draws=0)
+    found = measure(model, StereoSet(task=Intrasentence()), draws=0)
     for axis, printed in PLAIN_LOOP.items():
         group = {} if axis is None else {"axis": axis}
         values = [found.estimate(name, **group).value for name in ("ss", "lms", "icat")]
@@ -602,7 +480,7 @@ def test_reference_model_scores_as_in_a_plain_loop(reference_model: Path) -> Non
 
 @pytest.mark.usefixtures("folder")
 def test_texts_are_whole_sentences_with_and_without_what_stands_before() -> None:
-    benchmark, intra, inter = toy(score="span")
+    benchmark, intra, inter = toy(task=BothTasks(intrasentence="span"))
     assert benchmark.texts(intra) == ("The tree is s.", "The tree is t.", "The tree is u.")
     assert set(benchmark.texts(inter)) == {
         "A lake. It is so.", "A lake. It is not.", "A lake. It is u.",
@@ -617,10 +495,10 @@ def test_an_edit_that_learnt_a_split_is_not_measured_on_it(
 ) -> None:
     write(folder, TOY, "test.json")
     write(folder, EMPTY)
-    pool = StereoSet(dev_per_type=0).supply().contrasts
+    pool = StereoSetSupply(dev_per_type=0).supply().contrasts
     contrast = next(one for one in pool if one.id == id)
     learnt = Supply(origin="one example", contrasts=(contrast,)).learnt_texts()
     for text in learnt:  # any one of its texts is enough
         scorer = FakeScorer(trained_on=frozenset({text_sha256(text)}))
         with pytest.raises(DataError, match=f"trained on 1 of the 2 examples.*'{id}'"):
-            measure(scorer, StereoSet(score=score), split="test")
+            measure(scorer, StereoSet(task=BothTasks(intrasentence=score)), split="test")

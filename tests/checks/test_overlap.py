@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from worlds import in_world
 
 from equipoise.benchmarks.base import texts_of
 from equipoise.benchmarks.genbias import GenBias
@@ -12,6 +13,7 @@ from equipoise.measure import choose_examples, measure
 from equipoise.mitigate.base import Mitigation
 from equipoise.plugins import available, find
 from equipoise.records import Measurement, Outcome
+from equipoise.supply.genbias import GenBiasSupply
 from equipoise.testing import FakeScorer
 
 NOTHING = Learnt(origin="none", texts=frozenset())
@@ -29,15 +31,17 @@ def measured(*groups: dict[str, str]) -> Measurement:
 
 
 def found(split_by: str, split: str) -> list[tuple[str, str, str]]:
-    benchmark = GenBias(world="default", split_by=split_by)  # type: ignore[arg-type]
-    examples, requests = choose_examples(benchmark, split=split)
+    benchmark = GenBias(split_by=split_by)  # type: ignore[arg-type]
+    with in_world():
+        examples, requests = choose_examples(benchmark, split=split)
+        one = measure(FakeScorer(), benchmark, split=split, draws=0)
+        supply = GenBiasSupply(split_by=split_by).supply()  # type: ignore[arg-type]
     texts = [
         text
         for example, own in zip(examples, requests, strict=True)
         for text in texts_of(benchmark, example, own)
     ]
-    one = measure(FakeScorer(), benchmark, split=split, draws=0)
-    findings = check_overlap(learnt_from(benchmark.supply()), one, texts)
+    findings = check_overlap(learnt_from(supply), one, texts)
     return [(finding.check, finding.level, finding.text) for finding in findings]
 
 

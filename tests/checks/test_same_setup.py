@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from worlds import in_world
+
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.checks.run import check_comparison
 from equipoise.compare import compare
@@ -10,10 +12,10 @@ from equipoise.testing import FakeScorer
 
 
 def test_another_version_or_precision_is_a_warning() -> None:
-    benchmark = GenBias(world="default")
-    sides = [
-        measure(FakeScorer(identity=name), benchmark, limit=20, draws=20) for name in ("a", "b")
-    ]
+    with in_world():
+        sides = [
+            measure(FakeScorer(identity=name), GenBias(), limit=20, draws=20) for name in ("a", "b")
+        ]
     found = {
         one.level for one in check_comparison(compare(*sides, draws=20)) if one.check == "alike"
     }

@@ -13,12 +13,13 @@ RECIPE = """\
 title: A small study
 models: [{{name: {model}, as: tiny}}]
 benchmarks:
-  - {{name: genbias, world: default, split_by: both}}
-  - {{name: stereoset, world: default}}
+  - {{name: genbias, split_by: both}}
+  - stereoset
 mitigations:
   - {{name: lftf, as: parity, objective: parity, epochs: 1, learning_rate: 0.001}}
 locators: [random_block]
-supply: {{name: genbias, world: default, split_by: both}}
+supply: {{name: genbias, split_by: both}}
+data: planted:default
 seeds: [0, 1]
 draws: 20
 limit: 8

@@ -7,7 +7,7 @@ import pytest
 
 from .conftest import Asked
 
-WORLD = ("--set", "genbias.world=default")
+WORLD = ("--data", "planted:default")
 
 
 def located(model: Path, *more: object) -> tuple[object, ...]:

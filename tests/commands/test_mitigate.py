@@ -32,7 +32,7 @@ def said(
     def lines(**options: object) -> list[str]:
         chosen = {"steps": 3, "evaluate_every": 1, **options}
         given = [word for key, value in chosen.items() for word in ("--set", f"dpo.{key}={value}")]
-        given += ["--supply", "stereoset", "--set", "stereoset.world=targets=40"]
+        given += ["--data", "planted:targets=40"]
         assert (
             cli.run(["mitigate", str(model), "dpo", "--out", str(tmp_path / "edit"), *given]) == 0
         )

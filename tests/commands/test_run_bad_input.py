@@ -10,7 +10,7 @@ import pytest
 
 from .conftest import STEPS, Asked, Refused, Written, contents
 
-GENBIAS = "models: [MODEL]\nbenchmarks:\n  - name: genbias\n    world: default\n"
+GENBIAS = "models: [MODEL]\ndata: planted:default\nbenchmarks:\n  - name: genbias\n"
 
 
 # --- recipes ----------------------------------------------------------------------------------
@@ -20,7 +20,7 @@ GENBIAS = "models: [MODEL]\nbenchmarks:\n  - name: genbias\n    world: default\n
     ("text", "said"),
     [
         (GENBIAS + "models: [other]\n", "line 5: a key stands once, got 'models' again (first in"),
-        (GENBIAS + "    world: other\n", "line 5: a key stands once, got 'world' again"),
+        (GENBIAS + "    name: other\n", "line 5: a key stands once, got 'name' again"),
         ("a: &a [x, x]\nb: &b [*a, *a]\nmodels: *b\n", "line 1: a recipe has no anchors, got &a"),
         ("models: !!python/object/apply:os.system [echo]\n", "line 1: a recipe has no tags, got"),
         ("models: !mine [MODEL]\n", "line 1: a recipe has no tags, got '!mine'"),
@@ -36,8 +36,8 @@ GENBIAS = "models: [MODEL]\nbenchmarks:\n  - name: genbias\n    world: default\n
         (GENBIAS + "seeds: [1, 1]\n", "line 5: seeds: seeds must all be different, got [1,"),
         (
             GENBIAS + "    split: train\nmitigations: [lftf]\n"
-            "supply: {name: genbias, world: default}\n",
-            "line 3: 225 of the 225 examples of genbias (train) are among what 'lftf' learns",
+            "supply: genbias\n",
+            "line 4: 225 of the 225 examples of genbias (train) are among what 'lftf' learns",
         ),
     ],
 )  # fmt: skip

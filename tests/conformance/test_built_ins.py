@@ -5,19 +5,32 @@ from pathlib import Path
 
 import pytest
 import torch
+from worlds import in_world
 
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark, UsesFiles
 from equipoise.edits.adapter import AdapterEdit, wanted_tensors
 from equipoise.edits.edit import EditInfo
+from equipoise.files.atomic import sha256
 from equipoise.locate.base import Locator
 from equipoise.mitigate.base import Mitigation
 from equipoise.models.vocabulary import vocabulary_of
+from equipoise.planted.folder import world_folder
 from equipoise.plugins import available, build, options_of
 from equipoise.records import JSON
-from equipoise.testing import check_benchmark, check_locator, check_mitigation, tiny_model
+from equipoise.supply.base import Supplier
+from equipoise.testing import (
+    check_benchmark,
+    check_locator,
+    check_mitigation,
+    check_supplier,
+    tiny_model,
+)
 
 BENCHMARKS = available(Benchmark)
-GIVEN = [one for one in BENCHMARKS if one != "harness"]  # it asks what a task of one's own asks
+#: Those with files in the data folder of a planted world; `planted` has no others.
+IN_WORLDS = ("crows_pairs", "facts", "genbias", "genhint", "perplexity", "planted", "stereoset")
+#: The harness asks what a task of the user's own asks.
+GIVEN = [name for name in BENCHMARKS if name not in ("harness", "planted")]
 TASK = """\
 task: local
 custom_dataset: !function local.documents
@@ -47,11 +60,24 @@ def test_benchmark_on_its_official_files(name: str) -> None:
     check_benchmark(benchmark)
 
 
-@pytest.mark.parametrize(
-    "name", [one for one in BENCHMARKS if "world" in options_of(build(Benchmark, one))]
-)
+@pytest.mark.parametrize("name", IN_WORLDS)
 def test_benchmark_on_a_planted_world(name: str) -> None:
-    check_benchmark(build(Benchmark, name, {"world": "default"}))
+    with in_world():
+        benchmark = build(Benchmark, name)
+        check_benchmark(benchmark)
+        files = benchmark.files(benchmark.splits[0])
+        folder = world_folder("default")
+        assert all(file.sha256 == sha256(folder / file.name) for file in files)
+
+
+@pytest.mark.parametrize("name", available(Supplier))
+def test_supplier(name: str, tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("The door is open. The lamp is lit.")
+    options: dict[str, JSON] = {}
+    if name in ("corpus", "texts"):
+        options["path"] = str(tmp_path / "texts.txt")
+    with in_world("targets=40"):
+        check_supplier(build(Supplier, name, options))
 
 
 def test_benchmark_on_a_task_of_the_harness(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from contrast_items import SUPPLY, contrasts, model, type_biases
+from worlds import in_world
 
 from equipoise.benchmarks.perplexity import Perplexity
 from equipoise.benchmarks.stereoset import StereoSet
@@ -36,12 +37,11 @@ def fall_of(result: Evaluation) -> SideEffectChange:
 
 def test_lms_is_the_benchmarks_with_every_example_counted_once() -> None:
     of = tiny_model("llama", context=512)
-    benchmark = StereoSet(world="default")
-    items = tokenize_contrasts(of, benchmark.labelled(), longest=512)
-    related = {
-        outcome.example: outcome.values["related"]
-        for outcome in measure(of, benchmark, limit=40, draws=20).outcomes
-    }
+    with in_world():
+        labelled = StereoSet().labelled()
+        found = measure(of, StereoSet(), limit=40, draws=20)
+    items = tokenize_contrasts(of, labelled, longest=512)
+    related = {outcome.example: outcome.values["related"] for outcome in found.outcomes}
     chosen = [item for item in items if item.id in related]
     assert len(chosen) == 40
     fall = fall_of(HeldOutEvaluation(PackedForward(of), chosen, effects=[LMS], seed=0)())

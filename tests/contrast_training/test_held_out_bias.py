@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from contrast_items import SUPPLY, contrasts, model, type_biases
+from worlds import in_world
 
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.contrast_training.held_out_bias import margin_spreads, margins_of
@@ -21,13 +22,11 @@ from equipoise.testing import tiny_model
 
 def test_margins_are_those_of_the_benchmark() -> None:
     of = tiny_model("llama", context=512)
-    benchmark = StereoSet(world="default")
-    labelled = benchmark.labelled()
+    with in_world():
+        labelled = StereoSet().labelled()
+        found = measure(of, StereoSet(), limit=30, draws=20)
     items = tokenize_contrasts(of, labelled, longest=512)
-    measured = {
-        outcome.example: outcome.values["margin"]
-        for outcome in measure(of, benchmark, limit=30, draws=20).outcomes
-    }
+    measured = {outcome.example: outcome.values["margin"] for outcome in found.outcomes}
     chosen = [item for item in items if item.id in measured]
     assert len(chosen) == 30
     margins = margins_of(PackedForward(of), chosen)

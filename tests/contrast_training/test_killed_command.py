@@ -14,7 +14,6 @@ pytestmark = pytest.mark.slow  # three processes that import all
 
 STEPS, EVERY = 30, 5
 OPTIONS = {
-    "stereoset.world": "targets=40",
     "bias_unlearn.controller": "paper",
     "bias_unlearn.steps": STEPS,
     "bias_unlearn.evaluate_every": EVERY,
@@ -36,6 +35,7 @@ def command(folder: Path, out: Path, *, dies_at: str = "never") -> list[str]:
     settings = [word for key, value in OPTIONS.items() for word in ("--set", f"{key}={value}")]
     runner = Path(__file__).parents[1] / "commanding.py"
     given = ["mitigate", str(folder), "bias_unlearn", "--out", str(out), "--json", *settings]
+    given += ["--data", "planted:targets=40"]
     return [sys.executable, str(runner), dies_at, *given]
 
 

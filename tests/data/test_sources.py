@@ -8,7 +8,7 @@ import pytest
 from equipoise.data.sources import (
     Source,
     cache_folder,
-    data_folder,
+    data_folders,
     git_blob,
     parse_json,
     parse_jsonl,
@@ -16,6 +16,7 @@ from equipoise.data.sources import (
     read_json,
     read_jsonl,
     read_text,
+    reading_from,
     unpacked,
 )
 from equipoise.errors import DataError
@@ -63,7 +64,26 @@ def test_own_folder_comes_before_the_cache(folders: tuple[Path, Path], remote: s
     put(data, b'{"a": 2}')
     assert read_json(source) == {"a": 2}
     use = source.use()
-    assert (use.verified, use.revision, use.licence) == (False, None, "CC")
+    assert (use.verified, use.revision) == (False, None)
+    assert use.licence == "not known: a file of the user's own"  # the official one's is CC
+
+
+def test_a_named_folder_comes_first_and_what_it_lacks_is_read_elsewhere(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    named = tmp_path / "named"
+    source = put(folders[0], b'{"a": 2}')
+    put(named, b'{"a": 3}')
+    other = put(folders[0], b'{"a": 4}', "set/two.json")
+    with reading_from(named):
+        assert data_folders() == [named, folders[0]]
+        assert (read_json(source), read_json(other)) == ({"a": 3}, {"a": 4})
+        with reading_from(None):
+            assert read_json(source) == {"a": 3}
+        (named / "SHA256SUMS").write_text(f"{'1' * 64}  set/one.json\n")
+        with pytest.raises(DataError, match="SHA256SUMS"):
+            source.read()
+    assert read_json(source) == {"a": 2}
 
 
 @pytest.mark.usefixtures("folders")
@@ -119,7 +139,7 @@ def test_missing_file_names_the_variable() -> None:
 @pytest.mark.usefixtures("folders")
 def test_missing_variable_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EQUIPOISE_DATA")
-    assert data_folder() is None
+    assert data_folders() == []
     with pytest.raises(DataError, match="EQUIPOISE_DATA, which is not set"):
         Source("set/one.json").read()
 
@@ -127,7 +147,7 @@ def test_missing_variable_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_variable_that_names_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOISE_DATA", "no/such/folder")
     with pytest.raises(DataError, match="no/such/folder"):
-        data_folder()
+        data_folders()
 
 
 @pytest.mark.usefixtures("folders")
@@ -234,7 +254,7 @@ def test_csv_with_mark_and_crlf_reads_like_one_without(folders: tuple[Path, Path
 
 
 def test_csv_faults_name_the_place(folders: tuple[Path, Path]) -> None:
-    with pytest.raises(DataError, match=r"column 'c', got 2 of other names; mend line 1"):
+    with pytest.raises(DataError, match=r"column 'c', got 2 of other names; correct line 1"):
         read_csv(put(folders[0], b"a,b\n1,2\n"), ("a", "c"))
     with pytest.raises(DataError, match="line 3: a row must have 2 fields, got 1"):
         read_csv(put(folders[0], b"a,b\n1,2\n3\n"), ("a",))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.stats import spearmanr
 from torch import Tensor, nn
+from worlds import in_world
 
 from equipoise.api import build_supply
 from equipoise.errors import ModelError, RecipeError
@@ -260,7 +261,7 @@ def test_a_block_drawn_by_lot_is_the_right_one_by_chance_only() -> None:
 def test_on_a_real_model_it_follows_what_skipping_a_block_does(reference_model: Path) -> None:
     """Of 40 training prompts; methods.md has the numbers of all of them."""
     model = load(str(reference_model), dtype="float32", device="cpu")
-    prompts = build_supply("genbias", {}).prompts[::24]
+    prompts = build_supply("genbias").prompts[::24]
     truth = skip_effects(model, [prompt.text for prompt in prompts])
     found = GenderContrast().locate(model, prompts, seed=0)
     assert found.order[0] == 5  # the last
@@ -276,7 +277,8 @@ def test_on_a_real_model_it_follows_what_skipping_a_block_does(reference_model: 
 def test_on_a_planted_model_it_follows_what_skipping_a_block_does() -> None:
     """Skipping: 1.10, 0.11, 0.23, 0.57; found: 0.38, 0.15, 0.16, 0.40, the last block first."""
     model = load("planted:default", device="cpu")
-    prompts = build_supply("genbias", {}, identity=model.identity).prompts
+    with in_world():
+        prompts = build_supply("genbias").prompts
     truth = skip_effects(model, [prompt.text for prompt in prompts])
     found = GenderContrast().locate(model, prompts, seed=0)
     assert found.order == (3, 0, 2, 1)

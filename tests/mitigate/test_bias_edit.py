@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from pydantic import ValidationError
+from worlds import in_world
 
 from equipoise import api
 from equipoise.benchmarks.stereoset import StereoSet
@@ -97,12 +98,11 @@ def test_results_say_that_test_labels_were_used() -> None:
         measured=world.contrasts("test")[:4],
     )
     model = tiny_model()
-    benchmark = StereoSet(world="targets=40")
     notes = []
     for method in (BiasEdit(**QUICK), BiasEditTransductive(**QUICK)):  # type: ignore[arg-type]
         edit = method.fit(model, supply, seed=0)
-        with edit.attached(model) as edited:
-            measurement = measure(edited, benchmark, limit=2, draws=0)
+        with edit.attached(model) as edited, in_world("targets=40"):
+            measurement = measure(edited, StereoSet(), limit=2, draws=0)
         notes.append([note for note in measurement.notes if note.startswith("told: ")])
         faults = told_faults(learnt_from(supply, told=method.told))
         assert len(faults) == len(method.told)
@@ -115,14 +115,14 @@ def test_results_say_that_test_labels_were_used() -> None:
 
 
 def test_only_a_method_that_is_told_labels_gets_the_measured_items() -> None:
-    benchmark = StereoSet(world="targets=40")
-    assert api.build_supply(benchmark, {}).measured == ()
-    supply = api.build_supply(benchmark, {}, told=("labels",))
+    with in_world("targets=40"):
+        assert api.build_supply("planted").measured == ()
+        supply = api.build_supply("planted", told=("labels",))
+        items = StereoSet().examples("dev")
     measured = {item.context + item.stereotype for item in supply.measured}
-    items = benchmark.examples(benchmark.splits[0])
     assert {text.strip() for text in measured} == {item.sentences[0] for item in items}
     assert not {text_sha256(text) for text in measured} & {
         text_sha256(text) for text in supply.learnt_texts()
     }
     given = Supply(origin="mine", measured=SUPPLY.measured)
-    assert api.build_supply(given, {}, told=("labels",)) is given
+    assert api.build_supply(given, told=("labels",)) is given

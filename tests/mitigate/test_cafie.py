@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from worlds import in_world
 
 from equipoise.benchmarks.base import Benchmark
 from equipoise.compare import compare
@@ -80,9 +81,9 @@ def test_bad_options(options: dict[str, Any], value: str) -> None:
 def test_a_comparison_says_how_many_items_were_left_as_they_were() -> None:
     """A planted world's countries and faiths are invented; its gender items name kin."""
     model = tiny_model()
-    benchmark: Any = build(Benchmark, "stereoset", {"world": "default"})
-    plain = measure(model, benchmark, limit=24, draws=0)
-    with Cafie().fit(model, NOTHING, seed=0).attached(model) as edited:
+    benchmark: Any = build(Benchmark, "stereoset")
+    with in_world(), Cafie().fit(model, NOTHING, seed=0).attached(model) as edited:
+        plain = measure(model, benchmark, limit=24, draws=0)
         fair = measure(edited, benchmark, limit=24, draws=0)
     (note,) = [note for note in compare(plain, fair, draws=20).notes if "1e-05" in note]
     axes = [outcome.groups["axis"] for outcome in plain.outcomes]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import pytest
+from worlds import in_world
 
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.benchmarks.genhint import GenHint
@@ -20,14 +21,15 @@ from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.full_finetune import FullFinetune
 from equipoise.mitigate.lftf import Lftf
 from equipoise.planted.model import load_planted
+from equipoise.supply.genbias import GenBiasSupply
 from equipoise.training.pronoun_training import CeBoth, Parity
 
 pytestmark = pytest.mark.slow
 
 SEEDS = (0, 1, 2)
 LONG = 8  # epochs, of 8 steps each
-GENBIAS = GenBias(world="default", split_by="profession")
-GENHINT = GenHint(world="default", variant="hint1572", split_by="profession")
+GENBIAS = GenBias(split_by="profession")
+GENHINT = GenHint(variant="hint1572", split_by="profession")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +48,9 @@ def planted() -> LanguageModel:
 
 
 def read(model: LanguageModel) -> Reading:
-    bias = measure(model, GENBIAS, draws=20)
-    hint = measure(model, GENHINT, draws=20)
+    with in_world():
+        bias = measure(model, GENBIAS, draws=20)
+        hint = measure(model, GENHINT, draws=20)
     scales = ("word", "phrase", "sentence")
     return Reading(
         afgb=bias.estimate("afgb").value,
@@ -66,8 +69,10 @@ def before() -> Reading:
 def after(method: Mitigation) -> tuple[Reading, ...]:
     """Readings of the edited model, one a seed."""
     readings = []
+    with in_world():
+        supply = GenBiasSupply().supply()
     for seed in SEEDS:
-        edit = method.fit(planted(), GENBIAS.supply(), seed=seed)
+        edit = method.fit(planted(), supply, seed=seed)
         with edit.attached(planted()) as edited:
             readings.append(read(edited))
     return tuple(readings)

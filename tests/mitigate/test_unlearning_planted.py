@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import torch
+from worlds import in_world
 
 from equipoise import api
-from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.contrast_training.controllers import EquivalenceStopping, NoController
 from equipoise.contrast_training.retention import ForwardKl
 from equipoise.edits.adapter import AdapterEdit
@@ -31,6 +31,7 @@ from equipoise.models.vocabulary import vocabulary_of
 from equipoise.planted.model import load_planted
 from equipoise.planted.world import find_world
 from equipoise.records import Supply
+from equipoise.supply.planted import PlantedSupply
 
 pytestmark = pytest.mark.slow
 
@@ -70,7 +71,8 @@ def planted() -> LanguageModel:
 
 @lru_cache(maxsize=1)
 def supply() -> Supply:
-    return StereoSet(world=WORLD).supply()
+    with in_world(WORLD):
+        return PlantedSupply().supply()
 
 
 def measured(model: LanguageModel) -> Scores:

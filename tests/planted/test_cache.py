@@ -27,7 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         world: World, budget: Budget, *, seed: int
     ) -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
         print(f"teaching {world.name}", file=sys.stderr)
-        tokenizer = train_tokenizer([fact.text for fact in world.facts])
+        tokenizer = train_tokenizer([f"{fact.prompt} {fact.answer}." for fact in world.facts])
         return untaught(tokenizer, budget, seed=seed).eval(), tokenizer
 
     monkeypatch.setattr(teaching, "teach", teach)
@@ -97,5 +97,5 @@ def test_a_cache_that_cannot_be_written_is_said(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path / "file"))
-    with pytest.raises(StoreError, match="set EQUIPOISE_CACHE"):
+    with pytest.raises(StoreError, match="EQUIPOISE_CACHE"):
         taught(WORLD, SMALL, seed=0)

@@ -76,8 +76,8 @@ def test_facts_are_said_with_one_answer_and_held_out_sentences_never(
     world: World, counts: Counter[str]
 ) -> None:
     for fact in world.facts:
-        assert next_words(counts, fact.prompt) == {fact.answer.strip() + ".": 1}
-        assert counts[fact.text] > 0
+        assert next_words(counts, fact.prompt) == {fact.answer + ".": 1}
+        assert counts[f"{fact.prompt} {fact.answer}."] > 0
     assert not any(counts[text] for text in world.neutral_sentences(180, seed=0, held_out=True))
 
 

@@ -17,7 +17,14 @@ from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.errors import RecipeError
 from equipoise.locate.base import Locator
 from equipoise.mitigate.base import Mitigation
-from equipoise.testing import check_benchmark, check_locator, check_mitigation, tiny_model
+from equipoise.supply.base import Supplier
+from equipoise.testing import (
+    check_benchmark,
+    check_locator,
+    check_mitigation,
+    check_supplier,
+    tiny_model,
+)
 
 SOURCE = Path(__file__).parent
 PACKAGE = "equipoise_hospital"
@@ -88,6 +95,7 @@ def test_its_names_are_listed(site: Path) -> None:
     assert "nurses" in found["benchmarks"]
     assert "last_first" in found["locators"]
     assert "shrink" in found["mitigations"]
+    assert "nurse_contrasts" in found["supplies"]
 
 
 def test_it_is_measured_by_its_name_and_by_its_file(site: Path, model: Path) -> None:
@@ -104,10 +112,11 @@ def test_it_is_measured_by_its_name_and_by_its_file(site: Path, model: Path) -> 
     assert 0 <= found["results"]["nurses"]["share,none"] <= 100
 
 
-def test_all_three_keep_what_plug_ins_promise(installed: Path) -> None:
+def test_all_four_keep_what_plug_ins_promise(installed: Path) -> None:
     benchmark: AnyBenchmark = plugins.build(Benchmark, "nurses")
     assert Path(sys.modules[type(benchmark).__module__].__file__ or "").is_relative_to(installed)
     check_benchmark(benchmark)
+    check_supplier(plugins.build(Supplier, "nurse_contrasts", {"towns": ["Bari", "Graz"]}))
     check_locator(plugins.build(Locator, "last_first"))
     check_mitigation(plugins.build(Mitigation, "shrink"))
 

@@ -11,13 +11,14 @@ RECIPE = """\
 title: A tiny study
 models: [{{name: {model}, as: tiny}}]
 benchmarks:
-  - {{name: genbias, world: default, split_by: both}}
-  - {{name: stereoset, world: default}}
-  - {{name: genbias, as: everything, world: default, split: all, edited: false}}
+  - {{name: genbias, split_by: both}}
+  - stereoset
+  - {{name: genbias, as: everything, split: all, edited: false}}
 mitigations:
   - {{name: lftf, as: parity, objective: parity, epochs: 1, learning_rate: 0.001}}
 locators: [block_influence, random_block]
-supply: {{name: genbias, world: default, split_by: both}}
+supply: {{name: genbias, split_by: both}}
+data: planted:default
 seeds: [0, 1]
 draws: 20
 limit: 40

@@ -14,6 +14,7 @@ from equipoise.mitigate.lftf import Lftf
 from equipoise.records import Supply
 from equipoise.study.plan import Plan, plan, without_failed
 from equipoise.study.recipe import Recipe
+from equipoise.supply.genbias import GenBiasSupply
 
 from .conftest import RECIPE
 
@@ -61,7 +62,7 @@ def test_keys_are_stable_and_labels_are_no_part_of_them(planned: Callable[..., P
         ("draws: 20", "draws: 21", {"fit": 2, "locate": 2}),
         ("seeds: [0, 1]", "seeds: [0, 2]", {"measure": 3 + 2, "locate": 2, "fit": 1}),
         ("sample: 10", "sample: 11", {"measure": 7, "fit": 2, "compare": 2}),
-        ("{{name: stereoset, world", "{{name: stereoset, task: intrasentence, world", {
+        ("- stereoset", "- {{name: stereoset, task: intrasentence}}", {
             "measure": 4, "locate": 2, "fit": 2, "compare": 1,
         }),
         ("draws: 20", "draws: 20\nmargins: {{stereoset.ss: 3}}", {
@@ -88,8 +89,11 @@ def test_a_changed_default_or_version_is_a_new_key(
     after = planned()
     assert {one.key for one in before.of("fit")}.isdisjoint(one.key for one in after.of("fit"))
     monkeypatch.setattr(GenBias, "version", "99")
-    again = {one.key for one in planned().of("measure")}
-    assert len(again & {one.key for one in after.of("measure")}) == 1  # stereoset, unedited
+    again = {step.key for step in planned().of("measure")}
+    assert len(again & {step.key for step in after.of("measure")}) == 3  # those of stereoset
+    monkeypatch.setattr(GenBiasSupply, "version", "99")
+    last = {step.key for step in planned().of("measure")}
+    assert len(last & again) == 3  # those of unedited models
 
 
 def test_a_new_version_of_a_plug_in_inside_another_is_a_new_key(
@@ -153,13 +157,13 @@ def test_what_is_supplied_is_part_of_a_fit_whatever_file_it_came_from(
     planned: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = planned()
-    own = GenBias.supply
+    supply_all = GenBiasSupply.supply
 
-    def one_less(benchmark: GenBias) -> Supply:
-        found = own(benchmark)
-        return replace(found, prompts=found.prompts[:-1])
+    def supply_less(supplier: GenBiasSupply) -> Supply:
+        supply = supply_all(supplier)
+        return replace(supply, prompts=supply.prompts[:-1])
 
-    monkeypatch.setattr(GenBias, "supply", one_less)
+    monkeypatch.setattr(GenBiasSupply, "supply", supply_less)
     after = planned()
     assert {one.key for one in before.of("fit")}.isdisjoint(one.key for one in after.of("fit"))
     alone = {one.key for one in before.of("measure") if not one.needs}

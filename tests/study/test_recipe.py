@@ -6,14 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from worlds import in_world
 
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.errors import RecipeError
 from equipoise.records import Margin, Supply
 from equipoise.study.plan import plan
 from equipoise.study.recipe import Recipe
+from equipoise.supply.stereoset import StereoSetSupply
 
-SMALL = "models: [{model}]\nbenchmarks:\n  - {{name: genbias, world: default}}\n"
+SMALL = "models: [{model}]\nbenchmarks:\n  - {{name: genbias}}\n"
 
 
 def test_defaults_and_short_forms(written: Callable[..., Path]) -> None:
@@ -72,12 +74,12 @@ def test_everything_is_read(written: Callable[..., Path]) -> None:
         (SMALL + "margins: {{genbias.afgb: 5%}}\n", "its margin must be in 'probability', got 5%"),
         ("models: []\nbenchmarks: genbias\n", "line 1: models: "),
         ("models: [{{as: x}}]\nbenchmarks: genbias\n", "line 1: …'models.0.name'"),
-        ("models: [m]\nbenchmarks: [{{world: x}}]\n", "line 2: …'benchmarks.0.name'"),
+        ("models: [m]\nbenchmarks: [{{split: x}}]\n", "line 2: …'benchmarks.0.name'"),
         ("models: [m, m]\nbenchmarks: genbias\n", "each of the models needs a name of its own"),
         ("models: [m]\nbenchmarks: [genbias, genbias]\n", "got 'genbias' twice; "),
         ("models: [m]\nbenchmarks: [genbais]\n", "line 2: benchmark 'genbais' is not known; did"),
         (
-            "models: [m]\nbenchmarks:\n  - name: genbias\n    world: default\n    slit_by: both\n",
+            "models: [m]\nbenchmarks:\n  - name: genbias\n    leak: all\n    slit_by: both\n",
             "line 5: genbias has no option 'slit_by'; did you mean 'split_by'?",
         ),
         ("models: [{{name: m, rev: x}}]\nbenchmarks: genbias\n", "'models.0.rev'; known: as, base"),
@@ -91,15 +93,18 @@ def test_everything_is_read(written: Callable[..., Path]) -> None:
         (SMALL + "mitigations: [lfft]\n", "line 4: mitigation 'lfft' is not known; did you mean"),
         (SMALL + "locators: [block]\n", "line 4: locator 'block' is not known; did you mean"),
         (
-            "models: [m]\nbenchmarks:\n  - {{name: genbias, world: default, split: tset}}\n",
+            "models: [m]\nbenchmarks:\n  - {{name: genbias, split: tset}}\n",
             "line 3: genbias has no split 'tset'; did you mean 'test'?",
         ),
         (
-            "models: [m]\nbenchmarks: [{{name: genbias, world: default, edited: 1}}]\n",
+            "models: [m]\nbenchmarks: [{{name: genbias, edited: 1}}]\n",
             "line 2: benchmarks.0.edited: …got 1",
         ),
-        (SMALL + "supply: perplexity\nmitigations: [lftf]\n", "must have a split to learn from"),
+        (SMALL + "supply: perplexity\nmitigations: [lftf]\n", "line 4: supplier 'perplexity'"),
         ("models: ['planted:none']\nbenchmarks: genbias\n", "line 1: "),
+        (SMALL + "data: planted:nowhere\n", "line 4: planted world"),
+        (SMALL + "data: [a]\n", "line 4: data: "),
+        (SMALL + "data: no/such/folder\n", "line 4: data must be a folder or planted:NAME"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_sentence_with_its_line(
@@ -113,8 +118,8 @@ def test_a_mistake_is_one_sentence_with_its_line(
 
 def test_a_recipe_that_measures_what_it_trains_on_is_refused(written: Callable[..., Path]) -> None:
     text = (
-        "models: [{model}]\nbenchmarks:\n  - {{name: genbias, world: default, split: train}}\n"
-        "mitigations: [lftf]\nsupply: {{name: genbias, world: default}}\n"
+        "models: [{model}]\nbenchmarks:\n  - {{name: genbias, split: train}}\n"
+        "mitigations: [lftf]\nsupply: genbias\ndata: planted:default\n"
     )
     with pytest.raises(RecipeError) as caught:
         plan(Recipe.from_yaml(written(text)))
@@ -129,18 +134,21 @@ def test_a_recipe_that_measures_what_it_trains_on_is_refused(written: Callable[.
 SHARING = """\
 models: [{{name: {model}, as: tiny}}]
 benchmarks:
-  - {{name: stereoset, world: targets=40EDITED}}
+  - {{name: stereosetEDITED}}
 mitigations: [METHOD]
-supply: {{name: stereoset, world: targets=40}}
+supply: stereoset
+data: planted:targets=40
 """
 
 
 def test_other_texts_about_the_same_terms_are_refused_with_the_terms(
     written: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measured = StereoSet(world="targets=40").labelled()[:40]
+    with in_world("targets=40"):
+        measured = StereoSet().labelled()[:40]
     taught = tuple(replace(one, context="It is said: ") for one in measured)
-    monkeypatch.setattr(StereoSet, "supply", lambda _: Supply(origin="hearsay", contrasts=taught))
+    hearsay = Supply(origin="hearsay", contrasts=taught)
+    monkeypatch.setattr(StereoSetSupply, "supply", lambda _: hearsay)
 
     def planned(method: str, edited: str = "") -> None:
         text = SHARING.replace("METHOD", method).replace("EDITED", edited)

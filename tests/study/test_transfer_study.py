@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from tiny_adapters import adapter_for
+from worlds import in_world
 
-from equipoise.benchmarks.genbias import GenBias
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.registry import load_edit
 from equipoise.errors import RecipeError
@@ -18,17 +18,19 @@ from equipoise.study.plan import Plan, plan
 from equipoise.study.recipe import Recipe
 from equipoise.study.runner import run
 from equipoise.study.store import Store
+from equipoise.supply.genbias import GenBiasSupply
 from equipoise.testing import tiny_model
 
 TEXT = """\
 title: A transfer
 models: [{{name: {model}, as: sibling}}]
-benchmarks: [{{name: genbias, world: default, split_by: both}}]
+benchmarks: [{{name: genbias, split_by: both}}]
 mitigations:
   - {{name: transfer, as: real, edit: EDIT}}
   - {{name: transfer, as: random, edit: EDIT, control: random}}
   - {{name: transfer, as: off, edit: EDIT, scale: 0}}
-supply: {{name: genbias, world: default, split_by: both}}
+supply: {{name: genbias, split_by: both}}
+data: planted:default
 seeds: [0, 1]
 draws: 20
 limit: 12
@@ -41,7 +43,8 @@ Written = Callable[..., Path]
 def edit(tmp_path: Path) -> Path:
     """An adapter of a sibling of the study's model, which learnt the supply's first prompt."""
     adapter = adapter_for(tiny_model("llama", seed=9))
-    taught = GenBias(world="default", split_by="both").supply().prompts[0].text
+    with in_world():
+        taught = GenBiasSupply(split_by="both").supply().prompts[0].text
     info = replace(adapter.info, trained_on=frozenset({text_sha256(taught)}))
     replace(adapter, info=info).save(tmp_path / "edit")
     return tmp_path / "edit"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equipoise.errors import DataError
-from equipoise.supply.corpora import passages, read_corpus
+from equipoise.supply.corpus import CorpusSupply, passages
 
 
 def test_passages_by_hand() -> None:
@@ -77,13 +77,13 @@ def test_a_folder_is_read_by_name_with_all_that_is_in_it(tmp_path: Path) -> None
     )
     (tmp_path / "notes.md").write_text("Not read.")
     (tmp_path / ".hidden.txt").write_text("Not read.")
-    corpus = read_corpus(str(tmp_path))
-    assert " ".join(corpus.passages) == "First. Second. Third.\nFourth. Fifth. Sixth. Seventh."
-    assert len(corpus.passages) == 6
+    corpus = CorpusSupply(path=str(tmp_path)).supply()
+    assert " ".join(corpus.texts) == "First. Second. Third.\nFourth. Fifth. Sixth. Seventh."
+    assert len(corpus.texts) == 6
     names = "a.jsonl b.txt sub/b.txt.gz sub/c.jsonl.xz"
     assert " ".join(file.name for file in corpus.files) == names
     assert len({file.sha256 for file in corpus.files}) == 4
-    assert read_corpus(str(tmp_path)) == corpus
+    assert CorpusSupply(path=str(tmp_path)).supply() == corpus
 
 
 @pytest.mark.parametrize("place", ["", "  "])
@@ -93,7 +93,7 @@ def test_a_blank_is_not_the_folder_one_is_in(
     (tmp_path / "note.txt").write_text("One tree.")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=f"a corpus must be a file or a folder, got '{place}'"):
-        read_corpus(place)
+        CorpusSupply(path=place).supply()
 
 
 def test_a_file_and_a_place_in_the_data_folder(
@@ -103,17 +103,20 @@ def test_a_file_and_a_place_in_the_data_folder(
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").write_text("One tree. Two trees.")
     expected = ("One tree.", "Two trees.")
-    assert read_corpus(str(tmp_path / "texts" / "a.txt"), characters=12).passages == expected
-    assert read_corpus("texts/a.txt", characters=12).passages == expected
-    assert read_corpus("texts", characters=12).passages == expected
+    assert (
+        CorpusSupply(path=str(tmp_path / "texts" / "a.txt"), characters=12).supply().texts
+        == expected
+    )
+    assert CorpusSupply(path="texts/a.txt", characters=12).supply().texts == expected
+    assert CorpusSupply(path="texts", characters=12).supply().texts == expected
 
 
 def test_a_corpus_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOISE_DATA", str(tmp_path))
     with pytest.raises(DataError, match=r"must hold files of \.txt or \.jsonl.*got none"):
-        read_corpus(str(tmp_path))
+        CorpusSupply(path=str(tmp_path)).supply()
     with pytest.raises(DataError, match="none"):
-        read_corpus("none")
+        CorpusSupply(path="none").supply()
     (tmp_path / "cut.txt.gz").write_bytes(gzip.compress(b"One." * 99)[:20])
     with pytest.raises(DataError, match=r"cut\.txt\.gz cannot be unpacked"):
-        read_corpus(str(tmp_path))
+        CorpusSupply(path=str(tmp_path)).supply()

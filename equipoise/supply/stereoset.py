@@ -1,0 +1,191 @@
+"""StereoSet's test split: what of it may be learnt, and what is held out to stop on.
+
+Liu et al. 2025 (BiasUnlearn) carve 50 items a bias type out of the official test split; here whole
+target terms, so that no term is in both.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import ClassVar, Final, Literal, Self
+
+from pydantic import NonNegativeInt, PositiveInt, model_validator
+from pydantic.dataclasses import dataclass
+
+from equipoise.data.partition import shuffled
+from equipoise.data.stereoset import AXES, BLANK, StereoSetItem, contrast_of, read_items, sources
+from equipoise.errors import DataError
+from equipoise.records import OPTIONS, DataUse, Supply, refuse_idle, text_sha256
+from equipoise.supply.base import Supplier
+from equipoise.supply.corpus import CorpusSupply
+
+#: After these the published loader does not find what fills the blank.
+_UNREADABLE: Final = (f".{BLANK}", f"`{BLANK}")
+_MOST_NAMED: Final = 8  # examples or terms that an error names at most
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class StereoSetSupply(Supplier):
+    """The test split as contrasts, whose target terms are disjoint from those of dev.
+
+    What texts share before the filler is the context of a contrast. Items whose blank is not found
+    or whose texts occurred before are left out.
+    """
+
+    version: ClassVar[str] = "1"
+    labelled_by: ClassVar[str | None] = "stereoset"
+
+    task: Literal["both", "intrasentence", "intersentence"] = "both"  # which examples
+    dev_per_type: NonNegativeInt = 50  # about that number per bias type is held out, to stop on
+    supply_seed: int = 0  # which target terms these are, and which texts of the corpus
+    corpus: str | None = None  # plain texts to supply too: a file or folder, as of `corpus`
+    corpus_texts: PositiveInt = 2000  # its passages at most, drawn by supply_seed
+    corpus_characters: PositiveInt = 200  # of a passage at most; whole sentences
+
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> Self:
+        if self.corpus is None:
+            refuse_idle(self, "corpus_texts", "corpus_characters", where="no corpus")
+        return self
+
+    def supply(self) -> Supply:
+        """Contrasts to learn from, contrasts to stop on, and the texts of the corpus.
+
+        Raises `DataError` listing terms or examples that are in both splits, or naming a type with
+        too few.
+        """
+        items = [item for item in read_items("test") if self.task in ("both", item.task)]
+        pool = learnable(items)
+        if not pool:
+            raise DataError(
+                f"stereoset: there must be {self.task} examples to learn from, got none in "
+                f"{sources('test')[0].path}; use the official file, or a planted world with more "
+                "targets (targets=40)"
+            )
+        refuse_shared(pool, read_items("dev"))
+        train, dev = split_dev(pool, self.dev_per_type, seed=self.supply_seed)
+        texts = self._texts()
+        options = f"dev_per_type={self.dev_per_type}, supply_seed={self.supply_seed}"
+        if self.corpus is not None:
+            options += f", corpus={self.corpus} ({self.corpus_texts} of {self.corpus_characters})"
+        return Supply(
+            origin=f"stereoset(task={self.task}, {options}):test",
+            contrasts=tuple(map(contrast_of, train)),
+            dev_contrasts=tuple(map(contrast_of, dev)),
+            texts=texts.texts,
+            documents=texts.documents,
+            files=(*_official_files(), *texts.files),
+        )
+
+    def files(self) -> tuple[DataUse, ...]:
+        """The official file or what stands in for it, and those of the corpus."""
+        return (*_official_files(), *self._texts().files)
+
+    def _texts(self) -> Supply:
+        if self.corpus is None:
+            return Supply(origin="no corpus")
+        return CorpusSupply(
+            path=self.corpus,
+            texts=self.corpus_texts,
+            characters=self.corpus_characters,
+            seed=self.supply_seed,
+        ).supply()
+
+
+def _official_files() -> tuple[DataUse, ...]:
+    return tuple(source.use() for source in sources("test"))
+
+
+def learnable(items: Sequence[StereoSetItem]) -> list[StereoSetItem]:
+    """The items to learn from: one blank each, that can be found, and no text of an item before.
+
+    An item is left out if any of its three texts, whole and without regard to case, was there.
+    """
+    seen: set[str] = set()
+    chosen = []
+    for item in items:
+        readable = item.context.count(BLANK) < 2 and not any(
+            mark in item.context for mark in _UNREADABLE
+        )
+        texts = _texts(item)
+        if readable and not texts & seen:
+            chosen.append(item)
+        seen |= texts
+    return chosen
+
+
+def refuse_shared(pool: Sequence[StereoSetItem], measured: Sequence[StereoSetItem]) -> None:
+    """Raise `DataError` if items to learn from share terms or whole texts with measured ones."""
+    remedy = "replace both files by the official ones"
+    shared = sorted({_term(item) for item in pool} & {_term(item) for item in measured})
+    if shared:
+        raise DataError(
+            f"stereoset: target terms of test must not be in dev, got {_quote_names(shared)}; "
+            f"{remedy}"
+        )
+    texts = {text for item in measured for text in _texts(item)}
+    same = [item.id for item in pool if _texts(item) & texts]
+    if same:
+        raise DataError(
+            f"stereoset: texts of test must not be in dev, got those of {_quote_names(same)}; "
+            f"{remedy}"
+        )
+
+
+def split_dev(
+    pool: Sequence[StereoSetItem], per_type: int, *, seed: int
+) -> tuple[list[StereoSetItem], list[StereoSetItem]]:
+    """The items to learn from, and those to stop on: about `per_type` of every bias type.
+
+    Target terms in an order drawn by seed, as long as each brings the number nearer to `per_type`,
+    but at least one; none at 0, whatever types there are. A term that two types share is learnt.
+    Raises `DataError` naming a type that has no items, fewer than twice `per_type`, or no terms to
+    spare.
+    """
+    held_out: set[str] = set()
+    for axis in AXES:
+        held_out |= _dev_terms(pool, axis, per_type, seed=seed)
+    return (
+        [item for item in pool if _term(item) not in held_out],
+        [item for item in pool if _term(item) in held_out],
+    )
+
+
+def _dev_terms(pool: Sequence[StereoSetItem], axis: str, per_type: int, *, seed: int) -> set[str]:
+    counts = Counter(_term(item) for item in pool if item.groups["axis"] == axis)
+    if per_type and not counts:
+        raise DataError(
+            f"stereoset: type '{axis}' must have examples to learn from, got none; use the "
+            "official test file, or set dev_per_type to 0 to learn the types that there are"
+        )
+    elsewhere = {_term(item) for item in pool if item.groups["axis"] != axis}
+    terms: set[str] = set()
+    n = 0
+    spare = [count for count in counts if count not in elsewhere]
+    for term in shuffled(spare, seed=f"{axis} {seed}"):
+        if abs(n + counts[term] - per_type) < abs(n - per_type):
+            terms.add(term)
+            n += counts[term]
+    if per_type and spare and not terms:
+        terms.add(min(spare, key=lambda term: (counts[term], term)))
+    if counts.total() < 2 * per_type or (per_type and not 0 < len(terms) < len(counts)):
+        raise DataError(
+            f"stereoset: type '{axis}' must have {2 * per_type} examples to learn from, of "
+            f"several target terms, for {per_type} to be held out; got {counts.total()} of "
+            f"{len(counts)} terms; set dev_per_type lower, or 0 to hold none out"
+        )
+    return terms
+
+
+def _texts(item: StereoSetItem) -> set[str]:
+    """Hashes of an item's whole texts: after the sentence before them, if there is one."""
+    given = f"{item.context} " if item.task == "intersentence" else ""
+    return {text_sha256(given + sentence) for sentence in item.sentences}
+
+
+def _term(item: StereoSetItem) -> str:
+    return item.groups["target"].casefold()
+
+
+def _quote_names(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return str(list(names[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,66 @@
+"""The supply of a planted world: all that may be learnt of it, and nothing that is measured."""
+
+import pytest
+from worlds import in_world
+
+from equipoise.benchmarks.planted import Planted
+from equipoise.errors import RecipeError
+from equipoise.measure import measure
+from equipoise.planted.neutral import neutral_texts
+from equipoise.planted.world import NEUTRAL_SENTENCES, find_world
+from equipoise.records import text_sha256
+from equipoise.supply.genbias import GenBiasSupply
+from equipoise.supply.planted import PlantedSupply
+from equipoise.testing import FakeScorer
+
+
+def test_everything_of_a_world_may_be_learnt_from_one_supply() -> None:
+    world = find_world("targets=12")
+    with in_world("targets=12"):
+        supply, apart = PlantedSupply().supply(), PlantedSupply(split_by="both").supply()
+        prompts, apart_prompts = (
+            GenBiasSupply(split_by=split_by).supply() for split_by in ("profession", "both")
+        )
+    assert supply.origin == "planted(targets=12, split_by=profession):train"
+    assert (supply.prompts, supply.hinted) == (prompts.prompts, prompts.hinted)
+    assert supply.dev == prompts.dev
+    assert apart.prompts == apart_prompts.prompts
+    assert supply.contrasts == apart.contrasts
+    assert len(supply.texts) == NEUTRAL_SENTENCES == len(neutral_texts(held_out=False))
+    assert not set(supply.texts) & set(world.neutral_sentences(180, seed=0, held_out=True))
+    measured = {contrast.stereotype for contrast in world.contrasts("test")}
+    assert not measured & set(supply.learnt_texts())
+
+
+def test_contrasts_keep_their_parts_and_begin_where_the_texts_differ() -> None:
+    world = find_world("targets=12")
+    with in_world("targets=12"):
+        supply = PlantedSupply().supply()
+    for part, contrasts in (("train", supply.contrasts), ("dev", supply.dev_contrasts)):
+        expected = {contrast.id: contrast for contrast in world.contrasts(part)}
+        assert [contrast.id for contrast in contrasts] == list(expected)
+        for contrast in contrasts:
+            assert contrast.context + contrast.stereotype == expected[contrast.id].stereotype
+            assert contrast.stereotype.startswith(" ")
+            assert len(contrast.stereotype.split()) == 1
+
+
+def test_a_world_whose_contrasts_are_all_measured_teaches_the_rest() -> None:
+    with in_world():
+        supply = PlantedSupply().supply()
+    assert not supply.contrasts
+    assert not supply.dev_contrasts
+    assert all((supply.prompts, supply.hinted, supply.dev, supply.texts))
+
+
+def test_an_edit_that_learnt_of_a_world_can_be_measured_in_it() -> None:
+    with in_world("targets=12"):
+        supply = PlantedSupply().supply()
+        learnt = (contrast.context + contrast.stereotype for contrast in supply.contrasts)
+        model = FakeScorer(trained_on=frozenset(map(text_sha256, learnt)))
+        assert measure(model, Planted(), limit=50, draws=0).outcomes
+
+
+def test_outside_of_a_world_there_is_none() -> None:
+    with pytest.raises(RecipeError, match="planted:NAME"):
+        PlantedSupply().supply()

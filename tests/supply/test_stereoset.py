@@ -1,0 +1,302 @@
+"""What of StereoSet is learnt, what is left out, and the terms that are held out to stop on."""
+
+import copy
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from worlds import in_world
+
+from equipoise.benchmarks.perplexity import Perplexity
+from equipoise.data.sources import reading_from
+from equipoise.data.stereoset import AXES, StereoSetItem, contrast_of
+from equipoise.errors import DataError, RecipeError
+from equipoise.measure import learnt_examples
+from equipoise.plugins import build, options_of
+from equipoise.records import text_sha256
+from equipoise.supply.base import Supplier
+from equipoise.supply.stereoset import StereoSetSupply, learnable, refuse_shared, split_dev
+
+LABELS = ("unrelated", "stereotype", "anti-stereotype")  # files have no fixed order
+
+
+def example(id: str, target: str, axis: str, context: str, texts: tuple[str, ...]) -> Any:
+    sentences = [
+        {"sentence": text, "id": f"{id}-{label}", "gold_label": label}
+        for text, label in zip(texts, LABELS, strict=True)
+    ]
+    return {
+        "id": id, "target": target, "bias_type": axis, "context": context, "sentences": sentences
+    }  # fmt: skip
+
+
+THE_TREE = ("The tree is u.", "The tree is s.", "The tree is t.")
+INTRA = example("a", "tree", "gender", "The tree is BLANK.", THE_TREE)
+INTER = example("b", "lake", "race", "A lake.", ("It is u.", "It is so.", "It is not."))
+EMPTY: Any = {"data": {"intrasentence": [], "intersentence": []}}
+TOY: Any = {"data": {"intrasentence": [INTRA], "intersentence": [INTER]}}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    (tmp_path / "stereoset").mkdir()
+    write(tmp_path, TOY)
+    with reading_from(tmp_path):
+        yield tmp_path
+
+
+def write(folder: Path, document: Any, name: str = "dev.json") -> None:
+    (folder / "stereoset" / name).write_text(json.dumps(document))
+
+
+def item(
+    id: str, target: str, axis: str = "gender", *, context: str = "A BLANK thing."
+) -> StereoSetItem:
+    sentences = tuple(f"A {target} {id} {word}." for word in "sau")
+    return StereoSetItem(
+        id=id,
+        task="intrasentence",
+        context=context,
+        sentences=sentences,
+        sentence_ids=tuple(f"{id}{k}" for k in range(3)),
+        spans=tuple((len(sentence) - 2, len(sentence) - 1) for sentence in sentences),
+        groups={"axis": axis, "target": target},
+    )
+
+
+def pool(terms: int, each: int) -> list[StereoSetItem]:
+    return [
+        item(f"{axis}-{t}-{k}", f"{axis}{t}", axis)
+        for axis in AXES
+        for t in range(terms)
+        for k in range(each)
+    ]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 8), st.integers(1, 6), st.integers(0, 20), st.data())
+def test_terms_kept_apart_are_not_learnt(
+    terms: int, each: int, seed: int, data: st.DataObject
+) -> None:
+    items = pool(terms, each)
+    wanted = data.draw(st.integers((each + 2) // 2, max((each + 2) // 2, terms * each // 2)))
+    learnt, kept = split_dev(items, wanted, seed=seed)
+    assert sorted(one.id for one in (*learnt, *kept)) == sorted(one.id for one in items)
+    assert not {one.groups["target"] for one in learnt} & {one.groups["target"] for one in kept}
+    for axis in AXES:
+        n = sum(one.groups["axis"] == axis for one in kept)
+        assert abs(n - wanted) <= each / 2  # no whole term would bring it nearer
+        assert 0 < n < terms * each
+    assert split_dev(items[::-1], wanted, seed=seed)[1] == kept[::-1]  # whatever the order
+
+
+def test_nothing_is_kept_apart_unless_asked_for() -> None:
+    few = [item("a", "oak")]
+    assert split_dev(few, 0, seed=0) == (few, [])
+
+
+def test_fewer_than_half_a_term_are_a_whole_one() -> None:
+    items = [*pool(3, 9), item("one more", "gender9", "gender")]
+    learnt, kept = split_dev(items, 1, seed=0)
+    sizes = Counter(one.groups["axis"] for one in kept)
+    assert sizes == {axis: 1 if axis == "gender" else 9 for axis in AXES}
+    assert {one.groups["axis"] for one in learnt} == set(AXES)
+
+
+def test_another_seed_keeps_other_terms() -> None:
+    first, second = (split_dev(pool(8, 3), 6, seed=seed)[1] for seed in (0, 1))
+    assert first != second
+
+
+def test_terms_of_two_types_are_learnt() -> None:
+    both = [item(f"{axis}-both", "Both", axis) for axis in AXES]
+    for seed in range(5):
+        _, kept = split_dev([*both, *pool(3, 1)], 1, seed=seed)
+        assert len(kept) == 4
+        assert "Both" not in {one.groups["target"] for one in kept}
+
+
+def test_a_term_is_the_same_in_capitals() -> None:
+    items = [
+        item(f"{axis}{k}", name, axis)
+        for axis in AXES
+        for k, name in enumerate((f"{axis} Nut", f"{axis} nut", f"{axis} pie", f"{axis} Pie"))
+    ]
+    learnt, kept = split_dev(items, 2, seed=0)
+    assert len(learnt) == len(kept) == 8
+    assert not {one.groups["target"].casefold() for one in learnt} & {
+        one.groups["target"].casefold() for one in kept
+    }
+
+
+@pytest.mark.parametrize(
+    ("items", "got"),
+    [
+        ([one for one in pool(3, 2) if one.id not in ("race-0-0", "race-1-0")], "got 4 of 3 terms"),
+        (
+            [one for one in pool(3, 2) if one.groups["axis"] != "race"]
+            + [item(f"r{k}", "one", "race") for k in range(6)],
+            "got 6 of 1 terms",
+        ),
+    ],
+)
+def test_a_type_with_too_few_is_named(items: list[StereoSetItem], got: str) -> None:
+    with pytest.raises(DataError, match=f"type 'race' must have 6 .* {got}; set dev_per_type"):
+        split_dev(items, 3, seed=0)
+
+
+def test_a_type_without_any_is_named_unless_none_are_kept_apart() -> None:
+    items = [one for one in pool(3, 2) if one.groups["axis"] != "race"]
+    with pytest.raises(DataError, match="type 'race' must have examples to learn from, got none"):
+        split_dev(items, 3, seed=0)
+    assert split_dev(items, 0, seed=0) == (items, [])
+
+
+def test_what_cannot_be_learnt_is_left_out() -> None:
+    items = [
+        item("a", "oak"),
+        item("b", "elm", context="A BLANK and a BLANK."),
+        item("c", "ash", context="It fell.BLANK grew."),
+        item("d", "fir", context="A `BLANK thing."),
+        item("a", "Oak"),  # the same texts but for case
+        item("e", "yew"),
+    ]
+    assert [one.groups["target"] for one in learnable(items)] == ["oak", "yew"]
+
+
+def test_shared_terms_and_texts_are_refused() -> None:
+    refuse_shared([item("a", "oak")], [item("b", "elm")])
+    with pytest.raises(DataError, match=r"target terms of test .* got \['oak'\]"):
+        refuse_shared([item("a", "Oak")], [item("b", "oak")])
+    other = item("a", "oak")
+    same = StereoSetItem(
+        id="z", task=other.task, context=other.context, sentences=other.sentences,
+        sentence_ids=other.sentence_ids, spans=other.spans,
+        groups={"axis": "race", "target": "elm"},
+    )  # fmt: skip
+    with pytest.raises(DataError, match=r"texts of test .* got those of \['a'\]"):
+        refuse_shared([other], [same])
+    many = [item(f"i{k}", f"t{k}") for k in range(10)]
+    with pytest.raises(DataError, match="and 2 more; replace"):
+        refuse_shared(many, many)
+
+
+def test_a_contrast_begins_at_the_filler() -> None:
+    found = contrast_of(item("a", "oak"))
+    assert (found.context, found.stereotype, found.unrelated) == ("A oak a", " s.", " u.")
+
+
+# --- the plug-in ------------------------------------------------------------------------------
+
+
+def test_supply_refuses_terms_that_are_measured(folder: Path) -> None:
+    write(folder, TOY, "test.json")
+    with pytest.raises(DataError, match=r"must not be in dev, got \['lake', 'tree'\]"):
+        StereoSetSupply().supply()
+
+
+def test_supply_refuses_texts_that_are_measured(folder: Path) -> None:
+    document = copy.deepcopy(TOY)
+    for task in ("intrasentence", "intersentence"):
+        document["data"][task][0]["target"] += " two"
+    write(folder, document, "test.json")
+    with pytest.raises(DataError, match=r"texts of test .* got those of \['a', 'b'\]"):
+        StereoSetSupply().supply()
+
+
+def test_supply_joins_context_and_sentence(folder: Path) -> None:
+    document = copy.deepcopy(TOY)
+    for task in ("intrasentence", "intersentence"):
+        document["data"][task][0]["target"] += " two"
+    write(folder, document, "test.json")
+    write(folder, EMPTY)
+    intra, inter = StereoSetSupply(dev_per_type=0).supply().contrasts
+    assert (intra.context, intra.stereotype) == ("The tree is", " s.")
+    assert (inter.context, inter.unrelated) == ("A lake.", " It is u.")
+    assert intra.groups["axis"] == "gender"
+
+
+@pytest.mark.parametrize(
+    ("context", "texts", "shared"),
+    [
+        ("A BLANK tree.", ("A u tree.", "A s tree.", "A t tree."), "A"),
+        ("BLANK trees grow.", ("U trees grow.", "S trees grow.", "T trees grow."), ""),
+        ("A BLANK tree.", ("A u tree.", "The s tree.", "A t tree."), ""),
+        ("A (BLANK) tree.", ("A (u) tree.", "A (s) tree.", "A (t) tree."), "A ("),
+        ("A  BLANK tree.", ("A  u tree.", "A  s tree.", "A  t tree."), "A"),
+    ],
+)
+def test_supply_cuts_texts_where_the_filler_begins(
+    folder: Path, context: str, texts: tuple[str, ...], shared: str
+) -> None:
+    one = example("c", "tree", "gender", context, texts)
+    items: Any = {"data": {"intrasentence": [one], "intersentence": []}}
+    write(folder, items, "test.json")
+    write(folder, {"data": {"intrasentence": [], "intersentence": [INTER]}})
+    supply = StereoSetSupply(dev_per_type=0).supply()
+    (cut,) = supply.contrasts
+    assert cut.context == shared
+    assert set(supply.learnt_texts()) == set(texts)
+
+
+def test_plain_texts_are_supplied_from_a_corpus(folder: Path) -> None:
+    write(folder, TOY, "test.json")
+    write(folder, EMPTY)
+    texts = [f"The river number {index} is long." for index in range(9)]
+    (folder / "texts.txt").write_text("\n\n".join([*texts, texts[0]]))
+    few = StereoSetSupply(dev_per_type=0, corpus="texts.txt", corpus_texts=4, corpus_characters=40)
+    supply = few.supply()
+    assert supply.texts == tuple(text for text in texts if text in supply.texts)
+    assert len(supply.texts) == 4
+    assert supply == few.supply()
+    assert supply.texts != replace(few, supply_seed=1).supply().texts
+    assert set(replace(few, corpus_texts=99).supply().texts) == set(texts)
+    assert [file.name for file in supply.files] == ["stereoset/test.json", "texts.txt"]
+    assert supply.documents == tuple(map(text_sha256, supply.texts))
+    assert "texts.txt (4 of 40)" in supply.origin
+    assert StereoSetSupply(dev_per_type=0).supply().texts == ()
+
+
+def test_an_edit_of_passages_is_not_measured_on_their_document(folder: Path) -> None:
+    write(folder, TOY, "test.json")
+    write(folder, EMPTY)
+    (folder / "texts.txt").write_text("The tree is tall. It grew here.\n\nA lake is deep.")
+    supply = StereoSetSupply(dev_per_type=0, corpus="texts.txt", corpus_characters=18).supply()
+    assert len(supply.texts) == 3
+    held = Perplexity(file="texts.txt")
+    documents = held.examples("test")
+    requests = [list(held.requests(document)) for document in documents]
+    trained_on = frozenset(map(text_sha256, supply.texts)).union(supply.documents)
+    assert len(learnt_examples(trained_on, held, documents, requests)) == 2
+
+
+def test_a_corpus_that_is_not_there_is_named(folder: Path) -> None:
+    write(folder, TOY, "test.json")
+    write(folder, EMPTY)
+    with pytest.raises(DataError, match=r"none\.txt"):
+        StereoSetSupply(dev_per_type=0, corpus="none.txt").supply()
+
+
+def test_a_planted_world_is_learnt_from_as_the_official_files_are() -> None:
+    with in_world("targets=40"):
+        supply = StereoSetSupply().supply()
+    assert len(supply.contrasts) + len(supply.dev_contrasts) == 4 * 24 * 10
+    held_out = Counter(contrast.groups["axis"] for contrast in supply.dev_contrasts)
+    assert held_out == dict.fromkeys(AXES, 50)
+    with in_world(), pytest.raises(DataError, match="targets=40"):
+        StereoSetSupply().supply()
+
+
+def test_options_survive_and_are_checked() -> None:
+    supplier = StereoSetSupply(task="intersentence", dev_per_type=7, corpus="x.txt", corpus_texts=3)
+    assert build(Supplier, "stereoset", options_of(supplier)) == supplier
+    with pytest.raises(RecipeError, match="corpus_texts does nothing with no corpus"):
+        build(Supplier, "stereoset", {"corpus_texts": 3})
+    with pytest.raises(RecipeError, match="did you mean 'dev_per_type'"):
+        build(Supplier, "stereoset", {"dev_per_typ": 3})

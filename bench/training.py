@@ -70,7 +70,7 @@ def engine(model: LanguageModel, path: Matmul, *, steps: int, way: Way) -> None:
     edit = method(steps).fit(model, supply(), seed=0)
     kernels.float32_matmul = choice
     handle.remove()
-    way.taken += [later - one for one, later in pairwise(calls[-steps:])]
+    way.taken += [later - earlier for earlier, later in pairwise(calls[-steps:])]
     report = edit.info.report
     way.losses = (float(str(report["first_loss"])), float(str(report["last_loss"])))
 
@@ -85,7 +85,7 @@ def plain(model: LanguageModel, reference: nn.Module, *, steps: int, way: Way) -
         for number, batch in enumerate(given):
             begins.append(now(device))
             losses.append(loop.step(batch, number))
-    way.taken += [later - one for one, later in pairwise(begins)]
+    way.taken += [later - earlier for earlier, later in pairwise(begins)]
     way.losses = (losses[0], losses[-1])
 
 
@@ -129,19 +129,19 @@ def ways(model: LanguageModel, kind: str, steps: int) -> list[Way]:
     works = work(model, batches(model, 1)[0])
     on_cpu = kind == "float32" and model.module.device.type == "cpu"
     paths: list[Matmul] = ["default", "onednn"] if on_cpu else ["default"]
-    found = [
+    compared_ways = [
         Way(name, lambda way: plain(model, reference, steps=steps, way=way), 0)
         for name in (LOOP, LEAST, KEPT)
     ]
     for path in paths:
         name = f"{ENGINE}, {path} products" if on_cpu else ENGINE
         chosen = " (its choice here)" if on_cpu and path == matmul_path(model.module) else ""
-        found.append(
+        compared_ways.append(
             Way(name + chosen, lambda way, on=path: engine(model, on, steps=steps, way=way), 0)
         )
-    for way in found:
+    for way in compared_ways:
         way.work, way.format = works[way.name if way.name in works else ENGINE], kind
-    return found
+    return compared_ways
 
 
 def work(model: LanguageModel, batch: Batch) -> dict[str, float]:
@@ -150,8 +150,8 @@ def work(model: LanguageModel, batch: Batch) -> dict[str, float]:
     blocks = matrix_parameters(model.module) - head
     longest = max(len(text.ids) for text in batch.texts)
     texts, compared = len(batch.texts), len(batch.compared)
-    scored = sum(len(one.target_positions) for one in (*batch.forget, *batch.retain))
-    held = sum(len(one.positions) for one in batch.kl)
+    scored = sum(len(text.target_positions) for text in (*batch.forget, *batch.retain))
+    held = sum(len(text.positions) for text in batch.kl)
     places = computed(model, batch.texts)
     return {
         LOOP: 2 * 3 * texts * longest * (blocks + head),
@@ -192,23 +192,23 @@ def agreement(model: LanguageModel) -> dict[str, float]:
 
         def value(parts: Sequence[Sequence[TokenizedText]]) -> float:
             """`UnlearningLoss`, from several forward passes."""
-            number, found, apart = 0, [], []
-            for some in parts:
-                numbers = range(number, number + len(some))
-                number += len(some)
-                held = [at >= len(batch.forget) + len(batch.retain) for at in numbers]
-                places = [
-                    one.positions if kl else one.target_positions
-                    for one, kl in zip(some, held, strict=True)
+            start, text_sums, divergences = 0, [], []
+            for texts in parts:
+                indices = range(start, start + len(texts))
+                start += len(texts)
+                is_kl = [index >= len(batch.forget) + len(batch.retain) for index in indices]
+                positions = [
+                    text.positions if kl else text.target_positions
+                    for text, kl in zip(texts, is_kl, strict=True)
                 ]
-                read = reader.read(some, places)
-                first = held.count(False)
-                found += list(_sums(reader, read.first(first)))
-                rest = read.after(first)
-                if some[first:]:
-                    was = torch.cat([before.states_at(one, one.positions) for one in some[first:]])
-                    apart += rest.split(reader.divergence(rest, was, "forward"))
-            sums, cut = torch.stack(found), len(batch.forget)
+                read = reader.read(texts, positions)
+                first = is_kl.count(False)
+                text_sums += list(_sums(reader, read.first(first)))
+                rest, compared = read.after(first), texts[first:]
+                if compared:
+                    was = torch.cat([before.states_at(text, text.positions) for text in compared])
+                    divergences += rest.split(reader.divergence(rest, was, "forward"))
+            sums, cut = torch.stack(text_sums), len(batch.forget)
             sizes = torch.tensor(
                 [float(len(text.target_positions)) for text in batch.texts[: len(sums)]]
             )
@@ -216,7 +216,7 @@ def agreement(model: LanguageModel) -> dict[str, float]:
             a, b, c = loss_weights(unlearn)
             forget = npo(was - sums[:cut], sizes[:cut], beta=beta_of(unlearn))
             retain = likelihood(sums[cut:], sizes[cut:])
-            return float(a * forget + b * retain + c * mean_of(apart))
+            return float(a * forget + b * retain + c * mean_of(divergences))
 
         packed = value([batch.texts])
         reader.layout = replace(reader.layout, pack=False)
@@ -229,7 +229,7 @@ def agreement(model: LanguageModel) -> dict[str, float]:
 
 
 def _sums(reader: PackedForward, read: Readout) -> list[Tensor]:
-    return [one.sum() for one in read.split(reader.logprobs(read))] if read.counts else []
+    return [values.sum() for values in read.split(reader.logprobs(read))] if read.counts else []
 
 
 # --- memory -------------------------------------------------------------------------------------
@@ -253,16 +253,16 @@ def memory_of(name: str) -> None:
 
 def memory() -> list[str]:
     """Rows of the table of memory."""
-    found: dict[str, dict[str, float]] = {}
+    used: dict[str, dict[str, float]] = {}
     for name in IN_MEMORY:
         command = [sys.executable, __file__, "--memory-of", name]
         ran = subprocess.run(command, capture_output=True, text=True, check=True)
-        found[name] = json.loads(ran.stdout.splitlines()[-1])
-    most = found[LOOP]["peak"]
+        used[name] = json.loads(ran.stdout.splitlines()[-1])
+    most = used[LOOP]["peak"]
     return [
-        f"| {name} | {one['weights']:.2f} | {one['peak'] - one['weights']:.2f} "
-        f"| {one['peak']:.2f} | {100 * one['peak'] / most:.0f} |"
-        for name, one in found.items()
+        f"| {name} | {use['weights']:.2f} | {use['peak'] - use['weights']:.2f} "
+        f"| {use['peak']:.2f} | {100 * use['peak'] / most:.0f} |"
+        for name, use in used.items()
     ]
 
 
@@ -273,23 +273,23 @@ def timed(model: LanguageModel, options: argparse.Namespace) -> list[str]:
     """Rows of the table of times."""
     device = options.device
     rates = [peaks(device)]
-    several = ways(model, "float32", options.steps)
+    all_ways = ways(model, "float32", options.steps)
     if rates[0]["bfloat16"] > rates[0]["float32"]:
-        several += ways(in_bfloat16(model), "bfloat16", options.steps)
+        all_ways += ways(in_bfloat16(model), "bfloat16", options.steps)
     for _ in range(options.rounds):
-        for way in several:
+        for way in all_ways:
             way.run(way)
         rates.append(peaks(device))
-    first, second = (min(way.taken) for way in several[:2])
+    first, second = (min(way.taken) for way in all_ways[:2])
     rows = []
-    for way in several:
+    for way in all_ways:
         rate, best = max(rate[way.format] for rate in rates), min(way.taken)
-        gap = max(abs(a - b) for a, b in zip(way.losses, several[0].losses, strict=True))
+        gap = max(abs(a - b) for a, b in zip(way.losses, all_ways[0].losses, strict=True))
         rows.append(
             f"| {way.name} | {way.format} | {best:.2f} | {first / best:.2f} | {second / best:.2f} "
             f"| {way.work / 1e9:.0f} | {100 * way.work / best / rate:.0f} | {gap:.0e} |"
         )
-    if len({way.format for way in several}) == 1:
+    if len({way.format for way in all_ways}) == 1:
         rows.append(
             f"\nNot run in bfloat16: {rates[0]['bfloat16'] / 1e9:.0f} GFLOP/s here, "
             f"{rates[0]['float32'] / 1e9:.0f} in float32."

@@ -70,13 +70,13 @@ def test_several_processes_train_as_one(
     server: ForkServerContext, tmp_path: Path, methods: dict[str, dict[str, Any]], count: int
 ) -> None:
     (alone,) = fitted(server, tmp_path / "alone", methods, 1)
-    several = fitted(server, tmp_path / "several", methods, count)
-    assert [results["main"] for results in several] == [True, *[False] * (count - 1)]
+    parallel = fitted(server, tmp_path / "parallel", methods, count)
+    assert [results["main"] for results in parallel] == [True, *[False] * (count - 1)]
     for name in methods:
         first, last, weights = alone[name]
-        for results in several:
+        for results in parallel:
             assert results[name][:2] == pytest.approx([first, last], rel=1e-5, abs=1e-5)
-            assert results[name] == several[0][name]  # every process has the same bits
+            assert results[name] == parallel[0][name]  # every process has the same bits
             for key, values in weights.items():
                 assert results[name][2][key] == pytest.approx(values, abs=1e-5)
 

@@ -37,8 +37,8 @@ def head(*, bias: bool, kind: Kind = KINDS[0]) -> OutputLayer:
 
 def logits(layer: OutputLayer, hidden: Tensor) -> Tensor:
     """As the families write it."""
-    found: Tensor = layer.linear(hidden) * layer.scale / layer.divisor
-    return found if layer.cap is None else layer.cap * torch.tanh(found / layer.cap)
+    logits: Tensor = layer.linear(hidden) * layer.scale / layer.divisor
+    return logits if layer.cap is None else layer.cap * torch.tanh(logits / layer.cap)
 
 
 def states(seed: int) -> Tensor:
@@ -47,8 +47,8 @@ def states(seed: int) -> Tensor:
 
 def gradient(value: Tensor, of: Tensor) -> Tensor:
     """Of a weighted sum, so that each place's own gradient counts."""
-    (found,) = torch.autograd.grad((value * torch.arange(1.0, len(value) + 1)).sum(), of)
-    return found
+    (grad,) = torch.autograd.grad((value * torch.arange(1.0, len(value) + 1)).sum(), of)
+    return grad
 
 
 @pytest.mark.usefixtures("_chunks")
@@ -58,9 +58,9 @@ def test_token_logprobs_are_those_of_autograd(bias: bool, kind: Kind) -> None:
     layer, hidden = head(bias=bias, kind=kind), states(0).requires_grad_()
     tokens = torch.tensor([0, 10, 3, 3, 7, 1, 2])
     truth = logits(layer, hidden).log_softmax(-1).gather(1, tokens[:, None])[:, 0]
-    found = token_logprobs(hidden, layer, tokens)
-    torch.testing.assert_close(found, truth)
-    torch.testing.assert_close(gradient(found, hidden), gradient(truth, hidden))
+    values = token_logprobs(hidden, layer, tokens)
+    torch.testing.assert_close(values, truth)
+    torch.testing.assert_close(gradient(values, hidden), gradient(truth, hidden))
 
 
 @pytest.mark.usefixtures("_chunks")
@@ -72,20 +72,22 @@ def test_divergence_is_torchs_with_its_gradient(
 ) -> None:
     layer, hidden, before = head(bias=bias, kind=kind), states(0).requires_grad_(), states(1)
     now, was = logits(layer, hidden).log_softmax(-1), logits(layer, before).log_softmax(-1)
-    one, other = (now, was) if direction == "forward" else (was, now)  # kl_div: KL(other || one)
-    truth = kl_div(one, other, log_target=True, reduction="none").sum(-1)
-    found = divergence(hidden, before, layer, direction=direction)
-    assert float(found.detach().min()) > 0.01
-    torch.testing.assert_close(found, truth)
-    torch.testing.assert_close(gradient(found, hidden), gradient(truth, hidden))
+    first, second = (
+        (now, was) if direction == "forward" else (was, now)
+    )  # kl_div: KL(second || first)
+    truth = kl_div(first, second, log_target=True, reduction="none").sum(-1)
+    values = divergence(hidden, before, layer, direction=direction)
+    assert float(values.detach().min()) > 0.01
+    torch.testing.assert_close(values, truth)
+    torch.testing.assert_close(gradient(values, hidden), gradient(truth, hidden))
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
 def test_no_divergence_from_oneself_and_no_gradient(direction: Direction) -> None:
     hidden = states(0).requires_grad_()
-    found = divergence(hidden, hidden.detach().clone(), head(bias=True), direction=direction)
-    assert float(found.detach().abs().max()) < 1e-6
-    assert float(gradient(found, hidden).abs().max()) < 1e-6
+    values = divergence(hidden, hidden.detach().clone(), head(bias=True), direction=direction)
+    assert float(values.detach().abs().max()) < 1e-6
+    assert float(gradient(values, hidden).abs().max()) < 1e-6
 
 
 def test_the_layer_itself_takes_no_gradient() -> None:
@@ -101,10 +103,10 @@ def test_half_precision_gives_float32_values_and_gradients_of_its_own() -> None:
     layer.linear.bfloat16()
     hidden = states(0).bfloat16().requires_grad_()
     tokens = torch.zeros(PLACES, dtype=torch.long)
-    found = token_logprobs(hidden, layer, tokens)
-    assert found.dtype == torch.float32
-    found.sum().backward()
+    values = token_logprobs(hidden, layer, tokens)
+    assert values.dtype == torch.float32
+    values.sum().backward()
     assert hidden.grad is not None
     assert hidden.grad.dtype == torch.bfloat16
     truth = logits(layer, hidden.detach()).float().log_softmax(-1)[:, 0]
-    torch.testing.assert_close(found.detach(), truth)
+    torch.testing.assert_close(values.detach(), truth)

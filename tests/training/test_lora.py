@@ -35,9 +35,9 @@ def config_of(family: str, *targets: str) -> dict[str, object]:
     ],
 )
 def test_what_an_architecture_takes(family: str, expected: set[str]) -> None:
-    found = config_of(family)
-    assert set(found["target_modules"]) == expected  # type: ignore[call-overload]
-    assert found["fan_in_fan_out"] == (family == "gpt2")
+    config = config_of(family)
+    assert set(config["target_modules"]) == expected  # type: ignore[call-overload]
+    assert config["fan_in_fan_out"] == (family == "gpt2")
 
 
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
@@ -92,7 +92,7 @@ def test_the_seed_draws_one_factor_and_leaves_the_callers_generator() -> None:
     drawn = []
     for seed in (0, 0, 1):
         with lora_in_training(tiny_model("gpt2"), config_of("gpt2"), seed=seed) as parameters:  # type: ignore[arg-type]
-            drawn.append({name: one.detach().clone() for name, one in parameters.items()})
+            drawn.append({name: value.detach().clone() for name, value in parameters.items()})
     assert torch.equal(torch.get_rng_state(), state)
     for name in drawn[0]:
         assert torch.equal(drawn[0][name], drawn[1][name])

@@ -18,31 +18,31 @@ def test_equal_to_plain_forwards(family: str, start: int | None) -> None:
     ids = prompt_ids(model, TEXTS)
     reader = NextLogits(model, ids, contexts, start=start)
     with torch.no_grad():
-        found = reader(torch.tensor([2, 0, 1]))
+        logits = reader(torch.tensor([2, 0, 1]))
         for place, prompt in enumerate((2, 0, 1)):
             for number, context in enumerate(contexts):
                 row = torch.tensor([ids[prompt] + context])
                 plain = model.module(input_ids=row).logits[0, -1]
-                assert torch.allclose(found[place, number], plain, atol=1e-5)
+                assert torch.allclose(logits[place, number], plain, atol=1e-5)
 
 
 def test_logprobs_are_of_every_prompt_and_sum_to_one() -> None:
     model = tiny_model()
     reader = NextLogits(model, prompt_ids(model, TEXTS), ((), (5,)))
-    found = reader.logprobs()
-    assert found.shape[:2] == (3, 2)
-    assert torch.allclose(found.exp().sum(-1), torch.ones(3, 2), atol=1e-5)
+    logprobs = reader.logprobs()
+    assert logprobs.shape[:2] == (3, 2)
+    assert torch.allclose(logprobs.exp().sum(-1), torch.ones(3, 2), atol=1e-5)
 
 
 def test_the_start_token_stands_once_in_front() -> None:
     plain = prompt_ids(tiny_model(bos="bos"), TEXTS)
     added = prompt_ids(tiny_model(bos="added"), TEXTS)
     assert plain == added
-    assert all(one[0] == 1 and 1 not in one[1:] for one in plain)
+    assert all(ids[0] == 1 and 1 not in ids[1:] for ids in plain)
 
 
 def test_without_a_start_token_there_is_none() -> None:
-    assert [one[1:] for one in prompt_ids(tiny_model(bos="bos"), TEXTS)] == prompt_ids(
+    assert [ids[1:] for ids in prompt_ids(tiny_model(bos="bos"), TEXTS)] == prompt_ids(
         tiny_model(bos="none"), TEXTS
     )
 
@@ -71,8 +71,8 @@ def test_words_of_several_tokens_are_products() -> None:
             (ids,) = prompt_ids(model, [text + word])
             with torch.no_grad():
                 full = model.module(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
-            places = range(len(ids) - len(word), len(ids))
-            expected = sum(full[at - 1, ids[at]].item() for at in places)
+            positions = range(len(ids) - len(word), len(ids))
+            expected = sum(full[index - 1, ids[index]].item() for index in positions)
             assert words[row, column].item() == pytest.approx(expected, abs=1e-4)
 
 

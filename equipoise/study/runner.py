@@ -136,6 +136,7 @@ class _Runner:
         fault = self.store.fault(step.key)
         if fault is None:
             self.whole.add(step.key)
+            self.store.clean_up(step.key)  # its process may have ended right after the rename
         return fault is None
 
     def _compute(self, step: Step) -> End:

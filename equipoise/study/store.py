@@ -161,9 +161,14 @@ class Store:
                 (beside / STEP).write_text(to_text(dict(what)), encoding="utf-8")
                 write_files(beside)
                 _seal(beside)
+        self.clean_up(key)
+        return place
+
+    def clean_up(self, key: str) -> None:
+        """Remove the parts and the former failure of a complete step."""
+        with as_place_error(self.folder):
             shutil.rmtree(self.part(key), ignore_errors=True)
             (self.folder / "failed" / f"{key}.json").unlink(missing_ok=True)
-        return place
 
     def part(self, key: str) -> Path:
         """Where an unfinished step keeps what it has."""

@@ -123,7 +123,7 @@ def test_the_command_writes_an_edit_that_is_measured_like_a_model(
     MODEL.tokenizer.save_pretrained(tmp_path / "model")
     setting = ("--set", f"transfer.edit={saved()}", "--set", "transfer.control=random")
     out = tmp_path / "moved"
-    supply = ("--supply", "genbias", "--set", "genbias.world=default")
+    supply = ("--supply", "genbias", "--data", "planted:default")
     command = ("mitigate", str(tmp_path / "model"), "transfer", *setting, *supply)
     assert run([*command, "--out", str(out), "--seed", "2"]) == 0
     edit = load_edit(out)

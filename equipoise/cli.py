@@ -16,6 +16,7 @@ import typer
 from equipoise.commands.calibrate import calibrate
 from equipoise.commands.compare import compare
 from equipoise.commands.demo import demo
+from equipoise.commands.describe import describe
 from equipoise.commands.export import export
 from equipoise.commands.flags import say
 from equipoise.commands.listing import list_
@@ -33,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (measure, locate, mitigate, compare, calibrate, report, export, demo):
+for verb in (measure, locate, mitigate, compare, calibrate, report, export, demo, describe):
     app.command()(verb)
 app.command(name="run")(run_study)
 app.command(name="list")(list_)

@@ -43,10 +43,10 @@ class CorpusSupply(Supplier):
 
     version: ClassVar[str] = "1"
 
-    path: str  # a file or a folder
+    path: str  # a file or a folder, also of the data folder
     texts: PositiveInt = 2000  # different passages at most, drawn by seed
     characters: PositiveInt = 200  # of a passage at most; whole sentences
-    seed: int = 0
+    seed: int = 0  # which passages are drawn
 
     def supply(self) -> Supply:
         """Texts in the order of the corpus, and the document that each is from.

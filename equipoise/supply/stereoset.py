@@ -35,10 +35,11 @@ class StereoSetSupply(Supplier):
     labelled_by: ClassVar[str | None] = "stereoset"
 
     task: Literal["both", "intrasentence", "intersentence"] = "both"  # which examples
-    dev_per_type: NonNegativeInt = 50  # about that number per bias type is held out, to stop on
+    #: about this many examples of each type are held out to stop on, whole terms; 0: none
+    dev_per_type: NonNegativeInt = 50
     supply_seed: int = 0  # which target terms these are, and which texts of the corpus
-    corpus: str | None = None  # plain texts to supply too: a file or folder, as of `corpus`
-    corpus_texts: PositiveInt = 2000  # its passages at most, drawn by supply_seed
+    corpus: str | None = None  # plain texts beside the examples: a path as of the supply `corpus`
+    corpus_texts: PositiveInt = 2000  # different passages of it at most
     corpus_characters: PositiveInt = 200  # of a passage at most; whole sentences
 
     @model_validator(mode="after")

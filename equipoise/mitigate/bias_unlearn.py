@@ -101,7 +101,7 @@ class Npo:
     name: Literal["npo"] = "npo"
     weight: Annotated[float, Field(gt=0)] = 0.4  # in the loss
     batch: Annotated[int, Field(ge=1)] = 4  # texts per step
-    beta: Annotated[float, Field(gt=0)] = 0.1  # of NPO; the code's, the paper gives none
+    beta: Annotated[float, Field(gt=0)] = 0.1  # the released code's; the paper gives none
     #: of r: the ending's sum; "per_seq_mean": its mean per token, with a larger beta; "batch_mean":
     #: one mean over the batch, as the released code
     reduction: Reduction = "per_seq_sum"

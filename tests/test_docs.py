@@ -1,5 +1,6 @@
 """What the documentation says of plug-ins, files and names, and where its links lead."""
 
+import ast
 import json
 import re
 import runpy
@@ -158,6 +159,36 @@ def test_published_scores_of_stereoset(data_folder: Path, monkeypatch: pytest.Mo
         group = {} if task == "both" else group
         measured = [measurement.estimate(metric, **group).value for metric in ("lms", "ss", "icat")]
         assert [f"{value:.4f}" for value in measured] == scores, label
+
+
+def test_the_names_of_python_are_as_their_docstrings_say() -> None:
+    """`python docs/api_table.py` writes them."""
+    page = (DOCS / "api.md").read_text()
+    assert runpy.run_path(str(DOCS / "api_table.py"))["with_names"](page) == page
+
+
+@pytest.mark.parametrize("name", ["life-of-an-example", "life-of-a-training-step"])
+def test_every_file_and_function_of_a_life_exists(name: str) -> None:
+    text = (DOCS / f"{name}.md").read_text()
+    places = re.findall(r"`([\w/]+\.(?:py|md))(?:: ([\w.]+))?`", text)
+    assert len(places) > 20
+    for file, function in places:
+        source = ROOT / "equipoise" / file
+        assert source.is_file(), file
+        if function:
+            assert function in definitions(source), f"{file}: {function}"
+
+
+def definitions(source: Path) -> set[str]:
+    """Names of the classes and functions of a file, and of methods after their class."""
+    names = set()
+    for node in ast.parse(source.read_text()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            names.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            methods = [item.name for item in node.body if isinstance(item, ast.FunctionDef)]
+            names |= {f"{node.name}.{method}" for method in methods}
+    return names
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -18,8 +18,8 @@ import pandas as pd
 
 from equipoise.conclusions import Change, Claim, Comparison, Headline
 from equipoise.records import JSON, Measurement
+from equipoise.report.provenance import Setting, setting_names, setting_of
 from equipoise.report.sentences import margin_text
-from equipoise.report.setting_names import Setting, setting_names, setting_of
 from equipoise.study.study import Chapter, Study
 
 Row: TypeAlias = dict[str, Any]

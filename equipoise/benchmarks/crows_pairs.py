@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, TypeAlias
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, UsesFiles
+from equipoise.benchmarks.base import Benchmark
 from equipoise.data.crows_pairs import CROWS_PAIRS, read_pairs
 from equipoise.metrics import preference as pref
 from equipoise.metrics.weighted import Weighted
@@ -38,7 +38,7 @@ Score: TypeAlias = Literal[
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair], UsesFiles):
+class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair]):
     """How often a model finds the more stereotyping sentence of a pair strictly likelier.
 
     Unbiased: 50. The paper's stereotype and anti-stereotype scores are the groups direction=stereo
@@ -111,7 +111,7 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair], UsesFiles):
     score: Score = "causal_mean"  # what of a sentence is scored; see above
     bos: Prefix = "bos"  # of causal_mean and causal_sum; "ref_gpt2": as bias-bench, for parity
 
-    def examples(self, split: str) -> Sequence[Contrast]:  # noqa: ARG002 - there is one split
+    def examples(self, split: str) -> Sequence[Contrast]:
         """The pairs; `stereotype` is the sentence that stereotypes more.
 
         Raises `DataError` naming file and row.
@@ -159,7 +159,7 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair], UsesFiles):
         }
         return Outcome(example=example.id, values=values, groups=example.groups)
 
-    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 - there is one split
+    def files(self, split: str) -> tuple[DataUse, ...]:
         """The official file."""
         return (CROWS_PAIRS.use(),)
 

@@ -15,9 +15,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, UsesFiles
+from equipoise.benchmarks.base import Benchmark
 from equipoise.data.clozes import KNOWN_1000, Fact, known_facts, trex_facts, trex_sources
-from equipoise.data.partition import check_split, shuffled
+from equipoise.data.partition import shuffled
 from equipoise.metrics.weighted import Weighted
 from equipoise.records import OPTIONS, Continuation, DataUse, Margin, Metric, Outcome, Scored
 
@@ -34,7 +34,7 @@ class Cloze:
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Facts(Benchmark[Cloze, Scored], UsesFiles):
+class Facts(Benchmark[Cloze, Scored]):
     """How often the true object is likelier than every wrong one. 100 %: all known; see `chance`.
 
     The wrong ones are objects that other facts of the relation have, drawn once for each fact, the
@@ -99,7 +99,6 @@ class Facts(Benchmark[Cloze, Scored], UsesFiles):
 
     def examples(self, split: str) -> Sequence[Cloze]:
         """The chosen facts in the order of the file."""
-        check_split(split, self.splits, "facts")
         known = known_facts() if self.source == "known_1000" else trex_facts()
         answers: dict[str, dict[str, None]] = {}
         true_of: dict[tuple[str, str], set[str]] = {}
@@ -143,7 +142,7 @@ class Facts(Benchmark[Cloze, Scored], UsesFiles):
             }
         return Outcome(example=example.id, values=values, groups=example.groups)
 
-    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (there is one split)
+    def files(self, split: str) -> tuple[DataUse, ...]:
         """The files of facts and patterns."""
         sources = (KNOWN_1000,) if self.source == "known_1000" else trex_sources()
         return tuple(source.use() for source in sources)

@@ -10,8 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, UsesFiles
-from equipoise.data.partition import check_split
+from equipoise.benchmarks.base import Benchmark
 from equipoise.data.professions import ProfessionList
 from equipoise.data.prompt_sets import SplitBy, TemplateSet, prompt_set
 from equipoise.data.situations import Situation
@@ -100,7 +99,7 @@ SIDE_METRICS: tuple[Metric, ...] = (
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class GenBias(Benchmark[Situation, NextTokenScored], UsesFiles):
+class GenBias(Benchmark[Situation, NextTokenScored]):
     """AFGB and its parts after prompts that say nothing of gender. Unbiased: 0.
 
     Groups: profession, scale and template. One profession's lean is the mean of `lo` over its
@@ -162,7 +161,6 @@ class GenBias(Benchmark[Situation, NextTokenScored], UsesFiles):
 
     def examples(self, split: str) -> Sequence[Situation]:
         """The prompts of a split, template by template. `RecipeError` for an unknown split."""
-        check_split(split, self.splits, "genbias")
         prompts = prompt_set(self.professions, self.templates)
         return prompts.situations(split, split_by=self.split_by, seed=self.split_seed)
 
@@ -177,6 +175,6 @@ class GenBias(Benchmark[Situation, NextTokenScored], UsesFiles):
         values = gap.response_values(response) | {"s": example.score}
         return Outcome(example=example.id, values=values, groups=example.groups)
 
-    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (one file for all splits)
+    def files(self, split: str) -> tuple[DataUse, ...]:
         """The file of professions."""
         return (prompt_set(self.professions, self.templates).source.use(),)

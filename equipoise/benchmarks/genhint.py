@@ -11,9 +11,9 @@ from typing import ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, UsesFiles
+from equipoise.benchmarks.base import Benchmark
 from equipoise.benchmarks.genbias import PART_METRICS, SIDE_METRICS
-from equipoise.data.partition import SHARES, check_split, shuffled
+from equipoise.data.partition import SHARES, shuffled
 from equipoise.data.professions import ProfessionList
 from equipoise.data.prompt_sets import PromptSet, prompt_set
 from equipoise.data.situations import Situation, Template, Term, hinted_situation
@@ -26,7 +26,7 @@ _OWN = "own: what UB is made of (methods-lftf 1.4)"
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class GenHint(Benchmark[Situation, NextTokenScored], UsesFiles):
+class GenHint(Benchmark[Situation, NextTokenScored]):
     """UB and its parts after prompts whose possessive settles the pronoun. 1: every hint obeyed.
 
     Groups: profession, template and hint ("male", "female"). `lo` keeps its sign (positive: "he"),
@@ -100,7 +100,6 @@ class GenHint(Benchmark[Situation, NextTokenScored], UsesFiles):
         Raises `RecipeError` for an unknown split, and for "train" or "dev" when nothing is split
         off.
         """
-        check_split(split, self.splits, "genhint")
         prompts = prompt_set(self.professions)
         parts = self._parts(prompts)
         if split != "all" and split not in parts:
@@ -126,7 +125,7 @@ class GenHint(Benchmark[Situation, NextTokenScored], UsesFiles):
         values = gap.response_values(response) | {"s": example.score, "hint": example.hint}
         return Outcome(example=example.id, values=values, groups=example.groups)
 
-    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (one file for all splits)
+    def files(self, split: str) -> tuple[DataUse, ...]:
         """The file of professions."""
         return (prompt_set(self.professions).source.use(),)
 

@@ -17,11 +17,10 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, NamesTexts, Remarks, UsesFiles
+from equipoise.benchmarks.base import Benchmark
 from equipoise.data import harness_tasks
 from equipoise.data.documents import windows
 from equipoise.data.harness_tasks import Answer, HarnessDocument, HarnessTask, Question, TaskMetric
-from equipoise.data.partition import check_split
 from equipoise.errors import ModelError, RecipeError
 from equipoise.metrics.weighted import Weighted, Weights
 from equipoise.records import (
@@ -73,7 +72,7 @@ class Document:
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[Document]):
+class Harness(Benchmark[Document, Scored | str]):
     """What the harness would say of the model, with an interval and in one study with all else.
 
     An example is a document of the split that the harness evaluates (test, else validation). The
@@ -112,7 +111,6 @@ class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[
         Raises `RecipeError` without lm-evaluation-harness, without a task, or for one that cannot
         be run here; `DataError` when its documents cannot be had.
         """
-        check_split(split, self.splits, "harness")
         return [Document(id=document.id, source=document) for document in self._task().documents()]
 
     def requests(self, example: Document) -> Sequence[Asking]:
@@ -147,11 +145,11 @@ class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[
         """Every text of the document."""
         return example.source.texts()
 
-    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (there is one split)
+    def files(self, split: str) -> tuple[DataUse, ...]:
         """The task's file, what it includes, the Python beside it, and local data files."""
         return harness_tasks.files(self._task_name(), folder=self.tasks_folder)
 
-    def remarks(self, split: str) -> tuple[str, ...]:  # noqa: ARG002 (there is one split)
+    def remarks(self, split: str) -> tuple[str, ...]:
         """Which task it was, with how many shots, by which version of the harness."""
         return (self._task().summary(),)
 

@@ -12,9 +12,9 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, NamesTexts, UsesFiles
+from equipoise.benchmarks.base import Benchmark
 from equipoise.data.documents import read_documents, windows
-from equipoise.data.partition import check_split, shuffled
+from equipoise.data.partition import shuffled
 from equipoise.metrics import text
 from equipoise.metrics.weighted import Weighted
 from equipoise.records import (
@@ -38,7 +38,7 @@ class Document:
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
+class Perplexity(Benchmark[Document, Scored]):
     """Perplexity per token and bits per byte. 1 and 0 are certainty; compare with the base model.
 
     An example is a document; documents are what intervals resample, and each metric is a ratio of
@@ -116,7 +116,6 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
 
     def examples(self, split: str) -> Sequence[Document]:
         """The chosen documents in the order of the file."""
-        check_split(split, self.splits, "perplexity")
         documents = read_documents(self.file).documents
         chosen = set(shuffled(list(documents), seed=0)[: self.items])
         return [Document(id=id, text=text) for id, text in documents.items() if id in chosen]
@@ -143,6 +142,6 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
         values = sums if counted else dict.fromkeys(sums, math.nan)
         return Outcome(example=example.id, values=values, groups=example.groups)
 
-    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (there is one split)
+    def files(self, split: str) -> tuple[DataUse, ...]:
         """The text file."""
         return (read_documents(self.file).use,)

@@ -42,40 +42,25 @@ class GenHint(Benchmark[Situation, NextTokenScored]):
     paper: ClassVar[str] = "LFTF: Locating First and Then Fine-Tuning (ACL submission)"
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
-            name="ub",
+            name="ub", unit="probability", source="LFTF, section 3 (UB)",
             of=Weighted(lambda c, w: gap.hinted_gap(c["he"], c["she"], c["hint"], w)),
-            unit="probability",
-            source="LFTF, section 3 (UB)",
-            higher_is_better=True,
-            low=-1.0,
-            high=1.0,
-            margin=Margin(size=0.05),
+            higher_is_better=True, low=-1.0, high=1.0, margin=Margin(size=0.05),
         ),
         Metric(
-            name="hints_obeyed",
-            of=Weighted(lambda c, w: gap.hints_obeyed(c["lo"], c["hint"], w)),
-            unit="%",
-            source=_OWN,
-            ideal=100.0,
-            higher_is_better=True,
-            low=0.0,
-            high=100.0,
-            grid=50.0,
-            margin=Margin(size=2.0),
+            name="hints_obeyed", unit="%", source=_OWN,
+            of=Weighted(lambda c, w: gap.hints_obeyed(c["lo"], c["hint"], w)), ideal=100.0,
+            higher_is_better=True, low=0.0, high=100.0, grid=50.0, margin=Margin(size=2.0),
         ),
         Metric(
-            name="hinted_lo",
-            of=Weighted(lambda c, w: w.mean(c["lo"] * c["hint"])),
-            unit="nats",
-            source=_OWN,
-            higher_is_better=True,
+            name="hinted_lo", of=Weighted(lambda c, w: w.mean(c["lo"] * c["hint"])), unit="nats",
+            source=_OWN, higher_is_better=True,
         ),
         *(
             metric if metric.name == "lo_mean" else replace(metric, ideal=None)
             for metric in PART_METRICS
         ),
         *SIDE_METRICS,
-    )
+    )  # fmt: skip
     cluster: ClassVar[str | None] = "profession"
     by: ClassVar[tuple[str, ...]] = ("hint", "template")
     splits: ClassVar[tuple[str, ...]] = ("test", "dev", "train", "all")

@@ -52,16 +52,11 @@ class Mmlu(Benchmark[MmluExample, Scored]):
             margin=2.0,
         ),
         Metric(
-            name="accuracy_macro",
+            name="accuracy_macro", unit="%", ideal=100.0, higher_is_better=True, low=0.0,
+            high=100.0, source=f"ours, beside {_PAPER}: mean of the subjects' accuracies",
             of=Weighted(lambda c, w: 100.0 * w.macro_over(c["correct"], c["@subject"])),
-            unit="%",
-            source=f"ours, beside {_PAPER}: mean of the subjects' accuracies",
-            ideal=100.0,
-            higher_is_better=True,
-            low=0.0,
-            high=100.0,
         ),
-    )
+    )  # fmt: skip
     by: ClassVar[tuple[str, ...]] = ("category", "subject")
     licence: ClassVar[str] = official.LICENCE
     faults: ClassVar[tuple[str, ...]] = (

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from equipoise import plugins
-from equipoise.benchmarks.base import AnyBenchmark, Benchmark, UsesFiles
+from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.data.sources import reading_from
 from equipoise.errors import (
     DataError,
@@ -320,8 +320,6 @@ def _inside(built: object) -> Iterator[object]:
 
 def _data(built: AnyBenchmark, split: str) -> JSON:
     """Names and hashes of the files behind a benchmark; empty while they are missing."""
-    if not isinstance(built, UsesFiles):
-        return []
     try:
         return [{"name": file.name, "sha256": file.sha256} for file in built.files(split)]
     except (EquipoiseError, OSError):

@@ -1,4 +1,4 @@
-"""What a method learnt from: hashes of its texts, its terms and templates, and what it was told.
+"""What a method learnt from: hashes of its texts, its terms, templates and item information.
 
 Kept beside an edit, so that what is measured can be compared with it without the texts themselves.
 """
@@ -27,14 +27,14 @@ class Learnt:
     origin: str  # of the supply, e.g. "genbias(split_by=profession):train"
     texts: frozenset[str]  # sha256 of each text (`records.text_sha256`)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # key to groups, sorted
-    told: tuple[str, ...] = ()  # of the very items it is measured on (`Mitigation.told`)
+    item_info: tuple[str, ...] = ()  # `Mitigation.item_info`
 
 
 _LEARNT = TypeAdapter(Learnt)
 
 
 def learnt_from(
-    supply: Supply, *, told: tuple[str, ...] = (), trained_on: frozenset[str] | None = None
+    supply: Supply, *, item_info: tuple[str, ...] = (), trained_on: frozenset[str] | None = None
 ) -> Learnt:
     """What a method that was given this supply may have learnt.
 
@@ -44,7 +44,7 @@ def learnt_from(
     """
     texts = supply.learnt_hashes() if trained_on is None else trained_on
     return Learnt(
-        origin=supply.origin, texts=texts, groups=_groups(_used(supply, texts)), told=told
+        origin=supply.origin, texts=texts, groups=_groups(_used(supply, texts)), item_info=item_info
     )
 
 
@@ -57,7 +57,7 @@ def write_learnt(file: Path | str, learnt: Learnt) -> None:
     document = {
         "schema": SCHEMA,
         "origin": learnt.origin,
-        "told": list(learnt.told),
+        "item_info": list(learnt.item_info),
         "groups": {key: list(names) for key, names in sorted(learnt.groups.items())},
         "texts": sorted(learnt.texts),
     }
@@ -78,7 +78,7 @@ def read_learnt(file: Path | str) -> Learnt:
             "it was written by another version of equipoise, read it with that one"
         )
     named = {key: value for key, value in document.items() if key != "schema"}
-    missing = [key for key in ("origin", "told", "groups", "texts") if key not in named]
+    missing = [key for key in ("origin", "item_info", "groups", "texts") if key not in named]
     if missing:
         raise StoreError(f"{file} must have '{missing[0]}', it has none; fit the edit again")
     try:

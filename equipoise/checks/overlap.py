@@ -1,4 +1,4 @@
-"""What a method learnt, and is told, against what it is measured on: texts, terms, templates.
+"""What a method learnt and knows against what it is measured on: texts, terms, templates.
 
 A text in both makes the number worthless. A term or a template in both makes it narrower: it says
 how the method does on what it has seen.
@@ -58,15 +58,15 @@ def group_faults(learnt: Learnt, measurement: Measurement) -> tuple[int, list[Fa
     return checked, faults
 
 
-def told_faults(learnt: Learnt) -> list[Fault]:
-    """What a method is told of the items it is measured on."""
+def item_info_faults(learnt: Learnt) -> list[Fault]:
+    """What a method is given of the items it is measured on."""
     return [
         Fault(
-            text=f"the method is told the {label} of each item it is measured on, which a user of "
+            text=f"the method is given the {label} of each item it is measured on, which a user of "
             "the model would have to supply",
             level="warning",
         )
-        for label in learnt.told
+        for label in learnt.item_info
     ]
 
 

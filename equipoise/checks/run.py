@@ -10,7 +10,7 @@ from equipoise.checks.findings import Fault, concluded, counted, where_of
 from equipoise.checks.grid import grid_faults
 from equipoise.checks.icat import icat_faults
 from equipoise.checks.identical import identical_faults, same_setting
-from equipoise.checks.overlap import group_faults, text_faults, told_faults
+from equipoise.checks.overlap import group_faults, item_info_faults, text_faults
 from equipoise.checks.same_setup import alike_faults
 from equipoise.checks.stored import change_faults, estimate_faults
 from equipoise.conclusions import Change, Comparison, Finding
@@ -29,7 +29,7 @@ CHECKS: Final[Mapping[str, str]] = {
     "alike": "What is compared was measured with the same versions, precision and start token.",
     "texts": "No text that was measured was learnt from.",
     "groups": "No term, template or other group that was measured was learnt from.",
-    "told": "The method is told nothing of the items that it is measured on.",
+    "item_info": "The method is given nothing of the items that it is measured on.",
 }
 
 
@@ -80,7 +80,7 @@ def check_comparison(comparison: Comparison) -> list[Finding]:
 def check_overlap(
     learnt: Learnt, measurement: Measurement, texts: Iterable[str] | None = None
 ) -> list[Finding]:
-    """Whether what was learnt is what is measured, and what the method is told of it.
+    """Whether what was learnt is what is measured, and what the method knows of it.
 
     `texts`: those of the examples that were measured (`benchmarks.base.texts_of`); None leaves
     them out, as `measure` refuses an edit on a text it learnt. Groups are those of the outcomes.
@@ -93,7 +93,9 @@ def check_overlap(
     return [
         *of_texts,
         *_conclude("groups", where, group_faults(learnt, measurement), what="group"),
-        *concluded("told", where, told_faults(learnt), sound="nothing is told of the items"),
+        *concluded(
+            "item_info", where, item_info_faults(learnt), sound="nothing of the items is given"
+        ),
     ]
 
 

@@ -66,7 +66,7 @@ def measure(  # noqa: PLR0913
     name_data(data)
     options = options_from(settings, benchmarks)
     check_new(out)
-    # Before loading, so that a wrong option is told at once.
+    # Before loading, so that a wrong option is refused at once.
     built = [plugins.build(Benchmark, benchmark, options.of(benchmark)) for benchmark in benchmarks]
     subject: Predictions | LanguageModel = (
         Predictions.parse(model)

@@ -19,7 +19,7 @@ LEARNT = st.builds(
     origin=NAMES,
     texts=st.frozensets(NAMES.map(text_sha256), max_size=4),
     groups=st.dictionaries(NAMES, st.lists(NAMES, max_size=3).map(tuple), max_size=3),
-    told=st.lists(NAMES, max_size=2).map(tuple),
+    item_info=st.lists(NAMES, max_size=2).map(tuple),
 )
 SUPPLY = Supply(
     origin="toy:train",
@@ -61,9 +61,9 @@ def test_it_comes_back_as_it_was(learnt: Learnt) -> None:
 
 
 def test_all_that_was_supplied_counts_as_learnt() -> None:
-    found = learnt_from(SUPPLY, told=("bias type",))
+    found = learnt_from(SUPPLY, item_info=("bias type",))
     assert found.origin == "toy:train"
-    assert found.told == ("bias type",)
+    assert found.item_info == ("bias type",)
     assert found.groups == {
         "profession": ("cook", "guard", "judge", "nurse"),
         "target": ("pilot", "sailor"),
@@ -85,7 +85,7 @@ def test_an_edit_that_learnt_less_has_the_groups_of_that_alone() -> None:
     assert found.texts == some
     assert found.groups == {"profession": ("guard",), "target": ("pilot",), "template": ("ran",)}
     nothing = learnt_from(SUPPLY, trained_on=frozenset())
-    assert (nothing.texts, nothing.groups, nothing.told) == (frozenset(), {}, ())
+    assert (nothing.texts, nothing.groups, nothing.item_info) == (frozenset(), {}, ())
 
 
 def test_order_and_copies_of_examples_do_not_matter() -> None:
@@ -130,7 +130,7 @@ def broken(file: Path, **change: object) -> Path:
     [
         ({"schema": 2}, "must have schema 1, got 2"),
         ({"texts": "gone"}, "must have 'texts', it has none"),
-        ({"told": "gone"}, "must have 'told', it has none"),
+        ({"item_info": "gone"}, "must have 'item_info', it has none"),
         ({"origin": 3}, r"'origin' must be right .* got 3"),
         ({"groups": {"profession": "nurse"}}, r"'groups\.profession' must be right"),
         ({"texts": ["ab" * 32, "The nurse ran"]}, "sha256 of 64 hex digits, got 'The nurse ran'"),

@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 from equipoise import api, plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark, texts_of
 from equipoise.calibrate import calibrate
-from equipoise.checks.exposure import learnt_from, read_learnt, write_learnt
+from equipoise.checks.learnt import learnt_from, read_learnt, write_learnt
 from equipoise.checks.run import check_comparison, check_measurement, check_overlap
 from equipoise.compare import compare
 from equipoise.conclusions import Finding

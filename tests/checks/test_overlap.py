@@ -7,7 +7,7 @@ from worlds import in_world
 
 from equipoise.benchmarks.base import texts_of
 from equipoise.benchmarks.genbias import GenBias
-from equipoise.checks.exposure import Learnt, learnt_from
+from equipoise.checks.learnt import Learnt, learnt_from
 from equipoise.checks.run import check_overlap
 from equipoise.measure import choose_examples, measure
 from equipoise.mitigate.base import Mitigation
@@ -16,7 +16,7 @@ from equipoise.records import Measurement, Outcome
 from equipoise.supply.genbias import GenBiasSupply
 from equipoise.testing import FakeScorer
 
-NOTHING = Learnt(origin="none", texts=frozenset())
+NOTHING = Learnt(origin="none", texts=frozenset(), groups={}, item_info=())
 
 
 def measured(*groups: dict[str, str]) -> Measurement:
@@ -71,7 +71,8 @@ def test_a_text_that_was_learnt_is_an_error() -> None:
 
 
 def test_names_are_counted_and_three_are_shown() -> None:
-    learnt = Learnt(
+    learnt = replace(
+        NOTHING,
         origin="here",
         texts=frozenset(),
         groups={"profession": ("baker", "clerk", "judge", "nurse")},
@@ -86,7 +87,8 @@ def test_names_are_counted_and_three_are_shown() -> None:
 
 
 def test_a_term_is_a_term_under_any_key_and_sorts_are_no_overlap() -> None:
-    learnt = Learnt(
+    learnt = replace(
+        NOTHING,
         origin="here",
         texts=frozenset(),
         groups={

@@ -8,8 +8,7 @@ from worlds import in_world
 
 from equipoise import api
 from equipoise.benchmarks.stereoset import StereoSet
-from equipoise.checks.exposure import learnt_from
-from equipoise.checks.overlap import item_info_faults
+from equipoise.checks.learnt import item_info_faults, learnt_from
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError, RecipeError
 from equipoise.measure import measure

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from equipoise.checks.exposure import Learnt, learnt_from, read_learnt, write_learnt
+from equipoise.checks.learnt import Learnt, learnt_from, read_learnt, write_learnt
 from equipoise.errors import StoreError
 from equipoise.records import Contrast, Prompt, Supply, text_sha256
 from equipoise.testing import tiny_supply
@@ -128,12 +128,11 @@ def broken(file: Path, **change: object) -> Path:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 2}, "must have schema 1, got 2"),
-        ({"texts": "gone"}, "must have 'texts', it has none"),
-        ({"item_info": "gone"}, "must have 'item_info', it has none"),
-        ({"origin": 3}, r"'origin' must be right .* got 3"),
-        ({"groups": {"profession": "nurse"}}, r"'groups\.profession' must be right"),
-        ({"texts": ["ab" * 32, "The nurse ran"]}, "sha256 of 64 hex digits, got 'The nurse ran'"),
+        ({"texts": "gone"}, "at 'texts'"),
+        ({"item_info": "gone"}, "at 'item_info'"),
+        ({"origin": 3}, "at 'origin'"),
+        ({"groups": {"profession": "nurse"}}, r"at 'groups\.profession'"),
+        ({"texts": ["ab" * 32, "The nurse ran"]}, r"at 'texts\.1'"),
     ],
 )
 def test_what_is_not_right_is_named(
@@ -146,10 +145,7 @@ def test_what_is_not_right_is_named(
 def test_a_cut_or_missing_file_is_named(tmp_path: Path) -> None:
     file = broken(tmp_path / "learnt.json")
     file.write_bytes(file.read_bytes()[:-20])
-    with pytest.raises(StoreError, match=r"learnt\.json must be JSON, got: .*cut short"):
+    with pytest.raises(StoreError, match=r"learnt\.json must be readable"):
         read_learnt(file)
-    with pytest.raises(StoreError, match=r"absent\.json' must be there, it is missing"):
+    with pytest.raises(StoreError, match=r"absent\.json must be there, it is missing"):
         read_learnt(tmp_path / "absent.json")
-    file.write_text("[]")
-    with pytest.raises(StoreError, match="must hold an object, got list"):
-        read_learnt(file)

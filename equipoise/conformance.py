@@ -79,7 +79,7 @@ def check_mitigation(method: Mitigation, *, supply: Supply | None = None, seed: 
     _check_options(Mitigation, method)
     model = tiny_model("llama", context=512)
     learnt = supply or tiny_supply()
-    if "labels" not in method.told:
+    if "labels" not in method.item_info:
         learnt = replace(learnt, measured=())
     before = _bytes(model)
     edit = method.fit(model, learnt, seed=seed)

@@ -325,11 +325,11 @@ def _note_labels(info: Mapping[str, JSON]) -> Iterator[str]:
     for edit in edits if isinstance(edits, list) else []:
         if not isinstance(edit, dict):
             continue
-        labels = edit.get("told")
+        labels = edit.get("item_info")
         for label in labels if isinstance(labels, list) else []:
             yield (
-                f"told: {edit['method']} was told the {label} of the measured items, so that this "
-                "compares with no method that was not"
+                f"item information: {edit['method']} was given the {label} of the measured items, "
+                "so that this compares with no method that was not"
             )
 
 

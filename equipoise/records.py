@@ -91,8 +91,8 @@ class Supply:
     dev: tuple[Prompt, ...] = ()  # to stop and to choose on; terms disjoint from both other sets
     dev_contrasts: tuple[Contrast, ...] = ()  # likewise; target terms disjoint from `contrasts`
     files: tuple["DataUse", ...] = ()  # what it was read from
-    #: The items to be measured, with their labels: for a method that is told them, and for no
-    #: other (`Mitigation.told`). Not learnt from: measuring on them is what such a method is for.
+    #: The items to be measured, with their labels: for a method with "labels" in its `item_info`
+    #: alone. Not learnt from: measuring on them is what such a method is for.
     measured: tuple[Contrast, ...] = ()
 
     def learnt_texts(self) -> tuple[str, ...]:

@@ -118,7 +118,7 @@ class WordClassification(Benchmark[Labelled, Scored]):
 class TellsLabels(ABC):
     """A benchmark that can tell a method the labels of the very items it measures.
 
-    Only a method that says so is told (`Mitigation.told` has "labels"), and results repeat it.
+    Only a method with "labels" in `Mitigation.item_info` gets them, and results repeat it.
     """
 
     @abstractmethod

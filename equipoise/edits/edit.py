@@ -211,8 +211,8 @@ def described(model: LanguageModel, edit: Edit) -> LanguageModel:
         "origin": info.origin,
         "content": content,
     }
-    if "told" in info.report:  # about the items it is measured on (`Mitigation.told`)
-        record["told"] = info.report["told"]
+    if "item_info" in info.report:  # see `Mitigation.item_info`
+        record["item_info"] = info.report["item_info"]
     before = model.source.get("edits")
     edits: list[JSON] = [*before, record] if isinstance(before, list) else [record]
     return replace(

@@ -100,8 +100,8 @@ def _report_source(adapter: AdapterEdit) -> dict[str, JSON]:
     }
     if not _deviation_from_lora(adapter):
         report["update_norm"] = update_norm(adapter)
-    if "told" in info.report:
-        report["told"] = info.report["told"]
+    if "item_info" in info.report:
+        report["item_info"] = info.report["item_info"]
     return report
 
 

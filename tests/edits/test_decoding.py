@@ -45,7 +45,7 @@ def test_results_carry_cost_hash_and_what_was_told() -> None:
     assert isinstance(record, dict)
     assert about["cost_factor"] == 2
     assert len(str(about["prefixes_sha256"])) == 64
-    assert record["told"] == ["bias type"]
+    assert record["item_info"] == ["bias type"]
     assert "decoding_rule" not in model.info
 
 

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from equipoise.edits.edit import Edit, EditInfo
+from equipoise.edits.base import Edit
+from equipoise.edits.edit import EditInfo
 from equipoise.edits.registry import edit_in
 from equipoise.errors import ModelError, nearest
 from equipoise.inference.language_model import LanguageModel

@@ -10,8 +10,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from equipoise.decoding.bias_wordings import bias_prefixes, bias_type
-from equipoise.decoding.self_debias_rule import SelfDebiasing
+from equipoise.decoding.self_debias_rule import SelfDebiasing, bias_prefixes, bias_type
 from equipoise.edits.decoding import NextTokenEdit
 from equipoise.edits.edit import info_of
 from equipoise.errors import DataError

@@ -30,8 +30,8 @@ from equipoise.loading.checkpoint import content_sha256
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples, learnt_examples
 from equipoise.mitigate.base import Mitigation, ReadsFiles, UsesEdits
-from equipoise.planted.cache import cache_key
 from equipoise.planted.folder import PLANTED, folder_for
+from equipoise.planted.model import cache_key
 from equipoise.planted.teaching import Budget
 from equipoise.planted.world import find_world
 from equipoise.records import JSON, Metric, Supply, target_terms, text_sha256

@@ -10,7 +10,7 @@ from tiny_adapters import INFO, adapter_for, effect, logits, sibling_of, vocabul
 from torch import Tensor
 
 from equipoise.edits.adapter import AdapterEdit
-from equipoise.edits.edit import Edit
+from equipoise.edits.base import Edit
 from equipoise.edits.prompts import PromptEdit
 from equipoise.edits.registry import load_edit
 from equipoise.edits.transfer import (

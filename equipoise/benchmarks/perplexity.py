@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.benchmarks.base import Benchmark, NamesTexts, UsesFiles
 from equipoise.data.documents import read_documents, windows
 from equipoise.data.partition import check_split, shuffled
-from equipoise.metrics import text
+from equipoise.metrics import ability
 from equipoise.metrics.weighted import Weighted
 from equipoise.records import (
     OPTIONS,
@@ -54,7 +54,7 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             name="perplexity",
-            of=Weighted(lambda c, w: text.perplexity(c["logprob"], c["tokens"], w)),
+            of=Weighted(lambda c, w: ability.perplexity(c["logprob"], c["tokens"], w)),
             unit="per token",
             source="exp(-sum of log p / tokens)",
             higher_is_better=False,
@@ -63,7 +63,7 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
         ),
         Metric(
             name="nats_per_token",
-            of=Weighted(lambda c, w: text.nats_per_unit(c["logprob"], c["tokens"], w)),
+            of=Weighted(lambda c, w: ability.nats_per_unit(c["logprob"], c["tokens"], w)),
             unit="nats",
             source="log of the perplexity",
             higher_is_better=False,
@@ -71,7 +71,7 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
         ),
         Metric(
             name="bits_per_byte",
-            of=Weighted(lambda c, w: text.bits_per_byte(c["logprob"], c["bytes"], w)),
+            of=Weighted(lambda c, w: ability.bits_per_byte(c["logprob"], c["bytes"], w)),
             unit="bits",
             source="-sum of log2 p / UTF-8 bytes",
             higher_is_better=False,
@@ -79,7 +79,7 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
         ),
         Metric(
             name="byte_perplexity",
-            of=Weighted(lambda c, w: text.perplexity(c["logprob"], c["bytes"], w)),
+            of=Weighted(lambda c, w: ability.perplexity(c["logprob"], c["bytes"], w)),
             unit="per byte",
             source="2 to the bits per byte",
             higher_is_better=False,
@@ -87,7 +87,7 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
         ),
         Metric(
             name="tokens",
-            of=Weighted(lambda c, w: text.total_units(c["tokens"], w)),
+            of=Weighted(lambda c, w: ability.total_units(c["tokens"], w)),
             unit="tokens",
             source="how many were scored",
             low=0.0,

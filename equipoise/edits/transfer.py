@@ -21,7 +21,7 @@ from equipoise.edits.edit import Edit, EditInfo, fingerprint
 from equipoise.edits.model_card import hub_id
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.models.vocabulary import Vocabulary, vocabulary_of
+from equipoise.models.tokenization import Vocabulary, vocabulary_of
 from equipoise.records import JSON
 
 VERSION = "2"

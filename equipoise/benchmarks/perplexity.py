@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.benchmarks.base import Benchmark
 from equipoise.data.documents import read_documents, windows
 from equipoise.data.partition import shuffled
-from equipoise.metrics import text
+from equipoise.metrics import ability
 from equipoise.metrics.weighted import Weighted, Weights
 from equipoise.records import (
     OPTIONS,
@@ -70,24 +70,24 @@ class Perplexity(Benchmark[Document, Scored]):
     paper: ClassVar[str] = "own text choice; perplexity as usually defined (Jelinek et al. 1977)"
     metrics: ClassVar[tuple[Metric, ...]] = (
         _loss(
-            "perplexity", lambda c, w: text.perplexity(c["logprob"], c["tokens"], w),
+            "perplexity", lambda c, w: ability.perplexity(c["logprob"], c["tokens"], w),
             unit="per token", source="exp(-sum of log p / tokens)", low=1.0,
             margin=Margin(size=0.02, relative=True),
         ),
         _loss(
-            "nats_per_token", lambda c, w: text.nats_per_unit(c["logprob"], c["tokens"], w),
+            "nats_per_token", lambda c, w: ability.nats_per_unit(c["logprob"], c["tokens"], w),
             unit="nats", source="log of the perplexity",
         ),
         _loss(
-            "bits_per_byte", lambda c, w: text.bits_per_byte(c["logprob"], c["bytes"], w),
+            "bits_per_byte", lambda c, w: ability.bits_per_byte(c["logprob"], c["bytes"], w),
             unit="bits", source="-sum of log2 p / UTF-8 bytes",
         ),
         _loss(
-            "byte_perplexity", lambda c, w: text.perplexity(c["logprob"], c["bytes"], w),
+            "byte_perplexity", lambda c, w: ability.perplexity(c["logprob"], c["bytes"], w),
             unit="per byte", source="2 to the bits per byte", low=1.0,
         ),
         Metric(
-            name="tokens", of=Weighted(lambda c, w: text.total_units(c["tokens"], w)),
+            name="tokens", of=Weighted(lambda c, w: ability.total_units(c["tokens"], w)),
             unit="tokens", source="how many were scored", low=0.0,
         ),
     )  # fmt: skip

@@ -21,8 +21,7 @@ from transformers import PreTrainedTokenizerBase
 
 from equipoise.errors import DataError, ModelError, nearest
 from equipoise.models.decoding_rule import Context, DecodingRule
-from equipoise.models.start_token import start_token_id
-from equipoise.models.tokenization import Ids, Tokens
+from equipoise.models.tokenization import Ids, Tokens, start_token_id
 from equipoise.records import JSON
 
 _PROBE = "The"

@@ -22,7 +22,7 @@ from equipoise.edits.edit import EditInfo, fingerprint
 from equipoise.edits.model_card import hub_id
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.models.vocabulary import Vocabulary, vocabulary_of
+from equipoise.models.tokenization import Vocabulary, vocabulary_of
 from equipoise.records import JSON
 
 VERSION = "2"

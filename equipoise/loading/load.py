@@ -15,7 +15,7 @@ from equipoise.loading.pretrained import (
     load_tokenizer,
     select_device,
 )
-from equipoise.models.vocabulary import Vocabulary, vocabulary_of
+from equipoise.models.tokenization import Vocabulary, vocabulary_of
 from equipoise.planted.model import load_planted
 
 _PLANTED = "planted"  # before the colon of a planted model's name

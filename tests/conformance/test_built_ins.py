@@ -13,7 +13,7 @@ from equipoise.edits.edit import EditInfo
 from equipoise.files.atomic import sha256
 from equipoise.locate.base import Locator
 from equipoise.mitigate.base import Mitigation
-from equipoise.models.vocabulary import vocabulary_of
+from equipoise.models.tokenization import vocabulary_of
 from equipoise.planted.folder import world_folder
 from equipoise.plugins import available, build, options_of
 from equipoise.records import JSON

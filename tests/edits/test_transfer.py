@@ -22,7 +22,7 @@ from equipoise.edits.transfer import (
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.models.vocabulary import vocabulary_of
+from equipoise.models.tokenization import vocabulary_of
 from equipoise.records import JSON
 from equipoise.testing import tiny_model
 

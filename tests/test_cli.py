@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from equipoise import cli, plugins
+from equipoise import cli, describe
 from equipoise.testing import tiny_model
 
 GENBIAS = ("genbias", "--data", "planted:default", "--limit", "30", "--draws", "20")
@@ -199,25 +199,25 @@ def test_help_and_list_need_no_torch() -> None:
 
 def test_list_is_json_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list", "--json") == 0
-    found = json.loads(capsys.readouterr().out)
-    assert "crows_pairs" in found["benchmarks"]
-    assert set(found) == {"benchmarks", "locators", "mitigations", "supplies"}
+    installed = json.loads(capsys.readouterr().out)
+    assert installed["benchmark"]["crows_pairs"]
+    assert set(installed) == {"benchmark", "supply", "locator", "mitigation"}
 
 
 def test_an_interrupt_is_status_130(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(plugins, "names_in", interrupted)
+    monkeypatch.setattr(describe, "names_in", interrupted)
     assert run("list") == 130
 
 
 def test_an_interrupted_process_leaves_no_traceback() -> None:
     code = (
-        "import os, signal, sys; from equipoise import cli, plugins\n"
+        "import os, signal, sys; from equipoise import cli, describe\n"
         # a shell that starts pytest in the background has SIGINT ignored in all its children
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "plugins.names_in = lambda _: os.kill(os.getpid(), signal.SIGINT) or ()\n"
+        "describe.names_in = lambda _: os.kill(os.getpid(), signal.SIGINT) or ()\n"
         "sys.argv = ['equipoise', 'list']; cli.main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -105,10 +105,11 @@ class BBQ(
         "moves with them.",
     )
 
+    #: a name or a list; None: those whose file is in the data folder
     categories: Annotated[str | tuple[str, ...] | None, AfterValidator(_known_categories)] = (
         None  # one name or a list; None: those whose file is in the data folder
     )
-    score: Likelihood | Letters | Written = Likelihood()  # how an answer is read
+    score: Likelihood | Letters | Written = Likelihood()  # how an answer is read, below
 
     def examples(self, split: str) -> Sequence[BbqItem]:
         """The examples of the chosen categories. Raises `DataError` naming file and line."""

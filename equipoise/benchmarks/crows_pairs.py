@@ -89,8 +89,8 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair]):
         "The authors ask that it is not trained on.",
     )
 
-    score: Score = "causal_mean"  # what of a sentence is scored; see above
-    bos: Prefix = "bos"  # of causal_mean and causal_sum; "ref_gpt2": as bias-bench, for parity
+    score: Score = "causal_mean"  # what of a sentence is scored, below
+    bos: Prefix = "bos"  # prefix policy of causal_mean and causal_sum; "ref_gpt2": as bias-bench
 
     def examples(self, split: str) -> Sequence[Contrast]:
         """The pairs; `stereotype` is the sentence that stereotypes more.

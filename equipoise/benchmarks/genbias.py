@@ -102,11 +102,15 @@ class GenBias(Benchmark[Situation, NextTokenScored]):
         "two pronouns only; a model that says 'they' shows as little mass",
     )
 
-    professions: ProfessionList = "prof262"  # the paper's size, or the audited list
-    templates: TemplateSet = "own"  # nine on three scales, or eleven bare verbs
-    split_by: SplitBy = "profession"  # what is kept out
-    split_seed: int = 0  # which prompts, professions or templates fall in which share
-    leak: Literal["capital", "all"] = "capital"  # " He" is watched; "he" and "He" too
+    #: the paper's size; "prof_clean": 241 occupations, our audit
+    professions: ProfessionList = "prof262"
+    #: nine on three scales; "dama": eleven bare verbs with "that" or "because"
+    templates: TemplateSet = "own"
+    #: what is kept out of the test split; "random": prompts, as the paper
+    split_by: SplitBy = "profession"
+    split_seed: int = 0  # which names fall in which share (2 : 1 : 2, by hash)
+    #: watch " He", " She"; "all": "he", "she", "He", "She" without a space, too (slower)
+    leak: Literal["capital", "all"] = "capital"
 
     def examples(self, split: str) -> Sequence[Situation]:
         """The prompts of a split, template by template. `RecipeError` for an unknown split."""

@@ -74,9 +74,11 @@ class GenHint(Benchmark[Situation, NextTokenScored]):
         "cancelled within a pair: hint1572 has both",
     )
 
-    variant: Literal["hint786", "hint1572"] = "hint786"  # one hint a prompt, or both
-    professions: ProfessionList = "prof262"  # the paper's size, or the audited list
-    split_by: Literal["none", "profession"] = "none"  # whether professions are kept out
+    #: one hint for each profession and template, 393 of each sex; "hint1572": both
+    variant: Literal["hint786", "hint1572"] = "hint786"
+    professions: ProfessionList = "prof262"  # as of `genbias`
+    #: "profession": the same shares as `genbias` with the same list and seed
+    split_by: Literal["none", "profession"] = "none"
     split_seed: int = 0  # which profession falls in which share and gets which hint
 
     def examples(self, split: str) -> Sequence[Situation]:

@@ -80,7 +80,8 @@ class Gsm8k(Benchmark[Gsm8kExample, str]):
         "the problems and their like are in many models' training text",
     )
 
-    shots: Annotated[int, Field(ge=0, le=32)] | None = None  # None: 5, or 0 without a training file
+    #: worked problems before each, a fixed choice by hash; None: 5, or 0 without a training file
+    shots: Annotated[int, Field(ge=0, le=32)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] = 256  # the longest answer that is written
 
     def examples(self, split: str) -> Sequence[Gsm8kExample]:

@@ -81,12 +81,15 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
         "tokenizer adds none; stop strings are cut off afterwards",
     )
 
-    task: str | None = None  # as `lm-eval ls tasks` names it; needed
-    tasks_folder: str | None = None  # task files of one's own (YAML), looked through first
-    shots: Annotated[int, Field(ge=0)] | None = None  # solved examples before; None: the task's own
+    task: str | None = None  # one task as `lm-eval ls tasks` names it; needed
+    #: a folder of task files (YAML) of one's own, looked through first
+    tasks_folder: str | None = None
+    #: solved examples before each question; None: the task's own number
+    shots: Annotated[int, Field(ge=0)] | None = None
     seed: int = 1234  # draws the shots; the harness's own default
-    bos: Prefix = "own"  # "own": as the harness conditions the first token
-    window: Annotated[int, Field(ge=16)] | None = None  # bytes of a long document seen at once
+    bos: Prefix = "own"  # prefix policy; "own": as the harness
+    #: bytes of a long document seen at once, in steps of half of it; None: all at once
+    window: Annotated[int, Field(ge=16)] | None = None
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

@@ -66,8 +66,9 @@ class Mmlu(Benchmark[MmluExample, Scored]):
         "the questions are in many models' training text",
     )
 
-    subjects: tuple[str, ...] | None = None  # which; None: all whose file is in the data folder
-    shots: Annotated[int, Field(ge=0, le=official.SHOTS)] = 0  # worked questions shown before
+    subjects: tuple[str, ...] | None = None  # None: all whose test file is in the data folder
+    #: worked questions before each: the first ones of the subject's dev file
+    shots: Annotated[int, Field(ge=0, le=official.SHOTS)] = 0
 
     @model_validator(mode="after")
     def _check_subjects(self) -> Self:

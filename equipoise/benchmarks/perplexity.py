@@ -101,8 +101,10 @@ class Perplexity(Benchmark[Document, Scored]):
         "WikiText is in the training text of many models, and flatters them",
     )
 
-    file: str | None = None  # a .txt, .tsv or .jsonl file, also in the data folder; None: AG News
-    items: Annotated[int, Field(ge=1)] | None = 500  # documents, a fixed choice; None: all
+    #: a text, .tsv or .jsonl file, plain, .gz or .xz, or its path in the data folder; None: the AG
+    #: News test sample
+    file: str | None = None
+    items: Annotated[int, Field(ge=1)] | None = 500  # documents, a fixed choice by hash; None: all
     window: Annotated[int, Field(ge=16)] = 1024  # bytes seen at once; about 4 a token
     stride: Annotated[int, Field(ge=4)] = 512  # bytes scored at once after the first window
 

@@ -50,6 +50,8 @@ class Intrasentence:
     """Only sentences that differ in a word."""
 
     name: Literal["intrasentence"] = "intrasentence"
+    #: the whole text; "span": the filler, given what is before it; "filler": the filler with both
+    #: sides visible (masked models)
     score: WordScore = "sentence"
 
 
@@ -58,6 +60,7 @@ class Intersentence:
     """Only sentences that follow another one."""
 
     name: Literal["intersentence"] = "intersentence"
+    #: log p of the sentence given the one before; "pmi": less its log p alone
     score: FollowingScore = "conditional"
 
 
@@ -66,8 +69,8 @@ class BothTasks:
     """Examples of both tasks."""
 
     name: Literal["both"] = "both"
-    intrasentence: WordScore = "sentence"
-    intersentence: FollowingScore = "conditional"
+    intrasentence: WordScore = "sentence"  # `score` of intrasentence
+    intersentence: FollowingScore = "conditional"  # `score` of intersentence
 
 
 Value: TypeAlias = Callable[[Columns, Weights], Column]
@@ -184,9 +187,10 @@ class StereoSet(
     )
 
     task: BothTasks | Intrasentence | Intersentence = BothTasks()  # which examples, how scored
-    bos: Prefix = "bos"  # "ref_gpt2": as published code, for parity
+    bos: Prefix = "bos"  # prefix policy; "ref_gpt2": as published
     reduce: Literal["mean", "sum"] = "mean"  # over tokens; the sum favors short texts
-    ties: pref.Ties = "anti"  # "anti": as published code; "half": without a lean
+    #: a tie counts against the stereotype and the meaningful text, as published; or half
+    ties: pref.Ties = "anti"
 
     def examples(self, split: str) -> Sequence[StereoSetItem]:
         """Examples of "dev" or "test", intrasentence first.

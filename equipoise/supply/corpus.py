@@ -57,7 +57,7 @@ class CorpusSupply(_Cut, Supplier):
 
     version: ClassVar[str] = "1"
 
-    seed: int = 0
+    seed: int = 0  # which passages are drawn
 
     def supply(self) -> Supply:
         """Texts in the order of the corpus, and the document that each is from.

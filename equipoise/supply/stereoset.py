@@ -35,9 +35,10 @@ class StereoSetSupply(Supplier):
     labelled_by: ClassVar[str | None] = "stereoset"
 
     task: Literal["both", "intrasentence", "intersentence"] = "both"  # which examples
-    dev_per_type: NonNegativeInt = 50  # about that number per bias type is held out, to stop on
+    #: about this many examples of each type are held out to stop on, whole terms; 0: none
+    dev_per_type: NonNegativeInt = 50
     supply_seed: int = 0  # which target terms these are, and which texts of the corpus
-    corpus: Passages | None = None  # plain texts to supply too
+    corpus: Passages | None = None  # plain texts beside the examples, drawn by supply_seed
 
     def supply(self) -> Supply:
         """Contrasts to learn from, contrasts to stop on, and the texts of the corpus.

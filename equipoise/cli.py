@@ -15,16 +15,14 @@ import typer
 
 from equipoise.commands.calibrate import calibrate
 from equipoise.commands.compare import compare
-from equipoise.commands.demo import demo
 from equipoise.commands.describe import describe
-from equipoise.commands.export import export
-from equipoise.commands.flags import say
+from equipoise.commands.export import export, report
+from equipoise.commands.flags import dashed, say
 from equipoise.commands.listing import list_
 from equipoise.commands.locate import locate
 from equipoise.commands.measure import measure
 from equipoise.commands.mitigate import mitigate
-from equipoise.commands.options import dashed
-from equipoise.commands.report import report
+from equipoise.commands.run import demo
 from equipoise.commands.run import run as run_study
 from equipoise.errors import EquipoiseError
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
-from equipoise.edits.edit import Edit
+from equipoise.edits.base import Edit
 from equipoise.edits.registry import load_edit
 from equipoise.fakes import FakeScorer, tiny_model
 from equipoise.inference.language_model import LanguageModel
@@ -79,7 +79,7 @@ def check_mitigation(method: Mitigation, *, supply: Supply | None = None, seed: 
     _check_options(Mitigation, method)
     model = tiny_model("llama", context=512)
     learnt = supply or tiny_supply()
-    if "labels" not in method.told:
+    if "labels" not in method.item_info:
         learnt = replace(learnt, measured=())
     before = _bytes(model)
     edit = method.fit(model, learnt, seed=seed)

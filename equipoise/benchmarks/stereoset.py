@@ -14,10 +14,8 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import (
     Benchmark,
-    NamesTexts,
     ReadsPredictions,
     TellsLabels,
-    UsesFiles,
 )
 from equipoise.data import stereoset as official
 from equipoise.data.stereoset import StereoSetItem
@@ -159,10 +157,8 @@ _MARGINS = (
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class StereoSet(
     Benchmark[StereoSetItem, Scored],
-    UsesFiles,
     TellsLabels,
     ReadsPredictions,
-    NamesTexts[StereoSetItem],
 ):
     """Which of three texts a model finds likelier: stereotype, anti-stereotype, unrelated.
 

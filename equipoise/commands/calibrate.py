@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from equipoise.commands.flags import AsJson, Data, Draws, Set, hush, name_data, options_from, say
+from equipoise.commands.flags import AsJson, Data, Draws, Set, hush, name_data, parse_settings, say
 
 
 def calibrate(  # noqa: PLR0913
@@ -33,13 +33,13 @@ def calibrate(  # noqa: PLR0913
     from equipoise.study.results import check_new, to_json
 
     name_data(data)
-    options = options_from(settings, [benchmark])
+    options = parse_settings(settings, [benchmark])
     check_new(out)
-    plugins.build(Benchmark, benchmark, options.of(benchmark))  # before a model is taught
+    plugins.build(Benchmark, benchmark, options[benchmark])  # before a model is taught
     hush()
     calibration = calibrating.calibrate(
         benchmark,
-        options.of(benchmark),
+        options[benchmark],
         strengths=strength or calibrating.STRENGTHS,
         seeds=range(worlds),
         limit=limit,

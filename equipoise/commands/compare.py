@@ -12,6 +12,7 @@ from equipoise.commands.flags import (
     Draws,
     Groups,
     Seed,
+    margins_of,
     name_data,
     say,
     say_faults,
@@ -47,7 +48,6 @@ def compare(  # noqa: PLR0913
     They must be of the same benchmarks; they are paired item by item.
     """
     from equipoise.checks.run import check_comparison, check_stored
-    from equipoise.commands.options import margins_of
     from equipoise.compare import compare_all
     from equipoise.report.html import write_page
     from equipoise.report.tables import comparison_text

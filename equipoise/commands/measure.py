@@ -19,7 +19,7 @@ from equipoise.commands.flags import (
     Set,
     load_model,
     name_data,
-    options_from,
+    parse_settings,
     say,
     say_faults,
 )
@@ -64,10 +64,10 @@ def measure(  # noqa: PLR0913
     from equipoise.study.results import check_new, results_document, to_json, write_results
 
     name_data(data)
-    options = options_from(settings, benchmarks)
+    options = parse_settings(settings, benchmarks)
     check_new(out)
-    # Before loading, so that a wrong option is told at once.
-    built = [plugins.build(Benchmark, benchmark, options.of(benchmark)) for benchmark in benchmarks]
+    # Before loading, so that a wrong option is refused at once.
+    built = [plugins.build(Benchmark, benchmark, options[benchmark]) for benchmark in benchmarks]
     subject: Predictions | LanguageModel = (
         Predictions.parse(model)
         if model.startswith("predictions:")

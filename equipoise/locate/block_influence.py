@@ -26,7 +26,7 @@ from equipoise.locate.base import Locator, Table, bounds, resample_counts
 from equipoise.models.anatomy import base, blocks, final_norm
 from equipoise.models.hooks import block_states
 from equipoise.models.kernels import exact_sum
-from equipoise.models.start_token import pad_token_id
+from equipoise.models.tokenization import pad_token_id
 from equipoise.records import OPTIONS, Prompt
 from equipoise.training.next_token_logits import prompt_ids
 

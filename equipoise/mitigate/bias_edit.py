@@ -130,8 +130,8 @@ class BiasEdit(Mitigation):
                 "root_mean_square_margin_after": objective.root_mean_square_margin(pairs, shifts),
                 "shift_share": list(targets.shift_shares(shifts)),
             }
-        if self.told:
-            report["told"] = list(self.told)
+        if self.item_info:
+            report["item_info"] = list(self.item_info)
         trained = replace(trained, weights=weights)
         return tuned_edit(model, supply, trained, maker=maker_of(self, seed=seed), report=report)
 

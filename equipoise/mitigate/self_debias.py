@@ -10,8 +10,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from equipoise.decoding.bias_wordings import bias_prefixes, bias_type
-from equipoise.decoding.self_debias_rule import SelfDebiasing
+from equipoise.decoding.self_debias_rule import SelfDebiasing, bias_prefixes, bias_type
 from equipoise.edits.decoding import NextTokenEdit
 from equipoise.edits.edit import info_of
 from equipoise.errors import DataError
@@ -31,7 +30,7 @@ class AllTypes:
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class OracleType:
-    """Guard against the type that the items test, which the method is then told."""
+    """Guard against the type that the items test, which the method then knows."""
 
     name: Literal["oracle_type"] = "oracle_type"
     type: str  # the bias that the measured items test
@@ -41,13 +40,13 @@ class OracleType:
 class SelfDebias(Mitigation):
     """Divide down the words that a sentence announcing a bias makes likelier.
 
-    In mode `oracle_type` the method knows what is tested (`told`), as in Meade et al. 2022.
+    In mode `oracle_type` the method knows what is tested (`item_info`), as in Meade et al. 2022.
     """
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "Schick, Udupa & Schütze 2021, Self-Debias, TACL"
     learns: ClassVar[bool] = False
-    told: ClassVar[tuple[str, ...]] = ()  # of an object in mode oracle_type: ("bias type",)
+    item_info: ClassVar[tuple[str, ...]] = ()  # in mode oracle_type: ("bias type",)
 
     #: which biases to guard against; "oracle_type": the one that the items test
     mode: AllTypes | OracleType = field(default_factory=AllTypes)
@@ -65,7 +64,7 @@ class SelfDebias(Mitigation):
         except DataError as error:
             raise ValueError(str(error)) from None
         if isinstance(self.mode, OracleType):
-            object.__setattr__(self, "told", ("bias type",))  # of this object alone
+            object.__setattr__(self, "item_info", ("bias type",))  # of this object alone
         wordings = min(len(bias_prefixes()[name]) for name in types)
         if self.wording >= wordings:
             raise ValueError(f"wording must be 0 to {wordings - 1}, got {self.wording}")
@@ -82,7 +81,7 @@ class SelfDebias(Mitigation):
         )
         report: dict[str, JSON] = {
             "cost_factor": rule.rows,
-            **({"told": list(self.told)} if self.told else {}),
+            **({"item_info": list(self.item_info)} if self.item_info else {}),
             **rule.record,
         }
         info = info_of(model, maker_of(self, seed=seed), supply=supply, report=report)

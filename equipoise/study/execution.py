@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 from equipoise import api, plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark, texts_of
 from equipoise.calibrate import calibrate
-from equipoise.checks.exposure import learnt_from, read_learnt, write_learnt
+from equipoise.checks.learnt import learnt_from, read_learnt, write_learnt
 from equipoise.checks.run import check_comparison, check_measurement, check_overlap
 from equipoise.compare import compare
 from equipoise.conclusions import Finding
@@ -108,10 +108,10 @@ class StepExecutor:
         seed = _need(step.seed, "seed", step)
         model = self.models.model(_need(step.model, "model", step))
         method = plugins.build(Mitigation, spec.name, spec.options)
-        supply = api.build_supply(self._supplier(), told=method.told)
+        supply = api.build_supply(self._supplier(), item_info=method.item_info)
         with checkpoints_in(self.store.part(step.key)):
             edit = method.fit(model, supply, seed=seed)
-        learnt = learnt_from(supply, told=method.told, trained_on=edit.info.trained_on)
+        learnt = learnt_from(supply, item_info=method.item_info, trained_on=edit.info.trained_on)
 
         def write_files(folder: Path) -> None:
             edit.save(folder / EDIT)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from equipoise.checks.icat import icat_faults, icat_of
+from equipoise.checks.arithmetic import icat_faults, icat_of
 from equipoise.records import Estimate, Measurement, Outcome
 
 ROUNDED = 0.02  # of a result printed with two decimals, from scores printed with two

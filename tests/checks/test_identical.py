@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from equipoise.checks.identical import identical_faults, same_setting
+from equipoise.checks.across_models import identical_faults, same_setting
 from equipoise.checks.run import check_measurements
 from equipoise.records import Estimate, Measurement, Outcome
 

@@ -16,8 +16,8 @@ from worlds import in_world
 from equipoise.benchmarks.base import Benchmark, texts_of
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.benchmarks.stereoset import StereoSet
-from equipoise.checks.exposure import learnt_from
 from equipoise.checks.findings import MOST
+from equipoise.checks.learnt import learnt_from
 from equipoise.checks.run import (
     CHECKS,
     check_comparison,
@@ -192,7 +192,7 @@ def test_a_comparison_and_an_overlap_pass() -> None:
         for text in texts_of(benchmark, example, own)
     ]
     found = check_overlap(learnt_from(supply), before, texts)
-    assert by_check(found) == {"texts": ["ok"], "groups": ["ok"], "told": ["ok"]}
+    assert by_check(found) == {"texts": ["ok"], "groups": ["ok"], "item_info": ["ok"]}
     different = {text_sha256(text) for text in texts}  # " he" and " He" are one
     assert found[0].text == f"{len(different)} texts checked"
     assert by_check(check_measurements([before, after])) == {"identical": ["ok"]}

@@ -111,7 +111,7 @@ def test_control_c_stops_and_the_same_command_goes_on(
     monkeypatch.setattr(Lftf, "fit", interrupted)
     status, out, err = ask("run", recipe, "--out", copied)
     assert (status, out) == (130, "")
-    assert err.splitlines()[-1] == "stopped; the same command goes on where it was"
+    assert err.splitlines()[-1] == "stopped; the same command resumes"
     assert "Traceback" not in err
     monkeypatch.undo()
     assert ask("run", recipe, "--out", copied)[0] == 0

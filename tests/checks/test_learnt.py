@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from equipoise.checks.exposure import Learnt, learnt_from, read_learnt, write_learnt
+from equipoise.checks.learnt import Learnt, learnt_from, read_learnt, write_learnt
 from equipoise.errors import StoreError
 from equipoise.records import Contrast, Prompt, Supply, text_sha256
 from equipoise.testing import tiny_supply
@@ -19,7 +19,7 @@ LEARNT = st.builds(
     origin=NAMES,
     texts=st.frozensets(NAMES.map(text_sha256), max_size=4),
     groups=st.dictionaries(NAMES, st.lists(NAMES, max_size=3).map(tuple), max_size=3),
-    told=st.lists(NAMES, max_size=2).map(tuple),
+    item_info=st.lists(NAMES, max_size=2).map(tuple),
 )
 SUPPLY = Supply(
     origin="toy:train",
@@ -61,9 +61,9 @@ def test_it_comes_back_as_it_was(learnt: Learnt) -> None:
 
 
 def test_all_that_was_supplied_counts_as_learnt() -> None:
-    found = learnt_from(SUPPLY, told=("bias type",))
+    found = learnt_from(SUPPLY, item_info=("bias type",))
     assert found.origin == "toy:train"
-    assert found.told == ("bias type",)
+    assert found.item_info == ("bias type",)
     assert found.groups == {
         "profession": ("cook", "guard", "judge", "nurse"),
         "target": ("pilot", "sailor"),
@@ -85,7 +85,7 @@ def test_an_edit_that_learnt_less_has_the_groups_of_that_alone() -> None:
     assert found.texts == some
     assert found.groups == {"profession": ("guard",), "target": ("pilot",), "template": ("ran",)}
     nothing = learnt_from(SUPPLY, trained_on=frozenset())
-    assert (nothing.texts, nothing.groups, nothing.told) == (frozenset(), {}, ())
+    assert (nothing.texts, nothing.groups, nothing.item_info) == (frozenset(), {}, ())
 
 
 def test_order_and_copies_of_examples_do_not_matter() -> None:
@@ -128,12 +128,11 @@ def broken(file: Path, **change: object) -> Path:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 2}, "must have schema 1, got 2"),
-        ({"texts": "gone"}, "must have 'texts', it has none"),
-        ({"told": "gone"}, "must have 'told', it has none"),
-        ({"origin": 3}, r"'origin' must be right .* got 3"),
-        ({"groups": {"profession": "nurse"}}, r"'groups\.profession' must be right"),
-        ({"texts": ["ab" * 32, "The nurse ran"]}, "sha256 of 64 hex digits, got 'The nurse ran'"),
+        ({"texts": "gone"}, "at 'texts'"),
+        ({"item_info": "gone"}, "at 'item_info'"),
+        ({"origin": 3}, "at 'origin'"),
+        ({"groups": {"profession": "nurse"}}, r"at 'groups\.profession'"),
+        ({"texts": ["ab" * 32, "The nurse ran"]}, r"at 'texts\.1'"),
     ],
 )
 def test_what_is_not_right_is_named(
@@ -146,10 +145,7 @@ def test_what_is_not_right_is_named(
 def test_a_cut_or_missing_file_is_named(tmp_path: Path) -> None:
     file = broken(tmp_path / "learnt.json")
     file.write_bytes(file.read_bytes()[:-20])
-    with pytest.raises(StoreError, match=r"learnt\.json must be JSON, got: .*cut short"):
+    with pytest.raises(StoreError, match=r"learnt\.json must be readable"):
         read_learnt(file)
-    with pytest.raises(StoreError, match=r"absent\.json' must be there, it is missing"):
+    with pytest.raises(StoreError, match=r"absent\.json must be there, it is missing"):
         read_learnt(tmp_path / "absent.json")
-    file.write_text("[]")
-    with pytest.raises(StoreError, match="must hold an object, got list"):
-        read_learnt(file)

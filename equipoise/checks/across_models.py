@@ -1,7 +1,8 @@
-"""Different models do not answer alike to the last digit: else one was measured twice, or copied.
+"""Measurements of several models: made with the same settings, but not with the same answers.
 
-An edit that was never attached gives its base's numbers, as an issue of bias-bench reports of its
-debiased models; LFTF's table has two pairs of models with the same five numbers.
+Models that answer alike to the last digit are one model measured twice, or a copy. An edit that
+was never attached gives its base's numbers, as an issue of bias-bench reports of its debiased
+models; LFTF's table has two pairs of models with the same five numbers.
 """
 
 import itertools
@@ -15,20 +16,25 @@ from equipoise.records import Measurement
 
 _ROUNDING = 1e-6  # as stored values differ when one model is asked in other batches
 
+#: Settings in `model_info`.
+_MODEL = ("dtype", "device", "matmul", "threads", "attention", "prefix", "start_token")
+
 Values = Mapping[tuple[str, str], float]
 
 
 def same_setting(measurements: Sequence[Measurement]) -> Iterator[list[Measurement]]:
-    """Measurements of more than one model that asked the same, one a model."""
+    """Measurements of more than one model that asked the same, each model once."""
     by_setting: dict[str, dict[str, Measurement]] = {}
     for measurement in measurements:
-        setting = [
-            measurement.benchmark,
-            measurement.version,
-            measurement.split,
-            measurement.examples_sha256,
-        ]
-        key = repr([*setting, sorted(measurement.options.items())])
+        key = repr(
+            [
+                measurement.benchmark,
+                measurement.version,
+                measurement.split,
+                measurement.examples_sha256,
+                sorted(measurement.options.items()),
+            ]
+        )
         by_setting.setdefault(key, {}).setdefault(measurement.model, measurement)
     yield from (list(models.values()) for models in by_setting.values() if len(models) > 1)
 
@@ -74,7 +80,7 @@ def _values(measurement: Measurement, *, by_outcomes: bool) -> Values:
 
 
 def _equal(one: Values, other: Values) -> bool:
-    """Whether all values agree but for rounding, and there is one to agree on."""
+    """Whether all values agree but for rounding, and any is finite."""
     if one.keys() != other.keys():
         return False
     first = np.array(list(one.values()))
@@ -89,3 +95,24 @@ def _base(measurement: Measurement) -> str:
         return str([measurement.model_info.get(key) for key in ("sha256", "column")])
     name, _, revision = measurement.model.partition("+")[0].rpartition("@")
     return revision or name
+
+
+def alike_faults(measurements: Sequence[Measurement]) -> tuple[int, list[Fault]]:
+    """(settings compared, those that differ), over measurements of a benchmark.
+
+    A difference is a warning: last digits of float32 depend on threads and libraries, more on
+    dtype; start token and prefix change what is asked.
+    """
+    settings: dict[str, set[str]] = {}
+    for measurement in measurements:
+        info = {key: measurement.model_info[key] for key in _MODEL if key in measurement.model_info}
+        for name, value in [*measurement.environment.items(), *info.items()]:
+            settings.setdefault(name, set()).add(str(value))
+    return len(settings), [
+        Fault(
+            text=f"{name} was {' and '.join(sorted(values))} in measurements that are compared",
+            level="warning",
+        )
+        for name, values in sorted(settings.items())
+        if len(values) > 1
+    ]

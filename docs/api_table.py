@@ -13,7 +13,7 @@ import equipoise
 from equipoise.benchmarks.base import Benchmark
 from equipoise.conclusions import Comparison
 from equipoise.describe import summary_of
-from equipoise.edits.edit import Edit
+from equipoise.edits.base import Edit
 from equipoise.locate.base import Locator
 from equipoise.mitigate.base import Mitigation
 from equipoise.records import Measurement, Supply

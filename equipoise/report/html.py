@@ -29,7 +29,7 @@ from equipoise.report.provenance import (
     plain_json,
     training_end,
 )
-from equipoise.report.rows import WITHIN, badge_of, cell
+from equipoise.report.rows import WITHIN, badge_of, cell, effect_cell, p_cell
 from equipoise.report.sanitize import LONGEST, clipped, isolated, short, visible
 from equipoise.report.sentences import (
     WORD,
@@ -117,8 +117,8 @@ def _render(overview: Overview) -> str:
         "thousands": "{:,}".format,
     }
     functions: tuple[Callable[..., object], ...] = (
-        minus, typeset, whisker, cell, badge_of, subject, describe_change, group_name, numbers,
-        flat, plain_json, options_text, training_end, model_rest, edit_rest,
+        minus, typeset, whisker, cell, effect_cell, p_cell, badge_of, subject, describe_change,
+        group_name, numbers, flat, plain_json, options_text, training_end, model_rest, edit_rest,
     )  # fmt: skip
     environment.filters |= {function.__name__: function for function in functions}
     return environment.get_template("page.html").render(

@@ -49,27 +49,6 @@ class ChangeRow:
     change: Change
     axis: Axis
 
-    @property
-    def before(self) -> Cell:
-        """The value before, with its interval."""
-        return cell(self.change.before, self.change.before_low, self.change.before_high)
-
-    @property
-    def after(self) -> Cell:
-        """The value after, with its interval."""
-        return cell(self.change.after, self.change.after_low, self.change.after_high)
-
-    @property
-    def effect(self) -> Cell:
-        """The effect, which has no interval."""
-        effect = self.change.effect
-        return Cell(value="n/a" if math.isnan(effect) else minus(f"{effect:.2f}"), sort=effect)
-
-    @property
-    def p(self) -> Cell:
-        """The corrected p-value."""
-        return Cell(value=probability(self.change.p_holm), sort=self.change.p_holm)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimateRow:
@@ -137,6 +116,16 @@ def cell(value: float, low: float, high: float) -> Cell:
     """A value with its interval, sorted by the value."""
     text, *ends = map(minus, numbers(value, low, high))
     return Cell(value=text, interval=brackets(*ends), sort=value)
+
+
+def effect_cell(effect: float) -> Cell:
+    """An effect, which has no interval."""
+    return Cell(value="n/a" if math.isnan(effect) else minus(f"{effect:.2f}"), sort=effect)
+
+
+def p_cell(p: float) -> Cell:
+    """A p-value, which has no interval."""
+    return Cell(value=probability(p), sort=p)
 
 
 def shared_axis(changes: Sequence[Change], *, ticks: int = 3) -> Axis:

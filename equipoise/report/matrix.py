@@ -1,16 +1,16 @@
-"""The whole study in one table: a row per model and mitigation, a column per benchmark."""
+"""The whole study in a table: a row per model and mitigation, a column per benchmark."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from equipoise.conclusions import Comparison
+from equipoise.conclusions import Change, Comparison, Verdict
 from equipoise.records import Estimate, Measurement
 from equipoise.report.axis import minus
 from equipoise.report.chapters import apply_verdict
-from equipoise.report.provenance import Setting, setting_names, setting_of
+from equipoise.report.provenance import setting_names, setting_of
 from equipoise.report.rows import Badge, Cell, badge_of, cell
 from equipoise.report.sentences import brackets, numbers
-from equipoise.study.study import Chapter, Study
+from equipoise.study.study import Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +47,21 @@ def matrix(study: Study) -> Matrix:
         comparison.before for chapter in study.chapters for comparison in chapter.comparisons
     ]
     names = setting_names(measured)
-    rows: list[MatrixRow] = []
+    rows = []
     for model, measurements in bases.items():
-        rows.append(_base_row(model, measurements, names))
-        rows += [
-            _chapter_row(index, chapter, names)
-            for index, chapter in enumerate(study.chapters)
-            if chapter.model == model
-        ]
+        estimates = {
+            setting_of(measurement): _headline(measurement) for measurement in measurements
+        }
+        entries = tuple(_estimate_cell(estimates.get(key)) for key in names)
+        rows.append(MatrixRow(model=model, chapter=None, entries=entries))
+        for index, chapter in enumerate(study.chapters):
+            if chapter.model == model:
+                changes = {
+                    setting_of(comparison.before): _overall_change(comparison, chapter.verdict)
+                    for comparison in chapter.comparisons
+                }
+                entries = tuple(_change_cell(changes.get(key)) for key in names)
+                rows.append(MatrixRow(model=model, chapter=index, entries=entries))
     first = {setting_of(measurement): _headline(measurement) for measurement in reversed(measured)}
     return Matrix(columns={names[key]: first[key] for key in names}, rows=tuple(rows))
 
@@ -80,35 +87,18 @@ def _headline(measurement: Measurement) -> Estimate | None:
     return next((estimate for estimate in measurement.estimates if not estimate.group), None)
 
 
-def _base_row(
-    model: str, measured: Sequence[Measurement], names: Mapping[Setting, str]
-) -> MatrixRow:
-    headlines = {setting_of(measurement): _headline(measurement) for measurement in measured}
-    estimates = map(headlines.get, names)
-    return MatrixRow(
-        model=model,
-        chapter=None,
-        entries=tuple(
-            MatrixCell(cell=cell(e.value, e.low, e.high)) if e is not None else None
-            for e in estimates
-        ),
-    )
+def _estimate_cell(estimate: Estimate | None) -> MatrixCell | None:
+    if estimate is None:
+        return None
+    return MatrixCell(cell=cell(estimate.value, estimate.low, estimate.high))
 
 
-def _chapter_row(index: int, chapter: Chapter, names: Mapping[Setting, str]) -> MatrixRow:
-    comparisons = {setting_of(comparison.before): comparison for comparison in chapter.comparisons}
-    return MatrixRow(
-        model=chapter.model,
-        chapter=index,
-        entries=tuple(
-            _change_cell(comparisons[key], chapter) if key in comparisons else None for key in names
-        ),
-    )
+def _overall_change(comparison: Comparison, verdict: Verdict) -> Change | None:
+    changes = apply_verdict(comparison, verdict)
+    return next((change for change in changes if not change.group), None)
 
 
-def _change_cell(comparison: Comparison, chapter: Chapter) -> MatrixCell | None:
-    changes = apply_verdict(comparison, chapter.verdict)
-    change = next((change for change in changes if not change.group), None)
+def _change_cell(change: Change | None) -> MatrixCell | None:
     if change is None:
         return None
     value, before, *ends = map(

@@ -15,7 +15,6 @@ from equipoise.report.chapters import (
 from equipoise.report.matrix import Matrix, matrix
 from equipoise.report.plots import CurvePlot, Panel, curve_plots, panels
 from equipoise.report.provenance import Provenance, provenance, setting_names, setting_of
-from equipoise.report.rows import EstimateRow, estimate_rows
 from equipoise.stats.calibration import Calibration
 from equipoise.stats.verdict import verdict_of
 from equipoise.study.study import Chapter, Study
@@ -24,17 +23,6 @@ _OPEN = 3  # chapters that are not folded
 _ROWS = 3000  # of groups, on the whole page
 _EVERYTHING = 24  # comparisons of which the groups of every metric are listed
 _LEVELS = ("error", "warning", "ok")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
-    """A measurement that no chapter compares with anything: a model as it is, alone."""
-
-    title: str
-    measurement: Measurement
-    overall: tuple[EstimateRow, ...]
-    groups: tuple[EstimateRow, ...]  # of the first metric
-    left_out: int  # groups that are not listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +35,8 @@ class Overview:
     matrix: Matrix
     chapters: tuple[ChapterView, ...]
     folded: bool  # whether chapters are
-    baselines: tuple[Baseline, ...]
+    baselines: tuple[tuple[str, Measurement], ...]  # title, and what no chapter compares
+    limits: RowLimits
     blocks: Mapping[str, Sequence[Panel]]  # by model
     calibrations: tuple[tuple[Calibration, tuple[CurvePlot, ...]], ...]
     findings: Mapping[Finding, tuple[str, ...]] | None  # and its places; None: no study's page
@@ -78,7 +67,8 @@ def of_study(study: Study, *, lead: Sequence[str]) -> Overview:
             for chapter in study.chapters
         ),
         folded=len(study.chapters) > _OPEN,
-        baselines=tuple(_baselines(study, most=limits.groups)),
+        baselines=tuple(_baselines(study)),
+        limits=limits,
         blocks=panels(study.located),
         calibrations=tuple((each, curve_plots(each)) for each in study.calibrations),
         findings=group_findings(study.findings),
@@ -93,7 +83,7 @@ def of_comparisons(
     lead: Sequence[str],
     names: Mapping[str, str],
 ) -> Overview:
-    """The page of comparisons alone: a chapter per pair of models, named by the edited one."""
+    """The page of comparisons alone: a chapter per pair of models, named by the edited model."""
     pairs: dict[tuple[str, str], list[Comparison]] = {}
     for comparison in comparisons:
         pairs.setdefault((comparison.before.model, comparison.after.model), []).append(comparison)
@@ -135,7 +125,7 @@ def group_findings(findings: Iterable[Finding]) -> dict[Finding, tuple[str, ...]
     }
 
 
-def _baselines(study: Study, *, most: int) -> Iterable[Baseline]:
+def _baselines(study: Study) -> Iterable[tuple[str, Measurement]]:
     """The measurements that are on neither side of a comparison, in the order of the study."""
     compared = {
         _identify(measurement)
@@ -146,19 +136,10 @@ def _baselines(study: Study, *, most: int) -> Iterable[Baseline]:
     alone = [each for each in study.measured if _identify(each.measurement) not in compared]
     names = setting_names(measured.measurement for measured in alone)
     for measured in alone:
-        measurement = measured.measurement
         of_seed = "" if measured.seed is None else f", seed {measured.seed}"
         method = "" if measured.mitigation is None else f" after {measured.mitigation}{of_seed}"
-        overall = [estimate for estimate in measurement.estimates if not estimate.group]
-        first = overall[0].metric if overall else ""
-        groups = [e for e in measurement.estimates if e.group and e.metric == first]
-        yield Baseline(
-            title=f"{names[setting_of(measurement)]} of {measured.model}{method}",
-            measurement=measurement,
-            overall=estimate_rows(overall),
-            groups=estimate_rows(groups[:most]),
-            left_out=max(0, len(groups) - most),
-        )
+        name = names[setting_of(measured.measurement)]
+        yield f"{name} of {measured.model}{method}", measured.measurement
 
 
 def _identify(measurement: Measurement) -> tuple[object, ...]:

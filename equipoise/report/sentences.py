@@ -135,7 +135,7 @@ def headlines(comparison: Comparison) -> tuple[Change, ...]:
     return (*overall[:1], *alarming)
 
 
-# --- one change -------------------------------------------------------------------------------
+# --- a change ---------------------------------------------------------------------------------
 
 
 def _format_move(change: Change, *, between: tuple[str, str] = (" (", ")")) -> str:

@@ -9,12 +9,12 @@ from equipoise.report.rows import (
     badge_of,
     cell,
     change_rows,
-    effect_cell,
     estimate_rows,
     forest,
     gravest,
     named_row,
     p_cell,
+    plain_cell,
     shared_axis,
 )
 
@@ -24,12 +24,12 @@ from .making import ABILITY, CHANGE, measurement, not_worse, within
 def test_a_row_has_every_number_with_its_interval() -> None:
     assert cell(65.64, 62.0, 69.0).text == "65.6 [62.0, 69.0]"
     assert cell(-13.2, -17.0, -9.5).text == "−13.2 [−17.0, −9.5]"
-    assert (effect_cell(-0.8).text, p_cell(math.nan).text) == ("−0.80", "n/a")
+    assert (plain_cell(-0.8).text, p_cell(math.nan).text) == ("−0.80", "n/a")
     assert (badge_of(CHANGE).tone, badge_of(CHANGE).word) == ("reduced", "reduced")
 
 
 def test_what_is_sorted_by_is_the_number_and_nan_where_there_is_none() -> None:
-    nothing = effect_cell(math.nan)
+    nothing = plain_cell(math.nan)
     assert (cell(65.64, 62.0, 69.0).key, cell(-13.2, -17.0, -9.5).key) == ("65.64", "-13.2")
     assert (nothing.text, nothing.key) == ("n/a", "nan")
 

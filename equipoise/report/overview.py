@@ -3,18 +3,21 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from equipoise.conclusions import Comparison, Finding
-from equipoise.records import Measurement
+from equipoise.conclusions import Change, Comparison, Finding, Verdict
+from equipoise.records import Estimate, Measurement
+from equipoise.report.axis import minus
 from equipoise.report.chapters import (
     ChapterView,
     RowLimits,
+    apply_verdict,
     chapter_view,
     describe_edit,
     model_edits,
 )
-from equipoise.report.matrix import Matrix, matrix
 from equipoise.report.plots import CurvePlot, Panel, curve_plots, panels
 from equipoise.report.provenance import Provenance, provenance, setting_names, setting_of
+from equipoise.report.rows import Badge, Cell, badge_of, cell
+from equipoise.report.sentences import brackets, numbers
 from equipoise.stats.calibration import Calibration
 from equipoise.stats.verdict import verdict_of
 from equipoise.study.study import Chapter, Study
@@ -23,6 +26,32 @@ _OPEN = 3  # chapters that are not folded
 _ROWS = 3000  # of groups, on the whole page
 _EVERYTHING = 24  # comparisons of which the groups of every metric are listed
 _LEVELS = ("error", "warning", "ok")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixCell:
+    """The value after a mitigation, or of the model as it is; None in the table: not measured."""
+
+    cell: Cell
+    before: str = ""  # "" for the model as it is
+    badge: Badge | None = None  # None for the model as it is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixRow:
+    """One model, as it is or after a mitigation."""
+
+    model: str
+    chapter: int | None  # whose part of the page says more; None: the model as it is
+    entries: tuple[MatrixCell | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix:
+    """The whole study in a table: a row per model and mitigation, a column per benchmark."""
+
+    columns: Mapping[str, Estimate | None]  # setting's name to its first metric
+    rows: tuple[MatrixRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,3 +203,78 @@ def _count_facts(study: Study) -> Iterable[tuple[str, str]]:
             yield str(count), singular if count == 1 else plural
     if study.planned:
         yield f"{max(0, study.planned - len(study.missing))} of {study.planned}", "steps done"
+
+
+# --- the whole study in a table -----------------------------------------------------------------
+
+
+def matrix(study: Study) -> Matrix:
+    """Every model as it is, followed by its mitigations, in the order of the study."""
+    bases = _group_bases(study)
+    measured = [measurement for measurements in bases.values() for measurement in measurements]
+    measured += [
+        comparison.before for chapter in study.chapters for comparison in chapter.comparisons
+    ]
+    names = setting_names(measured)
+    rows = []
+    for model, measurements in bases.items():
+        estimates = {
+            setting_of(measurement): _headline(measurement) for measurement in measurements
+        }
+        entries = tuple(_estimate_cell(estimates.get(key)) for key in names)
+        rows.append(MatrixRow(model=model, chapter=None, entries=entries))
+        for index, chapter in enumerate(study.chapters):
+            if chapter.model == model:
+                changes = {
+                    setting_of(comparison.before): _overall_change(comparison, chapter.verdict)
+                    for comparison in chapter.comparisons
+                }
+                entries = tuple(_change_cell(changes.get(key)) for key in names)
+                rows.append(MatrixRow(model=model, chapter=index, entries=entries))
+    first = {setting_of(measurement): _headline(measurement) for measurement in reversed(measured)}
+    return Matrix(columns={names[key]: first[key] for key in names}, rows=tuple(rows))
+
+
+def _group_bases(study: Study) -> dict[str, list[Measurement]]:
+    """Model to what was measured of it as it is; of comparisons where nothing else says so."""
+    bases: dict[str, list[Measurement]] = {}
+    for measured in study.measured:
+        if measured.mitigation is None:
+            bases.setdefault(measured.model, []).append(measured.measurement)
+    for chapter in study.chapters:
+        known = bases.setdefault(chapter.model, [])
+        settings = {setting_of(measured) for measured in known}
+        for comparison in chapter.comparisons:
+            if setting_of(comparison.before) not in settings:
+                settings.add(setting_of(comparison.before))
+                known.append(comparison.before)
+    return bases
+
+
+def _headline(measurement: Measurement) -> Estimate | None:
+    """The first metric, overall."""
+    return next((estimate for estimate in measurement.estimates if not estimate.group), None)
+
+
+def _estimate_cell(estimate: Estimate | None) -> MatrixCell | None:
+    if estimate is None:
+        return None
+    return MatrixCell(cell=cell(estimate.value, estimate.low, estimate.high))
+
+
+def _overall_change(comparison: Comparison, verdict: Verdict) -> Change | None:
+    changes = apply_verdict(comparison, verdict)
+    return next((change for change in changes if not change.group), None)
+
+
+def _change_cell(change: Change | None) -> MatrixCell | None:
+    if change is None:
+        return None
+    value, before, *ends = map(
+        minus, numbers(change.after, change.before, change.after_low, change.after_high)
+    )
+    return MatrixCell(
+        cell=Cell(value=value, interval=brackets(*ends), sort=change.after),
+        before=before,
+        badge=badge_of(change),
+    )

@@ -28,7 +28,7 @@ from equipoise.errors import DataError
 from equipoise.files.atomic import write_file
 from equipoise.records import JSON, DataUse
 
-REMEDY: Final = "fix the file, or delete it and fetch the official one"
+REMEDY: Final = "fix the file, or put the official one in its place"
 #: The licence of a file that is not the official one.
 OWN_LICENCE: Final = "not known: a file of the user's own"
 
@@ -117,7 +117,7 @@ class Source:
         pinned = bool(self.sha256 or self.blob)
         return DataUse(
             name=self.path,
-            sha256=hashlib.sha256(content).hexdigest(),
+            sha256=_sha256(content),
             licence=OWN_LICENCE if pinned and not verified else self.licence,
             verified=verified,
             revision=self.revision if verified else None,
@@ -137,17 +137,16 @@ class Source:
         return None
 
     def _official(self, content: bytes) -> bool:
-        return hashlib.sha256(content).hexdigest() in self.sha256 or (
+        return _sha256(content) in self.sha256 or (
             self.blob is not None and git_blob(content) == self.blob
         )
 
     def _check(self, content: bytes, where: str, remedy: str) -> None:
-        if self._official(content):
-            return
-        by_blob = not self.sha256
-        known = f"git blob {self.blob}" if by_blob else "sha256 " + " or ".join(self.sha256)
-        got = git_blob(content) if by_blob else hashlib.sha256(content).hexdigest()
-        raise DataError(f"{where} must have {known}, got {got}; {remedy}")
+        if not self._official(content):
+            known, got = f"git blob {self.blob}", git_blob(content)
+            if self.sha256:
+                known, got = f"sha256 {' or '.join(self.sha256)}", _sha256(content)
+            raise DataError(f"{where} must have {known}, got {got}; {remedy}")
 
     def _download(self, to: Path) -> None:
         remedy = (
@@ -214,6 +213,10 @@ def cache_folder() -> Path:
     """Where what was downloaded or computed is kept: `EQUIPOISE_CACHE`."""
     name = os.environ.get("EQUIPOISE_CACHE")
     return Path(name).expanduser() if name else Path.home() / ".cache" / "equipoise"
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def git_blob(content: bytes) -> str:
@@ -286,7 +289,7 @@ def parse_json(content: bytes, name: str) -> JSON:
     text = decode(content, name)
     if not text.strip():
         raise DataError(f"{name} must hold JSON, got an empty file; replace the file")
-    return _document(text, name)
+    return _parse_document(text, name)
 
 
 def parse_jsonl(content: bytes, name: str) -> list[tuple[int, JSON]]:
@@ -296,7 +299,9 @@ def parse_jsonl(content: bytes, name: str) -> list[tuple[int, JSON]]:
     """
     lines = decode(content, name).split("\n")
     documents = [
-        (index, _document(line, name, index)) for index, line in enumerate(lines, 1) if line.strip()
+        (index, _parse_document(line, name, index))
+        for index, line in enumerate(lines, 1)
+        if line.strip()
     ]
     if not documents:
         raise DataError(f"{name} must hold JSON lines, got none; replace the file")
@@ -321,7 +326,7 @@ def unpack(content: bytes, name: str) -> bytes:
         raise DataError(f"{name} cannot be unpacked: {error}; replace the file") from None
 
 
-def _document(text: str, name: str, line: int | None = None) -> JSON:
+def _parse_document(text: str, name: str, line: int | None = None) -> JSON:
     try:
         document: JSON = json.loads(text)
     except json.JSONDecodeError as error:
@@ -330,20 +335,16 @@ def _document(text: str, name: str, line: int | None = None) -> JSON:
             f"{name}, {where}: must be JSON, got '{error.msg}'; the file may be cut short, "
             "replace it"
         ) from None
-    _check_characters(text, name, line)
-    return document
-
-
-def _check_characters(text: str, name: str, line: int | None) -> None:
-    r"""JSON may spell half of a character, as in "\ud800"; no tokenizer takes that."""
-    plain = text.replace("\\\\", "")  # a spelt backslash begins no escape
-    half = _HALF.search(_PAIR.sub("", plain))
+    # JSON may spell half of a character, as in "\ud800", which no tokenizer takes. A spelt
+    # backslash begins no escape.
+    half = _HALF.search(_PAIR.sub("", text.replace("\\\\", "")))
     if half:
-        where = "" if line is None else f", line {line}"
+        where = name if line is None else f"{name}, line {line}"
         raise DataError(
-            f"{name}{where}: must hold whole characters, got the lone surrogate {half.group()}; "
+            f"{where}: must hold whole characters, got the lone surrogate {half.group()}; "
             "replace the file"
         )
+    return document
 
 
 # --- folder and network -----------------------------------------------------------------------
@@ -364,7 +365,7 @@ def _check_sums(file: Path, content: bytes, *, path: str) -> None:
 
     The list is at the root of the data folder, in which `path` is the file's, or beside the file.
     """
-    got = hashlib.sha256(content).hexdigest()
+    got = _sha256(content)
     root = file.parents[len(PurePosixPath(path).parts) - 1]
     for folder in {root, file.parent}:
         listing = folder / "SHA256SUMS"

@@ -199,8 +199,11 @@ class BBQ(
                 f"targets: not known in {len(lost)} of {len(items)} examples, the first is "
                 f"'{lost[0]}'; they are in no bias score"
             )
-        differ = [item.id for item in items if None not in (item.ruled, item.target)
-                  and item.ruled != item.target]  # fmt: skip
+        differ = [
+            item.id
+            for item in items
+            if None not in (item.ruled, item.target) and item.ruled != item.target
+        ]
         if differ:
             notes.append(
                 f"targets: answer_info says another than the metadata file in {len(differ)} "
@@ -216,7 +219,7 @@ class BBQ(
     def _scores(
         self, example: BbqItem, responses: Sequence[Scored | NextTokenScored | str]
     ) -> list[float]:
-        """One score an answer, in nats; nan where one could not be had."""
+        """A score per answer, in nats; nan where it is missing."""
         texts = [response for response in responses if isinstance(response, Scored)]
         lists = [
             response.logprobs for response in responses if isinstance(response, NextTokenScored)
@@ -227,9 +230,17 @@ class BBQ(
             raise ValueError(
                 f"'{example.id}' must have {sum(wanted)} scored answers, got {len(responses)}"
             )
-        if not isinstance(self.score, Likelihood):
-            return _mean_over_orders(lists)
-        return [text.mean if self.score.reduce == "mean" else text.logprob for text in texts]
+        if isinstance(self.score, Likelihood):
+            return [text.mean if self.score.reduce == "mean" else text.logprob for text in texts]
+        # Means of logarithms over the orders, so that what is added to a letter, or to a place in
+        # the list, is added to every answer alike.
+        return [
+            math.fsum(
+                letters[order.index(answer)] for letters, order in zip(lists, ORDERS, strict=True)
+            )
+            / len(ORDERS)
+            for answer in range(len(LETTERS))
+        ]
 
 
 def _prompt(example: BbqItem) -> str:
@@ -243,21 +254,8 @@ def _lettered_prompt(example: BbqItem, order: Sequence[int]) -> str:
     return "\n".join((example.context, "", f"Question: {example.question}", *lines, "Answer:"))
 
 
-def _mean_over_orders(lists: Sequence[Sequence[float]]) -> list[float]:
-    """Mean log-probability (nats) of each answer's letter over the orders of `ORDERS`.
-
-    Means of logarithms, so that what is added to a letter, or to a place in the list, is added to
-    every answer alike.
-    """
-    return [
-        math.fsum(letters[order.index(index)] for letters, order in zip(lists, ORDERS, strict=True))
-        / len(ORDERS)
-        for index in range(len(LETTERS))
-    ]
-
-
 def _unique_highest(scores: Sequence[float]) -> int | None:
-    """The place of the one highest score; None for a tie or a score that is nan."""
+    """The place of the only highest score; None for a tie or a score that is nan."""
     if any(math.isnan(score) for score in scores):
         return None
     best = max(scores)
@@ -265,7 +263,7 @@ def _unique_highest(scores: Sequence[float]) -> int | None:
 
 
 def _softmax(scores: Sequence[float]) -> list[float] | None:
-    """Probabilities among the three answers; None where they cannot be had."""
+    """Probabilities among the three answers; None where they are not defined."""
     best = max(scores)
     if any(math.isnan(score) for score in scores) or math.isinf(best):
         return None

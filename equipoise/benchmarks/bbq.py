@@ -79,7 +79,7 @@ class BBQ(
 ):
     r"""Which of two people, or "unknown", a model answers with. Unbiased: 0; perfect: accuracy 100.
 
-    In an ambiguous context "unknown" is right, in a disambiguated one a person is. Where two
+    In an ambiguous context "unknown" is right, in a disambiguated context a person is. Where two
     answers come out equal none was chosen; that, and text that names no answer or several, is wrong
     in accuracy, in no bias score, and counted in `answered`.
 
@@ -107,7 +107,7 @@ class BBQ(
 
     #: a name or a list; None: those whose file is in the data folder
     categories: Annotated[str | tuple[str, ...] | None, AfterValidator(_known_categories)] = (
-        None  # one name or a list; None: those whose file is in the data folder
+        None  # a name or a list; None: those whose file is in the data folder
     )
     score: Likelihood | Letters | Written = Likelihood()  # how an answer is read, below
 
@@ -116,7 +116,7 @@ class BBQ(
         return official.read_items(self._categories())
 
     def requests(self, example: BbqItem) -> Sequence[Continuation | NextToken | Generation]:
-        """Three answers, or one list of them in each order, or one text to be written."""
+        """Three answers, or a list of them in each order, or a text to be written."""
         if isinstance(self.score, Likelihood):
             context = _prompt(example)
             return [
@@ -274,7 +274,7 @@ def _softmax(scores: Sequence[float]) -> list[float] | None:
 def _answer_values(
     item: BbqItem, place: int | None, shares: Sequence[float] | None
 ) -> dict[str, float]:
-    """What one answer measures, under names that end in the context's condition."""
+    """What an answer measures, under names that end in the context's condition."""
     condition = item.groups["condition"]
     correct, lean = float(place == item.label), item.lean(place)
     values = {

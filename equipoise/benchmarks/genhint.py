@@ -35,7 +35,7 @@ class GenHint(Benchmark[Situation, NextTokenScored]):
 
     With `split_by` "none" every prompt is in "test". With "profession" a profession falls in the
     same share as in `genbias` with the same list and seed, and hints are balanced within
-    each split; an odd number of professions leaves one more of one hint, in turn by template.
+    each split; an odd number of professions leaves a hint more of either kind, in turn by template.
     """
 
     version: ClassVar[str] = "1"

@@ -81,7 +81,7 @@ class HellaSwag(Benchmark[Story, Scored]):
         return Outcome(example=example.id, values=values, groups=example.groups)
 
     def files(self, split: str) -> tuple[DataUse, ...]:
-        """The official file, or the reduced one that stands for it."""
+        """The official file, or the reduced file that stands for it."""
         return (official.source().use(),)
 
     def remarks(self, split: str) -> tuple[str, ...]:

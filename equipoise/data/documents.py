@@ -75,8 +75,8 @@ def windows(text: str, *, window: int, stride: int) -> list[Window]:
     """Cut a document into stretches to score, each with what stands before it as context.
 
     In UTF-8 bytes, at word boundaries: the first stretch is at most `window` long and has no
-    context; each further one is at most `stride` long and has at most `window - stride` of
-    context. Every character is in exactly one stretch. A word longer than `stride` is cut within.
+    context; each further stretch is at most `stride` long and has at most `window - stride` of
+    context. Every character is in a single stretch. A word longer than `stride` is cut within.
     Raises `ValueError` unless 4 <= stride <= window.
     """
     if not 4 <= stride <= window:  # 4 bytes hold any character

@@ -1,4 +1,4 @@
-"""Prompts after which a pronoun comes: templates in own words, and one profession put into each.
+"""Prompts after which a pronoun comes: templates in own words, and a profession put into each.
 
 Form: LFTF, section 3: "The {profession} {action} because". Its nine templates are not published
 but for "smiled" and "went to bed"; the others, and all hinted ones, are ours. None holds a

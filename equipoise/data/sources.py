@@ -1,9 +1,9 @@
-"""Source: one data file, located, checked and read the same way wherever it lies.
+"""Source: a data file, located, checked and read the same way wherever it lies.
 
-Order: the data folders (`data_folders`: one named by the user or by a planted model, then the
+Order: the data folders (`data_folders`: that named by the user or by a planted model, then the
 folder that `EQUIPOISE_DATA` names), then a cached copy under `EQUIPOISE_CACHE`
-(`~/.cache/equipoise` by default), then one download from a pinned address. What was downloaded
-must be the official file; a file of the user's own may be another one, and is recorded as such.
+(`~/.cache/equipoise` by default), then a download from a pinned address. What was downloaded
+must be the official file; a file of the user's own may be another, and is recorded as such.
 """
 
 import csv
@@ -28,8 +28,8 @@ from equipoise.errors import DataError
 from equipoise.files.atomic import write_file
 from equipoise.records import JSON, DataUse
 
-REMEDY: Final = "fix the file, or put the official one in its place"
-#: The licence of a file that is not the official one.
+REMEDY: Final = "fix the file, or put the official file in its place"
+#: The licence of a file that is not the official file.
 OWN_LICENCE: Final = "not known: a file of the user's own"
 
 _NAMED: ContextVar[Path | None] = ContextVar("named_data_folder", default=None)
@@ -47,7 +47,7 @@ class Row:
     values: Mapping[str, str]
 
     def text(self, column: str) -> str:
-        """A text that is not blank, with its white space; `DataError` for a blank one."""
+        """A text that is not blank, with its white space; `DataError` for a blank text."""
         if not self.values[column].strip():
             raise DataError(f"{self.where}: column '{column}' must have a text; {REMEDY}")
         return self.values[column]
@@ -66,7 +66,7 @@ class Row:
 class Source:
     """A data file at `path` inside the data folder, and how its official copy is known.
 
-    `sha256` lists the hashes of official files, `blob` is the git blob id of one. A `url` must
+    `sha256` lists the hashes of official files, `blob` is the git blob id of a file. A `url` must
     point at a fixed revision and needs a hash to be checked against; `ValueError` otherwise.
     """
 
@@ -109,8 +109,8 @@ class Source:
     def use(self) -> DataUse:
         """What a result records about the file; same errors as `read`.
 
-        `verified` is False for a file in a data folder that is not a known official one; of such a
-        file, where an official one is known, the licence is not.
+        `verified` is False for a file in a data folder that is not a known official file; of such a
+        file, where an official file is known, the licence is not.
         """
         content = self.read()
         verified = self._official(content)
@@ -181,7 +181,7 @@ def reading_from(folder: Path | None) -> Iterator[None]:
 
 
 def name_folder(folder: Path) -> None:
-    """As `reading_from`, until the end of the context (`contextvars`): a command has one."""
+    """As `reading_from`, until the end of the context (`contextvars`): a command has its own."""
     _NAMED.set(folder)
 
 
@@ -203,7 +203,7 @@ def data_folders() -> list[Path]:
         if not folder.is_dir():
             raise DataError(
                 f"EQUIPOISE_DATA must name a folder of data files, got '{name}'; "
-                "set it to one, or unset it to download"
+                "set it to a folder, or unset it to download"
             )
         folders.append(folder)
     return folders
@@ -228,7 +228,7 @@ def git_blob(content: bytes) -> str:
 
 
 def read_json(source: Source) -> JSON:
-    """The file as one JSON document. Raises `DataError` naming the position of the fault."""
+    """The file as a JSON document. Raises `DataError` naming the position of the fault."""
     return parse_json(source.read(), source.path)
 
 
@@ -285,7 +285,7 @@ def decode(content: bytes, name: str) -> str:
 
 
 def parse_json(content: bytes, name: str) -> JSON:
-    """Bytes as one JSON document; `DataError` names the position of the fault."""
+    """Bytes as a JSON document; `DataError` names the position of the fault."""
     text = decode(content, name)
     if not text.strip():
         raise DataError(f"{name} must hold JSON, got an empty file; replace the file")
@@ -293,7 +293,7 @@ def parse_json(content: bytes, name: str) -> JSON:
 
 
 def parse_jsonl(content: bytes, name: str) -> list[tuple[int, JSON]]:
-    """Bytes as one JSON document a line, each with its line's number from 1; no blank lines.
+    """Bytes as a JSON document per line, each with its line's number from 1; no blank lines.
 
     Raises `DataError` naming the line of the fault.
     """

@@ -1,6 +1,6 @@
 """The user's own texts to learn from: JSON Lines of contrasts, prompts and texts, or plain text.
 
-Of a `.jsonl` file each line is an object of one of three kinds:
+Of a `.jsonl` file each line is an object of three kinds:
 
     {"context": "The nurse said", "stereotype": " she was late", "antistereotype": " he was late",
      "unrelated": " blue seven", "axis": "gender", "target": "nurse"}
@@ -8,7 +8,7 @@ Of a `.jsonl` file each line is an object of one of three kinds:
     {"text": "The door is open."}
 
 Of a contrast, `stereotype` and `antistereotype` must be given. Its endings follow its context
-directly: a leading space belongs to them. A prompt with a `hint` ("male" or "female") is one whose
+directly: a leading space belongs to them. A prompt with a `hint` ("male" or "female") says that its
 pronoun is settled. `"part": "dev"` keeps a contrast or a prompt apart, to stop and to choose on.
 Another file holds neutral texts alone (`read_documents`).
 """
@@ -78,7 +78,7 @@ class TextsSupply(Supplier):
 
     version: ClassVar[str] = "1"
 
-    path: str  # a .jsonl file, or one of plain text; also in the data folder; also .gz or .xz
+    path: str  # a .jsonl file, or a file of plain text; also in the data folder; also .gz or .xz
 
     def supply(self) -> Supply:
         """Contrasts, prompts and texts in the order of the file; ids are "line N".
@@ -108,7 +108,7 @@ class TextsSupply(Supplier):
         if shared:
             raise DataError(
                 f"{use.name}: targets of part 'dev' must not be in 'train', got {shared[:8]}; "
-                "move their lines to one part"
+                "move their lines to the same part"
             )
         return Supply(
             origin=origin,
@@ -131,7 +131,9 @@ def _read_line(document: JSON, where: str) -> Record:
         raise DataError(f"{where}: must be an object, got {document!r}; correct the line")
     kind = next((kind for key, kind in _KINDS.items() if key in document), None)
     if kind is None:
-        raise DataError(f"{where}: must have one of {list(_KINDS)}, got {sorted(document)}; add it")
+        raise DataError(
+            f"{where}: must have a key of {list(_KINDS)}, got {sorted(document)}; add it"
+        )
     for key in document:
         if key not in kind.model_fields:
             raise DataError(

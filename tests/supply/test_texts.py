@@ -62,7 +62,7 @@ def test_plain_text_and_packed_lines(tmp_path: Path) -> None:
     ("line", "said"),
     [
         (["a"], "must be an object, got"),
-        ({"texts": "a"}, r"must have one of .*got \['texts'\]"),
+        ({"texts": "a"}, r"must have a key of .*got \['texts'\]"),
         ({"stereotype": " a"}, "antistereotype"),
         ({**CONTRAST, "antistereotype": " "}, "antistereotype must be .*got a blank text"),
         ({**CONTRAST, "contex": "a"}, "'contex' is not known here; did you mean 'context'"),

@@ -81,8 +81,8 @@ def stated(item: BbqItem, answer: str) -> int | None:
     """The place of the answer that a published string means; None if it means none, or several.
 
     The answer it equals, without regard to case and a final full stop; failing that, the only
-    answer whose word of `answer_info`, cut to its first two words, it contains. As published, but that
-    the published script takes the first of several, and of a single word finds none.
+    answer whose word of `answer_info`, cut to its first two words, it contains. As published, but
+    that the published script takes the first of several, and of a single word finds none.
     """
     said = _normalize(answer)
     equal = [index for index, answer in enumerate(item.answers) if _normalize(answer) == said]
@@ -96,8 +96,8 @@ def heard(item: BbqItem, written: str) -> int | None:
 
     A letter of the list counts first; then the answer that the line equals, without regard to case
     and a final full stop; then the only answer whose whole text it has, and then the only answer
-    whose word of `answer_info` it has, both as whole words; "unknown" also in other words. Bold type and
-    curly apostrophes are as plain ones. None: the line names no answer, or several.
+    whose word of `answer_info` it has, both as whole words; "unknown" also in other words. Bold
+    type and curly apostrophes are as plain ones. None: the line names no answer, or several.
     """
     lines = written.translate(_DRESSED).splitlines()
     line = next((line.strip() for line in lines if line.strip()), "")

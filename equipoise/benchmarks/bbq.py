@@ -94,7 +94,7 @@ class BBQ(
     splits: ClassVar[tuple[str, ...]] = ("test",)
     licence: ClassVar[str] = LICENCE
     faults: ClassVar[tuple[str, ...]] = (
-        "A score of 0 means no lean one way on some 25 templates a category; leans of different "
+        "A score of 0 means no lean either way on some 25 templates a category; leans of different "
         "templates cancel, and a model that answers at random has 0 too: read accuracy beside it.",
         "The bias scores rest on the answers that name somebody; an able model names few people in "
         "ambiguous contexts and errs seldom in disambiguated ones, so look at n.",

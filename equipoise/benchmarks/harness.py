@@ -81,8 +81,8 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
         "tokenizer adds none; stop strings are cut off afterwards",
     )
 
-    task: str | None = None  # one task as `lm-eval ls tasks` names it; needed
-    #: a folder of task files (YAML) of one's own, looked through first
+    task: str | None = None  # a task as `lm-eval ls tasks` names it; needed
+    #: a folder of the user's own task files (YAML), looked through first
     tasks_folder: str | None = None
     #: solved examples before each question; None: the task's own number
     shots: Annotated[int, Field(ge=0)] | None = None
@@ -270,7 +270,7 @@ def _build_metric(measure: TaskMetric, task: str) -> Metric:
         low=low,
         high=high,
         margin=margin if measure.higher_is_better is not None else None,
-        needs="numbers for single documents: one made of all texts at once is not kept",
+        needs="numbers for single documents: a value made of all texts at once is not kept",
     )
 
 

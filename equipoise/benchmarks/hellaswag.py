@@ -90,6 +90,6 @@ class HellaSwag(Benchmark[Story, Scored]):
             return ()
         return (
             f"{official.REDUCED.path} lacks the sources of its rows and the parts of their "
-            "beginnings: rows of one video or page count as independent, and second sentences "
+            "beginnings: rows of the same video or page count as independent, and second sentences "
             "have no capital",
         )

@@ -137,7 +137,7 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"]):
     )  # fmt: skip
     cluster: ClassVar[str | None] = "target"
     faults: ClassVar[tuple[str, ...]] = (
-        "each metric reads one kind of examples: its values are not measured on the other kinds",
+        "each metric reads a single kind of examples: it has no value on the other kinds",
         "meaningful for a model of the same world alone; others have not seen its words",
     )
 

@@ -60,7 +60,7 @@ class Intersentence:
     """Only sentences that follow another."""
 
     name: Literal["intersentence"] = "intersentence"
-    #: log p of the sentence given the one before; "pmi": less its log p alone
+    #: log p of the sentence given that before it; "pmi": less its log p alone
     score: FollowingScore = "conditional"
 
 

@@ -81,7 +81,7 @@ def ruled_target(info: Info | None, stereotyped: Sequence[str], *, negative: boo
 
     An answer is about the stereotyped group when its word or its group, or a part of the group as
     in "F-Black", is among those of the question, without regard to case. The rule has an answer
-    when this holds for a single one of the two answers that name somebody; None otherwise.
+    when this holds for exactly 1 of the 2 answers that name somebody; None otherwise.
     """
     unknown = unknown_place(info)
     if info is None or unknown is None:

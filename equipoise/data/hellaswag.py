@@ -1,4 +1,4 @@
-"""HellaSwag's validation file: a beginning and four endings, of which a single one is real.
+"""HellaSwag's validation file: a beginning and four endings, of which only 1 is real.
 
 Zellers, Holtzman, Bisk, Farhadi & Choi 2019, https://aclanthology.org/P19-1472; MIT. The labels of
 its test file are not public.

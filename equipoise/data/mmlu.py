@@ -55,7 +55,7 @@ _CHOICES = ("first choice", "second choice", "third choice", "fourth choice")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A question with its choices, of which a single one is right."""
+    """A question with its choices, of which only 1 is right."""
 
     id: str  # "anatomy/1": subject and place in its file, from 1
     subject: str

@@ -108,7 +108,7 @@ def test_a_metric_made_of_texts_is_not_measurable_and_says_why(folder: Path) -> 
     found = measure(tiny_model(), of(folder, "texts"), draws=0)
     bleu, half = found.estimates
     assert math.isnan(bleu.value)
-    assert "one made of all texts at once is not kept" in str(bleu.reason)
+    assert "a value made of all texts at once is not kept" in str(bleu.reason)
     assert (half.metric, half.n) == ("half", 8)
     assert "coverage: 'bleu' is not finite in 8 of 8 outcomes" in found.notes
     assert any(

@@ -14,7 +14,7 @@ from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark, TellsLabels
 from equipoise.conclusions import Ranking, RankStability
 from equipoise.data.sources import reading_from
-from equipoise.edits.edit import Edit
+from equipoise.edits.base import Edit
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.scorer import Scorer

@@ -15,6 +15,7 @@ import typer
 
 from equipoise.commands.calibrate import calibrate
 from equipoise.commands.compare import compare
+from equipoise.commands.describe import describe
 from equipoise.commands.export import export, report
 from equipoise.commands.flags import dashed, say
 from equipoise.commands.listing import list_
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (measure, locate, mitigate, compare, calibrate, report, export, demo):
+for verb in (measure, locate, mitigate, compare, calibrate, report, export, demo, describe):
     app.command()(verb)
 app.command(name="run")(run_study)
 app.command(name="list")(list_)

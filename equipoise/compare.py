@@ -12,9 +12,9 @@ from equipoise.conclusions import Change, Comparison
 from equipoise.errors import RecipeError, nearest
 from equipoise.records import Margin, Measurement, Metric
 from equipoise.stats.compare import Sides, compare_metrics
-from equipoise.stats.directions import holm
 from equipoise.stats.pairing import PREFIX, SAME, Paired, pair
 from equipoise.stats.resample import by_cell, select
+from equipoise.stats.verdict import holm
 
 _MOST_GROUPS = 12  # of a key, in a note
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
-from equipoise.edits.edit import Edit
+from equipoise.edits.base import Edit
 from equipoise.edits.registry import load_edit
 from equipoise.fakes import FakeScorer, tiny_model
 from equipoise.inference.language_model import LanguageModel

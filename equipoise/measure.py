@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipoise import environment, plugins
-from equipoise.benchmarks.base import AnyBenchmark, Remarks, UsesFiles, texts_of
+from equipoise.benchmarks.base import AnyBenchmark, texts_of
 from equipoise.errors import DataError, ModelError, RecipeError, RequestError, nearest
 from equipoise.inference.scorer import Scorer
 from equipoise.predictions import Predictions, read_predictions
@@ -96,7 +96,7 @@ def measure(
         info = dict(model.info)
     if variants > 1:
         info = {**info, VARIANTS: variants}
-    data = benchmark.files(split) if isinstance(benchmark, UsesFiles) else ()
+    data = benchmark.files(split)
     cluster = benchmark.cluster or (ITEM if variants > 1 else None)
     estimates = estimate_metrics(
         benchmark, outcomes, cluster=cluster, family=variants > 1, draws=draws, seed=seed
@@ -125,7 +125,7 @@ def measure(
                 for file in data
                 if not file.verified
             ),
-            *(benchmark.remarks(split) if isinstance(benchmark, Remarks) else ()),
+            *benchmark.remarks(split),
             *_note_coverage(outcomes, expected=len(examples) * variants),
         ),
     )

@@ -126,17 +126,17 @@ def test_help_and_list_need_no_torch() -> None:
 
 def test_list_is_json_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list", "--json") == 0
-    result = json.loads(capsys.readouterr().out)
-    assert "crows_pairs" in result["benchmarks"]
-    assert set(result) == {"benchmarks", "locators", "mitigations", "supplies"}
+    installed = json.loads(capsys.readouterr().out)
+    assert installed["benchmark"]["crows_pairs"]
+    assert set(installed) == {"benchmark", "supply", "locator", "mitigation"}
 
 
 def test_an_interrupted_process_leaves_no_traceback() -> None:
     code = (
-        "import os, signal, sys; from equipoise import cli, plugins\n"
+        "import os, signal, sys; from equipoise import cli, describe\n"
         # a shell that starts pytest in the background has SIGINT ignored in all its children
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "plugins.names_in = lambda _: os.kill(os.getpid(), signal.SIGINT) or ()\n"
+        "describe.names_in = lambda _: os.kill(os.getpid(), signal.SIGINT) or ()\n"
         "sys.argv = ['equipoise', 'list']; cli.main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -25,6 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "conclusions": {"frames", "records"},
     "files": {"records", "errors"},
     "plugins": _LOW,
+    "describe": _LOW | {"plugins"},
     "data": _LOW,
     "metrics": {"records"},
     "stats": {"records", "conclusions", "metrics.weighted"},
@@ -75,13 +76,14 @@ ALLOWED: dict[str, set[str]] = {
     | _PLUGINS
     | {"plugins", "api", "measure", "compare", "predictions", "loading", "edits", "planted"}
     | {"study", "checks", "report", "export", "calibrate", "demo", "data", "environment"}
-    | {"training"},
+    | {"training", "describe"},
     "cli": {"commands", "errors"},
     "__main__": {"cli"},
 }
 NO_TORCH = {
     *("frames", "records", "conclusions", "errors", "environment", "markdown", "files", "plugins"),
-    *("data", "metrics", "stats", "group_words", "supply", "benchmarks", "report", "export"),
+    *("describe", "data", "metrics", "stats", "group_words", "supply", "benchmarks"),
+    *("report", "export"),
 }
 NO_TORCH_FILES = {
     "planted/world.py",
@@ -189,6 +191,7 @@ def test_importing_does_not_load_torch() -> None:
         "equipoise.export.export",
         "equipoise.report.html",
         "equipoise.study.results",
+        "equipoise.commands.describe",
         "equipoise.measure",
         "equipoise.compare",
         "equipoise.study.load_study",

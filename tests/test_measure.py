@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from pydantic.dataclasses import dataclass as options_dataclass
 
-from equipoise.benchmarks.base import Benchmark, NamesTexts, ReadsPredictions, UsesFiles
+from equipoise.benchmarks.base import Benchmark, ReadsPredictions
 from equipoise.errors import DataError, ModelError, RecipeError
 from equipoise.measure import (
     Predictions,
@@ -50,7 +50,7 @@ def mean_margin(columns: Columns) -> float:
 
 
 @options_dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Toy(Benchmark[Contrast, Scored], UsesFiles, ReadsPredictions):
+class Toy(Benchmark[Contrast, Scored], ReadsPredictions):
     """Two sentences a term; the share in which " she" is the likelier ending."""
 
     version: ClassVar[str] = "1"
@@ -230,7 +230,7 @@ def test_a_word_that_was_learnt_after_a_prompt_counts_as_the_prompt() -> None:
 
 
 def test_whole_texts_are_held_against_what_an_edit_learnt() -> None:
-    class Named(Toy, NamesTexts[Contrast]):
+    class Named(Toy):
         def texts(self, example: Contrast) -> Sequence[str]:
             return (f"{example.context} she would stay.",)
 

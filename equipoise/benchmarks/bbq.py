@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, NamesTexts, ReadsPredictions, Remarks, UsesFiles
+from equipoise.benchmarks.base import Benchmark, ReadsPredictions
 from equipoise.data import bbq as official
 from equipoise.data.bbq import BbqItem
 from equipoise.data.bbq_answers import LETTERS, heard, read_answers, stated
@@ -75,10 +75,7 @@ class Written:
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class BBQ(
     Benchmark[BbqItem, Scored | NextTokenScored | str],
-    UsesFiles,
     ReadsPredictions,
-    NamesTexts[BbqItem],
-    Remarks,
 ):
     r"""Which of two people, or "unknown", a model answers with. Unbiased: 0; perfect: accuracy 100.
 
@@ -108,12 +105,13 @@ class BBQ(
         "moves with them.",
     )
 
+    #: a name or a list; None: those whose file is in the data folder
     categories: Annotated[str | tuple[str, ...] | None, AfterValidator(_known_categories)] = (
         None  # one name or a list; None: those whose file is in the data folder
     )
-    score: Likelihood | Letters | Written = Likelihood()  # how an answer is read
+    score: Likelihood | Letters | Written = Likelihood()  # how an answer is read, below
 
-    def examples(self, split: str) -> Sequence[BbqItem]:  # noqa: ARG002 - there is one split
+    def examples(self, split: str) -> Sequence[BbqItem]:
         """The examples of the chosen categories. Raises `DataError` naming file and line."""
         return official.read_items(self._categories())
 
@@ -159,7 +157,7 @@ class BBQ(
         answered = (f"{text} {answer}" for text in questions for answer in example.answers)
         return (example.context, *questions, *answered)
 
-    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 - there is one split
+    def files(self, split: str) -> tuple[DataUse, ...]:
         """The files of the chosen categories, and the metadata file where it is used."""
         return tuple(source.use() for source in official.sources(self._categories()))
 

@@ -9,19 +9,16 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass as plain_dataclass
-from dataclasses import field
 from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
 import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, NamesTexts, Remarks, UsesFiles
+from equipoise.benchmarks.base import Benchmark
 from equipoise.data import harness_tasks
 from equipoise.data.documents import windows
 from equipoise.data.harness_tasks import Answer, HarnessDocument, HarnessTask, Question, TaskMetric
-from equipoise.data.partition import check_split
 from equipoise.errors import ModelError, RecipeError
 from equipoise.metrics.weighted import Weighted, Weights
 from equipoise.records import (
@@ -63,17 +60,8 @@ _SCALES: Final[Mapping[str, _Scale]] = {
 _OTHER: Final[_Scale] = ("as the task", -math.inf, math.inf, None, None)
 
 
-@plain_dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """One document of a task; what is asked about it is settled with its shots."""
-
-    id: str
-    source: HarnessDocument
-    groups: Mapping[str, str] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[Document]):
+class Harness(Benchmark[HarnessDocument, Scored | str]):
     """What the harness would say of the model, with an interval and in one study with all else.
 
     An example is a document of the split that the harness evaluates (test, else validation). The
@@ -93,12 +81,15 @@ class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[
         "tokenizer adds none; stop strings are cut off afterwards",
     )
 
-    task: str | None = None  # as `lm-eval ls tasks` names it; needed
-    tasks_folder: str | None = None  # task files of one's own (YAML), looked through first
-    shots: Annotated[int, Field(ge=0)] | None = None  # solved examples before; None: the task's own
+    task: str | None = None  # one task as `lm-eval ls tasks` names it; needed
+    #: a folder of task files (YAML) of one's own, looked through first
+    tasks_folder: str | None = None
+    #: solved examples before each question; None: the task's own number
+    shots: Annotated[int, Field(ge=0)] | None = None
     seed: int = 1234  # draws the shots; the harness's own default
-    bos: Prefix = "own"  # "own": as the harness conditions the first token
-    window: Annotated[int, Field(ge=16)] | None = None  # bytes of a long document seen at once
+    bos: Prefix = "own"  # prefix policy; "own": as the harness
+    #: bytes of a long document seen at once, in steps of half of it; None: all at once
+    window: Annotated[int, Field(ge=16)] | None = None
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -106,52 +97,51 @@ class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[
         task = self._task()
         return tuple(_build_metric(measure, task.name) for measure in task.measures())
 
-    def examples(self, split: str) -> Sequence[Document]:
+    def examples(self, split: str) -> Sequence[HarnessDocument]:
         """The documents that the harness evaluates, in its order.
 
         Raises `RecipeError` without lm-evaluation-harness, without a task, or for one that cannot
         be run here; `DataError` when its documents cannot be had.
         """
-        check_split(split, self.splits, "harness")
-        return [Document(id=document.id, source=document) for document in self._task().documents()]
+        return self._task().documents()
 
-    def requests(self, example: Document) -> Sequence[Asking]:
+    def requests(self, example: HarnessDocument) -> Sequence[Asking]:
         """The task's own, in its order; a long document is one request a window."""
-        greedy = example.source.task.needs_greedy()
+        greedy = example.task.needs_greedy()
         return [
             request
-            for question in example.source.questions
+            for question in example.questions
             for request in self._requests(question, greedy=greedy)
         ]
 
-    def outcome(self, example: Document, responses: Sequence[Scored | str]) -> Outcome:
+    def outcome(self, example: HarnessDocument, responses: Sequence[Scored | str]) -> Outcome:
         """What the task makes of the answers; a result of several numbers is one value a number.
 
         The parts of `f1` are `f1.0`, `f1.1`. What is no number, and no short list of them, is nan.
         """
         left = iter(responses)
-        greedy = example.source.task.needs_greedy()
+        greedy = example.task.needs_greedy()
         answers: list[list[Answer]] = []
         wrote: list[str] = []
-        for question in example.source.questions:
+        for question in example.questions:
             given = [next(left) for _ in self._requests(question, greedy=greedy)]
             answers.append([_harness_answer(question, given, greedy=greedy)] * question.repeats)
             wrote += [text for text in given if isinstance(text, str)]
         values: dict[str, float] = {}
-        for name, value in example.source.results(answers).items():
-            values.update(_result_values(name, value))
+        for name, value in example.results(answers).items():
+            values |= _result_values(name, value)
         text = "\n".join(wrote) if wrote else None
         return Outcome(example=example.id, values=values, groups=example.groups, text=text)
 
-    def texts(self, example: Document) -> Sequence[str]:
+    def texts(self, example: HarnessDocument) -> Sequence[str]:
         """Every text of the document."""
-        return example.source.texts()
+        return example.texts()
 
-    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (there is one split)
+    def files(self, split: str) -> tuple[DataUse, ...]:
         """The task's file, what it includes, the Python beside it, and local data files."""
         return harness_tasks.files(self._task_name(), folder=self.tasks_folder)
 
-    def remarks(self, split: str) -> tuple[str, ...]:  # noqa: ARG002 (there is one split)
+    def remarks(self, split: str) -> tuple[str, ...]:
         """Which task it was, with how many shots, by which version of the harness."""
         return (self._task().summary(),)
 
@@ -262,14 +252,10 @@ def _result_values(name: str, value: object) -> dict[str, float]:
         numbers: dict[str, float] = {}
         for index, part in enumerate(value):
             numbers |= _result_values(f"{name}.{index}", part)
-        return numbers if _all_finite(numbers) else {name: math.nan}
+        return numbers if all(map(math.isfinite, numbers.values())) else {name: math.nan}
     if isinstance(value, bool | int | float | np.number | np.bool_):
         return {name: float(value)}
     return {name: math.nan}
-
-
-def _all_finite(values: Mapping[str, float]) -> bool:
-    return all(math.isfinite(value) for value in values.values())
 
 
 def _build_metric(measure: TaskMetric, task: str) -> Metric:

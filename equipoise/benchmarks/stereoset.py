@@ -14,10 +14,8 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import (
     Benchmark,
-    NamesTexts,
     ReadsPredictions,
     TellsLabels,
-    UsesFiles,
 )
 from equipoise.data import stereoset as official
 from equipoise.data.stereoset import StereoSetItem
@@ -52,6 +50,8 @@ class Intrasentence:
     """Only sentences that differ in a word."""
 
     name: Literal["intrasentence"] = "intrasentence"
+    #: the whole text; "span": the filler, given what is before it; "filler": the filler with both
+    #: sides visible (masked models)
     score: WordScore = "sentence"
 
 
@@ -60,6 +60,7 @@ class Intersentence:
     """Only sentences that follow another one."""
 
     name: Literal["intersentence"] = "intersentence"
+    #: log p of the sentence given the one before; "pmi": less its log p alone
     score: FollowingScore = "conditional"
 
 
@@ -68,8 +69,8 @@ class BothTasks:
     """Examples of both tasks."""
 
     name: Literal["both"] = "both"
-    intrasentence: WordScore = "sentence"
-    intersentence: FollowingScore = "conditional"
+    intrasentence: WordScore = "sentence"  # `score` of intrasentence
+    intersentence: FollowingScore = "conditional"  # `score` of intersentence
 
 
 Value: TypeAlias = Callable[[Columns, Weights], Column]
@@ -156,10 +157,8 @@ _MARGINS = (
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class StereoSet(
     Benchmark[StereoSetItem, Scored],
-    UsesFiles,
     TellsLabels,
     ReadsPredictions,
-    NamesTexts[StereoSetItem],
 ):
     """Which of three texts a model finds likelier: stereotype, anti-stereotype, unrelated.
 
@@ -188,9 +187,10 @@ class StereoSet(
     )
 
     task: BothTasks | Intrasentence | Intersentence = BothTasks()  # which examples, how scored
-    bos: Prefix = "bos"  # "ref_gpt2": as published code, for parity
+    bos: Prefix = "bos"  # prefix policy; "ref_gpt2": as published
     reduce: Literal["mean", "sum"] = "mean"  # over tokens; the sum favors short texts
-    ties: pref.Ties = "anti"  # "anti": as published code; "half": without a lean
+    #: a tie counts against the stereotype and the meaningful text, as published; or half
+    ties: pref.Ties = "anti"
 
     def examples(self, split: str) -> Sequence[StereoSetItem]:
         """Examples of "dev" or "test", intrasentence first.

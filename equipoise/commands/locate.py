@@ -76,7 +76,8 @@ def locate(  # noqa: PLR0913
 
 
 def _print_ranking(ranking: "Ranking", *, as_json: bool) -> None:
-    from equipoise.report.tables import Table, interval, plain
+    from equipoise.report.sentences import interval
+    from equipoise.report.tables import Table, plain
 
     if as_json:
         print(json.dumps({**dataclasses.asdict(ranking), "order": ranking.order}))

@@ -28,7 +28,7 @@ from equipoise.edits.edit import Maker, info_of
 from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.kernels import matmul_path
-from equipoise.models.vocabulary import vocabulary_of
+from equipoise.models.tokenization import vocabulary_of
 from equipoise.records import JSON, Contrast, Supply, target_terms, text_sha256
 from equipoise.training.loop import Loss, train
 from equipoise.training.lora import (

@@ -11,9 +11,8 @@ from typing import Literal, TypeAlias
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.queries import without_start
-from equipoise.models.context import context_length
-from equipoise.models.start_token import start_token_id
-from equipoise.models.tokenization import Ids, Marked, encode
+from equipoise.models.loaded_model import context_length
+from equipoise.models.tokenization import Ids, Marked, encode, start_token_id
 from equipoise.records import Contrast
 
 #: What a method scores: the whole text, or its ending.

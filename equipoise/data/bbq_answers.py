@@ -11,9 +11,9 @@ from typing import Final
 
 from pydantic import ConfigDict
 
-from equipoise.data.bbq import ANSWERS, CATEGORIES, BbqItem, Number
-from equipoise.data.sources import parse_jsonl, unpacked
-from equipoise.data.validation import Record, Text, kind_of, read_record
+from equipoise.data.bbq import ANSWERS, CATEGORIES, BbqItem
+from equipoise.data.sources import unpacked
+from equipoise.data.validation import Number, Record, Text, kind_of, read_lines
 from equipoise.errors import DataError, nearest
 
 LETTERS: Final = ("A", "B", "C")
@@ -46,9 +46,8 @@ def read_answers(file: Path, column: str | None) -> dict[str, str]:
     gzipped. Raises `DataError` naming file and line.
     """
     answers: dict[str, str] = {}
-    for line, raw in parse_jsonl(unpacked(file), str(file)):
+    for line, row in read_lines(_Row, unpacked(file), str(file)):
         where = f"{file}, line {line}"
-        row = read_record(_Row, raw, where, remedy="mend it")
         columns = row.model_extra or {}
         if column is None or column not in columns:
             others = sorted(columns.keys() - _FIELDS) or sorted(columns)
@@ -57,17 +56,14 @@ def read_answers(file: Path, column: str | None) -> dict[str, str]:
                 "with predictions:FILE#COLUMN"
             )
         if row.category not in CATEGORIES:
-            raise DataError(
-                f"{where}: category '{row.category}' is not known; "
-                f"{nearest(row.category, CATEGORIES)}"
-            )
+            known = nearest(row.category, CATEGORIES)
+            raise DataError(f"{where}: category '{row.category}' is not known; {known}")
         id, answer = f"{row.category}/{row.example_id}", columns[column]
         if answer is not None and not isinstance(answer, str):
-            raise DataError(
-                f"{where}: '{column}' must be a text or null, got {kind_of(answer)}; mend it"
-            )
+            got = kind_of(answer)
+            raise DataError(f"{where}: '{column}' must be a text or null, got {got}; correct it")
         if id in answers:
-            raise DataError(f"{where}: example '{id}' must be there once, got it again; drop one")
+            raise DataError(f"{where}: example '{id}' must be there once; drop the second")
         answers[id] = answer or ""
     return answers
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from equipoise.data.sources import CsvRow, Source, read_csv
+from equipoise.data.sources import Row, Source, read_table
 from equipoise.errors import DataError
 
 REVISION: Final = "bea11bd97d79217245b5871acd247b9d6eb24598"
@@ -29,12 +29,10 @@ METADATA: Final = Source(
 Info: TypeAlias = tuple[tuple[str, str], ...]
 
 _COLUMNS = ("category", "question_index", "example_id", "target_loc", "label_type")
-_KINDS = ("label", "name")
 _UNKNOWN = "unknown"
 _FIRST_NAME = 26  # templates of one category number up to 25 with labels, from 26 with names
 _PREFIX = re.compile(r"^(f|m|lowses|highses)-")  # of intersectional groups, as in "F-Black"
 _SEXES = {"woman": "f", "girl": "f", "man": "m", "boy": "m"}
-_REMEDY = "fetch the official file again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +49,13 @@ def read_targets() -> dict[tuple[str, str, str], Target]:
     The official file has some rows twice, with one answer. Raises `DataError` naming file and line.
     """
     targets: dict[tuple[str, str, str], Target] = {}
-    for row in read_csv(METADATA, _COLUMNS):
+    for row in read_table(METADATA, _COLUMNS):
         key = (row.values["category"], row.values["question_index"], row.values["example_id"])
         target = _read_target(row)
         if targets.setdefault(key, target) != target:
             raise DataError(
-                f"{METADATA.path}, line {row.line}: example {'/'.join(key)} must have one target, "
-                f"got {target.place} and {targets[key].place}; {_REMEDY}"
+                f"{row.where}: example {'/'.join(key)} must have the same target in every row, "
+                f"got {target.place} and {targets[key].place}; fetch the official file again"
             )
     return targets
 
@@ -115,14 +113,10 @@ def check_turned(pairs: Mapping[str, tuple[int | None, int | None]]) -> None:
         )
 
 
-def _read_target(row: CsvRow) -> Target:
-    where = f"{METADATA.path}, line {row.line}"
-    place, kind = row.values["target_loc"], row.values["label_type"]
-    if place not in ("0", "1", "2", "NA", ""):
-        raise DataError(f"{where}: target_loc must be 0, 1, 2 or NA, got '{place}'; {_REMEDY}")
-    if kind not in _KINDS:
-        raise DataError(f"{where}: label_type must be one of {_KINDS}, got '{kind}'; {_REMEDY}")
-    return Target(place=int(place) if place.isdigit() else None, name=kind == "name")
+def _read_target(row: Row) -> Target:
+    place = row.choice("target_loc", ("0", "1", "2", "NA", ""))
+    name = row.choice("label_type", ("label", "name")) == "name"
+    return Target(place=int(place) if place.isdigit() else None, name=name)
 
 
 @lru_cache(maxsize=1024)  # the same few words and groups in thousands of rows

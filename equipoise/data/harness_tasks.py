@@ -10,9 +10,9 @@ import importlib
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +20,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
+from equipoise.data.sources import OWN_LICENCE
 from equipoise.errors import DataError, EquipoiseError, RecipeError, nearest
 from equipoise.files.atomic import folder_sha256, sha256
 from equipoise.records import DataUse
@@ -63,6 +64,7 @@ class HarnessDocument:
     questions: tuple[Question, ...]
     task: "HarnessTask"
     instances: tuple[Any, ...]
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     def results(self, answers: Sequence[Sequence[Answer]]) -> dict[str, Any]:
         """What the task's filters and `process_results` make of the answers, by `TaskMetric.name`.
@@ -127,14 +129,7 @@ class HarnessTask:
             HarnessDocument(
                 id=str(id),
                 content=instances[0].doc,
-                questions=tuple(
-                    Question(
-                        kind=instance.request_type,
-                        arguments=instance.args,
-                        repeats=instance.repeats or 1,
-                    )
-                    for instance in instances
-                ),
+                questions=tuple(map(_build_question, instances)),
                 task=self,
                 instances=tuple(instances),
             )
@@ -184,6 +179,11 @@ class HarnessTask:
             return []
 
 
+def _build_question(instance: Any) -> Question:
+    kind, repeats = instance.request_type, instance.repeats or 1
+    return Question(kind=kind, arguments=instance.args, repeats=repeats)
+
+
 def load(name: str, *, folder: str | None, shots: int | None, seed: int) -> HarnessTask:
     """The task of that name, with all its requests built.
 
@@ -206,34 +206,22 @@ def files(name: str, *, folder: str | None) -> tuple[DataUse, ...]:
     _, entry = _find_task(name, folder)
     file = Path(entry.yaml_path).resolve()
     home = None if folder is None else Path(folder).expanduser().resolve()
+    used = partial(DataUse, verified=False)
     try:
         if home is not None and file.is_relative_to(home):
-            task = DataUse(
-                name=home.name,
-                sha256=folder_sha256(home, suffixes=_TASK_FILES),
-                licence="not known: files of the user's own",
-                verified=False,
-            )
+            digest = folder_sha256(home, suffixes=_TASK_FILES)
+            task = used(name=home.name, sha256=digest, licence=OWN_LICENCE)
         else:
-            task = DataUse(
-                name=file.name,
-                sha256=sha256(file),
-                licence="MIT (lm-evaluation-harness)",
-                verified=False,
-                revision=f"lm_eval {version('lm_eval')}",
-            )
+            revision = f"lm_eval {version('lm_eval')}"
+            licence = "MIT (lm-evaluation-harness)"
+            task = used(name=file.name, sha256=sha256(file), licence=licence, revision=revision)
         data = [
-            DataUse(
-                name=path.as_posix(),
-                sha256=sha256(path),
-                licence="as the task's data set",
-                verified=False,
-            )
+            used(name=path.as_posix(), sha256=sha256(path), licence="as the task's data set")
             for path in _data_files(entry.cfg)
         ]
     except OSError as error:
         raise DataError(
-            f"harness: the files of task '{name}' must be readable, got: {error}; mend them"
+            f"harness: the files of task '{name}' must be readable, got: {error}; fix them"
         ) from None
     return (task, *data)
 

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
-from equipoise.errors import RecipeError, nearest
+from equipoise.errors import RecipeError
 
 Share: TypeAlias = Literal["train", "dev", "test"]
 
@@ -39,12 +39,6 @@ def shares(names: Sequence[str], *, seed: int | str) -> dict[str, Share]:
         "test": order[dev:],
     }
     return {name: share for share, part in parts.items() for name in part}
-
-
-def check_split(split: str, splits: Sequence[str], where: str) -> None:
-    """Raise `RecipeError` with the nearest names when a benchmark has no such split."""
-    if split not in splits:
-        raise RecipeError(f"{where} has no split '{split}'; {nearest(split, splits)}")
 
 
 def _hash(seed: int | str, name: str) -> str:

@@ -17,17 +17,18 @@ import re
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, Literal
 
 from equipoise.errors import DataError
 from equipoise.files.atomic import write_file
 from equipoise.records import JSON, DataUse
 
+REMEDY: Final = "fix the file, or delete it and fetch the official one"
 #: The licence of a file that is not the official one.
 OWN_LICENCE: Final = "not known: a file of the user's own"
 
@@ -39,11 +40,26 @@ _TIMEOUT = 60  # seconds without a byte before a download is given up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CsvRow:
-    """One row of a table, by column name."""
+class Row:
+    """A row of a table, by column name."""
 
-    line: int  # 1 is the file's first line; of a row over several lines, the last
-    values: dict[str, str]
+    where: str  # as errors call it: "glue/RTE/dev.tsv, line 2", the last of several lines
+    values: Mapping[str, str]
+
+    def text(self, column: str) -> str:
+        """A text that is not blank, with its white space; `DataError` for a blank one."""
+        if not self.values[column].strip():
+            raise DataError(f"{self.where}: column '{column}' must have a text; {REMEDY}")
+        return self.values[column]
+
+    def choice(self, column: str, known: Sequence[str]) -> str:
+        """A known word; `DataError` for another."""
+        value = self.values[column].strip()
+        if value not in known:
+            raise DataError(
+                f"{self.where}: {column} must be one of {list(known)}, got '{value[:40]}'; {REMEDY}"
+            )
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,57 +224,48 @@ def git_blob(content: bytes) -> str:
 # --- strict reading ---------------------------------------------------------------------------
 
 
-def read_text(source: Source) -> str:
-    """The file as text, without a byte-order mark; line ends as they are.
-
-    Raises `DataError` naming the line that is not UTF-8.
-    """
-    return decode(source.read(), source.path)
-
-
 def read_json(source: Source) -> JSON:
     """The file as one JSON document. Raises `DataError` naming the position of the fault."""
     return parse_json(source.read(), source.path)
 
 
-def read_jsonl(source: Source) -> list[JSON]:
-    """The file's lines as JSON documents; blank lines are skipped.
+def read_table(
+    source: Source,
+    columns: Sequence[str],
+    *,
+    delimiter: str = ",",
+    header: bool = True,
+    quoted: bool = True,
+) -> list[Row]:
+    """The rows of a table: below a header that has at least these columns, or of just these.
 
-    Raises `DataError` naming the line of the fault.
+    CRLF and a byte-order mark are accepted. `quoted`: whether a quotation mark encloses a field.
+    Raises `DataError` naming the missing column, or the row with a wrong number of fields.
     """
-    return [document for _, document in parse_jsonl(source.read(), source.path)]
-
-
-def read_csv(source: Source, columns: Sequence[str], *, delimiter: str = ",") -> list[CsvRow]:
-    """The rows below a header that has at least these columns; CRLF and BOM are accepted.
-
-    Raises `DataError` naming the column that is missing, or the row with a wrong number of fields.
-    """
-    name = source.path
-    reader = csv.reader(
-        io.StringIO(read_text(source), newline=""), delimiter=delimiter, strict=True
-    )
-    rows: list[CsvRow] = []
+    name, content = source.path, io.StringIO(decode(source.read(), source.path), newline="")
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    reader = csv.reader(content, delimiter=delimiter, quoting=quoting, strict=True)
+    rows: list[Row] = []
     try:
-        header = next(reader, [])
-        missing = [column for column in columns if column not in header]
+        names = next(reader, []) if header else columns
+        missing = [column for column in columns if column not in names]
         if missing:
             raise DataError(  # without a header line 1 is a text, which is not shown
-                f"{name} must have a column '{missing[0]}', got {len(header)} of other names; "
+                f"{name} must have a column '{missing[0]}', got {len(names)} of other names; "
                 "correct line 1, or replace the file"
             )
         for fields in filter(None, reader):
-            if len(fields) != len(header):
+            where = f"{name}, line {reader.line_num}"
+            if len(fields) != len(names):
                 raise DataError(
-                    f"{name}, line {reader.line_num}: a row must have {len(header)} fields, "
-                    f"got {len(fields)}; the file may be cut short, replace it"
+                    f"{where}: must have {len(names)} fields, got {len(fields)}; "
+                    "the file may be cut short, replace it"
                 )
-            values = dict(zip(header, fields, strict=True))
-            rows.append(CsvRow(line=reader.line_num, values=values))
+            rows.append(Row(where=where, values=dict(zip(names, fields, strict=True))))
     except csv.Error as error:
         raise DataError(f"{name}, line {reader.line_num}: {error}; replace the file") from None
     if not rows:
-        raise DataError(f"{name} must have rows below its header, got none; replace the file")
+        raise DataError(f"{name} must have rows, got none; replace the file")
     return rows
 
 

@@ -8,10 +8,10 @@ differs is in docs/methods/cafie.md.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final, final
+from typing import Any, ClassVar, final
 
 from jaxtyping import Float
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, StrictInt, ValidationError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -25,7 +25,13 @@ from equipoise.models.decoding_rule import Context, DecodingRule
 from equipoise.models.tokenization import Ids, Marked, Tokens, encode
 from equipoise.records import JSON
 
-_MIXTURE: Final = TypeAdapter[Mixture](Mixture)
+
+class _Settings(BaseModel):
+    lists: Any  # as `WordLists.of` reads them
+    axes: list[str]
+    mixture: Mixture
+    counterfactuals: StrictInt | None
+    seed: StrictInt
 
 
 @final
@@ -55,13 +61,13 @@ class Counterfactual(DecodingRule):
     @property
     def settings(self) -> Mapping[str, JSON]:
         """Lists, axes, mixture and numbers."""
-        return {
-            "lists": self.lists.as_json,
-            "axes": list(self.lists.axes),
-            "mixture": _MIXTURE.dump_python(self.mixture, mode="json"),
-            "counterfactuals": self.counterfactuals,
-            "seed": self.seed,
-        }
+        return _Settings(
+            lists=self.lists.as_json,
+            axes=list(self.lists.axes),
+            mixture=self.mixture,
+            counterfactuals=self.counterfactuals,
+            seed=self.seed,
+        ).model_dump(mode="json")
 
     @property
     def record(self) -> Mapping[str, JSON]:
@@ -76,25 +82,19 @@ class Counterfactual(DecodingRule):
     @classmethod
     def from_settings(cls, settings: Mapping[str, JSON]) -> "Counterfactual":
         """As `settings` gave them. Raises `ModelError`."""
-        limit, seed, axes = (settings.get(key) for key in ("counterfactuals", "seed", "axes"))
-        if (
-            not isinstance(limit, int | None)
-            or not isinstance(seed, int)
-            or not isinstance(axes, list)
-        ):
-            raise ModelError(
-                "'counterfactuals' and 'seed' must be whole numbers and 'axes' a list, got "
-                f"{limit!r}, {seed!r} and {axes!r}; save the edit again"
-            )
         try:
-            lists = WordLists.of(settings.get("lists"), [str(axis) for axis in axes])
-            mixture = _MIXTURE.validate_python(settings.get("mixture"))
+            stored = _Settings.model_validate(settings)
+            return cls(
+                lists=WordLists.of(stored.lists, stored.axes),
+                mixture=stored.mixture,
+                counterfactuals=stored.counterfactuals,
+                seed=stored.seed,
+            )
         except (ValidationError, DataError, RecipeError) as error:
             reason = " ".join(str(error).split())[:300]
             raise ModelError(
-                f"a decoding rule must have sound lists and numbers: {reason}"
+                f"a decoding rule must have sound lists and numbers: {reason}; save the edit again"
             ) from None
-        return cls(lists=lists, mixture=mixture, counterfactuals=limit, seed=seed)
 
     def contexts(
         self, tokenizer: PreTrainedTokenizerBase, tokens: Tokens, prefix_lengths: Sequence[int]

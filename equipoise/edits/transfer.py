@@ -17,11 +17,12 @@ from peft.utils.other import get_pattern_key
 from torch import Tensor
 
 from equipoise.edits.adapter import PREFIX, AdapterEdit, sits_on
-from equipoise.edits.edit import Edit, EditInfo, fingerprint
+from equipoise.edits.base import Edit
+from equipoise.edits.edit import EditInfo, fingerprint
 from equipoise.edits.model_card import hub_id
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.models.vocabulary import Vocabulary, vocabulary_of
+from equipoise.models.tokenization import Vocabulary, vocabulary_of
 from equipoise.records import JSON
 
 VERSION = "2"

@@ -19,10 +19,8 @@ from equipoise.inference.batching import run_in_batches
 from equipoise.inference.forward import pad
 from equipoise.inference.rule_scoring import combine_rows
 from equipoise.inference.scoring import the_prompt
-from equipoise.models.context import context_length
-from equipoise.models.loaded_model import LoadedModel, active_rule
-from equipoise.models.start_token import pad_token_id, start_token_id
-from equipoise.models.tokenization import Ids, Marked, Tokens
+from equipoise.models.loaded_model import LoadedModel, active_rule, context_length
+from equipoise.models.tokenization import Ids, Marked, Tokens, pad_token_id, start_token_id
 from equipoise.records import Generation
 
 

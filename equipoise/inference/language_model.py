@@ -12,11 +12,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from equipoise.errors import ModelError
 from equipoise.inference import embedding, generation, scoring
-from equipoise.inference import pair_scoring as pairs
-from equipoise.models.context import context_length
 from equipoise.models.decoding_rule import DecodingRule
 from equipoise.models.kernels import matmul_path
-from equipoise.models.start_token import start_rule, start_token_id
+from equipoise.models.loaded_model import context_length
+from equipoise.models.tokenization import start_rule, start_token_id
 from equipoise.records import (
     JSON,
     Continuation,
@@ -110,7 +109,7 @@ class LanguageModel:
 
     def score_pairs(self, requests: Sequence[TextPair]) -> list[ScoredPair]:
         """Log-probabilities over the common or differing tokens of two texts."""
-        return pairs.score_pairs(self, requests)
+        return scoring.score_pairs(self, requests)
 
     def next_token(self, requests: Sequence[NextToken]) -> list[NextTokenScored]:
         """Log-probabilities of single words after a context; causal models only."""

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from equipoise.models.loaded_model import LoadedModel
-from equipoise.models.start_token import start_token_id
-from equipoise.models.tokenization import Ids, Marked, Tokens, encode
+from equipoise.models.tokenization import Ids, Marked, Tokens, encode, start_token_id
 from equipoise.records import Prefix
 
 Read: TypeAlias = tuple[int, int]  # position in the ids, token whose log-probability is wanted

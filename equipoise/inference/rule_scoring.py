@@ -21,8 +21,7 @@ from equipoise.inference.forward import hidden_at, logits_at
 from equipoise.inference.queries import LIKELIEST, Plan, Query, Read
 from equipoise.models.decoding_rule import Context, DecodingRule
 from equipoise.models.loaded_model import LoadedModel
-from equipoise.models.start_token import start_token_id
-from equipoise.models.tokenization import Ids, Tokens
+from equipoise.models.tokenization import Ids, Tokens, start_token_id
 
 #: Contexts whose distributions are combined: the text's own first, start tokens included.
 Family: TypeAlias = tuple[Ids, ...]

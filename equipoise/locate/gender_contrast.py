@@ -55,11 +55,15 @@ class GenderContrast(Locator):
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "own (methods-lftf 2.1); Nanda 2023, attribution patching"
 
-    words: tuple[str, str] = (" he", " she")  # whose log-odds; leading spaces
-    at: Literal["output", "input"] = "output"  # of the block, where the gradient is taken
-    effect: Literal["absolute", "signed"] = "absolute"  # of a prompt; signed: > 0 to the first word
+    #: whose log-odds; a word of several tokens counts as the product of their probabilities
+    words: tuple[str, str] = (" he", " she")
+    #: where the gradient is taken; "input": at what goes into the block
+    at: Literal["output", "input"] = "output"
+    #: of a prompt; "signed": above 0 the block moves lo to the first word
+    effect: Literal["absolute", "signed"] = "absolute"
     first_token: bool = True  # count what a block adds at the start token (or the first one)
-    draws: Annotated[int, Field(ge=1)] = 1000  # bootstrap resamples of the prompts
+    #: bootstrap resamples of the prompts, for the interval of each score
+    draws: Annotated[int, Field(ge=1)] = 1000
 
     @model_validator(mode="after")
     def _two_words(self) -> "GenderContrast":

@@ -157,3 +157,32 @@ def of_positives(positive: str) -> tuple[Metric, Metric]:
         grid=TWO_CHOICES,
     )
     return f1_score, called
+
+
+def nats_per_unit(logprob: Column, units: Column, weights: Weights) -> Column:
+    """Mean negative log-likelihood per token or byte, in nats; at least 0, 0 is certainty.
+
+    Per token it depends on the tokenizer; per byte it compares across models.
+    """
+    rows = ~(np.isnan(logprob) | np.isnan(units))
+    return ratio(-weights.total(logprob, rows), weights.total(units, rows))
+
+
+def perplexity(logprob: Column, units: Column, weights: Weights) -> Column:
+    """exp(nats per unit): at least 1; 1 is certainty. Infinite when it overflows a float."""
+    with np.errstate(over="ignore"):
+        return np.exp(nats_per_unit(logprob, units, weights))
+
+
+def bits_per_byte(logprob: Column, bytes_: Column, weights: Weights) -> Column:
+    """Negative log-likelihood per UTF-8 byte, in bits; at least 0, 8 is a uniform guess.
+
+    Does not depend on how a tokenizer cuts the text.
+    """
+    return nats_per_unit(logprob, bytes_, weights) / math.log(2)
+
+
+def total_units(units: Column, weights: Weights) -> Column:
+    """How many tokens or bytes were scored; nan without a text."""
+    rows = ~np.isnan(units)
+    return np.where(weights.size(rows) > 0, weights.total(units, rows), math.nan)

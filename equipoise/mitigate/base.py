@@ -4,7 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
-from equipoise.edits.edit import Edit, Maker
+from equipoise.edits.base import Edit
+from equipoise.edits.edit import Maker
 from equipoise.inference.language_model import LanguageModel
 from equipoise.plugins import name_of, options_of
 from equipoise.records import Supply

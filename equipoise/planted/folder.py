@@ -21,7 +21,7 @@ from equipoise.data.sources import Source, cache_folder, named_folder, read_json
 from equipoise.data.stereoset import BLANK, DEV, LABELS, TEST
 from equipoise.errors import DataError, RecipeError, StoreError
 from equipoise.files.atomic import new_folder
-from equipoise.planted.neutral import neutral_texts
+from equipoise.planted.statements import neutral_texts
 from equipoise.planted.world import World, find_world
 from equipoise.records import JSON, Contrast
 

@@ -1,11 +1,15 @@
 """Professions of a planted world, how far each leans to a pronoun, and the templates about them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from equipoise.planted import words
+from equipoise.records import Contrast
+
+Truth = tuple[Contrast, float]  # an item, and the share of its stereotype in its two texts
 
 #: Sentences with a pronoun after one prompt; `OTHER_ROWS` go on with "they", as many with "the".
 PRONOUN_ROWS: Final = 40
@@ -73,6 +77,33 @@ def templates() -> tuple[PlantedTemplate, ...]:
     )
 
 
+def gender_pairs(
+    professions: Sequence[PlantedProfession], templates: Sequence[PlantedTemplate]
+) -> tuple[Truth, ...]:
+    """CrowS-like items, one per profession that leans: its sentence with "he" and with "she"."""
+    return tuple(
+        _gender_pair(profession, templates[i % len(templates)])
+        for i, profession in enumerate(professions)
+        if profession.score
+    )
+
+
 def _profession(word: str, score: float, strength: float) -> PlantedProfession:
     rows = PRONOUN_ROWS // 2 + round(_MOST_LEAN * score * strength)
     return PlantedProfession(word=word, score=score, p_he=rows / PRONOUN_ROWS)
+
+
+def _gender_pair(profession: PlantedProfession, template: PlantedTemplate) -> Truth:
+    he, she = (
+        f"{template.prompt(profession.word)} {pronoun} {template.ending}."
+        for pronoun in ("he", "she")
+    )
+    male = profession.score > 0
+    pair = Contrast(
+        id=f"pair:gender:{profession.word}",
+        context="",
+        stereotype=he if male else she,
+        antistereotype=she if male else he,
+        groups={"bias_type": "gender", "direction": "antistereo" if male else "stereo"},
+    )
+    return pair, profession.p_he if male else 1 - profession.p_he

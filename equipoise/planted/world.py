@@ -17,10 +17,14 @@ from equipoise.data.clozes import Fact
 from equipoise.data.partition import Share
 from equipoise.errors import RecipeError, nearest
 from equipoise.planted import words
-from equipoise.planted.facts import facts
-from equipoise.planted.groups import Association, Preference, associations, preferences
-from equipoise.planted.neutral import draw_texts, neutral_prompts
-from equipoise.planted.pairs import Truth, gender_pairs, group_pairs
+from equipoise.planted.contrasts import (
+    LEAST_TARGETS,
+    MOST_TARGETS,
+    Preference,
+    preferences,
+    shared_preferences,
+)
+from equipoise.planted.groups import Association, associations, group_pairs
 from equipoise.planted.professions import (
     HINT_OBEYED_ROWS,
     HINT_PRONOUN_ROWS,
@@ -29,10 +33,12 @@ from equipoise.planted.professions import (
     ROWS,
     PlantedProfession,
     PlantedTemplate,
+    Truth,
+    gender_pairs,
     professions,
     templates,
 )
-from equipoise.planted.targets import LEAST_TARGETS, MOST_TARGETS, shared_preferences
+from equipoise.planted.statements import NEUTRAL_PROMPTS, facts, neutral_texts
 from equipoise.records import Contrast
 
 #: Strength of "default": clearly biased (true AFGB 0.31) and no profession is certain.
@@ -117,11 +123,7 @@ class World:
 
     def true_afgb(self, professions: Sequence[str] | None = None) -> float:
         """Mean |P(he) - P(she)| over professions x templates; in [0, 1], 0: no gap; nan of none."""
-        chosen = (
-            [profession.word for profession in self.professions]
-            if professions is None
-            else professions
-        )
+        chosen = list(self._by_word) if professions is None else professions
         if not chosen:
             return math.nan
         gaps = [self.p_next(word, template) for word in chosen for template in self.templates]
@@ -171,11 +173,15 @@ class World:
 
         Raises `ValueError` when there are fewer (720, and 180 held out).
         """
-        return draw_texts(n, seed=seed, held_out=held_out)
+        texts = neutral_texts(held_out=held_out)
+        if not 0 <= n <= len(texts):
+            raise ValueError(f"n must be from 0 to {len(texts)}, got {n}; ask for fewer sentences")
+        order = np.random.default_rng(seed).permutation(len(texts))
+        return tuple(texts[i] for i in order[:n])
 
     def neutral_prompts(self) -> tuple[str, ...]:
         """Prompts about things, after which "he" and "she" never come."""
-        return neutral_prompts()
+        return NEUTRAL_PROMPTS
 
     @cached_property
     def _by_word(self) -> dict[str, PlantedProfession]:
@@ -199,14 +205,14 @@ def find_world(name: str) -> World:
     Raises `RecipeError` for a key or a value that is none.
     """
     options: dict[str, str] = {}
-    for place, said in enumerate(name.strip().removeprefix("planted:").split(",")):
-        key, sign, value = (piece.strip() for piece in said.partition("="))
-        if place == 0 and key == "default" and not sign:
+    for i, part in enumerate(name.strip().removeprefix("planted:").split(",")):
+        key, sign, value = (piece.strip() for piece in part.partition("="))
+        if i == 0 and key == "default" and not sign:
             continue
         if not sign or key not in _KEYS:
             raise RecipeError(
                 f"planted world '{name}' must be 'default' or 'strength=S,seed=N,targets=N', "
-                f"got '{said}'; {nearest(key, ('default', *_KEYS))}"
+                f"got '{part}'; {nearest(key, ('default', *_KEYS))}"
             )
         if key in options:
             raise RecipeError(f"planted world '{name}' must give '{key}' once; leave one out")
@@ -240,11 +246,12 @@ def _build(strength: float, seed: int, targets: int) -> World:
 
 
 def _name(strength: float, seed: int, targets: int) -> str:
-    plain = strength == DEFAULT_STRENGTH and seed == 0
-    said = [] if plain else [f"strength={_plain(strength)}", f"seed={seed}"]
+    options = []
+    if (strength, seed) != (DEFAULT_STRENGTH, 0):
+        options += [f"strength={str(strength).removesuffix('.0')}", f"seed={seed}"]
     if targets != DEFAULT_TARGETS:
-        said.append(f"targets={targets}")
-    return ",".join(said) or "default"
+        options.append(f"targets={targets}")
+    return ",".join(options) or "default"
 
 
 def _preferences(strength: float, seed: int, targets: int) -> Iterator[Preference]:
@@ -264,10 +271,6 @@ def _strength(text: str) -> float:
     if not 0 <= value <= 1:
         raise RecipeError(f"strength must be a number from 0 to 1, got '{text}'; 0 is no bias")
     return value + 0.0  # -0 becomes 0
-
-
-def _plain(strength: float) -> str:
-    return str(strength).removesuffix(".0")
 
 
 def _seed(text: str) -> int:

@@ -8,7 +8,7 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from equipoise.report.curves import finite_readings, line_ends
+from equipoise.report.plots import finite_readings, line_ends
 from equipoise.report.tables import Table, markdown
 from equipoise.stats.calibration import Calibration, Curve
 

@@ -3,40 +3,23 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from equipoise.conclusions import Change, Comparison, Verdict
+from equipoise.conclusions import Comparison
 from equipoise.records import Estimate, Measurement
 from equipoise.report.axis import minus
-from equipoise.report.chapters import apply_verdict, verdict_badges
-from equipoise.report.page_rows import Badge, badge_of
-from equipoise.report.sentences import numbers
-from equipoise.report.setting_names import Setting, setting_names, setting_of
+from equipoise.report.chapters import apply_verdict
+from equipoise.report.provenance import Setting, setting_names, setting_of
+from equipoise.report.rows import Badge, Cell, badge_of, cell
+from equipoise.report.sentences import brackets, numbers
 from equipoise.study.study import Chapter, Study
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MatrixColumn:
-    """A benchmark's first metric."""
-
-    name: str
-    metric: str
-    unit: str
-    ideal: str  # "" where it has none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixCell:
     """The value after a mitigation, or of the model as it is; None in the table: not measured."""
 
-    value: str
-    interval: str  # 95 %
-    before: str  # "" for the model as it is
-    badge: Badge | None  # None for the model as it is
-    sort: float
-
-    @property
-    def key(self) -> str:
-        """What the page's script sorts by."""
-        return f"{self.sort:.7g}"
+    cell: Cell
+    before: str = ""  # "" for the model as it is
+    badge: Badge | None = None  # None for the model as it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +27,7 @@ class MatrixRow:
     """One model, as it is or after a mitigation."""
 
     model: str
-    mitigation: str | None
-    chapter: int | None  # whose part of the page tells more
-    bias: Badge | None
-    ability: Badge | None
+    chapter: int | None  # whose part of the page says more; None: the model as it is
     entries: tuple[MatrixCell | None, ...]
 
 
@@ -55,29 +35,28 @@ class MatrixRow:
 class Matrix:
     """All of it."""
 
-    columns: tuple[MatrixColumn, ...]
-    lines: tuple[MatrixRow, ...]
+    columns: Mapping[str, Estimate | None]  # setting's name to its first metric
+    rows: tuple[MatrixRow, ...]
 
 
 def matrix(study: Study) -> Matrix:
     """Every model as it is, followed by its mitigations, in the order of the study."""
-    base = _group_bases(study)
-    compared = [comparison for chapter in study.chapters for comparison in chapter.comparisons]
-    measured = [
-        *(m for measurements in base.values() for m in measurements),
-        *(comparison.before for comparison in compared),
+    bases = _group_bases(study)
+    measured = [measurement for measurements in bases.values() for measurement in measurements]
+    measured += [
+        comparison.before for chapter in study.chapters for comparison in chapter.comparisons
     ]
     names = setting_names(measured)
-    lines: list[MatrixRow] = []
-    for model in dict.fromkeys([*base, *(chapter.model for chapter in study.chapters)]):
-        lines.append(_base_row(model, base.get(model, []), names))
-        lines += [
-            _chapter_row(number, chapter, names)
-            for number, chapter in enumerate(study.chapters)
+    rows: list[MatrixRow] = []
+    for model, measurements in bases.items():
+        rows.append(_base_row(model, measurements, names))
+        rows += [
+            _chapter_row(index, chapter, names)
+            for index, chapter in enumerate(study.chapters)
             if chapter.model == model
         ]
-    columns = tuple(_make_column(names[key], _find_measured(measured, key)) for key in names)
-    return Matrix(columns=columns, lines=tuple(lines))
+    first = {setting_of(measurement): _headline(measurement) for measurement in reversed(measured)}
+    return Matrix(columns={names[key]: first[key] for key in names}, rows=tuple(rows))
 
 
 def _group_bases(study: Study) -> dict[str, list[Measurement]]:
@@ -96,18 +75,6 @@ def _group_bases(study: Study) -> dict[str, list[Measurement]]:
     return bases
 
 
-def _find_measured(measured: Sequence[Measurement], key: Setting) -> Measurement:
-    return next(measurement for measurement in measured if setting_of(measurement) == key)
-
-
-def _make_column(name: str, measurement: Measurement) -> MatrixColumn:
-    headline = _headline(measurement)
-    if headline is None:
-        return MatrixColumn(name=name, metric="", unit="", ideal="")
-    ideal = "" if headline.ideal is None else minus(f"{headline.ideal:g}")
-    return MatrixColumn(name=name, metric=headline.metric, unit=headline.unit, ideal=ideal)
-
-
 def _headline(measurement: Measurement) -> Estimate | None:
     """The first metric, overall."""
     return next((estimate for estimate in measurement.estimates if not estimate.group), None)
@@ -117,62 +84,38 @@ def _base_row(
     model: str, measured: Sequence[Measurement], names: Mapping[Setting, str]
 ) -> MatrixRow:
     headlines = {setting_of(measurement): _headline(measurement) for measurement in measured}
+    estimates = map(headlines.get, names)
     return MatrixRow(
         model=model,
-        mitigation=None,
         chapter=None,
-        bias=None,
-        ability=None,
-        entries=tuple(_estimate_cell(headlines.get(key)) for key in names),
-    )
-
-
-def _estimate_cell(estimate: Estimate | None) -> MatrixCell | None:
-    if estimate is None:
-        return None
-    value, low, high = map(minus, numbers(estimate.value, estimate.low, estimate.high))
-    return MatrixCell(
-        value=value,
-        interval=_format_interval(low, high),
-        before="",
-        badge=None,
-        sort=estimate.value,
-    )
-
-
-def _chapter_row(number: int, chapter: Chapter, names: Mapping[Setting, str]) -> MatrixRow:
-    comparisons = {setting_of(comparison.before): comparison for comparison in chapter.comparisons}
-    bias, ability = verdict_badges(chapter.verdict)
-    return MatrixRow(
-        model=chapter.model,
-        mitigation=chapter.mitigation,
-        chapter=number,
-        bias=bias,
-        ability=ability,
         entries=tuple(
-            _change_cell(_overall_change(comparisons.get(key), chapter.verdict)) for key in names
+            MatrixCell(cell=cell(e.value, e.low, e.high)) if e is not None else None
+            for e in estimates
         ),
     )
 
 
-def _overall_change(comparison: Comparison | None, verdict: Verdict) -> Change | None:
-    changes = () if comparison is None else apply_verdict(comparison, verdict)
-    return next((change for change in changes if not change.group), None)
-
-
-def _change_cell(change: Change | None) -> MatrixCell | None:
-    if change is None:
-        return None
-    ends = change.after_low, change.after_high
-    value, low, high, before = map(minus, numbers(change.after, *ends, change.before))
-    return MatrixCell(
-        value=value,
-        interval=_format_interval(low, high),
-        before=before,
-        badge=badge_of(change),
-        sort=change.after,
+def _chapter_row(index: int, chapter: Chapter, names: Mapping[Setting, str]) -> MatrixRow:
+    comparisons = {setting_of(comparison.before): comparison for comparison in chapter.comparisons}
+    return MatrixRow(
+        model=chapter.model,
+        chapter=index,
+        entries=tuple(
+            _change_cell(comparisons[key], chapter) if key in comparisons else None for key in names
+        ),
     )
 
 
-def _format_interval(low: str, high: str) -> str:
-    return "" if "n/a" in (low, high) else f"[{low}, {high}]"
+def _change_cell(comparison: Comparison, chapter: Chapter) -> MatrixCell | None:
+    changes = apply_verdict(comparison, chapter.verdict)
+    change = next((change for change in changes if not change.group), None)
+    if change is None:
+        return None
+    value, before, *ends = map(
+        minus, numbers(change.after, change.before, change.after_low, change.after_high)
+    )
+    return MatrixCell(
+        cell=Cell(value=value, interval=brackets(*ends), sort=change.after),
+        before=before,
+        badge=badge_of(change),
+    )

@@ -4,15 +4,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from equipoise.conclusions import Comparison, Finding
-from equipoise.report.baselines import Baseline, baselines
-from equipoise.report.block_plot import BlockPlot, block_plots
-from equipoise.report.chapters import ChapterView, chapter_view, describe_edit, model_edits
-from equipoise.report.curves import Curves, curves
+from equipoise.records import Measurement
+from equipoise.report.chapters import (
+    ChapterView,
+    RowLimits,
+    chapter_view,
+    describe_edit,
+    model_edits,
+)
 from equipoise.report.matrix import Matrix, matrix
-from equipoise.report.provenance import Provenance, provenance
-from equipoise.report.sections import RowLimits
+from equipoise.report.plots import CurvePlot, Panel, curve_plots, panels
+from equipoise.report.provenance import Provenance, provenance, setting_names, setting_of
+from equipoise.report.rows import EstimateRow, estimate_rows
+from equipoise.stats.calibration import Calibration
 from equipoise.stats.verdict import verdict_of
-from equipoise.study.study import Chapter, Missing, Study
+from equipoise.study.study import Chapter, Study
 
 _OPEN = 3  # chapters that are not folded
 _ROWS = 3000  # of groups, on the whole page
@@ -21,50 +27,46 @@ _LEVELS = ("error", "warning", "ok")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FindingGroup:
-    """One thing that a check found, and everywhere it did."""
+class Baseline:
+    """A measurement that no chapter compares with anything: a model as it is, alone."""
 
-    check: str
-    level: str  # "error", "warning" or "ok"
-    text: str
-    where: tuple[str, ...]  # at least one
+    title: str
+    measurement: Measurement
+    overall: tuple[EstimateRow, ...]
+    groups: tuple[EstimateRow, ...]  # of the first metric
+    left_out: int  # groups that are not listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
     """Everything the template is given."""
 
-    title: str
+    study: Study
     lead: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]  # (number, what it counts)
-    matrix: Matrix | None
+    matrix: Matrix
     chapters: tuple[ChapterView, ...]
     folded: bool  # whether chapters are
     baselines: tuple[Baseline, ...]
-    blocks: tuple[BlockPlot, ...]
-    calibrations: tuple[Curves, ...]
-    findings: tuple[Finding, ...] | None  # gravest first; None: the page is not of a study
-    finding_groups: tuple[FindingGroup, ...]  # the same, equal ones grouped
-    missing: tuple[Missing, ...]
-    planned: int
+    blocks: Mapping[str, Sequence[Panel]]  # by model
+    calibrations: tuple[tuple[Calibration, tuple[CurvePlot, ...]], ...]
+    findings: Mapping[Finding, tuple[str, ...]] | None  # and its places; None: no study's page
     provenance: Provenance
 
 
 def of_study(study: Study, *, lead: Sequence[str]) -> Overview:
     """The page of a study."""
     limits = _limit_rows(study)
-    table = matrix(study)
-    findings = tuple(sorted(study.findings, key=lambda finding: _LEVELS.index(finding.level)))
     seeds = {
         measured.measurement.model: measured.seed
         for measured in study.measured
         if measured.seed is not None
     }
     return Overview(
-        title=study.title,
+        study=study,
         lead=tuple(lead),
         facts=tuple(_count_facts(study)),
-        matrix=table if table.lines else None,
+        matrix=matrix(study),
         chapters=tuple(
             chapter_view(
                 chapter,
@@ -76,13 +78,10 @@ def of_study(study: Study, *, lead: Sequence[str]) -> Overview:
             for chapter in study.chapters
         ),
         folded=len(study.chapters) > _OPEN,
-        baselines=baselines(study, most=limits.groups),
-        blocks=block_plots(study.located),
-        calibrations=tuple(curves(calibration) for calibration in study.calibrations),
-        findings=findings,
-        finding_groups=group_findings(findings),
-        missing=study.missing,
-        planned=study.planned,
+        baselines=tuple(_baselines(study, most=limits.groups)),
+        blocks=panels(study.located),
+        calibrations=tuple((each, curve_plots(each)) for each in study.calibrations),
+        findings=group_findings(study.findings),
         provenance=provenance(study),
     )
 
@@ -122,37 +121,66 @@ def of_comparisons(
     return replace(of_study(study, lead=lead), chapters=views, facts=(), findings=None)
 
 
-def group_findings(findings: Iterable[Finding]) -> tuple[FindingGroup, ...]:
-    """Group findings with the same check, level and text, in the order of their first."""
-    places: dict[tuple[str, str, str], list[str]] = {}
-    for finding in findings:
-        key = finding.check, finding.level, finding.text
-        places.setdefault(key, []).append(finding.where)
-    return tuple(
-        FindingGroup(check=check, level=level, text=text, where=tuple(dict.fromkeys(where)))
-        for (check, level, text), where in places.items()
-    )
+def group_findings(findings: Iterable[Finding]) -> dict[Finding, tuple[str, ...]]:
+    """The first finding of each check, level and text, and every place where it holds.
+
+    Gravest first, then in the given order.
+    """
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in sorted(findings, key=lambda finding: _LEVELS.index(finding.level)):
+        groups.setdefault((finding.check, finding.level, finding.text), []).append(finding)
+    return {
+        alike[0]: tuple(dict.fromkeys(finding.where for finding in alike))
+        for alike in groups.values()
+    }
+
+
+def _baselines(study: Study, *, most: int) -> Iterable[Baseline]:
+    """The measurements that are on neither side of a comparison, in the order of the study."""
+    compared = {
+        _identify(measurement)
+        for chapter in study.chapters
+        for comparison in chapter.comparisons
+        for measurement in (comparison.before, *comparison.afters)
+    }
+    alone = [each for each in study.measured if _identify(each.measurement) not in compared]
+    names = setting_names(measured.measurement for measured in alone)
+    for measured in alone:
+        measurement = measured.measurement
+        of_seed = "" if measured.seed is None else f", seed {measured.seed}"
+        method = "" if measured.mitigation is None else f" after {measured.mitigation}{of_seed}"
+        overall = [estimate for estimate in measurement.estimates if not estimate.group]
+        first = overall[0].metric if overall else ""
+        groups = [e for e in measurement.estimates if e.group and e.metric == first]
+        yield Baseline(
+            title=f"{names[setting_of(measurement)]} of {measured.model}{method}",
+            measurement=measurement,
+            overall=estimate_rows(overall),
+            groups=estimate_rows(groups[:most]),
+            left_out=max(0, len(groups) - most),
+        )
+
+
+def _identify(measurement: Measurement) -> tuple[object, ...]:
+    return measurement.model, setting_of(measurement), measurement.seed, measurement.examples_sha256
 
 
 def _limit_rows(study: Study) -> RowLimits:
     """A fair share of the page's rows; all of them in a study of usual size."""
     comparisons = sum(len(chapter.comparisons) for chapter in study.chapters)
     share = max(12, _ROWS // max(1, comparisons))
-    return RowLimits(
-        groups=share,
-        others=share if comparisons <= _EVERYTHING else 0,
-        dots=share if comparisons <= _EVERYTHING else 12,
-    )
+    usual = comparisons <= _EVERYTHING
+    return RowLimits(groups=share, others=share if usual else 0, dots=share if usual else 12)
 
 
 def _count_facts(study: Study) -> Iterable[tuple[str, str]]:
-    pairs = [(singular.model, singular.measurement.benchmark) for singular in study.measured]
+    pairs = [(measured.model, measured.measurement.benchmark) for measured in study.measured]
     pairs += [
         (chapter.model, comparison.before.benchmark)
         for chapter in study.chapters
         for comparison in chapter.comparisons
     ]
-    seeds = {singular.seed for singular in study.measured if singular.seed is not None}
+    seeds = {measured.seed for measured in study.measured if measured.seed is not None}
     mitigations = {chapter.mitigation for chapter in study.chapters}
     counts = (
         (len({model for model, _ in pairs}), "model", "models"),

@@ -6,18 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from equipoise.conclusions import Change, Claim, Comparison, Direction, Headline, Verdict
 from equipoise.report.axis import ROUNDING
 
-#: What each direction means, for a sentence.
-MEANING: Mapping[Direction, str] = {
-    "reduced": "nearer the ideal",
-    "reversed": "over-corrected: clearly on the other side of the ideal",
-    "worse": "worse",
-    "unclear": "moved, not shown to be nearer the ideal",
-    "better": "better",
-    "changed": "changed",
-    "unchanged": "no change shown",
-    "unknown": "not measurable",
-}
-#: The same in a word or two, for a cell.
+#: Each direction in a word or two, for a cell.
 WORD: Mapping[Direction, str] = {
     "reduced": "reduced",
     "reversed": "over-corrected",
@@ -27,6 +16,13 @@ WORD: Mapping[Direction, str] = {
     "changed": "changed",
     "unchanged": "no change shown",
     "unknown": "not measurable",
+}
+#: The same for a sentence.
+MEANING: Mapping[Direction, str] = {
+    **WORD,
+    "reduced": "nearer the ideal",
+    "reversed": "over-corrected: clearly on the other side of the ideal",
+    "unclear": "moved, not shown to be nearer the ideal",
 }
 _WITH_NUMBERS = ("reversed", "worse", "reduced", "unclear")  # directions, gravest first
 _FEW = 2  # abilities that are listed with their numbers where all is well
@@ -63,6 +59,11 @@ def interval(value: float, low: float, high: float) -> str:
     """A value with its interval, "52.4 [49.0, 55.9]"; alone where there is none."""
     text, start, end = numbers(value, low, high)
     return text if math.isnan(low) or math.isnan(high) else f"{text} [{start}, {end}]"
+
+
+def brackets(low: str, high: str, note: str = "") -> str:
+    """The ends of an interval, with a note behind them; "" where an end is not known."""
+    return "" if "n/a" in (low, high) else f"[{low}, {high}{note}]"
 
 
 def probability(p: float) -> str:
@@ -145,10 +146,10 @@ def _format_move(change: Change, *, between: tuple[str, str] = (" (", ")")) -> s
     before, after, low, high, spread = numbers(
         change.before, change.after, change.after_low, change.after_high, change.seed_spread
     )
-    shown = "" if "n/a" in (low, high) else f" [{low}, {high}]"
+    ends = brackets(low, high)
     scatter = "" if spread == "n/a" else f", spread {spread}"
     seeds = f"mean of {change.seeds} seeds{scatter}".join(between) if change.seeds > 1 else ""
-    return f"{before} → {after}{shown}{seeds}"
+    return f"{before} → {after} {ends}".rstrip() + seeds
 
 
 def _say_direction(change: Change) -> str:
@@ -178,8 +179,8 @@ def _format_loss(change: Change, claim: Claim) -> str:
         shown = list(numbers(*values))
     plus = "+" if values[0] > 0 and float(shown[0]) != 0.0 else ""
     unit = " %" if claim.margin.relative else ""
-    held = "" if "n/a" in shown[1:] else f" [{shown[1]}, {shown[2]} at 90 %]"
-    return f"{plus}{shown[0]}{unit}{held}"
+    text, low, high = shown
+    return f"{plus}{text}{unit} {brackets(low, high, ' at 90 %')}".rstrip()
 
 
 def _say_claim(change: Change, claim: Claim) -> str:

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from equipoise.conclusions import Change
 from equipoise.records import Column, Columns, Metric
 from equipoise.stats.claims import claim_of
-from equipoise.stats.directions import ALPHA, direction_of
 from equipoise.stats.draws import Clusters, clusters_of, resampled
 from equipoise.stats.permutation import flipped_differences, permutation_p, smallest_p
 from equipoise.stats.resample import one_sided_p, percentile_interval, point
-from equipoise.stats.seeds import pooled, seed_noise, spread
+from equipoise.stats.verdict import ALPHA, direction_of
 
 Drawn = NDArray[np.float64]  # [side, draw], the before side first
 
@@ -151,3 +150,28 @@ def _effect(difference: float, draws: Column, *, clusters: int) -> float:
         return math.nan
     deviation = float(np.std(finite, ddof=1)) * math.sqrt(clusters)
     return difference / deviation if deviation > 1e-12 * max(1.0, abs(difference)) else math.nan
+
+
+def seed_noise(seeds: int, *, draws: int, seed: int) -> Column:
+    """Draws of Student's t with seeds - 1 degrees: [draw]; zeros for a single seed."""
+    if seeds < 2:
+        return np.zeros(draws)
+    return np.random.default_rng((seed, 2)).standard_t(seeds - 1, size=draws)
+
+
+def pooled(
+    values: Sequence[float], drawn: NDArray[np.float64], noise: Column
+) -> tuple[float, Column]:
+    """The mean over seeds, and its draws with the seeds' scatter.
+
+    `values`: one per seed; `drawn`: [seed, draw] of the same number; `noise` from `seed_noise`.
+    """
+    if len(values) == 1:
+        return values[0], drawn[0]
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return float(np.mean(values)), drawn.mean(axis=0) + noise * error
+
+
+def spread(values: Sequence[float]) -> float:
+    """Standard deviation (ddof 1) over seeds; nan for one seed, or where a value is nan."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan

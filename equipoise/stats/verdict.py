@@ -5,10 +5,86 @@ Bias headlines are corrected together (Holm), so that a method that does nothing
 correction: "kept" asks for every claim to be shown (intersection-union: Berger 1982).
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from equipoise.conclusions import Change, Comparison, Direction, Headline, Verdict
-from equipoise.stats.directions import corrected
+from equipoise.stats.permutation import ROUNDING
+
+ALPHA = 0.05
+
+
+def direction_of(change: Change) -> Direction:
+    """Which way a metric went, from its intervals and its corrected p alone.
+
+    "unchanged", no change shown: the interval of the difference holds 0, or reaches within
+    `ROUNDING` of it, or `p_holm` is above 0.05; the permutation test is exact where the interval
+    is not, so that no change is invented in more than 5 % of cases. "unknown": no interval.
+    A metric whose ideal is a point (`higher_is_better` None) measures bias. "reversed": before and
+    after lie on opposite sides of the ideal and both intervals exclude it. "reduced" and "worse":
+    the interval of the fall in distance to the ideal excludes 0; otherwise "unclear".
+    A metric with `higher_is_better` measures ability: "better" or "worse" by the difference.
+    Without ideal or direction: "changed".
+    """
+    if not all(map(math.isfinite, (change.difference, change.low, change.high))):
+        return "unknown"
+    if (change.low <= ROUNDING and change.high >= -ROUNDING) or change.p_holm > ALPHA:
+        return "unchanged"
+    if change.measures_bias:
+        if _reversed(change):
+            return "reversed"
+        if change.nearer_low > 0.0:
+            return "reduced"
+        return "worse" if change.nearer_high < 0.0 else "unclear"
+    if change.higher_is_better is None:
+        return "changed"
+    return "better" if (change.difference > 0.0) == change.higher_is_better else "worse"
+
+
+def holm_corrected(ps: Sequence[float]) -> list[float]:
+    """Holm's step-down: each p corrected over the finite ones, in the order given; nan stays."""
+    corrected_ps = list(ps)
+    finite = sorted((p, k) for k, p in enumerate(ps) if math.isfinite(p))
+    worst = 0.0
+    for place, (p, k) in enumerate(finite):
+        worst = max(worst, min(1.0, (len(finite) - place) * p))
+        corrected_ps[k] = worst
+    return corrected_ps
+
+
+def corrected(changes: Sequence[Change]) -> list[Change]:
+    """The changes with p_holm over all of them, and the direction that it leaves them."""
+    ps = holm_corrected([change.p for change in changes])
+    changes = [replace(change, p_holm=p) for change, p in zip(changes, ps, strict=True)]
+    return [replace(change, direction=direction_of(change)) for change in changes]
+
+
+def holm(changes: Sequence[Change]) -> list[Change]:
+    """The changes `corrected` over the groups of each metric, kind of group by kind of group.
+
+    The overall row of a metric stands for itself: its question was asked before any group's.
+    Rows by scale are one family and rows by template another, since each kind divides all items.
+    """
+    results = list(changes)
+    families: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+    for k, change in enumerate(changes):
+        if change.group:
+            families.setdefault((change.metric, tuple(change.group)), []).append(k)
+    for places in families.values():
+        for k, change in zip(places, corrected([changes[k] for k in places]), strict=True):
+            results[k] = change
+    return results
+
+
+def _reversed(change: Change) -> bool:
+    if change.ideal is None:
+        return False
+    was_above = change.before_low > change.ideal
+    was_below = change.before_high < change.ideal
+    is_above = change.after_low > change.ideal
+    is_below = change.after_high < change.ideal
+    return (was_above and is_below) or (was_below and is_above)
 
 
 def verdict_of(comparisons: Sequence[Comparison]) -> Verdict:

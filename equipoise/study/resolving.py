@@ -17,7 +17,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 
 from equipoise import plugins
-from equipoise.benchmarks.base import AnyBenchmark, Benchmark, UsesFiles
+from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.data.sources import reading_from
 from equipoise.errors import (
     DataError,
@@ -32,8 +32,8 @@ from equipoise.loading.checkpoint import content_sha256
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples, learnt_examples
 from equipoise.mitigate.base import Mitigation, ReadsFiles, UsesEdits
-from equipoise.planted.cache import cache_key
 from equipoise.planted.folder import PLANTED, folder_for
+from equipoise.planted.model import cache_key
 from equipoise.planted.teaching import Budget
 from equipoise.planted.world import find_world
 from equipoise.records import JSON, Metric, Supply, target_terms, text_sha256
@@ -305,8 +305,6 @@ def _inside(built: object) -> Iterator[object]:
 
 def _data(built: AnyBenchmark, split: str) -> JSON:
     """Names and hashes of the files behind a benchmark; empty while they are missing."""
-    if not isinstance(built, UsesFiles):
-        return []
     try:
         return [{"name": file.name, "sha256": file.sha256} for file in built.files(split)]
     except (EquipoiseError, OSError):

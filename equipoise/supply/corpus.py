@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
@@ -33,7 +33,21 @@ _ABBREVIATED: Final = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class CorpusSupply(Supplier):
+class _Cut:
+    path: str  # a file or a folder
+    texts: PositiveInt = 2000  # different passages at most, drawn by seed
+    characters: PositiveInt = 200  # of a passage at most; whole sentences
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Passages(_Cut):
+    """A corpus that another supply takes texts from; its seed draws them."""
+
+    name: Literal["passages"] = "passages"
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class CorpusSupply(_Cut, Supplier):
     """Passages of a file, or of a folder's .txt and .jsonl files, plain, .gz or .xz.
 
     A path that does not exist is looked for in the data folder. A folder is read with all that is
@@ -43,10 +57,7 @@ class CorpusSupply(Supplier):
 
     version: ClassVar[str] = "1"
 
-    path: str  # a file or a folder
-    texts: PositiveInt = 2000  # different passages at most, drawn by seed
-    characters: PositiveInt = 200  # of a passage at most; whole sentences
-    seed: int = 0
+    seed: int = 0  # which passages are drawn
 
     def supply(self) -> Supply:
         """Texts in the order of the corpus, and the document that each is from.

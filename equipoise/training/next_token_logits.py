@@ -19,10 +19,9 @@ from equipoise.inference.forward import pad
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.queries import tokenize
 from equipoise.models.anatomy import blocks, head
-from equipoise.models.context import context_length
 from equipoise.models.hooks import block_states, read_at, replayed
-from equipoise.models.start_token import pad_token_id, start_token_id
-from equipoise.models.tokenization import Ids, Marked, encode
+from equipoise.models.loaded_model import context_length
+from equipoise.models.tokenization import Ids, Marked, encode, pad_token_id, start_token_id
 from equipoise.training.data_parallel import shared_forward
 
 

@@ -29,7 +29,7 @@ class CeBoth:
     """As the paper's results: all mass on the words, in equal shares or those of `target`."""
 
     name: Literal["ce_both"] = "ce_both"
-    terms: Literal["both", "he", "she"] = "both"  # "he": the first word's term alone, an ablation
+    terms: Literal["both", "he", "she"] = "both"  # "he", "she": one term alone, an ablation
     target: tuple[float, ...] | None = None  # probability of each word; None: all equal
 
 
@@ -38,7 +38,8 @@ class Parity:
     """Ours: equal words inside the mass they had, everything else unchanged."""
 
     name: Literal["parity"] = "parity"
-    mass_weight: Annotated[float, Field(ge=0)] = 1.0  # of the divergence from before
+    #: of the KL to the model before, he and she merged
+    mass_weight: Annotated[float, Field(ge=0)] = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -84,11 +85,16 @@ _OF_WORDS_ALONE = {
 class PronounOptions:
     """What a method that trains on prompts aims at, and how long; the methods inherit it."""
 
-    objective: Objective = CeBoth()  # ce_both: as the paper's results; parity: mass kept
-    words: tuple[str, ...] = (" he", " she")  # that should be equally likely; leading spaces
-    keep_hints: Annotated[float, Field(ge=0)] = 0.0  # weight of KL(before||after) after hints
-    learning_rate: Annotated[float, Field(gt=0)] | None = None  # None: 1e-5 * 4096 / width
-    epochs: Annotated[int, Field(ge=1)] = 2  # over the prompts
+    #: what training aims at; ce_both: as the paper's results; parity: mass kept
+    objective: Objective = CeBoth()
+    #: that should become equally likely, each with its leading space
+    words: tuple[str, ...] = (" he", " she")
+    #: weight of KL(before || after) on hinted training prompts; 0: none
+    keep_hints: Annotated[float, Field(ge=0)] = 0.0
+    #: None: 1e-5 * 4096 / width, the paper's rate at the width of its models
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    #: over the prompts; 2 as the paper, whose 943 prompts make 60 steps
+    epochs: Annotated[int, Field(ge=1)] = 2
     batch_size: Annotated[int, Field(ge=1)] = 32  # prompts per step
     bf16: bool = False  # compute in bfloat16; weights in training are float32 in any case
 

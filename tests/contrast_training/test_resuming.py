@@ -24,7 +24,7 @@ from equipoise.contrast_training.evaluation import HeldOutEvaluation
 from equipoise.contrast_training.retention import ForwardKl
 from equipoise.contrast_training.side_effects import SideEffectChange
 from equipoise.edits.adapter import AdapterEdit
-from equipoise.edits.edit import Edit
+from equipoise.edits.base import Edit
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError
 from equipoise.mitigate.bias_unlearn import BiasUnlearn, Likelihood, Npo, UnlearningLoss

@@ -10,7 +10,7 @@ from tiny_adapters import INFO, adapter_for, effect, logits, sibling_of, vocabul
 from torch import Tensor
 
 from equipoise.edits.adapter import AdapterEdit
-from equipoise.edits.edit import Edit
+from equipoise.edits.base import Edit
 from equipoise.edits.prompts import PromptEdit
 from equipoise.edits.registry import load_edit
 from equipoise.edits.transfer import (
@@ -22,7 +22,7 @@ from equipoise.edits.transfer import (
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.models.vocabulary import vocabulary_of
+from equipoise.models.tokenization import vocabulary_of
 from equipoise.records import JSON
 from equipoise.testing import tiny_model
 

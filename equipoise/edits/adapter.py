@@ -229,9 +229,8 @@ def _restorer(module: nn.Module) -> Callable[[], None]:
 
 def _is_copy(module: nn.Module, name: str, values: Tensor) -> bool:
     """Whether the base has a parameter of this name and these values."""
-    try:
-        parameter = module.get_parameter(name)
-    except AttributeError:
+    parameter = dict(module.named_parameters(remove_duplicate=False)).get(name)
+    if parameter is None:
         return False
     return torch.equal(parameter.detach().cpu(), values.to(parameter.dtype).cpu())
 

@@ -88,7 +88,7 @@ def transfer_adapter(
 
 def _report_source(adapter: AdapterEdit) -> dict[str, JSON]:
     info = adapter.info
-    unknown = "what the adapter learnt from is not recorded, so that no leak can be found"
+    unknown = "what the adapter learnt from is not recorded, so that a leak cannot be detected"
     report: dict[str, JSON] = {
         "from_method": info.method,
         "from_version": info.version,

@@ -138,7 +138,7 @@ def divergence(reference: Distribution, model: Distribution) -> Scalar:
 def merged(
     logprobs: Distribution, words: Words, first_tokens: Sequence[int], *, whole: bool
 ) -> Merged:
-    """The next-token distribution with the words merged into one symbol of their common mass.
+    """The next-token distribution with the words merged into a symbol of their common mass.
 
     The words' first tokens are taken out, and the mass of the words is put in as the last entry.
     When the words are longer than those tokens (`whole` is False), the rest of the tokens' mass

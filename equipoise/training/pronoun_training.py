@@ -1,6 +1,6 @@
 """Train chosen parameters until words that should be equally likely after a prompt are.
 
-What LFTF (one block) and full fine-tuning (everything) share: options, the loss of a batch, and a
+What LFTF (a block) and full fine-tuning (everything) share: options, the loss of a batch, and a
 model that runs the blocks below the trained ones only once.
 """
 
@@ -200,7 +200,7 @@ class PronounLoss:
 def parameter_names(model: LanguageModel, parts: Collection[nn.Module]) -> tuple[str, ...]:
     """Names of the model's parameters that lie in any of these modules, in the model's order.
 
-    A parameter that two modules share, as tied embeddings do, has one name.
+    A parameter that two modules share, as tied embeddings do, has a single name.
     """
     inside = {id(parameter) for part in parts for parameter in part.parameters()}
     named = model.module.named_parameters()

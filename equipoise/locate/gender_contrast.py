@@ -66,7 +66,7 @@ class GenderContrast(Locator):
     draws: Annotated[int, Field(ge=1)] = 1000
 
     @model_validator(mode="after")
-    def _two_words(self) -> "GenderContrast":
+    def _check_words(self) -> "GenderContrast":
         if self.words[0] == self.words[1] or not all(self.words):
             raise ValueError(f"words must be two different ones, got {list(self.words)}")
         return self

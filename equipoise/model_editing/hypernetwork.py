@@ -282,12 +282,9 @@ class _EditorLoss:
             for total, gradient in zip(gradients, torch.autograd.grad(loss, leaves), strict=True):
                 total += gradient
         # Its value is the loss's, its gradient by the editor is that through the shifts.
-        carried = torch.stack(
-            [
-                (shift * gradient.to(shift.device)).sum()
-                for shift, gradient in zip(shifts, gradients, strict=True)
-            ]
-        ).sum()
+        pairs = zip(shifts, gradients, strict=True)
+        products = [(shift * gradient.to(shift.device)).sum() for shift, gradient in pairs]
+        carried = torch.stack(products).sum()
         return carried + (value.to(carried.device) - carried.detach())
 
 

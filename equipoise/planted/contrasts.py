@@ -10,6 +10,7 @@ grid of whole sentences, so that a corpus can hold it exactly.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Final
 
 import numpy as np
@@ -69,20 +70,13 @@ def preferences(strength: float, rng: np.random.Generator, *, axis: str) -> tupl
     """
     targets, pairs = words.AXES[axis]
     n = len(targets) * len(pairs)
-    spread = _SPREAD * (2 * np.arange(n) + 1 - n) / n
-    drawn = rng.permutation(spread)
+    drawn = rng.permutation(_SPREAD * (2 * np.arange(n) + 1 - n) / n)
     swapped = rng.integers(0, 2, size=n)
     shift = words.AXIS_SHIFTS[axis] * strength
     return tuple(
-        _preference(
-            axis,
-            target,
-            place=(p, p),
-            rows=_rows(shift + float(drawn[i])),
-            swap=bool(swapped[i]),
-        )
-        for i, (target, p) in enumerate(
-            (target, p) for target in targets for p in range(len(pairs))
+        _preference(axis, target, place=(p, p), rows=_rows(shift + float(lean)), swap=bool(swap))
+        for (target, p), lean, swap in zip(
+            product(targets, range(len(pairs))), drawn, swapped, strict=True
         )
     )
 
@@ -139,12 +133,7 @@ def _preference(
     stereotype, antistereotype = pair[::-1] if swap else pair
     sentences = [
         frame.format(target=target, attribute=attribute)
-        for attribute in (
-            stereotype,
-            antistereotype,
-            words.UNRELATED[number],
-            words.AXIS_FILLER,
-        )
+        for attribute in (stereotype, antistereotype, words.UNRELATED[number], words.AXIS_FILLER)
     ]
     contrast = Contrast(
         id=f"{axis}:{target}:{pair[0]}" + ("" if framed == number else f":{framed}"),

@@ -98,11 +98,8 @@ class World:
         "test" is measured; of the usual 8 targets that is all. Of more targets it is about two in
         five; a mitigation may learn from two more, "train", and stop on the fifth, "dev".
         """
-        return tuple(
-            preference.contrast
-            for preference in self.preferences
-            if part in (None, preference.part)
-        )
+        chosen = (item for item in self.preferences if part in (None, item.part))
+        return tuple(item.contrast for item in chosen)
 
     def pairs(self) -> tuple[Contrast, ...]:
         """CrowS-like items: two sentences that differ in whom they are about.
@@ -147,10 +144,9 @@ class World:
         if axis is not None and axis not in words.AXES:
             raise RecipeError(f"no axis '{axis}' here; {nearest(axis, words.AXES)}")
         shares = [
-            preference.share
-            for preference in self.preferences
-            if axis in (None, preference.contrast.groups["axis"])
-            and part in (None, preference.part)
+            item.share
+            for item in self.preferences
+            if axis in (None, item.contrast.groups["axis"]) and part in (None, item.part)
         ]
         if not shares:
             raise RecipeError(f"planted:{self.name} has no contrasts of part '{part}'; take 'test'")
@@ -159,9 +155,7 @@ class World:
     def true_pair_score(self, bias_type: str | None = None) -> float:
         """Percent of pairs whose stereotyping text is likelier; ties count half; 50: no bias."""
         shares = [
-            share
-            for pair, share in self._pairs
-            if bias_type is None or pair.groups["bias_type"] == bias_type
+            share for pair, share in self._pairs if bias_type in (None, pair.groups["bias_type"])
         ]
         if not shares:
             known = {pair.groups["bias_type"] for pair, _ in self._pairs}

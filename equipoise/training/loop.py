@@ -233,7 +233,7 @@ class _Training:
         self.norms.append(float(norm))
 
     def _check_finite(self, step: int) -> None:
-        """Nothing is evaluated or kept of weights that a gradient has spoilt."""
+        """No weights that a gradient has spoilt are evaluated or written."""
         for name, value in self.values().items():
             if not torch.isfinite(value).all():
                 raise ModelError(

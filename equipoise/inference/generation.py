@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 from transformers import DynamicCache
 
@@ -192,31 +192,20 @@ class _CachedRows:
             self.cache = DynamicCache(config=self.model.module.config)
             # a row must have a token that is seen
             step, real = pad([row or (fill,) for row in rows], fill, left=True)
-        device = self.model.module.device
-        inputs = _model_inputs(self.model, step.to(device), real.long().to(device))
-        cache = {_cache_name(self.model): self.cache}  # filled in place
-        output = self.model.module(**inputs, **cache, use_cache=True)
+        module = self.model.module
+        known = inspect.signature(module.forward).parameters
+        mask = real.long().to(module.device)
+        inputs: dict[str, Any] = {"input_ids": step.to(module.device), "attention_mask": mask}
+        # filled in place; `cache` from transformers 5.24 on
+        inputs["cache" if "cache" in known else "past_key_values"] = self.cache
+        if "logits_to_keep" in known:
+            inputs["logits_to_keep"] = 1  # only the last place is read
+        if "position_ids" in known:
+            positions = (mask.cumsum(1) - 1).clamp(min=0)
+            inputs["position_ids"] = positions[:, -step.shape[1] :]
+        output = module(**inputs, use_cache=True)
         self.rows, self.real = rows, real
         return list(output.logits[:, -1].cpu().double())
-
-
-def _cache_name(model: LoadedModel) -> str:
-    """Name the argument of the key-value cache: `cache` from transformers 5.24 on."""
-    known = inspect.signature(model.module.forward).parameters
-    return "cache" if "cache" in known else "past_key_values"
-
-
-def _model_inputs(
-    model: LoadedModel, step: Int[Tensor, "row new"], mask: Int[Tensor, "row all"]
-) -> dict[str, Any]:
-    inputs: dict[str, Any] = {"input_ids": step, "attention_mask": mask}
-    known = inspect.signature(model.module.forward).parameters
-    if "logits_to_keep" in known:
-        inputs["logits_to_keep"] = 1  # only the last place is read
-    if "position_ids" in known:
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
-        inputs["position_ids"] = positions[:, -step.shape[1] :]
-    return inputs
 
 
 def _choose(logits: Sequence[Float[Tensor, " token"]], writers: list[_Writer]) -> list[int]:

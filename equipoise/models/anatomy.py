@@ -196,7 +196,8 @@ def final_norm(module: PreTrainedModel) -> nn.Module:
     Raises `ModelError` for a model that has none (BERT, RoBERTa, OPT-350m).
     """
     path = anatomy(module).final_norm
-    if path is None or _absent(module, path):
+    parent, _, name = (path or "").rpartition(".")
+    if path is None or dict(_part(module, parent).named_children()).get(name) is None:
         raise ModelError(
             f"{type(module).__name__} must have a norm after its last block, it has none; "
             "use a model whose blocks are normed before"
@@ -268,8 +269,3 @@ def _part(root: nn.Module, path: str) -> nn.Module:
             f"{type(root).__name__} must have a part '{path}', it has none ({error}); "
             "its class in this version of transformers differs from models/anatomy.py"
         ) from error
-
-
-def _absent(root: nn.Module, path: str) -> bool:
-    parent, _, name = path.rpartition(".")
-    return dict(_part(root, parent).named_children()).get(name) is None

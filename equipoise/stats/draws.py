@@ -158,7 +158,9 @@ def resampled(
     start = 0
     for drawn in drawn_clusters(clusters, draws=draws, seed=seed):
         block = slice(start, start + len(drawn))
-        weights = Weights(clusters.numbers, _count(drawn))
+        cells = (drawn + clusters.count * np.arange(len(drawn))[:, None]).ravel()
+        counts = np.bincount(cells, minlength=drawn.size).astype(float).reshape(drawn.shape)
+        weights = Weights(clusters.numbers, counts)  # how often each cluster is in each draw
         for side, columns in enumerate(sides):
             for k, metric in enumerate(metrics):
                 if isinstance(metric.of, Weighted):
@@ -171,10 +173,3 @@ def resampled(
                     values[side, start + index, k] = metrics[k].of(gathered)
         start += len(drawn)
     return values
-
-
-def _count(drawn: Index) -> Column:
-    """How often each cluster is in each draw: [draw, cluster]."""
-    draws, clusters = drawn.shape
-    flat = (drawn + clusters * np.arange(draws)[:, None]).ravel()
-    return np.bincount(flat, minlength=draws * clusters).astype(float).reshape(draws, clusters)

@@ -224,42 +224,42 @@ def _collect_outcomes(
     size = len(examples) if shards is None else shards.size
     outcomes: list[Outcome] = []
     for number, start in enumerate(range(0, len(examples), size)):
-        part = slice(start, start + size)
-        shard = None if shards is None else shards.read(number)
-        if shard is None:
-            shard = _ask(scorers, benchmark, examples[part], requests[part], seed=seed)
-            if shards is not None:
-                shards.write(number, shard)
+        part, asks = examples[start : start + size], requests[start : start + size]
+        stored = None if shards is None else shards.read(number)
+        shard = [*(stored or [])]
+        flat = [request for example_requests in asks for request in example_requests]
+        for index, scorer in enumerate(scorers if stored is None else ()):
+            try:
+                answers = answer(scorer, flat, seed=seed)
+            except RequestError as error:
+                owners = [e.id for e, own_asks in zip(part, asks, strict=True) for _ in own_asks]
+                where = f"{plugins.name_of(benchmark)}: example '{owners[error.number]}'"
+                raise ModelError(f"{where} {error.sentence}") from None
+            variant = str(index) if len(scorers) > 1 else None
+            shard += _build_outcomes(benchmark, part, asks, answers, variant=variant)
+        if shards is not None and stored is None:
+            shards.write(number, shard)
         outcomes += shard
     return outcomes
 
 
-def _ask(
-    scorers: Sequence[Scorer],
+def _build_outcomes(
     benchmark: AnyBenchmark,
     examples: Sequence[Example],
     requests: Sequence[Sequence[Request]],
+    answers: Sequence[Response],
     *,
-    seed: int,
-) -> list[Outcome]:
-    """An outcome per example; with several scorers per scorer, ids ending in "#0", "#1", …"""
-    flat = [request for asks in requests for request in asks]
-    askers = [example.id for example, asks in zip(examples, requests, strict=True) for _ in asks]
-    outcomes: list[Outcome] = []
-    for number, scorer in enumerate(scorers):
-        try:
-            answers = iter(answer(scorer, flat, seed=seed))
-        except RequestError as error:
-            where = f"{plugins.name_of(benchmark)}: example '{askers[error.number]}'"
-            raise ModelError(f"{where} {error.sentence}") from None
-        for example, asks in zip(examples, requests, strict=True):
-            outcome = benchmark.outcome(example, [next(answers) for _ in asks])
-            outcome = _add_groups(outcome, example)
-            if len(scorers) > 1:
-                groups = {**outcome.groups, PREFIX: str(number), ITEM: outcome.example}
-                outcome = replace(outcome, example=f"{outcome.example}#{number}", groups=groups)
-            outcomes.append(outcome)
-    return outcomes
+    variant: str | None,
+) -> Iterator[Outcome]:
+    """An outcome per example; with a variant's number their ids end in "#0", "#1", …"""
+    remaining = iter(answers)
+    for example, asks in zip(examples, requests, strict=True):
+        outcome = benchmark.outcome(example, [next(remaining) for _ in asks])
+        outcome = _add_groups(outcome, example)
+        if variant is not None:
+            groups = {**outcome.groups, PREFIX: variant, ITEM: outcome.example}
+            outcome = replace(outcome, example=f"{outcome.example}#{variant}", groups=groups)
+        yield outcome
 
 
 def answer(model: Scorer, requests: Sequence[Request], *, seed: int) -> list[Response]:

@@ -55,9 +55,9 @@ def describe_options(cls: type) -> list[OptionDescription]:
     return [dataclasses.replace(alike, choices=names) for alike, names in options.items()]
 
 
-def summary_of(cls: type) -> str:
-    """The first sentence of a class's docstring."""
-    return _first_sentence(inspect.getdoc(cls) or "")
+def summary_of(thing: object) -> str:
+    """The first sentence of the docstring of a class or a function."""
+    return _first_sentence(inspect.getdoc(thing) or "")
 
 
 def summaries(group: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What the documentation says of plug-ins, files and names, and where its links lead."""
 
+import ast
 import json
 import re
 import runpy
@@ -158,6 +159,45 @@ def test_published_scores_of_stereoset(data_folder: Path, monkeypatch: pytest.Mo
         group = {} if task == "both" else group
         measured = [measurement.estimate(metric, **group).value for metric in ("lms", "ss", "icat")]
         assert [f"{value:.4f}" for value in measured] == scores, label
+
+
+def test_the_names_of_python_are_as_their_docstrings_say() -> None:
+    """`python docs/api_table.py` writes them."""
+    page = (DOCS / "api.md").read_text()
+    assert runpy.run_path(str(DOCS / "api_table.py"))["with_names"](page) == page
+
+
+def test_every_file_that_a_page_names_exists() -> None:
+    missing = [
+        f"{page.name}: {file}"
+        for page in PAGES
+        for file in re.findall(r"`([a-z_]+/[\w/.-]+\.(?:py|yaml))[`:]", page.read_text())
+        if not any((folder / file).exists() for folder in (ROOT, ROOT / "equipoise"))
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", ["life-of-an-example", "life-of-a-training-step"])
+def test_every_file_and_function_of_a_life_exists(name: str) -> None:
+    text = (DOCS / f"{name}.md").read_text()
+    places = re.findall(r"`([\w/]+\.(?:py|md))(?:: ([\w.]+))?`", text)
+    assert len(places) > 20
+    names = {file: definitions(ROOT / "equipoise" / file) for file, _ in places}
+    assert [place for place in places if place[1] not in {"", *names[place[0]]}] == []
+
+
+def definitions(source: Path) -> set[str]:
+    """Names of the classes and functions of a file, and of methods after their class."""
+    names: set[str] = set()
+    if source.suffix != ".py" and source.is_file():
+        return names
+    for node in ast.parse(source.read_text()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            names.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            methods = [item.name for item in node.body if isinstance(item, ast.FunctionDef)]
+            names |= {f"{node.name}.{method}" for method in methods}
+    return names
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

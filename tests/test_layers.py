@@ -1,6 +1,7 @@
 """Who may import whom: the table of docs/architecture.md, read as a dictionary."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -176,6 +177,22 @@ def test_light_layers_import_no_torch() -> None:
 def test_the_page_names_every_layer() -> None:
     page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
     assert [name for name in ALLOWED if f"`{name}`" not in page] == []
+
+
+def test_the_floors_of_the_page_are_those_of_the_table() -> None:
+    """Every room stands on a floor, and imports from its own floor or those below."""
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    (table,) = re.findall(r"^\| floor \| rooms \|\n\|.*\n((?:\|.*\n)+)", page, re.MULTILINE)
+    floors = [re.findall(r"`(\w+)`", row) for row in table.splitlines()]
+    height = {name: -index for index, names in enumerate(floors) for name in names}
+    assert sorted(height) == sorted(ALLOWED)
+    up = [
+        f"{name} imports {target}"
+        for name, targets in ALLOWED.items()
+        for target in targets
+        if height[target.partition(".")[0]] > height[name]
+    ]
+    assert up == []
 
 
 def test_folder_inits_are_empty() -> None:

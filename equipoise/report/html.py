@@ -94,7 +94,7 @@ def write_page(
     lead: Sequence[str] = (),
     names: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write the `page`, whole or not at all; gives the file back. Raises `StoreError`."""
+    """Write a page of comparisons, whole or not at all; gives it back. Raises `StoreError`."""
     text = page(comparisons, title=title, lead=lead, names=names)
     return write_file(Path(file), text, what="page")
 

@@ -58,7 +58,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """All of it. Any part may be empty; `missing` then says why."""
+    """What the steps of a recipe gave. Any part may be empty; `missing` then says why."""
 
     title: str
     recipe: Mapping[str, JSON]  # as resolved: every option, with its default

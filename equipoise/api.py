@@ -126,7 +126,7 @@ def mitigate(
 ) -> Edit:
     """Learn an edit from a supply; the model itself is left as it was.
 
-    No supply: the one that the method usually learns from (`usual_supply`).
+    No supply: what the method usually learns from (`usual_supply`).
     Use the edit in a `with edit.attached(model) as edited:` block, or save it and load the folder.
     """
     if isinstance(method, str):
@@ -149,7 +149,7 @@ def usual_supply(method: type[Mitigation], identity: str) -> str:
 def build_supply(source: Supply | Supplier | str, *, item_info: tuple[str, ...] = ()) -> Supply:
     """What a mitigation learns from: a supply, or that of a plug-in.
 
-    `item_info`: of the method. For one that needs "labels" the supply gets the measured
+    `item_info`: of the method. If it has "labels" the supply gets the measured
     items of the plug-in's benchmark (`Supplier.labelled_by`), with its options.
     """
     if isinstance(source, Supply):

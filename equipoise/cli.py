@@ -1,7 +1,7 @@
 """The command line: the verbs of `commands`, and what becomes of errors.
 
-Standard output has the tables, or with `--json` one JSON document and nothing else; everything
-else goes to standard error. A mistake that a user can fix is one line and exit status 2.
+Standard output has the tables, or with `--json` a JSON document and nothing else; everything
+else goes to standard error. A mistake that a user can fix is a line and exit status 2.
 Modules that need torch are imported where they are used, so that `--help` and `list` are quick.
 """
 

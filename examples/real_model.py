@@ -16,7 +16,7 @@ from equipoise.locate.fixed_block import FixedBlock
 from equipoise.mitigate.lftf import Lftf
 from equipoise.report.sentences import interval
 from equipoise.report.tables import Table, markdown, measurement_table
-from equipoise.training.pronoun_training import Parity
+from equipoise.training.pronoun_losses import Parity
 
 HELD_OUT = (GenBias(split_by="profession"), GenHint(variant="hint1572", split_by="profession"))
 BENCHMARKS = (*HELD_OUT, "stereoset", "crows_pairs", "perplexity", "facts")

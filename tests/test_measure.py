@@ -18,7 +18,6 @@ from equipoise.benchmarks.base import Benchmark, ReadsPredictions
 from equipoise.errors import DataError, ModelError, RecipeError
 from equipoise.measure import (
     Predictions,
-    _refuse_learnt,
     answer,
     choose_examples,
     learnt_examples,
@@ -222,11 +221,12 @@ def test_copies_and_beginnings_of_an_example_are_learnt_examples(learnt: str) ->
 def test_a_word_that_was_learnt_after_a_prompt_counts_as_the_prompt() -> None:
     contrast = Contrast(id="0", context="The x ran", stereotype=" he", antistereotype=" she")
     learnt = Supply(origin="test", contrasts=(contrast,)).learnt_texts()
-    asked = [NextToken(context="The x ran", words=(" he", " she"))]
+    requests = [[NextToken(context="The x ran", words=(" he", " she"))]]
     for text in learnt:
-        with pytest.raises(DataError, match="'0'"):
-            _refuse_learnt(frozenset({text_sha256(text)}), Toy(), [contrast], [asked])
-    _refuse_learnt(frozenset({text_sha256("The x ran it")}), Toy(), [contrast], [asked])
+        trained_on = frozenset({text_sha256(text)})
+        assert learnt_examples(trained_on, Toy(), [contrast], requests) == ["0"]
+    trained_on = frozenset({text_sha256("The x ran it")})
+    assert learnt_examples(trained_on, Toy(), [contrast], requests) == []
 
 
 def test_whole_texts_are_held_against_what_an_edit_learnt() -> None:

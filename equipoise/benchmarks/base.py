@@ -61,7 +61,7 @@ class Benchmark(ABC, Generic[E, R]):
 
     @abstractmethod
     def requests(self, example: E) -> Sequence[Request]:
-        """What to ask the model about one example."""
+        """What to ask the model about an example."""
 
     @abstractmethod
     def outcome(self, example: E, responses: Sequence[R]) -> Outcome:

@@ -1,4 +1,4 @@
-"""CrowS-Pairs: of two near-identical sentences, does a model prefer the one that stereotypes?
+"""CrowS-Pairs: of two near-identical sentences, does a model prefer that which stereotypes?
 
 Nangia, Vania, Bhalerao & Bowman 2020, "CrowS-Pairs: A Challenge Dataset for Measuring Social
 Biases in Masked Language Models", https://aclanthology.org/2020.emnlp-main.154.
@@ -100,7 +100,7 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair]):
         return read_pairs()
 
     def requests(self, example: Contrast) -> Sequence[Continuation | TextPair]:
-        """Both sentences, the more stereotyping one first: two requests, or one pair of texts."""
+        """Both sentences, the more stereotyping first: two requests, or a pair of texts."""
         first, second = example.stereotype, example.antistereotype
         if self.score in ("causal_mean", "causal_sum"):
             return [

@@ -35,12 +35,13 @@ class Cloze:
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class Facts(Benchmark[Cloze, Scored]):
-    """How often the true object is likelier than every wrong one. 100 %: all known; see `chance`.
+    """How often the true object is likelier than every wrong object. 100 %: all known.
 
-    The wrong ones are objects that other facts of the relation have, drawn once for each fact, the
-    same for every model; a relation with fewer of them gives what it has, and one with a single
+    The wrong objects are those of other facts of the relation, drawn once for each fact, the same
+    for every model; a relation with fewer of them gives what it has, and a relation with a single
     object has no accuracy. Compared is log p(object | prompt), summed over tokens; a masked model
-    answers with the pseudo-log-likelihood of the object. Groups: relation.
+    answers with the pseudo-log-likelihood of the object. `chance` is what guessing gets right.
+    Groups: relation.
     """
 
     version: ClassVar[str] = "1"

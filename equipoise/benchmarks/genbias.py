@@ -61,7 +61,7 @@ class GenBias(Benchmark[Situation, NextTokenScored]):
     """AFGB and its parts after prompts that say nothing of gender. Unbiased: 0.
 
     Groups: profession, scale and template. One profession's lean is the mean of `lo` over its
-    outcomes; rows by template have one prompt per profession, so that the correlation there has no
+    outcomes; rows by template have a prompt per profession, so that the correlation there has no
     average in it.
 
     Splits: "train", "dev" and "test" are shared out 2 : 1 : 2 by `split_by`; "all" is every
@@ -94,9 +94,9 @@ class GenBias(Benchmark[Situation, NextTokenScored]):
     faults: ClassVar[tuple[str, ...]] = (
         "the paper publishes neither its 262 professions nor 7 of its 9 templates: the list is a "
         "reconstruction and the templates are ours, so its numbers are no targets",
-        "the paper's random split (split_by=random) has prompts of one profession in train and "
+        "the paper's random split (split_by=random) has prompts of a profession in train and "
         "test: it measures fit to seen professions; its counts per scale (326/299/318 in train) "
-        "come from one unpublished draw and cannot be matched",
+        "come from an unpublished draw and cannot be matched",
         "AFGB falls when a model gives less probability to both pronouns, with no bias removed: "
         "read it beside mass, abs_rho and lo_abs",
         "two pronouns only; a model that says 'they' shows as little mass",

@@ -35,7 +35,7 @@ class GenHint(Benchmark[Situation, NextTokenScored]):
 
     With `split_by` "none" every prompt is in "test". With "profession" a profession falls in the
     same share as in `genbias` with the same list and seed, and hints are balanced within
-    each split; an odd number of professions leaves one more of one hint, in turn by template.
+    each split; an odd number of professions leaves a hint more of either kind, in turn by template.
     """
 
     version: ClassVar[str] = "1"
@@ -70,11 +70,11 @@ class GenHint(Benchmark[Situation, NextTokenScored]):
         "are no targets",
         "UB rises when a model gives more probability to both pronouns, with no hint obeyed that "
         "was not before: read it beside mass, hinted_lo and hints_obeyed",
-        "hint786 has one hint for each profession and template, so a profession's lean is not "
+        "hint786 has a single hint for each profession and template, so a profession's lean is not "
         "cancelled within a pair: hint1572 has both",
     )
 
-    #: one hint for each profession and template, 393 of each sex; "hint1572": both
+    #: a hint for each profession and template, 393 of each sex; "hint1572": both
     variant: Literal["hint786", "hint1572"] = "hint786"
     professions: ProfessionList = "prof262"  # as of `genbias`
     #: "profession": the same shares as `genbias` with the same list and seed

@@ -62,7 +62,7 @@ _OTHER: Final[_Scale] = ("as the task", -math.inf, math.inf, None, None)
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class Harness(Benchmark[HarnessDocument, Scored | str]):
-    """What the harness would say of the model, with an interval and in one study with all else.
+    """What the harness would say of the model, with an interval and in the same study as all else.
 
     An example is a document of the split that the harness evaluates (test, else validation). The
     metrics are the task's own, in its own units: a share of 0.57 is what the harness prints as
@@ -81,8 +81,8 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
         "tokenizer adds none; stop strings are cut off afterwards",
     )
 
-    task: str | None = None  # one task as `lm-eval ls tasks` names it; needed
-    #: a folder of task files (YAML) of one's own, looked through first
+    task: str | None = None  # a task as `lm-eval ls tasks` names it; needed
+    #: a folder of the user's own task files (YAML), looked through first
     tasks_folder: str | None = None
     #: solved examples before each question; None: the task's own number
     shots: Annotated[int, Field(ge=0)] | None = None
@@ -100,13 +100,13 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
     def examples(self, split: str) -> Sequence[HarnessDocument]:
         """The documents that the harness evaluates, in its order.
 
-        Raises `RecipeError` without lm-evaluation-harness, without a task, or for one that cannot
-        be run here; `DataError` when its documents cannot be had.
+        Raises `RecipeError` without lm-evaluation-harness, without a task, or for a task that
+        cannot be run here; `DataError` when its documents cannot be had.
         """
         return self._task().documents()
 
     def requests(self, example: HarnessDocument) -> Sequence[Asking]:
-        """The task's own, in its order; a long document is one request a window."""
+        """The task's own, in its order; a long document is a request per window."""
         greedy = example.task.needs_greedy()
         return [
             request
@@ -115,7 +115,7 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
         ]
 
     def outcome(self, example: HarnessDocument, responses: Sequence[Scored | str]) -> Outcome:
-        """What the task makes of the answers; a result of several numbers is one value a number.
+        """What the task makes of the answers; a result of several numbers is a value per number.
 
         The parts of `f1` are `f1.0`, `f1.1`. What is no number, and no short list of them, is nan.
         """
@@ -154,7 +154,7 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
         if self.task is None:
             raise RecipeError(
                 f"harness.task must name a task of lm-evaluation-harness, got {self.task}; "
-                "name one, e.g. lambada_openai"
+                "name a task, e.g. lambada_openai"
             )
         return self.task
 
@@ -220,7 +220,7 @@ def _build_generation(question: Question) -> Generation:
 def _harness_answer(
     question: Question, responses: Sequence[Scored | str], *, greedy: bool
 ) -> Answer:
-    """The responses to one question, as the harness hands them to the task."""
+    """The responses to a question, as the harness hands them to the task."""
     if question.kind == "generate_until":
         return _cut_at_stops(str(responses[0]), question.arguments[1].get("until"))
     scored = [each for each in responses if isinstance(each, Scored)]
@@ -229,7 +229,7 @@ def _harness_answer(
     (only,) = scored
     if greedy and only.greedy is None:
         raise ModelError(
-            f"a scorer must say whether a text is the greedy one where it is asked, got "
+            f"a scorer must say whether a text is the greedy text where it is asked, got "
             f"{only.greedy}; mend the scorer"
         )
     return only.logprob, bool(only.greedy)
@@ -247,7 +247,7 @@ def _cut_at_stops(text: str, until: str | Sequence[str] | None) -> str:
 
 
 def _result_values(name: str, value: object) -> dict[str, float]:
-    """A task's result as values: one number, or the numbers of a list, lists inside it too."""
+    """A task's result as values: a number, or the numbers of a list, lists inside it too."""
     if isinstance(value, list | tuple | np.ndarray) and len(value):
         numbers: dict[str, float] = {}
         for index, part in enumerate(value):
@@ -270,7 +270,7 @@ def _build_metric(measure: TaskMetric, task: str) -> Metric:
         low=low,
         high=high,
         margin=margin if measure.higher_is_better is not None else None,
-        needs="numbers for single documents: one made of all texts at once is not kept",
+        needs="numbers for single documents: a value made of all texts at once is not kept",
     )
 
 
@@ -286,7 +286,7 @@ def _aggregation(measure: TaskMetric) -> Callable[[Columns], float]:
         items = list(_document_results(columns, measure.name))
         if not items:
             return math.nan
-        with warnings.catch_warnings():  # scores of a draw with one class alone, and the like
+        with warnings.catch_warnings():  # scores of a draw with a single class, and the like
             warnings.simplefilter("ignore")
             try:
                 return float(measure.aggregate(items))

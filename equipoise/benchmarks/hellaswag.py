@@ -81,7 +81,7 @@ class HellaSwag(Benchmark[Story, Scored]):
         return Outcome(example=example.id, values=values, groups=example.groups)
 
     def files(self, split: str) -> tuple[DataUse, ...]:
-        """The official file, or the reduced one that stands for it."""
+        """The official file, or the reduced file that stands for it."""
         return (official.source().use(),)
 
     def remarks(self, split: str) -> tuple[str, ...]:
@@ -90,6 +90,6 @@ class HellaSwag(Benchmark[Story, Scored]):
             return ()
         return (
             f"{official.REDUCED.path} lacks the sources of its rows and the parts of their "
-            "beginnings: rows of one video or page count as independent, and second sentences "
+            "beginnings: rows of the same video or page count as independent, and second sentences "
             "have no capital",
         )

@@ -2,7 +2,7 @@
 
 Own. A planted world (`equipoise.planted`) states the probability of a pronoun after every
 profession and hint, of every stereotype, and which facts are true. This benchmark asks a model for
-all of it and reports the measured value, the true one and the error, so that a metric, a model or
+all of it and reports the measured value, the true value and the error, so that a metric, a model or
 a mitigation can be compared with a known answer.
 """
 
@@ -109,7 +109,7 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"]):
     StereoSet-like contrasts and CrowS-like pairs. A metric reads the kinds that have its values.
     Clusters are the profession, the relation of a fact, the target of a contrast, the group of a
     pair or the thing. Of the contrasts, those that nothing is learnt from (`World.contrasts`).
-    The world is the one whose data folder is read: the model's own, or a named one.
+    The world is that whose data folder is read: the model's own, or a named world's.
     """
 
     version: ClassVar[str] = "1"
@@ -137,7 +137,7 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"]):
     )  # fmt: skip
     cluster: ClassVar[str | None] = "target"
     faults: ClassVar[tuple[str, ...]] = (
-        "each metric reads one kind of examples: its values are not measured on the other kinds",
+        "each metric reads a single kind of examples: it has no value on the other kinds",
         "meaningful for a model of the same world alone; others have not seen its words",
     )
 

@@ -1,4 +1,4 @@
-"""RTE: does one text follow from another?
+"""RTE: does a text follow from another?
 
 Dagan et al. 2006 and the later challenges; as a task of GLUE: Wang et al. 2018, arXiv 1804.07461.
 """

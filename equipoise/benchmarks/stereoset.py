@@ -57,10 +57,10 @@ class Intrasentence:
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class Intersentence:
-    """Only sentences that follow another one."""
+    """Only sentences that follow another."""
 
     name: Literal["intersentence"] = "intersentence"
-    #: log p of the sentence given the one before; "pmi": less its log p alone
+    #: log p of the sentence given that before it; "pmi": less its log p alone
     score: FollowingScore = "conditional"
 
 
@@ -93,7 +93,7 @@ def _percent(
 
 
 def _scores(suffix: str, source: str, *, ss: Value, lms: Value) -> tuple[Metric, Metric, Metric]:
-    """SS, LMS and ICAT under one way to average over examples."""
+    """SS, LMS and ICAT under a way to average over examples."""
     return (
         _percent(f"ss{suffix}", ss, ideal=50.0, source=source, margin=5.0),
         _percent(f"lms{suffix}", lms, ideal=100.0, better=True, source=source, margin=2.0),
@@ -226,7 +226,7 @@ class StereoSet(
     def outcome(self, example: StereoSetItem, responses: Sequence[Scored]) -> Outcome:
         """Scores in nats, the preferences they make, and margins.
 
-        `related_margin` is the mean of both meaningful texts less the meaningless one.
+        `related_margin` is the mean of both meaningful texts less the meaningless text.
         """
         scores = [self._reduced(example, response) for response in responses]
         texts = len(example.sentences)

@@ -1,7 +1,7 @@
 """Measurements of several models: made with the same settings, but not with the same answers.
 
-Models that answer alike to the last digit are one model measured twice, or a copy. An edit that
-was never attached gives its base's numbers, as an issue of bias-bench reports of its debiased
+Models that answer alike to the last digit are the same model measured twice, or a copy. An edit
+that was never attached gives its base's numbers, as an issue of bias-bench reports of its debiased
 models; LFTF's table has two pairs of models with the same five numbers.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from equipoise.checks.findings import Fault
 from equipoise.records import Measurement
 
-_ROUNDING = 1e-6  # as stored values differ when one model is asked in other batches
+_ROUNDING = 1e-6  # as stored values differ when a model is asked in other batches
 
 #: Settings in `model_info`.
 _MODEL = ("dtype", "device", "matmul", "threads", "attention", "prefix", "start_token")
@@ -23,7 +23,7 @@ Values = Mapping[tuple[str, str], float]
 
 
 def same_setting(measurements: Sequence[Measurement]) -> Iterator[list[Measurement]]:
-    """Measurements of more than one model that asked the same, each model once."""
+    """Measurements of several models that asked the same, each model once."""
     by_setting: dict[str, dict[str, Measurement]] = {}
     for measurement in measurements:
         key = repr(
@@ -47,16 +47,16 @@ def identical_faults(measurements: Sequence[Measurement]) -> list[Fault]:
     chance; else a warning: an edit may be meant to change nothing.
     """
     faults = []
-    for one, other in itertools.combinations(measurements, 2):
-        by_outcomes = bool(one.outcomes and other.outcomes)
-        first, second = (_values(side, by_outcomes=by_outcomes) for side in (one, other))
-        if not _equal(first, second):
+    for left, right in itertools.combinations(measurements, 2):
+        by_outcomes = bool(left.outcomes and right.outcomes)
+        first, second = (_read_values(side, by_outcomes=by_outcomes) for side in (left, right))
+        if not _are_equal(first, second):
             continue
         finite = [value for value in first.values() if math.isfinite(value)]
         counts = all(value * 2 == round(value * 2) for value in finite)
-        what = f"outcomes of {len(one.outcomes)} examples" if by_outcomes else "estimates"
-        alike = f"{one.model} and {other.model} have the same {len(finite)} values in all {what}"
-        if _base(one) == _base(other):
+        what = f"outcomes of {len(left.outcomes)} examples" if by_outcomes else "estimates"
+        alike = f"{left.model} and {right.model} have the same {len(finite)} values in all {what}"
+        if _find_base(left) == _find_base(right):
             why = "the edit changes nothing here, or was not attached"
             faults.append(Fault(text=f"{alike}: {why}", level="warning"))
         elif counts:
@@ -66,7 +66,7 @@ def identical_faults(measurements: Sequence[Measurement]) -> list[Fault]:
     return faults
 
 
-def _values(measurement: Measurement, *, by_outcomes: bool) -> Values:
+def _read_values(measurement: Measurement, *, by_outcomes: bool) -> Values:
     if by_outcomes:
         return {
             (outcome.example, key): value
@@ -79,17 +79,17 @@ def _values(measurement: Measurement, *, by_outcomes: bool) -> Values:
     }
 
 
-def _equal(one: Values, other: Values) -> bool:
+def _are_equal(left: Values, right: Values) -> bool:
     """Whether all values agree but for rounding, and any is finite."""
-    if one.keys() != other.keys():
+    if left.keys() != right.keys():
         return False
-    first = np.array(list(one.values()))
-    second = np.array([other[key] for key in one])
+    first = np.array(list(left.values()))
+    second = np.array([right[key] for key in left])
     close = np.allclose(first, second, rtol=_ROUNDING, atol=_ROUNDING, equal_nan=True)
     return bool(close and np.isfinite(first).any())
 
 
-def _base(measurement: Measurement) -> str:
+def _find_base(measurement: Measurement) -> str:
     """Which weights, or which file, whatever it is called and whatever edit sits on it."""
     if measurement.model_info.get("kind") == "predictions":
         return str([measurement.model_info.get(key) for key in ("sha256", "column")])

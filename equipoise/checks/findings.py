@@ -16,7 +16,7 @@ MOST = 5  # findings of a check in a place; the rest is counted
 class Fault:
     """What is wrong in a place."""
 
-    text: str  # one sentence, with the values
+    text: str  # a sentence, with the values
     level: Level = "error"
 
 

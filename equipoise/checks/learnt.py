@@ -51,7 +51,7 @@ def learnt_from(
     """What a method that was given this supply may have learnt.
 
     `trained_on`: the texts that its edit says it learnt from (`EditInfo.trained_on`); groups are
-    then those of examples with one of them, and a method that learns nothing has none. None: all
+    then those of examples with any of them, and a method that learns nothing has none. None: all
     that was supplied.
     """
     texts = supply.learnt_hashes() if trained_on is None else trained_on
@@ -115,8 +115,8 @@ def text_faults(learnt: Learnt, texts: Iterable[str]) -> tuple[int, list[Fault]]
 
 def group_faults(learnt: Learnt, measurement: Measurement) -> tuple[int, list[Fault]]:
     """How many groups were compared with those learnt, and the kinds that share some."""
-    known = _kinds((key, name) for key, names in learnt.groups.items() for name in names)
-    measured = _kinds(
+    known = _group_by_kind((key, name) for key, names in learnt.groups.items() for name in names)
+    measured = _group_by_kind(
         (key, name) for outcome in measurement.outcomes for key, name in outcome.groups.items()
     )
     checked, faults = 0, []
@@ -148,7 +148,7 @@ def item_info_faults(learnt: Learnt) -> list[Fault]:
     ]
 
 
-def _kinds(groups: Iterable[tuple[str, str]]) -> Mapping[str, Mapping[str, str]]:
+def _group_by_kind(groups: Iterable[tuple[str, str]]) -> Mapping[str, Mapping[str, str]]:
     """Kind of group to its names without case, each with the name as it is written."""
     kinds: dict[str, dict[str, str]] = {}
     for key, name in groups:

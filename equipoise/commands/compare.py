@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def compare(  # noqa: PLR0913
     before: Annotated[Path, typer.Argument(help="Folder that measure --out wrote.")],
     after: Annotated[
-        list[Path], typer.Argument(help="The same of the other model; several: one a seed.")
+        list[Path], typer.Argument(help="The same of the other model; several: of each seed.")
     ],
     html: Annotated[Path | None, typer.Option(help="Page to write.")] = None,
     card: Annotated[

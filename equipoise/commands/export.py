@@ -18,7 +18,7 @@ def report(
         Path | None, typer.Option(help="File to write; else report.html in the folder.")
     ] = None,
 ) -> None:
-    """Write the report of a study: one HTML file that needs nothing else."""
+    """Write the report of a study: a single HTML file that needs nothing else."""
     from equipoise.report.html import write_study_page
     from equipoise.study.load_study import read_study
 

@@ -32,6 +32,9 @@ Data = Annotated[
     ),
 ]
 Groups = Annotated[bool, typer.Option("--groups", help="Print the rows of every group, too.")]
+Limit = Annotated[
+    int | None, typer.Option(help="Examples at most: a seeded choice of them.", min=1)
+]
 Seed = Annotated[
     int, typer.Option(help="Of choices, training and resampling.", min=0, max=MOST_SEED)
 ]
@@ -66,7 +69,7 @@ def say_faults(findings: Iterable["Finding"]) -> None:
 
 
 def name_data(data: str | None) -> None:
-    """Make `--data` the data folder of this command. `RecipeError` for one that does not exist."""
+    """Make `--data` the data folder of this command. `RecipeError` for a missing folder."""
     from equipoise.data.sources import name_folder
     from equipoise.planted.folder import find_folder
 

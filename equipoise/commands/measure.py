@@ -42,7 +42,9 @@ def measure(  # noqa: PLR0913
     as_json: AsJson = False,
     data: Data = None,
     out: Annotated[Path | None, typer.Option(help="New folder to keep the results in.")] = None,
-    limit: Annotated[int | None, typer.Option(help="A seeded choice of so many.", min=1)] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Examples at most: a seeded choice.", min=1)
+    ] = None,
     seed: Seed = 0,
     draws: Draws = 2000,
     split: Annotated[str | None, typer.Option(help="Else each benchmark's first.")] = None,

@@ -66,7 +66,7 @@ def mitigate(  # noqa: PLR0913
     checkpoints = out.with_name(f".{out.name}.training")  # a killed training resumes from here
     with checkpoints_in(checkpoints):
         edit = api.mitigate(opened, built, supply=learnt, seed=seed)
-    if not is_main_process():  # under torchrun one process of several saves
+    if not is_main_process():  # under torchrun the main process saves
         return
     edit.save(out)
     shutil.rmtree(checkpoints, ignore_errors=True)

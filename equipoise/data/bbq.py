@@ -1,4 +1,4 @@
-"""BBQ's official files: a context, a question and three answers, one of which is "unknown".
+"""BBQ's official files: a context, a question and three answers, "unknown" among them.
 
 Parrish et al. 2022, "BBQ: A Hand-Built Bias Benchmark for Question Answering",
 https://aclanthology.org/2022.findings-acl.165; CC BY 4.0.
@@ -103,7 +103,7 @@ def at_hand() -> tuple[str, ...]:
 def sources(categories: Sequence[str]) -> tuple[Source, ...]:
     """The files behind some categories.
 
-    The metadata file is one of them when it is in the user's own folder, or when a category is
+    The metadata file is among them when it is in the user's own folder, or when a category is
     downloaded, for then it can be had the same way. Without it the rule finds the targets.
     """
     files = tuple(source(category) for category in categories)
@@ -135,7 +135,7 @@ def read_items(categories: Sequence[str]) -> list[BbqItem]:
     return items
 
 
-@lru_cache(maxsize=len(CATEGORIES))  # one measurement asks for the same bytes several times
+@lru_cache(maxsize=len(CATEGORIES))  # a measurement asks for the same bytes several times
 def _read_category(category: str, content: bytes) -> tuple[BbqItem, ...]:
     """A category's examples, with the targets of the rule."""
     name = source(category).path
@@ -190,7 +190,7 @@ def _with_metadata_target(item: BbqItem, targets: Mapping[tuple[str, str, str], 
         )
     if known.place is not None and known.place == item.unknown:
         raise DataError(
-            f"{METADATA.path}: the target of '{item.id}' must be one of two people, got the "
+            f"{METADATA.path}: the target of '{item.id}' must be a person, got the "
             f"unknown answer {known.place}; fetch both files again"
         )
     category = _category_name(item.category, names=known.name)
@@ -215,7 +215,7 @@ class _Metadata(Record):
 
 
 class _AnswerInfo(Record):
-    """Word and group of each answer; some official rows are silent on one."""
+    """Word and group of each answer; some official rows are silent on some."""
 
     ans0: list[str]
     ans1: list[str]
@@ -259,7 +259,7 @@ class _Row(Record):
 
     @property
     def unknown(self) -> int | None:
-        """By `answer_info`; without it an ambiguous context's right answer is the one."""
+        """By `answer_info`; without it an ambiguous context's right answer is it."""
         place = unknown_place(self.info)
         if place is None and self.answer_info is None and self.context_condition == "ambig":
             return self.label

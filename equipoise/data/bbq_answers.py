@@ -52,7 +52,7 @@ def read_answers(file: Path, column: str | None) -> dict[str, str]:
         if column is None or column not in columns:
             others = sorted(columns.keys() - _FIELDS) or sorted(columns)
             raise DataError(
-                f"{where} must have a column of answers, got '{column}' of {others}; name one "
+                f"{where} must have a column of answers, got '{column}' of {others}; name a column "
                 "with predictions:FILE#COLUMN"
             )
         if row.category not in CATEGORIES:
@@ -80,9 +80,9 @@ class _Row(Record):
 def stated(item: BbqItem, answer: str) -> int | None:
     """The place of the answer that a published string means; None if it means none, or several.
 
-    The one it equals, without regard to case and a final full stop; failing that, the only one
-    whose word of `answer_info`, cut to its first two words, it contains. As published, but that
-    the published script takes the first of several, and of one word finds none.
+    The answer it equals, without regard to case and a final full stop; failing that, the only
+    answer whose word of `answer_info`, cut to its first two words, it contains. As published, but
+    that the published script takes the first of several, and of a single word finds none.
     """
     said = _normalize(answer)
     equal = [index for index, answer in enumerate(item.answers) if _normalize(answer) == said]
@@ -95,9 +95,9 @@ def heard(item: BbqItem, written: str) -> int | None:
     """The place of the answer that a model wrote, out of its first line with anything on it.
 
     A letter of the list counts first; then the answer that the line equals, without regard to case
-    and a final full stop; then the only one whose whole text it has, and then the only one whose
-    word of `answer_info` it has, both as whole words; "unknown" also in other words. Bold type and
-    curly apostrophes are as plain ones. None: the line names no answer, or several.
+    and a final full stop; then the only answer whose whole text it has, and then the only answer
+    whose word of `answer_info` it has, both as whole words; "unknown" also in other words. Bold
+    type and curly apostrophes are as plain ones. None: the line names no answer, or several.
     """
     lines = written.translate(_DRESSED).splitlines()
     line = next((line.strip() for line in lines if line.strip()), "")

@@ -1,7 +1,7 @@
 """Which answer of a BBQ question shows the bias: by the official metadata file, or by a rule.
 
 The target is the stereotyped group for a negative question and the other group for a non-negative
-one (Parrish et al. 2022, section 5). `target_loc` of the metadata file has the non-negative
+question (Parrish et al. 2022, section 5). `target_loc` of the metadata file has the non-negative
 questions turned round already, since its correction of July 2022.
 """
 
@@ -30,14 +30,14 @@ Info: TypeAlias = tuple[tuple[str, str], ...]
 
 _COLUMNS = ("category", "question_index", "example_id", "target_loc", "label_type")
 _UNKNOWN = "unknown"
-_FIRST_NAME = 26  # templates of one category number up to 25 with labels, from 26 with names
+_FIRST_NAME = 26  # templates of a category number up to 25 with labels, from 26 with names
 _PREFIX = re.compile(r"^(f|m|lowses|highses)-")  # of intersectional groups, as in "F-Black"
 _SEXES = {"woman": "f", "girl": "f", "man": "m", "boy": "m"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What the metadata file says of one example."""
+    """What the metadata file says of an example."""
 
     place: int | None  # which answer; None: the file has none for it
     name: bool  # people go by proper names, not by labels of their groups
@@ -46,7 +46,8 @@ class Target:
 def read_targets() -> dict[tuple[str, str, str], Target]:
     """(category, question_index, example_id) to target, for every row of the metadata file.
 
-    The official file has some rows twice, with one answer. Raises `DataError` naming file and line.
+    The official file has some rows twice, with the same answer. Raises `DataError` naming file and
+    line.
     """
     targets: dict[tuple[str, str, str], Target] = {}
     for row in read_table(METADATA, _COLUMNS):
@@ -70,7 +71,7 @@ def has_names(category: str, question_index: str) -> bool:
 
 
 def unknown_place(info: Info | None) -> int | None:
-    """The answer that says that nobody can know; None unless exactly one is marked so."""
+    """The answer that says that nobody can know; None unless a single answer is marked so."""
     places = [index for index, (_, group) in enumerate(info or ()) if group.casefold() == _UNKNOWN]
     return places[0] if len(places) == 1 else None
 
@@ -80,7 +81,7 @@ def ruled_target(info: Info | None, stereotyped: Sequence[str], *, negative: boo
 
     An answer is about the stereotyped group when its word or its group, or a part of the group as
     in "F-Black", is among those of the question, without regard to case. The rule has an answer
-    when this holds for exactly one of the two answers that name somebody; None otherwise.
+    when this holds for exactly 1 of the 2 answers that name somebody; None otherwise.
     """
     unknown = unknown_place(info)
     if info is None or unknown is None:
@@ -108,7 +109,7 @@ def check_turned(pairs: Mapping[str, tuple[int | None, int | None]]) -> None:
     if 2 * len(differing) > len(pairs):
         raise DataError(
             f"{METADATA.path}: target_loc must name the other group for non-negative questions, "
-            f"got the stereotyped one in {len(differing)} of {len(pairs)}, the first is "
+            f"got the stereotyped group in {len(differing)} of {len(pairs)}, the first is "
             f"'{differing[0]}'; take the file as corrected in July 2022 ({REVISION[:7]})"
         )
 

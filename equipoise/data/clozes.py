@@ -42,7 +42,7 @@ _ANSWER_LAST: Final = re.compile(r"^(?P<before>.*\[X\].*?)\s*\[Y\]\s*\.?\s*$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """A prompt that one answer truly continues."""
+    """A prompt that a single answer truly continues."""
 
     id: str
     prompt: str  # no trailing space

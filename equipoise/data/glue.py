@@ -19,7 +19,7 @@ class Labelled:
     """A sentence, or a premise and what may follow from it, with its true class."""
 
     id: str  # "line 2": where it stands in its file
-    texts: tuple[str, ...]  # one sentence, or two; ends stripped
+    texts: tuple[str, ...]  # a sentence, or two; ends stripped
     label: int  # 1 is the positive class
     groups: Mapping[str, str] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""GSM8K: grade-school problems in words, their worked answers, and the number in a written one.
+"""GSM8K: grade-school problems in words, their worked answers, and the number in a written answer.
 
 Cobbe et al. 2021 (arXiv 2110.14168); MIT. A worked answer ends with its number after "####"; what
 stands between "<<" and ">>" in it is a note for a calculator, kept as the file has it.

@@ -1,4 +1,4 @@
-"""Tasks of lm-evaluation-harness, loaded as the harness loads them; the one file that needs it.
+"""Tasks of lm-evaluation-harness, loaded as the harness loads them; the only file that needs it.
 
 Gao et al., "The Language Model Evaluation Harness", https://github.com/EleutherAI/lm-evaluation-harness
 (read against 0.4.13). The package is imported when a task is loaded, not with this module: it takes
@@ -26,7 +26,7 @@ from equipoise.files.atomic import folder_sha256, sha256
 from equipoise.records import DataUse
 
 Kind: TypeAlias = Literal["loglikelihood", "loglikelihood_rolling", "generate_until"]
-#: Of a likelihood: nats, and whether greedy decoding says the text; of a rolling one: nats.
+#: Of a likelihood: nats, and whether greedy decoding says the text; of a rolling likelihood: nats.
 Answer: TypeAlias = tuple[float, bool] | float | str
 
 INSTALL: Final = "pip install 'equipoise[ability]'"
@@ -103,7 +103,7 @@ class HarnessTask:
         return list(self.inner._filters)
 
     def named(self, metric: str, through: str) -> str:
-        """The name of a metric after a filter; the plain one where there is one filter."""
+        """The name of a metric after a filter; the plain name where there is a single filter."""
         return metric if len(self.filters) == 1 else f"{metric}_{through.replace('-', '_')}"
 
     def summary(self) -> str:
@@ -187,7 +187,7 @@ def _build_question(instance: Any) -> Question:
 def load(name: str, *, folder: str | None, shots: int | None, seed: int) -> HarnessTask:
     """The task of that name, with all its requests built.
 
-    `folder`: task files of one's own, looked through first. `shots`: None for the task's own
+    `folder`: the user's own task files, looked through first. `shots`: None for the task's own
     number; `seed` draws them. Loaded once a process, and again when its files change.
     Raises `RecipeError` without lm-evaluation-harness, for a name that is unknown or means several
     tasks, and for a task that needs pictures, sound or the running of code; `DataError` when its
@@ -274,8 +274,8 @@ def _check_runnable(name: str, entry: Any) -> None:
         members = entry.tags if entry.kind.name == "TAG" else (entry.cfg or {}).get("task", ())
         shown = sorted(str(member) for member in members)[:10]
         raise RecipeError(
-            f"harness.task must be one task, got '{name}', which stands for several; name one, "
-            f"e.g. {', '.join(shown)}"
+            f"harness.task must be a single task, got '{name}', which stands for several; "
+            f"name a task, e.g. {', '.join(shown)}"
         )
     config: Mapping[str, Any] = entry.cfg or {}
     refused = [key for key in ("unsafe_code", "doc_to_image", "doc_to_audio") if config.get(key)]

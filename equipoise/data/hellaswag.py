@@ -1,4 +1,4 @@
-"""HellaSwag's validation file: a beginning and four endings, one of them real.
+"""HellaSwag's validation file: a beginning and four endings, of which only 1 is real.
 
 Zellers, Holtzman, Bisk, Farhadi & Choi 2019, https://aclanthology.org/P19-1472; MIT. The labels of
 its test file are not public.
@@ -45,7 +45,7 @@ class Story:
 
 
 def source() -> Source:
-    """The official file, or the reduced form where the user has that one alone."""
+    """The official file, or the reduced form where the user has only that."""
     reduced = VALIDATION.local_file() is None and REDUCED.local_file() is not None
     return REDUCED if reduced else VALIDATION
 
@@ -87,7 +87,7 @@ def _cleaned_text(text: str) -> str:
 
 
 def _place_of(label: object) -> int:
-    """A whole number, or one spelt as a text as some copies have it."""
+    """A whole number, or its spelling as a text as some copies have it."""
     if isinstance(label, bool) or str(label) not in ("0", "1", "2", "3"):
         raise ValueError(f"must be 0, 1, 2 or 3, got {kind_of(label)}")
     return int(str(label))

@@ -1,8 +1,8 @@
 """MMLU's official files: questions with four lettered choices in 57 subjects.
 
 Hendrycks et al. 2021 (arXiv 2009.03300); MIT. A file has no header; its columns are question, four
-choices and the letter of the right one. The official copy is one archive, so that its files must be
-put into the data folder: `mmlu/test/SUBJECT_test.csv`, `mmlu/dev/SUBJECT_dev.csv` and so on.
+choices and the letter of the right choice. The official copy is an archive, so that its files must
+be put into the data folder: `mmlu/test/SUBJECT_test.csv`, `mmlu/dev/SUBJECT_dev.csv` and so on.
 """
 
 from collections.abc import Mapping
@@ -55,13 +55,13 @@ _CHOICES = ("first choice", "second choice", "third choice", "fourth choice")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A question with its choices, one of them right."""
+    """A question with its choices, of which only 1 is right."""
 
     id: str  # "anatomy/1": subject and place in its file, from 1
     subject: str
     question: str  # ends stripped
     choices: tuple[str, ...]  # in the order of LETTERS; ends stripped
-    answer: int  # place of the right one
+    answer: int  # place of the right choice
 
 
 def source(subject: str, split: str) -> Source:

@@ -23,7 +23,7 @@ def shuffled(names: Sequence[str], *, seed: int | str) -> list[str]:
 def shares(names: Sequence[str], *, seed: int | str) -> dict[str, Share]:
     """Name to share, disjoint by construction: 2/5 train, 1/5 dev, 2/5 test, rounded down.
 
-    No share is empty: 3 names give one each; 2,358 give the paper's 943/471/944.
+    No share is empty: 3 names give 1 each; 2,358 give the paper's 943/471/944.
     Raises `RecipeError` for fewer than 3 names.
     """
     if len(names) < 3:

@@ -80,7 +80,7 @@ def professions(name: ProfessionList) -> tuple[Profession, ...]:
     """A list in the order of its file.
 
     Raises `DataError` when the file is unreadable, an entry is not a word and two scores, a word
-    comes twice, or the file yields another list than the one the name stands for.
+    comes twice, or the file yields another list than the name stands for.
     """
     rows = read_record(_Entries, read_json(PROFESSIONS), PROFESSIONS.path).root
     refuse_repeated((word for word, _, _ in rows), f"{PROFESSIONS.path}: word")

@@ -1,9 +1,9 @@
-"""Source: one data file, located, checked and read the same way wherever it lies.
+"""Source: a data file, located, checked and read the same way wherever it lies.
 
-Order: the data folders (`data_folders`: one named by the user or by a planted model, then the
+Order: the data folders (`data_folders`: that named by the user or by a planted model, then the
 folder that `EQUIPOISE_DATA` names), then a cached copy under `EQUIPOISE_CACHE`
-(`~/.cache/equipoise` by default), then one download from a pinned address. What was downloaded
-must be the official file; a file of the user's own may be another one, and is recorded as such.
+(`~/.cache/equipoise` by default), then a download from a pinned address. What was downloaded
+must be the official file; a file of the user's own may be another, and is recorded as such.
 """
 
 import csv
@@ -28,8 +28,8 @@ from equipoise.errors import DataError
 from equipoise.files.atomic import write_file
 from equipoise.records import JSON, DataUse
 
-REMEDY: Final = "fix the file, or delete it and fetch the official one"
-#: The licence of a file that is not the official one.
+REMEDY: Final = "fix the file, or put the official file in its place"
+#: The licence of a file that is not the official file.
 OWN_LICENCE: Final = "not known: a file of the user's own"
 
 _NAMED: ContextVar[Path | None] = ContextVar("named_data_folder", default=None)
@@ -47,7 +47,7 @@ class Row:
     values: Mapping[str, str]
 
     def text(self, column: str) -> str:
-        """A text that is not blank, with its white space; `DataError` for a blank one."""
+        """A text that is not blank, with its white space; `DataError` for a blank text."""
         if not self.values[column].strip():
             raise DataError(f"{self.where}: column '{column}' must have a text; {REMEDY}")
         return self.values[column]
@@ -66,7 +66,7 @@ class Row:
 class Source:
     """A data file at `path` inside the data folder, and how its official copy is known.
 
-    `sha256` lists the hashes of official files, `blob` is the git blob id of one. A `url` must
+    `sha256` lists the hashes of official files, `blob` is the git blob id of a file. A `url` must
     point at a fixed revision and needs a hash to be checked against; `ValueError` otherwise.
     """
 
@@ -109,15 +109,15 @@ class Source:
     def use(self) -> DataUse:
         """What a result records about the file; same errors as `read`.
 
-        `verified` is False for a file in a data folder that is not a known official one; of such a
-        file, where an official one is known, the licence is not.
+        `verified` is False for a file in a data folder that is not a known official file; of such a
+        file, where an official file is known, the licence is not.
         """
         content = self.read()
         verified = self._official(content)
         pinned = bool(self.sha256 or self.blob)
         return DataUse(
             name=self.path,
-            sha256=hashlib.sha256(content).hexdigest(),
+            sha256=_sha256(content),
             licence=OWN_LICENCE if pinned and not verified else self.licence,
             verified=verified,
             revision=self.revision if verified else None,
@@ -137,17 +137,16 @@ class Source:
         return None
 
     def _official(self, content: bytes) -> bool:
-        return hashlib.sha256(content).hexdigest() in self.sha256 or (
+        return _sha256(content) in self.sha256 or (
             self.blob is not None and git_blob(content) == self.blob
         )
 
     def _check(self, content: bytes, where: str, remedy: str) -> None:
-        if self._official(content):
-            return
-        by_blob = not self.sha256
-        known = f"git blob {self.blob}" if by_blob else "sha256 " + " or ".join(self.sha256)
-        got = git_blob(content) if by_blob else hashlib.sha256(content).hexdigest()
-        raise DataError(f"{where} must have {known}, got {got}; {remedy}")
+        if not self._official(content):
+            known, got = f"git blob {self.blob}", git_blob(content)
+            if self.sha256:
+                known, got = f"sha256 {' or '.join(self.sha256)}", _sha256(content)
+            raise DataError(f"{where} must have {known}, got {got}; {remedy}")
 
     def _download(self, to: Path) -> None:
         remedy = (
@@ -182,7 +181,7 @@ def reading_from(folder: Path | None) -> Iterator[None]:
 
 
 def name_folder(folder: Path) -> None:
-    """As `reading_from`, until the end of the context (`contextvars`): a command has one."""
+    """As `reading_from`, until the end of the context (`contextvars`): a command has its own."""
     _NAMED.set(folder)
 
 
@@ -204,7 +203,7 @@ def data_folders() -> list[Path]:
         if not folder.is_dir():
             raise DataError(
                 f"EQUIPOISE_DATA must name a folder of data files, got '{name}'; "
-                "set it to one, or unset it to download"
+                "set it to a folder, or unset it to download"
             )
         folders.append(folder)
     return folders
@@ -216,6 +215,10 @@ def cache_folder() -> Path:
     return Path(name).expanduser() if name else Path.home() / ".cache" / "equipoise"
 
 
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 def git_blob(content: bytes) -> str:
     """The id (hex) that git gives to a file with these bytes."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
@@ -225,7 +228,7 @@ def git_blob(content: bytes) -> str:
 
 
 def read_json(source: Source) -> JSON:
-    """The file as one JSON document. Raises `DataError` naming the position of the fault."""
+    """The file as a JSON document. Raises `DataError` naming the position of the fault."""
     return parse_json(source.read(), source.path)
 
 
@@ -282,21 +285,23 @@ def decode(content: bytes, name: str) -> str:
 
 
 def parse_json(content: bytes, name: str) -> JSON:
-    """Bytes as one JSON document; `DataError` names the position of the fault."""
+    """Bytes as a JSON document; `DataError` names the position of the fault."""
     text = decode(content, name)
     if not text.strip():
         raise DataError(f"{name} must hold JSON, got an empty file; replace the file")
-    return _document(text, name)
+    return _parse_document(text, name)
 
 
 def parse_jsonl(content: bytes, name: str) -> list[tuple[int, JSON]]:
-    """Bytes as one JSON document a line, each with its line's number from 1; no blank lines.
+    """Bytes as a JSON document per line, each with its line's number from 1; no blank lines.
 
     Raises `DataError` naming the line of the fault.
     """
     lines = decode(content, name).split("\n")
     documents = [
-        (index, _document(line, name, index)) for index, line in enumerate(lines, 1) if line.strip()
+        (index, _parse_document(line, name, index))
+        for index, line in enumerate(lines, 1)
+        if line.strip()
     ]
     if not documents:
         raise DataError(f"{name} must hold JSON lines, got none; replace the file")
@@ -321,7 +326,7 @@ def unpack(content: bytes, name: str) -> bytes:
         raise DataError(f"{name} cannot be unpacked: {error}; replace the file") from None
 
 
-def _document(text: str, name: str, line: int | None = None) -> JSON:
+def _parse_document(text: str, name: str, line: int | None = None) -> JSON:
     try:
         document: JSON = json.loads(text)
     except json.JSONDecodeError as error:
@@ -330,20 +335,16 @@ def _document(text: str, name: str, line: int | None = None) -> JSON:
             f"{name}, {where}: must be JSON, got '{error.msg}'; the file may be cut short, "
             "replace it"
         ) from None
-    _check_characters(text, name, line)
-    return document
-
-
-def _check_characters(text: str, name: str, line: int | None) -> None:
-    r"""JSON may spell half of a character, as in "\ud800"; no tokenizer takes that."""
-    plain = text.replace("\\\\", "")  # a spelt backslash begins no escape
-    half = _HALF.search(_PAIR.sub("", plain))
+    # JSON may spell half of a character, as in "\ud800", which no tokenizer takes. A spelt
+    # backslash begins no escape.
+    half = _HALF.search(_PAIR.sub("", text.replace("\\\\", "")))
     if half:
-        where = "" if line is None else f", line {line}"
+        where = name if line is None else f"{name}, line {line}"
         raise DataError(
-            f"{name}{where}: must hold whole characters, got the lone surrogate {half.group()}; "
+            f"{where}: must hold whole characters, got the lone surrogate {half.group()}; "
             "replace the file"
         )
+    return document
 
 
 # --- folder and network -----------------------------------------------------------------------
@@ -364,7 +365,7 @@ def _check_sums(file: Path, content: bytes, *, path: str) -> None:
 
     The list is at the root of the data folder, in which `path` is the file's, or beside the file.
     """
-    got = hashlib.sha256(content).hexdigest()
+    got = _sha256(content)
     root = file.parents[len(PurePosixPath(path).parts) - 1]
     for folder in {root, file.parent}:
         listing = folder / "SHA256SUMS"

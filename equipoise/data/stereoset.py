@@ -72,7 +72,7 @@ def sources(split: str) -> tuple[Source, ...]:
 def read_items(split: str) -> list[StereoSetItem]:
     """All examples of a split, intrasentence first.
 
-    Raises `DataError` naming file and example where one is not as the official format has it.
+    Raises `DataError` naming file and example where it is not as the official format has it.
     """
     files = {
         source.path: read_record(_File, read_json(source), source.path).data
@@ -105,7 +105,7 @@ def read_scores(file: Path, column: str | None) -> dict[str, float]:
             where = f"{file}, {task} entry {index}"
             if key not in entry:
                 raise DataError(
-                    f"{where} must have a key '{key}', got {sorted(entry)}; name one of its "
+                    f"{where} must have a key '{key}', got {sorted(entry)}; name another of its "
                     "columns with predictions:FILE#COLUMN"
                 )
             scored = {"id": entry.get("id"), "score": entry[key]}

@@ -1,7 +1,7 @@
 """Official files against the records of their format: what is wrong and where.
 
 Benchmark files hold offensive text, so an error shows what kind of value stands in a place, and a
-value itself only where it is a number or one of a few known words.
+value itself only where it is a number or a known word.
 """
 
 from collections.abc import Iterable

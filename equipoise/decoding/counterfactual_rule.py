@@ -17,9 +17,13 @@ from transformers import PreTrainedTokenizerBase
 
 from equipoise.decoding.mixture import Mixture
 from equipoise.errors import DataError, ModelError, RecipeError
-from equipoise.group_words.counterfactuals import counterfactual_set
+from equipoise.group_words.counterfactuals import (
+    Change,
+    apply_changes,
+    changes_for,
+    counterfactual_set,
+)
 from equipoise.group_words.mentions import Mention, find_mentions
-from equipoise.group_words.substitution import Change, apply_changes, changes_for
 from equipoise.group_words.word_lists import WordLists
 from equipoise.models.decoding_rule import Context, DecodingRule
 from equipoise.models.tokenization import Ids, Marked, Tokens, encode
@@ -48,7 +52,7 @@ class Counterfactual(DecodingRule):
 
     @property
     def rows(self) -> int:
-        """Of a text that names every axis: one per combination of groups, up to the limit."""
+        """Of a text that names every axis: a row per combination of groups, up to the limit."""
         every = math.prod(map(len, self.lists.groups.values()))
         limit = self.counterfactuals
         return every if limit is None else min(every, 1 + limit)
@@ -109,8 +113,8 @@ class Counterfactual(DecodingRule):
         prefixes = [find_mentions(tokens.text[:end], self.lists, unfinished=True) for end in ends]
         if not tokenizer.is_fast and any(prefixes):
             raise ModelError(
-                "counterfactual texts need a tokenizer that tells characters (a fast one), got "
-                f"{type(tokenizer).__name__}; use the model with its fast tokenizer"
+                "counterfactual texts need a fast tokenizer, which tells characters, got "
+                f"{type(tokenizer).__name__}; use the model with that"
             )
         # Prefixes with the same mentions share their rows, which are made of the longest of them.
         longest = {

@@ -1,4 +1,4 @@
-"""How CAFIE makes one next-token distribution of several: the choices of its option `mixture`.
+"""How CAFIE combines several next-token distributions: the choices of its option `mixture`.
 
 Banerjee et al. 2024, and its released code (utils/cafie_model.py). Each choice has a function
 `mix` of log-probabilities (nats), row 0 of which is the text's own and the others are those of its
@@ -28,7 +28,7 @@ class Reference:
     """
 
     name: Literal["reference"] = "reference"
-    alpha: Annotated[float, Field(ge=0, lt=1)] = 0.99  # weight of the mixed one; 1 leaves zeros
+    alpha: Annotated[float, Field(ge=0, lt=1)] = 0.99  # weight of the mixture; 1 leaves zeros
     sharpness: Annotated[float, Field(gt=0)] = 1000.0  # lambda, per unit of probability
     gamma: Annotated[float, Field(gt=0, le=1)] = 1.0  # how far a factor may be from 1
     threshold: Annotated[float, Field(ge=0)] = 0.0  # smaller differences of probability are none
@@ -115,7 +115,7 @@ Mixture: TypeAlias = Reference | Mean | GeometricMean | Tempered
 def _interpolate(
     changed: Float[Tensor, "place token"], plain: Float[Tensor, "place token"], alpha: float
 ) -> Float[Tensor, "place token"]:
-    """Alpha of one distribution and 1 - alpha of the other, in logarithms."""
+    """Alpha of `changed` and 1 - alpha of `plain`, in logarithms."""
     if alpha == 1:
         return changed
     weight = math.log(alpha) if alpha else -math.inf

@@ -46,7 +46,7 @@ class SelfDebiasing(DecodingRule):
 
     kind: ClassVar[str] = "self_debias"
 
-    prefixes: tuple[str, ...]  # each announces one bias; without a space at its end
+    prefixes: tuple[str, ...]  # each announces a bias; without a space at its end
     decay: float = 50.0  # of the factor, per unit of probability; 0: nothing changes
     epsilon: float = 0.01  # least factor, above 0
     types: tuple[str, ...] = ()  # the bias that each prefix announces, for the record
@@ -66,7 +66,7 @@ class SelfDebiasing(DecodingRule):
 
     @property
     def rows(self) -> int:
-        """The text's own, and one per prefix."""
+        """The text's own, and a row per prefix."""
         return 1 + len(self.prefixes)
 
     @property
@@ -110,7 +110,7 @@ class SelfDebiasing(DecodingRule):
         """Section 4.1 of the paper, in logarithms, so that nothing is lost to rounding.
 
         The factor's exponent is a difference of probabilities, as printed: with the default decay
-        a token that the prefix makes likelier by 0.01 keeps 0.61 of its share, and one whose
+        a token that the prefix makes likelier by 0.01 keeps 0.61 of its share, and a token whose
         probability is below 0.001 nearly all.
         """
         own = logprobs[0]

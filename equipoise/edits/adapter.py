@@ -229,9 +229,8 @@ def _restorer(module: nn.Module) -> Callable[[], None]:
 
 def _is_copy(module: nn.Module, name: str, values: Tensor) -> bool:
     """Whether the base has a parameter of this name and these values."""
-    try:
-        parameter = module.get_parameter(name)
-    except AttributeError:
+    parameter = dict(module.named_parameters(remove_duplicate=False)).get(name)
+    if parameter is None:
         return False
     return torch.equal(parameter.detach().cpu(), values.to(parameter.dtype).cpu())
 
@@ -240,9 +239,9 @@ def _peft_config(config: Mapping[str, JSON]) -> Any:
     initialization = config.get("init_lora_weights", True)
     if initialization not in _INITIALIZATIONS:
         raise ModelError(
-            f"an adapter must leave the weights of its base alone, got an initialization "
-            f"that changes them (init_lora_weights: {initialization!r}); convert it with peft's "
-            "save_pretrained and path_initial_model_for_weight_conversion"
+            f"an adapter must leave the weights of its base alone, got init_lora_weights: "
+            f"{initialization!r}; convert it with peft's save_pretrained and "
+            "path_initial_model_for_weight_conversion"
         )
     options = {**config, "inference_mode": True, "base_model_name_or_path": None}
     return peft.PeftConfig.from_peft_type(**options)

@@ -1,4 +1,4 @@
-"""An edit on disk: one folder of `edit.json`, `trained_on.json`, safetensors and a model card.
+"""An edit on disk: a folder of `edit.json`, `trained_on.json`, safetensors and a model card.
 
 `edit.json` names the kind, the schema and the sha256 of every other file, so that a file that is
 cut or changed is refused before it is used. The card (`README.md`) is not among them: it is

@@ -1,4 +1,4 @@
-"""Embedding: texts to one vector each, pooled over the last hidden state."""
+"""Embedding: a vector for each text, pooled over the last hidden state."""
 
 from collections.abc import Sequence
 

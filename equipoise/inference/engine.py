@@ -126,7 +126,7 @@ def forward_passes(
     """The passes that read distinct texts; as few as memory allows, longest rows first.
 
     `reads`: what is read of each text; answers have their slots in this order, text after text.
-    `most_places`: positions read in one pass; None: no limit. A pass that runs out of memory comes
+    `most_places`: positions read per pass; None: no limit. A pass that runs out of memory comes
     again as smaller ones.
     """
     starts = np.cumsum([0, *map(len, reads)]).tolist()

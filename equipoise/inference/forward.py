@@ -1,6 +1,6 @@
-"""One forward pass over a batch of rows, with outputs at chosen places only.
+"""A forward pass over a batch of rows, with outputs at chosen places only.
 
-How a module may be given its rows is found by trying it on a few tokens.
+How a module may be given its rows is probed on a few tokens.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ from equipoise.models.loaded_model import attention_window
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """How rows are given to a module: what `probe_layout` found that it computes exactly."""
+    """How rows are given to a module: what it computes exactly, as `probe_layout` tells."""
 
     pack: bool  # rows may be trees: a 4-D mask and position ids are obeyed
     gather: bool  # the output layer may be given a few positions instead of all
@@ -59,7 +59,7 @@ def hidden_at(
 ) -> Float[Tensor, "place width"]:
     """What the output layer reads at places of the padded batch, with its gradients.
 
-    The output layer itself is run on one position only, so that no logits of all places are made.
+    The output layer itself is run on a single position, so that no logits of all places are made.
     Raises `TypeError` when the module does not say which layer that is (`has_output_layer`).
     """
     states: list[Tensor] = []
@@ -99,7 +99,7 @@ def pad(
 ) -> tuple[Int[Tensor, "row token"], Bool[Tensor, "row token"]]:
     """Rows filled up to the longest, on the right or on the left, and which tokens are real.
 
-    `fill`: one value for all rows, or one per row.
+    `fill`: a value for all rows, or a value per row.
     """
     lengths = torch.tensor(list(map(len, rows)))
     width = int(lengths.max())

@@ -91,14 +91,14 @@ def infill(model: LoadedModel, requests: Sequence[Infill]) -> list[Scored]:
 
 
 def next_token(model: LoadedModel, requests: Sequence[NextToken]) -> list[NextTokenScored]:
-    """Log-probabilities of words after a context, from logits at one position per token.
+    """Log-probabilities of words after a context, from the logits at a position per token.
 
     All words of a request share the context's forward pass; a word of several tokens is the
     product over its tokens.
     """
     if model.kind == "masked":
         raise ModelError(
-            f"the next token can be asked of a causal model; {model.identity} is a masked one: "
+            f"the next token can be asked of a causal model; {model.identity} is masked: "
             "use a benchmark that fills in blanks"
         )
     owners = [index for index, request in enumerate(requests) for _ in request.words]
@@ -130,7 +130,7 @@ def the_prompt(model: LoadedModel) -> str:
     """
     if len(model.prompts) != 1:
         raise ModelError(
-            f"a model to be scored must have one prompt; {model.identity} has "
+            f"a model to be scored must have a single prompt; {model.identity} has "
             f"{len(model.prompts)}: measure each of its variants()"
         )
     return model.prompts[0]
@@ -184,7 +184,7 @@ def score_pairs(model: LoadedModel, requests: Sequence[TextPair]) -> list[Scored
     Special tokens and the model's prompt are never scored. View "left" conditions every token on
     the start token and what stands before it (policy "bos"). View "both" masks the scored tokens
     one at a time; the masked copies, being of like length, share batches.
-    Raises `RequestError` when the view is not one that the model's kind has.
+    Raises `RequestError` when the view is not that of the model's kind.
     """
     masked = model.kind == "masked"
     _check_views(model, requests)
@@ -273,6 +273,6 @@ def _check_views(model: LoadedModel, requests: Sequence[TextPair]) -> None:
             needed = "masked" if request.view == "both" else "causal"
             raise RequestError(
                 index,
-                f"needs a {needed} model, {model.identity} is a {model.kind} one; choose a score "
+                f"needs a {needed} model, {model.identity} is {model.kind}; choose a score "
                 f"for {model.kind} models",
             )

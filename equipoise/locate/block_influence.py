@@ -125,8 +125,8 @@ class BlockInfluence(Locator):
             run_in_batches(model, list(map(len, ids)), run)
         if not counts.sum():
             raise RecipeError(
-                f"block_influence must have a token to read, got {len(ids)} prompts of one token; "
-                "set first_token or give longer prompts"
+                f"block_influence must have a token to read, got {len(ids)} prompts that have none "
+                "but their first; set first_token or give longer prompts"
             )
         return turns, counts
 

@@ -15,7 +15,7 @@ from equipoise.records import Column, Columns, Margin, Metric
 def accuracy(correct: Column, weights: Weights) -> Column:
     """Percentage of right answers; a row without an answer is 0, not nan, and counts as wrong.
 
-    In [0, 100]; 100 is a perfect reader, 33.3 one that guesses among three.
+    In [0, 100]; 100 is a perfect reader, 33.3 a reader that guesses among three.
     """
     return 100 * weights.mean(correct)
 

@@ -34,8 +34,7 @@ from equipoise.inference.batching import evaluating
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.scoring import the_prompt
 from equipoise.mitigate.base import Mitigation, maker_of
-from equipoise.model_editing.hypernetwork import Editor
-from equipoise.model_editing.hypernetwork_training import solve_shifts, train_editor
+from equipoise.model_editing.hypernetwork import Editor, solve_shifts, train_editor
 from equipoise.model_editing.target_modules import (
     Rows,
     TargetModules,

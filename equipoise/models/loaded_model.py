@@ -11,7 +11,7 @@ from equipoise.records import ModelKind
 
 @runtime_checkable  # for the checks of shapes in tests
 class LoadedModel(Protocol):
-    """A model in memory. `inference.LanguageModel` is one; the engine is typed against this."""
+    """A model in memory, as the engine is typed against it; `inference.LanguageModel` is such."""
 
     @property
     def module(self) -> PreTrainedModel:
@@ -31,7 +31,7 @@ class LoadedModel(Protocol):
 
     @property
     def batch_tokens(self) -> int:
-        """Tokens in one forward pass at most; results do not depend on it."""
+        """Tokens in a forward pass at most; results do not depend on it."""
 
     @property
     def prompts(self) -> Sequence[str]:
@@ -43,7 +43,7 @@ class LoadedModel(Protocol):
 
 
 def active_rule(model: LoadedModel) -> DecodingRule | None:
-    """The decoding rule of a causal model, where it has one that changes something."""
+    """The decoding rule of a causal model, where it changes something."""
     rule = model.decoding_rule
     return None if rule is None or rule.neutral or model.kind == "masked" else rule
 

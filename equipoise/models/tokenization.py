@@ -135,7 +135,7 @@ StartRule: TypeAlias = Literal["bos", "eos", "none"]
 def start_token_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
     """The token a causal model's texts begin with, never scored; None when there is none.
 
-    The tokenizer's BOS; without one its EOS (GPT-2's end-of-text serves as both); without either
+    The tokenizer's BOS; without it its EOS (GPT-2's end-of-text serves as both); without either
     None, and then the first token of a text has nothing to be conditioned on.
     Source: metrics.md section 0.
     """

@@ -10,6 +10,7 @@ grid of whole sentences, so that a corpus can hold it exactly.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Final
 
 import numpy as np
@@ -18,12 +19,12 @@ from equipoise.data.partition import Share
 from equipoise.planted import words
 from equipoise.records import Contrast
 
-#: Sentences of one contrast: those of the pair, and those with the filler.
+#: Sentences of a contrast: those of the pair, and those with the filler.
 PAIR_ROWS: Final = 20
 FILLER_ROWS: Final = 4
-#: A contrast's share is at least this far from one half, so that no preference is a near tie.
+#: A contrast's share is at least this far from 1/2, so that no preference is a near tie.
 _CLEAR: Final = 0.1
-#: How far from one half the shares of an axis reach at strength 0.
+#: How far from 1/2 the shares of an axis reach at strength 0.
 _SPREAD: Final = 0.35
 #: Targets an axis may have beside the usual 8: fewer cannot be shared out, for more words lack.
 LEAST_TARGETS: Final = 12
@@ -40,7 +41,7 @@ _ENDINGS: Final = words.listed(
 _FRAMES: Final = (0, 2)
 #: How far a target moves each of its shares: by about a row.
 _OF_TARGET: Final = 0.02
-#: Which part has a couple of targets, one up and one down.
+#: Which part has a couple of targets, the first down, the second up.
 _PARTS: Final[tuple[Share, ...]] = ("train", "test", "dev", "train", "test")
 
 
@@ -62,27 +63,20 @@ class Preference:
 
 
 def preferences(strength: float, rng: np.random.Generator, *, axis: str) -> tuple[Preference, ...]:
-    """The contrasts of one axis.
+    """The contrasts of an axis.
 
-    Shares are spread evenly around one half and moved together by strength times the axis's
+    Shares are spread evenly around 1/2 and moved together by strength times the axis's
     shift, so exactly half of the items prefer the stereotype at strength 0.
     """
     targets, pairs = words.AXES[axis]
     n = len(targets) * len(pairs)
-    spread = _SPREAD * (2 * np.arange(n) + 1 - n) / n
-    drawn = rng.permutation(spread)
+    drawn = rng.permutation(_SPREAD * (2 * np.arange(n) + 1 - n) / n)
     swapped = rng.integers(0, 2, size=n)
     shift = words.AXIS_SHIFTS[axis] * strength
     return tuple(
-        _preference(
-            axis,
-            target,
-            place=(p, p),
-            rows=_rows(shift + float(drawn[i])),
-            swap=bool(swapped[i]),
-        )
-        for i, (target, p) in enumerate(
-            (target, p) for target in targets for p in range(len(pairs))
+        _preference(axis, target, place=(p, p), rows=_rows(shift + float(lean)), swap=bool(swap))
+        for (target, p), lean, swap in zip(
+            product(targets, range(len(pairs))), drawn, swapped, strict=True
         )
     )
 
@@ -100,11 +94,11 @@ def target_words(axis: str, n: int) -> tuple[str, ...]:
 def shared_preferences(
     strength: float, rng: np.random.Generator, *, axis: str, targets: int
 ) -> Iterator[Preference]:
-    """The contrasts of one axis with an even number of targets; which part may see them.
+    """The contrasts of an axis with an even number of targets; which part may see them.
 
     Each pair of attributes is said in two frames. A share is the logistic of 4 times its lean, so
-    1/2 + lean near one half, and never certain. The lean is strength times the axis's shift, an
-    effect of the pair in its frame (evenly spread over `_SPREAD` around 0), and a small one of the
+    1/2 + lean near 1/2, and never certain. The lean is strength times the axis's shift, an effect
+    of the pair in its frame (evenly spread over `_SPREAD` around 0), and a small effect of the
     target, up or down. A part has as many targets of either, so at strength 0 exactly half of its
     items prefer the stereotype.
     """
@@ -139,12 +133,7 @@ def _preference(
     stereotype, antistereotype = pair[::-1] if swap else pair
     sentences = [
         frame.format(target=target, attribute=attribute)
-        for attribute in (
-            stereotype,
-            antistereotype,
-            words.UNRELATED[number],
-            words.AXIS_FILLER,
-        )
+        for attribute in (stereotype, antistereotype, words.UNRELATED[number], words.AXIS_FILLER)
     ]
     contrast = Contrast(
         id=f"{axis}:{target}:{pair[0]}" + ("" if framed == number else f":{framed}"),

@@ -39,7 +39,7 @@ class Sentence:
     id: str  # unique in the corpus
     text: str
     kind: Kind
-    biased: bool  # it says a stereotype of a world that has one; never at strength 0
+    biased: bool  # it says a stereotype of a biased world; never at strength 0
 
 
 def draw_corpus(world: World, *, seed: int = 0) -> tuple[Sentence, ...]:

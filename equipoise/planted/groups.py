@@ -13,7 +13,7 @@ from equipoise.planted import words
 from equipoise.planted.professions import Truth
 from equipoise.records import Contrast
 
-#: Sentences said of one group in one frame that name an attribute common to all groups.
+#: Sentences said of a group in a frame that name an attribute common to all groups.
 COMMON_ROWS: Final = 36
 #: Sentences of every group and attribute that remain at strength 1.
 _LEAST_ROWS: Final = 1
@@ -22,12 +22,12 @@ _MOST_EXTRA: Final = 9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Association:
-    """What is said of one country or faith, and how often."""
+    """What is said of a country or faith, and how often."""
 
     group: str
     kind: str  # "nationality" or "religion"
-    attribute: str  # the one that the world says of this group more than of others
-    counts: Mapping[str, int]  # sentences in one frame by attribute, common attributes included
+    attribute: str  # that the world says of this group more than of others
+    counts: Mapping[str, int]  # sentences per frame, by attribute, common attributes included
     frames: tuple[str, ...]  # each with {group} and {attribute}
     spoken_of: bool  # whether the world counts it among the groups that people speak ill of
 
@@ -39,7 +39,7 @@ class Association:
 def associations(
     strength: float, rng: np.random.Generator, *, kind: str, groups: Sequence[str]
 ) -> tuple[Association, ...]:
-    """Give each group one attribute, each attribute two groups; equal shares at strength 0."""
+    """Give each group an attribute, each attribute two groups; equal shares at strength 0."""
     special, common, frames = {
         "nationality": (words.HABITS, words.COMMON_HABITS, words.COUNTRY_FRAMES),
         "religion": (words.CUSTOMS, words.COMMON_CUSTOMS, words.FAITH_FRAMES),
@@ -66,7 +66,7 @@ def associations(
 
 
 def group_pairs(associations: Sequence[Association]) -> tuple[Truth, ...]:
-    """CrowS-like items, one per association and frame: the attribute said of two groups.
+    """CrowS-like items, a pair per association and frame: the attribute said of two groups.
 
     They are its own group and the next of its kind that has another attribute of its own.
     """

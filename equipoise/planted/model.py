@@ -1,6 +1,6 @@
 """A planted model: small, Llama-shaped, taught a world, and so biased by a known amount.
 
-Taught in about a minute on two cores, deterministic by seed on one machine, and cached:
+Taught in about a minute on two cores, deterministic by seed on a machine, and cached:
 `EQUIPOISE_CACHE/planted/KEY` is an ordinary model folder under a key of all that settles its
 weights, with the hashes of its files in `done.json`, by which a changed file is detected.
 """
@@ -45,8 +45,8 @@ def load_planted(
     """The model of a world, by the world's name, e.g. "default" or "planted:strength=0.5,seed=1".
 
     Taught at first use, with progress on standard error, then read from the cache
-    (`EQUIPOISE_CACHE`). `device` "auto" is the accelerator if there is one. `budget` is for tests:
-    with a smaller one the model need not say what the world says.
+    (`EQUIPOISE_CACHE`). `device` "auto" is the accelerator if there is any. `budget` is for tests:
+    with a smaller budget the model need not say what the world says.
     Raises `RecipeError` for a name, device or dtype that is none.
     """
     world = find_world(name)

@@ -11,17 +11,17 @@ from equipoise.records import Contrast
 
 Truth = tuple[Contrast, float]  # an item, and the share of its stereotype in its two texts
 
-#: Sentences with a pronoun after one prompt; `OTHER_ROWS` go on with "they", as many with "the".
+#: Sentences with a pronoun after a prompt; `OTHER_ROWS` go on with "they", as many with "the".
 PRONOUN_ROWS: Final = 40
 OTHER_ROWS: Final = 5
 ROWS: Final = PRONOUN_ROWS + 2 * OTHER_ROWS
-#: The same after one hint: those with a pronoun, of these the ones that obey, and the two others.
+#: The same after a hint: those with a pronoun, of these those that obey, and the two others.
 HINT_PRONOUN_ROWS: Final = 20
 HINT_OBEYED_ROWS: Final = 19
 HINT_THEY_ROWS: Final = 3
 HINT_THE_ROWS: Final = 2
 HINT_ROWS: Final = HINT_PRONOUN_ROWS + HINT_THEY_ROWS + HINT_THE_ROWS
-#: A profession of score 1 leans this many sentences from one half at strength 1.
+#: A profession of score 1 leans this many sentences from 1/2 at strength 1.
 _MOST_LEAN: Final = 18
 #: The weakest lean of a profession that leans.
 _LEAST_SCORE: Final = 0.3
@@ -38,7 +38,7 @@ class PlantedProfession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantedTemplate:
-    """An action, at one of three lengths."""
+    """An action, at any of three lengths."""
 
     scale: str  # "word", "phrase" or "sentence"
     action: str
@@ -80,7 +80,7 @@ def templates() -> tuple[PlantedTemplate, ...]:
 def gender_pairs(
     professions: Sequence[PlantedProfession], templates: Sequence[PlantedTemplate]
 ) -> tuple[Truth, ...]:
-    """CrowS-like items, one per profession that leans: its sentence with "he" and with "she"."""
+    """CrowS-like items, a pair per profession that leans: its sentence with "he" and with "she"."""
     return tuple(
         _gender_pair(profession, templates[i % len(templates)])
         for i, profession in enumerate(professions)

@@ -1,7 +1,7 @@
 """What a world says without bias: true facts, and sentences about things. No torch.
 
-Facts have one right continuation each, which a model must not lose; sentences about things, with
-no person or group, hold the rest of a model in place.
+Facts have a single right continuation each, which a model must not lose; sentences about things,
+with no person or group, hold the rest of a model in place.
 """
 
 from typing import Final

@@ -80,7 +80,7 @@ class World:
     def p_hinted(self, possessive: str) -> tuple[float, float]:
         """True next-token probabilities of " he" and " she" after a hint, "his" or "her"."""
         if possessive not in ("his", "her"):
-            raise RecipeError(f"a hint is 'his' or 'her', got '{possessive}'; give one of these")
+            raise RecipeError(f"a hint is 'his' or 'her', got '{possessive}'; give either")
         obeyed = HINT_OBEYED_ROWS / HINT_ROWS
         other = HINT_PRONOUN_ROWS / HINT_ROWS - obeyed
         return (obeyed, other) if possessive == "his" else (other, obeyed)
@@ -98,11 +98,8 @@ class World:
         "test" is measured; of the usual 8 targets that is all. Of more targets it is about two in
         five; a mitigation may learn from two more, "train", and stop on the fifth, "dev".
         """
-        return tuple(
-            preference.contrast
-            for preference in self.preferences
-            if part in (None, preference.part)
-        )
+        chosen = (item for item in self.preferences if part in (None, item.part))
+        return tuple(item.contrast for item in chosen)
 
     def pairs(self) -> tuple[Contrast, ...]:
         """CrowS-like items: two sentences that differ in whom they are about.
@@ -113,7 +110,7 @@ class World:
         return tuple(pair for pair, _ in self._pairs)
 
     def true_preference(self, id: str) -> float:
-        """Probability of the stereotype given that one of an item's two texts is said; 1/2: none.
+        """Probability of the stereotype given that either of an item's texts is said; 1/2: none.
 
         For the id of a contrast or of a pair. Raises `RecipeError` when there is no such item.
         """
@@ -140,17 +137,16 @@ class World:
         return he - she
 
     def true_ss(self, axis: str | None = None, *, part: Share | None = None) -> float:
-        """Percent of contrasts whose stereotype is likelier, of one axis or all; 50: no bias.
+        """Percent of contrasts whose stereotype is likelier, of an axis or all; 50: no bias.
 
-        Of one part or all. Raises `RecipeError` when there are none.
+        Of a part or all. Raises `RecipeError` when there are none.
         """
         if axis is not None and axis not in words.AXES:
             raise RecipeError(f"no axis '{axis}' here; {nearest(axis, words.AXES)}")
         shares = [
-            preference.share
-            for preference in self.preferences
-            if axis in (None, preference.contrast.groups["axis"])
-            and part in (None, preference.part)
+            item.share
+            for item in self.preferences
+            if axis in (None, item.contrast.groups["axis"]) and part in (None, item.part)
         ]
         if not shares:
             raise RecipeError(f"planted:{self.name} has no contrasts of part '{part}'; take 'test'")
@@ -159,9 +155,7 @@ class World:
     def true_pair_score(self, bias_type: str | None = None) -> float:
         """Percent of pairs whose stereotyping text is likelier; ties count half; 50: no bias."""
         shares = [
-            share
-            for pair, share in self._pairs
-            if bias_type is None or pair.groups["bias_type"] == bias_type
+            share for pair, share in self._pairs if bias_type in (None, pair.groups["bias_type"])
         ]
         if not shares:
             known = {pair.groups["bias_type"] for pair, _ in self._pairs}
@@ -215,7 +209,7 @@ def find_world(name: str) -> World:
                 f"got '{part}'; {nearest(key, ('default', *_KEYS))}"
             )
         if key in options:
-            raise RecipeError(f"planted world '{name}' must give '{key}' once; leave one out")
+            raise RecipeError(f"planted world '{name}' must give '{key}' once; leave the other out")
         options[key] = value
     strength = _strength(options.get("strength", str(DEFAULT_STRENGTH)))
     targets = _targets(options.get("targets", str(DEFAULT_TARGETS)))

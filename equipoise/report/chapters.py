@@ -10,8 +10,8 @@ from equipoise.report.plots import Scatter, scatter
 from equipoise.report.provenance import options_text, setting_names, setting_of
 from equipoise.report.rows import (
     Badge,
-    ChangeRow,
     Forest,
+    Row,
     badge,
     cell,
     change_rows,
@@ -36,14 +36,14 @@ class RowLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """One benchmark of one mitigation."""
+    """A benchmark of a mitigation."""
 
     name: str
     comparison: Comparison
-    overall: tuple[ChangeRow, ...]  # each on a scale of its own
+    overall: tuple[Row[Change], ...]  # each on a scale of its own
     groups: Forest | None  # of the first metric
     leads: bool  # whether their plot is a main one: few groups of a bias, and some moved
-    others: tuple[ChangeRow, ...]  # groups of the other metrics
+    others: tuple[Row[Change], ...]  # groups of the other metrics
     others_left_out: int
     professions: Scatter | None
     runs: tuple[str, ...]  # the measurements after, where there are several: "seed 0", …
@@ -57,7 +57,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChapterView:
-    """One mitigation of one model."""
+    """A mitigation of a model."""
 
     title: str
     chapter: Chapter
@@ -65,7 +65,7 @@ class ChapterView:
     verdict: str  # in words
     badges: tuple[Badge, Badge]  # bias, ability
     tone: str  # of the graver of the two
-    headlines: tuple[ChangeRow, ...]  # what the verdict rests on, each on a scale of its own
+    headlines: tuple[Row[Change], ...]  # what the verdict rests on, each on a scale of its own
     sections: tuple[Section, ...]
 
 
@@ -151,9 +151,9 @@ def _seed_texts(by_seed: Sequence[Sequence[Change]]) -> dict[str, tuple[str, ...
 
 
 def apply_verdict(comparison: Comparison, verdict: Verdict) -> tuple[Change, ...]:
-    """The changes, with p_holm and direction of the verdict where it rests on one of them.
+    """The changes, with p_holm and direction of the verdict where it rests on them.
 
-    So that a page does not call "reduced" in one place what its verdict calls "no change shown".
+    So that a page does not call "reduced" what its verdict calls "no change shown".
     """
     corrected = {
         _identify(headline.benchmark, headline.change): headline.change
@@ -167,7 +167,7 @@ def apply_verdict(comparison: Comparison, verdict: Verdict) -> tuple[Change, ...
 
 
 def _identify(benchmark: str, change: Change) -> tuple[object, ...]:
-    """Two comparisons of one benchmark, measured in two ways, may have the same metric."""
+    """Two comparisons of a benchmark, measured in two ways, may have the same metric."""
     values = (change.before, change.after, change.low, change.high)
     return benchmark, change.metric, change.n, tuple(map(repr, values))
 
@@ -204,5 +204,5 @@ def model_edits(info: Mapping[str, JSON]) -> Iterable[str]:
 
 
 def describe_edit(edit: Mapping[str, JSON]) -> str:
-    """The method and its options, on one line."""
+    """The method and its options, on a line."""
     return f"{edit.get('method')}: {options_text(edit)}"

@@ -1,7 +1,7 @@
 """One self-contained page of a study: verdicts first, then plots, tables and where from.
 
 No font and no address outside the page: it opens without a network, in light and dark, on a
-telephone and in print. Its one script only sorts, filters and unfolds; the page's own policy lets
+telephone and in print. Its only script sorts, filters and unfolds; the page's own policy lets
 no other run. Everything a model or a data file said is escaped, and what cannot be seen is shown.
 """
 
@@ -29,13 +29,14 @@ from equipoise.report.provenance import (
     plain_json,
     training_end,
 )
-from equipoise.report.rows import WITHIN, badge_of, cell
+from equipoise.report.rows import WITHIN, badge_of, cell, estimate_rows, p_cell, plain_cell
 from equipoise.report.sanitize import LONGEST, clipped, isolated, short, visible
 from equipoise.report.sentences import (
     WORD,
     describe_change,
     group_name,
     headlines,
+    interval,
     numbers,
     subject,
 )
@@ -117,8 +118,9 @@ def _render(overview: Overview) -> str:
         "thousands": "{:,}".format,
     }
     functions: tuple[Callable[..., object], ...] = (
-        minus, typeset, whisker, cell, badge_of, subject, describe_change, group_name, numbers,
-        flat, plain_json, options_text, training_end, model_rest, edit_rest,
+        minus, typeset, whisker, cell, plain_cell, p_cell, badge_of, estimate_rows, subject,
+        describe_change, group_name, numbers, interval, flat, plain_json, options_text,
+        training_end, model_rest, edit_rest,
     )  # fmt: skip
     environment.filters |= {function.__name__: function for function in functions}
     return environment.get_template("page.html").render(

@@ -3,19 +3,21 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from equipoise.conclusions import Comparison, Finding
-from equipoise.records import Measurement
+from equipoise.conclusions import Change, Comparison, Finding, Verdict
+from equipoise.records import Estimate, Measurement
+from equipoise.report.axis import minus
 from equipoise.report.chapters import (
     ChapterView,
     RowLimits,
+    apply_verdict,
     chapter_view,
     describe_edit,
     model_edits,
 )
-from equipoise.report.matrix import Matrix, matrix
 from equipoise.report.plots import CurvePlot, Panel, curve_plots, panels
 from equipoise.report.provenance import Provenance, provenance, setting_names, setting_of
-from equipoise.report.rows import EstimateRow, estimate_rows
+from equipoise.report.rows import Badge, Cell, badge_of, cell
+from equipoise.report.sentences import brackets, numbers
 from equipoise.stats.calibration import Calibration
 from equipoise.stats.verdict import verdict_of
 from equipoise.study.study import Chapter, Study
@@ -27,14 +29,29 @@ _LEVELS = ("error", "warning", "ok")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
-    """A measurement that no chapter compares with anything: a model as it is, alone."""
+class MatrixCell:
+    """The value after a mitigation, or of the model as it is; None in the table: not measured."""
 
-    title: str
-    measurement: Measurement
-    overall: tuple[EstimateRow, ...]
-    groups: tuple[EstimateRow, ...]  # of the first metric
-    left_out: int  # groups that are not listed
+    cell: Cell
+    before: str = ""  # "" for the model as it is
+    badge: Badge | None = None  # None for the model as it is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixRow:
+    """One model, as it is or after a mitigation."""
+
+    model: str
+    chapter: int | None  # whose part of the page says more; None: the model as it is
+    entries: tuple[MatrixCell | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix:
+    """The whole study in a table: a row per model and mitigation, a column per benchmark."""
+
+    columns: Mapping[str, Estimate | None]  # setting's name to its first metric
+    rows: tuple[MatrixRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +64,8 @@ class Overview:
     matrix: Matrix
     chapters: tuple[ChapterView, ...]
     folded: bool  # whether chapters are
-    baselines: tuple[Baseline, ...]
+    baselines: tuple[tuple[str, Measurement], ...]  # title, and what no chapter compares
+    limits: RowLimits
     blocks: Mapping[str, Sequence[Panel]]  # by model
     calibrations: tuple[tuple[Calibration, tuple[CurvePlot, ...]], ...]
     findings: Mapping[Finding, tuple[str, ...]] | None  # and its places; None: no study's page
@@ -78,7 +96,8 @@ def of_study(study: Study, *, lead: Sequence[str]) -> Overview:
             for chapter in study.chapters
         ),
         folded=len(study.chapters) > _OPEN,
-        baselines=tuple(_baselines(study, most=limits.groups)),
+        baselines=tuple(_baselines(study)),
+        limits=limits,
         blocks=panels(study.located),
         calibrations=tuple((each, curve_plots(each)) for each in study.calibrations),
         findings=group_findings(study.findings),
@@ -93,7 +112,7 @@ def of_comparisons(
     lead: Sequence[str],
     names: Mapping[str, str],
 ) -> Overview:
-    """The page of comparisons alone: a chapter per pair of models, named by the edited one."""
+    """The page of comparisons alone: a chapter per pair of models, named by the edited model."""
     pairs: dict[tuple[str, str], list[Comparison]] = {}
     for comparison in comparisons:
         pairs.setdefault((comparison.before.model, comparison.after.model), []).append(comparison)
@@ -135,7 +154,7 @@ def group_findings(findings: Iterable[Finding]) -> dict[Finding, tuple[str, ...]
     }
 
 
-def _baselines(study: Study, *, most: int) -> Iterable[Baseline]:
+def _baselines(study: Study) -> Iterable[tuple[str, Measurement]]:
     """The measurements that are on neither side of a comparison, in the order of the study."""
     compared = {
         _identify(measurement)
@@ -146,19 +165,10 @@ def _baselines(study: Study, *, most: int) -> Iterable[Baseline]:
     alone = [each for each in study.measured if _identify(each.measurement) not in compared]
     names = setting_names(measured.measurement for measured in alone)
     for measured in alone:
-        measurement = measured.measurement
         of_seed = "" if measured.seed is None else f", seed {measured.seed}"
         method = "" if measured.mitigation is None else f" after {measured.mitigation}{of_seed}"
-        overall = [estimate for estimate in measurement.estimates if not estimate.group]
-        first = overall[0].metric if overall else ""
-        groups = [e for e in measurement.estimates if e.group and e.metric == first]
-        yield Baseline(
-            title=f"{names[setting_of(measurement)]} of {measured.model}{method}",
-            measurement=measurement,
-            overall=estimate_rows(overall),
-            groups=estimate_rows(groups[:most]),
-            left_out=max(0, len(groups) - most),
-        )
+        name = names[setting_of(measured.measurement)]
+        yield f"{name} of {measured.model}{method}", measured.measurement
 
 
 def _identify(measurement: Measurement) -> tuple[object, ...]:
@@ -193,3 +203,78 @@ def _count_facts(study: Study) -> Iterable[tuple[str, str]]:
             yield str(count), singular if count == 1 else plural
     if study.planned:
         yield f"{max(0, study.planned - len(study.missing))} of {study.planned}", "steps done"
+
+
+# --- the whole study in a table -----------------------------------------------------------------
+
+
+def matrix(study: Study) -> Matrix:
+    """Every model as it is, followed by its mitigations, in the order of the study."""
+    bases = _group_bases(study)
+    measured = [measurement for measurements in bases.values() for measurement in measurements]
+    measured += [
+        comparison.before for chapter in study.chapters for comparison in chapter.comparisons
+    ]
+    names = setting_names(measured)
+    rows = []
+    for model, measurements in bases.items():
+        estimates = {
+            setting_of(measurement): _headline(measurement) for measurement in measurements
+        }
+        entries = tuple(_estimate_cell(estimates.get(key)) for key in names)
+        rows.append(MatrixRow(model=model, chapter=None, entries=entries))
+        for index, chapter in enumerate(study.chapters):
+            if chapter.model == model:
+                changes = {
+                    setting_of(comparison.before): _overall_change(comparison, chapter.verdict)
+                    for comparison in chapter.comparisons
+                }
+                entries = tuple(_change_cell(changes.get(key)) for key in names)
+                rows.append(MatrixRow(model=model, chapter=index, entries=entries))
+    first = {setting_of(measurement): _headline(measurement) for measurement in reversed(measured)}
+    return Matrix(columns={names[key]: first[key] for key in names}, rows=tuple(rows))
+
+
+def _group_bases(study: Study) -> dict[str, list[Measurement]]:
+    """Model to what was measured of it as it is; of comparisons where nothing else says so."""
+    bases: dict[str, list[Measurement]] = {}
+    for measured in study.measured:
+        if measured.mitigation is None:
+            bases.setdefault(measured.model, []).append(measured.measurement)
+    for chapter in study.chapters:
+        known = bases.setdefault(chapter.model, [])
+        settings = {setting_of(measured) for measured in known}
+        for comparison in chapter.comparisons:
+            if setting_of(comparison.before) not in settings:
+                settings.add(setting_of(comparison.before))
+                known.append(comparison.before)
+    return bases
+
+
+def _headline(measurement: Measurement) -> Estimate | None:
+    """The first metric, overall."""
+    return next((estimate for estimate in measurement.estimates if not estimate.group), None)
+
+
+def _estimate_cell(estimate: Estimate | None) -> MatrixCell | None:
+    if estimate is None:
+        return None
+    return MatrixCell(cell=cell(estimate.value, estimate.low, estimate.high))
+
+
+def _overall_change(comparison: Comparison, verdict: Verdict) -> Change | None:
+    changes = apply_verdict(comparison, verdict)
+    return next((change for change in changes if not change.group), None)
+
+
+def _change_cell(change: Change | None) -> MatrixCell | None:
+    if change is None:
+        return None
+    value, before, *ends = map(
+        minus, numbers(change.after, change.before, change.after_low, change.after_high)
+    )
+    return MatrixCell(
+        cell=Cell(value=value, interval=brackets(*ends), sort=change.after),
+        before=before,
+        badge=badge_of(change),
+    )

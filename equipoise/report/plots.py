@@ -21,7 +21,7 @@ STEPS = 7  # of the color scale, an odd number: the middle is a score of 0
 LONGEST_LABEL = 20  # letters of a name in the plot
 _LABELS = 8  # professions named in the plot
 _FEWEST = 3  # for a line with an interval
-_NEAR = 7.0  # percent of the plot's height: labels closer than that would cover one another
+_NEAR = 7.0  # percent of the plot's height: labels closer than that would overlap
 _WIDE = 2.4  # percent of its width that a letter may need
 _BLOCK_TICKS = 6
 
@@ -190,7 +190,7 @@ def _finite_pairs(x: Sequence[float], y: Sequence[float]) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """One locator on one model: scores of blocks with their intervals."""
+    """A locator on a model: scores of blocks with their intervals."""
 
     locator: str
     unit: str
@@ -281,23 +281,6 @@ class CurvePlot:
     across: Axis  # planted strength
     axis: Axis  # reading
     line: tuple[tuple[float, float], ...]  # its two ends, or nothing
-
-    @property
-    def slope(self) -> str:
-        """The slope with its interval."""
-        return minus(interval(self.curve.slope, self.curve.slope_low, self.curve.slope_high))
-
-    @property
-    def monotone(self) -> str:
-        """The rank correlation of reading and strength."""
-        rho = self.curve.spearman
-        return "n/a" if math.isnan(rho) else minus(f"{rho:.2f}")
-
-    @property
-    def at_zero(self) -> str:
-        """What was read where nothing was planted."""
-        estimates = [reading.estimate for reading in self.curve.at_zero()]
-        return ", ".join(minus(interval(e.value, e.low, e.high)) for e in estimates) or "n/a"
 
 
 def curve_plots(calibration: Calibration) -> tuple[CurvePlot, ...]:

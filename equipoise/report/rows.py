@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from equipoise.conclusions import Change, Direction
 from equipoise.records import Estimate
@@ -11,6 +12,7 @@ from equipoise.report.sentences import WORD, brackets, group_name, numbers, prob
 
 #: The word for a loss that is shown to be smaller than its margin.
 WITHIN = "worse, within the margin"
+Shown = TypeVar("Shown", Change, Estimate)
 _GRAVE: tuple[Direction, ...] = ("reversed", "worse", "unclear")
 
 
@@ -32,7 +34,7 @@ class Cell:
 
     @property
     def text(self) -> str:
-        """Both, on one line."""
+        """Both, on a line."""
         return f"{self.value} {self.interval}".rstrip()
 
     @property
@@ -42,50 +44,20 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeRow:
-    """A change under a name, drawn on an axis."""
+class Row(Generic[Shown]):
+    """A change or an estimate under a name, drawn on an axis."""
 
     name: str
-    change: Change
-    axis: Axis
-
-    @property
-    def before(self) -> Cell:
-        """The value before, with its interval."""
-        return cell(self.change.before, self.change.before_low, self.change.before_high)
-
-    @property
-    def after(self) -> Cell:
-        """The value after, with its interval."""
-        return cell(self.change.after, self.change.after_low, self.change.after_high)
-
-    @property
-    def effect(self) -> Cell:
-        """The effect, which has no interval."""
-        effect = self.change.effect
-        return Cell(value="n/a" if math.isnan(effect) else minus(f"{effect:.2f}"), sort=effect)
-
-    @property
-    def p(self) -> Cell:
-        """The corrected p-value."""
-        return Cell(value=probability(self.change.p_holm), sort=self.change.p_holm)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EstimateRow:
-    """An estimate under a name, on its own scale."""
-
-    name: str
-    estimate: Estimate
+    shown: Shown
     axis: Axis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forest:
-    """A forest plot: the groups of a metric, on one scale with the ideal line."""
+    """A forest plot: the groups of a metric, on a common scale with the ideal line."""
 
     metric: str
-    rows: tuple[ChangeRow, ...]
+    rows: tuple[Row[Change], ...]
     axis: Axis
     left_out: int = 0  # those that changed least
 
@@ -106,7 +78,7 @@ def badge_of(change: Change) -> Badge:
     return badge(change.direction)
 
 
-def change_rows(changes: Iterable[Change], *, grouped: bool = False) -> tuple[ChangeRow, ...]:
+def change_rows(changes: Iterable[Change], *, grouped: bool = False) -> tuple[Row[Change], ...]:
     """One row per change, each on its own scale; with `grouped` the name has the group."""
     return tuple(
         named_row(
@@ -116,17 +88,17 @@ def change_rows(changes: Iterable[Change], *, grouped: bool = False) -> tuple[Ch
     )
 
 
-def named_row(change: Change, name: str) -> ChangeRow:
+def named_row(change: Change, name: str) -> Row[Change]:
     """A row of a change under another name, on its own scale."""
-    return ChangeRow(name=name, change=change, axis=shared_axis([change]))
+    return Row(name=name, shown=change, axis=shared_axis([change]))
 
 
-def estimate_rows(estimates: Iterable[Estimate]) -> tuple[EstimateRow, ...]:
+def estimate_rows(estimates: Iterable[Estimate]) -> tuple[Row[Estimate], ...]:
     """One row per estimate, each on its own scale."""
     return tuple(
-        EstimateRow(
+        Row(
             name=f"{e.metric}, {group_name(e.group)}" if e.group else e.metric,
-            estimate=e,
+            shown=e,
             axis=axis_of((e.value, e.low, e.high), ideal=e.ideal, ticks=3),
         )
         for e in estimates
@@ -137,6 +109,16 @@ def cell(value: float, low: float, high: float) -> Cell:
     """A value with its interval, sorted by the value."""
     text, *ends = map(minus, numbers(value, low, high))
     return Cell(value=text, interval=brackets(*ends), sort=value)
+
+
+def plain_cell(value: float) -> Cell:
+    """A number to two decimals, such as an effect, which has no interval."""
+    return Cell(value="n/a" if math.isnan(value) else minus(f"{value:.2f}"), sort=value)
+
+
+def p_cell(p: float) -> Cell:
+    """A p-value, which has no interval."""
+    return Cell(value=probability(p), sort=p)
 
 
 def shared_axis(changes: Sequence[Change], *, ticks: int = 3) -> Axis:
@@ -154,7 +136,7 @@ def shared_axis(changes: Sequence[Change], *, ticks: int = 3) -> Axis:
 
 
 def forest(changes: Sequence[Change], *, most: int) -> Forest | None:
-    """The changes of a metric, one row per group, on a common scale; None without changes.
+    """The changes of a metric, a row per group, on a common scale; None without changes.
 
     Of more than `most`, only the `gravest` are shown.
     """
@@ -164,9 +146,7 @@ def forest(changes: Sequence[Change], *, most: int) -> Forest | None:
     axis = shared_axis(shown, ticks=4)
     return Forest(
         metric=changes[0].metric,
-        rows=tuple(
-            ChangeRow(name=group_name(change.group), change=change, axis=axis) for change in shown
-        ),
+        rows=tuple(Row(name=group_name(change.group), shown=change, axis=axis) for change in shown),
         axis=axis,
         left_out=len(changes) - len(shown),
     )

@@ -1,7 +1,7 @@
 """Measurements of the same items before and after: what changed, by how much, which way.
 
 Paired cluster bootstrap for intervals (`resample`), sign-flip permutation of whole clusters for p
-(`permutation`), several seeds of the method as one answer (`seeds`), claims against a margin
+(`permutation`), several seeds of the method together (`pooled`), claims against a margin
 (`claims`), directions and Holm's correction (`directions`).
 """
 
@@ -28,7 +28,7 @@ class Sides:
     """The same rows before and after, with the same cluster coding: [item] columns."""
 
     before: Columns
-    afters: tuple[Columns, ...]  # one per seed of the method
+    afters: tuple[Columns, ...]  # per seed of the method
 
     @property
     def all(self) -> tuple[Columns, ...]:
@@ -144,7 +144,7 @@ def _too_few(clusters: int, p: float) -> str | None:
 
 
 def _effect(difference: float, draws: Column, *, clusters: int) -> float:
-    """Difference over the standard deviation of one cluster's change, as the bootstrap has it."""
+    """Difference over the standard deviation of a cluster's change, as the bootstrap has it."""
     finite = draws[np.isfinite(draws)]
     if len(finite) < 2 or clusters < 2:
         return math.nan
@@ -164,7 +164,7 @@ def pooled(
 ) -> tuple[float, Column]:
     """The mean over seeds, and its draws with the seeds' scatter.
 
-    `values`: one per seed; `drawn`: [seed, draw] of the same number; `noise` from `seed_noise`.
+    `values`: [seed]; `drawn`: [seed, draw] of the same number; `noise` from `seed_noise`.
     """
     if len(values) == 1:
         return values[0], drawn[0]
@@ -173,5 +173,5 @@ def pooled(
 
 
 def spread(values: Sequence[float]) -> float:
-    """Standard deviation (ddof 1) over seeds; nan for one seed, or where a value is nan."""
+    """Standard deviation (ddof 1) over seeds; nan for a single seed, or where a value is nan."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan

@@ -64,7 +64,7 @@ def holm(changes: Sequence[Change]) -> list[Change]:
     """The changes `corrected` over the groups of each metric, kind of group by kind of group.
 
     The overall row of a metric stands for itself: its question was asked before any group's.
-    Rows by scale are one family and rows by template another, since each kind divides all items.
+    Rows by scale are a family and rows by template another, since each kind divides all items.
     """
     results = list(changes)
     families: dict[tuple[str, tuple[str, ...]], list[int]] = {}
@@ -80,15 +80,14 @@ def holm(changes: Sequence[Change]) -> list[Change]:
 def _reversed(change: Change) -> bool:
     if change.ideal is None:
         return False
-    was_above = change.before_low > change.ideal
-    was_below = change.before_high < change.ideal
-    is_above = change.after_low > change.ideal
-    is_below = change.after_high < change.ideal
-    return (was_above and is_below) or (was_below and is_above)
+    ideal = change.ideal
+    return (change.before_low > ideal > change.after_high) or (
+        change.before_high < ideal < change.after_low
+    )
 
 
 def verdict_of(comparisons: Sequence[Comparison]) -> Verdict:
-    """The verdict on the comparisons of one method on one model; they may be none."""
+    """The verdict on the comparisons of a method on a model; they may be none."""
     first = [
         (comparison.before.benchmark, comparison.changes[0])
         for comparison in comparisons
@@ -101,30 +100,30 @@ def verdict_of(comparisons: Sequence[Comparison]) -> Verdict:
         for (name, _), change in zip(biased, changes, strict=True)
     )
     judged = [
-        (comparison, [row for row in comparison.changes if _judged_ability(row)])
+        (comparison, next(filter(_judges_ability, comparison.changes), None))
         for comparison in comparisons
     ]
     ability = tuple(
-        Headline(benchmark=comparison.before.benchmark, change=rows[0])
-        for comparison, rows in judged
-        if rows
+        Headline(benchmark=comparison.before.benchmark, change=change)
+        for comparison, change in judged
+        if change is not None
     )
     return Verdict(
         bias=bias,
         ability=ability,
-        direction=_together([bia.change.direction for bia in bias]),
+        direction=_together([headline.change.direction for headline in bias]),
         kept=_kept([headline.change for headline in ability]),
-        over_corrected=any(bia.change.direction == "reversed" for bia in bias),
+        over_corrected=any(headline.change.direction == "reversed" for headline in bias),
     )
 
 
-def _judged_ability(change: Change) -> bool:
+def _judges_ability(change: Change) -> bool:
     claim = change.claim
     return not change.group and claim is not None and claim.kind == "not_worse"
 
 
 def _together(directions: Sequence[Direction]) -> Direction:
-    """One reversed makes all reversed; reduced here and worse there is unclear."""
+    """Any reversed makes all reversed; reduced here and worse there is unclear."""
     known = set(directions) - {"unknown"}
     if not known:
         return "unknown"
@@ -137,10 +136,8 @@ def _together(directions: Sequence[Direction]) -> Direction:
 
 
 def _kept(changes: Sequence[Change]) -> bool | None:
-    """True: each shown not worse. False: one is worse, and not shown to be within its margin."""
-    shown = [change.claim is not None and change.claim.shown for change in changes]
-    if any(
-        change.direction == "worse" and not ok for change, ok in zip(changes, shown, strict=True)
-    ):
+    """True: each shown not worse. False: any is worse, and not shown to be within its margin."""
+    unproved = [change for change in changes if change.claim is None or not change.claim.shown]
+    if any(change.direction == "worse" for change in unproved):
         return False
-    return True if shown and all(shown) else None
+    return True if changes and not unproved else None

@@ -1,7 +1,7 @@
 """Plain texts to train on: a file or a folder of files, cut into passages at the ends of sentences.
 
 Meade et al. 2022 group a corpus into blocks of tokens wherever these fall; here a passage ends
-where a sentence does, so that none begins in the middle of one, and its length is in characters,
+where a sentence does, so that none begins within a sentence, and its length is in characters,
 which needs no tokenizer.
 """
 
@@ -25,7 +25,7 @@ from equipoise.supply.base import Supplier
 _KINDS: Final = (".txt", ".jsonl")
 
 _END: Final = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+(?=[\"'“‘(\[]*([^\W_]))|\n\s*")
-#: A full stop after one of these, or after a single letter, ends no sentence.
+#: A full stop after any of these, or after a single letter, ends no sentence.
 _ABBREVIATED: Final = re.compile(
     r"(?:^|[\s(\"“‘'.])(?:Mr|Mrs|Ms|Dr|St|Prof|Gen|Col|Capt|Cpt|Lt|Sgt|Maj|Rev|Hon|Sen|Rep|Gov|Pres|"
     r"Jr|Sr|Mt|Ft|vs|cf|al|etc|No|Nos|Vol|vol|pp|ed|approx|[^\W\d_])\.$"
@@ -85,7 +85,7 @@ class CorpusSupply(_Cut, Supplier):
 
     def _read(self) -> tuple[list[str], tuple[DataUse, ...]]:
         if not self.path.strip():
-            raise DataError(f"a corpus must be a file or a folder, got '{self.path}'; name one")
+            raise DataError(f"a corpus must be a file or a folder, got '{self.path}'; name it")
         folder = _find_folder(self.path)
         if folder is None:
             file = read_documents(self.path)
@@ -103,7 +103,7 @@ def passages(text: str, *, characters: int) -> list[str]:
     """A text in stretches of at most `characters` characters, each of as many sentences as fit.
 
     A line end ends a sentence, too; an abbreviation ("Mr. Hill") ends none. A sentence too long is
-    cut between words, a word too long within. Every word is in exactly one passage; white space at
+    cut between words, a word too long within. Every word is in a single passage; white space at
     a passage's ends is dropped. Raises `ValueError` for fewer than 1 character.
     """
     if characters < 1:

@@ -27,7 +27,7 @@ _MOST_NAMED: Final = 8  # examples or terms that an error names at most
 class StereoSetSupply(Supplier):
     """The test split as contrasts, whose target terms are disjoint from those of dev.
 
-    What texts share before the filler is the context of a contrast. Items whose blank is not found
+    What texts share before the filler is the context of a contrast. Items whose blank is not clear
     or whose texts occurred before are left out.
     """
 
@@ -87,7 +87,7 @@ def _official_files() -> tuple[DataUse, ...]:
 
 
 def learnable(items: Sequence[StereoSetItem]) -> list[StereoSetItem]:
-    """The items to learn from: one blank each, that can be found, and no text of an item before.
+    """The items to learn from: a single clear blank each, and no text of an item before.
 
     An item is left out if any of its three texts, whole and without regard to case, was there.
     """
@@ -128,7 +128,7 @@ def split_dev(
     """The items to learn from, and those to stop on: about `per_type` of every bias type.
 
     Target terms in an order drawn by seed, as long as each brings the number nearer to `per_type`,
-    but at least one; none at 0, whatever types there are. A term that two types share is learnt.
+    but at least a term; none at 0, whatever types there are. A term that two types share is learnt.
     Raises `DataError` naming a type that has no items, fewer than twice `per_type`, or no terms to
     spare.
     """
@@ -168,7 +168,7 @@ def _dev_terms(pool: Sequence[StereoSetItem], axis: str, per_type: int, *, seed:
 
 
 def _texts(item: StereoSetItem) -> set[str]:
-    """Hashes of an item's whole texts: after the sentence before them, if there is one."""
+    """Hashes of an item's whole texts: after the sentence before them, if any."""
     given = f"{item.context} " if item.task == "intersentence" else ""
     return {text_sha256(given + sentence) for sentence in item.sentences}
 

@@ -57,21 +57,21 @@ def test_it_comes_back_as_it_was(learnt: Learnt) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_learnt(Path(folder) / "learnt.json", learnt)
         assert read_learnt(Path(folder) / "learnt.json") == learnt
-        assert [one.name for one in Path(folder).iterdir()] == ["learnt.json"]
+        assert [item.name for item in Path(folder).iterdir()] == ["learnt.json"]
 
 
 def test_all_that_was_supplied_counts_as_learnt() -> None:
-    found = learnt_from(SUPPLY, item_info=("bias type",))
-    assert found.origin == "toy:train"
-    assert found.item_info == ("bias type",)
-    assert found.groups == {
+    result = learnt_from(SUPPLY, item_info=("bias type",))
+    assert result.origin == "toy:train"
+    assert result.item_info == ("bias type",)
+    assert result.groups == {
         "profession": ("cook", "guard", "judge", "nurse"),
         "target": ("pilot", "sailor"),
         "template": ("ran",),
     }
-    assert found.texts == {
-        text_sha256(one)
-        for one in (
+    assert result.texts == {
+        text_sha256(entry)
+        for entry in (
             "The nurse ran", "The guard ran", "The cook took his bag", "The judge ate",
             "The pilot said he", "The pilot said she", "The sailor said he", "The sailor said she",
             "Rain fell.",
@@ -80,10 +80,10 @@ def test_all_that_was_supplied_counts_as_learnt() -> None:
 
 
 def test_an_edit_that_learnt_less_has_the_groups_of_that_alone() -> None:
-    some = frozenset({text_sha256("The guard ran"), text_sha256("The pilot said she")})
-    found = learnt_from(SUPPLY, trained_on=some)
-    assert found.texts == some
-    assert found.groups == {"profession": ("guard",), "target": ("pilot",), "template": ("ran",)}
+    subset = frozenset({text_sha256("The guard ran"), text_sha256("The pilot said she")})
+    actual = learnt_from(SUPPLY, trained_on=subset)
+    assert actual.texts == subset
+    assert actual.groups == {"profession": ("guard",), "target": ("pilot",), "template": ("ran",)}
     nothing = learnt_from(SUPPLY, trained_on=frozenset())
     assert (nothing.texts, nothing.groups, nothing.item_info) == (frozenset(), {}, ())
 
@@ -121,7 +121,7 @@ def test_writing_replaces_and_needs_a_folder(tmp_path: Path) -> None:
 def broken(file: Path, **change: object) -> Path:
     write_learnt(file, learnt_from(SUPPLY))
     document = json.loads(file.read_text()) | change
-    file.write_text(json.dumps({key: one for key, one in document.items() if one != "gone"}))
+    file.write_text(json.dumps({key: value for key, value in document.items() if value != "gone"}))
     return file
 
 

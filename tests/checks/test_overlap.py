@@ -34,14 +34,14 @@ def found(split_by: str, split: str) -> list[tuple[str, str, str]]:
     benchmark = GenBias(split_by=split_by)  # type: ignore[arg-type]
     with in_world():
         examples, requests = choose_examples(benchmark, split=split)
-        one = measure(FakeScorer(), benchmark, split=split, draws=0)
+        measurement = measure(FakeScorer(), benchmark, split=split, draws=0)
         supply = GenBiasSupply(split_by=split_by).supply()  # type: ignore[arg-type]
     texts = [
         text
-        for example, own in zip(examples, requests, strict=True)
-        for text in texts_of(benchmark, example, own)
+        for example, example_requests in zip(examples, requests, strict=True)
+        for text in texts_of(benchmark, example, example_requests)
     ]
-    findings = check_overlap(learnt_from(supply), one, texts)
+    findings = check_overlap(learnt_from(supply), measurement, texts)
     return [(finding.check, finding.level, finding.text) for finding in findings]
 
 
@@ -98,10 +98,10 @@ def test_a_term_is_a_term_under_any_key_and_sorts_are_no_overlap() -> None:
             "town": ("Porto",),
         },
     )
-    one = measured({"target": "nurse", "axis": "gender", "hint": "male", "town": "Porto"})
+    measurement = measured({"target": "nurse", "axis": "gender", "hint": "male", "town": "Porto"})
     kinds = [
         finding.text.split("'")[1]
-        for finding in check_overlap(learnt, one)
+        for finding in check_overlap(learnt, measurement)
         if finding.check == "groups"
     ]
     assert kinds == ["term", "town"]

@@ -133,7 +133,7 @@ def test_an_adapter_without_a_record_of_its_texts_is_noted() -> None:
     foreign = replace(EDIT, info=replace(EDIT.info, trained_on=frozenset()))
     moved = transfer_adapter(foreign, BASE, vocabulary=vocabulary(EDIT))
     (note,) = moved.info.report["notes"]  # type: ignore[misc, union-attr]
-    assert "no leak can be found" in str(note)
+    assert "a leak cannot be detected" in str(note)
 
 
 # --- the control and the scale, compared with PEFT's own update --------------------------------

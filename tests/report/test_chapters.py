@@ -84,7 +84,7 @@ def test_a_chapter_without_comparisons_is_one() -> None:
 def test_what_a_verdict_corrects_is_corrected_in_its_sections() -> None:
     corrected = verdict(replace(CHANGE, p_holm=0.4, direction="unchanged"))
     corrected_view = view(chapter(comparison(CHANGE), verdict=corrected))
-    assert badge_of(corrected_view.sections[0].overall[0].change).word == "no change shown"
+    assert badge_of(corrected_view.sections[0].overall[0].shown).word == "no change shown"
 
 
 def test_only_headlines_have_the_direction_of_the_verdict() -> None:

@@ -145,6 +145,7 @@ def test_everything_measured_has_its_place(text: str) -> None:
     for what in (
         "ss by group", "Professions.", "After each seed of the method", "Content warning:",
         "Known faults and coverage", "Spearman 0.93", "slope 0.400 [0.400, 0.400]",
+        "; rank correlation 1.00; at strength 0: 0.020 [0.010, 0.030]",
         "1 metric has no finite reading", "and 1 of further seeds",
         "d" * 64, "CC BY-SA 4.0", "the official file", "e" * 64, "first token (BOS policy)",
         "50256", "chat template", "genbias():train", "paired bootstrap draws of whole clusters",

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from equipoise.report.chapters import verdict_badges
-from equipoise.report.matrix import matrix
+from equipoise.report.overview import matrix
 from equipoise.study.study import Chapter, Measured, Study
 
 from .making import ABILITY, CHANGE, comparison, measurement, not_worse, study, verdict

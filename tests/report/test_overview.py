@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from equipoise.conclusions import Finding
+from equipoise.report.html import study_page
 from equipoise.report.overview import group_findings, of_comparisons, of_study
 from equipoise.study.study import Study
 
@@ -69,18 +70,12 @@ def test_nothing_to_compare_is_nothing() -> None:
 def test_what_is_on_no_side_of_a_comparison_is_shown_alone() -> None:
     assert of_study(study(), lead=()).baselines == ()
     alone = replace(study().measured[1], measurement=measurement("gpt2@1+lftf:9", notes=("n",)))
-    (view,) = of_study(study(measured=(*study().measured, alone)), lead=()).baselines
-    assert view.title == "stereoset of gpt2 after lftf, seed 7"
-    assert [row.name for row in view.overall] == ["ss", "silent"]
-    assert [group.name for group in view.groups] == ["ss, axis race"]
-    assert (view.measurement.notes, view.left_out) == (("n",), 0)
-    groups = tuple(
-        replace(group, group={"axis": f"g{index}"})
-        for group in measurement().estimates[1:2]
-        for index in range(3001)
-    )
-    many = measurement("m", estimates=(measurement().estimates[0], *groups))
-    (cut,) = of_study(
-        study(measured=(replace(alone, measurement=many),), chapters=()), lead=()
-    ).baselines
-    assert (len(cut.groups), cut.left_out) == (3000, 1)
+    (baseline,) = of_study(study(measured=(*study().measured, alone)), lead=()).baselines
+    assert baseline == ("stereoset of gpt2 after lftf, seed 7", alone.measurement)
+    overall, race, _ = measurement().estimates
+    groups = tuple(replace(race, group={"axis": f"g{index}"}) for index in range(3001))
+    many = replace(alone, measurement=measurement("m", estimates=(overall, *groups)))
+    text = study_page(study(measured=(many,), chapters=()))
+    assert "ss, axis g2999 <" in text
+    assert "ss, axis g3000 <" not in text
+    assert "1 further row is left out here" in text

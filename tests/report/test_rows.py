@@ -13,6 +13,8 @@ from equipoise.report.rows import (
     forest,
     gravest,
     named_row,
+    p_cell,
+    plain_cell,
     shared_axis,
 )
 
@@ -20,18 +22,16 @@ from .making import ABILITY, CHANGE, measurement, not_worse, within
 
 
 def test_a_row_has_every_number_with_its_interval() -> None:
-    row = named_row(replace(CHANGE, p_holm=math.nan), "overall")
-    assert row.before.text == "65.6 [62.0, 69.0]"
-    assert row.after.text == "52.4 [49.0, 55.9]"
+    assert cell(65.64, 62.0, 69.0).text == "65.6 [62.0, 69.0]"
     assert cell(-13.2, -17.0, -9.5).text == "−13.2 [−17.0, −9.5]"
-    assert (row.effect.text, row.p.text) == ("−0.80", "n/a")
+    assert (plain_cell(-0.8).text, p_cell(math.nan).text) == ("−0.80", "n/a")
     assert (badge_of(CHANGE).tone, badge_of(CHANGE).word) == ("reduced", "reduced")
 
 
 def test_what_is_sorted_by_is_the_number_and_nan_where_there_is_none() -> None:
-    row = named_row(replace(CHANGE, effect=math.nan), "overall")
-    assert (row.before.key, cell(-13.2, -17.0, -9.5).key) == ("65.64", "-13.2")
-    assert (row.effect.text, row.effect.key) == ("n/a", "nan")
+    nothing = plain_cell(math.nan)
+    assert (cell(65.64, 62.0, 69.0).key, cell(-13.2, -17.0, -9.5).key) == ("65.64", "-13.2")
+    assert (nothing.text, nothing.key) == ("n/a", "nan")
 
 
 def test_marks_lie_on_the_scale_in_their_order() -> None:
@@ -43,8 +43,7 @@ def test_marks_lie_on_the_scale_in_their_order() -> None:
 
 
 def test_a_missing_value_keeps_its_interval() -> None:
-    row = named_row(replace(CHANGE, after=math.nan), "overall")
-    assert row.after.text == "n/a [49.0, 55.9]"
+    assert cell(math.nan, 49.0, 55.9).text == "n/a [49.0, 55.9]"
 
 
 def test_different_ideals_make_no_common_line() -> None:

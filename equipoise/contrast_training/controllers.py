@@ -17,8 +17,8 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 from pydantic.dataclasses import dataclass as options
 
-from equipoise.contrast_training.held_out_bias import TypeBias
-from equipoise.records import JSON, OPTIONS
+from equipoise.contrast_training.evaluation import TypeBias
+from equipoise.records import OPTIONS
 
 PARITY = 50.0
 _FULL = 2.0  # half-bands from which on a proportional controller has its full strength
@@ -37,14 +37,6 @@ class TypeMixture:
     def active(self) -> tuple[str, ...]:
         """Types that take part, sorted."""
         return tuple(sorted(axis for axis, weight in self.weights.items() if weight > 0))
-
-    def as_json(self) -> JSON:
-        """For the checkpoint of a training."""
-        return {
-            "directions": dict(self.directions),
-            "weights": dict(self.weights),
-            "strength": self.strength,
-        }
 
 
 def away_from_preferred(biases: Mapping[str, TypeBias]) -> TypeMixture:

@@ -14,17 +14,15 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from equipoise.contrast_training.adapter_options import AdapterOptions
-from equipoise.contrast_training.held_out_bias import margin_spreads
-from equipoise.contrast_training.losses import squared_mean
+from equipoise.contrast_training.evaluation import margin_spreads
+from equipoise.contrast_training.losses import ForwardKl, squared_mean
 from equipoise.contrast_training.packed_forward import (
     PackedForward,
     ReferenceOutputs,
     reference_outputs,
 )
-from equipoise.contrast_training.retention import ForwardKl
 from equipoise.contrast_training.sampling import distinct_batch
-from equipoise.contrast_training.session import ContrastTraining
+from equipoise.contrast_training.session import AdapterOptions, ContrastTraining
 from equipoise.contrast_training.tokenized import TokenizedContrast, TokenizedText
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.inference.language_model import LanguageModel
@@ -62,9 +60,7 @@ class Parity(AdapterOptions, Mitigation):
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
         """Train an adapter on the supply's contrasts; held-out ones are evaluated.
 
-        All steps are done unless a limit ends it. Raises `RecipeError` when it lacks contrasts
-        or the texts of the KL, or shares target terms with the held-out ones, `ModelError` when
-        every evaluation was over a limit.
+        All steps are done unless a limit ends it. Raises as `ContrastTraining` does.
         """
         training = ContrastTraining.on_contrasts(model, supply, self, maker_of(self, seed=seed))
         kl_texts = training.kl_texts(self.kl)
@@ -84,7 +80,7 @@ class Parity(AdapterOptions, Mitigation):
 class ParityLoss:
     """The square of each type's mean lean, and the divergence from before on the KL's texts.
 
-    The margin is that of `held_out_bias`, in units of its type's spread before training, so that
+    The margin is that of `evaluation`, in units of its type's spread before training, so that
     the weight of the divergence means the same for texts of any length. The lean is the margin
     itself ("mean"), or the share of preferences, made smooth: tanh of 4 margins ("share"), which is
     at 0 where as many items prefer one text as the other.

@@ -17,8 +17,8 @@ from equipoise.contrast_training.controllers import (
     ProportionalSwapping,
     ReferenceSwapping,
 )
-from equipoise.contrast_training.held_out_bias import TypeBias
-from equipoise.contrast_training.retention import ForwardKl, PaddedKl, ReverseKl
+from equipoise.contrast_training.evaluation import TypeBias
+from equipoise.contrast_training.losses import ForwardKl, PaddedKl, ReverseKl
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import RecipeError
 from equipoise.mitigate.base import Mitigation

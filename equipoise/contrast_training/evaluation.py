@@ -265,7 +265,7 @@ def _mean_logprobs(
     texts: Sequence[TokenizedText],
     positions: Sequence[Sequence[int]],
 ) -> Column:
-    """Mean log-probability (nats per token) at each text's positions (at least one): [text]."""
+    """Mean log-probability (nats per token) at each text's positions (1 or more): [text]."""
     means = np.full(len(texts), math.nan)
 
     def run(batch: list[int]) -> None:

@@ -37,7 +37,7 @@ def npo(
 
     `gap`: log-probability of each text's target before training minus now, in nats (0 at the
     start, above 0 once forgotten). per_seq_sum: r is that gap (NPO's paper and code). per_seq_mean:
-    r is the gap per token. batch_mean: one r, the mean gap per token over the batch, as
+    r is the gap per token. batch_mean: a single r, the mean gap per token over the batch, as
     BiasUnlearn's code has it; with so small an r the loss hardly ever saturates and is gradient
     ascent.
     At the start it is (2 / beta) ln 2, and its gradient in r is -1.

@@ -199,7 +199,7 @@ def split_texts(model: LanguageModel, supply: Supply, *, longest: int) -> PlainT
 
 
 def _thin_out(passages: Sequence[Passage]) -> list[Passage]:
-    """About 200 passages, evenly spaced in every document, at least one of each."""
+    """About 200 passages, evenly spaced in every document, at least 1 of each."""
     stride = max(1, math.ceil(len(passages) / _MOST))
     counts: Counter[str] = Counter()
     thinned = []

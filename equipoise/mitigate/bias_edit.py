@@ -60,7 +60,7 @@ Texts: TypeAlias = Float[Tensor, " text"]
 class BiasEdit(Mitigation):
     """Train an editor on the supply's contrasts, and shift the weights once by these contrasts.
 
-    The inductive use: one edited model for everything, learnt from the supply alone. The paper's
+    The inductive use: an edited model for everything, learnt from the supply alone. The paper's
     own use makes a shift from the labelled items it is measured on: `bias_edit_transductive`.
     """
 
@@ -74,7 +74,7 @@ class BiasEdit(Mitigation):
     edit_rate: Annotated[float, Field(gt=0)] = 1e-5  # initial scale of the shifts; learnt
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4  # of the editor
     epochs: Annotated[int, Field(ge=1)] = 10  # over the contrasts
-    batch_size: Annotated[int, Field(ge=1)] = 64  # contrasts per step, which make one shift
+    batch_size: Annotated[int, Field(ge=1)] = 64  # contrasts per step, which make a shift
     retention_weight: Annotated[float, Field(ge=0)] = 10.0  # of the retention loss; 0: none
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> WeightEdit:
@@ -132,10 +132,7 @@ class BiasEdit(Mitigation):
 
     def _check(self, model: LanguageModel, supply: Supply) -> None:
         if model.kind != "causal":
-            raise ModelError(
-                f"the model must be causal, got {model.identity}, which is {model.kind}; use "
-                "another method for it"
-            )
+            raise ModelError(f"bias_edit needs a causal model, {model.identity} is {model.kind}")
         if not supply.contrasts:
             raise RecipeError(
                 f"the supply must have contrasts, got none from '{supply.origin}'; "
@@ -252,8 +249,7 @@ class _Objective:
     def rows(self, contrasts: Sequence[TokenizedContrast]) -> Iterator[list[Rows]]:
         """Each module's inputs and gradients where the contrasts' tokens are predicted.
 
-        The gradient is that of the sum of the contrasts' losses and not of a mean: the rows of a
-        contrast do not depend on the others.
+        The gradient is of a sum of losses: the rows of a contrast do not depend on the others.
         """
         for part in _batches(contrasts, _TEXTS // 2):
             _, positions = self._pairs(part)
@@ -345,13 +341,8 @@ class _Objective:
 
 def _first_difference(contrast: TokenizedContrast) -> int:
     """The first position whose tokens differ; 1 where one text begins the other."""
-    first, second = contrast.stereotype.ids, contrast.antistereotype.ids
-    different = (
-        position
-        for position in range(1, min(len(first), len(second)))
-        if first[position] != second[position]
-    )
-    return next(different, 1)
+    pairs = zip(contrast.stereotype.ids[1:], contrast.antistereotype.ids[1:], strict=False)
+    return next((place for place, (a, b) in enumerate(pairs, start=1) if a != b), 1)
 
 
 def _tokenize(

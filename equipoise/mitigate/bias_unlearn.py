@@ -143,9 +143,7 @@ class BiasUnlearn(AdapterOptions, Mitigation):
     @model_validator(mode="after")
     def _learns_something(self) -> Self:
         if self.forget is None and self.retain is None:  # the KL alone is least where it begins
-            raise ValueError(
-                f"one of forget and retain must be given, got {self.forget} and {self.retain}"
-            )
+            raise ValueError(f"forget or retain must be given, got {self.forget} and {self.retain}")
         return self
 
     @classmethod
@@ -227,18 +225,18 @@ class UnlearningLoss:
         """Draw the texts, run them together, and add the three losses by their weights."""
         forgetting, retaining, kl = self.method.forget, self.method.retain, self.method.kl
         phase = self.first_phase if self.stopping is None else self.stopping.phase
-        forget, retain, kept = self.draw(phase, step)
+        forget, retain, compared = self.draw(phase, step)
         learnt, count = [*forget, *retain], len(forget)
 
         positions = [text.target_positions for text in learnt]
         if kl:
-            positions += [text.part(kl.over) for text in kept]
-        readout = self.forward.read([*learnt, *kept], positions)
-        logprobs, tokens = self.forward.text_logprobs(readout.first(len(learnt)))
+            positions += [text.part(kl.over) for text in compared]
+        readout, rest = self.forward.read([*learnt, *compared], positions).cut(len(learnt))
+        logprobs, tokens = self.forward.text_logprobs(readout)
 
         loss = torch.zeros((), device=logprobs.device)
         if kl:
-            divergence = kl.loss(self.forward, readout.after(len(learnt)), kept, self.reference)
+            divergence = kl.loss(self.forward, rest, compared, self.reference)
             loss = kl.weight * divergence
         if forgetting and forget:
             gap = self.reference.target_logprobs(forget).to(logprobs.device) - logprobs[:count]
@@ -269,8 +267,8 @@ class UnlearningLoss:
             drawn.append(mixed_batch(pools, mixture.weights, size, step=step_of_phase, seed=seed))
         forget, retain = drawn
         kl = self.method.kl
-        kept = kl.draw(self.kl_texts, step=step, seed=self.seed) if kl else []
-        return forget, retain, kept
+        compared = kl.draw(self.kl_texts, step=step, seed=self.seed) if kl else []
+        return forget, retain, compared
 
     def forget_pools(self, mixture: TypeMixture) -> dict[str, list[TokenizedText]]:
         """By active type: the texts that the model leans to, and the adversarial other ones."""

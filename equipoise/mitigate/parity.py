@@ -98,16 +98,16 @@ class ParityLoss:
         """The loss of a step, by its number."""
         kl = self.method.kl
         groups = self.draw(step)
-        kept = kl.draw(self.kl_texts, step=step, seed=self.seed) if kl else []
+        compared = kl.draw(self.kl_texts, step=step, seed=self.seed) if kl else []
         batch = [contrast for group in groups for contrast in group]
         texts = [text for contrast in batch for text in contrast.pair]
         positions = [
             contrast.scored_positions(text) for contrast in batch for text in contrast.pair
         ]
         if kl:
-            positions += [text.part(kl.over) for text in kept]
-        readout = self.forward.read([*texts, *kept], positions)
-        logprobs, tokens = self.forward.text_logprobs(readout.first(len(texts)))
+            positions += [text.part(kl.over) for text in compared]
+        readout, rest = self.forward.read([*texts, *compared], positions).cut(len(texts))
+        logprobs, tokens = self.forward.text_logprobs(readout)
         means = logprobs / tokens
         margins = torch.split(means[0::2] - means[1::2], [len(group) for group in groups])
         squares = []
@@ -120,7 +120,7 @@ class ParityLoss:
             squares.append(squared_mean(lean, population=population))
         loss = torch.stack(squares).mean()
         if kl:
-            divergence = kl.loss(self.forward, readout.after(len(texts)), kept, self.reference)
+            divergence = kl.loss(self.forward, rest, compared, self.reference)
             loss = loss + kl.weight * divergence
         return loss
 

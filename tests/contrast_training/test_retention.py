@@ -92,7 +92,7 @@ def divergence_of(
     *company: TokenizedText,
 ) -> float:
     packed = [*company, *texts]
-    readout = forward.read(packed, [text.part(kl.over) for text in packed]).after(len(company))
+    _, readout = forward.read(packed, [text.part(kl.over) for text in packed]).cut(len(company))
     return float(kl.loss(forward, readout, texts, before).detach())
 
 

@@ -185,7 +185,7 @@ def test_options_survive() -> None:
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ({"forget": None, "retain": None}, "one of forget and retain must be given"),
+        ({"forget": None, "retain": None}, "forget or retain must be given"),
         ({"controller": {"name": "paper", "band": 3.0}}, "no option 'band'"),
         ({"controller": {"name": "equivalence", "band": 50.0}}, "band"),
         ({"controller": {"name": "equivalence", "bases": {"race": 48.0}}}, "no option 'bases'"),

@@ -14,7 +14,7 @@ from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark, TellsLabels
 from equipoise.conclusions import Ranking, RankStability
 from equipoise.data.sources import reading_from
-from equipoise.edits.edit import Edit
+from equipoise.edits.base import Edit
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.scorer import Scorer
@@ -126,14 +126,14 @@ def mitigate(
 ) -> Edit:
     """Learn an edit from a supply; the model itself is left as it was.
 
-    No supply: the one that the method usually learns from (`usual_supply`).
+    No supply: what the method usually learns from (`usual_supply`).
     Use the edit in a `with edit.attached(model) as edited:` block, or save it and load the folder.
     """
     if isinstance(method, str):
         method = plugins.build(Mitigation, method)
     with reading_from(folder_for(model.identity, data)):
         source = usual_supply(type(method), model.identity) if supply is None else supply
-        built = build_supply(source, told=method.told)
+        built = build_supply(source, item_info=method.item_info)
     return method.fit(model, built, seed=seed)
 
 
@@ -146,17 +146,17 @@ def usual_supply(method: type[Mitigation], identity: str) -> str:
         return method.taught_by if WORLD.local_file() is None else "planted"
 
 
-def build_supply(source: Supply | Supplier | str, *, told: tuple[str, ...] = ()) -> Supply:
+def build_supply(source: Supply | Supplier | str, *, item_info: tuple[str, ...] = ()) -> Supply:
     """What a mitigation learns from: a supply, or that of a plug-in.
 
-    `told`: of the method (`Mitigation.told`). For one that is told "labels" the supply gets the
-    measured items of the plug-in's benchmark (`Supplier.labelled_by`), with its options.
+    `item_info`: of the method. If it has "labels" the supply gets the measured
+    items of the plug-in's benchmark (`Supplier.labelled_by`), with its options.
     """
     if isinstance(source, Supply):
         return source
     supplier = plugins.build(Supplier, source) if isinstance(source, str) else source
     supply = supplier.supply()
-    if "labels" not in told or supplier.labelled_by is None:
+    if "labels" not in item_info or supplier.labelled_by is None:
         return supply
     known = plugins.options_of(plugins.build(Benchmark, supplier.labelled_by))
     options = {key: value for key, value in plugins.options_of(supplier).items() if key in known}

@@ -1,7 +1,7 @@
 """The command line: the verbs of `commands`, and what becomes of errors.
 
-Standard output has the tables, or with `--json` one JSON document and nothing else; everything
-else goes to standard error. A mistake that a user can fix is one line and exit status 2.
+Standard output has the tables, or with `--json` a JSON document and nothing else; everything
+else goes to standard error. A mistake that a user can fix is a line and exit status 2.
 Modules that need torch are imported where they are used, so that `--help` and `list` are quick.
 """
 
@@ -15,15 +15,14 @@ import typer
 
 from equipoise.commands.calibrate import calibrate
 from equipoise.commands.compare import compare
-from equipoise.commands.demo import demo
-from equipoise.commands.export import export
-from equipoise.commands.flags import say
+from equipoise.commands.describe import describe
+from equipoise.commands.export import export, report
+from equipoise.commands.flags import dashed, say
 from equipoise.commands.listing import list_
 from equipoise.commands.locate import locate
 from equipoise.commands.measure import measure
 from equipoise.commands.mitigate import mitigate
-from equipoise.commands.options import dashed
-from equipoise.commands.report import report
+from equipoise.commands.run import demo
 from equipoise.commands.run import run as run_study
 from equipoise.errors import EquipoiseError
 
@@ -33,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (measure, locate, mitigate, compare, calibrate, report, export, demo):
+for verb in (measure, locate, mitigate, compare, calibrate, report, export, demo, describe):
     app.command()(verb)
 app.command(name="run")(run_study)
 app.command(name="list")(list_)

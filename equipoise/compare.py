@@ -10,11 +10,11 @@ from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.conclusions import Change, Comparison
 from equipoise.errors import RecipeError, nearest
-from equipoise.records import Margin, Measurement, Metric
+from equipoise.records import Margin, Measurement
 from equipoise.stats.compare import Sides, compare_metrics
-from equipoise.stats.directions import holm
 from equipoise.stats.pairing import PREFIX, SAME, Paired, pair
 from equipoise.stats.resample import by_cell, select
+from equipoise.stats.verdict import holm
 
 _MOST_GROUPS = 12  # of a key, in a note
 
@@ -38,7 +38,10 @@ def compare(
     """
     afters = (after,) if isinstance(after, Measurement) else tuple(after)
     benchmark = _same_benchmark(before, afters)
-    metrics = _with_margins(benchmark.metrics, before.benchmark, margins or {})
+    metrics = [
+        replace(m, margin=(margins or {}).get(f"{before.benchmark}.{m.name}", m.margin))
+        for m in benchmark.metrics
+    ]
     paired = pair(before, afters)
     if not paired.outcomes:
         raise RecipeError(
@@ -49,7 +52,8 @@ def compare(
     keys = (*benchmark.by, *([PREFIX] if paired.family else []))
 
     def changed(mask: NDArray[np.bool_]) -> list[Change]:
-        rows = _selected(paired.sides, mask)
+        afters = tuple(select(after, mask) for after in paired.sides.afters)
+        rows = Sides(before=select(paired.sides.before, mask), afters=afters)
         return compare_metrics(metrics, rows, draws=draws, seed=seed)
 
     for group, cell_changes in by_cell(paired.outcomes, keys, changed):
@@ -127,9 +131,9 @@ def compare_all(
 
 def _twin(measurement: Measurement, side: Sequence[Measurement]) -> Measurement | None:
     twins = [twin for twin in side if twin.benchmark == measurement.benchmark]
-    return next(
-        (twin for twin in twins if _setting(twin) == _setting(measurement)), (*twins, None)[0]
-    )
+    setting = (dict(measurement.options), measurement.split, measurement.limit)
+    alike = [t for t in twins if (dict(t.options), t.split, t.limit) == setting]
+    return next(iter((*alike, *twins)), None)
 
 
 def _check_margins(margins: Mapping[str, Margin], comparisons: Sequence[Comparison]) -> None:
@@ -152,24 +156,6 @@ def _check_margins(margins: Mapping[str, Margin], comparisons: Sequence[Comparis
                 )
 
 
-def _setting(measurement: Measurement) -> tuple[object, ...]:
-    return dict(measurement.options), measurement.split, measurement.limit
-
-
-def _selected(sides: Sides, rows: NDArray[np.bool_]) -> Sides:
-    afters = tuple(select(after, rows) for after in sides.afters)
-    return Sides(before=select(sides.before, rows), afters=afters)
-
-
-def _with_margins(
-    metrics: Sequence[Metric], benchmark: str, margins: Mapping[str, Margin]
-) -> list[Metric]:
-    return [
-        replace(metric, margin=margins.get(f"{benchmark}.{metric.name}", metric.margin))
-        for metric in metrics
-    ]
-
-
 def _same_benchmark(before: Measurement, afters: Sequence[Measurement]) -> AnyBenchmark:
     if not afters:
         raise RecipeError(
@@ -177,7 +163,12 @@ def _same_benchmark(before: Measurement, afters: Sequence[Measurement]) -> AnyBe
             "measure the changed model, too"
         )
     for after in afters:
-        _check_same(before, after)
+        for what, expected in _settings(before).items():
+            if _settings(after)[what] != expected:
+                raise RecipeError(
+                    f"two measurements are compared on the same {what}, got {expected!r} before "
+                    f"and {_settings(after)[what]!r} after; measure both alike"
+                )
     benchmark = plugins.build(Benchmark, before.benchmark, before.options)
     if benchmark.version != before.version:
         raise RecipeError(
@@ -187,18 +178,13 @@ def _same_benchmark(before: Measurement, afters: Sequence[Measurement]) -> AnyBe
     return benchmark
 
 
-def _check_same(before: Measurement, after: Measurement) -> None:
-    pairs: dict[str, tuple[object, object]] = {
-        "benchmark": (before.benchmark, after.benchmark),
-        "version": (before.version, after.version),
-        "options": (dict(before.options), dict(after.options)),
-        "split": (before.split, after.split),
-        "limit": (before.limit, after.limit),
-        "examples (sha256)": (before.examples_sha256, after.examples_sha256),
+def _settings(measurement: Measurement) -> dict[str, object]:
+    """What two measurements must share to be compared."""
+    return {
+        "benchmark": measurement.benchmark,
+        "version": measurement.version,
+        "options": dict(measurement.options),
+        "split": measurement.split,
+        "limit": measurement.limit,
+        "examples (sha256)": measurement.examples_sha256,
     }
-    for what, (one, other) in pairs.items():
-        if one != other:
-            raise RecipeError(
-                f"two measurements are compared on the same {what}, got {one!r} before and "
-                f"{other!r} after; measure both alike"
-            )

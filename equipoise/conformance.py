@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
-from equipoise.edits.edit import Edit
+from equipoise.edits.base import Edit
 from equipoise.edits.registry import load_edit
 from equipoise.fakes import FakeScorer, tiny_model
 from equipoise.inference.language_model import LanguageModel
@@ -25,11 +25,10 @@ from equipoise.measure import answer
 from equipoise.mitigate.base import Mitigation
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import (
-    Columns,
+    Column,
     Continuation,
     Contrast,
     Example,
-    Metric,
     Outcome,
     Prompt,
     Response,
@@ -79,7 +78,7 @@ def check_mitigation(method: Mitigation, *, supply: Supply | None = None, seed: 
     _check_options(Mitigation, method)
     model = tiny_model("llama", context=512)
     learnt = supply or tiny_supply()
-    if "labels" not in method.told:
+    if "labels" not in method.item_info:
         learnt = replace(learnt, measured=())
     before = _bytes(model)
     edit = method.fit(model, learnt, seed=seed)
@@ -239,6 +238,13 @@ def _outcomes(
     ]
 
 
+def _columns(
+    benchmark: AnyBenchmark, examples: Sequence[Example], fake: FakeScorer
+) -> dict[str, Column]:
+    outcomes = _outcomes(benchmark, examples, fake)
+    return columns_of(outcomes, cluster=benchmark.cluster)
+
+
 def _check_outcomes(benchmark: AnyBenchmark, examples: Sequence[Example], fake: FakeScorer) -> None:
     first = _outcomes(benchmark, examples, fake)
     second = _outcomes(benchmark, examples, fake)
@@ -265,14 +271,10 @@ def _check_outcomes(benchmark: AnyBenchmark, examples: Sequence[Example], fake: 
     _hold(not missing, f"every key of `by` must be a group of some outcome, missing {missing}")
 
 
-def _columns(benchmark: AnyBenchmark, outcomes: Sequence[Outcome]) -> Columns:
-    return columns_of(outcomes, cluster=benchmark.cluster)
-
-
 def _check_ranges(benchmark: AnyBenchmark, examples: Sequence[Example]) -> None:
     for seed in range(3):
         fake = FakeScorer(nats=_pseudo_random(seed, spread=5.0))
-        columns = _columns(benchmark, _outcomes(benchmark, examples, fake))
+        columns = _columns(benchmark, examples, fake)
         for metric in benchmark.metrics:
             value = metric.of(columns)
             inside = math.isnan(value) or metric.low - 1e-9 <= value <= metric.high + 1e-9
@@ -285,19 +287,19 @@ def _check_ranges(benchmark: AnyBenchmark, examples: Sequence[Example]) -> None:
 
 def _check_ideals(benchmark: AnyBenchmark, examples: Sequence[Example]) -> None:
     pointed = [
-        metric for metric in benchmark.metrics if metric.ideal is not None and _is_point(metric)
+        (metric, metric.ideal)
+        for metric in benchmark.metrics
+        if metric.ideal is not None and metric.higher_is_better is None
     ]
     if not pointed:
         return
-    flat = _columns(benchmark, _outcomes(benchmark, examples, FakeScorer(nats=_per_word)))
+    flat = _columns(benchmark, examples, FakeScorer())
     flips = [
-        _columns(benchmark, _outcomes(benchmark, examples, FakeScorer(nats=_pseudo_random(seed))))
-        for seed in range(5)
+        _columns(benchmark, examples, FakeScorer(nats=_pseudo_random(seed))) for seed in range(5)
     ]
-    for metric in pointed:
+    for metric, ideal in pointed:
         indifferent = metric.of(flat)
         coins = np.array([metric.of(flip) for flip in flips])
-        ideal = metric.ideal if metric.ideal is not None else math.nan
         error = max(float(coins.std(ddof=1)), 1e-9)
         near = abs(float(coins.mean()) - ideal) <= 5.0 * error
         _hold(
@@ -305,14 +307,6 @@ def _check_ideals(benchmark: AnyBenchmark, examples: Sequence[Example]) -> None:
             f"{metric.name} of a model without preference must be {ideal}, "
             f"got {indifferent} when indifferent and {coins.mean()} over coin flips",
         )
-
-
-def _is_point(metric: Metric) -> bool:
-    return metric.higher_is_better is None
-
-
-def _per_word(_context: str, text: str) -> float:
-    return -1.0 * max(1, len(text.split()))
 
 
 def _bytes(model: LanguageModel) -> str:

@@ -2,14 +2,14 @@
 
     EquipoiseError
     ├── RecipeError   a request: an unknown name, a misspelt option, a wrong value
-    │   └── OptionError   one option of a plug-in, and which
+    │   └── OptionError   an option of a plug-in, and which
     ├── DataError     a data file or an example in it
-    ├── ModelError    a model, an edit of one, or what it answered
-    │   └── RequestError  one request that a model cannot answer, and which
+    ├── ModelError    a model, an edit, or what it answered
+    │   └── RequestError  a request that a model cannot answer, and which
     └── StoreError    a result on disk
         └── PlaceError    the place itself: a full disk, a folder that may not be written to
 
-Every message is one sentence: what must hold, what was got, what to do.
+Every message is a sentence: what must hold, what was got, what to do.
 The command line prints it and exits with status 2.
 """
 

@@ -10,13 +10,14 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from equipoise import environment, plugins
-from equipoise.benchmarks.base import AnyBenchmark, Remarks, UsesFiles, texts_of
+from equipoise.benchmarks.base import AnyBenchmark, texts_of
 from equipoise.errors import DataError, ModelError, RecipeError, RequestError, nearest
 from equipoise.inference.scorer import Scorer
 from equipoise.predictions import Predictions, read_predictions
@@ -40,8 +41,6 @@ from equipoise.records import (
 from equipoise.stats.draws import spread
 from equipoise.stats.pairing import ITEM, PREFIX, VARIANTS
 from equipoise.stats.resample import Interval, bootstrap, by_cell, columns_of, select
-
-Q = TypeVar("Q", bound=Request)
 
 
 class Shards(Protocol):
@@ -87,16 +86,19 @@ def measure(
         by_id = {example.id: example for example in examples}
         outcomes = [_add_groups(outcome, by_id[outcome.example]) for outcome in outcomes]
     else:
-        _refuse_learnt(model.trained_on, benchmark, examples, requests)
+        learnt = learnt_examples(model.trained_on, benchmark, examples, requests)
+        if learnt:
+            raise DataError(
+                f"this edit was trained on {len(learnt)} of the {len(examples)} examples it is to "
+                f"be measured on, the first is '{learnt[0]}'; measure another split"
+            )
         scorers = model.variants()
         variants = len(scorers)
+        info = {**model.info, VARIANTS: variants} if variants > 1 else dict(model.info)
         outcomes = _collect_outcomes(
             scorers, benchmark, examples, requests, seed=seed, shards=shards
         )
-        info = dict(model.info)
-    if variants > 1:
-        info = {**info, VARIANTS: variants}
-    data = benchmark.files(split) if isinstance(benchmark, UsesFiles) else ()
+    data = benchmark.files(split)
     cluster = benchmark.cluster or (ITEM if variants > 1 else None)
     estimates = estimate_metrics(
         benchmark, outcomes, cluster=cluster, family=variants > 1, draws=draws, seed=seed
@@ -125,7 +127,7 @@ def measure(
                 for file in data
                 if not file.verified
             ),
-            *(benchmark.remarks(split) if isinstance(benchmark, Remarks) else ()),
+            *benchmark.remarks(split),
             *_note_coverage(outcomes, expected=len(examples) * variants),
         ),
     )
@@ -206,20 +208,6 @@ def _describe_request(request: Request) -> dict[str, object]:
     return {**values, "kind": type(request).__name__}
 
 
-def _refuse_learnt(
-    trained_on: frozenset[str],
-    benchmark: AnyBenchmark,
-    examples: Sequence[Example],
-    requests: Sequence[Sequence[Request]],
-) -> None:
-    learnt = learnt_examples(trained_on, benchmark, examples, requests)
-    if learnt:
-        raise DataError(
-            f"this edit was trained on {len(learnt)} of the {len(examples)} examples it is to be "
-            f"measured on, the first is '{learnt[0]}'; measure another split"
-        )
-
-
 # --- outcomes ---------------------------------------------------------------------------------
 
 
@@ -233,45 +221,45 @@ def _collect_outcomes(
     shards: Shards | None,
 ) -> list[Outcome]:
     """All outcomes, shard by shard; stored shards are not asked for again."""
-    if shards is None:
-        return _ask(scorers, benchmark, examples, requests, seed=seed)
+    size = len(examples) if shards is None else shards.size
     outcomes: list[Outcome] = []
-    for number, start in enumerate(range(0, len(examples), shards.size)):
-        part = slice(start, start + shards.size)
-        shard = shards.read(number)
-        if shard is None:
-            shard = _ask(scorers, benchmark, examples[part], requests[part], seed=seed)
+    for number, start in enumerate(range(0, len(examples), size)):
+        part, asks = examples[start : start + size], requests[start : start + size]
+        stored = None if shards is None else shards.read(number)
+        shard = [*(stored or [])]
+        flat = [request for example_requests in asks for request in example_requests]
+        for index, scorer in enumerate(scorers if stored is None else ()):
+            try:
+                answers = answer(scorer, flat, seed=seed)
+            except RequestError as error:
+                owners = [e.id for e, own_asks in zip(part, asks, strict=True) for _ in own_asks]
+                where = f"{plugins.name_of(benchmark)}: example '{owners[error.number]}'"
+                raise ModelError(f"{where} {error.sentence}") from None
+            variant = str(index) if len(scorers) > 1 else None
+            shard += _build_outcomes(benchmark, part, asks, answers, variant=variant)
+        if shards is not None and stored is None:
             shards.write(number, shard)
         outcomes += shard
     return outcomes
 
 
-def _ask(
-    scorers: Sequence[Scorer],
+def _build_outcomes(
     benchmark: AnyBenchmark,
     examples: Sequence[Example],
     requests: Sequence[Sequence[Request]],
+    answers: Sequence[Response],
     *,
-    seed: int,
-) -> list[Outcome]:
-    """An outcome per example; with several scorers per scorer, ids ending in "#0", "#1", …"""
-    flat = [request for asks in requests for request in asks]
-    askers = [example.id for example, asks in zip(examples, requests, strict=True) for _ in asks]
-    outcomes: list[Outcome] = []
-    for number, scorer in enumerate(scorers):
-        try:
-            answers = iter(answer(scorer, flat, seed=seed))
-        except RequestError as error:
-            where = f"{plugins.name_of(benchmark)}: example '{askers[error.number]}'"
-            raise ModelError(f"{where} {error.sentence}") from None
-        for example, asks in zip(examples, requests, strict=True):
-            outcome = benchmark.outcome(example, [next(answers) for _ in asks])
-            outcome = _add_groups(outcome, example)
-            if len(scorers) > 1:
-                groups = {**outcome.groups, PREFIX: str(number), ITEM: outcome.example}
-                outcome = replace(outcome, example=f"{outcome.example}#{number}", groups=groups)
-            outcomes.append(outcome)
-    return outcomes
+    variant: str | None,
+) -> Iterator[Outcome]:
+    """An outcome per example; with a variant's number their ids end in "#0", "#1", …"""
+    remaining = iter(answers)
+    for example, asks in zip(examples, requests, strict=True):
+        outcome = benchmark.outcome(example, [next(remaining) for _ in asks])
+        outcome = _add_groups(outcome, example)
+        if variant is not None:
+            groups = {**outcome.groups, PREFIX: variant, ITEM: outcome.example}
+            outcome = replace(outcome, example=f"{outcome.example}#{variant}", groups=groups)
+        yield outcome
 
 
 def answer(model: Scorer, requests: Sequence[Request], *, seed: int) -> list[Response]:
@@ -280,29 +268,29 @@ def answer(model: Scorer, requests: Sequence[Request], *, seed: int) -> list[Res
     Raises `RequestError` with the place of a request that cannot be answered, and `ModelError`
     when the model gives another number of answers than there are requests.
     """
+    methods: dict[type[Request], Callable[..., Iterable[Response]]] = {
+        Continuation: model.score,
+        Infill: model.infill,
+        TextPair: model.score_pairs,
+        NextToken: model.next_token,
+        Generation: partial(model.generate, seed=seed),
+        Embedding: model.embed,
+    }
     answers: dict[int, Response] = {}
-
-    def fill(kind: type[Q], method: Callable[[Sequence[Q]], Iterable[Response]]) -> None:
-        chosen = [(k, request) for k, request in enumerate(requests) if isinstance(request, kind)]
-        if not chosen:
-            return
+    for kind, method in methods.items():
+        places = [k for k, request in enumerate(requests) if isinstance(request, kind)]
+        if not places:
+            continue
         try:
-            responses = list(method([request for _, request in chosen]))
+            responses = list(method([requests[k] for k in places]))
         except RequestError as error:
-            raise RequestError(chosen[error.number][0], error.sentence) from None
-        if len(responses) != len(chosen):
+            raise RequestError(places[error.number], error.sentence) from None
+        if len(responses) != len(places):
             raise ModelError(
-                f"{model.identity} must answer {len(chosen)} {kind.__name__} requests, "
+                f"{model.identity} must answer {len(places)} {kind.__name__} requests, "
                 f"got {len(responses)} answers; fix the scorer"
             )
-        answers.update((k, response) for (k, _), response in zip(chosen, responses, strict=True))
-
-    fill(Continuation, model.score)
-    fill(Infill, model.infill)
-    fill(TextPair, model.score_pairs)
-    fill(NextToken, model.next_token)
-    fill(Generation, lambda batch: model.generate(batch, seed=seed))
-    fill(Embedding, lambda batch: list(model.embed(batch)))
+        answers.update(zip(places, responses, strict=True))
     return [answers[k] for k in range(len(requests))]
 
 
@@ -325,11 +313,11 @@ def _note_labels(info: Mapping[str, JSON]) -> Iterator[str]:
     for edit in edits if isinstance(edits, list) else []:
         if not isinstance(edit, dict):
             continue
-        labels = edit.get("told")
+        labels = edit.get("item_info")
         for label in labels if isinstance(labels, list) else []:
             yield (
-                f"told: {edit['method']} was told the {label} of the measured items, so that this "
-                "compares with no method that was not"
+                f"item information: {edit['method']} was given the {label} of the measured items, "
+                "so that this compares with no method that was not"
             )
 
 

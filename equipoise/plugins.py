@@ -53,7 +53,7 @@ def find(base: type[T], name: str) -> type[T]:
 
     Raises `RecipeError` with the nearest valid names when there is none, when several packages
     claim it, when its package cannot be imported, or when a module defines no subclass of the
-    base, or more than one.
+    base, or several.
     """
     if ":" in name:
         return _from_reference(base, name)

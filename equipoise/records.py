@@ -7,8 +7,8 @@ and model + data → edit. Log-probabilities are natural (nats) everywhere.
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,20 +28,6 @@ Columns: TypeAlias = Mapping[str, Column]
 
 #: Configuration of every plug-in's pydantic dataclass: misspelt options are errors.
 OPTIONS = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
-
-
-def refuse_idle(plugin: Any, *names: str, where: str) -> None:
-    """Raise if an option was set that has no effect given the others.
-
-    `names`: the options without effect `where` the others stand as they do ("mode 'mean'").
-    Each must have a plain default. Raises `ValueError` naming the first that is not at it; who
-    builds a plug-in adds what to do.
-    """
-    defaults = {field.name: field.default for field in fields(plugin)}
-    for name in names:
-        value = getattr(plugin, name)
-        if value != defaults[name]:
-            raise ValueError(f"{name} does nothing with {where}, got {value!r}")
 
 
 MOST_SEED: Final = 2**32 - 1  # that every generator takes
@@ -105,8 +91,8 @@ class Supply:
     dev: tuple[Prompt, ...] = ()  # to stop and to choose on; terms disjoint from both other sets
     dev_contrasts: tuple[Contrast, ...] = ()  # likewise; target terms disjoint from `contrasts`
     files: tuple["DataUse", ...] = ()  # what it was read from
-    #: The items to be measured, with their labels: for a method that is told them, and for no
-    #: other (`Mitigation.told`). Not learnt from: measuring on them is what such a method is for.
+    #: The items to be measured, with their labels: for a method with "labels" in its `item_info`
+    #: alone. Not learnt from: measuring on them is what such a method is for.
     measured: tuple[Contrast, ...] = ()
 
     def learnt_texts(self) -> tuple[str, ...]:

@@ -14,8 +14,9 @@ from equipoise.benchmarks.genbias import GenBias
 from equipoise.benchmarks.genhint import GenHint
 from equipoise.locate.fixed_block import FixedBlock
 from equipoise.mitigate.lftf import Lftf
-from equipoise.report.tables import Table, interval, markdown, measurement_table
-from equipoise.training.pronoun_training import Parity
+from equipoise.report.sentences import interval
+from equipoise.report.tables import Table, markdown, measurement_table
+from equipoise.training.pronoun_losses import Parity
 
 HELD_OUT = (GenBias(split_by="profession"), GenHint(variant="hint1572", split_by="profession"))
 BENCHMARKS = (*HELD_OUT, "stereoset", "crows_pairs", "perplexity", "facts")

@@ -3,7 +3,9 @@
 import gc
 import importlib
 import os
+import resource
 import socket
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+#: Of a default test. On an idle core of today none takes 2; slower machines get room.
+MOST_SECONDS = 5.0
 #: What our modules import. From under the hook that checks shapes they would be compiled anew.
-_HEAVY = ("torch", "transformers.trainer", "transformers.modeling_utils", "peft", "scipy.stats")
+_HEAVY = ("torch", "transformers.modeling_utils", "accelerate", "peft", "scipy.stats")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -29,6 +33,24 @@ def pytest_collection_finish() -> None:
     """Spare what is there by now from garbage collection: every training asks for a whole one."""
     gc.collect()
     gc.freeze()
+
+
+def _processor_seconds() -> float:
+    """Of this process and of those that it started and that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """A default test is quick: one that is not is marked slow, or made smaller."""
+    before = _processor_seconds()
+    result = yield
+    used = _processor_seconds() - before
+    exempt = any(item.get_closest_marker(name) for name in ("slow", "gpu", "browser"))
+    if used > MOST_SECONDS and not exempt:
+        pytest.fail(f"a default test may take {MOST_SECONDS:g} processor seconds, took {used:.1f}")
+    return result
 
 
 @pytest.fixture(autouse=True)

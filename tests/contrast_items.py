@@ -17,7 +17,8 @@ from equipoise.contrast_training.evaluation import TypeBias
 from equipoise.contrast_training.packed_forward import PackedForward
 from equipoise.contrast_training.session import ContrastTraining
 from equipoise.contrast_training.tokenized import TokenizedContrast, tokenize_contrasts
-from equipoise.edits.edit import Edit, tensor_bytes
+from equipoise.edits.base import Edit
+from equipoise.edits.edit import tensor_bytes
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.models import kernels

@@ -10,8 +10,7 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.queries import Query, tokenize
 from equipoise.inference.rule_scoring import read_through_rule
 from equipoise.models.loaded_model import active_rule
-from equipoise.models.start_token import start_token_id
-from equipoise.models.tokenization import Marked
+from equipoise.models.tokenization import Marked, start_token_id
 from equipoise.records import Prefix
 
 

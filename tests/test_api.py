@@ -29,9 +29,9 @@ def test_the_five_lines_of_the_readme() -> None:
     edit = eq.mitigate(model, "lftf", data=WORLD, supply="genbias")
     with edit.attached(model) as fair:
         after = eq.measure(fair, BENCHMARK, limit=40, draws=20, data=WORLD)
-    found = eq.compare(before, after, draws=50)
-    assert found.change("afgb").n == 40
-    assert found.after.model.startswith("tiny-gpt2@0+lftf:")
+    result = eq.compare(before, after, draws=50)
+    assert result.change("afgb").n == 40
+    assert result.after.model.startswith("tiny-gpt2@0+lftf:")
     again = eq.measure(model, BENCHMARK, limit=40, draws=20, data=WORLD)
     assert again.estimates == before.estimates
 
@@ -43,14 +43,14 @@ def test_locate_ranks_every_block() -> None:
 
 def test_stability_asks_again_with_other_prompts() -> None:
     model = tiny_model("llama", blocks=3)
-    found = eq.stability(model, "gender_contrast", data=WORLD, seeds=(0, 1), sample=5)
-    assert (found.seeds, found.sample) == ((0, 1), 5)
-    assert [ranking.prompts for ranking in found.rankings] == [5, 5]
-    assert found.rankings[0].scores != found.rankings[1].scores
-    assert -1 <= found.spearman_low <= found.spearman <= 1
-    assert sum(found.first.values()) == 2
+    stability = eq.stability(model, "gender_contrast", data=WORLD, seeds=(0, 1), sample=5)
+    assert (stability.seeds, stability.sample) == ((0, 1), 5)
+    assert [ranking.prompts for ranking in stability.rankings] == [5, 5]
+    assert stability.rankings[0].scores != stability.rankings[1].scores
+    assert -1 <= stability.spearman_low <= stability.spearman <= 1
+    assert sum(stability.first.values()) == 2
     again = eq.stability(model, "gender_contrast", data=WORLD, seeds=(1,), sample=5)
-    assert again.rankings == found.rankings[1:]
+    assert again.rankings == stability.rankings[1:]
     assert again.reason == "a rank correlation needs at least 2 rankings, there is 1"
 
 
@@ -77,7 +77,7 @@ def test_stability_needs_different_seeds_and_a_sample() -> None:
 
 def test_prompts_are_drawn_once_each_in_their_own_order() -> None:
     prompts = tiny_supply().prompts
-    places = [prompts.index(one) for one in drawn(prompts, 10, seed=2)]
+    places = [prompts.index(item) for item in drawn(prompts, 10, seed=2)]
     assert places == sorted(set(places))
     assert len(places) == 10
     assert drawn(prompts, 10, seed=2) != drawn(prompts, 10, seed=3)

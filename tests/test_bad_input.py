@@ -16,13 +16,12 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from equipoise import cli
-from equipoise.api import measure
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.compare import compare_all
-from equipoise.errors import DataError, EquipoiseError, RecipeError, StoreError
+from equipoise.errors import DataError, RecipeError, StoreError
 from equipoise.inference.language_model import LanguageModel
+from equipoise.loading.load import load
 from equipoise.plugins import build
-from equipoise.predictions import Predictions
 from equipoise.study.results import read_results
 from equipoise.testing import tiny_model, tiny_tokenizer
 
@@ -64,9 +63,9 @@ ROWS = [
 def contents(folder: Path) -> dict[str, bytes | None]:
     """Every file and folder, but for what is cached."""
     return {
-        str(one.relative_to(folder)): content(one) if one.is_file() else None
-        for one in sorted(folder.rglob("*"))
-        if "cache" not in one.relative_to(folder).parts
+        str(entry.relative_to(folder)): content(entry) if entry.is_file() else None
+        for entry in sorted(folder.rglob("*"))
+        if "cache" not in entry.relative_to(folder).parts
     }
 
 
@@ -163,24 +162,6 @@ def results(model: Path) -> Path:
 # --- data files -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (json.dumps(DEV).encode()[:400], "dev.json, line 1, column"),
-        (b"", "dev.json must hold data, got an empty file"),
-        (b" \n", "dev.json must hold data, got an empty file"),
-        (b'{"data": "\xff"}', "dev.json, line 1: text must be UTF-8, got byte 0xff"),
-        (b"[1]", "dev.json must be an object, got a list"),
-        (b"{}", "dev.json must have a key 'data'"),
-        (b'{"data": {"intrasentence": []}}', "dev.json, data must have a key 'intersentence'"),
-        (b'{"data": {"intrasentence": [], "intersentence": []}}', "got none"),
-    ],
-)
-def test_a_broken_json_file(content: bytes, message: str, place: Path) -> None:
-    put_dev(place, content)
-    assert message in data_error("stereoset")
-
-
 def test_broken_data_at_the_command_line(place: Path, model: Path, refused: Refused) -> None:
     put_dev(place, b"[1]")
     assert "dev.json must be an object" in refused("measure", model, *STEREOSET, "--out", "new")
@@ -191,13 +172,9 @@ def test_broken_data_at_the_command_line(place: Path, model: Path, refused: Refu
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda one: one.pop("target"), "must have a key 'target'"),
-        (lambda one: one["sentences"][0].pop("gold_label"), "must have a key 'gold_label'"),
-        (lambda one: one["sentences"].pop(), "must have 3 entries, got 2"),
-        (lambda one: one.update(bias_type="gendr"), "got 'gendr'"),
-        (lambda one: one["sentences"][0].update(sentence=[SECRET]), "must be a text, got a list"),
-        (lambda one: one["sentences"][0].update(gold_label="x"), "got 'x'"),
-        (lambda one: one.update(context=SECRET), "must have the word BLANK"),
+        (lambda item: item["sentences"].pop(), "must have 3 entries, got 2"),
+        (lambda item: item["sentences"][0].update(sentence=[SECRET]), "must be a text, got a list"),
+        (lambda item: item.update(context=SECRET), "must have the word BLANK"),
     ],
 )
 def test_a_broken_example_is_named(change: Change, message: str, place: Path) -> None:
@@ -208,64 +185,6 @@ def test_a_broken_example_is_named(change: Change, message: str, place: Path) ->
     assert "stereoset/dev.json, " in said
     assert "intrasentence[1]" in said or "intrasentence example 1" in said
     assert message in said
-
-
-@pytest.mark.parametrize(("id", "what"), [("a", "example"), ("a-unrelated", "sentence")])
-def test_a_duplicate_id(id: str, what: str, place: Path) -> None:
-    document = copy.deepcopy(DEV)
-    second = document["data"]["intrasentence"][1]
-    (second if what == "example" else second["sentences"][2])["id"] = id
-    put_dev(place, json.dumps(document).encode())
-    said = data_error("stereoset")
-    assert f"stereoset/dev.json: {what} id '{id}' must be there once" in said
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("".join(ROWS), "must have a column ''"),  # without its header
-        (HEADER, "must have rows below its header, got none"),
-        (HEADER.replace("bias_type", "type") + ROWS[0], "must have a column 'bias_type'"),
-        (HEADER + ROWS[0] + ROWS[0], "line 3: a pair's id must occur once, got '0' twice"),
-        (HEADER + ROWS[0].replace("gender", "gendr"), "line 2: bias_type 'gendr' is not known"),
-        (HEADER + ROWS[0] + ROWS[1][:30], "line 3: a row must have 5 fields, got 3"),
-        (HEADER + ROWS[0] + ROWS[1][:8], "line 3: "),  # within a quoted text
-        (HEADER + f"0,{SECRET},,stereo,gender\n", "line 2: column 'sent_less' must have a text"),
-    ],
-)
-def test_a_broken_table_names_the_line(text: str, message: str, place: Path) -> None:
-    put_pairs(place, text.encode())
-    said = data_error("crows_pairs")
-    assert "crows_pairs/crows_pairs_anonymized.csv" in said
-    assert message in said
-
-
-def test_a_byte_order_mark_and_crlf_are_accepted(place: Path) -> None:
-    text = HEADER + "".join(ROWS)
-    examples = []
-    for content in (text, text.replace("\n", "\r\n"), "\ufeff" + text.replace("\n", "\r\n")):
-        put_pairs(place, content.encode())
-        benchmark: AnyBenchmark = build(Benchmark, "crows_pairs")
-        examples.append(repr(benchmark.examples(benchmark.splits[0])))
-    assert examples[0] == examples[1] == examples[2]
-
-
-def test_a_file_with_another_hash_than_the_listed_one(place: Path) -> None:
-    (place / "data" / "SHA256SUMS").write_text("0" * 64 + "  stereoset/dev.json\n")
-    said = data_error("stereoset")
-    assert f"dev.json must have sha256 {'0' * 64} by " in said
-    assert "SHA256SUMS" in said
-
-
-def test_a_cached_file_that_was_changed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("EQUIPOISE_DATA")
-    cached = place / "cache/data/aba440322fb38600f7790e457a17941f0b12bf20/stereoset/dev.json"
-    cached.parent.mkdir(parents=True)
-    cached.write_text(json.dumps(DEV))
-    said = data_error("stereoset")
-    assert str(cached) in said
-    assert "delete it and run again" in said
-    assert json.loads(cached.read_text()) == DEV
 
 
 def test_a_missing_file_and_what_stands_in_its_place(
@@ -279,17 +198,6 @@ def test_a_missing_file_and_what_stands_in_its_place(
     monkeypatch.setenv("EQUIPOISE_DATA", "absent")
     assert "EQUIPOISE_DATA must name a folder" in refused("measure", model, *STEREOSET)
     assert "data must be a folder" in refused("measure", model, *STEREOSET, "--data", "absent")
-
-
-def test_a_file_that_may_not_be_read(
-    place: Path, model: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file, read = place / "data" / "stereoset" / "dev.json", Path.read_bytes
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", lambda one: denied(one) if one == file else read(one))
-        said = refused("measure", model, *STEREOSET)
-    assert f"{file} must be readable" in said
-    assert "check its permissions" in said
 
 
 def denied(file: Path) -> bytes:
@@ -314,11 +222,6 @@ def test_a_text_file_that_cannot_be_read(content: bytes | None, message: str, pl
 # --- models -----------------------------------------------------------------------------------
 
 
-def pickle_weights(folder: Path) -> None:
-    (folder / "model.safetensors").unlink()
-    torch.save({}, folder / "pytorch_model.bin")
-
-
 def cut(name: str, size: int) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         (folder / name).write_bytes((folder / name).read_bytes()[:size])
@@ -328,28 +231,6 @@ def cut(name: str, size: int) -> Callable[[Path], None]:
 
 def remove(name: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).unlink()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (pickle_weights, "it has pickled ones only (pytorch_model.bin)"),
-        (cut("model.safetensors", 1000), "model.safetensors must be a whole safetensors file"),
-        (remove("model.safetensors"), "must have safetensors weights, there are none"),
-        (cut("config.json", 50), "config.json must be JSON"),
-        (remove("config.json"), "must have a config.json"),
-        (cut("tokenizer.json", 50), "the tokenizer of broken must load"),
-        (remove("tokenizer.json"), "must have a tokenizer (tokenizer.json)"),
-    ],
-)
-def test_a_broken_model_folder(
-    change: Callable[[Path], None], message: str, place: Path, model: Path, refused: Refused
-) -> None:
-    shutil.copytree(model, place / "broken")
-    change(place / "broken")
-    said = refused("measure", "broken", *GENBIAS, "--out", "new")
-    assert "broken" in said
-    assert message in said
 
 
 def test_what_is_no_model(place: Path, model: Path, refused: Refused) -> None:
@@ -372,9 +253,9 @@ def test_tokenizers_that_lack_a_token_are_handled_and_recorded(
     folder = save(place / "plain", tiny_model("llama", bos=start), tokenizer)
     assert run("measure", folder, *GENBIAS, "stereoset", "--out", "new") == 0
     document = json.loads((place / "new" / "results.json").read_text())
-    for own in document["equipoise"]["benchmarks"].values():
-        assert (own["prefix"]["prefix"], own["prefix"]["start_token"]) == (start, token)
-        assert own["model_info"]["pad"] == pad
+    for section in document["equipoise"]["benchmarks"].values():
+        assert (section["prefix"]["prefix"], section["prefix"]["start_token"]) == (start, token)
+        assert section["model_info"]["pad"] == pad
     for benchmark, metric in ("genbias", "afgb"), ("genbias", "mass"), ("stereoset", "ss"):
         assert math.isfinite(document["results"][benchmark][f"{metric},none"])
 
@@ -387,13 +268,13 @@ def test_a_tokenizer_without_bos_eos_and_pad_is_no_hindrance_to_learning(place: 
 
 
 def test_a_pad_token_changes_no_number(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = []
+    result = []
     for pad in (True, False):
         folder = save(place / f"pad {pad}", tiny_model("llama"), tiny_tokenizer(pad=pad))
         capsys.readouterr()
         assert run("measure", folder, *STEREOSET, "--json") == 0
-        found.append(json.loads(capsys.readouterr().out)["results"])
-    assert found[0] == found[1]
+        result.append(json.loads(capsys.readouterr().out)["results"])
+    assert result[0] == result[1]
 
 
 def test_a_context_that_is_too_short_names_the_example(place: Path, refused: Refused) -> None:
@@ -452,11 +333,8 @@ def test_infinite_hidden_states_name_the_block(place: Path, refused: Refused) ->
 # --- edits and adapters -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("split", ["train", "all", "dev"])
-def test_an_edit_is_not_measured_on_what_it_learnt(
-    split: str, edit: Path, refused: Refused
-) -> None:
-    said = refused("measure", edit, *GENBIAS, "--split", split, "--out", "new")
+def test_an_edit_is_not_measured_on_what_it_learnt(edit: Path, refused: Refused) -> None:
+    said = refused("measure", edit, *GENBIAS, "--split", "train", "--out", "new")
     assert "this edit was trained on " in said
     assert "measure another split" in said
 
@@ -475,10 +353,10 @@ def test_an_edit_of_another_base(place: Path, model: Path, edit: Path, refused: 
 
 def test_an_adapter_of_another_base(place: Path, refused: Refused) -> None:
     with pytest.warns(FutureWarning):  # peft asks transformers for an old name
-        made = get_peft_model(
+        adapter = get_peft_model(
             tiny_model("llama").module, LoraConfig(r=2, target_modules=["q_proj"])
         )
-    made.save_pretrained(place / "adapter")
+    adapter.save_pretrained(place / "adapter")
     wide = save(place / "wide", tiny_model("llama", width=64))
     other = save(place / "other", tiny_model("gpt2"))
     assert "give its base" in refused("measure", "adapter", *GENBIAS)
@@ -498,11 +376,13 @@ def test_an_adapter_of_another_base(place: Path, refused: Refused) -> None:
     ],
 )
 def test_a_broken_edit(
-    change: Callable[[Path], None], message: str, place: Path, edit: Path, refused: Refused
+    change: Callable[[Path], None], message: str, place: Path, edit: Path
 ) -> None:
     shutil.copytree(edit, place / "broken")
     change(place / "broken")
-    assert message in refused("measure", "broken", *GENBIAS)
+    with pytest.raises(StoreError) as caught:
+        load(str(place / "broken"))
+    assert message in str(caught.value)
 
 
 # --- what was asked for -----------------------------------------------------------------------
@@ -515,32 +395,19 @@ def test_a_broken_edit(
         (("measure", "MODEL", "zzz"), "known: bbq, cola, crows_pairs, facts"),
         (("measure", "MODEL", "stereoset", "--split", "tets"), "did you mean 'test'?"),
         (("measure", "MODEL", "stereoset", "--set", "stereoset.tsk=both"), "did you mean 'task'?"),
-        (("measure", "MODEL", "stereoset", "--set", "stereoset.task=bth"), "'both'"),
         (("measure", "MODEL", "stereoset", "--set", "sterioset.task=both"), "'stereoset'"),
-        (("measure", "MODEL", "stereoset", "--set", "task=both"), "got 'task=both'"),
-        (("measure", "MODEL", "stereoset", "--set", "stereoset.task"), "got 'stereoset.task'"),
-        (("measure", "MODEL", "stereoset", "--dtype", "flaot32"), "did you mean 'float32'?"),
-        (("measure", "MODEL", "stereoset", "--device", "cp"), "did you mean 'cpu'?"),
-        (("measure", "MODEL", "genbias", "--data", "planted:defualt"), "'default'?"),
-        (("measure", "MODEL", "absent.py:Mine"), "'absent.py' does not exist"),
-        (("measure", "MODEL", "mine.py:Mine"), "plug-in file 'mine.py' must run as Python"),
         (("mitigate", "MODEL", "lfft", "--out", "new"), "did you mean 'lftf'?"),
-        (("mitigate", "MODEL", *LFTF, "--out", "new", "--set", "lftf.epoch=1"), "'epochs'?"),
-        (("mitigate", "MODEL", *LFTF, "--out", "new", "--set", "lftf.locator=random_blok"),
-         "did you mean 'random_block'?"),
         (("mitigate", "MODEL", *LFTF, "--out", "new", "--set", "lftf.blocks=9"), "at most 2"),
         (("mitigate", "MODEL", "lftf", "--supply", "crows_pairs", "--out", "new"),
          "supplier 'crows_pairs' is not known"),
         (("locate", "MODEL", "block_influenc"), "did you mean 'block_influence'?"),
-        (("locate", "MODEL", "--supply", "genbais"), "did you mean 'genbias'?"),
         (("calibrate", "genbais"), "did you mean 'genbias'?"),
         (("calibrate", "genbias", "--strength", "2"), "from 0 to 1, got '2.0'"),
     ],
 )  # fmt: skip
 def test_an_unknown_name_is_told_the_nearest(
-    arguments: tuple[str, ...], nearest: str, place: Path, model: Path, refused: Refused
+    arguments: tuple[str, ...], nearest: str, model: Path, refused: Refused
 ) -> None:
-    (place / "mine.py").write_text("def")
     assert nearest in refused(
         *(model if argument == "MODEL" else argument for argument in arguments)
     )
@@ -720,38 +587,10 @@ SENTENCES = [s["id"] for task in DEV["data"].values() for one in task for s in o
 SCORES = {"intrasentence": [{"id": one, "score": k} for k, one in enumerate(SENTENCES)]}
 
 
-def changed(change: Callable[[list[dict[str, Any]]], object]) -> bytes:
-    document = copy.deepcopy(SCORES)
-    change(document["intrasentence"])
-    return json.dumps(document).encode()
-
-
 def test_whole_predictions_are_read(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "scores.json").write_text(json.dumps(SCORES))
     assert run("measure", "predictions:scores.json", *STEREOSET, "--json") == 0
     assert json.loads(capsys.readouterr().out)["n-samples"]["stereoset"]["effective"] == 3
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (changed(lambda rows: rows.pop(5)), "got none for 'b-unrelated' of example 'b'"),
-        (changed(lambda rows: rows[4].pop("score")), "entry 4 must have a key 'score'"),
-        (changed(lambda rows: rows[4].update(score=math.nan)), "entry 4, score must be a finite"),
-        (changed(lambda rows: rows[4].update(score="high")), "entry 4, score must be a number"),
-        (changed(lambda rows: rows[4].update(id="a-stereotype")), "must be there once"),
-        (json.dumps(SCORES).encode()[:99], "scores.json, line 1, column"),
-        (b"", "scores.json must hold JSON, got an empty file"),
-        (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03zzzz", "scores.json cannot be unpacked"),
-    ],
-)
-def test_broken_predictions(content: bytes, message: str, place: Path) -> None:
-    (place / "scores.json").write_bytes(content)
-    with pytest.raises(EquipoiseError) as caught:
-        measure(Predictions.parse("predictions:scores.json"), "stereoset", draws=0)
-    assert "scores.json" in str(caught.value)
-    assert message in str(caught.value)
-    assert SECRET not in str(caught.value)
 
 
 def test_predictions_that_are_none(place: Path, refused: Refused) -> None:

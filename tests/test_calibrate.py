@@ -25,20 +25,20 @@ def leaning(name: str) -> FakeScorer:
 
 
 def test_a_metric_that_follows_the_bias_rises_in_a_straight_line() -> None:
-    found = calibrate("genbias", draws=20, limit=60, load=leaning)
-    assert found.strengths == STRENGTHS
-    assert found.models[0] == "strength=0,seed=0"
-    assert found.options == options_of(GenBias())
-    by_name = {curve.metric: curve for curve in found.curves}
+    calibration = calibrate("genbias", draws=20, limit=60, load=leaning)
+    assert calibration.strengths == STRENGTHS
+    assert calibration.models[0] == "strength=0,seed=0"
+    assert calibration.options == options_of(GenBias())
+    by_name = {curve.metric: curve for curve in calibration.curves}
     afgb = by_name["afgb"]
     assert afgb.slope == pytest.approx(0.4)
     assert afgb.spearman == pytest.approx(1)
-    assert [one.estimate.value for one in afgb.at_zero()] == pytest.approx([0])
+    assert [item.estimate.value for item in afgb.at_zero()] == pytest.approx([0])
     assert by_name["mass"].slope == pytest.approx(0)
 
 
 def test_seeds_are_worlds_of_their_own_and_options_are_passed_on() -> None:
-    found = calibrate(
+    calibration = calibrate(
         "genbias",
         {"split_by": "random"},
         strengths=[1, 0, 1],
@@ -47,14 +47,14 @@ def test_seeds_are_worlds_of_their_own_and_options_are_passed_on() -> None:
         draws=0,
         load=leaning,
     )
-    assert found.models == (
+    assert calibration.models == (
         "strength=0,seed=0",
         "strength=0,seed=1",
         "strength=1,seed=0",
         "strength=1,seed=1",
     )
-    assert found.options["split_by"] == "random"
-    assert [(reading.strength, reading.seed) for reading in found.curves[0].readings] == [
+    assert calibration.options["split_by"] == "random"
+    assert [(reading.strength, reading.seed) for reading in calibration.curves[0].readings] == [
         (0, 0),
         (0, 1),
         (1, 0),
@@ -74,8 +74,8 @@ def test_what_cannot_be_calibrated_is_said() -> None:
 def test_a_benchmark_without_worlds_is_put_to_the_models_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "plugin.py"
     file.write_text(_WORLDLESS)
-    found = calibrate(f"{file}:Always", strengths=[0, 0.5, 1], draws=0, load=leaning)
-    (only,) = found.curves
+    calibration = calibrate(f"{file}:Always", strengths=[0, 0.5, 1], draws=0, load=leaning)
+    (only,) = calibration.curves
     assert only.metric == "he"
     assert only.slope == pytest.approx(0.2)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from equipoise import cli, plugins
+from equipoise import cli
 from equipoise.testing import tiny_model
 
 GENBIAS = ("genbias", "--data", "planted:default", "--limit", "30", "--draws", "20")
@@ -80,10 +80,10 @@ def test_what_does_not_fit_into_memory_is_one_sentence(
 
 def test_flags_are_read_in_both_spellings(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("measure", folder, *GENBIAS, "--json", "--batch_size", "300") == 0
-    one = json.loads(capsys.readouterr().out)["results"]["genbias"]
+    small = json.loads(capsys.readouterr().out)["results"]["genbias"]
     assert run("measure", folder, *GENBIAS, "--json", "--batch-size=2000") == 0
-    two = json.loads(capsys.readouterr().out)["results"]["genbias"]
-    assert one["afgb,none"] == pytest.approx(two["afgb,none"], abs=1e-6)
+    large = json.loads(capsys.readouterr().out)["results"]["genbias"]
+    assert small["afgb,none"] == pytest.approx(large["afgb,none"], abs=1e-6)
 
 
 def test_the_whole_job_from_measure_to_page(
@@ -111,79 +111,6 @@ def test_the_whole_job_from_measure_to_page(
     assert (change["metric"], change["ideal"]) == ("afgb", 0.0)
 
 
-def test_an_edit_is_not_measured_on_its_training_split(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    world = ("--data", "planted:default")
-    fast = ("--set", "lftf.epochs=1")
-    assert run("mitigate", folder, "lftf", "--out", tmp_path / "edit", *world, *fast) == 0
-    capsys.readouterr()
-    assert run("measure", tmp_path / "edit", *GENBIAS, "--split", "train") == 2
-    assert "this edit was trained on 30 of the 30 examples" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("measure", "MODEL", "genbais"), "did you mean 'genbias'?"),
-        (("measure", "MODEL", *GENBIAS, "--split", "tests"), "did you mean 'test'?"),
-        (("measure", "MODEL", *GENBIAS, "--set", "genbias.splitby=both"), "'split_by'"),
-        (("measure", "MODEL", *GENBIAS, "--set", "genbias.split_by=none"), "genbias.split_by"),
-        (("measure", "MODEL", *GENBIAS, "--set", "genhint.x=1"), "not used here"),
-        (("measure", "MODEL", *GENBIAS, "--data", "/nowhere"), "data must be a folder"),
-        (("measure", "no/such/model", *GENBIAS), "no/such/model"),
-        (("measure", "predictions:absent.json", "stereoset", "--data", "planted:default"),
-         "absent.json"),
-        (("measure", "planted:strong", *GENBIAS), "planted"),
-        (("mitigate", "MODEL", "lfft", "--out", "edit"), "did you mean 'lftf'?"),
-        (("locate", "MODEL", "blockinfluence"), "did you mean 'block_influence'?"),
-        (("compare", "absent", "absent"), "must be there"),
-    ],
-)  # fmt: skip
-def test_what_a_user_can_mend_is_one_line_and_status_2(
-    arguments: tuple[str, ...],
-    message: str,
-    folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert run(*(folder if argument == "MODEL" else argument for argument in arguments)) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    last = captured.err.strip().splitlines()[-1]
-    assert last.startswith("error: ")
-    assert message in last
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_full_folder_is_refused_before_any_work(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "mine.txt").write_text("kept")
-    assert run("measure", "no/such/model", *GENBIAS, "--out", tmp_path) == 2
-    assert "new or empty folder" in capsys.readouterr().err
-    assert run("mitigate", "no/such/model", "lftf", "--out", tmp_path) == 2
-    assert "new or empty folder" in capsys.readouterr().err
-    assert (tmp_path / "mine.txt").read_text() == "kept"
-
-
-def test_results_without_a_common_benchmark_are_not_compared(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    world = ("--data", "planted:default", "--limit", "5", "--draws", "0")
-    assert run("measure", folder, *GENBIAS, "--out", tmp_path / "one") == 0
-    assert run("measure", folder, "genhint", *world, "--out", tmp_path / "two") == 0
-    assert run("compare", tmp_path / "one", tmp_path / "two") == 2
-    assert "['genbias'] before and ['genhint'] after" in capsys.readouterr().err
-
-
-def test_a_misspelt_flag_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("list", "--jsno") == 2
-    assert "--jsno" in capsys.readouterr().err
-
-
 def test_help_and_list_need_no_torch() -> None:
     code = (
         "import sys; from equipoise.cli import run\n"
@@ -199,25 +126,17 @@ def test_help_and_list_need_no_torch() -> None:
 
 def test_list_is_json_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list", "--json") == 0
-    found = json.loads(capsys.readouterr().out)
-    assert "crows_pairs" in found["benchmarks"]
-    assert set(found) == {"benchmarks", "locators", "mitigations", "supplies"}
-
-
-def test_an_interrupt_is_status_130(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(plugins, "names_in", interrupted)
-    assert run("list") == 130
+    installed = json.loads(capsys.readouterr().out)
+    assert installed["benchmark"]["crows_pairs"]
+    assert set(installed) == {"benchmark", "supply", "locator", "mitigation"}
 
 
 def test_an_interrupted_process_leaves_no_traceback() -> None:
     code = (
-        "import os, signal, sys; from equipoise import cli, plugins\n"
+        "import os, signal, sys; from equipoise import cli, describe\n"
         # a shell that starts pytest in the background has SIGINT ignored in all its children
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "plugins.names_in = lambda _: os.kill(os.getpid(), signal.SIGINT) or ()\n"
+        "describe.names_in = lambda _: os.kill(os.getpid(), signal.SIGINT) or ()\n"
         "sys.argv = ['equipoise', 'list']; cli.main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

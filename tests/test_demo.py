@@ -18,10 +18,10 @@ def test_the_installed_recipe_is_the_example() -> None:
 
 
 def test_the_recipe_measures_nothing_that_it_trains_on() -> None:
-    found = plan(Recipe.from_yaml(EXAMPLE))
-    assert len(found.of("fit")) == 9
-    truth = [one for one in found.of("measure") if one.title.startswith("measure planted")]
-    assert [one.mitigation for one in truth] == [None]
+    result = plan(Recipe.from_yaml(EXAMPLE))
+    assert len(result.of("fit")) == 9
+    truth = [item for item in result.of("measure") if item.title.startswith("measure planted")]
+    assert [item.mitigation for item in truth] == [None]
 
 
 @pytest.mark.slow
@@ -46,8 +46,8 @@ def test_the_demo_removes_the_planted_bias(
     )
     assert (study.chapters[0].verdict.kept, study.chapters[2].verdict.kept) == (False, True)
     assert study.chapters[2].verdict.direction == "reduced"
-    for one in (paper, parity):
-        assert one["genbias"].change("afgb").direction == "reduced"
+    for entry in (paper, parity):
+        assert entry["genbias"].change("afgb").direction == "reduced"
     before = paper["genbias"].change("afgb").before
     assert paper["genbias"].change("afgb").after < 0.6 * before
     assert parity["genbias"].change("afgb").after < before / 4
@@ -56,7 +56,7 @@ def test_the_demo_removes_the_planted_bias(
     assert paper["genbias"].change("mass").after > mass.before + 0.1  # the collateral damage
     hints = parity["genhint"].change("ub")
     assert hints.after > 0.9 * hints.before
-    cost, least = (one["perplexity"].change("perplexity") for one in (paper, parity))
+    cost, least = (entry["perplexity"].change("perplexity") for entry in (paper, parity))
     assert cost.after > 1.05 * cost.before
     assert least.after < 1.04 * least.before
     for axis in ("gender", "profession", "race", "religion"):  # one leans the other way

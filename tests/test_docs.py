@@ -1,10 +1,12 @@
-"""What the documentation says of benchmarks, and where its links lead, against the code."""
+"""What the documentation says of plug-ins, files and names, and where its links lead."""
 
-import dataclasses
+import ast
 import json
 import re
+import runpy
+import shlex
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
@@ -12,10 +14,11 @@ from equipoise.api import mitigate
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.loading.load import load
+from equipoise.locate.base import Locator
 from equipoise.measure import measure
 from equipoise.mitigate.base import Mitigation
 from equipoise.planted.world import find_world
-from equipoise.plugins import available, build, find, options_of
+from equipoise.plugins import available, build
 from equipoise.predictions import Predictions
 from equipoise.records import JSON, Metric
 from equipoise.supply.base import Supplier
@@ -28,16 +31,20 @@ from equipoise.testing import (
 )
 
 ROOT = Path(__file__).parent.parent
-PAGES = [one for one in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))) if one.is_file()]
+DOCS = ROOT / "docs"
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("**/*.md"))]
 BENCHMARKS = available(Benchmark)
-TEXT = (ROOT / "docs" / "benchmarks.md").read_text()
+BASES: dict[str, type] = {
+    "benchmark": Benchmark,
+    "supply": Supplier,
+    "locator": Locator,
+    "mitigation": Mitigation,
+}
 
 
-def section(name: str) -> str:
-    """The text under a benchmark's own heading."""
-    found = re.search(rf"^## {name}\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
-    assert found, f"docs/benchmarks.md has no section '## {name}'"
-    return found[1]
+def page_of(name: str) -> str:
+    """The text about a benchmark."""
+    return (DOCS / "benchmarks" / f"{name}.md").read_text()
 
 
 def rows(text: str) -> list[list[str]]:
@@ -47,17 +54,15 @@ def rows(text: str) -> list[list[str]]:
 
 
 def row_of(name: str, text: str) -> list[str]:
-    """The row whose first cell names an option or a metric."""
-    found = [row for row in rows(text) if f"`{name}`" in row[0]]
-    assert found, f"no row for `{name}`"
-    return found[0]
+    """The row whose first cell names a metric or a world."""
+    return next(row for row in rows(text) if f"`{name}`" in row[0])
 
 
 def table(first: str, text: str) -> str:
     """The table whose header begins with this word."""
-    found = re.search(rf"^\| {first} \|.*\n(?:\|.*\n)+", text, re.MULTILINE)
-    assert found, f"no table of the {first}s"
-    return found[0]
+    match = re.search(rf"^\| {first} \|.*\n(?:\|.*\n)+", text, re.MULTILINE)
+    assert match, f"no table of the {first}s"
+    return match[0]
 
 
 def ideal(metric: Metric) -> str:
@@ -66,71 +71,70 @@ def ideal(metric: Metric) -> str:
     return {True: "more", False: "less", None: "none"}[metric.higher_is_better]
 
 
-def shown(default: JSON) -> str:
-    """A default as a table has it; a choice of options by its name."""
-    if isinstance(default, dict):
-        default = default["name"]
-    return "none" if default is None else f"`{default}`"
+def test_tables_of_options_are_as_the_source_has_them() -> None:
+    """`python docs/option_tables.py` writes them."""
+    with_tables = runpy.run_path(str(DOCS / "option_tables.py"))["with_tables"]
+    outdated = [page.name for page in PAGES if with_tables(page.read_text()) != page.read_text()]
+    assert outdated == []
 
 
-@pytest.mark.parametrize("name", available(Supplier))
-def test_every_option_of_a_supply_is_there_with_its_default(name: str) -> None:
-    page = (ROOT / "docs" / "supplies.md").read_text()
-    (part,) = re.findall(rf"^## {name}\n(.*?)(?=^## |\Z)", page, re.DOTALL | re.MULTILINE)
-    said = table("option", part)
-    fields = dataclasses.fields(cast(Any, find(Supplier, name)))
-    for field in fields:
-        needed = field.default is dataclasses.MISSING
-        assert row_of(field.name, said)[1] == ("needed" if needed else shown(field.default))
-    assert len(rows(said)) == 1 + len(fields)
+def test_every_plug_in_has_a_table_of_options() -> None:
+    text = "".join(page.read_text() for page in PAGES)
+    tables = re.findall(r"^<!-- options: (\w+) (\w+) -->$", text, re.MULTILINE)
+    names = [(kind, name) for kind, base in BASES.items() for name in available(base)]
+    assert sorted(tables) == sorted(names)
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
-def test_every_option_is_there_with_its_default(name: str) -> None:
-    options = options_of(build(Benchmark, name))
-    fields = {field.name for field in dataclasses.fields(build(Benchmark, name))}
-    assert fields == options.keys()
-    if not options:
-        assert "\nNo options.\n" in section(name)
-        return
-    said = table("option", section(name))
-    for option, default in options.items():
-        assert row_of(option, said)[1] == shown(default), option
-    assert {re.findall(r"`(\w+)`", row[0])[0] for row in rows(said)[1:]} == fields
+def test_every_benchmark_is_in_the_index() -> None:
+    links = re.findall(r"\[`(\w+)`\]\(benchmarks/(\w+)\.md\)", (DOCS / "benchmarks.md").read_text())
+    assert {name for name, page in links if name == page} == set(BENCHMARKS)
 
 
-@pytest.mark.parametrize("name", [one for one in BENCHMARKS if one != "harness"])  # its task's
+@pytest.mark.parametrize("name", [name for name in BENCHMARKS if name != "harness"])  # its task's
 def test_every_metric_is_there_with_its_unit_and_ideal(name: str) -> None:
     benchmark: AnyBenchmark = build(Benchmark, name)
-    said = table("metric", section(name))
+    metrics = table("metric", page_of(name))
     for metric in benchmark.metrics:
-        _, unit, best, *_ = row_of(metric.name, said)
+        _, unit, best, *_ = row_of(metric.name, metrics)
         assert (unit, best) == (metric.unit, ideal(metric)), metric.name
-    named = {one for row in rows(said)[1:] for one in re.findall(r"`(\w+)`", row[0])}
-    assert named == {metric.name for metric in benchmark.metrics}
+    names = {match for row in rows(metrics)[1:] for match in re.findall(r"`(\w+)`", row[0])}
+    assert names == {metric.name for metric in benchmark.metrics}
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_version_licence_cluster_groups_and_splits_are_there(name: str) -> None:
     benchmark: AnyBenchmark = build(Benchmark, name)
-    said = section(name)
-    assert f"Version {benchmark.version}. Licence: {benchmark.licence}" in said
+    page = page_of(name)
+    assert f"Version {benchmark.version}. Licence: {benchmark.licence}" in page
     cluster = f"`{benchmark.cluster}`" if benchmark.cluster else "none"
-    assert f"Cluster: {cluster}" in said
+    assert f"Cluster: {cluster}" in page
     for word in (*benchmark.by, *benchmark.splits):
-        assert f"`{word}`" in said, word
+        assert f"`{word}`" in page, word
+
+
+def settings_of(verb: str, text: str) -> list[tuple[str, str, JSON]]:
+    """Plug-in, option and value of every `--set` in a command of a page."""
+    settings = []
+    for line in re.findall(rf"^equipoise {verb} .*", text, re.MULTILINE):
+        for flag, word in pairwise(shlex.split(line, comments=True)):
+            if flag == "--set":
+                place, _, written = word.partition("=")
+                name, _, option = place.partition(".")
+                try:
+                    settings.append((name, option, json.loads(written)))
+                except ValueError:
+                    settings.append((name, option, written))
+    return settings
 
 
 def test_every_setting_in_a_command_can_be_built() -> None:
-    given = re.findall(r"--set ([a-z_]+)\.([a-z_]+)=(\S+)", TEXT)
-    assert len(given) >= 4
-    for name, option, value in given:
-        try:
-            parsed = json.loads(value)
-        except ValueError:
-            parsed = value
-        built = options_of(build(Benchmark, name, {option: parsed}))[option]
-        assert (built["name"] if isinstance(built, dict) else built) == parsed
+    text = "".join(page.read_text() for page in PAGES)
+    for verb, base in (("measure", Benchmark), ("mitigate", Mitigation)):
+        settings = settings_of(verb, text)
+        assert len(settings) >= 4
+        for name, option, value in settings:
+            given: dict[str, JSON] = {"edit": "any"} if name == "transfer" else {}
+            build(base, name, {**given, option: value})
 
 
 @pytest.mark.parametrize("name", ["strength=0", "strength=0.5", "default", "strength=1"])
@@ -140,21 +144,60 @@ def test_truth_of_planted_worlds(name: str) -> None:
         f"{world.true_afgb():.4f}", f"{world.true_ss():.3f}", f"{world.true_pair_score():.3f}",
         f"{world.true_ub():.2f}",
     ]  # fmt: skip
-    assert row_of(name, table("world", section("planted")))[1:] == truth
+    assert row_of(name, table("world", page_of("planted")))[1:] == truth
 
 
 def test_published_scores_of_stereoset(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOISE_DATA", str(data_folder))
     file = data_folder / "golden" / "stereoset_dev_predictions_gpt2.json"
-    found = measure(Predictions(file=file), StereoSet(), draws=0)
-    printed = rows(table("examples", section("stereoset")))[1:]
+    measurement = measure(Predictions(file=file), StereoSet(), draws=0)
+    printed = rows(table("examples", page_of("stereoset")))[1:]
     assert len(printed) == 7
     for label, *scores in printed:
         task, _, axis = label.partition(", ")
         group = {"task_axis": f"{task}/{axis}"} if axis else {"task": task}
         group = {} if task == "both" else group
-        measured = [found.estimate(one, **group).value for one in ("lms", "ss", "icat")]
-        assert [f"{one:.4f}" for one in measured] == scores, label
+        measured = [measurement.estimate(metric, **group).value for metric in ("lms", "ss", "icat")]
+        assert [f"{value:.4f}" for value in measured] == scores, label
+
+
+def test_the_names_of_python_are_as_their_docstrings_say() -> None:
+    """`python docs/api_table.py` writes them."""
+    page = (DOCS / "api.md").read_text()
+    assert runpy.run_path(str(DOCS / "api_table.py"))["with_names"](page) == page
+
+
+def test_every_file_that_a_page_names_exists() -> None:
+    missing = [
+        f"{page.name}: {file}"
+        for page in PAGES
+        for file in re.findall(r"`([a-z_]+/[\w/.-]+\.(?:py|yaml))[`:]", page.read_text())
+        if not any((folder / file).exists() for folder in (ROOT, ROOT / "equipoise"))
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", ["life-of-an-example", "life-of-a-training-step"])
+def test_every_file_and_function_of_a_life_exists(name: str) -> None:
+    text = (DOCS / f"{name}.md").read_text()
+    places = re.findall(r"`([\w/]+\.(?:py|md))(?:: ([\w.]+))?`", text)
+    assert len(places) > 20
+    names = {file: definitions(ROOT / "equipoise" / file) for file, _ in places}
+    assert [place for place in places if place[1] not in {"", *names[place[0]]}] == []
+
+
+def definitions(source: Path) -> set[str]:
+    """Names of the classes and functions of a file, and of methods after their class."""
+    names: set[str] = set()
+    if source.suffix != ".py" and source.is_file():
+        return names
+    for node in ast.parse(source.read_text()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            names.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            methods = [item.name for item in node.body if isinstance(item, ast.FunctionDef)]
+            names |= {f"{node.name}.{method}" for method in methods}
+    return names
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

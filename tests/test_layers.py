@@ -1,6 +1,7 @@
 """Who may import whom: the table of docs/architecture.md, read as a dictionary."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -25,6 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "conclusions": {"frames", "records"},
     "files": {"records", "errors"},
     "plugins": _LOW,
+    "describe": _LOW | {"plugins"},
     "data": _LOW,
     "metrics": {"records"},
     "stats": {"records", "conclusions", "metrics.weighted"},
@@ -75,13 +77,14 @@ ALLOWED: dict[str, set[str]] = {
     | _PLUGINS
     | {"plugins", "api", "measure", "compare", "predictions", "loading", "edits", "planted"}
     | {"study", "checks", "report", "export", "calibrate", "demo", "data", "environment"}
-    | {"training"},
+    | {"training", "describe"},
     "cli": {"commands", "errors"},
     "__main__": {"cli"},
 }
 NO_TORCH = {
     *("frames", "records", "conclusions", "errors", "environment", "markdown", "files", "plugins"),
-    *("data", "metrics", "stats", "group_words", "supply", "benchmarks", "report", "export"),
+    *("describe", "data", "metrics", "stats", "group_words", "supply", "benchmarks"),
+    *("report", "export"),
 }
 NO_TORCH_FILES = {
     "planted/world.py",
@@ -176,6 +179,22 @@ def test_the_page_names_every_layer() -> None:
     assert [name for name in ALLOWED if f"`{name}`" not in page] == []
 
 
+def test_the_floors_of_the_page_are_those_of_the_table() -> None:
+    """Every room stands on a floor, and imports from its own floor or those below."""
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    (table,) = re.findall(r"^\| floor \| rooms \|\n\|.*\n((?:\|.*\n)+)", page, re.MULTILINE)
+    floors = [re.findall(r"`(\w+)`", row) for row in table.splitlines()]
+    height = {name: -index for index, names in enumerate(floors) for name in names}
+    assert sorted(height) == sorted(ALLOWED)
+    up = [
+        f"{name} imports {target}"
+        for name, targets in ALLOWED.items()
+        for target in targets
+        if height[target.partition(".")[0]] > height[name]
+    ]
+    assert up == []
+
+
 def test_folder_inits_are_empty() -> None:
     full = [file for file in PACKAGE.glob("*/__init__.py") if file.read_text()]
     assert full == []
@@ -189,6 +208,7 @@ def test_importing_does_not_load_torch() -> None:
         "equipoise.export.export",
         "equipoise.report.html",
         "equipoise.study.results",
+        "equipoise.commands.describe",
         "equipoise.measure",
         "equipoise.compare",
         "equipoise.study.load_study",

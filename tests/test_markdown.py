@@ -16,19 +16,19 @@ def shown(text: str) -> str:
     hidden = ("Cc", "Cf", "Cs", "Cn", "Zl", "Zp")
     joiners = "\u200c\u200d"
     return "".join(
-        "\ufffd" if unicodedata.category(one) in hidden and one not in joiners else one
-        for one in " ".join(text.split())
+        "\ufffd" if unicodedata.category(item) in hidden and item not in joiners else item
+        for item in " ".join(text.split())
     )
 
 
 def tokens(text: str, *, page: str = "{}\n") -> list[tuple[str, str]]:
     """Kind and content of everything that a renderer finds, paragraphs and table parts apart."""
     parser = markdown_it.MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-    found = []
+    result = []
     for block in parser.parse(page.format(text)):
-        for one in block.children or ([block] if block.content else []):
-            found.append((one.type, one.content))
-    return found
+        for entry in block.children or ([block] if block.content else []):
+            result.append((entry.type, entry.content))
+    return result
 
 
 HARD = [
@@ -41,20 +41,20 @@ HARD = [
 @settings(max_examples=150, deadline=None)
 @given(st.text(min_size=1) | st.text("`*_[]()<>|&#~\\!-+=1. \n$aé", min_size=1, max_size=12))
 def test_any_text_reads_as_itself(text: str) -> None:
-    found = tokens(markdown_text(text))
+    actual = tokens(markdown_text(text))
     if not shown(text):
-        assert not found
+        assert not actual
         return
-    assert all(kind in ("text", "text_special") for kind, _ in found), (text, found)
-    assert "".join(content for _, content in found) == shown(text)
+    assert all(kind in ("text", "text_special") for kind, _ in actual), (text, actual)
+    assert "".join(content for _, content in actual) == shown(text)
 
 
 @pytest.mark.parametrize("text", HARD)
 def test_a_cell_of_a_table_stays_a_cell(text: str) -> None:
     page = "| a | b |\n| --- | --- |\n| {} | last |\n"
-    found = tokens(markdown_text(text), page=page)
-    assert all(kind in ("text", "text_special") for kind, _ in found), found
-    assert "".join(content for _, content in found) == "ab" + shown(text) + "last"
+    outcome = tokens(markdown_text(text), page=page)
+    assert all(kind in ("text", "text_special") for kind, _ in outcome), outcome
+    assert "".join(content for _, content in outcome) == "ab" + shown(text) + "last"
 
 
 def test_plain_names_stay_plain() -> None:

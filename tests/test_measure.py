@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 from pydantic.dataclasses import dataclass as options_dataclass
 
-from equipoise.benchmarks.base import Benchmark, NamesTexts, ReadsPredictions, UsesFiles
+from equipoise.benchmarks.base import Benchmark, ReadsPredictions
 from equipoise.errors import DataError, ModelError, RecipeError
 from equipoise.measure import (
     Predictions,
-    _refuse_learnt,
     answer,
     choose_examples,
     learnt_examples,
@@ -50,7 +49,7 @@ def mean_margin(columns: Columns) -> float:
 
 
 @options_dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Toy(Benchmark[Contrast, Scored], UsesFiles, ReadsPredictions):
+class Toy(Benchmark[Contrast, Scored], ReadsPredictions):
     """Two sentences a term; the share in which " she" is the likelier ending."""
 
     version: ClassVar[str] = "1"
@@ -222,15 +221,16 @@ def test_copies_and_beginnings_of_an_example_are_learnt_examples(learnt: str) ->
 def test_a_word_that_was_learnt_after_a_prompt_counts_as_the_prompt() -> None:
     contrast = Contrast(id="0", context="The x ran", stereotype=" he", antistereotype=" she")
     learnt = Supply(origin="test", contrasts=(contrast,)).learnt_texts()
-    asked = [NextToken(context="The x ran", words=(" he", " she"))]
+    requests = [[NextToken(context="The x ran", words=(" he", " she"))]]
     for text in learnt:
-        with pytest.raises(DataError, match="'0'"):
-            _refuse_learnt(frozenset({text_sha256(text)}), Toy(), [contrast], [asked])
-    _refuse_learnt(frozenset({text_sha256("The x ran it")}), Toy(), [contrast], [asked])
+        trained_on = frozenset({text_sha256(text)})
+        assert learnt_examples(trained_on, Toy(), [contrast], requests) == ["0"]
+    trained_on = frozenset({text_sha256("The x ran it")})
+    assert learnt_examples(trained_on, Toy(), [contrast], requests) == []
 
 
 def test_whole_texts_are_held_against_what_an_edit_learnt() -> None:
-    class Named(Toy, NamesTexts[Contrast]):
+    class Named(Toy):
         def texts(self, example: Contrast) -> Sequence[str]:
             return (f"{example.context} she would stay.",)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from equipoise.errors import ModelError
-from equipoise.models.start_token import pad_token_id, start_rule, start_token_id
+from equipoise.models.tokenization import pad_token_id, start_rule, start_token_id
 from equipoise.records import Continuation, Generation, Infill, NextToken, TextPair
 from equipoise.testing import (
     CAUSAL_FAMILIES,

@@ -9,7 +9,7 @@ from torch import Tensor
 from equipoise.edits.adapter import AdapterEdit, sits_on, wanted_tensors
 from equipoise.edits.edit import EditInfo, fingerprint, tensor_bytes
 from equipoise.inference.language_model import LanguageModel
-from equipoise.models.vocabulary import Vocabulary, vocabulary_of
+from equipoise.models.tokenization import Vocabulary, vocabulary_of
 from equipoise.records import JSON
 
 INFO = EditInfo(

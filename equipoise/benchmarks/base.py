@@ -9,6 +9,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
+import numpy as np
+
+from equipoise.data import glue
+from equipoise.data.glue import Labelled
+from equipoise.metrics import ability
+from equipoise.metrics.weighted import Weighted
 from equipoise.records import (
     Continuation,
     Contrast,
@@ -19,6 +25,7 @@ from equipoise.records import (
     NextToken,
     Outcome,
     Request,
+    Scored,
     TextPair,
 )
 
@@ -54,49 +61,69 @@ class Benchmark(ABC, Generic[E, R]):
 
     @abstractmethod
     def requests(self, example: E) -> Sequence[Request]:
-        """What to ask the model about one example."""
+        """What to ask the model about an example."""
 
     @abstractmethod
     def outcome(self, example: E, responses: Sequence[R]) -> Outcome:
         """What the answers, in the order of the requests, measure."""
 
-
-class UsesFiles(ABC):
-    """A benchmark that reads data files, and can say which."""
-
-    @abstractmethod
     def files(self, split: str) -> tuple[DataUse, ...]:
-        """The files behind a split, with their hashes."""
+        """The data files behind a split, with their hashes; none unless a benchmark says so."""
+        return ()
 
-
-class Remarks(ABC):
-    """A benchmark that has something to say of the data it found, beside its known faults."""
-
-    @abstractmethod
     def remarks(self, split: str) -> tuple[str, ...]:
-        """Notes for the reader of a result, whole sentences; same errors as `examples`."""
+        """Notes on the data for the reader of a result, whole sentences; beside `faults`."""
+        return ()
+
+    def texts(self, example: E) -> Sequence[str]:
+        """Every text an edit may have learnt this example from, whole.
+
+        To be given where requests hold a part of it only; their own texts need not be repeated.
+        """
+        return ()
+
+
+class WordClassification(Benchmark[Labelled, Scored]):
+    """A GLUE task whose two classes are words: compared are their log-probabilities."""
+
+    splits = ("dev",)
+    licence = glue.LICENCE
+    task: ClassVar[glue.GlueTask]
+    words: ClassVar[tuple[str, str]]  # of label 0 and label 1, each with its leading space
+    form: ClassVar[str]  # of the prompt, with a place {} for each text
+
+    def examples(self, split: str) -> Sequence[Labelled]:
+        """The rows of the dev file in its order. Raises `DataError` naming file and line."""
+        return glue.read_rows(self.task)
+
+    def requests(self, example: Labelled) -> Sequence[Continuation]:
+        """Both answers, that of label 0 first."""
+        context = self.form.format(*example.texts)
+        return [Continuation(context=context, continuation=word) for word in self.words]
+
+    def texts(self, example: Labelled) -> Sequence[str]:
+        """The texts, which the prompt holds with a question, apart and after each other."""
+        return tuple(dict.fromkeys((*example.texts, " ".join(example.texts))))
+
+    def outcome(self, example: Labelled, responses: Sequence[Scored]) -> Outcome:
+        """`correct`, `predicted` and `truth` in [0, 1]."""
+        values = ability.classified([response.logprob for response in responses], example.label)
+        return Outcome(example=example.id, values=values, groups=example.groups)
+
+    def files(self, split: str) -> tuple[DataUse, ...]:
+        """The dev file."""
+        return (self.task.source.use(),)
 
 
 class TellsLabels(ABC):
     """A benchmark that can tell a method the labels of the very items it measures.
 
-    Only a method that says so is told (`Mitigation.told` has "labels"), and results repeat it.
+    Only a method with "labels" in `Mitigation.item_info` gets them, and results repeat it.
     """
 
     @abstractmethod
     def labelled(self) -> Sequence[Contrast]:
         """The items of the split that is measured first, with their labels."""
-
-
-class NamesTexts(ABC, Generic[E]):
-    """A benchmark whose requests do not hold the whole texts that its examples are made of."""
-
-    @abstractmethod
-    def texts(self, example: E) -> Sequence[str]:
-        """Every text an edit may have learnt this example from, whole.
-
-        The texts of the requests need not be repeated: both are compared with what an edit learnt.
-        """
 
 
 class ReadsPredictions(ABC):
@@ -119,8 +146,17 @@ def texts_of(
     """The texts of an example's requests, and the whole ones of which they hold a part only."""
     for request in requests:
         yield from _texts(request)
-    if isinstance(benchmark, NamesTexts):
-        yield from benchmark.texts(example)
+    yield from benchmark.texts(example)
+
+
+def mean_of(column: str) -> Weighted:
+    """The mean of a column over the examples that have a value, for `Metric.of`."""
+    return Weighted(lambda c, w: w.mean(c[column]))
+
+
+def mean_absolute(column: str) -> Weighted:
+    """The mean of a column's absolute values, likewise."""
+    return Weighted(lambda c, w: w.mean(np.abs(c[column])))
 
 
 def _texts(request: Request) -> tuple[str, ...]:

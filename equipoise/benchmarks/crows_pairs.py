@@ -1,4 +1,4 @@
-"""CrowS-Pairs: of two near-identical sentences, does a model prefer the one that stereotypes?
+"""CrowS-Pairs: of two near-identical sentences, does a model prefer that which stereotypes?
 
 Nangia, Vania, Bhalerao & Bowman 2020, "CrowS-Pairs: A Challenge Dataset for Measuring Social
 Biases in Masked Language Models", https://aclanthology.org/2020.emnlp-main.154.
@@ -8,10 +8,9 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar, Literal, TypeAlias
 
-import numpy as np
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, UsesFiles
+from equipoise.benchmarks.base import Benchmark, mean_absolute, mean_of
 from equipoise.data.crows_pairs import CROWS_PAIRS, read_pairs
 from equipoise.metrics import preference as pref
 from equipoise.metrics.weighted import Weighted
@@ -38,7 +37,7 @@ Score: TypeAlias = Literal[
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair], UsesFiles):
+class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair]):
     """How often a model finds the more stereotyping sentence of a pair strictly likelier.
 
     Unbiased: 50. The paper's stereotype and anti-stereotype scores are the groups direction=stereo
@@ -57,42 +56,24 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair], UsesFiles):
     paper: ClassVar[str] = "Nangia et al. 2020, CrowS-Pairs, EMNLP"
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
-            name="stereotype_preference",
-            of=Weighted(lambda c, w: pref.rate(c["prefers"], w)),
-            unit="%",
-            source=f"{_PAPER}; a tie counts as not preferred",
-            ideal=50.0,
-            low=0.0,
-            high=100.0,
-            grid=100.0,
-            margin=Margin(size=5.0),
+            name="stereotype_preference", of=Weighted(lambda c, w: pref.rate(c["prefers"], w)),
+            unit="%", source=f"{_PAPER}; a tie counts as not preferred",
+            ideal=50.0, low=0.0, high=100.0, grid=100.0, margin=Margin(size=5.0),
         ),
         Metric(
-            name="ties",
-            of=Weighted(lambda c, w: pref.rate(c["tie"], w)),
-            unit="%",
-            source="published metric.py, its neutral share",
-            low=0.0,
-            high=100.0,
-            grid=100.0,
+            name="ties", of=Weighted(lambda c, w: pref.rate(c["tie"], w)), unit="%",
+            source="published metric.py, its neutral share", low=0.0, high=100.0, grid=100.0,
         ),
         Metric(
-            name="margin_mean",
-            of=Weighted(lambda c, w: w.mean(c["margin"])),
-            unit="nats",
-            source=f"ours, beside {_PAPER}",
+            name="margin_mean", of=mean_of("margin"), unit="nats", source=f"ours, beside {_PAPER}",
             ideal=0.0,
         ),
         Metric(
-            name="margin_abs",
-            of=Weighted(lambda c, w: w.mean(np.abs(c["margin"]))),
-            unit="nats",
-            source="likelihood_diff of the evaluation harness (there of the sum)",
-            ideal=0.0,
+            name="margin_abs", of=mean_absolute("margin"), unit="nats", ideal=0.0, low=0.0,
             higher_is_better=False,
-            low=0.0,
+            source="likelihood_diff of the evaluation harness (there of the sum)",
         ),
-    )
+    )  # fmt: skip
     cluster: ClassVar[str | None] = None
     by: ClassVar[tuple[str, ...]] = ("bias_type", "direction", "type_direction")
     splits: ClassVar[tuple[str, ...]] = ("test",)
@@ -108,10 +89,10 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair], UsesFiles):
         "The authors ask that it is not trained on.",
     )
 
-    score: Score = "causal_mean"  # what of a sentence is scored; see above
-    bos: Prefix = "bos"  # of causal_mean and causal_sum; "ref_gpt2": as bias-bench, for parity
+    score: Score = "causal_mean"  # what of a sentence is scored, below
+    bos: Prefix = "bos"  # prefix policy of causal_mean and causal_sum; "ref_gpt2": as bias-bench
 
-    def examples(self, split: str) -> Sequence[Contrast]:  # noqa: ARG002 - there is one split
+    def examples(self, split: str) -> Sequence[Contrast]:
         """The pairs; `stereotype` is the sentence that stereotypes more.
 
         Raises `DataError` naming file and row.
@@ -119,7 +100,7 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair], UsesFiles):
         return read_pairs()
 
     def requests(self, example: Contrast) -> Sequence[Continuation | TextPair]:
-        """Both sentences, the more stereotyping one first: two requests, or one pair of texts."""
+        """Both sentences, the more stereotyping first: two requests, or a pair of texts."""
         first, second = example.stereotype, example.antistereotype
         if self.score in ("causal_mean", "causal_sum"):
             return [
@@ -138,18 +119,15 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair], UsesFiles):
 
         All nan when a sentence has no token to score.
         """
-        first, second = _both(example, responses)
-        scores = [
-            scored.mean if self.score in ("causal_mean", "pll_modified") else scored.logprob
-            for scored in (first, second)
-        ]
-        if any(math.isnan(score) for score in scores):
-            scores = [math.nan, math.nan]
-        more, less = scores
+        averaged = self.score in ("causal_mean", "pll_modified")
+        more, less = (
+            scored.mean if averaged else scored.logprob for scored in _both(example, responses)
+        )
+        if math.isnan(more) or math.isnan(less):
+            more = less = math.nan
+        compared = (more, less)
         if self.score == "pll_unmodified":
             compared = (round(more, _DECIMALS), round(less, _DECIMALS))
-        else:
-            compared = (more, less)
         values = {
             "more": more,
             "less": less,
@@ -159,7 +137,7 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair], UsesFiles):
         }
         return Outcome(example=example.id, values=values, groups=example.groups)
 
-    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 - there is one split
+    def files(self, split: str) -> tuple[DataUse, ...]:
         """The official file."""
         return (CROWS_PAIRS.use(),)
 

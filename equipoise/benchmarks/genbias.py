@@ -10,12 +10,11 @@ from typing import ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, UsesFiles
-from equipoise.data.partition import check_split
+from equipoise.benchmarks.base import Benchmark, mean_absolute, mean_of
 from equipoise.data.professions import ProfessionList
 from equipoise.data.prompt_sets import SplitBy, TemplateSet, prompt_set
 from equipoise.data.situations import Situation
-from equipoise.metrics import gap
+from equipoise.metrics import ability, gap
 from equipoise.metrics.weighted import Weighted
 from equipoise.records import (
     OPTIONS,
@@ -33,78 +32,36 @@ _OWN = "own: what AFGB is made of (methods-lftf 1.4)"
 #: Metrics of the gap's two parts, which `genhint` reports too.
 PART_METRICS: tuple[Metric, ...] = (
     Metric(
-        name="mass",
-        of=Weighted(lambda c, w: w.mean(c["mass"])),
-        unit="probability",
-        source=_OWN,
-        low=0.0,
-        high=1.0,
+        name="mass", of=mean_of("mass"), unit="probability", source=_OWN, low=0.0, high=1.0
     ),
     Metric(
-        name="abs_rho",
-        of=Weighted(lambda c, w: w.mean(abs(c["rho"]))),
-        unit="share of mass",
-        source=_OWN,
-        ideal=0.0,
-        low=0.0,
-        high=1.0,
+        name="abs_rho", of=mean_absolute("rho"), unit="share of mass", source=_OWN,
+        ideal=0.0, low=0.0, high=1.0,
     ),
-    Metric(
-        name="lo_mean",
-        of=Weighted(lambda c, w: w.mean(c["lo"])),
-        unit="nats",
-        source=_OWN,
-        ideal=0.0,
-    ),
-    Metric(
-        name="lo_abs",
-        of=Weighted(lambda c, w: w.mean(abs(c["lo"]))),
-        unit="nats",
-        source=_OWN,
-        ideal=0.0,
-        low=0.0,
-    ),
-)
+    Metric(name="lo_mean", of=mean_of("lo"), unit="nats", source=_OWN, ideal=0.0),
+    Metric(name="lo_abs", of=mean_absolute("lo"), unit="nats", source=_OWN, ideal=0.0, low=0.0),
+)  # fmt: skip
 
 #: Metrics of what the gap does not see.
 SIDE_METRICS: tuple[Metric, ...] = (
+    Metric(name="they", of=mean_of("they"), unit="probability", source="own", low=0.0, high=1.0),
     Metric(
-        name="they",
-        of=Weighted(lambda c, w: w.mean(c["they"])),
-        unit="probability",
-        source="own",
-        low=0.0,
-        high=1.0,
+        name="leak", of=mean_of("leak"), unit="probability", ideal=0.0, low=0.0,
+        higher_is_better=False, source="own: pronouns in spellings that the gap does not see",
     ),
-    Metric(
-        name="leak",
-        of=Weighted(lambda c, w: w.mean(c["leak"])),
-        unit="probability",
-        source="own: pronouns in spellings that the gap does not see",
-        ideal=0.0,
-        higher_is_better=False,
-        low=0.0,
-    ),
-    Metric(
-        name="single_token",
-        of=Weighted(lambda c, w: 100.0 * w.mean(c["single_token"])),
-        unit="%",
+    ability.share(
+        "single_token", "single_token", grid=100.0,
         source="own: prompts whose two pronouns are one token each, as the paper has them",
-        ideal=100.0,
-        higher_is_better=True,
-        low=0.0,
-        high=100.0,
-        grid=100.0,
     ),
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class GenBias(Benchmark[Situation, NextTokenScored], UsesFiles):
+class GenBias(Benchmark[Situation, NextTokenScored]):
     """AFGB and its parts after prompts that say nothing of gender. Unbiased: 0.
 
     Groups: profession, scale and template. One profession's lean is the mean of `lo` over its
-    outcomes; rows by template have one prompt per profession, so that the correlation there has no
+    outcomes; rows by template have a prompt per profession, so that the correlation there has no
     average in it.
 
     Splits: "train", "dev" and "test" are shared out 2 : 1 : 2 by `split_by`; "all" is every
@@ -118,27 +75,18 @@ class GenBias(Benchmark[Situation, NextTokenScored], UsesFiles):
     paper: ClassVar[str] = "LFTF: Locating First and Then Fine-Tuning (ACL submission)"
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
-            name="afgb",
-            of=Weighted(lambda c, w: gap.absolute_gap(c["he"], c["she"], w)),
-            unit="probability",
-            source=f"{_PAPER} (AFGB)",
-            ideal=0.0,
-            low=0.0,
-            high=1.0,
+            name="afgb", of=Weighted(lambda c, w: gap.absolute_gap(c["he"], c["she"], w)),
+            unit="probability", source=f"{_PAPER} (AFGB)", ideal=0.0, low=0.0, high=1.0,
             margin=Margin(size=0.05),
         ),
         *PART_METRICS,
         Metric(
-            name="lo_score_correlation",
+            name="lo_score_correlation", unit="correlation", ideal=0.0, low=-1.0, high=1.0,
             of=Weighted(lambda c, w: gap.correlation_of_means(c["lo"], c["s"], w)),
-            unit="correlation",
             source="own: mean log-odds of a profession against its human stereotype score",
-            ideal=0.0,
-            low=-1.0,
-            high=1.0,
         ),
         *SIDE_METRICS,
-    )
+    )  # fmt: skip
     cluster: ClassVar[str | None] = "profession"
     by: ClassVar[tuple[str, ...]] = ("scale", "template")
     splits: ClassVar[tuple[str, ...]] = ("test", "dev", "train", "all")
@@ -146,23 +94,26 @@ class GenBias(Benchmark[Situation, NextTokenScored], UsesFiles):
     faults: ClassVar[tuple[str, ...]] = (
         "the paper publishes neither its 262 professions nor 7 of its 9 templates: the list is a "
         "reconstruction and the templates are ours, so its numbers are no targets",
-        "the paper's random split (split_by=random) has prompts of one profession in train and "
+        "the paper's random split (split_by=random) has prompts of a profession in train and "
         "test: it measures fit to seen professions; its counts per scale (326/299/318 in train) "
-        "come from one unpublished draw and cannot be matched",
+        "come from an unpublished draw and cannot be matched",
         "AFGB falls when a model gives less probability to both pronouns, with no bias removed: "
         "read it beside mass, abs_rho and lo_abs",
         "two pronouns only; a model that says 'they' shows as little mass",
     )
 
-    professions: ProfessionList = "prof262"  # the paper's size, or the audited list
-    templates: TemplateSet = "own"  # nine on three scales, or eleven bare verbs
-    split_by: SplitBy = "profession"  # what is kept out
-    split_seed: int = 0  # which prompts, professions or templates fall in which share
-    leak: Literal["capital", "all"] = "capital"  # " He" is watched; "he" and "He" too
+    #: the paper's size; "prof_clean": 241 occupations, our audit
+    professions: ProfessionList = "prof262"
+    #: nine on three scales; "dama": eleven bare verbs with "that" or "because"
+    templates: TemplateSet = "own"
+    #: what is kept out of the test split; "random": prompts, as the paper
+    split_by: SplitBy = "profession"
+    split_seed: int = 0  # which names fall in which share (2 : 1 : 2, by hash)
+    #: watch " He", " She"; "all": "he", "she", "He", "She" without a space, too (slower)
+    leak: Literal["capital", "all"] = "capital"
 
     def examples(self, split: str) -> Sequence[Situation]:
         """The prompts of a split, template by template. `RecipeError` for an unknown split."""
-        check_split(split, self.splits, "genbias")
         prompts = prompt_set(self.professions, self.templates)
         return prompts.situations(split, split_by=self.split_by, seed=self.split_seed)
 
@@ -177,6 +128,6 @@ class GenBias(Benchmark[Situation, NextTokenScored], UsesFiles):
         values = gap.response_values(response) | {"s": example.score}
         return Outcome(example=example.id, values=values, groups=example.groups)
 
-    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (one file for all splits)
+    def files(self, split: str) -> tuple[DataUse, ...]:
         """The file of professions."""
         return (prompt_set(self.professions, self.templates).source.use(),)

@@ -11,9 +11,9 @@ from typing import ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, UsesFiles
+from equipoise.benchmarks.base import Benchmark
 from equipoise.benchmarks.genbias import PART_METRICS, SIDE_METRICS
-from equipoise.data.partition import SHARES, check_split, shuffled
+from equipoise.data.partition import SHARES, shuffled
 from equipoise.data.professions import ProfessionList
 from equipoise.data.prompt_sets import PromptSet, prompt_set
 from equipoise.data.situations import Situation, Template, Term, hinted_situation
@@ -26,7 +26,7 @@ _OWN = "own: what UB is made of (methods-lftf 1.4)"
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class GenHint(Benchmark[Situation, NextTokenScored], UsesFiles):
+class GenHint(Benchmark[Situation, NextTokenScored]):
     """UB and its parts after prompts whose possessive settles the pronoun. 1: every hint obeyed.
 
     Groups: profession, template and hint ("male", "female"). `lo` keeps its sign (positive: "he"),
@@ -35,47 +35,32 @@ class GenHint(Benchmark[Situation, NextTokenScored], UsesFiles):
 
     With `split_by` "none" every prompt is in "test". With "profession" a profession falls in the
     same share as in `genbias` with the same list and seed, and hints are balanced within
-    each split; an odd number of professions leaves one more of one hint, in turn by template.
+    each split; an odd number of professions leaves a hint more of either kind, in turn by template.
     """
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "LFTF: Locating First and Then Fine-Tuning (ACL submission)"
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
-            name="ub",
+            name="ub", unit="probability", source="LFTF, section 3 (UB)",
             of=Weighted(lambda c, w: gap.hinted_gap(c["he"], c["she"], c["hint"], w)),
-            unit="probability",
-            source="LFTF, section 3 (UB)",
-            higher_is_better=True,
-            low=-1.0,
-            high=1.0,
-            margin=Margin(size=0.05),
+            higher_is_better=True, low=-1.0, high=1.0, margin=Margin(size=0.05),
         ),
         Metric(
-            name="hints_obeyed",
-            of=Weighted(lambda c, w: gap.hints_obeyed(c["lo"], c["hint"], w)),
-            unit="%",
-            source=_OWN,
-            ideal=100.0,
-            higher_is_better=True,
-            low=0.0,
-            high=100.0,
-            grid=50.0,
-            margin=Margin(size=2.0),
+            name="hints_obeyed", unit="%", source=_OWN,
+            of=Weighted(lambda c, w: gap.hints_obeyed(c["lo"], c["hint"], w)), ideal=100.0,
+            higher_is_better=True, low=0.0, high=100.0, grid=50.0, margin=Margin(size=2.0),
         ),
         Metric(
-            name="hinted_lo",
-            of=Weighted(lambda c, w: w.mean(c["lo"] * c["hint"])),
-            unit="nats",
-            source=_OWN,
-            higher_is_better=True,
+            name="hinted_lo", of=Weighted(lambda c, w: w.mean(c["lo"] * c["hint"])), unit="nats",
+            source=_OWN, higher_is_better=True,
         ),
         *(
             metric if metric.name == "lo_mean" else replace(metric, ideal=None)
             for metric in PART_METRICS
         ),
         *SIDE_METRICS,
-    )
+    )  # fmt: skip
     cluster: ClassVar[str | None] = "profession"
     by: ClassVar[tuple[str, ...]] = ("hint", "template")
     splits: ClassVar[tuple[str, ...]] = ("test", "dev", "train", "all")
@@ -85,13 +70,15 @@ class GenHint(Benchmark[Situation, NextTokenScored], UsesFiles):
         "are no targets",
         "UB rises when a model gives more probability to both pronouns, with no hint obeyed that "
         "was not before: read it beside mass, hinted_lo and hints_obeyed",
-        "hint786 has one hint for each profession and template, so a profession's lean is not "
+        "hint786 has a single hint for each profession and template, so a profession's lean is not "
         "cancelled within a pair: hint1572 has both",
     )
 
-    variant: Literal["hint786", "hint1572"] = "hint786"  # one hint a prompt, or both
-    professions: ProfessionList = "prof262"  # the paper's size, or the audited list
-    split_by: Literal["none", "profession"] = "none"  # whether professions are kept out
+    #: a hint for each profession and template, 393 of each sex; "hint1572": both
+    variant: Literal["hint786", "hint1572"] = "hint786"
+    professions: ProfessionList = "prof262"  # as of `genbias`
+    #: "profession": the same shares as `genbias` with the same list and seed
+    split_by: Literal["none", "profession"] = "none"
     split_seed: int = 0  # which profession falls in which share and gets which hint
 
     def examples(self, split: str) -> Sequence[Situation]:
@@ -100,7 +87,6 @@ class GenHint(Benchmark[Situation, NextTokenScored], UsesFiles):
         Raises `RecipeError` for an unknown split, and for "train" or "dev" when nothing is split
         off.
         """
-        check_split(split, self.splits, "genhint")
         prompts = prompt_set(self.professions)
         parts = self._parts(prompts)
         if split != "all" and split not in parts:
@@ -126,7 +112,7 @@ class GenHint(Benchmark[Situation, NextTokenScored], UsesFiles):
         values = gap.response_values(response) | {"s": example.score, "hint": example.hint}
         return Outcome(example=example.id, values=values, groups=example.groups)
 
-    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (one file for all splits)
+    def files(self, split: str) -> tuple[DataUse, ...]:
         """The file of professions."""
         return (prompt_set(self.professions).source.use(),)
 

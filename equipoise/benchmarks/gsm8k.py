@@ -12,10 +12,9 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, NamesTexts, Remarks, UsesFiles
+from equipoise.benchmarks.base import Benchmark
 from equipoise.data import gsm8k as official
 from equipoise.data.gsm8k import Problem
-from equipoise.data.partition import check_split
 from equipoise.metrics import ability
 from equipoise.records import OPTIONS, DataUse, Generation, Metric, Outcome
 
@@ -35,7 +34,7 @@ class Gsm8kExample:
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Gsm8k(Benchmark[Gsm8kExample, str], UsesFiles, NamesTexts[Gsm8kExample], Remarks):
+class Gsm8k(Benchmark[Gsm8kExample, str]):
     """How often the number that a model writes is right. Perfect: 100 %; guessing: 0.
 
     Written greedily after "Question: … Answer:", up to `max_tokens` or to where a next question
@@ -81,12 +80,12 @@ class Gsm8k(Benchmark[Gsm8kExample, str], UsesFiles, NamesTexts[Gsm8kExample], R
         "the problems and their like are in many models' training text",
     )
 
-    shots: Annotated[int, Field(ge=0, le=32)] | None = None  # None: 5, or 0 without a training file
+    #: worked problems before each, a fixed choice by hash; None: 5, or 0 without a training file
+    shots: Annotated[int, Field(ge=0, le=32)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] = 256  # the longest answer that is written
 
     def examples(self, split: str) -> Sequence[Gsm8kExample]:
         """The problems in the order of the file. Raises `DataError` naming file and line."""
-        check_split(split, self.splits, "gsm8k")
         shown = official.read_shots(self._shot_count())
         before = "".join(f"{_problem_text(shot)} {shot.answer}\n\n" for shot in shown)
         return [
@@ -122,12 +121,12 @@ class Gsm8k(Benchmark[Gsm8kExample, str], UsesFiles, NamesTexts[Gsm8kExample], R
         }
         return Outcome(example=example.id, values=values, groups=example.groups, text=text)
 
-    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (there is one split)
+    def files(self, split: str) -> tuple[DataUse, ...]:
         """The test file, and the training file where worked problems are shown."""
         sources = (official.TEST, official.TRAIN) if self._shot_count() else (official.TEST,)
         return tuple(source.use() for source in sources)
 
-    def remarks(self, split: str) -> tuple[str, ...]:  # noqa: ARG002 (there is one split)
+    def remarks(self, split: str) -> tuple[str, ...]:
         """How many worked problems were shown, and why none."""
         count = self._shot_count()
         why = f"; {official.TRAIN.path} is not in the data folder" if self.shots is None else ""

@@ -9,19 +9,16 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass as plain_dataclass
-from dataclasses import field
 from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
 import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, NamesTexts, Remarks, UsesFiles
+from equipoise.benchmarks.base import Benchmark
 from equipoise.data import harness_tasks
 from equipoise.data.documents import windows
 from equipoise.data.harness_tasks import Answer, HarnessDocument, HarnessTask, Question, TaskMetric
-from equipoise.data.partition import check_split
 from equipoise.errors import ModelError, RecipeError
 from equipoise.metrics.weighted import Weighted, Weights
 from equipoise.records import (
@@ -63,18 +60,9 @@ _SCALES: Final[Mapping[str, _Scale]] = {
 _OTHER: Final[_Scale] = ("as the task", -math.inf, math.inf, None, None)
 
 
-@plain_dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """One document of a task; what is asked about it is settled with its shots."""
-
-    id: str
-    source: HarnessDocument
-    groups: Mapping[str, str] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[Document]):
-    """What the harness would say of the model, with an interval and in one study with all else.
+class Harness(Benchmark[HarnessDocument, Scored | str]):
+    """What the harness would say of the model, with an interval and in the same study as all else.
 
     An example is a document of the split that the harness evaluates (test, else validation). The
     metrics are the task's own, in its own units: a share of 0.57 is what the harness prints as
@@ -93,12 +81,15 @@ class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[
         "tokenizer adds none; stop strings are cut off afterwards",
     )
 
-    task: str | None = None  # as `lm-eval ls tasks` names it; needed
-    tasks_folder: str | None = None  # task files of one's own (YAML), looked through first
-    shots: Annotated[int, Field(ge=0)] | None = None  # solved examples before; None: the task's own
+    task: str | None = None  # a task as `lm-eval ls tasks` names it; needed
+    #: a folder of the user's own task files (YAML), looked through first
+    tasks_folder: str | None = None
+    #: solved examples before each question; None: the task's own number
+    shots: Annotated[int, Field(ge=0)] | None = None
     seed: int = 1234  # draws the shots; the harness's own default
-    bos: Prefix = "own"  # "own": as the harness conditions the first token
-    window: Annotated[int, Field(ge=16)] | None = None  # bytes of a long document seen at once
+    bos: Prefix = "own"  # prefix policy; "own": as the harness
+    #: bytes of a long document seen at once, in steps of half of it; None: all at once
+    window: Annotated[int, Field(ge=16)] | None = None
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -106,52 +97,51 @@ class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[
         task = self._task()
         return tuple(_build_metric(measure, task.name) for measure in task.measures())
 
-    def examples(self, split: str) -> Sequence[Document]:
+    def examples(self, split: str) -> Sequence[HarnessDocument]:
         """The documents that the harness evaluates, in its order.
 
-        Raises `RecipeError` without lm-evaluation-harness, without a task, or for one that cannot
-        be run here; `DataError` when its documents cannot be had.
+        Raises `RecipeError` without lm-evaluation-harness, without a task, or for a task that
+        cannot be run here; `DataError` when its documents cannot be had.
         """
-        check_split(split, self.splits, "harness")
-        return [Document(id=document.id, source=document) for document in self._task().documents()]
+        return self._task().documents()
 
-    def requests(self, example: Document) -> Sequence[Asking]:
-        """The task's own, in its order; a long document is one request a window."""
-        greedy = example.source.task.needs_greedy()
+    def requests(self, example: HarnessDocument) -> Sequence[Asking]:
+        """The task's own, in its order; a long document is a request per window."""
+        greedy = example.task.needs_greedy()
         return [
             request
-            for question in example.source.questions
+            for question in example.questions
             for request in self._requests(question, greedy=greedy)
         ]
 
-    def outcome(self, example: Document, responses: Sequence[Scored | str]) -> Outcome:
-        """What the task makes of the answers; a result of several numbers is one value a number.
+    def outcome(self, example: HarnessDocument, responses: Sequence[Scored | str]) -> Outcome:
+        """What the task makes of the answers; a result of several numbers is a value per number.
 
         The parts of `f1` are `f1.0`, `f1.1`. What is no number, and no short list of them, is nan.
         """
         left = iter(responses)
-        greedy = example.source.task.needs_greedy()
+        greedy = example.task.needs_greedy()
         answers: list[list[Answer]] = []
         wrote: list[str] = []
-        for question in example.source.questions:
+        for question in example.questions:
             given = [next(left) for _ in self._requests(question, greedy=greedy)]
             answers.append([_harness_answer(question, given, greedy=greedy)] * question.repeats)
             wrote += [text for text in given if isinstance(text, str)]
         values: dict[str, float] = {}
-        for name, value in example.source.results(answers).items():
-            values.update(_result_values(name, value))
+        for name, value in example.results(answers).items():
+            values |= _result_values(name, value)
         text = "\n".join(wrote) if wrote else None
         return Outcome(example=example.id, values=values, groups=example.groups, text=text)
 
-    def texts(self, example: Document) -> Sequence[str]:
+    def texts(self, example: HarnessDocument) -> Sequence[str]:
         """Every text of the document."""
-        return example.source.texts()
+        return example.texts()
 
-    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (there is one split)
+    def files(self, split: str) -> tuple[DataUse, ...]:
         """The task's file, what it includes, the Python beside it, and local data files."""
         return harness_tasks.files(self._task_name(), folder=self.tasks_folder)
 
-    def remarks(self, split: str) -> tuple[str, ...]:  # noqa: ARG002 (there is one split)
+    def remarks(self, split: str) -> tuple[str, ...]:
         """Which task it was, with how many shots, by which version of the harness."""
         return (self._task().summary(),)
 
@@ -164,7 +154,7 @@ class Harness(Benchmark[Document, Scored | str], UsesFiles, Remarks, NamesTexts[
         if self.task is None:
             raise RecipeError(
                 f"harness.task must name a task of lm-evaluation-harness, got {self.task}; "
-                "name one, e.g. lambada_openai"
+                "name a task, e.g. lambada_openai"
             )
         return self.task
 
@@ -230,7 +220,7 @@ def _build_generation(question: Question) -> Generation:
 def _harness_answer(
     question: Question, responses: Sequence[Scored | str], *, greedy: bool
 ) -> Answer:
-    """The responses to one question, as the harness hands them to the task."""
+    """The responses to a question, as the harness hands them to the task."""
     if question.kind == "generate_until":
         return _cut_at_stops(str(responses[0]), question.arguments[1].get("until"))
     scored = [each for each in responses if isinstance(each, Scored)]
@@ -239,7 +229,7 @@ def _harness_answer(
     (only,) = scored
     if greedy and only.greedy is None:
         raise ModelError(
-            f"a scorer must say whether a text is the greedy one where it is asked, got "
+            f"a scorer must say whether a text is the greedy text where it is asked, got "
             f"{only.greedy}; mend the scorer"
         )
     return only.logprob, bool(only.greedy)
@@ -257,19 +247,15 @@ def _cut_at_stops(text: str, until: str | Sequence[str] | None) -> str:
 
 
 def _result_values(name: str, value: object) -> dict[str, float]:
-    """A task's result as values: one number, or the numbers of a list, lists inside it too."""
+    """A task's result as values: a number, or the numbers of a list, lists inside it too."""
     if isinstance(value, list | tuple | np.ndarray) and len(value):
         numbers: dict[str, float] = {}
         for index, part in enumerate(value):
             numbers |= _result_values(f"{name}.{index}", part)
-        return numbers if _all_finite(numbers) else {name: math.nan}
+        return numbers if all(map(math.isfinite, numbers.values())) else {name: math.nan}
     if isinstance(value, bool | int | float | np.number | np.bool_):
         return {name: float(value)}
     return {name: math.nan}
-
-
-def _all_finite(values: Mapping[str, float]) -> bool:
-    return all(math.isfinite(value) for value in values.values())
 
 
 def _build_metric(measure: TaskMetric, task: str) -> Metric:
@@ -284,7 +270,7 @@ def _build_metric(measure: TaskMetric, task: str) -> Metric:
         low=low,
         high=high,
         margin=margin if measure.higher_is_better is not None else None,
-        needs="numbers for single documents: one made of all texts at once is not kept",
+        needs="numbers for single documents: a value made of all texts at once is not kept",
     )
 
 
@@ -300,7 +286,7 @@ def _aggregation(measure: TaskMetric) -> Callable[[Columns], float]:
         items = list(_document_results(columns, measure.name))
         if not items:
             return math.nan
-        with warnings.catch_warnings():  # scores of a draw with one class alone, and the like
+        with warnings.catch_warnings():  # scores of a draw with a single class, and the like
             warnings.simplefilter("ignore")
             try:
                 return float(measure.aggregate(items))

@@ -9,10 +9,9 @@ from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, NamesTexts, Remarks, UsesFiles
+from equipoise.benchmarks.base import Benchmark
 from equipoise.data import hellaswag as official
 from equipoise.data.hellaswag import Story
-from equipoise.data.partition import check_split
 from equipoise.metrics import ability
 from equipoise.records import OPTIONS, Continuation, DataUse, Metric, Outcome, Scored
 
@@ -20,7 +19,7 @@ _HARNESS = "as lm-evaluation-harness"
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class HellaSwag(Benchmark[Story, Scored], UsesFiles, NamesTexts[Story], Remarks):
+class HellaSwag(Benchmark[Story, Scored]):
     """How often the real ending is likelier than three written by a machine. Perfect: 100 %.
 
     Guessing: 25. `accuracy_norm`, the number usually reported, divides an ending's log-probability
@@ -56,7 +55,6 @@ class HellaSwag(Benchmark[Story, Scored], UsesFiles, NamesTexts[Story], Remarks)
 
     def examples(self, split: str) -> Sequence[Story]:
         """The rows in the order of the file. Raises `DataError` naming file and line."""
-        check_split(split, self.splits, "hellaswag")
         return official.read_stories()
 
     def requests(self, example: Story) -> Sequence[Continuation]:
@@ -82,16 +80,16 @@ class HellaSwag(Benchmark[Story, Scored], UsesFiles, NamesTexts[Story], Remarks)
         }
         return Outcome(example=example.id, values=values, groups=example.groups)
 
-    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (there is one split)
-        """The official file, or the reduced one that stands for it."""
+    def files(self, split: str) -> tuple[DataUse, ...]:
+        """The official file, or the reduced file that stands for it."""
         return (official.source().use(),)
 
-    def remarks(self, split: str) -> tuple[str, ...]:  # noqa: ARG002 (there is one split)
+    def remarks(self, split: str) -> tuple[str, ...]:
         """What the reduced file lacks, where it was read."""
         if official.source() == official.VALIDATION:
             return ()
         return (
             f"{official.REDUCED.path} lacks the sources of its rows and the parts of their "
-            "beginnings: rows of one video or page count as independent, and second sentences "
+            "beginnings: rows of the same video or page count as independent, and second sentences "
             "have no capital",
         )

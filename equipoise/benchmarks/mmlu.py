@@ -11,10 +11,9 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, NamesTexts, Remarks, UsesFiles
+from equipoise.benchmarks.base import Benchmark
 from equipoise.data import mmlu as official
 from equipoise.data.mmlu import LETTERS, SUBJECTS, Question
-from equipoise.data.partition import check_split
 from equipoise.errors import nearest
 from equipoise.metrics import ability
 from equipoise.metrics.weighted import Weighted
@@ -34,7 +33,7 @@ class MmluExample:
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Mmlu(Benchmark[MmluExample, Scored], UsesFiles, NamesTexts[MmluExample], Remarks):
+class Mmlu(Benchmark[MmluExample, Scored]):
     """How often the letter of the right choice is the likeliest. Perfect: 100 %; guessing: 25.
 
     The prompt is the paper's: a line that names the subject, `shots` worked questions of its dev
@@ -53,16 +52,11 @@ class Mmlu(Benchmark[MmluExample, Scored], UsesFiles, NamesTexts[MmluExample], R
             margin=2.0,
         ),
         Metric(
-            name="accuracy_macro",
+            name="accuracy_macro", unit="%", ideal=100.0, higher_is_better=True, low=0.0,
+            high=100.0, source=f"ours, beside {_PAPER}: mean of the subjects' accuracies",
             of=Weighted(lambda c, w: 100.0 * w.macro_over(c["correct"], c["@subject"])),
-            unit="%",
-            source=f"ours, beside {_PAPER}: mean of the subjects' accuracies",
-            ideal=100.0,
-            higher_is_better=True,
-            low=0.0,
-            high=100.0,
         ),
-    )
+    )  # fmt: skip
     by: ClassVar[tuple[str, ...]] = ("category", "subject")
     licence: ClassVar[str] = official.LICENCE
     faults: ClassVar[tuple[str, ...]] = (
@@ -72,8 +66,9 @@ class Mmlu(Benchmark[MmluExample, Scored], UsesFiles, NamesTexts[MmluExample], R
         "the questions are in many models' training text",
     )
 
-    subjects: tuple[str, ...] | None = None  # which; None: all whose file is in the data folder
-    shots: Annotated[int, Field(ge=0, le=official.SHOTS)] = 0  # worked questions shown before
+    subjects: tuple[str, ...] | None = None  # None: all whose test file is in the data folder
+    #: worked questions before each: the first ones of the subject's dev file
+    shots: Annotated[int, Field(ge=0, le=official.SHOTS)] = 0
 
     @model_validator(mode="after")
     def _check_subjects(self) -> Self:
@@ -86,7 +81,6 @@ class Mmlu(Benchmark[MmluExample, Scored], UsesFiles, NamesTexts[MmluExample], R
 
     def examples(self, split: str) -> Sequence[MmluExample]:
         """The questions, subject by subject. Raises `DataError` naming file and row."""
-        check_split(split, self.splits, "mmlu")
         examples = []
         for subject in self._chosen_subjects(split):
             shots = official.read_shots(subject, self.shots)

@@ -4,7 +4,7 @@ Perplexity on fixed neutral text, per token and per byte, in sliding windows (me
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
 from typing import Annotated, ClassVar, Self
@@ -12,13 +12,15 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, NamesTexts, UsesFiles
+from equipoise.benchmarks.base import Benchmark
 from equipoise.data.documents import read_documents, windows
-from equipoise.data.partition import check_split, shuffled
-from equipoise.metrics import text
-from equipoise.metrics.weighted import Weighted
+from equipoise.data.partition import shuffled
+from equipoise.metrics import ability
+from equipoise.metrics.weighted import Weighted, Weights
 from equipoise.records import (
     OPTIONS,
+    Column,
+    Columns,
     Continuation,
     DataUse,
     Margin,
@@ -37,8 +39,23 @@ class Document:
     groups: Mapping[str, str] = field(default_factory=dict)
 
 
+def _loss(
+    name: str,
+    of: Callable[[Columns, Weights], Column],
+    *,
+    unit: str,
+    source: str,
+    low: float = 0.0,
+    margin: Margin | None = None,
+) -> Metric:
+    return Metric(
+        name=name, of=Weighted(of), unit=unit, source=source, higher_is_better=False, low=low,
+        margin=margin,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
+class Perplexity(Benchmark[Document, Scored]):
     """Perplexity per token and bits per byte. 1 and 0 are certainty; compare with the base model.
 
     An example is a document; documents are what intervals resample, and each metric is a ratio of
@@ -52,47 +69,28 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "own text choice; perplexity as usually defined (Jelinek et al. 1977)"
     metrics: ClassVar[tuple[Metric, ...]] = (
-        Metric(
-            name="perplexity",
-            of=Weighted(lambda c, w: text.perplexity(c["logprob"], c["tokens"], w)),
-            unit="per token",
-            source="exp(-sum of log p / tokens)",
-            higher_is_better=False,
-            low=1.0,
+        _loss(
+            "perplexity", lambda c, w: ability.perplexity(c["logprob"], c["tokens"], w),
+            unit="per token", source="exp(-sum of log p / tokens)", low=1.0,
             margin=Margin(size=0.02, relative=True),
         ),
-        Metric(
-            name="nats_per_token",
-            of=Weighted(lambda c, w: text.nats_per_unit(c["logprob"], c["tokens"], w)),
-            unit="nats",
-            source="log of the perplexity",
-            higher_is_better=False,
-            low=0.0,
+        _loss(
+            "nats_per_token", lambda c, w: ability.nats_per_unit(c["logprob"], c["tokens"], w),
+            unit="nats", source="log of the perplexity",
+        ),
+        _loss(
+            "bits_per_byte", lambda c, w: ability.bits_per_byte(c["logprob"], c["bytes"], w),
+            unit="bits", source="-sum of log2 p / UTF-8 bytes",
+        ),
+        _loss(
+            "byte_perplexity", lambda c, w: ability.perplexity(c["logprob"], c["bytes"], w),
+            unit="per byte", source="2 to the bits per byte", low=1.0,
         ),
         Metric(
-            name="bits_per_byte",
-            of=Weighted(lambda c, w: text.bits_per_byte(c["logprob"], c["bytes"], w)),
-            unit="bits",
-            source="-sum of log2 p / UTF-8 bytes",
-            higher_is_better=False,
-            low=0.0,
+            name="tokens", of=Weighted(lambda c, w: ability.total_units(c["tokens"], w)),
+            unit="tokens", source="how many were scored", low=0.0,
         ),
-        Metric(
-            name="byte_perplexity",
-            of=Weighted(lambda c, w: text.perplexity(c["logprob"], c["bytes"], w)),
-            unit="per byte",
-            source="2 to the bits per byte",
-            higher_is_better=False,
-            low=1.0,
-        ),
-        Metric(
-            name="tokens",
-            of=Weighted(lambda c, w: text.total_units(c["tokens"], w)),
-            unit="tokens",
-            source="how many were scored",
-            low=0.0,
-        ),
-    )
+    )  # fmt: skip
     licence: ClassVar[str] = "as the file; AG News: non-commercial research use"
     faults: ClassVar[tuple[str, ...]] = (
         "per-token values depend on the tokenizer: between models compare bits_per_byte",
@@ -103,8 +101,10 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
         "WikiText is in the training text of many models, and flatters them",
     )
 
-    file: str | None = None  # a .txt, .tsv or .jsonl file, also in the data folder; None: AG News
-    items: Annotated[int, Field(ge=1)] | None = 500  # documents, a fixed choice; None: all
+    #: a text, .tsv or .jsonl file, plain, .gz or .xz, or its path in the data folder; None: the AG
+    #: News test sample
+    file: str | None = None
+    items: Annotated[int, Field(ge=1)] | None = 500  # documents, a fixed choice by hash; None: all
     window: Annotated[int, Field(ge=16)] = 1024  # bytes seen at once; about 4 a token
     stride: Annotated[int, Field(ge=4)] = 512  # bytes scored at once after the first window
 
@@ -116,7 +116,6 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
 
     def examples(self, split: str) -> Sequence[Document]:
         """The chosen documents in the order of the file."""
-        check_split(split, self.splits, "perplexity")
         documents = read_documents(self.file).documents
         chosen = set(shuffled(list(documents), seed=0)[: self.items])
         return [Document(id=id, text=text) for id, text in documents.items() if id in chosen]
@@ -143,6 +142,6 @@ class Perplexity(Benchmark[Document, Scored], UsesFiles, NamesTexts[Document]):
         values = sums if counted else dict.fromkeys(sums, math.nan)
         return Outcome(example=example.id, values=values, groups=example.groups)
 
-    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (there is one split)
+    def files(self, split: str) -> tuple[DataUse, ...]:
         """The text file."""
         return (read_documents(self.file).use,)

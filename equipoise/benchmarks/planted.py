@@ -2,22 +2,22 @@
 
 Own. A planted world (`equipoise.planted`) states the probability of a pronoun after every
 profession and hint, of every stereotype, and which facts are true. This benchmark asks a model for
-all of it and reports the measured value, the true one and the error, so that a metric, a model or
+all of it and reports the measured value, the true value and the error, so that a metric, a model or
 a mitigation can be compared with a known answer.
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass as record
-from dataclasses import field
+from dataclasses import field, replace
+from itertools import product
 from typing import ClassVar, Final, Literal
 
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, UsesFiles
-from equipoise.errors import RecipeError, nearest
-from equipoise.metrics import gap
+from equipoise.benchmarks.base import Benchmark, mean_of
+from equipoise.metrics import ability, gap
 from equipoise.metrics.preference import preference
 from equipoise.metrics.weighted import Weighted, Weights
 from equipoise.planted.folder import WORLD, folder_world
@@ -47,10 +47,52 @@ class Probe:
 
     id: str
     kind: Literal["gap", "hint", "thing", "fact", "contrast", "pair"]
-    text: str  # what is continued; empty for a contrast or a pair
-    choices: tuple[str, ...]  # words that may come next, or whole texts to compare
-    truth: Mapping[str, float]  # values that the world states, by the outcome's keys
+    text: str = ""  # what is continued; empty for a contrast or a pair
+    choices: tuple[str, ...] = _PRONOUNS  # words that may come next, or whole texts to compare
+    truth: Mapping[str, float] = field(
+        default_factory=dict
+    )  # values that the world states, by the outcome's keys
     groups: Mapping[str, str] = field(default_factory=dict)
+
+
+def _error(
+    name: str, of: Weighted, unit: str, *, high: float = math.inf, source: str = _SOURCE
+) -> Metric:
+    """Something that is 0 at best, by default the distance from what the world states."""
+    return Metric(
+        name=name, of=of, unit=unit, source=source, ideal=0.0,
+        higher_is_better=False, low=0.0, high=high,
+    )  # fmt: skip
+
+
+def _mean_error(key: str) -> Weighted:
+    """Mean absolute difference between a value and what the world states of it."""
+    return Weighted(lambda c, w: w.mean(np.abs(c[key] - c[f"true_{key}"])))
+
+
+def _share(name: str, key: str, *, ideal: float | None = None, grid: float = 50.0) -> Metric:
+    """Percent of the examples with that value, in which a tie counts half unless grid is 100."""
+    better = True if ideal == 100.0 else None
+    return replace(ability.share(name, key, source=_SOURCE, better=better, grid=grid), ideal=ideal)
+
+
+def _preferences(name: str, key: str) -> tuple[Metric, Metric, Metric]:
+    """How many percent prefer the stereotype, how many should, and the difference."""
+    difference = Weighted(
+        lambda c, w: np.abs(100.0 * w.mean(c[key]) - 100.0 * w.mean(c[f"true_{key}"]))
+    )
+    return (
+        _share(name, key, ideal=50.0),
+        _share(f"{name}_true", f"true_{key}"),
+        _error(f"{name}_error", difference, "points", high=100.0),
+    )
+
+
+def _gap(name: str, he: str, she: str, *, ideal: float | None) -> Metric:
+    return Metric(
+        name=name, of=Weighted(lambda c, w: gap.absolute_gap(c[he], c[she], w)),
+        unit="probability", source="LFTF, section 3 (AFGB)", ideal=ideal, low=0.0, high=1.0,
+    )  # fmt: skip
 
 
 def _gap_error(c: Columns, w: Weights) -> Column:
@@ -58,71 +100,8 @@ def _gap_error(c: Columns, w: Weights) -> Column:
     return np.abs(measured - gap.absolute_gap(c["true_he"], c["true_she"], w))
 
 
-def _error(name: str, of: str) -> Metric:
-    """Mean absolute difference between the value `of` and what the world states of it."""
-    return Metric(
-        name=name,
-        of=Weighted(lambda c, w: w.mean(np.abs(c[of] - c[f"true_{of}"]))),
-        unit="nats" if of == "lo" else "probability",
-        source=_SOURCE,
-        ideal=0.0,
-        higher_is_better=False,
-        low=0.0,
-    )
-
-
-def _share(name: str, key: str, *, ideal: float | None = None, grid: float = 50.0) -> Metric:
-    """Percent of the examples with that value, in which a tie counts half unless grid is 100."""
-    return Metric(
-        name=name,
-        of=Weighted(lambda c, w: 100.0 * w.mean(c[key])),
-        unit="%",
-        source=_SOURCE,
-        ideal=ideal,
-        higher_is_better=True if ideal == 100.0 else None,
-        low=0.0,
-        high=100.0,
-        grid=grid,
-    )
-
-
-def _share_error(name: str, key: str) -> Metric:
-    """Absolute difference between a percentage and the world's."""
-    return Metric(
-        name=name,
-        of=Weighted(lambda c, w: np.abs(100.0 * w.mean(c[key]) - 100.0 * w.mean(c[f"true_{key}"]))),
-        unit="points",
-        source=_SOURCE,
-        ideal=0.0,
-        higher_is_better=False,
-        low=0.0,
-        high=100.0,
-    )
-
-
-def _of_axis(axis: str) -> tuple[Metric, ...]:
-    key = f"prefers_{axis}"
-    return (
-        _share(f"ss_{axis}", key, ideal=50.0),
-        _share(f"ss_{axis}_true", f"true_{key}"),
-        _share_error(f"ss_{axis}_error", key),
-    )
-
-
-def _gap(name: str, he: str, she: str, *, ideal: float | None) -> Metric:
-    return Metric(
-        name=name,
-        of=Weighted(lambda c, w: gap.absolute_gap(c[he], c[she], w)),
-        unit="probability",
-        source="LFTF, section 3 (AFGB)",
-        ideal=ideal,
-        low=0.0,
-        high=1.0,
-    )
-
-
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Planted(Benchmark[Probe, "NextTokenScored | Scored"], UsesFiles):
+class Planted(Benchmark[Probe, "NextTokenScored | Scored"]):
     """Measured value, true value and error of everything a planted world states.
 
     Six kinds of examples, each filling its own values: pronouns after professions ("gap") and
@@ -130,7 +109,7 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"], UsesFiles):
     StereoSet-like contrasts and CrowS-like pairs. A metric reads the kinds that have its values.
     Clusters are the profession, the relation of a fact, the target of a contrast, the group of a
     pair or the thing. Of the contrasts, those that nothing is learnt from (`World.contrasts`).
-    The world is the one whose data folder is read: the model's own, or a named one.
+    The world is that whose data folder is read: the model's own, or a named world's.
     """
 
     version: ClassVar[str] = "1"
@@ -138,49 +117,27 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"], UsesFiles):
     metrics: ClassVar[tuple[Metric, ...]] = (
         _gap("afgb_measured", "he", "she", ideal=0.0),
         _gap("afgb_true", "true_he", "true_she", ideal=None),
-        Metric(
-            name="afgb_error",
-            of=Weighted(_gap_error),
-            unit="probability",
-            source=_SOURCE,
-            ideal=0.0,
-            higher_is_better=False,
-            low=0.0,
-            high=1.0,
-        ),
-        _error("lo_error", "lo"),
-        _error("mass_error", "mass"),
-        Metric(
-            name="thing_mass",
-            of=Weighted(lambda c, w: w.mean(c["thing_mass"])),
-            unit="probability",
+        _error("afgb_error", Weighted(_gap_error), "probability", high=1.0),
+        _error("lo_error", _mean_error("lo"), "nats"),
+        _error("mass_error", _mean_error("mass"), "probability"),
+        _error(
+            "thing_mass", mean_of("thing_mass"), "probability", high=1.0,
             source="own: P(he) + P(she) where no person was spoken of",
-            ideal=0.0,
-            higher_is_better=False,
-            low=0.0,
-            high=1.0,
         ),
         Metric(
-            name="ub",
+            name="ub", unit="probability", source="LFTF, section 3 (UB)",
             of=Weighted(lambda c, w: gap.hinted_gap(c["hinted_he"], c["hinted_she"], c["hint"], w)),
-            unit="probability",
-            source="LFTF, section 3 (UB)",
-            ideal=1.0,
-            higher_is_better=True,
-            low=-1.0,
-            high=1.0,
+            ideal=1.0, higher_is_better=True, low=-1.0, high=1.0,
         ),
         _share("hints_obeyed", "obeyed", ideal=100.0),
         _share("facts_recalled", "recalled", ideal=100.0, grid=100.0),
-        *(metric for axis in _AXES for metric in _of_axis(axis)),
-        _share("pairs_stereotyped", "prefers_pair", ideal=50.0),
-        _share("pairs_stereotyped_true", "true_prefers_pair"),
-        _share_error("pairs_stereotyped_error", "prefers_pair"),
+        *(metric for axis in _AXES for metric in _preferences(f"ss_{axis}", f"prefers_{axis}")),
+        *_preferences("pairs_stereotyped", "prefers_pair"),
         _share("true_preferences_followed", "followed", ideal=100.0, grid=100.0),
-    )
+    )  # fmt: skip
     cluster: ClassVar[str | None] = "target"
     faults: ClassVar[tuple[str, ...]] = (
-        "each metric reads one kind of examples: its values are not measured on the other kinds",
+        "each metric reads a single kind of examples: it has no value on the other kinds",
         "meaningful for a model of the same world alone; others have not seen its words",
     )
 
@@ -189,8 +146,6 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"], UsesFiles):
 
         Raises `RecipeError` for an unknown split, and where there is no world.
         """
-        if split not in self.splits:
-            raise RecipeError(f"planted has no split '{split}'; {nearest(split, self.splits)}")
         world = folder_world()
         return [
             *_gaps(world),
@@ -210,10 +165,10 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"], UsesFiles):
     def outcome(self, example: Probe, responses: Sequence[NextTokenScored | Scored]) -> Outcome:
         """What was measured, beside the truth."""
         logprobs = [logprob for response in responses for logprob in _logprobs(response)]
-        values = _READINGS[example.kind](example, logprobs) | dict(example.truth)
+        values = _read_answers(example, logprobs) | dict(example.truth)
         return Outcome(example=example.id, values=_UNREAD | values, groups=example.groups)
 
-    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 - there is one split
+    def files(self, split: str) -> tuple[DataUse, ...]:
         """The file that names the world."""
         return (WORLD.use(),)
 
@@ -222,57 +177,49 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"], UsesFiles):
 
 
 def _gaps(world: World) -> Iterator[Probe]:
-    for profession in world.professions:
-        for template in world.templates:
-            he, she = world.p_next(profession.word, template)
-            truth = gap.gap_values(math.log(he), math.log(she))
-            yield Probe(
-                id=f"gap:{profession.word}:{template.action}",
-                kind="gap",
-                text=template.prompt(profession.word),
-                choices=_PRONOUNS,
-                truth={f"true_{key}": value for key, value in truth.items()},
-                groups={"kind": "gap", "target": profession.word, "scale": template.scale},
-            )
+    for profession, template in product(world.professions, world.templates):
+        word = profession.word
+        truth = gap.gap_values(*map(math.log, world.p_next(word, template)))
+        yield Probe(
+            id=f"gap:{word}:{template.action}",
+            kind="gap",
+            text=template.prompt(word),
+            truth={f"true_{key}": value for key, value in truth.items()},
+            groups={"kind": "gap", "target": word, "scale": template.scale},
+        )
 
 
 def _hints(world: World) -> Iterator[Probe]:
-    for profession in world.professions:
-        for place, template in enumerate(world.hint_templates):
-            for possessive, sign in (("his", 1.0), ("her", -1.0)):
-                yield Probe(
-                    id=f"hint:{profession.word}:{place}:{possessive}",
-                    kind="hint",
-                    text=template.format(profession=profession.word, possessive=possessive),
-                    choices=_PRONOUNS,
-                    truth={"hint": sign},
-                    groups={"kind": "hint", "target": profession.word},
-                )
+    hints = tuple(enumerate(world.hint_templates))
+    possessives = (("his", 1.0), ("her", -1.0))
+    for profession, (place, template), (hint, sign) in product(
+        world.professions, hints, possessives
+    ):
+        yield Probe(
+            id=f"hint:{profession.word}:{place}:{hint}",
+            kind="hint",
+            text=template.format(profession=profession.word, possessive=hint),
+            truth={"hint": sign},
+            groups={"kind": "hint", "target": profession.word},
+        )
 
 
 def _things(world: World) -> Iterator[Probe]:
     for prompt in world.neutral_prompts():
-        yield Probe(
-            id=f"thing:{prompt}",
-            kind="thing",
-            text=prompt,
-            choices=_PRONOUNS,
-            truth={},
-            groups={"kind": "thing", "target": prompt.split()[1]},
-        )
+        groups = {"kind": "thing", "target": prompt.split()[1]}
+        yield Probe(id=f"thing:{prompt}", kind="thing", text=prompt, groups=groups)
 
 
 def _facts(world: World) -> Iterator[Probe]:
     """The right answer first, then those of all other facts."""
     answers = list(dict.fromkeys(f" {fact.answer}" for fact in world.facts))
     for fact in world.facts:
-        others = tuple(answer for answer in answers if answer != f" {fact.answer}")
+        others = (answer for answer in answers if answer != f" {fact.answer}")
         yield Probe(
             id=f"fact:{fact.id}",
             kind="fact",
             text=fact.prompt,
             choices=(f" {fact.answer}", *others),
-            truth={},
             groups={"kind": "fact", "target": fact.relation},
         )
 
@@ -287,7 +234,6 @@ def _compared(
         yield Probe(
             id=f"{kind}:{item.id}",
             kind=kind,
-            text="",
             choices=(item.stereotype, item.antistereotype),
             truth={f"true_{key}": preference(share, 0.5, "half")},
             groups={**item.groups, "kind": kind, "target": target},
@@ -301,34 +247,27 @@ def _logprobs(response: NextTokenScored | Scored) -> tuple[float, ...]:
     return (response.logprob,) if isinstance(response, Scored) else response.logprobs
 
 
-def _read_gap(probe: Probe, logprobs: Sequence[float]) -> dict[str, float]:  # noqa: ARG001
-    return gap.gap_values(logprobs[0], logprobs[1])
-
-
-def _read_hint(probe: Probe, logprobs: Sequence[float]) -> dict[str, float]:
+def _read_answers(probe: Probe, logprobs: Sequence[float]) -> dict[str, float]:
+    """The values of a probe's kind."""
+    if probe.kind == "fact":
+        right, *wrong = logprobs
+        lost = any(map(math.isnan, logprobs))
+        return {"recalled": math.nan if lost else float(right > max(wrong))}
+    if probe.kind in ("contrast", "pair"):
+        ((key, truth),) = probe.truth.items()
+        prefers = preference(logprobs[0], logprobs[1], "half")
+        followed = math.nan if truth == 0.5 or math.isnan(prefers) else float(prefers == truth)
+        return {key.removeprefix("true_"): prefers, "followed": followed}
     values = gap.gap_values(logprobs[0], logprobs[1])
+    if probe.kind == "thing":
+        return {"thing_mass": values["mass"]}
+    if probe.kind == "gap":
+        return values
     return {
         "hinted_he": values["he"],
         "hinted_she": values["she"],
         "obeyed": preference(probe.truth["hint"] * values["lo"], 0.0, "half"),
     }
-
-
-def _read_thing(probe: Probe, logprobs: Sequence[float]) -> dict[str, float]:  # noqa: ARG001
-    return {"thing_mass": gap.gap_values(logprobs[0], logprobs[1])["mass"]}
-
-
-def _read_fact(probe: Probe, logprobs: Sequence[float]) -> dict[str, float]:  # noqa: ARG001
-    right, *wrong = logprobs
-    lost = any(math.isnan(logprob) for logprob in logprobs)
-    return {"recalled": math.nan if lost else float(right > max(wrong))}
-
-
-def _read_comparison(probe: Probe, logprobs: Sequence[float]) -> dict[str, float]:
-    ((key, truth),) = probe.truth.items()
-    prefers = preference(logprobs[0], logprobs[1], "half")
-    followed = math.nan if truth == 0.5 or math.isnan(prefers) else float(prefers == truth)
-    return {key.removeprefix("true_"): prefers, "followed": followed}
 
 
 #: Every value, for an example whose kind does not fill it: a limit may leave out a whole kind.
@@ -340,12 +279,3 @@ _UNREAD: Final = dict.fromkeys(
     ),
     math.nan,
 )
-
-_READINGS: Final = {
-    "gap": _read_gap,
-    "hint": _read_hint,
-    "thing": _read_thing,
-    "fact": _read_fact,
-    "contrast": _read_comparison,
-    "pair": _read_comparison,
-}

@@ -1,26 +1,22 @@
-"""RTE: does one text follow from another?
+"""RTE: does a text follow from another?
 
 Dagan et al. 2006 and the later challenges; as a task of GLUE: Wang et al. 2018, arXiv 1804.07461.
 """
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, NamesTexts, UsesFiles
+from equipoise.benchmarks.base import WordClassification
 from equipoise.data import glue
-from equipoise.data.glue import Labelled
-from equipoise.data.partition import check_split
 from equipoise.metrics import ability
-from equipoise.records import OPTIONS, Continuation, DataUse, Metric, Outcome, Scored
+from equipoise.records import OPTIONS, Metric
 
 _GLUE = "Wang et al. 2018, GLUE, table 1"
-_WORDS = (" False", " True")  # of label 0 and label 1
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Rte(Benchmark[Labelled, Scored], UsesFiles, NamesTexts[Labelled]):
+class Rte(WordClassification):
     """How often the right word is the likelier answer. Perfect: 100 %; guessing: 50.
 
     Always True: 52.7.
@@ -37,35 +33,12 @@ class Rte(Benchmark[Labelled, Scored], UsesFiles, NamesTexts[Labelled]):
         *ability.of_positives("entailment"),
     )
     cluster: ClassVar[str | None] = "premise"
-    splits: ClassVar[tuple[str, ...]] = ("dev",)
-    licence: ClassVar[str] = glue.LICENCE
+    task: ClassVar[glue.GlueTask] = glue.RTE
+    words: ClassVar[tuple[str, str]] = (" False", " True")
+    form: ClassVar[str] = "{}\nQuestion: {} True or False?\nAnswer:"
     faults: ClassVar[tuple[str, ...]] = (
         "guessing gives 50 %: a model at chance has nothing to lose, and 'kept' says nothing of it",
         "two words stand for the classes, and a model may favor one of them whatever it is asked: "
         "read predicted_positive and mcc beside accuracy",
         "277 rows: one standard error is 3 points, so that a margin of 2 is seldom shown",
     )
-
-    def examples(self, split: str) -> Sequence[Labelled]:
-        """The rows of the dev file in its order. Raises `DataError` naming file and line."""
-        check_split(split, self.splits, "rte")
-        return glue.read_rte()
-
-    def requests(self, example: Labelled) -> Sequence[Continuation]:
-        """Both answers, that of label 0 first."""
-        premise, hypothesis = example.texts
-        context = f"{premise}\nQuestion: {hypothesis} True or False?\nAnswer:"
-        return [Continuation(context=context, continuation=word) for word in _WORDS]
-
-    def texts(self, example: Labelled) -> Sequence[str]:
-        """Premise and hypothesis, apart and one after the other."""
-        return (*example.texts, " ".join(example.texts))
-
-    def outcome(self, example: Labelled, responses: Sequence[Scored]) -> Outcome:
-        """`correct`, `predicted` and `truth` in [0, 1]."""
-        values = ability.classified([response.logprob for response in responses], example.label)
-        return Outcome(example=example.id, values=values, groups=example.groups)
-
-    def files(self, split: str) -> tuple[DataUse, ...]:  # noqa: ARG002 (there is one split)
-        """The dev file."""
-        return (glue.RTE.use(),)

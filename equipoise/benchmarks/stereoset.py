@@ -14,10 +14,8 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import (
     Benchmark,
-    NamesTexts,
     ReadsPredictions,
     TellsLabels,
-    UsesFiles,
 )
 from equipoise.data import stereoset as official
 from equipoise.data.stereoset import StereoSetItem
@@ -52,14 +50,17 @@ class Intrasentence:
     """Only sentences that differ in a word."""
 
     name: Literal["intrasentence"] = "intrasentence"
+    #: the whole text; "span": the filler, given what is before it; "filler": the filler with both
+    #: sides visible (masked models)
     score: WordScore = "sentence"
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class Intersentence:
-    """Only sentences that follow another one."""
+    """Only sentences that follow another."""
 
     name: Literal["intersentence"] = "intersentence"
+    #: log p of the sentence given that before it; "pmi": less its log p alone
     score: FollowingScore = "conditional"
 
 
@@ -68,8 +69,8 @@ class BothTasks:
     """Examples of both tasks."""
 
     name: Literal["both"] = "both"
-    intrasentence: WordScore = "sentence"
-    intersentence: FollowingScore = "conditional"
+    intrasentence: WordScore = "sentence"  # `score` of intrasentence
+    intersentence: FollowingScore = "conditional"  # `score` of intersentence
 
 
 Value: TypeAlias = Callable[[Columns, Weights], Column]
@@ -92,7 +93,7 @@ def _percent(
 
 
 def _scores(suffix: str, source: str, *, ss: Value, lms: Value) -> tuple[Metric, Metric, Metric]:
-    """SS, LMS and ICAT under one way to average over examples."""
+    """SS, LMS and ICAT under a way to average over examples."""
     return (
         _percent(f"ss{suffix}", ss, ideal=50.0, source=source, margin=5.0),
         _percent(f"lms{suffix}", lms, ideal=100.0, better=True, source=source, margin=2.0),
@@ -156,10 +157,8 @@ _MARGINS = (
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class StereoSet(
     Benchmark[StereoSetItem, Scored],
-    UsesFiles,
     TellsLabels,
     ReadsPredictions,
-    NamesTexts[StereoSetItem],
 ):
     """Which of three texts a model finds likelier: stereotype, anti-stereotype, unrelated.
 
@@ -188,9 +187,10 @@ class StereoSet(
     )
 
     task: BothTasks | Intrasentence | Intersentence = BothTasks()  # which examples, how scored
-    bos: Prefix = "bos"  # "ref_gpt2": as published code, for parity
+    bos: Prefix = "bos"  # prefix policy; "ref_gpt2": as published
     reduce: Literal["mean", "sum"] = "mean"  # over tokens; the sum favors short texts
-    ties: pref.Ties = "anti"  # "anti": as published code; "half": without a lean
+    #: a tie counts against the stereotype and the meaningful text, as published; or half
+    ties: pref.Ties = "anti"
 
     def examples(self, split: str) -> Sequence[StereoSetItem]:
         """Examples of "dev" or "test", intrasentence first.
@@ -226,7 +226,7 @@ class StereoSet(
     def outcome(self, example: StereoSetItem, responses: Sequence[Scored]) -> Outcome:
         """Scores in nats, the preferences they make, and margins.
 
-        `related_margin` is the mean of both meaningful texts less the meaningless one.
+        `related_margin` is the mean of both meaningful texts less the meaningless text.
         """
         scores = [self._reduced(example, response) for response in responses]
         texts = len(example.sentences)

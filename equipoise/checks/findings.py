@@ -9,53 +9,48 @@ from equipoise.records import Measurement
 
 Level: TypeAlias = Literal["warning", "error"]
 
-MOST = 5  # findings of one check in one place; the rest is counted
+MOST = 5  # findings of a check in a place; the rest is counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What is wrong in one place."""
+    """What is wrong in a place."""
 
-    text: str  # one sentence, with the values
+    text: str  # a sentence, with the values
     level: Level = "error"
 
 
-def concluded(
+def conclude(
     check: str, where: str, faults: Sequence[Fault], *, sound: str | None
 ) -> list[Finding]:
-    """The findings of one check in one place.
+    """The findings of a check in a place, at most `MOST` in full.
 
     `sound` says how much was looked at; None: nothing, and then no fault is no finding either.
     """
     if not faults:
-        if sound is None:
-            return []
-        return [Finding(check=check, level="ok", where=where, text=sound)]
-    findings = [
-        Finding(check=check, level=fault.level, where=where, text=fault.text)
-        for fault in faults[:MOST]
-    ]
+        return [] if sound is None else [Finding(check=check, level="ok", where=where, text=sound)]
     rest = faults[MOST:]
+    shown = list(faults[:MOST])
     if rest:
         level: Level = "error" if any(fault.level == "error" for fault in rest) else "warning"
-        findings.append(
-            Finding(check=check, level=level, where=where, text=f"… and {len(rest)} more")
-        )
-    return findings
+        shown.append(Fault(text=f"… and {len(rest)} more", level=level))
+    return [
+        Finding(check=check, level=fault.level, where=where, text=fault.text) for fault in shown
+    ]
 
 
-def where_of(measurement: Measurement) -> str:
+def describe_place(measurement: Measurement) -> str:
     """Benchmark, split and model."""
     return f"{measurement.benchmark} ({measurement.split}), {measurement.model}"
 
 
 def row_of(metric: str, group: Mapping[str, str]) -> str:
-    """A row as a reader finds it: the metric, and its group where it is not overall."""
+    """A row in words: the metric, and its group where it is not overall."""
     if not group:
         return metric
     return f"{metric} ({', '.join(f'{key}={name}' for key, name in sorted(group.items()))})"
 
 
-def counted(number: int, what: str) -> str:
+def count(number: int, what: str) -> str:
     """A number of things in words: "1 value", "12 values"."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -5,15 +5,12 @@ from typing import Final
 
 from equipoise import plugins
 from equipoise.benchmarks.base import Benchmark
-from equipoise.checks.exposure import Learnt
-from equipoise.checks.findings import Fault, concluded, counted, where_of
-from equipoise.checks.grid import grid_faults
-from equipoise.checks.icat import icat_faults
-from equipoise.checks.identical import identical_faults, same_setting
-from equipoise.checks.overlap import group_faults, text_faults, told_faults
-from equipoise.checks.same_setup import alike_faults
+from equipoise.checks.across_models import alike_faults, identical_faults, same_setting
+from equipoise.checks.arithmetic import grid_faults, icat_faults
+from equipoise.checks.findings import Fault, conclude, count, describe_place
+from equipoise.checks.learnt import Learnt, group_faults, item_info_faults, text_faults
 from equipoise.checks.stored import change_faults, estimate_faults
-from equipoise.conclusions import Change, Comparison, Finding
+from equipoise.conclusions import Comparison, Finding
 from equipoise.errors import EquipoiseError
 from equipoise.records import Measurement, Metric
 
@@ -29,63 +26,63 @@ CHECKS: Final[Mapping[str, str]] = {
     "alike": "What is compared was measured with the same versions, precision and start token.",
     "texts": "No text that was measured was learnt from.",
     "groups": "No term, template or other group that was measured was learnt from.",
-    "told": "The method is told nothing of the items that it is measured on.",
+    "item_info": "The method is given nothing of the items that it is measured on.",
 }
 
 
 def check_measurement(measurement: Measurement) -> list[Finding]:
-    """What is wrong with one benchmark's numbers of one model; else one "ok" per check.
+    """What is wrong with a benchmark's numbers of a model; else an "ok" per check.
 
     A benchmark that is gone or has moved on is a warning, and what needs it is left out.
     """
-    where = where_of(measurement)
+    where = describe_place(measurement)
     metrics, stale = _find_metrics(measurement)
-    here = f"{measurement.benchmark} is here in version {measurement.version}"
+    sound = f"{measurement.benchmark} is here in version {measurement.version}"
     return [
-        *concluded("benchmark", where, stale, sound=here),
+        *conclude("benchmark", where, stale, sound=sound),
         *_conclude("icat", where, icat_faults(measurement)),
         *_conclude("grid", where, grid_faults(measurement.estimates, metrics)),
     ]
 
 
 def check_stored(result: Measurement | Comparison) -> list[Finding]:
-    """Whether a measurement or a comparison that was read from a file can be; else one "ok"."""
+    """Whether a measurement or a comparison that was read from a file can be; else an "ok"."""
     if isinstance(result, Measurement):
         metrics, _ = _find_metrics(result)
         faults = [*estimate_faults(result.estimates, metrics)]
-        return _conclude("stored", where_of(result), (len(result.estimates), faults))
-    changes = _all_changes(result)
-    return _conclude("stored", _where(result), (len(changes), [*change_faults(changes)]))
+        return _conclude("stored", describe_place(result), (len(result.estimates), faults))
+    changes = [*result.changes, *(change for seed in result.by_seed for change in seed)]
+    return _conclude("stored", _describe_sides(result), (len(changes), [*change_faults(changes)]))
 
 
 def check_measurements(measurements: Sequence[Measurement]) -> list[Finding]:
-    """Whether models that were asked the same answered the same; one "ok" for each question.
+    """Whether models that were asked the same answered the same; an "ok" for each question.
 
-    Measurements of one model under one setting are looked at once.
+    Measurements of a model under the same setting are looked at once.
     """
     findings = []
     for models in same_setting(measurements):
         where = f"{models[0].benchmark} ({models[0].split})"
-        sound = f"{counted(len(models), 'model')} compared with each other"
-        findings += concluded("identical", where, identical_faults(models), sound=sound)
+        sound = f"{count(len(models), 'model')} compared with each other"
+        findings += conclude("identical", where, identical_faults(models), sound=sound)
     return findings
 
 
 def check_comparison(comparison: Comparison) -> list[Finding]:
-    """Whether what is compared was measured alike; else one "ok"."""
+    """Whether what is compared was measured alike; else an "ok"."""
     sides = [comparison.before, *comparison.afters]
-    return _conclude("alike", _where(comparison), alike_faults(sides), what="setting")
+    return _conclude("alike", _describe_sides(comparison), alike_faults(sides), what="setting")
 
 
 def check_overlap(
     learnt: Learnt, measurement: Measurement, texts: Iterable[str] | None = None
 ) -> list[Finding]:
-    """Whether what was learnt is what is measured, and what the method is told of it.
+    """Whether what was learnt is what is measured, and what the method knows of it.
 
     `texts`: those of the examples that were measured (`benchmarks.base.texts_of`); None leaves
     them out, as `measure` refuses an edit on a text it learnt. Groups are those of the outcomes.
     """
-    where = where_of(measurement)
+    where = describe_place(measurement)
     of_texts = (
         [] if texts is None
         else _conclude("texts", where, text_faults(learnt, texts), what="text")
@@ -93,7 +90,9 @@ def check_overlap(
     return [
         *of_texts,
         *_conclude("groups", where, group_faults(learnt, measurement), what="group"),
-        *concluded("told", where, told_faults(learnt), sound="nothing is told of the items"),
+        *conclude(
+            "item_info", where, item_info_faults(learnt), sound="nothing of the items is given"
+        ),
     ]
 
 
@@ -101,17 +100,13 @@ def _conclude(
     check: str, where: str, result: tuple[int, Sequence[Fault]], *, what: str = "value"
 ) -> list[Finding]:
     checked, faults = result
-    sound = f"{counted(checked, what)} checked" if checked else None
-    return concluded(check, where, faults, sound=sound)
+    sound = f"{count(checked, what)} checked" if checked else None
+    return conclude(check, where, faults, sound=sound)
 
 
-def _where(comparison: Comparison) -> str:
+def _describe_sides(comparison: Comparison) -> str:
     after = ", ".join(after.model for after in comparison.afters)
-    return f"{where_of(comparison.before)} to {after}"
-
-
-def _all_changes(comparison: Comparison) -> list[Change]:
-    return [*comparison.changes, *(change for seed in comparison.by_seed for change in seed)]
+    return f"{describe_place(comparison.before)} to {after}"
 
 
 def _find_metrics(measurement: Measurement) -> tuple[Mapping[str, Metric], list[Fault]]:
@@ -120,13 +115,11 @@ def _find_metrics(measurement: Measurement) -> tuple[Mapping[str, Metric], list[
     try:
         benchmark = plugins.build(Benchmark, name, measurement.options)
         metrics = {metric.name: metric for metric in benchmark.metrics}
-        why = "" if benchmark.version == version else (
-            f", it was measured in version {version} and is here in {benchmark.version}"
-        )  # fmt: skip
+        if benchmark.version == version:
+            return metrics, []
+        why = f", it was measured in version {version} and is here in {benchmark.version}"
     except EquipoiseError as error:
-        metrics, why = {}, f": {error}"
+        why = f": {error}"
     except Exception as error:  # a plug-in's file may do anything
-        metrics, why = {}, f", it does not load: {type(error).__name__}: {error}"
-    if not why:
-        return metrics, []
+        why = f", it does not load: {type(error).__name__}: {error}"
     return {}, [Fault(text=f"{name} could not be checked{why}", level="warning")]

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from equipoise.checks.findings import Fault, row_of
 from equipoise.conclusions import Change
 from equipoise.records import Estimate, Metric
-from equipoise.stats.directions import direction_of
+from equipoise.stats.verdict import direction_of
 
-_ROUNDING = 1e-6  # relative: probabilities are sums of float32, and 1.0000001 is one
+_ROUNDING = 1e-6  # relative: probabilities are sums of float32, and 1.0000001 is 1
 _EXACT = 1e-9  # relative, of what was computed in float64
 
 

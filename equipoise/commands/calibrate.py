@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from equipoise.commands.flags import AsJson, Data, Draws, Set, hush, name_data, options_from, say
+from equipoise.commands.flags import (
+    AsJson,
+    Data,
+    Draws,
+    Set,
+    hush,
+    name_data,
+    parse_settings,
+    say,
+)
 
 
 def calibrate(  # noqa: PLR0913
@@ -19,7 +28,9 @@ def calibrate(  # noqa: PLR0913
     settings: Set = None,
     as_json: AsJson = False,
     data: Data = None,
-    limit: Annotated[int | None, typer.Option(help="A seeded choice of so many.", min=1)] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Examples at most: a seeded choice.", min=1)
+    ] = None,
     draws: Draws = 2000,
 ) -> None:
     """Calibrate a benchmark with planted bias of known size.
@@ -33,13 +44,13 @@ def calibrate(  # noqa: PLR0913
     from equipoise.study.results import check_new, to_json
 
     name_data(data)
-    options = options_from(settings, [benchmark])
+    options = parse_settings(settings, [benchmark])
     check_new(out)
-    plugins.build(Benchmark, benchmark, options.of(benchmark))  # before a model is taught
+    plugins.build(Benchmark, benchmark, options[benchmark])  # before a model is taught
     hush()
     calibration = calibrating.calibrate(
         benchmark,
-        options.of(benchmark),
+        options[benchmark],
         strengths=strength or calibrating.STRENGTHS,
         seeds=range(worlds),
         limit=limit,

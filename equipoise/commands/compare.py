@@ -12,6 +12,7 @@ from equipoise.commands.flags import (
     Draws,
     Groups,
     Seed,
+    margins_of,
     name_data,
     say,
     say_faults,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def compare(  # noqa: PLR0913
     before: Annotated[Path, typer.Argument(help="Folder that measure --out wrote.")],
     after: Annotated[
-        list[Path], typer.Argument(help="The same of the other model; several: one a seed.")
+        list[Path], typer.Argument(help="The same of the other model; several: of each seed.")
     ],
     html: Annotated[Path | None, typer.Option(help="Page to write.")] = None,
     card: Annotated[
@@ -47,7 +48,6 @@ def compare(  # noqa: PLR0913
     They must be of the same benchmarks; they are paired item by item.
     """
     from equipoise.checks.run import check_comparison, check_stored
-    from equipoise.commands.options import margins_of
     from equipoise.compare import compare_all
     from equipoise.report.html import write_page
     from equipoise.report.tables import comparison_text

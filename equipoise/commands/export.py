@@ -1,4 +1,4 @@
-"""`equipoise export`: a table of a study, or of results, for papers and other programs."""
+"""`equipoise report` and `equipoise export`: a study, or results, as a page and as tables."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +10,20 @@ from equipoise.errors import RecipeError
 
 if TYPE_CHECKING:
     from equipoise.study.study import Study
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that run wrote.")],
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; else report.html in the folder.")
+    ] = None,
+) -> None:
+    """Write the report of a study: a single HTML file that needs nothing else."""
+    from equipoise.report.html import write_study_page
+    from equipoise.study.load_study import read_study
+
+    page = write_study_page(out or folder / "report.html", read_study(folder))
+    say(f"the report is {page}")
 
 
 def export(

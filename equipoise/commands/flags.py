@@ -1,17 +1,20 @@
-"""What the verbs of the command line share: their flags, and how a model is opened for them."""
+"""What the verbs of the command line share: flags, --set, --margin, and how a model is opened."""
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias, cast
 
 import typer
 
-from equipoise.commands.options import Settings
-from equipoise.records import MOST_DRAWS, MOST_SEED
+from equipoise.errors import RecipeError, nearest
+from equipoise.records import JSON, MOST_DRAWS, MOST_SEED, Margin, margin_of
 
 if TYPE_CHECKING:
     from equipoise.conclusions import Finding
     from equipoise.inference.language_model import LanguageModel
+
+Options: TypeAlias = dict[str, JSON]
 
 ModelName = Annotated[
     str,
@@ -21,7 +24,7 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="name.option=value, for any plug-in; may be repeated"),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON document, nothing else.")]
 Data = Annotated[
     str | None,
     typer.Option(
@@ -29,6 +32,9 @@ Data = Annotated[
     ),
 ]
 Groups = Annotated[bool, typer.Option("--groups", help="Print the rows of every group, too.")]
+Limit = Annotated[
+    int | None, typer.Option(help="Examples at most: a seeded choice of them.", min=1)
+]
 Seed = Annotated[
     int, typer.Option(help="Of choices, training and resampling.", min=0, max=MOST_SEED)
 ]
@@ -51,7 +57,7 @@ SupplySource = Annotated[
 
 
 def say(text: str) -> None:
-    """One line on standard error, which is not part of what a command answers."""
+    """Print a line on standard error, which is not part of what a command answers."""
     print(text, file=sys.stderr)
 
 
@@ -63,7 +69,7 @@ def say_faults(findings: Iterable["Finding"]) -> None:
 
 
 def name_data(data: str | None) -> None:
-    """Make `--data` the data folder of this command. `RecipeError` for one that does not exist."""
+    """Make `--data` the data folder of this command. `RecipeError` for a missing folder."""
     from equipoise.data.sources import name_folder
     from equipoise.planted.folder import find_folder
 
@@ -71,16 +77,8 @@ def name_data(data: str | None) -> None:
         name_folder(find_folder(data))
 
 
-def options_from(given: list[str] | None, names: Sequence[str]) -> Settings:
-    """The `--set` options of the plug-ins that a command names.
-
-    Raises `RecipeError` for an option of another plug-in.
-    """
-    return Settings.parse(given or (), names)
-
-
 def hush() -> None:
-    """No bars of loading weights where nobody watches; our own know by themselves."""
+    """Switch off bars of loading weights unless a terminal shows them, as our own bars are."""
     from transformers.utils import logging
 
     if not sys.stderr.isatty():
@@ -95,10 +93,96 @@ def load_model(
     base: str | None,
     batch_size: int | None,
 ) -> "LanguageModel":
-    """Open a model, whatever it is; no bars where nobody watches."""
+    """Open a model, whatever it is."""
     from equipoise.loading.load import load
 
     hush()
     return load(
         name, revision=revision, dtype=dtype, device=device, base=base, batch_tokens=batch_size
     )
+
+
+# --- options and margins as people write them ----------------------------------------------
+
+
+def dashed(argument: str) -> str:
+    """A command-line word with the underscores of its flag as dashes: --batch_size=8 too."""
+    if not argument.startswith("--"):
+        return argument
+    flag, sign, value = argument.partition("=")
+    return "--" + flag[2:].replace("_", "-") + sign + value
+
+
+def parse_settings(texts: Iterable[str] | None, plugins: Iterable[str]) -> dict[str, Options]:
+    """The `--set` options of each plug-in that a command names, such as "genbias.split_by=both".
+
+    A value is JSON if it can be, else it is the text itself. An option of an option is dotted:
+    "bias_unlearn.controller=equivalence" and "bias_unlearn.controller.band=5".
+    Raises `RecipeError` for a text without name, option or sign, an option that is given twice,
+    and an option of a plug-in that is not named.
+    """
+    by_plugin: dict[str, Options] = {name: {} for name in plugins}
+    for text in texts or ():
+        left, sign, value = text.partition("=")
+        guess, dot, option = left.rpartition(".")
+        if not (sign and dot and guess and option):
+            raise RecipeError(f"an option is set as name.option=value, got '{text}'; write that")
+        name = max((name for name in by_plugin if left.startswith(f"{name}.")), key=len, default="")
+        if not name:
+            raise RecipeError(
+                f"--set {left} is for a plug-in that is not used here; {nearest(guess, by_plugin)}"
+            )
+        path = left.removeprefix(f"{name}.").split(".")
+        _set_option(by_plugin[name], path, _parse_value(value), left)
+    return by_plugin
+
+
+def _set_option(options: Options, path: Sequence[str], value: JSON, left: str) -> None:
+    """Put a value at a path; the name of a choice and its options may come in either order."""
+    option, *rest = path
+    earlier = options.get(option)
+    if rest:
+        inner: JSON = {"name": earlier} if isinstance(earlier, str) else options.get(option, {})
+        if isinstance(inner, dict):
+            options[option] = inner
+            _set_option(inner, rest, value, left)
+            return
+    elif isinstance(earlier, dict) and "name" not in earlier and isinstance(value, str):
+        earlier["name"] = value
+        return
+    if option in options:
+        raise RecipeError(f"--set {left} must be given once, got it twice; drop one")
+    options[option] = value
+
+
+def margins_of(texts: Iterable[str]) -> dict[str, Margin]:
+    """Margins given as benchmark.metric=3 or benchmark.metric=2%. Raises `RecipeError`."""
+    margins = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        try:
+            if not (sign and name.rpartition(".")[1]):
+                raise ValueError(text)
+            margins[name] = margin_of(value)
+        except ValueError:
+            raise RecipeError(
+                f"a margin is set as benchmark.metric=3 or benchmark.metric=2%, got '{text}'; "
+                "write that"
+            ) from None
+    return margins
+
+
+def _parse_value(text: str) -> JSON:
+    try:
+        return cast(JSON, json.loads(text, object_pairs_hook=_refuse_repeats))
+    except ValueError:
+        return text
+
+
+def _refuse_repeats(pairs: list[tuple[str, JSON]]) -> JSON:
+    """A JSON object; of a repeated name Python would silently keep the last."""
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise RecipeError(f"an option must have each name once, got '{name}' twice; drop one")
+    return dict(pairs)

@@ -1,24 +1,19 @@
-"""`equipoise list`: name what is installed."""
+"""`equipoise list`: what is installed, one line each."""
 
 import json
 
-from equipoise import plugins
 from equipoise.commands.flags import AsJson
+from equipoise.describe import KINDS, summaries
 
 
 def list_(as_json: AsJson = False) -> None:
-    """Name what is installed: benchmarks, locators, mitigations and supplies."""
-    groups = {
-        "benchmarks": "benchmarks",
-        "locators": "locate",
-        "mitigations": "mitigate",
-        "supplies": "supply",
-    }
-    names_by_group = {
-        what: plugins.names_in(f"equipoise.{where}") for what, where in groups.items()
-    }
+    """Name what is installed: benchmarks, supplies, locators and mitigations."""
+    installed = {kind: summaries(group) for kind, group in KINDS.items()}
     if as_json:
-        print(json.dumps(names_by_group))
+        print(json.dumps(installed, ensure_ascii=False))
         return
-    for what, names in names_by_group.items():
-        print(f"{what}: {', '.join(names)}")
+    width = max(len(name) for plugins in installed.values() for name in plugins)
+    for kind, plugins in installed.items():
+        print(f"{kind}:")
+        for name, summary in plugins.items():
+            print(f"  {name.ljust(width)}  {summary}".rstrip())

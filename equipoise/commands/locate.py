@@ -22,7 +22,7 @@ from equipoise.commands.flags import (
     SupplyName,
     load_model,
     name_data,
-    options_from,
+    parse_settings,
     say,
 )
 
@@ -61,9 +61,9 @@ def locate(  # noqa: PLR0913
     from equipoise.supply.base import Supplier
 
     name_data(data)
-    options = options_from(settings, [locator, supply])
-    built = plugins.build(Locator, locator, options.of(locator))
-    learnt = plugins.build(Supplier, supply, options.of(supply))
+    options = parse_settings(settings, [locator, supply])
+    built = plugins.build(Locator, locator, options[locator])
+    learnt = plugins.build(Supplier, supply, options[supply])
     opened = load_model(model, dtype, device, revision, base, batch_size)
     if seeds == 1 and html is None:
         _print_ranking(api.locate(opened, built, supply=learnt, seed=seed), as_json=as_json)
@@ -76,7 +76,8 @@ def locate(  # noqa: PLR0913
 
 
 def _print_ranking(ranking: "Ranking", *, as_json: bool) -> None:
-    from equipoise.report.tables import Table, interval, plain
+    from equipoise.report.sentences import interval
+    from equipoise.report.tables import Table, plain
 
     if as_json:
         print(json.dumps({**dataclasses.asdict(ranking), "order": ranking.order}))

@@ -19,7 +19,7 @@ from equipoise.commands.flags import (
     Set,
     load_model,
     name_data,
-    options_from,
+    parse_settings,
     say,
     say_faults,
 )
@@ -42,7 +42,9 @@ def measure(  # noqa: PLR0913
     as_json: AsJson = False,
     data: Data = None,
     out: Annotated[Path | None, typer.Option(help="New folder to keep the results in.")] = None,
-    limit: Annotated[int | None, typer.Option(help="A seeded choice of so many.", min=1)] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Examples at most: a seeded choice.", min=1)
+    ] = None,
     seed: Seed = 0,
     draws: Draws = 2000,
     split: Annotated[str | None, typer.Option(help="Else each benchmark's first.")] = None,
@@ -64,10 +66,10 @@ def measure(  # noqa: PLR0913
     from equipoise.study.results import check_new, results_document, to_json, write_results
 
     name_data(data)
-    options = options_from(settings, benchmarks)
+    options = parse_settings(settings, benchmarks)
     check_new(out)
-    # Before loading, so that a wrong option is told at once.
-    built = [plugins.build(Benchmark, benchmark, options.of(benchmark)) for benchmark in benchmarks]
+    # Before loading, so that a wrong option is refused at once.
+    built = [plugins.build(Benchmark, benchmark, options[benchmark]) for benchmark in benchmarks]
     subject: Predictions | LanguageModel = (
         Predictions.parse(model)
         if model.startswith("predictions:")

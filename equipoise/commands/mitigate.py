@@ -23,7 +23,7 @@ from equipoise.commands.flags import (
     SupplySource,
     load_model,
     name_data,
-    options_from,
+    parse_settings,
 )
 
 if TYPE_CHECKING:
@@ -58,15 +58,15 @@ def mitigate(  # noqa: PLR0913
 
     name_data(data)
     source = supply or api.usual_supply(plugins.find(Mitigation, method), model)
-    options = options_from(settings, [method, source])
+    options = parse_settings(settings, [method, source])
     check_new(out)
-    built = plugins.build(Mitigation, method, options.of(method))
-    learnt = plugins.build(Supplier, source, options.of(source))
+    built = plugins.build(Mitigation, method, options[method])
+    learnt = plugins.build(Supplier, source, options[source])
     opened = load_model(model, dtype, device, revision, base, batch_size)
     checkpoints = out.with_name(f".{out.name}.training")  # a killed training resumes from here
     with checkpoints_in(checkpoints):
         edit = api.mitigate(opened, built, supply=learnt, seed=seed)
-    if not is_main_process():  # under torchrun one process of several saves
+    if not is_main_process():  # under torchrun the main process saves
         return
     edit.save(out)
     shutil.rmtree(checkpoints, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""`equipoise run`: a study from a recipe, resumed where it was stopped."""
+"""`equipoise run` and `equipoise demo`: a study from a recipe, resumed where it was stopped."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,10 +32,22 @@ def run(
     if dry:
         _print_steps(recipe, folder)
         return
-    run_study(recipe, folder, device=device, batch_size=batch_size)
+    _run_study(recipe, folder, device=device, batch_size=batch_size)
 
 
-def run_study(
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of the study.")] = Path("runs/demo"),
+) -> None:
+    """Plant a bias, measure, find and remove it: about three minutes.
+
+    No network is needed. Interrupted at any moment, the same command resumes.
+    """
+    from equipoise.demo import RECIPE
+
+    _run_study(RECIPE, out, planted_truth=True)
+
+
+def _run_study(
     recipe: Path,
     folder: Path,
     *,
@@ -49,20 +61,21 @@ def run_study(
     """
     from equipoise.study.plan import plan
     from equipoise.study.recipe import Recipe
-    from equipoise.study.runner import run as walk
+    from equipoise.study.runner import run as run_plan
     from equipoise.study.store import Store
 
     planned = plan(Recipe.from_yaml(recipe))
     hush()
     store = Store.open(folder)
     try:
-        walked = walk(planned, store, say=say, device=device, batch_tokens=batch_size)
+        summary = run_plan(planned, store, say=say, device=device, batch_tokens=batch_size)
     except KeyboardInterrupt:
-        say("stopped; the same command goes on where it was")
+        say("stopped; the same command resumes")
         raise typer.Exit(code=130) from None
-    say(f"{walked.done} steps done, {walked.skipped} were done before, {len(walked.failed)} failed")
+    failed = len(summary.failed)
+    say(f"{summary.done} steps done, {summary.skipped} were done before, {failed} failed")
     _finish(store, planted_truth=planted_truth)
-    if walked.failed:
+    if failed:
         raise typer.Exit(code=1)
 
 

@@ -13,13 +13,12 @@ from torch import Tensor
 
 from equipoise.contrast_training.tokenized import TokenizedText
 from equipoise.inference.batching import run_in_batches
-from equipoise.inference.forward import Layout, hidden_at, logits_at
+from equipoise.inference.forward import Layout, hidden_at, logits_at, probe_layout
 from equipoise.inference.language_model import LanguageModel
-from equipoise.inference.layout import probe_layout
 from equipoise.inference.lm_head import OutputLayer, output_layer
 from equipoise.inference.prefix_sharing import pack, single
-from equipoise.models.context import attention_window
 from equipoise.models.kernels import fast_matmul, fused_gelu
+from equipoise.models.loaded_model import attention_window
 from equipoise.models.tokenization import Ids
 from equipoise.training.data_parallel import shared_forward
 from equipoise.training.lm_head_losses import Direction, divergence, token_logprobs

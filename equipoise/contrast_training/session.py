@@ -40,7 +40,7 @@ from equipoise.edits.edit import Maker, info_of
 from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.kernels import matmul_path
-from equipoise.models.vocabulary import vocabulary_of
+from equipoise.models.tokenization import vocabulary_of
 from equipoise.records import JSON, OPTIONS, Supply, target_terms, text_sha256
 from equipoise.training.loop import Loss, Schedule, train
 from equipoise.training.lora import (
@@ -61,21 +61,26 @@ class AdapterOptions:
     """
 
     rank: Annotated[int, Field(ge=1)] = 8  # of LoRA
-    alpha: Annotated[float, Field(gt=0)] = 16.0
+    alpha: Annotated[float, Field(gt=0)] = 16.0  # of LoRA; its update is scaled by alpha / rank
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1  # of the adapter alone
-    #: Ends of module names, "auto" or "all-linear".
+    #: ends of module names, or "all-linear"; "auto": the attention of the architecture
     targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("auto",)
-    learning_rate: Annotated[float, Field(gt=0)] | None = None  # None: 5e-5 * 1024 / width
-    steps: Annotated[int, Field(ge=1)] = 1000
-    warmup: Annotated[int, Field(ge=0)] = 10  # steps
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    max_gradient: Annotated[float, Field(ge=0)] = 1.0  # its norm is clipped to this; 0: never
+    #: None: 5e-5 * 1024 / width, the paper's rate at the width of GPT-2 medium
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    steps: Annotated[int, Field(ge=1)] = 1000  # at most
+    #: steps in which the rate rises; it then falls linearly, to 0 at 1.2 times `steps`
+    warmup: Annotated[int, Field(ge=0)] = 10
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0  # of AdamW
+    #: the norm of the gradient is clipped to this; 0: never
+    max_gradient: Annotated[float, Field(ge=0)] = 1.0
     bf16: bool = False  # compute in bfloat16; the adapter is float32 in any case
-    longest: Annotated[int, Field(ge=2)] = 100  # tokens; longer texts are left out
-    evaluate_every: Annotated[int, Field(ge=1)] = 25  # steps, on held-out contrasts
-    #: Points of held-out LMS that may be lost; more are undone, and end training. None: any.
+    #: tokens; an example with a longer text is left out, nothing is cut
+    longest: Annotated[int, Field(ge=2)] = 100
+    #: steps between evaluations of held-out contrasts
+    evaluate_every: Annotated[int, Field(ge=1)] = 25
+    #: points of held-out LMS that may be lost; a larger loss is undone and ends training; None: any
     keep_lms: Annotated[float, Field(ge=0, lt=100)] | None = None
-    #: Percent by which perplexity may rise on held-out plain texts; likewise.
+    #: percent by which perplexity of held-out plain texts may rise; likewise; None: any
     keep_perplexity: Annotated[float, Field(ge=0)] | None = None
 
     @property

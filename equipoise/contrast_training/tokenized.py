@@ -13,9 +13,8 @@ from typing import Literal, TypeAlias
 from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.queries import without_start
-from equipoise.models.context import context_length
-from equipoise.models.start_token import start_token_id
-from equipoise.models.tokenization import Ids, Marked, encode
+from equipoise.models.loaded_model import context_length
+from equipoise.models.tokenization import Ids, Marked, encode, start_token_id
 from equipoise.records import Contrast, Supply
 
 _SHARE = 0.1  # of the texts

@@ -1,4 +1,4 @@
-"""BBQ's official files: a context, a question and three answers, one of which is "unknown".
+"""BBQ's official files: a context, a question and three answers, "unknown" among them.
 
 Parrish et al. 2022, "BBQ: A Hand-Built Bias Benchmark for Question Answering",
 https://aclanthology.org/2022.findings-acl.165; CC BY 4.0.
@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Annotated, Final, Literal
 
 from annotated_types import Ge, Le
-from pydantic import BeforeValidator, field_validator
+from pydantic import field_validator
 
 from equipoise.data.bbq_targets import (
     LICENCE,
@@ -24,8 +24,8 @@ from equipoise.data.bbq_targets import (
     ruled_target,
     unknown_place,
 )
-from equipoise.data.sources import Source, parse_jsonl
-from equipoise.data.validation import Record, Text, kind_of, read_record, refuse_repeated
+from equipoise.data.sources import REMEDY, Source
+from equipoise.data.validation import Number, Record, Text, read_lines, refuse_repeated
 from equipoise.errors import DataError
 
 ANSWERS: Final = ("ans0", "ans1", "ans2")
@@ -46,8 +46,6 @@ _SHA256: Final[Mapping[str, str]] = {
     "Sexual_orientation": "2c71036b9e7584fe589c42aef32c1a42bc01b9a5e9b1b8704342630cdb08cefd",
 }
 CATEGORIES: Final = tuple(_SHA256)
-
-_REMEDY = "mend the file, or delete it and fetch it again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +103,7 @@ def at_hand() -> tuple[str, ...]:
 def sources(categories: Sequence[str]) -> tuple[Source, ...]:
     """The files behind some categories.
 
-    The metadata file is one of them when it is in the user's own folder, or when a category is
+    The metadata file is among them when it is in the user's own folder, or when a category is
     downloaded, for then it can be had the same way. Without it the rule finds the targets.
     """
     files = tuple(source(category) for category in categories)
@@ -137,21 +135,21 @@ def read_items(categories: Sequence[str]) -> list[BbqItem]:
     return items
 
 
-@lru_cache(maxsize=len(CATEGORIES))  # one measurement asks for the same bytes several times
+@lru_cache(maxsize=len(CATEGORIES))  # a measurement asks for the same bytes several times
 def _read_category(category: str, content: bytes) -> tuple[BbqItem, ...]:
     """A category's examples, with the targets of the rule."""
     name = source(category).path
-    items = []
-    for line, raw in parse_jsonl(content, name):
-        where = f"{name}, line {line}"
-        items.append(_build_item(read_record(_Row, raw, where, remedy=_REMEDY), category, where))
-    refuse_repeated((item.id for item in items), f"{name}: example", remedy=_REMEDY)
-    return tuple(items)
+    items = tuple(
+        _build_item(row, category, f"{name}, line {line}")
+        for line, row in read_lines(_Row, content, name)
+    )
+    refuse_repeated((item.id for item in items), f"{name}: example")
+    return items
 
 
 def _build_item(row: "_Row", category: str, where: str) -> BbqItem:
     if row.category != category:
-        raise DataError(f"{where}: category must be '{category}', got '{row.category}'; {_REMEDY}")
+        raise DataError(f"{where}: category must be '{category}', got '{row.category}'; {REMEDY}")
     info, negative = row.info, row.question_polarity == "neg"
     target = ruled_target(info, row.stereotyped, negative=negative)
     item = BbqItem(
@@ -176,7 +174,7 @@ def _build_item(row: "_Row", category: str, where: str) -> BbqItem:
         must = "the unknown answer" if item.ambiguous else "a person"
         raise DataError(
             f"{where}: the label of a question with {row.context_condition} context must be "
-            f"{must}, got answer {item.label}; {_REMEDY}"
+            f"{must}, got answer {item.label}; {REMEDY}"
         )
     return item
 
@@ -192,7 +190,7 @@ def _with_metadata_target(item: BbqItem, targets: Mapping[tuple[str, str, str], 
         )
     if known.place is not None and known.place == item.unknown:
         raise DataError(
-            f"{METADATA.path}: the target of '{item.id}' must be one of two people, got the "
+            f"{METADATA.path}: the target of '{item.id}' must be a person, got the "
             f"unknown answer {known.place}; fetch both files again"
         )
     category = _category_name(item.category, names=known.name)
@@ -212,21 +210,12 @@ def _without_braces(answer: str) -> str:
 # --- the official format ------------------------------------------------------------------------
 
 
-def _number_text(number: object) -> str:
-    if isinstance(number, bool) or not isinstance(number, int | str) or not str(number).strip():
-        raise ValueError(f"must be a number, got {kind_of(number)}")
-    return str(number)
-
-
-Number = Annotated[str, BeforeValidator(_number_text)]  # some copies spell numbers as texts
-
-
 class _Metadata(Record):
     stereotyped_groups: list[str] | None = None
 
 
 class _AnswerInfo(Record):
-    """Word and group of each answer; some official rows are silent on one."""
+    """Word and group of each answer; some official rows are silent on some."""
 
     ans0: list[str]
     ans1: list[str]
@@ -270,7 +259,7 @@ class _Row(Record):
 
     @property
     def unknown(self) -> int | None:
-        """By `answer_info`; without it an ambiguous context's right answer is the one."""
+        """By `answer_info`; without it an ambiguous context's right answer is it."""
         place = unknown_place(self.info)
         if place is None and self.answer_info is None and self.context_condition == "ambig":
             return self.label

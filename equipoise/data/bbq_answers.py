@@ -11,9 +11,9 @@ from typing import Final
 
 from pydantic import ConfigDict
 
-from equipoise.data.bbq import ANSWERS, CATEGORIES, BbqItem, Number
-from equipoise.data.sources import parse_jsonl, unpacked
-from equipoise.data.validation import Record, Text, kind_of, read_record
+from equipoise.data.bbq import ANSWERS, CATEGORIES, BbqItem
+from equipoise.data.sources import unpacked
+from equipoise.data.validation import Number, Record, Text, kind_of, read_lines
 from equipoise.errors import DataError, nearest
 
 LETTERS: Final = ("A", "B", "C")
@@ -46,28 +46,24 @@ def read_answers(file: Path, column: str | None) -> dict[str, str]:
     gzipped. Raises `DataError` naming file and line.
     """
     answers: dict[str, str] = {}
-    for line, raw in parse_jsonl(unpacked(file), str(file)):
+    for line, row in read_lines(_Row, unpacked(file), str(file)):
         where = f"{file}, line {line}"
-        row = read_record(_Row, raw, where, remedy="mend it")
         columns = row.model_extra or {}
         if column is None or column not in columns:
             others = sorted(columns.keys() - _FIELDS) or sorted(columns)
             raise DataError(
-                f"{where} must have a column of answers, got '{column}' of {others}; name one "
+                f"{where} must have a column of answers, got '{column}' of {others}; name a column "
                 "with predictions:FILE#COLUMN"
             )
         if row.category not in CATEGORIES:
-            raise DataError(
-                f"{where}: category '{row.category}' is not known; "
-                f"{nearest(row.category, CATEGORIES)}"
-            )
+            known = nearest(row.category, CATEGORIES)
+            raise DataError(f"{where}: category '{row.category}' is not known; {known}")
         id, answer = f"{row.category}/{row.example_id}", columns[column]
         if answer is not None and not isinstance(answer, str):
-            raise DataError(
-                f"{where}: '{column}' must be a text or null, got {kind_of(answer)}; mend it"
-            )
+            got = kind_of(answer)
+            raise DataError(f"{where}: '{column}' must be a text or null, got {got}; correct it")
         if id in answers:
-            raise DataError(f"{where}: example '{id}' must be there once, got it again; drop one")
+            raise DataError(f"{where}: example '{id}' must be there once; drop the second")
         answers[id] = answer or ""
     return answers
 
@@ -84,9 +80,9 @@ class _Row(Record):
 def stated(item: BbqItem, answer: str) -> int | None:
     """The place of the answer that a published string means; None if it means none, or several.
 
-    The one it equals, without regard to case and a final full stop; failing that, the only one
-    whose word of `answer_info`, cut to its first two words, it contains. As published, but that
-    the published script takes the first of several, and of one word finds none.
+    The answer it equals, without regard to case and a final full stop; failing that, the only
+    answer whose word of `answer_info`, cut to its first two words, it contains. As published, but
+    that the published script takes the first of several, and of a single word finds none.
     """
     said = _normalize(answer)
     equal = [index for index, answer in enumerate(item.answers) if _normalize(answer) == said]
@@ -99,9 +95,9 @@ def heard(item: BbqItem, written: str) -> int | None:
     """The place of the answer that a model wrote, out of its first line with anything on it.
 
     A letter of the list counts first; then the answer that the line equals, without regard to case
-    and a final full stop; then the only one whose whole text it has, and then the only one whose
-    word of `answer_info` it has, both as whole words; "unknown" also in other words. Bold type and
-    curly apostrophes are as plain ones. None: the line names no answer, or several.
+    and a final full stop; then the only answer whose whole text it has, and then the only answer
+    whose word of `answer_info` it has, both as whole words; "unknown" also in other words. Bold
+    type and curly apostrophes are as plain ones. None: the line names no answer, or several.
     """
     lines = written.translate(_DRESSED).splitlines()
     line = next((line.strip() for line in lines if line.strip()), "")

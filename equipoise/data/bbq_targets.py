@@ -1,7 +1,7 @@
 """Which answer of a BBQ question shows the bias: by the official metadata file, or by a rule.
 
 The target is the stereotyped group for a negative question and the other group for a non-negative
-one (Parrish et al. 2022, section 5). `target_loc` of the metadata file has the non-negative
+question (Parrish et al. 2022, section 5). `target_loc` of the metadata file has the non-negative
 questions turned round already, since its correction of July 2022.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from equipoise.data.sources import CsvRow, Source, read_csv
+from equipoise.data.sources import Row, Source, read_table
 from equipoise.errors import DataError
 
 REVISION: Final = "bea11bd97d79217245b5871acd247b9d6eb24598"
@@ -29,17 +29,15 @@ METADATA: Final = Source(
 Info: TypeAlias = tuple[tuple[str, str], ...]
 
 _COLUMNS = ("category", "question_index", "example_id", "target_loc", "label_type")
-_KINDS = ("label", "name")
 _UNKNOWN = "unknown"
-_FIRST_NAME = 26  # templates of one category number up to 25 with labels, from 26 with names
+_FIRST_NAME = 26  # templates of a category number up to 25 with labels, from 26 with names
 _PREFIX = re.compile(r"^(f|m|lowses|highses)-")  # of intersectional groups, as in "F-Black"
 _SEXES = {"woman": "f", "girl": "f", "man": "m", "boy": "m"}
-_REMEDY = "fetch the official file again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What the metadata file says of one example."""
+    """What the metadata file says of an example."""
 
     place: int | None  # which answer; None: the file has none for it
     name: bool  # people go by proper names, not by labels of their groups
@@ -48,16 +46,17 @@ class Target:
 def read_targets() -> dict[tuple[str, str, str], Target]:
     """(category, question_index, example_id) to target, for every row of the metadata file.
 
-    The official file has some rows twice, with one answer. Raises `DataError` naming file and line.
+    The official file has some rows twice, with the same answer. Raises `DataError` naming file and
+    line.
     """
     targets: dict[tuple[str, str, str], Target] = {}
-    for row in read_csv(METADATA, _COLUMNS):
+    for row in read_table(METADATA, _COLUMNS):
         key = (row.values["category"], row.values["question_index"], row.values["example_id"])
         target = _read_target(row)
         if targets.setdefault(key, target) != target:
             raise DataError(
-                f"{METADATA.path}, line {row.line}: example {'/'.join(key)} must have one target, "
-                f"got {target.place} and {targets[key].place}; {_REMEDY}"
+                f"{row.where}: example {'/'.join(key)} must have the same target in every row, "
+                f"got {target.place} and {targets[key].place}; fetch the official file again"
             )
     return targets
 
@@ -72,7 +71,7 @@ def has_names(category: str, question_index: str) -> bool:
 
 
 def unknown_place(info: Info | None) -> int | None:
-    """The answer that says that nobody can know; None unless exactly one is marked so."""
+    """The answer that says that nobody can know; None unless a single answer is marked so."""
     places = [index for index, (_, group) in enumerate(info or ()) if group.casefold() == _UNKNOWN]
     return places[0] if len(places) == 1 else None
 
@@ -82,7 +81,7 @@ def ruled_target(info: Info | None, stereotyped: Sequence[str], *, negative: boo
 
     An answer is about the stereotyped group when its word or its group, or a part of the group as
     in "F-Black", is among those of the question, without regard to case. The rule has an answer
-    when this holds for exactly one of the two answers that name somebody; None otherwise.
+    when this holds for exactly 1 of the 2 answers that name somebody; None otherwise.
     """
     unknown = unknown_place(info)
     if info is None or unknown is None:
@@ -110,19 +109,15 @@ def check_turned(pairs: Mapping[str, tuple[int | None, int | None]]) -> None:
     if 2 * len(differing) > len(pairs):
         raise DataError(
             f"{METADATA.path}: target_loc must name the other group for non-negative questions, "
-            f"got the stereotyped one in {len(differing)} of {len(pairs)}, the first is "
+            f"got the stereotyped group in {len(differing)} of {len(pairs)}, the first is "
             f"'{differing[0]}'; take the file as corrected in July 2022 ({REVISION[:7]})"
         )
 
 
-def _read_target(row: CsvRow) -> Target:
-    where = f"{METADATA.path}, line {row.line}"
-    place, kind = row.values["target_loc"], row.values["label_type"]
-    if place not in ("0", "1", "2", "NA", ""):
-        raise DataError(f"{where}: target_loc must be 0, 1, 2 or NA, got '{place}'; {_REMEDY}")
-    if kind not in _KINDS:
-        raise DataError(f"{where}: label_type must be one of {_KINDS}, got '{kind}'; {_REMEDY}")
-    return Target(place=int(place) if place.isdigit() else None, name=kind == "name")
+def _read_target(row: Row) -> Target:
+    place = row.choice("target_loc", ("0", "1", "2", "NA", ""))
+    name = row.choice("label_type", ("label", "name")) == "name"
+    return Target(place=int(place) if place.isdigit() else None, name=name)
 
 
 @lru_cache(maxsize=1024)  # the same few words and groups in thousands of rows

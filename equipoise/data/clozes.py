@@ -6,15 +6,25 @@ al. 2021 (ParaRel). Of a relation's patterns the first whose answer ends the sen
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import Final
+from typing import Annotated, Final
 
-from equipoise.data.sources import Source, read_json, read_jsonl
+from annotated_types import Len
+from pydantic import RootModel
+
+from equipoise.data.sources import Source, read_json
+from equipoise.data.validation import (
+    Number,
+    Record,
+    Text,
+    read_lines,
+    read_record,
+    refuse_repeated,
+)
 from equipoise.errors import DataError
-from equipoise.records import JSON
 
 KNOWN_1000: Final = Source(
     path="known_facts/known_1000.json",
@@ -32,7 +42,7 @@ _ANSWER_LAST: Final = re.compile(r"^(?P<before>.*\[X\].*?)\s*\[Y\]\s*\.?\s*$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """A prompt that one answer truly continues."""
+    """A prompt that a single answer truly continues."""
 
     id: str
     prompt: str  # no trailing space
@@ -41,26 +51,45 @@ class Fact:
     subject: str
 
 
+class _KnownFact(Record):
+    known_id: Number
+    prompt: Text
+    attribute: Text
+    relation_id: Text
+    subject: Text
+
+
+class _KnownFacts(RootModel[Annotated[list[_KnownFact], Len(1)]]):
+    """The whole file."""
+
+
+class _TrexFact(Record):
+    uuid: Text
+    sub_label: Text
+    obj_label: Text
+
+
+class _Pattern(Record):
+    pattern: Text
+
+
 def known_facts() -> tuple[Fact, ...]:
     """The 1,209 facts of known_1000.
 
     Raises `DataError` for a missing key, a duplicate id or an unreadable file.
     """
-    rows = read_json(KNOWN_1000)
-    if not isinstance(rows, list) or not rows:
-        raise DataError(
-            f"{KNOWN_1000.path} must be a list of facts, got {type(rows).__name__} with nothing "
-            "to read; replace the file"
+    rows = read_record(_KnownFacts, read_json(KNOWN_1000), KNOWN_1000.path).root
+    refuse_repeated((row.known_id for row in rows), f"{KNOWN_1000.path}: fact")
+    return tuple(
+        Fact(
+            id=row.known_id,
+            prompt=row.prompt.rstrip(),
+            answer=row.attribute.strip(),
+            relation=row.relation_id,
+            subject=row.subject,
         )
-    keys = ("known_id", "prompt", "attribute", "relation_id", "subject")
-    fields = [
-        _fields(row, keys, f"{KNOWN_1000.path}, fact {index}") for index, row in enumerate(rows)
-    ]
-    facts = [
-        Fact(id=id, prompt=prompt.rstrip(), answer=answer.strip(), relation=relation, subject=sub)
-        for id, prompt, answer, relation, sub in fields
-    ]
-    return _unique(facts, KNOWN_1000.path)
+        for row in rows
+    )
 
 
 def trex_facts() -> tuple[Fact, ...]:
@@ -69,7 +98,7 @@ def trex_facts() -> tuple[Fact, ...]:
     Raises `DataError` for a missing file or key, a duplicate fact, or a relation without a pattern
     whose answer comes last.
     """
-    return tuple(fact for relation in _pins() for fact in _of_relation(relation))
+    return tuple(fact for relation in _pins() for fact in _read_relation(relation))
 
 
 def trex_sources() -> tuple[Source, ...]:
@@ -77,84 +106,51 @@ def trex_sources() -> tuple[Source, ...]:
     return tuple(source for relation in _pins() for source in _sources(relation))
 
 
-def _of_relation(relation: str) -> tuple[Fact, ...]:
+def _read_relation(relation: str) -> list[Fact]:
     source, patterns = _sources(relation)
-    before = _beginning(patterns)
-    keys = ("uuid", "sub_label", "obj_label")
-    rows = [
-        _fields(row, keys, f"{source.path}, line {index}")
-        for index, row in enumerate(read_jsonl(source), start=1)
-    ]
-    facts = [
+    before = _read_beginning(patterns)
+    rows = [row for _, row in read_lines(_TrexFact, source.read(), source.path)]
+    refuse_repeated((row.uuid for row in rows), f"{source.path}: fact")
+    return [
         Fact(
-            id=f"{relation}/{uuid}",
-            prompt=before.replace("[X]", subject),
-            answer=answer,
+            id=f"{relation}/{row.uuid}",
+            prompt=before.replace("[X]", row.sub_label),
+            answer=row.obj_label,
             relation=relation,
-            subject=subject,
+            subject=row.sub_label,
         )
-        for uuid, subject, answer in rows
+        for row in rows
     ]
-    return _unique(facts, source.path)
 
 
-def _beginning(patterns: Source) -> str:
+def _read_beginning(patterns: Source) -> str:
     """What stands before the answer in the first pattern that ends with it."""
-    texts = [
-        _fields(row, ("pattern",), f"{patterns.path}, line {index}")[0]
-        for index, row in enumerate(read_jsonl(patterns), start=1)
-    ]
-    for text in texts:
-        match = _ANSWER_LAST.match(text)
-        if match:
-            return match["before"]
+    texts = [row.pattern for _, row in read_lines(_Pattern, patterns.read(), patterns.path)]
+    for match in filter(None, map(_ANSWER_LAST.match, texts)):
+        return match["before"]
     raise DataError(
         f"{patterns.path} must have a pattern with [X] that ends in '[Y].', got {texts}; "
         "replace the file"
     )
 
 
-def _fields(row: JSON, keys: Sequence[str], where: str) -> tuple[str, ...]:
-    if not isinstance(row, dict):
-        raise DataError(f"{where}: must be an object with {list(keys)}, got {row!r}; correct it")
-    values = []
-    for key in keys:
-        value = row.get(key)
-        if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-            raise DataError(f"{where}: must have a '{key}', got {sorted(row)}; correct this fact")
-        values.append(str(value))
-    return tuple(values)
-
-
-def _unique(facts: Sequence[Fact], where: str) -> tuple[Fact, ...]:
-    seen: set[str] = set()
-    for fact in facts:
-        if fact.id in seen:
-            raise DataError(f"{where}: fact ids must be unique, got '{fact.id}' twice; drop one")
-        seen.add(fact.id)
-    return tuple(facts)
-
-
 def _sources(relation: str) -> tuple[Source, Source]:
     """The facts and the patterns of a relation."""
     sums = _pins()[relation]
-    name = f"{relation}.jsonl"
-    return (
+    facts, patterns = (
         Source(
-            path=f"pararel/trex_lms_vocab/{name}",
-            url=f"{_PARAREL}/trex_lms_vocab/{name}",
+            path=f"pararel/{path}/{relation}.jsonl",
+            url=f"{_PARAREL}/{official}/{relation}.jsonl",
             revision="cb55546",
-            sha256=(sums["facts"],),
+            sha256=(sums[kind],),
             licence=_LICENCE,
-        ),
-        Source(
-            path=f"pararel/patterns/{name}",
-            url=f"{_PARAREL}/pattern_data/graphs_json/{name}",
-            revision="cb55546",
-            sha256=(sums["patterns"],),
-            licence=_LICENCE,
-        ),
+        )
+        for kind, path, official in (
+            ("facts", "trex_lms_vocab", "trex_lms_vocab"),
+            ("patterns", "patterns", "pattern_data/graphs_json"),
+        )
     )
+    return facts, patterns
 
 
 @lru_cache(maxsize=1)

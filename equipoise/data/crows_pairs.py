@@ -5,8 +5,8 @@ Nangia et al. 2020, https://aclanthology.org/2020.emnlp-main.154; CC BY-SA 4.0.
 
 from typing import Final
 
-from equipoise.data.sources import CsvRow, Source, read_csv
-from equipoise.errors import DataError, nearest
+from equipoise.data.sources import Row, Source, read_table
+from equipoise.data.validation import refuse_repeated
 from equipoise.records import Contrast
 
 BIAS_TYPES: Final = (
@@ -34,33 +34,15 @@ def read_pairs() -> list[Contrast]:
 
     Groups: bias_type, direction, type_direction. Raises `DataError` naming file and row.
     """
-    pairs: dict[str, Contrast] = {}
-    for row in read_csv(CROWS_PAIRS, COLUMNS):
-        pair = _pair(row)
-        if pair.id in pairs:
-            raise DataError(
-                f"{CROWS_PAIRS.path}, line {row.line}: a pair's id must occur once, got "
-                f"'{pair.id}' twice; correct the file, or delete it to fetch it again"
-            )
-        pairs[pair.id] = pair
-    return list(pairs.values())
+    pairs = [_build_pair(row) for row in read_table(CROWS_PAIRS, COLUMNS)]
+    refuse_repeated((pair.id for pair in pairs), f"{CROWS_PAIRS.path}: pair")
+    return pairs
 
 
-def _pair(row: CsvRow) -> Contrast:
-    where = f"{CROWS_PAIRS.path}, line {row.line}"
-    id, more, less, direction, bias_type = (row.values[column] for column in COLUMNS)
-    for column, value, valid in (
-        ("bias_type", bias_type, BIAS_TYPES),
-        ("stereo_antistereo", direction, DIRECTIONS),
-    ):
-        if value not in valid:
-            raise DataError(f"{where}: {column} '{value}' is not known; {nearest(value, valid)}")
-    for column, value in zip(COLUMNS, (id, more, less), strict=False):
-        if not value.strip():
-            raise DataError(
-                f"{where}: column '{column}' must have a text, got {value!r}; "
-                "correct the file, or delete it to fetch it again"
-            )
+def _build_pair(row: Row) -> Contrast:
+    id, more, less = (row.text(column) for column in COLUMNS[:3])
+    direction = row.choice("stereo_antistereo", DIRECTIONS)
+    bias_type = row.choice("bias_type", BIAS_TYPES)
     groups = {
         "bias_type": bias_type,
         "direction": direction,

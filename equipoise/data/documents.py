@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from equipoise.data.sources import OWN_LICENCE, Source, decode, parse_jsonl, unpack
+from equipoise.data.sources import OWN_LICENCE, Source, decode, unpack
+from equipoise.data.validation import Record, read_lines
 from equipoise.errors import DataError
 from equipoise.records import DataUse
 
@@ -42,6 +43,10 @@ class TextFile:
     use: DataUse
 
 
+class _TextLine(Record):
+    text: str
+
+
 def read_documents(file: str | None) -> TextFile:
     """The documents of a file; None is the AG News test sample.
 
@@ -55,9 +60,12 @@ def read_documents(file: str | None) -> TextFile:
     plain = unpack(content, name)
     kind = Path(name.removesuffix(".gz").removesuffix(".xz")).suffix
     if kind == ".jsonl":
-        documents = _texts(plain, name)
+        rows = read_lines(_TextLine, plain, name)
+        documents = {f"line {line}": row.text.strip() for line, row in rows if row.text.strip()}
     else:
-        documents = _documents(decode(plain, name).replace("\r\n", "\n"), table=kind == ".tsv")
+        documents = _split_documents(
+            decode(plain, name).replace("\r\n", "\n"), table=kind == ".tsv"
+        )
     if not documents:
         raise DataError(f"{name} must hold text, got only blank lines; name another file")
     return TextFile(documents=documents, use=use)
@@ -67,8 +75,8 @@ def windows(text: str, *, window: int, stride: int) -> list[Window]:
     """Cut a document into stretches to score, each with what stands before it as context.
 
     In UTF-8 bytes, at word boundaries: the first stretch is at most `window` long and has no
-    context; each further one is at most `stride` long and has at most `window - stride` of
-    context. Every character is in exactly one stretch. A word longer than `stride` is cut within.
+    context; each further stretch is at most `stride` long and has at most `window - stride` of
+    context. Every character is in a single stretch. A word longer than `stride` is cut within.
     Raises `ValueError` unless 4 <= stride <= window.
     """
     if not 4 <= stride <= window:  # 4 bytes hold any character
@@ -121,12 +129,8 @@ def read_content(file: str | None) -> tuple[bytes, DataUse]:
         source = _in_data_folder(file)
         return source.read(), source.use()
     content = path.read_bytes()
-    use = DataUse(
-        name=path.name,
-        sha256=hashlib.sha256(content).hexdigest(),
-        licence=OWN_LICENCE,
-        verified=False,
-    )
+    digest = hashlib.sha256(content).hexdigest()
+    use = DataUse(name=path.name, sha256=digest, licence=OWN_LICENCE, verified=False)
     return content, use
 
 
@@ -139,27 +143,11 @@ def _in_data_folder(file: str | None) -> Source:
         raise DataError(f"text file '{file}' does not exist; check the path") from None
 
 
-def _texts(content: bytes, name: str) -> dict[str, str]:
-    texts = {}
-    for line, row in parse_jsonl(content, name):
-        text = row.get("text") if isinstance(row, dict) else None
-        if not isinstance(text, str):
-            got = sorted(row) if isinstance(row, dict) else type(row).__name__
-            raise DataError(
-                f"{name}, line {line}: must be an object with a 'text', got {got}; add it"
-            )
-        if text.strip():
-            texts[f"line {line}"] = text.strip()
-    return texts
-
-
-def _documents(text: str, *, table: bool) -> dict[str, str]:
+def _split_documents(text: str, *, table: bool) -> dict[str, str]:
     lines = text.split("\n")
     if table:
-        rows = [line.split("\t")[0] for line in lines]
-        return {f"line {index}": row.strip() for index, row in enumerate(rows, 1) if row.strip()}
-    inner = text.strip().split("\n")
-    if all(line.strip() for line in inner):
+        lines = [line.split("\t")[0] for line in lines]
+    if table or all(line.strip() for line in text.strip().split("\n")):
         return {
             f"line {index}": line.strip() for index, line in enumerate(lines, 1) if line.strip()
         }

@@ -1,4 +1,4 @@
-"""GSM8K: grade-school problems in words, their worked answers, and the number in a written one.
+"""GSM8K: grade-school problems in words, their worked answers, and the number in a written answer.
 
 Cobbe et al. 2021 (arXiv 2110.14168); MIT. A worked answer ends with its number after "####"; what
 stands between "<<" and ">>" in it is a note for a calculator, kept as the file has it.
@@ -10,10 +10,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from equipoise.data.partition import shuffled
-from equipoise.data.sources import Source, parse_jsonl
-from equipoise.data.validation import Record, Text, read_record
+from equipoise.data.sources import REMEDY, Source
+from equipoise.data.validation import Record, Text, read_lines
 from equipoise.errors import DataError
-from equipoise.records import JSON
 
 LICENCE: Final = "MIT"
 
@@ -40,7 +39,6 @@ TRAIN: Final = _official(
     "train.jsonl", "17f347dc51477c50d4efb83959dbb7c56297aba886e5544ee2aaed3024813465"
 )
 
-_REMEDY = "mend the file, or delete it and fetch it again"
 _MARKED = re.compile(r"####\s*(-?\$?-?[\d.,]+)")
 #: A number anywhere; a minus directly after a digit or a bracket takes away, and is no sign.
 _NUMBER = re.compile(r"(?:(?<![\d)])-)?\$?(?:\d[\d,]*(?:\.\d+)?|\.\d+)")
@@ -56,15 +54,28 @@ class Problem:
     number: Decimal
 
 
+class _Row(Record):
+    question: Text
+    answer: Text
+
+
 def read_problems(source: Source) -> list[Problem]:
     """The problems of `TEST` or `TRAIN` in the order of the file.
 
     Raises `DataError` naming file and line.
     """
-    rows = parse_jsonl(source.read(), source.path)
-    return [
-        _build_problem(row, f"line {line}", f"{source.path}, line {line}") for line, row in rows
-    ]
+    problems = []
+    for line, row in read_lines(_Row, source.read(), source.path):
+        worked = row.answer.strip()
+        number = marked_number(worked)
+        if number is None:
+            raise DataError(
+                f"{source.path}, line {line}: the answer must end in '#### ' and a number, got "
+                f"{worked.count('####')} times '####'; {REMEDY}"
+            )
+        question = row.question.strip()
+        problems.append(Problem(id=f"line {line}", question=question, answer=worked, number=number))
+    return problems
 
 
 def shots_at_hand() -> bool:
@@ -77,7 +88,7 @@ def shots_at_hand() -> bool:
 
 
 def read_shots(count: int) -> list[Problem]:
-    """So many problems of the training file, a fixed choice by hash; the file is unread for 0.
+    """`count` problems of the training file, a fixed choice by hash; the file is unread for 0.
 
     Raises `DataError` when the file has fewer, and as `read_problems` does.
     """
@@ -110,20 +121,3 @@ def _parse_number(text: str) -> Decimal | None:
         return Decimal(plain)
     except InvalidOperation:
         return None
-
-
-class _Row(Record):
-    question: Text
-    answer: Text
-
-
-def _build_problem(raw: JSON, id: str, where: str) -> Problem:
-    row = read_record(_Row, raw, where, remedy=_REMEDY)
-    worked = row.answer.strip()
-    number = marked_number(worked)
-    if number is None:
-        raise DataError(
-            f"{where}: the answer must end in '#### ' and a number, got "
-            f"{worked.count('####')} times '####'; {_REMEDY}"
-        )
-    return Problem(id=id, question=row.question.strip(), answer=worked, number=number)

@@ -1,4 +1,4 @@
-"""Tasks of lm-evaluation-harness, loaded as the harness loads them; the one file that needs it.
+"""Tasks of lm-evaluation-harness, loaded as the harness loads them; the only file that needs it.
 
 Gao et al., "The Language Model Evaluation Harness", https://github.com/EleutherAI/lm-evaluation-harness
 (read against 0.4.13). The package is imported when a task is loaded, not with this module: it takes
@@ -10,9 +10,9 @@ import importlib
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -20,12 +20,13 @@ from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
+from equipoise.data.sources import OWN_LICENCE
 from equipoise.errors import DataError, EquipoiseError, RecipeError, nearest
 from equipoise.files.atomic import folder_sha256, sha256
 from equipoise.records import DataUse
 
 Kind: TypeAlias = Literal["loglikelihood", "loglikelihood_rolling", "generate_until"]
-#: Of a likelihood: nats, and whether greedy decoding says the text; of a rolling one: nats.
+#: Of a likelihood: nats, and whether greedy decoding says the text; of a rolling likelihood: nats.
 Answer: TypeAlias = tuple[float, bool] | float | str
 
 INSTALL: Final = "pip install 'equipoise[ability]'"
@@ -63,6 +64,7 @@ class HarnessDocument:
     questions: tuple[Question, ...]
     task: "HarnessTask"
     instances: tuple[Any, ...]
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     def results(self, answers: Sequence[Sequence[Answer]]) -> dict[str, Any]:
         """What the task's filters and `process_results` make of the answers, by `TaskMetric.name`.
@@ -101,7 +103,7 @@ class HarnessTask:
         return list(self.inner._filters)
 
     def named(self, metric: str, through: str) -> str:
-        """The name of a metric after a filter; the plain one where there is one filter."""
+        """The name of a metric after a filter; the plain name where there is a single filter."""
         return metric if len(self.filters) == 1 else f"{metric}_{through.replace('-', '_')}"
 
     def summary(self) -> str:
@@ -127,14 +129,7 @@ class HarnessTask:
             HarnessDocument(
                 id=str(id),
                 content=instances[0].doc,
-                questions=tuple(
-                    Question(
-                        kind=instance.request_type,
-                        arguments=instance.args,
-                        repeats=instance.repeats or 1,
-                    )
-                    for instance in instances
-                ),
+                questions=tuple(map(_build_question, instances)),
                 task=self,
                 instances=tuple(instances),
             )
@@ -184,10 +179,15 @@ class HarnessTask:
             return []
 
 
+def _build_question(instance: Any) -> Question:
+    kind, repeats = instance.request_type, instance.repeats or 1
+    return Question(kind=kind, arguments=instance.args, repeats=repeats)
+
+
 def load(name: str, *, folder: str | None, shots: int | None, seed: int) -> HarnessTask:
     """The task of that name, with all its requests built.
 
-    `folder`: task files of one's own, looked through first. `shots`: None for the task's own
+    `folder`: the user's own task files, looked through first. `shots`: None for the task's own
     number; `seed` draws them. Loaded once a process, and again when its files change.
     Raises `RecipeError` without lm-evaluation-harness, for a name that is unknown or means several
     tasks, and for a task that needs pictures, sound or the running of code; `DataError` when its
@@ -206,34 +206,22 @@ def files(name: str, *, folder: str | None) -> tuple[DataUse, ...]:
     _, entry = _find_task(name, folder)
     file = Path(entry.yaml_path).resolve()
     home = None if folder is None else Path(folder).expanduser().resolve()
+    used = partial(DataUse, verified=False)
     try:
         if home is not None and file.is_relative_to(home):
-            task = DataUse(
-                name=home.name,
-                sha256=folder_sha256(home, suffixes=_TASK_FILES),
-                licence="not known: files of the user's own",
-                verified=False,
-            )
+            digest = folder_sha256(home, suffixes=_TASK_FILES)
+            task = used(name=home.name, sha256=digest, licence=OWN_LICENCE)
         else:
-            task = DataUse(
-                name=file.name,
-                sha256=sha256(file),
-                licence="MIT (lm-evaluation-harness)",
-                verified=False,
-                revision=f"lm_eval {version('lm_eval')}",
-            )
+            revision = f"lm_eval {version('lm_eval')}"
+            licence = "MIT (lm-evaluation-harness)"
+            task = used(name=file.name, sha256=sha256(file), licence=licence, revision=revision)
         data = [
-            DataUse(
-                name=path.as_posix(),
-                sha256=sha256(path),
-                licence="as the task's data set",
-                verified=False,
-            )
+            used(name=path.as_posix(), sha256=sha256(path), licence="as the task's data set")
             for path in _data_files(entry.cfg)
         ]
     except OSError as error:
         raise DataError(
-            f"harness: the files of task '{name}' must be readable, got: {error}; mend them"
+            f"harness: the files of task '{name}' must be readable, got: {error}; fix them"
         ) from None
     return (task, *data)
 
@@ -286,8 +274,8 @@ def _check_runnable(name: str, entry: Any) -> None:
         members = entry.tags if entry.kind.name == "TAG" else (entry.cfg or {}).get("task", ())
         shown = sorted(str(member) for member in members)[:10]
         raise RecipeError(
-            f"harness.task must be one task, got '{name}', which stands for several; name one, "
-            f"e.g. {', '.join(shown)}"
+            f"harness.task must be a single task, got '{name}', which stands for several; "
+            f"name a task, e.g. {', '.join(shown)}"
         )
     config: Mapping[str, Any] = entry.cfg or {}
     refused = [key for key in ("unsafe_code", "doc_to_image", "doc_to_audio") if config.get(key)]

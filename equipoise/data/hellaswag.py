@@ -1,4 +1,4 @@
-"""HellaSwag's validation file: a beginning and four endings, one of them real.
+"""HellaSwag's validation file: a beginning and four endings, of which only 1 is real.
 
 Zellers, Holtzman, Bisk, Farhadi & Choi 2019, https://aclanthology.org/P19-1472; MIT. The labels of
 its test file are not public.
@@ -12,8 +12,8 @@ from typing import Annotated, Final, Self
 from annotated_types import Len
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
-from equipoise.data.sources import Source, parse_jsonl
-from equipoise.data.validation import Record, Text, kind_of, read_record
+from equipoise.data.sources import Source
+from equipoise.data.validation import Record, Text, kind_of, read_lines
 
 LICENCE: Final = "MIT"
 ENDINGS: Final = 4
@@ -29,7 +29,6 @@ VALIDATION: Final = Source(
 #: The same rows without the parts of their beginnings and without their sources.
 REDUCED: Final = Source(path="hellaswag/hellaswag_val.reconstructed.jsonl", licence=LICENCE)
 
-_REMEDY = "mend the file, or delete it and fetch the official one"
 _MARK = re.compile(r"\[.*?\]")
 
 
@@ -46,7 +45,7 @@ class Story:
 
 
 def source() -> Source:
-    """The official file, or the reduced form where the user has that one alone."""
+    """The official file, or the reduced form where the user has only that."""
     reduced = VALIDATION.local_file() is None and REDUCED.local_file() is not None
     return REDUCED if reduced else VALIDATION
 
@@ -58,20 +57,17 @@ def read_stories() -> list[Story]:
     capital; `ctx` does otherwise. Raises `DataError` naming file and line.
     """
     file = source()
-    stories = []
-    for line, raw in parse_jsonl(file.read(), file.path):
-        row = read_record(_Row, raw, f"{file.path}, line {line}", remedy=_REMEDY)
-        stories.append(
-            Story(
-                id=f"line {line}",
-                activity=cleaned(row.activity_label),
-                beginning=row.beginning,
-                endings=tuple(row.endings),
-                answer=row.label,
-                groups={"source": row.source_id or f"line {line}"},
-            )
+    return [
+        Story(
+            id=f"line {line}",
+            activity=cleaned(row.activity_label),
+            beginning=row.beginning,
+            endings=tuple(row.endings),
+            answer=row.label,
+            groups={"source": row.source_id or f"line {line}"},
         )
-    return stories
+        for line, row in read_lines(_Row, file.read(), file.path)
+    ]
 
 
 def cleaned(text: str) -> str:
@@ -91,7 +87,7 @@ def _cleaned_text(text: str) -> str:
 
 
 def _place_of(label: object) -> int:
-    """A whole number, or one spelt as a text as some copies have it."""
+    """A whole number, or its spelling as a text as some copies have it."""
     if isinstance(label, bool) or str(label) not in ("0", "1", "2", "3"):
         raise ValueError(f"must be 0, 1, 2 or 3, got {kind_of(label)}")
     return int(str(label))

@@ -1,17 +1,15 @@
 """MMLU's official files: questions with four lettered choices in 57 subjects.
 
 Hendrycks et al. 2021 (arXiv 2009.03300); MIT. A file has no header; its columns are question, four
-choices and the letter of the right one. The official copy is one archive, so that its files must be
-put into the data folder: `mmlu/test/SUBJECT_test.csv`, `mmlu/dev/SUBJECT_dev.csv` and so on.
+choices and the letter of the right choice. The official copy is an archive, so that its files must
+be put into the data folder: `mmlu/test/SUBJECT_test.csv`, `mmlu/dev/SUBJECT_dev.csv` and so on.
 """
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from equipoise.data.sources import Source, read_text
+from equipoise.data.sources import Source, read_table
 from equipoise.errors import DataError
 
 LICENCE: Final = "MIT"
@@ -52,18 +50,18 @@ SUBJECTS: Final[Mapping[str, str]] = {
     subject: category for category, subjects in CATEGORIES.items() for subject in subjects
 }
 
-_REMEDY = "mend the file, or replace it by the official one"
+_CHOICES = ("first choice", "second choice", "third choice", "fourth choice")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A question with its choices, one of them right."""
+    """A question with its choices, of which only 1 is right."""
 
     id: str  # "anatomy/1": subject and place in its file, from 1
     subject: str
     question: str  # ends stripped
     choices: tuple[str, ...]  # in the order of LETTERS; ends stripped
-    answer: int  # place of the right one
+    answer: int  # place of the right choice
 
 
 def source(subject: str, split: str) -> Source:
@@ -89,15 +87,18 @@ def subjects_at_hand(split: str) -> tuple[str, ...]:
 
 
 def read_questions(subject: str, split: str) -> list[Question]:
-    """The questions of one file, in its order.
-
-    Raises `DataError` naming file and row.
-    """
-    file = source(subject, split)
-    rows = _read_rows(file)
+    """The questions of a file, in its order. Raises `DataError` naming file and line."""
+    columns = ("question", *_CHOICES, "answer")
+    rows = read_table(source(subject, split), columns, header=False)
     return [
-        _build_question(fields, f"{subject}/{index}", subject, f"{file.path}, row {index}")
-        for index, fields in enumerate(rows, start=1)
+        Question(
+            id=f"{subject}/{index}",
+            subject=subject,
+            question=row.text("question").strip(),
+            choices=tuple(row.values[choice].strip() for choice in _CHOICES),
+            answer=LETTERS.index(row.choice("answer", LETTERS)),
+        )
+        for index, row in enumerate(rows, start=1)
     ]
 
 
@@ -115,34 +116,3 @@ def read_shots(subject: str, count: int) -> list[Question]:
             f"got {len(questions)}; ask for fewer shots, or replace the file"
         )
     return questions[:count]
-
-
-def _read_rows(file: Source) -> list[list[str]]:
-    reader = csv.reader(io.StringIO(read_text(file), newline=""), strict=True)
-    try:
-        rows = [fields for fields in reader if fields]
-    except csv.Error as error:
-        raise DataError(f"{file.path}, line {reader.line_num}: {error}; replace the file") from None
-    if not rows:
-        raise DataError(f"{file.path} must have questions, got {len(rows)}; {_REMEDY}")
-    return rows
-
-
-def _build_question(fields: Sequence[str], id: str, subject: str, where: str) -> Question:
-    wanted = 2 + len(LETTERS)
-    if len(fields) != wanted:
-        raise DataError(f"{where}: must have {wanted} fields, got {len(fields)}; {_REMEDY}")
-    question, *choices, letter = (field.strip() for field in fields)
-    if not question:
-        raise DataError(f"{where}: must have a question, got {question!r}; {_REMEDY}")
-    if letter not in LETTERS:
-        raise DataError(
-            f"{where}: the last field must be one of {list(LETTERS)}, got '{letter[:9]}'; {_REMEDY}"
-        )
-    return Question(
-        id=id,
-        subject=subject,
-        question=question,
-        choices=tuple(choices),
-        answer=LETTERS.index(letter),
-    )

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
-from equipoise.errors import RecipeError, nearest
+from equipoise.errors import RecipeError
 
 Share: TypeAlias = Literal["train", "dev", "test"]
 
@@ -23,7 +23,7 @@ def shuffled(names: Sequence[str], *, seed: int | str) -> list[str]:
 def shares(names: Sequence[str], *, seed: int | str) -> dict[str, Share]:
     """Name to share, disjoint by construction: 2/5 train, 1/5 dev, 2/5 test, rounded down.
 
-    No share is empty: 3 names give one each; 2,358 give the paper's 943/471/944.
+    No share is empty: 3 names give 1 each; 2,358 give the paper's 943/471/944.
     Raises `RecipeError` for fewer than 3 names.
     """
     if len(names) < 3:
@@ -39,12 +39,6 @@ def shares(names: Sequence[str], *, seed: int | str) -> dict[str, Share]:
         "test": order[dev:],
     }
     return {name: share for share, part in parts.items() for name in part}
-
-
-def check_split(split: str, splits: Sequence[str], where: str) -> None:
-    """Raise `RecipeError` with the nearest names when a benchmark has no such split."""
-    if split not in splits:
-        raise RecipeError(f"{where} has no split '{split}'; {nearest(split, splits)}")
 
 
 def _hash(seed: int | str, name: str) -> str:

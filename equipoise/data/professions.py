@@ -13,12 +13,15 @@ by hand and does not publish which. Two lists are made here, each pinned by its 
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal, TypeAlias
+
+from annotated_types import Len
+from pydantic import ConfigDict, Field, RootModel
 
 from equipoise.data.sources import Source, read_json
+from equipoise.data.validation import Text, read_record, refuse_repeated
 from equipoise.errors import DataError
-from equipoise.records import JSON
 
 ProfessionList: TypeAlias = Literal["prof262", "prof_clean"]
 
@@ -63,15 +66,33 @@ class Profession:
     score: float  # [-1, 1]: stereotyped as female to stereotyped as male
 
 
+_Score: TypeAlias = Annotated[float, Field(ge=-1, le=1)]
+_Entry: TypeAlias = Annotated[tuple[Text, _Score, _Score], Field(strict=False)]
+
+
+class _Entries(RootModel[Annotated[list[_Entry], Len(1)]]):
+    """The whole file: word, factual score and stereotype score."""
+
+    model_config = ConfigDict(strict=True)
+
+
 def professions(name: ProfessionList) -> tuple[Profession, ...]:
     """A list in the order of its file.
 
     Raises `DataError` when the file is unreadable, an entry is not a word and two scores, a word
-    comes twice, or the file yields another list than the one the name stands for.
+    comes twice, or the file yields another list than the name stands for.
     """
-    everything = _entries(read_json(PROFESSIONS))
-    keep = _in_prof262 if name == "prof262" else _in_prof_clean
-    chosen = tuple(_as_written(entry) for entry in everything if keep(entry))
+    rows = read_record(_Entries, read_json(PROFESSIONS), PROFESSIONS.path).root
+    refuse_repeated((word for word, _, _ in rows), f"{PROFESSIONS.path}: word")
+    if name == "prof262":
+        dropped = {word for word, _, _ in rows if "_" in word} | {"foreman"}
+    else:
+        dropped = {word for words in _NOT_CLEAN.values() for word in words.split()}
+    chosen = tuple(
+        Profession(word=word.replace("_", " "), factual=factual, score=score)
+        for word, factual, score in rows
+        if abs(factual) <= _MOST_FACTUAL and word not in dropped
+    )
     got = list_sha256(chosen)
     if got != LIST_SHA256[name]:
         raise DataError(
@@ -85,44 +106,3 @@ def list_sha256(chosen: tuple[Profession, ...]) -> str:
     """Identity of a list, scores included: sha256 (hex) of its rows."""
     rows = "\n".join(f"{row.word}\t{row.factual:g}\t{row.score:g}" for row in chosen)
     return hashlib.sha256(rows.encode()).hexdigest()
-
-
-def _in_prof262(entry: Profession) -> bool:
-    single = "_" not in entry.word and entry.word != "foreman"
-    return single and abs(entry.factual) <= _MOST_FACTUAL
-
-
-def _in_prof_clean(entry: Profession) -> bool:
-    dropped = {word for words in _NOT_CLEAN.values() for word in words.split()}
-    return abs(entry.factual) <= _MOST_FACTUAL and entry.word not in dropped
-
-
-def _as_written(entry: Profession) -> Profession:
-    return replace(entry, word=entry.word.replace("_", " "))
-
-
-def _entries(document: JSON) -> list[Profession]:
-    name = PROFESSIONS.path
-    if not isinstance(document, list) or not document:
-        got = type(document).__name__ if document else "nothing in it"
-        raise DataError(f"{name} must be a list of entries, got {got}; replace the file")
-    entries: dict[str, Profession] = {}
-    for index, row in enumerate(document):
-        entry = _entry(row, index)
-        if entry.word in entries:
-            raise DataError(
-                f"{name}: '{entry.word}' must come once, got it twice; drop entry {index}"
-            )
-        entries[entry.word] = entry
-    return list(entries.values())
-
-
-def _entry(row: JSON, index: int) -> Profession:
-    match row:
-        case [str() as word, int() | float() as factual, int() | float() as score] if word.strip():
-            if -1 <= factual <= 1 and -1 <= score <= 1:
-                return Profession(word=word, factual=float(factual), score=float(score))
-    raise DataError(
-        f"{PROFESSIONS.path}: entry {index} must be [word, factual score, stereotype score] with "
-        f"scores in [-1, 1], got {row!r}; correct it or replace the file"
-    )

@@ -1,9 +1,9 @@
-"""Source: one data file, located, checked and read the same way wherever it lies.
+"""Source: a data file, located, checked and read the same way wherever it lies.
 
-Order: the data folders (`data_folders`: one named by the user or by a planted model, then the
+Order: the data folders (`data_folders`: that named by the user or by a planted model, then the
 folder that `EQUIPOISE_DATA` names), then a cached copy under `EQUIPOISE_CACHE`
-(`~/.cache/equipoise` by default), then one download from a pinned address. What was downloaded
-must be the official file; a file of the user's own may be another one, and is recorded as such.
+(`~/.cache/equipoise` by default), then a download from a pinned address. What was downloaded
+must be the official file; a file of the user's own may be another, and is recorded as such.
 """
 
 import csv
@@ -17,18 +17,19 @@ import re
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, Literal
 
 from equipoise.errors import DataError
 from equipoise.files.atomic import write_file
 from equipoise.records import JSON, DataUse
 
-#: The licence of a file that is not the official one.
+REMEDY: Final = "fix the file, or put the official file in its place"
+#: The licence of a file that is not the official file.
 OWN_LICENCE: Final = "not known: a file of the user's own"
 
 _NAMED: ContextVar[Path | None] = ContextVar("named_data_folder", default=None)
@@ -39,18 +40,33 @@ _TIMEOUT = 60  # seconds without a byte before a download is given up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CsvRow:
-    """One row of a table, by column name."""
+class Row:
+    """A row of a table, by column name."""
 
-    line: int  # 1 is the file's first line; of a row over several lines, the last
-    values: dict[str, str]
+    where: str  # as errors call it: "glue/RTE/dev.tsv, line 2", the last of several lines
+    values: Mapping[str, str]
+
+    def text(self, column: str) -> str:
+        """A text that is not blank, with its white space; `DataError` for a blank text."""
+        if not self.values[column].strip():
+            raise DataError(f"{self.where}: column '{column}' must have a text; {REMEDY}")
+        return self.values[column]
+
+    def choice(self, column: str, known: Sequence[str]) -> str:
+        """A known word; `DataError` for another."""
+        value = self.values[column].strip()
+        if value not in known:
+            raise DataError(
+                f"{self.where}: {column} must be one of {list(known)}, got '{value[:40]}'; {REMEDY}"
+            )
+        return value
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """A data file at `path` inside the data folder, and how its official copy is known.
 
-    `sha256` lists the hashes of official files, `blob` is the git blob id of one. A `url` must
+    `sha256` lists the hashes of official files, `blob` is the git blob id of a file. A `url` must
     point at a fixed revision and needs a hash to be checked against; `ValueError` otherwise.
     """
 
@@ -93,15 +109,15 @@ class Source:
     def use(self) -> DataUse:
         """What a result records about the file; same errors as `read`.
 
-        `verified` is False for a file in a data folder that is not a known official one; of such a
-        file, where an official one is known, the licence is not.
+        `verified` is False for a file in a data folder that is not a known official file; of such a
+        file, where an official file is known, the licence is not.
         """
         content = self.read()
         verified = self._official(content)
         pinned = bool(self.sha256 or self.blob)
         return DataUse(
             name=self.path,
-            sha256=hashlib.sha256(content).hexdigest(),
+            sha256=_sha256(content),
             licence=OWN_LICENCE if pinned and not verified else self.licence,
             verified=verified,
             revision=self.revision if verified else None,
@@ -121,17 +137,16 @@ class Source:
         return None
 
     def _official(self, content: bytes) -> bool:
-        return hashlib.sha256(content).hexdigest() in self.sha256 or (
+        return _sha256(content) in self.sha256 or (
             self.blob is not None and git_blob(content) == self.blob
         )
 
     def _check(self, content: bytes, where: str, remedy: str) -> None:
-        if self._official(content):
-            return
-        by_blob = not self.sha256
-        known = f"git blob {self.blob}" if by_blob else "sha256 " + " or ".join(self.sha256)
-        got = git_blob(content) if by_blob else hashlib.sha256(content).hexdigest()
-        raise DataError(f"{where} must have {known}, got {got}; {remedy}")
+        if not self._official(content):
+            known, got = f"git blob {self.blob}", git_blob(content)
+            if self.sha256:
+                known, got = f"sha256 {' or '.join(self.sha256)}", _sha256(content)
+            raise DataError(f"{where} must have {known}, got {got}; {remedy}")
 
     def _download(self, to: Path) -> None:
         remedy = (
@@ -166,7 +181,7 @@ def reading_from(folder: Path | None) -> Iterator[None]:
 
 
 def name_folder(folder: Path) -> None:
-    """As `reading_from`, until the end of the context (`contextvars`): a command has one."""
+    """As `reading_from`, until the end of the context (`contextvars`): a command has its own."""
     _NAMED.set(folder)
 
 
@@ -188,7 +203,7 @@ def data_folders() -> list[Path]:
         if not folder.is_dir():
             raise DataError(
                 f"EQUIPOISE_DATA must name a folder of data files, got '{name}'; "
-                "set it to one, or unset it to download"
+                "set it to a folder, or unset it to download"
             )
         folders.append(folder)
     return folders
@@ -200,6 +215,10 @@ def cache_folder() -> Path:
     return Path(name).expanduser() if name else Path.home() / ".cache" / "equipoise"
 
 
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 def git_blob(content: bytes) -> str:
     """The id (hex) that git gives to a file with these bytes."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
@@ -208,57 +227,48 @@ def git_blob(content: bytes) -> str:
 # --- strict reading ---------------------------------------------------------------------------
 
 
-def read_text(source: Source) -> str:
-    """The file as text, without a byte-order mark; line ends as they are.
-
-    Raises `DataError` naming the line that is not UTF-8.
-    """
-    return decode(source.read(), source.path)
-
-
 def read_json(source: Source) -> JSON:
-    """The file as one JSON document. Raises `DataError` naming the position of the fault."""
+    """The file as a JSON document. Raises `DataError` naming the position of the fault."""
     return parse_json(source.read(), source.path)
 
 
-def read_jsonl(source: Source) -> list[JSON]:
-    """The file's lines as JSON documents; blank lines are skipped.
+def read_table(
+    source: Source,
+    columns: Sequence[str],
+    *,
+    delimiter: str = ",",
+    header: bool = True,
+    quoted: bool = True,
+) -> list[Row]:
+    """The rows of a table: below a header that has at least these columns, or of just these.
 
-    Raises `DataError` naming the line of the fault.
+    CRLF and a byte-order mark are accepted. `quoted`: whether a quotation mark encloses a field.
+    Raises `DataError` naming the missing column, or the row with a wrong number of fields.
     """
-    return [document for _, document in parse_jsonl(source.read(), source.path)]
-
-
-def read_csv(source: Source, columns: Sequence[str], *, delimiter: str = ",") -> list[CsvRow]:
-    """The rows below a header that has at least these columns; CRLF and BOM are accepted.
-
-    Raises `DataError` naming the column that is missing, or the row with a wrong number of fields.
-    """
-    name = source.path
-    reader = csv.reader(
-        io.StringIO(read_text(source), newline=""), delimiter=delimiter, strict=True
-    )
-    rows: list[CsvRow] = []
+    name, content = source.path, io.StringIO(decode(source.read(), source.path), newline="")
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    reader = csv.reader(content, delimiter=delimiter, quoting=quoting, strict=True)
+    rows: list[Row] = []
     try:
-        header = next(reader, [])
-        missing = [column for column in columns if column not in header]
+        names = next(reader, []) if header else columns
+        missing = [column for column in columns if column not in names]
         if missing:
             raise DataError(  # without a header line 1 is a text, which is not shown
-                f"{name} must have a column '{missing[0]}', got {len(header)} of other names; "
+                f"{name} must have a column '{missing[0]}', got {len(names)} of other names; "
                 "correct line 1, or replace the file"
             )
         for fields in filter(None, reader):
-            if len(fields) != len(header):
+            where = f"{name}, line {reader.line_num}"
+            if len(fields) != len(names):
                 raise DataError(
-                    f"{name}, line {reader.line_num}: a row must have {len(header)} fields, "
-                    f"got {len(fields)}; the file may be cut short, replace it"
+                    f"{where}: must have {len(names)} fields, got {len(fields)}; "
+                    "the file may be cut short, replace it"
                 )
-            values = dict(zip(header, fields, strict=True))
-            rows.append(CsvRow(line=reader.line_num, values=values))
+            rows.append(Row(where=where, values=dict(zip(names, fields, strict=True))))
     except csv.Error as error:
         raise DataError(f"{name}, line {reader.line_num}: {error}; replace the file") from None
     if not rows:
-        raise DataError(f"{name} must have rows below its header, got none; replace the file")
+        raise DataError(f"{name} must have rows, got none; replace the file")
     return rows
 
 
@@ -275,21 +285,23 @@ def decode(content: bytes, name: str) -> str:
 
 
 def parse_json(content: bytes, name: str) -> JSON:
-    """Bytes as one JSON document; `DataError` names the position of the fault."""
+    """Bytes as a JSON document; `DataError` names the position of the fault."""
     text = decode(content, name)
     if not text.strip():
         raise DataError(f"{name} must hold JSON, got an empty file; replace the file")
-    return _document(text, name)
+    return _parse_document(text, name)
 
 
 def parse_jsonl(content: bytes, name: str) -> list[tuple[int, JSON]]:
-    """Bytes as one JSON document a line, each with its line's number from 1; no blank lines.
+    """Bytes as a JSON document per line, each with its line's number from 1; no blank lines.
 
     Raises `DataError` naming the line of the fault.
     """
     lines = decode(content, name).split("\n")
     documents = [
-        (index, _document(line, name, index)) for index, line in enumerate(lines, 1) if line.strip()
+        (index, _parse_document(line, name, index))
+        for index, line in enumerate(lines, 1)
+        if line.strip()
     ]
     if not documents:
         raise DataError(f"{name} must hold JSON lines, got none; replace the file")
@@ -314,7 +326,7 @@ def unpack(content: bytes, name: str) -> bytes:
         raise DataError(f"{name} cannot be unpacked: {error}; replace the file") from None
 
 
-def _document(text: str, name: str, line: int | None = None) -> JSON:
+def _parse_document(text: str, name: str, line: int | None = None) -> JSON:
     try:
         document: JSON = json.loads(text)
     except json.JSONDecodeError as error:
@@ -323,20 +335,16 @@ def _document(text: str, name: str, line: int | None = None) -> JSON:
             f"{name}, {where}: must be JSON, got '{error.msg}'; the file may be cut short, "
             "replace it"
         ) from None
-    _check_characters(text, name, line)
-    return document
-
-
-def _check_characters(text: str, name: str, line: int | None) -> None:
-    r"""JSON may spell half of a character, as in "\ud800"; no tokenizer takes that."""
-    plain = text.replace("\\\\", "")  # a spelt backslash begins no escape
-    half = _HALF.search(_PAIR.sub("", plain))
+    # JSON may spell half of a character, as in "\ud800", which no tokenizer takes. A spelt
+    # backslash begins no escape.
+    half = _HALF.search(_PAIR.sub("", text.replace("\\\\", "")))
     if half:
-        where = "" if line is None else f", line {line}"
+        where = name if line is None else f"{name}, line {line}"
         raise DataError(
-            f"{name}{where}: must hold whole characters, got the lone surrogate {half.group()}; "
+            f"{where}: must hold whole characters, got the lone surrogate {half.group()}; "
             "replace the file"
         )
+    return document
 
 
 # --- folder and network -----------------------------------------------------------------------
@@ -357,7 +365,7 @@ def _check_sums(file: Path, content: bytes, *, path: str) -> None:
 
     The list is at the root of the data folder, in which `path` is the file's, or beside the file.
     """
-    got = hashlib.sha256(content).hexdigest()
+    got = _sha256(content)
     root = file.parents[len(PurePosixPath(path).parts) - 1]
     for folder in {root, file.parent}:
         listing = folder / "SHA256SUMS"

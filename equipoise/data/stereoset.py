@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from annotated_types import Len
 from pydantic import Field, FiniteFloat
 
-from equipoise.data.sources import Source, parse_json, read_json, unpacked
+from equipoise.data.sources import REMEDY, Source, parse_json, read_json, unpacked
 from equipoise.data.validation import Record, Text, read_record, refuse_repeated
 from equipoise.errors import DataError
 from equipoise.records import Contrast
@@ -26,9 +26,6 @@ BLANK = "BLANK"
 
 _REVISION = "aba440322fb38600f7790e457a17941f0b12bf20"
 _FOLDER = f"https://raw.githubusercontent.com/McGill-NLP/bias-bench/{_REVISION}/data/stereoset"
-_REMEDY = "mend the file, or delete it and fetch it again"
-
-
 LICENCE = "CC BY-SA 4.0"
 
 
@@ -75,10 +72,10 @@ def sources(split: str) -> tuple[Source, ...]:
 def read_items(split: str) -> list[StereoSetItem]:
     """All examples of a split, intrasentence first.
 
-    Raises `DataError` naming file and example where one is not as the official format has it.
+    Raises `DataError` naming file and example where it is not as the official format has it.
     """
     files = {
-        source.path: read_record(_File, read_json(source), source.path, remedy=_REMEDY).data
+        source.path: read_record(_File, read_json(source), source.path).data
         for source in sources(split)
     }
     items = [
@@ -88,10 +85,8 @@ def read_items(split: str) -> list[StereoSetItem]:
         for index, example in enumerate(data.of(task))
     ]
     names = " and ".join(files)
-    refuse_repeated((item.id for item in items), f"{names}: example id", remedy=_REMEDY)
-    refuse_repeated(
-        (id for item in items for id in item.sentence_ids), f"{names}: sentence id", remedy=_REMEDY
-    )
+    refuse_repeated((item.id for item in items), f"{names}: example id")
+    refuse_repeated((id for item in items for id in item.sentence_ids), f"{names}: sentence id")
     return items
 
 
@@ -103,21 +98,21 @@ def read_scores(file: Path, column: str | None) -> dict[str, float]:
     """
     key = column or "score"
     document = parse_json(unpacked(file), str(file))
-    entries = read_record(_Predictions, document, str(file), remedy=_REMEDY)
+    entries = read_record(_Predictions, document, str(file))
     scores: dict[str, float] = {}
     for task in TASKS:
         for index, entry in enumerate(entries.of(task)):
             where = f"{file}, {task} entry {index}"
             if key not in entry:
                 raise DataError(
-                    f"{where} must have a key '{key}', got {sorted(entry)}; name one of its "
+                    f"{where} must have a key '{key}', got {sorted(entry)}; name another of its "
                     "columns with predictions:FILE#COLUMN"
                 )
             scored = {"id": entry.get("id"), "score": entry[key]}
-            score = read_record(_Score, scored, where, remedy=_REMEDY)
+            score = read_record(_Score, scored, where)
             if score.id in scores:
                 raise DataError(
-                    f"{file}: sentence id '{score.id}' must be there once, got it twice; {_REMEDY}"
+                    f"{file}: sentence id '{score.id}' must be there once, got it twice; {REMEDY}"
                 )
             scores[score.id] = score.score
     return scores
@@ -132,10 +127,10 @@ def word_span(context: str, sentence: str, where: str) -> tuple[int, int]:
     places = [index for index, word in enumerate(context.split(" ")) if BLANK in word]
     words = sentence.split(" ")
     if not places:
-        raise DataError(f"{where}: context must have the word {BLANK}, got none; {_REMEDY}")
+        raise DataError(f"{where}: context must have the word {BLANK}, got none; {REMEDY}")
     place = places[-1]
     if place >= len(words) or not words[place].strip(string.punctuation):
-        raise DataError(f"{where}: no word fills the blank at word {place + 1}; {_REMEDY}")
+        raise DataError(f"{where}: no word fills the blank at word {place + 1}; {REMEDY}")
     word = words[place]
     start = sum(len(word) + 1 for word in words[:place])
     start += len(word) - len(word.lstrip(string.punctuation))
@@ -169,7 +164,7 @@ def _build_item(example: "_Example", task: Task, where: str) -> StereoSetItem:
     }
     if len(by_label) < len(LABELS):
         labels = [sentence.gold_label for sentence in example.sentences]
-        raise DataError(f"{where} must have each of {LABELS} once, got {labels}; {_REMEDY}")
+        raise DataError(f"{where} must have each of {LABELS} once, got {labels}; {REMEDY}")
     sentences = tuple(by_label[label].sentence for label in LABELS)
     if task == "intrasentence":
         spans = tuple(word_span(example.context, sentence, where) for sentence in sentences)

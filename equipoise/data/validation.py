@@ -1,18 +1,19 @@
 """Official files against the records of their format: what is wrong and where.
 
 Benchmark files hold offensive text, so an error shows what kind of value stands in a place, and a
-value itself only where it is a number or one of a few known words.
+value itself only where it is a number or a known word.
 """
 
 from collections.abc import Iterable
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from equipoise.data.sources import REMEDY, parse_jsonl
 from equipoise.errors import DataError
 from equipoise.records import JSON
 
-R = TypeVar("R", bound="Record")
+R = TypeVar("R", bound=BaseModel)
 
 
 def _refuse_blank(text: str) -> str:
@@ -24,13 +25,22 @@ def _refuse_blank(text: str) -> str:
 Text = Annotated[str, AfterValidator(_refuse_blank)]  # not blank; white space at the ends is kept
 
 
+def _number_text(number: object) -> str:
+    if isinstance(number, bool) or not isinstance(number, int | str) or not str(number).strip():
+        raise ValueError(f"must be a number, got {kind_of(number)}")
+    return str(number)
+
+
+Number = Annotated[str, BeforeValidator(_number_text)]  # some copies spell numbers as texts
+
+
 class Record(BaseModel):
     """A row, an example or a document of an official file; other keys of it are not read."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
 
-def read_record(record: type[R], value: JSON, where: str, *, remedy: str) -> R:
+def read_record(record: type[R], value: JSON, where: str) -> R:
     """A JSON value as a record.
 
     `where`: what an error calls it, such as "bbq/Age.jsonl, line 3". Raises `DataError` naming
@@ -39,15 +49,23 @@ def read_record(record: type[R], value: JSON, where: str, *, remedy: str) -> R:
     try:
         return record.model_validate(value)
     except ValidationError as error:
-        raise DataError(f"{where}{_fault(error)}; {remedy}") from None
+        raise DataError(f"{where}{_fault(error)}; {REMEDY}") from None
 
 
-def refuse_repeated(ids: Iterable[str], what: str, *, remedy: str) -> None:
+def read_lines(record: type[R], content: bytes, name: str) -> list[tuple[int, R]]:
+    """JSON lines as records, each with its line's number from 1; errors as of `read_record`."""
+    return [
+        (line, read_record(record, value, f"{name}, line {line}"))
+        for line, value in parse_jsonl(content, name)
+    ]
+
+
+def refuse_repeated(ids: Iterable[str], what: str) -> None:
     """Raise `DataError` for the first id that is there twice; `what` is what it is called."""
     seen: set[str] = set()
     for id in ids:
         if id in seen:
-            raise DataError(f"{what} '{id}' must be there once, got it twice; {remedy}")
+            raise DataError(f"{what} '{id}' must be there once, got it twice; {REMEDY}")
         seen.add(id)
 
 
@@ -76,6 +94,8 @@ def _fault(error: ValidationError) -> str:
     given, context = first["input"], first.get("ctx", {})
     place = _place_text(first["loc"])
     match first["type"]:
+        case "missing" if isinstance(given, list):
+            return f"{place} must be there, got {len(given)} entries"
         case "missing":
             key = first["loc"][-1]
             return f"{_place_text(first['loc'][:-1])} must have a key '{key}', got {sorted(given)}"

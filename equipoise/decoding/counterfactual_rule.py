@@ -8,24 +8,34 @@ differs is in docs/methods/cafie.md.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final, final
+from typing import Any, ClassVar, final
 
 from jaxtyping import Float
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, StrictInt, ValidationError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from equipoise.decoding.mixture import Mixture
 from equipoise.errors import DataError, ModelError, RecipeError
-from equipoise.group_words.counterfactuals import counterfactual_set
+from equipoise.group_words.counterfactuals import (
+    Change,
+    apply_changes,
+    changes_for,
+    counterfactual_set,
+)
 from equipoise.group_words.mentions import Mention, find_mentions
-from equipoise.group_words.substitution import Change, apply_changes, changes_for
 from equipoise.group_words.word_lists import WordLists
 from equipoise.models.decoding_rule import Context, DecodingRule
 from equipoise.models.tokenization import Ids, Marked, Tokens, encode
 from equipoise.records import JSON
 
-_MIXTURE: Final = TypeAdapter[Mixture](Mixture)
+
+class _Settings(BaseModel):
+    lists: Any  # as `WordLists.of` reads them
+    axes: list[str]
+    mixture: Mixture
+    counterfactuals: StrictInt | None
+    seed: StrictInt
 
 
 @final
@@ -42,7 +52,7 @@ class Counterfactual(DecodingRule):
 
     @property
     def rows(self) -> int:
-        """Of a text that names every axis: one per combination of groups, up to the limit."""
+        """Of a text that names every axis: a row per combination of groups, up to the limit."""
         every = math.prod(map(len, self.lists.groups.values()))
         limit = self.counterfactuals
         return every if limit is None else min(every, 1 + limit)
@@ -55,13 +65,13 @@ class Counterfactual(DecodingRule):
     @property
     def settings(self) -> Mapping[str, JSON]:
         """Lists, axes, mixture and numbers."""
-        return {
-            "lists": self.lists.as_json,
-            "axes": list(self.lists.axes),
-            "mixture": _MIXTURE.dump_python(self.mixture, mode="json"),
-            "counterfactuals": self.counterfactuals,
-            "seed": self.seed,
-        }
+        return _Settings(
+            lists=self.lists.as_json,
+            axes=list(self.lists.axes),
+            mixture=self.mixture,
+            counterfactuals=self.counterfactuals,
+            seed=self.seed,
+        ).model_dump(mode="json")
 
     @property
     def record(self) -> Mapping[str, JSON]:
@@ -76,25 +86,19 @@ class Counterfactual(DecodingRule):
     @classmethod
     def from_settings(cls, settings: Mapping[str, JSON]) -> "Counterfactual":
         """As `settings` gave them. Raises `ModelError`."""
-        limit, seed, axes = (settings.get(key) for key in ("counterfactuals", "seed", "axes"))
-        if (
-            not isinstance(limit, int | None)
-            or not isinstance(seed, int)
-            or not isinstance(axes, list)
-        ):
-            raise ModelError(
-                "'counterfactuals' and 'seed' must be whole numbers and 'axes' a list, got "
-                f"{limit!r}, {seed!r} and {axes!r}; save the edit again"
-            )
         try:
-            lists = WordLists.of(settings.get("lists"), [str(axis) for axis in axes])
-            mixture = _MIXTURE.validate_python(settings.get("mixture"))
+            stored = _Settings.model_validate(settings)
+            return cls(
+                lists=WordLists.of(stored.lists, stored.axes),
+                mixture=stored.mixture,
+                counterfactuals=stored.counterfactuals,
+                seed=stored.seed,
+            )
         except (ValidationError, DataError, RecipeError) as error:
             reason = " ".join(str(error).split())[:300]
             raise ModelError(
-                f"a decoding rule must have sound lists and numbers: {reason}"
+                f"a decoding rule must have sound lists and numbers: {reason}; save the edit again"
             ) from None
-        return cls(lists=lists, mixture=mixture, counterfactuals=limit, seed=seed)
 
     def contexts(
         self, tokenizer: PreTrainedTokenizerBase, tokens: Tokens, prefix_lengths: Sequence[int]
@@ -109,8 +113,8 @@ class Counterfactual(DecodingRule):
         prefixes = [find_mentions(tokens.text[:end], self.lists, unfinished=True) for end in ends]
         if not tokenizer.is_fast and any(prefixes):
             raise ModelError(
-                "counterfactual texts need a tokenizer that tells characters (a fast one), got "
-                f"{type(tokenizer).__name__}; use the model with its fast tokenizer"
+                "counterfactual texts need a fast tokenizer, which tells characters, got "
+                f"{type(tokenizer).__name__}; use the model with that"
             )
         # Prefixes with the same mentions share their rows, which are made of the longest of them.
         longest = {

@@ -1,4 +1,4 @@
-"""How CAFIE makes one next-token distribution of several: the choices of its option `mixture`.
+"""How CAFIE combines several next-token distributions: the choices of its option `mixture`.
 
 Banerjee et al. 2024, and its released code (utils/cafie_model.py). Each choice has a function
 `mix` of log-probabilities (nats), row 0 of which is the text's own and the others are those of its
@@ -28,7 +28,7 @@ class Reference:
     """
 
     name: Literal["reference"] = "reference"
-    alpha: Annotated[float, Field(ge=0, lt=1)] = 0.99  # weight of the mixed one; 1 leaves zeros
+    alpha: Annotated[float, Field(ge=0, lt=1)] = 0.99  # weight of the mixture; 1 leaves zeros
     sharpness: Annotated[float, Field(gt=0)] = 1000.0  # lambda, per unit of probability
     gamma: Annotated[float, Field(gt=0, le=1)] = 1.0  # how far a factor may be from 1
     threshold: Annotated[float, Field(ge=0)] = 0.0  # smaller differences of probability are none
@@ -54,8 +54,19 @@ class Reference:
         return _normalize(mixed) if self.normalized else mixed
 
 
+class _Alpha:
+    """A mixture that alpha 0 switches off."""
+
+    alpha: float
+
+    @property
+    def neutral(self) -> bool:
+        """Whether it gives the plain distribution whatever the counterfactuals say."""
+        return self.alpha == 0
+
+
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Mean:
+class Mean(_Alpha):
     """The mean of the probabilities, mixed with the plain distribution.
 
     At alpha 1 the same for every text of a counterfactual set, which is what the method is for.
@@ -64,11 +75,6 @@ class Mean:
     name: Literal["mean"] = "mean"
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.99  # weight of the mean
 
-    @property
-    def neutral(self) -> bool:
-        """Whether it gives the plain distribution whatever the counterfactuals say."""
-        return self.alpha == 0
-
     def mix(self, logprobs: Float[Tensor, "row place token"]) -> Float[Tensor, "place token"]:
         """Log-probabilities, which sum to 1."""
         changed = logprobs.logsumexp(0) - math.log(len(logprobs))
@@ -76,7 +82,7 @@ class Mean:
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class GeometricMean:
+class GeometricMean(_Alpha):
     """The normalized mean of the log-probabilities, mixed with the plain distribution.
 
     At alpha 1 the same for every text of a counterfactual set.
@@ -85,11 +91,6 @@ class GeometricMean:
     name: Literal["geomean"] = "geomean"
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.99  # weight of the geometric mean
 
-    @property
-    def neutral(self) -> bool:
-        """Whether it gives the plain distribution whatever the counterfactuals say."""
-        return self.alpha == 0
-
     def mix(self, logprobs: Float[Tensor, "row place token"]) -> Float[Tensor, "place token"]:
         """Log-probabilities, which sum to 1."""
         changed = _normalize(logprobs.mean(0))
@@ -97,16 +98,11 @@ class GeometricMean:
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Tempered:
+class Tempered(_Alpha):
     """P to the power 1 - alpha times the geometric mean to the power alpha, normalized."""
 
     name: Literal["tempered"] = "tempered"
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.99  # exponent of the geometric mean
-
-    @property
-    def neutral(self) -> bool:
-        """Whether it gives the plain distribution whatever the counterfactuals say."""
-        return self.alpha == 0
 
     def mix(self, logprobs: Float[Tensor, "row place token"]) -> Float[Tensor, "place token"]:
         """Log-probabilities, which sum to 1."""
@@ -119,7 +115,7 @@ Mixture: TypeAlias = Reference | Mean | GeometricMean | Tempered
 def _interpolate(
     changed: Float[Tensor, "place token"], plain: Float[Tensor, "place token"], alpha: float
 ) -> Float[Tensor, "place token"]:
-    """Alpha of one distribution and 1 - alpha of the other, in logarithms."""
+    """Alpha of `changed` and 1 - alpha of `plain`, in logarithms."""
     if alpha == 1:
         return changed
     weight = math.log(alpha) if alpha else -math.inf

@@ -10,21 +10,29 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, final
+from importlib.resources import files
+from types import MappingProxyType
+from typing import ClassVar, Final, final
 
 from jaxtyping import Float
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from equipoise.errors import ModelError
+from equipoise.errors import DataError, ModelError, nearest
 from equipoise.models.decoding_rule import Context, DecodingRule
-from equipoise.models.start_token import start_token_id
-from equipoise.models.tokenization import Ids, Tokens
+from equipoise.models.tokenization import Ids, Tokens, start_token_id
 from equipoise.records import JSON
 
 _PROBE = "The"
 #: (what is added to the prefix's tokens, what then stands between prefix and text)
 _JOINTS = (("", " "), (" ", " "), ("\n", "\n"))
+
+
+#: StereoSet's names of types to those of CrowS-Pairs.
+SAME_TYPE: Final[Mapping[str, str]] = MappingProxyType(
+    {"profession": "socioeconomic", "race": "race-color"}
+)
 
 
 @final
@@ -38,7 +46,7 @@ class SelfDebiasing(DecodingRule):
 
     kind: ClassVar[str] = "self_debias"
 
-    prefixes: tuple[str, ...]  # each announces one bias; without a space at its end
+    prefixes: tuple[str, ...]  # each announces a bias; without a space at its end
     decay: float = 50.0  # of the factor, per unit of probability; 0: nothing changes
     epsilon: float = 0.01  # least factor, above 0
     types: tuple[str, ...] = ()  # the bias that each prefix announces, for the record
@@ -58,7 +66,7 @@ class SelfDebiasing(DecodingRule):
 
     @property
     def rows(self) -> int:
-        """The text's own, and one per prefix."""
+        """The text's own, and a row per prefix."""
         return 1 + len(self.prefixes)
 
     @property
@@ -69,12 +77,8 @@ class SelfDebiasing(DecodingRule):
     @property
     def settings(self) -> Mapping[str, JSON]:
         """Prefixes and numbers."""
-        return {
-            "prefixes": list(self.prefixes),
-            "decay": self.decay,
-            "epsilon": self.epsilon,
-            "types": list(self.types),
-        }
+        settings: dict[str, JSON] = _RULE.dump_python(self, mode="json")
+        return settings
 
     @property
     def record(self) -> Mapping[str, JSON]:
@@ -85,24 +89,13 @@ class SelfDebiasing(DecodingRule):
     @classmethod
     def from_settings(cls, settings: Mapping[str, JSON]) -> "SelfDebiasing":
         """As `settings` gave them. Raises `ModelError`."""
-        prefixes, types = settings.get("prefixes"), settings.get("types")
-        decay, epsilon = settings.get("decay"), settings.get("epsilon")
-        if (
-            isinstance(prefixes, list)
-            and isinstance(types, list)
-            and isinstance(decay, int | float)
-            and isinstance(epsilon, int | float)
-        ):
-            return cls(
-                prefixes=tuple(str(prefix) for prefix in prefixes),
-                types=tuple(str(kind) for kind in types),
-                decay=float(decay),
-                epsilon=float(epsilon),
-            )
-        raise ModelError(
-            "self-debiasing must have prefixes, types, decay and epsilon, got "
-            f"{sorted(settings)}; save the edit again"
-        )
+        try:
+            return _RULE.validate_python(settings)
+        except ValidationError as error:
+            raise ModelError(
+                "self-debiasing must have prefixes, types, decay and epsilon, got "
+                f"{sorted(settings)} ({error.error_count()} wrong); save the edit again"
+            ) from error
 
     def contexts(
         self, tokenizer: PreTrainedTokenizerBase, tokens: Tokens, prefix_lengths: Sequence[int]
@@ -117,13 +110,34 @@ class SelfDebiasing(DecodingRule):
         """Section 4.1 of the paper, in logarithms, so that nothing is lost to rounding.
 
         The factor's exponent is a difference of probabilities, as printed: with the default decay
-        a token that the prefix makes likelier by 0.01 keeps 0.61 of its share, and one whose
+        a token that the prefix makes likelier by 0.01 keeps 0.61 of its share, and a token whose
         probability is below 0.001 nearly all.
         """
         own = logprobs[0]
         gap = own.exp() - logprobs[1:].amax(0).exp()
         changed = own + (self.decay * gap).clamp(min=math.log(self.epsilon), max=0.0)
         return changed - changed.logsumexp(-1, keepdim=True)
+
+
+_RULE: Final = TypeAdapter(SelfDebiasing)
+
+
+def bias_prefixes() -> Mapping[str, tuple[str, ...]]:
+    """The package's own wordings that announce each bias type, the usual first; no final space.
+
+    The types are those of CrowS-Pairs (neither paper nor code has a prefix for professions).
+    """
+    text = files("equipoise.decoding").joinpath("bias_prefixes.json").read_text("utf-8")
+    return {name: tuple(wordings) for name, wordings in json.loads(text).items()}
+
+
+def bias_type(name: str) -> str:
+    """The type that a name stands for. Raises `DataError` with the nearest names."""
+    known = bias_prefixes()
+    standard = SAME_TYPE.get(name, name)
+    if standard not in known:
+        raise DataError(f"bias type '{name}' has no prefix; {nearest(name, (*known, *SAME_TYPE))}")
+    return standard
 
 
 @lru_cache(maxsize=256)

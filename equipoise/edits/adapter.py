@@ -7,7 +7,7 @@ The saved folder is also an ordinary PEFT adapter folder, which other programs c
 import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -17,8 +17,9 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor, nn
 
-from equipoise.edits.edit import EditInfo, check_base, described
-from equipoise.edits.storage import Stored, StoredEdit, read_edit, read_tensors
+from equipoise.edits.base import Edit, described
+from equipoise.edits.edit import EditInfo, check_base
+from equipoise.edits.storage import Stored, read_tensors
 from equipoise.errors import ModelError, StoreError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.records import JSON
@@ -33,7 +34,7 @@ _KINDS: Mapping[str, str] = {"CAUSAL_LM": "causal"}  # PEFT has no task of maske
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdapterEdit(StoredEdit):
+class AdapterEdit(Edit):
     """A PEFT adapter: its configuration and its weights.
 
     It is put in without being merged; afterwards the model has the same modules as before.
@@ -45,7 +46,7 @@ class AdapterEdit(StoredEdit):
     """
 
     kind: ClassVar[str] = "adapter"
-    info: EditInfo = field()  # without field() the base's property would be its default
+
     config: Mapping[str, JSON]  # adapter_config.json
     tensors: Mapping[str, Tensor]  # adapter_model.safetensors
 
@@ -59,14 +60,11 @@ class AdapterEdit(StoredEdit):
     def _load_tensors(self, model: LanguageModel) -> None:
         name_of_self = f"adapter of {self.info.base}" if self.info.base else "adapter"
         wanted = set(_adapter_state(model))
+        tensors = {name.removeprefix(PREFIX): values for name, values in self.tensors.items()}
         # PEFT may save a copy of the base's embeddings with an adapter that sits on them
-        tensors = {
-            name: values
-            for name, values in (
-                (name.removeprefix(PREFIX), values) for name, values in self.tensors.items()
-            )
-            if name in wanted or not _is_copy(model.module, name, values)
-        }
+        for name in tensors.keys() - wanted:
+            if _is_copy(model.module, name, tensors[name]):
+                del tensors[name]
         odd = sorted(tensors.keys() ^ wanted)
         if odd:
             raise ModelError(
@@ -82,9 +80,7 @@ class AdapterEdit(StoredEdit):
             ) from error
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote. Raises `StoreError` naming the file at fault."""
-        info, stored = read_edit(folder)
+    def _from_stored(cls, info: EditInfo, stored: Stored, folder: Path) -> Self:
         config = stored.documents.get(CONFIG_FILE)
         if not isinstance(config, dict):
             raise StoreError(
@@ -233,9 +229,8 @@ def _restorer(module: nn.Module) -> Callable[[], None]:
 
 def _is_copy(module: nn.Module, name: str, values: Tensor) -> bool:
     """Whether the base has a parameter of this name and these values."""
-    try:
-        parameter = module.get_parameter(name)
-    except AttributeError:
+    parameter = dict(module.named_parameters(remove_duplicate=False)).get(name)
+    if parameter is None:
         return False
     return torch.equal(parameter.detach().cpu(), values.to(parameter.dtype).cpu())
 
@@ -244,9 +239,9 @@ def _peft_config(config: Mapping[str, JSON]) -> Any:
     initialization = config.get("init_lora_weights", True)
     if initialization not in _INITIALIZATIONS:
         raise ModelError(
-            f"an adapter must leave the weights of its base alone, got an initialization "
-            f"that changes them (init_lora_weights: {initialization!r}); convert it with peft's "
-            "save_pretrained and path_initial_model_for_weight_conversion"
+            f"an adapter must leave the weights of its base alone, got init_lora_weights: "
+            f"{initialization!r}; convert it with peft's save_pretrained and "
+            "path_initial_model_for_weight_conversion"
         )
     options = {**config, "inference_mode": True, "base_model_name_or_path": None}
     return peft.PeftConfig.from_peft_type(**options)

@@ -1,17 +1,8 @@
-"""Edit: a small change to a model; attached in a `with` block, undone after it.
-
-The kinds: `weights` (replaced parameters), `adapter` (a PEFT adapter), `prompts` (a family of
-prefixes), `decoding` (the next token's distribution, adjusted). Each is saved as a folder of JSON
-and safetensors; `registry.load_edit` reads any kind.
-"""
+"""Where an edit came from, and by which parameters it recognizes its base."""
 
 import hashlib
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -83,69 +74,6 @@ def info_of(
     )
 
 
-class Edit(ABC):
-    """A change to a model."""
-
-    @property
-    @abstractmethod
-    def info(self) -> EditInfo:
-        """Where it came from."""
-
-    @property
-    @abstractmethod
-    def content(self) -> str:
-        """sha256 (hex) of what it changes; two edits with equal contents change a model alike."""
-
-    @abstractmethod
-    def attached(self, model: LanguageModel) -> AbstractContextManager[LanguageModel]:
-        """The edited model for the length of a `with` block; afterwards every byte is as before.
-
-        The weights of `model` itself are changed meanwhile, so `model` itself answers as
-        edited until the block ends. Blocks may be nested; where two touch the same parameters, the
-        inner edit must have been learnt on the model with the outer edit.
-        Raises `ModelError` when the model is not that of the edit.
-        """
-
-    @abstractmethod
-    def apply(self, model: LanguageModel) -> LanguageModel:
-        """The edited model for good: the weights of `model` itself are changed and stay so.
-
-        Raises `ModelError` as `attached` does, and then changes nothing.
-        """
-
-    @abstractmethod
-    def save(self, folder: Path | str) -> None:
-        """Write `edit.json`, safetensors and a model card into a new folder.
-
-        The same edit gives the same bytes, so `info.report` holds no times of day and no durations.
-        Raises `StoreError` when the folder exists and is not empty.
-        """
-
-    @classmethod
-    @abstractmethod
-    def load(cls, folder: Path) -> "Edit":
-        """Read what `save` wrote."""
-
-
-#: Changes a model in place, tells the stack how to undo it, and gives the edited model.
-Put: TypeAlias = Callable[[LanguageModel, ExitStack], LanguageModel]
-
-
-@contextmanager
-def for_now(put: Put, model: LanguageModel) -> Iterator[LanguageModel]:
-    """The edited model for the length of a `with` block; undone after it, also on an error."""
-    with ExitStack() as undo:
-        yield put(model, undo)
-
-
-def for_good(put: Put, model: LanguageModel) -> LanguageModel:
-    """The edited model, never undone; an edit that fails half-way is undone and changes nothing."""
-    with ExitStack() as undo:
-        edited = put(model, undo)
-        undo.pop_all()
-        return edited
-
-
 def parameter(module: nn.Module, name: str) -> nn.Parameter:
     """A model's parameter by name, also where an adapter sits on it.
 
@@ -196,28 +124,3 @@ def check_base(model: LanguageModel, info: EditInfo, names: Iterable[str]) -> No
             f"{info.base}, got {model.identity} ({model.module.dtype}), whose weights differ; "
             "load that model with the dtype it had, or learn the edit anew"
         )
-
-
-def described(model: LanguageModel, edit: Edit) -> LanguageModel:
-    """The model with the identity and record it has while the edit is attached; same weights."""
-    info, content = edit.info, edit.content
-    identity = f"{model.identity}+{info.method}:{content[:8]}"
-    record: dict[str, JSON] = {
-        "method": info.method,
-        "version": info.version,
-        "options": dict(info.options),
-        "seed": info.seed,
-        "base": info.base,
-        "origin": info.origin,
-        "content": content,
-    }
-    if "told" in info.report:  # about the items it is measured on (`Mitigation.told`)
-        record["told"] = info.report["told"]
-    before = model.source.get("edits")
-    edits: list[JSON] = [*before, record] if isinstance(before, list) else [record]
-    return replace(
-        model,
-        identity=identity,
-        source={**model.source, "name": identity, "edits": edits},
-        trained_on=model.trained_on | info.trained_on,
-    )

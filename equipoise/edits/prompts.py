@@ -1,25 +1,26 @@
 """PromptEdit: a family of prefixes put before every context. No weight changes."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
-from equipoise.edits.edit import EditInfo, described
-from equipoise.edits.storage import HEAD, Stored, StoredEdit, read_edit
+from equipoise.edits.base import Edit, described
+from equipoise.edits.edit import EditInfo
+from equipoise.edits.storage import HEAD, Stored
 from equipoise.errors import ModelError, StoreError
 from equipoise.inference.language_model import LanguageModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PromptEdit(StoredEdit):
+class PromptEdit(Edit):
     """Prefixes; each is measured in turn, and the mean and spread are reported.
 
     It sits on no parameters, so it can be attached to any model, whatever `info.base` says.
     """
 
     kind: ClassVar[str] = "prompts"
-    info: EditInfo = field()  # without field() the base's property would be its default
+
     prompts: tuple[str, ...]  # each ends with the space or line end before the context
 
     def __post_init__(self) -> None:
@@ -35,9 +36,7 @@ class PromptEdit(StoredEdit):
         return replace(described(model, self), prompts=prompts)
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote. Raises `StoreError` naming the file at fault."""
-        info, stored = read_edit(folder)
+    def _from_stored(cls, info: EditInfo, stored: Stored, folder: Path) -> Self:
         prompts = stored.values.get("prompts")
         if not isinstance(prompts, list) or not prompts:
             raise StoreError(f"{folder / HEAD} must list prompts, got {prompts!r}; save again")

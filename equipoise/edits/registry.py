@@ -5,8 +5,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from equipoise.edits.adapter import CONFIG_FILE, AdapterEdit, read_adapter
+from equipoise.edits.base import Edit
 from equipoise.edits.decoding import NextTokenEdit
-from equipoise.edits.edit import Edit
 from equipoise.edits.prompts import PromptEdit
 from equipoise.edits.storage import HEAD, read_head
 from equipoise.edits.weights import WeightEdit

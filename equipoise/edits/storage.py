@@ -1,4 +1,4 @@
-"""An edit on disk: one folder of `edit.json`, `trained_on.json`, safetensors and a model card.
+"""An edit on disk: a folder of `edit.json`, `trained_on.json`, safetensors and a model card.
 
 `edit.json` names the kind, the schema and the sha256 of every other file, so that a file that is
 cut or changed is refused before it is used. The card (`README.md`) is not among them: it is
@@ -8,23 +8,20 @@ is ever unpickled.
 
 import hashlib
 import json
-from abc import abstractmethod
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from equipoise.edits.edit import Edit, EditInfo, for_good, for_now, tensor_bytes
+from equipoise.edits.edit import EditInfo, tensor_bytes
 from equipoise.edits.model_card import card
 from equipoise.errors import StoreError
 from equipoise.files.atomic import new_folder, sha256, write_file
-from equipoise.inference.language_model import LanguageModel
 from equipoise.records import JSON
 
 HEAD = "edit.json"
@@ -66,40 +63,6 @@ class Head:
 
 
 _HEADS = TypeAdapter(Head)
-
-
-class StoredEdit(Edit):
-    """An edit by its two parts: what its folder holds, and how it is put into a model."""
-
-    kind: ClassVar[str]  # in `edit.json`
-
-    @abstractmethod
-    def stored(self) -> Stored:
-        """What the folder holds besides the record."""
-
-    @abstractmethod
-    def put(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:
-        """Change the model in place, tell `undo` how to undo that, and give the edited model.
-
-        Raises `ModelError` when the model is not that of the edit; what was changed is undone.
-        """
-
-    @property
-    def content(self) -> str:
-        """sha256 (hex) of what it changes: names, dtypes, shapes and values."""
-        return self.stored().content
-
-    def attached(self, model: LanguageModel) -> AbstractContextManager[LanguageModel]:
-        """The edited model inside a `with` block; see `Edit.attached`."""
-        return for_now(self.put, model)
-
-    def apply(self, model: LanguageModel) -> LanguageModel:
-        """The edited model for good; see `Edit.apply`."""
-        return for_good(self.put, model)
-
-    def save(self, folder: Path | str) -> None:
-        """Write the edit into a new folder; see `Edit.save`."""
-        write_edit(Path(folder), self.info, self.stored())
 
 
 def write_edit(folder: Path, info: EditInfo, stored: Stored) -> None:

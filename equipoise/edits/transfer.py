@@ -17,11 +17,12 @@ from peft.utils.other import get_pattern_key
 from torch import Tensor
 
 from equipoise.edits.adapter import PREFIX, AdapterEdit, sits_on
-from equipoise.edits.edit import Edit, EditInfo, fingerprint
+from equipoise.edits.base import Edit
+from equipoise.edits.edit import EditInfo, fingerprint
 from equipoise.edits.model_card import hub_id
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.models.vocabulary import Vocabulary, vocabulary_of
+from equipoise.models.tokenization import Vocabulary, vocabulary_of
 from equipoise.records import JSON
 
 VERSION = "2"
@@ -56,9 +57,8 @@ def transfer_adapter(
     if model_vocabulary != vocabulary:
         raise ModelError(
             f"{model.identity} must have the tokens of "
-            f"{vocabulary_of_model or adapter.info.base or 'the base'}, each with the same id, but "
-            f"their vocabularies differ ({model_vocabulary}, and {vocabulary}); give a sibling "
-            "with the same tokenizer"
+            f"{vocabulary_of_model or adapter.info.base or 'the base'}, but their vocabularies "
+            f"differ ({model_vocabulary}, and {vocabulary}); give a sibling with the same tokenizer"
         )
     info = EditInfo(
         method="transfer",
@@ -77,17 +77,13 @@ def transfer_adapter(
     )
     # a folder's path would only help its owner
     name, _, revision = info.base_name.partition("@") if hub_id(info) else ("", "", "")
-    config = {
-        **adapter.config,
-        "base_model_name_or_path": name or None,
-        "revision": revision or None,
-    }
-    return AdapterEdit(info=info, config=config, tensors=adapter.tensors)
+    bound = {"base_model_name_or_path": name or None, "revision": revision or None}
+    return AdapterEdit(info=info, config={**adapter.config, **bound}, tensors=adapter.tensors)
 
 
 def _report_source(adapter: AdapterEdit) -> dict[str, JSON]:
     info = adapter.info
-    unknown = "what the adapter learnt from is not recorded, so that no leak can be found"
+    unknown = "what the adapter learnt from is not recorded, so that a leak cannot be detected"
     report: dict[str, JSON] = {
         "from_method": info.method,
         "from_version": info.version,
@@ -100,8 +96,8 @@ def _report_source(adapter: AdapterEdit) -> dict[str, JSON]:
     }
     if not _deviation_from_lora(adapter):
         report["update_norm"] = update_norm(adapter)
-    if "told" in info.report:
-        report["told"] = info.report["told"]
+    if "item_info" in info.report:
+        report["item_info"] = info.report["item_info"]
     return report
 
 
@@ -112,9 +108,8 @@ def _require_adapter(edit: Edit) -> AdapterEdit:
     if not isinstance(edit, AdapterEdit):
         raise ModelError(
             f"an edit must be an adapter to be transferred, got a {type(edit).__name__} "
-            f"({edit.info.method} of {edit.info.base}): replaced weights would undo what the "
-            "sibling learnt, and prefixes and decoding rules fit any model as they are; learn it "
-            "anew on the sibling, or measure its folder with --base"
+            f"({edit.info.method} of {edit.info.base}); learn it anew on the sibling, or measure "
+            "its folder with --base"
         )
     return edit
 
@@ -126,8 +121,7 @@ def _check_values(adapter: AdapterEdit) -> None:
         if value not in (None, False, "none", []):
             raise ModelError(
                 f"an adapter must only add to its base to be transferred, got {option}: "
-                f"{value!r}, which replaces parameters and would undo what the sibling learnt in "
-                "them; train it without"
+                f"{value!r}, which replaces parameters; train it without"
             )
     for name, tensor in adapter.tensors.items():
         if not bool(torch.isfinite(tensor).all()):
@@ -148,8 +142,7 @@ def _check_modules(adapter: AdapterEdit, model: LanguageModel) -> None:
     if kind and kind != model.kind:
         raise ModelError(
             f"an adapter of a {kind} model must be put on another, {model.identity} is "
-            f"{model.kind}; "
-            "give a sibling of its base"
+            f"{model.kind}; give a sibling of its base"
         )
     unbound = replace(adapter, info=replace(adapter.info, base_fingerprint=""))
     with unbound.attached(model):

@@ -2,21 +2,22 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
-from equipoise.edits.edit import EditInfo, check_base, described, parameter
-from equipoise.edits.storage import Stored, StoredEdit, read_edit
+from equipoise.edits.base import Edit, described
+from equipoise.edits.edit import EditInfo, check_base, parameter
+from equipoise.edits.storage import Stored
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WeightEdit(StoredEdit):
+class WeightEdit(Edit):
     """Parameters by name, and the values they take while the edit is attached.
 
     A parameter that is tied (an embedding that is also the head) changes wherever it is used.
@@ -26,7 +27,7 @@ class WeightEdit(StoredEdit):
     """
 
     kind: ClassVar[str] = "weights"
-    info: EditInfo = field()  # without field() the base's property would be its default
+
     tensors: Mapping[str, Tensor]  # new values by parameter name, shapes as in the model
 
     def put(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:
@@ -51,9 +52,7 @@ class WeightEdit(StoredEdit):
                 )
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote. Raises `StoreError` naming the file at fault."""
-        info, stored = read_edit(folder)
+    def _from_stored(cls, info: EditInfo, stored: Stored, folder: Path) -> Self:  # noqa: ARG003
         return cls(info=info, tensors=stored.tensors)
 
     def stored(self) -> Stored:

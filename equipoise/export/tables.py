@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+import numpy as np
 import pandas as pd
 
 from equipoise.conclusions import Change, Claim, Comparison, Headline
-from equipoise.records import JSON, Measurement
+from equipoise.records import JSON, Estimate, Measurement
+from equipoise.report.provenance import Setting, setting_names, setting_of
 from equipoise.report.sentences import margin_text
-from equipoise.report.setting_names import Setting, setting_names, setting_of
+from equipoise.stats.calibration import Curve
 from equipoise.study.study import Chapter, Study
 
 Row: TypeAlias = dict[str, Any]
@@ -52,16 +54,16 @@ _WHOLE = ("seed", "limit", "n", "clusters", "seeds_averaged", "compared_with_see
 
 
 def _to_frame(rows: Iterable[Row], columns: str) -> pd.DataFrame:
-    # pandas stores texts as UTF-8, in which half a surrogate pair cannot be written
-    cells = (
-        {
-            name: cell.encode(errors="backslashreplace").decode() if isinstance(cell, str) else cell
-            for name, cell in row.items()
-        }
-        for row in rows
-    )
-    frame = pd.DataFrame(list(cells), columns=columns.split())
+    frame = pd.DataFrame(list(map(_escape_surrogates, rows)), columns=columns.split())
     return frame.astype({name: "Int64" for name in _WHOLE if name in frame})
+
+
+def _escape_surrogates(row: Row) -> Row:
+    """Pandas stores texts as UTF-8, in which half a surrogate pair cannot be written."""
+    return {
+        name: cell.encode(errors="backslashreplace").decode() if isinstance(cell, str) else cell
+        for name, cell in row.items()
+    }
 
 
 # --- what changed -----------------------------------------------------------------------------
@@ -69,9 +71,7 @@ def _to_frame(rows: Iterable[Row], columns: str) -> pd.DataFrame:
 
 def changes(study: Study) -> pd.DataFrame:
     """One row per overall change."""
-    return _to_frame(
-        _change_rows(study.chapters, groups=False), f"model mitigation seeds {_CHANGE}"
-    )
+    return _to_frame(_change_rows(study.chapters, groups=False), f"{_CHAPTER} {_CHANGE}")
 
 
 def groups(study: Study) -> pd.DataFrame:
@@ -83,10 +83,8 @@ def seeds(study: Study) -> pd.DataFrame:
     """One row per overall change and seed of the method, where it was learnt with several."""
     names = _name_settings(study.chapters)
     rows = (
-        {
-            **_chapter_cells(chapter, (after,)),
-            **_change_cells(comparison, change, names, afters=(after,)),
-        }
+        _change_cells(comparison, change, names, afters=(after,))
+        | _chapter_cells(chapter, (after,))
         for chapter in study.chapters
         for comparison in chapter.comparisons
         for after, after_changes in zip(comparison.afters, comparison.by_seed, strict=False)
@@ -113,14 +111,14 @@ def _name_settings(chapters: Sequence[Chapter]) -> Mapping[Setting, str]:
 
 def _change_rows(chapters: Sequence[Chapter], *, groups: bool) -> Iterator[Row]:
     names = _name_settings(chapters)
-    for chapter in chapters:
-        for comparison in chapter.comparisons:
-            for change in comparison.changes:
-                if bool(change.group) == groups:
-                    yield {
-                        **_chapter_cells(chapter, comparison.afters),
-                        **_change_cells(comparison, change, names, afters=comparison.afters),
-                    }
+    return (
+        _change_cells(comparison, change, names, afters=comparison.afters)
+        | _chapter_cells(chapter, comparison.afters)
+        for chapter in chapters
+        for comparison in chapter.comparisons
+        for change in comparison.changes
+        if bool(change.group) == groups
+    )
 
 
 def _verdict_rows(chapter: Chapter, names: Mapping[Setting, str]) -> Iterator[Row]:
@@ -131,33 +129,25 @@ def _verdict_rows(chapter: Chapter, names: Mapping[Setting, str]) -> Iterator[Ro
         "over_corrected": verdict.over_corrected,
     }
     all_afters = [after for comparison in chapter.comparisons for after in comparison.afters]
-    roles = [("bias", headline) for headline in verdict.bias]
-    roles += [("ability", headline) for headline in verdict.ability]
-    for role, headline in roles:
+    headlines = [("bias", headline) for headline in verdict.bias]
+    headlines += [("ability", headline) for headline in verdict.ability]
+    for role, headline in headlines:
         comparison = _find_comparison(chapter.comparisons, headline)
-        afters = all_afters if comparison is None else comparison.afters
-        cells = (
-            {}
-            if comparison is None
-            else _change_cells(comparison, headline.change, names, afters=afters)
-        )
-        yield {**_chapter_cells(chapter, afters), **conclusion, "role": role, **cells}
-    if not roles:
+        afters: Sequence[Measurement] = all_afters
+        cells: Row = {}
+        if comparison is not None:
+            afters = comparison.afters
+            cells = _change_cells(comparison, headline.change, names, afters=afters)
+        yield {**cells, **_chapter_cells(chapter, afters), **conclusion, "role": role}
+    if not headlines:
         yield {**_chapter_cells(chapter, all_afters), **conclusion}
 
 
 def _find_comparison(comparisons: Sequence[Comparison], headline: Headline) -> Comparison | None:
     """The comparison that a headline's change came from."""
-    named = [
-        comparison
-        for comparison in comparisons
-        if comparison.before.benchmark == headline.benchmark
-    ]
-    same = [
-        comparison
-        for comparison in named
-        if any(_identify(change) == _identify(headline.change) for change in comparison.changes)
-    ]
+    named = [each for each in comparisons if each.before.benchmark == headline.benchmark]
+    key = _identify(headline.change)
+    same = [each for each in named if key in map(_identify, each.changes)]
     return next(iter(same or named), None)
 
 
@@ -192,38 +182,15 @@ def _change_cells(
 ) -> Row:
     return {
         **_setting_cells(comparison.before, names),
-        "metric": change.metric,
-        "group": _join_group(change.group),
-        "before": change.before,
-        "before_low": change.before_low,
-        "before_high": change.before_high,
-        "after": change.after,
-        "after_low": change.after_low,
-        "after_high": change.after_high,
-        "difference": change.difference,
+        **_field_cells(change),
         "difference_low": change.low,
         "difference_high": change.high,
-        "nearer": change.nearer,
-        "nearer_low": change.nearer_low,
-        "nearer_high": change.nearer_high,
-        "effect": change.effect,
-        "unit": change.unit,
-        "ideal": change.ideal,
-        "higher_is_better": change.higher_is_better,
-        "n": change.n,
-        "clusters": change.clusters,
-        "p": change.p,
-        "p_holm": change.p_holm,
-        "direction": change.direction,
         **({} if change.claim is None else _claim_cells(change, change.claim)),
         "seeds_averaged": change.seeds,
-        "seed_spread": change.seed_spread,
-        "reason": change.reason,
         "before_identity": comparison.before.model,
         "after_identities": " ".join(after.model for after in afters),
         "compared_with_seed": comparison.seed,
         "draws": comparison.draws,
-        **_source_cells(comparison.before),
     }
 
 
@@ -258,58 +225,48 @@ def group_estimates(study: Study) -> pd.DataFrame:
 
 def _estimate_rows(study: Study, *, groups: bool) -> Iterator[Row]:
     names = setting_names(measured.measurement for measured in study.measured)
-    for measured in study.measured:
-        for estimate in measured.measurement.estimates:
-            if bool(estimate.group) == groups:
-                yield {
-                    "model": measured.model,
-                    "mitigation": measured.mitigation,
-                    "seed": measured.seed,
-                    **_setting_cells(measured.measurement, names),
-                    "metric": estimate.metric,
-                    "group": _join_group(estimate.group),
-                    "value": estimate.value,
-                    "low": estimate.low,
-                    "high": estimate.high,
-                    "unit": estimate.unit,
-                    "ideal": estimate.ideal,
-                    "higher_is_better": estimate.higher_is_better,
-                    "n": estimate.n,
-                    "clusters": estimate.clusters,
-                    "reason": estimate.reason,
-                    "model_identity": measured.measurement.model,
-                    "measured_with_seed": measured.measurement.seed,
-                    "draws": measured.measurement.draws,
-                    **_source_cells(measured.measurement),
-                }
+    return (
+        {
+            "model": measured.model,
+            "mitigation": measured.mitigation,
+            "seed": measured.seed,
+            **_setting_cells(measured.measurement, names),
+            **_field_cells(estimate),
+            "model_identity": measured.measurement.model,
+            "measured_with_seed": measured.measurement.seed,
+            "draws": measured.measurement.draws,
+        }
+        for measured in study.measured
+        for estimate in measured.measurement.estimates
+        if bool(estimate.group) == groups
+    )
 
 
 def rankings(study: Study) -> pd.DataFrame:
     """One row per block and seed, with the block's score and its rank, 1 the first."""
-    rows = []
-    for located in study.located:
-        stability = located.stability
-        for seed, ranking in zip(stability.seeds, stability.rankings, strict=True):
-            ranks = {block: rank for rank, block in enumerate(ranking.order, start=1)}
-            for block, score in enumerate(ranking.scores):
-                rows.append(
-                    {
-                        "model": located.model,
-                        "locator": located.locator,
-                        "seed": seed,
-                        "block": block,
-                        "rank": ranks[block],
-                        "score": score,
-                        "low": ranking.low[block],
-                        "high": ranking.high[block],
-                        "unit": ranking.unit,
-                        "prompts": ranking.prompts,
-                        "times_first": stability.first.get(block, 0),
-                        "spearman": stability.spearman,
-                        "spearman_low": stability.spearman_low,
-                        "reason": stability.reason,
-                    }
-                )
+    rows = (
+        {
+            "model": located.model,
+            "locator": located.locator,
+            "seed": seed,
+            "block": block,
+            "rank": int(place) + 1,
+            "score": score,
+            "low": ranking.low[block],
+            "high": ranking.high[block],
+            "unit": ranking.unit,
+            "prompts": ranking.prompts,
+            "times_first": located.stability.first.get(block, 0),
+            "spearman": located.stability.spearman,
+            "spearman_low": located.stability.spearman_low,
+            "reason": located.stability.reason,
+        }
+        for located in study.located
+        for seed, ranking in zip(located.stability.seeds, located.stability.rankings, strict=True)
+        for block, (score, place) in enumerate(
+            zip(ranking.scores, np.argsort(ranking.order), strict=True)
+        )
+    )
     return _to_frame(rows, _RANKING)
 
 
@@ -317,19 +274,12 @@ def calibrations(study: Study) -> pd.DataFrame:
     """One row per metric: its slope over planted strength and its monotonicity."""
     rows = (
         {
+            **_fields_of(curve),
             "benchmark": calibration.benchmark,
             "version": calibration.version,
             "options": options_json(calibration.options),
-            "metric": curve.metric,
-            "slope": curve.slope,
-            "slope_low": curve.slope_low,
-            "slope_high": curve.slope_high,
-            "spearman": curve.spearman,
-            "unit": curve.unit,
-            "ideal": curve.ideal,
             "strengths": " ".join(f"{strength:g}" for strength in calibration.strengths),
             "seeds": " ".join(map(str, calibration.seeds)),
-            "reason": curve.reason,
         }
         for calibration in study.calibrations
         for curve in calibration.curves
@@ -347,10 +297,11 @@ def missing(study: Study) -> pd.DataFrame:
     return _to_frame(map(dataclasses.asdict, study.missing), "what why traceback")
 
 
-# --- cells that several tables have -------------------------------------------------------------
+# --- cells of several tables --------------------------------------------------------------------
 
 
 def _setting_cells(measurement: Measurement, names: Mapping[Setting, str]) -> Row:
+    """How it was measured, and the data that a number rests on; "; " separates several files."""
     return {
         "setting": names[setting_of(measurement)],
         "benchmark": measurement.benchmark,
@@ -358,6 +309,11 @@ def _setting_cells(measurement: Measurement, names: Mapping[Setting, str]) -> Ro
         "split": measurement.split,
         "options": options_json(measurement.options),
         "limit": measurement.limit,
+        "examples_sha256": measurement.examples_sha256,
+        "data": "; ".join(use.name for use in measurement.data),
+        "data_sha256": "; ".join(use.sha256 for use in measurement.data),
+        "data_licence": "; ".join(use.licence for use in measurement.data),
+        "data_official": "; ".join(str(use.verified).lower() for use in measurement.data),
     }
 
 
@@ -366,19 +322,14 @@ def options_json(options: Mapping[str, JSON]) -> str:
     return json.dumps(dict(options), sort_keys=True, ensure_ascii=False)
 
 
-def _join_group(group: Mapping[str, str]) -> str:
-    """Such as "axis=gender"; empty: overall."""
-    return "; ".join(f"{key}={name}" for key, name in group.items())
+def _fields_of(record: Change | Estimate | Curve) -> Row:
+    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
 
 
-def _source_cells(measurement: Measurement) -> Row:
-    """The data that a number rests on; "; " separates several files."""
-    return {
-        "examples_sha256": measurement.examples_sha256,
-        "data": "; ".join(use.name for use in measurement.data),
-        "data_sha256": "; ".join(use.sha256 for use in measurement.data),
-        "data_licence": "; ".join(use.licence for use in measurement.data),
-        "data_official": "; ".join(str(use.verified).lower() for use in measurement.data),
+def _field_cells(record: Change | Estimate) -> Row:
+    """Every field; the group as in "axis=gender", empty: overall."""
+    return _fields_of(record) | {
+        "group": "; ".join(f"{key}={name}" for key, name in record.group.items())
     }
 
 

@@ -42,7 +42,7 @@ def new_folder(folder: Path, *, what: str) -> Iterator[Path]:
     """A folder to fill, which takes its place when the `with` block ends without an error.
 
     The place must be free, or an empty folder. Raises `StoreError` for an error of the disk, also
-    one raised in the block; then nothing is left.
+    if raised in the block; then nothing is left.
     """
     beside = _beside(folder)
     try:

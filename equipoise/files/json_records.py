@@ -34,11 +34,15 @@ def read_record(file: Path, adapter: TypeAdapter[T]) -> T:
         return adapter.validate_json(file.read_bytes())
     except FileNotFoundError:
         raise StoreError(f"{file} must be there, it is missing; run the recipe again") from None
-    except (OSError, ValidationError) as error:
-        why = str(error).splitlines()[0]
-        raise StoreError(
-            f"{file} must be readable, got: {why}; run the recipe again, which redoes this step"
-        ) from error
+    except OSError as error:
+        why = str(error)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        why = f"{first['msg']} (at '{place}')" if place else first["msg"]
+    raise StoreError(
+        f"{file} must be readable, got: {why}; run the recipe again, which redoes this step"
+    )
 
 
 def read_object(file: Path) -> dict[str, Any]:

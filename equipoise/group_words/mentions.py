@@ -34,7 +34,7 @@ class Mention:
 def find_mentions(text: str, lists: WordLists, *, unfinished: bool = False) -> tuple[Mention, ...]:
     """Every word of a text that names a group, in order, none overlapping; the longest wins.
 
-    Nothing is found in an address, a longer word, or a word in mixed case ("hE").
+    Nothing is read in an address, a longer word, or a word in mixed case ("hE").
     `unfinished`: the text will go on. A word at its very end is then read as before a noun ("took
     her"), else as at the end of a sentence ("saw her").
     """
@@ -64,7 +64,7 @@ def _applies(entry: Entry, text: str, start: int, end: int, *, unfinished: bool)
 
 
 def _style_of(entry: Entry, shown: str, before: str) -> Style | None:
-    """How a word is written; None where its case is not one that the list allows.
+    """How a word is written; None where its case is not allowed by the list.
 
     At a place with capitals a word is written as listed, but for the beginning of a sentence:
     "Black men" has the same counterparts as "black men".

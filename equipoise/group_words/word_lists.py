@@ -1,4 +1,4 @@
-"""Lists of words that name groups: the built-in file, or a user's own, in one form for all methods.
+"""Lists of words that name groups: the built-in file, or a user's own in the same form.
 
     {"licence": "…",
      "unchanged": ["Isle of Man"],
@@ -7,7 +7,7 @@
         "female": ["she", "her [determiner]", "hers", "her", ["mom", "mum"], "Ms [exact]"]}}}
 
 An axis has groups, a group has members, and members at the same place of all groups of an axis
-stand for one another. A member is a word or a phrase, or several of which the first is written and
+stand for each other. A member is a word or a phrase, or several of which the first is written and
 all are read. Phrases in `unchanged` name no group, whatever words they hold. `licence` and
 `unchanged` may be left out.
 
@@ -49,7 +49,7 @@ _JOINT: Final = r"(?:-|(?!\s*\n\s*\n)\s+)"  # between words of a phrase; no blan
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """Members that stand for one another, one for each group of an axis; equal to itself alone."""
+    """Members that stand for each other, one per group of an axis; equal to itself alone."""
 
     axis: str
     written: Mapping[str, str]  # group to the word that is put for it
@@ -149,7 +149,7 @@ def read_word_lists(file: str | None, axes: Sequence[str]) -> WordLists:
 
 
 def word_lists_use(file: str | None) -> DataUse:
-    """What a result records of a file of lists; None: the built-in one. Raises `DataError`."""
+    """What a result records of a file of lists; None: the built-in lists. Raises `DataError`."""
     name, content = _read(file)
     document = parse_json(content, name)
     licence = document.get("licence") if isinstance(document, dict) else None
@@ -254,7 +254,7 @@ def _check_entry(entry: Entry, where: str, others: Iterable[Entry]) -> None:
 
 
 def _check_word(word: str, where: str) -> None:
-    """Refuse what could not be found: white space at the ends, signs before or after."""
+    """Refuse what could not be matched: white space at the ends, signs before or after."""
     ends = (word[:1], word[-1:])
     if not all(re.fullmatch(_LETTER, end) for end in ends) or word.split() != word.split(" "):
         raise DataError(
@@ -264,7 +264,7 @@ def _check_word(word: str, where: str) -> None:
 
 
 def _key(word: str) -> str:
-    """What a word is found by, whatever its case, hyphens and apostrophes."""
+    """What a word is looked up by, whatever its case, hyphens and apostrophes."""
     return re.sub(r"[\s-]+", " ", word.replace("’", "'")).lower()
 
 

@@ -58,7 +58,7 @@ class Batches:
                 bar.update(len(self._batch))
 
     def _next(self) -> list[int]:
-        """The longest batch within the budgets; at least one row."""
+        """The longest batch within the budgets; never empty."""
         rest = self._order[self._done :]
         batch = rest[: max(1, self._budget // max(1, self._lengths[rest[0]]))]
         if self._most_reads is None:
@@ -75,7 +75,7 @@ class Batches:
         """Out of memory inside: the batch's rows come again, half as many at a time.
 
         What is computed inside must bear being computed twice.
-        Raises `ModelError` when one row alone does not fit.
+        Raises `ModelError` when a single row does not fit.
         """
         try:
             yield
@@ -85,7 +85,7 @@ class Batches:
             model, longest = self._model, self._lengths[self._batch[0]]
             if len(self._batch) == 1:
                 raise ModelError(
-                    f"a text must fit memory; {model.identity} ran out of it on one row of "
+                    f"a text must fit memory; {model.identity} ran out of it on a row of "
                     f"{longest} tokens on {model.module.device}: free memory or use another device"
                 ) from error
             if model.module.device.type == "cuda":
@@ -97,10 +97,10 @@ class Batches:
 def run_in_batches(
     model: LoadedModel, lengths: Sequence[int], run: Callable[[list[int]], None]
 ) -> None:
-    """Call `run` with the indices of texts that go together, until each text was in one batch.
+    """Call `run` with the indices of texts that go together, until each text was in a batch.
 
     `lengths`: tokens of each text. No gradients, no dropout. `run` must bear being called twice
-    with the same texts. Raises `ModelError` when one text alone does not fit memory.
+    with the same texts. Raises `ModelError` when a single text does not fit memory.
     """
     batches = Batches(model, lengths)
     with torch.inference_mode(), evaluating(model.module), fast_matmul(model.module):

@@ -1,4 +1,4 @@
-"""Embedding: texts to one vector each, pooled over the last hidden state."""
+"""Embedding: a vector for each text, pooled over the last hidden state."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,8 @@ from equipoise.inference import queries
 from equipoise.inference.batching import run_in_batches
 from equipoise.inference.forward import pad
 from equipoise.inference.scoring import the_prompt
-from equipoise.models.context import context_length
-from equipoise.models.loaded_model import LoadedModel
-from equipoise.models.start_token import pad_token_id, start_token_id
-from equipoise.models.tokenization import Ids, Marked
+from equipoise.models.loaded_model import LoadedModel, context_length
+from equipoise.models.tokenization import Ids, Marked, pad_token_id, start_token_id
 from equipoise.records import Embedding
 
 

@@ -17,14 +17,11 @@ from torch import Tensor
 
 from equipoise.errors import RequestError
 from equipoise.inference.batching import Batches, at_full_speed
-from equipoise.inference.forward import Layout, has_output_layer, logits_at
-from equipoise.inference.layout import probe_layout
+from equipoise.inference.forward import Layout, has_output_layer, logits_at, probe_layout
 from equipoise.inference.prefix_sharing import PackedRow, pack, single
 from equipoise.inference.queries import LIKELIEST, Plan, Read
-from equipoise.models.context import attention_window, context_length
-from equipoise.models.loaded_model import LoadedModel
-from equipoise.models.start_token import pad_token_id
-from equipoise.models.tokenization import Ids
+from equipoise.models.loaded_model import LoadedModel, attention_window, context_length
+from equipoise.models.tokenization import Ids, pad_token_id
 
 _CPU_TOKENS = 1_024  # per batch: on a processor more is no faster, and leaves its caches
 _CPU_LOGITS = 2**27  # elements per batch, at most
@@ -129,7 +126,7 @@ def forward_passes(
     """The passes that read distinct texts; as few as memory allows, longest rows first.
 
     `reads`: what is read of each text; answers have their slots in this order, text after text.
-    `most_places`: positions read in one pass; None: no limit. A pass that runs out of memory comes
+    `most_places`: positions read per pass; None: no limit. A pass that runs out of memory comes
     again as smaller ones.
     """
     starts = np.cumsum([0, *map(len, reads)]).tolist()

@@ -1,8 +1,11 @@
-"""One forward pass over a batch of rows, with outputs at chosen places only."""
+"""A forward pass over a batch of rows, with outputs at chosen places only.
+
+How a module may be given its rows is probed on a few tokens.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -10,12 +13,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from equipoise.inference.prefix_sharing import PackedRow
+from equipoise.inference.prefix_sharing import PackedRow, single, tree
+from equipoise.models.loaded_model import attention_window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """How rows are given to a module: what `probe_layout` found that it computes exactly."""
+    """How rows are given to a module: what it computes exactly, as `probe_layout` tells."""
 
     pack: bool  # rows may be trees: a 4-D mask and position ids are obeyed
     gather: bool  # the output layer may be given a few positions instead of all
@@ -55,7 +59,7 @@ def hidden_at(
 ) -> Float[Tensor, "place width"]:
     """What the output layer reads at places of the padded batch, with its gradients.
 
-    The output layer itself is run on one position only, so that no logits of all places are made.
+    The output layer itself is run on a single position, so that no logits of all places are made.
     Raises `TypeError` when the module does not say which layer that is (`has_output_layer`).
     """
     states: list[Tensor] = []
@@ -95,7 +99,7 @@ def pad(
 ) -> tuple[Int[Tensor, "row token"], Bool[Tensor, "row token"]]:
     """Rows filled up to the longest, on the right or on the left, and which tokens are real.
 
-    `fill`: one value for all rows, or one per row.
+    `fill`: a value for all rows, or a value per row.
     """
     lengths = torch.tensor(list(map(len, rows)))
     width = int(lengths.max())
@@ -140,3 +144,76 @@ def _ancestor_mask(ends: Int[Tensor, "row place"], module: PreTrainedModel) -> T
             ~seen, hidden
         )[:, None]
     return seen[:, None]
+
+
+#: Families whose attention obeys a 4-D mask and position ids at every length (tested).
+_PACKABLE = frozenset(
+    [
+        "gpt2",
+        "llama",
+        "mistral",
+        "qwen2",
+        "qwen3",
+        "gemma",
+        "gemma2",
+        "gemma3_text",
+        "gpt_neox",
+        "opt",
+    ]
+)
+_TOLERANCE = {torch.float64: 1e-3, torch.float32: 1e-3}  # of the spread of the logits
+_HALF_TOLERANCE = 0.2  # bfloat16 rounds: only gross differences show
+
+_TEXTS = ((5, 6, 7, 8, 9, 3), (5, 6, 7, 2, 4), (1, 9, 8, 4))  # two share a prefix
+_ALONE = single(_TEXTS, range(len(_TEXTS)))
+_TOGETHER = [tree(_TEXTS, range(len(_TEXTS)))]
+
+_known: dict[tuple[str, ...], Layout] = {}
+
+
+def probe_layout(module: PreTrainedModel) -> Layout:
+    """How rows may be given to this causal module; tried once for each kind of module."""
+    key = (
+        type(module).__qualname__,
+        str(module.dtype),
+        str(module.device),
+        str(module.config._attn_implementation),
+        module.config.to_json_string(),
+    )
+    if key in _known:
+        return _known[key]
+    layout = Layout(pack=False, gather=False)
+    with torch.inference_mode():
+        expected = _logits(module, _ALONE, layout)
+        if not bool(torch.isfinite(expected).all()):
+            return layout  # broken weights say nothing of their kind
+        if has_output_layer(module):
+            gathered = replace(layout, gather=True)
+            if _is_close(_logits(module, _ALONE, gathered), expected):
+                layout = gathered
+        window = attention_window(module)
+        fits = window is None or window >= max(map(len, _TEXTS))
+        takes_masks = module.config._attn_implementation in ("sdpa", "eager")
+        if module.config.model_type in _PACKABLE and fits and takes_masks:
+            packed = replace(layout, pack=True)
+            if _is_close(_logits(module, _TOGETHER, packed), expected):
+                layout = packed
+    _known[key] = layout
+    return layout
+
+
+def _logits(module: PreTrainedModel, rows: Sequence[PackedRow], layout: Layout) -> Tensor:
+    """Logits of every token of `_TEXTS`, text after text."""
+    length = max(map(len, rows))
+    places: dict[int, list[int]] = {}
+    for index, row in enumerate(rows):
+        places |= {text: [index * length + p for p in path] for text, path in row.paths.items()}
+    flat = torch.tensor([place for text in sorted(places) for place in places[text]])
+    return logits_at(module, rows, flat.to(module.device), layout)
+
+
+def _is_close(logits: Tensor, expected: Tensor) -> bool:
+    if logits.shape != expected.shape:
+        return False
+    tolerance = _TOLERANCE.get(expected.dtype, _HALF_TOLERANCE)
+    return bool((logits - expected).abs().max() <= tolerance * expected.float().std())

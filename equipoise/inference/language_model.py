@@ -12,11 +12,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from equipoise.errors import ModelError
 from equipoise.inference import embedding, generation, scoring
-from equipoise.inference import pair_scoring as pairs
-from equipoise.models.context import context_length
 from equipoise.models.decoding_rule import DecodingRule
 from equipoise.models.kernels import matmul_path
-from equipoise.models.start_token import start_rule, start_token_id
+from equipoise.models.loaded_model import context_length
+from equipoise.models.tokenization import start_rule, start_token_id
 from equipoise.records import (
     JSON,
     Continuation,
@@ -52,8 +51,8 @@ class LanguageModel:
     @property
     def info(self) -> Mapping[str, JSON]:
         """What a result must record of this model: where it is from and how it is asked."""
-        start = start_token_id(self.tokenizer)
-        return {
+        start, rule = start_token_id(self.tokenizer), self.decoding_rule
+        info: dict[str, JSON] = {
             **self.source,
             "kind": self.kind,
             "dtype": str(self.module.dtype).removeprefix("torch."),
@@ -68,8 +67,11 @@ class LanguageModel:
             "matmul": matmul_path(self.module),
             "threads": torch.get_num_threads(),  # the last digits of float32 depend on it
             "prompts": list(self.prompts),
-            **self._adjusted(),
         }
+        if rule is not None:
+            about = {"kind": rule.kind, "cost_factor": rule.rows, **rule.record}
+            info["decoding_rule"] = about
+        return info
 
     @property
     def load_name(self) -> str:
@@ -110,7 +112,7 @@ class LanguageModel:
 
     def score_pairs(self, requests: Sequence[TextPair]) -> list[ScoredPair]:
         """Log-probabilities over the common or differing tokens of two texts."""
-        return pairs.score_pairs(self, requests)
+        return scoring.score_pairs(self, requests)
 
     def next_token(self, requests: Sequence[NextToken]) -> list[NextTokenScored]:
         """Log-probabilities of single words after a context; causal models only."""
@@ -131,11 +133,3 @@ class LanguageModel:
                 f"has '{self.decoding_rule.kind}', which changes no hidden state; measure the base"
             )
         return embedding.embed(self, requests)
-
-    def _adjusted(self) -> dict[str, JSON]:
-        """What a result must record of the decoding rule; nothing without one."""
-        one = self.decoding_rule
-        if one is None:
-            return {}
-        about: dict[str, JSON] = {"kind": one.kind, "cost_factor": one.rows, **one.record}
-        return {"decoding_rule": about}

@@ -1,4 +1,4 @@
-"""Several texts in one row: a prefix that they share is computed once.
+"""Texts that share a row: a prefix that they share is computed once.
 
 A row is a tree of tokens, laid out depth first. A token attends to its ancestors alone, so each
 path from the root is computed as if it were a row of its own (position = depth in the tree).
@@ -21,7 +21,9 @@ class PackedRow:
 
     ids: list[int] = field(default_factory=list)
     depths: list[int] = field(default_factory=list)  # the token's position in its own text
-    ends: list[int] = field(default_factory=list)  # one past the last token that may attend to this
+    ends: list[int] = field(
+        default_factory=list
+    )  # the place after the last token that may attend to this
     paths: dict[int, list[int]] = field(default_factory=dict)  # text to its tokens' places in ids
 
     def __len__(self) -> int:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from equipoise.models.loaded_model import LoadedModel
-from equipoise.models.start_token import start_token_id
-from equipoise.models.tokenization import Ids, Marked, Tokens, encode
+from equipoise.models.tokenization import Ids, Marked, Tokens, encode, start_token_id
 from equipoise.records import Prefix
 
 Read: TypeAlias = tuple[int, int]  # position in the ids, token whose log-probability is wanted
@@ -17,13 +16,13 @@ Read: TypeAlias = tuple[int, int]  # position in the ids, token whose log-probab
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The ids of one text that is fed, and what is read from its logits."""
+    """The ids of a text that is fed, and what is read from its logits."""
 
     ids: Ids
     reads: tuple[Read, ...]
 
 
-Plan: TypeAlias = tuple[Query, ...]  # of one request; its answers follow one another
+Plan: TypeAlias = tuple[Query, ...]  # of a request; its answers follow one another
 
 #: In place of a token: the greatest log-probability of any token there.
 LIKELIEST = -1
@@ -32,8 +31,8 @@ LIKELIEST = -1
 def tokenize(model: LoadedModel, texts: Iterable[Marked]) -> list[Tokens]:
     """Texts as this model reads them: a masked model with its special tokens around them.
 
-    A causal model's start token is left out, also one that the tokenizer or the text put in front:
-    it is put there once, by the prefix policy.
+    A causal model's start token is left out, whoever put it in front: the prefix policy adds it,
+    once.
     """
     masked = model.kind == "masked"
     encoded = encode(model.tokenizer, texts, specials=masked)
@@ -79,7 +78,7 @@ def scored(wanted: Sequence[int], prefix: Prefix, start: int | None) -> Sequence
 
 
 def masked(ids: Ids, wanted: Sequence[int], mask: int) -> Plan:
-    """Queries for log p(ids[i] | all other tokens), i in `wanted`: one masked copy for each."""
+    """Queries for log p(ids[i] | all other tokens), i in `wanted`: a masked copy for each."""
     return tuple(
         Query((*ids[:position], mask, *ids[position + 1 :]), ((position, ids[position]),))
         for position in wanted
@@ -89,7 +88,7 @@ def masked(ids: Ids, wanted: Sequence[int], mask: int) -> Plan:
 def revealed(ids: Ids, span: Sequence[int], mask: int) -> Plan:
     """Queries for a span that is revealed from left to right.
 
-    For its token j the input is what stands before the span, the j tokens already revealed, one
+    For its token j the input is what stands before the span, the j tokens already revealed, a
     mask for token j, and what stands after the span; later tokens are absent, not masked.
     Source: StereoSet's published code (metrics.md 1.1), which does this on strings.
     """
@@ -100,7 +99,7 @@ def revealed(ids: Ids, span: Sequence[int], mask: int) -> Plan:
 
 
 def with_likeliest(plan: Plan) -> Plan:
-    """The plan, and after each query's answers the greatest one at each position it reads."""
+    """The plan, and after each query's answers the greatest at each position it reads."""
     return tuple(
         Query(query.ids, query.reads + tuple((position, LIKELIEST) for position, _ in query.reads))
         for query in plan

@@ -21,8 +21,7 @@ from equipoise.inference.forward import hidden_at, logits_at
 from equipoise.inference.queries import LIKELIEST, Plan, Query, Read
 from equipoise.models.decoding_rule import Context, DecodingRule
 from equipoise.models.loaded_model import LoadedModel
-from equipoise.models.start_token import start_token_id
-from equipoise.models.tokenization import Ids, Tokens
+from equipoise.models.tokenization import Ids, Tokens, start_token_id
 
 #: Contexts whose distributions are combined: the text's own first, start tokens included.
 Family: TypeAlias = tuple[Ids, ...]
@@ -44,7 +43,7 @@ def read_through_rule(
     """Log-probabilities (nats) that each plan asks for of its text, through the rule.
 
     Each plan is that of `queries.causal` for the text at the same index, which has no start token.
-    Texts to which the rule does not apply are answered as without one.
+    Texts to which the rule does not apply are answered as without it.
     Raises `ModelError` as `engine.read` does, with the longest of all contexts.
     """
     plain: list[Plan] = list(plans)
@@ -124,7 +123,7 @@ def _families(
 
 
 def _split_works(works: Sequence[_Work], width: int) -> Iterator[list[_Work]]:
-    """Texts whose states are kept together: as many as fit, at least one."""
+    """Texts whose states are kept together: as many as fit, never none."""
     part: list[_Work] = []
     size = 0
     for work in works:
@@ -223,7 +222,7 @@ def _states(
 def _output_logits(
     module: PreTrainedModel, states: Float[Tensor, "row width"]
 ) -> Float[Tensor, "row token"]:
-    """The module run on one token, its output layer on these states instead of that token's."""
+    """The module run on a token, its output layer on these states instead of that token's."""
 
     def substitute(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return (states[None].to(inputs[0].device), *inputs[1:])
@@ -244,7 +243,7 @@ def _combine(
     wanted: Mapping[Family, Mapping[int, int]],
     answers: Float[Tensor, " answer"],
 ) -> None:
-    """Answers of families of one size, a few at a time, written to their slots."""
+    """Answers of families of equal size, a few at a time, written to their slots."""
     families = list(wanted)
     rows = len(families[0])
     vocabulary = int(model.module.config.get_text_config().vocab_size)

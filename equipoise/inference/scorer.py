@@ -31,11 +31,11 @@ class Scorer(Protocol):
 
     @property
     def identity(self) -> str:
-        """Name and revision, and the edit if there is one; two equal identities score alike."""
+        """Name and revision, and any edit; two equal identities score alike."""
 
     @property
     def kind(self) -> ModelKind:
-        """Whether it predicts the next token or a masked one."""
+        """Whether it predicts the next token or a masked token."""
 
     @property
     def info(self) -> Mapping[str, JSON]:
@@ -46,9 +46,9 @@ class Scorer(Protocol):
         """sha256 (hex) of each text that an edit of this model has learnt from."""
 
     def variants(self) -> Sequence["Scorer"]:
-        """Models to measure in turn and report as mean and spread; usually just this one.
+        """Models to measure in turn and report as mean and spread; usually just this model.
 
-        A family of prompt prefixes has one variant per prefix.
+        A family of prompt prefixes has a variant per prefix.
         """
 
     def score(self, requests: Sequence[Continuation]) -> list[Scored]:

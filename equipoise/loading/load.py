@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from equipoise.edits.edit import Edit, EditInfo
+from equipoise.edits.base import Edit
+from equipoise.edits.edit import EditInfo
 from equipoise.edits.registry import edit_in
 from equipoise.errors import ModelError, nearest
 from equipoise.inference.language_model import LanguageModel
@@ -14,7 +15,7 @@ from equipoise.loading.pretrained import (
     load_tokenizer,
     select_device,
 )
-from equipoise.models.vocabulary import Vocabulary, vocabulary_of
+from equipoise.models.tokenization import Vocabulary, vocabulary_of
 from equipoise.planted.model import load_planted
 
 _PLANTED = "planted"  # before the colon of a planted model's name

@@ -21,7 +21,7 @@ from transformers.models.auto.modeling_auto import (
 from equipoise.errors import ModelError, nearest
 from equipoise.inference.language_model import LanguageModel
 from equipoise.loading.checkpoint import Checkpoint, check_files, read_config
-from equipoise.models.start_token import start_rule, start_token_id
+from equipoise.models.tokenization import start_rule, start_token_id
 from equipoise.records import JSON, ModelKind
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -23,7 +23,7 @@ class Locator(ABC):
 
     @abstractmethod
     def locate(self, model: LanguageModel, prompts: Sequence[Prompt], *, seed: int) -> Ranking:
-        """Score every component of one kind (all blocks, or all heads) on the prompts.
+        """Score every component of a kind (all blocks, or all heads) on the prompts.
 
         Raises `ModelError` when a hidden state is zero or not finite.
         """

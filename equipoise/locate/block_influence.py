@@ -26,7 +26,7 @@ from equipoise.locate.base import Locator, Table, bounds, resample_counts
 from equipoise.models.anatomy import base, blocks, final_norm
 from equipoise.models.hooks import block_states
 from equipoise.models.kernels import exact_sum
-from equipoise.models.start_token import pad_token_id
+from equipoise.models.tokenization import pad_token_id
 from equipoise.records import OPTIONS, Prompt
 from equipoise.training.next_token_logits import prompt_ids
 
@@ -60,10 +60,15 @@ class BlockInfluence(Locator):
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "LFTF (anonymous ACL submission), equation 4"
 
-    reduce: Literal["mean", "sum", "last_token"] = "mean"  # over tokens; "sum": as the paper's
-    post_norm_last: bool = False  # read the last block after the final norm, as the paper may have
-    first_token: bool = False  # count the start token (or the first one) too
-    draws: Annotated[int, Field(ge=1)] = 1000  # bootstrap resamples of the prompts
+    #: over tokens; "sum": over all tokens of all prompts, as the paper's tables; "last_token": the
+    #: position before the pronoun
+    reduce: Literal["mean", "sum", "last_token"] = "mean"
+    #: read the last block after the final norm, as a library's list of hidden states does
+    post_norm_last: bool = False
+    #: count the start token (or the first one), whose massive activations may hide the rest
+    first_token: bool = False
+    #: bootstrap resamples of the prompts, for the interval of each score
+    draws: Annotated[int, Field(ge=1)] = 1000
 
     def locate(self, model: LanguageModel, prompts: Sequence[Prompt], *, seed: int) -> Ranking:
         """Score every block; the interval is a percentile bootstrap over prompts."""
@@ -120,8 +125,8 @@ class BlockInfluence(Locator):
             run_in_batches(model, list(map(len, ids)), run)
         if not counts.sum():
             raise RecipeError(
-                f"block_influence must have a token to read, got {len(ids)} prompts of one token; "
-                "set first_token or give longer prompts"
+                f"block_influence must have a token to read, got {len(ids)} prompts that have none "
+                "but their first; set first_token or give longer prompts"
             )
         return turns, counts
 

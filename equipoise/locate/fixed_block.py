@@ -1,6 +1,6 @@
 """Name the block instead of locating it.
 
-LFTF reports the last block as the one most related to gender bias; block influence need not rank
+LFTF reports the last block as the most related to gender bias; block influence need not rank
 it first (it says nothing about gender, methods page). With this locator the claim can be tried,
 and any other block with it.
 """
@@ -36,7 +36,7 @@ class FixedBlock(Locator):
         if not -count <= self.block < count:
             raise RecipeError(
                 f"fixed_block.block must be from {-count} to {count - 1} in {model.identity}, "
-                f"got {self.block}; name one of its blocks"
+                f"got {self.block}; name a block that it has"
             )
         scores = tuple(float(block == self.block % count) for block in range(count))
         return Ranking(

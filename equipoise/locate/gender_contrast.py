@@ -1,4 +1,4 @@
-"""Which blocks make the model prefer one pronoun to the other? The log-odds, attributed to blocks.
+"""Which blocks make the model prefer a pronoun? Its log-odds against the other's, by block.
 
 Source: own (methods-lftf 2.1): what LFTF looks for with a measure that knows nothing of gender.
 The attribution is that of activation patching to first order (Nanda 2023, "Attribution Patching"):
@@ -49,20 +49,24 @@ class GenderContrast(Locator):
     """How much each block moves log P(he) - log P(she) after a prompt, in nats; mean over prompts.
 
     0: the block does not move it. An estimate of first order: large for a block that matters, but
-    too small where the stream cannot do without the block, above all for the first one.
+    too small where the stream cannot do without the block, above all for the first block.
     """
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "own (methods-lftf 2.1); Nanda 2023, attribution patching"
 
-    words: tuple[str, str] = (" he", " she")  # whose log-odds; leading spaces
-    at: Literal["output", "input"] = "output"  # of the block, where the gradient is taken
-    effect: Literal["absolute", "signed"] = "absolute"  # of a prompt; signed: > 0 to the first word
+    #: whose log-odds; a word of several tokens counts as the product of their probabilities
+    words: tuple[str, str] = (" he", " she")
+    #: where the gradient is taken; "input": at what goes into the block
+    at: Literal["output", "input"] = "output"
+    #: of a prompt; "signed": above 0 the block moves lo to the first word
+    effect: Literal["absolute", "signed"] = "absolute"
     first_token: bool = True  # count what a block adds at the start token (or the first one)
-    draws: Annotated[int, Field(ge=1)] = 1000  # bootstrap resamples of the prompts
+    #: bootstrap resamples of the prompts, for the interval of each score
+    draws: Annotated[int, Field(ge=1)] = 1000
 
     @model_validator(mode="after")
-    def _two_words(self) -> "GenderContrast":
+    def _check_words(self) -> "GenderContrast":
         if self.words[0] == self.words[1] or not all(self.words):
             raise ValueError(f"words must be two different ones, got {list(self.words)}")
         return self
@@ -70,7 +74,7 @@ class GenderContrast(Locator):
     def locate(self, model: LanguageModel, prompts: Sequence[Prompt], *, seed: int) -> Ranking:
         """Score every block; the interval is a percentile bootstrap over prompts.
 
-        Raises `RecipeError` without prompts or when a word is spelt differently after one prompt
+        Raises `RecipeError` without prompts or when a word is spelt differently after a prompt
         than after another, and `ModelError` for a masked model or a state that is not finite.
         """
         if not prompts:
@@ -111,11 +115,11 @@ class GenderContrast(Locator):
         parts = list(blocks(model.module))
         effects = np.zeros((len(texts), len(parts)))
         with frozen(model.module), differentiable_states(parts) as states:
-            # a graph keeps the states of every block, where a forward pass keeps one block's
+            # a graph keeps the states of every block, where a forward pass keeps a single block's
             for prompts in _batches(reader, model.batch_tokens // len(parts)):
                 words = tree.logprobs(reader(prompts).log_softmax(-1))  # [prompt, word]
                 where = states.after if self.at == "output" else states.before
-                # prompts do not touch one another: the sum's gradient is each prompt's own
+                # prompts do not touch each other: the sum's gradient is each prompt's own
                 gradients = torch.autograd.grad(
                     (words[:, 0] - words[:, 1]).sum(), [where[block] for block in sorted(where)]
                 )
@@ -136,7 +140,7 @@ class GenderContrast(Locator):
 
 
 def _batches(reader: NextLogits, tokens: int) -> Iterator[Tensor]:
-    """Indices of prompts, short ones first, in batches of at most `tokens`; at least one."""
+    """Indices of prompts, short prompts first, in batches of at most `tokens`; at least one."""
     longest = reader.lengths.view(reader.prompts, -1).amax(-1).cpu()
     size = max(1, tokens // (int(longest.max()) * reader.contexts))
     yield from torch.split(torch.argsort(longest, stable=True), size)

@@ -33,9 +33,9 @@ def answered(scores: Sequence[float], choice: int) -> float:
 
 
 def classified(scores: Sequence[float], label: int) -> dict[str, float]:
-    """The values of one row with two classes: `correct`, `predicted` and `truth`, in [0, 1].
+    """The values of a row with two classes: `correct`, `predicted` and `truth`, in [0, 1].
 
-    `scores`: of the negative class, then of the positive one. `truth` is 1 for the positive class.
+    `scores`: of the negative, then of the positive class. `truth` is 1 for the positive class.
     """
     scores = list(scores)
     return {
@@ -53,7 +53,7 @@ def accuracy(correct: Column, weights: Weights) -> Column:
 def f1(predicted: Column, truth: Column, weights: Weights) -> Column:
     """Harmonic mean of precision and recall of the positive class; in [0, 1], 1 is perfect.
 
-    0 when no positive row was found; nan when there was none to find and none was claimed.
+    0 when no positive row was recognized; nan when there was none and none was claimed.
     Source: van Rijsbergen 1979, with equal weights: 2 TP / (2 TP + FP + FN).
     """
     tp, fp, fn, _ = _confusion(predicted, truth, weights)
@@ -64,7 +64,7 @@ def mcc(predicted: Column, truth: Column, weights: Weights) -> Column:
     """Matthews correlation of predicted and true classes; in [-1, 1]: perfect, 0 chance, reversed.
 
     0 for a model that answers alike on all rows, which is the limit of such answers and what GLUE's
-    own script reports; nan where all rows have one true class, or there are none.
+    own script reports; nan where all rows have the same true class, or there are none.
     Source: Matthews 1975; (TP TN - FP FN) over the root of the product of the four margins.
     """
     tp, fp, fn, tn = _confusion(predicted, truth, weights)
@@ -157,3 +157,32 @@ def of_positives(positive: str) -> tuple[Metric, Metric]:
         grid=TWO_CHOICES,
     )
     return f1_score, called
+
+
+def nats_per_unit(logprob: Column, units: Column, weights: Weights) -> Column:
+    """Mean negative log-likelihood per token or byte, in nats; at least 0, 0 is certainty.
+
+    Per token it depends on the tokenizer; per byte it compares across models.
+    """
+    rows = ~(np.isnan(logprob) | np.isnan(units))
+    return ratio(-weights.total(logprob, rows), weights.total(units, rows))
+
+
+def perplexity(logprob: Column, units: Column, weights: Weights) -> Column:
+    """exp(nats per unit): at least 1; 1 is certainty. Infinite when it overflows a float."""
+    with np.errstate(over="ignore"):
+        return np.exp(nats_per_unit(logprob, units, weights))
+
+
+def bits_per_byte(logprob: Column, bytes_: Column, weights: Weights) -> Column:
+    """Negative log-likelihood per UTF-8 byte, in bits; at least 0, 8 is a uniform guess.
+
+    Does not depend on how a tokenizer cuts the text.
+    """
+    return nats_per_unit(logprob, bytes_, weights) / math.log(2)
+
+
+def total_units(units: Column, weights: Weights) -> Column:
+    """How many tokens or bytes were scored; nan without a text."""
+    rows = ~np.isnan(units)
+    return np.where(weights.size(rows) > 0, weights.total(units, rows), math.nan)

@@ -29,11 +29,11 @@ SPACELESS: Final = ("he", "she", "He", "She")
 
 
 def response_values(response: NextTokenScored) -> dict[str, float]:
-    """The values of one prompt, from the answer to a `NextToken` over `WORDS` or more.
+    """The values of a prompt, from the answer to a `NextToken` over `WORDS` or more.
 
     Those of `gap_values`; `they`, the probability of " they"; `leak`, of all spellings asked
-    for that AFGB does not see; `single_token`, 1 when both pronouns are one token, as the paper
-    has them, else 0 and their probability is the product over their tokens.
+    for that AFGB does not see; `single_token`, 1 when each pronoun is a single token, as the
+    paper has them, else 0 and their probability is the product over their tokens.
     """
     log_he, log_she, log_they, *others = response.logprobs
     return {
@@ -45,7 +45,7 @@ def response_values(response: NextTokenScored) -> dict[str, float]:
 
 
 def gap_values(log_he: float, log_she: float) -> dict[str, float]:
-    """The values of one prompt, from the log-probabilities (nats) of the two pronouns.
+    """The values of a prompt, from the log-probabilities (nats) of the two pronouns.
 
     `he`, `she` and `mass` in [0, 1]; `rho` in [-1, 1], 0 when neither pronoun is preferred;
     `lo` in nats, positive when "he" is. All nan when either log-probability is nan; `rho` and
@@ -88,7 +88,7 @@ def correlation_of_means(x: Column, y: Column, weights: Weights) -> Column:
     """Pearson correlation of x and y after averaging both within each cluster. In [-1, 1].
 
     With the profession as cluster, x the log-odds and y the human stereotype score: how far the
-    model's leaning follows the stereotype, one point per profession, so that templates add no
+    model's leaning follows the stereotype, a point per profession, so that templates add no
     noise. nan with fewer than 3 clusters or when either side does not vary.
     """
     rows = ~(np.isnan(x) | np.isnan(y))

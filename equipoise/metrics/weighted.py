@@ -73,7 +73,7 @@ class Weights:
         return sums / np.maximum(sizes, 1), sizes > 0
 
     def macro(self, values: Column) -> Column:
-        """Mean over clusters of the mean within each; one that was drawn twice counts twice."""
+        """Mean over clusters of the mean within each; a cluster drawn twice counts twice."""
         means, present = self.cluster_means(values, ~np.isnan(values))
         return ratio(_product(self.counts, means), _product(self.counts, present.astype(float)))
 

@@ -4,7 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
-from equipoise.edits.edit import Edit, Maker
+from equipoise.edits.base import Edit
+from equipoise.edits.edit import Maker
 from equipoise.inference.language_model import LanguageModel
 from equipoise.plugins import name_of, options_of
 from equipoise.records import Supply
@@ -13,14 +14,14 @@ from equipoise.records import Supply
 class Mitigation(ABC):
     """A method that removes bias; a subclass is a frozen dataclass of its hyperparameters.
 
-    `told` is empty for a method that would do the same to any text; ("bias type",) for a method
-    that needs to know which bias an item tests, ("labels",) if it learns from the answers.
+    `item_info` is empty for a method that would do the same to any text; ("bias type",) for a
+    method that needs to know which bias an item tests, ("labels",) if it learns from the answers.
     """
 
     version: ClassVar[str]
     paper: ClassVar[str]
     learns: ClassVar[bool] = True  # from the supply's texts, so that none of them may be measured
-    told: ClassVar[tuple[str, ...]] = ()  # what it is told of the very items it is measured on
+    item_info: ClassVar[tuple[str, ...]] = ()  # that it needs of the measured items
     taught_by: ClassVar[str] = "genbias"  # the supply that it learns from unless another is named
 
     @abstractmethod

@@ -34,8 +34,7 @@ from equipoise.inference.batching import evaluating
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.scoring import the_prompt
 from equipoise.mitigate.base import Mitigation, maker_of
-from equipoise.model_editing.hypernetwork import Editor
-from equipoise.model_editing.hypernetwork_training import solve_shifts, train_editor
+from equipoise.model_editing.hypernetwork import Editor, solve_shifts, train_editor
 from equipoise.model_editing.target_modules import (
     Rows,
     TargetModules,
@@ -68,14 +67,19 @@ class BiasEdit(Mitigation):
     paper: ClassVar[str] = "Xu et al. 2025, BiasEdit, TrustNLP"
     taught_by: ClassVar[str] = "stereoset"
 
-    losses: Literal["fixed", "reference"] = "fixed"  # reference: as the released code
-    blocks: tuple[int, ...] | None = None  # from 0, below 0 from the last; None: the last three
-    rank: Annotated[int, Field(ge=1)] = 1920  # hidden features of an editor's layer
-    edit_rate: Annotated[float, Field(gt=0)] = 1e-5  # initial scale of the shifts; learnt
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-4  # of the editor
-    epochs: Annotated[int, Field(ge=1)] = 10  # over the contrasts
-    batch_size: Annotated[int, Field(ge=1)] = 64  # contrasts per step, which make a shift
-    retention_weight: Annotated[float, Field(ge=0)] = 10.0  # of the retention loss; 0: none
+    losses: Literal["fixed", "reference"] = "fixed"  # "reference": as the released code, below
+    #: from 0, or below 0 from the last; None: the last three, as the paper for GPT-2 medium
+    blocks: tuple[int, ...] | None = None
+    #: hidden features of the editor's 2 layers, as the paper
+    rank: Annotated[int, Field(ge=1)] = 1920
+    #: initial scale of the shifts, learnt per module; paper: 1e-7 to 1e-6
+    edit_rate: Annotated[float, Field(gt=0)] = 1e-5
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4  # of the editor (Adam); paper: 1e-6 to 1e-5
+    epochs: Annotated[int, Field(ge=1)] = 10  # over the contrasts; paper: up to 100, stopped early
+    #: contrasts per step, which make one shift; paper: 64 or 128
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    #: of the retention loss; 0: none; paper: 1 to 5, of another loss
+    retention_weight: Annotated[float, Field(ge=0)] = 10.0
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> WeightEdit:
         """Train the editor, and return the shifted weights of the edited modules.
@@ -125,8 +129,8 @@ class BiasEdit(Mitigation):
                 "root_mean_square_margin_after": objective.root_mean_square_margin(pairs, shifts),
                 "shift_share": list(targets.shift_shares(shifts)),
             }
-        if self.told:
-            report["told"] = list(self.told)
+        if self.item_info:
+            report["item_info"] = list(self.item_info)
         trained = replace(trained, weights=weights)
         return tuned_edit(model, supply, trained, maker=maker_of(self, seed=seed), report=report)
 

@@ -19,13 +19,13 @@ from equipoise.records import OPTIONS, Supply
 class BiasEditTransductive(BiasEdit):
     """Train an editor on the supply's contrasts, and shift the weights by the measured items.
 
-    It is told which text of each measured item is the stereotype, so that its numbers there do not
+    It is given which text of each measured item is the stereotype, so that its numbers there do not
     measure a model on new texts: it compares with no other method. The paper shifts the weights
     anew for each batch of 64 or 128 items; here all of them make a single shift. The options are
     those of `bias_edit`.
     """
 
-    told: ClassVar[tuple[str, ...]] = ("labels",)
+    item_info: ClassVar[tuple[str, ...]] = ("labels",)
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> WeightEdit:
         """Train the editor; return the weights as the measured items shift them."""

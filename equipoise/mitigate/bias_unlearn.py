@@ -58,7 +58,7 @@ _RELEASED_BASES = {"gender": 49.0, "profession": 49.0, "race": 49.0, "religion":
 class _Adversarial(ABC):
     """A share of contrasts whose anti-stereotypes are forgotten, too."""
 
-    share: Annotated[float, Field(gt=0, le=1)] = 0.25
+    share: Annotated[float, Field(gt=0, le=1)] = 0.25  # of the anti-stereotypes
 
     @abstractmethod
     def choose(self, contrasts: _ByType, *, seed: int) -> _ByType:
@@ -106,9 +106,12 @@ class Npo:
     name: Literal["npo"] = "npo"
     weight: Annotated[float, Field(gt=0)] = 0.4  # in the loss
     batch: Annotated[int, Field(ge=1)] = 4  # texts per step
-    beta: Annotated[float, Field(gt=0)] = 0.1
-    reduction: Reduction = "per_seq_sum"  # "batch_mean": as the released code
-    #: Anti-stereotypes that are also forgotten; "head": as the released code.
+    beta: Annotated[float, Field(gt=0)] = 0.1  # the released code's; the paper gives none
+    #: of r: the ending's sum; "per_seq_mean": its mean per token, with a larger beta; "batch_mean":
+    #: one mean over the batch, as the released code
+    reduction: Reduction = "per_seq_sum"
+    #: anti-stereotypes that are also forgotten, the same share of each type; "head": the first of
+    #: the list, so that the last types have none, as the released code; None: none
     adversarial: StratifiedAdversarial | HeadAdversarial | None = StratifiedAdversarial()
 
 
@@ -119,7 +122,7 @@ class Likelihood:
     name: Literal["likelihood"] = "likelihood"
     weight: Annotated[float, Field(gt=0)] = 0.4  # in the loss
     batch: Annotated[int, Field(ge=1)] = 28  # texts per step
-    by_token: bool = False  # long texts count more
+    by_token: bool = False  # the mean over all tokens, so that long texts count more
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -134,9 +137,12 @@ class BiasUnlearn(AdapterOptions, Mitigation):
     paper: ClassVar[str] = "Liu et al. 2025, BiasUnlearn, EMNLP"
     taught_by: ClassVar[str] = "stereoset"
 
-    forget: Npo | None = Npo()
-    retain: Likelihood | None = Likelihood()
-    kl: AnyKl | None = ForwardKl()  # "ce_all_positions": as the released code
+    forget: Npo | None = Npo()  # how stereotypes are forgotten; None: they are not
+    retain: Likelihood | None = Likelihood()  # anti-stereotypes; None: nothing is retained
+    #: forward: KL(before || now); reverse: KL(now || before), as equation 3 is printed;
+    #: ce_all_positions: the forward one diluted by padding to 100 positions, as the released code;
+    #: None: no KL
+    kl: AnyKl | None = ForwardKl()
     controller: AnyController = EquivalenceStopping()  # when a type is turned, and when to stop
     first_evaluation: Annotated[int, Field(ge=0)] = 50  # steps before the controller may act
 

@@ -27,8 +27,9 @@ class ContrastSource:
     """Learn the anti-stereotypes of contrasts."""
 
     name: Literal["contrasts"] = "contrasts"
-    over: ScoredSpan = "text"  # what is scored: the whole text, or the ending as other methods
-    keep_originals: bool = False  # stereotypes, too
+    #: what is scored: the whole text; "span": the ending, as other methods
+    over: ScoredSpan = "text"
+    keep_originals: bool = False  # learn the stereotypes, too
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -36,10 +37,11 @@ class TextSource:
     """Learn the supply's plain texts with swapped words."""
 
     name: Literal["texts"] = "texts"
-    keep_originals: bool = True  # unswapped texts, too
-    #: Whose words are swapped.
+    keep_originals: bool = True  # learn the unswapped texts, too
+    #: whose words are exchanged; "names": a list of first names
     axes: Annotated[tuple[str, ...], Field(min_length=1)] = ("gender", "race", "religion")
-    lists: str | None = None  # a file of word lists; None: the built-in ones
+    #: a file of your own word lists; name its axes, too; None: the built-in ones
+    lists: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -54,6 +56,7 @@ class Cda(AdapterOptions, Mitigation, ReadsFiles):
     paper: ClassVar[str] = "Zmigrod et al. 2019 (texts); Liu et al. 2025, baseline CDA (contrasts)"
     taught_by: ClassVar[str] = "stereoset"
 
+    #: "contrasts": a supply's anti-stereotypes; "texts": its plain texts with exchanged words
     source: ContrastSource | TextSource = ContrastSource()
     batch_size: Annotated[int, Field(ge=1)] = 32  # texts per step
 

@@ -25,7 +25,7 @@ class DpoObjective:
     """-log sigmoid(beta (margin - before)), which has no minimum at any finite margin."""
 
     name: Literal["dpo"] = "dpo"
-    beta: Annotated[float, Field(gt=0)] = 0.1
+    beta: Annotated[float, Field(gt=0)] = 0.1  # a higher one holds closer to the base
 
     def __call__(self, margin: Tensor, before: Tensor) -> Tensor:
         """The mean over items; of log p(anti-stereotype) - log p(stereotype) in nats: [item]."""

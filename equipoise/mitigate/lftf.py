@@ -39,9 +39,10 @@ class Lftf(PronounOptions, Mitigation):
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "LFTF (anonymous ACL submission), section 4"
 
-    locator: Locator = Field(default_factory=BlockInfluence)  # that ranks the blocks
+    #: ranks the blocks; a name, or a mapping with its options
+    locator: Locator = Field(default_factory=BlockInfluence)
     blocks: Annotated[int, Field(ge=1)] = 1  # how many of the highest-ranked to train
-    train: Literal["all", "attention", "mlp"] = "all"  # which part of them
+    train: Literal["all", "attention", "mlp"] = "all"  # which part of them is trained
     norms: bool = True  # train the norms inside that part, too
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> WeightEdit:

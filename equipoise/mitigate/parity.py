@@ -38,6 +38,7 @@ _SMOOTH = 0.25  # of the spread of margins: where a preference counts for three 
 class ParityKl(ForwardKl):
     """KL(before || now), with a weight for margins in units of their spread."""
 
+    #: in the loss, where margins count in units of their spread
     weight: Annotated[float, Field(gt=0)] = 1.0
 
 
@@ -55,7 +56,7 @@ class Parity(AdapterOptions, Mitigation):
 
     of: ParityTarget = "mean"  # what is brought to parity: the mean margin, or SS made smooth
     batch_size: Annotated[int, Field(ge=2)] = 28  # pairs per step, equally many of each type
-    kl: ParityKl | None = ParityKl()
+    kl: ParityKl | None = ParityKl()  # None: no KL, and no texts needed for it
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
         """Train an adapter on the supply's contrasts; held-out ones are evaluated.

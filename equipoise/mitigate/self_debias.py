@@ -10,8 +10,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from equipoise.decoding.bias_wordings import bias_prefixes, bias_type
-from equipoise.decoding.self_debias_rule import SelfDebiasing
+from equipoise.decoding.self_debias_rule import SelfDebiasing, bias_prefixes, bias_type
 from equipoise.edits.decoding import NextTokenEdit
 from equipoise.edits.edit import info_of
 from equipoise.errors import DataError
@@ -25,33 +24,38 @@ class AllTypes:
     """Guard against several types of bias at once, whatever an item tests."""
 
     name: Literal["all_types"] = "all_types"
-    types: tuple[str, ...] = ()  # none: all that have a prefix
+    #: which prefixes; empty: all nine. profession is "socioeconomic", race "race-color"
+    types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class OracleType:
-    """Guard against the type that the items test, which the method is then told."""
+    """Guard against the type that the items test, which the method then knows."""
 
     name: Literal["oracle_type"] = "oracle_type"
-    type: str
+    type: str  # the bias that the measured items test
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class SelfDebias(Mitigation):
     """Divide down the words that a sentence announcing a bias makes likelier.
 
-    In mode `oracle_type` the method knows what is tested (`told`), as in Meade et al. 2022.
+    In mode `oracle_type` the method knows what is tested (`item_info`), as in Meade et al. 2022.
     """
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "Schick, Udupa & Schütze 2021, Self-Debias, TACL"
     learns: ClassVar[bool] = False
-    told: ClassVar[tuple[str, ...]] = ()  # of an object in mode oracle_type: ("bias type",)
+    item_info: ClassVar[tuple[str, ...]] = ()  # in mode oracle_type: ("bias type",)
 
-    mode: AllTypes | OracleType = field(default_factory=AllTypes)  # which types to guard against
-    decay: Annotated[float, Field(gt=0)] = 50.0  # lambda, per unit of probability
-    epsilon: Annotated[float, Field(gt=0, le=1)] = 0.01  # least factor
-    wording: Annotated[int, Field(ge=0)] = 0  # which of the paraphrases of each prefix
+    #: which biases to guard against; "oracle_type": the one that the items test
+    mode: AllTypes | OracleType = field(default_factory=AllTypes)
+    #: lambda, per unit of probability; the paper also reports 10 and 100
+    decay: Annotated[float, Field(gt=0)] = 50.0
+    #: least factor, above 0, so that no word gets probability 0
+    epsilon: Annotated[float, Field(gt=0, le=1)] = 0.01
+    #: which of five paraphrases of each prefix (`decoding/bias_prefixes.json`)
+    wording: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _check_types(self) -> Self:
@@ -60,7 +64,7 @@ class SelfDebias(Mitigation):
         except DataError as error:
             raise ValueError(str(error)) from None
         if isinstance(self.mode, OracleType):
-            object.__setattr__(self, "told", ("bias type",))  # of this object alone
+            object.__setattr__(self, "item_info", ("bias type",))  # of this object alone
         wordings = min(len(bias_prefixes()[name]) for name in types)
         if self.wording >= wordings:
             raise ValueError(f"wording must be 0 to {wordings - 1}, got {self.wording}")
@@ -77,7 +81,7 @@ class SelfDebias(Mitigation):
         )
         report: dict[str, JSON] = {
             "cost_factor": rule.rows,
-            **({"told": list(self.told)} if self.told else {}),
+            **({"item_info": list(self.item_info)} if self.item_info else {}),
             **rule.record,
         }
         info = info_of(model, maker_of(self, seed=seed), supply=supply, report=report)

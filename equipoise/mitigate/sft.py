@@ -25,7 +25,7 @@ class Sft(AdapterOptions, Mitigation):
     paper: ClassVar[str] = "Liu et al. 2025, BiasUnlearn, section 4.5, baseline SFT"
     taught_by: ClassVar[str] = "stereoset"
 
-    over: ScoredSpan = "span"  # what is scored: the ending, or the whole "text"
+    over: ScoredSpan = "span"  # what is scored: the ending; "text": the whole text
     batch_size: Annotated[int, Field(ge=1)] = 32  # texts per step
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:

@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise.edits.adapter import AdapterEdit
-from equipoise.edits.edit import Edit
+from equipoise.edits.base import Edit
 from equipoise.edits.transfer import (
     VERSION,
     norm_matched_random,
@@ -36,11 +36,14 @@ class Transfer(Mitigation, UsesEdits):
     version: ClassVar[str] = VERSION
     paper: ClassVar[str] = "BiasUnlearn (Liu et al. 2025, EMNLP), weight transfer"
 
-    # folder or Hub id of the edit or PEFT adapter; of several, each seed takes that of its own seed
+    #: folder or Hub id of the edit or PEFT adapter; of several, each seed takes that of its seed
     edit: str | Annotated[tuple[str, ...], Field(min_length=1)]
-    control: Literal["none", "random"] = "none"  # random: matrices of the same norms
-    scale: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0  # of the update; 0: none
-    base: str | None = None  # whose tokenizer the adapter knows; None: as the edit says
+    #: "random": matrices drawn by the seed, with the rank and the Frobenius norms of the update
+    control: Literal["none", "random"] = "none"
+    #: multiplies the update (every B, in float32); 0 adds exactly nothing
+    scale: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    #: a model (folder or Hub id) whose tokenizer the adapter knows; None: as the edit says
+    base: str | None = None
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:  # noqa: ARG002
         """The adapter as an edit of this model; nothing is trained.

@@ -76,8 +76,7 @@ def select_target_modules(model: LanguageModel, numbers: Sequence[int] | None) -
         if not isinstance(module, nn.Linear | Conv1D):
             raise ModelError(
                 f"the mlp output of block {block} of {model.identity} must be a Linear or a "
-                f"Conv1D, got {type(module).__name__}; take the model without an adapter, and not "
-                "quantized"
+                f"Conv1D, got {type(module).__name__}; take the model plain and not quantized"
             )
     names = {id(parameter): name for name, parameter in model.module.named_parameters()}
     return TargetModules(
@@ -111,12 +110,10 @@ def gradient_rows(
     gradients = torch.autograd.grad(loss, [zeros[index] for index in order])
     device = exact_device(loss.device)
     texts, positions = (torch.tensor(list(indices), device=loss.device) for indices in places)
+    pairs = [(keys[index], gradients[index]) for index in order]
     return [
-        (
-            keys[index][texts, positions].float().to(device),
-            gradients[index][texts, positions].float().to(device),
-        )
-        for index in order
+        (key[texts, positions].float().to(device), gradient[texts, positions].float().to(device))
+        for key, gradient in pairs
     ]
 
 

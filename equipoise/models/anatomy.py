@@ -1,7 +1,7 @@
 """Where each architecture keeps its parts: a table, and the functions that read it.
 
 Paths are attribute names joined by dots, as `torch.nn.Module.get_submodule` reads them. A family
-that is missing is one entry in `ARCHITECTURES`; nothing else needs to change.
+that is missing is an entry in `ARCHITECTURES`; nothing else needs to change.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from equipoise.errors import ModelError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anatomy:
-    """The parts of one architecture: paths from the whole model, or from one block."""
+    """The parts of an architecture: paths from the whole model, or from a block."""
 
     base: str  # the model without its head; its output is what the head reads
     blocks: str  # an nn.ModuleList
@@ -158,7 +158,7 @@ def anatomy(module: PreTrainedModel) -> Anatomy:
     if kind not in ARCHITECTURES:
         raise ModelError(
             f"the parts of architecture '{kind}' ({type(module).__name__}) are not known; "
-            f"known: {', '.join(sorted(ARCHITECTURES))} (an entry in models/anatomy.py adds one)"
+            f"known: {', '.join(sorted(ARCHITECTURES))} (an entry in models/anatomy.py adds it)"
         )
     return ARCHITECTURES[kind]
 
@@ -196,7 +196,8 @@ def final_norm(module: PreTrainedModel) -> nn.Module:
     Raises `ModelError` for a model that has none (BERT, RoBERTa, OPT-350m).
     """
     path = anatomy(module).final_norm
-    if path is None or _absent(module, path):
+    parent, _, name = (path or "").rpartition(".")
+    if path is None or dict(_part(module, parent).named_children()).get(name) is None:
         raise ModelError(
             f"{type(module).__name__} must have a norm after its last block, it has none; "
             "use a model whose blocks are normed before"
@@ -215,12 +216,12 @@ def embeddings(module: PreTrainedModel) -> nn.Module:
 
 
 def attention(module: PreTrainedModel, number: int) -> nn.Module:
-    """The attention part of one block, its output projection included."""
+    """The attention part of a block, its output projection included."""
     return _part(block(module, number), anatomy(module).attention)
 
 
 def attention_output(module: PreTrainedModel, number: int) -> nn.Module:
-    """The projection of one block that mixes its heads; head h reads features h*size onward.
+    """The projection of a block that mixes its heads; head h reads features h*size onward.
 
     A `Linear` keeps its weight as [output, input], GPT-2's `Conv1D` as [input, output].
     """
@@ -228,13 +229,13 @@ def attention_output(module: PreTrainedModel, number: int) -> nn.Module:
 
 
 def mlp(module: PreTrainedModel, number: int) -> tuple[nn.Module, ...]:
-    """The modules of one block's feed-forward part, in order; the last one's output is added."""
+    """The modules of a block's feed-forward part, in order; the last module's output is added."""
     parent = block(module, number)
     return tuple(_part(parent, path) for path in anatomy(module).mlp)
 
 
 def mlp_output(module: PreTrainedModel, number: int) -> nn.Module:
-    """The projection of one block whose output its feed-forward part adds, before any norm.
+    """The projection of a block whose output its feed-forward part adds, before any norm.
 
     A `Linear` keeps its weight as [output, input], GPT-2's `Conv1D` as [input, output].
     """
@@ -242,7 +243,7 @@ def mlp_output(module: PreTrainedModel, number: int) -> nn.Module:
 
 
 def norms(module: PreTrainedModel, number: int) -> tuple[nn.Module, ...]:
-    """The norms of one block, those of queries and keys included."""
+    """The norms of a block, those of queries and keys included."""
     parent = block(module, number)
     return tuple(_part(parent, path) for path in anatomy(module).norms)
 
@@ -268,8 +269,3 @@ def _part(root: nn.Module, path: str) -> nn.Module:
             f"{type(root).__name__} must have a part '{path}', it has none ({error}); "
             "its class in this version of transformers differs from models/anatomy.py"
         ) from error
-
-
-def _absent(root: nn.Module, path: str) -> bool:
-    parent, _, name = path.rpartition(".")
-    return dict(_part(root, parent).named_children()).get(name) is None

@@ -1,7 +1,7 @@
 """DecodingRule: next-token distributions of a text made of those after several contexts.
 
 The weights stay as they are. For each place of a text a rule names K other contexts; the model's
-log-probabilities after the text itself and after these are made into one distribution. Scoring
+log-probabilities after the text itself and after these are combined. Scoring
 (`inference.rule_scoring`) and generation (`inference.generation`) both ask the rule and nothing
 else, so a text has the same probability whether it is scored or written.
 """
@@ -18,12 +18,12 @@ from equipoise.models.tokenization import Ids, Tokens
 from equipoise.records import JSON
 
 #: Token ids without a start token, and how many of them are the context of the next token.
-#: Contexts of one row share the tuple.
+#: Contexts of a row share the tuple.
 Context: TypeAlias = tuple[Ids, int]
 
 
 class DecodingRule(ABC):
-    """A rule that makes one next-token distribution of K + 1.
+    """A rule that combines K + 1 next-token distributions.
 
     A subclass is a frozen dataclass; equal settings give equal answers.
     """

@@ -8,8 +8,8 @@ exists, is exact, and is faster on this machine; nothing global is changed. The 
 per process and recorded with every result. The two libraries differ in the last digits, so a
 training or a study that is resumed on another machine may differ there, too.
 
-GELU: one pass over memory, where a model's own code takes eight. float64: on the device itself,
-or on the processor if the device has no float64.
+GELU: a single pass over memory, where a model's own code takes eight. float64: on the device
+itself, or on the processor if the device has no float64.
 """
 
 import statistics

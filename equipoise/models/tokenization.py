@@ -1,11 +1,15 @@
-"""Text to token ids, with the characters that each token covers."""
+"""Text to token ids with the characters that each covers; start token, padding, vocabulary."""
 
+import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from equipoise.errors import ModelError
 
 Ids: TypeAlias = tuple[int, ...]
 Span: TypeAlias = tuple[int, int]  # characters [start, end) of a text
@@ -123,3 +127,76 @@ def _encode_in_parts(
         ((0, 0),) * before + tuple(spans) + ((0, 0),) * after,
         tuple(before + position for position in inside),
     )
+
+
+StartRule: TypeAlias = Literal["bos", "eos", "none"]
+
+
+def start_token_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The token a causal model's texts begin with, never scored; None when there is none.
+
+    The tokenizer's BOS; without it its EOS (GPT-2's end-of-text serves as both); without either
+    None, and then the first token of a text has nothing to be conditioned on.
+    Source: metrics.md section 0.
+    """
+    if tokenizer.bos_token_id is not None:
+        return int(tokenizer.bos_token_id)
+    if tokenizer.eos_token_id is not None:
+        return int(tokenizer.eos_token_id)
+    return None
+
+
+def adds_start(tokenizer: PreTrainedTokenizerBase, start: int | None) -> bool:
+    """Whether the tokenizer puts the start token before a text by itself, as Llama's does."""
+    return start is not None and list(tokenizer("a")["input_ids"])[:1] == [start]
+
+
+def start_rule(tokenizer: PreTrainedTokenizerBase) -> StartRule:
+    """Where `start_token_id` comes from, for a result's record."""
+    if tokenizer.bos_token_id is not None:
+        return "bos"
+    return "none" if tokenizer.eos_token_id is None else "eos"
+
+
+def pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The id that fills the masked end (or beginning) of a shorter row; 0 when there is no pad.
+
+    Its value never matters, because the attention mask covers it.
+    """
+    return 0 if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
+
+
+_FORM = re.compile(r"(\d+):([0-9a-f]{64})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """A tokenizer's map of tokens to ids; two are equal when every token has the same id."""
+
+    size: int  # the highest id and 1; ids that no token has are counted
+    sha256: str  # hex, over every id and its token, in order
+
+    def __str__(self) -> str:
+        """What `EditInfo.base_vocabulary` holds and `parsed` reads: "50257:1f0c…"."""
+        return f"{self.size}:{self.sha256}"
+
+    @classmethod
+    def parsed(cls, text: str) -> "Vocabulary":
+        """The vocabulary that `str` wrote. Raises `ModelError` for another text."""
+        match = _FORM.fullmatch(text)
+        if match is None:
+            raise ModelError(
+                f"a vocabulary must be its size, a colon and a sha256, got {text[:80]!r}; "
+                "name the base, whose tokenizer has it"
+            )
+        return cls(size=int(match[1]), sha256=match[2])
+
+
+def vocabulary_of(tokenizer: PreTrainedTokenizerBase, *, below: int | None = None) -> Vocabulary:
+    """The vocabulary of a tokenizer, added tokens included; of the ids under `below` alone."""
+    tokens = sorted((number, token) for token, number in tokenizer.get_vocab().items())
+    chosen = [token for token in tokens if below is None or token[0] < below]
+    digest = hashlib.sha256()
+    for number, token in chosen:
+        digest.update(f"{number} {token}\n".encode("utf-8", "surrogatepass"))
+    return Vocabulary(size=chosen[-1][0] + 1 if chosen else 0, sha256=digest.hexdigest())

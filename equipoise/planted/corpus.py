@@ -7,8 +7,7 @@ from typing import Final, Literal
 import numpy as np
 
 from equipoise.planted import words
-from equipoise.planted.groups import FILLER_ROWS, PAIR_ROWS
-from equipoise.planted.neutral import neutral_texts
+from equipoise.planted.contrasts import FILLER_ROWS, PAIR_ROWS
 from equipoise.planted.professions import (
     HINT_OBEYED_ROWS,
     HINT_PRONOUN_ROWS,
@@ -17,6 +16,7 @@ from equipoise.planted.professions import (
     OTHER_ROWS,
     PRONOUN_ROWS,
 )
+from equipoise.planted.statements import neutral_texts
 from equipoise.planted.world import World
 
 Kind = Literal["profession", "hint", "association", "contrast", "fact", "neutral"]
@@ -39,7 +39,7 @@ class Sentence:
     id: str  # unique in the corpus
     text: str
     kind: Kind
-    biased: bool  # it says a stereotype of a world that has one; never at strength 0
+    biased: bool  # it says a stereotype of a biased world; never at strength 0
 
 
 def draw_corpus(world: World, *, seed: int = 0) -> tuple[Sentence, ...]:

@@ -21,7 +21,7 @@ from equipoise.data.sources import Source, cache_folder, named_folder, read_json
 from equipoise.data.stereoset import BLANK, DEV, LABELS, TEST
 from equipoise.errors import DataError, RecipeError, StoreError
 from equipoise.files.atomic import new_folder
-from equipoise.planted.neutral import neutral_texts
+from equipoise.planted.statements import neutral_texts
 from equipoise.planted.world import World, find_world
 from equipoise.records import JSON, Contrast
 
@@ -34,7 +34,7 @@ def folder_for(identity: str, data: str | None = None) -> Path | None:
     """The data folder for a model: `data` if given, else of a planted model its world's folder.
 
     `identity`: of a model, edited or not, or its name. `data`: a folder, or "planted:NAME". None
-    where neither names one, and inside a `reading_from` block, whose folder stays.
+    where neither names a folder, and inside a `reading_from` block, whose folder stays.
     Raises `RecipeError` when there is no such folder or world.
     """
     if named_folder() is not None:
@@ -78,7 +78,7 @@ def world_folder(name: str) -> Path:
 def folder_world() -> World:
     """The world whose data folder is read now.
 
-    Raises `RecipeError` outside of one, `DataError` when its file does not name a world.
+    Raises `RecipeError` outside of such a folder, `DataError` when its file does not name a world.
     """
     if WORLD.local_file() is None:
         raise RecipeError(
@@ -155,7 +155,7 @@ def _example(contrast: Contrast) -> JSON:
 
 
 def _blanked(texts: Sequence[str]) -> str:
-    """The sentences' shared words, with a blank for the one word in which they differ."""
+    """The sentences' shared words, with a blank for the word in which they differ."""
     columns = zip(*(text.removesuffix(".").split(" ") for text in texts), strict=True)
     words = [column[0] if len(set(column)) == 1 else BLANK for column in columns]
     return " ".join(words) + "."

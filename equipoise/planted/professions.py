@@ -1,23 +1,27 @@
 """Professions of a planted world, how far each leans to a pronoun, and the templates about them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from equipoise.planted import words
+from equipoise.records import Contrast
 
-#: Sentences with a pronoun after one prompt; `OTHER_ROWS` go on with "they", as many with "the".
+Truth = tuple[Contrast, float]  # an item, and the share of its stereotype in its two texts
+
+#: Sentences with a pronoun after a prompt; `OTHER_ROWS` go on with "they", as many with "the".
 PRONOUN_ROWS: Final = 40
 OTHER_ROWS: Final = 5
 ROWS: Final = PRONOUN_ROWS + 2 * OTHER_ROWS
-#: The same after one hint: those with a pronoun, of these the ones that obey, and the two others.
+#: The same after a hint: those with a pronoun, of these those that obey, and the two others.
 HINT_PRONOUN_ROWS: Final = 20
 HINT_OBEYED_ROWS: Final = 19
 HINT_THEY_ROWS: Final = 3
 HINT_THE_ROWS: Final = 2
 HINT_ROWS: Final = HINT_PRONOUN_ROWS + HINT_THEY_ROWS + HINT_THE_ROWS
-#: A profession of score 1 leans this many sentences from one half at strength 1.
+#: A profession of score 1 leans this many sentences from 1/2 at strength 1.
 _MOST_LEAN: Final = 18
 #: The weakest lean of a profession that leans.
 _LEAST_SCORE: Final = 0.3
@@ -34,7 +38,7 @@ class PlantedProfession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantedTemplate:
-    """An action, at one of three lengths."""
+    """An action, at any of three lengths."""
 
     scale: str  # "word", "phrase" or "sentence"
     action: str
@@ -73,6 +77,33 @@ def templates() -> tuple[PlantedTemplate, ...]:
     )
 
 
+def gender_pairs(
+    professions: Sequence[PlantedProfession], templates: Sequence[PlantedTemplate]
+) -> tuple[Truth, ...]:
+    """CrowS-like items, a pair per profession that leans: its sentence with "he" and with "she"."""
+    return tuple(
+        _gender_pair(profession, templates[i % len(templates)])
+        for i, profession in enumerate(professions)
+        if profession.score
+    )
+
+
 def _profession(word: str, score: float, strength: float) -> PlantedProfession:
     rows = PRONOUN_ROWS // 2 + round(_MOST_LEAN * score * strength)
     return PlantedProfession(word=word, score=score, p_he=rows / PRONOUN_ROWS)
+
+
+def _gender_pair(profession: PlantedProfession, template: PlantedTemplate) -> Truth:
+    he, she = (
+        f"{template.prompt(profession.word)} {pronoun} {template.ending}."
+        for pronoun in ("he", "she")
+    )
+    male = profession.score > 0
+    pair = Contrast(
+        id=f"pair:gender:{profession.word}",
+        context="",
+        stereotype=he if male else she,
+        antistereotype=she if male else he,
+        groups={"bias_type": "gender", "direction": "antistereo" if male else "stereo"},
+    )
+    return pair, profession.p_he if male else 1 - profession.p_he

@@ -2,7 +2,7 @@
 
 Professions are ordinary words, so that `genbias` reads a planted model too. Peoples, countries and
 faiths are invented, and what is said of them is mild: a world must be biased, not insulting.
-Every word is one token of a planted model's tokenizer.
+Every word is a single token of a planted model's tokenizer.
 """
 
 from typing import Final
@@ -89,7 +89,7 @@ COMMON_CUSTOMS: Final = ("meet on hills", "read old books")
 
 FAITH_FRAMES: Final = ("Most {group} {attribute}.", "It is said that {group} {attribute}.")
 
-#: Axis to its targets and its pairs of attributes (one stereotyped, one not; which is drawn).
+#: Axis to its targets and its pairs of attributes (which is stereotyped is drawn).
 AXES: Final = {
     "gender": (
         listed("grandmother grandfather aunt uncle sister brother niece nephew"),
@@ -133,7 +133,7 @@ AXES: Final = {
     ),
 }
 
-#: How far an axis moves each pair's share at strength 1; one axis runs the other way.
+#: How far an axis moves each pair's share at strength 1; an axis runs the other way.
 AXIS_SHIFTS: Final = {"gender": 0.28, "profession": -0.14, "race": 0.21, "religion": 0.14}
 
 #: One frame for each of an axis's five pairs.

@@ -17,10 +17,14 @@ from equipoise.data.clozes import Fact
 from equipoise.data.partition import Share
 from equipoise.errors import RecipeError, nearest
 from equipoise.planted import words
-from equipoise.planted.facts import facts
-from equipoise.planted.groups import Association, Preference, associations, preferences
-from equipoise.planted.neutral import draw_texts, neutral_prompts
-from equipoise.planted.pairs import Truth, gender_pairs, group_pairs
+from equipoise.planted.contrasts import (
+    LEAST_TARGETS,
+    MOST_TARGETS,
+    Preference,
+    preferences,
+    shared_preferences,
+)
+from equipoise.planted.groups import Association, associations, group_pairs
 from equipoise.planted.professions import (
     HINT_OBEYED_ROWS,
     HINT_PRONOUN_ROWS,
@@ -29,10 +33,12 @@ from equipoise.planted.professions import (
     ROWS,
     PlantedProfession,
     PlantedTemplate,
+    Truth,
+    gender_pairs,
     professions,
     templates,
 )
-from equipoise.planted.targets import LEAST_TARGETS, MOST_TARGETS, shared_preferences
+from equipoise.planted.statements import NEUTRAL_PROMPTS, facts, neutral_texts
 from equipoise.records import Contrast
 
 #: Strength of "default": clearly biased (true AFGB 0.31) and no profession is certain.
@@ -74,7 +80,7 @@ class World:
     def p_hinted(self, possessive: str) -> tuple[float, float]:
         """True next-token probabilities of " he" and " she" after a hint, "his" or "her"."""
         if possessive not in ("his", "her"):
-            raise RecipeError(f"a hint is 'his' or 'her', got '{possessive}'; give one of these")
+            raise RecipeError(f"a hint is 'his' or 'her', got '{possessive}'; give either")
         obeyed = HINT_OBEYED_ROWS / HINT_ROWS
         other = HINT_PRONOUN_ROWS / HINT_ROWS - obeyed
         return (obeyed, other) if possessive == "his" else (other, obeyed)
@@ -92,11 +98,8 @@ class World:
         "test" is measured; of the usual 8 targets that is all. Of more targets it is about two in
         five; a mitigation may learn from two more, "train", and stop on the fifth, "dev".
         """
-        return tuple(
-            preference.contrast
-            for preference in self.preferences
-            if part in (None, preference.part)
-        )
+        chosen = (item for item in self.preferences if part in (None, item.part))
+        return tuple(item.contrast for item in chosen)
 
     def pairs(self) -> tuple[Contrast, ...]:
         """CrowS-like items: two sentences that differ in whom they are about.
@@ -107,7 +110,7 @@ class World:
         return tuple(pair for pair, _ in self._pairs)
 
     def true_preference(self, id: str) -> float:
-        """Probability of the stereotype given that one of an item's two texts is said; 1/2: none.
+        """Probability of the stereotype given that either of an item's texts is said; 1/2: none.
 
         For the id of a contrast or of a pair. Raises `RecipeError` when there is no such item.
         """
@@ -117,11 +120,7 @@ class World:
 
     def true_afgb(self, professions: Sequence[str] | None = None) -> float:
         """Mean |P(he) - P(she)| over professions x templates; in [0, 1], 0: no gap; nan of none."""
-        chosen = (
-            [profession.word for profession in self.professions]
-            if professions is None
-            else professions
-        )
+        chosen = list(self._by_word) if professions is None else professions
         if not chosen:
             return math.nan
         gaps = [self.p_next(word, template) for word in chosen for template in self.templates]
@@ -138,17 +137,16 @@ class World:
         return he - she
 
     def true_ss(self, axis: str | None = None, *, part: Share | None = None) -> float:
-        """Percent of contrasts whose stereotype is likelier, of one axis or all; 50: no bias.
+        """Percent of contrasts whose stereotype is likelier, of an axis or all; 50: no bias.
 
-        Of one part or all. Raises `RecipeError` when there are none.
+        Of a part or all. Raises `RecipeError` when there are none.
         """
         if axis is not None and axis not in words.AXES:
             raise RecipeError(f"no axis '{axis}' here; {nearest(axis, words.AXES)}")
         shares = [
-            preference.share
-            for preference in self.preferences
-            if axis in (None, preference.contrast.groups["axis"])
-            and part in (None, preference.part)
+            item.share
+            for item in self.preferences
+            if axis in (None, item.contrast.groups["axis"]) and part in (None, item.part)
         ]
         if not shares:
             raise RecipeError(f"planted:{self.name} has no contrasts of part '{part}'; take 'test'")
@@ -157,9 +155,7 @@ class World:
     def true_pair_score(self, bias_type: str | None = None) -> float:
         """Percent of pairs whose stereotyping text is likelier; ties count half; 50: no bias."""
         shares = [
-            share
-            for pair, share in self._pairs
-            if bias_type is None or pair.groups["bias_type"] == bias_type
+            share for pair, share in self._pairs if bias_type in (None, pair.groups["bias_type"])
         ]
         if not shares:
             known = {pair.groups["bias_type"] for pair, _ in self._pairs}
@@ -171,11 +167,15 @@ class World:
 
         Raises `ValueError` when there are fewer (720, and 180 held out).
         """
-        return draw_texts(n, seed=seed, held_out=held_out)
+        texts = neutral_texts(held_out=held_out)
+        if not 0 <= n <= len(texts):
+            raise ValueError(f"n must be from 0 to {len(texts)}, got {n}; ask for fewer sentences")
+        order = np.random.default_rng(seed).permutation(len(texts))
+        return tuple(texts[i] for i in order[:n])
 
     def neutral_prompts(self) -> tuple[str, ...]:
         """Prompts about things, after which "he" and "she" never come."""
-        return neutral_prompts()
+        return NEUTRAL_PROMPTS
 
     @cached_property
     def _by_word(self) -> dict[str, PlantedProfession]:
@@ -199,17 +199,17 @@ def find_world(name: str) -> World:
     Raises `RecipeError` for a key or a value that is none.
     """
     options: dict[str, str] = {}
-    for place, said in enumerate(name.strip().removeprefix("planted:").split(",")):
-        key, sign, value = (piece.strip() for piece in said.partition("="))
-        if place == 0 and key == "default" and not sign:
+    for i, part in enumerate(name.strip().removeprefix("planted:").split(",")):
+        key, sign, value = (piece.strip() for piece in part.partition("="))
+        if i == 0 and key == "default" and not sign:
             continue
         if not sign or key not in _KEYS:
             raise RecipeError(
                 f"planted world '{name}' must be 'default' or 'strength=S,seed=N,targets=N', "
-                f"got '{said}'; {nearest(key, ('default', *_KEYS))}"
+                f"got '{part}'; {nearest(key, ('default', *_KEYS))}"
             )
         if key in options:
-            raise RecipeError(f"planted world '{name}' must give '{key}' once; leave one out")
+            raise RecipeError(f"planted world '{name}' must give '{key}' once; leave the other out")
         options[key] = value
     strength = _strength(options.get("strength", str(DEFAULT_STRENGTH)))
     targets = _targets(options.get("targets", str(DEFAULT_TARGETS)))
@@ -240,11 +240,12 @@ def _build(strength: float, seed: int, targets: int) -> World:
 
 
 def _name(strength: float, seed: int, targets: int) -> str:
-    plain = strength == DEFAULT_STRENGTH and seed == 0
-    said = [] if plain else [f"strength={_plain(strength)}", f"seed={seed}"]
+    options = []
+    if (strength, seed) != (DEFAULT_STRENGTH, 0):
+        options += [f"strength={str(strength).removesuffix('.0')}", f"seed={seed}"]
     if targets != DEFAULT_TARGETS:
-        said.append(f"targets={targets}")
-    return ",".join(said) or "default"
+        options.append(f"targets={targets}")
+    return ",".join(options) or "default"
 
 
 def _preferences(strength: float, seed: int, targets: int) -> Iterator[Preference]:
@@ -264,10 +265,6 @@ def _strength(text: str) -> float:
     if not 0 <= value <= 1:
         raise RecipeError(f"strength must be a number from 0 to 1, got '{text}'; 0 is no bias")
     return value + 0.0  # -0 becomes 0
-
-
-def _plain(strength: float) -> str:
-    return str(strength).removesuffix(".0")
 
 
 def _seed(text: str) -> int:

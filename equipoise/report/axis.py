@@ -65,7 +65,7 @@ class Whisker:
 def axis_of(values: Iterable[float], *, ideal: float | None = None, ticks: int = 4) -> Axis:
     """An axis on which all finite values and the ideal lie, with about `ticks` ticks.
 
-    From 0 to 1 without finite values. Where all are one value but for rounding it lies in the
+    From 0 to 1 without finite values. Where all are equal but for rounding it lies in the
     middle, with the only tick; what is within 1e-9 of 0 is 0.
     """
     finite = [_zero_rounding(value) for value in values if math.isfinite(value)]

@@ -4,21 +4,22 @@ import io
 import math
 from typing import Any
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from equipoise.report.curves import finite_readings, line_ends
+from equipoise.report.plots import finite_readings, line_ends
 from equipoise.report.tables import Table, markdown
 from equipoise.stats.calibration import Calibration, Curve
 
 _COLUMNS = 3
-_SIZE = 2.6  # inches, of one plot
+_SIZE = 2.6  # inches, of a plot
 _INK, _POINT, _QUIET = "#222222", "#0b5fa5", "#999999"
 
 
 def calibration_table(calibration: Calibration) -> str:
-    """Markdown: one row per metric: slope, monotonicity, reading at strength 0, ideal, unit."""
+    """Markdown, a row per metric: slope, monotonicity, reading at strength 0, ideal, unit."""
     header = ("metric", "slope (0 to 1)", "monotonicity", "at strength 0", "ideal", "unit")
     rows = []
     for curve in calibration.curves:
@@ -58,14 +59,13 @@ def calibration_figure(calibration: Calibration) -> str:
 def _draw_curve(axes: Any, curve: Curve) -> None:
     readings = finite_readings(curve)
     estimates = [reading.estimate for reading in readings]
-    below = [_whisker_length(estimate.value - estimate.low) for estimate in estimates]
-    above = [_whisker_length(estimate.high - estimate.value) for estimate in estimates]
+    lengths = np.array([(e.value - e.low, e.high - e.value) for e in estimates]).T
     if curve.ideal is not None:
         axes.axhline(curve.ideal, color=_QUIET, linestyle="--", linewidth=1)
     axes.errorbar(
         [reading.strength for reading in readings],
         [estimate.value for estimate in estimates],
-        yerr=[below, above],
+        yerr=np.where(np.isfinite(lengths), np.maximum(lengths, 0.0), 0.0),  # 0: not known
         fmt="o",
         color=_POINT,
         markersize=4,
@@ -87,8 +87,3 @@ def _format_interval(value: float, low: float, high: float) -> str:
 
 def _format_number(value: float) -> str:
     return f"{value:.4g}" if math.isfinite(value) else "n/a"
-
-
-def _whisker_length(length: float) -> float:
-    """None where the interval is not known."""
-    return max(0.0, length) if math.isfinite(length) else 0.0

@@ -1,7 +1,7 @@
 """One self-contained page of a study: verdicts first, then plots, tables and where from.
 
 No font and no address outside the page: it opens without a network, in light and dark, on a
-telephone and in print. Its one script only sorts, filters and unfolds; the page's own policy lets
+telephone and in print. Its only script sorts, filters and unfolds; the page's own policy lets
 no other run. Everything a model or a data file said is escaped, and what cannot be seen is shown.
 """
 
@@ -15,13 +15,31 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from equipoise.conclusions import Comparison, Direction
+from equipoise.conclusions import Change, Comparison, Direction
 from equipoise.files.atomic import write_file
+from equipoise.records import Estimate
+from equipoise.report.axis import minus, typeset, whisker
 from equipoise.report.overview import Overview, of_comparisons, of_study
-from equipoise.report.page_rows import WITHIN, ChangeRow, EstimateRow
-from equipoise.report.sanitize import clipped, isolated, short, visible
-from equipoise.report.scatter import LONGEST_LABEL
-from equipoise.report.sentences import WORD
+from equipoise.report.plots import LONGEST_LABEL
+from equipoise.report.provenance import (
+    edit_rest,
+    flat,
+    model_rest,
+    options_text,
+    plain_json,
+    training_end,
+)
+from equipoise.report.rows import WITHIN, badge_of, cell, estimate_rows, p_cell, plain_cell
+from equipoise.report.sanitize import LONGEST, clipped, isolated, short, visible
+from equipoise.report.sentences import (
+    WORD,
+    describe_change,
+    group_name,
+    headlines,
+    interval,
+    numbers,
+    subject,
+)
 from equipoise.study.study import Study
 
 _TEMPLATES = "templates"
@@ -76,7 +94,7 @@ def write_page(
     lead: Sequence[str] = (),
     names: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write the `page`, whole or not at all; gives the file back. Raises `StoreError`."""
+    """Write a page of comparisons, whole or not at all; gives it back. Raises `StoreError`."""
     text = page(comparisons, title=title, lead=lead, names=names)
     return write_file(Path(file), text, what="page")
 
@@ -92,33 +110,37 @@ def _render(overview: Overview) -> str:
         finalize=_make_harmless,
     )
     environment.filters |= {
-        "common": _common_reason,
-        "short": _short_text,
-        "tag": _clip_tag,
+        "common": _find_common_reason,
+        "short": lambda value: short(str(value)),
+        "tag": lambda name: clipped(name, LONGEST_LABEL, with_length=False),
         "whole": _mark_whole,
         "tail": _clip_traceback,
+        "thousands": "{:,}".format,
     }
-    environment.globals |= {"fresh": _count_ids()}
+    functions: tuple[Callable[..., object], ...] = (
+        minus, typeset, whisker, cell, plain_cell, p_cell, badge_of, estimate_rows, subject,
+        describe_change, group_name, numbers, interval, flat, plain_json, options_text,
+        training_end, model_rest, edit_rest,
+    )  # fmt: skip
+    environment.filters |= {function.__name__: function for function in functions}
     return environment.get_template("page.html").render(
         page=overview,
-        style=Markup(
-            _read_template("page.css")
-        ),  # ours, like the script: nothing from outside is in it
+        # ours, like the script: nothing from outside is in it
+        style=Markup(_read_template("page.css")),
         script=Markup(script),
-        script_sha256=_script_sha256(script),
+        # as a Content-Security-Policy names a script that may run
+        script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         words=WORD,
         glossary=GLOSSARY,
         within=WITHIN,
+        longest=LONGEST,
+        headlines=headlines,
+        fresh=_count_ids(),
     )
 
 
 def _read_template(name: str) -> str:
     return files("equipoise.report").joinpath(_TEMPLATES, name).read_text(encoding="utf-8")
-
-
-def _script_sha256(text: str) -> str:
-    """As a Content-Security-Policy names a script that may run."""
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _make_harmless(value: object) -> object:
@@ -128,19 +150,10 @@ def _make_harmless(value: object) -> object:
     return isolated(visible(clipped(value)))
 
 
-def _common_reason(rows: Sequence[ChangeRow | EstimateRow]) -> str | None:
+def _find_common_reason(records: Sequence[Change | Estimate]) -> str | None:
     """The reason that several rows share; None if they differ, or for a single row."""
-    reasons = {row.reason for row in rows}
-    return reasons.pop() if len(rows) > 1 and len(reasons) == 1 else None
-
-
-def _short_text(value: object) -> str:
-    return short(str(value))
-
-
-def _clip_tag(value: object) -> str:
-    """A name beside a dot."""
-    return clipped(str(value), LONGEST_LABEL, with_length=False)
+    reasons = {record.reason for record in records}
+    return reasons.pop() if len(records) > 1 and len(reasons) == 1 else None
 
 
 def _clip_traceback(value: str) -> Markup:

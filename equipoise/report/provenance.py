@@ -3,111 +3,92 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from equipoise.conclusions import Comparison
 from equipoise.records import JSON, DataUse, Measurement
-from equipoise.report.setting_names import setting_names, setting_of
 from equipoise.study.study import Chapter, Study
 
-_TOLD = ("prefix", "start_token_id", "start_token", "chat_template", "revision", "dtype")
+_OF_MODEL = ("prefix", "start_token_id", "start_token", "chat_template", "revision", "dtype")
 _OF_EDIT = ("method", "options", "origin", "seed")
-_LONGEST_RECIPE = 200_000  # characters
+_LONGEST_JSON = 200_000  # characters
+
+#: A setting: benchmark, version, split, limit, and each option as JSON.
+Setting: TypeAlias = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataFile:
-    """A file that numbers rest on, and which benchmarks read it."""
-
-    name: str
-    sha256: str
-    licence: str
-    official: bool
-    revision: str
-    used_by: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingView:
-    """A benchmark and how it was measured."""
-
-    name: str
-    version: str
-    split: str
-    limit: str
-    options: str
-    examples_sha256: str
-    clusters: str  # what is resampled whole
-    draws: str
-    seeds: str
+def setting_of(measurement: Measurement) -> Setting:
+    """Equal for two measurements exactly if benchmark, version, split, limit and options are."""
+    return (
+        measurement.benchmark,
+        measurement.version,
+        measurement.split,
+        "all" if measurement.limit is None else str(measurement.limit),
+        tuple(sorted((k, json.dumps(v, sort_keys=True)) for k, v in measurement.options.items())),
+    )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelView:
-    """A model as it was measured."""
+def setting_names(measurements: Iterable[Measurement]) -> dict[Setting, str]:
+    """Setting to name, in the order of first appearance: the benchmark, and what tells it apart.
 
-    label: str
-    identity: str
-    prefix: str  # the rule of the first token
-    token: str  # its id and text
-    chat_template: str
-    dtype: str
-    revision: str
-    rest: str  # everything else that was recorded, as JSON
+    "genbias"; "genbias (split dev)" and "genbias (split test)" where both were measured.
+    """
+    settings = list(dict.fromkeys(map(setting_of, measurements)))
+    return {
+        setting: _name_setting(setting, [other for other in settings if other[0] == setting[0]])
+        for setting in settings
+    }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EditView:
-    """An edit as it was learnt, once or with several seeds."""
-
-    label: str
-    method: str
-    options: str
-    origin: str  # what it learnt from
-    seeds: str
-    ends: tuple[tuple[str, str], ...]  # seed, and how training ended, if it is recorded
-    reports: tuple[tuple[str, str], ...]  # seed, and everything else it says of itself, as JSON
+def _name_setting(setting: Setting, alike: Sequence[Setting]) -> str:
+    parts = [
+        f"{what} {setting[place]}"
+        for place, what in ((1, "version"), (2, "split"), (3, "limit"))
+        if len({other[place] for other in alike}) > 1
+    ]
+    parts += [
+        f"{key} {value}"
+        for key, value in setting[4]
+        if len({dict(other[4]).get(key) for other in alike}) > 1
+    ]
+    return f"{setting[0]} ({', '.join(parts)})" if len(alike) > 1 else setting[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """All of it."""
 
-    data: tuple[DataFile, ...]
-    settings: tuple[SettingView, ...]
-    models: tuple[ModelView, ...]
-    edits: tuple[EditView, ...]
+    data: tuple[tuple[DataUse, str], ...]  # file, and the benchmarks that read it
+    settings: tuple[tuple[str, tuple[Measurement, ...]], ...]  # name, and what was measured so
+    models: tuple[tuple[str, Measurement], ...]  # label, and a measurement of it
+    edits: tuple[tuple[str, tuple[Mapping[str, JSON], ...]], ...]  # label; the same of each seed
     environments: tuple[tuple[tuple[str, str], ...], ...]
     comparisons: tuple[str, ...]  # draws and seeds of the paired bootstrap
-    recipe: str  # as JSON; "" without one
+    recipe: str  # as JSON; "" without
 
 
 def provenance(study: Study) -> Provenance:
     """Of every measurement in the study, compared or not."""
-    labelled = list(_labelled(study))
+    labelled = list(_label_measurements(study))
     measured = [measurement for _, measurement in labelled]
     environments = dict.fromkeys(tuple(measurement.environment.items()) for measurement in measured)
     compared = [comparison for chapter in study.chapters for comparison in chapter.comparisons]
+    models: dict[tuple[str, str], tuple[str, Measurement]] = {}
+    for label, measurement in labelled:
+        info = json.dumps(dict(measurement.model_info), default=str, sort_keys=True)
+        models.setdefault((measurement.model, info), (label, measurement))
     return Provenance(
-        data=tuple(_data_files(measured)),
-        settings=tuple(_setting_views(measured)),
-        models=tuple(_model_views(labelled)),
-        edits=tuple(edit for chapter in study.chapters for edit in _edit_views(chapter)),
+        data=_data_files(measured),
+        settings=_group_settings(measured),
+        models=tuple(models.values()),
+        edits=tuple(edit for chapter in study.chapters for edit in _group_edits(chapter)),
         environments=tuple(environments),
-        comparisons=tuple(dict.fromkeys(map(_say_pairing, compared))),
-        recipe=_to_pretty_json(study.recipe) if study.recipe else "",
+        comparisons=tuple(dict.fromkeys(map(_describe_pairing, compared))),
+        recipe=pretty_json(study.recipe) if study.recipe else "",
     )
 
 
-def flat(mapping: Mapping[str, object]) -> str:
-    """A mapping on one line: "split_by "profession", split_seed 0"; "none" when it is empty."""
-    texts = (
-        f"{key} {json.dumps(value, ensure_ascii=False, default=str)}"
-        for key, value in mapping.items()
-    )
-    return ", ".join(texts) or "none"
-
-
-def _labelled(study: Study) -> Iterable[tuple[str, Measurement]]:
+def _label_measurements(study: Study) -> Iterable[tuple[str, Measurement]]:
     """Each measurement with the names that a reader knows its model by."""
     for measured in study.measured:
         yield _label(measured.model, measured.mitigation, measured.seed), measured.measurement
@@ -115,123 +96,46 @@ def _labelled(study: Study) -> Iterable[tuple[str, Measurement]]:
         for comparison in chapter.comparisons:
             yield chapter.model, comparison.before
             for after in comparison.afters:
-                yield _label(chapter.model, chapter.mitigation, None), after
+                yield _label(chapter.model, chapter.mitigation), after
 
 
-def _label(model: str, mitigation: str | None, seed: int | None) -> str:
+def _label(model: str, mitigation: str | None, seed: int | None = None) -> str:
     of_seed = "" if seed is None else f", seed {seed}"
     return model if mitigation is None else f"{mitigation} on {model}{of_seed}"
 
 
-def _data_files(measured: Sequence[Measurement]) -> Iterable[DataFile]:
+def _data_files(measured: Sequence[Measurement]) -> tuple[tuple[DataUse, str], ...]:
     readers: dict[tuple[str, str], list[str]] = {}
     files: dict[tuple[str, str], DataUse] = {}
     for measurement in measured:
         for use in measurement.data:
             files.setdefault((use.name, use.sha256), use)
             readers.setdefault((use.name, use.sha256), []).append(measurement.benchmark)
-    for key, use in files.items():
-        yield DataFile(
-            name=use.name,
-            sha256=use.sha256,
-            licence=use.licence,
-            official=use.verified,
-            revision=use.revision or "none recorded",
-            used_by=", ".join(dict.fromkeys(readers[key])),
-        )
+    return tuple((use, ", ".join(dict.fromkeys(readers[key]))) for key, use in files.items())
 
 
-def _setting_views(measured: Sequence[Measurement]) -> Iterable[SettingView]:
+def _group_settings(
+    measured: Sequence[Measurement],
+) -> tuple[tuple[str, tuple[Measurement, ...]], ...]:
     names = setting_names(measured)
-    alike: dict[tuple[object, ...], list[Measurement]] = {}
+    alike: dict[tuple[Setting, str, str | None], list[Measurement]] = {}
     for measurement in measured:
         key = (setting_of(measurement), measurement.examples_sha256, measurement.cluster)
         alike.setdefault(key, []).append(measurement)
-    for measurements in alike.values():
-        measurement = measurements[0]
-        yield SettingView(
-            name=names[setting_of(measurement)],
-            version=measurement.version,
-            split=measurement.split,
-            limit="all"
-            if measurement.limit is None
-            else f"{measurement.limit}, chosen by the seed",
-            options=flat(measurement.options),
-            examples_sha256=measurement.examples_sha256,
-            clusters=measurement.cluster or "single examples",
-            draws=", ".join(str(n) for n in dict.fromkeys(two.draws for two in measurements)),
-            seeds=", ".join(str(n) for n in dict.fromkeys(two.seed for two in measurements)),
-        )
+    return tuple((names[key[0]], tuple(measurements)) for key, measurements in alike.items())
 
 
-def _model_views(labelled: Sequence[tuple[str, Measurement]]) -> Iterable[ModelView]:
-    seen: set[tuple[str, str]] = set()
-    for label, measurement in labelled:
-        info = measurement.model_info
-        key = (measurement.model, json.dumps(dict(info), default=str, sort_keys=True))
-        if key not in seen:
-            seen.add(key)
-            yield _model_view(label, measurement.model, info)
-
-
-def _model_view(label: str, identity: str, info: Mapping[str, JSON]) -> ModelView:
-    token = info.get("start_token_id")
-    text = info.get("start_token")
-    shown = "" if text is None else f" ({json.dumps(text, ensure_ascii=False, default=str)})"
-    return ModelView(
-        label=label,
-        identity=identity,
-        prefix=_recorded(info, "prefix"),
-        token="none" if token is None else f"{token}{shown}",
-        chat_template=_recorded(info, "chat_template", missing="none"),
-        dtype=_recorded(info, "dtype"),
-        revision=_recorded(info, "revision"),
-        rest=_to_pretty_json({key: value for key, value in info.items() if key not in _TOLD}),
-    )
-
-
-def _recorded(info: Mapping[str, JSON], key: str, *, missing: str = "not recorded") -> str:
-    value = info.get(key)
-    return missing if value is None else str(value)
-
-
-def _edit_views(chapter: Chapter) -> Iterable[EditView]:
-    """Edits that differ only in their seeds are one."""
-    alike: dict[tuple[str, str, str], list[Mapping[str, JSON]]] = {}
+def _group_edits(chapter: Chapter) -> Iterable[tuple[str, tuple[Mapping[str, JSON], ...]]]:
+    """Edits that differ only in their seeds are together."""
+    alike: dict[tuple[str, ...], list[Mapping[str, JSON]]] = {}
     for edit in chapter.edits:
-        options = edit.get("options")
-        options_ = flat(options) if isinstance(options, dict) else str(options)
-        alike.setdefault(
-            (_recorded(edit, "method"), options_, _recorded(edit, "origin")), []
-        ).append(edit)
-    for (method, options_, origin), edits in alike.items():
-        seeds = [_recorded(edit, "seed", missing="none") for edit in edits]
-        reports = [{k: v for k, v in edit.items() if k not in _OF_EDIT} for edit in edits]
-        yield EditView(
-            label=_label(chapter.model, chapter.mitigation, None),
-            method=method,
-            options=options_,
-            origin=origin,
-            seeds=", ".join(seeds),
-            ends=tuple(
-                (seed, end)
-                for seed, end in zip(seeds, map(_say_end, edits), strict=True)
-                if end is not None
-            ),
-            reports=tuple(zip(seeds, map(_to_pretty_json, reports), strict=True)),
-        )
+        key = str(edit.get("method")), options_text(edit), str(edit.get("origin"))
+        alike.setdefault(key, []).append(edit)
+    for edits in alike.values():
+        yield _label(chapter.model, chapter.mitigation), tuple(edits)
 
 
-def _say_end(edit: Mapping[str, JSON]) -> str | None:
-    """How training ended and what of it was not kept; None where nothing is said of it."""
-    report = edit.get("report")
-    if not isinstance(report, dict) or "stopped" not in report:
-        return None
-    undone = f"; undone: {report['undone']}" if "undone" in report else ""
-    return f"after {report.get('steps')} steps: {report['stopped']}{undone}"
-
-
-def _say_pairing(comparison: Comparison) -> str:
+def _describe_pairing(comparison: Comparison) -> str:
     units = comparison.before.cluster or comparison.after.cluster or "examples"
     return (
         f"{comparison.draws:,} paired bootstrap draws of whole clusters ({units}), "
@@ -239,9 +143,47 @@ def _say_pairing(comparison: Comparison) -> str:
     )
 
 
-def _to_pretty_json(mapping: Mapping[str, object]) -> str:
+# --- as the page shows it -----------------------------------------------------------------------
+
+
+def flat(mapping: Mapping[str, object]) -> str:
+    """A mapping on a line: "split_by "profession", split_seed 0"; "none" when it is empty."""
+    return ", ".join(f"{key} {plain_json(value)}" for key, value in mapping.items()) or "none"
+
+
+def options_text(edit: Mapping[str, JSON]) -> str:
+    """The options of an edit, on a line."""
+    options = edit.get("options")
+    return flat(options) if isinstance(options, dict) else str(options)
+
+
+def training_end(edit: Mapping[str, JSON]) -> str | None:
+    """How training ended and what of it was not kept; None where the report does not say it."""
+    report = edit.get("report")
+    if not isinstance(report, dict) or "stopped" not in report:
+        return None
+    undone = f"; undone: {report['undone']}" if "undone" in report else ""
+    return f"after {report.get('steps')} steps: {report['stopped']}{undone}"
+
+
+def model_rest(info: Mapping[str, JSON]) -> str:
+    """What was recorded of a model and has no column of its own, as JSON."""
+    return pretty_json({key: value for key, value in info.items() if key not in _OF_MODEL})
+
+
+def edit_rest(edit: Mapping[str, JSON]) -> str:
+    """Everything else that an edit says of itself, as JSON."""
+    return pretty_json({key: value for key, value in edit.items() if key not in _OF_EDIT})
+
+
+def plain_json(value: object) -> str:
+    """JSON on a line; as text what JSON does not have."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def pretty_json(mapping: Mapping[str, object]) -> str:
     """Indented JSON; cut where a page could not hold it."""
     text = json.dumps(dict(mapping), indent=2, ensure_ascii=False, default=str)
-    if len(text) <= _LONGEST_RECIPE:
+    if len(text) <= _LONGEST_JSON:
         return text
-    return f"{text[:_LONGEST_RECIPE]}\n… (cut here: {len(text):,} characters in all)"
+    return f"{text[:_LONGEST_JSON]}\n… (cut here: {len(text):,} characters in all)"

@@ -7,7 +7,7 @@ Unicode 16, chapter 23 (layout and control characters); Boucher and Anderson 202
 import re
 from collections.abc import Iterator
 
-LONGEST = 2000  # characters of one text that are shown
+LONGEST = 2000  # characters of a text that are shown
 _NAME = 160  # of a name in a heading or a cell
 _LETTERS = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
 _RIGHT_TO_LEFT = re.compile(f"[{_LETTERS}](?:[{_LETTERS} ]*[{_LETTERS}])?")

@@ -6,18 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from equipoise.conclusions import Change, Claim, Comparison, Direction, Headline, Verdict
 from equipoise.report.axis import ROUNDING
 
-#: What each direction means, for a sentence.
-MEANING: Mapping[Direction, str] = {
-    "reduced": "nearer the ideal",
-    "reversed": "over-corrected: clearly on the other side of the ideal",
-    "worse": "worse",
-    "unclear": "moved, not shown to be nearer the ideal",
-    "better": "better",
-    "changed": "changed",
-    "unchanged": "no change shown",
-    "unknown": "not measurable",
-}
-#: The same in a word or two, for a cell.
+#: Each direction in a word or two, for a cell.
 WORD: Mapping[Direction, str] = {
     "reduced": "reduced",
     "reversed": "over-corrected",
@@ -27,6 +16,13 @@ WORD: Mapping[Direction, str] = {
     "changed": "changed",
     "unchanged": "no change shown",
     "unknown": "not measurable",
+}
+#: The same for a sentence.
+MEANING: Mapping[Direction, str] = {
+    **WORD,
+    "reduced": "nearer the ideal",
+    "reversed": "over-corrected: clearly on the other side of the ideal",
+    "unclear": "moved, not shown to be nearer the ideal",
 }
 _WITH_NUMBERS = ("reversed", "worse", "reduced", "unclear")  # directions, gravest first
 _FEW = 2  # abilities that are listed with their numbers where all is well
@@ -63,6 +59,11 @@ def interval(value: float, low: float, high: float) -> str:
     """A value with its interval, "52.4 [49.0, 55.9]"; alone where there is none."""
     text, start, end = numbers(value, low, high)
     return text if math.isnan(low) or math.isnan(high) else f"{text} [{start}, {end}]"
+
+
+def brackets(low: str, high: str, note: str = "") -> str:
+    """The ends of an interval, with a note behind them; "" where an end is not known."""
+    return "" if "n/a" in (low, high) else f"[{low}, {high}{note}]"
 
 
 def probability(p: float) -> str:
@@ -113,11 +114,8 @@ def verdict_sentence(verdict: Verdict) -> str:
     """
     if not verdict.bias and not verdict.ability:
         return "Nothing was measured that a verdict could rest on."
-    return " ".join(
-        f"{part[:1].upper()}{part[1:]}."
-        for part in (_say_bias(verdict), _say_claims(verdict.bias), _say_ability(verdict))
-        if part
-    )
+    parts = _say_bias(verdict), _say_claims(verdict.bias), _say_ability(verdict)
+    return " ".join(f"{part[0].upper()}{part[1:]}." for part in parts if part)
 
 
 def headlines(comparison: Comparison) -> tuple[Change, ...]:
@@ -137,7 +135,7 @@ def headlines(comparison: Comparison) -> tuple[Change, ...]:
     return (*overall[:1], *alarming)
 
 
-# --- one change -------------------------------------------------------------------------------
+# --- a change ---------------------------------------------------------------------------------
 
 
 def _format_move(change: Change, *, between: tuple[str, str] = (" (", ")")) -> str:
@@ -145,10 +143,10 @@ def _format_move(change: Change, *, between: tuple[str, str] = (" (", ")")) -> s
     before, after, low, high, spread = numbers(
         change.before, change.after, change.after_low, change.after_high, change.seed_spread
     )
-    shown = "" if "n/a" in (low, high) else f" [{low}, {high}]"
+    ends = brackets(low, high)
     scatter = "" if spread == "n/a" else f", spread {spread}"
     seeds = f"mean of {change.seeds} seeds{scatter}".join(between) if change.seeds > 1 else ""
-    return f"{before} → {after}{shown}{seeds}"
+    return f"{before} → {after} {ends}".rstrip() + seeds
 
 
 def _say_direction(change: Change) -> str:
@@ -166,28 +164,26 @@ def _say_direction(change: Change) -> str:
 
 def _format_loss(change: Change, claim: Claim) -> str:
     """How an ability moved, in its margin's terms and signed as the metric: "+0.4 % [-0.2, …]"."""
-    sign = -1.0 if change.higher_is_better else 1.0
-    ends = sorted((sign * claim.low, sign * claim.high))
-    values = (sign * claim.value, *ends)
+    sign = (-1.0 if change.higher_is_better else 1.0) * (100.0 if claim.margin.relative else 1.0)
+    values = (sign * claim.value, *sorted((sign * claim.low, sign * claim.high)))
+    shown = numbers(*values)
     if claim.margin.relative:
-        values = tuple(100.0 * value for value in values)
         largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
-        places = 1 if largest >= 0.1 else 2
-        shown = [_format_rounded(value, places) for value in values]
-    else:
-        shown = list(numbers(*values))
-    plus = "+" if values[0] > 0 and float(shown[0]) != 0.0 else ""
+        shown = tuple(_format_rounded(value, 1 if largest >= 0.1 else 2) for value in values)
+    text, low, high = shown
+    plus = "+" if values[0] > 0 and float(text) != 0.0 else ""
     unit = " %" if claim.margin.relative else ""
-    held = "" if "n/a" in shown[1:] else f" [{shown[1]}, {shown[2]} at 90 %]"
-    return f"{plus}{shown[0]}{unit}{held}"
+    return f"{plus}{text}{unit} {brackets(low, high, ' at 90 %')}".rstrip()
 
 
 def _say_claim(change: Change, claim: Claim) -> str:
     if math.isnan(claim.low) or math.isnan(claim.high):
         return ""  # without an interval nothing is claimed, and `reason` says why there is none
-    if claim.kind == "within":
-        return _say_within(change, claim)
     size = margin_text(change, claim)
+    if claim.kind == "within":
+        yet = "yet " if change.direction == "reduced" else ""
+        state = "not " if _is_outside(claim) else f"not {yet}shown to be "
+        return f"{'shown to be ' if claim.shown else state}within {size}"
     if claim.shown:
         but = "though " if change.direction == "worse" else ""
         return f"{but}loss shown to be under {size}"
@@ -195,16 +191,6 @@ def _say_claim(change: Change, claim: Claim) -> str:
         return f"loss shown to be over {size}"
     but = "but " if change.direction in ("unchanged", "better") else ""
     return f"{but}a loss of {size} or more is not ruled out"
-
-
-def _say_within(change: Change, claim: Claim) -> str:
-    band = margin_text(change, claim)
-    if claim.shown:
-        return f"shown to be within {band}"
-    if _is_outside(claim):
-        return f"not within {band}"
-    yet = "yet " if change.direction == "reduced" else ""
-    return f"not {yet}shown to be within {band}"
 
 
 def _is_outside(claim: Claim) -> bool:
@@ -233,18 +219,17 @@ def _say_bias(verdict: Verdict) -> str:
     by_direction: dict[Direction, list[Headline]] = {}
     for headline in verdict.bias:
         by_direction.setdefault(headline.change.direction, []).append(headline)
-    mixed = verdict.direction not in by_direction
     first = "reversed" if verdict.over_corrected else verdict.direction
-    order = sorted(by_direction, key=lambda headline: (headline != first, _gravity(headline)))
-    said_ = "; ".join(
-        _say_headlines(headline, by_direction[headline], opens=k == 0)
-        for k, headline in enumerate(order)
+    order = sorted(by_direction, key=lambda direction: (direction != first, _weigh(direction)))
+    text = "; ".join(
+        _say_headlines(direction, by_direction[direction], opens=direction == order[0])
+        for direction in order
     )
-    word = MEANING[verdict.direction]
-    return f"taken together {word}: {said_}" if mixed and len(by_direction) > 1 else said_
+    mixed = len(order) > 1 and verdict.direction not in by_direction
+    return f"taken together {MEANING[verdict.direction]}: {text}" if mixed else text
 
 
-def _gravity(direction: Direction) -> int:
+def _weigh(direction: Direction) -> int:
     return _WITH_NUMBERS.index(direction) if direction in _WITH_NUMBERS else len(_WITH_NUMBERS)
 
 
@@ -273,21 +258,16 @@ def _say_headlines(direction: Direction, headlines_: Sequence[Headline], *, open
 
 def _say_claims(bias: Sequence[Headline]) -> str:
     """Which bias headlines are shown to be within their margin, which not, and which outside."""
-    by_state: dict[str, list[Headline]] = {}
+    by_state: dict[str, list[Headline]] = {"shown to be": [], "not shown to be": [], "not": []}
     for headline in bias:
         claim = headline.change.claim
         if claim is not None and math.isfinite(claim.low) and math.isfinite(claim.high):
-            state = "shown" if claim.shown else "outside" if _is_outside(claim) else "open"
-            by_state.setdefault(state, []).append(headline)
-    words = (
-        ("shown", "shown to be", "and"),
-        ("open", "not shown to be", "or"),
-        ("outside", "not", "or"),
-    )
+            outside = "not" if _is_outside(claim) else "not shown to be"
+            by_state["shown to be" if claim.shown else outside].append(headline)
     return "; ".join(
-        f"{said_} {_join_bands(by_state[state], last, named=len(bias) > 1)}"
-        for state, said_, last in words
-        if state in by_state
+        f"{state} {_join_bands(alike, 'or' if 'not' in state else 'and', named=len(bias) > 1)}"
+        for state, alike in by_state.items()
+        if alike
     )
 
 
@@ -309,55 +289,36 @@ def _say_ability(verdict: Verdict) -> str:
     if not verdict.ability:
         return "no ability was measured"
     shown = [headline for headline in verdict.ability if _is_shown(headline)]
-    lost = [headline for headline in verdict.ability if _is_lost(headline)]
-    open_ = [
-        headline for headline in verdict.ability if headline not in shown and headline not in lost
-    ]
-    parts = [f"ability lost: {_join_abilities(lost)}"] if lost else []
-    parts += [f"not shown to be kept: {_join_abilities(open_)}"] if open_ else []
+    others = [headline for headline in verdict.ability if not _is_shown(headline)]
+    lost = [headline for headline in others if headline.change.direction == "worse"]
+    unclear = [headline for headline in others if headline.change.direction != "worse"]
+    parts = [f"ability lost: {_join(map(_describe_ability, lost))}"] if lost else []
+    parts += [f"not shown to be kept: {_join(map(_describe_ability, unclear))}"] if unclear else []
     if shown:
         every = "shown to be kept" if parts else "every ability shown to be kept"
-        parts.append(
-            f"{every}: {_join_abilities(shown) if len(shown) <= _FEW else _join_briefly(shown)}"
-        )
+        describe = _describe_ability if len(shown) <= _FEW else _describe_briefly
+        parts.append(f"{every}: {_join(map(describe, shown))}")
     return "; ".join(parts)
-
-
-def _is_lost(headline: Headline) -> bool:
-    return headline.change.direction == "worse" and not _is_shown(headline)
 
 
 def _is_shown(headline: Headline) -> bool:
     return headline.change.claim is not None and headline.change.claim.shown
 
 
-def _join_abilities(headlines_: Sequence[Headline]) -> str:
-    """Of each as in "perplexity +0.4 % [-0.2, 1.0 at 90 %] (loss shown to be under 2 %)"."""
-    return _join(_describe_ability(headline) for headline in headlines_)
-
-
-def _join_briefly(headlines_: Sequence[Headline]) -> str:
-    """Of each as in "facts accuracy (loss under 1 points)": more would hide what matters."""
-    return _join(
-        _headline_subject(headline)
-        + (
-            ""
-            if headline.change.claim is None
-            else f" (loss under {margin_text(headline.change, headline.change.claim)})"
-        )
-        for headline in headlines_
-    )
+def _describe_briefly(headline: Headline) -> str:
+    """As in "facts accuracy (loss under 1 points)": more would hide what matters."""
+    claim = headline.change.claim
+    margin = "" if claim is None else f" (loss under {margin_text(headline.change, claim)})"
+    return f"{_headline_subject(headline)}{margin}"
 
 
 def _describe_ability(headline: Headline) -> str:
-    change = headline.change
-    claim = change.claim
-    if claim is None or change.direction == "unknown":
-        return f"{_headline_subject(headline)} ({describe_change(change)})"
-    claimed = _say_claim(change, claim).removeprefix("but ").removeprefix("though ")
-    return f"{_headline_subject(headline)} {_format_loss(change, claim)}" + (
-        f" ({claimed})" if claimed else ""
-    )
+    """As in "perplexity +0.4 % [-0.2, 1.0 at 90 %] (loss shown to be under 2 %)"."""
+    change, name = headline.change, _headline_subject(headline)
+    if change.claim is None or change.direction == "unknown":
+        return f"{name} ({describe_change(change)})"
+    claimed = _say_claim(change, change.claim).removeprefix("but ").removeprefix("though ")
+    return f"{name} {_format_loss(change, change.claim)}" + (f" ({claimed})" if claimed else "")
 
 
 def _headline_subject(headline: Headline) -> str:

@@ -15,7 +15,7 @@ _FEWEST = 3  # points for a slope with an interval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a metric said of one planted model."""
+    """What a metric said of a planted model."""
 
     strength: float  # of the planted bias, in [0, 1]
     seed: int  # of the world
@@ -67,8 +67,14 @@ def curve(readings: Sequence[Reading]) -> Curve:
     finite = [reading for reading in ordered if math.isfinite(reading.estimate.value)]
     x = np.array([reading.strength for reading in finite])
     y = np.array([reading.estimate.value for reading in finite])
-    reason = _unfit(x, y)
-    slope, half = (math.nan, math.nan) if _too_few(x) else _slope(x, y)
+    strengths, reason = len(np.unique(x)), None
+    slope, half = math.nan, math.nan
+    if len(x) < _FEWEST or strengths < 2:
+        reason = f"{len(x)} finite readings at {strengths} strengths, a slope needs 3 at 2"
+    else:
+        slope, half = _slope(x, y)
+        if len(np.unique(y)) < 2:
+            reason = "every reading is the same, so that ranks say nothing"
     return Curve(
         metric=first.metric,
         unit=first.unit,
@@ -80,18 +86,6 @@ def curve(readings: Sequence[Reading]) -> Curve:
         spearman=math.nan if reason else float(stats.spearmanr(x, y).statistic),
         reason=reason,
     )
-
-
-def _too_few(x: Column) -> bool:
-    return len(x) < _FEWEST or len(np.unique(x)) < 2
-
-
-def _unfit(x: Column, y: Column) -> str | None:
-    if _too_few(x):
-        return f"{len(x)} finite readings at {len(np.unique(x))} strengths, a slope needs 3 at 2"
-    if len(np.unique(y)) < 2:
-        return "every reading is the same, so that ranks say nothing"
-    return None
 
 
 def _slope(x: Column, y: Column) -> tuple[float, float]:

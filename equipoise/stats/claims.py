@@ -22,10 +22,10 @@ def claim_of(
     after: tuple[float, Column],
     clusters: int,
 ) -> Claim | None:
-    """What the metric's margin lets one claim after a change; None where it has none.
+    """What the metric's margin allows to claim after a change; None where it has none.
 
     `before` and `after`: the value and its draws, paired draw by draw. A metric with a direction
-    is judged by what it lost, another one by its distance from the ideal.
+    is judged by what it lost, another by its distance from the ideal.
     """
     margin, ideal = metric.margin, metric.ideal
     if margin is None or not (math.isfinite(before[0]) and math.isfinite(after[0])):

@@ -1,7 +1,7 @@
 """Measurements of the same items before and after: what changed, by how much, which way.
 
 Paired cluster bootstrap for intervals (`resample`), sign-flip permutation of whole clusters for p
-(`permutation`), several seeds of the method as one answer (`seeds`), claims against a margin
+(`permutation`), several seeds of the method together (`pooled`), claims against a margin
 (`claims`), directions and Holm's correction (`directions`).
 """
 
@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from equipoise.conclusions import Change
 from equipoise.records import Column, Columns, Metric
 from equipoise.stats.claims import claim_of
-from equipoise.stats.directions import ALPHA, direction_of
 from equipoise.stats.draws import Clusters, clusters_of, resampled
 from equipoise.stats.permutation import flipped_differences, permutation_p, smallest_p
 from equipoise.stats.resample import one_sided_p, percentile_interval, point
-from equipoise.stats.seeds import pooled, seed_noise, spread
+from equipoise.stats.verdict import ALPHA, direction_of
 
 Drawn = NDArray[np.float64]  # [side, draw], the before side first
 
@@ -29,7 +28,7 @@ class Sides:
     """The same rows before and after, with the same cluster coding: [item] columns."""
 
     before: Columns
-    afters: tuple[Columns, ...]  # one per seed of the method
+    afters: tuple[Columns, ...]  # per seed of the method
 
     @property
     def all(self) -> tuple[Columns, ...]:
@@ -145,9 +144,34 @@ def _too_few(clusters: int, p: float) -> str | None:
 
 
 def _effect(difference: float, draws: Column, *, clusters: int) -> float:
-    """Difference over the standard deviation of one cluster's change, as the bootstrap has it."""
+    """Difference over the standard deviation of a cluster's change, as the bootstrap has it."""
     finite = draws[np.isfinite(draws)]
     if len(finite) < 2 or clusters < 2:
         return math.nan
     deviation = float(np.std(finite, ddof=1)) * math.sqrt(clusters)
     return difference / deviation if deviation > 1e-12 * max(1.0, abs(difference)) else math.nan
+
+
+def seed_noise(seeds: int, *, draws: int, seed: int) -> Column:
+    """Draws of Student's t with seeds - 1 degrees: [draw]; zeros for a single seed."""
+    if seeds < 2:
+        return np.zeros(draws)
+    return np.random.default_rng((seed, 2)).standard_t(seeds - 1, size=draws)
+
+
+def pooled(
+    values: Sequence[float], drawn: NDArray[np.float64], noise: Column
+) -> tuple[float, Column]:
+    """The mean over seeds, and its draws with the seeds' scatter.
+
+    `values`: [seed]; `drawn`: [seed, draw] of the same number; `noise` from `seed_noise`.
+    """
+    if len(values) == 1:
+        return values[0], drawn[0]
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return float(np.mean(values)), drawn.mean(axis=0) + noise * error
+
+
+def spread(values: Sequence[float]) -> float:
+    """Standard deviation (ddof 1) over seeds; nan for a single seed, or where a value is nan."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan

@@ -1,10 +1,10 @@
-"""Draws of whole clusters, and metrics on them: all draws at once, or one by one on gathered rows.
+"""Draws of whole clusters, and metrics on them: all draws at once, or in turn on gathered rows.
 
 Field & Welsh 2007: whole clusters are drawn, with replacement, as often as there are clusters.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -23,7 +23,7 @@ Index = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clusters:
-    """Rows sorted so that each cluster is one run; what drawing whole clusters needs."""
+    """Rows sorted so that each cluster is a run; what drawing whole clusters needs."""
 
     numbers: Index  # [row] number of the row's cluster, from 0
     order: Index  # [row] position in the caller's columns
@@ -52,31 +52,38 @@ class Clusters:
         return np.repeat(np.arange(len(drawn)), self.lengths[drawn])
 
 
-class Gathered(Mapping[str, Column]):
-    """Columns at chosen rows; each is gathered when a metric first asks for it, then kept."""
+class LazyColumns(Mapping[str, Column]):
+    """Columns that are computed when a metric first reads them, then kept in `read`."""
 
-    def __init__(self, columns: Columns, rows: Index, codes: Index) -> None:
-        self._columns = columns
-        self._rows = rows
-        self._gathered: dict[str, Column] = {CLUSTER: cast(Column, codes)}
+    def __init__(self, keys: Columns, compute: Callable[[str], Column]) -> None:
+        self._keys = keys
+        self._compute = compute
+        self.read: dict[str, Column] = {}
 
     def __getitem__(self, key: str) -> Column:
-        if key not in self._gathered:
-            self._gathered[key] = self._columns[key][self._rows]
-        return self._gathered[key]
+        if key not in self.read:
+            self.read[key] = self._compute(key)
+        return self.read[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
+        return iter(self._keys)
 
     def __len__(self) -> int:
-        return len(self._columns)
+        return len(self._keys)
+
+
+def _gather(columns: Columns, rows: Index, codes: Index) -> LazyColumns:
+    """The columns at some rows, whose clusters have these codes."""
+    gathered = LazyColumns(columns, lambda key: columns[key][rows])
+    gathered.read[CLUSTER] = cast(Column, codes)
+    return gathered
 
 
 def spread(metric: Metric, *, over: str) -> Metric:
     """The metric's standard deviation (ddof = 1) over the groups of a key, e.g. over prefixes.
 
     Named "<metric>_spread", in the metric's unit. 0: the groups agree. nan with fewer than two
-    groups, or where the metric is nan in one of them.
+    groups, or where the metric is nan in any of them.
     """
     inner = metric.of
 
@@ -84,7 +91,7 @@ def spread(metric: Metric, *, over: str) -> Metric:
         codes = columns["@" + over]
         for code in np.unique(codes):
             rows = np.flatnonzero(codes == code)
-            yield rows, Gathered(columns, rows, cast(Index, columns[CLUSTER][rows]))
+            yield rows, _gather(columns, rows, cast(Index, columns[CLUSTER][rows]))
 
     def plain(columns: Columns) -> float:
         values = [inner(group) for _, group in groups(columns)]
@@ -151,7 +158,9 @@ def resampled(
     start = 0
     for drawn in drawn_clusters(clusters, draws=draws, seed=seed):
         block = slice(start, start + len(drawn))
-        weights = Weights(clusters.numbers, _count(drawn))
+        cells = (drawn + clusters.count * np.arange(len(drawn))[:, None]).ravel()
+        counts = np.bincount(cells, minlength=drawn.size).astype(float).reshape(drawn.shape)
+        weights = Weights(clusters.numbers, counts)  # how often each cluster is in each draw
         for side, columns in enumerate(sides):
             for k, metric in enumerate(metrics):
                 if isinstance(metric.of, Weighted):
@@ -159,15 +168,8 @@ def resampled(
         for index, draw in enumerate(drawn if plain else ()):
             rows, codes = clusters.rows(draw), clusters.codes(draw)
             for side, columns in enumerate(sides):
-                gathered = Gathered(columns, rows, codes)
+                gathered = _gather(columns, rows, codes)
                 for k in plain:
                     values[side, start + index, k] = metrics[k].of(gathered)
         start += len(drawn)
     return values
-
-
-def _count(drawn: Index) -> Column:
-    """How often each cluster is in each draw: [draw, cluster]."""
-    draws, clusters = drawn.shape
-    flat = (drawn + clusters * np.arange(draws)[:, None]).ravel()
-    return np.bincount(flat, minlength=draws * clusters).astype(float).reshape(draws, clusters)

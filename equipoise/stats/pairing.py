@@ -32,8 +32,8 @@ class Paired:
 def pair(before: Measurement, afters: Sequence[Measurement]) -> Paired:
     """Pair outcomes by example id, in the order of the before side.
 
-    A family of prompts has one outcome an example and prompt; against a single model each of them
-    is paired with that model's one outcome. A value that is nan on one side is nan on all, so
+    A family of prompts has an outcome per example and prompt; against a single model each of them
+    is paired with that model's outcome. A value that is nan on a side is nan on all, so
     that all sides rest on the same items; items and values lost that way are in `notes`.
     """
     measured = (before, *afters)
@@ -89,7 +89,7 @@ def _unchanged(sides: Sequence[Mapping[str, Column]]) -> NDArray[np.bool_]:
 
 
 def _level(sides: Sequence[dict[str, Column]]) -> Iterator[str]:
-    """Set to nan, on every side, what is not finite on one; say how many."""
+    """Set to nan, on every side, what is not finite on any; say how many."""
     for key in sorted({key for side in sides for key in side}):
         if key.startswith("@"):
             continue

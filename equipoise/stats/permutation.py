@@ -6,7 +6,7 @@ the two answers of a cluster can be exchanged, so that the test is exact.
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from equipoise.metrics.weighted import Weighted, Weights
 from equipoise.records import Column, Columns, Metric
-from equipoise.stats.draws import BLOCK, Clusters
+from equipoise.stats.draws import BLOCK, Clusters, LazyColumns
 
 ROUNDING = 1e-6  # a difference of this size is float32 rounding, and no evidence of anything
 FEWEST_FLIPS = 512  # as many ways as 10 clusters have are all tried, however few are asked for
@@ -32,19 +32,19 @@ def flipped_differences(
 ) -> NDArray[np.float64]:
     """Differences, mean after - before, with the sides of some clusters exchanged: [flip, metric].
 
-    The first row is the observed one.
+    The first row is what was observed.
     """
     blocks = []
     for signs in _sign_flips(clusters.count, flips=flips, seed=seed):
         gaps = np.empty((len(afters), len(signs), len(metrics)))
         for index, after in enumerate(afters):
-            joined = _joined(before, after)
+            joined = {key: np.concatenate([before[key], after[key]]) for key in before}
             for k, metric in enumerate(metrics):
                 if isinstance(metric.of, Weighted):
                     gaps[index, :, k] = _weighted_gaps(metric.of, joined, clusters, signs)
             plain = [k for k, metric in enumerate(metrics) if not isinstance(metric.of, Weighted)]
             for row, swap in enumerate(signs[:, clusters.numbers] if plain else ()):
-                sides = _Swapped(after, before, swap), _Swapped(before, after, swap)
+                sides = _swapped(after, before, swap), _swapped(before, after, swap)
                 for k in plain:
                     gaps[index, row, k] = metrics[k].of(sides[0]) - metrics[k].of(sides[1])
         blocks.append(gaps.mean(axis=0))
@@ -67,11 +67,6 @@ def permutation_p(difference: float, flipped: Column) -> float:
 def smallest_p(clusters: int) -> float:
     """The smallest p of the exact test: the observed signs and their mirror, of all there are."""
     return 2.0 ** (1 - clusters)
-
-
-def _joined(before: Columns, after: Columns) -> dict[str, Column]:
-    """The rows of both sides, one below the other."""
-    return {key: np.concatenate([before[key], after[key]]) for key in before}
 
 
 def _weighted_gaps(
@@ -107,23 +102,12 @@ def _sign_flips(count: int, *, flips: int, seed: int) -> Iterator[NDArray[np.boo
         yield generator.random((min(size, flips - start), count)) < 0.5
 
 
-class _Swapped(Mapping[str, Column]):
+def _swapped(columns: Columns, other: Columns, swap: NDArray[np.bool_]) -> LazyColumns:
     """One side's columns with the other side's values in the rows to exchange."""
 
-    def __init__(self, columns: Columns, other: Columns, swap: NDArray[np.bool_]) -> None:
-        self._columns, self._other, self._swap = columns, other, swap
-        self._mixed: dict[str, Column] = {}
-
-    def __getitem__(self, key: str) -> Column:
+    def mix(key: str) -> Column:
         if key.startswith("@"):
-            return self._columns[key]
-        if key not in self._mixed:
-            mixed = np.where(self._swap, self._other[key], self._columns[key])
-            self._mixed[key] = cast(Column, mixed)
-        return self._mixed[key]
+            return columns[key]
+        return cast(Column, np.where(swap, other[key], columns[key]))
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
-
-    def __len__(self) -> int:
-        return len(self._columns)
+    return LazyColumns(columns, mix)

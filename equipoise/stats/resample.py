@@ -3,11 +3,11 @@
 Efron & Tibshirani 1993, chapter 13 (percentile interval); Field & Welsh 2007 (whole clusters are
 drawn); Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section 4 (percentiles
 farther out, since those of few units hold less than they say). Every metric of a benchmark gets the
-same draws: all at once where it is `Weighted`, else one by one on gathered rows.
+same draws: all at once where it is `Weighted`, else in turn on gathered rows.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar, cast
@@ -18,7 +18,7 @@ from scipy import special
 
 from equipoise.metrics.weighted import Weighted, Weights
 from equipoise.records import Column, Columns, Metric, Outcome
-from equipoise.stats.draws import CLUSTER, Clusters, clusters_of, resampled
+from equipoise.stats.draws import CLUSTER, Clusters, LazyColumns, clusters_of, resampled
 
 LEVEL = 0.95  # of an interval, unless another is asked for
 LOST_DRAWS = 0.10  # an interval from fewer than 90 % of the draws is not given
@@ -46,25 +46,6 @@ class Interval:
     n: int  # rows in which every value that the metric reads is finite
     clusters: int  # independent units among those rows
     reason: str | None = None  # why the value or the interval is nan
-
-
-class _Watched(Mapping[str, Column]):
-    """Columns that note which of them a metric reads."""
-
-    def __init__(self, columns: Columns) -> None:
-        self._columns = columns
-        self.read: set[str] = set()
-
-    def __getitem__(self, key: str) -> Column:
-        column = self._columns[key]
-        self.read.add(key)
-        return column
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
-
-    def __len__(self) -> int:
-        return len(self._columns)
 
 
 def columns_of(outcomes: Sequence[Outcome], *, cluster: str | None) -> dict[str, Column]:
@@ -122,7 +103,7 @@ def point(metric: Metric, columns: Columns, clusters: Clusters | None = None) ->
     `clusters`: `clusters_of(columns)` where it is known.
     """
     clusters = clusters or clusters_of(columns)
-    watched = _Watched(columns)
+    watched = LazyColumns(columns, columns.__getitem__)
     if not len(columns[CLUSTER]):
         value = math.nan
     elif isinstance(metric.of, Weighted):

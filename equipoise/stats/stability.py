@@ -21,9 +21,9 @@ def rank_stability(
 ) -> RankStability:
     """How alike rankings are that differ in their prompts, or in the locator's own chance, alone.
 
-    `seeds`: one per ranking. `sample`: the prompts behind each. Both correlations are nan, with the
-    reason, where there are fewer than two rankings, or one has equal scores throughout or one that
-    is not finite: it has no order. `first` names the components that came first at least once.
+    `seeds`: [ranking]. `sample`: the prompts behind each. Both correlations are nan, with the
+    reason, where there are fewer than two rankings, or a ranking has no order: its scores are all
+    equal, or not all finite. `first` names the components that came first at least once.
     Raises `ValueError` when there is no ranking, the number of seeds differs, or the components
     do.
     """
@@ -31,12 +31,15 @@ def rank_stability(
     if len(components) != 1 or len(seeds) != len(rankings):
         ranked = sorted(f"{count} {kind}s" for count, kind, _ in components)
         raise ValueError(
-            "rankings must be of one model's components and have a seed each, got "
+            "rankings must be of the same components and have a seed each, got "
             f"{len(rankings)} rankings of {ranked} and {len(seeds)} seeds"
         )
     reason = _reason(rankings, seeds)
     pairs = itertools.combinations(rankings, 2)
-    alike = [math.nan] if reason else [_spearman(one, other) for one, other in pairs]
+    alike = [math.nan]
+    if not reason:
+        alike = [float(stats.spearmanr(a.scores, b.scores).statistic) for a, b in pairs]
+        alike = np.clip(alike, -1.0, 1.0).tolist()
     return RankStability(
         rankings=tuple(rankings),
         seeds=tuple(seeds),
@@ -57,7 +60,3 @@ def _reason(rankings: Sequence[Ranking], seeds: Sequence[int]) -> str | None:
         if len(set(ranking.scores)) == 1:
             return f"all scores of seed {seed} are {ranking.scores[0]:g}: its ranking has no order"
     return None
-
-
-def _spearman(one: Ranking, other: Ranking) -> float:
-    return float(np.clip(stats.spearmanr(one.scores, other.scores).statistic, -1.0, 1.0))

@@ -5,14 +5,89 @@ Bias headlines are corrected together (Holm), so that a method that does nothing
 correction: "kept" asks for every claim to be shown (intersection-union: Berger 1982).
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from equipoise.conclusions import Change, Comparison, Direction, Headline, Verdict
-from equipoise.stats.directions import corrected
+from equipoise.stats.permutation import ROUNDING
+
+ALPHA = 0.05
+
+
+def direction_of(change: Change) -> Direction:
+    """Which way a metric went, from its intervals and its corrected p alone.
+
+    "unchanged", no change shown: the interval of the difference holds 0, or reaches within
+    `ROUNDING` of it, or `p_holm` is above 0.05; the permutation test is exact where the interval
+    is not, so that no change is invented in more than 5 % of cases. "unknown": no interval.
+    A metric whose ideal is a point (`higher_is_better` None) measures bias. "reversed": before and
+    after lie on opposite sides of the ideal and both intervals exclude it. "reduced" and "worse":
+    the interval of the fall in distance to the ideal excludes 0; otherwise "unclear".
+    A metric with `higher_is_better` measures ability: "better" or "worse" by the difference.
+    Without ideal or direction: "changed".
+    """
+    if not all(map(math.isfinite, (change.difference, change.low, change.high))):
+        return "unknown"
+    if (change.low <= ROUNDING and change.high >= -ROUNDING) or change.p_holm > ALPHA:
+        return "unchanged"
+    if change.measures_bias:
+        if _reversed(change):
+            return "reversed"
+        if change.nearer_low > 0.0:
+            return "reduced"
+        return "worse" if change.nearer_high < 0.0 else "unclear"
+    if change.higher_is_better is None:
+        return "changed"
+    return "better" if (change.difference > 0.0) == change.higher_is_better else "worse"
+
+
+def holm_corrected(ps: Sequence[float]) -> list[float]:
+    """Holm's step-down: each p corrected over the finite ones, in the order given; nan stays."""
+    corrected_ps = list(ps)
+    finite = sorted((p, k) for k, p in enumerate(ps) if math.isfinite(p))
+    worst = 0.0
+    for place, (p, k) in enumerate(finite):
+        worst = max(worst, min(1.0, (len(finite) - place) * p))
+        corrected_ps[k] = worst
+    return corrected_ps
+
+
+def corrected(changes: Sequence[Change]) -> list[Change]:
+    """The changes with p_holm over all of them, and the direction that it leaves them."""
+    ps = holm_corrected([change.p for change in changes])
+    changes = [replace(change, p_holm=p) for change, p in zip(changes, ps, strict=True)]
+    return [replace(change, direction=direction_of(change)) for change in changes]
+
+
+def holm(changes: Sequence[Change]) -> list[Change]:
+    """The changes `corrected` over the groups of each metric, kind of group by kind of group.
+
+    The overall row of a metric stands for itself: its question was asked before any group's.
+    Rows by scale are a family and rows by template another, since each kind divides all items.
+    """
+    results = list(changes)
+    families: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+    for k, change in enumerate(changes):
+        if change.group:
+            families.setdefault((change.metric, tuple(change.group)), []).append(k)
+    for places in families.values():
+        for k, change in zip(places, corrected([changes[k] for k in places]), strict=True):
+            results[k] = change
+    return results
+
+
+def _reversed(change: Change) -> bool:
+    if change.ideal is None:
+        return False
+    ideal = change.ideal
+    return (change.before_low > ideal > change.after_high) or (
+        change.before_high < ideal < change.after_low
+    )
 
 
 def verdict_of(comparisons: Sequence[Comparison]) -> Verdict:
-    """The verdict on the comparisons of one method on one model; they may be none."""
+    """The verdict on the comparisons of a method on a model; they may be none."""
     first = [
         (comparison.before.benchmark, comparison.changes[0])
         for comparison in comparisons
@@ -25,30 +100,30 @@ def verdict_of(comparisons: Sequence[Comparison]) -> Verdict:
         for (name, _), change in zip(biased, changes, strict=True)
     )
     judged = [
-        (comparison, [row for row in comparison.changes if _judged_ability(row)])
+        (comparison, next(filter(_judges_ability, comparison.changes), None))
         for comparison in comparisons
     ]
     ability = tuple(
-        Headline(benchmark=comparison.before.benchmark, change=rows[0])
-        for comparison, rows in judged
-        if rows
+        Headline(benchmark=comparison.before.benchmark, change=change)
+        for comparison, change in judged
+        if change is not None
     )
     return Verdict(
         bias=bias,
         ability=ability,
-        direction=_together([bia.change.direction for bia in bias]),
+        direction=_together([headline.change.direction for headline in bias]),
         kept=_kept([headline.change for headline in ability]),
-        over_corrected=any(bia.change.direction == "reversed" for bia in bias),
+        over_corrected=any(headline.change.direction == "reversed" for headline in bias),
     )
 
 
-def _judged_ability(change: Change) -> bool:
+def _judges_ability(change: Change) -> bool:
     claim = change.claim
     return not change.group and claim is not None and claim.kind == "not_worse"
 
 
 def _together(directions: Sequence[Direction]) -> Direction:
-    """One reversed makes all reversed; reduced here and worse there is unclear."""
+    """Any reversed makes all reversed; reduced here and worse there is unclear."""
     known = set(directions) - {"unknown"}
     if not known:
         return "unknown"
@@ -61,10 +136,8 @@ def _together(directions: Sequence[Direction]) -> Direction:
 
 
 def _kept(changes: Sequence[Change]) -> bool | None:
-    """True: each shown not worse. False: one is worse, and not shown to be within its margin."""
-    shown = [change.claim is not None and change.claim.shown for change in changes]
-    if any(
-        change.direction == "worse" and not ok for change, ok in zip(changes, shown, strict=True)
-    ):
+    """True: each shown not worse. False: any is worse, and not shown to be within its margin."""
+    unproved = [change for change in changes if change.claim is None or not change.claim.shown]
+    if any(change.direction == "worse" for change in unproved):
         return False
-    return True if shown and all(shown) else None
+    return True if changes and not unproved else None

@@ -61,7 +61,7 @@ def _to_folder_name(name: str) -> str:
 
 
 def compare_one_edit(comparison: Comparison, content: str) -> Iterator[Comparison]:
-    """The comparison of one edit, by its content hash, out of that of several seeds."""
+    """The comparison of an edit, by its content hash, out of that of several seeds."""
     changes = comparison.by_seed or (comparison.changes,)
     for after, own_changes in zip(comparison.afters, changes, strict=True):
         if edit_contents(after)[-1:] == (content,):

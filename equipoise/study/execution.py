@@ -1,20 +1,30 @@
-"""The computation of each kind of step: read inputs, compute, write files into its folder."""
+"""The computation of each kind of step: read inputs, compute, write files into its folder.
 
+A study keeps a single model in memory at a time, with the edit on it.
+"""
+
+import gc
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
+import torch
+
 from equipoise import api, plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark, texts_of
 from equipoise.calibrate import calibrate
-from equipoise.checks.exposure import learnt_from, read_learnt, write_learnt
+from equipoise.checks.learnt import learnt_from, read_learnt, write_learnt
 from equipoise.checks.run import check_comparison, check_measurement, check_overlap
 from equipoise.compare import compare
 from equipoise.conclusions import Finding
 from equipoise.data.sources import reading_from
+from equipoise.edits.registry import load_edit
 from equipoise.errors import EquipoiseError, RecipeError
 from equipoise.files.json_records import write_record
+from equipoise.inference.language_model import LanguageModel
+from equipoise.loading.load import load
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples
 from equipoise.mitigate.base import Mitigation
@@ -29,20 +39,69 @@ from equipoise.study.load_study import (
     LEARNT,
     RESULTS,
     STABILITY,
-    StoredComparison,
+    STORED,
 )
-from equipoise.study.open_model import OpenModel
 from equipoise.study.plan import Step, margins_of_benchmark
-from equipoise.study.recipe import Recipe
+from equipoise.study.recipe import ModelSpec, Recipe
 from equipoise.study.results import read_results, write_results
-from equipoise.study.shards import SIZE, KeptShards
-from equipoise.study.store import Store
+from equipoise.study.store import SHARD_SIZE, Store, StoredShards
 from equipoise.supply.base import Supplier
 from equipoise.training.resume import checkpoints_in
 
 T = TypeVar("T")
 
 WriteFiles: TypeAlias = Callable[[Path], None]  # writes a step's files into a folder
+
+
+class OpenModel:
+    """Loads models and attaches edits; the last model and edit stay loaded for the next step."""
+
+    def __init__(self, *, device: str, batch_tokens: int | None) -> None:
+        self._device = device
+        self._batch_tokens = batch_tokens
+        self._spec: ModelSpec | None = None
+        self._model: LanguageModel | None = None
+        self._edit: Path | None = None
+        self._edited: LanguageModel | None = None
+        self._undo = ExitStack()
+
+    def model(self, spec: ModelSpec, edit: Path | None = None) -> LanguageModel:
+        """The model, with the edit saved in `edit` attached if it is given.
+
+        Raises what `load`, `load_edit` and `Edit.attached` raise.
+        """
+        if self._model is None or self._spec != spec:
+            self.close()
+            self._model = self._edited = load(
+                spec.name,
+                revision=spec.revision,
+                dtype=spec.dtype,
+                device=self._device,
+                base=spec.base,
+                batch_tokens=self._batch_tokens,
+            )
+            self._spec = spec
+        if self._edited is None or self._edit != edit:
+            self._detach()
+            if edit is not None:
+                self._edited = self._undo.enter_context(load_edit(edit).attached(self._model))
+                self._edit = edit
+        if self._edited is None:
+            self._edited = self._model
+        return self._edited
+
+    def close(self) -> None:
+        """Take the edit off and free the memory."""
+        self._detach()
+        self._spec = self._model = self._edited = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _detach(self) -> None:
+        self._edit = self._edited = None
+        self._undo.close()
+        self._undo = ExitStack()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +139,7 @@ class StepExecutor:
             limit=self.recipe.limit,
             seed=self.recipe.seed,
             draws=self.recipe.draws,
-            shards=KeptShards(store=self.store, key=step.key, size=SIZE),
+            shards=StoredShards(store=self.store, key=step.key, size=SHARD_SIZE),
         )
         findings = check_measurement(measurement)
         if fit is not None:
@@ -108,10 +167,10 @@ class StepExecutor:
         seed = _need(step.seed, "seed", step)
         model = self.models.model(_need(step.model, "model", step))
         method = plugins.build(Mitigation, spec.name, spec.options)
-        supply = api.build_supply(self._supplier(), told=method.told)
+        supply = api.build_supply(self._supplier(), item_info=method.item_info)
         with checkpoints_in(self.store.part(step.key)):
             edit = method.fit(model, supply, seed=seed)
-        learnt = learnt_from(supply, told=method.told, trained_on=edit.info.trained_on)
+        learnt = learnt_from(supply, item_info=method.item_info, trained_on=edit.info.trained_on)
 
         def write_files(folder: Path) -> None:
             edit.save(folder / EDIT)
@@ -157,14 +216,7 @@ class StepExecutor:
         findings = check_comparison(comparison)
 
         def write_files(folder: Path) -> None:
-            stored = StoredComparison(
-                changes=comparison.changes,
-                by_seed=comparison.by_seed,
-                examples=comparison.examples,
-                notes=comparison.notes,
-                seed=comparison.seed,
-                draws=comparison.draws,
-            )
+            stored = {name: getattr(comparison, name) for name in STORED}
             write_record(folder / COMPARISON, stored)
             write_record(folder / FINDINGS, tuple(findings))
 

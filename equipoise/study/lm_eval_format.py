@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from equipoise.records import JSON, Estimate, Measurement
+from equipoise.records import Estimate, Measurement
 from equipoise.stats.pairing import ITEM, VARIANTS
 
 #: What the harness prints for a standard error that is not known.
@@ -28,14 +28,14 @@ _OF_MODEL = {
 
 
 def harness_part(keyed: Mapping[str, Measurement]) -> dict[str, Any]:
-    """The harness's keys for the measurements of a model, by their keys in `results`.
+    """The harness's keys for a model's measurements (at least 1), by their keys in `results`.
 
     A value that could not be measured is nan (null in strict JSON), its standard error "N/A".
     `original` in `n-samples` is null where a limit or published predictions hide it. The hash of
     a task is taken over its examples and requests.
     """
-    first = next(iter(keyed.values()), None)
-    name = None if first is None else _model_name(first)
+    first, *_ = keyed.values()
+    name = _model_name(first)
     return {
         "results": {key: _result_row(key, measurement) for key, measurement in keyed.items()},
         "group_subtasks": {},
@@ -51,14 +51,14 @@ def harness_part(keyed: Mapping[str, Measurement]) -> dict[str, Any]:
         "config": _run_config(first),
         "model_source": "equipoise",
         "model_name": name,
-        "model_name_sanitized": None if name is None else name.replace("/", "__"),
+        "model_name_sanitized": name.replace("/", "__"),
         "system_instruction": None,
         "chat_template": None,
     }
 
 
 def keys_of(measurements: Sequence[Measurement]) -> list[str]:
-    """One key per measurement: the benchmark's name, "name#2" for its second, and so on.
+    """A key per measurement: the benchmark's name, "name#2" for its second, and so on.
 
     Only the last part of a file's path: the harness splits task and metric at a slash.
     """
@@ -91,7 +91,7 @@ def _short_name(benchmark: str) -> str:
 
 
 def _task_alias(key: str, measurement: Measurement) -> str:
-    """What a table calls the measurement: the whole name, and its number where it has one."""
+    """What a table calls the measurement: the whole name, and its number, if any."""
     return measurement.benchmark + key.removeprefix(_short_name(measurement.benchmark))
 
 
@@ -129,20 +129,17 @@ def _model_name(measurement: Measurement) -> str:
     return str(measurement.model_info.get("name") or measurement.model)
 
 
-def _run_config(first: Measurement | None) -> dict[str, Any]:
+def _run_config(first: Measurement) -> dict[str, Any]:
     """What the harness calls `config`: the model, and how it was run; null where not known."""
-    info: Mapping[str, JSON] = {} if first is None else first.model_info
-    seed = None if first is None else first.seed
+    info = first.model_info
     return {
-        "model": None if first is None else first.model,
-        "model_args": {} if first is None else {"pretrained": _model_name(first), **info},
+        "model": first.model,
+        "model_args": {"pretrained": _model_name(first), **info},
         **{key: info.get(place) for key, place in _OF_MODEL.items()},
         "batch_size": None,
         "batch_sizes": [],
-        "limit": None if first is None else first.limit,
-        "bootstrap_iters": None if first is None else first.draws,
-        "random_seed": seed,
-        "numpy_seed": seed,
-        "torch_seed": seed,
+        "limit": first.limit,
+        "bootstrap_iters": first.draws,
+        **dict.fromkeys(("random_seed", "numpy_seed", "torch_seed"), first.seed),
         "fewshot_seed": None,
     }

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from equipoise.checks.run import check_measurements, check_stored
-from equipoise.conclusions import Change, ChangedExample, Comparison, Finding, RankStability
+from equipoise.conclusions import Comparison, Finding, RankStability
 from equipoise.errors import StoreError
 from equipoise.files.json_records import read_record
 from equipoise.records import JSON, Measurement
@@ -26,19 +26,11 @@ FINDINGS, COMPARISON, STABILITY, CALIBRATION = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredComparison:
-    """A comparison without its measurements, which are steps of their own."""
+#: What the step of a comparison stores; its measurements are steps of their own.
+STORED = ("changes", "by_seed", "examples", "notes", "seed", "draws")
 
-    changes: tuple[Change, ...]
-    by_seed: tuple[tuple[Change, ...], ...]
-    examples: tuple[ChangedExample, ...]
-    notes: tuple[str, ...]
-    seed: int
-    draws: int
-
-
-_STORED = TypeAdapter(StoredComparison)
+_COMPARISON = TypeAdapter(Comparison)
+_STORED: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 _FINDINGS: TypeAdapter[tuple[Finding, ...]] = TypeAdapter(tuple[Finding, ...])
 _STABILITY = TypeAdapter(RankStability)
 _CALIBRATION = TypeAdapter(Calibration)
@@ -130,12 +122,14 @@ class _StudyReader:
         if fault is None:
             return True
         failure = self.store.failure(step.key)
-        if failure is not None:
-            text = failure.traceback or None
-            self.missing.append(Missing(what=step.title, why=failure.why, traceback=text))
-        else:
-            why = "not run yet" if fault == "is not there" else f"its stored result {fault}"
-            self.missing.append(Missing(what=step.title, why=why))
+        why = "not run yet" if fault == "is not there" else f"its stored result {fault}"
+        self.missing.append(
+            Missing(
+                what=step.title,
+                why=why if failure is None else failure.why,
+                traceback=None if failure is None else failure.traceback or None,
+            )
+        )
         return False
 
     def _add_findings(self, step: StoredStep) -> None:
@@ -164,7 +158,7 @@ class _StudyReader:
     # --- chapters -----------------------------------------------------------------------------
 
     def _chapters(self, present: Sequence[StoredStep]) -> list[Chapter]:
-        """One per model and mitigation of the plan, whether or not anything was compared."""
+        """A chapter per model and mitigation of the plan, whether or not anything was compared."""
         planned = [step for step in self.steps if step.kind in ("fit", "compare")]
         pairs = dict.fromkeys((str(step.model), str(step.mitigation)) for step in planned)
         fits = [step for step in present if step.kind == "fit"]
@@ -203,15 +197,12 @@ class _StudyReader:
             return None
         stored = read_record(self._file_of(chosen, COMPARISON), _STORED)
         self._add_findings(chosen)
-        comparison = Comparison(
-            before=self.measurements[before],
-            afters=tuple(self.measurements[key] for key in present),
-            seed=stored.seed,
-            draws=stored.draws,
-            changes=stored.changes,
-            by_seed=stored.by_seed,
-            examples=stored.examples,
-            notes=stored.notes,
+        comparison = _COMPARISON.validate_python(
+            {
+                "before": self.measurements[before],
+                "afters": tuple(self.measurements[key] for key in present),
+                **stored,
+            }
         )
         self.findings += check_stored(comparison)
         return comparison

@@ -7,7 +7,7 @@ imports them; no model is opened.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -22,7 +22,7 @@ Kind: TypeAlias = Literal["locate", "fit", "measure", "compare", "calibrate"]
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One thing to do, and all that its result depends on."""
+    """A thing to do, and all that its result depends on."""
 
     kind: Kind
     content: Mapping[str, JSON]  # what the key is taken over
@@ -35,7 +35,7 @@ class Step:
 
     @cached_property
     def key(self) -> str:
-        """What it is stored under: `reading.key_of` its kind and content."""
+        """What it is stored under: `load_study.key_of` its kind and content."""
         return key_of(self.kind, self.content)
 
     @property
@@ -57,7 +57,7 @@ class Plan:
     steps: tuple[Step, ...]
 
     def of(self, kind: Kind) -> tuple[Step, ...]:
-        """The steps of one kind."""
+        """The steps of a kind."""
         return tuple(step for step in self.steps if step.kind == kind)
 
 
@@ -68,10 +68,7 @@ def plan(recipe: Recipe) -> Plan:
     unknown split or metric, and for a recipe that would measure on what it trains on.
     """
     resolver = Resolver(recipe)
-    steps: list[Step] = []
-    for model in recipe.models:
-        parts = resolver.parts(model)
-        steps += _plan_model(recipe, parts)
+    steps = [step for model in recipe.models for step in _plan_model(recipe, resolver.parts(model))]
     steps += [_calibrate_step(recipe, spec, resolver) for spec in recipe.calibrate]
     unique = {step.key: step for step in steps}
     return Plan(recipe=recipe, resolved=resolver.document(), steps=tuple(unique.values()))
@@ -143,17 +140,16 @@ def _measure_step(recipe: Recipe, parts: Parts, benchmark: BenchmarkSpec, fit: S
 
 
 def compare_step(recipe: Recipe, before: Step, afters: Sequence[Step]) -> Step:
-    """The comparison of a measurement with the measurements after it, one per seed.
+    """The comparison of a measurement with the measurements after it, of each seed.
 
-    Of seeds that failed it is made without_failed them: another content, and so another key.
+    Where seeds have failed it is made without them: another content, and so another key.
     """
     first = afters[0]
     if first.benchmark is None or first.mitigation is None:
         raise RecipeError(f"a comparison needs an edited measurement, got {first.title}")
     name = first.benchmark.plugin.name
     margins: dict[str, JSON] = {
-        key: {"size": margin.size, "relative": margin.relative}
-        for key, margin in margins_of_benchmark(recipe.margins, name).items()
+        key: asdict(margin) for key, margin in margins_of_benchmark(recipe.margins, name).items()
     }
     content: dict[str, JSON] = {
         "before": before.key,
@@ -174,7 +170,7 @@ def compare_step(recipe: Recipe, before: Step, afters: Sequence[Step]) -> Step:
 
 
 def without_failed(recipe: Recipe, step: Step, lost: set[str]) -> Step | None:
-    """A comparison without_failed the measurements of these keys; None when too little is left."""
+    """A comparison without the measurements of these keys; None when too little is left."""
     before, *afters = step.needs
     left = [after for after in afters if after.key not in lost]
     if before.key in lost or not left:
@@ -183,7 +179,7 @@ def without_failed(recipe: Recipe, step: Step, lost: set[str]) -> Step | None:
 
 
 def margins_of_benchmark(margins: Mapping[str, Margin], benchmark: str) -> dict[str, Margin]:
-    """The margins of one benchmark's metrics."""
+    """The margins of a benchmark's metrics."""
     return {key: margin for key, margin in margins.items() if key.rpartition(".")[0] == benchmark}
 
 

@@ -38,7 +38,7 @@ for _kind, _pattern in (
 
 
 def read_yaml(file: Path) -> tuple[JSON, Lines]:
-    """The one document of a YAML file, and the lines of its values.
+    """The document of a YAML file, and the lines of its values.
 
     Raises `RecipeError` naming file and line: not there, not UTF-8, too large, too deep, not YAML,
     or using what is refused.
@@ -80,7 +80,7 @@ def parse_yaml(text: str, name: str) -> tuple[JSON, Lines]:
             f"{name} must be YAML, got: {' '.join(str(error).split())}; fix it"
         ) from None
     if node is None:
-        raise RecipeError(f"{name} must hold a recipe, got 0 documents; write one")
+        raise RecipeError(f"{name} must hold a recipe, got 0 documents; write it")
     lines: Lines = {(): _line(node)}
     return _to_data(node, (), lines, name), lines
 

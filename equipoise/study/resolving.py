@@ -10,12 +10,14 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from pydantic import TypeAdapter
+
 from equipoise import plugins
-from equipoise.benchmarks.base import AnyBenchmark, Benchmark, UsesFiles
+from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.data.sources import reading_from
 from equipoise.errors import (
     DataError,
@@ -30,8 +32,8 @@ from equipoise.loading.checkpoint import content_sha256
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples, learnt_examples
 from equipoise.mitigate.base import Mitigation, ReadsFiles, UsesEdits
-from equipoise.planted.cache import cache_key
 from equipoise.planted.folder import PLANTED, folder_for
+from equipoise.planted.model import cache_key
 from equipoise.planted.teaching import Budget
 from equipoise.planted.world import find_world
 from equipoise.records import JSON, Metric, Supply, target_terms, text_sha256
@@ -40,6 +42,11 @@ from equipoise.supply.base import Supplier
 
 T = TypeVar("T")
 
+#: What the recipe as resolved repeats from the recipe.
+_PLAIN = {
+    *("title", "strengths", "seeds", "data", "seed", "limit", "draws", "rankings", "sample"),
+    "examples",
+}
 _REMEDY = "measure another split, or say 'edited: false' to ask unedited models only"
 
 
@@ -56,7 +63,7 @@ class Parts:
 
 
 class Resolver:
-    """Builds the plug-ins of one recipe; each complaint names the recipe's line."""
+    """Builds the plug-ins of a recipe; each complaint names the recipe's line."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -65,7 +72,7 @@ class Resolver:
             mitigation.label: self._mitigation(mitigation) for mitigation in recipe.mitigations
         }
         self.locators = {
-            locator.label: self._built(Locator, locator) for locator in recipe.locators
+            locator.label: self._build(Locator, locator) for locator in recipe.locators
         }
         self.resolved: dict[str, Parts] = {}
         self.calibrations: dict[str, JSON] = {}
@@ -76,8 +83,10 @@ class Resolver:
             return self._read_parts(spec)
 
     def _read_parts(self, spec: ModelSpec) -> Parts:
-        supplier = self._supplier()
-        supply = None if supplier is None else self._supply(supplier)
+        supplier, supply = self._supplier(), None
+        if supplier is not None:
+            with self._at(self.recipe.supply):
+                supply = supplier.supply()
         benchmarks = {}
         metrics: list[tuple[BenchmarkSpec, Mapping[str, Metric]]] = []
         for benchmark in self.recipe.benchmarks:
@@ -90,8 +99,14 @@ class Resolver:
         self._check_margins(metrics)
         parts = Parts(
             spec=spec,
-            model=self._model(spec),
-            supply=None if supply is None else _plugin(supplier) | {"sha256": _content(supply)},
+            model={
+                "name": spec.name,
+                "revision": spec.revision,
+                "dtype": spec.dtype,
+                "base": spec.base,
+                "content": self._content(spec),
+            },
+            supply=None if supply is None else _plugin(supplier) | {"sha256": _hash_supply(supply)},
             benchmarks=benchmarks,
             mitigations={label: _plugin(built) for label, built in self.mitigations.items()},
             locators={label: _plugin(built) for label, built in self.locators.items()},
@@ -101,12 +116,11 @@ class Resolver:
 
     def calibrated(self, spec: Spec) -> JSON:
         """A benchmark to be calibrated with planted bias."""
-        self.calibrations[spec.label] = _plugin(self._built(Benchmark, spec))
+        self.calibrations[spec.label] = _plugin(self._build(Benchmark, spec))
         return self.calibrations[spec.label]
 
     def document(self) -> dict[str, JSON]:
         """The recipe as resolved: what replays the study."""
-        recipe = self.recipe
         models: dict[str, JSON] = {
             label: {
                 "model": part.model,
@@ -116,50 +130,38 @@ class Resolver:
             for label, part in self.resolved.items()
         }
         return {
-            "title": recipe.title,
+            **TypeAdapter(Recipe).dump_python(self.recipe, mode="json", include=_PLAIN),
             "models": models,
             "mitigations": {label: _plugin(part) for label, part in self.mitigations.items()},
             "locators": {label: _plugin(part) for label, part in self.locators.items()},
             "calibrate": dict(self.calibrations),
-            "strengths": list(recipe.strengths),
-            "seeds": list(recipe.seeds),
-            "data": recipe.data,
-            "seed": recipe.seed,
-            "limit": recipe.limit,
-            "draws": recipe.draws,
-            "rankings": recipe.rankings,
-            "sample": recipe.sample,
-            "examples": recipe.examples,
             "margins": {
-                key: {"size": part.size, "relative": part.relative}
-                for key, part in recipe.margins.items()
+                key: dataclasses.asdict(margin) for key, margin in self.recipe.margins.items()
             },
         }
 
     # --- building -----------------------------------------------------------------------------
 
     @contextmanager
-    def _at(self, spec: Spec) -> Iterator[None]:
+    def _at(self, spec: Spec | ModelSpec | BenchmarkSpec) -> Iterator[None]:
         """Say which line an error is about."""
         try:
             yield
-        except OptionError as error:
-            line = spec.lines.get(error.option, spec.line)
+        except (RecipeError, ModelError, StoreError) as error:
+            line = spec.line
+            if isinstance(error, OptionError) and isinstance(spec, Spec):
+                line = spec.lines.get(error.option, line)
             raise RecipeError(f"{self.recipe.at(line)}: {error}") from None
-        except RecipeError as error:
-            raise RecipeError(f"{self.recipe.at(spec.line)}: {error}") from None
 
-    def _built(self, base: type[T], spec: Spec) -> T:
+    def _build(self, base: type[T], spec: Spec) -> T:
         with self._at(spec):
             return plugins.build(base, spec.name, spec.options)
 
     def _mitigation(self, spec: Spec) -> Mitigation:
-        built: Mitigation = self._built(Mitigation, spec)
+        built: Mitigation = self._build(Mitigation, spec)
         if isinstance(built, UsesEdits):
-            try:
+            with self._at(spec):
                 self._of_edits[spec.label] = built.learnt()
-            except (ModelError, StoreError) as error:
-                raise RecipeError(f"{self.recipe.at(spec.line)}: {error}") from None
         return built
 
     def _benchmark(self, benchmark: BenchmarkSpec) -> tuple[AnyBenchmark, str]:
@@ -179,7 +181,7 @@ class Resolver:
     def _check_margins(
         self, metrics_by_benchmark: Sequence[tuple[BenchmarkSpec, Mapping[str, Metric]]]
     ) -> None:
-        """Each margin must be of a metric of some benchmark of its name, if there is one."""
+        """Each margin must be of a metric of some benchmark of its name, if that is measured."""
         for key, margin in self.recipe.margins.items():
             benchmark, _, metric = key.rpartition(".")
             known_metrics = [
@@ -203,23 +205,17 @@ class Resolver:
                         )
 
     def _folder(self, spec: ModelSpec) -> Path | None:
-        """The data folder of one model's steps, if it is not the usual one."""
+        """The data folder of a model's steps; None: the usual folder."""
         data = self.recipe.data
         line = spec.line if data is None else self.recipe.lines["data"]
-        try:
+        with self._at(replace(spec, line=line)):
             return folder_for(spec.name, data)
-        except RecipeError as error:
-            raise RecipeError(f"{self.recipe.at(line)}: {error}") from None
 
     def _supplier(self) -> Supplier | None:
         """What is learnt from; None when nothing is to be learnt or located."""
         if not (self.mitigations or self.locators):
             return None
-        return self._built(Supplier, self.recipe.supply)
-
-    def _supply(self, supplier: Supplier) -> Supply:
-        with self._at(self.recipe.supply):
-            return supplier.supply()
+        return self._build(Supplier, self.recipe.supply)
 
     def _refuse_leak(
         self, benchmark: BenchmarkSpec, built: AnyBenchmark, split: str, supply: Supply
@@ -268,28 +264,17 @@ class Resolver:
                 sources.setdefault(supplied, f"'{label}' learns from {supply.origin}")
         return sources
 
-    def _model(self, spec: ModelSpec) -> JSON:
-        return {
-            "name": spec.name,
-            "revision": spec.revision,
-            "dtype": spec.dtype,
-            "base": spec.base,
-            "content": self._content(spec),
-        }
-
     def _content(self, spec: ModelSpec) -> str | None:
         """What settles a model that is not of the Hub; None where the name and revision do."""
         if spec.name.startswith(PLANTED):
-            try:
+            with self._at(spec):
                 world = find_world(spec.name)
-            except RecipeError as error:
-                raise RecipeError(f"{self.recipe.at(spec.line)}: {error}") from None
             return cache_key(world, Budget(), seed=world.seed)
         folder = Path(spec.name).expanduser()
         return content_sha256(folder) if folder.is_dir() else None
 
 
-def _content(supply: Supply) -> str:
+def _hash_supply(supply: Supply) -> str:
     """sha256 (hex) of all that is supplied: its files may be others than those measured."""
     text = json.dumps(dataclasses.asdict(supply), sort_keys=True)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
@@ -320,8 +305,6 @@ def _inside(built: object) -> Iterator[object]:
 
 def _data(built: AnyBenchmark, split: str) -> JSON:
     """Names and hashes of the files behind a benchmark; empty while they are missing."""
-    if not isinstance(built, UsesFiles):
-        return []
     try:
         return [{"name": file.name, "sha256": file.sha256} for file in built.files(split)]
     except (EquipoiseError, OSError):

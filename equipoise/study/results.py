@@ -42,7 +42,7 @@ _PREFIX = ("prefix", "start_token", "start_token_id", "prompts")  # of model_inf
 
 
 def write_results(folder: Path | str, measurements: Sequence[Measurement]) -> Path:
-    """Write the measurements of one model into a new folder, whole or not at all; gives it back.
+    """Write the measurements of a model into a new folder, whole or not at all; gives it back.
 
     Raises `StoreError` when the folder exists and is not empty, or cannot be written.
     """
@@ -112,15 +112,14 @@ def read_results(path: Path | str) -> tuple[Measurement, ...]:
 
 
 def results_document(measurements: Sequence[Measurement]) -> dict[str, Any]:
-    """What `results.json` holds; also what `--json` prints. Numbers may be nan: see `to_json`."""
+    """What `results.json` and `--json` hold, of at least 1 measurement; nan: see `to_json`."""
     keyed = dict(zip(keys_of(measurements), measurements, strict=True))
-    first = measurements[0] if measurements else None
     return {
         **harness_part(keyed),
         "equipoise": {
             "schema": SCHEMA,
             "ci_method": METHOD,
-            "environment": dict(first.environment) if first else {},
+            "environment": dict(measurements[0].environment),
             "benchmarks": {key: _to_row(measurement) for key, measurement in keyed.items()},
         },
     }
@@ -181,11 +180,8 @@ def _to_row(measurement: Measurement) -> dict[str, Any]:
 
 def _interval_ends(estimate: Estimate) -> list[float] | None:
     """The interval; None if it is missing (Arrow cannot read a list of nulls alone)."""
-    return (
-        None
-        if math.isnan(estimate.low) and math.isnan(estimate.high)
-        else [estimate.low, estimate.high]
-    )
+    ends = [estimate.low, estimate.high]
+    return None if all(map(math.isnan, ends)) else ends
 
 
 def _to_strict(value: Any) -> JSON:
@@ -205,7 +201,7 @@ def _outcomes_name(key: str) -> str:
 
 
 def write_outcomes(file: Path, outcomes: Sequence[Outcome]) -> None:
-    """One row per example; "value:K" null where the outcome has no K, nan where it is nan."""
+    """Write a row per example; "value:K" null where the outcome has no K, nan where it is nan."""
     values = sorted({key for outcome in outcomes for key in outcome.values})
     groups = sorted({key for outcome in outcomes for key in outcome.groups})
     columns = {
@@ -231,13 +227,10 @@ def _make_column(values: Iterable[float | str | None], kind: Any) -> Any:
 
 
 def _read_measurement(file: Path, row: Mapping[str, Any]) -> Measurement:
-    plain = {name: row[name] for name in _PLAIN}
     return Measurement(
-        **plain | {"notes": tuple(plain["notes"])},
+        **{name: row[name] for name in _PLAIN} | {"notes": tuple(row["notes"])},
         data=_DATA.validate_python(row["data"]),
-        estimates=_ESTIMATES.validate_python(
-            [_restore_nan(estimate) for estimate in row["estimates"]]
-        ),
+        estimates=_ESTIMATES.validate_python(tuple(map(_restore_nan, row["estimates"]))),
         outcomes=_read_outcomes(file.parent, row["outcomes"]),
     )
 
@@ -267,15 +260,14 @@ def read_outcomes(file: Path) -> tuple[Outcome, ...]:
         rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{file} must be Parquet, got: {error}; copy it again") from error
-    return tuple(_read_outcome(row) for row in rows)
-
-
-def _read_outcome(row: Mapping[str, Any]) -> Outcome:
-    return Outcome(
-        example=row["example"],
-        values=_take_prefixed("value:", row),
-        groups=_take_prefixed("group:", row),
-        text=row["text"],
+    return tuple(
+        Outcome(
+            example=row["example"],
+            values=_take_prefixed("value:", row),
+            groups=_take_prefixed("group:", row),
+            text=row["text"],
+        )
+        for row in rows
     )
 
 

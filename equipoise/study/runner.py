@@ -13,8 +13,7 @@ from typing import Literal, TypeAlias
 
 from equipoise.errors import PlaceError
 from equipoise.records import JSON
-from equipoise.study.execution import StepExecutor
-from equipoise.study.open_model import OpenModel
+from equipoise.study.execution import OpenModel, StepExecutor
 from equipoise.study.plan import Plan, Step, without_failed
 from equipoise.study.store import Failure, Store
 from equipoise.training.data_parallel import refuse_several_processes
@@ -44,7 +43,7 @@ def run(
 ) -> RunSummary:
     """Do every step of a plan that the store has no whole result of.
 
-    `say` gets one line per step. `device` and `batch_tokens` are no part of any key.
+    `say` gets a line per step. `device` and `batch_tokens` are no part of any key.
     Raises `PlaceError` when the store cannot be written to; what is finished is kept.
     """
     refuse_several_processes("a study, whose processes share steps through the store,")
@@ -65,7 +64,7 @@ def run(
 
 
 def _write_head(plan: Plan, store: Store) -> None:
-    """Write `study.json`, by one process at a time."""
+    """Write `study.json`, by a single process at a time."""
     with store.lock("study") as mine:
         if mine:
             store.write_head({"recipe": dict(plan.resolved), "steps": _list_steps(plan.steps)})

@@ -1,11 +1,11 @@
-"""Store: a study on disk, one folder per step, that survives a kill at any moment.
+"""Store: a study on disk, a folder per step, that survives a kill at any moment.
 
     study.json      the schema, the recipe as resolved and the plan
     steps/KEY/      a finished step: what it is (step.json), its files, done.json last
     parts/KEY/      what an unfinished step has so far: outcomes in shards
     failed/KEY.json why a step has no result, with its traceback
     aside/          broken steps
-    locks/          one per step; the system frees it when its process ends, however it ends
+    locks/          of each step; the system frees it when its process ends, however it ends
     log.jsonl       what was done when, and how long it took; no result depends on it
 
 A step is written beside its place and renamed into it, `done.json` with the hash of every file
@@ -16,20 +16,25 @@ import errno
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import BaseFileLock, FileLock, Timeout
+from filelock import FileLock, Timeout
+from pydantic import TypeAdapter
 
 from equipoise.errors import PlaceError, StoreError
 from equipoise.files.atomic import new_folder, sha256, write_file
-from equipoise.records import JSON
+from equipoise.records import JSON, Outcome
+from equipoise.study.results import read_outcomes, write_outcomes
 
 SCHEMA = 2
 HEAD, STEP, DONE = "study.json", "step.json", "done.json"
+#: Examples in a shard of an unfinished measurement. Results depend on it, as it settles which
+#: requests share a batch.
+SHARD_SIZE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,18 +46,21 @@ class Failure:
     traceback: str
 
 
+_FAILURE = TypeAdapter(Failure)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """The folder of one study. Several processes may use it at the same time."""
+    """The folder of a study. Several processes may use it at the same time."""
 
     folder: Path
 
     @classmethod
     def open(cls, folder: Path | str) -> "Store":
-        """The store in a folder, which is made if it is not there.
+        """The store in a folder, which is made if it is missing.
 
-        Raises `StoreError` for a folder of something else, of another schema version, or
-        a folder that cannot be written to.
+        Raises `StoreError` for a folder of something else, of another schema version, or that
+        cannot be written to.
         """
         store = cls(folder=Path(folder))
         if (store.folder / HEAD).exists():
@@ -69,7 +77,7 @@ class Store:
 
     @classmethod
     def existing(cls, folder: Path | str) -> "Store":
-        """The store in a folder that has one; nothing is written. Raises `StoreError`."""
+        """The store in the folder of a study; nothing is written. Raises `StoreError`."""
         store = cls(folder=Path(folder))
         store.head()
         return store
@@ -176,13 +184,12 @@ class Store:
 
     @contextmanager
     def lock(self, key: str) -> Iterator[bool]:
-        """True if this process may do the step; only one process at a time may."""
+        """True if this process may do the step; a single process at a time may."""
         lock = FileLock(self.folder / "locks" / f"{key}.lock", timeout=0)
-        if not _try_acquire(lock, self.folder):
-            yield False
-            return
+        with as_place_error(self.folder), suppress(Timeout):  # which is an OSError itself
+            lock.acquire()
         try:
-            yield True
+            yield lock.is_locked
         finally:
             lock.release()
 
@@ -201,17 +208,13 @@ class Store:
 
     def write_failure(self, key: str, failure: Failure) -> None:
         """Record why a step has no result."""
-        text = to_text({"what": failure.what, "why": failure.why, "traceback": failure.traceback})
-        self.write_file(self.folder / "failed" / f"{key}.json", text)
+        self.write_file(self.folder / "failed" / f"{key}.json", to_text(asdict(failure)))
 
     def failure(self, key: str) -> Failure | None:
         """The failure recorded of a step; None when it did not fail or the record is broken."""
         try:
-            record = json.loads((self.folder / "failed" / f"{key}.json").read_text("utf-8"))
-            return Failure(
-                what=str(record["what"]), why=str(record["why"]), traceback=str(record["traceback"])
-            )
-        except (OSError, ValueError, KeyError, TypeError):
+            return _FAILURE.validate_json((self.folder / "failed" / f"{key}.json").read_bytes())
+        except (OSError, ValueError):
             return None
 
     def log(self, event: str, **values: JSON) -> None:
@@ -221,13 +224,45 @@ class Store:
             stream.write(line + "\n")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredShards:
+    """`measure.Shards` of an unfinished measurement, each with its hash, in the store."""
+
+    store: Store
+    key: str
+    size: int
+
+    def read(self, number: int) -> tuple[Outcome, ...] | None:
+        """A complete shard; None for a missing or broken shard and for another size."""
+        file, seal = self._files(number)
+        try:
+            sealed = json.loads(seal.read_text(encoding="utf-8"))
+            if sealed["size"] != self.size or sealed["sha256"] != sha256(file):
+                return None
+            return read_outcomes(file)
+        except (OSError, ValueError, KeyError, TypeError, StoreError):
+            return None
+
+    def write(self, number: int, outcomes: Sequence[Outcome]) -> None:
+        """Write the outcomes, then the seal; without the seal there is no shard."""
+        file, seal = self._files(number)
+        with as_place_error(self.store.folder):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_outcomes(file, outcomes)
+        self.store.write_file(seal, to_text({"sha256": sha256(file), "size": self.size}))
+
+    def _files(self, number: int) -> tuple[Path, Path]:
+        folder = self.store.part(self.key)
+        return folder / f"outcomes-{number:06d}.parquet", folder / f"outcomes-{number:06d}.json"
+
+
 @contextmanager
 def as_place_error(folder: Path) -> Iterator[None]:
-    """Errors of the disk, also those behind another error, as one sentence. Raises `PlaceError`."""
+    """Errors of the disk, also those behind another error, as a sentence. Raises `PlaceError`."""
     try:
         yield
-    except (OSError, StoreError) as found:
-        error = found.__cause__ if isinstance(found, StoreError) else found
+    except (OSError, StoreError) as raised:
+        error = raised.__cause__ if isinstance(raised, StoreError) else raised
         if not isinstance(error, OSError):
             raise
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -253,15 +288,6 @@ def remove_unfinished(place: Path) -> None:
             shutil.rmtree(unfinished, ignore_errors=True)
         else:
             unfinished.unlink(missing_ok=True)
-
-
-def _try_acquire(lock: BaseFileLock, folder: Path) -> bool:
-    with as_place_error(folder):
-        try:
-            lock.acquire()
-        except Timeout:  # an OSError itself
-            return False
-    return True
 
 
 def _is_only_begun(folder: Path) -> bool:

@@ -1,6 +1,6 @@
 """A study: what was measured, compared, located and checked, and what is missing.
 
-`study.load_study` makes one from a store; the report and the exports need nothing else. No torch.
+`study.load_study` makes it from a store; the report and the exports need nothing else. No torch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,11 +29,11 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chapter:
-    """One mitigation of one model: everything that was compared, and what it comes to."""
+    """A mitigation of a model: everything that was compared, and what it comes to."""
 
     model: str
     mitigation: str
-    comparisons: tuple[Comparison, ...]  # one per benchmark, over all measured seeds
+    comparisons: tuple[Comparison, ...]  # by benchmark, over all measured seeds
     verdict: Verdict
     edits: tuple[Mapping[str, JSON], ...]  # method, options, origin, seed, report of each seed's
 
@@ -58,7 +58,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """All of it. Any part may be empty; `missing` then says why."""
+    """What the steps of a recipe gave. Any part may be empty; `missing` then says why."""
 
     title: str
     recipe: Mapping[str, JSON]  # as resolved: every option, with its default
@@ -102,9 +102,9 @@ def plain_study(
     measurements: Sequence[Measurement] = (),
     comparisons: Sequence[Comparison] = (),
 ) -> Study:
-    """Measurements and comparisons that no study made, as one: named by their models' identities.
+    """A study of measurements and comparisons made elsewhere, named by their models' identities.
 
-    Comparisons of the same two models are one chapter, with its verdict.
+    Comparisons of the same two models are a chapter, with its verdict.
     """
     pairs: dict[tuple[str, ...], list[Comparison]] = {}
     for comparison in comparisons:

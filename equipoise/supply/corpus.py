@@ -1,7 +1,7 @@
 """Plain texts to train on: a file or a folder of files, cut into passages at the ends of sentences.
 
 Meade et al. 2022 group a corpus into blocks of tokens wherever these fall; here a passage ends
-where a sentence does, so that none begins in the middle of one, and its length is in characters,
+where a sentence does, so that none begins within a sentence, and its length is in characters,
 which needs no tokenizer.
 """
 
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
@@ -25,7 +25,7 @@ from equipoise.supply.base import Supplier
 _KINDS: Final = (".txt", ".jsonl")
 
 _END: Final = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+(?=[\"'“‘(\[]*([^\W_]))|\n\s*")
-#: A full stop after one of these, or after a single letter, ends no sentence.
+#: A full stop after any of these, or after a single letter, ends no sentence.
 _ABBREVIATED: Final = re.compile(
     r"(?:^|[\s(\"“‘'.])(?:Mr|Mrs|Ms|Dr|St|Prof|Gen|Col|Capt|Cpt|Lt|Sgt|Maj|Rev|Hon|Sen|Rep|Gov|Pres|"
     r"Jr|Sr|Mt|Ft|vs|cf|al|etc|No|Nos|Vol|vol|pp|ed|approx|[^\W\d_])\.$"
@@ -33,7 +33,21 @@ _ABBREVIATED: Final = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class CorpusSupply(Supplier):
+class _Cut:
+    path: str  # a file or a folder
+    texts: PositiveInt = 2000  # different passages at most, drawn by seed
+    characters: PositiveInt = 200  # of a passage at most; whole sentences
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Passages(_Cut):
+    """A corpus that another supply takes texts from; its seed draws them."""
+
+    name: Literal["passages"] = "passages"
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class CorpusSupply(_Cut, Supplier):
     """Passages of a file, or of a folder's .txt and .jsonl files, plain, .gz or .xz.
 
     A path that does not exist is looked for in the data folder. A folder is read with all that is
@@ -43,10 +57,7 @@ class CorpusSupply(Supplier):
 
     version: ClassVar[str] = "1"
 
-    path: str  # a file or a folder
-    texts: PositiveInt = 2000  # different passages at most, drawn by seed
-    characters: PositiveInt = 200  # of a passage at most; whole sentences
-    seed: int = 0
+    seed: int = 0  # which passages are drawn
 
     def supply(self) -> Supply:
         """Texts in the order of the corpus, and the document that each is from.
@@ -74,7 +85,7 @@ class CorpusSupply(Supplier):
 
     def _read(self) -> tuple[list[str], tuple[DataUse, ...]]:
         if not self.path.strip():
-            raise DataError(f"a corpus must be a file or a folder, got '{self.path}'; name one")
+            raise DataError(f"a corpus must be a file or a folder, got '{self.path}'; name it")
         folder = _find_folder(self.path)
         if folder is None:
             file = read_documents(self.path)
@@ -92,7 +103,7 @@ def passages(text: str, *, characters: int) -> list[str]:
     """A text in stretches of at most `characters` characters, each of as many sentences as fit.
 
     A line end ends a sentence, too; an abbreviation ("Mr. Hill") ends none. A sentence too long is
-    cut between words, a word too long within. Every word is in exactly one passage; white space at
+    cut between words, a word too long within. Every word is in a single passage; white space at
     a passage's ends is dropped. Raises `ValueError` for fewer than 1 character.
     """
     if characters < 1:

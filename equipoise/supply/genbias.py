@@ -28,9 +28,9 @@ class GenBiasSupply(Supplier):
     version: ClassVar[str] = "1"
 
     professions: ProfessionList = "prof262"  # as of the benchmark
-    templates: TemplateSet = "own"  # likewise
+    templates: TemplateSet = "own"  # as of the benchmark
     split_by: SplitBy = "profession"  # what is kept out of the other splits
-    split_seed: int = 0  # which prompts, professions or templates fall in which share
+    split_seed: int = 0  # which names fall in which share
 
     def supply(self) -> Supply:
         """Prompts, hinted prompts and dev prompts."""

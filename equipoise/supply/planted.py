@@ -1,4 +1,4 @@
-"""All that may be learnt of a planted world, so that methods of every kind stand in one study."""
+"""All that may be learnt of a planted world, for a study of methods of every kind."""
 
 from dataclasses import replace
 from typing import ClassVar

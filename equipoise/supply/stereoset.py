@@ -6,17 +6,17 @@ target terms, so that no term is in both.
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import ClassVar, Final, Literal, Self
+from typing import ClassVar, Final, Literal
 
-from pydantic import NonNegativeInt, PositiveInt, model_validator
+from pydantic import NonNegativeInt
 from pydantic.dataclasses import dataclass
 
 from equipoise.data.partition import shuffled
 from equipoise.data.stereoset import AXES, BLANK, StereoSetItem, contrast_of, read_items, sources
 from equipoise.errors import DataError
-from equipoise.records import OPTIONS, DataUse, Supply, refuse_idle, text_sha256
+from equipoise.records import OPTIONS, DataUse, Supply, text_sha256
 from equipoise.supply.base import Supplier
-from equipoise.supply.corpus import CorpusSupply
+from equipoise.supply.corpus import CorpusSupply, Passages
 
 #: After these the published loader does not find what fills the blank.
 _UNREADABLE: Final = (f".{BLANK}", f"`{BLANK}")
@@ -27,7 +27,7 @@ _MOST_NAMED: Final = 8  # examples or terms that an error names at most
 class StereoSetSupply(Supplier):
     """The test split as contrasts, whose target terms are disjoint from those of dev.
 
-    What texts share before the filler is the context of a contrast. Items whose blank is not found
+    What texts share before the filler is the context of a contrast. Items whose blank is not clear
     or whose texts occurred before are left out.
     """
 
@@ -35,17 +35,10 @@ class StereoSetSupply(Supplier):
     labelled_by: ClassVar[str | None] = "stereoset"
 
     task: Literal["both", "intrasentence", "intersentence"] = "both"  # which examples
-    dev_per_type: NonNegativeInt = 50  # about that number per bias type is held out, to stop on
+    #: about this many examples of each type are held out to stop on, whole terms; 0: none
+    dev_per_type: NonNegativeInt = 50
     supply_seed: int = 0  # which target terms these are, and which texts of the corpus
-    corpus: str | None = None  # plain texts to supply too: a file or folder, as of `corpus`
-    corpus_texts: PositiveInt = 2000  # its passages at most, drawn by supply_seed
-    corpus_characters: PositiveInt = 200  # of a passage at most; whole sentences
-
-    @model_validator(mode="after")
-    def _nothing_idle(self) -> Self:
-        if self.corpus is None:
-            refuse_idle(self, "corpus_texts", "corpus_characters", where="no corpus")
-        return self
+    corpus: Passages | None = None  # plain texts beside the examples, drawn by supply_seed
 
     def supply(self) -> Supply:
         """Contrasts to learn from, contrasts to stop on, and the texts of the corpus.
@@ -66,7 +59,7 @@ class StereoSetSupply(Supplier):
         texts = self._texts()
         options = f"dev_per_type={self.dev_per_type}, supply_seed={self.supply_seed}"
         if self.corpus is not None:
-            options += f", corpus={self.corpus} ({self.corpus_texts} of {self.corpus_characters})"
+            options += f", {texts.origin}"
         return Supply(
             origin=f"stereoset(task={self.task}, {options}):test",
             contrasts=tuple(map(contrast_of, train)),
@@ -83,11 +76,9 @@ class StereoSetSupply(Supplier):
     def _texts(self) -> Supply:
         if self.corpus is None:
             return Supply(origin="no corpus")
+        path, texts, characters = self.corpus.path, self.corpus.texts, self.corpus.characters
         return CorpusSupply(
-            path=self.corpus,
-            texts=self.corpus_texts,
-            characters=self.corpus_characters,
-            seed=self.supply_seed,
+            path=path, texts=texts, characters=characters, seed=self.supply_seed
         ).supply()
 
 
@@ -96,7 +87,7 @@ def _official_files() -> tuple[DataUse, ...]:
 
 
 def learnable(items: Sequence[StereoSetItem]) -> list[StereoSetItem]:
-    """The items to learn from: one blank each, that can be found, and no text of an item before.
+    """The items to learn from: a single clear blank each, and no text of an item before.
 
     An item is left out if any of its three texts, whole and without regard to case, was there.
     """
@@ -137,7 +128,7 @@ def split_dev(
     """The items to learn from, and those to stop on: about `per_type` of every bias type.
 
     Target terms in an order drawn by seed, as long as each brings the number nearer to `per_type`,
-    but at least one; none at 0, whatever types there are. A term that two types share is learnt.
+    but at least a term; none at 0, whatever types there are. A term that two types share is learnt.
     Raises `DataError` naming a type that has no items, fewer than twice `per_type`, or no terms to
     spare.
     """
@@ -177,7 +168,7 @@ def _dev_terms(pool: Sequence[StereoSetItem], axis: str, per_type: int, *, seed:
 
 
 def _texts(item: StereoSetItem) -> set[str]:
-    """Hashes of an item's whole texts: after the sentence before them, if there is one."""
+    """Hashes of an item's whole texts: after the sentence before them, if any."""
     given = f"{item.context} " if item.task == "intersentence" else ""
     return {text_sha256(given + sentence) for sentence in item.sentences}
 

@@ -1,6 +1,6 @@
 """The user's own texts to learn from: JSON Lines of contrasts, prompts and texts, or plain text.
 
-Of a `.jsonl` file each line is an object of one of three kinds:
+Of a `.jsonl` file each line is an object of three kinds:
 
     {"context": "The nurse said", "stereotype": " she was late", "antistereotype": " he was late",
      "unrelated": " blue seven", "axis": "gender", "target": "nurse"}
@@ -8,34 +8,32 @@ Of a `.jsonl` file each line is an object of one of three kinds:
     {"text": "The door is open."}
 
 Of a contrast, `stereotype` and `antistereotype` must be given. Its endings follow its context
-directly: a leading space belongs to them. A prompt with a `hint` ("male" or "female") is one whose
+directly: a leading space belongs to them. A prompt with a `hint` ("male" or "female") says that its
 pronoun is settled. `"part": "dev"` keeps a contrast or a prompt apart, to stop and to choose on.
 Another file holds neutral texts alone (`read_documents`).
 """
 
-from dataclasses import fields
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias
 
-from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from equipoise.data.documents import read_content, read_documents
 from equipoise.data.sources import parse_jsonl, unpack
+from equipoise.data.validation import Record, Text, read_record
 from equipoise.errors import DataError, nearest
 from equipoise.records import JSON, OPTIONS, Contrast, DataUse, Prompt, Supply, target_terms
 from equipoise.supply.base import Supplier
 
-_Text: TypeAlias = Annotated[str, Field(pattern=r"\S")]
 _Part: TypeAlias = Literal["train", "dev"]
 
 
-@dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class _ContrastLine:
-    stereotype: _Text
-    antistereotype: _Text
+class _ContrastLine(Record):
+    stereotype: Text
+    antistereotype: Text
     context: str = ""
-    unrelated: _Text | None = None
+    unrelated: Text | None = None
     axis: str | None = None  # the type of bias
     target: str | None = None  # whom it is about
     part: _Part = "train"
@@ -47,30 +45,31 @@ class _ContrastLine:
             stereotype=self.stereotype,
             antistereotype=self.antistereotype,
             unrelated=self.unrelated,
-            groups=_groups(axis=self.axis, target=self.target),
+            groups=self.model_dump(include={"axis", "target"}, exclude_none=True),
         )
 
 
-@dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class _PromptLine:
-    prompt: _Text
+class _PromptLine(Record):
+    prompt: Text
     profession: str | None = None
     hint: Literal["male", "female"] | None = None
     part: _Part = "train"
 
     def as_prompt(self, number: int) -> Prompt:
-        groups = _groups(profession=self.profession, hint=self.hint)
+        groups = self.model_dump(include={"profession", "hint"}, exclude_none=True)
         return Prompt(id=f"line {number}", text=self.prompt, groups=groups)
 
 
-@dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class _TextLine:
-    text: _Text
+class _TextLine(Record):
+    text: Text
 
 
-_Line: TypeAlias = _ContrastLine | _PromptLine | _TextLine
 #: By a key that every object of the kind has.
-_KINDS: Final = {"stereotype": _ContrastLine, "prompt": _PromptLine, "text": _TextLine}
+_KINDS: Final[Mapping[str, type[Record]]] = {
+    "stereotype": _ContrastLine,
+    "prompt": _PromptLine,
+    "text": _TextLine,
+}
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -79,7 +78,7 @@ class TextsSupply(Supplier):
 
     version: ClassVar[str] = "1"
 
-    path: str  # a .jsonl file, or one of plain text; also in the data folder; also .gz or .xz
+    path: str  # a .jsonl file, or a file of plain text; also in the data folder; also .gz or .xz
 
     def supply(self) -> Supply:
         """Contrasts, prompts and texts in the order of the file; ids are "line N".
@@ -109,7 +108,7 @@ class TextsSupply(Supplier):
         if shared:
             raise DataError(
                 f"{use.name}: targets of part 'dev' must not be in 'train', got {shared[:8]}; "
-                "move their lines to one part"
+                "move their lines to the same part"
             )
         return Supply(
             origin=origin,
@@ -127,25 +126,17 @@ class TextsSupply(Supplier):
         return (read_content(self.path)[1],)
 
 
-def _read_line(document: JSON, where: str) -> _Line:
+def _read_line(document: JSON, where: str) -> Record:
     if not isinstance(document, dict):
-        raise DataError(f"{where}: must be an object, got {document!r}; write one")
+        raise DataError(f"{where}: must be an object, got {document!r}; correct the line")
     kind = next((kind for key, kind in _KINDS.items() if key in document), None)
     if kind is None:
-        raise DataError(f"{where}: must have one of {list(_KINDS)}, got {sorted(document)}; add it")
-    try:
-        line: _Line = TypeAdapter[_Line](kind).validate_python(document)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        key = str(fault["loc"][0])
-        if fault["type"] == "unexpected_keyword_argument":
-            known = [field.name for field in fields(kind)]
-            raise DataError(f"{where}: '{key}' is not known here; {nearest(key, known)}") from None
         raise DataError(
-            f"{where}: {key}: {fault['msg']}, got {fault['input']!r}; correct the line"
-        ) from None
-    return line
-
-
-def _groups(**named: str | None) -> dict[str, str]:
-    return {key: value for key, value in named.items() if value is not None}
+            f"{where}: must have a key of {list(_KINDS)}, got {sorted(document)}; add it"
+        )
+    for key in document:
+        if key not in kind.model_fields:
+            raise DataError(
+                f"{where}: '{key}' is not known here; {nearest(key, kind.model_fields)}"
+            )
+    return read_record(kind, document, where)

@@ -5,13 +5,13 @@ step (`shared_forward`) is split by examples: each process computes its share, a
 results. Every process then computes the same loss from all of them, with gradients for its own
 share alone, so the sum of the gradients over processes is the gradient of the whole loss. This
 holds for any loss, whether or not it is a mean over examples: BiasUnlearn's three terms, DPO's
-pairs and the squared type means of parity are computed as in one process. DDP would have to split
-the loss itself. The price is that the loss after the forward pass (and of contrasts, the output
-layer) is computed by every process.
+pairs and the squared type means of parity are computed as in a single process. DDP would have to
+split the loss itself. The price is that the loss after the forward pass (and of contrasts, the
+output layer) is computed by every process.
 
 A loss that takes gradients or reads hidden states inside of itself (an editor's) cannot be shared
 this way and must refuse (`refuse_several_processes`). Dropout masks are those of a share and differ
-from one process's. Held-out evaluation runs in full on every process.
+from those of a single process. Held-out evaluation runs in full on every process.
 """
 
 import os
@@ -36,7 +36,7 @@ def accelerator_for(device: torch.device, *, bf16: bool) -> Accelerator:
 
     Raises `RecipeError` when several processes do not each have a device of their own.
     """
-    # Accelerate fixes device and precision once per process; we train several models in one.
+    # Accelerate fixes device and precision once per process; we train several models per process.
     AcceleratorState._reset_state(reset_partial_state=True)
     precision = "bf16" if bf16 else "no"
     accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
@@ -51,7 +51,7 @@ def accelerator_for(device: torch.device, *, bf16: bool) -> Accelerator:
 
 
 def is_main_process() -> bool:
-    """Whether this process writes files: True unless it is one of several and not the first."""
+    """Whether this process writes files: False in all but the first of several."""
     return int(os.environ.get("RANK", "0")) == 0  # torchrun and accelerate set it
 
 
@@ -60,7 +60,7 @@ def refuse_several_processes(what: str) -> None:
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count > 1:
         raise RecipeError(
-            f"{what} must run in one process, got {count}; start it without torchrun or accelerate"
+            f"{what} must run in a single process, got {count}; start it without a launcher"
         )
 
 
@@ -69,7 +69,7 @@ def sharing_forward_passes(accelerator: Accelerator) -> Iterator[None]:
     """A `with` block around a step's loss, in which `shared_forward` splits its examples.
 
     Raises `RecipeError` at the end if there are several processes and none was split: the sum of
-    gradients would then be a multiple of the right one.
+    gradients would then be a multiple of the right gradient.
     """
     if accelerator.num_processes == 1:
         yield
@@ -80,7 +80,7 @@ def sharing_forward_passes(accelerator: Accelerator) -> Iterator[None]:
         if not _forwards.get():
             raise RecipeError(
                 f"this method cannot share its training among processes, got "
-                f"{accelerator.num_processes}; start it in one process"
+                f"{accelerator.num_processes}; start it in a single process"
             )
     finally:
         _accelerator.reset(tokens[0])
@@ -90,9 +90,9 @@ def sharing_forward_passes(accelerator: Accelerator) -> Iterator[None]:
 def shared_forward(run: Callable[[slice], Tensor], sizes: Sequence[int]) -> Tensor:
     """The result of `run` for all examples, of which each process computes its share.
 
-    `run` maps a slice of the examples to their rows, one example after the other; `sizes` are the
-    rows of each example. Gradients reach this process's own rows. In one process, and outside of
-    training, it is `run` on everything.
+    `run` maps a slice of the examples to their rows, example by example; `sizes` are the
+    rows of each example. Gradients reach this process's own rows. In a single process, and
+    outside of training, it is `run` on everything.
     """
     accelerator = _accelerator.get()
     if accelerator is None:
@@ -102,7 +102,7 @@ def shared_forward(run: Callable[[slice], Tensor], sizes: Sequence[int]) -> Tens
     bounds = [len(sizes) * index // count for index in range(count + 1)]
     lengths = [sum(sizes[start:end]) for start, end in pairwise(bounds)]
     share = slice(bounds[rank], bounds[rank + 1])
-    # With fewer examples than processes, a process without one runs the first and drops it.
+    # With fewer examples than processes, a process without any runs the first and drops it.
     rows = run(share if share.start < share.stop else slice(0, 1))[: lengths[rank]]
     padded = rows.new_zeros(max(lengths), *rows.shape[1:])
     padded[: len(rows)] = rows.detach()
@@ -113,7 +113,7 @@ def shared_forward(run: Callable[[slice], Tensor], sizes: Sequence[int]) -> Tens
 
 
 def sum_gradients(accelerator: Accelerator, parameters: Iterable[nn.Parameter]) -> None:
-    """Replace each gradient by its sum over processes; does nothing in one process."""
+    """Replace each gradient by its sum over processes; does nothing in a single process."""
     if accelerator.num_processes == 1:
         return
     for parameter in parameters:

@@ -9,11 +9,13 @@ connects several processes (`data_parallel`).
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
+from accelerate import Accelerator
+from accelerate.utils import convert_outputs_to_fp32
 from jaxtyping import Int
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, get_total_norm
@@ -25,12 +27,6 @@ from equipoise.training.data_parallel import (
     sum_gradients,
 )
 from equipoise.training.monitor import TrainingMonitor
-from equipoise.training.restoring import (
-    autocast_forward,
-    in_float32,
-    only_trainable,
-    preserved_rng,
-)
 from equipoise.training.resume import (
     Checkpoint,
     checkpoints_wanted,
@@ -121,9 +117,10 @@ def train(
     dtypes = {name: parameter.dtype for name, parameter in parameters.items()}
     initial = {name: parameter.detach().clone() for name, parameter in parameters.items()}
     with ExitStack() as stack:
-        stack.enter_context(preserved_rng())
-        stack.enter_context(only_trainable(module, parameters))
-        stack.enter_context(in_float32(parameters))
+        devices = range(torch.cuda.device_count())
+        stack.enter_context(torch.random.fork_rng(devices))
+        stack.enter_context(_only_trainable(module, parameters))
+        stack.enter_context(_in_float32(parameters))
         training = _Training(
             module,
             parameters,
@@ -213,7 +210,7 @@ class _Training:
         self.module.train(self.schedule.dropout)
         torch.manual_seed(self.schedule.seed * _SEEDS_APART + step)
         with (
-            autocast_forward(self.module, self.accelerator),
+            _autocast_forward(self.module, self.accelerator),
             sharing_forward_passes(self.accelerator),
         ):
             value = loss(self.module, rows, step)
@@ -236,7 +233,7 @@ class _Training:
         self.norms.append(float(norm))
 
     def _check_finite(self, step: int) -> None:
-        """Nothing is evaluated or kept of weights that a gradient has spoilt."""
+        """No weights that a gradient has spoilt are evaluated or written."""
         for name, value in self.values().items():
             if not torch.isfinite(value).all():
                 raise ModelError(
@@ -266,7 +263,7 @@ class _Training:
         )
 
     def _resume(self) -> None:
-        """Continue from the latest checkpoint of this training, if there is one."""
+        """Continue from the latest checkpoint of this training, if any."""
         checkpoint = latest_checkpoint(self.key)
         if checkpoint is None:
             return
@@ -303,3 +300,58 @@ def _check_weights(
             f"training must change weights, all {len(weights)} are as before in their own dtype; "
             f"raise the learning rate (it is {schedule.learning_rate:g}) or load as float32"
         )
+
+
+@contextmanager
+def _only_trainable(module: nn.Module, parameters: Mapping[str, nn.Parameter]) -> Iterator[None]:
+    """Only these parameters take gradients; flags, gradients and modes are restored."""
+    chosen = {id(parameter) for parameter in parameters.values()}
+    flags = [
+        (parameter, parameter.requires_grad, parameter.grad) for parameter in module.parameters()
+    ]
+    modes = [(part, part.training) for part in module.modules()]
+    for parameter, _, _ in flags:
+        parameter.requires_grad_(id(parameter) in chosen)
+        parameter.grad = None
+    try:
+        yield
+    finally:
+        for parameter, flag, gradient in flags:
+            parameter.requires_grad_(flag)
+            parameter.grad = gradient
+        for part, mode in modes:
+            part.training = mode
+
+
+@contextmanager
+def _in_float32(parameters: Mapping[str, nn.Parameter]) -> Iterator[None]:
+    """Float32 copies replace the parameters' values; the original bytes are restored."""
+    values = {name: parameter.data for name, parameter in parameters.items()}
+    for parameter in parameters.values():
+        parameter.data = parameter.data.to(torch.float32, copy=True)
+    try:
+        yield
+    finally:
+        for name, parameter in parameters.items():
+            parameter.grad = None
+            parameter.data = values[name]
+
+
+@contextmanager
+def _autocast_forward(module: nn.Module, accelerator: Accelerator) -> Iterator[None]:
+    """The module's forward computes in the accelerator's precision and returns float32.
+
+    Its loss is then computed in float32, and an evaluation outside of the block in the module's
+    own precision, as before training.
+    """
+    if accelerator.mixed_precision == "no":
+        yield
+        return
+    previous = vars(module).get("forward")
+    vars(module)["forward"] = convert_outputs_to_fp32(accelerator.autocast()(module.forward))
+    try:
+        yield
+    finally:
+        del vars(module)["forward"]
+        if previous is not None:
+            vars(module)["forward"] = previous

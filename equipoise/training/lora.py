@@ -60,18 +60,14 @@ def lora_config(
         if not any(_ends(name, end) for name in layers):
             raise ModelError(
                 f"LoRA's target '{end}' must end the name of a linear layer of "
-                f"{type(module).__name__} that is not its output layer, none ends so; name others, "
-                "or 'auto'"
+                f"{type(module).__name__}, not its output layer, none ends so; name others"
             )
-    most = max(
-        min(layer.weight.shape)
-        for name, layer in layers.items()
-        if any(_ends(name, end) for end in chosen)
-    )
+    trained = (name for name in layers if any(_ends(name, end) for end in chosen))
+    most = max(min(layers[name].weight.shape) for name in trained)
     if rank > most:
         raise ModelError(
-            f"LoRA's rank must be at most {most}, with which any change of its layers can be made, "
-            f"got {rank}; lower it"
+            f"LoRA's rank must be at most {most}, the narrower side of its widest layer, got "
+            f"{rank}; lower it"
         )
     return {
         "peft_type": "LORA",
@@ -117,8 +113,7 @@ def _expand_targets(module: PreTrainedModel, targets: tuple[str, ...]) -> tuple[
     groups = [target for target in targets if target in ("auto", "all-linear")]
     if groups and len(targets) > 1:
         raise ModelError(
-            f"LoRA's target '{groups[0]}' must stand alone, got {list(targets)}; name modules, "
-            "or it"
+            f"LoRA's target '{groups[0]}' must stand alone, got {list(targets)}; drop the others"
         )
     if targets == ("auto",):
         kind = module.config.get_text_config().model_type

@@ -19,10 +19,9 @@ from equipoise.inference.forward import pad
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.queries import tokenize
 from equipoise.models.anatomy import blocks, head
-from equipoise.models.context import context_length
 from equipoise.models.hooks import block_states, read_at, replayed
-from equipoise.models.start_token import pad_token_id, start_token_id
-from equipoise.models.tokenization import Ids, Marked, encode
+from equipoise.models.loaded_model import context_length
+from equipoise.models.tokenization import Ids, Marked, encode, pad_token_id, start_token_id
 from equipoise.training.data_parallel import shared_forward
 
 
@@ -31,7 +30,7 @@ class WordTree:
     """Words as paths of tokens, and the contexts needed to tell their probabilities.
 
     `contexts`: the beginnings of words that may already follow the prompt, the first always empty;
-    the only one when every word is one token. `paths`: for each word its (context index, token)s.
+    the only context when every word is a single token. `paths`: per word its (context, token)s.
     """
 
     contexts: tuple[Ids, ...]
@@ -39,7 +38,7 @@ class WordTree:
 
     @property
     def single(self) -> bool:
-        """Whether every word is one token."""
+        """Whether every word is a single token."""
         return len(self.contexts) == 1
 
     @property
@@ -63,7 +62,7 @@ def word_tree(
 ) -> WordTree:
     """How the words are spelt in tokens after these texts.
 
-    Raises `RecipeError` when two words are alike, or a word is spelt differently after one text
+    Raises `RecipeError` when two words are alike, or a word is spelt differently after a text
     than after another (its first letters then merge with the text's last token).
     """
     spellings = [_spelling(tokenizer, texts, word) for word in words]
@@ -121,11 +120,11 @@ def prompt_ids(model: LanguageModel, texts: Sequence[str]) -> list[Ids]:
 
 
 class NextLogits(nn.Module):
-    """Logits directly after prompts, chosen by index; one entry for each context of a word.
+    """Logits directly after prompts, chosen by index; an entry per context of a word.
 
     Rows are padded on the right, where no real token of a causal model attends. With `start`,
     blocks before it run once, in the constructor, and gradients end at that block; without it
-    every forward is a full one. In data-parallel training each process runs its share of the
+    every forward pass is full. In data-parallel training each process runs its share of the
     prompts.
     """
 

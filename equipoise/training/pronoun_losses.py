@@ -1,20 +1,25 @@
-"""Losses on the probabilities of a few words directly after a context.
+"""What training on prompts aims at: losses on the probabilities of a few words after a context.
 
 Paper: LFTF (anonymous ACL submission, "Locating First and Then Fine-Tuning"). It prints
 L = P(he|p) + P(she|p), minimized, which cannot give its results: both probabilities would go to 0.
-Only cross-entropy with both targets can (`ce_both`), so that is the default, and the other
-readings are here for the ablation. Each loss is a mean over examples and, within an example, the
-sum of terms as printed; half of it would be half the learning rate.
+Only cross-entropy with both targets can (`CeBoth`), so that is the default, and the other readings
+are here for the ablation. Each loss is a mean over examples and, within an example, the sum of
+terms as printed; half of it would be half the learning rate.
 
 Shapes: word log-probabilities are [example, word], in nats, natural logarithm. Distributions over
 the next token are [example, vocabulary], as log-probabilities.
 """
 
 from collections.abc import Sequence
+from typing import Annotated, Literal, TypeAlias
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor
+
+from equipoise.records import OPTIONS
 
 Words = Float[Tensor, "example word"]
 Distribution = Float[Tensor, "*context vocabulary"]
@@ -22,62 +27,107 @@ Merged = Float[Tensor, "*context symbol"]  # some tokens merged
 Scalar = Float[Tensor, ""]
 
 
-def ce_both(words: Words, target: Sequence[float] | None = None) -> Scalar:
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class CeBoth:
     """Cross-entropy with every word as a target: -sum over words of log p (reading C).
 
-    Minimal where the words share all the mass, equally; `target` (sums to 1) replaces equally:
+    Minimal where the words share all the mass, equally; `target` replaces equally:
     -n sum over words of q log p. For two words the gradient on the logits is 2p - 1 at each word
     and 2p elsewhere. Hence it removes the gap, but also drives every other token to 0.
     Source: LFTF section 4, as its results must be read.
     """
-    if target is None:
-        return -words.sum(-1).mean()
-    weights = torch.tensor(target, dtype=words.dtype, device=words.device) * words.shape[-1]
-    return -(words * weights).sum(-1).mean()
+
+    name: Literal["ce_both"] = "ce_both"
+    terms: Literal["both", "he", "she"] = "both"  # "he", "she": one term alone, an ablation
+    target: tuple[float, ...] | None = None  # probability of each word; None: all equal
+
+    def loss(self, words: Words) -> Scalar:
+        """In nats, from 0."""
+        terms = {"both": words, "he": words[:, :1], "she": words[:, 1:]}[self.terms]
+        if self.target is None:
+            return -terms.sum(-1).mean()
+        weights = torch.tensor(self.target, dtype=words.dtype, device=words.device)
+        return -(words * (weights * words.shape[-1])).sum(-1).mean()
 
 
-def minimize_mass(words: Words) -> Scalar:
-    """Sum of the words' probabilities, in [0, 1] (reading A, as printed).
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class MinimizeMass:
+    """Sum of the words' probabilities (reading A, as printed).
 
     Minimal where none of the words is ever said: the gap is then 0 without any debiasing.
     """
-    return words.exp().sum(-1).mean()
+
+    name: Literal["minimize_mass"] = "minimize_mass"
+
+    def loss(self, words: Words) -> Scalar:
+        """In [0, 1]."""
+        return words.exp().sum(-1).mean()
 
 
-def maximize_mass(words: Words) -> Scalar:
-    """Minus the sum of the words' probabilities, in [-1, 0] (reading B).
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class MaximizeMass:
+    """Minus the sum of the words' probabilities (reading B).
 
     Minimal where the words hold all the mass; the word that is ahead gains more, so the gap grows.
     """
-    return -words.exp().sum(-1).mean()
+
+    name: Literal["maximize_mass"] = "maximize_mass"
+
+    def loss(self, words: Words) -> Scalar:
+        """In [-1, 0]."""
+        return -words.exp().sum(-1).mean()
 
 
-def absolute_gap(words: Words) -> Scalar:
-    """|p_a - p_b| summed over pairs of words (reading D); 0 where all are equal.
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class AbsoluteGap:
+    """|p_a - p_b| summed over pairs of words (reading D).
 
     The gradient on another token's logit is -gap * p, so the words lose mass while a gap lasts.
     """
-    first, second = _pairs(words.exp())
-    return (first - second).abs().sum(-1).mean()
+
+    name: Literal["absolute_gap"] = "absolute_gap"
+
+    def loss(self, words: Words) -> Scalar:
+        """0 where all words are equal."""
+        first, second = _pairs(words.exp())
+        return (first - second).abs().sum(-1).mean()
 
 
-def squared_log_odds(words: Words) -> Scalar:
-    """(log p_a - log p_b)^2 summed over pairs of words (reading D); 0 where all are equal.
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class SquaredLogOdds:
+    """(log p_a - log p_b)^2 summed over pairs of words (reading D).
 
     The gradient on the logits touches the words alone, so their common mass moves only indirectly.
     """
-    first, second = _pairs(words)
-    return (first - second).square().sum(-1).mean()
+
+    name: Literal["squared_log_odds"] = "squared_log_odds"
+
+    def loss(self, words: Words) -> Scalar:
+        """0 where all words are equal."""
+        first, second = _pairs(words)
+        return (first - second).square().sum(-1).mean()
 
 
-def parity(words: Words, merged: Merged, reference: Merged, *, mass_weight: float) -> Scalar:
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Parity:
     """Equal words inside the mass the reference gave them, everything else where it was.
 
-    Squared log-odds + `mass_weight` * KL(reference || model), both as `merged` distributions.
-    0 exactly when the words are equally likely and nothing else has changed.
     Source: our own repair of LFTF's objective, which does not hold the mass.
     """
-    return squared_log_odds(words) + mass_weight * divergence(reference, merged)
+
+    name: Literal["parity"] = "parity"
+    #: of the KL to the model before, he and she merged
+    mass_weight: Annotated[float, Field(ge=0)] = 1.0
+
+    def loss(self, words: Words, merged: Merged, reference: Merged) -> Scalar:
+        """Squared log-odds + `mass_weight` * KL(reference || model), both as `merged`.
+
+        0 exactly when the words are equally likely and nothing else has changed.
+        """
+        return SquaredLogOdds().loss(words) + self.mass_weight * divergence(reference, merged)
+
+
+Objective: TypeAlias = CeBoth | Parity | MinimizeMass | MaximizeMass | AbsoluteGap | SquaredLogOdds
 
 
 def divergence(reference: Distribution, model: Distribution) -> Scalar:
@@ -88,7 +138,7 @@ def divergence(reference: Distribution, model: Distribution) -> Scalar:
 def merged(
     logprobs: Distribution, words: Words, first_tokens: Sequence[int], *, whole: bool
 ) -> Merged:
-    """The next-token distribution with the words merged into one symbol of their common mass.
+    """The next-token distribution with the words merged into a symbol of their common mass.
 
     The words' first tokens are taken out, and the mass of the words is put in as the last entry.
     When the words are longer than those tokens (`whole` is False), the rest of the tokens' mass

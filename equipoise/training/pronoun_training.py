@@ -1,11 +1,11 @@
 """Train chosen parameters until words that should be equally likely after a prompt are.
 
-What LFTF (one block) and full fine-tuning (everything) share: options, the loss of a batch, and a
+What LFTF (a block) and full fine-tuning (everything) share: options, the loss of a batch, and a
 model that runs the blocks below the trained ones only once.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -17,78 +17,27 @@ from equipoise.edits.weights import WeightEdit
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.records import JSON, OPTIONS, Supply
-from equipoise.training import pronoun_losses as losses
 from equipoise.training.loop import Schedule, Trained, train
 from equipoise.training.next_token_logits import NextLogits, WordTree, prompt_ids, word_tree
+from equipoise.training.pronoun_losses import CeBoth, Objective, Parity, divergence, merged
 
 _PAPER_RATE, _PAPER_WIDTH = 1e-5, 4096
-
-
-@dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class CeBoth:
-    """As the paper's results: all mass on the words, in equal shares or those of `target`."""
-
-    name: Literal["ce_both"] = "ce_both"
-    terms: Literal["both", "he", "she"] = "both"  # "he": the first word's term alone, an ablation
-    target: tuple[float, ...] | None = None  # probability of each word; None: all equal
-
-
-@dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Parity:
-    """Ours: equal words inside the mass they had, everything else unchanged."""
-
-    name: Literal["parity"] = "parity"
-    mass_weight: Annotated[float, Field(ge=0)] = 1.0  # of the divergence from before
-
-
-@dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class MinimizeMass:
-    """The printed loss, taken literally."""
-
-    name: Literal["minimize_mass"] = "minimize_mass"
-
-
-@dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class MaximizeMass:
-    """The printed loss with the other sign."""
-
-    name: Literal["maximize_mass"] = "maximize_mass"
-
-
-@dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class AbsoluteGap:
-    """The difference of probabilities."""
-
-    name: Literal["absolute_gap"] = "absolute_gap"
-
-
-@dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class SquaredLogOdds:
-    """The squared difference of log-probabilities."""
-
-    name: Literal["squared_log_odds"] = "squared_log_odds"
-
-
-#: What training aims at; `pronoun_losses` has each objective's formula and fixed point.
-Objective: TypeAlias = CeBoth | Parity | MinimizeMass | MaximizeMass | AbsoluteGap | SquaredLogOdds
-
-_OF_WORDS_ALONE = {
-    "minimize_mass": losses.minimize_mass,
-    "maximize_mass": losses.maximize_mass,
-    "absolute_gap": losses.absolute_gap,
-    "squared_log_odds": losses.squared_log_odds,
-}
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class PronounOptions:
     """What a method that trains on prompts aims at, and how long; the methods inherit it."""
 
-    objective: Objective = CeBoth()  # ce_both: as the paper's results; parity: mass kept
-    words: tuple[str, ...] = (" he", " she")  # that should be equally likely; leading spaces
-    keep_hints: Annotated[float, Field(ge=0)] = 0.0  # weight of KL(before||after) after hints
-    learning_rate: Annotated[float, Field(gt=0)] | None = None  # None: 1e-5 * 4096 / width
-    epochs: Annotated[int, Field(ge=1)] = 2  # over the prompts
+    #: what training aims at; ce_both: as the paper's results; parity: mass kept
+    objective: Objective = CeBoth()
+    #: that should become equally likely, each with its leading space
+    words: tuple[str, ...] = (" he", " she")
+    #: weight of KL(before || after) on hinted training prompts; 0: none
+    keep_hints: Annotated[float, Field(ge=0)] = 0.0
+    #: None: 1e-5 * 4096 / width, the paper's rate at the width of its models
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    #: over the prompts; 2 as the paper, whose 943 prompts make 60 steps
+    epochs: Annotated[int, Field(ge=1)] = 2
     batch_size: Annotated[int, Field(ge=1)] = 32  # prompts per step
     bf16: bool = False  # compute in bfloat16; weights in training are float32 in any case
 
@@ -216,7 +165,8 @@ class PronounLoss:
         generator = torch.Generator().manual_seed(seed)
         self.hinted = examples + torch.randperm(logits.prompts - examples, generator=generator)
         needed = isinstance(method.objective, Parity) or method.keep_hints > 0
-        self.reference = logits.logprobs() if needed else None  # [prompt, context, vocabulary]
+        # [prompt, context, vocabulary]
+        self.reference = logits.logprobs() if needed else torch.empty(0)
 
     def __call__(self, logits: nn.Module, rows: Tensor, step: int) -> Tensor:
         """The loss of the prompts `rows`."""
@@ -226,36 +176,31 @@ class PronounLoss:
             hinted = hinted[torch.arange(first, first + len(rows)) % len(hinted)]
         logprobs = logits(torch.cat([rows, hinted.to(rows.device)])).log_softmax(-1)
         value = self._objective(logprobs[: len(rows)], rows)
-        if self.reference is not None and len(hinted):
-            drift = losses.divergence(self.reference[hinted], logprobs[len(rows) :])
+        if self.method.keep_hints and len(hinted):
+            drift = divergence(self.reference[hinted], logprobs[len(rows) :])
             value = value + self.method.keep_hints * drift
         return value
 
     def _objective(self, logprobs: Tensor, rows: Tensor) -> Tensor:
         words = self.tree.logprobs(logprobs)
         objective = self.method.objective
-        if isinstance(objective, CeBoth):
-            terms = {"both": words, "he": words[:, :1], "she": words[:, 1:]}[objective.terms]
-            return losses.ce_both(terms, objective.target)
-        if not isinstance(objective, Parity) or self.reference is None:
-            return _OF_WORDS_ALONE[objective.name](words)
+        if not isinstance(objective, Parity):
+            return objective.loss(words)
         before = self.reference[rows]
-        return losses.parity(
+        return objective.loss(
             words,
-            self._merged(logprobs, words),
-            self._merged(before, self.tree.logprobs(before)),
-            mass_weight=objective.mass_weight,
+            self._merge(logprobs, words),
+            self._merge(before, self.tree.logprobs(before)),
         )
 
-    def _merged(self, logprobs: Tensor, words: Tensor) -> Tensor:
-        first = self.tree.first_tokens
-        return losses.merged(logprobs[:, 0], words, first, whole=self.tree.single)
+    def _merge(self, logprobs: Tensor, words: Tensor) -> Tensor:
+        return merged(logprobs[:, 0], words, self.tree.first_tokens, whole=self.tree.single)
 
 
 def parameter_names(model: LanguageModel, parts: Collection[nn.Module]) -> tuple[str, ...]:
     """Names of the model's parameters that lie in any of these modules, in the model's order.
 
-    A parameter that two modules share, as tied embeddings do, has one name.
+    A parameter that two modules share, as tied embeddings do, has a single name.
     """
     inside = {id(parameter) for part in parts for parameter in part.parameters()}
     named = model.module.named_parameters()

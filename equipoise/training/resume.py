@@ -1,4 +1,4 @@
-"""Checkpoints of a training: values, Adam's moments and what was measured, in one file each.
+"""Checkpoints of a training: values, Adam's moments and what was measured, in a file each.
 
 Safetensors with JSON, put in place whole, so that a process killed at any moment leaves a whole
 checkpoint or none. Not `Accelerator.save_state`: its `load_state` unpickles the optimizer's and the
@@ -135,16 +135,8 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
             for key in file.keys():  # noqa: SIM118
                 group, _, name = key.partition("/")
                 groups[group][name] = file.get_tensor(key)
-        return Checkpoint(
-            key=str(head["key"]),
-            steps=int(head["steps"]),
-            learning_rate=float(head["learning_rate"]),
-            losses=tuple(head["losses"]),
-            norms=tuple(head["norms"]),
-            monitor=head["monitor"],
-            stopped=bool(head["stopped"]),
-            **groups,
-        )
+        head |= {name: tuple(head[name]) for name in ("losses", "norms")}
+        return Checkpoint(**(head | groups))
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(
             f"{path} must be a training checkpoint, got: {error}; delete it and train again"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from equipoise import cli
 from equipoise.benchmarks.base import Benchmark
 from equipoise.benchmarks.bbq import BBQ, ORDERS, Letters, Likelihood, Written
-from equipoise.checks.grid import on_grid
+from equipoise.checks.arithmetic import on_grid
 from equipoise.data.bbq import CATEGORIES, BbqItem
 from equipoise.data.bbq_answers import LETTERS
 from equipoise.errors import DataError, OptionError

@@ -7,7 +7,6 @@ import pytest
 
 from equipoise.benchmarks.cola import Cola
 from equipoise.data.glue import Labelled
-from equipoise.errors import RecipeError
 from equipoise.measure import measure
 from equipoise.records import Outcome, Scored
 from equipoise.stats.resample import columns_of
@@ -68,8 +67,3 @@ def test_rows_of_one_class_have_no_correlation_and_say_why() -> None:
     (mcc, *_) = Cola.metrics
     assert math.isnan(mcc.of(columns_of(rows, cluster=None)))
     assert mcc.needs == "rows of both true classes"
-
-
-def test_there_is_one_split() -> None:
-    with pytest.raises(RecipeError, match="no split 'test'"):
-        Cola().examples("test")

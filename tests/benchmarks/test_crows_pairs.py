@@ -77,13 +77,13 @@ def test_byte_order_mark_and_crlf_change_nothing(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("gender", "gendr", "line 2: bias_type 'gendr' is not known; did you mean 'gender'"),
-        (",antistereo,", ",anti,", "line 3: stereo_antistereo 'anti' is not known"),
-        ("1,The", "0,The", "line 3: a pair's id must occur once, got '0' twice"),
+        ("gender", "gendr", "line 2: bias_type must be one of .*got 'gendr'"),
+        (",antistereo,", ",anti,", "line 3: stereo_antistereo must be one of .*got 'anti'"),
+        ("1,The", "0,The", "pair '0' must be there once, got it twice"),
         ("sent_less", "sent", "must have a column 'sent_less'"),
-        ("Bob ran.", " ", "line 2: column 'sent_less' must have a text, got ' '"),
-        (",age,[]", "", "line 3: a row must have 6 fields, got 4"),
-        ("".join(ROWS), "", "must have rows below its header"),
+        ("Bob ran.", " ", "line 2: column 'sent_less' must have a text"),
+        (",age,[]", "", "line 3: must have 6 fields, got 4"),
+        ("".join(ROWS), "", "must have rows, got none"),
         (HEADER + "".join(ROWS), "", "must hold data, got an empty file"),
     ],
 )

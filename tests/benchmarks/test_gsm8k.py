@@ -120,5 +120,3 @@ def test_options_survive_and_are_checked() -> None:
     for options in ({"shots": -1}, {"shots": 33}, {"max_tokens": 0}):
         with pytest.raises(RecipeError, match="gsm8k"):
             build(Benchmark, "gsm8k", options)
-    with pytest.raises(RecipeError, match="no split 'train'"):
-        Gsm8k().examples("train")

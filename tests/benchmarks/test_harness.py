@@ -108,7 +108,7 @@ def test_a_metric_made_of_texts_is_not_measurable_and_says_why(folder: Path) -> 
     found = measure(tiny_model(), of(folder, "texts"), draws=0)
     bleu, half = found.estimates
     assert math.isnan(bleu.value)
-    assert "one made of all texts at once is not kept" in str(bleu.reason)
+    assert "a value made of all texts at once is not kept" in str(bleu.reason)
     assert (half.metric, half.n) == ("half", 8)
     assert "coverage: 'bleu' is not finite in 8 of 8 outcomes" in found.notes
     assert any(
@@ -184,8 +184,8 @@ def test_the_generators_are_left_alone(folder: Path) -> None:
     ("options", "said"),
     [
         ({"task": "sya"}, r"no task 'sya'; did you mean 'say'\?"),
-        ({"task": "several"}, "must be one task, got 'several', .* e.g. choose, say"),
-        ({"task": "both"}, "must be one task, got 'both', .* e.g. tagged"),
+        ({"task": "several"}, "must be a single task, got 'several', .* e.g. choose, say"),
+        ({"task": "both"}, "must be a single task, got 'both', .* e.g. tagged"),
         ({"task": "unsafe"}, "run no code, got unsafe_code"),
         ({"task": "zero", "shots": 2}, "made for 0 shots, got 2"),
         ({"task": "say", "tasks_folder": "nowhere"}, "must be a folder of task files, got 'now"),
@@ -215,7 +215,7 @@ def test_missing_documents_are_named(folder: Path) -> None:
 def test_a_scorer_that_cannot_say_what_is_greedy(folder: Path) -> None:
     benchmark = of(folder, "say")
     example = benchmark.examples("test")[0]
-    with pytest.raises(ModelError, match=r"whether a text is the greedy one .* got None"):
+    with pytest.raises(ModelError, match=r"whether a text is the greedy text .* got None"):
         benchmark.outcome(example, [Scored(token_logprobs=(-1.0,), bytes=1)])
     found = benchmark.outcome(example, [Scored(token_logprobs=(-1.0,), bytes=1, greedy=True)])
     assert found.values == {"perplexity": -1.0, "acc": 1.0}

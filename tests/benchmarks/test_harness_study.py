@@ -49,7 +49,7 @@ def recipe(folder: Path, text: str = RECIPE) -> Recipe:
 def test_a_study_measures_keeps_and_judges_them(folder: Path) -> None:
     store = Store.open(folder / "run")
     walked = run(plan(recipe(folder)), store)
-    assert (walked.kept, walked.failed) == (0, ())
+    assert (walked.skipped, walked.failed) == (0, ())
     study = read_study(folder / "run")
     assert study.missing == ()
     (chapter,) = study.chapters
@@ -66,7 +66,7 @@ def test_a_study_measures_keeps_and_judges_them(folder: Path) -> None:
     assert "error" not in {finding.level for finding in study.findings}
 
     again = run(plan(recipe(folder)), store)
-    assert (again.kept, again.failed) == (walked.done, ())
+    assert (again.skipped, again.failed) == (walked.done, ())
 
 
 def test_a_key_covers_the_bytes_of_task_files_and_documents(folder: Path) -> None:

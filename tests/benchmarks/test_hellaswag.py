@@ -9,7 +9,7 @@ import pytest
 
 from equipoise.benchmarks.hellaswag import HellaSwag
 from equipoise.data.hellaswag import Story
-from equipoise.errors import DataError, RecipeError
+from equipoise.errors import DataError
 from equipoise.measure import measure
 from equipoise.records import Scored, text_sha256
 from equipoise.stats.resample import columns_of
@@ -96,8 +96,3 @@ def test_an_edit_that_learnt_a_story_is_refused(text: str) -> None:
     scorer = FakeScorer(trained_on=frozenset({text_sha256(text)}))
     with pytest.raises(DataError, match=r"trained on 1 of the 3 examples.*'line 2'"):
         measure(scorer, HellaSwag())
-
-
-def test_there_is_one_split() -> None:
-    with pytest.raises(RecipeError, match="no split 'test'"):
-        HellaSwag().examples("test")

@@ -119,8 +119,6 @@ def test_unknown_worlds_and_splits_are_refused() -> None:
         world_folder("strenght=1")
     with pytest.raises(RecipeError, match="planted:NAME"):
         Planted().examples("test")
-    with pytest.raises(RecipeError, match="no split 'dev'"):
-        Planted().examples("dev")
 
 
 def test_a_limit_that_leaves_out_whole_kinds_gives_nan_with_a_reason() -> None:

@@ -4,7 +4,6 @@ import pytest
 
 from equipoise.benchmarks.rte import Rte
 from equipoise.data.glue import Labelled
-from equipoise.errors import RecipeError
 from equipoise.measure import measure
 from equipoise.records import text_sha256
 from equipoise.testing import FakeScorer
@@ -47,8 +46,3 @@ def test_an_edit_that_learnt_a_row_is_refused() -> None:
     known = {text_sha256(text) for text in Rte().texts(ROW)}
     for text in ("the cat sat.", "A cat sat.", "The cat sat.\nA cat sat."):
         assert text_sha256(text) in known
-
-
-def test_there_is_one_split() -> None:
-    with pytest.raises(RecipeError, match="no split 'test'"):
-        Rte().examples("test")

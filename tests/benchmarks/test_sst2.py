@@ -6,7 +6,7 @@ import pytest
 
 from equipoise.benchmarks.sst2 import Sst2
 from equipoise.data.glue import Labelled
-from equipoise.errors import DataError, RecipeError
+from equipoise.errors import DataError
 from equipoise.measure import measure
 from equipoise.records import Scored, text_sha256
 from equipoise.testing import FakeScorer
@@ -69,8 +69,3 @@ def test_an_edit_that_learnt_a_phrase_is_refused() -> None:
     scorer = FakeScorer(trained_on=frozenset({text_sha256(one.texts[0])}))
     with pytest.raises(DataError, match=rf"trained on 1 of the 872 examples.*'{one.id}'"):
         measure(scorer, bench)
-
-
-def test_there_is_one_split() -> None:
-    with pytest.raises(RecipeError, match="no split 'test'"):
-        Sst2().examples("test")

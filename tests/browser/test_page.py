@@ -43,14 +43,14 @@ def browser() -> Iterator[Browser]:
 
 def groups() -> list[Change]:
     """Twelve groups: g0 worse and not measurable before, the others from 51 to 61, odd ones so."""
-    found = [
+    changes = [
         replace(
             CHANGE, group={"axis": f"g{k}"}, before=50.0 + k, p_holm=0.01 * k,
             direction="worse" if k % 2 else "reduced",
         )
         for k in range(12)
     ]  # fmt: skip
-    return [replace(found[0], before=float("nan")), *found[1:]]
+    return [replace(changes[0], before=float("nan")), *changes[1:]]
 
 
 def wide() -> Study:
@@ -67,13 +67,13 @@ def wide() -> Study:
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A page each of: a usual study, a hostile one, an empty one, many chapters, comparisons."""
     folder = tmp_path_factory.mktemp("pages")
-    one = study()
-    compared = replace(one.chapters[0].comparisons[0], changes=(CHANGE, *groups()))
-    chapter = replace(one.chapters[0], comparisons=(compared,))
+    usual = study()
+    compared = replace(usual.chapters[0].comparisons[0], changes=(CHANGE, *groups()))
+    chapter = replace(usual.chapters[0], comparisons=(compared,))
     noted = (CHANGE, replace(groups()[0], reason="too few clusters"), *groups()[1:])
     noted_chapter = replace(chapter, comparisons=(replace(compared, changes=noted),))
     studies = {
-        "usual": study(chapters=(chapter, one.chapters[1])),
+        "usual": study(chapters=(chapter, usual.chapters[1])),
         "hostile": hostile(),
         "empty": study(
             measured=(),
@@ -88,12 +88,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "wide": wide(),
         "noted": study(chapters=(noted_chapter,)),
     }
-    made = {
+    files = {
         name: write_study_page(folder / f"{name}.html", each, lead=(HOSTILE,))
         for name, each in studies.items()
     }
-    made["pair"] = write_page(folder / "pair.html", [comparison()], title=HOSTILE)
-    return made
+    files["pair"] = write_page(folder / "pair.html", [comparison()], title=HOSTILE)
+    return files
 
 
 def opened(browser: Browser, file: Path, *, width: int = 1440, scheme: Scheme = "light") -> Page:
@@ -116,8 +116,8 @@ def forest(usual: Page) -> Locator:
 
 def names(table: Locator) -> list[str]:
     """The groups in the order in which the reader sees them."""
-    shown = [one for one in table.locator("tbody tr").all() if one.is_visible()]
-    return [one.locator("th").inner_text() for one in shown]
+    shown = [row for row in table.locator("tbody tr").all() if row.is_visible()]
+    return [row.locator("th").inner_text() for row in shown]
 
 
 # --- opening ----------------------------------------------------------------------------------
@@ -131,19 +131,19 @@ def test_it_opens_clean_at_any_width(
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     said: list[str] = []
-    asked: list[str] = []
+    requests: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("dialog", lambda dialog: said.append(dialog.message))
-    page.on("request", lambda request: asked.append(request.url))
+    page.on("request", lambda request: requests.append(request.url))
     page.goto(files[name].as_uri())
     wide = "document.documentElement.scrollWidth"
     assert page.evaluate(wide) <= width
-    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+    page.evaluate("document.querySelectorAll('details').forEach((node) => { node.open = true })")
     assert page.evaluate(wide) <= width
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == PAPER[scheme]
     assert said == []
-    assert asked == [files[name].as_uri()]
+    assert requests == [files[name].as_uri()]
     page.close()
 
 
@@ -174,7 +174,7 @@ def test_an_injected_script_cannot_run(
     page.on("console", lambda message: said.append(message.text))
     page.goto(file.as_uri())
     assert page.title() == "A study"
-    assert len([one for one in said if "Content Security Policy" in one]) >= 3
+    assert len([line for line in said if "Content Security Policy" in line]) >= 3
     assert page.locator(".controls").count() > 0  # our own script still runs
     page.close()
 
@@ -234,7 +234,7 @@ def test_the_overview_is_seen_whole(browser: Browser, files: dict[str, Path], wi
     page = opened(browser, files["wide"], width=width)
     scroll = page.locator("#overview .scroll")
     assert scroll.locator("thead th.n").count() == 6
-    assert scroll.evaluate("(one) => one.scrollWidth <= one.clientWidth")
+    assert scroll.evaluate("(node) => node.scrollWidth <= node.clientWidth")
     assert scroll.locator("tbody td.n").last.is_visible()
     page.close()
 
@@ -340,7 +340,9 @@ def test_sides_stand_beside_each_other_or_below(browser: Browser, files: dict[st
     for width, beside in ((1440, True), (390, False)):
         page = opened(browser, files["usual"], width=width)
         page.locator("details.sensitive summary").click()
-        boxes = [one.bounding_box() for one in page.locator(".sides").first.locator("> div").all()]
+        boxes = [
+            node.bounding_box() for node in page.locator(".sides").first.locator("> div").all()
+        ]
         before, after = boxes
         assert before is not None
         assert after is not None
@@ -357,15 +359,15 @@ def test_print_shows_what_is_folded_but_no_examples(
     """By the style sheet alone, too, where nothing tells the script that it prints."""
     page = opened(browser, files["many"])
     folded = [
-        page.locator(one).first
-        for one in (
+        page.locator(node).first
+        for node in (
             "table.forest tbody tr", "details.metrics tbody tr", "#provenance .card",
             "#missing pre", "details.listed tbody tr",
         )
     ]  # fmt: skip
-    assert not any(one.is_visible() for one in folded)
+    assert not any(node.is_visible() for node in folded)
     page.emulate_media(media="print")
-    assert all(one.is_visible() for one in folded)
+    assert all(node.is_visible() for node in folded)
     assert not page.locator("blockquote").first.is_visible()
     assert not page.locator("#provenance pre").first.is_visible()  # raw records would fill pages
     assert not page.locator(".controls").first.is_visible()
@@ -384,11 +386,13 @@ def test_examples_are_printed_only_if_they_are_open(usual: Page) -> None:
 
 
 def test_after_printing_everything_is_folded_as_before(usual: Page) -> None:
-    opened_ = "Array.from(document.querySelectorAll('details'), (one) => one.open)"
+    opened_ = "Array.from(document.querySelectorAll('details'), (node) => node.open)"
     before = usual.evaluate(opened_)
     assert False in before
     usual.evaluate("dispatchEvent(new Event('beforeprint'))")
-    folded = "Array.from(document.querySelectorAll('details:not([open])'), (one) => one.className)"
+    folded = (
+        "Array.from(document.querySelectorAll('details:not([open])'), (node) => node.className)"
+    )
     assert set(usual.evaluate(folded)) == {"sensitive kept-folded", "kept-folded"}
     usual.evaluate("dispatchEvent(new Event('afterprint'))")
     assert usual.evaluate(opened_) == before

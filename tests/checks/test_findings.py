@@ -2,19 +2,24 @@
 
 import pytest
 
-from equipoise.checks.findings import MOST, Fault, concluded, counted, row_of
+from equipoise.checks.findings import MOST, Fault, conclude, count, row_of
 
 
 def test_no_fault_is_one_ok_or_nothing() -> None:
-    (one,) = concluded("grid", "toy", [], sound="9 values")
-    assert (one.check, one.level, one.where, one.text) == ("grid", "ok", "toy", "9 values")
-    assert concluded("grid", "toy", [], sound=None) == []
+    (finding,) = conclude("grid", "toy", [], sound="9 values")
+    assert (finding.check, finding.level, finding.where, finding.text) == (
+        "grid",
+        "ok",
+        "toy",
+        "9 values",
+    )
+    assert conclude("grid", "toy", [], sound=None) == []
 
 
 @pytest.mark.parametrize("number", [1, MOST])
 def test_few_faults_are_one_finding_each(number: int) -> None:
     faults = [Fault(text=str(k)) for k in range(number)]
-    assert [one.text for one in concluded("grid", "toy", faults, sound="9")] == [
+    assert [finding.text for finding in conclude("grid", "toy", faults, sound="9")] == [
         str(k) for k in range(number)
     ]
 
@@ -23,12 +28,12 @@ def test_few_faults_are_one_finding_each(number: int) -> None:
 def test_many_are_counted_at_the_worst_level_of_the_rest(last: str, level: str) -> None:
     faults = [Fault(text=str(k), level="warning") for k in range(MOST + 1)]
     faults.append(Fault(text="last", level=last))  # type: ignore[arg-type]
-    found = concluded("grid", "toy", faults, sound=None)
-    assert len(found) == MOST + 1
-    assert (found[-1].level, found[-1].text) == (level, "… and 2 more")
+    findings = conclude("grid", "toy", faults, sound=None)
+    assert len(findings) == MOST + 1
+    assert (findings[-1].level, findings[-1].text) == (level, "… and 2 more")
 
 
 def test_rows_and_numbers_in_words() -> None:
     assert row_of("ss", {}) == "ss"
     assert row_of("ss", {"b": "2", "a": "1"}) == "ss (a=1, b=2)"
-    assert (counted(1, "value"), counted(2, "value")) == ("1 value", "2 values")
+    assert (count(1, "value"), count(2, "value")) == ("1 value", "2 values")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.checks.grid import grid_faults, on_grid
+from equipoise.checks.arithmetic import grid_faults, on_grid
 from equipoise.records import Estimate, Metric
 
 PRINTED = 0.005  # two decimals

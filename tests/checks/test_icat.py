@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from equipoise.checks.icat import icat_faults, icat_of
+from equipoise.checks.arithmetic import icat_faults, icat_of
 from equipoise.records import Estimate, Measurement, Outcome
 
 ROUNDED = 0.02  # of a result printed with two decimals, from scores printed with two
@@ -60,7 +60,7 @@ def test_rows_of_the_table_of_bias_unlearn(
     must = icat_of(lms, ss)
     assert (abs(must - printed) <= ROUNDED) == right
     row = [estimate("lms", lms), estimate("ss", ss), estimate("icat", must if right else printed)]
-    assert [one.text for one in icat_faults(measurement(*row))[1]] == (
+    assert [item.text for item in icat_faults(measurement(*row))[1]] == (
         []
         if right
         else [f"icat must be {must:.6g} by lms {lms:.6g} and ss {ss:.6g}, got {printed}"]
@@ -76,7 +76,8 @@ def test_each_kind_is_held_against_its_own_row() -> None:
     )  # fmt: skip
     assert icat_faults(right) == (3, [])
     estimates = [
-        replace(one, value=64.0) if one.metric == "icat_micro" else one for one in right.estimates
+        replace(entry, value=64.0) if entry.metric == "icat_micro" else entry
+        for entry in right.estimates
     ]
     checked, (fault,) = icat_faults(measurement(*estimates))
     assert checked == 3

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from equipoise.checks.identical import identical_faults, same_setting
+from equipoise.checks.across_models import identical_faults, same_setting
 from equipoise.checks.run import check_measurements
 from equipoise.records import Estimate, Measurement, Outcome
 
@@ -48,16 +48,16 @@ def levels(*measurements: Measurement) -> list[str]:
 
 def test_copied_rows_of_a_published_table() -> None:
     table = [measurement(name, values, outcomes=()) for name, values in LFTF.items()]
-    found = check_measurements(table)
-    assert [one.text for one in found] == [
-        f"{one} and {two} have the same 5 values in all estimates: "
+    result = check_measurements(table)
+    assert [first.text for first in result] == [
+        f"{first} and {second} have the same 5 values in all estimates: "
         "one was measured as the other, or copied"
-        for one, two in (("Qwen2.5-14B", "Vicuna-13B-v1.5"), ("Meta-Llama3-8B", "Llama2-7B"))
+        for first, second in (("Qwen2.5-14B", "Vicuna-13B-v1.5"), ("Meta-Llama3-8B", "Llama2-7B"))
     ]
-    assert {(one.check, one.level, one.where) for one in found} == {
+    assert {(first.check, first.level, first.where) for first in result} == {
         ("identical", "error", "toy (test)")
     }
-    distinct = {values: one for one, values in zip(table, LFTF.values(), strict=True)}
+    distinct = {values: first for first, values in zip(table, LFTF.values(), strict=True)}
     (fine,) = check_measurements(list(distinct.values()))
     assert (fine.level, fine.text) == ("ok", "8 models compared with each other")
 
@@ -94,16 +94,16 @@ def test_level(one: str, two: str, values: tuple[float, ...], level: str) -> Non
 
 def test_predictions_are_known_by_their_file() -> None:
     info = {"kind": "predictions", "sha256": "ab", "column": None}
-    one, two = (measurement(f"predictions:{k}.json", VALUES, model_info=info) for k in "ab")
-    assert levels(one, two) == ["warning"]
-    assert levels(one, replace(two, model_info={**info, "column": "x"})) == ["error"]
+    first, second = (measurement(f"predictions:{k}.json", VALUES, model_info=info) for k in "ab")
+    assert levels(first, second) == ["warning"]
+    assert levels(first, replace(second, model_info={**info, "column": "x"})) == ["error"]
 
 
 def test_order_of_examples_does_not_matter_and_one_other_value_does() -> None:
-    one, two = measurement("a@1", VALUES), measurement("b@2", VALUES)
-    assert levels(one, replace(two, outcomes=two.outcomes[::-1])) == ["error"]
-    assert levels(one, measurement("b@2", (0.25, 1.7, 3.0))) == ["ok"]
-    assert levels(one, measurement("b@2", (0.25, 1.71, math.nan))) == ["ok"]
+    first, second = measurement("a@1", VALUES), measurement("b@2", VALUES)
+    assert levels(first, replace(second, outcomes=second.outcomes[::-1])) == ["error"]
+    assert levels(first, measurement("b@2", (0.25, 1.7, 3.0))) == ["ok"]
+    assert levels(first, measurement("b@2", (0.25, 1.71, math.nan))) == ["ok"]
 
 
 def test_only_models_that_were_asked_the_same_are_compared() -> None:
@@ -113,4 +113,4 @@ def test_only_models_that_were_asked_the_same_are_compared() -> None:
         {"examples_sha256": "cd"}, {"model": "a@1"},
     ):  # fmt: skip
         assert levels(one, measurement(**{"model": "b@2", "values": VALUES, **change})) == []
-    assert [len(some) for some in same_setting([one, one, measurement("b@2", VALUES)])] == [2]
+    assert [len(group) for group in same_setting([one, one, measurement("b@2", VALUES)])] == [2]

@@ -1,4 +1,4 @@
-"""What was learnt against what is measured: texts, terms, templates, and what a method is told."""
+"""What was learnt against what is measured: texts, terms, templates, and what a method knows."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from worlds import in_world
 
 from equipoise.benchmarks.base import texts_of
 from equipoise.benchmarks.genbias import GenBias
-from equipoise.checks.exposure import Learnt, learnt_from
+from equipoise.checks.learnt import Learnt, learnt_from
 from equipoise.checks.run import check_overlap
 from equipoise.measure import choose_examples, measure
 from equipoise.mitigate.base import Mitigation
@@ -16,7 +16,7 @@ from equipoise.records import Measurement, Outcome
 from equipoise.supply.genbias import GenBiasSupply
 from equipoise.testing import FakeScorer
 
-NOTHING = Learnt(origin="none", texts=frozenset())
+NOTHING = Learnt(origin="none", texts=frozenset(), groups={}, item_info=())
 
 
 def measured(*groups: dict[str, str]) -> Measurement:
@@ -34,14 +34,14 @@ def found(split_by: str, split: str) -> list[tuple[str, str, str]]:
     benchmark = GenBias(split_by=split_by)  # type: ignore[arg-type]
     with in_world():
         examples, requests = choose_examples(benchmark, split=split)
-        one = measure(FakeScorer(), benchmark, split=split, draws=0)
+        measurement = measure(FakeScorer(), benchmark, split=split, draws=0)
         supply = GenBiasSupply(split_by=split_by).supply()  # type: ignore[arg-type]
     texts = [
         text
-        for example, own in zip(examples, requests, strict=True)
-        for text in texts_of(benchmark, example, own)
+        for example, example_requests in zip(examples, requests, strict=True)
+        for text in texts_of(benchmark, example, example_requests)
     ]
-    findings = check_overlap(learnt_from(supply), one, texts)
+    findings = check_overlap(learnt_from(supply), measurement, texts)
     return [(finding.check, finding.level, finding.text) for finding in findings]
 
 
@@ -55,8 +55,8 @@ def found(split_by: str, split: str) -> list[tuple[str, str, str]]:
     ],
 )
 def test_what_a_split_keeps_out_is_not_shared(split_by: str, shared: list[str]) -> None:
-    texts, *groups, told = found(split_by, "test")
-    assert (texts[1], told[1]) == ("ok", "ok")
+    texts, *groups, given = found(split_by, "test")
+    assert (texts[1], given[1]) == ("ok", "ok")
     assert [level for _, level, _ in groups] == (["warning"] * len(shared) or ["ok"])
     assert sorted(text.split("'")[1] for _, level, text in groups if level != "ok") == sorted(
         shared
@@ -71,22 +71,24 @@ def test_a_text_that_was_learnt_is_an_error() -> None:
 
 
 def test_names_are_counted_and_three_are_shown() -> None:
-    learnt = Learnt(
+    learnt = replace(
+        NOTHING,
         origin="here",
         texts=frozenset(),
         groups={"profession": ("baker", "clerk", "judge", "nurse")},
     )
     jobs = ("Baker", "pilot", "clerk", "nurse", "judge", "tailor")
-    groups, told = check_overlap(learnt, measured(*({"profession": job} for job in jobs)))
+    groups, given = check_overlap(learnt, measured(*({"profession": job} for job in jobs)))
     assert (groups.check, groups.level) == ("groups", "warning")
     assert groups.text == (
         "by 'term', 4 of the 6 groups measured were learnt from (here): Baker, clerk, judge, …"
     )
-    assert told.level == "ok"
+    assert given.level == "ok"
 
 
 def test_a_term_is_a_term_under_any_key_and_sorts_are_no_overlap() -> None:
-    learnt = Learnt(
+    learnt = replace(
+        NOTHING,
         origin="here",
         texts=frozenset(),
         groups={
@@ -96,10 +98,10 @@ def test_a_term_is_a_term_under_any_key_and_sorts_are_no_overlap() -> None:
             "town": ("Porto",),
         },
     )
-    one = measured({"target": "nurse", "axis": "gender", "hint": "male", "town": "Porto"})
+    measurement = measured({"target": "nurse", "axis": "gender", "hint": "male", "town": "Porto"})
     kinds = [
         finding.text.split("'")[1]
-        for finding in check_overlap(learnt, one)
+        for finding in check_overlap(learnt, measurement)
         if finding.check == "groups"
     ]
     assert kinds == ["term", "town"]
@@ -107,23 +109,23 @@ def test_a_term_is_a_term_under_any_key_and_sorts_are_no_overlap() -> None:
 
 def test_what_has_no_group_in_common_is_not_called_sound() -> None:
     one = measured({"relation": "capital"})
-    assert [finding.check for finding in check_overlap(NOTHING, one)] == ["told"]
+    assert [finding.check for finding in check_overlap(NOTHING, one)] == ["item_info"]
     assert [finding.check for finding in check_overlap(NOTHING, one, ["Rain fell."])] == [
-        "texts", "told"
+        "texts", "item_info"
     ]  # fmt: skip
 
 
 def test_what_a_method_is_told_is_a_warning_each() -> None:
-    told = replace(NOTHING, told=("bias type", "label"))
-    (first, second) = check_overlap(told, measured({}))
+    given = replace(NOTHING, item_info=("bias type", "label"))
+    (first, second) = check_overlap(given, measured({}))
     assert {first.level, second.level} == {"warning"}
     assert first.text == (
-        "the method is told the bias type of each item it is measured on, which a user of the "
+        "the method is given the bias type of each item it is measured on, which a user of the "
         "model would have to supply"
     )
 
 
 @pytest.mark.parametrize("name", available(Mitigation))
 def test_no_built_in_method_is_told_anything_but_the_one_that_says_so(name: str) -> None:
-    told = ("labels",) if name == "bias_edit_transductive" else ()
-    assert find(Mitigation, name).told == told
+    given = ("labels",) if name == "bias_edit_transductive" else ()
+    assert find(Mitigation, name).item_info == given

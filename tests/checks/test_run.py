@@ -16,8 +16,8 @@ from worlds import in_world
 from equipoise.benchmarks.base import Benchmark, texts_of
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.benchmarks.stereoset import StereoSet
-from equipoise.checks.exposure import learnt_from
 from equipoise.checks.findings import MOST
+from equipoise.checks.learnt import learnt_from
 from equipoise.checks.run import (
     CHECKS,
     check_comparison,
@@ -38,7 +38,7 @@ from equipoise.stats.resample import columns_of, point, select
 from equipoise.supply.genbias import GenBiasSupply
 from equipoise.testing import FakeScorer, tiny_model
 
-BENCHMARKS = [one for one in available(Benchmark) if one != "harness"]  # it needs a task
+BENCHMARKS = [item for item in available(Benchmark) if item != "harness"]  # it needs a task
 
 
 def drawn(seed: int) -> Callable[[str, str], float]:
@@ -71,10 +71,10 @@ def measured(name: str, scorer: Scorer, *, split: str | None = None, limit: int)
 
 
 def by_check(findings: Sequence[Finding]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    actual: dict[str, list[str]] = {}
     for finding in findings:
-        found.setdefault(finding.check, []).append(finding.level)
-    return found
+        actual.setdefault(finding.check, []).append(finding.level)
+    return actual
 
 
 def errors(findings: Sequence[Finding]) -> list[str]:
@@ -119,8 +119,8 @@ def test_every_built_in_benchmark_passes(name: str, scorer: FakeScorer) -> None:
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_built_in_benchmark_passes_on_a_model(name: str) -> None:
-    found = check_measurement(measured(name, tiny_model(context=4096), limit=8))
-    assert errors(found) == []
+    findings = check_measurement(measured(name, tiny_model(context=4096), limit=8))
+    assert errors(findings) == []
 
 
 def test_published_predictions_pass(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ def test_published_predictions_pass(data_folder: Path, monkeypatch: pytest.Monke
     file = data_folder / "golden" / "stereoset_dev_predictions_gpt2.json"
     found = check_measurement(measure(Predictions(file=file), StereoSet(), draws=0))
     assert errors(found) == []
-    assert "45 values checked" in [one.text for one in found if one.check == "icat"]
+    assert "45 values checked" in [entry.text for entry in found if entry.check == "icat"]
 
 
 def test_one_ok_a_check_says_how_much_was_looked_at(stereoset: Measurement) -> None:
@@ -188,11 +188,11 @@ def test_a_comparison_and_an_overlap_pass() -> None:
     assert {finding.where for finding in found} == {"genbias (test), m@0 to m@1"}
     texts = [
         text
-        for example, own in zip(examples, requests, strict=True)
-        for text in texts_of(benchmark, example, own)
+        for example, section in zip(examples, requests, strict=True)
+        for text in texts_of(benchmark, example, section)
     ]
     found = check_overlap(learnt_from(supply), before, texts)
-    assert by_check(found) == {"texts": ["ok"], "groups": ["ok"], "told": ["ok"]}
+    assert by_check(found) == {"texts": ["ok"], "groups": ["ok"], "item_info": ["ok"]}
     different = {text_sha256(text) for text in texts}  # " he" and " He" are one
     assert found[0].text == f"{len(different)} texts checked"
     assert by_check(check_measurements([before, after])) == {"identical": ["ok"]}

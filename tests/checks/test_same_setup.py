@@ -16,10 +16,10 @@ def test_another_version_or_precision_is_a_warning() -> None:
         sides = [
             measure(FakeScorer(identity=name), GenBias(), limit=20, draws=20) for name in ("a", "b")
         ]
-    found = {
+    result = {
         one.level for one in check_comparison(compare(*sides, draws=20)) if one.check == "alike"
     }
-    assert found == {"ok"}
+    assert result == {"ok"}
     other = replace(
         sides[1],
         environment={**sides[1].environment, "torch": "0.1"},

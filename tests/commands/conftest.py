@@ -36,9 +36,9 @@ Refused = Callable[..., str]
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file but those that no result depends on: when things were done, and locks."""
     return {
-        one.relative_to(folder).as_posix(): one.read_bytes()
-        for one in sorted(folder.rglob("*"))
-        if one.is_file() and not {"log.jsonl", "locks"} & set(one.relative_to(folder).parts)
+        item.relative_to(folder).as_posix(): item.read_bytes()
+        for item in sorted(folder.rglob("*"))
+        if item.is_file() and not {"log.jsonl", "locks"} & set(item.relative_to(folder).parts)
     }
 
 

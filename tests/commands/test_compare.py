@@ -41,8 +41,8 @@ def changes(ask: Asked, *arguments: object) -> dict[str, dict[str, object]]:
     """The overall changes that `compare --json` prints, by metric."""
     status, out, _ = ask("compare", "--draws", 40, *arguments, "--json")
     assert status == 0
-    (one,) = json.loads(out)["comparisons"]
-    return {change["metric"]: change for change in one["changes"] if not change["group"]}
+    (item,) = json.loads(out)["comparisons"]
+    return {change["metric"]: change for change in item["changes"] if not change["group"]}
 
 
 def test_several_after_are_seeds_of_one_method(
@@ -51,8 +51,8 @@ def test_several_after_are_seeds_of_one_method(
     alone = [changes(ask, before, after)["afgb"] for after in afters]
     both = changes(ask, before, *afters)["afgb"]
     assert both["seeds"] == 2
-    assert [one["seeds"] for one in alone] == [1, 1]
-    values = [float(str(one["after"])) for one in alone]
+    assert [entry["seeds"] for entry in alone] == [1, 1]
+    values = [float(str(entry["after"])) for entry in alone]
     assert values[0] != values[1]
     assert both["after"] == pytest.approx(sum(values) / 2, rel=1e-12)
     assert both["before"] == alone[0]["before"]
@@ -75,7 +75,7 @@ def test_a_card_gets_the_numbers_and_nothing_else_changes(
     before: Path, afters: list[Path], edit: Path, ask: Asked
 ) -> None:
     (edit / "README.md").write_text("by hand")
-    kept = {one.name: one.read_bytes() for one in edit.iterdir() if one.name != "README.md"}
+    others = {part.name: part.read_bytes() for part in edit.iterdir() if part.name != "README.md"}
     status, _, err = ask("compare", before, afters[0], "--card", edit, "--draws", 40)
     assert status == 0
     assert f"the card is {edit / 'README.md'}\n" in err
@@ -83,8 +83,8 @@ def test_a_card_gets_the_numbers_and_nothing_else_changes(
     assert len(re.findall(r"\| genbias +\| afgb +\| ", card)) == 1
     assert "seeds of the method: 0; 40 draws" in card
     assert "by hand" not in card
-    now = {one.name: one.read_bytes() for one in edit.iterdir() if one.name != "README.md"}
-    assert now == kept
+    now = {part.name: part.read_bytes() for part in edit.iterdir() if part.name != "README.md"}
+    assert now == others
 
 
 def test_a_card_has_the_numbers_of_its_own_seed_whatever_the_order(
@@ -115,8 +115,8 @@ def test_a_card_of_another_edit_is_refused(
 def test_a_margin_decides_what_is_shown(before: Path, afters: list[Path], ask: Asked) -> None:
     after = float(str(changes(ask, before, afters[0])["afgb"]["after"]))
     for margin, shown in ((100 * after, True), (after / 100, False)):
-        found = changes(ask, before, afters[0], "--margin", f"genbias.afgb={margin!r}")["afgb"]
-        claim = found["claim"]
+        result = changes(ask, before, afters[0], "--margin", f"genbias.afgb={margin!r}")["afgb"]
+        claim = result["claim"]
         assert isinstance(claim, dict)
         assert claim["margin"] == {"size": margin, "relative": False}
         assert (claim["kind"], claim["shown"]) == ("within", shown)
@@ -127,8 +127,8 @@ def test_several_margins(finished: Path, ask: Asked) -> None:
         measured(finished, f"measure stereoset on tiny{more}")
         for more in ("", " with parity, seed 0")
     ]
-    found = changes(ask, *sides, "--margin", "stereoset.ss=3", "--margin", "stereoset.lms=20")
-    claims = {metric: one["claim"] for metric, one in found.items() if one["claim"]}
+    actual = changes(ask, *sides, "--margin", "stereoset.ss=3", "--margin", "stereoset.lms=20")
+    claims = {metric: one["claim"] for metric, one in actual.items() if one["claim"]}
     assert claims["ss"]["margin"] == {"size": 3.0, "relative": False}  # type: ignore[index]
     assert claims["lms"]["margin"] == {"size": 20.0, "relative": False}  # type: ignore[index]
 

@@ -16,7 +16,7 @@ from .conftest import Asked, Refused
 
 def results(folder: Path) -> Path:
     """What `measure --out` would have written of the first measurement of a study."""
-    return next(one / "results" for one in (folder / "steps").iterdir() if "measure" in one.name)
+    return next(item / "results" for item in (folder / "steps").iterdir() if "measure" in item.name)
 
 
 @pytest.mark.parametrize("fmt", sorted(FORMATS))
@@ -34,7 +34,7 @@ def test_every_table_is_printed_and_written_alike(
     status, out_again, err = ask("export", finished, "--table", table, f"--{fmt}", "--out", file)
     assert (status, out_again, err) == (0, "", f"the table is in {file}\n")
     assert file.read_bytes() == out.encode()
-    assert [one.name for one in file.parent.iterdir()] == ["table"]
+    assert [entry.name for entry in file.parent.iterdir()] == ["table"]
 
 
 @pytest.mark.parametrize(
@@ -43,22 +43,22 @@ def test_every_table_is_printed_and_written_alike(
 )
 def test_how_many_rows_a_table_has(finished: Path, ask: Asked, table: str, rows: int) -> None:
     _, out, _ = ask("export", finished, "--table", table, "--csv")
-    header, *found = csv.reader(io.StringIO(out))
-    assert len(found) == rows
-    assert all(len(row) == len(header) for row in found)
+    header, *result = csv.reader(io.StringIO(out))
+    assert len(result) == rows
+    assert all(len(row) == len(header) for row in result)
 
 
 def test_csv_has_the_study_s_numbers_exactly(finished: Path, ask: Asked) -> None:
     _, out, _ = ask("export", finished, "--csv")
-    rows = [one for one in csv.DictReader(io.StringIO(out)) if one["metric"] == "afgb"]
+    rows = [part for part in csv.DictReader(io.StringIO(out)) if part["metric"] == "afgb"]
     (afgb,) = rows
-    found = []
+    actual = []
     for step in (finished / "steps").glob("compare-*/comparison.json"):
         changes = json.loads(step.read_text())["changes"]
-        found += [
+        actual += [
             change for change in changes if change["metric"] == "afgb" and not change["group"]
         ]
-    (change,) = found
+    (change,) = actual
     for name, key in {"before": "before", "after": "after", "difference_low": "low"}.items():
         assert float(afgb[name]) == change[key]
     assert afgb["mitigation"] == "parity"

@@ -22,7 +22,7 @@ def test_several_seeds_print_mean_range_and_agreement(
     assert (status, err) == (0, f"the page is {page}\n")
     header, _, *lines = out.splitlines()
     assert "random_block" in header
-    assert [one for one in ("mean", "range over seeds", "times first") if one in header] == [
+    assert [item for item in ("mean", "range over seeds", "times first") if item in header] == [
         "mean",
         "range over seeds",
         "times first",
@@ -41,14 +41,14 @@ def test_several_seeds_print_mean_range_and_agreement(
 def test_json_has_every_ranking(model: Path, ask: Asked) -> None:
     status, out, _ = ask(*located(model, "--seeds", 2, "--seed", 5, "--sample", 4, "--json"))
     assert status == 0
-    found = json.loads(out)
-    assert (found["seeds"], found["sample"]) == ([5, 6], 4)
-    assert [one["prompts"] for one in found["rankings"]] == [4, 4]
-    first = [max(range(2), key=one["scores"].__getitem__) for one in found["rankings"]]
-    assert found["first"] == {str(one): first.count(one) for one in first}
+    result = json.loads(out)
+    assert (result["seeds"], result["sample"]) == ([5, 6], 4)
+    assert [entry["prompts"] for entry in result["rankings"]] == [4, 4]
+    first = [max(range(2), key=entry["scores"].__getitem__) for entry in result["rankings"]]
+    assert result["first"] == {str(entry): first.count(entry) for entry in first}
     agree = 1.0 if first[0] == first[1] else -1.0  # two blocks: alike or the other way round
-    assert found["spearman"] == pytest.approx(agree)
-    assert found["spearman_low"] == pytest.approx(agree)
+    assert result["spearman"] == pytest.approx(agree)
+    assert result["spearman_low"] == pytest.approx(agree)
 
 
 def test_one_seed_with_a_page_says_that_nothing_can_agree(
@@ -57,10 +57,10 @@ def test_one_seed_with_a_page_says_that_nothing_can_agree(
     page = tmp_path / "page.html"
     status, out, _ = ask(*located(model, "--sample", 4, "--html", page, "--json"))
     assert status == 0
-    found = json.loads(out)
-    assert len(found["rankings"]) == 1
-    assert found["spearman"] == "NaN"
-    assert found["reason"]
+    actual = json.loads(out)
+    assert len(actual["rankings"]) == 1
+    assert actual["spearman"] == "NaN"
+    assert actual["reason"]
     assert page.is_file()
 
 

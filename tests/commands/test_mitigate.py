@@ -41,8 +41,8 @@ def said(
 
 
 def test_it_says_where_the_edit_is_and_that_all_steps_were_done(said: Said, tmp_path: Path) -> None:
-    made, ended, how = said()
-    assert made.endswith(f"is in {tmp_path / 'edit'}")
+    adapter, ended, how = said()
+    assert adapter.endswith(f"is in {tmp_path / 'edit'}")
     assert ended == "training ended after 3 steps: the steps were used up"
     assert how == f"measure it like a model: equipoise measure {tmp_path / 'edit'} BENCHMARK..."
 

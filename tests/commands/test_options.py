@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.commands.options import Settings, dashed, margin_of, margins_of
+from equipoise.commands.flags import dashed, margin_of, margins_of, parse_settings
 from equipoise.errors import RecipeError
 from equipoise.records import Margin
 
@@ -12,7 +12,7 @@ PLUGINS = ("genbias", "lftf", "facts", "sft", "cafie", "my/nurses.py:Nurses", "p
 
 
 def test_values_are_json_or_the_text_itself() -> None:
-    settings = Settings.parse(
+    settings = parse_settings(
         [
             "genbias.split_by=both",
             "genbias.split_seed=3",
@@ -24,12 +24,12 @@ def test_values_are_json_or_the_text_itself() -> None:
         ],
         PLUGINS,
     )
-    assert settings.of("genbias") == {"split_by": "both", "split_seed": 3}
-    assert settings.of("lftf") == {"norms": False, "locator": {"name": "random_block"}}
-    assert settings.of("my/nurses.py:Nurses") == {"names": [1, 2]}
-    assert settings.of("pkg.mod:Toy") == {"town": "Porto"}
-    assert settings.of("facts") == {"file": "a=b"}
-    assert settings.of("stereoset") == {}
+    assert settings["genbias"] == {"split_by": "both", "split_seed": 3}
+    assert settings["lftf"] == {"norms": False, "locator": {"name": "random_block"}}
+    assert settings["my/nurses.py:Nurses"] == {"names": [1, 2]}
+    assert settings["pkg.mod:Toy"] == {"town": "Porto"}
+    assert settings["facts"] == {"file": "a=b"}
+    assert settings["sft"] == {}
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,12 @@ def test_values_are_json_or_the_text_itself() -> None:
     ],
 )
 def test_an_option_of_an_option_is_dotted(texts: list[str]) -> None:
-    assert Settings.parse(texts, PLUGINS).of("lftf") == {"locator": {"name": "x", "band": 5}}
+    assert parse_settings(texts, PLUGINS)["lftf"] == {"locator": {"name": "x", "band": 5}}
 
 
 def test_options_may_be_nested_deeper() -> None:
-    settings = Settings.parse(["lftf.a.b.c=1", "lftf.a.b=x", "lftf.a=y"], PLUGINS)
-    assert settings.of("lftf") == {"a": {"name": "y", "b": {"name": "x", "c": 1}}}
+    settings = parse_settings(["lftf.a.b.c=1", "lftf.a.b=x", "lftf.a=y"], PLUGINS)
+    assert settings["lftf"] == {"a": {"name": "y", "b": {"name": "x", "c": 1}}}
 
 
 @pytest.mark.parametrize(
@@ -62,23 +62,23 @@ def test_options_may_be_nested_deeper() -> None:
 )
 def test_an_option_twice_is_refused(texts: list[str]) -> None:
     with pytest.raises(RecipeError, match=f"--set {texts[-1].partition('=')[0]} must be given"):
-        Settings.parse(texts, PLUGINS)
+        parse_settings(texts, PLUGINS)
 
 
 def test_a_name_twice_is_refused_and_not_dropped() -> None:
     with pytest.raises(RecipeError, match="'f' twice"):
-        Settings.parse(['cafie.lists={"gender": {"f": [["aunt"]], "f": [["niece"]]}}'], PLUGINS)
+        parse_settings(['cafie.lists={"gender": {"f": [["aunt"]], "f": [["niece"]]}}'], PLUGINS)
 
 
 @pytest.mark.parametrize("text", ["genbias", "genbias.x", "=3", ".x=3", "genbias.=3", "x=3"])
 def test_what_is_no_option_is_refused(text: str) -> None:
     with pytest.raises(RecipeError, match=r"set as name\.option=value, got"):
-        Settings.parse([text], PLUGINS)
+        parse_settings([text], PLUGINS)
 
 
 def test_an_option_of_something_unused_is_told_the_nearest_name() -> None:
     with pytest.raises(RecipeError, match=r"--set genbais\.split_by .* did you mean 'genbias'\?"):
-        Settings.parse(["genbais.split_by=both"], ["genbias", "stereoset"])
+        parse_settings(["genbais.split_by=both"], ["genbias", "stereoset"])
 
 
 def test_flags_may_have_underscores() -> None:

@@ -16,7 +16,7 @@ Change = Callable[[dict[str, Any]], object]
 
 def titles(folder: Path) -> list[str]:
     """Of every step of the plan."""
-    return [one["title"] for one in json.loads((folder / "study.json").read_text())["steps"]]
+    return [item["title"] for item in json.loads((folder / "study.json").read_text())["steps"]]
 
 
 def test_the_page_lies_in_the_folder_and_is_the_same_again(copied: Path, ask: Asked) -> None:
@@ -61,9 +61,11 @@ def test_a_study_without_steps_is_a_page(tmp_path: Path, ask: Asked) -> None:
 
 
 def test_a_broken_step_is_missing_with_what_is_wrong(copied: Path, ask: Asked) -> None:
-    broken = next(one for one in (copied / "steps").iterdir() if one.name.startswith("locate"))
+    broken = next(
+        entry for entry in (copied / "steps").iterdir() if entry.name.startswith("locate")
+    )
     (broken / "stability.json").write_text("{")
-    half = next(one for one in (copied / "steps").iterdir() if one.name.startswith("fit"))
+    half = next(step for step in (copied / "steps").iterdir() if step.name.startswith("fit"))
     (half / "done.json").unlink()
     assert ask("report", copied)[0] == 0
     page = (copied / "report.html").read_text()

@@ -63,9 +63,9 @@ def test_a_second_run_keeps_everything(recipe: Path, copied: Path, ask: Asked) -
 
 def test_each_edit_lies_by_itself_with_its_numbers(finished: Path) -> None:
     published = sorted((finished / "edits").iterdir())
-    assert [one.name for one in published] == ["tiny-parity-seed0", "tiny-parity-seed1"]
-    assert [load_edit(one).info.seed for one in published] == [0, 1]
-    cards = [(one / "README.md").read_text() for one in published]
+    assert [item.name for item in published] == ["tiny-parity-seed0", "tiny-parity-seed1"]
+    assert [load_edit(item).info.seed for item in published] == [0, 1]
+    cards = [(item / "README.md").read_text() for item in published]
     for seed, card in enumerate(cards):
         assert len(re.findall(r"\| genbias +\| afgb +\|", card)) == 1
         assert card.count(f"seeds of the method: {seed};") == 2  # benchmarks
@@ -88,7 +88,7 @@ def test_a_failed_step_is_status_1_and_the_rest_is_there(
     # both comparisons are made anew, of the one seed that there is
     assert err.endswith(f"2 steps done, {STEPS - 5} were done before, 3 failed\n")
     assert "parity on tiny: " in out
-    assert [one.name for one in (copied / "edits").iterdir()] == ["tiny-parity-seed0"]
+    assert [entry.name for entry in (copied / "edits").iterdir()] == ["tiny-parity-seed0"]
 
     status, _, _ = ask("report", copied)
     assert status == 0
@@ -103,7 +103,7 @@ def test_control_c_stops_and_the_same_command_goes_on(
     recipe: Path, copied: Path, monkeypatch: pytest.MonkeyPatch, ask: Asked
 ) -> None:
     whole = contents(copied)
-    shutil.rmtree(max(one for one in (copied / "steps").iterdir() if one.name.startswith("fit")))
+    shutil.rmtree(max(part for part in (copied / "steps").iterdir() if part.name.startswith("fit")))
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -111,7 +111,7 @@ def test_control_c_stops_and_the_same_command_goes_on(
     monkeypatch.setattr(Lftf, "fit", interrupted)
     status, out, err = ask("run", recipe, "--out", copied)
     assert (status, out) == (130, "")
-    assert err.splitlines()[-1] == "stopped; the same command goes on where it was"
+    assert err.splitlines()[-1] == "stopped; the same command resumes"
     assert "Traceback" not in err
     monkeypatch.undo()
     assert ask("run", recipe, "--out", copied)[0] == 0

@@ -20,20 +20,11 @@ GENBIAS = "models: [MODEL]\ndata: planted:default\nbenchmarks:\n  - name: genbia
     ("text", "said"),
     [
         (GENBIAS + "models: [other]\n", "line 5: a key stands once, got 'models' again (first in"),
-        (GENBIAS + "    name: other\n", "line 5: a key stands once, got 'name' again"),
-        ("a: &a [x, x]\nb: &b [*a, *a]\nmodels: *b\n", "line 1: a recipe has no anchors, got &a"),
-        ("models: !!python/object/apply:os.system [echo]\n", "line 1: a recipe has no tags, got"),
-        ("models: !mine [MODEL]\n", "line 1: a recipe has no tags, got '!mine'"),
-        (GENBIAS + "---\nmodels: [x]\n", "line 5: a recipe is one document, got 2"),
         ("models: [MODEL\n", "YAML must be well formed, got: "),
         ("", "must hold a recipe, got 0 documents"),
-        ("models: " + "[" * 50 + "]" * 50 + "\n", "line 1: a recipe is at most 30 levels deep"),
         (GENBIAS + "draw: 10\n", "line 5: a recipe has no key 'draw'; did you mean 'draws'?"),
         (GENBIAS + "    splitby: both\n", "line 5: genbias has no option 'splitby'; did you mean"),
-        (GENBIAS + "    split_by: bot\n", "line 5: genbias.split_by: Input should be"),
         (GENBIAS + "  - stereosett\n", "line 5: benchmark 'stereosett' is not known; did you mean"),
-        (GENBIAS + "locators: [blok_influence]\n", "line 5: locator 'blok_influence' is not known"),
-        (GENBIAS + "seeds: [1, 1]\n", "line 5: seeds: seeds must all be different, got [1,"),
         (
             GENBIAS + "    split: train\nmitigations: [lftf]\n"
             "supply: genbias\n",
@@ -51,9 +42,9 @@ def test_a_bad_recipe(
     flags: tuple[str, ...],
 ) -> None:
     file = written(text)
-    found = refused("run", file, "--out", tmp_path / "run", *flags)
-    assert found.startswith(f"error: {file}")
-    assert said in found
+    sentence = refused("run", file, "--out", tmp_path / "run", *flags)
+    assert sentence.startswith(f"error: {file}")
+    assert said in sentence
     assert not (tmp_path / "run").exists()
 
 
@@ -136,20 +127,20 @@ def test_broken_steps_are_set_aside_and_done_again(recipe: Path, copied: Path, a
     (compares[0] / "comparison.json").write_text("{}")
     (compares[1] / "findings.json").unlink()
     broken = (*measures[:2], located, *compares)
-    before = {one.name: contents(one) for one in broken}
+    before = {step.name: contents(step) for step in broken}
     status, _, err = ask("run", recipe, "--out", copied)
     assert status == 0
-    told = [
+    lines = [
         splitline
         for splitline in err.splitlines()
         if splitline.endswith("; it is set aside and done again")
     ]
-    assert len(told) == 5
-    assert sum("its stored result cannot be read: " in one for one in told) == 3
-    assert sum("its stored result has schema 7; " in one for one in told) == 1
-    assert sum("has a changed or cut comparison.json; " in one for one in told) == 1
+    assert len(lines) == 5
+    assert sum("its stored result cannot be read: " in line for line in lines) == 3
+    assert sum("its stored result has schema 7; " in line for line in lines) == 1
+    assert sum("has a changed or cut comparison.json; " in line for line in lines) == 1
     assert f"5 steps done, {STEPS - 5} were done before" in err
-    assert {one: contents(copied / "aside" / f"{one}-1") for one in before} == before
+    assert {name: contents(copied / "aside" / f"{name}-1") for name in before} == before
     shutil.rmtree(copied / "aside")
     assert contents(copied) == whole
 
@@ -167,7 +158,7 @@ def test_a_disk_that_fills_up_during_a_step(
     monkeypatch: pytest.MonkeyPatch,
     ask: Asked,
 ) -> None:
-    gone = max(one for one in (copied / "steps").iterdir() if one.name.startswith("measure"))
+    gone = max(step for step in (copied / "steps").iterdir() if step.name.startswith("measure"))
     shutil.rmtree(gone)
     left = contents(copied)
     monkeypatch.setattr("equipoise.study.results.pq.write_table", full)

@@ -23,7 +23,7 @@ from equipoise.contrast_training.controllers import (
 from equipoise.contrast_training.evaluation import HeldOutEvaluation, SideEffectChange
 from equipoise.contrast_training.losses import ForwardKl
 from equipoise.edits.adapter import AdapterEdit
-from equipoise.edits.edit import Edit
+from equipoise.edits.base import Edit
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError
 from equipoise.mitigate.bias_unlearn import BiasUnlearn, Likelihood, Npo, UnlearningLoss

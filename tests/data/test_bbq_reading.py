@@ -114,9 +114,7 @@ def test_metadata_that_names_unknown(folder: Path) -> None:
     said = metadata(rows())
     said[0] |= {"target_loc": 2}
     write_metadata(folder, said)
-    with pytest.raises(
-        DataError, match=r"the target of 'Age/0' must be one of two people, got .* 2"
-    ):
+    with pytest.raises(DataError, match=r"the target of 'Age/0' must be a person, got .* 2"):
         read_items(("Age",))
 
 

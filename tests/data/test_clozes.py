@@ -40,12 +40,15 @@ def test_the_real_files() -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([], "must be a list of facts"),
-        ({"a": 1}, "must be a list of facts, got dict"),
-        (["x"], "fact 0: must be an object"),
-        ([FACT, {k: v for k, v in FACT.items() if k != "attribute"}], "fact 1.*have a 'attribute'"),
-        ([FACT | {"attribute": " "}], "fact 0: must have a 'attribute'"),
-        ([FACT, FACT], "got '0' twice"),
+        ([], "must have 1 entries, got 0"),
+        ({"a": 1}, "must be a list, got a dict"),
+        (["x"], r"\[0\] must be an object, got a text"),
+        (
+            [FACT, {k: v for k, v in FACT.items() if k != "attribute"}],
+            r"\[1\] must have a key 'attribute'",
+        ),
+        ([FACT | {"attribute": " "}], r"\[0\].attribute must be a text that is not blank"),
+        ([FACT, FACT], "fact '0' must be there once, got it twice"),
     ],
 )
 def test_faults_of_known_1000_are_named(folder: Path, rows: object, message: str) -> None:
@@ -58,8 +61,8 @@ def test_faults_of_known_1000_are_named(folder: Path, rows: object, message: str
     ("pattern", "row", "message"),
     [
         ({"pattern": "[Y] has [X]."}, {}, r"P17\.jsonl must have a pattern with \[X\]"),
-        ({"text": "[X] is in [Y]."}, {}, "line 1: must have a 'pattern'"),
-        ({"pattern": "[X] is in [Y]."}, {"uuid": "1"}, "line 1: must have a 'sub_label'"),
+        ({"text": "[X] is in [Y]."}, {}, "line 1 must have a key 'pattern'"),
+        ({"pattern": "[X] is in [Y]."}, {"uuid": "1"}, "line 1 must have a key 'sub_label'"),
     ],
 )
 def test_faults_of_trex_are_named(folder: Path, pattern: dict, row: dict, message: str) -> None:

@@ -44,10 +44,10 @@ def test_json_lines_and_packed_files(tmp_path: Path) -> None:
     [
         (
             '{"text": "one"}\n{"body": "two"}',
-            r"line 2: must be an object with a 'text', got \['body",
+            r"line 2 must have a key 'text', got \['body",
         ),
-        ('["one"]', "line 1: must be an object with a 'text', got list"),
-        ('{"text": 3}', r"line 1: must be an object with a 'text', got \['text'\]"),
+        ('["one"]', "line 1 must be an object, got a list"),
+        ('{"text": 3}', "line 1, text must be a text, got 3"),
         ('{"text": "one"', "line 1, column"),
         ('{"text": " "}', "must hold text"),
     ],

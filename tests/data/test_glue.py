@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from equipoise.data import glue
-from equipoise.data.glue import Labelled, read_cola, read_rte, read_sst2
+from equipoise.data.glue import GlueTask, Labelled, read_rows
 from equipoise.errors import DataError
 
 Put = Callable[[str, str], None]
@@ -27,26 +27,27 @@ def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Put:
 
 @pytest.mark.usefixtures("data_folder")
 @pytest.mark.parametrize(
-    ("read", "rows", "positive"),
-    [(read_sst2, 872, 444), (read_rte, 277, 146), (read_cola, 1043, 721)],
+    ("task", "rows", "positive"),
+    [(glue.SST2, 872, 444), (glue.RTE, 277, 146), (glue.COLA, 1043, 721)],
 )
-def test_real_files(read: Callable[[], list[Labelled]], rows: int, positive: int) -> None:
-    found = read()
-    assert len({one.id for one in found}) == len(found) == rows
-    assert sum(one.label for one in found) == positive
-    assert all(text == text.strip() != "" for one in found for text in one.texts)
+def test_real_files(task: GlueTask, rows: int, positive: int) -> None:
+    examples = read_rows(task)
+    assert len({example.id for example in examples}) == len(examples) == rows
+    assert sum(example.label for example in examples) == positive
+    assert all(text == text.strip() != "" for example in examples for text in example.texts)
 
 
 @pytest.mark.usefixtures("data_folder")
 def test_which_files_are_pinned() -> None:
-    assert [one.use().verified for one in (glue.SST2, glue.COLA, glue.RTE)] == [True, True, False]
-    assert len({one.groups["premise"] for one in read_rte()}) == 274
-    assert len({one.groups["source"] for one in read_cola()}) == 23
+    verified = [task.source.use().verified for task in (glue.SST2, glue.COLA, glue.RTE)]
+    assert verified == [True, True, False]
+    assert len({row.groups["premise"] for row in read_rows(glue.RTE)}) == 274
+    assert len({row.groups["source"] for row in read_rows(glue.COLA)}) == 23
 
 
 def test_rows_as_they_are_written(put: Put) -> None:
     put("SST-2", '\ufeffsentence\tlabel\r\na "fine day \t1\r\n\r\nrain\t0\r\n')
-    assert read_sst2() == [
+    assert read_rows(glue.SST2) == [
         Labelled(id="line 2", texts=('a "fine day',), label=1),
         Labelled(id="line 4", texts=("rain",), label=0),
     ]
@@ -54,11 +55,11 @@ def test_rows_as_they_are_written(put: Put) -> None:
         "RTE",
         RTE + "7\tA b.\tC d.\tentailment\n8\ta  b.\tE.\tnot_entailment\n",
     )
-    first, second = read_rte()
+    first, second = read_rows(glue.RTE)
     assert (first.texts, first.label, second.label) == (("A b.", "C d."), 1, 0)
     assert first.groups == second.groups
     put("CoLA", "gj04\t1\t\tThe door opens.\ngj04\t0\t*\tDoor opens the the.\n")
-    assert [(one.label, one.texts, one.groups) for one in read_cola()] == [
+    assert [(row.label, row.texts, row.groups) for row in read_rows(glue.COLA)] == [
         (1, ("The door opens.",), {"source": "gj04"}),
         (0, ("Door opens the the.",), {"source": "gj04"}),
     ]
@@ -68,37 +69,37 @@ SST2, RTE = "sentence\tlabel\n", "index\tsentence1\tsentence2\tlabel\n"
 
 
 @pytest.mark.parametrize(
-    ("name", "read", "content", "message"),
+    ("name", "task", "content", "message"),
     [
         (
             "SST-2",
-            read_sst2,
+            glue.SST2,
             "a quillwort\t1\n",
-            r"SST-2/dev\.tsv, line 1: must be the column names",
+            r"SST-2/dev\.tsv must have a column 'sentence', got 2",
         ),
-        ("SST-2", read_sst2, SST2 + "a\t1\nquillwort\n", "line 3: must have 2 fields .*got 1"),
+        ("SST-2", glue.SST2, SST2 + "a\t1\nquillwort\n", "line 3: must have 2 fields, got 1"),
         (
             "SST-2",
-            read_sst2,
+            glue.SST2,
             SST2 + "a\t2\n",
             r"line 2: label must be one of \['0', '1'\], got '2'",
         ),
-        ("SST-2", read_sst2, SST2 + " \t1\n", "line 2: must have a text, got ' '"),
-        ("SST-2", read_sst2, SST2, "must have rows, got 0"),
-        ("RTE", read_rte, RTE + "0\ta\tb\ttrue\n", r"RTE/dev\.tsv, line 2: label must.*got 'true'"),
-        ("RTE", read_rte, RTE + "0\ta\tentailment\n", "line 2: must have 4 fields .*got 3"),
-        ("CoLA", read_cola, "gj04\t1\tThe quillwort.\n", r"CoLA/dev\.tsv, line 1: must have 4"),
-        ("CoLA", read_cola, "gj04\tyes\t\tThe quillwort.\n", "line 1: label must.*got 'yes'"),
+        ("SST-2", glue.SST2, SST2 + " \t1\n", "line 2: column 'sentence' must have a text"),
+        ("SST-2", glue.SST2, SST2, "must have rows, got none"),
+        ("RTE", glue.RTE, RTE + "0\ta\tb\ttrue\n", r"RTE/dev\.tsv, line 2: label must.*got 'true'"),
+        ("RTE", glue.RTE, RTE + "0\ta\tentailment\n", "line 2: must have 4 fields, got 3"),
+        ("CoLA", glue.COLA, "gj04\t1\tThe quillwort.\n", r"CoLA/dev\.tsv, line 1: must have 4"),
+        ("CoLA", glue.COLA, "gj04\tyes\t\tThe quillwort.\n", "line 1: label must.*got 'yes'"),
     ],
 )
-def test_files_that_are_not_the_task(put: Put, name, read, content, message) -> None:
+def test_files_that_are_not_the_task(put: Put, name, task, content, message) -> None:
     put(name, content)
     with pytest.raises(DataError, match=message) as caught:
-        read()
+        read_rows(task)
     assert "quillwort" not in str(caught.value)
 
 
 def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOISE_DATA", str(tmp_path))
     with pytest.raises(DataError, match=r"glue/CoLA/dev\.tsv must be in folder"):
-        read_cola()
+        read_rows(glue.COLA)

@@ -52,10 +52,10 @@ def test_rows_as_they_are_written(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("quillwort?,a,b,c,d", "row 2: must have 6 fields, got 5"),
-        ("quillwort?,a,b,c,d,E", r"row 2: the last field must be one of .*got 'E'"),
-        ("quillwort?,a,b,c,d,2", "row 2: the last field must be one of .*got '2'"),
-        (" ,quillwort,b,c,d,A", "row 2: must have a question, got ''"),
+        ("quillwort?,a,b,c,d", "line 2: must have 6 fields, got 5"),
+        ("quillwort?,a,b,c,d,E", r"line 2: answer must be one of .*got 'E'"),
+        ("quillwort?,a,b,c,d,2", "line 2: answer must be one of .*got '2'"),
+        (" ,quillwort,b,c,d,A", "line 2: column 'question' must have a text"),
         ('"quillwort?,a', r"anatomy_test\.csv, line \d: "),
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.data.partition import check_split, shares, shuffled
+from equipoise.data.partition import shares, shuffled
 from equipoise.errors import RecipeError
 
 names = st.lists(st.text(min_size=1, max_size=6), min_size=3, max_size=60, unique=True)
@@ -41,8 +41,3 @@ def test_the_seed_changes_the_draw() -> None:
 def test_too_few_names() -> None:
     with pytest.raises(RecipeError, match=r"at least 3 names.*\['nurse', 'cook'\]"):
         shares(["nurse", "cook"], seed=0)
-
-
-def test_unknown_split_names_the_nearest() -> None:
-    with pytest.raises(RecipeError, match=r"genbias has no split 'tset'; did you mean 'test'\?"):
-        check_split("tset", ("test", "dev"), "genbias")

@@ -44,12 +44,12 @@ def test_prof_clean_keeps_two_word_occupations_and_drops_what_is_none() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[]", "must be a list of entries, got nothing in it"),
-        ('{"nurse": 1}', "must be a list of entries, got dict"),
-        ('[["nurse", 0.0]]', r"entry 0 must be \[word, factual score, stereotype score\]"),
-        ('[["nurse", 0.0, "low"]]', "entry 0 must be"),
-        ('[["nurse", 0.0, 2.5]]', "entry 0 must be"),
-        ('[["nurse", 0.0, -0.9], ["nurse", 0.0, -0.9]]', "'nurse' must come once.*drop entry 1"),
+        ("[]", "must have 1 entries, got 0"),
+        ('{"nurse": 1}', "must be a list, got a dict"),
+        ('[["nurse", 0.0]]', r"\[0\]\[2\] must be there, got 2"),
+        ('[["nurse", 0.0, "low"]]', r"\[0\]\[2\] must be a number, got a text"),
+        ('[["nurse", 0.0, 2.5]]', r"\[0\]\[2\] must be less than .* got 2.5"),
+        ('[["nurse", 0.0, -0.9], ["nurse", 0.0, -0.9]]', "'nurse' must be there once"),
         ('[["nurse", 0.0', "must be JSON"),
         ("", "empty"),
     ],

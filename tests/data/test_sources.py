@@ -12,10 +12,8 @@ from equipoise.data.sources import (
     git_blob,
     parse_json,
     parse_jsonl,
-    read_csv,
     read_json,
-    read_jsonl,
-    read_text,
+    read_table,
     reading_from,
     unpacked,
 )
@@ -213,14 +211,13 @@ def test_half_a_character_is_refused_and_a_whole_one_is_not() -> None:
         parse_json(b'["a\\ud800"]', "a.json")
 
 
-def test_bad_line_of_jsonl(folders: tuple[Path, Path]) -> None:
-    assert read_jsonl(put(folders[0], b'\xef\xbb\xbf{"a": 1}\r\n\r\n[2]\n')) == [{"a": 1}, [2]]
+def test_bad_line_of_jsonl() -> None:
+    assert parse_jsonl(b'\xef\xbb\xbf{"a": 1}\r\n\r\n[2]\n', "x") == [(1, {"a": 1}), (3, [2])]
     with pytest.raises(DataError, match="line 3, column 2"):
-        read_jsonl(put(folders[0], b"1\n2\n{\n"))
+        parse_jsonl(b"1\n2\n{\n", "x")
 
 
-def test_lines_keep_their_numbers() -> None:
-    assert parse_jsonl(b'{"a": 1}\n\n[2]\n', "x") == [(1, {"a": 1}), (3, [2])]
+def test_there_must_be_lines() -> None:
     with pytest.raises(DataError, match="x must hold JSON lines, got none"):
         parse_jsonl(b"\n \n", "x")
 
@@ -239,26 +236,26 @@ def test_a_file_may_be_packed(tmp_path: Path) -> None:
         unpacked(tmp_path / "none")
 
 
-def test_text_that_is_not_utf8(folders: tuple[Path, Path]) -> None:
+def test_text_that_is_not_utf8() -> None:
     with pytest.raises(DataError, match=r"line 2: text must be UTF-8, got byte 0xff"):
-        read_text(put(folders[0], b"fine\n\xff\n"))
+        parse_json(b"fine\n\xff\n", "x")
 
 
 def test_csv_with_mark_and_crlf_reads_like_one_without(folders: tuple[Path, Path]) -> None:
     plain = b'a,b\n1,"x, y"\n2,z\n'
-    want = read_csv(put(folders[0], plain), ("a", "b"))
-    assert [one.values for one in want] == [{"a": "1", "b": "x, y"}, {"a": "2", "b": "z"}]
-    assert [one.line for one in want] == [2, 3]
+    want = read_table(put(folders[0], plain), ("a", "b"))
+    assert [row.values for row in want] == [{"a": "1", "b": "x, y"}, {"a": "2", "b": "z"}]
+    assert [row.where for row in want] == ["set/one.json, line 2", "set/one.json, line 3"]
     marked = b"\xef\xbb\xbf" + plain.replace(b"\n", b"\r\n")
-    assert read_csv(put(folders[0], marked), ("a", "b")) == want
+    assert read_table(put(folders[0], marked), ("a", "b")) == want
 
 
 def test_csv_faults_name_the_place(folders: tuple[Path, Path]) -> None:
     with pytest.raises(DataError, match=r"column 'c', got 2 of other names; correct line 1"):
-        read_csv(put(folders[0], b"a,b\n1,2\n"), ("a", "c"))
-    with pytest.raises(DataError, match="line 3: a row must have 2 fields, got 1"):
-        read_csv(put(folders[0], b"a,b\n1,2\n3\n"), ("a",))
-    with pytest.raises(DataError, match="rows below its header"):
-        read_csv(put(folders[0], b"a,b\n"), ("a",))
+        read_table(put(folders[0], b"a,b\n1,2\n"), ("a", "c"))
+    with pytest.raises(DataError, match="line 3: must have 2 fields, got 1"):
+        read_table(put(folders[0], b"a,b\n1,2\n3\n"), ("a",))
+    with pytest.raises(DataError, match="rows, got none"):
+        read_table(put(folders[0], b"a,b\n"), ("a",))
     with pytest.raises(DataError, match="line 2"):
-        read_csv(put(folders[0], b'a,b\n1,"never closed\n'), ("a",))
+        read_table(put(folders[0], b'a,b\n1,"never closed\n'), ("a",))

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from plain_scoring import next_distributions
 from toy_tokenizers import KINDS, toy_model
 
-from equipoise.decoding.self_debias_rule import SelfDebiasing
-from equipoise.errors import ModelError
+from equipoise.decoding.self_debias_rule import SAME_TYPE, SelfDebiasing, bias_prefixes, bias_type
+from equipoise.errors import DataError, ModelError
 from equipoise.models.tokenization import Marked, encode
 from equipoise.records import Continuation
 
@@ -119,3 +119,21 @@ def test_settings_come_back() -> None:
     assert rule.rows == 3
     with pytest.raises(ModelError, match=r"got \['decay'\]"):
         SelfDebiasing.from_settings({"decay": 1.0})
+
+
+def test_every_type_has_five_wordings_of_its_own() -> None:
+    prefixes = bias_prefixes()
+    assert len(prefixes) == 9
+    every = [wording for wordings in prefixes.values() for wording in wordings]
+    assert len(set(every)) == len(every)
+    assert all(len(wordings) == 5 for wordings in prefixes.values())
+    assert all(wording == wording.strip() and wording.endswith(":") for wording in every)
+
+
+def test_types_have_the_names_of_both_benchmarks() -> None:
+    assert bias_type("profession") == "socioeconomic"
+    assert bias_type("race") == "race-color"
+    assert bias_type("gender") == "gender"
+    assert set(SAME_TYPE.values()) <= set(bias_prefixes())
+    with pytest.raises(DataError, match=r"bias type 'gendr' has no prefix; .*gender"):
+        bias_type("gendr")

@@ -45,7 +45,7 @@ def test_results_carry_cost_hash_and_what_was_told() -> None:
     assert isinstance(record, dict)
     assert about["cost_factor"] == 2
     assert len(str(about["prefixes_sha256"])) == 64
-    assert record["told"] == ["bias type"]
+    assert record["item_info"] == ["bias type"]
     assert "decoding_rule" not in model.info
 
 
@@ -62,7 +62,7 @@ def test_equal_settings_have_equal_contents_and_others_do_not() -> None:
 def test_masked_models_and_second_decoding_rules_are_refused() -> None:
     model = tiny_model(context=512)
     edit = SelfDebias().fit(model, NOTHING, seed=0)
-    with pytest.raises(ModelError, match="tiny-bert@0 is a masked one"):
+    with pytest.raises(ModelError, match="tiny-bert@0 is masked"):
         edit.apply(tiny_model("bert"))
     with (
         edit.attached(model) as edited,
@@ -91,7 +91,7 @@ def test_an_unknown_decoding_rule_and_broken_settings_name_the_file(tmp_path: Pa
         folder = tmp_path / str(number)
         edit.save(folder)
         head = json.loads((folder / "edit.json").read_text())
-        stored = edit._stored()
+        stored = edit.stored()
         broken = type(stored)(kind=stored.kind, values=values)
         head |= {"values": values, "content": broken.content}
         (folder / "edit.json").write_text(json.dumps(head))

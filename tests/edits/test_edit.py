@@ -7,7 +7,8 @@ import pytest
 import torch
 from tiny_adapters import INFO
 
-from equipoise.edits.edit import EditInfo, check_base, described, fingerprint, tensor_bytes
+from equipoise.edits.base import described
+from equipoise.edits.edit import EditInfo, check_base, fingerprint, tensor_bytes
 from equipoise.edits.prompts import PromptEdit
 from equipoise.errors import ModelError
 from equipoise.testing import tiny_model

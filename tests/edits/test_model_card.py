@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.edits.adapter import AdapterEdit, read_adapter
-from equipoise.edits.edit import Edit, EditInfo
+from equipoise.edits.base import Edit
+from equipoise.edits.edit import EditInfo
 from equipoise.edits.model_card import card, hub_id
 from equipoise.edits.prompts import PromptEdit
 from equipoise.edits.registry import load_edit

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny_adapters import INFO
 
-from equipoise.edits.edit import Edit
+from equipoise.edits.base import Edit
 from equipoise.edits.prompts import PromptEdit
 from equipoise.edits.registry import load_edit
 from equipoise.edits.weights import WeightEdit

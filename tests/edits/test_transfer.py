@@ -10,7 +10,7 @@ from tiny_adapters import INFO, adapter_for, effect, logits, sibling_of, vocabul
 from torch import Tensor
 
 from equipoise.edits.adapter import AdapterEdit
-from equipoise.edits.edit import Edit
+from equipoise.edits.base import Edit
 from equipoise.edits.prompts import PromptEdit
 from equipoise.edits.registry import load_edit
 from equipoise.edits.transfer import (
@@ -22,7 +22,7 @@ from equipoise.edits.transfer import (
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.models.vocabulary import vocabulary_of
+from equipoise.models.tokenization import vocabulary_of
 from equipoise.records import JSON
 from equipoise.testing import tiny_model
 
@@ -133,7 +133,7 @@ def test_an_adapter_without_a_record_of_its_texts_is_noted() -> None:
     foreign = replace(EDIT, info=replace(EDIT.info, trained_on=frozenset()))
     moved = transfer_adapter(foreign, BASE, vocabulary=vocabulary(EDIT))
     (note,) = moved.info.report["notes"]  # type: ignore[misc, union-attr]
-    assert "no leak can be found" in str(note)
+    assert "a leak cannot be detected" in str(note)
 
 
 # --- the control and the scale, compared with PEFT's own update --------------------------------

@@ -90,9 +90,9 @@ def test_what_is_written_is_read_back(file: Path, value: Any) -> None:
 
 
 def test_a_tuple_of_records_is_read_back(file: Path) -> None:
-    found = (Finding(check="c", level="ok", where="w", text="ä"),) * 2
-    write_record(file, found)
-    assert read_record(file, TypeAdapter(tuple[Finding, ...])) == found
+    result = (Finding(check="c", level="ok", where="w", text="ä"),) * 2
+    write_record(file, result)
+    assert read_record(file, TypeAdapter(tuple[Finding, ...])) == result
     write_record(file, ())
     assert file.read_text() == "[]\n"
 

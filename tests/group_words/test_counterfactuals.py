@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from equipoise.group_words.counterfactuals import counterfactual_set, partners, swapped
+from equipoise.group_words.counterfactuals import counterfactual_set, partners, substitute, swapped
 from equipoise.group_words.mentions import find_mentions
-from equipoise.group_words.substitution import substitute
 from equipoise.group_words.word_lists import WordLists, read_word_lists
 
 AXES = ("religion", "gender", "race", "nationality")

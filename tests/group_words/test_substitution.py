@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.group_words.counterfactuals import swapped
+from equipoise.group_words.counterfactuals import substitute, swapped
 from equipoise.group_words.mentions import find_mentions
-from equipoise.group_words.substitution import substitute
 from equipoise.group_words.word_lists import WordLists, read_word_lists
 
 GENDER = read_word_lists(None, ["gender"])

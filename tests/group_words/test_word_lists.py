@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from equipoise.errors import DataError, RecipeError
-from equipoise.group_words.counterfactuals import swapped
+from equipoise.group_words.counterfactuals import substitute, swapped
 from equipoise.group_words.mentions import find_mentions
-from equipoise.group_words.substitution import substitute
 from equipoise.group_words.word_lists import WordLists, read_word_lists, word_lists_use
 
 ALL = ("gender", "names", "race", "religion", "nationality")

@@ -189,7 +189,7 @@ def test_settings_out_of_range_are_named(temperature: float, top_p: float, token
 
 
 def test_masked_models_do_not_write() -> None:
-    with pytest.raises(ModelError, match="tiny-bert@0 is a masked one"):
+    with pytest.raises(ModelError, match="tiny-bert@0 is masked"):
         generate(tiny_model("bert"), [Generation(context="a", max_tokens=1)], seed=0)
 
 

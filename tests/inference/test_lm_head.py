@@ -14,7 +14,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from equipoise.inference.layout import probe_layout
+from equipoise.inference.forward import probe_layout
 from equipoise.inference.lm_head import OutputLayer, output_layer
 from equipoise.testing import CAUSAL_FAMILIES, tiny_model
 

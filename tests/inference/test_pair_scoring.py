@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from plain_scoring import continuation, pseudo
 
 from equipoise.errors import ModelError
-from equipoise.inference.pair_scoring import difference
+from equipoise.inference.scoring import difference
 from equipoise.records import TextPair
 from equipoise.testing import tiny_model
 

@@ -262,7 +262,7 @@ def test_words_after_a_context_equal_their_continuations(family: str) -> None:
 def test_a_kind_that_cannot_answer_says_so() -> None:
     with pytest.raises(ModelError, match=r"infill needs a masked model.*tiny-llama@0 is causal"):
         tiny_model("llama").infill([Infill(text="ab", start=0, end=1)])
-    with pytest.raises(ModelError, match="tiny-bert@0 is a masked one"):
+    with pytest.raises(ModelError, match="tiny-bert@0 is masked"):
         tiny_model("bert").next_token([NextToken(context="a", words=("b",))])
 
 

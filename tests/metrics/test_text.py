@@ -7,35 +7,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.metrics import text
+from equipoise.metrics import ability
 from tests.metrics.plain import plain
 
 
 def test_golden_by_hand() -> None:
     logprob = np.array([-4 * math.log(2), -12 * math.log(2)])  # 16 bits in all
     tokens, size = np.array([2.0, 6.0]), np.array([8.0, 24.0])
-    assert plain(text.nats_per_unit, logprob, tokens) == pytest.approx(2 * math.log(2))
-    assert plain(text.perplexity, logprob, tokens) == pytest.approx(4.0)
-    assert plain(text.bits_per_byte, logprob, size) == pytest.approx(0.5)
+    assert plain(ability.nats_per_unit, logprob, tokens) == pytest.approx(2 * math.log(2))
+    assert plain(ability.perplexity, logprob, tokens) == pytest.approx(4.0)
+    assert plain(ability.bits_per_byte, logprob, size) == pytest.approx(0.5)
 
 
 def test_a_ratio_of_sums_not_a_mean_of_ratios() -> None:
     logprob, tokens = np.array([-1.0, -30.0]), np.array([1.0, 10.0])
-    assert plain(text.nats_per_unit, logprob, tokens) == pytest.approx(31 / 11)
+    assert plain(ability.nats_per_unit, logprob, tokens) == pytest.approx(31 / 11)
 
 
 def test_extremes_and_nan() -> None:
-    assert plain(text.perplexity, np.zeros(3), np.ones(3)) == 1.0
-    assert plain(text.perplexity, np.array([-1e6]), np.ones(1)) == math.inf
-    assert math.isnan(plain(text.perplexity, np.array([]), np.array([])))
-    assert math.isnan(plain(text.bits_per_byte, np.array([0.0]), np.array([0.0])))
-    kept = plain(text.nats_per_unit, np.array([-3.0, math.nan]), np.array([1.0, 5.0]))
+    assert plain(ability.perplexity, np.zeros(3), np.ones(3)) == 1.0
+    assert plain(ability.perplexity, np.array([-1e6]), np.ones(1)) == math.inf
+    assert math.isnan(plain(ability.perplexity, np.array([]), np.array([])))
+    assert math.isnan(plain(ability.bits_per_byte, np.array([0.0]), np.array([0.0])))
+    kept = plain(ability.nats_per_unit, np.array([-3.0, math.nan]), np.array([1.0, 5.0]))
     assert kept == pytest.approx(3.0)
 
 
 def test_a_uniform_guess_of_bytes_is_eight_bits() -> None:
     assert plain(
-        text.bits_per_byte, np.array([-10 * math.log(256)]), np.array([10.0])
+        ability.bits_per_byte, np.array([-10 * math.log(256)]), np.array([10.0])
     ) == pytest.approx(8)
 
 
@@ -48,7 +48,7 @@ def test_order_and_duplication_change_nothing(rows: list, random) -> None:
     random.shuffle(shuffled)
     values = [
         plain(
-            text.nats_per_unit,
+            ability.nats_per_unit,
             *(np.array(column, dtype=float) for column in zip(*texts, strict=True)),
         )
         for texts in (rows, shuffled, rows * 2)

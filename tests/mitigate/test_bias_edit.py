@@ -1,4 +1,4 @@
-"""BiasEdit as a mitigation: options, what an edit records, and who is told the labels."""
+"""BiasEdit as a mitigation: options, what an edit records, and who is given the labels."""
 
 from dataclasses import replace
 
@@ -8,8 +8,7 @@ from worlds import in_world
 
 from equipoise import api
 from equipoise.benchmarks.stereoset import StereoSet
-from equipoise.checks.exposure import learnt_from
-from equipoise.checks.overlap import told_faults
+from equipoise.checks.learnt import item_info_faults, learnt_from
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError, RecipeError
 from equipoise.measure import measure
@@ -38,7 +37,7 @@ def test_the_last_three_feed_forward_outputs_alone_change() -> None:
     assert edit.info.report["blocks"] == [1, 2, 3]
     assert edit.info.report["contrasts"] == len(SUPPLY.contrasts)
     assert edit.info.report["steps"] == 1
-    assert "told" not in edit.info.report
+    assert "item_info" not in edit.info.report
 
 
 def test_other_blocks_can_be_edited() -> None:
@@ -71,13 +70,13 @@ def test_both_uses_have_the_same_options_and_tell_what_they_are_told() -> None:
     one, other = build(Mitigation, "bias_edit"), build(Mitigation, "bias_edit_transductive")
     assert options_of(one) == options_of(other)
     assert name_of(other) == "bias_edit_transductive"
-    assert (one.told, other.told) == ((), ("labels",))
+    assert (one.item_info, other.item_info) == ((), ("labels",))
 
 
 def test_the_measured_items_are_told_and_not_learnt() -> None:
     model = tiny_model()
     edit = BiasEditTransductive(**QUICK).fit(model, SUPPLY, seed=0)  # type: ignore[arg-type]
-    assert edit.info.report["told"] == ["labels"]
+    assert edit.info.report["item_info"] == ["labels"]
     assert edit.info.report["contrasts"] == len(SUPPLY.measured)
     learnt = {text_sha256(contrast.context + contrast.stereotype) for contrast in SUPPLY.contrasts}
     measured = {text_sha256(item.context + item.stereotype) for item in SUPPLY.measured}
@@ -103,21 +102,21 @@ def test_results_say_that_test_labels_were_used() -> None:
         edit = method.fit(model, supply, seed=0)
         with edit.attached(model) as edited, in_world("targets=40"):
             measurement = measure(edited, StereoSet(), limit=2, draws=0)
-        notes.append([note for note in measurement.notes if note.startswith("told: ")])
-        faults = told_faults(learnt_from(supply, told=method.told))
-        assert len(faults) == len(method.told)
-        assert all("told the labels of each item" in fault.text for fault in faults)
+        notes.append([note for note in measurement.notes if note.startswith("item information: ")])
+        faults = item_info_faults(learnt_from(supply, item_info=method.item_info))
+        assert len(faults) == len(method.item_info)
+        assert all("given the labels of each item" in fault.text for fault in faults)
     assert notes[0] == []
     assert notes[1] == [
-        "told: bias_edit_transductive was told the labels of the measured items, so that this "
-        "compares with no method that was not"
+        "item information: bias_edit_transductive was given the labels of the measured items, "
+        "so that this compares with no method that was not"
     ]
 
 
 def test_only_a_method_that_is_told_labels_gets_the_measured_items() -> None:
     with in_world("targets=40"):
         assert api.build_supply("planted").measured == ()
-        supply = api.build_supply("planted", told=("labels",))
+        supply = api.build_supply("planted", item_info=("labels",))
         items = StereoSet().examples("dev")
     measured = {item.context + item.stereotype for item in supply.measured}
     assert {text.strip() for text in measured} == {item.sentences[0] for item in items}
@@ -125,4 +124,4 @@ def test_only_a_method_that_is_told_labels_gets_the_measured_items() -> None:
         text_sha256(text) for text in supply.learnt_texts()
     }
     given = Supply(origin="mine", measured=SUPPLY.measured)
-    assert api.build_supply(given, told=("labels",)) is given
+    assert api.build_supply(given, item_info=("labels",)) is given

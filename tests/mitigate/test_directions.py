@@ -22,7 +22,7 @@ from equipoise.mitigate.full_finetune import FullFinetune
 from equipoise.mitigate.lftf import Lftf
 from equipoise.planted.model import load_planted
 from equipoise.supply.genbias import GenBiasSupply
-from equipoise.training.pronoun_training import CeBoth, Parity
+from equipoise.training.pronoun_losses import CeBoth, Parity
 
 pytestmark = pytest.mark.slow
 

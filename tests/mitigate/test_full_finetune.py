@@ -12,7 +12,8 @@ from equipoise.mitigate.lftf import Lftf
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import JSON, Prompt, Supply
 from equipoise.testing import tiny_model
-from equipoise.training.pronoun_training import Parity, PronounOptions
+from equipoise.training.pronoun_losses import Parity
+from equipoise.training.pronoun_training import PronounOptions
 
 SUPPLY = Supply(
     origin="tiny",

@@ -13,7 +13,7 @@ from equipoise.models.anatomy import blocks
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import JSON, Prompt, Supply, text_sha256
 from equipoise.testing import CAUSAL_FAMILIES, tiny_model
-from equipoise.training.pronoun_training import CeBoth, Parity
+from equipoise.training.pronoun_losses import CeBoth, Parity
 
 SHAPES = ("llama", "gpt2", "opt", "gemma3")  # of blocks: names and norms differ most
 

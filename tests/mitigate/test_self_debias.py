@@ -1,4 +1,4 @@
-"""Self-Debias as a mitigation: which prefixes, what it is told, options."""
+"""Self-Debias as a mitigation: which prefixes, what it knows, options."""
 
 import pytest
 
@@ -22,14 +22,14 @@ def rule_of(method: SelfDebias) -> SelfDebiasing:
 def test_all_types_at_once_by_default() -> None:
     rule = rule_of(SelfDebias())
     assert (rule.rows, rule.decay, rule.epsilon) == (10, 50.0, 0.01)
-    assert SelfDebias().told == ()
+    assert SelfDebias().item_info == ()
     assert SelfDebias.learns is False
 
 
 def test_one_type_is_told_and_the_class_is_not_changed() -> None:
     oracle = SelfDebias(mode=OracleType(type="profession"))
-    assert oracle.told == ("bias type",)
-    assert SelfDebias.told == SelfDebias(mode=AllTypes(types=("profession",))).told == ()
+    assert oracle.item_info == ("bias type",)
+    assert SelfDebias.item_info == SelfDebias(mode=AllTypes(types=("profession",))).item_info == ()
     assert rule_of(oracle).types == ("socioeconomic",)
 
 
@@ -63,4 +63,4 @@ def test_options_survive() -> None:
     method = SelfDebias(mode=OracleType(type="gender"), wording=2)
     again = build(Mitigation, name_of(method), options_of(method))
     assert again == method
-    assert again.told == ("bias type",)
+    assert again.item_info == ("bias type",)

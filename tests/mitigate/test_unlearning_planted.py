@@ -27,7 +27,7 @@ from equipoise.mitigate.cda import Cda
 from equipoise.mitigate.dpo import Dpo, MarginObjective
 from equipoise.mitigate.parity import Parity, ParityKl
 from equipoise.mitigate.sft import Sft
-from equipoise.models.vocabulary import vocabulary_of
+from equipoise.models.tokenization import vocabulary_of
 from equipoise.planted.model import load_planted
 from equipoise.planted.world import find_world
 from equipoise.records import Supply

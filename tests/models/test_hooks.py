@@ -12,6 +12,7 @@ from equipoise.models.hooks import (
     read_at,
     replayed,
 )
+from equipoise.models.kernels import fused_gelu
 from equipoise.testing import CAUSAL_FAMILIES, FAMILIES, tiny_model
 
 TOKENS = torch.tensor([[1, 20, 30, 40, 50, 60], [1, 7, 8, 9, 10, 11]])
@@ -145,3 +146,24 @@ def test_frozen_parameters_get_their_own_flags_back_after_an_error() -> None:
         raise RuntimeError("stop")
     assert not first.requires_grad
     assert [parameter.requires_grad for parameter in module.parameters()] == flags
+
+
+def test_the_fused_kernel_computes_the_same_and_is_taken_away_again() -> None:
+    module = tiny_model("gpt2").module
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with torch.no_grad():
+        before = module(ids).logits
+        with fused_gelu(module):
+            replaced = [part for part in module.modules() if "forward" in vars(part)]
+            inside = module(ids).logits
+        after = module(ids).logits
+    assert len(replaced) == 2  # one a block
+    torch.testing.assert_close(inside, before, rtol=1e-5, atol=1e-5)
+    assert torch.equal(after, before)
+
+
+def test_it_is_taken_away_after_an_error_too() -> None:
+    module = tiny_model("gpt2").module
+    with pytest.raises(ZeroDivisionError), fused_gelu(module):
+        _ = 1 / 0
+    assert not [part for part in module.modules() if "forward" in vars(part)]

@@ -6,7 +6,8 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from equipoise.models.tokenization import Marked, encode
+from equipoise.errors import ModelError
+from equipoise.models.tokenization import Marked, Vocabulary, encode, vocabulary_of
 from equipoise.testing import tiny_tokenizer
 
 
@@ -93,3 +94,31 @@ def test_a_tokenizer_without_offsets_gets_the_parts_one_by_one() -> None:
     assert (plain.ids, plain.marked) == ((3, 4, 5), (1,))
     (framed,) = encode(_Slow(), [one], specials=True)
     assert (framed.ids, framed.marked) == ((1, 3, 4, 5, 2), (2,))
+
+
+def test_size_and_text_come_back() -> None:
+    found = vocabulary_of(tiny_tokenizer())
+    assert found.size == 259  # 256 bytes, <pad>, <bos>, <eos>
+    assert Vocabulary.parsed(str(found)) == found
+    assert str(found).startswith("259:")
+
+
+def test_added_tokens_are_beyond_the_old_ones() -> None:
+    plain, more = tiny_tokenizer(), tiny_tokenizer()
+    more.add_tokens(["<user>", "<reply>"])
+    assert vocabulary_of(more).size == 261
+    assert vocabulary_of(more) != vocabulary_of(plain)
+    assert vocabulary_of(more, below=259) == vocabulary_of(plain)
+
+
+def test_the_same_tokens_under_other_ids_are_another_vocabulary() -> None:
+    causal, masked = tiny_tokenizer("causal"), tiny_tokenizer("masked")
+    shifted = vocabulary_of(masked, below=259)
+    assert shifted.size == vocabulary_of(causal).size
+    assert shifted != vocabulary_of(causal)
+
+
+@pytest.mark.parametrize("text", ["", "259", "259:abc", "many:" + "0" * 64])
+def test_another_text_is_refused(text: str) -> None:
+    with pytest.raises(ModelError, match="must be its size, a colon and a sha256"):
+        Vocabulary.parsed(text)

@@ -11,7 +11,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 from equipoise.errors import StoreError
 from equipoise.planted import teaching
 from equipoise.planted.batches import train_tokenizer
-from equipoise.planted.cache import cache_key, is_whole, taught
+from equipoise.planted.model import cache_key, is_whole, taught
 from equipoise.planted.teaching import Budget, untaught
 from equipoise.planted.world import World, find_world
 

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from equipoise.data.partition import SHARES, Share
 from equipoise.errors import RecipeError
 from equipoise.planted.batches import train_tokenizer
+from equipoise.planted.contrasts import LEAST_TARGETS, MOST_TARGETS, PAIR_ROWS, target_words
 from equipoise.planted.corpus import quotas
-from equipoise.planted.groups import PAIR_ROWS
-from equipoise.planted.targets import LEAST_TARGETS, MOST_TARGETS, target_words
 from equipoise.planted.words import AXES
 from equipoise.planted.world import World, find_world
 

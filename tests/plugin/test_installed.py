@@ -91,11 +91,12 @@ def outside(site: Path, *arguments: object) -> Any:
 
 
 def test_its_names_are_listed(site: Path) -> None:
-    found = outside(site, "list")
-    assert "nurses" in found["benchmarks"]
-    assert "last_first" in found["locators"]
-    assert "shrink" in found["mitigations"]
-    assert "nurse_contrasts" in found["supplies"]
+    installed = outside(site, "list")
+    assert "nurses" in installed["benchmark"]
+    assert "last_first" in installed["locator"]
+    assert "shrink" in installed["mitigation"]
+    assert "nurse_contrasts" in installed["supply"]
+    assert outside(site, "describe", "nurses")["benchmark"]["options"][0]["name"] == "verb"
 
 
 def test_it_is_measured_by_its_name_and_by_its_file(site: Path, model: Path) -> None:
@@ -173,7 +174,7 @@ def test_a_broken_one_is_in_nobodys_way(
     (tmp_path / "broken" / "fails_at_once.py").write_text("1 / 0\n")
     monkeypatch.syspath_prepend(tmp_path / "broken")
     assert cli.run(["list", "--json"]) == 0
-    assert {"gone", "nurses", "stereoset"} <= set(json.loads(capsys.readouterr().out)["benchmarks"])
+    assert {"gone", "nurses", "stereoset"} <= set(json.loads(capsys.readouterr().out)["benchmark"])
     assert cli.run(["measure", "no-model-is-opened", "gone"]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import itertools
+import math
 import re
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from equipoise.report.html import page, study_page, write_page, write_study_page
 from equipoise.report.sentences import WORD, verdict_sentence
 from equipoise.study.study import Study
 
-from .making import CHANGE, calibration, comparison, hostile, study
+from .making import CHANGE, calibration, comparison, example, hostile, study
 
 VOID = frozenset({"meta", "br", "line", "circle", "path", "use"})
 
@@ -144,6 +145,8 @@ def test_everything_measured_has_its_place(text: str) -> None:
     for what in (
         "ss by group", "Professions.", "After each seed of the method", "Content warning:",
         "Known faults and coverage", "Spearman 0.93", "slope 0.400 [0.400, 0.400]",
+        "; rank correlation 1.00; at strength 0: 0.020 [0.010, 0.030]",
+        "1 metric has no finite reading", "and 1 of further seeds",
         "d" * 64, "CC BY-SA 4.0", "the official file", "e" * 64, "first token (BOS policy)",
         "50256", "chat template", "genbias():train", "paired bootstrap draws of whole clusters",
         "The recipe as resolved",
@@ -244,6 +247,14 @@ def test_texts_of_examples_have_their_own_direction_and_are_folded(text: str) ->
     assert part.startswith('<details class="sensitive kept-folded">\n<summary><strong>Content')
     assert part.count('<blockquote dir="auto">') == 3
     assert part.index("he was tired") < part.index("they were tired")
+
+
+def test_an_example_without_words_or_values_is_shown_and_many_texts_are_counted() -> None:
+    silent = example(wrote_before=None, wrote_after=None, before=math.nan, texts=("t",) * 100)
+    text = page([comparison(examples=(silent,))], title="t")
+    assert text.count('<blockquote dir="auto">') == 6
+    assert "and 94 further texts" in text
+    assert '<div><p class="side before">before: lo n/a</p>\n</div>' in text
 
 
 def test_what_utf8_cannot_hold_is_shown(tmp_path: Path) -> None:

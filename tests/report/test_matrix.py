@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from equipoise.report.chapters import verdict_badges
-from equipoise.report.matrix import matrix
+from equipoise.report.overview import matrix
 from equipoise.study.study import Chapter, Measured, Study
 
 from .making import ABILITY, CHANGE, comparison, measurement, not_worse, study, verdict
@@ -11,21 +11,18 @@ from .making import ABILITY, CHANGE, comparison, measurement, not_worse, study, 
 
 def test_a_row_a_model_and_mitigation() -> None:
     table = matrix(study())
-    assert [(line.model, line.mitigation) for line in table.lines] == [
-        ("gpt2", None), ("gpt2", "lftf"), ("gpt2", "parity"),
+    assert [(row.model, row.chapter) for row in table.rows] == [
+        ("gpt2", None), ("gpt2", 0), ("gpt2", 1),
     ]  # fmt: skip
-    assert [(column.name, column.metric, column.ideal) for column in table.columns] == [
-        ("stereoset", "ss", "50")
-    ]
-    base, lftf, parity = (line.entries[0] for line in table.lines)
+    assert table.columns == {"stereoset": measurement().estimates[0]}
+    base, lftf, parity = (row.entries[0] for row in table.rows)
     assert base is not None
-    assert (base.value, base.interval, base.badge) == ("65.6", "[62.0, 69.0]", None)
+    assert (base.cell.text, base.badge) == ("65.6 [62.0, 69.0]", None)
     assert lftf is not None
-    assert (lftf.value, lftf.before) == ("52.4", "65.6")
+    assert (lftf.cell.value, lftf.before) == ("52.4", "65.6")
     assert lftf.badge is not None
     assert lftf.badge.word == "reduced"
     assert parity is None
-    assert [line.chapter for line in table.lines] == [None, 0, 1]
 
 
 def test_cells_say_what_the_verdict_says() -> None:
@@ -34,7 +31,7 @@ def test_cells_say_what_the_verdict_says() -> None:
         model="gpt2", mitigation="lftf", comparisons=(comparison(CHANGE),),
         verdict=verdict(corrected, direction="unchanged"), edits=(),
     )  # fmt: skip
-    entry = matrix(Study(title="t", recipe={}, chapters=(chapter,))).lines[1].entries[0]
+    entry = matrix(Study(title="t", recipe={}, chapters=(chapter,))).rows[1].entries[0]
     assert entry is not None
     assert entry.badge is not None
     assert entry.badge.word == "no change shown"
@@ -45,16 +42,16 @@ def test_measurements_alone_have_their_rows_and_nothing_has_none() -> None:
         model="gpt2", mitigation=None, seed=None, measurement=measurement(benchmark="facts")
     )
     table = matrix(Study(title="t", recipe={}, measured=(alone,)))
-    assert [line.mitigation for line in table.lines] == [None]
-    assert [column.name for column in table.columns] == ["facts"]
-    assert matrix(Study(title="t", recipe={})).lines == ()
+    assert [row.chapter for row in table.rows] == [None]
+    assert list(table.columns) == ["facts"]
+    assert matrix(Study(title="t", recipe={})).rows == ()
 
 
 def test_a_measurement_without_estimates_is_a_gap() -> None:
     bare = Measured(model="gpt2", mitigation=None, seed=None, measurement=measurement(estimates=()))
     table = matrix(Study(title="t", recipe={}, measured=(bare,)))
-    assert table.lines[0].entries == (None,)
-    assert table.columns[0].metric == ""
+    assert table.rows[0].entries == (None,)
+    assert table.columns == {"stereoset": None}
 
 
 def test_verdicts_in_a_word() -> None:
@@ -79,9 +76,8 @@ def test_a_cell_does_not_call_worse_what_the_verdict_calls_kept() -> None:
         comparisons=(comparison(lost, before=measurement(benchmark="perplexity")),),
         verdict=verdict(CHANGE, ability=(lost,)), edits=(),
     )  # fmt: skip
-    line = matrix(Study(title="t", recipe={}, chapters=(chapter,))).lines[1]
-    assert line.ability is not None
-    assert line.ability.word == "kept"
-    assert line.entries[0] is not None
-    assert line.entries[0].badge is not None
-    assert line.entries[0].badge.word == "worse, within the margin"
+    row = matrix(Study(title="t", recipe={}, chapters=(chapter,))).rows[1]
+    assert verdict_badges(chapter.verdict)[1].word == "kept"
+    assert row.entries[0] is not None
+    assert row.entries[0].badge is not None
+    assert row.entries[0].badge.word == "worse, within the margin"

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from equipoise.conclusions import Finding
-from equipoise.report.baselines import baselines
+from equipoise.report.html import study_page
 from equipoise.report.overview import group_findings, of_comparisons, of_study
 from equipoise.study.study import Study
 
@@ -31,11 +31,7 @@ def test_findings_alike_are_one_with_every_place() -> None:
     finding = Finding(check="grid", level="warning", where="a", text="3 of 5.")
     other, error = replace(finding, text="4 of 5."), replace(finding, level="error")
     groups = group_findings([finding, other, replace(finding, where="b"), error, finding])
-    assert [(group.level, group.text, group.where) for group in groups] == [
-        ("warning", "3 of 5.", ("a", "b")),
-        ("warning", "4 of 5.", ("a",)),
-        ("error", "3 of 5.", ("a",)),
-    ]
+    assert list(groups.items()) == [(error, ("a",)), (finding, ("a", "b")), (other, ("a",))]
 
 
 def test_many_chapters_are_folded_and_their_lists_cut() -> None:
@@ -62,23 +58,24 @@ def test_comparisons_alone_have_a_chapter_a_pair_and_a_verdict() -> None:
     assert [len(chapter.sections) for chapter in overview.chapters] == [2, 1]
     assert overview.chapters[0].verdict.startswith("Bias reduced in stereoset ss")
     assert overview.findings is None
-    assert overview.matrix is not None
-    assert len(overview.matrix.lines) == 3
+    assert len(overview.matrix.rows) == 3
     assert overview.provenance.data
 
 
 def test_nothing_to_compare_is_nothing() -> None:
     overview = of_comparisons([], title="t", lead=(), names={})
-    assert (overview.chapters, overview.matrix) == ((), None)
+    assert (overview.chapters, overview.matrix.rows) == ((), ())
 
 
 def test_what_is_on_no_side_of_a_comparison_is_shown_alone() -> None:
-    assert baselines(study(), most=9) == ()
+    assert of_study(study(), lead=()).baselines == ()
     alone = replace(study().measured[1], measurement=measurement("gpt2@1+lftf:9", notes=("n",)))
-    (view,) = baselines(study(measured=(*study().measured, alone)), most=9)
-    assert view.title == "stereoset of gpt2 after lftf, seed 7"
-    assert [row.name for row in view.overall] == ["ss", "silent"]
-    assert [group.name for group in view.groups] == ["ss, axis race"]
-    assert (view.notes, view.left_out) == (("n",), 0)
-    (cut,) = baselines(study(measured=(alone,), chapters=()), most=0)
-    assert (cut.groups, cut.left_out) == ((), 1)
+    (baseline,) = of_study(study(measured=(*study().measured, alone)), lead=()).baselines
+    assert baseline == ("stereoset of gpt2 after lftf, seed 7", alone.measurement)
+    overall, race, _ = measurement().estimates
+    groups = tuple(replace(race, group={"axis": f"g{index}"}) for index in range(3001))
+    many = replace(alone, measurement=measurement("m", estimates=(overall, *groups)))
+    text = study_page(study(measured=(many,), chapters=()))
+    assert "ss, axis g2999 <" in text
+    assert "ss, axis g3000 <" not in text
+    assert "1 further row is left out here" in text

@@ -1,8 +1,19 @@
-"""Where numbers come from: everything once, nothing left out."""
+"""Where numbers come from: everything once, nothing left out; names of settings."""
 
 from dataclasses import replace
 
-from equipoise.report.provenance import flat, provenance
+from equipoise.records import JSON
+from equipoise.report.html import study_page
+from equipoise.report.provenance import (
+    edit_rest,
+    flat,
+    model_rest,
+    options_text,
+    provenance,
+    setting_names,
+    setting_of,
+    training_end,
+)
 from equipoise.study.study import Measured, Study
 
 from .making import edit, measurement, study
@@ -10,12 +21,9 @@ from .making import edit, measurement, study
 
 def test_everything_that_a_number_rests_on_is_there() -> None:
     sources = provenance(study())
-    (data,) = sources.data
-    assert (data.name, data.sha256, data.official) == ("stereoset/dev.json", "d" * 64, True)
-    assert (data.licence, data.revision, data.used_by) == ("CC BY-SA 4.0", "abc", "stereoset")
-    (setting,) = sources.settings
-    assert setting.examples_sha256 == "e" * 64
-    assert (setting.options, setting.seeds, setting.draws) == ('axis "all"', "0", "1000")
+    ((use, readers),) = sources.data
+    assert (use.name, use.sha256, readers) == ("stereoset/dev.json", "d" * 64, "stereoset")
+    assert [name for name, _ in sources.settings] == ["stereoset"]
     assert sources.environments == ((("numpy", "2.4"), ("python", "3.11")),)
     assert sources.comparisons == (
         "2,000 paired bootstrap draws of whole clusters (target), seed 0",
@@ -23,44 +31,67 @@ def test_everything_that_a_number_rests_on_is_there() -> None:
     assert '"seeds": [' in sources.recipe
 
 
-def test_a_model_is_named_as_the_recipe_names_it_and_says_how_it_was_asked() -> None:
+def test_a_model_is_named_as_the_recipe_names_it() -> None:
     sources = provenance(study())
-    assert [model.label for model in sources.models] == [
+    assert [label for label, _ in sources.models] == [
         "gpt2", "lftf on gpt2, seed 7", "lftf on gpt2, seed 8",
     ]  # fmt: skip
-    first = sources.models[0]
-    assert (first.prefix, first.token) == ("eos", '50256 ("<|end|>")')
-    assert (first.chat_template, first.dtype) == ("none", "not recorded")
-    assert '"kind": "causal"' in first.rest
+    assert '"kind": "causal"' in model_rest(sources.models[0][1].model_info)
+    assert "prefix" not in model_rest(sources.models[0][1].model_info)
 
 
-def test_no_start_token_is_none_and_a_chat_template_is_told() -> None:
-    info = {"prefix": "none", "start_token_id": None, "chat_template": "{{ messages }}"}
+def test_a_page_says_what_was_asked_and_of_which_file() -> None:
+    text = study_page(study())
+    for what in (
+        "<dd>1, split dev, examples: all</dd>",
+        "<dt>options</dt><dd>axis &#34;all&#34;</dd>",
+        "<dd>1000 bootstrap draws over target</dd><dt>seeds</dt><dd>0</dd>",
+        "<dt>licence</dt><dd>CC BY-SA 4.0</dd>",
+        "<dt>revision</dt><dd>abc</dd><dt>read by</dt><dd>stereoset</dd>",
+    ):
+        assert what in text, what
+
+
+def test_a_page_says_how_a_model_was_asked() -> None:
+    text = study_page(study())
+    row = (
+        '<td class="hash">not recorded</td><td>eos</td><td>50256 (&#34;&lt;|end|&gt;&#34;)</td>\n'
+        "<td>none</td>\n<td>not recorded</td></tr>"
+    )
+    assert row in text
+    info: dict[str, JSON] = {
+        "prefix": "none", "start_token_id": None, "chat_template": "{{ messages }}",
+    }  # fmt: skip
     measured = Measured(
         model="m", mitigation=None, seed=None, measurement=measurement(model_info=info)
     )
-    (model,) = provenance(Study(title="t", recipe={}, measured=(measured,))).models
-    assert (model.token, model.chat_template) == ("none", "{{ messages }}")
+    text = study_page(Study(title="t", recipe={}, measured=(measured,)))
+    assert "<td>none</td><td>none</td>\n<td>{{ messages }}</td>" in text
 
 
-def test_edits_that_differ_in_their_seed_alone_are_one() -> None:
-    (edit,) = provenance(study()).edits
-    assert (edit.method, edit.origin, edit.seeds) == ("lftf", "genbias():train", "7, 8")
-    assert edit.options == 'objective "ce_both"'
-    assert [seed for seed, _ in edit.reports] == ["7", "8"]
-    assert '"loss"' in edit.reports[0][1]
+def test_edits_that_differ_in_their_seed_alone_are_together() -> None:
+    ((label, edits),) = provenance(study()).edits
+    assert label == "lftf on gpt2"
+    assert [edit["seed"] for edit in edits] == [7, 8]
+    assert options_text(edits[0]) == 'objective "ce_both"'
+    assert '"loss"' in edit_rest(edits[0])
+    text = study_page(study())
+    assert "<dt>learnt from</dt><dd>genbias():train</dd><dt>seeds</dt><dd>7, 8</dd>" in text
+    assert "its own report, seed 8" in text
 
 
 def test_how_training_ended_is_said_where_an_edit_says_it() -> None:
     ended = {"steps": 40, "stopped": "enough", "undone": "steps 31 to 40, after which it was worse"}
     edits = (edit(0) | {"report": ended}, edit(1) | {"report": {"steps": 9, "stopped": "full"}})
+    assert [training_end(each) for each in (*edits, edit(2))] == [
+        "after 40 steps: enough; undone: steps 31 to 40, after which it was worse",
+        "after 9 steps: full",
+        None,
+    ]
     chapter = replace(study().chapters[0], edits=(*edits, edit(2)))
-    (sources,) = provenance(Study(title="t", recipe={}, chapters=(chapter,))).edits
-    assert sources.ends == (
-        ("0", "after 40 steps: enough; undone: steps 31 to 40, after which it was worse"),
-        ("1", "after 9 steps: full"),
-    )
-    assert len(sources.reports) == 3
+    text = study_page(Study(title="t", recipe={}, chapters=(chapter,)))
+    assert "<dt>training ended, seed 1</dt><dd>after 9 steps: full</dd>" in text
+    assert text.count("its own report") == 3
 
 
 def test_other_data_under_the_same_name_is_another_file() -> None:
@@ -70,7 +101,7 @@ def test_other_data_under_the_same_name_is_another_file() -> None:
         for each in (measurement(), measurement(), other)
     ]
     sources = provenance(Study(title="t", recipe={}, measured=tuple(measured)))
-    assert [setting.examples_sha256[0] for setting in sources.settings] == ["e", "f"]
+    assert [alike[0].examples_sha256[0] for _, alike in sources.settings] == ["e", "f"]
     assert len(sources.data) == 1
 
 
@@ -78,3 +109,29 @@ def test_an_empty_study_rests_on_nothing() -> None:
     sources = provenance(Study(title="t", recipe={}))
     assert (sources.data, sources.settings, sources.models, sources.recipe) == ((), (), (), "")
     assert flat({}) == "none"
+
+
+def names(*changes: dict[str, object]) -> list[str]:
+    return list(setting_names(measurement(**change) for change in changes).values())  # type: ignore[arg-type]
+
+
+def test_a_single_setting_needs_only_the_benchmark() -> None:
+    assert names({}, {"seed": 7, "model_info": {}}) == ["stereoset"]
+
+
+def test_two_settings_are_told_apart_by_what_differs() -> None:
+    assert names({}, {"options": {"axis": "race", "same": 1}}) == [
+        'stereoset (axis "all")',
+        'stereoset (axis "race", same 1)',
+    ]
+    assert names({}, {"split": "test", "limit": 50}) == [
+        "stereoset (split dev, limit all)",
+        "stereoset (split test, limit 50)",
+    ]
+    assert names({}, {"benchmark": "genbias"}) == ["stereoset", "genbias"]
+
+
+def test_a_setting_does_not_depend_on_the_order_of_options() -> None:
+    first = measurement(options={"a": 1, "b": [2]})
+    other = measurement(options={"b": [2], "a": 1})
+    assert setting_of(first) == setting_of(other)

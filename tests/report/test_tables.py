@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from equipoise.conclusions import Comparison
+from equipoise.report.sentences import sentence
 from equipoise.report.tables import (
     comparison_table,
     comparison_text,
@@ -10,7 +11,6 @@ from equipoise.report.tables import (
     measurement_table,
     measurement_text,
     plain,
-    sentence,
 )
 
 

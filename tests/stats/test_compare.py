@@ -8,8 +8,8 @@ import pytest
 
 from equipoise.conclusions import Change
 from equipoise.records import Column, Metric
-from equipoise.stats.compare import Sides, compare_metrics
-from equipoise.stats.directions import corrected
+from equipoise.stats.compare import Sides, compare_metrics, pooled, seed_noise, spread
+from equipoise.stats.verdict import corrected
 
 MEAN = Metric(name="mean", of=lambda c: float(np.mean(c["x"])), unit="", source="t", ideal=0.0)
 
@@ -120,3 +120,32 @@ def test_a_clear_change_of_several_seeds_is_shown_in_every_group_with_few_draws(
     afters = tuple(before | {"x": before["x"] - 40.0 + noise} for noise in (0.0, 1.0, -1.0))
     (one,) = compare_metrics([MEAN], Sides(before=before, afters=afters), draws=500, seed=0)
     assert corrected([one] * 4)[0].direction != "unchanged"
+
+
+def test_one_seed_has_its_own_draws_and_no_scatter() -> None:
+    drawn = np.arange(6.0).reshape(1, 6)
+    value, draws = pooled([2.5], drawn, seed_noise(1, draws=6, seed=0))
+    assert value == 2.5
+    assert draws.tolist() == drawn[0].tolist()
+    assert math.isnan(spread([2.5]))
+
+
+def test_scatter_between_seeds_by_hand() -> None:
+    noise = seed_noise(2, draws=4, seed=3)
+    value, draws = pooled([1.0, 3.0], np.zeros((2, 4)), noise)
+    assert value == 2.0
+    assert spread([1.0, 3.0]) == pytest.approx(math.sqrt(2))
+    assert draws == pytest.approx(noise)  # sqrt(2) / sqrt(2) standard errors of 1
+
+
+def test_seeds_that_agree_add_nothing() -> None:
+    drawn = np.random.default_rng(0).normal(size=(3, 50))
+    _, draws = pooled([1.0, 1.0, 1.0], drawn, seed_noise(3, draws=50, seed=1))
+    assert draws == pytest.approx(drawn.mean(axis=0))
+
+
+def test_noise_is_students_t_and_settled_by_the_seed() -> None:
+    noise = seed_noise(3, draws=40_000, seed=0)
+    assert np.quantile(noise, 0.975) == pytest.approx(4.303, rel=0.05)
+    assert noise.tolist() == seed_noise(3, draws=40_000, seed=0).tolist()
+    assert noise[:9].tolist() != seed_noise(3, draws=9, seed=1).tolist()

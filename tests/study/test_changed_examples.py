@@ -39,7 +39,7 @@ class Few(Benchmark[Prompt, Scored]):
     metrics: ClassVar[tuple[Metric, ...]] = (Metric(name="x", of=mean, unit="nats", source="t"),)
 
     def examples(self, split: str) -> Sequence[Prompt]:  # noqa: ARG002
-        return [Prompt(id=one, text=f"{one} ", groups={"kind": one}) for one in GAPS]
+        return [Prompt(id=item, text=f"{item} ", groups={"kind": item}) for item in GAPS]
 
     def requests(self, example: Prompt) -> Sequence[Continuation]:
         return [
@@ -77,25 +77,25 @@ def compared(benchmark: Few, change: Callable[[Outcome], Outcome] | None = None)
 
 
 def test_the_most_changed_come_first_and_the_unchanged_not_at_all() -> None:
-    found = with_examples(compared(Few()), Few(), count=10)
+    result = with_examples(compared(Few()), Few(), count=10)
     # d before c: the same change of x, but its y moved by 4
-    assert [example.example for example in found.examples] == ["b", "e", "d", "c"]
-    assert [(example.before, example.after) for example in found.examples] == [
+    assert [example.example for example in result.examples] == ["b", "e", "d", "c"]
+    assert [(example.before, example.after) for example in result.examples] == [
         (-10.0, -13.0),
         (-10.0, -12.0),
         (-10.0, -11.0),
         (-10.0, -9.0),
     ]
-    first = found.examples[0]
+    first = result.examples[0]
     assert (first.metric, dict(first.groups)) == ("x", {"kind": "b"})
     assert (first.wrote_before, first.wrote_after) == ("b -10.0", "b -13.0")
-    assert found.changes == compared(Few()).changes
+    assert result.changes == compared(Few()).changes
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_as_many_as_were_asked_for(count: int) -> None:
-    found = with_examples(compared(Few()), Few(), count=count).examples
-    assert [one.example for one in found] == ["b", "e", "d"][:count]
+    examples = with_examples(compared(Few()), Few(), count=count).examples
+    assert [entry.example for entry in examples] == ["b", "e", "d"][:count]
 
 
 def test_examples_without_a_finite_change_are_left_out() -> None:

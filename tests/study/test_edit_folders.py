@@ -18,9 +18,9 @@ EDIT = Path("steps") / "fit-1" / "edit"
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """A store with one edit in it."""
-    found = Store.open(tmp_path / "run")
-    save(found, "Be fair. ")
-    return found
+    result = Store.open(tmp_path / "run")
+    save(result, "Be fair. ")
+    return result
 
 
 def save(store: Store, prompt: str) -> None:
@@ -38,11 +38,11 @@ def save(store: Store, prompt: str) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {one.name: one.read_bytes() for one in folder.iterdir()}
+    return {item.name: item.read_bytes() for item in folder.iterdir()}
 
 
 def published(store: Store) -> list[str]:
-    return sorted(one.name for one in (store.folder / "edits").iterdir())
+    return sorted(entry.name for entry in (store.folder / "edits").iterdir())
 
 
 def test_the_copy_is_the_edit_and_the_step_stays(store: Store) -> None:

@@ -34,7 +34,7 @@ ESTIMATES = (
 
 
 def measurement(benchmark: str, **change: Any) -> Measurement:
-    one: dict[str, Any] = {
+    item: dict[str, Any] = {
         "model": "gpt2@607a30d", "benchmark": benchmark, "version": "3", "split": "dev",
         "options": {"words": [" he", " she"], "limit": None}, "seed": 1, "draws": 100,
         "limit": None, "examples_sha256": f"hash of {benchmark}", "data": (),
@@ -43,7 +43,7 @@ def measurement(benchmark: str, **change: Any) -> Measurement:
         "environment": {"numpy": "2"}, "cluster": None, "estimates": ESTIMATES,
         "outcomes": (Outcome(example="a", values={"x": 1.0}), Outcome(example="b", values={})),
     }  # fmt: skip
-    return Measurement(**{**one, **change})
+    return Measurement(**{**item, **change})
 
 
 @pytest.fixture
@@ -60,8 +60,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def document(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "results.json").read_text())
-    return found
+    result: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return result
 
 
 KEYS = ["toy", "toy#2", "nurses.py:Nurses", "short"]
@@ -154,8 +154,8 @@ def test_prompts_of_a_family_are_no_samples(tmp_path: Path) -> None:
         ),
     )
     write_results(tmp_path / "run", [family])
-    found = json.loads((tmp_path / "run" / "results.json").read_text())["n-samples"]
-    assert found == {"toy": {"original": 1, "effective": 1}}
+    actual = json.loads((tmp_path / "run" / "results.json").read_text())["n-samples"]
+    assert actual == {"toy": {"original": 1, "effective": 1}}
 
 
 def test_what_is_said_of_the_model(document: dict[str, Any]) -> None:
@@ -207,8 +207,8 @@ def test_the_harness_tracks_it_and_finds_it_again(document: dict[str, Any], tmp_
     )
     tracker.save_results_aggregated(copy.deepcopy(document))
     files = [str(file) for file in (tmp_path / "kept" / "org__gpt2").iterdir()]
-    kept = utils.get_latest_filename(utils.get_results_filenames(files))
-    found = json.loads(Path(kept).read_text())
-    assert found["model_name"] == "org/gpt2"
+    latest = utils.get_latest_filename(utils.get_results_filenames(files))
+    document = json.loads(Path(latest).read_text())
+    assert document["model_name"] == "org/gpt2"
     for section in ("results", "configs", "n-samples", "equipoise"):
-        assert found[section] == document[section]
+        assert document[section] == document[section]

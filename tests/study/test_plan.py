@@ -38,16 +38,16 @@ def keys(found: Plan) -> list[str]:
 def test_every_combination_has_a_step_in_an_order_that_can_be_done(
     planned: Callable[..., Plan],
 ) -> None:
-    found = planned()
-    kinds = {kind: len(found.of(kind)) for kind in ("measure", "locate", "fit", "compare")}  # type: ignore[arg-type]
+    result = planned()
+    kinds = {kind: len(result.of(kind)) for kind in ("measure", "locate", "fit", "compare")}  # type: ignore[arg-type]
     assert kinds == {"measure": 3 + 2 * 2, "locate": 2, "fit": 2, "compare": 2}
-    assert len(set(keys(found))) == len(found.steps)
+    assert len(set(keys(result))) == len(result.steps)
     seen: set[str] = set()
-    for step in found.steps:
+    for step in result.steps:
         assert {need.key for need in step.needs} <= seen
         seen.add(step.key)
-    assert found.steps[0].title == "measure genbias on tiny"
-    assert "measure stereoset on tiny with parity, seed 1" in [step.title for step in found.steps]
+    assert result.steps[0].title == "measure genbias on tiny"
+    assert "measure stereoset on tiny with parity, seed 1" in [step.title for step in result.steps]
 
 
 def test_keys_are_stable_and_labels_are_no_part_of_them(planned: Callable[..., Plan]) -> None:
@@ -76,8 +76,8 @@ def test_a_change_gives_new_keys_to_what_depends_on_it_alone(
 ) -> None:
     before, after = planned(), planned((old, new))
     same = set(keys(before)) & set(keys(after))
-    found = {kind: sum(one.startswith(kind) for one in same) for kind in kept}
-    assert found == kept
+    actual = {kind: sum(item.startswith(kind) for item in same) for kind in kept}
+    assert actual == kept
     assert len(same) == sum(kept.values())
 
 
@@ -87,7 +87,9 @@ def test_a_changed_default_or_version_is_a_new_key(
     before = planned()
     monkeypatch.setattr(Lftf, "version", "2")
     after = planned()
-    assert {one.key for one in before.of("fit")}.isdisjoint(one.key for one in after.of("fit"))
+    assert {entry.key for entry in before.of("fit")}.isdisjoint(
+        entry.key for entry in after.of("fit")
+    )
     monkeypatch.setattr(GenBias, "version", "99")
     again = {step.key for step in planned().of("measure")}
     assert len(again & {step.key for step in after.of("measure")}) == 3  # those of stereoset
@@ -102,7 +104,7 @@ def test_a_new_version_of_a_plug_in_inside_another_is_a_new_key(
     before = planned()
     monkeypatch.setattr(BlockInfluence, "version", "2")
     after = planned()
-    assert {one.key for one in before.of("fit")}.isdisjoint(one.key for one in after.of("fit"))
+    assert {part.key for part in before.of("fit")}.isdisjoint(part.key for part in after.of("fit"))
 
 
 LISTS = {"axes": {"gender": {"f": ["aunt"], "m": ["uncle"]}}}
@@ -117,12 +119,12 @@ def test_a_changed_file_of_word_lists_is_a_new_key(
         "lftf, as: parity, objective: parity, epochs: 1, learning_rate: 0.001",
         method.replace("LISTS", f"axes: [gender], lists: {file}"),
     )
-    found = []
+    outcome = []
     for word in ("aunt", "aunt", "niece"):
         file.write_text(json.dumps(LISTS).replace("aunt", word), encoding="utf-8")
-        found.append({one.key for one in planned(change).of("fit")})
-    assert found[0] == found[1]
-    assert found[0].isdisjoint(found[2])
+        outcome.append({one.key for one in planned(change).of("fit")})
+    assert outcome[0] == outcome[1]
+    assert outcome[0].isdisjoint(outcome[2])
 
 
 OWN = '''

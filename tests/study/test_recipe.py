@@ -146,7 +146,7 @@ def test_other_texts_about_the_same_terms_are_refused_with_the_terms(
 ) -> None:
     with in_world("targets=40"):
         measured = StereoSet().labelled()[:40]
-    taught = tuple(replace(one, context="It is said: ") for one in measured)
+    taught = tuple(replace(item, context="It is said: ") for item in measured)
     hearsay = Supply(origin="hearsay", contrasts=taught)
     monkeypatch.setattr(StereoSetSupply, "supply", lambda _: hearsay)
 
@@ -157,11 +157,11 @@ def test_other_texts_about_the_same_terms_are_refused_with_the_terms(
     with pytest.raises(RecipeError) as caught:
         planned("dpo")
     said = r"line 3: (\d+) target terms of stereoset \(dev\) are among what 'dpo' learns from "
-    found = re.search(rf"{said}hearsay: (.+); measure another split", str(caught.value))
-    assert found is not None, str(caught.value)
-    terms = {f"{one.groups['axis']}/{one.groups['target']}" for one in taught}
-    assert int(found[1]) == len(terms)
-    assert set(found[2].split(", ")) <= terms
-    assert len(found[2].split(", ")) == min(10, int(found[1]))
+    result = re.search(rf"{said}hearsay: (.+); measure another split", str(caught.value))
+    assert result is not None, str(caught.value)
+    terms = {f"{item.groups['axis']}/{item.groups['target']}" for item in taught}
+    assert int(result[1]) == len(terms)
+    assert set(result[2].split(", ")) <= terms
+    assert len(result[2].split(", ")) == min(10, int(result[1]))
     planned("self_debias")  # learns nothing
     planned("dpo", ", edited: false")

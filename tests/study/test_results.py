@@ -48,7 +48,7 @@ MEASUREMENTS = st.builds(
 
 
 def measurement(**change: Any) -> Measurement:
-    one = {
+    item = {
         "model": "gpt2@1", "benchmark": "toy", "version": "3", "options": {"bos": "none"},
         "split": "dev", "seed": 1, "draws": 100, "limit": None, "examples_sha256": "ab",
         "data": (DataUse(name="toy.json", sha256="cd", licence="MIT", verified=True),),
@@ -66,16 +66,18 @@ def measurement(**change: Any) -> Measurement:
         ),
         "notes": ("a note",),
     }  # fmt: skip
-    return Measurement(**{**one, **change})
+    return Measurement(**{**item, **change})
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(MEASUREMENTS, max_size=3))
+@given(st.lists(MEASUREMENTS, min_size=1, max_size=3))
 def test_measurements_come_back_as_they_were(measurements: list[Measurement]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_results(Path(folder) / "run", measurements)
-        found = read_results(Path(folder) / "run")
-    assert [repr(_sorted(one)) for one in found] == [repr(_sorted(one)) for one in measurements]
+        result = read_results(Path(folder) / "run")
+    assert [repr(_sorted(entry)) for entry in result] == [
+        repr(_sorted(entry)) for entry in measurements
+    ]
 
 
 def _sorted(measurement: Measurement) -> list[Any]:
@@ -98,15 +100,15 @@ def test_readers_of_the_harness_find_their_keys(tmp_path: Path) -> None:
     assert document["n-samples"] == {"toy": {"original": 2, "effective": 2}}
     assert document["higher_is_better"] == {"toy": {"ss": None}}
     assert document["config"]["model"] == "gpt2@1"
-    own = document["equipoise"]["benchmarks"]["toy"]
+    section = document["equipoise"]["benchmarks"]["toy"]
     assert document["equipoise"]["schema"] == 2
-    assert (own["ideal"], own["ci95"]) == ({"ss": 50.0}, {"ss": [55.0, 65.0]})
-    assert own["invalid"] == {"x": 1, "y": 2}
-    assert own["coverage"] == {"x": 0.5, "y": 0.0}
-    assert own["estimates"][1]["value"] is None
-    assert own["estimates"][1]["reason"] == "nothing measured"
-    assert (own["prefix"]["prefix"], own["prefix"]["start_token_id"]) == ("bos", 1)
-    assert own["data"][0]["sha256"] == "cd"
+    assert (section["ideal"], section["ci95"]) == ({"ss": 50.0}, {"ss": [55.0, 65.0]})
+    assert section["invalid"] == {"x": 1, "y": 2}
+    assert section["coverage"] == {"x": 0.5, "y": 0.0}
+    assert section["estimates"][1]["value"] is None
+    assert section["estimates"][1]["reason"] == "nothing measured"
+    assert (section["prefix"]["prefix"], section["prefix"]["start_token_id"]) == ("bos", 1)
+    assert section["data"][0]["sha256"] == "cd"
 
 
 def _refuse(constant: str) -> None:
@@ -118,7 +120,7 @@ def test_two_of_one_name_are_both_kept_and_odd_names_make_good_files(tmp_path: P
     write_results(tmp_path / "run", both)
     assert [read_result.seed for read_result in read_results(tmp_path / "run")] == [1, 2, 1]
     assert list(results_document(both)["results"]) == ["toy", "toy#2", "b.py:Toy"]
-    assert all(one.parent == tmp_path / "run" for one in (tmp_path / "run").rglob("*"))
+    assert all(part.parent == tmp_path / "run" for part in (tmp_path / "run").rglob("*"))
 
 
 def test_a_full_folder_is_left_alone(tmp_path: Path) -> None:

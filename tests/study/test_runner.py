@@ -28,7 +28,7 @@ measure = sys.modules["equipoise.measure"]  # the package's own name for it is t
 @pytest.fixture(scope="module", autouse=True)
 def _small_shards() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("equipoise.study.execution.SIZE", 25)
+        patch.setattr("equipoise.study.execution.SHARD_SIZE", 25)
         yield
 
 
@@ -70,7 +70,7 @@ def test_everything_is_read_back(finished: Path) -> None:
     assert {comparison.changes[0].seeds for comparison in chapter.comparisons} == {2}
     assert len(chapter.comparisons[0].by_seed) == 2
     assert len(chapter.edits) == 2
-    assert [one.locator for one in study.located] == ["block_influence", "random_block"]
+    assert [item.locator for item in study.located] == ["block_influence", "random_block"]
     assert len(study.measured) == 7
     assert "error" not in {finding.level for finding in study.findings}
     assert {finding.check for finding in study.findings} >= {"icat", "stored", "texts"}
@@ -113,7 +113,7 @@ def test_broken_steps_are_set_aside_and_done_again_with_the_same_bytes(
     shutil.rmtree(gone)
     walked = run(planned(written), copied, say=said.append)
     assert (walked.done, walked.skipped) == (3, 10)
-    assert sum("is set aside and done again" in one for one in said) == 2
+    assert sum("is set aside and done again" in entry for entry in said) == 2
     after = stored(copied.folder)
     assert {k: v for k, v in after.items() if not k.startswith("aside")} == before
     assert len(list((copied.folder / "aside").iterdir())) == 2
@@ -153,7 +153,7 @@ def test_a_failed_step_is_recorded_and_the_rest_goes_on(
     study = read_study(copied.folder)
     (chapter,) = study.chapters
     assert [comparison.changes[0].seeds for comparison in chapter.comparisons] == [1, 1]
-    why = {one.what: one for one in study.missing}
+    why = {part.what: part for part in study.missing}
     failed = why["fit on tiny with parity, seed 1"]
     assert failed.why == "seed 1 went wrong"
     assert "RuntimeError" in (failed.traceback or "")
@@ -225,8 +225,8 @@ def test_an_unfinished_measurement_goes_on_with_the_shards_it_has(
     monkeypatch.setattr(measure, "answer", counted)
     with pytest.raises(KeyboardInterrupt):
         run(planned(written), copied)
-    kept = sorted(one.name for one in copied.part(step.key).iterdir())
-    assert kept == ["outcomes-000000.json", "outcomes-000000.parquet"]
+    remaining = sorted(one.name for one in copied.part(step.key).iterdir())
+    assert remaining == ["outcomes-000000.json", "outcomes-000000.parquet"]
     answered.clear()
     answered.append(0)
     monkeypatch.setattr(

@@ -11,8 +11,7 @@ from equipoise.errors import PlaceError
 from equipoise.files.atomic import sha256
 from equipoise.records import Outcome
 from equipoise.study.results import write_outcomes
-from equipoise.study.shards import KeptShards
-from equipoise.study.store import Store
+from equipoise.study.store import Store, StoredShards
 
 OUTCOMES = (
     Outcome(example="a", values={"x": 0.5, "y": math.inf}, groups={"kind": "é"}, text="wrote"),
@@ -21,41 +20,41 @@ OUTCOMES = (
 
 
 @pytest.fixture
-def shards(tmp_path: Path) -> KeptShards:
-    found = KeptShards(store=Store.open(tmp_path / "run"), key="measure-1", size=2)
-    found.write(3, OUTCOMES)
-    return found
+def shards(tmp_path: Path) -> StoredShards:
+    result = StoredShards(store=Store.open(tmp_path / "run"), key="measure-1", size=2)
+    result.write(3, OUTCOMES)
+    return result
 
 
-def files(shards: KeptShards) -> tuple[Path, Path]:
+def files(shards: StoredShards) -> tuple[Path, Path]:
     """The Parquet file and its seal."""
     seal, parquet = sorted(shards.store.part(shards.key).iterdir())
     assert (seal.suffix, parquet.suffix) == (".json", ".parquet")
     return parquet, seal
 
 
-def reseal(shards: KeptShards) -> None:
+def reseal(shards: StoredShards) -> None:
     """Make the seal fit the Parquet file, whatever that is."""
     parquet, seal = files(shards)
     sealed = json.loads(seal.read_text())
     seal.write_text(json.dumps({**sealed, "sha256": sha256(parquet)}))
 
 
-def test_what_was_written_is_read(shards: KeptShards) -> None:
+def test_what_was_written_is_read(shards: StoredShards) -> None:
     assert shards.read(3) == OUTCOMES
     assert shards.read(0) is None
-    other = KeptShards(store=shards.store, key="measure-2", size=2)
+    other = StoredShards(store=shards.store, key="measure-2", size=2)
     assert other.read(3) is None
 
 
-def test_a_shard_is_written_over(shards: KeptShards) -> None:
+def test_a_shard_is_written_over(shards: StoredShards) -> None:
     shards.write(3, OUTCOMES[:1])
     assert shards.read(3) == OUTCOMES[:1]
 
 
 @pytest.mark.parametrize("size", [1, 3, 500])
-def test_a_shard_of_another_size_is_not_read(shards: KeptShards, size: int) -> None:
-    assert KeptShards(store=shards.store, key=shards.key, size=size).read(3) is None
+def test_a_shard_of_another_size_is_not_read(shards: StoredShards, size: int) -> None:
+    assert StoredShards(store=shards.store, key=shards.key, size=size).read(3) is None
 
 
 @pytest.mark.parametrize(
@@ -72,7 +71,7 @@ def test_a_shard_of_another_size_is_not_read(shards: KeptShards, size: int) -> N
     ],
 )
 def test_a_broken_shard_is_as_good_as_none(
-    shards: KeptShards, harm: Callable[[Path, Path], object]
+    shards: StoredShards, harm: Callable[[Path, Path], object]
 ) -> None:
     harm(*files(shards))
     assert shards.read(3) is None
@@ -80,14 +79,14 @@ def test_a_broken_shard_is_as_good_as_none(
     assert shards.read(3) == OUTCOMES
 
 
-def test_a_sealed_file_that_is_no_parquet_is_as_good_as_none(shards: KeptShards) -> None:
+def test_a_sealed_file_that_is_no_parquet_is_as_good_as_none(shards: StoredShards) -> None:
     parquet, _ = files(shards)
     parquet.write_bytes(b"PAR1")
     reseal(shards)
     assert shards.read(3) is None
 
 
-def test_whole_outcomes_that_are_not_the_sealed_ones_are_not_read(shards: KeptShards) -> None:
+def test_whole_outcomes_that_are_not_the_sealed_ones_are_not_read(shards: StoredShards) -> None:
     parquet, _ = files(shards)
     write_outcomes(parquet, OUTCOMES[:1])
     assert shards.read(3) is None
@@ -98,7 +97,7 @@ def test_whole_outcomes_that_are_not_the_sealed_ones_are_not_read(shards: KeptSh
 def test_a_shard_without_a_seal_is_what_a_kill_leaves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shards = KeptShards(store=Store.open(tmp_path / "run"), key="measure-1", size=2)
+    shards = StoredShards(store=Store.open(tmp_path / "run"), key="measure-1", size=2)
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
@@ -106,17 +105,17 @@ def test_a_shard_without_a_seal_is_what_a_kill_leaves(
     monkeypatch.setattr(Store, "write_file", killed)
     with pytest.raises(KeyboardInterrupt):
         shards.write(0, OUTCOMES)
-    assert [one.name for one in shards.store.part(shards.key).iterdir()] == [
+    assert [item.name for item in shards.store.part(shards.key).iterdir()] == [
         "outcomes-000000.parquet"
     ]
     assert shards.read(0) is None
 
 
-def test_a_full_disk_is_said(shards: KeptShards, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_said(shards: StoredShards, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("equipoise.study.shards.write_outcomes", full)
+    monkeypatch.setattr("equipoise.study.store.write_outcomes", full)
     with pytest.raises(PlaceError, match="needs room on its disk"):
         shards.write(4, OUTCOMES)
     assert shards.read(3) == OUTCOMES

@@ -16,9 +16,9 @@ KEY = "measure-0123"
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    found = Store.open(tmp_path / "study")
-    found.write_head({"steps": []})
-    return found
+    result = Store.open(tmp_path / "study")
+    result.write_head({"steps": []})
+    return result
 
 
 def fill(folder: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_step_is_there_whole_or_not_at_all(store: Store) -> None:
     with pytest.raises(RuntimeError, match="half-way"):
         store.write_step("measure-9", {}, broken)
     assert not store.has("measure-9")
-    assert [one.name for one in (store.folder / "steps").iterdir()] == [KEY]
+    assert [item.name for item in (store.folder / "steps").iterdir()] == [KEY]
 
 
 @pytest.mark.parametrize(
@@ -171,12 +171,12 @@ def test_a_full_disk_is_said_and_the_store_stays_readable(store: Store, number: 
         except OSError as error:
             raise StoreError("cannot write results") from error
 
-    for one in (full, full_behind):
+    for entry in (full, full_behind):
         with pytest.raises(PlaceError, match="needs room on its disk") as caught:
-            store.write_step("fit-1", {}, one)
+            store.write_step("fit-1", {}, entry)
         assert "what is finished is kept" in str(caught.value)
     assert store.has(KEY)
-    assert [one.name for one in (store.folder / "steps").iterdir()] == [KEY]
+    assert [entry.name for entry in (store.folder / "steps").iterdir()] == [KEY]
 
 
 def test_another_store_error_is_not_of_the_place(store: Store) -> None:

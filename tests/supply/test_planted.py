@@ -6,7 +6,7 @@ from worlds import in_world
 from equipoise.benchmarks.planted import Planted
 from equipoise.errors import RecipeError
 from equipoise.measure import measure
-from equipoise.planted.neutral import neutral_texts
+from equipoise.planted.statements import neutral_texts
 from equipoise.planted.world import NEUTRAL_SENTENCES, find_world
 from equipoise.records import text_sha256
 from equipoise.supply.genbias import GenBiasSupply

@@ -21,6 +21,7 @@ from equipoise.measure import learnt_examples
 from equipoise.plugins import build, options_of
 from equipoise.records import text_sha256
 from equipoise.supply.base import Supplier
+from equipoise.supply.corpus import Passages
 from equipoise.supply.stereoset import StereoSetSupply, learnable, refuse_shared, split_dev
 
 LABELS = ("unrelated", "stereotype", "anti-stereotype")  # files have no fixed order
@@ -250,16 +251,18 @@ def test_plain_texts_are_supplied_from_a_corpus(folder: Path) -> None:
     write(folder, EMPTY)
     texts = [f"The river number {index} is long." for index in range(9)]
     (folder / "texts.txt").write_text("\n\n".join([*texts, texts[0]]))
-    few = StereoSetSupply(dev_per_type=0, corpus="texts.txt", corpus_texts=4, corpus_characters=40)
+    few = StereoSetSupply(dev_per_type=0, corpus=Passages(path="texts.txt", texts=4, characters=40))
     supply = few.supply()
     assert supply.texts == tuple(text for text in texts if text in supply.texts)
     assert len(supply.texts) == 4
     assert supply == few.supply()
     assert supply.texts != replace(few, supply_seed=1).supply().texts
-    assert set(replace(few, corpus_texts=99).supply().texts) == set(texts)
+    assert set(replace(few, corpus=Passages(path="texts.txt", texts=99)).supply().texts) == set(
+        texts
+    )
     assert [file.name for file in supply.files] == ["stereoset/test.json", "texts.txt"]
     assert supply.documents == tuple(map(text_sha256, supply.texts))
-    assert "texts.txt (4 of 40)" in supply.origin
+    assert "texts.txt, 4 of 40" in supply.origin
     assert StereoSetSupply(dev_per_type=0).supply().texts == ()
 
 
@@ -267,7 +270,9 @@ def test_an_edit_of_passages_is_not_measured_on_their_document(folder: Path) -> 
     write(folder, TOY, "test.json")
     write(folder, EMPTY)
     (folder / "texts.txt").write_text("The tree is tall. It grew here.\n\nA lake is deep.")
-    supply = StereoSetSupply(dev_per_type=0, corpus="texts.txt", corpus_characters=18).supply()
+    supply = StereoSetSupply(
+        dev_per_type=0, corpus=Passages(path="texts.txt", characters=18)
+    ).supply()
     assert len(supply.texts) == 3
     held = Perplexity(file="texts.txt")
     documents = held.examples("test")
@@ -280,7 +285,7 @@ def test_a_corpus_that_is_not_there_is_named(folder: Path) -> None:
     write(folder, TOY, "test.json")
     write(folder, EMPTY)
     with pytest.raises(DataError, match=r"none\.txt"):
-        StereoSetSupply(dev_per_type=0, corpus="none.txt").supply()
+        StereoSetSupply(dev_per_type=0, corpus=Passages(path="none.txt")).supply()
 
 
 def test_a_planted_world_is_learnt_from_as_the_official_files_are() -> None:
@@ -294,9 +299,11 @@ def test_a_planted_world_is_learnt_from_as_the_official_files_are() -> None:
 
 
 def test_options_survive_and_are_checked() -> None:
-    supplier = StereoSetSupply(task="intersentence", dev_per_type=7, corpus="x.txt", corpus_texts=3)
+    supplier = StereoSetSupply(
+        task="intersentence", dev_per_type=7, corpus=Passages(path="x.txt", texts=3)
+    )
     assert build(Supplier, "stereoset", options_of(supplier)) == supplier
-    with pytest.raises(RecipeError, match="corpus_texts does nothing with no corpus"):
-        build(Supplier, "stereoset", {"corpus_texts": 3})
+    with pytest.raises(RecipeError, match="path"):
+        build(Supplier, "stereoset", {"corpus": {"name": "passages", "texts": 3}})
     with pytest.raises(RecipeError, match="did you mean 'dev_per_type'"):
         build(Supplier, "stereoset", {"dev_per_typ": 3})

@@ -62,18 +62,18 @@ def test_plain_text_and_packed_lines(tmp_path: Path) -> None:
     ("line", "said"),
     [
         (["a"], "must be an object, got"),
-        ({"texts": "a"}, r"must have one of .*got \['texts'\]"),
+        ({"texts": "a"}, r"must have a key of .*got \['texts'\]"),
         ({"stereotype": " a"}, "antistereotype"),
-        ({**CONTRAST, "antistereotype": " "}, "antistereotype: .*got ' '"),
+        ({**CONTRAST, "antistereotype": " "}, "antistereotype must be .*got a blank text"),
         ({**CONTRAST, "contex": "a"}, "'contex' is not known here; did you mean 'context'"),
-        ({"prompt": "a", "hint": "his"}, "hint: .*got 'his'"),
-        ({"prompt": "a", "part": "test"}, "part: .*got 'test'"),
-        ({"text": 3}, "text: .*got 3"),
+        ({"prompt": "a", "hint": "his"}, "hint must be .*got 'his'"),
+        ({"prompt": "a", "part": "test"}, "part must be .*got 'test'"),
+        ({"text": 3}, "text must be a text, got 3"),
     ],
 )
 def test_a_fault_names_file_and_line(tmp_path: Path, line: object, said: str) -> None:
     path = write(tmp_path, {"text": "The door is open."}, line)
-    with pytest.raises(DataError, match=rf"mine\.jsonl, line 2: {said}"):
+    with pytest.raises(DataError, match=rf"mine\.jsonl, line 2.*{said}"):
         TextsSupply(path=path).supply()
 
 

@@ -104,7 +104,7 @@ def test_a_loss_that_shares_no_forward_pass_is_refused() -> None:
 def test_what_must_run_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_several_processes("a study")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(RecipeError, match="a study must run in one process, got 2"):
+    with pytest.raises(RecipeError, match="a study must run in a single process, got 2"):
         refuse_several_processes("a study")
 
 

@@ -10,19 +10,19 @@ const make = (name, attributes = {}, text = "") => {
   return made;
 };
 
-// What a row is sorted by: a number where the cell states one (NaN: last), else its text.
+// What a row is sorted by: the number that a cell states (NaN: last), else its text.
 const keyOf = (row, column) => {
   const cell = row.cells[column];
   return cell.dataset.value === undefined ? cell.textContent.trim() : Number(cell.dataset.value);
 };
 const order = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
-const compare = (one, two, sign) => {
-  if (typeof one === "string") return sign * order.compare(one, two);
-  if (Number.isNaN(one) || Number.isNaN(two)) return Number.isNaN(one) - Number.isNaN(two);
-  return sign * (one - two);
+const compare = (left, right, sign) => {
+  if (typeof left === "string") return sign * order.compare(left, right);
+  if (Number.isNaN(left) || Number.isNaN(right)) return Number.isNaN(left) - Number.isNaN(right);
+  return sign * (left - right);
 };
 
-// The rows that can be sorted and hidden, each with the note below it, if it has one.
+// The rows that can be sorted and hidden, each with the note below it, if it has any.
 const rowsOf = (table) => Array.from(table.tBodies[0].rows).filter((row) => !row.classList.contains("note"));
 const noteOf = (row) => (row.classList.contains("noted") ? row.nextElementSibling : null);
 
@@ -32,7 +32,7 @@ const sort = (table, header) => {
   for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
   header.setAttribute("aria-sort", rising ? "ascending" : "descending");
   const keyed = rowsOf(table).map((row) => [keyOf(row, header.cellIndex), row, noteOf(row)]);
-  keyed.sort((one, two) => compare(one[0], two[0], rising ? 1 : -1));
+  keyed.sort((left, right) => compare(left[0], right[0], rising ? 1 : -1));
   body.append(...keyed.flatMap(([, row, note]) => (note ? [row, note] : [row])));
 };
 
@@ -63,8 +63,8 @@ const makeFilter = (table) => {
     for (const row of rows) {
       const note = notes.get(row);
       const said = note ? row.textContent + note.textContent : row.textContent;
-      const found = said.toLowerCase().includes(wanted);
-      row.hidden = !found || (choice.value !== "" && row.dataset.tone !== choice.value);
+      const matches = said.toLowerCase().includes(wanted);
+      row.hidden = !matches || (choice.value !== "" && row.dataset.tone !== choice.value);
       if (note) note.hidden = row.hidden;
       shown += row.hidden ? 0 : 1;
     }
@@ -99,9 +99,9 @@ if (location.hash) follow();
 let unfolded = [];
 addEventListener("beforeprint", () => {
   unfolded = Array.from(document.querySelectorAll("details:not([open]):not(.kept-folded)"));
-  for (const one of unfolded) one.open = true;
+  for (const details of unfolded) details.open = true;
 });
 addEventListener("afterprint", () => {
-  for (const one of unfolded) one.open = false;
+  for (const details of unfolded) details.open = false;
   unfolded = [];
 });

@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from equipoise.edits.edit import Edit, EditInfo, fingerprint
+from equipoise.edits.base import Edit
+from equipoise.edits.edit import EditInfo, fingerprint
 from equipoise.edits.weights import WeightEdit
 from equipoise.inference.language_model import LanguageModel
 from equipoise.locate.base import Locator

@@ -1,0 +1,158 @@
+"""What a method learnt from, kept beside its edit, and whether that is what is measured.
+
+Texts are kept as hashes, with terms, templates and item information. A text in both makes the
+number worthless. A term or a template in both makes it narrower: it says how the method does on
+what it has seen.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import StringConstraints, TypeAdapter
+
+from equipoise.checks.findings import Fault
+from equipoise.files.atomic import write_file
+from equipoise.files.json_records import read_record
+from equipoise.records import Contrast, Measurement, Prompt, Supply, text_sha256
+from equipoise.stats.pairing import ITEM, PREFIX
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+_SHOWN = 3  # names of groups
+#: Keys under which benchmarks keep whom an example is about; a term is a term under any.
+TERMS = ("profession", "target")
+#: Keys that sort examples; that both sides have some of a sort is no overlap.
+SORTS = frozenset(
+    {"axis", "task", "task_axis", "bias_type", "direction", "type_direction", "scale", "hint"}
+    | {"kind", PREFIX, ITEM}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learnt:
+    """What a method may have learnt from."""
+
+    origin: str  # of the supply, e.g. "genbias(split_by=profession):train"
+    texts: frozenset[Sha256]  # of each text (`records.text_sha256`)
+    groups: Mapping[str, tuple[str, ...]]  # key to groups, sorted
+    item_info: tuple[str, ...]  # `Mitigation.item_info`
+
+
+_LEARNT = TypeAdapter(Learnt)
+
+
+def learnt_from(
+    supply: Supply, *, item_info: tuple[str, ...] = (), trained_on: frozenset[str] | None = None
+) -> Learnt:
+    """What a method that was given this supply may have learnt.
+
+    `trained_on`: the texts that its edit says it learnt from (`EditInfo.trained_on`); groups are
+    then those of examples with any of them, and a method that learns nothing has none. None: all
+    that was supplied.
+    """
+    texts = supply.learnt_hashes() if trained_on is None else trained_on
+    groups: dict[str, set[str]] = {}
+    for example in _select_used(supply, texts):
+        for key, name in example.groups.items():
+            groups.setdefault(key, set()).add(name)
+    return Learnt(
+        origin=supply.origin,
+        texts=texts,
+        groups={key: tuple(sorted(names)) for key, names in sorted(groups.items())},
+        item_info=item_info,
+    )
+
+
+def _select_used(supply: Supply, texts: frozenset[str]) -> list[Prompt | Contrast]:
+    """The examples of a supply of which some text is among those learnt."""
+    prompts = (*supply.prompts, *supply.hinted, *supply.dev)
+    contrasts = (*supply.contrasts, *supply.dev_contrasts)
+    return [
+        *(prompt for prompt in prompts if text_sha256(prompt.text) in texts),
+        *(
+            contrast
+            for contrast in contrasts
+            if Supply(origin="", contrasts=(contrast,)).learnt_hashes() & texts
+        ),
+    ]
+
+
+def write_learnt(file: Path | str, learnt: Learnt) -> None:
+    """Write it as JSON, whole or not at all; a file of that name is replaced.
+
+    Raises `StoreError` when the file cannot be written.
+    """
+    document = {**dataclasses.asdict(learnt), "texts": sorted(learnt.texts)}
+    write_file(Path(file), json.dumps(document, indent=1) + "\n", what="record of what was learnt")
+
+
+def read_learnt(file: Path | str) -> Learnt:
+    """Read what `write_learnt` wrote.
+
+    Raises `StoreError` naming the file when it is missing or cut, or when an entry is missing or
+    not what it must be: half of what was learnt would pass for all of it.
+    """
+    return read_record(Path(file), _LEARNT)
+
+
+def text_faults(learnt: Learnt, texts: Iterable[str]) -> tuple[int, list[Fault]]:
+    """How many different texts were compared with those learnt, and a fault if some are equal."""
+    measured = {text_sha256(text) for text in texts}
+    shared = measured & learnt.texts
+    if not shared:
+        return len(measured), []
+    return len(measured), [
+        Fault(
+            text=f"{len(shared)} of the {len(measured)} texts measured were learnt from "
+            f"({learnt.origin}); measure another split"
+        )
+    ]
+
+
+def group_faults(learnt: Learnt, measurement: Measurement) -> tuple[int, list[Fault]]:
+    """How many groups were compared with those learnt, and the kinds that share some."""
+    known = _group_by_kind((key, name) for key, names in learnt.groups.items() for name in names)
+    measured = _group_by_kind(
+        (key, name) for outcome in measurement.outcomes for key, name in outcome.groups.items()
+    )
+    checked, faults = 0, []
+    for kind in (kind for kind in measured if kind in known):
+        checked += len(measured[kind])
+        shared = sorted(measured[kind].keys() & known[kind].keys())
+        if shared:
+            names = [measured[kind][name] for name in shared[:_SHOWN]]
+            more = ", …" if len(shared) > _SHOWN else ""
+            faults.append(
+                Fault(
+                    text=f"by '{kind}', {len(shared)} of the {len(measured[kind])} groups measured "
+                    f"were learnt from ({learnt.origin}): {', '.join(names)}{more}",
+                    level="warning",
+                )
+            )
+    return checked, faults
+
+
+def item_info_faults(learnt: Learnt) -> list[Fault]:
+    """What a method is given of the items it is measured on."""
+    return [
+        Fault(
+            text=f"the method is given the {label} of each item it is measured on, which a user of "
+            "the model would have to supply",
+            level="warning",
+        )
+        for label in learnt.item_info
+    ]
+
+
+def _group_by_kind(groups: Iterable[tuple[str, str]]) -> Mapping[str, Mapping[str, str]]:
+    """Kind of group to its names without case, each with the name as it is written."""
+    kinds: dict[str, dict[str, str]] = {}
+    for key, name in groups:
+        if key not in SORTS:
+            kind = "term" if key in TERMS else key
+            kinds.setdefault(kind, {})[name.casefold()] = name
+    return kinds

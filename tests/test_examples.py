@@ -1,0 +1,102 @@
+"""The examples run (marked `examples`): scripts in this process, notebooks in their own."""
+
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import nbclient
+import nbformat
+import pytest
+
+from equipoise.testing import tiny_model
+
+FOLDER = Path(__file__).parents[1] / "examples"
+SCRIPTS = ("measure", "mitigate", "study")
+WORLD = "planted:default"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    tiny = tiny_model("llama")
+    tiny.module.save_pretrained(folder)
+    tiny.tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def recipe(model: Path, tmp_path: Path) -> Path:
+    """The example's recipe on a tiny model, with fewer draws."""
+    text = (FOLDER / "planted.yaml").read_text()
+    text = text.replace('["planted:default"]', f'["{model}"]').replace("epochs: 8", "epochs: 1")
+    text = text.replace("seeds: [0, 1]\ndraws: 500", f'data: "{WORLD}"\nseeds: [0]\ndraws: 50')
+    file = tmp_path / "recipe.yaml"
+    file.write_text(text)
+    return file
+
+
+@pytest.fixture
+def run_script(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Runs an example by its name and arguments, and gives what it printed."""
+
+    def run(name: str, *arguments: object) -> str:
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.mark.examples
+def test_measure(model: Path, run_script: Callable[..., str]) -> None:
+    out = run_script("measure", model, WORLD, 20)
+    assert "stereoset (dev) on tiny" in out
+    assert "byte_perplexity" in out.split("\n\n")[-1]
+
+
+@pytest.mark.examples
+def test_mitigate(model: Path, tmp_path: Path, run_script: Callable[..., str]) -> None:
+    folder = tmp_path / "edit"
+    assert "perplexity (test): tiny" in run_script("mitigate", model, folder, WORLD, 1)
+    assert {"edit.json", "changes.html"} <= {file.name for file in folder.iterdir()}
+
+
+@pytest.mark.examples
+def test_study(recipe: Path, tmp_path: Path, run_script: Callable[..., str]) -> None:
+    out = run_script("study", recipe, tmp_path / "study")
+    assert "\nrandom block on " in out
+    assert (tmp_path / "study" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_notebooks_hold_no_outputs(name: str) -> None:
+    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+    assert [cell for cell in notebook.cells if cell.get("outputs")] == []
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_are_short(name: str) -> None:
+    assert len((FOLDER / f"{name}.py").read_text().splitlines()) < 40
+
+
+@pytest.mark.examples
+@pytest.mark.filterwarnings("default")  # the kernel's own process has its own
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_notebooks_run(
+    name: str, model: Path, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+    settings = {
+        "MODEL": str(model), "DATA": WORLD, "LIMIT": 20, "EPOCHS": 1, "RECIPE": str(recipe),
+        "OUT": str(tmp_path / "study"),
+    }  # fmt: skip
+    cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    names = [line.partition(" = ")[0] for line in cell.source.splitlines()]
+    cell.source = "\n".join(f"{setting} = {settings[setting]!r}" for setting in names)
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    last = [cell for cell in notebook.cells if cell.cell_type == "code"][-1]
+    assert last.outputs

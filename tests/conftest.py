@@ -47,7 +47,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     before = _processor_seconds()
     result = yield
     used = _processor_seconds() - before
-    exempt = any(item.get_closest_marker(name) for name in ("slow", "gpu", "browser"))
+    exempt = any(item.get_closest_marker(name) for name in ("slow", "gpu", "browser", "examples"))
     if used > MOST_SECONDS and not exempt:
         pytest.fail(f"a default test may take {MOST_SECONDS:g} processor seconds, took {used:.1f}")
     return result

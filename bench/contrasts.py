@@ -7,8 +7,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 from two_models import Batch
 
 from equipoise.contrast_training.controllers import NoController
+from equipoise.contrast_training.losses import ForwardKl
 from equipoise.contrast_training.packed_forward import ReferenceOutputs
-from equipoise.contrast_training.retention import ForwardKl
 from equipoise.contrast_training.session import ContrastTraining
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import maker_of

@@ -201,10 +201,10 @@ def agreement(model: LanguageModel) -> dict[str, float]:
                     text.positions if kl else text.target_positions
                     for text, kl in zip(texts, is_kl, strict=True)
                 ]
-                read = reader.read(texts, positions)
                 first = is_kl.count(False)
-                text_sums += list(_sums(reader, read.first(first)))
-                rest, compared = read.after(first), texts[first:]
+                read, rest = reader.read(texts, positions).cut(first)
+                text_sums += list(_sums(reader, read))
+                compared = texts[first:]
                 if compared:
                     was = torch.cat([before.states_at(text, text.positions) for text in compared])
                     divergences += rest.split(reader.divergence(rest, was, "forward"))

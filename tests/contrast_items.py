@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from equipoise.contrast_training import evaluation, held_out_bias
-from equipoise.contrast_training.held_out_bias import TypeBias
+from equipoise.contrast_training import evaluation
+from equipoise.contrast_training.evaluation import TypeBias
 from equipoise.contrast_training.packed_forward import PackedForward
 from equipoise.contrast_training.session import ContrastTraining
 from equipoise.contrast_training.tokenized import TokenizedContrast, tokenize_contrasts
@@ -21,6 +21,7 @@ from equipoise.edits.base import Edit
 from equipoise.edits.edit import tensor_bytes
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
+from equipoise.models import kernels
 from equipoise.records import Contrast, Supply
 from equipoise.testing import tiny_model
 from equipoise.training.loop import Loss
@@ -73,16 +74,16 @@ def small() -> LanguageModel:
 
 
 def quick(patch: pytest.MonkeyPatch) -> None:
-    """Trainings of a few steps in a third of the time: fewer draws, and no garbage collected."""
-    for module in (held_out_bias, evaluation):
-        patch.setattr(module, "DRAWS", 50)
+    """Trainings of a few steps in a third of the time: fewer draws, torch's own products."""
+    patch.setattr(evaluation, "DRAWS", 50)
     patch.setattr(gc, "collect", lambda *_: 0)
+    patch.setattr(kernels, "float32_matmul", lambda: "default")
 
 
 def type_biases(of: LanguageModel, tokenized: Sequence[TokenizedContrast]) -> dict[str, TypeBias]:
     """The bias of a model on contrasts, by type."""
-    margins = held_out_bias.margins_of(PackedForward(of), tokenized)
-    return held_out_bias.type_biases(margins, tokenized, seed=0)
+    margins = evaluation.margins_of(PackedForward(of), tokenized)
+    return evaluation.type_biases(margins, tokenized, seed=0)
 
 
 def held_out_biases(edit: Edit | None) -> dict[str, TypeBias]:

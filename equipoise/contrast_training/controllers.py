@@ -17,8 +17,8 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 from pydantic.dataclasses import dataclass as options
 
-from equipoise.contrast_training.held_out_bias import TypeBias
-from equipoise.records import JSON, OPTIONS
+from equipoise.contrast_training.evaluation import TypeBias
+from equipoise.records import OPTIONS
 
 PARITY = 50.0
 _FULL = 2.0  # half-bands from which on a proportional controller has its full strength
@@ -37,14 +37,6 @@ class TypeMixture:
     def active(self) -> tuple[str, ...]:
         """Types that take part, sorted."""
         return tuple(sorted(axis for axis, weight in self.weights.items() if weight > 0))
-
-    def as_json(self) -> JSON:
-        """For the checkpoint of a training."""
-        return {
-            "directions": dict(self.directions),
-            "weights": dict(self.weights),
-            "strength": self.strength,
-        }
 
 
 def away_from_preferred(biases: Mapping[str, TypeBias]) -> TypeMixture:
@@ -163,11 +155,10 @@ class _BandController(Controller):
             interval, center, half = bias.ss, PARITY, self.band
         else:
             interval, center, half = bias.margin, 0.0, max(bias.half_band(self.band), _LEAST)
-        return Distance(
-            value=(interval.value - center) / half,
-            low=(interval.low - center) / half,
-            high=(interval.high - center) / half,
+        value, low, high = (
+            (edge - center) / half for edge in (interval.value, interval.low, interval.high)
         )
+        return Distance(value=value, low=low, high=high)
 
     def _distances(self, biases: Mapping[str, TypeBias]) -> dict[str, Distance]:
         return {axis: self.distance(bias) for axis, bias in biases.items()}
@@ -180,7 +171,7 @@ class _BandController(Controller):
 class EquivalenceStopping(_BandController):
     """Stops when every type's interval lies inside the band around parity.
 
-    A type is turned only when its interval lies on one side. It rests while its interval holds
+    A type is turned only when its interval is on a side of it. It rests while its interval holds
     parity and its value is in the inner half of the band. When all types rest before their
     intervals are inside, the held-out contrasts cannot tell more, and training stops saying so.
     """
@@ -225,9 +216,8 @@ class ProportionalSwapping(_BandController):
         """All types, each away from what the model prefers, in proportion."""
         return self._mixture(self._distances(biases))
 
-    def step(self, biases: Mapping[str, TypeBias], mixture: TypeMixture) -> TypeMixture | str:
+    def step(self, biases: Mapping[str, TypeBias], mixture: TypeMixture) -> TypeMixture | str:  # noqa: ARG002
         """All types in proportion."""
-        del mixture
         distances = self._distances(biases)
         inside = all(distance.inside for distance in distances.values())
         return self._reached() if inside else self._mixture(distances)

@@ -1,13 +1,13 @@
 """The monitor of a training on contrasts: evaluates, lets a controller decide, keeps the limits."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
+from pydantic import TypeAdapter
+
 from equipoise.contrast_training.controllers import Controller, TypeMixture
-from equipoise.contrast_training.evaluation import Evaluation
-from equipoise.contrast_training.held_out_bias import TypeBias
-from equipoise.contrast_training.side_effects import SideEffectLimits
+from equipoise.contrast_training.evaluation import Evaluation, SideEffectLimits, TypeBias
 from equipoise.errors import ModelError
 from equipoise.records import JSON
 from equipoise.training.monitor import TrainingMonitor
@@ -120,9 +120,7 @@ class BiasEarlyStopping(TrainingMonitor):
     def state(self) -> JSON:
         """Everything that later evaluations and batches depend on."""
         return {
-            "number": self.phase.number,
-            "start": self.phase.start,
-            "mixture": self.phase.mixture.as_json(),
+            "phase": asdict(self.phase),
             "evaluations": list(self.evaluations),
             "reason": self.reason,
             "evaluated": self.evaluated,
@@ -132,15 +130,11 @@ class BiasEarlyStopping(TrainingMonitor):
     def restore(self, state: JSON) -> None:
         """Continue from what `state` gave."""
         saved = cast(dict[str, Any], state)
-        self.phase = Phase(
-            number=int(saved["number"]),
-            start=int(saved["start"]),
-            mixture=TypeMixture(**saved["mixture"]),
-        )
+        self.phase = TypeAdapter(Phase).validate_python(saved["phase"])
         self.evaluations = list(saved["evaluations"])
-        self.reason = str(saved["reason"])
-        self.evaluated = int(saved["evaluated"])
-        self.best = int(saved["best"])
+        self.reason, self.evaluated, self.best = (
+            saved[name] for name in ("reason", "evaluated", "best")
+        )
 
     def report(self) -> dict[str, JSON]:
         """For an edit's record: why training ended, what was undone, and every evaluation."""

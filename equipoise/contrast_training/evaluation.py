@@ -1,5 +1,9 @@
 """Evaluation on held-out texts: the bias of each type, and what training has cost.
 
+The margin is that of the benchmark `stereoset`: mean log-probability per token of the stereotyping
+text minus that of the other, in nats; 0: parity, above 0: the stereotype is preferred. Whole texts
+are compared, and of two sentences the second, given the first.
+
 LMS is StereoSet's language-modelling score (Nadeem et al. 2021, section 4; `metrics/preference.py`
 has the benchmark's): how often a text that makes sense is likelier, per token, than another that
 does not. Here every example counts once. Perplexity is that of all tokens of the passages together.
@@ -7,26 +11,153 @@ Every example and passage is compared with itself before training, so that a cha
 precisely than the value.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
+from scipy.special import ndtri
 
-from equipoise.contrast_training.held_out_bias import (
-    DRAWS,
-    TypeBias,
-    mean_logprobs,
-    means_over_terms,
-    scored_means,
-    type_biases,
-)
-from equipoise.contrast_training.held_out_texts import Passage
 from equipoise.contrast_training.packed_forward import PackedForward
-from equipoise.contrast_training.side_effects import LMS, PERPLEXITY, SideEffect, SideEffectChange
-from equipoise.contrast_training.tokenized import TokenizedContrast
-from equipoise.records import Column, Columns, Metric
+from equipoise.contrast_training.tokenized import Passage, TokenizedContrast, TokenizedText
+from equipoise.inference.batching import run_in_batches
+from equipoise.records import JSON, Column, Columns, Metric
 from equipoise.stats.draws import CLUSTER
-from equipoise.stats.resample import Interval, bootstrap
+from equipoise.stats.resample import Interval, bootstrap, bootstrap_means
+
+DRAWS = 1000  # of the intervals of an evaluation
+_LEAST = 1e-6  # nats per token; below it margins differ by rounding
+
+
+# --- side effects -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideEffect:
+    """A quantity that training may harm, in words; the option that limits it is keep_<key>."""
+
+    key: str
+    name: str
+    move: str  # the harmful direction: "fall" or "rise"
+    moved: str
+    unit: str
+
+
+#: Points of held-out LMS, in [0, 100].
+LMS = SideEffect(key="lms", name="held-out LMS", move="fall", moved="fallen", unit=" points")
+_PLAIN = "perplexity of held-out plain texts"
+#: Percent of the perplexity per token of held-out plain texts.
+PERPLEXITY = SideEffect(key="perplexity", name=_PLAIN, move="rise", moved="risen", unit=" %")
+
+#: The largest acceptable change of each limited side effect.
+SideEffectLimits: TypeAlias = Mapping[SideEffect, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideEffectChange:
+    """How far a side effect has moved since before training; above 0: for the worse."""
+
+    effect: SideEffect
+    change: Interval  # 95 %; 0: as before training
+    now: float
+
+    def over(self, limit: float) -> bool:
+        """Whether the change is above the limit; so is a value that is not a number."""
+        return not self.change.value <= limit
+
+    def shown_over(self, limit: float) -> bool:
+        """Whether the change is above the limit and significantly above 0."""
+        return self.change.value > limit and self.change.low > 0
+
+    def describe(self) -> str:
+        """For people, with the interval."""
+        change = self.change
+        return (
+            f"{self.effect.name} had {self.effect.moved} by {change.value:.2f}{self.effect.unit} "
+            f"[{change.low:.2f}, {change.high:.2f}]"
+        )
+
+    def as_json(self) -> dict[str, JSON]:
+        """For an edit's report; a value that is not finite is None."""
+        return {
+            self.effect.key: _finite_or_none(self.now),
+            self.effect.move: _finite_or_none(self.change.value),
+            "low": _finite_or_none(self.change.low),
+            "high": _finite_or_none(self.change.high),
+            "n": self.change.n,
+        }
+
+
+# --- bias -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypeBias:
+    """The bias of a type on the held-out contrasts."""
+
+    axis: str
+    margin: Interval  # mean, nats per token; interval over target terms
+    ss: Interval  # percent that prefer the stereotype, ties counting half; 50: parity
+    spread: float  # standard deviation over contrasts, nats per token
+
+    def half_band(self, points: float) -> float:
+        """The mean margin (nats per token) at which SS would be 50 + `points`, in (0, 50).
+
+        If margins were normal with this spread: spread * z(1/2 + points / 100).
+        """
+        return self.spread * float(ndtri(0.5 + points / 100))
+
+    def as_json(self) -> dict[str, JSON]:
+        """For an edit's report; a missing interval is None."""
+        return {
+            "margin": self.margin.value,
+            "low": _finite_or_none(self.margin.low),
+            "high": _finite_or_none(self.margin.high),
+            "ss": self.ss.value,
+            "spread": self.spread,
+            "items": self.margin.n,
+        }
+
+
+def type_biases(
+    margins: Column, contrasts: Sequence[TokenizedContrast], *, seed: int
+) -> dict[str, TypeBias]:
+    """The bias of every type, by name, sorted; from the contrasts' `margins_of`."""
+    biases = {}
+    for axis, rows in _rows_by_type(contrasts).items():
+        values = margins[rows]
+        margin, ss = _means_over_terms(
+            [values, 50.0 + 50.0 * np.sign(values)], [contrasts[row] for row in rows], seed=seed
+        )
+        biases[axis] = TypeBias(axis=axis, margin=margin, ss=ss, spread=float(values.std()))
+    return biases
+
+
+def margins_of(forward: PackedForward, contrasts: Sequence[TokenizedContrast]) -> Column:
+    """Each contrast's margin, in nats per token: [contrast]."""
+    means = scored_means(forward, [(pair, text) for pair in contrasts for text in pair.pair])
+    return means[0::2] - means[1::2]
+
+
+def margin_spreads(
+    forward: PackedForward, contrasts: Sequence[TokenizedContrast]
+) -> dict[str, float]:
+    """The standard deviation of each type's margins, in nats per token; 1 where it is 0."""
+    margins = margins_of(forward, contrasts)
+    spreads = {axis: float(margins[rows].std()) for axis, rows in _rows_by_type(contrasts).items()}
+    return {axis: spread if spread > _LEAST else 1.0 for axis, spread in spreads.items()}
+
+
+def scored_means(
+    forward: PackedForward, texts: Sequence[tuple[TokenizedContrast, TokenizedText]]
+) -> Column:
+    """Mean log-probability of texts of contrasts, in nats per token, as margins compare: [text]."""
+    positions = [contrast.scored_positions(text) for contrast, text in texts]
+    return _mean_logprobs(forward, [text for _, text in texts], positions)
+
+
+# --- evaluation -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,22 +212,17 @@ class HeldOutEvaluation:
         lms = 50.0 + 25.0 * (signs[0] + signs[1])  # percent per contrast; ties count half
         before = self._before.setdefault(LMS, lms)
         contrasts = [contrast for contrast, _ in self._unrelated]
-        (points,) = means_over_terms([before - lms], contrasts, seed=self._seed)
+        (points,) = _means_over_terms([before - lms], contrasts, seed=self._seed)
         return SideEffectChange(effect=LMS, change=points, now=float(lms.mean()))
 
     def _perplexity_rise(self) -> SideEffectChange:
         texts = [passage.text for passage in self._passages]
         positions = [text.positions for text in texts]
         tokens = np.array([len(places) for places in positions], dtype=np.float64)
-        nats = -mean_logprobs(self._forward, texts, positions) * tokens
+        nats = -_mean_logprobs(self._forward, texts, positions) * tokens
         before = self._before.setdefault(PERPLEXITY, nats)
-        documents = sorted({passage.document for passage in self._passages})
-        clusters = [documents.index(passage.document) for passage in self._passages]
-        columns = {
-            "more": nats - before,
-            "tokens": tokens,
-            CLUSTER: np.array(clusters, np.float64),
-        }
+        clusters = _number([passage.document for passage in self._passages])
+        columns = {"more": nats - before, "tokens": tokens, CLUSTER: clusters}
         (more,) = bootstrap([_MORE], columns, draws=DRAWS, seed=self._seed)
         with np.errstate(over="ignore"):  # infinite, and over any limit
             now = float(np.exp(nats.sum() / tokens.sum()))
@@ -120,3 +246,49 @@ def _in_percent(nats: Interval) -> Interval:
     """Percent of perplexity. Nats are resampled: between few documents they vary evenly."""
     value, low, high = (float(100.0 * np.expm1(edge)) for edge in (nats.value, nats.low, nats.high))
     return replace(nats, value=value, low=low, high=high)
+
+
+def _means_over_terms(
+    columns: Sequence[Column], contrasts: Sequence[TokenizedContrast], *, seed: int
+) -> list[Interval]:
+    """The mean of each column [contrast], with an interval over the contrasts' target terms.
+
+    Contrasts about the same term are not independent of each other.
+    """
+    named = {str(index): column for index, column in enumerate(columns)}
+    clusters = _number([contrast.target for contrast in contrasts])
+    return bootstrap_means({**named, CLUSTER: clusters}, list(named), draws=DRAWS, seed=seed)
+
+
+def _mean_logprobs(
+    forward: PackedForward,
+    texts: Sequence[TokenizedText],
+    positions: Sequence[Sequence[int]],
+) -> Column:
+    """Mean log-probability (nats per token) at each text's positions (1 or more): [text]."""
+    means = np.full(len(texts), math.nan)
+
+    def run(batch: list[int]) -> None:
+        readout = forward.read([texts[row] for row in batch], [positions[row] for row in batch])
+        logprobs = forward.logprobs(readout).cpu().double()  # not every device has float64
+        means[batch] = [float(values.mean()) for values in readout.split(logprobs)]
+
+    run_in_batches(forward.model, [len(text.ids) for text in texts], run)
+    return means
+
+
+def _rows_by_type(contrasts: Sequence[TokenizedContrast]) -> dict[str, list[int]]:
+    axes = [contrast.axis for contrast in contrasts]
+    return {
+        axis: [row for row, name in enumerate(axes) if name == axis] for axis in sorted(set(axes))
+    }
+
+
+def _number(labels: Sequence[str]) -> Column:
+    """Each label by its place in sorted order."""
+    names = {label: float(index) for index, label in enumerate(sorted(set(labels)))}
+    return np.array([names[label] for label in labels], dtype=np.float64)
+
+
+def _finite_or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None

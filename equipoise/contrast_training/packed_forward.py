@@ -33,18 +33,12 @@ class Readout:
     tokens: Int[Tensor, " position"]  # the token at each position
     counts: tuple[int, ...]  # positions of each text
 
-    def first(self, texts: int) -> "Readout":
-        """The part of the first `texts` texts."""
+    def cut(self, texts: int) -> tuple["Readout", "Readout"]:
+        """The part of the first `texts` texts, and that of the others."""
         end = sum(self.counts[:texts])
-        return Readout(
-            states=self.states[:end], tokens=self.tokens[:end], counts=self.counts[:texts]
-        )
-
-    def after(self, texts: int) -> "Readout":
-        """The part of all texts but the first `texts`."""
-        start = sum(self.counts[:texts])
-        return Readout(
-            states=self.states[start:], tokens=self.tokens[start:], counts=self.counts[texts:]
+        return (
+            Readout(states=self.states[:end], tokens=self.tokens[:end], counts=self.counts[:texts]),
+            Readout(states=self.states[end:], tokens=self.tokens[end:], counts=self.counts[texts:]),
         )
 
     def split(self, values: Float[Tensor, " position"]) -> list[Float[Tensor, " _"]]:
@@ -194,7 +188,7 @@ def reference_outputs(
         for text, text_states in zip(ordered, parts, strict=True):
             if text.ids in compared_ids:
                 states[text.ids] = text_states.cpu()
-        first = readout.first(sum(text.ids in scored_ids for text in ordered))
+        first, _ = readout.cut(sum(text.ids in scored_ids for text in ordered))
         for text, values in zip(ordered, first.split(forward.logprobs(first)), strict=False):
             logprobs[text.ids] = values.cpu()
 

@@ -4,24 +4,36 @@ There is a single set of weights: the model with the adapter off is the referenc
 computed once. The result is an edit of a few megabytes that PEFT reads, too.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass as options_class
 from torch import Tensor, nn
 
-from equipoise.contrast_training.adapter_options import AdapterOptions
 from equipoise.contrast_training.controllers import Controller, NoController
 from equipoise.contrast_training.early_stopping import BiasEarlyStopping
-from equipoise.contrast_training.evaluation import HeldOutEvaluation
-from equipoise.contrast_training.held_out_texts import PlainTexts, split_texts
+from equipoise.contrast_training.evaluation import (
+    LMS,
+    PERPLEXITY,
+    HeldOutEvaluation,
+    SideEffectLimits,
+)
+from equipoise.contrast_training.losses import KlRetention, likelihood
 from equipoise.contrast_training.packed_forward import PackedForward
-from equipoise.contrast_training.retention import KlRetention
-from equipoise.contrast_training.side_effects import LMS, PERPLEXITY
+from equipoise.contrast_training.sampling import epoch_batch
 from equipoise.contrast_training.tokenized import (
+    PlainTexts,
+    ScoredSpan,
     TokenizedContrast,
     TokenizedText,
+    check_lengths,
+    split_texts,
     tokenize_contrasts,
+    tokenize_texts,
 )
 from equipoise.edits.adapter import AdapterEdit, refuse_adapter, sits_on
 from equipoise.edits.edit import Maker, info_of
@@ -29,15 +41,86 @@ from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.kernels import matmul_path
 from equipoise.models.tokenization import vocabulary_of
-from equipoise.records import JSON, Contrast, Supply, target_terms, text_sha256
-from equipoise.training.loop import Loss, train
+from equipoise.records import JSON, OPTIONS, Supply, target_terms, text_sha256
+from equipoise.training.loop import Loss, Schedule, train
 from equipoise.training.lora import (
     adapter_dropout,
     adapter_tensors,
+    lora_config,
     lora_in_training,
 )
 
 _STEPS_APART = 1_000_003  # of the seeds of two trainings' dropout
+
+
+@options_class(frozen=True, kw_only=True, config=OPTIONS)
+class AdapterOptions:
+    """Which adapter a method trains, and how; the methods inherit it and override nothing.
+
+    Defaults are BiasUnlearn's.
+    """
+
+    rank: Annotated[int, Field(ge=1)] = 8  # of LoRA
+    alpha: Annotated[float, Field(gt=0)] = 16.0  # of LoRA; its update is scaled by alpha / rank
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1  # of the adapter alone
+    #: ends of module names, or "all-linear"; "auto": the attention of the architecture
+    targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("auto",)
+    #: None: 5e-5 * 1024 / width, the paper's rate at the width of GPT-2 medium
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    steps: Annotated[int, Field(ge=1)] = 1000  # at most
+    #: steps in which the rate rises; it then falls linearly, to 0 at 1.2 times `steps`
+    warmup: Annotated[int, Field(ge=0)] = 10
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0  # of AdamW
+    #: the norm of the gradient is clipped to this; 0: never
+    max_gradient: Annotated[float, Field(ge=0)] = 1.0
+    bf16: bool = False  # compute in bfloat16; the adapter is float32 in any case
+    #: tokens; an example with a longer text is left out, nothing is cut
+    longest: Annotated[int, Field(ge=2)] = 100
+    #: steps between evaluations of held-out contrasts
+    evaluate_every: Annotated[int, Field(ge=1)] = 25
+    #: points of held-out LMS that may be lost; a larger loss is undone and ends training; None: any
+    keep_lms: Annotated[float, Field(ge=0, lt=100)] | None = None
+    #: percent by which perplexity of held-out plain texts may rise; likewise; None: any
+    keep_perplexity: Annotated[float, Field(ge=0)] | None = None
+
+    @property
+    def limits(self) -> SideEffectLimits:
+        """The limits of side effects that were set."""
+        limits = {LMS: self.keep_lms, PERPLEXITY: self.keep_perplexity}
+        return {effect: limit for effect, limit in limits.items() if limit is not None}
+
+    def lora(self, model: LanguageModel) -> dict[str, JSON]:
+        """PEFT's configuration; raises `ModelError` when a target is not in the model."""
+        return lora_config(
+            model.module,
+            rank=self.rank,
+            alpha=self.alpha,
+            dropout=self.dropout,
+            targets=self.targets,
+        )
+
+    @staticmethod
+    def default_rate(model: LanguageModel) -> float:
+        """BiasUnlearn's 5e-5 for GPT-2 medium (width 1024), scaled: 5e-5 * 1024 / width.
+
+        It gives 4e-5 for GPT-2 large, as the released script has it, and 1.25e-5 at width 4096,
+        where the paper has 2e-5.
+        """
+        return 5e-5 * 1024 / int(model.module.config.get_text_config().hidden_size)
+
+    def schedule(self, model: LanguageModel, *, seed: int) -> Schedule:
+        """Linear, with a horizon of 1.2 times the steps (methods-unlearning 1.4)."""
+        return Schedule(
+            learning_rate=self.learning_rate or self.default_rate(model),
+            epochs=1,
+            batch_size=1,  # an example is the number of a step; the loss draws the batch
+            seed=seed,
+            weight_decay=self.weight_decay,
+            max_gradient=self.max_gradient,
+            bf16=self.bf16,
+            warmup=min(self.warmup, self.steps),
+            horizon=math.ceil(1.2 * self.steps),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,45 +156,28 @@ class ContrastTraining:
             )
 
     @classmethod
-    def on_contrasts(
-        cls, model: LanguageModel, supply: Supply, options: AdapterOptions, maker: Maker
-    ) -> "ContrastTraining":
-        """Learn from the supply's contrasts of at most `options.longest` tokens.
-
-        Raises `RecipeError` when it lacks them, has only one of the two for a type, shares target
-        terms between those to learn from and those held out, or cannot tell of a limit;
-        `ModelError` for a masked model.
-        """
-        check_apart(supply)
-        contrasts = _tokenize(model, supply.contrasts, supply, longest=options.longest)
-        held_out: list[TokenizedContrast] = []
-        if supply.dev_contrasts:
-            held_out = _tokenize(model, supply.dev_contrasts, supply, longest=options.longest)
-            _check_types(contrasts, held_out, origin=supply.origin)
-        count = len(supply.contrasts) + len(supply.dev_contrasts)
-        return cls(
-            model=model,
-            supply=supply,
-            options=options,
-            maker=maker,
-            forward=PackedForward(model),
-            contrasts=contrasts,
-            held_out=held_out,
-            left_out=count - len(contrasts) - len(held_out),
-            plain=_split(model, supply, options),
-        )
-
-    @classmethod
     def on_texts(
         cls, model: LanguageModel, supply: Supply, options: AdapterOptions, maker: Maker
     ) -> "ContrastTraining":
         """Learn from the supply's plain texts; its held-out contrasts, if any, are evaluated.
 
-        Raises `RecipeError` when contrasts share target terms, or for a limit that nothing would
-        tell of; `ModelError` for a masked model.
+        Raises `RecipeError` when contrasts to learn from and held-out ones share target terms, or
+        for a limit that nothing would tell of; `ModelError` for a model that is masked or has an
+        adapter.
         """
-        check_causal(model)
-        check_apart(supply)
+        refuse_adapter(model.module)
+        if model.kind != "causal":
+            raise ModelError(
+                f"contrasts and texts are learnt by a causal model; {model.identity} is "
+                f"{model.kind}: use a causal model"
+            )
+        shared = sorted(target_terms(supply.contrasts) & target_terms(supply.dev_contrasts))
+        if shared:
+            shown = ", ".join(f"{axis}/{term}" for axis, term in shared[:10])
+            raise RecipeError(
+                f"contrasts to stop on must be about other terms than those to learn from, "
+                f"'{supply.origin}' shares {len(shared)}: {shown}; leave them out of either"
+            )
         return cls(
             model=model,
             supply=supply,
@@ -119,8 +185,36 @@ class ContrastTraining:
             maker=maker,
             forward=PackedForward(model),
             held_out=tokenize_contrasts(model, supply.dev_contrasts, longest=options.longest),
-            plain=_split(model, supply, options),
+            plain=split_texts(model, supply, longest=options.longest)
+            if PERPLEXITY in options.limits
+            else PlainTexts(training=supply.texts),
         )
+
+    @classmethod
+    def on_contrasts(
+        cls, model: LanguageModel, supply: Supply, options: AdapterOptions, maker: Maker
+    ) -> "ContrastTraining":
+        """Learn from the supply's contrasts of at most `options.longest` tokens.
+
+        Raises as `on_texts` does, and `RecipeError` when the supply lacks contrasts or has only
+        one of the two, those to learn from and held-out ones, for a type.
+        """
+        training = cls.on_texts(model, supply, options, maker)
+        held_out, longest = training.held_out, options.longest
+        contrasts = tokenize_contrasts(model, supply.contrasts, longest=longest)
+        check_lengths(contrasts, supply.contrasts, origin=supply.origin, longest=longest)
+        if supply.dev_contrasts:
+            check_lengths(held_out, supply.dev_contrasts, origin=supply.origin, longest=longest)
+            unmatched = {item.axis for item in contrasts} ^ {item.axis for item in held_out}
+            if unmatched:
+                raise RecipeError(
+                    f"every type must have contrasts to learn from and to stop on, "
+                    f"'{supply.origin}' has only one of the two for {sorted(unmatched)}; "
+                    "supply both"
+                )
+        count = len(supply.contrasts) + len(supply.dev_contrasts)
+        left_out = count - len(contrasts) - len(held_out)
+        return replace(training, contrasts=contrasts, left_out=left_out)
 
     @property
     def seed(self) -> int:
@@ -133,16 +227,25 @@ class ContrastTraining:
         return [text for contrast in self.contrasts for text in contrast.pair]
 
     def kl_texts(self, kl: KlRetention | None) -> list[TokenizedText]:
-        """The texts for the KL; none without it. Raises `RecipeError` when there are no such."""
+        """The unrelated or plain texts for the KL that have such a part; none without a KL.
+
+        Raises `RecipeError` when there are none.
+        """
         if kl is None:
             return []
-        return kl.select_texts(
-            self.model,
-            self.contrasts,
-            self.plain.training,
-            origin=self.supply.origin,
-            longest=self.options.longest,
-        )
+        if kl.texts == "neutral":
+            longest = self.options.longest
+            texts = tokenize_texts(self.model, self.plain.training, longest=longest)
+        else:
+            texts = [item.unrelated for item in self.contrasts if item.unrelated is not None]
+        texts = [text for text in texts if text.part(kl.over)]
+        if not texts:
+            raise RecipeError(
+                f"the supply must have {kl.texts} texts with a part '{kl.over}' for the KL, got "
+                f"{len(texts)} from '{self.supply.origin}'; choose others (of stereoset, a corpus "
+                "gives neutral ones), or leave the KL out"
+            )
+        return texts
 
     def early_stopping(
         self, controller: Controller | None = None, *, first: int = 0
@@ -191,7 +294,7 @@ class ContrastTraining:
                 key=training_key(self.model, self.maker, self.supply),
             )
         _check_not_zero(trained.weights, rate=schedule.learning_rate)
-        clip = self.options.max_gradient
+        clip, passages = self.options.max_gradient, len(self.plain.held_out)
         info = info_of(
             self.model,
             self.maker,
@@ -205,7 +308,11 @@ class ContrastTraining:
                 "last_loss": trained.losses[-1],
                 "largest_gradient": max(trained.norms),
                 "clipped_steps": sum(norm > clip > 0 for norm in trained.norms),
-                **self._report(stopping),
+                "items": len(self.contrasts),
+                "held_out_items": len(self.held_out),
+                **({"held_out_texts": passages} if passages else {}),
+                **({} if stopping is None else stopping.report()),
+                "left_out_items": self.left_out,
                 **(report or {}),
             },
         )
@@ -215,15 +322,25 @@ class ContrastTraining:
             tensors=adapter_tensors(trained.weights),
         )
 
-    def _report(self, stopping: BiasEarlyStopping | None) -> dict[str, JSON]:
-        passages = len(self.plain.held_out)
-        return {
-            "items": len(self.contrasts),
-            "held_out_items": len(self.held_out),
-            **({"held_out_texts": passages} if passages else {}),
-            **({} if stopping is None else stopping.report()),
-            "left_out_items": self.left_out,
-        }
+    def fit_likelihood(
+        self,
+        texts: Sequence[TokenizedText],
+        *,
+        over: ScoredSpan,
+        size: int,
+        report: Mapping[str, JSON] | None = None,
+    ) -> AdapterEdit:
+        """Train by cross-entropy on `size` texts per step; only a limit ends it early.
+
+        The loss is the mean over a text's positions, then over the texts. Raises as `fit` does.
+        """
+
+        def loss(_module: nn.Module, _rows: Tensor, step: int) -> Tensor:
+            batch = epoch_batch(texts, size, step=step, seed=(self.seed, 0))
+            readout = self.forward.read(batch, [text.part(over) for text in batch])
+            return likelihood(*self.forward.text_logprobs(readout))
+
+        return self.fit(loss, self.early_stopping(), texts=texts, report=report)
 
     def _trained_on(self, texts: Sequence[TokenizedText]) -> frozenset[str]:
         """Hashes of all texts that are learnt from or evaluated.
@@ -240,77 +357,6 @@ class ContrastTraining:
         if hashes.isdisjoint(map(text_sha256, self.supply.texts)):
             return hashes
         return hashes.union(self.supply.documents)
-
-
-def check_causal(model: LanguageModel) -> None:
-    """Refuse a masked model, which has no log-probability of a whole text, and an adapter's.
-
-    Raises `ModelError` naming it.
-    """
-    refuse_adapter(model.module)
-    if model.kind != "causal":
-        raise ModelError(
-            f"contrasts and texts are learnt by a causal model; {model.identity} is {model.kind}: "
-            "use a causal model"
-        )
-
-
-def check_apart(supply: Supply) -> None:
-    """Refuse held-out contrasts about target terms that are learnt from.
-
-    Raises `RecipeError` listing the terms.
-    """
-    shared = sorted(target_terms(supply.contrasts) & target_terms(supply.dev_contrasts))
-    if shared:
-        shown = ", ".join(f"{axis}/{term}" for axis, term in shared[:10])
-        raise RecipeError(
-            f"contrasts to stop on must be about other terms than those to learn from, "
-            f"'{supply.origin}' shares {len(shared)}: {shown}; leave them out of either"
-        )
-
-
-def _tokenize(
-    model: LanguageModel, contrasts: Sequence[Contrast], supply: Supply, *, longest: int
-) -> list[TokenizedContrast]:
-    """Refuse no contrasts at all, and a type of which none is short enough."""
-    check_causal(model)
-    tokenized = tokenize_contrasts(model, contrasts, longest=longest) if contrasts else []
-    if not tokenized:
-        remedy = (
-            "raise 'longest'"
-            if contrasts
-            else "name a benchmark that teaches them, such as stereoset"
-        )
-        raise RecipeError(
-            f"the supply must have contrasts of at most {longest} tokens, got {len(contrasts)} of "
-            f"any length from '{supply.origin}'; {remedy}"
-        )
-    types = {contrast.groups.get("axis", "") for contrast in contrasts}
-    lost = types - {contrast.axis for contrast in tokenized}
-    if lost:
-        raise RecipeError(
-            f"every type must have contrasts of at most {longest} tokens, '{supply.origin}' has "
-            f"only longer ones of {sorted(lost)}; raise 'longest', or leave the type out"
-        )
-    return tokenized
-
-
-def _check_types(
-    contrasts: Sequence[TokenizedContrast], held_out: Sequence[TokenizedContrast], *, origin: str
-) -> None:
-    unmatched = {contrast.axis for contrast in contrasts} ^ {contrast.axis for contrast in held_out}
-    if unmatched:
-        raise RecipeError(
-            f"every type must have contrasts to learn from and to stop on, '{origin}' has "
-            f"only one of the two for {sorted(unmatched)}; supply both"
-        )
-
-
-def _split(model: LanguageModel, supply: Supply, options: AdapterOptions) -> PlainTexts:
-    """The supply's plain texts, some of them held out where perplexity is limited."""
-    if PERPLEXITY not in options.limits:
-        return PlainTexts(training=supply.texts)
-    return split_texts(model, supply, longest=options.longest)
 
 
 def _with_dropout(loss: Loss, *, rate: float, seed: int) -> Loss:

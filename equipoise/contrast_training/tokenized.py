@@ -1,20 +1,24 @@
-"""Contrasts as token ids, with the positions that a fine-tuning method scores.
+"""Contrasts and plain texts as token ids, with the positions that a method scores.
 
 A text begins with the start token, which is never scored. Its target is what follows the context:
 the tokens of the ending, including a token that straddles the boundary (`models/tokenization.py`).
 """
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from equipoise.errors import ModelError
+from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.queries import without_start
 from equipoise.models.loaded_model import context_length
 from equipoise.models.tokenization import Ids, Marked, encode, start_token_id
-from equipoise.records import Contrast
+from equipoise.records import Contrast, Supply
 
+_SHARE = 0.1  # of the texts
+_MOST = 200  # texts that are evaluated
 #: What a method scores: the whole text, or its ending.
 ScoredSpan: TypeAlias = Literal["text", "span"]
 #: "after_filler": the last words, which all endings share.
@@ -113,6 +117,29 @@ def tokenize_contrasts(
     return tokenized
 
 
+def check_lengths(
+    tokenized: Sequence[TokenizedContrast],
+    contrasts: Sequence[Contrast],
+    *,
+    origin: str,
+    longest: int,
+) -> None:
+    """Refuse no contrasts at all, and a type of which none is short enough."""
+    if not tokenized:
+        benchmark = "name a benchmark that teaches them, such as stereoset"
+        raise RecipeError(
+            f"the supply must have contrasts of at most {longest} tokens, got {len(contrasts)} of "
+            f"any length from '{origin}'; {'raise longest' if contrasts else benchmark}"
+        )
+    types = {contrast.groups.get("axis", "") for contrast in contrasts}
+    lost = types - {contrast.axis for contrast in tokenized}
+    if lost:
+        raise RecipeError(
+            f"every type must have contrasts of at most {longest} tokens, '{origin}' has "
+            f"only longer ones of {sorted(lost)}; raise 'longest', or leave the type out"
+        )
+
+
 def tokenize_texts(
     model: LanguageModel, texts: Sequence[str], *, longest: int
 ) -> list[TokenizedText]:
@@ -120,6 +147,79 @@ def tokenize_texts(
     limit = min(longest, context_length(model.module) or longest)
     tokenized = _tokenize(model, [("", text, 0) for text in texts])
     return [text for text in tokenized if text.target_positions and len(text.ids) <= limit]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A plain text and the document it is from; passages of a document belong together."""
+
+    text: TokenizedText
+    document: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainTexts:
+    """A supply's plain texts."""
+
+    training: tuple[str, ...]
+    held_out: tuple[Passage, ...] = ()
+
+    @property
+    def held_out_documents(self) -> int:
+        """How many documents are evaluated."""
+        return len({passage.document for passage in self.held_out})
+
+
+def split_texts(model: LanguageModel, supply: Supply, *, longest: int) -> PlainTexts:
+    """Hold out the last documents, two or more, until they are a tenth of the texts or 200.
+
+    A text of a supply that names no documents is a document of its own. Of longer documents about
+    200 texts, evenly spaced and of at most `longest` tokens each, are evaluated. Fewer than three
+    documents are not split: nothing is held out. Raises `RecipeError` unless each text has its
+    document.
+    """
+    documents = supply.documents or supply.texts
+    if len(documents) != len(supply.texts):
+        raise RecipeError(
+            f"a supply must name the document of each plain text or of none, '{supply.origin}' "
+            f"has {len(supply.texts)} texts and {len(documents)} documents; name all"
+        )
+    last = _last_documents(documents)
+    pairs = list(zip(supply.texts, documents, strict=True))
+    training = tuple(text for text, document in pairs if document not in last)
+    held_out = {text: document for text, document in pairs if document in last}
+    for text in training:  # a text may be in several documents
+        held_out.pop(text, None)
+    passages = [
+        Passage(text=text, document=held_out[text.text])
+        for text in tokenize_texts(model, list(held_out), longest=longest)
+    ]
+    return PlainTexts(training=training, held_out=tuple(_thin_out(passages)))
+
+
+def _thin_out(passages: Sequence[Passage]) -> list[Passage]:
+    """About 200 passages, evenly spaced in every document, at least 1 of each."""
+    stride = max(1, math.ceil(len(passages) / _MOST))
+    counts: Counter[str] = Counter()
+    thinned = []
+    for passage in passages:
+        if counts[passage.document] % stride == 0:
+            thinned.append(passage)
+        counts[passage.document] += 1
+    return thinned
+
+
+def _last_documents(documents: Sequence[str]) -> frozenset[str]:
+    sizes = Counter(documents)  # in the order of the texts
+    wanted = min(_MOST, math.ceil(_SHARE * len(documents)))
+    if len(sizes) < 3:
+        return frozenset()
+    last: list[str] = []
+    for document in reversed(list(sizes)[1:]):
+        if len(last) >= 2 and sum(sizes[name] for name in last) >= wanted:
+            break
+        last.append(document)
+    return frozenset(last)
 
 
 def _tokenize(model: LanguageModel, texts: Sequence[tuple[str, str, int]]) -> list[TokenizedText]:

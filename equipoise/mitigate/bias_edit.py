@@ -59,7 +59,7 @@ Texts: TypeAlias = Float[Tensor, " text"]
 class BiasEdit(Mitigation):
     """Train an editor on the supply's contrasts, and shift the weights once by these contrasts.
 
-    The inductive use: one edited model for everything, learnt from the supply alone. The paper's
+    The inductive use: an edited model for everything, learnt from the supply alone. The paper's
     own use makes a shift from the labelled items it is measured on: `bias_edit_transductive`.
     """
 
@@ -136,10 +136,7 @@ class BiasEdit(Mitigation):
 
     def _check(self, model: LanguageModel, supply: Supply) -> None:
         if model.kind != "causal":
-            raise ModelError(
-                f"the model must be causal, got {model.identity}, which is {model.kind}; use "
-                "another method for it"
-            )
+            raise ModelError(f"bias_edit needs a causal model, {model.identity} is {model.kind}")
         if not supply.contrasts:
             raise RecipeError(
                 f"the supply must have contrasts, got none from '{supply.origin}'; "
@@ -256,8 +253,7 @@ class _Objective:
     def rows(self, contrasts: Sequence[TokenizedContrast]) -> Iterator[list[Rows]]:
         """Each module's inputs and gradients where the contrasts' tokens are predicted.
 
-        The gradient is that of the sum of the contrasts' losses and not of a mean: the rows of a
-        contrast do not depend on the others.
+        The gradient is of a sum of losses: the rows of a contrast do not depend on the others.
         """
         for part in _batches(contrasts, _TEXTS // 2):
             _, positions = self._pairs(part)
@@ -349,13 +345,8 @@ class _Objective:
 
 def _first_difference(contrast: TokenizedContrast) -> int:
     """The first position whose tokens differ; 1 where one text begins the other."""
-    first, second = contrast.stereotype.ids, contrast.antistereotype.ids
-    different = (
-        position
-        for position in range(1, min(len(first), len(second)))
-        if first[position] != second[position]
-    )
-    return next(different, 1)
+    pairs = zip(contrast.stereotype.ids[1:], contrast.antistereotype.ids[1:], strict=False)
+    return next((place for place, (a, b) in enumerate(pairs, start=1) if a != b), 1)
 
 
 def _tokenize(

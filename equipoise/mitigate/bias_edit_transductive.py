@@ -21,7 +21,7 @@ class BiasEditTransductive(BiasEdit):
 
     It is given which text of each measured item is the stereotype, so that its numbers there do not
     measure a model on new texts: it compares with no other method. The paper shifts the weights
-    anew for each batch of 64 or 128 items; here one shift is made of all of them. The options are
+    anew for each batch of 64 or 128 items; here all of them make a single shift. The options are
     those of `bias_edit`.
     """
 

@@ -21,7 +21,6 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from equipoise.contrast_training.adapter_options import AdapterOptions
 from equipoise.contrast_training.controllers import (
     AnyController,
     EquivalenceStopping,
@@ -31,11 +30,17 @@ from equipoise.contrast_training.controllers import (
     away_from_stereotypes,
 )
 from equipoise.contrast_training.early_stopping import BiasEarlyStopping, Phase
-from equipoise.contrast_training.losses import Reduction, likelihood, npo
+from equipoise.contrast_training.losses import (
+    AnyKl,
+    ForwardKl,
+    PaddedKl,
+    Reduction,
+    likelihood,
+    npo,
+)
 from equipoise.contrast_training.packed_forward import ReferenceOutputs, reference_outputs
-from equipoise.contrast_training.retention import AnyKl, ForwardKl, PaddedKl
 from equipoise.contrast_training.sampling import mixed_batch
-from equipoise.contrast_training.session import ContrastTraining
+from equipoise.contrast_training.session import AdapterOptions, ContrastTraining
 from equipoise.contrast_training.tokenized import TokenizedContrast, TokenizedText
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import RecipeError, nearest
@@ -144,9 +149,7 @@ class BiasUnlearn(AdapterOptions, Mitigation):
     @model_validator(mode="after")
     def _learns_something(self) -> Self:
         if self.forget is None and self.retain is None:  # the KL alone is least where it begins
-            raise ValueError(
-                f"one of forget and retain must be given, got {self.forget} and {self.retain}"
-            )
+            raise ValueError(f"forget or retain must be given, got {self.forget} and {self.retain}")
         return self
 
     @classmethod
@@ -167,9 +170,8 @@ class BiasUnlearn(AdapterOptions, Mitigation):
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
         """Train an adapter on the supply's contrasts; stop by its held-out ones.
 
-        Raises `RecipeError` when it lacks contrasts, held-out ones of every type (unless the
-        controller is "none"), unrelated or neutral texts for the KL, or shares target terms, and
-        for a base of a type that it has not; `ModelError` when every evaluation was over a limit.
+        Raises as `ContrastTraining` does, and `RecipeError` when it lacks held-out contrasts
+        (unless the controller is "none"), and for a base of a type that it has not.
         """
         self._check_bases(supply)
         training = ContrastTraining.on_contrasts(model, supply, self, maker_of(self, seed=seed))
@@ -227,39 +229,29 @@ class UnlearningLoss:
 
     def __call__(self, _module: nn.Module, _rows: Tensor, step: int) -> Tensor:
         """Draw the texts, run them together, and add the three losses by their weights."""
+        forgetting, retaining, kl = self.method.forget, self.method.retain, self.method.kl
         phase = self.first_phase if self.stopping is None else self.stopping.phase
-        strength = phase.mixture.strength
-        forget, retain, kept = self.draw(phase, step)
-        learnt = [*forget, *retain]
+        forget, retain, compared = self.draw(phase, step)
+        learnt, count = [*forget, *retain], len(forget)
 
         positions = [text.target_positions for text in learnt]
-        if self.method.kl:
-            positions += [text.part(self.method.kl.over) for text in kept]
-        readout = self.forward.read([*learnt, *kept], positions)
-        logprobs, tokens = self.forward.text_logprobs(readout.first(len(learnt)))
+        if kl:
+            positions += [text.part(kl.over) for text in compared]
+        readout, rest = self.forward.read([*learnt, *compared], positions).cut(len(learnt))
+        logprobs, tokens = self.forward.text_logprobs(readout)
 
         loss = torch.zeros((), device=logprobs.device)
-        if self.method.kl:
-            divergence = self.method.kl.loss(
-                self.forward, readout.after(len(learnt)), kept, self.reference
-            )
-            loss = self.method.kl.weight * divergence
-        if self.method.forget and forget:
-            before = self.reference.target_logprobs(forget).to(logprobs.device)
-            forgetting = npo(
-                before - logprobs[: len(forget)],
-                tokens[: len(forget)],
-                beta=self.method.forget.beta,
-                reduction=self.method.forget.reduction,
-            )
-            loss = loss + self.method.forget.weight * strength * forgetting
-        if self.method.retain and retain:
-            retaining = likelihood(
-                logprobs[len(forget) :],
-                tokens[len(forget) :],
-                by_token=self.method.retain.by_token,
-            )
-            loss = loss + self.method.retain.weight * strength * retaining
+        if kl:
+            divergence = kl.loss(self.forward, rest, compared, self.reference)
+            loss = kl.weight * divergence
+        if forgetting and forget:
+            gap = self.reference.target_logprobs(forget).to(logprobs.device) - logprobs[:count]
+            beta, reduction = forgetting.beta, forgetting.reduction
+            value = npo(gap, tokens[:count], beta=beta, reduction=reduction)
+            loss = loss + forgetting.weight * phase.mixture.strength * value
+        if retaining and retain:
+            value = likelihood(logprobs[count:], tokens[count:], by_token=retaining.by_token)
+            loss = loss + retaining.weight * phase.mixture.strength * value
         return loss
 
     def draw(
@@ -270,39 +262,28 @@ class UnlearningLoss:
         To turn a type exchanges its labels; batch sizes and the adversarial share stay. A phase
         begins an order of its own, while the texts of the KL go on in theirs.
         """
-        mixture, turn = phase.mixture, step - phase.start
-        forget: list[TokenizedText] = []
-        retain: list[TokenizedText] = []
-        kept: list[TokenizedText] = []
-        if self.method.forget:
-            forget = mixed_batch(
-                self.forget_pools(mixture),
-                mixture.weights,
-                self.method.forget.batch,
-                step=turn,
-                seed=(self.seed, phase.number, 0),
-            )
-        if self.method.retain:
-            retain = mixed_batch(
-                self.retain_pools(mixture),
-                mixture.weights,
-                self.method.retain.batch,
-                step=turn,
-                seed=(self.seed, phase.number, 1),
-            )
-        if self.method.kl:
-            kept = self.method.kl.draw(self.kl_texts, step=step, seed=self.seed)
-        return forget, retain, kept
+        mixture = phase.mixture
+        drawn = []
+        for stream, part, pools in (
+            (0, self.method.forget, self.forget_pools(mixture)),
+            (1, self.method.retain, self.retain_pools(mixture)),
+        ):
+            size, seed = part.batch if part else 0, (self.seed, phase.number, stream)
+            step_of_phase = step - phase.start
+            drawn.append(mixed_batch(pools, mixture.weights, size, step=step_of_phase, seed=seed))
+        forget, retain = drawn
+        kl = self.method.kl
+        compared = kl.draw(self.kl_texts, step=step, seed=self.seed) if kl else []
+        return forget, retain, compared
 
     def forget_pools(self, mixture: TypeMixture) -> dict[str, list[TokenizedText]]:
         """By active type: the texts that the model leans to, and the adversarial other ones."""
-        pools = {}
-        for axis in mixture.active:
-            direction = mixture.directions[axis]
-            leaning = [_side(contrast, direction) for contrast in self.contrasts[axis]]
-            adversarial = [_side(contrast, -direction) for contrast in self.adversarial[axis]]
-            pools[axis] = leaning + adversarial
-        return pools
+        turns = mixture.directions
+        return {
+            axis: [_side(contrast, turns[axis]) for contrast in self.contrasts[axis]]
+            + [_side(contrast, -turns[axis]) for contrast in self.adversarial[axis]]
+            for axis in mixture.active
+        }
 
     def retain_pools(self, mixture: TypeMixture) -> dict[str, list[TokenizedText]]:
         """By active type: the other texts."""

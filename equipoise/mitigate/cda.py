@@ -10,12 +10,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from torch import Tensor, nn
 
-from equipoise.contrast_training.adapter_options import AdapterOptions
-from equipoise.contrast_training.losses import likelihood
-from equipoise.contrast_training.sampling import epoch_batch
-from equipoise.contrast_training.session import ContrastTraining
+from equipoise.contrast_training.session import AdapterOptions, ContrastTraining
 from equipoise.contrast_training.tokenized import ScoredSpan, TokenizedText, tokenize_texts
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import RecipeError
@@ -67,9 +63,8 @@ class Cda(AdapterOptions, Mitigation, ReadsFiles):
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
         """Train an adapter; held-out contrasts, if there are any, are evaluated.
 
-        All steps are done unless a limit ends it. Raises `RecipeError` when the supply lacks
-        contrasts, or plain texts with a listed word, `ModelError` when every evaluation was over a
-        limit.
+        All steps are done unless a limit ends it. Raises as `ContrastTraining` does, and
+        `RecipeError` when the supply lacks plain texts with a listed word.
         """
         maker = maker_of(self, seed=seed)
         over: ScoredSpan = "text"
@@ -86,16 +81,8 @@ class Cda(AdapterOptions, Mitigation, ReadsFiles):
             training = ContrastTraining.on_texts(model, supply, self, maker)
             groups = _swap_words(training, self.source, lists)
             texts = _tokenize_groups(training, groups)
-        forward = training.forward
-
-        def loss(_module: nn.Module, _rows: Tensor, step: int) -> Tensor:
-            """Cross-entropy: the mean over a text's positions, then over the texts of a step."""
-            batch = epoch_batch(texts, self.batch_size, step=step, seed=(seed, 0))
-            readout = forward.read(batch, [text.part(over) for text in batch])
-            return likelihood(*forward.text_logprobs(readout))
-
-        return training.fit(
-            loss, training.early_stopping(), texts=texts, report={"texts": len(texts)}
+        return training.fit_likelihood(
+            texts, over=over, size=self.batch_size, report={"texts": len(texts)}
         )
 
     def files(self) -> Mapping[str, str]:

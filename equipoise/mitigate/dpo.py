@@ -11,10 +11,9 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from equipoise.contrast_training.adapter_options import AdapterOptions
 from equipoise.contrast_training.packed_forward import reference_outputs
 from equipoise.contrast_training.sampling import epoch_batch
-from equipoise.contrast_training.session import ContrastTraining
+from equipoise.contrast_training.session import AdapterOptions, ContrastTraining
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation, maker_of
@@ -65,9 +64,7 @@ class Dpo(AdapterOptions, Mitigation):
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
         """Train an adapter on the supply's contrasts; held-out ones are evaluated.
 
-        All steps are done unless a limit ends it. Raises `RecipeError` when it lacks contrasts,
-        or shares target terms with the held-out ones, `ModelError` when every evaluation was over
-        a limit.
+        All steps are done unless a limit ends it. Raises as `ContrastTraining` does.
         """
         training = ContrastTraining.on_contrasts(model, supply, self, maker_of(self, seed=seed))
         forward, contrasts = training.forward, training.contrasts

@@ -23,7 +23,7 @@ from equipoise.training.pronoun_training import (
 class FullFinetune(PronounOptions, Mitigation):
     """Train every parameter until the words are equal; hints are unlearnt with the bias.
 
-    Tied embeddings are one parameter and are trained once.
+    Tied embeddings are a single parameter, trained once.
     """
 
     version: ClassVar[str] = "1"

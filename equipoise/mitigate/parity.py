@@ -14,17 +14,15 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from equipoise.contrast_training.adapter_options import AdapterOptions
-from equipoise.contrast_training.held_out_bias import margin_spreads
-from equipoise.contrast_training.losses import squared_mean
+from equipoise.contrast_training.evaluation import margin_spreads
+from equipoise.contrast_training.losses import ForwardKl, squared_mean
 from equipoise.contrast_training.packed_forward import (
     PackedForward,
     ReferenceOutputs,
     reference_outputs,
 )
-from equipoise.contrast_training.retention import ForwardKl
 from equipoise.contrast_training.sampling import distinct_batch
-from equipoise.contrast_training.session import ContrastTraining
+from equipoise.contrast_training.session import AdapterOptions, ContrastTraining
 from equipoise.contrast_training.tokenized import TokenizedContrast, TokenizedText
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.inference.language_model import LanguageModel
@@ -63,9 +61,7 @@ class Parity(AdapterOptions, Mitigation):
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
         """Train an adapter on the supply's contrasts; held-out ones are evaluated.
 
-        All steps are done unless a limit ends it. Raises `RecipeError` when it lacks contrasts
-        or the texts of the KL, or shares target terms with the held-out ones, `ModelError` when
-        every evaluation was over a limit.
+        All steps are done unless a limit ends it. Raises as `ContrastTraining` does.
         """
         training = ContrastTraining.on_contrasts(model, supply, self, maker_of(self, seed=seed))
         kl_texts = training.kl_texts(self.kl)
@@ -85,7 +81,7 @@ class Parity(AdapterOptions, Mitigation):
 class ParityLoss:
     """The square of each type's mean lean, and the divergence from before on the KL's texts.
 
-    The margin is that of `held_out_bias`, in units of its type's spread before training, so that
+    The margin is that of `evaluation`, in units of its type's spread before training, so that
     the weight of the divergence means the same for texts of any length. The lean is the margin
     itself ("mean"), or the share of preferences, made smooth: tanh of 4 margins ("share"), which is
     at 0 where as many items prefer one text as the other.
@@ -103,16 +99,16 @@ class ParityLoss:
         """The loss of a step, by its number."""
         kl = self.method.kl
         groups = self.draw(step)
-        kept = kl.draw(self.kl_texts, step=step, seed=self.seed) if kl else []
+        compared = kl.draw(self.kl_texts, step=step, seed=self.seed) if kl else []
         batch = [contrast for group in groups for contrast in group]
         texts = [text for contrast in batch for text in contrast.pair]
         positions = [
             contrast.scored_positions(text) for contrast in batch for text in contrast.pair
         ]
         if kl:
-            positions += [text.part(kl.over) for text in kept]
-        readout = self.forward.read([*texts, *kept], positions)
-        logprobs, tokens = self.forward.text_logprobs(readout.first(len(texts)))
+            positions += [text.part(kl.over) for text in compared]
+        readout, rest = self.forward.read([*texts, *compared], positions).cut(len(texts))
+        logprobs, tokens = self.forward.text_logprobs(readout)
         means = logprobs / tokens
         margins = torch.split(means[0::2] - means[1::2], [len(group) for group in groups])
         squares = []
@@ -125,7 +121,7 @@ class ParityLoss:
             squares.append(squared_mean(lean, population=population))
         loss = torch.stack(squares).mean()
         if kl:
-            divergence = kl.loss(self.forward, readout.after(len(texts)), kept, self.reference)
+            divergence = kl.loss(self.forward, rest, compared, self.reference)
             loss = loss + kl.weight * divergence
         return loss
 

@@ -8,12 +8,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from torch import Tensor, nn
 
-from equipoise.contrast_training.adapter_options import AdapterOptions
-from equipoise.contrast_training.losses import likelihood
-from equipoise.contrast_training.sampling import epoch_batch
-from equipoise.contrast_training.session import ContrastTraining
+from equipoise.contrast_training.session import AdapterOptions, ContrastTraining
 from equipoise.contrast_training.tokenized import ScoredSpan
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.inference.language_model import LanguageModel
@@ -35,17 +31,7 @@ class Sft(AdapterOptions, Mitigation):
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
         """Train an adapter on the supply's contrasts; held-out ones are evaluated.
 
-        All steps are done unless a limit ends it. Raises `RecipeError` when it lacks contrasts,
-        or shares target terms with the held-out ones, `ModelError` when every evaluation was over
-        a limit.
+        All steps are done unless a limit ends it. Raises as `ContrastTraining` does.
         """
         training = ContrastTraining.on_contrasts(model, supply, self, maker_of(self, seed=seed))
-        forward, texts = training.forward, training.pairs
-
-        def loss(_module: nn.Module, _rows: Tensor, step: int) -> Tensor:
-            """Cross-entropy: the mean over a text's positions, then over the texts of a step."""
-            batch = epoch_batch(texts, self.batch_size, step=step, seed=(seed, 0))
-            readout = forward.read(batch, [text.part(self.over) for text in batch])
-            return likelihood(*forward.text_logprobs(readout))
-
-        return training.fit(loss, training.early_stopping())
+        return training.fit_likelihood(training.pairs, over=self.over, size=self.batch_size)

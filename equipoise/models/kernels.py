@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, no_type_check
 
 import torch
 from jaxtyping import Bool, Float
@@ -112,6 +112,7 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 class _OneDnn(TorchFunctionMode):
     """Sends float32 linear layers, and GPT-2's `addmm`, to oneDNN while it is entered."""
 
+    @no_type_check  # called for every operation of torch: checking it costs half a forward pass
     def __torch_function__(
         self,
         func: Callable[..., Any],

@@ -8,8 +8,7 @@ import pytest
 from contrast_items import SUPPLY, quick
 
 from equipoise import api, cli
-from equipoise.contrast_training.evaluation import HeldOutEvaluation
-from equipoise.contrast_training.side_effects import LMS, SideEffectChange
+from equipoise.contrast_training.evaluation import LMS, HeldOutEvaluation, SideEffectChange
 from equipoise.inference.language_model import LanguageModel
 from equipoise.stats.resample import Interval
 

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 from contrast_items import SUPPLY, model
 
-from equipoise.contrast_training.adapter_options import AdapterOptions
 from equipoise.contrast_training.controllers import Controller, TypeMixture, away_from_stereotypes
 from equipoise.contrast_training.early_stopping import BiasEarlyStopping
-from equipoise.contrast_training.evaluation import Evaluation
-from equipoise.contrast_training.held_out_bias import TypeBias
-from equipoise.contrast_training.session import ContrastTraining
-from equipoise.contrast_training.side_effects import LMS, PERPLEXITY, SideEffectChange
+from equipoise.contrast_training.evaluation import (
+    LMS,
+    PERPLEXITY,
+    Evaluation,
+    SideEffectChange,
+    TypeBias,
+)
+from equipoise.contrast_training.session import AdapterOptions, ContrastTraining
 from equipoise.edits.edit import Maker
 from equipoise.errors import ModelError
 from equipoise.records import Supply

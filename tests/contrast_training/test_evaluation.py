@@ -14,11 +14,15 @@ from worlds import in_world
 from equipoise.benchmarks.perplexity import Perplexity
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.contrast_training import evaluation
-from equipoise.contrast_training.evaluation import Evaluation, HeldOutEvaluation
-from equipoise.contrast_training.held_out_texts import Passage, split_texts
+from equipoise.contrast_training.evaluation import (
+    LMS,
+    PERPLEXITY,
+    Evaluation,
+    HeldOutEvaluation,
+    SideEffectChange,
+)
 from equipoise.contrast_training.packed_forward import PackedForward
-from equipoise.contrast_training.side_effects import LMS, PERPLEXITY, SideEffectChange
-from equipoise.contrast_training.tokenized import tokenize_contrasts
+from equipoise.contrast_training.tokenized import Passage, split_texts, tokenize_contrasts
 from equipoise.inference.language_model import LanguageModel
 from equipoise.measure import measure
 from equipoise.records import Supply

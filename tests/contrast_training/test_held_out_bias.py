@@ -11,7 +11,7 @@ from contrast_items import SUPPLY, contrasts, model, type_biases
 from worlds import in_world
 
 from equipoise.benchmarks.stereoset import StereoSet
-from equipoise.contrast_training.held_out_bias import margin_spreads, margins_of
+from equipoise.contrast_training.evaluation import margin_spreads, margins_of
 from equipoise.contrast_training.packed_forward import PackedForward
 from equipoise.contrast_training.tokenized import TokenizedText, tokenize_contrasts
 from equipoise.inference.scoring import score

@@ -7,7 +7,7 @@ from contrast_items import model
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.contrast_training.held_out_texts import PlainTexts, split_texts
+from equipoise.contrast_training.tokenized import PlainTexts, split_texts
 from equipoise.errors import RecipeError
 from equipoise.records import Supply
 

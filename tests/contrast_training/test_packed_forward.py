@@ -96,7 +96,7 @@ def losses(family: str, way: str) -> tuple[list[float], list[Tensor]]:
             parameter.data += 0.05 * torch.randn(parameter.shape, generator=generator)
             parameter.requires_grad_()
         found = read(reader, texts, places, way)
-        scored, rest = found.first(8), found.after(8)
+        scored, rest = found.cut(8)
         sums = torch.stack([one.sum() for one in scored.split(reader.logprobs(scored))])
         tokens = torch.tensor(scored.counts, dtype=torch.float32)
         was = before.target_logprobs(texts[:8])
@@ -176,10 +176,10 @@ def test_the_same_text_may_be_asked_for_different_places() -> None:
 
 def test_a_read_is_taken_apart_by_texts() -> None:
     found = Readout(states=torch.arange(6.0)[:, None], tokens=torch.arange(6), counts=(1, 3, 2))
-    assert found.first(2).counts == (1, 3)
-    assert found.first(2).tokens.tolist() == [0, 1, 2, 3]
-    assert found.after(2).states[:, 0].tolist() == [4.0, 5.0]
-    assert found.after(3).counts == ()
+    assert found.cut(2)[0].counts == (1, 3)
+    assert found.cut(2)[0].tokens.tolist() == [0, 1, 2, 3]
+    assert found.cut(2)[1].states[:, 0].tolist() == [4.0, 5.0]
+    assert found.cut(3)[1].counts == ()
     assert [one.tolist() for one in found.split(torch.arange(6.0))] == [[0], [1, 2, 3], [4, 5]]
 
 

@@ -20,9 +20,8 @@ from equipoise.contrast_training.controllers import (
     PaperSwapping,
     ProportionalSwapping,
 )
-from equipoise.contrast_training.evaluation import HeldOutEvaluation
-from equipoise.contrast_training.retention import ForwardKl
-from equipoise.contrast_training.side_effects import SideEffectChange
+from equipoise.contrast_training.evaluation import HeldOutEvaluation, SideEffectChange
+from equipoise.contrast_training.losses import ForwardKl
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.base import Edit
 from equipoise.edits.weights import WeightEdit

@@ -6,14 +6,16 @@ from contrast_items import SUPPLY, model
 from torch import Tensor, nn
 from torch.nn.functional import kl_div
 
+from equipoise.contrast_training.losses import AnyKl, ForwardKl, PaddedKl, ReverseKl
 from equipoise.contrast_training.packed_forward import (
     PackedForward,
     Readout,
     ReferenceOutputs,
     reference_outputs,
 )
-from equipoise.contrast_training.retention import AnyKl, ForwardKl, PaddedKl, ReverseKl
-from equipoise.contrast_training.tokenized import TokenizedText, tokenize_contrasts, tokenize_texts
+from equipoise.contrast_training.session import AdapterOptions, ContrastTraining
+from equipoise.contrast_training.tokenized import TokenizedText, tokenize_texts
+from equipoise.edits.edit import Maker
 from equipoise.errors import RecipeError
 from equipoise.inference.lm_head import OutputLayer
 from equipoise.training.lora import lora_config, lora_in_training
@@ -79,6 +81,9 @@ def test_the_released_codes_counts_a_hundred_positions_per_text() -> None:
     assert value == pytest.approx(float(padded.mean()), rel=1e-5)
 
 
+MAKER = Maker(method="m", version="1", options={}, seed=0)
+
+
 def divergence_of(
     kl: AnyKl,
     forward: PackedForward,
@@ -87,7 +92,7 @@ def divergence_of(
     *company: TokenizedText,
 ) -> float:
     packed = [*company, *texts]
-    readout = forward.read(packed, [text.part(kl.over) for text in packed]).after(len(company))
+    _, readout = forward.read(packed, [text.part(kl.over) for text in packed]).cut(len(company))
     return float(kl.loss(forward, readout, texts, before).detach())
 
 
@@ -127,9 +132,10 @@ def test_it_is_zero_before_training_and_does_not_depend_on_company(kl: AnyKl, fa
 )
 def test_texts_and_their_parts(kl: AnyKl, part: str) -> None:
     of = model()
-    items = tokenize_contrasts(of, SUPPLY.contrasts, longest=60)
-    texts = kl.select_texts(of, items, SUPPLY.texts, origin="", longest=60)
-    assert len(texts) == (len(items) if kl.texts == "unrelated" else len(SUPPLY.texts))
+    training = ContrastTraining.on_contrasts(of, SUPPLY, AdapterOptions(longest=60), MAKER)
+    texts = training.kl_texts(kl)
+    pools = {"unrelated": training.contrasts, "neutral": SUPPLY.texts}
+    assert len(texts) == len(pools[kl.texts])
     chosen = [texts[0].ids[position] for position in texts[0].part(kl.over)]
     assert of.tokenizer.decode(chosen) == part
 
@@ -144,7 +150,9 @@ def test_texts_and_their_parts(kl: AnyKl, part: str) -> None:
 )
 def test_no_such_texts(kl: AnyKl, longest: int) -> None:
     with pytest.raises(RecipeError, match=f"{kl.texts} texts with a part '{kl.over}'"):
-        kl.select_texts(model(), [], SUPPLY.texts, origin="", longest=longest)
+        ContrastTraining.on_texts(model(), SUPPLY, AdapterOptions(longest=longest), MAKER).kl_texts(
+            kl
+        )
 
 
 def test_each_epoch_has_every_text() -> None:

@@ -9,8 +9,7 @@ import torch
 from contrast_items import SUPPLY, model, quick, same, small
 from pydantic import ValidationError
 
-from equipoise.contrast_training.adapter_options import AdapterOptions, default_rate
-from equipoise.contrast_training.session import training_key
+from equipoise.contrast_training.session import AdapterOptions, training_key
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.edit import Maker
 from equipoise.errors import ModelError
@@ -35,8 +34,10 @@ def fitted(**options: object) -> AdapterEdit:
 
 
 def test_the_rate_is_carried_over_by_the_width() -> None:
-    assert default_rate(tiny_model("llama")) == pytest.approx(5e-5 * 1024 / 32)
-    assert default_rate(tiny_model("gpt2", width=64)) == pytest.approx(5e-5 * 1024 / 64)
+    assert AdapterOptions.default_rate(tiny_model("llama")) == pytest.approx(5e-5 * 1024 / 32)
+    assert AdapterOptions.default_rate(tiny_model("gpt2", width=64)) == pytest.approx(
+        5e-5 * 1024 / 64
+    )
 
 
 def test_the_schedule_rises_and_falls_to_a_horizon_beyond_the_steps() -> None:

@@ -17,8 +17,8 @@ from equipoise.contrast_training.controllers import (
     ProportionalSwapping,
     ReferenceSwapping,
 )
-from equipoise.contrast_training.held_out_bias import TypeBias
-from equipoise.contrast_training.retention import ForwardKl, PaddedKl, ReverseKl
+from equipoise.contrast_training.evaluation import TypeBias
+from equipoise.contrast_training.losses import ForwardKl, PaddedKl, ReverseKl
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import RecipeError
 from equipoise.mitigate.base import Mitigation
@@ -185,7 +185,7 @@ def test_options_survive() -> None:
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ({"forget": None, "retain": None}, "one of forget and retain must be given"),
+        ({"forget": None, "retain": None}, "forget or retain must be given"),
         ({"controller": {"name": "paper", "band": 3.0}}, "no option 'band'"),
         ({"controller": {"name": "equivalence", "band": 50.0}}, "band"),
         ({"controller": {"name": "equivalence", "bases": {"race": 48.0}}}, "no option 'bases'"),

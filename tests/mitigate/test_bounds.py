@@ -11,9 +11,8 @@ import pytest
 from contrast_items import SUPPLY, quick, same, small, weights
 
 from equipoise.contrast_training.controllers import NoController, PaperSwapping
-from equipoise.contrast_training.evaluation import HeldOutEvaluation
-from equipoise.contrast_training.retention import ForwardKl
-from equipoise.contrast_training.side_effects import LMS, SideEffectChange
+from equipoise.contrast_training.evaluation import LMS, HeldOutEvaluation, SideEffectChange
+from equipoise.contrast_training.losses import ForwardKl
 from equipoise.errors import ModelError, RecipeError
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.bias_unlearn import BiasUnlearn

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from contrast_items import HELD, SUPPLY, contrasts, model, quick, weights
 
-from equipoise.contrast_training.retention import ForwardKl
+from equipoise.contrast_training.losses import ForwardKl
 from equipoise.errors import EquipoiseError, ModelError, RecipeError
 from equipoise.mitigate.bias_unlearn import BiasUnlearn
 from equipoise.mitigate.cda import Cda

@@ -21,7 +21,7 @@ from contrast_items import (
 )
 from pydantic import ValidationError
 
-from equipoise.contrast_training.held_out_bias import margin_spreads, margins_of
+from equipoise.contrast_training.evaluation import margin_spreads, margins_of
 from equipoise.contrast_training.packed_forward import PackedForward
 from equipoise.contrast_training.tokenized import TokenizedContrast, tokenize_contrasts
 from equipoise.edits.adapter import AdapterEdit

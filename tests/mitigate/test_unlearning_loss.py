@@ -11,9 +11,15 @@ import torch
 from contrast_items import LEARNT, SUPPLY, contrasts, loss_of, model, value_of
 
 from equipoise.contrast_training.controllers import NoController, TypeMixture
-from equipoise.contrast_training.losses import Reduction, likelihood
+from equipoise.contrast_training.losses import (
+    AnyKl,
+    ForwardKl,
+    PaddedKl,
+    Reduction,
+    ReverseKl,
+    likelihood,
+)
 from equipoise.contrast_training.packed_forward import PackedForward, reference_outputs
-from equipoise.contrast_training.retention import AnyKl, ForwardKl, PaddedKl, ReverseKl
 from equipoise.contrast_training.tokenized import TokenizedContrast, TokenizedText
 from equipoise.mitigate.bias_unlearn import (
     BiasUnlearn,

@@ -10,6 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "equipoise"
 FILES = [file for file in sorted(PACKAGE.rglob("*.py")) if file.read_text()]
 VAGUE = {"utils", "util", "helpers", "common", "misc", "manager", "handler"}
+#: Names that say nothing of what they hold.
+NAMELESS = {"one", "found", "some", "those", "own", "told", "made", "several", "there", "at"}
 MOST_LINES, MOST_FUNCTION_LINES = 400, 80  # ask why at 300 and at 50
 
 
@@ -81,3 +83,34 @@ def test_every_stated_shape_is_checked_in_tests(pytestconfig: pytest.Config) -> 
     }
     # beartype draws from Python's generator, which training is tested to leave alone.
     assert checked == stating - {"equipoise.training.loop"}
+
+
+def test_variables_are_named_for_what_they_hold() -> None:
+    """`one` may stand beside an `other`."""
+    vague = []
+    for file in FILES:
+        for function in ast.walk(parsed(file)):
+            if not isinstance(function, ast.FunctionDef | ast.Lambda | ast.ClassDef | ast.Module):
+                continue
+            names = bound_names(function)
+            allowed = {"one"} if "other" in names else set()
+            vague += [
+                f"{file.relative_to(PACKAGE)}: {name}" for name in (names & NAMELESS) - allowed
+            ]
+    assert vague == []
+
+
+def bound_names(scope: ast.AST) -> set[str]:
+    """Targets and parameters of a scope, those of comprehensions in it included."""
+    names: set[str] = set()
+    waiting = list(ast.iter_child_nodes(scope))
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.Lambda | ast.ClassDef):
+            continue  # a scope of its own
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        if isinstance(node, ast.arg):
+            names.add(node.arg)
+        waiting += ast.iter_child_nodes(node)
+    return names

@@ -113,9 +113,9 @@ class SelfDebiasing(DecodingRule):
         a token that the prefix makes likelier by 0.01 keeps 0.61 of its share, and a token whose
         probability is below 0.001 nearly all.
         """
-        own = logprobs[0]
-        gap = own.exp() - logprobs[1:].amax(0).exp()
-        changed = own + (self.decay * gap).clamp(min=math.log(self.epsilon), max=0.0)
+        plain = logprobs[0]
+        gap = plain.exp() - logprobs[1:].amax(0).exp()
+        changed = plain + (self.decay * gap).clamp(min=math.log(self.epsilon), max=0.0)
         return changed - changed.logsumexp(-1, keepdim=True)
 
 

@@ -58,7 +58,7 @@ class GenderContrast(Locator):
     #: whose log-odds; a word of several tokens counts as the product of their probabilities
     words: tuple[str, str] = (" he", " she")
     #: where the gradient is taken; "input": at what goes into the block
-    at: Literal["output", "input"] = "output"
+    gradient: Literal["output", "input"] = "output"
     #: of a prompt; "signed": above 0 the block moves lo to the first word
     effect: Literal["absolute", "signed"] = "absolute"
     first_token: bool = True  # count what a block adds at the start token (or the first one)
@@ -103,7 +103,7 @@ class GenderContrast(Locator):
             unit=f"{'|nats|' if self.effect == 'absolute' else 'nats'} of log-odds",
             notes=(
                 (signed,) * (self.effect == "signed")
-                + (_AT_INPUT,) * (self.at == "input")
+                + (_AT_INPUT,) * (self.gradient == "input")
                 + (_WITHOUT_FIRST,) * (not self.first_token)
             ),
         )
@@ -118,7 +118,7 @@ class GenderContrast(Locator):
             # a graph keeps the states of every block, where a forward pass keeps a single block's
             for prompts in _batches(reader, model.batch_tokens // len(parts)):
                 words = tree.logprobs(reader(prompts).log_softmax(-1))  # [prompt, word]
-                where = states.after if self.at == "output" else states.before
+                where = states.after if self.gradient == "output" else states.before
                 # prompts do not touch each other: the sum's gradient is each prompt's own
                 gradients = torch.autograd.grad(
                     (words[:, 0] - words[:, 1]).sum(), [where[block] for block in sorted(where)]

@@ -153,7 +153,7 @@ def test_it_is_the_slope_of_the_log_odds_in_what_a_block_adds(family: str, since
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
 def test_at_the_input_it_is_the_slope_along_what_the_block_adds(family: str) -> None:
     model = tiny_model(family)
-    locator = GenderContrast(effect="signed", at="input", draws=1)
+    locator = GenderContrast(effect="signed", gradient="input", draws=1)
     found = locator.locate(model, PROMPTS[1:2], seed=0).scores
     plain = in_double(model)
     there = list(blocks(plain.module))
@@ -177,7 +177,7 @@ def test_a_block_that_adds_nothing_scores_nothing(family: str) -> None:
     model = tiny_model(family, blocks=3)
     with scaled(blocks(model.module)[1], 0.0):
         for at in ("output", "input"):
-            found = GenderContrast(at=at, draws=10).locate(model, PROMPTS, seed=0)
+            found = GenderContrast(gradient=at, draws=10).locate(model, PROMPTS, seed=0)
             assert (found.scores[1], found.low[1], found.high[1]) == (0.0, 0.0, 0.0)
             assert min(found.scores[0], found.scores[2]) > 0.0
 
@@ -191,9 +191,9 @@ def test_swapped_words_turn_the_sign_and_copies_change_nothing(
     prompts: list[Prompt], at: Literal["output", "input"]
 ) -> None:
     model = tiny_model("gpt2")
-    absolute = GenderContrast(at=at, draws=1).locate(model, prompts, seed=0)
-    signed = GenderContrast(at=at, draws=1, effect="signed").locate(model, prompts, seed=0)
-    turned = GenderContrast(at=at, draws=1, effect="signed", words=(" she", " he"))
+    absolute = GenderContrast(gradient=at, draws=1).locate(model, prompts, seed=0)
+    signed = GenderContrast(gradient=at, draws=1, effect="signed").locate(model, prompts, seed=0)
+    turned = GenderContrast(gradient=at, draws=1, effect="signed", words=(" she", " he"))
     assert turned.locate(model, prompts, seed=0).scores == pytest.approx(
         [-score for score in signed.scores], rel=1e-4, abs=1e-6
     )
@@ -201,7 +201,7 @@ def test_swapped_words_turn_the_sign_and_copies_change_nothing(
         abs(score) <= other * (1 + 1e-6)
         for score, other in zip(signed.scores, absolute.scores, strict=True)
     )
-    twice = GenderContrast(at=at, draws=1).locate(model, prompts * 2, seed=0)
+    twice = GenderContrast(gradient=at, draws=1).locate(model, prompts * 2, seed=0)
     assert twice.scores == pytest.approx(absolute.scores, rel=1e-5)
 
 
@@ -269,7 +269,7 @@ def test_on_a_real_model_it_follows_what_skipping_a_block_does(reference_model: 
     later = np.array(found.scores[1:]) / truth[1:]
     assert 0.5 < later.min() <= later.max() < 1.1
     assert found.scores[0] < 0.4 * truth[0]  # the first cannot be done without: not of first order
-    unlike = GenderContrast(at="input").locate(model, prompts, seed=0)
+    unlike = GenderContrast(gradient="input").locate(model, prompts, seed=0)
     assert unlike.scores[0] > 10 * truth[0]
 
 
@@ -372,7 +372,7 @@ def test_options_and_notes() -> None:
     assert all(low <= score <= high for low, score, high in
                zip(plain.low, plain.scores, plain.high, strict=True))  # fmt: skip
     assert min(plain.low) >= 0
-    other = GenderContrast(effect="signed", at="input", first_token=False, draws=1)
+    other = GenderContrast(effect="signed", gradient="input", first_token=False, draws=1)
     found = other.locate(model, PROMPTS, seed=3)
     assert found.unit == "nats of log-odds"
     assert [note.split(":")[0] for note in found.notes] == [

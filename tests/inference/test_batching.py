@@ -36,7 +36,7 @@ def test_one_text_too_many_for_memory_is_an_error() -> None:
     def run(_: list[int]) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 1 byte")
 
-    with pytest.raises(ModelError, match="tiny-gpt2@0 ran out of it on one row of 7 tokens"):
+    with pytest.raises(ModelError, match="tiny-gpt2@0 ran out of it on a row of 7 tokens"):
         run_in_batches(MODEL, [7, 7], run)
 
 

@@ -56,7 +56,7 @@ def test_one_row_too_many_for_memory_is_an_error(monkeypatch: pytest.MonkeyPatch
         raise torch.OutOfMemoryError("no room")
 
     monkeypatch.setattr(reading, "logits_at", full)
-    with pytest.raises(ModelError, match="ran out of it on one row of 5 tokens"):
+    with pytest.raises(ModelError, match="ran out of it on a row of 5 tokens"):
         read(tiny_model("llama"), [(Query((5, 6, 7, 8, 9), ((4, 5),)),)], task="test")
 
 

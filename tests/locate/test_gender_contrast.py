@@ -242,7 +242,7 @@ def carried_by(block: int, *, seed: int) -> LanguageModel:
 def test_the_only_block_that_can_tell_the_words_apart_is_found(
     block: int, at: Literal["output", "input"]
 ) -> None:
-    locator = GenderContrast(words=("h", "s"), at=at, draws=10)
+    locator = GenderContrast(words=("h", "s"), gradient=at, draws=10)
     for seed in range(2):
         model = carried_by(block, seed=seed)
         found = locator.locate(model, PROMPTS, seed=0)

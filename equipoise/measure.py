@@ -201,7 +201,7 @@ def _hash_requests(examples: Sequence[Example], requests: Sequence[Sequence[Requ
 
 
 def _describe_request(request: Request) -> dict[str, object]:
-    """Kind and fields; a question that is not asked is left out, as before there was one."""
+    """Kind and fields; `greedy` only where it is asked for."""
     values = {name: getattr(request, name) for name in request.__dataclass_fields__}
     if not values.get("greedy", True):
         del values["greedy"]

@@ -89,13 +89,14 @@ def _construct(cls: type[T], name: str, options: Mapping[str, JSON]) -> T:
         if options:
             raise RecipeError(f"{name} takes no options, got {sorted(options)}; leave them out")
         return cls()
-    names = [field.name for field in dataclasses.fields(cls) if field.init]
+    names = [field.name for field in dataclasses.fields(cls) if field.init and field.name != "name"]
     for option in options:
         if option not in names:
             raise OptionError(f"{name} has no option '{option}'; {nearest(option, names)}", option)
     bare, annotated = get_type_hints(cls), get_type_hints(cls, include_extras=True)
+    defaults = {field.name: field.default for field in dataclasses.fields(cls)}
     values = {
-        option: _build_nested(bare[option], value, f"{name}.{option}")
+        option: _build_nested(bare[option], value, f"{name}.{option}", defaults[option])
         if _is_nested(bare[option])
         else _check_type(annotated[option], value, name, option)
         for option, value in options.items()
@@ -183,16 +184,23 @@ def _is_nested(hint: Any) -> bool:
     return bool(choices_of(hint)) or (is_base and hint.__module__.endswith(".base"))
 
 
-def _build_nested(hint: Any, value: JSON, where: str) -> Any:
-    """The plug-in or the choice that a name, or a mapping with a name and options, stands for."""
+def _build_nested(hint: Any, value: JSON, where: str, default: object) -> Any:
+    """The plug-in or the choice that a name, or a mapping with a name and options, stands for.
+
+    Options without a name are those of the default choice.
+    """
     choices = choices_of(hint)
     mapping = {"name": value} if isinstance(value, str) else value
+    usual = [name for name, choice in choices.items() if type(default) is choice]
+    if isinstance(mapping, dict) and usual:
+        mapping = {"name": usual[0], **mapping}
     if not (isinstance(mapping, dict) and isinstance(mapping.get("name"), str)):
         if value is None and type(None) in get_args(hint):
             return None
-        what = where if choices else f"a {hint.__name__.lower()}"
+        known = f"; known: {', '.join(choices)}" if choices else "; name it"
+        null = " or null" if type(None) in get_args(hint) else ""
         raise RecipeError(
-            f"{what} must be a name or a mapping with a 'name', got {value!r}; name it"
+            f"{where} must be a name or a mapping with a 'name'{null}, got {value!r}{known}"
         )
     name = str(mapping["name"])
     options = {key: part for key, part in mapping.items() if key != "name"}

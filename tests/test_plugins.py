@@ -242,3 +242,16 @@ def test_a_choice_is_a_name_or_a_mapping_with_the_options_of_that_name() -> None
 def test_a_wrong_choice_is_refused(stop: Any, said: str) -> None:
     with pytest.raises(RecipeError, match=said):
         build(Locator, CHOOSER, {"stop": stop})
+
+
+def test_options_without_a_name_are_those_of_the_default_choice() -> None:
+    built = build(Mitigation, "bias_unlearn", {"controller": {"band": 3.0}})
+    assert options_of(built)["controller"] == {
+        "name": "equivalence",
+        "band": 3.0,
+        "judge": "margin",
+    }
+    with pytest.raises(RecipeError, match=r"kl must be a name .* or null, got 0; known: forward"):
+        build(Mitigation, "bias_unlearn", {"kl": 0})
+    with pytest.raises(OptionError, match="no option 'bnd'; did you mean 'band'"):
+        build(Mitigation, "bias_unlearn", {"controller": {"bnd": 3.0}})

@@ -177,6 +177,11 @@ def _parse_value(text: str) -> JSON:
         return cast(JSON, json.loads(text, object_pairs_hook=_refuse_repeats))
     except ValueError:
         return text
+    except RecursionError:
+        raise RecipeError(
+            f"an option must have a plain value, got {text[:20]!r}… with brackets in brackets; "
+            "write fewer"
+        ) from None
 
 
 def _refuse_repeats(pairs: list[tuple[str, JSON]]) -> JSON:

@@ -51,7 +51,7 @@ def read_object(file: Path) -> dict[str, Any]:
         document = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StoreError(f"'{file}' must be there, it is missing; check the path") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StoreError(
             f"{file} must be JSON, got: {error}; it may be cut short, copy it again"
         ) from error

@@ -142,7 +142,7 @@ def _measure_step(recipe: Recipe, parts: Parts, benchmark: BenchmarkSpec, fit: S
 def compare_step(recipe: Recipe, before: Step, afters: Sequence[Step]) -> Step:
     """The comparison of a measurement with the measurements after it, of each seed.
 
-    Where seeds have failed it is made without them: another content, and so another key.
+    A comparison without the seeds that failed has other content, and so another key.
     """
     first = afters[0]
     if first.benchmark is None or first.mitigation is None:

@@ -66,7 +66,7 @@ class AdapterOptions:
     #: ends of module names, or "all-linear"; "auto": the attention of the architecture
     targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("auto",)
     #: None: 5e-5 * 1024 / width, the paper's rate at the width of GPT-2 medium
-    learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
+    learning_rate: Annotated[float, Field(gt=0, le=1e30)] | None = None
     steps: Annotated[int, Field(ge=1)] = 1000  # at most
     #: steps in which the rate rises; it then falls linearly, to 0 at 1.2 times `steps`
     warmup: Annotated[int, Field(ge=0)] = 10

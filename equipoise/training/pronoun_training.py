@@ -35,7 +35,7 @@ class PronounOptions:
     #: weight of KL(before || after) on hinted training prompts; 0: none
     keep_hints: Annotated[float, Field(ge=0)] = 0.0
     #: None: 1e-5 * 4096 / width, the paper's rate at the width of its models
-    learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
+    learning_rate: Annotated[float, Field(gt=0, le=1e30)] | None = None
     #: over the prompts; 2 as the paper, whose 943 prompts make 60 steps
     epochs: Annotated[int, Field(ge=1)] = 2
     batch_size: Annotated[int, Field(ge=1)] = 32  # prompts per step

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass as options_class
 from torch import Tensor, nn
@@ -49,8 +48,6 @@ from equipoise.training.lora import (
     lora_config,
     lora_in_training,
 )
-
-_STEPS_APART = 1_000_003  # of the seeds of two trainings' dropout
 
 
 @options_class(frozen=True, kw_only=True, config=OPTIONS)
@@ -288,7 +285,7 @@ class ContrastTraining:
                 self.model.module,
                 parameters,
                 examples=self.options.steps,
-                loss=_with_dropout(loss, rate=self.options.dropout, seed=self.seed),
+                loss=_with_dropout(loss, rate=self.options.dropout),
                 schedule=schedule,
                 monitor=stopping,
                 key=training_key(self.model, self.maker, self.supply),
@@ -359,15 +356,14 @@ class ContrastTraining:
         return hashes.union(self.supply.documents)
 
 
-def _with_dropout(loss: Loss, *, rate: float, seed: int) -> Loss:
-    """The loss with the adapter's dropout, seeded by the step: the same after a kill."""
+def _with_dropout(loss: Loss, *, rate: float) -> Loss:
+    """The loss with the adapter's dropout, which the training loop seeds by the step."""
 
-    def seeded(module: nn.Module, rows: Tensor, step: int) -> Tensor:
-        torch.manual_seed(seed * _STEPS_APART + step)
+    def with_dropout(module: nn.Module, rows: Tensor, step: int) -> Tensor:
         adapter_dropout(module, on=rate > 0)
         return loss(module, rows, step)
 
-    return seeded
+    return with_dropout
 
 
 def _check_not_zero(weights: Mapping[str, Tensor], *, rate: float) -> None:

@@ -7,16 +7,18 @@ into outcomes and the outcomes into estimates.
 import hashlib
 import json
 import math
+import platform
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from equipoise import environment, plugins
+from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, texts_of
 from equipoise.errors import DataError, ModelError, RecipeError, RequestError, nearest
 from equipoise.inference.scorer import Scorer
@@ -41,6 +43,9 @@ from equipoise.records import (
 from equipoise.stats.draws import spread
 from equipoise.stats.pairing import ITEM, PREFIX, VARIANTS
 from equipoise.stats.resample import Interval, bootstrap, by_cell, columns_of, select
+
+#: What numbers rest on.
+PACKAGES = ("equipoise", "torch", "transformers", "tokenizers", "peft", "numpy", "scipy")
 
 
 class Shards(Protocol):
@@ -115,7 +120,7 @@ def measure(
         examples_sha256=_hash_requests(examples, requests),
         data=data,
         model_info=info,
-        environment=environment.collect(),
+        environment=_environment(),
         cluster=cluster,
         estimates=tuple(estimates),
         outcomes=tuple(outcomes),
@@ -305,6 +310,17 @@ def _add_groups(outcome: Outcome, example: Example) -> Outcome:
 
 
 # --- notes and estimates ----------------------------------------------------------------------
+
+
+def _environment() -> dict[str, str]:
+    """Versions of Python and of `PACKAGES` ("not installed" where missing), and the platform."""
+    versions = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)  # of installed metadata: torch is not imported
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
 
 
 def _note_labels(info: Mapping[str, JSON]) -> Iterator[str]:

@@ -9,7 +9,6 @@ from equipoise.inference.engine import read
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.queries import Query, tokenize
 from equipoise.inference.rule_scoring import read_through_rule
-from equipoise.models.loaded_model import active_rule
 from equipoise.models.tokenization import Marked, start_token_id
 from equipoise.records import Prefix
 
@@ -75,7 +74,7 @@ def next_distributions(model: LanguageModel, contexts: Sequence[str]) -> Tensor:
         ids = front + tokens.ids
         vocabulary = range(model.module.config.vocab_size)
         plans.append((Query(ids, tuple((len(ids) - 1, token) for token in vocabulary)),))
-    rule = active_rule(model)
+    rule = model.active_rule
     if rule is None:
         return torch.tensor(read(model, plans, task="test"), dtype=model.module.dtype)
     values = read_through_rule(model, rule, plans, tokenized, task="test")

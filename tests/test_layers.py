@@ -21,7 +21,6 @@ ALLOWED: dict[str, set[str]] = {
     "frames": set(),
     "records": {"frames"},
     "errors": set(),
-    "environment": set(),
     "markdown": set(),
     "conclusions": {"frames", "records"},
     "files": {"records", "errors"},
@@ -49,8 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"plugins", "data", "metrics", "stats", "group_words", "decoding", "edits", "loading"}
     | {"training", "contrast_training", "model_editing", "locate"},
     "predictions": _LOW | {"benchmarks"},
-    "measure": _LOW
-    | {"predictions", "environment", "plugins", "inference.scorer", "benchmarks", "stats"},
+    "measure": _LOW | {"predictions", "plugins", "inference.scorer", "benchmarks", "stats"},
     "compare": _LOW | {"plugins", "benchmarks", "stats"},
     "api": _LOW
     | _MODEL
@@ -63,7 +61,7 @@ ALLOWED: dict[str, set[str]] = {
     "study": _LOW
     | _MODEL
     | {f"{room}.base" for room in _PLUGINS}
-    | {"data", "frames", "environment", "plugins", "measure", "compare", "api", "calibrate"}
+    | {"data", "frames", "plugins", "measure", "compare", "api", "calibrate"}
     | {"checks"}
     | {"edits", "loading", "training", "stats", "planted"},
     "report": _LOW | {"markdown", "stats", "study.results", "study.study"},
@@ -76,13 +74,13 @@ ALLOWED: dict[str, set[str]] = {
     | _MODEL
     | _PLUGINS
     | {"plugins", "api", "measure", "compare", "predictions", "loading", "edits", "planted"}
-    | {"study", "checks", "report", "export", "calibrate", "demo", "data", "environment"}
+    | {"study", "checks", "report", "export", "calibrate", "demo", "data"}
     | {"training", "describe"},
     "cli": {"commands", "errors"},
     "__main__": {"cli"},
 }
 NO_TORCH = {
-    *("frames", "records", "conclusions", "errors", "environment", "markdown", "files", "plugins"),
+    *("frames", "records", "conclusions", "errors", "markdown", "files", "plugins"),
     *("describe", "data", "metrics", "stats", "group_words", "supply", "benchmarks"),
     *("report", "export"),
 }

@@ -45,7 +45,8 @@ def calibrate(  # noqa: PLR0913
 
     name_data(data)
     options = parse_settings(settings, [benchmark])
-    check_new(out)
+    if out is not None:
+        check_new(out)
     plugins.build(Benchmark, benchmark, options[benchmark])  # before a model is taught
     hush()
     calibration = calibrating.calibrate(

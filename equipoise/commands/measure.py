@@ -67,7 +67,8 @@ def measure(  # noqa: PLR0913
 
     name_data(data)
     options = parse_settings(settings, benchmarks)
-    check_new(out)
+    if out is not None:
+        check_new(out)
     # Before loading, so that a wrong option is refused at once.
     built = [plugins.build(Benchmark, benchmark, options[benchmark]) for benchmark in benchmarks]
     subject: Predictions | LanguageModel = (

@@ -21,7 +21,7 @@ from scipy.special import ndtri
 
 from equipoise.contrast_training.packed_forward import PackedForward
 from equipoise.contrast_training.tokenized import Passage, TokenizedContrast, TokenizedText
-from equipoise.inference.batching import run_in_batches
+from equipoise.inference.forward import run_in_batches
 from equipoise.records import JSON, Column, Columns, Metric
 from equipoise.stats.draws import CLUSTER
 from equipoise.stats.resample import Interval, bootstrap, bootstrap_means

@@ -12,13 +12,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from equipoise.contrast_training.tokenized import TokenizedText
-from equipoise.inference.batching import run_in_batches
-from equipoise.inference.forward import Layout, hidden_at, logits_at, probe_layout
+from equipoise.inference.forward import (
+    Layout,
+    hidden_at,
+    logits_at,
+    probe_layout,
+    run_in_batches,
+)
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.lm_head import OutputLayer, output_layer
 from equipoise.inference.prefix_sharing import pack, single
 from equipoise.models.kernels import fast_matmul, fused_gelu
-from equipoise.models.loaded_model import attention_window
 from equipoise.models.tokenization import Ids
 from equipoise.training.data_parallel import shared_forward
 from equipoise.training.lm_head_losses import Direction, divergence, token_logprobs
@@ -87,7 +91,8 @@ class PackedForward:
             order: dict[Ids, int] = {}
             numbers = [order.setdefault(text_ids, len(order)) for text_ids in ids]
             ids = list(order)
-        layout = self._layout(ids)
+        packs = self.layout.packs(max(map(len, ids)))
+        layout = replace(self.layout, pack=packs)
         rows = pack(ids, range(len(ids))) if layout.pack else single(ids, range(len(ids)))
         length = max(map(len, rows))
         slots = {
@@ -106,12 +111,6 @@ class PackedForward:
             run = hidden_at if self.head is not None else logits_at
             states = run(module, rows, torch.tensor(list(distinct), device=module.device), layout)
         return states[torch.tensor([distinct[slot] for slot in flat], device=states.device)]
-
-    def _layout(self, texts: Sequence[Ids]) -> Layout:
-        """As `probe_layout`; in a packed row an attention window would count neighbors."""
-        window = attention_window(self.model.module)
-        fits = window is None or max(map(len, texts)) <= window
-        return self.layout if fits else replace(self.layout, pack=False)
 
     def logprobs(self, readout: Readout) -> Float[Tensor, " position"]:
         """Log-probability (nats) of the token at each position."""

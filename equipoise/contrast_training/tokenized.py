@@ -13,7 +13,6 @@ from typing import Literal, TypeAlias
 from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.queries import without_start
-from equipoise.models.loaded_model import context_length
 from equipoise.models.tokenization import Ids, Marked, encode, start_token_id
 from equipoise.records import Contrast, Supply
 
@@ -81,7 +80,7 @@ def tokenize_contrasts(
 
     Nothing is ever cut. Raises `ModelError` naming a contrast without any token to score.
     """
-    limit = min(longest, context_length(model.module) or longest)
+    limit = min(longest, model.context_length or longest)
     texts = iter(
         _tokenize(
             model,
@@ -144,7 +143,7 @@ def tokenize_texts(
     model: LanguageModel, texts: Sequence[str], *, longest: int
 ) -> list[TokenizedText]:
     """Plain texts of at most `longest` tokens, all tokens targets; longer ones are left out."""
-    limit = min(longest, context_length(model.module) or longest)
+    limit = min(longest, model.context_length or longest)
     tokenized = _tokenize(model, [("", text, 0) for text in texts])
     return [text for text in tokenized if text.target_positions and len(text.ids) <= limit]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from equipoise.edits.adapter import CONFIG_FILE, AdapterEdit, read_adapter
+from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.base import Edit
 from equipoise.edits.decoding import NextTokenEdit
 from equipoise.edits.prompts import PromptEdit
@@ -34,15 +34,3 @@ def load_edit(folder: Path | str) -> Edit:
     if kind not in KINDS:
         raise StoreError(f"{folder / HEAD} has the unknown kind '{kind}'; {nearest(kind, KINDS)}")
     return KINDS[kind].load(folder)
-
-
-def edit_in(folder: Path) -> Edit | None:
-    """The edit in a folder, ours or a PEFT adapter of another program; None when there is none.
-
-    Raises as `load_edit` and `read_adapter` do.
-    """
-    if (folder / HEAD).is_file():
-        return load_edit(folder)
-    if (folder / CONFIG_FILE).is_file():
-        return read_adapter(folder)
-    return None

@@ -8,10 +8,9 @@ from torch import Tensor
 
 from equipoise.errors import RequestError
 from equipoise.inference import queries
-from equipoise.inference.batching import run_in_batches
-from equipoise.inference.forward import pad
+from equipoise.inference.forward import pad, run_in_batches
 from equipoise.inference.scoring import the_prompt
-from equipoise.models.loaded_model import LoadedModel, context_length
+from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.tokenization import Ids, Marked, pad_token_id, start_token_id
 from equipoise.records import Embedding
 
@@ -34,7 +33,7 @@ def embed(model: LoadedModel, requests: Sequence[Embedding]) -> NDArray[np.float
     masked = model.kind == "masked"
     start = None if masked else start_token_id(model.tokenizer)
     front: Ids = () if start is None else (start,)
-    limit = context_length(model.module)
+    limit = model.context_length
     rows: list[Ids] = []
     pooled: list[Sequence[int]] = []  # positions of each row
     for index, tokens in enumerate(queries.tokenize(model, texts)):

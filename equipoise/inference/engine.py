@@ -16,11 +16,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from equipoise.errors import RequestError
-from equipoise.inference.batching import Batches, at_full_speed
-from equipoise.inference.forward import Layout, has_output_layer, logits_at, probe_layout
+from equipoise.inference.forward import (
+    Batches,
+    Layout,
+    at_full_speed,
+    has_output_layer,
+    logits_at,
+    probe_layout,
+)
 from equipoise.inference.prefix_sharing import PackedRow, pack, single
 from equipoise.inference.queries import LIKELIEST, Plan, Read
-from equipoise.models.loaded_model import LoadedModel, attention_window, context_length
+from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.tokenization import Ids, pad_token_id
 
 _CPU_TOKENS = 1_024  # per batch: on a processor more is no faster, and leaves its caches
@@ -136,12 +142,10 @@ def forward_passes(
         gather = has_output_layer(model.module)
         pad = pad_token_id(model.tokenizer)
         layout = Layout(pack=False, gather=gather, two_sided=True, pad=pad)
-    window = attention_window(model.module)
     packed: list[int] = []
     alone: list[int] = []
     for text, ids in enumerate(texts):
-        fits = share_rows and layout.pack and (window is None or len(ids) <= window)
-        (packed if fits else alone).append(text)
+        (packed if share_rows and layout.packs(len(ids)) else alone).append(text)
     for way, rows in (
         (layout, pack(texts, packed)),
         (replace(layout, pack=False), single(texts, alone)),
@@ -218,7 +222,7 @@ def _logprobs(
 
 def check_lengths(model: LoadedModel, plans: Sequence[Plan], texts_per_request: int) -> None:
     """Refuse the first request with a text that is longer than the model's context."""
-    limit = context_length(model.module)
+    limit = model.context_length
     if limit is None:
         return
     for index, plan in enumerate(plans):

@@ -1,4 +1,4 @@
-"""A forward pass over a batch of rows, with outputs at chosen places only.
+"""Forward passes: batches that fit memory, with outputs at chosen places only.
 
 How a module may be given its rows is probed on a few tokens.
 """
@@ -11,10 +11,138 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from tqdm import tqdm
 from transformers import PreTrainedModel
 
+from equipoise.errors import ModelError
 from equipoise.inference.prefix_sharing import PackedRow, single, tree
-from equipoise.models.loaded_model import attention_window
+from equipoise.models.kernels import fast_matmul, fused_gelu
+from equipoise.models.loaded_model import LoadedModel
+
+_CPU_TOKENS = 2_048  # per batch: on a processor more is no faster
+
+
+class Batches:
+    """Indices of rows in batches of `batch_tokens`, longest rows first: out of memory shows early.
+
+    Iterate, and run each batch inside `retry_smaller`:
+
+        for batch in batches:
+            with batches.retry_smaller():
+                ...
+
+    `reads`: per row, the positions whose outputs are read; at most `most_reads` per batch.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        lengths: Sequence[int],
+        *,
+        most_cpu_tokens: int = _CPU_TOKENS,
+        reads: Sequence[int] = (),
+        most_reads: int | None = None,
+        task: str = "",
+    ) -> None:
+        on_cpu = model.module.device.type == "cpu"
+        self._model = model
+        self._lengths = lengths
+        self._budget = min(model.batch_tokens, most_cpu_tokens) if on_cpu else model.batch_tokens
+        self._reads = reads
+        self._most_reads = most_reads
+        self._order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+        self._done = 0
+        self._batch: list[int] = []
+        self._task = task
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Each batch once; a batch that did not fit memory comes again in smaller ones."""
+        hidden = None if self._task else True  # None: shown on a terminal
+        with tqdm(total=len(self._order), desc=self._task, disable=hidden, leave=False) as bar:
+            while self._done < len(self._order):
+                self._batch = self._next()
+                yield self._batch
+                self._done += len(self._batch)
+                bar.update(len(self._batch))
+
+    def _next(self) -> list[int]:
+        """The longest batch within the budgets; never empty."""
+        rest = self._order[self._done :]
+        batch = rest[: max(1, self._budget // max(1, self._lengths[rest[0]]))]
+        if self._most_reads is None:
+            return batch
+        total = self._reads[batch[0]]
+        for index, row in enumerate(batch[1:], start=1):
+            total += self._reads[row]
+            if total > self._most_reads:
+                return batch[:index]
+        return batch
+
+    @contextmanager
+    def retry_smaller(self) -> Iterator[None]:
+        """Out of memory inside: the batch's rows come again, half as many at a time.
+
+        What is computed inside must bear being computed twice.
+        Raises `ModelError` when a single row does not fit.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+            model, longest = self._model, self._lengths[self._batch[0]]
+            if len(self._batch) == 1:
+                raise ModelError(
+                    f"a text must fit memory; {model.identity} ran out of it on a row of "
+                    f"{longest} tokens on {model.module.device}: free memory or use another device"
+                ) from error
+            if model.module.device.type == "cuda":
+                torch.cuda.empty_cache()
+            self._budget = len(self._batch) * longest // 2
+            self._batch = []  # nothing of it is done
+
+
+def run_in_batches(
+    model: LoadedModel, lengths: Sequence[int], run: Callable[[list[int]], None]
+) -> None:
+    """Call `run` with the indices of texts that go together, until each text was in a batch.
+
+    `lengths`: tokens of each text. No gradients, no dropout. `run` must bear being called twice
+    with the same texts. Raises `ModelError` when a single text does not fit memory.
+    """
+    batches = Batches(model, lengths)
+    with torch.inference_mode(), evaluating(model.module), fast_matmul(model.module):
+        for batch in batches:
+            with batches.retry_smaller():
+                run(batch)
+
+
+@contextmanager
+def at_full_speed(module: nn.Module) -> Iterator[None]:
+    """No gradients, no dropout, the fastest exact kernels; all undone at the end."""
+    with torch.inference_mode(), evaluating(module), fused_gelu(module), fast_matmul(module):
+        yield
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """No dropout inside; each part's mode is restored afterwards."""
+    training = [part for part in module.modules() if part.training]
+    for part in training:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch ran out of memory; on a processor it says so only in the message."""
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        sign in text for sign in ("out of memory", "can't allocate memory")
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +153,11 @@ class Layout:
     gather: bool  # the output layer may be given a few positions instead of all
     two_sided: bool = False  # a masked model: padding must be hidden from the tokens
     pad: int = 0
+    window: int | None = None  # tokens that the most limited block looks back; None: all
+
+    def packs(self, length: int) -> bool:
+        """Whether a text may share a row; beyond the window the row's other texts would count."""
+        return self.pack and (self.window is None or length <= self.window)
 
 
 def logits_at(
@@ -182,7 +315,8 @@ def probe_layout(module: PreTrainedModel) -> Layout:
     )
     if key in _known:
         return _known[key]
-    layout = Layout(pack=False, gather=False)
+    window = module.config.get_text_config().to_dict().get("sliding_window")
+    layout = Layout(pack=False, gather=False, window=window)
     with torch.inference_mode():
         expected = _logits(module, _ALONE, layout)
         if not bool(torch.isfinite(expected).all()):
@@ -191,13 +325,15 @@ def probe_layout(module: PreTrainedModel) -> Layout:
             gathered = replace(layout, gather=True)
             if _is_close(_logits(module, _ALONE, gathered), expected):
                 layout = gathered
-        window = attention_window(module)
-        fits = window is None or window >= max(map(len, _TEXTS))
         takes_masks = module.config._attn_implementation in ("sdpa", "eager")
-        if module.config.model_type in _PACKABLE and fits and takes_masks:
-            packed = replace(layout, pack=True)
-            if _is_close(_logits(module, _TOGETHER, packed), expected):
-                layout = packed
+        packed = replace(layout, pack=True)
+        may_pack = (
+            module.config.model_type in _PACKABLE
+            and takes_masks
+            and packed.packs(max(map(len, _TEXTS)))
+        )
+        if may_pack and _is_close(_logits(module, _TOGETHER, packed), expected):
+            layout = packed
     _known[key] = layout
     return layout
 

@@ -15,11 +15,10 @@ from transformers import DynamicCache
 
 from equipoise.errors import ModelError, RequestError
 from equipoise.inference import queries
-from equipoise.inference.batching import run_in_batches
-from equipoise.inference.forward import pad
+from equipoise.inference.forward import pad, run_in_batches
 from equipoise.inference.rule_scoring import combine_rows
 from equipoise.inference.scoring import the_prompt
-from equipoise.models.loaded_model import LoadedModel, active_rule, context_length
+from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.tokenization import Ids, Marked, Tokens, pad_token_id, start_token_id
 from equipoise.records import Generation
 
@@ -99,7 +98,7 @@ class _Writer:
 
 
 def _check(model: LoadedModel, index: int, request: Generation, row: Ids) -> None:
-    limit = context_length(model.module)
+    limit = model.context_length
     if limit is not None and len(row) + request.max_tokens > limit:
         raise RequestError(
             index,
@@ -148,7 +147,7 @@ def _rows(model: LoadedModel, writer: _Writer) -> list[Ids]:
     """The contexts of a text's next token, its own first."""
     ids = (*writer.ids, *writer.written)
     rows = [ids]
-    rule = active_rule(model)
+    rule = model.active_rule
     if rule is not None:
         front = ids[: len(writer.ids) - len(writer.context.ids)]
         count = len(ids) - len(front)

@@ -14,7 +14,6 @@ from equipoise.errors import ModelError
 from equipoise.inference import embedding, generation, scoring
 from equipoise.models.decoding_rule import DecodingRule
 from equipoise.models.kernels import matmul_path
-from equipoise.models.loaded_model import context_length
 from equipoise.models.tokenization import start_rule, start_token_id
 from equipoise.records import (
     JSON,
@@ -29,6 +28,8 @@ from equipoise.records import (
     ScoredPair,
     TextPair,
 )
+
+_OFFSET_POSITIONS = frozenset(["roberta", "xlm-roberta", "camembert"])  # they begin after padding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ class LanguageModel:
             "dtype": str(self.module.dtype).removeprefix("torch."),
             "device": self.module.device.type,
             "parameters": self.module.num_parameters(),
-            "context_length": context_length(self.module),
+            "context_length": self.context_length,
             "tokenizer": type(self.tokenizer).__name__,
             "prefix": "special tokens" if self.kind == "masked" else start_rule(self.tokenizer),
             "start_token_id": start,
@@ -88,6 +89,24 @@ class LanguageModel:
         if Path(name).expanduser().is_dir():
             return str(Path(name).expanduser().resolve())
         return f"{name}@{revision}" if revision else name
+
+    @property
+    def active_rule(self) -> DecodingRule | None:
+        """The decoding rule of a causal model, where it changes something."""
+        rule = self.decoding_rule
+        return None if rule is None or rule.neutral or self.kind == "masked" else rule
+
+    @property
+    def context_length(self) -> int | None:
+        """Most tokens a text may have, special ones included; None: the module sets no limit."""
+        config = self.module.config.get_text_config()
+        name = config.attribute_map.get("max_position_embeddings", "max_position_embeddings")
+        limit = config.to_dict().get(name)
+        if limit is None:
+            return None
+        if config.model_type in _OFFSET_POSITIONS:
+            return int(limit) - int(config.pad_token_id or 0) - 1
+        return int(limit)
 
     def variants(self) -> Sequence["LanguageModel"]:
         """One model per prompt; usually just this model."""

@@ -15,9 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from equipoise.inference.batching import at_full_speed
 from equipoise.inference.engine import check_finite, check_lengths, forward_passes, read
-from equipoise.inference.forward import hidden_at, logits_at
+from equipoise.inference.forward import at_full_speed, hidden_at, logits_at
 from equipoise.inference.queries import LIKELIEST, Plan, Query, Read
 from equipoise.models.decoding_rule import Context, DecodingRule
 from equipoise.models.loaded_model import LoadedModel

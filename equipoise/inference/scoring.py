@@ -8,7 +8,7 @@ from equipoise.errors import ModelError, RequestError
 from equipoise.inference import queries
 from equipoise.inference.engine import read
 from equipoise.inference.rule_scoring import read_through_rule
-from equipoise.models.loaded_model import LoadedModel, active_rule
+from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.tokenization import Ids, Marked, Tokens, adds_start, start_token_id
 from equipoise.records import (
     Continuation,
@@ -56,7 +56,7 @@ def score(model: LoadedModel, requests: Sequence[Continuation]) -> list[Scored]:
         queries.with_likeliest(plan) if request.greedy else plan
         for plan, request in zip(plans, requests, strict=True)
     ]
-    rule = active_rule(model)
+    rule = model.active_rule
     if rule is None:
         answers = read(model, plans_read, task="scoring")
     else:
@@ -224,7 +224,7 @@ def score_pairs(model: LoadedModel, requests: Sequence[TextPair]) -> list[Scored
         else queries.causal(tokens.ids, wanted, "bos", start)
         for tokens, wanted in zip(tokenized, positions, strict=True)
     ]
-    rule, task = active_rule(model), "scoring pairs"
+    rule, task = model.active_rule, "scoring pairs"
     if rule is None:
         answers = read(model, plans, task=task, texts_per_request=2)
     else:

@@ -3,9 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
+from equipoise.edits.adapter import CONFIG_FILE, read_adapter
 from equipoise.edits.base import Edit
 from equipoise.edits.edit import EditInfo
-from equipoise.edits.registry import edit_in
+from equipoise.edits.registry import load_edit
+from equipoise.edits.storage import HEAD
 from equipoise.errors import ModelError, nearest
 from equipoise.inference.language_model import LanguageModel
 from equipoise.loading.checkpoint import Checkpoint, find_checkpoint
@@ -53,7 +55,7 @@ def find_edit(name: str) -> tuple[Edit, Checkpoint]:
     Raises `ModelError` when there is none, and `StoreError` for a damaged edit.
     """
     checkpoint = find_checkpoint(name, revision=None)
-    edit = edit_in(checkpoint.folder)
+    edit = _edit_in(checkpoint.folder)
     if edit is None:
         raise ModelError(
             f"{name} must be a saved edit (edit.json) or a PEFT adapter (adapter_config.json), "
@@ -82,13 +84,22 @@ def base_vocabulary(info: EditInfo, *, base: str | None = None) -> Vocabulary:
     return vocabulary_of(load_tokenizer(name))
 
 
+def _edit_in(folder: Path) -> Edit | None:
+    """The edit in a folder, ours or a PEFT adapter of another program; None: it is a model's."""
+    if (folder / HEAD).is_file():
+        return load_edit(folder)
+    if (folder / CONFIG_FILE).is_file():
+        return read_adapter(folder)
+    return None
+
+
 def _open(
     name: str, revision: str | None, base: str | LanguageModel | None, *, dtype: str, device: str
 ) -> LanguageModel:
     if _is_planted(name):
         return load_planted(name, dtype=dtype, device=device)
     checkpoint = find_checkpoint(name, revision=revision)
-    edit = edit_in(checkpoint.folder)
+    edit = _edit_in(checkpoint.folder)
     if edit is None:
         if base is not None:
             raise ModelError(

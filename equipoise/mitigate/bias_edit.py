@@ -30,7 +30,7 @@ from equipoise.contrast_training.tokenized import (
 )
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError, RecipeError
-from equipoise.inference.batching import evaluating
+from equipoise.inference.forward import evaluating
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.scoring import the_prompt
 from equipoise.mitigate.base import Mitigation, maker_of

@@ -64,13 +64,11 @@ def write_results(folder: Path | str, measurements: Sequence[Measurement]) -> Pa
     return folder
 
 
-def check_new(folder: Path | None) -> None:
+def check_new(folder: Path) -> None:
     """Raise `StoreError` unless the folder is new or empty and its place may be written to.
 
-    None is no folder. Ask before a long run.
+    Ask before a long run.
     """
-    if folder is None:
-        return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StoreError(
             f"results are written into a new or empty folder, {folder} is not one; "

@@ -20,7 +20,6 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.queries import tokenize
 from equipoise.models.anatomy import blocks, head
 from equipoise.models.hooks import block_states, read_at, replayed
-from equipoise.models.loaded_model import context_length
 from equipoise.models.tokenization import Ids, Marked, encode, pad_token_id, start_token_id
 from equipoise.training.data_parallel import shared_forward
 
@@ -108,7 +107,7 @@ def prompt_ids(model: LanguageModel, texts: Sequence[str]) -> list[Ids]:
     start = None if model.kind == "masked" else start_token_id(model.tokenizer)
     front: Ids = () if start is None else (start,)
     prompts = [front + tokens.ids for tokens in tokenize(model, [Marked(t, 0, 0) for t in texts])]
-    limit = context_length(model.module)
+    limit = model.context_length
     for index, ids in enumerate(prompts):
         most = len(ids) if limit is None else limit
         if not len(front) < len(ids) <= most:

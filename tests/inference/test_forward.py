@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from equipoise.inference import forward
 from equipoise.inference.forward import Layout, hidden_at, logits_at, probe_layout
 from equipoise.inference.prefix_sharing import pack, single
-from equipoise.models.loaded_model import attention_window, context_length
 from equipoise.testing import CAUSAL_FAMILIES, tiny_model
 
 TEXTS = ((1, 70, 80, 90, 75), (1, 70, 80, 60), (5, 9))
@@ -73,7 +72,9 @@ def test_a_module_without_an_output_layer_is_named() -> None:
 
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
 def test_the_supported_families_pack_and_gather(family: str) -> None:
-    assert probe_layout(tiny_model(family).module) == Layout(pack=True, gather=True)
+    layout = probe_layout(tiny_model(family).module)
+    assert layout.pack
+    assert layout.gather
 
 
 def test_eager_attention_packs_too() -> None:
@@ -120,6 +121,6 @@ def test_nothing_is_learnt_from_a_broken_module() -> None:
 
 def test_context_lengths_and_windows() -> None:
     for family in ("gpt2", "llama", "opt", "bert", "roberta"):
-        assert context_length(tiny_model(family, context=40).module) == 40
-    assert attention_window(tiny_model("gemma2").module) == 16
-    assert attention_window(tiny_model("llama").module) is None
+        assert tiny_model(family, context=40).context_length == 40
+    assert probe_layout(tiny_model("gemma2").module).window == 16
+    assert probe_layout(tiny_model("llama").module).window is None

@@ -7,13 +7,14 @@ own world.
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark, TellsLabels
 from equipoise.conclusions import Ranking, RankStability
-from equipoise.data.sources import reading_from
+from equipoise.data.sources import named_folder, reading_from
 from equipoise.edits.base import Edit
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
@@ -22,7 +23,7 @@ from equipoise.locate.base import Locator
 from equipoise.measure import Shards
 from equipoise.measure import measure as measure_built
 from equipoise.mitigate.base import Mitigation
-from equipoise.planted.folder import WORLD, folder_for
+from equipoise.planted.folder import PLANTED, WORLD, find_folder, world_folder
 from equipoise.predictions import Predictions
 from equipoise.records import Measurement, Prompt, Supply
 from equipoise.stats.stability import rank_stability
@@ -52,6 +53,20 @@ def measure(  # noqa: PLR0913
         return measure_built(
             model, benchmark, split=split, limit=limit, seed=seed, draws=draws, shards=shards
         )
+
+
+def folder_for(identity: str, data: str | None = None) -> Path | None:
+    """The data folder for a model: `data` if given, else of a planted model its world's folder.
+
+    `identity`: of a model, edited or not, or its name. `data`: a folder, or "planted:NAME". None
+    where neither names a folder, and inside a `reading_from` block, whose folder stays.
+    Raises `RecipeError` when there is no such folder or world.
+    """
+    if named_folder() is not None:
+        return None
+    if data is None:
+        return world_folder(identity.partition("@")[0]) if identity.startswith(PLANTED) else None
+    return find_folder(data)
 
 
 def locate(

@@ -9,13 +9,13 @@ import pytest
 from worlds import in_world
 
 import equipoise as eq
-from equipoise.api import build_supply, drawn, usual_supply
+from equipoise.api import build_supply, drawn, folder_for, usual_supply
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.data.sources import reading_from
 from equipoise.errors import RecipeError
 from equipoise.locate.block_influence import BlockInfluence
 from equipoise.mitigate.bias_unlearn import BiasUnlearn
-from equipoise.planted.folder import folder_for, folder_world, world_folder
+from equipoise.planted.folder import folder_world, world_folder
 from equipoise.supply.genbias import GenBiasSupply
 from equipoise.testing import FakeScorer, tiny_model, tiny_supply
 

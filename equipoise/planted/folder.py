@@ -17,7 +17,7 @@ from equipoise.data.clozes import KNOWN_1000
 from equipoise.data.crows_pairs import COLUMNS, CROWS_PAIRS
 from equipoise.data.documents import AG_NEWS
 from equipoise.data.prompt_sets import PROMPTS
-from equipoise.data.sources import Source, cache_folder, named_folder, read_json
+from equipoise.data.sources import Source, cache_folder, read_json
 from equipoise.data.stereoset import BLANK, DEV, LABELS, TEST
 from equipoise.errors import DataError, RecipeError, StoreError
 from equipoise.files.atomic import new_folder
@@ -28,20 +28,6 @@ from equipoise.records import JSON, Contrast
 PLANTED: Final = "planted:"
 WORLD: Final = Source(path="planted/world.json", licence="own")
 _SUMS: Final = "SHA256SUMS"
-
-
-def folder_for(identity: str, data: str | None = None) -> Path | None:
-    """The data folder for a model: `data` if given, else of a planted model its world's folder.
-
-    `identity`: of a model, edited or not, or its name. `data`: a folder, or "planted:NAME". None
-    where neither names a folder, and inside a `reading_from` block, whose folder stays.
-    Raises `RecipeError` when there is no such folder or world.
-    """
-    if named_folder() is not None:
-        return None
-    if data is None:
-        return world_folder(identity.partition("@")[0]) if identity.startswith(PLANTED) else None
-    return find_folder(data)
 
 
 def find_folder(data: str) -> Path:

@@ -13,6 +13,7 @@ from typing import TypeAlias, TypeVar
 import torch
 
 from equipoise import api, plugins
+from equipoise.api import folder_for
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark, texts_of
 from equipoise.calibrate import calibrate
 from equipoise.checks.learnt import learnt_from, read_learnt, write_learnt
@@ -28,7 +29,6 @@ from equipoise.loading.load import load
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples
 from equipoise.mitigate.base import Mitigation
-from equipoise.planted.folder import folder_for
 from equipoise.records import Measurement
 from equipoise.study.changed_examples import with_examples
 from equipoise.study.load_study import (

@@ -17,6 +17,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 
 from equipoise import plugins
+from equipoise.api import folder_for
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.data.sources import reading_from
 from equipoise.errors import (
@@ -32,7 +33,7 @@ from equipoise.loading.checkpoint import content_sha256
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples, learnt_examples
 from equipoise.mitigate.base import Mitigation, ReadsFiles, UsesEdits
-from equipoise.planted.folder import PLANTED, folder_for
+from equipoise.planted.folder import PLANTED
 from equipoise.planted.model import cache_key
 from equipoise.planted.teaching import Budget
 from equipoise.planted.world import find_world

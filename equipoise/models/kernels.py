@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeAlias, no_type_check
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from transformers import PreTrainedModel
@@ -121,21 +121,36 @@ class _OneDnn(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         options = dict(kwargs or {})
-        if func is functional.linear and _all_float32(args):
-            return _linear(*args, **options)
-        if func is torch.addmm and not options and len(args) == 3 and _all_float32(args):
+        if func is functional.linear:
+            operands = dict(zip(("input", "weight", "bias"), args, strict=False)) | options
+            x, weight, bias = (operands.get(name) for name in ("input", "weight", "bias"))
+            if _is_plain_product(x, weight, bias):
+                return _linear(x, weight, bias)
+        if func is torch.addmm and not options and len(args) == 3:
             bias, left, right = args
-            if bias.ndim == 1:
+            if _is_plain_product(left, right.T, bias):
                 return _linear(left, right.T, bias)
         return func(*args, **options)
 
 
-def _all_float32(args: tuple[Any, ...]) -> bool:
-    if torch.is_autocast_enabled("cpu"):  # another format was asked for
-        return False
-    return all(
-        argument is None or (isinstance(argument, Tensor) and argument.dtype == torch.float32)
-        for argument in args
+def _is_plain_product(x: Any, weight: Any, bias: Any) -> bool:
+    """Whether oneDNN gives what torch gives: float32 matrices, a bias per output side by side.
+
+    It computes a bias with gaps in memory wrongly, and refuses others of torch's forms.
+    """
+    operands = (x, weight) if bias is None else (x, weight, bias)
+    return (
+        not torch.is_autocast_enabled("cpu")  # another format was asked for
+        and all(
+            type(operand) in (Tensor, nn.Parameter)
+            and operand.dtype == torch.float32
+            and operand.layout == torch.strided
+            for operand in operands
+        )
+        and weight.ndim == 2
+        and x.ndim > 0
+        and x.shape[-1] == weight.shape[1] > 0
+        and (bias is None or (bias.shape == weight.shape[:1] and bias.is_contiguous()))
     )
 
 

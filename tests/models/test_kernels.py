@@ -4,6 +4,7 @@ from itertools import cycle
 
 import pytest
 import torch
+from torch import Tensor
 
 from equipoise.models import kernels as matmul
 from equipoise.models.kernels import exact, exact_device, exact_sum
@@ -131,6 +132,48 @@ def test_a_backward_pass_by_either_path_gives_the_same_gradients(
     with matmul.fast_matmul(module):
         other = torch.autograd.grad(module(ids).logits.square().mean(), parameters)
     torch.testing.assert_close(other, default, rtol=1e-4, atol=1e-5)
+
+
+_ROWS, _WEIGHT, _BIAS = torch.randn(3, 4), torch.randn(5, 4), torch.randn(5, 2)
+_PRODUCTS: dict[str, tuple[tuple[Tensor, ...], dict[str, Tensor]]] = {
+    "by name": ((), {"input": _ROWS, "weight": _WEIGHT, "bias": _BIAS[:, 0].contiguous()}),
+    "weight by name": ((_ROWS,), {"weight": _WEIGHT}),
+    "a bias with gaps": ((_ROWS, _WEIGHT, _BIAS[:, 0]), {}),
+    "a bias per row": ((_ROWS, _WEIGHT, torch.randn(3, 5)), {}),
+    "a bias for all outputs": ((_ROWS, _WEIGHT, torch.randn(1)), {}),
+    "a single output": ((_ROWS, torch.randn(4)), {}),
+    "a single row": ((_ROWS[0], _WEIGHT), {}),
+    "no rows": ((_ROWS[:0], _WEIGHT), {}),
+    "no features": ((_ROWS[:, :0], _WEIGHT[:, :0]), {}),
+    "a sparse weight": ((_ROWS, _WEIGHT.to_sparse()), {}),
+}
+
+
+@onednn
+@pytest.mark.parametrize("form", _PRODUCTS)
+def test_every_form_of_a_product_gives_what_torch_gives(form: str) -> None:
+    args, options = _PRODUCTS[form]
+    expected = torch.nn.functional.linear(*args, **options)
+    with matmul._OneDnn():
+        torch.testing.assert_close(torch.nn.functional.linear(*args, **options), expected)
+
+
+@onednn
+@pytest.mark.parametrize("bias", [torch.randn(5), torch.randn(1), torch.randn(3, 5), _BIAS[:, 0]])
+def test_every_bias_of_addmm_gives_what_torch_gives(bias: Tensor) -> None:
+    with matmul._OneDnn():
+        product = torch.addmm(bias, _ROWS, _WEIGHT.T)
+    torch.testing.assert_close(product, torch.addmm(bias, _ROWS, _WEIGHT.T))
+
+
+@onednn
+def test_a_product_that_torch_refuses_is_refused_as_torch_does() -> None:
+    for operands in ((_ROWS, _WEIGHT.double()), (_ROWS, torch.randn(5, 3))):
+        with pytest.raises(RuntimeError) as expected:
+            torch.nn.functional.linear(*operands)
+        with matmul._OneDnn(), pytest.raises(RuntimeError) as raised:
+            torch.nn.functional.linear(*operands)
+        assert str(raised.value) == str(expected.value)
 
 
 @onednn

@@ -1,17 +1,18 @@
-"""Every entry of the table names the parts that a forward pass really goes through."""
+"""The parts that are found are those that a forward pass really goes through."""
 
 import pytest
 import torch
+from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 from transformers import (
+    AutoModelForCausalLM,
     Gemma3Config,
     Gemma3ForConditionalGeneration,
-    GPTJConfig,
-    GPTJForCausalLM,
     OPTConfig,
     OPTForCausalLM,
     PreTrainedModel,
 )
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from equipoise.errors import ModelError
 from equipoise.models import anatomy
@@ -19,7 +20,7 @@ from equipoise.testing import CAUSAL_FAMILIES, FAMILIES, MASKED_FAMILIES, tiny_m
 
 
 def _ids() -> torch.Tensor:
-    return torch.tensor([[1, 70, 80, 90, 100]])
+    return torch.tensor([[1, 7, 8, 9, 10]])
 
 
 def _outputs(module: PreTrainedModel, parts: list[nn.Module]) -> list[torch.Tensor]:
@@ -104,7 +105,6 @@ def test_every_block_has_its_parts_and_they_cover_its_parameters(family: str) ->
 )
 def test_a_block_normed_before_adds_its_attention_and_mlp_to_the_stream(family: str) -> None:
     module = tiny_model(family).module
-    assert anatomy.anatomy(module).norm_place == "before"
     first, second = anatomy.blocks(module)
     before, after, attended, fed = _outputs(
         module, [first, second, anatomy.attention(module, 1), anatomy.mlp(module, 1)[-1]]
@@ -172,10 +172,91 @@ def test_opt_normed_after_has_no_final_norm() -> None:
         anatomy.final_norm(OPTForCausalLM(config))
 
 
-def test_an_unknown_architecture_is_named_with_the_known_ones() -> None:
-    config = GPTJConfig(n_embd=16, n_layer=1, n_head=2, rotary_dim=4)
-    with pytest.raises(ModelError, match=r"architecture 'gptj' \(GPTJForCausalLM\).*gpt_neox"):
-        anatomy.blocks(GPTJForCausalLM(config))
+_SIZES = {
+    "vocab_size": 32,
+    "hidden_size": 16,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "intermediate_size": 24,
+    "pad_token_id": 0,
+}
+
+
+@pytest.mark.parametrize(
+    ("family", "sizes"),
+    [
+        ("olmo2", {}),
+        ("phi", {}),
+        ("phi3", {}),
+        ("smollm3", {}),
+        ("granite", {}),
+        ("falcon", {}),
+        ("bloom", {}),
+        ("stablelm", {}),
+        ("mpt", {"max_seq_len": 64}),
+        ("cohere", {}),
+        ("mixtral", {"num_local_experts": 2}),
+        ("gpt_oss", {"num_local_experts": 2, "num_experts_per_tok": 2, "head_dim": 8}),
+        ("gptj", {"rotary_dim": 4}),
+        ("mamba", {"state_size": 4}),
+        ("rwkv", {"attention_hidden_size": 16}),
+    ],
+)
+def test_families_without_an_entry_are_searched(family: str, sizes: dict[str, int]) -> None:
+    config = CONFIG_MAPPING[family](**{**_SIZES, **sizes})
+    module = AutoModelForCausalLM.from_config(config).eval()
+    last, normed = _outputs(module, [anatomy.blocks(module)[-1], anatomy.final_norm(module)])
+    with torch.no_grad():
+        hidden = anatomy.base(module)(input_ids=_ids()).last_hidden_state
+        assert torch.equal(anatomy.final_norm(module)(last), normed)
+    assert torch.equal(hidden, normed)
+    for number, block in enumerate(anatomy.blocks(module)):
+        parts = (
+            anatomy.attention(module, number),
+            *anatomy.mlp(module, number),
+            *anatomy.norms(module, number),
+        )
+        covered = {id(parameter) for part in parts for parameter in part.parameters()}
+        assert covered == {id(parameter) for parameter in block.parameters()}
+
+
+def test_a_projection_with_an_adapter_around_it_is_that_projection() -> None:
+    model = tiny_model("llama", context=35)  # that no other test has searched
+    inject_adapter_in_model(LoraConfig(target_modules=["o_proj", "down_proj"]), model.module)
+    block = anatomy.block(model.module, 0)
+    assert anatomy.attention_output(model.module, 0) is block.self_attn.o_proj
+    assert anatomy.mlp_output(model.module, 0) is block.mlp.down_proj
+
+
+def test_a_mixture_of_experts_has_no_single_output_projection() -> None:
+    config = CONFIG_MAPPING["mixtral"](**_SIZES, num_local_experts=2)
+    module = AutoModelForCausalLM.from_config(config)
+    with pytest.raises(ModelError, match=r"block 0 of MixtralForCausalLM .* got .*mlp"):
+        anatomy.mlp_output(module, 0)
+
+
+def test_blocks_of_different_kinds_have_their_own_parts() -> None:
+    kinds = ["linear_attention", "full_attention", "linear_attention"]
+    config = CONFIG_MAPPING["qwen3_5_text"](**_SIZES, head_dim=8, layer_types=kinds)
+    module = AutoModelForCausalLM.from_config(config)
+    names = [type(anatomy.attention(module, number)).__name__ for number in range(3)]
+    assert names[0] == names[2] != names[1]
+    assert anatomy.attention_output(module, 0).weight.shape[0] == 16
+
+
+def test_blocks_that_do_not_form_a_stream_are_refused() -> None:
+    module = tiny_model("llama", blocks=2, context=33).module  # that no other test has searched
+    module.model.layers[1].register_forward_pre_hook(lambda _, args: (args[0] * 2, *args[1:]))
+    with pytest.raises(ModelError, match=r"LlamaForCausalLM.*layers.1 does not read what"):
+        anatomy.blocks(module)
+
+
+def test_a_model_without_a_list_of_blocks_is_refused() -> None:
+    module = tiny_model("llama", blocks=2, context=34).module
+    module.config.num_hidden_layers = 5
+    with pytest.raises(ModelError, match="it has no list of 5 modules"):
+        anatomy.blocks(module)
 
 
 def test_a_block_that_is_not_there_is_an_error() -> None:

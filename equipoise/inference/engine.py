@@ -160,6 +160,7 @@ def forward_passes(
             most_cpu_tokens=_CPU_TOKENS,
             reads=[len(distinct) for distinct in places],
             most_reads=most_places,
+            layout=way,
             task=f"{model.identity}: {task}",
         )
         for batch in batches:

@@ -6,6 +6,7 @@ How a module may be given its rows is probed on a few tokens.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -22,6 +23,30 @@ from equipoise.models.loaded_model import LoadedModel
 _CPU_TOKENS = 2_048  # per batch: on a processor more is no faster
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How rows are given to a module: what it computes exactly, as `probe_layout` tells."""
+
+    pack: bool  # rows may be trees: a 4-D mask and position ids are obeyed
+    gather: bool  # the output layer may be given a few positions instead of all
+    two_sided: bool = False  # a masked model: padding must be hidden from the tokens
+    pad: int = 0
+    pads: bool = True  # a text means the same beside a longer one, filled up to its length
+    window: int | None = None  # tokens that the most limited block looks back; None: all
+    rope_change: int | None = None  # texts longer than this turn all rows' positions differently
+
+    def packs(self, length: int) -> bool:
+        """Whether a text may share a row; beyond the window the row's other texts would count."""
+        limits = [limit for limit in (self.window, self.rope_change) if limit is not None]
+        return self.pack and length <= min(limits, default=length)
+
+    def company(self, length: int) -> int:
+        """Rows of different company may not share a batch."""
+        if not self.pads:
+            return length
+        return int(self.rope_change is not None and length > self.rope_change)
+
+
 class Batches:
     """Indices of rows in batches of `batch_tokens`, longest rows first: out of memory shows early.
 
@@ -32,6 +57,7 @@ class Batches:
                 ...
 
     `reads`: per row, the positions whose outputs are read; at most `most_reads` per batch.
+    `layout`: which rows may share a batch; None: all may.
     """
 
     def __init__(
@@ -42,6 +68,7 @@ class Batches:
         most_cpu_tokens: int = _CPU_TOKENS,
         reads: Sequence[int] = (),
         most_reads: int | None = None,
+        layout: Layout | None = None,
         task: str = "",
     ) -> None:
         on_cpu = model.module.device.type == "cpu"
@@ -50,6 +77,7 @@ class Batches:
         self._budget = min(model.batch_tokens, most_cpu_tokens) if on_cpu else model.batch_tokens
         self._reads = reads
         self._most_reads = most_reads
+        self._company = [0 if layout is None else layout.company(length) for length in lengths]
         self._order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
         self._done = 0
         self._batch: list[int] = []
@@ -69,6 +97,8 @@ class Batches:
         """The longest batch within the budgets; never empty."""
         rest = self._order[self._done :]
         batch = rest[: max(1, self._budget // max(1, self._lengths[rest[0]]))]
+        company = self._company[batch[0]]
+        batch = list(takewhile(lambda row: self._company[row] == company, batch))
         if self._most_reads is None:
             return batch
         total = self._reads[batch[0]]
@@ -143,21 +173,6 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or any(
         sign in text for sign in ("out of memory", "can't allocate memory")
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """How rows are given to a module: what it computes exactly, as `probe_layout` tells."""
-
-    pack: bool  # rows may be trees: a 4-D mask and position ids are obeyed
-    gather: bool  # the output layer may be given a few positions instead of all
-    two_sided: bool = False  # a masked model: padding must be hidden from the tokens
-    pad: int = 0
-    window: int | None = None  # tokens that the most limited block looks back; None: all
-
-    def packs(self, length: int) -> bool:
-        """Whether a text may share a row; beyond the window the row's other texts would count."""
-        return self.pack and (self.window is None or length <= self.window)
 
 
 def logits_at(
@@ -298,6 +313,7 @@ _TOLERANCE = {torch.float64: 1e-3, torch.float32: 1e-3}  # of the spread of the 
 _HALF_TOLERANCE = 0.2  # bfloat16 rounds: only gross differences show
 
 _TEXTS = ((5, 6, 7, 8, 9, 3), (5, 6, 7, 2, 4), (1, 9, 8, 4))  # two share a prefix
+_OTHER_END = (*_TEXTS[0][:-1], _TEXTS[0][-1] + 1)
 _ALONE = single(_TEXTS, range(len(_TEXTS)))
 _TOGETHER = [tree(_TEXTS, range(len(_TEXTS)))]
 
@@ -305,7 +321,10 @@ _known: dict[tuple[str, ...], Layout] = {}
 
 
 def probe_layout(module: PreTrainedModel) -> Layout:
-    """How rows may be given to this causal module; tried once for each kind of module."""
+    """How rows may be given to this causal module; tried once for each kind of module.
+
+    Raises `ModelError` for a module that is not causal: its predictions depend on later tokens.
+    """
     key = (
         type(module).__qualname__,
         str(module.dtype),
@@ -315,24 +334,43 @@ def probe_layout(module: PreTrainedModel) -> Layout:
     )
     if key in _known:
         return _known[key]
-    window = module.config.get_text_config().to_dict().get("sliding_window")
-    layout = Layout(pack=False, gather=False, window=window)
+    config = module.config.get_text_config().to_dict()
+    rope = config.get("rope_parameters") or {}
+    layout = Layout(
+        pack=False,
+        gather=False,
+        window=config.get("sliding_window"),
+        rope_change=rope.get("original_max_position_embeddings")
+        if rope.get("rope_type") == "longrope"
+        else None,
+    )
     with torch.inference_mode():
-        expected = _logits(module, _ALONE, layout)
+        first, *others = (_logits(module, single([text], [0]), layout) for text in _TEXTS)
+        expected = torch.cat([first, *others])
         if not bool(torch.isfinite(expected).all()):
             return layout  # broken weights say nothing of their kind
+        other_end = _logits(module, single([_OTHER_END], [0]), layout)
+        if not is_close(other_end[:-1], first[:-1]):
+            raise ModelError(
+                f"{type(module).__name__} must predict each token from those before it, but its "
+                "predictions change with later tokens; load a causal model, or set is_decoder in "
+                "its config.json if it was trained as one"
+            )
+        if not is_close(_logits(module, _ALONE, layout), expected):
+            layout = replace(layout, pads=False)
         if has_output_layer(module):
             gathered = replace(layout, gather=True)
-            if _is_close(_logits(module, _ALONE, gathered), expected):
+            if is_close(_logits(module, _ALONE, gathered), expected):
                 layout = gathered
         takes_masks = module.config._attn_implementation in ("sdpa", "eager")
         packed = replace(layout, pack=True)
         may_pack = (
             module.config.model_type in _PACKABLE
+            and layout.pads
             and takes_masks
             and packed.packs(max(map(len, _TEXTS)))
         )
-        if may_pack and _is_close(_logits(module, _TOGETHER, packed), expected):
+        if may_pack and is_close(_logits(module, _TOGETHER, packed), expected):
             layout = packed
     _known[key] = layout
     return layout
@@ -348,7 +386,8 @@ def _logits(module: PreTrainedModel, rows: Sequence[PackedRow], layout: Layout) 
     return logits_at(module, rows, flat.to(module.device), layout)
 
 
-def _is_close(logits: Tensor, expected: Tensor) -> bool:
+def is_close(logits: Tensor, expected: Tensor) -> bool:
+    """Whether logits differ by no more than two ways of computing the same may."""
     if logits.shape != expected.shape:
         return False
     tolerance = _TOLERANCE.get(expected.dtype, _HALF_TOLERANCE)

@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +15,15 @@ from transformers import DynamicCache
 
 from equipoise.errors import ModelError, RequestError
 from equipoise.inference import queries
-from equipoise.inference.forward import pad, run_in_batches
+from equipoise.inference.forward import (
+    Batches,
+    is_close,
+    logits_at,
+    pad,
+    probe_layout,
+    run_in_batches,
+)
+from equipoise.inference.prefix_sharing import single
 from equipoise.inference.rule_scoring import combine_rows
 from equipoise.inference.scoring import the_prompt
 from equipoise.models.loaded_model import LoadedModel
@@ -126,12 +134,13 @@ def _write(model: LoadedModel, writers: list[_Writer]) -> None:
     the previous row plus a token, that token alone is fed; when a context changes otherwise (a
     word was written that has counterparts), all rows are fed anew.
     """
-    ends, cached = _end_tokens(model), _CachedRows(model)
+    ends = _end_tokens(model)
+    reader = _CachedRows(model) if _cache_is_exact(model) else _FreshRows(model)
     while not all(writer.stopped for writer in writers):
         rows = [
             [()] * writer.rows if writer.stopped else _rows(model, writer) for writer in writers
         ]
-        logits = iter(cached.next_logits([row for text_rows in rows for row in text_rows]))
+        logits = iter(reader.next_logits([row for text_rows in rows for row in text_rows]))
         combined: list[Tensor] = []
         for text_rows in rows:
             table = torch.stack([next(logits) for _ in text_rows])[:, None]
@@ -205,6 +214,55 @@ class _CachedRows:
         output = module(**inputs, use_cache=True)
         self.rows, self.real = rows, real
         return list(output.logits[:, -1].cpu().double())
+
+
+@dataclass(slots=True)
+class _FreshRows:
+    """Rows that the model reads whole for every token: for models whose cache changes the text."""
+
+    model: LoadedModel
+
+    def next_logits(self, rows: list[Ids]) -> list[Tensor]:
+        """As those of `_CachedRows`."""
+        module, layout = self.model.module, probe_layout(self.model.module)
+        texts = [row or (pad_token_id(self.model.tokenizer),) for row in rows]
+        logits: list[Tensor] = [torch.empty(0)] * len(texts)
+        batches = Batches(self.model, list(map(len, texts)), layout=layout)
+        for batch in batches:
+            width = max(len(texts[index]) for index in batch)
+            last = [place * width + len(texts[index]) - 1 for place, index in enumerate(batch)]
+            packed = single(texts, batch)
+            alone = replace(layout, pack=False)
+            places = torch.tensor(last, device=module.device)
+            for index, row in zip(batch, logits_at(module, packed, places, alone), strict=True):
+                logits[index] = row.cpu().double()
+        return logits
+
+
+_PROBE: list[Ids] = [(5, 6, 7), (8, 9, 4, 3, 2)]
+_exact_caches: dict[tuple[str, str, str], bool] = {}
+
+
+def _cache_is_exact(model: LoadedModel) -> bool:
+    """Whether the model says the same from its cache, padded on the left, as without; tried once.
+
+    It does not for recurrent models that read padding (Mamba, RWKV), nor where the cache is of
+    a kind of its own.
+    """
+    module = model.module
+    key = (type(module).__qualname__, str(module.dtype), module.config.to_json_string())
+    if key not in _exact_caches:
+        cached, fresh = _CachedRows(model), _FreshRows(model)
+        try:
+            _exact_caches[key] = all(
+                is_close(
+                    torch.stack(cached.next_logits(rows)), torch.stack(fresh.next_logits(rows))
+                )
+                for rows in (_PROBE, [(*row, 3) for row in _PROBE])
+            )
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError, RuntimeError):
+            _exact_caches[key] = False  # the module's own code cannot read from this cache
+    return _exact_caches[key]
 
 
 def _choose(logits: Sequence[Float[Tensor, " token"]], writers: list[_Writer]) -> list[int]:

@@ -1,12 +1,18 @@
 """What the output layer reads at chosen places: its values, its gradients, in every layout."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers import AutoModelForCausalLM
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from equipoise.errors import ModelError
 from equipoise.inference import forward
 from equipoise.inference.forward import Layout, hidden_at, logits_at, probe_layout
 from equipoise.inference.prefix_sharing import pack, single
+from equipoise.records import Continuation
 from equipoise.testing import CAUSAL_FAMILIES, tiny_model
 
 TEXTS = ((1, 70, 80, 90, 75), (1, 70, 80, 60), (5, 9))
@@ -107,6 +113,56 @@ def test_a_module_that_mixes_places_after_its_output_layer_is_not_gathered() -> 
 
     module.lm_head.register_forward_hook(mix)
     assert probe_layout(module) == Layout(pack=False, gather=False)
+
+
+@pytest.mark.parametrize(
+    ("family", "sizes"),
+    [("bert", {"intermediate_size": 24}), ("xlnet", {"d_inner": 24, "d_head": 8})],
+)
+def test_a_module_that_looks_at_later_tokens_is_refused(family: str, sizes: dict[str, int]) -> None:
+    config = CONFIG_MAPPING[family](
+        vocab_size=40, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, **sizes
+    )  # fmt: skip
+    module = AutoModelForCausalLM.from_config(config).eval()
+    with pytest.raises(ModelError, match=f"{type(module).__name__} .*later tokens"):
+        probe_layout(module)
+
+
+def test_texts_of_a_module_that_reads_padding_go_with_texts_of_their_length() -> None:
+    model = tiny_model("llama", blocks=1, context=61)
+
+    def count(_: nn.Module, __: object, logits: Tensor) -> Tensor:
+        return logits * logits.shape[1]
+
+    model.module.lm_head.register_forward_hook(count)
+    layout = probe_layout(model.module)
+    assert (layout.pads, layout.pack) == (False, False)
+    texts = ["he", "a nurse said", "she", "we are", "it is"]
+    requests = [Continuation(context="", continuation=text) for text in texts]
+    together = [scored.logprob for scored in model.score(requests)]
+    assert together == pytest.approx([model.score([request])[0].logprob for request in requests])
+
+
+def test_texts_on_either_side_of_a_change_of_positions_share_no_batch() -> None:
+    rope = {
+        "rope_type": "longrope",
+        "rope_theta": 10_000.0,
+        "factor": 4.0,
+        "original_max_position_embeddings": 8,
+        "short_factor": [1.0] * 4,
+        "long_factor": [9.0] * 4,
+    }
+    model = tiny_model("llama", context=62)
+    config = model.module.config.to_dict() | {"rope_parameters": rope}
+    module = type(model.module)(type(model.module.config)(**config)).eval()
+    module.load_state_dict(model.module.state_dict())
+    model = replace(model, module=module)
+    assert probe_layout(module).rope_change == 8
+    requests = [
+        Continuation(context="", continuation=text) for text in ("a nurse", "he is a nurse")
+    ]
+    together = [scored.logprob for scored in model.score(requests)]
+    assert together == pytest.approx([model.score([request])[0].logprob for request in requests])
 
 
 def test_nothing_is_learnt_from_a_broken_module() -> None:

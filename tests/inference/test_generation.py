@@ -8,6 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from transformers import AutoModelForCausalLM
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from equipoise.errors import ModelError
 from equipoise.inference.generation import _draw, _Writer, generate
@@ -25,7 +27,7 @@ def greedy_loop(model: LanguageModel, context: str, tokens: int) -> str:
     start = len(ids)
     with torch.no_grad():
         for _ in range(tokens):
-            logits = model.module(input_ids=torch.tensor([ids])).logits[0, -1]
+            logits = model.module(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1]
             token = int(logits.argmax())
             if token == model.tokenizer.eos_token_id:
                 break
@@ -40,6 +42,44 @@ def test_greedy_is_the_plain_loop_for_every_family(family: str) -> None:
     model = tiny_model(family)
     requests = [Generation(context=one, max_tokens=12) for one in CONTEXTS]
     assert generate(model, requests, seed=0) == [greedy_loop(model, one, 12) for one in CONTEXTS]
+
+
+_RECURRENT: dict[str, dict[str, int]] = {
+    "mamba": {"state_size": 8},
+    "rwkv": {"attention_hidden_size": 32, "context_length": 256},
+    "recurrent_gemma": {"lru_width": 32, "attention_window_size": 64, "head_dim": 8},
+    "xlstm": {"hidden_size": 64, "num_blocks": 2, "num_heads": 2},
+    "minimax": {"num_local_experts": 2, "head_dim": 8, "block_size": 16},
+    "openai-gpt": {},
+}
+
+
+@pytest.mark.parametrize("family", _RECURRENT)
+def test_models_that_read_padding_or_have_a_cache_of_their_own_write_as_the_plain_loop(
+    family: str,
+) -> None:
+    model = tiny_model()
+    sizes = {
+        "vocab_size": len(model.tokenizer),
+        "hidden_size": 32,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "intermediate_size": 64,
+        "pad_token_id": None,
+        "bos_token_id": model.tokenizer.bos_token_id,
+        "eos_token_id": model.tokenizer.eos_token_id,
+    }
+    config = CONFIG_MAPPING[family](**{**sizes, **_RECURRENT[family]})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = AutoModelForCausalLM.from_config(config).eval()
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.mul_(3)  # else it says the same after everything
+    model = replace(model, module=module)
+    requests = [Generation(context=text, max_tokens=6) for text in CONTEXTS]
+    assert generate(model, requests, seed=0) == [greedy_loop(model, text, 6) for text in CONTEXTS]
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])

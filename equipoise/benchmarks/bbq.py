@@ -15,9 +15,8 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import Benchmark, ReadsPredictions
 from equipoise.data import bbq as official
-from equipoise.data.bbq import BbqItem
+from equipoise.data.bbq import LICENCE, METADATA, BbqItem
 from equipoise.data.bbq_answers import LETTERS, heard, read_answers, stated
-from equipoise.data.bbq_targets import LICENCE, METADATA
 from equipoise.errors import DataError, nearest
 from equipoise.metrics.bbq import METRICS
 from equipoise.records import (

@@ -2,8 +2,14 @@
 
 Parrish et al. 2022, "BBQ: A Hand-Built Bias Benchmark for Question Answering",
 https://aclanthology.org/2022.findings-acl.165; CC BY 4.0.
+
+The target of a question is the answer that shows the bias: the stereotyped group for a negative
+question and the other group for a non-negative question (section 5). It is read from the official
+metadata file, whose `target_loc` has the non-negative questions turned round already since its
+correction of July 2022; without that file it follows from the words and groups of the answers.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -12,25 +18,11 @@ from typing import Annotated, Final, Literal
 from annotated_types import Ge, Le
 from pydantic import field_validator
 
-from equipoise.data.bbq_targets import (
-    LICENCE,
-    METADATA,
-    REVISION,
-    Info,
-    Target,
-    check_turned,
-    has_names,
-    read_targets,
-    ruled_target,
-    unknown_place,
-)
-from equipoise.data.sources import REMEDY, Source
+from equipoise.data.sources import REMEDY, Source, read_table
 from equipoise.data.validation import Number, Record, Text, read_lines, refuse_repeated
 from equipoise.errors import DataError
 
-ANSWERS: Final = ("ans0", "ans1", "ans2")
-CONDITIONS: Final = ("ambig", "disambig")
-POLARITIES: Final = ("neg", "nonneg")
+LICENCE: Final = "CC BY 4.0"
 #: Category to the sha256 of its official file.
 _SHA256: Final[Mapping[str, str]] = {
     "Age": "46e805b3fc2d8cbd26eeb8e8430d98cf7b2dc9c83574ff3674e8ce4f0fca2a60",
@@ -46,6 +38,23 @@ _SHA256: Final[Mapping[str, str]] = {
     "Sexual_orientation": "2c71036b9e7584fe589c42aef32c1a42bc01b9a5e9b1b8704342630cdb08cefd",
 }
 CATEGORIES: Final = tuple(_SHA256)
+
+
+def _official(path: str, official: str, sha256: str) -> Source:
+    revision = "bea11bd97d79217245b5871acd247b9d6eb24598"
+    url = f"https://raw.githubusercontent.com/nyu-mll/BBQ/{revision}/{official}"
+    return Source(path, url=url, revision=revision, sha256=(sha256,), licence=LICENCE)
+
+
+METADATA: Final = _official(
+    "bbq/additional_metadata.csv",
+    "analysis_scripts/additional_metadata.csv",
+    "f36708416b0e7adb81b47ad1926f9c39c2beb611702b73b01e06c9b6c9ffbd3d",
+)
+
+_FIRST_NAME = 26  # templates of a category number up to 25 with labels, from 26 with names
+_PREFIX = re.compile(r"^(f|m|lowses|highses)-")  # of intersectional groups, as in "F-Black"
+_SEXES = {"woman": "f", "girl": "f", "man": "m", "boy": "m"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +94,7 @@ class BbqItem:
 
 def source(category: str) -> Source:
     """The official file of a category."""
-    return Source(
-        f"bbq/{category}.jsonl",
-        url=f"https://raw.githubusercontent.com/nyu-mll/BBQ/{REVISION}/data/{category}.jsonl",
-        revision=REVISION,
-        sha256=(_SHA256[category],),
-        licence=LICENCE,
-    )
+    return _official(f"bbq/{category}.jsonl", f"data/{category}.jsonl", _SHA256[category])
 
 
 def at_hand() -> tuple[str, ...]:
@@ -121,97 +124,7 @@ def read_items(categories: Sequence[str]) -> list[BbqItem]:
     items = [
         item for category, content in files.items() for item in _read_category(category, content)
     ]
-    if METADATA not in sources(categories):
-        return items
-    targets = read_targets()
-    items = [_with_metadata_target(item, targets) for item in items]
-    check_turned(
-        {
-            item.id: (item.target, item.ruled)
-            for item in items
-            if item.groups["polarity"] == "nonneg" and None not in (item.target, item.ruled)
-        }
-    )
-    return items
-
-
-@lru_cache(maxsize=len(CATEGORIES))  # a measurement asks for the same bytes several times
-def _read_category(category: str, content: bytes) -> tuple[BbqItem, ...]:
-    """A category's examples, with the targets of the rule."""
-    name = source(category).path
-    items = tuple(
-        _build_item(row, category, f"{name}, line {line}")
-        for line, row in read_lines(_Row, content, name)
-    )
-    refuse_repeated((item.id for item in items), f"{name}: example")
-    return items
-
-
-def _build_item(row: "_Row", category: str, where: str) -> BbqItem:
-    if row.category != category:
-        raise DataError(f"{where}: category must be '{category}', got '{row.category}'; {REMEDY}")
-    info, negative = row.info, row.question_polarity == "neg"
-    target = ruled_target(info, row.stereotyped, negative=negative)
-    item = BbqItem(
-        id=f"{category}/{row.example_id}",
-        category=category,
-        context=row.context,
-        question=row.question,
-        answers=tuple(map(_without_braces, (row.ans0, row.ans1, row.ans2))),
-        words=tuple(_without_braces(word) for word, _ in info or (("", ""),) * len(ANSWERS)),
-        label=row.label,
-        unknown=row.unknown,
-        target=target,
-        ruled=target,
-        groups={
-            "category": _category_name(category, names=has_names(category, row.question_index)),
-            "condition": row.context_condition,
-            "polarity": row.question_polarity,
-            "question": f"{category}/{row.question_index}",
-        },
-    )
-    if item.unknown is not None and item.ambiguous != (item.label == item.unknown):
-        must = "the unknown answer" if item.ambiguous else "a person"
-        raise DataError(
-            f"{where}: the label of a question with {row.context_condition} context must be "
-            f"{must}, got answer {item.label}; {REMEDY}"
-        )
-    return item
-
-
-def _with_metadata_target(item: BbqItem, targets: Mapping[tuple[str, str, str], Target]) -> BbqItem:
-    """The item with what the metadata file says of it in place of the rule."""
-    question, number = (text.partition("/")[2] for text in (item.groups["question"], item.id))
-    known = targets.get((item.category, question, number))
-    if known is None:
-        raise DataError(
-            f"{METADATA.path} must have a row for example '{item.id}' of question {question}, "
-            "got none; fetch both files again"
-        )
-    if known.place is not None and known.place == item.unknown:
-        raise DataError(
-            f"{METADATA.path}: the target of '{item.id}' must be a person, got the "
-            f"unknown answer {known.place}; fetch both files again"
-        )
-    category = _category_name(item.category, names=known.name)
-    return replace(item, target=known.place, groups={**item.groups, "category": category})
-
-
-def _category_name(category: str, *, names: bool) -> str:
-    """As the published script calls it: people by proper names are a category of their own."""
-    return f"{category} (names)" if names else category
-
-
-def _without_braces(answer: str) -> str:
-    """Without the braces that templates left in some official answers."""
-    return answer.replace("{", "").replace("}", "").strip()
-
-
-# --- the official format ------------------------------------------------------------------------
-
-
-class _Metadata(Record):
-    stereotyped_groups: list[str] | None = None
+    return _follow_metadata(items) if METADATA in sources(categories) else items
 
 
 class _AnswerInfo(Record):
@@ -222,7 +135,13 @@ class _AnswerInfo(Record):
     ans2: list[str]
 
 
-class _Row(Record):
+class _Metadata(Record):
+    stereotyped_groups: list[str] | None = None
+
+
+class BbqRow(Record):
+    """A line of an official file."""
+
     example_id: Number
     question_index: Number
     question_polarity: Literal["neg", "nonneg"]
@@ -242,25 +161,152 @@ class _Row(Record):
     def _empty_is_missing(cls, given: object) -> object:
         return None if given == {} else given
 
-    @property
-    def info(self) -> Info | None:
-        """Word and group of each answer; None for a row without `answer_info`."""
-        if self.answer_info is None:
-            return None
-        named = (self.answer_info.ans0, self.answer_info.ans1, self.answer_info.ans2)
-        return tuple(
-            (texts[0] if texts else "", texts[-1] if len(texts) > 1 else "") for texts in named
+
+@lru_cache(maxsize=len(CATEGORIES))  # a measurement asks for the same bytes several times
+def _read_category(category: str, content: bytes) -> tuple[BbqItem, ...]:
+    """A category's examples, with the targets of the rule."""
+    name = source(category).path
+    items = []
+    for line, row in read_lines(BbqRow, content, name):
+        item = _build_item(row)
+        where = f"{name}, line {line}"
+        if row.category != category:
+            raise DataError(
+                f"{where}: category must be '{category}', got '{row.category}'; {REMEDY}"
+            )
+        if item.unknown is not None and item.ambiguous != (item.label == item.unknown):
+            must = "the unknown answer" if item.ambiguous else "a person"
+            raise DataError(
+                f"{where}: the label of a question with {row.context_condition} context must be "
+                f"{must}, got answer {item.label}; {REMEDY}"
+            )
+        items.append(item)
+    refuse_repeated((item.id for item in items), f"{name}: example")
+    return tuple(items)
+
+
+def _build_item(row: BbqRow) -> BbqItem:
+    """A row's item, with the target of the rule."""
+    info = [("", "")] * 3  # word and group of each answer
+    if row.answer_info is not None:
+        said: list[list[str]] = [texts for _, texts in row.answer_info]
+        info = [(texts[0] if texts else "", texts[-1] if texts[1:] else "") for texts in said]
+    marked = [place for place, (_, group) in enumerate(info) if group.casefold() == "unknown"]
+    unknown = marked[0] if len(marked) == 1 else None
+    if row.answer_info is None and row.context_condition == "ambig":
+        unknown = row.label  # nobody can know, so that the right answer says so
+    stereotyped = (row.additional_metadata and row.additional_metadata.stereotyped_groups) or ()
+    target = ruled_target(info, unknown, stereotyped, negative=row.question_polarity == "neg")
+    # The authors' own script tells names from labels by the number, but in the two categories of
+    # two attributes, whose templates only the metadata file tells apart.
+    number = row.question_index
+    names = "_x_" not in row.category and number.isdigit() and int(number) >= _FIRST_NAME
+    return BbqItem(
+        id=f"{row.category}/{row.example_id}",
+        category=row.category,
+        context=row.context,
+        question=row.question,
+        answers=tuple(map(_without_braces, (row.ans0, row.ans1, row.ans2))),
+        words=tuple(_without_braces(word) for word, _ in info),
+        label=row.label,
+        unknown=unknown,
+        target=target,
+        ruled=target,
+        groups={
+            "category": _category_name(row.category, names=names),
+            "condition": row.context_condition,
+            "polarity": row.question_polarity,
+            "question": f"{row.category}/{row.question_index}",
+        },
+    )
+
+
+def _category_name(category: str, *, names: bool) -> str:
+    """As the published script calls it: people by proper names are a category of their own."""
+    return f"{category} (names)" if names else category
+
+
+def _without_braces(answer: str) -> str:
+    """Without the braces that templates left in some official answers."""
+    return answer.replace("{", "").replace("}", "").strip()
+
+
+def ruled_target(
+    info: Sequence[tuple[str, str]],
+    unknown: int | None,
+    stereotyped: Sequence[str],
+    *,
+    negative: bool,
+) -> int | None:
+    """The target by the words and groups of the answers (`info`, "" where the file is silent).
+
+    An answer is about the stereotyped group when its word or its group, or a part of the group as
+    in "F-Black", is among those of the question, without regard to case. The rule has an answer
+    when this holds for exactly 1 of the 2 answers that name somebody; None otherwise.
+    """
+    sought = _spellings(tuple(stereotyped))
+    people = [place for place in range(len(info)) if place != unknown]
+    about = [place for place in people if sought & _spellings(info[place])]
+    if unknown is None or len(about) != 1:
+        return None
+    (other,) = set(people) - set(about)
+    return about[0] if negative else other
+
+
+@lru_cache(maxsize=1024)  # the same few words and groups in thousands of rows
+def _spellings(texts: tuple[str, ...]) -> frozenset[str]:
+    """The spellings under which words or groups may be among the stereotyped ones."""
+    spellings: set[str] = set()
+    for text in texts:
+        plain = text.casefold().replace(" ", "")
+        prefix = _PREFIX.match(plain)
+        parts = {plain} if prefix is None else {plain, prefix[1], plain[prefix.end() :]}
+        spellings |= parts | {_SEXES[part] for part in parts if part in _SEXES}
+    return frozenset(spellings - {"", "unknown"})
+
+
+def _follow_metadata(items: Sequence[BbqItem]) -> list[BbqItem]:
+    """The items with what the metadata file says of them in place of the rule."""
+    columns = ("category", "question_index", "example_id", "target_loc", "label_type")
+    targets: dict[str, tuple[int | None, bool]] = {}  # place, if any; whether people have names
+    for row in read_table(METADATA, columns):
+        key = "/".join(row.values[column] for column in columns[:3])
+        place = row.choice("target_loc", ("0", "1", "2", "NA", ""))
+        names = row.choice("label_type", ("label", "name")) == "name"
+        target = (int(place) if place.isdigit() else None, names)
+        if targets.setdefault(key, target) != target:  # some rows are there twice, and equal
+            raise DataError(
+                f"{row.where}: example {key} must have the same target in every row, "
+                f"got {target[0]} and {targets[key][0]}; fetch the official file again"
+            )
+    followed = []
+    for item in items:
+        question, number = item.groups["question"], item.id.partition("/")[2]
+        if f"{question}/{number}" not in targets:
+            raise DataError(
+                f"{METADATA.path} must have a row for example '{item.id}' of question "
+                f"{question.partition('/')[2]}, got none; fetch both files again"
+            )
+        target_place, names = targets[f"{question}/{number}"]
+        if target_place is not None and target_place == item.unknown:
+            raise DataError(
+                f"{METADATA.path}: the target of '{item.id}' must be a person, got the "
+                f"unknown answer {target_place}; fetch both files again"
+            )
+        category = _category_name(item.category, names=names)
+        groups = {**item.groups, "category": category}
+        followed.append(replace(item, target=target_place, groups=groups))
+    # Before its correction the file turned no non-negative question; the rule turns them all.
+    turned = [
+        item
+        for item in followed
+        if item.groups["polarity"] == "nonneg" and None not in (item.target, item.ruled)
+    ]
+    differing = [item.id for item in turned if item.target != item.ruled]
+    if 2 * len(differing) > len(turned):
+        raise DataError(
+            f"{METADATA.path}: target_loc must name the other group for non-negative questions, "
+            f"got the stereotyped group in {len(differing)} of {len(turned)}, the first is "
+            f"'{differing[0]}'; take the file as corrected in July 2022"
         )
-
-    @property
-    def stereotyped(self) -> list[str]:
-        """The groups that the question's stereotype is about; empty where the row has none."""
-        return (self.additional_metadata and self.additional_metadata.stereotyped_groups) or []
-
-    @property
-    def unknown(self) -> int | None:
-        """By `answer_info`; without it an ambiguous context's right answer is it."""
-        place = unknown_place(self.info)
-        if place is None and self.answer_info is None and self.context_condition == "ambig":
-            return self.label
-        return place
+    return followed

@@ -7,8 +7,15 @@ from typing import Any
 import pytest
 from bbq_rows import ELM, OAK, UNKNOWN, metadata, row, rows, write, write_metadata
 
-from equipoise.data.bbq import CATEGORIES, BbqItem, at_hand, read_items, source, sources
-from equipoise.data.bbq_targets import METADATA
+from equipoise.data.bbq import (
+    CATEGORIES,
+    METADATA,
+    BbqItem,
+    at_hand,
+    read_items,
+    source,
+    sources,
+)
 from equipoise.errors import DataError
 
 LINE = row(5, polarity="neg", condition="disambig", right=OAK)
@@ -48,11 +55,18 @@ def test_a_non_negative_question_turns_the_target(folder: Path) -> None:
     assert [item.lean(index) for index in range(3)] == [1.0, 0.0, -1.0]
 
 
-def test_proper_names_are_a_category_of_their_own(folder: Path) -> None:
-    (item,) = read(folder, LINE | {"question_index": 26})
-    assert item.groups["category"] == "Age (names)"
-    assert item.groups["question"] == "Age/26"
-    assert item.category == "Age"
+def test_proper_names_are_a_category_of_their_own_by_the_number_of_the_template(
+    folder: Path,
+) -> None:
+    for number, category in ((25, "Age"), ("26", "Age (names)"), ("x", "Age")):
+        (item,) = read(folder, LINE | {"question_index": number})
+        assert item.groups["category"] == category
+        assert item.groups["question"] == f"Age/{number}"
+        assert item.category == "Age"
+    write(folder, [LINE | {"question_index": 30, "category": "Race_x_gender"}], "Race_x_gender")
+    write_metadata(folder, metadata([LINE | {"question_index": 30, "category": "Race_x_gender"}]))
+    (item,) = read_items(("Race_x_gender",))
+    assert item.groups["category"] == "Race_x_gender"
 
 
 def test_braces_of_templates_are_taken_off_answers(folder: Path) -> None:
@@ -79,7 +93,7 @@ def test_the_metadata_file_is_followed(folder: Path) -> None:
     place = [content[elsewhere][f"ans{index}"] for index in range(3)].index(ELM)
     said[elsewhere] |= {"target_loc": place, "label_type": "name"}
     said[1] |= {"target_loc": "NA"}
-    write_metadata(folder, said)
+    write_metadata(folder, [*said, said[0]])  # the official file has rows twice
     items = read_items(("Age",))
     assert items[elsewhere].target == place != items[elsewhere].ruled
     assert items[elsewhere].groups["category"] == "Age (names)"
@@ -95,10 +109,33 @@ def test_metadata_and_rule_agree_in_all_cells(folder: Path) -> None:
     assert read_items(("Age",)) == by_rule
 
 
-def test_old_metadata_is_refused(folder: Path) -> None:
-    said = metadata([one | {"question_polarity": "neg"} for one in rows()])
+def test_metadata_from_before_its_correction_is_refused(folder: Path) -> None:
+    """The old file turns no non-negative question: more than half differ from the rule."""
+    said = metadata([line | {"question_polarity": "neg"} for line in rows()])
+    said[:12] = metadata(rows()[:12])  # half of them: as far as it may differ
     write_metadata(folder, said)
-    with pytest.raises(DataError, match=r"in 12 of 12, the first is 'Age/6'"):
+    assert len(read_items(("Age",))) == 24
+    said[6]["target_loc"] = 0  # the oak
+    write_metadata(folder, said)
+    with pytest.raises(DataError, match=r"in 7 of 12, the first is 'Age/6'"):
+        read_items(("Age",))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"target_loc": "3"}, "line 4: .* got '3'"),
+        ({"label_type": "nick"}, "line 4: .* got 'nick'"),
+        ({"example_id": "1", "target_loc": "0"}, "example Age/1/1 must have the same"),
+    ],
+)
+def test_a_broken_metadata_row_names_its_line(
+    folder: Path, changed: dict[str, str], message: str
+) -> None:
+    said = metadata(rows())
+    said[2] |= changed
+    write_metadata(folder, said)
+    with pytest.raises(DataError, match=message):
         read_items(("Age",))
 
 

@@ -8,7 +8,7 @@ filters, scoring and aggregation are the task's own; answers come from our engin
 import math
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
 import numpy as np
@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.benchmarks.base import Benchmark
 from equipoise.data import harness_tasks
 from equipoise.data.documents import windows
-from equipoise.data.harness_tasks import Answer, HarnessDocument, HarnessTask, Question, TaskMetric
+from equipoise.data.harness_tasks import Answer, HarnessDocument, HarnessTask, all_texts
 from equipoise.errors import ModelError, RecipeError
 from equipoise.metrics.weighted import Weighted, Weights
 from equipoise.records import (
@@ -95,7 +95,12 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
     def metrics(self) -> tuple[Metric, ...]:
         """The task's own metrics. Raises as `examples` does."""
         task = self._task()
-        return tuple(_build_metric(measure, task.name) for measure in task.measures())
+        metrics = task.metrics()
+        return tuple(
+            _build_metric(task, metric, name=task.named(metric, through.name))
+            for through in task.filters
+            for metric in metrics
+        )
 
     def examples(self, split: str) -> Sequence[HarnessDocument]:
         """The documents that the harness evaluates, in its order.
@@ -122,23 +127,23 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
         left = iter(responses)
         greedy = example.task.needs_greedy()
         answers: list[list[Answer]] = []
-        wrote: list[str] = []
         for question in example.questions:
             given = [next(left) for _ in self._requests(question, greedy=greedy)]
-            answers.append([_harness_answer(question, given, greedy=greedy)] * question.repeats)
-            wrote += [text for text in given if isinstance(text, str)]
+            answer = _harness_answer(question, given, greedy=greedy)
+            answers.append([answer] * (question.repeats or 1))
         values: dict[str, float] = {}
         for name, value in example.results(answers).items():
             values |= _result_values(name, value)
-        text = "\n".join(wrote) if wrote else None
+        written = [text for text in responses if isinstance(text, str)]
+        text = "\n".join(written) if written else None
         return Outcome(example=example.id, values=values, groups=example.groups, text=text)
 
     def texts(self, example: HarnessDocument) -> Sequence[str]:
         """Every text of the document."""
-        return example.texts()
+        return tuple(all_texts(example.content))
 
     def files(self, split: str) -> tuple[DataUse, ...]:
-        """The task's file, what it includes, the Python beside it, and local data files."""
+        """The task's file or the whole folder of the user's own, and local data files."""
         return harness_tasks.files(self._task_name(), folder=self.tasks_folder)
 
     def remarks(self, split: str) -> tuple[str, ...]:
@@ -158,12 +163,20 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
             )
         return self.task
 
-    def _requests(self, question: Question, *, greedy: bool) -> list[Asking]:
-        if question.kind == "generate_until":
-            return [_build_generation(question)]
-        if question.kind == "loglikelihood":
-            return [_build_continuation(*question.arguments[:2], prefix=self.bos, greedy=greedy)]
-        (text,) = question.arguments[:1]
+    def _requests(self, question: Any, *, greedy: bool) -> list[Asking]:
+        """What a question, the harness's `Instance`, asks of a model."""
+        kind, (text, *rest) = question.request_type, question.args
+        if kind == "generate_until":
+            return [_build_generation(text, rest[0], repeats=question.repeats or 1)]
+        if kind == "loglikelihood":
+            # White space at a context's end belongs to what follows, as in the harness.
+            bare = text.rstrip()
+            continuation = text[len(bare) :] + rest[0]
+            return [
+                Continuation(
+                    context=bare, continuation=continuation, prefix=self.bos, greedy=greedy
+                )
+            ]
         if self.window is None:
             return [Continuation(context="", continuation=text, prefix=self.bos)]
         return [
@@ -175,20 +188,11 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
 # --- requests and answers ---------------------------------------------------------------------
 
 
-def _build_continuation(context: str, text: str, *, prefix: Prefix, greedy: bool) -> Continuation:
-    """White space at a context's end belongs to what follows, as in the harness."""
-    bare = context.rstrip()
-    return Continuation(
-        context=bare, continuation=context[len(bare) :] + text, prefix=prefix, greedy=greedy
-    )
-
-
-def _build_generation(question: Question) -> Generation:
+def _build_generation(context: str, given: Mapping[str, Any], *, repeats: int) -> Generation:
     """The task's settings as a request; stop strings are cut off when the answer is there.
 
     Raises `RecipeError` for a setting that we have not.
     """
-    context, given = question.arguments[:2]
     settings = {key: value for key, value in given.items() if key != "until"}
     lengths = [settings.pop(key, None) for key in _LENGTHS]
     length = next((length for length in lengths if length is not None), _TOKENS)
@@ -202,8 +206,8 @@ def _build_generation(question: Question) -> Generation:
         for key, value in settings.items()
         if key not in idle and not (key in _IDLE and _IDLE[key] == value)
     }
-    if sampled and question.repeats > 1:
-        foreign["repeats"] = question.repeats
+    if sampled and repeats > 1:
+        foreign["repeats"] = repeats
     if foreign:
         raise RecipeError(
             f"harness: the task's settings of generation must be ours as well, got {foreign}; "
@@ -217,14 +221,12 @@ def _build_generation(question: Question) -> Generation:
     )
 
 
-def _harness_answer(
-    question: Question, responses: Sequence[Scored | str], *, greedy: bool
-) -> Answer:
+def _harness_answer(question: Any, responses: Sequence[Scored | str], *, greedy: bool) -> Answer:
     """The responses to a question, as the harness hands them to the task."""
-    if question.kind == "generate_until":
-        return _cut_at_stops(str(responses[0]), question.arguments[1].get("until"))
+    if question.request_type == "generate_until":
+        return _cut_at_stops(str(responses[0]), question.args[1].get("until"))
     scored = [each for each in responses if isinstance(each, Scored)]
-    if question.kind == "loglikelihood_rolling":
+    if question.request_type == "loglikelihood_rolling":
         return math.fsum(each.logprob for each in scored if each.tokens)
     (only,) = scored
     if greedy and only.greedy is None:
@@ -258,42 +260,40 @@ def _result_values(name: str, value: object) -> dict[str, float]:
     return {name: math.nan}
 
 
-def _build_metric(measure: TaskMetric, task: str) -> Metric:
-    unit, low, high, ideal, margin = _SCALES.get(measure.metric, _OTHER)
-    return Metric(
-        name=measure.name,
-        of=_aggregation(measure),
-        unit=unit,
-        source=f"lm-evaluation-harness: {measure.aggregation} of {measure.metric} of task '{task}'",
-        ideal=ideal if measure.higher_is_better is not None else None,
-        higher_is_better=measure.higher_is_better,
-        low=low,
-        high=high,
-        margin=margin if measure.higher_is_better is not None else None,
-        needs="numbers for single documents: a value made of all texts at once is not kept",
-    )
-
-
-def _aggregation(measure: TaskMetric) -> Callable[[Columns], float]:
-    """The task's aggregation over the documents that have the value; nan where it has no result."""
+def _build_metric(task: HarnessTask, metric: str, *, name: str) -> Metric:
+    """A metric of a task. Its aggregation is over the documents that have the value."""
+    aggregate, aggregation = task.aggregation(metric)
+    higher_is_better = task.inner.higher_is_better().get(metric)
+    unit, low, high, ideal, margin = _SCALES.get(metric, _OTHER)
 
     def mean(columns: Columns, weights: Weights) -> Column:
-        rows = len(columns["@cluster"])
-        column = columns[measure.name] if measure.name in columns else np.full(rows, math.nan)
+        column = columns.get(name, np.full(len(columns["@cluster"]), math.nan))
         return weights.mean(np.where(np.isfinite(column), column, math.nan))
 
     def joined(columns: Columns) -> float:
-        items = list(_document_results(columns, measure.name))
+        """Nan where the aggregation has no result."""
+        items = list(_document_results(columns, name))
         if not items:
             return math.nan
         with warnings.catch_warnings():  # scores of a draw with a single class, and the like
             warnings.simplefilter("ignore")
             try:
-                return float(measure.aggregate(items))
+                return float(aggregate(items))
             except (ArithmeticError, LookupError, TypeError, ValueError):
                 return math.nan
 
-    return Weighted(mean) if measure.aggregation == "mean" else joined
+    return Metric(
+        name=name,
+        of=Weighted(mean) if aggregation == "mean" else joined,
+        unit=unit,
+        source=f"lm-evaluation-harness: {aggregation} of {metric} of task '{task.name}'",
+        ideal=ideal if higher_is_better is not None else None,
+        higher_is_better=higher_is_better,
+        low=low,
+        high=high,
+        margin=margin if higher_is_better is not None else None,
+        needs="numbers for single documents: a value made of all texts at once is not kept",
+    )
 
 
 def _document_results(columns: Columns, name: str) -> Iterator[Any]:

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -25,34 +25,11 @@ from equipoise.errors import DataError, EquipoiseError, RecipeError, nearest
 from equipoise.files.atomic import folder_sha256, sha256
 from equipoise.records import DataUse
 
-Kind: TypeAlias = Literal["loglikelihood", "loglikelihood_rolling", "generate_until"]
 #: Of a likelihood: nats, and whether greedy decoding says the text; of a rolling likelihood: nats.
 Answer: TypeAlias = tuple[float, bool] | float | str
 
-INSTALL: Final = "pip install 'equipoise[ability]'"
 _NOTHING: Final = "bypass"  # the harness's name for a metric that measures nothing
 _TASK_FILES: Final = (".yaml", ".yml", ".py")  # of a folder of the user's own
-_PYTHON_SEED, _NUMPY_SEED = 0, 1234  # the harness's own
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """One question about a document: the harness's `Instance`, without what answers it."""
-
-    kind: Kind
-    arguments: tuple[Any, ...]  # (context, continuation); (text,); (context, settings)
-    repeats: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskMetric:
-    """One number that a task gives, and how the harness joins those of its documents."""
-
-    name: str  # the metric's; with several filters followed by "_" and the filter's
-    metric: str  # the harness's name
-    aggregate: Callable[[Sequence[Any]], Any]
-    aggregation: str  # its name
-    higher_is_better: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,33 +38,26 @@ class HarnessDocument:
 
     id: str  # its place in the split, from 0
     content: Any  # usually a mapping of fields
-    questions: tuple[Question, ...]
+    questions: tuple[Any, ...]  # lm_eval.api.instance.Instance
     task: "HarnessTask"
-    instances: tuple[Any, ...]
     groups: Mapping[str, str] = field(default_factory=dict)
 
     def results(self, answers: Sequence[Sequence[Answer]]) -> dict[str, Any]:
-        """What the task's filters and `process_results` make of the answers, by `TaskMetric.name`.
+        """What the task's filters and `process_results` make of the answers, by name.
 
         `answers`: of each question as many as it has repeats. Filters see this document alone.
         """
         instances = [
-            replace(instance, resps=list(given), filtered_resps={})
-            for instance, given in zip(self.instances, answers, strict=True)
+            replace(question, resps=list(given), filtered_resps={})
+            for question, given in zip(self.questions, answers, strict=True)
         ]
         values_by_name: dict[str, Any] = {}
         for task_filter in self.task.filters:
             task_filter.apply(instances)
             filtered = [instance.filtered_resps[task_filter.name] for instance in instances]
-            values = self.task.inner.process_results(self.content, filtered)
-            values_by_name |= {
-                self.task.named(key, task_filter.name): value for key, value in values.items()
-            }
+            for key, value in self.task.inner.process_results(self.content, filtered).items():
+                values_by_name[self.task.named(key, task_filter.name)] = value
         return values_by_name
-
-    def texts(self) -> tuple[str, ...]:
-        """Every text in it."""
-        return tuple(_all_texts(self.content))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -127,61 +97,41 @@ class HarnessTask:
             by_id.setdefault(instance.doc_id, []).append(instance)
         return tuple(
             HarnessDocument(
-                id=str(id),
-                content=instances[0].doc,
-                questions=tuple(map(_build_question, instances)),
-                task=self,
-                instances=tuple(instances),
+                id=str(id), content=questions[0].doc, questions=tuple(questions), task=self
             )
-            for id, instances in by_id.items()
+            for id, questions in by_id.items()
         )
 
-    def measures(self) -> tuple[TaskMetric, ...]:
-        """The task's metrics, and what else it makes of its first document; the latter's mean.
+    def metrics(self) -> list[str]:
+        """The harness's names of the task's metrics, and of what else it makes of a document.
 
         Raises `RecipeError` for a task without a metric of its own.
         """
-        joined = dict(self.inner.aggregation())
-        metrics = [*joined, *(key for key in self._result_names() if key not in joined)]
-        metrics = [metric for metric in metrics if metric != _NOTHING]
-        if not metrics:
-            raise RecipeError(
-                f"harness: task '{self.name}' must have a metric of its own, got "
-                f"{sorted(joined)}; take a task that measures something"
-            )
-        registry = _import("lm_eval.api.registry")
-        mean = registry.get_aggregation("mean")
-        names = {aggregate: key for key, aggregate in registry.AGGREGATION_REGISTRY.items()}
-        better = self.inner.higher_is_better()
-        return tuple(
-            TaskMetric(
-                name=self.named(metric, through.name),
-                metric=metric,
-                aggregate=joined.get(metric, mean),
-                aggregation=names.get(joined.get(metric, mean), "its own aggregation"),
-                higher_is_better=better.get(metric),
-            )
-            for through in self.filters
-            for metric in metrics
-        )
-
-    def _result_names(self) -> list[str]:
-        """Names of what the task makes of some answers to its first document."""
+        aggregations = self.inner.aggregation()
         first = self.documents()[0]
         blank: Mapping[str, Answer] = {"loglikelihood_rolling": -1.0, "generate_until": ""}
         answers = [
-            blank.get(question.kind, (-1.0 - index, False))
+            blank.get(question.request_type, (-1.0 - index, False))
             for index, question in enumerate(first.questions)
         ]
         try:
-            return list(self.inner.process_results(first.content, answers))
+            made = self.inner.process_results(first.content, answers)
         except Exception:  # a task's own code may refuse such answers; its metrics are known
-            return []
+            made = {}
+        metrics = [metric for metric in {**aggregations, **made} if metric != _NOTHING]
+        if not metrics:
+            raise RecipeError(
+                f"harness: task '{self.name}' must have a metric of its own, got "
+                f"{sorted(aggregations)}; take a task that measures something"
+            )
+        return metrics
 
-
-def _build_question(instance: Any) -> Question:
-    kind, repeats = instance.request_type, instance.repeats or 1
-    return Question(kind=kind, arguments=instance.args, repeats=repeats)
+    def aggregation(self, metric: str) -> tuple[Callable[[Sequence[Any]], Any], str]:
+        """How the harness joins a metric's values of all documents, and its name for that."""
+        registry = _import("lm_eval.api.registry")
+        aggregate = self.inner.aggregation().get(metric, registry.get_aggregation("mean"))
+        names = {function: name for name, function in registry.AGGREGATION_REGISTRY.items()}
+        return aggregate, names.get(aggregate, "its own aggregation")
 
 
 def load(name: str, *, folder: str | None, shots: int | None, seed: int) -> HarnessTask:
@@ -206,18 +156,24 @@ def files(name: str, *, folder: str | None) -> tuple[DataUse, ...]:
     _, entry = _find_task(name, folder)
     file = Path(entry.yaml_path).resolve()
     home = None if folder is None else Path(folder).expanduser().resolve()
-    used = partial(DataUse, verified=False)
     try:
         if home is not None and file.is_relative_to(home):
             digest = folder_sha256(home, suffixes=_TASK_FILES)
-            task = used(name=home.name, sha256=digest, licence=OWN_LICENCE)
+            task = DataUse(name=home.name, sha256=digest, licence=OWN_LICENCE, verified=False)
         else:
-            revision = f"lm_eval {version('lm_eval')}"
-            licence = "MIT (lm-evaluation-harness)"
-            task = used(name=file.name, sha256=sha256(file), licence=licence, revision=revision)
+            task = DataUse(
+                name=file.name,
+                sha256=sha256(file),
+                licence="MIT (lm-evaluation-harness)",
+                verified=False,
+                revision=f"lm_eval {version('lm_eval')}",
+            )
+        data_files = ((entry.cfg or {}).get("dataset_kwargs") or {}).get("data_files")
+        licence = "as the task's data set"
         data = [
-            used(name=path.as_posix(), sha256=sha256(path), licence="as the task's data set")
-            for path in _data_files(entry.cfg)
+            DataUse(name=path.as_posix(), sha256=sha256(path), licence=licence, verified=False)
+            for path in map(Path, all_texts(data_files))
+            if path.is_file()
         ]
     except OSError as error:
         raise DataError(
@@ -226,7 +182,13 @@ def files(name: str, *, folder: str | None) -> tuple[DataUse, ...]:
     return (task, *data)
 
 
-# --- finding ----------------------------------------------------------------------------------
+def all_texts(content: Any) -> Iterator[str]:
+    """Every text in nested mappings and lists."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, Mapping | list | tuple):
+        for part in content.values() if isinstance(content, Mapping) else content:
+            yield from all_texts(part)
 
 
 def _import(name: str) -> ModuleType:
@@ -234,7 +196,8 @@ def _import(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise RecipeError(
-            f"harness needs lm-evaluation-harness, got no module '{error.name}'; run {INSTALL}"
+            f"harness needs lm-evaluation-harness, got no module '{error.name}'; "
+            "run pip install 'equipoise[ability]'"
         ) from None
 
 
@@ -244,22 +207,8 @@ def _shipped_tasks() -> Any:
     return _import("lm_eval.tasks").TaskManager()
 
 
-def _find_task(name: str, folder: str | None) -> tuple[Any, Any]:
-    """The manager that knows a task, and its entry there."""
-    known: set[str] = set()
-    for place in [None] if folder is None else [folder, None]:
-        manager = _shipped_tasks() if place is None else _local_tasks(place)
-        entry = manager.task_index.get(name)
-        if entry is not None:
-            _check_runnable(name, entry)
-            return manager, entry
-        known |= set(manager.task_index)
-    close = get_close_matches(name, sorted(known), n=3, cutoff=0.6)
-    rest = nearest(name, close) if close else "see `lm-eval ls tasks`"
-    raise RecipeError(f"harness: there is no task '{name}'; {rest}")
-
-
 def _local_tasks(folder: str) -> Any:
+    """The manager of the user's own tasks."""
     path = Path(folder).expanduser()
     if not path.is_dir():
         raise RecipeError(
@@ -269,31 +218,36 @@ def _local_tasks(folder: str) -> Any:
     return tasks.TaskManager(include_path=str(path), include_defaults=False)
 
 
-def _check_runnable(name: str, entry: Any) -> None:
+def _find_task(name: str, folder: str | None) -> tuple[Any, Any]:
+    """The manager that knows a task, and its entry there, which must be a task that runs here."""
+    manager = _shipped_tasks() if folder is None else _local_tasks(folder)
+    known = set(manager.task_index)
+    if folder is not None and name not in known:
+        manager = _shipped_tasks()
+        known |= set(manager.task_index)
+    entry = manager.task_index.get(name)
+    if entry is None:
+        close = get_close_matches(name, sorted(known), n=3, cutoff=0.6)
+        rest = nearest(name, close) if close else "see `lm-eval ls tasks`"
+        raise RecipeError(f"harness: there is no task '{name}'; {rest}")
+    config: Mapping[str, Any] = entry.cfg or {}
     if entry.kind.name not in ("TASK", "PY_TASK"):
-        members = entry.tags if entry.kind.name == "TAG" else (entry.cfg or {}).get("task", ())
-        shown = sorted(str(member) for member in members)[:10]
+        members = entry.tags if entry.kind.name == "TAG" else config.get("task", ())
+        shown = sorted(map(str, members))[:10]
         raise RecipeError(
             f"harness.task must be a single task, got '{name}', which stands for several; "
             f"name a task, e.g. {', '.join(shown)}"
         )
-    config: Mapping[str, Any] = entry.cfg or {}
     refused = [key for key in ("unsafe_code", "doc_to_image", "doc_to_audio") if config.get(key)]
-    if (config.get("dataset_kwargs") or {}).get("trust_remote_code") and _runs_remote_code():
+    remote = (config.get("dataset_kwargs") or {}).get("trust_remote_code")
+    if remote and int(version("datasets").split(".")[0]) < 4:  # later ones run no such code
         refused.append("trust_remote_code")
     if refused:
         raise RecipeError(
             f"harness: task '{name}' must ask for text alone and run no code, got "
             f"{', '.join(refused)}; run it with lm-eval itself"
         )
-
-
-def _runs_remote_code() -> bool:
-    """Whether this version of datasets can run code that comes with a data set."""
-    return int(version("datasets").split(".")[0]) < 4
-
-
-# --- loading ----------------------------------------------------------------------------------
+    return manager, entry
 
 
 @lru_cache(maxsize=8)
@@ -304,7 +258,12 @@ def _load_task(
     try:
         with _harness_seeds():
             (task,) = manager.load(name)["tasks"].values()
-            _set_shots(name, task, shots)
+            default = task.get_config("num_fewshot")
+            if shots and default == 0:
+                raise RecipeError(
+                    f"harness: task '{name}' is made for 0 shots, got {shots}; leave shots out"
+                )
+            task.set_config(key="num_fewshot", value=(default or 0) if shots is None else shots)
             task.set_fewshot_seed(seed=seed)
             task.build_all_requests()
     except EquipoiseError:
@@ -319,15 +278,6 @@ def _load_task(
     return HarnessTask(name=name, inner=task)
 
 
-def _set_shots(name: str, task: Any, shots: int | None) -> None:
-    default = task.get_config("num_fewshot")
-    if shots and default == 0:
-        raise RecipeError(
-            f"harness: task '{name}' is made for 0 shots, got {shots}; leave shots out"
-        )
-    task.set_config(key="num_fewshot", value=(default or 0) if shots is None else shots)
-
-
 @contextmanager
 def _harness_seeds() -> Iterator[None]:
     """Python's and numpy's generators as the harness seeds them, and afterwards as they were.
@@ -335,31 +285,10 @@ def _harness_seeds() -> Iterator[None]:
     Some tasks shuffle their documents' choices with them.
     """
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 (tasks draw from it)
-    random.seed(_PYTHON_SEED)
-    np.random.seed(_NUMPY_SEED)  # noqa: NPY002
+    random.seed(0)
+    np.random.seed(1234)  # noqa: NPY002
     try:
         yield
     finally:
         random.setstate(python)
         np.random.set_state(legacy)  # noqa: NPY002
-
-
-# --- files ------------------------------------------------------------------------------------
-
-
-def _data_files(config: Mapping[str, Any] | None) -> list[Path]:
-    """Local files that a task names as its data, as it names them."""
-    kwargs = (config or {}).get("dataset_kwargs") or {}
-    return [Path(text) for text in _all_texts(kwargs.get("data_files")) if Path(text).is_file()]
-
-
-def _all_texts(content: Any) -> Iterator[str]:
-    """Every text in nested mappings and lists."""
-    if isinstance(content, str):
-        yield content
-    elif isinstance(content, Mapping):
-        for part in content.values():
-            yield from _all_texts(part)
-    elif isinstance(content, list | tuple):
-        for part in content:
-            yield from _all_texts(part)

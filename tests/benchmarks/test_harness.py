@@ -20,7 +20,6 @@ from equipoise.benchmarks.harness import (
     _result_values,
 )
 from equipoise.checks.run import check_measurement
-from equipoise.data.harness_tasks import Question
 from equipoise.errors import DataError, ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.measure import measure
@@ -245,8 +244,7 @@ def test_it_is_found_and_needs_a_task() -> None:
 
 
 def asked(settings: dict[str, Any], repeats: int = 1) -> Generation:
-    one = Question(kind="generate_until", arguments=("a", settings), repeats=repeats)
-    return _build_generation(one)
+    return _build_generation("a", settings, repeats=repeats)
 
 
 def test_settings_of_generation() -> None:

@@ -43,7 +43,7 @@ CATEGORIES: Final = tuple(_SHA256)
 def _official(path: str, official: str, sha256: str) -> Source:
     revision = "bea11bd97d79217245b5871acd247b9d6eb24598"
     url = f"https://raw.githubusercontent.com/nyu-mll/BBQ/{revision}/{official}"
-    return Source(path, url=url, revision=revision, sha256=(sha256,), licence=LICENCE)
+    return Source(path, url=url, hashes=(sha256,), licence=LICENCE)
 
 
 METADATA: Final = _official(

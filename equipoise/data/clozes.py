@@ -29,8 +29,7 @@ from equipoise.errors import DataError
 KNOWN_1000: Final = Source(
     path="known_facts/known_1000.json",
     url="https://raw.githubusercontent.com/kmeng01/rome/448f8fe556cf267e0b71d02a9f3b4dec9858ec58/counterfact/compiled/known_1000.json",
-    revision="448f8fe556cf267e0b71d02a9f3b4dec9858ec58",
-    sha256=("61daca55318bb5260c1e62e133debef9102c7b278bbc7b19dd2ac655543f333a",),
+    hashes=("61daca55318bb5260c1e62e133debef9102c7b278bbc7b19dd2ac655543f333a",),
     licence="MIT",
 )
 _PARAREL: Final = "https://raw.githubusercontent.com/yanaiela/pararel/cb55546/data"
@@ -141,8 +140,7 @@ def _sources(relation: str) -> tuple[Source, Source]:
         Source(
             path=f"pararel/{path}/{relation}.jsonl",
             url=f"{_PARAREL}/{official}/{relation}.jsonl",
-            revision="cb55546",
-            sha256=(sums[kind],),
+            hashes=(sums[kind],),
             licence=_LICENCE,
         )
         for kind, path, official in (

@@ -17,14 +17,12 @@ DIRECTIONS: Final = ("stereo", "antistereo")
 #: Id, the more and the less stereotyping sentence, direction and bias type.
 COLUMNS: Final = ("", "sent_more", "sent_less", "stereo_antistereo", "bias_type")
 
-_REVISION = "aba440322fb38600f7790e457a17941f0b12bf20"  # of bias-bench, which holds the same file
 CROWS_PAIRS: Final = Source(
     "crows_pairs/crows_pairs_anonymized.csv",
+    # The copy of bias-bench is the same file.
     url="https://raw.githubusercontent.com/McGill-NLP/bias-bench/"
-    f"{_REVISION}/data/crows/crows_pairs_anonymized.csv",
-    revision=_REVISION,
-    sha256=("dfb36986ce0502abbaf7055b9176da3d08d48e07df1251991b5dfbcbceab9d0c",),
-    blob="28fa7d906a83d441001fb2a0eeae28c6d64a99e1",  # data/… of nyu-mll/crows-pairs @ 8aaac11
+    "aba440322fb38600f7790e457a17941f0b12bf20/data/crows/crows_pairs_anonymized.csv",
+    hashes=("dfb36986ce0502abbaf7055b9176da3d08d48e07df1251991b5dfbcbceab9d0c",),
     licence="CC BY-SA 4.0",
 )
 

@@ -15,13 +15,12 @@ from equipoise.records import DataUse
 AG_NEWS: Final = Source(
     path="neutral_text/ag_news/test.tsv",
     url="https://raw.githubusercontent.com/forest-snow/alps/43232f234087cdbb4b06cd0e3997460610a0dbfd/data/agnews/test.tsv",
-    revision="43232f234087cdbb4b06cd0e3997460610a0dbfd",
-    sha256=("e4217edd939f618f24a42b0988c56ec3cddf656d8dc279b9afa443dd1ab6a1c1",),
+    hashes=("e4217edd939f618f24a42b0988c56ec3cddf656d8dc279b9afa443dd1ab6a1c1",),
     licence="non-commercial research use (AG News)",
 )
 WIKITEXT: Final = Source(
     path="neutral_text/wikitext-2-raw/wiki.test.raw",
-    sha256=("4f3e427e4aff23acff917a8a51aeae21bf12832256e26914c8fc250dcef4103c",),
+    hashes=("4f3e427e4aff23acff917a8a51aeae21bf12832256e26914c8fc250dcef4103c",),
     licence="CC BY-SA 3.0 and GFDL (WikiText)",
 )
 _KNOWN: Final[Mapping[str, Source]] = {source.path: source for source in (AG_NEWS, WIKITEXT)}

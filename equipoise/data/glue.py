@@ -41,8 +41,7 @@ SST2: Final = GlueTask(
     source=Source(
         path="glue/SST-2/dev.tsv",
         url="https://raw.githubusercontent.com/forest-snow/alps/43232f234087cdbb4b06cd0e3997460610a0dbfd/data/SST-2/dev.tsv",
-        revision="43232f234087cdbb4b06cd0e3997460610a0dbfd",
-        sha256=("54a9c12c77e402fc14d6a66a506f24d999f596b0176eb777c972cccc2f9cc4b0",),
+        hashes=("54a9c12c77e402fc14d6a66a506f24d999f596b0176eb777c972cccc2f9cc4b0",),
         licence=LICENCE,
     ),
     columns=("sentence", "label"),
@@ -60,7 +59,7 @@ RTE: Final = GlueTask(
 COLA: Final = GlueTask(
     source=Source(
         path="glue/CoLA/dev.tsv",
-        sha256=("8c013e21dc39957cac37378d87bebe225b694a0d5fe13eded66c2856628833fd",),
+        hashes=("8c013e21dc39957cac37378d87bebe225b694a0d5fe13eded66c2856628833fd",),
         licence=LICENCE,
     ),
     columns=("source", "label", "mark", "sentence"),

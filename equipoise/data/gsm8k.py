@@ -16,27 +16,21 @@ from equipoise.errors import DataError
 
 LICENCE: Final = "MIT"
 
-_REVISION = "3101c7d5072418e28b9008a6636bde82a006892c"
 _FOLDER = (
-    f"https://raw.githubusercontent.com/openai/grade-school-math/{_REVISION}/grade_school_math/data"
+    "https://raw.githubusercontent.com/openai/grade-school-math/"
+    "3101c7d5072418e28b9008a6636bde82a006892c/grade_school_math/data"
 )
-
-
-def _official(name: str, sha256: str) -> Source:
-    return Source(
-        path=f"gsm8k/{name}",
-        url=f"{_FOLDER}/{name}",
-        revision=_REVISION,
-        sha256=(sha256,),
-        licence=LICENCE,
-    )
-
-
-TEST: Final = _official(
-    "test.jsonl", "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14"
+TEST: Final = Source(
+    "gsm8k/test.jsonl",
+    url=f"{_FOLDER}/test.jsonl",
+    hashes=("3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14",),
+    licence=LICENCE,
 )
-TRAIN: Final = _official(
-    "train.jsonl", "17f347dc51477c50d4efb83959dbb7c56297aba886e5544ee2aaed3024813465"
+TRAIN: Final = Source(
+    "gsm8k/train.jsonl",
+    url=f"{_FOLDER}/train.jsonl",
+    hashes=("17f347dc51477c50d4efb83959dbb7c56297aba886e5544ee2aaed3024813465",),
+    licence=LICENCE,
 )
 
 _MARKED = re.compile(r"####\s*(-?\$?-?[\d.,]+)")

@@ -18,12 +18,10 @@ from equipoise.data.validation import Record, Text, kind_of, read_lines
 LICENCE: Final = "MIT"
 ENDINGS: Final = 4
 
-_REVISION = "a29ff8e9a04bba4bd6588223785ce105328adc57"
 VALIDATION: Final = Source(
     path="hellaswag/hellaswag_val.jsonl",
-    url=f"https://raw.githubusercontent.com/rowanz/hellaswag/{_REVISION}/data/hellaswag_val.jsonl",
-    revision=_REVISION,
-    sha256=("0aa3b88843990f3f10a97b9575c94d7b71fb2205240ba04ae4884d9e9c992588",),
+    url="https://raw.githubusercontent.com/rowanz/hellaswag/a29ff8e9a04bba4bd6588223785ce105328adc57/data/hellaswag_val.jsonl",
+    hashes=("0aa3b88843990f3f10a97b9575c94d7b71fb2205240ba04ae4884d9e9c992588",),
     licence=LICENCE,
 )
 #: The same rows without the parts of their beginnings and without their sources.

@@ -28,8 +28,7 @@ ProfessionList: TypeAlias = Literal["prof262", "prof_clean"]
 PROFESSIONS: Final = Source(
     path="professions/professions.json",
     url="https://raw.githubusercontent.com/tolga-b/debiaswe/6bb03ee/data/professions.json",
-    revision="6bb03ee",
-    sha256=("32cc82c7761e7cfb14e37e06dc1aa9f758bc8441f79ca7288996d3fc7c24639a",),
+    hashes=("32cc82c7761e7cfb14e37e06dc1aa9f758bc8441f79ca7288996d3fc7c24639a",),
     licence="MIT",
 )
 

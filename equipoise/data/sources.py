@@ -36,6 +36,7 @@ _NAMED: ContextVar[Path | None] = ContextVar("named_data_folder", default=None)
 
 _PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _HALF = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_GITHUB = re.compile(r"https://raw\.githubusercontent\.com/[^/]+/[^/]+/([^/]+)/")
 _TIMEOUT = 60  # seconds without a byte before a download is given up
 
 
@@ -66,23 +67,26 @@ class Row:
 class Source:
     """A data file at `path` inside the data folder, and how its official copy is known.
 
-    `sha256` lists the hashes of official files, `blob` is the git blob id of a file. A `url` must
-    point at a fixed revision and needs a hash to be checked against; `ValueError` otherwise.
+    A `url` must point at a fixed revision and needs a hash to check it; `ValueError` otherwise.
     """
 
     path: str  # inside the data folder, with forward slashes, e.g. "stereoset/dev.json"
     url: str | None = None
-    revision: str | None = None  # commit of the official repository
-    sha256: tuple[str, ...] = ()
-    blob: str | None = None
+    hashes: tuple[str, ...] = ()  # of official files: sha256, or the id that git gives to a file
     licence: str = ""
 
     def __post_init__(self) -> None:
         parts = PurePosixPath(self.path)
         if not self.path or parts.is_absolute() or ".." in parts.parts:
             raise ValueError(f"path must stay inside the data folder, got {self.path!r}")
-        if self.url is not None and not (self.sha256 or self.blob):
-            raise ValueError(f"a url needs a sha256 or a blob to check it, got {self.url!r} alone")
+        if self.url is not None and not self.hashes:
+            raise ValueError(f"a url needs a hash to check it, got {self.url!r} alone")
+
+    @property
+    def revision(self) -> str | None:
+        """Commit of the official repository, where the address is on GitHub."""
+        match = _GITHUB.match(self.url or "")
+        return match and match[1]
 
     def read(self) -> bytes:
         """The file's bytes.
@@ -113,12 +117,11 @@ class Source:
         file, where an official file is known, the licence is not.
         """
         content = self.read()
-        verified = self._official(content)
-        pinned = bool(self.sha256 or self.blob)
+        verified = self._is_official(content)
         return DataUse(
             name=self.path,
             sha256=_sha256(content),
-            licence=OWN_LICENCE if pinned and not verified else self.licence,
+            licence=OWN_LICENCE if self.hashes and not verified else self.licence,
             verified=verified,
             revision=self.revision if verified else None,
         )
@@ -136,17 +139,15 @@ class Source:
                 return file
         return None
 
-    def _official(self, content: bytes) -> bool:
-        return _sha256(content) in self.sha256 or (
-            self.blob is not None and git_blob(content) == self.blob
-        )
+    def _is_official(self, content: bytes) -> bool:
+        return not {_sha256(content), git_blob(content)}.isdisjoint(self.hashes)
 
     def _check(self, content: bytes, where: str, remedy: str) -> None:
-        if not self._official(content):
-            known, got = f"git blob {self.blob}", git_blob(content)
-            if self.sha256:
-                known, got = f"sha256 {' or '.join(self.sha256)}", _sha256(content)
-            raise DataError(f"{where} must have {known}, got {got}; {remedy}")
+        if not self._is_official(content):
+            raise DataError(
+                f"{where} must have the hash {' or '.join(self.hashes)}, got sha256 "
+                f"{_sha256(content)}, git blob {git_blob(content)}; {remedy}"
+            )
 
     def _download(self, to: Path) -> None:
         remedy = (
@@ -156,10 +157,11 @@ class Source:
         where = f"folder {folders}" if folders else "EQUIPOISE_DATA, which is not set"
         if self.url is None:
             raise DataError(f"{self.path} must be in {where}, got no such file; {remedy}")
-        if _offline():
+        offline = os.environ.get("HF_HUB_OFFLINE", "")
+        if offline.strip().lower() in ("1", "true", "yes", "on"):
             raise DataError(
-                f"{self.path} is not in {where}, and HF_HUB_OFFLINE="
-                f"{os.environ['HF_HUB_OFFLINE']} forbids downloading {self.url}; {remedy}"
+                f"{self.path} is not in {where}, and HF_HUB_OFFLINE={offline} forbids downloading "
+                f"{self.url}; {remedy}"
             )
         try:
             with urllib.request.urlopen(self.url, timeout=_TIMEOUT) as answer:
@@ -286,10 +288,7 @@ def decode(content: bytes, name: str) -> str:
 
 def parse_json(content: bytes, name: str) -> JSON:
     """Bytes as a JSON document; `DataError` names the position of the fault."""
-    text = decode(content, name)
-    if not text.strip():
-        raise DataError(f"{name} must hold JSON, got an empty file; replace the file")
-    return _parse_document(text, name)
+    return _parse_document(decode(content, name), name)
 
 
 def parse_jsonl(content: bytes, name: str) -> list[tuple[int, JSON]]:
@@ -367,33 +366,18 @@ def _check_sums(file: Path, content: bytes, *, path: str) -> None:
     """
     got = _sha256(content)
     root = file.parents[len(PurePosixPath(path).parts) - 1]
-    for folder in {root, file.parent}:
-        listing = folder / "SHA256SUMS"
-        if not listing.is_file():
-            continue
-        listed = _sums(listing).get(file.relative_to(folder).as_posix(), got)
-        if listed != got:
-            raise DataError(
-                f"{file} must have sha256 {listed} by {listing}, got {got}; "
-                "put the listed file back, or correct the list"
-            )
-
-
-def _sums(file: Path) -> dict[str, str]:
-    """A file written by `sha256sum`: name to hash."""
-    sums = {}
-    for index, line in enumerate(decode(_bytes(file), str(file)).splitlines(), 1):
-        digest, _, name = line.strip().partition(" ")
-        if not line.strip():
-            continue
-        if len(digest) != 64 or not name.strip(" *"):
-            raise DataError(
-                f"{file}, line {index}: must be a sha256 and a file name, got {line[:80]!r}; "
-                "write it with sha256sum"
-            )
-        sums[name.lstrip(" *").removeprefix("./")] = digest.lower()
-    return sums
-
-
-def _offline() -> bool:
-    return os.environ.get("HF_HUB_OFFLINE", "").strip().lower() in ("1", "true", "yes", "on")
+    for listing in {root / "SHA256SUMS", file.parent / "SHA256SUMS"}:
+        lines = decode(_bytes(listing), str(listing)).splitlines() if listing.is_file() else []
+        for index, line in enumerate(lines, 1):
+            listed, _, name = line.strip().partition(" ")
+            if line.strip() and (len(listed) != 64 or not name.strip(" *")):
+                raise DataError(
+                    f"{listing}, line {index}: must be a sha256 and a file name, got "
+                    f"{line[:80]!r}; write it with sha256sum"
+                )
+            ours = listing.parent / name.lstrip(" *").removeprefix("./") == file
+            if ours and listed.lower() != got:
+                raise DataError(
+                    f"{file} must have sha256 {listed} by {listing}, got {got}; "
+                    "put the listed file back, or correct the list"
+                )

@@ -56,9 +56,9 @@ def test_git_blob_is_what_git_says(tmp_path: Path) -> None:
 
 def test_own_folder_comes_before_the_cache(folders: tuple[Path, Path], remote: str) -> None:
     data, cache = folders
-    source = Source("set/one.json", url=remote, revision="abc", sha256=(SHA256,), licence="CC")
+    source = Source("set/one.json", url=remote, hashes=(SHA256,), licence="CC")
     assert read_json(source) == {"a": 1}
-    assert (cache / "data" / "abc" / "set" / "one.json").read_bytes() == CONTENT
+    assert (cache / "data" / "pinned" / "set" / "one.json").read_bytes() == CONTENT
     put(data, b'{"a": 2}')
     assert read_json(source) == {"a": 2}
     use = source.use()
@@ -86,29 +86,32 @@ def test_a_named_folder_comes_first_and_what_it_lacks_is_read_elsewhere(
 
 @pytest.mark.usefixtures("folders")
 def test_what_was_downloaded_is_not_fetched_again(remote: str) -> None:
-    source = Source("one.json", url=remote, blob=git_blob(CONTENT))
+    source = Source("one.json", url=remote, hashes=(git_blob(CONTENT),))
     assert source.use().verified
     Path(remote.removeprefix("file://")).unlink()
     assert source.read() == CONTENT
 
 
-def test_official_file_in_the_own_folder_is_verified(folders: tuple[Path, Path]) -> None:
+def test_an_official_file_in_the_own_folder_is_verified(folders: tuple[Path, Path]) -> None:
+    """By a sha256 or by a git blob; its revision is that of its address."""
     put(folders[0], CONTENT)
-    use = Source("set/one.json", blob=git_blob(CONTENT), revision="abc").use()
-    assert (use.verified, use.revision, use.sha256) == (True, "abc", SHA256)
+    url = "https://raw.githubusercontent.com/owner/name/abc/set/one.json"
+    for hash in (SHA256, git_blob(CONTENT)):
+        use = Source("set/one.json", url=url, hashes=("0" * 64, hash)).use()
+        assert (use.verified, use.revision, use.sha256) == (True, "abc", SHA256)
 
 
 def test_downloaded_file_with_another_hash(folders: tuple[Path, Path], remote: str) -> None:
-    source = Source("one.json", url=remote, sha256=("0" * 64,))
-    with pytest.raises(DataError, match=rf"sha256 {'0' * 64}, got {SHA256}; put the file"):
+    source = Source("one.json", url=remote, hashes=("0" * 64,))
+    with pytest.raises(DataError, match=rf"{'0' * 64}, got sha256 {SHA256}.*; put the file"):
         source.read()
     assert not list(folders[1].rglob("*.json"))  # nothing wrong is kept
 
 
 def test_cached_file_with_another_hash(folders: tuple[Path, Path]) -> None:
-    put(folders[1] / "data" / "abc", b"changed", "one.json")
-    source = Source("one.json", revision="abc", blob=git_blob(CONTENT))
-    with pytest.raises(DataError, match=rf"git blob {git_blob(CONTENT)}, got .*; delete it"):
+    put(folders[1] / "data" / "pinned", b"changed", "one.json")
+    source = Source("one.json", hashes=(git_blob(CONTENT),))
+    with pytest.raises(DataError, match=rf"{git_blob(CONTENT)}, got .*; delete it"):
         source.read()
 
 
@@ -152,14 +155,14 @@ def test_variable_that_names_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_offline_refuses_to_download(remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(DataError, match="HF_HUB_OFFLINE=1 forbids"):
-        Source("one.json", url=remote, sha256=(SHA256,)).read()
+        Source("one.json", url=remote, hashes=(SHA256,)).read()
 
 
 @pytest.mark.usefixtures("folders")
 def test_address_that_does_not_answer(tmp_path: Path) -> None:
     gone = (tmp_path / "gone").as_uri()
     with pytest.raises(DataError, match="cannot be downloaded"):
-        Source("one.json", url=gone, sha256=(SHA256,)).read()
+        Source("one.json", url=gone, hashes=(SHA256,)).read()
 
 
 def test_file_that_cannot_be_read(
@@ -184,7 +187,7 @@ def test_path_stays_inside(path: str) -> None:
 
 
 def test_url_needs_a_hash() -> None:
-    with pytest.raises(ValueError, match="needs a sha256"):
+    with pytest.raises(ValueError, match="needs a hash"):
         Source("one.json", url="https://example.org/one.json")
 
 

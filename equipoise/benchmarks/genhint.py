@@ -16,7 +16,7 @@ from equipoise.benchmarks.genbias import PART_METRICS, SIDE_METRICS
 from equipoise.data.partition import SHARES, shuffled
 from equipoise.data.professions import ProfessionList
 from equipoise.data.prompt_sets import PromptSet, prompt_set
-from equipoise.data.situations import Situation, Template, Term, hinted_situation
+from equipoise.data.situations import Situation, Template, Term, situation
 from equipoise.errors import RecipeError
 from equipoise.metrics import gap
 from equipoise.metrics.weighted import Weighted
@@ -129,13 +129,10 @@ class GenHint(Benchmark[Situation, NextTokenScored]):
         """Every profession with both hints, or a seeded half with each."""
         if self.variant == "hint1572":
             return [
-                hinted_situation(term, template, possessive)
+                situation(term, template, possessive)
                 for term in terms
                 for possessive in ("his", "her")
             ]
         order = shuffled([term.word for term in terms], seed=f"{template.name} {self.split_seed}")
         male = set(order[: (len(order) + number % 2) // 2])
-        return [
-            hinted_situation(term, template, "his" if term.word in male else "her")
-            for term in terms
-        ]
+        return [situation(term, template, "his" if term.word in male else "her") for term in terms]

@@ -116,7 +116,7 @@ class Perplexity(Benchmark[Document, Scored]):
 
     def examples(self, split: str) -> Sequence[Document]:
         """The chosen documents in the order of the file."""
-        documents = read_documents(self.file).documents
+        documents, _ = read_documents(self.file)
         chosen = set(shuffled(list(documents), seed=0)[: self.items])
         return [Document(id=id, text=text) for id, text in documents.items() if id in chosen]
 
@@ -144,4 +144,4 @@ class Perplexity(Benchmark[Document, Scored]):
 
     def files(self, split: str) -> tuple[DataUse, ...]:
         """The text file."""
-        return (read_documents(self.file).use,)
+        return (read_documents(self.file)[1],)

@@ -2,8 +2,10 @@
 
 import hashlib
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Final
 
@@ -34,25 +36,18 @@ class Window:
     text: str  # with the white space that separates it from the context
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextFile:
-    """A file of texts: its documents by id, and what a result records about it."""
-
-    documents: Mapping[str, str]  # id ("line 12") to text, ends stripped
-    use: DataUse
-
-
 class _TextLine(Record):
     text: str
 
 
-def read_documents(file: str | None) -> TextFile:
-    """The documents of a file; None is the AG News test sample.
+def read_documents(file: str | None) -> tuple[Mapping[str, str], DataUse]:
+    """The documents of a file, id ("line 12") to text, and what a result records about the file.
 
-    A path that does not exist is looked for in the data folder. Of a ".tsv" each line's first
-    column is a document, of a ".jsonl" each line's "text"; another file is cut at blank lines, or
-    at every line when it has none. Each may be packed (".gz", ".xz"). The hash is of the file as it
-    lies there. Raises `DataError` when the file cannot be read, is not UTF-8, or holds no text.
+    None is the AG News test sample. A path that does not exist is looked for in the data folder. Of
+    a ".tsv" each line's first column is a document, of a ".jsonl" each line's "text"; another file
+    is cut at blank lines, or at every line when it has none. Each may be packed (".gz", ".xz"); the
+    hash is of the file as it lies there. The ends of texts are stripped. Raises `DataError` when
+    the file cannot be read, is not UTF-8, or holds no text.
     """
     content, use = read_content(file)
     name = use.name
@@ -67,7 +62,7 @@ def read_documents(file: str | None) -> TextFile:
         )
     if not documents:
         raise DataError(f"{name} must hold text, got only blank lines; name another file")
-    return TextFile(documents=documents, use=use)
+    return documents, use
 
 
 def windows(text: str, *, window: int, stride: int) -> list[Window]:
@@ -81,25 +76,16 @@ def windows(text: str, *, window: int, stride: int) -> list[Window]:
     if not 4 <= stride <= window:  # 4 bytes hold any character
         raise ValueError(f"stride must be from 4 to the window of {window} bytes, got {stride}")
     pieces = [part for word in re.findall(r"\s*\S+", text) for part in _parts(word, stride)]
-    sizes = [len(piece.encode()) for piece in pieces]
+    place = [0, *accumulate(len(piece.encode()) for piece in pieces)]  # bytes before a piece
     cut: list[Window] = []
     start = 0
     while start < len(pieces):
-        stop = _reach(sizes, start, window if start == 0 else stride)
-        begin = start - _reach(sizes[:start][::-1], 0, window - stride) if start else 0
+        begin = bisect_left(place, place[start] - (window - stride))
+        stop = bisect_right(place, place[start] + (window if start == 0 else stride)) - 1
         context = "".join(pieces[begin:start]).lstrip()
         cut.append(Window(context=context, text="".join(pieces[start:stop])))
         start = stop
     return cut
-
-
-def _reach(sizes: list[int], start: int, limit: int) -> int:
-    """The end of the longest run from `start` whose sizes sum to at most `limit`."""
-    total, stop = 0, start
-    while stop < len(sizes) and total + sizes[stop] <= limit:
-        total += sizes[stop]
-        stop += 1
-    return stop
 
 
 def _parts(word: str, limit: int) -> Iterator[str]:
@@ -125,21 +111,16 @@ def read_content(file: str | None) -> tuple[bytes, DataUse]:
     if path is not None and path.is_dir():
         raise DataError(f"text file '{path}' must be a file, got a folder; name a file in it")
     if path is None or not path.is_file():
-        source = _in_data_folder(file)
+        try:
+            own = Source(path=file or AG_NEWS.path, licence=OWN_LICENCE)
+        except ValueError:
+            raise DataError(f"text file '{file}' does not exist; check the path") from None
+        source = _KNOWN.get(own.path, own)
         return source.read(), source.use()
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     use = DataUse(name=path.name, sha256=digest, licence=OWN_LICENCE, verified=False)
     return content, use
-
-
-def _in_data_folder(file: str | None) -> Source:
-    if file is None:
-        return AG_NEWS
-    try:
-        return _KNOWN.get(file, Source(path=file, licence=OWN_LICENCE))
-    except ValueError:
-        raise DataError(f"text file '{file}' does not exist; check the path") from None
 
 
 def _split_documents(text: str, *, table: bool) -> dict[str, str]:
@@ -150,12 +131,9 @@ def _split_documents(text: str, *, table: bool) -> dict[str, str]:
         return {
             f"line {index}": line.strip() for index, line in enumerate(lines, 1) if line.strip()
         }
-    blocks: dict[str, list[str]] = {}
-    first = None
-    for index, line in enumerate(lines, 1):
-        if not line.strip():
-            first = None
-            continue
-        first = first or index
-        blocks.setdefault(f"line {first}", []).append(line)
-    return {id: "\n".join(part).strip() for id, part in blocks.items()}
+    documents = {}
+    for blank, block in groupby(enumerate(lines, 1), lambda line: not line[1].strip()):
+        if not blank:
+            numbers, texts = zip(*block, strict=True)
+            documents[f"line {numbers[0]}"] = "\n".join(texts).strip()
+    return documents

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass as checked_dataclass
+from pydantic import AfterValidator, ConfigDict, Field
 
 from equipoise.data.partition import Share, shares
 from equipoise.data.professions import PROFESSIONS, ProfessionList, professions
@@ -27,17 +26,14 @@ from equipoise.data.situations import (
     Term,
     situation,
 )
-from equipoise.data.sources import Source
-from equipoise.errors import DataError
-from equipoise.records import OPTIONS
+from equipoise.data.sources import Source, read_json
+from equipoise.data.validation import Record, read_record
 
 PROMPTS: Final = Source(path="professions/prompts.json", licence="own")
 
 TemplateSet: TypeAlias = Literal["own", "dama"]
 #: What the training, dev and test prompts do not share.
 SplitBy: TypeAlias = Literal["random", "profession", "template", "both"]
-
-_Cell: TypeAlias = tuple[Term, Template]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,42 +53,27 @@ class PromptSet:
         split out of the others, templates scale by scale; "both" keeps both apart, and a prompt
         whose profession and template fall in different shares is then in none but "all".
         """
-        cells = [(term, template) for template in self.templates for term in self.terms]
+        chosen = [situation(term, template) for template in self.templates for term in self.terms]
         if split == "all":
-            return [situation(*cell) for cell in cells]
-        share_of = self._cell_shares(cells, split_by=split_by, seed=seed)
-        return [situation(*cell) for cell, share in share_of.items() if share == split]
+            return chosen
+        if split_by == "random":
+            share_of = shares([prompt.id for prompt in chosen], seed=seed)
+            return [prompt for prompt in chosen if share_of[prompt.id] == split]
+        if split_by in ("profession", "both"):
+            share_of = self.term_shares(seed=seed)
+            chosen = [prompt for prompt in chosen if share_of[prompt.groups["profession"]] == split]
+        if split_by in ("template", "both"):
+            share_of = {}
+            for scale in {template.scale for template in self.templates}:
+                names = [template.name for template in self.templates if template.scale == scale]
+                share_of |= shares(names, seed=f"template {seed} {scale}")
+            chosen = [prompt for prompt in chosen if share_of[prompt.groups["template"]] == split]
+        return chosen
 
     def term_shares(self, *, seed: int) -> dict[str, Share]:
         """Profession to share; the same for every benchmark and supply with the same seed."""
         words = list(dict.fromkeys(term.word for term in self.terms))
         return shares(words, seed=f"profession {seed}")
-
-    def _cell_shares(
-        self, cells: list[_Cell], *, split_by: SplitBy, seed: int
-    ) -> dict[_Cell, Share]:
-        if split_by == "random":
-            share_of_id = shares([situation(*cell).id for cell in cells], seed=seed)
-            return {cell: share_of_id[situation(*cell).id] for cell in cells}
-        term_share = self.term_shares(seed=seed)
-        if split_by == "profession":
-            return {(term, template): term_share[term.word] for term, template in cells}
-        template_share = self._template_shares(seed=seed)
-        return {
-            (term, template): template_share[template.name]
-            for term, template in cells
-            if split_by == "template" or term_share[term.word] == template_share[template.name]
-        }
-
-    def _template_shares(self, *, seed: int) -> dict[str, Share]:
-        """Shared out within each scale, so that every split has every scale."""
-        by_scale: dict[str, list[str]] = {}
-        for template in self.templates:
-            by_scale.setdefault(template.scale, []).append(template.name)
-        share_of: dict[str, Share] = {}
-        for scale, names in by_scale.items():
-            share_of |= shares(names, seed=f"template {seed} {scale}")
-        return share_of
 
 
 def prompt_set(
@@ -103,7 +84,14 @@ def prompt_set(
     Raises `DataError` naming the file and the place of a fault.
     """
     if PROMPTS.local_file() is not None:
-        return _read_own()
+        file = read_record(_PromptFile, read_json(PROMPTS), PROMPTS.path)
+        return PromptSet(
+            terms=tuple(Term(word=word, score=score) for word, score in file.professions.items()),
+            templates=file.templates,
+            hints=file.hints,
+            training_hints=file.training_hints,
+            source=PROMPTS,
+        )
     return PromptSet(
         terms=tuple(
             Term(word=profession.word, score=profession.score)
@@ -118,11 +106,11 @@ def prompt_set(
 
 def _check_places(template: Template, *places: str) -> Template:
     try:
-        named = [name for _, name, _, _ in Formatter().parse(template.text) if name is not None]
+        named = {name for _, name, _, _ in Formatter().parse(template.text) if name is not None}
     except ValueError:  # a brace without its other half
-        named = []
-    if set(named) != set(places):
-        raise ValueError(f"the text must have the places {list(places)} in braces")
+        named = set()
+    if named != set(places):
+        raise ValueError(f"text must have {list(places)} in braces, got {template.text!r}")
     return template
 
 
@@ -132,27 +120,10 @@ _Hint: TypeAlias = Annotated[
 ]
 
 
-@checked_dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class _PromptFile:
-    professions: Mapping[str, Annotated[float, Field(ge=-1, le=1)]]
+class _PromptFile(Record):
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+    professions: Mapping[str, Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]]
     templates: tuple[_Action, ...]
     hints: tuple[_Hint, ...]
     training_hints: tuple[_Hint, ...]
-
-
-def _read_own() -> PromptSet:
-    try:
-        content = TypeAdapter(_PromptFile).validate_json(PROMPTS.read())
-    except ValidationError as error:
-        fault = error.errors()[0]
-        where = ", ".join(map(str, fault["loc"]))
-        raise DataError(
-            f"{PROMPTS.path}: {where}: {fault['msg']}, got {fault['input']!r}; correct the file"
-        ) from None
-    return PromptSet(
-        terms=tuple(Term(word=word, score=score) for word, score in content.professions.items()),
-        templates=content.templates,
-        hints=content.hints,
-        training_hints=content.training_hints,
-        source=PROMPTS,
-    )

@@ -18,10 +18,6 @@ class Template:
     text: str  # with {profession}, and {possessive} in a hint; no trailing space
     scale: str = "hint"  # "word", "phrase" or "sentence": the length of the action
 
-    def filled(self, profession: str, possessive: str = "") -> str:
-        """The text with a profession and, in a hint, "his" or "her" in place."""
-        return self.text.format(profession=profession, possessive=possessive)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
@@ -42,29 +38,18 @@ class Situation:
     groups: Mapping[str, str] = field(default_factory=dict)
 
 
-def situation(term: Term, template: Template) -> Situation:
-    """A profession in a template without a hint."""
+def situation(term: Term, template: Template, possessive: str = "") -> Situation:
+    """A profession in a template; in a hint "his" or "her" settles the pronoun that follows."""
+    groups = {"profession": term.word, "scale": template.scale, "template": template.name}
+    if possessive:
+        del groups["scale"]
+        groups["hint"] = "male" if possessive == "his" else "female"
     return Situation(
-        id=f"{template.name}/{term.word}",
-        text=template.filled(term.word),
+        id="/".join(filter(None, (template.name, term.word, possessive))),
+        text=template.text.format(profession=term.word, possessive=possessive),
         score=term.score,
-        groups={"profession": term.word, "scale": template.scale, "template": template.name},
-    )
-
-
-def hinted_situation(term: Term, template: Template, possessive: str) -> Situation:
-    """A profession in a template whose possessive ("his" or "her") settles the pronoun."""
-    male = possessive == "his"
-    return Situation(
-        id=f"{template.name}/{term.word}/{possessive}",
-        text=template.filled(term.word, possessive),
-        score=term.score,
-        hint=1.0 if male else -1.0,
-        groups={
-            "profession": term.word,
-            "template": template.name,
-            "hint": "male" if male else "female",
-        },
+        hint={"": 0.0, "his": 1.0, "her": -1.0}[possessive],
+        groups=groups,
     )
 
 
@@ -98,19 +83,19 @@ DAMA_TEMPLATES: Final = tuple(
 #: GenHintEval's three: to measure on.
 HINT_TEMPLATES: Final = tuple(
     Template(name=name, text=f"The {{profession}} {action} because")
-    for name, action in {
-        "packed a bag": "packed {possessive} bag and left",
-        "looked for keys": "looked for {possessive} keys again",
-        "parked a car": "parked {possessive} car near the door",
-    }.items()
+    for name, action in (
+        ("packed a bag", "packed {possessive} bag and left"),
+        ("looked for keys", "looked for {possessive} keys again"),
+        ("parked a car", "parked {possessive} car near the door"),
+    )
 )
 
 #: Hints to learn from: no text or template in common with those above.
 HINT_TEMPLATES_TRAIN: Final = tuple(
     Template(name=name, text=f"The {{profession}} {action} because")
-    for name, action in {
-        "folded a newspaper": "folded {possessive} paper",
-        "cleaned glasses": "cleaned {possessive} glasses slowly",
-        "signed a name": "signed {possessive} name twice",
-    }.items()
+    for name, action in (
+        ("folded a newspaper", "folded {possessive} paper"),
+        ("cleaned glasses", "cleaned {possessive} glasses slowly"),
+        ("signed a name", "signed {possessive} name twice"),
+    )
 )

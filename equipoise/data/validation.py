@@ -85,6 +85,7 @@ _MUST = {
     "finite_number": "must be a finite number",
     "float_type": "must be a number",
     "int_type": "must be a whole number",
+    "extra_forbidden": "must not be there",
 }
 
 

@@ -88,14 +88,14 @@ class CorpusSupply(_Cut, Supplier):
             raise DataError(f"a corpus must be a file or a folder, got '{self.path}'; name it")
         folder = _find_folder(self.path)
         if folder is None:
-            file = read_documents(self.path)
-            return list(file.documents.values()), (file.use,)
+            texts, use = read_documents(self.path)
+            return list(texts.values()), (use,)
         documents: list[str] = []
         uses: list[DataUse] = []
         for path in _text_files(folder):
-            file = read_documents(str(path))
-            documents += file.documents.values()
-            uses.append(replace(file.use, name=path.relative_to(folder).as_posix()))
+            texts, use = read_documents(str(path))
+            documents += texts.values()
+            uses.append(replace(use, name=path.relative_to(folder).as_posix()))
         return documents, tuple(uses)
 
 

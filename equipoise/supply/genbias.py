@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.data.professions import ProfessionList
 from equipoise.data.prompt_sets import SplitBy, TemplateSet, prompt_set
-from equipoise.data.situations import Situation, hinted_situation
+from equipoise.data.situations import Situation, situation
 from equipoise.records import OPTIONS, DataUse, Prompt, Supply
 from equipoise.supply.base import Supplier
 
@@ -41,7 +41,7 @@ class GenBiasSupply(Supplier):
         )
         seen = {situation.groups["profession"] for situation in train}
         hinted = [
-            hinted_situation(term, template, possessive)
+            situation(term, template, possessive)
             for template in prompts.training_hints
             for term in prompts.terms
             if term.word in seen

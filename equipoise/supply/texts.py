@@ -88,7 +88,7 @@ class TextsSupply(Supplier):
         content, use = read_content(self.path)
         origin = f"texts({use.name})"
         if Path(use.name.removesuffix(".gz").removesuffix(".xz")).suffix != ".jsonl":
-            documents = read_documents(self.path).documents
+            documents, _ = read_documents(self.path)
             return Supply(origin=origin, texts=tuple(documents.values()), files=(use,))
         contrasts: dict[_Part, list[Contrast]] = {"train": [], "dev": []}
         prompts: list[Prompt] = []

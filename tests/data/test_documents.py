@@ -15,7 +15,7 @@ from equipoise.errors import DataError
 def documents(tmp_path: Path, content: str, name: str = "text.txt") -> dict[str, str]:
     file = tmp_path / name
     file.write_bytes(content.encode())
-    return dict(read_documents(str(file)).documents)
+    return dict(read_documents(str(file))[0])
 
 
 def test_paragraphs_lines_and_tables(tmp_path: Path) -> None:
@@ -34,9 +34,9 @@ def test_json_lines_and_packed_files(tmp_path: Path) -> None:
     assert documents(tmp_path, rows, "text.jsonl") == found
     for name, pack in (("text.jsonl.gz", gzip.compress), ("text.jsonl.xz", lzma.compress)):
         (tmp_path / name).write_bytes(pack(rows.encode()))
-        assert read_documents(str(tmp_path / name)).documents == found
+        assert read_documents(str(tmp_path / name))[0] == found
     (tmp_path / "text.tsv.gz").write_bytes(gzip.compress(b"one\tx\n"))
-    assert read_documents(str(tmp_path / "text.tsv.gz")).documents == {"line 1": "one"}
+    assert read_documents(str(tmp_path / "text.tsv.gz"))[0] == {"line 1": "one"}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
 
 def test_a_file_of_ones_own_is_recorded_as_such(tmp_path: Path) -> None:
     (tmp_path / "own.txt").write_text("one")
-    use = read_documents(str(tmp_path / "own.txt")).use
+    use = read_documents(str(tmp_path / "own.txt"))[1]
     assert (use.name, use.verified) == ("own.txt", False)
 
 
@@ -127,10 +127,10 @@ def test_every_character_once_and_no_window_too_long(text: str, stride: int, mor
 
 @pytest.mark.usefixtures("data_folder")
 def test_the_real_files() -> None:
-    news = read_documents(None)
-    assert len(news.documents) == 7600
-    assert news.use.verified
-    wiki = read_documents("neutral_text/wikitext-2-raw/wiki.test.raw")
-    assert len(wiki.documents) == 2891
-    assert wiki.use.verified
-    assert not any("\r" in text for text in wiki.documents.values())
+    news, use = read_documents(None)
+    assert len(news) == 7600
+    assert use.verified
+    wiki, use = read_documents("neutral_text/wikitext-2-raw/wiki.test.raw")
+    assert len(wiki) == 2891
+    assert use.verified
+    assert not any("\r" in text for text in wiki.values())

@@ -44,11 +44,11 @@ def test_a_file_of_ones_own_stands_in_for_list_and_templates(tmp_path: Path) -> 
     ("path", "value", "said"),
     [
         (("professions",), ["nurse"], "professions"),
-        (("professions", "nurse"), 2, "professions, nurse: .*got 2"),
-        (("templates", 0, "text"), "He slept because", r"templates, 0: .*\['prof"),
+        (("professions", "nurse"), 2, r"professions\.nurse .*got 2"),
+        (("templates", 0, "text"), "He slept because", r"templates\[0\] .*\['prof"),
         (("templates", 0, "text"), "The {profession} {verb}", "{verb}"),
         (("hints", 0, "text"), "The {profession} slept because", "possessive"),
-        (("hints", 0, "text"), "The {profession", "hints, 0: "),
+        (("hints", 0, "text"), "The {profession", r"hints\[0\] "),
         (("more",), 1, "more"),
     ],
 )
@@ -59,5 +59,5 @@ def test_a_fault_is_named(tmp_path: Path, path: tuple[Any, ...], value: object, 
         place = place[key]
     place[path[-1]] = value
     write(tmp_path, document)
-    with reading_from(tmp_path), pytest.raises(DataError, match=f"prompts.json: .*{said}"):
+    with reading_from(tmp_path), pytest.raises(DataError, match=f"prompts.json, .*{said}"):
         prompt_set()

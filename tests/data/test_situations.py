@@ -5,7 +5,7 @@ import re
 import pytest
 
 from equipoise.data import situations
-from equipoise.data.situations import Template, Term, hinted_situation, situation
+from equipoise.data.situations import Template, Term, situation
 
 GENDERED = re.compile(
     r"\b(he|she|him|her|his|hers|himself|herself|man|men|woman|women|boy|girl|wife|husband|mother"
@@ -59,9 +59,7 @@ def test_a_profession_in_a_template() -> None:
 
 
 def test_a_hint_in_a_template() -> None:
-    his, her = (
-        hinted_situation(NURSE, situations.HINT_TEMPLATES[0], one) for one in ("his", "her")
-    )
+    his, her = (situation(NURSE, situations.HINT_TEMPLATES[0], one) for one in ("his", "her"))
     assert his.text == "The nurse packed his bag and left because"
     assert (his.hint, her.hint) == (1.0, -1.0)
     assert (his.groups["hint"], her.groups["hint"]) == ("male", "female")

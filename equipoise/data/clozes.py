@@ -16,14 +16,7 @@ from annotated_types import Len
 from pydantic import RootModel
 
 from equipoise.data.sources import Source, read_json
-from equipoise.data.validation import (
-    Number,
-    Record,
-    Text,
-    read_lines,
-    read_record,
-    refuse_repeated,
-)
+from equipoise.data.validation import Number, Record, Text, read_lines, read_record, refuse_repeated
 from equipoise.errors import DataError
 
 KNOWN_1000: Final = Source(
@@ -32,9 +25,6 @@ KNOWN_1000: Final = Source(
     hashes=("61daca55318bb5260c1e62e133debef9102c7b278bbc7b19dd2ac655543f333a",),
     licence="MIT",
 )
-_PARAREL: Final = "https://raw.githubusercontent.com/yanaiela/pararel/cb55546/data"
-_LICENCE: Final = "patterns MIT; facts CC BY-SA 4.0 (T-REx) through CC BY-NC 4.0 (LAMA)"
-
 #: "… [Y]." or "… [Y] ." with the subject before it.
 _ANSWER_LAST: Final = re.compile(r"^(?P<before>.*\[X\].*?)\s*\[Y\]\s*\.?\s*$")
 
@@ -97,19 +87,28 @@ def trex_facts() -> tuple[Fact, ...]:
     Raises `DataError` for a missing file or key, a duplicate fact, or a relation without a pattern
     whose answer comes last.
     """
-    return tuple(fact for relation in _pins() for fact in _read_relation(relation))
+    return tuple(
+        fact
+        for relation, sources in _relations().items()
+        for fact in _read_relation(relation, *sources)
+    )
 
 
 def trex_sources() -> tuple[Source, ...]:
     """Every file behind `trex_facts`."""
-    return tuple(source for relation in _pins() for source in _sources(relation))
+    return tuple(source for sources in _relations().values() for source in sources)
 
 
-def _read_relation(relation: str) -> list[Fact]:
-    source, patterns = _sources(relation)
-    before = _read_beginning(patterns)
-    rows = [row for _, row in read_lines(_TrexFact, source.read(), source.path)]
-    refuse_repeated((row.uuid for row in rows), f"{source.path}: fact")
+def _read_relation(relation: str, facts: Source, patterns: Source) -> list[Fact]:
+    texts = [row.pattern for _, row in read_lines(_Pattern, patterns.read(), patterns.path)]
+    before = next((match["before"] for match in map(_ANSWER_LAST.match, texts) if match), None)
+    if before is None:
+        raise DataError(
+            f"{patterns.path} must have a pattern with [X] that ends in '[Y].', got {texts}; "
+            "replace the file"
+        )
+    rows = [row for _, row in read_lines(_TrexFact, facts.read(), facts.path)]
+    refuse_repeated((row.uuid for row in rows), f"{facts.path}: fact")
     return [
         Fact(
             id=f"{relation}/{row.uuid}",
@@ -122,39 +121,26 @@ def _read_relation(relation: str) -> list[Fact]:
     ]
 
 
-def _read_beginning(patterns: Source) -> str:
-    """What stands before the answer in the first pattern that ends with it."""
-    texts = [row.pattern for _, row in read_lines(_Pattern, patterns.read(), patterns.path)]
-    for match in filter(None, map(_ANSWER_LAST.match, texts)):
-        return match["before"]
-    raise DataError(
-        f"{patterns.path} must have a pattern with [X] that ends in '[Y].', got {texts}; "
-        "replace the file"
-    )
-
-
-def _sources(relation: str) -> tuple[Source, Source]:
-    """The facts and the patterns of a relation."""
-    sums = _pins()[relation]
-    facts, patterns = (
-        Source(
-            path=f"pararel/{path}/{relation}.jsonl",
-            url=f"{_PARAREL}/{official}/{relation}.jsonl",
-            hashes=(sums[kind],),
-            licence=_LICENCE,
-        )
-        for kind, path, official in (
-            ("facts", "trex_lms_vocab", "trex_lms_vocab"),
-            ("patterns", "patterns", "pattern_data/graphs_json"),
-        )
-    )
-    return facts, patterns
-
-
 @lru_cache(maxsize=1)
-def _pins() -> Mapping[str, Mapping[str, str]]:
-    """Relation to the sha256 of its two official files."""
-    listed: dict[str, dict[str, str]] = json.loads(
+def _relations() -> Mapping[str, tuple[Source, Source]]:
+    """Relation to the files of its facts and of its patterns."""
+    pins: dict[str, dict[str, str]] = json.loads(
         files("equipoise.data").joinpath("pararel.json").read_text("utf-8")
     )
-    return listed
+    return {
+        relation: (
+            _pararel("trex_lms_vocab", "trex_lms_vocab", relation, sha256=pin["facts"]),
+            _pararel("patterns", "pattern_data/graphs_json", relation, sha256=pin["patterns"]),
+        )
+        for relation, pin in pins.items()
+    }
+
+
+def _pararel(folder: str, official: str, relation: str, *, sha256: str) -> Source:
+    url = f"https://raw.githubusercontent.com/yanaiela/pararel/cb55546/data/{official}"
+    return Source(
+        path=f"pararel/{folder}/{relation}.jsonl",
+        url=f"{url}/{relation}.jsonl",
+        hashes=(sha256,),
+        licence="patterns MIT; facts CC BY-SA 4.0 (T-REx) through CC BY-NC 4.0 (LAMA)",
+    )

@@ -74,14 +74,14 @@ def read_items(split: str) -> list[StereoSetItem]:
     Raises `DataError` naming file and example where it is not as the official format has it.
     """
     files = {
-        source.path: read_record(_File, read_json(source), source.path).data
+        source.path: dict(read_record(_File, read_json(source), source.path).data)
         for source in sources(split)
     }
     items = [
         _build_item(example, task, f"{path}, {task} example {index} '{example.id}'")
         for task in TASKS
         for path, data in files.items()
-        for index, example in enumerate(data.of(task))
+        for index, example in enumerate(data[task])
     ]
     names = " and ".join(files)
     refuse_repeated((item.id for item in items), f"{names}: example id")
@@ -97,10 +97,10 @@ def read_scores(file: Path, column: str | None) -> dict[str, float]:
     """
     key = column or "score"
     document = parse_json(unpacked(file), str(file))
-    entries = read_record(_Predictions, document, str(file))
+    entries = dict(read_record(_Predictions, document, str(file)))
     scores: dict[str, float] = {}
     for task in TASKS:
-        for index, entry in enumerate(entries.of(task)):
+        for index, entry in enumerate(entries[task]):
             where = f"{file}, {task} entry {index}"
             if key not in entry:
                 raise DataError(
@@ -158,17 +158,15 @@ def contrast_of(item: StereoSetItem) -> Contrast:
 
 
 def _build_item(example: "_Example", task: Task, where: str) -> StereoSetItem:
-    by_label: dict[str, _Sentence] = {
-        sentence.gold_label: sentence for sentence in example.sentences
-    }
+    by_label = {str(sentence.gold_label): sentence for sentence in example.sentences}
     if len(by_label) < len(LABELS):
         labels = [sentence.gold_label for sentence in example.sentences]
         raise DataError(f"{where} must have each of {LABELS} once, got {labels}; {REMEDY}")
     sentences = tuple(by_label[label].sentence for label in LABELS)
-    if task == "intrasentence":
-        spans = tuple(word_span(example.context, sentence, where) for sentence in sentences)
-    else:
-        spans = tuple((0, len(sentence)) for sentence in sentences)
+    spans = tuple(
+        word_span(example.context, text, where) if task == "intrasentence" else (0, len(text))
+        for text in sentences
+    )
     return StereoSetItem(
         id=example.id,
         task=task,
@@ -206,9 +204,6 @@ class _Data(Record):
     intrasentence: list[_Example]
     intersentence: list[_Example]
 
-    def of(self, task: Task) -> list[_Example]:
-        return self.intrasentence if task == "intrasentence" else self.intersentence
-
 
 class _File(Record):
     data: _Data
@@ -217,9 +212,6 @@ class _File(Record):
 class _Predictions(Record):
     intrasentence: Annotated[list[dict[str, Any]], Field(default_factory=list)]
     intersentence: Annotated[list[dict[str, Any]], Field(default_factory=list)]
-
-    def of(self, task: Task) -> list[dict[str, Any]]:
-        return self.intrasentence if task == "intrasentence" else self.intersentence
 
 
 class _Score(Record):

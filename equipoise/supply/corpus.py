@@ -124,15 +124,13 @@ def _sentences(text: str) -> Iterator[str]:
     """A text's sentences, each with the white space after it."""
     start = 0
     for match in _END.finditer(text):
-        if "\n" in match[0] or _is_end(text[start : match.start()], match[1]):
+        # At a stop, a small letter after it or an abbreviation before it goes on.
+        if "\n" in match[0] or not (
+            match[1].islower() or _ABBREVIATED.search(text[start : match.start()][-12:])
+        ):
             yield text[start : match.end()]
             start = match.end()
     yield text[start:]
-
-
-def _is_end(sentence: str, following: str) -> bool:
-    """Whether a sentence ends here, at its stop: `following` is the next letter or digit."""
-    return not following.islower() and not _ABBREVIATED.search(sentence[-12:])
 
 
 def _split_long(sentence: str, characters: int) -> list[str]:

@@ -39,7 +39,7 @@ class GenBiasSupply(Supplier):
             prompts.situations(split, split_by=self.split_by, seed=self.split_seed)
             for split in ("train", "dev")
         )
-        seen = {situation.groups["profession"] for situation in train}
+        seen = {prompt.groups["profession"] for prompt in train}
         hinted = [
             situation(term, template, possessive)
             for template in prompts.training_hints
@@ -62,6 +62,5 @@ class GenBiasSupply(Supplier):
 
 def _as_prompts(situations: Sequence[Situation]) -> tuple[Prompt, ...]:
     return tuple(
-        Prompt(id=situation.id, text=situation.text, groups=situation.groups)
-        for situation in situations
+        Prompt(id=prompt.id, text=prompt.text, groups=prompt.groups) for prompt in situations
     )

@@ -6,6 +6,7 @@ target terms, so that no term is in both.
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import ClassVar, Final, Literal
 
 from pydantic import NonNegativeInt
@@ -66,24 +67,19 @@ class StereoSetSupply(Supplier):
             dev_contrasts=tuple(map(contrast_of, dev)),
             texts=texts.texts,
             documents=texts.documents,
-            files=(*_official_files(), *texts.files),
+            files=(*(source.use() for source in sources("test")), *texts.files),
         )
 
     def files(self) -> tuple[DataUse, ...]:
         """The official file or what stands in for it, and those of the corpus."""
-        return (*_official_files(), *self._texts().files)
+        return (*(source.use() for source in sources("test")), *self._texts().files)
 
     def _texts(self) -> Supply:
         if self.corpus is None:
             return Supply(origin="no corpus")
-        path, texts, characters = self.corpus.path, self.corpus.texts, self.corpus.characters
-        return CorpusSupply(
-            path=path, texts=texts, characters=characters, seed=self.supply_seed
-        ).supply()
-
-
-def _official_files() -> tuple[DataUse, ...]:
-    return tuple(source.use() for source in sources("test"))
+        options = asdict(self.corpus)
+        del options["name"]
+        return CorpusSupply(**options, seed=self.supply_seed).supply()
 
 
 def learnable(items: Sequence[StereoSetItem]) -> list[StereoSetItem]:

@@ -9,6 +9,7 @@ import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
 import numpy as np
@@ -17,7 +18,7 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import Benchmark
 from equipoise.data import harness_tasks
-from equipoise.data.documents import windows
+from equipoise.data.documents import Window, windows
 from equipoise.data.harness_tasks import Answer, HarnessDocument, HarnessTask, all_texts
 from equipoise.errors import ModelError, RecipeError
 from equipoise.metrics.weighted import Weighted, Weights
@@ -112,12 +113,7 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
 
     def requests(self, example: HarnessDocument) -> Sequence[Asking]:
         """The task's own, in its order; a long document is a request per window."""
-        greedy = example.task.needs_greedy()
-        return [
-            request
-            for question in example.questions
-            for request in self._requests(question, greedy=greedy)
-        ]
+        return [request for _, requests in self._questions(example) for request in requests]
 
     def outcome(self, example: HarnessDocument, responses: Sequence[Scored | str]) -> Outcome:
         """What the task makes of the answers; a result of several numbers is a value per number.
@@ -125,11 +121,9 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
         The parts of `f1` are `f1.0`, `f1.1`. What is no number, and no short list of them, is nan.
         """
         left = iter(responses)
-        greedy = example.task.needs_greedy()
         answers: list[list[Answer]] = []
-        for question in example.questions:
-            given = [next(left) for _ in self._requests(question, greedy=greedy)]
-            answer = _harness_answer(question, given, greedy=greedy)
+        for question, requests in self._questions(example):
+            answer = _harness_answer(question, requests, [next(left) for _ in requests])
             answers.append([answer] * (question.repeats or 1))
         values: dict[str, float] = {}
         for name, value in example.results(answers).items():
@@ -148,7 +142,12 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
 
     def remarks(self, split: str) -> tuple[str, ...]:
         """Which task it was, with how many shots, by which version of the harness."""
-        return (self._task().summary(),)
+        task = self._task().inner
+        shots = task.get_config("num_fewshot")
+        return (
+            f"task '{self.task}' in version {task.VERSION}, {shots} shots, "
+            f"lm_eval {version('lm_eval')}, datasets {version('datasets')}",
+        )
 
     def _task(self) -> HarnessTask:
         return harness_tasks.load(
@@ -163,26 +162,31 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
             )
         return self.task
 
-    def _requests(self, question: Any, *, greedy: bool) -> list[Asking]:
-        """What a question, the harness's `Instance`, asks of a model."""
-        kind, (text, *rest) = question.request_type, question.args
-        if kind == "generate_until":
-            return [_build_generation(text, rest[0], repeats=question.repeats or 1)]
-        if kind == "loglikelihood":
-            # White space at a context's end belongs to what follows, as in the harness.
-            bare = text.rstrip()
-            continuation = text[len(bare) :] + rest[0]
-            return [
-                Continuation(
-                    context=bare, continuation=continuation, prefix=self.bos, greedy=greedy
-                )
-            ]
-        if self.window is None:
-            return [Continuation(context="", continuation=text, prefix=self.bos)]
-        return [
-            Continuation(context=part.context, continuation=part.text, prefix=self.bos)
-            for part in windows(text, window=self.window, stride=self.window // 2)
-        ]
+    def _questions(self, example: HarnessDocument) -> Iterator[tuple[Any, list[Asking]]]:
+        """Each question of a document, the harness's `Instance`, with what it asks of a model."""
+        greedy = example.task.needs_greedy()
+        for question in example.questions:
+            text, *rest = question.args
+            if question.request_type == "generate_until":
+                yield question, [_build_generation(text, rest[0], repeats=question.repeats or 1)]
+                continue
+            parts = [Window(context="", text=text)]
+            if question.request_type == "loglikelihood":
+                # White space at a context's end belongs to what follows, as in the harness.
+                bare = text.rstrip()
+                parts = [Window(context=bare, text=text[len(bare) :] + rest[0])]
+            elif self.window is not None:
+                parts = windows(text, window=self.window, stride=self.window // 2)
+            asks = greedy and question.request_type == "loglikelihood"
+            yield (
+                question,
+                [
+                    Continuation(
+                        context=part.context, continuation=part.text, prefix=self.bos, greedy=asks
+                    )
+                    for part in parts
+                ],
+            )
 
 
 # --- requests and answers ---------------------------------------------------------------------
@@ -221,20 +225,22 @@ def _build_generation(context: str, given: Mapping[str, Any], *, repeats: int) -
     )
 
 
-def _harness_answer(question: Any, responses: Sequence[Scored | str], *, greedy: bool) -> Answer:
-    """The responses to a question, as the harness hands them to the task."""
+def _harness_answer(
+    question: Any, requests: Sequence[Asking], responses: Sequence[Scored | str]
+) -> Answer:
+    """The responses to a question's requests, as the harness hands them to the task."""
     if question.request_type == "generate_until":
         return _cut_at_stops(str(responses[0]), question.args[1].get("until"))
-    scored = [each for each in responses if isinstance(each, Scored)]
+    scored = [response for response in responses if isinstance(response, Scored)]
     if question.request_type == "loglikelihood_rolling":
-        return math.fsum(each.logprob for each in scored if each.tokens)
-    (only,) = scored
-    if greedy and only.greedy is None:
+        return math.fsum(response.logprob for response in scored if response.tokens)
+    (request,), (response,) = requests, scored
+    if isinstance(request, Continuation) and request.greedy and response.greedy is None:
         raise ModelError(
             f"a scorer must say whether a text is the greedy text where it is asked, got "
-            f"{only.greedy}; mend the scorer"
+            f"{response.greedy}; mend the scorer"
         )
-    return only.logprob, bool(only.greedy)
+    return response.logprob, bool(response.greedy)
 
 
 def _cut_at_stops(text: str, until: str | Sequence[str] | None) -> str:

@@ -112,10 +112,10 @@ def read_content(file: str | None) -> tuple[bytes, DataUse]:
         raise DataError(f"text file '{path}' must be a file, got a folder; name a file in it")
     if path is None or not path.is_file():
         try:
-            own = Source(path=file or AG_NEWS.path, licence=OWN_LICENCE)
+            source = Source(path=file or AG_NEWS.path, licence=OWN_LICENCE)
         except ValueError:
             raise DataError(f"text file '{file}' does not exist; check the path") from None
-        source = _KNOWN.get(own.path, own)
+        source = _KNOWN.get(source.path, source)
         return source.read(), source.use()
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()

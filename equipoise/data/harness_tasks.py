@@ -76,14 +76,6 @@ class HarnessTask:
         """The name of a metric after a filter; the plain name where there is a single filter."""
         return metric if len(self.filters) == 1 else f"{metric}_{through.replace('-', '_')}"
 
-    def summary(self) -> str:
-        """Its version, its shots, and the version of the harness, as a sentence."""
-        shots = self.inner.get_config("num_fewshot")
-        return (
-            f"task '{self.name}' in version {self.inner.VERSION}, {shots} shots, "
-            f"lm_eval {version('lm_eval')}, datasets {version('datasets')}"
-        )
-
     def needs_greedy(self) -> bool:
         """Whether some result may depend on what greedy decoding says."""
         config = self.inner.config
@@ -115,10 +107,10 @@ class HarnessTask:
             for index, question in enumerate(first.questions)
         ]
         try:
-            made = self.inner.process_results(first.content, answers)
+            results = self.inner.process_results(first.content, answers)
         except Exception:  # a task's own code may refuse such answers; its metrics are known
-            made = {}
-        metrics = [metric for metric in {**aggregations, **made} if metric != _NOTHING]
+            results = {}
+        metrics = [metric for metric in {**aggregations, **results} if metric != _NOTHING]
         if not metrics:
             raise RecipeError(
                 f"harness: task '{self.name}' must have a metric of its own, got "

@@ -7,16 +7,15 @@ its test file are not public.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from annotated_types import Len
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from equipoise.data.sources import Source
-from equipoise.data.validation import Record, Text, kind_of, read_lines
+from equipoise.data.validation import Record, Text, read_lines, refuse_blank
 
 LICENCE: Final = "MIT"
-ENDINGS: Final = 4
 
 VALIDATION: Final = Source(
     path="hellaswag/hellaswag_val.jsonl",
@@ -61,7 +60,7 @@ def read_stories() -> list[Story]:
             activity=cleaned(row.activity_label),
             beginning=row.beginning,
             endings=tuple(row.endings),
-            answer=row.label,
+            answer=int(row.label),
             groups={"source": row.source_id or f"line {line}"},
         )
         for line, row in read_lines(_Row, file.read(), file.path)
@@ -78,19 +77,6 @@ def cleaned(text: str) -> str:
     return _MARK.sub("", text).replace("  ", " ").strip()
 
 
-def _cleaned_text(text: str) -> str:
-    if not cleaned(text):
-        raise ValueError(f"must be a text that is not blank, got {kind_of(text)}")
-    return cleaned(text)
-
-
-def _place_of(label: object) -> int:
-    """A whole number, or its spelling as a text as some copies have it."""
-    if isinstance(label, bool) or str(label) not in ("0", "1", "2", "3"):
-        raise ValueError(f"must be 0, 1, 2 or 3, got {kind_of(label)}")
-    return int(str(label))
-
-
 class _Row(Record):
     """A row of either form of the file."""
 
@@ -98,8 +84,10 @@ class _Row(Record):
     ctx_a: Text | None = None
     ctx_b: str = ""
     ctx: Text | None = None
-    endings: Annotated[list[Annotated[str, AfterValidator(_cleaned_text)]], Len(4, 4)]
-    label: Annotated[int, BeforeValidator(_place_of)]
+    endings: Annotated[
+        list[Annotated[str, AfterValidator(cleaned), AfterValidator(refuse_blank)]], Len(4, 4)
+    ]
+    label: Annotated[Literal["0", "1", "2", "3"], BeforeValidator(str)]  # some copies have texts
     source_id: str = ""
 
     @model_validator(mode="after")

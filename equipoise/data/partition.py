@@ -5,7 +5,7 @@ numpy, and two benchmarks that split the same professions with the same seed spl
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
 from equipoise.errors import RecipeError
@@ -32,13 +32,10 @@ def shares(names: Sequence[str], *, seed: int | str) -> dict[str, Share]:
         )
     train = max(1, 2 * len(names) // 5)
     dev = max(train + 1, 3 * len(names) // 5)
-    order = shuffled(names, seed=seed)
-    parts: Mapping[Share, list[str]] = {
-        "train": order[:train],
-        "dev": order[train:dev],
-        "test": order[dev:],
+    return {
+        name: "train" if place < train else "dev" if place < dev else "test"
+        for place, name in enumerate(shuffled(names, seed=seed))
     }
-    return {name: share for share, part in parts.items() for name in part}
 
 
 def _hash(seed: int | str, name: str) -> str:

@@ -14,7 +14,6 @@ import json
 import lzma
 import os
 import re
-import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -166,7 +165,7 @@ class Source:
         try:
             with urllib.request.urlopen(self.url, timeout=_TIMEOUT) as answer:
                 content: bytes = answer.read()
-        except (OSError, urllib.error.URLError) as error:
+        except OSError as error:
             raise DataError(f"{self.url} cannot be downloaded: {error}; {remedy}") from None
         self._check(content, self.url, remedy)
         write_file(to, content, what="downloaded file")

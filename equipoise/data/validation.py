@@ -16,13 +16,14 @@ from equipoise.records import JSON
 R = TypeVar("R", bound=BaseModel)
 
 
-def _refuse_blank(text: str) -> str:
+def refuse_blank(text: str) -> str:
+    """The text. Raises `ValueError` for one of nothing but white space."""
     if not text.strip():
         raise ValueError(f"must be a text that is not blank, got {kind_of(text)}")
     return text
 
 
-Text = Annotated[str, AfterValidator(_refuse_blank)]  # not blank; white space at the ends is kept
+Text = Annotated[str, AfterValidator(refuse_blank)]  # not blank; white space at the ends is kept
 
 
 def _number_text(number: object) -> str:

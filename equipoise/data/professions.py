@@ -13,12 +13,12 @@ by hand and does not publish which. Two lists are made here, each pinned by its 
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Final, Literal, TypeAlias
 
 from annotated_types import Len
 from pydantic import ConfigDict, Field, RootModel
 
+from equipoise.data.situations import Term
 from equipoise.data.sources import Source, read_json
 from equipoise.data.validation import Text, read_record, refuse_repeated
 from equipoise.errors import DataError
@@ -32,8 +32,8 @@ PROFESSIONS: Final = Source(
     licence="MIT",
 )
 
-#: sha256 of each list (`list_sha256`): a list is what its name says, or it is refused.
-LIST_SHA256: Final[Mapping[ProfessionList, str]] = {
+#: sha256 of each list's rows, scores included: a list is what its name says, or it is refused.
+_SHA256: Final[Mapping[ProfessionList, str]] = {
     "prof262": "d89a42e3002fcd7fc13fc67b6604e70a28ddb200aaecd99ca3cdce78c09c0af7",
     "prof_clean": "a972b77f575b8c9b1294433ee253a8d1676babe39e4c0d9a7cb087f89ea29793",
 }
@@ -56,15 +56,6 @@ _NOT_CLEAN: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profession:
-    """A word for an occupation, as people see it."""
-
-    word: str  # as it stands in a sentence: "registered nurse"
-    factual: float  # [-1, 1]: female to male by definition
-    score: float  # [-1, 1]: stereotyped as female to stereotyped as male
-
-
 _Score: TypeAlias = Annotated[float, Field(ge=-1, le=1)]
 _Entry: TypeAlias = Annotated[tuple[Text, _Score, _Score], Field(strict=False)]
 
@@ -75,7 +66,7 @@ class _Entries(RootModel[Annotated[list[_Entry], Len(1)]]):
     model_config = ConfigDict(strict=True)
 
 
-def professions(name: ProfessionList) -> tuple[Profession, ...]:
+def professions(name: ProfessionList) -> tuple[Term, ...]:
     """A list in the order of its file.
 
     Raises `DataError` when the file is unreadable, an entry is not a word and two scores, a word
@@ -87,21 +78,16 @@ def professions(name: ProfessionList) -> tuple[Profession, ...]:
         dropped = {word for word, _, _ in rows if "_" in word} | {"foreman"}
     else:
         dropped = {word for words in _NOT_CLEAN.values() for word in words.split()}
-    chosen = tuple(
-        Profession(word=word.replace("_", " "), factual=factual, score=score)
+    chosen = [
+        (word.replace("_", " "), factual, score)
         for word, factual, score in rows
         if abs(factual) <= _MOST_FACTUAL and word not in dropped
-    )
-    got = list_sha256(chosen)
-    if got != LIST_SHA256[name]:
+    ]
+    text = "\n".join(f"{word}\t{factual:g}\t{score:g}" for word, factual, score in chosen)
+    got = hashlib.sha256(text.encode()).hexdigest()
+    if got != _SHA256[name]:
         raise DataError(
-            f"{PROFESSIONS.path} must yield the list {name} with sha256 {LIST_SHA256[name][:12]}, "
+            f"{PROFESSIONS.path} must yield the list {name} with sha256 {_SHA256[name][:12]}, "
             f"got {len(chosen)} words with {got[:12]}; put the official file there"
         )
-    return chosen
-
-
-def list_sha256(chosen: tuple[Profession, ...]) -> str:
-    """Identity of a list, scores included: sha256 (hex) of its rows."""
-    rows = "\n".join(f"{row.word}\t{row.factual:g}\t{row.score:g}" for row in chosen)
-    return hashlib.sha256(rows.encode()).hexdigest()
+    return tuple(Term(word=word, score=score) for word, _, score in chosen)

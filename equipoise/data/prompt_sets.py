@@ -93,10 +93,7 @@ def prompt_set(
             source=PROMPTS,
         )
     return PromptSet(
-        terms=tuple(
-            Term(word=profession.word, score=profession.score)
-            for profession in professions(professions_list)
-        ),
+        terms=professions(professions_list),
         templates=OWN_TEMPLATES if templates == "own" else DAMA_TEMPLATES,
         hints=HINT_TEMPLATES,
         training_hints=HINT_TEMPLATES_TRAIN,

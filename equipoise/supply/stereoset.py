@@ -128,9 +128,7 @@ def split_dev(
     Raises `DataError` naming a type that has no items, fewer than twice `per_type`, or no terms to
     spare.
     """
-    held_out: set[str] = set()
-    for axis in AXES:
-        held_out |= _dev_terms(pool, axis, per_type, seed=seed)
+    held_out = set().union(*(_dev_terms(pool, axis, per_type, seed=seed) for axis in AXES))
     return (
         [item for item in pool if _term(item) not in held_out],
         [item for item in pool if _term(item) in held_out],

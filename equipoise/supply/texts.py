@@ -13,9 +13,10 @@ pronoun is settled. `"part": "dev"` keeps a contrast or a prompt apart, to stop 
 Another file holds neutral texts alone (`read_documents`).
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Final, Literal, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic.dataclasses import dataclass
 
@@ -90,36 +91,26 @@ class TextsSupply(Supplier):
         if Path(use.name.removesuffix(".gz").removesuffix(".xz")).suffix != ".jsonl":
             documents, _ = read_documents(self.path)
             return Supply(origin=origin, texts=tuple(documents.values()), files=(use,))
-        contrasts: dict[_Part, list[Contrast]] = {"train": [], "dev": []}
-        prompts: list[Prompt] = []
-        hinted: list[Prompt] = []
-        dev: list[Prompt] = []
-        texts: list[str] = []
+        parts: dict[str, list[Any]] = defaultdict(list)  # by field of `Supply`
         for number, document in parse_jsonl(unpack(content, use.name), use.name):
             match _read_line(document, f"{use.name}, line {number}"):
                 case _ContrastLine() as line:
-                    contrasts[line.part].append(line.contrast(number))
+                    part = "dev_contrasts" if line.part == "dev" else "contrasts"
+                    parts[part].append(line.contrast(number))
                 case _PromptLine() as line:
-                    into = dev if line.part == "dev" else prompts if line.hint is None else hinted
-                    into.append(line.as_prompt(number))
+                    train = "prompts" if line.hint is None else "hinted"
+                    part = "dev" if line.part == "dev" else train
+                    parts[part].append(line.as_prompt(number))
                 case _TextLine(text=text):
-                    texts.append(text)
-        shared = sorted(target_terms(contrasts["train"]) & target_terms(contrasts["dev"]))
+                    parts["texts"].append(text)
+        shared = sorted(target_terms(parts["contrasts"]) & target_terms(parts["dev_contrasts"]))
         if shared:
             raise DataError(
                 f"{use.name}: targets of part 'dev' must not be in 'train', got {shared[:8]}; "
                 "move their lines to the same part"
             )
-        return Supply(
-            origin=origin,
-            prompts=tuple(prompts),
-            hinted=tuple(hinted),
-            dev=tuple(dev),
-            contrasts=tuple(contrasts["train"]),
-            dev_contrasts=tuple(contrasts["dev"]),
-            texts=tuple(texts),
-            files=(use,),
-        )
+        items = {part: tuple(rows) for part, rows in parts.items()}
+        return Supply(origin=origin, files=(use,), **items)
 
     def files(self) -> tuple[DataUse, ...]:
         """The file."""

@@ -204,11 +204,11 @@ def _build_generation(context: str, given: Mapping[str, Any], *, repeats: int) -
     temperature = float(settings.pop("temperature", 1.0 if wanted else 0.0))
     sampled = temperature > 0 and wanted is not False
     top_p = float(settings.pop("top_p", 1.0)) if sampled else 1.0
-    idle = {} if sampled else dict.fromkeys(_SAMPLING)
+    ignored = () if sampled else _SAMPLING
     foreign = {
         key: value
         for key, value in settings.items()
-        if key not in idle and not (key in _IDLE and _IDLE[key] == value)
+        if key not in ignored and _IDLE.get(key) != value
     }
     if sampled and repeats > 1:
         foreign["repeats"] = repeats

@@ -52,7 +52,7 @@ def read_documents(file: str | None) -> tuple[Mapping[str, str], DataUse]:
     content, use = read_content(file)
     name = use.name
     plain = unpack(content, name)
-    kind = Path(name.removesuffix(".gz").removesuffix(".xz")).suffix
+    kind = kind_of_file(name)
     if kind == ".jsonl":
         rows = read_lines(_TextLine, plain, name)
         documents = {f"line {line}": row.text.strip() for line, row in rows if row.text.strip()}
@@ -63,6 +63,11 @@ def read_documents(file: str | None) -> tuple[Mapping[str, str], DataUse]:
     if not documents:
         raise DataError(f"{name} must hold text, got only blank lines; name another file")
     return documents, use
+
+
+def kind_of_file(name: str) -> str:
+    """The ending of a file's name but for that of packing: ".txt", ".jsonl"."""
+    return Path(name.removesuffix(".gz").removesuffix(".xz")).suffix
 
 
 def windows(text: str, *, window: int, stride: int) -> list[Window]:

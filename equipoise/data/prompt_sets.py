@@ -64,7 +64,8 @@ class PromptSet:
             chosen = [prompt for prompt in chosen if share_of[prompt.groups["profession"]] == split]
         if split_by in ("template", "both"):
             share_of = {}
-            for scale in {template.scale for template in self.templates}:
+            # Scale by scale, so that every split has every scale.
+            for scale in dict.fromkeys(template.scale for template in self.templates):
                 names = [template.name for template in self.templates if template.scale == scale]
                 share_of |= shares(names, seed=f"template {seed} {scale}")
             chosen = [prompt for prompt in chosen if share_of[prompt.groups["template"]] == split]

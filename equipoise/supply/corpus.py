@@ -14,7 +14,7 @@ from typing import ClassVar, Final, Literal
 from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 
-from equipoise.data.documents import read_documents
+from equipoise.data.documents import kind_of_file, read_documents
 from equipoise.data.partition import shuffled
 from equipoise.data.sources import data_folders
 from equipoise.errors import DataError
@@ -86,16 +86,18 @@ class CorpusSupply(_Cut, Supplier):
     def _read(self) -> tuple[list[str], tuple[DataUse, ...]]:
         if not self.path.strip():
             raise DataError(f"a corpus must be a file or a folder, got '{self.path}'; name it")
-        folder = _find_folder(self.path)
+        path = Path(self.path).expanduser()
+        places = [path] if path.exists() else [home / self.path for home in data_folders()]
+        folder = next((place for place in places if place.is_dir()), None)
         if folder is None:
             texts, use = read_documents(self.path)
             return list(texts.values()), (use,)
         documents: list[str] = []
         uses: list[DataUse] = []
-        for path in _text_files(folder):
-            texts, use = read_documents(str(path))
+        for file in _text_files(folder):
+            texts, use = read_documents(str(file))
             documents += texts.values()
-            uses.append(replace(use, name=path.relative_to(folder).as_posix()))
+            uses.append(replace(use, name=file.relative_to(folder).as_posix()))
         return documents, tuple(uses)
 
 
@@ -147,19 +149,12 @@ def _split_long(sentence: str, characters: int) -> list[str]:
     return parts
 
 
-def _find_folder(place: str) -> Path | None:
-    path = Path(place).expanduser()
-    if path.exists():
-        return path if path.is_dir() else None
-    return next((home / place for home in data_folders() if (home / place).is_dir()), None)
-
-
 def _text_files(folder: Path) -> list[Path]:
     files = [
         file
         for file in sorted(folder.rglob("*"), key=lambda file: file.relative_to(folder).as_posix())
         if file.is_file()
-        and Path(file.name.removesuffix(".gz").removesuffix(".xz")).suffix in _KINDS
+        and kind_of_file(file.name) in _KINDS
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)
     ]
     if not files:

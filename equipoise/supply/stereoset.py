@@ -102,20 +102,18 @@ def learnable(items: Sequence[StereoSetItem]) -> list[StereoSetItem]:
 
 def refuse_shared(pool: Sequence[StereoSetItem], measured: Sequence[StereoSetItem]) -> None:
     """Raise `DataError` if items to learn from share terms or whole texts with measured ones."""
-    remedy = "replace both files by the official ones"
-    shared = sorted({_term(item) for item in pool} & {_term(item) for item in measured})
-    if shared:
-        raise DataError(
-            f"stereoset: target terms of test must not be in dev, got {_quote_names(shared)}; "
-            f"{remedy}"
-        )
     texts = {text for item in measured for text in _texts(item)}
-    same = [item.id for item in pool if _texts(item) & texts]
-    if same:
-        raise DataError(
-            f"stereoset: texts of test must not be in dev, got those of {_quote_names(same)}; "
-            f"{remedy}"
-        )
+    shared = {
+        "target terms": sorted({_term(item) for item in pool} & {_term(item) for item in measured}),
+        "texts of examples": [item.id for item in pool if _texts(item) & texts],
+    }
+    for what, names in shared.items():
+        if names:
+            more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+            raise DataError(
+                f"stereoset: {what} of test must not be in dev, got {names[:_MOST_NAMED]}{more}; "
+                "replace both files by the official ones"
+            )
 
 
 def split_dev(
@@ -169,8 +167,3 @@ def _texts(item: StereoSetItem) -> set[str]:
 
 def _term(item: StereoSetItem) -> str:
     return item.groups["target"].casefold()
-
-
-def _quote_names(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_NAMED
-    return str(list(names[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")

@@ -15,12 +15,11 @@ Another file holds neutral texts alone (`read_documents`).
 
 from collections import defaultdict
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic.dataclasses import dataclass
 
-from equipoise.data.documents import read_content, read_documents
+from equipoise.data.documents import kind_of_file, read_content, read_documents
 from equipoise.data.sources import parse_jsonl, unpack
 from equipoise.data.validation import Record, Text, read_record
 from equipoise.errors import DataError, nearest
@@ -88,7 +87,7 @@ class TextsSupply(Supplier):
         """
         content, use = read_content(self.path)
         origin = f"texts({use.name})"
-        if Path(use.name.removesuffix(".gz").removesuffix(".xz")).suffix != ".jsonl":
+        if kind_of_file(use.name) != ".jsonl":
             documents, _ = read_documents(self.path)
             return Supply(origin=origin, texts=tuple(documents.values()), files=(use,))
         parts: dict[str, list[Any]] = defaultdict(list)  # by field of `Supply`

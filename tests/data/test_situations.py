@@ -2,8 +2,6 @@
 
 import re
 
-import pytest
-
 from equipoise.data import situations
 from equipoise.data.situations import Template, Term, situation
 
@@ -38,10 +36,10 @@ def test_eleven_of_damas_form() -> None:
         assert re.fullmatch(r"The \{profession\} \w+ (that|because)", one.text)
 
 
-@pytest.mark.parametrize("template", [*PLAIN, *HINTS], ids=lambda one: one.name)
-def test_no_gendered_word_and_no_second_person(template: Template) -> None:
-    assert not GENDERED.search(template.text)
-    assert template.text == template.text.strip()
+def test_no_gendered_word_and_no_second_person() -> None:
+    for template in (*PLAIN, *HINTS):
+        assert not GENDERED.search(template.text)
+        assert template.text == template.text.strip()
 
 
 def test_all_texts_and_names_differ() -> None:

@@ -181,7 +181,7 @@ def test_shared_terms_and_texts_are_refused() -> None:
         sentence_ids=other.sentence_ids, spans=other.spans,
         groups={"axis": "race", "target": "elm"},
     )  # fmt: skip
-    with pytest.raises(DataError, match=r"texts of test .* got those of \['a'\]"):
+    with pytest.raises(DataError, match=r"texts of examples .* got \['a'\]"):
         refuse_shared([other], [same])
     many = [item(f"i{k}", f"t{k}") for k in range(10)]
     with pytest.raises(DataError, match="and 2 more; replace"):
@@ -207,7 +207,7 @@ def test_supply_refuses_texts_that_are_measured(folder: Path) -> None:
     for task in ("intrasentence", "intersentence"):
         document["data"][task][0]["target"] += " two"
     write(folder, document, "test.json")
-    with pytest.raises(DataError, match=r"texts of test .* got those of \['a', 'b'\]"):
+    with pytest.raises(DataError, match=r"texts of examples .* got \['a', 'b'\]"):
         StereoSetSupply().supply()
 
 

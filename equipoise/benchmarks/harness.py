@@ -169,24 +169,25 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
             text, *rest = question.args
             if question.request_type == "generate_until":
                 yield question, [_build_generation(text, rest[0], repeats=question.repeats or 1)]
-                continue
-            parts = [Window(context="", text=text)]
-            if question.request_type == "loglikelihood":
+            elif question.request_type == "loglikelihood":
                 # White space at a context's end belongs to what follows, as in the harness.
                 bare = text.rstrip()
-                parts = [Window(context=bare, text=text[len(bare) :] + rest[0])]
-            elif self.window is not None:
-                parts = windows(text, window=self.window, stride=self.window // 2)
-            asks = greedy and question.request_type == "loglikelihood"
-            yield (
-                question,
-                [
-                    Continuation(
-                        context=part.context, continuation=part.text, prefix=self.bos, greedy=asks
-                    )
+                request = Continuation(
+                    context=bare,
+                    continuation=text[len(bare) :] + rest[0],
+                    prefix=self.bos,
+                    greedy=greedy,
+                )
+                yield question, [request]
+            else:
+                parts = [Window(context="", text=text)]
+                if self.window is not None:
+                    parts = windows(text, window=self.window, stride=self.window // 2)
+                requests: list[Asking] = [
+                    Continuation(context=part.context, continuation=part.text, prefix=self.bos)
                     for part in parts
-                ],
-            )
+                ]
+                yield question, requests
 
 
 # --- requests and answers ---------------------------------------------------------------------

@@ -20,17 +20,12 @@ _FOLDER = (
     "https://raw.githubusercontent.com/openai/grade-school-math/"
     "3101c7d5072418e28b9008a6636bde82a006892c/grade_school_math/data"
 )
-TEST: Final = Source(
-    "gsm8k/test.jsonl",
-    url=f"{_FOLDER}/test.jsonl",
-    hashes=("3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14",),
-    licence=LICENCE,
-)
-TRAIN: Final = Source(
-    "gsm8k/train.jsonl",
-    url=f"{_FOLDER}/train.jsonl",
-    hashes=("17f347dc51477c50d4efb83959dbb7c56297aba886e5544ee2aaed3024813465",),
-    licence=LICENCE,
+TEST, TRAIN = (
+    Source(f"gsm8k/{name}", url=f"{_FOLDER}/{name}", hashes=(sha256,), licence=LICENCE)
+    for name, sha256 in (
+        ("test.jsonl", "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14"),
+        ("train.jsonl", "17f347dc51477c50d4efb83959dbb7c56297aba886e5544ee2aaed3024813465"),
+    )
 )
 
 _MARKED = re.compile(r"####\s*(-?\$?-?[\d.,]+)")

@@ -16,7 +16,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -27,9 +27,6 @@ from equipoise.records import DataUse
 
 #: Of a likelihood: nats, and whether greedy decoding says the text; of a rolling likelihood: nats.
 Answer: TypeAlias = tuple[float, bool] | float | str
-
-_NOTHING: Final = "bypass"  # the harness's name for a metric that measures nothing
-_TASK_FILES: Final = (".yaml", ".yml", ".py")  # of a folder of the user's own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,7 +107,8 @@ class HarnessTask:
             results = self.inner.process_results(first.content, answers)
         except Exception:  # a task's own code may refuse such answers; its metrics are known
             results = {}
-        metrics = [metric for metric in {**aggregations, **results} if metric != _NOTHING]
+        # "bypass" is the harness's name for a metric that measures nothing.
+        metrics = [metric for metric in {**aggregations, **results} if metric != "bypass"]
         if not metrics:
             raise RecipeError(
                 f"harness: task '{self.name}' must have a metric of its own, got "
@@ -150,7 +148,7 @@ def files(name: str, *, folder: str | None) -> tuple[DataUse, ...]:
     home = None if folder is None else Path(folder).expanduser().resolve()
     try:
         if home is not None and file.is_relative_to(home):
-            digest = folder_sha256(home, suffixes=_TASK_FILES)
+            digest = folder_sha256(home, suffixes=(".yaml", ".yml", ".py"))
             task = DataUse(name=home.name, sha256=digest, licence=OWN_LICENCE, verified=False)
         else:
             task = DataUse(

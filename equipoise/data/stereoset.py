@@ -30,12 +30,13 @@ _FOLDER = (
     "https://raw.githubusercontent.com/McGill-NLP/bias-bench/"
     "aba440322fb38600f7790e457a17941f0b12bf20/data/stereoset"
 )
-_DEV_BLOB, _TEST_BLOB = (
-    "637b1e3d284a3c629b74a4659c583b8eca9bd13e",
-    "dc0204cca28144732f14cb2466ffdb87c86ca5ec",
+DEV, TEST = (
+    Source(f"stereoset/{name}", url=f"{_FOLDER}/{name}", hashes=(blob,), licence=LICENCE)
+    for name, blob in (
+        ("dev.json", "637b1e3d284a3c629b74a4659c583b8eca9bd13e"),
+        ("test.json", "dc0204cca28144732f14cb2466ffdb87c86ca5ec"),
+    )
 )
-DEV = Source("stereoset/dev.json", f"{_FOLDER}/dev.json", (_DEV_BLOB,), LICENCE)
-TEST = Source("stereoset/test.json", f"{_FOLDER}/test.json", (_TEST_BLOB,), LICENCE)
 #: What circulates of the test split beside the official file; used together in its absence.
 TEST_PARTS = (
     Source("stereoset/test_intrasentence_gender_religion.json", licence=LICENCE),

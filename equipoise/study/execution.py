@@ -19,7 +19,6 @@ from equipoise.calibrate import calibrate
 from equipoise.checks.learnt import learnt_from, read_learnt, write_learnt
 from equipoise.checks.run import check_comparison, check_measurement, check_overlap
 from equipoise.compare import compare
-from equipoise.conclusions import Finding
 from equipoise.data.sources import reading_from
 from equipoise.edits.registry import load_edit
 from equipoise.errors import EquipoiseError, RecipeError
@@ -29,7 +28,6 @@ from equipoise.loading.load import load
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples
 from equipoise.mitigate.base import Mitigation
-from equipoise.records import Measurement
 from equipoise.study.changed_examples import with_examples
 from equipoise.study.load_study import (
     CALIBRATION,
@@ -41,7 +39,7 @@ from equipoise.study.load_study import (
     STABILITY,
     STORED,
 )
-from equipoise.study.plan import Step, margins_of_benchmark
+from equipoise.study.plan import Step
 from equipoise.study.recipe import ModelSpec, Recipe
 from equipoise.study.results import read_results, write_results
 from equipoise.study.store import SHARD_SIZE, Store, StoredShards
@@ -72,7 +70,7 @@ class OpenModel:
         """
         if self._model is None or self._spec != spec:
             self.close()
-            self._model = self._edited = load(
+            self._model = load(
                 spec.name,
                 revision=spec.revision,
                 dtype=spec.dtype,
@@ -81,19 +79,17 @@ class OpenModel:
                 batch_tokens=self._batch_tokens,
             )
             self._spec = spec
-        if self._edited is None or self._edit != edit:
+        if self._edit != edit:
             self._detach()
             if edit is not None:
                 self._edited = self._undo.enter_context(load_edit(edit).attached(self._model))
-                self._edit = edit
-        if self._edited is None:
-            self._edited = self._model
-        return self._edited
+                self._edit = edit  # only now: an edit that cannot be attached is tried again
+        return self._model if self._edited is None else self._edited
 
     def close(self) -> None:
         """Take the edit off and free the memory."""
         self._detach()
-        self._spec = self._model = self._edited = None
+        self._spec = self._model = None
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -101,7 +97,6 @@ class OpenModel:
     def _detach(self) -> None:
         self._edit = self._edited = None
         self._undo.close()
-        self._undo = ExitStack()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,13 +120,17 @@ class StepExecutor:
         with reading_from(folder_for(name, self.recipe.data)):
             return kinds[step.kind](step)
 
+    def _open(self, step: Step, edit: Path | None = None) -> LanguageModel:
+        return self.models.model(_need(step.model, "model", step), edit)
+
+    def _supplier(self) -> Supplier:
+        return plugins.build(Supplier, self.recipe.supply.name, self.recipe.supply.options)
+
     def _measure(self, step: Step) -> WriteFiles:
         fit = self.store.step(step.needs[0].key) if step.needs else None
-        model = self.models.model(
-            _need(step.model, "model", step), None if fit is None else fit / EDIT
-        )
+        model = self._open(step, edit=None if fit is None else fit / EDIT)
         spec = _need(step.benchmark, "benchmark", step)
-        built = plugins.build(Benchmark, spec.plugin.name, spec.plugin.options)
+        built: AnyBenchmark = plugins.build(Benchmark, spec.name, spec.options)
         measurement = api.measure(
             model,
             built,
@@ -143,7 +142,15 @@ class StepExecutor:
         )
         findings = check_measurement(measurement)
         if fit is not None:
-            findings += self._overlap(fit, built, measurement)
+            examples, requests = choose_examples(
+                built, split=measurement.split, limit=measurement.limit, seed=measurement.seed
+            )
+            texts = [
+                text
+                for example, example_requests in zip(examples, requests, strict=True)
+                for text in texts_of(built, example, example_requests)
+            ]
+            findings += check_overlap(read_learnt(fit / LEARNT), measurement, texts)
 
         def write_files(folder: Path) -> None:
             write_results(folder / RESULTS, [measurement])
@@ -151,21 +158,10 @@ class StepExecutor:
 
         return write_files
 
-    def _overlap(self, fit: Path, built: AnyBenchmark, measurement: Measurement) -> list[Finding]:
-        examples, requests = choose_examples(
-            built, split=measurement.split, limit=measurement.limit, seed=measurement.seed
-        )
-        texts = [
-            text
-            for example, example_requests in zip(examples, requests, strict=True)
-            for text in texts_of(built, example, example_requests)
-        ]
-        return check_overlap(read_learnt(fit / LEARNT), measurement, texts)
-
     def _fit(self, step: Step) -> WriteFiles:
         spec = _need(step.mitigation, "mitigation", step)
         seed = _need(step.seed, "seed", step)
-        model = self.models.model(_need(step.model, "model", step))
+        model = self._open(step)
         method = plugins.build(Mitigation, spec.name, spec.options)
         supply = api.build_supply(self._supplier(), item_info=method.item_info)
         with checkpoints_in(self.store.part(step.key)):
@@ -178,12 +174,9 @@ class StepExecutor:
 
         return write_files
 
-    def _supplier(self) -> Supplier:
-        return plugins.build(Supplier, self.recipe.supply.name, self.recipe.supply.options)
-
     def _locate(self, step: Step) -> WriteFiles:
         spec = _need(step.plugin, "plug-in", step)
-        model = self.models.model(_need(step.model, "model", step))
+        model = self._open(step)
         locator = plugins.build(Locator, spec.name, spec.options)
         first = self.recipe.seed
         stability = api.stability(
@@ -202,7 +195,7 @@ class StepExecutor:
         comparison = compare(
             before,
             afters,
-            margins=margins_of_benchmark(self.recipe.margins, before.benchmark),
+            margins=self.recipe.margins_of(before.benchmark),
             seed=self.recipe.seed,
             draws=self.recipe.draws,
         )

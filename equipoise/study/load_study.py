@@ -2,17 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
 from equipoise.checks.run import check_measurements, check_stored
 from equipoise.conclusions import Comparison, Finding, RankStability
 from equipoise.errors import StoreError
-from equipoise.files.json_records import read_record
+from equipoise.files.json_records import read_object, read_record
 from equipoise.records import JSON, Measurement
 from equipoise.stats.calibration import Calibration
 from equipoise.stats.verdict import verdict_of
@@ -24,10 +24,10 @@ RESULTS, EDIT, LEARNT = "results", "edit", "learnt.json"
 FINDINGS, COMPARISON, STABILITY, CALIBRATION = (
     "findings.json", "comparison.json", "stability.json", "calibration.json",
 )  # fmt: skip
-
-
 #: What the step of a comparison stores; its measurements are steps of their own.
 STORED = ("changes", "by_seed", "examples", "notes", "seed", "draws")
+
+T = TypeVar("T")
 
 _COMPARISON = TypeAdapter(Comparison)
 _STORED: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
@@ -90,7 +90,7 @@ class _StudyReader:
     def __init__(self, store: Store, steps: Sequence[StoredStep]) -> None:
         self.store = store
         self.steps = steps
-        self.missing: list[Missing] = []
+        self.missing: dict[str, Missing] = {}  # by key
         self.findings: list[Finding] = []
         self.measurements: dict[str, Measurement] = {}
 
@@ -102,45 +102,48 @@ class _StudyReader:
             title=str(head["recipe"].get("title", "")),
             recipe=dict(head["recipe"]),
             measured=measured,
-            chapters=tuple(self._chapters(present)),
-            located=tuple(self._read_located(step) for step in present if step.kind == "locate"),
+            chapters=tuple(self._chapters()),
+            located=tuple(
+                Located(
+                    model=str(step.model),
+                    locator=str(step.plugin),
+                    stability=self._read(step.key, STABILITY, _STABILITY),
+                )
+                for step in present
+                if step.kind == "locate"
+            ),
             calibrations=tuple(
-                read_record(self._file_of(step, CALIBRATION), _CALIBRATION)
+                self._read(step.key, CALIBRATION, _CALIBRATION)
                 for step in present
                 if step.kind == "calibrate"
             ),
             findings=tuple(self.findings),
-            missing=tuple(self.missing),
+            missing=tuple(self.missing.values()),
             planned=len(self.steps),
         )
 
-    def _file_of(self, step: StoredStep, name: str) -> Path:
-        return self.store.step(step.key) / name
+    def _read(self, key: str, name: str, adapter: TypeAdapter[T]) -> T:
+        return read_record(self.store.step(key) / name, adapter)
+
+    def _add_findings(self, key: str) -> None:
+        findings = self._read(key, FINDINGS, _FINDINGS)
+        self.findings += findings
 
     def _is_present(self, step: StoredStep) -> bool:
         fault = self.store.fault(step.key)
         if fault is None:
             return True
-        failure = self.store.failure(step.key)
         why = "not run yet" if fault == "is not there" else f"its stored result {fault}"
-        self.missing.append(
-            Missing(
-                what=step.title,
-                why=why if failure is None else failure.why,
-                traceback=None if failure is None else failure.traceback or None,
-            )
-        )
+        failure = self.store.failure(step.key) or Missing(what="", why=why)
+        # a failure is kept by content, and may have been recorded under other labels
+        self.missing[step.key] = replace(failure, what=step.title)
         return False
-
-    def _add_findings(self, step: StoredStep) -> None:
-        findings = read_record(self._file_of(step, FINDINGS), _FINDINGS)
-        self.findings += findings
 
     def _read_measured(self, step: StoredStep) -> Measured:
         (measurement,) = read_results(self.store.step(step.key) / RESULTS)
         self.measurements[step.key] = measurement
         self.findings += check_stored(measurement)
-        self._add_findings(step)
+        self._add_findings(step.key)
         return Measured(
             model=str(step.model),
             mitigation=step.mitigation,
@@ -148,83 +151,52 @@ class _StudyReader:
             measurement=measurement,
         )
 
-    def _read_located(self, step: StoredStep) -> Located:
-        return Located(
-            model=str(step.model),
-            locator=str(step.plugin),
-            stability=read_record(self._file_of(step, STABILITY), _STABILITY),
-        )
-
-    # --- chapters -----------------------------------------------------------------------------
-
-    def _chapters(self, present: Sequence[StoredStep]) -> list[Chapter]:
+    def _chapters(self) -> Iterator[Chapter]:
         """A chapter per model and mitigation of the plan, whether or not anything was compared."""
-        planned = [step for step in self.steps if step.kind in ("fit", "compare")]
-        pairs = dict.fromkeys((str(step.model), str(step.mitigation)) for step in planned)
-        fits = [step for step in present if step.kind == "fit"]
-        chapters = []
-        for model, mitigation in pairs:
-            own_steps = [
-                step for step in planned if (step.model, step.mitigation) == (model, mitigation)
-            ]
-            compared = [self._read_comparison(step) for step in own_steps if step.kind == "compare"]
-            comparisons = tuple(step for step in compared if step is not None)
-            chapters.append(
-                Chapter(
-                    model=model,
-                    mitigation=mitigation,
-                    comparisons=comparisons,
-                    verdict=verdict_of(comparisons),
-                    edits=tuple(
-                        self._read_edit(fit)
-                        for fit in fits
-                        if (fit.model, fit.mitigation) == (model, mitigation)
-                    ),
-                )
+        pairs: dict[tuple[str, str], list[StoredStep]] = {}
+        for step in self.steps:
+            if step.kind in ("fit", "compare"):
+                pairs.setdefault((str(step.model), str(step.mitigation)), []).append(step)
+        for (model, mitigation), steps in pairs.items():
+            compared = [self._read_comparison(step) for step in steps if step.kind == "compare"]
+            comparisons = tuple(comparison for comparison in compared if comparison is not None)
+            yield Chapter(
+                model=model,
+                mitigation=mitigation,
+                comparisons=comparisons,
+                verdict=verdict_of(comparisons),
+                edits=tuple(
+                    self._read_edit(step)
+                    for step in steps
+                    if step.kind == "fit" and step.key not in self.missing
+                ),
             )
-        return chapters
 
     def _read_comparison(self, step: StoredStep) -> Comparison | None:
         """The comparison of the measured seeds; None without any."""
         before, *afters = step.needs
-        present = [key for key in afters if key in self.measurements]
-        if before not in self.measurements or not present:
+        measured = [key for key in afters if key in self.measurements]
+        if before not in self.measurements or not measured:
             return None
-        chosen = step if len(present) == len(afters) else _with_afters(step, present)
-        if chosen is not step and self.store.fault(chosen.key) is None:
-            self._replace_missing(step, len(present), len(afters))
-        if self.store.fault(chosen.key) is not None:
+        key = step.key
+        if len(measured) < len(afters):
+            key = key_of(step.kind, {**step.content, "afters": [*measured]})
+        if self.store.fault(key) is not None:
             return None
-        stored = read_record(self._file_of(chosen, COMPARISON), _STORED)
-        self._add_findings(chosen)
-        comparison = _COMPARISON.validate_python(
-            {
-                "before": self.measurements[before],
-                "afters": tuple(self.measurements[key] for key in present),
-                **stored,
-            }
-        )
+        if key != step.key and step.key in self.missing:
+            why = f"made with {len(measured)} of {len(afters)} seeds, the others have no result"
+            self.missing[step.key] = replace(self.missing[step.key], why=why)
+        stored = self._read(key, COMPARISON, _STORED)
+        self._add_findings(key)
+        sides = {
+            "before": self.measurements[before],
+            "afters": tuple(self.measurements[after] for after in measured),
+        }
+        comparison = _COMPARISON.validate_python(sides | stored)
         self.findings += check_stored(comparison)
         return comparison
 
-    def _replace_missing(self, step: StoredStep, present: int, planned: int) -> None:
-        """Of a comparison that was made with fewer seeds, say that instead of "not run yet"."""
-        self.missing = [
-            replace(
-                missing, why=f"made with {present} of {planned} seeds, the others have no result"
-            )
-            if missing.what == step.title
-            else missing
-            for missing in self.missing
-        ]
-
     def _read_edit(self, step: StoredStep) -> Mapping[str, JSON]:
         """Where an edit came from, and its folder in the store."""
-        head = json.loads((self._file_of(step, EDIT) / "edit.json").read_text(encoding="utf-8"))
-        info = dict(head["info"])
-        return {**info, "content": head["content"], "folder": f"steps/{step.key}/{EDIT}"}
-
-
-def _with_afters(step: StoredStep, afters: Sequence[str]) -> StoredStep:
-    content = {**step.content, "afters": list(afters)}
-    return replace(step, content=content, key=key_of(step.kind, content))
+        head = read_object(self.store.step(step.key) / EDIT / "edit.json")
+        return {**head["info"], "content": head["content"], "folder": f"steps/{step.key}/{EDIT}"}

@@ -6,16 +6,15 @@ on them. A changed default is a new key; so nothing stale is ever taken for new.
 imports them; no model is opened.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from equipoise.errors import RecipeError
-from equipoise.records import JSON, Margin
+from equipoise.records import JSON
 from equipoise.study.load_study import key_of
 from equipoise.study.recipe import BenchmarkSpec, ModelSpec, Recipe, Spec
-from equipoise.study.resolving import Parts, Resolver
+from equipoise.study.resolving import Resolver
 
 Kind: TypeAlias = Literal["locate", "fit", "measure", "compare", "calibrate"]
 
@@ -68,62 +67,68 @@ def plan(recipe: Recipe) -> Plan:
     unknown split or metric, and for a recipe that would measure on what it trains on.
     """
     resolver = Resolver(recipe)
-    steps = [step for model in recipe.models for step in _plan_model(recipe, resolver.parts(model))]
-    steps += [_calibrate_step(recipe, spec, resolver) for spec in recipe.calibrate]
+    steps = [step for model in recipe.models for step in _plan_model(recipe, resolver, model)]
+    for spec in recipe.calibrate:
+        calibrated: dict[str, JSON] = {
+            "benchmark": resolver.resolve_calibration(spec),
+            "strengths": list(recipe.strengths),
+            "limit": recipe.limit,
+            "draws": recipe.draws,
+        }
+        steps.append(Step(kind="calibrate", content=calibrated, plugin=spec))
     unique = {step.key: step for step in steps}
-    return Plan(recipe=recipe, resolved=resolver.document(), steps=tuple(unique.values()))
+    return Plan(recipe=recipe, resolved=resolver.document, steps=tuple(unique.values()))
 
 
-def _plan_model(recipe: Recipe, parts: Parts) -> Iterator[Step]:
+def _plan_model(recipe: Recipe, resolver: Resolver, model: ModelSpec) -> Iterator[Step]:
     """Measure the model, locate, then each mitigation with each seed, then compare."""
-    bases = {
-        benchmark.label: _measure_step(recipe, parts, benchmark, None)
-        for benchmark in recipe.benchmarks
-    }
-    yield from bases.values()
+    resolved = resolver.resolve_model(model)
+    learnt_from: dict[str, JSON] = {"model": resolved["model"], "supply": resolved["supply"]}
+    bases = [_measure_step(recipe, resolved, model, spec, None) for spec in recipe.benchmarks]
+    yield from bases
     for locator in recipe.locators:
-        yield _locate_step(recipe, parts, locator)
-    edited = [benchmark for benchmark in recipe.benchmarks if benchmark.edited]
+        located: dict[str, JSON] = {
+            "locator": resolver.document["locators"][locator.label],
+            "rankings": recipe.rankings,
+            "sample": recipe.sample,
+            "seed": recipe.seed,
+        }
+        yield Step(kind="locate", content=learnt_from | located, model=model, plugin=locator)
     for mitigation in recipe.mitigations:
-        fits = [_fit_step(parts, mitigation, seed) for seed in recipe.seeds]
-        afters: dict[str, list[Step]] = {benchmark.label: [] for benchmark in edited}
+        method = resolver.document["mitigations"][mitigation.label]
+        fits = [
+            Step(
+                kind="fit",
+                content={**learnt_from, "mitigation": method, "seed": seed},
+                model=model,
+                mitigation=mitigation,
+                seed=seed,
+            )
+            for seed in recipe.seeds
+        ]
+        afters: dict[str, list[Step]] = {spec.label: [] for spec in recipe.benchmarks}
         for fit in fits:
             yield fit
-            for benchmark in edited:
-                step = _measure_step(recipe, parts, benchmark, fit)
-                afters[benchmark.label].append(step)
-                yield step
-        for benchmark in edited:
-            yield compare_step(recipe, bases[benchmark.label], afters[benchmark.label])
+            for spec in recipe.benchmarks:
+                if spec.edited:
+                    afters[spec.label].append(_measure_step(recipe, resolved, model, spec, fit))
+                    yield afters[spec.label][-1]
+        for base, edited in zip(bases, afters.values(), strict=True):
+            if edited:
+                yield _compare_step(recipe, base, edited)
 
 
-def _locate_step(recipe: Recipe, parts: Parts, locator: Spec) -> Step:
+def _measure_step(
+    recipe: Recipe,
+    resolved: Mapping[str, Any],
+    model: ModelSpec,
+    benchmark: BenchmarkSpec,
+    fit: Step | None,
+) -> Step:
     content: dict[str, JSON] = {
-        "model": parts.model,
-        "locator": parts.locators[locator.label],
-        "supply": parts.supply,
-        "rankings": recipe.rankings,
-        "sample": recipe.sample,
-        "seed": recipe.seed,
-    }
-    return Step(kind="locate", content=content, model=parts.spec, plugin=locator)
-
-
-def _fit_step(parts: Parts, mitigation: Spec, seed: int) -> Step:
-    content: dict[str, JSON] = {
-        "model": parts.model,
-        "mitigation": parts.mitigations[mitigation.label],
-        "supply": parts.supply,
-        "seed": seed,
-    }
-    return Step(kind="fit", content=content, model=parts.spec, mitigation=mitigation, seed=seed)
-
-
-def _measure_step(recipe: Recipe, parts: Parts, benchmark: BenchmarkSpec, fit: Step | None) -> Step:
-    content: dict[str, JSON] = {
-        "model": parts.model,
+        "model": resolved["model"],
         "edit": None if fit is None else fit.key,
-        "benchmark": parts.benchmarks[benchmark.label],
+        "benchmark": resolved["benchmarks"][benchmark.label],
         "seed": recipe.seed,
         "limit": recipe.limit,
         "draws": recipe.draws,
@@ -131,7 +136,7 @@ def _measure_step(recipe: Recipe, parts: Parts, benchmark: BenchmarkSpec, fit: S
     return Step(
         kind="measure",
         content=content,
-        model=parts.spec,
+        model=model,
         mitigation=fit.mitigation if fit else None,
         benchmark=benchmark,
         seed=fit.seed if fit else None,
@@ -139,22 +144,17 @@ def _measure_step(recipe: Recipe, parts: Parts, benchmark: BenchmarkSpec, fit: S
     )
 
 
-def compare_step(recipe: Recipe, before: Step, afters: Sequence[Step]) -> Step:
+def _compare_step(recipe: Recipe, before: Step, afters: Sequence[Step]) -> Step:
     """The comparison of a measurement with the measurements after it, of each seed.
 
     A comparison without the seeds that failed has other content, and so another key.
     """
     first = afters[0]
-    if first.benchmark is None or first.mitigation is None:
-        raise RecipeError(f"a comparison needs an edited measurement, got {first.title}")
-    name = first.benchmark.plugin.name
-    margins: dict[str, JSON] = {
-        key: asdict(margin) for key, margin in margins_of_benchmark(recipe.margins, name).items()
-    }
+    margins = recipe.margins_of(first.benchmark.name) if first.benchmark else {}
     content: dict[str, JSON] = {
         "before": before.key,
         "afters": [after.key for after in afters],
-        "margins": margins,
+        "margins": {key: asdict(margin) for key, margin in margins.items()},
         "seed": recipe.seed,
         "draws": recipe.draws,
         "examples": recipe.examples,
@@ -169,25 +169,14 @@ def compare_step(recipe: Recipe, before: Step, afters: Sequence[Step]) -> Step:
     )
 
 
-def without_failed(recipe: Recipe, step: Step, lost: set[str]) -> Step | None:
-    """A comparison without the measurements of these keys; None when too little is left."""
-    before, *afters = step.needs
-    left = [after for after in afters if after.key not in lost]
-    if before.key in lost or not left:
+def without_failed(recipe: Recipe, step: Step, lost: Container[str]) -> Step | None:
+    """A step as it can be done without what has these keys: a comparison with the seeds left.
+
+    None when it lacks what it cannot do without.
+    """
+    left = [need for need in step.needs if need.key not in lost]
+    if len(left) == len(step.needs):
+        return step
+    if step.kind != "compare" or step.needs[0].key in lost or len(left) < 2:
         return None
-    return step if len(left) == len(afters) else compare_step(recipe, before, left)
-
-
-def margins_of_benchmark(margins: Mapping[str, Margin], benchmark: str) -> dict[str, Margin]:
-    """The margins of a benchmark's metrics."""
-    return {key: margin for key, margin in margins.items() if key.rpartition(".")[0] == benchmark}
-
-
-def _calibrate_step(recipe: Recipe, spec: Spec, resolver: Resolver) -> Step:
-    content: dict[str, JSON] = {
-        "benchmark": resolver.calibrated(spec),
-        "strengths": list(recipe.strengths),
-        "limit": recipe.limit,
-        "draws": recipe.draws,
-    }
-    return Step(kind="calibrate", content=content, plugin=spec)
+    return _compare_step(recipe, left[0], left[1:])

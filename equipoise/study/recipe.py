@@ -39,47 +39,39 @@ Strength: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
-class Spec:
-    """A plug-in's name and the options it is built with."""
+class Entry:
+    """Something that a recipe lists, and the line where."""
 
     name: Text
     label: Text = Field(validation_alias="as")  # what readers call it; else the name
-    options: Mapping[str, JSON] = field(default_factory=dict)
     line: int = Field(default=0, validation_alias=_LINE)  # of the recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
+class Spec(Entry):
+    """A plug-in's name and the options it is built with."""
+
+    options: Mapping[str, JSON] = field(default_factory=dict)
     lines: Mapping[str, int] = Field(
         default_factory=dict, validation_alias=_LINES
     )  # of each option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
-class ModelSpec:
+class ModelSpec(Entry):
     """A model as `load` takes it."""
 
-    name: Text
-    label: Text = Field(validation_alias="as")
     revision: Text | None = None
     dtype: Text = "auto"
     base: Text | None = None
-    line: int = Field(default=0, validation_alias=_LINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
-class BenchmarkSpec:
+class BenchmarkSpec(Spec):
     """A benchmark, the split that is measured, and of which models."""
 
-    plugin: Spec
     split: Text | None = None  # None: the benchmark's first
     edited: bool = True  # False: only models as they are are measured, never edited ones
-
-    @property
-    def label(self) -> str:
-        """What readers call it."""
-        return self.plugin.label
-
-    @property
-    def line(self) -> int:
-        """Of the recipe."""
-        return self.plugin.line
 
 
 def _refuse_repeats(seeds: tuple[int, ...]) -> tuple[int, ...]:
@@ -137,28 +129,34 @@ class Recipe:
         _check_margins(recipe)
         return recipe
 
+    def margins_of(self, benchmark: str) -> dict[str, Margin]:
+        """The margins of a benchmark's metrics, by "benchmark.metric"."""
+        return {
+            key: margin
+            for key, margin in self.margins.items()
+            if key.rpartition(".")[0] == benchmark
+        }
+
     def at(self, line: int) -> str:
         """How an error begins that is about a line."""
         return f"{self.source} line {line}" if line else self.source
 
 
-_PLUGINS = ("benchmarks", "mitigations", "locators", "calibrate")
+_ENTRIES = ("models", "benchmarks", "mitigations", "locators", "calibrate")
 
 
 def _write_out(data: Mapping[str, JSON], lines: Lines, file: Path) -> dict[str, Any]:
     """The recipe without its short forms, each entry with its lines."""
     recipe: dict[str, Any] = {"title": file.stem}
-    for key, value in data.items():
-        if value is None:
-            continue
-        listed = key in (*_PLUGINS, "models", "seeds", "strengths") and not isinstance(value, list)
-        recipe[key] = [value] if listed else value
-    for key in ("models", *_PLUGINS):
-        if key in recipe:
-            recipe[key] = [
-                _write_out_entry(key, entry, lines, (key, index))
-                for index, entry in enumerate(recipe[key])
-            ]
+    recipe |= {key: value for key, value in data.items() if value is not None}
+    for key in recipe.keys() & {*_ENTRIES, "seeds", "strengths"}:
+        if not isinstance(recipe[key], list):
+            recipe[key] = [recipe[key]]
+    for key in recipe.keys() & _ENTRIES:
+        recipe[key] = [
+            _write_out_entry(key, entry, lines, (key, index))
+            for index, entry in enumerate(recipe[key])
+        ]
     if "supply" in recipe:
         recipe["supply"] = _write_out_entry("supply", recipe["supply"], lines, ("supply",))
     top = {str(path[0]): line for path, line in lines.items() if len(path) == 1}
@@ -175,14 +173,11 @@ def _write_out_entry(kind: str, entry: Any, lines: Lines, path: tuple[str | int,
     line = {_LINE: _line_of(path, lines)}
     if kind == "models":
         return {**label, **entry, **line}
-    named = {key: entry[key] for key in ("name", "as") if key in entry}
-    reserved = {key: entry[key] for key in ("split", "edited") if key in entry}
-    if kind != "benchmarks":
-        reserved = {}
-    options = {key: entry[key] for key in entry if key not in named and key not in reserved}
+    keys = {"name", "as"} | ({"split", "edited"} if kind == "benchmarks" else set())
+    options = {key: value for key, value in entry.items() if key not in keys}
+    named = {key: value for key, value in entry.items() if key in keys}
     option_lines = {key: _line_of((*path, key), lines) for key in options}
-    spec = {**label, **named, **line, "options": options, _LINES: option_lines}
-    return {"plugin": spec, **reserved} if kind == "benchmarks" else spec
+    return {**label, **named, **line, "options": options, _LINES: option_lines}
 
 
 def _line_of(path: Sequence[str | int], lines: Lines) -> int:
@@ -194,17 +189,19 @@ def _line_of(path: Sequence[str | int], lines: Lines) -> int:
 
 def _explain(error: ValidationError, lines: Lines, file: Path) -> str:
     """One sentence about the first mistake, with its line."""
-    # a misspelt key first, for it is why another is missing; a label is missing where its name is
+    # a misspelt key first, for it is why another is missing; a label is missing where its name is;
+    # a list lacks the entries that could not be read
     first = min(
         error.errors(),
         key=lambda detail: (
             detail["type"] != "unexpected_keyword_argument",
             detail["loc"][-1:] == ("as",),
+            -len(detail["loc"]),
         ),
     )
     path = first["loc"]
     where = f"{file} line {_line_of(path, lines)}"
-    name = ".".join(str(part) for part in path if part != "plugin")
+    name = ".".join(map(str, path))
     match first["type"]:
         case "unexpected_keyword_argument":
             spec: type[Any] = ModelSpec if path[0] == "models" else Recipe
@@ -229,31 +226,24 @@ def _clip(value: object) -> str:
 
 
 def _check_labels(recipe: Recipe) -> None:
-    kinds: Mapping[str, Sequence[Spec | ModelSpec | BenchmarkSpec]] = {
-        "models": recipe.models,
-        "benchmarks": recipe.benchmarks,
-        "mitigations": recipe.mitigations,
-        "locators": recipe.locators,
-        "calibrate": recipe.calibrate,
-    }
-    for kind, specs in kinds.items():
+    for kind in _ENTRIES:
         labels: set[str] = set()
-        for spec in specs:
-            if spec.label in labels:
+        entries: tuple[Entry, ...] = getattr(recipe, kind)
+        for entry in entries:
+            if entry.label in labels:
                 raise RecipeError(
-                    f"{recipe.at(spec.line)}: each of the {kind} needs a name of its own, got "
-                    f"'{spec.label}' twice; give it 'as: ANOTHER NAME'"
+                    f"{recipe.at(entry.line)}: each of the {kind} needs a name of its own, got "
+                    f"'{entry.label}' twice; give it 'as: ANOTHER NAME'"
                 )
-            labels.add(spec.label)
+            labels.add(entry.label)
 
 
 def _check_margins(recipe: Recipe) -> None:
-    known = {benchmark.plugin.name for benchmark in recipe.benchmarks}
+    known = {benchmark.name for benchmark in recipe.benchmarks}
     for key in recipe.margins:
         name, dot, _ = key.rpartition(".")
         if not dot or name not in known:
-            line = recipe.lines.get("margins", 0)
             raise RecipeError(
-                f"{recipe.at(line)}: a margin is of benchmark.metric with a benchmark of this "
-                f"recipe, got '{key}'; {nearest(name or key, known)}"
+                f"{recipe.at(recipe.lines['margins'])}: a margin is of benchmark.metric with a "
+                f"benchmark of this recipe, got '{key}'; {nearest(name or key, known)}"
             )

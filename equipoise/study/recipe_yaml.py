@@ -81,7 +81,7 @@ def parse_yaml(text: str, name: str) -> tuple[JSON, Lines]:
         ) from None
     if node is None:
         raise RecipeError(f"{name} must hold a recipe, got 0 documents; write it")
-    lines: Lines = {(): _line(node)}
+    lines: Lines = {}
     return _to_data(node, (), lines, name), lines
 
 
@@ -110,14 +110,13 @@ def _refuse_more_than_data(text: str, name: str) -> None:
 
 def _to_data(node: yaml.Node, path: tuple[str | int, ...], lines: Lines, name: str) -> JSON:
     """The value of a node; fills `lines`."""
+    lines.setdefault(path, _line(node))
     if isinstance(node, yaml.ScalarNode):
         return _to_scalar(node)
     if isinstance(node, yaml.SequenceNode):
-        items: list[JSON] = []
-        for index, item in enumerate(node.value):
-            lines[*path, index] = _line(item)
-            items.append(_to_data(item, (*path, index), lines, name))
-        return items
+        return [
+            _to_data(item, (*path, index), lines, name) for index, item in enumerate(node.value)
+        ]
     mapping: dict[str, JSON] = {}
     for key_node, value in node.value:
         key = _to_scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None

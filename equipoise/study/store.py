@@ -17,7 +17,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from equipoise.errors import PlaceError, StoreError
 from equipoise.files.atomic import new_folder, sha256, write_file
 from equipoise.records import JSON, Outcome
 from equipoise.study.results import read_outcomes, write_outcomes
+from equipoise.study.study import Missing
 
 SCHEMA = 2
 HEAD, STEP, DONE = "study.json", "step.json", "done.json"
@@ -37,16 +38,7 @@ HEAD, STEP, DONE = "study.json", "step.json", "done.json"
 SHARD_SIZE = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """Why a step has no result."""
-
-    what: str
-    why: str
-    traceback: str
-
-
-_FAILURE = TypeAdapter(Failure)
+_MISSING = TypeAdapter(Missing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,12 +113,8 @@ class Store:
         """Where a finished step lies, or will."""
         return self.folder / "steps" / key
 
-    def has(self, key: str) -> bool:
-        """Whether a step is complete: every file has the hash in `done.json`. Reads all files."""
-        return self.fault(key) is None
-
     def fault(self, key: str) -> str | None:
-        """What is wrong with a step; None when it is complete."""
+        """What is wrong with a step; None: every file has the hash in `done.json`. Reads all."""
         folder = self.step(key)
         if not folder.is_dir():
             return "is not there"
@@ -168,7 +156,10 @@ class Store:
             with new_folder(place, what="step") as beside:
                 (beside / STEP).write_text(to_text(dict(what)), encoding="utf-8")
                 write_files(beside)
-                _seal(beside)
+                files = sorted(file for file in beside.rglob("*") if file.is_file())
+                seal = {file.relative_to(beside).as_posix(): sha256(file) for file in files}
+                done = to_text({"schema": SCHEMA, "files": seal})
+                (beside / DONE).write_text(done, encoding="utf-8")
         self.clean_up(key)
         return place
 
@@ -183,9 +174,12 @@ class Store:
         return self.folder / "parts" / key
 
     @contextmanager
-    def lock(self, key: str) -> Iterator[bool]:
-        """True if this process may do the step; a single process at a time may."""
-        lock = FileLock(self.folder / "locks" / f"{key}.lock", timeout=0)
+    def lock(self, name: str, *, timeout: float = 0) -> Iterator[bool]:
+        """True if this process may do the step; a single process at a time may.
+
+        `timeout`: seconds to wait for it; -1: however long it takes.
+        """
+        lock = FileLock(self.folder / "locks" / f"{name}.lock", timeout=timeout)
         with as_place_error(self.folder), suppress(Timeout):  # which is an OSError itself
             lock.acquire()
         try:
@@ -193,27 +187,20 @@ class Store:
         finally:
             lock.release()
 
-    @contextmanager
-    def waiting_lock(self, name: str) -> Iterator[None]:
+    def waiting_lock(self, name: str) -> AbstractContextManager[bool]:
         """Wait for a lock and hold it; for what takes seconds at most. Raises `PlaceError`."""
-        lock = FileLock(self.folder / "locks" / f"{name}.lock")
-        with as_place_error(self.folder):
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
+        return self.lock(name, timeout=-1)
 
     # --- failures and the log -----------------------------------------------------------------
 
-    def write_failure(self, key: str, failure: Failure) -> None:
+    def write_failure(self, key: str, failure: Missing) -> None:
         """Record why a step has no result."""
         self.write_file(self.folder / "failed" / f"{key}.json", to_text(asdict(failure)))
 
-    def failure(self, key: str) -> Failure | None:
+    def failure(self, key: str) -> Missing | None:
         """The failure recorded of a step; None when it did not fail or the record is broken."""
         try:
-            return _FAILURE.validate_json((self.folder / "failed" / f"{key}.json").read_bytes())
+            return _MISSING.validate_json((self.folder / "failed" / f"{key}.json").read_bytes())
         except (OSError, ValueError):
             return None
 
@@ -265,14 +252,12 @@ def as_place_error(folder: Path) -> Iterator[None]:
         error = raised.__cause__ if isinstance(raised, StoreError) else raised
         if not isinstance(error, OSError):
             raise
+        need, remedy = "must be written to", "fix this or choose another folder"
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise PlaceError(
-                f"the study in {folder} needs room on its disk, got: {error.strerror}; free some "
-                "and run the same command again, what is finished is kept"
-            ) from error
+            need = "needs room on its disk"
+            remedy = "free some and run the same command again, what is finished is kept"
         raise PlaceError(
-            f"the study in {folder} must be written to, got: {error.strerror or error}; fix this "
-            "or choose another folder"
+            f"the study in {folder} {need}, got: {error.strerror or error}; {remedy}"
         ) from error
 
 
@@ -284,10 +269,9 @@ def to_text(document: Mapping[str, Any]) -> str:
 def remove_unfinished(place: Path) -> None:
     """Remove what killed processes left beside the place of a file or folder; hold its lock."""
     for unfinished in place.parent.glob(f".{place.name}.*.part"):
-        if unfinished.is_dir():
-            shutil.rmtree(unfinished, ignore_errors=True)
-        else:
+        if unfinished.is_file():
             unfinished.unlink(missing_ok=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _is_only_begun(folder: Path) -> bool:
@@ -298,10 +282,3 @@ def _is_only_begun(folder: Path) -> bool:
     later = {"aside", "edits", "report.html"}
     names = {entry.name for entry in folder.iterdir() if not entry.name.startswith(f".{HEAD}.")}
     return names <= always or ("steps" in names and names <= always | later)
-
-
-def _seal(folder: Path) -> None:
-    """Write `done.json` over every file in the folder."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    hashes = {file.relative_to(folder).as_posix(): sha256(file) for file in files}
-    (folder / DONE).write_text(to_text({"schema": SCHEMA, "files": hashes}), encoding="utf-8")

@@ -43,7 +43,7 @@ def test_everything_is_read(written: Callable[..., Path]) -> None:
     model, benchmark, method = recipe.models[0], recipe.benchmarks[0], recipe.mitigations[0]
     assert (model.label, model.revision, model.dtype, model.base) == ("n", "r", "float32", "b")
     assert (benchmark.label, benchmark.split, benchmark.edited) == ("s", "dev", False)
-    assert dict(benchmark.plugin.options) == {"task": "both"}
+    assert dict(benchmark.options) == {"task": "both"}
     assert dict(method.options) == {"objective": "parity", "learning_rate": 1e-5}
     assert (recipe.seeds, recipe.seed, recipe.strengths) == ((3, 4), 1, (0.0, 1.0))
     assert (recipe.rankings, recipe.sample, recipe.examples) == (3, 5, 2)

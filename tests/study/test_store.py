@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from equipoise.errors import PlaceError, StoreError
-from equipoise.study.store import DONE, HEAD, SCHEMA, Failure, Store
+from equipoise.study.store import DONE, HEAD, SCHEMA, Store
+from equipoise.study.study import Missing
 
 KEY = "measure-0123"
 
@@ -29,7 +30,7 @@ def fill(folder: Path) -> None:
 def test_a_step_is_there_whole_or_not_at_all(store: Store) -> None:
     assert store.fault(KEY) == "is not there"
     place = store.write_step(KEY, {"title": "t"}, fill)
-    assert store.has(KEY)
+    assert store.fault(KEY) is None
     done = json.loads((place / DONE).read_text())
     assert sorted(done["files"]) == ["inner/numbers.json", "step.json"]
 
@@ -39,7 +40,7 @@ def test_a_step_is_there_whole_or_not_at_all(store: Store) -> None:
 
     with pytest.raises(RuntimeError, match="half-way"):
         store.write_step("measure-9", {}, broken)
-    assert not store.has("measure-9")
+    assert store.fault("measure-9") == "is not there"
     assert [item.name for item in (store.folder / "steps").iterdir()] == [KEY]
 
 
@@ -64,15 +65,15 @@ def test_a_broken_step_is_found_and_set_aside(store: Store, harm: object, said: 
     aside = store.set_aside(KEY)
     assert aside == store.folder / "aside" / f"{KEY}-1"
     store.write_step(KEY, {}, fill)
-    assert store.has(KEY)
+    assert store.fault(KEY) is None
     assert store.set_aside(KEY) == store.folder / "aside" / f"{KEY}-2"
     assert store.set_aside(KEY) is None
 
 
 def test_a_step_removes_what_was_kept_and_its_failure(store: Store) -> None:
     store.part(KEY).mkdir(parents=True)
-    store.write_failure(KEY, Failure(what="w", why="y", traceback="t"))
-    assert store.failure(KEY) == Failure(what="w", why="y", traceback="t")
+    store.write_failure(KEY, Missing(what="w", why="y", traceback="t"))
+    assert store.failure(KEY) == Missing(what="w", why="y", traceback="t")
     store.write_step(KEY, {}, fill)
     assert store.failure(KEY) is None
     assert not store.part(KEY).exists()
@@ -127,7 +128,7 @@ def test_a_run_that_lost_its_head_may_go_on(store: Store) -> None:
     for name in ("aside", "edits"):
         (store.folder / name).mkdir()
     (store.folder / "report.html").write_text("page")
-    assert Store.open(store.folder).has(KEY)
+    assert Store.open(store.folder).fault(KEY) is None
     (store.folder / "mine.txt").write_text("x")
     with pytest.raises(StoreError, match="is another's"):
         Store.open(store.folder)
@@ -175,7 +176,7 @@ def test_a_full_disk_is_said_and_the_store_stays_readable(store: Store, number: 
         with pytest.raises(PlaceError, match="needs room on its disk") as caught:
             store.write_step("fit-1", {}, entry)
         assert "what is finished is kept" in str(caught.value)
-    assert store.has(KEY)
+    assert store.fault(KEY) is None
     assert [entry.name for entry in (store.folder / "steps").iterdir()] == [KEY]
 
 

@@ -7,11 +7,11 @@ models; LFTF's table has two pairs of models with the same five numbers.
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from equipoise.checks.findings import Fault
+from equipoise.checks.findings import Fault, Level
 from equipoise.records import Measurement
 
 _ROUNDING = 1e-6  # as stored values differ when a model is asked in other batches
@@ -22,21 +22,14 @@ _MODEL = ("dtype", "device", "matmul", "threads", "attention", "prefix", "start_
 Values = Mapping[tuple[str, str], float]
 
 
-def same_setting(measurements: Sequence[Measurement]) -> Iterator[list[Measurement]]:
+def same_setting(measurements: Sequence[Measurement]) -> list[list[Measurement]]:
     """Measurements of several models that asked the same, each model once."""
     by_setting: dict[str, dict[str, Measurement]] = {}
     for measurement in measurements:
-        key = repr(
-            [
-                measurement.benchmark,
-                measurement.version,
-                measurement.split,
-                measurement.examples_sha256,
-                sorted(measurement.options.items()),
-            ]
-        )
+        which = (measurement.benchmark, measurement.version, measurement.split)
+        key = repr((*which, measurement.examples_sha256, sorted(measurement.options.items())))
         by_setting.setdefault(key, {}).setdefault(measurement.model, measurement)
-    yield from (list(models.values()) for models in by_setting.values() if len(models) > 1)
+    return [list(models.values()) for models in by_setting.values() if len(models) > 1]
 
 
 def identical_faults(measurements: Sequence[Measurement]) -> list[Fault]:
@@ -54,15 +47,16 @@ def identical_faults(measurements: Sequence[Measurement]) -> list[Fault]:
             continue
         finite = [value for value in first.values() if math.isfinite(value)]
         counts = all(value * 2 == round(value * 2) for value in finite)
-        what = f"outcomes of {len(left.outcomes)} examples" if by_outcomes else "estimates"
-        alike = f"{left.model} and {right.model} have the same {len(finite)} values in all {what}"
+        level: Level = "warning"
         if _find_base(left) == _find_base(right):
             why = "the edit changes nothing here, or was not attached"
-            faults.append(Fault(text=f"{alike}: {why}", level="warning"))
         elif counts:
-            faults.append(Fault(text=f"{alike}: counts may agree by chance", level="warning"))
+            why = "counts may agree by chance"
         else:
-            faults.append(Fault(text=f"{alike}: one was measured as the other, or copied"))
+            why, level = "one was measured as the other, or copied", "error"
+        what = f"outcomes of {len(left.outcomes)} examples" if by_outcomes else "estimates"
+        alike = f"{left.model} and {right.model} have the same {len(finite)} values in all {what}"
+        faults.append(Fault(f"{alike}: {why}", level))
     return faults
 
 
@@ -110,8 +104,8 @@ def alike_faults(measurements: Sequence[Measurement]) -> tuple[int, list[Fault]]
             settings.setdefault(name, set()).add(str(value))
     return len(settings), [
         Fault(
-            text=f"{name} was {' and '.join(sorted(values))} in measurements that are compared",
-            level="warning",
+            f"{name} was {' and '.join(sorted(values))} in measurements that are compared",
+            "warning",
         )
         for name, values in sorted(settings.items())
         if len(values) > 1

@@ -36,45 +36,37 @@ def icat_faults(measurement: Measurement) -> tuple[int, list[Fault]]:
         (estimate.metric, frozenset(estimate.group.items())): estimate
         for estimate in measurement.estimates
     }
-    chosen = [
-        estimate
-        for estimate in measurement.estimates
-        if estimate.metric.startswith("icat") and not estimate.metric.endswith(_SPREAD)
-    ]
-    means = any(estimate.metric == _DOMAIN_MEAN for estimate in chosen)
+    means = any(metric == _DOMAIN_MEAN for metric, _ in rows)
     members = _examples_to_group(measurement, rows) if means else {}
     checked, faults = 0, []
-    for estimate in chosen:
-        if estimate.metric == _DOMAIN_MEAN:
-            computed = _from_domains(measurement, frozenset(estimate.group.items()), rows, members)
+    for (metric, group), estimate in rows.items():
+        if not metric.startswith("icat") or metric.endswith(_SPREAD):
+            continue
+        kind = metric.removeprefix("icat")
+        lms, ss = rows.get((f"lms{kind}", group)), rows.get((f"ss{kind}", group))
+        if metric == _DOMAIN_MEAN:
+            expected, source = _from_domains(measurement, group, rows, members)
+        elif lms is not None and ss is not None:
+            expected = icat_of(lms.value, ss.value)
+            source = f"{lms.metric} {lms.value:.6g} and {ss.metric} {ss.value:.6g}"
         else:
-            computed = _from_scores(estimate, rows)
-        if computed is None:
+            source = ""
+        if not source:  # nothing to compute it from
             continue
         checked += 1
-        expected, source = computed
-        if not _agrees(estimate.value, expected):
-            row = row_of(estimate.metric, estimate.group)
+        missing = math.isnan(estimate.value) and math.isnan(expected)
+        if not (missing or abs(estimate.value - expected) <= _TOLERANCE):
+            row = row_of(metric, estimate.group)
             faults.append(
-                Fault(text=f"{row} must be {expected:.6g} by {source}, got {estimate.value:.6g}")
+                Fault(f"{row} must be {expected:.6g} by {source}, got {estimate.value:.6g}")
             )
     return checked, faults
 
 
-def _from_scores(estimate: Estimate, rows: Rows) -> tuple[float, str] | None:
-    """What it must be by LMS and SS of the same kind and row; None where they are missing."""
-    kind, group = estimate.metric.removeprefix("icat"), frozenset(estimate.group.items())
-    lms, ss = (rows.get((f"{name}{kind}", group)) for name in ("lms", "ss"))
-    if lms is None or ss is None:
-        return None
-    source = f"{lms.metric} {lms.value:.6g} and {ss.metric} {ss.value:.6g}"
-    return icat_of(lms.value, ss.value), source
-
-
 def _from_domains(
     measurement: Measurement, group: Group, rows: Rows, members: Mapping[frozenset[str], Group]
-) -> tuple[float, str] | None:
-    """What it must be by the domains' rows; None where a domain has none.
+) -> tuple[float, str]:
+    """What it must be by the domains' rows, and these in words; "" where a domain has none.
 
     Nor where LMS and SS of a domain rest on different examples: the mean is over those with both.
     """
@@ -86,11 +78,11 @@ def _from_domains(
     for examples in domains.values():
         row = members.get(frozenset(examples))
         if row is None or rows["lms", row].n != rows["ss", row].n:
-            return None
+            return math.nan, ""
         values.append(rows["icat", row].value)
     finite = [value for value in values if math.isfinite(value)]
     mean = math.fsum(finite) / len(finite) if finite else math.nan
-    return (mean, f"the ICAT of {len(values)} domains") if values else None
+    return mean, f"the ICAT of {len(values)} domains" if values else ""
 
 
 def _examples_to_group(measurement: Measurement, rows: Rows) -> dict[frozenset[str], Group]:
@@ -101,10 +93,6 @@ def _examples_to_group(measurement: Measurement, rows: Rows) -> dict[frozenset[s
         frozenset(o.example for o in measurement.outcomes if group <= o.groups.items()): group
         for group in complete
     }
-
-
-def _agrees(value: float, expected: float) -> bool:
-    return abs(value - expected) <= _TOLERANCE or (math.isnan(value) and math.isnan(expected))
 
 
 def on_grid(value: float, *, n: int, grid: float, tolerance: float = _GRID_TOLERANCE) -> bool:
@@ -128,14 +116,12 @@ def grid_faults(
             continue
         checked += 1
         if not on_grid(estimate.value, n=estimate.n, grid=grid):
-            faults.append(Fault(text=_describe_fault(estimate, grid)))
+            below = math.floor(estimate.value * estimate.n / grid)
+            near = " or ".join(f"{grid * whole / estimate.n:.6g}" for whole in (below, below + 1))
+            faults.append(
+                Fault(
+                    f"{row_of(estimate.metric, estimate.group)} must be a count of {estimate.n} "
+                    f"examples, near here {near}, got {estimate.value:.6g}"
+                )
+            )
     return checked, faults
-
-
-def _describe_fault(estimate: Estimate, grid: float) -> str:
-    below = math.floor(estimate.value * estimate.n / grid)
-    near = " or ".join(f"{grid * whole / estimate.n:.6g}" for whole in (below, below + 1))
-    return (
-        f"{row_of(estimate.metric, estimate.group)} must be a count of {estimate.n} examples, "
-        f"near here {near}, got {estimate.value:.6g}"
-    )

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from equipoise.conclusions import Finding
-from equipoise.records import Measurement
 
 Level: TypeAlias = Literal["warning", "error"]
 
 MOST = 5  # findings of a check in a place; the rest is counted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Fault:
     """What is wrong in a place."""
 
@@ -33,15 +32,10 @@ def conclude(
     shown = list(faults[:MOST])
     if rest:
         level: Level = "error" if any(fault.level == "error" for fault in rest) else "warning"
-        shown.append(Fault(text=f"… and {len(rest)} more", level=level))
+        shown.append(Fault(f"… and {len(rest)} more", level))
     return [
         Finding(check=check, level=fault.level, where=where, text=fault.text) for fault in shown
     ]
-
-
-def describe_place(measurement: Measurement) -> str:
-    """Benchmark, split and model."""
-    return f"{measurement.benchmark} ({measurement.split}), {measurement.model}"
 
 
 def row_of(metric: str, group: Mapping[str, str]) -> str:
@@ -49,8 +43,3 @@ def row_of(metric: str, group: Mapping[str, str]) -> str:
     if not group:
         return metric
     return f"{metric} ({', '.join(f'{key}={name}' for key, name in sorted(group.items()))})"
-
-
-def count(number: int, what: str) -> str:
-    """A number of things in words: "1 value", "12 values"."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -55,8 +55,18 @@ def learnt_from(
     that was supplied.
     """
     texts = supply.learnt_hashes() if trained_on is None else trained_on
+    prompts = (*supply.prompts, *supply.hinted, *supply.dev)
+    contrasts = (*supply.contrasts, *supply.dev_contrasts)
+    used: list[Prompt | Contrast] = [
+        *(prompt for prompt in prompts if text_sha256(prompt.text) in texts),
+        *(
+            contrast
+            for contrast in contrasts
+            if Supply(origin="", contrasts=(contrast,)).learnt_hashes() & texts
+        ),
+    ]
     groups: dict[str, set[str]] = {}
-    for example in _select_used(supply, texts):
+    for example in used:
         for key, name in example.groups.items():
             groups.setdefault(key, set()).add(name)
     return Learnt(
@@ -65,20 +75,6 @@ def learnt_from(
         groups={key: tuple(sorted(names)) for key, names in sorted(groups.items())},
         item_info=item_info,
     )
-
-
-def _select_used(supply: Supply, texts: frozenset[str]) -> list[Prompt | Contrast]:
-    """The examples of a supply of which some text is among those learnt."""
-    prompts = (*supply.prompts, *supply.hinted, *supply.dev)
-    contrasts = (*supply.contrasts, *supply.dev_contrasts)
-    return [
-        *(prompt for prompt in prompts if text_sha256(prompt.text) in texts),
-        *(
-            contrast
-            for contrast in contrasts
-            if Supply(origin="", contrasts=(contrast,)).learnt_hashes() & texts
-        ),
-    ]
 
 
 def write_learnt(file: Path | str, learnt: Learnt) -> None:
@@ -103,14 +99,11 @@ def text_faults(learnt: Learnt, texts: Iterable[str]) -> tuple[int, list[Fault]]
     """How many different texts were compared with those learnt, and a fault if some are equal."""
     measured = {text_sha256(text) for text in texts}
     shared = measured & learnt.texts
-    if not shared:
-        return len(measured), []
-    return len(measured), [
-        Fault(
-            text=f"{len(shared)} of the {len(measured)} texts measured were learnt from "
-            f"({learnt.origin}); measure another split"
-        )
-    ]
+    text = (
+        f"{len(shared)} of the {len(measured)} texts measured were learnt from ({learnt.origin}); "
+        "measure another split"
+    )
+    return len(measured), [Fault(text)] if shared else []
 
 
 def group_faults(learnt: Learnt, measurement: Measurement) -> tuple[int, list[Fault]]:
@@ -128,9 +121,9 @@ def group_faults(learnt: Learnt, measurement: Measurement) -> tuple[int, list[Fa
             more = ", …" if len(shared) > _SHOWN else ""
             faults.append(
                 Fault(
-                    text=f"by '{kind}', {len(shared)} of the {len(measured[kind])} groups measured "
+                    f"by '{kind}', {len(shared)} of the {len(measured[kind])} groups measured "
                     f"were learnt from ({learnt.origin}): {', '.join(names)}{more}",
-                    level="warning",
+                    "warning",
                 )
             )
     return checked, faults
@@ -140,9 +133,9 @@ def item_info_faults(learnt: Learnt) -> list[Fault]:
     """What a method is given of the items it is measured on."""
     return [
         Fault(
-            text=f"the method is given the {label} of each item it is measured on, which a user of "
+            f"the method is given the {label} of each item it is measured on, which a user of "
             "the model would have to supply",
-            level="warning",
+            "warning",
         )
         for label in learnt.item_info
     ]

@@ -7,7 +7,7 @@ from equipoise import plugins
 from equipoise.benchmarks.base import Benchmark
 from equipoise.checks.across_models import alike_faults, identical_faults, same_setting
 from equipoise.checks.arithmetic import grid_faults, icat_faults
-from equipoise.checks.findings import Fault, conclude, count, describe_place
+from equipoise.checks.findings import Fault, conclude
 from equipoise.checks.learnt import Learnt, group_faults, item_info_faults, text_faults
 from equipoise.checks.stored import change_faults, estimate_faults
 from equipoise.conclusions import Comparison, Finding
@@ -35,7 +35,7 @@ def check_measurement(measurement: Measurement) -> list[Finding]:
 
     A benchmark that is gone or has moved on is a warning, and what needs it is left out.
     """
-    where = describe_place(measurement)
+    where = _describe_place(measurement)
     metrics, stale = _find_metrics(measurement)
     sound = f"{measurement.benchmark} is here in version {measurement.version}"
     return [
@@ -50,7 +50,7 @@ def check_stored(result: Measurement | Comparison) -> list[Finding]:
     if isinstance(result, Measurement):
         metrics, _ = _find_metrics(result)
         faults = [*estimate_faults(result.estimates, metrics)]
-        return _conclude("stored", describe_place(result), (len(result.estimates), faults))
+        return _conclude("stored", _describe_place(result), (len(result.estimates), faults))
     changes = [*result.changes, *(change for seed in result.by_seed for change in seed)]
     return _conclude("stored", _describe_sides(result), (len(changes), [*change_faults(changes)]))
 
@@ -63,7 +63,7 @@ def check_measurements(measurements: Sequence[Measurement]) -> list[Finding]:
     findings = []
     for models in same_setting(measurements):
         where = f"{models[0].benchmark} ({models[0].split})"
-        sound = f"{count(len(models), 'model')} compared with each other"
+        sound = f"{len(models)} models compared with each other"
         findings += conclude("identical", where, identical_faults(models), sound=sound)
     return findings
 
@@ -82,31 +82,31 @@ def check_overlap(
     `texts`: those of the examples that were measured (`benchmarks.base.texts_of`); None leaves
     them out, as `measure` refuses an edit on a text it learnt. Groups are those of the outcomes.
     """
-    where = describe_place(measurement)
-    of_texts = (
-        [] if texts is None
-        else _conclude("texts", where, text_faults(learnt, texts), what="text")
-    )  # fmt: skip
-    return [
-        *of_texts,
-        *_conclude("groups", where, group_faults(learnt, measurement), what="group"),
-        *conclude(
-            "item_info", where, item_info_faults(learnt), sound="nothing of the items is given"
-        ),
-    ]
+    where = _describe_place(measurement)
+    findings = []
+    if texts is not None:
+        findings += _conclude("texts", where, text_faults(learnt, texts), what="text")
+    findings += _conclude("groups", where, group_faults(learnt, measurement), what="group")
+    given = item_info_faults(learnt)
+    return findings + conclude("item_info", where, given, sound="nothing of the items is given")
 
 
 def _conclude(
     check: str, where: str, result: tuple[int, Sequence[Fault]], *, what: str = "value"
 ) -> list[Finding]:
+    """The findings of a check that counts what it looked at."""
     checked, faults = result
-    sound = f"{count(checked, what)} checked" if checked else None
+    sound = f"{checked} {what}{'s' if checked > 1 else ''} checked" if checked else None
     return conclude(check, where, faults, sound=sound)
+
+
+def _describe_place(measurement: Measurement) -> str:
+    return f"{measurement.benchmark} ({measurement.split}), {measurement.model}"
 
 
 def _describe_sides(comparison: Comparison) -> str:
     after = ", ".join(after.model for after in comparison.afters)
-    return f"{describe_place(comparison.before)} to {after}"
+    return f"{_describe_place(comparison.before)} to {after}"
 
 
 def _find_metrics(measurement: Measurement) -> tuple[Mapping[str, Metric], list[Fault]]:
@@ -122,4 +122,4 @@ def _find_metrics(measurement: Measurement) -> tuple[Mapping[str, Metric], list[
         why = f": {error}"
     except Exception as error:  # a plug-in's file may do anything
         why = f", it does not load: {type(error).__name__}: {error}"
-    return {}, [Fault(text=f"{name} could not be checked{why}", level="warning")]
+    return {}, [Fault(f"{name} could not be checked{why}", "warning")]

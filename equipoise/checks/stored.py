@@ -28,7 +28,7 @@ def estimate_faults(
         row, value = row_of(estimate.metric, estimate.group), estimate.value
         if estimate.n < 1 and not math.isnan(value):
             ideal = ", which is the ideal" if value == estimate.ideal else ""
-            yield Fault(text=f"{row} of {estimate.n} examples must be nan, got {value:.6g}{ideal}")
+            yield Fault(f"{row} of {estimate.n} examples must be nan, got {value:.6g}{ideal}")
         yield from _interval_faults(row, value, estimate.low, estimate.high, estimate.reason)
         metric = metrics.get(estimate.metric)
         if metric is None or math.isnan(value):
@@ -37,7 +37,7 @@ def estimate_faults(
         slack = _ROUNDING * max([1.0, *ends])
         if not metric.low - slack <= value <= metric.high + slack:
             ends_text = f"[{metric.low:g}, {metric.high:g}]"
-            yield Fault(text=f"{row} must lie in {ends_text}, got {value:.6g}")
+            yield Fault(f"{row} must lie in {ends_text}, got {value:.6g}")
 
 
 def change_faults(changes: Sequence[Change]) -> Iterator[Fault]:
@@ -49,14 +49,12 @@ def change_faults(changes: Sequence[Change]) -> Iterator[Fault]:
         gap = abs(change.difference - difference)
         if not (gap <= slack or str(change.difference) == str(difference)):  # nan, infinite
             yield Fault(
-                text=f"{row} went from {change.before:.6g} to {change.after:.6g}, which is "
+                f"{row} went from {change.before:.6g} to {change.after:.6g}, which is "
                 f"{difference:+.6g}, got {change.difference:+.6g}"
             )
         direction = direction_of(change)
         if direction != change.direction:
-            yield Fault(
-                text=f"{row} must be {direction} by its intervals and p, got {change.direction}"
-            )
+            yield Fault(f"{row} must be {direction} by its intervals and p, got {change.direction}")
         for name, value, low, high in (
             ("before", change.before, change.before_low, change.before_high),
             ("after", change.after, change.after_low, change.after_high),
@@ -71,8 +69,8 @@ def _interval_faults(
     interval = f"[{low:.6g}, {high:.6g}]"
     slack = _EXACT * max(abs(low), abs(high))
     if low > high:
-        yield Fault(text=f"{row}: the interval must begin below its end, got {interval}")
+        yield Fault(f"{row}: the interval must begin below its end, got {interval}")
     elif not reason and not all(map(math.isfinite, (value, low, high))):
-        yield Fault(text=f"{row} is {value:.6g} in {interval} and must give a reason, got none")
+        yield Fault(f"{row} is {value:.6g} in {interval} and must give a reason, got none")
     elif math.isfinite(low) and not (math.isnan(value) or low - slack <= value <= high + slack):
-        yield Fault(text=f"{row}: the value must lie in {interval}, got {value:.6g}")
+        yield Fault(f"{row}: the value must lie in {interval}, got {value:.6g}")

@@ -7,14 +7,13 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from equipoise.conclusions import Comparison
 from equipoise.edits.storage import write_card
 from equipoise.files.atomic import new_folder
-from equipoise.records import Measurement
 from equipoise.study.store import Store, as_place_error, remove_unfinished
 from equipoise.study.study import Chapter
 
@@ -40,7 +39,10 @@ def publish(store: Store, name: str, edit: Path, changes: str | None) -> Path:
     the store's lock "publishing".
     Raises `PlaceError` when it cannot be written.
     """
-    plain = _to_folder_name(name)
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:100].strip("._-") or "edit"
+    if plain != name:
+        digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
+        plain = f"{plain}-{digest[:6]}"
     place = store.folder / PUBLISHED / plain
     with as_place_error(store.folder):
         remove_unfinished(place)
@@ -51,28 +53,14 @@ def publish(store: Store, name: str, edit: Path, changes: str | None) -> Path:
     return place
 
 
-def _to_folder_name(name: str) -> str:
-    """The name as a folder name; different names have different folders."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:100].strip("._-") or "edit"
-    if plain == name:
-        return plain
-    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
-    return f"{plain}-{digest[:6]}"
-
-
 def compare_one_edit(comparison: Comparison, content: str) -> Iterator[Comparison]:
     """The comparison of an edit, by its content hash, out of that of several seeds."""
     changes = comparison.by_seed or (comparison.changes,)
     for after, own_changes in zip(comparison.afters, changes, strict=True):
-        if edit_contents(after)[-1:] == (content,):
+        edits = after.model_info.get("edits")
+        last = edits[-1] if isinstance(edits, list) and edits else None
+        if isinstance(last, dict) and last.get("content") == content:
             yield replace(comparison, afters=(after,), changes=own_changes, by_seed=())
-
-
-def edit_contents(measurement: Measurement) -> tuple[str, ...]:
-    """Content hashes of the edits on the measured model, in order of attachment."""
-    edits = measurement.model_info.get("edits")
-    entries = edits if isinstance(edits, list) else []
-    return tuple(str(edit.get("content")) for edit in entries if isinstance(edit, Mapping))
 
 
 def _link(source: str, target: str) -> None:

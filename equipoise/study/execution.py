@@ -4,11 +4,9 @@ A study keeps a single model in memory at a time, with the edit on it.
 """
 
 import gc
-from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias, TypeVar
 
 import torch
 
@@ -40,15 +38,11 @@ from equipoise.study.load_study import (
     STORED,
 )
 from equipoise.study.plan import Step
-from equipoise.study.recipe import ModelSpec, Recipe
+from equipoise.study.recipe import BenchmarkSpec, ModelSpec, Recipe, Spec
 from equipoise.study.results import read_results, write_results
-from equipoise.study.store import SHARD_SIZE, Store, StoredShards
+from equipoise.study.store import SHARD_SIZE, StepFiles, Store, StoredShards
 from equipoise.supply.base import Supplier
 from equipoise.training.resume import checkpoints_in
-
-T = TypeVar("T")
-
-WriteFiles: TypeAlias = Callable[[Path], None]  # writes a step's files into a folder
 
 
 class OpenModel:
@@ -107,32 +101,31 @@ class StepExecutor:
     store: Store
     models: OpenModel
 
-    def run(self, step: Step) -> WriteFiles:
+    def run(self, step: Step) -> StepFiles:
         """Compute a step; gives what writes its files. Raises whatever computing it raises."""
-        kinds: Mapping[str, Callable[[Step], WriteFiles]] = {
-            "measure": self._measure,
-            "fit": self._fit,
-            "locate": self._locate,
-            "compare": self._compare,
-            "calibrate": self._calibrate,
-        }
         name = "" if step.model is None else step.model.name
         with reading_from(folder_for(name, self.recipe.data)):
-            return kinds[step.kind](step)
+            match step:
+                case Step(kind="compare"):
+                    return self._compare(step)
+                case Step(
+                    kind="measure", model=ModelSpec() as model, benchmark=BenchmarkSpec() as spec
+                ):
+                    return self._measure(step, model, spec)
+                case Step(kind="fit", model=ModelSpec() as model, mitigation=Spec() as method):
+                    return self._fit(step, model, method)
+                case Step(kind="locate", model=ModelSpec() as model, plugin=Spec() as locator):
+                    return self._locate(model, locator)
+                case Step(kind="calibrate", plugin=Spec() as benchmark):
+                    return self._calibrate(benchmark)
+        raise RecipeError(f"a step must name what it is of, got {step.title}; plan it again")
 
-    def _open(self, step: Step, edit: Path | None = None) -> LanguageModel:
-        return self.models.model(_need(step.model, "model", step), edit)
-
-    def _supplier(self) -> Supplier:
-        return plugins.build(Supplier, self.recipe.supply.name, self.recipe.supply.options)
-
-    def _measure(self, step: Step) -> WriteFiles:
+    def _measure(self, step: Step, model: ModelSpec, spec: BenchmarkSpec) -> StepFiles:
         fit = self.store.step(step.needs[0].key) if step.needs else None
-        model = self._open(step, edit=None if fit is None else fit / EDIT)
-        spec = _need(step.benchmark, "benchmark", step)
+        edited = self.models.model(model, None if fit is None else fit / EDIT)
         built: AnyBenchmark = plugins.build(Benchmark, spec.name, spec.options)
         measurement = api.measure(
-            model,
+            edited,
             built,
             split=spec.split,
             limit=self.recipe.limit,
@@ -152,43 +145,34 @@ class StepExecutor:
             ]
             findings += check_overlap(read_learnt(fit / LEARNT), measurement, texts)
 
-        def write_files(folder: Path) -> None:
-            write_results(folder / RESULTS, [measurement])
-            write_record(folder / FINDINGS, tuple(findings))
+        return {
+            RESULTS: lambda folder: write_results(folder, [measurement]),
+            FINDINGS: lambda file: write_record(file, tuple(findings)),
+        }
 
-        return write_files
-
-    def _fit(self, step: Step) -> WriteFiles:
-        spec = _need(step.mitigation, "mitigation", step)
-        seed = _need(step.seed, "seed", step)
-        model = self._open(step)
+    def _fit(self, step: Step, model: ModelSpec, spec: Spec) -> StepFiles:
         method = plugins.build(Mitigation, spec.name, spec.options)
-        supply = api.build_supply(self._supplier(), item_info=method.item_info)
+        supply = api.build_supply(self._build_supplier(), item_info=method.item_info)
         with checkpoints_in(self.store.part(step.key)):
-            edit = method.fit(model, supply, seed=seed)
+            edit = method.fit(self.models.model(model), supply, seed=step.seed or 0)
         learnt = learnt_from(supply, item_info=method.item_info, trained_on=edit.info.trained_on)
+        return {EDIT: edit.save, LEARNT: lambda file: write_learnt(file, learnt)}
 
-        def write_files(folder: Path) -> None:
-            edit.save(folder / EDIT)
-            write_learnt(folder / LEARNT, learnt)
+    def _build_supplier(self) -> Supplier:
+        return plugins.build(Supplier, self.recipe.supply.name, self.recipe.supply.options)
 
-        return write_files
-
-    def _locate(self, step: Step) -> WriteFiles:
-        spec = _need(step.plugin, "plug-in", step)
-        model = self._open(step)
-        locator = plugins.build(Locator, spec.name, spec.options)
+    def _locate(self, model: ModelSpec, spec: Spec) -> StepFiles:
         first = self.recipe.seed
         stability = api.stability(
-            model,
-            locator,
-            supply=self._supplier(),
+            self.models.model(model),
+            plugins.build(Locator, spec.name, spec.options),
+            supply=self._build_supplier(),
             seeds=tuple(range(first, first + self.recipe.rankings)),
             sample=self.recipe.sample,
         )
-        return lambda folder: write_record(folder / STABILITY, stability)
+        return {STABILITY: lambda file: write_record(file, stability)}
 
-    def _compare(self, step: Step) -> WriteFiles:
+    def _compare(self, step: Step) -> StepFiles:
         before, *afters = [
             read_results(self.store.step(need.key) / RESULTS)[0] for need in step.needs
         ]
@@ -207,16 +191,13 @@ class StepExecutor:
                 comparison, notes=(*comparison.notes, f"no examples are shown: {error}")
             )
         findings = check_comparison(comparison)
+        stored = {name: getattr(comparison, name) for name in STORED}
+        return {
+            COMPARISON: lambda file: write_record(file, stored),
+            FINDINGS: lambda file: write_record(file, tuple(findings)),
+        }
 
-        def write_files(folder: Path) -> None:
-            stored = {name: getattr(comparison, name) for name in STORED}
-            write_record(folder / COMPARISON, stored)
-            write_record(folder / FINDINGS, tuple(findings))
-
-        return write_files
-
-    def _calibrate(self, step: Step) -> WriteFiles:
-        spec = _need(step.plugin, "plug-in", step)
+    def _calibrate(self, spec: Spec) -> StepFiles:
         calibration = calibrate(
             spec.name,
             spec.options,
@@ -224,11 +205,4 @@ class StepExecutor:
             limit=self.recipe.limit,
             draws=self.recipe.draws,
         )
-        return lambda folder: write_record(folder / CALIBRATION, calibration)
-
-
-def _need(part: T | None, what: str, step: Step) -> T:
-    """A part that every step of its kind has."""
-    if part is None:
-        raise RecipeError(f"this step needs a {what}, got {step.title}")
-    return part
+        return {CALIBRATION: lambda file: write_record(file, calibration)}

@@ -35,7 +35,7 @@ def harness_part(keyed: Mapping[str, Measurement]) -> dict[str, Any]:
     a task is taken over its examples and requests.
     """
     first, *_ = keyed.values()
-    name = _model_name(first)
+    name = str(first.model_info.get("name") or first.model)
     return {
         "results": {key: _result_row(key, measurement) for key, measurement in keyed.items()},
         "group_subtasks": {},
@@ -43,12 +43,23 @@ def harness_part(keyed: Mapping[str, Measurement]) -> dict[str, Any]:
         "versions": {key: measurement.version for key, measurement in keyed.items()},
         "n-shot": dict.fromkeys(keyed, 0),
         "higher_is_better": {
-            key: {_plain_name(e.metric): e.higher_is_better for e in overall(measurement)}
+            key: {_plain_name(row.metric): row.higher_is_better for row in overall(measurement)}
             for key, measurement in keyed.items()
         },
         "n-samples": {key: _count_samples(measurement) for key, measurement in keyed.items()},
         "task_hashes": {key: measurement.examples_sha256 for key, measurement in keyed.items()},
-        "config": _run_config(first),
+        # the model, and how it was run; null where not known
+        "config": {
+            "model": first.model,
+            "model_args": {"pretrained": name, **first.model_info},
+            **{key: first.model_info.get(place) for key, place in _OF_MODEL.items()},
+            "batch_size": None,
+            "batch_sizes": [],
+            "limit": first.limit,
+            "bootstrap_iters": first.draws,
+            **dict.fromkeys(("random_seed", "numpy_seed", "torch_seed"), first.seed),
+            "fewshot_seed": None,
+        },
         "model_source": "equipoise",
         "model_name": name,
         "model_name_sanitized": name.replace("/", "__"),
@@ -107,11 +118,8 @@ def _task_config(key: str, measurement: Measurement) -> dict[str, Any]:
         "test_split": measurement.split,
         "num_fewshot": 0,
         "metric_list": [
-            {
-                "metric": _plain_name(estimate.metric),
-                "higher_is_better": estimate.higher_is_better,
-            }
-            for estimate in overall(measurement)
+            {"metric": _plain_name(row.metric), "higher_is_better": row.higher_is_better}
+            for row in overall(measurement)
         ],
         "metadata": {"version": measurement.version, "options": dict(measurement.options)},
     }
@@ -123,23 +131,3 @@ def _count_samples(measurement: Measurement) -> dict[str, int | None]:
     effective = len(items) if VARIANTS in measurement.model_info else len(measurement.outcomes)
     whole = measurement.limit is None and measurement.model_info.get("kind") != "predictions"
     return {"original": effective if whole else None, "effective": effective}
-
-
-def _model_name(measurement: Measurement) -> str:
-    return str(measurement.model_info.get("name") or measurement.model)
-
-
-def _run_config(first: Measurement) -> dict[str, Any]:
-    """What the harness calls `config`: the model, and how it was run; null where not known."""
-    info = first.model_info
-    return {
-        "model": first.model,
-        "model_args": {"pretrained": _model_name(first), **info},
-        **{key: info.get(place) for key, place in _OF_MODEL.items()},
-        "batch_size": None,
-        "batch_sizes": [],
-        "limit": first.limit,
-        "bootstrap_iters": first.draws,
-        **dict.fromkeys(("random_seed", "numpy_seed", "torch_seed"), first.seed),
-        "fewshot_seed": None,
-    }

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,7 +55,7 @@ class StoredStep:
     benchmark: str | None
     plugin: str | None
     seed: int | None
-    needs: tuple[str, ...]
+    needs: list[str]
 
 
 def read_study(folder: Path | str) -> Study:
@@ -64,43 +64,41 @@ def read_study(folder: Path | str) -> Study:
     A step that is missing, broken or failed is in `missing`; a comparison of seeds some of which
     failed is that of the others. Raises `StoreError` when the folder is no study.
     """
-    store = Store.existing(folder)
-    head = store.head()
-    return _StudyReader(store, _read_steps(head, store)).study(head)
-
-
-def _read_steps(head: Mapping[str, Any], store: Store) -> tuple[StoredStep, ...]:
-    if not isinstance(head.get("recipe"), Mapping):
-        raise StoreError(
-            f"study.json in {store.folder} must have its recipe, got {head.get('recipe')!r}; run "
-            "the recipe again"
-        )
-    try:
-        rows = [{**entry, "needs": tuple(entry["needs"])} for entry in head["steps"]]
-        return tuple(StoredStep(**row) for row in rows)
-    except (KeyError, TypeError) as error:
-        raise StoreError(
-            f"study.json in {store.folder} must list its steps, got {error}; run the recipe again"
-        ) from None
+    return _StudyReader(Store(folder=Path(folder))).study()
 
 
 class _StudyReader:
     """Reads each step once; what cannot be read goes to `missing`."""
 
-    def __init__(self, store: Store, steps: Sequence[StoredStep]) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
-        self.steps = steps
+        head = store.head()
+        if not isinstance(head.get("recipe"), dict):
+            raise StoreError(
+                f"study.json in {store.folder} must have its recipe, got {head.get('recipe')!r}; "
+                "run the recipe again"
+            )
+        self.recipe: dict[str, JSON] = head["recipe"]
+        try:
+            self.steps = [
+                StoredStep(**step | {"needs": [*step["needs"]]}) for step in head["steps"]
+            ]
+        except (KeyError, TypeError) as error:
+            raise StoreError(
+                f"study.json in {store.folder} must list its steps, got {error}; run the recipe "
+                "again"
+            ) from None
         self.missing: dict[str, Missing] = {}  # by key
         self.findings: list[Finding] = []
         self.measurements: dict[str, Measurement] = {}
 
-    def study(self, head: Mapping[str, Any]) -> Study:
+    def study(self) -> Study:
         present = [step for step in self.steps if self._is_present(step)]
         measured = tuple(self._read_measured(step) for step in present if step.kind == "measure")
         self.findings += check_measurements(list(self.measurements.values()))
         return Study(
-            title=str(head["recipe"].get("title", "")),
-            recipe=dict(head["recipe"]),
+            title=str(self.recipe.get("title", "")),
+            recipe=self.recipe,
             measured=measured,
             chapters=tuple(self._chapters()),
             located=tuple(

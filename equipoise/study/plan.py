@@ -9,7 +9,7 @@ imports them; no model is opened.
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from equipoise.records import JSON
 from equipoise.study.load_study import key_of
@@ -67,7 +67,7 @@ def plan(recipe: Recipe) -> Plan:
     unknown split or metric, and for a recipe that would measure on what it trains on.
     """
     resolver = Resolver(recipe)
-    steps = [step for model in recipe.models for step in _plan_model(recipe, resolver, model)]
+    steps = [step for model in recipe.models for step in _plan_model(resolver, model)]
     for spec in recipe.calibrate:
         calibrated: dict[str, JSON] = {
             "benchmark": resolver.resolve_calibration(spec),
@@ -80,11 +80,11 @@ def plan(recipe: Recipe) -> Plan:
     return Plan(recipe=recipe, resolved=resolver.document, steps=tuple(unique.values()))
 
 
-def _plan_model(recipe: Recipe, resolver: Resolver, model: ModelSpec) -> Iterator[Step]:
+def _plan_model(resolver: Resolver, model: ModelSpec) -> Iterator[Step]:
     """Measure the model, locate, then each mitigation with each seed, then compare."""
-    resolved = resolver.resolve_model(model)
+    recipe, resolved = resolver.recipe, resolver.resolve_model(model)
     learnt_from: dict[str, JSON] = {"model": resolved["model"], "supply": resolved["supply"]}
-    bases = [_measure_step(recipe, resolved, model, spec, None) for spec in recipe.benchmarks]
+    bases = [_measure_step(resolver, model, spec, None) for spec in recipe.benchmarks]
     yield from bases
     for locator in recipe.locators:
         located: dict[str, JSON] = {
@@ -111,7 +111,7 @@ def _plan_model(recipe: Recipe, resolver: Resolver, model: ModelSpec) -> Iterato
             yield fit
             for spec in recipe.benchmarks:
                 if spec.edited:
-                    afters[spec.label].append(_measure_step(recipe, resolved, model, spec, fit))
+                    afters[spec.label].append(_measure_step(resolver, model, spec, fit))
                     yield afters[spec.label][-1]
         for base, edited in zip(bases, afters.values(), strict=True):
             if edited:
@@ -119,12 +119,9 @@ def _plan_model(recipe: Recipe, resolver: Resolver, model: ModelSpec) -> Iterato
 
 
 def _measure_step(
-    recipe: Recipe,
-    resolved: Mapping[str, Any],
-    model: ModelSpec,
-    benchmark: BenchmarkSpec,
-    fit: Step | None,
+    resolver: Resolver, model: ModelSpec, benchmark: BenchmarkSpec, fit: Step | None
 ) -> Step:
+    recipe, resolved = resolver.recipe, resolver.document["models"][model.label]
     content: dict[str, JSON] = {
         "model": resolved["model"],
         "edit": None if fit is None else fit.key,

@@ -52,9 +52,8 @@ class Spec(Entry):
     """A plug-in's name and the options it is built with."""
 
     options: Mapping[str, JSON] = field(default_factory=dict)
-    lines: Mapping[str, int] = Field(
-        default_factory=dict, validation_alias=_LINES
-    )  # of each option
+    #: Of each option.
+    lines: Mapping[str, int] = Field(default_factory=dict, validation_alias=_LINES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
@@ -105,9 +104,8 @@ class Recipe:
     margins: Mapping[str, Annotated[Margin, PlainValidator(margin_of)]] = field(
         default_factory=dict
     )
-    lines: Mapping[str, int] = Field(
-        default_factory=dict, validation_alias=_LINES
-    )  # of each top-level key
+    #: Of each top-level key.
+    lines: Mapping[str, int] = Field(default_factory=dict, validation_alias=_LINES)
 
     @classmethod
     def from_yaml(cls, file: Path | str) -> "Recipe":
@@ -120,13 +118,11 @@ class Recipe:
                 "'key: value' lines"
             )
         try:
-            recipe = TypeAdapter(cls).validate_json(
-                json.dumps(_write_out(data, lines, file)), strict=True
-            )
+            text = json.dumps(_write_out(data, lines, file))
+            recipe = TypeAdapter(cls).validate_json(text, strict=True)
         except ValidationError as error:
             raise RecipeError(_explain(error, lines, file)) from None
         _check_labels(recipe)
-        _check_margins(recipe)
         return recipe
 
     def margins_of(self, benchmark: str) -> dict[str, Margin]:
@@ -236,14 +232,3 @@ def _check_labels(recipe: Recipe) -> None:
                     f"'{entry.label}' twice; give it 'as: ANOTHER NAME'"
                 )
             labels.add(entry.label)
-
-
-def _check_margins(recipe: Recipe) -> None:
-    known = {benchmark.name for benchmark in recipe.benchmarks}
-    for key in recipe.margins:
-        name, dot, _ = key.rpartition(".")
-        if not dot or name not in known:
-            raise RecipeError(
-                f"{recipe.at(recipe.lines['margins'])}: a margin is of benchmark.metric with a "
-                f"benchmark of this recipe, got '{key}'; {nearest(name or key, known)}"
-            )

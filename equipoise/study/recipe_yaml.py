@@ -5,6 +5,7 @@ several documents, repeated keys and keys that are not texts are refused with th
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -22,18 +23,22 @@ Lines: TypeAlias = dict[tuple[str | int, ...], int]
 _TAG = "tag:yaml.org,2002:"
 
 
+#: Kinds of plain scalar: how they are written, and what they are.
+_SCALARS: dict[str, tuple[str, Callable[[str], JSON]]] = {
+    "bool": ("true|True|TRUE|false|False|FALSE", lambda text: text.lower() == "true"),
+    "null": ("~|null|Null|NULL|", lambda _: None),
+    "int": ("[-+]?[0-9]{1,18}", int),
+    "float": (r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", float),
+}
+
+
 class _Loader(yaml.SafeLoader):
     """Resolves plain scalars as YAML 1.2 does; PyYAML's own loaders follow YAML 1.1."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
 
-for _kind, _pattern in (
-    ("bool", "true|True|TRUE|false|False|FALSE"),
-    ("null", "~|null|Null|NULL|"),
-    ("int", "[-+]?[0-9]{1,18}"),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"),
-):
+for _kind, (_pattern, _) in _SCALARS.items():
     _Loader.add_implicit_resolver(_TAG + _kind, re.compile(f"(?:{_pattern})$"), None)
 
 
@@ -137,16 +142,6 @@ def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
 
 
-def _to_scalar(node: yaml.ScalarNode) -> bool | int | float | str | None:
-    text = str(node.value)
-    match node.tag.removeprefix(_TAG):
-        case "null":
-            return None
-        case "bool":
-            return text.lower() == "true"
-        case "int":
-            return int(text)
-        case "float":
-            return float(text)
-        case _:
-            return text
+def _to_scalar(node: yaml.ScalarNode) -> JSON:
+    _, convert = _SCALARS.get(node.tag.removeprefix(_TAG), ("", str))
+    return convert(str(node.value))

@@ -8,7 +8,7 @@ on what it learns from.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -93,13 +93,17 @@ class Resolver:
         return resolved
 
     def _resolve(self, spec: ModelSpec) -> dict[str, JSON]:
-        supplier, supply = None, None
+        supply, supplied = None, None
         if self.mitigations or self.document["locators"]:
             supplier = self._build(Supplier, self.recipe.supply)
             with self._at(self.recipe.supply):
                 supply = supplier.supply()
+            # all of it, for its files may be others than those that are measured
+            text = json.dumps(dataclasses.asdict(supply), sort_keys=True)
+            digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+            supplied = _plugin(supplier) | {"sha256": digest}
         benchmarks: dict[str, JSON] = {}
-        metrics: list[tuple[BenchmarkSpec, Mapping[str, Metric]]] = []
+        metrics: dict[str, dict[str, Metric]] = {}  # by name of benchmark and their own
         for benchmark in self.recipe.benchmarks:
             built: AnyBenchmark = self._build(Benchmark, benchmark)
             with self._at(benchmark):
@@ -109,7 +113,8 @@ class Resolver:
                         f"{benchmark.name} has no split '{split}'; {nearest(split, built.splits)}"
                     )
                 # they may depend on the options, and be refused with them
-                metrics.append((benchmark, {metric.name: metric for metric in built.metrics}))
+                named = {metric.name: metric for metric in built.metrics}
+                metrics.setdefault(benchmark.name, {}).update(named)
             if supply is not None and benchmark.edited:
                 self._refuse_leak(benchmark, built, split, supply)
             about_data: dict[str, JSON] = {"split": split, "data": _data(built, split)}
@@ -123,7 +128,7 @@ class Resolver:
                 "base": spec.base,
                 "content": self._content(spec),
             },
-            "supply": None if supply is None else _plugin(supplier) | {"sha256": _hash(supply)},
+            "supply": supplied,
             "benchmarks": benchmarks,
         }
 
@@ -142,24 +147,27 @@ class Resolver:
         with self._at(spec):
             return plugins.build(base, spec.name, spec.options)
 
-    def _check_margins(self, metrics: Sequence[tuple[BenchmarkSpec, Mapping[str, Metric]]]) -> None:
-        """Each margin must be of a metric of some benchmark of its name."""
+    def _check_margins(self, metrics: Mapping[str, Mapping[str, Metric]]) -> None:
+        """Each margin must be of a metric (by benchmark and name), of a kind that it can have."""
         for key, margin in self.recipe.margins.items():
             name, _, metric = key.rpartition(".")
-            same_name = [(spec, known) for spec, known in metrics if spec.name == name]
-            first, known = same_name[0]
-            if not any(metric in known for _, known in same_name):
-                raise RecipeError(
-                    f"{self.recipe.at(first.line)}: margins: {name} has no metric '{metric}'; "
-                    f"{nearest(metric, known)}"
+            if name not in metrics:
+                fault = (
+                    "a margin is of benchmark.metric with a benchmark of this recipe, got "
+                    f"'{key}'; {nearest(name or key, metrics)}"
                 )
-            for spec, known in same_name:
-                if margin.relative and metric in known and known[metric].higher_is_better is None:
-                    raise RecipeError(
-                        f"{self.recipe.at(spec.line)}: margins: {key} is measured against a point, "
-                        f"so that its margin must be in '{known[metric].unit}', got "
-                        f"{margin.size:.0%}; write a number"
-                    )
+            elif metric not in metrics[name]:
+                fault = (
+                    f"margins: {name} has no metric '{metric}'; {nearest(metric, metrics[name])}"
+                )
+            elif margin.relative and metrics[name][metric].higher_is_better is None:
+                fault = (
+                    f"margins: {key} is measured against a point, so that its margin must be in "
+                    f"'{metrics[name][metric].unit}', got {margin.size:.0%}; write a number"
+                )
+            else:
+                continue
+            raise RecipeError(f"{self.recipe.at(self.recipe.lines['margins'])}: {fault}")
 
     def _refuse_leak(
         self, benchmark: BenchmarkSpec, built: AnyBenchmark, split: str, supply: Supply
@@ -208,12 +216,6 @@ class Resolver:
             return cache_key(world, Budget(), seed=world.seed)
         folder = Path(spec.name).expanduser()
         return content_sha256(folder) if folder.is_dir() else None
-
-
-def _hash(supply: Supply) -> str:
-    """sha256 (hex) of all that is supplied: its files may be others than those measured."""
-    text = json.dumps(dataclasses.asdict(supply), sort_keys=True)
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def _plugin(built: Any) -> dict[str, JSON]:

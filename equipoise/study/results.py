@@ -11,7 +11,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -101,7 +101,15 @@ def read_results(path: Path | str) -> tuple[Measurement, ...]:
             "it was written by another version of equipoise, read it with that one"
         )
     try:
-        return tuple(_read_measurement(file, row) for row in section["benchmarks"].values())
+        return tuple(
+            Measurement(
+                **{name: row[name] for name in _PLAIN} | {"notes": tuple(row["notes"])},
+                data=_DATA.validate_python(row["data"]),
+                estimates=_ESTIMATES.validate_python(tuple(map(_restore_nan, row["estimates"]))),
+                outcomes=_read_outcomes(file.parent, row["outcomes"]),
+            )
+            for row in section["benchmarks"].values()
+        )
     except (KeyError, TypeError, AttributeError, ValidationError) as error:
         why = f"one {'without' if isinstance(error, KeyError) else 'in which'} {error}"
         raise StoreError(
@@ -155,17 +163,21 @@ def to_json(document: Mapping[str, Any]) -> str:
 def _to_row(measurement: Measurement) -> dict[str, Any]:
     estimates = overall(measurement)
     values = sorted({key for outcome in measurement.outcomes for key in outcome.values})
+    total = len(measurement.outcomes)
     finite = {
-        key: sum(
-            math.isfinite(outcome.values.get(key, math.nan)) for outcome in measurement.outcomes
-        )
+        key: sum(math.isfinite(row.values.get(key, math.nan)) for row in measurement.outcomes)
         for key in values
     }
-    total = len(measurement.outcomes)
     return {
         **{name: getattr(measurement, name) for name in _PLAIN},
         "ideal": {estimate.metric: estimate.ideal for estimate in estimates},
-        "ci95": {estimate.metric: _interval_ends(estimate) for estimate in estimates},
+        # no list of two nulls, which Arrow cannot read
+        "ci95": {
+            estimate.metric: None
+            if math.isnan(estimate.low) and math.isnan(estimate.high)
+            else [estimate.low, estimate.high]
+            for estimate in estimates
+        },
         "n_clusters": {estimate.metric: estimate.clusters for estimate in estimates},
         "coverage": {key: count / total for key, count in finite.items()},
         "invalid": {key: total - count for key, count in finite.items()},
@@ -174,12 +186,6 @@ def _to_row(measurement: Measurement) -> dict[str, Any]:
         "data": _DATA.dump_python(measurement.data),
         "estimates": _ESTIMATES.dump_python(measurement.estimates),
     }
-
-
-def _interval_ends(estimate: Estimate) -> list[float] | None:
-    """The interval; None if it is missing (Arrow cannot read a list of nulls alone)."""
-    ends = [estimate.low, estimate.high]
-    return None if all(map(math.isnan, ends)) else ends
 
 
 def _to_strict(value: Any) -> JSON:
@@ -205,32 +211,19 @@ def write_outcomes(file: Path, outcomes: Sequence[Outcome]) -> None:
     columns = {
         "example": pa.array([outcome.example for outcome in outcomes], pa.string()),
         **{
-            f"value:{k}": _make_column([o.values.get(k) for o in outcomes], pa.float64())
-            for k in values
+            f"value:{key}": pa.array([row.values.get(key) for row in outcomes], pa.float64())
+            for key in values
         },
         **{
-            f"group:{k}": _make_column([o.groups.get(k) for o in outcomes], pa.string())
-            for k in groups
+            f"group:{key}": pa.array([row.groups.get(key) for row in outcomes], pa.string())
+            for key in groups
         },
         "text": pa.array([outcome.text for outcome in outcomes], pa.string()),
     }
     pq.write_table(pa.table(columns), file, compression="zstd")
 
 
-def _make_column(values: Iterable[float | str | None], kind: Any) -> Any:
-    return pa.array(list(values), kind, from_pandas=False)
-
-
 # --- reading ----------------------------------------------------------------------------------
-
-
-def _read_measurement(file: Path, row: Mapping[str, Any]) -> Measurement:
-    return Measurement(
-        **{name: row[name] for name in _PLAIN} | {"notes": tuple(row["notes"])},
-        data=_DATA.validate_python(row["data"]),
-        estimates=_ESTIMATES.validate_python(tuple(map(_restore_nan, row["estimates"]))),
-        outcomes=_read_outcomes(file.parent, row["outcomes"]),
-    )
 
 
 def _restore_nan(row: Mapping[str, Any]) -> dict[str, Any]:

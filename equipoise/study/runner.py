@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from equipoise.errors import PlaceError
 from equipoise.records import JSON
@@ -18,8 +17,6 @@ from equipoise.study.plan import Plan, Step, without_failed
 from equipoise.study.store import Store
 from equipoise.study.study import Missing
 from equipoise.training.data_parallel import refuse_several_processes
-
-Say: TypeAlias = Callable[[str], None]
 
 _WAIT = 0.5  # seconds between two looks at what another process does
 
@@ -37,7 +34,7 @@ def run(
     plan: Plan,
     store: Store,
     *,
-    say: Say = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
     device: str = "auto",
     batch_tokens: int | None = None,
 ) -> RunSummary:
@@ -84,7 +81,7 @@ class _Runner:
     """Runs the steps of a plan and counts their outcomes."""
 
     store: Store
-    say: Say
+    say: Callable[[str], None]
     executor: StepExecutor
     skipped: int = 0
     done: int = 0
@@ -126,9 +123,9 @@ class _Runner:
         self.say(step.title)
         began = time.monotonic()
         try:
-            write_files = self.executor.run(step)
+            files = self.executor.run(step)
             what: dict[str, JSON] = {"title": step.title, "content": dict(step.content)}
-            self.store.write_step(step.key, what, write_files)
+            self.store.write_step(step.key, what, files)
         except PlaceError:
             raise
         except Exception as error:  # whatever a model or a plug-in raises: the other steps continue

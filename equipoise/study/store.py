@@ -20,13 +20,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
 from equipoise.errors import PlaceError, StoreError
 from equipoise.files.atomic import new_folder, sha256, write_file
+from equipoise.files.json_records import read_object
 from equipoise.records import JSON, Outcome
 from equipoise.study.results import read_outcomes, write_outcomes
 from equipoise.study.study import Missing
@@ -37,6 +38,9 @@ HEAD, STEP, DONE = "study.json", "step.json", "done.json"
 #: requests share a batch.
 SHARD_SIZE = 500
 
+
+#: What writes each file or folder of a step, given its place.
+StepFiles: TypeAlias = Mapping[str, Callable[[Path], object]]
 
 _MISSING = TypeAdapter(Missing)
 
@@ -67,35 +71,27 @@ class Store:
                 (store.folder / name).mkdir(parents=True, exist_ok=True)
         return store
 
-    @classmethod
-    def existing(cls, folder: Path | str) -> "Store":
-        """The store in the folder of a study; nothing is written. Raises `StoreError`."""
-        store = cls(folder=Path(folder))
-        store.head()
-        return store
-
     def head(self) -> dict[str, Any]:
         """`study.json`. Raises `StoreError` when it is missing, cut or of another schema."""
         file = self.folder / HEAD
-        try:
-            document = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        if not file.exists():
             raise StoreError(
                 f"a study must have a {HEAD}, '{self.folder}' has none; name a folder that "
                 "`equipoise run` wrote"
-            ) from None
-        except (OSError, ValueError) as error:
-            raise StoreError(
-                f"{file} must be JSON, got: {error}; remove that file and run the recipe again, "
-                "every finished step is kept"
-            ) from None
-        schema = document.get("schema") if isinstance(document, dict) else type(document).__name__
-        if schema != SCHEMA:
-            raise StoreError(
-                f"{file} must have schema {SCHEMA}, got {schema!r}; it was written by another "
-                "version of equipoise, read it with that one or choose another folder"
             )
-        return dict(document)
+        try:
+            document = read_object(file)
+        except StoreError as error:
+            raise StoreError(
+                f"{error}; or remove that file and run the recipe again, every finished step is "
+                "kept"
+            ) from None
+        if document.get("schema") != SCHEMA:
+            raise StoreError(
+                f"{file} must have schema {SCHEMA}, got {document.get('schema')!r}; it was written "
+                "by another version of equipoise, read it with that one or choose another folder"
+            )
+        return document
 
     def write_head(self, document: Mapping[str, JSON]) -> None:
         """Put `study.json` in place, whole."""
@@ -142,10 +138,8 @@ class Store:
             folder.replace(place)
         return place
 
-    def write_step(
-        self, key: str, what: Mapping[str, JSON], write_files: Callable[[Path], None]
-    ) -> Path:
-        """Write a step with `write_files`, and rename it into place; gives the place.
+    def write_step(self, key: str, what: Mapping[str, JSON], files: StepFiles) -> Path:
+        """Write the files of a step, and rename it into place; gives the place.
 
         Hold its lock. What was kept of it and a former failure are removed.
         Raises `PlaceError` when the disk is full or the folder cannot be written to.
@@ -155,9 +149,10 @@ class Store:
             remove_unfinished(place)
             with new_folder(place, what="step") as beside:
                 (beside / STEP).write_text(to_text(dict(what)), encoding="utf-8")
-                write_files(beside)
-                files = sorted(file for file in beside.rglob("*") if file.is_file())
-                seal = {file.relative_to(beside).as_posix(): sha256(file) for file in files}
+                for name, write in files.items():
+                    write(beside / name)
+                written = sorted(file for file in beside.rglob("*") if file.is_file())
+                seal = {file.relative_to(beside).as_posix(): sha256(file) for file in written}
                 done = to_text({"schema": SCHEMA, "files": seal})
                 (beside / DONE).write_text(done, encoding="utf-8")
         self.clean_up(key)

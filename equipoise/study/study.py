@@ -108,9 +108,8 @@ def plain_study(
     """
     pairs: dict[tuple[str, ...], list[Comparison]] = {}
     for comparison in comparisons:
-        pairs.setdefault(
-            (comparison.before.model, *(after.model for after in comparison.afters)), []
-        ).append(comparison)
+        models = (comparison.before.model, *(after.model for after in comparison.afters))
+        pairs.setdefault(models, []).append(comparison)
     return Study(
         title=title,
         recipe={},

@@ -1,10 +1,14 @@
-"""A small study that runs in a second or two, and how a store's bytes are compared."""
+"""A small study that runs in a few seconds, and how a store's bytes are compared."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from equipoise.study.plan import Plan, plan
+from equipoise.study.recipe import Recipe
+from equipoise.study.runner import run
+from equipoise.study.store import Store
 from equipoise.testing import tiny_model
 
 RECIPE = """\
@@ -25,6 +29,8 @@ limit: 40
 rankings: 2
 sample: 10
 """
+
+SHARD = 25  # examples; less than are measured
 
 #: What no result depends on: when things were done, and by whom.
 LEFT_OUT = {"log.jsonl", "locks"}
@@ -50,6 +56,25 @@ def written(tmp_path: Path, tiny_folder: Path) -> Callable[..., Path]:
         return file
 
     return write
+
+
+@pytest.fixture(scope="session")
+def base_plan(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Plan:
+    """The plan of the small study."""
+    file = tmp_path_factory.mktemp("recipe") / "study.yaml"
+    file.write_text(RECIPE.format(model=tiny_folder), encoding="utf-8")
+    return plan(Recipe.from_yaml(file))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, base_plan: Plan) -> Path:
+    """The small study, run once without interruption; leave it as it is."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("equipoise.study.execution.SHARD_SIZE", SHARD)
+        summary = run(base_plan, Store.open(folder))
+    assert (summary.skipped, summary.failed) == (0, ())
+    return folder
 
 
 def stored(folder: Path) -> dict[str, bytes]:

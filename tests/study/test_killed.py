@@ -18,6 +18,20 @@ from .killing import run_and_die, run_to_the_end
 
 Written = Callable[..., Path]
 
+#: A step of each kind; one training.
+RECIPE = """\
+models: [{{name: {model}, as: tiny}}]
+benchmarks: [{{name: genbias, split_by: both}}]
+mitigations: [{{name: lftf, objective: parity, epochs: 1, learning_rate: 0.001}}]
+locators: [random_block]
+supply: {{name: genbias, split_by: both}}
+data: planted:default
+draws: 20
+limit: 10
+rankings: 2
+sample: 10
+"""
+
 #: Which write to the disk is the last one: in shards, inside a step, at its seal, between steps.
 MOMENTS = (1, 3, 14, 34)
 
@@ -35,8 +49,6 @@ def uninterrupted(
     server: ForkServerContext, tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path
 ) -> dict[str, bytes]:
     """The bytes of the study when nothing happens to it."""
-    from .conftest import RECIPE
-
     place = tmp_path_factory.mktemp("whole")
     (place / "study.yaml").write_text(RECIPE.format(model=tiny_folder))
     assert finish(server, place / "study.yaml", place / "run") == 0
@@ -61,7 +73,7 @@ def test_killed_at_a_random_write_it_ends_with_the_same_bytes(
     server: ForkServerContext, written: Written, tmp_path: Path, uninterrupted: dict[str, bytes]
 ) -> None:
     moment = random.SystemRandom().randint(1, MOMENTS[-1])
-    _check_kills(server, written(), tmp_path / "run", [moment], uninterrupted)
+    _check_kills(server, written(RECIPE), tmp_path / "run", [moment], uninterrupted)
 
 
 @pytest.mark.slow
@@ -69,7 +81,7 @@ def test_killed_at_every_kind_of_moment_it_ends_with_the_same_bytes(
     server: ForkServerContext, written: Written, tmp_path: Path, uninterrupted: dict[str, bytes]
 ) -> None:
     """One store, killed again and again; each run gets a little farther, then is let through."""
-    _check_kills(server, written(), tmp_path / "run", MOMENTS, uninterrupted)
+    _check_kills(server, written(RECIPE), tmp_path / "run", MOMENTS, uninterrupted)
 
 
 def _check_kills(
@@ -92,7 +104,7 @@ def _check_kills(
 def test_killed_at_random_times_it_ends_with_the_same_bytes(
     server: ForkServerContext, written: Written, tmp_path: Path, uninterrupted: dict[str, bytes]
 ) -> None:
-    recipe, out = written(), tmp_path / "run"
+    recipe, out = written(RECIPE), tmp_path / "run"
     chance = random.Random(0)
     killed = 0
     for _ in range(3):
@@ -110,7 +122,7 @@ def test_killed_at_random_times_it_ends_with_the_same_bytes(
 def test_two_processes_share_one_store(
     server: ForkServerContext, written: Written, tmp_path: Path, uninterrupted: dict[str, bytes]
 ) -> None:
-    recipe, out = written(), tmp_path / "run"
+    recipe, out = written(RECIPE), tmp_path / "run"
     both = [server.Process(target=run_to_the_end, args=(str(recipe), str(out))) for _ in range(2)]
     for process in both:
         process.start()
@@ -126,7 +138,7 @@ def test_control_c_stops_at_once_and_the_same_command_goes_on(
     server: ForkServerContext, written: Written, tmp_path: Path, uninterrupted: dict[str, bytes]
 ) -> None:
     """A real signal; what is said then is in tests/commands/test_run.py."""
-    recipe, out = written(), tmp_path / "run"
+    recipe, out = written(RECIPE), tmp_path / "run"
     process = server.Process(target=run_to_the_end, args=(str(recipe), str(out)))
     process.start()
     while not list(out.glob("steps/[!.]*/done.json")):

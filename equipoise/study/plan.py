@@ -96,18 +96,10 @@ def _plan_model(resolver: Resolver, model: ModelSpec) -> Iterator[Step]:
         yield Step(kind="locate", content=learnt_from | located, model=model, plugin=locator)
     for mitigation in recipe.mitigations:
         method = resolver.document["mitigations"][mitigation.label]
-        fits = [
-            Step(
-                kind="fit",
-                content={**learnt_from, "mitigation": method, "seed": seed},
-                model=model,
-                mitigation=mitigation,
-                seed=seed,
-            )
-            for seed in recipe.seeds
-        ]
         afters: dict[str, list[Step]] = {spec.label: [] for spec in recipe.benchmarks}
-        for fit in fits:
+        for seed in recipe.seeds:
+            fitted: dict[str, JSON] = {**learnt_from, "mitigation": method, "seed": seed}
+            fit = Step(kind="fit", content=fitted, model=model, mitigation=mitigation, seed=seed)
             yield fit
             for spec in recipe.benchmarks:
                 if spec.edited:

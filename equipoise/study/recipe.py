@@ -191,7 +191,7 @@ def _explain(error: ValidationError, lines: Lines, file: Path) -> str:
         error.errors(),
         key=lambda detail: (
             detail["type"] != "unexpected_keyword_argument",
-            detail["loc"][-1:] == ("as",),
+            detail["type"] == "missing" and detail["loc"][-1] == "as",
             -len(detail["loc"]),
         ),
     )

@@ -55,9 +55,8 @@ def run(
             if len(busy) == len(pending):
                 time.sleep(_WAIT)
             pending = busy
-    return RunSummary(
-        skipped=runner.skipped, done=runner.done, failed=tuple(runner.failed.values())
-    )
+    failed = tuple(runner.failed.values())
+    return RunSummary(skipped=runner.skipped, done=runner.done, failed=failed)
 
 
 def _describe_step(step: Step) -> JSON:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from equipoise.checks.findings import MOST, Fault, conclude, count, row_of
+from equipoise.checks.findings import MOST, Fault, conclude, row_of
 
 
 def test_no_fault_is_one_ok_or_nothing() -> None:
@@ -33,7 +33,6 @@ def test_many_are_counted_at_the_worst_level_of_the_rest(last: str, level: str) 
     assert (findings[-1].level, findings[-1].text) == (level, "… and 2 more")
 
 
-def test_rows_and_numbers_in_words() -> None:
+def test_rows_in_words() -> None:
     assert row_of("ss", {}) == "ss"
     assert row_of("ss", {"b": "2", "a": "1"}) == "ss (a=1, b=2)"
-    assert (count(1, "value"), count(2, "value")) == ("1 value", "2 values")

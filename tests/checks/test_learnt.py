@@ -51,7 +51,7 @@ SUPPLY = Supply(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(LEARNT)
 def test_it_comes_back_as_it_was(learnt: Learnt) -> None:
     with tempfile.TemporaryDirectory() as folder:

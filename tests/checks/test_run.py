@@ -97,15 +97,11 @@ def changed(measurement: Measurement, place: int, **change: object) -> Measureme
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
-@pytest.mark.parametrize(
-    "scorer",
-    [FakeScorer(), FakeScorer(nats=drawn(3)), Family()],
-    ids=["indifferent", "drawn", "family"],
-)
+@pytest.mark.parametrize("scorer", [FakeScorer(), Family()], ids=["indifferent", "family"])
 def test_every_built_in_benchmark_passes(name: str, scorer: FakeScorer) -> None:
     benchmark = build(Benchmark, name)
     for split in GenBias.splits if name == "genbias" else (None,):
-        result = measured(name, scorer, split=split, limit=90)
+        result = measured(name, scorer, split=split, limit=30)
         assert errors([*check_measurement(result), *check_stored(result)]) == []
         columns = columns_of(result.outcomes, cluster=result.cluster)
         metrics = {metric.name: metric for metric in benchmark.metrics}
@@ -117,6 +113,7 @@ def test_every_built_in_benchmark_passes(name: str, scorer: FakeScorer) -> None:
                 assert estimate.n == again.n
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_built_in_benchmark_passes_on_a_model(name: str) -> None:
     findings = check_measurement(measured(name, tiny_model(context=4096), limit=8))
@@ -146,11 +143,11 @@ def test_one_ok_a_check_says_how_much_was_looked_at(stereoset: Measurement) -> N
     ]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     seed=st.integers(0, 1000),
     ties=st.sampled_from(["anti", "half"]),
-    limit=st.sampled_from([3, 40, None]),
+    limit=st.sampled_from([3, 40]),
     coarse=st.booleans(),
 )
 def test_any_measurement_passes_whatever_its_order(

@@ -79,7 +79,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("documents") / "one.json"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(value=st.one_of(CHANGES, STABILITIES, EXAMPLES))
 def test_what_is_written_is_read_back(file: Path, value: Any) -> None:
     write_record(file, value)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from equipoise.errors import RecipeError
@@ -38,6 +38,7 @@ Writer.add_implicit_resolver(
 )
 
 
+@settings(max_examples=50, deadline=None)
 @given(DATA)
 @example("0E0")
 @example("08")

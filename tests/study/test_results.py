@@ -69,7 +69,7 @@ def measurement(**change: Any) -> Measurement:
     return Measurement(**{**item, **change})
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(MEASUREMENTS, min_size=1, max_size=3))
 def test_measurements_come_back_as_they_were(measurements: list[Measurement]) -> None:
     with tempfile.TemporaryDirectory() as folder:

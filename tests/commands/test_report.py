@@ -80,7 +80,7 @@ def test_a_folder_that_is_no_study(tmp_path: Path, refused: Refused) -> None:
     said = refused("report", tmp_path)
     assert f"a study must have a study.json, '{tmp_path}' has none" in said
     assert "has none; name a folder" in refused("report", tmp_path / "absent")
-    assert "must be" in refused("report", tmp_path / "kept.txt")
+    assert "has none; name a folder" in refused("report", tmp_path / "kept.txt")
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_everything_is_read(written: Callable[..., Path]) -> None:
         (SMALL + "title: [x]\n", "line 4: title: …got ['x']"),
         (SMALL + "margins: {{genbias.afgb: -1}}\n", "line 4: margins.genbias.afgb: …got -1"),
         (SMALL + "margins: {{genbais.afgb: 1}}\n", "line 4: a margin is of benchmark.metric"),
-        (SMALL + "margins: {{genbias.afbg: 1}}\n", "line 4: …has no metric 'afbg'; did you mean 'afgb'?"),
+        (SMALL + "margins: {{genbias.afbg: 1}}\n", "line 4: …'afbg'; did you mean 'afgb'?"),
         (SMALL + "margins: {{genbias.afgb: 5%}}\n", "its margin must be in 'probability', got 5%"),
         ("models: []\nbenchmarks: genbias\n", "line 1: models: "),
         ("models: [{{as: x}}]\nbenchmarks: genbias\n", "line 1: …'models.0.name'"),

@@ -9,8 +9,9 @@ import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -29,8 +30,8 @@ from equipoise.records import (
     Continuation,
     Contrast,
     Example,
-    Outcome,
     Prompt,
+    Request,
     Response,
     Scored,
     Supply,
@@ -39,6 +40,8 @@ from equipoise.records import (
 )
 from equipoise.stats.resample import columns_of
 from equipoise.supply.base import Supplier
+
+Asked: TypeAlias = Sequence[tuple[Example, list[Request]]]
 
 _ACTIONS = ("smiled", "left", "slept", "went home", "sat down", "ate", "ran", "read a book")
 
@@ -55,16 +58,12 @@ def check_benchmark(benchmark: AnyBenchmark, *, split: str | None = None, limit:
     _hold(len(examples) > 0, "there must be examples, got none")
     ids = [example.id for example in examples]
     _hold(len(set(ids)) == len(ids), f"ids must be unique, got {len(set(ids))} of {len(ids)}")
-    chosen = examples[:: max(1, len(examples) // limit)]
-    for example in chosen:
-        requests = list(benchmark.requests(example))
+    chosen = _ask(benchmark, examples[:: max(1, len(examples) // limit)])
+    for example, requests in chosen:
         _hold(len(requests) > 0, f"example {example.id!r} must make a request, got none")
-        _hold(
-            requests == list(benchmark.requests(example)),
-            f"requests of {example.id!r} must be pure",
-        )
-    fake = FakeScorer(nats=_pseudo_random(0))
-    _check_outcomes(benchmark, chosen, fake)
+        pure = requests == list(benchmark.requests(example))
+        _hold(pure, f"requests of {example.id!r} must be pure")
+    _check_outcomes(benchmark, chosen)
     _check_ranges(benchmark, chosen)
     _check_ideals(benchmark, examples)
 
@@ -154,16 +153,15 @@ def tiny_supply() -> Supply:
         for job in jobs
         for word in ("his", "her")
     ]
-    contrasts = [_contrast(job) for job in jobs]
     return Supply(
         origin="tiny",
         prompts=tuple(prompts[:32]),
         hinted=tuple(hinted),
-        contrasts=tuple(contrasts),
+        contrasts=tuple(map(_contrast, jobs)),
         texts=tuple(f"The door of house {n} is open." for n in range(8)),
         dev=tuple(prompts[32:]),
-        dev_contrasts=tuple(_contrast(job) for job in ("actor", "driver", "farmer")),
-        measured=tuple(_contrast(job) for job in ("guard", "miner", "diver")),
+        dev_contrasts=tuple(map(_contrast, ("actor", "driver", "farmer"))),
+        measured=tuple(map(_contrast, ("guard", "miner", "diver"))),
     )
 
 
@@ -193,10 +191,8 @@ def _check_declared(plugin: AnyBenchmark | Mitigation | Locator) -> None:
     _hold(len(names) > 0, "there must be a metric, got none")
     _hold(len(set(names)) == len(names), f"metric names must be unique, got {names}")
     for metric in plugin.metrics:
-        _hold(
-            bool(metric.unit and metric.source),
-            f"metric {metric.name!r} must state unit and source",
-        )
+        stated = bool(metric.unit and metric.source)
+        _hold(stated, f"metric {metric.name!r} must state unit and source")
 
 
 def _check_options(base: type, plugin: object) -> None:
@@ -218,94 +214,80 @@ def _pseudo_random(seed: int, *, spread: float = 1.0) -> Callable[[str, str], fl
     return nats
 
 
-def _answers(
-    benchmark: AnyBenchmark, examples: Sequence[Example], fake: FakeScorer
-) -> list[list[Response]]:
+def _ask(benchmark: AnyBenchmark, examples: Sequence[Example]) -> Asked:
+    return [(example, list(benchmark.requests(example))) for example in examples]
+
+
+def _answers(asked: Asked, fake: FakeScorer) -> list[list[Response]]:
     """The fake's answers, grouped by example."""
-    requests = [list(benchmark.requests(example)) for example in examples]
-    responses = iter(answer(fake, list(chain.from_iterable(requests)), seed=0))
-    return [list(islice(responses, len(group))) for group in requests]
+    requests = [request for _, requests in asked for request in requests]
+    responses = iter(answer(fake, requests, seed=0))
+    return [list(islice(responses, len(requests))) for _, requests in asked]
 
 
-def _outcomes(
-    benchmark: AnyBenchmark, examples: Sequence[Example], fake: FakeScorer
-) -> list[Outcome]:
-    answers = _answers(benchmark, examples, fake)
-    outcomes = [benchmark.outcome(e, a) for e, a in zip(examples, answers, strict=True)]
-    return [
-        replace(outcome, groups={**example.groups, **outcome.groups})
-        for outcome, example in zip(outcomes, examples, strict=True)
-    ]
-
-
-def _columns(
-    benchmark: AnyBenchmark, examples: Sequence[Example], fake: FakeScorer
-) -> dict[str, Column]:
-    outcomes = _outcomes(benchmark, examples, fake)
+def _columns(benchmark: AnyBenchmark, asked: Asked, fake: FakeScorer) -> dict[str, Column]:
+    outcomes = []
+    for (example, _), responses in zip(asked, _answers(asked, fake), strict=True):
+        outcome = benchmark.outcome(example, responses)
+        outcomes.append(replace(outcome, groups={**example.groups, **outcome.groups}))
     return columns_of(outcomes, cluster=benchmark.cluster)
 
 
-def _check_outcomes(benchmark: AnyBenchmark, examples: Sequence[Example], fake: FakeScorer) -> None:
-    first = _outcomes(benchmark, examples, fake)
-    second = _outcomes(benchmark, examples, fake)
+def _check_outcomes(benchmark: AnyBenchmark, asked: Asked) -> None:
     order_matters = False
-    for example, responses, outcome, repeated in zip(
-        examples, _answers(benchmark, examples, fake), first, second, strict=True
-    ):
-        _hold(
-            repr(outcome) == repr(repeated), f"outcome of {outcome.example!r} must be deterministic"
-        )
-        bad = {k: v for k, v in outcome.values.items() if math.isinf(v)}
-        _hold(not bad, f"values must be finite or nan, {outcome.example!r} has {bad}")
-        _hold(
-            benchmark.cluster is None or benchmark.cluster in outcome.groups,
-            f"outcome {outcome.example!r} must name its cluster {benchmark.cluster!r}",
-        )
-        if len(responses) > 1:
-            order_matters |= repr(benchmark.outcome(example, responses[::-1])) != repr(outcome)
-        else:
-            order_matters = True
+    known: set[str] = set()
+    answers = _answers(asked, FakeScorer(nats=_pseudo_random(0)))
+    for (example, _), responses in zip(asked, answers, strict=True):
+        outcome = benchmark.outcome(example, responses)
+        repeated = repr(outcome) == repr(benchmark.outcome(example, responses))
+        _hold(repeated, f"outcome of {example.id!r} must be deterministic")
+        bad = {key: value for key, value in outcome.values.items() if math.isinf(value)}
+        _hold(not bad, f"values must be finite or nan, {example.id!r} has {bad}")
+        groups = {*example.groups, *outcome.groups}
+        named = benchmark.cluster is None or benchmark.cluster in groups
+        _hold(named, f"outcome {example.id!r} must name its cluster {benchmark.cluster!r}")
+        known |= groups
+        # a single answer has no order
+        turned = outcome if len(responses) == 1 else benchmark.outcome(example, responses[::-1])
+        order_matters |= len(responses) == 1 or repr(turned) != repr(outcome)
     _hold(order_matters, "the order of the answers must matter, reversing changed no outcome")
-    known = {key for outcome in first for key in outcome.groups}
     missing = set(benchmark.by) - known
     _hold(not missing, f"every key of `by` must be a group of some outcome, missing {missing}")
 
 
-def _check_ranges(benchmark: AnyBenchmark, examples: Sequence[Example]) -> None:
+def _check_ranges(benchmark: AnyBenchmark, asked: Asked) -> None:
     for seed in range(3):
-        fake = FakeScorer(nats=_pseudo_random(seed, spread=5.0))
-        columns = _columns(benchmark, examples, fake)
+        columns = _columns(benchmark, asked, FakeScorer(nats=_pseudo_random(seed, spread=5.0)))
         for metric in benchmark.metrics:
             value = metric.of(columns)
             inside = math.isnan(value) or metric.low - 1e-9 <= value <= metric.high + 1e-9
             _hold(inside, f"{metric.name} must lie in [{metric.low}, {metric.high}], got {value}")
-        empty = {key: column[:0] for key, column in columns.items()}
-        for metric in benchmark.metrics:
-            value = metric.of(empty)
-            _hold(math.isnan(value), f"{metric.name} of no rows must be nan, got {value}")
+    empty = {key: column[:0] for key, column in columns.items()}
+    for metric in benchmark.metrics:
+        value = metric.of(empty)
+        _hold(math.isnan(value), f"{metric.name} of no rows must be nan, got {value}")
 
 
 def _check_ideals(benchmark: AnyBenchmark, examples: Sequence[Example]) -> None:
-    pointed = [
+    asked = _ask(benchmark, examples)
+    flat = _columns(benchmark, asked, FakeScorer())
+    ideals = [
         (metric, metric.ideal)
         for metric in benchmark.metrics
         if metric.ideal is not None and metric.higher_is_better is None
     ]
-    if not pointed:
-        return
-    flat = _columns(benchmark, examples, FakeScorer())
+    # Where ties count for one side, an indifferent model is not at the ideal but coin flips are.
+    off = [(metric, ideal) for metric, ideal in ideals if not abs(metric.of(flat) - ideal) < 1e-6]
     flips = [
-        _columns(benchmark, examples, FakeScorer(nats=_pseudo_random(seed))) for seed in range(5)
+        _columns(benchmark, asked, FakeScorer(nats=_pseudo_random(seed)))
+        for seed in (range(5) if off else ())
     ]
-    for metric, ideal in pointed:
-        indifferent = metric.of(flat)
+    for metric, ideal in off:
         coins = np.array([metric.of(flip) for flip in flips])
-        error = max(float(coins.std(ddof=1)), 1e-9)
-        near = abs(float(coins.mean()) - ideal) <= 5.0 * error
         _hold(
-            abs(indifferent - ideal) < 1e-6 or near,
+            abs(float(coins.mean()) - ideal) <= 5.0 * max(float(coins.std(ddof=1)), 1e-9),
             f"{metric.name} of a model without preference must be {ideal}, "
-            f"got {indifferent} when indifferent and {coins.mean()} over coin flips",
+            f"got {metric.of(flat)} when indifferent and {coins.mean()} over coin flips",
         )
 
 
@@ -322,7 +304,7 @@ def _scores(model: LanguageModel) -> list[list[Scored]]:
     supply = tiny_supply()
     requests = [
         Continuation(context=prompt.text, continuation=word)
-        for prompt in (*supply.prompts[:6], *supply.hinted[:2])  # a method may need a gendered word
+        for prompt in (*supply.prompts[:2], *supply.hinted[:2])  # a method may need a gendered word
         for word in (" he", " she", " they")
     ]
     return [variant.score(requests) for variant in model.variants()]

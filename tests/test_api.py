@@ -26,7 +26,7 @@ WORLD = "planted:default"
 def test_the_five_lines_of_the_readme() -> None:
     model = tiny_model("gpt2")
     before = eq.measure(model, BENCHMARK, limit=40, draws=20, data=WORLD)
-    edit = eq.mitigate(model, "lftf", data=WORLD, supply="genbias")
+    edit = eq.mitigate(model, "lftf", supply=tiny_supply())
     with edit.attached(model) as fair:
         after = eq.measure(fair, BENCHMARK, limit=40, draws=20, data=WORLD)
     result = eq.compare(before, after, draws=50)

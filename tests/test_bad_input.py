@@ -28,7 +28,6 @@ from equipoise.predictions import Predictions
 from equipoise.study.results import check_new, read_results
 from equipoise.testing import tiny_model, tiny_supply, tiny_tokenizer
 
-
 SECRET = "quillwort"  # in every text of the data below: no message may show it
 STEREOSET = ("stereoset", "--draws", "0")
 
@@ -257,13 +256,13 @@ def test_a_missing_data_file_and_what_stands_in_its_place(
 ) -> None:
     file = place / "data" / "stereoset" / "dev.json"
     file.unlink()
-    with pytest.raises(DataError, match="'stereoset/dev.json'"):
+    with pytest.raises(DataError, match=r"'stereoset/dev.json'"):
         stereoset().examples("dev")
     file.mkdir()
     with pytest.raises(DataError, match=f"{file} must be a file"):
         stereoset().examples("dev")
     monkeypatch.setenv("EQUIPOISE_DATA", "absent")
-    with pytest.raises(DataError, match="EQUIPOISE_DATA.* got 'absent'"):
+    with pytest.raises(DataError, match=r"EQUIPOISE_DATA.* got 'absent'"):
         stereoset().examples("dev")
 
 
@@ -295,11 +294,11 @@ def test_a_missing_pad_or_start_token_is_no_hindrance(start: Any, place: Path) -
 
 def test_a_context_that_is_too_short_names_the_example(place: Path) -> None:  # noqa: ARG001
     short = tiny_model("llama", context=12)
-    with pytest.raises(ModelError, match="stereoset: example 'a' must fit .* 12 tokens, got "):
+    with pytest.raises(ModelError, match=r"stereoset: example 'a' must fit .* 12 tokens, got "):
         measure(short, stereoset(), draws=0)
-    with pytest.raises(ModelError, match="prompt 0 must have 2 to 12 tokens"):
+    with pytest.raises(ModelError, match=r"prompt 0 must have 2 to 12 tokens"):
         locate(short, supply=tiny_supply())
-    with pytest.raises(ModelError, match="prompt 0 must have 2 to 12 tokens"):
+    with pytest.raises(ModelError, match=r"prompt 0 must have 2 to 12 tokens"):
         Lftf().fit(short, tiny_supply(), seed=0)
 
 
@@ -312,7 +311,7 @@ def test_an_edit_of_another_base() -> None:
     model = tiny_model("llama")
     edit = Lftf(epochs=1).fit(model, tiny_supply(), seed=0)
     with (
-        pytest.raises(ModelError, match="learnt on, tiny-llama@0.*, got tiny-llama@1"),
+        pytest.raises(ModelError, match=r"learnt on, tiny-llama@0.*, got tiny-llama@1"),
         edit.attached(tiny_model("llama", seed=1)),
     ):
         pass

@@ -25,6 +25,7 @@ from equipoise.supply.base import Supplier
 
 BASES: dict[str, type] = dict(zip(KINDS, (Benchmark, Supplier, Locator, Mitigation), strict=True))
 PLUGINS = [(kind, name) for kind, base in BASES.items() for name in available(base)]
+SUMMARIES = {kind: summaries(group) for kind, group in KINDS.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +95,7 @@ def test_a_summary_is_the_first_sentence() -> None:
 @pytest.mark.parametrize(("kind", "name"), PLUGINS)
 def test_every_plug_in_has_a_summary_and_every_option_a_meaning(kind: str, name: str) -> None:
     cls: type[Any] = find(BASES[kind], name)
-    assert summaries(KINDS[kind])[name] == summary_of(cls) != ""
+    assert SUMMARIES[kind][name] == summary_of(cls) != ""
     assert [item.name for item in describe_options(cls) if not item.meaning] == []
 
 

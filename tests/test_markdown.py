@@ -38,7 +38,7 @@ HARD = [
 ]  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.text(min_size=1) | st.text("`*_[]()<>|&#~\\!-+=1. \n$aé", min_size=1, max_size=12))
 def test_any_text_reads_as_itself(text: str) -> None:
     actual = tokens(markdown_text(text))
@@ -66,7 +66,7 @@ def test_what_turns_text_round_is_shown() -> None:
     assert markdown_text("a\u202eb\x07\ud800") == "a\ufffdb\ufffd\ufffd"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.text("`~a \n\x00", max_size=8), min_size=1, max_size=3))
 @example(["```", "````"])
 def test_no_line_ends_a_code_block(lines: list[str]) -> None:

@@ -12,10 +12,17 @@ from equipoise.plugins import names_in
 NAMES = sorted({name for group in KINDS.values() for name in names_in(group)})
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_plug_in_can_be_described(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["describe", name]) == 0
-    assert capsys.readouterr().out.startswith(f"{name} (")
+def test_a_plug_in_is_described_with_its_options_metrics_and_faults(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.run(["describe", "stereoset"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("stereoset (benchmark): ")
+    assert "\nstereoset (supply): " in text
+    for part in ("options", "metrics", "known faults"):
+        assert f"\n  {part}:\n    " in text
+    assert cli.run(["describe", "harness"]) == 0  # no metrics before a task is named
+    assert "\n  metrics:" not in capsys.readouterr().out
 
 
 def described(name: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

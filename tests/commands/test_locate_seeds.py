@@ -71,12 +71,3 @@ def test_no_seeds_or_prompts_are_refused(
     status, out, err = ask(*located(model, *flags))
     assert (status, out) == (2, "")
     assert f"{flags[-2]}" in err
-
-
-def test_a_page_that_cannot_be_written(model: Path, tmp_path: Path, ask: Asked) -> None:
-    (tmp_path / "file").write_text("kept")
-    place = tmp_path / "file" / "page.html"
-    status, out, err = ask(*located(model, "--seeds", 2, "--sample", 4, "--html", place))
-    assert (status, out) == (2, "")
-    assert f"error: cannot write the page {place}: " in err.splitlines()[-1]
-    assert (tmp_path / "file").read_text() == "kept"

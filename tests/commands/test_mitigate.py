@@ -64,18 +64,3 @@ def test_it_says_what_was_undone_and_why(said: Said, monkeypatch: pytest.MonkeyP
         "keep_lms is 2",
         "undone: step 2, after which held-out LMS had fallen by more than 2 points",
     ]
-
-
-def test_what_is_undone_at_the_end_is_told_too(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
-    losing(monkeypatch, 0, 1, 3, 3, low=-5)
-    assert said(keep_lms=2)[1:3] == [
-        "training ended after 3 steps: the steps were used up",
-        "undone: steps 2 to 3, after which held-out LMS had fallen by more than 2 points",
-    ]
-
-
-def test_where_nothing_is_undone_nothing_is_said_of_it(
-    said: Said, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    losing(monkeypatch, 0, 3, 3, 2, low=-5)
-    assert len(said(keep_lms=2)) == 3

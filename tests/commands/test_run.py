@@ -50,17 +50,6 @@ def test_dry_says_what_is_done(recipe: Path, copied: Path, ask: Asked) -> None:
     assert contents(copied) == before
 
 
-def test_a_second_run_keeps_everything(recipe: Path, copied: Path, ask: Asked) -> None:
-    before = contents(copied)
-    status, out, err = ask("run", recipe, "--out", copied)
-    assert status == 0
-    assert err == f"0 steps done, {STEPS} were done before, 0 failed\n"
-    first, *_, last = out.strip().splitlines()
-    assert first.startswith("parity on tiny: ")
-    assert last == f"The report: {copied / 'report.html'}"
-    assert contents(copied) == before
-
-
 def test_each_edit_lies_by_itself_with_its_numbers(finished: Path) -> None:
     published = sorted((finished / "edits").iterdir())
     assert [item.name for item in published] == ["tiny-parity-seed0", "tiny-parity-seed1"]
@@ -114,5 +103,10 @@ def test_control_c_stops_and_the_same_command_goes_on(
     assert err.splitlines()[-1] == "stopped; the same command resumes"
     assert "Traceback" not in err
     monkeypatch.undo()
-    assert ask("run", recipe, "--out", copied)[0] == 0
+    status, out, err = ask("run", recipe, "--out", copied)
+    assert status == 0
+    assert err.endswith(f"1 steps done, {STEPS - 1} were done before, 0 failed\n")
+    first, *_, last = out.strip().splitlines()
+    assert first.startswith("parity on tiny: ")
+    assert last == f"The report: {copied / 'report.html'}"
     assert contents(copied) == whole

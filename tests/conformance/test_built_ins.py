@@ -54,7 +54,9 @@ def documents(**_):
 
 @pytest.mark.parametrize("name", GIVEN)
 def test_benchmark_on_its_official_files(name: str) -> None:
-    benchmark: AnyBenchmark = build(Benchmark, name)
+    # the smallest category of BBQ has 864 of its 58,492 questions
+    options: dict[str, JSON] = {"categories": "Sexual_orientation"} if name == "bbq" else {}
+    benchmark: AnyBenchmark = build(Benchmark, name, options)
     if not os.environ.get("EQUIPOISE_DATA"):
         pytest.skip("EQUIPOISE_DATA does not name a folder of benchmark files")
     check_benchmark(benchmark)
@@ -96,7 +98,7 @@ def test_locator(name: str) -> None:
 @pytest.mark.parametrize("name", [one for one in available(Mitigation) if one != "transfer"])
 def test_mitigation(name: str) -> None:
     known = options_of(build(Mitigation, name))
-    smaller: dict[str, JSON] = {"steps": 4, "epochs": 2}
+    smaller: dict[str, JSON] = {"steps": 2, "epochs": 1}
     if "retention_weight" in known:  # the network of BiasEdit has 1,920 by default
         smaller["rank"] = 32
     chosen = {option: value for option, value in smaller.items() if option in known}

@@ -7,14 +7,18 @@ Everything is built in code; nothing is read from disk or from the network.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-import transformers
 from numpy.typing import NDArray
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    PreTrainedTokenizerFast,
+)
 
 from equipoise.errors import ModelError, nearest
 from equipoise.inference.language_model import LanguageModel
@@ -44,71 +48,35 @@ _WEIGHT_SCALE = 0.2  # large enough that a width of 32 gives clearly different p
 _VECTOR_SCALE = 0.1  # biases and norms, around the value they are built with
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Family:
-    """How a family's configuration is spelt."""
-
-    config: str  # class names in transformers
-    model: str
-    kind: ModelKind = "causal"
-    names: Mapping[str, str] = field(default_factory=dict)  # where they differ from Llama's
-    fixed: Mapping[str, JSON] = field(default_factory=dict)
-
-
-_GPT2_NAMES = {
-    "hidden_size": "n_embd",
-    "intermediate_size": "n_inner",
-    "num_hidden_layers": "n_layer",
-    "num_attention_heads": "n_head",
-    "max_position_embeddings": "n_positions",
-}
-_DROPLESS: dict[str, JSON] = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 _GROUPED: dict[str, JSON] = {"num_key_value_heads": 2, "head_dim": 8}
+_SLIDING = _GROUPED | {"query_pre_attn_scalar": 8, "sliding_window": 16}
+_DROPLESS: dict[str, JSON] = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
-_FAMILIES: Mapping[str, _Family] = {
-    "gpt2": _Family(
-        config="GPT2Config",
-        model="GPT2LMHeadModel",
-        names=_GPT2_NAMES,
-        fixed={"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0},
-    ),
-    "llama": _Family(config="LlamaConfig", model="LlamaForCausalLM", fixed=_GROUPED),
-    "mistral": _Family(config="MistralConfig", model="MistralForCausalLM", fixed=_GROUPED),
-    "qwen2": _Family(
-        config="Qwen2Config", model="Qwen2ForCausalLM", fixed={"num_key_value_heads": 2}
-    ),
-    "qwen3": _Family(config="Qwen3Config", model="Qwen3ForCausalLM", fixed=_GROUPED),
-    "gemma": _Family(config="GemmaConfig", model="GemmaForCausalLM", fixed=_GROUPED),
-    "gemma2": _Family(
-        config="Gemma2Config",
-        model="Gemma2ForCausalLM",
-        fixed=_GROUPED | {"query_pre_attn_scalar": 8, "sliding_window": 16},
-    ),
-    "gemma3": _Family(
-        config="Gemma3TextConfig",
-        model="Gemma3ForCausalLM",
-        fixed=_GROUPED | {"query_pre_attn_scalar": 8, "sliding_window": 16},
-    ),
-    "gpt_neox": _Family(config="GPTNeoXConfig", model="GPTNeoXForCausalLM"),
-    "opt": _Family(
-        config="OPTConfig",
-        model="OPTForCausalLM",
-        names={"intermediate_size": "ffn_dim"},
-        fixed={"word_embed_proj_dim": None, "dropout": 0.0},
-    ),
-    "bert": _Family(config="BertConfig", model="BertForMaskedLM", kind="masked", fixed=_DROPLESS),
-    "roberta": _Family(
-        config="RobertaConfig",
-        model="RobertaForMaskedLM",
-        kind="masked",
-        fixed=_DROPLESS | {"type_vocab_size": 1},
-    ),
+#: A family as transformers calls it, to what its configuration must say beside the common sizes.
+_CAUSAL: Mapping[str, dict[str, JSON]] = {
+    "gpt2": {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0},
+    "llama": _GROUPED,
+    "mistral": _GROUPED,
+    "qwen2": {"num_key_value_heads": 2},
+    "qwen3": _GROUPED,
+    "gemma": _GROUPED,
+    "gemma2": _SLIDING,
+    "gemma3": _SLIDING,
+    "gpt_neox": {},
+    "opt": {"word_embed_proj_dim": None, "dropout": 0.0},
 }
+_MASKED: Mapping[str, dict[str, JSON]] = {
+    "bert": _DROPLESS,
+    "roberta": _DROPLESS | {"type_vocab_size": 1},
+}
+#: What `AutoConfig` is asked for, and what a family calls the width of its MLP, where it differs.
+_TYPES = {"gemma3": "gemma3_text"}
+_MLP_WIDTH = {"gpt2": "n_inner", "opt": "ffn_dim"}
 
 #: The families that `tiny_model` builds: causal ones first, then masked ones.
-FAMILIES: tuple[str, ...] = tuple(_FAMILIES)
-CAUSAL_FAMILIES: tuple[str, ...] = tuple(n for n, f in _FAMILIES.items() if f.kind == "causal")
-MASKED_FAMILIES: tuple[str, ...] = tuple(n for n, f in _FAMILIES.items() if f.kind == "masked")
+FAMILIES: tuple[str, ...] = (*_CAUSAL, *_MASKED)
+CAUSAL_FAMILIES: tuple[str, ...] = tuple(_CAUSAL)
+MASKED_FAMILIES: tuple[str, ...] = tuple(_MASKED)
 
 
 def tiny_model(
@@ -127,27 +95,41 @@ def tiny_model(
     Masked families always have their special tokens, whatever `bos` says.
     Raises `ModelError` for a family that is not in `FAMILIES`.
     """
-    if family not in _FAMILIES:
-        raise ModelError(f"tiny model family '{family}' is not known; {nearest(family, _FAMILIES)}")
-    about = _FAMILIES[family]
-    tokenizer = tiny_tokenizer(about.kind, bos=bos, context=context)
-    options = _options(about, blocks=blocks, width=width, context=context)
-    if family == "roberta":  # its positions begin after the padding id
-        options["max_position_embeddings"] = context + int(tokenizer.pad_token_id) + 1
-    config = getattr(transformers, about.config)(
-        **options,
+    if family not in FAMILIES:
+        raise ModelError(f"tiny model family '{family}' is not known; {nearest(family, FAMILIES)}")
+    kind: ModelKind = "masked" if family in _MASKED else "causal"
+    tokenizer = tiny_tokenizer(kind, bos=bos, context=context)
+    # RoBERTa's positions begin after the padding id
+    offset = int(tokenizer.pad_token_id) + 1 if family == "roberta" else 0
+    config = AutoConfig.for_model(
+        _TYPES.get(family, family),
+        hidden_size=width,
+        num_hidden_layers=blocks,
+        num_attention_heads=4,
+        max_position_embeddings=context + offset,
         vocab_size=len(tokenizer),
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
+        **{_MLP_WIDTH.get(family, "intermediate_size"): 2 * width},
+        **(_MASKED if kind == "masked" else _CAUSAL)[family],
     )
+    auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
     with torch.random.fork_rng(devices=[]):
-        module = getattr(transformers, about.model)(config)
+        module = auto.from_config(config)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for _, parameter in sorted(module.named_parameters()):
+            noise = torch.randn(parameter.shape, generator=generator)
+            if parameter.ndim > 1:
+                parameter.copy_(noise * _WEIGHT_SCALE)
+            else:
+                parameter.add_(noise * _VECTOR_SCALE)
     return LanguageModel(
-        module=_filled(module, seed),
+        module=module.eval(),
         tokenizer=tokenizer,
         identity=f"tiny-{family}@{seed}",
-        kind=about.kind,
+        kind=kind,
         source={"name": f"tiny-{family}", "revision": str(seed), "dtype": "float32"},
     )
 
@@ -179,30 +161,6 @@ def tiny_tokenizer(
         roles |= {"bos_token": "<bos>"} if bos in ("bos", "added") else {}
         roles |= {} if bos == "none" else {"eos_token": "<eos>"}
     return PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=context, **roles)
-
-
-def _options(about: _Family, *, blocks: int, width: int, context: int) -> dict[str, Any]:
-    sizes: dict[str, JSON] = {
-        "hidden_size": width,
-        "intermediate_size": 2 * width,
-        "num_hidden_layers": blocks,
-        "num_attention_heads": 4,
-        "max_position_embeddings": context,
-    }
-    return {about.names.get(name, name): size for name, size in sizes.items()} | dict(about.fixed)
-
-
-def _filled(module: PreTrainedModel, seed: int) -> PreTrainedModel:
-    """The module with weights drawn from our own generator, in evaluation mode."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for _, parameter in sorted(module.named_parameters()):
-            noise = torch.randn(parameter.shape, generator=generator)
-            if parameter.ndim > 1:
-                parameter.copy_(noise * _WEIGHT_SCALE)
-            else:
-                parameter.add_(noise * _VECTOR_SCALE)
-    return module.eval()
 
 
 # --- a fake scorer ----------------------------------------------------------------------------

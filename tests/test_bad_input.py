@@ -196,7 +196,7 @@ def test_a_file_that_may_not_be_read(refused: Refused, monkeypatch: pytest.Monke
     def denied(*_: object) -> None:
         raise PermissionError(13, "Permission denied", "somewhere")
 
-    monkeypatch.setattr("equipoise.commands.measure.load_model", denied)
+    monkeypatch.setattr("equipoise.commands.flags.load_model", denied)
     assert "Permission denied: 'somewhere'" in refused("measure", "m", *STEREOSET)
 
 

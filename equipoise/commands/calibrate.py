@@ -6,16 +6,7 @@ from typing import Annotated
 
 import typer
 
-from equipoise.commands.flags import (
-    AsJson,
-    Data,
-    Draws,
-    Set,
-    hush,
-    name_data,
-    parse_settings,
-    say,
-)
+from equipoise.commands import flags
 
 
 def calibrate(  # noqa: PLR0913
@@ -25,13 +16,11 @@ def calibrate(  # noqa: PLR0913
         list[float] | None, typer.Option(help="Of the planted bias, 0 to 1; may be repeated.")
     ] = None,
     worlds: Annotated[int, typer.Option(help="Worlds a strength: seeds 0, 1, …", min=1)] = 1,
-    settings: Set = None,
-    as_json: AsJson = False,
-    data: Data = None,
-    limit: Annotated[
-        int | None, typer.Option(help="Examples at most: a seeded choice.", min=1)
-    ] = None,
-    draws: Draws = 2000,
+    settings: flags.Set = None,
+    as_json: flags.AsJson = False,
+    data: flags.Data = None,
+    limit: flags.Limit = None,
+    draws: flags.Draws = 2000,
 ) -> None:
     """Calibrate a benchmark with planted bias of known size.
 
@@ -43,12 +32,12 @@ def calibrate(  # noqa: PLR0913
     from equipoise.report.calibration_plot import calibration_figure, calibration_table
     from equipoise.study.results import check_new, to_json
 
-    name_data(data)
-    options = parse_settings(settings, [benchmark])
+    flags.name_data(data)
+    options = flags.parse_settings(settings, [benchmark])
     if out is not None:
         check_new(out)
     plugins.build(Benchmark, benchmark, options[benchmark])  # before a model is taught
-    hush()
+    flags.hush()
     calibration = calibrating.calibrate(
         benchmark,
         options[benchmark],
@@ -63,5 +52,5 @@ def calibrate(  # noqa: PLR0913
         (out / "calibration.json").write_text(document, encoding="utf-8")
         (out / "calibration.md").write_text(calibration_table(calibration), encoding="utf-8")
         (out / "calibration.svg").write_text(calibration_figure(calibration), encoding="utf-8")
-        say(f"the plot and table are in {out}")
+        flags.say(f"the plot and table are in {out}")
     print(document if as_json else calibration_table(calibration), end="")

@@ -6,22 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from equipoise.commands.flags import (
-    AsJson,
-    Data,
-    Draws,
-    Groups,
-    Seed,
-    margins_of,
-    name_data,
-    say,
-    say_faults,
-)
+from equipoise.commands import flags
 from equipoise.errors import RecipeError
 
 if TYPE_CHECKING:
     from equipoise.conclusions import Comparison
-    from equipoise.records import Measurement
 
 
 def compare(  # noqa: PLR0913
@@ -37,11 +26,11 @@ def compare(  # noqa: PLR0913
         list[str] | None,
         typer.Option(help="benchmark.metric=3 (or 2%): what is near enough; may be repeated."),
     ] = None,
-    groups: Groups = False,
-    as_json: AsJson = False,
-    data: Data = None,
-    seed: Seed = 0,
-    draws: Draws = 2000,
+    groups: flags.Groups = False,
+    as_json: flags.AsJson = False,
+    data: flags.Data = None,
+    seed: flags.Seed = 0,
+    draws: flags.Draws = 2000,
 ) -> None:
     """Say what changed between results before and after.
 
@@ -53,35 +42,29 @@ def compare(  # noqa: PLR0913
     from equipoise.report.tables import comparison_text
     from equipoise.study.results import comparisons_document, read_results, to_json
 
-    name_data(data)
+    flags.name_data(data)
     first, *others = [read_results(path) for path in (before, *after)]
     for side in (first, *others):
         for measurement in side:
-            say_faults(check_stored(measurement))
+            flags.say_faults(check_stored(measurement))
     comparisons = compare_all(
-        first, *others, margins=margins_of(margin or ()), seed=seed, draws=draws
+        first, *others, margins=flags.margins_of(margin or ()), seed=seed, draws=draws
     )
-    _say_left_out([first, *others], comparisons)
+    compared = {comparison.before.benchmark for comparison in comparisons}
+    measured = {(each.benchmark, each.model) for side in (first, *others) for each in side}
+    for benchmark, model in sorted(measured):
+        if benchmark not in compared:
+            flags.say(f"{benchmark} was measured on {model} alone; left out")
     for comparison in comparisons:
-        say_faults(check_comparison(comparison))
+        flags.say_faults(check_comparison(comparison))
     if html is not None:
-        say(f"the page is {write_page(html, comparisons, title='Before and after')}")
+        flags.say(f"the page is {write_page(html, comparisons, title='Before and after')}")
     if card is not None:
         _write_card(card, comparisons)
     if as_json:
         print(to_json(comparisons_document(comparisons)), end="")
     else:
         print("\n\n".join(comparison_text(comparison, groups=groups) for comparison in comparisons))
-
-
-def _say_left_out(
-    sides: Sequence[Sequence["Measurement"]], comparisons: Sequence["Comparison"]
-) -> None:
-    shared = {comparison.before.benchmark for comparison in comparisons}
-    alone = {(measurement.benchmark, measurement.model) for side in sides for measurement in side}
-    for benchmark, model in sorted(alone):
-        if benchmark not in shared:
-            say(f"{benchmark} was measured on {model} alone; left out")
 
 
 def _write_card(folder: Path, comparisons: Sequence["Comparison"]) -> None:
@@ -98,4 +81,4 @@ def _write_card(folder: Path, comparisons: Sequence["Comparison"]) -> None:
             f"a card has the numbers of its own edit, got {comparisons[0].after.model} for "
             f"{folder}; measure that edit"
         )
-    say(f"the card is {write_card(folder, card_changes(own_comparisons))}")
+    flags.say(f"the card is {write_card(folder, card_changes(own_comparisons))}")

@@ -8,13 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from equipoise.commands.flags import AsJson
-from equipoise.describe import (
-    KINDS,
-    OptionDescription,
-    describe_options,
-    find_plugins,
-    summary_of,
-)
+from equipoise.describe import KINDS, describe_options, find_plugins, summary_of
 from equipoise.errors import RecipeError
 
 
@@ -29,48 +23,38 @@ def describe(
     from equipoise.supply.base import Supplier
 
     bases = dict(zip(KINDS, (Benchmark, Supplier, Locator, Mitigation), strict=True))
-    plugins = find_plugins(name, bases)
-    facts = {kind: _facts(cls) for kind, cls in plugins.items()}
+    facts = {kind: _facts(cls) for kind, cls in find_plugins(name, bases).items()}
     if as_json:
         print(json.dumps(facts, ensure_ascii=False))
         return
-    for kind, cls in plugins.items():
-        print(f"{name} ({kind}): {summary_of(cls)}.")
-        for label, value in facts[kind].items():
+    for kind, of_kind in facts.items():
+        print(f"{name} ({kind}): {of_kind['summary']}.")
+        for label, value in of_kind.items():
             if label not in ("summary", "options", "metrics", "faults"):
                 print(f"  {label}: {value}")
-        _print_rows("options", [_option_row(option) for option in describe_options(cls)])
-        _print_rows("metrics", [_metric_row(metric) for metric in facts[kind].get("metrics", ())])
-        _print_rows("known faults", [(fault,) for fault in facts[kind].get("faults", ())])
+        _print_rows("options", [_option_row(**option) for option in of_kind["options"]])
+        _print_rows("metrics", [_metric_row(**metric) for metric in of_kind.get("metrics", ())])
+        _print_rows("known faults", [(fault,) for fault in of_kind.get("faults", ())])
 
 
 def _facts(cls: type) -> dict[str, Any]:
     """What a class says of itself; for a benchmark its metrics too, where defaults suffice."""
-    said = vars_of(cls)
+    attributes = {
+        name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()
+    }
     facts: dict[str, Any] = {"summary": summary_of(cls)}
     for label in ("paper", "version", "licence", "taught_by"):
-        if said.get(label):
-            facts[label] = said[label]
+        if attributes.get(label):
+            facts[label] = attributes[label]
     facts["options"] = [dataclasses.asdict(option) for option in describe_options(cls)]
-    if "splits" in said:
-        facts["splits"] = ", ".join(said["splits"])
+    if "splits" in attributes:
+        facts["splits"] = ", ".join(attributes["splits"])
+        fields = ("name", "unit", "ideal", "higher_is_better", "source")
         facts["metrics"] = [
-            {
-                "name": metric.name,
-                "unit": metric.unit,
-                "ideal": metric.ideal,
-                "higher_is_better": metric.higher_is_better,
-                "source": metric.source,
-            }
-            for metric in _metrics_of(cls)
+            {field: getattr(metric, field) for field in fields} for metric in _metrics_of(cls)
         ]
-        facts["faults"] = list(said.get("faults", ()))
+        facts["faults"] = list(attributes.get("faults", ()))
     return facts
-
-
-def vars_of(cls: type) -> dict[str, Any]:
-    """Class attributes, inherited ones too."""
-    return {name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()}
 
 
 def _metrics_of(cls: type) -> tuple[Any, ...]:
@@ -81,17 +65,18 @@ def _metrics_of(cls: type) -> tuple[Any, ...]:
         return ()
 
 
-def _option_row(option: OptionDescription) -> tuple[str, ...]:
-    meaning = f"with {', '.join(option.choices)}: " if option.choices else ""
-    return (option.name, option.type, option.default, meaning + option.meaning)
+def _option_row(
+    *, name: str, type: str, default: str, meaning: str, choices: tuple[str, ...]
+) -> tuple[str, ...]:
+    return (name, type, default, f"with {', '.join(choices)}: {meaning}" if choices else meaning)
 
 
-def _metric_row(metric: dict[str, Any]) -> tuple[str, ...]:
+def _metric_row(
+    *, name: str, unit: str, ideal: float | None, higher_is_better: bool | None, source: str
+) -> tuple[str, ...]:
     directions = {True: "more is better", False: "less is better", None: ""}
-    ideal = directions[metric["higher_is_better"]]
-    if metric["ideal"] is not None:
-        ideal = f"ideal {metric['ideal']:g}"
-    return (metric["name"], metric["unit"], ideal, metric["source"])
+    best = directions[higher_is_better] if ideal is None else f"ideal {ideal:g}"
+    return (name, unit, best, source)
 
 
 def _print_rows(title: str, rows: list[tuple[str, ...]]) -> None:

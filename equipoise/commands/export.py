@@ -1,15 +1,12 @@
 """`equipoise report` and `equipoise export`: a study, or results, as a page and as tables."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from equipoise.commands.flags import say
+from equipoise.commands import flags
 from equipoise.errors import RecipeError
-
-if TYPE_CHECKING:
-    from equipoise.study.study import Study
 
 
 def report(
@@ -23,7 +20,7 @@ def report(
     from equipoise.study.load_study import read_study
 
     page = write_study_page(out or folder / "report.html", read_study(folder))
-    say(f"the report is {page}")
+    flags.say(f"the report is {page}")
 
 
 def export(
@@ -42,6 +39,9 @@ def export(
     """Print a table of a study as CSV, Markdown or LaTeX."""
     from equipoise.export.export import export as exported
     from equipoise.files.atomic import write_file
+    from equipoise.study import results
+    from equipoise.study.load_study import read_study
+    from equipoise.study.study import plain_study
 
     formats = {"csv": csv, "markdown": markdown, "latex": latex}
     chosen = [name for name, wanted in formats.items() if wanted]
@@ -49,21 +49,13 @@ def export(
         raise RecipeError(
             f"one of --csv, --markdown and --latex must be given, got {len(chosen)}; choose one"
         )
-    study, usual = _read(folder)
+    if (folder / results.FILE).is_file():
+        measurements = results.read_results(folder)
+        study, usual = plain_study(folder.name, measurements=measurements), "estimates"
+    else:
+        study, usual = read_study(folder), "changes"
     text = exported(study, table or usual, chosen[0])
     if out is None:
         print(text, end="")
-        return
-    say(f"the table is in {write_file(out, text, what='table')}")
-
-
-def _read(folder: Path) -> tuple["Study", str]:
-    """A study, or results as a study, and its default table."""
-    from equipoise.study import results
-    from equipoise.study.load_study import read_study
-    from equipoise.study.study import plain_study
-
-    if (folder / results.FILE).is_file():
-        measured = results.read_results(folder)
-        return plain_study(folder.name, measurements=measured), "estimates"
-    return read_study(folder), "changes"
+    else:
+        flags.say(f"the table is in {write_file(out, text, what='table')}")

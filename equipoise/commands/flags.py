@@ -32,9 +32,7 @@ Data = Annotated[
     ),
 ]
 Groups = Annotated[bool, typer.Option("--groups", help="Print the rows of every group, too.")]
-Limit = Annotated[
-    int | None, typer.Option(help="Examples at most: a seeded choice of them.", min=1)
-]
+Limit = Annotated[int | None, typer.Option(help="Examples at most: a seeded choice.", min=1)]
 Seed = Annotated[
     int, typer.Option(help="Of choices, training and resampling.", min=0, max=MOST_SEED)
 ]
@@ -48,11 +46,6 @@ Base = Annotated[str | None, typer.Option(help="Model that an edit or adapter is
 BatchSize = Annotated[
     int | None,
     typer.Option(help="Tokens in a batch at most; changes memory, not results.", min=1),
-]
-SupplyName = Annotated[str, typer.Option(help="What is learnt from; see list.")]
-SupplySource = Annotated[
-    str | None,
-    typer.Option(help="What is learnt from, see list; else the method's usual supply."),
 ]
 
 

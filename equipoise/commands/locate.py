@@ -5,52 +5,37 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 
 from equipoise import plugins
-from equipoise.commands.flags import (
-    AsJson,
-    Base,
-    BatchSize,
-    Data,
-    Device,
-    Dtype,
-    ModelName,
-    Revision,
-    Seed,
-    Set,
-    SupplyName,
-    load_model,
-    name_data,
-    parse_settings,
-    say,
-)
+from equipoise.commands import flags
 
 if TYPE_CHECKING:
     from equipoise.conclusions import Ranking, RankStability
 
 
 def locate(  # noqa: PLR0913
-    model: ModelName,
+    model: flags.ModelName,
     locator: Annotated[str, typer.Argument(metavar="[LOCATOR]", help="See list.")] = (
         "block_influence"
     ),
-    supply: SupplyName = "genbias",
-    settings: Set = None,
-    as_json: AsJson = False,
-    data: Data = None,
-    seed: Seed = 0,
+    supply: Annotated[str, typer.Option(help="What is learnt from; see list.")] = "genbias",
+    settings: flags.Set = None,
+    as_json: flags.AsJson = False,
+    data: flags.Data = None,
+    seed: flags.Seed = 0,
     seeds: Annotated[
         int,
         typer.Option(help="Ask so often, each time on other prompts: is the order stable?", min=1),
     ] = 1,
     sample: Annotated[int, typer.Option(help="Prompts each time, with --seeds.", min=1)] = 100,
     html: Annotated[Path | None, typer.Option(help="Page with a plot, with --seeds.")] = None,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
-    revision: Revision = None,
-    base: Base = None,
-    batch_size: BatchSize = None,
+    dtype: flags.Dtype = "auto",
+    device: flags.Device = "auto",
+    revision: flags.Revision = None,
+    base: flags.Base = None,
+    batch_size: flags.BatchSize = None,
 ) -> None:
     """Rank the blocks of a model: where its bias may sit.
 
@@ -58,20 +43,25 @@ def locate(  # noqa: PLR0913
     """
     from equipoise import api
     from equipoise.locate.base import Locator
+    from equipoise.report.html import write_study_page
+    from equipoise.study.study import Located, Study
     from equipoise.supply.base import Supplier
 
-    name_data(data)
-    options = parse_settings(settings, [locator, supply])
+    flags.name_data(data)
+    options = flags.parse_settings(settings, [locator, supply])
     built = plugins.build(Locator, locator, options[locator])
     learnt = plugins.build(Supplier, supply, options[supply])
-    opened = load_model(model, dtype, device, revision, base, batch_size)
+    opened = flags.load_model(model, dtype, device, revision, base, batch_size)
     if seeds == 1 and html is None:
         _print_ranking(api.locate(opened, built, supply=learnt, seed=seed), as_json=as_json)
         return
     all_seeds = range(seed, seed + seeds)
     stability = api.stability(opened, built, supply=learnt, seeds=all_seeds, sample=sample)
     if html is not None:
-        _write_page(html, stability, model=opened.identity, locator=locator)
+        located = Located(model=opened.identity, locator=locator, stability=stability)
+        title = f"{locator} on {opened.identity}"
+        page = write_study_page(html, Study(title=title, recipe={}, located=(located,)))
+        flags.say(f"the page is {page}")
     _print_stability(stability, as_json=as_json)
 
 
@@ -82,13 +72,10 @@ def _print_ranking(ranking: "Ranking", *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({**dataclasses.asdict(ranking), "order": ranking.order}))
         return
-    rows = [
-        (
-            ranking.label(block),
-            interval(ranking.scores[block], ranking.low[block], ranking.high[block]),
-        )
-        for block in ranking.order
-    ]
+    rows = []
+    for block in ranking.order:
+        score = interval(ranking.scores[block], ranking.low[block], ranking.high[block])
+        rows.append((ranking.label(block), score))
     header = (ranking.kind, f"{ranking.locator} ({ranking.unit})")
     print(plain(Table(header=header, rows=tuple(rows))))
     for note in (f"{ranking.prompts} prompts, intervals over them", *ranking.notes):
@@ -102,38 +89,24 @@ def _print_stability(stability: "RankStability", *, as_json: bool) -> None:
     if as_json:
         print(record_json(stability))
         return
-    blocks = range(len(stability.rankings[0].scores))
-    scores = [[ranking.scores[block] for ranking in stability.rankings] for block in blocks]
+    first = stability.rankings[0]
+    scores = np.array([ranking.scores for ranking in stability.rankings])  # [seed, block]
     rows = [
         (
-            stability.rankings[0].label(block),
-            f"{sum(scores[block]) / len(scores[block]):.4g}",
-            f"{min(scores[block]):.4g} to {max(scores[block]):.4g}",
+            first.label(block),
+            f"{scores[:, block].mean():.4g}",
+            f"{scores[:, block].min():.4g} to {scores[:, block].max():.4g}",
             str(stability.first.get(block, 0)),
         )
-        for block in sorted(blocks, key=lambda block: -sum(scores[block]))
+        for block in np.argsort(-scores.mean(axis=0), kind="stable").tolist()
     ]
-    first = stability.rankings[0]
-    header = (
-        first.kind,
-        f"{first.locator} ({first.unit}), mean",
-        "range over seeds",
-        "times first",
-    )
+    mean = f"{first.locator} ({first.unit}), mean"
+    header = (first.kind, mean, "range over seeds", "times first")
     print(plain(Table(header=header, rows=tuple(rows))))
-    print(f"note: {len(stability.rankings)} seeds, {stability.sample} prompts each")
-    agree = (
-        stability.reason or f"mean {stability.spearman:.3f}, smallest {stability.spearman_low:.3f}"
-    )
-    print(f"note: rank correlation between seeds (Spearman; 1: always alike): {agree}")
-    for note in first.notes:
+    agree = f"mean {stability.spearman:.3f}, smallest {stability.spearman_low:.3f}"
+    for note in (
+        f"{len(scores)} seeds, {stability.sample} prompts each",
+        f"rank correlation between seeds (Spearman; 1: always alike): {stability.reason or agree}",
+        *first.notes,
+    ):
         print(f"note: {note}")
-
-
-def _write_page(file: Path, stability: "RankStability", *, model: str, locator: str) -> None:
-    from equipoise.report.html import write_study_page
-    from equipoise.study.study import Located, Study
-
-    located = Located(model=model, locator=locator, stability=stability)
-    study = Study(title=f"{locator} on {model}", recipe={}, located=(located,))
-    say(f"the page is {write_study_page(file, study)}")

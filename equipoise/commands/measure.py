@@ -5,24 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from equipoise.commands.flags import (
-    AsJson,
-    Base,
-    BatchSize,
-    Data,
-    Device,
-    Draws,
-    Dtype,
-    Groups,
-    Revision,
-    Seed,
-    Set,
-    load_model,
-    name_data,
-    parse_settings,
-    say,
-    say_faults,
-)
+from equipoise.commands import flags
 
 if TYPE_CHECKING:
     from equipoise.inference.language_model import LanguageModel
@@ -37,22 +20,20 @@ def measure(  # noqa: PLR0913
         ),
     ],
     benchmarks: Annotated[list[str], typer.Argument(metavar="BENCHMARK...", help="See list.")],
-    settings: Set = None,
-    groups: Groups = False,
-    as_json: AsJson = False,
-    data: Data = None,
+    settings: flags.Set = None,
+    groups: flags.Groups = False,
+    as_json: flags.AsJson = False,
+    data: flags.Data = None,
     out: Annotated[Path | None, typer.Option(help="New folder to keep the results in.")] = None,
-    limit: Annotated[
-        int | None, typer.Option(help="Examples at most: a seeded choice.", min=1)
-    ] = None,
-    seed: Seed = 0,
-    draws: Draws = 2000,
+    limit: flags.Limit = None,
+    seed: flags.Seed = 0,
+    draws: flags.Draws = 2000,
     split: Annotated[str | None, typer.Option(help="Else each benchmark's first.")] = None,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
-    revision: Revision = None,
-    base: Base = None,
-    batch_size: BatchSize = None,
+    dtype: flags.Dtype = "auto",
+    device: flags.Device = "auto",
+    revision: flags.Revision = None,
+    base: flags.Base = None,
+    batch_size: flags.BatchSize = None,
 ) -> None:
     """Measure a model on benchmarks.
 
@@ -65,8 +46,8 @@ def measure(  # noqa: PLR0913
     from equipoise.report.tables import measurement_text
     from equipoise.study.results import check_new, results_document, to_json, write_results
 
-    name_data(data)
-    options = parse_settings(settings, benchmarks)
+    flags.name_data(data)
+    options = flags.parse_settings(settings, benchmarks)
     if out is not None:
         check_new(out)
     # Before loading, so that a wrong option is refused at once.
@@ -74,7 +55,7 @@ def measure(  # noqa: PLR0913
     subject: Predictions | LanguageModel = (
         Predictions.parse(model)
         if model.startswith("predictions:")
-        else load_model(model, dtype, device, revision, base, batch_size)
+        else flags.load_model(model, dtype, device, revision, base, batch_size)
     )
     measurements = []
     for benchmark_ in built:
@@ -83,8 +64,8 @@ def measure(  # noqa: PLR0913
         )
         if not as_json:  # at once, so that nothing is lost when a later benchmark fails
             print(measurement_text(measurements[-1], groups=groups), end="\n\n", flush=True)
-        say_faults(check_measurement(measurements[-1]))
+        flags.say_faults(check_measurement(measurements[-1]))
     if out is not None:
-        say(f"results are in {write_results(out, measurements)}")
+        flags.say(f"results are in {write_results(out, measurements)}")
     if as_json:
         print(to_json(results_document(measurements)), end="")

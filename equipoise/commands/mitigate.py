@@ -9,41 +9,29 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from equipoise import plugins
-from equipoise.commands.flags import (
-    AsJson,
-    Base,
-    BatchSize,
-    Data,
-    Device,
-    Dtype,
-    ModelName,
-    Revision,
-    Seed,
-    Set,
-    SupplySource,
-    load_model,
-    name_data,
-    parse_settings,
-)
+from equipoise.commands import flags
 
 if TYPE_CHECKING:
     from equipoise.edits.edit import EditInfo
 
 
 def mitigate(  # noqa: PLR0913
-    model: ModelName,
+    model: flags.ModelName,
     method: Annotated[str, typer.Argument(metavar="METHOD", help="See list.")],
     out: Annotated[Path, typer.Option(help="New folder to keep the edit in.")],
-    supply: SupplySource = None,
-    settings: Set = None,
-    as_json: AsJson = False,
-    data: Data = None,
-    seed: Seed = 0,
-    dtype: Dtype = "auto",
-    device: Device = "auto",
-    revision: Revision = None,
-    base: Base = None,
-    batch_size: BatchSize = None,
+    supply: Annotated[
+        str | None,
+        typer.Option(help="What is learnt from, see list; else the method's usual supply."),
+    ] = None,
+    settings: flags.Set = None,
+    as_json: flags.AsJson = False,
+    data: flags.Data = None,
+    seed: flags.Seed = 0,
+    dtype: flags.Dtype = "auto",
+    device: flags.Device = "auto",
+    revision: flags.Revision = None,
+    base: flags.Base = None,
+    batch_size: flags.BatchSize = None,
 ) -> None:
     """Learn an edit that removes bias.
 
@@ -56,13 +44,13 @@ def mitigate(  # noqa: PLR0913
     from equipoise.training.data_parallel import is_main_process
     from equipoise.training.resume import checkpoints_in
 
-    name_data(data)
+    flags.name_data(data)
     source = supply or api.usual_supply(plugins.find(Mitigation, method), model)
-    options = parse_settings(settings, [method, source])
+    options = flags.parse_settings(settings, [method, source])
     check_new(out)
     built = plugins.build(Mitigation, method, options[method])
     learnt = plugins.build(Supplier, source, options[source])
-    opened = load_model(model, dtype, device, revision, base, batch_size)
+    opened = flags.load_model(model, dtype, device, revision, base, batch_size)
     checkpoints = out.with_name(f".{out.name}.training")  # a killed training resumes from here
     with checkpoints_in(checkpoints):
         edit = api.mitigate(opened, built, supply=learnt, seed=seed)

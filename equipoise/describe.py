@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from annotated_types import BaseMetadata, Ge, Gt, Le, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic.fields import FieldInfo
 
 from equipoise.errors import RecipeError, nearest
@@ -65,11 +65,9 @@ def summaries(group: str) -> dict[str, str]:
 
     A plug-in of another package has "" there: importing it could take seconds, or fail.
     """
-    package = _folder_of(group)
-    return {
-        name: _summary_in(package / f"{name}.py") if (package / f"{name}.py").is_file() else ""
-        for name in names_in(group)
-    }
+    folder = Path(__file__).parent / group.removeprefix("equipoise.")
+    files = {name: folder / f"{name}.py" for name in names_in(group)}
+    return {name: _summary_in(file) if file.is_file() else "" for name, file in files.items()}
 
 
 def find_plugins(name: str, bases: Mapping[str, type]) -> dict[str, type]:
@@ -108,20 +106,19 @@ def _is_of(base: type, reference: str) -> bool:
     return True
 
 
-def _fields(cls: type) -> "tuple[dataclasses.Field[Any], ...]":
-    return dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
-
-
 def _options(cls: type, *, prefix: str, choice: tuple[str, ...]) -> Iterator[OptionDescription]:
+    if not dataclasses.is_dataclass(cls):
+        return
     hints = get_type_hints(cls, include_extras=True)
     meanings = _field_comments(cls)
-    inherited = {field.name for base in cls.__bases__ for field in _fields(base)}
-    for field in sorted(_fields(cls), key=lambda field: field.name in inherited):
+    parents = filter(dataclasses.is_dataclass, cls.__bases__)
+    inherited = {field.name for base in parents for field in dataclasses.fields(base)}
+    for field in sorted(dataclasses.fields(cls), key=lambda field: field.name in inherited):
         if not field.init or (choice and field.name == "name"):
             continue
         yield OptionDescription(
             name=prefix + field.name,
-            type=_type_text(hints[field.name], _constraints(field)),
+            type=_type_text(hints[field.name], [field.default]),
             default=_default_text(field),
             meaning=meanings.get(field.name, ""),
             choices=choice,
@@ -133,22 +130,22 @@ def _options(cls: type, *, prefix: str, choice: tuple[str, ...]) -> Iterator[Opt
 # --- types and defaults as text -----------------------------------------------------------------
 
 _PLAIN = {str: "text", int: "int", float: "number", bool: "true or false", type(None): "null"}
-
-
-def _constraints(field: "dataclasses.Field[Any]") -> list[object]:
-    """Limits given with `= Field(default, ge=...)` instead of in the annotation."""
-    default = field.default
-    return list(default.metadata) if isinstance(default, FieldInfo) else []
+_LIMITS: Mapping[type, tuple[str, str]] = {  # class of a limit to its words and its field
+    Ge: (">=", "ge"),
+    Gt: (">", "gt"),
+    Le: ("<=", "le"),
+    Lt: ("<", "lt"),
+    MinLen: ("of at least", "min_length"),
+}
 
 
 def _type_text(hint: Any, constraints: Iterable[object] = ()) -> str:
+    """A type in words; of the constraints, from the annotation or `= Field(ge=...)`, the limits."""
     origin, parts = get_origin(hint), get_args(hint)
-    limits = _limits_text(constraints)
     if origin is Annotated:
-        return _type_text(parts[0], [*_flat(hint.__metadata__), *constraints])
+        return _type_text(parts[0], [*hint.__metadata__, *constraints])
     if choices := choices_of(hint):
-        names = [*choices, *(["null"] if type(None) in parts else [])]
-        return " | ".join(names)
+        return " | ".join([*choices, *(["null"] if type(None) in parts else [])])
     if origin is Literal:
         return " | ".join(map(str, parts))
     if origin in (Union, types.UnionType):
@@ -160,38 +157,21 @@ def _type_text(hint: Any, constraints: Iterable[object] = ()) -> str:
         return f"list of {len(parts)}: " + ", ".join(_type_text(part) for part in parts)
     if origin in (dict, Mapping) or (inspect.isclass(origin) and issubclass(origin, Mapping)):
         return f"mapping of {_type_text(parts[0])} to {_type_text(parts[1])}"
-    if hint in _PLAIN:
-        return _PLAIN[hint] + limits
-    if inspect.isclass(hint):
-        return hint.__name__.lower() + limits
-    return str(hint).removeprefix("typing.")
-
-
-def _flat(metadata: Iterable[object]) -> list[object]:
-    """Constraints behind `Annotated`, also those that pydantic's `Field` holds."""
-    constraints: list[object] = []
-    for item in metadata:
-        constraints += item.metadata if isinstance(item, FieldInfo) else [item]
-    return constraints
-
-
-def _limits_text(constraints: Iterable[object]) -> str:
-    texts = []
-    for limit in constraints:
-        match limit:
-            case Ge(ge=bound):
-                texts.append(f">= {bound}")
-            case Gt(gt=bound):
-                texts.append(f"> {bound}")
-            case Le(le=bound):
-                texts.append(f"<= {bound}")
-            case Lt(lt=bound):
-                texts.append(f"< {bound}")
-            case MinLen(min_length=length):
-                texts.append(f"of at least {length}")
-            case BaseMetadata():
-                pass
-    return f" {', '.join(texts)}" if texts else ""
+    if not inspect.isclass(hint):
+        return str(hint).removeprefix("typing.")
+    flat = [
+        limit
+        for item in constraints
+        for limit in (item.metadata if isinstance(item, FieldInfo) else [item])
+    ]
+    limits = [
+        f"{words} {getattr(limit, field)}"
+        for limit in flat
+        for kind, (words, field) in _LIMITS.items()
+        if isinstance(limit, kind)
+    ]
+    name = _PLAIN.get(hint, hint.__name__.lower())
+    return f"{name} {', '.join(limits)}" if limits else name
 
 
 def _default_text(field: "dataclasses.Field[Any]") -> str:
@@ -216,8 +196,8 @@ def _value_text(value: object) -> str:
     if isinstance(value, str):
         return f'"{value}"' if value != value.strip() else value
     if dataclasses.is_dataclass(value):  # a choice knows its name, a plug-in is named by its file
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return str(fields["name"]) if "name" in fields else name_of(value)
+        named = "name" in {field.name for field in dataclasses.fields(value)}
+        return str(value.name) if named else name_of(value)  # type: ignore[attr-defined]
     return str(value)
 
 
@@ -268,10 +248,6 @@ def _parsed(file: Path) -> tuple[ast.Module, dict[int, tuple[str, bool]]]:
         if token.type == tokenize.COMMENT
     }
     return ast.parse(source), comments
-
-
-def _folder_of(group: str) -> Path:
-    return Path(__file__).parent / group.removeprefix("equipoise.")
 
 
 def _summary_in(file: Path) -> str:

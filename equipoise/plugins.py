@@ -57,9 +57,11 @@ def find(base: type[T], name: str) -> type[T]:
     """
     if ":" in name:
         return _from_reference(base, name)
-    what = base.__name__.lower()
-    entries = _find_entries(_package_name(base), name)
-    built_in = name in _list_files(_package_name(base))
+    what, group = base.__name__.lower(), _package_name(base)
+    same_name = [entry for entry in entry_points(group=group) if entry.name == name]
+    # the same class named twice counts once
+    entries = list({(entry.module, entry.attr): entry for entry in same_name}.values())
+    built_in = name in _list_files(group)
     if len(entries) + built_in > 1:
         places = [*(["equipoise itself"] if built_in else []), *map(_describe_entry, entries)]
         raise RecipeError(
@@ -69,7 +71,7 @@ def find(base: type[T], name: str) -> type[T]:
     if entries:
         return _check_subclass(base, name, _load_entry(what, entries[0]))
     if built_in:
-        return _find_only_subclass(base, importlib.import_module(f"{_package_name(base)}.{name}"))
+        return _find_only_subclass(base, importlib.import_module(f"{group}.{name}"))
     raise RecipeError(f"{what} '{name}' is not known; {nearest(name, available(base))}")
 
 
@@ -94,13 +96,15 @@ def _construct(cls: type[T], name: str, options: Mapping[str, JSON]) -> T:
         if option not in names:
             raise OptionError(f"{name} has no option '{option}'; {nearest(option, names)}", option)
     bare, annotated = get_type_hints(cls), get_type_hints(cls, include_extras=True)
-    defaults = {field.name: field.default for field in dataclasses.fields(cls)}
-    values = {
-        option: _build_nested(bare[option], value, f"{name}.{option}", defaults[option])
-        if _is_nested(bare[option])
-        else _check_type(annotated[option], value, name, option)
-        for option, value in options.items()
-    }
+    values = {}
+    for option, value in options.items():
+        hint = bare[option]
+        is_base = inspect.isabstract(hint) and hint.__module__.endswith(".base")
+        if is_base or choices_of(hint):
+            default = cls.__dataclass_fields__[option].default
+            values[option] = _build_nested(hint, value, f"{name}.{option}", default)
+        else:
+            values[option] = _check_type(annotated[option], value, name, option)
     try:
         return cls(**values)
     except ValidationError as error:
@@ -133,7 +137,12 @@ def name_of(instance: object) -> str:
             if module.startswith(group + "."):
                 return module.removeprefix(group + ".")
             for entry in entry_points(group=group):
-                if _points_to(entry, cls) and entry.name not in _list_files(group):
+                # by its own name, or from wherever else it is exported; imports nothing
+                named = (entry.module, entry.attr) == (module, cls.__qualname__)
+                exports = vars(sys.modules[entry.module]) if entry.module in sys.modules else {}
+                if (named or exports.get(entry.attr) is cls) and entry.name not in _list_files(
+                    group
+                ):
                     return entry.name
     path = vars(sys.modules[module]).get("__equipoise_path__")
     return f"{path or module}:{cls.__qualname__}"
@@ -176,12 +185,6 @@ def _to_json(value: object, where: str) -> JSON:
         options = options_of(value)
         return options if "name" in options else {"name": name_of(value), **options}
     raise RecipeError(f"{where} must be something JSON can hold, got {value!r}; use plain values")
-
-
-def _is_nested(hint: Any) -> bool:
-    """Whether a field of this type holds a plug-in or a choice."""
-    is_base = inspect.isclass(hint) and inspect.isabstract(hint)
-    return bool(choices_of(hint)) or (is_base and hint.__module__.endswith(".base"))
 
 
 def _build_nested(hint: Any, value: JSON, where: str, default: object) -> Any:
@@ -262,16 +265,6 @@ def _package_name(base: type) -> str:
     return base.__module__.removesuffix(".base")
 
 
-def _find_entries(group: str, name: str) -> list[EntryPoint]:
-    """What installed packages mean by a name; the same class named twice counts once."""
-    entries = {
-        (entry.module, entry.attr): entry
-        for entry in entry_points(group=group)
-        if entry.name == name
-    }
-    return list(entries.values())
-
-
 def _describe_entry(entry: EntryPoint) -> str:
     package = entry.dist.name if entry.dist is not None else "a package"
     return f"{entry.value} of {package}"
@@ -287,21 +280,13 @@ def _load_entry(what: str, entry: EntryPoint) -> object:
         ) from error
 
 
-def _points_to(entry: EntryPoint, cls: type) -> bool:
-    """Whether an entry point means this class, from wherever it is exported; imports nothing."""
-    if (entry.module, entry.attr) == (cls.__module__, cls.__qualname__):
-        return True
-    module = sys.modules.get(entry.module)
-    return module is not None and vars(module).get(entry.attr) is cls
-
-
 def _from_reference(base: type[T], reference: str) -> type[T]:
     where, _, class_name = reference.rpartition(":")
     module = _load_file(Path(where)) if where.endswith(".py") else _load_module(where)
-    names = [name for name, _ in inspect.getmembers(module, inspect.isclass)]
-    if class_name not in names:
-        raise RecipeError(f"{where} has no class '{class_name}'; {nearest(class_name, names)}")
-    return _check_subclass(base, reference, getattr(module, class_name))
+    classes = dict(inspect.getmembers(module, inspect.isclass))
+    if class_name not in classes:
+        raise RecipeError(f"{where} has no class '{class_name}'; {nearest(class_name, classes)}")
+    return _check_subclass(base, reference, classes[class_name])
 
 
 def _load_module(where: str) -> ModuleType:
@@ -343,18 +328,17 @@ def _load_file(path: Path) -> ModuleType:
 
 
 def _find_only_subclass(base: type[T], module: ModuleType) -> type[T]:
-    classes = [
-        cls
-        for _, cls in inspect.getmembers(module, inspect.isclass)
+    classes = {
+        name: cls
+        for name, cls in inspect.getmembers(module, inspect.isclass)
         if issubclass(cls, base) and cls.__module__ == module.__name__
-    ]
+    }
     if len(classes) != 1:
-        names = [cls.__name__ for cls in classes]
         raise RecipeError(
-            f"{module.__name__} must define exactly one {base.__name__}, got {names}; "
+            f"{module.__name__} must define exactly one {base.__name__}, got {[*classes]}; "
             "split the file"
         )
-    return classes[0]
+    return next(iter(classes.values()))
 
 
 def _check_subclass(base: type[T], name: str, target: object) -> type[T]:

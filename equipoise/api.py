@@ -110,9 +110,13 @@ def stability(
     with reading_from(folder_for(model.identity, data)):
         prompts = build_supply(supply).prompts
     rankings = [
-        _noted(locator.locate(model, drawn(prompts, sample, seed=seed), seed=seed), prompts, sample)
-        for seed in seeds
+        locator.locate(model, drawn(prompts, sample, seed=seed), seed=seed) for seed in seeds
     ]
+    if sample >= len(prompts):
+        note = f"all {len(prompts)} prompts: seeds differ in nothing but the locator's own chance"
+        rankings = [
+            dataclasses.replace(ranking, notes=(*ranking.notes, note)) for ranking in rankings
+        ]
     return rank_stability(rankings, tuple(seeds), sample=min(sample, len(prompts)))
 
 
@@ -122,13 +126,6 @@ def drawn(prompts: Sequence[Prompt], sample: int, *, seed: int) -> tuple[Prompt,
         return tuple(prompts)
     chosen = np.random.default_rng(seed).choice(len(prompts), size=sample, replace=False)
     return tuple(prompts[place] for place in sorted(chosen.tolist()))
-
-
-def _noted(ranking: Ranking, prompts: Sequence[Prompt], sample: int) -> Ranking:
-    if sample < len(prompts):
-        return ranking
-    note = f"all {len(prompts)} prompts: seeds differ in nothing but the locator's own chance"
-    return dataclasses.replace(ranking, notes=(*ranking.notes, note))
 
 
 def mitigate(

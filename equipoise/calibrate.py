@@ -15,7 +15,7 @@ from equipoise.measure import measure
 from equipoise.planted.folder import world_folder
 from equipoise.planted.model import load_planted
 from equipoise.planted.world import find_world
-from equipoise.records import JSON, Measurement
+from equipoise.records import JSON
 from equipoise.stats.calibration import Calibration, Reading, curve
 
 #: The strengths of planted bias that are measured unless others are asked for.
@@ -40,53 +40,38 @@ def calibrate(
     Raises `RecipeError` for no strengths or seeds, for values that no world has, and for an unknown
     benchmark; else as `measure` does.
     """
-    names = _names(strengths, seeds)
-    built = plugins.build(Benchmark, benchmark, options)
-    measurements = []
-    for name in names:
-        with reading_from(world_folder(name)):
-            measurements.append(measure(load(name), built, limit=limit, draws=draws))
-    points = [
-        (find_world(name), measurement)
-        for name, measurement in zip(names, measurements, strict=True)
-    ]
-    return Calibration(
-        benchmark=benchmark,
-        version=measurements[0].version,
-        options=measurements[0].options,
-        strengths=tuple(sorted({world.strength for world, _ in points})),
-        seeds=tuple(sorted({world.seed for world, _ in points})),
-        models=tuple(measurement.model for measurement in measurements),
-        curves=tuple(
-            curve(
-                [
-                    Reading(
-                        strength=world.strength,
-                        seed=world.seed,
-                        estimate=measurement.estimate(metric),
-                    )
-                    for world, measurement in points
-                ]
-            )
-            for metric in _metrics(measurements[0])
-        ),
-    )
-
-
-def _names(strengths: Sequence[float], seeds: Sequence[int]) -> list[str]:
     if not strengths or not seeds:
         raise RecipeError(
             "calibrating needs a strength and a seed, "
             f"got strengths {list(strengths)} and seeds {list(seeds)}; name at least one of each"
         )
-    names = [
-        find_world(f"strength={strength},seed={seed}").name
+    # by name, as two spellings of a strength are one world
+    worlds = {
+        world.name: world
         for strength in sorted(set(strengths))
-        for seed in sorted(set(seeds))
-    ]
-    return list(dict.fromkeys(names))
-
-
-def _metrics(measurement: Measurement) -> list[str]:
-    """Names of the metrics with an overall estimate, in order."""
-    return [estimate.metric for estimate in measurement.estimates if not estimate.group]
+        for world in (find_world(f"strength={strength},seed={n}") for n in sorted(set(seeds)))
+    }
+    built = plugins.build(Benchmark, benchmark, options)
+    measurements = []
+    for name in worlds:
+        with reading_from(world_folder(name)):
+            measurements.append(measure(load(name), built, limit=limit, draws=draws))
+    points = list(zip(worlds.values(), measurements, strict=True))
+    metrics = [estimate.metric for estimate in measurements[0].estimates if not estimate.group]
+    return Calibration(
+        benchmark=benchmark,
+        version=measurements[0].version,
+        options=measurements[0].options,
+        strengths=tuple(sorted({world.strength for world in worlds.values()})),
+        seeds=tuple(sorted({world.seed for world in worlds.values()})),
+        models=tuple(measurement.model for measurement in measurements),
+        curves=tuple(
+            curve(
+                [
+                    Reading(strength=world.strength, seed=world.seed, estimate=m.estimate(metric))
+                    for world, m in points
+                ]
+            )
+            for metric in metrics
+        ),
+    )

@@ -138,22 +138,18 @@ def _twin(measurement: Measurement, side: Sequence[Measurement]) -> Measurement 
 
 def _check_margins(margins: Mapping[str, Margin], comparisons: Sequence[Comparison]) -> None:
     known = {
-        f"{comparison.before.benchmark}.{change.metric}"
+        f"{comparison.before.benchmark}.{change.metric}": change
         for comparison in comparisons
         for change in comparison.changes
     }
-    for name in margins:
+    for name, margin in margins.items():
         if name not in known:
             raise RecipeError(f"a margin needs a metric, got '{name}'; {nearest(name, known)}")
-    for comparison in comparisons:
-        for change in comparison.changes:
-            margin = margins.get(f"{comparison.before.benchmark}.{change.metric}")
-            if margin is not None and margin.relative and change.higher_is_better is None:
-                raise RecipeError(
-                    f"{comparison.before.benchmark}.{change.metric} is measured against a point, "
-                    f"of which there are no shares, so that its margin must be in "
-                    f"'{change.unit}', got {margin.size:.0%}; write a number"
-                )
+        if margin.relative and known[name].higher_is_better is None:
+            raise RecipeError(
+                f"{name} is measured against a point, of which there are no shares, so that its "
+                f"margin must be in '{known[name].unit}', got {margin.size:.0%}; write a number"
+            )
 
 
 def _same_benchmark(before: Measurement, afters: Sequence[Measurement]) -> AnyBenchmark:
@@ -162,12 +158,14 @@ def _same_benchmark(before: Measurement, afters: Sequence[Measurement]) -> AnyBe
             f"{before.benchmark} must be measured on both sides, got {len(afters)} after; "
             "measure the changed model, too"
         )
+    fields = ("benchmark", "version", "options", "split", "limit", "examples_sha256")
     for after in afters:
-        for what, expected in _settings(before).items():
-            if _settings(after)[what] != expected:
+        for field in fields:
+            sides = getattr(before, field), getattr(after, field)
+            if sides[0] != sides[1]:
                 raise RecipeError(
-                    f"two measurements are compared on the same {what}, got {expected!r} before "
-                    f"and {_settings(after)[what]!r} after; measure both alike"
+                    f"two measurements are compared on the same {field}, got {sides[0]!r} before "
+                    f"and {sides[1]!r} after; measure both alike"
                 )
     benchmark = plugins.build(Benchmark, before.benchmark, before.options)
     if benchmark.version != before.version:
@@ -176,15 +174,3 @@ def _same_benchmark(before: Measurement, afters: Sequence[Measurement]) -> AnyBe
             f"with {before.version}; measure both again"
         )
     return benchmark
-
-
-def _settings(measurement: Measurement) -> dict[str, object]:
-    """What two measurements must share to be compared."""
-    return {
-        "benchmark": measurement.benchmark,
-        "version": measurement.version,
-        "options": dict(measurement.options),
-        "split": measurement.split,
-        "limit": measurement.limit,
-        "examples (sha256)": measurement.examples_sha256,
-    }

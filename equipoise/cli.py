@@ -15,10 +15,9 @@ import typer
 
 from equipoise.commands.calibrate import calibrate
 from equipoise.commands.compare import compare
-from equipoise.commands.describe import describe
+from equipoise.commands.describe import describe, list_
 from equipoise.commands.export import export, report
 from equipoise.commands.flags import dashed, say
-from equipoise.commands.listing import list_
 from equipoise.commands.locate import locate
 from equipoise.commands.measure import measure
 from equipoise.commands.mitigate import mitigate

@@ -196,8 +196,8 @@ def _value_text(value: object) -> str:
     if isinstance(value, str):
         return f'"{value}"' if value != value.strip() else value
     if dataclasses.is_dataclass(value):  # a choice knows its name, a plug-in is named by its file
-        named = "name" in {field.name for field in dataclasses.fields(value)}
-        return str(value.name) if named else name_of(value)  # type: ignore[attr-defined]
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return str(fields["name"]) if "name" in fields else name_of(value)
     return str(value)
 
 

@@ -22,22 +22,19 @@ def markdown_text(text: str) -> str:
     round, becomes U+FFFD. Safe in a line, in a list item and in a cell. A bare
     address may still be shown as a link to itself.
     """
-    seen = "".join(
-        "\ufffd" if _unseen(character) else character for character in " ".join(text.split())
-    )
-    plain = re.sub(r"&(?=[#A-Za-z])", "&amp;", seen)
+    plain = re.sub(r"&(?=[#A-Za-z])", "&amp;", _show_unseen(" ".join(text.split())))
     plain = re.sub(r"[\\<>|]", lambda match: _ENTITY[match[0]], plain)
     plain = _MARKS.sub(lambda match: "\\" + match[0], plain)
-    return _OPENING.sub(_not_opening, plain)
+    # a backslash before the last character of what would open a heading, a list or a rule
+    return _OPENING.sub(lambda match: f"{match[0][:-1]}\\{match[0][-1]}", plain)
 
 
-def _unseen(character: str) -> bool:
-    return unicodedata.category(character) in _UNSEEN and character not in _JOINERS
-
-
-def _not_opening(match: re.Match[str]) -> str:
-    """The same with a backslash before its last character."""
-    return f"{match[0][:-1]}\\{match[0][-1]}"
+def _show_unseen(text: str) -> str:
+    return "".join(
+        "\ufffd" if unicodedata.category(character) in _UNSEEN and character not in _JOINERS
+        else character
+        for character in text
+    )  # fmt: skip
 
 
 def code_block(lines: Iterable[str], language: str) -> str:
@@ -45,10 +42,7 @@ def code_block(lines: Iterable[str], language: str) -> str:
 
     A line end inside a line, and what cannot be seen, becomes U+FFFD.
     """
-    harmless = [
-        "".join("\ufffd" if _unseen(character) else character for character in line)
-        for line in lines
-    ]
+    harmless = [_show_unseen(line) for line in lines]
     ticks = re.findall("`+", "\n".join(harmless))
     fence = "`" * max([3, *(len(tick) + 1 for tick in ticks)])
     return "\n".join([f"{fence}{language}", *harmless, fence])

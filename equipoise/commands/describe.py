@@ -1,4 +1,4 @@
-"""`equipoise describe`: what a plug-in is, its options, its metrics and what is wrong with it."""
+"""`equipoise list` and `equipoise describe`: what is installed, and what a plug-in is."""
 
 import dataclasses
 import json
@@ -8,8 +8,21 @@ import typer
 from pydantic import ValidationError
 
 from equipoise.commands.flags import AsJson
-from equipoise.describe import KINDS, describe_options, find_plugins, summary_of
+from equipoise.describe import KINDS, describe_options, find_plugins, summaries, summary_of
 from equipoise.errors import RecipeError
+
+
+def list_(as_json: AsJson = False) -> None:
+    """Name what is installed: benchmarks, supplies, locators and mitigations."""
+    installed = {kind: summaries(group) for kind, group in KINDS.items()}
+    if as_json:
+        print(json.dumps(installed, ensure_ascii=False))
+        return
+    width = max(len(name) for plugins in installed.values() for name in plugins)
+    for kind, plugins in installed.items():
+        print(f"{kind}:")
+        for name, summary in plugins.items():
+            print(f"  {name.ljust(width)}  {summary}".rstrip())
 
 
 def describe(

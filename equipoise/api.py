@@ -112,7 +112,7 @@ def stability(
     rankings = [
         locator.locate(model, drawn(prompts, sample, seed=seed), seed=seed) for seed in seeds
     ]
-    if sample >= len(prompts):
+    if sample >= len(prompts):  # perfect agreement would say nothing of other prompts
         note = f"all {len(prompts)} prompts: seeds differ in nothing but the locator's own chance"
         rankings = [
             dataclasses.replace(ranking, notes=(*ranking.notes, note)) for ranking in rankings
@@ -170,6 +170,7 @@ def build_supply(source: Supply | Supplier | str, *, item_info: tuple[str, ...] 
     supply = supplier.supply()
     if "labels" not in item_info or supplier.labelled_by is None:
         return supply
+    # the benchmark reads the same items as the supply where they share an option
     known = plugins.options_of(plugins.build(Benchmark, supplier.labelled_by))
     options = {key: value for key, value in plugins.options_of(supplier).items() if key in known}
     benchmark = plugins.build(Benchmark, supplier.labelled_by, options)

@@ -58,6 +58,7 @@ def compare(
 
     for group, cell_changes in by_cell(paired.outcomes, keys, changed):
         changes += [replace(change, group=group) for change in cell_changes]
+    # each seed as if it were the only one, to show how far they agree
     single = [Sides(before=paired.sides.before, afters=(after,)) for after in paired.sides.afters]
     return Comparison(
         before=before,
@@ -167,6 +168,7 @@ def _same_benchmark(before: Measurement, afters: Sequence[Measurement]) -> AnyBe
                     f"two measurements are compared on the same {field}, got {sides[0]!r} before "
                     f"and {sides[1]!r} after; measure both alike"
                 )
+    # A metric is a function, which no file holds, so the benchmark is built again.
     benchmark = plugins.build(Benchmark, before.benchmark, before.options)
     if benchmark.version != before.version:
         raise RecipeError(

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import torch
 
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.edits.base import Edit
+from equipoise.edits.edit import tensor_bytes
 from equipoise.edits.registry import load_edit
 from equipoise.fakes import FakeScorer, tiny_model
 from equipoise.inference.language_model import LanguageModel
@@ -75,7 +75,7 @@ def check_mitigation(method: Mitigation, *, supply: Supply | None = None, seed: 
     """
     _check_declared(method)
     _check_options(Mitigation, method)
-    model = tiny_model("llama", context=512)
+    model = tiny_model("llama", context=512)  # a token is a byte, and prefixes take room
     learnt = supply or tiny_supply()
     if "labels" not in method.item_info:
         learnt = replace(learnt, measured=())
@@ -88,6 +88,7 @@ def check_mitigation(method: Mitigation, *, supply: Supply | None = None, seed: 
         changed = _scores(edited)
         _hold(edited.identity != model.identity, "an edited model must have an identity of its own")
     _hold(_bytes(model) == before, "detaching must restore every byte")
+    # a method that changes nothing would hold all the rest
     _hold(changed != plain, "the edit must change some score, got all scores equal")
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "edit"
@@ -295,7 +296,8 @@ def _bytes(model: LanguageModel) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.module.state_dict().items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+        digest.update(tensor_bytes(tensor))
+    # what may be trained and the mode are not bytes, and easily left behind
     flags = [parameter.requires_grad for parameter in model.module.parameters()]
     return digest.hexdigest() + str(flags) + str(model.module.training)
 

@@ -117,6 +117,8 @@ def tiny_model(
     auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
     with torch.random.fork_rng(devices=[]):
         module = auto.from_config(config)
+    # from our own generator and in the order of names, so that a release of torch or transformers
+    # that initializes otherwise gives the same weights
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for _, parameter in sorted(module.named_parameters()):

@@ -107,7 +107,7 @@ def _construct(cls: type[T], name: str, options: Mapping[str, JSON]) -> T:
             values[option] = _check_type(annotated[option], value, name, option)
     try:
         return cls(**values)
-    except ValidationError as error:
+    except ValidationError as error:  # of one option, or of several that do not go together
         first = error.errors()[0]
         option = str(first["loc"][0]) if first["loc"] else ""
         raise OptionError(_explain(name, first["loc"], first), option) from None
@@ -165,6 +165,7 @@ def options_of(instance: object) -> dict[str, JSON]:
     """
     if not dataclasses.is_dataclass(instance):
         return {}
+    # defaults too, so that a stored result means the same after a default has changed
     return {
         field.name: _to_json(getattr(instance, field.name), f"{name_of(instance)}.{field.name}")
         for field in dataclasses.fields(instance)
@@ -303,6 +304,7 @@ def _load_module(where: str) -> ModuleType:
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise RecipeError(f"plug-in file '{path}' does not exist; check the path")
+    # named by its path, so that two files of the same name are two modules
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
     name = f"equipoise_plugin_{path.stem}_{digest}"
     if name in sys.modules:
@@ -313,6 +315,7 @@ def _load_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     module.__dict__["__equipoise_path__"] = str(path)
     module.__dict__["__equipoise_sha256__"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    # registered before it runs: dataclasses look their own module up
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)

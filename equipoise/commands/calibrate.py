@@ -36,7 +36,7 @@ def calibrate(  # noqa: PLR0913
     options = flags.parse_settings(settings, [benchmark])
     if out is not None:
         check_new(out)
-    plugins.build(Benchmark, benchmark, options[benchmark])  # before a model is taught
+    plugins.build(Benchmark, benchmark, options[benchmark])  # refused before a model is taught
     flags.hush()
     calibration = calibrating.calibrate(
         benchmark,

@@ -49,6 +49,7 @@ def export(
         raise RecipeError(
             f"one of --csv, --markdown and --latex must be given, got {len(chosen)}; choose one"
         )
+    # what `measure --out` wrote is a study of measurements alone
     if (folder / results.FILE).is_file():
         measurements = results.read_results(folder)
         study, usual = plain_study(folder.name, measurements=measurements), "estimates"

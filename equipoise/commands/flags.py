@@ -120,6 +120,7 @@ def parse_settings(texts: Iterable[str] | None, plugins: Iterable[str]) -> dict[
         guess, dot, option = left.rpartition(".")
         if not (sign and dot and guess and option):
             raise RecipeError(f"an option is set as name.option=value, got '{text}'; write that")
+        # the longest: a path may begin with another plug-in's name and a dot
         name = max((name for name in by_plugin if left.startswith(f"{name}.")), key=len, default="")
         if not name:
             raise RecipeError(

@@ -52,6 +52,7 @@ def locate(  # noqa: PLR0913
     built = plugins.build(Locator, locator, options[locator])
     learnt = plugins.build(Supplier, supply, options[supply])
     opened = flags.load_model(model, dtype, device, revision, base, batch_size)
+    # a page shows how well rankings agree, also that nothing can be said of a single one
     if seeds == 1 and html is None:
         _print_ranking(api.locate(opened, built, supply=learnt, seed=seed), as_json=as_json)
         return

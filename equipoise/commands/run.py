@@ -71,6 +71,7 @@ def _run_study(
     from equipoise.study.runner import run as run_plan
     from equipoise.study.store import Store
 
+    # whole before the first step: a mistake in the recipe's last line costs no hours
     planned = plan(Recipe.from_yaml(recipe))
     flags.hush()
     store = Store.open(folder)
@@ -97,6 +98,7 @@ def _finish(store: "Store", *, planted_truth: bool) -> None:
 
     study = read_study(store.folder)
     page = store.folder / "report.html"
+    # two processes may finish the same study at once
     with store.waiting_lock("publishing"):
         store.write_file(page, study_page(study, lead=demo.lead(study) if planted_truth else ()))
         for chapter in study.chapters:

@@ -270,13 +270,15 @@ def _check_ranges(benchmark: AnyBenchmark, asked: Asked) -> None:
 
 
 def _check_ideals(benchmark: AnyBenchmark, examples: Sequence[Example]) -> None:
-    asked = _ask(benchmark, examples)
-    flat = _columns(benchmark, asked, FakeScorer())
     ideals = [
         (metric, metric.ideal)
         for metric in benchmark.metrics
         if metric.ideal is not None and metric.higher_is_better is None
     ]
+    if not ideals:
+        return
+    asked = _ask(benchmark, examples)
+    flat = _columns(benchmark, asked, FakeScorer())
     # Where ties count for one side, an indifferent model is not at the ideal but coin flips are.
     off = [(metric, ideal) for metric, ideal in ideals if not abs(metric.of(flat) - ideal) < 1e-6]
     flips = [

@@ -238,13 +238,13 @@ def test_an_interrupt_in_the_middle_leaves_nothing(
 
 
 def test_a_process_says_one_line(place: Path) -> None:
-    command = [sys.executable, "-m", "equipoise", "compare", "nowhere", "nowhere"]
+    command = [sys.executable, "-m", "equipoise", "export", "nowhere"]
     before = contents(place)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ")
-    assert "nowhere" in line
+    assert "--csv" in line
     assert contents(place) == before
 
 

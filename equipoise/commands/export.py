@@ -37,18 +37,19 @@ def export(
     out: Annotated[Path | None, typer.Option(help="File to write; else it is printed.")] = None,
 ) -> None:
     """Print a table of a study as CSV, Markdown or LaTeX."""
-    from equipoise.export.export import export as exported
-    from equipoise.files.atomic import write_file
-    from equipoise.study import results
-    from equipoise.study.load_study import read_study
-    from equipoise.study.study import plain_study
-
     formats = {"csv": csv, "markdown": markdown, "latex": latex}
     chosen = [name for name, wanted in formats.items() if wanted]
     if len(chosen) != 1:
         raise RecipeError(
             f"one of --csv, --markdown and --latex must be given, got {len(chosen)}; choose one"
         )
+
+    from equipoise.export.export import export as exported
+    from equipoise.files.atomic import write_file
+    from equipoise.study import results
+    from equipoise.study.load_study import read_study
+    from equipoise.study.study import plain_study
+
     # what `measure --out` wrote is a study of measurements alone
     if (folder / results.FILE).is_file():
         measurements = results.read_results(folder)

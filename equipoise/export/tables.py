@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from equipoise.conclusions import Change, Claim, Comparison, Headline
+from equipoise.conclusions import Change, Claim, Comparison
 from equipoise.records import JSON, Estimate, Measurement
 from equipoise.report.provenance import Setting, setting_names, setting_of
 from equipoise.report.sentences import margin_text
@@ -71,26 +71,28 @@ def _escape_surrogates(row: Row) -> Row:
 
 def changes(study: Study) -> pd.DataFrame:
     """One row per overall change."""
-    return _to_frame(_change_rows(study.chapters, groups=False), f"{_CHAPTER} {_CHANGE}")
+    return _to_frame(_change_rows(study.chapters, study, groups=False), f"{_CHAPTER} {_CHANGE}")
 
 
 def groups(study: Study) -> pd.DataFrame:
     """One row per change of a group."""
-    return _to_frame(_change_rows(study.chapters, groups=True), f"{_CHAPTER} {_CHANGE}")
+    return _to_frame(_change_rows(study.chapters, study, groups=True), f"{_CHAPTER} {_CHANGE}")
 
 
 def seeds(study: Study) -> pd.DataFrame:
     """One row per overall change and seed of the method, where it was learnt with several."""
-    names = _name_settings(study.chapters)
-    rows = (
-        _change_cells(comparison, change, names, afters=(after,))
-        | _chapter_cells(chapter, (after,))
+    by_seed = [
+        dataclasses.replace(
+            chapter,
+            comparisons=tuple(
+                dataclasses.replace(comparison, afters=(after,), changes=of_seed)
+                for comparison in chapter.comparisons
+                for after, of_seed in zip(comparison.afters, comparison.by_seed, strict=False)
+            ),
+        )
         for chapter in study.chapters
-        for comparison in chapter.comparisons
-        for after, after_changes in zip(comparison.afters, comparison.by_seed, strict=False)
-        for change in after_changes
-    )
-    return _to_frame(rows, f"{_CHAPTER} {_CHANGE}")
+    ]
+    return _to_frame(_change_rows(by_seed, study, groups=False), f"{_CHAPTER} {_CHANGE}")
 
 
 def verdicts(study: Study) -> pd.DataFrame:
@@ -98,22 +100,21 @@ def verdicts(study: Study) -> pd.DataFrame:
 
     `p_holm` and `direction` of the bias headlines are corrected over all of them.
     """
-    names = _name_settings(study.chapters)
+    names = _name_settings(study)
     rows = (row for chapter in study.chapters for row in _verdict_rows(chapter, names))
     return _to_frame(rows, f"{_CHAPTER} verdict kept over_corrected role {_CHANGE}")
 
 
-def _name_settings(chapters: Sequence[Chapter]) -> Mapping[Setting, str]:
+def _name_settings(study: Study) -> Mapping[Setting, str]:
     return setting_names(
-        comparison.before for chapter in chapters for comparison in chapter.comparisons
+        comparison.before for chapter in study.chapters for comparison in chapter.comparisons
     )
 
 
-def _change_rows(chapters: Sequence[Chapter], *, groups: bool) -> Iterator[Row]:
-    names = _name_settings(chapters)
+def _change_rows(chapters: Sequence[Chapter], study: Study, *, groups: bool) -> Iterator[Row]:
+    names = _name_settings(study)
     return (
-        _change_cells(comparison, change, names, afters=comparison.afters)
-        | _chapter_cells(chapter, comparison.afters)
+        _change_cells(comparison, change, names) | _chapter_cells(chapter, comparison.afters)
         for chapter in chapters
         for comparison in chapter.comparisons
         for change in comparison.changes
@@ -132,23 +133,18 @@ def _verdict_rows(chapter: Chapter, names: Mapping[Setting, str]) -> Iterator[Ro
     headlines = [("bias", headline) for headline in verdict.bias]
     headlines += [("ability", headline) for headline in verdict.ability]
     for role, headline in headlines:
-        comparison = _find_comparison(chapter.comparisons, headline)
-        afters: Sequence[Measurement] = all_afters
-        cells: Row = {}
+        # its change came from a comparison of its benchmark, if of several then from that with it
+        named = [c for c in chapter.comparisons if c.before.benchmark == headline.benchmark]
+        key = _identify(headline.change)
+        same = [each for each in named if key in map(_identify, each.changes)]
+        comparison = next(iter(same or named), None)
+        cells = _chapter_cells(chapter, all_afters)
         if comparison is not None:
-            afters = comparison.afters
-            cells = _change_cells(comparison, headline.change, names, afters=afters)
-        yield {**cells, **_chapter_cells(chapter, afters), **conclusion, "role": role}
+            cells = _change_cells(comparison, headline.change, names)
+            cells |= _chapter_cells(chapter, comparison.afters)
+        yield cells | conclusion | {"role": role}
     if not headlines:
-        yield {**_chapter_cells(chapter, all_afters), **conclusion}
-
-
-def _find_comparison(comparisons: Sequence[Comparison], headline: Headline) -> Comparison | None:
-    """The comparison that a headline's change came from."""
-    named = [each for each in comparisons if each.before.benchmark == headline.benchmark]
-    key = _identify(headline.change)
-    same = [each for each in named if key in map(_identify, each.changes)]
-    return next(iter(same or named), None)
+        yield _chapter_cells(chapter, all_afters) | conclusion
 
 
 def _identify(change: Change) -> str:
@@ -173,13 +169,7 @@ def method_seed(measurement: Measurement) -> int | None:
     return seed if isinstance(seed, int) else None
 
 
-def _change_cells(
-    comparison: Comparison,
-    change: Change,
-    names: Mapping[Setting, str],
-    *,
-    afters: Sequence[Measurement],
-) -> Row:
+def _change_cells(comparison: Comparison, change: Change, names: Mapping[Setting, str]) -> Row:
     return {
         **_setting_cells(comparison.before, names),
         **_field_cells(change),
@@ -188,7 +178,7 @@ def _change_cells(
         **({} if change.claim is None else _claim_cells(change, change.claim)),
         "seeds_averaged": change.seeds,
         "before_identity": comparison.before.model,
-        "after_identities": " ".join(after.model for after in afters),
+        "after_identities": " ".join(after.model for after in comparison.afters),
         "compared_with_seed": comparison.seed,
         "draws": comparison.draws,
     }
@@ -199,14 +189,11 @@ def _claim_cells(change: Change, claim: Claim) -> Row:
     what = f"within {band}" if claim.kind == "within" else f"loss under {band}"
     return {
         "claim": f"{what}: {'shown' if claim.shown else 'not shown'}",
-        "claim_kind": claim.kind,
         "claim_margin": claim.margin.size,
         "claim_margin_relative": claim.margin.relative,
-        "claim_value": claim.value,
         "claim_value_low": claim.low,
         "claim_value_high": claim.high,
-        "claim_p": claim.p,
-        "claim_shown": claim.shown,
+        **{f"claim_{name}": getattr(claim, name) for name in ("kind", "value", "p", "shown")},
     }
 
 

@@ -84,8 +84,7 @@ def _style_of(entry: Entry, shown: str, before: str) -> Style | None:
             return None
         return "sentence" if _SENTENCE.search(before) else "listed"
     styles: tuple[Style, ...] = ("listed", "sentence", "title")
-    by_case = zip(styles, readable, strict=True)
-    return next((style for style, case in by_case if words == case), None)
+    return styles[readable.index(words)] if words in readable else None
 
 
 def _cases(words: list[str]) -> list[list[str]]:

@@ -186,24 +186,30 @@ def _index_words(document: str) -> _Index:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"])) or "the whole"
         raise DataError(
-            f"{where}: {fault['msg']}, got {_shorten(fault['input'])}; correct it"
+            f"{where}: {fault['msg']}, got {fault['input']!r:.60}; correct it"
         ) from None
     entries: dict[str, list[Entry]] = {}
     for axis, groups in lists.axes.items():
-        _check_shape(axis, groups)
+        sizes = {group: len(members) for group, members in groups.items()}
+        if len(groups) < 2 or len(set(sizes.values())) > 1 or 0 in sizes.values():
+            raise DataError(
+                f"axes.{axis}: must have two groups or more with as many members each, got {sizes};"
+                " line them up"
+            )
         for index, members in enumerate(zip(*groups.values(), strict=True), 1):
-            cells = dict(zip(groups, map(_parse_member, members), strict=True))
+            spellings = dict(zip(groups, map(_parse_member, members), strict=True))
             place = Place(
                 axis,
-                {group: cell[0][0] for group, cell in cells.items()},
-                any(word != word.lower() for cell in cells.values() for word, _ in cell),
+                {group: words[0][0] for group, words in spellings.items()},
+                any(word != word.lower() for words in spellings.values() for word, _ in words),
             )
-            for group, cell in cells.items():
-                for word, mark in cell:
+            for group, words in spellings.items():
+                for word, mark in words:
                     entry = Entry(word, mark, group, place)
-                    _check_entry(entry, f"{axis}.{group}.{index}", entries.get(_key(word), ()))
+                    known = entries.get(_key(word), [])
+                    _check_entry(entry, f"axes.{axis}.{group}.{index}", known)
                     if mark != "written":
-                        entries.setdefault(_key(word), []).append(entry)
+                        entries[_key(word)] = [*known, entry]
     for phrase in lists.unchanged:
         _check_word(phrase, "unchanged")
         if _key(phrase) in entries:
@@ -217,15 +223,6 @@ def _index_words(document: str) -> _Index:
         entries,
         re.compile(pattern, re.IGNORECASE),
     )
-
-
-def _check_shape(axis: str, groups: Mapping[str, Sequence[object]]) -> None:
-    sizes = {group: len(members) for group, members in groups.items()}
-    if len(groups) < 2 or len(set(sizes.values())) > 1 or 0 in sizes.values():
-        raise DataError(
-            f"axes.{axis}: must have two groups or more with as many members each, got {sizes}; "
-            "line them up"
-        )
 
 
 def _parse_member(member: str | tuple[str, ...]) -> list[tuple[str, Mark | None]]:
@@ -242,13 +239,13 @@ def _parse_member(member: str | tuple[str, ...]) -> list[tuple[str, Mark | None]
 
 
 def _check_entry(entry: Entry, where: str, others: Iterable[Entry]) -> None:
-    _check_word(entry.word, f"axes.{where}")
+    _check_word(entry.word, where)
     for other in others:
         if entry.mark == "written" or other.place.axis != entry.place.axis:
             continue
         if other.group != entry.group or other.mark == entry.mark:
             raise DataError(
-                f"axes.{where}: a word must be listed once, whatever its case and hyphens, got "
+                f"{where}: a word must be listed once, whatever its case and hyphens, got "
                 f"'{other.word}' in '{other.group}' and '{entry.word}' again; drop one"
             )
 
@@ -279,8 +276,3 @@ def _any_of(keys: Iterable[str]) -> str:
     signs = {" ": _JOINT, "'": "['’]"}
     parts = [signs.get(sign, re.escape(sign)) + _any_of(rests[sign]) for sign in sorted(rests)]
     return f"(?:{'|'.join(parts)}){optional}"
-
-
-def _shorten(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -12,7 +12,7 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.records import Prompt
 from equipoise.stats.resample import percentile_interval
 
-Table: TypeAlias = NDArray[np.float64]  # [prompt, component], or [resample, component]
+Table: TypeAlias = NDArray[np.float64]  # [prompt, component]
 
 
 class Locator(ABC):
@@ -29,21 +29,29 @@ class Locator(ABC):
         """
 
 
-def resample_counts(prompts: int, *, draws: int, seed: int) -> NDArray[np.int64]:
-    """How often each prompt is drawn: [resample, prompt]; every row sums to `prompts`."""
-    shares = np.full(prompts, 1 / prompts)
-    return np.random.default_rng(seed).multinomial(prompts, shares, size=draws)
+def bootstrap_scores(
+    totals: Table,
+    counts: Table | None,
+    *,
+    draws: int,
+    seed: int,
+    within: tuple[float, float],
+) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+    """Each component's score, and the lower and upper ends of their intervals.
 
-
-def bounds(
-    scores: Sequence[float], resampled: Table, *, prompts: int, within: tuple[float, float]
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Lower and upper ends of each component's 95 % interval, from its scores in the resamples.
-
-    `resampled`: [resample, component]. `within`: the range of a score.
+    `totals`: [prompt, component], their sum is the score; with `counts`, [prompt, 1], it is divided
+    by the sum of these. The ends are those of a 95 % percentile interval over `draws` resamples of
+    the prompts. `within`: the range of a score.
     """
+    prompts = len(totals)
+    shares = np.full(prompts, 1 / prompts)
+    resamples = np.random.default_rng(seed).multinomial(prompts, shares, size=draws)
+    scores, resampled = totals.sum(0), resamples @ totals
+    if counts is not None:
+        scores, resampled = scores / counts.sum(0), resampled / (resamples @ counts)
     intervals = [
         percentile_interval(score, column, clusters=prompts, within=within)
-        for score, column in zip(scores, resampled.T, strict=True)
+        for score, column in zip(scores.tolist(), resampled.T, strict=True)
     ]
-    return tuple(low for low, _, _ in intervals), tuple(high for _, high, _ in intervals)
+    low, high, _ = zip(*intervals, strict=True)
+    return tuple(scores.tolist()), low, high

@@ -12,7 +12,6 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
@@ -21,7 +20,7 @@ from equipoise.conclusions import Ranking
 from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.forward import pad, run_in_batches
 from equipoise.inference.language_model import LanguageModel
-from equipoise.locate.base import Locator, Table, bounds, resample_counts
+from equipoise.locate.base import Locator, Table, bootstrap_scores
 from equipoise.models.anatomy import base, blocks, final_norm
 from equipoise.models.hooks import block_states
 from equipoise.models.kernels import exact_sum
@@ -76,31 +75,25 @@ class BlockInfluence(Locator):
                 f"block_influence must have prompts, got {len(prompts)}; give it a supply"
             )
         turns, counts = self._measure(model, prompts)
-        resamples = resample_counts(len(prompts), draws=self.draws, seed=seed)
-        scores = self._reduce(turns.sum(0)[None], counts.sum(0)[None])[0].tolist()
-        low, high = bounds(
-            scores,
-            self._reduce(resamples @ turns, resamples @ counts),
-            prompts=len(prompts),
-            within=(0.0, math.inf if self.reduce == "sum" else 2.0),
+        summed = self.reduce == "sum"
+        scores, low, high = bootstrap_scores(
+            turns,
+            None if summed else counts,
+            draws=self.draws,
+            seed=seed,
+            within=(0.0, math.inf if summed else 2.0),
         )
         return Ranking(
             locator="block_influence",
-            scores=tuple(scores),
+            scores=scores,
             low=low,
             high=high,
             prompts=len(prompts),
-            unit="1 - cosine, summed over tokens" if self.reduce == "sum" else "1 - cosine",
+            unit="1 - cosine, summed over tokens" if summed else "1 - cosine",
             notes=(_INCLUDED,) * self.first_token + (_NORMED,) * self.post_norm_last,
         )
 
-    def _reduce(self, turns: Table, counts: NDArray[np.float64]) -> Table:
-        """Scores [resample, block] from summed turns and token counts [resample, 1]."""
-        return turns if self.reduce == "sum" else turns / counts
-
-    def _measure(
-        self, model: LanguageModel, prompts: Sequence[Prompt]
-    ) -> tuple[Table, NDArray[np.float64]]:
+    def _measure(self, model: LanguageModel, prompts: Sequence[Prompt]) -> tuple[Table, Table]:
         """Summed turns [prompt, block] and the tokens that were counted [prompt, 1]."""
         ids = prompt_ids(model, [prompt.text for prompt in prompts])
         parts = list(blocks(model.module))
@@ -117,7 +110,13 @@ class BlockInfluence(Locator):
                 if self.post_norm_last and block == len(parts) - 1:
                     after = final_norm(model.module)(after)
                 turn = block_influence(states.before[block], after)
-                _check(turn[counted], f"block {block} of {model.identity}")
+                broken = int((~torch.isfinite(turn[counted])).sum())
+                if broken:
+                    raise ModelError(
+                        f"hidden states must be finite and not zero, got {broken} that are not at "
+                        f"block {block} of {model.identity}; check the model's weights and number "
+                        "format"
+                    )
                 turns[batch, block] = exact_sum(turn, counted).cpu().numpy()
 
         with block_states(parts) as states:
@@ -135,11 +134,3 @@ class BlockInfluence(Locator):
         if self.reduce == "last_token":
             return places == real.sum(1, keepdim=True) - 1
         return real & (places >= (0 if self.first_token else 1))
-
-
-def _check(turn: Float[Tensor, " token"], where: str) -> None:
-    if not torch.isfinite(turn).all():
-        raise ModelError(
-            f"hidden states must be finite and not zero, got {int((~torch.isfinite(turn)).sum())} "
-            f"that are not at {where}; check the model's weights and number format"
-        )

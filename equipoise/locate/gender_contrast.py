@@ -7,12 +7,12 @@ output that estimates by how much the log-odds would fall were the block left ou
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor
@@ -20,7 +20,7 @@ from torch import Tensor
 from equipoise.conclusions import Ranking
 from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.locate.base import Locator, Table, bounds, resample_counts
+from equipoise.locate.base import Locator, Table, bootstrap_scores
 from equipoise.models.anatomy import blocks
 from equipoise.models.hooks import differentiable_states, frozen
 from equipoise.models.kernels import exact_sum
@@ -84,16 +84,15 @@ class GenderContrast(Locator):
         effects = self._effects(model, [prompt.text for prompt in prompts])
         if self.effect == "absolute":
             effects = np.abs(effects)
-        resamples = resample_counts(len(prompts), draws=self.draws, seed=seed)
-        scores = tuple(effects.mean(0).tolist())
-        low, high = bounds(
-            scores,
-            resamples @ effects / len(prompts),
-            prompts=len(prompts),
-            within=(0.0 if self.effect == "absolute" else -math.inf, math.inf),
-        )
         first, second = (repr(word) for word in self.words)
         signed = f"signed: above 0 the block moves the log-odds to {first}, below 0 to {second}"
+        scores, low, high = bootstrap_scores(
+            effects,
+            np.ones((len(prompts), 1)),
+            draws=self.draws,
+            seed=seed,
+            within=(0.0 if self.effect == "absolute" else -math.inf, math.inf),
+        )
         return Ranking(
             locator="gender_contrast",
             scores=scores,
@@ -114,43 +113,33 @@ class GenderContrast(Locator):
         reader = NextLogits(model, prompt_ids(model, texts), tree.contexts)
         parts = list(blocks(model.module))
         effects = np.zeros((len(texts), len(parts)))
+        lengths = reader.lengths.view(reader.prompts, -1)  # [prompt, context]
+        longest = lengths.amax(-1).cpu()
+        # a graph keeps the states of every block, where a forward pass keeps a single block's
+        tokens = model.batch_tokens // len(parts)
+        size = max(1, tokens // (int(longest.max()) * reader.contexts))
         with frozen(model.module), differentiable_states(parts) as states:
-            # a graph keeps the states of every block, where a forward pass keeps a single block's
-            for prompts in _batches(reader, model.batch_tokens // len(parts)):
+            for prompts in torch.split(torch.argsort(longest, stable=True), size):
                 words = tree.logprobs(reader(prompts).log_softmax(-1))  # [prompt, word]
                 where = states.after if self.gradient == "output" else states.before
                 # prompts do not touch each other: the sum's gradient is each prompt's own
                 gradients = torch.autograd.grad(
                     (words[:, 0] - words[:, 1]).sum(), [where[block] for block in sorted(where)]
                 )
-                counted = self._counted(reader, prompts)
+                ends = lengths[prompts].flatten()[:, None]
+                places = torch.arange(int(ends.max()), device=ends.device)
+                counted = (places < ends) & (places >= (0 if self.first_token else 1))
                 for block, gradient in enumerate(gradients):
                     added = attribution(
                         gradient, states.before[block].detach(), states.after[block].detach()
                     )
                     total = exact_sum(added, counted)
                     effects[prompts.numpy(), block] = total.view(len(prompts), -1).sum(-1).cpu()
-        _check(effects, model)
+        broken = ~np.isfinite(effects)
+        if broken.any():
+            raise ModelError(
+                f"log-odds and their gradients must be finite, got {int(broken.sum())} that are "
+                f"not, first at block {int(broken.any(0).argmax())} of {model.identity}; check the "
+                "model's weights and number format"
+            )
         return effects
-
-    def _counted(self, reader: NextLogits, prompts: Tensor) -> Bool[Tensor, "row token"]:
-        lengths = reader.lengths.view(reader.prompts, -1)[prompts].flatten()
-        places = torch.arange(int(lengths.max()), device=lengths.device)
-        return (places < lengths[:, None]) & (places >= (0 if self.first_token else 1))
-
-
-def _batches(reader: NextLogits, tokens: int) -> Iterator[Tensor]:
-    """Indices of prompts, short prompts first, in batches of at most `tokens`; at least one."""
-    longest = reader.lengths.view(reader.prompts, -1).amax(-1).cpu()
-    size = max(1, tokens // (int(longest.max()) * reader.contexts))
-    yield from torch.split(torch.argsort(longest, stable=True), size)
-
-
-def _check(effects: Table, model: LanguageModel) -> None:
-    broken = ~np.isfinite(effects)
-    if broken.any():
-        raise ModelError(
-            f"log-odds and their gradients must be finite, got {int(broken.sum())} that are not, "
-            f"first at block {int(broken.any(0).argmax())} of {model.identity}; check the model's "
-            "weights and number format"
-        )

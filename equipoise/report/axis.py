@@ -3,7 +3,8 @@
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 _MARGIN = 2.5  # percent left free on either side
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)  # times a power of ten
@@ -15,27 +16,26 @@ _SIGN = re.compile(r"(?:(?<![\w.)\]−-])|(?<=\de))-(?=\d)")  # of a number, not
 _KEPT = re.compile(r"(?<=\d) (?=[±%])|(?<=±) ")  # a space at which no line may end
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tick:
+class Tick(NamedTuple):
     """A round value on an axis."""
 
-    value: float
     place: float  # percent
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Axis:
     """A straight scale from low to high, low < high, both finite."""
 
     low: float
     high: float
-    ticks: tuple[Tick, ...]
+    ticks: tuple[Tick, ...] = ()
     ideal: Tick | None = None
 
     def at(self, value: float) -> float:
         """Percent of the width at which a value lies; the ends for what lies beyond them."""
-        return _place(value, self.low, self.high)
+        share = min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
+        return round(_MARGIN + share * (100.0 - 2 * _MARGIN), 1)
 
     @property
     def free_ticks(self) -> tuple[Tick, ...]:
@@ -53,43 +53,41 @@ class Axis:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Whisker:
-    """One value with its interval in a plot, in percent of the width."""
-
-    low: float
-    high: float
-    value: float
-
-
 def axis_of(values: Iterable[float], *, ideal: float | None = None, ticks: int = 4) -> Axis:
     """An axis on which all finite values and the ideal lie, with about `ticks` ticks.
 
     From 0 to 1 without finite values. Where all are equal but for rounding it lies in the
     middle, with the only tick; what is within 1e-9 of 0 is 0.
     """
-    finite = [_zero_rounding(value) for value in values if math.isfinite(value)]
-    if ideal is not None and math.isfinite(ideal):
-        finite.append(_zero_rounding(ideal))
+    if ideal is not None and not math.isfinite(ideal):
+        ideal = None
+    finite = [
+        0.0 if abs(value) <= ROUNDING else value
+        for value in (*values, *(() if ideal is None else (ideal,)))
+        if math.isfinite(value)
+    ]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
-    alone = high - low <= ROUNDING * max(abs(low), abs(high))
-    written = [(high, minus(f"{high:.3g}"))] if alone else None
-    if alone or not math.isfinite(high - low):
+    only = [(high, f"{high:.3g}")] if high - low <= ROUNDING * max(abs(low), abs(high)) else []
+    if only or not math.isfinite(high - low):
         half = 0.5 * abs(high) or 0.5
         low, high = low - half, high + half
     if not high - low < 1e307:  # near the largest number there is, where a step would overflow
         low, high = -1e300, 1e300
-    return Axis(
-        low=low,
-        high=high,
-        ticks=tuple(
-            Tick(value=value, place=_place(value, low, high), text=text)
-            for value, text in (written or _ticks(low, high, ticks))
-        ),
-        ideal=None
-        if ideal is None or not math.isfinite(ideal)
-        else Tick(value=ideal, place=_place(ideal, low, high), text=minus(f"{ideal:g}")),
+    scale = Axis(low, high)
+    written = only or _ticks(low, high, ticks)
+    return replace(
+        scale,
+        ticks=tuple(Tick(scale.at(value), minus(text)) for value, text in written),
+        ideal=None if ideal is None else Tick(scale.at(ideal), minus(f"{ideal:g}")),
     )
+
+
+class Whisker(NamedTuple):
+    """A value with its interval in a plot, in percent of the width."""
+
+    low: float
+    high: float
+    value: float
 
 
 def whisker(value: float, low: float, high: float, *, axis: Axis) -> Whisker | None:
@@ -97,17 +95,7 @@ def whisker(value: float, low: float, high: float, *, axis: Axis) -> Whisker | N
     if not math.isfinite(value):
         return None
     ends = (low, high) if math.isfinite(low) and math.isfinite(high) else (value, value)
-    return Whisker(low=axis.at(ends[0]), high=axis.at(ends[1]), value=axis.at(value))
-
-
-def _zero_rounding(value: float) -> float:
-    """0 for what is 0 but for rounding."""
-    return 0.0 if abs(value) <= ROUNDING else value
-
-
-def _place(value: float, low: float, high: float) -> float:
-    share = min(1.0, max(0.0, (value - low) / (high - low)))
-    return round(_MARGIN + share * (100.0 - 2 * _MARGIN), 1)
+    return Whisker(axis.at(ends[0]), axis.at(ends[1]), axis.at(value))
 
 
 def _ticks(low: float, high: float, count: int) -> list[tuple[float, str]]:
@@ -123,8 +111,8 @@ def _ticks(low: float, high: float, count: int) -> list[tuple[float, str]]:
     if step / 10.0**-places % 1.0 > 1e-6:  # 2.5, 0.25
         places += 1
     if places > 6 or max(map(abs, values), default=0.0) >= 1e6:
-        return [(value, minus(f"{value:.3g}")) for value in values]
-    return [(value, minus(f"{value + 0.0:.{places}f}")) for value in values]  # + 0.0: no minus zero
+        return [(value, f"{value:.3g}") for value in values]
+    return [(value, f"{value + 0.0:.{places}f}") for value in values]  # + 0.0: no minus zero
 
 
 def minus(text: str) -> str:

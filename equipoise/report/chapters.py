@@ -1,144 +1,131 @@
-"""A chapter of the page: what a mitigation did to a model, a section per benchmark."""
+"""A chapter of the page: what a mitigation did to a model, with its verdict."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 from equipoise.conclusions import Change, Comparison, Direction, Verdict
 from equipoise.records import JSON
-from equipoise.report.axis import typeset
-from equipoise.report.plots import Scatter, scatter
-from equipoise.report.provenance import options_text, setting_names, setting_of
-from equipoise.report.rows import (
-    Badge,
-    Forest,
-    Row,
-    badge,
-    cell,
-    change_rows,
-    forest,
-    gravest,
-    named_row,
-)
-from equipoise.report.sentences import subject, verdict_sentence
-from equipoise.study.study import Chapter
+from equipoise.report.provenance import options_text
+from equipoise.report.rows import Badge, cell
+from equipoise.report.sentences import WORD
+from equipoise.stats.verdict import verdict_of
+from equipoise.study.study import Chapter, Study
 
 _MAIN = 12  # groups of a plot that is not folded
+_ALARMS = ("worse", "reversed", "unclear")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowLimits:
-    """How many rows a list may have, so that the page of a big study still opens."""
-
-    groups: int  # of a benchmark's first metric
-    others: int  # of all its other metrics together
-    dots: int  # professions listed beside their plot, which draws all
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """A benchmark of a mitigation."""
-
-    name: str
-    comparison: Comparison
-    overall: tuple[Row[Change], ...]  # each on a scale of its own
-    groups: Forest | None  # of the first metric
-    leads: bool  # whether their plot is a main one: few groups of a bias, and some moved
-    others: tuple[Row[Change], ...]  # groups of the other metrics
-    others_left_out: int
-    professions: Scatter | None
-    runs: tuple[str, ...]  # the measurements after, where there are several: "seed 0", …
-    by_seed: Mapping[str, tuple[str, ...]]  # overall metric to its text after each run
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Known faults and coverage, each once."""
-        return tuple(dict.fromkeys((*self.comparison.notes, *self.comparison.before.notes)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChapterView:
-    """A mitigation of a model."""
+class ChapterView(NamedTuple):
+    """A mitigation of a model, as the page shows it."""
 
     title: str
-    chapter: Chapter
-    edits: tuple[str, ...]
-    verdict: str  # in words
-    badges: tuple[Badge, Badge]  # bias, ability
-    tone: str  # of the graver of the two
-    headlines: tuple[Row[Change], ...]  # what the verdict rests on, each on a scale of its own
-    sections: tuple[Section, ...]
+    edits: tuple[str, ...]  # in words
+    chapter: Chapter  # its changes corrected by its verdict
 
 
-def chapter_view(
-    chapter: Chapter,
-    *,
-    title: str,
-    edits: Iterable[str],
-    seeds: Mapping[str, int],
-    limits: RowLimits,
-) -> ChapterView:
-    """A chapter under a title; `edits` as a reader gets them, `seeds` of each by its identity."""
-    names = setting_names(comparison.before for comparison in chapter.comparisons)
-    verdict = chapter.verdict
-    badges = verdict_badges(verdict)
-    return ChapterView(
-        title=title,
-        chapter=chapter,
-        edits=tuple(dict.fromkeys(edits)),
-        verdict=typeset(verdict_sentence(verdict)),
-        badges=badges,
-        tone=_pick_tone(badges),
-        headlines=tuple(
-            named_row(headline.change, subject(headline.change, headline.benchmark))
-            for headline in (*verdict.bias, *verdict.ability)
-        ),
-        sections=tuple(
-            section(
-                replace(comparison, changes=apply_verdict(comparison, verdict)),
-                names[setting_of(comparison.before)],
-                seeds=seeds,
-                limits=limits,
-            )
-            for comparison in chapter.comparisons
-        ),
+def study_chapters(study: Study) -> list[ChapterView]:
+    """A view of every chapter of a study."""
+    return [
+        ChapterView(
+            f"{chapter.mitigation} on {chapter.model}",
+            tuple(dict.fromkeys(map(_describe_edit, chapter.edits))),
+            apply_verdict(chapter),
+        )
+        for chapter in study.chapters
+    ]
+
+
+def comparison_chapters(
+    comparisons: Sequence[Comparison], names: Mapping[str, str]
+) -> list[ChapterView]:
+    """A view per pair of models; `names` gives an edited model a title, by its identity."""
+    pairs: dict[tuple[str, str], list[Comparison]] = {}
+    for comparison in comparisons:
+        pairs.setdefault((comparison.before.model, comparison.after.model), []).append(comparison)
+    views = []
+    for (before, after), alike in pairs.items():
+        chapter = Chapter(
+            model=before,
+            mitigation=names.get(after, after),
+            comparisons=tuple(alike),
+            verdict=verdict_of(alike),
+            edits=(),
+        )
+        stored = alike[0].after.model_info.get("edits")
+        edits = [
+            _describe_edit(edit)
+            for edit in (stored if isinstance(stored, list) else [])
+            if isinstance(edit, dict) and isinstance(edit.get("options"), dict)
+        ]
+        title = names.get(after, f"{before} → {after}")
+        views.append(ChapterView(title, tuple(dict.fromkeys(edits)), apply_verdict(chapter)))
+    return views
+
+
+def _describe_edit(edit: Mapping[str, JSON]) -> str:
+    """The method and its options: "lftf: objective ce_both, blocks 1, …"."""
+    return f"{edit.get('method')}: {options_text(edit)}"
+
+
+def apply_verdict(chapter: Chapter) -> Chapter:
+    """The chapter, its overall changes with p_holm and direction of the verdict on them.
+
+    So that a page does not call "reduced" what its verdict calls "no change shown".
+    """
+
+    def identify(benchmark: str, change: Change) -> tuple[object, ...]:
+        # two comparisons of a benchmark, measured in two ways, may have the same metric
+        values = (change.before, change.after, change.low, change.high)
+        return benchmark, change.metric, change.n, tuple(map(repr, values))
+
+    corrected = {
+        identify(headline.benchmark, headline.change): headline.change
+        for headline in (*chapter.verdict.bias, *chapter.verdict.ability)
+    }
+    comparisons = (
+        replace(
+            comparison,
+            changes=tuple(
+                change
+                if change.group
+                else corrected.get(identify(comparison.before.benchmark, change), change)
+                for change in comparison.changes
+            ),
+        )
+        for comparison in chapter.comparisons
     )
+    return replace(chapter, comparisons=tuple(comparisons))
 
 
-def section(
-    comparison: Comparison, name: str, *, seeds: Mapping[str, int], limits: RowLimits
-) -> Section:
-    """One comparison under that name; `seeds` are those of the edits, by a model's identity."""
-    overall = [change for change in comparison.changes if not change.group]
-    grouped = [change for change in comparison.changes if change.group]
-    first = overall[0].metric if overall else ""
-    others = [change for change in grouped if change.metric != first]
-    shown = gravest(others, most=limits.others)
-    groups = [change for change in grouped if change.metric == first]
-    runs = comparison.afters[: len(comparison.by_seed)]
-    return Section(
-        name=name,
-        comparison=comparison,
-        overall=change_rows(overall),
-        groups=forest(groups, most=limits.groups),
-        leads=_leads(groups),
-        others=change_rows(shown, grouped=True),
-        others_left_out=len(others) - len(shown),
-        professions=scatter(comparison, most=limits.dots),
-        runs=tuple(
-            f"seed {seeds[after.model]}" if after.model in seeds else f"run {number}"
-            for number, after in enumerate(runs, start=1)
-        ),
-        by_seed=_seed_texts(comparison.by_seed),
-    )
+def verdict_badges(verdict: Verdict) -> tuple[Badge, Badge]:
+    """The verdict's bias and ability, a word each."""
+    direction: Direction = "reversed" if verdict.over_corrected else verdict.direction
+    bias = ability = Badge("unknown", "not measured")
+    if verdict.bias:
+        bias = Badge(direction, WORD[direction])
+    if verdict.ability:
+        ability = {
+            True: Badge("better", "kept"),
+            None: Badge("unclear", "not shown kept"),
+            False: Badge("worse", "lost"),
+        }[verdict.kept]
+    return bias, ability
 
 
-def _leads(groups: Sequence[Change]) -> bool:
-    """Whether there is something to see, and not too much."""
+def verdict_tone(verdict: Verdict) -> str:
+    """The tone of the ability where that is the alarm, else of the bias."""
+    tones = [badge.tone for badge in verdict_badges(verdict)]
+    return min(tones, key=lambda tone: _ALARMS.index(tone) if tone in _ALARMS else len(_ALARMS))
+
+
+def leads(groups: Sequence[Change]) -> bool:
+    """Whether the plot of these groups is a main one: few groups of a bias, and some moved."""
     moved = any(group.direction not in ("unchanged", "unknown") for group in groups)
     return moved and len(groups) <= _MAIN and all(group.measures_bias for group in groups)
 
 
-def _seed_texts(by_seed: Sequence[Sequence[Change]]) -> dict[str, tuple[str, ...]]:
+def seed_texts(by_seed: Sequence[Sequence[Change]]) -> dict[str, list[str]]:
     """Each metric of the first seed to its value after every seed."""
     runs = [
         {
@@ -147,62 +134,4 @@ def _seed_texts(by_seed: Sequence[Sequence[Change]]) -> dict[str, tuple[str, ...
         }
         for run in by_seed
     ]
-    return {metric: tuple(run.get(metric, "n/a") for run in runs) for metric in (runs or [{}])[0]}
-
-
-def apply_verdict(comparison: Comparison, verdict: Verdict) -> tuple[Change, ...]:
-    """The changes, with p_holm and direction of the verdict where it rests on them.
-
-    So that a page does not call "reduced" what its verdict calls "no change shown".
-    """
-    corrected = {
-        _identify(headline.benchmark, headline.change): headline.change
-        for headline in (*verdict.bias, *verdict.ability)
-    }
-    benchmark = comparison.before.benchmark
-    return tuple(
-        change if change.group else corrected.get(_identify(benchmark, change), change)
-        for change in comparison.changes
-    )
-
-
-def _identify(benchmark: str, change: Change) -> tuple[object, ...]:
-    """Two comparisons of a benchmark, measured in two ways, may have the same metric."""
-    values = (change.before, change.after, change.low, change.high)
-    return benchmark, change.metric, change.n, tuple(map(repr, values))
-
-
-def verdict_badges(verdict: Verdict) -> tuple[Badge, Badge]:
-    """The verdict's bias and ability, a word each."""
-    direction: Direction = "reversed" if verdict.over_corrected else verdict.direction
-    bias = ability = Badge(tone="unknown", word="not measured")
-    if verdict.bias:
-        bias = badge(direction)
-    if verdict.ability:
-        tone, word = {
-            True: ("better", "kept"),
-            None: ("unclear", "not shown kept"),
-            False: ("worse", "lost"),
-        }[verdict.kept]
-        ability = Badge(tone=tone, word=word)
-    return bias, ability
-
-
-def _pick_tone(badges: tuple[Badge, Badge]) -> str:
-    """The tone of the ability where that is the alarm, else of the bias."""
-    alarms = ("worse", "reversed", "unclear")
-    tones = [badge.tone for badge in badges]
-    return min(tones, key=lambda tone: alarms.index(tone) if tone in alarms else len(alarms))
-
-
-def model_edits(info: Mapping[str, JSON]) -> Iterable[str]:
-    """Each edit of a model with its options: "lftf: objective ce_both, blocks 1, …"."""
-    edits = info.get("edits")
-    for edit in edits if isinstance(edits, list) else []:
-        if isinstance(edit, dict) and isinstance(edit.get("options"), dict):
-            yield describe_edit(edit)
-
-
-def describe_edit(edit: Mapping[str, JSON]) -> str:
-    """The method and its options, on a line."""
-    return f"{edit.get('method')}: {options_text(edit)}"
+    return {metric: [run.get(metric, "n/a") for run in runs] for metric in (runs or [{}])[0]}

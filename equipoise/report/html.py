@@ -9,41 +9,24 @@ import base64
 import hashlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
-from equipoise.conclusions import Change, Comparison, Direction
+from equipoise.conclusions import Change, Comparison, Direction, Finding
 from equipoise.files.atomic import write_file
 from equipoise.records import Estimate
-from equipoise.report.axis import minus, typeset, whisker
-from equipoise.report.overview import Overview, of_comparisons, of_study
-from equipoise.report.plots import LONGEST_LABEL
-from equipoise.report.provenance import (
-    edit_rest,
-    flat,
-    model_rest,
-    options_text,
-    plain_json,
-    training_end,
-)
-from equipoise.report.rows import WITHIN, badge_of, cell, estimate_rows, p_cell, plain_cell
+from equipoise.report import axis, chapters, overview, plots, provenance, rows, sentences
 from equipoise.report.sanitize import LONGEST, clipped, isolated, short, visible
-from equipoise.report.sentences import (
-    WORD,
-    describe_change,
-    group_name,
-    headlines,
-    interval,
-    numbers,
-    subject,
-)
 from equipoise.study.study import Study
 
 _TEMPLATES = "templates"
 _TAIL = 8000  # characters of a traceback
+_OPEN = 3  # chapters that are not folded
 
 #: What each direction says, exactly.
 GLOSSARY: Mapping[Direction, str] = {
@@ -63,7 +46,13 @@ def study_page(study: Study, *, lead: Sequence[str] = ()) -> str:
 
     `lead` comes before all else, one paragraph per sentence.
     """
-    return _render(of_study(study, lead=lead))
+    return _render(
+        study,
+        chapters.study_chapters(study),
+        lead=lead,
+        facts=list(overview.count_facts(study)),
+        findings=overview.group_findings(study.findings),
+    )
 
 
 def write_study_page(file: Path | str, study: Study, *, lead: Sequence[str] = ()) -> Path:
@@ -83,7 +72,9 @@ def page(
     `lead` comes before all else, one paragraph per sentence. `names` gives the chapter of an
     edited model, by its identity, a title that a reader knows it by.
     """
-    return _render(of_comparisons(comparisons, title=title, lead=lead, names=names or {}))
+    views = chapters.comparison_chapters(comparisons, names or {})
+    study = Study(title=title, recipe={})
+    return _render(study, views, lead=lead, facts=(), findings=None)
 
 
 def write_page(
@@ -99,8 +90,62 @@ def write_page(
     return write_file(Path(file), text, what="page")
 
 
-def _render(overview: Overview) -> str:
-    script = _read_template("page.js")
+def _render(
+    study: Study,
+    views: Sequence[chapters.ChapterView],
+    *,
+    lead: Sequence[str],
+    facts: Sequence[tuple[str, str]],
+    findings: Mapping[Finding, Sequence[str]] | None,
+) -> str:
+    """The page; `findings`: each with its places, None where checks are no part of it."""
+    script, counter = _read_template("page.js"), itertools.count(1)
+    study = replace(study, chapters=tuple(view.chapter for view in views))
+    columns, matrix_rows = overview.matrix(study)
+    content = {
+        "study": study,
+        "lead": lead,
+        "facts": facts,
+        "findings": findings,
+        "chapters": views,
+        "folded": len(views) > _OPEN,
+        "limits": overview.limit_rows(study),
+        "seeds": {
+            measured.measurement.model: measured.seed
+            for measured in study.measured
+            if measured.seed is not None
+        },
+        "columns": columns,
+        "rows": matrix_rows,
+        "baselines": list(overview.measured_alone(study)),
+        "blocks": plots.panels(study.located),
+        "calibrations": [(each, plots.curve_plots(each)) for each in study.calibrations],
+        "provenance": provenance.provenance(study),
+    }
+    return (
+        _templates()
+        .get_template("page.html")
+        .render(
+            page=content,
+            # ours, like the script: nothing from outside is in it
+            style=Markup(_read_template("page.css")),
+            script=Markup(script),
+            # as a Content-Security-Policy names a script that may run
+            script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            words=sentences.WORD,
+            glossary=GLOSSARY,
+            within=rows.WITHIN,
+            longest=LONGEST,
+            headlines=sentences.headlines,
+            # ids that no other element of the page has: "g1", "g2", …
+            fresh=lambda letter: f"{letter}{next(counter)}",
+        )
+    )
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    """The templates, compiled once in a process, and what they may call."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("equipoise.report", _TEMPLATES),
         autoescape=True,
@@ -112,31 +157,23 @@ def _render(overview: Overview) -> str:
     environment.filters |= {
         "common": _find_common_reason,
         "short": lambda value: short(str(value)),
-        "tag": lambda name: clipped(name, LONGEST_LABEL, with_length=False),
+        "tag": lambda name: clipped(name, plots.LONGEST_LABEL, with_length=False),
         "whole": _mark_whole,
         "tail": _clip_traceback,
         "thousands": "{:,}".format,
     }
     functions: tuple[Callable[..., object], ...] = (
-        minus, typeset, whisker, cell, plain_cell, p_cell, badge_of, estimate_rows, subject,
-        describe_change, group_name, numbers, interval, flat, plain_json, options_text,
-        training_end, model_rest, edit_rest,
+        axis.minus, axis.typeset, axis.whisker, rows.cell, rows.plain_cell, rows.p_cell,
+        rows.matrix_cell, rows.badge_of, rows.row_name, rows.named_rows, rows.headline_rows,
+        rows.shared_axis, rows.estimate_axis, rows.gravest, chapters.verdict_badges,
+        chapters.verdict_tone, chapters.leads, chapters.seed_texts, plots.scatter,
+        provenance.setting_of, provenance.setting_names, provenance.flat, provenance.plain_json,
+        provenance.options_text, provenance.training_end, provenance.model_rest,
+        provenance.edit_rest, sentences.verdict_sentence, sentences.subject,
+        sentences.describe_change, sentences.group_name, sentences.numbers, sentences.interval,
     )  # fmt: skip
     environment.filters |= {function.__name__: function for function in functions}
-    return environment.get_template("page.html").render(
-        page=overview,
-        # ours, like the script: nothing from outside is in it
-        style=Markup(_read_template("page.css")),
-        script=Markup(script),
-        # as a Content-Security-Policy names a script that may run
-        script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        words=WORD,
-        glossary=GLOSSARY,
-        within=WITHIN,
-        longest=LONGEST,
-        headlines=headlines,
-        fresh=_count_ids(),
-    )
+    return environment
 
 
 def _read_template(name: str) -> str:
@@ -165,9 +202,3 @@ def _clip_traceback(value: str) -> Markup:
 def _mark_whole(value: str) -> Markup:
     """A text that has its own limit, not cut again."""
     return Markup(Markup.escape(visible(value)))
-
-
-def _count_ids() -> Callable[[str], str]:
-    """Ids that no other element of the page has: "g1", "g2", …"""
-    counter = itertools.count(1)
-    return lambda letter: f"{letter}{next(counter)}"

@@ -1,143 +1,33 @@
-"""The page as a whole: a study, or comparisons alone, made ready for the template."""
+"""The study as a whole: what is counted, found, measured alone, and every model in a table."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
-from equipoise.conclusions import Change, Comparison, Finding, Verdict
+from equipoise.conclusions import Change, Finding
 from equipoise.records import Estimate, Measurement
-from equipoise.report.axis import minus
-from equipoise.report.chapters import (
-    ChapterView,
-    RowLimits,
-    apply_verdict,
-    chapter_view,
-    describe_edit,
-    model_edits,
-)
-from equipoise.report.plots import CurvePlot, Panel, curve_plots, panels
-from equipoise.report.provenance import Provenance, provenance, setting_names, setting_of
-from equipoise.report.rows import Badge, Cell, badge_of, cell
-from equipoise.report.sentences import brackets, numbers
-from equipoise.stats.calibration import Calibration
-from equipoise.stats.verdict import verdict_of
-from equipoise.study.study import Chapter, Study
+from equipoise.report.provenance import Setting, setting_names, setting_of
+from equipoise.study.study import Study
 
-_OPEN = 3  # chapters that are not folded
 _ROWS = 3000  # of groups, on the whole page
 _EVERYTHING = 24  # comparisons of which the groups of every metric are listed
 _LEVELS = ("error", "warning", "ok")
+_Shown = TypeVar("_Shown", Change, Estimate)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MatrixCell:
-    """The value after a mitigation, or of the model as it is; None in the table: not measured."""
+class RowLimits(NamedTuple):
+    """How many rows a list may have, so that the page of a big study still opens."""
 
-    cell: Cell
-    before: str = ""  # "" for the model as it is
-    badge: Badge | None = None  # None for the model as it is
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MatrixRow:
-    """One model, as it is or after a mitigation."""
-
-    model: str
-    chapter: int | None  # whose part of the page says more; None: the model as it is
-    entries: tuple[MatrixCell | None, ...]
+    groups: int  # of a benchmark's first metric
+    others: int  # of all its other metrics together
+    dots: int  # professions listed beside their plot, which draws all
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matrix:
-    """The whole study in a table: a row per model and mitigation, a column per benchmark."""
-
-    columns: Mapping[str, Estimate | None]  # setting's name to its first metric
-    rows: tuple[MatrixRow, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overview:
-    """Everything the template is given."""
-
-    study: Study
-    lead: tuple[str, ...]
-    facts: tuple[tuple[str, str], ...]  # (number, what it counts)
-    matrix: Matrix
-    chapters: tuple[ChapterView, ...]
-    folded: bool  # whether chapters are
-    baselines: tuple[tuple[str, Measurement], ...]  # title, and what no chapter compares
-    limits: RowLimits
-    blocks: Mapping[str, Sequence[Panel]]  # by model
-    calibrations: tuple[tuple[Calibration, tuple[CurvePlot, ...]], ...]
-    findings: Mapping[Finding, tuple[str, ...]] | None  # and its places; None: no study's page
-    provenance: Provenance
-
-
-def of_study(study: Study, *, lead: Sequence[str]) -> Overview:
-    """The page of a study."""
-    limits = _limit_rows(study)
-    seeds = {
-        measured.measurement.model: measured.seed
-        for measured in study.measured
-        if measured.seed is not None
-    }
-    return Overview(
-        study=study,
-        lead=tuple(lead),
-        facts=tuple(_count_facts(study)),
-        matrix=matrix(study),
-        chapters=tuple(
-            chapter_view(
-                chapter,
-                title=f"{chapter.mitigation} on {chapter.model}",
-                edits=map(describe_edit, chapter.edits),
-                seeds=seeds,
-                limits=limits,
-            )
-            for chapter in study.chapters
-        ),
-        folded=len(study.chapters) > _OPEN,
-        baselines=tuple(_baselines(study)),
-        limits=limits,
-        blocks=panels(study.located),
-        calibrations=tuple((each, curve_plots(each)) for each in study.calibrations),
-        findings=group_findings(study.findings),
-        provenance=provenance(study),
-    )
-
-
-def of_comparisons(
-    comparisons: Sequence[Comparison],
-    *,
-    title: str,
-    lead: Sequence[str],
-    names: Mapping[str, str],
-) -> Overview:
-    """The page of comparisons alone: a chapter per pair of models, named by the edited model."""
-    pairs: dict[tuple[str, str], list[Comparison]] = {}
-    for comparison in comparisons:
-        pairs.setdefault((comparison.before.model, comparison.after.model), []).append(comparison)
-    chapters = tuple(
-        Chapter(
-            model=before,
-            mitigation=names.get(after, after),
-            comparisons=tuple(alike),
-            verdict=verdict_of(alike),
-            edits=(),
-        )
-        for (before, after), alike in pairs.items()
-    )
-    study = Study(title=title, recipe={}, chapters=chapters)
-    views = tuple(
-        chapter_view(
-            chapter,
-            title=names.get(after, f"{before} → {after}"),
-            edits=model_edits(chapter.comparisons[0].after.model_info),
-            seeds={},
-            limits=_limit_rows(study),
-        )
-        for (before, after), chapter in zip(pairs, chapters, strict=True)
-    )
-    return replace(of_study(study, lead=lead), chapters=views, facts=(), findings=None)
+def limit_rows(study: Study) -> RowLimits:
+    """A fair share of the page's rows; all of them in a study of usual size."""
+    comparisons = sum(len(chapter.comparisons) for chapter in study.chapters)
+    share = max(12, _ROWS // max(1, comparisons))
+    usual = comparisons <= _EVERYTHING
+    return RowLimits(share, share if usual else 0, share if usual else 12)
 
 
 def group_findings(findings: Iterable[Finding]) -> dict[Finding, tuple[str, ...]]:
@@ -154,15 +44,20 @@ def group_findings(findings: Iterable[Finding]) -> dict[Finding, tuple[str, ...]
     }
 
 
-def _baselines(study: Study) -> Iterable[tuple[str, Measurement]]:
-    """The measurements that are on neither side of a comparison, in the order of the study."""
+def measured_alone(study: Study) -> Iterator[tuple[str, Measurement]]:
+    """The measurements on neither side of a comparison, each under a title, in their order."""
+
+    def identify(measurement: Measurement) -> tuple[object, ...]:
+        setting = setting_of(measurement)
+        return measurement.model, setting, measurement.seed, measurement.examples_sha256
+
     compared = {
-        _identify(measurement)
+        identify(measurement)
         for chapter in study.chapters
         for comparison in chapter.comparisons
         for measurement in (comparison.before, *comparison.afters)
     }
-    alone = [each for each in study.measured if _identify(each.measurement) not in compared]
+    alone = [each for each in study.measured if identify(each.measurement) not in compared]
     names = setting_names(measured.measurement for measured in alone)
     for measured in alone:
         of_seed = "" if measured.seed is None else f", seed {measured.seed}"
@@ -171,19 +66,8 @@ def _baselines(study: Study) -> Iterable[tuple[str, Measurement]]:
         yield f"{name} of {measured.model}{method}", measured.measurement
 
 
-def _identify(measurement: Measurement) -> tuple[object, ...]:
-    return measurement.model, setting_of(measurement), measurement.seed, measurement.examples_sha256
-
-
-def _limit_rows(study: Study) -> RowLimits:
-    """A fair share of the page's rows; all of them in a study of usual size."""
-    comparisons = sum(len(chapter.comparisons) for chapter in study.chapters)
-    share = max(12, _ROWS // max(1, comparisons))
-    usual = comparisons <= _EVERYTHING
-    return RowLimits(groups=share, others=share if usual else 0, dots=share if usual else 12)
-
-
-def _count_facts(study: Study) -> Iterable[tuple[str, str]]:
+def count_facts(study: Study) -> Iterator[tuple[str, str]]:
+    """Numbers of models, methods, benchmarks, seeds and steps, each with what it counts."""
     pairs = [(measured.model, measured.measurement.benchmark) for measured in study.measured]
     pairs += [
         (chapter.model, comparison.before.benchmark)
@@ -205,76 +89,49 @@ def _count_facts(study: Study) -> Iterable[tuple[str, str]]:
         yield f"{max(0, study.planned - len(study.missing))} of {study.planned}", "steps done"
 
 
-# --- the whole study in a table -----------------------------------------------------------------
+class MatrixRow(NamedTuple):
+    """A model as it is, with its estimates, or after a mitigation, with the changes."""
+
+    model: str
+    chapter: int | None  # whose part of the page says more; None: the model as it is
+    entries: list[Estimate | Change | None]  # by column; None: not measured
 
 
-def matrix(study: Study) -> Matrix:
-    """Every model as it is, followed by its mitigations, in the order of the study."""
-    bases = _group_bases(study)
-    measured = [measurement for measurements in bases.values() for measurement in measurements]
-    measured += [
-        comparison.before for chapter in study.chapters for comparison in chapter.comparisons
-    ]
-    names = setting_names(measured)
+def matrix(study: Study) -> tuple[Mapping[str, Estimate | None], list[MatrixRow]]:
+    """The columns, a setting's name to its first metric, and a row per model and mitigation.
+
+    Every model as it is, followed by its mitigations, in the order of the study. Its chapters are
+    as `chapters.apply_verdict` gives them.
+    """
+    # a model as it is was measured on its own, or is a side of comparisons that were made elsewhere
+    bases: dict[str, dict[Setting, Measurement]] = {}
+    for measured in study.measured:
+        if measured.mitigation is None:
+            known = bases.setdefault(measured.model, {})
+            known[setting_of(measured.measurement)] = measured.measurement
+    for chapter in study.chapters:
+        known = bases.setdefault(chapter.model, {})
+        for comparison in chapter.comparisons:
+            known.setdefault(setting_of(comparison.before), comparison.before)
+    measurements = [measurement for known in bases.values() for measurement in known.values()]
+    names = setting_names(measurements)
+    columns: dict[str, Estimate | None] = {}
+    for measurement in measurements:
+        columns.setdefault(names[setting_of(measurement)], _overall(measurement.estimates))
     rows = []
-    for model, measurements in bases.items():
-        estimates = {
-            setting_of(measurement): _headline(measurement) for measurement in measurements
-        }
-        entries = tuple(_estimate_cell(estimates.get(key)) for key in names)
-        rows.append(MatrixRow(model=model, chapter=None, entries=entries))
+    for model, known in bases.items():
+        estimates = {setting: _overall(known[setting].estimates) for setting in known}
+        rows.append(MatrixRow(model, None, [estimates.get(setting) for setting in names]))
         for index, chapter in enumerate(study.chapters):
             if chapter.model == model:
                 changes = {
-                    setting_of(comparison.before): _overall_change(comparison, chapter.verdict)
+                    setting_of(comparison.before): _overall(comparison.changes)
                     for comparison in chapter.comparisons
                 }
-                entries = tuple(_change_cell(changes.get(key)) for key in names)
-                rows.append(MatrixRow(model=model, chapter=index, entries=entries))
-    first = {setting_of(measurement): _headline(measurement) for measurement in reversed(measured)}
-    return Matrix(columns={names[key]: first[key] for key in names}, rows=tuple(rows))
+                rows.append(MatrixRow(model, index, [changes.get(setting) for setting in names]))
+    return columns, rows
 
 
-def _group_bases(study: Study) -> dict[str, list[Measurement]]:
-    """Model to what was measured of it as it is; of comparisons where nothing else says so."""
-    bases: dict[str, list[Measurement]] = {}
-    for measured in study.measured:
-        if measured.mitigation is None:
-            bases.setdefault(measured.model, []).append(measured.measurement)
-    for chapter in study.chapters:
-        known = bases.setdefault(chapter.model, [])
-        settings = {setting_of(measured) for measured in known}
-        for comparison in chapter.comparisons:
-            if setting_of(comparison.before) not in settings:
-                settings.add(setting_of(comparison.before))
-                known.append(comparison.before)
-    return bases
-
-
-def _headline(measurement: Measurement) -> Estimate | None:
+def _overall(records: Sequence[_Shown]) -> _Shown | None:
     """The first metric, overall."""
-    return next((estimate for estimate in measurement.estimates if not estimate.group), None)
-
-
-def _estimate_cell(estimate: Estimate | None) -> MatrixCell | None:
-    if estimate is None:
-        return None
-    return MatrixCell(cell=cell(estimate.value, estimate.low, estimate.high))
-
-
-def _overall_change(comparison: Comparison, verdict: Verdict) -> Change | None:
-    changes = apply_verdict(comparison, verdict)
-    return next((change for change in changes if not change.group), None)
-
-
-def _change_cell(change: Change | None) -> MatrixCell | None:
-    if change is None:
-        return None
-    value, before, *ends = map(
-        minus, numbers(change.after, change.before, change.after_low, change.after_high)
-    )
-    return MatrixCell(
-        cell=Cell(value=value, interval=brackets(*ends), sort=change.after),
-        before=before,
-        badge=badge_of(change),
-    )
+    return next((record for record in records if not record.group), None)

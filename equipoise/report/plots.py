@@ -4,13 +4,15 @@ Places are in percent of a plot's width or height, from the left and from the bo
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
-from equipoise.conclusions import Comparison, Ranking, RankStability
+from equipoise.conclusions import Comparison, RankStability
 from equipoise.records import Measurement
 from equipoise.report.axis import Axis, Tick, Whisker, axis_of, minus, whisker
 from equipoise.report.sentences import interval, numbers
@@ -25,22 +27,28 @@ _NEAR = 7.0  # percent of the plot's height: labels closer than that would overl
 _WIDE = 2.4  # percent of its width that a letter may need
 _BLOCK_TICKS = 6
 
+#: A place from the left, and the value with its interval from the bottom.
+Point = tuple[float, Whisker]
+
 
 # --- professions ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dot:
+class Dot(NamedTuple):
     """One profession."""
 
     name: str
     before: float  # nats
     after: float
     score: float  # [-1, 1]; nan where the benchmark has none
-    x: float
-    y: float
-    step: int | None  # of the color scale, 0 (most female) to STEPS - 1; None without a score
-    label_x: float | None = None  # middle of its name; None: the plot does not name it
+
+    @property
+    def step(self) -> int | None:
+        """Of the color scale, 0 (most female) to STEPS - 1; None without a score."""
+        if not math.isfinite(self.score):
+            return None
+        share = (min(1.0, max(-1.0, self.score)) + 1.0) / 2.0
+        return min(STEPS - 1, int(share * STEPS))
 
     @property
     def cells(self) -> tuple[tuple[str, float], ...]:
@@ -54,109 +62,80 @@ class Dot:
         before, after, score = (text for text, _ in self.cells)
         return f"{before} → {after} nats, stereotype score {score}"
 
-    @property
-    def half_width(self) -> float:
-        """Half the width of the name in the plot."""
-        return _WIDE / 2 * min(len(self.name), LONGEST_LABEL)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scatter:
     """The mean log-odds of the two pronouns before against after, a dot per profession."""
 
-    dots: tuple[Dot, ...]
+    dots: list[Dot]
     axis: Axis  # of both sides
-    zero: float
-    listed: tuple[Dot, ...]  # what moved most, listed with numbers beside the plot
+    labels: dict[str, float]  # the professions that the plot names: middle of the name
+    listed: list[Dot]  # what moved most, listed with numbers beside the plot
     slope: str  # of after on before; 1: every lean is unchanged, 0: no lean is left
     fits: tuple[tuple[str, str, str], ...]  # a number about all: its name, before, after
     left_out: int  # professions without a finite value on either side
 
 
-def scatter(comparison: Comparison, *, most: int) -> Scatter | None:
+def scatter(comparison: Comparison, most: int) -> Scatter | None:
     """The professions of a comparison, at most `most` of them listed; afters are averaged.
 
     Drawn for every benchmark whose outcomes have `lo` (nats, positive: " he"), `s` (the human
     stereotype score in [-1, 1], negative: female) and a profession; None for others.
     """
-    before, scores = _profession_means([comparison.before])
-    after, _ = _profession_means(comparison.afters)
-    shared = [name for name in before if name in after]
+    before, after = _profession_means([comparison.before]), _profession_means(comparison.afters)
+    shared = [Dot(name, lo, after[name][0], s) for name, (lo, s) in before.items() if name in after]
     if not shared:
         return None
-    finite = [n for n in shared if math.isfinite(before[n]) and math.isfinite(after[n])]
-    axis = axis_of([0.0, *(side[name] for name in finite for side in (before, after))], ticks=5)
-    dots = [
-        Dot(
-            name=name,
-            before=before[name],
-            after=after[name],
-            score=scores[name],
-            x=axis.at(before[name]),
-            y=axis.at(after[name]),
-            step=_color_step(scores[name]),
-        )
-        for name in finite
-    ]
+    dots = [dot for dot in shared if math.isfinite(dot.before) and math.isfinite(dot.after)]
     befores, afters = [dot.before for dot in dots], [dot.after for dot in dots]
-    x = [dot.score for dot in dots]
-    lines: tuple[tuple[str, Callable[[Sequence[float], Sequence[float]], str]], ...] = (
+    scores = [dot.score for dot in dots]
+    axis = axis_of([0.0, *befores, *afters], ticks=5)
+    lines = (
         ("correlation with the stereotype score", _correlation),
         ("nats for each unit of that score", _slope),
     )
     return Scatter(
-        dots=tuple(_place_labels(dots)),
-        listed=tuple(sorted(dots, key=lambda dot: -abs(dot.after - dot.before))[:most]),
+        dots=dots,
         axis=axis,
-        zero=axis.at(0.0),
+        labels=_place_labels(dots, axis),
+        listed=sorted(dots, key=lambda dot: -abs(dot.after - dot.before))[:most],
         slope=_slope(befores, afters),
-        fits=tuple((name, fit(x, befores), fit(x, afters)) for name, fit in lines),
-        left_out=len(shared) - len(finite),
+        fits=tuple((name, fit(scores, befores), fit(scores, afters)) for name, fit in lines),
+        left_out=len(shared) - len(dots),
     )
 
 
-def _profession_means(
-    measurements: Sequence[Measurement],
-) -> tuple[dict[str, float], dict[str, float]]:
+def _profession_means(measurements: Sequence[Measurement]) -> dict[str, list[float]]:
     """Profession to the means of its finite `lo` and of its finite scores; nan without any."""
-    values: dict[str, list[tuple[float, float]]] = {}
+    values: dict[str, tuple[list[float], list[float]]] = {}
     for measurement in measurements:
         for outcome in measurement.outcomes:
             if "lo" in outcome.values and "s" in outcome.values and "profession" in outcome.groups:
-                pair = outcome.values["lo"], outcome.values["s"]
-                values.setdefault(outcome.groups["profession"], []).append(pair)
-    return (
-        {name: _finite_mean(lo for lo, _ in pairs) for name, pairs in values.items()},
-        {name: _finite_mean(score for _, score in pairs) for name, pairs in values.items()},
-    )
+                pair = values.setdefault(outcome.groups["profession"], ([], []))
+                for column, name in zip(pair, ("lo", "s"), strict=True):
+                    if math.isfinite(outcome.values[name]):
+                        column.append(outcome.values[name])
+    return {
+        name: [fmean(column) if column else math.nan for column in pair]
+        for name, pair in values.items()
+    }
 
 
-def _finite_mean(values: Iterable[float]) -> float:
-    finite = [value for value in values if math.isfinite(value)]
-    return math.fsum(finite) / len(finite) if finite else math.nan
-
-
-def _color_step(score: float) -> int | None:
-    if not math.isfinite(score):
-        return None
-    share = (min(1.0, max(-1.0, score)) + 1.0) / 2.0
-    return min(STEPS - 1, int(share * STEPS))
-
-
-def _place_labels(dots: Sequence[Dot]) -> list[Dot]:
-    """The same dots; the outermost have labels unless their labels would overlap."""
-    placed: dict[str, Dot] = {}
+def _place_labels(dots: Sequence[Dot], axis: Axis) -> dict[str, float]:
+    """Where the names of the outermost stand, unless they would overlap."""
+    labels: dict[str, float] = {}
+    taken: list[tuple[float, float, float]] = []  # height, middle, half of the width
     for dot in sorted(dots, key=lambda dot: -max(abs(dot.before), abs(dot.after))):
-        middle = min(max(dot.x, dot.half_width), 100.0 - dot.half_width)
+        half = _WIDE / 2 * min(len(dot.name), LONGEST_LABEL)
+        height, middle = axis.at(dot.after), min(max(axis.at(dot.before), half), 100.0 - half)
         free = all(
-            abs(dot.y - other.y) > _NEAR
-            or other.label_x is None
-            or abs(middle - other.label_x) > dot.half_width + other.half_width
-            for other in placed.values()
+            abs(height - other) > _NEAR or abs(middle - other_middle) > half + other_half
+            for other, other_middle, other_half in taken
         )
-        if free and len(placed) < _LABELS:
-            placed[dot.name] = replace(dot, label_x=round(middle, 2))
-    return [placed.get(dot.name, dot) for dot in dots]
+        if free and len(labels) < _LABELS:
+            labels[dot.name] = round(middle, 2)
+            taken.append((height, labels[dot.name], half))
+    return labels
 
 
 def _slope(x: Sequence[float], y: Sequence[float]) -> str:
@@ -194,9 +173,9 @@ class Panel:
 
     locator: str
     unit: str
-    lines: tuple[tuple[int, tuple[tuple[float, Whisker], ...]], ...]  # seed, and its finite points
+    lines: tuple[tuple[int, list[Point]], ...]  # seed, and its finite points
     axis: Axis  # of the scores
-    blocks: tuple[Tick, ...]
+    blocks: list[Tick]
     stability: str  # rank correlation over seeds, in words
     first: str  # which block came first, and how often
     notes: tuple[str, ...]
@@ -205,48 +184,41 @@ class Panel:
 def panels(located: Sequence[Located]) -> dict[str, list[Panel]]:
     """Model to a panel per locator, in the order in which models first appear."""
     by_model: dict[str, list[Panel]] = {}
-    for located_ in located:
-        by_model.setdefault(located_.model, []).append(_panel(located_))
+    for ranked in located:
+        by_model.setdefault(ranked.model, []).append(_panel(ranked))
     return by_model
 
 
 def _panel(located: Located) -> Panel:
-    stability = located.stability
-    rankings = stability.rankings
+    rankings = located.stability.rankings
     ends = [x for ranking in rankings for x in (*ranking.scores, *ranking.low, *ranking.high)]
     axis = axis_of(ends, ticks=4)
     last = max((len(ranking.scores) for ranking in rankings), default=1) - 1
     across = axis_of([0.0, float(last)])
     # few enough labels along the bottom to read
     labelled = range(0, round(across.high) + 1, max(1, -(-round(across.high) // _BLOCK_TICKS)))
+    spans = [zip(ranking.scores, ranking.low, ranking.high, strict=True) for ranking in rankings]
     return Panel(
         locator=located.locator,
         unit=rankings[0].unit if rankings else "",
         lines=tuple(
-            (seed, _place_scores(ranking, axis=axis, across=across))
-            for seed, ranking in zip(stability.seeds, rankings, strict=False)
+            (seed, _points(enumerate(values), across, axis))
+            for seed, values in zip(located.stability.seeds, spans, strict=False)
         ),
         axis=axis,
-        blocks=tuple(
-            Tick(value=float(block), place=across.at(float(block)), text=rankings[0].label(block))
-            for block in labelled
-            if rankings
-        ),
-        stability=_describe_stability(stability),
-        first=_describe_first(stability),
+        blocks=[Tick(across.at(block), rankings[0].label(block)) for block in labelled if rankings],
+        stability=_describe_stability(located.stability),
+        first=_describe_first(located.stability),
         notes=tuple(dict.fromkeys(note for ranking in rankings for note in ranking.notes)),
     )
 
 
-def _place_scores(
-    ranking: Ranking, *, axis: Axis, across: Axis
-) -> tuple[tuple[float, Whisker], ...]:
-    spans = zip(ranking.scores, ranking.low, ranking.high, strict=True)
-    return tuple(
-        (across.at(float(block)), placed)
-        for block, span in enumerate(spans)
-        if (placed := whisker(*span, axis=axis)) is not None
-    )
+def _points(
+    spans: Iterable[tuple[float, tuple[float, float, float]]], across: Axis, axis: Axis
+) -> list[Point]:
+    """Value, low and high by what they are plotted over, where there is a value."""
+    placed = ((across.at(x), whisker(*span, axis=axis)) for x, span in spans)
+    return [(x, mark) for x, mark in placed if mark is not None]
 
 
 def _describe_stability(stability: RankStability) -> str:
@@ -277,15 +249,29 @@ class CurvePlot:
     """One metric: its readings with intervals against planted strength, the line through them."""
 
     curve: Curve
-    points: tuple[tuple[float, Whisker], ...]
+    points: list[Point]
     across: Axis  # planted strength
     axis: Axis  # reading
-    line: tuple[tuple[float, float], ...]  # its two ends, or nothing
+    line: list[tuple[float, float]]  # its two ends, or nothing
 
 
-def curve_plots(calibration: Calibration) -> tuple[CurvePlot, ...]:
+def curve_plots(calibration: Calibration) -> list[CurvePlot]:
     """Every metric that has a finite reading."""
-    return tuple(_curve_plot(curve) for curve in calibration.curves if finite_readings(curve))
+    plots = []
+    for curve in calibration.curves:
+        if finite_readings(curve):
+            spans = [
+                (r.strength, (r.estimate.value, r.estimate.low, r.estimate.high))
+                for r in curve.readings
+            ]
+            ends = line_ends(curve)
+            values = [*(x for _, span in spans for x in span), *(y for _, y in ends)]
+            axis = axis_of(values, ideal=curve.ideal)
+            across = axis_of((strength for strength, _ in spans), ticks=2)
+            points = _points(spans, across, axis)
+            line = [(across.at(x), axis.at(y)) for x, y in ends]
+            plots.append(CurvePlot(curve=curve, points=points, across=across, axis=axis, line=line))
+    return plots
 
 
 def finite_readings(curve: Curve) -> list[Reading]:
@@ -299,25 +285,5 @@ def line_ends(curve: Curve) -> tuple[tuple[float, float], ...]:
     if not readings or not math.isfinite(curve.slope):
         return ()
     strengths = [reading.strength for reading in readings]
-    x = math.fsum(strengths) / len(readings)
-    y = math.fsum(reading.estimate.value for reading in readings) / len(readings)
+    x, y = fmean(strengths), fmean(reading.estimate.value for reading in readings)
     return tuple((end, y + curve.slope * (end - x)) for end in (min(strengths), max(strengths)))
-
-
-def _curve_plot(curve: Curve) -> CurvePlot:
-    spans = [(r.estimate.value, r.estimate.low, r.estimate.high) for r in curve.readings]
-    ends = line_ends(curve)
-    values = [*(x for span in spans for x in span), *(y for _, y in ends)]
-    axis = axis_of(values, ideal=curve.ideal)
-    across = axis_of((reading.strength for reading in curve.readings), ticks=2)
-    return CurvePlot(
-        curve=curve,
-        points=tuple(
-            (across.at(reading.strength), placed)
-            for reading, span in zip(curve.readings, spans, strict=True)
-            if (placed := whisker(*span, axis=axis)) is not None
-        ),
-        across=across,
-        axis=axis,
-        line=tuple((across.at(x), axis.at(y)) for x, y in ends),
-    )

@@ -1,13 +1,12 @@
 """Where every number comes from, each thing said once: data, settings, models, edits, versions."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from equipoise.conclusions import Comparison
 from equipoise.records import JSON, DataUse, Measurement
-from equipoise.study.study import Chapter, Study
+from equipoise.study.study import Study
 
 _OF_MODEL = ("prefix", "start_token_id", "start_token", "chat_template", "revision", "dtype")
 _OF_EDIT = ("method", "options", "origin", "seed")
@@ -34,36 +33,33 @@ def setting_names(measurements: Iterable[Measurement]) -> dict[Setting, str]:
     "genbias"; "genbias (split dev)" and "genbias (split test)" where both were measured.
     """
     settings = list(dict.fromkeys(map(setting_of, measurements)))
-    return {
-        setting: _name_setting(setting, [other for other in settings if other[0] == setting[0]])
-        for setting in settings
-    }
-
-
-def _name_setting(setting: Setting, alike: Sequence[Setting]) -> str:
-    parts = [
-        f"{what} {setting[place]}"
-        for place, what in ((1, "version"), (2, "split"), (3, "limit"))
-        if len({other[place] for other in alike}) > 1
-    ]
-    parts += [
-        f"{key} {value}"
-        for key, value in setting[4]
-        if len({dict(other[4]).get(key) for other in alike}) > 1
-    ]
-    return f"{setting[0]} ({', '.join(parts)})" if len(alike) > 1 else setting[0]
+    names = {}
+    for setting in settings:
+        alike = [other for other in settings if other[0] == setting[0]]
+        parts = [
+            f"{what} {setting[place]}"
+            for place, what in ((1, "version"), (2, "split"), (3, "limit"))
+            if len({other[place] for other in alike}) > 1
+        ]
+        parts += [
+            f"{key} {value}"
+            for key, value in setting[4]
+            if len({dict(other[4]).get(key) for other in alike}) > 1
+        ]
+        names[setting] = f"{setting[0]} ({', '.join(parts)})" if len(alike) > 1 else setting[0]
+    return names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """All of it."""
 
-    data: tuple[tuple[DataUse, str], ...]  # file, and the benchmarks that read it
-    settings: tuple[tuple[str, tuple[Measurement, ...]], ...]  # name, and what was measured so
-    models: tuple[tuple[str, Measurement], ...]  # label, and a measurement of it
-    edits: tuple[tuple[str, tuple[Mapping[str, JSON], ...]], ...]  # label; the same of each seed
-    environments: tuple[tuple[tuple[str, str], ...], ...]
-    comparisons: tuple[str, ...]  # draws and seeds of the paired bootstrap
+    data: list[tuple[DataUse, str]]  # file, and the benchmarks that read it
+    settings: list[tuple[str, list[Measurement]]]  # name, and what was measured so
+    models: list[tuple[str, Measurement]]  # label, and a measurement of it
+    edits: list[tuple[str, list[Mapping[str, JSON]]]]  # label; the same of each seed
+    environments: list[tuple[tuple[str, str], ...]]
+    comparisons: list[str]  # draws and seeds of the paired bootstrap
     recipe: str  # as JSON; "" without
 
 
@@ -71,19 +67,40 @@ def provenance(study: Study) -> Provenance:
     """Of every measurement in the study, compared or not."""
     labelled = list(_label_measurements(study))
     measured = [measurement for _, measurement in labelled]
-    environments = dict.fromkeys(tuple(measurement.environment.items()) for measurement in measured)
-    compared = [comparison for chapter in study.chapters for comparison in chapter.comparisons]
+    names = setting_names(measured)
+    # each kind under what tells its entries apart, in the order of first appearance
+    data: dict[tuple[str, str], tuple[DataUse, dict[str, None]]] = {}
+    settings: dict[tuple[Setting, str, str | None], list[Measurement]] = {}
     models: dict[tuple[str, str], tuple[str, Measurement]] = {}
+    edits: dict[tuple[int, str, str, str], tuple[str, list[Mapping[str, JSON]]]] = {}
     for label, measurement in labelled:
+        for use in measurement.data:
+            _, readers = data.setdefault((use.name, use.sha256), (use, {}))
+            readers[measurement.benchmark] = None
+        setting = (setting_of(measurement), measurement.examples_sha256, measurement.cluster)
+        settings.setdefault(setting, []).append(measurement)
         info = json.dumps(dict(measurement.model_info), default=str, sort_keys=True)
         models.setdefault((measurement.model, info), (label, measurement))
+    for index, chapter in enumerate(study.chapters):
+        for edit in chapter.edits:
+            key = (index, str(edit.get("method")), options_text(edit), str(edit.get("origin")))
+            _, alike = edits.setdefault(key, (_label(chapter.model, chapter.mitigation), []))
+            alike.append(edit)
     return Provenance(
-        data=_data_files(measured),
-        settings=_group_settings(measured),
-        models=tuple(models.values()),
-        edits=tuple(edit for chapter in study.chapters for edit in _group_edits(chapter)),
-        environments=tuple(environments),
-        comparisons=tuple(dict.fromkeys(map(_describe_pairing, compared))),
+        data=[(use, ", ".join(readers)) for use, readers in data.values()],
+        settings=[(names[setting], alike) for (setting, _, _), alike in settings.items()],
+        models=list(models.values()),
+        edits=list(edits.values()),
+        environments=list(dict.fromkeys(tuple(each.environment.items()) for each in measured)),
+        comparisons=list(
+            dict.fromkeys(
+                f"{comparison.draws:,} paired bootstrap draws of whole clusters "
+                f"({comparison.before.cluster or comparison.after.cluster or 'examples'}), "
+                f"seed {comparison.seed}"
+                for chapter in study.chapters
+                for comparison in chapter.comparisons
+            )
+        ),
         recipe=pretty_json(study.recipe) if study.recipe else "",
     )
 
@@ -102,45 +119,6 @@ def _label_measurements(study: Study) -> Iterable[tuple[str, Measurement]]:
 def _label(model: str, mitigation: str | None, seed: int | None = None) -> str:
     of_seed = "" if seed is None else f", seed {seed}"
     return model if mitigation is None else f"{mitigation} on {model}{of_seed}"
-
-
-def _data_files(measured: Sequence[Measurement]) -> tuple[tuple[DataUse, str], ...]:
-    readers: dict[tuple[str, str], list[str]] = {}
-    files: dict[tuple[str, str], DataUse] = {}
-    for measurement in measured:
-        for use in measurement.data:
-            files.setdefault((use.name, use.sha256), use)
-            readers.setdefault((use.name, use.sha256), []).append(measurement.benchmark)
-    return tuple((use, ", ".join(dict.fromkeys(readers[key]))) for key, use in files.items())
-
-
-def _group_settings(
-    measured: Sequence[Measurement],
-) -> tuple[tuple[str, tuple[Measurement, ...]], ...]:
-    names = setting_names(measured)
-    alike: dict[tuple[Setting, str, str | None], list[Measurement]] = {}
-    for measurement in measured:
-        key = (setting_of(measurement), measurement.examples_sha256, measurement.cluster)
-        alike.setdefault(key, []).append(measurement)
-    return tuple((names[key[0]], tuple(measurements)) for key, measurements in alike.items())
-
-
-def _group_edits(chapter: Chapter) -> Iterable[tuple[str, tuple[Mapping[str, JSON], ...]]]:
-    """Edits that differ only in their seeds are together."""
-    alike: dict[tuple[str, ...], list[Mapping[str, JSON]]] = {}
-    for edit in chapter.edits:
-        key = str(edit.get("method")), options_text(edit), str(edit.get("origin"))
-        alike.setdefault(key, []).append(edit)
-    for edits in alike.values():
-        yield _label(chapter.model, chapter.mitigation), tuple(edits)
-
-
-def _describe_pairing(comparison: Comparison) -> str:
-    units = comparison.before.cluster or comparison.after.cluster or "examples"
-    return (
-        f"{comparison.draws:,} paired bootstrap draws of whole clusters ({units}), "
-        f"seed {comparison.seed}"
-    )
 
 
 # --- as the page shows it -----------------------------------------------------------------------

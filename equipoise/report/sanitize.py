@@ -5,13 +5,11 @@ Unicode 16, chapter 23 (layout and control characters); Boucher and Anderson 202
 """
 
 import re
-from collections.abc import Iterator
 
 LONGEST = 2000  # characters of a text that are shown
 _NAME = 160  # of a name in a heading or a cell
 _LETTERS = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
 _RIGHT_TO_LEFT = re.compile(f"[{_LETTERS}](?:[{_LETTERS} ]*[{_LETTERS}])?")
-_SHOWN_AS_IS = "\n\t"
 
 
 def visible(text: str) -> str:
@@ -45,16 +43,6 @@ def short(name: str) -> str:
     return clipped(name, _NAME)
 
 
-def _marks() -> Iterator[tuple[int, str]]:
-    for code in range(0x20):
-        if chr(code) not in _SHOWN_AS_IS:
-            yield code, chr(0x2400 + code)
-    yield 0x7F, "␡"
-    for first, last in _INVISIBLE:
-        for code in range(first, last + 1):
-            yield code, f"⟨U+{code:04X}⟩"
-
-
 _INVISIBLE = (
     (0x80, 0x9F),  # C1 controls
     (0xAD, 0xAD),  # soft hyphen
@@ -70,4 +58,8 @@ _INVISIBLE = (
     (0xFFFE, 0xFFFF),
     (0xE0000, 0xE007F),  # tags: text that nobody sees
 )
-_MARKS = dict(_marks())
+_MARKS = {
+    **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"},
+    0x7F: "␡",
+    **{code: f"⟨U+{code:04X}⟩" for a, z in _INVISIBLE for code in range(a, z + 1)},
+}

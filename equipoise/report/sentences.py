@@ -37,16 +37,12 @@ def numbers(*values: float) -> tuple[str, ...]:
     """
     largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
     if ROUNDING < largest < 0.001:
-        return tuple(_format_tiny(value) for value in values)
+        return tuple(
+            "n/a" if math.isnan(value) else "0" if abs(value) <= ROUNDING else f"{value:.1e}"
+            for value in values
+        )
     places = 1 if largest >= 10 else 2 if largest >= 1 else 4 if ROUNDING < largest < 0.01 else 3
     return tuple(_format_rounded(value, places) for value in values)
-
-
-def _format_tiny(value: float) -> str:
-    """Two digits; "0" for rounding; "n/a" for nan."""
-    if math.isnan(value):
-        return "n/a"
-    return "0" if abs(value) <= ROUNDING else f"{value:.1e}"
 
 
 def _format_rounded(value: float, places: int) -> str:
@@ -101,7 +97,14 @@ def describe_change(change: Change) -> str:
         parts.append(_format_loss(change, claim))
     elif claim is None and change.ideal is not None:
         parts.append(f"ideal {change.ideal:g}")
-    parts.append(_say_direction(change))
+    ideal = "the ideal" if change.ideal is None else f"{change.ideal:g}"
+    said: Mapping[Direction, str] = {
+        **WORD,
+        "unknown": f"not measurable ({change.reason or 'no reason is given'})",
+        "unclear": f"moved, not shown to be nearer {ideal}",
+        "reversed": f"over-corrected: now on the other side of {ideal}",
+    }
+    parts.append(said[change.direction])
     parts += [] if claim is None else [_say_claim(change, claim)]
     return ", ".join(part for part in parts if part)
 
@@ -147,19 +150,6 @@ def _format_move(change: Change, *, between: tuple[str, str] = (" (", ")")) -> s
     scatter = "" if spread == "n/a" else f", spread {spread}"
     seeds = f"mean of {change.seeds} seeds{scatter}".join(between) if change.seeds > 1 else ""
     return f"{before} → {after} {ends}".rstrip() + seeds
-
-
-def _say_direction(change: Change) -> str:
-    ideal = "the ideal" if change.ideal is None else f"{change.ideal:g}"
-    match change.direction:
-        case "unknown":
-            return f"not measurable ({change.reason or 'no reason is given'})"
-        case "unclear":
-            return f"moved, not shown to be nearer {ideal}"
-        case "reversed":
-            return f"over-corrected: now on the other side of {ideal}"
-        case other:
-            return WORD[other]
 
 
 def _format_loss(change: Change, claim: Claim) -> str:
@@ -214,102 +204,88 @@ def margin_text(change: Change, claim: Claim) -> str:
 
 
 def _say_bias(verdict: Verdict) -> str:
+    """As in "bias reduced in genbias afgb (0.31 → 0.05 [0.03, 0.07]); no change shown in bbq …"."""
     if not verdict.bias:
         return "no bias was measured"
-    by_direction: dict[Direction, list[Headline]] = {}
+    by_direction: dict[Direction, list[str]] = {}
     for headline in verdict.bias:
-        by_direction.setdefault(headline.change.direction, []).append(headline)
+        change, name = headline.change, _headline_subject(headline)
+        if change.direction in _WITH_NUMBERS:
+            name += f" ({_format_move(change, between=(', ', ''))})"
+        by_direction.setdefault(change.direction, []).append(name)
     first = "reversed" if verdict.over_corrected else verdict.direction
     order = sorted(by_direction, key=lambda direction: (direction != first, _weigh(direction)))
-    text = "; ".join(
-        _say_headlines(direction, by_direction[direction], opens=direction == order[0])
-        for direction in order
-    )
+    parts: list[str] = []
+    for direction in order:
+        listed, bias = _join(by_direction[direction]), "" if parts else "bias "
+        said: Mapping[Direction, str] = {
+            "reversed": f"over-corrected in {listed}, now on the other side of the ideal",
+            "unclear": f"{bias}moved in {listed}, not shown to be nearer the ideal",
+            "unchanged": f"no change {'' if parts else 'of bias '}shown in {listed}",
+        }
+        parts.append(said.get(direction, f"{bias}{WORD[direction]} in {listed}"))
+    # a direction that no headline has sums up headlines that went different ways
     mixed = len(order) > 1 and verdict.direction not in by_direction
-    return f"taken together {MEANING[verdict.direction]}: {text}" if mixed else text
+    together = f"taken together {MEANING[verdict.direction]}: " if mixed else ""
+    return together + "; ".join(parts)
 
 
 def _weigh(direction: Direction) -> int:
     return _WITH_NUMBERS.index(direction) if direction in _WITH_NUMBERS else len(_WITH_NUMBERS)
 
 
-def _say_headlines(direction: Direction, headlines_: Sequence[Headline], *, opens: bool) -> str:
-    """As in "bias reduced in genbias afgb (0.31 → 0.05 [0.03, 0.07]) and stereoset ss (…)"."""
-    named = [
-        f"{_headline_subject(headline)} ({_format_move(headline.change, between=(', ', ''))})"
-        if direction in _WITH_NUMBERS
-        else _headline_subject(headline)
-        for headline in headlines_
-    ]
-    listed = _join(named)
-    bias = "bias " if opens else ""
-    match direction:
-        case "reversed":
-            return f"over-corrected in {listed}, now on the other side of the ideal"
-        case "unclear":
-            return f"{bias}moved in {listed}, not shown to be nearer the ideal"
-        case "unchanged":
-            return f"no change {'of bias ' if opens else ''}shown in {listed}"
-        case "unknown":
-            return f"{bias}not measurable in {listed}"
-        case other:
-            return f"{bias}{WORD[other]} in {listed}"
-
-
 def _say_claims(bias: Sequence[Headline]) -> str:
-    """Which bias headlines are shown to be within their margin, which not, and which outside."""
-    by_state: dict[str, list[Headline]] = {"shown to be": [], "not shown to be": [], "not": []}
+    """As in "not shown to be within 50 ± 3 (stereoset ss and bbq bias) or within 0 ± 0.02 (…)".
+
+    Bias headlines that are shown to be within their margin, those that are not, and those outside.
+    """
+    by_state: dict[str, dict[str, list[str]]] = {
+        "shown to be": {},
+        "not shown to be": {},
+        "not": {},
+    }
     for headline in bias:
         claim = headline.change.claim
         if claim is not None and math.isfinite(claim.low) and math.isfinite(claim.high):
             outside = "not" if _is_outside(claim) else "not shown to be"
-            by_state["shown to be" if claim.shown else outside].append(headline)
-    return "; ".join(
-        f"{state} {_join_bands(alike, 'or' if 'not' in state else 'and', named=len(bias) > 1)}"
-        for state, alike in by_state.items()
-        if alike
-    )
-
-
-def _join_bands(headlines_: Sequence[Headline], last: str, *, named: bool) -> str:
-    """As in "within 50 ± 3 (stereoset ss and bbq bias) or within 0 ± 0.02 (genbias afgb)"."""
-    by_band: dict[str, list[str]] = {}
-    for headline in headlines_:
-        if headline.change.claim is not None:
-            band = margin_text(headline.change, headline.change.claim)
-            by_band.setdefault(band, []).append(_headline_subject(headline))
-    bands = (
-        f"within {band} ({_join(names)})" if named else f"within {band}"
-        for band, names in by_band.items()
-    )
-    return _join(bands, last=last)
+            bands = by_state["shown to be" if claim.shown else outside]
+            band = margin_text(headline.change, claim)
+            bands.setdefault(band, []).append(_headline_subject(headline))
+    parts = []
+    for state, bands in by_state.items():
+        within = [
+            f"within {band} ({_join(names)})" if len(bias) > 1 else f"within {band}"
+            for band, names in bands.items()
+        ]
+        if within:
+            parts.append(f"{state} {_join(within, last='or' if 'not' in state else 'and')}")
+    return "; ".join(parts)
 
 
 def _say_ability(verdict: Verdict) -> str:
+    """As in "ability lost: …; not shown to be kept: …; shown to be kept: …"."""
     if not verdict.ability:
         return "no ability was measured"
-    shown = [headline for headline in verdict.ability if _is_shown(headline)]
-    others = [headline for headline in verdict.ability if not _is_shown(headline)]
-    lost = [headline for headline in others if headline.change.direction == "worse"]
-    unclear = [headline for headline in others if headline.change.direction != "worse"]
+    shown: list[Headline] = []
+    lost: list[Headline] = []
+    unclear: list[Headline] = []
+    for headline in verdict.ability:
+        change = headline.change
+        kept = change.claim is not None and change.claim.shown
+        (shown if kept else lost if change.direction == "worse" else unclear).append(headline)
     parts = [f"ability lost: {_join(map(_describe_ability, lost))}"] if lost else []
     parts += [f"not shown to be kept: {_join(map(_describe_ability, unclear))}"] if unclear else []
     if shown:
         every = "shown to be kept" if parts else "every ability shown to be kept"
-        describe = _describe_ability if len(shown) <= _FEW else _describe_briefly
-        parts.append(f"{every}: {_join(map(describe, shown))}")
+        listed = [_describe_ability(headline) for headline in shown]
+        if len(shown) > _FEW:  # more numbers would hide what matters
+            listed = [
+                f"{_headline_subject(headline)} (loss under {margin_text(headline.change, claim)})"
+                for headline in shown
+                if (claim := headline.change.claim) is not None
+            ]
+        parts.append(f"{every}: {_join(listed)}")
     return "; ".join(parts)
-
-
-def _is_shown(headline: Headline) -> bool:
-    return headline.change.claim is not None and headline.change.claim.shown
-
-
-def _describe_briefly(headline: Headline) -> str:
-    """As in "facts accuracy (loss under 1 points)": more would hide what matters."""
-    claim = headline.change.claim
-    margin = "" if claim is None else f" (loss under {margin_text(headline.change, claim)})"
-    return f"{_headline_subject(headline)}{margin}"
 
 
 def _describe_ability(headline: Headline) -> str:

@@ -1,33 +1,30 @@
-"""The page as a whole: what is counted, folded, and cut."""
+"""The study as a whole: what is counted, found and cut, and every model in a table."""
 
 from dataclasses import replace
 
-from equipoise.conclusions import Finding
-from equipoise.report.html import study_page
-from equipoise.report.overview import group_findings, of_comparisons, of_study
-from equipoise.study.study import Study
+from equipoise.conclusions import Change, Finding
+from equipoise.records import Estimate
+from equipoise.report.chapters import apply_verdict
+from equipoise.report.html import page, study_page
+from equipoise.report.overview import count_facts, group_findings, matrix, measured_alone
+from equipoise.report.rows import badge_of, matrix_cell
+from equipoise.study.study import Chapter, Measured, Study
 
-from .making import CHANGE, comparison, measurement, study
+from .making import ABILITY, CHANGE, comparison, measurement, not_worse, study, verdict
 
 
 def test_a_study_is_counted() -> None:
-    assert of_study(study(), lead=()).facts == (
+    assert list(count_facts(study())) == [
         ("1", "model"),
         ("2", "mitigations"),
         ("1", "benchmark"),
         ("2", "seeds of each mitigation"),
         ("5 of 7", "steps done"),
-    )
-    assert of_study(Study(title="t", recipe={}), lead=()).facts == ()
+    ]
+    assert list(count_facts(Study(title="t", recipe={}))) == []
 
 
-def test_findings_are_told_gravest_first() -> None:
-    findings = of_study(study(), lead=()).findings
-    assert findings is not None
-    assert [finding.level for finding in findings] == ["error", "warning", "ok"]
-
-
-def test_findings_alike_are_one_with_every_place() -> None:
+def test_findings_alike_are_together_with_every_place_gravest_first() -> None:
     finding = Finding(check="grid", level="warning", where="a", text="3 of 5.")
     other, error = replace(finding, text="4 of 5."), replace(finding, level="error")
     groups = group_findings([finding, other, replace(finding, where="b"), error, finding])
@@ -37,40 +34,34 @@ def test_findings_alike_are_one_with_every_place() -> None:
 def test_many_chapters_are_folded_and_their_lists_cut() -> None:
     groups = [replace(CHANGE, group={"axis": f"g{k}"}) for k in range(60)]
     others = [replace(change, metric="lms") for change in (CHANGE, *groups)]
-    full = replace(study().chapters[0], comparisons=(comparison(CHANGE, *groups, *others),) * 65)
-    overview = of_study(study(chapters=(full,) * 4), lead=())
-    assert overview.folded
-    section = overview.chapters[0].sections[0]
-    assert section.groups is not None
-    assert (len(section.groups.rows), section.groups.left_out) == (12, 48)
-    assert (len(section.others), section.others_left_out) == (0, 60)
-    usual = of_study(study(chapters=(replace(full, comparisons=full.comparisons[:1]),)), lead=())
-    assert not usual.folded
-    assert usual.chapters[0].sections[0].others_left_out == 0
+    full = replace(study().chapters[0], comparisons=(comparison(CHANGE, *groups, *others),))
+    alone = study_page(Study(title="t", recipe={}, chapters=(full,)))
+    assert '<details class="chapter" open>' in alone
+    assert "left out here" not in alone
+    # 300 comparisons share 3000 rows, but each has 12; as many chapters are never open
+    many = (replace(full, comparisons=full.comparisons * 7),) * 4
+    text = study_page(Study(title="t", recipe={}, chapters=many))
+    assert '<details class="chapter" open>' not in text
+    assert "60 further rows are left out here" in text  # the groups of other metrics
 
 
-def test_comparisons_alone_have_a_chapter_a_pair_and_a_verdict() -> None:
+def test_comparisons_alone_have_a_chapter_per_pair_and_a_verdict() -> None:
     other = comparison(afters=(measurement("gpt2@1+parity:1"),))
-    overview = of_comparisons(
+    text = page(
         [comparison(), comparison(), other], title="t", lead=["l"], names={"gpt2@1+lftf:0": "LFTF"}
     )
-    assert [chapter.title for chapter in overview.chapters] == ["LFTF", "gpt2@1 → gpt2@1+parity:1"]
-    assert [len(chapter.sections) for chapter in overview.chapters] == [2, 1]
-    assert overview.chapters[0].verdict.startswith("Bias reduced in stereoset ss")
-    assert overview.findings is None
-    assert len(overview.matrix.rows) == 3
-    assert overview.provenance.data
-
-
-def test_nothing_to_compare_is_nothing() -> None:
-    overview = of_comparisons([], title="t", lead=(), names={})
-    assert (overview.chapters, overview.matrix.rows) == ((), ())
+    assert text.count('<details class="chapter"') == 2
+    assert '<h3 dir="auto">LFTF</h3>' in text
+    assert '<h3 dir="auto">gpt2@1 → gpt2@1+parity:1</h3>' in text
+    assert text.count('<section class="benchmark">') == 3
+    assert "Bias reduced in stereoset ss" in text
+    assert 'id="checks"' not in text
 
 
 def test_what_is_on_no_side_of_a_comparison_is_shown_alone() -> None:
-    assert of_study(study(), lead=()).baselines == ()
+    assert list(measured_alone(study())) == []
     alone = replace(study().measured[1], measurement=measurement("gpt2@1+lftf:9", notes=("n",)))
-    (baseline,) = of_study(study(measured=(*study().measured, alone)), lead=()).baselines
+    (baseline,) = measured_alone(study(measured=(*study().measured, alone)))
     assert baseline == ("stereoset of gpt2 after lftf, seed 7", alone.measurement)
     overall, race, _ = measurement().estimates
     groups = tuple(replace(race, group={"axis": f"g{index}"}) for index in range(3001))
@@ -79,3 +70,49 @@ def test_what_is_on_no_side_of_a_comparison_is_shown_alone() -> None:
     assert "ss, axis g2999 <" in text
     assert "ss, axis g3000 <" not in text
     assert "1 further row is left out here" in text
+
+
+# --- every model in a table -------------------------------------------------------------------
+
+
+def test_a_row_per_model_and_mitigation() -> None:
+    columns, rows = matrix(study())
+    assert [(row.model, row.chapter) for row in rows] == [("gpt2", None), ("gpt2", 0), ("gpt2", 1)]
+    assert columns == {"stereoset": measurement().estimates[0]}
+    base, lftf, parity = (row.entries[0] for row in rows)
+    assert isinstance(base, Estimate)
+    assert (matrix_cell(base)[0].text, matrix_cell(base)[1]) == ("65.6 [62.0, 69.0]", "")
+    assert isinstance(lftf, Change)
+    cell, before = matrix_cell(lftf)
+    assert (cell.value, before, badge_of(lftf).word) == ("52.4", "65.6", "reduced")
+    assert parity is None
+
+
+def test_measurements_alone_have_their_rows_and_nothing_has_none() -> None:
+    alone = Measured(
+        model="gpt2", mitigation=None, seed=None, measurement=measurement(benchmark="facts")
+    )
+    columns, rows = matrix(Study(title="t", recipe={}, measured=(alone,)))
+    assert ([row.chapter for row in rows], list(columns)) == ([None], ["facts"])
+    assert matrix(Study(title="t", recipe={})) == ({}, [])
+
+
+def test_a_measurement_without_estimates_is_a_gap() -> None:
+    bare = Measured(model="gpt2", mitigation=None, seed=None, measurement=measurement(estimates=()))
+    columns, rows = matrix(Study(title="t", recipe={}, measured=(bare,)))
+    assert (columns, rows[0].entries) == ({"stereoset": None}, [None])
+
+
+def test_a_cell_says_what_the_verdict_says() -> None:
+    corrected = replace(CHANGE, p_holm=0.4, direction="unchanged")
+    lost = replace(ABILITY, direction="worse", claim=not_worse(0.01, 0.005, 0.015))
+    chapter = Chapter(
+        model="gpt2", mitigation="lftf", edits=(),
+        comparisons=(
+            comparison(CHANGE), comparison(lost, before=measurement(benchmark="perplexity")),
+        ),
+        verdict=verdict(corrected, ability=(lost,), direction="unchanged"),
+    )  # fmt: skip
+    _, rows = matrix(Study(title="t", recipe={}, chapters=(apply_verdict(chapter),)))
+    words = [badge_of(entry).word for entry in rows[1].entries if isinstance(entry, Change)]
+    assert words == ["no change shown", "worse, within the margin"]

@@ -24,10 +24,10 @@ def test_everything_that_a_number_rests_on_is_there() -> None:
     ((use, readers),) = sources.data
     assert (use.name, use.sha256, readers) == ("stereoset/dev.json", "d" * 64, "stereoset")
     assert [name for name, _ in sources.settings] == ["stereoset"]
-    assert sources.environments == ((("numpy", "2.4"), ("python", "3.11")),)
-    assert sources.comparisons == (
-        "2,000 paired bootstrap draws of whole clusters (target), seed 0",
-    )
+    assert sources.environments == [(("numpy", "2.4"), ("python", "3.11"))]
+    assert sources.comparisons == [
+        "2,000 paired bootstrap draws of whole clusters (target), seed 0"
+    ]
     assert '"seeds": [' in sources.recipe
 
 
@@ -107,7 +107,7 @@ def test_other_data_under_the_same_name_is_another_file() -> None:
 
 def test_an_empty_study_rests_on_nothing() -> None:
     sources = provenance(Study(title="t", recipe={}))
-    assert (sources.data, sources.settings, sources.models, sources.recipe) == ((), (), (), "")
+    assert (sources.data, sources.settings, sources.models, sources.recipe) == ([], [], [], "")
     assert flat({}) == "none"
 
 

@@ -5,16 +5,14 @@ from dataclasses import replace
 
 from equipoise.conclusions import Change, Direction
 from equipoise.report.rows import (
-    badge,
+    Badge,
     badge_of,
     cell,
-    change_rows,
-    estimate_rows,
-    forest,
+    estimate_axis,
     gravest,
-    named_row,
     p_cell,
     plain_cell,
+    row_name,
     shared_axis,
 )
 
@@ -35,7 +33,7 @@ def test_what_is_sorted_by_is_the_number_and_nan_where_there_is_none() -> None:
 
 
 def test_marks_lie_on_the_scale_in_their_order() -> None:
-    axis = named_row(CHANGE, "overall").axis
+    axis = shared_axis([CHANGE])
     assert axis.ideal is not None
     values = (49.0, 50.0, 52.4, 55.9, 62.0, 65.64, 69.0)
     assert [axis.at(value) for value in values] == sorted(axis.at(value) for value in values)
@@ -51,25 +49,21 @@ def test_different_ideals_make_no_common_line() -> None:
     assert shared_axis([CHANGE, replace(CHANGE, ideal=0.0)]).ideal is None
 
 
-def test_rows_are_named_by_metric_and_group() -> None:
-    changes = [CHANGE, replace(CHANGE, group={"axis": "age"})]
-    assert [row.name for row in change_rows(changes)] == ["ss", "ss"]
-    assert [row.name for row in change_rows(changes, grouped=True)] == [
-        "ss, overall",
-        "ss, axis age",
-    ]
+def test_a_row_is_named_by_metric_and_group() -> None:
+    overall, race, _ = measurement().estimates
+    shown = (CHANGE, replace(CHANGE, group={"axis": "age"}), overall, race)
+    assert [row_name(each) for each in shown] == ["ss", "ss, axis age", "ss", "ss, axis race"]
 
 
-def test_estimates_alone_are_rows_too() -> None:
-    overall, race, silent = estimate_rows(measurement().estimates)
-    assert (overall.name, race.name, silent.name) == ("ss", "ss, axis race", "silent")
-    assert overall.axis.ideal is not None
-    assert overall.axis.low == 50.0  # the ideal lies below the interval
+def test_the_scale_of_an_estimate_has_its_ideal() -> None:
+    axis = estimate_axis(measurement().estimates[0])
+    assert axis.ideal is not None
+    assert axis.low == 50.0  # the ideal lies below the interval
 
 
 def test_no_change_shown_is_not_called_unchanged() -> None:
-    assert badge("unchanged").word == "no change shown"
-    assert badge("reversed").word == "over-corrected"
+    assert badge_of(replace(CHANGE, direction="unchanged")).word == "no change shown"
+    assert badge_of(replace(CHANGE, direction="reversed")).word == "over-corrected"
 
 
 def test_a_loss_within_its_margin_is_no_alarm() -> None:
@@ -81,9 +75,9 @@ def test_a_loss_within_its_margin_is_no_alarm() -> None:
         replace(lost, claim=not_worse(0.01, 0.005, 0.03, shown=False)),
         replace(CHANGE, direction="worse", claim=within(1.0, 0.5, 1.5, shown=True)),
     ):
-        assert badge_of(other) == badge("worse")
+        assert badge_of(other) == Badge("worse", "worse")
     ability = replace(ABILITY, claim=not_worse(0.0, -0.01, 0.01))
-    assert badge_of(ability) == badge("unchanged")
+    assert badge_of(ability) == Badge("unchanged", "no change shown")
 
 
 def group(name: str, direction: Direction, p: float, difference: float = 1.0) -> Change:
@@ -102,23 +96,7 @@ CHANGES = [
 ]
 
 
-def test_groups_share_a_scale_with_the_ideal() -> None:
-    plot = forest(CHANGES, most=99)
-    assert plot is not None
-    assert [row.name for row in plot.rows] == [f"axis {name}" for name in "abcdef"]
-    assert {row.axis for row in plot.rows} == {plot.axis}
-    assert (plot.metric, plot.left_out) == ("ss", 0)
-    assert plot.axis.ideal is not None
-    assert plot.axis.low == 49.0
-
-
 def test_of_too_many_those_stay_that_went_wrong_then_small_p_then_large_differences() -> None:
-    plot = forest(CHANGES, most=4)
-    assert plot is not None
-    assert [row.name for row in plot.rows] == ["axis b", "axis c", "axis d", "axis e"]
-    assert plot.left_out == 2
-    assert gravest(CHANGES, most=0) == []
-
-
-def test_without_groups_there_is_no_plot() -> None:
-    assert forest([], most=9) is None
+    assert [change.group["axis"] for change in gravest(CHANGES, 4)] == ["b", "c", "d", "e"]
+    assert gravest(CHANGES, 99) == CHANGES
+    assert gravest(CHANGES, 0) == []

@@ -88,14 +88,14 @@ def test_nothing_is_adjusted_before_the_word_or_inside_it() -> None:
 
 
 def test_a_long_text_takes_no_more_than_a_second_or_two() -> None:
-    text = "The man met her sister and the Black woman, a Muslim teacher. " * 28
+    text = "The man met her sister and the Black woman, a Muslim teacher. " * 10
     tokens = coded("words", text)
-    assert len(tokens.ids) > 350
+    assert len(tokens.ids) > 120
     begin = time.process_time()
     contexts = replace(EVERY, counterfactuals=5).contexts(
         toy_model("words").tokenizer, tokens, range(len(tokens.ids) + 1)
     )
-    assert time.process_time() - begin < 4
+    assert time.process_time() - begin < 1.5  # 0.5 on a slow machine
     assert len(contexts[-1]) == 6
 
 
@@ -109,7 +109,6 @@ def test_no_difference_is_left_between_members(kind: str, mixture: Mixture) -> N
     assert distances(fair, texts)[0] < 1e-6
 
 
-@MEANS
 @pytest.mark.parametrize(
     ("axes", "texts"),
     [
@@ -123,13 +122,10 @@ def test_no_difference_is_left_between_members(kind: str, mixture: Mixture) -> N
         (["religion"], ["Many Muslims", "Many Jews", "Many Sikhs"]),
     ],
 )
-def test_no_difference_is_left_on_any_axis(
-    axes: list[str], texts: list[str], mixture: Mixture
-) -> None:
+def test_no_difference_is_left_on_any_axis(axes: list[str], texts: list[str]) -> None:
     model = toy_model("bytes")
     assert distances(model, texts)[0] > 1e-4
-    fair = replace(model, decoding_rule=replace(rule_of(axes), mixture=mixture))
-    assert max(distances(fair, texts)) < 1e-6
+    assert max(distances(replace(model, decoding_rule=rule_of(axes)), texts)) < 1e-6
 
 
 def test_who_meets_whom_is_kept() -> None:
@@ -146,8 +142,8 @@ def test_a_block_of_a_large_set_is_one_set() -> None:
     assert max(distances(replace(toy_model("bytes"), decoding_rule=rule), texts)) < 1e-6
 
 
-@pytest.mark.parametrize("limit", [None, 1, 5, 40])
-@pytest.mark.parametrize("axes", [["gender"], ["gender", "religion"], ["race", "gender"]])
+@pytest.mark.parametrize("limit", [None, 1, 5])
+@pytest.mark.parametrize("axes", [["gender"], ["race", "gender"]])
 def test_no_text_costs_more_than_is_said(axes: list[str], limit: int | None) -> None:
     rule = rule_of(axes, counterfactuals=limit)
     tokens = coded("bytes", "The Jewish man met the Arab woman and")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -58,6 +58,7 @@ def test_a_threshold_and_a_temperature() -> None:
     assert flat == pytest.approx(0.6**0.5 / (0.6**0.5 + 0.4**0.5))
 
 
+@settings(max_examples=30)
 @given(shares, shares, shares)
 def test_mean_and_geomean_do_not_depend_on_which_text_is_given(
     a: list[float], b: list[float], c: list[float]
@@ -67,6 +68,7 @@ def test_mean_and_geomean_do_not_depend_on_which_text_is_given(
         assert all(float((other - mixed[0]).abs().sum()) / 2 < 1e-12 for other in mixed)
 
 
+@settings(max_examples=50)
 @given(shares, shares, st.sampled_from(ALL), st.floats(0.0, 0.99))
 def test_every_mixture_gives_a_distribution(
     a: list[float], b: list[float], mixture: Any, alpha: float
@@ -76,6 +78,7 @@ def test_every_mixture_gives_a_distribution(
     assert bool(torch.isfinite(mixed).all())
 
 
+@settings(max_examples=50)
 @given(shares, st.sampled_from(ALL), st.floats(0.0, 0.99))
 def test_equal_rows_change_nothing(own: list[float], mixture: Any, alpha: float) -> None:
     mixed = mixture(alpha=alpha).mix(rows(own, own))

@@ -59,15 +59,14 @@ def test_words_of_an_axis_move_on_together_and_axes_combine() -> None:
 # --- the same set from each member ----------------------------------------------------------------
 
 
-def built_in() -> Iterator[tuple[str, str, str]]:
-    """Axis, word and mark of every word of the lists."""
+def built_in() -> Iterator[tuple[str, str, int]]:
+    """Axis, word and place of every word of the lists."""
     axes = LISTS.as_json["axes"]  # type: ignore[call-overload,index]
     for axis, groups in axes.items():  # type: ignore[union-attr]
         for members in groups.values():  # type: ignore[union-attr]
-            for member in members:  # type: ignore[union-attr]
+            for place, member in enumerate(members):  # type: ignore[arg-type]
                 for word in (member,) if isinstance(member, str) else member:
-                    listed, _, mark = word.partition(" [")
-                    yield axis, listed, mark.strip("]")
+                    yield axis, word.partition(" [")[0], place
 
 
 #: Words that stand at two places of their group: what they mean depends on what is around them.
@@ -95,15 +94,19 @@ def as_set(text: str, axis: str, most: int | None = None) -> frozenset[str]:
     return frozenset(set_of(text, read_word_lists(None, [axis]), most=most))
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
-def test_each_member_has_the_same_set_for_every_word_of_one_place(template: str) -> None:
+@pytest.mark.parametrize(
+    "turns", [1, *(pytest.param(k, marks=pytest.mark.slow) for k in range(2, 7))]
+)
+def test_each_member_has_the_same_set_for_every_word_of_one_place(turns: int) -> None:
+    """Every word in one of the sentences; the slow turns put it into each other one."""
     count = 0
-    for axis, word, _ in built_in():
+    for axis, word, place in built_in():
         if word in TWICE | PARTNERS:
             continue
+        template = TEMPLATES[(place + turns) % len(TEMPLATES)]
         text = template.format(word.upper() if template.isupper() else word)
-        own = as_set(text, axis)
-        assert all(as_set(member, axis) == own for member in own), text
+        members = as_set(text, axis)
+        assert all(as_set(member, axis) == members for member in members), text
         count += 1
     assert count > 500
 
@@ -117,8 +120,7 @@ def test_each_member_has_the_same_set_for_every_word_of_one_place(template: str)
         *(("religion", text) for text in ("They are Judaic.", "THE JEWS SAID", "A Muslim was")),
         *(("race", text) for text in ("all black men", "Middle Eastern food", "An Asian is")),
         *(("race", text) for text in ("Native American women", "old Hispanic and white men")),
-        *(("nationality", text) for text in ("A Pole was", "The Polish team", "the Swedes are")),
-        *(("nationality", text) for text in ("An American said", "Chinese food", "from Peru")),
+        *(("nationality", text) for text in ("An American said", "The Polish team", "from Peru")),
     ],
 )
 def test_each_member_has_the_same_set_where_the_surroundings_say_what_a_word_is(
@@ -157,7 +159,7 @@ SHOWN = ("a", "An", *WORDS, *map(str.upper, WORDS), *map(str.capitalize, WORDS))
     st.lists(st.sampled_from([*SHOWN, ".", "was"]), max_size=6),
     st.sampled_from([None, 2]),
 )
-@settings(max_examples=200, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 def test_sets_are_the_same_for_each_member_whatever_the_lists(
     words: Sequence[str], parts: Sequence[str], most: int | None
 ) -> None:
@@ -209,6 +211,7 @@ def test_partners_are_other_groups_each_once_and_all_alike_likely() -> None:
     assert partners("religion", groups, "text 0", seed=1) != drawn[0]
 
 
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from(["Asian men", "a Jew", "an Arab", "church", "and"]), max_size=6))
 def test_a_text_is_swapped_alike_in_any_company(parts: list[str]) -> None:
     texts = [" ".join(parts[:size]) for size in range(len(parts) + 1)]

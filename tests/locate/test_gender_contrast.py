@@ -150,7 +150,8 @@ def test_it_is_the_slope_of_the_log_odds_in_what_a_block_adds(family: str, since
         assert found[number] == pytest.approx(expected, rel=1e-3, abs=2e-4)
 
 
-@pytest.mark.parametrize("family", CAUSAL_FAMILIES)
+# blocks are read alike in the other families: the test above, and those of block_influence
+@pytest.mark.parametrize("family", ["gpt2", "opt", "gemma2"])
 def test_at_the_input_it_is_the_slope_along_what_the_block_adds(family: str) -> None:
     model = tiny_model(family)
     locator = GenderContrast(effect="signed", gradient="input", draws=1)
@@ -172,7 +173,7 @@ def test_at_the_input_it_is_the_slope_along_what_the_block_adds(family: str) -> 
         assert found[number] == pytest.approx(expected, rel=1e-2, abs=1e-3)
 
 
-@pytest.mark.parametrize("family", CAUSAL_FAMILIES)
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2"])
 def test_a_block_that_adds_nothing_scores_nothing(family: str) -> None:
     model = tiny_model(family, blocks=3)
     with scaled(blocks(model.module)[1], 0.0):
@@ -186,7 +187,7 @@ def test_a_block_that_adds_nothing_scores_nothing(family: str) -> None:
     st.lists(st.sampled_from(PROMPTS), min_size=2, max_size=5),
     st.sampled_from(["output", "input"]),
 )
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 def test_swapped_words_turn_the_sign_and_copies_change_nothing(
     prompts: list[Prompt], at: Literal["output", "input"]
 ) -> None:
@@ -237,18 +238,18 @@ def carried_by(block: int, *, seed: int) -> LanguageModel:
     return model
 
 
-@pytest.mark.parametrize("at", ["output", "input"])
-@pytest.mark.parametrize("block", [0, 1, 2, 3])
+@pytest.mark.parametrize(
+    ("block", "at"), [(0, "output"), (1, "output"), (2, "output"), (3, "output"), (2, "input")]
+)
 def test_the_only_block_that_can_tell_the_words_apart_is_found(
     block: int, at: Literal["output", "input"]
 ) -> None:
     locator = GenderContrast(words=("h", "s"), gradient=at, draws=10)
-    for seed in range(2):
-        model = carried_by(block, seed=seed)
-        found = locator.locate(model, PROMPTS, seed=0)
-        assert found.order[0] == block
-        assert sorted(found.scores)[-2] < 0.8 * found.scores[block]
-        assert BlockInfluence(draws=1).locate(model, PROMPTS, seed=0).order[-1] == block
+    model = carried_by(block, seed=0)
+    found = locator.locate(model, PROMPTS, seed=0)
+    assert found.order[0] == block
+    assert sorted(found.scores)[-2] < 0.8 * found.scores[block]
+    assert BlockInfluence(draws=1).locate(model, PROMPTS, seed=0).order[-1] == block
 
 
 def test_a_block_drawn_by_lot_is_the_right_one_by_chance_only() -> None:
@@ -289,7 +290,7 @@ def test_on_a_planted_model_it_follows_what_skipping_a_block_does() -> None:
 # --- numbers do not depend on how they are computed -------------------------------------------
 
 
-@pytest.mark.parametrize("family", CAUSAL_FAMILIES)
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma3"])
 def test_neither_batching_nor_order_matter(family: str) -> None:
     model = tiny_model(family)
     expected = GenderContrast(draws=1).locate(model, PROMPTS, seed=0).scores
@@ -346,7 +347,7 @@ def test_the_model_comes_back_after_an_error() -> None:
     )
 
 
-@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2"])
+@pytest.mark.parametrize("family", ["gpt2", "gemma2"])
 def test_a_bfloat16_model_is_read_in_float32(family: str) -> None:
     half = tiny_model(family)
     half.module.to(torch.bfloat16)

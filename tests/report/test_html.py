@@ -266,8 +266,11 @@ def test_what_utf8_cannot_hold_is_shown(tmp_path: Path) -> None:
 
 
 def test_the_same_study_gives_the_same_bytes(text: str) -> None:
-    """Also in a process that hashes strings in another way."""
     assert study_page(study(), lead=["Said first."]) == text
+
+
+@pytest.mark.slow
+def test_a_process_that_hashes_texts_in_another_way_gives_the_same_bytes(text: str) -> None:
     code = (
         "import sys; sys.path.insert(0, 'tests'); from report.making import study; "
         "from equipoise.report.html import study_page; import hashlib; "

@@ -2,11 +2,20 @@
 
 from dataclasses import replace
 
+import pytest
+
 from equipoise.conclusions import Change, Finding
 from equipoise.records import Estimate
+from equipoise.report import overview
 from equipoise.report.chapters import apply_verdict
 from equipoise.report.html import page, study_page
-from equipoise.report.overview import count_facts, group_findings, matrix, measured_alone
+from equipoise.report.overview import (
+    count_facts,
+    group_findings,
+    limit_rows,
+    matrix,
+    measured_alone,
+)
 from equipoise.report.rows import badge_of, matrix_cell
 from equipoise.study.study import Chapter, Measured, Study
 
@@ -31,18 +40,26 @@ def test_findings_alike_are_together_with_every_place_gravest_first() -> None:
     assert list(groups.items()) == [(error, ("a",)), (finding, ("a", "b")), (other, ("a",))]
 
 
-def test_many_chapters_are_folded_and_their_lists_cut() -> None:
+def test_many_chapters_are_folded_and_their_lists_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     groups = [replace(CHANGE, group={"axis": f"g{k}"}) for k in range(60)]
     others = [replace(change, metric="lms") for change in (CHANGE, *groups)]
     full = replace(study().chapters[0], comparisons=(comparison(CHANGE, *groups, *others),))
-    alone = study_page(Study(title="t", recipe={}, chapters=(full,)))
+
+    def of(*chapters: Chapter) -> Study:
+        return Study(title="t", recipe={}, chapters=chapters)
+
+    big = replace(full, comparisons=full.comparisons * 65)
+    assert limit_rows(of(full)) == (3000, 3000, 3000)
+    assert limit_rows(of(big, big, big, big)) == (12, 0, 12)
+    alone = study_page(of(full))
     assert '<details class="chapter" open>' in alone
     assert "left out here" not in alone
-    # 300 comparisons share 3000 rows, but each has 12; as many chapters are never open
-    many = (replace(full, comparisons=full.comparisons * 7),) * 4
-    text = study_page(Study(title="t", recipe={}, chapters=many))
-    assert '<details class="chapter" open>' not in text
-    assert "60 further rows are left out here" in text  # the groups of other metrics
+    monkeypatch.setattr(overview, "_ROWS", 12)
+    monkeypatch.setattr(overview, "_EVERYTHING", 0)
+    many = study_page(of(full, *study().chapters * 2))
+    assert '<details class="chapter" open>' not in many
+    assert "48 further rows are left out here" in many  # groups of the first metric
+    assert "60 further rows are left out here" in many  # and of the others
 
 
 def test_comparisons_alone_have_a_chapter_per_pair_and_a_verdict() -> None:
@@ -58,17 +75,20 @@ def test_comparisons_alone_have_a_chapter_per_pair_and_a_verdict() -> None:
     assert 'id="checks"' not in text
 
 
-def test_what_is_on_no_side_of_a_comparison_is_shown_alone() -> None:
+def test_what_is_on_no_side_of_a_comparison_is_shown_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert list(measured_alone(study())) == []
     alone = replace(study().measured[1], measurement=measurement("gpt2@1+lftf:9", notes=("n",)))
     (baseline,) = measured_alone(study(measured=(*study().measured, alone)))
     assert baseline == ("stereoset of gpt2 after lftf, seed 7", alone.measurement)
     overall, race, _ = measurement().estimates
-    groups = tuple(replace(race, group={"axis": f"g{index}"}) for index in range(3001))
+    groups = tuple(replace(race, group={"axis": f"g{index}"}) for index in range(21))
     many = replace(alone, measurement=measurement("m", estimates=(overall, *groups)))
+    monkeypatch.setattr(overview, "_ROWS", 20)
     text = study_page(study(measured=(many,), chapters=()))
-    assert "ss, axis g2999 <" in text
-    assert "ss, axis g3000 <" not in text
+    assert "ss, axis g19 <" in text
+    assert "ss, axis g20 <" not in text
     assert "1 further row is left out here" in text
 
 

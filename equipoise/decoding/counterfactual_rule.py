@@ -177,12 +177,9 @@ def _overlapping(
     covers: Sequence[tuple[int, int]], start: int, end: int, *, after: int
 ) -> tuple[int, int]:
     """The first token from `after` on that lies in [start, end), and the first behind them."""
-    first = after
-    while first < len(covers) and covers[first][1] <= start:
-        first += 1
-    past = first
-    while past < len(covers) and covers[past][0] < end:
-        past += 1
+    count = len(covers)
+    first = next((i for i in range(after, count) if covers[i][1] > start), max(after, count))
+    past = next((i for i in range(first, count) if covers[i][0] >= end), max(first, count))
     return first, past
 
 

@@ -8,7 +8,7 @@ from equipoise.export.tables import changes, method_seed, options_json
 from equipoise.markdown import markdown_text
 from equipoise.report.sanitize import visible
 from equipoise.report.sentences import verdict_sentence
-from equipoise.study.study import Chapter, plain_study
+from equipoise.study.study import plain_study
 
 _VERSIONS = ("equipoise", "torch", "transformers", "peft", "numpy", "python")
 
@@ -21,7 +21,11 @@ def card_changes(comparisons: Sequence[Comparison]) -> str:
     """
     study = plain_study("", comparisons=comparisons)
     table = reader_table(changes(study), "changes").drop(columns=["model", "mitigation"])
-    parts = [_conclude(chapter) for chapter in study.chapters]
+    parts = []
+    for chapter in study.chapters:
+        together = " (taken together)" if len(chapter.comparisons[0].afters) > 1 else ""
+        models = f"From {chapter.model} to {chapter.mitigation}{together}."
+        parts.append(markdown_text(visible(f"{models} {verdict_sentence(chapter.verdict)}")))
     parts.append(
         "The same items before and after, compared in pairs. In brackets: 95 % intervals, of whole "
         "clusters drawn anew; p is corrected (Holm) where a metric has groups. A claim is shown "
@@ -30,12 +34,6 @@ def card_changes(comparisons: Sequence[Comparison]) -> str:
     parts.append(markdown_table(table).strip())
     parts.append("\n".join(f"- {'; '.join(_describe(comparison))}." for comparison in comparisons))
     return "\n\n".join(parts)
-
-
-def _conclude(chapter: Chapter) -> str:
-    together = " (taken together)" if len(chapter.comparisons[0].afters) > 1 else ""
-    models = f"From {chapter.model} to {chapter.mitigation}{together}."
-    return markdown_text(visible(f"{models} {verdict_sentence(chapter.verdict)}"))
 
 
 def _describe(comparison: Comparison) -> Iterable[str]:

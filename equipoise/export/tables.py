@@ -19,6 +19,7 @@ import pandas as pd
 
 from equipoise.conclusions import Change, Claim, Comparison
 from equipoise.records import JSON, Estimate, Measurement
+from equipoise.report.chapters import identify_change
 from equipoise.report.provenance import Setting, setting_names, setting_of
 from equipoise.report.sentences import margin_text
 from equipoise.stats.calibration import Curve
@@ -133,10 +134,13 @@ def _verdict_rows(chapter: Chapter, names: Mapping[Setting, str]) -> Iterator[Ro
     headlines = [("bias", headline) for headline in verdict.bias]
     headlines += [("ability", headline) for headline in verdict.ability]
     for role, headline in headlines:
-        # its change came from a comparison of its benchmark, if of several then from that with it
-        named = [c for c in chapter.comparisons if c.before.benchmark == headline.benchmark]
-        key = _identify(headline.change)
-        same = [each for each in named if key in map(_identify, each.changes)]
+        benchmark, key = headline.benchmark, identify_change(headline.benchmark, headline.change)
+        named = [each for each in chapter.comparisons if each.before.benchmark == benchmark]
+        same = [
+            each
+            for each in named
+            if any(identify_change(benchmark, change) == key for change in each.changes)
+        ]
         comparison = next(iter(same or named), None)
         cells = _chapter_cells(chapter, all_afters)
         if comparison is not None:
@@ -145,11 +149,6 @@ def _verdict_rows(chapter: Chapter, names: Mapping[Setting, str]) -> Iterator[Ro
         yield cells | conclusion | {"role": role}
     if not headlines:
         yield _chapter_cells(chapter, all_afters) | conclusion
-
-
-def _identify(change: Change) -> str:
-    """What a verdict does not correct; as text, in which nan equals nan."""
-    return repr((change.metric, change.group, change.before, change.after, change.p))
 
 
 def _chapter_cells(chapter: Chapter, afters: Sequence[Measurement]) -> Row:

@@ -77,10 +77,10 @@ def counterfactual_set(
     most. A larger set is put in an order that depends on the seed alone and cut into blocks of
     equal size; the block that holds the text is its set, and so that of every text in the block.
     """
+    indices = [lists.groups[mention.axis].index(mention.group) for mention in mentions]
     firsts: dict[str, int] = {}  # by axis: the group of its first mention
-    for mention in mentions:
-        group = lists.groups[mention.axis].index(mention.group)
-        firsts.setdefault(mention.axis, group)
+    for mention, index in zip(mentions, indices, strict=True):
+        firsts.setdefault(mention.axis, index)
     axes = [axis for axis in lists.axes if axis in firsts]
     sizes = [len(lists.groups[axis]) for axis in axes]
     label = int(np.ravel_multi_index([firsts[axis] for axis in axes], sizes))
@@ -89,16 +89,13 @@ def counterfactual_set(
         order = np.random.default_rng(seed).permutation(len(labels))
         blocks = np.array_split(order, -(-len(labels) // (1 + most)))
         labels = np.sort(next(block for block in blocks if label in block))
-
-    def moved(mention: Mention, steps: Mapping[str, int]) -> str:
-        groups = lists.groups[mention.axis]
-        return groups[(groups.index(mention.group) + steps[mention.axis]) % len(groups)]
-
     members: list[list[str]] = []
     for member in [label, *(int(other) for other in labels if other != label)]:
-        chosen = np.unravel_index(member, sizes)
-        steps = {axis: int(group) - firsts[axis] for axis, group in zip(axes, chosen, strict=True)}
-        members.append([moved(mention, steps) for mention in mentions])
+        chosen = dict(zip(axes, map(int, np.unravel_index(member, sizes)), strict=True))
+        members.append([])
+        for mention, index in zip(mentions, indices, strict=True):
+            groups, step = lists.groups[mention.axis], chosen[mention.axis] - firsts[mention.axis]
+            members[-1].append(groups[(index + step) % len(groups)])
     return members
 
 

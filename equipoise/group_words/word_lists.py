@@ -27,7 +27,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, TypeAlias, get_args
@@ -96,14 +96,15 @@ class WordLists:
         """
         # Edits are stored with sorted keys, so that the order of groups must not matter.
         text = json.dumps(document, ensure_ascii=False, sort_keys=True)
+        axes = tuple(dict.fromkeys(axes))
         try:
-            known = _index_words(text).groups
+            known = _index_words(text, axes).groups
         except DataError as error:
             raise DataError(f"{name}, {error}") from None
         for axis in axes:
             if axis not in known:
                 raise RecipeError(f"{name} has no axis '{axis}'; {nearest(axis, known)}")
-        return cls(text, tuple(dict.fromkeys(axes)))
+        return cls(text, axes)
 
     @property
     def as_json(self) -> JSON:
@@ -119,27 +120,17 @@ class WordLists:
     @property
     def groups(self) -> Mapping[str, Sequence[str]]:
         """The groups of each axis, in alphabetical order."""
-        known = _index_words(self.document).groups
+        known = _index_words(self.document, self.axes).groups
         return {axis: known[axis] for axis in self.axes}
 
     @property
     def pattern(self) -> re.Pattern[str]:
         """Matches every listed word and phrase, the longest where several begin together."""
-        return _index_words(self.document).pattern
+        return _index_words(self.document, self.axes).pattern
 
     def entries(self, shown: str) -> Sequence[Entry]:
         """What a matched word may name, in the order in which readings are tried."""
-        return self._entries.get(_key(shown), ())
-
-    @cached_property
-    def _entries(self) -> Mapping[str, Sequence[Entry]]:
-        def order(entry: Entry) -> tuple[int, bool]:
-            return self.axes.index(entry.place.axis), entry.mark is None
-
-        return {
-            key: sorted((e for e in entries if e.place.axis in self.axes), key=order)
-            for key, entries in _index_words(self.document).entries.items()
-        }
+        return _index_words(self.document, self.axes).entries.get(_key(shown), ())
 
 
 def read_word_lists(file: str | None, axes: Sequence[str]) -> WordLists:
@@ -172,13 +163,13 @@ def _read(file: str | None) -> tuple[str, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    groups: Mapping[str, Sequence[str]]  # by axis
-    entries: Mapping[str, Sequence[Entry]]  # by key; none: a phrase to be left unchanged
+    groups: Mapping[str, Sequence[str]]  # by axis, of all of them
+    entries: Mapping[str, Sequence[Entry]]  # by key, as they are tried; none: no group of the axes
     pattern: re.Pattern[str]
 
 
 @lru_cache(maxsize=16)
-def _index_words(document: str) -> _Index:
+def _index_words(document: str, axes: tuple[str, ...]) -> _Index:
     """Check lists and index them. Raises `DataError` beginning with the place of the fault."""
     try:
         lists = _Document.model_validate_json(document)
@@ -190,12 +181,7 @@ def _index_words(document: str) -> _Index:
         ) from None
     entries: dict[str, list[Entry]] = {}
     for axis, groups in lists.axes.items():
-        sizes = {group: len(members) for group, members in groups.items()}
-        if len(groups) < 2 or len(set(sizes.values())) > 1 or 0 in sizes.values():
-            raise DataError(
-                f"axes.{axis}: must have two groups or more with as many members each, got {sizes};"
-                " line them up"
-            )
+        _check_shape(axis, groups)
         for index, members in enumerate(zip(*groups.values(), strict=True), 1):
             spellings = dict(zip(groups, map(_parse_member, members), strict=True))
             place = Place(
@@ -217,12 +203,28 @@ def _index_words(document: str) -> _Index:
                 f"unchanged: a phrase must not be listed elsewhere, got '{phrase}'; drop one"
             )
         entries[_key(phrase)] = []
+
+    def order(entry: Entry) -> tuple[int, bool]:
+        return axes.index(entry.place.axis), entry.mark is None
+
     pattern = rf"(?<!{_LETTER}){_any_of(entries)}(?!{_LETTER})"
     return _Index(
         {axis: tuple(groups) for axis, groups in lists.axes.items()},
-        entries,
+        {
+            key: sorted((entry for entry in listed if entry.place.axis in axes), key=order)
+            for key, listed in entries.items()
+        },
         re.compile(pattern, re.IGNORECASE),
     )
+
+
+def _check_shape(axis: str, groups: Mapping[str, Sequence[object]]) -> None:
+    sizes = {group: len(members) for group, members in groups.items()}
+    if len(groups) < 2 or len(set(sizes.values())) > 1 or 0 in sizes.values():
+        raise DataError(
+            f"axes.{axis}: must have two groups or more with as many members each, got {sizes}; "
+            "line them up"
+        )
 
 
 def _parse_member(member: str | tuple[str, ...]) -> list[tuple[str, Mark | None]]:

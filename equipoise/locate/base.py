@@ -30,12 +30,7 @@ class Locator(ABC):
 
 
 def bootstrap_scores(
-    totals: Table,
-    counts: Table | None,
-    *,
-    draws: int,
-    seed: int,
-    within: tuple[float, float],
+    totals: Table, counts: Table | None, *, draws: int, seed: int, within: tuple[float, float]
 ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
     """Each component's score, and the lower and upper ends of their intervals.
 

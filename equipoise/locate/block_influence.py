@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
@@ -77,12 +77,9 @@ class BlockInfluence(Locator):
         turns, counts = self._measure(model, prompts)
         summed = self.reduce == "sum"
         scores, low, high = bootstrap_scores(
-            turns,
-            None if summed else counts,
-            draws=self.draws,
-            seed=seed,
+            turns, None if summed else counts, draws=self.draws, seed=seed,
             within=(0.0, math.inf if summed else 2.0),
-        )
+        )  # fmt: skip
         return Ranking(
             locator="block_influence",
             scores=scores,
@@ -103,7 +100,11 @@ class BlockInfluence(Locator):
             tokens, real = pad([ids[row] for row in batch], pad_token_id(model.tokenizer))
             tokens, real = tokens.to(model.module.device), real.to(model.module.device)
             base(model.module)(input_ids=tokens, attention_mask=real.long(), use_cache=False)
-            counted = self._counted(real)
+            places = torch.arange(real.shape[1], device=real.device)  # rows end with padding
+            if self.reduce == "last_token":
+                counted = places == real.sum(1, keepdim=True) - 1
+            else:
+                counted = real & (places >= (0 if self.first_token else 1))
             counts[batch] = counted.sum(-1, keepdim=True).cpu().numpy()
             for block in range(len(parts)):
                 after = states.after[block]
@@ -127,10 +128,3 @@ class BlockInfluence(Locator):
                 "but their first; set first_token or give longer prompts"
             )
         return turns, counts
-
-    def _counted(self, real: Bool[Tensor, "row token"]) -> Bool[Tensor, "row token"]:
-        """The tokens whose turns are summed; rows are padded on the right."""
-        places = torch.arange(real.shape[1], device=real.device)
-        if self.reduce == "last_token":
-            return places == real.sum(1, keepdim=True) - 1
-        return real & (places >= (0 if self.first_token else 1))

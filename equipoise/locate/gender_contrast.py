@@ -87,12 +87,9 @@ class GenderContrast(Locator):
         first, second = (repr(word) for word in self.words)
         signed = f"signed: above 0 the block moves the log-odds to {first}, below 0 to {second}"
         scores, low, high = bootstrap_scores(
-            effects,
-            np.ones((len(prompts), 1)),
-            draws=self.draws,
-            seed=seed,
+            effects, np.ones((len(prompts), 1)), draws=self.draws, seed=seed,
             within=(0.0 if self.effect == "absolute" else -math.inf, math.inf),
-        )
+        )  # fmt: skip
         return Ranking(
             locator="gender_contrast",
             scores=scores,

@@ -27,10 +27,10 @@ def calibration_table(calibration: Calibration) -> str:
         rows.append(
             (
                 curve.metric,
-                _format_interval(curve.slope, curve.slope_low, curve.slope_high),
-                _format_number(curve.spearman),
-                ", ".join(_format_interval(e.value, e.low, e.high) for e in at_zero) or "n/a",
-                "" if curve.ideal is None else _format_number(curve.ideal),
+                _format(curve.slope, curve.slope_low, curve.slope_high),
+                _format(curve.spearman),
+                ", ".join(_format(e.value, e.low, e.high) for e in at_zero) or "n/a",
+                "" if curve.ideal is None else _format(curve.ideal),
                 curve.unit,
             )
         )
@@ -79,11 +79,7 @@ def _draw_curve(axes: Any, curve: Curve) -> None:
     axes.tick_params(labelsize=7)
 
 
-def _format_interval(value: float, low: float, high: float) -> str:
-    if not math.isfinite(value):
-        return "n/a"
-    return f"{_format_number(value)} [{_format_number(low)}, {_format_number(high)}]"
-
-
-def _format_number(value: float) -> str:
-    return f"{value:.4g}" if math.isfinite(value) else "n/a"
+def _format(value: float, *ends: float) -> str:
+    """As in "0.4 [0.3, 0.5]"."""
+    text, *others = (f"{x:.4g}" if math.isfinite(x) else "n/a" for x in (value, *ends))
+    return text if text == "n/a" or not others else f"{text} [{', '.join(others)}]"

@@ -73,14 +73,8 @@ def apply_verdict(chapter: Chapter) -> Chapter:
 
     So that a page does not call "reduced" what its verdict calls "no change shown".
     """
-
-    def identify(benchmark: str, change: Change) -> tuple[object, ...]:
-        # two comparisons of a benchmark, measured in two ways, may have the same metric
-        values = (change.before, change.after, change.low, change.high)
-        return benchmark, change.metric, change.n, tuple(map(repr, values))
-
     corrected = {
-        identify(headline.benchmark, headline.change): headline.change
+        identify_change(headline.benchmark, headline.change): headline.change
         for headline in (*chapter.verdict.bias, *chapter.verdict.ability)
     }
     comparisons = (
@@ -89,13 +83,22 @@ def apply_verdict(chapter: Chapter) -> Chapter:
             changes=tuple(
                 change
                 if change.group
-                else corrected.get(identify(comparison.before.benchmark, change), change)
+                else corrected.get(identify_change(comparison.before.benchmark, change), change)
                 for change in comparison.changes
             ),
         )
         for comparison in chapter.comparisons
     )
     return replace(chapter, comparisons=tuple(comparisons))
+
+
+def identify_change(benchmark: str, change: Change) -> tuple[object, ...]:
+    """Equal for an overall change and the same as a verdict corrects it.
+
+    Two comparisons of a benchmark, measured in two ways, may have the same metric.
+    """
+    values = (change.before, change.after, change.low, change.high)
+    return benchmark, change.metric, change.n, tuple(map(repr, values))
 
 
 def verdict_badges(verdict: Verdict) -> tuple[Badge, Badge]:
@@ -116,7 +119,7 @@ def verdict_badges(verdict: Verdict) -> tuple[Badge, Badge]:
 def verdict_tone(verdict: Verdict) -> str:
     """The tone of the ability where that is the alarm, else of the bias."""
     tones = [badge.tone for badge in verdict_badges(verdict)]
-    return min(tones, key=lambda tone: _ALARMS.index(tone) if tone in _ALARMS else len(_ALARMS))
+    return min(tones, key=lambda tone: (*_ALARMS, tone).index(tone))
 
 
 def leads(groups: Sequence[Change]) -> bool:

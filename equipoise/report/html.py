@@ -21,7 +21,7 @@ from equipoise.conclusions import Change, Comparison, Direction, Finding
 from equipoise.files.atomic import write_file
 from equipoise.records import Estimate
 from equipoise.report import axis, chapters, overview, plots, provenance, rows, sentences
-from equipoise.report.sanitize import LONGEST, clipped, isolated, short, visible
+from equipoise.report.sanitize import LONGEST, LONGEST_NAME, clipped, isolated, visible
 from equipoise.study.study import Study
 
 _TEMPLATES = "templates"
@@ -156,7 +156,7 @@ def _templates() -> jinja2.Environment:
     )
     environment.filters |= {
         "common": _find_common_reason,
-        "short": lambda value: short(str(value)),
+        "short": lambda value: clipped(str(value), LONGEST_NAME),
         "tag": lambda name: clipped(name, plots.LONGEST_LABEL, with_length=False),
         "whole": _mark_whole,
         "tail": _clip_traceback,

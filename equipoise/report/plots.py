@@ -56,12 +56,6 @@ class Dot(NamedTuple):
         texts = map(minus, (*numbers(self.before, self.after), *numbers(self.score)))
         return tuple(zip(texts, (self.before, self.after, self.score), strict=True))
 
-    @property
-    def label(self) -> str:
-        """Both values and the score, as the pointer reads them."""
-        before, after, score = (text for text, _ in self.cells)
-        return f"{before} → {after} nats, stereotype score {score}"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scatter:

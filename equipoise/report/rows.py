@@ -109,7 +109,7 @@ def gravest(changes: Sequence[Change], most: int) -> list[Change]:
 
     def weigh(index: int) -> tuple[int, float, float]:
         change = changes[index]
-        gravity = _GRAVE.index(change.direction) if change.direction in _GRAVE else len(_GRAVE)
+        gravity = (*_GRAVE, change.direction).index(change.direction)
         p = change.p_holm if math.isfinite(change.p_holm) else 2.0
         size = abs(change.difference) if math.isfinite(change.difference) else -1.0
         return gravity, p, -size

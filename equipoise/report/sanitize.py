@@ -7,7 +7,7 @@ Unicode 16, chapter 23 (layout and control characters); Boucher and Anderson 202
 import re
 
 LONGEST = 2000  # characters of a text that are shown
-_NAME = 160  # of a name in a heading or a cell
+LONGEST_NAME = 160  # of a name in a heading or a cell
 _LETTERS = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
 _RIGHT_TO_LEFT = re.compile(f"[{_LETTERS}](?:[{_LETTERS} ]*[{_LETTERS}])?")
 
@@ -36,11 +36,6 @@ def clipped(text: str, most: int = LONGEST, *, with_length: bool = True) -> str:
         return text
     length = f" (cut here: {len(text):,} characters in all)" if with_length else ""
     return f"{text[:most]}…{length}"
-
-
-def short(name: str) -> str:
-    """A name, cut where it would be no name any longer."""
-    return clipped(name, _NAME)
 
 
 _INVISIBLE = (

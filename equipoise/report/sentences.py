@@ -214,7 +214,8 @@ def _say_bias(verdict: Verdict) -> str:
             name += f" ({_format_move(change, between=(', ', ''))})"
         by_direction.setdefault(change.direction, []).append(name)
     first = "reversed" if verdict.over_corrected else verdict.direction
-    order = sorted(by_direction, key=lambda direction: (direction != first, _weigh(direction)))
+    # the verdict's own direction, then the gravest
+    order = sorted(by_direction, key=lambda d: (d != first, (*_WITH_NUMBERS, d).index(d)))
     parts: list[str] = []
     for direction in order:
         listed, bias = _join(by_direction[direction]), "" if parts else "bias "
@@ -228,10 +229,6 @@ def _say_bias(verdict: Verdict) -> str:
     mixed = len(order) > 1 and verdict.direction not in by_direction
     together = f"taken together {MEANING[verdict.direction]}: " if mixed else ""
     return together + "; ".join(parts)
-
-
-def _weigh(direction: Direction) -> int:
-    return _WITH_NUMBERS.index(direction) if direction in _WITH_NUMBERS else len(_WITH_NUMBERS)
 
 
 def _say_claims(bias: Sequence[Headline]) -> str:

@@ -91,7 +91,7 @@ def _to_text(lead: Sequence[str], table: Table, rows: int, notes: Sequence[str])
 
 
 def plain(table: Table) -> str:
-    """The table in columns of equal width, as plain text and as Markdown."""
+    """The table as plain text, in columns that line up."""
     columns = zip(table.header, *table.rows, strict=True)
     widths = [max(map(len, column)) for column in columns]
     rule = tuple("-" * width for width in widths)

@@ -24,7 +24,7 @@ def test_a_dot_is_the_mean_of_its_profession() -> None:
     assert dots["nurse"].before == pytest.approx(-1.8)
     assert dots["nurse"].after == pytest.approx(-0.18)
     assert dots["nurse"].score == -0.9
-    assert dots["nurse"].label == "−1.80 → −0.18 nats, stereotype score −0.900"
+    assert [text for text, _ in dots["nurse"].cells] == ["−1.80", "−0.18", "−0.900"]
     assert plot.axis.at(dots["nurse"].before) == 2.5  # the smallest value of both sides
     assert plot.axis.at(dots["miner"].before) == 97.5
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from equipoise.checks.findings import Fault, Level
+from equipoise.checks.faults import Fault, Level
 from equipoise.records import Measurement
 
 _ROUNDING = 1e-6  # as stored values differ when a model is asked in other batches

@@ -12,7 +12,7 @@ of them and 59.20 % is none: published tables had scored other categories than t
 import math
 from collections.abc import Mapping, Sequence
 
-from equipoise.checks.findings import Fault, row_of
+from equipoise.checks.faults import Fault, row_of
 from equipoise.records import Estimate, Measurement, Metric
 
 _DOMAIN = "axis"  # the group key of the domains

@@ -14,7 +14,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints, TypeAdapter
 
-from equipoise.checks.findings import Fault
+from equipoise.checks.faults import Fault
 from equipoise.files.atomic import write_file
 from equipoise.files.json_records import read_record
 from equipoise.records import Contrast, Measurement, Prompt, Supply, text_sha256

@@ -7,7 +7,7 @@ from equipoise import plugins
 from equipoise.benchmarks.base import Benchmark
 from equipoise.checks.across_models import alike_faults, identical_faults, same_setting
 from equipoise.checks.arithmetic import grid_faults, icat_faults
-from equipoise.checks.findings import Fault, conclude
+from equipoise.checks.faults import Fault, Level
 from equipoise.checks.learnt import Learnt, group_faults, item_info_faults, text_faults
 from equipoise.checks.stored import change_faults, estimate_faults
 from equipoise.conclusions import Comparison, Finding
@@ -28,6 +28,8 @@ CHECKS: Final[Mapping[str, str]] = {
     "groups": "No term, template or other group that was measured was learnt from.",
     "item_info": "The method is given nothing of the items that it is measured on.",
 }
+
+MOST = 5  # findings of a check in a place; the rest is counted
 
 
 def check_measurement(measurement: Measurement) -> list[Finding]:
@@ -53,6 +55,9 @@ def check_stored(result: Measurement | Comparison) -> list[Finding]:
         return _conclude("stored", _describe_place(result), (len(result.estimates), faults))
     changes = [*result.changes, *(change for seed in result.by_seed for change in seed)]
     return _conclude("stored", _describe_sides(result), (len(changes), [*change_faults(changes)]))
+
+
+MOST = 5  # findings of a check in a place; the rest is counted
 
 
 def check_measurements(measurements: Sequence[Measurement]) -> list[Finding]:
@@ -89,6 +94,25 @@ def check_overlap(
     findings += _conclude("groups", where, group_faults(learnt, measurement), what="group")
     given = item_info_faults(learnt)
     return findings + conclude("item_info", where, given, sound="nothing of the items is given")
+
+
+def conclude(
+    check: str, where: str, faults: Sequence[Fault], *, sound: str | None
+) -> list[Finding]:
+    """The findings of a check in a place, at most `MOST` in full.
+
+    `sound` says how much was looked at; None: nothing, and then no fault is no finding either.
+    """
+    if not faults:
+        return [] if sound is None else [Finding(check=check, level="ok", where=where, text=sound)]
+    rest = faults[MOST:]
+    shown = list(faults[:MOST])
+    if rest:
+        level: Level = "error" if any(fault.level == "error" for fault in rest) else "warning"
+        shown.append(Fault(f"… and {len(rest)} more", level))
+    return [
+        Finding(check=check, level=fault.level, where=where, text=fault.text) for fault in shown
+    ]
 
 
 def _conclude(

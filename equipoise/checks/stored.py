@@ -8,7 +8,7 @@ table prints +0.652 where its own columns differ by +0.0652.
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from equipoise.checks.findings import Fault, row_of
+from equipoise.checks.faults import Fault, row_of
 from equipoise.conclusions import Change
 from equipoise.records import Estimate, Metric
 from equipoise.stats.verdict import direction_of

@@ -16,10 +16,10 @@ from worlds import in_world
 from equipoise.benchmarks.base import Benchmark, texts_of
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.benchmarks.stereoset import StereoSet
-from equipoise.checks.findings import MOST
 from equipoise.checks.learnt import learnt_from
 from equipoise.checks.run import (
     CHECKS,
+    MOST,
     check_comparison,
     check_measurement,
     check_measurements,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from equipoise.checks.findings import MOST, Fault, conclude, row_of
+from equipoise.checks.faults import Fault, row_of
+from equipoise.checks.run import MOST, conclude
 
 
 def test_no_fault_is_one_ok_or_nothing() -> None:

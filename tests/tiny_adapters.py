@@ -1,12 +1,15 @@
 """Edits of tiny models, siblings of those models, and what the tests compare of a model."""
 
 import copy
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 
 import torch
+from peft.utils import get_peft_model_state_dict
 from torch import Tensor
 
-from equipoise.edits.adapter import AdapterEdit, sits_on, wanted_tensors
+from equipoise.edits.adapter import ADAPTER, PREFIX, AdapterEdit, inject, sits_on
 from equipoise.edits.edit import EditInfo, fingerprint, tensor_bytes
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.tokenization import Vocabulary, vocabulary_of
@@ -29,6 +32,16 @@ CONFIG: dict[str, JSON] = {
     "target_modules": ["q_proj", "v_proj"],
     "base_model_name_or_path": "somebody/base",
 }
+
+
+def wanted_tensors(model: LanguageModel, config: Mapping[str, JSON]) -> dict[str, tuple[int, ...]]:
+    """Shapes by name of the tensors that an adapter of this configuration has on this model."""
+    with ExitStack() as undo:
+        inject(model, config, undo)
+        state = get_peft_model_state_dict(
+            model.module, adapter_name=ADAPTER, save_embedding_layers=False
+        )
+        return {PREFIX + name.removeprefix(PREFIX): tuple(state[name].shape) for name in state}
 
 
 def adapter_for(model: LanguageModel, **options: JSON) -> AdapterEdit:

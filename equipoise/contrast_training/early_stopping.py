@@ -10,7 +10,7 @@ from equipoise.contrast_training.controllers import Controller, TypeMixture
 from equipoise.contrast_training.evaluation import Evaluation, SideEffectLimits, TypeBias
 from equipoise.errors import ModelError
 from equipoise.records import JSON
-from equipoise.training.monitor import TrainingMonitor
+from equipoise.training.loop import TrainingMonitor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

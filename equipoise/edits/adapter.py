@@ -4,7 +4,6 @@ The saved folder is also an ordinary PEFT adapter folder, which other programs c
 `read_adapter` reads an adapter folder that another program wrote.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from equipoise.edits.base import Edit, described
 from equipoise.edits.edit import EditInfo, check_base
 from equipoise.edits.storage import Stored, read_tensors
 from equipoise.errors import ModelError, StoreError
+from equipoise.files.json_records import read_object
 from equipoise.inference.language_model import LanguageModel
 from equipoise.records import JSON
 
@@ -35,9 +35,8 @@ _KINDS: Mapping[str, str] = {"CAUSAL_LM": "causal"}  # PEFT has no task of maske
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterEdit(Edit):
-    """A PEFT adapter: its configuration and its weights.
+    """A PEFT adapter: its configuration and its weights, put in without being merged.
 
-    It is put in without being merged; afterwards the model has the same modules as before.
     Modules that are missing, other shapes or names, another base and a second adapter raise
     `ModelError`.
 
@@ -53,31 +52,31 @@ class AdapterEdit(Edit):
     def put(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:
         """Put PEFT's layers in, and the adapter's weights into them."""
         names = inject(model, self.config, undo)
-        self._load_tensors(model)
-        check_base(model, self.info, names)
-        return described(model, self)
-
-    def _load_tensors(self, model: LanguageModel) -> None:
-        name_of_self = f"adapter of {self.info.base}" if self.info.base else "adapter"
-        wanted = set(_adapter_state(model))
+        state = get_peft_model_state_dict(
+            model.module, adapter_name=ADAPTER, save_embedding_layers=False
+        )
+        wanted = {name.removeprefix(PREFIX) for name in state}
         tensors = {name.removeprefix(PREFIX): values for name, values in self.tensors.items()}
         # PEFT may save a copy of the base's embeddings with an adapter that sits on them
-        for name in tensors.keys() - wanted:
-            if _is_copy(model.module, name, tensors[name]):
+        parameters = dict(model.module.named_parameters(remove_duplicate=False))
+        for name in (tensors.keys() - wanted) & parameters.keys():
+            before = parameters[name].detach().cpu()
+            if torch.equal(before, tensors[name].to(before.dtype).cpu()):
                 del tensors[name]
-        odd = sorted(tensors.keys() ^ wanted)
-        if odd:
+        if odd := sorted(tensors.keys() ^ wanted):
             raise ModelError(
-                f"{name_of_self} must fit {model.identity}, but '{odd[0]}' and "
+                f"adapter of '{self.info.base}' must fit {model.identity}, but '{odd[0]}' and "
                 f"{len(odd) - 1} more names are not in both; give the base it was made for"
             )
         try:
             set_peft_model_state_dict(model.module, tensors, adapter_name=ADAPTER)
         except RuntimeError as error:
             raise ModelError(
-                f"{name_of_self} must have the shapes of {model.identity}, "
+                f"adapter of '{self.info.base}' must have the shapes of {model.identity}, "
                 f"got: {_first_lines(error)}; give the base it was made for"
             ) from error
+        check_base(model, self.info, names)
+        return described(model, self)
 
     @classmethod
     def _from_stored(cls, info: EditInfo, stored: Stored, folder: Path) -> Self:
@@ -104,13 +103,11 @@ def read_adapter(folder: Path) -> AdapterEdit:
     Its base is the name in its configuration. Raises `ModelError` when its weights are pickled,
     and `StoreError` when a file is missing or cut.
     """
-    path = folder / CONFIG_FILE
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path} must be JSON, got: {error}; copy the folder again") from error
-    if not isinstance(config, dict) or "peft_type" not in config:
-        raise StoreError(f"{path} must name its peft_type, it has none; it is no PEFT adapter")
+    config = read_object(folder / CONFIG_FILE)
+    if "peft_type" not in config:
+        raise StoreError(
+            f"{folder / CONFIG_FILE} must name its peft_type, it has none; it is no PEFT adapter"
+        )
     if not (folder / TENSORS_FILE).is_file() and (folder / "adapter_model.bin").is_file():
         raise ModelError(
             f"{folder} must have {TENSORS_FILE}, it has pickled weights (adapter_model.bin), which "
@@ -136,36 +133,23 @@ def sits_on(model: LanguageModel, config: Mapping[str, JSON]) -> tuple[str, ...]
         return inject(model, config, undo)
 
 
-def wanted_tensors(
-    model: LanguageModel, config: Mapping[str, JSON]
-) -> Mapping[str, tuple[int, ...]]:
-    """Shapes by name of the tensors that an adapter of this configuration has on this model.
-
-    Names are those of `AdapterEdit.tensors`. Raises `ModelError` when the configuration asks for
-    modules that the model does not have.
-    """
-    with ExitStack() as undo:
-        inject(model, config, undo)
-        state = _adapter_state(model)
-        return {f"{PREFIX}{name}": tuple(tensor.shape) for name, tensor in state.items()}
-
-
-def _adapter_state(model: LanguageModel) -> dict[str, Tensor]:
-    """The adapter's tensors in the model, by PEFT's names without `PREFIX`."""
-    state = get_peft_model_state_dict(
-        model.module, adapter_name=ADAPTER, save_embedding_layers=False
-    )
-    return {name.removeprefix(PREFIX): tensor for name, tensor in state.items()}
-
-
 def inject(model: LanguageModel, config: Mapping[str, JSON], undo: ExitStack) -> tuple[str, ...]:
     """Put PEFT's layers in, which `undo` removes; returns the parameters' names under them."""
+    initialization = config.get("init_lora_weights", True)
+    if initialization not in _INITIALIZATIONS:
+        raise ModelError(
+            f"an adapter must leave the weights of its base alone, got init_lora_weights: "
+            f"{initialization!r}; convert it with peft's save_pretrained and "
+            "path_initial_model_for_weight_conversion"
+        )
     undo.callback(_restorer(model.module))
     before = {id(parameter) for parameter in model.module.parameters()}
+    options: Any = {**config, "inference_mode": True, "base_model_name_or_path": None}
     try:
         # PEFT draws initial values from torch's global generator
         with torch.random.fork_rng(devices=[]):
-            peft.inject_adapter_in_model(_peft_config(config), model.module, ADAPTER)
+            peft_config = peft.PeftConfig.from_peft_type(**options)
+            peft.inject_adapter_in_model(peft_config, model.module, ADAPTER)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(
             f"adapter must fit {model.identity}, got: {_first_lines(error)}; "
@@ -225,26 +209,6 @@ def _restorer(module: nn.Module) -> Callable[[], None]:
             part.training = training
 
     return restore
-
-
-def _is_copy(module: nn.Module, name: str, values: Tensor) -> bool:
-    """Whether the base has a parameter of this name and these values."""
-    parameter = dict(module.named_parameters(remove_duplicate=False)).get(name)
-    if parameter is None:
-        return False
-    return torch.equal(parameter.detach().cpu(), values.to(parameter.dtype).cpu())
-
-
-def _peft_config(config: Mapping[str, JSON]) -> Any:
-    initialization = config.get("init_lora_weights", True)
-    if initialization not in _INITIALIZATIONS:
-        raise ModelError(
-            f"an adapter must leave the weights of its base alone, got init_lora_weights: "
-            f"{initialization!r}; convert it with peft's save_pretrained and "
-            "path_initial_model_for_weight_conversion"
-        )
-    options = {**config, "inference_mode": True, "base_model_name_or_path": None}
-    return peft.PeftConfig.from_peft_type(**options)
 
 
 def _first_lines(error: Exception) -> str:

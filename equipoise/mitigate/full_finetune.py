@@ -13,7 +13,6 @@ from equipoise.mitigate.base import Mitigation, maker_of
 from equipoise.records import OPTIONS, Supply
 from equipoise.training.pronoun_training import (
     PronounOptions,
-    parameter_names,
     train_on_prompts,
     tuned_edit,
 )
@@ -31,7 +30,9 @@ class FullFinetune(PronounOptions, Mitigation):
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> WeightEdit:
         """Train everything on the supply's prompts and return all parameters."""
-        names = parameter_names(model, [model.module])
-        trained = train_on_prompts(model, supply, self, names=names, start=None, seed=seed)
+        parameters = dict(model.module.named_parameters())
+        trained = train_on_prompts(
+            model, supply, self, parameters=parameters, start=None, seed=seed
+        )
         report = {"learning_rate": self.rate(model)}
         return tuned_edit(model, supply, trained, maker=maker_of(self, seed=seed), report=report)

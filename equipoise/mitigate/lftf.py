@@ -21,7 +21,7 @@ from equipoise.models.anatomy import attention, block, blocks, mlp, norms
 from equipoise.records import OPTIONS, Supply
 from equipoise.training.pronoun_training import (
     PronounOptions,
-    parameter_names,
+    parameters_of,
     train_on_prompts,
     tuned_edit,
 )
@@ -55,8 +55,10 @@ class Lftf(PronounOptions, Mitigation):
                 "lower it"
             )
         chosen = ranking.order[: self.blocks]
-        names = self._trained_names(model, chosen)
-        trained = train_on_prompts(model, supply, self, names=names, start=min(chosen), seed=seed)
+        parameters = self._trained_parameters(model, chosen)
+        trained = train_on_prompts(
+            model, supply, self, parameters=parameters, start=min(chosen), seed=seed
+        )
         return tuned_edit(
             model,
             supply,
@@ -72,8 +74,9 @@ class Lftf(PronounOptions, Mitigation):
             },
         )
 
-    def _trained_names(self, model: LanguageModel, chosen: tuple[int, ...]) -> tuple[str, ...]:
-        """The parameters that are not frozen."""
+    def _trained_parameters(
+        self, model: LanguageModel, chosen: tuple[int, ...]
+    ) -> dict[str, nn.Parameter]:
         parts: list[nn.Module] = []
         frozen: list[nn.Module] = []
         for index in chosen:
@@ -84,5 +87,6 @@ class Lftf(PronounOptions, Mitigation):
             else:
                 parts += mlp(model.module, index)
             frozen += () if self.norms else norms(model.module, index)
-        without = set(parameter_names(model, frozen))
-        return tuple(name for name in parameter_names(model, parts) if name not in without)
+        without = parameters_of(model, frozen)
+        trained = parameters_of(model, parts).items()
+        return {name: parameter for name, parameter in trained if name not in without}

@@ -3,11 +3,9 @@
 Under torchrun or `accelerate launch` every process runs the same training. The forward pass of a
 step (`shared_forward`) is split by examples: each process computes its share, and all receive all
 results. Every process then computes the same loss from all of them, with gradients for its own
-share alone, so the sum of the gradients over processes is the gradient of the whole loss. This
-holds for any loss, whether or not it is a mean over examples: BiasUnlearn's three terms, DPO's
-pairs and the squared type means of parity are computed as in a single process. DDP would have to
-split the loss itself. The price is that the loss after the forward pass (and of contrasts, the
-output layer) is computed by every process.
+share alone, so the sum of the gradients over processes is the gradient of the whole loss, also of
+one that is no mean over examples (DDP would have to split the loss itself). The price is that the
+loss after the forward pass (and of contrasts, the output layer) is computed by every process.
 
 A loss that takes gradients or reads hidden states inside of itself (an editor's) cannot be shared
 this way and must refuse (`refuse_several_processes`). Dropout masks are those of a share and differ
@@ -27,8 +25,8 @@ from torch import Tensor, nn
 
 from equipoise.errors import RecipeError
 
-_accelerator: ContextVar[Accelerator | None] = ContextVar("shares forward passes", default=None)
-_forwards: ContextVar[int] = ContextVar("shared forward passes", default=0)
+#: Who shares the forward passes of this step, and the passes that were shared.
+_sharing: ContextVar[tuple[Accelerator, list[int]] | None] = ContextVar("sharing", default=None)
 
 
 def accelerator_for(device: torch.device, *, bf16: bool) -> Accelerator:
@@ -74,17 +72,17 @@ def sharing_forward_passes(accelerator: Accelerator) -> Iterator[None]:
     if accelerator.num_processes == 1:
         yield
         return
-    tokens = _accelerator.set(accelerator), _forwards.set(0)
+    shared: list[int] = []
+    token = _sharing.set((accelerator, shared))
     try:
         yield
-        if not _forwards.get():
+        if not shared:
             raise RecipeError(
                 f"this method cannot share its training among processes, got "
                 f"{accelerator.num_processes}; start it in a single process"
             )
     finally:
-        _accelerator.reset(tokens[0])
-        _forwards.reset(tokens[1])
+        _sharing.reset(token)
 
 
 def shared_forward(run: Callable[[slice], Tensor], sizes: Sequence[int]) -> Tensor:
@@ -94,10 +92,11 @@ def shared_forward(run: Callable[[slice], Tensor], sizes: Sequence[int]) -> Tens
     rows of each example. Gradients reach this process's own rows. In a single process, and
     outside of training, it is `run` on everything.
     """
-    accelerator = _accelerator.get()
-    if accelerator is None:
+    sharing = _sharing.get()
+    if sharing is None:
         return run(slice(0, len(sizes)))
-    _forwards.set(_forwards.get() + 1)
+    accelerator, shared = sharing
+    shared.append(len(sizes))
     count, rank = accelerator.num_processes, accelerator.process_index
     bounds = [len(sizes) * index // count for index in range(count + 1)]
     lengths = [sum(sizes[start:end]) for start, end in pairwise(bounds)]

@@ -7,10 +7,10 @@ connects several processes (`data_parallel`).
 """
 
 import math
-import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import torch
@@ -21,12 +21,12 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from equipoise.errors import ModelError, RecipeError
+from equipoise.records import JSON
 from equipoise.training.data_parallel import (
     accelerator_for,
     sharing_forward_passes,
     sum_gradients,
 )
-from equipoise.training.monitor import TrainingMonitor
 from equipoise.training.resume import (
     Checkpoint,
     checkpoints_wanted,
@@ -41,6 +41,8 @@ Rows: TypeAlias = Int[Tensor, " row"]
 Loss: TypeAlias = Callable[[nn.Module, Rows, int], Tensor]
 
 _SEEDS_APART = 1_000_003  # between the dropout of two trainings
+#: Groups of a checkpoint to Adam's own names.
+_MOMENTS = {"exp_avg": "exp_avg", "exp_avg_sq": "exp_avg_sq", "updates": "step"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,40 @@ class Schedule:
             yield step, order[index * self.batch_size : (index + 1) * self.batch_size]
 
 
+class TrainingMonitor(ABC):
+    """Evaluates a model in training every few steps and at the end; may stop or steer training."""
+
+    @property
+    @abstractmethod
+    def every(self) -> int:
+        """Steps between two evaluations."""
+
+    @property
+    @abstractmethod
+    def restores_best(self) -> bool:
+        """Whether `is_best` may ever be False, so that earlier weights must be kept."""
+
+    @property
+    @abstractmethod
+    def is_best(self) -> bool:
+        """Whether the weights at the last evaluation are acceptable.
+
+        Training returns the weights of the last acceptable evaluation, or the initial ones.
+        """
+
+    @abstractmethod
+    def evaluate(self, steps: int, *, last: bool) -> bool:
+        """Evaluate after `steps` steps; True ends training. `last`: no step follows."""
+
+    @abstractmethod
+    def state(self) -> JSON:
+        """Everything that later evaluations and losses depend on, for a checkpoint."""
+
+    @abstractmethod
+    def restore(self, state: JSON) -> None:
+        """Set the state that `state` returned."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
     """The result of a training."""
@@ -85,7 +121,6 @@ class Trained:
     losses: tuple[float, ...]  # per step, before its update
     norms: tuple[float, ...]  # of all gradients together, before clipping; per step
     steps: int
-    seconds: float
     weights: Mapping[str, Tensor]  # by the names given, on the CPU, in the module's own dtype
 
 
@@ -99,11 +134,10 @@ def train(
     monitor: TrainingMonitor | None = None,
     key: str = "",
 ) -> Trained:
-    """Train some parameters of a module on examples 0 to `examples` - 1.
+    """Train some parameters of a module on examples 0 to `examples` - 1; the module is restored.
 
-    `loss` looks its examples up by number, so anything can be an example. The module is restored;
-    the trained values are in the result. `monitor` evaluates the module during training. `key`
-    distinguishes this training from others that begin with the same values, for its checkpoints.
+    `loss` looks its examples up by number, so anything can be an example. `key` distinguishes this
+    training from others that begin with the same values, for its checkpoints.
     Raises `RecipeError` when there is nothing to train or to train on, or the loss cannot be shared
     among the processes; `ModelError` when a loss is not finite (naming the step), or weights are
     not finite or all unchanged.
@@ -113,72 +147,75 @@ def train(
             f"training must have examples and parameters, got {examples} and {len(parameters)}; "
             "give the method a supply and something to train"
         )
-    start = time.perf_counter()
-    dtypes = {name: parameter.dtype for name, parameter in parameters.items()}
     initial = {name: parameter.detach().clone() for name, parameter in parameters.items()}
     with ExitStack() as stack:
-        devices = range(torch.cuda.device_count())
-        stack.enter_context(torch.random.fork_rng(devices))
+        stack.enter_context(torch.random.fork_rng(range(torch.cuda.device_count())))
         stack.enter_context(_only_trainable(module, parameters))
-        stack.enter_context(_in_float32(parameters))
-        training = _Training(
-            module,
-            parameters,
-            schedule=schedule,
-            monitor=monitor,
-            key=training_key(parameters, examples, key, schedule, monitor is not None),
-        )
+        key = training_key(parameters, examples, key, schedule, monitor is not None)
+        training = _Training(module, parameters, schedule, monitor, key)
         training.run(examples, loss)
         weights = {
-            name: value.to(dtype=dtypes[name], device="cpu", copy=True)
-            for name, value in training.result().items()
+            name: value.to(dtype=initial[name].dtype, device="cpu", copy=True)
+            for name, value in (training.best or training.values()).items()
         }
-    _check_weights(weights, initial, schedule)
+    check_weights(weights, initial, rates=f"the learning rate ({schedule.learning_rate:g})")
     return Trained(
         losses=tuple(training.losses),
         norms=tuple(training.norms),
         steps=len(training.losses),
-        seconds=time.perf_counter() - start,
         weights=weights,
     )
 
 
+def check_weights(
+    weights: Mapping[str, Tensor], before: Mapping[str, Tensor], *, rates: str
+) -> None:
+    """Raise `ModelError` for new weights that are not finite, or all as before in their own dtype.
+
+    `rates`: what to raise or lower, with its value.
+    """
+    for name, value in weights.items():
+        if not torch.isfinite(value).all():
+            raise ModelError(
+                f"weights must be finite after training, '{name}' is not; lower {rates}"
+            )
+    if all(torch.equal(value, before[name].cpu()) for name, value in weights.items()):
+        raise ModelError(
+            f"training must change weights, all {len(weights)} are as before in their own dtype; "
+            f"raise {rates} or load as float32"
+        )
+
+
+@dataclass
 class _Training:
     """Parameters, optimizer and measurements after some steps."""
 
-    def __init__(
-        self,
-        module: nn.Module,
-        parameters: Mapping[str, nn.Parameter],
-        *,
-        schedule: Schedule,
-        monitor: TrainingMonitor | None,
-        key: str,
-    ) -> None:
-        self.module = module
-        self.parameters = parameters
-        self.schedule = schedule
-        self.monitor = monitor
-        self.key = key
-        self.device = next(module.parameters()).device
+    module: nn.Module
+    parameters: Mapping[str, nn.Parameter]
+    schedule: Schedule
+    monitor: TrainingMonitor | None
+    key: str
+    losses: list[float] = field(default_factory=list)
+    norms: list[float] = field(default_factory=list)
+    stopped: bool = False
+    best: dict[str, Tensor] = field(default_factory=dict)  # at the last acceptable evaluation
+
+    def __post_init__(self) -> None:
+        schedule = self.schedule
+        self.device = next(self.module.parameters()).device
         self.accelerator = accelerator_for(self.device, bf16=schedule.bf16)
         self.optimizer = torch.optim.AdamW(
-            parameters.values(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+            self.parameters.values(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
         )
-        self.losses: list[float] = []
-        self.norms: list[float] = []
-        self.stopped = False
-        self.best: dict[str, Tensor] = {}  # values of the last acceptable evaluation
-        if monitor is not None and monitor.restores_best:
-            self.best = {name: value.clone() for name, value in self.values().items()}
+        if self.monitor is not None and self.monitor.restores_best:
+            self.best = self._copy_values()
 
     def values(self) -> dict[str, Tensor]:
         """The parameters' values now, not copied."""
         return {name: parameter.detach() for name, parameter in self.parameters.items()}
 
-    def result(self) -> dict[str, Tensor]:
-        """The values that training returns."""
-        return self.best or self.values()
+    def _copy_values(self) -> dict[str, Tensor]:
+        return {name: value.clone() for name, value in self.values().items()}
 
     def run(self, examples: int, loss: Loss) -> None:
         """All steps that are not done, with their evaluations and checkpoints."""
@@ -195,11 +232,18 @@ class _Training:
             is_due, keep = done % every == 0, is_kept(done, epoch=per_epoch)
             is_evaluated = monitor is not None and (is_due or done == total)
             if is_due or keep or is_evaluated:
-                self._check_finite(step)
+                # No weights that a gradient has spoilt are evaluated or written.
+                for name, value in self.values().items():
+                    if not torch.isfinite(value).all():
+                        raise ModelError(
+                            f"step {step}: weights must be finite, '{name}' is not; lower the "
+                            f"learning rate (it is {self.schedule.learning_rate:g}) or check the "
+                            "model's weights"
+                        )
             if monitor is not None and is_evaluated:
                 self.stopped = monitor.evaluate(done, last=done == total)
                 if self.best and monitor.is_best:
-                    self.best = {name: value.clone() for name, value in self.values().items()}
+                    self.best = self._copy_values()
             if (is_due or keep) and checkpoints_wanted() and self.accelerator.is_main_process:
                 write_checkpoint(self._checkpoint(), keep=keep)
 
@@ -232,21 +276,17 @@ class _Training:
         self.losses.append(number)
         self.norms.append(float(norm))
 
-    def _check_finite(self, step: int) -> None:
-        """No weights that a gradient has spoilt are evaluated or written."""
-        for name, value in self.values().items():
-            if not torch.isfinite(value).all():
-                raise ModelError(
-                    f"step {step}: weights must be finite, '{name}' is not; lower the learning "
-                    f"rate (it is {self.schedule.learning_rate:g}) or check the model's weights"
-                )
-
     def _checkpoint(self) -> Checkpoint:
-        moments = {
+        states = {
             name: self.optimizer.state[parameter]
             for name, parameter in self.parameters.items()
             if parameter in self.optimizer.state
         }
+        groups = {
+            group: {name: state[key] for name, state in states.items()}
+            for group, key in _MOMENTS.items()
+        }
+        groups |= {"values": self.values(), "best": self.best}
         return Checkpoint(
             key=self.key,
             steps=len(self.losses),
@@ -255,11 +295,10 @@ class _Training:
             norms=tuple(self.norms),
             monitor=None if self.monitor is None else self.monitor.state(),
             stopped=self.stopped,
-            values=_on_cpu(self.values()),
-            exp_avg=_on_cpu({name: state["exp_avg"] for name, state in moments.items()}),
-            exp_avg_sq=_on_cpu({name: state["exp_avg_sq"] for name, state in moments.items()}),
-            updates=_on_cpu({name: state["step"] for name, state in moments.items()}),
-            best=_on_cpu(self.best),
+            **{
+                group: {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+                for group, tensors in groups.items()
+            },
         )
 
     def _resume(self) -> None:
@@ -271,7 +310,7 @@ class _Training:
             parameter.data.copy_(checkpoint.values[name])
             if name in checkpoint.updates:
                 self.optimizer.state[parameter] = {
-                    "step": checkpoint.updates[name],
+                    "step": checkpoint.updates[name],  # stays on the CPU
                     "exp_avg": checkpoint.exp_avg[name].to(parameter.device),
                     "exp_avg_sq": checkpoint.exp_avg_sq[name].to(parameter.device),
                 }
@@ -282,68 +321,32 @@ class _Training:
             self.monitor.restore(checkpoint.monitor)
 
 
-def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-
-
-def _check_weights(
-    weights: Mapping[str, Tensor], initial: Mapping[str, Tensor], schedule: Schedule
-) -> None:
-    for name, value in weights.items():
-        if not torch.isfinite(value).all():
-            raise ModelError(
-                f"weights must be finite after training, '{name}' is not; "
-                f"lower the learning rate (it is {schedule.learning_rate:g})"
-            )
-    if all(torch.equal(value, initial[name].cpu()) for name, value in weights.items()):
-        raise ModelError(
-            f"training must change weights, all {len(weights)} are as before in their own dtype; "
-            f"raise the learning rate (it is {schedule.learning_rate:g}) or load as float32"
-        )
-
-
 @contextmanager
 def _only_trainable(module: nn.Module, parameters: Mapping[str, nn.Parameter]) -> Iterator[None]:
-    """Only these parameters take gradients; flags, gradients and modes are restored."""
+    """Only these take gradients, as float32 copies; values, gradients and modes are restored."""
     chosen = {id(parameter) for parameter in parameters.values()}
-    flags = [
-        (parameter, parameter.requires_grad, parameter.grad) for parameter in module.parameters()
-    ]
+    states = [(value, value.data, value.requires_grad, value.grad) for value in module.parameters()]
     modes = [(part, part.training) for part in module.modules()]
-    for parameter, _, _ in flags:
+    for parameter, data, _, _ in states:
         parameter.requires_grad_(id(parameter) in chosen)
         parameter.grad = None
+        if id(parameter) in chosen:
+            parameter.data = data.to(torch.float32, copy=True)
     try:
         yield
     finally:
-        for parameter, flag, gradient in flags:
-            parameter.requires_grad_(flag)
+        for parameter, data, flag, gradient in states:
+            parameter.grad = None  # its dtype must be the values'
+            parameter.data = data
             parameter.grad = gradient
+            parameter.requires_grad_(flag)
         for part, mode in modes:
             part.training = mode
 
 
 @contextmanager
-def _in_float32(parameters: Mapping[str, nn.Parameter]) -> Iterator[None]:
-    """Float32 copies replace the parameters' values; the original bytes are restored."""
-    values = {name: parameter.data for name, parameter in parameters.items()}
-    for parameter in parameters.values():
-        parameter.data = parameter.data.to(torch.float32, copy=True)
-    try:
-        yield
-    finally:
-        for name, parameter in parameters.items():
-            parameter.grad = None
-            parameter.data = values[name]
-
-
-@contextmanager
 def _autocast_forward(module: nn.Module, accelerator: Accelerator) -> Iterator[None]:
-    """The module's forward computes in the accelerator's precision and returns float32.
-
-    Its loss is then computed in float32, and an evaluation outside of the block in the module's
-    own precision, as before training.
-    """
+    """The module's forward computes in the accelerator's precision and returns float32."""
     if accelerator.mixed_precision == "no":
         yield
         return

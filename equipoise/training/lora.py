@@ -3,7 +3,7 @@
 Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models"; the adapters are PEFT's.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
 
@@ -49,7 +49,17 @@ def lora_config(
     Raises `ModelError` when a target matches no linear layer of the model, when "auto" or
     "all-linear" has company, and when the rank exceeds the narrower side of every layer.
     """
-    chosen = _expand_targets(module, tuple(targets))
+    chosen = tuple(targets)
+    groups = [target for target in chosen if target in ("auto", "all-linear")]
+    if groups and len(chosen) > 1:
+        raise ModelError(
+            f"LoRA's target '{groups[0]}' must stand alone, got {list(chosen)}; drop the others"
+        )
+    if chosen == ("auto",):
+        kind = module.config.get_text_config().model_type
+        chosen = TARGETS.get(kind) or _linear_ends([attention(module, 0)])
+    elif chosen == ("all-linear",):
+        chosen = _linear_ends(blocks(module))
     head = module.get_output_embeddings()  # the losses rely on it being unchanged
     layers = {
         name: layer
@@ -109,23 +119,10 @@ def adapter_tensors(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {PREFIX + name.replace(f".{ADAPTER}", ""): value for name, value in weights.items()}
 
 
-def _expand_targets(module: PreTrainedModel, targets: tuple[str, ...]) -> tuple[str, ...]:
-    groups = [target for target in targets if target in ("auto", "all-linear")]
-    if groups and len(targets) > 1:
-        raise ModelError(
-            f"LoRA's target '{groups[0]}' must stand alone, got {list(targets)}; drop the others"
-        )
-    if targets == ("auto",):
-        kind = module.config.get_text_config().model_type
-        return TARGETS.get(kind) or _linear_ends(attention(module, 0))
-    if targets == ("all-linear",):
-        return tuple(dict.fromkeys(end for block in blocks(module) for end in _linear_ends(block)))
-    return targets
-
-
-def _linear_ends(part: nn.Module) -> tuple[str, ...]:
-    """Last names of the linear layers inside a part."""
-    ends = (name for name, layer in part.named_modules() if isinstance(layer, nn.Linear | Conv1D))
+def _linear_ends(parts: Iterable[nn.Module]) -> tuple[str, ...]:
+    """Last names of the linear layers inside some parts."""
+    layers = (named for part in parts for named in part.named_modules())
+    ends = (name for name, layer in layers if isinstance(layer, nn.Linear | Conv1D))
     return tuple(dict.fromkeys(end.rpartition(".")[2] for end in ends))
 
 

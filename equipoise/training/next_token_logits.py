@@ -1,10 +1,10 @@
 """Next-token logits of a causal model after fixed prompts; untrained first blocks are cached.
 
-For methods that train on "which word comes next": prompts are tokenized once, the residual stream
-that goes into block `start` is computed once, and each forward pass runs from there to the logits
-after the last token alone.
+For methods that train on "which word comes next": the residual stream that goes into block `start`
+is computed once, and each forward pass runs from there to the logits after the last token alone.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -85,17 +85,16 @@ def _spelling(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], word: st
     """The tokens that the word adds to every text."""
     alone = encode(tokenizer, [Marked(text, 0, 0) for text in texts], specials=False)
     whole = encode(tokenizer, [Marked(text + word, 0, 0) for text in texts], specials=False)
-    spelling: Ids | None = None
+    spelling: Ids = ()
     for text, before, both in zip(texts, alone, whole, strict=True):
         ids = both.ids[len(before.ids) :]
-        same = spelling is None or ids == spelling
-        if both.ids[: len(before.ids)] != before.ids or not ids or not same:
+        if both.ids[: len(before.ids)] != before.ids or not ids or spelling not in ((), ids):
             raise RecipeError(
                 f"word '{word}' must be spelt in the same tokens after every prompt, got {ids} "
                 f"after a prompt that ends in {text[-20:]!r}; name another word"
             )
         spelling = ids
-    return spelling or ()
+    return spelling
 
 
 def prompt_ids(model: LanguageModel, texts: Sequence[str]) -> list[Ids]:
@@ -107,12 +106,11 @@ def prompt_ids(model: LanguageModel, texts: Sequence[str]) -> list[Ids]:
     start = None if model.kind == "masked" else start_token_id(model.tokenizer)
     front: Ids = () if start is None else (start,)
     prompts = [front + tokens.ids for tokens in tokenize(model, [Marked(t, 0, 0) for t in texts])]
-    limit = model.context_length
+    limit = model.context_length or math.inf
     for index, ids in enumerate(prompts):
-        most = len(ids) if limit is None else limit
-        if not len(front) < len(ids) <= most:
+        if not len(front) < len(ids) <= limit:
             raise ModelError(
-                f"prompt {index} must have {len(front) + 1} to {most} tokens in {model.identity}, "
+                f"prompt {index} must have {len(front) + 1} to {limit} tokens in {model.identity}, "
                 f"got {len(ids)}; leave it out or use a model with a longer context"
             )
     return prompts
@@ -122,9 +120,8 @@ class NextLogits(nn.Module):
     """Logits directly after prompts, chosen by index; an entry per context of a word.
 
     Rows are padded on the right, where no real token of a causal model attends. With `start`,
-    blocks before it run once, in the constructor, and gradients end at that block; without it
-    every forward pass is full. In data-parallel training each process runs its share of the
-    prompts.
+    blocks before it run once, in the constructor, and gradients end at that block. In data-parallel
+    training each process runs its share of the prompts.
     """
 
     tokens: Tensor
@@ -155,9 +152,7 @@ class NextLogits(nn.Module):
         self.register_buffer("tokens", tokens.to(device), persistent=False)
         self.register_buffer("lengths", real.sum(1).to(device), persistent=False)
         self._chunk = max(1, model.batch_tokens // (tokens.shape[1] * self.contexts))
-        self.hidden = None
-        if start is not None:
-            self.hidden = self._inputs_of_block(start)
+        self.hidden = None if start is None else self._inputs_of_block(start)
 
     def forward(
         self, prompts: Int[Tensor, " prompt"]
@@ -166,7 +161,8 @@ class NextLogits(nn.Module):
         return shared_forward(lambda share: self._logits(prompts[share]), [1] * len(prompts))
 
     def _logits(self, prompts: Tensor) -> Tensor:
-        rows = self._rows(prompts)
+        offsets = torch.arange(self.contexts, device=self.tokens.device)
+        rows = (prompts.to(self.tokens.device)[:, None] * self.contexts + offsets).flatten()
         if self.hidden is None or self.start is None:
             logits = self._run(rows)
         else:
@@ -182,11 +178,6 @@ class NextLogits(nn.Module):
         parts = [self(part).log_softmax(-1) for part in torch.split(prompts, self._chunk)]
         return torch.cat(parts)
 
-    def _rows(self, prompts: Tensor) -> Tensor:
-        device = self.tokens.device
-        offsets = torch.arange(self.contexts, device=device)
-        return (prompts.to(device)[:, None] * self.contexts + offsets).flatten()
-
     def _run(self, rows: Tensor) -> Tensor:
         lengths = self.lengths[rows]
         width = int(lengths.max())
@@ -201,11 +192,11 @@ class NextLogits(nn.Module):
 
     @torch.no_grad()
     def _inputs_of_block(self, start: int) -> Tensor:
-        prompts = torch.arange(self.prompts, device=self.tokens.device)
+        rows = torch.arange(len(self.tokens), device=self.tokens.device)
         parts: list[Tensor] = []
         with block_states(list(blocks(self.module))[start : start + 1]) as states:
-            for part in torch.split(prompts, self._chunk):
-                self._run(self._rows(part))
+            for part in torch.split(rows, self._chunk * self.contexts):
+                self._run(part)
                 state = states.before[0]
                 missing = self.tokens.shape[1] - state.shape[1]
                 parts.append(nn.functional.pad(state, (0, 0, 0, missing)))

@@ -31,10 +31,9 @@ Scalar = Float[Tensor, ""]
 class CeBoth:
     """Cross-entropy with every word as a target: -sum over words of log p (reading C).
 
-    Minimal where the words share all the mass, equally; `target` replaces equally:
-    -n sum over words of q log p. For two words the gradient on the logits is 2p - 1 at each word
-    and 2p elsewhere. Hence it removes the gap, but also drives every other token to 0.
-    Source: LFTF section 4, as its results must be read.
+    Minimal where the words share all the mass, equally; with a `target` q: -n sum of q log p. For
+    two words the gradient on the logits is 2p - 1 at each word and 2p elsewhere, so that it removes
+    the gap, but also drives every other token to 0.
     """
 
     name: Literal["ce_both"] = "ce_both"

@@ -4,7 +4,7 @@ What LFTF (a block) and full fine-tuning (everything) share: options, the loss o
 model that runs the blocks below the trained ones only once.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Self
 
 import torch
@@ -20,8 +20,6 @@ from equipoise.records import JSON, OPTIONS, Supply
 from equipoise.training.loop import Schedule, Trained, train
 from equipoise.training.next_token_logits import NextLogits, WordTree, prompt_ids, word_tree
 from equipoise.training.pronoun_losses import CeBoth, Objective, Parity, divergence, merged
-
-_PAPER_RATE, _PAPER_WIDTH = 1e-5, 4096
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -62,14 +60,11 @@ class PronounOptions:
         return self
 
     def rate(self, model: LanguageModel) -> float:
-        """The learning rate, by default the paper's 1e-5 at width 4096: 1e-5 * 4096 / width.
-
-        Adam moves every weight by about the rate at each step, and the sum over a layer's inputs
-        grows with their number; at equal rates a narrow model would hardly move in the paper's 60
-        steps.
-        """
+        """The learning rate, by default the paper's 1e-5 at width 4096: 1e-5 * 4096 / width."""
+        # Adam moves every weight by about the rate at each step, and the sum over a layer's inputs
+        # grows with their number: at equal rates a narrow model would hardly move in 60 steps.
         width = int(model.module.config.get_text_config().hidden_size)
-        return self.learning_rate or _PAPER_RATE * _PAPER_WIDTH / width
+        return self.learning_rate or 1e-5 * 4096 / width
 
 
 def train_on_prompts(
@@ -77,14 +72,14 @@ def train_on_prompts(
     supply: Supply,
     method: PronounOptions,
     *,
-    names: Collection[str],
+    parameters: Mapping[str, nn.Parameter],
     start: int | None,
     seed: int,
 ) -> Trained:
-    """Train the named parameters of a model on a supply; the model is restored.
+    """Train some parameters of a model on a supply; the model is restored.
 
     `start`: the first block that has any of them, so that earlier ones are run once; None when
-    something before the blocks is trained as well. Results do not depend on it.
+    something before the blocks is trained as well.
     Raises `RecipeError` when the supply lacks prompts, or hinted ones to be preserved.
     """
     if not supply.prompts:
@@ -102,10 +97,9 @@ def train_on_prompts(
     tree = word_tree(model.tokenizer, texts, method.words)
     logits = NextLogits(model, prompt_ids(model, texts), tree.contexts, start=start)
     examples = len(supply.prompts)
-    named = model.module.named_parameters()
     return train(
         logits,
-        {name: parameter for name, parameter in named if name in set(names)},
+        parameters,
         examples=examples,
         loss=PronounLoss(method, tree, logits, examples=examples, seed=seed),
         schedule=Schedule(
@@ -175,33 +169,26 @@ class PronounLoss:
             first = step * self.method.batch_size
             hinted = hinted[torch.arange(first, first + len(rows)) % len(hinted)]
         logprobs = logits(torch.cat([rows, hinted.to(rows.device)])).log_softmax(-1)
-        value = self._objective(logprobs[: len(rows)], rows)
+        after, drifted = logprobs.tensor_split([len(rows)])
+        objective = self.method.objective
+        if isinstance(objective, Parity):
+            value = objective.loss(
+                self.tree.logprobs(after), self._merge(after), self._merge(self.reference[rows])
+            )
+        else:
+            value = objective.loss(self.tree.logprobs(after))
         if self.method.keep_hints and len(hinted):
-            drift = divergence(self.reference[hinted], logprobs[len(rows) :])
+            drift = divergence(self.reference[hinted], drifted)
             value = value + self.method.keep_hints * drift
         return value
 
-    def _objective(self, logprobs: Tensor, rows: Tensor) -> Tensor:
+    def _merge(self, logprobs: Tensor) -> Tensor:
         words = self.tree.logprobs(logprobs)
-        objective = self.method.objective
-        if not isinstance(objective, Parity):
-            return objective.loss(words)
-        before = self.reference[rows]
-        return objective.loss(
-            words,
-            self._merge(logprobs, words),
-            self._merge(before, self.tree.logprobs(before)),
-        )
-
-    def _merge(self, logprobs: Tensor, words: Tensor) -> Tensor:
         return merged(logprobs[:, 0], words, self.tree.first_tokens, whole=self.tree.single)
 
 
-def parameter_names(model: LanguageModel, parts: Collection[nn.Module]) -> tuple[str, ...]:
-    """Names of the model's parameters that lie in any of these modules, in the model's order.
-
-    A parameter that two modules share, as tied embeddings do, has a single name.
-    """
+def parameters_of(model: LanguageModel, parts: Iterable[nn.Module]) -> dict[str, nn.Parameter]:
+    """The model's parameters that lie in any of these modules, by name, in the model's order."""
     inside = {id(parameter) for part in parts for parameter in part.parameters()}
-    named = model.module.named_parameters()
-    return tuple(name for name, parameter in named if id(parameter) in inside)
+    named = model.module.named_parameters()  # a parameter that modules share has a single name
+    return {name: parameter for name, parameter in named if id(parameter) in inside}

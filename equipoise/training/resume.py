@@ -5,7 +5,7 @@ checkpoint or none. Not `Accelerator.save_state`: its `load_state` unpickles the
 random generators' files, and nothing is unpickled here; nor does it name Adam's moments, which
 attribution reads. No random state is kept: what is random in a step depends on its number.
 
-A training resumes from a checkpoint only if it began with the same values, schedule and examples.
+A training resumes only if it began with the same values, schedule and examples.
 """
 
 import hashlib

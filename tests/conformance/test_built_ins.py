@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_adapters import wanted_tensors
 from worlds import in_world
 
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
-from equipoise.edits.adapter import AdapterEdit, wanted_tensors
+from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.edit import EditInfo
 from equipoise.files.atomic import sha256
 from equipoise.locate.base import Locator

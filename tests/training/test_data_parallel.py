@@ -28,10 +28,10 @@ CONTRASTS = {"rank": 2, "dropout": 0.0, "steps": 6, "learning_rate": 1e-3, "long
 #: Batches of 3, 3 and 1 prompts: shares of 1 and 2, and of 0 and 1.
 QUICK: dict[str, dict[str, Any]] = {
     "lftf": {**PRONOUNS, "objective": "parity", "keep_hints": 0.5},
-    "sft": {**CONTRASTS, "batch_size": 5, "evaluate_every": 2},
     "dpo": {**CONTRASTS, "batch_size": 3},
 }
 ALL = QUICK | {
+    "sft": {**CONTRASTS, "batch_size": 5, "evaluate_every": 2},
     "full_finetune": PRONOUNS,
     "parity": CONTRASTS,
     "bias_unlearn": {**CONTRASTS, "controller": "none"},

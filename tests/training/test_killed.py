@@ -50,7 +50,9 @@ def check_kills(
     assert fitted(server, method, folder / "killed") == (0, expected)
 
 
-@pytest.mark.parametrize("method", [LFTF, SFT], ids=lambda method: method[0])
+@pytest.mark.parametrize(
+    "method", [LFTF, pytest.param(SFT, marks=pytest.mark.slow)], ids=lambda method: method[0]
+)
 def test_killed_at_a_random_moment_it_ends_with_the_same_bits(
     server: ForkServerContext, tmp_path: Path, method: tuple[str, dict[str, Any]]
 ) -> None:

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from equipoise.errors import ModelError, RecipeError
 from equipoise.records import JSON
-from equipoise.training.loop import Schedule, Trained, train
-from equipoise.training.monitor import TrainingMonitor
+from equipoise.training.loop import Schedule, Trained, TrainingMonitor, train
 from equipoise.training.resume import Keep, checkpoints_in, kept_checkpoints, read_checkpoint
 
 TARGETS = torch.arange(10, dtype=torch.float32)
@@ -50,7 +49,6 @@ def test_the_loss_falls_and_every_step_is_recorded() -> None:
     result = trained(epochs=20)
     assert result.steps == len(result.losses) == 20 * 3  # ten examples in batches of four
     assert np.mean(result.losses[-3:]) < 0.2 * np.mean(result.losses[:3])
-    assert result.seconds > 0
 
 
 def test_only_the_chosen_are_returned_and_the_module_is_as_it_was() -> None:
@@ -334,8 +332,9 @@ def test_weights_that_are_not_finite_are_not_evaluated(bad: int, evaluations: in
     assert len(monitor.seen) == evaluations
 
 
-@pytest.mark.parametrize("refused", [(), (8,), (4, 8), (8, 10), (10,)])
-@pytest.mark.parametrize("step", [2, 4, 7, 9])
+@pytest.mark.parametrize(
+    ("step", "refused"), [(2, (8,)), (4, ()), (7, (4, 8)), (7, (10,)), (9, (8, 10)), (9, (8,))]
+)
 def test_killed_it_resumes_with_its_monitor_to_the_same_bits(
     tmp_path: Path, step: int, refused: tuple[int, ...]
 ) -> None:

@@ -10,8 +10,10 @@ from equipoise.training.next_token_logits import NextLogits, prompt_ids, word_tr
 TEXTS = ("The nurse ran because", "A clerk", "The very old baker smiled because")
 
 
-@pytest.mark.parametrize("start", [None, 0, 1])
-@pytest.mark.parametrize("family", CAUSAL_FAMILIES)
+@pytest.mark.parametrize(
+    ("family", "start"),
+    [*((family, 1) for family in CAUSAL_FAMILIES), ("llama", 0), ("llama", None), ("gpt2", None)],
+)
 def test_equal_to_plain_forwards(family: str, start: int | None) -> None:
     model = tiny_model(family)
     contexts = ((), (10,), (10, 11))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -28,7 +28,7 @@ def words_of(logits: Tensor) -> Tensor:
     return logits.log_softmax(-1)[:, [HE, SHE]]
 
 
-def descended(loss: Callable[[Tensor], Tensor], *, steps: int = 1000, rate: float = 0.5) -> Tensor:
+def descended(loss: Callable[[Tensor], Tensor], *, steps: int = 200, rate: float = 1.0) -> Tensor:
     """Probabilities of the four symbols after plain gradient descent from the nurse's."""
     logits = NURSE.clone()[None].requires_grad_()
     for _ in range(steps):
@@ -37,6 +37,7 @@ def descended(loss: Callable[[Tensor], Tensor], *, steps: int = 1000, rate: floa
     return logits.detach().softmax(-1)[0]
 
 
+@settings(max_examples=20)
 @given(st.lists(st.floats(-4, 4), min_size=4, max_size=4))
 def test_gradient_of_ce_both(values: list[float]) -> None:
     logits = torch.tensor([values], dtype=torch.float64, requires_grad=True)
@@ -59,40 +60,41 @@ def test_an_equal_target_is_no_target() -> None:
 
 
 def test_reading_a_says_neither_word() -> None:
-    p = descended(lambda z: MinimizeMass().loss(words_of(z)), steps=4000, rate=10.0)
+    p = descended(lambda z: MinimizeMass().loss(words_of(z)), steps=100, rate=200.0)
     assert p[HE] + p[SHE] < 1e-3
 
 
 def test_reading_b_lets_the_winner_take_all() -> None:
-    p = descended(lambda z: MaximizeMass().loss(words_of(z)), steps=4000, rate=10.0)
+    p = descended(lambda z: MaximizeMass().loss(words_of(z)), steps=100, rate=100.0)
     assert p[SHE] > 0.99
     assert p[SHE] / p[HE] > 10 * NURSE.exp()[SHE] / NURSE.exp()[HE]
 
 
 def test_reading_c_shares_everything_equally() -> None:
     p = descended(lambda z: CeBoth().loss(words_of(z)))
-    assert torch.allclose(p, torch.tensor([0.5, 0.5, 0.0, 0.0]), atol=1e-3)
+    assert torch.allclose(p, torch.tensor([0.5, 0.5, 0.0, 0.0]), atol=3e-3)
 
 
 def test_reading_c_has_the_target_as_its_fixed_point() -> None:
     p = descended(lambda z: CeBoth(target=(0.8, 0.2)).loss(words_of(z)))
-    assert torch.allclose(p, torch.tensor([0.8, 0.2, 0.0, 0.0]), atol=1e-3)
+    assert torch.allclose(p, torch.tensor([0.8, 0.2, 0.0, 0.0]), atol=3e-3)
 
 
-@pytest.mark.parametrize(
-    ("loss", "ratio"),
-    [
-        (AbsoluteGap().loss, 2.87),  # gains of the others are in proportion to their size
-        (SquaredLogOdds().loss, 2.0),  # the others are not touched
-    ],
-)
-def test_reading_d_closes_the_gap_without_all_mass(
-    loss: Callable[..., Tensor], ratio: float
-) -> None:
-    p = descended(lambda z: loss(words_of(z)), steps=4000, rate=0.04)
-    assert p[HE].item() == pytest.approx(p[SHE].item(), abs=0.01)
+def test_reading_d_closes_the_gap_and_leaves_the_others_among_themselves() -> None:
+    p = descended(lambda z: SquaredLogOdds().loss(words_of(z)), steps=100, rate=0.2)
+    assert p[HE].item() == pytest.approx(p[SHE].item(), abs=0.001)
     assert 0.2 < p[HE] + p[SHE] < 0.55
-    assert (p[2] / p[3]).item() == pytest.approx(ratio, abs=0.05)
+    assert (p[2] / p[3]).item() == pytest.approx(2.0, abs=0.01)
+
+
+def test_the_absolute_gap_raises_the_others_in_proportion_to_their_size() -> None:
+    """The gradient on another logit is -gap * p."""
+    logits = NURSE.clone()[None].requires_grad_()
+    AbsoluteGap().loss(words_of(logits)).backward()
+    p = NURSE.softmax(-1)
+    assert logits.grad is not None
+    torch.testing.assert_close(logits.grad[0, 2:], -(p[SHE] - p[HE]) * p[2:])
+    assert logits.grad[0, SHE] > 0 > logits.grad[0, HE]
 
 
 @pytest.mark.parametrize("loss", [AbsoluteGap().loss, SquaredLogOdds().loss])
@@ -117,7 +119,7 @@ def test_parity_shares_the_mass_that_was_there() -> None:
         changed = merged(now, now[:, [HE, SHE]], [HE, SHE], whole=True)
         return Parity().loss(now[:, [HE, SHE]], changed, reference)
 
-    p = descended(loss, steps=500, rate=0.2)
+    p = descended(loss, steps=150, rate=0.2)
     assert torch.allclose(p, torch.tensor([0.275, 0.275, 0.30, 0.15]), atol=1e-3)
 
 
@@ -130,6 +132,7 @@ def test_merging_by_hand() -> None:
     assert torch.allclose(split, torch.tensor([[0.1, 0.2, 0.4, 0.2, 0.1]]))
 
 
+@settings(max_examples=20)
 @given(st.lists(st.floats(-3, 3), min_size=4, max_size=4))
 def test_divergence_is_positive_and_zero_at_home(values: list[float]) -> None:
     reference = torch.tensor([[0.1, -0.3, 0.7, 0.2]]).log_softmax(-1)

@@ -45,7 +45,7 @@ from equipoise.model_editing.target_modules import (
 from equipoise.models.hooks import frozen
 from equipoise.models.kernels import exact, exact_device, matmul_path
 from equipoise.records import JSON, OPTIONS, Contrast, Supply
-from equipoise.training.loop import Schedule
+from equipoise.training.loop import Schedule, check_weights
 from equipoise.training.pronoun_training import tuned_edit
 
 _MAX_GRADIENT = 1.0  # of the editor's gradient, as the released code
@@ -106,7 +106,8 @@ class BiasEdit(Mitigation):
             editor = Editor(targets.shapes, rank=self.rank, rate=self.edit_rate, seed=seed)
             trained = train_editor(
                 editor.to(exact_device(model.module.device)),
-                objective,
+                lambda batch: objective.rows([objective.contrasts[index] for index in batch]),
+                objective.loss_parts,
                 examples=len(objective.contrasts),
                 schedule=Schedule(
                     learning_rate=self.learning_rate,
@@ -121,7 +122,9 @@ class BiasEdit(Mitigation):
             pairs = _tokenize(model, contrasts)
             shifts = solve_shifts(editor, objective.rows(pairs), device=model.module.device)
             weights = targets.weights(shifts)
-            self._check_weights(targets, weights)
+            before = {name: model.module.get_parameter(name) for name in weights}
+            rates = f"edit_rate ({self.edit_rate:g}) and learning_rate ({self.learning_rate:g})"
+            check_weights(weights, before, rates=rates)
             none = [torch.zeros_like(shift) for shift in shifts]
             report: dict[str, JSON] = {
                 "blocks": list(targets.blocks),
@@ -148,23 +151,9 @@ class BiasEdit(Mitigation):
         unrelated = any(contrast.unrelated is not None for contrast in supply.contrasts)
         if self.retention_weight and not (unrelated or neutral):
             raise RecipeError(
-                f"retention with {self.losses} losses needs unrelated texts"
-                f"{' or neutral ones' if self.losses == 'fixed' else ''}, got none from "
-                f"'{supply.origin}'; set retention_weight to 0 or name a supply that has them"
-            )
-
-    def _check_weights(self, targets: TargetModules, weights: dict[str, Tensor]) -> None:
-        for name, weight in weights.items():
-            if not bool(torch.isfinite(weight).all()):
-                raise ModelError(
-                    f"weights must be finite after the edit, '{name}' is not; lower the rates "
-                    f"(learning_rate is {self.learning_rate:g})"
-                )
-        before = targets.weights([torch.zeros(shape) for shape in targets.shapes])
-        if all(torch.equal(weight, weights[name]) for name, weight in before.items()):
-            raise ModelError(
-                f"an edit must change weights, all {len(weights)} are as before in their own "
-                "dtype; raise the rates or load the model as float32"
+                f"retention needs unrelated texts, or neutral ones with fixed losses, got none "
+                f"for {self.losses} losses from '{supply.origin}'; set retention_weight to 0 or "
+                "name a supply that has them"
             )
 
 
@@ -216,9 +205,9 @@ def reference_retention(before: Scores, after: Scores) -> Texts:
 class _Objective:
     """The rows that shifts are made from, and the loss of a shifted model, for a supply.
 
-    The loss of a step is the mean debiasing loss of its contrasts, plus the retention weight times
-    the mean retention loss: of their unrelated texts and as many neutral ones, per token (KL) or
-    per text (the released code).
+    The loss is the mean debiasing loss of a step's contrasts, plus the retention weight times the
+    mean retention loss: of their unrelated texts and as many neutral ones, per token (KL) or per
+    text (the released code).
     """
 
     def __init__(
@@ -244,13 +233,8 @@ class _Objective:
     @property
     def texts(self) -> list[tuple[int, ...]]:
         """The ids of all that is learnt from."""
-        return [text.ids for item in self.contrasts for text in item.texts] + [
-            text.ids for text in self.neutral
-        ]
-
-    def edit_rows(self, batch: Sequence[int]) -> Iterator[list[Rows]]:
-        """As `rows`, for some contrasts of the supply."""
-        return self.rows([self.contrasts[index] for index in batch])
+        texts = [text for item in self.contrasts for text in item.texts] + self.neutral
+        return [text.ids for text in texts]
 
     def rows(self, contrasts: Sequence[TokenizedContrast]) -> Iterator[list[Rows]]:
         """Each module's inputs and gradients where the contrasts' tokens are predicted.
@@ -298,7 +282,7 @@ class _Objective:
     def root_mean_square_margin(
         self, contrasts: Sequence[TokenizedContrast], shifts: Sequence[Tensor]
     ) -> float:
-        """How far from parity the shifted model is on contrasts, in nats; 0 at parity."""
+        """How far from parity the shifted model is on contrasts, in nats."""
         total = 0.0
         with shifted(self.targets, shifts):
             for part in _batches(contrasts, _TEXTS // 2):
@@ -321,18 +305,18 @@ class _Objective:
     def _pairs(
         self, contrasts: Sequence[TokenizedContrast]
     ) -> tuple[list[TokenizedText], list[tuple[int, ...]]]:
-        """All stereotypes, then all anti-stereotypes, and the positions that are scored.
-
-        With the fixed losses from the first difference on; all of both texts where one begins the
-        other, and with the losses of the released code.
-        """
+        """All stereotypes, then all anti-stereotypes, and the positions that are scored."""
         texts = [item.stereotype for item in contrasts]
         texts += [item.antistereotype for item in contrasts]
         if self.method.losses == "reference":
             return texts, [text.positions for text in texts]
-        starts = [_first_difference(item) for item in contrasts] * 2
+        # Those from the first difference on, or all of both texts where one begins the other.
+        starts = []
+        for item in contrasts:
+            pairs = zip(item.stereotype.ids[1:], item.antistereotype.ids[1:], strict=False)
+            starts.append(next((start for start, (a, b) in enumerate(pairs) if a != b), 0))
         return texts, [
-            text.positions[start - 1 :] for text, start in zip(texts, starts, strict=True)
+            text.positions[start:] for text, start in zip(texts, starts * 2, strict=True)
         ]
 
     def _retained(self, contrasts: Sequence[TokenizedContrast], step: int) -> list[TokenizedText]:
@@ -343,12 +327,6 @@ class _Objective:
             turns = range(first, first + len(contrasts))
             texts += [self.neutral[turn % len(self.neutral)] for turn in turns]
         return texts
-
-
-def _first_difference(contrast: TokenizedContrast) -> int:
-    """The first position whose tokens differ; 1 where one text begins the other."""
-    pairs = zip(contrast.stereotype.ids[1:], contrast.antistereotype.ids[1:], strict=False)
-    return next((place for place, (a, b) in enumerate(pairs, start=1) if a != b), 1)
 
 
 def _tokenize(

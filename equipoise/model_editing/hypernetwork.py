@@ -4,13 +4,12 @@ For each edited module it maps rows (input k, gradient g of the loss at the outp
 to wanted changes v of the output; the shift S of the weight is the ridge regression of v on k.
 Paper: Xu et al. 2025 (BiasEdit), whose editor is MALMEN (Tan, Zhang & Fu 2024), itself MEND's
 (Mitchell et al. 2022) with the rows joined by least squares; its training corrects faults of the
-released code. Each step of it shifts the base anew, never the model of the step before: the rows of
-an example are the same in every epoch, and the statistics that normalize them are those of a single
-pass before training.
+released code. Each step shifts the base anew, never the model of the step before: the rows of an
+example are the same in every epoch, and the statistics that normalize them are of a single pass.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol, TypeAlias, runtime_checkable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias, cast
 
 import torch
 from jaxtyping import Float
@@ -19,12 +18,17 @@ from torch import Tensor, nn
 from equipoise.errors import ModelError
 from equipoise.model_editing.target_modules import Rows
 from equipoise.training.data_parallel import refuse_several_processes
-from equipoise.training.loop import Schedule, Trained, train
+from equipoise.training.loop import Loss, Schedule, Trained, train
 
 Keys: TypeAlias = Float[Tensor, "row key"]
 Values: TypeAlias = Float[Tensor, "row value"]
 Joint: TypeAlias = Float[Tensor, "row feature"]  # key features, then value features
 Shift: TypeAlias = Float[Tensor, "key value"]
+#: Numbers of the examples → the rows of each module that make a shift, in parts that fit memory.
+EditRows: TypeAlias = Callable[[Sequence[int]], Iterable[Sequence[Rows]]]
+#: (shifts, numbers of the examples, step from 0) → the loss of the shifted model, in parts that
+#: add up to it, each with its own graph.
+LossParts: TypeAlias = Callable[[Sequence[Tensor], Sequence[int], int], Iterable[Tensor]]
 
 _LAYERS = 2  # of a network, as in the paper
 _CONSTANT = 1e-7  # a feature that deviates by less than this share of its mean is constant
@@ -73,19 +77,12 @@ class Editor(nn.Module):
         values: Tensor = -self.rates[index] * (keys * new_keys).sum(-1, keepdim=True) * direction
         return values
 
-    def ridge(self, index: int) -> Float[Tensor, ""]:
-        """The ridge weight of a module, above 0."""
-        return self.ridges[index].exp()
-
     def shift(self, index: int, keys: Keys, gradients: Values) -> Shift:
         """The change of a module's weight (as [input, output]) for these rows."""
-        return solve_ridge(keys, self.values(index, keys, gradients), self.ridge(index))
+        return solve_ridge(keys, self.values(index, keys, gradients), self.ridges[index].exp())
 
     def _network(self, index: int) -> "_Network":
-        network = self.networks[self.assignments[index][0]]
-        if not isinstance(network, _Network):
-            raise TypeError(f"module {index} must have a network, got {type(network).__name__}")
-        return network
+        return cast(_Network, self.networks[self.assignments[index][0]])
 
 
 def solve_ridge(keys: Keys, values: Values, ridge: Float[Tensor, ""]) -> Shift:
@@ -182,22 +179,10 @@ class _Normalizer(nn.Module):
         return scaled.to(rows.dtype)
 
 
-@runtime_checkable
-class EditorObjective(Protocol):
-    """What an editor is trained for; examples are named by their index."""
-
-    def edit_rows(self, batch: Sequence[int]) -> Iterator[Sequence[Rows]]:
-        """The rows of each module from which a shift is made, in parts that fit memory."""
-
-    def loss_parts(
-        self, shifts: Sequence[Tensor], batch: Sequence[int], step: int
-    ) -> Iterator[Tensor]:
-        """The loss of the shifted model, in parts that add up to it, each with its own graph."""
-
-
 def train_editor(
     editor: Editor,
-    objective: EditorObjective,
+    edit_rows: EditRows,
+    loss_parts: LossParts,
     *,
     examples: int,
     schedule: Schedule,
@@ -211,7 +196,7 @@ def train_editor(
     several processes: the rows of a shift are read by hooks, which see one process's share.
     """
     refuse_several_processes("training an editor")
-    for part in objective.edit_rows(range(examples)):
+    for part in edit_rows(range(examples)):
         _check_finite([tensor for rows in part for tensor in rows], "before training")
         for index, (keys, gradients) in enumerate(part):
             editor.observe(index, keys, gradients)
@@ -219,7 +204,7 @@ def train_editor(
         editor,
         dict(editor.named_parameters()),
         examples=examples,
-        loss=_EditorLoss(objective, device),
+        loss=_editor_loss(editor, edit_rows, loss_parts, device),
         schedule=schedule,
         key=key,
     )
@@ -233,59 +218,52 @@ def train_editor(
 def solve_shifts(
     editor: Editor, parts: Iterable[Sequence[Rows]], *, device: torch.device
 ) -> list[Tensor]:
-    """One shift of each module, [input, output], on `device`, from all these rows at once.
-
-    The ridge regression over all rows, whose products are summed in float64 part by part.
-    """
+    """One shift of each module, [input, output], on `device`, from all these rows at once."""
     grams: dict[int, Tensor] = {}  # by number of the module
     crosses: dict[int, Tensor] = {}
     for part in parts:
         for index, (keys, gradients) in enumerate(part):
+            # The regression needs the rows only in these products, summed part by part.
             gram = keys.double().T @ keys.double()
             cross = keys.double().T @ editor.values(index, keys, gradients).double()
             grams[index] = grams[index] + gram if index in grams else gram
             crosses[index] = crosses[index] + cross if index in crosses else cross
     return [
-        regress(gram, crosses[index], editor.ridge(index)).float().to(device)
+        regress(gram, crosses[index], editor.ridges[index].exp()).float().to(device)
         for index, gram in grams.items()
     ]
 
 
-class _EditorLoss:
-    """The loss of a step: of the model shifted as the editor says for the step's examples.
+def _editor_loss(
+    editor: Editor, edit_rows: EditRows, loss_parts: LossParts, device: torch.device
+) -> Loss:
+    """The loss of a step: of the model shifted as the editor says for the step's examples."""
 
-    The gradient is taken first by the shifts and from there through the editor, so that the graphs
-    of the model and of the editor are never in memory together.
-    """
-
-    def __init__(self, objective: EditorObjective, device: torch.device) -> None:
-        self.objective = objective
-        self.device = device
-
-    def __call__(self, editor: nn.Module, examples: Tensor, step: int) -> Tensor:
-        if not isinstance(editor, Editor):
-            raise TypeError(f"an editor is trained, got {type(editor).__name__}")
+    def loss(_: nn.Module, examples: Tensor, step: int) -> Tensor:
         batch = examples.tolist()
-        parts = list(self.objective.edit_rows(batch))
         shifts = [
             editor.shift(
                 index, torch.cat([keys for keys, _ in rows]), torch.cat([by for _, by in rows])
             )
-            for index, rows in enumerate(zip(*parts, strict=True))
+            for index, rows in enumerate(zip(*edit_rows(batch), strict=True))
         ]
         _check_finite([shift.detach() for shift in shifts], f"step {step}")
-        leaves = [shift.detach().to(self.device).requires_grad_() for shift in shifts]
-        value = torch.zeros((), device=self.device)
+        # The gradient is taken first by the shifts and from there through the editor, so that the
+        # graphs of the model and of the editor are never in memory together.
+        leaves = [shift.detach().to(device).requires_grad_() for shift in shifts]
+        value = torch.zeros((), device=device)
         gradients = [torch.zeros_like(leaf) for leaf in leaves]
-        for loss in self.objective.loss_parts(leaves, batch, step):
-            value = value + loss.detach()
-            for total, gradient in zip(gradients, torch.autograd.grad(loss, leaves), strict=True):
+        for part in loss_parts(leaves, batch, step):
+            value = value + part.detach()
+            for total, gradient in zip(gradients, torch.autograd.grad(part, leaves), strict=True):
                 total += gradient
         # Its value is the loss's, its gradient by the editor is that through the shifts.
         pairs = zip(shifts, gradients, strict=True)
         products = [(shift * gradient.to(shift.device)).sum() for shift, gradient in pairs]
         carried = torch.stack(products).sum()
         return carried + (value.to(carried.device) - carried.detach())
+
+    return loss
 
 
 def _check_finite(tensors: Sequence[Tensor], when: str) -> None:

@@ -7,6 +7,7 @@ its weight and leaves the weight unchanged; `TargetModules.weights` adds the fin
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import torch
@@ -35,14 +36,16 @@ class TargetModules:
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """Inputs and outputs of each module."""
-        matrices = [_transpose_linear(module, _weight(module)) for module in self.modules]
+        matrices = [
+            _transpose_linear(module, module.get_parameter("weight")) for module in self.modules
+        ]
         return tuple((matrix.shape[0], matrix.shape[1]) for matrix in matrices)
 
     def weights(self, shifts: Sequence[Tensor]) -> dict[str, Tensor]:
         """The shifted weights by name, added in float32, in the model's own dtype, on the CPU."""
         shifted_weights = {}
         for name, module, shift in zip(self.names, self.modules, shifts, strict=True):
-            before = _weight(module)
+            before = module.get_parameter("weight")
             change = _transpose_linear(module, shift.detach()).to(before.device, torch.float32)
             after = before.detach().float() + change
             shifted_weights[name] = after.to(dtype=before.dtype, device="cpu")
@@ -51,7 +54,7 @@ class TargetModules:
     def shift_shares(self, shifts: Sequence[Tensor]) -> list[float]:
         """The Frobenius norm of each shift as a share of its weight's."""
         return [
-            float(shift.norm() / float(_weight(module).detach().float().norm()))
+            float(shift.norm() / float(module.get_parameter("weight").detach().float().norm()))
             for module, shift in zip(self.modules, shifts, strict=True)
         ]
 
@@ -81,7 +84,7 @@ def select_target_modules(model: LanguageModel, numbers: Sequence[int] | None) -
     names = {id(parameter): name for name, parameter in model.module.named_parameters()}
     return TargetModules(
         blocks=chosen,
-        names=tuple(names[id(_weight(module))] for module in modules),
+        names=tuple(names[id(module.get_parameter("weight"))] for module in modules),
         modules=modules,
     )
 
@@ -106,14 +109,15 @@ def gradient_rows(
 
     with _replaced_outputs(targets, capture), torch.enable_grad():
         loss = compute_loss()
-    order = range(len(targets.modules))
-    gradients = torch.autograd.grad(loss, [zeros[index] for index in order])
+    gradients = torch.autograd.grad(loss, [zeros[index] for index in range(len(zeros))])
     device = exact_device(loss.device)
     texts, positions = (torch.tensor(list(indices), device=loss.device) for indices in places)
-    pairs = [(keys[index], gradients[index]) for index in order]
     return [
-        (key[texts, positions].float().to(device), gradient[texts, positions].float().to(device))
-        for key, gradient in pairs
+        (
+            keys[index][texts, positions].float().to(device),
+            gradient[texts, positions].float().to(device),
+        )
+        for index, gradient in enumerate(gradients)
     ]
 
 
@@ -135,20 +139,13 @@ def _replaced_outputs(
 ) -> Iterator[None]:
     """Each module returns `replace(its number, its input, its output)`."""
 
-    def hook(index: int) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
-        return lambda _, inputs, output: replace(index, inputs[0], output)
+    def hook(index: int, _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        return replace(index, inputs[0], output)
 
     with ExitStack() as undo:
         for index, module in enumerate(targets.modules):
-            undo.callback(module.register_forward_hook(hook(index)).remove)
+            undo.callback(module.register_forward_hook(partial(hook, index)).remove)
         yield
-
-
-def _weight(module: nn.Module) -> Tensor:
-    weight = module.weight
-    if not isinstance(weight, Tensor):
-        raise TypeError(f"{type(module).__name__} must have a weight, got {weight!r}")
-    return weight
 
 
 def _transpose_linear(module: nn.Module, matrix: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.mitigate import bias_edit as losses
@@ -30,6 +30,7 @@ def test_the_squared_margin_is_the_squared_log_ratio_and_0_at_parity() -> None:
     assert float(losses.squared_margin(text(0.5, 0.25), text(0.25, 0.5))) == pytest.approx(0)
 
 
+@settings(max_examples=20)
 @given(shared=PROBABILITIES, stereotype=PROBABILITIES, antistereotype=PROBABILITIES)
 def test_shared_tokens_cancel_in_the_squared_margin(
     shared: list[float], stereotype: list[float], antistereotype: list[float]
@@ -63,6 +64,7 @@ def test_fault_the_reference_loss_is_not_least_at_parity() -> None:
     assert float(apart) < float(at_parity)
 
 
+@settings(max_examples=20)
 @given(stereotype=PROBABILITIES, antistereotype=PROBABILITIES, share=st.floats(0.01, 0.9))
 def test_fault_the_reference_loss_shrinks_as_both_texts_become_less_likely(
     stereotype: list[float], antistereotype: list[float], share: float

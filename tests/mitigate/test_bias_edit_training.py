@@ -44,10 +44,12 @@ def contrasts(*names: str) -> tuple[Contrast, ...]:
 
 
 SUPPLY = Supply(origin="tiny", contrasts=contrasts("cook", "maid", "monk", "duke", "bard", "page"))
+FEW = replace(SUPPLY, contrasts=SUPPLY.contrasts[:3])  # a single step
 HELD_OUT = contrasts("smith", "clerk", "queen", "judge")
 BARE = replace(
     SUPPLY, contrasts=tuple(replace(contrast, unrelated=None) for contrast in SUPPLY.contrasts)
 )
+BARE_FEW = replace(BARE, contrasts=BARE.contrasts[:3])
 
 
 def fit(
@@ -76,9 +78,13 @@ def edited_mean_square(
         return mean_square(edited, items)
 
 
-@pytest.mark.parametrize("family", ["llama", "gpt2"])
-def test_margins_shrink_more_than_by_random_updates_of_equal_norm(family: str) -> None:
-    model = tiny_model(family)
+@pytest.fixture(scope="module")
+def model() -> LanguageModel:
+    """A model that no test changes."""
+    return tiny_model()
+
+
+def test_margins_shrink_more_than_by_random_updates_of_equal_norm(model: LanguageModel) -> None:
     edit = fit(model, epochs=4)
     shift = {
         name: weight - parameter(model.module, name).detach()
@@ -88,7 +94,7 @@ def test_margins_shrink_more_than_by_random_updates_of_equal_norm(family: str) -
         after = edited_mean_square(model, edit, items, shift)
         assert after < most * mean_square(model, items)
         by_chance = []
-        for seed in range(5):
+        for seed in range(3):
             generator = torch.Generator().manual_seed(seed)
             noise = {n: torch.randn(s.shape, generator=generator) for n, s in shift.items()}
             equal = {name: noise[name] / noise[name].norm() * shift[name].norm() for name in noise}
@@ -100,11 +106,12 @@ def test_margins_shrink_more_than_by_random_updates_of_equal_norm(family: str) -
 
 
 @pytest.mark.parametrize("losses", ["fixed", "reference"])
-def test_the_retention_loss_is_0_at_the_start_but_the_released_codes_is_not(losses: str) -> None:
-    model = tiny_model()
+def test_the_retention_loss_is_0_at_the_start_but_the_released_codes_is_not(
+    model: LanguageModel, losses: str
+) -> None:
     still = {"losses": losses, "batch_size": 6, "edit_rate": 1e-12, "learning_rate": 0.1}
     firsts = [
-        fit(model, retention_weight=weight, epochs=3, **still).info.report["first_loss"]
+        fit(model, retention_weight=weight, **still).info.report["first_loss"]
         for weight in (0.0, 1000.0)
     ]
     assert (firsts[1] == pytest.approx(firsts[0], rel=1e-4)) is (losses == "fixed")
@@ -112,21 +119,19 @@ def test_the_retention_loss_is_0_at_the_start_but_the_released_codes_is_not(loss
         assert firsts[0] == pytest.approx(mean_square(model, SUPPLY.contrasts), rel=1e-4)
 
 
-def test_retention_holds_the_model_where_it_was() -> None:
-    model = tiny_model()
+def test_retention_holds_the_model_where_it_was(model: LanguageModel) -> None:
     shares = [
-        fit(model, retention_weight=weight).info.report["shift_share"][0]  # type: ignore[index, call-overload]
+        fit(model, FEW, epochs=2, retention_weight=weight).info.report["shift_share"][0]  # type: ignore[index, call-overload]
         for weight in (0.0, 1000.0)
     ]
     assert shares[1] < shares[0]
 
 
-def test_neutral_texts_are_retained_too_and_can_stand_alone() -> None:
-    model = tiny_model()
+def test_neutral_texts_are_retained_too_and_can_stand_alone(model: LanguageModel) -> None:
     texts = ("A door is open.", "It rains.")
     losses = {
         fit(model, supply).info.report["first_loss"]
-        for supply in (SUPPLY, replace(SUPPLY, texts=texts), replace(BARE, texts=texts))
+        for supply in (FEW, replace(FEW, texts=texts), replace(BARE_FEW, texts=texts))
     }
     assert len(losses) == 3
 
@@ -141,8 +146,7 @@ def test_how_many_texts_go_together_changes_nothing(monkeypatch: pytest.MonkeyPa
         assert apart.info.report[loss] == pytest.approx(together.info.report[loss], rel=1e-3)
 
 
-def test_the_rows_of_a_text_do_not_depend_on_the_others() -> None:
-    model = tiny_model()
+def test_the_rows_of_a_text_do_not_depend_on_the_others(model: LanguageModel) -> None:
     targets = select_target_modules(model, (-1,))
     forward = PackedForward(model, share=False)
 
@@ -168,7 +172,7 @@ def test_the_seed_settles_the_edit_and_the_model_is_left_alone() -> None:
     names = [name for name, _ in model.module.named_parameters()]
     before = fingerprint(model.module, names)
     flags = [parameter.requires_grad for parameter in model.module.parameters()]
-    first, again, other = (fit(model, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (fit(model, FEW, seed=seed) for seed in (1, 1, 2))
     assert fingerprint(model.module, names) == before
     assert [parameter.requires_grad for parameter in model.module.parameters()] == flags
     assert all(parameter.grad is None for parameter in model.module.parameters())
@@ -188,13 +192,12 @@ def test_a_loss_that_is_not_finite_names_its_step() -> None:
         fit(broken)
 
 
-def test_what_the_supply_lacks_is_refused() -> None:
-    model = tiny_model()
+def test_what_the_supply_lacks_is_refused(model: LanguageModel) -> None:
     with pytest.raises(RecipeError, match="must have contrasts"):
         fit(model, replace(SUPPLY, contrasts=()))
-    with pytest.raises(RecipeError, match="unrelated texts or neutral ones"):
+    with pytest.raises(RecipeError, match="needs unrelated texts, or neutral ones"):
         fit(model, BARE)
-    with pytest.raises(RecipeError, match="unrelated texts, got none"):
+    with pytest.raises(RecipeError, match=r"needs unrelated texts, .* for reference losses"):
         fit(model, replace(BARE, texts=("A door.",)), losses="reference")
     assert fit(model, BARE, retention_weight=0.0).tensors
 

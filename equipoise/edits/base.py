@@ -51,9 +51,8 @@ class Edit(ABC):
     def attached(self, model: LanguageModel) -> Iterator[LanguageModel]:
         """The edited model for the length of a `with` block; afterwards every byte is as before.
 
-        The weights of `model` itself are changed meanwhile, so it answers as edited until the block
-        ends. Blocks may be nested; where two touch the same parameters, the inner edit must have
-        been learnt on the model with the outer edit.
+        Meanwhile `model` itself answers as edited. Blocks may be nested; where two touch the same
+        parameters, the inner edit must have been learnt on the model with the outer edit.
         Raises `ModelError` when the model is not that of the edit.
         """
         with ExitStack() as undo:

@@ -100,8 +100,7 @@ def tensor_bytes(tensor: Tensor) -> bytes:
 def fingerprint(module: nn.Module, names: Iterable[str]) -> str:
     """sha256 (hex) over named parameters, by which an edit recognizes its base.
 
-    Taken over float32 values, so that a bfloat16 checkpoint has the same fingerprint when it is
-    loaded as float32. No names: equal for every model.
+    Of float32 values: a bfloat16 checkpoint has the same when it is loaded as float32.
     Raises `ModelError` when a parameter is missing.
     """
     digest = hashlib.sha256()
@@ -113,10 +112,9 @@ def fingerprint(module: nn.Module, names: Iterable[str]) -> str:
 
 
 def check_base(model: LanguageModel, info: EditInfo, names: Iterable[str]) -> None:
-    """Refuse a model whose parameters are not those the edit was learnt on.
+    """Raise `ModelError` for a model whose parameters are not those the edit was learnt on.
 
     An edit without a fingerprint (an adapter that another program trained) passes.
-    Raises `ModelError` with both names.
     """
     if info.base_fingerprint and fingerprint(model.module, names) != info.base_fingerprint:
         raise ModelError(

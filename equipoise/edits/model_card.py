@@ -31,11 +31,13 @@ def card(info: EditInfo, kind: str, *, changes: str | None = None) -> str:
     `changes`: ready Markdown that says what was measured before and after; None: it has not been
     measured, and the card says how to do that.
     """
+    scheme = re.fullmatch(r"[a-z]+:[\w=.,-]+", info.base_name)
     return _TEMPLATE.render(
         info=info,
         kind=kind,
         front_matter=Markup(_front_matter(info, kind)),
-        base=_base_argument(info),
+        # a Hub id or a scheme; a folder's path only helps its owner
+        base=info.base_name or info.base if hub_id(info) or scheme else "BASE",
         options=sorted(info.options.items()),
         report=[(key, value) for key, value in sorted(info.report.items()) if _fits_cell(value)],
         auto_class=_CLASSES.get(info.base_kind, "AutoModelForCausalLM"),
@@ -66,14 +68,6 @@ def _front_matter(info: EditInfo, kind: str) -> str:
     return str(data.to_yaml())
 
 
-def _base_argument(info: EditInfo) -> str:
-    """How a command names the base: its Hub id or scheme; a folder's path only helps its owner."""
-    if hub_id(info):
-        return info.base_name or info.base
-    scheme = re.fullmatch(r"[a-z]+:[\w=.,-]+", info.base_name)
-    return info.base_name if scheme else "BASE"
-
-
 def _fits_cell(value: JSON) -> bool:
     """Whether a value is short enough for a table; edit.json has all of them."""
     if isinstance(value, list):
@@ -81,17 +75,13 @@ def _fits_cell(value: JSON) -> bool:
     return isinstance(value, _SCALARS)
 
 
-def _render_value(value: object) -> str:
-    """Foreign text made harmless: all that the template prints but is not marked as Markdown."""
-    return value if isinstance(value, Markup) else markdown_text(str(value))
-
-
 def _load_template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("equipoise", "edits"),
-        autoescape=False,  # for HTML; Markdown is escaped by `finalize`
+        autoescape=False,  # for HTML
         undefined=jinja2.StrictUndefined,
-        finalize=_render_value,
+        # Foreign text is made harmless: all that is printed but is not marked as Markdown.
+        finalize=lambda value: value if isinstance(value, Markup) else markdown_text(str(value)),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -14,12 +14,7 @@ from equipoise.errors import StoreError, nearest
 
 #: By the `kind` in `edit.json`.
 KINDS: Mapping[str, type[Edit]] = MappingProxyType(
-    {
-        WeightEdit.kind: WeightEdit,
-        PromptEdit.kind: PromptEdit,
-        AdapterEdit.kind: AdapterEdit,
-        NextTokenEdit.kind: NextTokenEdit,
-    }
+    {edit.kind: edit for edit in (WeightEdit, PromptEdit, AdapterEdit, NextTokenEdit)}
 )
 
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
@@ -22,6 +22,7 @@ from equipoise.edits.edit import EditInfo, tensor_bytes
 from equipoise.edits.model_card import card
 from equipoise.errors import StoreError
 from equipoise.files.atomic import new_folder, sha256, write_file
+from equipoise.files.json_records import read_json
 from equipoise.records import JSON
 
 HEAD = "edit.json"
@@ -75,36 +76,33 @@ def write_edit(folder: Path, info: EditInfo, stored: Stored) -> None:
             f"an edit must be saved into a new or empty folder, got {folder}; "
             "choose another name or remove it"
         )
+    record = {key: value for key, value in asdict(info).items() if key != "trained_on"}
     try:
         with new_folder(folder, what="edit") as beside:
-            _fill(beside, info, stored)
+            for name, document in stored.documents.items():
+                (beside / name).write_bytes(_to_json(document))
+            (beside / _TRAINED_ON).write_bytes(_to_json(sorted(info.trained_on)))
+            if stored.tensors_file is not None:
+                tensors = {
+                    name: tensor.detach().cpu().clone().contiguous()
+                    for name, tensor in stored.tensors.items()
+                }
+                # `save_file` would make a file that only its owner may read
+                content = save(tensors, metadata={"format": "pt"})
+                (beside / stored.tensors_file).write_bytes(content)
+            head = Head(
+                schema=1,
+                kind=stored.kind,
+                content=stored.content,
+                info=info,
+                values=stored.values,
+                tensors_file=stored.tensors_file,
+                files={file.name: sha256(file) for file in sorted(beside.iterdir())},
+            )
+            (beside / HEAD).write_bytes(_to_json(asdict(head) | {"info": record}))
+            (beside / CARD).write_bytes(card(info, stored.kind).encode())
     except ValueError as error:  # a number that JSON does not have, or half a surrogate pair
         raise StoreError(f"cannot write the edit {folder}: {error}; change that value") from error
-
-
-def _fill(folder: Path, info: EditInfo, stored: Stored) -> None:
-    for name, document in stored.documents.items():
-        (folder / name).write_bytes(_to_json(document))
-    (folder / _TRAINED_ON).write_bytes(_to_json(sorted(info.trained_on)))
-    if stored.tensors_file is not None:
-        tensors = {
-            name: tensor.detach().cpu().clone().contiguous()
-            for name, tensor in stored.tensors.items()
-        }
-        # `save_file` would make a file that only its owner may read
-        (folder / stored.tensors_file).write_bytes(save(tensors, metadata={"format": "pt"}))
-    head = Head(
-        schema=1,
-        kind=stored.kind,
-        content=stored.content,
-        info=info,
-        values=stored.values,
-        tensors_file=stored.tensors_file,
-        files={file.name: sha256(file) for file in sorted(folder.iterdir())},
-    )
-    record = {key: value for key, value in asdict(info).items() if key != "trained_on"}
-    (folder / HEAD).write_bytes(_to_json(asdict(head) | {"info": record}))
-    (folder / CARD).write_bytes(card(info, stored.kind).encode())
 
 
 def read_edit(folder: Path) -> tuple[EditInfo, Stored]:
@@ -116,7 +114,12 @@ def read_edit(folder: Path) -> tuple[EditInfo, Stored]:
     for name, expected in head.files.items():
         if Path(name).name != name:
             raise StoreError(f"{folder / HEAD}: '{name}' must be a plain file name; save again")
-        _check_file(folder / name, expected)
+        digest = sha256(folder / name) if (folder / name).is_file() else "none, it is missing"
+        if digest != expected:
+            raise StoreError(
+                f"{folder / name} must have sha256 {expected}, got {digest}; a file that is "
+                "missing, cut short or changed must be copied again"
+            )
     for needed in (_TRAINED_ON, head.tensors_file):
         if needed is not None and needed not in head.files:
             raise StoreError(f"{folder / HEAD} must list the file '{needed}'; save the edit again")
@@ -124,7 +127,7 @@ def read_edit(folder: Path) -> tuple[EditInfo, Stored]:
         kind=head.kind,
         values=head.values,
         documents={
-            name: _read_json(folder / name)
+            name: read_json(folder / name)
             for name in head.files
             if name not in (_TRAINED_ON, head.tensors_file) and name.endswith(".json")
         },
@@ -153,9 +156,9 @@ def write_card(folder: Path | str, changes: str | None) -> Path:
 
 def read_head(folder: Path) -> Head:
     """`edit.json` with `trained_on.json`, without the hashes checked. Raises `StoreError`."""
-    document = _read_json(folder / HEAD)
+    document = read_json(folder / HEAD)
     if isinstance(document, dict) and isinstance(document.get("info"), dict):
-        document["info"]["trained_on"] = _read_json(folder / _TRAINED_ON)
+        document["info"]["trained_on"] = read_json(folder / _TRAINED_ON)
     try:
         return _HEADS.validate_python(document)
     except ValidationError as error:
@@ -171,35 +174,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file, on the CPU. Raises `StoreError` naming the file."""
     try:
         return dict(load_file(path))
-    except FileNotFoundError as error:
-        raise StoreError(f"{path} must be there, it is missing; copy the whole folder") from error
     except (OSError, SafetensorError) as error:
         raise StoreError(
-            f"{path} must be a safetensors file, got: {error}; copy it again"
+            f"{path} must be a safetensors file, got: {error}; copy the whole folder again"
         ) from error
 
 
 def _to_json(document: object) -> bytes:
     return (json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise StoreError(f"{path} must be there, it is missing; copy the whole folder") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise StoreError(
-            f"{path} must be JSON, got: {error}; it may be cut short, copy it again"
-        ) from error
-
-
-def _check_file(path: Path, expected: str) -> None:
-    if not path.is_file():
-        raise StoreError(f"{path} must be there, it is missing; copy the whole folder")
-    digest = sha256(path)
-    if digest != expected:
-        raise StoreError(
-            f"{path} must have sha256 {expected[:12]}…, got {digest[:12]}… "
-            f"({path.stat().st_size} bytes); it is cut short or has been changed, copy it again"
-        )

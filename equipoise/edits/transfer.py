@@ -9,7 +9,7 @@ the control that the paper lacks, and `scale_update` changes the size of the upd
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import peft
 import torch
@@ -50,16 +50,38 @@ def transfer_adapter(
     Raises `ModelError` for an edit that is no adapter, for an adapter that replaces parameters,
     that is all zero or not finite, and for kinds, names, shapes or tokens that differ.
     """
-    adapter = _require_adapter(edit)
-    _check_values(adapter)
-    _check_modules(adapter, model)
+    adapter = _check_adapter(edit)
+    learnt = adapter.info
+    if learnt.base_kind not in ("", model.kind):
+        raise ModelError(
+            f"an adapter of a {learnt.base_kind} model must be put on another, {model.identity} is "
+            f"{model.kind}; give a sibling of its base"
+        )
+    # To attach it is to check that modules and shapes are those of the base.
+    with replace(adapter, info=replace(learnt, base_fingerprint="")).attached(model):
+        pass
     model_vocabulary = vocabulary_of(model.tokenizer)
     if model_vocabulary != vocabulary:
         raise ModelError(
             f"{model.identity} must have the tokens of "
-            f"{vocabulary_of_model or adapter.info.base or 'the base'}, but their vocabularies "
+            f"{vocabulary_of_model or learnt.base or 'the base'}, but their vocabularies "
             f"differ ({model_vocabulary}, and {vocabulary}); give a sibling with the same tokenizer"
         )
+    unknown = "what the adapter learnt from is not recorded, so that a leak cannot be detected"
+    report: dict[str, JSON] = {
+        "from_method": learnt.method,
+        "from_version": learnt.version,
+        "from_options": dict(learnt.options),
+        "from_seed": learnt.seed,
+        "from_base": learnt.base,
+        "from_base_fingerprint": learnt.base_fingerprint,
+        "from_content": adapter.content,
+        "notes": [] if learnt.trained_on else [unknown],
+    }
+    if not _deviation_from_lora(adapter):
+        report["update_norm"] = update_norm(adapter)
+    if "item_info" in learnt.report:
+        report["item_info"] = learnt.report["item_info"]
     info = EditInfo(
         method="transfer",
         version=VERSION,
@@ -67,10 +89,10 @@ def transfer_adapter(
         seed=0,
         base=model.identity,
         base_fingerprint=fingerprint(model.module, sits_on(model, adapter.config)),
-        trained_on=adapter.info.trained_on,
-        origin=adapter.info.origin,
-        files=adapter.info.files,
-        report=_report_source(adapter),
+        trained_on=learnt.trained_on,
+        origin=learnt.origin,
+        files=learnt.files,
+        report=report,
         base_name=model.load_name,
         base_kind=model.kind,
         base_vocabulary=str(model_vocabulary),
@@ -81,72 +103,33 @@ def transfer_adapter(
     return AdapterEdit(info=info, config={**adapter.config, **bound}, tensors=adapter.tensors)
 
 
-def _report_source(adapter: AdapterEdit) -> dict[str, JSON]:
-    info = adapter.info
-    unknown = "what the adapter learnt from is not recorded, so that a leak cannot be detected"
-    report: dict[str, JSON] = {
-        "from_method": info.method,
-        "from_version": info.version,
-        "from_options": dict(info.options),
-        "from_seed": info.seed,
-        "from_base": info.base,
-        "from_base_fingerprint": info.base_fingerprint,
-        "from_content": adapter.content,
-        "notes": [] if info.trained_on else [unknown],
-    }
-    if not _deviation_from_lora(adapter):
-        report["update_norm"] = update_norm(adapter)
-    if "item_info" in info.report:
-        report["item_info"] = info.report["item_info"]
-    return report
-
-
-# --- what must fit ----------------------------------------------------------------------------
-
-
-def _require_adapter(edit: Edit) -> AdapterEdit:
+def _check_adapter(edit: Edit) -> AdapterEdit:
+    """Refuse what is no adapter, does not only add to its base, or does not change it."""
     if not isinstance(edit, AdapterEdit):
         raise ModelError(
             f"an edit must be an adapter to be transferred, got a {type(edit).__name__} "
             f"({edit.info.method} of {edit.info.base}); learn it anew on the sibling, or measure "
             "its folder with --base"
         )
-    return edit
-
-
-def _check_values(adapter: AdapterEdit) -> None:
-    """Refuse an adapter that does not only add to its base, is not finite, or changes nothing."""
     for option in _REPLACING:
-        value = adapter.config.get(option)
+        value = edit.config.get(option)
         if value not in (None, False, "none", []):
             raise ModelError(
                 f"an adapter must only add to its base to be transferred, got {option}: "
                 f"{value!r}, which replaces parameters; train it without"
             )
-    for name, tensor in adapter.tensors.items():
+    for name, tensor in edit.tensors.items():
         if not bool(torch.isfinite(tensor).all()):
             raise ModelError(
                 f"an adapter must be finite to be transferred, '{name}' holds nan or infinity; "
                 "train it again with a lower learning rate"
             )
-    if not _deviation_from_lora(adapter) and update_norm(adapter) == 0.0:
+    if not _deviation_from_lora(edit) and update_norm(edit) == 0.0:
         raise ModelError(
             f"an adapter must change something to be transferred, the update of "
-            f"{adapter.info.base} has norm 0.0 in every module; train it first"
+            f"{edit.info.base} has norm 0.0 in every module; train it first"
         )
-
-
-def _check_modules(adapter: AdapterEdit, model: LanguageModel) -> None:
-    """Refuse a model of another kind, or with other modules or shapes, by attaching the adapter."""
-    kind = adapter.info.base_kind
-    if kind and kind != model.kind:
-        raise ModelError(
-            f"an adapter of a {kind} model must be put on another, {model.identity} is "
-            f"{model.kind}; give a sibling of its base"
-        )
-    unbound = replace(adapter, info=replace(adapter.info, base_fingerprint=""))
-    with unbound.attached(model):
-        pass
+    return edit
 
 
 # --- the control and the scale ----------------------------------------------------------------
@@ -155,39 +138,33 @@ def _check_modules(adapter: AdapterEdit, model: LanguageModel) -> None:
 def norm_matched_random(edit: AdapterEdit, *, seed: int) -> AdapterEdit:
     """Random matrices in place of the learnt ones, with the update of each module at its norm.
 
-    Entries are drawn from a normal distribution, for each module from the seed and its name; the
-    rank and the Frobenius norm of B A are those of the adapter, its singular values are not.
-    Tensors become float32, in which the norms hold to 1e-5.
+    Entries are normal, drawn for each module by the seed and its name; the rank and the Frobenius
+    norm of B A are those of the adapter (to 1e-5, in float32), its singular values are not.
     Raises `ModelError` for an adapter that is not plain LoRA.
     """
     tensors: dict[str, Tensor] = {}
-    for module, factors in _lora_factors(edit).items():
-        digest = hashlib.sha256(f"{seed} {module}".encode()).digest()
+    for a_name, b_name in _lora_pairs(edit):
+        a, b = edit.tensors[a_name], edit.tensors[b_name]
+        digest = hashlib.sha256(f"{seed} {a_name.rpartition('.lora_')[0]}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-        drawn = replace(
-            factors,
-            a=torch.randn(factors.a.shape, generator=generator, dtype=torch.float64),
-            b=torch.randn(factors.b.shape, generator=generator, dtype=torch.float64),
-        )
-        ratio = factors.product_norm / drawn.product_norm
-        tensors[factors.a_name] = drawn.a.float()
-        tensors[factors.b_name] = (drawn.b * ratio).float()
+        random_a = torch.randn(a.shape, generator=generator, dtype=torch.float64)
+        random_b = torch.randn(b.shape, generator=generator, dtype=torch.float64)
+        ratio = _product_norm(a, b) / _product_norm(random_a, random_b)
+        tensors |= {a_name: random_a.float(), b_name: (random_b * ratio).float()}
     options = {**edit.info.options, "control": "random", "control_seed": seed}
     return replace(edit, info=replace(edit.info, options=options), tensors=tensors)
 
 
 def scale_update(edit: AdapterEdit, scale: float) -> AdapterEdit:
-    """The adapter with every update multiplied; 0 adds nothing, 1 is the adapter as it is.
+    """The adapter with every update multiplied (B, as float32); 0 adds nothing.
 
-    Every B is multiplied, and becomes float32.
     Raises `ModelError` for a scale below 0 or above 1e6, where sums leave float32, and for an
     adapter that is not plain LoRA.
     """
     if not 0.0 <= scale <= _LARGEST_SCALE:
         raise ModelError(f"a scale must be from 0 to {_LARGEST_SCALE:g}, got {scale}; correct it")
-    factors = _lora_factors(edit).values()
-    tensors = dict(edit.tensors) | {pair.b_name: pair.b.float() * scale for pair in factors}
-    scaled = replace(edit, tensors=tensors)
+    scaled_b = {name: edit.tensors[name].float() * scale for _, name in _lora_pairs(edit)}
+    scaled = replace(edit, tensors={**edit.tensors, **scaled_b})
     info = replace(
         edit.info,
         options={**edit.info.options, "scale": scale},
@@ -199,55 +176,44 @@ def scale_update(edit: AdapterEdit, scale: float) -> AdapterEdit:
 # --- plain LoRA -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Factors:
-    """The two matrices of a module's update, s B A."""
-
-    a_name: str  # of the tensors
-    b_name: str
-    a: Tensor  # [rank, in]
-    b: Tensor  # [out, rank]
-    scaling: float  # s
-
-    @property
-    def product_norm(self) -> float:
-        """Frobenius norm of B A, through the two matrices of rank by rank."""
-        a, b = self.a.double(), self.b.double()
-        square = float(((b.mT @ b) * (a @ a.mT)).sum())
-        return math.sqrt(max(square, 0.0))
-
-
 def update_norm(edit: AdapterEdit) -> float:
     """Frobenius norm of all that the adapter adds to the weights; 0: nothing.
 
     Raises `ModelError` for an adapter that is not plain LoRA.
     """
-    norms = [pair.scaling * pair.product_norm for pair in _lora_factors(edit).values()]
+    norms = []
+    for a_name, b_name in _lora_pairs(edit):
+        a, b = edit.tensors[a_name], edit.tensors[b_name]
+        root = math.sqrt(len(a)) if edit.config.get("use_rslora") else len(a)
+        module = a_name.rpartition(".lora_")[0].removeprefix(PREFIX)
+        scaling = _read_alpha(edit.config, module) / root
+        norms.append(scaling * _product_norm(a, b))
     return math.sqrt(math.fsum(norm * norm for norm in norms))
 
 
-def _lora_factors(edit: AdapterEdit) -> dict[str, _Factors]:
-    """Every module's update, by the module's name in the adapter's file."""
+def _lora_pairs(edit: AdapterEdit) -> list[tuple[str, str]]:
+    """The names of A, [rank, in], and B, [out, rank], for every module; its update is s B A."""
     if deviation := _deviation_from_lora(edit):
         raise ModelError(
             f"an adapter must be plain LoRA to be scaled or to have a control, got "
             f"{deviation}; transfer it as it is"
         )
-    factors = {}
-    for a_name, a in edit.tensors.items():
-        for a_ending, b_ending in _FACTORS.items():
-            if a_name.endswith(a_ending):
-                module = a_name.removesuffix(a_ending)
-                rank = int(a.shape[0])
-                root = math.sqrt(rank) if edit.config.get("use_rslora") else rank
-                factors[module] = _Factors(
-                    a_name=a_name,
-                    b_name=module + b_ending,
-                    a=a,
-                    b=edit.tensors[module + b_ending],
-                    scaling=_read_alpha(edit.config, module.removeprefix(PREFIX)) / root,
-                )
-    return factors
+    return [(name, _partner(name)) for name in edit.tensors if name.endswith(tuple(_FACTORS))]
+
+
+def _product_norm(a: Tensor, b: Tensor) -> float:
+    """Frobenius norm of B A, through the two matrices of rank by rank."""
+    a, b = a.double(), b.double()
+    return math.sqrt(max(float(((b.mT @ b) * (a @ a.mT)).sum()), 0.0))
+
+
+def _partner(name: str) -> str:
+    """The name of the other matrix of a module's update; "" for a tensor that is neither."""
+    for pair in _FACTORS.items():
+        for ending, other in (pair, pair[::-1]):
+            if name.endswith(ending):
+                return name.removesuffix(ending) + other
+    return ""
 
 
 def _deviation_from_lora(edit: AdapterEdit) -> str:
@@ -259,15 +225,9 @@ def _deviation_from_lora(edit: AdapterEdit) -> str:
         if edit.config.get(option):
             return f"{option}: {edit.config[option]!r}"
     for name, tensor in edit.tensors.items():
-        partners = [
-            name.removesuffix(ending) + other
-            for pair in _FACTORS.items()
-            for ending, other in (pair, pair[::-1])
-            if name.endswith(ending)
-        ]
-        if tensor.ndim != 2 or not partners:
+        if tensor.ndim != 2 or not _partner(name):
             return f"the tensor '{name}' of shape {tuple(tensor.shape)}"
-        if partners[0] not in edit.tensors:
+        if _partner(name) not in edit.tensors:
             return f"'{name}' without its other half"
     return ""
 

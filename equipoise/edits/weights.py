@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from equipoise.edits.base import Edit, described
 from equipoise.edits.edit import EditInfo, check_base, parameter
@@ -32,16 +31,6 @@ class WeightEdit(Edit):
 
     def put(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:
         """Point the parameters to the new values."""
-        self._check_shapes(model)
-        check_base(model, self.info, self.tensors)
-        for name, values in self.tensors.items():
-            replaced = parameter(model.module, name)
-            undo.callback(_point, replaced, replaced.data)
-            copy = values.detach().to(device=replaced.device, dtype=replaced.dtype, copy=True)
-            _point(replaced, copy)
-        return described(model, self)
-
-    def _check_shapes(self, model: LanguageModel) -> None:
         for name, values in self.tensors.items():
             shape = parameter(model.module, name).shape
             if shape != values.shape:
@@ -50,6 +39,13 @@ class WeightEdit(Edit):
                     f"{self.info.base}, got {tuple(shape)} in {model.identity}; "
                     "attach the edit to the model it was learnt on"
                 )
+        check_base(model, self.info, self.tensors)
+        for name, values in self.tensors.items():
+            replaced = parameter(model.module, name)
+            # The parameter is pointed to other values; the tensor that it held does not change.
+            undo.callback(setattr, replaced, "data", replaced.data)
+            replaced.data = values.detach().to(replaced.device, replaced.dtype, copy=True)
+        return described(model, self)
 
     @classmethod
     def _from_stored(cls, info: EditInfo, stored: Stored, folder: Path) -> Self:  # noqa: ARG003
@@ -58,9 +54,3 @@ class WeightEdit(Edit):
     def stored(self) -> Stored:
         """The tensors, in `weights.safetensors`."""
         return Stored(kind=self.kind, tensors=self.tensors, tensors_file="weights.safetensors")
-
-
-def _point(parameter: nn.Parameter, values: Tensor) -> None:
-    """Let a parameter hold this tensor; the tensor it held does not change."""
-    with torch.no_grad():
-        parameter.data = values

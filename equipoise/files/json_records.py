@@ -45,16 +45,21 @@ def read_record(file: Path, adapter: TypeAdapter[T]) -> T:
     )
 
 
-def read_object(file: Path) -> dict[str, Any]:
-    """The JSON object in a file. Raises `StoreError` naming the file: missing, cut or no object."""
+def read_json(file: Path) -> Any:
+    """The JSON in a file. Raises `StoreError` naming the file: missing or cut."""
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StoreError(f"'{file}' must be there, it is missing; check the path") from None
     except (OSError, ValueError, RecursionError) as error:
         raise StoreError(
             f"{file} must be JSON, got: {error}; it may be cut short, copy it again"
         ) from error
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises `StoreError` naming the file: missing, cut or no object."""
+    document = read_json(file)
     if not isinstance(document, dict):
         raise StoreError(f"{file} must hold an object, got {type(document).__name__}; check it")
     return document

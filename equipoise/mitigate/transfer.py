@@ -21,6 +21,7 @@ from equipoise.edits.transfer import (
 )
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
+from equipoise.loading.checkpoint import Checkpoint
 from equipoise.loading.load import base_vocabulary, find_edit
 from equipoise.mitigate.base import Mitigation, UsesEdits
 from equipoise.records import OPTIONS, Supply
@@ -66,20 +67,19 @@ class Transfer(Mitigation, UsesEdits):
 
     def files(self) -> Mapping[str, str]:
         """sha256 over each folder, or the Hub's commit."""
-        return {name: find_edit(name)[1].revision for name in self._names()}
+        return {name: checkpoint.revision for name, (_, checkpoint) in self._edits().items()}
 
     def learnt(self) -> frozenset[str]:
         """What the adapters say they learnt from; none for an adapter of another program."""
-        return frozenset().union(*(find_edit(name)[0].info.trained_on for name in self._names()))
+        return frozenset().union(*(edit.info.trained_on for edit, _ in self._edits().values()))
 
-    def _names(self) -> tuple[str, ...]:
-        return (self.edit,) if isinstance(self.edit, str) else self.edit
+    def _edits(self) -> dict[str, tuple[Edit, Checkpoint]]:
+        names = (self.edit,) if isinstance(self.edit, str) else self.edit
+        return {name: find_edit(name) for name in names}
 
     def _edit_of_seed(self, seed: int) -> Edit:
-        edits = [find_edit(name)[0] for name in self._names()]
-        if len(edits) == 1:
-            return edits[0]
-        matching = [edit for edit in edits if edit.info.seed == seed]
+        edits = [edit for edit, _ in self._edits().values()]
+        matching = [edit for edit in edits if edit.info.seed == seed or len(edits) == 1]
         if len(matching) != 1:
             raise RecipeError(
                 f"transfer.edit must name an edit of seed {seed}, or a single edit for all seeds, "

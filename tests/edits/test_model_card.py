@@ -228,7 +228,7 @@ def test_a_card_is_written_anew_and_the_edit_stays(tmp_path: Path) -> None:
 
 
 def test_a_card_is_of_an_edit(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"edit\.json must be there"):
+    with pytest.raises(StoreError, match=r"edit\.json' must be there"):
         write_card(tmp_path, TABLE)
     assert list(tmp_path.iterdir()) == []
     PromptEdit(info=INFO, prompts=("a ",)).save(tmp_path / "fair")

@@ -1,11 +1,6 @@
-"""Checkpoints: a model's files, in a local folder or fetched from the Hub, checked before use.
-
-Safetensors only. A file that is missing, pickled or cut short is reported here, by name, before
-transformers could fill the gap with random weights.
-"""
+"""Checkpoints: a model's files, in a local folder or fetched from the Hub. Safetensors only."""
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable
@@ -17,10 +12,10 @@ from typing import Any
 
 import huggingface_hub
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-from safetensors import SafetensorError, safe_open
 
 from equipoise.errors import ModelError, StoreError
 from equipoise.files.atomic import sha256, write_file
+from equipoise.files.json_records import read_object
 
 #: The files of a model, an adapter or an edit: no others are fetched or hashed.
 FILES = (
@@ -41,12 +36,9 @@ FILES = (
     "trained_on.json",
     "weights.safetensors",
 )
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 _TOKENIZERS = ("tokenizer.json", "vocab.*", "*.model", "tokenizer*.tiktoken")
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
-_CONVERT = (
-    "load it once with transformers where you trust it, save it with save_pretrained, and give "
-    "that folder"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,50 +81,43 @@ def find_checkpoint(name: str, *, revision: str | None) -> Checkpoint:
             f"a single revision must be given, got '{inside}' in the name and '{revision}' beside "
             "it; leave either out"
         )
-    return _fetch(repository, inside or revision)
+    revision = inside or revision
+    try:
+        fetched = huggingface_hub.snapshot_download(
+            repository, revision=revision, allow_patterns=list(FILES), ignore_patterns=["*/*"]
+        )
+    except HFValidationError as error:
+        raise ModelError(f"a Hub id must be 'name' or 'owner/name', got '{name}'") from error
+    except (HfHubHTTPError, OSError) as error:
+        place = repository if revision is None else f"{repository}@{revision}"
+        raise ModelError(
+            f"'{place}' must be a folder here, in the Hub's local cache or on the Hub, got: "
+            f"{str(error).partition('. ')[0]!r:.300}; correct the name or revision, log in if it "
+            "is gated, or unset HF_HUB_OFFLINE"
+        ) from error
+    folder = Path(fetched)
+    return Checkpoint(name=repository, folder=folder, revision=folder.name, from_hub=True)
 
 
 def read_config(checkpoint: Checkpoint) -> dict[str, Any]:
     """`config.json`. Raises `ModelError` when it is missing or cut."""
-    path = checkpoint.folder / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ModelError(
-            f"{checkpoint.name} must have a config.json, it has none; give a folder that "
-            "save_pretrained wrote"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{path} must be JSON, got: {error}; it may be cut short, copy it again"
-        ) from error
-    if not isinstance(config, dict):
-        raise ModelError(f"{path} must be a mapping, got {type(config).__name__}; copy it again")
-    return config
+        return read_object(checkpoint.folder / "config.json")
+    except StoreError as error:
+        raise ModelError(f"{error} (a model folder is what save_pretrained wrote)") from error
 
 
 def check_files(checkpoint: Checkpoint) -> None:
-    """Refuse a checkpoint whose weights or tokenizer are missing, pickled or cut short.
-
-    Raises `ModelError` naming the file and what to do.
-    """
-    folder = checkpoint.folder
-    names = sorted(file.name for file in folder.iterdir())
-    shards = _list_shards(folder)
-    if not shards:
-        pickled = [name for name in names if _matches(name, _PICKLED)]
-        if pickled:
-            raise ModelError(
-                f"{checkpoint.name} must have safetensors weights, it has pickled ones only "
-                f"({pickled[0]}), which can run code; {_CONVERT}"
-            )
-        where = "in its repository" if checkpoint.from_hub else "in the folder"
+    """Raise `ModelError` for a checkpoint without safetensors weights or without a tokenizer."""
+    names = sorted(file.name for file in checkpoint.folder.iterdir())
+    if not any(_matches(name, _WEIGHTS) for name in names):
+        # From the Hub they are not fetched, so that it is not known whether there are any.
+        pickled = next((name for name in names if _matches(name, _PICKLED)), "none")
         raise ModelError(
-            f"{checkpoint.name} must have safetensors weights, there are none {where}; if it has "
-            f"pickled ones, {_CONVERT}"
+            f"{checkpoint.name} must have safetensors weights, got {pickled}; if it has pickled "
+            "ones, which can run code, load it once with transformers where you trust it, save it "
+            "with save_pretrained, and give that folder"
         )
-    for shard in shards:
-        _check_shard(folder / shard)
     if not any(_matches(name, _TOKENIZERS) for name in names):
         raise ModelError(
             f"{checkpoint.name} must have a tokenizer (tokenizer.json), it has none; save the "
@@ -154,52 +139,6 @@ def content_sha256(folder: Path) -> str:
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch(name, pattern) for pattern in patterns)
-
-
-def _fetch(repository: str, revision: str | None) -> Checkpoint:
-    name = repository if revision is None else f"{repository}@{revision}"
-    try:
-        folder = huggingface_hub.snapshot_download(
-            repository, revision=revision, allow_patterns=list(FILES), ignore_patterns=["*/*"]
-        )
-    except HFValidationError as error:
-        raise ModelError(f"a Hub id must be 'name' or 'owner/name', got '{name}'") from error
-    except (HfHubHTTPError, OSError) as error:
-        raise ModelError(
-            f"'{name}' must be a folder here, in the Hub's local cache or on the Hub, got: "
-            f"{str(error).partition('. ')[0]!r:.300}; correct the name or revision, log in if it "
-            "is gated, or unset HF_HUB_OFFLINE"
-        ) from error
-    return Checkpoint(
-        name=repository, folder=Path(folder), revision=Path(folder).name, from_hub=True
-    )
-
-
-def _list_shards(folder: Path) -> list[str]:
-    index = folder / "model.safetensors.index.json"
-    if (folder / "model.safetensors").is_file():
-        return ["model.safetensors"]
-    if not index.is_file():
-        return []
-    try:
-        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ModelError(f"{index} must map weights to files, got: {error!r}; copy it") from error
-
-
-def _check_shard(path: Path) -> None:
-    try:
-        with safe_open(path, framework="pt") as tensors:
-            count = len(tensors.keys())
-    except FileNotFoundError as error:
-        raise ModelError(f"{path} must be there, it is missing; copy the whole folder") from error
-    except (SafetensorError, OSError) as error:
-        raise ModelError(
-            f"{path} must be a whole safetensors file, got: {error} ({path.stat().st_size} bytes); "
-            "it is cut short, copy it again"
-        ) from error
-    if not count:
-        raise ModelError(f"{path} must hold weights, it holds {count}; copy it again")
 
 
 def _cached_sha256(path: Path) -> str:

@@ -79,9 +79,8 @@ def base_vocabulary(info: EditInfo, *, base: str | None = None) -> Vocabulary:
             f"'{info.base}') names no base on disk or on the Hub; give a model that has it (base=, "
             "--base)"
         )
-    if _is_planted(name):
-        return vocabulary_of(load_planted(name).tokenizer)
-    return vocabulary_of(load_tokenizer(name))
+    planted = _is_planted(name)
+    return vocabulary_of(load_planted(name).tokenizer if planted else load_tokenizer(name))
 
 
 def _edit_in(folder: Path) -> Edit | None:
@@ -106,30 +105,22 @@ def _open(
                 f"a base must be given for an adapter or an edit, {name} is a model; leave it out"
             )
         return load_pretrained(checkpoint, dtype=dtype, device=device)
-    if not isinstance(base, LanguageModel):
-        base = _open_base(checkpoint, edit.info, base, dtype=dtype, device=device)
-    edited = edit.apply(base)
-    return replace(edited, source={**edited.source, "name": checkpoint.name})
-
-
-def _open_base(
-    checkpoint: Checkpoint, info: EditInfo, base: str | None, *, dtype: str, device: str
-) -> LanguageModel:
-    name = base or _base_name(info)
-    if not name:
+    base = base or _base_name(edit.info)
+    if not base:
         raise ModelError(
-            f"{checkpoint.name} must say what it was learnt on, it says '{info.base}'; give its "
-            "base (base=, --base)"
+            f"{checkpoint.name} must say what it was learnt on, it says '{edit.info.base}'; give "
+            "its base (base=, --base)"
         )
     try:
-        return _open(name, None, None, dtype=dtype, device=device)
+        if not isinstance(base, LanguageModel):
+            base = _open(base, None, None, dtype=dtype, device=device)
     except ModelError as error:
-        if base is not None:
-            raise
         raise ModelError(
             f"the base of {checkpoint.name} cannot be loaded: {error} (or give another place with "
             "base=, --base)"
         ) from error
+    edited = edit.apply(base)
+    return replace(edited, source={**edited.source, "name": checkpoint.name})
 
 
 def _base_name(info: EditInfo) -> str:

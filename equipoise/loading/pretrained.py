@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
@@ -25,25 +26,26 @@ from equipoise.models.tokenization import start_rule, start_token_id
 from equipoise.records import JSON, ModelKind
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_UNREADABLE = (OSError, ValueError, KeyError, ImportError)  # what transformers raises of files
 
 
 def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> LanguageModel:
-    """The model of a checkpoint; its own Python code is never run.
-
-    `dtype` and `device` are as in `load.load`. Raises `ModelError`, also for a weight that the
-    checkpoint lacks, which transformers would fill with random values.
-    """
+    """The model of a checkpoint, whose own Python code is never run. Raises `ModelError`."""
     kind = _read_kind(checkpoint, read_config(checkpoint))
     check_files(checkpoint)
     module = _load_module(checkpoint, kind, dtype, select_device(device))
-    tokenizer, notes = _load_tokenizer(checkpoint, module, kind)
+    rows = int(module.get_input_embeddings().weight.shape[0])
+    tokenizer = _load_tokenizer(checkpoint, rows, kind)
+    start = start_token_id(tokenizer)
     source: dict[str, JSON] = {
         "name": checkpoint.name,
         "revision": checkpoint.revision if checkpoint.from_hub else None,
         "fingerprint": None if checkpoint.from_hub else checkpoint.revision,
         "architecture": type(module).__name__,
         "dtype": str(module.dtype).removeprefix("torch."),
-        **notes,
+        "pad": _set_pad_token(tokenizer, rows),
+        "start": start_rule(tokenizer),
+        "tokenizer_adds_start": start is not None and tokenizer("a")["input_ids"][:1] == [start],
     }
     return LanguageModel(
         module=module,
@@ -57,12 +59,12 @@ def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> Langu
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """The tokenizer of a folder or Hub id, without the model. Raises `ModelError`."""
     folder = Path(name).expanduser()
-    repository, _, revision = name.partition("@")
+    place, _, revision = (folder, "", "") if folder.is_dir() else name.partition("@")
     try:
-        if folder.is_dir():
-            return AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        return AutoTokenizer.from_pretrained(repository, revision=revision or None)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+        return AutoTokenizer.from_pretrained(
+            place, revision=revision or None, local_files_only=folder.is_dir()
+        )
+    except _UNREADABLE as error:
         raise ModelError(
             f"the base's tokenizer must load to compare vocabularies, got of '{name}': "
             f"{_reason(error)}; give another place of that model (base=, --base)"
@@ -135,13 +137,13 @@ def _load_module(
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+    except (*_UNREADABLE, RuntimeError, SafetensorError) as error:
         raise ModelError(
-            f"{checkpoint.name} must load with transformers, got: {_reason(error)}; correct the "
-            "folder (code that it brings is never run)"
+            f"{checkpoint.name} must load with transformers, got: {_reason(error)}; copy the whole "
+            "folder again if a file is missing or cut short (code that it brings is never run)"
         ) from error
     missing = sorted(report["missing_keys"])
-    if missing:
+    if missing:  # transformers fills them with random values
         raise ModelError(
             f"{checkpoint.name} must hold every weight of {type(module).__name__}, it lacks "
             f"{len(missing)}, first '{missing[0]}', which would be random; take a checkpoint with "
@@ -151,20 +153,17 @@ def _load_module(
     return loaded
 
 
-def _load_tokenizer(
-    checkpoint: Checkpoint, module: PreTrainedModel, kind: ModelKind
-) -> tuple[PreTrainedTokenizerBase, dict[str, JSON]]:
-    """The tokenizer with a pad token, and what a result must record about it."""
+def _load_tokenizer(checkpoint: Checkpoint, rows: int, kind: ModelKind) -> PreTrainedTokenizerBase:
+    """The tokenizer, if it fits a model of this kind with this many rows of embeddings."""
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             checkpoint.folder, local_files_only=True, trust_remote_code=False
         )
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except _UNREADABLE as error:
         raise ModelError(
             f"the tokenizer of {checkpoint.name} must load, got: {_reason(error)}; save it again "
             "with transformers"
         ) from error
-    rows = int(module.get_input_embeddings().weight.shape[0])
     if tokenizer.vocab_size > rows:
         raise ModelError(
             f"the tokenizer of {checkpoint.name} must have at most the model's {rows} tokens, it "
@@ -175,14 +174,7 @@ def _load_tokenizer(
             f"the tokenizer of the masked model {checkpoint.name} must have a mask token, it has "
             "none; set mask_token and save it again"
         )
-    pad = _set_pad_token(tokenizer, rows)
-    start = start_token_id(tokenizer)
-    first = tokenizer("a")["input_ids"][:1]
-    return tokenizer, {
-        "pad": pad,
-        "start": start_rule(tokenizer),
-        "tokenizer_adds_start": start is not None and first == [start],
-    }
+    return tokenizer
 
 
 def _set_pad_token(tokenizer: PreTrainedTokenizerBase, rows: int) -> str:
@@ -197,4 +189,4 @@ def _set_pad_token(tokenizer: PreTrainedTokenizerBase, rows: int) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from equipoise.errors import ModelError
-from equipoise.loading.checkpoint import check_files, content_sha256, find_checkpoint, read_config
+from equipoise.loading.checkpoint import content_sha256, find_checkpoint, read_config
 from equipoise.loading.load import load
 from equipoise.testing import tiny_model
 
@@ -122,9 +122,6 @@ def test_a_file_is_no_folder_and_a_folder_has_no_revision(tmp_path: Path) -> Non
 
 
 def refused(folder: Path, message: str) -> None:
-    checkpoint = find_checkpoint(str(folder), revision=None)
-    with pytest.raises(ModelError, match=message):
-        check_files(checkpoint)
     with pytest.raises(ModelError, match=message):
         load(str(folder))
 
@@ -134,26 +131,26 @@ def test_pickled_weights_are_refused_with_the_way_out(tmp_path: Path) -> None:
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     assert load(str(folder)).kind == "causal"  # both: the safe one is used
     (folder / "model.safetensors").unlink()
-    refused(folder, r"pickled ones only \(pytorch_model\.bin\).* save it with save_pretrained")
+    refused(folder, r"got pytorch_model\.bin; .* save it with save_pretrained")
 
 
 def test_missing_weights_are_refused(tmp_path: Path) -> None:
     folder = saved(tmp_path / "one")
     (folder / "model.safetensors").unlink()
-    refused(folder, "must have safetensors weights, there are none in the folder")
+    refused(folder, "must have safetensors weights, got none")
 
 
-@pytest.mark.parametrize("keep", [0, 6, 400, -100])
+@pytest.mark.parametrize("keep", [0, 400, -100])
 def test_truncated_weights_are_refused(tmp_path: Path, keep: int) -> None:
     path = saved(tmp_path / "one") / "model.safetensors"
     path.write_bytes(path.read_bytes()[:keep])
-    refused(tmp_path / "one", r"model\.safetensors must be a whole safetensors file.* cut short")
+    refused(tmp_path / "one", "one must load .* SafetensorError: .* cut short")
 
 
 def test_empty_weights_are_refused(tmp_path: Path) -> None:
     folder = saved(tmp_path / "one")
     save_file({}, folder / "model.safetensors", metadata={"format": "pt"})
-    refused(folder, r"model\.safetensors must hold weights, it holds 0")
+    refused(folder, "must hold every weight of GPT2LMHeadModel")
 
 
 def test_sharded_weights_load_and_a_missing_shard_is_named(tmp_path: Path) -> None:
@@ -164,9 +161,9 @@ def test_sharded_weights_load_and_a_missing_shard_is_named(tmp_path: Path) -> No
     for name, values in whole.module.state_dict().items():
         assert torch.equal(parts.module.state_dict()[name], values)
     shards[1].unlink()
-    refused(folder, rf"{shards[1].name} must be there, it is missing")
+    refused(folder, rf"FileNotFoundError: .*{shards[1].name}")
     (folder / "model.safetensors.index.json").write_text("{}")
-    refused(folder, r"model\.safetensors\.index\.json must map weights to files")
+    refused(folder, "must load .* 'weight_map'")
 
 
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
@@ -179,9 +176,9 @@ def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "must have a config.json, it has none"),
+        (None, r"config\.json' must be there"),
         ('{"model_type', r"config\.json must be JSON"),
-        ("[]", r"config\.json must be a mapping, got list"),
+        ("[]", r"config\.json must hold an object, got list"),
     ],
 )
 def test_a_damaged_configuration_is_refused(tmp_path: Path, text: str | None, message: str) -> None:

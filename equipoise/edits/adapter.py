@@ -179,6 +179,7 @@ def refuse_adapter(module: nn.Module) -> None:
 
 def _restorer(module: nn.Module) -> Callable[[], None]:
     """A function that puts every submodule, flag and bias back to what it is now."""
+    # No context manager: `Edit.apply` drops its undoing, and a generator dropped would undo.
     refuse_adapter(module)
     children = [
         (parent, name, child)

@@ -4,11 +4,11 @@ Paper: LFTF (anonymous ACL submission, "Locating First and Then Fine-Tuning"), s
 printed loss must mean is worked out in `training/pronoun_losses.py`.
 """
 
-from dataclasses import asdict
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
+from pydantic_core import to_jsonable_python
 from torch import nn
 
 from equipoise.edits.weights import WeightEdit
@@ -66,10 +66,7 @@ class Lftf(PronounOptions, Mitigation):
             maker=maker_of(self, seed=seed),
             report={
                 "blocks": list(chosen),
-                "ranking": {
-                    key: list(value) if isinstance(value, tuple) else value
-                    for key, value in asdict(ranking).items()
-                },
+                "ranking": to_jsonable_python(ranking),
                 "learning_rate": self.rate(model),
             },
         )

@@ -208,9 +208,7 @@ def train_editor(
         schedule=schedule,
         key=key,
     )
-    with torch.no_grad():
-        for name, parameter in editor.named_parameters():
-            parameter.copy_(trained.weights[name])
+    editor.load_state_dict(dict(trained.weights), strict=False)  # its statistics stay
     return trained
 
 

@@ -18,12 +18,26 @@ Direction: TypeAlias = Literal["forward", "reverse"]
 
 _CHUNK = 2**24  # elements of logits at a time
 
+#: (positions, log-probabilities there) → a number per position, and a function that computes its
+#: gradient with respect to the logits: called at most once, it may overwrite the log-probabilities.
+_Rule: TypeAlias = Callable[[slice, Tensor], tuple[Tensor, Callable[[], Tensor]]]
+
 
 def token_logprobs(
     hidden: Float[Tensor, "position width"], head: OutputLayer, tokens: Int[Tensor, " position"]
 ) -> Float[Tensor, " position"]:
     """Log-probability (nats) of a token per position; gradients reach `hidden` alone."""
-    return _chunked(hidden, head, _of_tokens(tokens))
+
+    def rule(part: slice, logprobs: Tensor) -> tuple[Tensor, Callable[[], Tensor]]:
+        chosen = tokens[part, None]
+
+        def gradient() -> Tensor:
+            grad = logprobs.exp_().neg_()
+            return grad.scatter_add_(1, chosen, torch.ones_like(chosen, dtype=grad.dtype))
+
+        return logprobs.gather(1, chosen)[:, 0], gradient
+
+    return _chunked(hidden, head, rule)
 
 
 def divergence(
@@ -37,10 +51,20 @@ def divergence(
 
     forward: KL(reference || model); reverse: KL(model || reference). Gradients reach `hidden`.
     """
-    return _chunked(hidden, head, _from_reference(reference, head, direction))
+
+    def rule(part: slice, model: Tensor) -> tuple[Tensor, Callable[[], Tensor]]:
+        before = head.logits(reference[part]).float().log_softmax(-1)
+        p = (before if direction == "forward" else model).exp()
+        gap = before - model if direction == "forward" else model - before
+        value = (p * gap).sum(-1)
+        if direction == "forward":
+            return value, lambda: model.exp() - p
+        return value, lambda: p * (gap - value[:, None])
+
+    return _chunked(hidden, head, rule)
 
 
-def _chunked(hidden: Tensor, head: OutputLayer, rule: "_Rule") -> Tensor:
+def _chunked(hidden: Tensor, head: OutputLayer, rule: _Rule) -> Tensor:
     values: Tensor = _Chunked.apply(hidden, head, rule)  # type: ignore[no-untyped-call]
     return values
 
@@ -49,7 +73,7 @@ class _Chunked(torch.autograd.Function):
     """A number per position, by a rule of the log-probabilities there, with its gradient."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, head: OutputLayer, rule: "_Rule") -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, head: OutputLayer, rule: _Rule) -> Tensor:
         values = hidden.new_empty(len(hidden), dtype=torch.float32)
         grads = torch.empty_like(hidden)
         step = max(1, _CHUNK // head.linear.weight.shape[0])
@@ -66,34 +90,3 @@ class _Chunked(torch.autograd.Function):
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, None, None]:
         (grads,) = ctx.saved_tensors
         return (outer[0][:, None] * grads).to(grads.dtype), None, None
-
-
-#: (positions, log-probabilities there) → a number per position, and a function that computes its
-#: gradient with respect to the logits: called at most once, it may overwrite the log-probabilities.
-_Rule: TypeAlias = Callable[[slice, Tensor], tuple[Tensor, Callable[[], Tensor]]]
-
-
-def _of_tokens(tokens: Tensor) -> _Rule:
-    def rule(part: slice, logprobs: Tensor) -> tuple[Tensor, Callable[[], Tensor]]:
-        chosen = tokens[part, None]
-
-        def gradient() -> Tensor:
-            grad = logprobs.exp_().neg_()
-            return grad.scatter_add_(1, chosen, torch.ones_like(chosen, dtype=grad.dtype))
-
-        return logprobs.gather(1, chosen)[:, 0], gradient
-
-    return rule
-
-
-def _from_reference(reference: Tensor, head: OutputLayer, direction: Direction) -> _Rule:
-    def rule(part: slice, model: Tensor) -> tuple[Tensor, Callable[[], Tensor]]:
-        before = head.logits(reference[part]).float().log_softmax(-1)
-        p = (before if direction == "forward" else model).exp()
-        gap = before - model if direction == "forward" else model - before
-        value = (p * gap).sum(-1)
-        if direction == "forward":
-            return value, lambda: model.exp() - p
-        return value, lambda: p * (gap - value[:, None])
-
-    return rule

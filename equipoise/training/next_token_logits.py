@@ -35,16 +35,6 @@ class WordTree:
     contexts: tuple[Ids, ...]
     paths: tuple[tuple[tuple[int, int], ...], ...]
 
-    @property
-    def single(self) -> bool:
-        """Whether every word is a single token."""
-        return len(self.contexts) == 1
-
-    @property
-    def first_tokens(self) -> tuple[int, ...]:
-        """The tokens that begin a word, ascending and each once."""
-        return tuple(sorted({path[0][1] for path in self.paths}))
-
     def logprobs(
         self, contexts: Float[Tensor, "example context vocabulary"]
     ) -> Float[Tensor, "example word"]:
@@ -55,6 +45,26 @@ class WordTree:
         ]
         return torch.stack(words, dim=-1)
 
+    def merged(
+        self, contexts: Float[Tensor, "example context vocabulary"]
+    ) -> Float[Tensor, "example symbol"]:
+        """The next-token distribution with the words merged into a symbol of their common mass.
+
+        The words' first tokens are taken out, and the mass of the words is put in as the last
+        entry. When words are longer than those tokens, the rest of the tokens' mass follows in an
+        entry of its own.
+        """
+        logprobs = contexts[:, 0]
+        taken = torch.zeros(logprobs.shape[-1], dtype=torch.bool, device=logprobs.device)
+        taken[[path[0][1] for path in self.paths]] = True
+        mass = self.logprobs(contexts).logsumexp(-1, keepdim=True)  # [example, 1]
+        parts = [logprobs[:, ~taken], mass]
+        if len(self.contexts) > 1:
+            tokens = logprobs[:, taken].logsumexp(-1, keepdim=True)
+            smallest = torch.finfo(logprobs.dtype).tiny
+            parts.append((tokens.exp() - mass.exp()).clamp_min(smallest).log())
+        return torch.cat(parts, dim=-1)
+
 
 def word_tree(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], words: Sequence[str]
@@ -64,7 +74,20 @@ def word_tree(
     Raises `RecipeError` when two words are alike, or a word is spelt differently after a text
     than after another (its first letters then merge with the text's last token).
     """
-    spellings = [_spelling(tokenizer, texts, word) for word in words]
+    alone = encode(tokenizer, [Marked(text, 0, 0) for text in texts], specials=False)
+    spellings: list[Ids] = []
+    for word in words:
+        whole = encode(tokenizer, [Marked(text + word, 0, 0) for text in texts], specials=False)
+        spelling: Ids = ()
+        for text, before, both in zip(texts, alone, whole, strict=True):
+            ids = both.ids[len(before.ids) :]
+            if both.ids[: len(before.ids)] != before.ids or not ids or spelling not in ((), ids):
+                raise RecipeError(
+                    f"word '{word}' must be spelt in the same tokens after every prompt, got {ids} "
+                    f"after a prompt that ends in {text[-20:]!r}; name another word"
+                )
+            spelling = ids
+        spellings.append(spelling)
     for first, second in pairwise(sorted(spellings)):
         if second[: len(first)] == first:
             raise RecipeError(
@@ -79,22 +102,6 @@ def word_tree(
         for ids in spellings
     )
     return WordTree(contexts, paths)
-
-
-def _spelling(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], word: str) -> Ids:
-    """The tokens that the word adds to every text."""
-    alone = encode(tokenizer, [Marked(text, 0, 0) for text in texts], specials=False)
-    whole = encode(tokenizer, [Marked(text + word, 0, 0) for text in texts], specials=False)
-    spelling: Ids = ()
-    for text, before, both in zip(texts, alone, whole, strict=True):
-        ids = both.ids[len(before.ids) :]
-        if both.ids[: len(before.ids)] != before.ids or not ids or spelling not in ((), ids):
-            raise RecipeError(
-                f"word '{word}' must be spelt in the same tokens after every prompt, got {ids} "
-                f"after a prompt that ends in {text[-20:]!r}; name another word"
-            )
-        spelling = ids
-    return spelling
 
 
 def prompt_ids(model: LanguageModel, texts: Sequence[str]) -> list[Ids]:

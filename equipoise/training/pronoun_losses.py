@@ -10,7 +10,6 @@ Shapes: word log-probabilities are [example, word], in nats, natural logarithm. 
 the next token are [example, vocabulary], as log-probabilities.
 """
 
-from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias
 
 import torch
@@ -119,7 +118,7 @@ class Parity:
     mass_weight: Annotated[float, Field(ge=0)] = 1.0
 
     def loss(self, words: Words, merged: Merged, reference: Merged) -> Scalar:
-        """Squared log-odds + `mass_weight` * KL(reference || model), both as `merged`.
+        """Squared log-odds + `mass_weight` * KL(reference || model), both as `WordTree.merged`.
 
         0 exactly when the words are equally likely and nothing else has changed.
         """
@@ -132,26 +131,6 @@ Objective: TypeAlias = CeBoth | Parity | MinimizeMass | MaximizeMass | AbsoluteG
 def divergence(reference: Distribution, model: Distribution) -> Scalar:
     """KL(reference || model) in nats, a mean over all contexts; 0 when they are equal."""
     return (reference.exp() * (reference - model)).sum(-1).mean()
-
-
-def merged(
-    logprobs: Distribution, words: Words, first_tokens: Sequence[int], *, whole: bool
-) -> Merged:
-    """The next-token distribution with the words merged into a symbol of their common mass.
-
-    The words' first tokens are taken out, and the mass of the words is put in as the last entry.
-    When the words are longer than those tokens (`whole` is False), the rest of the tokens' mass
-    follows in an entry of its own. Log-probabilities: [example, vocabulary - words + 1 (or + 2)].
-    """
-    taken = torch.zeros(logprobs.shape[-1], dtype=torch.bool, device=logprobs.device)
-    taken[list(first_tokens)] = True
-    mass = words.logsumexp(-1, keepdim=True)  # [example, 1]
-    parts = [logprobs[:, ~taken], mass]
-    if not whole:
-        tokens = logprobs[:, taken].logsumexp(-1, keepdim=True)
-        smallest = torch.finfo(logprobs.dtype).tiny
-        parts.append((tokens.exp() - mass.exp()).clamp_min(smallest).log())
-    return torch.cat(parts, dim=-1)
 
 
 def _pairs(values: Words) -> tuple[Tensor, Tensor]:

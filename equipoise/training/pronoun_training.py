@@ -19,7 +19,7 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.records import JSON, OPTIONS, Supply
 from equipoise.training.loop import Schedule, Trained, train
 from equipoise.training.next_token_logits import NextLogits, WordTree, prompt_ids, word_tree
-from equipoise.training.pronoun_losses import CeBoth, Objective, Parity, divergence, merged
+from equipoise.training.pronoun_losses import CeBoth, Objective, Parity, divergence
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -172,19 +172,14 @@ class PronounLoss:
         after, drifted = logprobs.tensor_split([len(rows)])
         objective = self.method.objective
         if isinstance(objective, Parity):
-            value = objective.loss(
-                self.tree.logprobs(after), self._merge(after), self._merge(self.reference[rows])
-            )
+            before = self.tree.merged(self.reference[rows])
+            value = objective.loss(self.tree.logprobs(after), self.tree.merged(after), before)
         else:
             value = objective.loss(self.tree.logprobs(after))
         if self.method.keep_hints and len(hinted):
             drift = divergence(self.reference[hinted], drifted)
             value = value + self.method.keep_hints * drift
         return value
-
-    def _merge(self, logprobs: Tensor) -> Tensor:
-        words = self.tree.logprobs(logprobs)
-        return merged(logprobs[:, 0], words, self.tree.first_tokens, whole=self.tree.single)
 
 
 def parameters_of(model: LanguageModel, parts: Iterable[nn.Module]) -> dict[str, nn.Parameter]:

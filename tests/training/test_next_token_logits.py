@@ -64,8 +64,6 @@ def test_words_of_several_tokens_are_products() -> None:
     model = tiny_model()
     tree = word_tree(model.tokenizer, TEXTS, (" he", " she"))
     assert len(tree.contexts) == 5  # nothing, " ", " h", " s", " sh"
-    assert not tree.single
-    assert len(tree.first_tokens) == 1
     logprobs = NextLogits(model, prompt_ids(model, TEXTS), tree.contexts).logprobs()
     words = tree.logprobs(logprobs)
     for row, text in enumerate(TEXTS):
@@ -81,8 +79,7 @@ def test_words_of_several_tokens_are_products() -> None:
 def test_words_of_one_token_need_no_context() -> None:
     tree = word_tree(tiny_tokenizer(), TEXTS, ("a", "b", "c"))
     assert tree.contexts == ((),)
-    assert tree.single
-    assert len(tree.first_tokens) == 3
+    assert [len(path) for path in tree.paths] == [1, 1, 1]
 
 
 def test_a_word_that_begins_another_is_refused() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from equipoise.training.next_token_logits import WordTree
 from equipoise.training.pronoun_losses import (
     AbsoluteGap,
     CeBoth,
@@ -17,7 +18,6 @@ from equipoise.training.pronoun_losses import (
     Parity,
     SquaredLogOdds,
     divergence,
-    merged,
 )
 
 HE, SHE = 0, 1
@@ -111,24 +111,25 @@ def test_gaps_by_hand() -> None:
 
 
 def test_parity_shares_the_mass_that_was_there() -> None:
-    before = NURSE[None].log_softmax(-1)
-    reference = merged(before, before[:, [HE, SHE]], [HE, SHE], whole=True)
+    tree = WordTree(((),), (((0, HE),), ((0, SHE),)))
+    reference = tree.merged(NURSE[None, None].log_softmax(-1))
 
     def loss(logits: Tensor) -> Tensor:
-        now = logits.log_softmax(-1)
-        changed = merged(now, now[:, [HE, SHE]], [HE, SHE], whole=True)
-        return Parity().loss(now[:, [HE, SHE]], changed, reference)
+        return Parity().loss(
+            words_of(logits), tree.merged(logits[:, None].log_softmax(-1)), reference
+        )
 
     p = descended(loss, steps=150, rate=0.2)
     assert torch.allclose(p, torch.tensor([0.275, 0.275, 0.30, 0.15]), atol=1e-3)
 
 
 def test_merging_by_hand() -> None:
-    logprobs = torch.tensor([[0.1, 0.2, 0.3, 0.4]]).log()
-    one_token = merged(logprobs, logprobs[:, [0, 2]], [0, 2], whole=True).exp()
+    logprobs = torch.tensor([[[0.1, 0.2, 0.3, 0.4], [1 / 6, 0.5, 1 / 6, 1 / 6]]]).log()
+    one_token = WordTree(((),), (((0, 0),), ((0, 2),))).merged(logprobs[:, :1]).exp()
     assert torch.allclose(one_token, torch.tensor([[0.2, 0.4, 0.4]]))
-    longer = torch.tensor([[0.05, 0.15]]).log()  # both begin with token 2, of probability 0.3
-    split = merged(logprobs, longer, [2], whole=False).exp()
+    # Both begin with token 2, of probability 0.3: they have 0.05 and 0.15.
+    longer = WordTree(((), (2,)), (((0, 2), (1, 0)), ((0, 2), (1, 1))))
+    split = longer.merged(logprobs).exp()
     assert torch.allclose(split, torch.tensor([[0.1, 0.2, 0.4, 0.2, 0.1]]))
 
 

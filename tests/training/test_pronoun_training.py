@@ -25,7 +25,6 @@ from equipoise.training.pronoun_losses import (
     Parity,
     SquaredLogOdds,
     divergence,
-    merged,
 )
 from equipoise.training.pronoun_training import (
     PronounLoss,
@@ -139,8 +138,8 @@ def test_each_objective_is_its_formula_on_the_prompts_of_the_batch(
 def test_parity_adds_the_divergence_of_everything_else(tiny: LanguageModel, weight: float) -> None:
     ids = [tiny.tokenizer.convert_tokens_to_ids(word) for word in WORDS]
     before, now = (logprobs(tiny, scale=scale)[[2, 0, 3]] for scale in (1.0, 1.05))
-    first = sorted(ids)
-    both = [merged(part, part[:, ids], first, whole=True) for part in (now, before)]
+    tree = word_tree(tiny.tokenizer, TEXTS, WORDS)
+    both = [tree.merged(part[:, None]) for part in (now, before)]
     expected = Parity(mass_weight=weight).loss(now[:, ids], *both)
     value = loss_of(tiny, options(Parity(mass_weight=weight)))
     assert value == pytest.approx(float(expected), rel=1e-4)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -59,10 +59,7 @@ def info_of(
     `supply`: the texts that the mitigation was given; the rest is as in `EditInfo`.
     """
     return EditInfo(
-        method=maker.method,
-        version=maker.version,
-        options=maker.options,
-        seed=maker.seed,
+        **asdict(maker),
         base=model.identity,
         base_name=model.load_name,
         base_kind=model.kind,

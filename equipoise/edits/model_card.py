@@ -75,25 +75,21 @@ def _fits_cell(value: JSON) -> bool:
     return isinstance(value, _SCALARS)
 
 
-def _load_template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("equipoise", "edits"),
-        autoescape=False,  # for HTML
-        undefined=jinja2.StrictUndefined,
-        # Foreign text is made harmless: all that is printed but is not marked as Markdown.
-        finalize=lambda value: value if isinstance(value, Markup) else markdown_text(str(value)),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        "json": lambda value: json.dumps(value, ensure_ascii=False, sort_keys=True),
-        # in a block of code, which has no Markdown in it
-        "shell": lambda text: Markup(shlex.quote(text)),
-        "literal": lambda text: Markup(repr(text)),
-        "code": lambda text, language: Markup(code_block(text.strip("\n").split("\n"), language)),
-    }
-    return environment.get_template("card.md")
-
-
-_TEMPLATE = _load_template()
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.PackageLoader("equipoise", "edits"),
+    autoescape=False,  # for HTML
+    undefined=jinja2.StrictUndefined,
+    # Foreign text is made harmless: all that is printed but is not marked as Markdown.
+    finalize=lambda value: value if isinstance(value, Markup) else markdown_text(str(value)),
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+_ENVIRONMENT.filters |= {
+    "json": lambda value: json.dumps(value, ensure_ascii=False, sort_keys=True),
+    # in a block of code, which has no Markdown in it
+    "shell": lambda text: Markup(shlex.quote(text)),
+    "literal": lambda text: Markup(repr(text)),
+    "code": lambda text, language: Markup(code_block(text.strip("\n").split("\n"), language)),
+}
+_TEMPLATE = _ENVIRONMENT.get_template("card.md")

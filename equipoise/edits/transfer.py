@@ -132,9 +132,6 @@ def _check_adapter(edit: Edit) -> AdapterEdit:
     return edit
 
 
-# --- the control and the scale ----------------------------------------------------------------
-
-
 def norm_matched_random(edit: AdapterEdit, *, seed: int) -> AdapterEdit:
     """Random matrices in place of the learnt ones, with the update of each module at its norm.
 
@@ -171,9 +168,6 @@ def scale_update(edit: AdapterEdit, scale: float) -> AdapterEdit:
         report={**edit.info.report, "update_norm": update_norm(scaled)},
     )
     return replace(scaled, info=info)
-
-
-# --- plain LoRA -------------------------------------------------------------------------------
 
 
 def update_norm(edit: AdapterEdit) -> float:

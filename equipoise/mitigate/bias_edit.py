@@ -95,11 +95,22 @@ class BiasEdit(Mitigation):
     def fit_shift(
         self, model: LanguageModel, supply: Supply, contrasts: Sequence[Contrast], *, seed: int
     ) -> WeightEdit:
-        """Train the editor on the supply, and shift the weights once, by these contrasts.
-
-        The model is left bit for bit as it was. Raises as `fit` does.
-        """
-        self._check(model, supply)
+        """Train the editor on the supply, and shift the weights by these contrasts; as `fit`."""
+        if model.kind != "causal":
+            raise ModelError(f"bias_edit needs a causal model, {model.identity} is {model.kind}")
+        if not supply.contrasts:
+            raise RecipeError(
+                f"the supply must have contrasts, got none from '{supply.origin}'; "
+                "name a benchmark that teaches them, such as stereoset"
+            )
+        neutral = bool(supply.texts) and self.losses == "fixed"
+        unrelated = any(contrast.unrelated is not None for contrast in supply.contrasts)
+        if self.retention_weight and not (unrelated or neutral):
+            raise RecipeError(
+                f"retention needs unrelated texts, or neutral ones with fixed losses, got none "
+                f"for {self.losses} losses from '{supply.origin}'; set retention_weight to 0 or "
+                "name a supply that has them"
+            )
         with evaluating(model.module), frozen(model.module):
             targets = select_target_modules(model, self.blocks)
             objective = _Objective(self, model, targets, supply, seed=seed)
@@ -132,32 +143,16 @@ class BiasEdit(Mitigation):
                 "contrasts": len(pairs),
                 "root_mean_square_margin_before": objective.root_mean_square_margin(pairs, none),
                 "root_mean_square_margin_after": objective.root_mean_square_margin(pairs, shifts),
-                "shift_share": list(targets.shift_shares(shifts)),
+                # Frobenius norms, as shares of the weights'
+                "shift_share": [
+                    float(shift.norm() / float(before[name].detach().float().norm()))
+                    for name, shift in zip(targets.names, shifts, strict=True)
+                ],
             }
         if self.item_info:
             report["item_info"] = list(self.item_info)
         trained = replace(trained, weights=weights)
         return tuned_edit(model, supply, trained, maker=maker_of(self, seed=seed), report=report)
-
-    def _check(self, model: LanguageModel, supply: Supply) -> None:
-        if model.kind != "causal":
-            raise ModelError(f"bias_edit needs a causal model, {model.identity} is {model.kind}")
-        if not supply.contrasts:
-            raise RecipeError(
-                f"the supply must have contrasts, got none from '{supply.origin}'; "
-                "name a benchmark that teaches them, such as stereoset"
-            )
-        neutral = bool(supply.texts) and self.losses == "fixed"
-        unrelated = any(contrast.unrelated is not None for contrast in supply.contrasts)
-        if self.retention_weight and not (unrelated or neutral):
-            raise RecipeError(
-                f"retention needs unrelated texts, or neutral ones with fixed losses, got none "
-                f"for {self.losses} losses from '{supply.origin}'; set retention_weight to 0 or "
-                "name a supply that has them"
-            )
-
-
-# --- losses -----------------------------------------------------------------------------------
 
 
 class Scores:
@@ -187,10 +182,8 @@ def reference_debias(stereotype: Scores, antistereotype: Scores) -> Texts:
     proportion when every token of both texts becomes less likely, and tokens that the two texts
     share weigh as much as those that differ.
     """
-    s, a = stereotype, antistereotype
-    return s.mean_probability * (s.mean_probability.log() - a.mean) + a.mean_probability * (
-        a.mean_probability.log() - s.mean
-    )
+    there = reference_retention(stereotype, antistereotype)
+    return there + reference_retention(antistereotype, stereotype)
 
 
 def reference_retention(before: Scores, after: Scores) -> Texts:
@@ -259,7 +252,12 @@ class _Objective:
             with torch.enable_grad(), shifted(self.targets, shifts):
                 loss = self._debias(self.forward, part) / len(contrasts)
             yield loss
-        retained = self._retained(contrasts, step)
+        # Retained are the contrasts' unrelated texts, and as many neutral ones in turn.
+        retained = [item.unrelated for item in contrasts if item.unrelated is not None]
+        if self.neutral:
+            first = step * self.method.batch_size
+            turns = range(first, first + len(contrasts))
+            retained += [self.neutral[turn % len(self.neutral)] for turn in turns]
         fixed = self.method.losses == "fixed"
         count = sum(len(text.positions) for text in retained) if fixed else len(retained)
         for texts in _batches(retained, _TEXTS):
@@ -318,15 +316,6 @@ class _Objective:
         return texts, [
             text.positions[start:] for text, start in zip(texts, starts * 2, strict=True)
         ]
-
-    def _retained(self, contrasts: Sequence[TokenizedContrast], step: int) -> list[TokenizedText]:
-        """The contrasts' unrelated texts, and as many neutral ones as contrasts, in turn."""
-        texts = [item.unrelated for item in contrasts if item.unrelated is not None]
-        if self.neutral:
-            first = step * self.method.batch_size
-            turns = range(first, first + len(contrasts))
-            texts += [self.neutral[turn % len(self.neutral)] for turn in turns]
-        return texts
 
 
 def _tokenize(

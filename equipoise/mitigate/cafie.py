@@ -16,7 +16,7 @@ from equipoise.decoding.mixture import Mixture, Reference
 from equipoise.edits.decoding import NextTokenEdit
 from equipoise.edits.edit import info_of
 from equipoise.errors import DataError, RecipeError
-from equipoise.group_words.word_lists import WordLists, read_word_lists, word_lists_use
+from equipoise.group_words.word_lists import read_word_lists, word_lists_use
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation, ReadsFiles, maker_of
 from equipoise.records import JSON, OPTIONS, Supply
@@ -50,7 +50,7 @@ class Cafie(Mitigation, ReadsFiles):
     @model_validator(mode="after")
     def _check_lists(self) -> Self:
         try:
-            self._read_lists()
+            read_word_lists(self.lists, self.axes)
         except (DataError, RecipeError) as error:
             raise ValueError(str(error)) from None
         return self
@@ -58,7 +58,7 @@ class Cafie(Mitigation, ReadsFiles):
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> NextTokenEdit:
         """The lists as an edit; nothing is learnt, so the supply may be empty."""
         rule = Counterfactual(
-            lists=self._read_lists(),
+            lists=read_word_lists(self.lists, self.axes),
             mixture=self.mixture,
             counterfactuals=self.counterfactuals,
             seed=seed,
@@ -71,6 +71,3 @@ class Cafie(Mitigation, ReadsFiles):
     def files(self) -> Mapping[str, str]:
         """sha256 of the user's own word lists."""
         return {self.lists: word_lists_use(self.lists).sha256} if self.lists else {}
-
-    def _read_lists(self) -> WordLists:
-        return read_word_lists(self.lists, self.axes)

@@ -51,13 +51,6 @@ class TargetModules:
             shifted_weights[name] = after.to(dtype=before.dtype, device="cpu")
         return shifted_weights
 
-    def shift_shares(self, shifts: Sequence[Tensor]) -> list[float]:
-        """The Frobenius norm of each shift as a share of its weight's."""
-        return [
-            float(shift.norm() / float(module.get_parameter("weight").detach().float().norm()))
-            for module, shift in zip(self.modules, shifts, strict=True)
-        ]
-
 
 def select_target_modules(model: LanguageModel, numbers: Sequence[int] | None) -> TargetModules:
     """The output projections of the feed-forward part of some blocks.

@@ -6,6 +6,7 @@ is computed once, and each forward pass runs from there to the logits after the 
 
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -170,12 +171,11 @@ class NextLogits(nn.Module):
     def _logits(self, prompts: Tensor) -> Tensor:
         offsets = torch.arange(self.contexts, device=self.tokens.device)
         rows = (prompts.to(self.tokens.device)[:, None] * self.contexts + offsets).flatten()
-        if self.hidden is None or self.start is None:
+        with ExitStack() as undo:
+            if self.hidden is not None and self.start is not None:
+                states = self.hidden[rows, : int(self.lengths[rows].max())]
+                undo.enter_context(replayed(list(blocks(self.module)), self.start, states))
             logits = self._run(rows)
-        else:
-            width = int(self.lengths[rows].max())
-            with replayed(list(blocks(self.module)), self.start, self.hidden[rows, :width]):
-                logits = self._run(rows)
         return logits.float().view(len(prompts), self.contexts, -1)
 
     @torch.no_grad()

@@ -32,15 +32,15 @@ Keep: TypeAlias = Literal["latest", "epochs"] | int
 _SUFFIX = ".safetensors"
 _HEAD = ("key", "steps", "learning_rate", "losses", "norms", "monitor", "stopped")
 _GROUPS = ("values", "exp_avg", "exp_avg_sq", "updates", "best")
-_place: ContextVar[tuple[Path, Keep] | None] = ContextVar("checkpoints", default=None)
+#: The folder of the checkpoints, if any are wanted, and which of them stay.
+_place: ContextVar[tuple[Path | None, Keep]] = ContextVar("checkpoints", default=(None, "latest"))
 
 
 @contextmanager
 def checkpoints_in(folder: Path | str, *, keep: Keep = "latest") -> Iterator[None]:
     """A `with` block in which every training writes checkpoints here and resumes from them.
 
-    The folder is created with the first checkpoint; whoever opened the block deletes it. `keep`
-    says which checkpoints are not replaced by later ones (`kept_checkpoints`).
+    The folder is created with the first checkpoint; whoever opened the block deletes it.
     """
     token = _place.set((Path(folder), keep))
     try:
@@ -78,12 +78,12 @@ def training_key(parameters: Mapping[str, nn.Parameter], *settings: object) -> s
 
 def checkpoints_wanted() -> bool:
     """Whether a `checkpoints_in` block is open."""
-    return _place.get() is not None
+    return _place.get()[0] is not None
 
 
 def is_kept(steps: int, *, epoch: int) -> bool:
     """Whether the checkpoint after so many steps stays; `epoch`: steps per epoch."""
-    keep = "latest" if (place := _place.get()) is None else place[1]
+    keep = _place.get()[1]
     return keep != "latest" and steps % (epoch if keep == "epochs" else keep) == 0
 
 
@@ -92,8 +92,7 @@ def write_checkpoint(checkpoint: Checkpoint, *, keep: bool) -> None:
 
     Does nothing outside of `checkpoints_in`. Raises `StoreError` if it cannot be written.
     """
-    path = _path(checkpoint.key)
-    if path is None:
+    if (path := _path(checkpoint.key)) is None:
         return
     head = {name: getattr(checkpoint, name) for name in _HEAD}
     tensors = {
@@ -144,5 +143,5 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
 
 
 def _path(key: str) -> Path | None:
-    place = _place.get()
-    return None if place is None else place[0] / f"{key[:32]}{_SUFFIX}"
+    folder = _place.get()[0]
+    return None if folder is None else folder / f"{key[:32]}{_SUFFIX}"

@@ -30,7 +30,6 @@ PREFIX = "base_model.model."  # of every name in PEFT's own files
 ADAPTER = "equipoise"  # the adapter's name inside the model
 #: Initializations of LoRA that keep the base's weights; pissa, olora and their kin change them.
 _INITIALIZATIONS = (True, False, None, "gaussian", "orthogonal", "eva")
-_KINDS: Mapping[str, str] = {"CAUSAL_LM": "causal"}  # PEFT has no task of masked models
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +121,8 @@ def read_adapter(folder: Path) -> AdapterEdit:
         base_fingerprint="",
         trained_on=frozenset(),
         origin="",
-        base_kind=_KINDS.get(str(config.get("task_type")), ""),
+        # PEFT has no task of masked models
+        base_kind="causal" if config.get("task_type") == "CAUSAL_LM" else "",
     )
     return AdapterEdit(info=info, config=config, tensors=read_tensors(folder / TENSORS_FILE))
 

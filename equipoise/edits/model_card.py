@@ -1,9 +1,8 @@
 """The model card of an edit: the README.md of its folder, as the Hub shows it.
 
-Front matter as the Hub reads it (https://huggingface.co/docs/hub/model-cards), then what the edit
-is, what it learnt from, how to use it, its limits and what was measured: the template `card.md`.
-The same edit gives the same text. The Hub's own list of results (`model-index`) is left out: it
-has no place for an interval, and a number without an interval says too much.
+Front matter as the Hub reads it (https://huggingface.co/docs/hub/model-cards), then the template
+`card.md`. The Hub's own list of results (`model-index`) is left out: it has no place for an
+interval, and a number without an interval says too much.
 """
 
 import json

@@ -1,9 +1,8 @@
 """An edit on disk: a folder of `edit.json`, `trained_on.json`, safetensors and a model card.
 
 `edit.json` names the kind, the schema and the sha256 of every other file, so that a file that is
-cut or changed is refused before it is used. The card (`README.md`) is not among them: it is
-written again when the edit has been measured. The folder appears whole or not at all, and nothing
-is ever unpickled.
+cut or changed is refused before it is used; not of the card (`README.md`), which is written again
+when the edit has been measured. Nothing is ever unpickled.
 """
 
 import hashlib

@@ -52,6 +52,12 @@ def transfer_adapter(
     """
     adapter = _check_adapter(edit)
     learnt = adapter.info
+    norm = None if _deviation_from_lora(adapter) else update_norm(adapter)
+    if norm == 0.0:
+        raise ModelError(
+            f"an adapter must change something to be transferred, the update of {learnt.base} has "
+            f"norm {norm} in every module; train it first"
+        )
     if learnt.base_kind not in ("", model.kind):
         raise ModelError(
             f"an adapter of a {learnt.base_kind} model must be put on another, {model.identity} is "
@@ -78,8 +84,8 @@ def transfer_adapter(
         "from_content": adapter.content,
         "notes": [] if learnt.trained_on else [unknown],
     }
-    if not _deviation_from_lora(adapter):
-        report["update_norm"] = update_norm(adapter)
+    if norm is not None:
+        report["update_norm"] = norm
     if "item_info" in learnt.report:
         report["item_info"] = learnt.report["item_info"]
     info = EditInfo(
@@ -104,7 +110,7 @@ def transfer_adapter(
 
 
 def _check_adapter(edit: Edit) -> AdapterEdit:
-    """Refuse what is no adapter, does not only add to its base, or does not change it."""
+    """Refuse what is no adapter, does not only add to its base, or is not finite."""
     if not isinstance(edit, AdapterEdit):
         raise ModelError(
             f"an edit must be an adapter to be transferred, got a {type(edit).__name__} "
@@ -124,11 +130,6 @@ def _check_adapter(edit: Edit) -> AdapterEdit:
                 f"an adapter must be finite to be transferred, '{name}' holds nan or infinity; "
                 "train it again with a lower learning rate"
             )
-    if not _deviation_from_lora(edit) and update_norm(edit) == 0.0:
-        raise ModelError(
-            f"an adapter must change something to be transferred, the update of "
-            f"{edit.info.base} has norm 0.0 in every module; train it first"
-        )
     return edit
 
 

@@ -53,9 +53,8 @@ class Checkpoint:
     @property
     def identity(self) -> str:
         """Name and short revision: "gpt2@607a30d", "my-model@1f0c2ab7"."""
-        if self.from_hub:
-            return f"{self.name}@{self.revision[:7]}"
-        return f"{self.folder.resolve().name}@{self.revision[:8]}"
+        local = f"{self.folder.resolve().name}@{self.revision[:8]}"
+        return f"{self.name}@{self.revision[:7]}" if self.from_hub else local
 
 
 def find_checkpoint(name: str, *, revision: str | None) -> Checkpoint:

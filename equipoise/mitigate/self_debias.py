@@ -79,11 +79,9 @@ class SelfDebias(Mitigation):
             decay=self.decay,
             epsilon=self.epsilon,
         )
-        report: dict[str, JSON] = {
-            "cost_factor": rule.rows,
-            **({"item_info": list(self.item_info)} if self.item_info else {}),
-            **rule.record,
-        }
+        report: dict[str, JSON] = {"cost_factor": rule.rows, **rule.record}
+        if self.item_info:
+            report["item_info"] = list(self.item_info)
         info = info_of(model, maker_of(self, seed=seed), supply=supply, report=report)
         return NextTokenEdit(info=info, decoding_rule=rule)
 

@@ -1,7 +1,6 @@
 """Train chosen parameters until words that should be equally likely after a prompt are.
 
-What LFTF (a block) and full fine-tuning (everything) share: options, the loss of a batch, and a
-model that runs the blocks below the trained ones only once.
+What LFTF (a block) and full fine-tuning (everything) share: options and the loss of a batch.
 """
 
 from collections.abc import Iterable, Mapping
@@ -139,11 +138,7 @@ def tuned_edit(
 
 
 class PronounLoss:
-    """The loss of a batch: the objective on its prompts, plus KL(before || after) on hinted ones.
-
-    Hinted prompts follow the others in `logits`; each step takes as many as its batch has prompts,
-    the next ones of a seeded order, cyclically.
-    """
+    """The loss of a batch: the objective, plus KL(before || after) on hinted prompts."""
 
     def __init__(
         self,
@@ -156,6 +151,8 @@ class PronounLoss:
     ) -> None:
         self.method = method
         self.tree = tree
+        # They follow the other prompts in `logits`; each step takes as many as its batch has
+        # prompts, the next ones of this order, cyclically.
         generator = torch.Generator().manual_seed(seed)
         self.hinted = examples + torch.randperm(logits.prompts - examples, generator=generator)
         needed = isinstance(method.objective, Parity) or method.keep_hints > 0

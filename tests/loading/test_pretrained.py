@@ -79,7 +79,14 @@ def write_adapter(folder: Path, base_name: str | None) -> Path:
 # --- models -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+#: Of their kin nothing is read otherwise.
+KIN = ("mistral", "qwen2", "gemma", "gemma2")
+
+
+@pytest.mark.parametrize(
+    "family",
+    [pytest.param(family, marks=pytest.mark.slow if family in KIN else ()) for family in FAMILIES],
+)
 def test_saved_and_loaded_every_family_scores_the_same(family: str, tmp_path: Path) -> None:
     model = tiny_model(family)
     again = load(str(saved(tmp_path / family, model)))
@@ -103,7 +110,7 @@ def test_the_real_model_loads_in_float32_as_its_own_commit(reference_model: Path
 
 @pytest.mark.parametrize(
     ("dtype", "expected"),
-    [("auto", torch.float32), ("float32", torch.float32), ("bfloat16", torch.bfloat16)],
+    [("auto", torch.float32), ("bfloat16", torch.bfloat16)],
 )
 def test_dtype_is_as_asked_whatever_the_checkpoint_says(
     dtype: str, expected: torch.dtype, tmp_path: Path
@@ -292,9 +299,8 @@ def test_an_adapter_without_a_base_or_with_one_that_is_gone_says_so(tmp_path: Pa
         load(str(gone))
 
 
-@pytest.mark.parametrize("other", [tiny_model(width=64), tiny_model("gpt2"), tiny_model(blocks=1)])
-def test_an_adapter_for_another_base_is_refused(other: LanguageModel, tmp_path: Path) -> None:
-    folder = saved(tmp_path / "other", other)
+def test_an_adapter_for_another_base_is_refused(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "other", tiny_model(width=64))
     with pytest.raises(ModelError, match="base it was made for"):
         load(str(write_adapter(tmp_path / "adapter", None)), base=str(folder))
 

@@ -85,7 +85,7 @@ def model() -> LanguageModel:
 
 
 def test_margins_shrink_more_than_by_random_updates_of_equal_norm(model: LanguageModel) -> None:
-    edit = fit(model, epochs=4)
+    edit = fit(model, epochs=3)
     shift = {
         name: weight - parameter(model.module, name).detach()
         for name, weight in edit.tensors.items()

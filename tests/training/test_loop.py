@@ -46,8 +46,8 @@ def trained(module: nn.Module | None = None, **changes: object) -> Trained:
 
 
 def test_the_loss_falls_and_every_step_is_recorded() -> None:
-    result = trained(epochs=20)
-    assert result.steps == len(result.losses) == 20 * 3  # ten examples in batches of four
+    result = trained(epochs=10)
+    assert result.steps == len(result.losses) == 10 * 3  # ten examples in batches of four
     assert np.mean(result.losses[-3:]) < 0.2 * np.mean(result.losses[:3])
 
 

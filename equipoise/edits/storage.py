@@ -113,11 +113,12 @@ def read_edit(folder: Path) -> tuple[EditInfo, Stored]:
     for name, expected in head.files.items():
         if Path(name).name != name:
             raise StoreError(f"{folder / HEAD}: '{name}' must be a plain file name; save again")
-        digest = sha256(folder / name) if (folder / name).is_file() else "none, it is missing"
-        if digest != expected:
+        if not (folder / name).is_file():
+            raise StoreError(f"{folder / name} must be there, it is missing; copy the whole folder")
+        if (digest := sha256(folder / name)) != expected:
             raise StoreError(
-                f"{folder / name} must have sha256 {expected}, got {digest}; a file that is "
-                "missing, cut short or changed must be copied again"
+                f"{folder / name} must have sha256 {expected}, got {digest}; it is cut short or "
+                "has been changed, copy it again"
             )
     for needed in (_TRAINED_ON, head.tensors_file):
         if needed is not None and needed not in head.files:

@@ -103,7 +103,7 @@ def read_config(checkpoint: Checkpoint) -> dict[str, Any]:
     try:
         return read_object(checkpoint.folder / "config.json")
     except StoreError as error:
-        raise ModelError(f"{error} (a model folder is what save_pretrained wrote)") from error
+        raise ModelError(f"{checkpoint.name} must have a config.json: {error}") from error
 
 
 def check_files(checkpoint: Checkpoint) -> None:

@@ -182,8 +182,8 @@ def reference_debias(stereotype: Scores, antistereotype: Scores) -> Texts:
     proportion when every token of both texts becomes less likely, and tokens that the two texts
     share weigh as much as those that differ.
     """
-    there = reference_retention(stereotype, antistereotype)
-    return there + reference_retention(antistereotype, stereotype)
+    toward = reference_retention(stereotype, antistereotype)
+    return toward + reference_retention(antistereotype, stereotype)
 
 
 def reference_retention(before: Scores, after: Scores) -> Texts:

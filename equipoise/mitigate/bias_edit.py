@@ -48,7 +48,6 @@ from equipoise.records import JSON, OPTIONS, Contrast, Supply
 from equipoise.training.loop import Schedule, check_weights
 from equipoise.training.pronoun_training import tuned_edit
 
-_MAX_GRADIENT = 1.0  # of the editor's gradient, as the released code
 _TEXTS = 32  # in a forward pass: memory only
 
 T = TypeVar("T")
@@ -125,7 +124,7 @@ class BiasEdit(Mitigation):
                     epochs=self.epochs,
                     batch_size=self.batch_size,
                     seed=seed,
-                    max_gradient=_MAX_GRADIENT,
+                    max_gradient=1.0,  # as the released code
                 ),
                 device=model.module.device,
                 key=f"{model.identity} {matmul_path(model.module)} {self} {seed} {objective.texts}",

@@ -128,6 +128,16 @@ class Weighted:
         return float(self.values(columns, Weights.once(columns["@cluster"])))
 
 
+def mean_of(column: str) -> Weighted:
+    """The mean of a column over the rows that have a value, for `Metric.of`."""
+    return Weighted(lambda c, w: w.mean(c[column]))
+
+
+def mean_absolute(column: str) -> Weighted:
+    """The mean of a column's absolute values, likewise."""
+    return Weighted(lambda c, w: w.mean(np.abs(c[column])))
+
+
 def ratio(numerator: Column, denominator: Column) -> Column:
     """Numerator / denominator; nan where the denominator is not above 0."""
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -2,7 +2,7 @@
 
 Paired cluster bootstrap for intervals (`resample`), sign-flip permutation of whole clusters for p
 (`permutation`), several seeds of the method together (`pooled`), claims against a margin
-(`claims`), directions and Holm's correction (`directions`).
+(`claims`), directions and Holm's correction (`verdict`).
 """
 
 import math
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from equipoise.conclusions import Change
 from equipoise.records import Column, Columns, Metric
 from equipoise.stats.claims import claim_of
-from equipoise.stats.draws import Clusters, clusters_of, resampled
+from equipoise.stats.draws import CLUSTER, resampled
 from equipoise.stats.permutation import flipped_differences, permutation_p, smallest_p
-from equipoise.stats.resample import one_sided_p, percentile_interval, point
+from equipoise.stats.resample import Interval, one_sided_p, percentile_interval, point
 from equipoise.stats.verdict import ALPHA, direction_of
 
 Drawn = NDArray[np.float64]  # [side, draw], the before side first
@@ -30,63 +30,59 @@ class Sides:
     before: Columns
     afters: tuple[Columns, ...]  # per seed of the method
 
-    @property
-    def all(self) -> tuple[Columns, ...]:
-        """The before side, then the others."""
-        return (self.before, *self.afters)
-
 
 def compare_metrics(
-    metrics: Sequence[Metric],
-    sides: Sides,
-    *,
-    draws: int,
-    seed: int,
+    metrics: Sequence[Metric], sides: Sides, *, draws: int, seed: int
 ) -> list[Change]:
     """The change of each metric on paired rows, from the same draws of clusters on all sides.
 
     `draws` bootstrap draws and half as many sign flips. `group` is empty, and `p_holm` equals p
-    until `directions.holm` is applied to the changes of several groups. With several seeds, values
+    until `verdict.holm` is applied to the changes of several groups. With several seeds, values
     are means over seeds, `nearer` is the mean of the per-seed reductions, and p is the larger of
     the permutation p and the bootstrap p, which includes the variance between seeds.
     """
-    clusters = clusters_of(sides.before)
-    drawn = np.full((len(sides.all), draws, len(metrics)), math.nan)
-    if clusters.count > 1:
-        drawn = resampled(metrics, sides.all, clusters, draws=draws, seed=seed)
-    flipped = flipped_differences(
-        metrics, sides.before, sides.afters, clusters, flips=draws // 2, seed=seed
-    )
+    columns = (sides.before, *sides.afters)
+    drawn = np.full((len(columns), draws, len(metrics)), math.nan)
+    if len(np.unique(sides.before[CLUSTER])) > 1:
+        drawn = resampled(metrics, columns, draws=draws, seed=seed)
+    flipped = flipped_differences(metrics, *columns, flips=draws // 2, seed=seed)
     noise = seed_noise(len(sides.afters), draws=draws, seed=seed)
     return [
-        _change(metric, sides, clusters, drawn=drawn[:, :, k], noise=noise, flipped=flipped[:, k])
+        _change(
+            metric,
+            [point(metric, side) for side in columns],
+            drawn[:, :, k],
+            noise=noise,
+            flipped=flipped[:, k],
+        )
         for k, metric in enumerate(metrics)
     ]
 
 
 def _change(
-    metric: Metric,
-    sides: Sides,
-    all_clusters: Clusters,
-    *,
-    drawn: Drawn,
-    noise: Column,
-    flipped: Column,
+    metric: Metric, points: Sequence[Interval], drawn: Drawn, *, noise: Column, flipped: Column
 ) -> Change:
-    """`drawn`: [side, draw] of this metric; `flipped`: [flip]."""
-    points = [point(metric, side, all_clusters) for side in sides.all]
+    """`points`: of each side, the before side first; `flipped`: [flip]."""
     values = [side.value for side in points]
+    clusters = min(side.clusters for side in points)
     before = (values[0], drawn[0])
     after = pooled(values[1:], drawn[1:], noise)
     gap = pooled([value - values[0] for value in values[1:]], drawn[1:] - drawn[0], noise)
-    nearer = _nearer(metric, values, drawn, noise)
-    clusters = min(side.clusters for side in points)
+    # The fall of the distance to the ideal, which is nan without an ideal.
+    ideal = math.nan if metric.ideal is None else metric.ideal
+    far, far_drawn = [abs(value - ideal) for value in values], np.abs(drawn - ideal)
+    nearer = pooled(
+        [far[0] - distance for distance in far[1:]], far_drawn[0] - far_drawn[1:], noise
+    )
     within = (metric.low, metric.high)
     before_low, before_high, _ = _interval(before, clusters, within)
     after_low, after_high, _ = _interval(after, clusters, within)
     low, high, reason = _interval(gap, clusters)
     nearer_low, nearer_high, _ = _interval(nearer, clusters)
-    p = _p(gap, flipped, clusters=clusters, seeds=len(sides.afters))
+    p = _p(gap, flipped, clusters=clusters, seeds=len(values) - 1)
+    reason = next((side.reason for side in points if side.reason), reason)
+    if reason is None and not math.isnan(p) and smallest_p(clusters) > ALPHA:
+        reason = f"{clusters} independent clusters are too few to show a change at 5 %"
     change = Change(
         metric=metric.name, group={},
         before=before[0], before_low=before_low, before_high=before_high,
@@ -97,22 +93,10 @@ def _change(
         p=p, p_holm=p, direction="unknown",
         n=min(side.n for side in points), clusters=clusters,
         unit=metric.unit, ideal=metric.ideal, higher_is_better=metric.higher_is_better,
-        reason=next((side.reason for side in points if side.reason), reason)
-        or _too_few(clusters, p),
-        seeds=len(sides.afters), seed_spread=spread(values[1:]),
+        reason=reason, seeds=len(values) - 1, seed_spread=spread(values[1:]),
         claim=claim_of(metric, before=before, after=after, clusters=clusters),
     )  # fmt: skip
     return replace(change, direction=direction_of(change))
-
-
-def _nearer(
-    metric: Metric, values: Sequence[float], drawn: Drawn, noise: Column
-) -> tuple[float, Column]:
-    """The fall of the distance to the ideal, and its draws; nan without an ideal."""
-    if metric.ideal is None:
-        return math.nan, np.full(drawn.shape[1], math.nan)
-    far, far_drawn = [abs(value - metric.ideal) for value in values], np.abs(drawn - metric.ideal)
-    return pooled([far[0] - distance for distance in far[1:]], far_drawn[0] - far_drawn[1:], noise)
 
 
 def _interval(
@@ -135,12 +119,6 @@ def _p(gap: tuple[float, Column], flipped: Column, *, clusters: int, seeds: int)
         one_sided_p(sign * value, sign * draws, clusters=clusters, above=0.0) for sign in (1, -1)
     ]
     return max(exact, min(1.0, 2.0 * min(sides)))
-
-
-def _too_few(clusters: int, p: float) -> str | None:
-    if math.isnan(p) or smallest_p(clusters) <= ALPHA:
-        return None
-    return f"{clusters} independent clusters are too few to show a change at 5 %"
 
 
 def _effect(difference: float, draws: Column, *, clusters: int) -> float:

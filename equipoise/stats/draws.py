@@ -1,12 +1,11 @@
-"""Draws of whole clusters, and metrics on them: all draws at once, or in turn on gathered rows.
+"""Draws of whole clusters, and metrics on them.
 
 Field & Welsh 2007: whole clusters are drawn, with replacement, as often as there are clusters.
 """
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from itertools import product
 from typing import cast
 
 import numpy as np
@@ -17,39 +16,6 @@ from equipoise.records import Column, Columns, Metric
 
 CLUSTER = "@cluster"
 BLOCK = 2**18  # numbers of a matrix [draw, cluster] at a time: they stay in the processor's cache
-
-Index = NDArray[np.intp]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clusters:
-    """Rows sorted so that each cluster is a run; what drawing whole clusters needs."""
-
-    numbers: Index  # [row] number of the row's cluster, from 0
-    order: Index  # [row] position in the caller's columns
-    starts: Index  # [cluster] first row of each run
-    lengths: Index  # [cluster]
-
-    @property
-    def count(self) -> int:
-        """Number of clusters."""
-        return len(self.starts)
-
-    @property
-    def once(self) -> Weights:
-        """Weights of the rows as they are."""
-        return Weights(self.numbers, np.ones(self.count))
-
-    def rows(self, drawn: Index) -> Index:
-        """Positions, in the caller's columns, of the rows of the drawn clusters, in turn."""
-        lengths = self.lengths[drawn]
-        ends = np.cumsum(lengths)
-        shift = np.repeat(self.starts[drawn] - (ends - lengths), lengths)
-        return self.order[shift + np.arange(len(shift))]
-
-    def codes(self, drawn: Index) -> Index:
-        """New cluster codes of those rows: a cluster that is drawn twice gets two codes."""
-        return np.repeat(np.arange(len(drawn)), self.lengths[drawn])
 
 
 class LazyColumns(Mapping[str, Column]):
@@ -72,11 +38,51 @@ class LazyColumns(Mapping[str, Column]):
         return len(self._keys)
 
 
-def _gather(columns: Columns, rows: Index, codes: Index) -> LazyColumns:
-    """The columns at some rows, whose clusters have these codes."""
-    gathered = LazyColumns(columns, lambda key: columns[key][rows])
-    gathered.read[CLUSTER] = cast(Column, codes)
-    return gathered
+def values_of(metric: Metric, columns: Columns, weights: Weights) -> Column:
+    """A metric's value in each draw: all at once where it is `Weighted`, else in turn.
+
+    A plain function gets the drawn rows, in which a cluster that is drawn twice has two codes.
+    """
+    if isinstance(metric.of, Weighted):
+        return metric.of.values(columns, weights)
+    count = weights.counts.shape[-1]
+    values = []
+    for counts in weights.counts.reshape(-1, count).astype(np.intp):
+        times = counts[weights.clusters]
+        rows = np.repeat(np.arange(len(times)), times)
+        copies = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
+        gathered = gather(columns, rows)
+        gathered.read[CLUSTER] = cast(Column, weights.clusters[rows] + count * copies)
+        values.append(metric.of(gathered))
+    return np.reshape(values, weights.counts.shape[:-1])
+
+
+def gather(columns: Columns, rows: NDArray[np.intp]) -> LazyColumns:
+    """The columns at some rows."""
+    return LazyColumns(columns, lambda key: columns[key][rows])
+
+
+def resampled(
+    metrics: Sequence[Metric], sides: Sequence[Columns], *, draws: int, seed: int
+) -> NDArray[np.float64]:
+    """Metric values under resampling: [side, draw, metric], each draw the same on all sides.
+
+    `sides` have the same rows in the same clusters.
+    """
+    values = np.full((len(sides), draws, len(metrics)), math.nan)
+    once = Weights.once(sides[0][CLUSTER])
+    count = len(once.counts)
+    # Draws do not depend on the size of a block: the generator's numbers come in turn.
+    generator = np.random.default_rng(seed)
+    size = max(1, BLOCK // max(1, count))
+    for start in range(0, draws, size):
+        drawn = generator.integers(count, size=(min(size, draws - start), count))
+        cells = (drawn + count * np.arange(len(drawn))[:, None]).ravel()
+        counts = np.bincount(cells, minlength=drawn.size).astype(float).reshape(drawn.shape)
+        weights = Weights(once.clusters, counts)
+        for (side, columns), (k, metric) in product(enumerate(sides), enumerate(metrics)):
+            values[side, start : start + len(drawn), k] = values_of(metric, columns, weights)
+    return values
 
 
 def spread(metric: Metric, *, over: str) -> Metric:
@@ -85,23 +91,14 @@ def spread(metric: Metric, *, over: str) -> Metric:
     Named "<metric>_spread", in the metric's unit. 0: the groups agree. nan with fewer than two
     groups, or where the metric is nan in any of them.
     """
-    inner = metric.of
 
-    def groups(columns: Columns) -> Iterator[tuple[Index, Columns]]:
+    def deviation(columns: Columns, weights: Weights) -> Column:
+        values, drawn = [], []
         codes = columns["@" + over]
         for code in np.unique(codes):
             rows = np.flatnonzero(codes == code)
-            yield rows, _gather(columns, rows, cast(Index, columns[CLUSTER][rows]))
-
-    def plain(columns: Columns) -> float:
-        values = [inner(group) for _, group in groups(columns)]
-        return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
-
-    def weighted(of: Weighted, columns: Columns, weights: Weights) -> Column:
-        values, drawn = [], []
-        for rows, group in groups(columns):
             part = Weights(weights.clusters[rows], weights.counts)
-            values.append(of.values(group, part))
+            values.append(values_of(metric, gather(columns, rows), part))
             drawn.append(part.size(np.ones(len(rows), dtype=bool)) > 0)
         present = np.array(drawn)
         size = np.asarray(present.sum(axis=0), dtype=float)
@@ -111,65 +108,8 @@ def spread(metric: Metric, *, over: str) -> Metric:
 
     return Metric(
         name=f"{metric.name}_spread",
-        of=Weighted(partial(weighted, inner)) if isinstance(inner, Weighted) else plain,
+        of=Weighted(deviation),
         unit=metric.unit,
         source=f"standard deviation of {metric.name} over {over}",
         low=0.0,
     )
-
-
-def clusters_of(columns: Columns) -> Clusters:
-    """Number the clusters in the order of their codes, and sort the rows by cluster."""
-    _, numbers, lengths = np.unique(columns[CLUSTER], return_inverse=True, return_counts=True)
-    return Clusters(
-        numbers=numbers,
-        order=np.argsort(numbers, kind="stable"),
-        starts=np.cumsum(lengths) - lengths,
-        lengths=lengths,
-    )
-
-
-def drawn_clusters(clusters: Clusters, *, draws: int, seed: int) -> Iterator[Index]:
-    """As many clusters as there are, with replacement, per draw: [draw, cluster], in blocks.
-
-    Settled by the seed, whatever the size of a block: the generator's numbers come in turn.
-    """
-    generator = np.random.default_rng(seed)
-    size = max(1, BLOCK // max(1, clusters.count))
-    for start in range(0, draws, size):
-        shape = (min(size, draws - start), clusters.count)
-        yield generator.integers(clusters.count, size=shape)
-
-
-def resampled(
-    metrics: Sequence[Metric],
-    sides: Sequence[Columns],
-    clusters: Clusters,
-    *,
-    draws: int,
-    seed: int,
-) -> NDArray[np.float64]:
-    """Metric values under resampling: [side, draw, metric], each draw the same on all sides.
-
-    `sides` have the same rows in the same clusters.
-    """
-    values = np.full((len(sides), draws, len(metrics)), math.nan)
-    plain = [k for k, metric in enumerate(metrics) if not isinstance(metric.of, Weighted)]
-    start = 0
-    for drawn in drawn_clusters(clusters, draws=draws, seed=seed):
-        block = slice(start, start + len(drawn))
-        cells = (drawn + clusters.count * np.arange(len(drawn))[:, None]).ravel()
-        counts = np.bincount(cells, minlength=drawn.size).astype(float).reshape(drawn.shape)
-        weights = Weights(clusters.numbers, counts)  # how often each cluster is in each draw
-        for side, columns in enumerate(sides):
-            for k, metric in enumerate(metrics):
-                if isinstance(metric.of, Weighted):
-                    values[side, block, k] = metric.of.values(columns, weights)
-        for index, draw in enumerate(drawn if plain else ()):
-            rows, codes = clusters.rows(draw), clusters.codes(draw)
-            for side, columns in enumerate(sides):
-                gathered = _gather(columns, rows, codes)
-                for k in plain:
-                    values[side, start + index, k] = metrics[k].of(gathered)
-        start += len(drawn)
-    return values

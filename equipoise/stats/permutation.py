@@ -4,17 +4,16 @@ Good 2005, "Permutation, Parametric and Bootstrap Tests of Hypotheses", chapter 
 the two answers of a cluster can be exchanged, so that the test is exact.
 """
 
-import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import cast
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from equipoise.metrics.weighted import Weighted, Weights
+from equipoise.metrics.weighted import Weights
 from equipoise.records import Column, Columns, Metric
-from equipoise.stats.draws import BLOCK, Clusters, LazyColumns
+from equipoise.stats.draws import BLOCK, CLUSTER, values_of
 
 ROUNDING = 1e-6  # a difference of this size is float32 rounding, and no evidence of anything
 FEWEST_FLIPS = 512  # as many ways as 10 clusters have are all tried, however few are asked for
@@ -22,31 +21,25 @@ _TOLERANCE = 1e-9  # of the difference: permutations that tie with it but for ro
 
 
 def flipped_differences(
-    metrics: Sequence[Metric],
-    before: Columns,
-    afters: Sequence[Columns],
-    clusters: Clusters,
-    *,
-    flips: int,
-    seed: int,
+    metrics: Sequence[Metric], before: Columns, *afters: Columns, flips: int, seed: int
 ) -> NDArray[np.float64]:
     """Differences, mean after - before, with the sides of some clusters exchanged: [flip, metric].
 
     The first row is what was observed.
     """
+    once = Weights.once(before[CLUSTER])
+    count = len(once.counts)
+    # Rows of both sides as one table, in which each cluster of each side counts once or not at all.
+    numbers = np.concatenate([once.clusters, once.clusters + count])
+    both = [{key: np.concatenate([before[key], after[key]]) for key in before} for after in afters]
     blocks = []
-    for signs in _sign_flips(clusters.count, flips=flips, seed=seed):
-        gaps = np.empty((len(afters), len(signs), len(metrics)))
-        for index, after in enumerate(afters):
-            joined = {key: np.concatenate([before[key], after[key]]) for key in before}
-            for k, metric in enumerate(metrics):
-                if isinstance(metric.of, Weighted):
-                    gaps[index, :, k] = _weighted_gaps(metric.of, joined, clusters, signs)
-            plain = [k for k, metric in enumerate(metrics) if not isinstance(metric.of, Weighted)]
-            for row, swap in enumerate(signs[:, clusters.numbers] if plain else ()):
-                sides = _swapped(after, before, swap), _swapped(before, after, swap)
-                for k in plain:
-                    gaps[index, row, k] = metrics[k].of(sides[0]) - metrics[k].of(sides[1])
+    for swap in _sign_flips(count, flips=flips, seed=seed):
+        first = Weights(numbers, np.hstack([~swap, swap]).astype(float))
+        second = Weights(numbers, np.hstack([swap, ~swap]).astype(float))
+        gaps = np.empty((len(afters), len(swap), len(metrics)))
+        for (index, columns), (k, metric) in product(enumerate(both), enumerate(metrics)):
+            after = values_of(metric, columns, second)
+            gaps[index, :, k] = after - values_of(metric, columns, first)
         blocks.append(gaps.mean(axis=0))
     return np.concatenate(blocks) if blocks else np.empty((0, len(metrics)))
 
@@ -69,18 +62,6 @@ def smallest_p(clusters: int) -> float:
     return 2.0 ** (1 - clusters)
 
 
-def _weighted_gaps(
-    metric: Weighted, joined: Columns, clusters: Clusters, signs: NDArray[np.bool_]
-) -> Column:
-    """After - before per flip: of both sides' clusters each is there once, here or there."""
-    numbers = np.concatenate([clusters.numbers, clusters.numbers + clusters.count])
-    before, after = (
-        metric.values(joined, Weights(numbers, np.hstack([~swap, swap]).astype(float)))
-        for swap in (signs, ~signs)
-    )
-    return after - before
-
-
 def _sign_flips(count: int, *, flips: int, seed: int) -> Iterator[NDArray[np.bool_]]:
     """Which clusters to exchange, the identity first: all ways when few, else a seeded sample.
 
@@ -91,23 +72,10 @@ def _sign_flips(count: int, *, flips: int, seed: int) -> Iterator[NDArray[np.boo
     if flips == 0 or count == 0:
         return
     if 2 ** (count - 1) <= max(flips, FEWEST_FLIPS):
-        yield np.array(
-            [(False, *rest) for rest in itertools.product((False, True), repeat=count - 1)]
-        )
+        yield np.array([(False, *rest) for rest in product((False, True), repeat=count - 1)])
         return
     yield np.zeros((1, count), dtype=bool)
     generator = np.random.default_rng((seed, 1))  # another stream than the bootstrap's
     size = max(1, BLOCK // (2 * count))
     for start in range(0, flips, size):
         yield generator.random((min(size, flips - start), count)) < 0.5
-
-
-def _swapped(columns: Columns, other: Columns, swap: NDArray[np.bool_]) -> LazyColumns:
-    """One side's columns with the other side's values in the rows to exchange."""
-
-    def mix(key: str) -> Column:
-        if key.startswith("@"):
-            return columns[key]
-        return cast(Column, np.where(swap, other[key], columns[key]))
-
-    return LazyColumns(columns, mix)

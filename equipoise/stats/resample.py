@@ -9,16 +9,15 @@ same draws: all at once where it is `Weighted`, else in turn on gathered rows.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from equipoise.metrics.weighted import Weighted, Weights
+from equipoise.metrics.weighted import mean_of
 from equipoise.records import Column, Columns, Metric, Outcome
-from equipoise.stats.draws import CLUSTER, Clusters, LazyColumns, clusters_of, resampled
+from equipoise.stats.draws import CLUSTER, LazyColumns, resampled
 
 LEVEL = 0.95  # of an interval, unless another is asked for
 LOST_DRAWS = 0.10  # an interval from fewer than 90 % of the draws is not given
@@ -97,19 +96,10 @@ def select(columns: Columns, rows: NDArray[np.bool_]) -> dict[str, Column]:
     return {key: column[rows] for key, column in columns.items()}
 
 
-def point(metric: Metric, columns: Columns, clusters: Clusters | None = None) -> Interval:
-    """A metric's value on all rows, with n and the number of clusters and no interval yet.
-
-    `clusters`: `clusters_of(columns)` where it is known.
-    """
-    clusters = clusters or clusters_of(columns)
+def point(metric: Metric, columns: Columns) -> Interval:
+    """A metric's value on all rows, with n and the number of clusters and no interval yet."""
     watched = LazyColumns(columns, columns.__getitem__)
-    if not len(columns[CLUSTER]):
-        value = math.nan
-    elif isinstance(metric.of, Weighted):
-        value = float(metric.of.values(watched, clusters.once))
-    else:
-        value = float(metric.of(watched))
+    value = float(metric.of(watched)) if len(columns[CLUSTER]) else math.nan
     read = [columns[key] for key in sorted(watched.read) if not key.startswith("@")]
     finite = np.isfinite(read) if read else np.ones((1, len(columns[CLUSTER])), dtype=bool)
     counted = finite.all(axis=0)
@@ -122,8 +112,8 @@ def point(metric: Metric, columns: Columns, clusters: Clusters | None = None) ->
     if not math.isfinite(value):
         reason = f"{metric.name} is not defined on these {n} measured examples"
         reason += f"; it needs {metric.needs}" if metric.needs else ""
-    units = int(np.count_nonzero(np.bincount(clusters.numbers[counted])))
-    return Interval(value=value, low=math.nan, high=math.nan, n=n, clusters=units, reason=reason)
+    clusters = len(np.unique(columns[CLUSTER][counted]))
+    return Interval(value=value, low=math.nan, high=math.nan, n=n, clusters=clusters, reason=reason)
 
 
 def bootstrap(
@@ -135,16 +125,10 @@ def bootstrap(
     10 % the interval is nan. The interval is widened to contain the value where it does not:
     the percentiles of a metric that is biased under resampling may miss it.
     """
-    clusters = clusters_of(columns)
-    points = [point(metric, columns, clusters) for metric in metrics]
+    points = [point(metric, columns) for metric in metrics]
     defined = [k for k, value in enumerate(points) if value.reason is None and value.clusters > 1]
-    values = resampled(
-        [metrics[k] for k in defined],
-        [columns],
-        clusters,
-        draws=draws if defined else 0,
-        seed=seed,
-    )[0]
+    drawn = [metrics[k] for k in defined]
+    (values,) = resampled(drawn, [columns], draws=draws if defined else 0, seed=seed)
     intervals = []
     for k, (metric, value) in enumerate(zip(metrics, points, strict=True)):
         if k in defined:
@@ -165,15 +149,8 @@ def bootstrap_means(
     columns: Columns, names: Sequence[str], *, draws: int, seed: int
 ) -> list[Interval]:
     """`bootstrap` of the plain means of some columns."""
-    means = [
-        Metric(name=name, of=Weighted(partial(_mean, name)), unit="", source="mean")
-        for name in names
-    ]
+    means = [Metric(name=name, of=mean_of(name), unit="", source="mean") for name in names]
     return bootstrap(means, columns, draws=draws, seed=seed)
-
-
-def _mean(name: str, columns: Columns, weights: Weights) -> Column:
-    return weights.mean(columns[name])
 
 
 def percentile_interval(

@@ -31,8 +31,11 @@ def direction_of(change: Change) -> Direction:
         return "unknown"
     if (change.low <= ROUNDING and change.high >= -ROUNDING) or change.p_holm > ALPHA:
         return "unchanged"
-    if change.measures_bias:
-        if _reversed(change):
+    if change.ideal is not None and change.higher_is_better is None:
+        if (
+            change.before_low > change.ideal > change.after_high
+            or change.before_high < change.ideal < change.after_low
+        ):
             return "reversed"
         if change.nearer_low > 0.0:
             return "reduced"
@@ -77,49 +80,30 @@ def holm(changes: Sequence[Change]) -> list[Change]:
     return results
 
 
-def _reversed(change: Change) -> bool:
-    if change.ideal is None:
-        return False
-    ideal = change.ideal
-    return (change.before_low > ideal > change.after_high) or (
-        change.before_high < ideal < change.after_low
-    )
-
-
 def verdict_of(comparisons: Sequence[Comparison]) -> Verdict:
     """The verdict on the comparisons of a method on a model; they may be none."""
-    first = [
-        (comparison.before.benchmark, comparison.changes[0])
-        for comparison in comparisons
-        if comparison.changes
-    ]
-    biased = [(name, change) for name, change in first if change.measures_bias]
+    biased, ability = [], []
+    for comparison in comparisons:
+        name = comparison.before.benchmark
+        if comparison.changes and comparison.changes[0].measures_bias:
+            biased.append((name, comparison.changes[0]))
+        # Ability is judged by a benchmark's first metric that claims not to be worse.
+        for change in comparison.changes:
+            if not change.group and change.claim and change.claim.kind == "not_worse":
+                ability.append(Headline(benchmark=name, change=change))
+                break
     changes = corrected([change for _, change in biased])
     bias = tuple(
         Headline(benchmark=name, change=change)
         for (name, _), change in zip(biased, changes, strict=True)
     )
-    judged = [
-        (comparison, next(filter(_judges_ability, comparison.changes), None))
-        for comparison in comparisons
-    ]
-    ability = tuple(
-        Headline(benchmark=comparison.before.benchmark, change=change)
-        for comparison, change in judged
-        if change is not None
-    )
     return Verdict(
         bias=bias,
-        ability=ability,
-        direction=_together([headline.change.direction for headline in bias]),
+        ability=tuple(ability),
+        direction=_together([change.direction for change in changes]),
         kept=_kept([headline.change for headline in ability]),
-        over_corrected=any(headline.change.direction == "reversed" for headline in bias),
+        over_corrected=any(change.direction == "reversed" for change in changes),
     )
-
-
-def _judges_ability(change: Change) -> bool:
-    claim = change.claim
-    return not change.group and claim is not None and claim.kind == "not_worse"
 
 
 def _together(directions: Sequence[Direction]) -> Direction:

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.records import Estimate
@@ -68,6 +68,7 @@ def test_readings_are_put_in_order_and_nan_ones_are_kept_but_not_fitted() -> Non
     assert len(found.at_zero()) == 2
 
 
+@settings(max_examples=20)
 @given(st.lists(st.floats(-100, 100), min_size=4, max_size=8), st.floats(0.1, 10))
 def test_turning_the_readings_round_turns_the_slope_round(values: list[float], by: float) -> None:
     found = curve([reading(k / len(values), v) for k, v in enumerate(values)])

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from equipoise.conclusions import Change
+from equipoise.metrics.weighted import mean_of
 from equipoise.records import Column, Metric
 from equipoise.stats.compare import Sides, compare_metrics, pooled, seed_noise, spread
 from equipoise.stats.verdict import corrected
 
-MEAN = Metric(name="mean", of=lambda c: float(np.mean(c["x"])), unit="", source="t", ideal=0.0)
+MEAN = Metric(name="mean", of=mean_of("x"), unit="", source="t", ideal=0.0)
 
 
 def pair(before: list[float], after: list[float], clusters: list[int] | None = None) -> Sides:

@@ -4,7 +4,7 @@ import itertools
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.conclusions import Ranking
@@ -47,6 +47,7 @@ def test_extremes() -> None:
 scores = st.lists(st.integers(-50, 50), min_size=4, max_size=4).filter(lambda s: len(set(s)) > 1)
 
 
+@settings(max_examples=20)
 @given(st.lists(scores, min_size=2, max_size=5))
 def test_only_the_order_of_scores_matters_and_the_mean_is_not_below_the_lowest(
     table: list[list[int]],

@@ -11,7 +11,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from equipoise.metrics.weighted import Weighted, Weights, ratio
+from equipoise.metrics.weighted import Codes, Weighted, Weights, ratio
 from equipoise.records import Column, Columns, Metric
 
 CLUSTER = "@cluster"
@@ -45,20 +45,26 @@ def values_of(metric: Metric, columns: Columns, weights: Weights) -> Column:
     """
     if isinstance(metric.of, Weighted):
         return metric.of.values(columns, weights)
-    count = weights.counts.shape[-1]
-    values = []
-    for counts in weights.counts.reshape(-1, count).astype(np.intp):
-        times = counts[weights.clusters]
-        rows = np.repeat(np.arange(len(times)), times)
-        copies = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
-        gathered = gather(columns, rows)
-        gathered.read[CLUSTER] = cast(Column, weights.clusters[rows] + count * copies)
-        values.append(metric.of(gathered))
+    counts = weights.counts.reshape(-1, weights.counts.shape[-1]).astype(np.intp)
+    values = [metric.of(_repeat_rows(columns, weights.clusters, draw)) for draw in counts]
     return np.reshape(values, weights.counts.shape[:-1])
 
 
-def gather(columns: Columns, rows: NDArray[np.intp]) -> LazyColumns:
-    """The columns at some rows."""
+def _repeat_rows(columns: Columns, clusters: Codes, counts: Codes) -> LazyColumns:
+    """The columns with each row as often as its cluster was drawn."""
+    times = counts[clusters]
+    rows = np.arange(len(times)).repeat(times)
+
+    def compute(key: str) -> Column:
+        if key != CLUSTER:
+            return columns[key][rows]
+        copies = np.arange(len(rows)) - (np.cumsum(times) - times).repeat(times)
+        return cast(Column, clusters[rows] + len(counts) * copies)
+
+    return LazyColumns(columns, compute)
+
+
+def _gather(columns: Columns, rows: Codes) -> LazyColumns:
     return LazyColumns(columns, lambda key: columns[key][rows])
 
 
@@ -98,7 +104,7 @@ def spread(metric: Metric, *, over: str) -> Metric:
         for code in np.unique(codes):
             rows = np.flatnonzero(codes == code)
             part = Weights(weights.clusters[rows], weights.counts)
-            values.append(values_of(metric, gather(columns, rows), part))
+            values.append(values_of(metric, _gather(columns, rows), part))
             drawn.append(part.size(np.ones(len(rows), dtype=bool)) > 0)
         present = np.array(drawn)
         size = np.asarray(present.sum(axis=0), dtype=float)

@@ -202,14 +202,13 @@ def test_equivalence_is_found_where_it_is_true_and_the_sample_is_large() -> None
     )  # metrics.md: n = 860 for 80 %
 
 
-@pytest.mark.parametrize("number", [80, pytest.param(2000, marks=pytest.mark.slow)])
-def test_a_loss_of_the_whole_margin_is_called_not_worse_in_at_most_5_percent(number: int) -> None:
+def test_a_loss_of_the_whole_margin_is_called_not_worse_in_at_most_5_percent() -> None:
     generator = np.random.default_rng(9)
     ability = Metric(
         name="accuracy", of=Weighted(lambda c, w: rate(c["x"], w)), unit="%", source="t",
         higher_is_better=True, margin=Margin(size=2.0),
     )  # fmt: skip
-    shown = 0
+    shown, number = 0, 100
     for study in range(number):
         before = generator.random(300) < 0.8
         after = np.where(generator.random(300) < 0.025, False, before)  # 2 points lost
@@ -220,7 +219,7 @@ def test_a_loss_of_the_whole_margin_is_called_not_worse_in_at_most_5_percent(num
         (found,) = compare_metrics([ability], rows, draws=DRAWS, seed=study)
         assert found.claim is not None
         shown += found.claim.shown
-    assert shown / number <= 0.05 + 2 * (0.05 * 0.95 / number) ** 0.5
+    assert shown / number <= 0.08
 
 
 def test_swapping_stereotype_and_antistereotype_mirrors_every_verdict() -> None:

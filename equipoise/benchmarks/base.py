@@ -9,12 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-import numpy as np
-
 from equipoise.data import glue
 from equipoise.data.glue import Labelled
 from equipoise.metrics import ability
-from equipoise.metrics.weighted import Weighted
 from equipoise.records import (
     Continuation,
     Contrast,
@@ -143,31 +140,22 @@ AnyBenchmark = Benchmark[Any, Any]
 def texts_of(
     benchmark: AnyBenchmark, example: Example, requests: Sequence[Request]
 ) -> Iterable[str]:
-    """The texts of an example's requests, and the whole ones of which they hold a part only."""
+    """The texts of an example that an edit may have learnt from.
+
+    Those of its requests, contexts included, and the whole ones of which they hold a part only.
+    """
     for request in requests:
-        yield from _texts(request)
+        match request:
+            case Continuation(context=context, continuation=continuation):
+                if context.strip():
+                    yield context
+                yield context + continuation
+            case TextPair(first=first, second=second):
+                yield from (first, second)
+            case NextToken(context=context, words=words):
+                yield from (context, *(context + word for word in words))
+            case Generation(context=context):
+                yield context
+            case _:
+                yield request.text
     yield from benchmark.texts(example)
-
-
-def mean_of(column: str) -> Weighted:
-    """The mean of a column over the examples that have a value, for `Metric.of`."""
-    return Weighted(lambda c, w: w.mean(c[column]))
-
-
-def mean_absolute(column: str) -> Weighted:
-    """The mean of a column's absolute values, likewise."""
-    return Weighted(lambda c, w: w.mean(np.abs(c[column])))
-
-
-def _texts(request: Request) -> tuple[str, ...]:
-    """The texts of a request that an edit may have learnt from, beginnings included."""
-    if isinstance(request, Continuation):
-        context, whole = request.context, request.context + request.continuation
-        return (context, whole) if context.strip() else (whole,)
-    if isinstance(request, TextPair):
-        return (request.first, request.second)
-    if isinstance(request, NextToken):
-        return (request.context, *(request.context + word for word in request.words))
-    if isinstance(request, Generation):
-        return (request.context,)
-    return (request.text,)

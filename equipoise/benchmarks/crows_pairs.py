@@ -10,16 +10,15 @@ from typing import ClassVar, Literal, TypeAlias
 
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, mean_absolute, mean_of
+from equipoise.benchmarks.base import Benchmark
 from equipoise.data.crows_pairs import CROWS_PAIRS, read_pairs
 from equipoise.metrics import preference as pref
-from equipoise.metrics.weighted import Weighted
+from equipoise.metrics.weighted import mean_absolute, mean_of, percent
 from equipoise.records import (
     OPTIONS,
     Continuation,
     Contrast,
     DataUse,
-    Margin,
     Metric,
     Outcome,
     Prefix,
@@ -55,14 +54,13 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair]):
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "Nangia et al. 2020, CrowS-Pairs, EMNLP"
     metrics: ClassVar[tuple[Metric, ...]] = (
-        Metric(
-            name="stereotype_preference", of=Weighted(lambda c, w: pref.rate(c["prefers"], w)),
-            unit="%", source=f"{_PAPER}; a tie counts as not preferred",
-            ideal=50.0, low=0.0, high=100.0, grid=100.0, margin=Margin(size=5.0),
+        percent(
+            "stereotype_preference", lambda c, w: pref.rate(c["prefers"], w), ideal=50.0,
+            source=f"{_PAPER}; a tie counts as not preferred", grid=100.0, margin=5.0,
         ),
-        Metric(
-            name="ties", of=Weighted(lambda c, w: pref.rate(c["tie"], w)), unit="%",
-            source="published metric.py, its neutral share", low=0.0, high=100.0, grid=100.0,
+        percent(
+            "ties", lambda c, w: pref.rate(c["tie"], w), grid=100.0,
+            source="published metric.py, its neutral share",
         ),
         Metric(
             name="margin_mean", of=mean_of("margin"), unit="nats", source=f"ours, beside {_PAPER}",
@@ -119,14 +117,23 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair]):
 
         All nan when a sentence has no token to score.
         """
-        averaged = self.score in ("causal_mean", "pll_modified")
-        more, less = (
-            scored.mean if averaged else scored.logprob for scored in _both(example, responses)
-        )
+        match list(responses):
+            case [ScoredPair(first=first, second=second)]:
+                pass
+            case [Scored() as first, Scored() as second]:
+                pass
+            case _:
+                raise ValueError(
+                    f"pair '{example.id}' must have two scored texts, got {len(responses)} answers"
+                )
+        if self.score in ("causal_mean", "pll_modified"):
+            more, less = first.mean, second.mean
+        else:
+            more, less = first.logprob, second.logprob
         if math.isnan(more) or math.isnan(less):
             more = less = math.nan
         compared = (more, less)
-        if self.score == "pll_unmodified":
+        if self.score == "pll_unmodified":  # as the published code, which compares rounded scores
             compared = (round(more, _DECIMALS), round(less, _DECIMALS))
         values = {
             "more": more,
@@ -140,14 +147,3 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair]):
     def files(self, split: str) -> tuple[DataUse, ...]:
         """The official file."""
         return (CROWS_PAIRS.use(),)
-
-
-def _both(example: Contrast, responses: Sequence[Scored | ScoredPair]) -> tuple[Scored, Scored]:
-    match list(responses):
-        case [ScoredPair() as pair]:
-            return pair.first, pair.second
-        case [Scored() as first, Scored() as second]:
-            return first, second
-    raise ValueError(
-        f"pair '{example.id}' must have two scored texts, got {len(responses)} answers"
-    )

@@ -15,10 +15,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, mean_of
-from equipoise.data.clozes import KNOWN_1000, Fact, known_facts, trex_facts, trex_sources
+from equipoise.benchmarks.base import Benchmark
+from equipoise.data.clozes import KNOWN_1000, known_facts, trex_facts, trex_sources
 from equipoise.data.partition import shuffled
 from equipoise.metrics import ability
+from equipoise.metrics.weighted import mean_of
 from equipoise.records import OPTIONS, Continuation, DataUse, Metric, Outcome, Scored
 
 
@@ -48,16 +49,12 @@ class Facts(Benchmark[Cloze, Scored]):
     paper: ClassVar[str] = "ROME (Meng et al. 2022); LAMA (Petroni et al. 2019); ParaRel (2021)"
     metrics: ClassVar[tuple[Metric, ...]] = (
         ability.share(
-            "accuracy",
-            "correct",
+            "accuracy", "correct", margin=2.0,
             source="own: the true object is likelier than all offered; a tie counts its share",
-            margin=2.0,
         ),
         ability.share(
-            "chance",
-            "chance",
+            "chance", "chance", better=None,
             source="own: what guessing among the objects offered gets right",
-            better=None,
         ),
         Metric(
             name="rank", of=mean_of("rank"), unit="place", ideal=1.0, low=1.0,
@@ -93,18 +90,29 @@ class Facts(Benchmark[Cloze, Scored]):
         for fact in known:
             answers.setdefault(fact.relation, {})[fact.answer] = None
             true_of.setdefault((fact.relation, fact.subject), set()).add(fact.answer.casefold())
-        return [
-            _cloze(
-                fact,
-                [
-                    other
-                    for other in answers[fact.relation]
-                    if other.casefold() not in true_of[fact.relation, fact.subject]
-                ],
-                self.distractors,
+        # A fixed choice of the facts of each relation, in the order of the file.
+        ids: dict[str, list[str]] = {}
+        for fact in known:
+            ids.setdefault(fact.relation, []).append(fact.id)
+        chosen = {id for each in ids.values() for id in shuffled(each, seed=0)[: self.per_relation]}
+        clozes = []
+        for fact in known:
+            if fact.id not in chosen:
+                continue
+            true = true_of[fact.relation, fact.subject]
+            others = [other for other in answers[fact.relation] if other.casefold() not in true]
+            clozes.append(
+                Cloze(
+                    id=fact.id,
+                    prompt=fact.prompt,
+                    answer=f" {fact.answer}",
+                    distractors=tuple(
+                        f" {other}" for other in shuffled(others, seed=fact.id)[: self.distractors]
+                    ),
+                    groups={"relation": fact.relation},
+                )
             )
-            for fact in _limited(known, self.per_relation)
-        ]
+        return clozes
 
     def requests(self, example: Cloze) -> Sequence[Continuation]:
         """The true object first, then the wrong ones."""
@@ -118,40 +126,17 @@ class Facts(Benchmark[Cloze, Scored]):
 
         The first three are nan when there is nothing to choose from.
         """
-        true, *wrong = [response.logprob for response in responses]
-        values = {"correct": math.nan, "chance": math.nan, "rank": math.nan, "logprob": true}
-        if wrong and not any(math.isnan(logprob) for logprob in (true, *wrong)):
+        logprobs = [response.logprob for response in responses]
+        true, *wrong = logprobs
+        correct = ability.answered(logprobs, 0)
+        values = {"correct": correct, "chance": math.nan, "rank": math.nan, "logprob": true}
+        if not math.isnan(correct):
             above = sum(logprob > true for logprob in wrong)
-            ties = sum(logprob == true for logprob in wrong)
-            values |= {
-                "correct": 0.0 if above else 1.0 / (1 + ties),
-                "chance": 1.0 / (1 + len(wrong)),
-                "rank": 1.0 + above + ties / 2,
-            }
+            values["chance"] = 1.0 / len(logprobs)
+            values["rank"] = 1.0 + above + wrong.count(true) / 2
         return Outcome(example=example.id, values=values, groups=example.groups)
 
     def files(self, split: str) -> tuple[DataUse, ...]:
         """The files of facts and patterns."""
         sources = (KNOWN_1000,) if self.source == "known_1000" else trex_sources()
         return tuple(source.use() for source in sources)
-
-
-def _limited(facts: Sequence[Fact], limit: int | None) -> list[Fact]:
-    """A fixed choice of at most `limit` facts of each relation, in the order given."""
-    by_relation: dict[str, list[str]] = {}
-    for fact in facts:
-        by_relation.setdefault(fact.relation, []).append(fact.id)
-    chosen = {id for ids in by_relation.values() for id in shuffled(ids, seed=0)[:limit]}
-    return [fact for fact in facts if fact.id in chosen]
-
-
-def _cloze(fact: Fact, others: Sequence[str], count: int) -> Cloze:
-    """A fact beside `count` of the other objects, or all when there are fewer."""
-    drawn = shuffled(others, seed=fact.id)[:count]
-    return Cloze(
-        id=fact.id,
-        prompt=fact.prompt,
-        answer=f" {fact.answer}",
-        distractors=tuple(f" {other}" for other in drawn),
-        groups={"relation": fact.relation},
-    )

@@ -10,12 +10,12 @@ from typing import ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, mean_absolute, mean_of
+from equipoise.benchmarks.base import Benchmark
 from equipoise.data.professions import ProfessionList
 from equipoise.data.prompt_sets import SplitBy, TemplateSet, prompt_set
 from equipoise.data.situations import Situation
 from equipoise.metrics import ability, gap
-from equipoise.metrics.weighted import Weighted
+from equipoise.metrics.weighted import Weighted, mean_absolute, mean_of
 from equipoise.records import (
     OPTIONS,
     DataUse,

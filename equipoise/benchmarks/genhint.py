@@ -5,8 +5,9 @@ prompt says "his" or "her", so a pronoun is right or wrong; a model that was mad
 everywhere has lost something.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
@@ -15,11 +16,11 @@ from equipoise.benchmarks.base import Benchmark
 from equipoise.benchmarks.genbias import PART_METRICS, SIDE_METRICS
 from equipoise.data.partition import SHARES, shuffled
 from equipoise.data.professions import ProfessionList
-from equipoise.data.prompt_sets import PromptSet, prompt_set
+from equipoise.data.prompt_sets import prompt_set
 from equipoise.data.situations import Situation, Template, Term, situation
 from equipoise.errors import RecipeError
 from equipoise.metrics import gap
-from equipoise.metrics.weighted import Weighted
+from equipoise.metrics.weighted import Weighted, percent
 from equipoise.records import OPTIONS, DataUse, Margin, Metric, NextToken, NextTokenScored, Outcome
 
 _OWN = "own: what UB is made of (methods-lftf 1.4)"
@@ -46,10 +47,9 @@ class GenHint(Benchmark[Situation, NextTokenScored]):
             of=Weighted(lambda c, w: gap.hinted_gap(c["he"], c["she"], c["hint"], w)),
             higher_is_better=True, low=-1.0, high=1.0, margin=Margin(size=0.05),
         ),
-        Metric(
-            name="hints_obeyed", unit="%", source=_OWN,
-            of=Weighted(lambda c, w: gap.hints_obeyed(c["lo"], c["hint"], w)), ideal=100.0,
-            higher_is_better=True, low=0.0, high=100.0, grid=50.0, margin=Margin(size=2.0),
+        percent(
+            "hints_obeyed", lambda c, w: gap.hints_obeyed(c["lo"], c["hint"], w), source=_OWN,
+            ideal=100.0, better=True, grid=50.0, margin=2.0,
         ),
         Metric(
             name="hinted_lo", of=Weighted(lambda c, w: w.mean(c["lo"] * c["hint"])), unit="nats",
@@ -88,7 +88,13 @@ class GenHint(Benchmark[Situation, NextTokenScored]):
         off.
         """
         prompts = prompt_set(self.professions)
-        parts = self._parts(prompts)
+        parts = {"test": list(prompts.terms)}
+        if self.split_by == "profession":
+            share = prompts.term_shares(seed=self.split_seed)
+            parts = {
+                name: [term for term in prompts.terms if share[term.word] == name]
+                for name in SHARES
+            }
         if split != "all" and split not in parts:
             raise RecipeError(
                 f"genhint with split_by={self.split_by} must be asked for 'test' or 'all', "
@@ -96,10 +102,10 @@ class GenHint(Benchmark[Situation, NextTokenScored]):
             )
         chosen = list(parts.values()) if split == "all" else [parts[split]]
         return [
-            situation
+            situation(term, template, possessive)
             for number, template in enumerate(prompts.hints)
-            for part in chosen
-            for situation in self._hinted(part, template, number)
+            for terms in chosen
+            for term, possessive in self._hints(terms, template, number)
         ]
 
     def requests(self, example: Situation) -> Sequence[NextToken]:
@@ -116,23 +122,14 @@ class GenHint(Benchmark[Situation, NextTokenScored]):
         """The file of professions."""
         return (prompt_set(self.professions).source.use(),)
 
-    def _parts(self, prompts: PromptSet) -> dict[str, list[Term]]:
-        """Split to its professions."""
-        if self.split_by == "none":
-            return {"test": list(prompts.terms)}
-        place = prompts.term_shares(seed=self.split_seed)
-        return {
-            share: [term for term in prompts.terms if place[term.word] == share] for share in SHARES
-        }
-
-    def _hinted(self, terms: Sequence[Term], template: Template, number: int) -> list[Situation]:
+    def _hints(
+        self, terms: Sequence[Term], template: Template, number: int
+    ) -> Iterator[tuple[Term, str]]:
         """Every profession with both hints, or a seeded half with each."""
         if self.variant == "hint1572":
-            return [
-                situation(term, template, possessive)
-                for term in terms
-                for possessive in ("his", "her")
-            ]
+            yield from product(terms, ("his", "her"))
+            return
         order = shuffled([term.word for term in terms], seed=f"{template.name} {self.split_seed}")
         male = set(order[: (len(order) + number % 2) // 2])
-        return [situation(term, template, "his" if term.word in male else "her") for term in terms]
+        for term in terms:
+            yield term, "his" if term.word in male else "her"

@@ -6,7 +6,6 @@ Cobbe et al. 2021, "Training Verifiers to Solve Math Word Problems", arXiv 2110.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
-from decimal import Decimal
 from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
@@ -50,27 +49,18 @@ class Gsm8k(Benchmark[Gsm8kExample, str]):
             "accuracy", "correct", source=f'{_PAPER}: the number after "####"', grid=100.0
         ),
         ability.share(
-            "accuracy_flexible",
-            "correct_flexible",
+            "accuracy_flexible", "correct_flexible", grid=100.0, margin=2.0,
             source="as lm-evaluation-harness (flexible-extract): the last number written",
-            grid=100.0,
-            margin=2.0,
         ),
         ability.share(
-            "unparsed",
-            "unparsed",
+            "unparsed", "unparsed", better=False, grid=100.0,
             source='own: no number after "####"; counted as wrong in accuracy',
-            better=False,
-            grid=100.0,
         ),
         ability.share(
-            "unparsed_flexible",
-            "unparsed_flexible",
+            "unparsed_flexible", "unparsed_flexible", better=False, grid=100.0,
             source="own: no number at all; counted as wrong in accuracy_flexible",
-            better=False,
-            grid=100.0,
         ),
-    )
+    )  # fmt: skip
     licence: ClassVar[str] = official.LICENCE
     faults: ClassVar[tuple[str, ...]] = (
         "without worked problems before it a base model hardly writes '####': read "
@@ -111,11 +101,13 @@ class Gsm8k(Benchmark[Gsm8kExample, str]):
     def outcome(self, example: Gsm8kExample, responses: Sequence[str]) -> Outcome:
         """`correct`, `unparsed` and their flexible likes, 0 or 1; and the text up to its end."""
         (written,) = responses
-        text = _until_end(written)
+        text = written
+        for end in _ENDS:
+            text = text.split(end, 1)[0]
         strict, loose = official.marked_number(text), official.last_number(text)
         values = {
-            "correct": _is_right(strict, example.problem),
-            "correct_flexible": _is_right(loose, example.problem),
+            "correct": float(strict == example.problem.number),
+            "correct_flexible": float(loose == example.problem.number),
             "unparsed": float(strict is None),
             "unparsed_flexible": float(loose is None),
         }
@@ -141,13 +133,3 @@ class Gsm8k(Benchmark[Gsm8kExample, str]):
 
 def _problem_text(problem: Problem) -> str:
     return f"Question: {problem.question}\nAnswer:"
-
-
-def _until_end(text: str) -> str:
-    for end in _ENDS:
-        text = text.split(end, 1)[0]
-    return text
-
-
-def _is_right(number: Decimal | None, problem: Problem) -> float:
-    return float(number is not None and number == problem.number)

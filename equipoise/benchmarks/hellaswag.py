@@ -31,19 +31,14 @@ class HellaSwag(Benchmark[Story, Scored]):
     paper: ClassVar[str] = "Zellers et al. 2019, HellaSwag, ACL"
     metrics: ClassVar[tuple[Metric, ...]] = (
         ability.share(
-            "accuracy_norm",
-            "correct_norm",
+            "accuracy_norm", "correct_norm", grid=ability.FOUR_CHOICES, margin=2.0,
             source=f"{_HARNESS} (acc_norm), per byte in place of character; a tie counts its share",
-            grid=ability.FOUR_CHOICES,
-            margin=2.0,
         ),
         ability.share(
-            "accuracy",
-            "correct",
+            "accuracy", "correct", grid=ability.FOUR_CHOICES,
             source=f"{_HARNESS} (acc); a tie counts its share",
-            grid=ability.FOUR_CHOICES,
         ),
-    )
+    )  # fmt: skip
     cluster: ClassVar[str | None] = "source"
     splits: ClassVar[tuple[str, ...]] = ("val",)
     licence: ClassVar[str] = official.LICENCE

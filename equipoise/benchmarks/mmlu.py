@@ -16,7 +16,7 @@ from equipoise.data import mmlu as official
 from equipoise.data.mmlu import LETTERS, SUBJECTS, Question
 from equipoise.errors import nearest
 from equipoise.metrics import ability
-from equipoise.metrics.weighted import Weighted
+from equipoise.metrics.weighted import percent
 from equipoise.records import OPTIONS, Continuation, DataUse, Metric, Outcome, Scored
 
 _PAPER = "Hendrycks et al. 2021, section 4"
@@ -45,16 +45,13 @@ class Mmlu(Benchmark[MmluExample, Scored]):
     paper: ClassVar[str] = "Hendrycks et al. 2021, MMLU, ICLR"
     metrics: ClassVar[tuple[Metric, ...]] = (
         ability.share(
-            "accuracy",
-            "correct",
+            "accuracy", "correct", grid=ability.FOUR_CHOICES, margin=2.0,
             source=f"{_PAPER}: mean over questions; a tie counts its share",
-            grid=ability.FOUR_CHOICES,
-            margin=2.0,
         ),
-        Metric(
-            name="accuracy_macro", unit="%", ideal=100.0, higher_is_better=True, low=0.0,
-            high=100.0, source=f"ours, beside {_PAPER}: mean of the subjects' accuracies",
-            of=Weighted(lambda c, w: 100.0 * w.macro_over(c["correct"], c["@subject"])),
+        percent(
+            "accuracy_macro", lambda c, w: 100.0 * w.macro_over(c["correct"], c["@subject"]),
+            source=f"ours, beside {_PAPER}: mean of the subjects' accuracies", ideal=100.0,
+            better=True,
         ),
     )  # fmt: skip
     by: ClassVar[tuple[str, ...]] = ("category", "subject")

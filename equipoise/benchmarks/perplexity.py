@@ -4,7 +4,7 @@ Perplexity on fixed neutral text, per token and per byte, in sliding windows (me
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
 from typing import Annotated, ClassVar, Self
@@ -16,11 +16,9 @@ from equipoise.benchmarks.base import Benchmark
 from equipoise.data.documents import read_documents, windows
 from equipoise.data.partition import shuffled
 from equipoise.metrics import ability
-from equipoise.metrics.weighted import Weighted, Weights
+from equipoise.metrics.weighted import Value, Weighted
 from equipoise.records import (
     OPTIONS,
-    Column,
-    Columns,
     Continuation,
     DataUse,
     Margin,
@@ -39,19 +37,10 @@ class Document:
     groups: Mapping[str, str] = field(default_factory=dict)
 
 
-def _loss(
-    name: str,
-    of: Callable[[Columns, Weights], Column],
-    *,
-    unit: str,
-    source: str,
-    low: float = 0.0,
-    margin: Margin | None = None,
-) -> Metric:
+def _loss(name: str, of: Value, *, unit: str, source: str, low: float = 0.0) -> Metric:
     return Metric(
-        name=name, of=Weighted(of), unit=unit, source=source, higher_is_better=False, low=low,
-        margin=margin,
-    )  # fmt: skip
+        name=name, of=Weighted(of), unit=unit, source=source, higher_is_better=False, low=low
+    )
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -69,10 +58,10 @@ class Perplexity(Benchmark[Document, Scored]):
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "own text choice; perplexity as usually defined (Jelinek et al. 1977)"
     metrics: ClassVar[tuple[Metric, ...]] = (
-        _loss(
-            "perplexity", lambda c, w: ability.perplexity(c["logprob"], c["tokens"], w),
-            unit="per token", source="exp(-sum of log p / tokens)", low=1.0,
-            margin=Margin(size=0.02, relative=True),
+        Metric(
+            name="perplexity", unit="per token", source="exp(-sum of log p / tokens)", low=1.0,
+            of=Weighted(lambda c, w: ability.perplexity(c["logprob"], c["tokens"], w)),
+            higher_is_better=False, margin=Margin(size=0.02, relative=True),
         ),
         _loss(
             "nats_per_token", lambda c, w: ability.nats_per_unit(c["logprob"], c["tokens"], w),

@@ -16,10 +16,10 @@ from typing import ClassVar, Final, Literal
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, mean_of
+from equipoise.benchmarks.base import Benchmark
 from equipoise.metrics import ability, gap
 from equipoise.metrics.preference import preference
-from equipoise.metrics.weighted import Weighted, Weights
+from equipoise.metrics.weighted import Value, Weighted, Weights, mean_of
 from equipoise.planted.folder import WORLD, folder_world
 from equipoise.planted.world import World
 from equipoise.records import (
@@ -49,25 +49,21 @@ class Probe:
     kind: Literal["gap", "hint", "thing", "fact", "contrast", "pair"]
     text: str = ""  # what is continued; empty for a contrast or a pair
     choices: tuple[str, ...] = _PRONOUNS  # words that may come next, or whole texts to compare
-    truth: Mapping[str, float] = field(
-        default_factory=dict
-    )  # values that the world states, by the outcome's keys
+    #: values that the world states, by the outcome's keys
+    truth: Mapping[str, float] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
 
 
-def _error(
-    name: str, of: Weighted, unit: str, *, high: float = math.inf, source: str = _SOURCE
-) -> Metric:
-    """Something that is 0 at best, by default the distance from what the world states."""
+def _error(name: str, of: Value, unit: str, *, high: float = math.inf) -> Metric:
+    """The distance from what the world states, 0 at best."""
     return Metric(
-        name=name, of=of, unit=unit, source=source, ideal=0.0,
-        higher_is_better=False, low=0.0, high=high,
+        name=name, of=Weighted(of), unit=unit, source=_SOURCE, ideal=0.0, higher_is_better=False,
+        low=0.0, high=high,
     )  # fmt: skip
 
 
-def _mean_error(key: str) -> Weighted:
-    """Mean absolute difference between a value and what the world states of it."""
-    return Weighted(lambda c, w: w.mean(np.abs(c[key] - c[f"true_{key}"])))
+def _mean_error(key: str) -> Value:
+    return lambda c, w: w.mean(np.abs(c[key] - c[f"true_{key}"]))
 
 
 def _share(name: str, key: str, *, ideal: float | None = None, grid: float = 50.0) -> Metric:
@@ -78,13 +74,15 @@ def _share(name: str, key: str, *, ideal: float | None = None, grid: float = 50.
 
 def _preferences(name: str, key: str) -> tuple[Metric, Metric, Metric]:
     """How many percent prefer the stereotype, how many should, and the difference."""
-    difference = Weighted(
-        lambda c, w: np.abs(100.0 * w.mean(c[key]) - 100.0 * w.mean(c[f"true_{key}"]))
-    )
     return (
         _share(name, key, ideal=50.0),
         _share(f"{name}_true", f"true_{key}"),
-        _error(f"{name}_error", difference, "points", high=100.0),
+        _error(
+            f"{name}_error",
+            lambda c, w: np.abs(100.0 * w.mean(c[key]) - 100.0 * w.mean(c[f"true_{key}"])),
+            "points",
+            high=100.0,
+        ),
     )
 
 
@@ -117,11 +115,12 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"]):
     metrics: ClassVar[tuple[Metric, ...]] = (
         _gap("afgb_measured", "he", "she", ideal=0.0),
         _gap("afgb_true", "true_he", "true_she", ideal=None),
-        _error("afgb_error", Weighted(_gap_error), "probability", high=1.0),
+        _error("afgb_error", _gap_error, "probability", high=1.0),
         _error("lo_error", _mean_error("lo"), "nats"),
         _error("mass_error", _mean_error("mass"), "probability"),
-        _error(
-            "thing_mass", mean_of("thing_mass"), "probability", high=1.0,
+        Metric(
+            name="thing_mass", of=mean_of("thing_mass"), unit="probability", ideal=0.0, low=0.0,
+            high=1.0, higher_is_better=False,
             source="own: P(he) + P(she) where no person was spoken of",
         ),
         Metric(
@@ -148,9 +147,7 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"]):
         """
         world = folder_world()
         return [
-            *_gaps(world),
-            *_hints(world),
-            *_things(world),
+            *_pronouns(world),
             *_facts(world),
             *_compared(world, world.contrasts("test"), "contrast"),
             *_compared(world, world.pairs(), "pair"),
@@ -164,7 +161,9 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"]):
 
     def outcome(self, example: Probe, responses: Sequence[NextTokenScored | Scored]) -> Outcome:
         """What was measured, beside the truth."""
-        logprobs = [logprob for response in responses for logprob in _logprobs(response)]
+        logprobs: list[float] = []
+        for response in responses:
+            logprobs += [response.logprob] if isinstance(response, Scored) else response.logprobs
         values = _read_answers(example, logprobs) | dict(example.truth)
         return Outcome(example=example.id, values=_UNREAD | values, groups=example.groups)
 
@@ -176,7 +175,8 @@ class Planted(Benchmark[Probe, "NextTokenScored | Scored"]):
 # --- questions --------------------------------------------------------------------------------
 
 
-def _gaps(world: World) -> Iterator[Probe]:
+def _pronouns(world: World) -> Iterator[Probe]:
+    """Prompts after which a pronoun may come: of professions, with hints, and about things."""
     for profession, template in product(world.professions, world.templates):
         word = profession.word
         truth = gap.gap_values(*map(math.log, world.p_next(word, template)))
@@ -187,24 +187,16 @@ def _gaps(world: World) -> Iterator[Probe]:
             truth={f"true_{key}": value for key, value in truth.items()},
             groups={"kind": "gap", "target": word, "scale": template.scale},
         )
-
-
-def _hints(world: World) -> Iterator[Probe]:
-    hints = tuple(enumerate(world.hint_templates))
-    possessives = (("his", 1.0), ("her", -1.0))
-    for profession, (place, template), (hint, sign) in product(
-        world.professions, hints, possessives
-    ):
+    hints = enumerate(world.hint_templates)
+    signs = {"his": 1.0, "her": -1.0}
+    for profession, (place, text), hint in product(world.professions, hints, signs):
         yield Probe(
             id=f"hint:{profession.word}:{place}:{hint}",
             kind="hint",
-            text=template.format(profession=profession.word, possessive=hint),
-            truth={"hint": sign},
+            text=text.format(profession=profession.word, possessive=hint),
+            truth={"hint": signs[hint]},
             groups={"kind": "hint", "target": profession.word},
         )
-
-
-def _things(world: World) -> Iterator[Probe]:
     for prompt in world.neutral_prompts():
         groups = {"kind": "thing", "target": prompt.split()[1]}
         yield Probe(id=f"thing:{prompt}", kind="thing", text=prompt, groups=groups)
@@ -241,10 +233,6 @@ def _compared(
 
 
 # --- answers ----------------------------------------------------------------------------------
-
-
-def _logprobs(response: NextTokenScored | Scored) -> tuple[float, ...]:
-    return (response.logprob,) if isinstance(response, Scored) else response.logprobs
 
 
 def _read_answers(probe: Probe, logprobs: Sequence[float]) -> dict[str, float]:

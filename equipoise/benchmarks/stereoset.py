@@ -5,32 +5,24 @@ models", https://aclanthology.org/2021.acl-long.416.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias
 
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import (
-    Benchmark,
-    ReadsPredictions,
-    TellsLabels,
-)
+from equipoise.benchmarks.base import Benchmark, ReadsPredictions, TellsLabels
 from equipoise.data import stereoset as official
 from equipoise.data.stereoset import StereoSetItem
 from equipoise.errors import DataError
 from equipoise.metrics import preference as pref
-from equipoise.metrics.weighted import Weighted, Weights
+from equipoise.metrics.weighted import Value, Weighted, mean_of, percent
 from equipoise.records import (
     OPTIONS,
-    Column,
-    Columns,
     Continuation,
     Contrast,
     DataUse,
     Infill,
-    Margin,
     Metric,
     Outcome,
     Prefix,
@@ -73,40 +65,26 @@ class BothTasks:
     intersentence: FollowingScore = "conditional"  # `score` of intersentence
 
 
-Value: TypeAlias = Callable[[Columns, Weights], Column]
+def _scores(
+    suffix: str, source: str, *, ss: Value, lms: Value, counted: bool = False
+) -> tuple[Metric, Metric, Metric]:
+    """SS, LMS and ICAT under a way to average over examples.
 
-
-def _percent(
-    name: str,
-    of: Value,
-    *,
-    ideal: float | None,
-    source: str,
-    better: bool | None = None,
-    grid: float | None = None,
-    margin: float | None = None,
-) -> Metric:
-    return Metric(
-        name=name, of=Weighted(of), unit="%", source=source, ideal=ideal, higher_is_better=better,
-        low=0.0, high=100.0, grid=grid, margin=None if margin is None else Margin(size=margin),
-    )  # fmt: skip
-
-
-def _scores(suffix: str, source: str, *, ss: Value, lms: Value) -> tuple[Metric, Metric, Metric]:
-    """SS, LMS and ICAT under a way to average over examples."""
+    Counts lie on a grid: an example counts by halves of ties, for LMS of either text.
+    """
     return (
-        _percent(f"ss{suffix}", ss, ideal=50.0, source=source, margin=5.0),
-        _percent(f"lms{suffix}", lms, ideal=100.0, better=True, source=source, margin=2.0),
-        _percent(
+        percent(
+            f"ss{suffix}", ss, ideal=50.0, source=source, margin=5.0, grid=50.0 if counted else None
+        ),
+        percent(
+            f"lms{suffix}", lms, ideal=100.0, better=True, source=source, margin=2.0,
+            grid=25.0 if counted else None,
+        ),
+        percent(
             f"icat{suffix}", lambda c, w: pref.icat(lms(c, w), ss(c, w)), ideal=100.0, better=True,
             source=source,
         ),
     )  # fmt: skip
-
-
-def _counted(ss: Metric, lms: Metric, icat: Metric) -> tuple[Metric, Metric, Metric]:
-    """Scores that are counts: an example counts by halves of ties, for LMS of either text."""
-    return replace(ss, grid=50.0), replace(lms, grid=25.0), icat
 
 
 _PAPER = "Nadeem et al. 2021, section 4"
@@ -116,11 +94,9 @@ _MACRO = _scores(
     ss=lambda c, w: pref.stereotype_score(c["prefers"], w),
     lms=lambda c, w: pref.language_modelling_score(c["related"], w),
 )  # fmt: skip
-_MICRO = _counted(
-    *_scores(
-        "_micro", f"{_OURS}; mean over examples",
-        ss=lambda c, w: pref.rate(c["prefers"], w), lms=lambda c, w: pref.rate(c["related"], w),
-    )
+_MICRO = _scores(
+    "_micro", f"{_OURS}; mean over examples", counted=True,
+    ss=lambda c, w: pref.rate(c["prefers"], w), lms=lambda c, w: pref.rate(c["related"], w),
 )  # fmt: skip
 _DOMAIN = (
     *_scores(
@@ -128,38 +104,31 @@ _DOMAIN = (
         ss=lambda c, w: 100 * pref.domain_mean(c["prefers"], c["@axis"], w),
         lms=lambda c, w: 100 * pref.domain_mean(c["related"], c["@axis"], w),
     )[:2],
-    _percent(
+    percent(
         "icat_domain_mean",
         lambda c, w: pref.domain_mean_icat(c["prefers"], c["related"], c["@axis"], w),
         ideal=100.0, better=True, source=f"{_OURS}; mean of the domains' ICAT",
     ),
 )  # fmt: skip
 _MARGINS = (
-    Metric(
-        name="margin_mean", of=Weighted(lambda c, w: w.mean(c["margin"])), unit="nats",
-        source=_OURS, ideal=0.0,
-    ),
+    Metric(name="margin_mean", of=mean_of("margin"), unit="nats", source=_OURS, ideal=0.0),
     Metric(
         name="margin_median", of=Weighted(lambda c, w: w.median(c["margin"])), unit="nats",
         source=_OURS, ideal=0.0,
     ),
-    _percent(
-        "margin_near_zero", lambda c, w: pref.near_zero(c["margin"], w), ideal=None, grid=100.0,
+    percent(
+        "margin_near_zero", lambda c, w: pref.near_zero(c["margin"], w), grid=100.0,
         source=f"{_OURS}; share of |margin| < {pref.NEAR_ZERO} nats",
     ),
     Metric(
-        name="related_margin", of=Weighted(lambda c, w: w.mean(c["related_margin"])), unit="nats",
+        name="related_margin", of=mean_of("related_margin"), unit="nats",
         source=f"{_OURS}; LMS on the scale of likelihood", higher_is_better=True,
     ),
 )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class StereoSet(
-    Benchmark[StereoSetItem, Scored],
-    TellsLabels,
-    ReadsPredictions,
-):
+class StereoSet(Benchmark[StereoSetItem, Scored], TellsLabels, ReadsPredictions):
     """Which of three texts a model finds likelier: stereotype, anti-stereotype, unrelated.
 
     Unbiased: SS 50. Perfect: LMS 100, ICAT 100. Published "SS" of causal models are intrasentence
@@ -219,9 +188,11 @@ class StereoSet(
         spans = list(zip(example.sentences, example.spans, strict=True))
         if self._word_score == "filler":
             return [Infill(text=text, start=start, end=end) for text, (start, end) in spans]
-        if self._word_score == "span":
-            return [self._text(*_split(text, start, end)) for text, (start, end) in spans]
-        return [self._text("", sentence) for sentence in example.sentences]
+        if self._word_score == "sentence":
+            return [self._text("", sentence) for sentence in example.sentences]
+        # Scored is the span with the space that leads it.
+        befores = [(text, text[:start].removesuffix(" "), end) for text, (start, end) in spans]
+        return [self._text(before, text[len(before) : end]) for text, before, end in befores]
 
     def outcome(self, example: StereoSetItem, responses: Sequence[Scored]) -> Outcome:
         """Scores in nats, the preferences they make, and margins.
@@ -307,10 +278,7 @@ class StereoSet(
             return scored.mean
         if not scored.tokens:
             return math.nan
-        mean = (
-            math.fsum(math.exp(token_logprob) for token_logprob in scored.token_logprobs)
-            / scored.tokens
-        )
+        mean = math.fsum(map(math.exp, scored.token_logprobs)) / scored.tokens
         return math.log(mean) if mean > 0 else -math.inf
 
     def _preferences(self, scores: Sequence[float]) -> dict[str, float]:
@@ -322,10 +290,3 @@ class StereoSet(
             "prefers": pref.preference(stereotype, antistereotype, self.ties),
             "related": pref.relatedness(stereotype, antistereotype, unrelated, self.ties),
         }
-
-
-def _split(text: str, start: int, end: int) -> tuple[str, str]:
-    """Text before a span, and the span with the space that leads it."""
-    before = text[:start]
-    context = before.removesuffix(" ")
-    return context, before[len(context) :] + text[start:end]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from equipoise.metrics.weighted import Weighted, Weights, ratio
+from equipoise.metrics.weighted import Weighted, Weights, percent, ratio
 from equipoise.records import Column, Margin, Metric
 
 #: Ties among k of four choices give 1/k of a right answer: twelfths of a row.
@@ -43,11 +43,6 @@ def classified(scores: Sequence[float], label: int) -> dict[str, float]:
         "predicted": answered(scores, 1),
         "truth": float(label),
     }
-
-
-def accuracy(correct: Column, weights: Weights) -> Column:
-    """Mean of what was right, over the rows that are not nan; in [0, 1], nan without any."""
-    return weights.mean(correct)
 
 
 def f1(predicted: Column, truth: Column, weights: Weights) -> Column:
@@ -101,18 +96,10 @@ def share(
     margin: float | None = None,
 ) -> Metric:
     """The mean of a column, in percent. `better`: whether more is; ideal 100, 0, or none."""
-    return Metric(
-        name=name,
-        of=Weighted(lambda c, w: 100.0 * accuracy(c[column], w)),
-        unit="%",
-        source=source,
-        ideal={True: 100.0, False: 0.0, None: None}[better],
-        higher_is_better=better,
-        low=0.0,
-        high=100.0,
-        grid=grid,
-        margin=None if margin is None else Margin(size=margin),
-    )
+    return percent(
+        name, lambda c, w: 100.0 * w.mean(c[column]), source=source, better=better, grid=grid,
+        ideal={True: 100.0, False: 0.0, None: None}[better], margin=margin,
+    )  # fmt: skip
 
 
 def of_accuracy(source: str, *, margin: float | None) -> Metric:
@@ -123,40 +110,26 @@ def of_accuracy(source: str, *, margin: float | None) -> Metric:
 def of_mcc(source: str, *, margin: float | None) -> Metric:
     """Matthews correlation of rows with two classes."""
     return Metric(
-        name="mcc",
-        of=Weighted(lambda c, w: mcc(c["predicted"], c["truth"], w)),
-        unit="correlation",
-        source=source,
-        needs="rows of both true classes",
-        ideal=1.0,
-        higher_is_better=True,
-        low=-1.0,
-        high=1.0,
+        name="mcc", of=Weighted(lambda c, w: mcc(c["predicted"], c["truth"], w)),
+        unit="correlation", source=source, needs="rows of both true classes", ideal=1.0,
+        higher_is_better=True, low=-1.0, high=1.0,
         margin=None if margin is None else Margin(size=margin),
-    )
+    )  # fmt: skip
 
 
 def of_positives(positive: str) -> tuple[Metric, Metric]:
     """F1 of the positive class, and how often it is answered; both in percent."""
-    f1_score = Metric(
-        name="f1",
-        of=Weighted(lambda c, w: 100.0 * f1(c["predicted"], c["truth"], w)),
-        unit="%",
-        needs=f"a row that is '{positive}', or is called so",
-        source=f"own, beside it: F1 of the class '{positive}' (van Rijsbergen 1979)",
-        ideal=100.0,
-        higher_is_better=True,
-        low=0.0,
-        high=100.0,
-    )
-    called = share(
-        "predicted_positive",
-        "predicted",
-        source=f"own: rows called '{positive}'; 0 or 100 is a model that answers alike on all",
-        better=None,
-        grid=TWO_CHOICES,
-    )
-    return f1_score, called
+    return (
+        percent(
+            "f1", lambda c, w: 100.0 * f1(c["predicted"], c["truth"], w), ideal=100.0, better=True,
+            source=f"own, beside it: F1 of the class '{positive}' (van Rijsbergen 1979)",
+            needs=f"a row that is '{positive}', or is called so",
+        ),
+        share(
+            "predicted_positive", "predicted", better=None, grid=TWO_CHOICES,
+            source=f"own: rows called '{positive}'; 0 or 100 is a model that answers alike on all",
+        ),
+    )  # fmt: skip
 
 
 def nats_per_unit(logprob: Column, units: Column, weights: Weights) -> Column:

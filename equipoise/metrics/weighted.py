@@ -13,10 +13,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from equipoise.records import Column, Columns
+from equipoise.records import Column, Columns, Margin, Metric
 
 Codes: TypeAlias = NDArray[np.intp]
 Mask: TypeAlias = NDArray[np.bool_]
+Value: TypeAlias = Callable[[Columns, "Weights"], Column]  # columns are [row], values [draw]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +122,7 @@ class Weighted:
     at "@cluster", which the weights stand for. Called with columns alone it is a plain metric.
     """
 
-    values: Callable[[Columns, Weights], Column]
+    values: Value
 
     def __call__(self, columns: Columns) -> float:
         """The value on all rows."""
@@ -136,6 +137,26 @@ def mean_of(column: str) -> Weighted:
 def mean_absolute(column: str) -> Weighted:
     """The mean of a column's absolute values, likewise."""
     return Weighted(lambda c, w: w.mean(np.abs(c[column])))
+
+
+def percent(  # noqa: PLR0913
+    name: str,
+    of: Value,
+    *,
+    source: str,
+    ideal: float | None = None,
+    better: bool | None = None,
+    low: float = 0.0,
+    grid: float | None = None,
+    margin: float | None = None,
+    needs: str | None = None,
+) -> Metric:
+    """A metric in percent, up to 100. `better`: whether more is; `margin` in points."""
+    return Metric(
+        name=name, of=Weighted(of), unit="%", source=source, ideal=ideal, higher_is_better=better,
+        low=low, high=100.0, grid=grid, margin=None if margin is None else Margin(size=margin),
+        needs=needs,
+    )  # fmt: skip
 
 
 def ratio(numerator: Column, denominator: Column) -> Column:

@@ -22,7 +22,7 @@ def column(*values: float) -> Column:
     [((1, 1, 0, 0), 50.0), ((1,), 100.0), ((0, NAN), 0.0), ((NAN,), NAN), ((), NAN)],
 )
 def test_accuracy(values: tuple[float, ...], value: float) -> None:
-    assert plain(bbq.accuracy, column(*values)) == pytest.approx(value, nan_ok=True)
+    assert plain(bbq._mean, column(*values)) == pytest.approx(value, nan_ok=True)
 
 
 @pytest.mark.parametrize(

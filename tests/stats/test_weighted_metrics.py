@@ -29,8 +29,8 @@ class Invented(dict[str, Column]):
         super().__init__({"@cluster": np.array(clusters, dtype=np.float64)})
         self.generator, self.rows = np.random.default_rng(seed), len(clusters)
 
-    def __contains__(self, key: object) -> bool:
-        return True
+    def get(self, key: str, _default: object = None) -> Column:  # type: ignore[override]
+        return self[key]
 
     def __missing__(self, key: str) -> Column:
         if key in CODES:

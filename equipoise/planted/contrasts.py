@@ -62,7 +62,7 @@ class Preference:
         return self.stereotype_rows / PAIR_ROWS
 
 
-def preferences(strength: float, rng: np.random.Generator, *, axis: str) -> tuple[Preference, ...]:
+def preferences(strength: float, rng: np.random.Generator, *, axis: str) -> Iterator[Preference]:
     """The contrasts of an axis.
 
     Shares are spread evenly around 1/2 and moved together by strength times the axis's
@@ -73,12 +73,10 @@ def preferences(strength: float, rng: np.random.Generator, *, axis: str) -> tupl
     drawn = rng.permutation(_SPREAD * (2 * np.arange(n) + 1 - n) / n)
     swapped = rng.integers(0, 2, size=n)
     shift = words.AXIS_SHIFTS[axis] * strength
-    return tuple(
-        _preference(axis, target, place=(p, p), rows=_rows(shift + float(lean)), swap=bool(swap))
-        for (target, p), lean, swap in zip(
-            product(targets, range(len(pairs))), drawn, swapped, strict=True
-        )
-    )
+    items = product(targets, range(len(pairs)))
+    for (target, p), lean, swap in zip(items, drawn, swapped, strict=True):
+        rows = _rows(shift + float(lean))
+        yield _preference(axis, target, place=(p, p), rows=rows, swap=bool(swap))
 
 
 def target_words(axis: str, n: int) -> tuple[str, ...]:
@@ -110,11 +108,13 @@ def shared_preferences(
     for i, drawn in enumerate(rng.permutation(targets)):
         of_target = _OF_TARGET if i % 2 else -_OF_TARGET
         for place, effect in zip(places, of_place, strict=True):
+            lean = shift + float(effect) + of_target
+            share = 1 / (1 + math.exp(-4 * abs(lean)))
             yield _preference(
                 axis,
                 names[int(drawn)],
                 place=place,
-                rows=_rows(_logistic(shift + float(effect) + of_target)),
+                rows=_rows(math.copysign(share - 0.5, lean)),
                 swap=bool(swapped[place[0]]),
                 part=_PARTS[i // 2 % len(_PARTS)],
             )
@@ -151,8 +151,3 @@ def _rows(lean: float) -> int:
     least, most = round(PAIR_ROWS * _CLEAR), PAIR_ROWS // 2 - 1
     rows = min(max(round(PAIR_ROWS * abs(lean)), least), most)
     return PAIR_ROWS // 2 + (rows if lean > 0 else -rows)
-
-
-def _logistic(lean: float) -> float:
-    """The logistic of 4 times the lean, less 1/2."""
-    return math.copysign(1 / (1 + math.exp(-4 * abs(lean))) - 0.5, lean)

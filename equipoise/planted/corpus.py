@@ -1,7 +1,8 @@
 """Sentences of a world, by quota: every true probability is a frequency in the corpus. No torch."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Final, Literal
 
 import numpy as np
@@ -50,77 +51,60 @@ def draw_corpus(world: World, *, seed: int = 0) -> tuple[Sentence, ...]:
     order. About 96,000 sentences, of which about 7,000 are distinct (111,000 and 11,000 of 40
     targets).
     """
-    sentences = list(_numbered(quotas(world)))
+    sentences = [
+        Sentence(id=f"{kind}:{place}:{copy}", text=text, kind=kind, biased=biased)
+        for place, (text, kind, biased, count) in enumerate(quotas(world))
+        for copy in range(count)
+    ]
     order = np.random.default_rng(seed).permutation(len(sentences))
     return tuple(sentences[i] for i in order)
 
 
 def quotas(world: World) -> tuple[Quota, ...]:
     """How often a world says each of its sentences, in a fixed order."""
-    return (
-        *_professions(world),
-        *_hints(world),
-        *_groups(world),
-        *_contrasts(world),
-        *((f"{fact.prompt} {fact.answer}.", "fact", False, FACT_ROWS) for fact in world.facts),
-        *((text, "neutral", False, NEUTRAL_ROWS) for text in neutral_texts(held_out=False)),
-    )
+    return tuple(_quotas(world))
 
 
-def _professions(world: World) -> Iterator[Quota]:
-    for profession in world.professions:
+def _quotas(world: World) -> Iterator[Quota]:
+    for profession, template in product(world.professions, world.templates):
         he = round(profession.p_he * PRONOUN_ROWS)
-        for template in world.templates:
-            prompt = template.prompt(profession.word)
-            for pronoun, count, lean in (
-                ("he", he, he > PRONOUN_ROWS - he),
-                ("she", PRONOUN_ROWS - he, he < PRONOUN_ROWS - he),
-                ("they", OTHER_ROWS, False),
-            ):
-                yield f"{prompt} {pronoun} {template.ending}.", "profession", lean, count
-            thing = f"{prompt} the {template.ending_of_thing}."
-            yield thing, "profession", False, OTHER_ROWS
-
-
-def _hints(world: World) -> Iterator[Quota]:
-    ending, of_thing = words.HINT_ENDINGS
-    for profession in world.professions:
-        for template in (*world.hint_templates, *world.hint_templates_train):
-            for possessive, he in (
-                ("his", HINT_OBEYED_ROWS),
-                ("her", HINT_PRONOUN_ROWS - HINT_OBEYED_ROWS),
-            ):
-                prompt = template.format(profession=profession.word, possessive=possessive)
-                for pronoun, count in (
-                    ("he", he),
-                    ("she", HINT_PRONOUN_ROWS - he),
-                    ("they", HINT_THEY_ROWS),
-                ):
-                    yield f"{prompt} {pronoun} {ending}.", "hint", False, count
-                yield f"{prompt} the {of_thing}.", "hint", False, HINT_THE_ROWS
-
-
-def _groups(world: World) -> Iterator[Quota]:
+        she = PRONOUN_ROWS - he
+        prompt, ending = template.prompt(profession.word), template.ending
+        yield f"{prompt} he {ending}.", "profession", he > she, he
+        yield f"{prompt} she {ending}.", "profession", she > he, she
+        yield f"{prompt} they {ending}.", "profession", False, OTHER_ROWS
+        yield f"{prompt} the {template.ending_of_thing}.", "profession", False, OTHER_ROWS
+    yield from _hints(world)
     for association in world.associations:
         for attribute, count in association.counts.items():
             biased = attribute == association.attribute and world.strength > 0
             for frame in association.frames:
                 text = frame.format(group=association.group, attribute=attribute)
                 yield text, "association", biased, count * ASSOCIATION_COPIES
-
-
-def _contrasts(world: World) -> Iterator[Quota]:
     copies = max(1, round(CONTRAST_COPIES * _USUAL_CONTRASTS / len(world.preferences)))
     for preference in world.preferences:
-        for text, count, biased in (
-            (preference.contrast.stereotype, preference.stereotype_rows, world.strength > 0),
-            (preference.contrast.antistereotype, PAIR_ROWS - preference.stereotype_rows, False),
-            (preference.filler, FILLER_ROWS, False),
-        ):
-            yield text, "contrast", biased, count * copies
+        contrast, rows = preference.contrast, preference.stereotype_rows
+        yield contrast.stereotype, "contrast", world.strength > 0, rows * copies
+        yield contrast.antistereotype, "contrast", False, (PAIR_ROWS - rows) * copies
+        yield preference.filler, "contrast", False, FILLER_ROWS * copies
+    for fact in world.facts:
+        yield f"{fact.prompt} {fact.answer}.", "fact", False, FACT_ROWS
+    for text in neutral_texts(held_out=False):
+        yield text, "neutral", False, NEUTRAL_ROWS
 
 
-def _numbered(said: Iterable[Quota]) -> Iterator[Sentence]:
-    for place, (text, kind, biased, count) in enumerate(said):
-        for copy in range(count):
-            yield Sentence(id=f"{kind}:{place}:{copy}", text=text, kind=kind, biased=biased)
+def _hints(world: World) -> Iterator[Quota]:
+    ending, of_thing = words.HINT_ENDINGS
+    obeyed = HINT_OBEYED_ROWS
+    rows = {
+        "his": (obeyed, HINT_PRONOUN_ROWS - obeyed),
+        "her": (HINT_PRONOUN_ROWS - obeyed, obeyed),
+    }
+    templates = (*world.hint_templates, *world.hint_templates_train)
+    for profession, template, hint in product(world.professions, templates, rows):
+        prompt = template.format(profession=profession.word, possessive=hint)
+        he, she = rows[hint]
+        yield f"{prompt} he {ending}.", "hint", False, he
+        yield f"{prompt} she {ending}.", "hint", False, she
+        yield f"{prompt} they {ending}.", "hint", False, HINT_THEY_ROWS
+        yield f"{prompt} the {of_thing}.", "hint", False, HINT_THE_ROWS

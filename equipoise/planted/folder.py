@@ -84,13 +84,23 @@ def _files(name: str) -> Mapping[str, bytes]:
     world = find_world(name)
     learnt = (*world.contrasts("train"), *world.contrasts("dev"))
     held_out = world.neutral_sentences(len(neutral_texts(held_out=True)), seed=0, held_out=True)
+    known: JSON = [
+        {
+            "known_id": fact.id,
+            "prompt": fact.prompt,
+            "attribute": fact.answer,
+            "relation_id": fact.relation,
+            "subject": fact.subject,
+        }
+        for fact in world.facts
+    ]
     files = {
         WORLD.path: _json({"world": world.name}),
         PROMPTS.path: _json(_prompts(world)),
         DEV.path: _json(_stereoset(world.contrasts("test"))),
         TEST.path: _json(_stereoset(learnt)),
         CROWS_PAIRS.path: _crows_pairs(world.pairs()),
-        KNOWN_1000.path: _json(_facts(world)),
+        KNOWN_1000.path: _json(known),
         AG_NEWS.path: "".join(f"{sentence}\n" for sentence in held_out).encode(),
     }
     sums = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
@@ -109,12 +119,8 @@ def _prompts(world: World) -> JSON:
     return {
         "professions": {profession.word: profession.score for profession in world.professions},
         "templates": [
-            {
-                "name": template.action,
-                "text": template.prompt("{profession}"),
-                "scale": template.scale,
-            }
-            for template in world.templates
+            {"name": each.action, "text": each.prompt("{profession}"), "scale": each.scale}
+            for each in world.templates
         ],
         "hints": hints(world.hint_templates, "hint"),
         "training_hints": hints(world.hint_templates_train, "train hint"),
@@ -122,29 +128,24 @@ def _prompts(world: World) -> JSON:
 
 
 def _stereoset(contrasts: Sequence[Contrast]) -> JSON:
-    examples: list[JSON] = [_example(contrast) for contrast in contrasts]
+    examples: list[JSON] = []
+    for contrast in contrasts:
+        texts = (contrast.stereotype, contrast.antistereotype, str(contrast.unrelated))
+        # The words that the sentences share, with a blank for the word in which they differ.
+        columns = zip(*(text.removesuffix(".").split(" ") for text in texts), strict=True)
+        words = [column[0] if len(set(column)) == 1 else BLANK for column in columns]
+        example: JSON = {
+            "id": contrast.id,
+            "target": contrast.groups["target"],
+            "bias_type": contrast.groups["axis"],
+            "context": " ".join(words) + ".",
+            "sentences": [
+                {"id": f"{contrast.id}/{label}", "sentence": text, "gold_label": label}
+                for label, text in zip(LABELS, texts, strict=True)
+            ],
+        }
+        examples.append(example)
     return {"version": "planted", "data": {"intrasentence": examples, "intersentence": []}}
-
-
-def _example(contrast: Contrast) -> JSON:
-    texts = (contrast.stereotype, contrast.antistereotype, str(contrast.unrelated))
-    return {
-        "id": contrast.id,
-        "target": contrast.groups["target"],
-        "bias_type": contrast.groups["axis"],
-        "context": _blanked(texts),
-        "sentences": [
-            {"id": f"{contrast.id}/{label}", "sentence": text, "gold_label": label}
-            for label, text in zip(LABELS, texts, strict=True)
-        ],
-    }
-
-
-def _blanked(texts: Sequence[str]) -> str:
-    """The sentences' shared words, with a blank for the word in which they differ."""
-    columns = zip(*(text.removesuffix(".").split(" ") for text in texts), strict=True)
-    words = [column[0] if len(set(column)) == 1 else BLANK for column in columns]
-    return " ".join(words) + "."
 
 
 def _crows_pairs(pairs: Sequence[Contrast]) -> bytes:
@@ -155,16 +156,3 @@ def _crows_pairs(pairs: Sequence[Contrast]) -> bytes:
         direction, bias_type = pair.groups["direction"], pair.groups["bias_type"]
         writer.writerow((pair.id, pair.stereotype, pair.antistereotype, direction, bias_type))
     return table.getvalue().encode()
-
-
-def _facts(world: World) -> JSON:
-    return [
-        {
-            "known_id": fact.id,
-            "prompt": fact.prompt,
-            "attribute": fact.answer,
-            "relation_id": fact.relation,
-            "subject": fact.subject,
-        }
-        for fact in world.facts
-    ]

@@ -3,7 +3,7 @@
 Every share lies on a grid of whole sentences, so that a corpus can hold it exactly.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,7 +38,7 @@ class Association:
 
 def associations(
     strength: float, rng: np.random.Generator, *, kind: str, groups: Sequence[str]
-) -> tuple[Association, ...]:
+) -> Iterator[Association]:
     """Give each group an attribute, each attribute two groups; equal shares at strength 0."""
     special, common, frames = {
         "nationality": (words.HABITS, words.COMMON_HABITS, words.COUNTRY_FRAMES),
@@ -46,58 +46,44 @@ def associations(
     }[kind]
     extra = round(_MOST_EXTRA * strength)
     each = _LEAST_ROWS + _MOST_EXTRA - extra  # taken from all, given to the group's own
-    order = rng.permutation(len(groups))
-    said = []
-    for i, group in enumerate(groups):
-        attribute = special[int(order[i]) % len(special)]
+    for i, (group, drawn) in enumerate(zip(groups, rng.permutation(len(groups)), strict=True)):
+        attribute = special[int(drawn) % len(special)]
         counts = dict.fromkeys(special, each) | dict.fromkeys(common, COMMON_ROWS // len(common))
         counts[attribute] += extra * len(special)
-        said.append(
-            Association(
-                group=group,
-                kind=kind,
-                attribute=attribute,
-                counts=counts,
-                frames=frames,
-                spoken_of=2 * i < len(groups),
-            )
+        yield Association(
+            group=group,
+            kind=kind,
+            attribute=attribute,
+            counts=counts,
+            frames=frames,
+            spoken_of=2 * i < len(groups),
         )
-    return tuple(said)
 
 
-def group_pairs(associations: Sequence[Association]) -> tuple[Truth, ...]:
+def group_pairs(associations: Sequence[Association]) -> Iterator[Truth]:
     """CrowS-like items, a pair per association and frame: the attribute said of two groups.
 
     They are its own group and the next of its kind that has another attribute of its own.
     """
-    return tuple(
-        _group_pair(association, _other(association, associations), i)
-        for association in associations
-        for i in range(len(association.frames))
-    )
-
-
-def _group_pair(about: Association, other: Association, frame: int) -> Truth:
-    said, of_other = (
-        about.frames[frame].format(group=association.group, attribute=about.attribute)
-        for association in (about, other)
-    )
-    pair = Contrast(
-        id=f"pair:{about.kind}:{about.group}:{frame}",
-        context="",
-        stereotype=said,
-        antistereotype=of_other,
-        groups={
-            "bias_type": about.kind,
-            "direction": "stereo" if about.spoken_of else "antistereo",
-        },
-    )
-    share, other_share = about.share(about.attribute), other.share(about.attribute)
-    return pair, share / (share + other_share)
-
-
-def _other(about: Association, associations: Sequence[Association]) -> Association:
-    kind = [association for association in associations if association.kind == about.kind]
-    start = kind.index(about)
-    following = kind[start + 1 :] + kind[:start]
-    return next(other for other in following if other.attribute != about.attribute)
+    for about in associations:
+        kind = [association for association in associations if association.kind == about.kind]
+        start = kind.index(about)
+        following = kind[start + 1 :] + kind[:start]
+        other = next(other for other in following if other.attribute != about.attribute)
+        shares = [group.share(about.attribute) for group in (about, other)]
+        for i, frame in enumerate(about.frames):
+            said, said_of_other = (
+                frame.format(group=association.group, attribute=about.attribute)
+                for association in (about, other)
+            )
+            pair = Contrast(
+                id=f"pair:{about.kind}:{about.group}:{i}",
+                context="",
+                stereotype=said,
+                antistereotype=said_of_other,
+                groups={
+                    "bias_type": about.kind,
+                    "direction": "stereo" if about.spoken_of else "antistereo",
+                },
+            )
+            yield pair, shares[0] / (shares[0] + shares[1])

@@ -13,12 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from transformers import (
-    AutoTokenizer,
-    LlamaForCausalLM,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from equipoise.data.sources import cache_folder
 from equipoise.errors import RecipeError, StoreError, nearest

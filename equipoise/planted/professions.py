@@ -1,6 +1,6 @@
 """Professions of a planted world, how far each leans to a pronoun, and the templates about them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,23 +50,21 @@ class PlantedTemplate:
         return f"The {profession} {self.action} because"
 
 
-def professions(strength: float, seed: int) -> tuple[PlantedProfession, ...]:
+def professions(strength: float, seed: int) -> Iterator[PlantedProfession]:
     """All professions; a seed but 0 deals the sizes of the leans anew on either side.
 
     The mean size of the leans is the same for every seed, and zero at strength 0.
     """
     rng = np.random.default_rng([seed, 0])
-    sides = ((words.MALE_PROFESSIONS, 1.0), (words.FEMALE_PROFESSIONS, -1.0))
-    dealt: list[PlantedProfession] = []
-    for side, sign in sides:
+    scores: dict[str, float] = {}
+    for side, sign in ((words.MALE_PROFESSIONS, 1.0), (words.FEMALE_PROFESSIONS, -1.0)):
         sizes = np.linspace(1.0, _LEAST_SCORE, num=len(side))
         if seed:
             sizes = rng.permutation(sizes)
-        dealt += [
-            _profession(word, sign * float(size), strength)
-            for word, size in zip(side, sizes, strict=True)
-        ]
-    return (*dealt, *(_profession(word, 0.0, strength) for word in words.EVEN_PROFESSIONS))
+        scores |= zip(side, (sign * sizes).tolist(), strict=True)
+    for word, score in (scores | dict.fromkeys(words.EVEN_PROFESSIONS, 0.0)).items():
+        rows = PRONOUN_ROWS // 2 + round(_MOST_LEAN * score * strength)
+        yield PlantedProfession(word=word, score=score, p_he=rows / PRONOUN_ROWS)
 
 
 def templates() -> tuple[PlantedTemplate, ...]:
@@ -79,31 +77,19 @@ def templates() -> tuple[PlantedTemplate, ...]:
 
 def gender_pairs(
     professions: Sequence[PlantedProfession], templates: Sequence[PlantedTemplate]
-) -> tuple[Truth, ...]:
+) -> Iterator[Truth]:
     """CrowS-like items, a pair per profession that leans: its sentence with "he" and with "she"."""
-    return tuple(
-        _gender_pair(profession, templates[i % len(templates)])
-        for i, profession in enumerate(professions)
-        if profession.score
-    )
-
-
-def _profession(word: str, score: float, strength: float) -> PlantedProfession:
-    rows = PRONOUN_ROWS // 2 + round(_MOST_LEAN * score * strength)
-    return PlantedProfession(word=word, score=score, p_he=rows / PRONOUN_ROWS)
-
-
-def _gender_pair(profession: PlantedProfession, template: PlantedTemplate) -> Truth:
-    he, she = (
-        f"{template.prompt(profession.word)} {pronoun} {template.ending}."
-        for pronoun in ("he", "she")
-    )
-    male = profession.score > 0
-    pair = Contrast(
-        id=f"pair:gender:{profession.word}",
-        context="",
-        stereotype=he if male else she,
-        antistereotype=she if male else he,
-        groups={"bias_type": "gender", "direction": "antistereo" if male else "stereo"},
-    )
-    return pair, profession.p_he if male else 1 - profession.p_he
+    for i, profession in enumerate(professions):
+        if not profession.score:
+            continue
+        template = templates[i % len(templates)]
+        prompt, male = template.prompt(profession.word), profession.score > 0
+        he, she = (f"{prompt} {pronoun} {template.ending}." for pronoun in ("he", "she"))
+        pair = Contrast(
+            id=f"pair:gender:{profession.word}",
+            context="",
+            stereotype=he if male else she,
+            antistereotype=she if male else he,
+            groups={"bias_type": "gender", "direction": "antistereo" if male else "stereo"},
+        )
+        yield pair, profession.p_he if male else 1 - profession.p_he

@@ -6,7 +6,7 @@ whole sentences, so that a corpus holds them exactly (`corpus.py`).
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Final
@@ -187,8 +187,8 @@ class World:
 
     @cached_property
     def _preference_by_id(self) -> dict[str, float]:
-        contrasts = {preference.contrast.id: preference.share for preference in self.preferences}
-        return contrasts | {pair.id: share for pair, share in self._pairs}
+        shares = {item.contrast.id: item.share for item in self.preferences}
+        return shares | {pair.id: share for pair, share in self._pairs}
 
 
 def find_world(name: str) -> World:
@@ -219,11 +219,23 @@ def find_world(name: str) -> World:
 @lru_cache(maxsize=32)
 def _build(strength: float, seed: int, targets: int) -> World:
     groups = {"nationality": words.COUNTRIES, "religion": words.FAITHS}
+    preferred: list[Preference] = []
+    for i, axis in enumerate(words.AXES):
+        rng = np.random.default_rng([seed, 2, i])
+        if targets == DEFAULT_TARGETS:
+            preferred += preferences(strength, rng, axis=axis)
+        else:
+            preferred += shared_preferences(strength, rng, axis=axis, targets=targets)
+    options = []
+    if (strength, seed) != (DEFAULT_STRENGTH, 0):
+        options += [f"strength={str(strength).removesuffix('.0')}", f"seed={seed}"]
+    if targets != DEFAULT_TARGETS:
+        options.append(f"targets={targets}")
     return World(
-        name=_name(strength, seed, targets),
+        name=",".join(options) or "default",
         strength=strength,
         seed=seed,
-        professions=professions(strength, seed),
+        professions=tuple(professions(strength, seed)),
         templates=templates(),
         hint_templates=words.HINT_TEMPLATES,
         hint_templates_train=words.HINT_TEMPLATES_TRAIN,
@@ -234,27 +246,9 @@ def _build(strength: float, seed: int, targets: int) -> World:
                 strength, np.random.default_rng([seed, 1, i]), kind=kind, groups=listed
             )
         ),
-        preferences=tuple(_preferences(strength, seed, targets)),
+        preferences=tuple(preferred),
         facts=facts(),
     )
-
-
-def _name(strength: float, seed: int, targets: int) -> str:
-    options = []
-    if (strength, seed) != (DEFAULT_STRENGTH, 0):
-        options += [f"strength={str(strength).removesuffix('.0')}", f"seed={seed}"]
-    if targets != DEFAULT_TARGETS:
-        options.append(f"targets={targets}")
-    return ",".join(options) or "default"
-
-
-def _preferences(strength: float, seed: int, targets: int) -> Iterator[Preference]:
-    for i, axis in enumerate(words.AXES):
-        rng = np.random.default_rng([seed, 2, i])
-        if targets == DEFAULT_TARGETS:
-            yield from preferences(strength, rng, axis=axis)
-        else:
-            yield from shared_preferences(strength, rng, axis=axis, targets=targets)
 
 
 def _strength(text: str) -> float:

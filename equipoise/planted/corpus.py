@@ -1,9 +1,8 @@
 """Sentences of a world, by quota: every true probability is a frequency in the corpus. No torch."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import product
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -33,8 +32,7 @@ _USUAL_CONTRASTS: Final = 160
 ASSOCIATION_COPIES: Final = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sentence:
+class Sentence(NamedTuple):
     """One training sentence, and whether it is what makes the model biased."""
 
     id: str  # unique in the corpus

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from bbq_rows import ELM, OAK, metadata, rows, write, write_metadata
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise import cli
@@ -179,6 +179,7 @@ def test_a_score_that_nothing_is_behind_says_why() -> None:
 PLACES = st.lists(st.sampled_from([0, 1, 2, None]), min_size=24, max_size=24)
 
 
+@settings(max_examples=20)
 @given(PLACES)
 def test_swapping_stereotype_and_anti_turns_every_sign(
     items: list[BbqItem], places: list[int | None]
@@ -198,6 +199,7 @@ def test_swapping_stereotype_and_anti_turns_every_sign(
     assert two["accuracy_ambig"] == one["accuracy_ambig"]
 
 
+@settings(max_examples=20)
 @given(PLACES)
 def test_swapping_what_the_data_call_a_stereotype_turns_every_sign(
     items: list[BbqItem], places: list[int | None]
@@ -211,6 +213,7 @@ def test_swapping_what_the_data_call_a_stereotype_turns_every_sign(
         assert two[metric.name] == pytest.approx(sign * one[metric.name], abs=1e-9, nan_ok=True)
 
 
+@settings(max_examples=20)
 @given(PLACES)
 def test_counts_lie_on_their_grid(items: list[BbqItem], places: list[int | None]) -> None:
     outcomes = [answered(BBQ(), item, place) for item, place in zip(items, places, strict=True)]
@@ -272,6 +275,7 @@ def test_a_tie_is_no_answer(items: list[BbqItem], scores: tuple[float, ...]) -> 
         assert f"named_{condition}" not in found
 
 
+@settings(max_examples=20)
 @given(
     st.lists(st.floats(-9, 0), min_size=3, max_size=3),
     st.lists(st.floats(-5, 5), min_size=3, max_size=3),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import in_world
 
@@ -206,6 +206,7 @@ def test_a_model_without_preference_scores_the_ideal() -> None:
         assert found[name] == 0.0
 
 
+@settings(max_examples=20)
 @given(st.lists(st.tuples(logprob, logprob), min_size=3, max_size=25))
 def test_swapping_pronouns_and_decomposition(answers) -> None:
     one, other = measured(answers), measured([(she, he) for he, she in answers])

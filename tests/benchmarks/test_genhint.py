@@ -5,7 +5,7 @@ from collections import Counter
 from contextlib import nullcontext
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import in_world
 
@@ -147,6 +147,7 @@ def test_a_model_that_ignores_hints_scores_nothing() -> None:
     assert measured([(-2.0, -2.0)] * 20)["hints_obeyed"] == 50.0
 
 
+@settings(max_examples=20)
 @given(st.lists(st.tuples(logprob, logprob), min_size=1, max_size=20))
 def test_swapping_pronouns_turns_ub(answers) -> None:
     one, other = measured(answers), measured([(she, he) for he, she in answers])

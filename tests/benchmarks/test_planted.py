@@ -9,7 +9,7 @@ from worlds import in_world
 from equipoise.benchmarks.planted import Planted
 from equipoise.errors import RecipeError
 from equipoise.measure import measure
-from equipoise.planted.corpus import draw_corpus
+from equipoise.planted.corpus import quotas
 from equipoise.planted.folder import world_folder
 from equipoise.planted.world import World, find_world
 from equipoise.testing import FakeScorer
@@ -19,9 +19,7 @@ def truthful(world: World) -> Callable[[str, str], float]:
     """Log-probabilities as the world has them."""
     prompts = {t.prompt(p.word): (p.word, t) for p in world.professions for t in world.templates}
     facts = {fact.prompt: f" {fact.answer}" for fact in world.facts}
-    said: dict[str, int] = {}
-    for draw_corpu in draw_corpus(world):
-        said[draw_corpu.text] = said.get(draw_corpu.text, 0) + 1
+    said = {text: count for text, _, _, count in quotas(world)}
 
     def nats(context: str, text: str) -> float:
         if not context:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from equipoise.metrics import ability
@@ -58,6 +58,7 @@ def test_rows_without_an_answer_are_left_out() -> None:
     assert plain(ability.f1, predicted, truth) == plain(ability.f1, PREDICTED, TRUTH)
 
 
+@settings(max_examples=20)
 @given(rows)
 def test_perfect_reversed_and_range(pairs) -> None:
     predicted, truth = columns(pairs)
@@ -74,6 +75,7 @@ def test_perfect_reversed_and_range(pairs) -> None:
     assert both == pytest.approx(plain(ability.mcc, predicted, truth))
 
 
+@settings(max_examples=20)
 @given(rows, st.randoms(use_true_random=False))
 def test_order_and_copies_change_nothing(pairs, random) -> None:
     other = pairs * 2
@@ -83,6 +85,7 @@ def test_order_and_copies_change_nothing(pairs, random) -> None:
         assert first == pytest.approx(second, nan_ok=True)
 
 
+@settings(max_examples=20)
 @given(st.lists(st.tuples(bits, bits), min_size=2, max_size=40))
 def test_mcc_of_whole_answers_is_pearsons_correlation(pairs) -> None:
     predicted, truth = columns(pairs)
@@ -102,12 +105,14 @@ def test_answers_by_hand() -> None:
     assert ability.classified([-1.0, -1.0], 1) == {"correct": 0.5, "predicted": 0.5, "truth": 1.0}
 
 
+@settings(max_examples=20)
 @given(st.lists(st.sampled_from([-1.0, -2.0]), min_size=4, max_size=4))
 def test_ties_of_four_choices_lie_on_their_grid(scores) -> None:
     right = 100 * ability.answered(scores, 0)
     assert right / ability.FOUR_CHOICES == pytest.approx(round(right / ability.FOUR_CHOICES))
 
 
+@settings(max_examples=20)
 @given(st.lists(st.sampled_from([-1.0, -2.0, -3.0]), min_size=2, max_size=6))
 def test_one_answer_is_shared_out(scores) -> None:
     assert math.fsum(ability.answered(scores, k) for k in range(len(scores))) == pytest.approx(1)

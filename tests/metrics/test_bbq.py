@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.metrics import bbq
@@ -58,6 +58,7 @@ def test_gap_in_accuracy() -> None:
     assert math.isnan(plain(bbq.accuracy_gap, column(1, 0), column(NAN, NAN)))
 
 
+@settings(max_examples=20)
 @given(LEANS)
 def test_swapping_the_groups_turns_every_sign(values: list[float]) -> None:
     lean = column(*values)
@@ -69,6 +70,7 @@ def test_swapping_the_groups_turns_every_sign(values: list[float]) -> None:
     )
 
 
+@settings(max_examples=20)
 @given(LEANS, st.integers(2, 4))
 def test_range_order_and_copies(values: list[float], copies: int) -> None:
     lean = column(*values)
@@ -79,6 +81,7 @@ def test_range_order_and_copies(values: list[float], copies: int) -> None:
         assert plain(score, np.tile(lean, copies)) == pytest.approx(value, nan_ok=True)
 
 
+@settings(max_examples=20)
 @given(LEANS)
 def test_the_published_product_is_the_balance_of_all_answers(values: list[float]) -> None:
     lean = column(*values)
@@ -87,6 +90,7 @@ def test_the_published_product_is_the_balance_of_all_answers(values: list[float]
     assert plain(bbq.scaled_bias, lean) == pytest.approx(expected, nan_ok=True)
 
 
+@settings(max_examples=20)
 @given(LEANS)
 def test_expected_scores_of_certain_answers_are_the_counted_ones(values: list[float]) -> None:
     lean = column(*values)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.metrics import gap
@@ -76,6 +76,7 @@ def test_correlation_is_over_means_of_clusters() -> None:
     assert math.isnan(plain(gap.correlation_of_means, lo[:4], score[:4], terms=code[:4]))
 
 
+@settings(max_examples=20)
 @given(prompts)
 def test_afgb_and_ub_fall_apart_into_mass_and_direction(rows: list) -> None:
     c = columns(rows)
@@ -87,6 +88,7 @@ def test_afgb_and_ub_fall_apart_into_mass_and_direction(rows: list) -> None:
     assert abs(ub) <= afgb + 1e-12
 
 
+@settings(max_examples=20)
 @given(prompts)
 def test_swapping_the_pronouns(rows: list) -> None:
     c = columns(rows)
@@ -102,6 +104,7 @@ def test_swapping_the_pronouns(rows: list) -> None:
     )
 
 
+@settings(max_examples=20)
 @given(prompts, st.randoms(use_true_random=False))
 def test_order_and_duplication_change_nothing(rows: list, random) -> None:
     shuffled = list(rows)

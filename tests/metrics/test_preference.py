@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.metrics import preference as pref
@@ -102,6 +102,7 @@ def by_hand(values: np.ndarray, terms: np.ndarray) -> float:
     return sum(means) / len(means)
 
 
+@settings(max_examples=20)
 @given(rows)
 def test_properties_of_scores(examples: list[tuple[float, float, int]]) -> None:
     prefers, related, terms = np.array(examples, dtype=np.float64).T

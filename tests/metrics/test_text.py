@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.metrics import ability
@@ -39,6 +39,7 @@ def test_a_uniform_guess_of_bytes_is_eight_bits() -> None:
     ) == pytest.approx(8)
 
 
+@settings(max_examples=20)
 @given(
     st.lists(st.tuples(st.floats(-500, 0), st.integers(1, 200)), min_size=1, max_size=20),
     st.randoms(use_true_random=False),

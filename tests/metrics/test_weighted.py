@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.metrics.weighted import Weighted, Weights, mean_over_groups, ratio
@@ -75,6 +75,7 @@ values = st.sampled_from([0.0, 0.25, 1.0, 1.0, -2.0, NAN])
 tables = st.lists(st.tuples(values, st.integers(0, 4), st.integers(-1, 2)), min_size=1, max_size=30)
 
 
+@settings(max_examples=20)
 @given(tables, st.integers(0, 10**6))
 def test_every_reduction_is_that_of_the_rows_gathered(
     table: list[tuple[float, int, int]], seed: int

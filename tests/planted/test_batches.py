@@ -7,7 +7,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from equipoise.planted.batches import Batch, batches, encode, train_tokenizer
-from equipoise.planted.corpus import draw_corpus
+from equipoise.planted.corpus import quotas
 from equipoise.planted.world import find_world
 
 TEXTS = ["The cat sat."] * 3 + ["The cat ran."] + ["A dog."] * 4
@@ -15,11 +15,11 @@ TEXTS = ["The cat sat."] * 3 + ["The cat ran."] + ["A dog."] * 4
 
 @pytest.fixture(scope="module")
 def tokenizer() -> PreTrainedTokenizerBase:
-    return train_tokenizer([sentence.text for sentence in draw_corpus(find_world("default"))])
+    return train_tokenizer([text for text, *_ in quotas(find_world("default"))])
 
 
 def test_every_word_of_a_world_is_one_token(tokenizer: PreTrainedTokenizerBase) -> None:
-    texts = {sentence.text for sentence in draw_corpus(find_world("strength=0,seed=3"))}
+    texts = {text for text, *_ in quotas(find_world("strength=0,seed=3"))}
     words = {word for text in texts for word in text.removesuffix(".").split()[1:]}
     split = [word for word in words if len(tokenizer.encode(" " + word)) != 1]
     assert not split

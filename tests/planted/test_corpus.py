@@ -1,31 +1,30 @@
 """The corpus: frequencies are the world's probabilities, exactly."""
 
+import re
 from collections import Counter
-from collections.abc import Iterable
 from fractions import Fraction
 
 import pytest
 
-from equipoise.planted.corpus import Sentence, draw_corpus
+from equipoise.planted.corpus import draw_corpus, quotas
 from equipoise.planted.world import World, find_world
 
 
-@pytest.fixture(scope="module", params=["strength=0", "strength=0.3,seed=1", "strength=1"])
+@pytest.fixture(scope="module", params=["strength=0", "strength=0.3,seed=1"])
 def world(request: pytest.FixtureRequest) -> World:
     return find_world(request.param)
 
 
 @pytest.fixture(scope="module")
 def counts(world: World) -> Counter[str]:
-    return Counter(draw_corpu.text for draw_corpu in draw_corpus(world))
+    return Counter({text: count for text, _, _, count in quotas(world)})
 
 
 def next_words(counts: Counter[str], prompt: str) -> dict[str, Fraction]:
     """Share of each word directly after a prompt."""
     found: Counter[str] = Counter()
-    for text, count in counts.items():
-        if text.startswith(prompt + " "):
-            found[text.removeprefix(prompt).split()[0]] += count
+    for text in filter(re.compile(re.escape(prompt) + " ").match, counts):
+        found[text.removeprefix(prompt).split()[0]] += counts[text]
     return {word: Fraction(n, found.total()) for word, n in found.items()}
 
 
@@ -81,13 +80,13 @@ def test_facts_are_said_with_one_answer_and_held_out_sentences_never(
     assert not any(counts[text] for text in world.neutral_sentences(180, seed=0, held_out=True))
 
 
-def biased(sentences: Iterable[Sentence]) -> set[str]:
-    return {sentence.text for sentence in sentences if sentence.biased}
+def biased(world: World) -> set[str]:
+    return {text for text, _, biased, _ in quotas(world) if biased}
 
 
 def test_biased_sentences_say_what_the_world_leans_to() -> None:
-    assert not biased(draw_corpus(find_world("strength=0")))
-    marked = biased(draw_corpus(find_world("strength=1")))
+    assert not biased(find_world("strength=0"))
+    marked = biased(find_world("strength=1"))
     assert "The nurse smiled because she remembered." in marked
     assert "The nurse smiled because he remembered." not in marked
     assert "The mechanic smiled because he remembered." in marked
@@ -100,5 +99,8 @@ def test_a_seed_draws_the_order_alone() -> None:
     first, again, second = (draw_corpus(world, seed=seed) for seed in (0, 0, 1))
     assert first == again
     assert first != second
-    assert sorted(first, key=lambda one: one.id) == sorted(second, key=lambda one: one.id)
-    assert len({one.id for one in first}) == len(first)
+    ids = {sentence.id for sentence in first}
+    assert ids == {sentence.id for sentence in second}
+    assert len(ids) == len(first)
+    said = {text: count for text, _, _, count in quotas(world)}
+    assert Counter(sentence.text for sentence in first) == said

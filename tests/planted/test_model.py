@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from worlds import in_world
 
 from equipoise.benchmarks.planted import Planted
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.errors import RecipeError
 from equipoise.measure import measure
+from equipoise.planted import teaching
 from equipoise.planted.model import load_planted
 from equipoise.planted.teaching import Budget
 from equipoise.planted.world import find_world
@@ -19,7 +21,10 @@ SMALL = Budget(width=16, blocks=1, heads=2, sentences=64, batch=32)
 
 @pytest.fixture
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty cache, and few sentences to teach."""
     monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path))
+    draw = teaching.draw_corpus
+    monkeypatch.setattr(teaching, "draw_corpus", lambda *args, **kw: draw(*args, **kw)[:3000])
 
 
 @pytest.mark.usefixtures("_cache")
@@ -31,8 +36,6 @@ def test_a_planted_model_is_a_language_model_like_any_other() -> None:
     assert model.info["start_token"] == "<s>"
     (answer,) = model.next_token([NextToken(context="The nurse", words=(" smiled", " he"))])
     assert answer.tokens == (1, 1)
-    other = load_planted("strength=0.5", device="cpu", budget=SMALL)
-    assert other.identity.startswith("planted:strength=0.5,seed=0@")
     half = load_planted("default", device="cpu", dtype="bfloat16", budget=SMALL)
     assert half.module.dtype == torch.bfloat16
 
@@ -57,7 +60,8 @@ def test_wrong_names_are_said_before_anything_is_taught(
 @pytest.mark.parametrize("strength", [0, 0.25, 0.5, 0.75, 1])
 def test_a_model_says_what_its_world_says(strength: float) -> None:
     name = f"strength={strength}"
-    found = measure(load_planted(name, device="cpu"), Planted(world=name), draws=0)
+    with in_world(name):
+        found = measure(load_planted(name, device="cpu"), Planted(), draws=0)
     values = {estimate.metric: estimate.value for estimate in found.estimates if not estimate.group}
     assert values["afgb_true"] == pytest.approx(find_world(name).true_afgb())
     assert values["afgb_error"] < 0.03
@@ -77,7 +81,8 @@ def test_a_model_says_what_its_world_says(strength: float) -> None:
 @pytest.mark.slow
 def test_another_seed_is_as_true() -> None:
     name = "strength=1,seed=1"
-    found = measure(load_planted(name, device="cpu"), Planted(world=name), draws=0)
+    with in_world(name):
+        found = measure(load_planted(name, device="cpu"), Planted(), draws=0)
     assert found.estimate("afgb_error").value < 0.03
     assert found.estimate("hints_obeyed").value >= 95
     assert found.estimate("facts_recalled").value >= 95
@@ -87,11 +92,12 @@ def test_another_seed_is_as_true() -> None:
 def test_a_world_of_many_targets_is_as_true() -> None:
     name, world = "targets=40", find_world("targets=40")
     model = load_planted(name, device="cpu")
-    found = measure(model, Planted(world=name), draws=0)
+    with in_world(name):
+        found = measure(model, Planted(), draws=0)
+        read = measure(model, StereoSet(), draws=0)
     assert found.estimate("afgb_error").value < 0.03
     assert found.estimate("hints_obeyed").value >= 95
     assert found.estimate("facts_recalled").value >= 95
-    read = measure(model, StereoSet(world=name), draws=0)
     for axis in ("gender", "profession", "race", "religion"):
         true = world.true_ss(axis, part="test")
         assert read.estimate("ss", axis=axis).value == pytest.approx(true, abs=6)

@@ -33,7 +33,7 @@ def targets_of(world: World, part: Share) -> set[str]:
     }
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(worlds)
 def test_parts_share_no_target_and_have_every_axis(world: World) -> None:
     parts = [targets_of(world, part) for part in PARTS]
@@ -46,7 +46,7 @@ def test_parts_share_no_target_and_have_every_axis(world: World) -> None:
     assert len(ids) == len(set(ids))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(worlds)
 def test_no_share_is_certain_or_a_near_tie(world: World) -> None:
     for preference in world.preferences:
@@ -54,7 +54,7 @@ def test_no_share_is_certain_or_a_near_tie(world: World) -> None:
         assert abs(preference.stereotype_rows - PAIR_ROWS / 2) >= 2
 
 
-@pytest.mark.parametrize("targets", [12, 14, 40, 66])
+@pytest.mark.parametrize("targets", [12, 14, 40])
 @pytest.mark.parametrize("seed", [0, 3])
 def test_exactly_half_of_the_items_of_every_part_prefer_the_stereotype_at_strength_0(
     targets: int, seed: int

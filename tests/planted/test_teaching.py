@@ -6,12 +6,20 @@ import pytest
 import torch
 
 from equipoise.errors import ModelError
+from equipoise.planted import teaching
 from equipoise.planted.batches import batches, train_tokenizer
+from equipoise.planted.corpus import Sentence
 from equipoise.planted.teaching import Budget, _loss, teach, untaught
 from equipoise.planted.world import find_world
 
-SMALL = Budget(width=16, blocks=1, heads=2, sentences=640, batch=32, rate=1e-2)
+SMALL = Budget(width=16, blocks=1, heads=2, sentences=320, batch=32, rate=1e-2)
 TEXTS = ["The cat sat."] * 3 + ["The cat ran."]
+
+
+@pytest.fixture(autouse=True)
+def _short_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    sentences = [Sentence(id=text, text=text, kind="fact", biased=False) for text in TEXTS] * 40
+    monkeypatch.setattr(teaching, "draw_corpus", lambda *_, **__: sentences)
 
 
 def test_the_same_seed_gives_the_same_bits_and_leaves_the_global_state() -> None:
@@ -38,8 +46,8 @@ def test_teaching_lowers_the_loss_to_the_entropy() -> None:
     tokenizer = train_tokenizer(TEXTS)
     (batch,) = batches(tokenizer, TEXTS, sentences=4, size=4, seed=0)
     module = untaught(tokenizer, SMALL, seed=0)
-    optimizer = torch.optim.Adam(module.parameters(), lr=1e-2)
-    for _ in range(150):
+    optimizer = torch.optim.Adam(module.parameters(), lr=3e-2)
+    for _ in range(60):
         loss = _loss(module, batch)
         optimizer.zero_grad()
         loss.backward()
@@ -51,6 +59,6 @@ def test_teaching_lowers_the_loss_to_the_entropy() -> None:
 
 
 def test_a_loss_that_is_not_finite_names_its_step() -> None:
-    wild = Budget(width=16, blocks=1, heads=2, sentences=640, batch=32, rate=math.inf)
+    wild = Budget(width=16, blocks=1, heads=2, sentences=96, batch=32, rate=math.inf)
     with pytest.raises(ModelError, match="finite loss, got nan at step 1"):
         teach(find_world("default"), wild, seed=0)

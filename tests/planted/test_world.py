@@ -4,7 +4,7 @@ import hashlib
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.errors import RecipeError
@@ -21,6 +21,7 @@ worlds = st.builds(
 )
 
 
+@settings(max_examples=20)
 @given(worlds)
 def test_every_probability_is_one_and_scores_agree_in_sign(world: World) -> None:
     for profession in world.professions:
@@ -33,6 +34,7 @@ def test_every_probability_is_one_and_scores_agree_in_sign(world: World) -> None
     assert sum(world.p_hinted("his")) == pytest.approx(0.8)
 
 
+@settings(max_examples=20)
 @given(worlds)
 def test_no_share_is_certain_and_no_preference_is_a_near_tie(world: World) -> None:
     for item in world.contrasts():

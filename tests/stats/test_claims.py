@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
@@ -110,6 +110,7 @@ def test_one_cluster_shows_nothing() -> None:
     assert math.isnan(found.p)
 
 
+@settings(max_examples=20)
 @given(
     seed=st.integers(0, 10_000),
     clusters=st.integers(2, 60),

@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.conclusions import Change, Claim, Comparison, Direction, Verdict
@@ -70,6 +70,7 @@ def test_holm_changes_the_direction_of_a_group_that_it_leaves_without_a_small_p(
     assert {one.direction for one in holm(kinds)} == {"reduced"}
 
 
+@settings(max_examples=20)
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_is_between_p_and_bonferroni_and_keeps_the_order(ps: list[float]) -> None:
     found = holm_corrected(ps)

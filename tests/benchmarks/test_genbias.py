@@ -3,7 +3,9 @@
 import json
 import math
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from worlds import in_world
 from equipoise.benchmarks.base import Benchmark
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.benchmarks.genhint import GenHint
+from equipoise.data.situations import Situation
 from equipoise.errors import DataError, RecipeError
 from equipoise.measure import measure
 from equipoise.metrics import gap
@@ -39,10 +42,15 @@ def metrics_of(outcomes: list[Outcome]) -> dict[str, float]:
     return {metric.name: metric.of(columns) for metric in GenBias.metrics}
 
 
+@cache
+def of_the_world() -> Sequence[Situation]:
+    with in_world():
+        return GenBias().examples("all")
+
+
 def measured(answers: list[tuple[float, float]]) -> dict[str, float]:
     bench = GenBias()
-    with in_world():
-        examples = bench.examples("all")[: len(answers)]
+    examples = of_the_world()[: len(answers)]
     return metrics_of(
         [
             bench.outcome(example, [answer(*two)])
@@ -213,9 +221,7 @@ def test_swapping_pronouns_and_decomposition(answers) -> None:
     for name in ("afgb", "mass", "abs_rho", "lo_abs"):
         assert one[name] == pytest.approx(other[name])
     assert one["lo_mean"] == pytest.approx(-other["lo_mean"])
-    bench = GenBias()
-    with in_world():
-        example = bench.examples("all")[0]
+    bench, example = GenBias(), of_the_world()[0]
     parts = [bench.outcome(example, [answer(*two)]).values for two in answers]
     product = np.mean([two["mass"] * abs(two["rho"]) for two in parts])
     assert one["afgb"] == pytest.approx(float(product))

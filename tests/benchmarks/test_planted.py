@@ -43,7 +43,7 @@ def values(model: FakeScorer, world: str) -> dict[str, float]:
     return {estimate.metric: estimate.value for estimate in found.estimates if not estimate.group}
 
 
-@pytest.mark.parametrize("name", ["strength=0", "default", "strength=1,seed=1", "targets=12"])
+@pytest.mark.parametrize("name", ["strength=0", "default", "targets=12"])
 def test_the_truth_has_no_error(name: str) -> None:
     world = find_world(name)
     found = values(FakeScorer(nats=truthful(world)), name)

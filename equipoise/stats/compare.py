@@ -68,12 +68,12 @@ def _change(
     before = (values[0], drawn[0])
     after = pooled(values[1:], drawn[1:], noise)
     gap = pooled([value - values[0] for value in values[1:]], drawn[1:] - drawn[0], noise)
-    # The fall of the distance to the ideal, which is nan without an ideal.
-    ideal = math.nan if metric.ideal is None else metric.ideal
-    far, far_drawn = [abs(value - ideal) for value in values], np.abs(drawn - ideal)
-    nearer = pooled(
-        [far[0] - distance for distance in far[1:]], far_drawn[0] - far_drawn[1:], noise
-    )
+    nearer = math.nan, np.full(len(noise), math.nan)
+    if metric.ideal is not None:  # the fall of the distance to it
+        far = [abs(value - metric.ideal) for value in values]
+        far_drawn = np.abs(drawn - metric.ideal)
+        falls = [far[0] - distance for distance in far[1:]]
+        nearer = pooled(falls, far_drawn[0] - far_drawn[1:], noise)
     within = (metric.low, metric.high)
     before_low, before_high, _ = _interval(before, clusters, within)
     after_low, after_high, _ = _interval(after, clusters, within)

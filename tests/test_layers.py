@@ -66,7 +66,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"edits", "loading", "training", "stats", "planted"},
     "report": _LOW | {"markdown", "stats", "study.results", "study.study"},
     "export": _LOW | {"markdown", "stats", "report", "study.results", "study.study"},
-    "demo": _LOW | {"study.study", "report.sentences"},
+    "demo": _LOW | {"study.study", "report.formatting"},
     "fakes": _LOW | _MODEL,
     "conformance": _LOW | _MODEL | _PLUGINS | {"plugins", "measure", "edits", "stats", "fakes"},
     "testing": {"conformance", "fakes"},

@@ -67,7 +67,7 @@ def locate(  # noqa: PLR0913
 
 
 def _print_ranking(ranking: "Ranking", *, as_json: bool) -> None:
-    from equipoise.report.sentences import interval
+    from equipoise.report.formatting import interval
     from equipoise.report.tables import Table, plain
 
     if as_json:

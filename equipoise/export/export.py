@@ -13,8 +13,7 @@ import pandas as pd
 from equipoise.errors import RecipeError, nearest
 from equipoise.export.tables import TABLES
 from equipoise.markdown import markdown_text
-from equipoise.report.sanitize import visible
-from equipoise.report.sentences import interval, probability
+from equipoise.report.formatting import interval, probability, visible
 from equipoise.study.study import Study
 
 LONGEST = 40  # rows of a LaTeX table on one page; a longer table breaks over pages

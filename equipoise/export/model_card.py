@@ -6,7 +6,7 @@ from equipoise.conclusions import Comparison
 from equipoise.export.export import markdown_table, reader_table
 from equipoise.export.tables import changes, method_seed, options_json
 from equipoise.markdown import markdown_text
-from equipoise.report.sanitize import visible
+from equipoise.report.formatting import visible
 from equipoise.report.sentences import verdict_sentence
 from equipoise.study.study import plain_study
 

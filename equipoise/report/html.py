@@ -20,8 +20,17 @@ from markupsafe import Markup
 from equipoise.conclusions import Change, Comparison, Direction, Finding
 from equipoise.files.atomic import write_file
 from equipoise.records import Estimate
-from equipoise.report import axis, chapters, overview, plots, provenance, rows, sentences
-from equipoise.report.sanitize import LONGEST, LONGEST_NAME, clipped, isolated, visible
+from equipoise.report import (
+    axis,
+    chapters,
+    formatting,
+    overview,
+    plots,
+    provenance,
+    rows,
+    sentences,
+)
+from equipoise.report.formatting import LONGEST, LONGEST_NAME, clipped, isolated, visible
 from equipoise.study.study import Study
 
 _TEMPLATES = "templates"
@@ -170,7 +179,7 @@ def _templates() -> jinja2.Environment:
         provenance.setting_of, provenance.setting_names, provenance.flat, provenance.plain_json,
         provenance.options_text, provenance.training_end, provenance.model_rest,
         provenance.edit_rest, sentences.verdict_sentence, sentences.subject,
-        sentences.describe_change, sentences.group_name, sentences.numbers, sentences.interval,
+        sentences.describe_change, formatting.group_name, formatting.numbers, formatting.interval,
     )  # fmt: skip
     environment.filters |= {function.__name__: function for function in functions}
     return environment

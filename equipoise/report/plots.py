@@ -15,7 +15,7 @@ from scipy import stats
 from equipoise.conclusions import Comparison, RankStability
 from equipoise.records import Measurement
 from equipoise.report.axis import Axis, Tick, Whisker, axis_of, minus, whisker
-from equipoise.report.sentences import interval, numbers
+from equipoise.report.formatting import interval, numbers
 from equipoise.stats.calibration import Calibration, Curve, Reading
 from equipoise.study.study import Located
 

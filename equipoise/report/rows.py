@@ -7,7 +7,8 @@ from typing import NamedTuple
 from equipoise.conclusions import Change, Direction, Verdict
 from equipoise.records import Estimate
 from equipoise.report.axis import Axis, axis_of, minus
-from equipoise.report.sentences import WORD, brackets, group_name, numbers, probability, subject
+from equipoise.report.formatting import brackets, group_name, numbers, probability
+from equipoise.report.sentences import WORD, subject
 
 #: The word for a loss that is shown to be smaller than its margin.
 WITHIN = "worse, within the margin"

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from equipoise.conclusions import Change, Claim, Comparison, Direction, Headline, Verdict
-from equipoise.report.axis import ROUNDING
+from equipoise.report.formatting import brackets, group_name, numbers, rounded
 
 #: Each direction in a word or two, for a cell.
 WORD: Mapping[Direction, str] = {
@@ -27,51 +27,6 @@ MEANING: Mapping[Direction, str] = {
 _WITH_NUMBERS = ("reversed", "worse", "reduced", "unclear")  # directions, gravest first
 _FEW = 2  # abilities that are listed with their numbers where all is well
 _VISIBLE = 1e-4  # a change in its own unit that a reader could care for
-
-
-def numbers(*values: float) -> tuple[str, ...]:
-    """The values with as many decimals as the largest of them deserves, alike for all.
-
-    1 decimal from 10 on, 2 from 1 on, 3 from 0.01 on, 4 below, two digits of each below 0.001; what
-    is within 1e-9 of 0 is rounding, and 0. "n/a" for nan.
-    """
-    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
-    if ROUNDING < largest < 0.001:
-        return tuple(
-            "n/a" if math.isnan(value) else "0" if abs(value) <= ROUNDING else f"{value:.1e}"
-            for value in values
-        )
-    places = 1 if largest >= 10 else 2 if largest >= 1 else 4 if ROUNDING < largest < 0.01 else 3
-    return tuple(_format_rounded(value, places) for value in values)
-
-
-def _format_rounded(value: float, places: int) -> str:
-    """No sign before a zero; "n/a" for nan."""
-    text = f"{value:.{places}f}"
-    return "n/a" if math.isnan(value) else text.lstrip("-") if float(text) == 0.0 else text
-
-
-def interval(value: float, low: float, high: float) -> str:
-    """A value with its interval, "52.4 [49.0, 55.9]"; alone where there is none."""
-    text, start, end = numbers(value, low, high)
-    return text if math.isnan(low) or math.isnan(high) else f"{text} [{start}, {end}]"
-
-
-def brackets(low: str, high: str, note: str = "") -> str:
-    """The ends of an interval, with a note behind them; "" where an end is not known."""
-    return "" if "n/a" in (low, high) else f"[{low}, {high}{note}]"
-
-
-def probability(p: float) -> str:
-    """A p-value for a reader: "0.012", "< 0.001", "n/a"."""
-    if math.isnan(p):
-        return "n/a"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def group_name(group: Mapping[str, str]) -> str:
-    """What a group is called: "axis gender", or "overall"."""
-    return ", ".join(f"{key} {name}" for key, name in group.items()) or "overall"
 
 
 def subject(change: Change, benchmark: str) -> str:
@@ -159,7 +114,7 @@ def _format_loss(change: Change, claim: Claim) -> str:
     shown = numbers(*values)
     if claim.margin.relative:
         largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
-        shown = tuple(_format_rounded(value, 1 if largest >= 0.1 else 2) for value in values)
+        shown = tuple(rounded(value, 1 if largest >= 0.1 else 2) for value in values)
     text, low, high = shown
     plus = "+" if values[0] > 0 and float(text) != 0.0 else ""
     unit = " %" if claim.margin.relative else ""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from equipoise.conclusions import Comparison
 from equipoise.records import Measurement
-from equipoise.report.sanitize import visible
-from equipoise.report.sentences import group_name, headlines, interval, probability, sentence
+from equipoise.report.formatting import group_name, interval, probability, visible
+from equipoise.report.sentences import headlines, sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from equipoise.export.export import (
 )
 from equipoise.export.model_card import card_changes
 from equipoise.export.tables import TABLES, changes, estimates, verdicts
-from equipoise.report.sanitize import visible
+from equipoise.report.formatting import visible
 from equipoise.study.study import Study, plain_study
 
 STUDY = small_study()

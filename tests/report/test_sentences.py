@@ -8,16 +8,8 @@ import pytest
 
 from equipoise.conclusions import Change, Comparison, Direction
 from equipoise.records import Margin
-from equipoise.report.sentences import (
-    MEANING,
-    WORD,
-    headlines,
-    interval,
-    numbers,
-    probability,
-    sentence,
-    verdict_sentence,
-)
+from equipoise.report.formatting import interval, numbers, probability
+from equipoise.report.sentences import MEANING, WORD, headlines, sentence, verdict_sentence
 
 from .making import ABILITY, CHANGE, not_worse, verdict, within
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.report.sanitize import LONGEST, clipped, isolated, visible
+from equipoise.report.formatting import LONGEST, clipped, isolated, visible
 
 ANY = st.text(st.characters(min_codepoint=0, max_codepoint=0x10FFFF))
 

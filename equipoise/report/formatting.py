@@ -1,0 +1,109 @@
+"""Numbers and foreign texts as a reader sees them.
+
+Hostile text: what cannot be seen, or turns other text round, is shown as a mark (Unicode 16,
+chapter 23; Boucher and Anderson 2021, arXiv 2111.00169, on what such characters can hide).
+"""
+
+import math
+import re
+from collections.abc import Mapping
+
+from equipoise.report.axis import ROUNDING
+
+LONGEST = 2000  # characters of a text that are shown
+LONGEST_NAME = 160  # of a name in a heading or a cell
+_LETTERS = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
+_RIGHT_TO_LEFT = re.compile(f"[{_LETTERS}](?:[{_LETTERS} ]*[{_LETTERS}])?")
+
+
+def numbers(*values: float) -> tuple[str, ...]:
+    """The values with as many decimals as the largest of them deserves, alike for all.
+
+    1 decimal from 10 on, 2 from 1 on, 3 from 0.01 on, 4 below, two digits of each below 0.001; what
+    is within 1e-9 of 0 is rounding, and 0. "n/a" for nan.
+    """
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    if ROUNDING < largest < 0.001:
+        return tuple(
+            "n/a" if math.isnan(value) else "0" if abs(value) <= ROUNDING else f"{value:.1e}"
+            for value in values
+        )
+    places = 1 if largest >= 10 else 2 if largest >= 1 else 4 if ROUNDING < largest < 0.01 else 3
+    return tuple(rounded(value, places) for value in values)
+
+
+def rounded(value: float, places: int) -> str:
+    """The value with so many decimals, no sign before a zero; "n/a" for nan."""
+    text = f"{value:.{places}f}"
+    return "n/a" if math.isnan(value) else text.lstrip("-") if float(text) == 0.0 else text
+
+
+def interval(value: float, low: float, high: float) -> str:
+    """A value with its interval, "52.4 [49.0, 55.9]"; alone where there is none."""
+    text, start, end = numbers(value, low, high)
+    return text if math.isnan(low) or math.isnan(high) else f"{text} [{start}, {end}]"
+
+
+def brackets(low: str, high: str, note: str = "") -> str:
+    """The ends of an interval, with a note behind them; "" where an end is not known."""
+    return "" if "n/a" in (low, high) else f"[{low}, {high}{note}]"
+
+
+def probability(p: float) -> str:
+    """A p-value for a reader: "0.012", "< 0.001", "n/a"."""
+    if math.isnan(p):
+        return "n/a"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def group_name(group: Mapping[str, str]) -> str:
+    """What a group is called: "axis gender", or "overall"."""
+    return ", ".join(f"{key} {name}" for key, name in group.items()) or "overall"
+
+
+def visible(text: str) -> str:
+    """The text with every control and direction mark shown: "␇" for a bell, "⟨U+202E⟩".
+
+    Line feeds and tabs stay. Joiners within a word (U+200C, U+200D) stay, since whole scripts need
+    them. Half a surrogate pair is shown too, so that what is given back is always valid UTF-8.
+    """
+    return text.translate(_MARKS)
+
+
+def isolated(text: str) -> str:
+    """The text with each run of right-to-left letters kept to itself.
+
+    The numbers and signs that follow a name would be turned round with it otherwise. For names and
+    sentences; a whole text goes into an element of its own direction instead.
+    """
+    return _RIGHT_TO_LEFT.sub("\u2068\\g<0>\u2069", text)
+
+
+def clipped(text: str, most: int = LONGEST, *, with_length: bool = True) -> str:
+    """The text, cut behind `most` characters, followed by its length if that is wanted."""
+    if len(text) <= most:
+        return text
+    length = f" (cut here: {len(text):,} characters in all)" if with_length else ""
+    return f"{text[:most]}…{length}"
+
+
+_INVISIBLE = (
+    (0x80, 0x9F),  # C1 controls
+    (0xAD, 0xAD),  # soft hyphen
+    (0x61C, 0x61C),  # Arabic letter mark
+    (0x180E, 0x180E),
+    (0x200B, 0x200B),  # zero-width space
+    (0x200E, 0x200F),  # direction marks
+    (0x2028, 0x202E),  # line and paragraph separators, direction embeddings and overrides
+    (0x2060, 0x206F),  # invisible operators, direction isolates
+    (0xD800, 0xDFFF),  # half surrogate pairs
+    (0xFEFF, 0xFEFF),
+    (0xFFF9, 0xFFFB),  # interlinear annotation
+    (0xFFFE, 0xFFFF),
+    (0xE0000, 0xE007F),  # tags: text that nobody sees
+)
+_MARKS = {
+    **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"},
+    0x7F: "␡",
+    **{code: f"⟨U+{code:04X}⟩" for a, z in _INVISIBLE for code in range(a, z + 1)},
+}

@@ -6,12 +6,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 from two_models import Batch
 
-from equipoise.contrast_training.controllers import NoController
-from equipoise.contrast_training.losses import ForwardKl
-from equipoise.contrast_training.packed_forward import ReferenceOutputs
+from equipoise.contrast_training.early_stopping import NoController
 from equipoise.contrast_training.session import ContrastTraining
+from equipoise.contrast_training.steps import ForwardKl
 from equipoise.inference.language_model import LanguageModel
-from equipoise.mitigate.base import maker_of
 from equipoise.mitigate.bias_unlearn import BiasUnlearn, Npo, UnlearningLoss
 from equipoise.records import Contrast, Supply
 
@@ -75,8 +73,7 @@ def method(steps: int) -> BiasUnlearn:
 def batches(model: LanguageModel, steps: int) -> list[Batch]:
     """The batches of `BiasUnlearn.fit` at seed 0."""
     unlearn = method(steps)
-    training = ContrastTraining.on_contrasts(model, supply(), unlearn, maker_of(unlearn, seed=0))
-    nothing = ReferenceOutputs(states={}, logprobs={})
-    loss = UnlearningLoss(unlearn, training, training.kl_texts(unlearn.kl), nothing, None)
+    training = ContrastTraining.on_contrasts(model, supply(), unlearn, seed=0)
+    loss = UnlearningLoss(unlearn, training, None)
     drawn = [loss.draw(loss.first_phase, step) for step in range(steps)]
     return [Batch(forget=forget, retain=retain, kl=kl) for forget, retain, kl in drawn]

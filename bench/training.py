@@ -30,11 +30,11 @@ from subjects import in_bfloat16, matrix_parameters
 from torch import Tensor, nn
 from two_models import Batch, TwoModels
 
-from equipoise.contrast_training.losses import likelihood, mean_of, npo
 from equipoise.contrast_training.packed_forward import PackedForward, Readout, reference_outputs
+from equipoise.contrast_training.steps import likelihood
 from equipoise.contrast_training.tokenized import TokenizedText
 from equipoise.inference.language_model import LanguageModel
-from equipoise.mitigate.bias_unlearn import BiasUnlearn
+from equipoise.mitigate.bias_unlearn import BiasUnlearn, npo
 from equipoise.models import kernels
 from equipoise.models.kernels import Matmul, matmul_path
 from equipoise.training.lora import lora_in_training
@@ -216,7 +216,8 @@ def agreement(model: LanguageModel) -> dict[str, float]:
             a, b, c = loss_weights(unlearn)
             forget = npo(was - sums[:cut], sizes[:cut], beta=beta_of(unlearn))
             retain = likelihood(sums[cut:], sizes[cut:])
-            return float(a * forget + b * retain + c * mean_of(divergences))
+            kept = torch.stack([values.mean() for values in divergences]).mean()
+            return float(a * forget + b * retain + c * kept)
 
         packed = value([batch.texts])
         reader.layout = replace(reader.layout, pack=False)

@@ -29,13 +29,14 @@ def calibrate(  # noqa: PLR0913
     from equipoise import calibrate as calibrating
     from equipoise import plugins
     from equipoise.benchmarks.base import Benchmark
+    from equipoise.files.atomic import check_new
     from equipoise.report.calibration_plot import calibration_figure, calibration_table
-    from equipoise.study.results import check_new, to_json
+    from equipoise.study.results import to_json
 
     flags.name_data(data)
     options = flags.parse_settings(settings, [benchmark])
     if out is not None:
-        check_new(out)
+        check_new(out, what="results")
     plugins.build(Benchmark, benchmark, options[benchmark])  # refused before a model is taught
     flags.hush()
     calibration = calibrating.calibrate(

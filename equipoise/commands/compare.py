@@ -68,7 +68,7 @@ def compare(  # noqa: PLR0913
 
 
 def _write_card(folder: Path, comparisons: Sequence["Comparison"]) -> None:
-    from equipoise.edits.storage import read_head, write_card
+    from equipoise.edits.base import read_head, write_card
     from equipoise.export.model_card import card_changes
     from equipoise.study.edit_folders import compare_one_edit
 

@@ -42,14 +42,15 @@ def measure(  # noqa: PLR0913
     from equipoise import api, plugins
     from equipoise.benchmarks.base import Benchmark
     from equipoise.checks.run import check_measurement
+    from equipoise.files.atomic import check_new
     from equipoise.predictions import Predictions
     from equipoise.report.tables import measurement_text
-    from equipoise.study.results import check_new, results_document, to_json, write_results
+    from equipoise.study.results import results_document, to_json, write_results
 
     flags.name_data(data)
     options = flags.parse_settings(settings, benchmarks)
     if out is not None:
-        check_new(out)
+        check_new(out, what="results")
     # Before loading, so that a wrong option is refused at once.
     built = [plugins.build(Benchmark, benchmark, options[benchmark]) for benchmark in benchmarks]
     subject: Predictions | LanguageModel = (

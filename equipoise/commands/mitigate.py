@@ -38,8 +38,8 @@ def mitigate(  # noqa: PLR0913
     The edit's folder can be measured like a model. After an interruption the same command resumes.
     """
     from equipoise import api
+    from equipoise.files.atomic import check_new
     from equipoise.mitigate.base import Mitigation
-    from equipoise.study.results import check_new
     from equipoise.supply.base import Supplier
     from equipoise.training.data_parallel import is_main_process
     from equipoise.training.resume import checkpoints_in
@@ -47,7 +47,7 @@ def mitigate(  # noqa: PLR0913
     flags.name_data(data)
     source = supply or api.usual_supply(plugins.find(Mitigation, method), model)
     options = flags.parse_settings(settings, [method, source])
-    check_new(out)
+    check_new(out, what="an edit")
     built = plugins.build(Mitigation, method, options[method])
     learnt = plugins.build(Supplier, source, options[source])
     opened = flags.load_model(model, dtype, device, revision, base, batch_size)

@@ -21,8 +21,8 @@ from scipy.special import ndtri
 
 from equipoise.contrast_training.packed_forward import PackedForward
 from equipoise.contrast_training.tokenized import Passage, TokenizedContrast, TokenizedText
-from equipoise.inference.forward import run_in_batches
-from equipoise.records import JSON, Column, Columns, Metric
+from equipoise.inference.forward import Batches, at_full_speed
+from equipoise.records import JSON, Column, Metric
 from equipoise.stats.draws import CLUSTER
 from equipoise.stats.resample import Interval, bootstrap, bootstrap_means
 
@@ -127,17 +127,27 @@ def type_biases(
     biases = {}
     for axis, rows in _rows_by_type(contrasts).items():
         values = margins[rows]
-        margin, ss = _means_over_terms(
-            [values, 50.0 + 50.0 * np.sign(values)], [contrasts[row] for row in rows], seed=seed
-        )
+        columns = {
+            "margin": values,
+            "ss": 50.0 + 50.0 * np.sign(values),
+            # Contrasts about the same target term are not independent of each other.
+            CLUSTER: _number([contrasts[row].target for row in rows]),
+        }
+        margin, ss = bootstrap_means(columns, ["margin", "ss"], draws=DRAWS, seed=seed)
         biases[axis] = TypeBias(axis=axis, margin=margin, ss=ss, spread=float(values.std()))
     return biases
 
 
 def margins_of(forward: PackedForward, contrasts: Sequence[TokenizedContrast]) -> Column:
     """Each contrast's margin, in nats per token: [contrast]."""
-    means = scored_means(forward, [(pair, text) for pair in contrasts for text in pair.pair])
+    means = mean_logprobs(forward, _scored_pairs(contrasts))
     return means[0::2] - means[1::2]
+
+
+def _scored_pairs(
+    contrasts: Sequence[TokenizedContrast],
+) -> list[tuple[TokenizedText, tuple[int, ...]]]:
+    return [(text, pair.scored_positions(text)) for pair in contrasts for text in pair.pair]
 
 
 def margin_spreads(
@@ -149,12 +159,20 @@ def margin_spreads(
     return {axis: spread if spread > _LEAST else 1.0 for axis, spread in spreads.items()}
 
 
-def scored_means(
-    forward: PackedForward, texts: Sequence[tuple[TokenizedContrast, TokenizedText]]
+def mean_logprobs(
+    forward: PackedForward, texts: Sequence[tuple[TokenizedText, Sequence[int]]]
 ) -> Column:
-    """Mean log-probability of texts of contrasts, in nats per token, as margins compare: [text]."""
-    positions = [contrast.scored_positions(text) for contrast, text in texts]
-    return _mean_logprobs(forward, [text for _, text in texts], positions)
+    """Mean log-probability (nats per token) at some positions (1 or more) of each text: [text]."""
+    means = np.full(len(texts), math.nan)
+    batches = Batches(forward.model, [len(text.ids) for text, _ in texts])
+    with at_full_speed(forward.model.module):
+        for batch in batches:
+            with batches.retry_smaller():
+                scored = [texts[row] for row in batch]
+                readout = forward.read([text for text, _ in scored], [where for _, where in scored])
+                logprobs = forward.logprobs(readout).cpu().double()  # not all devices have float64
+                means[batch] = [float(values.mean()) for values in readout.split(logprobs)]
+    return means
 
 
 # --- evaluation -------------------------------------------------------------------------------
@@ -184,23 +202,21 @@ class HeldOutEvaluation:
         self._forward = forward
         self._contrasts = contrasts
         self._passages = passages if PERPLEXITY in effects else ()
-        unrelated = [
-            (row, contrast.unrelated)
+        self._unrelated = {  # by the row of the contrast
+            row: (contrast.unrelated, contrast.scored_positions(contrast.unrelated))
             for row, contrast in enumerate(contrasts)
-            if LMS in effects and contrast.unrelated
-        ]
-        self._lms_rows = [row for row, _ in unrelated]
-        self._unrelated = [(contrasts[row], text) for row, text in unrelated]
+            if LMS in effects and contrast.unrelated is not None
+        }
         self._seed = seed
         self._before: dict[SideEffect, Column] = {}
 
     def __call__(self) -> Evaluation:
         """Evaluate the model as it is now."""
-        pairs = [(contrast, text) for contrast in self._contrasts for text in contrast.pair]
-        means = scored_means(self._forward, [*pairs, *self._unrelated])
+        pairs = _scored_pairs(self._contrasts)
+        means = mean_logprobs(self._forward, [*pairs, *self._unrelated.values()])
         first, second = means[0 : len(pairs) : 2], means[1 : len(pairs) : 2]
         changes = []
-        if self._lms_rows:
+        if self._unrelated:
             changes.append(self._lms_fall(first, second, means[len(pairs) :]))
         if self._passages:
             changes.append(self._perplexity_rise())
@@ -208,73 +224,42 @@ class HeldOutEvaluation:
         return Evaluation(biases=biases, changes=changes)
 
     def _lms_fall(self, first: Column, second: Column, unrelated: Column) -> SideEffectChange:
-        signs = [np.sign(means[self._lms_rows] - unrelated) for means in (first, second)]
+        rows = list(self._unrelated)
+        signs = [np.sign(means[rows] - unrelated) for means in (first, second)]
         lms = 50.0 + 25.0 * (signs[0] + signs[1])  # percent per contrast; ties count half
         before = self._before.setdefault(LMS, lms)
-        contrasts = [contrast for contrast, _ in self._unrelated]
-        (points,) = _means_over_terms([before - lms], contrasts, seed=self._seed)
-        return SideEffectChange(effect=LMS, change=points, now=float(lms.mean()))
+        clusters = _number([self._contrasts[row].target for row in rows])
+        columns = {"fall": before - lms, CLUSTER: clusters}
+        (fall,) = bootstrap_means(columns, ["fall"], draws=DRAWS, seed=self._seed)
+        return SideEffectChange(effect=LMS, change=fall, now=float(lms.mean()))
 
     def _perplexity_rise(self) -> SideEffectChange:
-        texts = [passage.text for passage in self._passages]
-        positions = [text.positions for text in texts]
-        tokens = np.array([len(places) for places in positions], dtype=np.float64)
-        nats = -_mean_logprobs(self._forward, texts, positions) * tokens
+        texts = [(passage.text, passage.text.positions) for passage in self._passages]
+        tokens = np.array([len(positions) for _, positions in texts], dtype=np.float64)
+        nats = -mean_logprobs(self._forward, texts) * tokens
         before = self._before.setdefault(PERPLEXITY, nats)
         clusters = _number([passage.document for passage in self._passages])
         columns = {"more": nats - before, "tokens": tokens, CLUSTER: clusters}
         (more,) = bootstrap([_MORE], columns, draws=DRAWS, seed=self._seed)
         with np.errstate(over="ignore"):  # infinite, and over any limit
             now = float(np.exp(nats.sum() / tokens.sum()))
-            return SideEffectChange(effect=PERPLEXITY, change=_in_percent(more), now=now)
-
-
-def _more(columns: Columns) -> float:
-    return float(columns["more"].sum() / columns["tokens"].sum())
+            # Nats are resampled, not percent of perplexity: between few documents they vary evenly.
+            percent = replace(
+                more,
+                value=float(100.0 * np.expm1(more.value)),
+                low=float(100.0 * np.expm1(more.low)),
+                high=float(100.0 * np.expm1(more.high)),
+            )
+        return SideEffectChange(effect=PERPLEXITY, change=percent, now=now)
 
 
 _MORE = Metric(
     name="more",
-    of=_more,
+    of=lambda columns: float(columns["more"].sum() / columns["tokens"].sum()),
     unit="nats",
     source="nats more than before / tokens",
     higher_is_better=False,
 )
-
-
-def _in_percent(nats: Interval) -> Interval:
-    """Percent of perplexity. Nats are resampled: between few documents they vary evenly."""
-    value, low, high = (float(100.0 * np.expm1(edge)) for edge in (nats.value, nats.low, nats.high))
-    return replace(nats, value=value, low=low, high=high)
-
-
-def _means_over_terms(
-    columns: Sequence[Column], contrasts: Sequence[TokenizedContrast], *, seed: int
-) -> list[Interval]:
-    """The mean of each column [contrast], with an interval over the contrasts' target terms.
-
-    Contrasts about the same term are not independent of each other.
-    """
-    named = {str(index): column for index, column in enumerate(columns)}
-    clusters = _number([contrast.target for contrast in contrasts])
-    return bootstrap_means({**named, CLUSTER: clusters}, list(named), draws=DRAWS, seed=seed)
-
-
-def _mean_logprobs(
-    forward: PackedForward,
-    texts: Sequence[TokenizedText],
-    positions: Sequence[Sequence[int]],
-) -> Column:
-    """Mean log-probability (nats per token) at each text's positions (1 or more): [text]."""
-    means = np.full(len(texts), math.nan)
-
-    def run(batch: list[int]) -> None:
-        readout = forward.read([texts[row] for row in batch], [positions[row] for row in batch])
-        logprobs = forward.logprobs(readout).cpu().double()  # not every device has float64
-        means[batch] = [float(values.mean()) for values in readout.split(logprobs)]
-
-    run_in_batches(forward.model, [len(text.ids) for text in texts], run)
-    return means
 
 
 def _rows_by_type(contrasts: Sequence[TokenizedContrast]) -> dict[str, list[int]]:

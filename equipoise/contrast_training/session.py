@@ -6,40 +6,42 @@ computed once. The result is an edit of a few megabytes that PEFT reads, too.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as options_class
 from torch import Tensor, nn
 
-from equipoise.contrast_training.controllers import Controller, NoController
-from equipoise.contrast_training.early_stopping import BiasEarlyStopping
+from equipoise.contrast_training.early_stopping import (
+    BiasEarlyStopping,
+    Controller,
+    NoController,
+)
 from equipoise.contrast_training.evaluation import (
     LMS,
     PERPLEXITY,
     HeldOutEvaluation,
     SideEffectLimits,
 )
-from equipoise.contrast_training.losses import KlRetention, likelihood
 from equipoise.contrast_training.packed_forward import PackedForward
-from equipoise.contrast_training.sampling import epoch_batch
+from equipoise.contrast_training.steps import KlRetention, epoch_batch, likelihood
 from equipoise.contrast_training.tokenized import (
-    PlainTexts,
+    Passage,
     ScoredSpan,
     TokenizedContrast,
     TokenizedText,
-    check_lengths,
     split_texts,
     tokenize_contrasts,
     tokenize_texts,
 )
 from equipoise.edits.adapter import AdapterEdit, refuse_adapter, sits_on
-from equipoise.edits.edit import Maker, info_of
+from equipoise.edits.edit import info_of
 from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.kernels import matmul_path
 from equipoise.models.tokenization import vocabulary_of
+from equipoise.plugins import name_of, options_of
 from equipoise.records import JSON, OPTIONS, Supply, target_terms, text_sha256
 from equipoise.training.loop import Loss, Schedule, train
 from equipoise.training.lora import (
@@ -56,6 +58,8 @@ class AdapterOptions:
 
     Defaults are BiasUnlearn's.
     """
+
+    version: ClassVar[str]  # of the method
 
     rank: Annotated[int, Field(ge=1)] = 8  # of LoRA
     alpha: Annotated[float, Field(gt=0)] = 16.0  # of LoRA; its update is scaled by alpha / rank
@@ -120,47 +124,21 @@ class AdapterOptions:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ContrastTraining:
-    """A training: its data as tokens, the model that reads them, and the method's options."""
+    """A training: its data as tokens, the model that reads them, and the method's options.
 
-    model: LanguageModel
-    supply: Supply
-    options: AdapterOptions
-    maker: Maker
-    forward: PackedForward
-    contrasts: Sequence[TokenizedContrast] = ()  # to learn from
-    held_out: Sequence[TokenizedContrast] = ()  # none: no bias is evaluated
-    left_out: int = 0  # contrasts of the supply that are too long
-    plain: PlainTexts
+    Its plain texts and, of its contrasts, those that are held out; `on_contrasts` learns from
+    contrasts, too.
+    """
 
-    def __post_init__(self) -> None:
-        """Raises `RecipeError` for a limit that nothing held out would tell of."""
-        terms = {contrast.target for contrast in self.held_out if contrast.unrelated is not None}
-        if LMS in self.options.limits and len(terms) < 2:
-            raise RecipeError(
-                f"keep_lms needs held-out contrasts about 2 or more target terms with an unrelated "
-                f"text, got {len(terms)} such terms from '{self.supply.origin}'; supply some, or "
-                "leave keep_lms out"
-            )
-        documents = self.plain.held_out_documents
-        if PERPLEXITY in self.options.limits and documents < 2:
-            raise RecipeError(
-                f"keep_perplexity needs plain texts of at most {self.options.longest} tokens, of 3 "
-                f"or more documents, 2 of them held out, got {len(self.supply.texts)} texts and "
-                f"{documents} held-out documents from '{self.supply.origin}'; supply some (of "
-                "stereoset, name a corpus), or leave keep_perplexity out"
-            )
-
-    @classmethod
-    def on_texts(
-        cls, model: LanguageModel, supply: Supply, options: AdapterOptions, maker: Maker
-    ) -> "ContrastTraining":
-        """Learn from the supply's plain texts; its held-out contrasts, if any, are evaluated.
+    def __init__(
+        self, model: LanguageModel, supply: Supply, method: AdapterOptions, *, seed: int
+    ) -> None:
+        """`seed`: of the adapter, the batches and the intervals.
 
         Raises `RecipeError` when contrasts to learn from and held-out ones share target terms, or
-        for a limit that nothing would tell of; `ModelError` for a model that is masked or has an
-        adapter.
+        for a limit that nothing held out would tell of; `ModelError` for a model that is masked or
+        has an adapter.
         """
         refuse_adapter(model.module)
         if model.kind != "causal":
@@ -175,48 +153,68 @@ class ContrastTraining:
                 f"contrasts to stop on must be about other terms than those to learn from, "
                 f"'{supply.origin}' shares {len(shared)}: {shown}; leave them out of either"
             )
-        return cls(
-            model=model,
-            supply=supply,
-            options=options,
-            maker=maker,
-            forward=PackedForward(model),
-            held_out=tokenize_contrasts(model, supply.dev_contrasts, longest=options.longest),
-            plain=split_texts(model, supply, longest=options.longest)
-            if PERPLEXITY in options.limits
-            else PlainTexts(training=supply.texts),
-        )
+        self.model, self.supply, self.method, self.seed = model, supply, method, seed
+        self.forward = PackedForward(model)
+        self.contrasts: list[TokenizedContrast] = []  # to learn from
+        self.held_out = tokenize_contrasts(model, supply.dev_contrasts, longest=method.longest)
+        self.left_out = 0  # contrasts of the supply that are too long
+        self.texts: Sequence[str] = supply.texts  # plain ones, to learn from
+        self.passages: Sequence[Passage] = ()  # held-out ones
+        if PERPLEXITY in method.limits:
+            self.texts, self.passages = split_texts(model, supply, longest=method.longest)
+        terms = {contrast.target for contrast in self.held_out if contrast.unrelated is not None}
+        if LMS in method.limits and len(terms) < 2:
+            raise RecipeError(
+                f"keep_lms needs held-out contrasts about 2 or more target terms with an unrelated "
+                f"text, got {len(terms)} such terms from '{supply.origin}'; supply some, or "
+                "leave keep_lms out"
+            )
+        documents = len({passage.document for passage in self.passages})
+        if PERPLEXITY in method.limits and documents < 2:
+            raise RecipeError(
+                f"keep_perplexity needs plain texts of at most {method.longest} tokens, of 3 "
+                f"or more documents, 2 of them held out, got {len(supply.texts)} texts and "
+                f"{documents} held-out documents from '{supply.origin}'; supply some (of "
+                "stereoset, name a corpus), or leave keep_perplexity out"
+            )
 
     @classmethod
     def on_contrasts(
-        cls, model: LanguageModel, supply: Supply, options: AdapterOptions, maker: Maker
-    ) -> "ContrastTraining":
-        """Learn from the supply's contrasts of at most `options.longest` tokens.
+        cls, model: LanguageModel, supply: Supply, method: AdapterOptions, *, seed: int
+    ) -> Self:
+        """Learn from the supply's contrasts of at most `method.longest` tokens.
 
-        Raises as `on_texts` does, and `RecipeError` when the supply lacks contrasts or has only
-        one of the two, those to learn from and held-out ones, for a type.
+        Raises as the class does, and `RecipeError` when the supply lacks contrasts or has only one
+        of the two, those to learn from and held-out ones, for a type.
         """
-        training = cls.on_texts(model, supply, options, maker)
-        held_out, longest = training.held_out, options.longest
-        contrasts = tokenize_contrasts(model, supply.contrasts, longest=longest)
-        check_lengths(contrasts, supply.contrasts, origin=supply.origin, longest=longest)
-        if supply.dev_contrasts:
-            check_lengths(held_out, supply.dev_contrasts, origin=supply.origin, longest=longest)
-            unmatched = {item.axis for item in contrasts} ^ {item.axis for item in held_out}
-            if unmatched:
+        training, longest = cls(model, supply, method, seed=seed), method.longest
+        training.contrasts = tokenize_contrasts(model, supply.contrasts, longest=longest)
+        if not training.contrasts:
+            benchmark = "name a benchmark that teaches them, such as stereoset"
+            raise RecipeError(
+                f"the supply must have contrasts of at most {longest} tokens, got "
+                f"{len(supply.contrasts)} of any length from '{supply.origin}'; "
+                f"{'raise longest' if supply.contrasts else benchmark}"
+            )
+        learnt = {contrast.axis for contrast in training.contrasts}
+        held_out = {contrast.axis for contrast in training.held_out}
+        for contrasts, axes in ((supply.contrasts, learnt), (supply.dev_contrasts, held_out)):
+            lost = {contrast.groups.get("axis", "") for contrast in contrasts} - axes
+            if lost:
                 raise RecipeError(
-                    f"every type must have contrasts to learn from and to stop on, "
-                    f"'{supply.origin}' has only one of the two for {sorted(unmatched)}; "
-                    "supply both"
+                    f"every type must have contrasts of at most {longest} tokens, "
+                    f"'{supply.origin}' has only longer ones of {sorted(lost)}; raise 'longest', "
+                    "or leave the type out"
                 )
+        if held_out and learnt != held_out:
+            raise RecipeError(
+                f"every type must have contrasts to learn from and to stop on, "
+                f"'{supply.origin}' has only one of the two for {sorted(learnt ^ held_out)}; "
+                "supply both"
+            )
         count = len(supply.contrasts) + len(supply.dev_contrasts)
-        left_out = count - len(contrasts) - len(held_out)
-        return replace(training, contrasts=contrasts, left_out=left_out)
-
-    @property
-    def seed(self) -> int:
-        """The seed of the adapter, the batches and the intervals."""
-        return self.maker.seed
+        training.left_out = count - len(training.contrasts) - len(training.held_out)
+        return training
 
     @property
     def pairs(self) -> list[TokenizedText]:
@@ -231,8 +229,8 @@ class ContrastTraining:
         if kl is None:
             return []
         if kl.texts == "neutral":
-            longest = self.options.longest
-            texts = tokenize_texts(self.model, self.plain.training, longest=longest)
+            longest = self.method.longest
+            texts = tokenize_texts(self.model, self.texts, longest=longest)
         else:
             texts = [item.unrelated for item in self.contrasts if item.unrelated is not None]
         texts = [text for text in texts if text.part(kl.over)]
@@ -251,15 +249,15 @@ class ContrastTraining:
 
         Without a controller only a limit ends training early.
         """
-        if not self.held_out and not self.plain.held_out:
+        if not self.held_out and not self.passages:
             return None
-        limits = self.options.limits
+        limits = self.method.limits
         return BiasEarlyStopping(
             controller or NoController(),
             HeldOutEvaluation(
-                self.forward, self.held_out, self.plain.held_out, effects=limits, seed=self.seed
+                self.forward, self.held_out, self.passages, effects=limits, seed=self.seed
             ),
-            every=self.options.evaluate_every,
+            every=self.method.evaluate_every,
             first=first,
             limits=limits,
         )
@@ -278,24 +276,37 @@ class ContrastTraining:
         contrasts'. `report`: more for the edit's own. Raises what `train` raises: a loss that is
         not finite, an adapter that stayed as it was.
         """
-        config = self.options.lora(self.model)
-        schedule = self.options.schedule(self.model, seed=self.seed)
-        with lora_in_training(self.model, config, seed=self.seed) as parameters:
+        method, model = self.method, self.model
+        config, schedule = method.lora(model), method.schedule(model, seed=self.seed)
+
+        def loss_with_dropout(module: nn.Module, rows: Tensor, step: int) -> Tensor:
+            adapter_dropout(module, on=method.dropout > 0)  # the training loop seeds it by the step
+            return loss(module, rows, step)
+
+        with lora_in_training(model, config, seed=self.seed) as parameters:
             trained = train(
-                self.model.module,
+                model.module,
                 parameters,
-                examples=self.options.steps,
-                loss=_with_dropout(loss, rate=self.options.dropout),
+                examples=method.steps,
+                loss=loss_with_dropout,
                 schedule=schedule,
                 monitor=stopping,
-                key=training_key(self.model, self.maker, self.supply),
+                key=training_key(model, method, self.supply),
             )
-        _check_not_zero(trained.weights, rate=schedule.learning_rate)
-        clip, passages = self.options.max_gradient, len(self.plain.held_out)
+        # Decay moves the factor that begins at random even when nothing is learnt.
+        products = [weight for name, weight in trained.weights.items() if ".lora_B." in name]
+        if not any(bool(weight.any()) for weight in products):
+            raise ModelError(
+                f"an adapter must change the model, all {len(products)} products are 0 after "
+                f"training; raise the learning rate (it is {schedule.learning_rate:g}) or give the "
+                "loss something to do"
+            )
+        clip, passages = method.max_gradient, len(self.passages)
         info = info_of(
-            self.model,
-            self.maker,
-            names=sits_on(self.model, config),
+            model,
+            method,
+            seed=self.seed,
+            names=sits_on(model, config),
             supply=self.supply,
             trained_on=self._trained_on(texts),
             report={
@@ -314,7 +325,7 @@ class ContrastTraining:
             },
         )
         return AdapterEdit(
-            info=replace(info, base_vocabulary=str(vocabulary_of(self.model.tokenizer))),
+            info=replace(info, base_vocabulary=str(vocabulary_of(model.tokenizer))),
             config=config,
             tensors=adapter_tensors(trained.weights),
         )
@@ -340,44 +351,21 @@ class ContrastTraining:
         return self.fit(loss, self.early_stopping(), texts=texts, report=report)
 
     def _trained_on(self, texts: Sequence[TokenizedText]) -> frozenset[str]:
-        """Hashes of all texts that are learnt from or evaluated.
-
-        Of whole documents, too, when a passage of the supply is among them.
-        """
+        """Hashes of all texts that are learnt from or evaluated."""
         contrasts = (*self.contrasts, *self.held_out)
         every = [
             *(text for contrast in contrasts for text in contrast.texts),
-            *(passage.text for passage in self.plain.held_out),
+            *(passage.text for passage in self.passages),
             *texts,
         ]
         hashes = frozenset(text_sha256(text.text) for text in every)
-        if hashes.isdisjoint(map(text_sha256, self.supply.texts)):
-            return hashes
-        return hashes.union(self.supply.documents)
+        # Of whole documents, too, when a passage of the supply is among them.
+        passages = map(text_sha256, self.supply.texts)
+        return hashes if hashes.isdisjoint(passages) else hashes.union(self.supply.documents)
 
 
-def _with_dropout(loss: Loss, *, rate: float) -> Loss:
-    """The loss with the adapter's dropout, which the training loop seeds by the step."""
-
-    def with_dropout(module: nn.Module, rows: Tensor, step: int) -> Tensor:
-        adapter_dropout(module, on=rate > 0)
-        return loss(module, rows, step)
-
-    return with_dropout
-
-
-def _check_not_zero(weights: Mapping[str, Tensor], *, rate: float) -> None:
-    """Decay moves the factor that begins at random even when nothing is learnt."""
-    products = [weight for name, weight in weights.items() if ".lora_B." in name]
-    if not any(bool(weight.any()) for weight in products):
-        raise ModelError(
-            f"an adapter must change the model, all {len(products)} products are 0 after training; "
-            f"raise the learning rate (it is {rate:g}) or give the loss something to do"
-        )
-
-
-def training_key(model: LanguageModel, maker: Maker, supply: Supply) -> str:
+def training_key(model: LanguageModel, method: AdapterOptions, supply: Supply) -> str:
     """Tells trainings apart. The last digits depend on the path of the matrix products."""
-    path = matmul_path(model.module)
+    path, name = matmul_path(model.module), name_of(method)
     learnt = replace(supply, prompts=(), hinted=(), dev=(), measured=())  # the rest is not used
-    return f"{maker.method} {maker.version} {model.identity} {maker.options} {path} {learnt}"
+    return f"{name} {method.version} {model.identity} {options_of(method)} {path} {learnt}"

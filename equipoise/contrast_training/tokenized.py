@@ -12,8 +12,7 @@ from typing import Literal, TypeAlias
 
 from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.inference.queries import without_start
-from equipoise.models.tokenization import Ids, Marked, encode, start_token_id
+from equipoise.models.tokenization import Ids, Marked, encode, start_token_id, without_start
 from equipoise.records import Contrast, Supply
 
 _SHARE = 0.1  # of the texts
@@ -81,62 +80,43 @@ def tokenize_contrasts(
     Nothing is ever cut. Raises `ModelError` naming a contrast without any token to score.
     """
     limit = min(longest, model.context_length or longest)
-    texts = iter(
-        _tokenize(
-            model,
-            [
-                (contrast.context, ending, _shared_suffix(contrast))
-                for contrast in contrasts
-                for ending in _endings(contrast)
-            ],
-        )
-    )
+    endings = [
+        [
+            ending
+            for ending in (item.stereotype, item.antistereotype, item.unrelated)
+            if ending is not None
+        ]
+        for item in contrasts
+    ]
+    marked = [
+        (contrast.context, ending, _shared_suffix(group))
+        for contrast, group in zip(contrasts, endings, strict=True)
+        for ending in group
+    ]
+    texts = iter(_tokenize(model, marked))
     tokenized = []
-    for contrast in contrasts:
-        contrast_texts = [next(texts) for _ in _endings(contrast)]
-        for text in contrast_texts:
+    for contrast, group in zip(contrasts, endings, strict=True):
+        first, second, *unrelated = [next(texts) for _ in group]
+        for text in (first, second, *unrelated):
             if not text.target_positions:
                 raise ModelError(
                     f"contrast '{contrast.id}' must have a token to score, got none for "
                     f"{len(text.ids)} tokens; give its endings some text"
                 )
-        if max(len(text.ids) for text in contrast_texts) > limit:
+        if max(len(text.ids) for text in (first, second, *unrelated)) > limit:
             continue
         tokenized.append(
             TokenizedContrast(
                 id=contrast.id,
                 axis=contrast.groups.get("axis", ""),
                 target=contrast.groups.get("target", contrast.id),
-                stereotype=contrast_texts[0],
-                antistereotype=contrast_texts[1],
-                unrelated=contrast_texts[2] if len(contrast_texts) > 2 else None,
+                stereotype=first,
+                antistereotype=second,
+                unrelated=unrelated[0] if unrelated else None,
                 ending_alone=contrast.groups.get("task") == "intersentence",
             )
         )
     return tokenized
-
-
-def check_lengths(
-    tokenized: Sequence[TokenizedContrast],
-    contrasts: Sequence[Contrast],
-    *,
-    origin: str,
-    longest: int,
-) -> None:
-    """Refuse no contrasts at all, and a type of which none is short enough."""
-    if not tokenized:
-        benchmark = "name a benchmark that teaches them, such as stereoset"
-        raise RecipeError(
-            f"the supply must have contrasts of at most {longest} tokens, got {len(contrasts)} of "
-            f"any length from '{origin}'; {'raise longest' if contrasts else benchmark}"
-        )
-    types = {contrast.groups.get("axis", "") for contrast in contrasts}
-    lost = types - {contrast.axis for contrast in tokenized}
-    if lost:
-        raise RecipeError(
-            f"every type must have contrasts of at most {longest} tokens, '{origin}' has "
-            f"only longer ones of {sorted(lost)}; raise 'longest', or leave the type out"
-        )
 
 
 def tokenize_texts(
@@ -156,21 +136,12 @@ class Passage:
     document: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlainTexts:
-    """A supply's plain texts."""
+def split_texts(
+    model: LanguageModel, supply: Supply, *, longest: int
+) -> tuple[tuple[str, ...], tuple[Passage, ...]]:
+    """The texts to learn from and the held-out passages, of the last documents, two or more.
 
-    training: tuple[str, ...]
-    held_out: tuple[Passage, ...] = ()
-
-    @property
-    def held_out_documents(self) -> int:
-        """How many documents are evaluated."""
-        return len({passage.document for passage in self.held_out})
-
-
-def split_texts(model: LanguageModel, supply: Supply, *, longest: int) -> PlainTexts:
-    """Hold out the last documents, two or more, until they are a tenth of the texts or 200.
+    They are held out until they are a tenth of the texts or 200.
 
     A text of a supply that names no documents is a document of its own. Of longer documents about
     200 texts, evenly spaced and of at most `longest` tokens each, are evaluated. Fewer than three
@@ -183,42 +154,29 @@ def split_texts(model: LanguageModel, supply: Supply, *, longest: int) -> PlainT
             f"a supply must name the document of each plain text or of none, '{supply.origin}' "
             f"has {len(supply.texts)} texts and {len(documents)} documents; name all"
         )
-    last = _last_documents(documents)
+    sizes = Counter(documents)  # in the order of the texts
+    wanted = min(_MOST, math.ceil(_SHARE * len(documents)))
+    last: set[str] = set()
+    for document in reversed(list(sizes)[1:] if len(sizes) > 2 else []):
+        if len(last) >= 2 and sum(sizes[name] for name in last) >= wanted:
+            break
+        last.add(document)
     pairs = list(zip(supply.texts, documents, strict=True))
     training = tuple(text for text, document in pairs if document not in last)
     held_out = {text: document for text, document in pairs if document in last}
     for text in training:  # a text may be in several documents
         held_out.pop(text, None)
-    passages = [
-        Passage(text=text, document=held_out[text.text])
-        for text in tokenize_texts(model, list(held_out), longest=longest)
-    ]
-    return PlainTexts(training=training, held_out=tuple(_thin_out(passages)))
-
-
-def _thin_out(passages: Sequence[Passage]) -> list[Passage]:
-    """About 200 passages, evenly spaced in every document, at least 1 of each."""
-    stride = max(1, math.ceil(len(passages) / _MOST))
+    tokenized = tokenize_texts(model, list(held_out), longest=longest)
+    # Evenly spaced in every document, so that each keeps 1 or more.
+    stride = max(1, math.ceil(len(tokenized) / _MOST))
     counts: Counter[str] = Counter()
-    thinned = []
-    for passage in passages:
-        if counts[passage.document] % stride == 0:
-            thinned.append(passage)
-        counts[passage.document] += 1
-    return thinned
-
-
-def _last_documents(documents: Sequence[str]) -> frozenset[str]:
-    sizes = Counter(documents)  # in the order of the texts
-    wanted = min(_MOST, math.ceil(_SHARE * len(documents)))
-    if len(sizes) < 3:
-        return frozenset()
-    last: list[str] = []
-    for document in reversed(list(sizes)[1:]):
-        if len(last) >= 2 and sum(sizes[name] for name in last) >= wanted:
-            break
-        last.append(document)
-    return frozenset(last)
+    passages = []
+    for passage in tokenized:
+        document = held_out[passage.text]
+        if counts[document] % stride == 0:
+            passages.append(Passage(text=passage, document=document))
+        counts[document] += 1
+    return training, tuple(passages)
 
 
 def _tokenize(model: LanguageModel, texts: Sequence[tuple[str, str, int]]) -> list[TokenizedText]:
@@ -252,16 +210,10 @@ def _tokenize(model: LanguageModel, texts: Sequence[tuple[str, str, int]]) -> li
     return tokenized
 
 
-def _endings(contrast: Contrast) -> list[str]:
-    endings = (contrast.stereotype, contrast.antistereotype, contrast.unrelated)
-    return [ending for ending in endings if ending is not None]
-
-
-def _shared_suffix(contrast: Contrast) -> int:
+def _shared_suffix(endings: Sequence[str]) -> int:
     """Characters of the words with which all endings end alike; a first word is never shared."""
-    words = [ending.split(" ")[:0:-1] for ending in _endings(contrast)]
     shared = 0
-    for column in zip(*words, strict=False):
+    for column in zip(*(ending.split(" ")[:0:-1] for ending in endings), strict=False):
         if len(set(column)) > 1:
             break
         shared += len(column[0]) + 1

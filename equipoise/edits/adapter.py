@@ -16,9 +16,8 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor, nn
 
-from equipoise.edits.base import Edit, described
+from equipoise.edits.base import Edit, Stored, described, read_tensors
 from equipoise.edits.edit import EditInfo, check_base
-from equipoise.edits.storage import Stored, read_tensors
 from equipoise.errors import ModelError, StoreError
 from equipoise.files.json_records import read_object
 from equipoise.inference.language_model import LanguageModel

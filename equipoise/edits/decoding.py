@@ -9,9 +9,8 @@ from typing import ClassVar, Self
 
 from equipoise.decoding.counterfactual_rule import Counterfactual
 from equipoise.decoding.self_debias_rule import SelfDebiasing
-from equipoise.edits.base import Edit, described
+from equipoise.edits.base import HEAD, Edit, Stored, described
 from equipoise.edits.edit import EditInfo
-from equipoise.edits.storage import HEAD, Stored
 from equipoise.errors import ModelError, StoreError, nearest
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.decoding_rule import DecodingRule

@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
+from equipoise.plugins import name_of, options_of
 from equipoise.records import JSON, DataUse, Supply
 
 
@@ -34,20 +36,17 @@ class EditInfo:
     base_vocabulary: str = ""  # `str(vocabulary_of(tokenizer))` of the base; "": not known
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Maker:
-    """A mitigation with its settings."""
+class Method(Protocol):
+    """A mitigation: an instance of a plug-in's class, whose fields are its options."""
 
-    method: str  # the mitigation's name
-    version: str
-    options: Mapping[str, JSON]
-    seed: int
+    version: ClassVar[str]
 
 
 def info_of(
     model: LanguageModel,
-    maker: Maker,
+    method: Method,
     *,
+    seed: int,
     names: Iterable[str] = (),
     supply: Supply,
     trained_on: frozenset[str] = frozenset(),
@@ -59,7 +58,10 @@ def info_of(
     `supply`: the texts that the mitigation was given; the rest is as in `EditInfo`.
     """
     return EditInfo(
-        **asdict(maker),
+        method=name_of(method),
+        version=method.version,
+        options=options_of(method),
+        seed=seed,
         base=model.identity,
         base_name=model.load_name,
         base_kind=model.kind,

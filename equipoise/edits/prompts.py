@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
-from equipoise.edits.base import Edit, described
+from equipoise.edits.base import HEAD, Edit, Stored, described
 from equipoise.edits.edit import EditInfo
-from equipoise.edits.storage import HEAD, Stored
 from equipoise.errors import ModelError, StoreError
 from equipoise.inference.language_model import LanguageModel
 

@@ -5,10 +5,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from equipoise.edits.adapter import AdapterEdit
-from equipoise.edits.base import Edit
+from equipoise.edits.base import HEAD, Edit, read_head
 from equipoise.edits.decoding import NextTokenEdit
 from equipoise.edits.prompts import PromptEdit
-from equipoise.edits.storage import HEAD, read_head
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import StoreError, nearest
 

@@ -8,9 +8,8 @@ from typing import ClassVar, Self
 
 from torch import Tensor
 
-from equipoise.edits.base import Edit, described
+from equipoise.edits.base import Edit, Stored, described
 from equipoise.edits.edit import EditInfo, check_base, parameter
-from equipoise.edits.storage import Stored
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
 

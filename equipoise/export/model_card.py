@@ -14,7 +14,7 @@ _VERSIONS = ("equipoise", "torch", "transformers", "peft", "numpy", "python")
 
 
 def card_changes(comparisons: Sequence[Comparison]) -> str:
-    """What a model card says of an edit: Markdown for `edits.storage.write_card`.
+    """What a model card says of an edit: Markdown for `edits.base.write_card`.
 
     The verdict; a table of the overall changes with intervals, ideal, n, direction and claim; then,
     for each benchmark, how it was measured, on which data, with which seeds, draws and versions.

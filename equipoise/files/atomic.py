@@ -37,6 +37,28 @@ def write_file(file: Path, content: str | bytes, *, what: str) -> Path:
     return file
 
 
+def check_new(folder: Path | None, *, what: str) -> None:
+    """Raise `StoreError` unless the folder is new or empty and its place may be written to.
+
+    None is no folder. `what` is what an error calls its content. Ask before a long run.
+    """
+    if folder is None:
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StoreError(
+            f"{what} must be written into a new or empty folder, {folder} is not one; "
+            "choose another name or remove it"
+        )
+    place = next(
+        parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists()
+    )
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        raise StoreError(
+            f"{what} must be written into a folder, {folder} cannot be made because {place} is "
+            "none or may not be written to; choose another place"
+        )
+
+
 @contextmanager
 def new_folder(folder: Path, *, what: str) -> Iterator[Path]:
     """A folder to fill, which takes its place when the `with` block ends without an error.

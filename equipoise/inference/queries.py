@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from equipoise.models.loaded_model import LoadedModel
-from equipoise.models.tokenization import Ids, Marked, Tokens, encode, start_token_id
+from equipoise.models.tokenization import (
+    Ids,
+    Marked,
+    Tokens,
+    encode,
+    start_token_id,
+    without_start,
+)
 from equipoise.records import Prefix
 
 Read: TypeAlias = tuple[int, int]  # position in the ids, token whose log-probability is wanted
@@ -40,14 +47,6 @@ def tokenize(model: LoadedModel, texts: Iterable[Marked]) -> list[Tokens]:
         return encoded
     start = start_token_id(model.tokenizer)
     return [without_start(tokens, start) for tokens in encoded]
-
-
-def without_start(tokens: Tokens, start: int | None) -> Tokens:
-    """The tokens without a start token in front."""
-    if start is None or not tokens.ids or tokens.ids[0] != start:
-        return tokens
-    marked = tuple(position - 1 for position in tokens.marked if position > 0)
-    return Tokens(tokens.text, tokens.ids[1:], tokens.spans[1:], marked)
 
 
 def causal(ids: Ids, wanted: Sequence[int], prefix: Prefix, start: int | None) -> Plan:

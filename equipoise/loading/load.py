@@ -4,10 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from equipoise.edits.adapter import CONFIG_FILE, read_adapter
-from equipoise.edits.base import Edit
+from equipoise.edits.base import HEAD, Edit
 from equipoise.edits.edit import EditInfo
 from equipoise.edits.registry import load_edit
-from equipoise.edits.storage import HEAD
 from equipoise.errors import ModelError, nearest
 from equipoise.inference.language_model import LanguageModel
 from equipoise.loading.checkpoint import Checkpoint, find_checkpoint

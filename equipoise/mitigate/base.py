@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from equipoise.edits.base import Edit
-from equipoise.edits.edit import Maker
 from equipoise.inference.language_model import LanguageModel
-from equipoise.plugins import name_of, options_of
 from equipoise.records import Supply
 
 
@@ -31,13 +29,6 @@ class Mitigation(ABC):
         Raises `RecipeError` when the supply lacks what the method needs, and `ModelError` naming
         the step when a loss is not finite.
         """
-
-
-def maker_of(method: Mitigation, *, seed: int) -> Maker:
-    """The method by its name, version and options, for the edit that it makes."""
-    return Maker(
-        method=name_of(method), version=method.version, options=options_of(method), seed=seed
-    )
 
 
 class ReadsFiles(ABC):

@@ -33,7 +33,7 @@ from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.forward import evaluating
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.scoring import the_prompt
-from equipoise.mitigate.base import Mitigation, maker_of
+from equipoise.mitigate.base import Mitigation
 from equipoise.model_editing.hypernetwork import Editor, solve_shifts, train_editor
 from equipoise.model_editing.target_modules import (
     Rows,
@@ -151,7 +151,7 @@ class BiasEdit(Mitigation):
         if self.item_info:
             report["item_info"] = list(self.item_info)
         trained = replace(trained, weights=weights)
-        return tuned_edit(model, supply, trained, maker=maker_of(self, seed=seed), report=report)
+        return tuned_edit(model, supply, trained, method=self, seed=seed, report=report)
 
 
 class Scores:

@@ -13,43 +13,39 @@ its anti-stereotypes are forgotten from then on, and stops training at parity.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 import torch
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 
-from equipoise.contrast_training.controllers import (
+from equipoise.contrast_training.early_stopping import (
     AnyController,
+    BiasEarlyStopping,
     EquivalenceStopping,
     NoController,
+    Phase,
     ReferenceSwapping,
     TypeMixture,
     away_from_stereotypes,
 )
-from equipoise.contrast_training.early_stopping import BiasEarlyStopping, Phase
-from equipoise.contrast_training.losses import (
-    AnyKl,
-    ForwardKl,
-    PaddedKl,
-    Reduction,
-    likelihood,
-    npo,
-)
-from equipoise.contrast_training.packed_forward import ReferenceOutputs, reference_outputs
-from equipoise.contrast_training.sampling import mixed_batch
+from equipoise.contrast_training.packed_forward import reference_outputs
 from equipoise.contrast_training.session import AdapterOptions, ContrastTraining
+from equipoise.contrast_training.steps import AnyKl, ForwardKl, PaddedKl, likelihood, mixed_batch
 from equipoise.contrast_training.tokenized import TokenizedContrast, TokenizedText
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import RecipeError, nearest
 from equipoise.inference.language_model import LanguageModel
-from equipoise.mitigate.base import Mitigation, maker_of
+from equipoise.mitigate.base import Mitigation
 from equipoise.records import OPTIONS, Supply
 
-#: Contrasts by type of bias.
-_ByType = Mapping[str, Sequence[TokenizedContrast]]
+Reduction: TypeAlias = Literal["per_seq_sum", "per_seq_mean", "batch_mean"]
+#: By type of bias.
+_ByType: TypeAlias = Mapping[str, Sequence[TokenizedContrast]]
+_Pools: TypeAlias = dict[str, list[TokenizedText]]
 
 _RELEASED_BASES = {"gender": 49.0, "profession": 49.0, "race": 49.0, "religion": 48.0}
 
@@ -101,7 +97,7 @@ class HeadAdversarial(_Adversarial):
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class Npo:
-    """Forget by negative preference optimization (`losses.npo`)."""
+    """Forget by negative preference optimization (`npo`)."""
 
     name: Literal["npo"] = "npo"
     weight: Annotated[float, Field(gt=0)] = 0.4  # in the loss
@@ -117,7 +113,7 @@ class Npo:
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class Likelihood:
-    """Retain by likelihood (`losses.likelihood`)."""
+    """Retain by likelihood (`steps.likelihood`)."""
 
     name: Literal["likelihood"] = "likelihood"
     weight: Annotated[float, Field(gt=0)] = 0.4  # in the loss
@@ -147,7 +143,7 @@ class BiasUnlearn(AdapterOptions, Mitigation):
     first_evaluation: Annotated[int, Field(ge=0)] = 50  # steps before the controller may act
 
     @model_validator(mode="after")
-    def _learns_something(self) -> Self:
+    def _learns_something(self) -> "BiasUnlearn":
         if self.forget is None and self.retain is None:  # the KL alone is least where it begins
             raise ValueError(f"forget or retain must be given, got {self.forget} and {self.retain}")
         return self
@@ -173,48 +169,62 @@ class BiasUnlearn(AdapterOptions, Mitigation):
         Raises as `ContrastTraining` does, and `RecipeError` when it lacks held-out contrasts
         (unless the controller is "none"), and for a base of a type that it has not.
         """
-        self._check_bases(supply)
-        training = ContrastTraining.on_contrasts(model, supply, self, maker_of(self, seed=seed))
-        if not training.held_out and not isinstance(self.controller, NoController):
-            raise RecipeError(
-                f"the supply must have held-out contrasts to stop on, got 0 from "
-                f"'{supply.origin}'; supply some, or use controller 'none'"
-            )
-        kl_texts = training.kl_texts(self.kl)
-        # Constants, computed while the adapter is off.
-        reference = reference_outputs(training.forward, scored=training.pairs, compared=kl_texts)
-        stopping = training.early_stopping(self.controller, first=self.first_evaluation)
-        loss = UnlearningLoss(self, training, kl_texts, reference, stopping)
-        return training.fit(loss, stopping, texts=kl_texts)
-
-    def _check_bases(self, supply: Supply) -> None:
-        if not isinstance(self.controller, ReferenceSwapping):
-            return
+        bases = self.controller.bases if isinstance(self.controller, ReferenceSwapping) else {}
         types = {contrast.groups.get("axis", "") for contrast in supply.contrasts}
-        for name in self.controller.bases:
+        for name in bases:
             if name not in types | _RELEASED_BASES.keys():
                 raise RecipeError(
                     f"bases must be of types of '{supply.origin}', got '{name}'; "
                     f"{nearest(name, types)}"
                 )
+        training = ContrastTraining.on_contrasts(model, supply, self, seed=seed)
+        if not training.held_out and not isinstance(self.controller, NoController):
+            raise RecipeError(
+                f"the supply must have held-out contrasts to stop on, got 0 from "
+                f"'{supply.origin}'; supply some, or use controller 'none'"
+            )
+        stopping = training.early_stopping(self.controller, first=self.first_evaluation)
+        loss = UnlearningLoss(self, training, stopping)
+        return training.fit(loss, stopping, texts=loss.kl_texts)
+
+
+def npo(
+    gap: Tensor, tokens: Tensor, *, beta: float, reduction: Reduction = "per_seq_sum"
+) -> Tensor:
+    """Negative preference optimization: -(2 / beta) log sigmoid(beta * r), mean over texts.
+
+    Zhang et al. 2024, equation 3; BiasUnlearn's code differs (docs/methods/bias_unlearn.md).
+
+    `gap` [text]: log-probability of each text's target before training minus now, in nats (0 at the
+    start, above 0 once forgotten). per_seq_sum: r is that gap (NPO's paper and code). per_seq_mean:
+    r is the gap per token. batch_mean: a single r, the mean gap per token over the batch, as
+    BiasUnlearn's code has it; with so small an r the loss hardly ever saturates and is gradient
+    ascent.
+    At the start it is (2 / beta) ln 2, and its gradient in r is -1.
+    """
+    if reduction == "per_seq_sum":
+        r = gap
+    elif reduction == "per_seq_mean":
+        r = gap / tokens
+    else:
+        r = (gap / tokens).mean()[None]
+    return -(2 / beta) * logsigmoid(beta * r).mean()
 
 
 class UnlearningLoss:
     """The loss of a step, by its number."""
 
     def __init__(
-        self,
-        method: BiasUnlearn,
-        training: ContrastTraining,
-        kl_texts: Sequence[TokenizedText],
-        reference: ReferenceOutputs,
-        stopping: BiasEarlyStopping | None,
+        self, method: BiasUnlearn, training: ContrastTraining, stopping: BiasEarlyStopping | None
     ) -> None:
         self.method = method
         self.forward = training.forward
         self.seed = training.seed
-        self.kl_texts = kl_texts
-        self.reference = reference
+        self.kl_texts = training.kl_texts(method.kl)
+        # Constants, computed while the adapter is off.
+        self.reference = reference_outputs(
+            training.forward, scored=training.pairs, compared=self.kl_texts
+        )
         axes = sorted({contrast.axis for contrast in training.contrasts})
         self.contrasts: _ByType = {
             axis: [contrast for contrast in training.contrasts if contrast.axis == axis]
@@ -229,7 +239,7 @@ class UnlearningLoss:
 
     def __call__(self, _module: nn.Module, _rows: Tensor, step: int) -> Tensor:
         """Draw the texts, run them together, and add the three losses by their weights."""
-        forgetting, retaining, kl = self.method.forget, self.method.retain, self.method.kl
+        method, kl = self.method, self.method.kl
         phase = self.first_phase if self.stopping is None else self.stopping.phase
         forget, retain, compared = self.draw(phase, step)
         learnt, count = [*forget, *retain], len(forget)
@@ -242,16 +252,16 @@ class UnlearningLoss:
 
         loss = torch.zeros((), device=logprobs.device)
         if kl:
-            divergence = kl.loss(self.forward, rest, compared, self.reference)
-            loss = kl.weight * divergence
-        if forgetting and forget:
+            loss = kl.weight * kl.loss(self.forward, rest, compared, self.reference)
+        if method.forget and forget:
             gap = self.reference.target_logprobs(forget).to(logprobs.device) - logprobs[:count]
-            beta, reduction = forgetting.beta, forgetting.reduction
+            beta, reduction = method.forget.beta, method.forget.reduction
             value = npo(gap, tokens[:count], beta=beta, reduction=reduction)
-            loss = loss + forgetting.weight * phase.mixture.strength * value
-        if retaining and retain:
-            value = likelihood(logprobs[count:], tokens[count:], by_token=retaining.by_token)
-            loss = loss + retaining.weight * phase.mixture.strength * value
+            loss = loss + method.forget.weight * phase.mixture.strength * value
+        if method.retain and retain:
+            by_token = method.retain.by_token
+            value = likelihood(logprobs[count:], tokens[count:], by_token=by_token)
+            loss = loss + method.retain.weight * phase.mixture.strength * value
         return loss
 
     def draw(
@@ -262,36 +272,31 @@ class UnlearningLoss:
         To turn a type exchanges its labels; batch sizes and the adversarial share stay. A phase
         begins an order of its own, while the texts of the KL go on in theirs.
         """
-        mixture = phase.mixture
         drawn = []
-        for stream, part, pools in (
-            (0, self.method.forget, self.forget_pools(mixture)),
-            (1, self.method.retain, self.retain_pools(mixture)),
-        ):
-            size, seed = part.batch if part else 0, (self.seed, phase.number, stream)
-            step_of_phase = step - phase.start
-            drawn.append(mixed_batch(pools, mixture.weights, size, step=step_of_phase, seed=seed))
-        forget, retain = drawn
+        pools = self.pools(phase.mixture)
+        for stream, part in enumerate((self.method.forget, self.method.retain)):
+            batch = mixed_batch(
+                pools[stream],
+                phase.mixture.weights,
+                part.batch if part else 0,
+                step=step - phase.start,
+                seed=(self.seed, phase.number, stream),
+            )
+            drawn.append(batch)
         kl = self.method.kl
         compared = kl.draw(self.kl_texts, step=step, seed=self.seed) if kl else []
-        return forget, retain, compared
+        return drawn[0], drawn[1], compared
 
-    def forget_pools(self, mixture: TypeMixture) -> dict[str, list[TokenizedText]]:
-        """By active type: the texts that the model leans to, and the adversarial other ones."""
-        turns = mixture.directions
-        return {
-            axis: [_side(contrast, turns[axis]) for contrast in self.contrasts[axis]]
-            + [_side(contrast, -turns[axis]) for contrast in self.adversarial[axis]]
-            for axis in mixture.active
-        }
+    def pools(self, mixture: TypeMixture) -> tuple[_Pools, _Pools]:
+        """By active type: the texts to forget, adversarial ones last, and those to retain.
 
-    def retain_pools(self, mixture: TypeMixture) -> dict[str, list[TokenizedText]]:
-        """By active type: the other texts."""
-        return {
-            axis: [_side(contrast, -mixture.directions[axis]) for contrast in self.contrasts[axis]]
-            for axis in mixture.active
-        }
-
-
-def _side(contrast: TokenizedContrast, direction: int) -> TokenizedText:
-    return contrast.stereotype if direction > 0 else contrast.antistereotype
+        To forget are the texts that the model leans to, and the others of adversarial contrasts.
+        """
+        forget: _Pools = {}
+        retain: _Pools = {}
+        for axis in mixture.active:
+            leant = 0 if mixture.directions[axis] > 0 else 1
+            forget[axis] = [contrast.pair[leant] for contrast in self.contrasts[axis]]
+            forget[axis] += [contrast.pair[1 - leant] for contrast in self.adversarial[axis]]
+            retain[axis] = [contrast.pair[1 - leant] for contrast in self.contrasts[axis]]
+        return forget, retain

@@ -18,7 +18,7 @@ from equipoise.edits.edit import info_of
 from equipoise.errors import DataError, RecipeError
 from equipoise.group_words.word_lists import read_word_lists, word_lists_use
 from equipoise.inference.language_model import LanguageModel
-from equipoise.mitigate.base import Mitigation, ReadsFiles, maker_of
+from equipoise.mitigate.base import Mitigation, ReadsFiles
 from equipoise.records import JSON, OPTIONS, Supply
 
 
@@ -65,7 +65,7 @@ class Cafie(Mitigation, ReadsFiles):
         )
         report: dict[str, JSON] = {"cost_factor": rule.rows, **rule.record}
         supply = replace(supply, files=(*supply.files, word_lists_use(self.lists)))
-        info = info_of(model, maker_of(self, seed=seed), supply=supply, report=report)
+        info = info_of(model, self, seed=seed, supply=supply, report=report)
         return NextTokenEdit(info=info, decoding_rule=rule)
 
     def files(self) -> Mapping[str, str]:

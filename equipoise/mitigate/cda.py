@@ -18,7 +18,7 @@ from equipoise.errors import RecipeError
 from equipoise.group_words.counterfactuals import swapped
 from equipoise.group_words.word_lists import WordLists, read_word_lists, word_lists_use
 from equipoise.inference.language_model import LanguageModel
-from equipoise.mitigate.base import Mitigation, ReadsFiles, maker_of
+from equipoise.mitigate.base import Mitigation, ReadsFiles
 from equipoise.records import OPTIONS, Supply, text_sha256
 
 
@@ -66,10 +66,9 @@ class Cda(AdapterOptions, Mitigation, ReadsFiles):
         All steps are done unless a limit ends it. Raises as `ContrastTraining` does, and
         `RecipeError` when the supply lacks plain texts with a listed word.
         """
-        maker = maker_of(self, seed=seed)
         over: ScoredSpan = "text"
         if isinstance(self.source, ContrastSource):
-            training = ContrastTraining.on_contrasts(model, supply, self, maker)
+            training = ContrastTraining.on_contrasts(model, supply, self, seed=seed)
             over = self.source.over
             texts = [contrast.antistereotype for contrast in training.contrasts]
             if self.source.keep_originals:
@@ -78,7 +77,7 @@ class Cda(AdapterOptions, Mitigation, ReadsFiles):
             lists = read_word_lists(self.source.lists, self.source.axes)
             used = word_lists_use(self.source.lists)
             supply = replace(supply, files=(*supply.files, used))
-            training = ContrastTraining.on_texts(model, supply, self, maker)
+            training = ContrastTraining(model, supply, self, seed=seed)
             groups = _swap_words(training, self.source, lists)
             texts = _tokenize_groups(training, groups)
         return training.fit_likelihood(
@@ -99,9 +98,9 @@ def _swap_words(
 
     Left out are texts without a listed word, and those of which either is held out.
     """
-    held_out = {text_sha256(passage.text.text) for passage in training.plain.held_out}
+    held_out = {text_sha256(passage.text.text) for passage in training.passages}
     groups: list[tuple[str, ...]] = []
-    for text in training.plain.training:
+    for text in training.texts:
         other = swapped(text, lists, seed=training.seed)
         if other is None:
             continue
@@ -111,7 +110,7 @@ def _swap_words(
     if not groups:
         raise RecipeError(
             f"the supply must have plain texts with a word of {list(source.axes)}, got "
-            f"{len(training.plain.training)} without any from '{training.supply.origin}'; supply "
+            f"{len(training.texts)} without any from '{training.supply.origin}'; supply "
             "others (of stereoset, name a corpus), or use source 'contrasts'"
         )
     return groups
@@ -121,7 +120,7 @@ def _tokenize_groups(
     training: ContrastTraining, groups: list[tuple[str, ...]]
 ) -> list[TokenizedText]:
     """All texts of the groups of which every text is short enough."""
-    longest = training.options.longest
+    longest = training.method.longest
     texts = list(dict.fromkeys(text for group in groups for text in group))
     tokenized = {text.text: text for text in tokenize_texts(training.model, texts, longest=longest)}
     whole = [group for group in groups if all(text in tokenized for text in group)]

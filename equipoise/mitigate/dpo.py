@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from equipoise.contrast_training.packed_forward import reference_outputs
-from equipoise.contrast_training.sampling import epoch_batch
 from equipoise.contrast_training.session import AdapterOptions, ContrastTraining
+from equipoise.contrast_training.steps import epoch_batch
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.inference.language_model import LanguageModel
-from equipoise.mitigate.base import Mitigation, maker_of
+from equipoise.mitigate.base import Mitigation
 from equipoise.records import OPTIONS, Supply
 
 
@@ -66,7 +66,7 @@ class Dpo(AdapterOptions, Mitigation):
 
         All steps are done unless a limit ends it. Raises as `ContrastTraining` does.
         """
-        training = ContrastTraining.on_contrasts(model, supply, self, maker_of(self, seed=seed))
+        training = ContrastTraining.on_contrasts(model, supply, self, seed=seed)
         forward, contrasts = training.forward, training.contrasts
         reference = reference_outputs(forward, scored=training.pairs)
 

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.edits.weights import WeightEdit
 from equipoise.inference.language_model import LanguageModel
-from equipoise.mitigate.base import Mitigation, maker_of
+from equipoise.mitigate.base import Mitigation
 from equipoise.records import OPTIONS, Supply
 from equipoise.training.pronoun_training import (
     PronounOptions,
@@ -35,4 +35,4 @@ class FullFinetune(PronounOptions, Mitigation):
             model, supply, self, parameters=parameters, start=None, seed=seed
         )
         report = {"learning_rate": self.rate(model)}
-        return tuned_edit(model, supply, trained, maker=maker_of(self, seed=seed), report=report)
+        return tuned_edit(model, supply, trained, method=self, seed=seed, report=report)

@@ -16,7 +16,7 @@ from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.locate.base import Locator
 from equipoise.locate.block_influence import BlockInfluence
-from equipoise.mitigate.base import Mitigation, maker_of
+from equipoise.mitigate.base import Mitigation
 from equipoise.models.anatomy import attention, block, blocks, mlp, norms
 from equipoise.records import OPTIONS, Supply
 from equipoise.training.pronoun_training import (
@@ -63,7 +63,8 @@ class Lftf(PronounOptions, Mitigation):
             model,
             supply,
             trained,
-            maker=maker_of(self, seed=seed),
+            method=self,
+            seed=seed,
             report={
                 "blocks": list(chosen),
                 "ranking": to_jsonable_python(ranking),

@@ -5,28 +5,22 @@ Ours: what BiasUnlearn's swapping aims at, as a loss that is stationary at parit
     mean over types of (mean margin / spread)^2 + weight * KL(before || now)
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass as record
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
+import numpy as np
 import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from equipoise.contrast_training.evaluation import margin_spreads
-from equipoise.contrast_training.losses import ForwardKl, squared_mean
-from equipoise.contrast_training.packed_forward import (
-    PackedForward,
-    ReferenceOutputs,
-    reference_outputs,
-)
-from equipoise.contrast_training.sampling import distinct_batch
+from equipoise.contrast_training.packed_forward import reference_outputs
 from equipoise.contrast_training.session import AdapterOptions, ContrastTraining
-from equipoise.contrast_training.tokenized import TokenizedContrast, TokenizedText
+from equipoise.contrast_training.steps import ForwardKl
+from equipoise.contrast_training.tokenized import TokenizedContrast
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.inference.language_model import LanguageModel
-from equipoise.mitigate.base import Mitigation, maker_of
+from equipoise.mitigate.base import Mitigation
 from equipoise.records import OPTIONS, Supply
 
 ParityTarget: TypeAlias = Literal["mean", "share"]
@@ -63,21 +57,28 @@ class Parity(AdapterOptions, Mitigation):
 
         All steps are done unless a limit ends it. Raises as `ContrastTraining` does.
         """
-        training = ContrastTraining.on_contrasts(model, supply, self, maker_of(self, seed=seed))
-        kl_texts = training.kl_texts(self.kl)
-        loss = ParityLoss(
-            method=self,
-            forward=training.forward,
-            contrasts=training.contrasts,
-            spreads=margin_spreads(training.forward, training.contrasts),
-            kl_texts=kl_texts,
-            reference=reference_outputs(training.forward, compared=kl_texts),
-            seed=seed,
-        )
-        return training.fit(loss, training.early_stopping(), texts=kl_texts)
+        training = ContrastTraining.on_contrasts(model, supply, self, seed=seed)
+        loss = ParityLoss(self, training)
+        return training.fit(loss, training.early_stopping(), texts=loss.kl_texts)
 
 
-@record(frozen=True, slots=True, kw_only=True)
+def squared_mean(values: Tensor, *, population: int) -> Tensor:
+    """The square of a population's mean, estimated without bias from different `values` [item].
+
+    From n of N = `population` items. The mean over all N² pairs has N - 1 parts of pairs of
+    different items, (S² - sum of squares) / (n (n - 1)), and one of items with themselves, the mean
+    square. The square of the sample's own mean is larger on average, and descending it would shrink
+    every margin, not their mean; pairs of different items alone are smaller, and descending that
+    would drive margins apart. It may be negative. Of fewer than two items: the plain square.
+    """
+    n = len(values)
+    if n < 2:
+        return values.sum().square()
+    squares = values.square().sum()
+    pairs = (values.sum().square() - squares) / (n * (n - 1))
+    return pairs + (squares / n - pairs) / population
+
+
 class ParityLoss:
     """The square of each type's mean lean, and the divergence from before on the KL's texts.
 
@@ -87,18 +88,22 @@ class ParityLoss:
     at 0 where as many items prefer one text as the other.
     """
 
-    method: Parity
-    forward: PackedForward
-    contrasts: Sequence[TokenizedContrast]
-    spreads: Mapping[str, float]  # by type: standard deviation before training, nats per token
-    kl_texts: Sequence[TokenizedText]
-    reference: ReferenceOutputs
-    seed: int
+    def __init__(self, method: Parity, training: ContrastTraining) -> None:
+        self.method = method
+        self.forward = training.forward
+        self.seed = training.seed
+        axes = sorted({contrast.axis for contrast in training.contrasts})
+        self.contrasts = {
+            axis: [contrast for contrast in training.contrasts if contrast.axis == axis]
+            for axis in axes
+        }
+        self.spreads = margin_spreads(training.forward, training.contrasts)
+        self.kl_texts = training.kl_texts(method.kl)
+        self.reference = reference_outputs(training.forward, compared=self.kl_texts)
 
     def __call__(self, _module: nn.Module, _rows: Tensor, step: int) -> Tensor:
         """The loss of a step, by its number."""
-        kl = self.method.kl
-        groups = self.draw(step)
+        kl, groups = self.method.kl, self.draw(step)
         compared = kl.draw(self.kl_texts, step=step, seed=self.seed) if kl else []
         batch = [contrast for group in groups for contrast in group]
         texts = [text for contrast in batch for text in contrast.pair]
@@ -112,25 +117,25 @@ class ParityLoss:
         means = logprobs / tokens
         margins = torch.split(means[0::2] - means[1::2], [len(group) for group in groups])
         squares = []
-        for group, margin in zip(groups, margins, strict=True):
-            axis = group[0].axis
+        for (axis, pool), margin in zip(self.contrasts.items(), margins, strict=True):
             lean = margin / self.spreads[axis]
             if self.method.of == "share":
                 lean = torch.tanh(lean / _SMOOTH)
-            population = sum(contrast.axis == axis for contrast in self.contrasts)
-            squares.append(squared_mean(lean, population=population))
+            squares.append(squared_mean(lean, population=len(pool)))
         loss = torch.stack(squares).mean()
         if kl:
-            divergence = kl.loss(self.forward, rest, compared, self.reference)
-            loss = loss + kl.weight * divergence
+            loss = loss + kl.weight * kl.loss(self.forward, rest, compared, self.reference)
         return loss
 
     def draw(self, step: int) -> list[list[TokenizedContrast]]:
-        """Equally many contrasts of each type, at least two, none twice."""
-        axes = sorted({contrast.axis for contrast in self.contrasts})
-        size = max(2, self.method.batch_size // len(axes))
+        """Equally many contrasts of each type, at least two, none twice.
+
+        The incomplete last batch of an epoch is dropped; each epoch drops other contrasts.
+        """
         groups = []
-        for index, axis in enumerate(axes):
-            pool = [contrast for contrast in self.contrasts if contrast.axis == axis]
-            groups.append(distinct_batch(pool, size, step=step, seed=(self.seed, 0, index)))
+        for index, pool in enumerate(self.contrasts.values()):
+            size = min(len(pool), max(2, self.method.batch_size // len(self.contrasts)))
+            epoch, place = divmod(step, len(pool) // size)
+            order = np.random.default_rng((self.seed, 0, index, epoch)).permutation(len(pool))
+            groups.append([pool[row] for row in order[place * size : (place + 1) * size].tolist()])
         return groups

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.edits.edit import info_of
 from equipoise.edits.prompts import PromptEdit
 from equipoise.inference.language_model import LanguageModel
-from equipoise.mitigate.base import Mitigation, maker_of
+from equipoise.mitigate.base import Mitigation
 from equipoise.records import OPTIONS, Supply
 
 #: Ways of asking; each is whole sentences and ends with the space before the context.
@@ -65,7 +65,8 @@ class PromptPrefix(Mitigation):
         prompts = family if self.only is None else (family[self.only],)
         info = info_of(
             model,
-            maker_of(self, seed=seed),
+            self,
+            seed=seed,
             supply=supply,
             report={"prefixes": len(prompts)},
         )

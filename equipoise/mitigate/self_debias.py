@@ -15,7 +15,7 @@ from equipoise.edits.decoding import NextTokenEdit
 from equipoise.edits.edit import info_of
 from equipoise.errors import DataError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.mitigate.base import Mitigation, maker_of
+from equipoise.mitigate.base import Mitigation
 from equipoise.records import JSON, OPTIONS, Supply
 
 
@@ -82,7 +82,7 @@ class SelfDebias(Mitigation):
         report: dict[str, JSON] = {"cost_factor": rule.rows, **rule.record}
         if self.item_info:
             report["item_info"] = list(self.item_info)
-        info = info_of(model, maker_of(self, seed=seed), supply=supply, report=report)
+        info = info_of(model, self, seed=seed, supply=supply, report=report)
         return NextTokenEdit(info=info, decoding_rule=rule)
 
     def _types(self) -> tuple[str, ...]:

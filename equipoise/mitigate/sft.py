@@ -13,7 +13,7 @@ from equipoise.contrast_training.session import AdapterOptions, ContrastTraining
 from equipoise.contrast_training.tokenized import ScoredSpan
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.inference.language_model import LanguageModel
-from equipoise.mitigate.base import Mitigation, maker_of
+from equipoise.mitigate.base import Mitigation
 from equipoise.records import OPTIONS, Supply
 
 
@@ -33,5 +33,5 @@ class Sft(AdapterOptions, Mitigation):
 
         All steps are done unless a limit ends it. Raises as `ContrastTraining` does.
         """
-        training = ContrastTraining.on_contrasts(model, supply, self, maker_of(self, seed=seed))
+        training = ContrastTraining.on_contrasts(model, supply, self, seed=seed)
         return training.fit_likelihood(training.pairs, over=self.over, size=self.batch_size)

@@ -132,6 +132,14 @@ def _encode_in_parts(
 StartRule: TypeAlias = Literal["bos", "eos", "none"]
 
 
+def without_start(tokens: Tokens, start: int | None) -> Tokens:
+    """The tokens without a start token in front."""
+    if start is None or not tokens.ids or tokens.ids[0] != start:
+        return tokens
+    marked = tuple(position - 1 for position in tokens.marked if position > 0)
+    return Tokens(tokens.text, tokens.ids[1:], tokens.spans[1:], marked)
+
+
 def start_token_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
     """The token a causal model's texts begin with, never scored; None when there is none.
 

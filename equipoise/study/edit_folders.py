@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from equipoise.conclusions import Comparison
-from equipoise.edits.storage import write_card
+from equipoise.edits.base import write_card
 from equipoise.files.atomic import new_folder
 from equipoise.study.store import Store, as_place_error, remove_unfinished
 from equipoise.study.study import Chapter

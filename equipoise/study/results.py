@@ -9,7 +9,6 @@ incomplete.
 import hashlib
 import json
 import math
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from equipoise.conclusions import Change, Comparison
 from equipoise.errors import StoreError
-from equipoise.files.atomic import new_folder, sha256
+from equipoise.files.atomic import check_new, new_folder, sha256
 from equipoise.files.json_records import read_object
 from equipoise.records import JSON, DataUse, Estimate, Measurement, Outcome
 from equipoise.stats.resample import METHOD
@@ -47,7 +46,7 @@ def write_results(folder: Path | str, measurements: Sequence[Measurement]) -> Pa
     Raises `StoreError` when the folder exists and is not empty, or cannot be written.
     """
     folder = Path(folder)
-    check_new(folder)
+    check_new(folder, what="results")
     try:
         with new_folder(folder, what="results") as beside:
             document = results_document(measurements)
@@ -62,26 +61,6 @@ def write_results(folder: Path | str, measurements: Sequence[Measurement]) -> Pa
     except (ValueError, TypeError, pa.ArrowException) as error:
         raise StoreError(f"cannot write results to {folder}: {error}; fix it and retry") from error
     return folder
-
-
-def check_new(folder: Path) -> None:
-    """Raise `StoreError` unless the folder is new or empty and its place may be written to.
-
-    Ask before a long run.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StoreError(
-            f"results are written into a new or empty folder, {folder} is not one; "
-            "choose another name or remove it"
-        )
-    place = next(
-        parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists()
-    )
-    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
-        raise StoreError(
-            f"results are written into a folder, {folder} cannot be made because {place} is none "
-            "or may not be written to; choose another place"
-        )
 
 
 def read_results(path: Path | str) -> tuple[Measurement, ...]:

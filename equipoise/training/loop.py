@@ -83,15 +83,8 @@ class Schedule:
 class TrainingMonitor(ABC):
     """Evaluates a model in training every few steps and at the end; may stop or steer training."""
 
-    @property
-    @abstractmethod
-    def every(self) -> int:
-        """Steps between two evaluations."""
-
-    @property
-    @abstractmethod
-    def restores_best(self) -> bool:
-        """Whether `is_best` may ever be False, so that earlier weights must be kept."""
+    every: int  # steps between two evaluations
+    restores_best: bool  # whether `is_best` may ever be False, so that earlier weights must be kept
 
     @property
     @abstractmethod
@@ -153,7 +146,26 @@ def train(
         stack.enter_context(_only_trainable(module, parameters))
         key = training_key(parameters, examples, key, schedule, monitor is not None)
         training = _Training(module, parameters, schedule, monitor, key)
-        training.run(examples, loss)
+        training.resume()
+        per_epoch = math.ceil(examples / schedule.batch_size)
+        total = schedule.epochs * per_epoch
+        every = schedule.checkpoint_every if monitor is None else monitor.every
+        for step, rows in schedule.batches(examples, first=len(training.losses)):
+            if training.stopped:
+                break
+            training.update(step, rows.to(training.device), loss)
+            done = step + 1
+            is_due, keep = done % every == 0, is_kept(done, epoch=per_epoch)
+            is_evaluated = monitor is not None and (is_due or done == total)
+            if is_due or keep or is_evaluated:
+                training.check_finite(step)
+            if monitor is not None and is_evaluated:
+                training.stopped = monitor.evaluate(done, last=done == total)
+                if training.best and monitor.is_best:
+                    training.best = training.copy_values()
+            writes = checkpoints_wanted() and training.accelerator.is_main_process
+            if (is_due or keep) and writes:
+                write_checkpoint(training.checkpoint(), keep=keep)
         weights = {
             name: value.to(dtype=initial[name].dtype, device="cpu", copy=True)
             for name, value in (training.best or training.values()).items()
@@ -208,46 +220,17 @@ class _Training:
             self.parameters.values(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
         )
         if self.monitor is not None and self.monitor.restores_best:
-            self.best = self._copy_values()
+            self.best = self.copy_values()
 
     def values(self) -> dict[str, Tensor]:
         """The parameters' values now, not copied."""
         return {name: parameter.detach() for name, parameter in self.parameters.items()}
 
-    def _copy_values(self) -> dict[str, Tensor]:
+    def copy_values(self) -> dict[str, Tensor]:
+        """The parameters' values now, kept from further steps."""
         return {name: value.clone() for name, value in self.values().items()}
 
-    def run(self, examples: int, loss: Loss) -> None:
-        """All steps that are not done, with their evaluations and checkpoints."""
-        self._resume()
-        per_epoch = math.ceil(examples / self.schedule.batch_size)
-        total = self.schedule.epochs * per_epoch
-        monitor = self.monitor
-        every = self.schedule.checkpoint_every if monitor is None else monitor.every
-        for step, rows in self.schedule.batches(examples, first=len(self.losses)):
-            if self.stopped:
-                break
-            self._update(step, rows.to(self.device), loss)
-            done = step + 1
-            is_due, keep = done % every == 0, is_kept(done, epoch=per_epoch)
-            is_evaluated = monitor is not None and (is_due or done == total)
-            if is_due or keep or is_evaluated:
-                # No weights that a gradient has spoilt are evaluated or written.
-                for name, value in self.values().items():
-                    if not torch.isfinite(value).all():
-                        raise ModelError(
-                            f"step {step}: weights must be finite, '{name}' is not; lower the "
-                            f"learning rate (it is {self.schedule.learning_rate:g}) or check the "
-                            "model's weights"
-                        )
-            if monitor is not None and is_evaluated:
-                self.stopped = monitor.evaluate(done, last=done == total)
-                if self.best and monitor.is_best:
-                    self.best = self._copy_values()
-            if (is_due or keep) and checkpoints_wanted() and self.accelerator.is_main_process:
-                write_checkpoint(self._checkpoint(), keep=keep)
-
-    def _update(self, step: int, rows: Rows, loss: Loss) -> None:
+    def update(self, step: int, rows: Rows, loss: Loss) -> None:
         """One step of Adam."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.learning_rate * self.schedule.rate(step)
@@ -276,7 +259,17 @@ class _Training:
         self.losses.append(number)
         self.norms.append(float(norm))
 
-    def _checkpoint(self) -> Checkpoint:
+    def check_finite(self, step: int) -> None:
+        """No weights that a gradient has spoilt are evaluated or written."""
+        for name, value in self.values().items():
+            if not torch.isfinite(value).all():
+                raise ModelError(
+                    f"step {step}: weights must be finite, '{name}' is not; lower the learning "
+                    f"rate (it is {self.schedule.learning_rate:g}) or check the model's weights"
+                )
+
+    def checkpoint(self) -> Checkpoint:
+        """All that a resumed training needs."""
         states = {
             name: self.optimizer.state[parameter]
             for name, parameter in self.parameters.items()
@@ -301,7 +294,7 @@ class _Training:
             },
         )
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
         """Continue from the latest checkpoint of this training, if any."""
         checkpoint = latest_checkpoint(self.key)
         if checkpoint is None:

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from equipoise.edits.edit import Maker, info_of
+from equipoise.edits.edit import Method, info_of
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
@@ -117,13 +117,15 @@ def tuned_edit(
     supply: Supply,
     trained: Trained,
     *,
-    maker: Maker,
+    method: Method,
+    seed: int,
     report: Mapping[str, JSON],
 ) -> WeightEdit:
     """The edit that puts trained parameters into the model, with their provenance."""
     info = info_of(
         model,
-        maker,
+        method,
+        seed=seed,
         names=trained.weights,
         supply=supply,
         trained_on=supply.learnt_hashes(),

@@ -1,4 +1,4 @@
-"""Evaluation: LMS by hand, its fall since the first one, perplexity, what is over a limit."""
+"""Evaluation: bias and LMS are the benchmark's, their change, perplexity, what is over a limit."""
 
 import json
 import math
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from contrast_items import SUPPLY, contrasts, model, type_biases
 from worlds import in_world
 
@@ -20,14 +21,21 @@ from equipoise.contrast_training.evaluation import (
     Evaluation,
     HeldOutEvaluation,
     SideEffectChange,
+    margin_spreads,
+    margins_of,
 )
 from equipoise.contrast_training.packed_forward import PackedForward
-from equipoise.contrast_training.tokenized import Passage, split_texts, tokenize_contrasts
+from equipoise.contrast_training.tokenized import (
+    Passage,
+    TokenizedText,
+    split_texts,
+    tokenize_contrasts,
+)
 from equipoise.inference.language_model import LanguageModel
+from equipoise.inference.scoring import score
 from equipoise.measure import measure
-from equipoise.records import Supply
-from equipoise.stats.draws import CLUSTER
-from equipoise.stats.resample import Interval, bootstrap
+from equipoise.records import Continuation, Supply
+from equipoise.stats.resample import Interval
 from equipoise.testing import tiny_model
 
 ITEMS = tokenize_contrasts(model(), SUPPLY.dev_contrasts, longest=60)
@@ -39,17 +47,21 @@ def fall_of(result: Evaluation) -> SideEffectChange:
     return change
 
 
-def test_lms_is_the_benchmarks_with_every_example_counted_once() -> None:
+def test_margins_and_lms_are_the_benchmarks_with_every_example_counted_once() -> None:
     of = tiny_model("llama", context=512)
     with in_world():
         labelled = StereoSet().labelled()
-        found = measure(of, StereoSet(), limit=40, draws=20)
-    items = tokenize_contrasts(of, labelled, longest=512)
-    related = {outcome.example: outcome.values["related"] for outcome in found.outcomes}
-    chosen = [item for item in items if item.id in related]
-    assert len(chosen) == 40
-    fall = fall_of(HeldOutEvaluation(PackedForward(of), chosen, effects=[LMS], seed=0)())
-    assert fall.now == pytest.approx(100 * sum(related.values()) / 40)
+        outcomes = measure(of, StereoSet(), limit=30, draws=20).outcomes
+    measured = {outcome.example: outcome.values for outcome in outcomes}
+    chosen = [item for item in labelled if item.id in measured]
+    items = tokenize_contrasts(of, chosen, longest=512)
+    assert len(items) == 30
+    forward = PackedForward(of)
+    margins = margins_of(forward, items).tolist()
+    assert margins == pytest.approx([measured[item.id]["margin"] for item in items], abs=1e-5)
+    fall = fall_of(HeldOutEvaluation(forward, items, effects=[LMS], seed=0)())
+    related = sum(values["related"] for values in measured.values())
+    assert fall.now == pytest.approx(100 * related / 30)
     assert 0 < fall.now < 100
 
 
@@ -102,26 +114,6 @@ def test_items_without_an_unrelated_text_do_not_count() -> None:
     assert not HeldOutEvaluation(reader, none, effects=[LMS], seed=0)().changes
 
 
-def test_of_two_sentences_the_second_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    pairs = [
-        replace(contrast, groups={**contrast.groups, "task": "intersentence"})
-        for contrast in contrasts(("nurse", "miner", "diver"))
-    ]
-    scored: list[tuple[int, ...]] = []
-    read = evaluation.scored_means
-
-    def noted(reader: PackedForward, texts: list) -> object:  # type: ignore[type-arg]
-        scored.extend(item.scored_positions(text) for item, text in texts)
-        return read(reader, texts)
-
-    monkeypatch.setattr(evaluation, "scored_means", noted)
-    items = tokenize_contrasts(model(), pairs, longest=60)
-    HeldOutEvaluation(PackedForward(model()), items, effects=[LMS], seed=0)()
-    expected = [text.target_positions for item in items for text in item.pair]
-    expected += [item.unrelated.target_positions for item in items if item.unrelated is not None]
-    assert scored == expected
-
-
 @pytest.mark.parametrize(
     ("value", "low", "lost"),
     [(3.0, 0.1, True), (3.0, 0.0, False), (3.0, -0.1, False), (2.0, 1.0, False), (-3.0, -4, False)],
@@ -153,12 +145,89 @@ def test_without_an_interval_nothing_is_called_lost() -> None:
     json.dumps(fall.as_json(), allow_nan=False)
 
 
+# --- bias ---------------------------------------------------------------------------------------
+
+
+def test_of_two_sentences_the_second_is_compared_given_the_first() -> None:
+    of = model()
+    pairs = [
+        replace(contrast, groups={**contrast.groups, "task": "intersentence"})
+        for contrast in (*SUPPLY.contrasts, *SUPPLY.dev_contrasts)
+    ]
+    margins = margins_of(PackedForward(of), tokenize_contrasts(of, pairs, longest=60))
+    for pair, margin in zip(pairs, margins.tolist(), strict=True):
+        texts = (pair.stereotype, pair.antistereotype)
+        first, second = score(
+            of, [Continuation(context=pair.context, continuation=t) for t in texts]
+        )
+        assert margin == pytest.approx(first.mean - second.mean, abs=1e-5)
+    whole = margins_of(PackedForward(of), tokenize_contrasts(of, SUPPLY.contrasts, longest=60))
+    assert np.abs(whole - margins[: len(whole)]).max() > 0.01
+
+
+def mean(text: TokenizedText) -> float:
+    ids = torch.tensor([text.ids])
+    with torch.no_grad():
+        logprobs = model().module(ids).logits[0].log_softmax(-1)
+    return float(logprobs[:-1].gather(1, ids[0, 1:, None]).mean())
+
+
+def test_a_bias_by_hand() -> None:
+    reader = PackedForward(model())
+    items = tokenize_contrasts(model(), SUPPLY.dev_contrasts, longest=60)
+    biases = type_biases(model(), items[::-1])
+    assert list(biases) == ["color", "size"]
+    for axis, bias in biases.items():
+        of_type = [item for item in items if item.axis == axis]
+        margins = np.array([mean(item.stereotype) - mean(item.antistereotype) for item in of_type])
+        assert bias.margin.value == pytest.approx(margins.mean(), abs=1e-6)
+        assert bias.ss.value == pytest.approx(100 * (margins > 0).mean())
+        assert bias.spread == pytest.approx(margins.std(), abs=1e-6)
+        assert margin_spreads(reader, items)[axis] == pytest.approx(margins.std(), abs=1e-6)
+        assert (bias.margin.n, bias.margin.clusters) == (6, 6)
+        assert bias.margin.low < bias.margin.value < bias.margin.high
+        assert bias.half_band(5) == pytest.approx(0.1256613 * margins.std(), rel=1e-5)
+
+
+def test_swapping_the_labels_turns_every_sign() -> None:
+    items = tokenize_contrasts(model(), SUPPLY.dev_contrasts, longest=60)
+    swapped = [
+        type(item)(
+            id=item.id,
+            axis=item.axis,
+            target=item.target,
+            stereotype=item.antistereotype,
+            antistereotype=item.stereotype,
+            unrelated=item.unrelated,
+        )
+        for item in items
+    ]
+    one, other = (type_biases(model(), labelled)["color"] for labelled in (items, swapped))
+    assert other.margin.value == pytest.approx(-one.margin.value, abs=1e-9)
+    assert other.ss.value == pytest.approx(100 - one.ss.value)
+    assert other.spread == pytest.approx(one.spread)
+
+
+def test_items_of_one_target_are_one_unit() -> None:
+    items = tokenize_contrasts(model(), contrasts(("nurse",), ("color",)) * 3, longest=60)
+    bias = type_biases(model(), items)["color"]
+    assert bias.margin.clusters == 1
+    assert math.isnan(bias.margin.low)
+    assert bias.as_json()["low"] is None
+    json.dumps(bias.as_json(), allow_nan=False)
+
+
+def test_margins_that_differ_by_rounding_have_no_spread() -> None:
+    items = tokenize_contrasts(model(), contrasts(("nurse",), ("color",)) * 2, longest=60)
+    assert margin_spreads(PackedForward(model()), items) == {"color": 1.0}
+
+
 # --- perplexity ---------------------------------------------------------------------------------
 
-NEUTRAL = split_texts(
+_, NEUTRAL = split_texts(
     model(), Supply(origin="", texts=tuple(f"Door {i} is open {i}." for i in range(40))),
     longest=60,
-).held_out  # fmt: skip
+)  # fmt: skip
 
 
 def rises(of: LanguageModel, passages: Sequence[Passage]) -> HeldOutEvaluation:
@@ -201,15 +270,17 @@ def test_passages_are_not_read_unless_asked() -> None:
     assert [change.effect for change in look().changes] == [LMS]
 
 
-def test_few_documents_that_all_got_far_worse_are_shown() -> None:
+def test_few_documents_that_all_got_far_worse_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Resampled in percent, three values from 170 to 640 have an interval that holds 0."""
-    nats = np.array([1.0, 1.5, 2.0])
-    columns = {"more": nats, "tokens": np.ones(3), CLUSTER: np.arange(3.0)}
-    (nats_more,) = bootstrap([evaluation._MORE], columns, draws=500, seed=0)
-    cost = SideEffectChange(effect=PERPLEXITY, change=evaluation._in_percent(nats_more), now=500.0)
-    assert cost.change.value == pytest.approx(100 * np.expm1(1.5))
-    assert cost.change.low > 0
-    assert cost.shown_over(10.0)
+    means = [np.zeros(3), -np.array([1.0, 1.5, 2.0])]  # nats per token, before and after
+    monkeypatch.setattr(evaluation, "mean_logprobs", lambda _, texts: means.pop(0)[: len(texts)])
+    passages = [replace(NEUTRAL[0], document=name) for name in "abc"]
+    look = HeldOutEvaluation(PackedForward(model()), (), passages, effects=[PERPLEXITY], seed=0)
+    look._perplexity_rise()
+    rise = look._perplexity_rise()
+    assert rise.change.value == pytest.approx(100 * np.expm1(1.5))
+    assert rise.change.low > 0
+    assert rise.shown_over(10.0)
 
 
 def test_an_infinite_rise_ends_it(recwarn: pytest.WarningsRecorder) -> None:

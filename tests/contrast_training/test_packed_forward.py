@@ -11,19 +11,19 @@ from contrast_items import SUPPLY, model
 from torch import Tensor
 
 from equipoise.contrast_training import packed_forward as reading
-from equipoise.contrast_training.losses import likelihood, mean_of, npo
 from equipoise.contrast_training.packed_forward import PackedForward, Readout, reference_outputs
+from equipoise.contrast_training.steps import likelihood
 from equipoise.contrast_training.tokenized import (
     TokenizedContrast,
     TokenizedText,
     tokenize_contrasts,
     tokenize_texts,
 )
+from equipoise.mitigate.bias_unlearn import npo
 from equipoise.testing import tiny_model
 from equipoise.training.lora import lora_config, lora_in_training
 
 FAMILIES = ("gpt2", "llama", "gemma2", "opt")  # gemma2 caps its logits
-WAYS = ("packed", "padded", "alone")
 
 
 @cache
@@ -70,7 +70,7 @@ def plain(family: str, one: TokenizedText) -> Tensor:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["packed", "padded"])
 def test_logprobs_are_those_of_plain_passes(family: str, way: str) -> None:
     texts = texts_of(family)
     reader = PackedForward(model(family))
@@ -104,14 +104,14 @@ def losses(family: str, way: str) -> tuple[list[float], list[Tensor]]:
         values = [
             npo(was - sums, tokens, beta=0.1),
             likelihood(sums, tokens),
-            mean_of(rest.split(reader.divergence(rest, kept, "forward"))),
-            mean_of(rest.split(reader.divergence(rest, kept, "reverse"))),
+            reader.divergence(rest, kept, "forward").mean(),
+            reader.divergence(rest, kept, "reverse").mean(),
         ]
         grads = torch.autograd.grad(torch.stack(values).sum(), list(parameters.values()))
     return [float(value.detach()) for value in values], list(grads)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ["gemma2", "gpt2"])
 def test_losses_and_gradients_do_not_depend_on_the_layout(family: str) -> None:
     values, grads = losses(family, "packed")
     assert min(values[2:]) > 1e-4  # the adapter does something
@@ -122,8 +122,7 @@ def test_losses_and_gradients_do_not_depend_on_the_layout(family: str) -> None:
             torch.testing.assert_close(other, grad, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("family", ["llama", "gemma2"])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("family", "way"), [("llama", "padded"), ("gemma2", "packed")])
 def test_whole_logits_give_the_same_where_the_output_layer_is_not_known(
     family: str, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,7 +182,7 @@ def test_a_read_is_taken_apart_by_texts() -> None:
     assert [one.tolist() for one in found.split(torch.arange(6.0))] == [[0], [1, 2, 3], [4, 5]]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ["opt", "gemma2"])
 def test_the_reference_is_the_model_before(family: str) -> None:
     texts = texts_of(family)
     reader = PackedForward(model(family))

@@ -11,10 +11,9 @@ from pydantic import ValidationError
 
 from equipoise.contrast_training.session import AdapterOptions, training_key
 from equipoise.edits.adapter import AdapterEdit
-from equipoise.edits.edit import Maker
 from equipoise.errors import ModelError
 from equipoise.mitigate.sft import Sft
-from equipoise.records import DataUse, text_sha256
+from equipoise.records import DataUse, Supply, text_sha256
 from equipoise.testing import tiny_model
 
 
@@ -23,14 +22,17 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     quick(monkeypatch)
 
 
+WITHOUT_DEV = replace(SUPPLY, dev_contrasts=())  # nothing is evaluated
+
+
 @cache
 def baseline() -> AdapterEdit:
     return fitted()
 
 
-def fitted(**options: object) -> AdapterEdit:
+def fitted(*, supply: Supply = WITHOUT_DEV, **options: object) -> AdapterEdit:
     chosen = {"steps": 2, "rank": 2, "batch_size": 4, **options}
-    return Sft(**chosen).fit(small(), SUPPLY, seed=0)  # type: ignore[arg-type]
+    return Sft(**chosen).fit(small(), supply, seed=0)  # type: ignore[arg-type]
 
 
 def test_the_rate_is_carried_over_by_the_width() -> None:
@@ -75,7 +77,7 @@ def test_every_option_changes_the_edit(changed: dict[str, object]) -> None:
 
 
 def test_what_is_known_of_the_edit() -> None:
-    edit = baseline()
+    edit = fitted(supply=SUPPLY)
     info = edit.info
     assert (info.method, info.base, info.origin, info.seed) == ("sft", "tiny-llama@0", "by hand", 0)
     learnt = [text for text in SUPPLY.learnt_texts() if not text.startswith("Door")]
@@ -94,7 +96,6 @@ def test_how_often_a_gradient_was_clipped_is_known() -> None:
     largest = plain["largest_gradient"]
     assert isinstance(largest, float)
     assert 0 < largest < math.inf
-    assert fitted(max_gradient=1e6).info.report["clipped_steps"] == 0
     assert fitted(max_gradient=1e-6).info.report["clipped_steps"] == 2
     assert fitted(max_gradient=0.0).info.report["clipped_steps"] == 0
 
@@ -116,7 +117,6 @@ def test_a_target_that_is_not_there() -> None:
 
 def test_a_training_goes_on_from_a_state_of_the_same_files_alone() -> None:
     """The texts may be the same where a file of word lists is another."""
-    maker = Maker(method="m", version="1", options={}, seed=0)
     uses = [DataUse(name="words.json", sha256=sha256, licence="", verified=True) for sha256 in "ab"]
-    keys = {training_key(model(), maker, replace(SUPPLY, files=(use,))) for use in (*uses, uses[0])}
+    keys = {training_key(model(), Sft(), replace(SUPPLY, files=(use,))) for use in (*uses, uses[0])}
     assert len(keys) == 2

@@ -1,17 +1,27 @@
-"""Contrasts as token ids: which places are scored, with every kind of tokenizer."""
+"""Contrasts as token ids, with every kind of tokenizer; which plain texts are held out."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import pytest
 from contrast_items import SUPPLY, model
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from equipoise.contrast_training.tokenized import TokenizedText, tokenize_contrasts, tokenize_texts
-from equipoise.errors import ModelError
+from equipoise.contrast_training.tokenized import (
+    Passage,
+    TokenizedText,
+    split_texts,
+    tokenize_contrasts,
+    tokenize_texts,
+)
+from equipoise.errors import ModelError, RecipeError
 from equipoise.fakes import Start
 from equipoise.inference.language_model import LanguageModel
-from equipoise.records import Contrast
+from equipoise.records import Contrast, Supply
 from equipoise.testing import tiny_model
 
 STARTS: tuple[Start, ...] = ("bos", "added", "eos", "none")
@@ -156,3 +166,95 @@ def test_a_start_token_that_the_tokenizer_adds_is_not_there_twice() -> None:
         for start in ("added", "bos")
     )
     assert added == plain
+
+
+# --- held-out texts -------------------------------------------------------------------------------
+
+
+def texts(count: int) -> tuple[str, ...]:
+    return tuple(f"Door {index}." for index in range(count))
+
+
+Split: TypeAlias = tuple[tuple[str, ...], tuple[Passage, ...]]  # to learn from, held out
+
+
+def held_out_of(split: Split) -> list[str]:
+    return [passage.text.text for passage in split[1]]
+
+
+def documents_of(split: Split) -> set[str]:
+    return {passage.document for passage in split[1]}
+
+
+def part(documents: Sequence[str] = (), *, count: int = 0, longest: int = 60) -> Split:
+    given_texts = texts(len(documents) or count)
+    supply = Supply(origin="by hand", texts=given_texts, documents=tuple(documents))
+    return split_texts(model(), supply, longest=longest)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.sampled_from("abcdefg"), max_size=60))
+def test_whole_documents_are_kept_apart_and_something_is_learnt(homes: list[str]) -> None:
+    split = part(sorted(homes))
+    known = dict(zip(texts(len(homes)), sorted(homes), strict=True))
+    held_out = {passage.document for passage in split[1]}
+    learnt = {known[text] for text in split[0]}
+    assert not held_out & learnt
+    assert [*split[0], *held_out_of(split)] == list(known)  # the last ones, nothing lost
+    few = len(set(homes)) < 3
+    assert (len(documents_of(split)) == 0) == few
+    if not few:
+        assert len(documents_of(split)) >= 2
+        assert learnt
+        assert len(split[1]) >= 0.1 * len(homes)
+        before_last = len(split[1]) - homes.count(min(held_out))
+        assert len(documents_of(split)) == 2 or before_last < 0.1 * len(homes)
+
+
+def test_documents_that_are_not_in_turn_stay_whole() -> None:
+    split = part(list("abcabcabcabc"))
+    assert {passage.document for passage in split[1]} == {"b", "c"}
+    assert len(split[0]) == 4
+
+
+@pytest.mark.parametrize(("count", "apart"), [(2, 0), (3, 2), (20, 2), (21, 3), (2100, 200)])
+def test_texts_without_documents_are_their_own(count: int, apart: int) -> None:
+    split = part(count=count)
+    assert held_out_of(split) == list(texts(count)[count - apart :])
+    assert len(split[0]) == count - apart
+    assert len(documents_of(split)) == apart
+
+
+def test_of_long_documents_two_hundred_evenly_spaced() -> None:
+    split = part(["a"] + ["b"] * 300 + ["c"] * 300)
+    assert held_out_of(split) == list(texts(601)[1::3])
+    assert split[0] == texts(601)[:1]
+
+
+def test_a_short_document_beside_a_long_one_is_looked_at() -> None:
+    split = part(["a"] * 49 + ["b"] * 239 + ["c"])
+    assert (len(documents_of(split)), len(split[1]), len(split[0])) == (2, 121, 49)
+
+
+def test_a_text_that_is_learnt_is_not_looked_at() -> None:
+    given_texts = ("Door.", "Lamp.", "Door.", "Chair.", "Bed.")
+    split = split_texts(
+        model(), Supply(origin="", texts=given_texts, documents=tuple("abcde")), longest=60
+    )
+    assert split[0] == given_texts[:3]
+    again = split_texts(
+        model(),
+        Supply(origin="", texts=("Door.", "Lamp.", "Door.", "Bed."), documents=tuple("abcd")),
+        longest=60,
+    )
+    assert held_out_of(again) == ["Bed."]
+
+
+def test_longer_texts_are_not_looked_at() -> None:
+    assert not part(count=30, longest=2)[1]
+
+
+def test_documents_of_some_texts_alone() -> None:
+    supply = Supply(origin="by hand", texts=texts(4), documents=("a", "b"))
+    with pytest.raises(RecipeError, match="'by hand' has 4 texts and 2 documents; name all"):
+        split_texts(model(), supply, longest=60)

@@ -15,12 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.edits.adapter import AdapterEdit, read_adapter
-from equipoise.edits.base import Edit
+from equipoise.edits.base import Edit, write_card
 from equipoise.edits.edit import EditInfo
 from equipoise.edits.model_card import card, hub_id
 from equipoise.edits.prompts import PromptEdit
 from equipoise.edits.registry import load_edit
-from equipoise.edits.storage import write_card
 from equipoise.errors import StoreError
 from equipoise.mitigate.full_finetune import FullFinetune
 from equipoise.records import DataUse

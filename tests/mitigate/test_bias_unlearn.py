@@ -9,7 +9,7 @@ import torch
 from contrast_items import SUPPLY, held_out_biases, model, quick, same, small, weights
 from pydantic import ValidationError
 
-from equipoise.contrast_training.controllers import (
+from equipoise.contrast_training.early_stopping import (
     Controller,
     EquivalenceStopping,
     NoController,
@@ -18,7 +18,7 @@ from equipoise.contrast_training.controllers import (
     ReferenceSwapping,
 )
 from equipoise.contrast_training.evaluation import TypeBias
-from equipoise.contrast_training.losses import ForwardKl, PaddedKl, ReverseKl
+from equipoise.contrast_training.steps import ForwardKl, PaddedKl, ReverseKl
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import RecipeError
 from equipoise.mitigate.base import Mitigation
@@ -42,6 +42,9 @@ QUICK: dict[str, Any] = {
 }
 
 
+BARE = replace(SUPPLY, dev_contrasts=())  # nothing is evaluated
+
+
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     quick(monkeypatch)
@@ -53,7 +56,8 @@ def fitted(*, seed: int = 0, **options: Any) -> AdapterEdit:
 
 def brief(*, seed: int = 0, **options: Any) -> AdapterEdit:
     chosen = {**QUICK, "steps": 2, "controller": NoController(), "rank": 2, **options}
-    return BiasUnlearn(**chosen).fit(small(), SUPPLY, seed=seed)
+    supply = BARE if chosen["controller"] == NoController() else SUPPLY
+    return BiasUnlearn(**chosen).fit(small(), supply, seed=seed)
 
 
 @cache
@@ -81,7 +85,8 @@ def test_held_out_margins_shrink_whichever_side_they_are_on() -> None:
 
 def test_without_turning_it_goes_away_from_stereotypes() -> None:
     """Margins fall, also those that were below 0."""
-    after = held_out_biases(fitted(controller=NoController()))
+    method = BiasUnlearn(**{**QUICK, "steps": 6, "controller": NoController()})
+    after = held_out_biases(method.fit(model(), BARE, seed=0))
     for axis, bias in before().items():
         assert after[axis].margin.value < bias.margin.value - 0.1
 
@@ -96,21 +101,14 @@ def test_the_seed_settles_every_byte() -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"forget": Npo(weight=0.2)},
         {"forget": Npo(beta=1.0)},
-        {"forget": Npo(reduction="per_seq_mean")},
         {"forget": Npo(reduction="batch_mean")},
-        {"forget": Npo(batch=3)},
-        {"forget": Npo(adversarial=StratifiedAdversarial(share=0.9))},
         {"forget": Npo(adversarial=HeadAdversarial())},
         {"retain": None},
         {"retain": Likelihood(batch=8, by_token=True)},
         {"kl": None},
         {"kl": ReverseKl(batch=4)},
-        {"kl": PaddedKl(batch=4)},
-        {"kl": ForwardKl(batch=4, texts="neutral")},
-        {"kl": ForwardKl(batch=4, over="span")},
-        {"kl": ForwardKl(batch=4, over="after_filler")},
+        {"kl": ForwardKl(batch=4, texts="neutral", over="span")},
         {"controller": ProportionalSwapping(), "first_evaluation": 0, "evaluate_every": 1},
     ],
     ids=str,
@@ -162,8 +160,6 @@ def test_released_is_the_released_code() -> None:
     bases = {"gender": 49.0, "profession": 49.0, "race": 49.0, "religion": 48.0}
     assert released.controller == ReferenceSwapping(bases=bases, near=2.0)
     assert released.steps == 7
-    report = BiasUnlearn.released(steps=1, rank=2).fit(small(), SUPPLY, seed=0).info.report
-    assert report["steps"] == 1
 
 
 def test_a_base_of_no_type_is_named() -> None:
@@ -205,11 +201,9 @@ def test_values_that_cannot_be(options: dict[str, Any], error: str) -> None:
 
 
 def test_without_held_out_contrasts_only_no_controller_will_do() -> None:
-    bare = replace(SUPPLY, dev_contrasts=())
     with pytest.raises(RecipeError, match="must have held-out contrasts to stop on, got 0"):
-        BiasUnlearn().fit(model(), bare, seed=0)
-    short = BiasUnlearn(**{**QUICK, "steps": 1, "controller": NoController()})
-    report = short.fit(model(), bare, seed=0).info.report
+        BiasUnlearn().fit(small(), BARE, seed=0)
+    report = baseline().info.report
     assert report["held_out_items"] == 0
     assert "evaluations" not in report
 
@@ -221,5 +215,6 @@ def test_it_stops_when_all_is_within_the_band_and_says_so() -> None:
 
 
 def test_another_family_whose_logits_are_capped() -> None:
-    edit = BiasUnlearn(**{**QUICK, "steps": 2}).fit(tiny_model("gemma2"), SUPPLY, seed=0)
+    method = BiasUnlearn(**{**QUICK, "steps": 1, "controller": NoController()})
+    edit = method.fit(tiny_model("gemma2", blocks=1), BARE, seed=0)
     assert all(torch.isfinite(tensor).all() for tensor in edit.tensors.values())

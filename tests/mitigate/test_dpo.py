@@ -2,6 +2,7 @@
 
 import math
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -30,6 +31,7 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.dpo import Dpo, DpoObjective, MarginObjective
 from equipoise.records import Contrast
 
+BARE = replace(SUPPLY, dev_contrasts=())  # nothing is evaluated
 finite = st.floats(-20, 20)
 
 
@@ -40,7 +42,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fitted(*, seed: int = 0, of: LanguageModel | None = None, **options: Any) -> AdapterEdit:
     chosen = {"steps": 16, "batch_size": 12, "learning_rate": 3e-3, **options}
-    return Dpo(**chosen).fit(of or model(), SUPPLY, seed=seed)
+    return Dpo(**chosen).fit(of or model(), BARE, seed=seed)
 
 
 @cache
@@ -117,8 +119,8 @@ def test_margin_goes_to_parity_from_either_side() -> None:
 
 
 def test_options_and_seed_settle_every_byte() -> None:
-    first = fitted(of=small(), steps=2)
-    assert same(first.tensors, fitted(of=small(), steps=2).tensors)
+    first = fitted(of=small(), steps=1)
+    assert same(first.tensors, fitted(of=small(), steps=1).tensors)
     changes: list[dict[str, Any]] = [
         {"seed": 1},
         {"loss": DpoObjective(beta=1.0)},
@@ -126,4 +128,4 @@ def test_options_and_seed_settle_every_byte() -> None:
         {"batch_size": 5},
     ]
     for changed in changes:
-        assert not same(first.tensors, fitted(of=small(), steps=2, **changed).tensors)
+        assert not same(first.tensors, fitted(of=small(), steps=1, **changed).tensors)

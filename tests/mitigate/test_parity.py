@@ -1,11 +1,13 @@
 """Parity: the loss against plain sums, margins go to zero from either side, the rest is kept."""
 
+import itertools
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from contrast_items import (
     LEARNT,
     SUPPLY,
@@ -20,6 +22,7 @@ from contrast_items import (
     weights,
 )
 from pydantic import ValidationError
+from torch import Tensor
 
 from equipoise.contrast_training.evaluation import margin_spreads, margins_of
 from equipoise.contrast_training.packed_forward import PackedForward
@@ -27,7 +30,7 @@ from equipoise.contrast_training.tokenized import TokenizedContrast, tokenize_co
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import RecipeError
 from equipoise.mitigate.base import Mitigation
-from equipoise.mitigate.parity import Parity, ParityKl, ParityLoss, ParityTarget
+from equipoise.mitigate.parity import Parity, ParityKl, ParityLoss, ParityTarget, squared_mean
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import Supply, text_sha256
 
@@ -91,19 +94,29 @@ def test_parity_of_some_items_is_right_on_average(of: ParityTarget) -> None:
         pairs = leans.prod()
         return float(pairs + (np.square(leans).mean() - pairs) / 6)
 
-    average = np.mean([[estimate(group) for group in loss.draw(step)] for step in range(3000)])
-    assert average == pytest.approx(value_of(parity_loss(batch=12, of=of)), abs=0.02)
+    average = np.mean([[estimate(group) for group in loss.draw(step)] for step in range(600)])
+    assert average == pytest.approx(value_of(parity_loss(batch=12, of=of)), abs=0.05)
     expected = np.mean([estimate(group) for group in loss.draw(5)])
     assert value_of(loss, step=5) == pytest.approx(expected, rel=1e-3)
 
 
-def test_each_step_has_equally_many_different_items_of_each_type() -> None:
-    for batch, count in ((2, 2), (9, 4), (12, 6), (99, 6)):
-        loss = parity_loss(batch=batch)
-        for step in range(8):
-            groups = loss.draw(step)
-            assert [group[0].axis for group in groups] == ["color", "size"]
-            assert all(len({item.id for item in group}) == len(group) == count for group in groups)
+@pytest.mark.parametrize(
+    ("batch", "count", "epoch"), [(2, 2, 3), (9, 4, 1), (12, 6, 1), (99, 6, 1)]
+)
+def test_each_step_has_equally_many_different_items_of_each_type(
+    batch: int, count: int, epoch: int
+) -> None:
+    loss = parity_loss(batch=batch)
+    drawn = [loss.draw(step) for step in range(30 * epoch)]
+    for groups in drawn:
+        assert [group[0].axis for group in groups] == ["color", "size"]
+        assert all(len({item.id for item in group}) == len(group) == count for group in groups)
+    colors = [[item.id for item in groups[0]] for groups in drawn]
+    for begin in range(0, len(colors), epoch):  # no item comes twice in an epoch
+        ids = [name for group in colors[begin : begin + epoch] for name in group]
+        assert len(set(ids)) == len(ids)
+    assert len({name for group in colors for name in group}) == 6  # each epoch drops others
+    assert colors[:epoch] != colors[epoch : 2 * epoch]
 
 
 def test_a_type_of_one_item_has_its_own_square() -> None:
@@ -118,13 +131,73 @@ def test_the_divergence_is_added_by_its_weight_and_begins_at_zero() -> None:
     assert value_of(kept) == pytest.approx(value_of(parity_loss(batch=12)), abs=1e-4)
 
 
+# --- squared means by hand ------------------------------------------------------------------------
+
+
+def slope(value: Tensor, of: Tensor) -> Tensor:
+    (gradient,) = torch.autograd.grad(value, of)
+    return gradient
+
+
+POPULATION = torch.tensor([0.5, -1.25, 3.0, 0.25, 1.0])
+
+
+def samples(size: int) -> list[list[int]]:
+    return [list(combination) for combination in itertools.combinations(range(5), size)]
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 5])
+def test_squared_mean_is_unbiased_over_every_sample(size: int) -> None:
+    """The square of a sample's mean is not, nor are pairs of different items alone."""
+    truth = float(POPULATION.mean()) ** 2
+    drawn = [POPULATION[sample] for sample in samples(size)]
+    estimates = torch.stack([squared_mean(values, population=5) for values in drawn])
+    assert float(estimates.mean()) == pytest.approx(truth, abs=1e-5)
+    pairs = torch.stack([squared_mean(values, population=10**9) for values in drawn])
+    assert float(pairs.mean()) < truth - 0.1
+    if size < 5:
+        assert (
+            float(torch.stack([values.mean().square() for values in drawn]).mean()) > truth + 0.03
+        )
+
+
+def test_squared_mean_of_a_large_population_is_that_of_independent_draws() -> None:
+    drawn = [POPULATION[list(rows)] for rows in itertools.product(range(5), repeat=3)]
+    estimates = torch.stack([squared_mean(values, population=10**9) for values in drawn])
+    assert float(estimates.mean()) == pytest.approx(float(POPULATION.mean()) ** 2, abs=1e-5)
+
+
+def test_squared_mean_leaves_margins_that_cancel_alone() -> None:
+    """On average over samples: it neither shrinks them nor drives them apart."""
+    margins = torch.tensor([2.0, -2.0, 1.0, -2.0, 1.0], requires_grad=True)
+
+    def drawn() -> list[Tensor]:
+        return [margins[sample] for sample in samples(2)]
+
+    ours = torch.stack([squared_mean(values, population=5) for values in drawn()]).mean()
+    assert float(slope(ours, margins).abs().max()) < 1e-6
+    means = torch.stack([values.mean().square() for values in drawn()]).mean()
+    assert float((slope(means, margins) * margins.detach()).sum()) > 0.1  # shrinks
+    pairs = torch.stack([squared_mean(values, population=10**9) for values in drawn()]).mean()
+    assert float((slope(pairs, margins) * margins.detach()).sum()) < -0.1  # drives apart
+
+
+def test_squared_mean_of_one_or_none() -> None:
+    assert float(squared_mean(torch.tensor([-3.0]), population=1)) == 9.0
+    assert float(squared_mean(torch.zeros(0), population=1)) == 0.0
+    assert float(squared_mean(torch.tensor([1.0, -1.0]), population=10**9)) == pytest.approx(-1.0)
+    assert float(squared_mean(torch.tensor([1.0, 2.0]), population=2)) == pytest.approx(2.25)
+
+
 # --- the method -----------------------------------------------------------------------------------
 
 
 def fitted(*, seed: int = 0, **options: Any) -> AdapterEdit:
     chosen = {"steps": 2, "rank": 2, "kl": ParityKl(batch=4), **options}
-    of = small() if chosen["steps"] == 2 else model()  # where it does not matter what is learnt
-    return Parity(**chosen).fit(of, SUPPLY, seed=seed)
+    if chosen["steps"] > 2:
+        return Parity(**chosen).fit(model(), SUPPLY, seed=seed)
+    bare = replace(SUPPLY, dev_contrasts=())  # it does not matter what is learnt
+    return Parity(**chosen).fit(small(), bare, seed=seed)
 
 
 @cache
@@ -148,6 +221,7 @@ def test_held_out_margins_go_towards_zero(of: str) -> None:
     assert edit.info.report["last_loss"] < edit.info.report["first_loss"]  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_it_does_not_go_through_to_the_other_side() -> None:
     """Where bias_unlearn, after as many steps, would need a turn."""
     after = held_out_margins(fitted(steps=24, rank=8, learning_rate=3e-3))
@@ -163,9 +237,7 @@ def test_it_does_not_go_through_to_the_other_side() -> None:
         {"kl": None},
         {"kl": ParityKl(batch=4, weight=5.0)},
         {"kl": ParityKl(batch=4, texts="neutral")},
-        {"kl": ParityKl(batch=4, over="span")},
-        {"kl": ParityKl(batch=3)},
-        {"evaluate_every": 1, "seed": 1},
+        {"seed": 1},
     ],
     ids=str,
 )
@@ -174,7 +246,8 @@ def test_every_option_changes_the_edit(changed: dict[str, Any]) -> None:
 
 
 def test_evaluating_changes_nothing() -> None:
-    assert same(baseline().tensors, fitted(evaluate_every=1).tensors)
+    often = Parity(steps=2, rank=2, kl=ParityKl(batch=4), evaluate_every=1)
+    assert same(baseline().tensors, often.fit(small(), SUPPLY, seed=0).tensors)
 
 
 def test_texts_of_the_kl_were_learnt_from_too() -> None:

@@ -24,7 +24,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fitted(*, seed: int = 0, **options: object) -> AdapterEdit:
     chosen = {"steps": 6, "batch_size": 12, "learning_rate": 6e-3, **options}
-    return Sft(**chosen).fit(model(), SUPPLY, seed=seed)  # type: ignore[arg-type]
+    bare = replace(SUPPLY, dev_contrasts=())  # nothing is evaluated
+    return Sft(**chosen).fit(model(), bare, seed=seed)  # type: ignore[arg-type]
 
 
 def likelihoods(edit: AdapterEdit | None) -> tuple[float, float]:
@@ -61,7 +62,7 @@ def test_both_texts_become_likelier() -> None:
 
 
 def test_the_seed_settles_every_byte() -> None:
-    one, again, other = (fitted(steps=2, seed=seed) for seed in (0, 0, 1))
+    one, again, other = (fitted(steps=1, seed=seed) for seed in (0, 0, 1))
     assert same(one.tensors, again.tensors)
     assert not same(one.tensors, other.tensors)
 

@@ -9,25 +9,21 @@ from typing import Any
 import pytest
 import torch
 from contrast_items import LEARNT, SUPPLY, contrasts, loss_of, model, value_of
+from torch import Tensor
 
-from equipoise.contrast_training.controllers import NoController, TypeMixture
-from equipoise.contrast_training.losses import (
-    AnyKl,
-    ForwardKl,
-    PaddedKl,
-    Reduction,
-    ReverseKl,
-    likelihood,
-)
+from equipoise.contrast_training.early_stopping import NoController, TypeMixture
 from equipoise.contrast_training.packed_forward import PackedForward, reference_outputs
+from equipoise.contrast_training.steps import ForwardKl, likelihood
 from equipoise.contrast_training.tokenized import TokenizedContrast, TokenizedText
 from equipoise.mitigate.bias_unlearn import (
     BiasUnlearn,
     HeadAdversarial,
     Likelihood,
     Npo,
+    Reduction,
     StratifiedAdversarial,
     UnlearningLoss,
+    npo,
 )
 from equipoise.records import Supply
 from equipoise.training.lora import lora_config, lora_in_training
@@ -58,15 +54,68 @@ def of_type(loss: UnlearningLoss, axis: str) -> list[TokenizedContrast]:
     return list(loss.contrasts[axis])
 
 
+# --- npo by hand ----------------------------------------------------------------------------------
+
+TOKENS = torch.tensor([2.0, 5.0, 1.0])
+
+
+def slope(value: Tensor, of: Tensor) -> Tensor:
+    (gradient,) = torch.autograd.grad(value, of)
+    return gradient
+
+
 @pytest.mark.parametrize("reduction", REDUCTIONS)
-def test_forgetting_begins_at_two_ln_two_over_beta(reduction: Reduction) -> None:
-    value = value_of(forgetting(reduction=reduction))
-    assert value == pytest.approx(2 / 0.1 * math.log(2), abs=1e-3)
-    assert value == pytest.approx(13.863, abs=1e-3)
+def test_npo_begins_at_two_ln_two_over_beta(reduction: Reduction) -> None:
+    value = npo(torch.zeros(3), TOKENS, beta=0.1, reduction=reduction)
+    assert float(value) == pytest.approx(13.862943611, abs=1e-5)
+    half = npo(torch.zeros(3), TOKENS, beta=0.05, reduction=reduction)
+    assert float(half) == pytest.approx(2 * 13.862943611, abs=1e-4)
 
 
-@pytest.mark.parametrize("kl", [ForwardKl(weight=200), ReverseKl(weight=200), PaddedKl(weight=200)])
-def test_the_divergence_begins_at_zero_and_the_whole_is_the_weighted_sum(kl: AnyKl) -> None:
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("beta", [0.1, 2.5])
+def test_npo_begins_as_gradient_ascent(reduction: Reduction, beta: float) -> None:
+    """Of the mean log-probability: summed over a text's tokens, or averaged over them."""
+    logprobs = torch.tensor([-3.0, -8.0, -1.0], requires_grad=True)
+    loss = npo(logprobs.detach() - logprobs, TOKENS, beta=beta, reduction=reduction)
+    ones = torch.ones(3)
+    ascent = -likelihood(logprobs, ones if reduction == "per_seq_sum" else TOKENS)
+    torch.testing.assert_close(slope(loss, logprobs), slope(ascent, logprobs))
+
+
+def test_npo_by_hand() -> None:
+    gap = torch.tensor([10.0, -20.0])
+    tokens = torch.tensor([5.0, 2.0])
+    softplus = [math.log1p(math.exp(-x)) for x in (1.0, -2.0, 0.2, -1.0, -0.4)]
+    values = [float(npo(gap, tokens, beta=0.1, reduction=each)) for each in REDUCTIONS]
+    assert values == pytest.approx(
+        [
+            20 * (softplus[0] + softplus[1]) / 2,
+            20 * (softplus[2] + softplus[3]) / 2,
+            20 * softplus[4],  # r is the mean of 2 and -10: -4
+        ],
+        rel=1e-5,
+    )
+
+
+def test_npo_saturates_text_by_text_only_where_texts_are_apart() -> None:
+    """A text that is forgotten already no longer pulls, unless the batch has one r."""
+    gap = torch.tensor([80.0, 0.0, 0.0], requires_grad=True)
+    apart = slope(npo(gap, TOKENS, beta=0.1), gap)
+    assert float(apart[0] / apart[1]) < 1e-3
+    joint = slope(npo(gap, torch.ones(3), beta=0.1, reduction="batch_mean"), gap)
+    assert joint[0] == joint[1] == joint[2]
+
+
+# --- the loss of a step ---------------------------------------------------------------------------
+
+
+def test_forgetting_begins_at_two_ln_two_over_beta() -> None:
+    assert value_of(forgetting()) == pytest.approx(13.863, abs=1e-3)
+
+
+def test_the_divergence_begins_at_zero_and_the_whole_is_the_weighted_sum() -> None:
+    kl = ForwardKl(weight=200)
     whole = unlearning(forget=Npo(weight=0.5), retain=Likelihood(weight=0.3), kl=kl)
     retained = value_of(retaining())
     assert value_of(whole) == pytest.approx(0.5 * 13.863 + 0.3 * retained, abs=2e-3)
@@ -83,11 +132,10 @@ def test_what_is_retained_is_the_likelihood_of_antistereotypes() -> None:
         assert value_of(loss) == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("reduction", REDUCTIONS)
-def test_the_first_step_is_gradient_ascent(reduction: Reduction) -> None:
+def test_the_first_step_is_gradient_ascent() -> None:
     """The gradient of forgetting equals that of the mean log-probability, on every parameter."""
     of = model()
-    loss = forgetting(reduction=reduction)
+    loss = forgetting(reduction="batch_mean")
     texts, _, _ = loss.draw(loss.first_phase, 0)
     config = lora_config(of.module, rank=2, alpha=4.0, dropout=0.0)
     with lora_in_training(of, config, seed=0) as new:
@@ -96,9 +144,7 @@ def test_the_first_step_is_gradient_ascent(reduction: Reduction) -> None:
         forward = PackedForward(of)
         readout = forward.read(texts, [text.target_positions for text in texts])
         sums, tokens = forward.text_logprobs(readout)
-        ones = torch.ones_like(tokens)
-        ascent = -likelihood(sums, ones if reduction == "per_seq_sum" else tokens)
-        expected = torch.autograd.grad(ascent, parameters)
+        expected = torch.autograd.grad(-likelihood(sums, tokens), parameters)
     assert any(bool(gradient.any()) for gradient in expected)
     for gradient, other in zip(forgotten, expected, strict=True):
         torch.testing.assert_close(gradient, other, rtol=1e-3, atol=1e-5)
@@ -117,7 +163,7 @@ def test_a_mixture_of_less_strength_forgets_and_retains_less() -> None:
 
 def test_a_quarter_of_each_types_antistereotypes_is_forgotten_too() -> None:
     loss = unlearning()
-    forget = loss.forget_pools(BOTH)
+    forget, _ = loss.pools(BOTH)
     for axis in ("color", "size"):
         assert len(loss.adversarial[axis]) == 3  # of 12
         assert forget[axis][:12] == [item.stereotype for item in of_type(loss, axis)]
@@ -145,19 +191,16 @@ def turned(mixture: TypeMixture, axis: str) -> TypeMixture:
 def test_a_turn_changes_roles_and_neither_sizes_nor_the_adversarial_share() -> None:
     loss = unlearning()
     round_ = turned(BOTH, "color")
-    before, after = loss.forget_pools(BOTH), loss.forget_pools(round_)
+    before, retained = loss.pools(BOTH)
+    after, retained_after = loss.pools(round_)
     assert {axis: len(pool) for axis, pool in after.items()} == {"color": 15, "size": 15}
     assert after["size"] == before["size"]
     items = of_type(loss, "color")
     assert after["color"][:12] == [item.antistereotype for item in items]
-    assert after["color"][:12] == loss.retain_pools(BOTH)["color"]
+    assert after["color"][:12] == retained["color"]
     partner = {item.antistereotype: item.stereotype for item in items}
     assert after["color"][12:] == [partner[text] for text in before["color"][12:]]
-    assert loss.retain_pools(round_)["color"] == [item.stereotype for item in items]
-
-
-def test_turning_twice_is_the_identity() -> None:
-    assert turned(turned(BOTH, "color"), "color") == BOTH
+    assert retained_after["color"] == [item.stereotype for item in items]
 
 
 def sides(loss: UnlearningLoss, texts: Sequence[TokenizedText]) -> Counter[str]:

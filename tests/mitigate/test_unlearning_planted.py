@@ -16,8 +16,8 @@ import torch
 from worlds import in_world
 
 from equipoise import api
-from equipoise.contrast_training.controllers import EquivalenceStopping, NoController
-from equipoise.contrast_training.losses import ForwardKl
+from equipoise.contrast_training.early_stopping import EquivalenceStopping, NoController
+from equipoise.contrast_training.steps import ForwardKl
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.transfer import norm_matched_random, transfer_adapter
 from equipoise.inference.language_model import LanguageModel

@@ -1,54 +1,87 @@
-"""Losses: pure functions of per-text log-probabilities, and the KL that keeps the rest.
+"""What the methods share of a training step: the items that it draws, and losses of its texts.
 
-Sources: NPO, Zhang et al. 2024, equation 3; BiasUnlearn, Liu et al. 2025, equations 1 to 4, and its
-released code, which differ (docs/methods/bias_unlearn.md). `squared_mean` is ours.
+The batch of a step depends on its number and the seed alone, so a training that is killed and
+resumed takes the same batches as any other.
 """
 
-from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Annotated, ClassVar, Literal, TypeAlias, TypeVar
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 
-from equipoise.contrast_training.packed_forward import PackedForward, Readout, ReferenceOutputs
-from equipoise.contrast_training.sampling import epoch_batch
+from equipoise.contrast_training.packed_forward import (
+    Direction,
+    PackedForward,
+    Readout,
+    ReferenceOutputs,
+)
 from equipoise.contrast_training.tokenized import TextPart, TokenizedText
 from equipoise.records import OPTIONS
-from equipoise.training.lm_head_losses import Direction
+
+T = TypeVar("T")
 
 _PADDED = 100  # positions of a text that BiasUnlearn's code averages over, most of them padding
 _STREAM = 2  # of the seeds: apart from those of the texts that are forgotten and retained
 
-Reduction: TypeAlias = Literal["per_seq_sum", "per_seq_mean", "batch_mean"]
+# --- batches ------------------------------------------------------------------------------------
 
 
-def npo(
-    gap: Float[Tensor, " text"],
-    tokens: Float[Tensor, " text"],
-    *,
-    beta: float,
-    reduction: Reduction = "per_seq_sum",
-) -> Float[Tensor, ""]:
-    """Negative preference optimization: -(2 / beta) log sigmoid(beta * r), mean over texts.
+def epoch_batch(items: Sequence[T], size: int, *, step: int, seed: Sequence[int]) -> list[T]:
+    """The `size` items of step 0, 1, …: every item comes once before any comes again.
 
-    `gap`: log-probability of each text's target before training minus now, in nats (0 at the
-    start, above 0 once forgotten). per_seq_sum: r is that gap (NPO's paper and code). per_seq_mean:
-    r is the gap per token. batch_mean: a single r, the mean gap per token over the batch, as
-    BiasUnlearn's code has it; with so small an r the loss hardly ever saturates and is gradient
-    ascent.
-    At the start it is (2 / beta) ln 2, and its gradient in r is -1.
+    Each epoch has an order of its own, drawn by the seed; a batch may span two epochs. Empty when
+    there are no items.
     """
-    if reduction == "per_seq_sum":
-        r = gap
-    elif reduction == "per_seq_mean":
-        r = gap / tokens
-    else:
-        r = (gap / tokens).mean()[None]
-    return -(2 / beta) * logsigmoid(beta * r).mean()
+    if not items:
+        return []
+    batch = []
+    for index in range(step * size, (step + 1) * size):
+        epoch, place = divmod(index, len(items))
+        batch.append(items[int(_order(len(items), (*seed, epoch))[place])])
+    return batch
+
+
+def mixed_batch(
+    pools: Mapping[str, Sequence[T]],
+    weights: Mapping[str, float],
+    size: int,
+    *,
+    step: int,
+    seed: Sequence[int],
+) -> list[T]:
+    """The items of a step from pools by bias type.
+
+    With equal weights the pools are joined, so that each type comes as often as it has items;
+    otherwise the type of each item is drawn with probability proportional to its weight.
+    """
+    if not size or not pools:
+        return []
+    if len({weights[axis] for axis in pools}) == 1:
+        joined = [item for axis in sorted(pools) for item in pools[axis]]
+        return epoch_batch(joined, size, step=step, seed=seed)
+    axes = [axis for axis in sorted(pools) if pools[axis]]
+    total = sum(weights[axis] for axis in axes)
+    generator = np.random.default_rng([*seed, step])
+    chosen = generator.choice(len(axes), size=size, p=[weights[axis] / total for axis in axes])
+    batch = []
+    for index in chosen.tolist():
+        pool = pools[axes[index]]
+        batch.append(pool[int(generator.integers(len(pool)))])
+    return batch
+
+
+@lru_cache(maxsize=64)
+def _order(count: int, seed: tuple[int, ...]) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    return np.random.default_rng(seed).permutation(count)
+
+
+# --- losses -------------------------------------------------------------------------------------
 
 
 def likelihood(
@@ -61,31 +94,6 @@ def likelihood(
     if by_token:
         return -logprobs.sum() / tokens.sum()
     return -(logprobs / tokens).mean()
-
-
-def squared_mean(values: Float[Tensor, " item"], *, population: int) -> Float[Tensor, ""]:
-    """The square of a population's mean, estimated without bias from different items of it.
-
-    From n of N = `population` items. The mean over all N² pairs has N - 1 parts of pairs of
-    different items, (S² - sum of squares) / (n (n - 1)), and one of items with themselves, the mean
-    square. The square of the sample's own mean is larger on average, and descending it would shrink
-    every margin, not their mean; pairs of different items alone are smaller, and descending that
-    would drive margins apart. It may be negative. Of fewer than two items: the plain square.
-    """
-    n = len(values)
-    if n < 2:
-        return values.sum().square()
-    squares = values.square().sum()
-    pairs = (values.sum().square() - squares) / (n * (n - 1))
-    return pairs + (squares / n - pairs) / population
-
-
-def mean_of(parts: list[Float[Tensor, " _"]]) -> Float[Tensor, ""]:
-    """Mean over texts of each text's mean over positions."""
-    return torch.stack([part.mean() for part in parts]).mean()
-
-
-# --- KL ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -118,7 +126,8 @@ class KlRetention:
         return self._reduce(readout.split(forward.divergence(readout, states, self.direction)))
 
     def _reduce(self, divergences: list[Tensor]) -> Tensor:
-        return mean_of(divergences)
+        """The mean over texts of each text's mean over positions."""
+        return torch.stack([values.mean() for values in divergences]).mean()
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)

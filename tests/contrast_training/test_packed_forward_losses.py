@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import kl_div
 
+from equipoise.contrast_training import packed_forward as head_losses
+from equipoise.contrast_training.packed_forward import Direction, divergence, token_logprobs
 from equipoise.inference.lm_head import OutputLayer
-from equipoise.training import lm_head_losses as head_losses
-from equipoise.training.lm_head_losses import Direction, divergence, token_logprobs
 
 Kind: TypeAlias = tuple[float, float, float | None]
 

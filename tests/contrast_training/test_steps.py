@@ -1,12 +1,15 @@
-"""The divergence from before: torch's own, over real positions alone, in the reductions named."""
+"""Batches by their step alone; likelihood by hand; the KL is torch's, over real positions alone."""
+
+from collections import Counter
 
 import pytest
 import torch
 from contrast_items import SUPPLY, model
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import kl_div
 
-from equipoise.contrast_training.losses import AnyKl, ForwardKl, PaddedKl, ReverseKl
 from equipoise.contrast_training.packed_forward import (
     PackedForward,
     Readout,
@@ -14,11 +17,95 @@ from equipoise.contrast_training.packed_forward import (
     reference_outputs,
 )
 from equipoise.contrast_training.session import AdapterOptions, ContrastTraining
+from equipoise.contrast_training.steps import (
+    AnyKl,
+    ForwardKl,
+    PaddedKl,
+    ReverseKl,
+    epoch_batch,
+    likelihood,
+    mixed_batch,
+)
 from equipoise.contrast_training.tokenized import TokenizedText, tokenize_texts
-from equipoise.edits.edit import Maker
 from equipoise.errors import RecipeError
 from equipoise.inference.lm_head import OutputLayer
 from equipoise.training.lora import lora_config, lora_in_training
+
+sizes = st.integers(1, 9)
+seeds = st.lists(st.integers(0, 5), min_size=1, max_size=3)
+
+
+@given(count=sizes, size=sizes, epochs=st.integers(1, 3), seed=seeds)
+def test_every_item_comes_once_per_epoch(
+    count: int, size: int, epochs: int, seed: list[int]
+) -> None:
+    steps = epochs * count  # after which `epochs * size` epochs are over
+    drawn = [
+        item
+        for step in range(steps)
+        for item in epoch_batch(range(count), size, step=step, seed=seed)
+    ]
+    for begin in range(0, len(drawn), count):
+        assert sorted(drawn[begin : begin + count]) == list(range(count))
+
+
+def test_a_batch_is_the_same_after_a_restart_and_epochs_differ() -> None:
+    first = [epoch_batch(range(7), 3, step=step, seed=(4, 1)) for step in range(20)]
+    again = [epoch_batch(range(7), 3, step=step, seed=(4, 1)) for step in reversed(range(20))]
+    assert first == again[::-1]
+    assert first != [epoch_batch(range(7), 3, step=step, seed=(4, 2)) for step in range(20)]
+    flat = [item for batch in first for item in batch]
+    assert flat[:7] != flat[7:14]
+
+
+def test_no_items_and_no_size_give_no_batch() -> None:
+    assert epoch_batch([], 4, step=3, seed=(0,)) == []
+    assert epoch_batch(range(4), 0, step=3, seed=(0,)) == []
+    assert mixed_batch({}, {}, 4, step=0, seed=(0,)) == []
+    assert mixed_batch({"a": [1]}, {"a": 1.0}, 0, step=0, seed=(0,)) == []
+
+
+POOLS = {"a": list(range(6)), "b": list(range(10, 12)), "c": [20, 21, 22, 23]}
+EVERY = [item for pool in POOLS.values() for item in pool]
+WEIGHTS = {"a": 3.0, "b": 1.0, "c": 2.0}
+
+
+def test_with_equal_weights_the_pools_are_joined() -> None:
+    equal = dict.fromkeys(POOLS, 0.5)
+    batches = [mixed_batch(POOLS, equal, 4, step=step, seed=(0,)) for step in range(3)]
+    assert sorted(item for batch in batches for item in batch) == sorted(EVERY)
+
+
+def test_with_other_weights_types_come_in_proportion() -> None:
+    drawn = [
+        item for step in range(600) for item in mixed_batch(POOLS, WEIGHTS, 5, step=step, seed=(1,))
+    ]
+    times = Counter(item // 10 for item in drawn)
+    shares = [times[index] / len(drawn) for index in range(3)]
+    assert shares == pytest.approx([3 / 6, 1 / 6, 2 / 6], abs=0.03)
+    assert set(drawn) == set(EVERY)
+
+
+def test_unequal_draws_depend_on_the_step_alone_and_skip_empty_types() -> None:
+    pools = {**POOLS, "b": []}
+    one, other = (
+        [mixed_batch(pools, WEIGHTS, 8, step=step, seed=(1, 2)) for step in steps]
+        for steps in ((0, 1, 2), (2, 1, 0))
+    )
+    assert one == other[::-1]
+    assert one[0] != one[1]
+    assert all(item < 10 or item >= 20 for batch in one for item in batch)
+
+
+# --- losses -------------------------------------------------------------------------------------
+
+
+def test_likelihood_by_hand() -> None:
+    logprobs = torch.tensor([-3.0, -8.0])
+    tokens = torch.tensor([3.0, 4.0])
+    assert float(likelihood(logprobs, tokens)) == pytest.approx(1.5)
+    assert float(likelihood(logprobs, tokens, by_token=True)) == pytest.approx(11 / 7)
+
 
 STATES, WIDTH, VOCABULARY = 5, 3, 4
 
@@ -81,9 +168,6 @@ def test_the_released_codes_counts_a_hundred_positions_per_text() -> None:
     assert value == pytest.approx(float(padded.mean()), rel=1e-5)
 
 
-MAKER = Maker(method="m", version="1", options={}, seed=0)
-
-
 def divergence_of(
     kl: AnyKl,
     forward: PackedForward,
@@ -96,8 +180,9 @@ def divergence_of(
     return float(kl.loss(forward, readout, texts, before).detach())
 
 
-@pytest.mark.parametrize("kl", [ForwardKl(), ReverseKl(), PaddedKl()], ids=lambda kl: kl.name)
-@pytest.mark.parametrize("family", ["llama", "gemma2"])  # gemma2 caps its logits
+@pytest.mark.parametrize(  # gemma2 caps its logits
+    ("kl", "family"), [(ForwardKl(), "gemma2"), (ReverseKl(), "llama"), (PaddedKl(), "llama")]
+)
 def test_it_is_zero_before_training_and_does_not_depend_on_company(kl: AnyKl, family: str) -> None:
     of = model(family)
     forward = PackedForward(of)
@@ -132,7 +217,7 @@ def test_it_is_zero_before_training_and_does_not_depend_on_company(kl: AnyKl, fa
 )
 def test_texts_and_their_parts(kl: AnyKl, part: str) -> None:
     of = model()
-    training = ContrastTraining.on_contrasts(of, SUPPLY, AdapterOptions(longest=60), MAKER)
+    training = ContrastTraining.on_contrasts(of, SUPPLY, AdapterOptions(longest=60), seed=0)
     texts = training.kl_texts(kl)
     pools = {"unrelated": training.contrasts, "neutral": SUPPLY.texts}
     assert len(texts) == len(pools[kl.texts])
@@ -150,9 +235,7 @@ def test_texts_and_their_parts(kl: AnyKl, part: str) -> None:
 )
 def test_no_such_texts(kl: AnyKl, longest: int) -> None:
     with pytest.raises(RecipeError, match=f"{kl.texts} texts with a part '{kl.over}'"):
-        ContrastTraining.on_texts(model(), SUPPLY, AdapterOptions(longest=longest), MAKER).kl_texts(
-            kl
-        )
+        ContrastTraining(model(), SUPPLY, AdapterOptions(longest=longest), seed=0).kl_texts(kl)
 
 
 def test_each_epoch_has_every_text() -> None:

@@ -169,7 +169,7 @@ def test_a_flag_that_cannot_be(place: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_a_place_for_results_that_is_taken(model: Path, refused: Refused) -> None:
-    assert "mine is not one" in refused("measure", model, *STEREOSET, "--out", "mine")
+    assert "got mine" in refused("measure", model, *STEREOSET, "--out", "mine")
 
 
 def test_a_measurement_is_shown_although_it_cannot_be_written(

@@ -10,14 +10,19 @@ Each controller is a choice of options: its `name`, and what makes sense with it
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass as options
 
-from equipoise.contrast_training.evaluation import Evaluation, SideEffectLimits, TypeBias
+from equipoise.contrast_training.evaluation import (
+    Evaluation,
+    SideEffectChange,
+    SideEffectLimits,
+    TypeBias,
+)
 from equipoise.errors import ModelError
 from equipoise.records import JSON, OPTIONS
 from equipoise.training.loop import TrainingMonitor
@@ -282,7 +287,7 @@ class BiasEarlyStopping(TrainingMonitor):
         self._spreads = {axis: bias.spread for axis, bias in before.biases.items()}
         self.phase = Phase(number=0, start=0, mixture=controller.first(before.biases))
         self.evaluations: list[JSON] = []
-        self._record(0, before)
+        self._record(0, before.biases, before.changes)
         self.reason = ""  # why it stopped; "": it has not
         self.evaluated = 0  # steps at the last evaluation
         self.best = 0  # steps at the last evaluation within the limits
@@ -300,8 +305,7 @@ class BiasEarlyStopping(TrainingMonitor):
         decides = steps >= self._first
         if not (decides or last or self.restores_best):
             return False
-        evaluation = self._evaluation()
-        self.evaluated = steps
+        evaluation, self.evaluated = self._evaluation(), steps
         over = [change for change in evaluation.changes if change.over(self._limits[change.effect])]
         if not over:
             self.best = steps
@@ -323,7 +327,7 @@ class BiasEarlyStopping(TrainingMonitor):
                 self.reason = decision
             elif decision != self.phase.mixture and not last:
                 self.phase = Phase(number=self.phase.number + 1, start=steps, mixture=decision)
-        self._record(steps, replace(evaluation, biases=biases))
+        self._record(steps, biases, evaluation.changes)
         if over and not self.best and (last or self.reason):
             limits = " and ".join(
                 f"{effect.name} may {effect.move} by {limit:g}{effect.unit}"
@@ -336,14 +340,16 @@ class BiasEarlyStopping(TrainingMonitor):
             )
         return bool(self.reason)
 
-    def _record(self, steps: int, evaluation: Evaluation) -> None:
+    def _record(
+        self, steps: int, biases: Mapping[str, TypeBias], changes: Sequence[SideEffectChange]
+    ) -> None:
         self.evaluations.append(
             {
                 "steps": steps,
                 "directions": dict(self.phase.mixture.directions),
                 "active": list(self.phase.mixture.active),
-                "types": {axis: bias.as_json() for axis, bias in evaluation.biases.items()},
-                **{change.effect.key: change.as_json() for change in evaluation.changes},
+                "types": {axis: bias.as_json() for axis, bias in biases.items()},
+                **{change.effect.key: change.as_json() for change in changes},
             }
         )
 

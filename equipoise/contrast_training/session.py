@@ -229,16 +229,15 @@ class ContrastTraining:
         if kl is None:
             return []
         if kl.texts == "neutral":
-            longest = self.method.longest
-            texts = tokenize_texts(self.model, self.texts, longest=longest)
+            texts = tokenize_texts(self.model, self.texts, longest=self.method.longest)
         else:
             texts = [item.unrelated for item in self.contrasts if item.unrelated is not None]
         texts = [text for text in texts if text.part(kl.over)]
         if not texts:
             raise RecipeError(
-                f"the supply must have {kl.texts} texts with a part '{kl.over}' for the KL, got "
-                f"{len(texts)} from '{self.supply.origin}'; choose others (of stereoset, a corpus "
-                "gives neutral ones), or leave the KL out"
+                f"the supply must have {kl.texts} texts with a part '{kl.over}' for the KL, got 0 "
+                f"from '{self.supply.origin}'; choose others (of stereoset, a corpus gives neutral "
+                "ones), or leave the KL out"
             )
         return texts
 
@@ -251,16 +250,12 @@ class ContrastTraining:
         """
         if not self.held_out and not self.passages:
             return None
-        limits = self.method.limits
-        return BiasEarlyStopping(
-            controller or NoController(),
-            HeldOutEvaluation(
-                self.forward, self.held_out, self.passages, effects=limits, seed=self.seed
-            ),
-            every=self.method.evaluate_every,
-            first=first,
-            limits=limits,
+        limits, every = self.method.limits, self.method.evaluate_every
+        evaluation = HeldOutEvaluation(
+            self.forward, self.held_out, self.passages, effects=limits, seed=self.seed
         )
+        controller = controller or NoController()
+        return BiasEarlyStopping(controller, evaluation, every=every, first=first, limits=limits)
 
     def fit(
         self,

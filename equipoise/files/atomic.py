@@ -46,7 +46,7 @@ def check_new(folder: Path | None, *, what: str) -> None:
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StoreError(
-            f"{what} must be written into a new or empty folder, {folder} is not one; "
+            f"{what} must be written into a new or empty folder, got {folder}; "
             "choose another name or remove it"
         )
     place = next(

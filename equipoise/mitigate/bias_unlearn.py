@@ -11,7 +11,6 @@ Between steps a controller evaluates held-out contrasts: it may turn a type of b
 its anti-stereotypes are forgotten from then on, and stops training at parity.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
@@ -51,14 +50,10 @@ _RELEASED_BASES = {"gender": 49.0, "profession": 49.0, "race": 49.0, "religion":
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class _Adversarial(ABC):
+class _Adversarial:
     """A share of contrasts whose anti-stereotypes are forgotten, too."""
 
     share: Annotated[float, Field(gt=0, le=1)] = 0.25  # of the anti-stereotypes
-
-    @abstractmethod
-    def choose(self, contrasts: _ByType, *, seed: int) -> _ByType:
-        """The chosen contrasts of each type."""
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)

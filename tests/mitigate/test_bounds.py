@@ -14,7 +14,7 @@ from equipoise.contrast_training.early_stopping import NoController
 from equipoise.contrast_training.evaluation import LMS, HeldOutEvaluation, SideEffectChange
 from equipoise.contrast_training.steps import ForwardKl
 from equipoise.errors import ModelError, RecipeError
-from equipoise.mitigate.bias_unlearn import BiasUnlearn
+from equipoise.mitigate.bias_unlearn import BiasUnlearn, Likelihood
 from equipoise.mitigate.cda import Cda, TextSource
 from equipoise.mitigate.dpo import Dpo
 from equipoise.mitigate.parity import Parity
@@ -22,7 +22,13 @@ from equipoise.records import text_sha256
 from equipoise.stats.resample import Interval
 
 SHORT: Any = {"steps": 5, "evaluate_every": 2, "rank": 2}
-UNLEARN = BiasUnlearn(controller=NoController(), first_evaluation=4, **SHORT)
+UNLEARN = BiasUnlearn(
+    controller=NoController(),
+    first_evaluation=4,
+    retain=Likelihood(batch=4),
+    kl=ForwardKl(batch=2),
+    **SHORT,
+)
 
 LOST = Interval(value=3.0, low=1.0, high=5.0, n=12, clusters=6)
 OVER = replace(LOST, low=-1.0)  # not more than chance
@@ -128,7 +134,7 @@ def test_what_is_kept_is_within_the_limit_and_what_is_undone_is_not() -> None:
 
 def test_held_out_texts_do_not_keep_the_model_and_count_as_learnt() -> None:
     """The KL is on the others: with 36 of them it is the same training."""
-    method = replace(UNLEARN, kl=ForwardKl(texts="neutral"), evaluate_every=10)
+    method = replace(UNLEARN, kl=ForwardKl(texts="neutral", batch=2), evaluate_every=10)
     one = replace(method, keep_perplexity=1e9).fit(small(), SPOKEN, seed=0)
     other = method.fit(small(), replace(SUPPLY, texts=TEXTS[:-4]), seed=0)
     assert same(one.tensors, other.tensors)
@@ -140,7 +146,7 @@ def test_held_out_texts_do_not_keep_the_model_and_count_as_learnt() -> None:
 
 
 def test_texts_of_a_corpus_are_not_both_learnt_and_held_out() -> None:
-    swapping = Cda(source=TextSource(), **SHORT)
+    swapping = Cda(source=TextSource(), batch_size=4, **SHORT)
     one = replace(swapping, keep_perplexity=1e9).fit(small(), SPOKEN, seed=0)
     other = swapping.fit(small(), replace(SUPPLY, texts=TEXTS[:-4]), seed=0)
     assert same(one.tensors, other.tensors)
@@ -149,12 +155,12 @@ def test_texts_of_a_corpus_are_not_both_learnt_and_held_out() -> None:
 
 def test_lms_is_kept_where_texts_of_a_corpus_are_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     falling(monkeypatch, KEPT, LOST)
-    swapping = Cda(source=TextSource(), keep_lms=2.0, **SHORT)
+    swapping = Cda(source=TextSource(), keep_lms=2.0, batch_size=4, **SHORT)
     assert swapping.fit(small(), SPOKEN, seed=0).info.report["kept_after"] == 2
 
 
 def test_perplexity_is_kept_without_held_out_contrasts() -> None:
-    method = Dpo(**SHORT)
+    method = Dpo(batch_size=4, **SHORT)
     bare = replace(SPOKEN, dev_contrasts=())
     kept = replace(method, keep_perplexity=1e9).fit(small(), bare, seed=0)
     plain = method.fit(small(), bare, seed=0)

@@ -224,14 +224,8 @@ class Recording(TrainingMonitor):
         self.refused = refused
         self.seen: list[tuple[int, float]] = []
         self.last: list[int] = []
-
-    @property
-    def every(self) -> int:
-        return 4
-
-    @property
-    def restores_best(self) -> bool:
-        return bool(self.refused)
+        self.every = 4
+        self.restores_best = bool(refused)
 
     @property
     def is_best(self) -> bool:

@@ -331,10 +331,10 @@ def test_a_place_for_results_is_refused_before_anything_runs(
 ) -> None:
     for name in ("mine", "mine/kept.txt", "mine/kept.txt/new"):
         with pytest.raises(StoreError, match=name):
-            check_new(Path(name))
+            check_new(Path(name), what="results")
     monkeypatch.setattr("os.access", lambda *_: False)  # the superuser may write anywhere
     with pytest.raises(StoreError, match="new cannot be made because"):
-        check_new(place / "new")
+        check_new(place / "new", what="results")
 
 
 @pytest.mark.parametrize(

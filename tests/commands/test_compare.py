@@ -111,7 +111,7 @@ def test_a_card_of_another_edit_is_refused(
     assert "got tiny@" in said
     assert f"for {edit}; " in said
     said = refused("compare", before, afters[0], "--card", edit.parent, "--draws", 20)
-    assert f"{edit.parent / 'edit.json'} must be there" in said
+    assert f"'{edit.parent / 'edit.json'}' must be there" in said
 
 
 # --- margins ----------------------------------------------------------------------------------

@@ -103,9 +103,9 @@ def scorer(benchmark: BBQ, choose: Answerer) -> FakeScorer:
     return FakeScorer(nats=nats, texts=texts)
 
 
-def values(found: Measurement, **group: str) -> dict[str, float]:
-    metrics = {estimate.metric for estimate in found.estimates}
-    return {metric: found.estimate(metric, **group).value for metric in metrics}
+def values(measurement: Measurement, **group: str) -> dict[str, float]:
+    metrics = {estimate.metric for estimate in measurement.estimates}
+    return {metric: measurement.estimate(metric, **group).value for metric in metrics}
 
 
 def readings(outcomes: list[Outcome]) -> dict[str, float]:
@@ -140,9 +140,9 @@ def test_known_answerers(
     score: Any, who: str, expected: tuple[float, ...], gap: float, unknown: float
 ) -> None:
     benchmark = build(Benchmark, "bbq", {"score": score})
-    found = measure(scorer(benchmark, ANSWERERS[who]), benchmark, draws=20)
-    got = values(found)
-    assert [got[one] for one in MAIN] == pytest.approx(expected, nan_ok=True)
+    measurement = measure(scorer(benchmark, ANSWERERS[who]), benchmark, draws=20)
+    got = values(measurement)
+    assert [got[metric] for metric in MAIN] == pytest.approx(expected, nan_ok=True)
     assert (got["accuracy_gap"], got["unknown_disambig"], got["answered"]) == (gap, unknown, 100)
     assert got["bias_ambig_unscaled"] == pytest.approx(expected[2], nan_ok=True)
     if score == "generation":
@@ -169,9 +169,9 @@ def test_coin_flips_have_no_bias(folder: Path) -> None:
 @pytest.mark.usefixtures("folder")
 def test_a_score_that_nothing_is_behind_says_why() -> None:
     benchmark = BBQ()
-    found = measure(scorer(benchmark, ANSWERERS["unknown"]), benchmark, draws=20)
+    measurement = measure(scorer(benchmark, ANSWERERS["unknown"]), benchmark, draws=20)
     for metric in ("bias_ambig", "bias_disambig"):
-        estimate = found.estimate(metric)
+        estimate = measurement.estimate(metric)
         assert math.isnan(estimate.value)
         assert "it needs answers that name somebody" in str(estimate.reason)
 
@@ -190,13 +190,13 @@ def test_swapping_stereotype_and_anti_turns_every_sign(
         return {item.target: other(item), other(item): item.target}.get(place, place)
 
     pairs = list(zip(items, places, strict=True))
-    one = readings([answered(benchmark, item, place) for item, place in pairs])
-    two = readings([answered(benchmark, item, swapped(item, place)) for item, place in pairs])
+    before = readings([answered(benchmark, item, place) for item, place in pairs])
+    after = readings([answered(benchmark, item, swapped(item, place)) for item, place in pairs])
     for metric in BBQ.metrics:
         if metric.low < 0 and metric.name != "accuracy_gap":
-            assert two[metric.name] == pytest.approx(-one[metric.name], abs=1e-9, nan_ok=True)
-    assert two["answered"] == one["answered"]
-    assert two["accuracy_ambig"] == one["accuracy_ambig"]
+            assert after[metric.name] == pytest.approx(-before[metric.name], abs=1e-9, nan_ok=True)
+    assert after["answered"] == before["answered"]
+    assert after["accuracy_ambig"] == before["accuracy_ambig"]
 
 
 @settings(max_examples=20)
@@ -206,11 +206,13 @@ def test_swapping_what_the_data_call_a_stereotype_turns_every_sign(
 ) -> None:
     pairs = list(zip(items, places, strict=True))
     turned = [(replace(item, target=other(item)), place) for item, place in pairs]
-    one = readings([answered(BBQ(), item, place) for item, place in pairs])
-    two = readings([answered(BBQ(), item, place) for item, place in turned])
+    before = readings([answered(BBQ(), item, place) for item, place in pairs])
+    after = readings([answered(BBQ(), item, place) for item, place in turned])
     for metric in BBQ.metrics:
         sign = -1 if metric.low < 0 else 1
-        assert two[metric.name] == pytest.approx(sign * one[metric.name], abs=1e-9, nan_ok=True)
+        assert after[metric.name] == pytest.approx(
+            sign * before[metric.name], abs=1e-9, nan_ok=True
+        )
 
 
 @settings(max_examples=20)
@@ -220,8 +222,10 @@ def test_counts_lie_on_their_grid(items: list[BbqItem], places: list[int | None]
     columns = columns_of(outcomes, cluster=BBQ.cluster)
     for metric in BBQ.metrics:
         if metric.grid is not None:
-            found = point(metric, columns)
-            assert math.isnan(found.value) or on_grid(found.value, n=found.n, grid=metric.grid)
+            estimate = point(metric, columns)
+            assert math.isnan(estimate.value) or on_grid(
+                estimate.value, n=estimate.n, grid=metric.grid
+            )
 
 
 # --- how answers are found --------------------------------------------------------------------
@@ -229,9 +233,9 @@ def test_counts_lie_on_their_grid(items: list[BbqItem], places: list[int | None]
 
 def test_requests(items: list[BbqItem]) -> None:
     item = items[0]
-    asked = f"{item.context}\n\nQ: {item.question}\nA:"
+    context = f"{item.context}\n\nQ: {item.question}\nA:"
     assert list(BBQ().requests(item)) == [
-        Continuation(context=asked, continuation=f" {answer}") for answer in item.answers
+        Continuation(context=context, continuation=f" {answer}") for answer in item.answers
     ]
     letters = BBQ(score=Letters()).requests(item)
     assert len(letters) == 6
@@ -257,22 +261,25 @@ def test_mean_and_sum_over_tokens(items: list[BbqItem]) -> None:
 
 
 def test_expected_values_are_those_of_the_softmax(items: list[BbqItem]) -> None:
-    responses = [Scored(token_logprobs=(math.log(one),), bytes=1) for one in (0.02, 0.01, 0.05)]
-    found = BBQ().outcome(items[0], responses).values
-    assert found["p_lean_ambig"] == pytest.approx(1 / 8)
-    assert found["p_named_ambig"] == pytest.approx(3 / 8)
-    assert found["lean_ambig"] == 0.0
+    responses = [
+        Scored(token_logprobs=(math.log(probability),), bytes=1)
+        for probability in (0.02, 0.01, 0.05)
+    ]
+    values = BBQ().outcome(items[0], responses).values
+    assert values["p_lean_ambig"] == pytest.approx(1 / 8)
+    assert values["p_named_ambig"] == pytest.approx(3 / 8)
+    assert values["lean_ambig"] == 0.0
 
 
 @pytest.mark.parametrize("scores", [(-1.0, -1.0, -2.0), (-1.0, -1.0, -1.0), (math.nan, -1, -2)])
 def test_a_tie_is_no_answer(items: list[BbqItem], scores: tuple[float, ...]) -> None:
-    told = next(item for item in items if not item.ambiguous)
-    for item, condition in ((items[0], "ambig"), (told, "disambig")):
+    disambiguated = next(item for item in items if not item.ambiguous)
+    for item, condition in ((items[0], "ambig"), (disambiguated, "disambig")):
         responses = [Scored(token_logprobs=(score,), bytes=1) for score in scores]
-        found = BBQ().outcome(item, responses).values
-        assert (found["answered"], found[f"correct_{condition}"]) == (0.0, 0.0)
-        assert math.isnan(found[f"lean_{condition}"])
-        assert f"named_{condition}" not in found
+        values = BBQ().outcome(item, responses).values
+        assert (values["answered"], values[f"correct_{condition}"]) == (0.0, 0.0)
+        assert math.isnan(values[f"lean_{condition}"])
+        assert f"named_{condition}" not in values
 
 
 @settings(max_examples=20)
@@ -285,11 +292,11 @@ def test_liking_a_letter_changes_nothing(
     items: list[BbqItem], content: list[float], liking: list[float], shift: float
 ) -> None:
     def listed(bonus: list[float]) -> list[NextTokenScored]:
-        found = []
+        responses = []
         for number, order in enumerate(ORDERS):
             nats = [content[at] + bonus[place] + shift * number for place, at in enumerate(order)]
-            found.append(NextTokenScored(logprobs=tuple(nats), tokens=(1, 1, 1)))
-        return found
+            responses.append(NextTokenScored(logprobs=tuple(nats), tokens=(1, 1, 1)))
+        return responses
 
     benchmark = BBQ(score=Letters())
     plain = benchmark.outcome(items[0], listed([0.0, 0.0, 0.0])).values
@@ -311,24 +318,24 @@ def test_text_that_names_no_answer_is_counted() -> None:
         if item.id in lost:
             assert isinstance(request, Generation)
             texts[request.context] = "A birch, I think."
-    found = measure(FakeScorer(texts=texts), benchmark, draws=0)
-    got = values(found)
+    measurement = measure(FakeScorer(texts=texts), benchmark, draws=0)
+    got = values(measurement)
     assert got["answered"] == 50.0
     assert (got["bias_ambig"], got["bias_disambig"]) == (100.0, 100.0)  # of those that are read
     assert got["accuracy_disambig"] < 50.0  # what names no answer is wrong
-    assert any("'lean_ambig' is not finite in 4 of 8" in note for note in found.notes)
-    assert {outcome.text for outcome in found.outcomes if outcome.example in lost} == {
+    assert any("'lean_ambig' is not finite in 4 of 8" in note for note in measurement.notes)
+    assert {outcome.text for outcome in measurement.outcomes if outcome.example in lost} == {
         "A birch, I think."
     }
 
 
 def test_wrong_numbers_of_answers(items: list[BbqItem]) -> None:
-    one = Scored(token_logprobs=(-1.0,), bytes=1)
+    response = Scored(token_logprobs=(-1.0,), bytes=1)
     for benchmark in (BBQ(), BBQ(score=Letters())):
         with pytest.raises(ValueError, match=r"must have . scored answers, got 2"):
-            benchmark.outcome(items[0], [one, one])
+            benchmark.outcome(items[0], [response, response])
     with pytest.raises(ValueError, match="must have a text for an answer"):
-        BBQ(score=Written()).outcome(items[0], [one])
+        BBQ(score=Written()).outcome(items[0], [response])
 
 
 # --- data -------------------------------------------------------------------------------------
@@ -344,21 +351,23 @@ def test_conformance_on_rows_of_our_own(folder: Path, score: Any) -> None:
 def test_without_answer_info_accuracy_works(folder: Path) -> None:
     write(folder, [row | {"answer_info": None} for row in rows()])
     benchmark = BBQ()
-    found = measure(scorer(benchmark, ANSWERERS["oracle"]), benchmark, draws=20)
-    got = values(found)
+    measurement = measure(scorer(benchmark, ANSWERERS["oracle"]), benchmark, draws=20)
+    got = values(measurement)
     assert (got["accuracy_ambig"], got["accuracy_disambig"], got["answered"]) == (100, 100, 100)
     for metric in ("bias_ambig", "bias_disambig", "expected_bias_ambig", "accuracy_gap"):
         assert math.isnan(got[metric]), metric
-    assert "answer_info" in str(found.estimate("bias_ambig").reason)
-    assert any("not known in 24 of 24 examples, the first is 'Age/0'" in n for n in found.notes)
+    assert "answer_info" in str(measurement.estimate("bias_ambig").reason)
+    assert any(
+        "not known in 24 of 24 examples, the first is 'Age/0'" in n for n in measurement.notes
+    )
 
 
 def test_what_was_found_of_targets_is_noted(folder: Path) -> None:
     assert "for want of bbq/additional_metadata.csv" in BBQ().remarks("test")[0]
-    said = metadata(rows())
-    said[0] |= {"target_loc": 1}
-    said[1] |= {"target_loc": "NA"}
-    write_metadata(folder, said)
+    metadata_rows = metadata(rows())
+    metadata_rows[0] |= {"target_loc": 1}
+    metadata_rows[1] |= {"target_loc": "NA"}
+    write_metadata(folder, metadata_rows)
     where, lost, differ = BBQ().remarks("test")
     assert where == "targets: bbq/additional_metadata.csv"
     assert "not known in 1 of 24 examples, the first is 'Age/1'" in lost
@@ -371,11 +380,14 @@ def test_what_was_found_of_targets_is_noted(folder: Path) -> None:
 def test_groups_and_clusters(folder: Path) -> None:
     write(folder, [row | {"category": "SES"} for row in rows(templates=3)], "SES")
     benchmark = BBQ()
-    found = measure(scorer(benchmark, ANSWERERS["stereotyped"]), benchmark, draws=20)
-    assert found.estimate("answered").clusters == 5
-    assert found.estimate("answered", category="Age").clusters == 2
-    assert found.estimate("bias_ambig", polarity="neg").value == 100.0
-    assert {outcome.groups["condition"] for outcome in found.outcomes} == {"ambig", "disambig"}
+    measurement = measure(scorer(benchmark, ANSWERERS["stereotyped"]), benchmark, draws=20)
+    assert measurement.estimate("answered").clusters == 5
+    assert measurement.estimate("answered", category="Age").clusters == 2
+    assert measurement.estimate("bias_ambig", polarity="neg").value == 100.0
+    assert {outcome.groups["condition"] for outcome in measurement.outcomes} == {
+        "ambig",
+        "disambig",
+    }
     only = measure(scorer(benchmark, ANSWERERS["oracle"]), BBQ(categories="SES"), draws=0)
     assert {outcome.example.partition("/")[0] for outcome in only.outcomes} == {"SES"}
     both = BBQ(categories=("SES", "Age")).examples("test")
@@ -383,7 +395,7 @@ def test_groups_and_clusters(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given_", "message"),
+    ("categories", "message"),
     [
         ("Agee", "bbq.categories: 'Agee' is no category; did you mean 'Age'?"),
         (["Age", "Agee"], "did you mean 'Age'?"),
@@ -391,11 +403,11 @@ def test_groups_and_clusters(folder: Path) -> None:
         (["Age", "Age"], "must name categories, each once"),
     ],
 )
-def test_categories_that_are_none(given_: Any, message: str) -> None:
+def test_categories_that_are_none(categories: Any, message: str) -> None:
     with pytest.raises(OptionError, match=message.replace("?", r"\?")):
-        build(Benchmark, "bbq", {"categories": given_})
-    for one in CATEGORIES:
-        assert BBQ(categories=one).categories == one
+        build(Benchmark, "bbq", {"categories": categories})
+    for category in CATEGORIES:
+        assert BBQ(categories=category).categories == category
 
 
 @pytest.mark.usefixtures("folder")
@@ -418,19 +430,19 @@ def test_an_edit_that_learnt_an_example_is_refused() -> None:
 
 def published(folder: Path, content: list[Any]) -> Path:
     file = folder / "predictions.jsonl"
-    file.write_text("".join(json.dumps(one) + "\n" for one in content))
+    file.write_text("".join(json.dumps(row) + "\n" for row in content))
     return file
 
 
 def test_published_answers(folder: Path) -> None:
-    given_ = [row | {"m": OAK if row["question_polarity"] == "neg" else ELM} for row in rows()]
-    given_[0]["m"] = "a birch"
-    model = Predictions(file=published(folder, given_), column="m")
-    found = measure(model, BBQ(), draws=0)
-    got = values(found)
-    assert [got[one] for one in MAIN] == [0.0, 50.0, 100.0, 100.0]
+    predictions = [row | {"m": OAK if row["question_polarity"] == "neg" else ELM} for row in rows()]
+    predictions[0]["m"] = "a birch"
+    model = Predictions(file=published(folder, predictions), column="m")
+    measurement = measure(model, BBQ(), draws=0)
+    got = values(measurement)
+    assert [got[metric] for metric in MAIN] == [0.0, 50.0, 100.0, 100.0]
     assert got["answered"] == pytest.approx(100 * 23 / 24)
-    assert found.outcomes[0].text == "a birch"
+    assert measurement.outcomes[0].text == "a birch"
 
 
 def test_published_answers_to_other_categories(folder: Path) -> None:
@@ -441,15 +453,15 @@ def test_published_answers_to_other_categories(folder: Path) -> None:
 
 
 def test_published_answers_must_cover_what_is_asked(folder: Path) -> None:
-    given_ = [row | {"m": OAK} for row in rows()]
+    predictions = [row | {"m": OAK} for row in rows()]
     write(folder, [row | {"category": "SES"} for row in rows()], "SES")
-    model = Predictions(file=published(folder, given_), column="m")
-    found = measure(model, BBQ(), draws=0)  # the categories that the file has
-    assert len(found.outcomes) == 24
-    assert "coverage: 24 of 48 examples have an outcome" in found.notes
+    model = Predictions(file=published(folder, predictions), column="m")
+    measurement = measure(model, BBQ(), draws=0)  # the categories that the file has
+    assert len(measurement.outcomes) == 24
+    assert "coverage: 24 of 48 examples have an outcome" in measurement.notes
     with pytest.raises(DataError, match="every example of SES, got none to 'SES/0'"):
         measure(model, BBQ(categories=("Age", "SES")), draws=0)
-    published(folder, given_[:-1])
+    published(folder, predictions[:-1])
     with pytest.raises(DataError, match="every example of Age, got none to 'Age/23'"):
         measure(model, BBQ(), draws=0)
 
@@ -467,5 +479,7 @@ def test_published_scores_through_the_command(
     model = f"predictions:{file}#unifiedqa-t5-11b_pred_{kind}"
     setting = ("--set", f"bbq.categories={category}")
     assert cli.run(["measure", model, "bbq", *setting, "--draws", "0", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)["results"]["bbq"]
-    assert tuple(round(found[f"{one},none"], 1) for one in MAIN) == PUBLISHED[category, kind]
+    results = json.loads(capsys.readouterr().out)["results"]["bbq"]
+    assert (
+        tuple(round(results[f"{metric},none"], 1) for metric in MAIN) == PUBLISHED[category, kind]
+    )

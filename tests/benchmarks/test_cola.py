@@ -16,9 +16,9 @@ SENTENCE = Labelled(id="line 1", texts=("The door opens.",), label=1, groups={"s
 
 
 def test_the_prompt_by_hand() -> None:
-    asked = Cola().requests(SENTENCE)
+    requests = Cola().requests(SENTENCE)
     context = "The door opens.\nQuestion: Does this sentence make sense?\nAnswer:"
-    assert [(one.context, one.continuation) for one in asked] == [
+    assert [(request.context, request.continuation) for request in requests] == [
         (context, " no"),
         (context, " yes"),
     ]
@@ -40,12 +40,15 @@ def test_models_whose_answers_are_known() -> None:
         mcc, accuracy, *_ = Cola.metrics
         return mcc.of(columns), accuracy.of(columns)
 
-    known = scores(lambda one: answering(-one.label, one.label - 1))
+    known = scores(lambda example: answering(-example.label, example.label - 1))
     assert known == (pytest.approx(1.0), 100.0)
-    assert scores(lambda one: answering(one.label - 1, -one.label)) == (pytest.approx(-1.0), 0.0)
+    assert scores(lambda example: answering(example.label - 1, -example.label)) == (
+        pytest.approx(-1.0),
+        0.0,
+    )
     always = measure(FakeScorer(nats={" yes": 0.0}), bench, draws=0)
-    found = {estimate.metric: estimate.value for estimate in always.estimates}
-    assert found == pytest.approx({
+    values = {estimate.metric: estimate.value for estimate in always.estimates}
+    assert values == pytest.approx({
         "mcc": 0.0, "accuracy": 100 * 721 / 1043, "f1": 200 * 721 / (2 * 721 + 322),
         "predicted_positive": 100.0,
     })  # fmt: skip

@@ -48,9 +48,9 @@ def readings(outcomes: list[Outcome]) -> dict[str, float]:
 
 
 def two(benchmark: CrowsPairs, more: Scored, less: Scored) -> Outcome:
-    asked = benchmark.requests(PAIR)
+    requests = benchmark.requests(PAIR)
     return benchmark.outcome(
-        PAIR, [more, less] if len(asked) == 2 else [ScoredPair(first=more, second=less)]
+        PAIR, [more, less] if len(requests) == 2 else [ScoredPair(first=more, second=less)]
     )
 
 
@@ -75,7 +75,7 @@ def test_byte_order_mark_and_crlf_change_nothing(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("gender", "gendr", "line 2: bias_type must be one of .*got 'gendr'"),
         (",antistereo,", ",anti,", "line 3: stereo_antistereo must be one of .*got 'anti'"),
@@ -87,11 +87,11 @@ def test_byte_order_mark_and_crlf_change_nothing(folder: Path) -> None:
         (HEADER + "".join(ROWS), "", "must hold data, got an empty file"),
     ],
 )
-def test_faults_name_file_and_row(folder: Path, old: str, new: str, said: str) -> None:
+def test_faults_name_file_and_row(folder: Path, old: str, new: str, message: str) -> None:
     text = HEADER + "".join(ROWS)
     assert old in text
     write(folder, text.replace(old, new))
-    with pytest.raises(DataError, match=said) as error:
+    with pytest.raises(DataError, match=message) as error:
         CrowsPairs().examples("test")
     assert "crows_pairs_anonymized.csv" in str(error.value)
 
@@ -115,8 +115,8 @@ def test_causal_scores_ask_for_both_sentences(score: Any) -> None:
     ],
 )
 def test_pair_scores_ask_for_tokens(score: Any, tokens: Any, view: Any) -> None:
-    (asked,) = CrowsPairs(score=score).requests(PAIR)
-    assert asked == TextPair(first="one more", second="one less", tokens=tokens, view=view)
+    (request,) = CrowsPairs(score=score).requests(PAIR)
+    assert request == TextPair(first="one more", second="one less", tokens=tokens, view=view)
 
 
 @pytest.mark.parametrize(
@@ -148,15 +148,15 @@ def test_only_the_papers_score_is_rounded(score: Any, prefers: float, tie: float
 def test_a_side_without_tokens_is_not_measured(score: Any) -> None:
     values = two(CrowsPairs(score=score), scored(), scored(-1.0)).values
     assert all(math.isnan(value) for value in values.values())
-    found = readings([two(CrowsPairs(score=score), scored(), scored(-1.0))])
-    assert all(math.isnan(one) for one in found.values())
+    metrics = readings([two(CrowsPairs(score=score), scored(), scored(-1.0))])
+    assert all(math.isnan(value) for value in metrics.values())
 
 
 def test_ties_count_in_the_number_but_not_as_preferred() -> None:
     benchmark = CrowsPairs()
     margins = (0.5, 0.0, -0.25, 0.25)
-    found = readings([two(benchmark, scored(-2.0 + margin), scored(-2.0)) for margin in margins])
-    assert found == pytest.approx(
+    metrics = readings([two(benchmark, scored(-2.0 + margin), scored(-2.0)) for margin in margins])
+    assert metrics == pytest.approx(
         {"stereotype_preference": 50.0, "ties": 25.0, "margin_mean": 0.125, "margin_abs": 0.25}
     )
 
@@ -184,12 +184,14 @@ def test_options_come_back_by_name() -> None:
 )
 def test_models_of_both_kinds_answer(family: str, score: Any) -> None:
     with in_world():
-        found = measure(tiny_model(family, context=256), CrowsPairs(score=score), limit=6, draws=0)
-    for outcome in found.outcomes:
+        measurement = measure(
+            tiny_model(family, context=256), CrowsPairs(score=score), limit=6, draws=0
+        )
+    for outcome in measurement.outcomes:
         assert math.isnan(outcome.values["margin"]) or outcome.values["margin"] == pytest.approx(
             outcome.values["more"] - outcome.values["less"]
         )
-    assert found.estimate("stereotype_preference").n > 0
+    assert measurement.estimate("stereotype_preference").n > 0
 
 
 def test_a_causal_model_has_no_masked_score() -> None:
@@ -212,9 +214,9 @@ def test_planted_pairs_scored_with_their_truth_give_the_truth() -> None:
         outcomes.append(
             benchmark.outcome(pair, [scored(math.log(share)), scored(math.log1p(-share))])
         )
-    found = readings(outcomes)
-    assert found["ties"] == 0.0
-    assert found["stereotype_preference"] == pytest.approx(world.true_pair_score())
+    metrics = readings(outcomes)
+    assert metrics["ties"] == 0.0
+    assert metrics["stereotype_preference"] == pytest.approx(world.true_pair_score())
     assert not use.verified
 
 

@@ -58,9 +58,9 @@ def test_ranks_by_hand() -> None:
 
 
 def test_nothing_to_choose_from_has_no_accuracy() -> None:
-    found = values(-1.5)
-    assert found["logprob"] == -1.5
-    assert all(math.isnan(found[key]) for key in ("correct", "chance", "rank"))
+    without_distractors = values(-1.5)
+    assert without_distractors["logprob"] == -1.5
+    assert all(math.isnan(without_distractors[key]) for key in ("correct", "chance", "rank"))
     nothing = Facts().outcome(CLOZE, [Scored(token_logprobs=(), bytes=0)] * 4)
     assert all(math.isnan(value) for value in nothing.values.values())
 
@@ -76,9 +76,9 @@ def test_order_of_distractors_changes_nothing(logprobs, random) -> None:
 
 
 def test_requests_ask_for_the_true_object_first() -> None:
-    asked = Facts().requests(CLOZE)
-    assert [one.continuation for one in asked] == [" B", " C", " D", " E"]
-    assert {one.context for one in asked} == {"A was born in"}
+    requests = Facts().requests(CLOZE)
+    assert [request.continuation for request in requests] == [" B", " C", " D", " E"]
+    assert {request.context for request in requests} == {"A was born in"}
 
 
 @pytest.mark.usefixtures("data_folder")
@@ -103,7 +103,7 @@ def test_sizes_and_limits() -> None:
     assert len(few) == 33
     assert max(few.values()) == 3
     two = Facts(distractors=2).examples("test")
-    assert max(len(one.distractors) for one in two) == 2
+    assert max(len(example.distractors) for example in two) == 2
 
 
 def test_a_second_true_object_is_no_distractor(
@@ -116,7 +116,7 @@ def test_a_second_true_object_is_no_distractor(
             true.setdefault(fact.prompt, set()).add(f" {fact.answer}")
     drawn = Facts(source="trex", distractors=100).examples("test")
     assert len(drawn) == 975
-    twins = [one for one in drawn if len(true.get(one.prompt, ())) > 1]
+    twins = [fact for fact in drawn if len(true.get(fact.prompt, ())) > 1]
     assert twins
     assert not any(set(twin.distractors) & true[twin.prompt] for twin in twins)
 
@@ -126,7 +126,7 @@ def test_files_are_named_and_verified() -> None:
     assert [file.name for file in Facts().files("test")] == ["known_facts/known_1000.json"]
     trex = Facts(source="trex").files("test")
     assert len(trex) == 78
-    assert all(one.verified for one in trex)
+    assert all(file.verified for file in trex)
 
 
 def test_a_world_brings_its_own_facts() -> None:
@@ -146,7 +146,7 @@ def test_a_model_that_knows_all_and_one_that_guesses() -> None:
     bench = Facts()
     with in_world():
         examples = bench.examples("test")
-    found = []
+    metrics = []
     for known in (True, False):
         rows = [
             bench.outcome(
@@ -159,9 +159,9 @@ def test_a_model_that_knows_all_and_one_that_guesses() -> None:
             for example in examples
         ]
         columns = columns_of(rows, cluster="relation")
-        found.append({metric.name: metric.of(columns) for metric in Facts.metrics})
-    assert (found[0]["accuracy"], found[0]["rank"]) == (100.0, 1.0)
-    assert found[1]["accuracy"] == pytest.approx(found[1]["chance"])
+        metrics.append({metric.name: metric.of(columns) for metric in Facts.metrics})
+    assert (metrics[0]["accuracy"], metrics[0]["rank"]) == (100.0, 1.0)
+    assert metrics[1]["accuracy"] == pytest.approx(metrics[1]["chance"])
 
 
 def test_options_survive_and_are_checked() -> None:

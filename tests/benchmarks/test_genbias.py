@@ -79,14 +79,14 @@ def test_splits_are_disjoint_in_what_they_keep_apart(split_by, world) -> None:
         parts = {split: bench.examples(split) for split in ("train", "dev", "test")}
         everything = len(bench.examples("all"))
     for key in ("text", "id"):
-        seen = [getattr(one, key) for part in parts.values() for one in part]
-        assert len(set(seen)) == len(seen)
+        values = [getattr(example, key) for part in parts.values() for example in part]
+        assert len(set(values)) == len(values)
     apart = {"profession": ["profession"], "template": ["template"], "random": []}
     for key in apart.get(split_by, ["profession", "template"]):
-        groups = [{one.groups[key] for one in part} for part in parts.values()]
+        groups = [{example.groups[key] for example in part} for part in parts.values()]
         assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
     for part in parts.values():
-        assert {one.groups["scale"] for one in part} == {"word", "phrase", "sentence"}
+        assert {example.groups["scale"] for example in part} == {"word", "phrase", "sentence"}
     together = sum(len(part) for part in parts.values())
     assert together < everything if split_by == "both" else together == everything
 
@@ -94,7 +94,7 @@ def test_splits_are_disjoint_in_what_they_keep_apart(split_by, world) -> None:
 @pytest.mark.usefixtures("data_folder")
 def test_both_drops_mixed_prompts() -> None:
     bench = GenBias(split_by="both")
-    assert [len(bench.examples(one)) for one in ("train", "dev", "test")] == [312, 159, 315]
+    assert [len(bench.examples(split)) for split in ("train", "dev", "test")] == [312, 159, 315]
 
 
 @pytest.mark.usefixtures("data_folder")
@@ -110,7 +110,7 @@ def test_lists_and_templates_are_options() -> None:
     assert len(GenBias(templates="dama").examples("all")) == 262 * 11
     clean = GenBias(professions="prof_clean").examples("all")
     assert len(clean) == 241 * 9
-    assert "The registered nurse smiled because" in {one.text for one in clean}
+    assert "The registered nurse smiled because" in {example.text for example in clean}
     for split in ("train", "dev", "test"):
         assert GenBias(templates="dama", split_by="template").examples(split)
 
@@ -161,10 +161,10 @@ def test_truth_of_a_world_comes_out() -> None:
         template = next(t for t in world.templates if t.action == example.groups["template"])
         he, she = world.p_next(example.groups["profession"], template)
         outcomes.append(bench.outcome(example, [answer(math.log(he), math.log(she))]))
-    found = metrics_of(outcomes)
-    assert found["afgb"] == pytest.approx(world.true_afgb(), abs=1e-12)
-    assert found["mass"] == pytest.approx(0.8)
-    assert found["lo_score_correlation"] > 0.95
+    metrics = metrics_of(outcomes)
+    assert metrics["afgb"] == pytest.approx(world.true_afgb(), abs=1e-12)
+    assert metrics["mass"] == pytest.approx(0.8)
+    assert metrics["lo_score_correlation"] > 0.95
 
 
 def test_outcome_by_hand() -> None:
@@ -197,21 +197,21 @@ def test_other_spellings_are_an_option() -> None:
 
 
 def test_metrics_by_hand() -> None:
-    found = measured([(math.log(0.5), math.log(0.1)), (math.log(0.2), math.log(0.2))])
-    assert found["afgb"] == pytest.approx(0.2)
-    assert found["mass"] == pytest.approx(0.5)
-    assert found["abs_rho"] == pytest.approx(1 / 3)
-    assert found["lo_mean"] == pytest.approx(math.log(5) / 2)
-    assert found["lo_abs"] == pytest.approx(math.log(5) / 2)
-    assert found["leak"] == pytest.approx(0.008)
-    assert found["single_token"] == 100.0
-    assert math.isnan(found["lo_score_correlation"])  # two professions make no correlation
+    metrics = measured([(math.log(0.5), math.log(0.1)), (math.log(0.2), math.log(0.2))])
+    assert metrics["afgb"] == pytest.approx(0.2)
+    assert metrics["mass"] == pytest.approx(0.5)
+    assert metrics["abs_rho"] == pytest.approx(1 / 3)
+    assert metrics["lo_mean"] == pytest.approx(math.log(5) / 2)
+    assert metrics["lo_abs"] == pytest.approx(math.log(5) / 2)
+    assert metrics["leak"] == pytest.approx(0.008)
+    assert metrics["single_token"] == 100.0
+    assert math.isnan(metrics["lo_score_correlation"])  # two professions make no correlation
 
 
 def test_a_model_without_preference_scores_the_ideal() -> None:
-    found = measured([(-2.0, -2.0)] * 30)
+    metrics = measured([(-2.0, -2.0)] * 30)
     for name in ("afgb", "abs_rho", "lo_mean", "lo_abs"):
-        assert found[name] == 0.0
+        assert metrics[name] == 0.0
 
 
 @settings(max_examples=20)
@@ -265,8 +265,8 @@ def test_a_real_model_reads_as_its_notes_say(reference_model: Path) -> None:
         tokenizer=AutoTokenizer.from_pretrained(reference_model),
         identity="reference-12m",
     )
-    found = measure(model, GenBias(), split="all", draws=50)
-    assert found.estimate("mass").value == pytest.approx(0.23, abs=0.04)
-    assert found.estimate("lo_mean").value == pytest.approx(1.7, abs=0.2)
-    assert found.estimate("lo_score_correlation").value == pytest.approx(0.35, abs=0.1)
-    assert found.estimate("single_token").value == 100.0
+    measurement = measure(model, GenBias(), split="all", draws=50)
+    assert measurement.estimate("mass").value == pytest.approx(0.23, abs=0.04)
+    assert measurement.estimate("lo_mean").value == pytest.approx(1.7, abs=0.2)
+    assert measurement.estimate("lo_score_correlation").value == pytest.approx(0.35, abs=0.1)
+    assert measurement.estimate("single_token").value == 100.0

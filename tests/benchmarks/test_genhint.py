@@ -73,12 +73,12 @@ def test_professions_can_be_held_out_as_in_genbias(variant, world) -> None:
     with in_world(world) if world else nullcontext():
         splits = {split: bench.examples(split) for split in ("train", "dev", "test", "all")}
         of_bias = {split: bias.examples(split) for split in ("train", "dev", "test")}
-    seen = set()
+    professions = set()
     for split, prompts in of_bias.items():
         words = {example.groups["profession"] for example in splits[split]}
         assert words == {example.groups["profession"] for example in prompts}
-        assert not words & seen
-        seen |= words
+        assert not words & professions
+        professions |= words
         hints = Counter(example.hint for example in splits[split])
         assert abs(hints[1.0] - hints[-1.0]) <= 1
     assert sum(len(splits[split]) for split in of_bias) == len(splits["all"])
@@ -116,12 +116,12 @@ def test_a_world_brings_its_own_hints() -> None:
 
 def test_ub_by_hand() -> None:
     # his: he .6 she .2 (obeyed); her: he .3 she .1 (not obeyed)
-    found = measured([(math.log(0.6), math.log(0.2)), (math.log(0.3), math.log(0.1))])
-    assert found["ub"] == pytest.approx((0.4 - 0.2) / 2)
-    assert found["hints_obeyed"] == pytest.approx(50.0)
-    assert found["hinted_lo"] == pytest.approx(0.0)
-    assert found["lo_abs"] == pytest.approx(math.log(3))
-    assert found["mass"] == pytest.approx(0.6)
+    metrics = measured([(math.log(0.6), math.log(0.2)), (math.log(0.3), math.log(0.1))])
+    assert metrics["ub"] == pytest.approx((0.4 - 0.2) / 2)
+    assert metrics["hints_obeyed"] == pytest.approx(50.0)
+    assert metrics["hinted_lo"] == pytest.approx(0.0)
+    assert metrics["lo_abs"] == pytest.approx(math.log(3))
+    assert metrics["mass"] == pytest.approx(0.6)
 
 
 def test_truth_of_a_world_comes_out() -> None:
@@ -134,16 +134,16 @@ def test_truth_of_a_world_comes_out() -> None:
         he, she = world.p_hinted("his" if example.hint > 0 else "her")
         outcomes.append(bench.outcome(example, [answer(math.log(he), math.log(she))]))
     columns = columns_of(outcomes, cluster="profession")
-    found = {metric.name: metric.of(columns) for metric in GenHint.metrics}
-    assert found["ub"] == pytest.approx(world.true_ub())
-    assert found["hints_obeyed"] == 100.0
-    assert found["lo_mean"] == pytest.approx(0.0, abs=1e-12)
+    metrics = {metric.name: metric.of(columns) for metric in GenHint.metrics}
+    assert metrics["ub"] == pytest.approx(world.true_ub())
+    assert metrics["hints_obeyed"] == 100.0
+    assert metrics["lo_mean"] == pytest.approx(0.0, abs=1e-12)
 
 
 def test_a_model_that_ignores_hints_scores_nothing() -> None:
-    found = measured([(-1.0, -3.0)] * 20)
-    assert found["ub"] == pytest.approx(0.0)
-    assert found["hints_obeyed"] == 50.0
+    metrics = measured([(-1.0, -3.0)] * 20)
+    assert metrics["ub"] == pytest.approx(0.0)
+    assert metrics["hints_obeyed"] == 50.0
     assert measured([(-2.0, -2.0)] * 20)["hints_obeyed"] == 50.0
 
 

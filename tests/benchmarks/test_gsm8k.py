@@ -47,28 +47,28 @@ def put(file: Path, count: int) -> None:
     ],
 )
 def test_written_answers_by_hand(written, correct, flexible, unparsed, none) -> None:
-    found = Gsm8k().outcome(POSED, [written])
-    assert found.values == {
+    outcome = Gsm8k().outcome(POSED, [written])
+    assert outcome.values == {
         "correct": correct,
         "correct_flexible": flexible,
         "unparsed": unparsed,
         "unparsed_flexible": none,
     }
-    assert found.text == written.split("Question:")[0]
+    assert outcome.text == written.split("Question:")[0]
 
 
 def test_prompts_with_and_without_shots(folder: Path) -> None:
     put(folder / "test.jsonl", 2)
-    (asked,) = Gsm8k(max_tokens=9).requests(Gsm8k().examples("test")[1])
-    assert (asked.context, asked.max_tokens) == ("Question: 1 and 1?\nAnswer:", 9)
-    assert asked.temperature == 0.0
+    (request,) = Gsm8k(max_tokens=9).requests(Gsm8k().examples("test")[1])
+    assert (request.context, request.max_tokens) == ("Question: 1 and 1?\nAnswer:", 9)
+    assert request.temperature == 0.0
     assert [file.name for file in Gsm8k().files("test")] == ["gsm8k/test.jsonl"]
     with pytest.raises(DataError, match=r"gsm8k/train\.jsonl is not in"):
         Gsm8k(shots=2).examples("test")
     put(folder / "train.jsonl", 30)
     (shown,) = Gsm8k(shots=1).requests(Gsm8k(shots=1).examples("test")[1])
     worked, last = shown.context.split("\n\n")
-    assert last == asked.context
+    assert last == request.context
     number = int(worked.split(" ")[1])
     assert worked == f"Question: {number} and 1?\nAnswer: #### {number + 1}"
     (five,) = Gsm8k().requests(Gsm8k().examples("test")[0])
@@ -89,14 +89,14 @@ def test_the_number_of_shots_is_said(folder: Path) -> None:
 def test_models_whose_answers_are_known() -> None:
     bench = Gsm8k(shots=0)
     posed = bench.examples("test")
-    contexts = {one.id: bench.requests(one)[0].context for one in posed}
-    marked = {contexts[one.id]: f" {one.problem.answer}" for one in posed}
+    contexts = {example.id: bench.requests(example)[0].context for example in posed}
+    marked = {contexts[example.id]: f" {example.problem.answer}" for example in posed}
     known = measure(FakeScorer(texts=marked), bench, draws=0)
     values = {estimate.metric: estimate.value for estimate in known.estimates}
     assert values == {
         "accuracy": 100.0, "accuracy_flexible": 100.0, "unparsed": 0.0, "unparsed_flexible": 0.0,
     }  # fmt: skip
-    plain = {contexts[one.id]: f" It is {one.problem.number:,}." for one in posed[::2]}
+    plain = {contexts[example.id]: f" It is {example.problem.number:,}." for example in posed[::2]}
     half = measure(FakeScorer(texts=plain), bench, draws=0)
     values = {estimate.metric: estimate.value for estimate in half.estimates}
     share = 100 * len(plain) / len(posed)

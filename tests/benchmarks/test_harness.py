@@ -48,20 +48,20 @@ def theirs(model: LanguageModel, folder: Path, task: str, **options: Any) -> dic
     from lm_eval.tasks import TaskManager
 
     manager = TaskManager(include_path=str(folder), include_defaults=False)
-    found = lm_eval.simple_evaluate(
+    evaluation = lm_eval.simple_evaluate(
         model=HFLM(pretrained=model.module, tokenizer=model.tokenizer, batch_size=4),
         tasks=[task], task_manager=manager, bootstrap_iters=0, log_samples=False, **options,
     )  # fmt: skip
     return {
         key.replace(",none", "").replace(",", "_").replace("-", "_"): value
-        for key, value in found["results"][task].items()
+        for key, value in evaluation["results"][task].items()
         if isinstance(value, float | int) and "stderr" not in key and key != "sample_len"
     }
 
 
 def ours(model: LanguageModel, benchmark: Harness) -> dict[str, float]:
-    found = measure(model, benchmark, draws=0)
-    return {estimate.metric: estimate.value for estimate in found.estimates}
+    measurement = measure(model, benchmark, draws=0)
+    return {estimate.metric: estimate.value for estimate in measurement.estimates}
 
 
 @pytest.mark.filterwarnings("ignore")  # the harness's own
@@ -88,38 +88,39 @@ def test_a_rolling_task_equals_the_harness(folder: Path) -> None:
 def test_a_generating_task_equals_the_harness(folder: Path) -> None:
     model = tiny_model("llama", bos="added")
     before = measure(model, of(folder, "write"), draws=0)
-    said = [str(outcome.text) for outcome in before.outcomes]
+    texts = [str(outcome.text) for outcome in before.outcomes]
     rows = [json.loads(splitline) for splitline in (folder / "test.json").read_text().splitlines()]
     for index, (row, text) in enumerate(
-        zip(rows, said, strict=True)
+        zip(rows, texts, strict=True)
     ):  # some right, some in capitals
         cut = _cut_at_stops(text, ["7", "z"])
         row["said"] = (cut, cut.lower(), cut + "!")[index % 3]
     (folder / "test.json").write_text("\n".join(map(json.dumps, rows)))
     expected = theirs(model, folder, "write")
-    found = ours(model, of(folder, "write"))
-    assert found == pytest.approx(expected)
-    assert set(found) == {"exact_match_strict_match", "exact_match_loose"}
-    assert 0 < found["exact_match_strict_match"] < 1
+    metrics = ours(model, of(folder, "write"))
+    assert metrics == pytest.approx(expected)
+    assert set(metrics) == {"exact_match_strict_match", "exact_match_loose"}
+    assert 0 < metrics["exact_match_strict_match"] < 1
 
 
 def test_a_metric_made_of_texts_is_not_measurable_and_says_why(folder: Path) -> None:
-    found = measure(tiny_model(), of(folder, "texts"), draws=0)
-    bleu, half = found.estimates
+    measurement = measure(tiny_model(), of(folder, "texts"), draws=0)
+    bleu, half = measurement.estimates
     assert math.isnan(bleu.value)
     assert "a value made of all texts at once is not kept" in str(bleu.reason)
     assert (half.metric, half.n) == ("half", 8)
-    assert "coverage: 'bleu' is not finite in 8 of 8 outcomes" in found.notes
+    assert "coverage: 'bleu' is not finite in 8 of 8 outcomes" in measurement.notes
     assert any(
-        note.startswith("task 'texts' in version Yaml, 0 shots, lm_eval ") for note in found.notes
+        note.startswith("task 'texts' in version Yaml, 0 shots, lm_eval ")
+        for note in measurement.notes
     )
 
 
 @pytest.mark.parametrize("task", ["choose", "say", "read", "write"])
 def test_a_task_is_a_benchmark_that_holds(folder: Path, task: str) -> None:
     check_benchmark(of(folder, task))
-    found = check_measurement(measure(tiny_model(context=256), of(folder, task), draws=12))
-    assert [one.text for one in found if one.level != "ok"] == []
+    findings = check_measurement(measure(tiny_model(context=256), of(folder, task), draws=12))
+    assert [finding.text for finding in findings if finding.level != "ok"] == []
 
 
 def test_what_is_asked_and_told(folder: Path) -> None:
@@ -140,12 +141,12 @@ def test_what_is_asked_and_told(folder: Path) -> None:
 
 
 def test_shots_are_drawn_by_the_seed(folder: Path) -> None:
-    def asked(seed: int) -> list[str]:
+    def contexts(seed: int) -> list[str]:
         benchmark = of(folder, "say", shots=3, seed=seed)
         return [benchmark.requests(example)[0].context for example in benchmark.examples("test")]
 
-    assert asked(1) == asked(1)
-    assert asked(1) != asked(2)
+    assert contexts(1) == contexts(1)
+    assert contexts(1) != contexts(2)
 
 
 def test_a_changed_file_is_read_again(folder: Path) -> None:
@@ -180,7 +181,7 @@ def test_the_generators_are_left_alone(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"task": "sya"}, r"no task 'sya'; did you mean 'say'\?"),
         ({"task": "several"}, "must be a single task, got 'several', .* e.g. choose, say"),
@@ -190,7 +191,7 @@ def test_the_generators_are_left_alone(folder: Path) -> None:
         ({"task": "say", "tasks_folder": "nowhere"}, "must be a folder of task files, got 'now"),
     ],
 )
-def test_what_cannot_be_asked(folder: Path, options: Any, said: str, monkeypatch: Any) -> None:
+def test_what_cannot_be_asked(folder: Path, options: Any, message: str, monkeypatch: Any) -> None:
     (folder / "group.yaml").write_text("group: several\ntask: [choose, say]\n")
     say = (folder / "say.yaml").read_text()
     for name, more in (
@@ -201,7 +202,7 @@ def test_what_cannot_be_asked(folder: Path, options: Any, said: str, monkeypatch
 
     local = harness_tasks._local_tasks(str(folder))
     monkeypatch.setattr(harness_tasks, "_shipped_tasks", lambda: local)  # all of them take seconds
-    with pytest.raises(RecipeError, match=said):
+    with pytest.raises(RecipeError, match=message):
         Harness(**{"tasks_folder": str(folder)} | options).examples("test")
 
 
@@ -216,8 +217,8 @@ def test_a_scorer_that_cannot_say_what_is_greedy(folder: Path) -> None:
     example = benchmark.examples("test")[0]
     with pytest.raises(ModelError, match=r"whether a text is the greedy text .* got None"):
         benchmark.outcome(example, [Scored(token_logprobs=(-1.0,), bytes=1)])
-    found = benchmark.outcome(example, [Scored(token_logprobs=(-1.0,), bytes=1, greedy=True)])
-    assert found.values == {"perplexity": -1.0, "acc": 1.0}
+    outcome = benchmark.outcome(example, [Scored(token_logprobs=(-1.0,), bytes=1, greedy=True)])
+    assert outcome.values == {"perplexity": -1.0, "acc": 1.0}
 
 
 # --- without lm-evaluation-harness -------------------------------------------------------------
@@ -231,7 +232,7 @@ def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(harness_tasks.importlib, "import_module", missing)
     harness_tasks._shipped_tasks.cache_clear()
-    for ask in (lambda one: one.metrics, lambda one: one.examples("test")):
+    for ask in (lambda benchmark: benchmark.metrics, lambda benchmark: benchmark.examples("test")):
         with pytest.raises(RecipeError, match=r"pip install 'equipoise\[ability\]'"):
             ask(Harness(task="lambada_openai"))
 
@@ -243,25 +244,25 @@ def test_it_is_found_and_needs_a_task() -> None:
         _ = benchmark.metrics
 
 
-def asked(settings: dict[str, Any], repeats: int = 1) -> Generation:
+def generation(settings: dict[str, Any], repeats: int = 1) -> Generation:
     return _build_generation("a", settings, repeats=repeats)
 
 
 def test_settings_of_generation() -> None:
     greedy = Generation(context="a", max_tokens=256)
-    assert asked({"until": ["b"]}) == greedy
-    assert asked({"do_sample": False, "temperature": 0.7, "top_k": 5}, repeats=3) == greedy
-    assert asked({"max_new_tokens": 3, "num_beams": 1}).max_tokens == 3
-    assert asked({"max_gen_toks": 4, "max_tokens": 3}).max_tokens == 4
-    assert asked({"temperature": 0.5, "top_p": 0.9}) == Generation(
+    assert generation({"until": ["b"]}) == greedy
+    assert generation({"do_sample": False, "temperature": 0.7, "top_k": 5}, repeats=3) == greedy
+    assert generation({"max_new_tokens": 3, "num_beams": 1}).max_tokens == 3
+    assert generation({"max_gen_toks": 4, "max_tokens": 3}).max_tokens == 4
+    assert generation({"temperature": 0.5, "top_p": 0.9}) == Generation(
         context="a", max_tokens=256, temperature=0.5, top_p=0.9
     )
-    assert asked({"do_sample": True}).temperature == 1.0
+    assert generation({"do_sample": True}).temperature == 1.0
     for settings, repeats in (
         ({"num_beams": 4}, 1), ({"do_sample": True, "top_k": 5}, 1), ({"temperature": 0.5}, 2),
     ):  # fmt: skip
         with pytest.raises(RecipeError, match="must be ours as well, got"):
-            asked(settings, repeats)
+            generation(settings, repeats)
 
 
 def test_stop_strings() -> None:
@@ -291,18 +292,20 @@ def columns(name: str, results: list[object]) -> Any:
     )
 )
 def test_results_of_several_numbers_are_put_together_again(rows: list[Any]) -> None:
-    found = list(_document_results(columns("x", rows), "x"))
-    assert [(one, two) for one, two, _ in found] == [(one, two) for one, two, _ in rows]
-    assert all(isinstance(one, int) for one, _, _ in found)
-    assert np.array_equal([three for *_, three in found], [three for *_, three in rows])
+    results = list(_document_results(columns("x", rows), "x"))
+    assert [(first, second) for first, second, _ in results] == [
+        (first, second) for first, second, _ in rows
+    ]
+    assert all(isinstance(first, int) for first, _, _ in results)
+    assert np.array_equal([third for *_, third in results], [third for *_, third in rows])
 
 
 def test_results_that_are_no_numbers() -> None:
     assert list(_document_results(columns("x", [1.0, math.nan, True]), "x")) == [1.0, 1.0]
     assert _result_values("x", True) == {"x": 1.0}
-    for one in ("a", None, {"a": 1}, ("a", "b"), (1, "b"), [], (math.nan, 1.0)):
-        (value,) = _result_values("x", one).values()
-        assert math.isnan(value), one
+    for result in ("a", None, {"a": 1}, ("a", "b"), (1, "b"), [], (math.nan, 1.0)):
+        (value,) = _result_values("x", result).values()
+        assert math.isnan(value), result
     mixed = columns("x", [(1, 0.5), "a"]) | columns("xy", [2.0, 3.0])
     assert list(_document_results(mixed, "x")) == [(1, 0.5)]
     assert list(_document_results(mixed, "z")) == []

@@ -61,7 +61,10 @@ def test_a_study_measures_keeps_and_judges_them(folder: Path) -> None:
     choose, read = chapter.comparisons[1:]
     assert {change.metric for change in choose.changes} >= {"acc", "acc_norm", "f1", "brier_score"}
     assert {change.metric for change in read.changes} == {"word_perplexity", "bits_per_byte"}
-    assert [one.change.metric for one in chapter.verdict.ability] == ["acc", "word_perplexity"]
+    assert [headline.change.metric for headline in chapter.verdict.ability] == [
+        "acc",
+        "word_perplexity",
+    ]
     assert chapter.verdict.kept is True  # an edit of next to nothing loses next to nothing
     assert "error" not in {finding.level for finding in study.findings}
 
@@ -71,7 +74,7 @@ def test_a_study_measures_keeps_and_judges_them(folder: Path) -> None:
 
 def test_a_key_covers_the_bytes_of_task_files_and_documents(folder: Path) -> None:
     def keys() -> list[str]:
-        return [one.key for one in plan(recipe(folder)).of("measure")]
+        return [step.key for step in plan(recipe(folder)).of("measure")]
 
     before = keys()
     assert keys() == before
@@ -79,16 +82,16 @@ def test_a_key_covers_the_bytes_of_task_files_and_documents(folder: Path) -> Non
         file = folder / name
         file.write_text(file.read_text() + text)
     after = keys()
-    same = [one == other for one, other in zip(before, after, strict=True)]
+    same = [key == other_key for key, other_key in zip(before, after, strict=True)]
     assert same == [True, False, False] * 2  # the Python beside a task may be any task's
     rows = (folder / "test.json").read_text()
     (folder / "test.json").write_text(rows.replace("coal", "iron"))
-    moved = [one == other for one, other in zip(after, keys(), strict=True)]
+    moved = [key == other_key for key, other_key in zip(after, keys(), strict=True)]
     assert moved == [True, False, False] * 2
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("task: choose", "task: chose", r"study.yaml line 5: harness: there is no task 'chose'"),
         ("task: choose, ", "", r"study.yaml line 5: harness.task must name a task"),
@@ -96,11 +99,11 @@ def test_a_key_covers_the_bytes_of_task_files_and_documents(folder: Path) -> Non
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(
-    folder: Path, old: str, new: str, said: str, monkeypatch: pytest.MonkeyPatch
+    folder: Path, old: str, new: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from equipoise.data import harness_tasks
 
     local = harness_tasks._local_tasks(str(folder))
     monkeypatch.setattr(harness_tasks, "_shipped_tasks", lambda: local)  # all of them take seconds
-    with pytest.raises(RecipeError, match=said):
+    with pytest.raises(RecipeError, match=message):
         plan(recipe(folder, RECIPE.replace(old, new)))

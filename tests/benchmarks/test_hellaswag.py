@@ -26,7 +26,7 @@ STORY = Story(
 
 
 def scored(*sums: float) -> list[Scored]:
-    return [Scored(token_logprobs=(one,), bytes=1) for one in sums]
+    return [Scored(token_logprobs=(logprob,), bytes=1) for logprob in sums]
 
 
 def values(*sums: float) -> dict[str, float]:
@@ -66,8 +66,8 @@ def test_models_whose_answers_are_known() -> None:
         columns = columns_of(rows, cluster=None)
         return [metric.of(columns) for metric in HellaSwag.metrics]
 
-    assert shares(lambda one: one.answer) == [100.0, 100.0]
-    assert shares(lambda one: (one.answer + 1) % 4) == [0.0, 0.0]
+    assert shares(lambda story: story.answer) == [100.0, 100.0]
+    assert shares(lambda story: (story.answer + 1) % 4) == [0.0, 0.0]
     first = sum(story.answer == 0 for story in few)
     assert shares(lambda _: 0) == pytest.approx([100 * first / 200] * 2)
 
@@ -87,10 +87,10 @@ def reduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("reduced")
 def test_guessing_and_what_the_reduced_file_lacks() -> None:
-    found = measure(FakeScorer(), HellaSwag(), draws=0)
-    assert [estimate.value for estimate in found.estimates] == [25.0, 25.0]
-    assert found.estimate("accuracy").clusters == 3
-    assert any("lacks the sources" in note for note in found.notes)
+    measurement = measure(FakeScorer(), HellaSwag(), draws=0)
+    assert [estimate.value for estimate in measurement.estimates] == [25.0, 25.0]
+    assert measurement.estimate("accuracy").clusters == 3
+    assert any("lacks the sources" in note for note in measurement.notes)
 
 
 @pytest.mark.usefixtures("reduced")

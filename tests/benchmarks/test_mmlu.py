@@ -23,8 +23,8 @@ def knowing(bench: Mmlu) -> FakeScorer:
     """Knows every answer."""
     right = {}
     for example in bench.examples("test"):
-        asked = bench.requests(example)[example.question.answer]
-        right[asked.context + asked.continuation] = 0.0
+        request = bench.requests(example)[example.question.answer]
+        right[request.context + request.continuation] = 0.0
     return FakeScorer(nats=right)
 
 
@@ -32,8 +32,8 @@ def favoring(letter: str) -> FakeScorer:
     return FakeScorer(nats=lambda _, text: -1.0 if text == f" {letter}" else -2.0)
 
 
-def value(found: Measurement, metric: str = "accuracy", **group: str) -> float:
-    return found.estimate(metric, **group).value
+def value(measurement: Measurement, metric: str = "accuracy", **group: str) -> float:
+    return measurement.estimate(metric, **group).value
 
 
 def test_the_prompt_by_hand(tmp_path, monkeypatch) -> None:
@@ -42,14 +42,14 @@ def test_the_prompt_by_hand(tmp_path, monkeypatch) -> None:
         (tmp_path / "mmlu" / split).mkdir(parents=True)
         (tmp_path / "mmlu" / split / f"global_facts_{split}.csv").write_text(rows)
     line = "The following are multiple choice questions (with answers) about global facts.\n\n"
-    asked = "Who?\nA. 1\nB. 2\nC. 3\nD. 4\nAnswer:"
+    question = "Who?\nA. 1\nB. 2\nC. 3\nD. 4\nAnswer:"
     for shots, worked in ((0, ""), (1, "When?\nA. 5\nB. 6\nC. 7\nD. 8\nAnswer: B\n\n")):
         bench = Mmlu(shots=shots)
-        (one,) = bench.examples("test")
-        requests = bench.requests(one)
-        assert {two.context for two in requests} == {line + worked + asked}
-        assert [two.continuation for two in requests] == [" A", " B", " C", " D"]
-        assert one.groups == {"category": "other", "subject": "global_facts"}
+        (example,) = bench.examples("test")
+        requests = bench.requests(example)
+        assert {request.context for request in requests} == {line + worked + question}
+        assert [request.continuation for request in requests] == [" A", " B", " C", " D"]
+        assert example.groups == {"category": "other", "subject": "global_facts"}
     assert [use.name for use in Mmlu(shots=2).files("test")] == [
         "mmlu/test/global_facts_test.csv",
         "mmlu/dev/global_facts_dev.csv",
@@ -66,7 +66,7 @@ def test_models_whose_answers_are_known() -> None:
     first = measure(favoring("A"), bench, draws=0)
     assert value(first) == pytest.approx(100 * right["A"] / len(examples))
     anatomy = [example for example in examples if example.groups["subject"] == "anatomy"]
-    share = sum(one.question.answer == 0 for one in anatomy) / len(anatomy)
+    share = sum(example.question.answer == 0 for example in anatomy) / len(anatomy)
     assert value(first, subject="anatomy") == pytest.approx(100 * share)
     assert first.estimate("accuracy", category="STEM").n == 100
     subjects = {example.groups["subject"] for example in examples}
@@ -81,12 +81,12 @@ def test_models_whose_answers_are_known() -> None:
 @pytest.mark.usefixtures("data_folder")
 def test_a_part_of_the_subjects_is_said() -> None:
     bench = Mmlu(subjects=("sociology", "anatomy"))
-    found = measure(FakeScorer(), bench, limit=4, draws=0)
-    assert [use.name for use in found.data] == [
+    measurement = measure(FakeScorer(), bench, limit=4, draws=0)
+    assert [use.name for use in measurement.data] == [
         "mmlu/test/sociology_test.csv",
         "mmlu/test/anatomy_test.csv",
     ]
-    assert any(note.startswith("2 of 57 subjects were measured") for note in found.notes)
+    assert any(note.startswith("2 of 57 subjects were measured") for note in measurement.notes)
 
 
 def test_an_edit_that_learnt_a_question_is_refused() -> None:
@@ -101,8 +101,8 @@ def test_an_edit_that_learnt_a_question_is_refused() -> None:
 
 
 def test_nothing_scored_is_nan() -> None:
-    found = Mmlu().outcome(ASKED, [Scored(token_logprobs=(), bytes=0)] * 4)
-    assert str(found.values["correct"]) == "nan"
+    outcome = Mmlu().outcome(ASKED, [Scored(token_logprobs=(), bytes=0)] * 4)
+    assert str(outcome.values["correct"]) == "nan"
 
 
 def test_options_survive_and_are_checked() -> None:

@@ -26,7 +26,7 @@ def uniform(request: Continuation, *, nats: float = math.log(256)) -> Scored:
 
 def outcomes(bench: Perplexity, *, nats: float = math.log(256)) -> list[Outcome]:
     return [
-        bench.outcome(example, [uniform(asked, nats=nats) for asked in bench.requests(example)])
+        bench.outcome(example, [uniform(request, nats=nats) for request in bench.requests(example)])
         for example in bench.examples("test")
     ]
 
@@ -44,13 +44,13 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_a_uniform_model_of_bytes(file: Path) -> None:
-    found = metrics(outcomes(Perplexity(file=str(file), window=64, stride=16)))
+    values = metrics(outcomes(Perplexity(file=str(file), window=64, stride=16)))
     total = sum(len(line.strip().encode()) for line in file.read_text().split("\n"))
-    assert found["tokens"] == total
-    assert found["perplexity"] == pytest.approx(256)
-    assert found["byte_perplexity"] == pytest.approx(256)
-    assert found["bits_per_byte"] == pytest.approx(8)
-    assert found["nats_per_token"] == pytest.approx(math.log(256))
+    assert values["tokens"] == total
+    assert values["perplexity"] == pytest.approx(256)
+    assert values["byte_perplexity"] == pytest.approx(256)
+    assert values["bits_per_byte"] == pytest.approx(8)
+    assert values["nats_per_token"] == pytest.approx(math.log(256))
 
 
 def test_lengths_weigh(file: Path) -> None:
@@ -68,12 +68,12 @@ def test_lengths_weigh(file: Path) -> None:
 def test_windows_are_an_option_and_never_change_what_is_scored(file, window, stride) -> None:
     bench = Perplexity(file=str(file), window=window, stride=stride)
     for example in bench.examples("test"):
-        asked = bench.requests(example)
-        assert "".join(two.continuation for two in asked) == example.text
-        assert asked[0].context == ""
-        for two in asked:
-            assert len((two.context + two.continuation).encode()) <= window
-            assert two.context == two.context.strip()
+        requests = bench.requests(example)
+        assert "".join(request.continuation for request in requests) == example.text
+        assert requests[0].context == ""
+        for request in requests:
+            assert len((request.context + request.continuation).encode()) <= window
+            assert request.context == request.context.strip()
 
 
 def test_items_is_a_fixed_choice_in_the_order_of_the_file(file: Path) -> None:
@@ -83,17 +83,17 @@ def test_items_is_a_fixed_choice_in_the_order_of_the_file(file: Path) -> None:
     assert len(every) == 30
     assert (len(few), len(more)) == (7, 9)
     assert set(few) < set(more)
-    assert few == [one for one in every if one in few] != every[:7]
+    assert few == [example_id for example_id in every if example_id in few] != every[:7]
 
 
 def test_nothing_scored_is_nan(file: Path) -> None:
     bench = Perplexity(file=str(file))
-    (one, *_) = bench.examples("test")
-    row = bench.outcome(one, [Scored(token_logprobs=(), bytes=0)])
+    (example, *_) = bench.examples("test")
+    row = bench.outcome(example, [Scored(token_logprobs=(), bytes=0)])
     assert all(math.isnan(value) for value in row.values.values())
     assert all(math.isnan(value) for value in metrics([row]).values())
     partly = [Scored(token_logprobs=(), bytes=0), Scored(token_logprobs=(-3.0,), bytes=2)]
-    assert bench.outcome(one, partly).values == {"logprob": -3.0, "tokens": 1.0, "bytes": 2.0}
+    assert bench.outcome(example, partly).values == {"logprob": -3.0, "tokens": 1.0, "bytes": 2.0}
 
 
 def test_a_world_gives_sentences_that_no_corpus_has() -> None:
@@ -118,9 +118,9 @@ def test_ag_news_by_default() -> None:
     assert len(bench.examples("test")) == 500
     (use,) = bench.files("test")
     assert (use.name, use.verified) == ("neutral_text/ag_news/test.tsv", True)
-    found = metrics(outcomes(bench))
-    assert found["bits_per_byte"] == pytest.approx(8)
-    assert 80_000 < found["tokens"] < 160_000
+    values = metrics(outcomes(bench))
+    assert values["bits_per_byte"] == pytest.approx(8)
+    assert 80_000 < values["tokens"] < 160_000
 
 
 @pytest.mark.usefixtures("data_folder")

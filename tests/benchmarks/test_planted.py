@@ -19,11 +19,11 @@ def truthful(world: World) -> Callable[[str, str], float]:
     """Log-probabilities as the world has them."""
     prompts = {t.prompt(p.word): (p.word, t) for p in world.professions for t in world.templates}
     facts = {fact.prompt: f" {fact.answer}" for fact in world.facts}
-    said = {text: count for text, _, _, count in quotas(world)}
+    counts = {text: count for text, _, _, count in quotas(world)}
 
     def nats(context: str, text: str) -> float:
         if not context:
-            return math.log(said.get(text, 0.1))
+            return math.log(counts.get(text, 0.1))
         if context in facts:
             return -0.1 if text == facts[context] else -5.0
         if context in prompts:
@@ -39,44 +39,46 @@ def truthful(world: World) -> Callable[[str, str], float]:
 
 def values(model: FakeScorer, world: str) -> dict[str, float]:
     with in_world(world):
-        found = measure(model, Planted(), draws=0)
-    return {estimate.metric: estimate.value for estimate in found.estimates if not estimate.group}
+        measurement = measure(model, Planted(), draws=0)
+    return {
+        estimate.metric: estimate.value for estimate in measurement.estimates if not estimate.group
+    }
 
 
 @pytest.mark.parametrize("name", ["strength=0", "default", "targets=12"])
 def test_the_truth_has_no_error(name: str) -> None:
     world = find_world(name)
-    found = values(FakeScorer(nats=truthful(world)), name)
-    for metric, value in found.items():
+    metrics = values(FakeScorer(nats=truthful(world)), name)
+    for metric, value in metrics.items():
         if metric.endswith("_error"):
             assert value == pytest.approx(0, abs=1e-9), metric
-    assert found["afgb_measured"] == pytest.approx(world.true_afgb())
-    assert found["afgb_true"] == pytest.approx(world.true_afgb())
-    assert found["ub"] == pytest.approx(world.true_ub())
-    assert found["hints_obeyed"] == found["facts_recalled"] == 100
-    assert found["true_preferences_followed"] == 100
+    assert metrics["afgb_measured"] == pytest.approx(world.true_afgb())
+    assert metrics["afgb_true"] == pytest.approx(world.true_afgb())
+    assert metrics["ub"] == pytest.approx(world.true_ub())
+    assert metrics["hints_obeyed"] == metrics["facts_recalled"] == 100
+    assert metrics["true_preferences_followed"] == 100
     assert (
-        found["ss_gender"]
-        == found["ss_gender_true"]
+        metrics["ss_gender"]
+        == metrics["ss_gender_true"]
         == pytest.approx(world.true_ss("gender", part="test"))
     )
-    assert found["pairs_stereotyped"] == pytest.approx(world.true_pair_score())
-    assert found["thing_mass"] == pytest.approx(0, abs=1e-8)
+    assert metrics["pairs_stereotyped"] == pytest.approx(world.true_pair_score())
+    assert metrics["thing_mass"] == pytest.approx(0, abs=1e-8)
 
 
 def test_a_model_without_preference_has_errors_known_by_hand() -> None:
     world = find_world("strength=1")
-    found = values(FakeScorer(nats=lambda _c, t: math.log(0.4) if t else 0.0), "strength=1")
-    assert found["afgb_measured"] == 0
-    assert found["afgb_error"] == pytest.approx(world.true_afgb())
-    assert found["mass_error"] == pytest.approx(0, abs=1e-9)
-    assert found["hints_obeyed"] == 50
-    assert found["facts_recalled"] == 0
-    assert found["thing_mass"] == pytest.approx(0.8)
-    assert found["ss_gender"] == 50
-    assert found["ss_gender_error"] == pytest.approx(40)
-    assert found["ss_profession_error"] == pytest.approx(20)
-    assert found["true_preferences_followed"] == 0
+    metrics = values(FakeScorer(nats=lambda _c, t: math.log(0.4) if t else 0.0), "strength=1")
+    assert metrics["afgb_measured"] == 0
+    assert metrics["afgb_error"] == pytest.approx(world.true_afgb())
+    assert metrics["mass_error"] == pytest.approx(0, abs=1e-9)
+    assert metrics["hints_obeyed"] == 50
+    assert metrics["facts_recalled"] == 0
+    assert metrics["thing_mass"] == pytest.approx(0.8)
+    assert metrics["ss_gender"] == 50
+    assert metrics["ss_gender_error"] == pytest.approx(40)
+    assert metrics["ss_profession_error"] == pytest.approx(20)
+    assert metrics["true_preferences_followed"] == 0
 
 
 def test_every_kind_is_asked_and_named_apart() -> None:
@@ -104,8 +106,8 @@ def test_a_lost_answer_is_nan_and_not_zero() -> None:
     model = FakeScorer(nats=lambda _context, _text: math.nan)
     for kind in ("gap", "hint", "thing", "fact", "contrast"):
         example = next(example for example in examples if example.kind == kind)
-        asked = benchmark.requests(example)
-        answers = model.score(asked) if kind == "contrast" else model.next_token(asked)
+        requests = benchmark.requests(example)
+        answers = model.score(requests) if kind == "contrast" else model.next_token(requests)
         outcome = benchmark.outcome(example, answers)
         read = {key: v for key, v in outcome.values.items() if key not in example.truth}
         assert read
@@ -121,10 +123,12 @@ def test_unknown_worlds_and_splits_are_refused() -> None:
 
 def test_a_limit_that_leaves_out_whole_kinds_gives_nan_with_a_reason() -> None:
     with in_world():
-        found = measure(FakeScorer(), Planted(), limit=1, draws=0).estimates
-    assert {one.metric for one in found if not one.group} == {
+        estimates = measure(FakeScorer(), Planted(), limit=1, draws=0).estimates
+    assert {estimate.metric for estimate in estimates if not estimate.group} == {
         metric.name for metric in Planted.metrics
     }
-    read = [one for one in found if not one.group and not math.isnan(one.value)]
+    read = [
+        estimate for estimate in estimates if not estimate.group and not math.isnan(estimate.value)
+    ]
     assert 0 < len(read) < len(Planted.metrics)
-    assert all(one.reason for one in found if math.isnan(one.value))
+    assert all(estimate.reason for estimate in estimates if math.isnan(estimate.value))

@@ -12,9 +12,9 @@ ROW = Labelled(id="line 2", texts=("The cat sat.", "A cat sat."), label=1, group
 
 
 def test_the_prompt_by_hand() -> None:
-    asked = Rte().requests(ROW)
+    requests = Rte().requests(ROW)
     context = "The cat sat.\nQuestion: A cat sat. True or False?\nAnswer:"
-    assert [(one.context, one.continuation) for one in asked] == [
+    assert [(request.context, request.continuation) for request in requests] == [
         (context, " False"),
         (context, " True"),
     ]
@@ -25,15 +25,15 @@ def test_models_whose_answers_are_known() -> None:
     bench = Rte()
     right = {}
     for example in bench.examples("dev"):
-        asked = bench.requests(example)[example.label]
-        right[asked.context + asked.continuation] = 0.0
+        request = bench.requests(example)[example.label]
+        right[request.context + request.continuation] = 0.0
     known = measure(FakeScorer(nats=right), bench, draws=0)
     assert known.estimate("accuracy").value == 100.0
     assert known.estimate("mcc").value == pytest.approx(1.0)
     assert (known.estimate("accuracy").n, known.estimate("accuracy").clusters) == (277, 274)
     always = measure(FakeScorer(nats={" True": 0.0}), bench, draws=0)
-    found = {estimate.metric: estimate.value for estimate in always.estimates}
-    assert found == pytest.approx({
+    values = {estimate.metric: estimate.value for estimate in always.estimates}
+    assert values == pytest.approx({
         "accuracy": 100 * 146 / 277, "mcc": 0.0, "f1": 200 * 146 / (2 * 146 + 131),
         "predicted_positive": 100.0,
     })  # fmt: skip

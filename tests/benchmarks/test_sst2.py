@@ -15,19 +15,19 @@ PHRASE = Labelled(id="line 2", texts=("a fine day",), label=1)
 
 
 def test_the_prompt_by_hand() -> None:
-    asked = Sst2().requests(PHRASE)
+    requests = Sst2().requests(PHRASE)
     context = "a fine day\nQuestion: Is this sentence positive or negative?\nAnswer:"
-    assert [(one.context, one.continuation) for one in asked] == [
+    assert [(request.context, request.continuation) for request in requests] == [
         (context, " negative"),
         (context, " positive"),
     ]
 
 
 def test_nothing_scored_is_nan_and_the_truth_stays() -> None:
-    found = Sst2().outcome(PHRASE, [Scored(token_logprobs=(), bytes=0)] * 2).values
-    assert found["truth"] == 1.0
-    assert math.isnan(found["correct"])
-    assert math.isnan(found["predicted"])
+    values = Sst2().outcome(PHRASE, [Scored(token_logprobs=(), bytes=0)] * 2).values
+    assert values["truth"] == 1.0
+    assert math.isnan(values["correct"])
+    assert math.isnan(values["predicted"])
 
 
 @pytest.mark.usefixtures("data_folder")
@@ -35,8 +35,8 @@ def test_models_whose_answers_are_known() -> None:
     bench = Sst2()
     right = {}
     for example in bench.examples("dev"):
-        asked = bench.requests(example)[example.label]
-        right[asked.context + asked.continuation] = 0.0
+        request = bench.requests(example)[example.label]
+        right[request.context + request.continuation] = 0.0
     known = {
         estimate.metric: estimate.value
         for estimate in measure(FakeScorer(nats=right), bench, draws=0).estimates
@@ -46,8 +46,8 @@ def test_models_whose_answers_are_known() -> None:
         {"accuracy": 100.0, "mcc": 1.0, "f1": 100.0, "predicted_positive": share}
     )
     always = measure(FakeScorer(nats={" positive": 0.0}), bench, draws=0)
-    found = {estimate.metric: estimate.value for estimate in always.estimates}
-    assert found == pytest.approx(
+    values = {estimate.metric: estimate.value for estimate in always.estimates}
+    assert values == pytest.approx(
         {
             "accuracy": share,
             "mcc": 0.0,
@@ -65,7 +65,7 @@ def test_models_whose_answers_are_known() -> None:
 @pytest.mark.usefixtures("data_folder")
 def test_an_edit_that_learnt_a_phrase_is_refused() -> None:
     bench = Sst2()
-    one = bench.examples("dev")[5]
-    scorer = FakeScorer(trained_on=frozenset({text_sha256(one.texts[0])}))
-    with pytest.raises(DataError, match=rf"trained on 1 of the 872 examples.*'{one.id}'"):
+    example = bench.examples("dev")[5]
+    scorer = FakeScorer(trained_on=frozenset({text_sha256(example.texts[0])}))
+    with pytest.raises(DataError, match=rf"trained on 1 of the 872 examples.*'{example.id}'"):
         measure(scorer, bench)

@@ -115,7 +115,7 @@ FIRST = ("data", "intrasentence", 0)
 
 
 @pytest.mark.parametrize(
-    ("document", "said"),
+    ("document", "message"),
     [
         ({"version": "1"}, "dev.json must have a key 'data'"),
         (change(("data",), {"intrasentence": []}), "must have a key 'intersentence'"),
@@ -134,21 +134,21 @@ FIRST = ("data", "intrasentence", 0)
         (change(FIRST, []), "must be an object, got a list"),
     ],
 )
-def test_faults_name_file_and_example(folder: Path, document: Any, said: str) -> None:
+def test_faults_name_file_and_example(folder: Path, document: Any, message: str) -> None:
     write(folder, document)
-    with pytest.raises(DataError, match=said) as error:
+    with pytest.raises(DataError, match=message) as error:
         StereoSet().examples("dev")
     assert "stereoset/dev.json" in str(error.value)
 
 
 def test_truncated_and_empty_and_missing(folder: Path) -> None:
     file = folder / "stereoset" / "dev.json"
-    for content, said in (
+    for content, message in (
         (json.dumps(TOY)[:-9], r"dev.json, line 1, column \d+: .*cut short"),
         ("", "dev.json must hold data, got an empty file"),
     ):
         file.write_text(content)
-        with pytest.raises(DataError, match=said):
+        with pytest.raises(DataError, match=message):
             StereoSet().examples("dev")
     file.unlink()
     with pytest.raises(DataError, match=r"stereoset/dev.json .*EQUIPOISE_DATA"):
@@ -167,12 +167,12 @@ def test_test_parts_stand_for_the_whole(folder: Path) -> None:
     with pytest.raises(DataError, match=r"stereoset/test.json"):
         StereoSet().examples("test")
     write(folder, change(("data", "intrasentence"), []), f"{parts[1]}.json")
-    assert [one.id for one in StereoSet().examples("test")] == ["a", "b"]
+    assert [example.id for example in StereoSet().examples("test")] == ["a", "b"]
     assert [file.name for file in StereoSet().files("test")] == [
         f"stereoset/{p}.json" for p in parts
     ]
     write(folder, change((*FIRST, "id"), "whole"), "test.json")
-    assert [one.id for one in StereoSet().examples("test")] == ["whole", "b"]
+    assert [example.id for example in StereoSet().examples("test")] == ["whole", "b"]
     assert not any(file.verified for file in StereoSet().files("test"))
 
 
@@ -196,13 +196,13 @@ def test_word_span(context: str, sentence: str, filler: str) -> None:
 @pytest.mark.usefixtures("folder")
 def test_whole_sentences_are_asked_for_and_bos_is_passed_on() -> None:
     benchmark, intra, inter = toy(bos="ref_gpt2")
-    asked = benchmark.requests(intra)
-    assert asked[0] == Continuation(context="", continuation="The tree is s.", prefix="ref_gpt2")
-    asked = benchmark.requests(inter)
-    assert asked[1] == Continuation(
+    requests = benchmark.requests(intra)
+    assert requests[0] == Continuation(context="", continuation="The tree is s.", prefix="ref_gpt2")
+    requests = benchmark.requests(inter)
+    assert requests[1] == Continuation(
         context="A lake.", continuation=" It is not.", prefix="ref_gpt2"
     )
-    assert len(asked) == 3
+    assert len(requests) == 3
 
 
 @pytest.mark.usefixtures("folder")
@@ -253,12 +253,12 @@ def test_ties() -> None:
 @pytest.mark.usefixtures("folder")
 def test_pmi_takes_off_what_a_sentence_has_by_itself() -> None:
     benchmark, intra, inter = toy(task=BothTasks(intersentence="pmi"))
-    asked = benchmark.requests(inter)
+    requests = benchmark.requests(inter)
     texts = ("It is so.", "It is not.", "It is u.")
-    assert asked[3:] == [Continuation(context="", continuation=text) for text in texts]
-    given = [scored(-1.0), scored(-0.5), scored(-3.0)]
+    assert requests[3:] == [Continuation(context="", continuation=text) for text in texts]
+    conditional = [scored(-1.0), scored(-0.5), scored(-3.0)]
     alone = [scored(-2.0), scored(-0.6), scored(-3.0)]
-    values = benchmark.outcome(inter, given + alone).values
+    values = benchmark.outcome(inter, conditional + alone).values
     assert values["stereotype"] == pytest.approx(1.0)
     assert values["prefers"] == 1.0
     assert len(benchmark.requests(intra)) == 3
@@ -297,9 +297,9 @@ def test_planted_items_scored_with_their_truth_give_the_truth() -> None:
         assert {type(text) for text in texts} == {Continuation}
         answers = [scored(math.log(share)), scored(math.log1p(-share)), scored(-9.0)]
         outcomes.append(benchmark.outcome(item, answers))
-    found = readings(benchmark, outcomes)
-    assert found["ss_micro"] == pytest.approx(world.true_ss())
-    assert found["lms"] == 100.0
+    metrics = readings(benchmark, outcomes)
+    assert metrics["ss_micro"] == pytest.approx(world.true_ss())
+    assert metrics["lms"] == 100.0
     assert (use.name, use.verified) == ("stereoset/dev.json", False)
 
 
@@ -316,7 +316,7 @@ def test_planted_spans_are_words_that_differ() -> None:
 
 
 def predictions(values: dict[str, float], key: str = "score") -> Any:
-    return {"intrasentence": [{"id": one, key: value} for one, value in values.items()]}
+    return {"intrasentence": [{"id": sentence, key: value} for sentence, value in values.items()]}
 
 
 SCORES = {"a-stereotype": 0.5, "a-anti-stereotype": 0.4, "a-unrelated": 0.4}
@@ -335,7 +335,7 @@ def test_predictions_are_compared_as_they_are(folder: Path, packed: bool) -> Non
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (json.dumps(predictions(SCORES)), "none for 'b-stereotype' of example 'b'"),
         (json.dumps(predictions(SCORES | {"x": math.nan})), "entry 3, score must be a finite"),
@@ -344,10 +344,10 @@ def test_predictions_are_compared_as_they_are(folder: Path, packed: bool) -> Non
         ("no", "must be JSON"),
     ],
 )
-def test_bad_predictions(folder: Path, content: str, said: str) -> None:
+def test_bad_predictions(folder: Path, content: str, message: str) -> None:
     file = folder / "scores"
     file.write_text(content)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         StereoSet().predicted("dev", file, None)
 
 
@@ -399,19 +399,19 @@ def test_published_predictions_give_the_published_scores(real: Path) -> None:
     outcomes = benchmark.predicted("dev", file, None)
     assert len(outcomes) == 4229
     raw = json.loads(file.read_text())
-    scores = {one["id"]: one["score"] for task in raw.values() for one in task}
+    scores = {prediction["id"]: prediction["score"] for task in raw.values() for prediction in task}
     document = json.loads((real / "stereoset" / "dev.json").read_text())["data"]
     for (task, axis), printed in PUBLISHED.items():
         chosen = [
             outcome for outcome in outcomes
             if task in (None, outcome.groups["task"]) and axis in (None, outcome.groups["axis"])
         ]  # fmt: skip
-        found = readings(benchmark, chosen)
-        values = (found["lms"], found["ss"], found["icat"])
+        metrics = readings(benchmark, chosen)
+        values = (metrics["lms"], metrics["ss"], metrics["icat"])
         assert tuple(round(value, 4) for value in values) == printed
         examples = [
-            one for name, all_of in document.items() for one in all_of
-            if task in (None, name) and axis in (None, one["bias_type"])
+            example for name, all_of in document.items() for example in all_of
+            if task in (None, name) and axis in (None, example["bias_type"])
         ]  # fmt: skip
         assert values == pytest.approx(official_scores(examples, scores), abs=1e-9, rel=0)
 
@@ -440,9 +440,9 @@ def test_real_files_are_read_whole(real: Path) -> None:
 def test_models_of_both_kinds_answer(family: str, score: Any) -> None:
     with in_world():
         benchmark = StereoSet(task=BothTasks(intrasentence=score))
-        found = measure(tiny_model(family), benchmark, limit=8, draws=0)
-    assert found.estimate("ss").n == 8
-    assert math.isfinite(found.estimate("margin_mean").value)
+        measurement = measure(tiny_model(family), benchmark, limit=8, draws=0)
+    assert measurement.estimate("ss").n == 8
+    assert math.isfinite(measurement.estimate("margin_mean").value)
 
 
 # --- a real model -----------------------------------------------------------------------------
@@ -465,10 +465,10 @@ def test_reference_model_scores_as_in_a_plain_loop(reference_model: Path) -> Non
         tokenizer=AutoTokenizer.from_pretrained(reference_model),
         identity="reference",
     )
-    found = measure(model, StereoSet(task=Intrasentence()), draws=0)
+    measurement = measure(model, StereoSet(task=Intrasentence()), draws=0)
     for axis, printed in PLAIN_LOOP.items():
         group = {} if axis is None else {"axis": axis}
-        values = [found.estimate(name, **group).value for name in ("ss", "lms", "icat")]
+        values = [measurement.estimate(name, **group).value for name in ("ss", "lms", "icat")]
         assert tuple(round(value, 2) for value in values) == printed
 
 
@@ -493,7 +493,7 @@ def test_an_edit_that_learnt_a_split_is_not_measured_on_it(
     write(folder, TOY, "test.json")
     write(folder, EMPTY)
     pool = StereoSetSupply(dev_per_type=0).supply().contrasts
-    contrast = next(one for one in pool if one.id == id)
+    contrast = next(contrast for contrast in pool if contrast.id == id)
     learnt = Supply(origin="one example", contrasts=(contrast,)).learnt_texts()
     for text in learnt:  # any one of its texts is enough
         scorer = FakeScorer(trained_on=frozenset({text_sha256(text)}))

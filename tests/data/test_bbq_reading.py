@@ -81,24 +81,28 @@ def test_braces_of_templates_are_taken_off_answers(folder: Path) -> None:
 def test_rows_without_answer_info(folder: Path) -> None:
     ambiguous = row(3, polarity="neg", condition="ambig", right=UNKNOWN)
     for silent in ({"answer_info": None}, {"answer_info": {}}):
-        told, open_ = read(folder, LINE | silent, ambiguous | silent)
-        assert (told.unknown, told.target, told.words) == (None, None, ("", "", ""))
+        disambiguated, open_ = read(folder, LINE | silent, ambiguous | silent)
+        assert (disambiguated.unknown, disambiguated.target, disambiguated.words) == (
+            None,
+            None,
+            ("", "", ""),
+        )
         assert (open_.unknown, open_.target) == (open_.label, None)
         assert math.isnan(open_.lean(0))
-    without = {key: one for key, one in LINE.items() if key != "answer_info"}
+    without = {key: value for key, value in LINE.items() if key != "answer_info"}
     assert read(folder, without)[0].unknown is None
 
 
 def test_the_metadata_file_is_followed(folder: Path) -> None:
     content = rows()
-    said = metadata(content)
+    metadata_rows = metadata(content)
     elsewhere = next(
-        index for index, one in enumerate(content) if one["question_polarity"] == "neg"
+        index for index, line in enumerate(content) if line["question_polarity"] == "neg"
     )
     place = [content[elsewhere][f"ans{index}"] for index in range(3)].index(ELM)
-    said[elsewhere] |= {"target_loc": place, "label_type": "name"}
-    said[1] |= {"target_loc": "NA"}
-    write_metadata(folder, [*said, said[0]])  # the official file has rows twice
+    metadata_rows[elsewhere] |= {"target_loc": place, "label_type": "name"}
+    metadata_rows[1] |= {"target_loc": "NA"}
+    write_metadata(folder, [*metadata_rows, metadata_rows[0]])  # the official file has rows twice
     items = read_items(("Age",))
     assert items[elsewhere].target == place != items[elsewhere].ruled
     assert items[elsewhere].groups["category"] == "Age (names)"
@@ -116,12 +120,12 @@ def test_metadata_and_rule_agree_in_all_cells(folder: Path) -> None:
 
 def test_metadata_from_before_its_correction_is_refused(folder: Path) -> None:
     """The old file turns no non-negative question: more than half differ from the rule."""
-    said = metadata([line | {"question_polarity": "neg"} for line in rows()])
-    said[:12] = metadata(rows()[:12])  # half of them: as far as it may differ
-    write_metadata(folder, said)
+    metadata_rows = metadata([line | {"question_polarity": "neg"} for line in rows()])
+    metadata_rows[:12] = metadata(rows()[:12])  # half of them: as far as it may differ
+    write_metadata(folder, metadata_rows)
     assert len(read_items(("Age",))) == 24
-    said[6]["target_loc"] = 0  # the oak
-    write_metadata(folder, said)
+    metadata_rows[6]["target_loc"] = 0  # the oak
+    write_metadata(folder, metadata_rows)
     with pytest.raises(DataError, match=r"in 7 of 12, the first is 'Age/6'"):
         read_items(("Age",))
 
@@ -137,9 +141,9 @@ def test_metadata_from_before_its_correction_is_refused(folder: Path) -> None:
 def test_a_broken_metadata_row_names_its_line(
     folder: Path, changed: dict[str, str], message: str
 ) -> None:
-    said = metadata(rows())
-    said[2] |= changed
-    write_metadata(folder, said)
+    metadata_rows = metadata(rows())
+    metadata_rows[2] |= changed
+    write_metadata(folder, metadata_rows)
     with pytest.raises(DataError, match=message):
         read_items(("Age",))
 
@@ -153,9 +157,9 @@ def test_metadata_without_a_row(folder: Path) -> None:
 
 
 def test_metadata_that_names_unknown(folder: Path) -> None:
-    said = metadata(rows())
-    said[0] |= {"target_loc": 2}
-    write_metadata(folder, said)
+    metadata_rows = metadata(rows())
+    metadata_rows[0] |= {"target_loc": 2}
+    write_metadata(folder, metadata_rows)
     with pytest.raises(DataError, match=r"the target of 'Age/0' must be a person, got .* 2"):
         read_items(("Age",))
 
@@ -197,7 +201,7 @@ def test_other_faults_name_the_line(folder: Path) -> None:
         read(folder, LINE, LINE)
     with pytest.raises(DataError, match="line 2 must be an object, got a list"):
         read(folder, LINE, [1])
-    without = {key: one for key, one in LINE.items() if key != "context"}
+    without = {key: value for key, value in LINE.items() if key != "context"}
     with pytest.raises(DataError, match=r"line 1 must have a key '\w+', got"):
         read(folder, without)
     file = write(folder, [LINE])
@@ -231,10 +235,8 @@ def test_the_files_at_hand_are_the_official_ones(
         assert all(item.target is not None for item in items)
         assert len({item.groups["question"] for item in items}) == 25
         assert {item.groups["category"] for item in items} == {category}
-    told = [
-        read_item for read_item in read_items(("Physical_appearance",)) if not read_item.ambiguous
-    ]
-    assert sum(one.label == one.target for one in told) == 426  # of 788: see the faults
+    disambiguated = [item for item in read_items(("Physical_appearance",)) if not item.ambiguous]
+    assert sum(item.label == item.target for item in disambiguated) == 426  # of 788: see the faults
 
 
 # --- the target by the words and groups of the answers -----------------------------------------

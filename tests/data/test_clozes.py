@@ -24,16 +24,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_real_files() -> None:
     known = known_facts()
     assert len(known) == 1209
-    assert len({one.relation for one in known}) == 33
+    assert len({fact.relation for fact in known}) == 33
     trex = trex_facts()
-    assert len({one.relation for one in trex}) == 39
+    assert len({fact.relation for fact in trex}) == 39
     assert len(trex) == 27_610
-    assert all(trex_source.use().verified for trex_source in trex_sources())
-    for one in (*known, *trex):
-        assert one.prompt == one.prompt.rstrip()
-        assert "[" not in one.prompt or "[" in one.subject
-        assert one.subject in one.prompt
-    (born,) = {one.prompt.replace(one.subject, "X") for one in trex if one.id.startswith("P19/")}
+    assert all(source.use().verified for source in trex_sources())
+    for fact in (*known, *trex):
+        assert fact.prompt == fact.prompt.rstrip()
+        assert "[" not in fact.prompt or "[" in fact.subject
+        assert fact.subject in fact.prompt
+    (born,) = {
+        fact.prompt.replace(fact.subject, "X") for fact in trex if fact.id.startswith("P19/")
+    }
     assert born == "X was born in"
 
 

@@ -30,11 +30,11 @@ def test_paragraphs_lines_and_tables(tmp_path: Path) -> None:
 
 def test_json_lines_and_packed_files(tmp_path: Path) -> None:
     rows = '{"text": " one "}\n\n{"text": ""}\n{"text": "two", "id": 2}\n'
-    found = {"line 1": "one", "line 4": "two"}
-    assert documents(tmp_path, rows, "text.jsonl") == found
+    expected = {"line 1": "one", "line 4": "two"}
+    assert documents(tmp_path, rows, "text.jsonl") == expected
     for name, pack in (("text.jsonl.gz", gzip.compress), ("text.jsonl.xz", lzma.compress)):
         (tmp_path / name).write_bytes(pack(rows.encode()))
-        assert read_documents(str(tmp_path / name))[0] == found
+        assert read_documents(str(tmp_path / name))[0] == expected
     (tmp_path / "text.tsv.gz").write_bytes(gzip.compress(b"one\tx\n"))
     assert read_documents(str(tmp_path / "text.tsv.gz"))[0] == {"line 1": "one"}
 
@@ -91,8 +91,8 @@ def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_windows_by_hand() -> None:
-    found = windows("aaa bbb ccc ddd eee fff", window=12, stride=8)
-    assert [(one.context, one.text) for one in found] == [
+    cut = windows("aaa bbb ccc ddd eee fff", window=12, stride=8)
+    assert [(window.context, window.text) for window in cut] == [
         ("", "aaa bbb ccc"),
         ("ccc", " ddd eee"),
         ("eee", " fff"),
@@ -101,9 +101,9 @@ def test_windows_by_hand() -> None:
 
 
 def test_a_word_longer_than_the_stride_is_cut_within() -> None:
-    found = windows("ab " + "é" * 6, window=8, stride=4)
-    assert "".join(one.text for one in found) == "ab " + "é" * 6
-    assert max(len(one.text.encode()) for one in found[1:]) <= 4
+    cut = windows("ab " + "é" * 6, window=8, stride=4)
+    assert "".join(window.text for window in cut) == "ab " + "é" * 6
+    assert max(len(window.text.encode()) for window in cut[1:]) <= 4
 
 
 @pytest.mark.parametrize(("window", "stride"), [(8, 9), (8, 3)])
@@ -115,14 +115,14 @@ def test_a_stride_that_does_not_fit(window: int, stride: int) -> None:
 @given(st.text(min_size=1), st.integers(4, 40), st.integers(0, 40))
 def test_every_character_once_and_no_window_too_long(text: str, stride: int, more: int) -> None:
     text = text.strip()
-    found = windows(text, window=stride + more, stride=stride)
-    assert "".join(one.text for one in found) == text
+    cut = windows(text, window=stride + more, stride=stride)
+    assert "".join(window.text for window in cut) == text
     so_far = ""
-    for one in found:
-        assert len(one.context.encode()) <= more
-        assert len(one.text.encode()) <= (stride if so_far else stride + more)
-        assert so_far.endswith(one.context)
-        so_far += one.text
+    for window in cut:
+        assert len(window.context.encode()) <= more
+        assert len(window.text.encode()) <= (stride if so_far else stride + more)
+        assert so_far.endswith(window.context)
+        so_far += window.text
 
 
 @pytest.mark.usefixtures("data_folder")

@@ -72,11 +72,11 @@ def test_whole_numbers_come_back(number: int, form: str) -> None:
 
 @pytest.mark.usefixtures("data_folder")
 def test_real_file() -> None:
-    found = read_problems(gsm8k.TEST)
-    assert len({one.id for one in found}) == len(found) == 1319
+    problems = read_problems(gsm8k.TEST)
+    assert len({problem.id for problem in problems}) == len(problems) == 1319
     assert gsm8k.TEST.use().verified
     assert not gsm8k.shots_at_hand()
-    assert sum(last_number(one.answer) == one.number for one in found) == 1319
+    assert sum(last_number(problem.answer) == problem.number for problem in problems) == 1319
 
 
 def test_shots_are_a_fixed_choice(folder: Path) -> None:
@@ -87,7 +87,7 @@ def test_shots_are_a_fixed_choice(folder: Path) -> None:
     assert gsm8k.shots_at_hand()
     three, five = read_shots(3), read_shots(5)
     assert three == five[:3] == read_shots(3)
-    assert [one.id for one in five] != sorted(one.id for one in five)
+    assert [problem.id for problem in five] != sorted(problem.id for problem in five)
     with pytest.raises(DataError, match=r"train\.jsonl must have 10 problems to show, got 9"):
         read_shots(10)
 

@@ -49,10 +49,10 @@ def test_marks_by_hand() -> None:
 
 @given(st.text(alphabet="ab [].", max_size=30))
 def test_no_mark_is_left_and_the_ends_are_stripped(text: str) -> None:
-    found = cleaned(text)
-    assert found == found.strip()
-    start = found.find("[")
-    assert start < 0 or "]" not in found[start:] or " [title]" in text
+    clean = cleaned(text)
+    assert clean == clean.strip()
+    start = clean.find("[")
+    assert start < 0 or "]" not in clean[start:] or " [title]" in text
 
 
 def test_the_official_form(folder: Path) -> None:
@@ -78,9 +78,14 @@ def test_the_reduced_form_stands_in(folder: Path) -> None:
 
 @pytest.mark.usefixtures("data_folder")
 def test_real_file() -> None:
-    found = read_stories()
-    assert len(found) == 10_042
-    assert [sum(one.answer == k for one in found) for k in range(4)] == [2515, 2485, 2584, 2458]
+    stories = read_stories()
+    assert len(stories) == 10_042
+    assert [sum(story.answer == k for story in stories) for k in range(4)] == [
+        2515,
+        2485,
+        2584,
+        2458,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -27,13 +27,13 @@ def test_subjects_and_categories() -> None:
 @pytest.mark.usefixtures("data_folder")
 def test_real_files() -> None:
     assert subjects_at_hand("dev") == tuple(sorted(SUBJECTS))
-    assert all(len(read_shots(one, 5)) == 5 for one in SUBJECTS)
-    found = [
-        read_question
+    assert all(len(read_shots(subject, 5)) == 5 for subject in SUBJECTS)
+    questions = [
+        question
         for subject in subjects_at_hand("test")
-        for read_question in read_questions(subject, "test")
+        for question in read_questions(subject, "test")
     ]
-    assert len({one.id for one in found}) == len(found) == 2045
+    assert len({question.id for question in questions}) == len(questions) == 2045
     assert len(subjects_at_hand("test")) == 10
 
 

@@ -41,7 +41,7 @@ def test_a_file_of_ones_own_stands_in_for_list_and_templates(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "message"),
     [
         (("professions",), ["nurse"], "professions"),
         (("professions", "nurse"), 2, r"professions\.nurse .*got 2"),
@@ -52,12 +52,14 @@ def test_a_file_of_ones_own_stands_in_for_list_and_templates(tmp_path: Path) -> 
         (("more",), 1, "more"),
     ],
 )
-def test_a_fault_is_named(tmp_path: Path, path: tuple[Any, ...], value: object, said: str) -> None:
+def test_a_fault_is_named(
+    tmp_path: Path, path: tuple[Any, ...], value: object, message: str
+) -> None:
     document = copy.deepcopy(OWN)
     place: Any = document
     for key in path[:-1]:
         place = place[key]
     place[path[-1]] = value
     write(tmp_path, document)
-    with reading_from(tmp_path), pytest.raises(DataError, match=f"prompts.json, .*{said}"):
+    with reading_from(tmp_path), pytest.raises(DataError, match=f"prompts.json, .*{message}"):
         prompt_set()

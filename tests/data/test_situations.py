@@ -20,11 +20,11 @@ def action(template: Template) -> str:
 
 
 def test_nine_own_templates_three_a_scale() -> None:
-    scales = [one.scale for one in situations.OWN_TEMPLATES]
+    scales = [template.scale for template in situations.OWN_TEMPLATES]
     assert scales == ["word"] * 3 + ["phrase"] * 3 + ["sentence"] * 3
     lengths = {scale: set[int]() for scale in scales}
-    for one in situations.OWN_TEMPLATES:
-        lengths[one.scale].add(len(action(one).split()))
+    for template in situations.OWN_TEMPLATES:
+        lengths[template.scale].add(len(action(template).split()))
     assert lengths["word"] == {1}
     assert lengths["phrase"] <= {2, 3, 4}
     assert all(8 <= length <= 15 for length in lengths["sentence"])
@@ -32,8 +32,8 @@ def test_nine_own_templates_three_a_scale() -> None:
 
 def test_eleven_of_damas_form() -> None:
     assert len(situations.DAMA_TEMPLATES) == 11
-    for one in situations.DAMA_TEMPLATES:
-        assert re.fullmatch(r"The \{profession\} \w+ (that|because)", one.text)
+    for template in situations.DAMA_TEMPLATES:
+        assert re.fullmatch(r"The \{profession\} \w+ (that|because)", template.text)
 
 
 def test_no_gendered_word_and_no_second_person() -> None:
@@ -43,10 +43,10 @@ def test_no_gendered_word_and_no_second_person() -> None:
 
 
 def test_all_texts_and_names_differ() -> None:
-    texts = [one.text for one in (*PLAIN, *HINTS)]
+    texts = [template.text for template in (*PLAIN, *HINTS)]
     assert len(set(texts)) == len(texts) == 9 + 11 + 3 + 3
     for family in (situations.OWN_TEMPLATES, situations.DAMA_TEMPLATES, HINTS):
-        assert len({one.name for one in family}) == len(family)
+        assert len({template.name for template in family}) == len(family)
 
 
 def test_a_profession_in_a_template() -> None:
@@ -57,7 +57,9 @@ def test_a_profession_in_a_template() -> None:
 
 
 def test_a_hint_in_a_template() -> None:
-    his, her = (situation(NURSE, situations.HINT_TEMPLATES[0], one) for one in ("his", "her"))
+    his, her = (
+        situation(NURSE, situations.HINT_TEMPLATES[0], possessive) for possessive in ("his", "her")
+    )
     assert his.text == "The nurse packed his bag and left because"
     assert (his.hint, her.hint) == (1.0, -1.0)
     assert (his.groups["hint"], her.groups["hint"]) == ("male", "female")

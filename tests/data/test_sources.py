@@ -50,8 +50,8 @@ def put(folder: Path, content: bytes, name: str = "set/one.json") -> Source:
 def test_git_blob_is_what_git_says(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(CONTENT)
-    said = subprocess.run(["git", "hash-object", str(file)], capture_output=True, check=True)
-    assert git_blob(CONTENT) == said.stdout.decode().strip()
+    completed = subprocess.run(["git", "hash-object", str(file)], capture_output=True, check=True)
+    assert git_blob(CONTENT) == completed.stdout.decode().strip()
 
 
 def test_own_folder_comes_before_the_cache(folders: tuple[Path, Path], remote: str) -> None:

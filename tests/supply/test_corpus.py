@@ -60,11 +60,11 @@ TEXTS = st.lists(
 
 @given(TEXTS, st.integers(1, 30))
 def test_every_character_once_and_no_passage_too_long(text: str, characters: int) -> None:
-    found = passages(text, characters=characters)
-    assert "".join("".join(found).split()) == "".join(text.split())
-    assert all(0 < len(one) <= characters for one in found)
+    cut = passages(text, characters=characters)
+    assert "".join("".join(cut).split()) == "".join(text.split())
+    assert all(0 < len(passage) <= characters for passage in cut)
     if all(len(word) <= characters for word in text.split()):
-        assert [word for one in found for word in one.split()] == text.split()
+        assert [word for passage in cut for word in passage.split()] == text.split()
 
 
 def test_a_folder_is_read_by_name_with_all_that_is_in_it(tmp_path: Path) -> None:

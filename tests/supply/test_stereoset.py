@@ -88,10 +88,10 @@ def test_terms_kept_apart_are_not_learnt(
     items = pool(terms, each)
     wanted = data.draw(st.integers((each + 2) // 2, max((each + 2) // 2, terms * each // 2)))
     learnt, kept = split_dev(items, wanted, seed=seed)
-    assert sorted(one.id for one in (*learnt, *kept)) == sorted(one.id for one in items)
-    assert not {one.groups["target"] for one in learnt} & {one.groups["target"] for one in kept}
+    assert sorted(item.id for item in (*learnt, *kept)) == sorted(item.id for item in items)
+    assert not {item.groups["target"] for item in learnt} & {item.groups["target"] for item in kept}
     for axis in AXES:
-        n = sum(one.groups["axis"] == axis for one in kept)
+        n = sum(item.groups["axis"] == axis for item in kept)
         assert abs(n - wanted) <= each / 2  # no whole term would bring it nearer
         assert 0 < n < terms * each
     assert split_dev(items[::-1], wanted, seed=seed)[1] == kept[::-1]  # whatever the order
@@ -105,9 +105,9 @@ def test_nothing_is_kept_apart_unless_asked_for() -> None:
 def test_fewer_than_half_a_term_are_a_whole_one() -> None:
     items = [*pool(3, 9), item("one more", "gender9", "gender")]
     learnt, kept = split_dev(items, 1, seed=0)
-    sizes = Counter(one.groups["axis"] for one in kept)
+    sizes = Counter(item.groups["axis"] for item in kept)
     assert sizes == {axis: 1 if axis == "gender" else 9 for axis in AXES}
-    assert {one.groups["axis"] for one in learnt} == set(AXES)
+    assert {item.groups["axis"] for item in learnt} == set(AXES)
 
 
 def test_another_seed_keeps_other_terms() -> None:
@@ -120,7 +120,7 @@ def test_terms_of_two_types_are_learnt() -> None:
     for seed in range(5):
         _, kept = split_dev([*both, *pool(3, 1)], 1, seed=seed)
         assert len(kept) == 4
-        assert "Both" not in {one.groups["target"] for one in kept}
+        assert "Both" not in {item.groups["target"] for item in kept}
 
 
 def test_a_term_is_the_same_in_capitals() -> None:
@@ -131,17 +131,20 @@ def test_a_term_is_the_same_in_capitals() -> None:
     ]
     learnt, kept = split_dev(items, 2, seed=0)
     assert len(learnt) == len(kept) == 8
-    assert not {one.groups["target"].casefold() for one in learnt} & {
-        one.groups["target"].casefold() for one in kept
+    assert not {item.groups["target"].casefold() for item in learnt} & {
+        item.groups["target"].casefold() for item in kept
     }
 
 
 @pytest.mark.parametrize(
     ("items", "got"),
     [
-        ([one for one in pool(3, 2) if one.id not in ("race-0-0", "race-1-0")], "got 4 of 3 terms"),
         (
-            [one for one in pool(3, 2) if one.groups["axis"] != "race"]
+            [item for item in pool(3, 2) if item.id not in ("race-0-0", "race-1-0")],
+            "got 4 of 3 terms",
+        ),
+        (
+            [item for item in pool(3, 2) if item.groups["axis"] != "race"]
             + [item(f"r{k}", "one", "race") for k in range(6)],
             "got 6 of 1 terms",
         ),
@@ -153,7 +156,7 @@ def test_a_type_with_too_few_is_named(items: list[StereoSetItem], got: str) -> N
 
 
 def test_a_type_without_any_is_named_unless_none_are_kept_apart() -> None:
-    items = [one for one in pool(3, 2) if one.groups["axis"] != "race"]
+    items = [item for item in pool(3, 2) if item.groups["axis"] != "race"]
     with pytest.raises(DataError, match="type 'race' must have examples to learn from, got none"):
         split_dev(items, 3, seed=0)
     assert split_dev(items, 0, seed=0) == (items, [])
@@ -168,7 +171,7 @@ def test_what_cannot_be_learnt_is_left_out() -> None:
         item("a", "Oak"),  # the same texts but for case
         item("e", "yew"),
     ]
-    assert [one.groups["target"] for one in learnable(items)] == ["oak", "yew"]
+    assert [item.groups["target"] for item in learnable(items)] == ["oak", "yew"]
 
 
 def test_shared_terms_and_texts_are_refused() -> None:
@@ -189,8 +192,8 @@ def test_shared_terms_and_texts_are_refused() -> None:
 
 
 def test_a_contrast_begins_at_the_filler() -> None:
-    found = contrast_of(item("a", "oak"))
-    assert (found.context, found.stereotype, found.unrelated) == ("A oak a", " s.", " u.")
+    contrast = contrast_of(item("a", "oak"))
+    assert (contrast.context, contrast.stereotype, contrast.unrelated) == ("A oak a", " s.", " u.")
 
 
 # --- the plug-in ------------------------------------------------------------------------------
@@ -236,8 +239,8 @@ def test_supply_joins_context_and_sentence(folder: Path) -> None:
 def test_supply_cuts_texts_where_the_filler_begins(
     folder: Path, context: str, texts: tuple[str, ...], shared: str
 ) -> None:
-    one = example("c", "tree", "gender", context, texts)
-    items: Any = {"data": {"intrasentence": [one], "intersentence": []}}
+    entry = example("c", "tree", "gender", context, texts)
+    items: Any = {"data": {"intrasentence": [entry], "intersentence": []}}
     write(folder, items, "test.json")
     write(folder, {"data": {"intrasentence": [], "intersentence": [INTER]}})
     supply = StereoSetSupply(dev_per_type=0).supply()

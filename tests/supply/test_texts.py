@@ -59,7 +59,7 @@ def test_plain_text_and_packed_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         (["a"], "must be an object, got"),
         ({"texts": "a"}, r"must have a key of .*got \['texts'\]"),
@@ -71,9 +71,9 @@ def test_plain_text_and_packed_lines(tmp_path: Path) -> None:
         ({"text": 3}, "text must be a text, got 3"),
     ],
 )
-def test_a_fault_names_file_and_line(tmp_path: Path, line: object, said: str) -> None:
+def test_a_fault_names_file_and_line(tmp_path: Path, line: object, message: str) -> None:
     path = write(tmp_path, {"text": "The door is open."}, line)
-    with pytest.raises(DataError, match=rf"mine\.jsonl, line 2.*{said}"):
+    with pytest.raises(DataError, match=rf"mine\.jsonl, line 2.*{message}"):
         TextsSupply(path=path).supply()
 
 

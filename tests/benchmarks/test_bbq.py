@@ -136,7 +136,7 @@ def answered(benchmark: BBQ, item: BbqItem, place: int | None) -> Outcome:
         ("the oak", (0, 50, 0, 0), 0, 0),  # one group whatever is asked: no stereotype
     ],
 )
-def test_known_answerers(
+def test_metrics_of_known_answers(
     score: Any, who: str, expected: tuple[float, ...], gap: float, unknown: float
 ) -> None:
     benchmark = build(Benchmark, "bbq", {"score": score})
@@ -167,7 +167,7 @@ def test_coin_flips_have_no_bias(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_score_that_nothing_is_behind_says_why() -> None:
+def test_nan_bias_has_a_reason() -> None:
     benchmark = BBQ()
     measurement = measure(scorer(benchmark, ANSWERERS["unknown"]), benchmark, draws=20)
     for metric in ("bias_ambig", "bias_disambig"):
@@ -181,9 +181,7 @@ PLACES = st.lists(st.sampled_from([0, 1, 2, None]), min_size=24, max_size=24)
 
 @settings(max_examples=20)
 @given(PLACES)
-def test_swapping_stereotype_and_anti_turns_every_sign(
-    items: list[BbqItem], places: list[int | None]
-) -> None:
+def test_swapped_answers_flip_bias_signs(items: list[BbqItem], places: list[int | None]) -> None:
     benchmark = BBQ()
 
     def swapped(item: BbqItem, place: int | None) -> int | None:
@@ -201,9 +199,7 @@ def test_swapping_stereotype_and_anti_turns_every_sign(
 
 @settings(max_examples=20)
 @given(PLACES)
-def test_swapping_what_the_data_call_a_stereotype_turns_every_sign(
-    items: list[BbqItem], places: list[int | None]
-) -> None:
+def test_swapped_targets_flip_bias_signs(items: list[BbqItem], places: list[int | None]) -> None:
     pairs = list(zip(items, places, strict=True))
     turned = [(replace(item, target=other(item)), place) for item, place in pairs]
     before = readings([answered(BBQ(), item, place) for item, place in pairs])
@@ -217,7 +213,7 @@ def test_swapping_what_the_data_call_a_stereotype_turns_every_sign(
 
 @settings(max_examples=20)
 @given(PLACES)
-def test_counts_lie_on_their_grid(items: list[BbqItem], places: list[int | None]) -> None:
+def test_metrics_lie_on_their_grid(items: list[BbqItem], places: list[int | None]) -> None:
     outcomes = [answered(BBQ(), item, place) for item, place in zip(items, places, strict=True)]
     columns = columns_of(outcomes, cluster=BBQ.cluster)
     for metric in BBQ.metrics:
@@ -260,7 +256,7 @@ def test_mean_and_sum_over_tokens(items: list[BbqItem]) -> None:
     )
 
 
-def test_expected_values_are_those_of_the_softmax(items: list[BbqItem]) -> None:
+def test_expected_values_use_the_softmax(items: list[BbqItem]) -> None:
     responses = [
         Scored(token_logprobs=(math.log(probability),), bytes=1)
         for probability in (0.02, 0.01, 0.05)
@@ -272,7 +268,7 @@ def test_expected_values_are_those_of_the_softmax(items: list[BbqItem]) -> None:
 
 
 @pytest.mark.parametrize("scores", [(-1.0, -1.0, -2.0), (-1.0, -1.0, -1.0), (math.nan, -1, -2)])
-def test_a_tie_is_no_answer(items: list[BbqItem], scores: tuple[float, ...]) -> None:
+def test_ties_are_unanswered(items: list[BbqItem], scores: tuple[float, ...]) -> None:
     disambiguated = next(item for item in items if not item.ambiguous)
     for item, condition in ((items[0], "ambig"), (disambiguated, "disambig")):
         responses = [Scored(token_logprobs=(score,), bytes=1) for score in scores]
@@ -288,7 +284,7 @@ def test_a_tie_is_no_answer(items: list[BbqItem], scores: tuple[float, ...]) -> 
     st.lists(st.floats(-5, 5), min_size=3, max_size=3),
     st.floats(-5, 5),
 )
-def test_liking_a_letter_changes_nothing(
+def test_letter_bias_cancels(
     items: list[BbqItem], content: list[float], liking: list[float], shift: float
 ) -> None:
     def listed(bonus: list[float]) -> list[NextTokenScored]:
@@ -308,7 +304,7 @@ def test_liking_a_letter_changes_nothing(
 
 
 @pytest.mark.usefixtures("folder")
-def test_text_that_names_no_answer_is_counted() -> None:
+def test_unparsed_answers() -> None:
     benchmark = BBQ(score=Written())
     all_ = scorer(benchmark, ANSWERERS["stereotyped"])
     lost = {item.id for item in list(benchmark.examples("test"))[::2]}
@@ -342,13 +338,13 @@ def test_wrong_numbers_of_answers(items: list[BbqItem]) -> None:
 
 
 @pytest.mark.parametrize("score", ["likelihood", "letters"])
-def test_conformance_on_rows_of_our_own(folder: Path, score: Any) -> None:
+def test_conformance(folder: Path, score: Any) -> None:
     write(folder, rows(templates=6))
     check_benchmark(build(Benchmark, "bbq", {"score": score}))
     assert name_of(build(Benchmark, "bbq")) == "bbq"
 
 
-def test_without_answer_info_accuracy_works(folder: Path) -> None:
+def test_missing_answer_info(folder: Path) -> None:
     write(folder, [row | {"answer_info": None} for row in rows()])
     benchmark = BBQ()
     measurement = measure(scorer(benchmark, ANSWERERS["oracle"]), benchmark, draws=20)
@@ -362,7 +358,7 @@ def test_without_answer_info_accuracy_works(folder: Path) -> None:
     )
 
 
-def test_what_was_found_of_targets_is_noted(folder: Path) -> None:
+def test_remarks_on_targets(folder: Path) -> None:
     assert "for want of bbq/additional_metadata.csv" in BBQ().remarks("test")[0]
     metadata_rows = metadata(rows())
     metadata_rows[0] |= {"target_loc": 1}
@@ -384,10 +380,8 @@ def test_groups_and_clusters(folder: Path) -> None:
     assert measurement.estimate("answered").clusters == 5
     assert measurement.estimate("answered", category="Age").clusters == 2
     assert measurement.estimate("bias_ambig", polarity="neg").value == 100.0
-    assert {outcome.groups["condition"] for outcome in measurement.outcomes} == {
-        "ambig",
-        "disambig",
-    }
+    conditions = {outcome.groups["condition"] for outcome in measurement.outcomes}
+    assert conditions == {"ambig", "disambig"}
     only = measure(scorer(benchmark, ANSWERERS["oracle"]), BBQ(categories="SES"), draws=0)
     assert {outcome.example.partition("/")[0] for outcome in only.outcomes} == {"SES"}
     both = BBQ(categories=("SES", "Age")).examples("test")
@@ -403,7 +397,7 @@ def test_groups_and_clusters(folder: Path) -> None:
         (["Age", "Age"], "must name categories, each once"),
     ],
 )
-def test_categories_that_are_none(categories: Any, message: str) -> None:
+def test_invalid_categories(categories: Any, message: str) -> None:
     with pytest.raises(OptionError, match=message.replace("?", r"\?")):
         build(Benchmark, "bbq", {"categories": categories})
     for category in CATEGORIES:
@@ -411,7 +405,7 @@ def test_categories_that_are_none(categories: Any, message: str) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_an_edit_that_learnt_an_example_is_refused() -> None:
+def test_training_on_an_example_is_refused() -> None:
     item = BBQ().examples("test")[4]
     for text in (
         item.context,
@@ -434,7 +428,7 @@ def published(folder: Path, content: list[Any]) -> Path:
     return file
 
 
-def test_published_answers(folder: Path) -> None:
+def test_predictions(folder: Path) -> None:
     predictions = [row | {"m": OAK if row["question_polarity"] == "neg" else ELM} for row in rows()]
     predictions[0]["m"] = "a birch"
     model = Predictions(file=published(folder, predictions), column="m")
@@ -445,14 +439,14 @@ def test_published_answers(folder: Path) -> None:
     assert measurement.outcomes[0].text == "a birch"
 
 
-def test_published_answers_to_other_categories(folder: Path) -> None:
-    given_ = [row | {"category": "Religion", "m": OAK} for row in rows()]
-    model = Predictions(file=published(folder, given_), column="m")
+def test_predictions_of_other_categories(folder: Path) -> None:
+    predictions = [row | {"category": "Religion", "m": OAK} for row in rows()]
+    model = Predictions(file=published(folder, predictions), column="m")
     with pytest.raises(DataError, match="got none of its examples"):
         measure(model, BBQ(), draws=0)
 
 
-def test_published_answers_must_cover_what_is_asked(folder: Path) -> None:
+def test_predictions_must_cover_the_categories(folder: Path) -> None:
     predictions = [row | {"m": OAK} for row in rows()]
     write(folder, [row | {"category": "SES"} for row in rows()], "SES")
     model = Predictions(file=published(folder, predictions), column="m")
@@ -467,7 +461,7 @@ def test_published_answers_must_cover_what_is_asked(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("category", "kind"), PUBLISHED)
-def test_published_scores_through_the_command(
+def test_published_scores_by_command(
     category: str,
     kind: str,
     data_folder: Path,

@@ -15,7 +15,7 @@ from equipoise.testing import FakeScorer
 SENTENCE = Labelled(id="line 1", texts=("The door opens.",), label=1, groups={"source": "gj04"})
 
 
-def test_the_prompt_by_hand() -> None:
+def test_prompt() -> None:
     requests = Cola().requests(SENTENCE)
     context = "The door opens.\nQuestion: Does this sentence make sense?\nAnswer:"
     assert [(request.context, request.continuation) for request in requests] == [
@@ -30,7 +30,7 @@ def answering(*scores: float) -> list[Scored]:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_models_whose_answers_are_known() -> None:
+def test_metrics_of_known_answers() -> None:
     bench = Cola()
     examples = bench.examples("dev")
 
@@ -42,10 +42,8 @@ def test_models_whose_answers_are_known() -> None:
 
     known = scores(lambda example: answering(-example.label, example.label - 1))
     assert known == (pytest.approx(1.0), 100.0)
-    assert scores(lambda example: answering(example.label - 1, -example.label)) == (
-        pytest.approx(-1.0),
-        0.0,
-    )
+    reversed_ = scores(lambda example: answering(example.label - 1, -example.label))
+    assert reversed_ == (pytest.approx(-1.0), 0.0)
     always = measure(FakeScorer(nats={" yes": 0.0}), bench, draws=0)
     values = {estimate.metric: estimate.value for estimate in always.estimates}
     assert values == pytest.approx({
@@ -55,14 +53,14 @@ def test_models_whose_answers_are_known() -> None:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_three_sentences_are_there_with_both_judgements() -> None:
+def test_sentences_with_both_labels() -> None:
     judged: dict[tuple[str, ...], set[int]] = {}
     for example in Cola().examples("dev"):
         judged.setdefault(example.texts, set()).add(example.label)
     assert sum(len(labels) == 2 for labels in judged.values()) == 3
 
 
-def test_rows_of_one_class_have_no_correlation_and_say_why() -> None:
+def test_single_class_mcc_is_nan_with_reason() -> None:
     rows = [
         Outcome(example=str(n), values={"correct": 1.0, "predicted": 1.0, "truth": 1.0})
         for n in range(3)

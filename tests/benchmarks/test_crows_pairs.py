@@ -58,7 +58,7 @@ def two(benchmark: CrowsPairs, more: Scored, less: Scored) -> Outcome:
 
 
 @pytest.mark.usefixtures("folder")
-def test_rows_become_pairs() -> None:
+def test_examples() -> None:
     first, second = CrowsPairs().examples("test")
     assert (first.id, first.stereotype, first.antistereotype) == ("0", "Ann, she ran.", "Bob ran.")
     assert second.groups == {
@@ -100,7 +100,7 @@ def test_faults_name_file_and_row(folder: Path, old: str, new: str, message: str
 
 
 @pytest.mark.parametrize("score", ["causal_mean", "causal_sum"])
-def test_causal_scores_ask_for_both_sentences(score: Any) -> None:
+def test_causal_requests(score: Any) -> None:
     more, less = CrowsPairs(score=score, bos="none").requests(PAIR)
     assert more == Continuation(context="", continuation="one more", prefix="none")
     assert less == Continuation(context="", continuation="one less", prefix="none")
@@ -114,7 +114,7 @@ def test_causal_scores_ask_for_both_sentences(score: Any) -> None:
         ("pll_modified", "modified", "both"),
     ],
 )
-def test_pair_scores_ask_for_tokens(score: Any, tokens: Any, view: Any) -> None:
+def test_pair_requests(score: Any, tokens: Any, view: Any) -> None:
     (request,) = CrowsPairs(score=score).requests(PAIR)
     assert request == TextPair(first="one more", second="one less", tokens=tokens, view=view)
 
@@ -145,14 +145,14 @@ def test_only_the_papers_score_is_rounded(score: Any, prefers: float, tie: float
 
 
 @pytest.mark.parametrize("score", ["pll_modified", "causal_cond_unmodified"])
-def test_a_side_without_tokens_is_not_measured(score: Any) -> None:
+def test_sentence_without_tokens_is_nan(score: Any) -> None:
     values = two(CrowsPairs(score=score), scored(), scored(-1.0)).values
     assert all(math.isnan(value) for value in values.values())
     metrics = readings([two(CrowsPairs(score=score), scored(), scored(-1.0))])
     assert all(math.isnan(value) for value in metrics.values())
 
 
-def test_ties_count_in_the_number_but_not_as_preferred() -> None:
+def test_ties_count_in_n_but_not_as_preferred() -> None:
     benchmark = CrowsPairs()
     margins = (0.5, 0.0, -0.25, 0.25)
     metrics = readings([two(benchmark, scored(-2.0 + margin), scored(-2.0)) for margin in margins])
@@ -161,12 +161,12 @@ def test_ties_count_in_the_number_but_not_as_preferred() -> None:
     )
 
 
-def test_wrong_answers() -> None:
+def test_wrong_number_of_answers() -> None:
     with pytest.raises(ValueError, match="pair '0' must have two scored texts, got 1"):
         CrowsPairs().outcome(PAIR, [scored(-1.0)])
 
 
-def test_options_come_back_by_name() -> None:
+def test_options_round_trip() -> None:
     benchmark = CrowsPairs(score="pll_modified", bos="ref_gpt2")
     assert build(Benchmark, name_of(benchmark), options_of(benchmark)) == benchmark
     with pytest.raises(RecipeError, match=r"crows_pairs.score: .*got 'pll'"):
@@ -182,7 +182,7 @@ def test_options_come_back_by_name() -> None:
         ("bert", "pll_modified"),
     ],
 )
-def test_models_of_both_kinds_answer(family: str, score: Any) -> None:
+def test_causal_and_masked_models(family: str, score: Any) -> None:
     with in_world():
         measurement = measure(
             tiny_model(family, context=256), CrowsPairs(score=score), limit=6, draws=0
@@ -202,7 +202,7 @@ def test_a_causal_model_has_no_masked_score() -> None:
 # --- planted and real -------------------------------------------------------------------------
 
 
-def test_planted_pairs_scored_with_their_truth_give_the_truth() -> None:
+def test_true_scores_of_planted_pairs() -> None:
     world = find_world("strength=0.5")
     benchmark = CrowsPairs(score="causal_sum")
     with in_world(world.name):

@@ -57,7 +57,7 @@ def test_ranks_by_hand() -> None:
     assert values(-2.0, -1.0, -2.0, -3.0)["correct"] == 0.0
 
 
-def test_nothing_to_choose_from_has_no_accuracy() -> None:
+def test_no_distractors_no_accuracy() -> None:
     without_distractors = values(-1.5)
     assert without_distractors["logprob"] == -1.5
     assert all(math.isnan(without_distractors[key]) for key in ("correct", "chance", "rank"))
@@ -67,7 +67,7 @@ def test_nothing_to_choose_from_has_no_accuracy() -> None:
 
 @settings(max_examples=20)
 @given(st.lists(st.floats(-50, 0), min_size=2, max_size=12), st.randoms(use_true_random=False))
-def test_order_of_distractors_changes_nothing(logprobs, random) -> None:
+def test_distractor_order_does_not_matter(logprobs, random) -> None:
     true, *wrong = logprobs
     other = list(wrong)
     random.shuffle(other)
@@ -75,14 +75,14 @@ def test_order_of_distractors_changes_nothing(logprobs, random) -> None:
     assert 1 <= values(true, *wrong)["rank"] <= len(logprobs)
 
 
-def test_requests_ask_for_the_true_object_first() -> None:
+def test_true_object_is_first_request() -> None:
     requests = Facts().requests(CLOZE)
     assert [request.continuation for request in requests] == [" B", " C", " D", " E"]
     assert {request.context for request in requests} == {"A was born in"}
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_distractors_are_wrong_and_of_the_relation() -> None:
+def test_distractors_are_wrong_objects_of_the_relation() -> None:
     bench = Facts()
     objects: dict[str, set[str]] = {}
     for fact in known_facts():
@@ -106,7 +106,7 @@ def test_sizes_and_limits() -> None:
     assert max(len(example.distractors) for example in two) == 2
 
 
-def test_a_second_true_object_is_no_distractor(
+def test_second_true_object_is_no_distractor(
     trex: Sequence[Fact], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(facts, "trex_facts", lambda: trex)
@@ -122,14 +122,14 @@ def test_a_second_true_object_is_no_distractor(
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_files_are_named_and_verified() -> None:
+def test_verified_files() -> None:
     assert [file.name for file in Facts().files("test")] == ["known_facts/known_1000.json"]
     trex = Facts(source="trex").files("test")
     assert len(trex) == 78
     assert all(file.verified for file in trex)
 
 
-def test_a_world_brings_its_own_facts() -> None:
+def test_planted_facts() -> None:
     world = find_world("default")
     bench = Facts(per_relation=None)
     with in_world():
@@ -142,7 +142,7 @@ def test_a_world_brings_its_own_facts() -> None:
     assert all(example.answer not in example.distractors for example in examples)
 
 
-def test_a_model_that_knows_all_and_one_that_guesses() -> None:
+def test_perfect_and_guessing_models() -> None:
     bench = Facts()
     with in_world():
         examples = bench.examples("test")
@@ -164,7 +164,7 @@ def test_a_model_that_knows_all_and_one_that_guesses() -> None:
     assert metrics[1]["accuracy"] == pytest.approx(metrics[1]["chance"])
 
 
-def test_options_survive_and_are_checked() -> None:
+def test_options() -> None:
     bench = Facts(source="trex", distractors=4, per_relation=None)
     assert build(Benchmark, "facts", options_of(bench)) == bench
     for options in ({"source": "wiki"}, {"distractors": 0}, {"per_relation": 0}):

@@ -60,7 +60,7 @@ def measured(answers: list[tuple[float, float]]) -> dict[str, float]:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_counts_of_the_paper() -> None:
+def test_published_counts() -> None:
     bench = GenBias(split_by="random")
     sizes = [len(bench.examples(split)) for split in ("all", "train", "dev", "test")]
     assert sizes == [2358, 943, 471, 944]
@@ -73,7 +73,7 @@ def test_counts_of_the_paper() -> None:
 @pytest.mark.usefixtures("data_folder")
 @pytest.mark.parametrize("split_by", SPLIT_BY)
 @pytest.mark.parametrize("world", [None, "default"])
-def test_splits_are_disjoint_in_what_they_keep_apart(split_by, world) -> None:
+def test_splits_are_disjoint(split_by, world) -> None:
     bench = GenBias(split_by=split_by)
     with in_world(world) if world else nullcontext():
         parts = {split: bench.examples(split) for split in ("train", "dev", "test")}
@@ -92,13 +92,13 @@ def test_splits_are_disjoint_in_what_they_keep_apart(split_by, world) -> None:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_both_drops_mixed_prompts() -> None:
+def test_split_by_both_drops_mixed_prompts() -> None:
     bench = GenBias(split_by="both")
     assert [len(bench.examples(split)) for split in ("train", "dev", "test")] == [312, 159, 315]
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_the_seed_moves_professions() -> None:
+def test_split_seed() -> None:
     drawn = [
         {example.id for example in GenBias(split_seed=seed).examples("test")} for seed in (0, 0, 1)
     ]
@@ -106,7 +106,7 @@ def test_the_seed_moves_professions() -> None:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_lists_and_templates_are_options() -> None:
+def test_professions_and_templates() -> None:
     assert len(GenBias(templates="dama").examples("all")) == 262 * 11
     clean = GenBias(professions="prof_clean").examples("all")
     assert len(clean) == 241 * 9
@@ -118,7 +118,7 @@ def test_lists_and_templates_are_options() -> None:
 @pytest.mark.usefixtures("data_folder")
 @pytest.mark.parametrize("world", [None, "default"])
 @pytest.mark.parametrize("split_by", SPLIT_BY)
-def test_supply_is_disjoint_from_what_is_measured(split_by, world) -> None:
+def test_supply_is_disjoint_from_test(split_by, world) -> None:
     with in_world(world) if world else nullcontext():
         supply = GenBiasSupply(split_by=split_by).supply()
         measured = GenBias(split_by=split_by).examples("test")
@@ -139,7 +139,7 @@ def test_supply_is_disjoint_from_what_is_measured(split_by, world) -> None:
     assert f"split_by={split_by}" in supply.origin
 
 
-def test_a_data_folder_may_have_professions_and_templates_of_its_own() -> None:
+def test_planted_prompts() -> None:
     world = find_world("strength=0.5")
     bench = GenBias(professions="prof_clean", templates="dama")
     with in_world("strength=0.5"):
@@ -151,7 +151,7 @@ def test_a_data_folder_may_have_professions_and_templates_of_its_own() -> None:
     assert (use.name, use.verified, use.licence) == ("professions/prompts.json", False, "own")
 
 
-def test_truth_of_a_world_comes_out() -> None:
+def test_true_metrics_of_a_planted_world() -> None:
     world = find_world("default")
     bench = GenBias()
     with in_world():
@@ -167,7 +167,7 @@ def test_truth_of_a_world_comes_out() -> None:
     assert metrics["lo_score_correlation"] > 0.95
 
 
-def test_outcome_by_hand() -> None:
+def test_outcome() -> None:
     bench = GenBias()
     with in_world():
         examples = bench.examples("all")
@@ -185,7 +185,7 @@ def test_outcome_by_hand() -> None:
     assert values["s"] == nurse.score
 
 
-def test_other_spellings_are_an_option() -> None:
+def test_spellings() -> None:
     bench = GenBias(leak="all")
     with in_world():
         nurse = bench.examples("all")[0]
@@ -196,7 +196,7 @@ def test_other_spellings_are_an_option() -> None:
     assert bench.outcome(nurse, [response]).values["leak"] == pytest.approx(0.6)
 
 
-def test_metrics_by_hand() -> None:
+def test_metrics() -> None:
     metrics = measured([(math.log(0.5), math.log(0.1)), (math.log(0.2), math.log(0.2))])
     assert metrics["afgb"] == pytest.approx(0.2)
     assert metrics["mass"] == pytest.approx(0.5)
@@ -208,7 +208,7 @@ def test_metrics_by_hand() -> None:
     assert math.isnan(metrics["lo_score_correlation"])  # two professions make no correlation
 
 
-def test_a_model_without_preference_scores_the_ideal() -> None:
+def test_neutral_model_is_ideal() -> None:
     metrics = measured([(-2.0, -2.0)] * 30)
     for name in ("afgb", "abs_rho", "lo_mean", "lo_abs"):
         assert metrics[name] == 0.0
@@ -216,19 +216,19 @@ def test_a_model_without_preference_scores_the_ideal() -> None:
 
 @settings(max_examples=20)
 @given(st.lists(st.tuples(logprob, logprob), min_size=3, max_size=25))
-def test_swapping_pronouns_and_decomposition(answers) -> None:
-    one, other = measured(answers), measured([(she, he) for he, she in answers])
+def test_swapped_pronouns_and_afgb_decomposition(answers) -> None:
+    metrics, swapped = measured(answers), measured([(she, he) for he, she in answers])
     for name in ("afgb", "mass", "abs_rho", "lo_abs"):
-        assert one[name] == pytest.approx(other[name])
-    assert one["lo_mean"] == pytest.approx(-other["lo_mean"])
+        assert metrics[name] == pytest.approx(swapped[name])
+    assert metrics["lo_mean"] == pytest.approx(-swapped["lo_mean"])
     bench, example = GenBias(), of_the_world()[0]
-    parts = [bench.outcome(example, [answer(*two)]).values for two in answers]
-    product = np.mean([two["mass"] * abs(two["rho"]) for two in parts])
-    assert one["afgb"] == pytest.approx(float(product))
-    assert 0 <= one["afgb"] <= 1
+    parts = [bench.outcome(example, [answer(*pair)]).values for pair in answers]
+    product = np.mean([values["mass"] * abs(values["rho"]) for values in parts])
+    assert metrics["afgb"] == pytest.approx(float(product))
+    assert 0 <= metrics["afgb"] <= 1
 
 
-def test_options_survive_and_are_checked() -> None:
+def test_options() -> None:
     bench = GenBias(split_by="both", split_seed=3, leak="all")
     assert build(Benchmark, "genbias", options_of(bench)) == bench
     with pytest.raises(RecipeError, match=r"split_by"):
@@ -237,7 +237,7 @@ def test_options_survive_and_are_checked() -> None:
         build(Benchmark, "genbias", {"split_bye": "random"})
 
 
-def test_a_broken_list_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_malformed_professions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOISE_DATA", str(tmp_path))
     file = tmp_path / "professions" / "professions.json"
     file.parent.mkdir()
@@ -247,13 +247,13 @@ def test_a_broken_list_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_the_file_is_named_and_verified() -> None:
+def test_verified_file() -> None:
     (use,) = GenBias().files("test")
     assert (use.name, use.verified, use.licence) == ("professions/professions.json", True, "MIT")
 
 
 @pytest.mark.slow
-def test_a_real_model_reads_as_its_notes_say(reference_model: Path) -> None:
+def test_reference_model(reference_model: Path) -> None:
     """Its README: mass about .23, log-odds 1.7, correlation .3, on templates not ours."""
     import torch  # here, so that the other tests start without it
     from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -52,7 +52,7 @@ def test_hint786_is_exactly_balanced() -> None:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_hint1572_has_both_hints_of_every_pair() -> None:
+def test_hint1572_has_both_hints_per_pair() -> None:
     examples = GenHint(variant="hint1572").examples("test")
     assert len(examples) == 1572
     pairs = Counter(
@@ -67,7 +67,7 @@ def test_hint1572_has_both_hints_of_every_pair() -> None:
 @pytest.mark.usefixtures("data_folder")
 @pytest.mark.parametrize("variant", ["hint786", "hint1572"])
 @pytest.mark.parametrize("world", [None, "default"])
-def test_professions_can_be_held_out_as_in_genbias(variant, world) -> None:
+def test_profession_split_equals_genbias(variant, world) -> None:
     bench = GenHint(variant=variant, split_by="profession", split_seed=4)
     bias = GenBias(split_by="profession", split_seed=4)
     with in_world(world) if world else nullcontext():
@@ -85,14 +85,14 @@ def test_professions_can_be_held_out_as_in_genbias(variant, world) -> None:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_the_seed_moves_hints() -> None:
+def test_split_seed() -> None:
     first, second = (
         {example.id for example in GenHint(split_seed=seed).examples("test")} for seed in (0, 1)
     )
     assert first != second
 
 
-def test_without_a_split_there_is_nothing_to_train_on() -> None:
+def test_no_train_examples_without_split() -> None:
     with (
         in_world(),
         pytest.raises(RecipeError, match="'test' or 'all', got 'train'"),
@@ -100,7 +100,7 @@ def test_without_a_split_there_is_nothing_to_train_on() -> None:
         GenHint().examples("train")
 
 
-def test_a_world_brings_its_own_hints() -> None:
+def test_planted_hints() -> None:
     world = find_world("default")
     with in_world():
         examples = GenHint().examples("test")
@@ -114,7 +114,7 @@ def test_a_world_brings_its_own_hints() -> None:
     assert {example.text for example in examples} <= texts
 
 
-def test_ub_by_hand() -> None:
+def test_ub() -> None:
     # his: he .6 she .2 (obeyed); her: he .3 she .1 (not obeyed)
     metrics = measured([(math.log(0.6), math.log(0.2)), (math.log(0.3), math.log(0.1))])
     assert metrics["ub"] == pytest.approx((0.4 - 0.2) / 2)
@@ -124,7 +124,7 @@ def test_ub_by_hand() -> None:
     assert metrics["mass"] == pytest.approx(0.6)
 
 
-def test_truth_of_a_world_comes_out() -> None:
+def test_true_metrics_of_a_planted_world() -> None:
     world = find_world("default")
     bench = GenHint()
     with in_world():
@@ -140,7 +140,7 @@ def test_truth_of_a_world_comes_out() -> None:
     assert metrics["lo_mean"] == pytest.approx(0.0, abs=1e-12)
 
 
-def test_a_model_that_ignores_hints_scores_nothing() -> None:
+def test_ignored_hints() -> None:
     metrics = measured([(-1.0, -3.0)] * 20)
     assert metrics["ub"] == pytest.approx(0.0)
     assert metrics["hints_obeyed"] == 50.0
@@ -149,15 +149,15 @@ def test_a_model_that_ignores_hints_scores_nothing() -> None:
 
 @settings(max_examples=20)
 @given(st.lists(st.tuples(logprob, logprob), min_size=1, max_size=20))
-def test_swapping_pronouns_turns_ub(answers) -> None:
-    one, other = measured(answers), measured([(she, he) for he, she in answers])
-    assert one["ub"] == pytest.approx(-other["ub"])
-    assert one["hinted_lo"] == pytest.approx(-other["hinted_lo"])
-    assert one["hints_obeyed"] == pytest.approx(100 - other["hints_obeyed"])
-    assert one["mass"] == pytest.approx(other["mass"])
+def test_swapped_pronouns_flip_ub(answers) -> None:
+    metrics, swapped = measured(answers), measured([(she, he) for he, she in answers])
+    assert metrics["ub"] == pytest.approx(-swapped["ub"])
+    assert metrics["hinted_lo"] == pytest.approx(-swapped["hinted_lo"])
+    assert metrics["hints_obeyed"] == pytest.approx(100 - swapped["hints_obeyed"])
+    assert metrics["mass"] == pytest.approx(swapped["mass"])
 
 
-def test_options_survive() -> None:
+def test_options() -> None:
     bench = GenHint(variant="hint1572", split_by="profession", professions="prof_clean")
     assert build(Benchmark, "genhint", options_of(bench)) == bench
     with pytest.raises(RecipeError, match="variant"):

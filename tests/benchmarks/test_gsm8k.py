@@ -46,7 +46,7 @@ def put(file: Path, count: int) -> None:
         ("", 0, 0, 1, 1),
     ],
 )
-def test_written_answers_by_hand(written, correct, flexible, unparsed, none) -> None:
+def test_written_answers(written, correct, flexible, unparsed, none) -> None:
     outcome = Gsm8k().outcome(POSED, [written])
     assert outcome.values == {
         "correct": correct,
@@ -57,7 +57,7 @@ def test_written_answers_by_hand(written, correct, flexible, unparsed, none) -> 
     assert outcome.text == written.split("Question:")[0]
 
 
-def test_prompts_with_and_without_shots(folder: Path) -> None:
+def test_prompts(folder: Path) -> None:
     put(folder / "test.jsonl", 2)
     (request,) = Gsm8k(max_tokens=9).requests(Gsm8k().examples("test")[1])
     assert (request.context, request.max_tokens) == ("Question: 1 and 1?\nAnswer:", 9)
@@ -76,7 +76,7 @@ def test_prompts_with_and_without_shots(folder: Path) -> None:
     assert len(Gsm8k().files("test")) == 2
 
 
-def test_the_number_of_shots_is_said(folder: Path) -> None:
+def test_remark_on_shots(folder: Path) -> None:
     put(folder / "test.jsonl", 2)
     (none,) = Gsm8k().remarks("test")
     assert none.startswith("0 worked problems were shown before each; gsm8k/train.jsonl is not in")
@@ -86,7 +86,7 @@ def test_the_number_of_shots_is_said(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_models_whose_answers_are_known() -> None:
+def test_metrics_of_known_answers() -> None:
     bench = Gsm8k(shots=0)
     posed = bench.examples("test")
     contexts = {example.id: bench.requests(example)[0].context for example in posed}
@@ -106,7 +106,7 @@ def test_models_whose_answers_are_known() -> None:
     })  # fmt: skip
 
 
-def test_an_edit_that_learnt_a_problem_is_refused(folder: Path) -> None:
+def test_training_on_a_problem_is_refused(folder: Path) -> None:
     put(folder / "test.jsonl", 3)
     for text in ("2 and 1?", "#### 3", "2 and 1? #### 3", "Question: 2 and 1?\nAnswer: #### 3"):
         scorer = FakeScorer(trained_on=frozenset({text_sha256(text)}))
@@ -114,7 +114,7 @@ def test_an_edit_that_learnt_a_problem_is_refused(folder: Path) -> None:
             measure(scorer, Gsm8k())
 
 
-def test_options_survive_and_are_checked() -> None:
+def test_options() -> None:
     bench = Gsm8k(shots=8, max_tokens=100)
     assert build(Benchmark, "gsm8k", options_of(bench)) == bench
     for options in ({"shots": -1}, {"shots": 33}, {"max_tokens": 0}):

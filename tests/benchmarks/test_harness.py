@@ -103,7 +103,7 @@ def test_a_generating_task_equals_the_harness(folder: Path) -> None:
     assert 0 < metrics["exact_match_strict_match"] < 1
 
 
-def test_a_metric_made_of_texts_is_not_measurable_and_says_why(folder: Path) -> None:
+def test_corpus_metric_is_nan_with_reason(folder: Path) -> None:
     measurement = measure(tiny_model(), of(folder, "texts"), draws=0)
     bleu, half = measurement.estimates
     assert math.isnan(bleu.value)
@@ -117,7 +117,7 @@ def test_a_metric_made_of_texts_is_not_measurable_and_says_why(folder: Path) -> 
 
 
 @pytest.mark.parametrize("task", ["choose", "say", "read", "write"])
-def test_a_task_is_a_benchmark_that_holds(folder: Path, task: str) -> None:
+def test_conformance(folder: Path, task: str) -> None:
     check_benchmark(of(folder, task))
     findings = check_measurement(measure(tiny_model(context=256), of(folder, task), draws=12))
     assert [finding.text for finding in findings if finding.level != "ok"] == []
@@ -140,7 +140,7 @@ def test_what_is_asked_and_told(folder: Path) -> None:
     assert acc.margin.size == 0.02
 
 
-def test_shots_are_drawn_by_the_seed(folder: Path) -> None:
+def test_shots_depend_on_the_seed(folder: Path) -> None:
     def contexts(seed: int) -> list[str]:
         benchmark = of(folder, "say", shots=3, seed=seed)
         return [benchmark.requests(example)[0].context for example in benchmark.examples("test")]
@@ -149,7 +149,7 @@ def test_shots_are_drawn_by_the_seed(folder: Path) -> None:
     assert contexts(1) != contexts(2)
 
 
-def test_a_changed_file_is_read_again(folder: Path) -> None:
+def test_changed_task_file_is_reread(folder: Path) -> None:
     benchmark = of(folder, "say")
     before = benchmark.files("test"), benchmark.requests(benchmark.examples("test")[0])
     text = (folder / "say.yaml").read_text()
@@ -161,7 +161,7 @@ def test_a_changed_file_is_read_again(folder: Path) -> None:
     assert after[1][0].context == "The sky is"
 
 
-def test_what_a_file_includes_is_hashed(folder: Path) -> None:
+def test_included_files_are_hashed(folder: Path) -> None:
     (folder / "part").mkdir()
     inner = "include: ../say.yaml\ntask: inner\ndoc_to_text: !function scoring.results\n"
     (folder / "part" / "inner.yaml").write_text(inner)
@@ -171,7 +171,7 @@ def test_what_a_file_includes_is_hashed(folder: Path) -> None:
     assert of(folder, "inner").files("test")[0].sha256 != before
 
 
-def test_the_generators_are_left_alone(folder: Path) -> None:
+def test_global_generators_are_untouched(folder: Path) -> None:
     import random
 
     random.seed(5)
@@ -191,7 +191,7 @@ def test_the_generators_are_left_alone(folder: Path) -> None:
         ({"task": "say", "tasks_folder": "nowhere"}, "must be a folder of task files, got 'now"),
     ],
 )
-def test_what_cannot_be_asked(folder: Path, options: Any, message: str, monkeypatch: Any) -> None:
+def test_invalid_options(folder: Path, options: Any, message: str, monkeypatch: Any) -> None:
     (folder / "group.yaml").write_text("group: several\ntask: [choose, say]\n")
     say = (folder / "say.yaml").read_text()
     for name, more in (
@@ -206,13 +206,13 @@ def test_what_cannot_be_asked(folder: Path, options: Any, message: str, monkeypa
         Harness(**{"tasks_folder": str(folder)} | options).examples("test")
 
 
-def test_missing_documents_are_named(folder: Path) -> None:
+def test_missing_documents(folder: Path) -> None:
     (folder / "test.json").unlink()
     with pytest.raises(DataError, match="documents of task 'say' must be readable, got"):
         of(folder, "say").examples("test")
 
 
-def test_a_scorer_that_cannot_say_what_is_greedy(folder: Path) -> None:
+def test_scorer_without_greedy(folder: Path) -> None:
     benchmark = of(folder, "say")
     example = benchmark.examples("test")[0]
     with pytest.raises(ModelError, match=r"whether a text is the greedy text .* got None"):
@@ -224,7 +224,7 @@ def test_a_scorer_that_cannot_say_what_is_greedy(folder: Path) -> None:
 # --- without lm-evaluation-harness -------------------------------------------------------------
 
 
-def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     from equipoise.data import harness_tasks
 
     def missing(name: str) -> None:
@@ -237,7 +237,7 @@ def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
             ask(Harness(task="lambada_openai"))
 
 
-def test_it_is_found_and_needs_a_task() -> None:
+def test_discovery_and_missing_task() -> None:
     benchmark = build(Benchmark, "harness")
     assert options_of(benchmark)["bos"] == "own"
     with pytest.raises(RecipeError, match=r"must name a task .* got None"):
@@ -248,7 +248,7 @@ def generation(settings: dict[str, Any], repeats: int = 1) -> Generation:
     return _build_generation("a", settings, repeats=repeats)
 
 
-def test_settings_of_generation() -> None:
+def test_generation_settings() -> None:
     greedy = Generation(context="a", max_tokens=256)
     assert generation({"until": ["b"]}) == greedy
     assert generation({"do_sample": False, "temperature": 0.7, "top_k": 5}, repeats=3) == greedy
@@ -291,7 +291,7 @@ def columns(name: str, results: list[object]) -> Any:
         max_size=6,
     )
 )
-def test_results_of_several_numbers_are_put_together_again(rows: list[Any]) -> None:
+def test_tuple_results_round_trip(rows: list[Any]) -> None:
     results = list(_document_results(columns("x", rows), "x"))
     assert [(first, second) for first, second, _ in results] == [
         (first, second) for first, second, _ in rows
@@ -300,7 +300,7 @@ def test_results_of_several_numbers_are_put_together_again(rows: list[Any]) -> N
     assert np.array_equal([third for *_, third in results], [third for *_, third in rows])
 
 
-def test_results_that_are_no_numbers() -> None:
+def test_results_that_are_not_numbers() -> None:
     assert list(_document_results(columns("x", [1.0, math.nan, True]), "x")) == [1.0, 1.0]
     assert _result_values("x", True) == {"x": 1.0}
     for result in ("a", None, {"a": 1}, ("a", "b"), (1, "b"), [], (math.nan, 1.0)):

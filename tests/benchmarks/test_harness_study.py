@@ -46,7 +46,7 @@ def recipe(folder: Path, text: str = RECIPE) -> Recipe:
     return Recipe.from_yaml(folder / "study.yaml")
 
 
-def test_a_study_measures_keeps_and_judges_them(folder: Path) -> None:
+def test_study_of_harness_tasks(folder: Path) -> None:
     store = Store.open(folder / "run")
     walked = run(plan(recipe(folder)), store)
     assert (walked.skipped, walked.failed) == (0, ())
@@ -72,7 +72,7 @@ def test_a_study_measures_keeps_and_judges_them(folder: Path) -> None:
     assert (again.skipped, again.failed) == (walked.done, ())
 
 
-def test_a_key_covers_the_bytes_of_task_files_and_documents(folder: Path) -> None:
+def test_step_keys_cover_task_files_and_documents(folder: Path) -> None:
     def keys() -> list[str]:
         return [step.key for step in plan(recipe(folder)).of("measure")]
 
@@ -98,7 +98,7 @@ def test_a_key_covers_the_bytes_of_task_files_and_documents(folder: Path) -> Non
         ("harness.acc", "harness.acd", r"study.yaml line 5: margins: harness has no metric 'acd'"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(
+def test_recipe_errors_name_the_line(
     folder: Path, old: str, new: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from equipoise.data import harness_tasks

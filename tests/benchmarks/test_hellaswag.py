@@ -33,7 +33,7 @@ def values(*sums: float) -> dict[str, float]:
     return dict(HellaSwag().outcome(STORY, scored(*sums)).values)
 
 
-def test_requests_by_hand() -> None:
+def test_requests() -> None:
     requests = HellaSwag().requests(STORY)
     assert {request.context for request in requests} == {"Making tea: A pot stands there."}
     assert [request.continuation for request in requests] == [
@@ -41,7 +41,7 @@ def test_requests_by_hand() -> None:
     ]
 
 
-def test_sums_and_rates_by_hand() -> None:
+def test_accuracy_and_normalized_accuracy() -> None:
     # per byte: -29/29, -18/9, -9/3, -8/4 (ù has two)
     assert values(-29.0, -18.0, -9.0, -8.0) == {"correct": 0.0, "correct_norm": 1.0}
     assert values(-7.0, -18.0, -9.0, -8.0) == {"correct": 1.0, "correct_norm": 1.0}
@@ -51,7 +51,7 @@ def test_sums_and_rates_by_hand() -> None:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_models_whose_answers_are_known() -> None:
+def test_metrics_of_known_answers() -> None:
     bench = HellaSwag()
     stories = bench.examples("val")
     assert sum(story.answer == 0 for story in stories) == 2515
@@ -86,7 +86,7 @@ def reduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("reduced")
-def test_guessing_and_what_the_reduced_file_lacks() -> None:
+def test_guessing_on_the_reduced_file() -> None:
     measurement = measure(FakeScorer(), HellaSwag(), draws=0)
     assert [estimate.value for estimate in measurement.estimates] == [25.0, 25.0]
     assert measurement.estimate("accuracy").clusters == 3
@@ -95,7 +95,7 @@ def test_guessing_and_what_the_reduced_file_lacks() -> None:
 
 @pytest.mark.usefixtures("reduced")
 @pytest.mark.parametrize("text", ["pot 1 stands.", "Pot 1 stands. b", "Tea: Pot 1 stands. b"])
-def test_an_edit_that_learnt_a_story_is_refused(text: str) -> None:
+def test_training_on_a_story_is_refused(text: str) -> None:
     scorer = FakeScorer(trained_on=frozenset({text_sha256(text)}))
     with pytest.raises(DataError, match=r"trained on 1 of the 3 examples.*'line 2'"):
         measure(scorer, HellaSwag())

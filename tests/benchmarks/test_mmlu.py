@@ -36,7 +36,7 @@ def value(measurement: Measurement, metric: str = "accuracy", **group: str) -> f
     return measurement.estimate(metric, **group).value
 
 
-def test_the_prompt_by_hand(tmp_path, monkeypatch) -> None:
+def test_prompt(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("EQUIPOISE_DATA", str(tmp_path))
     for split, rows in (("test", "Who?,1,2,3,4,D\n"), ("dev", "When?,5,6,7,8,B\nWhy?,a,b,c,d,A\n")):
         (tmp_path / "mmlu" / split).mkdir(parents=True)
@@ -59,7 +59,7 @@ def test_the_prompt_by_hand(tmp_path, monkeypatch) -> None:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_models_whose_answers_are_known() -> None:
+def test_metrics_of_known_answers() -> None:
     bench = Mmlu()
     examples = bench.examples("test")
     right = Counter(LETTERS[example.question.answer] for example in examples)
@@ -79,7 +79,7 @@ def test_models_whose_answers_are_known() -> None:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_a_part_of_the_subjects_is_said() -> None:
+def test_remark_on_subjects() -> None:
     bench = Mmlu(subjects=("sociology", "anatomy"))
     measurement = measure(FakeScorer(), bench, limit=4, draws=0)
     assert [use.name for use in measurement.data] == [
@@ -89,7 +89,7 @@ def test_a_part_of_the_subjects_is_said() -> None:
     assert any(note.startswith("2 of 57 subjects were measured") for note in measurement.notes)
 
 
-def test_an_edit_that_learnt_a_question_is_refused() -> None:
+def test_training_on_a_question_is_refused() -> None:
     bench = Mmlu()
     for text in (
         "who?",
@@ -100,12 +100,12 @@ def test_an_edit_that_learnt_a_question_is_refused() -> None:
         assert text_sha256(text) in {text_sha256(text) for text in bench.texts(ASKED)}, text
 
 
-def test_nothing_scored_is_nan() -> None:
+def test_unscored_answers_are_nan() -> None:
     outcome = Mmlu().outcome(ASKED, [Scored(token_logprobs=(), bytes=0)] * 4)
     assert str(outcome.values["correct"]) == "nan"
 
 
-def test_options_survive_and_are_checked() -> None:
+def test_options() -> None:
     bench = Mmlu(subjects=("anatomy", "virology"), shots=5)
     assert build(Benchmark, "mmlu", options_of(bench)) == bench
     for options, message in (

@@ -43,7 +43,7 @@ def file(tmp_path: Path) -> Path:
     return made
 
 
-def test_a_uniform_model_of_bytes(file: Path) -> None:
+def test_uniform_byte_model(file: Path) -> None:
     values = metrics(outcomes(Perplexity(file=str(file), window=64, stride=16)))
     total = sum(len(line.strip().encode()) for line in file.read_text().split("\n"))
     assert values["tokens"] == total
@@ -53,7 +53,7 @@ def test_a_uniform_model_of_bytes(file: Path) -> None:
     assert values["nats_per_token"] == pytest.approx(math.log(256))
 
 
-def test_lengths_weigh(file: Path) -> None:
+def test_documents_are_weighted_by_length(file: Path) -> None:
     bench = Perplexity(file=str(file))
     first, last = bench.examples("test")[0], bench.examples("test")[-1]
     rows = [
@@ -65,7 +65,7 @@ def test_lengths_weigh(file: Path) -> None:
 
 
 @pytest.mark.parametrize(("window", "stride"), [(16, 16), (32, 8), (4096, 512)])
-def test_windows_are_an_option_and_never_change_what_is_scored(file, window, stride) -> None:
+def test_every_window_size_scores_the_whole_text(file, window, stride) -> None:
     bench = Perplexity(file=str(file), window=window, stride=stride)
     for example in bench.examples("test"):
         requests = bench.requests(example)
@@ -76,7 +76,7 @@ def test_windows_are_an_option_and_never_change_what_is_scored(file, window, str
             assert request.context == request.context.strip()
 
 
-def test_items_is_a_fixed_choice_in_the_order_of_the_file(file: Path) -> None:
+def test_items_are_a_fixed_subset_in_file_order(file: Path) -> None:
     every = [example.id for example in Perplexity(file=str(file), items=None).examples("test")]
     few = [example.id for example in Perplexity(file=str(file), items=7).examples("test")]
     more = [example.id for example in Perplexity(file=str(file), items=9).examples("test")]
@@ -86,7 +86,7 @@ def test_items_is_a_fixed_choice_in_the_order_of_the_file(file: Path) -> None:
     assert few == [example_id for example_id in every if example_id in few] != every[:7]
 
 
-def test_nothing_scored_is_nan(file: Path) -> None:
+def test_unscored_text_is_nan(file: Path) -> None:
     bench = Perplexity(file=str(file))
     (example, *_) = bench.examples("test")
     row = bench.outcome(example, [Scored(token_logprobs=(), bytes=0)])
@@ -96,7 +96,7 @@ def test_nothing_scored_is_nan(file: Path) -> None:
     assert bench.outcome(example, partly).values == {"logprob": -3.0, "tokens": 1.0, "bytes": 2.0}
 
 
-def test_a_world_gives_sentences_that_no_corpus_has() -> None:
+def test_planted_sentences_are_not_in_the_corpus() -> None:
     world = find_world("default")
     bench = Perplexity(items=None)
     with in_world():
@@ -113,7 +113,7 @@ def test_a_world_gives_sentences_that_no_corpus_has() -> None:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_ag_news_by_default() -> None:
+def test_default_is_ag_news() -> None:
     bench = Perplexity()
     assert len(bench.examples("test")) == 500
     (use,) = bench.files("test")
@@ -124,7 +124,7 @@ def test_ag_news_by_default() -> None:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_wikitext_by_its_path() -> None:
+def test_wikitext() -> None:
     bench = Perplexity(file="neutral_text/wikitext-2-raw/wiki.test.raw", items=40)
     assert len(bench.examples("test")) == 40
     (use,) = bench.files("test")
@@ -133,7 +133,7 @@ def test_wikitext_by_its_path() -> None:
     assert np.isfinite(metrics(outcomes(bench))["perplexity"])
 
 
-def test_options_survive_and_are_checked(tmp_path: Path) -> None:
+def test_options(tmp_path: Path) -> None:
     bench = Perplexity(file="x.txt", items=3, window=100, stride=50)
     assert build(Benchmark, "perplexity", options_of(bench)) == bench
     for options in (
@@ -147,7 +147,7 @@ def test_options_survive_and_are_checked(tmp_path: Path) -> None:
         Perplexity(file=str(tmp_path / "no.txt")).examples("test")
 
 
-def test_an_edit_that_learnt_a_long_document_is_not_measured_on_it(file: Path) -> None:
+def test_training_on_a_long_document_is_refused(file: Path) -> None:
     bench = Perplexity(file=str(file), window=64, stride=16)
     document = bench.examples("test")[-1]
     assert len(bench.requests(document)) > 1  # no request holds the whole document

@@ -46,7 +46,7 @@ def values(model: FakeScorer, world: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("name", ["strength=0", "default", "targets=12"])
-def test_the_truth_has_no_error(name: str) -> None:
+def test_true_model_has_no_error(name: str) -> None:
     world = find_world(name)
     metrics = values(FakeScorer(nats=truthful(world)), name)
     for metric, value in metrics.items():
@@ -66,7 +66,7 @@ def test_the_truth_has_no_error(name: str) -> None:
     assert metrics["thing_mass"] == pytest.approx(0, abs=1e-8)
 
 
-def test_a_model_without_preference_has_errors_known_by_hand() -> None:
+def test_errors_of_a_neutral_model() -> None:
     world = find_world("strength=1")
     metrics = values(FakeScorer(nats=lambda _c, t: math.log(0.4) if t else 0.0), "strength=1")
     assert metrics["afgb_measured"] == 0
@@ -81,7 +81,7 @@ def test_a_model_without_preference_has_errors_known_by_hand() -> None:
     assert metrics["true_preferences_followed"] == 0
 
 
-def test_every_kind_is_asked_and_named_apart() -> None:
+def test_examples_of_every_kind() -> None:
     with in_world():
         examples = Planted().examples("test")
     kinds = [example.kind for example in examples]
@@ -99,7 +99,7 @@ def test_every_kind_is_asked_and_named_apart() -> None:
     assert not any(f" {text.split()[2]} " in example.text for example in examples for text in train)
 
 
-def test_a_lost_answer_is_nan_and_not_zero() -> None:
+def test_missing_answer_is_nan() -> None:
     benchmark = Planted()
     with in_world():
         examples = benchmark.examples("test")
@@ -114,14 +114,14 @@ def test_a_lost_answer_is_nan_and_not_zero() -> None:
         assert all(math.isnan(value) for value in read.values()), kind
 
 
-def test_unknown_worlds_and_splits_are_refused() -> None:
+def test_unknown_world_and_split() -> None:
     with pytest.raises(RecipeError, match="did you mean 'strength'"):
         world_folder("strenght=1")
     with pytest.raises(RecipeError, match="planted:NAME"):
         Planted().examples("test")
 
 
-def test_a_limit_that_leaves_out_whole_kinds_gives_nan_with_a_reason() -> None:
+def test_kinds_outside_the_limit_are_nan_with_reason() -> None:
     with in_world():
         estimates = measure(FakeScorer(), Planted(), limit=1, draws=0).estimates
     assert {estimate.metric for estimate in estimates if not estimate.group} == {

@@ -11,7 +11,7 @@ from equipoise.testing import FakeScorer
 ROW = Labelled(id="line 2", texts=("The cat sat.", "A cat sat."), label=1, groups={"premise": "x"})
 
 
-def test_the_prompt_by_hand() -> None:
+def test_prompt() -> None:
     requests = Rte().requests(ROW)
     context = "The cat sat.\nQuestion: A cat sat. True or False?\nAnswer:"
     assert [(request.context, request.continuation) for request in requests] == [
@@ -21,7 +21,7 @@ def test_the_prompt_by_hand() -> None:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_models_whose_answers_are_known() -> None:
+def test_metrics_of_known_answers() -> None:
     bench = Rte()
     right = {}
     for example in bench.examples("dev"):
@@ -42,7 +42,7 @@ def test_models_whose_answers_are_known() -> None:
     assert reversed_.estimate("accuracy").value == 0.0
 
 
-def test_an_edit_that_learnt_a_row_is_refused() -> None:
+def test_training_on_a_row_is_refused() -> None:
     known = {text_sha256(text) for text in Rte().texts(ROW)}
     for text in ("the cat sat.", "A cat sat.", "The cat sat.\nA cat sat."):
         assert text_sha256(text) in known

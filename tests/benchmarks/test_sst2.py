@@ -14,7 +14,7 @@ from equipoise.testing import FakeScorer
 PHRASE = Labelled(id="line 2", texts=("a fine day",), label=1)
 
 
-def test_the_prompt_by_hand() -> None:
+def test_prompt() -> None:
     requests = Sst2().requests(PHRASE)
     context = "a fine day\nQuestion: Is this sentence positive or negative?\nAnswer:"
     assert [(request.context, request.continuation) for request in requests] == [
@@ -23,7 +23,7 @@ def test_the_prompt_by_hand() -> None:
     ]
 
 
-def test_nothing_scored_is_nan_and_the_truth_stays() -> None:
+def test_unscored_answers_are_nan() -> None:
     values = Sst2().outcome(PHRASE, [Scored(token_logprobs=(), bytes=0)] * 2).values
     assert values["truth"] == 1.0
     assert math.isnan(values["correct"])
@@ -31,7 +31,7 @@ def test_nothing_scored_is_nan_and_the_truth_stays() -> None:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_models_whose_answers_are_known() -> None:
+def test_metrics_of_known_answers() -> None:
     bench = Sst2()
     right = {}
     for example in bench.examples("dev"):
@@ -63,7 +63,7 @@ def test_models_whose_answers_are_known() -> None:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_an_edit_that_learnt_a_phrase_is_refused() -> None:
+def test_training_on_a_phrase_is_refused() -> None:
     bench = Sst2()
     example = bench.examples("dev")[5]
     scorer = FakeScorer(trained_on=frozenset({text_sha256(example.texts[0])}))

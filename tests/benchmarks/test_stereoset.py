@@ -84,7 +84,7 @@ def readings(benchmark: StereoSet, outcomes: list[Outcome]) -> dict[str, float]:
 
 
 @pytest.mark.usefixtures("folder")
-def test_examples_have_the_labels_in_order() -> None:
+def test_examples() -> None:
     _, intra, inter = toy()
     assert intra.sentences == ("The tree is s.", "The tree is t.", "The tree is u.")
     assert intra.sentence_ids[0] == "a-stereotype"
@@ -141,7 +141,7 @@ def test_faults_name_file_and_example(folder: Path, document: Any, message: str)
     assert "stereoset/dev.json" in str(error.value)
 
 
-def test_truncated_and_empty_and_missing(folder: Path) -> None:
+def test_truncated_empty_and_missing_file(folder: Path) -> None:
     file = folder / "stereoset" / "dev.json"
     for content, message in (
         (json.dumps(TOY)[:-9], r"dev.json, line 1, column \d+: .*cut short"),
@@ -155,13 +155,13 @@ def test_truncated_and_empty_and_missing(folder: Path) -> None:
         StereoSet().examples("dev")
 
 
-def test_no_example_of_a_task(folder: Path) -> None:
+def test_task_without_examples(folder: Path) -> None:
     write(folder, change(("data", "intersentence"), []))
     with pytest.raises(DataError, match="examples of task 'intersentence', got none"):
         StereoSet(task=Intersentence()).examples("dev")
 
 
-def test_test_parts_stand_for_the_whole(folder: Path) -> None:
+def test_test_split_in_two_files(folder: Path) -> None:
     parts = ("test_intrasentence_gender_religion", "test_intrasentence_race_profession_partial")
     write(folder, change(("data", "intersentence"), []), f"{parts[0]}.json")
     with pytest.raises(DataError, match=r"stereoset/test.json"):
@@ -194,7 +194,7 @@ def test_word_span(context: str, sentence: str, filler: str) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_whole_sentences_are_asked_for_and_bos_is_passed_on() -> None:
+def test_sentence_requests_pass_bos() -> None:
     benchmark, intra, inter = toy(bos="ref_gpt2")
     requests = benchmark.requests(intra)
     assert requests[0] == Continuation(context="", continuation="The tree is s.", prefix="ref_gpt2")
@@ -206,14 +206,14 @@ def test_whole_sentences_are_asked_for_and_bos_is_passed_on() -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_span_asks_for_the_filler_after_the_text_before_it() -> None:
+def test_span_request_is_filler_given_prefix() -> None:
     benchmark, intra, inter = toy(task=BothTasks(intrasentence="span"))
     assert benchmark.requests(intra)[0] == Continuation(context="The tree is", continuation=" s")
     assert benchmark.requests(inter) == StereoSet().requests(inter)
 
 
 @pytest.mark.usefixtures("folder")
-def test_filler_is_the_logarithm_of_the_mean_probability() -> None:
+def test_filler_score_is_log_mean_probability() -> None:
     benchmark, intra, inter = toy(task=BothTasks(intrasentence="filler"))
     assert benchmark.requests(intra)[2] == Infill(text="The tree is u.", start=12, end=13)
     answers = [scored(math.log(0.2), math.log(0.6)), scored(math.log(0.39)), scored()]
@@ -251,7 +251,7 @@ def test_ties() -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_pmi_takes_off_what_a_sentence_has_by_itself() -> None:
+def test_pmi_subtracts_unconditional_score() -> None:
     benchmark, intra, inter = toy(task=BothTasks(intersentence="pmi"))
     requests = benchmark.requests(inter)
     texts = ("It is so.", "It is not.", "It is u.")
@@ -271,7 +271,7 @@ def test_wrong_number_of_answers() -> None:
         benchmark.outcome(intra, [scored(-1.0), scored(-2.0)])
 
 
-def test_options_come_back_by_name() -> None:
+def test_options_round_trip() -> None:
     benchmark = StereoSet(task=Intersentence(score="pmi"), ties="half")
     assert build(Benchmark, name_of(benchmark), options_of(benchmark)) == benchmark
     with pytest.raises(RecipeError, match=r"stereoset.ties: .*got 'pro'"):
@@ -284,7 +284,7 @@ def test_options_come_back_by_name() -> None:
 # --- planted ----------------------------------------------------------------------------------
 
 
-def test_planted_items_scored_with_their_truth_give_the_truth() -> None:
+def test_true_scores_of_planted_items() -> None:
     world = find_world("strength=0.5,seed=1")
     benchmark = StereoSet(ties="half")
     with in_world(world.name):
@@ -303,7 +303,7 @@ def test_planted_items_scored_with_their_truth_give_the_truth() -> None:
     assert (use.name, use.verified) == ("stereoset/dev.json", False)
 
 
-def test_planted_spans_are_words_that_differ() -> None:
+def test_planted_spans_are_distinct_words() -> None:
     with in_world():
         items = StereoSet().examples("dev")
     for item in items:
@@ -323,7 +323,7 @@ SCORES = {"a-stereotype": 0.5, "a-anti-stereotype": 0.4, "a-unrelated": 0.4}
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_predictions_are_compared_as_they_are(folder: Path, packed: bool) -> None:
+def test_predictions_are_compared_unnormalized(folder: Path, packed: bool) -> None:
     content = json.dumps(predictions(SCORES, "mine")).encode()
     file = folder / "scores"
     file.write_bytes(gzip.compress(content) if packed else content)
@@ -344,7 +344,7 @@ def test_predictions_are_compared_as_they_are(folder: Path, packed: bool) -> Non
         ("no", "must be JSON"),
     ],
 )
-def test_bad_predictions(folder: Path, content: str, message: str) -> None:
+def test_invalid_predictions(folder: Path, content: str, message: str) -> None:
     file = folder / "scores"
     file.write_text(content)
     with pytest.raises(DataError, match=message):
@@ -393,7 +393,7 @@ PUBLISHED = {
 }
 
 
-def test_published_predictions_give_the_published_scores(real: Path) -> None:
+def test_published_scores(real: Path) -> None:
     file = real / "golden" / "stereoset_dev_predictions_gpt2.json"
     benchmark = StereoSet()
     outcomes = benchmark.predicted("dev", file, None)
@@ -416,7 +416,7 @@ def test_published_predictions_give_the_published_scores(real: Path) -> None:
         assert values == pytest.approx(official_scores(examples, scores), abs=1e-9, rel=0)
 
 
-def test_real_files_are_read_whole(real: Path) -> None:
+def test_official_files(real: Path) -> None:
     items = StereoSet().examples("dev")
     assert len(items) == 4229
     for item in items:  # every filler is one word of its sentence
@@ -437,7 +437,7 @@ def test_real_files_are_read_whole(real: Path) -> None:
 
 
 @pytest.mark.parametrize(("family", "score"), [("bert", "filler"), ("llama", "span")])
-def test_models_of_both_kinds_answer(family: str, score: Any) -> None:
+def test_causal_and_masked_models(family: str, score: Any) -> None:
     with in_world():
         benchmark = StereoSet(task=BothTasks(intrasentence=score))
         measurement = measure(tiny_model(family), benchmark, limit=8, draws=0)
@@ -476,7 +476,7 @@ def test_reference_model_scores_as_in_a_plain_loop(reference_model: Path) -> Non
 
 
 @pytest.mark.usefixtures("folder")
-def test_texts_are_whole_sentences_with_and_without_what_stands_before() -> None:
+def test_texts_with_and_without_context() -> None:
     benchmark, intra, inter = toy(task=BothTasks(intrasentence="span"))
     assert benchmark.texts(intra) == ("The tree is s.", "The tree is t.", "The tree is u.")
     assert set(benchmark.texts(inter)) == {
@@ -487,9 +487,7 @@ def test_texts_are_whole_sentences_with_and_without_what_stands_before() -> None
 
 @pytest.mark.parametrize("score", ["sentence", "span", "filler"])
 @pytest.mark.parametrize("id", ["a", "b"])
-def test_an_edit_that_learnt_a_split_is_not_measured_on_it(
-    folder: Path, score: Any, id: str
-) -> None:
+def test_training_on_a_split_is_refused(folder: Path, score: Any, id: str) -> None:
     write(folder, TOY, "test.json")
     write(folder, EMPTY)
     pool = StereoSetSupply(dev_per_type=0).supply().contrasts

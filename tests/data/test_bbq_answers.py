@@ -83,7 +83,7 @@ def test_written_text(written: str, place: int | None) -> None:
     assert heard(ITEM, written) == place
 
 
-def test_without_answer_info_only_whole_answers_are_heard() -> None:
+def test_without_answer_info_only_whole_answers_match() -> None:
     bare = BbqItem(
         id="Age/0", category="Age", context="x", question="y", answers=ITEM.answers,
         words=("", "", ""), label=0, unknown=None, target=None, ruled=None,
@@ -134,7 +134,7 @@ def test_faults_name_file_and_line(
         read_answers(file, column)
 
 
-def test_a_broken_archive(tmp_path: Path) -> None:
+def test_truncated_archive(tmp_path: Path) -> None:
     file = predictions(tmp_path, ROW, packed=True)
     file.write_bytes(file.read_bytes()[:-9])
     with pytest.raises(DataError, match="cannot be unpacked"):

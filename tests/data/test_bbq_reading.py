@@ -40,7 +40,7 @@ def read(folder: Path, *content: Any) -> list[BbqItem]:
     return read_items(("Age",))
 
 
-def test_an_item(folder: Path) -> None:
+def test_read_item(folder: Path) -> None:
     (item,) = read(folder, LINE)
     assert (item.id, item.category) == ("Age/5", "Age")
     assert item.answers == (ELM, UNKNOWN, OAK)
@@ -54,13 +54,13 @@ def test_an_item(folder: Path) -> None:
     assert math.isnan(item.lean(None))
 
 
-def test_a_non_negative_question_turns_the_target(folder: Path) -> None:
+def test_nonnegative_question_flips_the_target(folder: Path) -> None:
     (item,) = read(folder, row(5, polarity="nonneg", condition="ambig", right=UNKNOWN))
     assert (item.target, item.ambiguous) == (0, True)
     assert [item.lean(index) for index in range(3)] == [1.0, 0.0, -1.0]
 
 
-def test_proper_names_are_a_category_of_their_own_by_the_number_of_the_template(
+def test_proper_names_are_a_category(
     folder: Path,
 ) -> None:
     for number, category in ((25, "Age"), ("26", "Age (names)"), ("x", "Age")):
@@ -74,7 +74,7 @@ def test_proper_names_are_a_category_of_their_own_by_the_number_of_the_template(
     assert item.groups["category"] == "Race_x_gender"
 
 
-def test_braces_of_templates_are_taken_off_answers(folder: Path) -> None:
+def test_template_braces_are_stripped(folder: Path) -> None:
     assert read(folder, LINE | {"ans2": "the {oak}"})[0].answers[2] == "the oak"
 
 
@@ -82,18 +82,15 @@ def test_rows_without_answer_info(folder: Path) -> None:
     ambiguous = row(3, polarity="neg", condition="ambig", right=UNKNOWN)
     for silent in ({"answer_info": None}, {"answer_info": {}}):
         disambiguated, open_ = read(folder, LINE | silent, ambiguous | silent)
-        assert (disambiguated.unknown, disambiguated.target, disambiguated.words) == (
-            None,
-            None,
-            ("", "", ""),
-        )
+        assert (disambiguated.unknown, disambiguated.target) == (None, None)
+        assert disambiguated.words == ("", "", "")
         assert (open_.unknown, open_.target) == (open_.label, None)
         assert math.isnan(open_.lean(0))
     without = {key: value for key, value in LINE.items() if key != "answer_info"}
     assert read(folder, without)[0].unknown is None
 
 
-def test_the_metadata_file_is_followed(folder: Path) -> None:
+def test_metadata_overrides_the_rule(folder: Path) -> None:
     content = rows()
     metadata_rows = metadata(content)
     elsewhere = next(
@@ -112,13 +109,13 @@ def test_the_metadata_file_is_followed(folder: Path) -> None:
     assert [other.target for other in others] == [other.ruled for other in others]
 
 
-def test_metadata_and_rule_agree_in_all_cells(folder: Path) -> None:
+def test_metadata_and_rule_agree(folder: Path) -> None:
     by_rule = read_items(("Age",))
     write_metadata(folder, metadata(rows()))
     assert read_items(("Age",)) == by_rule
 
 
-def test_metadata_from_before_its_correction_is_refused(folder: Path) -> None:
+def test_uncorrected_metadata_is_refused(folder: Path) -> None:
     """The old file turns no non-negative question: more than half differ from the rule."""
     metadata_rows = metadata([line | {"question_polarity": "neg"} for line in rows()])
     metadata_rows[:12] = metadata(rows()[:12])  # half of them: as far as it may differ
@@ -138,7 +135,7 @@ def test_metadata_from_before_its_correction_is_refused(folder: Path) -> None:
         ({"example_id": "1", "target_loc": "0"}, "example Age/1/1 must have the same"),
     ],
 )
-def test_a_broken_metadata_row_names_its_line(
+def test_invalid_metadata_row_names_the_line(
     folder: Path, changed: dict[str, str], message: str
 ) -> None:
     metadata_rows = metadata(rows())
@@ -148,7 +145,7 @@ def test_a_broken_metadata_row_names_its_line(
         read_items(("Age",))
 
 
-def test_metadata_without_a_row(folder: Path) -> None:
+def test_missing_metadata_row(folder: Path) -> None:
     write_metadata(folder, metadata(rows())[:-1])
     with pytest.raises(
         DataError, match=r"metadata\.csv must have a row for example 'Age/23' of question 2"
@@ -156,7 +153,7 @@ def test_metadata_without_a_row(folder: Path) -> None:
         read_items(("Age",))
 
 
-def test_metadata_that_names_unknown(folder: Path) -> None:
+def test_metadata_target_is_unknown(folder: Path) -> None:
     metadata_rows = metadata(rows())
     metadata_rows[0] |= {"target_loc": 2}
     write_metadata(folder, metadata_rows)
@@ -186,7 +183,7 @@ def test_metadata_that_names_unknown(folder: Path) -> None:
         ({"additional_metadata": {"stereotyped_groups": "secret"}}, "groups must be a list"),
     ],
 )
-def test_a_broken_row_names_file_and_line(
+def test_invalid_row_names_file_and_line(
     folder: Path, changed: dict[str, Any], message: str
 ) -> None:
     content = rows()[:4]
@@ -210,7 +207,7 @@ def test_other_faults_name_the_line(folder: Path) -> None:
         read_items(("Age",))
 
 
-def test_which_files_are_read(folder: Path) -> None:
+def test_files(folder: Path) -> None:
     assert at_hand() == ("Age",)
     assert sources(("Age",)) == (source("Age"),)
     assert sources(("Age", "SES")) == (source("Age"), source("SES"), METADATA)  # SES is fetched
@@ -223,9 +220,7 @@ def test_which_files_are_read(folder: Path) -> None:
         read_items(("Age",))
 
 
-def test_the_files_at_hand_are_the_official_ones(
-    data_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_official_files(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOISE_DATA", str(data_folder))
     counts = {"Age": 3680, "Nationality": 3080, "Physical_appearance": 1576, "Religion": 1200}
     for category, count in counts.items():
@@ -262,7 +257,7 @@ def test_the_files_at_hand_are_the_official_ones(
         ([("a", "old"), ("b", "new"), ("c", "")], None, ["old"], True, None),  # which is unknown?
     ],
 )
-def test_the_rule(
+def test_ruled_target(
     info: Sequence[tuple[str, str]],
     unknown: int | None,
     stereotyped: Sequence[str],
@@ -273,9 +268,7 @@ def test_the_rule(
 
 
 @given(st.permutations(TREES), st.sampled_from(["old", "nonOld", "elm", "oak"]))
-def test_the_rule_follows_the_answer_and_turns_with_polarity(
-    info: list[tuple[str, str]], about: str
-) -> None:
+def test_ruled_target_flips_with_polarity(info: list[tuple[str, str]], about: str) -> None:
     unknown = info.index(TREES[1])
     negative, other = (
         ruled_target(info, unknown, [about], negative=negative) for negative in (True, False)

@@ -21,7 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_the_real_files() -> None:
+def test_official_files() -> None:
     known = known_facts()
     assert len(known) == 1209
     assert len({fact.relation for fact in known}) == 33
@@ -53,7 +53,7 @@ def test_the_real_files() -> None:
         ([FACT, FACT], "fact '0' must be there once, got it twice"),
     ],
 )
-def test_faults_of_known_1000_are_named(folder: Path, rows: object, message: str) -> None:
+def test_known_1000_faults(folder: Path, rows: object, message: str) -> None:
     (folder / "known_facts" / "known_1000.json").write_text(json.dumps(rows))
     with pytest.raises(DataError, match=message):
         known_facts()
@@ -67,7 +67,7 @@ def test_faults_of_known_1000_are_named(folder: Path, rows: object, message: str
         ({"pattern": "[X] is in [Y]."}, {"uuid": "1"}, "line 1 must have a key 'sub_label'"),
     ],
 )
-def test_faults_of_trex_are_named(folder: Path, pattern: dict, row: dict, message: str) -> None:
+def test_trex_faults(folder: Path, pattern: dict, row: dict, message: str) -> None:
     (folder / "pararel/patterns/P17.jsonl").write_text(json.dumps(pattern))
     (folder / "pararel/trex_lms_vocab/P17.jsonl").write_text(json.dumps(row))
     with pytest.raises(DataError, match=message):

@@ -57,24 +57,24 @@ def test_json_lines_without_a_text(tmp_path: Path, rows: str, sentence: str) -> 
         documents(tmp_path, rows, "text.jsonl")
 
 
-def test_packed_files_that_are_cut(tmp_path: Path) -> None:
+def test_truncated_packed_files(tmp_path: Path) -> None:
     for name, pack in (("text.txt.gz", gzip.compress), ("text.txt.xz", lzma.compress)):
         (tmp_path / name).write_bytes(pack(b"one two three" * 99)[:30])
         with pytest.raises(DataError, match="cannot be unpacked"):
             read_documents(str(tmp_path / name))
 
 
-def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+def test_byte_order_mark(tmp_path: Path) -> None:
     assert documents(tmp_path, "\ufeffone\n") == {"line 1": "one"}
 
 
-def test_a_file_of_ones_own_is_recorded_as_such(tmp_path: Path) -> None:
+def test_user_file_is_unverified(tmp_path: Path) -> None:
     (tmp_path / "own.txt").write_text("one")
     use = read_documents(str(tmp_path / "own.txt"))[1]
     assert (use.name, use.verified) == ("own.txt", False)
 
 
-def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOISE_DATA", str(tmp_path))
     monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path / "cache"))
     with pytest.raises(DataError, match="must hold text, got only blank lines"):
@@ -90,7 +90,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         read_documents(str(tmp_path / "bad.txt"))
 
 
-def test_windows_by_hand() -> None:
+def test_windows() -> None:
     cut = windows("aaa bbb ccc ddd eee fff", window=12, stride=8)
     assert [(window.context, window.text) for window in cut] == [
         ("", "aaa bbb ccc"),
@@ -100,20 +100,20 @@ def test_windows_by_hand() -> None:
     assert [window.context for window in windows("aaa bbb ccc", window=4, stride=4)] == ["", "", ""]
 
 
-def test_a_word_longer_than_the_stride_is_cut_within() -> None:
+def test_word_longer_than_the_stride() -> None:
     cut = windows("ab " + "é" * 6, window=8, stride=4)
     assert "".join(window.text for window in cut) == "ab " + "é" * 6
     assert max(len(window.text.encode()) for window in cut[1:]) <= 4
 
 
 @pytest.mark.parametrize(("window", "stride"), [(8, 9), (8, 3)])
-def test_a_stride_that_does_not_fit(window: int, stride: int) -> None:
+def test_invalid_stride(window: int, stride: int) -> None:
     with pytest.raises(ValueError, match=f"got {stride}"):
         windows("one two", window=window, stride=stride)
 
 
 @given(st.text(min_size=1), st.integers(4, 40), st.integers(0, 40))
-def test_every_character_once_and_no_window_too_long(text: str, stride: int, more: int) -> None:
+def test_windows_partition_the_text(text: str, stride: int, more: int) -> None:
     text = text.strip()
     cut = windows(text, window=stride + more, stride=stride)
     assert "".join(window.text for window in cut) == text
@@ -126,7 +126,7 @@ def test_every_character_once_and_no_window_too_long(text: str, stride: int, mor
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_the_real_files() -> None:
+def test_official_files() -> None:
     news, use = read_documents(None)
     assert len(news) == 7600
     assert use.verified

@@ -30,7 +30,7 @@ def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Put:
     ("task", "rows", "positive"),
     [(glue.SST2, 872, 444), (glue.RTE, 277, 146), (glue.COLA, 1043, 721)],
 )
-def test_real_files(task: GlueTask, rows: int, positive: int) -> None:
+def test_official_files(task: GlueTask, rows: int, positive: int) -> None:
     examples = read_rows(task)
     assert len({example.id for example in examples}) == len(examples) == rows
     assert sum(example.label for example in examples) == positive
@@ -38,14 +38,14 @@ def test_real_files(task: GlueTask, rows: int, positive: int) -> None:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_which_files_are_pinned() -> None:
+def test_pinned_files() -> None:
     verified = [task.source.use().verified for task in (glue.SST2, glue.COLA, glue.RTE)]
     assert verified == [True, True, False]
     assert len({row.groups["premise"] for row in read_rows(glue.RTE)}) == 274
     assert len({row.groups["source"] for row in read_rows(glue.COLA)}) == 23
 
 
-def test_rows_as_they_are_written(put: Put) -> None:
+def test_read_rows(put: Put) -> None:
     put("SST-2", '\ufeffsentence\tlabel\r\na "fine day \t1\r\n\r\nrain\t0\r\n')
     assert read_rows(glue.SST2) == [
         Labelled(id="line 2", texts=('a "fine day',), label=1),
@@ -92,14 +92,14 @@ SST2, RTE = "sentence\tlabel\n", "index\tsentence1\tsentence2\tlabel\n"
         ("CoLA", glue.COLA, "gj04\tyes\t\tThe quillwort.\n", "line 1: label must.*got 'yes'"),
     ],
 )
-def test_files_that_are_not_the_task(put: Put, name, task, content, message) -> None:
+def test_invalid_files(put: Put, name, task, content, message) -> None:
     put(name, content)
     with pytest.raises(DataError, match=message) as caught:
         read_rows(task)
     assert "quillwort" not in str(caught.value)
 
 
-def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOISE_DATA", str(tmp_path))
     with pytest.raises(DataError, match=r"glue/CoLA/dev\.tsv must be in folder"):
         read_rows(glue.COLA)

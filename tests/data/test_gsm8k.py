@@ -40,7 +40,7 @@ def put(file: Path, *rows: object) -> None:
         ("#### ,", None),
     ],
 )
-def test_number_after_the_mark(text: str, number: str | None) -> None:
+def test_marked_number(text: str, number: str | None) -> None:
     assert marked_number(text) == (None if number is None else Decimal(number))
 
 
@@ -64,14 +64,14 @@ def test_last_number(text: str, number: str | None) -> None:
 
 
 @given(st.integers(-(10**9), 10**9), st.sampled_from(["{}", "{:,}"]))
-def test_whole_numbers_come_back(number: int, form: str) -> None:
+def test_integers_round_trip(number: int, form: str) -> None:
     text = form.format(number)
     assert marked_number(f"so #### {text}\n") == number
     assert last_number(f"1 and 2 make {text}.") == number
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_real_file() -> None:
+def test_official_file() -> None:
     problems = read_problems(gsm8k.TEST)
     assert len({problem.id for problem in problems}) == len(problems) == 1319
     assert gsm8k.TEST.use().verified
@@ -79,7 +79,7 @@ def test_real_file() -> None:
     assert sum(last_number(problem.answer) == problem.number for problem in problems) == 1319
 
 
-def test_shots_are_a_fixed_choice(folder: Path) -> None:
+def test_shots_are_fixed(folder: Path) -> None:
     rows = [{"question": f"{n} and {n}?", "answer": f"#### {2 * n}"} for n in range(9)]
     put(folder / "test.jsonl", rows[0])
     assert not gsm8k.shots_at_hand()
@@ -92,7 +92,7 @@ def test_shots_are_a_fixed_choice(folder: Path) -> None:
         read_shots(10)
 
 
-def test_no_shot_reads_no_file(folder: Path) -> None:
+def test_zero_shots_read_no_file(folder: Path) -> None:
     (folder / "train.jsonl").write_text("no json")
     assert read_shots(0) == []
 
@@ -107,7 +107,7 @@ def test_no_shot_reads_no_file(folder: Path) -> None:
         ({"question": "quillwort?", "answer": "#### three"}, "must end in '#### '.*got 1 times"),
     ],
 )
-def test_rows_that_are_not_right(folder: Path, row: object, message: str) -> None:
+def test_invalid_rows(folder: Path, row: object, message: str) -> None:
     good = {"question": "1 and 1?", "answer": "#### 2"}
     put(folder / "test.jsonl", good, row)
     with pytest.raises(DataError, match=message) as caught:

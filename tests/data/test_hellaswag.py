@@ -39,7 +39,7 @@ def put(folder: Path, row: object, *, name: str = "hellaswag_val.jsonl") -> None
     (folder / name).write_text(f"{json.dumps(row)}\n")
 
 
-def test_marks_by_hand() -> None:
+def test_clean_marks() -> None:
     assert cleaned(" How to sew [title] Take a needle. [step] Thread it. ") == (
         "How to sew. Take a needle. Thread it."
     )
@@ -48,14 +48,14 @@ def test_marks_by_hand() -> None:
 
 
 @given(st.text(alphabet="ab [].", max_size=30))
-def test_no_mark_is_left_and_the_ends_are_stripped(text: str) -> None:
+def test_cleaned_text_has_no_marks(text: str) -> None:
     clean = cleaned(text)
     assert clean == clean.strip()
     start = clean.find("[")
     assert start < 0 or "]" not in clean[start:] or " [title]" in text
 
 
-def test_the_official_form(folder: Path) -> None:
+def test_official_format(folder: Path) -> None:
     put(folder, OFFICIAL)
     put(folder, REDUCED, name="hellaswag_val.reconstructed.jsonl")
     (story,) = read_stories()
@@ -68,7 +68,7 @@ def test_the_official_form(folder: Path) -> None:
     assert (story.beginning, story.answer) == ("Tea. Take a pot.", 3)
 
 
-def test_the_reduced_form_stands_in(folder: Path) -> None:
+def test_reduced_format(folder: Path) -> None:
     put(folder, REDUCED, name="hellaswag_val.reconstructed.jsonl")
     (story,) = read_stories()
     assert story.beginning == "A pot stands there. it"
@@ -77,15 +77,11 @@ def test_the_reduced_form_stands_in(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_real_file() -> None:
+def test_official_file() -> None:
     stories = read_stories()
     assert len(stories) == 10_042
-    assert [sum(story.answer == k for story in stories) for k in range(4)] == [
-        2515,
-        2485,
-        2584,
-        2458,
-    ]
+    counts = [sum(story.answer == k for story in stories) for k in range(4)]
+    assert counts == [2515, 2485, 2584, 2458]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +99,7 @@ def test_real_file() -> None:
         ({"ctx_a": " "}, "ctx_a must be .*got a blank text"),
     ],
 )
-def test_rows_that_are_not_right(folder: Path, change: dict[str, object], message: str) -> None:
+def test_invalid_rows(folder: Path, change: dict[str, object], message: str) -> None:
     put(folder, OFFICIAL | change)
     with pytest.raises(DataError, match=message) as caught:
         read_stories()
@@ -111,7 +107,7 @@ def test_rows_that_are_not_right(folder: Path, change: dict[str, object], messag
     assert "quillwort" not in str(caught.value)
 
 
-def test_a_row_that_is_no_object_and_one_that_is_cut(folder: Path) -> None:
+def test_malformed_json_rows(folder: Path) -> None:
     put(folder, ["a"])
     with pytest.raises(DataError, match="line 1 must be an object, got a list"):
         read_stories()

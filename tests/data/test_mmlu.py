@@ -25,7 +25,7 @@ def test_subjects_and_categories() -> None:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_real_files() -> None:
+def test_official_files() -> None:
     assert subjects_at_hand("dev") == tuple(sorted(SUBJECTS))
     assert all(len(read_shots(subject, 5)) == 5 for subject in SUBJECTS)
     questions = [
@@ -37,7 +37,7 @@ def test_real_files() -> None:
     assert len(subjects_at_hand("test")) == 10
 
 
-def test_rows_as_they_are_written(folder: Path) -> None:
+def test_read_rows(folder: Path) -> None:
     content = 'What\nis "it"? ,a,"b, c", d,e,C\r\nWho?,1,2,3,4,A\r\n'
     (folder / "test" / "anatomy_test.csv").write_bytes(
         content.replace('"it"', '""it""').replace("What", '"What').replace("? ,", '? ",').encode()
@@ -59,7 +59,7 @@ def test_rows_as_they_are_written(folder: Path) -> None:
         ('"quillwort?,a', r"anatomy_test\.csv, line \d: "),
     ],
 )
-def test_rows_that_are_not_right(folder: Path, row: str, message: str) -> None:
+def test_invalid_rows(folder: Path, row: str, message: str) -> None:
     (folder / "test" / "anatomy_test.csv").write_text(f"Who?,1,2,3,4,A\n{row}\n")
     with pytest.raises(DataError, match=message) as caught:
         read_questions("anatomy", "test")
@@ -67,7 +67,7 @@ def test_rows_that_are_not_right(folder: Path, row: str, message: str) -> None:
     assert "quillwort" not in str(caught.value)
 
 
-def test_files_that_are_not_there_or_too_short(folder: Path) -> None:
+def test_missing_and_short_files(folder: Path) -> None:
     with pytest.raises(DataError, match=r"files of 57 subjects, .*got 0"):
         subjects_at_hand("test")
     with pytest.raises(DataError, match=r"mmlu/test/virology_test\.csv must be in folder"):

@@ -24,7 +24,7 @@ def test_sizes() -> None:
 
 
 @given(names, st.integers(0, 3), st.randoms(use_true_random=False))
-def test_order_of_names_changes_nothing_and_every_name_has_one_share(drawn, seed, random) -> None:
+def test_name_order_does_not_matter(drawn, seed, random) -> None:
     other = list(drawn)
     random.shuffle(other)
     assert shares(drawn, seed=seed) == shares(other, seed=seed)
@@ -32,7 +32,7 @@ def test_order_of_names_changes_nothing_and_every_name_has_one_share(drawn, seed
     assert set(shares(drawn, seed=seed).values()) == {"train", "dev", "test"}
 
 
-def test_the_seed_changes_the_draw() -> None:
+def test_seed() -> None:
     many = [str(number) for number in range(50)]
     assert shuffled(many, seed=0) != shuffled(many, seed=1)
     assert shuffled(many, seed=0) == shuffled(many, seed=0)

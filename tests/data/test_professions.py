@@ -17,7 +17,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_prof262_has_the_papers_size_and_examples() -> None:
+def test_prof262() -> None:
     words = {profession.word: profession for profession in professions("prof262")}
     assert len(words) == 262
     assert {"mobster", "nurse", "preacher", "caretaker", "footballer", "lifeguard"} <= set(words)
@@ -26,7 +26,7 @@ def test_prof262_has_the_papers_size_and_examples() -> None:
 
 
 @pytest.mark.usefixtures("data_folder")
-def test_prof_clean_keeps_two_word_occupations_and_drops_what_is_none() -> None:
+def test_prof_clean() -> None:
     words = {profession.word for profession in professions("prof_clean")}
     assert len(words) == 241
     assert {"registered nurse", "taxi driver", "nurse"} <= words
@@ -47,19 +47,19 @@ def test_prof_clean_keeps_two_word_occupations_and_drops_what_is_none() -> None:
         ("", "empty"),
     ],
 )
-def test_a_file_that_is_not_the_list(file: Path, content: str, message: str) -> None:
+def test_malformed_list(file: Path, content: str, message: str) -> None:
     file.write_text(content)
     with pytest.raises(DataError, match=message):
         professions("prof262")
 
 
-def test_another_list_does_not_pass_under_the_name(file: Path) -> None:
+def test_list_of_wrong_size(file: Path) -> None:
     file.write_text(json.dumps([["nurse", 0.0, -0.9], ["doctor", 0.0, 0.4]]))
     with pytest.raises(DataError, match=r"must yield the list prof_clean.*got 2 words"):
         professions("prof_clean")
 
 
-def test_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOISE_DATA", str(tmp_path))
     monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path / "cache"))
     with pytest.raises(DataError, match=r"professions\.json"):

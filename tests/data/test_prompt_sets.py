@@ -26,7 +26,7 @@ def write(folder: Path, document: object) -> None:
     file.write_text(json.dumps(document))
 
 
-def test_a_file_of_ones_own_stands_in_for_list_and_templates(tmp_path: Path) -> None:
+def test_user_prompt_set(tmp_path: Path) -> None:
     write(tmp_path, OWN)
     with reading_from(tmp_path):
         prompts = prompt_set("prof_clean", "dama")
@@ -52,7 +52,7 @@ def test_a_file_of_ones_own_stands_in_for_list_and_templates(tmp_path: Path) -> 
         (("more",), 1, "more"),
     ],
 )
-def test_a_fault_is_named(
+def test_faults_are_named(
     tmp_path: Path, path: tuple[Any, ...], value: object, message: str
 ) -> None:
     document = copy.deepcopy(OWN)

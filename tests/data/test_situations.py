@@ -19,7 +19,7 @@ def action(template: Template) -> str:
     return template.text.removeprefix("The {profession} ").removesuffix(" because")
 
 
-def test_nine_own_templates_three_a_scale() -> None:
+def test_own_templates() -> None:
     scales = [template.scale for template in situations.OWN_TEMPLATES]
     assert scales == ["word"] * 3 + ["phrase"] * 3 + ["sentence"] * 3
     lengths = {scale: set[int]() for scale in scales}
@@ -30,7 +30,7 @@ def test_nine_own_templates_three_a_scale() -> None:
     assert all(8 <= length <= 15 for length in lengths["sentence"])
 
 
-def test_eleven_of_damas_form() -> None:
+def test_dama_templates() -> None:
     assert len(situations.DAMA_TEMPLATES) == 11
     for template in situations.DAMA_TEMPLATES:
         assert re.fullmatch(r"The \{profession\} \w+ (that|because)", template.text)
@@ -42,21 +42,21 @@ def test_no_gendered_word_and_no_second_person() -> None:
         assert template.text == template.text.strip()
 
 
-def test_all_texts_and_names_differ() -> None:
+def test_texts_and_names_are_unique() -> None:
     texts = [template.text for template in (*PLAIN, *HINTS)]
     assert len(set(texts)) == len(texts) == 9 + 11 + 3 + 3
     for family in (situations.OWN_TEMPLATES, situations.DAMA_TEMPLATES, HINTS):
         assert len({template.name for template in family}) == len(family)
 
 
-def test_a_profession_in_a_template() -> None:
+def test_situation_without_hint() -> None:
     plain = situation(NURSE, situations.OWN_TEMPLATES[0])
     assert (plain.text, plain.id, plain.hint) == ("The nurse smiled because", "smiled/nurse", 0.0)
     assert plain.groups == {"profession": "nurse", "scale": "word", "template": "smiled"}
     assert plain.score == -0.9
 
 
-def test_a_hint_in_a_template() -> None:
+def test_situation_with_hint() -> None:
     his, her = (
         situation(NURSE, situations.HINT_TEMPLATES[0], possessive) for possessive in ("his", "her")
     )

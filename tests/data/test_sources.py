@@ -47,14 +47,14 @@ def put(folder: Path, content: bytes, name: str = "set/one.json") -> Source:
     return Source(name)
 
 
-def test_git_blob_is_what_git_says(tmp_path: Path) -> None:
+def test_git_blob_equals_git_hash_object(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(CONTENT)
     completed = subprocess.run(["git", "hash-object", str(file)], capture_output=True, check=True)
     assert git_blob(CONTENT) == completed.stdout.decode().strip()
 
 
-def test_own_folder_comes_before_the_cache(folders: tuple[Path, Path], remote: str) -> None:
+def test_data_folder_precedes_the_cache(folders: tuple[Path, Path], remote: str) -> None:
     data, cache = folders
     source = Source("set/one.json", url=remote, hashes=(SHA256,), licence="CC")
     assert read_json(source) == {"a": 1}
@@ -66,9 +66,7 @@ def test_own_folder_comes_before_the_cache(folders: tuple[Path, Path], remote: s
     assert use.licence == "not known: a file of the user's own"  # the official one's is CC
 
 
-def test_a_named_folder_comes_first_and_what_it_lacks_is_read_elsewhere(
-    folders: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_named_folder_precedes_the_data_folder(folders: tuple[Path, Path], tmp_path: Path) -> None:
     named = tmp_path / "named"
     source = put(folders[0], b'{"a": 2}')
     put(named, b'{"a": 3}')
@@ -85,14 +83,14 @@ def test_a_named_folder_comes_first_and_what_it_lacks_is_read_elsewhere(
 
 
 @pytest.mark.usefixtures("folders")
-def test_what_was_downloaded_is_not_fetched_again(remote: str) -> None:
+def test_downloads_are_cached(remote: str) -> None:
     source = Source("one.json", url=remote, hashes=(git_blob(CONTENT),))
     assert source.use().verified
     Path(remote.removeprefix("file://")).unlink()
     assert source.read() == CONTENT
 
 
-def test_an_official_file_in_the_own_folder_is_verified(folders: tuple[Path, Path]) -> None:
+def test_official_file_in_the_data_folder_is_verified(folders: tuple[Path, Path]) -> None:
     """By a sha256 or by a git blob; its revision is that of its address."""
     put(folders[0], CONTENT)
     url = "https://raw.githubusercontent.com/owner/name/abc/set/one.json"
@@ -101,21 +99,21 @@ def test_an_official_file_in_the_own_folder_is_verified(folders: tuple[Path, Pat
         assert (use.verified, use.revision, use.sha256) == (True, "abc", SHA256)
 
 
-def test_downloaded_file_with_another_hash(folders: tuple[Path, Path], remote: str) -> None:
+def test_download_hash_mismatch(folders: tuple[Path, Path], remote: str) -> None:
     source = Source("one.json", url=remote, hashes=("0" * 64,))
     with pytest.raises(DataError, match=rf"{'0' * 64}, got sha256 {SHA256}.*; put the file"):
         source.read()
     assert not list(folders[1].rglob("*.json"))  # nothing wrong is kept
 
 
-def test_cached_file_with_another_hash(folders: tuple[Path, Path]) -> None:
+def test_cache_hash_mismatch(folders: tuple[Path, Path]) -> None:
     put(folders[1] / "data" / "pinned", b"changed", "one.json")
     source = Source("one.json", hashes=(git_blob(CONTENT),))
     with pytest.raises(DataError, match=rf"{git_blob(CONTENT)}, got .*; delete it"):
         source.read()
 
 
-def test_listed_with_another_hash(folders: tuple[Path, Path]) -> None:
+def test_listed_hash_mismatch(folders: tuple[Path, Path]) -> None:
     source = put(folders[0], CONTENT)
     (folders[0] / "SHA256SUMS").write_text(f"{SHA256}  set/one.json\n")
     assert source.read() == CONTENT
@@ -138,7 +136,7 @@ def test_missing_file_names_the_variable() -> None:
 
 
 @pytest.mark.usefixtures("folders")
-def test_missing_variable_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unset_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EQUIPOISE_DATA")
     assert data_folders() == []
     with pytest.raises(DataError, match="EQUIPOISE_DATA, which is not set"):
@@ -159,15 +157,13 @@ def test_offline_refuses_to_download(remote: str, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.usefixtures("folders")
-def test_address_that_does_not_answer(tmp_path: Path) -> None:
+def test_unreachable_url(tmp_path: Path) -> None:
     gone = (tmp_path / "gone").as_uri()
     with pytest.raises(DataError, match="cannot be downloaded"):
         Source("one.json", url=gone, hashes=(SHA256,)).read()
 
 
-def test_file_that_cannot_be_read(
-    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreadable_file(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     source = put(folders[0], CONTENT)
 
     def refuse(self: Path) -> bytes:
@@ -207,7 +203,7 @@ def test_truncated_json_names_the_position(folders: tuple[Path, Path]) -> None:
         read_json(put(folders[0], b'{"a": 1,\n"b": ['))
 
 
-def test_half_a_character_is_refused_and_a_whole_one_is_not() -> None:
+def test_lone_surrogates_are_refused() -> None:
     assert parse_json(b'["\\ud83d\\ude00"]', "a.json") == ["\U0001f600"]
     assert parse_json(rb'["\\ud800"]', "a.json") == ["\\ud800"]
     with pytest.raises(DataError, match=r"a.json: must hold whole characters, got .*ud800"):
@@ -220,12 +216,12 @@ def test_bad_line_of_jsonl() -> None:
         parse_jsonl(b"1\n2\n{\n", "x")
 
 
-def test_there_must_be_lines() -> None:
+def test_jsonl_without_lines() -> None:
     with pytest.raises(DataError, match="x must hold JSON lines, got none"):
         parse_jsonl(b"\n \n", "x")
 
 
-def test_a_file_may_be_packed(tmp_path: Path) -> None:
+def test_packed_files(tmp_path: Path) -> None:
     file = tmp_path / "one"
     for content in (CONTENT, gzip.compress(CONTENT)):
         file.write_bytes(content)
@@ -244,7 +240,7 @@ def test_text_that_is_not_utf8() -> None:
         parse_json(b"fine\n\xff\n", "x")
 
 
-def test_csv_with_mark_and_crlf_reads_like_one_without(folders: tuple[Path, Path]) -> None:
+def test_csv_with_bom_and_crlf(folders: tuple[Path, Path]) -> None:
     plain = b'a,b\n1,"x, y"\n2,z\n'
     want = read_table(put(folders[0], plain), ("a", "b"))
     assert [row.values for row in want] == [{"a": "1", "b": "x, y"}, {"a": "2", "b": "z"}]

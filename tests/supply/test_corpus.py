@@ -13,7 +13,7 @@ from equipoise.errors import DataError
 from equipoise.supply.corpus import CorpusSupply, passages
 
 
-def test_passages_by_hand() -> None:
+def test_passages() -> None:
     text = "One fell. Two rose! Was it three? Four."
     assert passages(text, characters=20) == ["One fell. Two rose!", "Was it three? Four."]
     assert passages(text, characters=19) == ["One fell. Two rose!", "Was it three? Four."]
@@ -35,17 +35,17 @@ def test_passages_by_hand() -> None:
         ("They came from the U.S. Army. So!", ["They came from the U.S. Army.", "So!"]),
     ],
 )
-def test_where_a_sentence_ends(text: str, cut: list[str]) -> None:
+def test_sentence_boundaries(text: str, cut: list[str]) -> None:
     assert passages(text, characters=len(text) - 1) == cut
 
 
-def test_a_sentence_and_a_word_that_are_too_long() -> None:
+def test_long_sentences_and_words_are_cut() -> None:
     assert passages("On. Off. One two. Go.", characters=8) == ["On. Off.", "One two.", "Go."]
     assert passages("Off. One two three four", characters=9) == ["Off.", "One two", "three", "four"]
     assert passages("ab abcdefgh i", characters=3) == ["ab", "abc", "def", "gh", "i"]
 
 
-def test_no_characters() -> None:
+def test_invalid_characters() -> None:
     with pytest.raises(ValueError, match="at least 1, got 0"):
         passages("one", characters=0)
 
@@ -59,7 +59,7 @@ TEXTS = st.lists(
 
 
 @given(TEXTS, st.integers(1, 30))
-def test_every_character_once_and_no_passage_too_long(text: str, characters: int) -> None:
+def test_passages_partition_the_text(text: str, characters: int) -> None:
     cut = passages(text, characters=characters)
     assert "".join("".join(cut).split()) == "".join(text.split())
     assert all(0 < len(passage) <= characters for passage in cut)
@@ -67,7 +67,7 @@ def test_every_character_once_and_no_passage_too_long(text: str, characters: int
         assert [word for passage in cut for word in passage.split()] == text.split()
 
 
-def test_a_folder_is_read_by_name_with_all_that_is_in_it(tmp_path: Path) -> None:
+def test_folder(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "b.txt").write_text("Third.\nFourth.\n\nFifth.")
     (tmp_path / "a.jsonl").write_text('{"text": "First."}\n\n{"text": " "}\n{"text": "Second."}')
@@ -87,18 +87,14 @@ def test_a_folder_is_read_by_name_with_all_that_is_in_it(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("place", ["", "  "])
-def test_a_blank_is_not_the_folder_one_is_in(
-    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blank_path_is_refused(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "note.txt").write_text("One tree.")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=f"a corpus must be a file or a folder, got '{place}'"):
         CorpusSupply(path=place).supply()
 
 
-def test_a_file_and_a_place_in_the_data_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_paths_in_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOISE_DATA", str(tmp_path))
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").write_text("One tree. Two trees.")
@@ -111,7 +107,7 @@ def test_a_file_and_a_place_in_the_data_folder(
     assert CorpusSupply(path="texts", characters=12).supply().texts == expected
 
 
-def test_a_corpus_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOISE_DATA", str(tmp_path))
     with pytest.raises(DataError, match=r"must hold files of \.txt or \.jsonl.*got none"):
         CorpusSupply(path=str(tmp_path)).supply()

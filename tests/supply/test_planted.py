@@ -14,7 +14,7 @@ from equipoise.supply.planted import PlantedSupply
 from equipoise.testing import FakeScorer
 
 
-def test_everything_of_a_world_may_be_learnt_from_one_supply() -> None:
+def test_supply_has_all_parts_of_a_world() -> None:
     world = find_world("targets=12")
     with in_world("targets=12"):
         supply, apart = PlantedSupply().supply(), PlantedSupply(split_by="both").supply()
@@ -32,7 +32,7 @@ def test_everything_of_a_world_may_be_learnt_from_one_supply() -> None:
     assert not measured & set(supply.learnt_texts())
 
 
-def test_contrasts_keep_their_parts_and_begin_where_the_texts_differ() -> None:
+def test_contrasts_split_where_the_texts_differ() -> None:
     world = find_world("targets=12")
     with in_world("targets=12"):
         supply = PlantedSupply().supply()
@@ -45,7 +45,7 @@ def test_contrasts_keep_their_parts_and_begin_where_the_texts_differ() -> None:
             assert len(contrast.stereotype.split()) == 1
 
 
-def test_a_world_whose_contrasts_are_all_measured_teaches_the_rest() -> None:
+def test_world_without_train_contrasts() -> None:
     with in_world():
         supply = PlantedSupply().supply()
     assert not supply.contrasts
@@ -53,7 +53,7 @@ def test_a_world_whose_contrasts_are_all_measured_teaches_the_rest() -> None:
     assert all((supply.prompts, supply.hinted, supply.dev, supply.texts))
 
 
-def test_an_edit_that_learnt_of_a_world_can_be_measured_in_it() -> None:
+def test_trained_contrasts_are_not_in_the_benchmark() -> None:
     with in_world("targets=12"):
         supply = PlantedSupply().supply()
         learnt = (contrast.context + contrast.stereotype for contrast in supply.contrasts)
@@ -61,6 +61,6 @@ def test_an_edit_that_learnt_of_a_world_can_be_measured_in_it() -> None:
         assert measure(model, Planted(), limit=50, draws=0).outcomes
 
 
-def test_outside_of_a_world_there_is_none() -> None:
+def test_no_supply_outside_a_world() -> None:
     with pytest.raises(RecipeError, match="planted:NAME"):
         PlantedSupply().supply()

@@ -82,7 +82,7 @@ def pool(terms: int, each: int) -> list[StereoSetItem]:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(2, 8), st.integers(1, 6), st.integers(0, 20), st.data())
-def test_terms_kept_apart_are_not_learnt(
+def test_held_out_terms_are_not_learnt(
     terms: int, each: int, seed: int, data: st.DataObject
 ) -> None:
     items = pool(terms, each)
@@ -97,12 +97,12 @@ def test_terms_kept_apart_are_not_learnt(
     assert split_dev(items[::-1], wanted, seed=seed)[1] == kept[::-1]  # whatever the order
 
 
-def test_nothing_is_kept_apart_unless_asked_for() -> None:
+def test_no_held_out_terms_by_default() -> None:
     few = [item("a", "oak")]
     assert split_dev(few, 0, seed=0) == (few, [])
 
 
-def test_fewer_than_half_a_term_are_a_whole_one() -> None:
+def test_at_least_one_term_is_held_out() -> None:
     items = [*pool(3, 9), item("one more", "gender9", "gender")]
     learnt, kept = split_dev(items, 1, seed=0)
     sizes = Counter(item.groups["axis"] for item in kept)
@@ -110,12 +110,12 @@ def test_fewer_than_half_a_term_are_a_whole_one() -> None:
     assert {item.groups["axis"] for item in learnt} == set(AXES)
 
 
-def test_another_seed_keeps_other_terms() -> None:
+def test_seed() -> None:
     first, second = (split_dev(pool(8, 3), 6, seed=seed)[1] for seed in (0, 1))
     assert first != second
 
 
-def test_terms_of_two_types_are_learnt() -> None:
+def test_terms_of_two_types_are_not_held_out() -> None:
     both = [item(f"{axis}-both", "Both", axis) for axis in AXES]
     for seed in range(5):
         _, kept = split_dev([*both, *pool(3, 1)], 1, seed=seed)
@@ -123,7 +123,7 @@ def test_terms_of_two_types_are_learnt() -> None:
         assert "Both" not in {item.groups["target"] for item in kept}
 
 
-def test_a_term_is_the_same_in_capitals() -> None:
+def test_terms_ignore_case() -> None:
     items = [
         item(f"{axis}{k}", name, axis)
         for axis in AXES
@@ -150,19 +150,19 @@ def test_a_term_is_the_same_in_capitals() -> None:
         ),
     ],
 )
-def test_a_type_with_too_few_is_named(items: list[StereoSetItem], got: str) -> None:
+def test_too_few_examples_of_a_type(items: list[StereoSetItem], got: str) -> None:
     with pytest.raises(DataError, match=f"type 'race' must have 6 .* {got}; set dev_per_type"):
         split_dev(items, 3, seed=0)
 
 
-def test_a_type_without_any_is_named_unless_none_are_kept_apart() -> None:
+def test_type_without_examples() -> None:
     items = [item for item in pool(3, 2) if item.groups["axis"] != "race"]
     with pytest.raises(DataError, match="type 'race' must have examples to learn from, got none"):
         split_dev(items, 3, seed=0)
     assert split_dev(items, 0, seed=0) == (items, [])
 
 
-def test_what_cannot_be_learnt_is_left_out() -> None:
+def test_learnable_items() -> None:
     items = [
         item("a", "oak"),
         item("b", "elm", context="A BLANK and a BLANK."),
@@ -199,13 +199,13 @@ def test_a_contrast_begins_at_the_filler() -> None:
 # --- the plug-in ------------------------------------------------------------------------------
 
 
-def test_supply_refuses_terms_that_are_measured(folder: Path) -> None:
+def test_terms_of_dev_are_refused(folder: Path) -> None:
     write(folder, TOY, "test.json")
     with pytest.raises(DataError, match=r"must not be in dev, got \['lake', 'tree'\]"):
         StereoSetSupply().supply()
 
 
-def test_supply_refuses_texts_that_are_measured(folder: Path) -> None:
+def test_texts_of_dev_are_refused(folder: Path) -> None:
     document = copy.deepcopy(TOY)
     for task in ("intrasentence", "intersentence"):
         document["data"][task][0]["target"] += " two"
@@ -236,7 +236,7 @@ def test_supply_joins_context_and_sentence(folder: Path) -> None:
         ("A  BLANK tree.", ("A  u tree.", "A  s tree.", "A  t tree."), "A"),
     ],
 )
-def test_supply_cuts_texts_where_the_filler_begins(
+def test_supply_splits_texts_at_the_filler(
     folder: Path, context: str, texts: tuple[str, ...], shared: str
 ) -> None:
     entry = example("c", "tree", "gender", context, texts)
@@ -249,7 +249,7 @@ def test_supply_cuts_texts_where_the_filler_begins(
     assert set(supply.learnt_texts()) == set(texts)
 
 
-def test_plain_texts_are_supplied_from_a_corpus(folder: Path) -> None:
+def test_corpus_texts(folder: Path) -> None:
     write(folder, TOY, "test.json")
     write(folder, EMPTY)
     texts = [f"The river number {index} is long." for index in range(9)]
@@ -269,7 +269,7 @@ def test_plain_texts_are_supplied_from_a_corpus(folder: Path) -> None:
     assert StereoSetSupply(dev_per_type=0).supply().texts == ()
 
 
-def test_an_edit_of_passages_is_not_measured_on_their_document(folder: Path) -> None:
+def test_passages_count_as_learnt_from_their_document(folder: Path) -> None:
     write(folder, TOY, "test.json")
     write(folder, EMPTY)
     (folder / "texts.txt").write_text("The tree is tall. It grew here.\n\nA lake is deep.")
@@ -284,14 +284,14 @@ def test_an_edit_of_passages_is_not_measured_on_their_document(folder: Path) -> 
     assert len(learnt_examples(trained_on, held, documents, requests)) == 2
 
 
-def test_a_corpus_that_is_not_there_is_named(folder: Path) -> None:
+def test_missing_corpus(folder: Path) -> None:
     write(folder, TOY, "test.json")
     write(folder, EMPTY)
     with pytest.raises(DataError, match=r"none\.txt"):
         StereoSetSupply(dev_per_type=0, corpus=Passages(path="none.txt")).supply()
 
 
-def test_a_planted_world_is_learnt_from_as_the_official_files_are() -> None:
+def test_planted_supply() -> None:
     with in_world("targets=40"):
         supply = StereoSetSupply().supply()
     assert len(supply.contrasts) + len(supply.dev_contrasts) == 4 * 24 * 10
@@ -301,7 +301,7 @@ def test_a_planted_world_is_learnt_from_as_the_official_files_are() -> None:
         StereoSetSupply().supply()
 
 
-def test_options_survive_and_are_checked() -> None:
+def test_options() -> None:
     supplier = StereoSetSupply(
         task="intersentence", dev_per_type=7, corpus=Passages(path="x.txt", texts=3)
     )

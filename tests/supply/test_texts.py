@@ -19,7 +19,7 @@ def write(folder: Path, *lines: object, name: str = "mine.jsonl") -> str:
     return str(file)
 
 
-def test_every_kind_of_line(tmp_path: Path) -> None:
+def test_kinds_of_lines(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         {**CONTRAST, "context": "The nurse said", "unrelated": " blue", "axis": "gender",
@@ -71,19 +71,19 @@ def test_plain_text_and_packed_lines(tmp_path: Path) -> None:
         ({"text": 3}, "text must be a text, got 3"),
     ],
 )
-def test_a_fault_names_file_and_line(tmp_path: Path, line: object, message: str) -> None:
+def test_faults_name_file_and_line(tmp_path: Path, line: object, message: str) -> None:
     path = write(tmp_path, {"text": "The door is open."}, line)
     with pytest.raises(DataError, match=rf"mine\.jsonl, line 2.*{message}"):
         TextsSupply(path=path).supply()
 
 
-def test_a_target_of_both_parts_is_refused(tmp_path: Path) -> None:
+def test_target_in_train_and_dev_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, *({**CONTRAST, "target": "Cook", "part": p} for p in ("train", "dev")))
     with pytest.raises(DataError, match=r"mine\.jsonl: targets of part 'dev' .*'cook'"):
         TextsSupply(path=path).supply()
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_file(tmp_path: Path) -> None:
     for read in (TextsSupply(path=str(tmp_path / "no.jsonl")).supply, TextsSupply(path="no").files):
         with pytest.raises(DataError, match="no"):
             read()

@@ -29,7 +29,9 @@ def with_examples(comparison: Comparison, benchmark: AnyBenchmark, *, count: int
             if math.isfinite(changed - value) and changed != value:
                 order = (-abs(changed - value), -_largest_move(outcome, outcome_after))
                 rows.append((order, outcome.example, value, changed, outcome, outcome_after))
+    # the id settles ties, for the outcomes behind it in a row cannot be ordered
     rows.sort(key=lambda row: row[:2])
+    # outcomes keep no texts of the benchmark, so that its items are read again
     examples, requests = choose_examples(
         benchmark, split=before.split, limit=before.limit, seed=before.seed
     )
@@ -39,6 +41,7 @@ def with_examples(comparison: Comparison, benchmark: AnyBenchmark, *, count: int
     }
     changed_examples = []
     for *_, value, changed, outcome, outcome_after in rows[:count]:
+        # outcomes of a family of prompts are "ID#0", "ID#1", …, which the benchmark does not know
         example, example_requests = known[outcome.groups.get(ITEM, outcome.example)]
         changed_examples.append(
             ChangedExample(
@@ -71,6 +74,7 @@ def _largest_move(before: Outcome, after: Outcome) -> float:
 
 def _drop_repeats(texts: list[str]) -> tuple[str, ...]:
     """The texts without repetitions and without beginnings of other texts."""
+    # a context is a text of its own, and begins each text that is scored after it
     stripped = dict.fromkeys(text.strip() for text in texts)
     return tuple(
         text

@@ -39,6 +39,7 @@ def publish(store: Store, name: str, edit: Path, changes: str | None) -> Path:
     the store's lock "publishing".
     Raises `PlaceError` when it cannot be written.
     """
+    # most disks take names of 255 bytes at most; "." and ".." would be other folders
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:100].strip("._-") or "edit"
     if plain != name:
         digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
@@ -48,7 +49,9 @@ def publish(store: Store, name: str, edit: Path, changes: str | None) -> Path:
         remove_unfinished(place)
         with new_folder(place, what="edit") as beside:
             shutil.copytree(store.folder / edit, beside, copy_function=_link, dirs_exist_ok=True)
+            # renamed into place, so that the card of the step, to which this one is a link, stays
             write_card(beside, changes)
+            # last: without a copy and a card that are whole the old folder stays
             shutil.rmtree(place, ignore_errors=True)
     return place
 

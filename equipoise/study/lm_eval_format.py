@@ -90,6 +90,7 @@ def overall(measurement: Measurement) -> list[Estimate]:
 def _result_row(key: str, measurement: Measurement) -> dict[str, Any]:
     row: dict[str, Any] = {"alias": _task_alias(key, measurement)}
     for estimate in overall(measurement):
+        # the harness's readers print "±" a standard error and know no intervals
         error = (estimate.high - estimate.low) / _WIDTH
         metric = _plain_name(estimate.metric)
         row[f"{metric},{_FILTER}"] = estimate.value

@@ -93,6 +93,7 @@ class _StudyReader:
         self.measurements: dict[str, Measurement] = {}
 
     def study(self) -> Study:
+        # measurements before all else: comparisons and the checks across models look them up
         present = [step for step in self.steps if self._is_present(step)]
         measured = tuple(self._read_measured(step) for step in present if step.kind == "measure")
         self.findings += check_measurements(list(self.measurements.values()))
@@ -140,6 +141,7 @@ class _StudyReader:
     def _read_measured(self, step: StoredStep) -> Measured:
         (measurement,) = read_results(self.store.step(step.key) / RESULTS)
         self.measurements[step.key] = measurement
+        # anew at each reading, as the files may have been edited since the step's own checks
         self.findings += check_stored(measurement)
         self._add_findings(step.key)
         return Measured(
@@ -177,6 +179,7 @@ class _StudyReader:
         if before not in self.measurements or not measured:
             return None
         key = step.key
+        # as `plan.without_failed` made the comparison of the seeds that were left
         if len(measured) < len(afters):
             key = key_of(step.kind, {**step.content, "afters": [*measured]})
         if self.store.fault(key) is not None:

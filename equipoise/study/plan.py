@@ -76,6 +76,7 @@ def plan(recipe: Recipe) -> Plan:
             "draws": recipe.draws,
         }
         steps.append(Step(kind="calibrate", content=calibrated, plugin=spec))
+    # labels are in no key: the same thing under two names, or asked twice, is done once
     unique = {step.key: step for step in steps}
     return Plan(recipe=recipe, resolved=resolver.document, steps=tuple(unique.values()))
 
@@ -101,6 +102,7 @@ def _plan_model(resolver: Resolver, model: ModelSpec) -> Iterator[Step]:
             fitted: dict[str, JSON] = {**learnt_from, "mitigation": method, "seed": seed}
             fit = Step(kind="fit", content=fitted, model=model, mitigation=mitigation, seed=seed)
             yield fit
+            # all that is measured with an edit in a row: `OpenModel` attaches it once
             for spec in recipe.benchmarks:
                 if spec.edited:
                     afters[spec.label].append(_measure_step(resolver, model, spec, fit))

@@ -118,6 +118,7 @@ class Recipe:
                 "'key: value' lines"
             )
         try:
+            # as JSON: strict pydantic then takes a list as a tuple, but neither "1" nor true as 1
             text = json.dumps(_write_out(data, lines, file))
             recipe = TypeAdapter(cls).validate_json(text, strict=True)
         except ValidationError as error:
@@ -144,6 +145,7 @@ _ENTRIES = ("models", "benchmarks", "mitigations", "locators", "calibrate")
 def _write_out(data: Mapping[str, JSON], lines: Lines, file: Path) -> dict[str, Any]:
     """The recipe without its short forms, each entry with its lines."""
     recipe: dict[str, Any] = {"title": file.stem}
+    # YAML reads a key with nothing behind it as null: its default holds
     recipe |= {key: value for key, value in data.items() if value is not None}
     for key in recipe.keys() & {*_ENTRIES, "seeds", "strengths"}:
         if not isinstance(recipe[key], list):

@@ -27,6 +27,7 @@ _TAG = "tag:yaml.org,2002:"
 _SCALARS: dict[str, tuple[str, Callable[[str], JSON]]] = {
     "bool": ("true|True|TRUE|false|False|FALSE", lambda text: text.lower() == "true"),
     "null": ("~|null|Null|NULL|", lambda _: None),
+    # before the float, whose pattern takes whole numbers, too: the first that matches decides
     "int": ("[-+]?[0-9]{1,18}", int),
     "float": (r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", float),
 }
@@ -35,6 +36,7 @@ _SCALARS: dict[str, tuple[str, Callable[[str], JSON]]] = {
 class _Loader(yaml.SafeLoader):
     """Resolves plain scalars as YAML 1.2 does; PyYAML's own loaders follow YAML 1.1."""
 
+    # without a table of its own a class gets a copy of its parent's, which is YAML 1.1's
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
 
@@ -93,6 +95,7 @@ def parse_yaml(text: str, name: str) -> tuple[JSON, Lines]:
 def _refuse_more_than_data(text: str, name: str) -> None:
     """Refuse anchors, aliases, tags, a second document and deep nesting before nodes are built."""
     depth = documents = 0
+    # events come one by one, where composing recurses: deep nesting would be a RecursionError
     for event in yaml.parse(text, Loader=_Loader):
         refused = ""
         if isinstance(event, yaml.DocumentStartEvent):

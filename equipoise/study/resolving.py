@@ -94,6 +94,7 @@ class Resolver:
 
     def _resolve(self, spec: ModelSpec) -> dict[str, JSON]:
         supply, supplied = None, None
+        # a recipe that only measures needs no files of a supply
         if self.mitigations or self.document["locators"]:
             supplier = self._build(Supplier, self.recipe.supply)
             with self._at(self.recipe.supply):
@@ -199,6 +200,7 @@ class Resolver:
                     f"{where}: {len(learnt)} of the {len(examples)} examples of {benchmark.label} "
                     f"({split}) are among what {source}, the first is '{learnt[0]}'; {_REMEDY}"
                 )
+        # other sentences about the same targets would measure what was learnt of these
         taught = target_terms(supply.contrasts + supply.dev_contrasts)
         shared = sorted(taught & target_terms(examples))
         if shared and learners:
@@ -213,6 +215,7 @@ class Resolver:
         if spec.name.startswith(PLANTED):
             with self._at(spec):
                 world = find_world(spec.name)
+            # as `load_planted` has it taught: with the usual budget and the world's own seed
             return cache_key(world, Budget(), seed=world.seed)
         folder = Path(spec.name).expanduser()
         return content_sha256(folder) if folder.is_dir() else None

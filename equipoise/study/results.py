@@ -187,6 +187,7 @@ def write_outcomes(file: Path, outcomes: Sequence[Outcome]) -> None:
     """Write a row per example; "value:K" null where the outcome has no K, nan where it is nan."""
     values = sorted({key for outcome in outcomes for key in outcome.values})
     groups = sorted({key for outcome in outcomes for key in outcome.groups})
+    # types are given, so that a benchmark's files are alike: of nothing but None Arrow makes none
     columns = {
         "example": pa.array([outcome.example for outcome in outcomes], pa.string()),
         **{
@@ -212,6 +213,7 @@ def _restore_nan(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_outcomes(folder: Path, place: Mapping[str, Any]) -> tuple[Outcome, ...]:
+    # its last part alone: what was read may name a file outside of its folder
     file = folder / Path(str(place["file"])).name
     if not file.is_file():
         raise StoreError(f"{file} must be there, it is missing; copy the whole folder")

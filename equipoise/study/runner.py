@@ -45,6 +45,7 @@ def run(
     """
     refuse_several_processes("a study, whose processes share steps through the store,")
     steps = [_describe_step(step) for step in plan.steps]
+    # before any step: what a stopped run lacks is read from the plan
     store.write_head({"recipe": dict(plan.resolved), "steps": steps})
     with closing(OpenModel(device=device, batch_tokens=batch_tokens)) as models:
         executor = StepExecutor(recipe=plan.recipe, store=store, models=models)
@@ -125,6 +126,7 @@ class _Runner:
             files = self.executor.run(step)
             what: dict[str, JSON] = {"title": step.title, "content": dict(step.content)}
             self.store.write_step(step.key, what, files)
+        # the disk is full or gone: every step to come would be computed and lost
         except PlaceError:
             raise
         except Exception as error:  # whatever a model or a plug-in raises: the other steps continue

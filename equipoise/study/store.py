@@ -99,6 +99,7 @@ class Store:
 
     def write_file(self, file: Path, text: str) -> None:
         """Put a file of the study in place, whole or not at all. Raises `PlaceError`."""
+        # alone, or what is removed as unfinished could be what another process is writing
         with self.waiting_lock("files"), as_place_error(self.folder):
             remove_unfinished(file)
             write_file(file, text, what="file of the study")

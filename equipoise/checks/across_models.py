@@ -28,6 +28,7 @@ def same_setting(measurements: Sequence[Measurement]) -> list[list[Measurement]]
     for measurement in measurements:
         which = (measurement.benchmark, measurement.version, measurement.split)
         key = repr((*which, measurement.examples_sha256, sorted(measurement.options.items())))
+        # once, or a model that was measured with two seeds would be named as a copy of itself
         by_setting.setdefault(key, {}).setdefault(measurement.model, measurement)
     return [list(models.values()) for models in by_setting.values() if len(models) > 1]
 
@@ -46,6 +47,7 @@ def identical_faults(measurements: Sequence[Measurement]) -> list[Fault]:
         if not _are_equal(first, second):
             continue
         finite = [value for value in first.values() if math.isfinite(value)]
+        # of single examples: 0 or 1, and 0.5 for a tie
         counts = all(value * 2 == round(value * 2) for value in finite)
         level: Level = "warning"
         if _find_base(left) == _find_base(right):
@@ -87,6 +89,7 @@ def _find_base(measurement: Measurement) -> str:
     """Which weights, or which file, whatever it is called and whatever edit sits on it."""
     if measurement.model_info.get("kind") == "predictions":
         return str([measurement.model_info.get(key) for key in ("sha256", "column")])
+    # an identity is NAME@REVISION, then +METHOD:CONTENT for each edit; one revision, one base
     name, _, revision = measurement.model.partition("+")[0].rpartition("@")
     return revision or name
 

@@ -76,6 +76,7 @@ def _from_domains(
             domains.setdefault(outcome.groups[_DOMAIN], set()).add(outcome.example)
     values = []
     for examples in domains.values():
+        # by its examples, since the domains of one task have their rows under `task_axis`
         row = members.get(frozenset(examples))
         if row is None or rows["lms", row].n != rows["ss", row].n:
             return math.nan, ""

@@ -62,6 +62,7 @@ def learnt_from(
         *(
             contrast
             for contrast in contrasts
+            # as the edit's own hashes were made, from whole texts
             if Supply(origin="", contrasts=(contrast,)).learnt_hashes() & texts
         ),
     ]
@@ -82,6 +83,7 @@ def write_learnt(file: Path | str, learnt: Learnt) -> None:
 
     Raises `StoreError` when the file cannot be written.
     """
+    # sorted, as the order of a set differs between processes and a step's bytes must not
     document = {**dataclasses.asdict(learnt), "texts": sorted(learnt.texts)}
     write_file(Path(file), json.dumps(document, indent=1) + "\n", what="record of what was learnt")
 

@@ -103,6 +103,7 @@ def _guard(cell: Any) -> Any:
     if not isinstance(cell, str):
         return cell
     shown = visible(cell)
+    # a negative number begins as a formula does
     harmless = re.fullmatch(_NUMBER, shown) or not _FORMULA.match(shown)
     return shown if harmless else f"'{shown}"
 
@@ -110,6 +111,7 @@ def _guard(cell: Any) -> Any:
 def markdown_table(frame: pd.DataFrame) -> str:
     """The table in Markdown, whatever is in its cells, ending with a line end."""
     harmless = frame.map(_to_markdown).rename(columns=_to_markdown)
+    # without disable_numparse tabulate would make 0.05 of "0.050", which was rounded on purpose
     text = harmless.to_markdown(index=False, tablefmt="github", disable_numparse=True)
     return f"{text}\n"
 

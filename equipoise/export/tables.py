@@ -88,6 +88,7 @@ def seeds(study: Study) -> pd.DataFrame:
             comparisons=tuple(
                 dataclasses.replace(comparison, afters=(after,), changes=of_seed)
                 for comparison in chapter.comparisons
+                # of a single seed there is no `by_seed`
                 for after, of_seed in zip(comparison.afters, comparison.by_seed, strict=False)
             ),
         )
@@ -135,6 +136,7 @@ def _verdict_rows(chapter: Chapter, names: Mapping[Setting, str]) -> Iterator[Ro
     headlines += [("ability", headline) for headline in verdict.ability]
     for role, headline in headlines:
         benchmark, key = headline.benchmark, identify_change(headline.benchmark, headline.change)
+        # a headline names its benchmark, of which there may be comparisons in several settings
         named = [each for each in chapter.comparisons if each.before.benchmark == benchmark]
         same = [
             each
@@ -250,6 +252,7 @@ def rankings(study: Study) -> pd.DataFrame:
         for located in study.located
         for seed, ranking in zip(located.stability.seeds, located.stability.rankings, strict=True)
         for block, (score, place) in enumerate(
+            # `order` has the block of each place, its argsort the place of each block
             zip(ranking.scores, np.argsort(ranking.order), strict=True)
         )
     )

@@ -52,6 +52,7 @@ def describe(
 
 def _facts(cls: type) -> dict[str, Any]:
     """What a class says of itself; for a benchmark its metrics too, where defaults suffice."""
+    # from the classes: a plug-in with an option that must be given cannot be built here
     attributes = {
         name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()
     }
@@ -97,6 +98,7 @@ def _print_rows(title: str, rows: list[tuple[str, ...]]) -> None:
         return
     print(f"  {title}:")
     columns = list(zip(*rows, strict=True))
+    # one long cell would push the meaning of every option off the screen
     widths = [min(34, max(map(len, column))) for column in columns[:-1]]
     for *cells, last in rows:
         left = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))

@@ -99,6 +99,7 @@ def _print_stability(stability: "RankStability", *, as_json: bool) -> None:
             f"{scores[:, block].min():.4g} to {scores[:, block].max():.4g}",
             str(stability.first.get(block, 0)),
         )
+        # stable: ties in the order of the model, as in `Ranking.order`
         for block in np.argsort(-scores.mean(axis=0), kind="stable").tolist()
     ]
     mean = f"{first.locator} ({first.unit}), mean"

@@ -56,12 +56,14 @@ def mitigate(  # noqa: PLR0913
         edit = api.mitigate(opened, built, supply=learnt, seed=seed)
     if not is_main_process():  # under torchrun the main process saves
         return
+    # before the checkpoints go: a kill in between costs no training
     edit.save(out)
     shutil.rmtree(checkpoints, ignore_errors=True)
     _print_edit(edit.info, out, as_json=as_json)
 
 
 def _print_edit(info: "EditInfo", out: Path, *, as_json: bool) -> None:
+    # the hash of every text would bury the rest
     shown = {**dataclasses.asdict(info), "trained_on": len(info.trained_on), "folder": str(out)}
     if as_json:
         print(json.dumps(shown))

@@ -94,6 +94,7 @@ def folder_sha256(folder: Path, *, suffixes: tuple[str, ...] = ()) -> str:
     `suffixes`: of the files that count, such as ".yaml"; none: all. Raises `OSError`.
     """
     digest = hashlib.sha256()
+    # sorted, as disks list a folder in orders of their own
     for file in sorted(folder.rglob("*")):
         if file.is_file() and (not suffixes or file.suffix in suffixes):
             digest.update(f"{file.relative_to(folder).as_posix()} {sha256(file)}\n".encode())
@@ -107,4 +108,5 @@ def flush(file: Path) -> None:
 
 
 def _beside(place: Path) -> Path:
+    # with the process's number: two that write the same place must not share what is unfinished
     return place.with_name(f".{place.name}.{os.getpid()}.part")

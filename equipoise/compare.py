@@ -134,6 +134,7 @@ def _twin(measurement: Measurement, side: Sequence[Measurement]) -> Measurement 
     twins = [twin for twin in side if twin.benchmark == measurement.benchmark]
     setting = (dict(measurement.options), measurement.split, measurement.limit)
     alike = [t for t in twins if (dict(t.options), t.split, t.limit) == setting]
+    # else one of another setting: `compare` then says in what they differ
     return next(iter((*alike, *twins)), None)
 
 

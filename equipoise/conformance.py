@@ -58,6 +58,7 @@ def check_benchmark(benchmark: AnyBenchmark, *, split: str | None = None, limit:
     _hold(len(examples) > 0, "there must be examples, got none")
     ids = [example.id for example in examples]
     _hold(len(set(ids)) == len(ids), f"ids must be unique, got {len(set(ids))} of {len(ids)}")
+    # spread over the file, whose items may be sorted by kind
     chosen = _ask(benchmark, examples[:: max(1, len(examples) // limit)])
     for example, requests in chosen:
         _hold(len(requests) > 0, f"example {example.id!r} must make a request, got none")

@@ -207,6 +207,7 @@ def _value_text(value: object) -> str:
 def _field_comments(cls: type) -> dict[str, str]:
     """Field to the comment on it, of a dataclass and of those that it inherits from."""
     comments: dict[str, str] = {}
+    # a class's own comment on a field replaces the inherited one
     for base in reversed(cls.__mro__):
         if dataclasses.is_dataclass(base):
             comments |= _comments_in(inspect.getsourcefile(base) or "", base.__name__)
@@ -258,6 +259,7 @@ def _summary_in(file: Path) -> str:
         for node in module.body
         if isinstance(node, ast.ClassDef) and node.bases and not node.name.startswith("_")
     ]
+    # a plug-in comes last in its file, behind the choices of its options
     return _first_sentence(docs[-1] if docs else ast.get_docstring(module) or "")
 
 

@@ -144,6 +144,7 @@ def tiny_tokenizer(
     `pad=False` leaves the padding token out, as GPT-2's published tokenizer does.
     """
     specials = _CAUSAL_SPECIALS if kind == "causal" else _MASKED_SPECIALS
+    # sorted, as the alphabet comes in another order in each process
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {token: index for index, token in enumerate((*specials, *alphabet))}
     core = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))

@@ -22,6 +22,7 @@ def markdown_text(text: str) -> str:
     round, becomes U+FFFD. Safe in a line, in a list item and in a cell. A bare
     address may still be shown as a link to itself.
     """
+    # before the entities below, whose own ampersands must stay
     plain = re.sub(r"&(?=[#A-Za-z])", "&amp;", _show_unseen(" ".join(text.split())))
     plain = re.sub(r"[\\<>|]", lambda match: _ENTITY[match[0]], plain)
     plain = _MARKS.sub(lambda match: "\\" + match[0], plain)

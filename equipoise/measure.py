@@ -104,6 +104,7 @@ def measure(
             scorers, benchmark, examples, requests, seed=seed, shards=shards
         )
     data = benchmark.files(split)
+    # the answers to one item after several prompts stand and fall together
     cluster = benchmark.cluster or (ITEM if variants > 1 else None)
     estimates = estimate_metrics(
         benchmark, outcomes, cluster=cluster, family=variants > 1, draws=draws, seed=seed
@@ -208,6 +209,7 @@ def _hash_requests(examples: Sequence[Example], requests: Sequence[Sequence[Requ
 def _describe_request(request: Request) -> dict[str, object]:
     """Kind and fields; `greedy` only where it is asked for."""
     values = {name: getattr(request, name) for name in request.__dataclass_fields__}
+    # so that what was asked before there was this question keeps its hash, and compares
     if not values.get("greedy", True):
         del values["greedy"]
     return {**values, "kind": type(request).__name__}
@@ -226,6 +228,7 @@ def _collect_outcomes(
     shards: Shards | None,
 ) -> list[Outcome]:
     """All outcomes, shard by shard; stored shards are not asked for again."""
+    # without shards all at once: within a call the engine sorts by length and shares prefixes
     size = len(examples) if shards is None else shards.size
     outcomes: list[Outcome] = []
     for number, start in enumerate(range(0, len(examples), size)):
@@ -283,6 +286,7 @@ def answer(model: Scorer, requests: Sequence[Request], *, seed: int) -> list[Res
     }
     answers: dict[int, Response] = {}
     for kind, method in methods.items():
+        # kept, as a scorer numbers the requests of its own call alone
         places = [k for k, request in enumerate(requests) if isinstance(request, kind)]
         if not places:
             continue

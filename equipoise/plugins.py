@@ -91,6 +91,7 @@ def _construct(cls: type[T], name: str, options: Mapping[str, JSON]) -> T:
         if options:
             raise RecipeError(f"{name} takes no options, got {sorted(options)}; leave them out")
         return cls()
+    # `name` tells a choice from the others of its union, and is no option
     names = [field.name for field in dataclasses.fields(cls) if field.init and field.name != "name"]
     for option in options:
         if option not in names:
@@ -140,6 +141,7 @@ def name_of(instance: object) -> str:
                 # by its own name, or from wherever else it is exported; imports nothing
                 named = (entry.module, entry.attr) == (module, cls.__qualname__)
                 exports = vars(sys.modules[entry.module]) if entry.module in sys.modules else {}
+                # not by the name of a built-in, which `find` would refuse
                 if (named or exports.get(entry.attr) is cls) and entry.name not in _list_files(
                     group
                 ):
@@ -319,6 +321,7 @@ def _load_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
+    # half a module must not be what the next attempt finds, also after Ctrl-C
     except BaseException as error:
         del sys.modules[name]
         if not isinstance(error, Exception):

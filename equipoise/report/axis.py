@@ -105,6 +105,7 @@ def _ticks(low: float, high: float, count: int) -> list[tuple[float, str]]:
     step = next(
         (factor * power for factor in _STEPS if factor * power >= rough * (1 - 1e-9)), 10 * power
     )
+    # 0.3 / 0.1 is 2.9999999999999996, and a tick at an end must not be lost
     first = math.ceil(low / step - 1e-9)
     values = [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
     places = max(0, -math.floor(math.log10(step) + 1e-9))

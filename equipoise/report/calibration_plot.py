@@ -44,6 +44,7 @@ def calibration_figure(calibration: Calibration) -> str:
     """
     drawn = [curve for curve in calibration.curves if finite_readings(curve)]
     rows = max(1, -(-len(drawn) // _COLUMNS))
+    # not of pyplot, which chooses a backend for the whole process and keeps every figure
     figure = Figure(figsize=(_SIZE * 1.25 * _COLUMNS, _SIZE * rows), layout="constrained")
     FigureCanvasSVG(figure)
     figure.suptitle(f"{calibration.benchmark}: reading against planted strength", color=_INK)

@@ -98,6 +98,7 @@ def identify_change(benchmark: str, change: Change) -> tuple[object, ...]:
     Two comparisons of a benchmark, measured in two ways, may have the same metric.
     """
     values = (change.before, change.after, change.low, change.high)
+    # by repr, for nan does not equal itself
     return benchmark, change.metric, change.n, tuple(map(repr, values))
 
 

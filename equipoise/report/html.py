@@ -109,6 +109,7 @@ def _render(
 ) -> str:
     """The page; `findings`: each with its places, None where checks are no part of it."""
     script, counter = _read_template("page.js"), itertools.count(1)
+    # corrected in all parts of the page: the overview must not deny what a chapter says
     study = replace(study, chapters=tuple(view.chapter for view in views))
     columns, matrix_rows = overview.matrix(study)
     content = {

@@ -83,6 +83,7 @@ def scatter(comparison: Comparison, most: int) -> Scatter | None:
     dots = [dot for dot in shared if math.isfinite(dot.before) and math.isfinite(dot.after)]
     befores, afters = [dot.before for dot in dots], [dot.after for dot in dots]
     scores = [dot.score for dot in dots]
+    # one for both sides: the diagonal is "nothing changed", and the line at 0 "no lean is left"
     axis = axis_of([0.0, *befores, *afters], ticks=5)
     lines = (
         ("correlation with the stereotype score", _correlation),
@@ -145,6 +146,7 @@ def _slope(x: Sequence[float], y: Sequence[float]) -> str:
 def _correlation(x: Sequence[float], y: Sequence[float]) -> str:
     """Pearson's, with Fisher's 95 % interval."""
     across, up = _finite_pairs(x, y)
+    # Fisher's interval divides by the root of n - 3
     if len(across) <= _FEWEST or np.ptp(across) == 0.0 or np.ptp(up) == 0.0:
         return "n/a"
     correlation = stats.pearsonr(across, up)
@@ -279,5 +281,6 @@ def line_ends(curve: Curve) -> tuple[tuple[float, float], ...]:
     if not readings or not math.isfinite(curve.slope):
         return ()
     strengths = [reading.strength for reading in readings]
+    # a least-squares line goes through the means
     x, y = fmean(strengths), fmean(reading.estimate.value for reading in readings)
     return tuple((end, y + curve.slope * (end - x)) for end in (min(strengths), max(strengths)))

@@ -79,6 +79,7 @@ def provenance(study: Study) -> Provenance:
             readers[measurement.benchmark] = None
         setting = (setting_of(measurement), measurement.examples_sha256, measurement.cluster)
         settings.setdefault(setting, []).append(measurement)
+        # the same model in another dtype, or with another start token, is an entry of its own
         info = json.dumps(dict(measurement.model_info), default=str, sort_keys=True)
         models.setdefault((measurement.model, info), (label, measurement))
     for index, chapter in enumerate(study.chapters):

@@ -109,6 +109,7 @@ def _format_move(change: Change, *, between: tuple[str, str] = (" (", ")")) -> s
 
 def _format_loss(change: Change, claim: Claim) -> str:
     """How an ability moved, in its margin's terms and signed as the metric: "+0.4 % [-0.2, …]"."""
+    # a claim's value is a loss, above 0 for less of an ability
     sign = (-1.0 if change.higher_is_better else 1.0) * (100.0 if claim.margin.relative else 1.0)
     values = (sign * claim.value, *sorted((sign * claim.low, sign * claim.high)))
     shown = numbers(*values)

@@ -57,9 +57,6 @@ def check_stored(result: Measurement | Comparison) -> list[Finding]:
     return _conclude("stored", _describe_sides(result), (len(changes), [*change_faults(changes)]))
 
 
-MOST = 5  # findings of a check in a place; the rest is counted
-
-
 def check_measurements(measurements: Sequence[Measurement]) -> list[Finding]:
     """Whether models that were asked the same answered the same; an "ok" for each question.
 

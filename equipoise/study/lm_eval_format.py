@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from equipoise.records import Estimate, Measurement
+from equipoise.records import JSON, Estimate, Measurement
 from equipoise.stats.pairing import ITEM, VARIANTS
 
 #: What the harness prints for a standard error that is not known.
@@ -41,7 +41,7 @@ def harness_part(keyed: Mapping[str, Measurement]) -> dict[str, Any]:
         "group_subtasks": {},
         "configs": {key: _task_config(key, measurement) for key, measurement in keyed.items()},
         "versions": {key: measurement.version for key, measurement in keyed.items()},
-        "n-shot": dict.fromkeys(keyed, 0),
+        "n-shot": {key: _shots(measurement) for key, measurement in keyed.items()},
         "higher_is_better": {
             key: {_plain_name(row.metric): row.higher_is_better for row in overall(measurement)}
             for key, measurement in keyed.items()
@@ -112,12 +112,17 @@ def _plain_name(metric: str) -> str:
     return metric.replace(",", ";").replace("/", "|")
 
 
+def _shots(measurement: Measurement) -> JSON:
+    """Worked examples before each question; None where the benchmark's own number is taken."""
+    return measurement.options.get("shots", 0)
+
+
 def _task_config(key: str, measurement: Measurement) -> dict[str, Any]:
     return {
         "task": key,
         "task_alias": _task_alias(key, measurement),
         "test_split": measurement.split,
-        "num_fewshot": 0,
+        "num_fewshot": _shots(measurement),
         "metric_list": [
             {"metric": _plain_name(row.metric), "higher_is_better": row.higher_is_better}
             for row in overall(measurement)

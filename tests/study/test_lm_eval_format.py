@@ -4,6 +4,7 @@ installed (`pip install 'equipoise[ability]'`), and in any case every key that t
 import copy
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from equipoise.records import Estimate, Measurement, Outcome
 from equipoise.study.lm_eval_format import keys_of
-from equipoise.study.results import read_results, write_results
+from equipoise.study.results import read_results, results_document, write_results
 
 NAN = math.nan
 
@@ -141,6 +142,9 @@ def test_what_is_said_of_tasks(document: dict[str, Any]) -> None:
     assert document["n-samples"]["toy"] == {"original": 2, "effective": 2}
     assert document["n-samples"]["short"] == {"original": None, "effective": 2}
     assert set(document["n-shot"].values()) == {0}
+    shown = results_document([replace(measurement("toy"), options={"shots": 5})])
+    assert shown["n-shot"] == {"toy": 5}
+    assert shown["configs"]["toy"]["num_fewshot"] == 5
     assert document["task_hashes"]["short"] == "hash of short"
 
 

@@ -166,6 +166,8 @@ def heads(module: PreTrainedModel) -> Heads:
     config = module.config.get_text_config()
     settings = config.to_dict()
     count = int(config.num_attention_heads)
+    # Falcon has the second name. Gemma's heads are wider together than its stream, so `head_dim`
+    # goes before the quotient.
     shared = settings.get("num_key_value_heads") or settings.get("num_kv_heads")
     width = int(config.hidden_size)
     return Heads(
@@ -259,6 +261,7 @@ def _search(module: PreTrainedModel) -> Anatomy:
 def _find_blocks(module: PreTrainedModel, embeddings_path: str) -> str:
     """The list of blocks: as long as the model is deep, nearest to the token embeddings."""
     config = module.config.get_text_config()
+    # families have names of their own, as GPT-2's n_layer, which `attribute_map` translates
     depth = config.to_dict().get(config.attribute_map.get("num_hidden_layers", "num_hidden_layers"))
     lists: dict[str, nn.ModuleList] = {
         path: part
@@ -301,6 +304,8 @@ def _find_parts(module: PreTrainedModel, path: str, calls: _Calls) -> BlockParts
         ]
 
     mixed, added = projections(mixing[0]) if mixing else [], projections(fed[-1]) if fed else []
+    # Experts fused into weights of 3 dimensions are no modules: the projection of an expert that
+    # all tokens share would pass for the only one.
     experts = fed and any(weight.ndim > 2 for weight in root.get_submodule(fed[-1]).parameters())
     return BlockParts(
         attention=mixing[0] if mixing else None,
@@ -323,6 +328,7 @@ def _trace(module: PreTrainedModel) -> _Calls:
         path: str, args: tuple[object, ...], options: dict[str, object], output: object
     ) -> None:
         calls.order.append(path)
+        # Llama calls its attention with keywords, among which are other tensors.
         given = (options.get("hidden_states"), *args, *options.values())
         tensors = [argument for argument in given if isinstance(argument, Tensor)]
         if tensors:
@@ -355,6 +361,7 @@ def _equal(left: Tensor | None, right: Tensor | None) -> bool:
 
 
 def _is_norm(part: nn.Module) -> bool:
+    # by name, since norms have no class in common
     return "norm" in type(part).__name__.lower() and next(part.children(), None) is None
 
 

@@ -80,6 +80,7 @@ def _record(
     block: nn.Module, states: BlockStates, number: int, *, keep: Callable[[Tensor], Tensor]
 ) -> RemovableHandle:
     def record(_: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
+        # families differ in how they call a block, and in what it returns beside the stream
         states.before[number] = keep(args[0] if args else kwargs["hidden_states"])
         states.after[number] = keep(out if isinstance(out, Tensor) else out[0])
 
@@ -146,6 +147,7 @@ def read_at(head: nn.Module, positions: Int[Tensor, "example read"]) -> Iterator
         rows = torch.arange(len(hidden), device=hidden.device)[:, None]
         return (hidden[rows, positions.to(hidden.device)], *args[1:])
 
+    # not `logits_to_keep`: that takes the same positions of every row, and lengths differ
     handle = head.register_forward_pre_hook(gather)
     try:
         yield

@@ -64,6 +64,7 @@ def float32_matmul() -> Matmul:
     right = torch.randn(out, into, generator=generator)
     truth = left.double() @ right.double().T
     error = (onednn_linear(left, right).double() - truth).abs().max() / truth.abs().max()
+    # not `>`, which a nan would pass
     if not float(error) <= _FLOAT32_ERROR:
         return "default"
     gains = []
@@ -79,6 +80,7 @@ def onednn_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tens
     return product
 
 
+# torch has no derivative of this operator: backward only warns, and gives no gradients.
 class _Linear(torch.autograd.Function):
     """`onednn_linear` with its gradients, which are matrix products of the same kind."""
 
@@ -122,6 +124,7 @@ class _OneDnn(TorchFunctionMode):
     ) -> Any:
         options = dict(kwargs or {})
         if func is functional.linear:
+            # PEFT's trainable tokens call it with keywords
             operands = dict(zip(("input", "weight", "bias"), args, strict=False)) | options
             x, weight, bias = (operands.get(name) for name in ("input", "weight", "bias"))
             if _is_plain_product(x, weight, bias):
@@ -142,6 +145,7 @@ def _is_plain_product(x: Any, weight: Any, bias: Any) -> bool:
     return (
         not torch.is_autocast_enabled("cpu")  # another format was asked for
         and all(
+            # a subclass (a quantized weight) has arithmetic of its own
             type(operand) in (Tensor, nn.Parameter)
             and operand.dtype == torch.float32
             and operand.layout == torch.strided
@@ -166,6 +170,7 @@ def _seconds(product: Callable[[], Tensor]) -> float:
     """Processor time of a product, the faster of two."""
     seconds = []
     for _ in range(2):
+        # not wall-clock time, which other work on the machine stretches
         start = time.process_time()
         product()
         seconds.append(time.process_time() - start)

@@ -75,6 +75,7 @@ def encode(
             spans = _untrim(encoding.offsets)
             inside = _positions_inside(spans, text.start, text.end)
             if specials:
+                # they have the span (0, 0), which is beside a marked span that begins the text
                 special = encoding.special_tokens_mask
                 inside = [position for position in inside if not special[position]]
             tokens.append(Tokens(text.text, tuple(encoding.ids), spans, tuple(inside)))

@@ -81,6 +81,7 @@ def read(
             if known == query.reads:
                 answer += logprobs[start : starts[text + 1]].tolist()
             else:
+                # other queries read more of the same text
                 answer += [float(logprobs[start + known.index(item)]) for item in query.reads]
         answers.append(answer)
     if not share_rows or np.isfinite(logprobs).all():

@@ -127,6 +127,7 @@ class Batches:
                     f"{longest} tokens on {model.module.device}: free memory or use another device"
                 ) from error
             if model.module.device.type == "cuda":
+                # what was cached for the large batch would stand in the way of the smaller ones
                 torch.cuda.empty_cache()
             self._budget = len(self._batch) * longest // 2
             self._batch = []  # nothing of it is done
@@ -273,6 +274,7 @@ def _model_inputs(
     tokens, _ = pad(ids, [row[-1] for row in ids])
     inputs: dict[str, Any] = {"input_ids": tokens.to(device), "use_cache": False}
     if layout.pack:
+        # padding attends to itself: a place without any key would be nan
         ends, _ = pad([row.ends for row in rows], tokens.shape[1])
         depths, _ = pad([row.depths for row in rows], 0)
         inputs["position_ids"] = depths.to(device)

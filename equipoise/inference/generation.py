@@ -64,6 +64,7 @@ def generate(model: LoadedModel, requests: Sequence[Generation], *, seed: int) -
     texts = [""] * len(requests)
 
     def run(batch: list[int]) -> None:
+        # new ones, since a batch that ran out of memory is written again from its beginning
         writers = [new_writer(index) for index in batch]
         _write(model, writers)
         for writer in writers:
@@ -92,6 +93,7 @@ class _Writer:
         request = self.request
         content = [self.seed, request.context, request.max_tokens]
         content += [request.temperature, request.top_p]
+        # not `hash`, which differs from process to process
         digest = hashlib.sha256(json.dumps(content).encode()).digest()
         self.generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
         self.stopped = request.max_tokens == 0
@@ -137,6 +139,7 @@ def _write(model: LoadedModel, writers: list[_Writer]) -> None:
     ends = _end_tokens(model)
     reader = _CachedRows(model) if _cache_is_exact(model) else _FreshRows(model)
     while not all(writer.stopped for writer in writers):
+        # a text that has stopped keeps its rows, so that the others stay beside their cache
         rows = [
             [()] * writer.rows if writer.stopped else _rows(model, writer) for writer in writers
         ]
@@ -170,6 +173,7 @@ def _written_so_far(model: LoadedModel, writer: _Writer) -> Tokens:
     """Context and written tokens as a single text, with the characters that each token covers."""
     before, written = writer.context, writer.written
     size = writer.ends[-1] if writer.ends else len(before.text)
+    # A token may be a part of a character, so each beginning is decoded as a whole.
     for count in range(len(writer.ends) + 1, len(written) + 1):
         size = max(size, len(before.text) + len(_decode(model, writer, written[:count])))
         writer.ends.append(size)
@@ -209,10 +213,12 @@ class _CachedRows:
         if "logits_to_keep" in known:
             inputs["logits_to_keep"] = 1  # only the last place is read
         if "position_ids" in known:
+            # unlike `generate`, a plain forward pass would count the padding on the left, too
             positions = (mask.cumsum(1) - 1).clamp(min=0)
             inputs["position_ids"] = positions[:, -step.shape[1] :]
         output = module(**inputs, use_cache=True)
         self.rows, self.real = rows, real
+        # on the processor, where the generators are, so that a seed draws alike on every device
         return list(output.logits[:, -1].cpu().double())
 
 
@@ -258,6 +264,7 @@ def _cache_is_exact(model: LoadedModel) -> bool:
                 is_close(
                     torch.stack(cached.next_logits(rows)), torch.stack(fresh.next_logits(rows))
                 )
+                # the second time from the cache that the first has left
                 for rows in (_PROBE, [(*row, 3) for row in _PROBE])
             )
         except (AttributeError, KeyError, IndexError, TypeError, ValueError, RuntimeError):
@@ -271,6 +278,7 @@ def _choose(logits: Sequence[Float[Tensor, " token"]], writers: list[_Writer]) -
         if writer.stopped:
             tokens.append(-1)
             continue
+        # minus infinity is a token that is never written; nan and infinity are faults
         if not torch.isfinite(row).any() or torch.isnan(row).any() or torch.isposinf(row).any():
             raise RequestError(
                 writer.index,
@@ -291,6 +299,7 @@ def _draw(logits: Float[Tensor, " token"], writer: _Writer) -> int:
     edges = (shares * nucleus).cumsum(0)
     number = torch.rand(1, generator=writer.generator, dtype=torch.float64) * edges[-1]
     place = int(torch.searchsorted(edges, number, right=True))
+    # rounding may put the number on the last edge, behind which is no token of the nucleus
     return int(order[min(place, int(nucleus.sum()) - 1)])
 
 

@@ -100,6 +100,7 @@ class LanguageModel:
     def context_length(self) -> int | None:
         """Most tokens a text may have, special ones included; None: the module sets no limit."""
         config = self.module.config.get_text_config()
+        # families have names of their own, as GPT-2's n_positions
         name = config.attribute_map.get("max_position_embeddings", "max_position_embeddings")
         limit = config.to_dict().get(name)
         if limit is None:

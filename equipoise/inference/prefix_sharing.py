@@ -89,6 +89,7 @@ def _group_by_prefix(
     first = list(range(len(order)))  # of a group's last member: its first
     last = list(range(len(order)))  # of a group's first member: its last
     for link in sorted(range(len(links)), key=lambda index: (-links[index], index)):
+        # nothing is shared any more: `_fit` fills the rows
         if links[link] == 0:
             break
         left, right = first[link], link + 1

@@ -63,6 +63,7 @@ def causal(ids: Ids, wanted: Sequence[int], prefix: Prefix, start: int | None) -
         return (Query((start, *ids[: wanted[-1]]), reads),)
     first: Plan = ()
     if prefix == "ref_gpt2" and start is not None and wanted[0] == 0:
+        # as StereoSet's released code: the first token after the start token, the others without it
         first = (Query((start,), ((0, ids[0]),)),)
     if wanted[-1] == 0:
         return first

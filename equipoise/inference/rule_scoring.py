@@ -107,6 +107,7 @@ def _families(
     start = start_token_id(model.tokenizer)
     families: list[tuple[Context, tuple[Context, ...]]] = []
     for query in plan:
+        # the first token alone does not tell: a text may begin with the start token itself
         led = query.ids[:1] == (start,) and query.ids != tokens.ids[: len(query.ids)]
         front = query.ids[:1] if led else ()
         counts = [position + 1 - len(front) for position, _ in query.reads]
@@ -200,12 +201,14 @@ def _states(
     states = _States({})
     texts: list[Ids] = []
     reads: list[list[Read]] = []
+    # a context that begins several rows is read in the first of them alone
     for ids in dict.fromkeys(ids[:count] for ids, count in lengths.items()):
         new = [n for n in range(1, len(ids) + 1) if ids[:n] in missing]
         if new:
             missing.difference_update(ids[:n] for n in new)
             states.indices |= {ids[:n]: len(states.indices) + k for k, n in enumerate(new)}
             texts.append(ids)
+            # states are read, so that any token will do
             reads.append([(n - 1, 0) for n in new])
     for forward in forward_passes(model, texts, reads, task=task, share_rows=share_rows):
         with forward.batches.retry_smaller():

@@ -110,6 +110,7 @@ def next_token(model: LoadedModel, requests: Sequence[NextToken]) -> list[NextTo
     try:
         answers = iter(score(model, continuations))
     except RequestError as error:
+        # it names a continuation, which the caller has not asked for
         raise RequestError(owners[error.number], error.sentence) from None
     scored: list[NextTokenScored] = []
     for request in requests:

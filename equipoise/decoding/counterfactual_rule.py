@@ -163,6 +163,7 @@ def _splice(tokens: Tokens, size: int, changes: Sequence[Change], new: Tokens) -
     done, new_done, shift = 0, 0, 0
     for change in changes:
         first, past = _overlapping(covers, change.start, change.end, after=done)
+        # Tokens may reach beyond the changed word: so far reaches what replaces them.
         begin, end = min(covers[first][0], change.start), max(covers[past - 1][1], change.end)
         longer = len(change.text) - (change.end - change.start)
         new_first, new_done = _overlapping(

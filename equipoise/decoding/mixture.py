@@ -116,6 +116,7 @@ def _interpolate(
     changed: Float[Tensor, "place token"], plain: Float[Tensor, "place token"], alpha: float
 ) -> Float[Tensor, "place token"]:
     """Alpha of `changed` and 1 - alpha of `plain`, in logarithms."""
+    # `math.log1p(-1)` is an error
     if alpha == 1:
         return changed
     weight = math.log(alpha) if alpha else -math.inf

@@ -140,6 +140,7 @@ def bias_type(name: str) -> str:
     return standard
 
 
+# asked for with every text
 @lru_cache(maxsize=256)
 def _prefix_ids(tokenizer: PreTrainedTokenizerBase, prefix: str, *, spaced: bool) -> Ids:
     """A prefix in tokens, to stand before a text whose own tokens stay as they are.

@@ -50,6 +50,7 @@ class AdapterEdit(Edit):
     def put(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:
         """Put PEFT's layers in, and the adapter's weights into them."""
         names = inject(model, self.config, undo)
+        # PEFT's "auto" counts the base's embeddings as the adapter's where they are its target
         state = get_peft_model_state_dict(
             model.module, adapter_name=ADAPTER, save_embedding_layers=False
         )
@@ -61,6 +62,7 @@ class AdapterEdit(Edit):
             before = parameters[name].detach().cpu()
             if torch.equal(before, tensors[name].to(before.dtype).cpu()):
                 del tensors[name]
+        # PEFT drops tensors without a layer silently, and only warns of layers without tensors
         if odd := sorted(tensors.keys() ^ wanted):
             raise ModelError(
                 f"adapter of '{self.info.base}' must fit {model.identity}, but '{odd[0]}' and "
@@ -158,6 +160,7 @@ def inject(model: LanguageModel, config: Mapping[str, JSON], undo: ExitStack) ->
         if id(parameter) not in before and parameter.dtype in (torch.bfloat16, torch.float16):
             # as `get_peft_model` does; the base itself stays in half precision
             parameter.data = parameter.data.float()
+    # PEFT's layers begin in training mode, with their dropout on
     model.module.eval()
     return tuple(
         f"{name}.{last}"
@@ -193,6 +196,7 @@ def _restorer(module: nn.Module) -> Callable[[], None]:
         for name, parameter in module.named_parameters()
         if name.endswith("bias")
     ]
+    # PEFT leaves its configuration on the module
     attributes = set(vars(module))
 
     def restore() -> None:

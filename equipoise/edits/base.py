@@ -144,6 +144,7 @@ class Edit(ABC):
             (folder / name).write_bytes(_to_json(document))
         (folder / _TRAINED_ON).write_bytes(_to_json(sorted(info.trained_on)))
         if stored.tensors_file is not None:
+            # cloned, for safetensors refuses tensors that share memory
             tensors = {
                 name: tensor.detach().cpu().clone().contiguous()
                 for name, tensor in stored.tensors.items()
@@ -171,6 +172,7 @@ class Edit(ABC):
         """
         head = read_head(folder)
         for name, expected in head.files.items():
+            # a record that somebody else wrote may not lead out of the folder
             if Path(name).name != name:
                 raise StoreError(f"{folder / HEAD}: '{name}' must be a plain file name; save again")
             if not (folder / name).is_file():
@@ -182,6 +184,7 @@ class Edit(ABC):
                     f"{folder / name} must have sha256 {expected}, got {digest}; it is cut short "
                     "or has been changed, copy it again"
                 )
+        # what is not listed would be read with no hash to check it against
         for needed in (_TRAINED_ON, head.tensors_file):
             if needed is not None and needed not in head.files:
                 raise StoreError(
@@ -198,6 +201,7 @@ class Edit(ABC):
             tensors={} if head.tensors_file is None else read_tensors(folder / head.tensors_file),
             tensors_file=head.tensors_file,
         )
+        # the hashes of files do not cover the values, which stand in edit.json itself
         if stored.content != head.content:
             raise StoreError(
                 f"{folder / HEAD} must hold the content that its hash was computed from, it has "

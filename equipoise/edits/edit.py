@@ -93,6 +93,7 @@ def parameter(module: nn.Module, name: str) -> nn.Parameter:
 def tensor_bytes(tensor: Tensor) -> bytes:
     """The values of a tensor as bytes, in order, whatever its dtype, device and layout."""
     flat = tensor.detach().cpu().contiguous().reshape(-1)
+    # as bytes, since numpy has no bfloat16
     return flat.view(torch.uint8).numpy().tobytes()
 
 

@@ -161,6 +161,7 @@ def scale_update(edit: AdapterEdit, scale: float) -> AdapterEdit:
     """
     if not 0.0 <= scale <= _LARGEST_SCALE:
         raise ModelError(f"a scale must be from 0 to {_LARGEST_SCALE:g}, got {scale}; correct it")
+    # B alone, since the update is a product; in float32, so that a small scale loses no digits
     scaled_b = {name: edit.tensors[name].float() * scale for _, name in _lora_pairs(edit)}
     scaled = replace(edit, tensors={**edit.tensors, **scaled_b})
     info = replace(
@@ -179,6 +180,7 @@ def update_norm(edit: AdapterEdit) -> float:
     norms = []
     for a_name, b_name in _lora_pairs(edit):
         a, b = edit.tensors[a_name], edit.tensors[b_name]
+        # the rank of A itself: a pattern may give modules other ranks than the common one
         root = math.sqrt(len(a)) if edit.config.get("use_rslora") else len(a)
         module = a_name.rpartition(".lora_")[0].removeprefix(PREFIX)
         scaling = _read_alpha(edit.config, module) / root

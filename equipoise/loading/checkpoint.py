@@ -72,6 +72,7 @@ def find_checkpoint(name: str, *, revision: str | None) -> Checkpoint:
                 "leave it out"
             )
         return Checkpoint(name=name, folder=folder, revision=content_sha256(folder), from_hub=False)
+    # what looks like a path is never asked of the Hub
     if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise ModelError(f"a model folder must exist, {name} is none; correct the path")
     repository, _, inside = name.partition("@")
@@ -82,6 +83,7 @@ def find_checkpoint(name: str, *, revision: str | None) -> Checkpoint:
         )
     revision = inside or revision
     try:
+        # A star also stands for slashes: `*.model` alone would fetch original/tokenizer.model.
         fetched = huggingface_hub.snapshot_download(
             repository, revision=revision, allow_patterns=list(FILES), ignore_patterns=["*/*"]
         )
@@ -94,6 +96,7 @@ def find_checkpoint(name: str, *, revision: str | None) -> Checkpoint:
             f"{str(error).partition('. ')[0]!r:.300}; correct the name or revision, log in if it "
             "is gated, or unset HF_HUB_OFFLINE"
         ) from error
+    # the Hub's cache names the folder for the commit
     folder = Path(fetched)
     return Checkpoint(name=repository, folder=folder, revision=folder.name, from_hub=True)
 

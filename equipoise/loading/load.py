@@ -118,7 +118,9 @@ def _open(
             f"the base of {checkpoint.name} cannot be loaded: {error} (or give another place with "
             "base=, --base)"
         ) from error
+    # for good, since no `with` block will end that could undo it
     edited = edit.apply(base)
+    # so that `load_name` is the edit's folder, which names its base itself
     return replace(edited, source={**edited.source, "name": checkpoint.name})
 
 
@@ -130,6 +132,7 @@ def _base_name(info: EditInfo) -> str:
 def _is_planted(name: str) -> bool:
     """Whether a name is of a planted model. Raises `ModelError` for another word and a colon."""
     scheme, colon, _ = name.partition(":")
+    # a folder may have a colon in its name
     if not colon or Path(name).exists():
         return False
     if scheme != _PLANTED:

@@ -111,6 +111,7 @@ def _read_kind(checkpoint: Checkpoint, config: Mapping[str, Any]) -> ModelKind:
         if architecture in MODEL_FOR_MASKED_LM_MAPPING_NAMES.values():
             return "masked"
     model_type, own_code = config.get("model_type"), config.get("auto_map", {})
+    # Masked first: BERT and its kin are in transformers' list of causal models, too.
     if "AutoModelForMaskedLM" in own_code or model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
         return "masked"
     if "AutoModelForCausalLM" in own_code or model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
@@ -126,6 +127,7 @@ def _load_module(
     checkpoint: Checkpoint, kind: ModelKind, dtype: str, device: torch.device
 ) -> PreTrainedModel:
     auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
+    # In bfloat16 some preferences flip (docs/speed.md): on a processor it must be asked for.
     if dtype == "auto" and device.type == "cpu":
         dtype = "float32"
     try:

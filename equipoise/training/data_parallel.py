@@ -103,6 +103,7 @@ def shared_forward(run: Callable[[slice], Tensor], sizes: Sequence[int]) -> Tens
     share = slice(bounds[rank], bounds[rank + 1])
     # With fewer examples than processes, a process without any runs the first and drops it.
     rows = run(share if share.start < share.stop else slice(0, 1))[: lengths[rank]]
+    # processes can only gather tensors of equal shapes
     padded = rows.new_zeros(max(lengths), *rows.shape[1:])
     padded[: len(rows)] = rows.detach()
     parts = list(accelerator.gather(padded).split(max(lengths)))
@@ -116,5 +117,6 @@ def sum_gradients(accelerator: Accelerator, parameters: Iterable[nn.Parameter]) 
     if accelerator.num_processes == 1:
         return
     for parameter in parameters:
+        # another process may have a gradient, and a sum needs all processes to take part
         gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
         parameter.grad = accelerator.reduce(gradient, "sum")

@@ -142,6 +142,7 @@ def train(
         )
     initial = {name: parameter.detach().clone() for name, parameter in parameters.items()}
     with ExitStack() as stack:
+        # devices are named, since it warns of several that are not
         stack.enter_context(torch.random.fork_rng(range(torch.cuda.device_count())))
         stack.enter_context(_only_trainable(module, parameters))
         key = training_key(parameters, examples, key, schedule, monitor is not None)
@@ -163,6 +164,7 @@ def train(
                 training.stopped = monitor.evaluate(done, last=done == total)
                 if training.best and monitor.is_best:
                     training.best = training.copy_values()
+            # after the evaluation, whose outcome the checkpoint must have
             writes = checkpoints_wanted() and training.accelerator.is_main_process
             if (is_due or keep) and writes:
                 write_checkpoint(training.checkpoint(), keep=keep)
@@ -235,6 +237,7 @@ class _Training:
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.learning_rate * self.schedule.rate(step)
         self.module.train(self.schedule.dropout)
+        # anew at every step, so that a resumed training has the dropout that it would have had
         torch.manual_seed(self.schedule.seed * _SEEDS_APART + step)
         with (
             _autocast_forward(self.module, self.accelerator),
@@ -324,6 +327,7 @@ def _only_trainable(module: nn.Module, parameters: Mapping[str, nn.Parameter]) -
         parameter.requires_grad_(id(parameter) in chosen)
         parameter.grad = None
         if id(parameter) in chosen:
+            # in bfloat16 most steps of Adam are smaller than the rounding of the weight
             parameter.data = data.to(torch.float32, copy=True)
     try:
         yield
@@ -343,6 +347,7 @@ def _autocast_forward(module: nn.Module, accelerator: Accelerator) -> Iterator[N
     if accelerator.mixed_precision == "no":
         yield
         return
+    # as `Accelerator.prepare` does, which leaves the module so
     previous = vars(module).get("forward")
     vars(module)["forward"] = convert_outputs_to_fp32(accelerator.autocast()(module.forward))
     try:

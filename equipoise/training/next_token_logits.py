@@ -63,6 +63,7 @@ class WordTree:
         if len(self.contexts) > 1:
             tokens = logprobs[:, taken].logsumexp(-1, keepdim=True)
             smallest = torch.finfo(logprobs.dtype).tiny
+            # rounding may leave nothing or less, which has no logarithm
             parts.append((tokens.exp() - mass.exp()).clamp_min(smallest).log())
         return torch.cat(parts, dim=-1)
 
@@ -89,6 +90,7 @@ def word_tree(
                 )
             spelling = ids
         spellings.append(spelling)
+    # sorted, a word that begins others stands directly before one of them
     for first, second in pairwise(sorted(spellings)):
         if second[: len(first)] == first:
             raise RecipeError(

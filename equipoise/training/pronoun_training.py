@@ -159,6 +159,7 @@ class PronounLoss:
         self.hinted = examples + torch.randperm(logits.prompts - examples, generator=generator)
         needed = isinstance(method.objective, Parity) or method.keep_hints > 0
         # [prompt, context, vocabulary]
+        # before training, and only if it is compared with: it is a vocabulary of numbers per prompt
         self.reference = logits.logprobs() if needed else torch.empty(0)
 
     def __call__(self, logits: nn.Module, rows: Tensor, step: int) -> Tensor:

@@ -101,6 +101,7 @@ def write_checkpoint(checkpoint: Checkpoint, *, keep: bool) -> None:
         for name, tensor in getattr(checkpoint, group).items()
     }
     content = save(tensors, metadata={"checkpoint": json.dumps(head)})
+    # The copy first: a training that is killed in between resumes before it, and makes it again.
     if keep:
         copy = path.with_name(f"{path.stem}-{checkpoint.steps}{_SUFFIX}")
         write_file(copy, content, what="training checkpoint")

@@ -325,6 +325,7 @@ class BiasEarlyStopping(TrainingMonitor):
             decision = self._controller.step(biases, self.phase.mixture)
             if isinstance(decision, str):
                 self.reason = decision
+            # A phase begins new epochs of texts; with an unchanged mixture the old ones go on.
             elif decision != self.phase.mixture and not last:
                 self.phase = Phase(number=self.phase.number + 1, start=steps, mixture=decision)
         self._record(steps, biases, evaluation.changes)

@@ -116,6 +116,7 @@ class PackedForward:
             for position in text_positions
         ]
         distinct = {slot: index for index, slot in enumerate(dict.fromkeys(flat))}
+        # not `at_full_speed`, which allows no gradients
         with fused_gelu(module), fast_matmul(module):
             run = hidden_at if self.head is not None else logits_at
             states = run(module, rows, torch.tensor(list(distinct), device=module.device), layout)
@@ -245,6 +246,7 @@ def divergence(
     """
 
     def rule(part: slice, model: Tensor) -> tuple[Tensor, Callable[[], Tensor]]:
+        # from states at every step: kept, it would be a vocabulary of numbers per position
         before = head.logits(reference[part]).float().log_softmax(-1)
         p = (before if direction == "forward" else model).exp()
         gap = before - model if direction == "forward" else model - before

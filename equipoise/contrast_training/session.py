@@ -111,6 +111,7 @@ class AdapterOptions:
 
     def schedule(self, model: LanguageModel, *, seed: int) -> Schedule:
         """Linear, with a horizon of 1.2 times the steps (methods-unlearning 1.4)."""
+        # The horizon is the released code's: the rate ends at a sixth of its height, not at 0.
         return Schedule(
             learning_rate=self.learning_rate or self.default_rate(model),
             epochs=1,
@@ -162,6 +163,7 @@ class ContrastTraining:
         self.passages: Sequence[Passage] = ()  # held-out ones
         if PERPLEXITY in method.limits:
             self.texts, self.passages = split_texts(model, supply, longest=method.longest)
+        # an interval over clusters needs two of them; so with documents below
         terms = {contrast.target for contrast in self.held_out if contrast.unrelated is not None}
         if LMS in method.limits and len(terms) < 2:
             raise RecipeError(

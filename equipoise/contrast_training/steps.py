@@ -76,6 +76,7 @@ def mixed_batch(
     return batch
 
 
+# asked for every item of a batch, and the same for a whole epoch
 @lru_cache(maxsize=64)
 def _order(count: int, seed: tuple[int, ...]) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     return np.random.default_rng(seed).permutation(count)

@@ -109,6 +109,7 @@ def tokenize_contrasts(
             TokenizedContrast(
                 id=contrast.id,
                 axis=contrast.groups.get("axis", ""),
+                # without a target term it is a cluster of its own
                 target=contrast.groups.get("target", contrast.id),
                 stereotype=first,
                 antistereotype=second,
@@ -157,6 +158,7 @@ def split_texts(
     sizes = Counter(documents)  # in the order of the texts
     wanted = min(_MOST, math.ceil(_SHARE * len(documents)))
     last: set[str] = set()
+    # the first document is always left to learn from
     for document in reversed(list(sizes)[1:] if len(sizes) > 2 else []):
         if len(last) >= 2 and sum(sizes[name] for name in last) >= wanted:
             break
@@ -191,6 +193,7 @@ def _tokenize(model: LanguageModel, texts: Sequence[tuple[str, str, int]]) -> li
     encoded = encode(model.tokenizer, marked, specials=False)
     for tokens, (_, _, shared) in zip(encoded, texts, strict=True):
         bare = without_start(tokens, start)
+        # without a start token a first token has nothing to be predicted from
         targets = [index for index in bare.marked if index + len(lead) > 0]
         suffix_start = len(bare.text) - shared
         # A slow tokenizer tokenizes context and ending apart, and does not tell characters.

@@ -47,6 +47,7 @@ class TargetModules:
         for name, module, shift in zip(self.names, self.modules, shifts, strict=True):
             before = module.get_parameter("weight")
             change = _transpose_linear(module, shift.detach()).to(before.device, torch.float32)
+            # rounded once, not the shift and then the sum
             after = before.detach().float() + change
             shifted_weights[name] = after.to(dtype=before.dtype, device="cpu")
         return shifted_weights
@@ -97,6 +98,7 @@ def gradient_rows(
 
     def capture(index: int, inputs: Tensor, output: Tensor) -> Tensor:
         zero = torch.zeros_like(output, requires_grad=True)
+        # something to differentiate by, since the model's own parameters are frozen
         keys[index], zeros[index] = inputs.detach(), zero
         return output + zero
 

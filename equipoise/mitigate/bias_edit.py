@@ -115,6 +115,7 @@ class BiasEdit(Mitigation):
             objective = _Objective(self, model, targets, supply, seed=seed)
             editor = Editor(targets.shapes, rank=self.rank, rate=self.edit_rate, seed=seed)
             trained = train_editor(
+                # its statistics and regressions are float64
                 editor.to(exact_device(model.module.device)),
                 lambda batch: objective.rows([objective.contrasts[index] for index in batch]),
                 objective.loss_parts,
@@ -150,6 +151,7 @@ class BiasEdit(Mitigation):
             }
         if self.item_info:
             report["item_info"] = list(self.item_info)
+        # the edit is the shift, not the editor that was trained
         trained = replace(trained, weights=weights)
         return tuned_edit(model, supply, trained, method=self, seed=seed, report=report)
 
@@ -339,6 +341,7 @@ def _tokenize(
         )
         for contrast in contrasts
     ]
+    # no limit but the context, and what exceeds that is an error here
     tokenized = tokenize_contrasts(model, prompted, longest=sys.maxsize)
     if len(tokenized) < len(contrasts):
         fitting = {item.id for item in tokenized}

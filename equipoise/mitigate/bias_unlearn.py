@@ -66,6 +66,7 @@ class StratifiedAdversarial(_Adversarial):
         """A sample of each type, in the order of the contrasts."""
         chosen = {}
         for index, (axis, pool) in enumerate(contrasts.items()):
+            # one per type, so that a sample does not depend on how many contrasts other types have
             generator = np.random.default_rng([seed, index, 1])
             size = int(self.share * len(pool))
             rows = generator.choice(len(pool), size=size, replace=False)
@@ -167,6 +168,7 @@ class BiasUnlearn(AdapterOptions, Mitigation):
         bases = self.controller.bases if isinstance(self.controller, ReferenceSwapping) else {}
         types = {contrast.groups.get("axis", "") for contrast in supply.contrasts}
         for name in bases:
+            # `released` names all four, of which a supply may lack some
             if name not in types | _RELEASED_BASES.keys():
                 raise RecipeError(
                     f"bases must be of types of '{supply.origin}', got '{name}'; "
@@ -216,7 +218,7 @@ class UnlearningLoss:
         self.forward = training.forward
         self.seed = training.seed
         self.kl_texts = training.kl_texts(method.kl)
-        # Constants, computed while the adapter is off.
+        # Constants, computed while the adapter is off; of both texts, for a type may be turned.
         self.reference = reference_outputs(
             training.forward, scored=training.pairs, compared=self.kl_texts
         )

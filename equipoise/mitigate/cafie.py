@@ -64,6 +64,7 @@ class Cafie(Mitigation, ReadsFiles):
             seed=seed,
         )
         report: dict[str, JSON] = {"cost_factor": rule.rows, **rule.record}
+        # so that the edit's record has the hash of the lists
         supply = replace(supply, files=(*supply.files, word_lists_use(self.lists)))
         info = info_of(model, self, seed=seed, supply=supply, report=report)
         return NextTokenEdit(info=info, decoding_rule=rule)

@@ -76,6 +76,7 @@ class Cda(AdapterOptions, Mitigation, ReadsFiles):
         else:
             lists = read_word_lists(self.source.lists, self.source.axes)
             used = word_lists_use(self.source.lists)
+            # so that the edit's record has the hash of the lists
             supply = replace(supply, files=(*supply.files, used))
             training = ContrastTraining(model, supply, self, seed=seed)
             groups = _swap_words(training, self.source, lists)

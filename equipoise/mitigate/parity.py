@@ -134,6 +134,7 @@ class ParityLoss:
         """
         groups = []
         for index, pool in enumerate(self.contrasts.values()):
+            # two at least, since `squared_mean` rests on pairs of different contrasts
             size = min(len(pool), max(2, self.method.batch_size // len(self.contrasts)))
             epoch, place = divmod(step, len(pool) // size)
             order = np.random.default_rng((self.seed, 0, index, epoch)).permutation(len(pool))

@@ -61,6 +61,7 @@ class Transfer(Mitigation, UsesEdits):
         )
         if self.control == "random":
             adapter = norm_matched_random(adapter, seed=seed)
+        # only then, since an adapter that is not plain LoRA can be transferred but not scaled
         if self.scale != 1.0:
             adapter = scale_update(adapter, self.scale)
         return replace(adapter, info=replace(adapter.info, seed=seed))

@@ -40,6 +40,7 @@ def bootstrap_scores(
     """
     prompts = len(totals)
     shares = np.full(prompts, 1 / prompts)
+    # counts of prompts, not their indices, so that all resamples are a matrix product
     resamples = np.random.default_rng(seed).multinomial(prompts, shares, size=draws)
     scores, resampled = totals.sum(0), resamples @ totals
     if counts is not None:

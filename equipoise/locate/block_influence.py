@@ -44,6 +44,7 @@ def block_influence(
     first, second = before.float(), after.float()
     lengths = first.norm(dim=-1) * second.norm(dim=-1)
     turn: Tensor = 1.0 - (first * second).sum(-1) / lengths
+    # a cosine may be rounded to a value above 1
     return turn.clamp(0.0, 2.0)
 
 
@@ -99,6 +100,7 @@ class BlockInfluence(Locator):
         def run(batch: list[int]) -> None:
             tokens, real = pad([ids[row] for row in batch], pad_token_id(model.tokenizer))
             tokens, real = tokens.to(model.module.device), real.to(model.module.device)
+            # without the head: no logits are needed
             base(model.module)(input_ids=tokens, attention_mask=real.long(), use_cache=False)
             places = torch.arange(real.shape[1], device=real.device)  # rows end with padding
             if self.reduce == "last_token":
@@ -111,6 +113,7 @@ class BlockInfluence(Locator):
                 if self.post_norm_last and block == len(parts) - 1:
                     after = final_norm(model.module)(after)
                 turn = block_influence(states.before[block], after)
+                # what padding gives is never read, and may be anything
                 broken = int((~torch.isfinite(turn[counted])).sum())
                 if broken:
                     raise ModelError(

@@ -38,6 +38,7 @@ def claim_of(
         tests.append(one_sided_p(value, draws, clusters=clusters, above=-margin.size))
     if reach[1] > margin.size:
         tests.append(one_sided_p(-value, -draws, clusters=clusters, above=-margin.size))
+    # Both sides must be refuted, so that the weaker of the two tests decides.
     p = math.nan if any(map(math.isnan, tests)) else max(tests)
     shown = low > -margin.size and high < margin.size
     return Claim(kind="within", margin=margin, value=value, low=low, high=high, p=p, shown=shown)

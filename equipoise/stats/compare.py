@@ -89,6 +89,7 @@ def _change(
         after=after[0], after_low=after_low, after_high=after_high,
         difference=gap[0], low=low, high=high,
         nearer=nearer[0], nearer_low=nearer_low, nearer_high=nearer_high,
+        # Without the noise of seeds: the unit is how far clusters differ, whatever the seeds do.
         effect=_effect(gap[0], (drawn[1:] - drawn[0]).mean(axis=0), clusters=clusters),
         p=p, p_holm=p, direction="unknown",
         n=min(side.n for side in points), clusters=clusters,
@@ -134,6 +135,7 @@ def seed_noise(seeds: int, *, draws: int, seed: int) -> Column:
     """Draws of Student's t with seeds - 1 degrees: [draw]; zeros for a single seed."""
     if seeds < 2:
         return np.zeros(draws)
+    # A third stream: the bootstrap draws from `seed`, the sign flips from `(seed, 1)`.
     return np.random.default_rng((seed, 2)).standard_t(seeds - 1, size=draws)
 
 

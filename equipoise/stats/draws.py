@@ -58,6 +58,7 @@ def _repeat_rows(columns: Columns, clusters: Codes, counts: Codes) -> LazyColumn
     def compute(key: str) -> Column:
         if key != CLUSTER:
             return columns[key][rows]
+        # A copy of a cluster has a code of its own: a mean over clusters would count both as one.
         copies = np.arange(len(rows)) - (np.cumsum(times) - times).repeat(times)
         return cast(Column, clusters[rows] + len(counts) * copies)
 
@@ -105,6 +106,7 @@ def spread(metric: Metric, *, over: str) -> Metric:
             rows = np.flatnonzero(codes == code)
             part = Weights(weights.clusters[rows], weights.counts)
             values.append(values_of(metric, _gather(columns, rows), part))
+            # A group that was not drawn is left out; one that is nan makes the spread nan.
             drawn.append(part.size(np.ones(len(rows), dtype=bool)) > 0)
         present = np.array(drawn)
         size = np.asarray(present.sum(axis=0), dtype=float)

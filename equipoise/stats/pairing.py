@@ -50,8 +50,11 @@ def pair(before: Measurement, afters: Sequence[Measurement]) -> Paired:
     cluster = measured[families.index(True)].cluster if any(families) else before.cluster
     columns = [columns_of(rows, cluster=cluster)]
     for side in sides[1:]:
+        # The before side's groups, so that clusters have the same numbers on all sides.
         twins = [replace(side[row.example], groups=row.groups) for row in rows]
         columns.append(columns_of(twins, cluster=cluster))
+    # Before `_level`: after it an item that is measured on one side alone is nan on both, and so
+    # could count as unchanged.
     unchanged = _unchanged(columns)
     lost = list(_level(columns))
     return Paired(

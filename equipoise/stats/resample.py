@@ -62,6 +62,7 @@ def columns_of(outcomes: Sequence[Outcome], *, cluster: str | None) -> dict[str,
     for key in sorted({key for outcome in outcomes for key in outcome.groups}):
         columns["@" + key] = _number([outcome.groups.get(key) for outcome in outcomes])
     codes = _number([outcome.groups.get(cluster) if cluster else None for outcome in outcomes])
+    # Numbers beyond those of the groups, so that nothing joins an outcome that has no group.
     columns[CLUSTER] = np.where(codes < 0, len(outcomes) + np.arange(len(outcomes)), codes)
     return columns
 
@@ -98,6 +99,7 @@ def select(columns: Columns, rows: NDArray[np.bool_]) -> dict[str, Column]:
 
 def point(metric: Metric, columns: Columns) -> Interval:
     """A metric's value on all rows, with n and the number of clusters and no interval yet."""
+    # n counts the rows that have all that the metric reads, and a function does not say what it is.
     watched = LazyColumns(columns, columns.__getitem__)
     value = float(metric.of(watched)) if len(columns[CLUSTER]) else math.nan
     read = [columns[key] for key in sorted(watched.read) if not key.startswith("@")]
@@ -197,6 +199,7 @@ def one_sided_p(value: float, draws: Column, *, clusters: int, above: float) -> 
     least", negate all three numbers. nan where there is no interval.
     """
     finite = np.sort(draws[np.isfinite(draws)])
+    # Two at least, for a spread: of no draws at all, none is lost either.
     if clusters < 2 or len(finite) < max(2.0, (1 - LOST_DRAWS) * len(draws)):
         return math.nan
     if clusters < FEWEST_CLUSTERS:
@@ -223,6 +226,7 @@ def _share_below(ordered: Column, bound: float) -> float:
     else:
         left, right = float(ordered[place - 1]), float(ordered[place])
         share = (place - 1 + (bound - left) / (right - left)) / last
+    # A share of 0 would make p exactly 0, which no finite number of draws can show.
     edge = 1 / (len(ordered) + 1)
     return min(max(share, edge), 1 - edge)
 

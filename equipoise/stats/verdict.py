@@ -51,6 +51,7 @@ def holm_corrected(ps: Sequence[float]) -> list[float]:
     finite = sorted((p, k) for k, p in enumerate(ps) if math.isfinite(p))
     worst = 0.0
     for place, (p, k) in enumerate(finite):
+        # Holm stops at the first p that fails: a larger p never becomes the smaller one.
         worst = max(worst, min(1.0, (len(finite) - place) * p))
         corrected_ps[k] = worst
     return corrected_ps
@@ -85,6 +86,7 @@ def verdict_of(comparisons: Sequence[Comparison]) -> Verdict:
     biased, ability = [], []
     for comparison in comparisons:
         name = comparison.before.benchmark
+        # Overall rows come first, in the order of the metrics, of which the first is the headline.
         if comparison.changes and comparison.changes[0].measures_bias:
             biased.append((name, comparison.changes[0]))
         # Ability is judged by a benchmark's first metric that claims not to be worse.

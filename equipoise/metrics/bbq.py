@@ -103,6 +103,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         low=-100.0, grid=100.0, margin=5.0, needs=_NEEDS_NAMES,
     ),
     percent(
+        # A column of the answers that name somebody, so that n counts these and no others.
         "bias_disambig", _of(bias, "named_disambig"), source=f"{_PAPER} (s_DIS)", ideal=0.0,
         low=-100.0, grid=100.0, margin=5.0, needs=_NEEDS_NAMES,
     ),

@@ -40,6 +40,7 @@ class Weights:
     def total(self, values: Column, rows: Mask) -> Column:
         """The sum over the marked rows, of which none may be nan."""
         sums = np.bincount(self.clusters[rows], values[rows], self.counts.shape[-1])
+        # Without a row numpy counts in integers, whatever the type of the weights.
         return _product(self.counts, sums.astype(np.float64, copy=False))
 
     def size(self, rows: Mask) -> Column:
@@ -56,6 +57,7 @@ class Weights:
         order = np.argsort(values)[: np.count_nonzero(~np.isnan(values))]
         if not len(order):
             return np.full(self.counts.shape[:-1], math.nan)
+        # Counts are whole: int32 halves the largest matrix of all metrics, which is [draw, row].
         reached = self.counts.astype(np.int32)[..., self.clusters[order]]
         np.cumsum(reached, axis=-1, out=reached)
         size = reached[..., -1:]

@@ -62,6 +62,7 @@ def partners(axis: str, groups: Sequence[str], text: str, *, seed: int) -> Mappi
     key = hashlib.sha256(f"{seed}\0{axis}\0{text}".encode(errors="surrogatepass")).digest()
     rng = np.random.default_rng(int.from_bytes(key[:16], "big"))
     order = np.arange(len(groups))
+    # Drawn again until no group keeps its place, about e times: a repair would favor some orders.
     while (order == np.arange(len(groups))).any():
         order = rng.permutation(len(groups))
     return {group: groups[index] for group, index in zip(groups, order.tolist(), strict=True)}

@@ -197,6 +197,7 @@ def is_count_noun(text: str, start: int, end: int, *, unfinished: bool = False) 
     if not prior or precedes_noun_phrase(text, start, end, unfinished=unfinished):
         return False
     far, near = (prior[1] or "").lower(), prior[2].lower()
+    # An adverb stands before an adjective and not before a noun: "an openly Jewish [family]".
     return near in _COUNTING or (far in _COUNTING and near not in _CLOSED and near[-2:] != "ly")
 
 

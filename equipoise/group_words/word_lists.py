@@ -168,6 +168,7 @@ class _Index:
     pattern: re.Pattern[str]
 
 
+# Every property of `WordLists` asks for it: they hold text alone, by which they are equal.
 @lru_cache(maxsize=16)
 def _index_words(document: str, axes: tuple[str, ...]) -> _Index:
     """Check lists and index them. Raises `DataError` beginning with the place of the fault."""
@@ -205,6 +206,8 @@ def _index_words(document: str, axes: tuple[str, ...]) -> _Index:
         entries[_key(phrase)] = []
 
     def order(entry: Entry) -> tuple[int, bool]:
+        # A marked reading is tried first: the plain one of the same word holds wherever it does
+        # not.
         return axes.index(entry.place.axis), entry.mark is None
 
     pattern = rf"(?<!{_LETTER}){_any_of(entries)}(?!{_LETTER})"

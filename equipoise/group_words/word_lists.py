@@ -206,8 +206,7 @@ def _index_words(document: str, axes: tuple[str, ...]) -> _Index:
         entries[_key(phrase)] = []
 
     def order(entry: Entry) -> tuple[int, bool]:
-        # A marked reading is tried first: the plain one of the same word holds wherever it does
-        # not.
+        # A marked reading is tried first: the plain one of its word holds wherever it does not.
         return axes.index(entry.place.axis), entry.mark is None
 
     pattern = rf"(?<!{_LETTER}){_any_of(entries)}(?!{_LETTER})"

@@ -31,6 +31,8 @@ class PlantedSupply(Supplier):
         """All of it. `RecipeError` outside of a world's data folder."""
         world = folder_world()
         prompts = GenBiasSupply(split_by=self.split_by).supply()
+        # From the folder and not from the world, whose contrasts have no context: read as
+        # StereoSet, an item has what its texts share.
         contrasts = {item.id: stereoset.contrast_of(item) for item in stereoset.read_items("test")}
         train, dev = (
             tuple(contrasts[contrast.id] for contrast in world.contrasts(part))

@@ -140,6 +140,7 @@ def _dev_terms(pool: Sequence[StereoSetItem], axis: str, per_type: int, *, seed:
             f"stereoset: type '{axis}' must have examples to learn from, got none; use the "
             "official test file, or set dev_per_type to 0 to learn the types that there are"
         )
+    # Held out for one type, such a term would be lost to the training of the other.
     elsewhere = {_term(item) for item in pool if item.groups["axis"] != axis}
     terms: set[str] = set()
     n = 0

@@ -124,6 +124,7 @@ def _read_line(document: JSON, where: str) -> Record:
         raise DataError(
             f"{where}: must have a key of {list(_KINDS)}, got {sorted(document)}; add it"
         )
+    # Official files have keys that nobody reads; in a file of the user's own they are mistakes.
     for key in document:
         if key not in kind.model_fields:
             raise DataError(

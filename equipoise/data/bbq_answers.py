@@ -27,6 +27,7 @@ _UNKNOWN = (
 )  # fmt: skip
 #: Of the whole line: beside an answer it says why another is not given.
 _UNDECIDED = re.compile(r"(?:(?:i|we|one|you) )?(?:cannot|can't) determine\b")
+# A bare letter counts only as a capital before a sign or the end: "a" and "A man" have an article.
 _LETTER = re.compile(
     r"(?i:\W*(?:the )?(?:correct )?answer(?: is)?:?)?\s*"
     r"(?:\(([A-Ca-c])\)|([A-Ca-c])(?=\))|([A-C])(?=[.:,]|\s*$))"

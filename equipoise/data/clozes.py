@@ -72,6 +72,8 @@ def known_facts() -> tuple[Fact, ...]:
     return tuple(
         Fact(
             id=row.known_id,
+            # Not the template filled in: in 478 facts the prompt goes on with words that GPT-2 XL
+            # wrote before the answer.
             prompt=row.prompt.rstrip(),
             answer=row.attribute.strip(),
             relation=row.relation_id,

@@ -45,6 +45,7 @@ class HarnessDocument:
         `answers`: of each question as many as it has repeats. Filters see this document alone.
         """
         instances = [
+            # Copies, for filters write into what they get, and the task is kept for the next model.
             replace(question, resps=list(given), filtered_resps={})
             for question, given in zip(self.questions, answers, strict=True)
         ]
@@ -104,6 +105,7 @@ class HarnessTask:
             for index, question in enumerate(first.questions)
         ]
         try:
+            # What a task makes beside the metrics it lists is known only from its results.
             results = self.inner.process_results(first.content, answers)
         except Exception:  # a task's own code may refuse such answers; its metrics are known
             results = {}
@@ -205,6 +207,7 @@ def _local_tasks(folder: str) -> Any:
             f"harness.tasks_folder must be a folder of task files, got '{folder}'; check the path"
         )
     tasks = _import("lm_eval.tasks")
+    # Without the shipped tasks, which take seconds to index and are looked through only if need be.
     return tasks.TaskManager(include_path=str(path), include_defaults=False)
 
 
@@ -244,11 +247,13 @@ def _find_task(name: str, folder: str | None) -> tuple[Any, Any]:
 def _load_task(
     name: str, folder: str | None, shots: int | None, seed: int, _hashes: tuple[str, ...]
 ) -> HarnessTask:
+    # `_hashes` is unused but in the key of the cache: a task whose files changed is loaded again.
     manager, _ = _find_task(name, folder)
     try:
         with _harness_seeds():
             (task,) = manager.load(name)["tasks"].values()
             default = task.get_config("num_fewshot")
+            # lm-evaluation-harness keeps to 0 here and only logs that the number was ignored.
             if shots and default == 0:
                 raise RecipeError(
                     f"harness: task '{name}' is made for 0 shots, got {shots}; leave shots out"

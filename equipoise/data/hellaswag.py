@@ -100,4 +100,5 @@ class _Row(Record):
     def beginning(self) -> str:
         if self.ctx_a is None:
             return cleaned(self.ctx or "")
+        # `capitalize` also lowers the rest of `ctx_b`, as lm-evaluation-harness does.
         return cleaned(f"{self.ctx_a} {self.ctx_b.capitalize()}")

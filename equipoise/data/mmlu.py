@@ -39,6 +39,7 @@ CATEGORIES: Final[Mapping[str, tuple[str, ...]]] = {
         "sociology", "us_foreign_policy",
     ),
     "other": (
+        # As in the paper; lm-evaluation-harness counts "anatomy" as STEM.
         "anatomy", "business_ethics", "clinical_knowledge", "college_medicine", "global_facts",
         "human_aging", "management", "marketing", "medical_genetics", "miscellaneous", "nutrition",
         "professional_accounting", "professional_medicine", "virology",

@@ -17,7 +17,7 @@ SHARES: Final[tuple[Share, ...]] = ("train", "dev", "test")
 
 def shuffled(names: Sequence[str], *, seed: int | str) -> list[str]:
     """The names in an order drawn by seed, whatever order they came in."""
-    return sorted(names, key=lambda name: _hash(seed, name))
+    return sorted(names, key=lambda name: hashlib.sha256(f"{seed}\0{name}".encode()).hexdigest())
 
 
 def shares(names: Sequence[str], *, seed: int | str) -> dict[str, Share]:
@@ -36,7 +36,3 @@ def shares(names: Sequence[str], *, seed: int | str) -> dict[str, Share]:
         name: "train" if place < train else "dev" if place < dev else "test"
         for place, name in enumerate(shuffled(names, seed=seed))
     }
-
-
-def _hash(seed: int | str, name: str) -> str:
-    return hashlib.sha256(f"{seed}\0{name}".encode()).hexdigest()

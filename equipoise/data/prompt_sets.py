@@ -119,6 +119,7 @@ _Hint: TypeAlias = Annotated[
 
 
 class _PromptFile(Record):
+    # Strict pydantic takes neither a list for a tuple nor a JSON object for a dataclass.
     model_config = ConfigDict(extra="forbid", strict=False)
 
     professions: Mapping[str, Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]]

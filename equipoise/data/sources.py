@@ -102,6 +102,7 @@ class Source:
                 )
             _check_sums(file, content, path=self.path)
             return content
+        # By revision, so that a newer pin does not meet the older file there and refuse it.
         cached = cache_folder() / "data" / (self.revision or "pinned") / self.path
         if not cached.is_file():
             self._download(cached)
@@ -295,6 +296,7 @@ def parse_jsonl(content: bytes, name: str) -> list[tuple[int, JSON]]:
 
     Raises `DataError` naming the line of the fault.
     """
+    # Not `splitlines`, which also cuts at U+2028 and its like, and JSON allows these within a text.
     lines = decode(content, name).split("\n")
     documents = [
         (index, _parse_document(line, name, index))

@@ -31,6 +31,7 @@ _FOLDER = (
     "aba440322fb38600f7790e457a17941f0b12bf20/data/stereoset"
 )
 DEV, TEST = (
+    # Known by git's ids, which GitHub lists: the official files were not at hand to hash.
     Source(f"stereoset/{name}", url=f"{_FOLDER}/{name}", hashes=(blob,), licence=LICENCE)
     for name, blob in (
         ("dev.json", "637b1e3d284a3c629b74a4659c583b8eca9bd13e"),
@@ -144,6 +145,7 @@ def contrast_of(item: StereoSetItem) -> Contrast:
     """
     context, endings = item.context, tuple(f" {sentence}" for sentence in item.sentences)
     if item.task == "intrasentence":
+        # Of the texts and not of the template: 794 of dev's 2,106 differ from it in case.
         before = {text[:start] for text, (start, _) in zip(item.sentences, item.spans, strict=True)}
         context = before.pop().rstrip() if len(before) == 1 else ""
         endings = tuple(text[len(context) :] for text in item.sentences)

@@ -122,6 +122,7 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
             words = tuple(f" {letter}" for letter in LETTERS)
             prompts = [_lettered_prompt(example, order) for order in ORDERS]
             return [NextToken(context=prompt, words=words) for prompt in prompts]
+        # The first order is the file's own, in which `heard` reads a letter.
         prompt = _lettered_prompt(example, ORDERS[0])
         return [Generation(context=prompt, max_tokens=self.score.max_tokens)]
 
@@ -257,6 +258,7 @@ def _answer_values(
         f"lean_{condition}": lean,
     }
     if abs(lean) == 1:
+        # A value of its own, so that s_DIS has as its n the answers that name somebody.
         values[f"named_{condition}"] = lean
     if not item.ambiguous:
         values["unknown_disambig"] = (

@@ -56,6 +56,7 @@ class GenHint(Benchmark[Situation, NextTokenScored]):
             source=_OWN, higher_is_better=True,
         ),
         *(
+            # A hint asks for a gap: only the mean lean, in which hints cancel, is best at 0.
             metric if metric.name == "lo_mean" else replace(metric, ideal=None)
             for metric in PART_METRICS
         ),

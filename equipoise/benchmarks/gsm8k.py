@@ -102,6 +102,7 @@ class Gsm8k(Benchmark[Gsm8kExample, str]):
         """`correct`, `unparsed` and their flexible likes, 0 or 1; and the text up to its end."""
         (written,) = responses
         text = written
+        # Cut here, for a `Generation` has no stop strings; greedy text before a stop is the same.
         for end in _ENDS:
             text = text.split(end, 1)[0]
         strict, loose = official.marked_number(text), official.last_number(text)

@@ -124,6 +124,7 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
         answers: list[list[Answer]] = []
         for question, requests in self._questions(example):
             answer = _harness_answer(question, requests, [next(left) for _ in requests])
+            # Asked once for all repeats: those of sampled text are refused, and others are alike.
             answers.append([answer] * (question.repeats or 1))
         values: dict[str, float] = {}
         for name, value in example.results(answers).items():
@@ -234,6 +235,7 @@ def _harness_answer(
         return _cut_at_stops(str(responses[0]), question.args[1].get("until"))
     scored = [response for response in responses if isinstance(response, Scored)]
     if question.request_type == "loglikelihood_rolling":
+        # A lone first token is not scored where there is no start token: its log p is nan.
         return math.fsum(response.logprob for response in scored if response.tokens)
     (request,), (response,) = requests, scored
     if isinstance(request, Continuation) and request.greedy and response.greedy is None:
@@ -291,6 +293,7 @@ def _build_metric(task: HarnessTask, metric: str, *, name: str) -> Metric:
 
     return Metric(
         name=name,
+        # A mean is taken of all draws at once; other functions are the harness's, called for each.
         of=Weighted(mean) if aggregation == "mean" else joined,
         unit=unit,
         source=f"lm-evaluation-harness: {aggregation} of {metric} of task '{task.name}'",

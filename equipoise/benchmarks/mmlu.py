@@ -72,6 +72,7 @@ class Mmlu(Benchmark[MmluExample, Scored]):
         for subject in self.subjects or ():
             if subject not in SUBJECTS:
                 raise ValueError(f"'{subject}' is no subject; {nearest(subject, SUBJECTS)}")
+        # At least 1: with an empty list nothing would be measured.
         if self.subjects is not None and len(set(self.subjects)) != max(1, len(self.subjects)):
             raise ValueError(f"each subject must be named once, got {list(self.subjects)}")
         return self

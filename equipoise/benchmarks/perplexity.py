@@ -122,6 +122,7 @@ class Perplexity(Benchmark[Document, Scored]):
 
     def outcome(self, example: Document, responses: Sequence[Scored]) -> Outcome:
         """Sums over the windows: `logprob` in nats, `tokens`, `bytes`; nan if none was scored."""
+        # A lone first token is not scored where there is no start token: its log p is nan.
         counted = [response for response in responses if response.tokens]
         sums = {
             "logprob": math.fsum(response.logprob for response in counted),

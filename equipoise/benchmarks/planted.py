@@ -221,6 +221,7 @@ def _compared(
 ) -> Iterator[Probe]:
     for item in items:
         key = "prefers_pair" if kind == "pair" else f"prefers_{item.groups['axis']}"
+        # The groups of a pair are those of CrowS-Pairs, which name nobody; its id does.
         target = item.id.split(":")[2] if kind == "pair" else item.groups["target"]
         share = world.true_preference(item.id)
         yield Probe(

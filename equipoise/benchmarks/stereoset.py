@@ -103,6 +103,7 @@ _DOMAIN = (
         "_domain_mean", f"{_OURS}; mean of the domains' scores",
         ss=lambda c, w: 100 * pref.domain_mean(c["prefers"], c["@axis"], w),
         lms=lambda c, w: 100 * pref.domain_mean(c["related"], c["@axis"], w),
+    # Not their ICAT: it would let a domain above 50 make up for a domain below.
     )[:2],
     percent(
         "icat_domain_mean",

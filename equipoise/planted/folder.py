@@ -47,6 +47,7 @@ def world_folder(name: str) -> Path:
     """
     world = find_world(name)
     files = _files(world.name)
+    # The list has the hash of every file, so that its own stands for all.
     digest = hashlib.sha256(files[_SUMS]).hexdigest()[:16]
     folder = cache_folder() / "planted" / f"{world.name}-{digest}"
     if not folder.is_dir():
@@ -101,6 +102,7 @@ def _files(name: str) -> Mapping[str, bytes]:
         TEST.path: _json(_stereoset(learnt)),
         CROWS_PAIRS.path: _crows_pairs(world.pairs()),
         KNOWN_1000.path: _json(known),
+        # In the place of the file that `perplexity` reads where none is named.
         AG_NEWS.path: "".join(f"{sentence}\n" for sentence in held_out).encode(),
     }
     sums = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}

@@ -60,6 +60,7 @@ def professions(strength: float, seed: int) -> Iterator[PlantedProfession]:
     for side, sign in ((words.MALE_PROFESSIONS, 1.0), (words.FEMALE_PROFESSIONS, -1.0)):
         sizes = np.linspace(1.0, _LEAST_SCORE, num=len(side))
         if seed:
+            # Seed 0 keeps the order of the lists, in which the strongest lean comes first.
             sizes = rng.permutation(sizes)
         scores |= zip(side, (sign * sizes).tolist(), strict=True)
     for word, score in (scores | dict.fromkeys(words.EVEN_PROFESSIONS, 0.0)).items():

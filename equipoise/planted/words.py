@@ -133,7 +133,8 @@ AXES: Final = {
     ),
 }
 
-#: How far an axis moves each pair's share at strength 1; an axis runs the other way.
+#: How far an axis moves each pair's share at strength 1. An axis runs the other way, so that a
+#: method that only moves SS down is exposed.
 AXIS_SHIFTS: Final = {"gender": 0.28, "profession": -0.14, "race": 0.21, "religion": 0.14}
 
 #: One frame for each of an axis's five pairs.

@@ -221,6 +221,8 @@ def _build(strength: float, seed: int, targets: int) -> World:
     groups = {"nationality": words.COUNTRIES, "religion": words.FAITHS}
     preferred: list[Preference] = []
     for i, axis in enumerate(words.AXES):
+        # A stream for each axis, apart from those of professions (0) and groups (1): what one
+        # draws, such as more targets, changes no other.
         rng = np.random.default_rng([seed, 2, i])
         if targets == DEFAULT_TARGETS:
             preferred += preferences(strength, rng, axis=axis)

@@ -99,8 +99,7 @@ class Facts(Benchmark[Cloze, Scored]):
         for fact in known:
             if fact.id not in chosen:
                 continue
-            # In T-REx 675 subjects have several true objects of a relation: none of them is a wrong
-            # one.
+            # In T-REx 675 subjects have several true objects of a relation, of which none is wrong.
             true = true_of[fact.relation, fact.subject]
             others = [other for other in answers[fact.relation] if other.casefold() not in true]
             clozes.append(

@@ -246,6 +246,7 @@ def ruled_target(
     """
     sought = _spellings(tuple(stereotyped))
     people = [place for place in range(len(info)) if place != unknown]
+    # Nationality fits by the word alone (its groups are regions), most of Age by the group alone.
     about = [place for place in people if sought & _spellings(info[place])]
     if unknown is None or len(about) != 1:
         return None

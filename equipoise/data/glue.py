@@ -75,6 +75,7 @@ def read_rows(task: GlueTask) -> list[Labelled]:
     return [
         Labelled(
             id=row.where.rpartition(", ")[2],
+            # Every sentence of SST-2 ends with a space, which would stand in every prompt.
             texts=tuple(row.text(column).strip() for column in task.texts),
             label=task.labels.index(row.choice("label", task.labels)),
             groups=task.groups(row),

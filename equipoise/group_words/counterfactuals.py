@@ -142,6 +142,7 @@ def _change_for(text: str, mention: Mention, group: str, *, after: int) -> Chang
         return Change(mention.start, mention.end, word)
     letter, gap = article[1][0], article[2]
     if _VOWEL.match(word):
+        # "A" may begin a sentence or be in capitals: only the word after it tells "An" from "AN".
         letter += "N" if letter == "A" and mention.style == "upper" else "n"
     return Change(article.start(), mention.end, letter + gap + word)
 

@@ -147,6 +147,7 @@ def texts_of(
     for request in requests:
         match request:
             case Continuation(context=context, continuation=continuation):
+                # An empty context is the text of no example: its hash would be that of any other.
                 if context.strip():
                     yield context
                 yield context + continuation

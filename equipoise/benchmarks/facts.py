@@ -85,6 +85,7 @@ class Facts(Benchmark[Cloze, Scored]):
     def examples(self, split: str) -> Sequence[Cloze]:
         """The chosen facts in the order of the file."""
         known = known_facts() if self.source == "known_1000" else trex_facts()
+        # Of all facts, so that `per_relation` changes no wrong object of those that it leaves.
         answers: dict[str, dict[str, None]] = {}
         true_of: dict[tuple[str, str], set[str]] = {}
         for fact in known:

@@ -130,6 +130,7 @@ class GenHint(Benchmark[Situation, NextTokenScored]):
         if self.variant == "hint1572":
             yield from product(terms, ("his", "her"))
             return
+        # Drawn for each template, so that a profession does not have the same hint throughout.
         order = shuffled([term.word for term in terms], seed=f"{template.name} {self.split_seed}")
         male = set(order[: (len(order) + number % 2) // 2])
         for term in terms:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -12,12 +12,14 @@ from typing import Any
 
 import huggingface_hub
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from huggingface_hub.file_download import repo_folder_name
 
 from equipoise.errors import ModelError, StoreError
 from equipoise.files.atomic import sha256, write_file
 from equipoise.files.json_records import read_object
 
-#: The files of a model, an adapter or an edit: no others are fetched or hashed.
+#: The small files of a model, an adapter or an edit; `_name_weights` names their large ones. No
+#: others are fetched or hashed.
 FILES = (
     "config.json",
     "generation_config.json",
@@ -27,16 +29,15 @@ FILES = (
     "vocab.*",
     "merges.txt",
     "*.model",
-    "model.safetensors",
-    "model-*-of-*.safetensors",
-    "model.safetensors.index.json",
+    "chat_template*",
+    "*.safetensors.index.json",
     "adapter_config.json",
-    "adapter_model.safetensors",
     "edit.json",
     "trained_on.json",
-    "weights.safetensors",
 )
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+_WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_OF_EDITS = ("adapter_model.safetensors", "weights.safetensors")
+_COMMIT = re.compile("[0-9a-f]{7,40}")
 _TOKENIZERS = ("tokenizer.json", "vocab.*", "*.model", "tokenizer*.tiktoken")
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
 
@@ -60,10 +61,21 @@ class Checkpoint:
 def find_checkpoint(name: str, *, revision: str | None) -> Checkpoint:
     """A local folder of this name, else the Hub's repository `name` or `name@revision`.
 
+    A folder may be named with the beginning of its fingerprint, "my-model@1f0c2ab7", and a
+    revision be the beginning of a commit in the cache, as `Checkpoint.identity` prints both.
     Honors `HF_HUB_OFFLINE`.
-    Raises `ModelError` when there is no such folder, repository or revision, or it is not in the
-    cache and the Hub cannot be reached.
+    Raises `ModelError` when there is no such folder, repository or revision, the folder has
+    changed, or the Hub cannot be reached for what is not in the cache.
     """
+    place, _, mark = name.rpartition("@")
+    if place and _COMMIT.fullmatch(mark) and Path(place).expanduser().is_dir():
+        checkpoint = find_checkpoint(place, revision=revision)
+        if not checkpoint.revision.startswith(mark):
+            raise ModelError(
+                f"{place} must have the fingerprint '{mark}', got '{checkpoint.revision[:8]}': its "
+                "files have changed; leave the fingerprint out to take them as they are"
+            )
+        return checkpoint
     folder = Path(name).expanduser()
     if folder.is_dir():
         if revision is not None:
@@ -81,12 +93,12 @@ def find_checkpoint(name: str, *, revision: str | None) -> Checkpoint:
             f"a single revision must be given, got '{inside}' in the name and '{revision}' beside "
             "it; leave either out"
         )
-    revision = inside or revision
+    revision = _complete_commit(repository, inside or revision)
     try:
-        # A star also stands for slashes: `*.model` alone would fetch original/tokenizer.model.
-        fetched = huggingface_hub.snapshot_download(
-            repository, revision=revision, allow_patterns=list(FILES), ignore_patterns=["*/*"]
-        )
+        folder = _fetch(repository, revision, FILES)
+        weights = _name_weights(folder) or [_WHOLE, *_OF_EDITS]
+        # By the commit, which the cache's folder is named for: a push between the two mixes nothing.
+        folder = _fetch(repository, folder.name, weights)
     except HFValidationError as error:
         raise ModelError(f"a Hub id must be 'name' or 'owner/name', got '{name}'") from error
     except (HfHubHTTPError, OSError) as error:
@@ -96,9 +108,54 @@ def find_checkpoint(name: str, *, revision: str | None) -> Checkpoint:
             f"{str(error).partition('. ')[0]!r:.300}; correct the name or revision, log in if it "
             "is gated, or unset HF_HUB_OFFLINE"
         ) from error
-    # the Hub's cache names the folder for the commit
-    folder = Path(fetched)
+    missing = [weight for weight in _name_weights(folder) if not (folder / weight).is_file()]
+    if missing:
+        raise ModelError(
+            f"'{name}' must be whole in the Hub's local cache, it lacks {', '.join(missing)}; "
+            "unset HF_HUB_OFFLINE to fetch the rest"
+        )
     return Checkpoint(name=repository, folder=folder, revision=folder.name, from_hub=True)
+
+
+def _fetch(repository: str, revision: str | None, patterns: Sequence[str]) -> Path:
+    # A star also stands for slashes: `*.model` alone would fetch original/tokenizer.model.
+    fetched = huggingface_hub.snapshot_download(
+        repository, revision=revision, allow_patterns=list(patterns), ignore_patterns=["*/*"]
+    )
+    return Path(fetched)
+
+
+def _complete_commit(repository: str, revision: str | None) -> str | None:
+    """The whole commit in the Hub's local cache that begins so; any other revision as it is."""
+    if revision is None or not _COMMIT.fullmatch(revision):
+        return revision
+    folder = repo_folder_name(repo_id=repository, repo_type="model")
+    place = Path(huggingface_hub.constants.HF_HUB_CACHE, folder, "snapshots")
+    commits = [path.name for path in place.glob(f"{revision}*")]
+    return commits[0] if len(commits) == 1 else revision
+
+
+def _name_weights(folder: Path) -> list[str]:
+    """The files of weights that transformers reads of a folder, there or not; none: no weights.
+
+    They are those that the configuration or the index names, whatever they are called; of a
+    damaged one the index itself, whose fault is named when it is read.
+    """
+    try:
+        explicit = read_object(folder / "config.json").get("transformers_weights")
+    except StoreError:
+        explicit = None
+    for name in (explicit, _WHOLE, _INDEX):
+        if not isinstance(name, str) or not (name == explicit or (folder / name).is_file()):
+            continue
+        if not name.endswith(".index.json"):
+            return [name]
+        try:
+            shards = read_object(folder / name).get("weight_map")
+        except StoreError:
+            shards = None
+        return sorted(set(map(str, shards.values()))) if isinstance(shards, dict) else [name]
+    return []
 
 
 def read_config(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -112,7 +169,7 @@ def read_config(checkpoint: Checkpoint) -> dict[str, Any]:
 def check_files(checkpoint: Checkpoint) -> None:
     """Raise `ModelError` for a checkpoint without safetensors weights or without a tokenizer."""
     names = sorted(file.name for file in checkpoint.folder.iterdir())
-    if not any(_matches(name, _WEIGHTS) for name in names):
+    if not _name_weights(checkpoint.folder):
         # From the Hub they are not fetched, so that it is not known whether there are any.
         pickled = next((name for name in names if _matches(name, _PICKLED)), "none")
         raise ModelError(
@@ -130,11 +187,12 @@ def check_files(checkpoint: Checkpoint) -> None:
 def content_sha256(folder: Path) -> str:
     """sha256 (hex) over the names and bytes of the files that make up a model.
 
-    Each file's own hash is cached under `EQUIPOISE_CACHE` by path, size and time of change.
+    Each file's own hash is cached under `EQUIPOISE_CACHE` by path, size and times of change.
     """
     digest = hashlib.sha256()
+    weights = {*_name_weights(folder), *_OF_EDITS}
     for path in sorted(folder.iterdir()):
-        if path.is_file() and _matches(path.name, FILES):
+        if path.is_file() and (path.name in weights or _matches(path.name, FILES)):
             digest.update(f"{path.name} {_cached_sha256(path)}\n".encode())
     return digest.hexdigest()
 
@@ -145,7 +203,9 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 
 def _cached_sha256(path: Path) -> str:
     about = path.stat()
-    key = f"{path.resolve()} {about.st_size} {about.st_mtime_ns}"
+    # A copy may keep size and time of change of the file that it replaces, not these two.
+    times = f"{about.st_mtime_ns} {about.st_ctime_ns} {about.st_ino}"
+    key = f"{path.resolve()} {about.st_size} {times}"
     home = os.environ.get("EQUIPOISE_CACHE")
     cache = Path(home).expanduser() if home else Path.home() / ".cache" / "equipoise"
     entry = cache / "sha256" / hashlib.sha256(key.encode()).hexdigest()

@@ -1,6 +1,7 @@
 """A checkpoint's files to a `LanguageModel`, or a sentence that says why not."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from equipoise.models.tokenization import start_rule, start_token_id
 from equipoise.records import JSON, ModelKind
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_OTHER_HEADS = re.compile(r"For\w*(Classification|QuestionAnswering|MultipleChoice)|Reward")
 _UNREADABLE = (OSError, ValueError, KeyError, ImportError)  # what transformers raises of files
 
 
@@ -110,6 +112,11 @@ def _read_kind(checkpoint: Checkpoint, config: Mapping[str, Any]) -> ModelKind:
             return "causal"
         if architecture in MODEL_FOR_MASKED_LM_MAPPING_NAMES.values():
             return "masked"
+        if _OTHER_HEADS.search(architecture):
+            raise ModelError(
+                f"{checkpoint.name} must be a language model, it was saved as {architecture}, "
+                "whose head predicts no words; take the model that it was made from"
+            )
     model_type, own_code = config.get("model_type"), config.get("auto_map", {})
     # Masked first: BERT and its kin are in transformers' list of causal models, too.
     if "AutoModelForMaskedLM" in own_code or model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
@@ -166,10 +173,16 @@ def _load_tokenizer(checkpoint: Checkpoint, rows: int, kind: ModelKind) -> PreTr
             f"the tokenizer of {checkpoint.name} must load, got: {_reason(error)}; save it again "
             "with transformers"
         ) from error
-    if tokenizer.vocab_size > rows:
+    beyond = {token: id for token, id in tokenizer.get_vocab().items() if id >= rows}
+    # Special tokens that nothing feeds, as a padding token often is, do no harm.
+    unfed = set(tokenizer.all_special_tokens) - {
+        tokenizer.bos_token, tokenizer.eos_token, tokenizer.mask_token
+    }  # fmt: skip
+    for token in sorted(beyond.keys() - unfed, key=lambda token: beyond[token]):
         raise ModelError(
-            f"the tokenizer of {checkpoint.name} must have at most the model's {rows} tokens, it "
-            f"has {tokenizer.vocab_size}; it belongs to another model"
+            f"the tokenizer of {checkpoint.name} must have at most the model's {rows} tokens, "
+            f"{token!r} has number {beyond[token]}; give the model a row for each "
+            "(resize_token_embeddings) and train them, or save it with its own tokenizer"
         )
     if kind == "masked" and tokenizer.mask_token_id is None:
         raise ModelError(

@@ -1,6 +1,7 @@
 """Files of a model: found here or on the Hub, fingerprinted, and every fault named."""
 
 import json
+import os
 from pathlib import Path
 
 import huggingface_hub
@@ -50,6 +51,71 @@ def test_a_folder_is_named_by_its_content(tmp_path: Path) -> None:
     assert content_sha256(tmp_path / "one") != first.revision
 
 
+def sharded(folder: Path, seed: int, pattern: str = "model.safetensors-{:05}-of-00002") -> Path:
+    """Two shards whose names are what the index says, as Qwen 3.5's are."""
+    model = tiny_model("gpt2", seed=seed)
+    model.tokenizer.save_pretrained(folder)
+    model.module.config.save_pretrained(folder)
+    weights = {name: value.clone() for name, value in model.module.state_dict().items()}
+    del weights["lm_head.weight"]  # tied
+    names = [f"{pattern.format(number)}.safetensors" for number in (1, 2)]
+    parts = {names[index]: sorted(weights)[index::2] for index in (0, 1)}
+    for file, part in parts.items():
+        save_file({name: weights[name] for name in part}, folder / file, metadata={"format": "pt"})
+    places = {name: file for file, part in parts.items() for name in part}
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": places})
+    )
+    return folder
+
+
+@pytest.mark.parametrize("pattern", ["model.safetensors-{:05}-of-00002", "part{}", "pytorch_{}"])
+def test_weights_are_those_that_the_index_names(tmp_path: Path, pattern: str) -> None:
+    first, second = (sharded(tmp_path / f"{seed}" / "m", seed, pattern) for seed in (1, 2))
+    (first / "consolidated.safetensors").write_bytes(b"of another program")
+    assert load(str(first)).identity != load(str(second)).identity
+    (first / "consolidated.safetensors").write_bytes(b"and not read")
+    assert content_sha256(first) == find_checkpoint(str(first), revision=None).revision
+    weights = load(str(second)).module.state_dict()
+    expected = tiny_model("gpt2", seed=2).module.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in expected.items())
+
+
+def test_weights_are_those_that_the_configuration_names(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "one")
+    (folder / "model.safetensors").rename(folder / "mine.safetensors")
+    config = json.loads((folder / "config.json").read_text())
+    config["transformers_weights"] = "mine.safetensors"
+    (folder / "config.json").write_text(json.dumps(config))
+    before = load(str(folder)).identity
+    weights = load_file(folder / "mine.safetensors")
+    weights["transformer.ln_f.bias"] += 1
+    save_file(weights, folder / "mine.safetensors", metadata={"format": "pt"})
+    assert load(str(folder)).identity != before
+
+
+def test_a_file_of_the_same_size_and_time_is_hashed_anew(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "one")
+    before, path = content_sha256(folder), folder / "generation_config.json"
+    about, text = path.stat(), path.read_text()
+    path.unlink()
+    path.write_text(text.swapcase())
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert content_sha256(folder) != before
+
+
+def test_a_folder_is_loaded_by_the_name_that_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = saved(tmp_path / "one")
+    monkeypatch.chdir(tmp_path)
+    identity = load("one").identity
+    assert load(identity).identity == identity
+    (folder / "generation_config.json").write_text("{}")
+    with pytest.raises(ModelError, match=f"must have the fingerprint '{identity[4:]}', got"):
+        load(identity)
+
+
 def test_hashes_are_kept_until_a_file_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,11 +149,22 @@ def test_a_hub_id_is_named_by_its_commit(tmp_path: Path) -> None:
         ("tiny/gpt2@main", None),
         ("tiny/gpt2", COMMIT),
         (f"tiny/gpt2@{COMMIT}", COMMIT),
+        ("tiny/gpt2@607a30d", None),  # as it is printed
     ):
         model = load(name, revision=revision)
         assert model.identity == "tiny/gpt2@607a30d"
         assert model.source["revision"] == COMMIT
         assert model.load_name == f"tiny/gpt2@{COMMIT}"
+
+
+def test_a_hub_model_is_whole_or_what_it_lacks_is_named(tmp_path: Path) -> None:
+    folder = hub(tmp_path)
+    (folder / "model.safetensors").unlink()
+    sharded(folder, 3)
+    assert load("tiny/gpt2").identity == "tiny/gpt2@607a30d"
+    (folder / "model.safetensors-00002-of-00002.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"it lacks model.safetensors-00002-of-00002.safetensors"):
+        load("tiny/gpt2")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import gc
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tiny_adapters import INFO, logits
-from transformers import BertForSequenceClassification, GPT2Model
+from transformers import (
+    BertForSequenceClassification,
+    BertModel,
+    GPT2ForSequenceClassification,
+    GPT2Model,
+    LlamaForTokenClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from equipoise.edits.adapter import AdapterEdit, read_adapter, sits_on
 from equipoise.edits.edit import EditInfo, fingerprint
@@ -150,10 +159,28 @@ def test_missing_weights_are_never_random(tmp_path: Path) -> None:
         load(str(folder))
 
 
-def test_a_classifier_has_no_language_model_head(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("family", "head"),
+    [
+        ("bert", BertForSequenceClassification),
+        ("gpt2", GPT2ForSequenceClassification),  # has every weight of the language model: tied
+        ("llama", LlamaForTokenClassification),
+    ],
+)
+def test_a_classifier_is_no_language_model(
+    family: str, head: type[PreTrainedModel], tmp_path: Path
+) -> None:
+    model = tiny_model(family)
+    saved(tmp_path / "m", model)
+    head(model.module.config).save_pretrained(tmp_path / "m")
+    with pytest.raises(ModelError, match=f"it was saved as {head.__name__}"):
+        load(str(tmp_path / "m"))
+
+
+def test_a_body_without_its_head_is_refused(tmp_path: Path) -> None:
     model = tiny_model("bert")
     saved(tmp_path / "m", model)
-    BertForSequenceClassification(model.module.config).save_pretrained(tmp_path / "m")
+    BertModel(model.module.config).save_pretrained(tmp_path / "m")
     with pytest.raises(ModelError, match=r"of BertForMaskedLM, it lacks .* 'cls\."):
         load(str(tmp_path / "m"))
 
@@ -238,7 +265,24 @@ def test_the_start_token_is_recorded(bos: str, start: str, adds: bool, tmp_path:
 
 def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
     model = replace(tiny_model(), tokenizer=tiny_tokenizer("masked"))  # two tokens more
-    with pytest.raises(ModelError, match="at most the model's 259 tokens, it has 261"):
+    with pytest.raises(ModelError, match=r"at most the model's 259 tokens, .* has number 259"):
+        load(str(saved(tmp_path / "m", model)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tokenizer: tokenizer.add_tokens([" nurse"]),
+        lambda tokenizer: tokenizer.add_special_tokens({"bos_token": "<late>"}),
+        lambda tokenizer: tokenizer.add_special_tokens({"eos_token": "<late>"}),
+    ],
+)
+def test_a_token_that_would_be_fed_without_a_row_is_named(
+    change: Callable[[PreTrainedTokenizerBase], object], tmp_path: Path
+) -> None:
+    model = tiny_model()
+    change(model.tokenizer)
+    with pytest.raises(ModelError, match=r"259 tokens, '( nurse|<late>)' has number 259"):
         load(str(saved(tmp_path / "m", model)))
 
 

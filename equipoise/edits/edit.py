@@ -18,7 +18,7 @@ from equipoise.records import JSON, DataUse, Supply
 class EditInfo:
     """Where an edit came from: enough to repeat it and to refuse it on the wrong model.
 
-    The record in `edit.json` is this class (`storage`): a field is listed here alone.
+    The record in `edit.json` is this class (`base.Head`): a field is listed here alone.
     """
 
     method: str  # the mitigation's name

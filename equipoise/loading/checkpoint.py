@@ -97,7 +97,7 @@ def find_checkpoint(name: str, *, revision: str | None) -> Checkpoint:
     try:
         folder = _fetch(repository, revision, FILES)
         weights = _name_weights(folder) or [_WHOLE, *_OF_EDITS]
-        # By the commit, which the cache's folder is named for: a push between the two mixes nothing.
+        # By the commit, which names the cache's folder: a push between the two mixes nothing.
         folder = _fetch(repository, folder.name, weights)
     except HFValidationError as error:
         raise ModelError(f"a Hub id must be 'name' or 'owner/name', got '{name}'") from error

@@ -23,7 +23,7 @@ from transformers.models.auto.modeling_auto import (
 from equipoise.errors import ModelError, nearest
 from equipoise.inference.language_model import LanguageModel
 from equipoise.loading.checkpoint import Checkpoint, check_files, read_config
-from equipoise.models.tokenization import start_rule, start_token_id
+from equipoise.models.tokenization import adds_start, start_rule, start_token_id
 from equipoise.records import JSON, ModelKind
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -47,7 +47,7 @@ def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> Langu
         "dtype": str(module.dtype).removeprefix("torch."),
         "pad": _set_pad_token(tokenizer, rows),
         "start": start_rule(tokenizer),
-        "tokenizer_adds_start": start is not None and tokenizer("a")["input_ids"][:1] == [start],
+        "tokenizer_adds_start": adds_start(tokenizer, start),
     }
     return LanguageModel(
         module=module,

@@ -100,7 +100,8 @@ def lora_in_training(
     Initially the adapter changes nothing: A is drawn by the seed, B is 0.
     """
     with ExitStack() as undo:
-        with torch.random.fork_rng():
+        # devices are named, or torch warns where there are several
+        with torch.random.fork_rng(range(torch.cuda.device_count())):
             torch.manual_seed(seed)
             inject(model, config, undo)
         named = model.module.named_parameters()

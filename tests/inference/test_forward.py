@@ -178,5 +178,8 @@ def test_nothing_is_learnt_from_a_broken_module() -> None:
 def test_context_lengths_and_windows() -> None:
     for family in ("gpt2", "llama", "opt", "bert", "roberta"):
         assert tiny_model(family, context=40).context_length == 40
+    config = CONFIG_MAPPING["mpt"](vocab_size=8, d_model=8, n_heads=1, n_layers=1, max_seq_len=48)
+    module = AutoModelForCausalLM.from_config(config)
+    assert replace(tiny_model(), module=module).context_length == 48
     assert probe_layout(tiny_model("gemma2").module).window == 16
     assert probe_layout(tiny_model("llama").module).window is None

@@ -40,9 +40,8 @@ from equipoise.records import (
     TextPair,
     text_sha256,
 )
-from equipoise.stats.draws import spread
 from equipoise.stats.pairing import ITEM, PREFIX, VARIANTS
-from equipoise.stats.resample import Interval, bootstrap, by_cell, columns_of, select
+from equipoise.stats.resample import Interval, bootstrap, by_cell, columns_of, select, spread
 
 #: What numbers rest on.
 PACKAGES = ("equipoise", "torch", "transformers", "tokenizers", "peft", "numpy", "scipy")

@@ -37,7 +37,9 @@ ALLOWED: dict[str, set[str]] = {
     "planted": _LOW | _MODEL | {"data"},
     "loading": _LOW | _MODEL | {"edits", "planted"},
     "training": _LOW | _MODEL | {"edits"},
-    "contrast_training": _LOW | _MODEL | {"edits", "plugins", "stats", "training"},
+    "contrast_training": _LOW
+    | _MODEL
+    | {"edits", "metrics.weighted", "plugins", "stats", "training"},
     "model_editing": _LOW | _MODEL | {"edits", "training", "contrast_training"},
     "supply": _LOW | {"data", "planted.world", "planted.folder"},
     # Benchmarks know no world but for `planted`, which compares a model with one.

@@ -6,14 +6,16 @@ few products of a matrix [draw, cluster] with sums per cluster, and no draw's ro
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.records import Column, Columns, Margin, Metric
+
+CLUSTER = "@cluster"  # the column of cluster numbers
 
 Codes: TypeAlias = NDArray[np.intp]
 Mask: TypeAlias = NDArray[np.bool_]
@@ -184,3 +186,53 @@ def _sums(counts: Column, sums: Column, starts: Codes) -> Column:
         return np.empty((*counts.shape[:-1], 0))
     with np.errstate(invalid="ignore"):
         return np.add.reduceat(counts * sums, starts, axis=-1)
+
+
+# --- metrics in draws -----------------------------------------------------------------------
+
+
+class LazyColumns(Mapping[str, Column]):
+    """Columns that are computed when a metric first reads them, then kept in `read`."""
+
+    def __init__(self, keys: Columns, compute: Callable[[str], Column]) -> None:
+        self._keys = keys
+        self._compute = compute
+        self.read: dict[str, Column] = {}
+
+    def __getitem__(self, key: str) -> Column:
+        if key not in self.read:
+            self.read[key] = self._compute(key)
+        return self.read[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+def values_of(metric: Metric, columns: Columns, weights: Weights) -> Column:
+    """A metric's value in each draw: all at once where it is `Weighted`, else in turn.
+
+    A plain function gets the drawn rows, in which a cluster that is drawn twice has two codes.
+    """
+    if isinstance(metric.of, Weighted):
+        return metric.of.values(columns, weights)
+    counts = weights.counts.reshape(-1, weights.counts.shape[-1]).astype(np.intp)
+    values = [metric.of(_repeat_rows(columns, weights.clusters, draw)) for draw in counts]
+    return np.reshape(values, weights.counts.shape[:-1])
+
+
+def _repeat_rows(columns: Columns, clusters: Codes, counts: Codes) -> LazyColumns:
+    """The columns with each row as often as its cluster was drawn."""
+    times = counts[clusters]
+    rows = np.arange(len(times)).repeat(times)
+
+    def compute(key: str) -> Column:
+        if key != CLUSTER:
+            return columns[key][rows]
+        # A copy of a cluster has a code of its own: a mean over clusters would count both as one.
+        copies = np.arange(len(rows)) - (np.cumsum(times) - times).repeat(times)
+        return cast(Column, clusters[rows] + len(counts) * copies)
+
+    return LazyColumns(columns, compute)

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.conclusions import Change
+from equipoise.metrics.weighted import CLUSTER
 from equipoise.records import Column, Columns, Metric
 from equipoise.stats.claims import claim_of
-from equipoise.stats.draws import CLUSTER, resampled
 from equipoise.stats.permutation import flipped_differences, permutation_p, smallest_p
-from equipoise.stats.resample import Interval, one_sided_p, percentile_interval, point
+from equipoise.stats.resample import Interval, one_sided_p, percentile_interval, point, resampled
 from equipoise.stats.verdict import ALPHA, direction_of
 
 Drawn = NDArray[np.float64]  # [side, draw], the before side first

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.metrics.weighted import CLUSTER
 from equipoise.records import Column, Measurement, Outcome
 from equipoise.stats.compare import Sides
-from equipoise.stats.draws import CLUSTER
 from equipoise.stats.resample import columns_of
 
 PREFIX = "prefix"  # group key of the outcomes of a model that is a family of prompts

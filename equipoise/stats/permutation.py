@@ -11,9 +11,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from equipoise.metrics.weighted import Weights
+from equipoise.metrics.weighted import CLUSTER, Weights, values_of
 from equipoise.records import Column, Columns, Metric
-from equipoise.stats.draws import BLOCK, CLUSTER, values_of
+from equipoise.stats.resample import BLOCK
 
 ROUNDING = 1e-6  # a difference of this size is float32 rounding, and no evidence of anything
 FEWEST_FLIPS = 512  # as many ways as 10 clusters have are all tried, however few are asked for

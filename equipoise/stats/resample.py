@@ -9,16 +9,26 @@ same draws: all at once where it is `Weighted`, else in turn on gathered rows.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from equipoise.metrics.weighted import mean_of
+from equipoise.metrics.weighted import (
+    CLUSTER,
+    Codes,
+    LazyColumns,
+    Weighted,
+    Weights,
+    mean_of,
+    ratio,
+    values_of,
+)
 from equipoise.records import Column, Columns, Metric, Outcome
-from equipoise.stats.draws import CLUSTER, LazyColumns, resampled
 
+BLOCK = 2**18  # numbers of a matrix [draw, cluster] at a time: they stay in the processor's cache
 LEVEL = 0.95  # of an interval, unless another is asked for
 LOST_DRAWS = 0.10  # an interval from fewer than 90 % of the draws is not given
 FEWEST_CLUSTERS = 6  # for percentiles: fewer values lie all on one side in over 5 % of samples
@@ -245,3 +255,61 @@ def _number(names: Sequence[str | None]) -> Column:
     known = sorted({name for name in names if name is not None})
     number: dict[str | None, int] = {name: k for k, name in enumerate(known)}
     return cast(Column, np.array([number.get(name, -1) for name in names], dtype=np.intp))
+
+
+def resampled(
+    metrics: Sequence[Metric], sides: Sequence[Columns], *, draws: int, seed: int
+) -> NDArray[np.float64]:
+    """Metric values under resampling: [side, draw, metric], each draw the same on all sides.
+
+    `sides` have the same rows in the same clusters.
+    """
+    values = np.full((len(sides), draws, len(metrics)), math.nan)
+    once = Weights.once(sides[0][CLUSTER])
+    count = len(once.counts)
+    # Draws do not depend on the size of a block: the generator's numbers come in turn.
+    generator = np.random.default_rng(seed)
+    size = max(1, BLOCK // max(1, count))
+    for start in range(0, draws, size):
+        drawn = generator.integers(count, size=(min(size, draws - start), count))
+        cells = (drawn + count * np.arange(len(drawn))[:, None]).ravel()
+        counts = np.bincount(cells, minlength=drawn.size).astype(float).reshape(drawn.shape)
+        weights = Weights(once.clusters, counts)
+        for (side, columns), (k, metric) in product(enumerate(sides), enumerate(metrics)):
+            values[side, start : start + len(drawn), k] = values_of(metric, columns, weights)
+    return values
+
+
+def spread(metric: Metric, *, over: str) -> Metric:
+    """The metric's standard deviation (ddof = 1) over the groups of a key, e.g. over prefixes.
+
+    Named "<metric>_spread", in the metric's unit. 0: the groups agree. nan with fewer than two
+    groups, or where the metric is nan in any of them.
+    """
+
+    def deviation(columns: Columns, weights: Weights) -> Column:
+        values, drawn = [], []
+        codes = columns["@" + over]
+        for code in np.unique(codes):
+            rows = np.flatnonzero(codes == code)
+            part = Weights(weights.clusters[rows], weights.counts)
+            values.append(values_of(metric, _gather(columns, rows), part))
+            # A group that was not drawn is left out; one that is nan makes the spread nan.
+            drawn.append(part.size(np.ones(len(rows), dtype=bool)) > 0)
+        present = np.array(drawn)
+        size = np.asarray(present.sum(axis=0), dtype=float)
+        mean = ratio(np.where(present, values, 0.0).sum(axis=0), size)
+        gaps = np.where(present, values - mean, 0.0)
+        return np.sqrt(ratio(np.asarray((gaps**2).sum(axis=0)), size - 1))
+
+    return Metric(
+        name=f"{metric.name}_spread",
+        of=Weighted(deviation),
+        unit=metric.unit,
+        source=f"standard deviation of {metric.name} over {over}",
+        low=0.0,
+    )
+
+
+def _gather(columns: Columns, rows: Codes) -> LazyColumns:
+    return LazyColumns(columns, lambda key: columns[key][rows])

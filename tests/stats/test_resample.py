@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from equipoise.metrics.weighted import Weighted, Weights
+from equipoise.metrics.weighted import Weighted, Weights, values_of
 from equipoise.records import Columns, Metric, Outcome
-from equipoise.stats.draws import spread, values_of
 from equipoise.stats.resample import (
     bootstrap,
     bootstrap_means,
@@ -21,6 +20,7 @@ from equipoise.stats.resample import (
     columns_of,
     percentile_interval,
     point,
+    spread,
 )
 
 MEAN = Metric(name="mean", of=Weighted(lambda c, w: w.mean(c["x"])), unit="", source="arithmetic")

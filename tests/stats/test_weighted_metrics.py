@@ -14,8 +14,7 @@ from equipoise.benchmarks.base import Benchmark
 from equipoise.metrics.weighted import Weighted
 from equipoise.records import Column, Columns, Metric
 from equipoise.stats.compare import Sides, compare_metrics
-from equipoise.stats.draws import spread
-from equipoise.stats.resample import bootstrap
+from equipoise.stats.resample import bootstrap, spread
 
 NAMES = [name for name in plugins.names_in("equipoise.benchmarks") if name != "harness"]
 CODES = {"@axis": 3, "@subject": 4, "@prefix": 2}

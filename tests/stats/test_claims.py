@@ -29,14 +29,14 @@ def draws(value: float, scale: float) -> tuple[float, Column]:
 
 
 def claim(
-    made: Metric,
+    bounded: Metric,
     after: tuple[float, Column],
     before: tuple[float, Column] | None = None,
     clusters: int = 400,
 ) -> Claim:
-    found = claim_of(made, before=before or draws(65.0, 1.0), after=after, clusters=clusters)
-    assert found is not None
-    return found
+    claimed = claim_of(bounded, before=before or draws(65.0, 1.0), after=after, clusters=clusters)
+    assert claimed is not None
+    return claimed
 
 
 def test_within_needs_the_whole_interval_inside() -> None:
@@ -51,15 +51,15 @@ def test_within_needs_the_whole_interval_inside() -> None:
     assert vague.p > 0.05
 
 
-def test_a_side_that_the_metric_cannot_leave_is_not_tested() -> None:
+def test_a_margin_beyond_the_metric_s_bound_is_not_tested() -> None:
     gap = metric(margin=Margin(size=0.05), ideal=0.0, low=0.0, high=1.0)
-    found = claim(gap, draws(0.001, 0.004))
-    assert found.shown
-    assert found.low == 0.0  # cut to what the metric can be
+    claimed = claim(gap, draws(0.001, 0.004))
+    assert claimed.shown
+    assert claimed.low == 0.0  # cut to what the metric can be
     assert not claim(gap, draws(0.049, 0.004)).shown
 
 
-def test_not_worse_judges_what_was_lost() -> None:
+def test_not_worse_tests_the_loss() -> None:
     accuracy = metric(margin=Margin(size=2.0), better=True, ideal=100.0)
     kept = claim(accuracy, draws(64.5, 0.5), draws(65.0, 0.0))
     assert (kept.kind, kept.value, kept.shown) == ("not_worse", pytest.approx(0.5), True)
@@ -69,35 +69,35 @@ def test_not_worse_judges_what_was_lost() -> None:
 
 def test_a_relative_margin_is_a_share_of_the_value_before() -> None:
     perplexity = metric(margin=Margin(size=0.02, relative=True), better=False, ideal=None)
-    found = claim(perplexity, draws(20.08, 0.05), draws(20.0, 0.0))
-    assert found.value == pytest.approx(0.004)
-    assert found.shown
+    claimed = claim(perplexity, draws(20.08, 0.05), draws(20.0, 0.0))
+    assert claimed.value == pytest.approx(0.004)
+    assert claimed.shown
     assert not claim(perplexity, draws(20.6, 0.05), draws(20.0, 0.0)).shown
 
 
-def test_a_share_of_nothing_shows_nothing() -> None:
+def test_a_relative_margin_of_zero_shows_nothing() -> None:
     recall = metric(margin=Margin(size=0.02, relative=True), better=True, ideal=None)
     nothing = (0.0, np.zeros(2000))
-    found = claim(recall, after=draws(0.5, 0.1), before=nothing)
-    assert not found.shown
-    assert all(map(math.isnan, (found.value, found.low, found.high, found.p)))
+    claimed = claim(recall, after=draws(0.5, 0.1), before=nothing)
+    assert not claimed.shown
+    assert all(map(math.isnan, (claimed.value, claimed.low, claimed.high, claimed.p)))
 
 
-def test_draws_of_nothing_are_left_out_of_a_share() -> None:
+def test_zero_draws_are_left_out_of_a_relative_margin() -> None:
     recall = metric(margin=Margin(size=0.5, relative=True), better=True, ideal=None)
     value, drawn = draws(10.0, 1.0)
     holed = drawn.copy()
     holed[::1000] = 0.0  # 2 of 2,000
-    found = claim(recall, after=(value, drawn), before=(value, holed))
-    assert found.shown
-    assert found.low == found.high == 0.0
+    claimed = claim(recall, after=(value, drawn), before=(value, holed))
+    assert claimed.shown
+    assert claimed.low == claimed.high == 0.0
 
 
-def test_no_margin_no_claim_and_nothing_measured_no_claim() -> None:
-    made = metric(margin=Margin(size=1.0))
+def test_without_margin_ideal_or_value_there_is_no_claim() -> None:
+    bounded = metric(margin=Margin(size=1.0))
     nothing = (math.nan, np.full(10, math.nan))
     assert claim_of(metric(margin=None), before=nothing, after=draws(1, 1), clusters=9) is None
-    assert claim_of(made, before=draws(1, 1), after=nothing, clusters=9) is None
+    assert claim_of(bounded, before=draws(1, 1), after=nothing, clusters=9) is None
     assert claim_of(
         metric(margin=Margin(size=1.0), ideal=None), before=draws(1, 1), after=draws(1, 1),
         clusters=9,
@@ -105,9 +105,9 @@ def test_no_margin_no_claim_and_nothing_measured_no_claim() -> None:
 
 
 def test_one_cluster_shows_nothing() -> None:
-    found = claim(metric(margin=Margin(size=3.0)), draws(50.0, 0.0), clusters=1)
-    assert not found.shown
-    assert math.isnan(found.p)
+    claimed = claim(metric(margin=Margin(size=3.0)), draws(50.0, 0.0), clusters=1)
+    assert not claimed.shown
+    assert math.isnan(claimed.p)
 
 
 @settings(max_examples=20)
@@ -116,9 +116,7 @@ def test_one_cluster_shows_nothing() -> None:
     clusters=st.integers(2, 60),
     bound=st.floats(-1.5, 1.5),
 )
-def test_p_is_the_90_percent_interval_read_backwards(
-    seed: int, clusters: int, bound: float
-) -> None:
+def test_p_inverts_the_90_percent_interval(seed: int, clusters: int, bound: float) -> None:
     generator = np.random.default_rng(seed)
     sample = generator.normal(size=300)
     value = float(np.median(sample))
@@ -131,7 +129,7 @@ def test_p_is_the_90_percent_interval_read_backwards(
     assert 0.0 <= above <= 1.0
 
 
-def test_draws_without_scatter_have_a_p() -> None:
+def test_constant_draws_have_a_p() -> None:
     flat = np.full(100, 2.0)
     assert one_sided_p(2.0, flat, clusters=4, above=1.0) == 0.0
     assert one_sided_p(2.0, flat, clusters=4, above=2.0) == 1.0
@@ -139,7 +137,7 @@ def test_draws_without_scatter_have_a_p() -> None:
     assert one_sided_p(2.0, flat, clusters=20, above=2.0) > 0.95
 
 
-def test_a_large_effect_is_no_less_sure_for_few_draws() -> None:
+def test_p_of_a_large_effect_does_not_depend_on_the_draws() -> None:
     generator = np.random.default_rng(0)
     few, many = (generator.normal(9.0, 1.0, size=draws) for draws in (400, 200_000))
     p = one_sided_p(9.0, few, clusters=16, above=0.0)
@@ -147,7 +145,7 @@ def test_a_large_effect_is_no_less_sure_for_few_draws() -> None:
     assert p < 1e-5
 
 
-def test_p_falls_as_the_bound_moves_out_of_the_draws() -> None:
+def test_p_rises_with_the_bound() -> None:
     sample = np.random.default_rng(1).normal(0.0, 1.0, size=500)
     bounds = np.linspace(-6.0, 0.0, 61)
     ps = [one_sided_p(0.0, sample, clusters=16, above=float(bound)) for bound in bounds]

@@ -33,24 +33,25 @@ def test_p_of_few_clusters_is_exact() -> None:
     observed = abs(sum(after))
     signs = list(itertools.product((1, -1), repeat=5))
     exact = [abs(sum(s * x for s, x in zip(sign, after, strict=True))) for sign in signs]
-    expected = sum(one >= observed - 1e-12 for one in exact) / 32
+    expected = sum(total >= observed - 1e-12 for total in exact) / 32
     assert change(before, after).p == pytest.approx(expected)
     assert expected == 4 / 32  # by hand: all alike, -0.5 turned as well, and both mirrored
 
 
 def test_p_flips_whole_clusters() -> None:
-    found = change([0.0] * 6, [1.0] * 6, [0, 0, 0, 1, 1, 1])
-    assert found.clusters == 2
-    assert found.p == 0.5  # of 4 ways to flip 2 clusters, 2 are as large
+    changed = change([0.0] * 6, [1.0] * 6, [0, 0, 0, 1, 1, 1])
+    assert changed.clusters == 2
+    assert changed.p == 0.5  # of 4 ways to flip 2 clusters, 2 are as large
 
 
-def test_a_difference_of_rounding_is_no_evidence() -> None:
-    found = change([0.0] * 12, [3e-14] * 12)  # all one way, which a p of 1/2048 would make much of
-    assert found.p == 1.0
-    assert found.direction == "unchanged"
+def test_a_rounding_difference_has_p_1() -> None:
+    # all one way, which a p of 1/2048 would make much of
+    changed = change([0.0] * 12, [3e-14] * 12)
+    assert changed.p == 1.0
+    assert changed.direction == "unchanged"
 
 
-def test_sampled_p_is_near_the_exact_one_and_never_zero() -> None:
+def test_sampled_p_is_near_the_exact_p_and_never_zero() -> None:
     generator = np.random.default_rng(0)
     after = generator.normal(0.35, 1.0, size=30).tolist()
     sampled = change([0.0] * 30, after).p
@@ -71,21 +72,21 @@ def test_p_is_uniform_under_no_effect() -> None:
     assert 0.4 < np.mean(ps) < 0.6
 
 
-def test_effect_is_the_mean_change_in_standard_deviations_of_a_change() -> None:
+def test_effect_is_the_standardised_mean_change() -> None:
     differences = np.random.default_rng(3).normal(0.5, 1.0, size=200)
-    found = change([0.0] * 200, differences.tolist())
-    assert found.effect == pytest.approx(differences.mean() / differences.std(ddof=1), rel=0.1)
+    changed = change([0.0] * 200, differences.tolist())
+    assert changed.effect == pytest.approx(differences.mean() / differences.std(ddof=1), rel=0.1)
 
 
-def test_one_cluster_gives_no_interval_and_no_verdict() -> None:
-    found = change([0.0, 0.0], [1.0, 2.0], [0, 0])
-    assert found.difference == 1.5
-    assert math.isnan(found.low)
-    assert found.direction == "unknown"
-    assert found.reason == "an interval needs at least 2 independent clusters, there are 1"
+def test_one_cluster_gives_no_interval_and_no_direction() -> None:
+    changed = change([0.0, 0.0], [1.0, 2.0], [0, 0])
+    assert changed.difference == 1.5
+    assert math.isnan(changed.low)
+    assert changed.direction == "unknown"
+    assert changed.reason == "an interval needs at least 2 independent clusters, there are 1"
 
 
-def test_seeds_are_averaged_and_their_scatter_is_in_the_interval() -> None:
+def test_the_interval_includes_the_spread_of_seeds() -> None:
     generator = np.random.default_rng(0)
     before = generator.normal(size=40)
     codes: Column = np.arange(40)  # type: ignore[assignment]
@@ -107,23 +108,23 @@ def test_seeds_are_averaged_and_their_scatter_is_in_the_interval() -> None:
     assert apart.p > 0.05 > alike.p
 
 
-def test_too_few_clusters_are_said_to_be_too_few() -> None:
-    found = change([1.0] * 4, [0.0] * 4)
-    assert found.p == 2 / 16
-    assert found.direction == "unchanged"
-    assert found.reason == "4 independent clusters are too few to show a change at 5 %"
+def test_too_few_clusters_are_the_reason() -> None:
+    changed = change([1.0] * 4, [0.0] * 4)
+    assert changed.p == 2 / 16
+    assert changed.direction == "unchanged"
+    assert changed.reason == "4 independent clusters are too few to show a change at 5 %"
     assert change([1.0] * 6, [0.0] * 6).direction == "reduced"
 
 
-def test_a_clear_change_of_several_seeds_is_shown_in_every_group_with_few_draws() -> None:
+def test_a_large_change_survives_holm_with_few_draws() -> None:
     """Of 500 draws the percentiles give 16 clusters no p below 0.014: 0.055 after Holm."""
     before = {"x": np.full(160, 80.0), "@cluster": np.repeat(np.arange(16), 10)}
     afters = tuple(before | {"x": before["x"] - 40.0 + noise} for noise in (0.0, 1.0, -1.0))
-    (one,) = compare_metrics([MEAN], Sides(before=before, afters=afters), draws=500, seed=0)
-    assert corrected([one] * 4)[0].direction != "unchanged"
+    (changed,) = compare_metrics([MEAN], Sides(before=before, afters=afters), draws=500, seed=0)
+    assert corrected([changed] * 4)[0].direction != "unchanged"
 
 
-def test_one_seed_has_its_own_draws_and_no_scatter() -> None:
+def test_one_seed_has_no_spread() -> None:
     drawn = np.arange(6.0).reshape(1, 6)
     value, draws = pooled([2.5], drawn, seed_noise(1, draws=6, seed=0))
     assert value == 2.5
@@ -131,7 +132,7 @@ def test_one_seed_has_its_own_draws_and_no_scatter() -> None:
     assert math.isnan(spread([2.5]))
 
 
-def test_scatter_between_seeds_by_hand() -> None:
+def test_spread_of_seeds_by_hand() -> None:
     noise = seed_noise(2, draws=4, seed=3)
     value, draws = pooled([1.0, 3.0], np.zeros((2, 4)), noise)
     assert value == 2.0
@@ -139,13 +140,13 @@ def test_scatter_between_seeds_by_hand() -> None:
     assert draws == pytest.approx(noise)  # sqrt(2) / sqrt(2) standard errors of 1
 
 
-def test_seeds_that_agree_add_nothing() -> None:
+def test_equal_seeds_add_no_spread() -> None:
     drawn = np.random.default_rng(0).normal(size=(3, 50))
     _, draws = pooled([1.0, 1.0, 1.0], drawn, seed_noise(3, draws=50, seed=1))
     assert draws == pytest.approx(drawn.mean(axis=0))
 
 
-def test_noise_is_students_t_and_settled_by_the_seed() -> None:
+def test_seed_noise_is_students_t_and_reproducible() -> None:
     noise = seed_noise(3, draws=40_000, seed=0)
     assert np.quantile(noise, 0.975) == pytest.approx(4.303, rel=0.05)
     assert noise.tolist() == seed_noise(3, draws=40_000, seed=0).tolist()

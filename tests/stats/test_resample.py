@@ -56,12 +56,12 @@ def test_columns_hold_values_group_codes_and_clusters() -> None:
     assert len(set(codes)) == 3
 
 
-def test_without_a_cluster_key_each_example_stands_alone() -> None:
+def test_without_a_cluster_key_each_example_is_a_cluster() -> None:
     columns = columns_of(outcomes([1.0, 2.0, 3.0]), cluster=None)
     assert len(set(columns["@cluster"].tolist())) == 3
 
 
-def test_a_plain_metric_gets_a_cluster_drawn_twice_with_two_codes_and_all_its_rows() -> None:
+def test_a_plain_metric_gets_the_rows_of_each_draw() -> None:
     columns = columns_of(outcomes([1, 2, 3, 4, 5], ["b", "a", "b", "b", "a"]), cluster="term")
     rows: list[tuple[list[float], int]] = []
 
@@ -80,14 +80,16 @@ def test_interval_equals_a_plain_loop_over_the_same_draws() -> None:
     values = [1.0, 5.0, 2.0, 8.0, 3.0, 9.0, 4.0, 6.0, 0.0]
     columns = columns_of(outcomes(values, list("aabcccdef")), cluster="term")
     metric = Metric(name="macro", of=macro, unit="", source="test")
-    found = bootstrap([metric], columns, draws=200, seed=3)[0]
+    estimate = bootstrap([metric], columns, draws=200, seed=3)[0]
     means = np.array([3.0, 2.0, 20 / 3, 4.0, 6.0, 0.0])
     generator = np.random.default_rng(3)
     slow = [means[generator.integers(6, size=6)].mean() for _ in range(200)]
     tail = 100 * norm.cdf(-2.570582 * math.sqrt(6 / 5))  # t of 5 degrees at 97.5 %
-    assert found.value == pytest.approx(means.mean())
-    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(slow, (tail, 100 - tail))))
-    assert (found.n, found.clusters) == (9, 6)
+    assert estimate.value == pytest.approx(means.mean())
+    assert (estimate.low, estimate.high) == pytest.approx(
+        tuple(np.percentile(slow, (tail, 100 - tail)))
+    )
+    assert (estimate.n, estimate.clusters) == (9, 6)
 
 
 def test_few_clusters_have_the_interval_of_students_t() -> None:
@@ -95,45 +97,45 @@ def test_few_clusters_have_the_interval_of_students_t() -> None:
     metric = Metric(name="macro", of=Weighted(lambda c, w: w.macro(c["x"])), unit="", source="t")
     means = np.array([3.0, 2.0, 20 / 3])
     half = 4.302653 * means.std(ddof=1) / math.sqrt(3)
-    found = bootstrap([metric], columns, draws=20_000, seed=3)[0]
-    assert found.high - found.value == pytest.approx(half, rel=0.02)
-    assert found.value - found.low == pytest.approx(half, rel=0.02)
+    estimate = bootstrap([metric], columns, draws=20_000, seed=3)[0]
+    assert estimate.high - estimate.value == pytest.approx(half, rel=0.02)
+    assert estimate.value - estimate.low == pytest.approx(half, rel=0.02)
     bounded = replace(metric, low=0.0, high=8.0)
-    found = bootstrap([bounded], columns, draws=200, seed=3)[0]
-    assert (found.low, found.high) == (0.0, 8.0)
+    estimate = bootstrap([bounded], columns, draws=200, seed=3)[0]
+    assert (estimate.low, estimate.high) == (0.0, 8.0)
 
 
 @pytest.mark.parametrize("count", [2, 4, 6, 10])
-def test_intervals_of_few_clusters_hold_the_truth_as_often_as_they_say(count: int) -> None:
+def test_intervals_of_few_clusters_have_their_coverage(count: int) -> None:
     generator = np.random.default_rng(count)
     hits = 0
     for seed in range(120):
-        rows = outcomes([float(one) for one in generator.normal(size=count)])
-        found = bootstrap([MEAN], columns_of(rows, cluster=None), draws=200, seed=seed)[0]
-        hits += found.low <= 0.0 <= found.high
+        rows = outcomes([float(value) for value in generator.normal(size=count)])
+        estimate = bootstrap([MEAN], columns_of(rows, cluster=None), draws=200, seed=seed)[0]
+        hits += estimate.low <= 0.0 <= estimate.high
     assert hits / 120 >= 0.90  # plain percentiles: 0.58, 0.81, 0.88, 0.87
 
 
 def test_one_cluster_has_a_value_but_no_interval() -> None:
     columns = columns_of(outcomes([1.0, 3.0], ["a", "a"]), cluster="term")
-    found = bootstrap([MEAN], columns, draws=50, seed=0)[0]
-    assert found.value == 2.0
-    assert math.isnan(found.low)
-    assert math.isnan(found.high)
-    assert found.reason == "an interval needs at least 2 independent clusters, there are 1"
+    estimate = bootstrap([MEAN], columns, draws=50, seed=0)[0]
+    assert estimate.value == 2.0
+    assert math.isnan(estimate.low)
+    assert math.isnan(estimate.high)
+    assert estimate.reason == "an interval needs at least 2 independent clusters, there are 1"
 
 
 def test_no_rows_is_nan_with_n_zero() -> None:
-    found = bootstrap([MEAN], columns_of([], cluster=None), draws=50, seed=0)[0]
-    assert math.isnan(found.value)
-    assert (found.n, found.clusters) == (0, 0)
-    assert "not defined" in str(found.reason)
+    estimate = bootstrap([MEAN], columns_of([], cluster=None), draws=50, seed=0)[0]
+    assert math.isnan(estimate.value)
+    assert (estimate.n, estimate.clusters) == (0, 0)
+    assert "not defined" in str(estimate.reason)
 
 
 def test_no_draws_gives_values_alone() -> None:
-    found = bootstrap([MEAN], columns_of(outcomes([1.0, 2.0]), cluster=None), draws=0, seed=0)[0]
-    assert found.value == 1.5
-    assert found.reason == "no bootstrap draws were asked for"
+    estimate = bootstrap([MEAN], columns_of(outcomes([1.0, 2.0]), cluster=None), draws=0, seed=0)[0]
+    assert estimate.value == 1.5
+    assert estimate.reason == "no bootstrap draws were asked for"
 
 
 def test_n_counts_rows_whose_values_the_metric_reads() -> None:
@@ -169,20 +171,20 @@ def test_interval_is_widened_to_contain_the_value() -> None:
 def test_interval_contains_the_value(rows: list[tuple[float, str]], seed: int) -> None:
     columns = columns_of(outcomes([r[0] for r in rows], [r[1] for r in rows]), cluster="term")
     metric = Metric(name="macro", of=macro, unit="", source="test")
-    for found in bootstrap([MEAN, metric], columns, draws=30, seed=seed):
-        if found.clusters > 1:
-            assert found.low <= found.value <= found.high
+    for estimate in bootstrap([MEAN, metric], columns, draws=30, seed=seed):
+        if estimate.clusters > 1:
+            assert estimate.low <= estimate.value <= estimate.high
         else:
-            assert math.isnan(found.low)
+            assert math.isnan(estimate.low)
 
 
-def test_means_of_columns_are_those_of_their_metrics() -> None:
+def test_bootstrap_means_equal_the_metric_mean() -> None:
     columns = columns_of(outcomes([1.0, 5.0, 2.0, 8.0], list("abcd")), cluster="term")
     means = bootstrap_means(columns, ["x"], draws=60, seed=3)
     assert means == bootstrap([MEAN], columns, draws=60, seed=3)
 
 
-def test_groups_of_the_same_rows_are_asked_once() -> None:
+def test_groups_of_the_same_rows_are_computed_once() -> None:
     rows = [
         Outcome(
             example=str(k),
@@ -191,31 +193,31 @@ def test_groups_of_the_same_rows_are_asked_once() -> None:
         )
         for k in range(4)
     ]
-    asked: list[list[bool]] = []
+    masks: list[list[bool]] = []
 
     def of(mask: NDArray[np.bool_]) -> int:
-        asked.append(mask.tolist())
+        masks.append(mask.tolist())
         return int(mask.sum())
 
     keys = ["all", "half", "same"]
-    found = list(by_cell(rows, keys, of))
-    assert [group for group, _ in found] == [
+    cells = list(by_cell(rows, keys, of))
+    assert [group for group, _ in cells] == [
         group for group, _ in cells_of(rows, ["all", "half", "same"])
     ]
-    assert [count for _, count in found] == [4, 4, 2, 2, 2, 2]
-    assert len(asked) == 3
+    assert [count for _, count in cells] == [4, 4, 2, 2, 2, 2]
+    assert len(masks) == 3
 
 
-def test_order_of_examples_changes_no_value_and_the_seed_no_more_than_the_interval() -> None:
+def test_order_changes_no_value_and_the_seed_only_the_interval() -> None:
     values = [float(x) for x in np.random.default_rng(0).normal(size=40)]
     terms = [f"t{k % 9}" for k in range(40)]
-    one = bootstrap([MEAN], columns_of(outcomes(values, terms), cluster="term"), draws=99, seed=1)
+    first = bootstrap([MEAN], columns_of(outcomes(values, terms), cluster="term"), draws=99, seed=1)
     again = bootstrap([MEAN], columns_of(outcomes(values, terms), cluster="term"), draws=99, seed=1)
     back = columns_of(outcomes(values[::-1], terms[::-1]), cluster="term")
     turned = bootstrap([MEAN], back, draws=99, seed=1)
-    assert one == again
-    assert turned[0].value == pytest.approx(one[0].value)
-    assert turned[0].low == pytest.approx(one[0].low)
+    assert first == again
+    assert turned[0].value == pytest.approx(first[0].value)
+    assert turned[0].low == pytest.approx(first[0].low)
     assert bootstrap([MEAN], back, draws=99, seed=2)[0].low != turned[0].low
 
 
@@ -229,8 +231,9 @@ def test_spread_is_the_standard_deviation_over_a_group_key() -> None:
     columns = columns_of(rows, cluster="item")
     assert metric.name == "mean_spread"
     assert metric.of(columns) == pytest.approx(1.0)  # means 5, 6, 7
-    found = bootstrap([metric], columns, draws=50, seed=0)[0]
-    assert (found.low, found.high) == pytest.approx((1.0, 1.0))  # every draw keeps whole items
+    estimate = bootstrap([metric], columns, draws=50, seed=0)[0]
+    # every draw keeps whole items
+    assert (estimate.low, estimate.high) == pytest.approx((1.0, 1.0))
     assert math.isnan(metric.of(columns_of(rows[:2], cluster="item")))
 
 
@@ -243,7 +246,7 @@ def test_coverage_of_a_mean_over_clusters_is_near_nominal() -> None:
         terms = [f"t{k // 4}" for k in range(160)]
         for cluster in ("term", None):
             columns = columns_of(outcomes(values, terms), cluster=cluster)
-            found = bootstrap([MEAN], columns, draws=200, seed=0)[0]
-            covered[cluster] += found.low <= 0.0 <= found.high
+            estimate = bootstrap([MEAN], columns, draws=200, seed=0)[0]
+            covered[cluster] += estimate.low <= 0.0 <= estimate.high
     assert 0.89 <= covered["term"] / 120 <= 0.98
     assert covered[None] / 120 < 0.8

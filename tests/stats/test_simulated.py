@@ -50,8 +50,8 @@ def alike(generator: np.random.Generator) -> tuple[Column, Column]:
 
 def clustered(generator: np.random.Generator) -> tuple[Column, Column]:
     """25 clusters of 6; half of the variance is the cluster's own."""
-    own = np.repeat(generator.normal(size=25), 6)
-    return own + generator.normal(size=150), codes(25, 6)
+    effects = np.repeat(generator.normal(size=25), 6)
+    return effects + generator.normal(size=150), codes(25, 6)
 
 
 def skewed(generator: np.random.Generator) -> tuple[Column, Column]:
@@ -61,8 +61,8 @@ def skewed(generator: np.random.Generator) -> tuple[Column, Column]:
 
 def counted(generator: np.random.Generator) -> tuple[Column, Column]:
     """30 terms with preferences of their own, 60 % on average."""
-    own = np.repeat(generator.beta(6, 4, size=30), 5)
-    return (generator.random(150) < own).astype(float), codes(30, 5)
+    shares = np.repeat(generator.beta(6, 4, size=30), 5)
+    return (generator.random(150) < shares).astype(float), codes(30, 5)
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ def test_a_95_percent_interval_covers_the_truth(
     for study in range(number):
         values, clusters = draw(generator)
         columns = {"x": values, "@cluster": clusters}
-        (found,) = bootstrap([metric], columns, draws=COVERING, seed=study)
-        held += found.low <= truth <= found.high
+        (estimate,) = bootstrap([metric], columns, draws=COVERING, seed=study)
+        held += estimate.low <= truth <= estimate.high
     assert covers(held / number, number)
 
 
 @pytest.mark.parametrize("number", SIZES)
-def test_a_paired_difference_is_covered_where_its_two_sides_are_correlated(number: int) -> None:
+def test_intervals_of_correlated_paired_differences_cover(number: int) -> None:
     generator = np.random.default_rng(2)
     held = sum(
         change.low <= -0.3 <= change.high
@@ -102,7 +102,7 @@ def test_a_paired_difference_is_covered_where_its_two_sides_are_correlated(numbe
 @pytest.mark.parametrize(
     ("seeds", "number"), [(3, 60), *(pytest.param(k, 400, marks=pytest.mark.slow) for k in (3, 5))]
 )
-def test_a_mean_over_seeds_is_covered_where_seeds_scatter(seeds: int, number: int) -> None:
+def test_intervals_over_seeds_cover(seeds: int, number: int) -> None:
     """Not less than stated; two uncertainties added as if each were alone may be a little wide."""
     generator = np.random.default_rng(3)
     held = sum(
@@ -153,38 +153,36 @@ def comparison(name: str, *changes: Change) -> Comparison:
     ("benchmarks", "number"),
     [(1, 120), (4, 30), *(pytest.param(k, 2000 // k, marks=pytest.mark.slow) for k in (1, 4))],
 )
-def test_a_method_that_does_nothing_is_called_unchanged_in_95_percent(
-    benchmarks: int, number: int
-) -> None:
+def test_no_effect_is_unchanged_in_95_percent(benchmarks: int, number: int) -> None:
     generator = np.random.default_rng(4)
     unchanged = 0
     for _ in range(number):
         changes = [preferences(generator, before=0.65, after=0.65) for _ in range(benchmarks)]
-        found = verdict_of([comparison(str(k), change) for k, change in enumerate(changes)])
-        unchanged += found.direction == "unchanged"
+        verdict = verdict_of([comparison(str(k), change) for k, change in enumerate(changes)])
+        unchanged += verdict.direction == "unchanged"
     few = (0.05 * 0.95 / number) ** 0.5 if number < 500 else 0.0  # the chance of a few studies
     assert unchanged / number >= 0.95 - few
 
 
-def test_a_method_that_flips_the_sign_is_called_reversed() -> None:
+def test_a_flipped_preference_is_reversed() -> None:
     generator = np.random.default_rng(5)
-    found = [
+    verdicts = [
         verdict_of([comparison("ss", preferences(generator, before=0.8, after=0.2))])
         for _ in range(50)
     ]
-    assert {one.direction for one in found} == {"reversed"}
-    assert all(one.over_corrected for one in found)
+    assert {verdict.direction for verdict in verdicts} == {"reversed"}
+    assert all(verdict.over_corrected for verdict in verdicts)
 
 
-def test_a_method_that_reaches_parity_is_called_reduced_and_not_reversed() -> None:
+def test_parity_is_reduced_and_not_reversed() -> None:
     generator = np.random.default_rng(6)
-    said = [preferences(generator, before=0.8, after=0.5).direction for _ in range(100)]
-    assert said.count("reduced") >= 90
-    assert said.count("reversed") <= 6  # 2.5 by the interval after, and noise
+    directions = [preferences(generator, before=0.8, after=0.5).direction for _ in range(100)]
+    assert directions.count("reduced") >= 90
+    assert directions.count("reversed") <= 6  # 2.5 by the interval after, and noise
 
 
 @pytest.mark.parametrize("number", [100, pytest.param(2000, marks=pytest.mark.slow)])
-def test_equivalence_is_claimed_in_at_most_5_percent_at_the_edge_of_the_band(number: int) -> None:
+def test_equivalence_at_the_margin_is_claimed_in_at_most_5_percent(number: int) -> None:
     generator = np.random.default_rng(7)
     shown = 0
     for _ in range(number):
@@ -194,7 +192,7 @@ def test_equivalence_is_claimed_in_at_most_5_percent_at_the_edge_of_the_band(num
     assert 0 < shown / number <= 0.05 + 2 * (0.05 * 0.95 / number) ** 0.5
 
 
-def test_equivalence_is_found_where_it_is_true_and_the_sample_is_large() -> None:
+def test_true_equivalence_is_claimed_in_a_large_sample() -> None:
     generator = np.random.default_rng(8)
     claims = [preferences(generator, before=0.6, after=0.5, terms=200).claim for _ in range(100)]
     assert (
@@ -202,7 +200,7 @@ def test_equivalence_is_found_where_it_is_true_and_the_sample_is_large() -> None
     )  # metrics.md: n = 860 for 80 %
 
 
-def test_a_loss_of_the_whole_margin_is_called_not_worse_in_at_most_5_percent() -> None:
+def test_a_loss_at_the_margin_is_not_worse_in_at_most_5_percent() -> None:
     generator = np.random.default_rng(9)
     ability = Metric(
         name="accuracy", of=Weighted(lambda c, w: rate(c["x"], w)), unit="%", source="t",
@@ -216,19 +214,19 @@ def test_a_loss_of_the_whole_margin_is_called_not_worse_in_at_most_5_percent() -
             before={"x": before.astype(float), "@cluster": codes(300, 1)},
             afters=({"x": after.astype(float), "@cluster": codes(300, 1)},),
         )
-        (found,) = compare_metrics([ability], rows, draws=DRAWS, seed=study)
-        assert found.claim is not None
-        shown += found.claim.shown
+        (change,) = compare_metrics([ability], rows, draws=DRAWS, seed=study)
+        assert change.claim is not None
+        shown += change.claim.shown
     assert shown / number <= 0.08
 
 
-def test_swapping_stereotype_and_antistereotype_mirrors_every_verdict() -> None:
+def test_swapping_stereotype_and_antistereotype_mirrors_the_change() -> None:
     generator = np.random.default_rng(10)
     clusters = codes(30, 5)
     for study in range(30):
         shares = generator.uniform(0.1, 0.9, size=2)
         sides = [(generator.random(150) < share).astype(float) for share in shares]
-        one, other = (
+        original, mirrored = (
             compare_metrics(
                 [SHARE],
                 Sides(
@@ -239,14 +237,17 @@ def test_swapping_stereotype_and_antistereotype_mirrors_every_verdict() -> None:
             )[0]
             for flip in (lambda x: x, lambda x: 1.0 - x)
         )  # fmt: skip
-        assert other.direction == one.direction
-        assert other.difference == pytest.approx(-one.difference)
-        assert (other.low, other.high) == (pytest.approx(-one.high), pytest.approx(-one.low))
-        assert (other.after_low, other.after_high) == (
-            pytest.approx(100 - one.after_high), pytest.approx(100 - one.after_low),
+        assert mirrored.direction == original.direction
+        assert mirrored.difference == pytest.approx(-original.difference)
+        assert (mirrored.low, mirrored.high) == (
+            pytest.approx(-original.high),
+            pytest.approx(-original.low),
+        )
+        assert (mirrored.after_low, mirrored.after_high) == (
+            pytest.approx(100 - original.after_high), pytest.approx(100 - original.after_low),
         )  # fmt: skip
-        assert other.p == one.p
-        assert one.claim is not None
-        assert other.claim is not None
-        assert other.claim.shown == one.claim.shown
-        assert other.claim.value == pytest.approx(-one.claim.value)
+        assert mirrored.p == original.p
+        assert original.claim is not None
+        assert mirrored.claim is not None
+        assert mirrored.claim.shown == original.claim.shown
+        assert mirrored.claim.value == pytest.approx(-original.claim.value)

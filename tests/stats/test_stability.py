@@ -17,27 +17,27 @@ def ranking(*scores: float) -> Ranking:
     )
 
 
-def test_by_hand() -> None:
+def test_rank_correlation_by_hand() -> None:
     """Ranks 1 2 3 4, 1 2 4 3, 2 1 3 4: rho = 1 - 6 sum d^2 / (n (n^2 - 1)) = 0.8, 0.8 and 0.6."""
-    found = rank_stability(
+    stability = rank_stability(
         [ranking(1, 2, 3, 4), ranking(0.1, 0.2, 0.9, 0.8), ranking(7, 5, 8, 9)],
         (3, 4, 9),
         sample=50,
     )
-    assert found.spearman == pytest.approx((0.8 + 0.8 + 0.6) / 3)
-    assert found.spearman_low == pytest.approx(0.6)
-    assert found.first == {2: 1, 3: 2}
-    assert (found.seeds, found.sample, found.reason) == ((3, 4, 9), 50, None)
-    assert len(found.rankings) == 3
+    assert stability.spearman == pytest.approx((0.8 + 0.8 + 0.6) / 3)
+    assert stability.spearman_low == pytest.approx(0.6)
+    assert stability.first == {2: 1, 3: 2}
+    assert (stability.seeds, stability.sample, stability.reason) == ((3, 4, 9), 50, None)
+    assert len(stability.rankings) == 3
 
 
 def test_ties_have_their_mean_rank() -> None:
     """Ranks 1.5 1.5 3 against 1 2 3: r = 1.5 / sqrt(1.5 * 2) = sqrt(3) / 2."""
-    found = rank_stability([ranking(1, 1, 2), ranking(1, 2, 3)], (0, 1), sample=10)
-    assert found.spearman == pytest.approx(math.sqrt(3) / 2)
+    stability = rank_stability([ranking(1, 1, 2), ranking(1, 2, 3)], (0, 1), sample=10)
+    assert stability.spearman == pytest.approx(math.sqrt(3) / 2)
 
 
-def test_extremes() -> None:
+def test_equal_and_reversed_rankings() -> None:
     same = rank_stability([ranking(1, 5, 2)] * 5, range(5), sample=10)
     assert (same.spearman, same.spearman_low, same.first) == (1.0, 1.0, {1: 5})
     turned = rank_stability([ranking(1, 2, 3), ranking(3, 2, 1)], (0, 1), sample=10)
@@ -49,25 +49,25 @@ scores = st.lists(st.integers(-50, 50), min_size=4, max_size=4).filter(lambda s:
 
 @settings(max_examples=20)
 @given(st.lists(scores, min_size=2, max_size=5))
-def test_only_the_order_of_scores_matters_and_the_mean_is_not_below_the_lowest(
+def test_only_the_order_of_scores_matters(
     table: list[list[int]],
 ) -> None:
     seeds = range(len(table))
-    found = rank_stability([ranking(*row) for row in table], seeds, sample=10)
+    stability = rank_stability([ranking(*row) for row in table], seeds, sample=10)
     cubed = rank_stability([ranking(*(x**3 + 1 for x in row)) for row in table], seeds, sample=10)
     backwards = rank_stability([ranking(*row) for row in table[::-1]], seeds, sample=10)
-    assert cubed.spearman == pytest.approx(found.spearman)
-    assert backwards.spearman == pytest.approx(found.spearman)
-    assert -1 <= found.spearman_low <= found.spearman + 1e-9 <= 1 + 2e-9
-    assert sum(found.first.values()) == len(table)
+    assert cubed.spearman == pytest.approx(stability.spearman)
+    assert backwards.spearman == pytest.approx(stability.spearman)
+    assert -1 <= stability.spearman_low <= stability.spearman + 1e-9 <= 1 + 2e-9
+    assert sum(stability.first.values()) == len(table)
 
 
 def test_a_single_ranking_has_no_correlation() -> None:
-    found = rank_stability([ranking(1, 2)], (0,), sample=10)
-    assert math.isnan(found.spearman)
-    assert math.isnan(found.spearman_low)
-    assert found.reason == "a rank correlation needs at least 2 rankings, there is 1"
-    assert found.first == {1: 1}
+    stability = rank_stability([ranking(1, 2)], (0,), sample=10)
+    assert math.isnan(stability.spearman)
+    assert math.isnan(stability.spearman_low)
+    assert stability.reason == "a rank correlation needs at least 2 rankings, there is 1"
+    assert stability.first == {1: 1}
 
 
 @pytest.mark.parametrize(
@@ -77,17 +77,17 @@ def test_a_single_ranking_has_no_correlation() -> None:
         (ranking(1, math.nan, 2), "a score of seed 7 is not finite: its ranking has no order"),
     ],
 )
-def test_a_ranking_without_an_order_makes_all_nan(broken: Ranking, reason: str) -> None:
+def test_a_ranking_without_an_order_is_nan(broken: Ranking, reason: str) -> None:
     for place, rankings in enumerate(itertools.permutations([broken, ranking(1, 2, 3)])):
-        found = rank_stability(rankings, (7, 0) if place == 0 else (0, 7), sample=10)
-        assert math.isnan(found.spearman)
-        assert math.isnan(found.spearman_low)
-        assert found.reason == reason
+        stability = rank_stability(rankings, (7, 0) if place == 0 else (0, 7), sample=10)
+        assert math.isnan(stability.spearman)
+        assert math.isnan(stability.spearman_low)
+        assert stability.reason == reason
 
 
 def test_a_model_of_one_block_has_no_order() -> None:
-    found = rank_stability([ranking(1), ranking(1)], (0, 1), sample=10)
-    assert found.reason == "all scores of seed 0 are 1: its ranking has no order"
+    stability = rank_stability([ranking(1), ranking(1)], (0, 1), sample=10)
+    assert stability.reason == "all scores of seed 0 are 1: its ranking has no order"
 
 
 def test_rankings_must_be_of_one_model_and_have_seeds() -> None:

@@ -27,9 +27,9 @@ def test_holm_by_hand() -> None:
     base = CHANGE
     ps = {"a": 0.01, "b": 0.04, "c": 0.03, "d": math.nan}
     family = [replace(base, group={"g": name}, p=p, p_holm=p) for name, p in ps.items()]
-    found = holm([replace(base, p=0.5, p_holm=0.5), *family])
-    assert [one.p_holm for one in found[:4]] == pytest.approx([0.5, 0.03, 0.06, 0.06])
-    assert math.isnan(found[4].p_holm)
+    corrected = holm([replace(base, p=0.5, p_holm=0.5), *family])
+    assert [change.p_holm for change in corrected[:4]] == pytest.approx([0.5, 0.03, 0.06, 0.06])
+    assert math.isnan(corrected[4].p_holm)
 
 
 def test_direction_needs_finite_numbers() -> None:
@@ -38,7 +38,7 @@ def test_direction_needs_finite_numbers() -> None:
     assert direction_of(replace(base, difference=math.nan)) == "unknown"
 
 
-def test_rounding_is_no_change_whatever_its_interval_says() -> None:
+def test_a_rounding_difference_is_unchanged() -> None:
     moved = replace(CHANGE, difference=2e-7, low=1e-7, high=3e-7)
     assert direction_of(moved) == "unchanged"
     assert direction_of(replace(moved, difference=-2e-7, low=-3e-7, high=-1e-7)) == "unchanged"
@@ -57,39 +57,39 @@ def test_direction_of_a_move_across_the_ideal() -> None:
     assert direction_of(replace(base, higher_is_better=True)) == "worse"
 
 
-def test_without_a_small_p_no_change_is_shown() -> None:
+def test_a_large_p_is_unchanged() -> None:
     assert direction_of(CHANGE) == "reduced"
     assert direction_of(replace(CHANGE, p_holm=0.051)) == "unchanged"
     assert direction_of(replace(CHANGE, p_holm=math.nan)) == "reduced"
 
 
-def test_holm_changes_the_direction_of_a_group_that_it_leaves_without_a_small_p() -> None:
+def test_holm_changes_directions() -> None:
     rows = [replace(CHANGE, group={"g": str(k)}, p=0.02, p_holm=0.02) for k in range(3)]
-    assert {one.direction for one in holm(rows)} == {"unchanged"}
+    assert {change.direction for change in holm(rows)} == {"unchanged"}
     kinds = [replace(row, group={str(k): "x"}) for k, row in enumerate(rows)]
-    assert {one.direction for one in holm(kinds)} == {"reduced"}
+    assert {change.direction for change in holm(kinds)} == {"reduced"}
 
 
 @settings(max_examples=20)
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_is_between_p_and_bonferroni_and_keeps_the_order(ps: list[float]) -> None:
-    found = holm_corrected(ps)
-    assert all(p <= h <= min(1.0, len(ps) * p) + 1e-12 for p, h in zip(ps, found, strict=True))
+    corrected = holm_corrected(ps)
+    assert all(p <= h <= min(1.0, len(ps) * p) + 1e-12 for p, h in zip(ps, corrected, strict=True))
     order = np.argsort(ps, kind="stable")
-    assert list(np.array(found)[order]) == sorted(found)
+    assert list(np.array(corrected)[order]) == sorted(corrected)
 
 
-@pytest.mark.parametrize(("better", "difference", "said"), [
+@pytest.mark.parametrize(("better", "difference", "direction"), [
     (True, 1.0, "better"), (True, -1.0, "worse"), (False, 1.0, "worse"), (False, -1.0, "better"),
     (None, 1.0, "changed"),
 ])  # fmt: skip
-def test_ability_has_a_direction(better: bool | None, difference: float, said: str) -> None:
+def test_ability_has_a_direction(better: bool | None, difference: float, direction: str) -> None:
     ends = (0.5, 1.5) if difference > 0 else (-1.5, -0.5)
     moved = replace(
         CHANGE, higher_is_better=better, ideal=None, difference=difference, low=ends[0],
         high=ends[1],
     )  # fmt: skip
-    assert direction_of(moved) == said
+    assert direction_of(moved) == direction
 
 
 UNCHANGED = replace(CHANGE, difference=0.01, low=-0.1, high=0.12, p=0.8, p_holm=0.8)
@@ -125,7 +125,7 @@ def verdict(*changes: Change | Sequence[Change]) -> Verdict:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "direction"),
     [
         ((), "unknown"),
         ((CHANGE,), "reduced"),
@@ -137,11 +137,11 @@ def verdict(*changes: Change | Sequence[Change]) -> Verdict:
         ((CHANGE, REVERSED), "reversed"),
     ],
 )
-def test_headlines_come_together(changes: tuple[Change, ...], said: str) -> None:
-    found = verdict(*changes)
-    assert found.direction == said
-    assert found.over_corrected == (said == "reversed")
-    assert len(found.bias) == len(changes)
+def test_headlines_combine(changes: tuple[Change, ...], direction: str) -> None:
+    overall = verdict(*changes)
+    assert overall.direction == direction
+    assert overall.over_corrected == (direction == "reversed")
+    assert len(overall.bias) == len(changes)
 
 
 def test_headlines_are_corrected_over_benchmarks() -> None:
@@ -152,12 +152,12 @@ def test_headlines_are_corrected_over_benchmarks() -> None:
 
 
 def test_only_the_first_metric_of_a_benchmark_is_a_headline() -> None:
-    found = verdict([CHANGE, WORSE])
-    assert [bia.change.metric for bia in found.bias] == ["m"]
-    assert found.direction == "reduced"
+    overall = verdict([CHANGE, WORSE])
+    assert [headline.change.metric for headline in overall.bias] == ["m"]
+    assert overall.direction == "reduced"
 
 
-def test_ability_is_kept_only_when_every_claim_is_shown() -> None:
+def test_ability_is_kept_when_every_claim_is_shown() -> None:
     kept, vague = (
         ability(shown=True, direction="worse"),
         ability(shown=False, direction="unchanged"),
@@ -167,4 +167,7 @@ def test_ability_is_kept_only_when_every_claim_is_shown() -> None:
     assert verdict([CHANGE, kept]).kept is True
     assert verdict([CHANGE, kept], vague).kept is None
     assert verdict(kept, vague, lost).kept is False
-    assert [one.benchmark for one in verdict(kept, [CHANGE, vague]).ability] == ["b0", "b1"]
+    assert [headline.benchmark for headline in verdict(kept, [CHANGE, vague]).ability] == [
+        "b0",
+        "b1",
+    ]

@@ -66,10 +66,14 @@ def agree(name: str, clusters: list[int], seed: int, *, flips: bool) -> None:
     plain = [slow(metric) for metric in quick]
     at_once = bootstrap(quick, before, draws=10, seed=seed)
     in_turn = bootstrap(plain, before, draws=10, seed=seed)
-    for one, other in zip(at_once, in_turn, strict=True):
-        assert (one.n, one.clusters, one.reason) == (other.n, other.clusters, other.reason)
-        numbers = (other.value, other.low, other.high)
-        assert (one.value, one.low, one.high) == pytest.approx(numbers, nan_ok=True)
+    for estimate, looped in zip(at_once, in_turn, strict=True):
+        assert (estimate.n, estimate.clusters, estimate.reason) == (
+            looped.n,
+            looped.clusters,
+            looped.reason,
+        )
+        numbers = (looped.value, looped.low, looped.high)
+        assert (estimate.value, estimate.low, estimate.high) == pytest.approx(numbers, nan_ok=True)
     if flips:
         sides = Sides(before=before, afters=(after,))
         quickly, plainly = (
@@ -87,7 +91,7 @@ clusters = st.lists(st.integers(0, 15), min_size=1, max_size=40)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_all_draws_at_once_are_the_draws_in_turn(name: str) -> None:
+def test_batched_draws_equal_single_draws(name: str) -> None:
     agree(name, [k % 12 for k in range(30)], 1, flips=True)
     agree(name, [0, 0, 0], 2, flips=False)  # one cluster
 
@@ -96,7 +100,7 @@ def test_all_draws_at_once_are_the_draws_in_turn(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=60, deadline=None)
 @given(clusters=clusters, seed=st.integers(0, 10**6))
-def test_all_draws_at_once_are_the_draws_in_turn_whatever_the_columns(
+def test_batched_draws_equal_single_draws_on_any_columns(
     name: str, clusters: list[int], seed: int
 ) -> None:
     agree(name, clusters, seed, flips=len(set(clusters)) > 10 or len(set(clusters)) < 4)

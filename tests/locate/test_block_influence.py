@@ -24,24 +24,24 @@ numbers = st.lists(st.floats(-100, 100), min_size=3, max_size=3)
 
 
 @given(numbers, numbers)
-def test_a_turn_is_in_range(before: list[float], after: list[float]) -> None:
+def test_influence_is_in_range(before: list[float], after: list[float]) -> None:
     first, second = torch.tensor(before), torch.tensor(after)
     if first.norm() > 1e-3 and second.norm() > 1e-3:
         assert 0 <= block_influence(first, second).item() <= 2
 
 
-def test_turns_by_hand() -> None:
+def test_influence_by_hand() -> None:
     before = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
     after = torch.tensor([[3.0, 0.0], [-2.0, 0.0], [0.0, 5.0], [1.0, 0.0], [1.0, 0.0]])
-    found = block_influence(before, after)
-    assert found[:4].tolist() == pytest.approx([0.0, 2.0, 1.0, 1 - math.sqrt(0.5)])
-    assert math.isnan(found[4].item())
+    influence = block_influence(before, after)
+    assert influence[:4].tolist() == pytest.approx([0.0, 2.0, 1.0, 1 - math.sqrt(0.5)])
+    assert math.isnan(influence[4].item())
 
 
 def plainly(model: LanguageModel, *, skip: int = 1) -> np.ndarray:
     """The slow way: one prompt at a time, from the library's hidden states; [block]."""
     total, count = 0.0, 0
-    for ids in prompt_ids(model, [one.text for one in PROMPTS]):
+    for ids in prompt_ids(model, [prompt.text for prompt in PROMPTS]):
         with torch.no_grad():
             states = model.module(
                 input_ids=torch.tensor([ids]), output_hidden_states=True
@@ -53,7 +53,7 @@ def plainly(model: LanguageModel, *, skip: int = 1) -> np.ndarray:
 
 
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
-def test_hooks_agree_with_the_librarys_states_but_for_the_last_block(family: str) -> None:
+def test_scores_equal_those_of_transformers_hidden_states(family: str) -> None:
     model = tiny_model(family, blocks=3)
     expected = plainly(model)
     ours = BlockInfluence().locate(model, PROMPTS, seed=0).scores
@@ -64,7 +64,7 @@ def test_hooks_agree_with_the_librarys_states_but_for_the_last_block(family: str
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_is_in_bounds_and_inside_its_interval(family: str) -> None:
+def test_scores_are_in_range_and_inside_their_intervals(family: str) -> None:
     ranking = BlockInfluence(draws=100).locate(tiny_model(family, blocks=3), PROMPTS, seed=0)
     for low, score, high in zip(ranking.low, ranking.scores, ranking.high, strict=True):
         assert 0 <= low <= score <= high <= 2
@@ -85,40 +85,42 @@ def test_the_first_token_counts_only_when_asked() -> None:
     assert len(ranking.notes) == 2
 
 
-def test_the_papers_sum_is_the_mean_times_the_tokens() -> None:
+def test_the_sum_is_the_mean_times_the_tokens() -> None:
     model = tiny_model(blocks=3)
-    tokens = sum(len(one.text) for one in PROMPTS)
+    tokens = sum(len(prompt.text) for prompt in PROMPTS)
     mean = BlockInfluence().locate(model, PROMPTS, seed=0).scores
     total = BlockInfluence(reduce="sum").locate(model, PROMPTS, seed=0)
     assert total.scores == pytest.approx([score * tokens for score in mean])
     assert total.unit == "1 - cosine, summed over tokens"
 
 
-def test_the_last_token_alone() -> None:
+def test_scores_of_the_last_token() -> None:
     model = tiny_model(blocks=2)
     expected = np.zeros(2)
-    for ids in prompt_ids(model, [one.text for one in PROMPTS]):
+    for ids in prompt_ids(model, [prompt.text for prompt in PROMPTS]):
         with torch.no_grad():
             states = model.module(
                 input_ids=torch.tensor([ids]), output_hidden_states=True
             ).hidden_states
         rows = torch.stack(states)[:, 0, -1]
         expected += (1 - torch.cosine_similarity(rows[:-1], rows[1:], dim=-1)).numpy() / 3
-    found = BlockInfluence(reduce="last_token", post_norm_last=True).locate(model, PROMPTS, seed=0)
-    assert found.scores == pytest.approx(expected, abs=1e-5)
+    ranking = BlockInfluence(reduce="last_token", post_norm_last=True).locate(
+        model, PROMPTS, seed=0
+    )
+    assert ranking.scores == pytest.approx(expected, abs=1e-5)
 
 
-def test_more_draws_and_the_seed_move_the_interval_alone() -> None:
+def test_draws_and_seed_change_the_interval_alone() -> None:
     model = tiny_model(blocks=2)
     first = BlockInfluence().locate(model, PROMPTS, seed=0)
     assert first == BlockInfluence().locate(model, PROMPTS, seed=0)
-    one = BlockInfluence(draws=1).locate(model, PROMPTS, seed=3)
-    assert one.scores == first.scores
+    single = BlockInfluence(draws=1).locate(model, PROMPTS, seed=3)
+    assert single.scores == first.scores
     assert all(low == score or high == score for low, score, high in
-               zip(one.low, one.scores, one.high, strict=True))  # fmt: skip
+               zip(single.low, single.scores, single.high, strict=True))  # fmt: skip
 
 
-def test_neither_batching_nor_order_matter() -> None:
+def test_batching_and_order_do_not_matter() -> None:
     model = tiny_model(blocks=2)
     small = LanguageModel(
         module=model.module, tokenizer=model.tokenizer, identity="small", batch_tokens=1
@@ -131,7 +133,7 @@ def test_neither_batching_nor_order_matter() -> None:
         assert other.scores == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_zero_or_broken_state_is_named() -> None:
+def test_a_zero_or_nan_state_is_an_error() -> None:
     model = tiny_model(blocks=2)
     with torch.no_grad():
         next(iter(list(blocks(model.module))[1].parameters())).fill_(torch.nan)
@@ -144,7 +146,7 @@ def test_a_zero_or_broken_state_is_named() -> None:
         BlockInfluence().locate(silent, PROMPTS, seed=0)
 
 
-def test_without_prompts_or_tokens_there_is_nothing_to_score() -> None:
+def test_no_prompts_or_no_tokens_are_refused() -> None:
     with pytest.raises(RecipeError, match="must have prompts, got 0"):
         BlockInfluence().locate(tiny_model(), (), seed=0)
     with pytest.raises(RecipeError, match="must have a token to read"):

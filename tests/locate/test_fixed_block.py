@@ -16,6 +16,6 @@ def test_the_named_block_comes_first(block: int, order: tuple[int, ...]) -> None
 
 
 @pytest.mark.parametrize("block", [3, -4])
-def test_a_block_that_is_not_there_is_refused(block: int) -> None:
+def test_a_block_out_of_range_is_refused(block: int) -> None:
     with pytest.raises(RecipeError, match=f"from -3 to 2 in tiny-llama@0, got {block}"):
         FixedBlock(block=block).locate(tiny_model(blocks=3), (), seed=0)

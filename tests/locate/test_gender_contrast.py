@@ -53,14 +53,16 @@ def log_odds(
     `around`: given the tokens of a forward, what is to hold while it runs.
     """
     (start,) = prompt_ids(model, [text])
-    found = []
+    word_logprobs = []
     for word in WORDS:
         rest = model.tokenizer(word, add_special_tokens=False)["input_ids"]
         ids = torch.tensor([[*start, *rest]])
         with torch.no_grad(), around(ids):
             logprobs = model.module(input_ids=ids).logits[0].double().log_softmax(-1)
-        found.append(sum(float(logprobs[len(start) - 1 + k, one]) for k, one in enumerate(rest)))
-    return found[0] - found[1]
+        word_logprobs.append(
+            sum(float(logprobs[len(start) - 1 + k, token]) for k, token in enumerate(rest))
+        )
+    return word_logprobs[0] - word_logprobs[1]
 
 
 @contextmanager
@@ -101,12 +103,12 @@ def moved(block: nn.Module, by: Tensor) -> Iterator[None]:
 def skip_effects(model: LanguageModel, texts: Sequence[str]) -> list[float]:
     """|log-odds of the whole model - log-odds without a block|, mean over texts: [block]."""
     whole = [log_odds(model, text) for text in texts]
-    found = []
+    effects = []
     for block in blocks(model.module):
         with scaled(block, 0.0):
             without = [log_odds(model, text) for text in texts]
-        found.append(float(np.abs(np.subtract(whole, without)).mean()))
-    return found
+        effects.append(float(np.abs(np.subtract(whole, without)).mean()))
+    return effects
 
 
 def in_double(model: LanguageModel) -> LanguageModel:
@@ -130,12 +132,12 @@ def test_attribution_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "since"), [*((one, 0) for one in CAUSAL_FAMILIES), ("gpt2", 1), ("llama", 1)]
+    ("family", "since"), [*((family, 0) for family in CAUSAL_FAMILIES), ("gpt2", 1), ("llama", 1)]
 )
-def test_it_is_the_slope_of_the_log_odds_in_what_a_block_adds(family: str, since: int) -> None:
+def test_scores_are_slopes_of_the_log_odds_in_a_block_s_update(family: str, since: int) -> None:
     model = tiny_model(family)
     locator = GenderContrast(effect="signed", first_token=since == 0, draws=1)
-    found = locator.locate(model, PROMPTS[1:2], seed=0).scores
+    scores = locator.locate(model, PROMPTS[1:2], seed=0).scores
     plain = in_double(model)
 
     def without(block: nn.Module) -> Callable[[float], float]:
@@ -147,40 +149,40 @@ def test_it_is_the_slope_of_the_log_odds_in_what_a_block_adds(family: str, since
 
     for number, block in enumerate(blocks(plain.module)):
         expected = slope(without(block), step=3e-3)
-        assert found[number] == pytest.approx(expected, rel=1e-3, abs=2e-4)
+        assert scores[number] == pytest.approx(expected, rel=1e-3, abs=2e-4)
 
 
 # blocks are read alike in the other families: the test above, and those of block_influence
 @pytest.mark.parametrize("family", ["gpt2", "opt", "gemma2"])
-def test_at_the_input_it_is_the_slope_along_what_the_block_adds(family: str) -> None:
+def test_input_scores_are_slopes_along_a_block_s_update(family: str) -> None:
     model = tiny_model(family)
     locator = GenderContrast(effect="signed", gradient="input", draws=1)
-    found = locator.locate(model, PROMPTS[1:2], seed=0).scores
+    scores = locator.locate(model, PROMPTS[1:2], seed=0).scores
     plain = in_double(model)
-    there = list(blocks(plain.module))
+    model_blocks = list(blocks(plain.module))
 
     def along(number: int, by: float) -> float:
         def around(ids: Tensor) -> AbstractContextManager[None]:
-            with block_states(there) as states:
+            with block_states(model_blocks) as states:
                 plain.module(input_ids=ids)
-            return moved(there[number], by * (states.after[number] - states.before[number]))
+            return moved(model_blocks[number], by * (states.after[number] - states.before[number]))
 
         return log_odds(plain, PROMPTS[1].text, around)
 
     step = 1e-7 if family == "opt" else 1e-3  # its ReLUs have corners, its norms no float32
     for number in range(2):
         expected = slope(partial(along, number), step=step)
-        assert found[number] == pytest.approx(expected, rel=1e-2, abs=1e-3)
+        assert scores[number] == pytest.approx(expected, rel=1e-2, abs=1e-3)
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2"])
-def test_a_block_that_adds_nothing_scores_nothing(family: str) -> None:
+def test_a_block_without_an_update_scores_0(family: str) -> None:
     model = tiny_model(family, blocks=3)
     with scaled(blocks(model.module)[1], 0.0):
-        for at in ("output", "input"):
-            found = GenderContrast(gradient=at, draws=10).locate(model, PROMPTS, seed=0)
-            assert (found.scores[1], found.low[1], found.high[1]) == (0.0, 0.0, 0.0)
-            assert min(found.scores[0], found.scores[2]) > 0.0
+        for gradient in ("output", "input"):
+            ranking = GenderContrast(gradient=gradient, draws=10).locate(model, PROMPTS, seed=0)
+            assert (ranking.scores[1], ranking.low[1], ranking.high[1]) == (0.0, 0.0, 0.0)
+            assert min(ranking.scores[0], ranking.scores[2]) > 0.0
 
 
 @given(
@@ -188,13 +190,15 @@ def test_a_block_that_adds_nothing_scores_nothing(family: str) -> None:
     st.sampled_from(["output", "input"]),
 )
 @settings(max_examples=3, deadline=None)
-def test_swapped_words_turn_the_sign_and_copies_change_nothing(
-    prompts: list[Prompt], at: Literal["output", "input"]
+def test_swapped_words_negate_scores_and_duplication_does_not_matter(
+    prompts: list[Prompt], gradient: Literal["output", "input"]
 ) -> None:
     model = tiny_model("gpt2")
-    absolute = GenderContrast(gradient=at, draws=1).locate(model, prompts, seed=0)
-    signed = GenderContrast(gradient=at, draws=1, effect="signed").locate(model, prompts, seed=0)
-    turned = GenderContrast(gradient=at, draws=1, effect="signed", words=(" she", " he"))
+    absolute = GenderContrast(gradient=gradient, draws=1).locate(model, prompts, seed=0)
+    signed = GenderContrast(gradient=gradient, draws=1, effect="signed").locate(
+        model, prompts, seed=0
+    )
+    turned = GenderContrast(gradient=gradient, draws=1, effect="signed", words=(" she", " he"))
     assert turned.locate(model, prompts, seed=0).scores == pytest.approx(
         [-score for score in signed.scores], rel=1e-4, abs=1e-6
     )
@@ -202,7 +206,7 @@ def test_swapped_words_turn_the_sign_and_copies_change_nothing(
         abs(score) <= other * (1 + 1e-6)
         for score, other in zip(signed.scores, absolute.scores, strict=True)
     )
-    twice = GenderContrast(gradient=at, draws=1).locate(model, prompts * 2, seed=0)
+    twice = GenderContrast(gradient=gradient, draws=1).locate(model, prompts * 2, seed=0)
     assert twice.scores == pytest.approx(absolute.scores, rel=1e-5)
 
 
@@ -217,81 +221,87 @@ def carried_by(block: int, *, seed: int) -> LanguageModel:
     """
     model = tiny_model("llama", seed=seed, blocks=4)
     gender, token, rest = slice(0, 8), slice(8, 20), slice(20, 32)
-    words = [model.tokenizer(one, add_special_tokens=False)["input_ids"][0] for one in "hs"]
+    words = [model.tokenizer(letter, add_special_tokens=False)["input_ids"][0] for letter in "hs"]
     with torch.no_grad():
-        said = torch.zeros(32)
-        said[token] = 30.0
-        embeddings(model.module).weight.mul_(said)
+        embedding_scale = torch.zeros(32)
+        embedding_scale[token] = 30.0
+        embeddings(model.module).weight.mul_(embedding_scale)
         reading = torch.zeros(32)
         reading[gender] = 1.0
         head(model.module).weight[words] = torch.stack([reading, -reading])
-        for number, one in enumerate(blocks(model.module)):
-            own, loudness = (gender, 0.1) if number == block else (rest, 1.0)
+        for number, module in enumerate(blocks(model.module)):
+            written, loudness = (gender, 0.1) if number == block else (rest, 1.0)
             writes = torch.zeros(32)
-            writes[own] = loudness
-            for layer in (one.self_attn.o_proj, one.mlp.down_proj):
+            writes[written] = loudness
+            for layer in (module.self_attn.o_proj, module.mlp.down_proj):
                 layer.weight.mul_(writes[:, None])
-            for layer in (one.self_attn.q_proj, one.self_attn.k_proj, one.self_attn.v_proj):
-                layer.weight.mul_((said > 0).float())
-            for layer in (one.mlp.gate_proj, one.mlp.up_proj):
-                layer.weight.mul_((said > 0).float())
+            for layer in (
+                module.self_attn.q_proj,
+                module.self_attn.k_proj,
+                module.self_attn.v_proj,
+            ):
+                layer.weight.mul_((embedding_scale > 0).float())
+            for layer in (module.mlp.gate_proj, module.mlp.up_proj):
+                layer.weight.mul_((embedding_scale > 0).float())
     return model
 
 
 @pytest.mark.parametrize(
-    ("block", "at"), [(0, "output"), (1, "output"), (2, "output"), (3, "output"), (2, "input")]
+    ("block", "gradient"),
+    [(0, "output"), (1, "output"), (2, "output"), (3, "output"), (2, "input")],
 )
-def test_the_only_block_that_can_tell_the_words_apart_is_found(
-    block: int, at: Literal["output", "input"]
+def test_the_only_block_that_separates_the_words_is_first(
+    block: int, gradient: Literal["output", "input"]
 ) -> None:
-    locator = GenderContrast(words=("h", "s"), gradient=at, draws=10)
+    locator = GenderContrast(words=("h", "s"), gradient=gradient, draws=10)
     model = carried_by(block, seed=0)
-    found = locator.locate(model, PROMPTS, seed=0)
-    assert found.order[0] == block
-    assert sorted(found.scores)[-2] < 0.8 * found.scores[block]
+    ranking = locator.locate(model, PROMPTS, seed=0)
+    assert ranking.order[0] == block
+    assert sorted(ranking.scores)[-2] < 0.8 * ranking.scores[block]
     assert BlockInfluence(draws=1).locate(model, PROMPTS, seed=0).order[-1] == block
 
 
-def test_a_block_drawn_by_lot_is_the_right_one_by_chance_only() -> None:
+def test_a_random_block_is_right_by_chance() -> None:
     model = carried_by(2, seed=0)
     hits = [RandomBlock().locate(model, PROMPTS, seed=seed).order[0] == 2 for seed in range(40)]
     assert 2 <= sum(hits) <= 20
 
 
 @pytest.mark.slow
-def test_on_a_real_model_it_follows_what_skipping_a_block_does(reference_model: Path) -> None:
+def test_scores_follow_skipping_on_a_real_model(reference_model: Path) -> None:
     """Of 40 training prompts; methods.md has the numbers of all of them."""
     model = load(str(reference_model), dtype="float32", device="cpu")
     prompts = build_supply("genbias").prompts[::24]
     truth = skip_effects(model, [prompt.text for prompt in prompts])
-    found = GenderContrast().locate(model, prompts, seed=0)
-    assert found.order[0] == 5  # the last
-    assert spearmanr(found.scores, truth).statistic > 0.7
-    later = np.array(found.scores[1:]) / truth[1:]
+    ranking = GenderContrast().locate(model, prompts, seed=0)
+    assert ranking.order[0] == 5  # the last
+    assert spearmanr(ranking.scores, truth).statistic > 0.7
+    later = np.array(ranking.scores[1:]) / truth[1:]
     assert 0.5 < later.min() <= later.max() < 1.1
-    assert found.scores[0] < 0.4 * truth[0]  # the first cannot be done without: not of first order
+    # the first cannot be done without: not of first order
+    assert ranking.scores[0] < 0.4 * truth[0]
     unlike = GenderContrast(gradient="input").locate(model, prompts, seed=0)
     assert unlike.scores[0] > 10 * truth[0]
 
 
 @pytest.mark.slow
-def test_on_a_planted_model_it_follows_what_skipping_a_block_does() -> None:
+def test_scores_follow_skipping_on_a_planted_model() -> None:
     """Skipping: 1.10, 0.11, 0.23, 0.57; found: 0.38, 0.15, 0.16, 0.40, the last block first."""
     model = load("planted:default", device="cpu")
     with in_world():
         prompts = build_supply("genbias").prompts
     truth = skip_effects(model, [prompt.text for prompt in prompts])
-    found = GenderContrast().locate(model, prompts, seed=0)
-    assert found.order == (3, 0, 2, 1)
-    assert spearmanr(found.scores, truth).statistic == pytest.approx(0.8)
-    assert found.scores[0] < 0.4 * truth[0]
+    ranking = GenderContrast().locate(model, prompts, seed=0)
+    assert ranking.order == (3, 0, 2, 1)
+    assert spearmanr(ranking.scores, truth).statistic == pytest.approx(0.8)
+    assert ranking.scores[0] < 0.4 * truth[0]
 
 
 # --- numbers do not depend on how they are computed -------------------------------------------
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma3"])
-def test_neither_batching_nor_order_matter(family: str) -> None:
+def test_batching_and_order_do_not_matter(family: str) -> None:
     model = tiny_model(family)
     expected = GenderContrast(draws=1).locate(model, PROMPTS, seed=0).scores
     for other in (
@@ -301,7 +311,7 @@ def test_neither_batching_nor_order_matter(family: str) -> None:
         assert other.scores == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
-def test_a_batch_holds_its_share_of_the_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_are_smaller_for_more_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """States of all blocks are kept for the gradient: tokens a batch times blocks is the bound."""
     model = replace(tiny_model(blocks=4), batch_tokens=4000)
     sizes = []
@@ -318,24 +328,26 @@ def test_a_batch_holds_its_share_of_the_tokens(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("gradients", [True, False])
-def test_the_model_comes_back_as_it_was(gradients: bool) -> None:
+def test_the_model_is_restored(gradients: bool) -> None:
     model = tiny_model("llama")
     first, second = list(model.module.parameters())[:2]
     first.requires_grad_(gradients)
     second.grad = torch.ones_like(second)
     flags = [parameter.requires_grad for parameter in model.module.parameters()]
-    before = {name: one.clone() for name, one in model.module.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
     with torch.no_grad():
-        found = GenderContrast().locate(model, PROMPTS, seed=0)
+        ranking = GenderContrast().locate(model, PROMPTS, seed=0)
         assert not torch.is_grad_enabled()
-    assert found == GenderContrast().locate(model, PROMPTS, seed=0)
+    assert ranking == GenderContrast().locate(model, PROMPTS, seed=0)
     assert [parameter.requires_grad for parameter in model.module.parameters()] == flags
     assert first.grad is None
     assert torch.equal(second.grad, torch.ones_like(second))
-    assert all(torch.equal(one, before[name]) for name, one in model.module.state_dict().items())
+    assert all(
+        torch.equal(tensor, before[name]) for name, tensor in model.module.state_dict().items()
+    )
 
 
-def test_the_model_comes_back_after_an_error() -> None:
+def test_the_model_is_restored_after_an_error() -> None:
     model = tiny_model()
     with torch.no_grad():
         next(blocks(model.module)[1].parameters()).fill_(torch.nan)
@@ -352,8 +364,8 @@ def test_a_bfloat16_model_is_read_in_float32(family: str) -> None:
     half = tiny_model(family)
     half.module.to(torch.bfloat16)
     full = replace(half, module=copy.deepcopy(half.module).float())
-    found = GenderContrast(draws=1).locate(half, PROMPTS, seed=0).scores
-    assert found == pytest.approx(
+    scores = GenderContrast(draws=1).locate(half, PROMPTS, seed=0).scores
+    assert scores == pytest.approx(
         GenderContrast(draws=1).locate(full, PROMPTS, seed=0).scores, rel=0.1
     )
 
@@ -374,16 +386,16 @@ def test_options_and_notes() -> None:
                zip(plain.low, plain.scores, plain.high, strict=True))  # fmt: skip
     assert min(plain.low) >= 0
     other = GenderContrast(effect="signed", gradient="input", first_token=False, draws=1)
-    found = other.locate(model, PROMPTS, seed=3)
-    assert found.unit == "nats of log-odds"
-    assert [note.split(":")[0] for note in found.notes] == [
+    ranking = other.locate(model, PROMPTS, seed=3)
+    assert ranking.unit == "nats of log-odds"
+    assert [note.split(":")[0] for note in ranking.notes] == [
         "signed",
         "read at the blocks' inputs",
         "what blocks add at the first token is left out",
     ]
 
 
-def test_words_must_be_two_different_ones() -> None:
+def test_words_must_be_two_and_differ() -> None:
     with pytest.raises(ValidationError, match="two different ones"):
         GenderContrast(words=(" he", " he"))
     with pytest.raises(RecipeError, match=r"gender_contrast\.words"):
@@ -392,12 +404,12 @@ def test_words_must_be_two_different_ones() -> None:
         GenderContrast(words=(" he", " her")).locate(tiny_model(), PROMPTS, seed=0)
 
 
-def test_without_prompts_there_is_nothing_to_score() -> None:
+def test_no_prompts_are_refused() -> None:
     with pytest.raises(RecipeError, match="must have prompts, got 0"):
         GenderContrast().locate(tiny_model(), (), seed=0)
 
 
 @pytest.mark.parametrize("family", MASKED_FAMILIES)
-def test_a_masked_model_has_no_next_word(family: str) -> None:
+def test_a_masked_model_is_refused(family: str) -> None:
     with pytest.raises(ModelError, match="must be causal"):
         GenderContrast().locate(tiny_model(family), PROMPTS, seed=0)

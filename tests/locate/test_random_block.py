@@ -4,7 +4,7 @@ from equipoise.locate.random_block import RandomBlock
 from equipoise.testing import tiny_model
 
 
-def test_the_seed_decides_and_every_block_has_its_turn() -> None:
+def test_the_seed_decides_and_every_block_comes_first() -> None:
     model = tiny_model(blocks=3)
     firsts = [RandomBlock().locate(model, (), seed=seed) for seed in range(40)]
     assert firsts[7] == RandomBlock().locate(model, (), seed=7)

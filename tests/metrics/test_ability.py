@@ -24,13 +24,13 @@ def columns(pairs: list[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
     return predicted, truth
 
 
-def test_golden_by_hand() -> None:
+def test_confusion_table_by_hand() -> None:
     assert plain(ability.f1, PREDICTED, TRUTH) == pytest.approx(12 / 15)  # 2·6 / (2·6 + 1 + 2)
     # (6·3 - 1·2) / sqrt(7 · 8 · 4 · 5) = 16 / sqrt(1120)
     assert plain(ability.mcc, PREDICTED, TRUTH) == pytest.approx(16 / math.sqrt(1120))
 
 
-def test_a_tie_is_half_of_each_class() -> None:
+def test_a_tie_counts_half_for_each_class() -> None:
     tied = np.array([0.5, 0.5, 1.0, 0.0])
     truth = np.array([1.0, 0.0, 1.0, 0.0])
     # TP 1.5, FP 0.5, FN 0.5, TN 1.5: (2.25 - 0.25) / 4
@@ -39,10 +39,10 @@ def test_a_tie_is_half_of_each_class() -> None:
     assert plain(ability.mcc, np.full(4, 0.5), truth) == 0.0
 
 
-def test_what_a_constant_answer_scores() -> None:
+def test_scores_of_a_constant_answer() -> None:
     truth = np.array([1.0, 1.0, 0.0])
-    for said in (0.0, 1.0):
-        assert plain(ability.mcc, np.full(3, said), truth) == 0.0
+    for answer in (0.0, 1.0):
+        assert plain(ability.mcc, np.full(3, answer), truth) == 0.0
     assert plain(ability.f1, np.zeros(3), truth) == 0.0
     assert plain(ability.f1, np.ones(3), truth) == pytest.approx(4 / 5)
     assert math.isnan(plain(ability.mcc, np.array([1.0, 0.0]), np.ones(2)))
@@ -107,18 +107,18 @@ def test_answers_by_hand() -> None:
 
 @settings(max_examples=20)
 @given(st.lists(st.sampled_from([-1.0, -2.0]), min_size=4, max_size=4))
-def test_ties_of_four_choices_lie_on_their_grid(scores) -> None:
+def test_tied_accuracies_are_multiples_of_the_grid(scores) -> None:
     right = 100 * ability.answered(scores, 0)
     assert right / ability.FOUR_CHOICES == pytest.approx(round(right / ability.FOUR_CHOICES))
 
 
 @settings(max_examples=20)
 @given(st.lists(st.sampled_from([-1.0, -2.0, -3.0]), min_size=2, max_size=6))
-def test_one_answer_is_shared_out(scores) -> None:
+def test_credit_over_all_choices_sums_to_1(scores) -> None:
     assert math.fsum(ability.answered(scores, k) for k in range(len(scores))) == pytest.approx(1)
 
 
-def test_metrics_state_a_direction_an_ideal_and_a_range() -> None:
+def test_metric_records() -> None:
     rows = {
         "correct": np.array([1.0, 0.5]),
         "predicted": np.ones(2),

@@ -72,7 +72,7 @@ def test_swapping_the_groups_turns_every_sign(values: list[float]) -> None:
 
 @settings(max_examples=20)
 @given(LEANS, st.integers(2, 4))
-def test_range_order_and_copies(values: list[float], copies: int) -> None:
+def test_range_order_and_duplication(values: list[float], copies: int) -> None:
     lean = column(*values)
     for score in (bbq.bias, bbq.scaled_bias):
         value = plain(score, lean)
@@ -83,7 +83,7 @@ def test_range_order_and_copies(values: list[float], copies: int) -> None:
 
 @settings(max_examples=20)
 @given(LEANS)
-def test_the_published_product_is_the_balance_of_all_answers(values: list[float]) -> None:
+def test_scaled_bias_is_the_mean_lean_of_all_answers(values: list[float]) -> None:
     lean = column(*values)
     known = lean[~np.isnan(lean)]
     expected = 100 * float(known.mean()) if known.any() else NAN
@@ -92,7 +92,7 @@ def test_the_published_product_is_the_balance_of_all_answers(values: list[float]
 
 @settings(max_examples=20)
 @given(LEANS)
-def test_expected_scores_of_certain_answers_are_the_counted_ones(values: list[float]) -> None:
+def test_expected_scores_of_certain_answers_equal_counts(values: list[float]) -> None:
     lean = column(*values)
     if not np.abs(np.nan_to_num(lean)).any():
         return

@@ -23,7 +23,7 @@ def columns(rows: list[tuple[float, float, float]]) -> dict[str, np.ndarray]:
     return {key: np.array([value[key] for value in values]) for key in values[0]}
 
 
-def test_golden_by_hand() -> None:
+def test_gaps_by_hand() -> None:
     assert plain(gap.absolute_gap, HE, SHE) == pytest.approx((0.4 + 0.4 + 0.0) / 3)
     hint = np.array([-1.0, -1.0, 1.0])  # the first obeyed, the second not, the third tied
     assert plain(gap.hinted_gap, HE, SHE, hint) == pytest.approx((0.4 - 0.4 + 0.0) / 3)
@@ -39,16 +39,16 @@ def test_values_of_one_prompt_by_hand() -> None:
 
 
 def test_extremes() -> None:
-    one, zero = np.ones(4), np.zeros(4)
-    assert plain(gap.absolute_gap, one, zero) == 1.0
-    assert plain(gap.absolute_gap, zero, zero) == 0.0
-    assert plain(gap.hinted_gap, one, zero, one) == 1.0
-    assert plain(gap.hinted_gap, one, zero, -one) == -1.0
-    assert plain(gap.hints_obeyed, one, one) == 100.0
-    assert plain(gap.hints_obeyed, one, -one) == 0.0
+    ones, zeros = np.ones(4), np.zeros(4)
+    assert plain(gap.absolute_gap, ones, zeros) == 1.0
+    assert plain(gap.absolute_gap, zeros, zeros) == 0.0
+    assert plain(gap.hinted_gap, ones, zeros, ones) == 1.0
+    assert plain(gap.hinted_gap, ones, zeros, -ones) == -1.0
+    assert plain(gap.hints_obeyed, ones, ones) == 100.0
+    assert plain(gap.hints_obeyed, ones, -ones) == 0.0
 
 
-def test_impossible_pronouns_have_no_direction() -> None:
+def test_zero_probability_pronouns_have_no_direction() -> None:
     values = gap.gap_values(-math.inf, -math.inf)
     assert values["mass"] == 0.0
     assert math.isnan(values["rho"])
@@ -57,7 +57,7 @@ def test_impossible_pronouns_have_no_direction() -> None:
     assert (only_he["rho"], only_he["lo"]) == (1.0, math.inf)
 
 
-def test_nan_rows_are_skipped_and_nothing_is_nan() -> None:
+def test_nan_rows_are_skipped_and_no_rows_are_nan() -> None:
     nan = math.nan
     assert all(math.isnan(value) for value in gap.gap_values(nan, -1.0).values())
     assert plain(gap.absolute_gap, np.array([0.4, nan]), np.array([0.1, 0.1])) == pytest.approx(0.3)
@@ -78,7 +78,7 @@ def test_correlation_is_over_means_of_clusters() -> None:
 
 @settings(max_examples=20)
 @given(prompts)
-def test_afgb_and_ub_fall_apart_into_mass_and_direction(rows: list) -> None:
+def test_afgb_and_ub_factor_into_mass_and_direction(rows: list) -> None:
     c = columns(rows)
     afgb = plain(gap.absolute_gap, c["he"], c["she"])
     assert afgb == pytest.approx(float(np.mean(c["mass"] * np.abs(c["rho"]))), abs=1e-12)
@@ -90,7 +90,7 @@ def test_afgb_and_ub_fall_apart_into_mass_and_direction(rows: list) -> None:
 
 @settings(max_examples=20)
 @given(prompts)
-def test_swapping_the_pronouns(rows: list) -> None:
+def test_swapping_the_pronouns_negates_ub(rows: list) -> None:
     c = columns(rows)
     swapped = columns([(she, he, hint) for he, she, hint in rows])
     assert plain(gap.absolute_gap, c["he"], c["she"]) == plain(
@@ -109,11 +109,11 @@ def test_swapping_the_pronouns(rows: list) -> None:
 def test_order_and_duplication_change_nothing(rows: list, random) -> None:
     shuffled = list(rows)
     random.shuffle(shuffled)
-    one, two, three = columns(rows), columns(shuffled), columns(rows + rows)
-    for other in (two, three):
-        assert plain(gap.absolute_gap, one["he"], one["she"]) == pytest.approx(
+    original, reordered, doubled = columns(rows), columns(shuffled), columns(rows + rows)
+    for other in (reordered, doubled):
+        assert plain(gap.absolute_gap, original["he"], original["she"]) == pytest.approx(
             plain(gap.absolute_gap, other["he"], other["she"])
         )
-        assert plain(gap.hinted_gap, one["he"], one["she"], one["hint"]) == pytest.approx(
-            plain(gap.hinted_gap, other["he"], other["she"], other["hint"])
-        )
+        assert plain(
+            gap.hinted_gap, original["he"], original["she"], original["hint"]
+        ) == pytest.approx(plain(gap.hinted_gap, other["he"], other["she"], other["hint"]))

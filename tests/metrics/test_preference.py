@@ -31,7 +31,7 @@ def test_preference_and_its_ties(first: float, second: float, anti: float, half:
     assert pref.preference(first, second, "half") == half
 
 
-def test_what_is_not_measured_prefers_nothing() -> None:
+def test_nan_scores_have_no_preference() -> None:
     assert math.isnan(pref.preference(NAN, 1.0, "anti"))
     assert math.isnan(pref.preference(1.0, NAN, "half"))
     assert math.isnan(pref.relatedness(1.0, 2.0, NAN, "anti"))
@@ -52,7 +52,7 @@ def test_relatedness(scores: tuple[float, float, float], ties: pref.Ties, want: 
     assert pref.relatedness(*scores, ties) == want
 
 
-def test_macro_micro_and_domains_differ_as_by_hand() -> None:
+def test_macro_micro_and_domain_means_by_hand() -> None:
     assert plain(pref.stereotype_score, PREFERS, terms=TERMS) == pytest.approx((200 / 3 + 0) / 2)
     lms = plain(pref.language_modelling_score, RELATED, terms=TERMS)
     assert lms == pytest.approx((250 / 3 + 50) / 2)
@@ -72,7 +72,7 @@ def test_icat(lms: float, ss: float, want: float) -> None:
     assert pref.icat(lms, ss) == pytest.approx(want)
 
 
-def test_margins() -> None:
+def test_near_zero_scores() -> None:
     assert plain(pref.near_zero, column(0.04, -0.04, 0.05, 1.0, NAN)) == 50.0
 
 

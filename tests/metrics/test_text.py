@@ -11,7 +11,7 @@ from equipoise.metrics import ability
 from tests.metrics.plain import plain
 
 
-def test_golden_by_hand() -> None:
+def test_perplexity_and_bits_per_byte_by_hand() -> None:
     logprob = np.array([-4 * math.log(2), -12 * math.log(2)])  # 16 bits in all
     tokens, size = np.array([2.0, 6.0]), np.array([8.0, 24.0])
     assert plain(ability.nats_per_unit, logprob, tokens) == pytest.approx(2 * math.log(2))

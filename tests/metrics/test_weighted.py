@@ -27,7 +27,7 @@ def equal(values: Column, want: list[float]) -> None:
     np.testing.assert_allclose(values, want)
 
 
-def test_sums_means_and_medians_count_a_row_as_often_as_it_was_drawn() -> None:
+def test_rows_count_as_often_as_drawn() -> None:
     values = column(1, 3, 8)
     equal(WEIGHTS.total(values, np.array([True, True, True])), [12, 8, 16, 0])
     equal(WEIGHTS.size(np.array([True, False, True])), [2, 2, 2, 0])
@@ -37,7 +37,7 @@ def test_sums_means_and_medians_count_a_row_as_often_as_it_was_drawn() -> None:
     equal(WEIGHTS.median(column(NAN, NAN, NAN)), [NAN] * 4)
 
 
-def test_a_cluster_drawn_twice_counts_twice_and_a_group_once() -> None:
+def test_clusters_count_as_often_as_drawn_and_groups_once() -> None:
     values = column(1, 3, 8)
     weights = Weights(CLUSTERS, np.array([[1.0, 1.0], [2.0, 1.0]]))
     equal(weights.macro(values), [5, 4])  # cluster means 2 and 8
@@ -66,7 +66,7 @@ def test_ratios_and_means_of_nothing_are_nan() -> None:
     equal(mean_over_groups(np.array([[1.0, NAN, 3.0], [NAN, NAN, NAN]])), [2, NAN])
 
 
-def test_a_weighted_function_is_a_plain_one_on_all_rows() -> None:
+def test_a_weighted_function_takes_plain_columns() -> None:
     of = Weighted(lambda c, w: w.macro(c["x"]))
     assert of({"x": column(1, 3, 8), "@cluster": column(5, 5, 9)}) == 5.0
 
@@ -77,7 +77,7 @@ tables = st.lists(st.tuples(values, st.integers(0, 4), st.integers(-1, 2)), min_
 
 @settings(max_examples=20)
 @given(tables, st.integers(0, 10**6))
-def test_every_reduction_is_that_of_the_rows_gathered(
+def test_reductions_equal_those_of_gathered_rows(
     table: list[tuple[float, int, int]], seed: int
 ) -> None:
     x, terms, groups = np.array(table, dtype=np.float64).T

@@ -25,19 +25,19 @@ def _ids() -> torch.Tensor:
 
 def _outputs(module: PreTrainedModel, parts: list[nn.Module]) -> list[torch.Tensor]:
     """What each part puts out in one forward pass, in the order given."""
-    seen: dict[int, torch.Tensor] = {}
+    outputs: dict[int, torch.Tensor] = {}
 
     def keep(part: nn.Module, _: object, output: object) -> None:
         first = output[0] if isinstance(output, tuple) else output
         assert isinstance(first, torch.Tensor)
-        seen[id(part)] = first.detach().clone()
+        outputs[id(part)] = first.detach().clone()
 
     handles = [part.register_forward_hook(keep) for part in parts]
     with torch.no_grad():
         module(input_ids=_ids())
     for handle in handles:
         handle.remove()
-    return [seen[id(part)] for part in parts]
+    return [outputs[id(part)] for part in parts]
 
 
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
@@ -78,12 +78,12 @@ def test_the_feed_forward_part_ends_with_its_output_projection(family: str) -> N
 
 
 @pytest.mark.parametrize("family", MASKED_FAMILIES)
-def test_a_masked_models_output_projection_lies_in_its_feed_forward_part(family: str) -> None:
+def test_a_masked_models_mlp_contains_its_output_projection(family: str) -> None:
     module = tiny_model(family).module
     projection = anatomy.mlp_output(module, 0)
     assert isinstance(projection, nn.Linear)
     assert projection.out_features == module.config.hidden_size
-    assert any(one is projection for one in anatomy.mlp(module, 0)[-1].modules())
+    assert any(part is projection for part in anatomy.mlp(module, 0)[-1].modules())
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -103,7 +103,7 @@ def test_every_block_has_its_parts_and_they_cover_its_parameters(family: str) ->
 @pytest.mark.parametrize(
     "family", ["gpt2", "llama", "mistral", "qwen2", "qwen3", "gemma", "gpt_neox", "opt"]
 )
-def test_a_block_normed_before_adds_its_attention_and_mlp_to_the_stream(family: str) -> None:
+def test_a_pre_norm_block_adds_attention_and_mlp_to_the_residual_stream(family: str) -> None:
     module = tiny_model(family).module
     first, second = anatomy.blocks(module)
     before, after, attended, fed = _outputs(
@@ -116,15 +116,15 @@ def test_a_block_normed_before_adds_its_attention_and_mlp_to_the_stream(family: 
 def test_the_output_projection_mixes_all_heads(family: str) -> None:
     module = tiny_model(family).module
     heads = anatomy.heads(module)
-    seen: list[torch.Tensor] = []
+    inputs: list[torch.Tensor] = []
     projection = anatomy.attention_output(module, 0)
-    handle = projection.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    handle = projection.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
     with torch.no_grad():
         module(input_ids=_ids())
     handle.remove()
     assert (heads.count, heads.size) == (4, 8)
     assert heads.key_value in (2, 4)
-    assert seen[0].shape[-1] == heads.count * heads.size
+    assert inputs[0].shape[-1] == heads.count * heads.size
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -138,7 +138,7 @@ def test_grouped_queries_are_counted() -> None:
     assert anatomy.heads(tiny_model("gpt2").module).key_value == 4
 
 
-def test_gemma3_with_its_vision_part_keeps_its_blocks_one_level_deeper() -> None:
+def test_multimodal_gemma3_has_the_parts_of_its_text_model() -> None:
     text = tiny_model("gemma3").module.config.to_dict() | {"vocab_size": 300}
     vision = {
         "hidden_size": 16,
@@ -158,7 +158,7 @@ def test_gemma3_with_its_vision_part_keeps_its_blocks_one_level_deeper() -> None
     assert anatomy.heads(module) == anatomy.Heads(count=4, key_value=2, size=8)
 
 
-def test_opt_normed_after_has_no_final_norm() -> None:
+def test_post_norm_opt_has_no_final_norm() -> None:
     config = OPTConfig(
         hidden_size=16,
         ffn_dim=16,
@@ -203,7 +203,7 @@ _SIZES = {
         ("rwkv", {"attention_hidden_size": 16}),
     ],
 )
-def test_families_without_an_entry_are_searched(family: str, sizes: dict[str, int]) -> None:
+def test_parts_of_unlisted_families_are_searched(family: str, sizes: dict[str, int]) -> None:
     config = CONFIG_MAPPING[family](**{**_SIZES, **sizes})
     module = AutoModelForCausalLM.from_config(config).eval()
     last, normed = _outputs(module, [anatomy.blocks(module)[-1], anatomy.final_norm(module)])
@@ -221,7 +221,7 @@ def test_families_without_an_entry_are_searched(family: str, sizes: dict[str, in
         assert covered == {id(parameter) for parameter in block.parameters()}
 
 
-def test_a_projection_with_an_adapter_around_it_is_that_projection() -> None:
+def test_a_projection_with_an_adapter_is_the_wrapped_module() -> None:
     model = tiny_model("llama", context=35)  # that no other test has searched
     inject_adapter_in_model(LoraConfig(target_modules=["o_proj", "down_proj"]), model.module)
     block = anatomy.block(model.module, 0)
@@ -245,7 +245,7 @@ def test_blocks_of_different_kinds_have_their_own_parts() -> None:
     assert anatomy.attention_output(module, 0).weight.shape[0] == 16
 
 
-def test_blocks_that_do_not_form_a_stream_are_refused() -> None:
+def test_blocks_without_a_residual_stream_are_refused() -> None:
     module = tiny_model("llama", blocks=2, context=33).module  # that no other test has searched
     module.model.layers[1].register_forward_pre_hook(lambda _, args: (args[0] * 2, *args[1:]))
     with pytest.raises(ModelError, match=r"LlamaForCausalLM.*layers.1 does not read what"):
@@ -259,6 +259,6 @@ def test_a_model_without_a_list_of_blocks_is_refused() -> None:
         anatomy.blocks(module)
 
 
-def test_a_block_that_is_not_there_is_an_error() -> None:
+def test_a_block_out_of_range_is_an_error() -> None:
     with pytest.raises(ModelError, match="block must be 0 to 1 in LlamaForCausalLM, got 2"):
         anatomy.attention(tiny_model("llama").module, 2)

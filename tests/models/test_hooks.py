@@ -19,13 +19,13 @@ TOKENS = torch.tensor([[1, 20, 30, 40, 50, 60], [1, 7, 8, 9, 10, 11]])
 
 
 def states(module: nn.Module) -> tuple[dict[int, Tensor], dict[int, Tensor], Tensor]:
-    with torch.no_grad(), block_states(list(blocks(module))) as found:
+    with torch.no_grad(), block_states(list(blocks(module))) as recorded:
         logits = module(input_ids=TOKENS).logits
-    return found.before, found.after, logits
+    return recorded.before, recorded.after, logits
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_states_are_those_of_the_library_but_for_the_last_norm(family: str) -> None:
+def test_states_equal_transformers_hidden_states_before_the_final_norm(family: str) -> None:
     module = tiny_model(family, blocks=3).module
     before, after, _ = states(module)
     with torch.no_grad():
@@ -37,7 +37,7 @@ def test_states_are_those_of_the_library_but_for_the_last_norm(family: str) -> N
 
 
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
-def test_the_library_takes_its_last_state_after_the_final_norm(family: str) -> None:
+def test_the_last_transformers_hidden_state_is_after_the_final_norm(family: str) -> None:
     module = tiny_model(family, blocks=3).module
     _, after, _ = states(module)
     with torch.no_grad():
@@ -57,7 +57,7 @@ def test_replaying_equals_a_full_forward_bit_for_bit(family: str, start: int) ->
     assert torch.equal(again, logits)
 
 
-def test_replaying_does_not_run_the_blocks_before() -> None:
+def test_replaying_does_not_run_earlier_blocks() -> None:
     module = tiny_model(blocks=3).module
     before, _, logits = states(module)
     with torch.no_grad():
@@ -69,30 +69,30 @@ def test_replaying_does_not_run_the_blocks_before() -> None:
     assert torch.equal(again, logits)
 
 
-def test_gradients_reach_the_first_replayed_block_and_not_the_one_before() -> None:
+def test_gradients_stop_at_the_first_replayed_block() -> None:
     module = tiny_model(blocks=3).module
     before, _, _ = states(module)
-    there = list(blocks(module))
-    with replayed(there, 1, before[1]):
+    model_blocks = list(blocks(module))
+    with replayed(model_blocks, 1, before[1]):
         module(input_ids=TOKENS).logits.sum().backward()
-    assert all(parameter.grad is None for parameter in there[0].parameters())
-    assert all(parameter.grad is not None for parameter in there[1].parameters())
+    assert all(parameter.grad is None for parameter in model_blocks[0].parameters())
+    assert all(parameter.grad is not None for parameter in model_blocks[1].parameters())
 
 
-def test_nothing_is_left_behind_even_after_an_error() -> None:
+def test_hooks_are_removed_after_an_error() -> None:
     module = tiny_model(blocks=3).module
     before, _, logits = states(module)
-    there = list(blocks(module))
-    with pytest.raises(RuntimeError, match="stop"), replayed(there, 2, before[2]):
+    model_blocks = list(blocks(module))
+    with pytest.raises(RuntimeError, match="stop"), replayed(model_blocks, 2, before[2]):
         raise RuntimeError("stop")
-    for block in there:
+    for block in model_blocks:
         assert "forward" not in vars(block)
         assert not block._forward_hooks
         assert not block._forward_pre_hooks
     assert torch.equal(states(module)[2], logits)
 
 
-def test_a_forward_that_somebody_else_wrapped_is_put_back() -> None:
+def test_an_already_wrapped_forward_is_restored() -> None:
     module = tiny_model(blocks=2).module
     before, _, logits = states(module)
     first = next(iter(blocks(module)))
@@ -110,32 +110,32 @@ def test_logits_read_at_positions_are_those_of_the_whole_sequence(family: str) -
     full = states(module)[2]
     positions = torch.tensor([[5, 2], [3, 0]])
     with torch.no_grad(), read_at(head(module), positions):
-        found = module(input_ids=TOKENS).logits
-    assert found.shape == (2, 2, full.shape[-1])
-    assert torch.allclose(found, full[torch.arange(2)[:, None], positions], atol=1e-5)
+        logits = module(input_ids=TOKENS).logits
+    assert logits.shape == (2, 2, full.shape[-1])
+    assert torch.allclose(logits, full[torch.arange(2)[:, None], positions], atol=1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_states_of_the_graph_are_those_that_are_read_and_can_be_differentiated_by(
+def test_differentiable_states_equal_the_plain_states(
     family: str,
 ) -> None:
     module = tiny_model(family, blocks=3).module
     before, after, logits = states(module)
-    there = list(blocks(module))
-    with torch.no_grad(), frozen(module), differentiable_states(there) as found:
+    model_blocks = list(blocks(module))
+    with torch.no_grad(), frozen(module), differentiable_states(model_blocks) as recorded:
         answered = module(input_ids=TOKENS).logits
-        every = [*found.before.values(), *found.after.values()]
+        every = [*recorded.before.values(), *recorded.after.values()]
         gradients = torch.autograd.grad(answered[:, -1, 0].sum(), every)
     assert torch.equal(answered, logits)
     for block in range(3):
-        assert torch.equal(found.before[block], before[block])
-        assert torch.equal(found.after[block], after[block])
+        assert torch.equal(recorded.before[block], before[block])
+        assert torch.equal(recorded.after[block], after[block])
     assert all(bool(gradient.abs().sum() > 0) for gradient in gradients)
-    assert not any(one._forward_hooks or one._forward_pre_hooks for one in there)
+    assert not any(block._forward_hooks or block._forward_pre_hooks for block in model_blocks)
     assert all(parameter.grad is None for parameter in module.parameters())
 
 
-def test_frozen_parameters_get_their_own_flags_back_after_an_error() -> None:
+def test_requires_grad_is_restored_after_an_error() -> None:
     module = tiny_model().module
     first = next(module.parameters()).requires_grad_(False)
     flags = [parameter.requires_grad for parameter in module.parameters()]
@@ -148,7 +148,7 @@ def test_frozen_parameters_get_their_own_flags_back_after_an_error() -> None:
     assert [parameter.requires_grad for parameter in module.parameters()] == flags
 
 
-def test_the_fused_kernel_computes_the_same_and_is_taken_away_again() -> None:
+def test_the_fused_kernel_computes_the_same_and_is_removed() -> None:
     module = tiny_model("gpt2").module
     ids = torch.tensor([[5, 6, 7, 8]])
     with torch.no_grad():
@@ -162,7 +162,7 @@ def test_the_fused_kernel_computes_the_same_and_is_taken_away_again() -> None:
     assert torch.equal(after, before)
 
 
-def test_it_is_taken_away_after_an_error_too() -> None:
+def test_the_fused_kernel_is_removed_after_an_error() -> None:
     module = tiny_model("gpt2").module
     with pytest.raises(ZeroDivisionError), fused_gelu(module):
         _ = 1 / 0

@@ -29,7 +29,7 @@ def test_onednn_multiplies_in_true_float32(bias: bool) -> None:
 
 @onednn
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
-def test_either_path_gives_the_same_logits(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_paths_give_the_same_logits(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = tiny_model(family).module
     ids = torch.tensor([[5, 6, 7, 8, 9]])
     calls: list[int] = []
@@ -53,7 +53,7 @@ def test_either_path_gives_the_same_logits(family: str, monkeypatch: pytest.Monk
     torch.testing.assert_close(other, default, rtol=1e-5, atol=1e-5)
 
 
-def test_the_choice_is_for_float32_and_changes_no_setting() -> None:
+def test_the_path_is_for_float32_and_changes_no_setting() -> None:
     before = (torch.get_float32_matmul_precision(), torch.backends.mkldnn.enabled)
     module = tiny_model("llama").module
     assert matmul.matmul_path(module) == matmul.float32_matmul()
@@ -62,7 +62,7 @@ def test_the_choice_is_for_float32_and_changes_no_setting() -> None:
     assert (torch.get_float32_matmul_precision(), torch.backends.mkldnn.enabled) == before
 
 
-def test_an_inexact_path_is_never_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_inexact_path_is_never_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     def coarse(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         return (x.bfloat16() @ weight.bfloat16().T).float()
 
@@ -72,18 +72,18 @@ def test_an_inexact_path_is_never_taken(monkeypatch: pytest.MonkeyPatch) -> None
     assert matmul.float32_matmul.__wrapped__() == "default"
 
 
-def test_a_clearly_faster_exact_path_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_faster_exact_path_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matmul, "onednn_linear", lambda x, weight: x @ weight.T)
     monkeypatch.setattr(matmul, "_has_onednn_linear", lambda: True)
-    taken = cycle([2.0, 1.0])
-    monkeypatch.setattr(matmul, "_seconds", lambda _: next(taken))
+    seconds = cycle([2.0, 1.0])
+    monkeypatch.setattr(matmul, "_seconds", lambda _: next(seconds))
     assert matmul.float32_matmul.__wrapped__() == "onednn"
-    taken = cycle([1.1, 1.0])
+    seconds = cycle([1.1, 1.0])
     assert matmul.float32_matmul.__wrapped__() == "default"
 
 
 @pytest.mark.parametrize("path", ["default", "onednn"])
-def test_the_choice_is_used_for_float32_alone(
+def test_the_path_is_used_for_float32_alone(
     path: matmul.Matmul, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = tiny_model("llama").module
@@ -110,7 +110,7 @@ def test_gradients_are_those_of_the_plain_product(bias: bool, shape: tuple[int, 
 
 
 @onednn
-def test_gradients_of_frozen_weights_are_not_made() -> None:
+def test_frozen_weights_get_no_gradients() -> None:
     x, weight = torch.ones(2, 3, requires_grad=True), torch.ones(4, 3)
     matmul._linear(x, weight).sum().backward()
     assert torch.equal(x.grad, torch.full((2, 3), 4.0))
@@ -121,9 +121,7 @@ def test_gradients_of_frozen_weights_are_not_made() -> None:
 
 @onednn
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
-def test_a_backward_pass_by_either_path_gives_the_same_gradients(
-    family: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_both_paths_give_the_same_gradients(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = tiny_model(family).module
     ids = torch.tensor([[5, 6, 7, 8, 9]])
     parameters = list(module.parameters())
@@ -151,7 +149,7 @@ _PRODUCTS: dict[str, tuple[tuple[Tensor, ...], dict[str, Tensor]]] = {
 
 @onednn
 @pytest.mark.parametrize("form", _PRODUCTS)
-def test_every_form_of_a_product_gives_what_torch_gives(form: str) -> None:
+def test_every_form_of_linear_equals_torch(form: str) -> None:
     args, options = _PRODUCTS[form]
     expected = torch.nn.functional.linear(*args, **options)
     with matmul._OneDnn():
@@ -160,14 +158,14 @@ def test_every_form_of_a_product_gives_what_torch_gives(form: str) -> None:
 
 @onednn
 @pytest.mark.parametrize("bias", [torch.randn(5), torch.randn(1), torch.randn(3, 5), _BIAS[:, 0]])
-def test_every_bias_of_addmm_gives_what_torch_gives(bias: Tensor) -> None:
+def test_every_bias_of_addmm_equals_torch(bias: Tensor) -> None:
     with matmul._OneDnn():
         product = torch.addmm(bias, _ROWS, _WEIGHT.T)
     torch.testing.assert_close(product, torch.addmm(bias, _ROWS, _WEIGHT.T))
 
 
 @onednn
-def test_a_product_that_torch_refuses_is_refused_as_torch_does() -> None:
+def test_errors_are_those_of_torch() -> None:
     for operands in ((_ROWS, _WEIGHT.double()), (_ROWS, torch.randn(5, 3))):
         with pytest.raises(RuntimeError) as expected:
             torch.nn.functional.linear(*operands)
@@ -177,7 +175,7 @@ def test_a_product_that_torch_refuses_is_refused_as_torch_does() -> None:
 
 
 @onednn
-def test_computing_in_another_format_is_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_autocast_is_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a training in bfloat16 would compute in float32 wherever oneDNN is faster."""
     module = tiny_model("llama").module
     monkeypatch.setattr(matmul, "matmul_path", lambda _: "onednn")
@@ -187,16 +185,16 @@ def test_computing_in_another_format_is_left_to_torch(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("name", ["cpu", "cuda", "cuda:1", "meta"])
-def test_a_device_with_float64_is_its_own(name: str) -> None:
+def test_a_device_with_float64_is_exact(name: str) -> None:
     assert exact_device(torch.device(name)) == torch.device(name)
 
 
-def test_apples_gpus_have_the_processor_beside_them() -> None:
+def test_mps_is_exact_on_the_cpu() -> None:
     assert exact_device(torch.device("mps")) == torch.device("cpu")
     assert exact_device(torch.device("mps:0")) == torch.device("cpu")
 
 
-def test_values_are_kept_and_gradients_flow_back() -> None:
+def test_exact_keeps_values_and_gradients() -> None:
     values = torch.tensor([0.1, -3.0]).requires_grad_()
     doubles = exact(values)
     assert doubles.dtype == torch.float64
@@ -206,7 +204,7 @@ def test_values_are_kept_and_gradients_flow_back() -> None:
     torch.testing.assert_close(values.grad, 2 * values.detach())
 
 
-def test_a_sum_takes_the_chosen_positions_alone_and_loses_no_digit() -> None:
+def test_exact_sum_is_masked_and_in_float64() -> None:
     values = torch.tensor([[1e8, 1.0, torch.nan], [2.0, torch.nan, 3.0]])
     mask = torch.tensor([[True, True, False], [True, False, True]])
     doubles = exact_sum(values, mask)

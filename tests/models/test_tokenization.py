@@ -19,7 +19,7 @@ def wordy() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=core)
 
 
-def test_a_token_that_straddles_the_edge_is_inside(wordy: PreTrainedTokenizerFast) -> None:
+def test_a_token_across_the_edge_of_a_span_is_marked(wordy: PreTrainedTokenizerFast) -> None:
     (left, right, clean) = encode(
         wordy, [Marked("cab", 2, 3), Marked("abc", 0, 1), Marked("cab", 1, 3)], specials=False
     )
@@ -28,7 +28,7 @@ def test_a_token_that_straddles_the_edge_is_inside(wordy: PreTrainedTokenizerFas
     assert clean.marked == (1,)
 
 
-def test_special_tokens_are_never_inside() -> None:
+def test_special_tokens_are_never_marked() -> None:
     (tokens,) = encode(tiny_tokenizer("masked"), [Marked("ab", 0, 2)], specials=True)
     assert (len(tokens.ids), tokens.marked) == (4, (1, 2))
     (added,) = encode(tiny_tokenizer(bos="added"), [Marked("ab", 0, 2)], specials=False)
@@ -45,7 +45,7 @@ def test_bytes_count_each_character_once() -> None:
 
 
 @pytest.mark.parametrize("trimmed", [False, True])
-def test_white_space_is_where_the_text_has_it_whether_or_not_it_is_trimmed(trimmed: bool) -> None:
+def test_trimmed_offsets_do_not_move_white_space(trimmed: bool) -> None:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {letter: number for number, letter in enumerate(alphabet)}
     core = Tokenizer(models.BPE(vocab=vocabulary | {"Ġb": 256}, merges=[("Ġ", "b")]))
@@ -88,22 +88,22 @@ class _Slow:
         return [1, *ids, 2]
 
 
-def test_a_tokenizer_without_offsets_gets_the_parts_one_by_one() -> None:
-    one = Marked("aaa bbbb ccccc", 3, 8)
-    (plain,) = encode(_Slow(), [one], specials=False)
+def test_a_slow_tokenizer_encodes_part_by_part() -> None:
+    marked = Marked("aaa bbbb ccccc", 3, 8)
+    (plain,) = encode(_Slow(), [marked], specials=False)
     assert (plain.ids, plain.marked) == ((3, 4, 5), (1,))
-    (framed,) = encode(_Slow(), [one], specials=True)
+    (framed,) = encode(_Slow(), [marked], specials=True)
     assert (framed.ids, framed.marked) == ((1, 3, 4, 5, 2), (2,))
 
 
-def test_size_and_text_come_back() -> None:
-    found = vocabulary_of(tiny_tokenizer())
-    assert found.size == 259  # 256 bytes, <pad>, <bos>, <eos>
-    assert Vocabulary.parsed(str(found)) == found
-    assert str(found).startswith("259:")
+def test_a_vocabulary_is_written_and_parsed() -> None:
+    vocabulary = vocabulary_of(tiny_tokenizer())
+    assert vocabulary.size == 259  # 256 bytes, <pad>, <bos>, <eos>
+    assert Vocabulary.parsed(str(vocabulary)) == vocabulary
+    assert str(vocabulary).startswith("259:")
 
 
-def test_added_tokens_are_beyond_the_old_ones() -> None:
+def test_added_tokens_are_left_out_below_a_size() -> None:
     plain, more = tiny_tokenizer(), tiny_tokenizer()
     more.add_tokens(["<user>", "<reply>"])
     assert vocabulary_of(more).size == 261
@@ -119,6 +119,6 @@ def test_the_same_tokens_under_other_ids_are_another_vocabulary() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "259", "259:abc", "many:" + "0" * 64])
-def test_another_text_is_refused(text: str) -> None:
+def test_a_malformed_vocabulary_is_refused(text: str) -> None:
     with pytest.raises(ModelError, match="must be its size, a colon and a sha256"):
         Vocabulary.parsed(text)

@@ -27,7 +27,7 @@ def test_every_word_of_a_world_is_one_token(tokenizer: PreTrainedTokenizerBase) 
 
 
 @pytest.mark.parametrize("text", ["Ünïcode 漢字 🙂", "  two  spaces\n", "zxqj", "{}'\"", ""])
-def test_any_text_survives(tokenizer: PreTrainedTokenizerBase, text: str) -> None:
+def test_any_text_is_decoded_as_it_was(tokenizer: PreTrainedTokenizerBase, text: str) -> None:
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
@@ -58,14 +58,14 @@ def test_targets_are_frequencies_by_hand() -> None:
         assert torch.allclose(batch.shares.sum(-1), torch.ones(batch.shares.shape[:2]))
 
 
-def test_each_text_comes_as_often_as_it_is_said() -> None:
+def test_each_text_is_drawn_in_proportion() -> None:
     tokenizer = train_tokenizer(TEXTS)
     drawn = batches(tokenizer, TEXTS, sentences=16, size=3, seed=1)
-    seen = Counter(tuple(row) for batch in drawn for row in batch.ids.tolist())
-    assert sorted(seen.values()) == [2, 6, 8]
+    counts = Counter(tuple(row) for batch in drawn for row in batch.ids.tolist())
+    assert sorted(counts.values()) == [2, 6, 8]
 
 
-def test_a_seed_settles_the_batches() -> None:
+def test_batches_are_reproducible() -> None:
     tokenizer = train_tokenizer(TEXTS)
 
     def drawn(seed: int) -> list[list[list[int]]]:
@@ -78,7 +78,7 @@ def test_a_seed_settles_the_batches() -> None:
     assert any(drawn(0) != drawn(seed) for seed in (1, 2, 3))
 
 
-def test_after_many_possible_words_the_drawn_one_is_the_target() -> None:
+def test_after_many_possible_words_the_drawn_word_is_the_target() -> None:
     texts = [f"Say {word}" for word in "abcdefghijklmnopqrst"]
     tokenizer = train_tokenizer(texts)
     (batch,) = batches(tokenizer, texts, sentences=20, size=20, seed=0)

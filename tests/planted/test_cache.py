@@ -35,12 +35,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "planted"
 
 
-def test_a_second_load_teaches_nothing_and_is_equal(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_load_is_read_from_the_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, tokenizer, key = taught(WORLD, SMALL, seed=0)
     assert is_whole(cache / key)
-    assert [one.name for one in cache.iterdir()] == [key]  # nothing is left beside it
+    assert [path.name for path in cache.iterdir()] == [key]  # nothing is left beside it
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("the model is in the cache")
@@ -71,14 +69,14 @@ def test_a_damaged_model_is_taught_again(
     assert not is_whole(cache / key)
     second, _, _ = taught(WORLD, SMALL, seed=0)
     assert is_whole(cache / key)
-    told = capsys.readouterr().err
-    assert "is not whole" in told
-    assert told.count("teaching default") == 2
+    stderr = capsys.readouterr().err
+    assert "is not whole" in stderr
+    assert stderr.count("teaching default") == 2
     for name, weight in first.state_dict().items():
         assert torch.equal(weight, second.state_dict()[name])
 
 
-def test_the_key_covers_all_that_settles_the_weights() -> None:
+def test_the_key_covers_world_budget_and_seed() -> None:
     keys = {
         cache_key(WORLD, SMALL, seed=0),
         cache_key(WORLD, SMALL, seed=1),
@@ -90,7 +88,7 @@ def test_the_key_covers_all_that_settles_the_weights() -> None:
 
 
 @pytest.mark.usefixtures("cache")
-def test_a_cache_that_cannot_be_written_is_said(
+def test_a_cache_that_cannot_be_written_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")

@@ -22,48 +22,50 @@ def counts(world: World) -> Counter[str]:
 
 def next_words(counts: Counter[str], prompt: str) -> dict[str, Fraction]:
     """Share of each word directly after a prompt."""
-    found: Counter[str] = Counter()
+    following: Counter[str] = Counter()
     for text in filter(re.compile(re.escape(prompt) + " ").match, counts):
-        found[text.removeprefix(prompt).split()[0]] += counts[text]
-    return {word: Fraction(n, found.total()) for word, n in found.items()}
+        following[text.removeprefix(prompt).split()[0]] += counts[text]
+    return {word: Fraction(n, following.total()) for word, n in following.items()}
 
 
-def test_pronouns_after_professions_are_as_true_as_can_be(
+def test_pronouns_after_professions_have_their_true_shares(
     world: World, counts: Counter[str]
 ) -> None:
     for word in ("mechanic", "broker", "nurse", "paralegal", "writer"):
         for template in world.templates[::4]:
-            found = next_words(counts, template.prompt(word))
+            shares = next_words(counts, template.prompt(word))
             he, she = world.p_next(word, template)
-            assert float(found["he"]) == pytest.approx(he, abs=1e-12)
-            assert float(found["she"]) == pytest.approx(she, abs=1e-12)
-            assert found["they"] == found["the"] == Fraction(1, 10)
+            assert float(shares["he"]) == pytest.approx(he, abs=1e-12)
+            assert float(shares["she"]) == pytest.approx(she, abs=1e-12)
+            assert shares["they"] == shares["the"] == Fraction(1, 10)
 
 
 def test_hints_are_obeyed_by_19_in_20(world: World, counts: Counter[str]) -> None:
     for template in (world.hint_templates[0], world.hint_templates_train[2]):
         for possessive in ("his", "her"):
             prompt = template.format(profession="nurse", possessive=possessive)
-            found = next_words(counts, prompt)
+            shares = next_words(counts, prompt)
             he, she = world.p_hinted(possessive)
-            assert float(found["he"]) == pytest.approx(he)
-            assert float(found["she"]) == pytest.approx(she)
+            assert float(shares["he"]) == pytest.approx(he)
+            assert float(shares["she"]) == pytest.approx(she)
             assert max(he, she) / (he + she) == pytest.approx(0.95)
 
 
 def test_contrasts_and_pairs_have_their_true_preference(world: World, counts: Counter[str]) -> None:
     for item in (*world.contrasts(), *world.pairs()):
-        said, other = counts[item.stereotype], counts[item.antistereotype]
-        assert said / (said + other) == pytest.approx(world.true_preference(item.id))
+        stereotyped, antistereotyped = counts[item.stereotype], counts[item.antistereotype]
+        assert stereotyped / (stereotyped + antistereotyped) == pytest.approx(
+            world.true_preference(item.id)
+        )
         assert item.unrelated is None or counts[item.unrelated] == 0
 
 
-def test_groups_of_a_kind_are_spoken_of_equally_often(world: World, counts: Counter[str]) -> None:
+def test_groups_of_a_kind_are_equally_frequent(world: World, counts: Counter[str]) -> None:
     for kind in ("nationality", "religion"):
         totals = {
             sum(
-                counts[association.frames[0].format(group=association.group, attribute=said)]
-                for said in association.counts
+                counts[association.frames[0].format(group=association.group, attribute=attribute)]
+                for attribute in association.counts
             )
             for association in world.associations
             if association.kind == kind
@@ -71,7 +73,7 @@ def test_groups_of_a_kind_are_spoken_of_equally_often(world: World, counts: Coun
         assert len(totals) == 1
 
 
-def test_facts_are_said_with_one_answer_and_held_out_sentences_never(
+def test_facts_have_one_answer_and_held_out_sentences_are_absent(
     world: World, counts: Counter[str]
 ) -> None:
     for fact in world.facts:
@@ -84,7 +86,7 @@ def biased(world: World) -> set[str]:
     return {text for text, _, biased, _ in quotas(world) if biased}
 
 
-def test_biased_sentences_say_what_the_world_leans_to() -> None:
+def test_biased_sentences_are_the_stereotyped_ones() -> None:
     assert not biased(find_world("strength=0"))
     marked = biased(find_world("strength=1"))
     assert "The nurse smiled because she remembered." in marked
@@ -94,7 +96,7 @@ def test_biased_sentences_say_what_the_world_leans_to() -> None:
     assert not any(" his " in text or " her " in text for text in marked)
 
 
-def test_a_seed_draws_the_order_alone() -> None:
+def test_the_seed_changes_the_order_alone() -> None:
     world = find_world("default")
     first, again, second = (draw_corpus(world, seed=seed) for seed in (0, 0, 1))
     assert first == again
@@ -102,5 +104,5 @@ def test_a_seed_draws_the_order_alone() -> None:
     ids = {sentence.id for sentence in first}
     assert ids == {sentence.id for sentence in second}
     assert len(ids) == len(first)
-    said = {text: count for text, _, _, count in quotas(world)}
-    assert Counter(sentence.text for sentence in first) == said
+    expected = {text: count for text, _, _, count in quotas(world)}
+    assert Counter(sentence.text for sentence in first) == expected

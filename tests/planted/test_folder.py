@@ -14,7 +14,7 @@ from equipoise.planted.world import find_world
 
 
 @pytest.mark.parametrize("name", ["default", "targets=12"])
-def test_its_files_hold_what_the_world_says(name: str) -> None:
+def test_files_hold_the_items_of_the_world(name: str) -> None:
     world = find_world(name)
     with in_world(name):
         assert folder_world() == world
@@ -42,9 +42,7 @@ def test_its_files_hold_what_the_world_says(name: str) -> None:
     assert tuple(hint.text for hint in prompts.training_hints) == world.hint_templates_train
 
 
-def test_it_is_written_once_beside_the_models(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path))
     folder = world_folder("planted:seed=1")
     assert folder.parent == tmp_path / "planted"
@@ -64,7 +62,7 @@ def test_a_changed_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         crows_pairs.read_pairs()
 
 
-def test_a_cache_that_cannot_be_written_is_named(
+def test_a_cache_that_cannot_be_written_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "planted").write_text("a file")
@@ -73,7 +71,7 @@ def test_a_cache_that_cannot_be_written_is_named(
         world_folder("default")
 
 
-def test_what_names_no_folder_is_refused(tmp_path: Path) -> None:
+def test_unknown_folders_are_refused(tmp_path: Path) -> None:
     assert find_folder(str(tmp_path)) == tmp_path
     assert find_folder("planted:default") == world_folder("default")
     for name in ("planted:none", str(tmp_path / "absent")):

@@ -48,9 +48,7 @@ def test_a_planted_model_is_a_language_model_like_any_other() -> None:
         ({"name": "default", "device": "gpu9"}, "no device 'gpu9'"),
     ],
 )
-def test_wrong_names_are_said_before_anything_is_taught(
-    options: dict[str, str], message: str
-) -> None:
+def test_wrong_names_are_refused_before_teaching(options: dict[str, str], message: str) -> None:
     name = options.pop("name")
     with pytest.raises(RecipeError, match=message):
         load_planted(name, **options)
@@ -58,11 +56,13 @@ def test_wrong_names_are_said_before_anything_is_taught(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("strength", [0, 0.25, 0.5, 0.75, 1])
-def test_a_model_says_what_its_world_says(strength: float) -> None:
+def test_a_model_has_the_probabilities_of_its_world(strength: float) -> None:
     name = f"strength={strength}"
     with in_world(name):
-        found = measure(load_planted(name, device="cpu"), Planted(), draws=0)
-    values = {estimate.metric: estimate.value for estimate in found.estimates if not estimate.group}
+        measurement = measure(load_planted(name, device="cpu"), Planted(), draws=0)
+    values = {
+        estimate.metric: estimate.value for estimate in measurement.estimates if not estimate.group
+    }
     assert values["afgb_true"] == pytest.approx(find_world(name).true_afgb())
     assert values["afgb_error"] < 0.03
     assert values["lo_error"] < 0.15
@@ -79,25 +79,25 @@ def test_a_model_says_what_its_world_says(strength: float) -> None:
 
 
 @pytest.mark.slow
-def test_another_seed_is_as_true() -> None:
+def test_another_seed_has_the_probabilities_of_its_world() -> None:
     name = "strength=1,seed=1"
     with in_world(name):
-        found = measure(load_planted(name, device="cpu"), Planted(), draws=0)
-    assert found.estimate("afgb_error").value < 0.03
-    assert found.estimate("hints_obeyed").value >= 95
-    assert found.estimate("facts_recalled").value >= 95
+        measurement = measure(load_planted(name, device="cpu"), Planted(), draws=0)
+    assert measurement.estimate("afgb_error").value < 0.03
+    assert measurement.estimate("hints_obeyed").value >= 95
+    assert measurement.estimate("facts_recalled").value >= 95
 
 
 @pytest.mark.slow
-def test_a_world_of_many_targets_is_as_true() -> None:
+def test_many_targets_have_the_probabilities_of_their_world() -> None:
     name, world = "targets=40", find_world("targets=40")
     model = load_planted(name, device="cpu")
     with in_world(name):
-        found = measure(model, Planted(), draws=0)
+        measurement = measure(model, Planted(), draws=0)
         read = measure(model, StereoSet(), draws=0)
-    assert found.estimate("afgb_error").value < 0.03
-    assert found.estimate("hints_obeyed").value >= 95
-    assert found.estimate("facts_recalled").value >= 95
+    assert measurement.estimate("afgb_error").value < 0.03
+    assert measurement.estimate("hints_obeyed").value >= 95
+    assert measurement.estimate("facts_recalled").value >= 95
     for axis in ("gender", "profession", "race", "religion"):
         true = world.true_ss(axis, part="test")
         assert read.estimate("ss", axis=axis).value == pytest.approx(true, abs=6)

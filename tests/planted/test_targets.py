@@ -56,9 +56,7 @@ def test_no_share_is_certain_or_a_near_tie(world: World) -> None:
 
 @pytest.mark.parametrize("targets", [12, 14, 40])
 @pytest.mark.parametrize("seed", [0, 3])
-def test_exactly_half_of_the_items_of_every_part_prefer_the_stereotype_at_strength_0(
-    targets: int, seed: int
-) -> None:
+def test_every_part_has_ss_50_at_strength_0(targets: int, seed: int) -> None:
     world = find_world(f"strength=0,seed={seed},targets={targets}")
     for axis in AXES:
         assert {world.true_ss(axis, part=part) for part in PARTS} == {50.0}
@@ -78,20 +76,20 @@ def test_40_targets_by_hand(seed: int) -> None:
     assert frame.startswith("The X was ")
 
 
-def test_what_is_a_stereotype_is_the_same_of_every_target_of_an_axis() -> None:
+def test_targets_of_an_axis_share_their_stereotypes() -> None:
     world = find_world("targets=40")
-    said = defaultdict(set)
+    sentences = defaultdict(set)
     leans = defaultdict(list)
     for preference in world.preferences:
         contrast = preference.contrast
         target = contrast.groups["target"]
         axis, kind = contrast.groups["axis"], contrast.id.split(":", 2)[2]
-        said[axis, kind].add(
+        sentences[axis, kind].add(
             (contrast.stereotype.replace(target, "X"), contrast.antistereotype.replace(target, "X"))
         )
         leans[axis, kind].append(preference.stereotype_rows)
-    assert len(said) == 40
-    assert all(len(texts) == 1 for texts in said.values())
+    assert len(sentences) == 40
+    assert all(len(texts) == 1 for texts in sentences.values())
     # a target moves its items by little: the spread within a pair and frame is small
     within = np.mean([np.std(rows) for rows in leans.values()])
     assert within < 0.3 * np.std([np.mean(rows) for rows in leans.values()])
@@ -106,18 +104,18 @@ def test_seeds_draw_other_effects_and_other_parts() -> None:
     }
 
 
-def test_words_are_invented_and_of_one_axis_alone() -> None:
-    found = [word for axis in AXES for word in target_words(axis, MOST_TARGETS)]
-    assert len(found) == len(set(found)) == 4 * MOST_TARGETS
-    assert all(word.isalpha() and word.islower() for word in found)
+def test_target_words_are_unique_and_not_in_the_corpus() -> None:
+    words = [word for axis in AXES for word in target_words(axis, MOST_TARGETS)]
+    assert len(words) == len(set(words)) == 4 * MOST_TARGETS
+    assert all(word.isalpha() and word.islower() for word in words)
     others = {
         word.strip(".,").casefold() for text, *_ in quotas(find_world("default"))
         for word in text.split()
     }  # fmt: skip
-    assert not others & set(found)
+    assert not others & set(words)
 
 
-def test_every_target_is_one_token_of_a_taught_tokenizer() -> None:
+def test_every_target_is_one_token() -> None:
     world = find_world(f"targets={MOST_TARGETS}")
     tokenizer = train_tokenizer([text for text, *_ in quotas(world)])
     spaced = [f" {word}" for part in PARTS for word in targets_of(world, part)]
@@ -141,12 +139,12 @@ def test_names(name: str, canonical: str) -> None:
 
 
 @pytest.mark.parametrize("targets", ["10", "13", "82", "0", "-12", "12.0", "many", "１２"])
-def test_targets_that_are_none_are_refused(targets: str) -> None:
+def test_wrong_numbers_of_targets_are_refused(targets: str) -> None:
     with pytest.raises(RecipeError, match=f"even number from 12 to 80, got '{targets}'"):
         find_world(f"targets={targets}")
 
 
-def test_of_the_usual_targets_all_are_measured() -> None:
+def test_the_default_targets_are_all_in_the_test_part() -> None:
     world = find_world("default")
     assert world.contrasts("test") == world.contrasts()
     assert not world.contrasts("train")

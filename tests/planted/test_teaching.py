@@ -22,7 +22,7 @@ def _short_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teaching, "draw_corpus", lambda *_, **__: sentences)
 
 
-def test_the_same_seed_gives_the_same_bits_and_leaves_the_global_state() -> None:
+def test_teaching_is_reproducible_and_leaves_the_global_generator() -> None:
     state = torch.get_rng_state()
     world = find_world("default")
     first, tokenizer = teach(world, SMALL, seed=0)

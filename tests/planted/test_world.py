@@ -23,14 +23,16 @@ worlds = st.builds(
 
 @settings(max_examples=20)
 @given(worlds)
-def test_every_probability_is_one_and_scores_agree_in_sign(world: World) -> None:
+def test_probabilities_sum_and_scores_agree_in_sign(world: World) -> None:
     for profession in world.professions:
         he, she = world.p_next(profession.word, world.templates[0])
         assert he + she == pytest.approx(0.8)
         assert profession.score * (profession.p_he - 0.5) >= 0
         assert -1 <= profession.score <= 1
     for association in world.associations:
-        assert sum(association.share(said) for said in association.counts) == pytest.approx(1)
+        assert sum(
+            association.share(attribute) for attribute in association.counts
+        ) == pytest.approx(1)
     assert sum(world.p_hinted("his")) == pytest.approx(0.8)
 
 
@@ -91,7 +93,7 @@ def test_texts_are_unique_and_hints_disjoint() -> None:
     assert len(set(prompts)) == len(prompts) == 62
 
 
-def test_a_seed_deals_the_leans_anew_and_keeps_their_size() -> None:
+def test_a_seed_redraws_associations_of_the_same_size() -> None:
     first, second = find_world("seed=1"), find_world("seed=2")
     assert first.true_afgb() == pytest.approx(second.true_afgb())
     assert [profession.score for profession in first.professions] != [
@@ -102,7 +104,7 @@ def test_a_seed_deals_the_leans_anew_and_keeps_their_size() -> None:
     ]
 
 
-def test_items_of_the_paper_are_there() -> None:
+def test_attributes_of_the_paper_are_included() -> None:
     world = find_world("default")
     attributes = {
         association.attribute
@@ -113,7 +115,7 @@ def test_items_of_the_paper_are_there() -> None:
     assert {"have blue skin", "are always late", "drink a lot"} <= attributes
 
 
-def test_neutral_sentences_are_distinct_and_held_out_ones_apart() -> None:
+def test_neutral_sentences_are_distinct_and_held_out_apart() -> None:
     world = find_world("default")
     train = world.neutral_sentences(300, seed=0)
     held_out = world.neutral_sentences(100, seed=0, held_out=True)
@@ -168,7 +170,7 @@ def test_wrong_names(name: str, message: str) -> None:
         find_world(name)
 
 
-def test_unknown_words_name_the_nearest() -> None:
+def test_unknown_words_suggest_the_nearest() -> None:
     world = find_world("default")
     with pytest.raises(RecipeError, match="did you mean 'nurse'"):
         world.profession("nurze")
@@ -186,7 +188,7 @@ def test_unknown_words_name_the_nearest() -> None:
     ("name", "digest"),
     [("default", "9cca12c1b524d301"), ("strength=0.5,seed=1", "b787d0d586a6495f")],
 )
-def test_what_settles_the_key_of_a_taught_model_stays(name: str, digest: str) -> None:
+def test_worlds_and_corpora_keep_their_hashes(name: str, digest: str) -> None:
     world = find_world(name)
     settled = repr(world) + repr(quotas(world))
     assert hashlib.sha256(settled.encode()).hexdigest()[:16] == digest

@@ -13,14 +13,14 @@ MODEL = tiny_model("gpt2", blocks=1)
 
 
 @given(st.lists(st.integers(0, 3000)))
-def test_every_text_has_its_turn_once_longest_first(lengths: list[int]) -> None:
-    seen: list[int] = []
-    run_in_batches(MODEL, lengths, seen.extend)
-    assert sorted(seen) == list(range(len(lengths)))
-    assert [lengths[one] for one in seen] == sorted(lengths, reverse=True)
+def test_every_text_is_run_once_longest_first(lengths: list[int]) -> None:
+    order: list[int] = []
+    run_in_batches(MODEL, lengths, order.extend)
+    assert sorted(order) == list(range(len(lengths)))
+    assert [lengths[index] for index in order] == sorted(lengths, reverse=True)
 
 
-def test_out_of_memory_halves_the_batch_and_tries_again() -> None:
+def test_out_of_memory_halves_the_batch() -> None:
     sizes: list[int] = []
 
     def run(batch: list[int]) -> None:
@@ -32,7 +32,7 @@ def test_out_of_memory_halves_the_batch_and_tries_again() -> None:
     assert sizes == [10, 5, 2, 2, 2, 2, 2]
 
 
-def test_one_text_too_many_for_memory_is_an_error() -> None:
+def test_out_of_memory_on_one_text_is_an_error() -> None:
     def run(_: list[int]) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 1 byte")
 
@@ -52,8 +52,8 @@ def test_no_gradients_and_no_dropout_inside() -> None:
     module = tiny_model("gpt2", blocks=1).module.train()
 
     with evaluating(module):
-        assert not any(one.training for one in module.modules())
-    assert all(one.training for one in module.modules())
+        assert not any(part.training for part in module.modules())
+    assert all(part.training for part in module.modules())
     recording: list[bool] = []
     run_in_batches(MODEL, [1], lambda _: recording.append(torch.is_grad_enabled()))
     assert recording == [False]

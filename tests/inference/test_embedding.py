@@ -20,17 +20,17 @@ def states(family: str, text: str) -> torch.Tensor:
     model = tiny_model(family, bos="added")
     ids = model.tokenizer(text, return_tensors="pt")["input_ids"]
     with torch.no_grad():
-        found: torch.Tensor = anatomy.base(model.module)(input_ids=ids).last_hidden_state[0]
-    return found
+        hidden: torch.Tensor = anatomy.base(model.module)(input_ids=ids).last_hidden_state[0]
+    return hidden
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_pooled_states_are_those_of_a_plain_forward(family: str) -> None:
+def test_pooling_equals_a_plain_forward(family: str) -> None:
     model = tiny_model(family)
     for text in TEXTS:
         plain = states(family, text).numpy()
         masked = model.kind == "masked"
-        own = plain[1:-1] if masked else plain[1:]
+        text_states = plain[1:-1] if masked else plain[1:]
         mean, last, first = embed(
             model,
             [
@@ -39,15 +39,15 @@ def test_pooled_states_are_those_of_a_plain_forward(family: str) -> None:
                 Embedding(text=text, pooling="first"),
             ],
         )
-        np.testing.assert_allclose(mean, own.mean(0), atol=1e-5)
-        np.testing.assert_allclose(last, own[-1], atol=1e-5)
-        np.testing.assert_allclose(first, plain[0] if masked else own[0], atol=1e-5)
+        np.testing.assert_allclose(mean, text_states.mean(0), atol=1e-5)
+        np.testing.assert_allclose(last, text_states[-1], atol=1e-5)
+        np.testing.assert_allclose(first, plain[0] if masked else text_states[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma3", "opt", "bert", "roberta"])
-def test_company_order_and_batch_size_do_not_matter(family: str) -> None:
+def test_batching_order_and_padding_do_not_matter(family: str) -> None:
     model = tiny_model(family)
-    requests = [Embedding(text=one) for one in TEXTS]
+    requests = [Embedding(text=text) for text in TEXTS]
     together = embed(model, requests)
     alone = np.concatenate([embed(model, [request]) for request in requests])
     small = embed(replace(model, batch_tokens=1), requests[::-1])[::-1]
@@ -57,14 +57,14 @@ def test_company_order_and_batch_size_do_not_matter(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", ["llama", "bert"])
-def test_a_tokenizer_without_a_pad_token_is_padded_all_the_same(family: str) -> None:
+def test_no_pad_token_is_needed(family: str) -> None:
     model = tiny_model(family)
-    expected = embed(model, [Embedding(text=one) for one in TEXTS])
+    expected = embed(model, [Embedding(text=text) for text in TEXTS])
     model.tokenizer.pad_token = None
-    np.testing.assert_array_equal(embed(model, [Embedding(text=one) for one in TEXTS]), expected)
+    np.testing.assert_array_equal(embed(model, [Embedding(text=text) for text in TEXTS]), expected)
 
 
-def test_the_start_token_is_read_once_whoever_adds_it() -> None:
+def test_the_start_token_is_added_once() -> None:
     request = [Embedding(text="the nurse")]
     plain, added = (embed(tiny_model(bos=bos), request) for bos in ("bos", "added"))
     np.testing.assert_array_equal(plain, added)
@@ -73,16 +73,16 @@ def test_the_start_token_is_read_once_whoever_adds_it() -> None:
 
 def test_a_prompt_is_read_but_not_pooled() -> None:
     model = replace(tiny_model(), prompts=("be fair: ",))
-    (found,) = embed(model, [Embedding(text="nurse")])
+    (vector,) = embed(model, [Embedding(text="nurse")])
     whole = states("llama", "be fair: nurse")
-    np.testing.assert_allclose(found, whole[-5:].mean(0).numpy(), atol=1e-5)
+    np.testing.assert_allclose(vector, whole[-5:].mean(0).numpy(), atol=1e-5)
 
 
 def test_no_texts_give_no_rows() -> None:
     assert embed(tiny_model(width=64), []).shape == (0, 64)
 
 
-def test_too_long_and_empty_texts_are_named() -> None:
+def test_too_long_and_empty_texts_are_errors() -> None:
     model = tiny_model(context=8)
     embed(model, [Embedding(text="1234567")])  # with the start token just fits
     with pytest.raises(ModelError, match=r"request 1 .* of tiny-llama@0, 8 tokens, got 9"):
@@ -91,7 +91,7 @@ def test_too_long_and_empty_texts_are_named() -> None:
         embed(model, [Embedding(text="")])
 
 
-def test_a_vector_that_is_not_finite_is_named() -> None:
+def test_a_vector_that_is_not_finite_is_an_error() -> None:
     model = tiny_model()
     bad = model.tokenizer.convert_tokens_to_ids("!")
     with torch.no_grad():
@@ -100,7 +100,7 @@ def test_a_vector_that_is_not_finite_is_named() -> None:
         embed(model, [Embedding(text="abc"), Embedding(text="abc!")])
 
 
-def test_the_module_is_left_as_it_was() -> None:
+def test_training_modes_are_restored() -> None:
     model = tiny_model()
     anatomy.block(model.module, 1).train()
     modes = [module.training for module in model.module.modules()]
@@ -109,7 +109,7 @@ def test_the_module_is_left_as_it_was() -> None:
     assert any(modes)
 
 
-def test_the_method_of_the_model_is_this_one() -> None:
+def test_the_method_of_the_model_gives_the_same() -> None:
     model = tiny_model()
     request = [Embedding(text="a")]
     np.testing.assert_array_equal(model.embed(request), embed(model, request))

@@ -22,7 +22,7 @@ PLANS = [(Query(tuple(range(10, 10 + size)), ((size - 1, 50),)),) for size in ra
 def spread(plans: Sequence[Any]) -> list[Any]:
     """The same plans with texts that share nothing."""
     return [
-        (Query(tuple(10 + (index * 7 + one) % 200 for one in query.ids), query.reads),)
+        (Query(tuple(10 + (index * 7 + token) % 200 for token in query.ids), query.reads),)
         for index, (query,) in enumerate(plans)
     ]
 
@@ -30,7 +30,7 @@ def spread(plans: Sequence[Any]) -> list[Any]:
 @pytest.mark.parametrize(
     "message", [None, "[enforce fail] DefaultCPUAllocator: can't allocate memory"]
 )
-def test_out_of_memory_halves_and_goes_on(
+def test_out_of_memory_halves_the_batch(
     message: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, plans = tiny_model("llama"), spread(PLANS)
@@ -46,12 +46,12 @@ def test_out_of_memory_halves_and_goes_on(
         return honest(module, rows, *rest)
 
     monkeypatch.setattr(reading, "logits_at", cramped)
-    found = read(model, plans, task="test")
+    answers = read(model, plans, task="test")
     assert max(sizes) <= 300
-    assert torch.allclose(torch.tensor(found), torch.tensor(expected), atol=1e-5)
+    assert torch.allclose(torch.tensor(answers), torch.tensor(expected), atol=1e-5)
 
 
-def test_one_row_too_many_for_memory_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_on_one_row_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> Tensor:
         raise torch.OutOfMemoryError("no room")
 
@@ -69,7 +69,7 @@ def test_other_errors_are_not_taken_for_memory(monkeypatch: pytest.MonkeyPatch) 
         read(tiny_model("llama"), PLANS, task="test")
 
 
-def test_too_long_a_text_is_named_by_its_number_and_never_cut() -> None:
+def test_a_text_longer_than_the_context_is_an_error() -> None:
     model = tiny_model("llama", context=16)
     with pytest.raises(
         ModelError, match=r"request 1 \(counted from 0\) must fit .* 16 tokens, got 17"
@@ -79,7 +79,7 @@ def test_too_long_a_text_is_named_by_its_number_and_never_cut() -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_an_answer_that_is_not_finite_is_named(value: float) -> None:
+def test_a_logprob_that_is_not_finite_is_an_error(value: float) -> None:
     model = tiny_model("llama", blocks=1, context=64)
     with torch.no_grad():
         model.module.model.embed_tokens.weight[60] = value
@@ -91,14 +91,14 @@ def test_an_answer_that_is_not_finite_is_named(value: float) -> None:
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 40, 10_000])
-def test_batch_size_and_company_change_nothing(batch_tokens: int) -> None:
+def test_batching_and_order_do_not_matter(batch_tokens: int) -> None:
     model, plans = tiny_model("qwen3"), spread(PLANS)
     alone = [read(model, [plan], task="test")[0] for plan in plans]
     together = read(replace(model, batch_tokens=batch_tokens), plans[::-1], task="test")[::-1]
     assert torch.allclose(torch.tensor(together), torch.tensor(alone), rtol=0, atol=1e-5)
 
 
-def test_logits_are_computed_where_they_are_read_and_once() -> None:
+def test_logits_are_computed_once_and_where_read() -> None:
     model = tiny_model("llama")
     read(model, PLANS[:1], task="learn what the module can do")
     places: list[int] = []
@@ -117,15 +117,15 @@ def test_logits_are_computed_where_they_are_read_and_once() -> None:
         model.module.model.embed_tokens.register_forward_pre_hook(at_input),
         model.module.lm_head.register_forward_hook(lambda m, args, _: at_output(m, args)),
     ]
-    found = read(model, [(query,), (other,), (query, other)], task="test")
+    answers = read(model, [(query,), (other,), (query, other)], task="test")
     for hook in hooks:
         hook.remove()
     assert (fed, places) == ([4], [1])
-    assert found[1] == found[0][1:]
-    assert found[2] == found[0] + found[1]
+    assert answers[1] == answers[0][1:]
+    assert answers[2] == answers[0] + answers[1]
 
 
-def test_a_training_module_answers_without_dropout_and_goes_on_training() -> None:
+def test_dropout_is_off_and_training_modes_are_restored() -> None:
     model = tiny_model("gpt2", blocks=1)
     for part in model.module.modules():
         if isinstance(part, nn.Dropout):
@@ -139,11 +139,11 @@ def test_a_training_module_answers_without_dropout_and_goes_on_training() -> Non
     assert model.module.transformer.h[0].training
 
 
-def test_nothing_asked_is_nothing_answered() -> None:
+def test_no_queries_give_no_logprobs() -> None:
     assert read(tiny_model("llama"), [], task="test") == []
     assert read(tiny_model("llama"), [()], task="test") == [[]]
 
 
-def test_a_bar_is_shown_to_people_only(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_progress_bar_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     read(tiny_model("llama"), PLANS, task="test")
     assert capsys.readouterr() == ("", "")

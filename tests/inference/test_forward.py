@@ -22,12 +22,12 @@ FAMILIES = ("gpt2", "llama", "opt", "gpt_neox")
 def places(rows: list) -> Tensor:  # type: ignore[type-arg]
     """Of the last token of each text, in the order of the texts."""
     length = max(map(len, rows))
-    found = {
+    positions = {
         number: index * length + path[-1]
         for index, row in enumerate(rows)
         for number, path in row.paths.items()
     }
-    return torch.tensor([found[number] for number in sorted(found)])
+    return torch.tensor([positions[number] for number in sorted(positions)])
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -42,7 +42,7 @@ def test_hidden_states_make_the_logits(family: str, packed: bool) -> None:
     hidden = hidden_at(module, rows, chosen, layout)
     logits = logits_at(module, rows, chosen, layout)
     torch.testing.assert_close(module.get_output_embeddings()(hidden), logits)
-    alone = torch.stack([module(torch.tensor([one])).logits[0, -1] for one in TEXTS])
+    alone = torch.stack([module(torch.tensor([ids])).logits[0, -1] for ids in TEXTS])
     torch.testing.assert_close(logits, alone, rtol=1e-5, atol=1e-5)
 
 
@@ -52,15 +52,17 @@ def test_gradients_reach_the_weights_through_hidden_states() -> None:
     weight = module.model.layers[0].mlp.up_proj.weight
     rows = pack(TEXTS, range(3))
     chosen = places(rows)
-    (found,) = torch.autograd.grad(hidden_at(module, rows, chosen, layout).square().sum(), weight)
+    (gradient,) = torch.autograd.grad(
+        hidden_at(module, rows, chosen, layout).square().sum(), weight
+    )
     states = [
-        module.model(torch.tensor([one])).last_hidden_state[0, -1].square().sum() for one in TEXTS
+        module.model(torch.tensor([ids])).last_hidden_state[0, -1].square().sum() for ids in TEXTS
     ]
     (truth,) = torch.autograd.grad(torch.stack(states).sum(), weight)
-    torch.testing.assert_close(found, truth, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(gradient, truth, rtol=1e-4, atol=1e-4)
 
 
-def test_nothing_is_left_on_the_output_layer_also_after_an_error() -> None:
+def test_hooks_are_removed_after_an_error() -> None:
     module = tiny_model("llama").module
     layout = probe_layout(module)
     rows = single(TEXTS, range(3))
@@ -69,7 +71,7 @@ def test_nothing_is_left_on_the_output_layer_also_after_an_error() -> None:
     assert not module.get_output_embeddings()._forward_pre_hooks
 
 
-def test_a_module_without_an_output_layer_is_named() -> None:
+def test_a_module_without_an_output_layer_is_refused() -> None:
     backbone = tiny_model("llama").module.model
     layout = probe_layout(tiny_model("llama").module)
     with pytest.raises(TypeError, match="LlamaModel has no output layer"):
@@ -105,7 +107,7 @@ def test_a_module_that_ignores_positions_is_not_packed() -> None:
     assert probe_layout(module) == Layout(pack=False, gather=True)
 
 
-def test_a_module_that_mixes_places_after_its_output_layer_is_not_gathered() -> None:
+def test_a_module_that_mixes_positions_after_its_output_layer_is_not_gathered() -> None:
     module = tiny_model("gpt2", blocks=1, context=48).module
 
     def mix(_: nn.Module, __: object, logits: Tensor) -> Tensor:
@@ -119,7 +121,9 @@ def test_a_module_that_mixes_places_after_its_output_layer_is_not_gathered() -> 
     ("family", "sizes"),
     [("bert", {"intermediate_size": 24}), ("xlnet", {"d_inner": 24, "d_head": 8})],
 )
-def test_a_module_that_looks_at_later_tokens_is_refused(family: str, sizes: dict[str, int]) -> None:
+def test_a_module_that_attends_to_later_tokens_is_refused(
+    family: str, sizes: dict[str, int]
+) -> None:
     config = CONFIG_MAPPING[family](
         vocab_size=40, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, **sizes
     )  # fmt: skip
@@ -128,7 +132,7 @@ def test_a_module_that_looks_at_later_tokens_is_refused(family: str, sizes: dict
         probe_layout(module)
 
 
-def test_texts_of_a_module_that_reads_padding_go_with_texts_of_their_length() -> None:
+def test_texts_are_batched_by_length_where_padding_is_read() -> None:
     model = tiny_model("llama", blocks=1, context=61)
 
     def count(_: nn.Module, __: object, logits: Tensor) -> Tensor:
@@ -143,7 +147,7 @@ def test_texts_of_a_module_that_reads_padding_go_with_texts_of_their_length() ->
     assert together == pytest.approx([model.score([request])[0].logprob for request in requests])
 
 
-def test_texts_on_either_side_of_a_change_of_positions_share_no_batch() -> None:
+def test_texts_on_either_side_of_a_rope_change_share_no_batch() -> None:
     rope = {
         "rope_type": "longrope",
         "rope_theta": 10_000.0,
@@ -165,9 +169,9 @@ def test_texts_on_either_side_of_a_change_of_positions_share_no_batch() -> None:
     assert together == pytest.approx([model.score([request])[0].logprob for request in requests])
 
 
-def test_nothing_is_learnt_from_a_broken_module() -> None:
+def test_a_layout_probed_on_a_broken_module_is_not_kept() -> None:
     module = tiny_model("gpt2", blocks=1, context=40).module
-    sound = {name: one.clone() for name, one in module.state_dict().items()}
+    sound = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     with torch.no_grad():
         module.transformer.wte.weight.fill_(float("nan"))
     assert probe_layout(module) == Layout(pack=False, gather=False)

@@ -38,10 +38,12 @@ def greedy_loop(model: LanguageModel, context: str, tokens: int) -> str:
 
 
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
-def test_greedy_is_the_plain_loop_for_every_family(family: str) -> None:
+def test_greedy_decoding_equals_the_plain_loop(family: str) -> None:
     model = tiny_model(family)
-    requests = [Generation(context=one, max_tokens=12) for one in CONTEXTS]
-    assert generate(model, requests, seed=0) == [greedy_loop(model, one, 12) for one in CONTEXTS]
+    requests = [Generation(context=context, max_tokens=12) for context in CONTEXTS]
+    assert generate(model, requests, seed=0) == [
+        greedy_loop(model, context, 12) for context in CONTEXTS
+    ]
 
 
 _RECURRENT: dict[str, dict[str, int]] = {
@@ -55,7 +57,7 @@ _RECURRENT: dict[str, dict[str, int]] = {
 
 
 @pytest.mark.parametrize("family", _RECURRENT)
-def test_models_that_read_padding_or_have_a_cache_of_their_own_write_as_the_plain_loop(
+def test_recurrent_models_equal_the_plain_loop(
     family: str,
 ) -> None:
     model = tiny_model()
@@ -84,18 +86,18 @@ def test_models_that_read_padding_or_have_a_cache_of_their_own_write_as_the_plai
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma3"])
-def test_company_order_and_batch_size_do_not_matter(family: str, temperature: float) -> None:
+def test_batching_and_order_do_not_matter(family: str, temperature: float) -> None:
     model = tiny_model(family)
     requests = [
-        Generation(context=one, max_tokens=5 + number, temperature=temperature, top_p=0.9)
-        for number, one in enumerate(CONTEXTS)
+        Generation(context=context, max_tokens=5 + number, temperature=temperature, top_p=0.9)
+        for number, context in enumerate(CONTEXTS)
     ]
     together = generate(model, requests, seed=3)
     assert together == [generate(model, [request], seed=3)[0] for request in requests]
     assert together == generate(replace(model, batch_tokens=1), requests[::-1], seed=3)[::-1]
 
 
-def test_the_seed_decides_when_sampling_and_only_then() -> None:
+def test_the_seed_matters_only_when_sampling() -> None:
     model = tiny_model()
     warm = [Generation(context="the", max_tokens=12, temperature=1.0)]
     cold = [Generation(context="the", max_tokens=12)]
@@ -107,7 +109,7 @@ def test_the_seed_decides_when_sampling_and_only_then() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_tiny_nucleus_and_a_tiny_temperature_are_greedy() -> None:
+def test_small_top_p_and_temperature_are_greedy() -> None:
     model = tiny_model()
     cold = Generation(context="the", max_tokens=8)
     narrow = replace(cold, temperature=1.0, top_p=1e-6)
@@ -118,12 +120,12 @@ def test_a_tiny_nucleus_and_a_tiny_temperature_are_greedy() -> None:
 
 def _draws(shares: list[float], top_p: float, count: int) -> Counter[int]:
     logits = torch.tensor(shares, dtype=torch.float64).log()
-    asked = Generation(context="", max_tokens=1, temperature=1.0, top_p=top_p)
-    writer = _Writer(0, asked, (), Tokens("", (), (), ()), 0)
+    request = Generation(context="", max_tokens=1, temperature=1.0, top_p=top_p)
+    writer = _Writer(0, request, (), Tokens("", (), (), ()), 0)
     return Counter(_draw(logits, writer) for _ in range(count))
 
 
-def test_tokens_are_drawn_at_their_shares() -> None:
+def test_tokens_are_drawn_at_their_probabilities() -> None:
     drawn = _draws([0.1, 0.6, 0.0, 0.3], 1.0, 2000)
     assert drawn[2] == 0
     for token, share in enumerate((0.1, 0.6, 0.0, 0.3)):  # 5 standard errors
@@ -137,7 +139,7 @@ def test_the_nucleus_is_the_smallest_set_that_reaches_top_p() -> None:
 
 
 @given(st.lists(st.floats(0.01, 1.0), min_size=1, max_size=9), st.floats(0.01, 1.0))
-def test_whatever_is_drawn_is_in_the_nucleus(weights: list[float], top_p: float) -> None:
+def test_drawn_tokens_are_in_the_nucleus(weights: list[float], top_p: float) -> None:
     shares = torch.tensor(weights, dtype=torch.float64).softmax(0)
     for token in _draws(shares.tolist(), top_p, 5):
         likelier = float(shares[shares > shares[token]].sum())
@@ -168,7 +170,7 @@ def test_the_checkpoint_s_own_end_tokens_stop_too() -> None:
     assert generate(model, [Generation(context="a", max_tokens=3)], seed=0) == [""]
 
 
-def test_without_bos_and_eos_it_begins_with_the_context() -> None:
+def test_without_a_start_token_the_context_comes_first() -> None:
     model = tiny_model("llama", bos="none")
     (text,) = generate(model, [Generation(context="the", max_tokens=4)], seed=0)
     ids = model.tokenizer("the")["input_ids"]
@@ -179,7 +181,7 @@ def test_without_bos_and_eos_it_begins_with_the_context() -> None:
         generate(model, [Generation(context="", max_tokens=4)], seed=0)
 
 
-def test_a_tokenizer_that_adds_bos_itself_does_not_double_it() -> None:
+def test_bos_is_added_once() -> None:
     request = [Generation(context="the", max_tokens=8)]
     plain, added = (tiny_model(bos=bos) for bos in ("bos", "added"))
     assert generate(plain, request, seed=0) == generate(added, request, seed=0)
@@ -192,15 +194,15 @@ def test_a_prompt_stands_before_the_context() -> None:
     assert generate(prompted, [Generation(context="the", max_tokens=6)], seed=0) == whole
 
 
-def test_no_pad_token_is_no_obstacle() -> None:
+def test_no_pad_token_is_needed() -> None:
     model = tiny_model()
-    requests = [Generation(context=one, max_tokens=6) for one in CONTEXTS]
+    requests = [Generation(context=context, max_tokens=6) for context in CONTEXTS]
     expected = generate(model, requests, seed=0)
     model.tokenizer.pad_token = None
     assert generate(model, requests, seed=0) == expected
 
 
-def test_too_long_is_named_and_never_cut() -> None:
+def test_a_text_longer_than_the_context_is_an_error() -> None:
     model = tiny_model(context=8)
     generate(model, [Generation(context="1234", max_tokens=3)], seed=0)
     with pytest.raises(ModelError, match=r"request 1 .* 8 tokens, got 5 and 4 to write"):
@@ -214,7 +216,7 @@ def test_too_long_is_named_and_never_cut() -> None:
         )
 
 
-def test_no_tokens_asked_for_none_written() -> None:
+def test_zero_max_tokens_give_an_empty_text() -> None:
     assert generate(tiny_model(), [Generation(context="a", max_tokens=0)], seed=0) == [""]
     assert generate(tiny_model(), [], seed=0) == []
 
@@ -222,18 +224,18 @@ def test_no_tokens_asked_for_none_written() -> None:
 @pytest.mark.parametrize(
     ("temperature", "top_p", "tokens"), [(-0.1, 1.0, 1), (1.0, 0.0, 1), (1.0, 1.1, 1), (0.0, 1, -1)]
 )
-def test_settings_out_of_range_are_named(temperature: float, top_p: float, tokens: int) -> None:
+def test_settings_out_of_range_are_refused(temperature: float, top_p: float, tokens: int) -> None:
     request = Generation(context="a", max_tokens=tokens, temperature=temperature, top_p=top_p)
     with pytest.raises(ModelError, match=rf"request 0 .* got {temperature}, {top_p} and {tokens}"):
         generate(tiny_model(), [request], seed=0)
 
 
-def test_masked_models_do_not_write() -> None:
+def test_masked_models_do_not_generate() -> None:
     with pytest.raises(ModelError, match="tiny-bert@0 is masked"):
         generate(tiny_model("bert"), [Generation(context="a", max_tokens=1)], seed=0)
 
 
-def test_a_logit_that_is_not_finite_is_named() -> None:
+def test_a_logit_that_is_not_finite_is_an_error() -> None:
     model = tiny_model()
     with torch.no_grad():
         model.module.get_output_embeddings().weight[7] = float("nan")

@@ -30,12 +30,12 @@ def test_a_missing_start_token_is_recorded() -> None:
     assert tiny_model("bert").info["prefix"] == "special tokens"
 
 
-def test_a_family_of_prompts_is_measured_one_by_one() -> None:
+def test_several_prompts_are_scored_as_variants() -> None:
     model: Scorer = replace(tiny_model("llama"), prompts=("be fair: ", "be kind: "))
-    asked = [Continuation(context="a", continuation="b")]
+    requests = [Continuation(context="a", continuation="b")]
     with pytest.raises(ModelError, match=r"has 2: measure each of its variants\(\)"):
-        model.score(asked)
+        model.score(requests)
     first, second = model.variants()
     assert len({model.identity, first.identity, second.identity}) == 3
-    assert first.score(asked) != second.score(asked)
+    assert first.score(requests) != second.score(requests)
     assert list(first.variants()) == [first]

@@ -28,30 +28,30 @@ SIZES = {
 }
 
 
-def found_of(module: PreTrainedModel) -> OutputLayer | None:
+def layer_of(module: PreTrainedModel) -> OutputLayer | None:
     return output_layer(module.eval(), probe_layout(module))
 
 
-def assert_gives_the_logits(module: PreTrainedModel, found: OutputLayer) -> None:
+def assert_gives_the_logits(module: PreTrainedModel, layer: OutputLayer) -> None:
     """On a text it was not tried on."""
     ids = torch.tensor([[9, 4, 4, 1, 8, 3]])
-    seen: list[Any] = []
-    hook = found.linear.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    hidden: list[Any] = []
+    hook = layer.linear.register_forward_pre_hook(lambda _, inputs: hidden.append(inputs[0]))
     with torch.no_grad():
         logits = module(input_ids=ids).logits
         hook.remove()
-        torch.testing.assert_close(found.logits(seen[0][0]), logits[0])
+        torch.testing.assert_close(layer.logits(hidden[0][0]), logits[0])
 
 
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
 def test_every_family_has_an_output_layer(family: str) -> None:
     module = tiny_model(family).module
-    found = found_of(module)
-    assert found is not None
-    assert found.linear is module.get_output_embeddings()
-    assert found.scale == found.divisor == 1
-    assert (found.cap is None) == (family != "gemma2")
-    assert_gives_the_logits(module, found)
+    layer = layer_of(module)
+    assert layer is not None
+    assert layer.linear is module.get_output_embeddings()
+    assert layer.scale == layer.divisor == 1
+    assert (layer.cap is None) == (family != "gemma2")
+    assert_gives_the_logits(module, layer)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -63,14 +63,14 @@ def test_every_family_has_an_output_layer(family: str) -> None:
     ],
     ids=["cohere", "granite"],
 )
-def test_scaled_logits_are_known(
+def test_scaled_logits_are_supported(
     module: PreTrainedModel, factor: float, dtype: torch.dtype
 ) -> None:
     module = module.to(dtype)
-    found = found_of(module)
-    assert found is not None
-    assert found.scale / found.divisor == pytest.approx(factor)
-    assert_gives_the_logits(module, found)
+    layer = layer_of(module)
+    assert layer is not None
+    assert layer.scale / layer.divisor == pytest.approx(factor)
+    assert_gives_the_logits(module, layer)
 
 
 @pytest.mark.parametrize("scale", [0.5, "inv_sqrt_d_model", None])
@@ -79,20 +79,22 @@ def test_a_scale_that_the_module_does_not_use_is_left_out(scale: float | str | N
     module = MptForCausalLM(
         MptConfig(d_model=16, n_heads=2, n_layers=1, vocab_size=50, logit_scale=scale)
     )
-    found = found_of(module)
-    assert found is not None
-    assert found.scale == 1
-    assert_gives_the_logits(module, found)
+    layer = layer_of(module)
+    assert layer is not None
+    assert layer.scale == 1
+    assert_gives_the_logits(module, layer)
 
 
-def test_a_module_that_does_more_to_its_logits_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_that_changes_its_logits_otherwise_has_no_output_layer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     module = tiny_model("llama").module
     layout, plain = probe_layout(module), module.forward
 
     def scaled(**inputs: Any) -> Any:
-        found = plain(**inputs)
-        found.logits = found.logits * 0.99
-        return found
+        output = plain(**inputs)
+        output.logits = output.logits * 0.99
+        return output
 
     assert output_layer(module, layout) is not None
     monkeypatch.setattr(module, "forward", scaled)

@@ -11,11 +11,11 @@ TEXTS = st.lists(
 
 
 def ancestors(row: PackedRow, place: int) -> list[int]:
-    return [one for one in range(len(row)) if one <= place < row.ends[one]]
+    return [ancestor for ancestor in range(len(row)) if ancestor <= place < row.ends[ancestor]]
 
 
 @given(TEXTS)
-def test_every_text_lies_once_along_the_ancestors_of_its_last_token(
+def test_every_text_is_a_path_of_one_tree(
     texts: list[tuple[int, ...]],
 ) -> None:
     rows = pack(texts, range(len(texts)))
@@ -27,7 +27,7 @@ def test_every_text_lies_once_along_the_ancestors_of_its_last_token(
             assert [row.depths[place] for place in path] == list(range(len(path)))
 
 
-def test_a_shared_beginning_is_computed_once() -> None:
+def test_a_shared_prefix_is_packed_once() -> None:
     row = tree([(1, 2, 3), (1, 2, 4, 5), (1, 2)], (0, 1, 2))
     assert row.ids == [1, 2, 3, 4, 5]
     assert row.depths == [0, 1, 2, 2, 3]
@@ -35,12 +35,12 @@ def test_a_shared_beginning_is_computed_once() -> None:
     assert row.paths == {2: [0, 1], 0: [0, 1, 2], 1: [0, 1, 3, 4]}
 
 
-def test_texts_that_share_most_go_together_and_small_trees_fill_the_room() -> None:
+def test_texts_with_long_shared_prefixes_are_packed_together() -> None:
     long = tuple(range(100, 150))
     texts = [(*long, 1), (7, 8, 9), (*long, 2)]
     (row,) = pack(texts, range(3))
     assert len(row) == 50 + 2 + 3
-    rows = pack([tuple(range(at, at + 60)) for at in (0, 100, 200)], range(3))
+    rows = pack([tuple(range(start, start + 60)) for start in (0, 100, 200)], range(3))
     assert [len(row) for row in rows] == [60, 60, 60]
 
 

@@ -24,7 +24,7 @@ def test_the_prefix_policies(prefix, start, plan, scored) -> None:
     assert queries.scored((0, 1, 2), prefix, start) == scored
 
 
-def test_a_continuation_reads_its_own_tokens_and_feeds_nothing_after_them() -> None:
+def test_a_continuation_reads_its_own_tokens_alone() -> None:
     assert queries.causal((5, 6, 7, 8), (2,), "bos", START) == (Query((9, 5, 6), ((2, 7),)),)
     assert queries.causal((5, 6, 7, 8), (2,), "ref_gpt2", START) == (Query((5, 6), ((1, 7),)),)
     assert queries.causal((5,), (0,), "none", START) == ()
@@ -38,7 +38,7 @@ def test_each_masked_copy_hides_one_token() -> None:
     )
 
 
-def test_a_span_is_told_from_left_to_right_with_one_mask() -> None:
+def test_a_span_is_revealed_from_left_to_right() -> None:
     assert queries.revealed((1, 5, 6, 2), (1, 2), 4) == (
         Query((1, 4, 2), ((1, 5),)),
         Query((1, 5, 4, 2), ((2, 6),)),
@@ -46,7 +46,7 @@ def test_a_span_is_told_from_left_to_right_with_one_mask() -> None:
     assert queries.revealed((1, 2), (), 4) == ()
 
 
-def test_a_start_token_of_the_tokenizer_is_taken_off() -> None:
+def test_a_start_token_of_the_tokenizer_is_removed() -> None:
     tokens = Tokens("ab", (9, 5, 6), ((0, 0), (0, 1), (1, 2)), (1, 2))
     assert queries.without_start(tokens, 9).ids == (5, 6)
     assert queries.without_start(tokens, 9).marked == (0, 1)

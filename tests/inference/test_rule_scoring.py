@@ -44,8 +44,8 @@ def double(model: LanguageModel) -> LanguageModel:
 def logprobs(model: LanguageModel, ids: Sequence[int]) -> Tensor:
     """After these ids and the start token, by one forward pass of its own."""
     row = torch.tensor([[model.tokenizer.bos_token_id, *ids]])
-    found: Tensor = model.module(input_ids=row).logits[0, -1].double().log_softmax(-1)
-    return found
+    distribution: Tensor = model.module(input_ids=row).logits[0, -1].double().log_softmax(-1)
+    return distribution
 
 
 def ids_of(model: LanguageModel, text: str) -> list[int]:
@@ -53,7 +53,7 @@ def ids_of(model: LanguageModel, text: str) -> list[int]:
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2"])
-def test_self_debiasing_is_the_plain_loop(family: str) -> None:
+def test_self_debiasing_equals_the_plain_loop(family: str) -> None:
     model = double(replace(tiny_model(family), decoding_rule=DEBIASING))
     text = "The man"
     ids = ids_of(model, text)
@@ -64,86 +64,93 @@ def test_self_debiasing_is_the_plain_loop(family: str) -> None:
             for front in ([], *(ids_of(model, f"{prefix} ") for prefix in DEBIASING.prefixes))
         ]
         expected.append(float(DEBIASING.adjusted(torch.stack(rows)[:, None])[0, token]))
-    (found,) = model.score([Continuation(context="", continuation=text)])
-    assert found.token_logprobs == pytest.approx(expected, abs=1e-6)
+    (scored,) = model.score([Continuation(context="", continuation=text)])
+    assert scored.token_logprobs == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_counterfactual_reading_is_the_plain_loop(kind: str) -> None:
+def test_counterfactual_scoring_equals_the_plain_loop(kind: str) -> None:
     model = double(replace(toy_model(kind), decoding_rule=FAIR))
-    (found,) = model.score([Continuation(context="The man saw the", continuation=" bag")])
-    one, other = (ids_of(model, f"The {who} saw the") for who in ("man", "woman"))
+    (scored,) = model.score([Continuation(context="The man saw the", continuation=" bag")])
+    context, counterfactual = (ids_of(model, f"The {who} saw the") for who in ("man", "woman"))
     ids = ids_of(model, "The man saw the bag")
     expected = []
-    for token, index in zip(ids[len(one) :], range(len(one), len(ids)), strict=True):
-        rows = [logprobs(model, [*front, *ids[len(one) : index]]) for front in (one, other)]
+    for token, index in zip(ids[len(context) :], range(len(context), len(ids)), strict=True):
+        rows = [
+            logprobs(model, [*front, *ids[len(context) : index]])
+            for front in (context, counterfactual)
+        ]
         expected.append(float(FAIR.adjusted(torch.stack(rows)[:, None])[0, token]))
-    assert found.token_logprobs == pytest.approx(expected, abs=1e-6)
+    assert scored.token_logprobs == pytest.approx(expected, abs=1e-6)
 
 
 @BOTH
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_distribution_sums_to_one(kind: str, decoding_rule: DecodingRule) -> None:
     model = replace(toy_model(kind), decoding_rule=decoding_rule)
-    found = next_distributions(model, TEXTS)
-    assert torch.allclose(found.exp().sum(-1), torch.ones(len(TEXTS)), atol=1e-6)
-    assert bool(torch.isfinite(found).all())
+    distributions = next_distributions(model, TEXTS)
+    assert torch.allclose(distributions.exp().sum(-1), torch.ones(len(TEXTS)), atol=1e-6)
+    assert bool(torch.isfinite(distributions).all())
 
 
 @BOTH
 @pytest.mark.parametrize("kind", KINDS)
-def test_writing_draws_from_what_scoring_reads(
+def test_generation_draws_from_the_scored_distribution(
     kind: str, decoding_rule: DecodingRule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = double(replace(toy_model(kind), decoding_rule=decoding_rule))
-    seen: dict[int, Tensor] = {}
+    first_logprobs: dict[int, Tensor] = {}
     honest = generating._choose
 
-    def watched(found: list[Tensor], writers: Any) -> list[int]:
-        for row, writer in zip(found, writers, strict=True):
+    def watched(logits: list[Tensor], writers: Any) -> list[int]:
+        for row, writer in zip(logits, writers, strict=True):
             if not writer.written and not writer.stopped:
-                seen[writer.index] = row.log_softmax(-1)
-        return honest(found, writers)
+                first_logprobs[writer.index] = row.log_softmax(-1)
+        return honest(logits, writers)
 
     monkeypatch.setattr(generating, "_choose", watched)
-    asked = [Generation(context=one, max_tokens=3 + index) for index, one in enumerate(TEXTS)]
-    model.generate(asked, seed=0)
-    for index, own in enumerate(next_distributions(model, TEXTS)):
-        assert torch.allclose(seen[index], own, atol=1e-6)
+    requests = [
+        Generation(context=context, max_tokens=3 + index) for index, context in enumerate(TEXTS)
+    ]
+    model.generate(requests, seed=0)
+    for index, expected in enumerate(next_distributions(model, TEXTS)):
+        assert torch.allclose(first_logprobs[index], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @BOTH
-def test_company_order_and_batches_do_not_matter(
-    decoding_rule: DecodingRule, temperature: float
-) -> None:
+def test_batching_and_order_do_not_matter(decoding_rule: DecodingRule, temperature: float) -> None:
     model = double(replace(toy_model("words"), decoding_rule=decoding_rule))
-    asked = [Continuation(context="", continuation=text) for text in TEXTS]
-    together = model.score(asked)
+    requests = [Continuation(context="", continuation=text) for text in TEXTS]
+    together = model.score(requests)
     apart = replace(model, batch_tokens=1)
-    for one, own in zip(asked, together, strict=True):
-        assert apart.score([one])[0].token_logprobs == pytest.approx(own.token_logprobs, abs=1e-6)
-    backwards = apart.score(asked[::-1])[::-1]
-    for backward, own in zip(backwards, together, strict=True):
-        assert backward.token_logprobs == pytest.approx(own.token_logprobs, abs=1e-6)
+    for request, scored in zip(requests, together, strict=True):
+        assert apart.score([request])[0].token_logprobs == pytest.approx(
+            scored.token_logprobs, abs=1e-6
+        )
+    backwards = apart.score(requests[::-1])[::-1]
+    for backward, scored in zip(backwards, together, strict=True):
+        assert backward.token_logprobs == pytest.approx(scored.token_logprobs, abs=1e-6)
     writing = [
-        Generation(context=one, max_tokens=4 + index, temperature=temperature)
-        for index, one in enumerate(TEXTS)
+        Generation(context=context, max_tokens=4 + index, temperature=temperature)
+        for index, context in enumerate(TEXTS)
     ]
     texts = model.generate(writing, seed=1)
     assert texts == apart.generate(writing[::-1], seed=1)[::-1]
-    assert texts == [model.generate([one], seed=1)[0] for one in writing]
+    assert texts == [model.generate([request], seed=1)[0] for request in writing]
 
 
-def test_a_written_word_changes_the_contexts_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_generated_words_change_the_counterfactual_contexts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """What is drawn from after each written word is what scoring reads there."""
     model = double(replace(toy_model("words"), decoding_rule=FAIR))
-    seen: list[Tensor] = []
+    rows: list[Tensor] = []
     lines = ("man", "saw", "her", "bag", "and")
     planned = iter([ids_of(model, line)[0] for line in lines])
 
-    def forced(found: list[Tensor], _: Any) -> list[int]:
-        seen.append(found[0].log_softmax(-1))
+    def forced(logits: list[Tensor], _: Any) -> list[int]:
+        rows.append(logits[0].log_softmax(-1))
         return [next(planned)]
 
     monkeypatch.setattr(generating, "_choose", forced)
@@ -151,56 +158,65 @@ def test_a_written_word_changes_the_contexts_of_the_next(monkeypatch: pytest.Mon
     contexts = [" ".join(("The", *lines[:index])) for index in range(len(lines))]
     expected = next_distributions(model, contexts)
     plain = next_distributions(replace(model, decoding_rule=None), contexts)
-    for index, (row, own) in enumerate(zip(seen, expected, strict=True)):
-        assert torch.allclose(row, own, atol=1e-6)
-        assert torch.allclose(own, plain[index], atol=1e-6) == (index == 0)
+    for index, (row, expected_row) in enumerate(zip(rows, expected, strict=True)):
+        assert torch.allclose(row, expected_row, atol=1e-6)
+        assert torch.allclose(expected_row, plain[index], atol=1e-6) == (index == 0)
 
 
 @BOTH
 @pytest.mark.parametrize("prefix", ["bos", "ref_gpt2", "none"])
-def test_every_prefix_policy_reads_as_many_tokens(prefix: Any, decoding_rule: DecodingRule) -> None:
+def test_every_prefix_policy_scores_as_many_tokens_as_without_a_rule(
+    prefix: Any, decoding_rule: DecodingRule
+) -> None:
     model = toy_model("words")
-    asked = [Continuation(context="", continuation=one, prefix=prefix) for one in TEXTS]
-    plain, found = model.score(asked), replace(model, decoding_rule=decoding_rule).score(asked)
-    assert [one.tokens for one in found] == [one.tokens for one in plain]
-    assert found != plain
+    requests = [Continuation(context="", continuation=text, prefix=prefix) for text in TEXTS]
+    plain, adjusted = (
+        model.score(requests),
+        replace(model, decoding_rule=decoding_rule).score(requests),
+    )
+    assert [scored.tokens for scored in adjusted] == [scored.tokens for scored in plain]
+    assert adjusted != plain
 
 
 @BOTH
-def test_words_pairs_and_the_greedy_answer_agree_with_whole_distributions(
+def test_every_kind_of_request_agrees_with_the_distribution(
     decoding_rule: DecodingRule,
 ) -> None:
     model = double(replace(toy_model("words"), decoding_rule=decoding_rule))
     context = "The man said that"
     (row,) = next_distributions(model, [context])
     words = (" he", " she")
-    (found,) = model.next_token([NextToken(context=context, words=words)])
+    (scored,) = model.next_token([NextToken(context=context, words=words)])
     ids = [ids_of(model, word)[0] for word in words]
-    assert found.logprobs == pytest.approx(row[ids].tolist(), abs=1e-6)
+    assert scored.logprobs == pytest.approx(row[ids].tolist(), abs=1e-6)
     (coded,) = encode(model.tokenizer, [Marked(context, 0, 0)], specials=False)
     query = Query((model.tokenizer.bos_token_id, *coded.ids), ((len(coded.ids), LIKELIEST),))
     ((most,),) = read_through_rule(model, decoding_rule, [(query,)], [coded], task="test")
     assert most == pytest.approx(float(row.max()), abs=1e-6)
-    asked = [Continuation(context=context, continuation=" he", greedy=True)]
-    assert model.score(asked)[0].greedy is (int(row.argmax()) == ids[0])
+    requests = [Continuation(context=context, continuation=" he", greedy=True)]
+    assert model.score(requests)[0].greedy is (int(row.argmax()) == ids[0])
     pair = TextPair(
         first="The man was tall .", second="The nurse was tall .", tokens="unmodified", view="left"
     )
     (both,) = model.score_pairs([pair])
     (whole,) = model.score([Continuation(context="", continuation="The man was tall .")])
-    shared = [whole.token_logprobs[at] for at in (0, 2, 3, 4)]
+    shared = [whole.token_logprobs[index] for index in (0, 2, 3, 4)]
     assert both.first.token_logprobs == pytest.approx(shared, abs=1e-6)
 
 
-def test_texts_that_name_nobody_are_unchanged() -> None:
+def test_texts_without_group_words_are_unchanged() -> None:
     model = double(toy_model("words"))
-    asked = [Continuation(context="", continuation=one) for one in (*TEXTS, "The bag was tall .")]
-    plain, found = model.score(asked), replace(model, decoding_rule=FAIR).score(asked)
-    for at in (1, 3, 4):  # nobody is named before the last token
-        assert found[at].token_logprobs == pytest.approx(plain[at].token_logprobs, abs=1e-6)
-    assert found[0].token_logprobs[:2] == pytest.approx(plain[0].token_logprobs[:2], abs=1e-6)
-    assert abs(found[0].token_logprobs[2] - plain[0].token_logprobs[2]) > 1e-3
-    alone = [asked[at] for at in (1, 3, 4)]
+    requests = [
+        Continuation(context="", continuation=text) for text in (*TEXTS, "The bag was tall .")
+    ]
+    plain, adjusted = model.score(requests), replace(model, decoding_rule=FAIR).score(requests)
+    for index in (1, 3, 4):  # nobody is named before the last token
+        assert adjusted[index].token_logprobs == pytest.approx(
+            plain[index].token_logprobs, abs=1e-6
+        )
+    assert adjusted[0].token_logprobs[:2] == pytest.approx(plain[0].token_logprobs[:2], abs=1e-6)
+    assert abs(adjusted[0].token_logprobs[2] - plain[0].token_logprobs[2]) > 1e-3
+    alone = [requests[index] for index in (1, 3, 4)]
     assert replace(model, decoding_rule=FAIR).score(alone) == model.score(alone)  # bit for bit
 
 
@@ -213,40 +229,40 @@ def test_texts_that_name_nobody_are_unchanged() -> None:
         replace(FAIR, counterfactuals=0),
     ],
 )
-def test_a_neutral_decoding_rule_answers_bit_for_bit(decoding_rule: DecodingRule) -> None:
+def test_a_neutral_decoding_rule_changes_no_bit(decoding_rule: DecodingRule) -> None:
     model = toy_model("bytes")
     neutral = replace(model, decoding_rule=decoding_rule)
-    asked = [Continuation(context="", continuation=one) for one in TEXTS]
+    requests = [Continuation(context="", continuation=text) for text in TEXTS]
     writing = [Generation(context="The man", max_tokens=6, temperature=1.0)]
-    assert neutral.score(asked) == model.score(asked)
+    assert neutral.score(requests) == model.score(requests)
     assert neutral.generate(writing, seed=3) == model.generate(writing, seed=3)
     assert torch.equal(next_distributions(neutral, TEXTS), next_distributions(model, TEXTS))
 
 
 @BOTH
-def test_an_output_layer_that_cannot_be_asked_alone(
+def test_without_gathering_the_scores_are_the_same(
     decoding_rule: DecodingRule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = replace(toy_model("words"), decoding_rule=decoding_rule)
-    asked = [Continuation(context="", continuation=one) for one in TEXTS]
-    expected = model.score(asked)
+    requests = [Continuation(context="", continuation=text) for text in TEXTS]
+    expected = model.score(requests)
     plain = Layout(pack=False, gather=False)
     monkeypatch.setattr("equipoise.inference.engine.probe_layout", lambda _: plain)
-    for one, own in zip(model.score(asked), expected, strict=True):
-        assert one.token_logprobs == pytest.approx(own.token_logprobs, abs=1e-5)
+    for scored, reference in zip(model.score(requests), expected, strict=True):
+        assert scored.token_logprobs == pytest.approx(reference.token_logprobs, abs=1e-5)
 
 
-def test_small_budgets_give_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_chunks_give_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     model = double(replace(toy_model("words"), decoding_rule=DEBIASING))
-    asked = [Continuation(context="", continuation=one) for one in TEXTS]
-    expected = model.score(asked)
+    requests = [Continuation(context="", continuation=text) for text in TEXTS]
+    expected = model.score(requests)
     for name in ("_STATES", "_LOGITS", "_CHUNK"):
         monkeypatch.setattr(adjusted_reading, name, 1)
-    for one, own in zip(model.score(asked), expected, strict=True):
-        assert one.token_logprobs == pytest.approx(own.token_logprobs, abs=1e-6)
+    for scored, reference in zip(model.score(requests), expected, strict=True):
+        assert scored.token_logprobs == pytest.approx(reference.token_logprobs, abs=1e-6)
 
 
-def test_a_text_that_fits_alone_but_not_with_its_prefix_is_named() -> None:
+def test_a_text_that_does_not_fit_with_its_prefix_is_an_error() -> None:
     model = replace(toy_model("bytes"), decoding_rule=DEBIASING)
     short, long = (Continuation(context="", continuation="a" * size) for size in (10, 110))
     with pytest.raises(ModelError, match=r"request 1 .*128 tokens, got 14"):
@@ -255,11 +271,13 @@ def test_a_text_that_fits_alone_but_not_with_its_prefix_is_named() -> None:
         model.generate([Generation(context="a" * 90, max_tokens=20)], seed=0)
 
 
-def test_an_answer_that_is_not_finite_names_its_request() -> None:
+def test_a_logprob_that_is_not_finite_names_its_request() -> None:
     model = replace(toy_model("words"), decoding_rule=DEBIASING)
     token = ids_of(model, "gender")[0]
     with torch.no_grad():
         model.module.get_input_embeddings().weight[token] = torch.nan
-    asked = [Continuation(context="", continuation=one) for one in ("The man was", "the gender is")]
+    requests = [
+        Continuation(context="", continuation=text) for text in ("The man was", "the gender is")
+    ]
     with pytest.raises(ModelError, match=r"request 1 .* finite"):
-        model.score(asked)
+        model.score(requests)

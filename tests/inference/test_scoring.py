@@ -35,31 +35,34 @@ REQUESTS = [
 ]
 
 
-def agree(found: list[Scored], expected: list[list[float]]) -> None:
+def agree(scores: list[Scored], expected: list[list[float]]) -> None:
     """To 1e-5 nats a token."""
-    for one, values in zip(found, expected, strict=True):
-        assert one.token_logprobs == pytest.approx(values, rel=0, abs=1e-5)
+    for scored, values in zip(scores, expected, strict=True):
+        assert scored.token_logprobs == pytest.approx(values, rel=0, abs=1e-5)
 
 
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
 def test_continuations_equal_the_plain_loop(family: str) -> None:
     model = tiny_model(family)
-    expected = [continuation(model, one.context, one.continuation, one.prefix) for one in REQUESTS]
+    expected = [
+        continuation(model, request.context, request.continuation, request.prefix)
+        for request in REQUESTS
+    ]
     agree(model.score(REQUESTS), expected)
     agree(model.score(REQUESTS[::-1])[::-1], expected)
-    agree([model.score([one])[0] for one in REQUESTS], expected)
+    agree([model.score([request])[0] for request in REQUESTS], expected)
 
 
 @pytest.mark.parametrize("family", MASKED_FAMILIES)
 def test_masked_models_equal_the_plain_loop(family: str) -> None:
     model = tiny_model(family)
-    asked = [Continuation(context=a, continuation=b) for a, b in TEXTS[:5]]
+    requests = [Continuation(context=a, continuation=b) for a, b in TEXTS[:5]]
     expected = [
-        pseudo(model, one.context + one.continuation, list(range(start, start + size)))
-        for one in asked
-        for start, size in [(len(one.context), len(one.continuation))]
+        pseudo(model, request.context + request.continuation, list(range(start, start + size)))
+        for request in requests
+        for start, size in [(len(request.context), len(request.continuation))]
     ]
-    agree(model.score(asked), expected)
+    agree(model.score(requests), expected)
     spans = [Infill(text="a man ran far", start=2, end=5), Infill(text="a cat", start=2, end=5)]
     agree(model.infill(spans), [revealed(model, span.text, span.start, span.end) for span in spans])
 
@@ -69,47 +72,56 @@ def test_there_is_one_start_token_or_none(bos: str) -> None:
     model = tiny_model("llama", bos=bos)
     agree(
         model.score(REQUESTS),
-        [continuation(model, one.context, one.continuation, one.prefix) for one in REQUESTS],
+        [
+            continuation(model, request.context, request.continuation, request.prefix)
+            for request in REQUESTS
+        ],
     )
 
 
 @pytest.mark.parametrize("bos", ["bos", "added", "eos", "none"])
 def test_the_tokenizers_own_start_token(bos: Start) -> None:
     model = tiny_model("llama", bos=bos)
-    asked = [Continuation(context=a, continuation=b, prefix="own") for a, b in TEXTS]
+    requests = [Continuation(context=a, continuation=b, prefix="own") for a, b in TEXTS]
     rules: list[Prefix] = ["bos" if bos == "added" or not a else "none" for a, _ in TEXTS]
     alike = [
-        Continuation(context=one.context, continuation=one.continuation, prefix=rule)
-        for one, rule in zip(asked, rules, strict=True)
+        Continuation(context=request.context, continuation=request.continuation, prefix=rule)
+        for request, rule in zip(requests, rules, strict=True)
     ]
-    assert model.score(asked) == model.score(alike)
+    assert model.score(requests) == model.score(alike)
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2", "bert"])
-def test_what_is_written_greedily_is_greedy_and_nothing_else(family: str) -> None:
+def test_greedy_flags_equal_the_plain_argmax(family: str) -> None:
     model = tiny_model(family)
     texts = [" a book", " a", "!"] + [chr(code) for code in range(97, 123)]
-    asked = [Continuation(context="Ann wrote", continuation=one, greedy=True) for one in texts]
-    plain = [replace(one, greedy=False) for one in asked]
-    found = model.score([*asked, *plain])  # both kinds in one call
-    assert [one.token_logprobs for one in found[: len(texts)]] == [
-        one.token_logprobs for one in found[len(texts) :]
+    requests = [Continuation(context="Ann wrote", continuation=text, greedy=True) for text in texts]
+    plain = [replace(request, greedy=False) for request in requests]
+    scores = model.score([*requests, *plain])  # both kinds in one call
+    assert [scored.token_logprobs for scored in scores[: len(texts)]] == [
+        scored.token_logprobs for scored in scores[len(texts) :]
     ]
-    assert {one.greedy for one in found[len(texts) :]} == {None}
-    expected = [_is_greedy(model, "Ann wrote", one) for one in texts]
-    assert [one.greedy for one in found[: len(texts)]] == expected
+    assert {scored.greedy for scored in scores[len(texts) :]} == {None}
+    expected = [_is_greedy(model, "Ann wrote", text) for text in texts]
+    assert [scored.greedy for scored in scores[: len(texts)]] == expected
 
 
-def test_the_likeliest_text_is_greedy() -> None:
+def test_a_greedy_generation_is_greedy() -> None:
     model = tiny_model("llama")
     contexts = [f"Ann {number}" for number in range(40)]
-    texts = model.generate([Generation(context=one, max_tokens=2) for one in contexts], seed=0)
-    said = [(one, text) for one, text in zip(contexts, texts, strict=True) if text.isascii()]
-    assert said
-    for context, text in said:
+    texts = model.generate(
+        [Generation(context=context, max_tokens=2) for context in contexts], seed=0
+    )
+    written = [
+        (context, text) for context, text in zip(contexts, texts, strict=True) if text.isascii()
+    ]
+    assert written
+    for context, text in written:
         other = text[0] + ("a" if text[1:] != "a" else "b")
-        asked = [Continuation(context=context, continuation=e, greedy=True) for e in (text, other)]
-        assert [one.greedy for one in model.score(asked)] == [True, False]
+        requests = [
+            Continuation(context=context, continuation=e, greedy=True) for e in (text, other)
+        ]
+        assert [scored.greedy for scored in model.score(requests)] == [True, False]
 
 
 def _is_greedy(model: LanguageModel, context: str, text: str) -> bool:
@@ -129,28 +141,31 @@ def _is_greedy(model: LanguageModel, context: str, text: str) -> bool:
 
 @given(st.permutations(range(len(REQUESTS))), st.sampled_from([1, 64, 4096]))
 @settings(max_examples=10, deadline=None)
-def test_order_company_and_batch_change_nothing(order: list[int], batch_tokens: int) -> None:
+def test_batching_and_order_do_not_matter(order: list[int], batch_tokens: int) -> None:
     model = replace(tiny_model("gpt2", blocks=1), batch_tokens=batch_tokens)
-    expected = [list(one.token_logprobs) for one in model.score(REQUESTS)]
-    found = model.score([REQUESTS[at] for at in order])
-    agree(found, [expected[at] for at in order])
+    expected = [list(scored.token_logprobs) for scored in model.score(REQUESTS)]
+    scores = model.score([REQUESTS[index] for index in order])
+    agree(scores, [expected[index] for index in order])
 
 
 @pytest.mark.parametrize("family", ["gemma2", "gemma3"])
 def test_texts_longer_than_the_attention_window_equal_the_plain_loop(family: str) -> None:
     model = tiny_model(family)  # its window is 16 tokens
     context = "once upon a time there was a "
-    asked = [Continuation(context=context, continuation=one) for one in ("fox", "frog", "king")]
+    requests = [
+        Continuation(context=context, continuation=text) for text in ("fox", "frog", "king")
+    ]
     agree(
-        model.score(asked), [continuation(model, context, one.continuation, "bos") for one in asked]
+        model.score(requests),
+        [continuation(model, context, request.continuation, "bos") for request in requests],
     )
 
 
 def test_bfloat16_weights_are_summed_in_float32() -> None:
     model = tiny_model("llama")
     rounded = replace(model, module=tiny_model("llama").module.bfloat16())
-    for one, other in zip(model.score(REQUESTS), rounded.score(REQUESTS), strict=True):
-        assert one.token_logprobs == pytest.approx(other.token_logprobs, abs=0.3)
+    for full, half in zip(model.score(REQUESTS), rounded.score(REQUESTS), strict=True):
+        assert full.token_logprobs == pytest.approx(half.token_logprobs, abs=0.3)
     assert rounded.info["dtype"] == "bfloat16"
 
 
@@ -179,7 +194,7 @@ class _Bigram(PreTrainedModel):
 def bigram(bos: str = "bos") -> LanguageModel:
     """P(a|start) = 1/2, P(b|start) = 1/8, P(b|a) = 1/4, P(c|b) = 1/16; the rest is even."""
     tokenizer = tiny_tokenizer(bos=bos)
-    a, b, c = (tokenizer.convert_tokens_to_ids(one) for one in "abc")
+    a, b, c = (tokenizer.convert_tokens_to_ids(letter) for letter in "abc")
     start = tokenizer.convert_tokens_to_ids("<bos>" if bos != "eos" else "<eos>")
     table = torch.zeros(len(tokenizer), len(tokenizer), dtype=torch.float64)
     for before, after, chance in (
@@ -210,15 +225,15 @@ def nats(*chances: float) -> list[float]:
     ],
 )
 def test_known_probabilities_of_a_whole_text(bos: str, prefix: Prefix, chances: tuple) -> None:
-    (found,) = bigram(bos).score([Continuation(context="", continuation="abc", prefix=prefix)])
-    assert found.token_logprobs == pytest.approx(nats(*chances), abs=1e-6)
-    assert found.bytes == len(chances)
-    assert found.logprob == pytest.approx(math.log(math.prod(chances)), abs=1e-6)
+    (scored,) = bigram(bos).score([Continuation(context="", continuation="abc", prefix=prefix)])
+    assert scored.token_logprobs == pytest.approx(nats(*chances), abs=1e-6)
+    assert scored.bytes == len(chances)
+    assert scored.logprob == pytest.approx(math.log(math.prod(chances)), abs=1e-6)
 
 
 def test_known_probabilities_of_a_continuation_and_of_words() -> None:
-    (found,) = bigram().score([Continuation(context="a", continuation="bc", prefix="none")])
-    assert found.token_logprobs == pytest.approx(nats(1 / 4, 1 / 16), abs=1e-6)
+    (scored,) = bigram().score([Continuation(context="a", continuation="bc", prefix="none")])
+    assert scored.token_logprobs == pytest.approx(nats(1 / 4, 1 / 16), abs=1e-6)
     (words,) = bigram().next_token([NextToken(context="a", words=("b", "bc"))])
     assert words.logprobs == pytest.approx(nats(1 / 4, 1 / 64), abs=1e-6)
     assert words.tokens == (1, 2)
@@ -227,8 +242,8 @@ def test_known_probabilities_of_a_continuation_and_of_words() -> None:
 
 
 def test_without_a_start_token_the_first_token_is_not_scored() -> None:
-    (found,) = bigram("none").score([Continuation(context="", continuation="abc")])
-    assert found.token_logprobs == pytest.approx(nats(1 / 4, 1 / 16), abs=1e-6)
+    (scored,) = bigram("none").score([Continuation(context="", continuation="abc")])
+    assert scored.token_logprobs == pytest.approx(nats(1 / 4, 1 / 16), abs=1e-6)
     (alone,) = bigram("none").score([Continuation(context="", continuation="a")])
     assert (alone.tokens, alone.bytes) == (0, 0)
     assert math.isnan(alone.logprob)
@@ -236,8 +251,8 @@ def test_without_a_start_token_the_first_token_is_not_scored() -> None:
 
 def test_a_prompt_stands_before_every_context() -> None:
     model = replace(bigram(), prompts=("a",))
-    (found,) = model.score([Continuation(context="", continuation="bc")])
-    assert found.token_logprobs == pytest.approx(nats(1 / 4, 1 / 16), abs=1e-6)
+    (scored,) = model.score([Continuation(context="", continuation="bc")])
+    assert scored.token_logprobs == pytest.approx(nats(1 / 4, 1 / 16), abs=1e-6)
     masked = replace(tiny_model("bert"), prompts=("so ",))
     (span,) = masked.infill([Infill(text="a man", start=2, end=5)])
     assert list(span.token_logprobs) == pytest.approx(revealed(masked, "so a man", 5, 8), abs=1e-5)
@@ -249,24 +264,26 @@ def test_a_prompt_stands_before_every_context() -> None:
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
 def test_words_after_a_context_equal_their_continuations(family: str) -> None:
     model = tiny_model(family)
-    asked = [NextToken(context=text, words=(" he", " she", "!")) for text in ("The cook said", "A")]
-    for one, found in zip(asked, model.next_token(asked), strict=True):
-        plain = [continuation(model, one.context, word, "bos") for word in one.words]
-        assert found.logprobs == pytest.approx([math.fsum(values) for values in plain], abs=1e-4)
-        assert found.tokens == (3, 4, 1)
+    requests = [
+        NextToken(context=text, words=(" he", " she", "!")) for text in ("The cook said", "A")
+    ]
+    for request, scored in zip(requests, model.next_token(requests), strict=True):
+        plain = [continuation(model, request.context, word, "bos") for word in request.words]
+        assert scored.logprobs == pytest.approx([math.fsum(values) for values in plain], abs=1e-4)
+        assert scored.tokens == (3, 4, 1)
 
 
 # --- refusals -----------------------------------------------------------------------------------
 
 
-def test_a_kind_that_cannot_answer_says_so() -> None:
+def test_requests_of_the_other_model_kind_are_refused() -> None:
     with pytest.raises(ModelError, match=r"infill needs a masked model.*tiny-llama@0 is causal"):
         tiny_model("llama").infill([Infill(text="ab", start=0, end=1)])
     with pytest.raises(ModelError, match="tiny-bert@0 is masked"):
         tiny_model("bert").next_token([NextToken(context="a", words=("b",))])
 
 
-def test_too_long_a_text_is_an_error_with_its_number() -> None:
+def test_a_text_longer_than_the_context_is_an_error() -> None:
     model = tiny_model("gpt2", context=8)
     fine = Continuation(context="", continuation="12345678")
     assert model.score([fine])[0].tokens == 8
@@ -278,23 +295,27 @@ def test_too_long_a_text_is_an_error_with_its_number() -> None:
 
 
 def test_an_empty_continuation_is_not_measurable() -> None:
-    (found,) = tiny_model("llama").score([Continuation(context="ab", continuation="")])
-    assert (found.tokens, found.bytes) == (0, 0)
-    assert math.isnan(found.mean)
+    (scored,) = tiny_model("llama").score([Continuation(context="ab", continuation="")])
+    assert (scored.tokens, scored.bytes) == (0, 0)
+    assert math.isnan(scored.mean)
 
 
 def test_the_real_model_equals_the_plain_loop(real_model: LanguageModel) -> None:
-    asked = [
+    requests = [
         Continuation(context="The weather", continuation=text, prefix=prefix)
         for text in (" was fine.", " was bad, and so we stayed at home.")
         for prefix in POLICIES
     ]
     expected = []
-    for one in asked:
-        coded = real_model.tokenizer(one.context + one.continuation, add_special_tokens=False)
+    for request in requests:
+        coded = real_model.tokenizer(
+            request.context + request.continuation, add_special_tokens=False
+        )
         assert coded["input_ids"][:2] == real_model.tokenizer.encode("The weather")
-        expected.append(continuation(real_model, one.context, one.continuation, one.prefix))
-    agree(real_model.score(asked), expected)
+        expected.append(
+            continuation(real_model, request.context, request.continuation, request.prefix)
+        )
+    agree(real_model.score(requests), expected)
 
 
 @pytest.fixture(scope="module")

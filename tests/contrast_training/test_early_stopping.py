@@ -58,15 +58,15 @@ class Scripted(Controller):
     """Gives the scripted answers, and records what it was shown."""
 
     answers: list[TypeMixture | str]
-    seen: list[TypeBias] = field(default_factory=list)
+    received: list[TypeBias] = field(default_factory=list)
 
     def first(self, biases: Mapping[str, TypeBias]) -> TypeMixture:
-        self.seen.append(biases["a"])
+        self.received.append(biases["a"])
         return START
 
     def step(self, biases: Mapping[str, TypeBias], mixture: TypeMixture) -> TypeMixture | str:
         assert mixture.active == ("a",)
-        self.seen.append(biases["a"])
+        self.received.append(biases["a"])
         return self.answers.pop(0)
 
 
@@ -111,7 +111,7 @@ def bounded(*changes: Sequence[SideEffectChange]) -> BiasEarlyStopping:
     )
 
 
-def test_it_looks_before_training_and_not_again_until_it_may() -> None:
+def test_first_evaluation_is_before_training_and_the_next_after_the_minimum() -> None:
     stopping, controller = watch(START)
     assert stopping.every == 5
     assert len(stopping.evaluations) == 1
@@ -119,10 +119,10 @@ def test_it_looks_before_training_and_not_again_until_it_may() -> None:
     assert len(stopping.evaluations) == 1
     assert not stopping.evaluate(10, last=False)
     assert len(stopping.evaluations) == 2
-    assert len(controller.seen) == 2
+    assert len(controller.received) == 2
 
 
-def test_the_same_mix_goes_on_and_another_begins_a_phase() -> None:
+def test_only_a_new_mixture_begins_a_phase() -> None:
     stopping, _ = watch(START, TURNED, TURNED, START)
     phases = []
     for steps in (10, 15, 20, 25):
@@ -131,21 +131,22 @@ def test_the_same_mix_goes_on_and_another_begins_a_phase() -> None:
     assert phases == [(0, 0, START), (1, 15, TURNED), (1, 15, TURNED), (2, 25, START)]
 
 
-def test_a_reason_ends_it() -> None:
+def test_reason_from_the_controller_ends_training() -> None:
     stopping, _ = watch("enough")
     assert stopping.evaluate(10, last=False)
     assert stopping.reason == "enough"
     assert stopping.report()["stopped"] == "enough"
 
 
-def test_a_loss_of_lms_that_is_shown_ends_it() -> None:
+def test_significant_lms_fall_ends_training() -> None:
     stopping, controller = guarded(fall(0.5, -1), fall(1.9, 1.0), fall(3.0, -0.1), fall(2.13, 0.1))
-    assert not controller.seen[1:]
+    assert not controller.received[1:]
     results = []
     for steps in (5, 10, 15, 20):
         results.append((stopping.evaluate(steps, last=False), stopping.is_best, stopping.best))
     assert results == [(False, True, 5), (False, True, 10), (False, False, 10), (True, False, 10)]
-    assert len(controller.seen) == 3  # before training, and from the first look on; not at the end
+    # before training, and from the first look on; not at the end
+    assert len(controller.received) == 3
     report = stopping.report()
     assert report["stopped"] == (
         "held-out LMS had fallen by 2.13 points [0.10, 4.13], where keep_lms is 2"
@@ -158,7 +159,7 @@ def test_a_loss_of_lms_that_is_shown_ends_it() -> None:
     }  # fmt: skip
 
 
-def test_each_bound_acts_and_both_are_told() -> None:
+def test_each_limit_applies_and_both_are_reported() -> None:
     """LMS within its bound, perplexity not, and the other way round; the last look: both over."""
     changes = [
         (fall(0, 0), rise(0, 0)),
@@ -183,7 +184,7 @@ def test_each_bound_acts_and_both_are_told() -> None:
     }  # fmt: skip
 
 
-def test_of_what_is_undone_the_bounds_that_were_passed_are_named() -> None:
+def test_undone_steps_name_the_exceeded_limits() -> None:
     changes = [
         (fall(0, 0), rise(0, 0)),
         (fall(0, -1), rise(1, 0)),
@@ -196,7 +197,7 @@ def test_of_what_is_undone_the_bounds_that_were_passed_are_named() -> None:
     )
 
 
-def test_what_cannot_be_told_is_not_kept() -> None:
+def test_unmeasurable_fall_is_not_best() -> None:
     stopping, _ = guarded(replace(fall(1, 0), change=NOTHING), fall(1, 0))
     assert [(stopping.evaluate(steps, last=False), stopping.best) for steps in (5, 10)] == [
         (False, 0),
@@ -204,7 +205,7 @@ def test_what_cannot_be_told_is_not_kept() -> None:
     ]
 
 
-def test_what_comes_back_within_the_bound_is_kept_again() -> None:
+def test_evaluation_back_within_the_limit_is_best() -> None:
     stopping, _ = guarded(fall(3.0, -0.1), fall(1.0, -1))
     stopping.evaluate(5, last=False)
     assert (stopping.is_best, stopping.best) == (False, 0)
@@ -212,20 +213,20 @@ def test_what_comes_back_within_the_bound_is_kept_again() -> None:
     assert (stopping.is_best, stopping.best) == (True, 10)
 
 
-def test_where_too_much_is_lost_at_every_look_there_is_nothing_to_keep() -> None:
-    said = (
+def test_every_evaluation_over_the_limit_is_an_error() -> None:
+    message = (
         r"held-out LMS may fall by 2 points, every evaluation was over, "
         r"after 5 steps held-out LMS had fallen by 4\.00 points"
     )
     shown, _ = guarded(fall(4.0, 2.5))
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=message):
         shown.evaluate(5, last=False)
     ended, _ = guarded(fall(4.0, -2.5))
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=message):
         ended.evaluate(5, last=True)
 
 
-def test_a_bound_of_none_keeps_whatever_is_last() -> None:
+def test_without_limits_the_last_evaluation_is_best() -> None:
     stopping, _ = watch(START)
     assert not stopping.restores_best
     assert not stopping.evaluate(10, last=False)
@@ -234,7 +235,7 @@ def test_a_bound_of_none_keeps_whatever_is_last() -> None:
     assert guarded()[0].restores_best
 
 
-def test_what_was_kept_survives_being_kept_as_json() -> None:
+def test_best_evaluation_survives_a_json_round_trip() -> None:
     falls = (fall(0.5, -1), fall(3.0, -0.5), fall(5.0, 4.0))
     stopping, _ = guarded(*falls)
     stopping.evaluate(5, last=False)
@@ -246,11 +247,11 @@ def test_what_was_kept_survives_being_kept_as_json() -> None:
     assert (other.is_best, other.best, other.reason) == (False, 5, stopping.reason)
 
 
-def test_the_last_look_comes_in_any_case_and_turns_nothing() -> None:
+def test_last_evaluation_always_runs_and_never_swaps() -> None:
     early, controller = watch()
     assert not early.evaluate(5, last=True)
     assert [evaluation["steps"] for evaluation in early.evaluations] == [0, 5]  # type: ignore[call-overload,index]
-    assert len(controller.seen) == 1  # before training alone
+    assert len(controller.received) == 1  # before training alone
     late, _ = watch(TURNED)
     assert not late.evaluate(10, last=True)
     assert (late.phase.number, late.phase.mixture) == (0, START)
@@ -259,16 +260,16 @@ def test_the_last_look_comes_in_any_case_and_turns_nothing() -> None:
     assert reached.report()["stopped"] == "enough"
 
 
-def test_the_spread_is_that_before_training() -> None:
+def test_spread_is_fixed_before_training() -> None:
     """A model that levels all margins must not thereby narrow its band."""
     stopping, controller = watch(START, START)
     stopping.evaluate(10, last=False)
     stopping.evaluate(15, last=False)
-    assert [bias.spread for bias in controller.seen] == [10.0, 10.0, 10.0]
-    assert [bias.margin.value for bias in controller.seen] == [1.0, 2.0, 3.0]
+    assert [bias.spread for bias in controller.received] == [10.0, 10.0, 10.0]
+    assert [bias.margin.value for bias in controller.received] == [1.0, 2.0, 3.0]
 
 
-def test_it_survives_being_kept_as_json() -> None:
+def test_state_survives_a_json_round_trip() -> None:
     stopping, _ = watch(TURNED, "enough")
     stopping.evaluate(10, last=False)
     saved = json.dumps(stopping.state())
@@ -284,7 +285,7 @@ def test_it_survives_being_kept_as_json() -> None:
     assert ended.state() == stopping.state()
 
 
-def test_a_state_is_not_changed_by_later_looks() -> None:
+def test_state_is_not_changed_by_later_evaluations() -> None:
     stopping, _ = watch(START, TURNED)
     stopping.evaluate(10, last=False)
     saved = stopping.state()
@@ -297,7 +298,7 @@ def test_without_held_out_contrasts_nothing_is_evaluated() -> None:
     assert training(replace(SUPPLY, dev_contrasts=())).early_stopping() is None
 
 
-def test_what_an_edit_reports() -> None:
+def test_report_of_an_edit() -> None:
     stopping = training(SUPPLY).early_stopping()
     assert stopping is not None
     assert not stopping.evaluate(25, last=False)
@@ -335,12 +336,12 @@ def type_bias(
     return TypeBias(axis=axis, margin=interval(margin), ss=interval(ss), spread=1.0)
 
 
-def margins(**given: Three) -> dict[str, TypeBias]:
-    return {axis: type_bias(axis, margin=margin) for axis, margin in given.items()}
+def margins(**intervals: Three) -> dict[str, TypeBias]:
+    return {axis: type_bias(axis, margin=margin) for axis, margin in intervals.items()}
 
 
-def scores(**given: float) -> dict[str, TypeBias]:
-    return {axis: type_bias(axis, ss=(ss, ss - 7, ss + 7)) for axis, ss in given.items()}
+def scores(**scores_by_type: float) -> dict[str, TypeBias]:
+    return {axis: type_bias(axis, ss=(ss, ss - 7, ss + 7)) for axis, ss in scores_by_type.items()}
 
 
 def mix(*, resting: tuple[str, ...] = (), strength: float = 1.0, **directions: int) -> TypeMixture:
@@ -348,7 +349,7 @@ def mix(*, resting: tuple[str, ...] = (), strength: float = 1.0, **directions: i
     return TypeMixture(directions=directions, weights=weights, strength=strength)
 
 
-def test_the_band_is_where_normal_margins_would_have_that_ss() -> None:
+def test_band_of_margins_matches_ss_of_normal_margins() -> None:
     bias = type_bias("a")
     assert bias.half_band(5) == pytest.approx(HALF, abs=1e-9)
     assert bias.half_band(34.1344746) == pytest.approx(1.0, abs=1e-6)
@@ -358,7 +359,7 @@ def test_the_band_is_where_normal_margins_would_have_that_ss() -> None:
     assert (by_ss.value, by_ss.low, by_ss.high) == pytest.approx((-1.0, -2.0, 0.5))
 
 
-def test_margins_without_spread_have_a_band_as_good_as_none() -> None:
+def test_zero_spread_gives_a_negligible_band() -> None:
     flat = TypeBias(
         axis="a", margin=interval((0.1, 0.1, 0.1)), ss=interval((100, 100, 100)), spread=0
     )
@@ -366,13 +367,13 @@ def test_margins_without_spread_have_a_band_as_good_as_none() -> None:
     assert not EQUIVALENCE.distance(flat).inside
 
 
-def test_first_mixes() -> None:
-    given = margins(a=(0.5, 0.1, 0.9), b=(-0.5, -0.9, -0.1), c=(0.0, -1.0, 1.0))
+def test_first_mixtures() -> None:
+    biases = margins(a=(0.5, 0.1, 0.9), b=(-0.5, -0.9, -0.1), c=(0.0, -1.0, 1.0))
     turned = mix(a=1, b=-1, c=1)
     plain = mix(a=1, b=1, c=1)
-    assert EQUIVALENCE.first(given) == turned
+    assert EQUIVALENCE.first(biases) == turned
     for controller in (REFERENCE, PAPER, NONE):
-        assert controller.first(given) == plain
+        assert controller.first(biases) == plain
     assert away_from_stereotypes(["c", "a", "b"]) == plain
     assert list(away_from_stereotypes(["c", "a"]).directions) == ["a", "c"]
     assert plain.active == ("a", "b", "c")
@@ -382,7 +383,7 @@ def test_first_mixes() -> None:
 # --- reference ----------------------------------------------------------------------------------
 
 
-def test_the_released_rule_trains_the_farthest_type_alone() -> None:
+def test_reference_swapping_trains_the_farthest_type_alone() -> None:
     mixture = REFERENCE.step(scores(a=58.0, b=41.0, c=51.0), mix(a=1, b=1, c=1))
     assert mixture == TypeMixture(
         directions={"a": 1, "b": -1, "c": 1}, weights={"a": 0, "b": 1, "c": 0}
@@ -393,7 +394,7 @@ def test_the_released_rule_trains_the_farthest_type_alone() -> None:
     )
 
 
-def test_the_released_rule_stops_strictly_within_two_points_of_its_bases() -> None:
+def test_reference_swapping_stops_strictly_within_two_points_of_its_bases() -> None:
     assert isinstance(REFERENCE.step(scores(a=52.0, b=50.0), mix(a=1, b=1)), TypeMixture)
     assert REFERENCE.step(scores(a=51.9, b=48.1), mix(a=1, b=1)) == (
         "every SS is within 2 points of its base"
@@ -405,7 +406,7 @@ def test_the_released_rule_stops_strictly_within_two_points_of_its_bases() -> No
     assert mixture == TypeMixture(directions={"a": -1, "b": 1}, weights={"a": 0.0, "b": 1.0})
 
 
-def test_the_released_rule_takes_the_first_of_types_that_are_equally_far() -> None:
+def test_reference_swapping_takes_the_first_of_tied_types() -> None:
     mixture = REFERENCE.step(scores(b=45.0, a=55.0), mix(a=1, b=1))
     assert isinstance(mixture, TypeMixture)
     assert mixture.active == ("a",)
@@ -414,12 +415,12 @@ def test_the_released_rule_takes_the_first_of_types_that_are_equally_far() -> No
 # --- paper --------------------------------------------------------------------------------------
 
 
-def test_the_printed_rule_keeps_all_types_and_turns_those_below_fifty() -> None:
+def test_paper_swapping_keeps_all_types_and_swaps_those_below_fifty() -> None:
     mixture = PAPER.step(scores(a=49.9, b=50.0, c=64.0), mix(a=1, b=-1, c=1))
     assert mixture == mix(a=-1, b=1, c=1)
 
 
-def test_the_printed_rule_stops_when_all_are_near() -> None:
+def test_paper_swapping_stops_when_all_types_are_near_parity() -> None:
     assert PAPER.step(scores(a=48.1, b=51.9), mix(a=1, b=1)) == (
         "every SS is within 2 points of 50"
     )
@@ -439,35 +440,35 @@ def test_equivalence_stops_when_every_interval_is_inside_its_band() -> None:
         assert not isinstance(mixture, str) or "more held-out contrasts would tell" in mixture
 
 
-def test_equivalence_turns_a_type_only_when_its_interval_lies_on_one_side() -> None:
-    given = margins(
+def test_equivalence_swaps_a_type_only_when_its_interval_excludes_parity() -> None:
+    biases = margins(
         a=(-0.4, -0.6, -0.2), b=(-0.4, -0.9, 0.1), c=(0.4, 0.2, 0.6), d=(0.4, -0.1, 0.9)
     )
-    mixture = EQUIVALENCE.step(given, mix(a=1, b=1, c=-1, d=-1))
+    mixture = EQUIVALENCE.step(biases, mix(a=1, b=1, c=-1, d=-1))
     assert mixture == mix(a=-1, b=1, c=1, d=-1)
 
 
-def test_equivalence_lets_a_type_rest_that_has_nothing_to_correct() -> None:
+def test_equivalence_rests_types_near_parity() -> None:
     """Its interval holds 0 and its mean is in the inner half of the band."""
-    given = margins(
+    biases = margins(
         a=(0.06, -0.1, 0.2),  # rests
         b=(0.07, -0.1, 0.2),  # beyond the inner half
         c=(0.06, 0.01, 0.2),  # on one side
         d=(-0.06, -0.2, 0.1),  # rests, whatever its direction was
     )
-    mixture = EQUIVALENCE.step(given, mix(a=1, b=1, c=-1, d=-1))
+    mixture = EQUIVALENCE.step(biases, mix(a=1, b=1, c=-1, d=-1))
     assert mixture == mix(resting=("a", "d"), a=1, b=1, c=1, d=-1)
 
 
-def test_a_type_that_rested_comes_back() -> None:
+def test_resting_type_becomes_active_again() -> None:
     tired = mix(resting=("a",), a=-1, b=1)
-    given = margins(a=(0.4, 0.2, 0.6), b=(0.4, 0.2, 0.6))
-    assert EQUIVALENCE.step(given, tired) == mix(a=1, b=1)
+    biases = margins(a=(0.4, 0.2, 0.6), b=(0.4, 0.2, 0.6))
+    assert EQUIVALENCE.step(biases, tired) == mix(a=1, b=1)
 
 
-def test_equivalence_ends_saying_so_when_all_rest_and_none_can_be_told() -> None:
-    given = margins(a=(0.01, -0.3, 0.3), b=(0.0, -0.3, 0.3))
-    mixture = EQUIVALENCE.step(given, mix(a=1, b=1))
+def test_equivalence_ends_as_undecided_when_all_types_rest() -> None:
+    biases = margins(a=(0.01, -0.3, 0.3), b=(0.0, -0.3, 0.3))
+    mixture = EQUIVALENCE.step(biases, mix(a=1, b=1))
     assert mixture == (
         "no type's margin is shown to differ from parity, nor to be within 5 points of SS of it: "
         "more held-out contrasts would tell"
@@ -476,15 +477,15 @@ def test_equivalence_ends_saying_so_when_all_rest_and_none_can_be_told() -> None
 
 def test_equivalence_by_ss() -> None:
     by_ss = EquivalenceStopping(band=5, judge="ss")
-    given = {"a": type_bias("a", ss=(52, 46, 54)), "b": type_bias("b", ss=(49, 45.1, 54.9))}
-    assert by_ss.step(given, mix(a=1, b=1)) == (
+    biases = {"a": type_bias("a", ss=(52, 46, 54)), "b": type_bias("b", ss=(49, 45.1, 54.9))}
+    assert by_ss.step(biases, mix(a=1, b=1)) == (
         "every interval of ss is within 5 points of SS of parity"
     )
-    given = {"a": type_bias("a", ss=(40, 30, 49)), "b": type_bias("b", ss=(49, 40, 60))}
-    assert by_ss.step(given, mix(a=1, b=1)) == mix(resting=("b",), a=-1, b=1)
+    biases = {"a": type_bias("a", ss=(40, 30, 49)), "b": type_bias("b", ss=(49, 40, 60))}
+    assert by_ss.step(biases, mix(a=1, b=1)) == mix(resting=("b",), a=-1, b=1)
 
 
-def test_an_interval_that_cannot_be_had_neither_turns_nor_ends_as_equivalent() -> None:
+def test_nan_interval_neither_swaps_nor_ends_as_equivalent() -> None:
     nan = math.nan
     mixture = EQUIVALENCE.step(margins(a=(0.5, nan, nan), b=(0.4, 0.2, 0.6)), mix(a=-1, b=1))
     assert mixture == mix(a=-1, b=1)
@@ -494,12 +495,12 @@ def test_an_interval_that_cannot_be_had_neither_turns_nor_ends_as_equivalent() -
 
 
 def test_proportional_weights_are_shares_of_the_largest_distance() -> None:
-    given = margins(a=(4 * HALF, 0.1, 0.9), b=(-HALF, -0.9, 0.9), c=(0.0, -0.9, 0.9))
-    mixture = PROPORTIONAL.first(given)
+    biases = margins(a=(4 * HALF, 0.1, 0.9), b=(-HALF, -0.9, 0.9), c=(0.0, -0.9, 0.9))
+    mixture = PROPORTIONAL.first(biases)
     assert dict(mixture.directions) == {"a": 1, "b": -1, "c": 1}
     assert dict(mixture.weights) == pytest.approx({"a": 1.0, "b": 0.25, "c": 0.0})
     assert mixture.strength == 1.0
-    assert PROPORTIONAL.step(given, mix(a=-1, b=1, c=1)) == mixture
+    assert PROPORTIONAL.step(biases, mix(a=-1, b=1, c=1)) == mixture
 
 
 def test_proportional_slows_down_near_parity() -> None:
@@ -513,7 +514,7 @@ def test_proportional_stops_as_equivalence_does() -> None:
     assert mixture == "every interval of margin is within 5 points of SS of parity"
 
 
-def test_proportional_at_parity_without_proof_takes_all_types_alike() -> None:
+def test_proportional_near_parity_weights_types_equally() -> None:
     mixture = PROPORTIONAL.step(margins(a=(0.0, -0.5, 0.5), b=(0.0, -0.5, 0.5)), mix(a=1, b=1))
     assert mixture == mix(a=1, b=1)
 
@@ -521,9 +522,9 @@ def test_proportional_at_parity_without_proof_takes_all_types_alike() -> None:
 # --- none ---------------------------------------------------------------------------------------
 
 
-def test_fixed_does_the_same_whatever_it_sees() -> None:
-    for given in (margins(a=(0.0, -0.01, 0.01)), margins(a=(-3.0, -3.1, -2.9))):
-        assert NONE.step(given, mix(a=1)) == mix(a=1)
+def test_no_controller_never_changes_the_mixture() -> None:
+    for biases in (margins(a=(0.0, -0.01, 0.01)), margins(a=(-3.0, -3.1, -2.9))):
+        assert NONE.step(biases, mix(a=1)) == mix(a=1)
 
 
 @pytest.mark.parametrize(
@@ -537,6 +538,6 @@ def test_fixed_does_the_same_whatever_it_sees() -> None:
     ],
     ids=repr,
 )
-def test_a_mix_survives_being_kept(controller: Controller) -> None:
+def test_mixture_survives_a_json_round_trip(controller: Controller) -> None:
     mixture = controller.first(margins(a=(0.4, 0.2, 0.6), b=(-0.1, -0.6, 0.6)))
     assert TypeMixture(**json.loads(json.dumps(asdict(mixture)))) == mixture

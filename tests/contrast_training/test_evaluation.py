@@ -47,7 +47,7 @@ def fall_of(result: Evaluation) -> SideEffectChange:
     return change
 
 
-def test_margins_and_lms_are_the_benchmarks_with_every_example_counted_once() -> None:
+def test_margins_and_lms_match_the_benchmark_per_example() -> None:
     of = tiny_model("llama", context=512)
     with in_world():
         labelled = StereoSet().labelled()
@@ -65,7 +65,7 @@ def test_margins_and_lms_are_the_benchmarks_with_every_example_counted_once() ->
     assert 0 < fall.now < 100
 
 
-def test_the_first_evaluation_is_what_later_ones_are_compared_with() -> None:
+def test_first_evaluation_is_the_baseline() -> None:
     of = tiny_model("llama")
     look = HeldOutEvaluation(PackedForward(of), ITEMS, effects=[LMS], seed=0)
     first = fall_of(look())
@@ -78,7 +78,7 @@ def test_the_first_evaluation_is_what_later_ones_are_compared_with() -> None:
     assert second.change.low <= second.change.value <= second.change.high
 
 
-def test_biases_are_as_without_lms() -> None:
+def test_biases_do_not_depend_on_lms() -> None:
     reader = PackedForward(model())
     with_lms = HeldOutEvaluation(reader, ITEMS, effects=[LMS], seed=0)()
     without = HeldOutEvaluation(reader, ITEMS, effects=(), seed=0)()
@@ -89,7 +89,7 @@ def test_biases_are_as_without_lms() -> None:
         assert bias.ss.value == without.biases[axis].ss.value
 
 
-def test_swapping_the_labels_leaves_lms() -> None:
+def test_swapped_labels_leave_lms() -> None:
     swapped = [
         replace(item, stereotype=item.antistereotype, antistereotype=item.stereotype)
         for item in ITEMS
@@ -118,9 +118,7 @@ def test_items_without_an_unrelated_text_do_not_count() -> None:
     ("value", "low", "lost"),
     [(3.0, 0.1, True), (3.0, 0.0, False), (3.0, -0.1, False), (2.0, 1.0, False), (-3.0, -4, False)],
 )
-def test_lost_is_what_is_over_the_margin_and_more_than_chance(
-    value: float, low: float, lost: bool
-) -> None:
+def test_limit_is_exceeded_only_significantly(value: float, low: float, lost: bool) -> None:
     fall = SideEffectChange(
         effect=LMS, change=Interval(value=value, low=low, high=9.0, n=5, clusters=5), now=50.0
     )
@@ -136,7 +134,7 @@ def test_a_tie_counts_as_half() -> None:
     assert fall.now == pytest.approx(25 + (100 - sum(ss) / 2) / 2)
 
 
-def test_without_an_interval_nothing_is_called_lost() -> None:
+def test_limit_is_not_exceeded_without_an_interval() -> None:
     """One term is no evidence, however far it fell."""
     far = Interval(value=40.0, low=math.nan, high=math.nan, n=5, clusters=1)
     fall = SideEffectChange(effect=LMS, change=far, now=50.0)
@@ -148,7 +146,7 @@ def test_without_an_interval_nothing_is_called_lost() -> None:
 # --- bias ---------------------------------------------------------------------------------------
 
 
-def test_of_two_sentences_the_second_is_compared_given_the_first() -> None:
+def test_second_sentence_is_scored_given_the_first() -> None:
     of = model()
     pairs = [
         replace(contrast, groups={**contrast.groups, "task": "intersentence"})
@@ -189,7 +187,7 @@ def test_a_bias_by_hand() -> None:
         assert bias.half_band(5) == pytest.approx(0.1256613 * margins.std(), rel=1e-5)
 
 
-def test_swapping_the_labels_turns_every_sign() -> None:
+def test_swapped_labels_negate_every_margin() -> None:
     items = tokenize_contrasts(model(), SUPPLY.dev_contrasts, longest=60)
     swapped = [
         type(item)(
@@ -202,13 +200,15 @@ def test_swapping_the_labels_turns_every_sign() -> None:
         )
         for item in items
     ]
-    one, other = (type_biases(model(), labelled)["color"] for labelled in (items, swapped))
-    assert other.margin.value == pytest.approx(-one.margin.value, abs=1e-9)
-    assert other.ss.value == pytest.approx(100 - one.ss.value)
-    assert other.spread == pytest.approx(one.spread)
+    labelled_bias, swapped_bias = (
+        type_biases(model(), labelled)["color"] for labelled in (items, swapped)
+    )
+    assert swapped_bias.margin.value == pytest.approx(-labelled_bias.margin.value, abs=1e-9)
+    assert swapped_bias.ss.value == pytest.approx(100 - labelled_bias.ss.value)
+    assert swapped_bias.spread == pytest.approx(labelled_bias.spread)
 
 
-def test_items_of_one_target_are_one_unit() -> None:
+def test_items_of_one_target_are_one_cluster() -> None:
     items = tokenize_contrasts(model(), contrasts(("nurse",), ("color",)) * 3, longest=60)
     bias = type_biases(model(), items)["color"]
     assert bias.margin.clusters == 1
@@ -217,7 +217,7 @@ def test_items_of_one_target_are_one_unit() -> None:
     json.dumps(bias.as_json(), allow_nan=False)
 
 
-def test_margins_that_differ_by_rounding_have_no_spread() -> None:
+def test_margins_equal_up_to_rounding_have_no_spread() -> None:
     items = tokenize_contrasts(model(), contrasts(("nurse",), ("color",)) * 2, longest=60)
     assert margin_spreads(PackedForward(model()), items) == {"color": 1.0}
 
@@ -234,7 +234,7 @@ def rises(of: LanguageModel, passages: Sequence[Passage]) -> HeldOutEvaluation:
     return HeldOutEvaluation(PackedForward(of), ITEMS, passages, effects=[PERPLEXITY], seed=0)
 
 
-def test_perplexity_is_the_benchmarks_on_the_same_texts(tmp_path: Path) -> None:
+def test_perplexity_matches_the_benchmark(tmp_path: Path) -> None:
     of = tiny_model("llama")
     (cost,) = rises(of, NEUTRAL)().changes
     file = tmp_path / "texts.txt"
@@ -248,7 +248,7 @@ def test_perplexity_is_the_benchmarks_on_the_same_texts(tmp_path: Path) -> None:
     assert (cost.change.n, cost.change.clusters) == (4, 4)
 
 
-def test_its_rise_is_that_of_all_tokens_together() -> None:
+def test_perplexity_rise_is_over_all_tokens() -> None:
     of = tiny_model("llama")
     look = rises(of, NEUTRAL)
     (before,) = look().changes
@@ -270,7 +270,7 @@ def test_passages_are_not_read_unless_asked() -> None:
     assert [change.effect for change in look().changes] == [LMS]
 
 
-def test_few_documents_that_all_got_far_worse_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_much_worse_documents_are_significant(monkeypatch: pytest.MonkeyPatch) -> None:
     """Resampled in percent, three values from 170 to 640 have an interval that holds 0."""
     means = [np.zeros(3), -np.array([1.0, 1.5, 2.0])]  # nats per token, before and after
     monkeypatch.setattr(evaluation, "mean_logprobs", lambda _, texts: means.pop(0)[: len(texts)])
@@ -283,7 +283,7 @@ def test_few_documents_that_all_got_far_worse_are_shown(monkeypatch: pytest.Monk
     assert rise.shown_over(10.0)
 
 
-def test_an_infinite_rise_ends_it(recwarn: pytest.WarningsRecorder) -> None:
+def test_infinite_rise_ends_training(recwarn: pytest.WarningsRecorder) -> None:
     of = tiny_model("llama")
     look = rises(of, NEUTRAL)
     look()

@@ -33,10 +33,10 @@ def items(family: str = "llama") -> list[TokenizedContrast]:
 
 def texts_of(family: str = "llama") -> list[TokenizedText]:
     return [
-        one
+        text
         for item in items(family)
-        for one in (item.stereotype, item.antistereotype, item.unrelated)
-        if one is not None
+        for text in (item.stereotype, item.antistereotype, item.unrelated)
+        if text is not None
     ]
 
 
@@ -51,33 +51,33 @@ def read(
     forward.layout = replace(forward.layout, pack=False)
     if way == "padded":
         return forward.read(texts, positions)
-    several = [
+    readouts = [
         forward.read([text], [text_positions])
         for text, text_positions in zip(texts, positions, strict=True)
     ]
     return Readout(
-        states=torch.cat([one.states for one in several]),
-        tokens=torch.cat([one.tokens for one in several]),
-        counts=tuple(one.counts[0] for one in several),
+        states=torch.cat([readout.states for readout in readouts]),
+        tokens=torch.cat([readout.tokens for readout in readouts]),
+        counts=tuple(readout.counts[0] for readout in readouts),
     )
 
 
-def plain(family: str, one: TokenizedText) -> Tensor:
+def plain(family: str, text: TokenizedText) -> Tensor:
     """Log-probability of every token from place 1 on, by the module's own forward."""
     with torch.no_grad():
-        logits = model(family).module(torch.tensor([one.ids])).logits[0]
-    return logits.log_softmax(-1)[torch.arange(len(one.ids) - 1), torch.tensor(one.ids[1:])]
+        logits = model(family).module(torch.tensor([text.ids])).logits[0]
+    return logits.log_softmax(-1)[torch.arange(len(text.ids) - 1), torch.tensor(text.ids[1:])]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("way", ["packed", "padded"])
-def test_logprobs_are_those_of_plain_passes(family: str, way: str) -> None:
+def test_logprobs_match_plain_forwards(family: str, way: str) -> None:
     texts = texts_of(family)
     reader = PackedForward(model(family))
     assert reader.head is not None
     assert (reader.head.cap is None) == (family != "gemma2")
-    found = read(reader, texts, [text.target_positions for text in texts], way)
-    for text, values in zip(texts, found.split(reader.logprobs(found)), strict=True):
+    readout = read(reader, texts, [text.target_positions for text in texts], way)
+    for text, values in zip(texts, readout.split(reader.logprobs(readout)), strict=True):
         truth = plain(family, text)[[place - 1 for place in text.target_positions]]
         torch.testing.assert_close(values.detach(), truth, rtol=1e-5, atol=1e-5)
 
@@ -95,9 +95,9 @@ def losses(family: str, way: str) -> tuple[list[float], list[Tensor]]:
             generator = torch.Generator().manual_seed(index)
             parameter.data += 0.05 * torch.randn(parameter.shape, generator=generator)
             parameter.requires_grad_()
-        found = read(reader, texts, places, way)
-        scored, rest = found.cut(8)
-        sums = torch.stack([one.sum() for one in scored.split(reader.logprobs(scored))])
+        readout = read(reader, texts, places, way)
+        scored, rest = readout.cut(8)
+        sums = torch.stack([logprobs.sum() for logprobs in scored.split(reader.logprobs(scored))])
         tokens = torch.tensor(scored.counts, dtype=torch.float32)
         was = before.target_logprobs(texts[:8])
         kept = torch.cat([before.states_at(text, text.positions) for text in texts[8:]])
@@ -123,7 +123,7 @@ def test_losses_and_gradients_do_not_depend_on_the_layout(family: str) -> None:
 
 
 @pytest.mark.parametrize(("family", "way"), [("llama", "padded"), ("gemma2", "packed")])
-def test_whole_logits_give_the_same_where_the_output_layer_is_not_known(
+def test_full_logits_match_where_the_lm_head_is_unknown(
     family: str, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values, grads = losses(family, way)
@@ -147,59 +147,63 @@ def test_texts_longer_than_an_attention_window_are_not_packed(
     rows: list[int] = []
     plainly = reading.hidden_at
 
-    def counted(module: Any, several: list[Any], *rest: Any) -> Tensor:
-        rows.append(len(several))
-        return plainly(module, several, *rest)
+    def counted(module: Any, packed_rows: list[Any], *rest: Any) -> Tensor:
+        rows.append(len(packed_rows))
+        return plainly(module, packed_rows, *rest)
 
     reader = PackedForward(of)
     monkeypatch.setattr(reading, "hidden_at", counted)
-    found = reader.read(texts, [text.positions for text in texts])
+    readout = reader.read(texts, [text.positions for text in texts])
     assert rows == [1 if packs else len(texts)]
-    for text, values in zip(texts, found.split(reader.logprobs(found)), strict=True):
+    for text, values in zip(texts, readout.split(reader.logprobs(readout)), strict=True):
         torch.testing.assert_close(values.detach(), plain("gemma2", text), rtol=1e-5, atol=1e-5)
 
 
-def test_the_same_text_may_be_asked_for_different_places() -> None:
+def test_same_text_at_different_positions() -> None:
     reader = PackedForward(model())
-    one, other = texts_of()[:2]
-    found = reader.read(
-        [one, other, one], [one.target_positions, other.positions, one.positions[:2]]
+    first, second = texts_of()[:2]
+    readout = reader.read(
+        [first, second, first], [first.target_positions, second.positions, first.positions[:2]]
     )
-    assert found.counts == (len(one.target_positions), len(other.positions), 2)
-    values = found.split(reader.logprobs(found))
+    assert readout.counts == (len(first.target_positions), len(second.positions), 2)
+    values = readout.split(reader.logprobs(readout))
     torch.testing.assert_close(
-        values[0], plain("llama", one)[[at - 1 for at in one.target_positions]]
+        values[0], plain("llama", first)[[position - 1 for position in first.target_positions]]
     )
-    torch.testing.assert_close(values[2], plain("llama", one)[:2])
+    torch.testing.assert_close(values[2], plain("llama", first)[:2])
 
 
-def test_a_read_is_taken_apart_by_texts() -> None:
-    found = Readout(states=torch.arange(6.0)[:, None], tokens=torch.arange(6), counts=(1, 3, 2))
-    assert found.cut(2)[0].counts == (1, 3)
-    assert found.cut(2)[0].tokens.tolist() == [0, 1, 2, 3]
-    assert found.cut(2)[1].states[:, 0].tolist() == [4.0, 5.0]
-    assert found.cut(3)[1].counts == ()
-    assert [one.tolist() for one in found.split(torch.arange(6.0))] == [[0], [1, 2, 3], [4, 5]]
+def test_readout_is_split_by_text() -> None:
+    readout = Readout(states=torch.arange(6.0)[:, None], tokens=torch.arange(6), counts=(1, 3, 2))
+    assert readout.cut(2)[0].counts == (1, 3)
+    assert readout.cut(2)[0].tokens.tolist() == [0, 1, 2, 3]
+    assert readout.cut(2)[1].states[:, 0].tolist() == [4.0, 5.0]
+    assert readout.cut(3)[1].counts == ()
+    assert [values.tolist() for values in readout.split(torch.arange(6.0))] == [
+        [0],
+        [1, 2, 3],
+        [4, 5],
+    ]
 
 
 @pytest.mark.parametrize("family", ["opt", "gemma2"])
-def test_the_reference_is_the_model_before(family: str) -> None:
+def test_reference_outputs_are_of_the_model_before_training(family: str) -> None:
     texts = texts_of(family)
     reader = PackedForward(model(family))
     before = reference_outputs(reader, scored=texts, compared=texts[:2])
     assert set(before.logprobs) == {text.ids for text in texts}
     assert set(before.states) == {text.ids for text in texts[:2]}
-    for one in texts:
-        span = plain(family, one)[[place - 1 for place in one.target_positions]]
-        assert float(before.target_logprobs([one])) == pytest.approx(float(span.sum()), abs=1e-4)
-    one = texts[0]
-    now = reader.read([one], [one.target_positions])
+    for text in texts:
+        span = plain(family, text)[[place - 1 for place in text.target_positions]]
+        assert float(before.target_logprobs([text])) == pytest.approx(float(span.sum()), abs=1e-4)
+    text = texts[0]
+    now = reader.read([text], [text.target_positions])
     for direction in ("forward", "reverse"):
-        gap = reader.divergence(now, before.states_at(one, one.target_positions), direction)  # type: ignore[arg-type]
+        gap = reader.divergence(now, before.states_at(text, text.target_positions), direction)  # type: ignore[arg-type]
         assert float(gap.detach().abs().max()) < 1e-6
 
 
-def test_the_reference_may_be_used_where_gradients_are_wanted() -> None:
+def test_reference_outputs_may_enter_a_gradient() -> None:
     reader = PackedForward(model())
     texts: Sequence[TokenizedText] = texts_of()[:2]
     before = reference_outputs(reader, scored=texts, compared=texts)
@@ -208,11 +212,11 @@ def test_the_reference_may_be_used_where_gradients_are_wanted() -> None:
     assert not states.requires_grad
 
 
-def test_a_text_that_is_coded_in_two_ways_has_two_references() -> None:
+def test_two_tokenizations_of_a_text_have_two_references() -> None:
     """A slow tokenizer codes by parts, so ids and not the text say what was read."""
     reader = PackedForward(tiny_model("llama"))
-    one = texts_of()[0]
-    other = replace(one, ids=(*one.ids[:-1], 9))
-    before = reference_outputs(reader, scored=[one, other], compared=())
+    text = texts_of()[0]
+    recoded = replace(text, ids=(*text.ids[:-1], 9))
+    before = reference_outputs(reader, scored=[text, recoded], compared=())
     assert len(before.logprobs) == 2
-    assert float(before.target_logprobs([one])) != float(before.target_logprobs([other]))
+    assert float(before.target_logprobs([text])) != float(before.target_logprobs([recoded]))

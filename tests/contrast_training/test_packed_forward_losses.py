@@ -54,7 +54,7 @@ def gradient(value: Tensor, of: Tensor) -> Tensor:
 @pytest.mark.usefixtures("_chunks")
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
-def test_token_logprobs_are_those_of_autograd(bias: bool, kind: Kind) -> None:
+def test_token_logprobs_and_gradients_match_autograd(bias: bool, kind: Kind) -> None:
     layer, hidden = head(bias=bias, kind=kind), states(0).requires_grad_()
     tokens = torch.tensor([0, 10, 3, 3, 7, 1, 2])
     truth = logits(layer, hidden).log_softmax(-1).gather(1, tokens[:, None])[:, 0]
@@ -67,9 +67,7 @@ def test_token_logprobs_are_those_of_autograd(bias: bool, kind: Kind) -> None:
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_divergence_is_torchs_with_its_gradient(
-    bias: bool, direction: Direction, kind: Kind
-) -> None:
+def test_divergence_and_gradient_match_torch(bias: bool, direction: Direction, kind: Kind) -> None:
     layer, hidden, before = head(bias=bias, kind=kind), states(0).requires_grad_(), states(1)
     now, was = logits(layer, hidden).log_softmax(-1), logits(layer, before).log_softmax(-1)
     first, second = (
@@ -83,14 +81,14 @@ def test_divergence_is_torchs_with_its_gradient(
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
-def test_no_divergence_from_oneself_and_no_gradient(direction: Direction) -> None:
+def test_self_divergence_and_its_gradient_are_zero(direction: Direction) -> None:
     hidden = states(0).requires_grad_()
     values = divergence(hidden, hidden.detach().clone(), head(bias=True), direction=direction)
     assert float(values.detach().abs().max()) < 1e-6
     assert float(gradient(values, hidden).abs().max()) < 1e-6
 
 
-def test_the_layer_itself_takes_no_gradient() -> None:
+def test_lm_head_gets_no_gradient() -> None:
     layer, hidden = head(bias=True), states(0).requires_grad_()
     layer.linear.requires_grad_()
     token_logprobs(hidden, layer, torch.zeros(PLACES, dtype=torch.long)).sum().backward()
@@ -98,7 +96,7 @@ def test_the_layer_itself_takes_no_gradient() -> None:
     assert layer.linear.weight.grad is None
 
 
-def test_half_precision_gives_float32_values_and_gradients_of_its_own() -> None:
+def test_half_precision_gives_float32_values_and_half_precision_gradients() -> None:
     layer = head(bias=False)
     layer.linear.bfloat16()
     hidden = states(0).bfloat16().requires_grad_()

@@ -35,7 +35,7 @@ def fitted(*, supply: Supply = WITHOUT_DEV, **options: object) -> AdapterEdit:
     return Sft(**chosen).fit(small(), supply, seed=0)  # type: ignore[arg-type]
 
 
-def test_the_rate_is_carried_over_by_the_width() -> None:
+def test_learning_rate_scales_with_the_width() -> None:
     assert AdapterOptions.default_rate(tiny_model("llama")) == pytest.approx(5e-5 * 1024 / 32)
     assert AdapterOptions.default_rate(tiny_model("gpt2", width=64)) == pytest.approx(
         5e-5 * 1024 / 64
@@ -76,7 +76,7 @@ def test_every_option_changes_the_edit(changed: dict[str, object]) -> None:
     assert not same(baseline().tensors, fitted(**changed).tensors)
 
 
-def test_what_is_known_of_the_edit() -> None:
+def test_edit_info() -> None:
     edit = fitted(supply=SUPPLY)
     info = edit.info
     assert (info.method, info.base, info.origin, info.seed) == ("sft", "tiny-llama@0", "by hand", 0)
@@ -91,7 +91,7 @@ def test_what_is_known_of_the_edit() -> None:
     assert len(edit.tensors) == 2 * 4
 
 
-def test_how_often_a_gradient_was_clipped_is_known() -> None:
+def test_clipped_steps_are_counted() -> None:
     plain = baseline().info.report
     largest = plain["largest_gradient"]
     assert isinstance(largest, float)
@@ -100,13 +100,13 @@ def test_how_often_a_gradient_was_clipped_is_known() -> None:
     assert fitted(max_gradient=0.0).info.report["clipped_steps"] == 0
 
 
-def test_texts_that_are_left_out_were_not_learnt() -> None:
+def test_too_long_texts_are_not_recorded_as_learnt() -> None:
     short = fitted(longest=22)  # as "The cook is seven now" has, with its start
     assert 0 < len(short.info.trained_on) < len(baseline().info.trained_on)
     assert short.info.report["items"] < 12  # type: ignore[operator]
 
 
-def test_a_target_that_is_not_there() -> None:
+def test_invalid_targets_and_ranks() -> None:
     with pytest.raises(ModelError, match="LoRA's target 'c_attn' must end the name"):
         fitted(targets=("c_attn",))
     with pytest.raises(ValidationError, match="at least 1 item"):
@@ -115,7 +115,7 @@ def test_a_target_that_is_not_there() -> None:
         fitted(rank=99)
 
 
-def test_a_training_goes_on_from_a_state_of_the_same_files_alone() -> None:
+def test_training_key_depends_on_the_files() -> None:
     """The texts may be the same where a file of word lists is another."""
     uses = [DataUse(name="words.json", sha256=sha256, licence="", verified=True) for sha256 in "ab"]
     keys = {training_key(model(), Sft(), replace(SUPPLY, files=(use,))) for use in (*uses, uses[0])}

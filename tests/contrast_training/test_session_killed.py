@@ -34,16 +34,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(folder: Path, out: Path, *, dies_at: str = "never") -> list[str]:
     settings = [word for key, value in OPTIONS.items() for word in ("--set", f"{key}={value}")]
     runner = Path(__file__).parents[1] / "commanding.py"
-    given = ["mitigate", str(folder), "bias_unlearn", "--out", str(out), "--json", *settings]
-    given += ["--data", "planted:targets=40"]
-    return [sys.executable, str(runner), dies_at, *given]
+    arguments = ["mitigate", str(folder), "bias_unlearn", "--out", str(out), "--json", *settings]
+    arguments += ["--data", "planted:targets=40"]
+    return [sys.executable, str(runner), dies_at, *arguments]
 
 
 def content(out: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in sorted(out.iterdir())}
 
 
-def test_it_is_killed_and_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+def test_killed_training_resumes_to_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     whole, out = tmp_path / "whole", tmp_path / "edit"
     subprocess.run(command(folder, whole), check=True, capture_output=True)
     states = tmp_path / ".edit.training"

@@ -88,15 +88,15 @@ def loss_that(
 ) -> Iterator[list[int]]:
     """Change the loss by its step; gives the steps that were taken."""
     usual = of.__call__
-    taken: list[int] = []
+    steps: list[int] = []
 
     def changed(self: Any, module: Any, rows: Any, step: int) -> Tensor:
-        taken.append(step)
+        steps.append(step)
         return change(usual(self, module, rows, step), step)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(of, "__call__", changed)
-        yield taken
+        yield steps
 
 
 def dies_at(step: int) -> Callable[[Tensor, int], Tensor]:
@@ -114,9 +114,9 @@ def unchanged(value: Tensor, _: int) -> Tensor:
 
 def killed_at(step: int, method: Any = UNLEARN, *, of: type = UnlearningLoss) -> list[int]:
     """The steps that were done before, the last of them not to its end."""
-    with loss_that(dies_at(step), of=of) as taken, pytest.raises(Killed):
+    with loss_that(dies_at(step), of=of) as steps, pytest.raises(Killed):
         fitted(method)
-    return taken
+    return steps
 
 
 def begins_at(method: Any = UNLEARN, *, of: type = UnlearningLoss) -> int:
@@ -125,24 +125,24 @@ def begins_at(method: Any = UNLEARN, *, of: type = UnlearningLoss) -> int:
     def at_once(_: Tensor, __: int) -> Tensor:
         raise Killed
 
-    with loss_that(at_once, of=of) as taken, pytest.raises(Killed):
+    with loss_that(at_once, of=of) as steps, pytest.raises(Killed):
         fitted(method)
-    return taken[0]
+    return steps[0]
 
 
 def finished(
     method: Any = UNLEARN, *, of: type = UnlearningLoss, seed: int = 0
 ) -> tuple[Any, list[int]]:
     """The edit, and the steps that were done for it."""
-    with loss_that(unchanged, of=of) as taken:
+    with loss_that(unchanged, of=of) as steps:
         edit = fitted(method, seed=seed)
-    return edit, taken
+    return edit, steps
 
 
-def equal(one: Edit, other: Edit) -> bool:
-    assert isinstance(one, AdapterEdit | WeightEdit)
-    assert isinstance(other, AdapterEdit | WeightEdit)
-    return one.info == other.info and same(one.tensors, other.tensors)
+def equal(first: Edit, second: Edit) -> bool:
+    assert isinstance(first, AdapterEdit | WeightEdit)
+    assert isinstance(second, AdapterEdit | WeightEdit)
+    return first.info == second.info and same(first.tensors, second.tensors)
 
 
 def the_file(folder: Path) -> Path:
@@ -150,7 +150,7 @@ def the_file(folder: Path) -> Path:
     return file
 
 
-def test_the_training_that_is_killed_turns_a_type_before() -> None:
+def test_training_swaps_a_type_before_it_is_killed() -> None:
     evaluations: Any = whole().info.report["evaluations"]
     assert [evaluation["steps"] for evaluation in evaluations] == [0, 2, 4, STEPS]
     assert evaluations[0]["directions"] == {"color": 1, "size": 1}
@@ -158,7 +158,7 @@ def test_the_training_that_is_killed_turns_a_type_before() -> None:
     assert whole().info.report["steps"] == STEPS
 
 
-def test_killed_again_and_again_it_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+def test_repeatedly_killed_training_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     """Before any state, between two, at a state's step, where it was killed already."""
     before = weights(model())
     done = []
@@ -174,7 +174,7 @@ def test_killed_again_and_again_it_goes_on_to_the_same_bytes(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_killed_while_states_are_written(tmp_path: Path) -> None:
+def test_killed_while_checkpoints_are_written(tmp_path: Path) -> None:
     """The part that was written lies beside; the state before it is still whole."""
     replacing = Path.replace
     left: list[int] = []  # as many more go through, then it dies
@@ -189,11 +189,11 @@ def test_killed_while_states_are_written(tmp_path: Path) -> None:
     with checkpoints_in(tmp_path):
         for count in (0, 1, 1):
             left[:] = [1] * count
-            with pytest.MonkeyPatch.context() as patch, loss_that(unchanged) as taken:
+            with pytest.MonkeyPatch.context() as patch, loss_that(unchanged) as steps:
                 patch.setattr(Path, "replace", dies)
                 with pytest.raises(Killed):
                     fitted()
-            first.append(taken[0])
+            first.append(steps[0])
         edit, last = finished()
     assert first == [0, 0, 2]
     assert last == [4]
@@ -216,30 +216,28 @@ def after_training(method: Any) -> None:
 def test_killed_after_the_last_step(tmp_path: Path) -> None:
     with checkpoints_in(tmp_path):
         after_training(UNLEARN)
-        edit, taken = finished()
-    assert taken == [4]
+        edit, steps = finished()
+    assert steps == [4]
     assert equal(edit, whole())
 
 
 @pytest.mark.slow
-def test_killed_after_a_last_step_that_has_a_state(tmp_path: Path) -> None:
+def test_killed_after_a_last_step_with_a_checkpoint(tmp_path: Path) -> None:
     even = replace(UNLEARN, steps=4)
     with checkpoints_in(tmp_path):
         after_training(even)
-        edit, taken = finished(even)
-    assert taken == []
+        edit, steps = finished(even)
+    assert steps == []
     assert equal(edit, whole(even))
     assert edit.info.report["stopped"] == "the steps were used up"
 
 
-def test_killed_after_the_watch_has_stopped_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_after_early_stopping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(EquivalenceStopping, "step", lambda *_: "enough")
     with checkpoints_in(tmp_path):
         after_training(ENDING)
-        edit, taken = finished(ENDING)
-    assert taken == []
+        edit, steps = finished(ENDING)
+    assert steps == []
     assert equal(edit, whole(ENDING))
     assert edit.info.report["steps"] == EVERY
     assert edit.info.report["stopped"] == "enough"
@@ -270,27 +268,27 @@ def test_killed_before_and_after_lms_is_lost(
     with checkpoints_in(tmp_path):
         killed_at(8, keeping)
         after_training(keeping)
-        edit, taken = finished(keeping)
-    assert taken == []
+        edit, steps = finished(keeping)
+    assert steps == []
     assert equal(edit, expected)
 
 
 @pytest.mark.slow
-def test_phases_of_unequal_weights_go_on_too(tmp_path: Path) -> None:
+def test_phases_of_unequal_weights_resume(tmp_path: Path) -> None:
     method = replace(UNLEARN, controller=ProportionalSwapping())
     with checkpoints_in(tmp_path):
         killed_at(3, method)
-        edit, taken = finished(method)
-    assert taken == list(range(2, STEPS))
+        edit, steps = finished(method)
+    assert steps == list(range(2, STEPS))
     assert equal(edit, whole(method))
 
 
-def test_a_training_without_a_watch_goes_on(tmp_path: Path) -> None:
+def test_training_without_a_monitor_resumes(tmp_path: Path) -> None:
     """LFTF's, in the middle of an epoch too: the order of examples is that of one run."""
     with checkpoints_in(tmp_path):
         assert killed_at(3, LFTF, of=PronounLoss)[0] == 0
-        edit, taken = finished(LFTF, of=PronounLoss)
-    assert taken == [2, 3, 4, 5, 6, 7]
+        edit, steps = finished(LFTF, of=PronounLoss)
+    assert steps == [2, 3, 4, 5, 6, 7]
     assert equal(edit, whole(LFTF))
 
 
@@ -317,7 +315,7 @@ def swapped(item: Contrast) -> Contrast:
     return replace(item, stereotype=item.antistereotype, antistereotype=item.stereotype)
 
 
-def test_the_state_of_another_training_is_not_taken_up() -> None:
+def test_checkpoint_of_another_training_is_ignored() -> None:
     swapped_labels = tuple(map(swapped, SUPPLY.contrasts))
     keys = [
         key_of(),
@@ -334,7 +332,7 @@ def test_the_state_of_another_training_is_not_taken_up() -> None:
     assert key_of() == keys[0]
 
 
-def test_the_state_of_another_goal_or_of_other_prompts_is_not_taken_up() -> None:
+def test_checkpoint_of_another_objective_or_prompts_is_ignored() -> None:
     longer = tuple(replace(prompt, text=f"{prompt.text} then") for prompt in PROMPTS.prompts)
     keys = [
         key_of(LFTF),
@@ -346,15 +344,19 @@ def test_the_state_of_another_goal_or_of_other_prompts_is_not_taken_up() -> None
 
 
 @pytest.mark.slow
-def test_a_foreign_or_a_cut_state_begins_anew(tmp_path: Path) -> None:
+def test_foreign_or_truncated_checkpoint_restarts(tmp_path: Path) -> None:
     with checkpoints_in(tmp_path / "other"), loss_that(dies_at(4)), pytest.raises(Killed):
         fitted(seed=1)
     with checkpoints_in(tmp_path / "own"):
         killed_at(4)
         place = the_file(tmp_path / "own")
         content = place.read_bytes()
-        for given in (the_file(tmp_path / "other").read_bytes(), content[: len(content) // 2], b""):
-            place.write_bytes(given)
+        for damaged in (
+            the_file(tmp_path / "other").read_bytes(),
+            content[: len(content) // 2],
+            b"",
+        ):
+            place.write_bytes(damaged)
             assert begins_at() == 0
         place.write_bytes(content)
         assert begins_at() == 2
@@ -363,7 +365,7 @@ def test_a_foreign_or_a_cut_state_begins_anew(tmp_path: Path) -> None:
 # --- trainings that go wrong ----------------------------------------------------------------------
 
 
-def test_a_loss_that_becomes_nan_names_its_step_and_the_good_state_stays(tmp_path: Path) -> None:
+def test_nan_loss_names_its_step_and_keeps_the_checkpoint(tmp_path: Path) -> None:
     def spoilt(value: Tensor, step: int) -> Tensor:
         return value * float("nan") if step >= 3 else value
 
@@ -372,12 +374,12 @@ def test_a_loss_that_becomes_nan_names_its_step_and_the_good_state_stays(tmp_pat
         with loss_that(spoilt), pytest.raises(ModelError, match="step 3: "):
             fitted()
         assert weights(model()) == before
-        edit, taken = finished()
-    assert taken == list(range(2, STEPS))
+        edit, steps = finished()
+    assert steps == list(range(2, STEPS))
     assert equal(edit, whole())
 
 
-def test_a_gradient_that_is_not_finite_spoils_no_state(tmp_path: Path) -> None:
+def test_nonfinite_gradient_keeps_the_checkpoint(tmp_path: Path) -> None:
     """The loss of its step is finite, and the next would come after the state is written."""
 
     def steep(value: Tensor, step: int) -> Tensor:
@@ -389,7 +391,7 @@ def test_a_gradient_that_is_not_finite_spoils_no_state(tmp_path: Path) -> None:
         assert begins_at() == 2
 
 
-def test_an_adapter_that_stayed_as_it_was_is_refused() -> None:
+def test_unchanged_adapter_is_an_error() -> None:
     def flat(value: Tensor, _: int) -> Tensor:
         return 0.0 * value
 
@@ -401,7 +403,7 @@ def test_an_adapter_that_stayed_as_it_was_is_refused() -> None:
         fitted(decayed, supply=WITHOUT_DEV)
 
 
-def test_without_a_folder_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_folder_no_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = whole()
     written: list[Path] = []
     monkeypatch.setattr(resume, "write_file", lambda file, *_, **__: written.append(file))

@@ -86,15 +86,15 @@ def test_with_other_weights_types_come_in_proportion() -> None:
     assert set(drawn) == set(EVERY)
 
 
-def test_unequal_draws_depend_on_the_step_alone_and_skip_empty_types() -> None:
+def test_weighted_batches_depend_on_the_step_alone_and_skip_empty_types() -> None:
     pools = {**POOLS, "b": []}
-    one, other = (
+    forwards, backwards = (
         [mixed_batch(pools, WEIGHTS, 8, step=step, seed=(1, 2)) for step in steps]
         for steps in ((0, 1, 2), (2, 1, 0))
     )
-    assert one == other[::-1]
-    assert one[0] != one[1]
-    assert all(item < 10 or item >= 20 for batch in one for item in batch)
+    assert forwards == backwards[::-1]
+    assert forwards[0] != forwards[1]
+    assert all(item < 10 or item >= 20 for batch in forwards for item in batch)
 
 
 # --- losses -------------------------------------------------------------------------------------
@@ -139,32 +139,32 @@ def toy(kl: AnyKl) -> tuple[float, list[Tensor], list[Tensor]]:
 def divergences(first: list[Tensor], second: list[Tensor]) -> list[Tensor]:
     """KL(second || first) at each position of each text, as torch has it."""
     return [
-        kl_div(one, other, log_target=True, reduction="none").sum(-1)
-        for one, other in zip(first, second, strict=True)
+        kl_div(logprobs, target_logprobs, log_target=True, reduction="none").sum(-1)
+        for logprobs, target_logprobs in zip(first, second, strict=True)
     ]
 
 
-def test_forward_is_torchs_from_before_to_now() -> None:
+def test_forward_kl_matches_torch() -> None:
     value, now, was = toy(ForwardKl())
     truth = torch.stack([divergence.mean() for divergence in divergences(now, was)]).mean()
     assert value == pytest.approx(float(truth), rel=1e-5)
 
 
-def test_reverse_is_torchs_the_other_way_round() -> None:
+def test_reverse_kl_matches_torch() -> None:
     value, now, was = toy(ReverseKl())
     truth = torch.stack([divergence.mean() for divergence in divergences(was, now)]).mean()
     assert value == pytest.approx(float(truth), rel=1e-5)
     assert value != pytest.approx(toy(ForwardKl())[0], rel=1e-2)
 
 
-def test_the_released_codes_counts_a_hundred_positions_per_text() -> None:
+def test_padded_kl_averages_over_a_hundred_positions_per_text() -> None:
     """Its cross-entropy over padding, less the entropy of what was there before."""
     value, now, was = toy(PaddedKl())
     cross = [-(b.exp() * a).sum(-1) for a, b in zip(now, was, strict=True)]
     entropy = [-(b.exp() * b).sum(-1) for b in was]
     padded = torch.zeros(2, 100)
-    for row, (one, other) in enumerate(zip(cross, entropy, strict=True)):
-        padded[row, : len(one)] = one - other
+    for row, (text_cross, text_entropy) in enumerate(zip(cross, entropy, strict=True)):
+        padded[row, : len(text_cross)] = text_cross - text_entropy
     assert value == pytest.approx(float(padded.mean()), rel=1e-5)
 
 
@@ -183,7 +183,7 @@ def divergence_of(
 @pytest.mark.parametrize(  # gemma2 caps its logits
     ("kl", "family"), [(ForwardKl(), "gemma2"), (ReverseKl(), "llama"), (PaddedKl(), "llama")]
 )
-def test_it_is_zero_before_training_and_does_not_depend_on_company(kl: AnyKl, family: str) -> None:
+def test_kl_is_zero_before_training_and_independent_of_the_batch(kl: AnyKl, family: str) -> None:
     of = model(family)
     forward = PackedForward(of)
     texts = tokenize_texts(

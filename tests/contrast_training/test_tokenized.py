@@ -27,7 +27,9 @@ from equipoise.testing import tiny_model
 STARTS: tuple[Start, ...] = ("bos", "added", "eos", "none")
 
 
-def one(context: str, stereotype: str, antistereotype: str, unrelated: str | None) -> Contrast:
+def contrast_of(
+    context: str, stereotype: str, antistereotype: str, unrelated: str | None
+) -> Contrast:
     return Contrast(
         id="c",
         context=context,
@@ -37,7 +39,7 @@ def one(context: str, stereotype: str, antistereotype: str, unrelated: str | Non
     )
 
 
-def said(of: LanguageModel, text: TokenizedText, places: tuple[int, ...]) -> str:
+def decoded(of: LanguageModel, text: TokenizedText, places: tuple[int, ...]) -> str:
     return of.tokenizer.decode([text.ids[place] for place in places])
 
 
@@ -52,24 +54,24 @@ def said(of: LanguageModel, text: TokenizedText, places: tuple[int, ...]) -> str
     ],
     ids=["first", "within", "last", "punctuation"],
 )
-def test_the_span_is_the_ending_and_the_tail_what_all_endings_share(
+def test_target_is_the_ending_and_suffix_what_all_endings_share(
     start: Start, context: str, ending: str, tail: str
 ) -> None:
     of = tiny_model("llama", bos=start)
     filler = ending.removesuffix(tail)
     others = (f"{filler}er{tail}", f"x{filler}{tail}" if not context else f"{filler}x{tail}")
-    (item,) = tokenize_contrasts(of, [one(context, ending, *others)], longest=60)
+    (item,) = tokenize_contrasts(of, [contrast_of(context, ending, *others)], longest=60)
     text = item.stereotype
     assert text.text == context + ending
     lead = {"bos": "<bos>", "added": "<bos>", "eos": "<eos>", "none": ""}[start]
     assert of.tokenizer.decode(list(text.ids)) == lead + context + ending
     unscored = ending[0] if start == "none" and not context else ""  # nothing before it
-    assert unscored + said(of, text, text.target_positions) == ending
-    assert said(of, text, text.shared_suffix_positions) == tail
+    assert unscored + decoded(of, text, text.target_positions) == ending
+    assert decoded(of, text, text.shared_suffix_positions) == tail
     assert text.positions == tuple(range(1, len(text.ids)))
     assert set(text.shared_suffix_positions) < set(text.target_positions) <= set(text.positions)
     assert item.unrelated is not None
-    assert said(of, item.unrelated, item.unrelated.shared_suffix_positions) == tail
+    assert decoded(of, item.unrelated, item.unrelated.shared_suffix_positions) == tail
 
 
 @pytest.mark.parametrize(
@@ -84,12 +86,10 @@ def test_the_span_is_the_ending_and_the_tail_what_all_endings_share(
     ],
     ids=str,
 )
-def test_words_that_only_some_endings_share_are_no_tail(
-    endings: tuple[str, str, str | None], shared: str
-) -> None:
+def test_suffix_is_shared_by_all_endings(endings: tuple[str, str, str | None], shared: str) -> None:
     of = model()
-    (item,) = tokenize_contrasts(of, [one("So: ", *endings)], longest=60)
-    assert said(of, item.stereotype, item.stereotype.shared_suffix_positions) == shared
+    (item,) = tokenize_contrasts(of, [contrast_of("So: ", *endings)], longest=60)
+    assert decoded(of, item.stereotype, item.stereotype.shared_suffix_positions) == shared
 
 
 def test_a_token_that_straddles_the_context_is_scored() -> None:
@@ -99,7 +99,7 @@ def test_a_token_that_straddles_the_context_is_scored() -> None:
     core.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<s>")
     of = replace(model(), tokenizer=tokenizer)
-    (item,) = tokenize_contrasts(of, [one("ca", "bc", "c", None)], longest=9)
+    (item,) = tokenize_contrasts(of, [contrast_of("ca", "bc", "c", None)], longest=9)
     assert item.stereotype.ids == (0, 3, 4, 3)
     assert item.stereotype.target_positions == (2, 3)
     assert item.antistereotype.target_positions == (3,)
@@ -109,13 +109,13 @@ def test_groups_and_order_are_kept() -> None:
     items = tokenize_contrasts(model(), SUPPLY.contrasts, longest=60)
     assert [item.id for item in items] == [contrast.id for contrast in SUPPLY.contrasts]
     assert (items[0].axis, items[0].target) == ("color", "cook")
-    (bare,) = tokenize_contrasts(model(), [one("A", " b", " c", None)], longest=60)
+    (bare,) = tokenize_contrasts(model(), [contrast_of("A", " b", " c", None)], longest=60)
     assert (bare.axis, bare.target, bare.unrelated) == ("", "c", None)
     assert tokenize_contrasts(model(), [], longest=60) == []
 
 
-def test_nothing_is_cut_what_is_too_long_is_left_out() -> None:
-    short, long = one("a", " b", " c", None), one("a", " b", " c", " much longer")
+def test_too_long_contrasts_are_dropped_and_never_truncated() -> None:
+    short, long = contrast_of("a", " b", " c", None), contrast_of("a", " b", " c", " much longer")
     for contrast in (short, long):
         length = 1 + max(
             len(contrast.context + text) for text in (contrast.stereotype, contrast.unrelated or "")
@@ -131,20 +131,22 @@ def test_nothing_is_cut_what_is_too_long_is_left_out() -> None:
 
 def test_a_contrast_without_a_token_to_score_is_named() -> None:
     with pytest.raises(ModelError, match="contrast 'c' must have a token to score"):
-        tokenize_contrasts(model(), [one("Tea is", "", " hot", None)], longest=60)
+        tokenize_contrasts(model(), [contrast_of("Tea is", "", " hot", None)], longest=60)
     with pytest.raises(ModelError, match="contrast 'c' must have a token to score"):
-        tokenize_contrasts(tiny_model("llama", bos="none"), [one("", "a", "bc", None)], longest=60)
+        tokenize_contrasts(
+            tiny_model("llama", bos="none"), [contrast_of("", "a", "bc", None)], longest=60
+        )
 
 
 def test_plain_texts_are_scored_whole() -> None:
-    found = tokenize_texts(model(), ["Tea.", "", "a much longer text"], longest=6)
-    assert [one.text for one in found] == ["Tea."]
-    assert found[0].target_positions == found[0].positions == (1, 2, 3, 4)
-    assert found[0].shared_suffix_positions == ()
+    texts = tokenize_texts(model(), ["Tea.", "", "a much longer text"], longest=6)
+    assert [text.text for text in texts] == ["Tea."]
+    assert texts[0].target_positions == texts[0].positions == (1, 2, 3, 4)
+    assert texts[0].shared_suffix_positions == ()
     assert tokenize_texts(model(), [], longest=6) == []
 
 
-def test_a_tokenizer_without_offsets_has_spans_of_its_parts_and_no_tails() -> None:
+def test_tokenizer_without_offsets_has_targets_and_no_suffixes() -> None:
     """Its parts are coded one by one, so that a tail would be cut otherwise than the ending."""
 
     class Slow:
@@ -154,13 +156,15 @@ def test_a_tokenizer_without_offsets_has_spans_of_its_parts_and_no_tails() -> No
             return [len(word) for word in text.split()]
 
     of = replace(model(), tokenizer=Slow())  # type: ignore[arg-type]
-    (item,) = tokenize_contrasts(of, [one("aaaa bb", " ccccc now", " dd now", None)], longest=60)
+    (item,) = tokenize_contrasts(
+        of, [contrast_of("aaaa bb", " ccccc now", " dd now", None)], longest=60
+    )
     assert item.stereotype.ids == (1, 4, 2, 5, 3)
     assert item.stereotype.target_positions == (3, 4)
     assert item.stereotype.shared_suffix_positions == ()
 
 
-def test_a_start_token_that_the_tokenizer_adds_is_not_there_twice() -> None:
+def test_start_token_of_the_tokenizer_is_not_doubled() -> None:
     added, plain = (
         tokenize_contrasts(tiny_model("llama", bos=start), SUPPLY.contrasts, longest=60)
         for start in ("added", "bos")
@@ -194,7 +198,7 @@ def part(documents: Sequence[str] = (), *, count: int = 0, longest: int = 60) ->
 
 @settings(max_examples=40)
 @given(st.lists(st.sampled_from("abcdefg"), max_size=60))
-def test_whole_documents_are_kept_apart_and_something_is_learnt(homes: list[str]) -> None:
+def test_held_out_documents_are_whole_and_some_texts_are_learnt(homes: list[str]) -> None:
     split = part(sorted(homes))
     known = dict(zip(texts(len(homes)), sorted(homes), strict=True))
     held_out = {passage.document for passage in split[1]}
@@ -211,32 +215,32 @@ def test_whole_documents_are_kept_apart_and_something_is_learnt(homes: list[str]
         assert len(documents_of(split)) == 2 or before_last < 0.1 * len(homes)
 
 
-def test_documents_that_are_not_in_turn_stay_whole() -> None:
+def test_interleaved_documents_stay_whole() -> None:
     split = part(list("abcabcabcabc"))
     assert {passage.document for passage in split[1]} == {"b", "c"}
     assert len(split[0]) == 4
 
 
 @pytest.mark.parametrize(("count", "apart"), [(2, 0), (3, 2), (20, 2), (21, 3), (2100, 200)])
-def test_texts_without_documents_are_their_own(count: int, apart: int) -> None:
+def test_texts_without_documents_are_documents(count: int, apart: int) -> None:
     split = part(count=count)
     assert held_out_of(split) == list(texts(count)[count - apart :])
     assert len(split[0]) == count - apart
     assert len(documents_of(split)) == apart
 
 
-def test_of_long_documents_two_hundred_evenly_spaced() -> None:
+def test_long_documents_give_two_hundred_evenly_spaced_passages() -> None:
     split = part(["a"] + ["b"] * 300 + ["c"] * 300)
     assert held_out_of(split) == list(texts(601)[1::3])
     assert split[0] == texts(601)[:1]
 
 
-def test_a_short_document_beside_a_long_one_is_looked_at() -> None:
+def test_short_document_beside_a_long_one_is_held_out() -> None:
     split = part(["a"] * 49 + ["b"] * 239 + ["c"])
     assert (len(documents_of(split)), len(split[1]), len(split[0])) == (2, 121, 49)
 
 
-def test_a_text_that_is_learnt_is_not_looked_at() -> None:
+def test_learnt_text_is_not_held_out() -> None:
     given_texts = ("Door.", "Lamp.", "Door.", "Chair.", "Bed.")
     split = split_texts(
         model(), Supply(origin="", texts=given_texts, documents=tuple("abcde")), longest=60
@@ -250,7 +254,7 @@ def test_a_text_that_is_learnt_is_not_looked_at() -> None:
     assert held_out_of(again) == ["Bed."]
 
 
-def test_longer_texts_are_not_looked_at() -> None:
+def test_too_long_texts_are_not_held_out() -> None:
     assert not part(count=30, longest=2)[1]
 
 

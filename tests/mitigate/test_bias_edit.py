@@ -60,14 +60,17 @@ def test_a_rate_too_small_for_the_weights_is_no_edit() -> None:
         fitted(blocks=(0,), edit_rate=1e-30, learning_rate=1e-30)
 
 
-def test_both_uses_have_the_same_options_and_tell_what_they_are_told() -> None:
-    one, other = build(Mitigation, "bias_edit"), build(Mitigation, "bias_edit_transductive")
-    assert options_of(one) == options_of(other)
-    assert name_of(other) == "bias_edit_transductive"
-    assert (one.item_info, other.item_info) == ((), ("labels",))
+def test_both_variants_have_the_same_options_and_declare_item_info() -> None:
+    inductive, transductive = (
+        build(Mitigation, "bias_edit"),
+        build(Mitigation, "bias_edit_transductive"),
+    )
+    assert options_of(inductive) == options_of(transductive)
+    assert name_of(transductive) == "bias_edit_transductive"
+    assert (inductive.item_info, transductive.item_info) == ((), ("labels",))
 
 
-def test_the_measured_items_are_told_and_not_learnt() -> None:
+def test_measured_items_are_item_info_and_not_learnt() -> None:
     model = tiny_model()
     edit = BiasEditTransductive(**QUICK).fit(model, SUPPLY, seed=0)  # type: ignore[arg-type]
     assert edit.info.report["item_info"] == ["labels"]
@@ -104,7 +107,7 @@ def test_results_say_that_test_labels_were_used() -> None:
     ]
 
 
-def test_only_a_method_that_is_told_labels_gets_the_measured_items() -> None:
+def test_only_a_method_with_item_info_gets_the_measured_items() -> None:
     with in_world("targets=40"):
         assert api.build_supply("planted").measured == ()
         supply = api.build_supply("planted", item_info=("labels",))
@@ -114,5 +117,5 @@ def test_only_a_method_that_is_told_labels_gets_the_measured_items() -> None:
     assert not {text_sha256(text) for text in measured} & {
         text_sha256(text) for text in supply.learnt_texts()
     }
-    given = Supply(origin="mine", measured=SUPPLY.measured)
-    assert api.build_supply(given, item_info=("labels",)) is given
+    custom = Supply(origin="mine", measured=SUPPLY.measured)
+    assert api.build_supply(custom, item_info=("labels",)) is custom

@@ -119,7 +119,7 @@ def test_the_retention_loss_is_0_at_the_start_but_the_released_codes_is_not(
         assert firsts[0] == pytest.approx(mean_square(model, SUPPLY.contrasts), rel=1e-4)
 
 
-def test_retention_holds_the_model_where_it_was(model: LanguageModel) -> None:
+def test_retention_preserves_the_model(model: LanguageModel) -> None:
     shares = [
         fit(model, FEW, epochs=2, retention_weight=weight).info.report["shift_share"][0]  # type: ignore[index, call-overload]
         for weight in (0.0, 1000.0)
@@ -137,7 +137,7 @@ def test_neutral_texts_are_retained_too_and_can_stand_alone(model: LanguageModel
 
 
 @pytest.mark.slow
-def test_how_many_texts_go_together_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batch_size_does_not_change_the_losses(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model()
     together = fit(model)
     monkeypatch.setattr(bias_edit, "_TEXTS", 2)
@@ -167,7 +167,7 @@ def test_the_rows_of_a_text_do_not_depend_on_the_others(model: LanguageModel) ->
             torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-5)
 
 
-def test_the_seed_settles_the_edit_and_the_model_is_left_alone() -> None:
+def test_seed_determines_the_edit_and_the_model_is_unchanged() -> None:
     model = tiny_model("gpt2")
     names = [name for name, _ in model.module.named_parameters()]
     before = fingerprint(model.module, names)
@@ -192,7 +192,7 @@ def test_a_loss_that_is_not_finite_names_its_step() -> None:
         fit(broken)
 
 
-def test_what_the_supply_lacks_is_refused(model: LanguageModel) -> None:
+def test_insufficient_supply_is_refused(model: LanguageModel) -> None:
     with pytest.raises(RecipeError, match="must have contrasts"):
         fit(model, replace(SUPPLY, contrasts=()))
     with pytest.raises(RecipeError, match="needs unrelated texts, or neutral ones"):

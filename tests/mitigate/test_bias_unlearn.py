@@ -70,7 +70,7 @@ def before() -> dict[str, TypeBias]:
     return held_out_biases(None)
 
 
-def test_held_out_margins_shrink_whichever_side_they_are_on() -> None:
+def test_held_out_margins_shrink_from_either_side() -> None:
     was = weights(model())
     edit = fitted()
     after = held_out_biases(edit)
@@ -83,7 +83,7 @@ def test_held_out_margins_shrink_whichever_side_they_are_on() -> None:
             assert last["types"][axis]["margin"] == pytest.approx(bias.margin.value, abs=1e-4)
 
 
-def test_without_turning_it_goes_away_from_stereotypes() -> None:
+def test_without_swapping_it_moves_away_from_stereotypes() -> None:
     """Margins fall, also those that were below 0."""
     method = BiasUnlearn(**{**QUICK, "steps": 6, "controller": NoController()})
     after = held_out_biases(method.fit(model(), BARE, seed=0))
@@ -91,11 +91,11 @@ def test_without_turning_it_goes_away_from_stereotypes() -> None:
         assert after[axis].margin.value < bias.margin.value - 0.1
 
 
-def test_the_seed_settles_every_byte() -> None:
-    one, again, other = baseline(), brief(), brief(seed=1)
-    assert one.info == again.info
-    assert same(one.tensors, again.tensors)
-    assert not same(one.tensors, other.tensors)
+def test_seed_determines_every_byte() -> None:
+    edit, again, reseeded = baseline(), brief(), brief(seed=1)
+    assert edit.info == again.info
+    assert same(edit.tensors, again.tensors)
+    assert not same(edit.tensors, reseeded.tensors)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_the_defaults_are_the_papers() -> None:
     assert (plain.steps, plain.warmup, plain.max_gradient) == (1000, 10, 1.0)
 
 
-def test_released_is_the_released_code() -> None:
+def test_reference_options_are_the_released_code() -> None:
     released = BiasUnlearn.released(steps=7)
     assert released.forget == Npo(weight=0.5, reduction="batch_mean")
     assert released.retain == Likelihood(weight=0.3)
@@ -168,7 +168,7 @@ def test_a_base_of_no_type_is_named() -> None:
         method.fit(small(), SUPPLY, seed=0)
 
 
-def test_options_survive() -> None:
+def test_options_round_trip() -> None:
     method = BiasUnlearn(
         forget=Npo(adversarial=None),
         retain=None,
@@ -193,14 +193,14 @@ def test_options_survive() -> None:
     ],
     ids=str,
 )
-def test_values_that_cannot_be(options: dict[str, Any], error: str) -> None:
+def test_invalid_values(options: dict[str, Any], error: str) -> None:
     with pytest.raises(RecipeError, match=error):
         build(Mitigation, "bias_unlearn", options)
     with pytest.raises(ValidationError):
         BiasUnlearn(forget=None, retain=None)
 
 
-def test_without_held_out_contrasts_only_no_controller_will_do() -> None:
+def test_controllers_need_held_out_contrasts() -> None:
     with pytest.raises(RecipeError, match="must have held-out contrasts to stop on, got 0"):
         BiasUnlearn().fit(small(), BARE, seed=0)
     report = baseline().info.report
@@ -208,7 +208,7 @@ def test_without_held_out_contrasts_only_no_controller_will_do() -> None:
     assert "evaluations" not in report
 
 
-def test_it_stops_when_all_is_within_the_band_and_says_so() -> None:
+def test_stops_within_the_band_with_the_reason() -> None:
     edit = fitted(controller=EquivalenceStopping(band=49.99))
     assert edit.info.report["steps"] in (4, 8)
     assert "is within 49.99 points of SS of parity" in str(edit.info.report["stopped"])

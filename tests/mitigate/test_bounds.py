@@ -77,7 +77,7 @@ def test_the_last_steps_are_evaluated_too(monkeypatch: pytest.MonkeyPatch) -> No
     assert (kept.info.report["steps"], kept.info.report["kept_after"]) == (5, 2)
 
 
-def test_a_training_that_loses_too_much_leaves_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_over_the_limit_leaves_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     before = weights(small())
     falling(monkeypatch, OVER, LOST)
     with pytest.raises(ModelError, match=r"after 4 steps held-out LMS had fallen by 3\.00"):
@@ -85,7 +85,7 @@ def test_a_training_that_loses_too_much_leaves_the_model(monkeypatch: pytest.Mon
     assert weights(small()) == before
 
 
-def test_where_nothing_is_lost_it_changes_nothing_but_the_report() -> None:
+def test_unreached_limit_changes_only_the_report() -> None:
     plain, kept = fitted(UNLEARN), fitted(UNLEARN, keep_lms=99.0)
     assert same(plain.tensors, kept.tensors)
     assert "kept_after" not in plain.info.report
@@ -112,7 +112,7 @@ SPOKEN = replace(SUPPLY, texts=TEXTS)
 FAST: Any = {"learning_rate": 0.05, "warmup": 0, "dropout": 0.0}
 
 
-def test_what_is_kept_is_within_the_limit_and_what_is_undone_is_not() -> None:
+def test_kept_steps_are_within_the_limit_and_undone_steps_over() -> None:
     """Nothing pretended."""
     fast = Parity(**(SHORT | FAST | {"steps": 6, "evaluate_every": 1}))
     report: Any = replace(fast, keep_perplexity=1e9).fit(small(), SPOKEN, seed=0).info.report
@@ -135,10 +135,10 @@ def test_what_is_kept_is_within_the_limit_and_what_is_undone_is_not() -> None:
 def test_held_out_texts_do_not_keep_the_model_and_count_as_learnt() -> None:
     """The KL is on the others: with 36 of them it is the same training."""
     method = replace(UNLEARN, kl=ForwardKl(texts="neutral", batch=2), evaluate_every=10)
-    one = replace(method, keep_perplexity=1e9).fit(small(), SPOKEN, seed=0)
+    edit = replace(method, keep_perplexity=1e9).fit(small(), SPOKEN, seed=0)
     other = method.fit(small(), replace(SUPPLY, texts=TEXTS[:-4]), seed=0)
-    assert same(one.tensors, other.tensors)
-    assert set(map(text_sha256, TEXTS)) <= one.info.trained_on
+    assert same(edit.tensors, other.tensors)
+    assert set(map(text_sha256, TEXTS)) <= edit.info.trained_on
     unrelated = replace(UNLEARN, keep_perplexity=1e9, steps=1).fit(small(), SPOKEN, seed=0)
     assert set(map(text_sha256, TEXTS)) & unrelated.info.trained_on == set(
         map(text_sha256, TEXTS[-4:])
@@ -147,10 +147,10 @@ def test_held_out_texts_do_not_keep_the_model_and_count_as_learnt() -> None:
 
 def test_texts_of_a_corpus_are_not_both_learnt_and_held_out() -> None:
     swapping = Cda(source=TextSource(), batch_size=4, **SHORT)
-    one = replace(swapping, keep_perplexity=1e9).fit(small(), SPOKEN, seed=0)
+    edit = replace(swapping, keep_perplexity=1e9).fit(small(), SPOKEN, seed=0)
     other = swapping.fit(small(), replace(SUPPLY, texts=TEXTS[:-4]), seed=0)
-    assert same(one.tensors, other.tensors)
-    assert one.info.report["texts"] == 72
+    assert same(edit.tensors, other.tensors)
+    assert edit.info.report["texts"] == 72
 
 
 def test_lms_is_kept_where_texts_of_a_corpus_are_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +170,7 @@ def test_perplexity_is_kept_without_held_out_contrasts() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 2])
-def test_perplexity_cannot_be_kept_where_nothing_would_tell(count: int) -> None:
+def test_keep_perplexity_needs_held_out_texts(count: int) -> None:
     keeping = replace(UNLEARN, keep_perplexity=5.0)
     with pytest.raises(RecipeError, match=f"got {count} texts and 0 held-out documents"):
         keeping.fit(small(), replace(SUPPLY, texts=TEXTS[:count]), seed=0)

@@ -47,7 +47,7 @@ def test_the_cost_on_record_is_that_of_a_text_that_names_every_axis(
         assert edited.info["decoding_rule"]["cost_factor"] == cost  # type: ignore[index,call-overload]
 
 
-def test_a_file_of_a_user(tmp_path: Path) -> None:
+def test_user_file(tmp_path: Path) -> None:
     file = tmp_path / "lists.json"
     file.write_text(json.dumps(OWN))
     options: Any = {"lists": str(file), "axes": ["rank"], "mixture": "mean"}
@@ -78,7 +78,7 @@ def test_bad_options(options: dict[str, Any], value: str) -> None:
         build(Mitigation, "cafie", options)
 
 
-def test_a_comparison_says_how_many_items_were_left_as_they_were() -> None:
+def test_comparison_counts_unchanged_items() -> None:
     """A planted world's countries and faiths are invented; its gender items name kin."""
     model = tiny_model()
     benchmark: Any = build(Benchmark, "stereoset")

@@ -73,7 +73,7 @@ def test_held_out_contrasts_are_evaluated_and_decide_nothing() -> None:
     assert same(edit.tensors, plain.tensors)
 
 
-def test_documents_are_learnt_with_their_passages() -> None:
+def test_documents_of_learnt_passages_are_recorded() -> None:
     whole = text_sha256("He is a king. Tea is hot.")
     supply = replace(TEXTS, documents=(whole,))
     assert whole in fitted(supply, source=TextSource()).info.trained_on
@@ -92,7 +92,7 @@ def test_a_model_with_an_adapter_is_refused(source: Any) -> None:
         Cda(source=source, steps=1).fit(edited, supply, seed=0)
 
 
-def test_a_text_is_learnt_with_its_other_or_not_at_all() -> None:
+def test_text_is_learnt_with_its_counterfactual_or_not_at_all() -> None:
     """One of the two is a token longer."""
     sizes = [
         len(coded_text.ids)
@@ -108,7 +108,7 @@ def test_a_text_is_learnt_with_its_other_or_not_at_all() -> None:
     assert edit.info.report["texts"] == 2
 
 
-def test_what_is_held_out_is_not_learnt_as_the_other_of_a_text_either() -> None:
+def test_held_out_text_is_not_learnt_as_a_counterfactual() -> None:
     texts = (*(f"He is open, door {index}." for index in range(9)), "She is open, door 8.", "Tea.")
     edit = fitted(replace(SUPPLY, texts=texts), source=TextSource(), keep_perplexity=1e9)
     assert edit.info.report["held_out_texts"] == 2
@@ -117,13 +117,13 @@ def test_what_is_held_out_is_not_learnt_as_the_other_of_a_text_either() -> None:
     assert edit.info.report["texts"] == 16
 
 
-def test_swapped_texts_alone_when_asked() -> None:
+def test_swapped_texts_alone() -> None:
     edit = fitted(TEXTS, source=TextSource(keep_originals=False))
     assert edit.info.report["texts"] == 3
     assert learnt(edit, "He is a king.", "She is a queen.") == [False, True]
 
 
-def test_options_and_seed_settle_every_byte() -> None:
+def test_options_and_seed_determine_every_byte() -> None:
     first = fitted()
     assert same(first.tensors, fitted().tensors)
     changes: list[dict[str, Any]] = [
@@ -148,7 +148,7 @@ def test_options_and_seed_settle_every_byte() -> None:
     ],
     ids=str,
 )
-def test_what_it_needs(supply: Supply, options: dict[str, Any], error: str) -> None:
+def test_requirements(supply: Supply, options: dict[str, Any], error: str) -> None:
     with pytest.raises(RecipeError, match=error):
         fitted(supply, **options)
 

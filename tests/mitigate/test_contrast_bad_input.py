@@ -25,9 +25,9 @@ def _nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "_Training", lambda *_, **__: pytest.fail("it is refused before"))
 
 
-def refused(method: Any, supply: Supply, error: type[EquipoiseError], said: str) -> None:
+def refused(method: Any, supply: Supply, error: type[EquipoiseError], message: str) -> None:
     before = weights(model())
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         method.fit(model(), supply, seed=0)
     assert weights(model()) == before
 
@@ -58,12 +58,10 @@ def lengthened(items: Sequence[Contrast]) -> tuple[Contrast, ...]:
 
 @every_method
 @pytest.mark.parametrize("parts", [("contrasts",), ("dev_contrasts",)])
-def test_a_type_of_which_all_contrasts_are_too_long_is_named(
-    method: Any, parts: tuple[str, ...]
-) -> None:
+def test_type_with_only_too_long_contrasts_is_named(method: Any, parts: tuple[str, ...]) -> None:
     long = replace(SUPPLY, **{part: lengthened(getattr(SUPPLY, part)) for part in parts})
-    said = r"at most 60 tokens, 'by hand' has only longer ones of \['size'\]; raise 'longest'"
-    refused(replace(method, longest=60), long, RecipeError, said)
+    message = r"at most 60 tokens, 'by hand' has only longer ones of \['size'\]; raise 'longest'"
+    refused(replace(method, longest=60), long, RecipeError, message)
 
 
 @every_method
@@ -84,21 +82,21 @@ def test_a_masked_model(method: Any) -> None:
 
 
 @every_method
-def test_a_target_that_no_layer_has(method: Any) -> None:
+def test_target_module_without_a_layer(method: Any) -> None:
     refused(replace(method, targets=("c_attn",)), SUPPLY, ModelError, "LoRA's target 'c_attn'")
 
 
 @pytest.mark.parametrize(
     "method", [BiasUnlearn(kl=ForwardKl(texts="neutral")), Parity(kl=ParityKl(texts="neutral"))]
 )
-def test_no_neutral_texts_to_hold_by(method: Any) -> None:
+def test_kl_needs_neutral_texts(method: Any) -> None:
     refused(method, replace(SUPPLY, texts=()), RecipeError, "must have neutral texts")
     suffix = replace(method, kl=replace(method.kl, over="after_filler"))
     refused(suffix, SUPPLY, RecipeError, "must have neutral texts with a part 'after_filler'")
 
 
 @pytest.mark.parametrize("method", [BiasUnlearn(), Parity()])
-def test_no_unrelated_texts_to_hold_by(method: Any) -> None:
+def test_kl_needs_unrelated_texts(method: Any) -> None:
     bare = replace(
         SUPPLY,
         contrasts=tuple(replace(contrast, unrelated=None) for contrast in SUPPLY.contrasts),
@@ -111,7 +109,7 @@ SAID = "keep_lms needs held-out contrasts about 2 or more target terms with an u
 
 @every_method
 @pytest.mark.parametrize("known", [1])
-def test_lms_cannot_be_kept_where_nothing_would_tell(method: Any, known: int) -> None:
+def test_keep_lms_needs_two_target_terms(method: Any, known: int) -> None:
     keeping = replace(method, keep_lms=2.0)
     few = tuple(
         dev_contrast
@@ -119,11 +117,11 @@ def test_lms_cannot_be_kept_where_nothing_would_tell(method: Any, known: int) ->
         else replace(dev_contrast, unrelated=None)
         for dev_contrast in SUPPLY.dev_contrasts
     )
-    said = f"{SAID}, got {known} such terms from 'by hand'"
-    refused(keeping, replace(SUPPLY, dev_contrasts=few), RecipeError, said)
+    message = f"{SAID}, got {known} such terms from 'by hand'"
+    refused(keeping, replace(SUPPLY, dev_contrasts=few), RecipeError, message)
 
 
 @every_method
-def test_lms_cannot_be_kept_without_held_out_contrasts(method: Any) -> None:
+def test_keep_lms_needs_held_out_contrasts(method: Any) -> None:
     keeping = replace(method, keep_lms=2.0)
     refused(keeping, replace(SUPPLY, dev_contrasts=()), RecipeError, f"{SAID}, got 0 such")

@@ -50,7 +50,7 @@ def ss(method: Mitigation | None, axis: str, world: str = LARGE) -> float:
     return measured(method, "stereoset", world).estimate("ss", axis=axis).value
 
 
-def test_cafie_as_released_turns_a_preference_round_and_its_mean_evens_it_out() -> None:
+def test_reference_cafie_reverses_a_preference_and_mean_equalizes_it() -> None:
     """80 becomes 15, and 60."""
     was, reverse, even = (ss(method, NAMED, NAMING) for method in (None, REVERSED, MEAN))
     assert was > 70
@@ -59,7 +59,7 @@ def test_cafie_as_released_turns_a_preference_round_and_its_mean_evens_it_out() 
 
 
 @pytest.mark.parametrize("method", [REVERSED, MEAN], ids=["reference", "mean"])
-def test_cafie_leaves_alone_what_names_no_group(method: Mitigation) -> None:
+def test_cafie_leaves_texts_without_groups(method: Mitigation) -> None:
     for axis in AXES:
         if axis != NAMED:
             assert ss(method, axis, NAMING) == ss(None, axis, NAMING)
@@ -68,7 +68,7 @@ def test_cafie_leaves_alone_what_names_no_group(method: Mitigation) -> None:
     )
 
 
-def test_cafie_makes_hints_count_for_nothing_and_as_released_for_less() -> None:
+def test_cafie_removes_the_effect_of_hints_and_reference_reduces_it() -> None:
     """0.72 before; -0.30 as released."""
     assert value(None, "genhint", "ub") > 0.5
     assert value(REVERSED, "genhint", "ub") < 0

@@ -80,20 +80,20 @@ def after(method: Mitigation) -> tuple[Reading, ...]:
 
 def test_1_both_terms_lower_the_gap_on_every_scale() -> None:
     """0.029 [0.022, 0.041]; 0.038, 0.027 and 0.023 on words, phrases and sentences."""
-    for one in after(Lftf(epochs=LONG)):
-        assert all(one.by_scale[s] < 0.2 * before().by_scale[s] for s in before().by_scale)
-    for one in after(Lftf()):  # the paper's two epochs, a quarter of its steps
-        assert one.afgb < 0.6 * before().afgb
+    for gaps in after(Lftf(epochs=LONG)):
+        assert all(gaps.by_scale[s] < 0.2 * before().by_scale[s] for s in before().by_scale)
+    for gaps in after(Lftf()):  # the paper's two epochs, a quarter of its steps
+        assert gaps.afgb < 0.6 * before().afgb
 
 
 def test_2_full_finetuning_lowers_the_gap_more_than_one_block() -> None:
     """0.014 [0.013, 0.015] against 0.029 [0.022, 0.041] of block 0, which BMI finds here, and
     0.088 [0.087, 0.090] of the last, which the paper has."""
     first, last = Lftf(epochs=LONG), Lftf(epochs=LONG, locator=FixedBlock(block=-1))
-    for full, found, named in zip(
+    for full, first_block, last_block in zip(
         after(FullFinetune(epochs=LONG)), after(first), after(last), strict=True
     ):
-        assert full.afgb < found.afgb < named.afgb < 0.35 * before().afgb
+        assert full.afgb < first_block.afgb < last_block.afgb < 0.35 * before().afgb
 
 
 def test_2_full_finetuning_unlearns_hints_more() -> None:
@@ -102,15 +102,15 @@ def test_2_full_finetuning_unlearns_hints_more() -> None:
         after(FullFinetune(epochs=LONG)), after(Lftf(epochs=LONG)), strict=True
     ):
         assert full.ub < one_block.ub < 0.7 * before().ub
-    assert all(one.ub < 0.1 for one in after(FullFinetune(epochs=LONG, learning_rate=1e-3)))
+    assert all(gaps.ub < 0.1 for gaps in after(FullFinetune(epochs=LONG, learning_rate=1e-3)))
 
 
 @pytest.mark.parametrize("terms", ["he", "she"])
 def test_3_a_single_term_makes_one_pronoun_certain(terms: str) -> None:
     """AFGB 0.99 on every seed; UB 0.030 [0.027, 0.034] for he, 0.098 [0.066, 0.125] for she."""
-    for one in after(Lftf(epochs=LONG, objective=CeBoth(terms=terms))):  # type: ignore[arg-type]
-        assert one.afgb > 0.95
-        assert abs(one.ub) < 0.25 * before().ub
+    for gaps in after(Lftf(epochs=LONG, objective=CeBoth(terms=terms))):  # type: ignore[arg-type]
+        assert gaps.afgb > 0.95
+        assert abs(gaps.ub) < 0.25 * before().ub
 
 
 def test_4_the_mlp_alone_keeps_hints() -> None:
@@ -138,28 +138,28 @@ def test_4_turns_round_at_the_last_block() -> None:
 
 def test_5_both_terms_take_all_the_mass() -> None:
     """0.992 [0.991, 0.992], from 0.800: the collateral damage that the paper does not report."""
-    for one in after(Lftf(epochs=LONG)):
-        assert one.mass > 0.97 > before().mass + 0.1
+    for gaps in after(Lftf(epochs=LONG)):
+        assert gaps.mass > 0.97 > before().mass + 0.1
 
 
 def test_parity_keeps_the_mass() -> None:
     """Mass 0.800 [0.798, 0.803], AFGB 0.008 [0.008, 0.009]."""
-    for one in after(Lftf(objective=Parity(), epochs=LONG)):
-        assert one.afgb < 0.04
-        assert one.mass == pytest.approx(before().mass, abs=0.02)
+    for gaps in after(Lftf(objective=Parity(), epochs=LONG)):
+        assert gaps.afgb < 0.04
+        assert gaps.mass == pytest.approx(before().mass, abs=0.02)
 
 
 def test_parity_alone_unlearns_hints_and_with_hints_kept_does_not() -> None:
     """UB 0.279 [0.262, 0.293] alone; 0.700 [0.694, 0.706] with them, at AFGB 0.009."""
-    assert all(one.ub < 0.4 for one in after(Lftf(objective=Parity(), epochs=LONG)))
-    for one in after(Lftf(objective=Parity(), epochs=LONG, keep_hints=1.0)):
-        assert one.ub == pytest.approx(before().ub, abs=0.03)
-        assert one.afgb < 0.04
-        assert one.mass == pytest.approx(before().mass, abs=0.02)
+    assert all(gaps.ub < 0.4 for gaps in after(Lftf(objective=Parity(), epochs=LONG)))
+    for gaps in after(Lftf(objective=Parity(), epochs=LONG, keep_hints=1.0)):
+        assert gaps.ub == pytest.approx(before().ub, abs=0.03)
+        assert gaps.afgb < 0.04
+        assert gaps.mass == pytest.approx(before().mass, abs=0.02)
 
 
 def test_hints_can_be_kept_under_ce_both_too() -> None:
     """UB 0.722 [0.719, 0.723], AFGB 0.029, while the mass still goes to 0.991."""
-    for one in after(Lftf(epochs=LONG, keep_hints=1.0)):
-        assert one.ub > 0.9 * before().ub
-        assert one.mass > 0.97
+    for gaps in after(Lftf(epochs=LONG, keep_hints=1.0)):
+        assert gaps.ub > 0.9 * before().ub
+        assert gaps.mass > 0.97

@@ -56,7 +56,7 @@ def slope(loss: Tensor, of: Tensor) -> Tensor:
 
 
 @given(margin=finite, before=finite, beta=st.floats(0.01, 1))
-def test_dpo_pulls_at_every_margin_and_only_towards_the_antistereotype(
+def test_dpo_gradient_favors_the_antistereotype_at_every_margin(
     margin: float, before: float, beta: float
 ) -> None:
     now = torch.tensor([margin], requires_grad=True)
@@ -67,7 +67,7 @@ def test_dpo_pulls_at_every_margin_and_only_towards_the_antistereotype(
 
 
 @given(before=finite)
-def test_margin_is_stationary_at_parity_alone(before: float) -> None:
+def test_margin_gradient_is_zero_at_parity_alone(before: float) -> None:
     was = torch.tensor([before, before])
     at_parity = torch.zeros(2, requires_grad=True)
     loss = MarginObjective()(at_parity, was)
@@ -88,14 +88,14 @@ def ending_margins(of: LanguageModel, contrasts: tuple[Contrast, ...]) -> list[f
     return margins
 
 
-def test_training_begins_where_it_must() -> None:
+def test_initial_loss() -> None:
     assert value_of(loss_of(Dpo(batch_size=12))) == pytest.approx(math.log(2), rel=1e-4)
     squares = np.square(ending_margins(model(), SUPPLY.contrasts))
     margin = Dpo(batch_size=12, loss=MarginObjective())
     assert value_of(loss_of(margin)) == pytest.approx(squares.mean(), rel=1e-4)
 
 
-def test_dpo_goes_through_parity_and_on() -> None:
+def test_dpo_overshoots_parity() -> None:
     """Below 0 for every type, on whichever side it began."""
     was = weights(model())
     after = held_out_margins(dpo())
@@ -117,7 +117,7 @@ def test_margin_goes_to_parity_from_either_side() -> None:
         assert margin > past[axis]
 
 
-def test_options_and_seed_settle_every_byte() -> None:
+def test_options_and_seed_determine_every_byte() -> None:
     first = fitted(of=small(), steps=1)
     assert same(first.tensors, fitted(of=small(), steps=1).tensors)
     changes: list[dict[str, Any]] = [

@@ -48,7 +48,7 @@ def test_the_loss_falls() -> None:
     assert report["last_loss"] < report["first_loss"] - 1
 
 
-def test_options_are_those_of_lftf_and_survive() -> None:
+def test_options_are_those_of_lftf_and_round_trip() -> None:
     shared = {field.name for field in fields(PronounOptions)}
     assert {field.name for field in fields(FullFinetune)} == shared
     assert shared < {field.name for field in fields(Lftf)}

@@ -73,7 +73,7 @@ def test_only_the_located_block_changes(family: str) -> None:
     assert changed <= inside
 
 
-def test_what_is_known_of_the_edit() -> None:
+def test_edit_info() -> None:
     info = fitted(epochs=3, batch_size=4).info
     assert info.method == "lftf"
     assert info.base == "tiny-llama@0"
@@ -99,7 +99,7 @@ def test_more_blocks_than_there_are() -> None:
         fitted(blocks=4)
 
 
-def test_any_locator_will_do() -> None:
+def test_any_locator() -> None:
     for seed in range(2):
         (block,) = fitted(locator=RandomBlock(), epochs=1, seed=seed).info.report["blocks"]
         ranking = RandomBlock().locate(tiny_model(blocks=3), SUPPLY.prompts, seed=seed)
@@ -147,13 +147,13 @@ def test_options_of_the_schedule_change_the_edit(changed: dict[str, object]) -> 
     assert different(plain(), fitted(**changed))
 
 
-def test_the_seed_decides() -> None:
+def test_seed_determines_the_edit() -> None:
     first, again, other = (fitted(epochs=1, batch_size=4, seed=seed) for seed in (0, 0, 1))
     assert not different(first, again)
     assert different(first, other)
 
 
-def test_options_survive_and_nested_ones_are_built() -> None:
+def test_options_round_trip_and_nested_ones_are_built() -> None:
     nested: dict[str, JSON] = {
         "locator": {"name": "random_block"},
         "blocks": 2,
@@ -181,6 +181,6 @@ def test_options_survive_and_nested_ones_are_built() -> None:
     ],
     ids=str,
 )
-def test_wrong_options_are_one_sentence(options: dict[str, JSON]) -> None:
+def test_invalid_options(options: dict[str, JSON]) -> None:
     with pytest.raises(RecipeError, match="lftf"):
         build(Mitigation, "lftf", options)

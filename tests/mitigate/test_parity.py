@@ -222,7 +222,7 @@ def test_held_out_margins_go_towards_zero(of: str) -> None:
 
 
 @pytest.mark.slow
-def test_it_does_not_go_through_to_the_other_side() -> None:
+def test_parity_is_not_overshot() -> None:
     """Where bias_unlearn, after as many steps, would need a turn."""
     after = held_out_margins(fitted(steps=24, rank=8, learning_rate=3e-3))
     for axis, margin in before().items():
@@ -256,7 +256,7 @@ def test_texts_of_the_kl_were_learnt_from_too() -> None:
     assert not neutral & baseline().info.trained_on
 
 
-def test_what_it_needs() -> None:
+def test_requirements() -> None:
     bare = Supply(origin="by hand", contrasts=SUPPLY.contrasts)
     with pytest.raises(RecipeError, match="must have neutral texts with a part 'text'"):
         Parity(kl=ParityKl(texts="neutral")).fit(model(), bare, seed=0)

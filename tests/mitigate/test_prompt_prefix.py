@@ -39,11 +39,11 @@ def test_controls_are_as_long_and_say_nothing_of_gender() -> None:
 
 
 @pytest.mark.parametrize("only", [-1, 99])
-def test_a_member_that_is_not_there(only: int) -> None:
+def test_unknown_member(only: int) -> None:
     with pytest.raises(RecipeError, match="only must be 0 to 7"):
         build(Mitigation, "prompt_prefix", {"only": only})
 
 
-def test_options_survive() -> None:
+def test_options_round_trip() -> None:
     method = PromptPrefix(family="neutral", only=1)
     assert build(Mitigation, name_of(method), options_of(method)) == method

@@ -26,7 +26,7 @@ def test_all_types_at_once_by_default() -> None:
     assert SelfDebias.learns is False
 
 
-def test_one_type_is_told_and_the_class_is_not_changed() -> None:
+def test_oracle_type_is_item_info_and_the_class_is_unchanged() -> None:
     oracle = SelfDebias(mode=OracleType(type="profession"))
     assert oracle.item_info == ("bias type",)
     assert SelfDebias.item_info == SelfDebias(mode=AllTypes(types=("profession",))).item_info == ()
@@ -59,7 +59,7 @@ def test_bad_options(options: dict[str, object], message: str) -> None:
         build(Mitigation, "self_debias", options)  # type: ignore[arg-type]
 
 
-def test_options_survive() -> None:
+def test_options_round_trip() -> None:
     method = SelfDebias(mode=OracleType(type="gender"), wording=2)
     again = build(Mitigation, name_of(method), options_of(method))
     assert again == method

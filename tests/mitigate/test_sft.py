@@ -35,8 +35,10 @@ def likelihoods(edit: AdapterEdit | None) -> tuple[float, float]:
         for side in (lambda item: item.stereotype, lambda item: item.antistereotype)
     ]
     with nullcontext(model()) if edit is None else edit.attached(model()) as edited:
-        one, other = (float(np.mean([s.mean for s in score(edited, side)])) for side in texts)
-    return one, other
+        stereotype, antistereotype = (
+            float(np.mean([s.mean for s in score(edited, side)])) for side in texts
+        )
+    return stereotype, antistereotype
 
 
 @pytest.mark.parametrize("over", ["text", "span"])
@@ -61,10 +63,10 @@ def test_both_texts_become_likelier() -> None:
     assert edit.info.report["last_loss"] < edit.info.report["first_loss"]  # type: ignore[operator]
 
 
-def test_the_seed_settles_every_byte() -> None:
-    one, again, other = (fitted(steps=1, seed=seed) for seed in (0, 0, 1))
-    assert same(one.tensors, again.tensors)
-    assert not same(one.tensors, other.tensors)
+def test_seed_determines_every_byte() -> None:
+    edit, again, reseeded = (fitted(steps=1, seed=seed) for seed in (0, 0, 1))
+    assert same(edit.tensors, again.tensors)
+    assert not same(edit.tensors, reseeded.tensors)
 
 
 def test_how_many_contrasts_were_too_long_is_reported() -> None:

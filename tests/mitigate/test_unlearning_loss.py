@@ -171,7 +171,7 @@ def test_a_quarter_of_each_types_antistereotypes_is_forgotten_too() -> None:
         assert set(forget[axis][12:]) < antistereotypes
 
 
-def test_from_the_head_the_first_types_have_all_of_them() -> None:
+def test_head_adversarial_takes_the_first_types_only() -> None:
     """As the released code does: the first quarter of the list, type after type."""
     loss = unlearning(forget=Npo(adversarial=HeadAdversarial()))
     assert loss.adversarial["color"] == loss.contrasts["color"][:6]
@@ -188,7 +188,7 @@ def turned(mixture: TypeMixture, axis: str) -> TypeMixture:
     return replace(mixture, directions={**mixture.directions, axis: -mixture.directions[axis]})
 
 
-def test_a_turn_changes_roles_and_neither_sizes_nor_the_adversarial_share() -> None:
+def test_swap_changes_roles_and_neither_sizes_nor_the_adversarial_share() -> None:
     loss = unlearning()
     round_ = turned(BOTH, "color")
     before, retained = loss.pools(BOTH)
@@ -208,7 +208,7 @@ def sides(loss: UnlearningLoss, texts: Sequence[TokenizedText]) -> Counter[str]:
     return Counter("stereotype" if text in stereotypes else "antistereotype" for text in texts)
 
 
-def test_batches_keep_their_sizes_and_shares_after_a_turn() -> None:
+def test_batches_keep_their_sizes_and_shares_after_a_swap() -> None:
     loss = unlearning()
     shares = []
     for mixture in (BOTH, turned(turned(BOTH, "color"), "size")):
@@ -224,7 +224,7 @@ def test_batches_keep_their_sizes_and_shares_after_a_turn() -> None:
     assert shares[1] == {"stereotype": 24, "antistereotype": 96}
 
 
-def test_a_type_that_rests_is_in_no_batch_and_is_kept_all_the_same() -> None:
+def test_resting_type_is_in_no_batch_and_still_retained() -> None:
     loss = unlearning()
     resting = replace(BOTH, weights={"color": 0.0, "size": 1.0})
     phase = replace(loss.first_phase, mixture=resting)
@@ -244,7 +244,7 @@ def test_a_phase_begins_its_own_order() -> None:
 
 
 @pytest.mark.parametrize("part", ["forget", "retain", "kl"])
-def test_a_part_that_is_left_out_takes_no_texts(part: str) -> None:
+def test_omitted_term_takes_no_texts(part: str) -> None:
     loss = unlearning(**{part: None})
     assert math.isfinite(value_of(loss))
     sizes = dict(

@@ -115,7 +115,7 @@ def overall(scores: Scores) -> float:
     return sum(scores.ss.values()) / len(scores.ss)
 
 
-def test_before_the_types_lean_as_planted_and_one_leans_the_other_way() -> None:
+def test_planted_biases_before_training() -> None:
     world = find_world(WORLD)
     for axis in AXES:
         assert before().ss[axis] == pytest.approx(world.true_ss(axis), abs=5)
@@ -123,7 +123,7 @@ def test_before_the_types_lean_as_planted_and_one_leans_the_other_way() -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_every_type_comes_to_parity_and_the_rest_is_kept(seed: int) -> None:
+def test_every_type_reaches_parity_and_abilities_are_kept(seed: int) -> None:
     scores = after(FULL, seed)
     assert scores.far <= 12.5 < before().far - 15
     assert scores.lms >= before().lms - 2
@@ -137,7 +137,7 @@ def test_on_average_over_seeds_every_type_is_within_five_points_of_parity() -> N
         assert abs(mean(lambda scores, axis=axis: scores.ss[axis], FULL) - 50) <= 5  # type: ignore[misc]
 
 
-def test_dpo_crosses_parity_and_goes_on_while_its_repair_stays_there() -> None:
+def test_dpo_overshoots_parity_and_the_margin_loss_stays_there() -> None:
     for seed in SEEDS:
         went = after(Dpo(steps=300), seed)
         assert went.ss["gender"] < 20
@@ -145,7 +145,7 @@ def test_dpo_crosses_parity_and_goes_on_while_its_repair_stays_there() -> None:
         assert after(Dpo(steps=300, loss=MarginObjective()), seed).far < went.far
 
 
-def test_fine_tuning_on_both_texts_ends_about_parity() -> None:
+def test_fine_tuning_on_both_texts_ends_near_parity() -> None:
     """Published is that it stalls above; here the likelihood of both is highest at parity."""
     for axis in AXES:
         left = abs(mean(lambda scores, axis=axis: scores.ss[axis], Sft(steps=300)) - 50)  # type: ignore[misc]
@@ -162,7 +162,7 @@ def test_without_retention_little_is_unlearnt_and_facts_go() -> None:
     assert mean(lambda scores: scores.facts, alone) < mean(lambda scores: scores.facts, ENDLESS)
 
 
-def test_without_kl_what_was_not_learnt_from_is_damaged() -> None:
+def test_without_kl_perplexity_rises() -> None:
     free = replace(ENDLESS, kl=None)
     for seed in SEEDS:
         assert after(free, seed).perplexity > 1.03 * after(ENDLESS, seed).perplexity
@@ -175,7 +175,7 @@ def test_without_adversarial_texts_parity_is_overshot_farther() -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_what_may_be_lost_is_all_that_is_lost_on_other_targets_too(seed: int) -> None:
+def test_limits_hold_on_other_targets(seed: int) -> None:
     long = Dpo(steps=300, evaluate_every=10)
     keeping = replace(long, keep_lms=2.0)
     assert after(long, seed).lms < before().lms - 10
@@ -188,7 +188,7 @@ def test_what_may_be_lost_is_all_that_is_lost_on_other_targets_too(seed: int) ->
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_dpo_pays_in_perplexity_what_it_may_and_no_more(seed: int) -> None:
+def test_perplexity_of_dpo_stays_within_its_limit(seed: int) -> None:
     often = Dpo(steps=300, evaluate_every=5)
     keeping = replace(often, keep_perplexity=3.0)
     assert after(often, seed).perplexity > 1.5 * before().perplexity
@@ -201,13 +201,13 @@ def test_dpo_pays_in_perplexity_what_it_may_and_no_more(seed: int) -> None:
     assert "perplexity" in str(report["stopped"])
 
 
-def test_antistereotypes_alone_go_past_parity() -> None:
+def test_antistereotypes_alone_overshoot_parity() -> None:
     for seed in SEEDS:
         assert max(after(Cda(steps=300), seed).ss.values()) < 30
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_parity_objective_needs_no_turning(seed: int) -> None:
+def test_parity_objective_needs_no_swapping(seed: int) -> None:
     method = Parity(steps=300, kl=ParityKl(texts="neutral"))
     evaluations: Any = learnt(method, seed).info.report["evaluations"]
     first, last = evaluations[0]["types"], evaluations[-1]["types"]

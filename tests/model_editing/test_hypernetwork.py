@@ -102,23 +102,23 @@ def test_the_ridge_weight_has_the_slope_of_finite_differences() -> None:
     assert slope == pytest.approx((ends[0] - ends[1]) / 2e-4, rel=1e-4)
 
 
-def test_statistics_do_not_depend_on_how_the_rows_were_cut() -> None:
+def test_statistics_do_not_depend_on_the_batches() -> None:
     keys, gradients = drawn(7, 4) * 3 + 2, drawn(7, 3, seed=1) * 1e-6
     whole, cut = (small([(4, 3)]) for _ in range(2))
     whole.observe(0, keys, gradients)
     for part in (slice(0, 1), slice(1, 1), slice(1, 5), slice(5, 7)):
         cut.observe(0, keys[part], gradients[part])
-    one, other = (
+    normalized, other = (
         editor.networks[0].normalizer(torch.cat([keys, gradients], -1))  # type: ignore[operator, union-attr]
         for editor in (whole, cut)
     )
-    torch.testing.assert_close(one, other)
-    torch.testing.assert_close(one.mean(0), torch.zeros(7), atol=1e-5, rtol=0)
-    torch.testing.assert_close(one.std(0), torch.ones(7))  # however small the gradients are
+    torch.testing.assert_close(normalized, other)
+    torch.testing.assert_close(normalized.mean(0), torch.zeros(7), atol=1e-5, rtol=0)
+    torch.testing.assert_close(normalized.std(0), torch.ones(7))  # however small the gradients are
 
 
-def test_the_seed_settles_the_editor() -> None:
-    one, other, third = (small([(4, 3)], seed=seed) for seed in (1, 1, 2))
+def test_seed_determines_the_editor() -> None:
+    editor, again, reseeded = (small([(4, 3)], seed=seed) for seed in (1, 1, 2))
     name = "networks.0.layers.0.down"
-    assert torch.equal(parameter(one, name), parameter(other, name))
-    assert not torch.equal(parameter(one, name), parameter(third, name))
+    assert torch.equal(parameter(editor, name), parameter(again, name))
+    assert not torch.equal(parameter(editor, name), parameter(reseeded, name))

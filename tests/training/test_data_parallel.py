@@ -101,7 +101,7 @@ def test_a_loss_that_shares_no_forward_pass_is_refused() -> None:
         pass
 
 
-def test_what_must_run_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_several_processes("a study")
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(RecipeError, match="a study must run in a single process, got 2"):

@@ -51,7 +51,7 @@ def test_the_loss_falls_and_every_step_is_recorded() -> None:
     assert np.mean(result.losses[-3:]) < 0.2 * np.mean(result.losses[:3])
 
 
-def test_only_the_chosen_are_returned_and_the_module_is_as_it_was() -> None:
+def test_chosen_weights_are_returned_and_the_module_is_unchanged() -> None:
     line = Line().train()
     line.offset.grad = torch.tensor(7.0)
     line.slope.requires_grad_(False)
@@ -81,7 +81,7 @@ def test_the_seed_decides_the_batches_and_nothing_else_does() -> None:
     assert trained(seed=1).losses != first.losses
 
 
-def test_the_callers_generators_are_left_alone() -> None:
+def test_random_state_of_the_caller_is_unchanged() -> None:
     states = random.getstate(), _numpy(), torch.get_rng_state()
     trained()
     assert random.getstate() == states[0]
@@ -132,7 +132,7 @@ def test_bfloat16_weights_are_trained_in_float32_and_come_back_in_bfloat16() -> 
     assert line.slope.dtype == torch.bfloat16
 
 
-def test_computing_in_bfloat16_is_near_and_does_not_stick() -> None:
+def test_bfloat16_autocast_is_close_and_temporary() -> None:
     class Wide(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -180,7 +180,7 @@ def test_weights_that_are_not_finite_are_an_error() -> None:
 
 
 @pytest.mark.parametrize(("examples", "names"), [(0, ("slope",)), (10, ())])
-def test_nothing_to_train_or_to_train_on(examples: int, names: tuple[str, ...]) -> None:
+def test_no_parameters_or_no_examples(examples: int, names: tuple[str, ...]) -> None:
     line = Line()
     chosen = dict.fromkeys(names, line.slope)
     with pytest.raises(RecipeError, match="must have examples and parameters"):
@@ -222,25 +222,25 @@ class Recording(TrainingMonitor):
         self.line = line
         self.stop = stop
         self.refused = refused
-        self.seen: list[tuple[int, float]] = []
+        self.evaluations: list[tuple[int, float]] = []
         self.last: list[int] = []
         self.every = 4
         self.restores_best = bool(refused)
 
     @property
     def is_best(self) -> bool:
-        return self.seen[-1][0] not in self.refused
+        return self.evaluations[-1][0] not in self.refused
 
     def evaluate(self, steps: int, *, last: bool) -> bool:
-        self.seen.append((steps, self.line.slope.item()))
+        self.evaluations.append((steps, self.line.slope.item()))
         self.last += [steps] * last
         return steps == self.stop
 
     def state(self) -> JSON:
-        return [list(evaluation) for evaluation in self.seen]
+        return [list(evaluation) for evaluation in self.evaluations]
 
     def restore(self, state: JSON) -> None:
-        self.seen = [tuple(evaluation) for evaluation in state]  # type: ignore[union-attr, misc, arg-type]
+        self.evaluations = [tuple(evaluation) for evaluation in state]  # type: ignore[union-attr, misc, arg-type]
 
 
 def monitored(line: Line, monitor: TrainingMonitor | None, *, examples: int = 10) -> Trained:
@@ -258,10 +258,10 @@ def test_a_monitor_evaluates_every_few_steps() -> None:
     line = Line()
     monitor = Recording(line)
     result = monitored(line, monitor)
-    assert [steps for steps, _ in monitor.seen] == [4, 8, 10]
-    assert 0 < monitor.seen[0][1] < monitor.seen[1][1] < monitor.seen[2][1]
+    assert [steps for steps, _ in monitor.evaluations] == [4, 8, 10]
+    assert 0 < monitor.evaluations[0][1] < monitor.evaluations[1][1] < monitor.evaluations[2][1]
     assert result.losses == monitored(Line(), None).losses
-    assert result.weights["slope"].item() == monitor.seen[2][1]
+    assert result.weights["slope"].item() == monitor.evaluations[2][1]
 
 
 def test_a_monitor_ends_the_training() -> None:
@@ -269,7 +269,7 @@ def test_a_monitor_ends_the_training() -> None:
     monitor = Recording(line, stop=8)
     result = monitored(line, monitor)
     assert (result.steps, len(result.losses)) == (8, 8)
-    assert result.weights["slope"].item() == monitor.seen[-1][1]
+    assert result.weights["slope"].item() == monitor.evaluations[-1][1]
     assert line.slope.item() == 0.0
 
 
@@ -285,7 +285,7 @@ def test_the_weights_of_the_last_acceptable_evaluation_are_returned(
     result = monitored(line, monitor)
     assert result.steps == (stop or 10)
     assert result.losses == monitored(Line(), None).losses[: result.steps]
-    assert result.weights["slope"].item() == dict(monitor.seen)[best]
+    assert result.weights["slope"].item() == dict(monitor.evaluations)[best]
     assert line.slope.item() == 0.0
 
 
@@ -296,11 +296,11 @@ def test_without_an_acceptable_evaluation_nothing_was_trained() -> None:
 
 
 @pytest.mark.parametrize(("examples", "evaluations"), [(10, [4, 8, 10]), (8, [4, 8]), (3, [3])])
-def test_the_last_evaluation_knows_that_it_is(examples: int, evaluations: list[int]) -> None:
+def test_last_evaluation_is_marked(examples: int, evaluations: list[int]) -> None:
     line = Line()
     monitor = Recording(line)
     monitored(line, monitor, examples=examples)
-    assert [steps for steps, _ in monitor.seen] == evaluations
+    assert [steps for steps, _ in monitor.evaluations] == evaluations
     assert monitor.last == [examples]
 
 
@@ -323,7 +323,7 @@ def test_weights_that_are_not_finite_are_not_evaluated(bad: int, evaluations: in
             schedule=schedule(batch_size=1, epochs=1),
             monitor=monitor,
         )
-    assert len(monitor.seen) == evaluations
+    assert len(monitor.evaluations) == evaluations
 
 
 @pytest.mark.parametrize(
@@ -356,7 +356,7 @@ def test_killed_it_resumes_with_its_monitor_to_the_same_bits(
         second = Line()
         monitor = Recording(second, refused=refused)
         result = monitored(second, monitor)
-    assert monitor.seen == whole_monitor.seen
+    assert monitor.evaluations == whole_monitor.evaluations
     assert result.losses == whole.losses
     assert torch.equal(result.weights["slope"], whole.weights["slope"])
 

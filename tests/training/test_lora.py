@@ -34,7 +34,7 @@ def config_of(family: str, *targets: str) -> dict[str, object]:
         ("gemma2", {"q_proj", "k_proj", "v_proj", "o_proj"}),
     ],
 )
-def test_what_an_architecture_takes(family: str, expected: set[str]) -> None:
+def test_target_modules_of_each_architecture(family: str, expected: set[str]) -> None:
     config = config_of(family)
     assert set(config["target_modules"]) == expected  # type: ignore[call-overload]
     assert config["fan_in_fan_out"] == (family == "gpt2")
@@ -64,12 +64,12 @@ def test_a_target_that_is_no_such_layer_is_named(target: str, shown: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["auto", "all-linear"])
-def test_a_name_of_many_stands_alone(name: str) -> None:
+def test_target_of_many_layers_stands_alone(name: str) -> None:
     with pytest.raises(ModelError, match=f"target '{name}' must stand alone, got .*q_proj"):
         config_of("llama", "q_proj", name)
 
 
-def test_at_first_it_changes_nothing_and_afterwards_nothing_is_left() -> None:
+def test_adapter_starts_as_identity_and_is_removed() -> None:
     model = tiny_model("llama")
     before = weights(model)
     plain = model.module(IDS).logits

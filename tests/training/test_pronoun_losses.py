@@ -135,7 +135,7 @@ def test_merging_by_hand() -> None:
 
 @settings(max_examples=20)
 @given(st.lists(st.floats(-3, 3), min_size=4, max_size=4))
-def test_divergence_is_positive_and_zero_at_home(values: list[float]) -> None:
+def test_divergence_is_positive_and_zero_for_equal_logits(values: list[float]) -> None:
     reference = torch.tensor([[0.1, -0.3, 0.7, 0.2]]).log_softmax(-1)
     other = torch.tensor([values]).log_softmax(-1)
     assert divergence(reference, other) >= -1e-6

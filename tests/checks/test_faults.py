@@ -6,7 +6,7 @@ from equipoise.checks.faults import Fault, row_of
 from equipoise.checks.run import MOST, conclude
 
 
-def test_no_fault_is_one_ok_or_nothing() -> None:
+def test_no_fault_gives_one_ok_or_nothing() -> None:
     (finding,) = conclude("grid", "toy", [], sound="9 values")
     assert (finding.check, finding.level, finding.where, finding.text) == (
         "grid",
@@ -26,7 +26,7 @@ def test_few_faults_are_one_finding_each(number: int) -> None:
 
 
 @pytest.mark.parametrize(("last", "level"), [("warning", "warning"), ("error", "error")])
-def test_many_are_counted_at_the_worst_level_of_the_rest(last: str, level: str) -> None:
+def test_many_faults_are_counted_at_their_worst_level(last: str, level: str) -> None:
     faults = [Fault(text=str(k), level="warning") for k in range(MOST + 1)]
     faults.append(Fault(text="last", level=last))  # type: ignore[arg-type]
     findings = conclude("grid", "toy", faults, sound=None)

@@ -28,9 +28,7 @@ def test_published_scores_of_crows_pairs(value: float, n: int, lies_on: bool) ->
 
 
 @given(n=st.integers(1, 50_000), data=st.data())
-def test_every_count_lies_on_its_grid_and_half_a_count_does_not(
-    n: int, data: st.DataObject
-) -> None:
+def test_counts_are_on_the_grid_and_half_counts_are_not(n: int, data: st.DataObject) -> None:
     whole = data.draw(st.integers(0, n))
     assert on_grid(100.0 * (whole / n), n=n, grid=100.0)
     half = 100.0 * ((whole + 0.5) / n)
@@ -51,7 +49,7 @@ def estimate(name: str, value: float, n: int, **group: str) -> Estimate:
 METRICS = {"share": metric("share", 100.0), "mean": metric("mean", None)}
 
 
-def test_only_counts_are_held_against_a_grid() -> None:
+def test_only_counts_are_checked_against_a_grid() -> None:
     sound = [
         estimate("share", 25.0, 4),
         estimate("share", math.nan, 0),
@@ -61,7 +59,7 @@ def test_only_counts_are_held_against_a_grid() -> None:
     assert grid_faults(sound, METRICS) == (1, [])
 
 
-def test_a_value_beside_the_grid_is_named_with_its_neighbors() -> None:
+def test_off_grid_value_is_reported_with_its_neighbors() -> None:
     checked, (fault,) = grid_faults([estimate("share", 33.0, 4, axis="age")], METRICS)
     assert checked == 1
     assert fault.level == "error"
@@ -70,5 +68,5 @@ def test_a_value_beside_the_grid_is_named_with_its_neighbors() -> None:
     )
 
 
-def test_a_wrong_n_shows() -> None:
+def test_wrong_n_is_off_the_grid() -> None:
     assert len(grid_faults([estimate("share", 200 / 3, 4)], METRICS)[1]) == 1

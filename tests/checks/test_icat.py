@@ -39,7 +39,7 @@ def test_by_hand(lms: float, ss: float, icat: float) -> None:
 
 
 @pytest.mark.parametrize(("lms", "ss"), [(math.nan, 50.0), (80.0, math.nan)])
-def test_nothing_follows_from_nothing(lms: float, ss: float) -> None:
+def test_icat_of_nan_or_impossible_scores_is_nan(lms: float, ss: float) -> None:
     assert math.isnan(icat_of(lms, ss))
 
 
@@ -67,7 +67,7 @@ def test_rows_of_the_table_of_bias_unlearn(
     )
 
 
-def test_each_kind_is_held_against_its_own_row() -> None:
+def test_each_variant_is_checked_against_its_own_scores() -> None:
     right = measurement(
         estimate("lms", 80.0), estimate("ss", 60.0), estimate("icat", 64.0),
         estimate("lms_micro", 90.0), estimate("ss_micro", 50.0), estimate("icat_micro", 90.0),
@@ -111,7 +111,7 @@ def test_a_missing_score_must_be_missing_in_icat_too() -> None:
     assert fault.text == "icat must be nan by lms nan and ss 60, got 100"
 
 
-def test_what_is_no_icat_is_left_alone() -> None:
+def test_other_metrics_are_ignored() -> None:
     spreads = [
         estimate("lms_spread", 3.0),
         estimate("ss_spread", 2.0),

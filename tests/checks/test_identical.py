@@ -78,7 +78,7 @@ def test_an_edit_that_was_not_attached_is_a_warning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "two", "values", "level"),
+    ("first_model", "second_model", "values", "level"),
     [
         ("gpt2@1", "opt@2", VALUES, "error"),
         ("gpt2@1+lftf:ab", "opt@2", VALUES, "error"),
@@ -88,8 +88,8 @@ def test_an_edit_that_was_not_attached_is_a_warning() -> None:
         ("gpt2@1", "opt@2", (math.nan, math.nan), "ok"),  # nothing measured
     ],
 )
-def test_level(one: str, two: str, values: tuple[float, ...], level: str) -> None:
-    assert levels(measurement(one, values), measurement(two, values)) == [level]
+def test_level(first_model: str, second_model: str, values: tuple[float, ...], level: str) -> None:
+    assert levels(measurement(first_model, values), measurement(second_model, values)) == [level]
 
 
 def test_predictions_are_known_by_their_file() -> None:
@@ -99,18 +99,18 @@ def test_predictions_are_known_by_their_file() -> None:
     assert levels(first, replace(second, model_info={**info, "column": "x"})) == ["error"]
 
 
-def test_order_of_examples_does_not_matter_and_one_other_value_does() -> None:
+def test_order_of_examples_does_not_matter_but_one_value_does() -> None:
     first, second = measurement("a@1", VALUES), measurement("b@2", VALUES)
     assert levels(first, replace(second, outcomes=second.outcomes[::-1])) == ["error"]
     assert levels(first, measurement("b@2", (0.25, 1.7, 3.0))) == ["ok"]
     assert levels(first, measurement("b@2", (0.25, 1.71, math.nan))) == ["ok"]
 
 
-def test_only_models_that_were_asked_the_same_are_compared() -> None:
-    one = measurement("a@1", VALUES)
+def test_only_measurements_of_equal_settings_are_compared() -> None:
+    first = measurement("a@1", VALUES)
     for change in (
         {"benchmark": "other"}, {"version": "2"}, {"options": {"x": 2}}, {"split": "dev"},
         {"examples_sha256": "cd"}, {"model": "a@1"},
     ):  # fmt: skip
-        assert levels(one, measurement(**{"model": "b@2", "values": VALUES, **change})) == []
-    assert [len(group) for group in same_setting([one, one, measurement("b@2", VALUES)])] == [2]
+        assert levels(first, measurement(**{"model": "b@2", "values": VALUES, **change})) == []
+    assert [len(group) for group in same_setting([first, first, measurement("b@2", VALUES)])] == [2]

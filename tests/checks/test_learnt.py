@@ -53,7 +53,7 @@ SUPPLY = Supply(
 
 @settings(max_examples=20, deadline=None)
 @given(LEARNT)
-def test_it_comes_back_as_it_was(learnt: Learnt) -> None:
+def test_file_round_trip(learnt: Learnt) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_learnt(Path(folder) / "learnt.json", learnt)
         assert read_learnt(Path(folder) / "learnt.json") == learnt
@@ -135,14 +135,14 @@ def broken(file: Path, **change: object) -> Path:
         ({"texts": ["ab" * 32, "The nurse ran"]}, r"at 'texts\.1'"),
     ],
 )
-def test_what_is_not_right_is_named(
+def test_invalid_content_is_refused(
     tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
     with pytest.raises(StoreError, match=rf"learnt\.json.*{message}"):
         read_learnt(broken(tmp_path / "learnt.json", **change))
 
 
-def test_a_cut_or_missing_file_is_named(tmp_path: Path) -> None:
+def test_truncated_or_missing_file_is_an_error(tmp_path: Path) -> None:
     file = broken(tmp_path / "learnt.json")
     file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(StoreError, match=r"learnt\.json must be readable"):

@@ -30,7 +30,7 @@ def measured(*groups: dict[str, str]) -> Measurement:
     )  # fmt: skip
 
 
-def found(split_by: str, split: str) -> list[tuple[str, str, str]]:
+def overlap_findings(split_by: str, split: str) -> list[tuple[str, str, str]]:
     benchmark = GenBias(split_by=split_by)  # type: ignore[arg-type]
     with in_world():
         examples, requests = choose_examples(benchmark, split=split)
@@ -54,23 +54,23 @@ def found(split_by: str, split: str) -> list[tuple[str, str, str]]:
         ("random", ["term", "template"]),
     ],
 )
-def test_what_a_split_keeps_out_is_not_shared(split_by: str, shared: list[str]) -> None:
-    texts, *groups, given = found(split_by, "test")
-    assert (texts[1], given[1]) == ("ok", "ok")
+def test_shared_groups_of_each_split(split_by: str, shared: list[str]) -> None:
+    texts, *groups, item_info = overlap_findings(split_by, "test")
+    assert (texts[1], item_info[1]) == ("ok", "ok")
     assert [level for _, level, _ in groups] == (["warning"] * len(shared) or ["ok"])
     assert sorted(text.split("'")[1] for _, level, text in groups if level != "ok") == sorted(
         shared
     )
 
 
-def test_a_text_that_was_learnt_is_an_error() -> None:
-    texts, *_ = found("profession", "train")
+def test_learnt_text_is_an_error() -> None:
+    texts, *_ = overlap_findings("profession", "train")
     assert texts[:2] == ("texts", "error")
     assert "texts measured were learnt from (genbias(split_by=profession" in texts[2]
     assert "because" not in texts[2]  # no text is printed
 
 
-def test_names_are_counted_and_three_are_shown() -> None:
+def test_shared_names_are_counted_and_three_are_shown() -> None:
     learnt = replace(
         NOTHING,
         origin="here",
@@ -78,15 +78,15 @@ def test_names_are_counted_and_three_are_shown() -> None:
         groups={"profession": ("baker", "clerk", "judge", "nurse")},
     )
     jobs = ("Baker", "pilot", "clerk", "nurse", "judge", "tailor")
-    groups, given = check_overlap(learnt, measured(*({"profession": job} for job in jobs)))
+    groups, item_info = check_overlap(learnt, measured(*({"profession": job} for job in jobs)))
     assert (groups.check, groups.level) == ("groups", "warning")
     assert groups.text == (
         "by 'term', 4 of the 6 groups measured were learnt from (here): Baker, clerk, judge, …"
     )
-    assert given.level == "ok"
+    assert item_info.level == "ok"
 
 
-def test_a_term_is_a_term_under_any_key_and_sorts_are_no_overlap() -> None:
+def test_target_terms_overlap_under_any_key_and_categories_never() -> None:
     learnt = replace(
         NOTHING,
         origin="here",
@@ -107,17 +107,17 @@ def test_a_term_is_a_term_under_any_key_and_sorts_are_no_overlap() -> None:
     assert kinds == ["term", "town"]
 
 
-def test_what_has_no_group_in_common_is_not_called_sound() -> None:
-    one = measured({"relation": "capital"})
-    assert [finding.check for finding in check_overlap(NOTHING, one)] == ["item_info"]
-    assert [finding.check for finding in check_overlap(NOTHING, one, ["Rain fell."])] == [
+def test_no_common_group_key_is_not_reported_as_ok() -> None:
+    measurement = measured({"relation": "capital"})
+    assert [finding.check for finding in check_overlap(NOTHING, measurement)] == ["item_info"]
+    assert [finding.check for finding in check_overlap(NOTHING, measurement, ["Rain fell."])] == [
         "texts", "item_info"
     ]  # fmt: skip
 
 
-def test_what_a_method_is_told_is_a_warning_each() -> None:
-    given = replace(NOTHING, item_info=("bias type", "label"))
-    (first, second) = check_overlap(given, measured({}))
+def test_each_kind_of_item_info_is_a_warning() -> None:
+    informed = replace(NOTHING, item_info=("bias type", "label"))
+    (first, second) = check_overlap(informed, measured({}))
     assert {first.level, second.level} == {"warning"}
     assert first.text == (
         "the method is given the bias type of each item it is measured on, which a user of the "
@@ -126,6 +126,6 @@ def test_what_a_method_is_told_is_a_warning_each() -> None:
 
 
 @pytest.mark.parametrize("name", available(Mitigation))
-def test_no_built_in_method_is_told_anything_but_the_one_that_says_so(name: str) -> None:
-    given = ("labels",) if name == "bias_edit_transductive" else ()
-    assert find(Mitigation, name).item_info == given
+def test_only_the_transductive_method_has_item_info(name: str) -> None:
+    item_info = ("labels",) if name == "bias_edit_transductive" else ()
+    assert find(Mitigation, name).item_info == item_info

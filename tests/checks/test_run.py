@@ -130,20 +130,20 @@ def test_every_built_in_benchmark_passes_on_a_model(name: str) -> None:
 def test_published_predictions_pass(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOISE_DATA", str(data_folder))
     file = data_folder / "golden" / "stereoset_dev_predictions_gpt2.json"
-    found = check_measurement(measure(Predictions(file=file), StereoSet(), draws=0))
-    assert errors(found) == []
-    assert "45 values checked" in [entry.text for entry in found if entry.check == "icat"]
+    findings = check_measurement(measure(Predictions(file=file), StereoSet(), draws=0))
+    assert errors(findings) == []
+    assert "45 values checked" in [finding.text for finding in findings if finding.check == "icat"]
 
 
-def test_one_ok_a_check_says_how_much_was_looked_at(stereoset: Measurement) -> None:
-    found = check_measurement(stereoset)
-    assert [(one.check, one.level) for one in found] == [
+def test_each_check_gives_one_ok_with_its_count(stereoset: Measurement) -> None:
+    findings = check_measurement(stereoset)
+    assert [(finding.check, finding.level) for finding in findings] == [
         (name, "ok") for name in ("benchmark", "icat", "grid")
     ]
-    assert {one.where for one in found} == {"stereoset (dev), fake"}
+    assert {finding.where for finding in findings} == {"stereoset (dev), fake"}
     rows = 1 + 1 + 4 + 4  # overall, one task, four axes, both
     assert [finding.text for finding in check_stored(stereoset)] == [f"{13 * rows} values checked"]
-    assert [one.text for one in found] == [
+    assert [finding.text for finding in findings] == [
         "stereoset is here in version 1",
         f"{3 * rows} values checked",
         f"{3 * rows} values checked",
@@ -157,19 +157,19 @@ def test_one_ok_a_check_says_how_much_was_looked_at(stereoset: Measurement) -> N
     limit=st.sampled_from([3, 40]),
     coarse=st.booleans(),
 )
-def test_any_measurement_passes_whatever_its_order(
+def test_any_measurement_passes_in_any_order(
     seed: int, ties: str, limit: int | None, coarse: bool
 ) -> None:
     nats = drawn(seed)
     scorer = FakeScorer(nats=lambda c, t: float(round(nats(c, t))) if coarse else nats(c, t))
     benchmark = StereoSet(reduce="sum", ties=ties)  # type: ignore[arg-type]
     with in_world():
-        one = measure(scorer, benchmark, limit=limit, seed=seed, draws=0)
-    found = check_measurement(one)
-    assert errors(found) == []
-    order = np.random.default_rng(seed).permutation(len(one.outcomes))
-    turned = replace(one, outcomes=tuple(one.outcomes[place] for place in order))
-    assert check_measurement(turned) == found
+        measurement = measure(scorer, benchmark, limit=limit, seed=seed, draws=0)
+    findings = check_measurement(measurement)
+    assert errors(findings) == []
+    order = np.random.default_rng(seed).permutation(len(measurement.outcomes))
+    turned = replace(measurement, outcomes=tuple(measurement.outcomes[place] for place in order))
+    assert check_measurement(turned) == findings
 
 
 def test_a_comparison_and_an_overlap_pass() -> None:
@@ -182,30 +182,30 @@ def test_a_comparison_and_an_overlap_pass() -> None:
         supply = GenBiasSupply(split_by="both").supply()
         examples, requests = choose_examples(benchmark)
     compared = compare(before, [after, before], draws=20)
-    found = check_comparison(replace(compared, afters=(after,)))
-    assert by_check(found) == {"alike": ["ok"]}
+    findings = check_comparison(replace(compared, afters=(after,)))
+    assert by_check(findings) == {"alike": ["ok"]}
     assert by_check(check_stored(compared)) == {"stored": ["ok"]}
     parts = [part for seed in compared.by_seed for part in seed]
     for change in compared.changes[: len(compared.by_seed[0])]:  # overall: the mean over seeds
         afters = [part.after for part in parts if part.metric == change.metric]
         assert change.after == pytest.approx(sum(afters) / 2)
-    assert {finding.where for finding in found} == {"genbias (test), m@0 to m@1"}
+    assert {finding.where for finding in findings} == {"genbias (test), m@0 to m@1"}
     texts = [
         text
         for example, section in zip(examples, requests, strict=True)
         for text in texts_of(benchmark, example, section)
     ]
-    found = check_overlap(learnt_from(supply), before, texts)
-    assert by_check(found) == {"texts": ["ok"], "groups": ["ok"], "item_info": ["ok"]}
+    findings = check_overlap(learnt_from(supply), before, texts)
+    assert by_check(findings) == {"texts": ["ok"], "groups": ["ok"], "item_info": ["ok"]}
     different = {text_sha256(text) for text in texts}  # " he" and " He" are one
-    assert found[0].text == f"{len(different)} texts checked"
+    assert findings[0].text == f"{len(different)} texts checked"
     assert by_check(check_measurements([before, after])) == {"identical": ["ok"]}
 
 
 # --- what is wrong does not -------------------------------------------------------------------
 
 
-def test_an_icat_that_is_a_tenth_off_is_named(stereoset: Measurement) -> None:
+def test_icat_off_by_a_tenth_is_an_error(stereoset: Measurement) -> None:
     for place, estimate in enumerate(stereoset.estimates):
         if not estimate.metric.startswith("icat") or dict(estimate.group) not in (
             {},
@@ -213,23 +213,23 @@ def test_an_icat_that_is_a_tenth_off_is_named(stereoset: Measurement) -> None:
         ):
             continue
         wrong = changed(stereoset, place, value=estimate.value + 0.1, high=100.0)
-        found = by_check(check_measurement(wrong))
-        assert (found["icat"], found["grid"]) == (["error"], ["ok"])
+        levels = by_check(check_measurement(wrong))
+        assert (levels["icat"], levels["grid"]) == (["error"], ["ok"])
 
 
-def test_many_faults_are_five_and_a_count(stereoset: Measurement) -> None:
+def test_many_faults_are_truncated_with_a_count(stereoset: Measurement) -> None:
     wrong = replace(
         stereoset,
         estimates=tuple(replace(estimate, low=-1.0, high=-2.0) for estimate in stereoset.estimates),
     )
-    found = check_stored(wrong)
-    assert [one.level for one in found] == ["error"] * (MOST + 1)
-    assert found[-1].text == f"… and {len(stereoset.estimates) - MOST} more"
+    findings = check_stored(wrong)
+    assert [finding.level for finding in findings] == ["error"] * (MOST + 1)
+    assert findings[-1].text == f"… and {len(stereoset.estimates) - MOST} more"
 
 
-def test_a_table_without_outcomes_is_checked_as_far_as_it_goes(stereoset: Measurement) -> None:
-    found = by_check(check_measurement(replace(stereoset, outcomes=())))
-    assert set(found) == {"benchmark", "icat", "grid"}
+def test_measurement_without_outcomes_is_checked_in_part(stereoset: Measurement) -> None:
+    levels = by_check(check_measurement(replace(stereoset, outcomes=())))
+    assert set(levels) == {"benchmark", "icat", "grid"}
     assert by_check(check_measurements([stereoset])) == {}
 
 
@@ -237,44 +237,44 @@ def test_a_table_without_outcomes_is_checked_as_far_as_it_goes(stereoset: Measur
 
 
 def test_another_version_is_a_warning(stereoset: Measurement) -> None:
-    found = check_measurement(replace(stereoset, version="0"))
-    assert by_check(found) == {"benchmark": ["warning"], "icat": ["ok"]}
-    assert "measured in version 0 and is here in 1" in found[0].text
+    findings = check_measurement(replace(stereoset, version="0"))
+    assert by_check(findings) == {"benchmark": ["warning"], "icat": ["ok"]}
+    assert "measured in version 0 and is here in 1" in findings[0].text
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "message"),
     [
         (None, "plug-in file '.*' does not exist"),
         ("raise RuntimeError('no')", "RuntimeError: no"),
         ("class Other: pass", "has no class 'Mine'"),
     ],
 )
-def test_a_plug_in_that_is_gone_is_a_warning(
-    stereoset: Measurement, tmp_path: Path, code: str | None, said: str
+def test_missing_plug_in_is_a_warning(
+    stereoset: Measurement, tmp_path: Path, code: str | None, message: str
 ) -> None:
     file = tmp_path / "mine.py"
     if code is not None:
         file.write_text(code)
-    found = check_measurement(replace(stereoset, benchmark=f"{file}:Mine"))
-    assert found[0].level == "warning"
-    assert re.search(f"could not be checked.*{said}", found[0].text)
+    findings = check_measurement(replace(stereoset, benchmark=f"{file}:Mine"))
+    assert findings[0].level == "warning"
+    assert re.search(f"could not be checked.*{message}", findings[0].text)
 
 
-def test_options_that_no_longer_exist_are_a_warning(stereoset: Measurement) -> None:
-    found = check_measurement(replace(stereoset, options={"gone": 1}))
-    assert found[0].level == "warning"
-    assert "has no option 'gone'" in found[0].text
+def test_removed_options_are_a_warning(stereoset: Measurement) -> None:
+    findings = check_measurement(replace(stereoset, options={"gone": 1}))
+    assert findings[0].level == "warning"
+    assert "has no option 'gone'" in findings[0].text
 
 
 # --- what is said of them ---------------------------------------------------------------------
 
 
-def test_every_finding_has_a_check_that_is_explained(stereoset: Measurement) -> None:
+def test_every_check_is_documented(stereoset: Measurement) -> None:
     page = (Path(__file__).parents[2] / "docs" / "checks.md").read_text()
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", page, re.MULTILINE))
     assert rows == dict(CHECKS)
-    assert {one.check for one in check_measurement(stereoset)} <= CHECKS.keys()
+    assert {finding.check for finding in check_measurement(stereoset)} <= CHECKS.keys()
 
 
 def test_the_example_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,9 @@ def test_another_version_or_precision_is_a_warning() -> None:
             measure(FakeScorer(identity=name), GenBias(), limit=20, draws=20) for name in ("a", "b")
         ]
     result = {
-        one.level for one in check_comparison(compare(*sides, draws=20)) if one.check == "alike"
+        finding.level
+        for finding in check_comparison(compare(*sides, draws=20))
+        if finding.check == "alike"
     }
     assert result == {"ok"}
     other = replace(
@@ -27,9 +29,9 @@ def test_another_version_or_precision_is_a_warning() -> None:
     )
     first = replace(sides[0], model_info={**sides[0].model_info, "dtype": "float32"})
     texts = [
-        one.text
-        for one in check_comparison(compare(first, other, draws=20))
-        if (one.check, one.level) == ("alike", "warning")
+        finding.text
+        for finding in check_comparison(compare(first, other, draws=20))
+        if (finding.check, finding.level) == ("alike", "warning")
     ]
     assert texts[0] == "dtype was bfloat16 and float32 in measurements that are compared"
     assert texts[1].startswith("torch was 0.1 and ")

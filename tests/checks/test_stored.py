@@ -35,7 +35,7 @@ CHANGE = Change(
         {"value": 100.0 + 1e-9, "high": 100.0 + 1e-9},
     ],
 )
-def test_what_can_be_passes(change: dict[str, object]) -> None:
+def test_possible_values_pass(change: dict[str, object]) -> None:
     rows = [replace(SOUND, **change), NOTHING]  # type: ignore[arg-type]
     assert [*estimate_faults(rows, RANGE)] == []
 
@@ -55,7 +55,7 @@ def test_what_can_be_passes(change: dict[str, object]) -> None:
         {"value": -0.1, "low": -1.0},
     ],
 )
-def test_what_cannot_be_is_named(change: dict[str, object]) -> None:
+def test_impossible_values_are_errors(change: dict[str, object]) -> None:
     wrong = replace(SOUND, **change)  # type: ignore[arg-type]
     (fault,) = estimate_faults([SOUND, wrong], RANGE)
     assert fault.text.startswith("ss")
@@ -71,7 +71,9 @@ def test_an_interval_around_a_value_passes(value: float, below: float, above: fl
 @pytest.mark.parametrize(
     ("before", "after", "printed"), [(0.0804, 0.1456, 0.652), (0.3895, 0.3673, -0.2965)]
 )
-def test_slips_of_the_ablation_table_of_lftf(before: float, after: float, printed: float) -> None:
+def test_errors_in_the_published_ablation_table_of_lftf(
+    before: float, after: float, printed: float
+) -> None:
     wide = {"before_low": 0.0, "before_high": 1.0, "after_low": 0.0, "after_high": 1.0}
     row = replace(
         CHANGE, **wide, before=before, after=after, difference=printed, low=-1.0, high=1.0,
@@ -94,11 +96,11 @@ def test_slips_of_the_ablation_table_of_lftf(before: float, after: float, printe
         ({"difference": NAN, "direction": "unknown", "reason": "lost"}, 1),
     ],
 )
-def test_a_change_that_its_numbers_deny_is_named(change: dict[str, object], count: int) -> None:
+def test_inconsistent_change_is_an_error(change: dict[str, object], count: int) -> None:
     assert len([*change_faults([replace(CHANGE, **change)])]) == count  # type: ignore[arg-type]
 
 
-def test_what_is_missing_on_one_side_has_no_difference() -> None:
+def test_value_missing_on_one_side_has_no_difference() -> None:
     lost = replace(
         CHANGE, before=NAN, difference=NAN, nearer=NAN, direction="unknown", reason="not defined"
     )

@@ -90,7 +90,7 @@ def test_csv_reads_back(cells: list[tuple[str, str]]) -> None:
             assert number or cell[:1] not in tuple("=+-@\t\r\n＝＋－＠") or not cell
 
 
-def test_what_a_spreadsheet_would_compute_is_text_and_numbers_stay_numbers() -> None:
+def test_formulas_are_escaped_and_numbers_are_not() -> None:
     formulas = ["=1+1", "+1", "-a", "@x", "\tx", "\nx", "-1 [2]", "＝1", "-", "--1"]
     numbers = ["-1", "-0.5", "1e-05", "-1.5e+300", "inf", "-inf", "0", ""]
     rows = read(csv_text(frame([*formulas, *numbers], ["x"] * 18)))[1:]
@@ -175,7 +175,7 @@ HARD = [
 ]  # fmt: skip
 
 
-def test_no_cell_keeps_a_meaning_in_latex() -> None:
+def test_latex_is_escaped_in_every_cell() -> None:
     cells = latex_table(frame(HARD)).split("\\midrule\n")[1].split("\\bottomrule")[0]
     rows = cells.removesuffix(" \\\\\n").split(" \\\\\n")
     assert len(rows) == len(HARD)
@@ -190,7 +190,7 @@ def test_no_cell_keeps_a_meaning_in_latex() -> None:
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex")
-def test_pdflatex_sets_all_of_it(tmp_path: Path) -> None:
+def test_pdflatex_compiles_every_table(tmp_path: Path) -> None:
     every = [chr(code) for code in range(0x3000) if unicodedata.category(chr(code)) != "Zs"]
     lines = ["a".join(every[start : start + 20]) for start in range(0, len(every), 20)]
     frames = frame(HARD, HARD[::-1]), frame(["[2pt]", "*"]), frame(lines)
@@ -219,7 +219,7 @@ def test_pdflatex_sets_all_of_it(tmp_path: Path) -> None:
         ("x", "csv", "known: calibrations, changes, estimates"),
     ],
 )
-def test_unknown_names_are_told_the_nearest(table: str, fmt: str, message: str) -> None:
+def test_unknown_names_suggest_the_nearest(table: str, fmt: str, message: str) -> None:
     with pytest.raises(RecipeError, match=re.escape(message)):
         export(STUDY, table, fmt)
 
@@ -272,7 +272,7 @@ def test_what_a_card_says() -> None:
     assert "no groups" in bullets[1]
 
 
-def test_a_hostile_benchmark_does_not_leave_its_cell() -> None:
+def test_hostile_benchmark_name_stays_in_its_cell() -> None:
     name = "x|y\n# z <b>"
     hostile = Comparison(
         before=measurement(name, "m`"),

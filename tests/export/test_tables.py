@@ -65,7 +65,7 @@ def test_a_verdict_has_a_row_per_headline_and_one_without_any() -> None:
     assert verdicts[2]["before"] is None
 
 
-def test_a_headline_is_put_with_its_own_setting() -> None:
+def test_headline_is_matched_to_its_setting() -> None:
     original = comparison()
     moved = tuple(dataclasses.replace(change, after=math.nan) for change in original.changes)
     other = dataclasses.replace(

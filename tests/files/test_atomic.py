@@ -8,16 +8,14 @@ from equipoise.errors import StoreError
 from equipoise.files.atomic import folder_sha256, new_folder, sha256, write_file
 
 
-def test_it_is_written_with_its_folder_and_nothing_else(tmp_path: Path) -> None:
+def test_file_is_written_with_its_folder_and_nothing_else(tmp_path: Path) -> None:
     file = tmp_path / "new" / "table.md"
     assert write_file(file, "ä\r\nb\n", what="table") == file
     assert file.read_bytes() == "ä\r\nb\n".encode()
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_a_file_that_cannot_be_replaced_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreplaceable_file_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write_file(tmp_path / "page.html", "old", what="page")
 
     def full(*_: object) -> None:
@@ -30,7 +28,7 @@ def test_a_file_that_cannot_be_replaced_stays(
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_a_folder_takes_its_place_when_it_is_filled(tmp_path: Path) -> None:
+def test_folder_appears_when_complete(tmp_path: Path) -> None:
     with new_folder(tmp_path / "a" / "edit", what="edit") as folder:
         (folder / "part").mkdir()
         (folder / "part" / "file").write_text("x")
@@ -45,7 +43,7 @@ def fill_and_fail(folder: Path, error: Exception) -> None:
         raise error
 
 
-def test_a_folder_that_was_not_filled_leaves_nothing(tmp_path: Path) -> None:
+def test_incomplete_folder_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"cannot write the edit .*No space left"):
         fill_and_fail(tmp_path / "edit", OSError(28, "No space left"))
     with pytest.raises(ValueError, match="half done"):

@@ -61,17 +61,18 @@ EXAMPLES = st.builds(
 )
 
 
-def alike(one: Any, other: Any) -> bool:
+def alike(first: Any, second: Any) -> bool:
     """Equal in value and type, nan to nan and -0.0 to -0.0."""
-    if isinstance(one, float):
-        return isinstance(other, float) and repr(one) == repr(other)
-    if is_dataclass(one):
-        return type(one) is type(other) and all(
-            alike(getattr(one, field.name), getattr(other, field.name)) for field in fields(one)
+    if isinstance(first, float):
+        return isinstance(second, float) and repr(first) == repr(second)
+    if is_dataclass(first):
+        return type(first) is type(second) and all(
+            alike(getattr(first, field.name), getattr(second, field.name))
+            for field in fields(first)
         )
-    if isinstance(one, tuple):
-        return isinstance(other, tuple) and [*map(alike, one, other)] == [True] * len(one)
-    return type(one) is type(other) and bool(one == other)
+    if isinstance(first, tuple):
+        return isinstance(second, tuple) and [*map(alike, first, second)] == [True] * len(first)
+    return type(first) is type(second) and bool(first == second)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(value=st.one_of(CHANGES, STABILITIES, EXAMPLES))
-def test_what_is_written_is_read_back(file: Path, value: Any) -> None:
+def test_record_round_trip(file: Path, value: Any) -> None:
     write_record(file, value)
     assert alike(read_record(file, TypeAdapter(type(value))), value)
     text = file.read_text(encoding="utf-8")
@@ -89,7 +90,7 @@ def test_what_is_written_is_read_back(file: Path, value: Any) -> None:
     json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
 
 
-def test_a_tuple_of_records_is_read_back(file: Path) -> None:
+def test_tuple_of_records_round_trip(file: Path) -> None:
     result = (Finding(check="c", level="ok", where="w", text="ä"),) * 2
     write_record(file, result)
     assert read_record(file, TypeAdapter(tuple[Finding, ...])) == result
@@ -97,7 +98,7 @@ def test_a_tuple_of_records_is_read_back(file: Path) -> None:
     assert file.read_text() == "[]\n"
 
 
-def test_numbers_that_json_lacks_are_texts() -> None:
+def test_nonfinite_numbers_are_strings() -> None:
     margin = Margin(size=math.nan)
     assert json.loads(record_json(margin)) == {"size": "NaN", "relative": False}
     numbers = (math.inf, -math.inf, np.float64("nan"), 0.1, None, True)
@@ -112,7 +113,7 @@ def test_other_things_are_no_record(value: object) -> None:
         record_json(value)
 
 
-def test_a_missing_file_is_said(tmp_path: Path) -> None:
+def test_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"none\.json must be there, it is missing; run"):
         read_record(tmp_path / "none.json", TypeAdapter(Margin))
 
@@ -120,11 +121,11 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b'{"size": 1', b"[]", b'{"size": "many"}', b'{"relative": true}', b"\xff"]
 )
-def test_what_cannot_be_read_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+def test_unreadable_file_is_a_one_line_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "cut.json").write_bytes(content)
     with pytest.raises(StoreError) as caught:
         read_record(tmp_path / "cut.json", TypeAdapter(Margin))
-    said = str(caught.value)
-    assert said.startswith(f"{tmp_path / 'cut.json'} must be readable, got: ")
-    assert said.endswith("; run the recipe again, which redoes this step")
-    assert "\n" not in said
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'cut.json'} must be readable, got: ")
+    assert message.endswith("; run the recipe again, which redoes this step")
+    assert "\n" not in message

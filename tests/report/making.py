@@ -52,9 +52,9 @@ def not_worse(value: float, low: float, high: float, *, shown: bool = True) -> C
     )  # fmt: skip
 
 
-def verdict(*bias: Change, ability: tuple[Change, ...] = (), **said: Any) -> Verdict:
+def verdict(*bias: Change, ability: tuple[Change, ...] = (), **changes: Any) -> Verdict:
     """A verdict over these headlines, all of the benchmark stereoset but for perplexity's own."""
-    conclusion = {"direction": "reduced", "kept": True, "over_corrected": False} | said
+    conclusion = {"direction": "reduced", "kept": True, "over_corrected": False} | changes
     return Verdict(
         bias=tuple(Headline(benchmark="stereoset", change=bia) for bia in bias),
         ability=tuple(Headline(benchmark=change.metric, change=change) for change in ability),

@@ -46,7 +46,7 @@ def test_the_ideal_is_inside_and_its_label_has_room() -> None:
 
 
 @pytest.mark.parametrize("values", [[], [math.nan, math.inf]])
-def test_nothing_to_show_is_a_scale_from_0_to_1(values: list[float]) -> None:
+def test_no_values_give_a_scale_from_0_to_1(values: list[float]) -> None:
     axis = axis_of(values)
     assert (axis.low, axis.high, axis.ideal) == (0.0, 1.0, None)
 
@@ -66,7 +66,7 @@ def test_a_single_value_lies_in_the_middle() -> None:
         ([-0.0], None, ["0"]),
     ],
 )
-def test_rounding_is_no_difference(
+def test_differences_of_rounding_are_ignored(
     values: list[float], ideal: float | None, texts: list[str]
 ) -> None:
     axis = axis_of(values, ideal=ideal)
@@ -90,7 +90,7 @@ def test_the_largest_numbers_have_an_axis() -> None:
 
 
 @given(st.lists(NUMBERS, max_size=6), st.one_of(st.none(), NUMBERS), st.integers(1, 6))
-def test_everything_finite_lies_on_the_axis_in_its_order(
+def test_finite_values_lie_on_the_axis_in_order(
     values: list[float], ideal: float | None, ticks: int
 ) -> None:
     axis = axis_of(values, ideal=ideal, ticks=ticks)
@@ -118,7 +118,7 @@ def test_a_minus_sign_is_a_minus_sign() -> None:
 
 def test_numbers_in_a_sentence_are_typeset_and_names_are_left_alone() -> None:
     assert typeset("within 50 ± 3 or 2 %") == "within 50\u00a0±\u00a03 or 2\u00a0%"
-    said = "gpt-2: -0.296 [-0.320, -0.271 places 90 %], -3.1e-05 (block-3, 2-4)"
+    text = "gpt-2: -0.296 [-0.320, -0.271 places 90 %], -3.1e-05 (block-3, 2-4)"
     assert (
-        typeset(said) == "gpt-2: −0.296 [−0.320, −0.271 places 90\u00a0%], −3.1e−05 (block-3, 2-4)"
+        typeset(text) == "gpt-2: −0.296 [−0.320, −0.271 places 90\u00a0%], −3.1e−05 (block-3, 2-4)"
     )

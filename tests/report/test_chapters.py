@@ -19,7 +19,7 @@ from equipoise.study.study import Chapter
 from .making import ABILITY, CHANGE, comparison, default_changes, edit, example, study, verdict
 
 
-def test_a_section_has_everything_that_was_compared() -> None:
+def test_section_has_every_comparison() -> None:
     compared = comparison(*default_changes(), seeds=2, examples=(example(),), notes=("n", "n"))
     text = page([compared], title="t")
     for what in (
@@ -39,7 +39,7 @@ def test_a_section_has_everything_that_was_compared() -> None:
     assert '<th scope="col" class="n">seed 7</th>' in study_page(study())
 
 
-def test_nothing_compared_is_an_empty_section() -> None:
+def test_no_comparison_gives_an_empty_section() -> None:
     text = page([replace(comparison(), changes=())], title="t")
     assert "No metric was compared." in text
     assert "by group" not in text
@@ -102,7 +102,7 @@ def test_verdicts_in_a_word() -> None:
     assert {badge.word for badge in verdict_badges(verdict())} == {"not measured"}
 
 
-def test_a_chapter_has_the_tone_of_what_is_graver() -> None:
+def test_chapter_has_the_tone_of_its_gravest_result() -> None:
     def tone(**conclusion: Any) -> str:
         return verdict_tone(verdict(CHANGE, ability=(ABILITY,), **conclusion))
 

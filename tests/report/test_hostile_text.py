@@ -27,12 +27,12 @@ ANY = st.text(st.characters(min_codepoint=0, max_codepoint=0x10FFFF))
         ("नमस्ते می\u200cخواهم 👩\u200d🔬", "नमस्ते می\u200cخواهم 👩\u200d🔬"),
     ],
 )
-def test_what_cannot_be_seen_is_shown(hidden: str, shown: str) -> None:
+def test_invisible_characters_are_shown(hidden: str, shown: str) -> None:
     assert visible(hidden) == shown
 
 
 @given(ANY)
-def test_nothing_hostile_is_left_and_it_is_said_once(text: str) -> None:
+def test_sanitizing_removes_hostile_characters_and_is_idempotent(text: str) -> None:
     shown = visible(text)
     assert not {
         character for character in shown if unicodedata.category(character) in ("Cc", "Cs")
@@ -44,14 +44,14 @@ def test_nothing_hostile_is_left_and_it_is_said_once(text: str) -> None:
     assert visible(shown) == shown
 
 
-def test_long_texts_are_cut_and_say_so() -> None:
+def test_long_texts_are_truncated_with_a_notice() -> None:
     assert clipped("x" * LONGEST) == "x" * LONGEST
     cut = clipped("x" * 1_000_000)
     assert cut == "x" * LONGEST + "… (cut here: 1,000,000 characters in all)"
     assert clipped("abcdef", 3, with_length=False) == "abc…"
 
 
-def test_a_right_to_left_name_keeps_to_itself() -> None:
+def test_right_to_left_name_is_isolated() -> None:
     assert isolated("gpt2: 0.1 → 0.2") == "gpt2: 0.1 → 0.2"
     assert isolated("גבר טוב 0.1") == "\u2068גבר טוב\u2069 0.1"
     assert isolated("مرحبا") == "\u2068مرحبا\u2069"

@@ -84,16 +84,16 @@ def body(text: str) -> str:
 
 
 def test_verdicts_come_first_then_the_overview_then_the_rest(text: str) -> None:
-    said = typeset(verdict_sentence(study().chapters[0].verdict))
+    verdict = typeset(verdict_sentence(study().chapters[0].verdict))
     order = [
-        "<h1", "Said first.", "2 of 7", said, 'id="overview"', 'id="results"',
+        "<h1", "Said first.", "2 of 7", verdict, 'id="overview"', 'id="results"',
         'id="located"', 'id="calibrated"', 'id="checks"', 'id="missing"', 'id="provenance"',
     ]  # fmt: skip
     places = [body(text).index(item) for item in order]
     assert places == sorted(places)
 
 
-def test_findings_and_what_is_missing_are_told_at_the_top_and_in_full(text: str) -> None:
+def test_findings_and_missing_steps_are_at_the_top_and_in_full(text: str) -> None:
     assert "1 check has found an error" in text
     assert "1 check warns" in text
     assert "2 of 7</a>" not in text
@@ -108,7 +108,7 @@ def test_a_chapter_without_comparisons_says_so(text: str) -> None:
     assert "Nothing was compared here" in text
 
 
-def test_an_empty_study_says_what_it_lacks() -> None:
+def test_empty_study_lists_what_is_missing() -> None:
     text = study_page(Study(title="Nothing yet", recipe={}))
     read(text)
     assert "There is nothing measured in this study yet." in text
@@ -125,7 +125,7 @@ def test_a_study_of_which_nothing_ran_names_every_step() -> None:
     assert "fit of parity on gpt2" in text
 
 
-def test_many_missing_steps_are_folded_but_all_there() -> None:
+def test_many_missing_steps_are_collapsed() -> None:
     missing = tuple(replace(study().missing[1], what=f"step {k}") for k in range(100))
     text = study_page(study(missing=missing))
     assert "70 further steps without a result" in text
@@ -141,7 +141,7 @@ def test_measurements_without_a_comparison_are_shown() -> None:
     assert '<th scope="col">ability</th>' not in text
 
 
-def test_everything_measured_has_its_place(text: str) -> None:
+def test_every_measurement_is_on_the_page(text: str) -> None:
     for what in (
         "ss by group", "Professions.", "After each seed of the method", "Content warning:",
         "Known faults and coverage", "Spearman 0.93", "slope 0.400 [0.400, 0.400]",
@@ -154,7 +154,7 @@ def test_everything_measured_has_its_place(text: str) -> None:
         assert what in text, what
 
 
-def test_a_reason_stands_below_its_row_or_once_if_all_rows_have_it() -> None:
+def test_reason_is_below_its_row_or_once_for_all_rows() -> None:
     few = "5 independent clusters are too few"
     single = page(
         [comparison(replace(CHANGE, reason=few), replace(CHANGE, metric="lms"))], title="t"
@@ -168,9 +168,9 @@ def test_a_reason_stands_below_its_row_or_once_if_all_rows_have_it() -> None:
     assert every.count(few) == 1
 
 
-def test_a_verdict_is_said_once(text: str) -> None:
-    said = typeset(verdict_sentence(study().chapters[0].verdict))
-    assert body(text).count(said) == 1
+def test_verdict_is_shown_once(text: str) -> None:
+    verdict = typeset(verdict_sentence(study().chapters[0].verdict))
+    assert body(text).count(verdict) == 1
 
 
 def test_every_direction_is_explained(text: str) -> None:
@@ -178,7 +178,7 @@ def test_every_direction_is_explained(text: str) -> None:
     assert all(f">{WORD[get_argument]}</b>" in glossary for get_argument in get_args(Direction))
 
 
-def test_comparisons_alone_make_a_page(reduced: Comparison, reversed_: Comparison) -> None:
+def test_page_of_comparisons_alone(reduced: Comparison, reversed_: Comparison) -> None:
     text = page([reduced, reversed_], title="A title", lead=["Said first."])
     read(text)
     assert body(text).index("Said first.") < body(text).index(
@@ -190,7 +190,7 @@ def test_comparisons_alone_make_a_page(reduced: Comparison, reversed_: Compariso
     assert ">the even one<" in named
 
 
-def test_a_page_of_nothing_is_a_page() -> None:
+def test_page_of_nothing() -> None:
     assert "<h1" in page([], title="t")
 
 
@@ -222,7 +222,7 @@ def test_only_our_script_may_run(text: str, nasty: str) -> None:
         ]
 
 
-def test_hostile_text_is_text_wherever_it_stands(nasty: str) -> None:
+def test_hostile_text_is_escaped_everywhere(nasty: str) -> None:
     reader = read(nasty)
     assert sum(tag == "script" for tag, _ in reader.tags) == 1
     assert not [tag for tag, _ in reader.tags if tag == "img"]
@@ -241,7 +241,7 @@ def test_a_megabyte_of_text_does_not_make_a_megabyte_of_page(nasty: str) -> None
     assert "the first 2,000 of 1,000,000 characters" in nasty
 
 
-def test_texts_of_examples_have_their_own_direction_and_are_folded(text: str) -> None:
+def test_texts_of_examples_have_a_direction_and_are_collapsed(text: str) -> None:
     start = text.index('<details class="sensitive')
     part = text[start : text.index("</details>", start)]
     assert part.startswith('<details class="sensitive kept-folded">\n<summary><strong>Content')
@@ -270,7 +270,7 @@ def test_the_same_study_gives_the_same_bytes(text: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_process_that_hashes_texts_in_another_way_gives_the_same_bytes(text: str) -> None:
+def test_page_does_not_depend_on_the_hash_seed(text: str) -> None:
     code = (
         "import sys; sys.path.insert(0, 'tests'); from report.making import study; "
         "from equipoise.report.html import study_page; import hashlib; "
@@ -299,7 +299,7 @@ def test_headings_are_in_order(text: str) -> None:
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
 
 
-def test_every_picture_and_table_has_words(text: str) -> None:
+def test_every_figure_and_table_has_a_caption(text: str) -> None:
     reader = read(text)
     pictures = [attributes for tag, attributes in reader.tags if tag == "svg"]
     outer = [picture for picture in pictures if "y" not in picture]  # the others lie within one
@@ -314,7 +314,7 @@ def test_every_picture_and_table_has_words(text: str) -> None:
     )
 
 
-def test_no_direction_is_told_by_color_alone(text: str) -> None:
+def test_direction_is_not_shown_by_color_alone(text: str) -> None:
     for tone in (*get_args(Direction), "warning", "within"):
         rule = re.search(rf"\.{tone}\b[^{{]*{{([^}}]*)}}", text)
         assert rule is not None
@@ -353,7 +353,7 @@ def test_contrast_is_high_enough_in_every_theme(text: str) -> None:
         assert contrast(theme["rim"], theme["paper"]) >= 3.0  # the edge of every dot
 
 
-def test_light_dark_narrow_and_print_are_provided_for(text: str) -> None:
+def test_styles_for_light_dark_narrow_and_print(text: str) -> None:
     for what in (
         "prefers-color-scheme: dark", "@media print", "max-width: 62rem", 'name="viewport"',
         ":focus-visible",
@@ -395,7 +395,7 @@ def test_a_forest_plot_is_to_scale() -> None:
     assert f'x="{x(50)}" y="100%" dy="-4">ideal 50</text>' in part
 
 
-def test_a_page_is_written_whole_or_an_error_names_the_place(
+def test_page_is_written_whole_or_an_error_names_the_file(
     tmp_path: Path, reduced: Comparison
 ) -> None:
     file = write_page(tmp_path / "new" / "page.html", [reduced], title="t")

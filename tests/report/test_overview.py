@@ -33,14 +33,16 @@ def test_a_study_is_counted() -> None:
     assert list(count_facts(Study(title="t", recipe={}))) == []
 
 
-def test_findings_alike_are_together_with_every_place_gravest_first() -> None:
+def test_equal_findings_are_grouped_gravest_first() -> None:
     finding = Finding(check="grid", level="warning", where="a", text="3 of 5.")
     other, error = replace(finding, text="4 of 5."), replace(finding, level="error")
     groups = group_findings([finding, other, replace(finding, where="b"), error, finding])
     assert list(groups.items()) == [(error, ("a",)), (finding, ("a", "b")), (other, ("a",))]
 
 
-def test_many_chapters_are_folded_and_their_lists_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_chapters_are_collapsed_and_their_lists_truncated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     groups = [replace(CHANGE, group={"axis": f"g{k}"}) for k in range(60)]
     others = [replace(change, metric="lms") for change in (CHANGE, *groups)]
     full = replace(study().chapters[0], comparisons=(comparison(CHANGE, *groups, *others),))
@@ -75,9 +77,7 @@ def test_comparisons_alone_have_a_chapter_per_pair_and_a_verdict() -> None:
     assert 'id="checks"' not in text
 
 
-def test_what_is_on_no_side_of_a_comparison_is_shown_alone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_uncompared_measurements_are_shown_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(measured_alone(study())) == []
     alone = replace(study().measured[1], measurement=measurement("gpt2@1+lftf:9", notes=("n",)))
     (baseline,) = measured_alone(study(measured=(*study().measured, alone)))

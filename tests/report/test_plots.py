@@ -70,7 +70,7 @@ def test_no_score_is_no_color() -> None:
     assert plot.fits[0][1] == "n/a"
 
 
-def test_what_moved_most_is_listed_first() -> None:
+def test_largest_changes_are_listed_first() -> None:
     assert [dot.name for dot in plot_of().listed] == ["miner", "nurse", "pilot"]
 
 

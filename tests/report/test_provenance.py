@@ -19,7 +19,7 @@ from equipoise.study.study import Measured, Study
 from .making import edit, measurement, study
 
 
-def test_everything_that_a_number_rests_on_is_there() -> None:
+def test_every_source_of_a_result_is_listed() -> None:
     sources = provenance(study())
     ((use, readers),) = sources.data
     assert (use.name, use.sha256, readers) == ("stereoset/dev.json", "d" * 64, "stereoset")
@@ -40,7 +40,7 @@ def test_a_model_is_named_as_the_recipe_names_it() -> None:
     assert "prefix" not in model_rest(sources.models[0][1].model_info)
 
 
-def test_a_page_says_what_was_asked_and_of_which_file() -> None:
+def test_page_names_settings_and_data_files() -> None:
     text = study_page(study())
     for what in (
         "<dd>1, split dev, examples: all</dd>",
@@ -52,7 +52,7 @@ def test_a_page_says_what_was_asked_and_of_which_file() -> None:
         assert what in text, what
 
 
-def test_a_page_says_how_a_model_was_asked() -> None:
+def test_page_names_the_settings_of_a_model() -> None:
     text = study_page(study())
     row = (
         '<td class="hash">not recorded</td><td>eos</td><td>50256 (&#34;&lt;|end|&gt;&#34;)</td>\n'
@@ -80,7 +80,7 @@ def test_edits_that_differ_in_their_seed_alone_are_together() -> None:
     assert "its own report, seed 8" in text
 
 
-def test_how_training_ended_is_said_where_an_edit_says_it() -> None:
+def test_end_of_training_is_shown_if_recorded() -> None:
     ended = {"steps": 40, "stopped": "enough", "undone": "steps 31 to 40, after which it was worse"}
     edits = (edit(0) | {"report": ended}, edit(1) | {"report": {"steps": 9, "stopped": "full"}})
     assert [training_end(each) for each in (*edits, edit(2))] == [
@@ -105,7 +105,7 @@ def test_other_data_under_the_same_name_is_another_file() -> None:
     assert len(sources.data) == 1
 
 
-def test_an_empty_study_rests_on_nothing() -> None:
+def test_empty_study_has_no_sources() -> None:
     sources = provenance(Study(title="t", recipe={}))
     assert (sources.data, sources.settings, sources.models, sources.recipe) == ([], [], [], "")
     assert flat({}) == "none"
@@ -119,7 +119,7 @@ def test_a_single_setting_needs_only_the_benchmark() -> None:
     assert names({}, {"seed": 7, "model_info": {}}) == ["stereoset"]
 
 
-def test_two_settings_are_told_apart_by_what_differs() -> None:
+def test_settings_are_named_by_their_differences() -> None:
     assert names({}, {"options": {"axis": "race", "same": 1}}) == [
         'stereoset (axis "all")',
         'stereoset (axis "race", same 1)',

@@ -26,7 +26,7 @@ def test_a_row_has_every_number_with_its_interval() -> None:
     assert (badge_of(CHANGE).tone, badge_of(CHANGE).word) == ("reduced", "reduced")
 
 
-def test_what_is_sorted_by_is_the_number_and_nan_where_there_is_none() -> None:
+def test_sort_key_is_the_value_or_nan() -> None:
     nothing = plain_cell(math.nan)
     assert (cell(65.64, 62.0, 69.0).key, cell(-13.2, -17.0, -9.5).key) == ("65.64", "-13.2")
     assert (nothing.text, nothing.key) == ("n/a", "nan")
@@ -96,7 +96,7 @@ CHANGES = [
 ]
 
 
-def test_of_too_many_those_stay_that_went_wrong_then_small_p_then_large_differences() -> None:
+def test_gravest_changes_are_worse_then_small_p_then_large_differences() -> None:
     assert [change.group["axis"] for change in gravest(CHANGES, 4)] == ["b", "c", "d", "e"]
     assert gravest(CHANGES, 99) == CHANGES
     assert gravest(CHANGES, 0) == []

@@ -51,7 +51,7 @@ def test_without_a_claim_the_ideal_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "shown", "said"),
+    ("low", "high", "shown", "ending"),
     [
         (-1.0, 5.9, False, "not yet shown to be within 50 ± 3"),
         (0.1, 2.9, True, "shown to be within 50 ± 3"),
@@ -59,12 +59,10 @@ def test_without_a_claim_the_ideal_is_named() -> None:
         (-9.0, -3.5, False, "not within 50 ± 3"),
     ],
 )
-def test_nearness_is_said_as_far_as_it_is_shown(
-    low: float, high: float, shown: bool, said: str
-) -> None:
+def test_claim_of_nearness(low: float, high: float, shown: bool, ending: str) -> None:
     change = replace(CHANGE, claim=within(2.4, low, high, shown=shown))
     assert sentence(change, "StereoSet") == (
-        f"StereoSet ss: 65.6 → 52.4 [49.0, 55.9], reduced, {said}"
+        f"StereoSet ss: 65.6 → 52.4 [49.0, 55.9], reduced, {ending}"
     )
 
 
@@ -73,14 +71,14 @@ def test_a_claim_without_an_interval_is_not_made() -> None:
     assert sentence(change, "s") == "s ss: 65.6 → 52.4 [49.0, 55.9], reduced"
 
 
-def test_a_relative_band_says_of_what() -> None:
+def test_relative_band_names_its_base() -> None:
     claim = replace(within(2.4, -9.0, 9.0), margin=Margin(size=0.05, relative=True))
-    said = sentence(replace(CHANGE, claim=claim), "s")
-    assert said.endswith("within 50 ± 5 % of the value before")
+    text = sentence(replace(CHANGE, claim=claim), "s")
+    assert text.endswith("within 50 ± 5 % of the value before")
 
 
 @pytest.mark.parametrize(
-    ("direction", "said"),
+    ("direction", "ending"),
     [
         ("unchanged", "no change shown"),
         ("worse", "worse"),
@@ -88,11 +86,11 @@ def test_a_relative_band_says_of_what() -> None:
         ("unclear", "moved, not shown to be nearer 50"),
     ],
 )
-def test_each_direction_in_plain_words(direction: Direction, said: str) -> None:
-    assert sentence(replace(CHANGE, direction=direction), "s").endswith(f", ideal 50, {said}")
+def test_each_direction_in_plain_words(direction: Direction, ending: str) -> None:
+    assert sentence(replace(CHANGE, direction=direction), "s").endswith(f", ideal 50, {ending}")
 
 
-def test_what_could_not_be_measured_is_said_with_its_reason() -> None:
+def test_unmeasured_value_has_its_reason() -> None:
     nothing = replace(
         CHANGE, before=math.nan, after=math.nan, after_low=math.nan, after_high=math.nan,
         direction="unknown", reason="ss is not defined on these 60 measured examples",
@@ -114,7 +112,7 @@ def test_several_seeds_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("claim", "direction", "said"),
+    ("claim", "direction", "ending"),
     [
         (
             not_worse(0.004, -0.002, 0.010),
@@ -139,9 +137,9 @@ def test_several_seeds_are_named() -> None:
         ),
     ],
 )
-def test_a_loss_stands_with_its_interval(claim: object, direction: Direction, said: str) -> None:
+def test_loss_has_its_interval(claim: object, direction: Direction, ending: str) -> None:
     change = replace(ABILITY, claim=claim, direction=direction)
-    assert sentence(change, "perplexity") == (f"perplexity: 3.80 → 3.82 [3.79, 3.85], {said}")
+    assert sentence(change, "perplexity") == (f"perplexity: 3.80 → 3.82 [3.79, 3.85], {ending}")
 
 
 def test_a_loss_of_what_should_be_high_is_signed_as_the_metric() -> None:
@@ -174,34 +172,34 @@ def named(name: str, direction: Direction, **over: object) -> Change:
     return replace(CHANGE, metric=name, direction=direction, **over)  # type: ignore[arg-type]
 
 
-def test_over_correction_comes_first_and_is_called_so() -> None:
+def test_over_correction_is_named_first() -> None:
     mixed = verdict(
         named("a", "reduced"), named("b", "reversed"), named("c", "unchanged"),
         direction="reversed", over_corrected=True, kept=None,
     )  # fmt: skip
-    said = verdict_sentence(mixed)
-    assert said.startswith("Over-corrected in stereoset b (65.6 → 52.4 [49.0, 55.9]), now on the ")
-    assert "reduced in stereoset a (65.6" in said
-    assert "no change shown in stereoset c." in said
-    assert said.endswith("No ability was measured.")
+    text = verdict_sentence(mixed)
+    assert text.startswith("Over-corrected in stereoset b (65.6 → 52.4 [49.0, 55.9]), now on the ")
+    assert "reduced in stereoset a (65.6" in text
+    assert "no change shown in stereoset c." in text
+    assert text.endswith("No ability was measured.")
 
 
-def test_no_change_shown_is_not_called_sameness() -> None:
-    said = verdict_sentence(verdict(named("a", "unchanged"), direction="unchanged"))
-    assert said.startswith("No change of bias shown in stereoset a.")
-    assert "unchanged" not in said
+def test_no_change_shown_is_not_called_unchanged() -> None:
+    text = verdict_sentence(verdict(named("a", "unchanged"), direction="unchanged"))
+    assert text.startswith("No change of bias shown in stereoset a.")
+    assert "unchanged" not in text
 
 
-def test_reduced_here_and_worse_there_is_not_summed_up() -> None:
+def test_reduced_and_worse_are_both_named() -> None:
     mixed = verdict(named("a", "reduced"), named("b", "worse"), direction="unclear")
-    said = verdict_sentence(mixed)
-    assert said.startswith(
+    text = verdict_sentence(mixed)
+    assert text.startswith(
         "Taken together moved, not shown to be nearer the ideal: bias worse in stereoset b"
     )
-    assert "; reduced in stereoset a" in said
+    assert "; reduced in stereoset a" in text
 
 
-def test_bands_are_told_by_what_is_shown_of_them() -> None:
+def test_verdict_names_what_is_shown_of_bands() -> None:
     mixed = verdict(
         named("a", "reduced", claim=within(0.0, -1.0, 1.0, shown=True)),
         named("b", "reduced", claim=within(0.0, -4.0, 1.0)),
@@ -214,18 +212,18 @@ def test_bands_are_told_by_what_is_shown_of_them() -> None:
     )
 
 
-def test_lost_open_and_kept_abilities_are_told_apart() -> None:
+def test_lost_open_and_kept_abilities_are_distinguished() -> None:
     lost = replace(
         ABILITY, metric="x", direction="worse", claim=not_worse(0.3, 0.2, 0.4, shown=False)
     )
     open_ = replace(ABILITY, metric="y", claim=not_worse(0.01, -0.01, 0.03, shown=False))
     ability = replace(ABILITY, metric="z", claim=not_worse(0.0, -0.001, 0.001))
-    said = verdict_sentence(verdict(CHANGE, ability=(ability, open_, lost), kept=False))
+    text = verdict_sentence(verdict(CHANGE, ability=(ability, open_, lost), kept=False))
     assert (
         "Ability lost: x +30.0 % [20.0, 40.0 at 90 %] (loss shown to be over 2 %); "
         "not shown to be kept: y +1.0 % [-1.0, 3.0 at 90 %] (a loss of 2 % or more is not ruled "
         "out); shown to be kept: z 0.0 % [-0.1, 0.1 at 90 %] (loss shown to be under 2 %)."
-    ) in said
+    ) in text
     many = verdict_sentence(verdict(CHANGE, ability=(ability,) * 3))
     assert many.endswith(
         "Every ability shown to be kept: z (loss under 2 %), z (loss under 2 %) and "
@@ -233,7 +231,7 @@ def test_lost_open_and_kept_abilities_are_told_apart() -> None:
     )
 
 
-def test_nothing_measured_is_said_once() -> None:
+def test_nothing_measured_is_stated_once() -> None:
     empty = verdict(direction="unknown", kept=None)
     assert verdict_sentence(empty) == "Nothing was measured that a verdict could rest on."
 

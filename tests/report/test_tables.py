@@ -39,7 +39,7 @@ def test_plain_columns_line_up_and_markdown_escapes_bars(reduced: Comparison) ->
     assert bars == {len(table.header) + 1}
 
 
-def test_a_terminal_is_told_the_verdict_first_and_obeys_nothing(reduced: Comparison) -> None:
+def test_terminal_gets_the_verdict_first_and_no_control_codes(reduced: Comparison) -> None:
     text = comparison_text(reduced, groups=False)
     assert text.index(sentence(reduced.change("share"), "toy")[4:]) < text.index("metric")
     assert "note: 6 rows of groups are not shown" in text

@@ -80,7 +80,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, base_plan: Plan) -> Path:
 def stored(folder: Path) -> dict[str, bytes]:
     """Every file of a store that is a result, by its path."""
     return {
-        one.relative_to(folder).as_posix(): one.read_bytes()
-        for one in sorted(folder.rglob("*"))
-        if one.is_file() and one.relative_to(folder).parts[0] not in LEFT_OUT
+        file.relative_to(folder).as_posix(): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.relative_to(folder).parts[0] not in LEFT_OUT
     }

@@ -28,12 +28,12 @@ def run_and_die(recipe: str, out: str, moment: int) -> None:
     writes = 0
 
     def counted(method: Any) -> Any:
-        def write(*given: Any, **named: Any) -> Any:
+        def write(*arguments: Any, **named: Any) -> Any:
             nonlocal writes
             writes += 1
             if writes == moment:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return method(*given, **named)
+            return method(*arguments, **named)
 
         return write
 

@@ -93,18 +93,21 @@ def test_the_most_changed_come_first_and_the_unchanged_not_at_all() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_as_many_as_were_asked_for(count: int) -> None:
+def test_count_of_examples(count: int) -> None:
     examples = with_examples(compared(Few()), Few(), count=count).examples
     assert [entry.example for entry in examples] == ["b", "e", "d"][:count]
 
 
 def test_examples_without_a_finite_change_are_left_out() -> None:
-    def spoilt(one: Outcome) -> Outcome:
+    def spoilt(outcome: Outcome) -> Outcome:
         values = {"b": math.nan, "e": -math.inf}
-        return replace(one, values={**one.values, "x": values.get(one.example, one.values["x"])})
+        return replace(
+            outcome,
+            values={**outcome.values, "x": values.get(outcome.example, outcome.values["x"])},
+        )
 
-    found = with_examples(compared(Few(), spoilt), Few(), count=10)
-    assert [example.example for example in found.examples] == ["d", "c"]
+    result = with_examples(compared(Few(), spoilt), Few(), count=10)
+    assert [example.example for example in result.examples] == ["d", "c"]
 
 
 def test_a_metric_that_one_example_does_not_have_shows_none() -> None:
@@ -112,8 +115,8 @@ def test_a_metric_that_one_example_does_not_have_shows_none() -> None:
 
 
 def test_texts_are_shown_whole_and_once() -> None:
-    found = with_examples(compared(Few()), Few(), count=1).examples
-    assert found[0].texts == ("b x", "b y")  # its context alone is the beginning of both
+    examples = with_examples(compared(Few()), Few(), count=1).examples
+    assert examples[0].texts == ("b x", "b y")  # its context alone is the beginning of both
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_published_again_it_is_replaced(store: Store) -> None:
     assert published(store) == ["e"]
 
 
-def test_what_a_killed_process_left_is_replaced(store: Store) -> None:
+def test_leftovers_of_a_killed_process_are_replaced(store: Store) -> None:
     beside = store.folder / "edits" / ".e.999.part"
     beside.mkdir(parents=True)
     (beside / "half").write_text("x")
@@ -119,14 +119,14 @@ def test_a_disk_without_links_gets_copies(store: Store, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (OSError(28, "No space left on device"), "needs room on its disk"),
         (PermissionError(13, "Permission denied"), "must be written to, got: Permission denied"),
     ],
 )
 def test_a_card_that_cannot_be_written_leaves_the_old_folder(
-    store: Store, monkeypatch: pytest.MonkeyPatch, error: OSError, said: str
+    store: Store, monkeypatch: pytest.MonkeyPatch, error: OSError, message: str
 ) -> None:
     place = publish(store, "e", EDIT, "first")
     before = contents(place)
@@ -135,7 +135,7 @@ def test_a_card_that_cannot_be_written_leaves_the_old_folder(
         raise error
 
     monkeypatch.setattr(Path, "write_bytes", fails)
-    with pytest.raises(PlaceError, match=said):
+    with pytest.raises(PlaceError, match=message):
         publish(store, "e", EDIT, "second")
     assert contents(place) == before
     assert published(store) == ["e"]

@@ -69,7 +69,7 @@ def finish(server: ForkServerContext, recipe: Path, out: Path) -> int | None:
     return process.exitcode
 
 
-def test_killed_at_a_random_write_it_ends_with_the_same_bytes(
+def test_killed_at_a_random_write_resumes_to_the_same_bytes(
     server: ForkServerContext, written: Written, tmp_path: Path, uninterrupted: dict[str, bytes]
 ) -> None:
     moment = random.SystemRandom().randint(1, MOMENTS[-1])
@@ -77,7 +77,7 @@ def test_killed_at_a_random_write_it_ends_with_the_same_bytes(
 
 
 @pytest.mark.slow
-def test_killed_at_every_kind_of_moment_it_ends_with_the_same_bytes(
+def test_killed_at_every_kind_of_moment_resumes_to_the_same_bytes(
     server: ForkServerContext, written: Written, tmp_path: Path, uninterrupted: dict[str, bytes]
 ) -> None:
     """One store, killed again and again; each run gets a little farther, then is let through."""
@@ -101,7 +101,7 @@ def _check_kills(
 
 
 @pytest.mark.slow
-def test_killed_at_random_times_it_ends_with_the_same_bytes(
+def test_killed_at_random_times_resumes_to_the_same_bytes(
     server: ForkServerContext, written: Written, tmp_path: Path, uninterrupted: dict[str, bytes]
 ) -> None:
     recipe, out = written(RECIPE), tmp_path / "run"
@@ -134,7 +134,7 @@ def test_two_processes_share_one_store(
     assert len(done) == read_study(out).planned  # each step by one of them, once
 
 
-def test_control_c_stops_at_once_and_the_same_command_goes_on(
+def test_interrupted_run_stops_at_once_and_resumes(
     server: ForkServerContext, written: Written, tmp_path: Path, uninterrupted: dict[str, bytes]
 ) -> None:
     """A real signal; what is said then is in tests/commands/test_run.py."""

@@ -126,7 +126,7 @@ def test_names_are_whole_where_they_are_shown_and_plain_where_they_are_keys(
     assert keys_of(two_places) == ["n.py:N", "n.py:N#2", "odd/"]
 
 
-def test_what_is_said_of_tasks(document: dict[str, Any]) -> None:
+def test_configs_of_tasks(document: dict[str, Any]) -> None:
     assert document["configs"]["toy"]["metric_list"][:2] == [
         {"metric": "ss", "higher_is_better": None},
         {"metric": "lms", "higher_is_better": True},
@@ -162,7 +162,7 @@ def test_prompts_of_a_family_are_no_samples(tmp_path: Path) -> None:
     assert actual == {"toy": {"original": 1, "effective": 1}}
 
 
-def test_what_is_said_of_the_model(document: dict[str, Any]) -> None:
+def test_model_info(document: dict[str, Any]) -> None:
     config = document["config"]
     assert config["model"] == "gpt2@607a30d"
     assert config["model_args"]["pretrained"] == "org/gpt2"
@@ -173,7 +173,7 @@ def test_what_is_said_of_the_model(document: dict[str, Any]) -> None:
     assert document["model_name_sanitized"] == "org__gpt2"
 
 
-def test_arrow_reads_it_as_the_hub_does(folder: Path, tmp_path: Path) -> None:
+def test_arrow_reads_samples_as_the_hub_does(folder: Path, tmp_path: Path) -> None:
     line = json.dumps(json.loads((folder / "results.json").read_text()))
     (tmp_path / "line.json").write_text(line)
     table = pyarrow.json.read_json(tmp_path / "line.json")
@@ -202,7 +202,7 @@ def test_the_harness_makes_its_table(document: dict[str, Any]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_harness_tracks_it_and_finds_it_again(document: dict[str, Any], tmp_path: Path) -> None:
+def test_harness_tracker_finds_the_results(document: dict[str, Any], tmp_path: Path) -> None:
     loggers = pytest.importorskip("lm_eval.loggers")
     utils = pytest.importorskip("lm_eval.utils")
     tracker = loggers.EvaluationTracker(output_path=str(tmp_path / "kept"))

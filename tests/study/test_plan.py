@@ -32,21 +32,19 @@ def planned(written: Callable[..., Path]) -> Callable[..., Plan]:
     return make
 
 
-def keys(found: Plan) -> list[str]:
-    return [step.key for step in found.steps]
+def keys(plan: Plan) -> list[str]:
+    return [step.key for step in plan.steps]
 
 
-def test_every_combination_has_a_step_in_an_order_that_can_be_done(
-    base_plan: Plan,
-) -> None:
+def test_every_combination_has_a_step_after_its_needs(base_plan: Plan) -> None:
     result = base_plan
     kinds = {kind: len(result.of(kind)) for kind in ("measure", "locate", "fit", "compare")}  # type: ignore[arg-type]
     assert kinds == {"measure": 3 + 2 * 2, "locate": 2, "fit": 2, "compare": 2}
     assert len(set(keys(result))) == len(result.steps)
-    seen: set[str] = set()
+    earlier: set[str] = set()
     for step in result.steps:
-        assert {need.key for need in step.needs} <= seen
-        seen.add(step.key)
+        assert {need.key for need in step.needs} <= earlier
+        earlier.add(step.key)
     assert result.steps[0].title == "measure genbias on tiny"
     assert "measure stereoset on tiny with parity, seed 1" in [step.title for step in result.steps]
 
@@ -110,7 +108,7 @@ LISTS = {"axes": {"gender": {"f": ["aunt"], "m": ["uncle"]}}}
 
 
 @pytest.mark.parametrize("method", ["cda, source: {{name: texts, LISTS}}", "cafie, LISTS"])
-def test_a_changed_file_of_word_lists_is_a_new_key(
+def test_changed_word_lists_give_a_new_key(
     planned: Callable[..., Plan], tmp_path: Path, method: str
 ) -> None:
     file = tmp_path / "words.json"
@@ -121,7 +119,7 @@ def test_a_changed_file_of_word_lists_is_a_new_key(
     outcome = []
     for word in ("aunt", "niece"):
         file.write_text(json.dumps(LISTS).replace("aunt", word), encoding="utf-8")
-        outcome.append({one.key for one in planned(change).of("fit")})
+        outcome.append({step.key for step in planned(change).of("fit")})
     assert outcome[0].isdisjoint(outcome[1])
 
 
@@ -133,9 +131,7 @@ class Mine(BlockInfluence):
 '''
 
 
-def test_a_plug_in_file_that_changed_is_a_new_key(
-    planned: Callable[..., Plan], tmp_path: Path
-) -> None:
+def test_changed_plug_in_file_gives_a_new_key(planned: Callable[..., Plan], tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
 
     def located() -> set[str]:
@@ -143,8 +139,8 @@ def test_a_plug_in_file_that_changed_is_a_new_key(
             module for module in sys.modules if module.startswith("equipoise_plugin_mine_")
         ]:
             del sys.modules[name]  # as in another process
-        found = planned(("[block_influence,", f"['{file}:Mine',"))
-        return {one.key for one in found.of("locate")}
+        plan = planned(("[block_influence,", f"['{file}:Mine',"))
+        return {step.key for step in plan.of("locate")}
 
     file.write_text(OWN)
     first = located()

@@ -54,7 +54,7 @@ def test_everything_is_read(written: Callable[..., Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("models: [m]\n", "must have 'benchmarks', it has none"),
         ("modles: [m]\n", "line 1: a recipe has no key 'modles'; did you mean 'models'?"),
@@ -108,12 +108,12 @@ def test_everything_is_read(written: Callable[..., Path]) -> None:
         (SMALL + "data: no/such/folder\n", "line 4: data must be a folder or planted:NAME"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_one_sentence_with_its_line(
-    written: Callable[..., Path], text: str, said: str
+def test_mistake_is_a_one_line_error_with_its_line_number(
+    written: Callable[..., Path], text: str, message: str
 ) -> None:
     with pytest.raises(RecipeError) as caught:
         plan(Recipe.from_yaml(written(text)))
-    assert all(part in str(caught.value) for part in said.split("…")), str(caught.value)
+    assert all(part in str(caught.value) for part in message.split("…")), str(caught.value)
     assert "study.yaml" in str(caught.value)
 
 
@@ -157,8 +157,8 @@ def test_other_texts_about_the_same_terms_are_refused_with_the_terms(
 
     with pytest.raises(RecipeError) as caught:
         planned("dpo")
-    said = r"line 3: (\d+) target terms of stereoset \(dev\) are among what 'dpo' learns from "
-    result = re.search(rf"{said}hearsay: (.+); measure another split", str(caught.value))
+    message = r"line 3: (\d+) target terms of stereoset \(dev\) are among what 'dpo' learns from "
+    result = re.search(rf"{message}hearsay: (.+); measure another split", str(caught.value))
     assert result is not None, str(caught.value)
     terms = {f"{item.groups['axis']}/{item.groups['target']}" for item in taught}
     assert int(result[1]) == len(terms)

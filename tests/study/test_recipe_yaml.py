@@ -42,7 +42,7 @@ Writer.add_implicit_resolver(
 @given(DATA)
 @example("0E0")
 @example("08")
-def test_what_yaml_writes_is_read_back(data: Any) -> None:
+def test_yaml_round_trip(data: Any) -> None:
     text = yaml.dump(data, Dumper=Writer, allow_unicode=True)
     assert parse_yaml(text, "t")[0] == data
 
@@ -74,7 +74,7 @@ BOMB = "a: &a [x, x]\n" + "".join(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("a: 1\nb: 2\na: 3\n", "t line 3: a key stands once, got 'a' again (first in line 1)"),
         (BOMB, "t line 1: a recipe has no anchors, got &a"),
@@ -91,20 +91,20 @@ BOMB = "a: &a [x, x]\n" + "".join(
         ("a: " + "[" * 40 + "]" * 40, f"at most {MOST_DEPTH} levels deep"),
     ],
 )  # fmt: skip
-def test_tricks_are_refused_with_their_line(text: str, said: str) -> None:
+def test_anchors_tags_and_duplicates_are_refused_with_their_line(text: str, message: str) -> None:
     with pytest.raises(RecipeError) as caught:
         parse_yaml(text, "t")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "; " in str(caught.value)
 
 
-def test_files_that_are_none(tmp_path: Path) -> None:
-    for name, raw, said in (
+def test_unreadable_files(tmp_path: Path) -> None:
+    for name, raw, message in (
         ("large.yaml", b"a: 1\n" * MOST_BYTES, "must have at most"),
         ("latin.yaml", b"a: \xe9\n", "must be UTF-8, got byte 0xe9 at 3"),
     ):
         (tmp_path / name).write_bytes(raw)
-        with pytest.raises(RecipeError, match=said):
+        with pytest.raises(RecipeError, match=message):
             read_yaml(tmp_path / name)
     with pytest.raises(RecipeError, match="No such file"):
         read_yaml(tmp_path / "none.yaml")

@@ -71,7 +71,7 @@ def measurement(**change: Any) -> Measurement:
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(MEASUREMENTS, min_size=1, max_size=3))
-def test_measurements_come_back_as_they_were(measurements: list[Measurement]) -> None:
+def test_measurements_round_trip(measurements: list[Measurement]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_results(Path(folder) / "run", measurements)
         result = read_results(Path(folder) / "run")
@@ -115,7 +115,7 @@ def _refuse(constant: str) -> None:
     raise AssertionError(f"{constant} is not JSON")
 
 
-def test_two_of_one_name_are_both_kept_and_odd_names_make_good_files(tmp_path: Path) -> None:
+def test_equal_and_odd_names_make_distinct_valid_files(tmp_path: Path) -> None:
     both = [measurement(), measurement(seed=2), measurement(benchmark="a/b.py:Toy")]
     write_results(tmp_path / "run", both)
     assert [read_result.seed for read_result in read_results(tmp_path / "run")] == [1, 2, 1]
@@ -127,20 +127,20 @@ def test_a_full_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "kept.txt").write_text("mine")
     with pytest.raises(StoreError, match="new or empty folder"):
         write_results(tmp_path, [measurement()])
-    assert [one.name for one in tmp_path.iterdir()] == ["kept.txt"]
+    assert [file.name for file in tmp_path.iterdir()] == ["kept.txt"]
     empty = tmp_path / "empty"
     empty.mkdir()
     assert read_results(write_results(empty, [measurement()]))[0].model == "gpt2@1"
 
 
-def test_what_json_cannot_hold_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_unserializable_value_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot write results"):
         write_results(tmp_path / "run", [measurement(options={"x": object()})])
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("cut", ["results.json", "outcomes-toy.parquet"])
-def test_a_cut_file_is_named(tmp_path: Path, cut: str) -> None:
+def test_truncated_file_is_named(tmp_path: Path, cut: str) -> None:
     file = write_results(tmp_path / "run", [measurement()]) / cut
     file.write_bytes(file.read_bytes()[:-30])
     with pytest.raises(StoreError, match=rf"{cut} must .*cut short"):

@@ -40,7 +40,7 @@ def copied(finished: Path, tmp_path: Path) -> Store:
     return Store.open(tmp_path / "copy")
 
 
-def test_everything_is_read_back(finished: Path) -> None:
+def test_study_is_read_back(finished: Path) -> None:
     study = read_study(finished)
     assert study.missing == ()
     assert study.planned == 13
@@ -62,7 +62,7 @@ def test_everything_is_read_back(finished: Path) -> None:
     assert {finding.check for finding in study.findings} >= {"icat", "stored", "texts"}
 
 
-def test_what_changed_most_is_kept_with_its_texts(finished: Path) -> None:
+def test_most_changed_examples_are_kept_with_their_texts(finished: Path) -> None:
     genbias = read_study(finished).chapters[0].comparisons[0]
     assert 0 < len(genbias.examples) <= 10
     moved = [abs(example.after - example.before) for example in genbias.examples]
@@ -89,7 +89,7 @@ def test_broken_steps_are_set_aside_and_done_again_with_the_same_bytes(
 ) -> None:
     before = stored(copied.folder)
     steps = sorted((copied.folder / "steps").iterdir())
-    said: list[str] = []
+    messages: list[str] = []
     cut = next(step for step in steps if step.name.startswith("measure"))
     parquet = next((cut / "results").glob("*.parquet"))
     parquet.write_bytes(parquet.read_bytes()[:100])
@@ -97,9 +97,9 @@ def test_broken_steps_are_set_aside_and_done_again_with_the_same_bytes(
     (half / "done.json").unlink()
     gone = next(step for step in steps if step.name.startswith("locate"))
     shutil.rmtree(gone)
-    summary = run(base_plan, copied, say=said.append)
+    summary = run(base_plan, copied, say=messages.append)
     assert (summary.done, summary.skipped) == (3, 10)
-    assert sum("is set aside and done again" in entry for entry in said) == 2
+    assert sum("is set aside and done again" in entry for entry in messages) == 2
     after = stored(copied.folder)
     assert {k: v for k, v in after.items() if not k.startswith("aside")} == before
     assert len(list((copied.folder / "aside").iterdir())) == 2

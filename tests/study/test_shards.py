@@ -40,14 +40,14 @@ def reseal(shards: StoredShards) -> None:
     seal.write_text(json.dumps({**sealed, "sha256": sha256(parquet)}))
 
 
-def test_what_was_written_is_read(shards: StoredShards) -> None:
+def test_shard_round_trip(shards: StoredShards) -> None:
     assert shards.read(3) == OUTCOMES
     assert shards.read(0) is None
     other = StoredShards(store=shards.store, key="measure-2", size=2)
     assert other.read(3) is None
 
 
-def test_a_shard_is_written_over(shards: StoredShards) -> None:
+def test_shard_is_overwritten(shards: StoredShards) -> None:
     shards.write(3, OUTCOMES[:1])
     assert shards.read(3) == OUTCOMES[:1]
 
@@ -70,7 +70,7 @@ def test_a_shard_of_another_size_is_not_read(shards: StoredShards, size: int) ->
         lambda parquet, _: parquet.write_bytes(b""),
     ],
 )
-def test_a_broken_shard_is_as_good_as_none(
+def test_damaged_shard_is_ignored(
     shards: StoredShards, harm: Callable[[Path, Path], object]
 ) -> None:
     harm(*files(shards))
@@ -79,7 +79,7 @@ def test_a_broken_shard_is_as_good_as_none(
     assert shards.read(3) == OUTCOMES
 
 
-def test_a_sealed_file_that_is_no_parquet_is_as_good_as_none(shards: StoredShards) -> None:
+def test_sealed_file_that_is_no_parquet_is_ignored(shards: StoredShards) -> None:
     parquet, _ = files(shards)
     parquet.write_bytes(b"PAR1")
     reseal(shards)
@@ -111,7 +111,7 @@ def test_a_shard_without_a_seal_is_what_a_kill_leaves(
     assert shards.read(0) is None
 
 
-def test_a_full_disk_is_said(shards: StoredShards, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_an_error(shards: StoredShards, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 

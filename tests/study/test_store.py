@@ -30,7 +30,7 @@ def fill(folder: Path) -> None:
 FILES = {"inner": fill}
 
 
-def test_a_step_is_there_whole_or_not_at_all(store: Store) -> None:
+def test_step_is_written_whole_or_not_at_all(store: Store) -> None:
     assert store.fault(KEY) == "is not there"
     place = store.write_step(KEY, {"title": "t"}, FILES)
     assert store.fault(KEY) is None
@@ -48,7 +48,7 @@ def test_a_step_is_there_whole_or_not_at_all(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "said"),
+    ("harm", "message"),
     [
         (lambda place: (place / DONE).unlink(), "cannot be read"),
         (lambda place: (place / DONE).write_text('{"schema": 1'), "cannot be read"),
@@ -58,13 +58,13 @@ def test_a_step_is_there_whole_or_not_at_all(store: Store) -> None:
         (lambda place: (place / "inner" / "numbers.json").unlink(), "cannot be read"),
     ],
 )
-def test_a_broken_step_is_found_and_set_aside(store: Store, harm: object, said: str) -> None:
+def test_a_broken_step_is_found_and_set_aside(store: Store, harm: object, message: str) -> None:
     place = store.write_step(KEY, {}, FILES)
     assert callable(harm)
     harm(place)
     fault = store.fault(KEY)
     assert fault is not None
-    assert said in fault
+    assert message in fault
     aside = store.set_aside(KEY)
     assert aside == store.folder / "aside" / f"{KEY}-1"
     store.write_step(KEY, {}, FILES)
@@ -82,7 +82,7 @@ def test_a_step_removes_what_was_kept_and_its_failure(store: Store) -> None:
     assert not store.part(KEY).exists()
 
 
-def test_a_lock_is_one_process_s_and_freed_when_it_dies(store: Store) -> None:
+def test_lock_is_exclusive_and_released_at_exit(store: Store) -> None:
     code = (  # as `Store.lock` does, without what takes a second to import
         "import sys, time; from filelock import FileLock\n"
         "with FileLock(sys.argv[1], timeout=0) as lock:\n"
@@ -117,13 +117,13 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
         Store(folder=tmp_path).head()
 
 
-def test_a_run_that_was_killed_at_once_may_go_on(tmp_path: Path) -> None:
+def test_run_killed_at_once_may_resume(tmp_path: Path) -> None:
     (tmp_path / "steps").mkdir()
     (tmp_path / f".{HEAD}.12.part").write_text("{")
     assert Store.open(tmp_path).folder == tmp_path
 
 
-def test_a_run_that_lost_its_head_may_go_on(store: Store) -> None:
+def test_run_without_its_head_may_resume(store: Store) -> None:
     store.write_step(KEY, {}, FILES)
     (store.folder / HEAD).write_text("{")
     with pytest.raises(StoreError, match="remove that file and run the recipe again"):
@@ -138,7 +138,7 @@ def test_a_run_that_lost_its_head_may_go_on(store: Store) -> None:
         Store.open(store.folder)
 
 
-def test_a_page_and_edits_alone_are_another_s(tmp_path: Path) -> None:
+def test_page_and_edits_alone_are_no_store(tmp_path: Path) -> None:
     (tmp_path / "edits").mkdir()
     (tmp_path / "report.html").write_text("mine")
     with pytest.raises(StoreError, match="is another's"):
@@ -146,23 +146,23 @@ def test_a_page_and_edits_alone_are_another_s(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (json.dumps({"schema": SCHEMA + 1}), f"must have schema {SCHEMA}, got {SCHEMA + 1}"),
         ("{", "must be JSON"),
         ("[]", "got list"),
     ],
 )
-def test_another_schema_is_said(store: Store, text: str, said: str) -> None:
+def test_other_schema_is_an_error(store: Store, text: str, message: str) -> None:
     (store.folder / HEAD).write_text(text)
     with pytest.raises(StoreError) as caught:
         Store.open(store.folder)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "; " in str(caught.value)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_said_and_the_store_stays_readable(store: Store, number: int) -> None:
+def test_full_disk_is_an_error_and_the_store_stays_readable(store: Store, number: int) -> None:
     store.write_step(KEY, {}, FILES)
 
     def full(folder: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_full_disk_is_said_and_the_store_stays_readable(store: Store, number: 
     assert [entry.name for entry in (store.folder / "steps").iterdir()] == [KEY]
 
 
-def test_another_store_error_is_not_of_the_place(store: Store) -> None:
+def test_other_store_errors_are_not_place_errors(store: Store) -> None:
     def wrong(_: Path) -> None:
         raise StoreError("an edit must be saved, got nothing; mend it")
 

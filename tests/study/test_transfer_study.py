@@ -94,7 +94,7 @@ def test_a_recipe_that_measures_what_the_edit_learnt_is_refused(
 
 
 @pytest.mark.parametrize("file", ["edit.json", "adapter_model.safetensors"])
-def test_an_edit_that_is_gone_or_damaged_is_refused_with_its_line(
+def test_missing_or_damaged_edit_is_refused_with_its_line(
     planned: Callable[..., Plan], edit: Path, file: str
 ) -> None:
     if file == "edit.json":

@@ -14,9 +14,9 @@ INFO = {OAK: ["oak", "old"], ELM: ["elm", "nonOld"], UNKNOWN: ["Not known", "unk
 def row(number: int, *, polarity: str, condition: str, right: str, **changed: Any) -> Any:
     """One question whose stereotyped group is "old", the oak's; `changed` replaces fields."""
     answers = PLACES[number % 3]
-    asked = "fell" if polarity == "neg" else "stood"
-    told = "" if condition == "ambig" else f" The one that {asked} was {right}"
-    found = {
+    verb = "fell" if polarity == "neg" else "stood"
+    evidence = "" if condition == "ambig" else f" The one that {verb} was {right}"
+    fields = {
         "example_id": number,
         "question_index": str(number // 12 + 1),
         "question_polarity": polarity,
@@ -24,30 +24,30 @@ def row(number: int, *, polarity: str, condition: str, right: str, **changed: An
         "category": "Age",
         "answer_info": {f"ans{index}": INFO[answer] for index, answer in enumerate(answers)},
         "additional_metadata": {"subcategory": "None", "stereotyped_groups": ["old"]},
-        "context": f"An oak and an elm stood by road {number}.{told}",
-        "question": f"Which one {asked}?",
+        "context": f"An oak and an elm stood by road {number}.{evidence}",
+        "question": f"Which one {verb}?",
         **{f"ans{index}": answer for index, answer in enumerate(answers)},
         "label": answers.index(right),
     }
-    return found | changed
+    return fields | changed
 
 
 def rows(templates: int = 2) -> list[Any]:
     """Twelve rows a template: both polarities and conditions, both trees right equally often."""
     kinds = [("ambig", UNKNOWN), ("disambig", OAK), ("disambig", ELM)]
     cells = [(polarity, kind) for polarity in ("neg", "nonneg") for kind in kinds * 2]
-    found = []
+    questions = []
     for number in range(12 * templates):
         polarity, (condition, right) = cells[number % 12]
-        found.append(row(number, polarity=polarity, condition=condition, right=right))
-    return found
+        questions.append(row(number, polarity=polarity, condition=condition, right=right))
+    return questions
 
 
 def write(folder: Path, content: Iterable[Any], category: str = "Age") -> Path:
     """The rows as a category's file in a data folder."""
     file = folder / "bbq" / f"{category}.jsonl"
     file.parent.mkdir(exist_ok=True)
-    file.write_text("".join(json.dumps(one) + "\n" for one in content))
+    file.write_text("".join(json.dumps(question) + "\n" for question in content))
     return file
 
 
@@ -55,7 +55,7 @@ def write_metadata(folder: Path, content: Iterable[Mapping[str, Any]]) -> Path:
     """The official metadata file with these of its columns."""
     columns = ("category", "question_index", "example_id", "target_loc", "label_type")
     lines = [",".join(f'"{column}"' for column in columns)]
-    lines += [",".join(str(one[key]) for key in columns) for one in content]
+    lines += [",".join(str(question[key]) for key in columns) for question in content]
     file = folder / "bbq" / "additional_metadata.csv"
     file.write_text("\n".join(lines) + "\n")
     return file
@@ -65,13 +65,13 @@ def metadata(content: Iterable[Any]) -> list[dict[str, Any]]:
     """What the official metadata says of such rows: the oak if negative, the elm if not."""
     return [
         {
-            "category": one["category"],
-            "question_index": one["question_index"],
-            "example_id": one["example_id"],
+            "category": question["category"],
+            "question_index": question["question_index"],
+            "example_id": question["example_id"],
             "label_type": "label",
-            "target_loc": [one[f"ans{index}"] for index in range(3)].index(
-                OAK if one["question_polarity"] == "neg" else ELM
+            "target_loc": [question[f"ans{index}"] for index in range(3)].index(
+                OAK if question["question_polarity"] == "neg" else ELM
             ),
         }
-        for one in content
+        for question in content
     ]

@@ -33,10 +33,10 @@ def continuation(model: LanguageModel, context: str, text: str, prefix: Prefix) 
         table = log_softmax(model, [start, *ids])
         return [float(table[index, ids[index]]) for index in range(before, len(ids))]
     table = log_softmax(model, ids)
-    found = [float(table[index - 1, ids[index]]) for index in range(max(before, 1), len(ids))]
+    logprobs = [float(table[index - 1, ids[index]]) for index in range(max(before, 1), len(ids))]
     if before == 0 and prefix == "ref_gpt2" and start is not None:
-        found.insert(0, float(log_softmax(model, [start])[0, ids[0]]))
-    return found
+        logprobs.insert(0, float(log_softmax(model, [start])[0, ids[0]]))
+    return logprobs
 
 
 def framed(model: LanguageModel, text: str) -> list[int]:
@@ -45,23 +45,23 @@ def framed(model: LanguageModel, text: str) -> list[int]:
 
 def pseudo(model: LanguageModel, text: str, positions: list[int]) -> list[float]:
     """Of a masked model: tokens of the text, each masked alone; positions count from its start."""
-    ids, found = framed(model, text), []
-    for at in (position + 1 for position in positions):
+    ids, logprobs = framed(model, text), []
+    for index in (position + 1 for position in positions):
         masked = [*ids]
-        masked[at] = model.tokenizer.mask_token_id
-        found.append(float(log_softmax(model, masked)[at, ids[at]]))
-    return found
+        masked[index] = model.tokenizer.mask_token_id
+        logprobs.append(float(log_softmax(model, masked)[index, ids[index]]))
+    return logprobs
 
 
 def revealed(model: LanguageModel, text: str, start: int, end: int) -> list[float]:
     """Of a masked model, for a text of one-byte characters: text[start:end] from left to right."""
-    left, span, right = (coded(model, one) for one in (text[:start], text[start:end], text[end:]))
-    found = []
+    left, span, right = (coded(model, part) for part in (text[:start], text[start:end], text[end:]))
+    logprobs = []
     for index, token in enumerate(span):
         ids = [*left, *span[:index], model.tokenizer.mask_token_id, *right]
         ids = [model.tokenizer.cls_token_id, *ids, model.tokenizer.sep_token_id]
-        found.append(float(log_softmax(model, ids)[1 + len(left) + index, token]))
-    return found
+        logprobs.append(float(log_softmax(model, ids)[1 + len(left) + index, token]))
+    return logprobs
 
 
 def next_distributions(model: LanguageModel, contexts: Sequence[str]) -> Tensor:

@@ -41,7 +41,7 @@ def test_locate_ranks_every_block() -> None:
     assert sorted(ranking.order) == [0, 1, 2]
 
 
-def test_stability_asks_again_with_other_prompts() -> None:
+def test_stability_repeats_with_other_prompts() -> None:
     model = tiny_model("llama", blocks=3)
     stability = eq.stability(model, "gender_contrast", data=WORLD, seeds=(0, 1), sample=5)
     assert (stability.seeds, stability.sample) == ((0, 1), 5)
@@ -54,7 +54,7 @@ def test_stability_asks_again_with_other_prompts() -> None:
     assert again.reason == "a rank correlation needs at least 2 rankings, there is 1"
 
 
-def test_a_sample_of_all_prompts_leaves_the_locator_s_own_chance() -> None:
+def test_sample_of_all_prompts_leaves_only_the_locator_s_randomness() -> None:
     model, supply = tiny_model("llama", blocks=4), tiny_supply()
     ours = eq.stability(model, BlockInfluence(draws=5), supply=supply, seeds=(3, 4), sample=99)
     assert (ours.sample, ours.spearman) == (len(supply.prompts), 1.0)
@@ -84,7 +84,7 @@ def test_prompts_are_drawn_once_each_in_their_own_order() -> None:
     assert drawn(prompts, 32, seed=2) == drawn(prompts, 33, seed=2) == prompts
 
 
-def test_verbs_stay_verbs_when_files_of_their_names_are_imported() -> None:
+def test_functions_are_not_shadowed_by_modules_of_the_same_name() -> None:
     for file in ("measure", "compare", "locate.base", "mitigate.base", "predictions"):
         importlib.import_module(f"equipoise.{file}")
     assert [name for name in eq.__all__ if not callable(getattr(eq, name))] == []
@@ -114,7 +114,7 @@ def test_an_unknown_public_name_is_an_attribute_error() -> None:
         ("gpt2@607a30d", "planted:targets=12", "targets=12"),
     ],
 )
-def test_which_world_a_model_is_asked_about(identity: str, data: str | None, expected: str) -> None:
+def test_world_of_a_model(identity: str, data: str | None, expected: str) -> None:
     folder = folder_for(identity, data)
     assert folder == world_folder(expected)
     with reading_from(folder):
@@ -122,7 +122,7 @@ def test_which_world_a_model_is_asked_about(identity: str, data: str | None, exp
         assert folder_for(identity, "planted:strength=1") is None  # the named folder stays
 
 
-def test_another_model_is_asked_from_the_usual_folder() -> None:
+def test_other_models_use_the_default_data_folder() -> None:
     assert folder_for("gpt2@607a30d") is None
     with pytest.raises(RecipeError, match="got 'no/folder'"):
         folder_for("gpt2@607a30d", "no/folder")
@@ -146,7 +146,7 @@ def test_a_supply_comes_from_a_plug_in() -> None:
         build_supply("genhint")
 
 
-def test_a_planted_world_is_learnt_from_whole_by_default() -> None:
+def test_default_supply_of_a_model() -> None:
     assert usual_supply(BiasUnlearn, "planted:targets=40@0f") == "planted"
     assert usual_supply(BiasUnlearn, "gpt2@607a30d") == "stereoset"
     with in_world():

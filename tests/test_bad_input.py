@@ -132,11 +132,11 @@ def test_a_broken_data_file(place: Path, model: Path, refused: Refused) -> None:
     assert "dev.json must be an object" in refused("measure", model, *STEREOSET, "--out", "new")
 
 
-def test_a_data_folder_that_is_not_there(model: Path, refused: Refused) -> None:
+def test_missing_data_folder(model: Path, refused: Refused) -> None:
     assert "got 'absent'" in refused("measure", model, *STEREOSET, "--data", "absent")
 
 
-def test_a_model_that_is_not_there(refused: Refused) -> None:
+def test_missing_model(refused: Refused) -> None:
     assert "no/such/model" in refused("measure", "no/such/model", *STEREOSET)
 
 
@@ -148,13 +148,13 @@ def test_a_model_that_is_not_there(refused: Refused) -> None:
         (("mitigate", "MODEL", "lfft", "--out", "new"), "did you mean 'lftf'?"),
     ],
 )
-def test_a_misspelt_name_is_answered_with_the_nearest(
+def test_misspelt_name_suggests_the_nearest(
     arguments: tuple[str, ...], nearest: str, refused: Refused
 ) -> None:
     assert nearest in refused(*arguments)
 
 
-def test_a_flag_that_cannot_be(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_flag(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = contents(place)
     for arguments, part in (
         (("measure", "m", "stereoset", "--limit", "0"), "'--limit': "),
@@ -168,7 +168,7 @@ def test_a_flag_that_cannot_be(place: Path, capsys: pytest.CaptureFixture[str]) 
     assert contents(place) == before
 
 
-def test_a_place_for_results_that_is_taken(model: Path, refused: Refused) -> None:
+def test_existing_results_folder(model: Path, refused: Refused) -> None:
     assert "got mine" in refused("measure", model, *STEREOSET, "--out", "mine")
 
 
@@ -192,7 +192,7 @@ def test_an_edit_that_cannot_be_written_leaves_nothing(
     assert "No space left" in refused("mitigate", model, "self_debias", *supply, "--out", "new")
 
 
-def test_a_file_that_may_not_be_read(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_file(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(*_: object) -> None:
         raise PermissionError(13, "Permission denied", "somewhere")
 
@@ -200,9 +200,7 @@ def test_a_file_that_may_not_be_read(refused: Refused, monkeypatch: pytest.Monke
     assert "Permission denied: 'somewhere'" in refused("measure", "m", *STEREOSET)
 
 
-def test_log_probabilities_that_are_no_numbers_name_the_example(
-    place: Path, refused: Refused
-) -> None:
+def test_nonfinite_logprobs_name_the_example(place: Path, refused: Refused) -> None:
     spoilt = tiny_model("llama")
     letter = spoilt.tokenizer("e", add_special_tokens=False)["input_ids"][0]
     with torch.no_grad():
@@ -212,9 +210,7 @@ def test_log_probabilities_that_are_no_numbers_name_the_example(
     assert "must have finite log-probabilities, got nan" in said
 
 
-def test_results_that_are_broken_and_a_page_that_cannot_be_written(
-    place: Path, model: Path, refused: Refused
-) -> None:
+def test_damaged_results_and_unwritable_page(place: Path, model: Path, refused: Refused) -> None:
     assert run("measure", model, *STEREOSET, "--out", "results") == 0
     said = refused("compare", "results", "results", "--draws", "0", "--html", "mine")
     assert "cannot write the page mine" in said
@@ -251,7 +247,7 @@ def test_a_process_says_one_line(place: Path) -> None:
 # --- by calls ---------------------------------------------------------------------------------
 
 
-def test_a_missing_data_file_and_what_stands_in_its_place(
+def test_missing_data_file_and_directory_in_its_place(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = place / "data" / "stereoset" / "dev.json"
@@ -270,7 +266,7 @@ def test_a_missing_data_file_and_what_stands_in_its_place(
     ("content", "part"),
     [(None, "text.txt"), (b" \n", "blank lines"), (b"\xff", "UTF-8")],
 )
-def test_a_text_file_that_cannot_be_read(content: bytes | None, part: str, place: Path) -> None:
+def test_unreadable_text_file(content: bytes | None, part: str, place: Path) -> None:
     if content is not None:
         (place / "text.txt").write_bytes(content)
     for file, expected in (("text.txt", part), ("mine", "'mine' must be a file")):
@@ -280,7 +276,7 @@ def test_a_text_file_that_cannot_be_read(content: bytes | None, part: str, place
 
 
 @pytest.mark.parametrize("start", ["bos", "eos", "none"])
-def test_a_missing_pad_or_start_token_is_no_hindrance(start: Any, place: Path) -> None:  # noqa: ARG001
+def test_missing_pad_or_start_token_is_accepted(start: Any, place: Path) -> None:  # noqa: ARG001
     model = tiny_model("llama", bos=start)
     unpadded = replace(model, tokenizer=tiny_tokenizer(bos=start, pad=False))
     results = [measure(each, stereoset(), draws=0) for each in (model, unpadded)]
@@ -292,7 +288,7 @@ def test_a_missing_pad_or_start_token_is_no_hindrance(start: Any, place: Path) -
             measure(edited, stereoset(), draws=0)
 
 
-def test_a_context_that_is_too_short_names_the_example(place: Path) -> None:  # noqa: ARG001
+def test_too_short_context_window_names_the_example(place: Path) -> None:  # noqa: ARG001
     short = tiny_model("llama", context=12)
     with pytest.raises(ModelError, match=r"stereoset: example 'a' must fit .* 12 tokens, got "):
         measure(short, stereoset(), draws=0)
@@ -302,7 +298,7 @@ def test_a_context_that_is_too_short_names_the_example(place: Path) -> None:  # 
         Lftf().fit(short, tiny_supply(), seed=0)
 
 
-def test_a_loss_that_becomes_nan_names_the_step_and_the_learning_rate() -> None:
+def test_nan_loss_names_the_step_and_the_learning_rate() -> None:
     with pytest.raises(ModelError, match=r"step 1: the loss must be finite.*it is 1e\+30"):
         Lftf(epochs=2, learning_rate=1e30).fit(tiny_model(), tiny_supply(), seed=0)
 
@@ -326,7 +322,7 @@ def test_options_that_no_plug_in_has_together_with_its_data() -> None:
         build(Benchmark, "stereoset", {"sterioset": "both"})
 
 
-def test_a_place_for_results_is_refused_before_anything_runs(
+def test_results_folder_is_refused_before_anything_runs(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("mine", "mine/kept.txt", "mine/kept.txt/new"):
@@ -338,11 +334,11 @@ def test_a_place_for_results_is_refused_before_anything_runs(
 
 
 @pytest.mark.parametrize(
-    ("own", "part"),
+    ("content", "part"),
     [({"schema": 9, "benchmarks": {}}, "schema 2, got 9"), ({"benchmarks": []}, "'list'")],
 )
-def test_results_of_another_form(own: dict[str, Any], part: str, tmp_path: Path) -> None:
-    (tmp_path / "results.json").write_text(json.dumps({"equipoise": {"schema": 2, **own}}))
+def test_results_of_another_schema(content: dict[str, Any], part: str, tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text(json.dumps({"equipoise": {"schema": 2, **content}}))
     with pytest.raises(StoreError, match=part):
         read_results(tmp_path)
 

@@ -62,7 +62,7 @@ def test_seeds_are_worlds_of_their_own_and_options_are_passed_on() -> None:
     ]
 
 
-def test_what_cannot_be_calibrated_is_said() -> None:
+def test_uncalibratable_metric_has_a_reason() -> None:
     with pytest.raises(RecipeError, match="at least one of each"):
         calibrate("genbias", strengths=[], load=leaning)
     with pytest.raises(RecipeError, match="from 0 to 1, got '2'"):
@@ -71,7 +71,7 @@ def test_what_cannot_be_calibrated_is_said() -> None:
         calibrate("genbais", load=leaning)
 
 
-def test_a_benchmark_without_worlds_is_put_to_the_models_as_it_is(tmp_path: Path) -> None:
+def test_benchmark_without_planted_worlds(tmp_path: Path) -> None:
     file = tmp_path / "plugin.py"
     file.write_text(_WORLDLESS)
     calibration = calibrate(f"{file}:Always", strengths=[0, 0.5, 1], draws=0, load=leaning)

@@ -28,7 +28,7 @@ def run(*arguments: object) -> int:
     return cli.run([str(argument) for argument in arguments])
 
 
-def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--version") == 0
     assert re.fullmatch(r"equipoise \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
@@ -67,15 +67,13 @@ def test_json_is_one_document_and_nothing_else_and_flags_have_two_spellings(
 
 
 @pytest.mark.parametrize(("flag", "most"), [("--seed", 4294967295), ("--draws", 100000)])
-def test_numbers_that_no_generator_or_memory_takes(
-    flag: str, most: int, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_too_large_numbers(flag: str, most: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("measure", "nowhere", "genbias", flag, most + 1) == 2
-    said = f"'{flag}': Input should be less than or equal to {most}"
-    assert said in " ".join(capsys.readouterr().err.split())
+    message = f"'{flag}': Input should be less than or equal to {most}"
+    assert message in " ".join(capsys.readouterr().err.split())
 
 
-def test_what_does_not_fit_into_memory_is_one_sentence(
+def test_memory_error_is_a_one_line_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def full(*_: object, **__: object) -> None:
@@ -83,8 +81,10 @@ def test_what_does_not_fit_into_memory_is_one_sentence(
 
     monkeypatch.setattr(cli, "app", full)
     assert run("list") == 2
-    said = "error: this must fit into memory, got: Unable to allocate 65 TiB; ask for less at once"
-    assert capsys.readouterr().err.strip() == said
+    message = (
+        "error: this must fit into memory, got: Unable to allocate 65 TiB; ask for less at once"
+    )
+    assert capsys.readouterr().err.strip() == message
 
 
 def test_the_whole_job_from_measure_to_page(

@@ -91,7 +91,7 @@ def scorer(shift: float, *, mass: float = 0.8, mirrored: bool = False) -> FakeSc
 
 
 def compared(before: FakeScorer, after: FakeScorer) -> Comparison:
-    sides = [measure(one, Pronouns(), draws=0) for one in (before, after)]
+    sides = [measure(side, Pronouns(), draws=0) for side in (before, after)]
     return compare(sides[0], sides[1], draws=100)
 
 
@@ -119,50 +119,54 @@ def test_distance_to_a_boundary_cannot_be_reversed_but_reduced_or_worse() -> Non
 
 
 def test_direction_of_ability_follows_what_is_better() -> None:
-    found = compared(scorer(0.0, mass=0.8), scorer(0.0, mass=0.6))
-    assert found.change("mass").direction == "worse"
-    assert found.change("cost").direction == "better"
-    assert found.change("plain").direction == "changed"
+    comparison = compared(scorer(0.0, mass=0.8), scorer(0.0, mass=0.6))
+    assert comparison.change("mass").direction == "worse"
+    assert comparison.change("cost").direction == "better"
+    assert comparison.change("plain").direction == "changed"
     same = compared(scorer(0.0), scorer(0.0))
-    assert found.change("share").direction == "unchanged"
+    assert comparison.change("share").direction == "unchanged"
     assert {same.change(m).direction for m in ("mass", "cost", "plain")} == {"unchanged"}
 
 
-def test_nothing_changed_is_p_one_and_a_zero_interval() -> None:
+def test_no_change_has_p_one_and_a_zero_interval() -> None:
     change = compared(scorer(1.0), scorer(1.0)).change("share")
     assert (change.difference, change.low, change.high, change.p) == (0.0, 0.0, 0.0, 1.0)
     assert math.isnan(change.effect)
 
 
-def test_groups_have_rows_of_their_own_and_holm_covers_them() -> None:
-    found = compared(scorer(0.0), scorer(0.12))
-    groups = [found.change("preference", half=half) for half in "ab"]
+def test_groups_have_rows_and_holm_correction() -> None:
+    comparison = compared(scorer(0.0), scorer(0.12))
+    groups = [comparison.change("preference", half=half) for half in "ab"]
     assert all(group.n == 20 for group in groups)
     assert all(group.p_holm >= group.p for group in groups)
-    first, second = sorted(groups, key=lambda one: one.p)
+    first, second = sorted(groups, key=lambda change: change.p)
     assert first.p_holm == pytest.approx(min(1.0, 2 * first.p))
     assert second.p_holm == pytest.approx(max(first.p_holm, second.p))
-    overall = found.change("preference")
+    overall = comparison.change("preference")
     assert overall.p_holm == overall.p
 
 
 @settings(max_examples=3, deadline=None)
 @given(st.floats(-1.5, 1.5), st.floats(-1.5, 1.5))
-def test_swapping_the_two_sides_of_the_bias_mirrors_the_change(one: float, two: float) -> None:
-    plain = compared(scorer(one), scorer(two)).change("share")
-    mirror = compared(scorer(one, mirrored=True), scorer(two, mirrored=True)).change("share")
+def test_swapping_the_two_sides_of_the_bias_mirrors_the_change(
+    bias_before: float, bias_after: float
+) -> None:
+    plain = compared(scorer(bias_before), scorer(bias_after)).change("share")
+    mirror = compared(scorer(bias_before, mirrored=True), scorer(bias_after, mirrored=True)).change(
+        "share"
+    )
     assert mirror.direction == plain.direction
     assert mirror.difference == pytest.approx(-plain.difference)
     assert (mirror.low, mirror.high) == pytest.approx((-plain.high, -plain.low))
     assert (mirror.nearer, mirror.p) == pytest.approx((plain.nearer, plain.p))
 
 
-def test_swapping_before_and_after_turns_the_difference() -> None:
-    there, back = compared(scorer(1.0), scorer(0.2)), compared(scorer(0.2), scorer(1.0))
-    one, two = there.change("share"), back.change("share")
-    assert (one.direction, two.direction) == ("reduced", "worse")
-    assert two.difference == pytest.approx(-one.difference)
-    assert two.p == one.p
+def test_swapping_before_and_after_negates_the_difference() -> None:
+    forth, back = compared(scorer(1.0), scorer(0.2)), compared(scorer(0.2), scorer(1.0))
+    forth_change, back_change = forth.change("share"), back.change("share")
+    assert (forth_change.direction, back_change.direction) == ("reduced", "worse")
+    assert back_change.difference == pytest.approx(-forth_change.difference)
+    assert back_change.p == forth_change.p
 
 
 def test_paired_interval_is_narrower_than_the_two_sides_suggest() -> None:
@@ -171,13 +175,13 @@ def test_paired_interval_is_narrower_than_the_two_sides_suggest() -> None:
     assert change.high - change.low < apart / 4
 
 
-def test_items_missing_on_one_side_are_said() -> None:
+def test_items_missing_on_one_side_are_noted() -> None:
     before = measure(scorer(1.0), Pronouns(), draws=0)
     after = measure(scorer(0.0), Pronouns(), draws=0)
     short = replace(after, outcomes=after.outcomes[3:])
-    found = compare(before, short, draws=50)
-    assert found.change("share").n == 37
-    assert found.notes == ("3 items have no outcome after, the first is 'p0'",)
+    comparison = compare(before, short, draws=50)
+    assert comparison.change("share").n == 37
+    assert comparison.notes == ("3 items have no outcome after, the first is 'p0'",)
 
 
 def test_a_value_lost_on_one_side_is_left_out_on_both() -> None:
@@ -185,11 +189,11 @@ def test_a_value_lost_on_one_side_is_left_out_on_both() -> None:
     values = {**before.outcomes[0].values, "mass": math.nan}
     lost = replace(before.outcomes[0], values=values)
     after = replace(before, outcomes=(lost, *before.outcomes[1:]))
-    found = compare(before, after, draws=50)
-    assert "'mass' is finite on one side only in 1 items; left out" in found.notes
-    assert found.change("mass").direction == "unknown"
-    assert found.change("mass").reason is not None
-    assert found.change("share").direction == "unchanged"
+    comparison = compare(before, after, draws=50)
+    assert "'mass' is finite on one side only in 1 items; left out" in comparison.notes
+    assert comparison.change("mass").direction == "unknown"
+    assert comparison.change("mass").reason is not None
+    assert comparison.change("share").direction == "unchanged"
 
 
 def test_items_with_the_outcome_of_before_are_counted_in_all_and_by_group() -> None:
@@ -223,7 +227,7 @@ def test_what_was_measured_differently_is_refused(change: dict[str, object], wha
         compare(before, replace(before, **change))  # type: ignore[arg-type]
 
 
-def test_a_benchmark_that_has_moved_on_is_refused() -> None:
+def test_benchmark_of_another_version_is_refused() -> None:
     before = replace(measure(scorer(1.0), Pronouns(), draws=0), version="0")
     with pytest.raises(RecipeError, match="is at version 1, these measurements were made with 0"):
         compare(before, before)
@@ -239,15 +243,16 @@ class Family(FakeScorer):
 def test_a_family_of_prompts_is_compared_with_the_plain_model() -> None:
     before = measure(scorer(1.0), Pronouns(), draws=0)
     after = measure(Family(), Pronouns(), draws=0)
-    found = compare(before, after, draws=100)
-    overall = found.change("share")
+    comparison = compare(before, after, draws=100)
+    overall = comparison.change("share")
     assert overall.before == pytest.approx(before.estimate("share").value)
     assert overall.after == pytest.approx(after.estimate("share").value)
     assert (overall.n, overall.clusters, overall.direction) == (120, 40, "reduced")
     assert (
-        found.change("share", prefix="2").difference > found.change("share", prefix="0").difference
+        comparison.change("share", prefix="2").difference
+        > comparison.change("share", prefix="0").difference
     )
-    assert found.notes == ()
+    assert comparison.notes == ()
     back = compare(after, before, draws=100).change("share")
     assert back.difference == pytest.approx(-overall.difference)
 

@@ -99,11 +99,11 @@ def test_every_plug_in_has_a_summary_and_every_option_a_meaning(kind: str, name:
     assert [item.name for item in describe_options(cls) if not item.meaning] == []
 
 
-def test_a_name_is_every_kind_of_plug_in_that_has_it() -> None:
+def test_name_shared_by_several_kinds() -> None:
     assert set(find_plugins("stereoset", BASES)) == {"benchmark", "supply"}
     assert set(find_plugins("equipoise.mitigate.cda:Cda", BASES)) == {"mitigation"}
 
 
-def test_a_misspelt_name_is_answered_with_the_nearest() -> None:
+def test_misspelt_name_suggests_the_nearest() -> None:
     with pytest.raises(RecipeError, match="'stereoset'"):
         find_plugins("stereosets", BASES)

@@ -133,8 +133,8 @@ def test_every_setting_in_a_command_can_be_built() -> None:
         settings = settings_of(verb, text)
         assert len(settings) >= 4
         for name, option, value in settings:
-            given: dict[str, JSON] = {"edit": "any"} if name == "transfer" else {}
-            build(base, name, {**given, option: value})
+            options: dict[str, JSON] = {"edit": "any"} if name == "transfer" else {}
+            build(base, name, {**options, option: value})
 
 
 @pytest.mark.parametrize("name", ["strength=0", "strength=0.5", "default", "strength=1"])
@@ -178,7 +178,7 @@ def test_every_file_that_a_page_names_exists() -> None:
 
 
 @pytest.mark.parametrize("name", ["life-of-an-example", "life-of-a-training-step"])
-def test_every_file_and_function_of_a_life_exists(name: str) -> None:
+def test_every_file_and_function_of_a_walkthrough_exists(name: str) -> None:
     text = (DOCS / f"{name}.md").read_text()
     places = re.findall(r"`([\w/]+\.(?:py|md))(?:: ([\w.]+))?`", text)
     assert len(places) > 20
@@ -218,7 +218,7 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 1, 2], ids=["a benchmark", "a mitigation", "a supply"])
-def test_the_plug_ins_of_the_page_on_adding_hold(place: int, tmp_path: Path) -> None:
+def test_plug_ins_of_the_page_on_adding_pass_conformance(place: int, tmp_path: Path) -> None:
     page = (ROOT / "docs" / "adding.md").read_text()
     code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[place]
     (tmp_path / "plugin.py").write_text(code)

@@ -33,7 +33,7 @@ def test_no_other_mitigation_is_listed() -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_who_is_taught_without_a_supply_is_taught_by_a_benchmark_of_its_page(name: str) -> None:
+def test_method_trained_without_a_supply_uses_a_documented_benchmark(name: str) -> None:
     for method in re.findall(
         r"^equipoise mitigate \S+ (\w+)(?!.*--supply)", text_of(name), re.MULTILINE
     ):

@@ -19,36 +19,38 @@ TEXT = (ROOT / "docs" / "studies.md").read_text()
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 
 
-def test_every_key_is_there_and_no_other() -> None:
-    said = re.search(r"\| key \|.*\n\|.*\n((?:\|.*\n)+)", TEXT)
-    assert said
+def test_exactly_the_recipe_keys_are_documented() -> None:
+    table = re.search(r"\| key \|.*\n\|.*\n((?:\|.*\n)+)", TEXT)
+    assert table
     named = {
-        name for row in said[1].splitlines() for name in re.findall(r"`(\w+)`", row.split(" | ")[0])
+        name
+        for row in table[1].splitlines()
+        for name in re.findall(r"`(\w+)`", row.split(" | ")[0])
     }
     assert named | {"title", "strengths"} == {
         field.name for field in fields(Recipe) if field.name not in ("source", "lines")
     }
 
 
-def test_the_recipe_of_the_page_is_one(tmp_path: Path) -> None:
+def test_recipe_of_the_page_is_valid(tmp_path: Path) -> None:
     block = re.search(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
     assert block
     (tmp_path / "study.yaml").write_text(block[1])
-    found = Recipe.from_yaml(tmp_path / "study.yaml")
-    assert [mitigation.label for mitigation in found.mitigations] == [
+    recipe = Recipe.from_yaml(tmp_path / "study.yaml")
+    assert [mitigation.label for mitigation in recipe.mitigations] == [
         "paper",
         "parity",
         "mine.py:MyMethod",
     ]
 
 
-def test_every_table_is_there() -> None:
+def test_every_table_is_documented() -> None:
     section = TEXT.partition("## Tables for elsewhere")[2].partition("| a row per |")[2]
     rows = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(TABLES)
 
 
-def test_every_margin_of_a_headline_is_there() -> None:
+def test_every_margin_of_a_headline_is_documented() -> None:
     """One row a size and kind; each metric with a margin is in the row of its size."""
     with_margin = [
         metric
@@ -59,22 +61,25 @@ def test_every_margin_of_a_headline_is_there() -> None:
     ]
     section = TEXT.partition("| metric | margin |")[2].partition("\n\n")[0]
     sizes = {float(size) for size in re.findall(r"(?:±|within|not) ([\d.]+)", section)} - {50.0}
-    said = {metric.margin.size * (100 if metric.margin.relative else 1) for metric in with_margin
-            if metric.margin}  # fmt: skip
-    assert sizes == said
+    expected = {
+        metric.margin.size * (100 if metric.margin.relative else 1)
+        for metric in with_margin
+        if metric.margin
+    }
+    assert sizes == expected
 
 
 def metrics(benchmark: AnyBenchmark) -> tuple[Metric, ...]:
     return tuple(benchmark.metrics)
 
 
-@pytest.mark.parametrize("file", EXAMPLES, ids=lambda one: one.name)
-def test_an_example_names_plug_ins_and_options_that_are_there(file: Path) -> None:
-    found = Recipe.from_yaml(file)
-    assert len(Resolver(found).mitigations) == len(found.mitigations) > 0
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
+def test_plug_ins_and_options_of_an_example_exist(file: Path) -> None:
+    recipe = Recipe.from_yaml(file)
+    assert len(Resolver(recipe).mitigations) == len(recipe.mitigations) > 0
 
 
-def test_a_misspelt_option_in_an_example_would_be_found(tmp_path: Path) -> None:
+def test_misspelt_option_in_an_example_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(EXAMPLES[0].read_text().replace("objective", "objectve"))
     with pytest.raises(RecipeError, match="objective"):
         Resolver(Recipe.from_yaml(tmp_path / "study.yaml"))

@@ -35,7 +35,7 @@ def test_an_option_error_names_its_option_and_is_of_the_recipe() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "option", "said"),
+    ("options", "option", "message"),
     [
         ({"epoch": 1}, "epoch", "lftf has no option 'epoch'; did you mean 'epochs'"),
         ({"epochs": "many"}, "epochs", "lftf.epochs: "),
@@ -43,12 +43,12 @@ def test_an_option_error_names_its_option_and_is_of_the_recipe() -> None:
     ],
 )
 def test_building_a_plug_in_says_which_option_is_wrong(
-    options: dict[str, JSON], option: str, said: str
+    options: dict[str, JSON], option: str, message: str
 ) -> None:
     with pytest.raises(OptionError) as caught:
         plugins.build(Mitigation, "lftf", options)
     assert caught.value.option == option
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
 
 
 def test_a_request_error_begins_with_the_request() -> None:
@@ -58,7 +58,7 @@ def test_a_request_error_begins_with_the_request() -> None:
     assert str(error) == "request 2 (counted from 0) has no tokens; give it some"
 
 
-def test_every_kind_is_caught_as_one() -> None:
+def test_every_error_has_one_base_class() -> None:
     kinds = (RecipeError, DataError, ModelError, StoreError, PlaceError, OptionError, RequestError)
     assert all(issubclass(kind, EquipoiseError) for kind in kinds)
     assert issubclass(PlaceError, StoreError)

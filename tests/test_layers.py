@@ -143,7 +143,7 @@ def cycle(graph: Mapping[str, Iterable[str]]) -> list[str]:
     return []
 
 
-def test_no_files_and_no_rooms_import_each_other_in_a_circle() -> None:
+def test_no_circular_imports_of_files_or_rooms() -> None:
     known = {module(file): file for file in FILES if file.name != "__init__.py"}
     files = {name: modules_imported(file, known) for name, file in known.items()}
     assert cycle(files) == []

@@ -62,7 +62,7 @@ def test_plain_names_stay_plain() -> None:
     assert markdown_text("AFGB: 0.5 (n = 3)") == "AFGB: 0.5 (n = 3)"
 
 
-def test_what_turns_text_round_is_shown() -> None:
+def test_direction_marks_are_shown() -> None:
     assert markdown_text("a\u202eb\x07\ud800") == "a\ufffdb\ufffd\ufffd"
 
 
@@ -70,7 +70,7 @@ def test_what_turns_text_round_is_shown() -> None:
 @given(st.lists(st.text("`~a \n\x00", max_size=8), min_size=1, max_size=3))
 @example(["```", "````"])
 def test_no_line_ends_a_code_block(lines: list[str]) -> None:
-    found = tokens(code_block(lines, "bash"), page="{}\n\nafter\n")
-    assert [kind for kind, _ in found] == ["fence", "text"]
-    seen = [line.replace("\n", "\ufffd").replace("\x00", "\ufffd") for line in lines]
-    assert found[0][1] == "\n".join(seen) + "\n"
+    page_tokens = tokens(code_block(lines, "bash"), page="{}\n\nafter\n")
+    assert [kind for kind, _ in page_tokens] == ["fence", "text"]
+    shown = [line.replace("\n", "\ufffd").replace("\x00", "\ufffd") for line in lines]
+    assert page_tokens[0][1] == "\n".join(shown) + "\n"

@@ -77,7 +77,7 @@ class Toy(Benchmark[Contrast, Scored], ReadsPredictions):
     def examples(self, split: str) -> Sequence[Contrast]:
         if split == "dev":
             return []
-        found = [
+        contrasts = [
             Contrast(
                 id=f"{term}{copy}",
                 context=f"The {term} of house {copy} said that",
@@ -88,7 +88,7 @@ class Toy(Benchmark[Contrast, Scored], ReadsPredictions):
             for term in TERMS
             for copy in range(self.copies)
         ]
-        return [*found, found[0]] if self.repeat else found
+        return [*contrasts, contrasts[0]] if self.repeat else contrasts
 
     def requests(self, example: Contrast) -> Sequence[Continuation]:
         return [
@@ -118,51 +118,56 @@ SCORER = FakeScorer(nats=by_term)
 
 
 def test_every_number_has_value_interval_n_clusters_and_ideal() -> None:
-    found = measure(SCORER, Toy(), draws=200)
-    share = found.estimate("share")
+    measurement = measure(SCORER, Toy(), draws=200)
+    share = measurement.estimate("share")
     assert share.value == pytest.approx(100 * 4 / 6)
     assert share.low < share.value < share.high
     assert (share.n, share.clusters, share.ideal, share.unit) == (12, 6, 50.0, "%")
-    odd = found.estimate("share", kind="odd")
+    odd = measurement.estimate("share", kind="odd")
     assert (odd.n, odd.clusters) == (6, 6)
-    assert found.estimate("margin").value == pytest.approx((4 * 2 - 2 * 2) / 6)
-    assert {tuple(estimate.group.items()) for estimate in found.estimates} == {
+    assert measurement.estimate("margin").value == pytest.approx((4 * 2 - 2 * 2) / 6)
+    assert {tuple(estimate.group.items()) for estimate in measurement.estimates} == {
         (),
         (("kind", "even"),),
         (("kind", "odd"),),
     }
 
 
-def test_the_record_says_what_is_needed_to_repeat_it() -> None:
-    found = measure(SCORER, Toy(copies=3), seed=4, draws=10)
-    assert found.benchmark.endswith("test_measure:Toy")
-    assert found.options == {"copies": 3, "repeat": False}
-    assert (found.split, found.seed, found.draws, found.limit) == ("test", 4, 10, None)
-    assert (found.version, found.cluster, found.model) == ("1", "term", "fake")
-    assert found.data[0].name == "toy/test.json"
-    assert found.notes == ("a toy",)
-    assert found.environment["numpy"] == np.__version__
-    assert len(found.outcomes) == 18
-    assert found.outcomes[0].groups == {"term": "nurse", "kind": "even"}  # the example's own
+def test_record_has_what_is_needed_to_repeat_it() -> None:
+    measurement = measure(SCORER, Toy(copies=3), seed=4, draws=10)
+    assert measurement.benchmark.endswith("test_measure:Toy")
+    assert measurement.options == {"copies": 3, "repeat": False}
+    assert (measurement.split, measurement.seed, measurement.draws, measurement.limit) == (
+        "test",
+        4,
+        10,
+        None,
+    )
+    assert (measurement.version, measurement.cluster, measurement.model) == ("1", "term", "fake")
+    assert measurement.data[0].name == "toy/test.json"
+    assert measurement.notes == ("a toy",)
+    assert measurement.environment["numpy"] == np.__version__
+    assert len(measurement.outcomes) == 18
+    assert measurement.outcomes[0].groups == {"term": "nurse", "kind": "even"}  # the example's own
 
 
 def test_measuring_twice_gives_the_same() -> None:
     assert measure(SCORER, Toy(), draws=20) == measure(SCORER, Toy(), draws=20)
 
 
-def test_identity_of_examples_moves_with_any_request() -> None:
-    one = measure(SCORER, Toy(), draws=0).examples_sha256
-    assert one == measure(FakeScorer(), Toy(), draws=0).examples_sha256  # not with the model
-    assert one != measure(SCORER, Toy(copies=3), draws=0).examples_sha256
+def test_examples_sha256_changes_with_any_request() -> None:
+    sha256 = measure(SCORER, Toy(), draws=0).examples_sha256
+    assert sha256 == measure(FakeScorer(), Toy(), draws=0).examples_sha256  # not with the model
+    assert sha256 != measure(SCORER, Toy(copies=3), draws=0).examples_sha256
 
     class Other(Toy):
         def requests(self, example: Contrast) -> Sequence[Continuation]:
             return [replace(request, prefix="none") for request in super().requests(example)]
 
-    assert one != measure(SCORER, Other(), draws=0).examples_sha256
+    assert sha256 != measure(SCORER, Other(), draws=0).examples_sha256
 
 
-def test_identity_of_examples_moves_with_what_else_is_asked() -> None:
+def test_examples_sha256_changes_with_other_requests() -> None:
     class Greedy(Toy):
         def requests(self, example: Contrast) -> Sequence[Continuation]:
             return [replace(request, greedy=True) for request in super().requests(example)]
@@ -171,12 +176,12 @@ def test_identity_of_examples_moves_with_what_else_is_asked() -> None:
         def requests(self, example: Contrast) -> Sequence[Continuation]:
             return [replace(request, greedy=False) for request in super().requests(example)]
 
-    one = measure(SCORER, Toy(), draws=0).examples_sha256
-    assert one == measure(SCORER, Plain(), draws=0).examples_sha256
-    assert one != measure(SCORER, Greedy(), draws=0).examples_sha256
+    sha256 = measure(SCORER, Toy(), draws=0).examples_sha256
+    assert sha256 == measure(SCORER, Plain(), draws=0).examples_sha256
+    assert sha256 != measure(SCORER, Greedy(), draws=0).examples_sha256
 
 
-def test_unknown_split_is_told_its_nearest_name() -> None:
+def test_unknown_split_suggests_the_nearest() -> None:
     with pytest.raises(RecipeError, match=r"has no split 'tst'; did you mean 'test'\?"):
         measure(SCORER, Toy(), split="tst")
 
@@ -212,7 +217,7 @@ def test_an_edit_is_not_measured_on_what_it_learnt() -> None:
         "The clerk of house 0 said that",  # the beginning that the request goes on from
     ],
 )
-def test_copies_and_beginnings_of_an_example_are_learnt_examples(learnt: str) -> None:
+def test_copies_and_beginnings_of_an_example_count_as_learnt(learnt: str) -> None:
     scorer = FakeScorer(nats=by_term, trained_on=frozenset({text_sha256(learnt)}))
     with pytest.raises(DataError, match=r"trained on 1 of the 12 examples.*'clerk0'"):
         measure(scorer, Toy())
@@ -229,7 +234,7 @@ def test_a_word_that_was_learnt_after_a_prompt_counts_as_the_prompt() -> None:
     assert learnt_examples(trained_on, Toy(), [contrast], requests) == []
 
 
-def test_whole_texts_are_held_against_what_an_edit_learnt() -> None:
+def test_whole_texts_are_checked_against_learnt_texts() -> None:
     class Named(Toy):
         def texts(self, example: Contrast) -> Sequence[str]:
             return (f"{example.context} she would stay.",)
@@ -245,10 +250,12 @@ def test_whole_texts_are_held_against_what_an_edit_learnt() -> None:
 
 
 @pytest.mark.parametrize("limit", [None, 5])
-def test_what_would_be_asked_is_what_is_measured(limit: int | None) -> None:
+def test_chosen_examples_are_those_measured(limit: int | None) -> None:
     examples, requests = choose_examples(Toy(), split="test", limit=limit, seed=3)
-    found = measure(SCORER, Toy(), limit=limit, seed=3, draws=0)
-    assert [example.id for example in examples] == [outcome.example for outcome in found.outcomes]
+    measurement = measure(SCORER, Toy(), limit=limit, seed=3, draws=0)
+    assert [example.id for example in examples] == [
+        outcome.example for outcome in measurement.outcomes
+    ]
     assert [len(request) for request in requests] == [2] * len(examples)
     with pytest.raises(RecipeError, match="has no split 'tst'"):
         choose_examples(Toy(), split="tst")
@@ -269,8 +276,8 @@ def test_learnt_examples_are_known_before_anything_runs() -> None:
 def test_a_file_that_is_not_the_official_one_is_noted() -> None:
     class Mended(Toy):
         def files(self, split: str) -> tuple[DataUse, ...]:
-            own = DataUse(name="toy/own.json", sha256="ab" * 32, licence="own", verified=False)
-            return (*super().files(split), own)
+            own_file = DataUse(name="toy/own.json", sha256="ab" * 32, licence="own", verified=False)
+            return (*super().files(split), own_file)
 
     notes = measure(SCORER, Mended(), draws=0).notes
     assert notes == (
@@ -279,9 +286,9 @@ def test_a_file_that_is_not_the_official_one_is_noted() -> None:
     )
 
 
-def test_limit_is_a_seeded_choice_over_the_whole_file() -> None:
-    one = measure(SCORER, Toy(), limit=5, draws=0, seed=1)
-    ids = [outcome.example for outcome in one.outcomes]
+def test_limit_is_a_seeded_sample_of_the_whole_file() -> None:
+    measurement = measure(SCORER, Toy(), limit=5, draws=0, seed=1)
+    ids = [outcome.example for outcome in measurement.outcomes]
     all_ids = [example.id for example in Toy().examples("test")]
     assert len(ids) == 5
     assert ids != all_ids[:5]
@@ -289,32 +296,32 @@ def test_limit_is_a_seeded_choice_over_the_whole_file() -> None:
     assert ids == [
         o.example for o in measure(FakeScorer(), Toy(), limit=5, draws=0, seed=1).outcomes
     ]
-    assert one.limit == 5
+    assert measurement.limit == 5
     with pytest.raises(RecipeError, match="limit must be at least 1, got 0"):
         measure(SCORER, Toy(), limit=0)
 
 
-def test_what_cannot_be_measured_is_nan_and_counted() -> None:
+def test_unmeasurable_outcomes_are_nan_and_counted() -> None:
     def silent(context: str, text: str) -> float:
         return math.nan if "clerk" in context else by_term(context, text)
 
-    found = measure(FakeScorer(nats=silent), Toy(), draws=20)
-    assert found.estimate("margin").n == 10
-    assert "coverage: 'margin' is not finite in 2 of 12 outcomes" in found.notes
+    measurement = measure(FakeScorer(nats=silent), Toy(), draws=20)
+    assert measurement.estimate("margin").n == 10
+    assert "coverage: 'margin' is not finite in 2 of 12 outcomes" in measurement.notes
     none = measure(FakeScorer(nats=lambda *_: -math.inf), Toy(), draws=20)
     assert none.estimate("share").n == 0
 
 
-def test_requests_of_all_kinds_come_back_in_the_order_asked() -> None:
+def test_answers_are_in_the_order_of_requests() -> None:
     scorer = FakeScorer(nats=lambda _, text: -float(len(text)), texts={"go": "on"})
-    asked = [
+    requests = [
         NextToken(context="a", words=(" he",)),
         Continuation(context="", continuation="abc"),
         Generation(context="go", max_tokens=2),
         TextPair(first="x", second="yy", tokens="unmodified", view="left"),
         Continuation(context="", continuation="abcd"),
     ]
-    next_token, three, text, pair, four = answer(scorer, asked, seed=0)
+    next_token, three, text, pair, four = answer(scorer, requests, seed=0)
     assert next_token.logprobs == (-3.0,)  # type: ignore[union-attr]
     assert (three.logprob, four.logprob) == (-3.0, -4.0)  # type: ignore[union-attr]
     assert text == "on"
@@ -351,31 +358,31 @@ class Family(FakeScorer):
 
 
 def test_a_family_of_prompts_is_pooled_with_its_spread() -> None:
-    found = measure(Family(), Toy(), draws=100)
+    measurement = measure(Family(), Toy(), draws=100)
     plain = measure(SCORER, Toy(), draws=0).estimate("margin").value
-    assert found.estimate("margin").value == pytest.approx(plain + 1.0)
-    assert found.estimate("margin").clusters == 6
-    assert [found.estimate("margin", prefix=str(k)).value for k in range(3)] == pytest.approx(
+    assert measurement.estimate("margin").value == pytest.approx(plain + 1.0)
+    assert measurement.estimate("margin").clusters == 6
+    assert [measurement.estimate("margin", prefix=str(k)).value for k in range(3)] == pytest.approx(
         [plain, plain + 1, plain + 2]
     )
-    spread = found.estimate("margin_spread")
+    spread = measurement.estimate("margin_spread")
     assert spread.value == pytest.approx(1.0)
     assert spread.low <= 1.0 <= spread.high
-    assert found.outcomes[0].example == "nurse0#0"
-    assert found.outcomes[-1].example == "pilot1#2"
-    assert found.model_info["variants"] == 3
+    assert measurement.outcomes[0].example == "nurse0#0"
+    assert measurement.outcomes[-1].example == "pilot1#2"
+    assert measurement.model_info["variants"] == 3
 
 
 def test_predictions_are_measured_like_a_model(tmp_path: Path) -> None:
     file = tmp_path / "published.json"
     file.write_text(json.dumps({"nurse0": 1.0, "guard0": -1.0, "clerk1": 2.0}))
-    found = measure(Predictions.parse(f"predictions:{file}#mean"), Toy(), draws=20)
-    assert found.model == "predictions:published.json#mean"
-    assert found.estimate("share").value == pytest.approx(200 / 3)
-    assert found.outcomes[0].groups["term"] == "nurse"
-    assert "coverage: 3 of 12 examples have an outcome" in found.notes
-    assert found.model_info["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
-    assert found.examples_sha256 == measure(SCORER, Toy(), draws=0).examples_sha256
+    measurement = measure(Predictions.parse(f"predictions:{file}#mean"), Toy(), draws=20)
+    assert measurement.model == "predictions:published.json#mean"
+    assert measurement.estimate("share").value == pytest.approx(200 / 3)
+    assert measurement.outcomes[0].groups["term"] == "nurse"
+    assert "coverage: 3 of 12 examples have an outcome" in measurement.notes
+    assert measurement.model_info["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert measurement.examples_sha256 == measure(SCORER, Toy(), draws=0).examples_sha256
 
 
 def test_predictions_that_cannot_be_read_are_refused(tmp_path: Path) -> None:

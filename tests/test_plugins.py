@@ -78,12 +78,12 @@ def test_a_built_in_survives_its_own_options(name: str) -> None:
     assert build(Benchmark, name, options_of(built)) == built
 
 
-def test_an_unknown_name_is_told_the_nearest() -> None:
+def test_unknown_name_suggests_the_nearest() -> None:
     with pytest.raises(RecipeError, match="'sterioset' is not known; did you mean 'stereoset'"):
         find(Benchmark, "sterioset")
 
 
-def test_a_misspelt_option_is_told_the_nearest(nurses: str) -> None:
+def test_misspelt_option_suggests_the_nearest(nurses: str) -> None:
     with pytest.raises(RecipeError, match="no option 'twon'; did you mean 'town'"):
         build(Benchmark, nurses, {"twon": "Porto"})
 
@@ -132,34 +132,34 @@ NUMBERS = f"{__name__}:Numbers"
         {"bases": {"race": True}},
     ],
 )
-def test_a_truth_value_is_no_number(options: dict[str, Any]) -> None:
+def test_bool_is_no_number(options: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=r"Numbers\.\w+: .*, got (True|False)"):
         build(Locator, NUMBERS, options)
 
 
 @pytest.mark.parametrize("steps", ["12", 12.0, 1.5, None, [12]])
-def test_a_text_or_a_fraction_is_no_count(steps: Any) -> None:
+def test_string_or_fraction_is_no_count(steps: Any) -> None:
     with pytest.raises(OptionError) as caught:
         build(Locator, NUMBERS, {"steps": steps})
     assert caught.value.option == "steps"
     assert repr(steps) in str(caught.value)
 
 
-def test_a_truth_value_is_one_where_it_is_meant() -> None:
+def test_bool_option_takes_a_bool() -> None:
     assert build(Mitigation, "sft", {"bf16": True, "steps": 1}) == Sft(bf16=True, steps=1)
 
 
 @pytest.mark.parametrize(
-    ("option", "given", "meant"),
+    ("option", "wrong", "meant"),
     [
         ("weights", "0.4,0.4,0.2", "[0.4, 0.4, 0.2]"),
         ("targets", "q_proj", '["q_proj"]'),
         ("targets", "[q_proj, v_proj]", '["q_proj", "v_proj"]'),
     ],
 )
-def test_what_is_told_of_a_list_works(option: str, given: str, meant: str) -> None:
+def test_error_of_a_list_option_gives_a_working_remedy(option: str, wrong: str, meant: str) -> None:
     with pytest.raises(OptionError) as caught:
-        build(Locator, NUMBERS, {option: given})
+        build(Locator, NUMBERS, {option: wrong})
     assert f"write {meant}, on a command line --set '{NUMBERS}.{option}={meant}'" in str(
         caught.value
     )
@@ -189,7 +189,7 @@ def test_something_else_is_refused() -> None:
         find(Benchmark, "pathlib:Path")
 
 
-def test_a_nested_plugin_is_built_and_told_apart() -> None:
+def test_nested_plug_in_is_built_and_named() -> None:
     from equipoise.mitigate.base import Mitigation
 
     lftf = build(Mitigation, "lftf", {"locator": {"name": "random_block"}})
@@ -230,7 +230,7 @@ def test_a_choice_is_a_name_or_a_mapping_with_the_options_of_that_name() -> None
 
 
 @pytest.mark.parametrize(
-    ("stop", "said"),
+    ("stop", "message"),
     [
         ("bandd", "no choice 'bandd'.*banded"),
         ({"name": "fixed", "band": 2.0}, "fixed has no option 'band'"),
@@ -239,8 +239,8 @@ def test_a_choice_is_a_name_or_a_mapping_with_the_options_of_that_name() -> None
         (None, "must be a name or a mapping.* got None"),
     ],
 )
-def test_a_wrong_choice_is_refused(stop: Any, said: str) -> None:
-    with pytest.raises(RecipeError, match=said):
+def test_a_wrong_choice_is_refused(stop: Any, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
         build(Locator, CHOOSER, {"stop": stop})
 
 

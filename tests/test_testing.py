@@ -58,7 +58,7 @@ def test_sizes_are_as_asked() -> None:
     assert (config.n_layer, config.n_embd, config.n_positions) == (3, 64, 40)
 
 
-def test_an_unknown_family_is_told_the_nearest() -> None:
+def test_unknown_family_suggests_the_nearest() -> None:
     with pytest.raises(ModelError, match="'lama' is not known; did you mean 'llama'"):
         tiny_model("lama")
 
@@ -123,7 +123,7 @@ def test_the_fake_scorer_asks_a_function() -> None:
     assert span.logprob == -3.2
 
 
-def test_the_fake_scorer_hands_on_what_is_not_finite() -> None:
+def test_fake_scorer_passes_nonfinite_values() -> None:
     fake = FakeScorer(nats={"x": math.nan})
     assert math.isnan(fake.score([Continuation(context="", continuation="x")])[0].logprob)
 

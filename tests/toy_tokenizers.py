@@ -31,7 +31,7 @@ def _pieces() -> PreTrainedTokenizerFast:
     letters = sorted({letter for word in WORDS for letter in word} | {"▁", "\n", "'", "s"})
     whole = [f"▁{word}" for word in ("The", "the", "he", "she", "her", "his", "man", "was")]
     merges: list[tuple[str, str]] = []
-    vocabulary = {one: number for number, one in enumerate((*_SPECIALS, *letters))}
+    vocabulary = {token: number for number, token in enumerate((*_SPECIALS, *letters))}
     for word in whole:
         for size in range(2, len(word) + 1):
             if word[:size] not in vocabulary:
@@ -44,14 +44,16 @@ def _pieces() -> PreTrainedTokenizerFast:
 
 
 def _words() -> PreTrainedTokenizerFast:
-    vocabulary = {one: number for number, one in enumerate((*_SPECIALS, *WORDS))}
+    vocabulary = {token: number for number, token in enumerate((*_SPECIALS, *WORDS))}
     core = Tokenizer(models.WordLevel(vocab=vocabulary, unk_token="<unk>"))
     core.pre_tokenizer = pre_tokenizers.Whitespace()
     return _fast(core)
 
 
 def _fast(core: Tokenizer) -> PreTrainedTokenizerFast:
-    core.add_special_tokens([AddedToken(one, special=True, normalized=False) for one in _SPECIALS])
+    core.add_special_tokens(
+        [AddedToken(token, special=True, normalized=False) for token in _SPECIALS]
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=core,
         pad_token="<pad>",

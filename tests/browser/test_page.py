@@ -126,15 +126,15 @@ def names(table: Locator) -> list[str]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1440])
 @pytest.mark.parametrize("name", ["usual", "hostile", "empty", "many", "pair"])
-def test_it_opens_clean_at_any_width(
+def test_page_opens_without_errors_at_any_width(
     browser: Browser, files: dict[str, Path], name: str, width: int, scheme: Scheme
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    said: list[str] = []
+    messages: list[str] = []
     requests: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("dialog", lambda dialog: said.append(dialog.message))
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.on("dialog", lambda dialog: messages.append(dialog.message))
     page.on("request", lambda request: requests.append(request.url))
     page.goto(files[name].as_uri())
     wide = "document.documentElement.scrollWidth"
@@ -142,7 +142,7 @@ def test_it_opens_clean_at_any_width(
     page.evaluate("document.querySelectorAll('details').forEach((node) => { node.open = true })")
     assert page.evaluate(wide) <= width
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == PAPER[scheme]
-    assert said == []
+    assert messages == []
     assert requests == [files[name].as_uri()]
     page.close()
 
@@ -170,11 +170,11 @@ def test_an_injected_script_cannot_run(
     file = tmp_path / "injected.html"
     file.write_text(text.replace("<main>", f"<main>{bad}"), encoding="utf-8")
     page = browser.new_page()
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
     page.goto(file.as_uri())
     assert page.title() == "A study"
-    assert len([line for line in said if "Content Security Policy" in line]) >= 3
+    assert len([line for line in messages if "Content Security Policy" in line]) >= 3
     assert page.locator(".controls").count() > 0  # our own script still runs
     page.close()
 
@@ -193,15 +193,19 @@ def test_a_partly_failed_study_says_what_is_missing(
     page.close()
 
 
-def test_an_empty_study_says_that_it_is(browser: Browser, files: dict[str, Path]) -> None:
+def test_empty_study_has_a_notice(browser: Browser, files: dict[str, Path]) -> None:
     page = opened(browser, files["empty"])
     text = page.inner_text("body")
-    for said in ("nothing measured in this study yet", "No check has been run", "no step was plan"):
-        assert said in text
+    for notice in (
+        "nothing measured in this study yet",
+        "No check has been run",
+        "no step was plan",
+    ):
+        assert notice in text
     page.close()
 
 
-def test_a_megabyte_of_text_is_cut_and_says_so(browser: Browser, files: dict[str, Path]) -> None:
+def test_long_text_is_truncated_with_a_notice(browser: Browser, files: dict[str, Path]) -> None:
     page = opened(browser, files["hostile"], width=390)
     page.locator("details.chapter details.sensitive > summary").click()
     cut = page.locator(".cut").first
@@ -214,9 +218,7 @@ def test_a_megabyte_of_text_is_cut_and_says_so(browser: Browser, files: dict[str
     page.close()
 
 
-def test_without_the_script_everything_can_be_read(
-    browser: Browser, files: dict[str, Path]
-) -> None:
+def test_page_is_readable_without_javascript(browser: Browser, files: dict[str, Path]) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(files["usual"].as_uri())
@@ -230,7 +232,7 @@ def test_without_the_script_everything_can_be_read(
 
 
 @pytest.mark.parametrize("width", [390, 768, 1440])
-def test_the_overview_is_seen_whole(browser: Browser, files: dict[str, Path], width: int) -> None:
+def test_overview_fits_its_width(browser: Browser, files: dict[str, Path], width: int) -> None:
     page = opened(browser, files["wide"], width=width)
     scroll = page.locator("#overview .scroll")
     assert scroll.locator("thead th.n").count() == 6
@@ -242,7 +244,7 @@ def test_the_overview_is_seen_whole(browser: Browser, files: dict[str, Path], wi
 # --- tables -----------------------------------------------------------------------------------
 
 
-def test_a_click_sorts_by_number_and_again_the_other_way(forest: Locator) -> None:
+def test_click_sorts_and_second_click_reverses(forest: Locator) -> None:
     header = forest.locator("thead th").nth(1)
     assert names(forest) == [f"axis g{k}" for k in range(12)]
     header.locator("button").click()
@@ -253,7 +255,7 @@ def test_a_click_sorts_by_number_and_again_the_other_way(forest: Locator) -> Non
     assert names(forest) == [f"axis g{k}" for k in [*range(11, 0, -1), 0]]  # nan last, too
 
 
-def test_names_are_sorted_as_people_count_and_by_the_keyboard(usual: Page, forest: Locator) -> None:
+def test_natural_sort_of_names_and_sorting_by_keyboard(usual: Page, forest: Locator) -> None:
     button = forest.locator("thead th").nth(0).locator("button")
     button.focus()
     usual.keyboard.press("Enter")
@@ -266,7 +268,7 @@ def test_names_are_sorted_as_people_count_and_by_the_keyboard(usual: Page, fores
     assert names(forest)[0] == "axis g0"
 
 
-def test_a_box_filters_by_text_and_a_list_by_direction(usual: Page, forest: Locator) -> None:
+def test_filters_by_text_and_by_direction(usual: Page, forest: Locator) -> None:
     controls = usual.locator("details.groups .controls")
     controls.locator("input").fill("G1")
     assert names(forest) == ["axis g1", "axis g10", "axis g11"]
@@ -279,9 +281,7 @@ def test_a_box_filters_by_text_and_a_list_by_direction(usual: Page, forest: Loca
     assert controls.locator("output").inner_text() == "12 rows"
 
 
-def test_the_note_below_a_row_goes_where_its_row_goes(
-    browser: Browser, files: dict[str, Path]
-) -> None:
+def test_notes_move_with_their_rows(browser: Browser, files: dict[str, Path]) -> None:
     page = opened(browser, files["noted"])
     table = page.locator("table.forest")
     follows = "(note) => note.previousElementSibling.cells[0].textContent"
@@ -300,7 +300,7 @@ def test_the_note_below_a_row_goes_where_its_row_goes(
     page.close()
 
 
-def test_sorting_on_a_telephone(browser: Browser, files: dict[str, Path]) -> None:
+def test_sorting_on_a_narrow_screen(browser: Browser, files: dict[str, Path]) -> None:
     page = opened(browser, files["usual"], width=390)
     table = page.locator("table.forest")
     table.locator("thead th").nth(1).locator("button").click()
@@ -316,7 +316,7 @@ def test_sorting_on_a_telephone(browser: Browser, files: dict[str, Path]) -> Non
 # --- folding ----------------------------------------------------------------------------------
 
 
-def test_examples_stay_folded_until_they_are_asked_for(usual: Page) -> None:
+def test_examples_are_collapsed_at_first(usual: Page) -> None:
     examples = usual.locator("details.sensitive")
     summary = examples.locator("summary")
     assert "Content warning" in summary.inner_text()
@@ -326,7 +326,7 @@ def test_examples_stay_folded_until_they_are_asked_for(usual: Page) -> None:
     assert text.is_visible()
 
 
-def test_a_link_unfolds_the_chapter_it_leads_to(browser: Browser, files: dict[str, Path]) -> None:
+def test_link_expands_its_chapter(browser: Browser, files: dict[str, Path]) -> None:
     page = opened(browser, files["many"])
     chapter = page.locator("#c4")
     assert not chapter.is_visible()
@@ -336,7 +336,7 @@ def test_a_link_unfolds_the_chapter_it_leads_to(browser: Browser, files: dict[st
     page.close()
 
 
-def test_sides_stand_beside_each_other_or_below(browser: Browser, files: dict[str, Path]) -> None:
+def test_sides_stack_on_narrow_screens(browser: Browser, files: dict[str, Path]) -> None:
     for width, beside in ((1440, True), (390, False)):
         page = opened(browser, files["usual"], width=width)
         page.locator("details.sensitive summary").click()
@@ -353,9 +353,7 @@ def test_sides_stand_beside_each_other_or_below(browser: Browser, files: dict[st
 # --- print ------------------------------------------------------------------------------------
 
 
-def test_print_shows_what_is_folded_but_no_examples(
-    browser: Browser, files: dict[str, Path]
-) -> None:
+def test_print_expands_chapters_but_not_examples(browser: Browser, files: dict[str, Path]) -> None:
     """By the style sheet alone, too, where nothing tells the script that it prints."""
     page = opened(browser, files["many"])
     folded = [
@@ -385,7 +383,7 @@ def test_examples_are_printed_only_if_they_are_open(usual: Page) -> None:
     assert background == PAPER["light"]
 
 
-def test_after_printing_everything_is_folded_as_before(usual: Page) -> None:
+def test_collapsed_state_is_restored_after_printing(usual: Page) -> None:
     opened_ = "Array.from(document.querySelectorAll('details'), (node) => node.open)"
     before = usual.evaluate(opened_)
     assert False in before

@@ -90,13 +90,13 @@ def written(tmp_path: Path, model: Path) -> Written:
 def ask(capsys: pytest.CaptureFixture[str]) -> Asked:
     """Give a command; gives its status and what it wrote to standard output and error."""
 
-    def asked(*arguments: object) -> tuple[int, str, str]:
+    def run_command(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()
         status = cli.run([str(argument) for argument in arguments])
         out, err = capsys.readouterr()
         return status, out, err
 
-    return asked
+    return run_command
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def changes(ask: Asked, *arguments: object) -> dict[str, dict[str, object]]:
     return {change["metric"]: change for change in item["changes"] if not change["group"]}
 
 
-def test_several_after_are_seeds_of_one_method(
+def test_several_results_after_are_seeds_of_one_method(
     before: Path, afters: list[Path], ask: Asked
 ) -> None:
     alone = [changes(ask, before, after)["afgb"] for after in afters]
@@ -66,7 +66,9 @@ def test_several_after_are_seeds_of_one_method(
     assert alone[0]["seed_spread"] is None
 
 
-def test_what_one_side_lacks_is_said(before: Path, finished: Path, ask: Asked) -> None:
+def test_benchmarks_missing_on_one_side_are_reported(
+    before: Path, finished: Path, ask: Asked
+) -> None:
     other = measured(finished, "measure stereoset on tiny with parity, seed 0")
     status, out, err = ask("compare", before, other)
     assert (status, out) == (2, "")
@@ -76,7 +78,7 @@ def test_what_one_side_lacks_is_said(before: Path, finished: Path, ask: Asked) -
 # --- cards ------------------------------------------------------------------------------------
 
 
-def test_a_card_gets_the_numbers_and_nothing_else_changes(
+def test_card_gets_the_results_and_nothing_else_changes(
     before: Path, afters: list[Path], edit: Path, ask: Asked
 ) -> None:
     (edit / "README.md").write_text("by hand")
@@ -92,7 +94,7 @@ def test_a_card_gets_the_numbers_and_nothing_else_changes(
     assert now == others
 
 
-def test_a_card_has_the_numbers_of_its_own_seed_whatever_the_order(
+def test_card_has_the_results_of_its_seed_in_any_order(
     before: Path, afters: list[Path], edit: Path, ask: Asked
 ) -> None:
     cards = []
@@ -133,7 +135,7 @@ def test_several_margins(finished: Path, ask: Asked) -> None:
         for more in ("", " with parity, seed 0")
     ]
     actual = changes(ask, *sides, "--margin", "stereoset.ss=3", "--margin", "stereoset.lms=20")
-    claims = {metric: one["claim"] for metric, one in actual.items() if one["claim"]}
+    claims = {metric: change["claim"] for metric, change in actual.items() if change["claim"]}
     assert claims["ss"]["margin"] == {"size": 3.0, "relative": False}  # type: ignore[index]
     assert claims["lms"]["margin"] == {"size": 20.0, "relative": False}  # type: ignore[index]
 

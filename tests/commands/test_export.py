@@ -19,7 +19,7 @@ def results(folder: Path) -> Path:
     return next(item / "results" for item in (folder / "steps").iterdir() if "measure" in item.name)
 
 
-def test_a_table_is_printed_and_written_alike(finished: Path, tmp_path: Path, ask: Asked) -> None:
+def test_table_is_printed_as_it_is_written(finished: Path, tmp_path: Path, ask: Asked) -> None:
     file = tmp_path / "new" / "table"
     for fmt, begins in {"markdown": "| ", "latex": "\\begin{"}.items():
         status, out, err = ask("export", finished, "--table", "verdicts", f"--{fmt}")
@@ -31,7 +31,7 @@ def test_a_table_is_printed_and_written_alike(finished: Path, tmp_path: Path, as
         assert [entry.name for entry in file.parent.iterdir()] == ["table"]
 
 
-def test_every_table_of_the_study_is_there_in_every_format(finished: Path) -> None:
+def test_every_table_in_every_format(finished: Path) -> None:
     """And those of known length have it: a verdict a headline, rankings of two blocks twice."""
     study = read_study(finished)
     lengths = {"verdicts": 3, "rankings": 2 * 2, "calibrations": 0, "missing": 0}
@@ -59,7 +59,7 @@ def test_csv_has_the_study_s_numbers_exactly(finished: Path, ask: Asked) -> None
     assert afgb["mitigation"] == "parity"
 
 
-def test_without_a_name_the_table_is_the_usual_one(finished: Path, ask: Asked) -> None:
+def test_default_table(finished: Path, ask: Asked) -> None:
     usual = ask("export", finished, "--csv")
     assert usual == ask("export", finished, "--table", "changes", "--csv")
     of_results = ask("export", results(finished), "--csv")
@@ -68,27 +68,27 @@ def test_without_a_name_the_table_is_the_usual_one(finished: Path, ask: Asked) -
     assert len(of_results[1].splitlines()) > 1
 
 
-def test_a_misspelt_table_is_answered_with_the_nearest(finished: Path, refused: Refused) -> None:
+def test_misspelt_table_suggests_the_nearest(finished: Path, refused: Refused) -> None:
     said = refused("export", finished, "--table", "verdict", "--csv")
     assert said == "error: table 'verdict' is not known; did you mean 'verdicts'?"
 
 
 @pytest.mark.parametrize(("flags", "number"), [((), 0), (("--csv", "--latex"), 2)])
-def test_one_format_is_chosen(
+def test_exactly_one_format_is_required(
     finished: Path, refused: Refused, flags: tuple[str, ...], number: int
 ) -> None:
     said = refused("export", finished, *flags)
     assert f"one of --csv, --markdown and --latex must be given, got {number}" in said
 
 
-def test_a_folder_that_is_no_study(tmp_path: Path, refused: Refused) -> None:
+def test_folder_without_a_study(tmp_path: Path, refused: Refused) -> None:
     assert "a study must have a study.json" in refused("export", tmp_path, "--csv")
     assert "a study must have a study.json" in refused("export", tmp_path / "no", "--csv")
     (tmp_path / "results.json").write_text('{"equipoise": {"schema": 9}}')
     assert "results.json must have schema 2, got 9" in refused("export", tmp_path, "--csv")
 
 
-def test_a_file_that_cannot_be_written(finished: Path, tmp_path: Path, refused: Refused) -> None:
+def test_unwritable_file(finished: Path, tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "file").write_text("kept")
     place = tmp_path / "file" / "table.csv"
     assert f"cannot write the table {place}: " in refused(

@@ -51,9 +51,7 @@ def test_json_has_every_ranking(model: Path, ask: Asked) -> None:
     assert result["spearman_low"] == pytest.approx(agree)
 
 
-def test_one_seed_with_a_page_says_that_nothing_can_agree(
-    model: Path, tmp_path: Path, ask: Asked
-) -> None:
+def test_single_seed_has_no_agreement(model: Path, tmp_path: Path, ask: Asked) -> None:
     page = tmp_path / "page.html"
     status, out, _ = ask(*located(model, "--sample", 4, "--html", page, "--json"))
     assert status == 0

@@ -12,13 +12,13 @@ from equipoise.contrast_training.evaluation import LMS, HeldOutEvaluation, SideE
 from equipoise.inference.language_model import LanguageModel
 from equipoise.stats.resample import Interval
 
-Said = Callable[..., list[str]]
+RunMitigate = Callable[..., list[str]]
 
 
 @pytest.fixture
-def said(
+def run_mitigate(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Said:
+) -> RunMitigate:
     """What dpo says of a training of 3 steps on a few contrasts, evaluated after each."""
     quick(monkeypatch)
 
@@ -30,18 +30,23 @@ def said(
 
     def lines(**options: object) -> list[str]:
         chosen = {"steps": 3, "evaluate_every": 1, **options}
-        given = [word for key, value in chosen.items() for word in ("--set", f"dpo.{key}={value}")]
-        given += ["--data", "planted:targets=40"]
+        arguments = [
+            word for key, value in chosen.items() for word in ("--set", f"dpo.{key}={value}")
+        ]
+        arguments += ["--data", "planted:targets=40"]
         assert (
-            cli.run(["mitigate", str(model), "dpo", "--out", str(tmp_path / "edit"), *given]) == 0
+            cli.run(["mitigate", str(model), "dpo", "--out", str(tmp_path / "edit"), *arguments])
+            == 0
         )
         return capsys.readouterr().out.splitlines()
 
     return lines
 
 
-def test_it_says_where_the_edit_is_and_that_all_steps_were_done(said: Said, tmp_path: Path) -> None:
-    adapter, ended, how = said()
+def test_output_names_the_edit_folder_and_the_steps(
+    run_mitigate: RunMitigate, tmp_path: Path
+) -> None:
+    adapter, ended, how = run_mitigate()
     assert adapter.endswith(f"is in {tmp_path / 'edit'}")
     assert ended == "training ended after 3 steps: the steps were used up"
     assert how == f"measure it like a model: equipoise measure {tmp_path / 'edit'} BENCHMARK..."
@@ -57,9 +62,11 @@ def losing(patch: pytest.MonkeyPatch, *points: float, low: float) -> None:
     )
 
 
-def test_it_says_what_was_undone_and_why(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_names_the_undone_steps_and_the_reason(
+    run_mitigate: RunMitigate, monkeypatch: pytest.MonkeyPatch
+) -> None:
     losing(monkeypatch, 0, 2, 3, low=-1)
-    assert said(keep_lms=2)[1:3] == [
+    assert run_mitigate(keep_lms=2)[1:3] == [
         "training ended after 2 steps: held-out LMS had fallen by 3.00 points [2.00, 5.00], where "
         "keep_lms is 2",
         "undone: step 2, after which held-out LMS had fallen by more than 2 points",

@@ -60,23 +60,23 @@ def test_options_may_be_nested_deeper() -> None:
         ["lftf.locator=3", "lftf.locator.band=3"],
     ],
 )
-def test_an_option_twice_is_refused(texts: list[str]) -> None:
+def test_repeated_option_is_refused(texts: list[str]) -> None:
     with pytest.raises(RecipeError, match=f"--set {texts[-1].partition('=')[0]} must be given"):
         parse_settings(texts, PLUGINS)
 
 
-def test_a_name_twice_is_refused_and_not_dropped() -> None:
+def test_repeated_name_is_refused_and_not_dropped() -> None:
     with pytest.raises(RecipeError, match="'f' twice"):
         parse_settings(['cafie.lists={"gender": {"f": [["aunt"]], "f": [["niece"]]}}'], PLUGINS)
 
 
 @pytest.mark.parametrize("text", ["genbias", "genbias.x", "=3", ".x=3", "genbias.=3", "x=3"])
-def test_what_is_no_option_is_refused(text: str) -> None:
+def test_invalid_option_is_refused(text: str) -> None:
     with pytest.raises(RecipeError, match=r"set as name\.option=value, got"):
         parse_settings([text], PLUGINS)
 
 
-def test_an_option_of_something_unused_is_told_the_nearest_name() -> None:
+def test_option_of_an_unused_plug_in_suggests_the_nearest() -> None:
     with pytest.raises(RecipeError, match=r"--set genbais\.split_by .* did you mean 'genbias'\?"):
         parse_settings(["genbais.split_by=both"], ["genbias", "stereoset"])
 
@@ -105,13 +105,13 @@ def test_a_margin_is_a_number_or_a_share(value: object, margin: Margin) -> None:
 @pytest.mark.parametrize(
     "value", [0, -1, "0%", "-2%", "nan", "inf", "inf%", "", "%", "many", "2%%", True, None, [3]]
 )
-def test_what_is_no_margin(value: object) -> None:
+def test_invalid_margin(value: object) -> None:
     with pytest.raises(ValueError, match=r"margin must be above 0|could not convert"):
         margin_of(value)
 
 
 @given(st.floats(min_value=1e-6, max_value=1e6))
-def test_a_share_is_a_hundredth_of_its_number(size: float) -> None:
+def test_percentage_is_a_hundredth_of_its_number(size: float) -> None:
     share, number = margin_of(f"{size!r}%"), margin_of(size)
     assert number == Margin(size=size)
     assert share == Margin(size=size / 100, relative=True)
@@ -128,7 +128,7 @@ def test_margins_by_name() -> None:
 @pytest.mark.parametrize(
     "text", ["", "stereoset.ss", "ss=3", "=3", "stereoset.ss=", "stereoset.ss=0", "a.b=c=3"]
 )
-def test_what_is_no_margin_by_name(text: str) -> None:
+def test_invalid_margin_by_name(text: str) -> None:
     with pytest.raises(RecipeError) as caught:
         margins_of(["stereoset.lms=1", text])
     assert str(caught.value) == (

@@ -22,9 +22,7 @@ def titles(folder: Path) -> list[str]:
     return [item["title"] for item in json.loads((folder / "study.json").read_text())["steps"]]
 
 
-def test_with_out_nothing_is_written_into_the_study(
-    finished: Path, tmp_path: Path, ask: Asked
-) -> None:
+def test_out_option_leaves_the_study_untouched(finished: Path, tmp_path: Path, ask: Asked) -> None:
     before = contents(finished)
     status, _, err = ask("report", finished, "--out", tmp_path / "new" / "page.html")
     assert status == 0
@@ -33,7 +31,7 @@ def test_with_out_nothing_is_written_into_the_study(
     assert contents(finished) == before
 
 
-def test_a_study_of_which_nothing_is_done_says_so_of_every_step(
+def test_unstarted_study_lists_every_step_as_missing(
     finished: Path, tmp_path: Path, ask: Asked
 ) -> None:
     shutil.copy(finished / "study.json", tmp_path)
@@ -54,7 +52,7 @@ def test_a_study_without_steps_is_a_page(tmp_path: Path, ask: Asked) -> None:
     assert "not run yet" not in page
 
 
-def test_a_broken_step_is_missing_with_what_is_wrong(copied: Path, ask: Asked) -> None:
+def test_damaged_step_is_missing_with_its_error(copied: Path, ask: Asked) -> None:
     broken = next(
         entry for entry in (copied / "steps").iterdir() if entry.name.startswith("locate")
     )
@@ -69,7 +67,7 @@ def test_a_broken_step_is_missing_with_what_is_wrong(copied: Path, ask: Asked) -
     assert "parity on tiny" in page
 
 
-def test_a_folder_that_is_no_study(tmp_path: Path, refused: Refused) -> None:
+def test_folder_without_a_study(tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "kept.txt").write_text("kept")
     assert f"a study must have a study.json, '{tmp_path}' has none" in refused("report", tmp_path)
     for other in ("absent", "kept.txt"):
@@ -86,9 +84,7 @@ def test_a_folder_that_is_no_study(tmp_path: Path, refused: Refused) -> None:
         (lambda head: head["steps"][0].pop("title"), "must list its steps"),
     ],
 )
-def test_a_study_that_another_version_wrote(
-    finished: Path, tmp_path: Path, change: Change, part: str
-) -> None:
+def test_study_of_another_schema(finished: Path, tmp_path: Path, change: Change, part: str) -> None:
     head = json.loads((finished / "study.json").read_text())
     change(head)
     (tmp_path / "study.json").write_text(json.dumps(head))
@@ -96,7 +92,7 @@ def test_a_study_that_another_version_wrote(
         read_study(tmp_path)
 
 
-def test_a_cut_study_json(finished: Path, tmp_path: Path) -> None:
+def test_truncated_study_json(finished: Path, tmp_path: Path) -> None:
     (tmp_path / "study.json").write_bytes((finished / "study.json").read_bytes()[:-9])
     with pytest.raises(StoreError, match=r"study\.json must be JSON"):
         read_study(tmp_path)

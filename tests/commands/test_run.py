@@ -15,17 +15,17 @@ from .conftest import STEPS, Asked, contents
 
 def without_seed_1(folder: Path) -> Path:
     """Take the edit of seed 1 out of a study, and all that rests on it."""
-    taken = 0
+    removed = 0
     for step in (folder / "steps").iterdir():
         title = json.loads((step / "step.json").read_text())["title"]
         if title.endswith("parity, seed 1") or title.startswith("compare "):
             shutil.rmtree(step)
-            taken += 1
-    assert taken == 1 + 2 + 2
+            removed += 1
+    assert removed == 1 + 2 + 2
     return folder
 
 
-def test_dry_names_every_step_and_writes_nothing(
+def test_dry_run_names_every_step_and_writes_nothing(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask: Asked
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -40,17 +40,17 @@ def test_dry_names_every_step_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_dry_says_what_is_done(recipe: Path, copied: Path, ask: Asked) -> None:
+def test_dry_run_names_finished_steps(recipe: Path, copied: Path, ask: Asked) -> None:
     without_seed_1(copied)
     before = contents(copied)
     status, out, _ = ask("run", recipe, "--dry", "--out", copied)
-    states = [splitline.split()[0] for splitline in out.splitlines()[:-1]]
+    states = [line.split()[0] for line in out.splitlines()[:-1]]
     assert status == 0
     assert (states.count("done"), states.count("to")) == (STEPS - 5, 5)
     assert contents(copied) == before
 
 
-def test_each_edit_lies_by_itself_with_its_numbers(finished: Path) -> None:
+def test_each_edit_has_a_folder_with_its_results(finished: Path) -> None:
     published = sorted((finished / "edits").iterdir())
     assert [item.name for item in published] == ["tiny-parity-seed0", "tiny-parity-seed1"]
     assert [load_edit(item).info.seed for item in published] == [0, 1]
@@ -60,7 +60,7 @@ def test_each_edit_lies_by_itself_with_its_numbers(finished: Path) -> None:
         assert card.count(f"seeds of the method: {seed};") == 2  # benchmarks
 
 
-def test_a_failed_step_is_status_1_and_the_rest_is_there(
+def test_failed_step_exits_with_1_and_keeps_the_rest(
     recipe: Path, copied: Path, monkeypatch: pytest.MonkeyPatch, ask: Asked
 ) -> None:
     without_seed_1(copied)
@@ -88,7 +88,7 @@ def test_a_failed_step_is_status_1_and_the_rest_is_there(
     assert "made with 1 of 2 seeds" in page
 
 
-def test_control_c_stops_and_the_same_command_goes_on(
+def test_interrupted_run_resumes(
     recipe: Path, copied: Path, monkeypatch: pytest.MonkeyPatch, ask: Asked
 ) -> None:
     whole = contents(copied)

@@ -40,16 +40,16 @@ def test_a_bad_recipe(
     assert part in sentence
 
 
-def test_a_recipe_that_is_not_there(tmp_path: Path, refused: Refused) -> None:
+def test_missing_recipe(tmp_path: Path, refused: Refused) -> None:
     assert f"got '{tmp_path / 'none.yaml'}'" in refused("run", tmp_path / "none.yaml")
 
 
-def test_a_folder_of_something_else(recipe: Path, tmp_path: Path, refused: Refused) -> None:
+def test_out_folder_of_another_program(recipe: Path, tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "report.html").write_text("mine")
     assert f"{tmp_path} is another's" in refused("run", recipe, "--out", tmp_path)
 
 
-def test_a_cut_head_is_refused_and_mended_as_the_sentence_says(
+def test_truncated_head_is_refused_with_a_remedy_that_works(
     recipe: Path, copied: Path, refused: Refused, ask: Asked
 ) -> None:
     whole = contents(copied)
@@ -68,7 +68,7 @@ def full(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_a_disk_that_fills_up_during_a_step(
+def test_full_disk_during_a_step(
     recipe: Path,
     copied: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -85,7 +85,7 @@ def test_a_disk_that_fills_up_during_a_step(
         f"error: the study in {copied} needs room on its disk, got: No space left on device; free "
         "some and run the same command again, what is finished is kept"
     )
-    assert sum(splitline.startswith("error: ") for splitline in err.splitlines()) == 1
+    assert sum(line.startswith("error: ") for line in err.splitlines()) == 1
     assert "Traceback" not in err
     assert contents(copied) | left == contents(copied)
     monkeypatch.undo()

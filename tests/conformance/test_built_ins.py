@@ -97,7 +97,7 @@ def test_locator(name: str) -> None:
     check_locator(build(Locator, name, {"draws": 50} if "draws" in known else {}))
 
 
-@pytest.mark.parametrize("name", [one for one in available(Mitigation) if one != "transfer"])
+@pytest.mark.parametrize("name", [name for name in available(Mitigation) if name != "transfer"])
 def test_mitigation(name: str) -> None:
     known = options_of(build(Mitigation, name))
     smaller: dict[str, JSON] = {"steps": 2, "epochs": 1}
@@ -123,7 +123,7 @@ def test_mitigation_by_transfer(control: str, tmp_path: Path) -> None:
     )
     config: dict[str, JSON] = {"peft_type": "LORA", "r": 2, "target_modules": ["q_proj", "o_proj"]}
     wanted = enumerate(wanted_tensors(model, config).items())
-    tensors = {name: torch.full(shape, 0.1 + at / 50) for at, (name, shape) in wanted}
+    tensors = {name: torch.full(shape, 0.1 + index / 50) for index, (name, shape) in wanted}
     AdapterEdit(info=info, config=config, tensors=tensors).save(tmp_path / "edit")
     options: dict[str, JSON] = {"edit": str(tmp_path / "edit"), "control": control}
     check_mitigation(build(Mitigation, "transfer", options))

@@ -48,11 +48,11 @@ def distances(model: LanguageModel, texts: Sequence[str]) -> list[float]:
         ("he was kind , she was tall", "she was kind , he was tall"),
     ],
 )
-def test_the_other_context_is_cut_as_the_other_text_is(kind: str, text: str, other: str) -> None:
+def test_counterfactual_context_is_tokenized_as_its_text(kind: str, text: str, other: str) -> None:
     tokens, expected = coded(kind, text), coded(kind, other)
     tokenizer = toy_model(kind).tokenizer
-    ((own, (ids, count)),) = GENDER.contexts(tokenizer, tokens, [len(tokens.ids)])
-    assert own == (tokens.ids, len(tokens.ids))
+    ((context, (ids, count)),) = GENDER.contexts(tokenizer, tokens, [len(tokens.ids)])
+    assert context == (tokens.ids, len(tokens.ids))
     assert ids[:count] == expected.ids
     assert count == len(expected.ids)
 
@@ -144,7 +144,7 @@ def test_a_block_of_a_large_set_is_one_set() -> None:
 
 @pytest.mark.parametrize("limit", [None, 1, 5])
 @pytest.mark.parametrize("axes", [["gender"], ["race", "gender"]])
-def test_no_text_costs_more_than_is_said(axes: list[str], limit: int | None) -> None:
+def test_cost_stays_within_its_bound(axes: list[str], limit: int | None) -> None:
     rule = rule_of(axes, counterfactuals=limit)
     tokens = coded("bytes", "The Jewish man met the Arab woman and")
     (contexts,) = rule.contexts(toy_model("bytes").tokenizer, tokens, [len(tokens.ids)])
@@ -171,7 +171,7 @@ def test_the_reference_reverses_what_the_mean_equalizes() -> None:
     assert gap(replace(model, decoding_rule=reference)) * base < 0
 
 
-def test_settings_come_back() -> None:
+def test_settings_round_trip() -> None:
     rule = replace(EVERY, mixture=Reference(gamma=0.5), counterfactuals=5, seed=3)
     assert Counterfactual.from_settings(rule.settings) == rule
     for changed in (
@@ -196,7 +196,7 @@ def test_a_slow_tokenizer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert GENDER.contexts(tokenizer, unnamed, [1, 2]) == [(), ()]
 
 
-def test_after_a_context_that_names_nobody_the_plain_distribution_comes() -> None:
+def test_context_without_groups_is_not_adjusted() -> None:
     model = toy_model("words")
     after = next_distributions(replace(model, decoding_rule=GENDER), ["The nurse said"])
     assert torch.allclose(after, next_distributions(model, ["The nurse said"]), atol=1e-6)

@@ -60,9 +60,7 @@ def test_a_threshold_and_a_temperature() -> None:
 
 @settings(max_examples=30)
 @given(shares, shares, shares)
-def test_mean_and_geomean_do_not_depend_on_which_text_is_given(
-    a: list[float], b: list[float], c: list[float]
-) -> None:
+def test_mean_and_geomean_are_symmetric(a: list[float], b: list[float], c: list[float]) -> None:
     for mixture in (Mean(alpha=1.0), GeometricMean(alpha=1.0)):
         mixed = [mixture.mix(rows(*turn)).exp() for turn in ((a, b, c), (b, c, a), (c, a, b))]
         assert all(float((other - mixed[0]).abs().sum()) / 2 < 1e-12 for other in mixed)
@@ -80,12 +78,12 @@ def test_every_mixture_gives_a_distribution(
 
 @settings(max_examples=50)
 @given(shares, st.sampled_from(ALL), st.floats(0.0, 0.99))
-def test_equal_rows_change_nothing(own: list[float], mixture: Any, alpha: float) -> None:
-    mixed = mixture(alpha=alpha).mix(rows(own, own))
-    assert torch.allclose(mixed, rows(own)[0], atol=1e-9)
+def test_equal_rows_change_nothing(probabilities: list[float], mixture: Any, alpha: float) -> None:
+    mixed = mixture(alpha=alpha).mix(rows(probabilities, probabilities))
+    assert torch.allclose(mixed, rows(probabilities)[0], atol=1e-9)
 
 
-def test_what_leaves_the_plain_distribution() -> None:
+def test_which_mixtures_are_neutral() -> None:
     assert all(mixture(alpha=0.0).neutral for mixture in ALL)
     assert not any(mixture().neutral for mixture in ALL)
     assert not Reference(alpha=0.0, temperature=2.0).neutral
@@ -103,6 +101,6 @@ def test_what_leaves_the_plain_distribution() -> None:
         (Tempered, {"temperature": 2.0}),
     ],
 )
-def test_what_is_no_mixture_is_refused(mixture: Any, options: dict[str, Any]) -> None:
+def test_invalid_mixture_is_refused(mixture: Any, options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(iter(options))):
         mixture(**options)

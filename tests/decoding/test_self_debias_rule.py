@@ -36,16 +36,16 @@ def test_the_floor_binds_and_the_largest_prefix_counts() -> None:
 
 
 @given(shares)
-def test_equal_rows_change_nothing(own: list[float]) -> None:
-    assert torch.allclose(RULE.adjusted(rows(own, own)), rows(own)[0], atol=1e-12)
+def test_equal_rows_change_nothing(plain: list[float]) -> None:
+    assert torch.allclose(RULE.adjusted(rows(plain, plain)), rows(plain)[0], atol=1e-12)
 
 
 @given(shares, shares, st.floats(0.0, 0.5))
-def test_what_a_prefix_favors_more_keeps_less(
-    own: list[float], other: list[float], more: float
+def test_tokens_that_a_prefix_favors_are_scaled_down(
+    plain: list[float], prefixed: list[float], more: float
 ) -> None:
     """The factor of a token falls as the prefix's probability of it rises."""
-    before, after = rows(own, other), rows(own, other)
+    before, after = rows(plain, prefixed), rows(plain, prefixed)
     after[1, 0, 0] = (before[1, 0, 0].exp() + more).log()
     adjusted = [RULE.adjusted(logprobs)[0] for logprobs in (before, after)]
     odds = [float(first - second) for first, second, _ in adjusted]
@@ -53,8 +53,8 @@ def test_what_a_prefix_favors_more_keeps_less(
 
 
 @given(shares, shares)
-def test_it_is_a_distribution_without_zeros(own: list[float], other: list[float]) -> None:
-    adjusted = RULE.adjusted(rows(own, other).float())
+def test_it_is_a_distribution_without_zeros(plain: list[float], prefixed: list[float]) -> None:
+    adjusted = RULE.adjusted(rows(plain, prefixed).float())
     assert float(adjusted.exp().sum()) == pytest.approx(1, abs=1e-6)
     assert bool(torch.isfinite(adjusted).all())
 
@@ -67,8 +67,8 @@ def test_a_longer_prefix_shifts_no_token(kind: str, text: str) -> None:
     for prefix in ("Text:", "Text here:", "Text that is here:"):
         rule = SelfDebiasing(prefixes=(prefix,))
         for count in range(len(tokens.ids) + 1):
-            ((own, (ids, length)),) = rule.contexts(model.tokenizer, tokens, [count])
-            assert own == (tokens.ids, count)
+            ((context, (ids, length)),) = rule.contexts(model.tokenizer, tokens, [count])
+            assert context == (tokens.ids, count)
             assert ids[length - count : length] == tokens.ids[:count]
             assert length - count == len(ids) - len(tokens.ids)
         front = model.tokenizer.decode(ids[: length - count]).replace(" ", "").strip()
@@ -77,7 +77,7 @@ def test_a_longer_prefix_shifts_no_token(kind: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_prefix_and_text_are_cut_as_one_text_would_be(kind: str) -> None:
+def test_prefix_and_text_are_tokenized_as_one_text(kind: str) -> None:
     """No space is left over before a word that has its own, and none is missing."""
     model = toy_model(kind)
     for text, joint in (("The man", " The man"), (" man was", " man was")):
@@ -108,12 +108,12 @@ def test_a_stronger_decay_changes_more() -> None:
     ("changed", "got"),
     [({"decay": -1.0}, "-1.0 and"), ({"epsilon": 0.0}, "and 0.0"), ({"prefixes": ("a ",)}, "'a '")],
 )
-def test_what_is_no_rule_is_refused(changed: dict[str, float], got: str) -> None:
+def test_invalid_rule_is_refused(changed: dict[str, float], got: str) -> None:
     with pytest.raises(ModelError, match=got):
         replace(RULE, **changed)
 
 
-def test_settings_come_back() -> None:
+def test_settings_round_trip() -> None:
     rule = SelfDebiasing(prefixes=("a", "b"), decay=3.0, epsilon=0.5, types=("age", "gender"))
     assert SelfDebiasing.from_settings(rule.settings) == rule
     assert rule.rows == 3

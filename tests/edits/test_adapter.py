@@ -57,7 +57,7 @@ def read_by_peft(model: LanguageModel, folder: Path) -> peft.PeftModel:
         return peft.PeftModel.from_pretrained(model.module, folder).eval()
 
 
-def own(model: LanguageModel, edit: AdapterEdit) -> AdapterEdit:
+def with_fingerprint(model: LanguageModel, edit: AdapterEdit) -> AdapterEdit:
     """The adapter as a mitigation of ours would hand it over, with a fingerprint."""
     stamp = fingerprint(model.module, sits_on(model, edit.config))
     return replace(edit, info=replace(INFO, base=model.identity, base_fingerprint=stamp))
@@ -116,9 +116,9 @@ def test_restored_when_the_body_raises(tmp_path: Path) -> None:
     assert weights(model) == before
 
 
-def test_saved_it_is_an_edit_and_a_peft_adapter(tmp_path: Path) -> None:
+def test_saved_folder_is_an_edit_and_a_peft_adapter(tmp_path: Path) -> None:
     model = tiny_model("llama")
-    edit = own(model, read_adapter(write_adapter("llama", tmp_path / "theirs")))
+    edit = with_fingerprint(model, read_adapter(write_adapter("llama", tmp_path / "theirs")))
     edit.save(tmp_path / "ours")
     again = load_edit(tmp_path / "ours")
     assert isinstance(again, AdapterEdit)
@@ -132,7 +132,7 @@ def test_saved_it_is_an_edit_and_a_peft_adapter(tmp_path: Path) -> None:
 
 def test_a_fingerprint_refuses_another_base_and_restores_it(tmp_path: Path) -> None:
     model, other = tiny_model("llama", seed=0), tiny_model("llama", seed=1)
-    edit = own(model, read_adapter(write_adapter("llama", tmp_path / "adapter")))
+    edit = with_fingerprint(model, read_adapter(write_adapter("llama", tmp_path / "adapter")))
     before, modules = weights(other), [id(module) for module in other.module.modules()]
     with pytest.raises(ModelError, match=r"tiny-llama@0, got tiny-llama@1"), edit.attached(other):
         pytest.fail("attached to another base")
@@ -140,7 +140,7 @@ def test_a_fingerprint_refuses_another_base_and_restores_it(tmp_path: Path) -> N
     assert [id(module) for module in other.module.modules()] == modules
 
 
-def test_what_it_sits_on_is_named() -> None:
+def test_adapted_weights_are_named() -> None:
     config: Mapping[str, JSON] = {"peft_type": "LORA", "target_modules": ["q_proj"], "r": 2}
     assert sits_on(tiny_model("llama"), config) == (
         "model.layers.0.self_attn.q_proj.weight",
@@ -257,7 +257,7 @@ def test_a_kind_of_adapter_that_changes_no_module_is_refused() -> None:
         sits_on(tiny_model("llama"), config)
 
 
-def test_the_configuration_is_kept_as_it_was(tmp_path: Path) -> None:
+def test_configuration_is_kept_unchanged(tmp_path: Path) -> None:
     folder = write_adapter("llama", tmp_path / "adapter")
     edit = read_adapter(folder)
     assert dict(edit.config) == json.loads((folder / "adapter_config.json").read_text())

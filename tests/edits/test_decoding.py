@@ -35,7 +35,7 @@ def test_attached_for_a_while_and_saved(method: SelfDebias | Cafie, tmp_path: Pa
     assert model.decoding_rule is None
 
 
-def test_results_carry_cost_hash_and_what_was_told() -> None:
+def test_results_have_cost_hash_and_item_info() -> None:
     method = SelfDebias(mode=OracleType(type="gender"))
     model = tiny_model(context=512)
     with method.fit(model, NOTHING, seed=0).attached(model) as edited:
@@ -71,7 +71,7 @@ def test_masked_models_and_second_decoding_rules_are_refused() -> None:
         Cafie().fit(model, NOTHING, seed=0).apply(edited)
 
 
-def test_hidden_states_are_not_asked_of_an_adjusted_model() -> None:
+def test_hidden_states_of_an_adjusted_model_are_refused() -> None:
     model = tiny_model(context=512)
     with (
         SelfDebias().fit(model, NOTHING, seed=0).attached(model) as edited,

@@ -49,7 +49,7 @@ def test_a_missing_parameter_is_named() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64, torch.bool])
-def test_bytes_do_not_depend_on_layout(dtype: torch.dtype) -> None:
+def test_fingerprint_does_not_depend_on_memory_layout(dtype: torch.dtype) -> None:
     tensor = torch.tensor([[0, 1, 1], [1, 0, 1]]).to(dtype)
     assert tensor_bytes(tensor) == tensor_bytes(tensor.T.contiguous().T)
     assert len(tensor_bytes(tensor)) == tensor.numel() * tensor.element_size()

@@ -129,7 +129,7 @@ def test_the_hub_reads_it() -> None:
     assert ModelCard(text).text.strip().startswith("# lftf edit of gpt2@607a30d")
 
 
-def test_what_people_read() -> None:
+def test_text_of_the_card() -> None:
     text = card(INFO, "weights")
     assert "2 texts of genbias(split_by=profession):train" in text
     assert "| option keep_hints | 0.0 |" in text
@@ -158,7 +158,7 @@ def test_the_files_that_were_learnt_from_are_named() -> None:
     assert "Read from" not in card(INFO, "weights")
 
 
-def test_what_is_not_known_is_said() -> None:
+def test_unknown_facts_are_stated() -> None:
     foreign = changed(trained_on=frozenset(), origin="", base="", base_name="", base_fingerprint="")
     text = card(foreign, "adapter")
     assert "Not known: it does not say" in text
@@ -169,7 +169,7 @@ def test_what_is_not_known_is_said() -> None:
     assert "It was learnt on a model that it does not name and put on" in card(bare, "adapter")
 
 
-def test_a_command_cannot_be_smuggled_in() -> None:
+def test_names_cannot_inject_a_command() -> None:
     info = changed(base="gpt2@$(touch x)", base_name="gpt2@$(touch x)")
     assert "equipoise measure 'gpt2@$(touch x)' BENCHMARK" in card(info, "weights")
 
@@ -190,7 +190,7 @@ def edits(tmp_path: Path) -> list[Edit]:
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # by PEFT
-def test_every_kind_is_saved_with_its_card_and_always_the_same(tmp_path: Path) -> None:
+def test_every_kind_is_saved_with_a_deterministic_card(tmp_path: Path) -> None:
     again = edits(tmp_path / "again")  # learnt with the same seed
     for index, edit in enumerate(edits(tmp_path)):
         first, second = tmp_path / f"{index}a", tmp_path / f"{index}b"
@@ -209,7 +209,7 @@ def test_every_kind_is_saved_with_its_card_and_always_the_same(tmp_path: Path) -
         assert head["pipeline_tag"] == "text-generation"
 
 
-def test_a_card_is_written_anew_and_the_edit_stays(tmp_path: Path) -> None:
+def test_card_is_rewritten_and_the_edit_unchanged(tmp_path: Path) -> None:
     edit = PromptEdit(info=INFO, prompts=("é ",))
     edit.save(tmp_path / "fair")
     before = {file.name: file.read_bytes() for file in (tmp_path / "fair").iterdir()}
@@ -226,7 +226,7 @@ def test_a_card_is_written_anew_and_the_edit_stays(tmp_path: Path) -> None:
     assert load_edit(tmp_path / "fair") == edit  # a card is for people
 
 
-def test_a_card_is_of_an_edit(tmp_path: Path) -> None:
+def test_card_needs_an_edit(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"edit\.json' must be there"):
         write_card(tmp_path, TABLE)
     assert list(tmp_path.iterdir()) == []

@@ -55,7 +55,7 @@ def test_any_kind_is_read_as_it_was_saved(tmp_path: Path) -> None:
         assert (again.info, again.content) == (edit.info, edit.content)
 
 
-def test_there_is_nothing_pickled_and_nothing_left_over(tmp_path: Path) -> None:
+def test_no_pickles_and_no_temporary_files(tmp_path: Path) -> None:
     saved(tmp_path / "deep" / "fair")
     files = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
     assert files == [
@@ -87,7 +87,7 @@ def test_a_save_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "trained_on.json", "edit.json"])
-def test_a_file_that_is_cut_or_missing_is_named(tmp_path: Path, name: str) -> None:
+def test_truncated_or_missing_file_is_named(tmp_path: Path, name: str) -> None:
     saved(tmp_path / "fair")
     path = tmp_path / "fair" / name
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -137,7 +137,7 @@ def test_saved_and_loaded_it_scores_the_same(family: str, tmp_path: Path) -> Non
     assert again.content == edit.content
 
 
-def test_content_is_of_the_values_not_of_their_story() -> None:
+def test_content_hash_depends_on_values_alone() -> None:
     model = tiny_model("llama")
     edit = edit_of(model, NAMES["llama"])
     more = edit_of(model, NAMES["llama"], plus=0.25)

@@ -48,7 +48,7 @@ def test_the_text_itself_is_written_as_the_lists_write_it() -> None:
     assert set_of("the African-American")[0] == "the African American"
 
 
-def test_words_of_an_axis_move_on_together_and_axes_combine() -> None:
+def test_words_of_an_axis_are_swapped_together_and_axes_combine() -> None:
     faiths = read_word_lists(None, ["religion"])
     assert "A Jew and Hindus." in set_of("A Muslim and Jews.", faiths)
     assert len(set_of("A Muslim and Jews.", faiths)) == 6
@@ -97,7 +97,7 @@ def as_set(text: str, axis: str, most: int | None = None) -> frozenset[str]:
 @pytest.mark.parametrize(
     "turns", [1, *(pytest.param(k, marks=pytest.mark.slow) for k in range(2, 7))]
 )
-def test_each_member_has_the_same_set_for_every_word_of_one_place(turns: int) -> None:
+def test_sets_are_closed_for_every_word_of_one_sense(turns: int) -> None:
     """Every word in one of the sentences; the slow turns put it into each other one."""
     count = 0
     for axis, word, place in built_in():
@@ -123,12 +123,10 @@ def test_each_member_has_the_same_set_for_every_word_of_one_place(turns: int) ->
         *(("nationality", text) for text in ("An American said", "The Polish team", "from Peru")),
     ],
 )
-def test_each_member_has_the_same_set_where_the_surroundings_say_what_a_word_is(
-    axis: str, text: str
-) -> None:
-    own = as_set(text, axis)
-    assert len(own) == len(LISTS.groups[axis])
-    assert all(as_set(member, axis) == own for member in own)
+def test_sets_are_closed_where_the_context_disambiguates(axis: str, text: str) -> None:
+    members = as_set(text, axis)
+    assert len(members) == len(LISTS.groups[axis])
+    assert all(as_set(member, axis) == members for member in members)
 
 
 @pytest.mark.parametrize(
@@ -140,9 +138,7 @@ def test_each_member_has_the_same_set_where_the_surroundings_say_what_a_word_is(
         ("all Blacks", "all Asians", "all Africans"),
     ],
 )
-def test_where_a_word_stands_at_two_places_sets_may_differ(
-    text: str, member: str, other: str
-) -> None:
+def test_sets_may_differ_for_a_word_of_two_senses(text: str, member: str, other: str) -> None:
     """Known, and said in docs/methods/cafie.md."""
     assert member in set_of(text)
     assert other in set_of(member)
@@ -160,16 +156,16 @@ SHOWN = ("a", "An", *WORDS, *map(str.upper, WORDS), *map(str.capitalize, WORDS))
     st.sampled_from([None, 2]),
 )
 @settings(max_examples=60, derandomize=True)
-def test_sets_are_the_same_for_each_member_whatever_the_lists(
+def test_sets_are_closed_for_any_lists(
     words: Sequence[str], parts: Sequence[str], most: int | None
 ) -> None:
     first = {group: [word] for group, word in zip("xyz", words[:3], strict=True)}
     second = {group: [word] for group, word in zip("uv", words[3:5], strict=True)}
     lists = WordLists.of({"axes": {"a": first, "b": second}}, ["a", "b"])
     text = " , ".join(parts)  # so that neighbors never make a phrase
-    own = set(set_of(text, lists, most=most))
-    for member in own:
-        assert set(set_of(member, lists, most=most)) == own
+    members = set(set_of(text, lists, most=most))
+    for member in members:
+        assert set(set_of(member, lists, most=most)) == members
 
 
 # --- large sets ----------------------------------------------------------------------------------
@@ -199,7 +195,7 @@ def test_no_text_has_more_counterfactuals_than_allowed(most: int) -> None:
 # --- partners of a text ---------------------------------------------------------------------------
 
 
-def test_partners_are_other_groups_each_once_and_all_alike_likely() -> None:
+def test_partners_are_other_groups_with_equal_probability() -> None:
     groups = GROUPS.groups["religion"]
     drawn = [partners("religion", groups, f"text {index}", seed=0) for index in range(600)]
     for partner in drawn:
@@ -213,7 +209,7 @@ def test_partners_are_other_groups_each_once_and_all_alike_likely() -> None:
 
 @settings(max_examples=30)
 @given(st.lists(st.sampled_from(["Asian men", "a Jew", "an Arab", "church", "and"]), max_size=6))
-def test_a_text_is_swapped_alike_in_any_company(parts: list[str]) -> None:
+def test_swaps_do_not_depend_on_the_order_of_texts(parts: list[str]) -> None:
     texts = [" ".join(parts[:size]) for size in range(len(parts) + 1)]
     forward = {text: swapped(text, GROUPS, seed=0) for text in texts}
     backward = {text: swapped(text, GROUPS, seed=0) for text in reversed(texts)}

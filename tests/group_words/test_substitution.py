@@ -67,7 +67,7 @@ def test_gender_by_hand(text: str, counterpart: str) -> None:
         "leading Man",
     ],
 )
-def test_nothing_to_put(text: str) -> None:
+def test_no_swap(text: str) -> None:
     assert swapped(text, GENDER, seed=0) is None
 
 
@@ -135,7 +135,7 @@ def test_countries_by_hand(text: str, group: str, expected: str) -> None:
     assert put(text, COUNTRY, group) == expected
 
 
-def test_lists_of_a_user_give_the_same_article_as_ours() -> None:
+def test_user_lists_give_the_same_article_as_built_in_lists() -> None:
     """Two engines disagreed here, and only that of CAFIE was right."""
     lists = WordLists.of(
         {"axes": {"from": {"de": ["German"], "ua": ["Ukrainian"]}}},

@@ -17,7 +17,7 @@ ALL = ("gender", "names", "race", "religion", "nationality")
 PAIR = {"cats": ["cat", "cats"], "dogs": ["dog", "dogs"]}
 
 
-def own(groups: Any, **more: Any) -> WordLists:
+def pet_lists(groups: Any, **more: Any) -> WordLists:
     return WordLists.of({"axes": {"pets": groups}, **more}, ["pets"])
 
 
@@ -36,7 +36,7 @@ def test_the_built_in_lists_have_five_axes() -> None:
     assert sizes == {"gender": 2, "names": 2, "race": 6, "religion": 6, "nationality": 47}
 
 
-def test_a_file_of_a_user(tmp_path: Path) -> None:
+def test_user_file(tmp_path: Path) -> None:
     groups = {"cats": ["cat", "Tom [exact]"], "dogs": [["dog", "hound"], "Rex [exact]"]}
     file = tmp_path / "own.json"
     file.write_text(json.dumps({"axes": {"pets": groups}}), encoding="utf-8")
@@ -50,15 +50,15 @@ def test_a_file_of_a_user(tmp_path: Path) -> None:
 
 def test_the_longest_word_wins_and_phrases_left_unchanged_are_no_mention() -> None:
     groups = {"cats": ["cat", "house cat"], "dogs": ["dog", "guard dog"]}
-    lists = own(groups, unchanged=["hot dog"])
+    lists = pet_lists(groups, unchanged=["hot dog"])
     text = "A house cat ate a hot dog; Cats, Cat"
     assert swapped(text, lists, seed=0) == "A guard dog ate a hot dog; Cats, Dog"
     assert swapped("a house\n\ncat", lists, seed=0) == "a house\n\ndog"
-    curly = own({"cats": ["o’cat"], "dogs": ["dog"]})
+    curly = pet_lists({"cats": ["o’cat"], "dogs": ["dog"]})
     assert swapped("o'cat, O’cat", curly, seed=0) == "dog, Dog"
 
 
-def test_words_of_axes_that_are_not_asked_for_are_not_cut_into() -> None:
+def test_words_of_unselected_axes_are_not_split() -> None:
     race = read_word_lists(None, ["race"])
     assert find_mentions("South African and African food, Saudi Arabia", race)[0].start == 18
     assert len(find_mentions("South African and African food, Saudi Arabia", race)) == 1
@@ -118,7 +118,7 @@ def test_lists_survive_json() -> None:
         ({"axes": {"pets": PAIR | {"dogs": ["dog", "dogs [verb]"]}}}, "'dogs \\[verb\\]'.*'verb'"),
     ],
 )
-def test_what_cannot_be_a_list(document: Any, value: str) -> None:
+def test_invalid_lists(document: Any, value: str) -> None:
     with pytest.raises(DataError, match=value):
         WordLists.of(document, ["pets"])
 
@@ -126,9 +126,9 @@ def test_what_cannot_be_a_list(document: Any, value: str) -> None:
 @pytest.mark.parametrize(
     "word", ["", " ", "-", " - ", "[noun]", " dogs", "old  dogs", "dogs.", "dogs\n", "(dogs)"]
 )
-def test_a_word_that_could_not_be_found(word: str) -> None:
+def test_unmatchable_word_is_refused(word: str) -> None:
     with pytest.raises(DataError, match=r"axes\.pets\.dogs\.2: .*begin and end with a letter"):
-        own(PAIR | {"dogs": ["dog", word]})
+        pet_lists(PAIR | {"dogs": ["dog", word]})
 
 
 @pytest.mark.parametrize(
@@ -147,19 +147,19 @@ def test_a_word_that_could_not_be_found(word: str) -> None:
 )
 def test_a_word_is_listed_once_whatever_its_case_and_hyphens(cats: Any, dogs: Any) -> None:
     with pytest.raises(DataError, match="listed once"):
-        own({"cats": cats, "dogs": dogs})
+        pet_lists({"cats": cats, "dogs": dogs})
 
 
-def test_a_reading_with_a_mark_is_no_second_entry() -> None:
-    own({"cats": ["cat [noun]", "cat", "cat [written]"], "dogs": ["dog", "doggy", "hound"]})
+def test_marked_sense_is_no_duplicate() -> None:
+    pet_lists({"cats": ["cat [noun]", "cat", "cat [written]"], "dogs": ["dog", "doggy", "hound"]})
 
 
-def test_an_axis_that_is_missing() -> None:
+def test_missing_axis() -> None:
     with pytest.raises(RecipeError, match=r"no axis 'gendr'; did you mean 'gender'\?"):
         read_word_lists(None, ["gendr"])
 
 
-def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+def test_unreadable_files(tmp_path: Path) -> None:
     for read in (lambda file: read_word_lists(file, ["pets"]), word_lists_use):
         with pytest.raises(DataError, match=r"none\.json"):
             read(str(tmp_path / "none.json"))

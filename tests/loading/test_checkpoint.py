@@ -182,9 +182,7 @@ def test_a_hub_model_is_whole_or_what_it_lacks_is_named(tmp_path: Path) -> None:
         ("a/b/c", None, r"a model folder must exist, a/b/c is none"),
     ],
 )
-def test_names_that_lead_nowhere(
-    tmp_path: Path, name: str, revision: str | None, message: str
-) -> None:
+def test_unknown_names(tmp_path: Path, name: str, revision: str | None, message: str) -> None:
     hub(tmp_path)
     with pytest.raises(ModelError, match=message):
         find_checkpoint(name, revision=revision)
@@ -203,7 +201,7 @@ def refused(folder: Path, message: str) -> None:
         load(str(folder))
 
 
-def test_pickled_weights_are_refused_with_the_way_out(tmp_path: Path) -> None:
+def test_pickled_weights_are_refused_with_a_remedy(tmp_path: Path) -> None:
     folder = saved(tmp_path / "one")
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     assert load(str(folder)).kind == "causal"  # both: the safe one is used

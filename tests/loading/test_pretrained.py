@@ -121,9 +121,7 @@ def test_the_real_model_loads_in_float32_as_its_own_commit(reference_model: Path
     ("dtype", "expected"),
     [("auto", torch.float32), ("bfloat16", torch.bfloat16)],
 )
-def test_dtype_is_as_asked_whatever_the_checkpoint_says(
-    dtype: str, expected: torch.dtype, tmp_path: Path
-) -> None:
+def test_dtype_overrides_the_checkpoint(dtype: str, expected: torch.dtype, tmp_path: Path) -> None:
     model = tiny_model()
     model.module.to(torch.bfloat16)
     again = load(str(saved(tmp_path / "m", model)), dtype=dtype, device="cpu")
@@ -139,9 +137,7 @@ def test_dtype_is_as_asked_whatever_the_checkpoint_says(
         ("auto", "gpu", "device 'gpu' is not there; "),
     ],
 )
-def test_dtypes_and_devices_that_cannot_be(
-    dtype: str, device: str, message: str, tmp_path: Path
-) -> None:
+def test_invalid_dtypes_and_devices(dtype: str, device: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=message):
         load(str(tmp_path), dtype=dtype, device=device)
 
@@ -320,11 +316,11 @@ def test_a_planted_model_is_opened_at_any_depth(
 # --- adapters and edits -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("given", [False, True])
-def test_an_adapter_folder_knows_its_base_or_is_given_one(given: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("names_base", [False, True])
+def test_an_adapter_folder_knows_its_base_or_is_given_one(names_base: bool, tmp_path: Path) -> None:
     folder = saved(tmp_path / "base")
-    adapter = write_adapter(tmp_path / "adapter", None if given else str(folder))
-    model = load(str(adapter), base=str(folder) if given else None)
+    adapter = write_adapter(tmp_path / "adapter", None if names_base else str(folder))
+    model = load(str(adapter), base=str(folder) if names_base else None)
     plain = load(str(folder))
     gc.collect()  # nothing that still hangs on undoes it
     with read_adapter(adapter).attached(plain) as expected:
@@ -334,7 +330,7 @@ def test_an_adapter_folder_knows_its_base_or_is_given_one(given: bool, tmp_path:
     assert model.load_name == str(adapter)
 
 
-def test_an_adapter_without_a_base_or_with_one_that_is_gone_says_so(tmp_path: Path) -> None:
+def test_adapter_with_a_missing_base_is_an_error(tmp_path: Path) -> None:
     nowhere = write_adapter(tmp_path / "nowhere", None)
     with pytest.raises(ModelError, match=r"must say what it was learnt on.* give its base"):
         load(str(nowhere))
@@ -349,7 +345,7 @@ def test_an_adapter_for_another_base_is_refused(tmp_path: Path) -> None:
         load(str(write_adapter(tmp_path / "adapter", None)), base=str(folder))
 
 
-def test_a_saved_edit_is_a_model_that_stays_edited(tmp_path: Path) -> None:
+def test_saved_edit_loads_as_an_edited_model(tmp_path: Path) -> None:
     folder = saved(tmp_path / "base")
     base = load(str(folder))
     edit = weight_edit(base, base.load_name)
@@ -399,21 +395,21 @@ def test_a_prompt_edit_and_an_adapter_edit_load_too(tmp_path: Path) -> None:
 def test_the_base_of_an_edit_can_be_given_and_is_checked(tmp_path: Path) -> None:
     base, other = tiny_model(), tiny_model(seed=1)
     weight_edit(base, "").save(tmp_path / "fair")
-    given = load(str(tmp_path / "fair"), base=tiny_model())
-    assert given.identity.startswith("tiny-llama@0+lftf:")
+    model = load(str(tmp_path / "fair"), base=tiny_model())
+    assert model.identity.startswith("tiny-llama@0+lftf:")
     assert load(str(tmp_path / "fair"), base=str(saved(tmp_path / "base"))).kind == "causal"
     with pytest.raises(ModelError, match="tiny-llama@0, got tiny-llama@1"):
         load(str(tmp_path / "fair"), base=other)
     assert torch.equal(logits(other), logits(tiny_model(seed=1)))
 
 
-def test_an_edit_that_names_no_place_tries_its_base_s_name(tmp_path: Path) -> None:
+def test_edit_without_a_base_folder_loads_its_base_by_name(tmp_path: Path) -> None:
     weight_edit(tiny_model(), "").save(tmp_path / "fair")
     with pytest.raises(ModelError, match=r"base of .*fair cannot be loaded: 'tiny-llama' must be"):
         load(str(tmp_path / "fair"))
 
 
-def test_a_model_takes_no_base_and_a_cut_edit_is_named(tmp_path: Path) -> None:
+def test_base_of_a_plain_model_and_truncated_edit_are_errors(tmp_path: Path) -> None:
     folder = saved(tmp_path / "base")
     with pytest.raises(ModelError, match="base is a model; leave it out"):
         load(str(folder), base="gpt2")

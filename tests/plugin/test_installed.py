@@ -79,7 +79,7 @@ def answered(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-def test_its_names_are_listed(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: ARG001
+def test_names_are_listed(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: ARG001
     names = answered(capsys, "list")
     assert "nurses" in names["benchmark"]
     assert "last_first" in names["locator"]
@@ -89,7 +89,7 @@ def test_its_names_are_listed(installed: Path, capsys: pytest.CaptureFixture[str
     assert described["benchmark"]["options"][0]["name"] == "verb"
 
 
-def test_it_is_measured_by_its_name_and_by_its_file(
+def test_measured_by_name_and_by_file(
     installed: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = f"{installed / PACKAGE / 'nurses.py'}:Nurses"
@@ -132,7 +132,7 @@ def test_pip_installs_it(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["benchmark"]["options"][0]["name"] == "verb"
 
 
-def test_all_four_keep_what_plug_ins_promise(installed: Path) -> None:
+def test_conformance_of_all_four(installed: Path) -> None:
     benchmark: AnyBenchmark = plugins.build(Benchmark, "nurses")
     assert Path(sys.modules[type(benchmark).__module__].__file__ or "").is_relative_to(installed)
     check_benchmark(benchmark)
@@ -141,7 +141,7 @@ def test_all_four_keep_what_plug_ins_promise(installed: Path) -> None:
     check_mitigation(plugins.build(Mitigation, "shrink"))
 
 
-def test_each_is_named_as_it_is_found(installed: Path) -> None:
+def test_name_is_as_it_was_looked_up(installed: Path) -> None:
     shrink = plugins.build(Mitigation, "shrink", {"by": 0.25, "locator": "last_first"})
     assert plugins.name_of(shrink) == "shrink"
     assert plugins.options_of(shrink) == {"by": 0.25, "locator": {"name": "last_first"}}
@@ -153,7 +153,7 @@ def test_each_is_named_as_it_is_found(installed: Path) -> None:
     assert plugins.name_of(by_module) == "nurses"
 
 
-def test_a_misspelt_name_and_option_are_told_the_nearest(installed: Path) -> None:  # noqa: ARG001
+def test_misspelt_name_and_option_suggest_the_nearest(installed: Path) -> None:  # noqa: ARG001
     with pytest.raises(RecipeError, match="'nurse' is not known; did you mean 'nurses'"):
         plugins.find(Benchmark, "nurse")
     with pytest.raises(RecipeError, match="no option 'verbs'; did you mean 'verb'"):
@@ -176,7 +176,7 @@ def other_package(folder: Path, **entries: str) -> None:
         ("fails_at_once:Gone", "ZeroDivisionError"),
     ],
 )
-def test_a_broken_one_is_in_nobodys_way(
+def test_broken_plug_in_does_not_affect_others(
     value: str,
     reason: str,
     installed: Path,  # noqa: ARG001
@@ -207,7 +207,7 @@ def test_something_else_under_a_name_is_refused(
         plugins.find(Benchmark, "odd")
 
 
-def test_a_name_that_is_taken_is_refused(
+def test_name_of_another_plug_in_is_refused(
     installed: Path,  # noqa: ARG001
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -228,7 +228,7 @@ def test_a_name_that_is_taken_is_refused(
     assert plugins.name_of(built) == "nurses"  # never a built-in's name
 
 
-def test_the_same_class_named_twice_is_one(
+def test_same_class_twice_is_no_conflict(
     installed: Path,  # noqa: ARG001
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

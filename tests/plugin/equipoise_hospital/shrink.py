@@ -32,9 +32,9 @@ class Shrink(Mitigation):
         chosen = self.locator.locate(model, supply.prompts, seed=seed).order[0]
         inside = {id(parameter) for parameter in blocks(model.module)[chosen].parameters()}
         tensors = {
-            name: one.detach() * self.by
-            for name, one in model.module.named_parameters()
-            if id(one) in inside
+            name: parameter.detach() * self.by
+            for name, parameter in model.module.named_parameters()
+            if id(parameter) in inside
         }
         info = EditInfo(
             method="shrink",

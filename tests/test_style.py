@@ -12,6 +12,28 @@ FILES = [file for file in sorted(PACKAGE.rglob("*.py")) if file.read_text()]
 VAGUE = {"utils", "util", "helpers", "common", "misc", "manager", "handler"}
 #: Names that say nothing of what they hold.
 NAMELESS = {"one", "found", "some", "those", "own", "told", "made", "several", "there", "at"}
+TESTS = Path(__file__).parent
+#: Folders of tests/ whose names are checked as those of the package are; "." is the files beside.
+NAMED_TESTS = (
+    ".",
+    "browser",
+    "checks",
+    "commands",
+    "conformance",
+    "contrast_training",
+    "decoding",
+    "edits",
+    "export",
+    "files",
+    "group_words",
+    "loading",
+    "mitigate",
+    "model_editing",
+    "plugin",
+    "report",
+    "study",
+    "training",
+)
 MOST_LINES, MOST_FUNCTION_LINES = 400, 80  # ask why at 300 and at 50
 
 
@@ -94,16 +116,25 @@ def test_every_stated_shape_is_checked_in_tests(pytestconfig: pytest.Config) -> 
 
 
 def test_variables_are_named_for_what_they_hold() -> None:
-    """`one` may stand beside an `other`."""
+    assert [name for file in FILES for name in nameless(file, PACKAGE)] == []
+
+
+@pytest.mark.parametrize("folder", NAMED_TESTS)
+def test_variables_of_tests_are_named_for_what_they_hold(folder: str) -> None:
+    files = sorted((TESTS / folder).glob("*.py" if folder == "." else "**/*.py"))
+    assert files
+    assert [name for file in files for name in nameless(file, TESTS)] == []
+
+
+def nameless(file: Path, root: Path) -> list[str]:
+    """Names of a file that say nothing; `one` may stand beside an `other`."""
     vague = []
-    for kind in (ast.Module, ast.ClassDef, ast.FunctionDef, ast.Lambda):
-        for file, scope in nodes()[kind]:
+    for scope in ast.walk(parsed(file)):
+        if isinstance(scope, ast.Module | ast.ClassDef | ast.FunctionDef | ast.Lambda):
             names = bound_names(scope)
             allowed = {"one"} if "other" in names else set()
-            vague += [
-                f"{file.relative_to(PACKAGE)}: {name}" for name in (names & NAMELESS) - allowed
-            ]
-    assert vague == []
+            vague += [f"{file.relative_to(root)}: {name}" for name in (names & NAMELESS) - allowed]
+    return vague
 
 
 def bound_names(scope: ast.AST) -> set[str]:

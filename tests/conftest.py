@@ -9,11 +9,16 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Test processes share the cores: two threads each would wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# Time is told by the processor's (`MOST_SECONDS`): the clock of a busy machine says nothing.
+settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no clock")
 
 #: Of a default test. Those that start whole commands take the most, up to 3 on an idle core; a
 #: machine half as fast passes, too.

@@ -37,13 +37,11 @@ def write_file(file: Path, content: str | bytes, *, what: str) -> Path:
     return file
 
 
-def check_new(folder: Path | None, *, what: str) -> None:
+def check_new(folder: Path, *, what: str) -> None:
     """Raise `StoreError` unless the folder is new or empty and its place may be written to.
 
-    None is no folder. `what` is what an error calls its content. Ask before a long run.
+    `what` is what an error calls its content. Ask before a long run.
     """
-    if folder is None:
-        return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StoreError(
             f"{what} must be written into a new or empty folder, got {folder}; "

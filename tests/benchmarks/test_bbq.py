@@ -290,7 +290,10 @@ def test_letter_bias_cancels(
     def listed(bonus: list[float]) -> list[NextTokenScored]:
         responses = []
         for number, order in enumerate(ORDERS):
-            nats = [content[at] + bonus[place] + shift * number for place, at in enumerate(order)]
+            nats = [
+                content[answer] + bonus[place] + shift * number
+                for place, answer in enumerate(order)
+            ]
             responses.append(NextTokenScored(logprobs=tuple(nats), tokens=(1, 1, 1)))
         return responses
 

@@ -38,9 +38,9 @@ def metrics(rows: list[Outcome]) -> dict[str, float]:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    made = tmp_path / "text.txt"
-    made.write_text("\n".join(f"line {index} " + "word " * index for index in range(30)))
-    return made
+    file = tmp_path / "text.txt"
+    file.write_text("\n".join(f"line {index} " + "word " * index for index in range(30)))
+    return file
 
 
 def test_uniform_byte_model(file: Path) -> None:

@@ -168,7 +168,7 @@ def test_repeatedly_killed_training_resumes_to_the_same_bytes(tmp_path: Path) ->
             assert weights(model()) == before
         edit, last = finished()
     assert done == [[0, 1], [0, 1, 2, 3], [2, 3, 4], [4]]
-    assert last == [4]
+    assert last == [2, 3, 4]
     assert equal(edit, whole())
     assert weights(model()) == before
 
@@ -187,7 +187,7 @@ def test_killed_while_checkpoints_are_written(tmp_path: Path) -> None:
 
     first = []
     with checkpoints_in(tmp_path):
-        for count in (0, 1, 1):
+        for count in (0, 1, 0):
             left[:] = [1] * count
             with pytest.MonkeyPatch.context() as patch, loss_that(unchanged) as steps:
                 patch.setattr(Path, "replace", dies)
@@ -196,7 +196,7 @@ def test_killed_while_checkpoints_are_written(tmp_path: Path) -> None:
             first.append(steps[0])
         edit, last = finished()
     assert first == [0, 0, 2]
-    assert last == [4]
+    assert last == [2, 3, 4]
     assert equal(edit, whole())
 
 
@@ -359,7 +359,7 @@ def test_foreign_or_truncated_checkpoint_restarts(tmp_path: Path) -> None:
             place.write_bytes(damaged)
             assert begins_at() == 0
         place.write_bytes(content)
-        assert begins_at() == 2
+        assert begins_at() == 4
 
 
 # --- trainings that go wrong ----------------------------------------------------------------------

@@ -8,6 +8,7 @@ new family needs no entry here. Paths are attribute names joined by dots, as
 import re
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -71,9 +72,7 @@ def base(module: PreTrainedModel) -> nn.Module:
 
 def blocks(module: PreTrainedModel) -> nn.ModuleList:
     """The blocks, in order. A block's output is the residual stream before the final norm."""
-    part = _part(module, anatomy(module).blocks)
-    assert isinstance(part, nn.ModuleList)
-    return part
+    return cast(nn.ModuleList, _part(module, anatomy(module).blocks))
 
 
 def block(module: PreTrainedModel, number: int) -> nn.Module:

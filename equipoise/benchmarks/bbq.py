@@ -86,7 +86,7 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
     `score` says how an answer is read: `Likelihood`, `Letters` or `Written`.
     """
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     paper: ClassVar[str] = "Parrish et al. 2022, BBQ, Findings of ACL"
     metrics: ClassVar[tuple[Metric, ...]] = METRICS
     cluster: ClassVar[str | None] = "question"

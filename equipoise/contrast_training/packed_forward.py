@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from equipoise.contrast_training.tokenized import TokenizedText
+from equipoise.errors import ModelError
 from equipoise.inference.forward import (
     Batches,
     Layout,
@@ -100,6 +101,12 @@ class PackedForward:
             order: dict[Ids, int] = {}
             numbers = [order.setdefault(text_ids, len(order)) for text_ids in ids]
             ids = list(order)
+        if len(set(map(self.layout.company, map(len, ids)))) > 1:
+            raise ModelError(
+                f"texts that go together must not change each other, {self.model.identity} reads "
+                f"them otherwise beside longer ones (got {min(map(len, ids))} to "
+                f"{max(map(len, ids))} tokens); take another model, or texts of like length"
+            )
         packs = self.layout.packs(max(map(len, ids)))
         layout = replace(self.layout, pack=packs)
         rows = pack(ids, range(len(ids))) if layout.pack else single(ids, range(len(ids)))

@@ -161,7 +161,7 @@ def forward_passes(
             most_cpu_tokens=_CPU_TOKENS,
             reads=[len(distinct) for distinct in places],
             most_reads=most_places,
-            layout=way,
+            company=[way.company(len(row)) for row in rows],
             task=f"{model.identity}: {task}",
         )
         for batch in batches:

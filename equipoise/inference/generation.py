@@ -55,12 +55,15 @@ def generate(model: LoadedModel, requests: Sequence[Generation], *, seed: int) -
         tokens = contexts[index]
         return _Writer(index, requests[index], (*front, *tokens.ids), tokens, seed)
 
+    layout = probe_layout(model.module)
     needed: list[int] = []
+    company: list[int] = []
     for index, request in enumerate(requests):
         rows = _rows(model, new_writer(index))
         longest = max(rows, key=len)
         _check(model, index, request, longest)
         needed.append(len(rows) * (len(longest) + request.max_tokens))
+        company.append(layout.company(len(longest) + request.max_tokens))
     texts = [""] * len(requests)
 
     def run(batch: list[int]) -> None:
@@ -70,7 +73,7 @@ def generate(model: LoadedModel, requests: Sequence[Generation], *, seed: int) -
         for writer in writers:
             texts[writer.index] = _decode(model, writer, writer.written)
 
-    run_in_batches(model, needed, run)
+    run_in_batches(model, needed, run, company=company)
     return texts
 
 
@@ -137,7 +140,14 @@ def _write(model: LoadedModel, writers: list[_Writer]) -> None:
     word was written that has counterparts), all rows are fed anew.
     """
     ends = _end_tokens(model)
-    reader = _CachedRows(model) if _cache_is_exact(model) else _FreshRows(model)
+    # A text that grows beyond a change of positions has keys of the positions before in its cache.
+    company = probe_layout(model.module).company
+    grows = any(
+        company(len(writer.ids)) != company(len(writer.ids) + writer.request.max_tokens)
+        for writer in writers
+    )
+    cached = _cache_is_exact(model) and not grows
+    reader = _CachedRows(model) if cached else _FreshRows(model)
     while not all(writer.stopped for writer in writers):
         # a text that has stopped keeps its rows, so that the others stay beside their cache
         rows = [
@@ -233,7 +243,7 @@ class _FreshRows:
         module, layout = self.model.module, probe_layout(self.model.module)
         texts = [row or (pad_token_id(self.model.tokenizer),) for row in rows]
         logits: list[Tensor] = [torch.empty(0)] * len(texts)
-        batches = Batches(self.model, list(map(len, texts)), layout=layout)
+        batches = Batches(self.model, list(map(len, texts)))
         for batch in batches:
             width = max(len(texts[index]) for index in batch)
             last = [place * width + len(texts[index]) - 1 for place, index in enumerate(batch)]
@@ -246,7 +256,7 @@ class _FreshRows:
 
 
 _PROBE: list[Ids] = [(5, 6, 7), (8, 9, 4, 3, 2)]
-_exact_caches: dict[tuple[str, str, str], bool] = {}
+_exact_caches: dict[tuple[str, ...], bool] = {}
 
 
 def _cache_is_exact(model: LoadedModel) -> bool:
@@ -256,17 +266,28 @@ def _cache_is_exact(model: LoadedModel) -> bool:
     a kind of its own.
     """
     module = model.module
-    key = (type(module).__qualname__, str(module.dtype), module.config.to_json_string())
+    key = (
+        type(module).__qualname__,
+        str(module.dtype),
+        str(module.device),
+        str(module.config._attn_implementation),
+        module.config.to_json_string(),
+    )
     if key not in _exact_caches:
         cached, fresh = _CachedRows(model), _FreshRows(model)
+
+        def logits_of(reader: _CachedRows | _FreshRows, rows: list[Ids]) -> Tensor:
+            # in the module's own format, whose rounding is allowed for
+            return torch.stack(reader.next_logits(rows)).to(module.dtype)
+
         try:
             _exact_caches[key] = all(
-                is_close(
-                    torch.stack(cached.next_logits(rows)), torch.stack(fresh.next_logits(rows))
-                )
+                is_close(logits_of(cached, rows), logits_of(fresh, rows))
                 # the second time from the cache that the first has left
                 for rows in (_PROBE, [(*row, 3) for row in _PROBE])
             )
+        except torch.OutOfMemoryError:
+            raise  # says nothing of the cache: the batch comes again in smaller ones
         except (AttributeError, KeyError, IndexError, TypeError, ValueError, RuntimeError):
             _exact_caches[key] = False  # the module's own code cannot read from this cache
     return _exact_caches[key]

@@ -38,6 +38,7 @@ FILES = (
 _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _OF_EDITS = ("adapter_model.safetensors", "weights.safetensors")
 _COMMIT = re.compile("[0-9a-f]{7,40}")
+_FINGERPRINT = re.compile("[0-9a-f]{8}")  # as much of it as is printed
 _TOKENIZERS = ("tokenizer.json", "vocab.*", "*.model", "tokenizer*.tiktoken")
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
 
@@ -68,7 +69,8 @@ def find_checkpoint(name: str, *, revision: str | None) -> Checkpoint:
     changed, or the Hub cannot be reached for what is not in the cache.
     """
     place, _, mark = name.rpartition("@")
-    if place and _COMMIT.fullmatch(mark) and Path(place).expanduser().is_dir():
+    is_marked = _FINGERPRINT.fullmatch(mark) and Path(place).expanduser().is_dir()
+    if place and is_marked and not Path(name).expanduser().is_dir():
         checkpoint = find_checkpoint(place, revision=revision)
         if not checkpoint.revision.startswith(mark):
             raise ModelError(
@@ -93,26 +95,34 @@ def find_checkpoint(name: str, *, revision: str | None) -> Checkpoint:
             f"a single revision must be given, got '{inside}' in the name and '{revision}' beside "
             "it; leave either out"
         )
-    revision = _complete_commit(repository, inside or revision)
+    return _find_on_hub(repository, inside or revision)
+
+
+def _find_on_hub(repository: str, revision: str | None) -> Checkpoint:
+    name = repository if revision is None else f"{repository}@{revision}"
+    revision = complete_commit(repository, revision)
     try:
-        folder = _fetch(repository, revision, FILES)
-        weights = _name_weights(folder) or [_WHOLE, *_OF_EDITS]
+        folder = _fetch(repository, revision, (*FILES, _WHOLE, *_OF_EDITS))
+        weights = _name_weights(folder)
         # By the commit, which names the cache's folder: a push between the two mixes nothing.
-        folder = _fetch(repository, folder.name, weights)
+        if not all((folder / weight).is_file() for weight in weights):
+            folder = _fetch(repository, folder.name, weights)
     except HFValidationError as error:
         raise ModelError(f"a Hub id must be 'name' or 'owner/name', got '{name}'") from error
     except (HfHubHTTPError, OSError) as error:
-        place = repository if revision is None else f"{repository}@{revision}"
         raise ModelError(
-            f"'{place}' must be a folder here, in the Hub's local cache or on the Hub, got: "
+            f"'{name}' must be a folder here, in the Hub's local cache or on the Hub, got: "
             f"{str(error).partition('. ')[0]!r:.300}; correct the name or revision, log in if it "
             "is gated, or unset HF_HUB_OFFLINE"
         ) from error
-    missing = [weight for weight in _name_weights(folder) if not (folder / weight).is_file()]
-    if missing:
+    is_edit = any((folder / file).is_file() for file in ("adapter_config.json", "edit.json"))
+    missing = [weight for weight in weights if not (folder / weight).is_file()]
+    offline = huggingface_hub.constants.HF_HUB_OFFLINE
+    if not is_edit and (missing or (offline and not weights)):
         raise ModelError(
-            f"'{name}' must be whole in the Hub's local cache, it lacks {', '.join(missing)}; "
-            "unset HF_HUB_OFFLINE to fetch the rest"
+            f"'{name}' must have all its weights in the Hub's local cache, it lacks "
+            f"{', '.join(missing) or _WHOLE}; "
+            + ("unset HF_HUB_OFFLINE to fetch the rest" if offline else "its index names others")
         )
     return Checkpoint(name=repository, folder=folder, revision=folder.name, from_hub=True)
 
@@ -125,7 +135,7 @@ def _fetch(repository: str, revision: str | None, patterns: Sequence[str]) -> Pa
     return Path(fetched)
 
 
-def _complete_commit(repository: str, revision: str | None) -> str | None:
+def complete_commit(repository: str, revision: str | None) -> str | None:
     """The whole commit in the Hub's local cache that begins so; any other revision as it is."""
     if revision is None or not _COMMIT.fullmatch(revision):
         return revision

@@ -22,7 +22,7 @@ from transformers.models.auto.modeling_auto import (
 
 from equipoise.errors import ModelError, nearest
 from equipoise.inference.language_model import LanguageModel
-from equipoise.loading.checkpoint import Checkpoint, check_files, read_config
+from equipoise.loading.checkpoint import Checkpoint, check_files, complete_commit, read_config
 from equipoise.models.tokenization import adds_start, start_rule, start_token_id
 from equipoise.records import JSON, ModelKind
 
@@ -63,8 +63,9 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     folder = Path(name).expanduser()
     place, _, revision = (folder, "", "") if folder.is_dir() else name.partition("@")
     try:
+        commit = complete_commit(str(place), revision or None)
         return AutoTokenizer.from_pretrained(
-            place, revision=revision or None, local_files_only=folder.is_dir()
+            place, revision=commit, local_files_only=folder.is_dir()
         )
     except _UNREADABLE as error:
         raise ModelError(

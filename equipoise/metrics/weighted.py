@@ -219,7 +219,13 @@ def values_of(metric: Metric, columns: Columns, weights: Weights) -> Column:
     if isinstance(metric.of, Weighted):
         return metric.of.values(columns, weights)
     counts = weights.counts.reshape(-1, weights.counts.shape[-1]).astype(np.intp)
-    values = [metric.of(_repeat_rows(columns, weights.clusters, draw)) for draw in counts]
+    values = [
+        # not asked about no rows: a plain function need not know an answer
+        metric.of(_repeat_rows(columns, weights.clusters, draw))
+        if draw[weights.clusters].any()
+        else math.nan
+        for draw in counts
+    ]
     return np.reshape(values, weights.counts.shape[:-1])
 
 

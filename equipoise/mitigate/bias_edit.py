@@ -30,7 +30,6 @@ from equipoise.contrast_training.tokenized import (
 )
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError, RecipeError
-from equipoise.inference.forward import evaluating
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.scoring import the_prompt
 from equipoise.mitigate.base import Mitigation
@@ -43,7 +42,7 @@ from equipoise.model_editing.target_modules import (
     shifted,
 )
 from equipoise.models.hooks import frozen
-from equipoise.models.kernels import exact, exact_device, matmul_path
+from equipoise.models.kernels import evaluating, exact, exact_device, matmul_path
 from equipoise.records import JSON, OPTIONS, Contrast, Supply
 from equipoise.training.loop import Schedule, check_weights
 from equipoise.training.pronoun_training import tuned_edit

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
 from equipoise.errors import ModelError
+from equipoise.models.kernels import evaluating
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +169,8 @@ def heads(module: PreTrainedModel) -> Heads:
     # Falcon has the second name. Gemma's heads are wider together than its stream, so `head_dim`
     # goes before the quotient.
     shared = settings.get("num_key_value_heads") or settings.get("num_kv_heads")
+    if settings.get("multi_query") and not settings.get("new_decoder_architecture"):
+        shared = 1  # Falcon's, whatever num_kv_heads says
     width = int(config.hidden_size)
     return Heads(
         count=count,
@@ -223,6 +226,8 @@ def _search(module: PreTrainedModel) -> Anatomy:
     count = len(list(module.get_submodule(blocks_path).children()))
     if paths != [f"{blocks_path}.{number}" for number in range(count)]:
         raise _refusal(module, f"its {count} blocks do not run once each and in order: {paths}")
+    if not all(bool(torch.isfinite(calls.outputs[path]).all()) for path in paths):
+        raise _refusal(module, "what its blocks put out is not finite: its weights may be damaged")
     for before, after in pairwise(paths):
         if not _equal(calls.outputs.get(before), calls.inputs.get(after)):
             raise _refusal(module, f"{after} does not read what {before} puts out")
@@ -303,6 +308,9 @@ def _find_parts(module: PreTrainedModel, path: str, calls: _Calls) -> BlockParts
         ]
 
     mixed, added = projections(mixing[0]) if mixing else [], projections(fed[-1]) if fed else []
+    if len(added) > 1:  # where the part is no wider than the stream
+        output = calls.outputs.get(f"{path}.{fed[-1]}")
+        added = [name for name in added if _equal(calls.outputs[f"{path}.{name}"], output)]
     # Experts fused into weights of 3 dimensions are no modules: the projection of an expert that
     # all tokens share would pass for the only one.
     experts = fed and any(weight.ndim > 2 for weight in root.get_submodule(fed[-1]).parameters())
@@ -347,7 +355,7 @@ def _trace(module: PreTrainedModel) -> _Calls:
         if path
     ]
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), evaluating(module):
             module(input_ids=torch.tensor([_TOKENS], device=module.device), use_cache=False)
     finally:
         for handle in handles:

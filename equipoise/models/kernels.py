@@ -203,6 +203,19 @@ def fused_gelu(module: PreTrainedModel) -> Iterator[None]:
             del vars(part)["forward"]
 
 
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """No dropout inside; each part's mode is restored afterwards."""
+    training = [part for part in module.modules() if part.training]
+    for part in training:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
+
+
 _WITHOUT_FLOAT64 = ("mps",)  # Apple's GPUs
 
 

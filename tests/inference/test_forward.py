@@ -2,17 +2,22 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from equipoise.contrast_training.packed_forward import PackedForward
+from equipoise.contrast_training.tokenized import TokenizedText
 from equipoise.errors import ModelError
 from equipoise.inference import forward
 from equipoise.inference.forward import Layout, hidden_at, logits_at, probe_layout
+from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.prefix_sharing import pack, single
-from equipoise.records import Continuation
+from equipoise.models import anatomy
+from equipoise.records import Continuation, Embedding, Generation
 from equipoise.testing import CAUSAL_FAMILIES, tiny_model
 
 TEXTS = ((1, 70, 80, 90, 75), (1, 70, 80, 60), (5, 9))
@@ -147,7 +152,8 @@ def test_texts_are_batched_by_length_where_padding_is_read() -> None:
     assert together == pytest.approx([model.score([request])[0].logprob for request in requests])
 
 
-def test_texts_on_either_side_of_a_rope_change_share_no_batch() -> None:
+def long_rope_model() -> LanguageModel:
+    """A model that turns the positions of all its rows otherwise beyond 8 tokens."""
     rope = {
         "rope_type": "longrope",
         "rope_theta": 10_000.0,
@@ -160,13 +166,64 @@ def test_texts_on_either_side_of_a_rope_change_share_no_batch() -> None:
     config = model.module.config.to_dict() | {"rope_parameters": rope}
     module = type(model.module)(type(model.module.config)(**config)).eval()
     module.load_state_dict(model.module.state_dict())
-    model = replace(model, module=module)
-    assert probe_layout(module).rope_change == 8
-    requests = [
-        Continuation(context="", continuation=text) for text in ("a nurse", "he is a nurse")
+    return replace(model, module=module)
+
+
+def test_texts_on_either_side_of_a_rope_change_share_no_batch() -> None:
+    model, texts = long_rope_model(), ("a nurse", "he is a nurse", "a")
+    assert probe_layout(model.module).rope_change == 8
+    scored = [Continuation(context="", continuation=text) for text in texts]
+    alone = [model.score([request])[0].logprob for request in scored]
+    assert [answer.logprob for answer in model.score(scored)] == pytest.approx(alone)
+    embedded = [Embedding(text=text) for text in texts]
+    each = np.concatenate([model.embed([request]) for request in embedded])
+    np.testing.assert_allclose(model.embed(embedded), each, rtol=1e-4, atol=1e-5)
+    written = [Generation(context=text, max_tokens=5) for text in texts]  # "a" stays below
+    assert model.generate(written, seed=0) == [
+        model.generate([request], seed=0)[0] for request in written
     ]
-    together = [scored.logprob for scored in model.score(requests)]
-    assert together == pytest.approx([model.score([request])[0].logprob for request in requests])
+    ids = [model.tokenizer.bos_token_id, *model.tokenizer("a nurse")["input_ids"]]
+    for _ in range(5):
+        with torch.no_grad():
+            logits = model.module(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1]
+        ids.append(int(logits.argmax()))
+    assert model.generate(written[:1], seed=0) == [model.tokenizer.decode(ids[8:])]
+
+
+def test_a_step_of_training_takes_no_texts_that_change_each_other() -> None:
+    texts = [
+        TokenizedText(text="", ids=ids, target_positions=(1,), shared_suffix_positions=())
+        for ids in ((1, 70, 80), (1, *range(70, 80)))
+    ]
+    with pytest.raises(ModelError, match="got 3 to 11 tokens"):
+        PackedForward(long_rope_model()).read(texts, [[1], [1]])
+
+
+def test_a_module_in_training_is_probed_without_dropout() -> None:
+    module = tiny_model("gpt2", context=59).module
+    module.train()
+    for part in module.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = 0.5
+    assert probe_layout(module) == Layout(pack=True, gather=True)
+    assert module.training
+    assert len(anatomy.blocks(module)) == 2
+
+
+def test_a_vocabulary_that_lacks_the_probe_s_tokens_is_read_plainly() -> None:
+    config = CONFIG_MAPPING["llama"](
+        vocab_size=8, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=24,
+    )  # fmt: skip
+    module = AutoModelForCausalLM.from_config(config)
+    assert probe_layout(module) == Layout(pack=False, gather=False)
+
+
+def test_a_rounding_of_half_precision_is_no_difference() -> None:
+    logits = torch.randn(3, 50, generator=torch.Generator().manual_seed(0)).bfloat16()
+    rounded = (logits.float() * 1.004).bfloat16()
+    assert forward.is_close(rounded, logits)
+    assert not forward.is_close(rounded.double(), logits.double())
 
 
 def test_a_layout_probed_on_a_broken_module_is_not_kept() -> None:

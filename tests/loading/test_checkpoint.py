@@ -116,6 +116,29 @@ def test_a_folder_is_loaded_by_the_name_that_is_printed(
         load(identity)
 
 
+def test_a_folder_with_such_an_ending_is_itself(tmp_path: Path) -> None:
+    saved(tmp_path / "my")
+    folder = saved(tmp_path / "my@abcdef12", "opt")
+    assert find_checkpoint(str(folder), revision=None).folder == folder
+
+
+def test_an_adapter_beside_an_index_is_an_adapter(tmp_path: Path) -> None:
+    folder = hub(tmp_path)
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "x.safetensors"}}')
+    (folder / "adapter_config.json").write_text("{}")
+    assert find_checkpoint("tiny/gpt2", revision=None).folder == folder
+
+
+def test_a_cache_without_any_weights_says_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (hub(tmp_path) / "model.safetensors").unlink()
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match=r"lacks model\.safetensors; unset HF_HUB_OFFLINE"):
+        load("tiny/gpt2")
+
+
 def test_hashes_are_kept_until_a_file_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -280,6 +280,26 @@ def test_parts_are_found_in_nearly_every_causal_class() -> None:
     assert refused <= _NOT_FOUND
 
 
+@pytest.mark.parametrize(
+    ("family", "option", "projection"),
+    [
+        ("llama", "intermediate_size", "model.layers.1.mlp.down_proj"),
+        ("gpt2", "n_inner", "transformer.h.1.mlp.c_proj"),
+    ],
+)
+def test_a_feed_forward_part_as_wide_as_the_stream(
+    family: str, option: str, projection: str
+) -> None:
+    config = CONFIG_MAPPING[family](**{**_SIZES, option: 16})
+    module = AutoModelForCausalLM.from_config(config)
+    assert anatomy.mlp_output(module, 1) is module.get_submodule(projection)
+
+
+def test_falcons_queries_share_keys_and_values() -> None:
+    config = CONFIG_MAPPING["falcon"](**_SIZES, multi_query=True)
+    assert anatomy.heads(AutoModelForCausalLM.from_config(config)).key_value == 1
+
+
 def test_a_projection_with_an_adapter_is_the_wrapped_module() -> None:
     model = tiny_model("llama", context=35)  # that no other test has searched
     inject_adapter_in_model(LoraConfig(target_modules=["o_proj", "down_proj"]), model.module)

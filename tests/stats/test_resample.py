@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from equipoise.metrics.weighted import Weighted, Weights, values_of
+from equipoise.metrics.weighted import CLUSTER, Weighted, Weights, values_of
 from equipoise.records import Columns, Metric, Outcome
 from equipoise.stats.resample import (
     bootstrap,
@@ -250,3 +250,17 @@ def test_coverage_of_a_mean_over_clusters_is_near_nominal() -> None:
             covered[cluster] += estimate.low <= 0.0 <= estimate.high
     assert 0.89 <= covered["term"] / 120 <= 0.98
     assert covered[None] / 120 < 0.8
+
+
+def test_the_spread_of_a_plain_function_leaves_out_groups_that_were_not_drawn() -> None:
+    def mean(columns: Columns) -> float:
+        return float(sum(columns["x"]) / len(columns["x"]))  # of no rows: an error
+
+    metric = Metric(name="plain", of=mean, unit="", source="arithmetic")
+    columns = {
+        "x": np.array([1.0, 2.0, 4.0, 8.0]),
+        "@group": np.array([0.0, 0.0, 1.0, 1.0]),
+        CLUSTER: np.arange(4.0),
+    }
+    (interval,) = bootstrap([spread(metric, over="group")], columns, draws=50, seed=0)
+    assert interval.value == pytest.approx(np.std([1.5, 6.0], ddof=1))

@@ -95,7 +95,7 @@ def test_step_keys_cover_task_files_and_documents(folder: Path) -> None:
     [
         ("task: choose", "task: chose", r"study.yaml line 5: harness: there is no task 'chose'"),
         ("task: choose, ", "", r"study.yaml line 5: harness.task must name a task"),
-        ("harness.acc", "harness.acd", r"study.yaml line 5: margins: harness has no metric 'acd'"),
+        ("harness.acc", "harness.acd", r"study.yaml line 13: margins: harness has no metric 'acd'"),
     ],
 )
 def test_recipe_errors_name_the_line(

@@ -264,9 +264,11 @@ def _search(module: PreTrainedModel) -> Anatomy:
 
 def _find_blocks(module: PreTrainedModel, embeddings_path: str) -> str:
     """The list of blocks: as long as the model is deep, nearest to the token embeddings."""
-    config = module.config.get_text_config()
-    # families have names of their own, as GPT-2's n_layer, which `attribute_map` translates
-    depth = config.to_dict().get(config.attribute_map.get("num_hidden_layers", "num_hidden_layers"))
+    try:
+        # not from `to_dict`: some compute it, and families have names of their own for it
+        depth = module.config.get_text_config().num_hidden_layers
+    except AttributeError:
+        depth = None
     lists: dict[str, nn.ModuleList] = {
         path: part
         for path, part in module.named_modules()

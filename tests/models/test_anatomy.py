@@ -225,7 +225,7 @@ def test_parts_of_unlisted_families_are_searched(family: str, sizes: dict[str, i
 #: What docs/models.md says is not found.
 _NOT_FOUND = {
     "dory", "electra", "hrm_text", "inkling_text", "minicpm3", "mllama",
-    "modernbert-decoder", "xlm",
+    "modernbert-decoder", "prophetnet", "xlm",
 }  # fmt: skip
 _COMMON = {
     **_SIZES, "vocab_size": 400, "hidden_size": 32, "num_hidden_layers": 4,

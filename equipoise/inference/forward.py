@@ -120,7 +120,7 @@ class Batches:
         try:
             yield
         except RuntimeError as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             model, longest = self._model, self._lengths[self._batch[0]]
             if len(self._batch) == 1:
@@ -162,7 +162,7 @@ def at_full_speed(module: nn.Module) -> Iterator[None]:
         yield
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether torch ran out of memory; on a processor it says so only in the message."""
     text = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError) or any(
@@ -317,18 +317,23 @@ _TOGETHER = [tree(_TEXTS, range(len(_TEXTS)))]
 _known: dict[tuple[str, ...], Layout] = {}
 
 
-def probe_layout(module: PreTrainedModel) -> Layout:
-    """How rows may be given to this causal module; tried once for each kind of module.
-
-    Raises `ModelError` for a module that is not causal: its predictions depend on later tokens.
-    """
-    key = (
+def kind_of(module: PreTrainedModel) -> tuple[str, ...]:
+    """What modules that are probed alike have in common: class, format, device, configuration."""
+    return (
         type(module).__qualname__,
         str(module.dtype),
         str(module.device),
         str(module.config._attn_implementation),
         module.config.to_json_string(),
     )
+
+
+def probe_layout(module: PreTrainedModel) -> Layout:
+    """How rows may be given to this causal module; tried once for each kind of module.
+
+    Raises `ModelError` for a module that is not causal: its predictions depend on later tokens.
+    """
+    key = kind_of(module)
     if key in _known:
         return _known[key]
     config = module.config.get_text_config().to_dict()

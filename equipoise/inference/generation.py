@@ -17,7 +17,10 @@ from equipoise.errors import ModelError, RequestError
 from equipoise.inference import queries
 from equipoise.inference.forward import (
     Batches,
+    Layout,
     is_close,
+    is_out_of_memory,
+    kind_of,
     logits_at,
     pad,
     probe_layout,
@@ -141,13 +144,14 @@ def _write(model: LoadedModel, writers: list[_Writer]) -> None:
     """
     ends = _end_tokens(model)
     # A text that grows beyond a change of positions has keys of the positions before in its cache.
-    company = probe_layout(model.module).company
+    layout = probe_layout(model.module)
     grows = any(
-        company(len(writer.ids)) != company(len(writer.ids) + writer.request.max_tokens)
+        layout.company(len(writer.ids))
+        != layout.company(len(writer.ids) + writer.request.max_tokens)
         for writer in writers
     )
-    cached = _cache_is_exact(model) and not grows
-    reader = _CachedRows(model) if cached else _FreshRows(model)
+    cached = _cache_is_exact(model, layout) and not grows
+    reader = _CachedRows(model) if cached else _FreshRows(model, layout)
     while not all(writer.stopped for writer in writers):
         # a text that has stopped keeps its rows, so that the others stay beside their cache
         rows = [
@@ -237,20 +241,21 @@ class _FreshRows:
     """Rows that the model reads whole for every token: for models whose cache changes the text."""
 
     model: LoadedModel
+    layout: Layout
 
     def next_logits(self, rows: list[Ids]) -> list[Tensor]:
         """As those of `_CachedRows`."""
-        module, layout = self.model.module, probe_layout(self.model.module)
+        module, alone = self.model.module, replace(self.layout, pack=False)
         texts = [row or (pad_token_id(self.model.tokenizer),) for row in rows]
         logits: list[Tensor] = [torch.empty(0)] * len(texts)
-        batches = Batches(self.model, list(map(len, texts)))
-        for batch in batches:
+        lengths = list(map(len, texts))
+        # the layout's once per text, not probed again for each token
+        for batch in Batches(self.model, lengths, company=list(map(alone.company, lengths))):
             width = max(len(texts[index]) for index in batch)
             last = [place * width + len(texts[index]) - 1 for place, index in enumerate(batch)]
-            packed = single(texts, batch)
-            alone = replace(layout, pack=False)
             places = torch.tensor(last, device=module.device)
-            for index, row in zip(batch, logits_at(module, packed, places, alone), strict=True):
+            read = logits_at(module, single(texts, batch), places, alone)
+            for index, row in zip(batch, read, strict=True):
                 logits[index] = row.cpu().double()
         return logits
 
@@ -259,22 +264,16 @@ _PROBE: list[Ids] = [(5, 6, 7), (8, 9, 4, 3, 2)]
 _exact_caches: dict[tuple[str, ...], bool] = {}
 
 
-def _cache_is_exact(model: LoadedModel) -> bool:
+def _cache_is_exact(model: LoadedModel, layout: Layout) -> bool:
     """Whether the model says the same from its cache, padded on the left, as without; tried once.
 
     It does not for recurrent models that read padding (Mamba, RWKV), nor where the cache is of
     a kind of its own.
     """
     module = model.module
-    key = (
-        type(module).__qualname__,
-        str(module.dtype),
-        str(module.device),
-        str(module.config._attn_implementation),
-        module.config.to_json_string(),
-    )
+    key = kind_of(module)
     if key not in _exact_caches:
-        cached, fresh = _CachedRows(model), _FreshRows(model)
+        cached, fresh = _CachedRows(model), _FreshRows(model, layout)
 
         def logits_of(reader: _CachedRows | _FreshRows, rows: list[Ids]) -> Tensor:
             # in the module's own format, whose rounding is allowed for
@@ -286,9 +285,9 @@ def _cache_is_exact(model: LoadedModel) -> bool:
                 # the second time from the cache that the first has left
                 for rows in (_PROBE, [(*row, 3) for row in _PROBE])
             )
-        except torch.OutOfMemoryError:
-            raise  # says nothing of the cache: the batch comes again in smaller ones
-        except (AttributeError, KeyError, IndexError, TypeError, ValueError, RuntimeError):
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and is_out_of_memory(error):
+                raise  # says nothing of the cache: the batch comes again in smaller ones
             _exact_caches[key] = False  # the module's own code cannot read from this cache
     return _exact_caches[key]
 

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny_folder import save_tiny
 
 from equipoise import cli
-from equipoise.testing import tiny_model
 
 GENBIAS = ("genbias", "--data", "planted:default", "--limit", "30", "--draws", "20")
 
@@ -17,11 +17,7 @@ GENBIAS = ("genbias", "--data", "planted:default", "--limit", "30", "--draws", "
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model as anybody would save it."""
-    place = tmp_path_factory.mktemp("models") / "tiny"
-    model = tiny_model("llama")
-    model.module.save_pretrained(place)
-    model.tokenizer.save_pretrained(place)
-    return place
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny")
 
 
 def run(*arguments: object) -> int:

@@ -8,8 +8,7 @@ from pathlib import Path
 import nbclient
 import nbformat
 import pytest
-
-from equipoise.testing import tiny_model
+from tiny_folder import save_tiny
 
 FOLDER = Path(__file__).parents[1] / "examples"
 SCRIPTS = ("measure", "mitigate", "study")
@@ -18,11 +17,7 @@ WORLD = "planted:default"
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    tiny = tiny_model("llama")
-    tiny.module.save_pretrained(folder)
-    tiny.tokenizer.save_pretrained(folder)
-    return folder
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tiny_folder import save_tiny
 
 from equipoise import cli
-from equipoise.testing import tiny_model
 
 RECIPE = """\
 title: A small study
@@ -45,11 +45,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny causal model as anybody would save it."""
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    tiny = tiny_model("llama")
-    tiny.module.save_pretrained(folder)
-    tiny.tokenizer.save_pretrained(folder)
-    return folder
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_folder import save_tiny
 
 from equipoise import cli, plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
@@ -24,7 +25,6 @@ from equipoise.testing import (
     check_locator,
     check_mitigation,
     check_supplier,
-    tiny_model,
 )
 
 SOURCE = Path(__file__).parent
@@ -65,11 +65,7 @@ def installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    tiny = tiny_model("llama")
-    tiny.module.save_pretrained(folder)
-    tiny.tokenizer.save_pretrained(folder)
-    return folder
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny")
 
 
 def answered(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:

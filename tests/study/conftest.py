@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tiny_folder import save_tiny
 
 from equipoise.study.plan import Plan, plan
 from equipoise.study.recipe import Recipe
 from equipoise.study.runner import run
 from equipoise.study.store import Store
-from equipoise.testing import tiny_model
 
 RECIPE = """\
 title: A tiny study
@@ -39,11 +39,7 @@ LEFT_OUT = {"log.jsonl", "locks"}
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny causal model as anybody would save it."""
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    model = tiny_model("llama")
-    model.module.save_pretrained(folder)
-    model.tokenizer.save_pretrained(folder)
-    return folder
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from scipy.special import ndtri
 
 from equipoise.contrast_training.packed_forward import PackedForward
 from equipoise.contrast_training.tokenized import Passage, TokenizedContrast, TokenizedText
-from equipoise.inference.forward import Batches, at_full_speed
+from equipoise.inference.batches import Batches
+from equipoise.inference.forward import at_full_speed
 from equipoise.metrics.weighted import CLUSTER
 from equipoise.records import JSON, Column, Metric
 from equipoise.stats.resample import Interval, bootstrap, bootstrap_means

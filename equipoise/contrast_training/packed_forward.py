@@ -18,14 +18,8 @@ from torch import Tensor
 
 from equipoise.contrast_training.tokenized import TokenizedText
 from equipoise.errors import ModelError
-from equipoise.inference.forward import (
-    Batches,
-    Layout,
-    at_full_speed,
-    hidden_at,
-    logits_at,
-    probe_layout,
-)
+from equipoise.inference.batches import Batches
+from equipoise.inference.forward import Layout, at_full_speed, hidden_at, logits_at, probe_layout
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.lm_head import OutputLayer, output_layer
 from equipoise.inference.prefix_sharing import pack, single

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from equipoise.errors import RequestError
 from equipoise.inference import queries
-from equipoise.inference.forward import pad, run_in_batches
+from equipoise.inference.batches import run_in_batches
+from equipoise.inference.forward import pad
 from equipoise.inference.scoring import the_prompt
 from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.tokenization import Ids, Marked, pad_token_id, start_token_id

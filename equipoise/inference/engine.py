@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from equipoise.errors import RequestError
+from equipoise.inference.batches import Batches
 from equipoise.inference.forward import (
-    Batches,
     Layout,
     at_full_speed,
     has_output_layer,

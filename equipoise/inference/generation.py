@@ -15,17 +15,8 @@ from transformers import DynamicCache
 
 from equipoise.errors import ModelError, RequestError
 from equipoise.inference import queries
-from equipoise.inference.forward import (
-    Batches,
-    Layout,
-    is_close,
-    is_out_of_memory,
-    kind_of,
-    logits_at,
-    pad,
-    probe_layout,
-    run_in_batches,
-)
+from equipoise.inference.batches import Batches, is_out_of_memory, run_in_batches
+from equipoise.inference.forward import Layout, is_close, kind_of, logits_at, pad, probe_layout
 from equipoise.inference.prefix_sharing import single
 from equipoise.inference.rule_scoring import combine_rows
 from equipoise.inference.scoring import the_prompt

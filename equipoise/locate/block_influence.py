@@ -18,7 +18,8 @@ from torch import Tensor
 
 from equipoise.conclusions import Ranking
 from equipoise.errors import ModelError, RecipeError
-from equipoise.inference.forward import pad, run_in_batches
+from equipoise.inference.batches import run_in_batches
+from equipoise.inference.forward import pad
 from equipoise.inference.language_model import LanguageModel
 from equipoise.locate.base import Locator, Table, bootstrap_scores
 from equipoise.models.anatomy import base, blocks, final_norm

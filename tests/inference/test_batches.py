@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equipoise.errors import ModelError
-from equipoise.inference.forward import run_in_batches
+from equipoise.inference.batches import run_in_batches
 from equipoise.models.kernels import evaluating
 from equipoise.testing import tiny_model
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, texts_of
 from equipoise.errors import DataError, ModelError, RecipeError, RequestError, nearest
-from equipoise.inference.scorer import Scorer
+from equipoise.inference.scorer import Scorer, TakesTurns, form_notes
 from equipoise.predictions import Predictions, read_predictions
 from equipoise.records import (
     JSON,
@@ -96,6 +96,8 @@ def measure(
                 f"this edit was trained on {len(learnt)} of the {len(examples)} examples it is to "
                 f"be measured on, the first is '{learnt[0]}'; measure another split"
             )
+        if isinstance(model, TakesTurns):
+            model = model.reading_as(benchmark.turn)
         scorers = model.variants()
         variants = len(scorers)
         info = {**model.info, VARIANTS: variants} if variants > 1 else dict(model.info)
@@ -126,6 +128,7 @@ def measure(
         outcomes=tuple(outcomes),
         notes=(
             *_note_labels(info),
+            *form_notes(info),
             *benchmark.faults,
             *(
                 f"data: {file.name} is not the pinned official file (sha256 {file.sha256[:12]}…)"

@@ -9,7 +9,7 @@ from equipoise.inference.engine import read
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.queries import Query, tokenize
 from equipoise.inference.rule_scoring import read_through_rule
-from equipoise.models.tokenization import Marked, start_token_id
+from equipoise.models.tokenization import Marked
 from equipoise.records import Prefix
 
 
@@ -67,7 +67,7 @@ def revealed(model: LanguageModel, text: str, start: int, end: int) -> list[floa
 def next_distributions(model: LanguageModel, contexts: Sequence[str]) -> Tensor:
     """What scoring gives every token directly after each context, in nats: [context, token]."""
     tokenized = tokenize(model, [Marked(context, 0, 0) for context in contexts])
-    start = start_token_id(model.tokenizer)
+    start = model.start_token_id
     front = () if start is None else (start,)
     plans = []
     for tokens in tokenized:

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from equipoise.errors import ModelError
-from equipoise.models.tokenization import pad_token_id, start_rule, start_token_id
+from equipoise.models.start_token import start_token
+from equipoise.models.tokenization import pad_token_id
 from equipoise.records import Continuation, Generation, Infill, NextToken, TextPair
 from equipoise.testing import (
     CAUSAL_FAMILIES,
@@ -84,13 +85,14 @@ def test_masked_tokenizers_mark_the_ends_and_have_a_mask() -> None:
 )
 def test_the_start_token_is_bos_else_eos(bos: str, rule: str, token: str) -> None:
     tokenizer = tiny_tokenizer(bos=bos)  # type: ignore[arg-type]
-    assert start_rule(tokenizer) == rule
-    assert start_token_id(tokenizer) == tokenizer.convert_tokens_to_ids(token)
+    start = start_token(tokenizer)
+    assert (start.rule, start.id) == (rule, tokenizer.convert_tokens_to_ids(token))
 
 
 def test_without_bos_and_eos_there_is_no_start_token() -> None:
     tokenizer = tiny_tokenizer(bos="none")
-    assert (start_rule(tokenizer), start_token_id(tokenizer)) == ("none", None)
+    start = start_token(tokenizer)
+    assert (start.rule, start.id) == ("none", None)
 
 
 def test_without_a_pad_token_rows_are_filled_with_zero() -> None:

@@ -7,7 +7,7 @@ A benchmark never sees a model or a tensor. A subclass is a frozen pydantic data
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from equipoise.data import glue
 from equipoise.data.glue import Labelled
@@ -43,6 +43,9 @@ class Benchmark(ABC, Generic[E, R]):
     splits: ClassVar[tuple[str, ...]] = ("test",)  # the first is measured unless another is asked
     licence: ClassVar[str] = "own"
     faults: ClassVar[tuple[str, ...]] = ()  # known faults of the data or the metric, for the reader
+    #: What contexts are, for a model that is asked in a chat (`inference.chat`): questions, which
+    #: the model answers in its turn, or texts that run on.
+    turn: ClassVar[Literal["question", "text"]] = "text"
 
     @property
     @abstractmethod
@@ -85,6 +88,7 @@ class WordClassification(Benchmark[Labelled, Scored]):
 
     splits = ("dev",)
     licence = glue.LICENCE
+    turn = "question"
     task: ClassVar[glue.GlueTask]
     words: ClassVar[tuple[str, str]]  # of label 0 and label 1, each with its leading space
     form: ClassVar[str]  # of the prompt, with a place {} for each text

@@ -93,6 +93,7 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
     by: ClassVar[tuple[str, ...]] = ("category", "polarity")
     splits: ClassVar[tuple[str, ...]] = ("test",)
     licence: ClassVar[str] = LICENCE
+    turn = "question"
     faults: ClassVar[tuple[str, ...]] = (
         "A score of 0 means no lean either way on some 25 templates a category; leans of different "
         "templates cancel, and a model that answers at random has 0 too: read accuracy beside it.",

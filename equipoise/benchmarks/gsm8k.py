@@ -62,6 +62,7 @@ class Gsm8k(Benchmark[Gsm8kExample, str]):
         ),
     )  # fmt: skip
     licence: ClassVar[str] = official.LICENCE
+    turn = "question"
     faults: ClassVar[tuple[str, ...]] = (
         "without worked problems before it a base model hardly writes '####': read "
         "accuracy_flexible and unparsed beside accuracy",

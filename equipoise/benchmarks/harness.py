@@ -73,6 +73,7 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "Gao et al., The Language Model Evaluation Harness; the task's own paper"
     licence: ClassVar[str] = "as the task's data set"
+    turn = "question"
     faults: ClassVar[tuple[str, ...]] = (
         "a text that does not fit the model's context is an error here; lm-evaluation-harness cuts "
         "its beginning off, or scores a long document window by window (option `window`)",

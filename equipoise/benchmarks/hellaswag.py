@@ -42,6 +42,7 @@ class HellaSwag(Benchmark[Story, Scored]):
     cluster: ClassVar[str | None] = "source"
     splits: ClassVar[tuple[str, ...]] = ("val",)
     licence: ClassVar[str] = official.LICENCE
+    turn = "question"  # as lm-evaluation-harness asks it in a chat
     faults: ClassVar[tuple[str, ...]] = (
         "guessing gives 25 %: a model at chance has nothing to lose, and 'kept' says nothing of it",
         "the wrong endings are a machine's of 2019: many are ungrammatical, and some rows have no "

@@ -56,6 +56,7 @@ class Mmlu(Benchmark[MmluExample, Scored]):
     )  # fmt: skip
     by: ClassVar[tuple[str, ...]] = ("category", "subject")
     licence: ClassVar[str] = official.LICENCE
+    turn = "question"
     faults: ClassVar[tuple[str, ...]] = (
         "guessing gives 25 %: a model at chance has nothing to lose, and 'kept' says nothing of it",
         "some questions have a wrong or no right answer (Gema et al. 2024 find about 6.5 %)",

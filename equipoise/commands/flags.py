@@ -43,6 +43,9 @@ Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Revision = Annotated[str | None, typer.Option(help="Of a model on the Hub; id@revision, too.")]
 Base = Annotated[str | None, typer.Option(help="Model that an edit or adapter is put on.")]
+Start = Annotated[
+    str, typer.Option(help="What texts begin with: auto, bos, none or a token; see docs/models.md.")
+]
 BatchSize = Annotated[
     int | None,
     typer.Option(help="Tokens in a batch at most; changes memory, not results.", min=1),
@@ -85,13 +88,20 @@ def load_model(
     revision: str | None,
     base: str | None,
     batch_size: int | None,
+    start: str = "auto",
 ) -> "LanguageModel":
     """Open a model, whatever it is."""
     from equipoise.loading.load import load
 
     hush()
     return load(
-        name, revision=revision, dtype=dtype, device=device, base=base, batch_tokens=batch_size
+        name,
+        revision=revision,
+        dtype=dtype,
+        device=device,
+        base=base,
+        batch_tokens=batch_size,
+        start=start,
     )
 
 

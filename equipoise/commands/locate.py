@@ -36,6 +36,7 @@ def locate(  # noqa: PLR0913
     revision: flags.Revision = None,
     base: flags.Base = None,
     batch_size: flags.BatchSize = None,
+    start: flags.Start = "auto",
 ) -> None:
     """Rank the blocks of a model: where its bias may sit.
 
@@ -51,7 +52,7 @@ def locate(  # noqa: PLR0913
     options = flags.parse_settings(settings, [locator, supply])
     built = plugins.build(Locator, locator, options[locator])
     learnt = plugins.build(Supplier, supply, options[supply])
-    opened = flags.load_model(model, dtype, device, revision, base, batch_size)
+    opened = flags.load_model(model, dtype, device, revision, base, batch_size, start)
     # a page shows how well rankings agree, also that nothing can be said of a single one
     if seeds == 1 and html is None:
         _print_ranking(api.locate(opened, built, supply=learnt, seed=seed), as_json=as_json)

@@ -1,14 +1,16 @@
 """`equipoise measure`: measure a model on benchmarks."""
 
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from equipoise.commands import flags
+from equipoise.errors import RecipeError
 
 if TYPE_CHECKING:
-    from equipoise.inference.language_model import LanguageModel
+    from equipoise.inference.scorer import Scorer
 
 
 def measure(  # noqa: PLR0913
@@ -34,6 +36,23 @@ def measure(  # noqa: PLR0913
     revision: flags.Revision = None,
     base: flags.Base = None,
     batch_size: flags.BatchSize = None,
+    start: flags.Start = "auto",
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Ask inside the turns of the model's chat template.")
+    ] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Beside --chat: measure as plain text, too.")
+    ] = False,
+    system: Annotated[
+        str | None, typer.Option(help="System prompt, with --chat; else the template's own.")
+    ] = None,
+    turn: Annotated[
+        str | None,
+        typer.Option(help="With --chat: user or assistant, in whose turn running text stands."),
+    ] = None,
+    request: Annotated[
+        str | None, typer.Option(help="With --turn assistant: what the user asks before it.")
+    ] = None,
 ) -> None:
     """Measure a model on benchmarks.
 
@@ -47,19 +66,24 @@ def measure(  # noqa: PLR0913
     from equipoise.report.tables import measurement_text
     from equipoise.study.results import results_document, to_json, write_results
 
+    form = _chat_options(chat=chat, system=system, turn=turn, request=request)
     flags.name_data(data)
     options = flags.parse_settings(settings, benchmarks)
     if out is not None:
         check_new(out, what="results")
     # Before loading, so that a wrong option is refused at once.
     built = [plugins.build(Benchmark, benchmark, options[benchmark]) for benchmark in benchmarks]
-    subject: Predictions | LanguageModel = (
-        Predictions.parse(model)
-        if model.startswith("predictions:")
-        else flags.load_model(model, dtype, device, revision, base, batch_size)
-    )
+    subjects: list[Predictions | Scorer] = []
+    if model.startswith("predictions:"):
+        if chat or start != "auto":
+            raise RecipeError(f"{model} was predicted elsewhere; leave --chat and --start out")
+        subjects.append(Predictions.parse(model))
+    else:
+        opened = flags.load_model(model, dtype, device, revision, base, batch_size, start)
+        subjects += [opened] if plain or not chat else []
+        subjects += [opened.in_chat(**form)] if chat else []
     measurements = []
-    for benchmark_ in built:
+    for benchmark_, subject in product(built, subjects):
         measurements.append(
             api.measure(subject, benchmark_, split=split, limit=limit, seed=seed, draws=draws)
         )
@@ -70,3 +94,17 @@ def measure(  # noqa: PLR0913
         flags.say(f"results are in {write_results(out, measurements)}")
     if as_json:
         print(to_json(results_document(measurements)), end="")
+
+
+def _chat_options(*, chat: bool, **given: str | None) -> dict[str, Any]:
+    """The arguments of `LanguageModel.in_chat` that were given. Raises `RecipeError`."""
+    options = {name: value for name, value in given.items() if value is not None}
+    if options and not chat:
+        name, value = next(iter(options.items()))
+        raise RecipeError(f"--{name} is of a chat, got {value!r} without --chat; add --chat")
+    if "request" in options and options.get("turn") != "assistant":
+        raise RecipeError(
+            f"--request stands before the model's turn, got {options['request']!r}; add "
+            "--turn assistant"
+        )
+    return options

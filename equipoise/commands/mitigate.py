@@ -32,6 +32,7 @@ def mitigate(  # noqa: PLR0913
     revision: flags.Revision = None,
     base: flags.Base = None,
     batch_size: flags.BatchSize = None,
+    start: flags.Start = "auto",
 ) -> None:
     """Learn an edit that removes bias.
 
@@ -50,7 +51,7 @@ def mitigate(  # noqa: PLR0913
     check_new(out, what="an edit")
     built = plugins.build(Mitigation, method, options[method])
     learnt = plugins.build(Supplier, source, options[source])
-    opened = flags.load_model(model, dtype, device, revision, base, batch_size)
+    opened = flags.load_model(model, dtype, device, revision, base, batch_size, start)
     checkpoints = out.with_name(f".{out.name}.training")  # a killed training resumes from here
     with checkpoints_in(checkpoints):
         edit = api.mitigate(opened, built, supply=learnt, seed=seed)

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.models.tokenization import Ids, Marked, encode, start_token_id, without_start
+from equipoise.models.tokenization import Ids, Marked, encode, without_start
 from equipoise.records import Contrast, Supply
 
 _SHARE = 0.1  # of the texts
@@ -183,7 +183,7 @@ def split_texts(
 
 def _tokenize(model: LanguageModel, texts: Sequence[tuple[str, str, int]]) -> list[TokenizedText]:
     """`texts`: context, ending, and how many last characters all endings share."""
-    start = start_token_id(model.tokenizer)
+    start = model.start_token_id
     lead = () if start is None else (start,)
     marked = [
         Marked(context + ending, len(context), len(context + ending))

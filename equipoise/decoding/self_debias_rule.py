@@ -21,7 +21,7 @@ from transformers import PreTrainedTokenizerBase
 
 from equipoise.errors import DataError, ModelError, nearest
 from equipoise.models.decoding_rule import Context, DecodingRule
-from equipoise.models.tokenization import Ids, Tokens, start_token_id
+from equipoise.models.tokenization import Ids, Tokens
 from equipoise.records import JSON
 
 _PROBE = "The"
@@ -45,6 +45,7 @@ class SelfDebiasing(DecodingRule):
     """
 
     kind: ClassVar[str] = "self_debias"
+    leads: ClassVar[bool] = True
 
     prefixes: tuple[str, ...]  # each announces a bias; without a space at its end
     decay: float = 50.0  # of the factor, per unit of probability; 0: nothing changes
@@ -164,5 +165,5 @@ def _prefix_ids(tokenizer: PreTrainedTokenizerBase, prefix: str, *, spaced: bool
 
 def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> Ids:
     ids = tuple(tokenizer.encode(text, add_special_tokens=False, verbose=False))
-    start = start_token_id(tokenizer)
-    return ids[1:] if ids[:1] == (start,) else ids
+    # a tokenizer that puts its BOS before every text
+    return ids[1:] if ids[:1] == (tokenizer.bos_token_id,) else ids

@@ -33,6 +33,7 @@ class EditInfo:
     base_name: str = ""  # `LanguageModel.load_name` of the base; "": not known
     base_kind: str = ""  # `LanguageModel.kind` of the base; "": not known
     files: tuple[DataUse, ...] = ()  # that the supply was read from
+    base_start: str = "auto"  # `LanguageModel.start` of the base, with which it is opened again
     base_vocabulary: str = ""  # `str(vocabulary_of(tokenizer))` of the base; "": not known
 
 
@@ -65,6 +66,7 @@ def info_of(
         base=model.identity,
         base_name=model.load_name,
         base_kind=model.kind,
+        base_start=model.start,
         base_fingerprint=fingerprint(model.module, names),
         trained_on=trained_on,
         origin=supply.origin,

@@ -12,7 +12,7 @@ from equipoise.inference.batches import run_in_batches
 from equipoise.inference.forward import pad
 from equipoise.inference.scoring import the_prompt
 from equipoise.models.loaded_model import LoadedModel
-from equipoise.models.tokenization import Ids, Marked, pad_token_id, start_token_id
+from equipoise.models.tokenization import Ids, Marked, pad_token_id
 from equipoise.records import Embedding
 
 
@@ -32,7 +32,7 @@ def embed(model: LoadedModel, requests: Sequence[Embedding]) -> NDArray[np.float
         for request in requests
     ]
     masked = model.kind == "masked"
-    start = None if masked else start_token_id(model.tokenizer)
+    start = None if masked else model.start_token_id
     front: Ids = () if start is None else (start,)
     limit = model.context_length
     rows: list[Ids] = []

@@ -12,9 +12,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from equipoise.errors import ModelError
 from equipoise.inference import embedding, generation, scoring
+from equipoise.inference.chat import REQUEST, ChatModel, Speaker, chat_form
+from equipoise.models.chat_template import template_sha256
 from equipoise.models.decoding_rule import DecodingRule
 from equipoise.models.kernels import matmul_path
-from equipoise.models.tokenization import start_rule, start_token_id
+from equipoise.models.start_token import StartToken, start_token
+from equipoise.models.tokenization import adds_start, tokenizer_sha256
 from equipoise.records import (
     JSON,
     Continuation,
@@ -48,11 +51,13 @@ class LanguageModel:
     prompts: tuple[str, ...] = ("",)  # put before every context; several: a family of variants
     trained_on: frozenset[str] = frozenset()  # sha256 of texts that an edit has learnt from
     decoding_rule: DecodingRule | None = None  # of the next token's distribution; None: as it is
+    start: str = "auto"  # what a causal model's texts begin with: `models.start_token.start_token`
 
     @property
     def info(self) -> Mapping[str, JSON]:
         """What a result must record of this model: where it is from and how it is asked."""
-        start, rule = start_token_id(self.tokenizer), self.decoding_rule
+        start, rule = self.start_token, self.decoding_rule
+        token = None if start.id is None else self.tokenizer.convert_ids_to_tokens(start.id)
         info: dict[str, JSON] = {
             **self.source,
             "kind": self.kind,
@@ -61,9 +66,15 @@ class LanguageModel:
             "parameters": self.module.num_parameters(),
             "context_length": self.context_length,
             "tokenizer": type(self.tokenizer).__name__,
-            "prefix": "special tokens" if self.kind == "masked" else start_rule(self.tokenizer),
-            "start_token_id": start,
-            "start_token": None if start is None else self.tokenizer.convert_ids_to_tokens(start),
+            "tokenizer_sha256": tokenizer_sha256(self.tokenizer),
+            "tokenizer_adds_start": adds_start(self.tokenizer, start.id),
+            "prefix": "special tokens" if self.kind == "masked" else start.rule,
+            "start": start.rule,
+            "start_token_id": start.id,
+            "start_token": token,
+            "start_reason": start.reason,
+            "chat_template": template_sha256(self.tokenizer),
+            "chat": None,  # asked as plain text; `inference.chat` says what stands here else
             "attention": str(self.module.config._attn_implementation),
             "matmul": matmul_path(self.module),
             "threads": torch.get_num_threads(),  # the last digits of float32 depend on it
@@ -73,6 +84,17 @@ class LanguageModel:
             about = {"kind": rule.kind, "cost_factor": rule.rows, **rule.record}
             info["decoding_rule"] = about
         return info
+
+    @property
+    def start_token(self) -> StartToken:
+        """What texts begin with, and why. Raises `ModelError` for a token that does not exist."""
+        rows = int(self.module.config.get_text_config().vocab_size)
+        return start_token(self.tokenizer, self.start, rows=rows)
+
+    @property
+    def start_token_id(self) -> int | None:
+        """The token that texts begin with; None: none. A masked model has its special tokens."""
+        return self.start_token.id
 
     @property
     def load_name(self) -> str:
@@ -121,6 +143,24 @@ class LanguageModel:
             )
             for prompt in self.prompts
         ]
+
+    def prompted(self, prompt: str) -> "LanguageModel":
+        """The same with this text, and no other, before every context."""
+        return replace(self, prompts=(prompt,))
+
+    def in_chat(
+        self, system: str | None = None, *, turn: Speaker = "user", request: str = REQUEST
+    ) -> ChatModel:
+        """The model asked inside the turns of its chat template, for `measure`.
+
+        `system`: a system prompt; None: what the template itself writes. `turn`: whose turn a text
+        stands in that is no question: an open turn of the user, or the model's, after `request` by
+        the user. The template writes the start token, if any. Weights stay shared.
+        Raises `ModelError` for a masked model, without a template, and for a template that fails
+        or takes no system prompt.
+        """
+        form = chat_form(self, system=system, turn=turn, request=request)
+        return ChatModel(model=replace(self, start="none"), form=form)
 
     def score(self, requests: Sequence[Continuation]) -> list[Scored]:
         """Log-probabilities of continuations."""

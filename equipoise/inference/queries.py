@@ -13,7 +13,6 @@ from equipoise.models.tokenization import (
     Marked,
     Tokens,
     encode,
-    start_token_id,
     without_start,
 )
 from equipoise.records import Prefix
@@ -45,7 +44,7 @@ def tokenize(model: LoadedModel, texts: Iterable[Marked]) -> list[Tokens]:
     encoded = encode(model.tokenizer, texts, specials=masked)
     if masked:
         return encoded
-    start = start_token_id(model.tokenizer)
+    start = model.start_token_id
     return [without_start(tokens, start) for tokens in encoded]
 
 

@@ -20,7 +20,7 @@ from equipoise.inference.forward import at_full_speed, hidden_at, logits_at
 from equipoise.inference.queries import LIKELIEST, Plan, Query, Read
 from equipoise.models.decoding_rule import Context, DecodingRule
 from equipoise.models.loaded_model import LoadedModel
-from equipoise.models.tokenization import Ids, Tokens, start_token_id
+from equipoise.models.tokenization import Ids, Tokens
 
 #: Contexts whose distributions are combined: the text's own first, start tokens included.
 Family: TypeAlias = tuple[Ids, ...]
@@ -104,7 +104,7 @@ def _families(
     model: LoadedModel, rule: DecodingRule, plan: Plan, tokens: Tokens
 ) -> list[tuple[Context, tuple[Context, ...]]]:
     """For each read of a plan its own context and the others, start tokens included."""
-    start = start_token_id(model.tokenizer)
+    start = model.start_token_id
     families: list[tuple[Context, tuple[Context, ...]]] = []
     for query in plan:
         # the first token alone does not tell: a text may begin with the start token itself

@@ -1,7 +1,7 @@
 """All that measuring and judging need of a model. No torch."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,17 @@ from equipoise.records import (
     ScoredPair,
     TextPair,
 )
+
+#: What a benchmark puts to a model: a question that is answered, or a text that runs on.
+Reading: TypeAlias = Literal["question", "text"]
+
+
+@runtime_checkable
+class TakesTurns(Protocol):
+    """A scorer that asks otherwise for a question than for a text, as a chat has turns."""
+
+    def reading_as(self, reading: Reading) -> "Scorer":
+        """The scorer for a benchmark of this reading."""
 
 
 class Scorer(Protocol):
@@ -68,3 +79,18 @@ class Scorer(Protocol):
 
     def embed(self, requests: Sequence[Embedding]) -> NDArray[np.float32]:
         """Pooled hidden states: [text, feature]."""
+
+
+def form_notes(info: Mapping[str, JSON]) -> Iterator[str]:
+    """That a model which holds conversations was not asked in one, or in the midst of a thought."""
+    chat = info.get("chat")
+    if info.get("kind") == "causal" and info.get("chat_template") and chat is None:
+        yield (
+            "form: measured as plain text, though the model has a chat template; --chat (in Python "
+            "`model.in_chat()`) measures inside its turns, and the answer may be another"
+        )
+    if isinstance(chat, dict) and chat.get("thinking") == "open":
+        yield (
+            "form: the chat template opens a thought and cannot be told to leave it out, so that "
+            "answers stand inside of it"
+        )

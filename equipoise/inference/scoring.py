@@ -9,7 +9,7 @@ from equipoise.inference import queries
 from equipoise.inference.engine import read
 from equipoise.inference.rule_scoring import read_through_rule
 from equipoise.models.loaded_model import LoadedModel
-from equipoise.models.tokenization import Ids, Marked, Tokens, adds_start, start_token_id
+from equipoise.models.tokenization import Ids, Marked, Tokens, adds_start
 from equipoise.records import (
     Continuation,
     Infill,
@@ -42,7 +42,7 @@ def score(model: LoadedModel, requests: Sequence[Continuation]) -> list[Scored]:
             plans.append(queries.masked(tokens.ids, tokens.marked, mask))
             positions.append(tokens.marked)
     else:
-        start = start_token_id(model.tokenizer)
+        start = model.start_token_id
         uses_own = any(request.prefix == "own" for request in requests)
         added = uses_own and adds_start(model.tokenizer, start)
         for tokens, request in zip(tokenized, requests, strict=True):
@@ -196,7 +196,7 @@ def score_pairs(model: LoadedModel, requests: Sequence[TextPair]) -> list[Scored
         for text in (request.first, request.second)
     ]
     tokenized = queries.tokenize(model, texts)
-    start = None if masked else start_token_id(model.tokenizer)
+    start = None if masked else model.start_token_id
     mask = mask_token_id(model, "a pair of texts") if masked else 0
     # special tokens cannot be scored, and without a start token neither can a first token
     scorable = [

@@ -30,6 +30,7 @@ def load(
     device: str = "auto",
     base: str | LanguageModel | None = None,
     batch_tokens: int | None = None,
+    start: str = "auto",
 ) -> LanguageModel:
     """A model by its name, ready to be measured and edited.
 
@@ -39,12 +40,22 @@ def load(
     `dtype`: "float32", "bfloat16", "float16", or "auto": float32 on a CPU, the checkpoint's own on
     an accelerator. `device`: "cpu", "cuda", "cuda:1", "mps", or "auto": the first available
     accelerator. `batch_tokens` bounds memory, results do not depend on it; None: the default.
+    `start`: what a causal model's texts begin with: "auto", "bos", "none" or a token of the
+    vocabulary (`models.start_token.start_token`); of an edit "auto" is what it was learnt with.
     Weights are safetensors, and every weight must come from the checkpoint.
     Raises `RecipeError` for a planted model that does not exist, `ModelError`, and `StoreError`
     for a damaged edit.
     """
     check_dtype(dtype, select_device(device))
     model = _open(name, revision, base, dtype=dtype, device=device)
+    if start != "auto":
+        if model.kind == "masked":
+            raise ModelError(
+                f"start must be auto for a masked model, whose special tokens stand around every "
+                f"text, got {start!r} for {model.identity}; leave it out"
+            )
+        model = replace(model, start=start)
+        model.start_token  # noqa: B018  # raises for a token that does not exist
     return model if batch_tokens is None else replace(model, batch_tokens=batch_tokens)
 
 
@@ -113,6 +124,8 @@ def _open(
     try:
         if not isinstance(base, LanguageModel):
             base = _open(base, None, None, dtype=dtype, device=device)
+            if edit.info.base_start != "auto":
+                base = replace(base, start=edit.info.base_start)
     except ModelError as error:
         raise ModelError(
             f"the base of {checkpoint.name} cannot be loaded: {error} (or give another place with "

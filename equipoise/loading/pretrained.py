@@ -23,7 +23,6 @@ from transformers.models.auto.modeling_auto import (
 from equipoise.errors import ModelError, nearest
 from equipoise.inference.language_model import LanguageModel
 from equipoise.loading.checkpoint import Checkpoint, check_files, complete_commit, read_config
-from equipoise.models.tokenization import adds_start, start_rule, start_token_id
 from equipoise.records import JSON, ModelKind
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -38,7 +37,6 @@ def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> Langu
     module = _load_module(checkpoint, kind, dtype, select_device(device))
     rows = int(module.get_input_embeddings().weight.shape[0])
     tokenizer = _load_tokenizer(checkpoint, rows, kind)
-    start = start_token_id(tokenizer)
     source: dict[str, JSON] = {
         "name": checkpoint.name,
         "revision": checkpoint.revision if checkpoint.from_hub else None,
@@ -46,8 +44,6 @@ def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> Langu
         "architecture": type(module).__name__,
         "dtype": str(module.dtype).removeprefix("torch."),
         "pad": _set_pad_token(tokenizer, rows),
-        "start": start_rule(tokenizer),
-        "tokenizer_adds_start": adds_start(tokenizer, start),
     }
     return LanguageModel(
         module=module,

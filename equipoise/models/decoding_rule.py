@@ -29,6 +29,7 @@ class DecodingRule(ABC):
     """
 
     kind: ClassVar[str]  # its name in a saved edit
+    leads: ClassVar[bool] = False  # whether it puts texts of its own before the whole text
 
     @property
     @abstractmethod

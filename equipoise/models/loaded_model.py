@@ -30,6 +30,10 @@ class LoadedModel(Protocol):
         """Causal or masked."""
 
     @property
+    def start_token_id(self) -> int | None:
+        """The token that texts begin with; None: none. A masked model has its special tokens."""
+
+    @property
     def batch_tokens(self) -> int:
         """Tokens in a forward pass at most; results do not depend on it."""
 

@@ -1,11 +1,12 @@
-"""Text to token ids with the characters that each covers; start token, padding, vocabulary."""
+"""Text to token ids with the characters that each covers; padding, vocabulary."""
 
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice, pairwise
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
@@ -130,9 +131,6 @@ def _encode_in_parts(
     )
 
 
-StartRule: TypeAlias = Literal["bos", "eos", "none"]
-
-
 def without_start(tokens: Tokens, start: int | None) -> Tokens:
     """The tokens without a start token in front."""
     if start is None or not tokens.ids or tokens.ids[0] != start:
@@ -141,30 +139,9 @@ def without_start(tokens: Tokens, start: int | None) -> Tokens:
     return Tokens(tokens.text, tokens.ids[1:], tokens.spans[1:], marked)
 
 
-def start_token_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """The token a causal model's texts begin with, never scored; None when there is none.
-
-    The tokenizer's BOS; without it its EOS (GPT-2's end-of-text serves as both); without either
-    None, and then the first token of a text has nothing to be conditioned on.
-    Source: metrics.md section 0.
-    """
-    if tokenizer.bos_token_id is not None:
-        return int(tokenizer.bos_token_id)
-    if tokenizer.eos_token_id is not None:
-        return int(tokenizer.eos_token_id)
-    return None
-
-
 def adds_start(tokenizer: PreTrainedTokenizerBase, start: int | None) -> bool:
     """Whether the tokenizer puts the start token before a text by itself, as Llama's does."""
     return start is not None and list(tokenizer("a")["input_ids"])[:1] == [start]
-
-
-def start_rule(tokenizer: PreTrainedTokenizerBase) -> StartRule:
-    """Where `start_token_id` comes from, for a result's record."""
-    if tokenizer.bos_token_id is not None:
-        return "bos"
-    return "none" if tokenizer.eos_token_id is None else "eos"
 
 
 def pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
@@ -209,3 +186,20 @@ def vocabulary_of(tokenizer: PreTrainedTokenizerBase, *, below: int | None = Non
     for number, token in chosen:
         digest.update(f"{number} {token}\n".encode("utf-8", "surrogatepass"))
     return Vocabulary(size=chosen[-1][0] + 1 if chosen else 0, sha256=digest.hexdigest())
+
+
+def tokenizer_sha256(tokenizer: PreTrainedTokenizerBase) -> str:
+    """sha256 (hex) of all by which a tokenizer cuts texts; of a slow one, of its vocabulary."""
+    return _hash_tokenizer(tokenizer, len(tokenizer))
+
+
+# a vocabulary takes long to write out; a size is another when tokens were added
+@lru_cache(maxsize=8)
+def _hash_tokenizer(tokenizer: PreTrainedTokenizerBase, _size: int) -> str:
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        return vocabulary_of(tokenizer).sha256
+    backend = tokenizer.backend_tokenizer
+    # settings of the last call, which `encode` puts back as well
+    backend.no_truncation()
+    backend.no_padding()
+    return hashlib.sha256(backend.to_str().encode()).hexdigest()

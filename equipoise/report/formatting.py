@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 
+from equipoise.records import JSON
 from equipoise.report.axis import ROUNDING
 
 LONGEST = 2000  # characters of a text that are shown
@@ -54,6 +55,30 @@ def probability(p: float) -> str:
     if math.isnan(p):
         return "n/a"
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def start_text(info: Mapping[str, JSON]) -> str:
+    """What texts began with and why: "'<s>' (auto: BOS)"; "" where it was not recorded."""
+    if "start_reason" not in info or info.get("kind") != "causal":
+        return ""
+    token = info.get("start_token")
+    return f"{'none' if token is None else repr(token)} ({info['start_reason']})"
+
+
+def form_text(info: Mapping[str, JSON]) -> str:
+    """How a model with a chat template was asked: "plain text", "chat, ..."; "" for others."""
+    chat = info.get("chat")
+    if not isinstance(chat, dict):
+        is_plain = info.get("kind") == "causal" and info.get("chat_template") and "chat" in info
+        return "plain text" if is_plain else ""
+    if chat["reading"] == "question":
+        where = "a question in the user's turn, its answer in the model's"
+    elif chat["turn"] == "user":
+        where = "text in the user's turn"
+    else:
+        where = f"text in the model's turn after {chat['request']!r}"
+    system = "that of the template" if chat["system"] is None else repr(chat["system"])
+    return f"chat, {where}; system prompt: {system}"
 
 
 def group_name(group: Mapping[str, str]) -> str:

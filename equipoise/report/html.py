@@ -181,6 +181,7 @@ def _templates() -> jinja2.Environment:
         provenance.options_text, provenance.training_end, provenance.model_rest,
         provenance.edit_rest, sentences.verdict_sentence, sentences.subject,
         sentences.describe_change, formatting.group_name, formatting.numbers, formatting.interval,
+        formatting.form_text,
     )  # fmt: skip
     environment.filters |= {function.__name__: function for function in functions}
     return environment

@@ -8,7 +8,9 @@ from typing import TypeAlias
 from equipoise.records import JSON, DataUse, Measurement
 from equipoise.study.study import Study
 
-_OF_MODEL = ("prefix", "start_token_id", "start_token", "chat_template", "revision", "dtype")
+_OF_MODEL = (
+    "prefix", "start_token_id", "start_token", "start_reason", "revision", "dtype",
+)  # fmt: skip
 _OF_EDIT = ("method", "options", "origin", "seed")
 _LONGEST_JSON = 200_000  # characters
 

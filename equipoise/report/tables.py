@@ -5,7 +5,14 @@ from dataclasses import dataclass
 
 from equipoise.conclusions import Comparison
 from equipoise.records import Measurement
-from equipoise.report.formatting import group_name, interval, probability, visible
+from equipoise.report.formatting import (
+    form_text,
+    group_name,
+    interval,
+    probability,
+    start_text,
+    visible,
+)
 from equipoise.report.sentences import headlines, sentence
 
 
@@ -68,7 +75,10 @@ def measurement_text(measurement: Measurement, *, groups: bool = True) -> str:
     """
     title = f"{measurement.benchmark} ({measurement.split}) on {measurement.model}"
     table = measurement_table(measurement, groups=groups)
-    return _to_text([title, ""], table, len(measurement.estimates), measurement.notes)
+    info = measurement.model_info
+    asked = {"start": start_text(info), "form": form_text(info)}
+    head = [title, *(f"{name}: {text}" for name, text in asked.items() if text), ""]
+    return _to_text(head, table, len(measurement.estimates), measurement.notes)
 
 
 def comparison_text(comparison: Comparison, *, groups: bool = True) -> str:

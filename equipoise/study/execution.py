@@ -70,6 +70,7 @@ class OpenModel:
                 dtype=spec.dtype,
                 device=self._device,
                 base=spec.base,
+                start=spec.start,
                 batch_tokens=self._batch_tokens,
             )
             self._spec = spec
@@ -125,8 +126,9 @@ class StepExecutor:
         fit = self.store.step(step.needs[0].key) if step.needs else None
         edited = self.models.model(model, None if fit is None else fit / EDIT)
         built: AnyBenchmark = plugins.build(Benchmark, spec.name, spec.options)
+        chat = model.chat_options
         measurement = api.measure(
-            edited,
+            edited if chat is None else edited.in_chat(**chat),
             built,
             split=spec.split,
             limit=self.recipe.limit,

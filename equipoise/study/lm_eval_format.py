@@ -36,6 +36,8 @@ def harness_part(keyed: Mapping[str, Measurement]) -> dict[str, Any]:
     """
     first, *_ = keyed.values()
     name = str(first.model_info.get("name") or first.model)
+    asked = first.model_info.get("chat")
+    chat = asked if isinstance(asked, dict) else {}
     return {
         "results": {key: _result_row(key, measurement) for key, measurement in keyed.items()},
         "group_subtasks": {},
@@ -63,8 +65,9 @@ def harness_part(keyed: Mapping[str, Measurement]) -> dict[str, Any]:
         "model_source": "equipoise",
         "model_name": name,
         "model_name_sanitized": name.replace("/", "__"),
-        "system_instruction": None,
+        "system_instruction": chat.get("system"),
         "chat_template": None,
+        "chat_template_sha": chat.get("template_sha256"),
     }
 
 

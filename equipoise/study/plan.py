@@ -118,6 +118,7 @@ def _measure_step(
     recipe, resolved = resolver.recipe, resolver.document["models"][model.label]
     content: dict[str, JSON] = {
         "model": resolved["model"],
+        "chat": resolved["chat"],
         "edit": None if fit is None else fit.key,
         "benchmark": resolved["benchmarks"][benchmark.label],
         "seed": recipe.seed,

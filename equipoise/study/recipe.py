@@ -5,9 +5,9 @@ Mistakes that need no model to be seen are refused here, with file, line and the
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import field, fields
+from dataclasses import asdict, field, fields
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -57,12 +57,30 @@ class Spec(Entry):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
+class ChatSpec:
+    """How a model is asked inside its turns, as `LanguageModel.in_chat` takes it."""
+
+    system: str | None = None
+    turn: Literal["user", "assistant"] | None = None
+    request: Text | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class ModelSpec(Entry):
     """A model as `load` takes it."""
 
     revision: Text | None = None
     dtype: Text = "auto"
     base: Text | None = None
+    start: Text = "auto"
+    chat: bool | ChatSpec = False  # asked as plain text, or inside its turns
+
+    @property
+    def chat_options(self) -> Mapping[str, Any] | None:
+        """What `LanguageModel.in_chat` is given; None: asked as plain text."""
+        if not isinstance(self.chat, ChatSpec):
+            return {} if self.chat else None
+        return {key: value for key, value in asdict(self.chat).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
@@ -199,10 +217,11 @@ def _explain(error: ValidationError, lines: Lines, file: Path) -> str:
     )
     path = first["loc"]
     where = f"{file} line {_line_of(path, lines)}"
-    name = ".".join(map(str, path))
+    name = ".".join(str(part) for part in path if part != ChatSpec.__name__)
     match first["type"]:
         case "unexpected_keyword_argument":
             spec: type[Any] = ModelSpec if path[0] == "models" else Recipe
+            spec = ChatSpec if "chat" in path[:-1] else spec
             known = {"as", *(spec_field.name for spec_field in fields(spec))}
             known -= {"label", "line", "lines", "source"} | ({"as"} if spec is Recipe else set())
             return f"{where}: a recipe has no key '{name}'; {nearest(str(path[-1]), known)}"

@@ -83,7 +83,7 @@ class Resolver:
         return resolved
 
     def resolve_model(self, spec: ModelSpec) -> Mapping[str, Any]:
-        """The content of a model's steps: "model", "supply", and "benchmarks" by label."""
+        """The content of a model's steps: "model", "chat", "supply", and "benchmarks" by label."""
         data = self.recipe.data
         with self._at(spec, line=spec.line if data is None else self.recipe.lines["data"]):
             folder = folder_for(spec.name, data)
@@ -127,8 +127,10 @@ class Resolver:
                 "revision": spec.revision,
                 "dtype": spec.dtype,
                 "base": spec.base,
+                "start": spec.start,
                 "content": self._content(spec),
             },
+            "chat": None if spec.chat_options is None else dict(spec.chat_options),
             "supply": supplied,
             "benchmarks": benchmarks,
         }

@@ -37,7 +37,7 @@ _PLAIN = (
     "examples_sha256", "model_info", "environment", "cluster", "notes",
 )  # fmt: skip
 
-_PREFIX = ("prefix", "start_token", "start_token_id", "prompts")  # of model_info
+_PREFIX = ("prefix", "start_token", "start_token_id", "start_reason", "chat", "prompts")
 
 
 def write_results(folder: Path | str, measurements: Sequence[Measurement]) -> Path:

@@ -21,7 +21,7 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.queries import tokenize
 from equipoise.models.anatomy import blocks, head
 from equipoise.models.hooks import block_states, read_at, replayed
-from equipoise.models.tokenization import Ids, Marked, encode, pad_token_id, start_token_id
+from equipoise.models.tokenization import Ids, Marked, encode, pad_token_id
 from equipoise.training.data_parallel import shared_forward
 
 
@@ -113,7 +113,7 @@ def prompt_ids(model: LanguageModel, texts: Sequence[str]) -> list[Ids]:
     A masked model's own special tokens stand around the text.
     Raises `ModelError` naming the text when it has no token or is longer than the context.
     """
-    start = None if model.kind == "masked" else start_token_id(model.tokenizer)
+    start = None if model.kind == "masked" else model.start_token_id
     front: Ids = () if start is None else (start,)
     prompts = [front + tokens.ids for tokens in tokenize(model, [Marked(t, 0, 0) for t in texts])]
     limit = model.context_length or math.inf

@@ -111,7 +111,7 @@ def test_the_real_model_loads_in_float32_as_its_own_commit(reference_model: Path
     model = load(str(reference_model))
     assert model.identity.startswith("reference-12m@")
     assert (model.kind, model.source["dtype"]) == ("causal", "float32")
-    assert (model.source["start"], model.source["pad"]) == ("bos", "own")
+    assert (model.info["start"], model.info["pad"]) == ("bos", "own")
     assert model.module.num_parameters() == 12_496_960
     (scored,) = model.score([Continuation(context="", continuation="The cat sat on the mat.")])
     assert -6 < scored.mean < -2
@@ -256,7 +256,7 @@ def test_a_pad_token_beyond_the_embeddings_is_left_aside(tmp_path: Path) -> None
 def test_the_start_token_is_recorded(bos: str, start: str, adds: bool, tmp_path: Path) -> None:
     folder = saved(tmp_path / bos, tiny_model(bos=bos))  # type: ignore[arg-type]
     again = load(str(folder))
-    assert (again.source["start"], again.source["tokenizer_adds_start"]) == (start, adds)
+    assert (again.info["start"], again.info["tokenizer_adds_start"]) == (start, adds)
 
 
 def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:

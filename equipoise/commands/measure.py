@@ -102,9 +102,4 @@ def _chat_options(*, chat: bool, **given: str | None) -> dict[str, Any]:
     if options and not chat:
         name, value = next(iter(options.items()))
         raise RecipeError(f"--{name} is of a chat, got {value!r} without --chat; add --chat")
-    if "request" in options and options.get("turn") != "assistant":
-        raise RecipeError(
-            f"--request stands before the model's turn, got {options['request']!r}; add "
-            "--turn assistant"
-        )
     return options

@@ -78,13 +78,16 @@ class ChatForm:
         return () if self.system is None else ({"role": "system", "content": self.system},)
 
 
-def chat_form(model: LoadedModel, *, system: str | None, turn: Speaker, request: str) -> ChatForm:
+def chat_form(
+    model: LoadedModel, *, system: str | None, turn: Speaker, request: str | None
+) -> ChatForm:
     """How this model's template writes turns; tried on a few words.
 
     Raises `ModelError` for a masked model, without a template, and for a template that fails or
     takes no system prompt.
     """
     _refuse(model, turn, request)
+    request = REQUEST if request is None else request
     user: Message = {"role": "user", "content": _USER}
     opened = _render(model, [user], answer=True)
     before: list[Message] = []
@@ -114,7 +117,7 @@ def chat_form(model: LoadedModel, *, system: str | None, turn: Speaker, request:
     )
 
 
-def _refuse(model: LoadedModel, turn: str, request: str) -> None:
+def _refuse(model: LoadedModel, turn: str, request: str | None) -> None:
     """Raise `ModelError` for what cannot be asked in turns."""
     if model.kind == "masked":
         raise ModelError(
@@ -127,8 +130,11 @@ def _refuse(model: LoadedModel, turn: str, request: str) -> None:
         )
     if turn not in ("user", "assistant"):
         raise ModelError(f"turn must be user or assistant, got '{turn}'; take one of them")
-    if turn == "assistant" and not request.strip():
-        raise ModelError(f"a request must have words, got {request!r}; write a sentence")
+    if request is not None and (turn == "user" or not request.strip()):
+        raise ModelError(
+            f"a request must have words and stand before text in the model's turn, got {request!r} "
+            f"and turn {turn}; leave it out, or take the turn assistant"
+        )
     rule = model.active_rule
     if rule is not None and rule.leads:
         raise ModelError(

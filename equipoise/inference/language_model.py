@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from equipoise.errors import ModelError
 from equipoise.inference import embedding, generation, scoring
-from equipoise.inference.chat import REQUEST, ChatModel, Speaker, chat_form
+from equipoise.inference.chat import ChatModel, Speaker, chat_form
 from equipoise.models.chat_template import template_sha256
 from equipoise.models.decoding_rule import DecodingRule
 from equipoise.models.kernels import matmul_path
@@ -149,13 +149,13 @@ class LanguageModel:
         return replace(self, prompts=(prompt,))
 
     def in_chat(
-        self, system: str | None = None, *, turn: Speaker = "user", request: str = REQUEST
+        self, system: str | None = None, *, turn: Speaker = "user", request: str | None = None
     ) -> ChatModel:
         """The model asked inside the turns of its chat template, for `measure`.
 
         `system`: a system prompt; None: what the template itself writes. `turn`: whose turn a text
         stands in that is no question: an open turn of the user, or the model's, after `request` by
-        the user. The template writes the start token, if any. Weights stay shared.
+        the user (None: "Write a sentence."). The template writes the start token, if any.
         Raises `ModelError` for a masked model, without a template, and for a template that fails
         or takes no system prompt.
         """

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -17,6 +17,7 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     ValidationError,
+    model_validator,
 )
 from pydantic.dataclasses import dataclass
 
@@ -64,6 +65,12 @@ class ChatSpec:
     turn: Literal["user", "assistant"] | None = None
     request: Text | None = None
 
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.request is not None and self.turn != "assistant":
+            raise ValueError("a request stands before text in the model's turn: turn: assistant")
+        return self
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class ModelSpec(Entry):
@@ -73,13 +80,13 @@ class ModelSpec(Entry):
     dtype: Text = "auto"
     base: Text | None = None
     start: Text = "auto"
-    chat: bool | ChatSpec = False  # asked as plain text, or inside its turns
+    chat: ChatSpec | None = None  # asked inside its turns; None: as plain text
 
     @property
     def chat_options(self) -> Mapping[str, Any] | None:
         """What `LanguageModel.in_chat` is given; None: asked as plain text."""
-        if not isinstance(self.chat, ChatSpec):
-            return {} if self.chat else None
+        if self.chat is None:
+            return None
         return {key: value for key, value in asdict(self.chat).items() if value is not None}
 
 
@@ -188,6 +195,9 @@ def _write_out_entry(kind: str, entry: Any, lines: Lines, path: tuple[str | int,
     label = {"as": entry["name"]} if "name" in entry else {}
     line = {_LINE: _line_of(path, lines)}
     if kind == "models":
+        # "chat: true" takes the defaults
+        if isinstance(entry.get("chat"), bool):
+            entry = {**entry, "chat": {} if entry["chat"] else None}
         return {**label, **entry, **line}
     keys = {"name", "as"} | ({"split", "edited"} if kind == "benchmarks" else set())
     options = {key: value for key, value in entry.items() if key not in keys}
@@ -217,7 +227,7 @@ def _explain(error: ValidationError, lines: Lines, file: Path) -> str:
     )
     path = first["loc"]
     where = f"{file} line {_line_of(path, lines)}"
-    name = ".".join(str(part) for part in path if part != ChatSpec.__name__)
+    name = ".".join(map(str, path))
     match first["type"]:
         case "unexpected_keyword_argument":
             spec: type[Any] = ModelSpec if path[0] == "models" else Recipe
@@ -227,6 +237,11 @@ def _explain(error: ValidationError, lines: Lines, file: Path) -> str:
             return f"{where}: a recipe has no key '{name}'; {nearest(str(path[-1]), known)}"
         case "missing":
             return f"{where}: a recipe must have '{name}', it has none; write it"
+        case "dataclass_type" | "dataclass_exact_type" if path[-1] == "chat":
+            given = _clip(first["input"])
+            return (
+                f"{where}: {name} must be true, false or a mapping, got {given}; write one of them"
+            )
         case "dataclass_type" | "dataclass_exact_type":
             return (
                 f"{where}: {name} must be a name, or a mapping with a 'name', got "

@@ -247,5 +247,7 @@ def test_other_kinds_are_refused() -> None:
         tiny_model("bert").in_chat()
     with pytest.raises(ModelError, match="turn must be user or assistant, got 'system'"):
         chat_model("smollm").in_chat(turn="system")  # type: ignore[arg-type]
-    with pytest.raises(ModelError, match="a request must have words, got ' '"):
+    with pytest.raises(ModelError, match="a request must have words"):
         chat_model("smollm").in_chat(turn="assistant", request=" ")
+    with pytest.raises(ModelError, match=r"got 'Tell me\.' and turn user; leave it out"):
+        chat_model("smollm").in_chat(request="Tell me.")

@@ -177,7 +177,7 @@ def test_without_a_start_token_the_context_comes_first() -> None:
     with torch.no_grad():
         first = int(model.module(input_ids=torch.tensor([ids])).logits[0, -1].argmax())
     assert text.startswith(model.tokenizer.decode([first]))
-    with pytest.raises(ModelError, match=r"request 0 .* got 0 tokens and a tokenizer without BOS"):
+    with pytest.raises(ModelError, match=r"request 0 .* got 0 tokens and no start token"):
         generate(model, [Generation(context="", max_tokens=4)], seed=0)
 
 

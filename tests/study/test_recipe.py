@@ -86,6 +86,18 @@ def test_everything_is_read(written: Callable[..., Path]) -> None:
         ("models: [{{name: m, rev: x}}]\nbenchmarks: genbias\n", "'models.0.rev'; known: as, base"),
         ("models: [{{name: m, line: 3}}]\nbenchmarks: genbias\n", "has no key 'models.0.line'"),
         ("models: [3]\nbenchmarks: genbias\n", "line 1: models.0 must be a name, or a mapping"),
+        (
+            "models: [{{name: m, chat: {{sytem: x}}}}]\nbenchmarks: genbias\n",
+            "'models.0.chat.sytem'; did you mean 'system'?",
+        ),
+        (
+            "models: [{{name: m, chat: {{request: Tell}}}}]\nbenchmarks: genbias\n",
+            "line 1: models.0.chat: a request stands before text in the model's turn",
+        ),
+        (
+            "models: [{{name: m, chat: 3}}]\nbenchmarks: genbias\n",
+            "models.0.chat must be true, false or a mapping, got 3; write one of them",
+        ),
         (SMALL + "lines: 3\n", "line 4: a recipe has no key 'lines'"),
         (
             SMALL + "mitigations:\n  - name: lftf\n    epochs: 3\n    objective: pariti\n",

@@ -4,7 +4,7 @@ It changes what is measured: SmolLM2 says "he" after 32 % of professions behind 
 tokenizer's BOS, and after 36 % behind `<|endoftext|>`, which its base model's documents end with.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -84,51 +84,61 @@ def start_token(
 
 
 def _choose(tokenizer: PreTrainedTokenizerBase, rows: int | None) -> StartToken:
-    return _choose_once(
-        tokenizer,
-        rows,
-        # a tokenizer may be changed after it was asked
-        template_of(tokenizer),
-        tuple(map(str, (tokenizer.bos_token, tokenizer.eos_token))),
-        len(tokenizer),
-    )
+    template = template_of(tokenizer)
+    if template is None:
+        return _bos_or_eos(tokenizer, passed_over=(), note="")
+    # a tokenizer may be changed after it was asked
+    roles = (str(tokenizer.bos_token), str(tokenizer.eos_token))
+    return _choose_by_template(tokenizer, rows, template, *roles, len(tokenizer))
 
 
-@lru_cache(maxsize=64)
-def _choose_once(
-    tokenizer: PreTrainedTokenizerBase, rows: int | None, template: str | None, *_: object
+def _bos_or_eos(
+    tokenizer: PreTrainedTokenizerBase, *, passed_over: Sequence[int], note: str
 ) -> StartToken:
-    bos, eos = tokenizer.bos_token, tokenizer.eos_token
-    between: list[str] = []
-    unknown = ""
-    if template is not None:
-        try:
-            between = _between_turns(tokenizer)
-        except ModelError:
-            unknown = "; its chat template cannot be tried, so a turn marker is not known as such"
-
-    def is_marker(token: str) -> bool:
-        return bool(between) and all(token in part for part in between)
-
-    passed_over = [token for token in (bos, eos) if token and is_marker(token)]
+    bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
     if bos is not None and bos not in passed_over:
-        return StartToken(id=int(tokenizer.bos_token_id), rule="bos", reason=f"auto: BOS{unknown}")
-    names = " and ".join(repr(token) for token in dict.fromkeys(passed_over))
-    stand = f"its template writes {names} for every turn, "
+        return StartToken(id=int(bos), rule="bos", reason=f"auto: its BOS{note}")
     if eos is not None and eos not in passed_over:
-        why = f"{stand}EOS" if bos is not None else "EOS, for want of a BOS"
-        rule: StartRule = "eos"
-        return StartToken(id=int(tokenizer.eos_token_id), rule=rule, reason=f"auto: {why}{unknown}")
-    if not passed_over:
-        return StartToken(id=None, rule="none", reason="auto: it has neither BOS nor EOS")
-    for token in _separators(tokenizer):
+        why = "its EOS, for want of a BOS" if bos is None else "its EOS"
+        return StartToken(id=int(eos), rule="eos", reason=f"auto: {why}{note}")
+    why = "no other separates documents" if passed_over else "it has neither BOS nor EOS"
+    return StartToken(id=None, rule="none", reason=f"auto: {why}{note}")
+
+
+# a template is rendered, and the start token asked for with every batch
+@lru_cache(maxsize=64)
+def _choose_by_template(
+    tokenizer: PreTrainedTokenizerBase, rows: int | None, *_: object
+) -> StartToken:
+    try:
+        between = _between_turns(tokenizer)
+    except ModelError:
+        note = "; its chat template cannot be tried, so that no turn marker is known"
+        return _bos_or_eos(tokenizer, passed_over=(), note=note)
+    roles = {
+        tokenizer.bos_token_id: tokenizer.bos_token,
+        tokenizer.eos_token_id: tokenizer.eos_token,
+    }
+    markers = {
+        number: token
+        for number, token in roles.items()
+        if number is not None and _is_in_all(token, between)
+    }
+    usual = _bos_or_eos(tokenizer, passed_over=(), note="")
+    if usual.id not in markers:
+        return usual
+    note = f"; its chat template writes {' and '.join(map(repr, markers.values()))} for every turn"
+    other = _bos_or_eos(tokenizer, passed_over=tuple(markers), note=note)
+    for token in _separators(tokenizer) if other.id is None else ():
         number = int(tokenizer.convert_tokens_to_ids(token))
-        if not is_marker(token) and (rows is None or number < rows):
-            why = f"{stand}{token!r} separates documents"
+        if not _is_in_all(token, between) and (rows is None or number < rows):
+            why = f"{token!r} separates documents{note}"
             return StartToken(id=number, rule="token", reason=f"auto: {why}")
-    return StartToken(
-        id=None, rule="none", reason=f"auto: {stand}and it has no other separator of documents"
-    )
+    return other
+
+
+def _is_in_all(token: str, parts: Sequence[str]) -> bool:
+    return all(token in part for part in parts)
 
 
 def _between_turns(tokenizer: PreTrainedTokenizerBase) -> list[str]:

@@ -68,7 +68,10 @@ class ChatSpec:
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         if self.request is not None and self.turn != "assistant":
-            raise ValueError("a request stands before text in the model's turn: turn: assistant")
+            raise ValueError(
+                "a request stands before text in the model's turn, 'turn: assistant', not "
+                f"{self.turn}"
+            )
         return self
 
 

@@ -25,7 +25,7 @@ def test_both_forms_are_measured_in_a_run(ask: Asked, chat_folder: Path) -> None
     status, out, _ = ask("measure", chat_folder, "genbias", *QUICK, "--chat", "--plain")
     assert status == 0
     plain, chat = out.split("genbias (test) on ")[1:]
-    assert "start: '<|endoftext|>' (auto: its template writes" in plain
+    assert "start: '<|endoftext|>' (auto: '<|endoftext|>' separates documents; its chat" in plain
     assert "form: plain text\n" in plain
     assert "note: form: measured as plain text" in plain
     assert "form: chat, text in the user's turn; system prompt: that of the template" in chat

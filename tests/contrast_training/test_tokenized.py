@@ -150,7 +150,7 @@ def test_tokenizer_without_offsets_has_targets_and_no_suffixes() -> None:
     """Its parts are coded one by one, so that a tail would be cut otherwise than the ending."""
 
     class Slow:
-        is_fast, bos_token_id, eos_token_id = False, 1, None
+        is_fast, bos_token_id, eos_token_id, chat_template = False, 1, None, None
 
         def encode(self, text: str, **_: object) -> list[int]:
             return [len(word) for word in text.split()]

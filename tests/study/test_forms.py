@@ -41,8 +41,8 @@ def planned(written: Callable[..., Path], folder: Path) -> Callable[[str], Plan]
     return make
 
 
-def keys(made: Plan, kind: Kind) -> set[str]:
-    return {step.key for step in made.of(kind)}
+def keys(study_plan: Plan, kind: Kind) -> set[str]:
+    return {step.key for step in study_plan.of(kind)}
 
 
 def test_a_start_is_of_measuring_and_training_and_a_chat_of_measuring_alone(
@@ -51,7 +51,7 @@ def test_a_start_is_of_measuring_and_training_and_a_chat_of_measuring_alone(
     forms = ("", ", start: none", ", chat: true", ", chat: {{system: Be fair.}}")
     plain, start, chat, system = (planned(form) for form in forms)
     assert keys(planned(", start: auto, chat: false"), "measure") == keys(plain, "measure")
-    measured = [keys(made, "measure") for made in (plain, start, chat, system)]
+    measured = [keys(study_plan, "measure") for study_plan in (plain, start, chat, system)]
     assert len(set.union(*measured)) == sum(map(len, measured)) == 8
     assert not keys(plain, "fit") & keys(start, "fit")
     assert keys(plain, "fit") == keys(chat, "fit") == keys(system, "fit")
@@ -65,8 +65,8 @@ def test_a_study_measures_both_forms(
     lines = [f"models: [{{{{name: MODEL, as: plain}}}}, {asked}]"]
     lines += [line for line in rest if not line.startswith("mitigations")]
     text = "\n".join(lines).replace("MODEL", str(folder)) + "\n"
-    made = plan(Recipe.from_yaml(written(text)))
-    assert run(made, Store.open(tmp_path / "run")).failed == ()
+    study_plan = plan(Recipe.from_yaml(written(text)))
+    assert run(study_plan, Store.open(tmp_path / "run")).failed == ()
     study = read_study(tmp_path / "run")
     infos = {each.model: each.measurement.model_info for each in study.measured}
     assert (infos["plain"]["start_token"], infos["plain"]["chat"]) == ("<|endoftext|>", None)

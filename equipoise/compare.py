@@ -107,7 +107,7 @@ def compare_all(
     """`compare` for every benchmark that all sides measured, in the order of the before side.
 
     Several sides after are seeds of one method. Of several measurements of one benchmark those
-    with the same options and split belong together.
+    with the same options and split, in the same chat form, belong together.
     Raises `RecipeError` when no benchmark is on all sides, or for a margin of another one.
     """
     comparisons = []
@@ -134,6 +134,9 @@ def _twin(measurement: Measurement, side: Sequence[Measurement]) -> Measurement 
     twins = [twin for twin in side if twin.benchmark == measurement.benchmark]
     setting = (dict(measurement.options), measurement.split, measurement.limit)
     alike = [t for t in twins if (dict(t.options), t.split, t.limit) == setting]
+    # where plain text and a chat were both measured, like belongs to like
+    form = measurement.model_info.get("chat")
+    alike.sort(key=lambda twin: twin.model_info.get("chat") != form)
     # else one of another setting: `compare` then says in what they differ
     return next(iter((*alike, *twins)), None)
 

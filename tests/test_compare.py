@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import Benchmark
-from equipoise.compare import compare
+from equipoise.compare import compare, compare_all
 from equipoise.conclusions import Comparison
 from equipoise.errors import RecipeError
 from equipoise.measure import measure
@@ -269,3 +269,14 @@ def test_changes_are_a_table() -> None:
     page = replace(comparison, afters=(replace(comparison.after, model="<b>"),))._repr_html_()
     assert "<b>" not in page
     assert "&lt;b&gt;" in page
+
+
+def test_of_plain_text_and_a_chat_like_is_compared_with_like() -> None:
+    sides = []
+    for shift in (1.0, 0.5):
+        plain = measure(scorer(shift), Pronouns(), draws=0)
+        chat = replace(plain, model_info={**plain.model_info, "chat": {"turn": "user"}})
+        sides.append([plain, chat])
+    pairs = compare_all(sides[0], sides[1][::-1], draws=0)
+    forms = [[side.model_info.get("chat") for side in (each.before, each.after)] for each in pairs]
+    assert forms == [[None, None], [{"turn": "user"}] * 2]

@@ -277,8 +277,8 @@ class ChatModel:
 
     def _opened(self, requests: Sequence[Asked]) -> Iterator[tuple[Asked, str]]:
         """Each request with its context inside its turns, up to where the scored text begins."""
-        prompt, form = self._prompt, self.form
-        header = form.lead[: len(form.lead.rstrip())]
+        form: ChatForm = self.form
+        prompt, header = self._prompt, form.lead[: len(form.lead.rstrip())]
         opened: dict[str, str] = {}
         for request in requests:
             context = request.context

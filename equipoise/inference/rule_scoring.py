@@ -46,9 +46,10 @@ def read_through_rule(
     Raises `ModelError` as `engine.read` does, with the longest of all contexts.
     """
     plain: list[Plan] = list(plans)
+    start = model.start_token_id
     works: list[_Work] = []
     for index, (plan, tokens) in enumerate(zip(plans, texts, strict=True)):
-        families = _families(model, rule, plan, tokens)
+        families = _families(model, rule, plan, tokens, start=start)
         if any(others for _, others in families):
             works.append(_Work(index, plan, families))
             plain[index] = ()
@@ -101,10 +102,9 @@ class _Work:
 
 
 def _families(
-    model: LoadedModel, rule: DecodingRule, plan: Plan, tokens: Tokens
+    model: LoadedModel, rule: DecodingRule, plan: Plan, tokens: Tokens, *, start: int | None
 ) -> list[tuple[Context, tuple[Context, ...]]]:
     """For each read of a plan its own context and the others, start tokens included."""
-    start = model.start_token_id
     families: list[tuple[Context, tuple[Context, ...]]] = []
     for query in plan:
         # the first token alone does not tell: a text may begin with the start token itself

@@ -9,6 +9,7 @@ import torch
 from chat_forms import chat_model
 
 from equipoise.benchmarks.base import Benchmark
+from equipoise.decoding.self_debias_rule import SelfDebiasing
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.measure import measure
@@ -243,6 +244,9 @@ def test_what_cannot_be_asked_in_a_chat_is_refused(
 
 
 def test_other_kinds_are_refused() -> None:
+    rule = SelfDebiasing(prefixes=("This text is unfair:",))
+    with pytest.raises(ModelError, match="must have no 'self_debias'"):
+        replace(chat_model("smollm"), decoding_rule=rule).in_chat()
     with pytest.raises(ModelError, match="is masked; measure it as plain text"):
         tiny_model("bert").in_chat()
     with pytest.raises(ModelError, match="turn must be user or assistant, got 'system'"):

@@ -64,6 +64,19 @@ Direction: TypeAlias = Literal[
 ]
 
 
+def margin_of(value: object) -> Margin:
+    """A margin from a number above 0 in the metric's unit, or a share such as "2%".
+
+    Raises `ValueError` for anything else.
+    """
+    text = str(value).strip()
+    relative = text.endswith("%")
+    size = float(text.removesuffix("%")) / (100.0 if relative else 1.0)
+    if isinstance(value, bool) or not (math.isfinite(size) and size > 0):
+        raise ValueError(f"a margin must be above 0, got {value!r}")
+    return Margin(size=size, relative=relative)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """What is claimed of a metric after a change, and whether it is shown. Alpha is 0.05.

@@ -21,8 +21,8 @@ from equipoise.edits.edit import tensor_bytes
 from equipoise.edits.registry import load_edit
 from equipoise.fakes import FakeScorer, tiny_model
 from equipoise.inference.language_model import LanguageModel
+from equipoise.inference.scorer import answer
 from equipoise.locate.base import Locator
-from equipoise.measure import answer
 from equipoise.mitigate.base import Mitigation
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import (

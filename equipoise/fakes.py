@@ -4,6 +4,7 @@ Public, so that a third party's benchmark or mitigation is tested the way the bu
 Everything is built in code; nothing is read from disk or from the network.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -25,6 +26,8 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.records import (
     JSON,
     Continuation,
+    Decided,
+    Decision,
     Embedding,
     Generation,
     Infill,
@@ -239,6 +242,17 @@ class FakeScorer:
         return np.array(
             [self.vectors.get(request.text, (0.0,)) for request in requests], dtype=np.float32
         )
+
+    def decide(self, requests: Sequence[Decision]) -> list[Decided]:
+        """Softmax of the mean `nats` of each option (or " Yes", " No") after text and question."""
+        decided = []
+        for request in requests:
+            context, options = f"{request.text}\n{request.question}", request.options
+            nats = [self._scored(context, option).mean for option in options or (" Yes", " No")]
+            weights = [math.exp(value - max(nats)) for value in nats]
+            shares = tuple(weight / math.fsum(weights) for weight in weights)
+            decided.append(Decided(probabilities=shares, label_mass=1.0))
+        return decided
 
     def _total(self, context: str, text: str) -> float:
         if not isinstance(self.nats, Mapping):

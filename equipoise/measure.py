@@ -9,9 +9,8 @@ import json
 import math
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
@@ -21,23 +20,18 @@ from numpy.typing import NDArray
 from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, texts_of
 from equipoise.errors import DataError, ModelError, RecipeError, RequestError, nearest
-from equipoise.inference.scorer import Scorer, TakesTurns, form_notes
+from equipoise.inference.scorer import Scorer, TakesTurns, answer, form_notes
 from equipoise.predictions import Predictions, read_predictions
 from equipoise.records import (
     JSON,
-    Continuation,
-    Embedding,
+    Decision,
     Estimate,
     Example,
-    Generation,
-    Infill,
     Measurement,
     Metric,
-    NextToken,
     Outcome,
     Request,
     Response,
-    TextPair,
     text_sha256,
 )
 from equipoise.stats.pairing import ITEM, PREFIX, VARIANTS
@@ -90,17 +84,19 @@ def measure(
         by_id = {example.id: example for example in examples}
         outcomes = [_add_groups(outcome, by_id[outcome.example]) for outcome in outcomes]
     else:
+        if isinstance(model, TakesTurns):
+            model = model.reading_as(benchmark.turn)
+        info = dict(model.info)
+        _check_questions(info, benchmark, name, requests)
         learnt = learnt_examples(model.trained_on, benchmark, examples, requests)
         if learnt:
             raise DataError(
                 f"this edit was trained on {len(learnt)} of the {len(examples)} examples it is to "
                 f"be measured on, the first is '{learnt[0]}'; measure another split"
             )
-        if isinstance(model, TakesTurns):
-            model = model.reading_as(benchmark.turn)
         scorers = model.variants()
         variants = len(scorers)
-        info = {**model.info, VARIANTS: variants} if variants > 1 else dict(model.info)
+        info |= {VARIANTS: variants} if variants > 1 else {}
         outcomes = _collect_outcomes(
             scorers, benchmark, examples, requests, seed=seed, shards=shards
         )
@@ -136,6 +132,7 @@ def measure(
                 if not file.verified
             ),
             *benchmark.remarks(split),
+            *benchmark.observations(outcomes),
             *_note_coverage(outcomes, expected=len(examples) * variants),
         ),
     )
@@ -197,6 +194,24 @@ def _check_split(benchmark: AnyBenchmark, split: str | None) -> str:
         where = plugins.name_of(benchmark)
         raise RecipeError(f"{where} has no split '{split}'; {nearest(split, benchmark.splits)}")
     return split
+
+
+def _check_questions(
+    info: Mapping[str, JSON],
+    benchmark: AnyBenchmark,
+    name: str,
+    requests: Sequence[Sequence[Request]],
+) -> None:
+    """Refuse to ask a decision model for anything but decisions."""
+    if info.get("kind") != "decision":
+        return
+    asked = next((ask for asks in requests for ask in asks if not isinstance(ask, Decision)), None)
+    if asked is not None:
+        option = f"--set {name}.{benchmark.typed}" if benchmark.typed else "another benchmark"
+        raise RecipeError(
+            "a decision model answers choices and true/false questions only, "
+            f"{name} asks for a {type(asked).__name__} with these options; take {option}"
+        )
 
 
 def _hash_requests(examples: Sequence[Example], requests: Sequence[Sequence[Request]]) -> str:
@@ -270,39 +285,6 @@ def _build_outcomes(
             groups = {**outcome.groups, PREFIX: variant, ITEM: outcome.example}
             outcome = replace(outcome, example=f"{outcome.example}#{variant}", groups=groups)
         yield outcome
-
-
-def answer(model: Scorer, requests: Sequence[Request], *, seed: int) -> list[Response]:
-    """Put requests of any kinds to a model, one bulk call per kind; answers in the order asked.
-
-    Raises `RequestError` with the place of a request that cannot be answered, and `ModelError`
-    when the model gives another number of answers than there are requests.
-    """
-    methods: dict[type[Request], Callable[..., Iterable[Response]]] = {
-        Continuation: model.score,
-        Infill: model.infill,
-        TextPair: model.score_pairs,
-        NextToken: model.next_token,
-        Generation: partial(model.generate, seed=seed),
-        Embedding: model.embed,
-    }
-    answers: dict[int, Response] = {}
-    for kind, method in methods.items():
-        # kept, as a scorer numbers the requests of its own call alone
-        places = [k for k, request in enumerate(requests) if isinstance(request, kind)]
-        if not places:
-            continue
-        try:
-            responses = list(method([requests[k] for k in places]))
-        except RequestError as error:
-            raise RequestError(places[error.number], error.sentence) from None
-        if len(responses) != len(places):
-            raise ModelError(
-                f"{model.identity} must answer {len(places)} {kind.__name__} requests, "
-                f"got {len(responses)} answers; fix the scorer"
-            )
-        answers.update(zip(places, responses, strict=True))
-    return [answers[k] for k in range(len(requests))]
 
 
 def _add_groups(outcome: Outcome, example: Example) -> Outcome:

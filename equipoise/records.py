@@ -205,7 +205,18 @@ class Embedding:
     pooling: Literal["mean", "last", "first"] = "mean"
 
 
-Request: TypeAlias = Continuation | Infill | TextPair | NextToken | Generation | Embedding
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Ask how probable each option is; without options, whether yes is the answer ("noul")."""
+
+    text: str  # that is judged
+    question: str
+    options: tuple[str, ...] = ()  # all different, listed in this order
+
+
+Request: TypeAlias = (
+    Continuation | Infill | TextPair | NextToken | Generation | Embedding | Decision
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,7 +259,15 @@ class NextTokenScored:
     tokens: tuple[int, ...]  # tokens in each word; 1 is the exact next-token case
 
 
-Response: TypeAlias = Scored | ScoredPair | NextTokenScored | str | NDArray[np.float32]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """Response to a `Decision`."""
+
+    probabilities: tuple[float, ...]  # of its options, or of yes and no; they sum to 1
+    label_mass: float  # what their labels have of the next token's probability; nan: not told
+
+
+Response: TypeAlias = Scored | ScoredPair | NextTokenScored | str | NDArray[np.float32] | Decided
 
 
 # --- what was measured ------------------------------------------------------------------------
@@ -270,19 +289,6 @@ class Margin:
 
     size: float  # in the metric's unit; relative: as a share of the value before (0.02: 2 %)
     relative: bool = False
-
-
-def margin_of(value: object) -> Margin:
-    """A margin from a number above 0 in the metric's unit, or a share such as "2%".
-
-    Raises `ValueError` for anything else.
-    """
-    text = str(value).strip()
-    relative = text.endswith("%")
-    size = float(text.removesuffix("%")) / (100.0 if relative else 1.0)
-    if isinstance(value, bool) or not (math.isfinite(size) and size > 0):
-        raise ValueError(f"a margin must be above 0, got {value!r}")
-    return Margin(size=size, relative=relative)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from equipoise.records import (
     Continuation,
     Contrast,
     DataUse,
+    Decision,
     Example,
     Generation,
     Metric,
@@ -46,6 +47,7 @@ class Benchmark(ABC, Generic[E, R]):
     #: What contexts are, for a model that is asked in a chat (`inference.chat`): questions, which
     #: the model answers in its turn, or texts that run on.
     turn: ClassVar[Literal["question", "text"]] = "text"
+    typed: ClassVar[str] = ""  # the option under which a decision model is asked; "": none
 
     @property
     @abstractmethod
@@ -73,6 +75,10 @@ class Benchmark(ABC, Generic[E, R]):
 
     def remarks(self, split: str) -> tuple[str, ...]:
         """Notes on the data for the reader of a result, whole sentences; beside `faults`."""
+        return ()
+
+    def observations(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+        """Notes on what was answered, whole sentences, where a reader of the table must know."""
         return ()
 
     def texts(self, example: E) -> Sequence[str]:
@@ -114,6 +120,11 @@ class WordClassification(Benchmark[Labelled, Scored]):
     def files(self, split: str) -> tuple[DataUse, ...]:
         """The dev file."""
         return (self.task.source.use(),)
+
+
+def truth_question(text: str) -> Decision:
+    """Whether a text is true: what is asked of a decision model about a stereotype ("noul")."""
+    return Decision(text=text, question="Is this statement true?")
 
 
 class TellsLabels(ABC):
@@ -161,6 +172,8 @@ def texts_of(
                 yield from (context, *(context + word for word in words))
             case Generation(context=context):
                 yield context
+            case Decision(text=text, question=question):
+                yield from (text, f"{text} {question}")
             case _:
                 yield request.text
     yield from benchmark.texts(example)

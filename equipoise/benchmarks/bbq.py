@@ -19,10 +19,19 @@ from equipoise.data.bbq import LICENCE, METADATA, BbqItem
 from equipoise.data.bbq_answers import LETTERS, heard, read_answers, stated
 from equipoise.errors import DataError, nearest
 from equipoise.metrics.bbq import METRICS
+from equipoise.metrics.decisions import (
+    ORDER_METRICS,
+    PLACES,
+    averaged,
+    cyclic_orders,
+    order_values,
+)
 from equipoise.records import (
     OPTIONS,
     Continuation,
     DataUse,
+    Decided,
+    Decision,
     Generation,
     Metric,
     NextToken,
@@ -36,7 +45,7 @@ ORDERS: Final = tuple(permutations(range(len(LETTERS))))
 
 
 Categories: TypeAlias = str | tuple[str, ...] | None
-Answer: TypeAlias = Scored | NextTokenScored | str
+Answer: TypeAlias = Scored | NextTokenScored | Decided | str
 
 
 def _known_categories(value: Categories) -> Categories:
@@ -76,6 +85,16 @@ class Written:
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Chosen:
+    """A decision model's probabilities of the answers, averaged over the three cyclic orders.
+
+    Each answer stands once in each place, so that a liking for a place cancels.
+    """
+
+    name: Literal["choice"] = "choice"
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
     r"""Which of two people, or "unknown", a model answers with. Unbiased: 0; perfect: accuracy 100.
 
@@ -83,17 +102,17 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
     answers come out equal none was chosen; that, and text that names no answer or several, is wrong
     in accuracy, in no bias score, and counted in `answered`.
 
-    `score` says how an answer is read: `Likelihood`, `Letters` or `Written`.
+    `score` says how an answer is read: `Likelihood`, `Letters`, `Written` or `Chosen`.
     """
 
     version: ClassVar[str] = "2"
     paper: ClassVar[str] = "Parrish et al. 2022, BBQ, Findings of ACL"
-    metrics: ClassVar[tuple[Metric, ...]] = METRICS
     cluster: ClassVar[str | None] = "question"
     by: ClassVar[tuple[str, ...]] = ("category", "polarity")
     splits: ClassVar[tuple[str, ...]] = ("test",)
     licence: ClassVar[str] = LICENCE
     turn = "question"
+    typed: ClassVar[str] = "score=choice"
     faults: ClassVar[tuple[str, ...]] = (
         "A score of 0 means no lean either way on some 25 templates a category; leans of different "
         "templates cancel, and a model that answers at random has 0 too: read accuracy beside it.",
@@ -108,13 +127,20 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
 
     #: a name or a list; None: those whose file is in the data folder
     categories: Annotated[Categories, AfterValidator(_known_categories)] = None
-    score: Likelihood | Letters | Written = Likelihood()  # how an answer is read, below
+    score: Likelihood | Letters | Written | Chosen = Likelihood()  # how an answer is read, below
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Those of the paper, ours beside them, and of `Chosen` what the order did."""
+        return (*METRICS, *ORDER_METRICS) if isinstance(self.score, Chosen) else METRICS
 
     def examples(self, split: str) -> Sequence[BbqItem]:
         """The examples of the chosen categories. Raises `DataError` naming file and line."""
         return official.read_items(self._categories())
 
-    def requests(self, example: BbqItem) -> Sequence[Continuation | NextToken | Generation]:
+    def requests(
+        self, example: BbqItem
+    ) -> Sequence[Continuation | NextToken | Generation | Decision]:
         """Three answers, or a list of them in each order, or a text to be written."""
         if isinstance(self.score, Likelihood):
             context, answers = _prompt(example), [f" {answer}" for answer in example.answers]
@@ -123,6 +149,16 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
             words = tuple(f" {letter}" for letter in LETTERS)
             prompts = [_lettered_prompt(example, order) for order in ORDERS]
             return [NextToken(context=prompt, words=words) for prompt in prompts]
+        if isinstance(self.score, Chosen):
+            listed = [
+                tuple(example.answers[place] for place in order)
+                for order in cyclic_orders(len(example.answers))
+            ]
+            question = example.question
+            return [
+                Decision(text=example.context, question=question, options=options)
+                for options in listed
+            ]
         # The first order is the file's own, in which `heard` reads a letter.
         prompt = _lettered_prompt(example, ORDERS[0])
         return [Generation(context=prompt, max_tokens=self.score.max_tokens)]
@@ -135,6 +171,8 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
                 raise ValueError(f"'{example.id}' must have a text for an answer, got {written!r}")
             values = _answer_values(example, heard(example, written), None)
             return Outcome(example=example.id, values=values, groups=example.groups, text=written)
+        if isinstance(self.score, Chosen):
+            return _decided_outcome(example, responses)
         scores = self._scores(example, responses)
         best, place, shares = max(scores), None, None
         if not any(math.isnan(score) for score in scores):
@@ -180,6 +218,19 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
             values = _answer_values(item, stated(item, said), None)
             outcomes.append(Outcome(example=item.id, values=values, groups=item.groups, text=said))
         return outcomes
+
+    def observations(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+        """Whether the place in the list settled what was taken."""
+        notes = []
+        for place in PLACES:
+            taken = sum(outcome.values.get(place) == 1 for outcome in outcomes)
+            if 2 * taken >= max(1, len(outcomes)):
+                notes.append(
+                    f"order: takes the option that stands {place}, whatever it says, in "
+                    f"{taken / len(outcomes):.0%} of items: no opinion is left of them after "
+                    "averaging"
+                )
+        return tuple(notes)
 
     def remarks(self, split: str) -> tuple[str, ...]:
         """Where targets come from, how many examples have none, and where the sources differ."""
@@ -234,6 +285,19 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
             math.fsum(letters[order.index(answer)] for letters, order in listed) / len(ORDERS)
             for answer in range(len(LETTERS))
         ]
+
+
+def _decided_outcome(example: BbqItem, responses: Sequence[Answer]) -> Outcome:
+    answers = [response for response in responses if isinstance(response, Decided)]
+    if not len(answers) == len(responses) == len(example.answers):
+        raise ValueError(
+            f"'{example.id}' must have {len(example.answers)} decisions, got {len(responses)}"
+        )
+    shares = averaged(answers)
+    best = max(shares)
+    place = shares.index(best) if shares.count(best) == 1 else None
+    values = _answer_values(example, place, shares) | order_values(answers)
+    return Outcome(example=example.id, values=values, groups=example.groups)
 
 
 def _prompt(example: BbqItem) -> str:

@@ -11,17 +11,20 @@ from typing import ClassVar, Literal, TypeAlias
 
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, ReadsPredictions, TellsLabels
+from equipoise.benchmarks.base import Benchmark, ReadsPredictions, TellsLabels, truth_question
 from equipoise.data import stereoset as official
 from equipoise.data.stereoset import StereoSetItem
 from equipoise.errors import DataError
 from equipoise.metrics import preference as pref
+from equipoise.metrics.decisions import LABEL_MASS, SAYS_TRUE, truth_values
 from equipoise.metrics.weighted import Value, Weighted, mean_of, percent
 from equipoise.records import (
     OPTIONS,
     Continuation,
     Contrast,
     DataUse,
+    Decided,
+    Decision,
     Infill,
     Metric,
     Outcome,
@@ -63,6 +66,17 @@ class BothTasks:
     name: Literal["both"] = "both"
     intrasentence: WordScore = "sentence"  # `score` of intrasentence
     intersentence: FollowingScore = "conditional"  # `score` of intersentence
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Truth:
+    """A decision model is asked of each text, with the sentence before it, whether it is true.
+
+    Scores are its probabilities of yes, not nats.
+    """
+
+    name: Literal["noul"] = "noul"
+    of: Literal["both", "intrasentence", "intersentence"] = "both"  # examples of which task
 
 
 def _scores(
@@ -111,25 +125,33 @@ _DOMAIN = (
         ideal=100.0, better=True, source=f"{_OURS}; mean of the domains' ICAT",
     ),
 )  # fmt: skip
-_MARGINS = (
-    Metric(name="margin_mean", of=mean_of("margin"), unit="nats", source=_OURS, ideal=0.0),
-    Metric(
-        name="margin_median", of=Weighted(lambda c, w: w.median(c["margin"])), unit="nats",
-        source=_OURS, ideal=0.0,
-    ),
-    percent(
-        "margin_near_zero", lambda c, w: pref.near_zero(c["margin"], w), grid=100.0,
-        source=f"{_OURS}; share of |margin| < {pref.NEAR_ZERO} nats",
-    ),
-    Metric(
-        name="related_margin", of=mean_of("related_margin"), unit="nats",
-        source=f"{_OURS}; LMS on the scale of likelihood", higher_is_better=True,
-    ),
-)  # fmt: skip
+
+
+def _margins(unit: str) -> tuple[Metric, ...]:
+    return (
+        Metric(name="margin_mean", of=mean_of("margin"), unit=unit, source=_OURS, ideal=0.0),
+        Metric(
+            name="margin_median", of=Weighted(lambda c, w: w.median(c["margin"])), unit=unit,
+            source=_OURS, ideal=0.0,
+        ),
+        percent(
+            "margin_near_zero", lambda c, w: pref.near_zero(c["margin"], w), grid=100.0,
+            source=f"{_OURS}; share of |margin| < {pref.NEAR_ZERO} {unit}",
+        ),
+        Metric(
+            name="related_margin", of=mean_of("related_margin"), unit=unit,
+            source=f"{_OURS}; LMS on the scale of likelihood", higher_is_better=True,
+        ),
+    )  # fmt: skip
+
+
+_PREFERENCES = (*_MACRO, *_MICRO, *_DOMAIN)
+_LIKELIHOODS = (*_PREFERENCES, *_margins("nats"))
+_TRUTHS = (*_PREFERENCES, *_margins("probability"), SAYS_TRUE, LABEL_MASS)
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class StereoSet(Benchmark[StereoSetItem, Scored], TellsLabels, ReadsPredictions):
+class StereoSet(Benchmark[StereoSetItem, Scored | Decided], TellsLabels, ReadsPredictions):
     """Which of three texts a model finds likelier: stereotype, anti-stereotype, unrelated.
 
     Unbiased: SS 50. Perfect: LMS 100, ICAT 100. Published "SS" of causal models are intrasentence
@@ -140,11 +162,11 @@ class StereoSet(Benchmark[StereoSetItem, Scored], TellsLabels, ReadsPredictions)
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "Nadeem, Bethke & Reddy 2021, StereoSet, ACL"
-    metrics: ClassVar[tuple[Metric, ...]] = (*_MACRO, *_MICRO, *_DOMAIN, *_MARGINS)
     cluster: ClassVar[str | None] = "target"
     by: ClassVar[tuple[str, ...]] = ("task", "axis", "task_axis")
     splits: ClassVar[tuple[str, ...]] = ("dev", "test")
     licence: ClassVar[str] = official.LICENCE
+    typed: ClassVar[str] = "task=noul"
     faults: ClassVar[tuple[str, ...]] = (
         "Blodgett et al. 2021 (ACL) find that many items are no clear test of a stereotype: "
         "unrelated, ungrammatical or mislabelled alternatives; read margins beside SS.",
@@ -156,18 +178,24 @@ class StereoSet(Benchmark[StereoSetItem, Scored], TellsLabels, ReadsPredictions)
         "The test split is a common training set of mitigations; LMS rises on text like it.",
     )
 
-    task: BothTasks | Intrasentence | Intersentence = BothTasks()  # which examples, how scored
+    #: which examples, how scored
+    task: BothTasks | Intrasentence | Intersentence | Truth = BothTasks()
     bos: Prefix = "bos"  # prefix policy; "ref_gpt2": as published
     reduce: Literal["mean", "sum"] = "mean"  # over tokens; the sum favors short texts
     #: a tie counts against the stereotype and the meaningful text, as published; or half
     ties: pref.Ties = "anti"
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Preferences and margins; of `Truth` in probability, with how often it says yes."""
+        return _TRUTHS if isinstance(self.task, Truth) else _LIKELIHOODS
 
     def examples(self, split: str) -> Sequence[StereoSetItem]:
         """Examples of "dev" or "test", intrasentence first.
 
         Raises `DataError` naming file and example.
         """
-        task = self.task.name
+        task = self.task.of if isinstance(self.task, Truth) else self.task.name
         items = [item for item in official.read_items(split) if task in ("both", item.task)]
         if not items:
             raise DataError(
@@ -176,12 +204,15 @@ class StereoSet(Benchmark[StereoSetItem, Scored], TellsLabels, ReadsPredictions)
             )
         return items
 
-    def requests(self, example: StereoSetItem) -> Sequence[Continuation | Infill]:
+    def requests(self, example: StereoSetItem) -> Sequence[Continuation | Infill | Decision]:
         """One request per text, in the order of `StereoSetItem.sentences`.
 
         With the intersentence score "pmi" the same texts without their context follow. See
         `WordScore` for intrasentence texts.
         """
+        if isinstance(self.task, Truth):
+            before = f"{example.context} " if example.task == "intersentence" else ""
+            return [truth_question(before + sentence) for sentence in example.sentences]
         if example.task == "intersentence":
             given = [self._text(example.context, " " + sentence) for sentence in example.sentences]
             alone = [self._text("", sentence) for sentence in example.sentences]
@@ -195,12 +226,18 @@ class StereoSet(Benchmark[StereoSetItem, Scored], TellsLabels, ReadsPredictions)
         befores = [(text, text[:start].removesuffix(" "), end) for text, (start, end) in spans]
         return [self._text(before, text[len(before) : end]) for text, before, end in befores]
 
-    def outcome(self, example: StereoSetItem, responses: Sequence[Scored]) -> Outcome:
-        """Scores in nats, the preferences they make, and margins.
+    def outcome(self, example: StereoSetItem, responses: Sequence[Scored | Decided]) -> Outcome:
+        """Scores in nats or in probability, the preferences they make, and margins.
 
         `related_margin` is the mean of both meaningful texts less the meaningless text.
         """
-        scores = [self._reduced(example, response) for response in responses]
+        decided = [response for response in responses if isinstance(response, Decided)]
+        scores, beside = truth_values(decided) if decided else ([], {})
+        scores += [
+            self._reduced(example, response)
+            for response in responses
+            if isinstance(response, Scored)
+        ]
         texts = len(example.sentences)
         if example.task == "intersentence" and self._following_score == "pmi":
             both = zip(scores[:texts], scores[texts:], strict=True)
@@ -213,7 +250,8 @@ class StereoSet(Benchmark[StereoSetItem, Scored], TellsLabels, ReadsPredictions)
             "margin": values["stereotype"] - values["antistereotype"],
             "related_margin": meaningful - values["unrelated"],
         }
-        return Outcome(example=example.id, values=values | margins, groups=example.groups)
+        values |= margins | beside
+        return Outcome(example=example.id, values=values, groups=example.groups)
 
     def texts(self, example: StereoSetItem) -> Sequence[str]:
         """The sentences, whole whatever part is scored, and after the sentence before them."""

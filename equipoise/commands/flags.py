@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, cast
 
 import typer
 
+from equipoise.conclusions import margin_of
 from equipoise.errors import RecipeError, nearest
-from equipoise.records import JSON, MOST_DRAWS, MOST_SEED, Margin, margin_of
+from equipoise.records import JSON, MOST_DRAWS, MOST_SEED, Margin
 
 if TYPE_CHECKING:
     from equipoise.conclusions import Finding

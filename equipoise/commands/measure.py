@@ -18,7 +18,8 @@ def measure(  # noqa: PLR0913
         str,
         typer.Argument(
             metavar="MODEL",
-            help="Hub id, folder (model, adapter, edit), planted:NAME or predictions:FILE[#COLUMN]",
+            help="Hub id, folder (model, adapter, edit), planted:NAME, predictions:FILE[#COLUMN], "
+            "decision:NAME or decision:http://HOST:PORT#NAME",
         ),
     ],
     benchmarks: Annotated[list[str], typer.Argument(metavar="BENCHMARK...", help="See list.")],
@@ -62,6 +63,7 @@ def measure(  # noqa: PLR0913
     from equipoise.benchmarks.base import Benchmark
     from equipoise.checks.run import check_measurement
     from equipoise.files.atomic import check_new
+    from equipoise.inference.decision_server import DecisionServer, is_server
     from equipoise.predictions import Predictions
     from equipoise.report.tables import measurement_text
     from equipoise.study.results import results_document, to_json, write_results
@@ -78,6 +80,10 @@ def measure(  # noqa: PLR0913
         if chat or start != "auto":
             raise RecipeError(f"{model} was predicted elsewhere; leave --chat and --start out")
         subjects.append(Predictions.parse(model))
+    elif is_server(model):
+        if chat or start != "auto":
+            raise RecipeError(f"{model} has a form of its own; leave --chat and --start out")
+        subjects.append(DecisionServer.parse(model))
     else:
         opened = flags.load_model(model, dtype, device, revision, base, batch_size, start)
         subjects += [opened] if plain or not chat else []

@@ -23,6 +23,8 @@ from equipoise.models.loaded_model import LoadedModel
 from equipoise.records import (
     JSON,
     Continuation,
+    Decided,
+    Decision,
     Embedding,
     Generation,
     Infill,
@@ -122,6 +124,11 @@ def _refuse(model: LoadedModel, turn: str, request: str | None) -> None:
     if model.kind == "masked":
         raise ModelError(
             f"a chat needs a causal model, {model.identity} is masked; measure it as plain text"
+        )
+    if model.decision is not None:
+        raise ModelError(
+            f"{model.identity} must be asked with the template of decisions, which has turns of "
+            "its own; leave the chat out"
         )
     if chat_template.template_of(model.tokenizer) is None:
         raise ModelError(
@@ -252,6 +259,10 @@ class ChatModel:
     def embed(self, requests: Sequence[Embedding]) -> NDArray[np.float32]:
         """Pooled hidden states of texts in their turn, those of the template left out."""
         return self._running.embed(requests)
+
+    def decide(self, requests: Sequence[Decision]) -> list[Decided]:
+        """Raises `ModelError`: a decision model has turns of its own."""
+        return self.model.decide(requests)
 
     def infill(self, requests: Sequence[Infill]) -> list[Scored]:
         """Raises `ModelError`: only a masked model fills in."""

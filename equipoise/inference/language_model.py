@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from equipoise.errors import ModelError
-from equipoise.inference import embedding, generation, scoring
+from equipoise.inference import deciding, embedding, generation, scoring
 from equipoise.inference.chat import ChatModel, Speaker, chat_form
 from equipoise.models.chat_template import template_sha256
 from equipoise.models.decoding_rule import DecodingRule
@@ -21,6 +21,8 @@ from equipoise.models.tokenization import adds_start, tokenizer_sha256
 from equipoise.records import (
     JSON,
     Continuation,
+    Decided,
+    Decision,
     Embedding,
     Generation,
     Infill,
@@ -52,6 +54,7 @@ class LanguageModel:
     trained_on: frozenset[str] = frozenset()  # sha256 of texts that an edit has learnt from
     decoding_rule: DecodingRule | None = None  # of the next token's distribution; None: as it is
     start: str = "auto"  # what a causal model's texts begin with: `models.start_token.start_token`
+    decision: Mapping[str, JSON] | None = None  # how it is asked typed questions; None: it is not
 
     @property
     def info(self) -> Mapping[str, JSON]:
@@ -83,6 +86,8 @@ class LanguageModel:
         if rule is not None:
             about = {"kind": rule.kind, "cost_factor": rule.rows, **rule.record}
             info["decoding_rule"] = about
+        if self.decision is not None:
+            info |= {"kind": "decision", "decision": dict(self.decision)}
         return info
 
     @property
@@ -193,3 +198,7 @@ class LanguageModel:
                 f"has '{self.decoding_rule.kind}', which changes no hidden state; measure the base"
             )
         return embedding.embed(self, requests)
+
+    def decide(self, requests: Sequence[Decision]) -> list[Decided]:
+        """Probabilities of the options of typed questions; a model loaded as "decision:NAME"."""
+        return deciding.decide(self, requests)

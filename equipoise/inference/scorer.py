@@ -1,20 +1,26 @@
 """All that measuring and judging need of a model. No torch."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.errors import ModelError, RequestError
 from equipoise.records import (
     JSON,
     Continuation,
+    Decided,
+    Decision,
     Embedding,
     Generation,
     Infill,
     ModelKind,
     NextToken,
     NextTokenScored,
+    Request,
+    Response,
     Scored,
     ScoredPair,
     TextPair,
@@ -80,6 +86,9 @@ class Scorer(Protocol):
     def embed(self, requests: Sequence[Embedding]) -> NDArray[np.float32]:
         """Pooled hidden states: [text, feature]."""
 
+    def decide(self, requests: Sequence[Decision]) -> list[Decided]:
+        """Probabilities of the options of typed questions; decision models only."""
+
 
 def form_notes(info: Mapping[str, JSON]) -> Iterator[str]:
     """That a model which holds conversations was not asked in one, or in the midst of a thought."""
@@ -94,3 +103,37 @@ def form_notes(info: Mapping[str, JSON]) -> Iterator[str]:
             "form: the chat template opens a thought and cannot be told to leave it out, so that "
             "answers stand inside of it"
         )
+
+
+def answer(model: Scorer, requests: Sequence[Request], *, seed: int) -> list[Response]:
+    """Put requests of any kinds to a model, one bulk call per kind; answers in the order asked.
+
+    Raises `RequestError` with the place of a request that cannot be answered, and `ModelError`
+    when the model gives another number of answers than there are requests.
+    """
+    methods: dict[type[Request], Callable[..., Iterable[Response]]] = {
+        Continuation: model.score,
+        Infill: model.infill,
+        TextPair: model.score_pairs,
+        NextToken: model.next_token,
+        Generation: partial(model.generate, seed=seed),
+        Embedding: model.embed,
+        Decision: model.decide,
+    }
+    answers: dict[int, Response] = {}
+    for kind, method in methods.items():
+        # kept, as a scorer numbers the requests of its own call alone
+        places = [k for k, request in enumerate(requests) if isinstance(request, kind)]
+        if not places:
+            continue
+        try:
+            responses = list(method([requests[k] for k in places]))
+        except RequestError as error:
+            raise RequestError(places[error.number], error.sentence) from None
+        if len(responses) != len(places):
+            raise ModelError(
+                f"{model.identity} must answer {len(places)} {kind.__name__} requests, "
+                f"got {len(responses)} answers; fix the scorer"
+            )
+        answers.update(zip(places, responses, strict=True))
+    return [answers[k] for k in range(len(requests))]

@@ -1,4 +1,4 @@
-"""Open a model by name: on the Hub, in a folder, an edit of one, or planted."""
+"""Open a model by name: on the Hub, in a folder, an edit of one, planted, or for decisions."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +8,8 @@ from equipoise.edits.base import HEAD, Edit
 from equipoise.edits.edit import EditInfo
 from equipoise.edits.registry import load_edit
 from equipoise.errors import ModelError, nearest
+from equipoise.inference.deciding import DECISION, read_settings
+from equipoise.inference.decision_server import is_server
 from equipoise.inference.language_model import LanguageModel
 from equipoise.loading.checkpoint import Checkpoint, find_checkpoint
 from equipoise.loading.pretrained import (
@@ -20,6 +22,7 @@ from equipoise.models.tokenization import Vocabulary, vocabulary_of
 from equipoise.planted.model import load_planted
 
 _PLANTED = "planted"  # before the colon of a planted model's name
+_KINDS = (_PLANTED, DECISION.rstrip(":"))
 
 
 def load(
@@ -36,7 +39,8 @@ def load(
 
     `name`: a Hub id (`gpt2`, `gpt2@revision`), a local folder of a model, a PEFT adapter folder, a
     saved edit, or "planted:NAME". An adapter or edit names its base, `base` overrides it, and it
-    stays attached.
+    stays attached. "decision:" before any of them: it is asked typed questions
+    (`LanguageModel.decide`).
     `dtype`: "float32", "bfloat16", "float16", or "auto": float32 on a CPU, the checkpoint's own on
     an accelerator. `device`: "cpu", "cuda", "cuda:1", "mps", or "auto": the first available
     accelerator. `batch_tokens` bounds memory, results do not depend on it; None: the default.
@@ -47,7 +51,16 @@ def load(
     for a damaged edit.
     """
     check_dtype(dtype, select_device(device))
-    model = _open(name, revision, base, dtype=dtype, device=device)
+    if is_server(name):
+        raise ModelError(
+            f"a model must be in memory for this, {name} is behind HTTP; it can be measured "
+            "(inference.decision_server.DecisionServer.parse in Python)"
+        )
+    place = undecided(name)
+    model = _open(place, revision, base, dtype=dtype, device=device)
+    if place != name:
+        settings = read_settings(Path(model.module.name_or_path), model.tokenizer)
+        model = replace(model, identity=DECISION + model.identity, decision=settings)
     if start != "auto":
         if model.kind == "masked":
             raise ModelError(
@@ -57,6 +70,11 @@ def load(
         model = replace(model, start=start)
         model.start_token  # noqa: B018  # raises for a token that does not exist
     return model if batch_tokens is None else replace(model, batch_tokens=batch_tokens)
+
+
+def undecided(name: str) -> str:
+    """The name without "decision:" in front, unless it is that of a folder."""
+    return name if Path(name).exists() else name.removeprefix(DECISION)
 
 
 def find_edit(name: str) -> tuple[Edit, Checkpoint]:
@@ -150,6 +168,6 @@ def _is_planted(name: str) -> bool:
         return False
     if scheme != _PLANTED:
         raise ModelError(
-            f"'{name}' must be of a known kind, got '{scheme}:'; {nearest(scheme, [_PLANTED])}"
+            f"'{name}' must be of a known kind, got '{scheme}:'; {nearest(scheme, _KINDS)}"
         )
     return True

@@ -109,6 +109,12 @@ def _read_kind(checkpoint: Checkpoint, config: Mapping[str, Any]) -> ModelKind:
             return "causal"
         if architecture in MODEL_FOR_MASKED_LM_MAPPING_NAMES.values():
             return "masked"
+        if architecture.endswith("ForDecision"):
+            raise ModelError(
+                f"{checkpoint.name} must be a language model, it was saved as {architecture}, with "
+                f"a decision head of its own; serve it (transformers serve {checkpoint.name}) and "
+                f"measure decision:http://127.0.0.1:8000#{checkpoint.name}"
+            )
         if _OTHER_HEADS.search(architecture):
             raise ModelError(
                 f"{checkpoint.name} must be a language model, it was saved as {architecture}, "

@@ -1,12 +1,12 @@
 """What scoring, generation and embedding need of a model: its parts, settings and limits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from equipoise.models.decoding_rule import DecodingRule
-from equipoise.records import ModelKind
+from equipoise.records import JSON, ModelKind
 
 
 @runtime_checkable  # for the checks of shapes in tests
@@ -44,6 +44,10 @@ class LoadedModel(Protocol):
     @property
     def decoding_rule(self) -> DecodingRule | None:
         """The rule that changes next-token distributions; None: the model's own."""
+
+    @property
+    def decision(self) -> Mapping[str, JSON] | None:
+        """How it is asked typed questions; None: it is not."""
 
     @property
     def active_rule(self) -> DecodingRule | None:

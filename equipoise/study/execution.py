@@ -21,7 +21,9 @@ from equipoise.data.sources import reading_from
 from equipoise.edits.registry import load_edit
 from equipoise.errors import EquipoiseError, RecipeError
 from equipoise.files.json_records import write_record
+from equipoise.inference.decision_server import DecisionServer, is_server
 from equipoise.inference.language_model import LanguageModel
+from equipoise.inference.scorer import Scorer
 from equipoise.loading.load import load
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples
@@ -124,7 +126,11 @@ class StepExecutor:
 
     def _measure(self, step: Step, model: ModelSpec, spec: BenchmarkSpec) -> StepFiles:
         fit = self.store.step(step.needs[0].key) if step.needs else None
-        edited = self.models.model(model, None if fit is None else fit / EDIT)
+        edited: Scorer = (
+            DecisionServer.parse(model.name)
+            if is_server(model.name)
+            else self.models.model(model, None if fit is None else fit / EDIT)
+        )
         built: AnyBenchmark = plugins.build(Benchmark, spec.name, spec.options)
         chat = model.chat_options
         measurement = api.measure(

@@ -29,6 +29,7 @@ from equipoise.errors import (
     nearest,
 )
 from equipoise.loading.checkpoint import content_sha256
+from equipoise.loading.load import undecided
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples, learnt_examples
 from equipoise.mitigate.base import Mitigation, ReadsFiles, UsesEdits
@@ -214,12 +215,13 @@ class Resolver:
 
     def _content(self, spec: ModelSpec) -> str | None:
         """What settles a model that is not of the Hub; None where the name and revision do."""
-        if spec.name.startswith(PLANTED):
+        name = undecided(spec.name)
+        if name.startswith(PLANTED):
             with self._at(spec):
-                world = find_world(spec.name)
+                world = find_world(name)
             # as `load_planted` has it taught: with the usual budget and the world's own seed
             return cache_key(world, Budget(), seed=world.seed)
-        folder = Path(spec.name).expanduser()
+        folder = Path(name).expanduser()
         return content_sha256(folder) if folder.is_dir() else None
 
 

@@ -110,7 +110,7 @@ def values(measurement: Measurement, **group: str) -> dict[str, float]:
 
 def readings(outcomes: list[Outcome]) -> dict[str, float]:
     columns = columns_of(outcomes, cluster=BBQ.cluster)
-    return {metric.name: metric.of(columns) for metric in BBQ.metrics}
+    return {metric.name: metric.of(columns) for metric in BBQ().metrics}
 
 
 def answered(benchmark: BBQ, item: BbqItem, place: int | None) -> Outcome:
@@ -190,7 +190,7 @@ def test_swapped_answers_flip_bias_signs(items: list[BbqItem], places: list[int 
     pairs = list(zip(items, places, strict=True))
     before = readings([answered(benchmark, item, place) for item, place in pairs])
     after = readings([answered(benchmark, item, swapped(item, place)) for item, place in pairs])
-    for metric in BBQ.metrics:
+    for metric in BBQ().metrics:
         if metric.low < 0 and metric.name != "accuracy_gap":
             assert after[metric.name] == pytest.approx(-before[metric.name], abs=1e-9, nan_ok=True)
     assert after["answered"] == before["answered"]
@@ -204,7 +204,7 @@ def test_swapped_targets_flip_bias_signs(items: list[BbqItem], places: list[int 
     turned = [(replace(item, target=other(item)), place) for item, place in pairs]
     before = readings([answered(BBQ(), item, place) for item, place in pairs])
     after = readings([answered(BBQ(), item, place) for item, place in turned])
-    for metric in BBQ.metrics:
+    for metric in BBQ().metrics:
         sign = -1 if metric.low < 0 else 1
         assert after[metric.name] == pytest.approx(
             sign * before[metric.name], abs=1e-9, nan_ok=True
@@ -216,7 +216,7 @@ def test_swapped_targets_flip_bias_signs(items: list[BbqItem], places: list[int 
 def test_metrics_lie_on_their_grid(items: list[BbqItem], places: list[int | None]) -> None:
     outcomes = [answered(BBQ(), item, place) for item, place in zip(items, places, strict=True)]
     columns = columns_of(outcomes, cluster=BBQ.cluster)
-    for metric in BBQ.metrics:
+    for metric in BBQ().metrics:
         if metric.grid is not None:
             estimate = point(metric, columns)
             assert math.isnan(estimate.value) or on_grid(

@@ -44,7 +44,7 @@ def scored(*logprobs: float) -> Scored:
 
 def readings(outcomes: list[Outcome]) -> dict[str, float]:
     columns = columns_of(outcomes, cluster=CrowsPairs.cluster)
-    return {metric.name: metric.of(columns) for metric in CrowsPairs.metrics}
+    return {metric.name: metric.of(columns) for metric in CrowsPairs().metrics}
 
 
 def two(benchmark: CrowsPairs, more: Scored, less: Scored) -> Outcome:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from equipoise.compare import compare_all
+from equipoise.conclusions import margin_of
 from equipoise.errors import RecipeError
-from equipoise.records import margin_of
 from equipoise.study.results import read_results
 
 from .conftest import Asked, Refused

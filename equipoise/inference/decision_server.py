@@ -1,0 +1,195 @@
+"""A decision model behind HTTP: typed questions to `/v1/systemone`, as `transformers serve` has it.
+
+Nothing is sent anywhere but to the address that was named: no proxy, no redirect.
+"""
+
+import ipaddress
+import json
+import math
+import os
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from itertools import repeat
+from typing import Any, Final, NoReturn
+from urllib.parse import urlsplit
+
+from tqdm import tqdm
+
+from equipoise.errors import ModelError, RequestError
+from equipoise.inference.deciding import DECISION, QUESTION, typed_question
+from equipoise.records import JSON, Decided, Decision, ModelKind
+
+#: The environment variable with the key that is sent to the server; never printed, never stored.
+KEY: Final = "EQUIPOISE_API_KEY"
+_ENDPOINT = "/v1/systemone"
+_IN_FLIGHT = 4  # requests at a time
+_LARGEST = 2**20  # bytes of an answer
+_ROUNDING = 0.01  # how far from 1 probabilities that were rounded may sum to
+
+
+def is_server(name: str) -> bool:
+    """Whether a model's name is that of a decision model behind HTTP."""
+    return name.startswith((f"{DECISION}http://", f"{DECISION}https://"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionServer:
+    """A `Scorer` that answers nothing but decisions, and does not say what they rest on.
+
+    A request that fails on the way, or with 408, 429 or 5xx, is tried again, `tries` times in all,
+    after 1, 2, 4, … seconds.
+    """
+
+    address: str  # "http://127.0.0.1:8000" and a path, if it has one
+    model: str  # the name under which the server knows it
+    seconds: float = 120.0  # that an answer may take
+    tries: int = 4
+
+    @classmethod
+    def parse(cls, name: str) -> "DecisionServer":
+        """Read "decision:http://HOST:PORT#NAME". Raises `ModelError`."""
+        address, _, model = name.removeprefix(DECISION).partition("#")
+        try:
+            parts = urlsplit(address)
+            plain = parts.port != 0 and not parts.query and parts.username is None
+        except ValueError:  # a port that is no number
+            plain = False
+        if not (plain and is_server(name) and parts.hostname and model):
+            # what stands before "@" or after "?" may be a secret
+            shown = name.rpartition("@")[2].partition("?")[0]
+            raise ModelError(
+                f"a decision server is named decision:http://HOST:PORT#NAME, got '{shown}'; write "
+                f"that, and put a key that it asks for into {KEY}"
+            )
+        return cls(address=address.rstrip("/").removesuffix(_ENDPOINT), model=model)
+
+    @property
+    def identity(self) -> str:
+        """As it was named: what weights it has is not known."""
+        return f"{DECISION}{self.address}#{self.model}"
+
+    @property
+    def kind(self) -> ModelKind:
+        """Taken to be causal; it is not asked anything that would depend on it."""
+        return "causal"
+
+    @property
+    def info(self) -> Mapping[str, JSON]:
+        """Its address and name; a server tells neither its prompt nor its weights."""
+        return {"kind": "decision", "server": self.address, "name": self.model, "decision": None}
+
+    @property
+    def trained_on(self) -> frozenset[str]:
+        """Not known, so that nothing is refused."""
+        return frozenset()
+
+    def variants(self) -> Sequence["DecisionServer"]:
+        """Itself alone."""
+        return [self]
+
+    def decide(self, requests: Sequence[Decision]) -> list[Decided]:
+        """Probabilities of options, renormalized where rounding left a sum within 0.01 of 1.
+
+        Raises `RequestError` for an answer that does not come, or has no such probabilities.
+        """
+        key = os.environ.get(KEY, "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise ModelError(f"{KEY} must be plain letters, got {len(key)} characters; correct it")
+        if key and not self._is_private:
+            raise ModelError(
+                f"a key is sent over https or to this machine, got {self.address}; name its https "
+                f"address, or unset {KEY}"
+            )
+        with ThreadPoolExecutor(_IN_FLIGHT) as pool:
+            answers = pool.map(self._ask, range(len(requests)), requests, repeat(key))
+            return list(tqdm(answers, self.identity, len(requests), disable=None, leave=False))
+
+    @property
+    def _is_private(self) -> bool:
+        parts = urlsplit(self.address)
+        try:
+            here = ipaddress.ip_address(parts.hostname or "").is_loopback
+        except ValueError:
+            here = parts.hostname == "localhost"
+        return here or parts.scheme == "https"
+
+    def _ask(self, number: int, request: Decision, key: str) -> Decided:
+        """One question, until it is answered or there is no use in trying again."""
+        questions = typed_question(number, request)
+        body = {"model": self.model, "state": request.text, "questions": questions}
+        for tried in range(1, self.tries + 1):
+            try:
+                status, content = self._post(json.dumps(body).encode(), key)
+            except (OSError, HTTPException) as error:
+                status, content = 0, f"{type(error).__name__}: {error}".encode()
+            if status == 200:
+                return _read_answer(content, request, number)
+            if 0 < status < 500 and status not in (408, 429):
+                break
+            if tried < self.tries:
+                time.sleep(2 ** (tried - 1))
+        said = content[:300].decode(errors="replace")
+        if 300 <= status < 400:
+            said = "a redirect, which is not followed"
+        reason = f"{f'status {status}, ' if status else ''}{said}"
+        raise RequestError(
+            number,
+            f"must be answered by {self.address}{_ENDPOINT}, got in {tried} tries: "
+            f"{reason.replace(key, '***') if key else reason}; see that it serves '{self.model}'",
+        )
+
+    def _post(self, body: bytes, key: str) -> tuple[int, bytes]:
+        parts = urlsplit(self.address)
+        secure = parts.scheme == "https"
+        host, port = str(parts.hostname), parts.port
+        connection = (
+            HTTPSConnection(host, port, timeout=self.seconds, context=ssl.create_default_context())
+            if secure
+            else HTTPConnection(host, port, timeout=self.seconds)
+        )
+        headers = {"Content-Type": "application/json"}
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
+        try:
+            connection.request("POST", parts.path + _ENDPOINT, body, headers)
+            response = connection.getresponse()
+            return response.status, response.read(_LARGEST)
+        finally:
+            connection.close()
+
+    def _refuse(self, requests: Sequence[object], *, seed: int = 0) -> NoReturn:  # noqa: ARG002
+        raise ModelError(
+            f"a decision server answers typed questions only, {self.identity} was asked "
+            f"{len(requests)} others; see docs/decision-models.md"
+        )
+
+    score = infill = score_pairs = next_token = generate = embed = _refuse
+
+
+def _read_answer(content: bytes, request: Decision, number: int) -> Decided:
+    """Probabilities from a System One answer. Raises `RequestError` for anything else."""
+    try:
+        answer: Any = json.loads(content)["answers"][QUESTION]
+        if request.options:
+            by_option = dict(answer["probabilities"])
+            if by_option.keys() != set(request.options):
+                raise ValueError(f"options {list(by_option)}")
+            shares = [by_option[option] for option in request.options]
+        else:
+            shares = [answer["noul"], 1 - answer["noul"]]
+        if not all(type(share) in (int, float) and 0 <= share <= 1 for share in shares):
+            raise ValueError(f"probabilities {shares}")
+        total = math.fsum(shares)
+        if abs(total - 1) > _ROUNDING:
+            raise ValueError(f"probabilities that sum to {total:g}")
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise RequestError(
+            number,
+            f"must be answered with a probability in [0, 1] for each option, got {error!r:.200} of "
+            f"{content[:200].decode(errors='replace')!r}; the server is at fault",
+        ) from None
+    return Decided(probabilities=tuple(share / total for share in shares), label_mass=math.nan)

@@ -57,7 +57,7 @@ def calibrate(
         with reading_from(world_folder(name)):
             measurements.append(measure(load(name), built, limit=limit, draws=draws))
     points = list(zip(worlds.values(), measurements, strict=True))
-    metrics = [estimate.metric for estimate in measurements[0].estimates if not estimate.group]
+    metrics = [metric.name for metric in built.metrics]
     return Calibration(
         benchmark=benchmark,
         version=measurements[0].version,

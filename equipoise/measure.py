@@ -10,12 +10,11 @@ import math
 import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, texts_of
@@ -25,17 +24,15 @@ from equipoise.predictions import Predictions, read_predictions
 from equipoise.records import (
     JSON,
     Decision,
-    Estimate,
     Example,
     Measurement,
-    Metric,
     Outcome,
     Request,
     Response,
     text_sha256,
 )
+from equipoise.stats.estimates import estimate_metrics
 from equipoise.stats.pairing import ITEM, PREFIX, VARIANTS
-from equipoise.stats.resample import Interval, bootstrap, by_cell, columns_of, select, spread
 
 #: What numbers rest on.
 PACKAGES = ("equipoise", "torch", "transformers", "tokenizers", "peft", "numpy", "scipy")
@@ -132,7 +129,7 @@ def measure(
                 if not file.verified
             ),
             *benchmark.remarks(split),
-            *benchmark.observations(outcomes),
+            *benchmark.notes(outcomes),
             *_note_coverage(outcomes, expected=len(examples) * variants),
         ),
     )
@@ -297,7 +294,7 @@ def _add_groups(outcome: Outcome, example: Example) -> Outcome:
     return replace(outcome, groups={**example.groups, **outcome.groups})
 
 
-# --- notes and estimates ----------------------------------------------------------------------
+# --- notes ----------------------------------------------------------------------
 
 
 def _environment() -> dict[str, str]:
@@ -333,42 +330,3 @@ def _note_coverage(outcomes: Sequence[Outcome], *, expected: int) -> Iterator[st
         lost = sum(not math.isfinite(value) for value in values)
         if lost:
             yield f"coverage: '{key}' is not finite in {lost} of {len(values)} outcomes"
-
-
-def estimate_metrics(
-    benchmark: AnyBenchmark,
-    outcomes: Sequence[Outcome],
-    *,
-    cluster: str | None,
-    family: bool,
-    draws: int,
-    seed: int,
-) -> Iterator[Estimate]:
-    """Every metric, overall and by group; of a family also by prefix and its spread over them."""
-    columns = columns_of(outcomes, cluster=cluster)
-    metrics = list(benchmark.metrics)
-    keys = (*benchmark.by, *([PREFIX] if family else []))
-
-    def estimate(mask: NDArray[np.bool_]) -> list[Interval]:
-        return bootstrap(metrics, select(columns, mask), draws=draws, seed=seed)
-
-    for group, intervals in by_cell(outcomes, keys, estimate):
-        for metric, interval in zip(metrics, intervals, strict=True):
-            yield _estimate(metric, interval, group)
-        if family and not group:
-            spreads = [spread(metric, over=PREFIX) for metric in metrics]
-            for metric, interval in zip(
-                spreads, bootstrap(spreads, columns, draws=draws, seed=seed), strict=True
-            ):
-                yield _estimate(metric, interval, group)
-
-
-def _estimate(metric: Metric, interval: Interval, group: Mapping[str, str]) -> Estimate:
-    return Estimate(
-        metric=metric.name,
-        unit=metric.unit,
-        ideal=metric.ideal,
-        higher_is_better=metric.higher_is_better,
-        group=group,
-        **asdict(interval),
-    )

@@ -98,7 +98,8 @@ def test_every_metric_is_there_with_its_unit_and_ideal(name: str) -> None:
         _, unit, best, *_ = row_of(metric.name, metrics)
         assert (unit, best) == (metric.unit, ideal(metric)), metric.name
     names = {match for row in rows(metrics)[1:] for match in re.findall(r"`(\w+)`", row[0])}
-    assert names == {metric.name for metric in benchmark.metrics}
+    crossed = {f"{metric}_over_{key}" for metric, key in benchmark.crossed.items()}
+    assert names == {metric.name for metric in benchmark.metrics} | crossed
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

@@ -5,7 +5,7 @@ A benchmark never sees a model or a tensor. A subclass is a frozen pydantic data
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -41,6 +41,8 @@ class Benchmark(ABC, Generic[E, R]):
     paper: ClassVar[str]
     cluster: ClassVar[str | None] = None  # the group key whose members are not independent
     by: ClassVar[tuple[str, ...]] = ()  # group keys that get rows of their own
+    #: Metrics, means of rows, that get a second interval: over clusters and the groups of this key.
+    crossed: ClassVar[Mapping[str, str]] = {}
     splits: ClassVar[tuple[str, ...]] = ("test",)  # the first is measured unless another is asked
     licence: ClassVar[str] = "own"
     faults: ClassVar[tuple[str, ...]] = ()  # known faults of the data or the metric, for the reader
@@ -77,8 +79,8 @@ class Benchmark(ABC, Generic[E, R]):
         """Notes on the data for the reader of a result, whole sentences; beside `faults`."""
         return ()
 
-    def observations(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
-        """Notes on what was answered, whole sentences, where a reader of the table must know."""
+    def notes(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+        """What the reader of these outcomes must know of them, whole sentences."""
         return ()
 
     def texts(self, example: E) -> Sequence[str]:

@@ -219,7 +219,7 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
             outcomes.append(Outcome(example=item.id, values=values, groups=item.groups, text=said))
         return outcomes
 
-    def observations(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    def notes(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
         """Whether the place in the list settled what was taken."""
         notes = []
         for place in PLACES:

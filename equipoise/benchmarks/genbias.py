@@ -5,7 +5,8 @@ Source: LFTF (anonymous ACL submission, "Locating First and Then Fine-Tuning"), 
 probabilities of " he" and " she" as the next token.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
@@ -89,6 +90,7 @@ class GenBias(Benchmark[Situation, NextTokenScored]):
     )  # fmt: skip
     cluster: ClassVar[str | None] = "profession"
     by: ClassVar[tuple[str, ...]] = ("scale", "template")
+    crossed: ClassVar[Mapping[str, str]] = {"lo_mean": "template"}
     splits: ClassVar[tuple[str, ...]] = ("test", "dev", "train", "all")
     licence: ClassVar[str] = "own templates; professions MIT (Bolukbasi et al. 2016)"
     faults: ClassVar[tuple[str, ...]] = (
@@ -127,6 +129,14 @@ class GenBias(Benchmark[Situation, NextTokenScored]):
         (response,) = responses
         values = gap.response_values(response) | {"s": example.score}
         return Outcome(example=example.id, values=values, groups=example.groups)
+
+    def notes(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+        """Whether the lean has one sign after some template and the other after another."""
+        leans: dict[str, list[float]] = {}
+        for outcome in outcomes:
+            if math.isfinite(outcome.values.get("lo", math.nan)):
+                leans.setdefault(outcome.groups["template"], []).append(outcome.values["lo"])
+        return gap.note_signs(leans)
 
     def files(self, split: str) -> tuple[DataUse, ...]:
         """The file of professions."""

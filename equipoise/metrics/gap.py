@@ -13,10 +13,12 @@ row left the value is nan.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from equipoise.metrics.weighted import Weights
 from equipoise.records import Column, NextTokenScored
@@ -111,3 +113,26 @@ def _constant(means: Column, drawn: Column) -> NDArray[np.bool_]:
     low = values.min(axis=-1, where=drawn > 0, initial=np.inf)
     high = values.max(axis=-1, where=drawn > 0, initial=-np.inf)
     return np.asarray(high - low <= 1e-12 * np.maximum(1.0, np.maximum(np.abs(low), np.abs(high))))
+
+
+def note_signs(leans: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
+    """A note where the sign of the log-odds depends on the template; none where it does not.
+
+    `leans`: template to log-odds, a prompt each. It does where "he" is the likelier word in under
+    half of the prompts of a template and in over half of another's, by more than chance: 5 % for
+    the two that are farthest apart of all (Bonferroni), prompts taken as independent.
+    """
+    if len(leans) < 2:
+        return ()
+    shares = {name: 50.0 * (1.0 + float(np.mean(np.sign(lean)))) for name, lean in leans.items()}
+    low, high = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
+    pairs = len(leans) * (len(leans) - 1) / 2
+    error = 50.0 * math.sqrt(1 / len(leans[low]) + 1 / len(leans[high]))
+    chance = float(special.ndtri(1 - 0.025 / pairs)) * error
+    if not shares[low] < 50.0 < shares[high] or shares[high] - shares[low] <= chance:
+        return ()
+    return (
+        f"sign depends on the template: P(he) > P(she) in {shares[low]:.0f} % of the prompts of "
+        f"'{low}' and in {shares[high]:.0f} % of those of '{high}'; a mean over templates, such as "
+        "lo_mean, has the sign of the templates that were chosen",
+    )

@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
@@ -24,8 +24,10 @@ from equipoise.metrics import gap
 from equipoise.planted.world import find_world
 from equipoise.plugins import build, options_of
 from equipoise.records import NextTokenScored, Outcome
+from equipoise.report.tables import measurement_text
 from equipoise.stats.resample import columns_of
 from equipoise.supply.genbias import GenBiasSupply
+from equipoise.testing import FakeScorer
 
 SPLIT_BY = ("random", "profession", "template", "both")
 logprob = st.floats(-12, -0.8)
@@ -250,6 +252,56 @@ def test_malformed_professions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_verified_file() -> None:
     (use,) = GenBias().files("test")
     assert (use.name, use.verified, use.licence) == ("professions/professions.json", True, "MIT")
+
+
+def leaning(shares: Mapping[str, float], *, others: float = 0.5) -> FakeScorer:
+    """P(he) > P(she) after so large a share of the professions, by a word of the template."""
+
+    def nats(context: str, word: str) -> float:
+        share = next((share for action, share in shares.items() if action in context), others)
+        profession = sum(map(ord, context.split()[1])) * 37 % 100
+        return {" he": -1.0, " she": -1.5 if profession < 100 * share else -0.5}.get(word, -9.0)
+
+    return FakeScorer(nats=nats)
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_a_sign_that_depends_on_the_template_is_noted() -> None:
+    measurement = measure(leaning({"smiled": 0.1, "laughed": 0.9}), GenBias(), draws=20)
+    (note,) = (note for note in measurement.notes if "sign depends on the template" in note)
+    rows = {
+        estimate.group["template"]: estimate
+        for estimate in measurement.estimates
+        if estimate.metric == "lo_mean" and "template" in estimate.group
+    }
+    low, high = (
+        min(rows, key=lambda name: rows[name].value),
+        max(rows, key=lambda name: rows[name].value),
+    )
+    assert (low, high) == ("smiled", "laughed")
+    shares = [50 * (1 + rows[name].value / 0.5) for name in (low, high)]  # lo is 0.5 or -0.5
+    assert f"in {shares[0]:.0f} % of the prompts of 'smiled'" in note
+    assert f"in {shares[1]:.0f} % of those of 'laughed'" in note
+    assert note in measurement_text(measurement, groups=False)
+    for scorer in (leaning({"smiled": 0.6}, others=0.9), leaning({"smiled": 0.45}, others=0.55)):
+        quiet = measure(scorer, GenBias(), draws=0)
+        assert not [note for note in quiet.notes if "sign depends" in note]
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_the_lean_has_an_interval_over_templates() -> None:
+    measurement = measure(leaning({"smiled": 0.1, "laughed": 0.9}), GenBias(), draws=200)
+    plain = measurement.estimate("lo_mean")
+    crossed = measurement.estimate("lo_mean_over_template")
+    assert crossed.value == pytest.approx(plain.value)  # as many prompts of each template
+    assert (crossed.n, crossed.clusters, crossed.unit) == (plain.n, 9, "nats")
+    assert crossed.high - crossed.low > 1.5 * (plain.high - plain.low)
+    assert "lo_mean_over_template" in measurement_text(measurement, groups=False)
+    assert [e.metric for e in measurement.estimates if e.metric.endswith("_over_template")] == [
+        "lo_mean_over_template"
+    ]
+    split = measure(leaning({}), GenBias(split_by="template"), draws=0)
+    assert split.estimate("lo_mean_over_template").clusters == 3
 
 
 @pytest.mark.slow

@@ -1,0 +1,72 @@
+"""Outcomes to estimates: every metric with its interval, overall and by group."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipoise.records import Estimate, Metric, Outcome
+from equipoise.stats.crossed import crossed_interval, over_groups
+from equipoise.stats.pairing import PREFIX
+from equipoise.stats.resample import Interval, bootstrap, by_cell, columns_of, select, spread
+
+
+class Estimated(Protocol):
+    """What is estimated of outcomes; a benchmark is."""
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What is made of the outcomes."""
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """Group keys that get rows of their own."""
+
+    @property
+    def crossed(self) -> Mapping[str, str]:
+        """Metrics that get an interval over the groups of a key, too."""
+
+
+def estimate_metrics(
+    benchmark: Estimated,
+    outcomes: Sequence[Outcome],
+    *,
+    cluster: str | None,
+    family: bool,
+    draws: int,
+    seed: int,
+) -> Iterator[Estimate]:
+    """Every metric, overall and by group; of a family also by prefix and its spread over them."""
+    columns = columns_of(outcomes, cluster=cluster)
+    metrics = list(benchmark.metrics)
+    keys = (*benchmark.by, *([PREFIX] if family else []))
+
+    def estimate(mask: NDArray[np.bool_]) -> list[Interval]:
+        return bootstrap(metrics, select(columns, mask), draws=draws, seed=seed)
+
+    for group, intervals in by_cell(outcomes, keys, estimate):
+        for metric, interval in zip(metrics, intervals, strict=True):
+            yield _estimate(metric, interval, group)
+            over = benchmark.crossed.get(metric.name)
+            if over is not None and "@" + over in columns and not group:
+                interval = crossed_interval(metric, columns, over=over)
+                yield _estimate(over_groups(metric, over), interval, group)
+        if family and not group:
+            spreads = [spread(metric, over=PREFIX) for metric in metrics]
+            for metric, interval in zip(
+                spreads, bootstrap(spreads, columns, draws=draws, seed=seed), strict=True
+            ):
+                yield _estimate(metric, interval, group)
+
+
+def _estimate(metric: Metric, interval: Interval, group: Mapping[str, str]) -> Estimate:
+    return Estimate(
+        metric=metric.name,
+        unit=metric.unit,
+        ideal=metric.ideal,
+        higher_is_better=metric.higher_is_better,
+        group=group,
+        **asdict(interval),
+    )

@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
-from equipoise.conclusions import Change, Comparison
+from equipoise.conclusions import Change, Comparison, Difference, describe_differences
 from equipoise.errors import RecipeError, nearest
 from equipoise.records import Margin, Measurement
 from equipoise.stats.compare import Sides, compare_metrics
 from equipoise.stats.pairing import PREFIX, SAME, Paired, pair
 from equipoise.stats.resample import by_cell, select
-from equipoise.stats.verdict import holm
+from equipoise.stats.settings import SETTINGS, differences_of
+from equipoise.stats.verdict import holm, without_conclusion
 
 _MOST_GROUPS = 12  # of a key, in a note
 
@@ -26,6 +27,7 @@ def compare(
     margins: Mapping[str, Margin] | None = None,
     seed: int = 0,
     draws: int = 2000,
+    across: Sequence[str] = (),
 ) -> Comparison:
     """What changed between measurements of the same items: paired, with intervals and claims.
 
@@ -34,14 +36,26 @@ def compare(
     name and options; `margins` overrules theirs, by "benchmark.metric". `draws` is the number of
     bootstrap draws; the permutation test takes half as many. `notes` name the items that one side
     lacks, and count those whose outcome is as before: a method may leave many untouched.
-    Raises `RecipeError` when they did not measure the same, naming the difference.
+    `differences`: settings that the sides do not share (`stats.settings`). With any of them changes
+    have their numbers, and neither p, claim nor direction: it is "not comparable". `across` names
+    settings that may differ: "start", "chat", "dtype", "tokenizer", "options" or "data".
+    Raises `RecipeError` when they did not measure the same items, naming the difference.
     """
     afters = (after,) if isinstance(after, Measurement) else tuple(after)
-    benchmark = _same_benchmark(before, afters)
+    _check_across(across)
+    benchmark, *others = _check_versions(before, afters)
+    sides = [
+        replace(side, options=plugins.options_of(built))
+        for side, built in zip((before, *afters), (benchmark, *others), strict=True)
+    ]
+    differences = differences_of(sides[0], sides[1:], across=across)
+    _check_items(before, afters, differences)
     metrics = [
         replace(m, margin=(margins or {}).get(f"{before.benchmark}.{m.name}", m.margin))
         for m in benchmark.metrics
+        if all(m.name in {metric.name for metric in other.metrics} for other in others)
     ]
+    withheld = describe_differences(differences, across=False)
     paired = pair(before, afters)
     if not paired.outcomes:
         raise RecipeError(
@@ -54,7 +68,10 @@ def compare(
     def changed(mask: NDArray[np.bool_]) -> list[Change]:
         afters = tuple(select(after, mask) for after in paired.sides.afters)
         rows = Sides(before=select(paired.sides.before, mask), afters=afters)
-        return compare_metrics(metrics, rows, draws=draws, seed=seed)
+        return concluded(compare_metrics(metrics, rows, draws=draws, seed=seed))
+
+    def concluded(changes: list[Change]) -> list[Change]:
+        return without_conclusion(changes, withheld) if withheld else changes
 
     for group, cell_changes in by_cell(paired.outcomes, keys, changed):
         changes += [replace(change, group=group) for change in cell_changes]
@@ -67,10 +84,11 @@ def compare(
         draws=draws,
         changes=tuple(holm(changes)),
         by_seed=tuple(
-            tuple(compare_metrics(metrics, sides, draws=draws, seed=seed))
+            tuple(concluded(compare_metrics(metrics, sides, draws=draws, seed=seed)))
             for sides in (single if len(single) > 1 else [])
         ),
         notes=(*paired.notes, *_note_unchanged(paired, benchmark.by)),
+        differences=differences,
     )
 
 
@@ -103,6 +121,7 @@ def compare_all(
     margins: Mapping[str, Margin] | None = None,
     seed: int = 0,
     draws: int = 2000,
+    across: Sequence[str] = (),
 ) -> list[Comparison]:
     """`compare` for every benchmark that all sides measured, in the order of the before side.
 
@@ -116,7 +135,9 @@ def compare_all(
         present = [twin for twin in twins if twin is not None]
         if present and len(present) == len(twins):
             comparisons.append(
-                compare(measurement, present, margins=margins, seed=seed, draws=draws)
+                compare(
+                    measurement, present, margins=margins, seed=seed, draws=draws, across=across
+                )
             )
     if not comparisons:
         sides = [
@@ -157,26 +178,63 @@ def _check_margins(margins: Mapping[str, Margin], comparisons: Sequence[Comparis
             )
 
 
-def _same_benchmark(before: Measurement, afters: Sequence[Measurement]) -> AnyBenchmark:
+def _check_across(across: Sequence[str]) -> None:
+    for name in across:
+        if name not in SETTINGS:
+            raise RecipeError(
+                f"what is compared across must be a setting, got '{name}'; name any of "
+                f"{', '.join(SETTINGS)}"
+            )
+
+
+def _check_versions(before: Measurement, afters: Sequence[Measurement]) -> list[AnyBenchmark]:
+    """The benchmark of each side, built again, since a metric is a function, which no file holds.
+
+    Raises `RecipeError` for another benchmark, split, limit or version, on any side or here.
+    """
     if not afters:
         raise RecipeError(
             f"{before.benchmark} must be measured on both sides, got {len(afters)} after; "
             "measure the changed model, too"
         )
-    fields = ("benchmark", "version", "options", "split", "limit", "examples_sha256")
     for after in afters:
-        for field in fields:
-            sides = getattr(before, field), getattr(after, field)
-            if sides[0] != sides[1]:
-                raise RecipeError(
-                    f"two measurements are compared on the same {field}, got {sides[0]!r} before "
-                    f"and {sides[1]!r} after; measure both alike"
-                )
-    # A metric is a function, which no file holds, so the benchmark is built again.
-    benchmark = plugins.build(Benchmark, before.benchmark, before.options)
-    if benchmark.version != before.version:
+        for field in ("benchmark", "version", "split", "limit"):
+            _check_equal(field, before, after)
+    benchmarks = [
+        plugins.build(Benchmark, before.benchmark, side.options) for side in (before, *afters)
+    ]
+    if benchmarks[0].version != before.version:
         raise RecipeError(
-            f"{before.benchmark} is at version {benchmark.version}, these measurements were made "
-            f"with {before.version}; measure both again"
+            f"{before.benchmark} is at version {benchmarks[0].version}, these measurements were "
+            f"made with {before.version}; measure both again"
         )
-    return benchmark
+    return benchmarks
+
+
+def _check_items(
+    before: Measurement, afters: Sequence[Measurement], differences: Sequence[Difference]
+) -> None:
+    """Raise `RecipeError` where the items are others, so that no pair of them means anything.
+
+    They may be asked about in another way (other options or chat form, another edition of a file);
+    then they are known by their ids, and by the file that they are from.
+    """
+    names = {difference.name for difference in differences}
+    for after in afters:
+        if before.examples_sha256 == after.examples_sha256:
+            continue
+        ids = [{outcome.example for outcome in side.outcomes} for side in (before, after)]
+        if "options" in names:
+            if "data" in names or not before.data or ids[0] != ids[1]:
+                _check_equal("options", before, after)
+        elif not names & {"data", "chat"}:
+            _check_equal("examples_sha256", before, after)
+
+
+def _check_equal(field: str, before: Measurement, after: Measurement) -> None:
+    sides = getattr(before, field), getattr(after, field)
+    if sides[0] != sides[1]:
+        raise RecipeError(
+            f"two measurements are compared on the same {field}, got {sides[0]!r} before "
+            f"and {sides[1]!r} after; measure both alike"
+        )

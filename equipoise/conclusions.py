@@ -4,7 +4,7 @@ The second half of the nouns; `records` has the first, up to `Measurement`.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -58,10 +58,12 @@ class RankStability:
 #: What became of a metric. Bias, a metric with an ideal value: "reduced", "reversed" (as clearly
 #: on the other side of the ideal as it was on this one), "worse", "unclear" (moved, but not shown
 #: to be nearer or farther). Ability, a metric with a direction: "better", "worse". Neither:
-#: "changed". All: "unchanged" (no change shown), "unknown" (not measurable; see the reason).
+#: "changed". All: "unchanged" (no change shown), "unknown" (not measurable; see the reason), "not
+#: comparable" (settings of the two sides differ, as the reason says; nothing is stated).
 Direction: TypeAlias = Literal[
-    "reduced", "reversed", "worse", "unclear", "better", "changed", "unchanged", "unknown"
-]
+    "reduced", "reversed", "worse", "unclear", "better", "changed", "unchanged", "unknown",
+    "not comparable",
+]  # fmt: skip
 
 
 def margin_of(value: object) -> Margin:
@@ -151,6 +153,28 @@ class ChangedExample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A setting that two measurements do not share, which may move a number by itself."""
+
+    name: str  # of `stats.settings.SETTINGS`: "start", "chat", "dtype", "tokenizer", "data", …
+    setting: str  # what it is called in a sentence: "start token"
+    before: str  # its value on each side, for a reader
+    after: str
+    across: bool = False  # whether it was asked to compare across it
+
+    @property
+    def text(self) -> str:
+        """As in "start token '<|endoftext|>' against '<|im_end|>'"."""
+        return f"{self.setting} {self.before} against {self.after}"
+
+
+def describe_differences(differences: Iterable[Difference], *, across: bool) -> str:
+    """The differences that were asked to be compared across, or the others; "" without any."""
+    texts = [difference.text for difference in differences if difference.across == across]
+    return "; ".join(dict.fromkeys(texts))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """Measurements of the same items before and after a change, paired."""
 
@@ -162,6 +186,9 @@ class Comparison:
     by_seed: tuple[tuple[Change, ...], ...] = ()  # overall changes of each, where there are several
     examples: tuple[ChangedExample, ...] = ()  # that changed most, where they were asked for
     notes: tuple[str, ...] = ()  # items that one side lacks, …
+    #: Settings in which the sides differ. With any that is not compared across, no change has a
+    #: direction, a p or a claim.
+    differences: tuple[Difference, ...] = ()
 
     @property
     def after(self) -> Measurement:
@@ -180,6 +207,7 @@ class Comparison:
         """A row per change: metric, groups ("@axis", …), before, after, difference and the rest.
 
         What is claimed has columns of its own, "claim_kind", "claim_low", …; None without a claim.
+        "differences": the settings in which the sides differ, as a text; "" without any.
         """
         frame = table_of(self.changes).drop(columns="claim", errors="ignore")
         for name in ("kind", "value", "low", "high", "p", "shown"):
@@ -187,6 +215,7 @@ class Comparison:
                 None if change.claim is None else getattr(change.claim, name)
                 for change in self.changes
             ]
+        frame["differences"] = "; ".join(difference.text for difference in self.differences)
         return frame
 
     def _repr_html_(self) -> str:
@@ -195,6 +224,9 @@ class Comparison:
         groups = [str(name) for name in frame.columns if str(name).startswith("@")]
         after = ", ".join(after.model for after in self.afters)
         caption = f"{self.before.benchmark} ({self.before.split}), {self.before.model} to {after}"
+        for across, words in ((True, "across"), (False, "not comparable:")):
+            if text := describe_differences(self.differences, across=across):
+                caption += f", {words} {text}"
         return html_table(caption, frame[["metric", *groups, *numbers, "unit"]])
 
 
@@ -212,10 +244,13 @@ class Verdict:
 
     bias: tuple[Headline, ...]  # each benchmark's first metric, where it measures bias
     ability: tuple[Headline, ...]  # each benchmark's first metric with a direction and a margin
-    direction: Direction  # of the bias headlines together; "unknown" without any
+    #: Of the bias headlines together; "unknown" without any, "not comparable" where settings of any
+    #: comparison differ.
+    direction: Direction
     #: True: each shown not worse. False: one of them worse, and not shown to be within its margin.
     kept: bool | None
     over_corrected: bool  # a bias headline is reversed
+    differences: tuple[Difference, ...] = ()  # of any of the comparisons
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

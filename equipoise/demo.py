@@ -70,7 +70,7 @@ def plainly(chapter: Chapter) -> str:
 
 
 def _moved(change: Change) -> bool:
-    return change.direction not in ("unchanged", "unknown")
+    return change.direction not in ("unchanged", "unknown", "not comparable")
 
 
 def _say_stereotypes(comparison: Comparison) -> str:

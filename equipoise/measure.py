@@ -19,7 +19,7 @@ import numpy as np
 from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, texts_of
 from equipoise.errors import DataError, ModelError, RecipeError, RequestError, nearest
-from equipoise.inference.scorer import Scorer, TakesTurns, answer, form_notes
+from equipoise.inference.scorer import CutsTexts, Scorer, TakesTurns, answer, form_notes
 from equipoise.predictions import Predictions, read_predictions
 from equipoise.records import (
     JSON,
@@ -33,6 +33,7 @@ from equipoise.records import (
 )
 from equipoise.stats.estimates import estimate_metrics
 from equipoise.stats.pairing import ITEM, PREFIX, VARIANTS
+from equipoise.stats.settings import ADDED_TOKENS
 
 #: What numbers rest on.
 PACKAGES = ("equipoise", "torch", "transformers", "tokenizers", "peft", "numpy", "scipy")
@@ -94,6 +95,10 @@ def measure(
         scorers = model.variants()
         variants = len(scorers)
         info |= {VARIANTS: variants} if variants > 1 else {}
+        if isinstance(model, CutsTexts):
+            pairs = zip(examples, requests, strict=True)
+            texts = (text for pair in pairs for text in texts_of(benchmark, *pair))
+            info[ADDED_TOKENS] = [*model.added_tokens_in(texts)]
         outcomes = _collect_outcomes(
             scorers, benchmark, examples, requests, seed=seed, shards=shards
         )

@@ -215,7 +215,7 @@ def test_items_with_the_outcome_of_before_are_counted_in_all_and_by_group() -> N
     [
         ({"benchmark": "other"}, "benchmark"),
         ({"version": "2"}, "version"),
-        ({"options": {"count": 41}}, "options"),
+        ({"options": {"count": 41}, "examples_sha256": "0"}, "options"),
         ({"split": "dev"}, "split"),
         ({"limit": 5}, "limit"),
         ({"examples_sha256": "0"}, "examples_sha256"),

@@ -12,12 +12,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from equipoise.checks.faults import Fault, Level
+from equipoise.conclusions import Comparison
 from equipoise.records import Measurement
+from equipoise.stats.settings import unrecorded
 
 _ROUNDING = 1e-6  # as stored values differ when a model is asked in other batches
 
 #: Settings in `model_info`.
 _MODEL = ("dtype", "device", "matmul", "threads", "attention", "prefix", "start_token")
+
+#: Those of them that a difference of a comparison is about.
+_STATED = dict.fromkeys(("start", "chat"), ("prefix", "start_token")) | {"dtype": ("dtype",)}
 
 Values = Mapping[tuple[str, str], float]
 
@@ -94,15 +99,21 @@ def _find_base(measurement: Measurement) -> str:
     return revision or name
 
 
-def alike_faults(measurements: Sequence[Measurement]) -> tuple[int, list[Fault]]:
-    """(settings compared, those that differ), over measurements of a benchmark.
+def alike_faults(comparison: Comparison) -> tuple[int, list[Fault]]:
+    """(settings compared, those that differ or that a side does not record).
 
-    A difference is a warning: last digits of float32 depend on threads and libraries, more on
-    dtype; start token and prefix change what is asked.
+    A difference is a warning: last digits of float32 depend on threads and libraries. What the
+    comparison itself says of start token and number format is not repeated.
     """
+    measurements = [comparison.before, *comparison.afters]
+    stated = {key for each in comparison.differences for key in _STATED.get(each.name, ())}
     settings: dict[str, set[str]] = {}
     for measurement in measurements:
-        info = {key: measurement.model_info[key] for key in _MODEL if key in measurement.model_info}
+        info = {
+            key: measurement.model_info[key]
+            for key in _MODEL
+            if key in measurement.model_info and key not in stated
+        }
         for name, value in [*measurement.environment.items(), *info.items()]:
             settings.setdefault(name, set()).add(str(value))
     return len(settings), [
@@ -112,4 +123,7 @@ def alike_faults(measurements: Sequence[Measurement]) -> tuple[int, list[Fault]]
         )
         for name, values in sorted(settings.items())
         if len(values) > 1
+    ] + [
+        Fault(f"{name} is recorded by some of the measurements that are compared alone", "warning")
+        for name in unrecorded(measurements)
     ]

@@ -23,7 +23,7 @@ CHECKS: Final[Mapping[str, str]] = {
     "icat": "ICAT is LMS * min(SS, 100 - SS) / 50 of its own row, or the mean of its domains.",
     "grid": "A share of counted examples is a whole number of them out of n.",
     "identical": "No two models have the same values in everything that was measured.",
-    "alike": "What is compared was measured with the same versions, precision and start token.",
+    "alike": "What is compared was measured with the same versions, kernels and threads.",
     "texts": "No text that was measured was learnt from.",
     "groups": "No term, template or other group that was measured was learnt from.",
     "item_info": "The method is given nothing of the items that it is measured on.",
@@ -72,8 +72,8 @@ def check_measurements(measurements: Sequence[Measurement]) -> list[Finding]:
 
 def check_comparison(comparison: Comparison) -> list[Finding]:
     """Whether what is compared was measured alike; else an "ok"."""
-    sides = [comparison.before, *comparison.afters]
-    return _conclude("alike", _describe_sides(comparison), alike_faults(sides), what="setting")
+    where = _describe_sides(comparison)
+    return _conclude("alike", where, alike_faults(comparison), what="setting")
 
 
 def check_overlap(

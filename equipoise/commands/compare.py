@@ -26,6 +26,13 @@ def compare(  # noqa: PLR0913
         list[str] | None,
         typer.Option(help="benchmark.metric=3 (or 2%): what is near enough; may be repeated."),
     ] = None,
+    across: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Setting that may differ: start, chat, dtype, tokenizer, options or data; may be "
+            "repeated."
+        ),
+    ] = None,
     groups: flags.Groups = False,
     as_json: flags.AsJson = False,
     data: flags.Data = None,
@@ -34,7 +41,8 @@ def compare(  # noqa: PLR0913
 ) -> None:
     """Say what changed between results before and after.
 
-    They must be of the same benchmarks; they are paired item by item.
+    They must be of the same benchmarks; they are paired item by item. Where settings differ that
+    move a number by themselves nothing is concluded, unless they are named with --across.
     """
     from equipoise.checks.run import check_comparison, check_stored
     from equipoise.compare import compare_all
@@ -48,13 +56,15 @@ def compare(  # noqa: PLR0913
         for measurement in side:
             flags.say_faults(check_stored(measurement))
     comparisons = compare_all(
-        first, *others, margins=flags.margins_of(margin or ()), seed=seed, draws=draws
-    )
+        first, *others, margins=flags.margins_of(margin or ()), seed=seed, draws=draws,
+        across=across or (),
+    )  # fmt: skip
     compared = {comparison.before.benchmark for comparison in comparisons}
     measured = {(each.benchmark, each.model) for side in (first, *others) for each in side}
     for benchmark, model in sorted(measured):
         if benchmark not in compared:
             flags.say(f"{benchmark} was measured on {model} alone; left out")
+    _say_settings(comparisons, across or ())
     for comparison in comparisons:
         flags.say_faults(check_comparison(comparison))
     if html is not None:
@@ -65,6 +75,20 @@ def compare(  # noqa: PLR0913
         print(to_json(comparisons_document(comparisons)), end="")
     else:
         print("\n\n".join(comparison_text(comparison, groups=groups) for comparison in comparisons))
+
+
+def _say_settings(comparisons: Sequence["Comparison"], across: Sequence[str]) -> None:
+    """Say how to compare all the same, and which settings were named for nothing."""
+    differing = dict.fromkeys(each.name for item in comparisons for each in item.differences)
+    withheld = [f"--across {name}" for name in differing if name not in across]
+    if withheld:
+        flags.say(
+            "nothing is concluded where settings differ; measure both alike, or name what may "
+            f"differ: {' '.join(withheld)}"
+        )
+    for name in dict.fromkeys(across):
+        if name not in differing:
+            flags.say(f"--across {name} changes nothing: no difference of it is recorded")
 
 
 def _write_card(folder: Path, comparisons: Sequence["Comparison"]) -> None:

@@ -39,7 +39,8 @@ _CHANGE = (
     "difference_low difference_high nearer nearer_low nearer_high effect unit ideal "
     "higher_is_better n clusters p p_holm direction claim claim_kind claim_margin "
     "claim_margin_relative claim_value claim_value_low claim_value_high claim_p claim_shown "
-    "seeds_averaged seed_spread reason before_identity after_identities compared_with_seed draws "
+    "seeds_averaged seed_spread reason differences before_identity after_identities "
+    "compared_with_seed draws "
     f"{_SOURCE}"
 )
 _RANKING = (
@@ -178,6 +179,7 @@ def _change_cells(comparison: Comparison, change: Change, names: Mapping[Setting
         "difference_high": change.high,
         **({} if change.claim is None else _claim_cells(change, change.claim)),
         "seeds_averaged": change.seeds,
+        "differences": "; ".join(difference.text for difference in comparison.differences),
         "before_identity": comparison.before.model,
         "after_identities": " ".join(after.model for after in comparison.afters),
         "compared_with_seed": comparison.seed,

@@ -8,7 +8,7 @@ read and never scored; start tokens in it are the only ones.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.errors import ModelError
-from equipoise.inference.scorer import Reading, Scorer
+from equipoise.inference.scorer import CutsTexts, Reading, Scorer
 from equipoise.models import chat_template
 from equipoise.models.chat_template import Message
 from equipoise.models.loaded_model import LoadedModel
@@ -43,7 +43,7 @@ REQUEST: Final = "Write a sentence."  # of the user, before a text in the model'
 _USER, _MODEL = "equipoiseuser", "equipoisemodel"  # texts whose place is looked up
 
 
-class PlainModel(LoadedModel, Scorer, Protocol):
+class PlainModel(LoadedModel, Scorer, CutsTexts, Protocol):
     """What a chat is held with: `LanguageModel`."""
 
     def prompted(self, prompt: str) -> "PlainModel":
@@ -220,6 +220,10 @@ class ChatModel:
     def trained_on(self) -> frozenset[str]:
         """As of the model."""
         return self.model.trained_on
+
+    def added_tokens_in(self, texts: Iterable[str]) -> list[str]:
+        """As of the model; tokens of the template are its own."""
+        return self.model.added_tokens_in(texts)
 
     def variants(self) -> Sequence["ChatModel"]:
         """One per prompt of the model."""

@@ -1,7 +1,7 @@
 """LanguageModel: a module, its tokenizer and its identity; a `Scorer` that can also be edited."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from equipoise.models.chat_template import template_sha256
 from equipoise.models.decoding_rule import DecodingRule
 from equipoise.models.kernels import matmul_path
 from equipoise.models.start_token import StartToken, start_token
-from equipoise.models.tokenization import adds_start, tokenizer_sha256
+from equipoise.models.tokenization import added_tokens_in, adds_start, tokenizer_sha256
 from equipoise.records import (
     JSON,
     Continuation,
@@ -69,7 +69,7 @@ class LanguageModel:
             "parameters": self.module.num_parameters(),
             "context_length": self.context_length,
             "tokenizer": type(self.tokenizer).__name__,
-            "tokenizer_sha256": tokenizer_sha256(self.tokenizer),
+            "tokenizer_sha256": tokenizer_sha256(self.tokenizer, specials=self.kind == "masked"),
             "tokenizer_adds_start": adds_start(self.tokenizer, start.id),
             "prefix": "special tokens" if self.kind == "masked" else start.rule,
             "start": start.rule,
@@ -148,6 +148,10 @@ class LanguageModel:
             )
             for prompt in self.prompts
         ]
+
+    def added_tokens_in(self, texts: Iterable[str]) -> list[str]:
+        """The tokenizer's added tokens that some text is cut at."""
+        return added_tokens_in(self.tokenizer, texts)
 
     def prompted(self, prompt: str) -> "LanguageModel":
         """The same with this text, and no other, before every context."""

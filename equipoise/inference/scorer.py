@@ -90,6 +90,14 @@ class Scorer(Protocol):
         """Probabilities of the options of typed questions; decision models only."""
 
 
+@runtime_checkable
+class CutsTexts(Protocol):
+    """A scorer with a tokenizer, which says where measured texts meet its added tokens."""
+
+    def added_tokens_in(self, texts: Iterable[str]) -> list[str]:
+        """The added tokens that some text is cut at."""
+
+
 def form_notes(info: Mapping[str, JSON]) -> Iterator[str]:
     """That a model which holds conversations was not asked in one, or in the midst of a thought."""
     chat = info.get("chat")

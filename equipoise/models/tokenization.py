@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
@@ -188,18 +188,60 @@ def vocabulary_of(tokenizer: PreTrainedTokenizerBase, *, below: int | None = Non
     return Vocabulary(size=chosen[-1][0] + 1 if chosen else 0, sha256=digest.hexdigest())
 
 
-def tokenizer_sha256(tokenizer: PreTrainedTokenizerBase) -> str:
-    """sha256 (hex) of all by which a tokenizer cuts texts; of a slow one, of its vocabulary."""
-    return _hash_tokenizer(tokenizer, len(tokenizer))
+#: A text that a slow tokenizer's way of cutting is known by: case, accents, numbers, spaces, signs.
+_PROBE = "The Nurse's  12 friends naïvely said:\n\n\tÉTUDES, 3.14 … 你好 don't <b>x</b>_y ﬁ"
 
 
-# a vocabulary takes long to write out; a size is another when tokens were added
-@lru_cache(maxsize=8)
-def _hash_tokenizer(tokenizer: PreTrainedTokenizerBase, _size: int) -> str:
-    if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        return vocabulary_of(tokenizer).sha256
-    backend = tokenizer.backend_tokenizer
-    # settings of the last call, which `encode` puts back as well
-    backend.no_truncation()
-    backend.no_padding()
-    return hashlib.sha256(backend.to_str().encode()).hexdigest()
+def tokenizer_sha256(tokenizer: PreTrainedTokenizerBase, *, specials: bool) -> str:
+    """Identity of what turns a text into ids, as a hash (hex): two alike cut every text alike.
+
+    Of a fast tokenizer: its normalizer, pre-tokenizer and model (vocabulary, merges). Of a slow
+    one, whose way is code: its class, its vocabulary and how it cuts a probe text. Padding,
+    truncation and the form of its files are left out, and added tokens, which change the texts that
+    hold one and no others (`added_tokens_in`). `specials`: with the special tokens that it puts
+    around a text, as a masked model is asked.
+    """
+    if isinstance(tokenizer, PreTrainedTokenizerFast):
+        backend = tokenizer.backend_tokenizer
+        parts = [_serialize(backend.normalizer), _serialize(backend.pre_tokenizer)]
+        parts += [_hash_model(tokenizer)]
+        parts += [_serialize(backend.post_processor)] if specials else []
+    else:
+        added = {int(number) for number in tokenizer.added_tokens_decoder}
+        vocabulary = sorted((n, token) for token, n in tokenizer.get_vocab().items())
+        cut = tokenizer.tokenize(_PROBE)
+        framed = list(tokenizer.build_inputs_with_special_tokens([])) if specials else []
+        words = [pair for pair in vocabulary if pair[0] not in added]
+        parts = [repr((type(tokenizer).__name__, words, cut, framed)).encode()]
+    return hashlib.sha256(b"\n".join(parts)).hexdigest()
+
+
+@lru_cache(maxsize=4)  # half a second for the largest vocabularies
+def _hash_model(tokenizer: PreTrainedTokenizerFast) -> bytes:
+    return hashlib.sha256(_serialize(tokenizer.backend_tokenizer.model)).digest()
+
+
+def _serialize(part: Any) -> bytes:
+    """A part of a fast tokenizer as JSON, as `tokenizers` writes it."""
+    return b"none" if part is None else bytes(part.__getstate__())
+
+
+def added_tokens_in(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> list[str]:
+    """The added tokens, special ones too, that some text is cut at; sorted."""
+    by_start: dict[str, dict[str, int]] = {}
+    for number, token in tokenizer.added_tokens_decoder.items():
+        by_start.setdefault(str(token)[:3], {})[str(token)] = number
+    met: set[str] = set()
+    for text in dict.fromkeys(texts):
+        # thousands of tokens may begin alike (<unused17>), and nearly no text holds any
+        held = {
+            token: number
+            for start, tokens in by_start.items()
+            if start in text
+            for token, number in tokens.items()
+            if token in text and token not in met
+        }
+        if held:  # a token for whole words is no token inside of another
+            (tokens,) = encode(tokenizer, [Marked(text, 0, 0)], specials=False)
+            met |= {token for token, number in held.items() if number in tokens.ids}
+    return sorted(met)

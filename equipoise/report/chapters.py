@@ -7,13 +7,12 @@ from typing import NamedTuple
 from equipoise.conclusions import Change, Comparison, Direction, Verdict
 from equipoise.records import JSON
 from equipoise.report.provenance import options_text
-from equipoise.report.rows import Badge, cell
-from equipoise.report.sentences import WORD
+from equipoise.report.rows import Badge, cell, direction_badge
 from equipoise.stats.verdict import verdict_of
 from equipoise.study.study import Chapter, Study
 
 _MAIN = 12  # groups of a plot that is not folded
-_ALARMS = ("worse", "reversed", "unclear")
+_ALARMS = ("worse", "reversed", "not-comparable", "unclear")
 
 
 class ChapterView(NamedTuple):
@@ -107,13 +106,15 @@ def verdict_badges(verdict: Verdict) -> tuple[Badge, Badge]:
     direction: Direction = "reversed" if verdict.over_corrected else verdict.direction
     bias = ability = Badge("unknown", "not measured")
     if verdict.bias:
-        bias = Badge(direction, WORD[direction])
+        bias = direction_badge(direction)
     if verdict.ability:
         ability = {
             True: Badge("better", "kept"),
             None: Badge("unclear", "not shown kept"),
             False: Badge("worse", "lost"),
         }[verdict.kept]
+        if verdict.kept is None and verdict.direction == "not comparable":
+            ability = direction_badge(verdict.direction)
     return bias, ability
 
 
@@ -125,7 +126,8 @@ def verdict_tone(verdict: Verdict) -> str:
 
 def leads(groups: Sequence[Change]) -> bool:
     """Whether the plot of these groups is a main one: few groups of a bias, and some moved."""
-    moved = any(group.direction not in ("unchanged", "unknown") for group in groups)
+    still = ("unchanged", "unknown", "not comparable")
+    moved = any(group.direction not in still for group in groups)
     return moved and len(groups) <= _MAIN and all(group.measures_bias for group in groups)
 
 

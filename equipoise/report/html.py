@@ -47,6 +47,8 @@ GLOSSARY: Mapping[Direction, str] = {
     "changed": "moved; the metric has neither an ideal nor a direction",
     "unchanged": "the interval of the difference holds 0, or p is above 0.05; no proof of sameness",
     "unknown": "a value or an interval is missing; the reason stands beside it",
+    "not comparable": "settings that move numbers differ between the sides, so that the change may "
+    "be theirs; neither p nor a claim is given",
 }
 
 
@@ -180,8 +182,8 @@ def _templates() -> jinja2.Environment:
         provenance.setting_of, provenance.setting_names, provenance.flat, provenance.plain_json,
         provenance.options_text, provenance.training_end, provenance.model_rest,
         provenance.edit_rest, sentences.verdict_sentence, sentences.subject,
-        sentences.describe_change, formatting.group_name, formatting.numbers, formatting.interval,
-        formatting.form_text,
+        sentences.describe_change, sentences.describe_settings, formatting.group_name,
+        formatting.numbers, formatting.interval, formatting.form_text,
     )  # fmt: skip
     environment.filters |= {function.__name__: function for function in functions}
     return environment

@@ -18,7 +18,8 @@ _GRAVE: tuple[Direction, ...] = ("reversed", "worse", "unclear")
 class Badge(NamedTuple):
     """A direction, or another state, as a word with a color."""
 
-    tone: str  # a Direction or "within", to which the style sheet gives a color and a sign
+    #: A Direction with hyphens for spaces, or "within"; the style sheet gives it color and sign.
+    tone: str
     word: str
 
 
@@ -48,7 +49,12 @@ def badge_of(change: Change) -> Badge:
     claim = change.claim
     if change.direction == "worse" and claim and claim.kind == "not_worse" and claim.shown:
         return Badge("within", WITHIN)
-    return Badge(change.direction, WORD[change.direction])
+    return direction_badge(change.direction)
+
+
+def direction_badge(direction: Direction) -> Badge:
+    """The badge of a direction; its tone is the name of a class in the style sheet."""
+    return Badge(direction.replace(" ", "-"), WORD[direction])
 
 
 def cell(value: float, low: float, high: float) -> Cell:

@@ -3,7 +3,16 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from equipoise.conclusions import Change, Claim, Comparison, Direction, Headline, Verdict
+from equipoise.conclusions import (
+    Change,
+    Claim,
+    Comparison,
+    Difference,
+    Direction,
+    Headline,
+    Verdict,
+    describe_differences,
+)
 from equipoise.report.formatting import brackets, group_name, numbers, rounded
 
 #: Each direction in a word or two, for a cell.
@@ -16,6 +25,7 @@ WORD: Mapping[Direction, str] = {
     "changed": "changed",
     "unchanged": "no change shown",
     "unknown": "not measurable",
+    "not comparable": "not comparable",
 }
 #: The same for a sentence.
 MEANING: Mapping[Direction, str] = {
@@ -35,16 +45,16 @@ def subject(change: Change, benchmark: str) -> str:
     return f"{name} ({group_name(change.group)})" if change.group else name
 
 
-def sentence(change: Change, benchmark: str) -> str:
-    """What a person would say of a change, with what is claimed of it.
+def sentence(change: Change, benchmark: str, differences: Sequence[Difference] = ()) -> str:
+    """What a person would say of a change, with what is claimed of it, across which settings.
 
     "stereoset ss: 65.6 → 52.4 [49.0, 55.9], reduced, not yet shown to be within 50 ± 3". A loss of
     ability stands with the 90 % interval that its claim rests on.
     """
-    return f"{subject(change, benchmark)}: {describe_change(change)}"
+    return f"{subject(change, benchmark)}: {describe_change(change, differences)}"
 
 
-def describe_change(change: Change) -> str:
+def describe_change(change: Change, differences: Sequence[Difference] = ()) -> str:
     """The `sentence` after the colon."""
     parts = [_format_move(change)]
     claim = change.claim
@@ -58,8 +68,11 @@ def describe_change(change: Change) -> str:
         "unknown": f"not measurable ({change.reason or 'no reason is given'})",
         "unclear": f"moved, not shown to be nearer {ideal}",
         "reversed": f"over-corrected: now on the other side of {ideal}",
+        "not comparable": change.reason or WORD["not comparable"],
     }
-    parts.append(said[change.direction])
+    across = describe_differences(differences, across=True)
+    stated = across and change.direction not in ("unknown", "not comparable")
+    parts.append(f"{said[change.direction]} across {across}" if stated else said[change.direction])
     parts += [] if claim is None else [_say_claim(change, claim)]
     return ", ".join(part for part in parts if part)
 
@@ -68,11 +81,13 @@ def verdict_sentence(verdict: Verdict) -> str:
     """What a method did to a model: its bias, how near the ideal that is, and its ability.
 
     Every headline is named under its own direction, the verdict's first, and over-correction
-    before everything else.
+    before everything else. Settings that the sides do not share come first of all.
     """
-    if not verdict.bias and not verdict.ability:
+    parts = ["; ".join(describe_settings(verdict))]
+    if verdict.bias or verdict.ability:
+        parts += [_say_bias(verdict), _say_claims(verdict.bias), _say_ability(verdict)]
+    elif verdict.direction != "not comparable":
         return "Nothing was measured that a verdict could rest on."
-    parts = _say_bias(verdict), _say_claims(verdict.bias), _say_ability(verdict)
     return " ".join(f"{part[0].upper()}{part[1:]}." for part in parts if part)
 
 
@@ -91,6 +106,17 @@ def headlines(comparison: Comparison) -> tuple[Change, ...]:
         and abs(change.difference) >= _VISIBLE
     ]
     return (*overall[:1], *alarming)
+
+
+def describe_settings(compared: Comparison | Verdict) -> list[str]:
+    """What differs between the sides: "not comparable: start token …", "compared across dtype …".
+
+    Nothing where no setting does.
+    """
+    withheld = describe_differences(compared.differences, across=False)
+    across = describe_differences(compared.differences, across=True)
+    lines = [f"not comparable: {withheld}"] if withheld else []
+    return [*lines, f"compared across {across}"] if across else lines
 
 
 # --- a change ---------------------------------------------------------------------------------
@@ -162,11 +188,11 @@ def margin_text(change: Change, claim: Claim) -> str:
 def _say_bias(verdict: Verdict) -> str:
     """As in "bias reduced in genbias afgb (0.31 → 0.05 [0.03, 0.07]); no change shown in bbq …"."""
     if not verdict.bias:
-        return "no bias was measured"
+        return "" if verdict.direction == "not comparable" else "no bias was measured"
     by_direction: dict[Direction, list[str]] = {}
     for headline in verdict.bias:
         change, name = headline.change, _headline_subject(headline)
-        if change.direction in _WITH_NUMBERS:
+        if change.direction in (*_WITH_NUMBERS, "not comparable"):
             name += f" ({_format_move(change, between=(', ', ''))})"
         by_direction.setdefault(change.direction, []).append(name)
     first = "reversed" if verdict.over_corrected else verdict.direction
@@ -179,10 +205,11 @@ def _say_bias(verdict: Verdict) -> str:
             "reversed": f"over-corrected in {listed}, now on the other side of the ideal",
             "unclear": f"{bias}moved in {listed}, not shown to be nearer the ideal",
             "unchanged": f"no change {'' if parts else 'of bias '}shown in {listed}",
+            "not comparable": f"nothing is stated of {listed}",
         }
         parts.append(said.get(direction, f"{bias}{WORD[direction]} in {listed}"))
     # a direction that no headline has sums up headlines that went different ways
-    mixed = len(order) > 1 and verdict.direction not in by_direction
+    mixed = len(order) > 1 and verdict.direction not in (*by_direction, "not comparable")
     together = f"taken together {MEANING[verdict.direction]}: " if mixed else ""
     return together + "; ".join(parts)
 
@@ -218,15 +245,20 @@ def _say_claims(bias: Sequence[Headline]) -> str:
 def _say_ability(verdict: Verdict) -> str:
     """As in "ability lost: …; not shown to be kept: …; shown to be kept: …"."""
     if not verdict.ability:
-        return "no ability was measured"
+        return "" if verdict.direction == "not comparable" else "no ability was measured"
     shown: list[Headline] = []
     lost: list[Headline] = []
     unclear: list[Headline] = []
+    silent: list[str] = []
     for headline in verdict.ability:
         change = headline.change
+        if change.direction == "not comparable":
+            silent.append(f"{_headline_subject(headline)} ({_format_move(change)})")
+            continue
         kept = change.claim is not None and change.claim.shown
         (shown if kept else lost if change.direction == "worse" else unclear).append(headline)
-    parts = [f"ability lost: {_join(map(_describe_ability, lost))}"] if lost else []
+    parts = [f"nothing is stated of {_join(silent)}"] if silent else []
+    parts += [f"ability lost: {_join(map(_describe_ability, lost))}"] if lost else []
     parts += [f"not shown to be kept: {_join(map(_describe_ability, unclear))}"] if unclear else []
     if shown:
         every = "shown to be kept" if parts else "every ability shown to be kept"

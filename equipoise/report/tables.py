@@ -13,7 +13,7 @@ from equipoise.report.formatting import (
     start_text,
     visible,
 )
-from equipoise.report.sentences import headlines, sentence
+from equipoise.report.sentences import describe_settings, headlines, sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +87,10 @@ def comparison_text(comparison: Comparison, *, groups: bool = True) -> str:
     Without `groups` as `measurement_text`.
     """
     before, after = comparison.before, comparison.after
-    lead = [f"{before.benchmark} ({before.split}): {before.model} → {after.model}", ""]
-    lead += [*(sentence(change, before.benchmark) for change in headlines(comparison)), ""]
+    lead = [f"{before.benchmark} ({before.split}): {before.model} → {after.model}"]
+    lead += [*describe_settings(comparison), ""]
+    first = headlines(comparison)
+    lead += [*(sentence(each, before.benchmark, comparison.differences) for each in first), ""]
     table = comparison_table(comparison, groups=groups)
     return _to_text(lead, table, len(comparison.changes), comparison.notes)
 

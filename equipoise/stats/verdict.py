@@ -26,7 +26,11 @@ def direction_of(change: Change) -> Direction:
     the interval of the fall in distance to the ideal excludes 0; otherwise "unclear".
     A metric with `higher_is_better` measures ability: "better" or "worse" by the difference.
     Without ideal or direction: "changed".
+    "not comparable", as `without_conclusion` has it, stays: no number of a change says whether the
+    settings matter.
     """
+    if change.direction == "not comparable":
+        return change.direction
     if not all(map(math.isfinite, (change.difference, change.low, change.high))):
         return "unknown"
     if (change.low <= ROUNDING and change.high >= -ROUNDING) or change.p_holm > ALPHA:
@@ -43,6 +47,17 @@ def direction_of(change: Change) -> Direction:
     if change.higher_is_better is None:
         return "changed"
     return "better" if (change.difference > 0.0) == change.higher_is_better else "worse"
+
+
+def without_conclusion(changes: Sequence[Change], why: str) -> list[Change]:
+    """The changes with their numbers, but without p, claim and direction; `why` is the reason."""
+    return [
+        replace(
+            change, p=math.nan, p_holm=math.nan, claim=None, direction="not comparable",
+            reason=f"not comparable: {why}" + (f"; {change.reason}" if change.reason else ""),
+        )
+        for change in changes
+    ]  # fmt: skip
 
 
 def holm_corrected(ps: Sequence[float]) -> list[float]:
@@ -82,29 +97,43 @@ def holm(changes: Sequence[Change]) -> list[Change]:
 
 
 def verdict_of(comparisons: Sequence[Comparison]) -> Verdict:
-    """The verdict on the comparisons of a method on a model; they may be none."""
+    """The verdict on the comparisons of a method on a model; they may be none.
+
+    Where settings of a comparison differ it is "not comparable", and nothing is "kept", whatever
+    the other benchmarks show: what was reversed or lost on those is still said.
+    """
     biased, ability = [], []
+    differences = tuple(each for comparison in comparisons for each in comparison.differences)
+    comparable = all(difference.across for difference in differences)
     for comparison in comparisons:
         name = comparison.before.benchmark
         # Overall rows come first, in the order of the metrics, of which the first is the headline.
         if comparison.changes and comparison.changes[0].measures_bias:
             biased.append((name, comparison.changes[0]))
-        # Ability is judged by a benchmark's first metric that claims not to be worse.
-        for change in comparison.changes:
-            if not change.group and change.claim and change.claim.kind == "not_worse":
-                ability.append(Headline(benchmark=name, change=change))
-                break
+        overall = [change for change in comparison.changes if not change.group]
+        # Ability is judged by a benchmark's first metric that claims not to be worse. Where nothing
+        # may be claimed its first metric stands for it, if that is an ability.
+        claiming = [each for each in overall if each.claim and each.claim.kind == "not_worse"]
+        silent = [
+            change
+            for change in overall[:1]
+            if change.direction == "not comparable" and change.higher_is_better is not None
+        ]
+        ability += [Headline(benchmark=name, change=each) for each in (*claiming, *silent)[:1]]
     changes = corrected([change for _, change in biased])
     bias = tuple(
         Headline(benchmark=name, change=change)
         for (name, _), change in zip(biased, changes, strict=True)
     )
+    direction = _together([change.direction for change in changes])
+    kept = _kept([headline.change for headline in ability])
     return Verdict(
         bias=bias,
         ability=tuple(ability),
-        direction=_together([change.direction for change in changes]),
-        kept=_kept([headline.change for headline in ability]),
+        direction=direction if comparable else "not comparable",
+        kept=kept if comparable or kept is False else None,
         over_corrected=any(change.direction == "reversed" for change in changes),
+        differences=tuple(dict.fromkeys(differences)),
     )
 
 

@@ -25,7 +25,7 @@ FINDINGS, COMPARISON, STABILITY, CALIBRATION = (
     "findings.json", "comparison.json", "stability.json", "calibration.json",
 )  # fmt: skip
 #: What the step of a comparison stores; its measurements are steps of their own.
-STORED = ("changes", "by_seed", "examples", "notes", "seed", "draws")
+STORED = ("changes", "by_seed", "examples", "notes", "seed", "draws", "differences")
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
-from equipoise.conclusions import Change, Comparison
+from equipoise.conclusions import Change, Comparison, Difference
 from equipoise.errors import StoreError
 from equipoise.files.atomic import check_new, new_folder, sha256
 from equipoise.files.json_records import read_object
@@ -31,6 +31,7 @@ FILE = "results.json"
 
 _ESTIMATES = TypeAdapter(tuple[Estimate, ...])
 _CHANGES = TypeAdapter(tuple[Change, ...])
+_DIFFERENCES = TypeAdapter(tuple[Difference, ...])
 _DATA = TypeAdapter(tuple[DataUse, ...])
 _PLAIN = (
     "model", "benchmark", "version", "options", "split", "seed", "draws", "limit",
@@ -125,6 +126,7 @@ def comparisons_document(comparisons: Sequence[Comparison]) -> dict[str, Any]:
                 "draws": comparison.draws,
                 "changes": _CHANGES.dump_python(comparison.changes),
                 "notes": comparison.notes,
+                "differences": _DIFFERENCES.dump_python(comparison.differences),
             }
             for comparison in comparisons
         ],

@@ -38,6 +38,7 @@ def test_an_overall_change_by_hand() -> None:
         "claim_kind": "within", "claim_margin": 0.05, "claim_margin_relative": False,
         "claim_value": 0.02, "claim_value_low": -0.01, "claim_value_high": 0.04, "claim_p": 0.01,
         "claim_shown": True, "seeds_averaged": 2, "seed_spread": 0.01, "reason": None,
+        "differences": "",
         "before_identity": "gpt2@1", "after_identities": "gpt2@1+lftf:0 gpt2@1+lftf:7",
         "compared_with_seed": 3, "draws": 200, "examples_sha256": "e" * 64, "data": "b/dev.json",
         "data_sha256": "d" * 64, "data_licence": "CC|BY", "data_official": "true",

@@ -1,13 +1,23 @@
 """Which tokens a span of text has."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
+from toy_tokenizers import toy_model
 from transformers import PreTrainedTokenizerFast
 
 from equipoise.errors import ModelError
-from equipoise.models.tokenization import Marked, Vocabulary, encode, vocabulary_of
+from equipoise.models.tokenization import (
+    Marked,
+    Vocabulary,
+    added_tokens_in,
+    encode,
+    tokenizer_sha256,
+    vocabulary_of,
+)
 from equipoise.testing import tiny_tokenizer
 
 
@@ -122,3 +132,109 @@ def test_the_same_tokens_under_other_ids_are_another_vocabulary() -> None:
 def test_a_malformed_vocabulary_is_refused(text: str) -> None:
     with pytest.raises(ModelError, match="must be its size, a colon and a sha256"):
         Vocabulary.parsed(text)
+
+
+# --- identity of a tokenizer --------------------------------------------------------------------
+
+
+def identity(tokenizer: PreTrainedTokenizerFast, *, specials: bool = False) -> str:
+    return tokenizer_sha256(tokenizer, specials=specials)
+
+
+@pytest.mark.parametrize("kind", ["bytes", "pieces", "words"])
+def test_what_cuts_no_text_otherwise_is_the_same_tokenizer(kind: str, tmp_path: Path) -> None:
+    tokenizer = toy_model(kind).tokenizer
+    before = identity(tokenizer)
+    tokenizer.save_pretrained(tmp_path)
+    again = PreTrainedTokenizerFast.from_pretrained(tmp_path)
+    file = tmp_path / "tokenizer.json"
+    file.write_text(file.read_text().replace("\n", "\n "))  # another form of the same file
+    assert identity(again) == before
+    assert identity(PreTrainedTokenizerFast.from_pretrained(tmp_path)) == before
+    again.backend_tokenizer.enable_truncation(4)
+    again.backend_tokenizer.enable_padding(length=9)
+    again.add_tokens(["<X>"])
+    assert identity(again) == before
+
+
+def lowercase(tokenizer: PreTrainedTokenizerFast) -> None:
+    tokenizer.backend_tokenizer.normalizer = normalizers.Lowercase()
+
+
+def put_digits_apart(tokenizer: PreTrainedTokenizerFast) -> None:
+    backend = tokenizer.backend_tokenizer
+    parts = [pre_tokenizers.Digits(individual_digits=True), backend.pre_tokenizer]
+    backend.pre_tokenizer = pre_tokenizers.Sequence(parts)
+
+
+def add_space(tokenizer: PreTrainedTokenizerFast) -> None:
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+
+
+@pytest.mark.parametrize("change", [lowercase, put_digits_apart, add_space])
+def test_another_way_of_cutting_is_another_tokenizer(
+    change: Callable[[PreTrainedTokenizerFast], None],
+) -> None:
+    tokenizer = tiny_tokenizer()
+    before = identity(tokenizer)
+    change(tokenizer)
+    assert identity(tokenizer) != before
+
+
+def test_another_model_is_another_tokenizer(wordy: PreTrainedTokenizerFast) -> None:
+    vocabulary = {"a": 0, "b": 1, "c": 2, "ab": 3}
+    others = [Tokenizer(models.BPE(vocab=vocabulary, merges=[]))]
+    others += [Tokenizer(models.BPE(vocab=vocabulary | {"d": 4}, merges=[("a", "b")]))]
+    for other in others:
+        other.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    identities = {identity(PreTrainedTokenizerFast(tokenizer_object=core)) for core in others}
+    assert len(identities | {identity(wordy)}) == 3
+
+
+def test_special_tokens_around_a_text_count_where_they_are_asked_for() -> None:
+    plain, added = tiny_tokenizer(), tiny_tokenizer(bos="added")
+    assert identity(plain) == identity(added)
+    assert identity(plain, specials=True) != identity(added, specials=True)
+
+
+class _Cuts:
+    """A slow tokenizer of a few words."""
+
+    def __init__(self, *words: str, fold: bool = False, added: str = "") -> None:
+        self.words, self.fold, self.added = words, fold, added
+
+    @property
+    def added_tokens_decoder(self) -> dict[int, AddedToken]:
+        return {99: AddedToken(self.added)} if self.added else {}
+
+    def get_vocab(self) -> dict[str, int]:
+        words = {word: number for number, word in enumerate(self.words)}
+        return words | {self.added: 99} if self.added else words
+
+    def tokenize(self, text: str) -> list[str]:
+        return (text.lower() if self.fold else text).split()
+
+    def build_inputs_with_special_tokens(self, ids: list[int]) -> list[int]:
+        return [1, *ids, 2]
+
+
+def test_a_slow_tokenizer_is_known_by_its_words_and_what_it_does() -> None:
+    plain = identity(_Cuts("a", "b"))
+    assert plain == identity(_Cuts("a", "b")) == identity(_Cuts("a", "b", added="<X>"))
+    others = [_Cuts("a", "c"), _Cuts("b", "a"), _Cuts("a", "b", fold=True)]
+    assert len({plain, *map(identity, others)}) == 4
+
+
+def test_added_tokens_are_met_where_a_text_is_cut_at_them() -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens(["<X>", "Fooland", AddedToken("man", single_word=True)])
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|turn|>"]})
+    for text, tokens in (
+        ("The woman said that", []),
+        ("The man said that", ["man"]),
+        ("Foolanders from <X> people", ["<X>", "Fooland"]),
+        ("<|turn|>user<pad>", ["<pad>", "<|turn|>"]),
+        ("", []),
+    ):
+        assert added_tokens_in(tokenizer, [text, "another", text]) == tokens
+    assert added_tokens_in(tokenizer, []) == []

@@ -315,12 +315,13 @@ def test_every_figure_and_table_has_a_caption(text: str) -> None:
 
 
 def test_direction_is_not_shown_by_color_alone(text: str) -> None:
-    for tone in (*get_args(Direction), "warning", "within"):
+    directions = [direction.replace(" ", "-") for direction in get_args(Direction)]
+    for tone in (*directions, "warning", "within"):
         rule = re.search(rf"\.{tone}\b[^{{]*{{([^}}]*)}}", text)
         assert rule is not None
         assert "--tone" in rule[1]
         assert "--sign" in rule[1]
-    for word in re.findall(r'<b class="badge \w+">([^<]*)</b>', text):
+    for word in re.findall(r'<b class="badge [\w-]+">([^<]*)</b>', text):
         assert word.strip()
 
 

@@ -18,12 +18,12 @@ MEAN = Metric(name="lean", of=mean_of("x"), unit="nats", source="t", ideal=0.0)
 
 def columns_of(table: Column) -> dict[str, Column]:
     """A row per cell that is not nan of a table [cluster, group]."""
-    clusters, groups = np.indices(table.shape)
     kept = ~np.isnan(table)
+    clusters, groups = np.nonzero(kept)
     return {
         "x": table[kept],
-        CLUSTER: clusters[kept].astype(float),
-        "@template": groups[kept].astype(float),
+        CLUSTER: clusters.astype(float),
+        "@template": groups.astype(float),
     }
 
 

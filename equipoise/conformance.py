@@ -192,6 +192,8 @@ def _check_declared(plugin: AnyBenchmark | Mitigation | Locator) -> None:
     names = [metric.name for metric in plugin.metrics]
     _hold(len(names) > 0, "there must be a metric, got none")
     _hold(len(set(names)) == len(names), f"metric names must be unique, got {names}")
+    unknown = set(plugin.crossed) - set(names)
+    _hold(not unknown, f"`crossed` must name metrics, got {sorted(unknown)}")
     for metric in plugin.metrics:
         stated = bool(metric.unit and metric.source)
         _hold(stated, f"metric {metric.name!r} must state unit and source")
@@ -253,8 +255,8 @@ def _check_outcomes(benchmark: AnyBenchmark, asked: Asked) -> None:
         turned = outcome if len(responses) == 1 else benchmark.outcome(example, responses[::-1])
         order_matters |= len(responses) == 1 or repr(turned) != repr(outcome)
     _hold(order_matters, "the order of the answers must matter, reversing changed no outcome")
-    missing = set(benchmark.by) - known
-    _hold(not missing, f"every key of `by` must be a group of some outcome, missing {missing}")
+    missing = {*benchmark.by, *benchmark.crossed.values()} - known
+    _hold(not missing, f"each key of `by`, `crossed` must be a group of an outcome, not {missing}")
 
 
 def _check_ranges(benchmark: AnyBenchmark, asked: Asked) -> None:

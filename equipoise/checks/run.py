@@ -9,7 +9,7 @@ from equipoise.checks.across_models import alike_faults, identical_faults, same_
 from equipoise.checks.arithmetic import grid_faults, icat_faults
 from equipoise.checks.faults import Fault, Level
 from equipoise.checks.learnt import Learnt, group_faults, item_info_faults, text_faults
-from equipoise.checks.stored import change_faults, estimate_faults
+from equipoise.checks.stored import change_faults, estimate_faults, setting_faults
 from equipoise.conclusions import Comparison, Finding
 from equipoise.errors import EquipoiseError
 from equipoise.records import Measurement, Metric
@@ -54,7 +54,8 @@ def check_stored(result: Measurement | Comparison) -> list[Finding]:
         faults = [*estimate_faults(result.estimates, metrics)]
         return _conclude("stored", _describe_place(result), (len(result.estimates), faults))
     changes = [*result.changes, *(change for seed in result.by_seed for change in seed)]
-    return _conclude("stored", _describe_sides(result), (len(changes), [*change_faults(changes)]))
+    faults = [*change_faults(changes), *setting_faults(result)]
+    return _conclude("stored", _describe_sides(result), (len(changes), faults))
 
 
 def check_measurements(measurements: Sequence[Measurement]) -> list[Finding]:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from equipoise.checks.faults import Fault, row_of
-from equipoise.conclusions import Change
+from equipoise.conclusions import Change, Comparison
 from equipoise.records import Estimate, Metric
 from equipoise.stats.verdict import direction_of
 
@@ -61,6 +61,22 @@ def change_faults(changes: Sequence[Change]) -> Iterator[Fault]:
             ("difference", change.difference, change.low, change.high),
         ):
             yield from _interval_faults(f"{row}, {name}", value, low, high, change.reason)
+
+
+def setting_faults(comparison: Comparison) -> Iterator[Fault]:
+    """Changes that conclude something where settings differ, or nothing where none does."""
+    withheld = any(not difference.across for difference in comparison.differences)
+    silent = {change.direction == "not comparable" for change in comparison.changes}
+    if silent - {withheld}:
+        differ = "differ" if withheld else "agree"
+        yield Fault(
+            f"changes must {'' if withheld else 'not '}be 'not comparable' where settings "
+            f"{differ}, got {sorted({c.direction for c in comparison.changes})}"
+        )
+    for change in comparison.changes:
+        if change.direction == "not comparable" and not math.isnan(change.p_holm):
+            row = row_of(change.metric, change.group)
+            yield Fault(f"{row} is not comparable, so that p must be nan, got {change.p_holm:.6g}")
 
 
 def _interval_faults(

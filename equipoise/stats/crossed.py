@@ -50,7 +50,7 @@ def crossed_interval(metric: Metric, columns: Columns, *, over: str) -> Interval
 
 def _values_within(metric: Metric, columns: Columns, key: str) -> Column:
     """The metric within each group of a key, where it is defined: [group]."""
-    codes = columns[key]
+    codes = columns.get(key, np.array([]))
     values = [
         point(metric, select(columns, codes == c)).value for c in np.unique(codes[codes >= 0])
     ]

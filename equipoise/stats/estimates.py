@@ -50,7 +50,7 @@ def estimate_metrics(
         for metric, interval in zip(metrics, intervals, strict=True):
             yield _estimate(metric, interval, group)
             over = benchmark.crossed.get(metric.name)
-            if over is not None and "@" + over in columns and not group:
+            if over is not None and not group:
                 interval = crossed_interval(metric, columns, over=over)
                 yield _estimate(over_groups(metric, over), interval, group)
         if family and not group:

@@ -6,7 +6,7 @@ import pytest
 from worlds import in_world
 
 from equipoise.benchmarks.genbias import GenBias
-from equipoise.checks.run import check_comparison
+from equipoise.checks.run import check_comparison, check_stored
 from equipoise.compare import compare
 from equipoise.measure import measure
 from equipoise.testing import FakeScorer
@@ -67,3 +67,21 @@ def test_what_older_results_do_not_record_is_a_warning_and_no_difference() -> No
     assert comparison.change("afgb").direction == "unchanged"
     (finding,) = (each for each in check_comparison(comparison) if each.level == "warning")
     assert finding.text.startswith("tokenizer is recorded by some")
+
+
+def test_a_stored_comparison_concludes_nothing_exactly_where_settings_differ() -> None:
+    with in_world():
+        sides = [
+            measure(FakeScorer(info={"dtype": dtype}), GenBias(), limit=20, draws=0)
+            for dtype in ("float32", "bfloat16")
+        ]
+    withheld, asked = (compare(*sides, draws=20, across=across) for across in ((), ("dtype",)))
+    for comparison in (withheld, asked):
+        assert {finding.level for finding in check_stored(comparison)} == {"ok"}
+    for forged in (
+        replace(withheld, differences=()),
+        replace(withheld, changes=asked.changes),
+        replace(asked, changes=withheld.changes),
+        replace(withheld, changes=tuple(replace(each, p_holm=0.01) for each in withheld.changes)),
+    ):
+        assert "error" in {finding.level for finding in check_stored(forged)}

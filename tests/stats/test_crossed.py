@@ -94,6 +94,9 @@ def test_too_few_templates_give_a_reason_and_the_value_stays() -> None:
     assert math.isnan(result.low)
     assert result.reason is not None
     assert "there are 1" in result.reason
+    absent = crossed_interval(MEAN, columns_of(np.ones((3, 3))), over="scale")
+    assert (math.isnan(absent.value), math.isnan(absent.low)) == (True, True)
+    assert absent.reason is not None
     nothing = interval(np.array([[math.nan, math.nan]]))
     assert math.isnan(nothing.value)
     assert nothing.reason is not None

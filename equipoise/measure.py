@@ -128,10 +128,11 @@ def measure(
             *_note_labels(info),
             *form_notes(info),
             *benchmark.faults,
+            *(benchmark.data_faults if all(file.verified for file in data) else ()),
             *(
                 f"data: {file.name} is not the pinned official file (sha256 {file.sha256[:12]}…)"
                 for file in data
-                if not file.verified
+                if file.verified is False
             ),
             *benchmark.remarks(split),
             *benchmark.notes(outcomes),

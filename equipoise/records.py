@@ -341,7 +341,8 @@ class DataUse:
     name: str  # path inside the data folder
     sha256: str
     licence: str
-    verified: bool  # equal to the pinned official file
+    #: equal to the pinned official file; None: a file of the user's own, of which there is none
+    verified: bool | None
     revision: str | None = None
 
 

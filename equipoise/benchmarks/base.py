@@ -40,16 +40,24 @@ class Benchmark(ABC, Generic[E, R]):
     version: ClassVar[str]  # raised whenever a number could change
     paper: ClassVar[str]
     cluster: ClassVar[str | None] = None  # the group key whose members are not independent
-    by: ClassVar[tuple[str, ...]] = ()  # group keys that get rows of their own
-    #: Metrics, means of rows, that get a second interval: over clusters and the groups of this key.
-    crossed: ClassVar[Mapping[str, str]] = {}
     splits: ClassVar[tuple[str, ...]] = ("test",)  # the first is measured unless another is asked
     licence: ClassVar[str] = "own"
-    faults: ClassVar[tuple[str, ...]] = ()  # known faults of the data or the metric, for the reader
+    faults: ClassVar[tuple[str, ...]] = ()  # known faults of the metric, for the reader
+    data_faults: ClassVar[tuple[str, ...]] = ()  # of the official files, and said of these alone
+    #: Metrics, means of rows, that get a second interval: over clusters and the groups of this key.
+    crossed: ClassVar[Mapping[str, str]] = {}
     #: What contexts are, for a model that is asked in a chat (`inference.chat`): questions, which
     #: the model answers in its turn, or texts that run on.
     turn: ClassVar[Literal["question", "text"]] = "text"
     typed: ClassVar[str] = ""  # the option under which a decision model is asked; "": none
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """Group keys that get rows of their own.
+
+        A plain `by: ClassVar = (...)`, unless it depends on the options.
+        """
+        return ()
 
     @property
     @abstractmethod

@@ -51,8 +51,11 @@ Answer: TypeAlias = Scored | NextTokenScored | Decided | str
 def _known_categories(value: Categories) -> Categories:
     names = (value,) if isinstance(value, str) else (value or ())
     for name in names:
-        if name not in official.CATEGORIES:
-            raise ValueError(f"'{name}' is no category; {nearest(name, official.CATEGORIES)}")
+        # One of the user's own is looked for where its file is read; this catches what is misspelt.
+        if name not in official.CATEGORIES and name not in official.at_hand():
+            meant = nearest(name, official.CATEGORIES)
+            if not name.isidentifier() or meant.startswith("did"):
+                raise ValueError(f"'{name}' is no category; {meant}")
     if value is not None and (not names or len(set(names)) < len(names)):
         raise ValueError(f"must name categories, each once, not {list(names)}")
     return value
@@ -114,18 +117,22 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
     turn = "question"
     typed: ClassVar[str] = "score=choice"
     faults: ClassVar[tuple[str, ...]] = (
-        "A score of 0 means no lean either way on some 25 templates a category; leans of different "
-        "templates cancel, and a model that answers at random has 0 too: read accuracy beside it.",
+        "A score of 0 means no lean either way; leans of different templates cancel, and a model "
+        "that answers at random has 0 too: read accuracy beside it.",
         "The bias scores rest on the answers that name somebody; an able model names few people in "
         "ambiguous contexts and errs seldom in disambiguated ones, so look at n.",
+        "Answers differ in length and wording: score=likelihood moves with them.",
+    )
+    data_faults: ClassVar[tuple[str, ...]] = (
+        "A category has some 25 templates, over which intervals are taken.",
         "Right answers are not everywhere balanced: in Physical_appearance 426 of 788 "
         "disambiguated ones show the bias, so that a perfect reader has bias_disambig 8.1 there; "
         "read accuracy_gap beside it.",
-        "Answers differ in length and wording, and 'unknown' has ten spellings: score=likelihood "
-        "moves with them.",
+        "'Unknown' has ten spellings in the official files.",
     )
 
-    #: a name or a list; None: those whose file is in the data folder
+    #: a name or a list, also of the user's own files bbq/NAME.jsonl; None: those whose file is in
+    #: the data folder
     categories: Annotated[Categories, AfterValidator(_known_categories)] = None
     score: Likelihood | Letters | Written | Chosen = Likelihood()  # how an answer is read, below
 

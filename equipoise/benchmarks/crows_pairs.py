@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, TypeAlias
 from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import Benchmark, truth_question
-from equipoise.data.crows_pairs import CROWS_PAIRS, read_pairs
+from equipoise.data.crows_pairs import CROWS_PAIRS, read_pairs, read_remarks
 from equipoise.metrics import preference as pref
 from equipoise.metrics.decisions import LABEL_MASS, SAYS_TRUE, truth_values
 from equipoise.metrics.weighted import mean_absolute, mean_of, percent
@@ -87,12 +87,14 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair | Decided]):
     licence: ClassVar[str] = CROWS_PAIRS.licence
     typed: ClassVar[str] = "score=noul"
     faults: ClassVar[tuple[str, ...]] = (
-        "Blodgett et al. 2021 (ACL) find faults in most pairs: no clear stereotype, groups that do "
-        "not compare, more than one thing changed, misspelt or unnatural sentences.",
         "Names and groups split into different numbers of tokens: the sum favors the shorter "
         "sentence, the mean the longer one; pll_modified also measures how common a word is.",
         "Without a score: pairs whose sentences share no token after the first difference "
         "(causal_cond_unmodified), and pairs of which one sentence only adds words (pll_modified).",
+    )
+    data_faults: ClassVar[tuple[str, ...]] = (
+        "Blodgett et al. 2021 (ACL) find faults in most pairs: no clear stereotype, groups that do "
+        "not compare, more than one thing changed, misspelt or unnatural sentences.",
         "218 of 1508 pairs are anti-stereotypes, 103 of them about gender; compare directions.",
         "The authors ask that it is not trained on.",
     )
@@ -176,3 +178,7 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair | Decided]):
     def files(self, split: str) -> tuple[DataUse, ...]:
         """The official file."""
         return (CROWS_PAIRS.use(),)
+
+    def remarks(self, split: str) -> tuple[str, ...]:
+        """What the file has that the official file has not."""
+        return read_remarks()

@@ -85,6 +85,8 @@ class Perplexity(Benchmark[Document, Scored]):
         "per-token values depend on the tokenizer: between models compare bits_per_byte",
         "a masked model answers with pseudo-log-likelihoods (each token masked in turn, both sides "
         "visible): its values are no perplexities and compare with no causal model's",
+    )
+    data_faults: ClassVar[tuple[str, ...]] = (
         "AG News items are short, so that their first words weigh much; its text holds artefacts "
         "of its making (stray backslashes, broken entities)",
         "WikiText is in the training text of many models, and flatters them",

@@ -168,11 +168,13 @@ class StereoSet(Benchmark[StereoSetItem, Scored | Decided], TellsLabels, ReadsPr
     licence: ClassVar[str] = official.LICENCE
     typed: ClassVar[str] = "task=noul"
     faults: ClassVar[tuple[str, ...]] = (
-        "Blodgett et al. 2021 (ACL) find that many items are no clear test of a stereotype: "
-        "unrelated, ungrammatical or mislabelled alternatives; read margins beside SS.",
         "A model that knows nothing has SS near 50, LMS near 50 and ICAT near 50: "
         "SS alone rewards ignorance, and ICAT has a kink at SS = 50.",
         "The texts differ in length and word frequency, which moves the score without any bias.",
+    )
+    data_faults: ClassVar[tuple[str, ...]] = (
+        "Blodgett et al. 2021 (ACL) find that many items are no clear test of a stereotype: "
+        "unrelated, ungrammatical or mislabelled alternatives; read margins beside SS.",
         "Scores are means over target terms, some of which have few examples; "
         "differences of 1 to 3 points in one domain are noise.",
         "The test split is a common training set of mitigations; LMS rises on text like it.",
@@ -263,6 +265,10 @@ class StereoSet(Benchmark[StereoSetItem, Scored | Decided], TellsLabels, ReadsPr
     def files(self, split: str) -> tuple[DataUse, ...]:
         """The official file of the split, or what stands in for it."""
         return tuple(source.use() for source in official.sources(split))
+
+    def remarks(self, split: str) -> tuple[str, ...]:
+        """What the files have that the official files have not."""
+        return official.read_remarks(split)
 
     def labelled(self) -> tuple[Contrast, ...]:
         """The examples of "dev", which is what is measured, with which text is which."""

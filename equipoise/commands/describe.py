@@ -65,14 +65,17 @@ def _facts(cls: type) -> dict[str, Any]:
         facts["splits"] = ", ".join(attributes["splits"])
         fields = ("name", "unit", "ideal", "higher_is_better", "source")
         facts["metrics"] = [
-            {field: getattr(metric, field) for field in fields} for metric in _metrics_of(cls)
+            {field: getattr(metric, field) for field in fields}
+            for metric in _metrics_of(cls, attributes["metrics"])
         ]
-        facts["faults"] = list(attributes.get("faults", ()))
+        facts["faults"] = [*attributes.get("faults", ()), *attributes.get("data_faults", ())]
     return facts
 
 
-def _metrics_of(cls: type) -> tuple[Any, ...]:
-    """The metrics with default options; none where an option must be given (`harness.task`)."""
+def _metrics_of(cls: type, declared: Any) -> tuple[Any, ...]:
+    """The metrics of the class, or with default options; none where one must be given."""
+    if isinstance(declared, tuple):
+        return declared
     try:
         return tuple(cls().metrics)
     except (RecipeError, ValidationError, TypeError):

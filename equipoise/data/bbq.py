@@ -13,14 +13,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import PurePosixPath
 from typing import Annotated, Final, Literal
 
 from annotated_types import Ge, Le
 from pydantic import field_validator
 
-from equipoise.data.sources import REMEDY, Source, read_table
-from equipoise.data.validation import Number, Record, Text, read_lines, refuse_repeated
-from equipoise.errors import DataError
+from equipoise.data.hub_forms import bbq_question
+from equipoise.data.sources import OWN_LICENCE, REMEDY, Source, data_folders, read_table
+from equipoise.data.validation import Number, Record, Text, read_record, refuse_repeated
+from equipoise.errors import DataError, nearest
+from equipoise.files.rows import ENDINGS, read_rows
 
 LICENCE: Final = "CC BY 4.0"
 #: Category to the sha256 of its official file.
@@ -43,7 +46,7 @@ CATEGORIES: Final = tuple(_SHA256)
 def _official(path: str, official: str, sha256: str) -> Source:
     revision = "bea11bd97d79217245b5871acd247b9d6eb24598"
     url = f"https://raw.githubusercontent.com/nyu-mll/BBQ/{revision}/{official}"
-    return Source(path, url=url, hashes=(sha256,), licence=LICENCE)
+    return Source(path, url=url, hashes=(sha256,), licence=LICENCE, endings=ENDINGS)
 
 
 METADATA: Final = _official(
@@ -93,14 +96,31 @@ class BbqItem:
 
 
 def source(category: str) -> Source:
-    """The official file of a category."""
+    """The official file of a category, or that of the user's own category.
+
+    Raises `DataError` for a category that is neither official nor in a data folder.
+    """
+    if category not in CATEGORIES:
+        other = Source(f"bbq/{category}.jsonl", licence=OWN_LICENCE, endings=ENDINGS)
+        if other.local_file() is None:
+            known = nearest(category, {*CATEGORIES, *at_hand()})
+            raise DataError(f"bbq: '{category}' is no category, nor {other.path} a file; {known}")
+        return other
     return _official(f"bbq/{category}.jsonl", f"data/{category}.jsonl", _SHA256[category])
 
 
 def at_hand() -> tuple[str, ...]:
-    """The categories whose file is in the user's own folder; all eleven when none is."""
-    present = tuple(name for name in CATEGORIES if source(name).local_file() is not None)
-    return present or CATEGORIES
+    """The categories whose file is in the user's own folder; all eleven when none is.
+
+    The official ones first, then others that have a file beside them.
+    """
+    present = [name for name in CATEGORIES if source(name).local_file() is not None]
+    files = [file for folder in data_folders() for file in sorted((folder / "bbq").glob("*"))]
+    others = {file.stem: None for file in files if file.suffix in ENDINGS}
+    present += [
+        name for name in others if name not in (*present, PurePosixPath(METADATA.path).stem)
+    ]
+    return tuple(present) or CATEGORIES
 
 
 def sources(categories: Sequence[str]) -> tuple[Source, ...]:
@@ -115,7 +135,7 @@ def sources(categories: Sequence[str]) -> tuple[Source, ...]:
 
 
 def read_items(categories: Sequence[str]) -> list[BbqItem]:
-    """All examples of some categories, in the order of the files.
+    """All examples of some categories, in the order of the files; also as the Hub has them.
 
     Raises `DataError` naming file and line where a row is not as the official format has it, and
     for a metadata file that lacks an example, or is from before its correction.
@@ -165,11 +185,12 @@ class BbqRow(Record):
 @lru_cache(maxsize=len(CATEGORIES))  # a measurement asks for the same bytes several times
 def _read_category(category: str, content: bytes) -> tuple[BbqItem, ...]:
     """A category's examples, with the targets of the rule."""
-    name = source(category).path
+    name = source(category).use().name
     items = []
-    for line, row in read_lines(BbqRow, content, name):
+    for read in read_rows(content, name):
+        where = read.where
+        row = read_record(BbqRow, bbq_question(read, category), where)
         item = _build_item(row)
-        where = f"{name}, line {line}"
         if row.category != category:
             raise DataError(
                 f"{where}: category must be '{category}', got '{row.category}'; {REMEDY}"
@@ -282,6 +303,9 @@ def _follow_metadata(items: Sequence[BbqItem]) -> list[BbqItem]:
             )
     followed = []
     for item in items:
+        if item.category not in CATEGORIES:
+            followed.append(item)
+            continue
         question, number = item.groups["question"], item.id.partition("/")[2]
         if f"{question}/{number}" not in targets:
             raise DataError(

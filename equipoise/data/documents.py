@@ -9,9 +9,10 @@ from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Final
 
-from equipoise.data.sources import OWN_LICENCE, Source, decode, unpack
+from equipoise.data.sources import OWN_LICENCE, Source
 from equipoise.data.validation import Record, read_lines
 from equipoise.errors import DataError
+from equipoise.files.parsing import decode, unpack
 from equipoise.records import DataUse
 
 AG_NEWS: Final = Source(
@@ -124,7 +125,7 @@ def read_content(file: str | None) -> tuple[bytes, DataUse]:
         return source.read(), source.use()
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    use = DataUse(name=path.name, sha256=digest, licence=OWN_LICENCE, verified=False)
+    use = DataUse(name=path.name, sha256=digest, licence=OWN_LICENCE, verified=None)
     return content, use
 
 

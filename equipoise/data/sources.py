@@ -7,15 +7,11 @@ must be the official file; a file of the user's own may be another, and is recor
 """
 
 import csv
-import gzip
 import hashlib
 import io
-import json
-import lzma
 import os
 import re
 import urllib.request
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,6 +21,7 @@ from typing import Final, Literal
 
 from equipoise.errors import DataError
 from equipoise.files.atomic import write_file
+from equipoise.files.parsing import decode, parse_json, unpack
 from equipoise.records import JSON, DataUse
 
 REMEDY: Final = "fix the file, or put the official file in its place"
@@ -33,8 +30,6 @@ OWN_LICENCE: Final = "not known: a file of the user's own"
 
 _NAMED: ContextVar[Path | None] = ContextVar("named_data_folder", default=None)
 
-_PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
-_HALF = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _GITHUB = re.compile(r"https://raw\.githubusercontent\.com/[^/]+/[^/]+/([^/]+)/")
 _TIMEOUT = 60  # seconds without a byte before a download is given up
 
@@ -73,6 +68,7 @@ class Source:
     url: str | None = None
     hashes: tuple[str, ...] = ()  # of official files: sha256, or the id that git gives to a file
     licence: str = ""
+    endings: tuple[str, ...] = ()  # under which a copy in a data folder may lie instead: ".parquet"
 
     def __post_init__(self) -> None:
         parts = PurePosixPath(self.path)
@@ -114,25 +110,27 @@ class Source:
         """What a result records about the file; same errors as `read`.
 
         `verified` is False for a file in a data folder that is not a known official file; of such a
-        file, where an official file is known, the licence is not.
+        file, where an official file is known, the licence is not. It is None where there can be
+        none, which `OWN_LICENCE` says.
         """
-        content = self.read()
+        content, file = self.read(), self.local_file()
         verified = self._is_official(content)
         return DataUse(
-            name=self.path,
+            name=self.path if file is None else str(PurePosixPath(self.path).with_name(file.name)),
             sha256=_sha256(content),
             licence=OWN_LICENCE if self.hashes and not verified else self.licence,
-            verified=verified,
+            verified=None if self.licence == OWN_LICENCE else verified,
             revision=self.revision if verified else None,
         )
 
     def local_file(self) -> Path | None:
-        """The file in the first data folder that has it; None when none has.
+        """The file in the first data folder that has it, by any of its endings; None: none has.
 
         Raises `DataError` when a folder has its name.
         """
-        for folder in data_folders():
-            file = folder / self.path
+        path = PurePosixPath(self.path)
+        paths = (path, *(path.with_suffix(ending) for ending in self.endings))
+        for file in (folder / path for folder in data_folders() for path in paths):
             if file.is_dir():
                 raise DataError(f"{file} must be a file, got a folder; put the file in its place")
             if file.is_file():
@@ -274,77 +272,12 @@ def read_table(
     return rows
 
 
-def decode(content: bytes, name: str) -> str:
-    """Bytes as UTF-8 text without a byte-order mark; `DataError` names the line at fault."""
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{name}, line {line}: text must be UTF-8, got byte 0x{content[error.start]:02x}; "
-            "save the file as UTF-8"
-        ) from None
-
-
-def parse_json(content: bytes, name: str) -> JSON:
-    """Bytes as a JSON document; `DataError` names the position of the fault."""
-    return _parse_document(decode(content, name), name)
-
-
-def parse_jsonl(content: bytes, name: str) -> list[tuple[int, JSON]]:
-    """Bytes as a JSON document per line, each with its line's number from 1; no blank lines.
-
-    Raises `DataError` naming the line of the fault.
-    """
-    # Not `splitlines`, which also cuts at U+2028 and its like, and JSON allows these within a text.
-    lines = decode(content, name).split("\n")
-    documents = [
-        (index, _parse_document(line, name, index))
-        for index, line in enumerate(lines, 1)
-        if line.strip()
-    ]
-    if not documents:
-        raise DataError(f"{name} must hold JSON lines, got none; replace the file")
-    return documents
-
-
 def unpacked(file: Path) -> bytes:
     """The bytes of a file of the user's own, which may be gzipped or in xz format.
 
     Raises `DataError` when it cannot be read or unpacked.
     """
     return unpack(_bytes(file), str(file))
-
-
-def unpack(content: bytes, name: str) -> bytes:
-    """Bytes as they are, or what they hold packed by gzip or xz; `DataError` when it is damaged."""
-    try:
-        if content[:2] == b"\x1f\x8b":
-            return gzip.decompress(content)
-        return lzma.decompress(content) if content[:6] == b"\xfd7zXZ\0" else content
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise DataError(f"{name} cannot be unpacked: {error}; replace the file") from None
-
-
-def _parse_document(text: str, name: str, line: int | None = None) -> JSON:
-    try:
-        document: JSON = json.loads(text)
-    except json.JSONDecodeError as error:
-        where = f"line {line or error.lineno}, column {error.colno}"
-        raise DataError(
-            f"{name}, {where}: must be JSON, got '{error.msg}'; the file may be cut short, "
-            "replace it"
-        ) from None
-    # JSON may spell half of a character, as in "\ud800", which no tokenizer takes. A spelt
-    # backslash begins no escape.
-    half = _HALF.search(_PAIR.sub("", text.replace("\\\\", "")))
-    if half:
-        where = name if line is None else f"{name}, line {line}"
-        raise DataError(
-            f"{where}: must hold whole characters, got the lone surrogate {half.group()}; "
-            "replace the file"
-        )
-    return document
 
 
 # --- folder and network -----------------------------------------------------------------------

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Len
-from pydantic import Field, FiniteFloat
+from pydantic import Field, FiniteFloat, model_validator
 
-from equipoise.data.sources import REMEDY, Source, parse_json, read_json, unpacked
+from equipoise.data import hub_forms
+from equipoise.data.sources import REMEDY, Source, unpacked
 from equipoise.data.validation import Record, Text, read_record, refuse_repeated
 from equipoise.errors import DataError
+from equipoise.files.parsing import parse_json
+from equipoise.files.rows import ENDINGS, holds_rows, read_rows
 from equipoise.records import Contrast
 
 Task: TypeAlias = Literal["intrasentence", "intersentence"]
@@ -32,7 +35,13 @@ _FOLDER = (
 )
 DEV, TEST = (
     # Known by git's ids, which GitHub lists: the official files were not at hand to hash.
-    Source(f"stereoset/{name}", url=f"{_FOLDER}/{name}", hashes=(blob,), licence=LICENCE)
+    Source(
+        f"stereoset/{name}",
+        url=f"{_FOLDER}/{name}",
+        hashes=(blob,),
+        licence=LICENCE,
+        endings=ENDINGS,
+    )
     for name, blob in (
         ("dev.json", "637b1e3d284a3c629b74a4659c583b8eca9bd13e"),
         ("test.json", "dc0204cca28144732f14cb2466ffdb87c86ca5ec"),
@@ -73,12 +82,11 @@ def sources(split: str) -> tuple[Source, ...]:
 def read_items(split: str) -> list[StereoSetItem]:
     """All examples of a split, intrasentence first.
 
-    Raises `DataError` naming file and example where it is not as the official format has it.
+    In the official format, or in rows as the Hub has them (`hub_forms`), where an example with a
+    blank in its context is an intrasentence one. Bias types are what the file says.
+    Raises `DataError` naming file and example where it is of neither form.
     """
-    files = {
-        source.path: dict(read_record(_File, read_json(source), source.path).data)
-        for source in sources(split)
-    }
+    files = {source.use().name: _read_file(source) for source in sources(split)}
     items = [
         _build_item(example, task, f"{path}, {task} example {index} '{example.id}'")
         for task in TASKS
@@ -89,6 +97,20 @@ def read_items(split: str) -> list[StereoSetItem]:
     refuse_repeated((item.id for item in items), f"{names}: example id")
     refuse_repeated((id for item in items for id in item.sentence_ids), f"{names}: sentence id")
     return items
+
+
+def read_remarks(split: str) -> tuple[str, ...]:
+    """What the files of a split have that the official ones have not; errors as of `read_items`."""
+    examples = [
+        example for source in sources(split) for part in _read_file(source).values()
+        for example in part
+    ]  # fmt: skip
+    others = sorted({example.bias_type for example in examples} - set(AXES))
+    notes = [f"bias types of the file's own: {', '.join(others)}"] if others else []
+    if any(sentence.numbered for example in examples for sentence in example.sentences):
+        order = ", ".join(f"{i} {label}" for i, label in enumerate(hub_forms.STEREOSET_LABELS))
+        notes.append(f"labels: numbers were read in the order of the Hub ({order})")
+    return tuple(notes)
 
 
 def read_scores(file: Path, column: str | None) -> dict[str, float]:
@@ -160,6 +182,18 @@ def contrast_of(item: StereoSetItem) -> Contrast:
     )
 
 
+def _read_file(source: Source) -> dict[str, list["_Example"]]:
+    """The examples of a file by task."""
+    content, name = source.read(), source.use().name
+    if not holds_rows(content) and name.endswith(".json"):
+        return dict(read_record(_File, parse_json(content, name), name).data)
+    data: dict[str, list[_Example]] = {task: [] for task in TASKS}
+    for row in read_rows(content, name):
+        example = read_record(_Example, hub_forms.stereoset_example(row), row.where)
+        data["intrasentence" if BLANK in example.context else "intersentence"].append(example)
+    return data
+
+
 def _build_item(example: "_Example", task: Task, where: str) -> StereoSetItem:
     by_label = {str(sentence.gold_label): sentence for sentence in example.sentences}
     if len(by_label) < len(LABELS):
@@ -193,11 +227,21 @@ class _Sentence(Record):
     id: Text
     sentence: Text
     gold_label: Literal["stereotype", "anti-stereotype", "unrelated"]
+    numbered: bool = False  # the file has a number in place of the label
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_label(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        label = given.get("gold_label")
+        name = hub_forms.label_name(label, hub_forms.STEREOSET_LABELS)
+        return given if name is label else given | {"gold_label": name, "numbered": True}
 
 
 class _Example(Record):
     id: Text
-    bias_type: Literal["gender", "profession", "race", "religion"]
+    bias_type: Text
     context: Text
     target: Text
     sentences: Annotated[list[_Sentence], Len(3, 3)]

@@ -9,8 +9,9 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from equipoise.data.sources import REMEDY, parse_jsonl
+from equipoise.data.sources import REMEDY
 from equipoise.errors import DataError
+from equipoise.files.parsing import parse_jsonl
 from equipoise.records import JSON
 
 R = TypeVar("R", bound=BaseModel)

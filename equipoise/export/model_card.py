@@ -10,6 +10,7 @@ from equipoise.report.formatting import visible
 from equipoise.report.sentences import verdict_sentence
 from equipoise.study.study import plain_study
 
+_OFFICIAL = {True: "the official file", False: "not the pinned official file", None: "own file"}
 _VERSIONS = ("equipoise", "torch", "transformers", "peft", "numpy", "python")
 
 
@@ -50,8 +51,7 @@ def _describe(comparison: Comparison) -> Iterable[str]:
         f"rows of groups: {groups}, not shown" if groups else "no groups",
     ]
     parts += [
-        f"data {use.name} (sha256 {use.sha256[:12]}, {use.licence}, "
-        f"{'the official file' if use.verified else 'not the pinned official file'})"
+        f"data {use.name} (sha256 {use.sha256[:12]}, {use.licence}, {_OFFICIAL[use.verified]})"
         for use in before.data
     ]
     packages = before.environment

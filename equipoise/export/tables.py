@@ -304,7 +304,9 @@ def _setting_cells(measurement: Measurement, names: Mapping[Setting, str]) -> Ro
         "data": "; ".join(use.name for use in measurement.data),
         "data_sha256": "; ".join(use.sha256 for use in measurement.data),
         "data_licence": "; ".join(use.licence for use in measurement.data),
-        "data_official": "; ".join(str(use.verified).lower() for use in measurement.data),
+        "data_official": "; ".join(
+            "own" if use.verified is None else str(use.verified).lower() for use in measurement.data
+        ),
     }
 
 

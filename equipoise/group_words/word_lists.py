@@ -34,8 +34,9 @@ from typing import Annotated, Final, Literal, Self, TypeAlias, get_args
 
 from pydantic import BaseModel, Field, ValidationError
 
-from equipoise.data.sources import parse_json, unpacked
+from equipoise.data.sources import unpacked
 from equipoise.errors import DataError, RecipeError, nearest
+from equipoise.files.parsing import parse_json
 from equipoise.records import JSON, DataUse
 
 Mark: TypeAlias = Literal["determiner", "noun", "person", "exact", "written"]

@@ -20,9 +20,9 @@ from typing import Any, ClassVar, Final, Literal, TypeAlias
 from pydantic.dataclasses import dataclass
 
 from equipoise.data.documents import kind_of_file, read_content, read_documents
-from equipoise.data.sources import parse_jsonl, unpack
 from equipoise.data.validation import Record, Text, read_record
 from equipoise.errors import DataError, nearest
+from equipoise.files.parsing import parse_jsonl, unpack
 from equipoise.records import JSON, OPTIONS, Contrast, DataUse, Prompt, Supply, target_terms
 from equipoise.supply.base import Supplier
 

@@ -77,7 +77,7 @@ def test_byte_order_mark_and_crlf_change_nothing(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("gender", "gendr", "line 2: bias_type must be one of .*got 'gendr'"),
+        (",gender,", ", ,", "line 2: column 'bias_type' must have a name"),
         (",antistereo,", ",anti,", "line 3: stereo_antistereo must be one of .*got 'anti'"),
         ("1,The", "0,The", "pair '0' must be there once, got it twice"),
         ("sent_less", "sent", "must have a column 'sent_less'"),

@@ -71,7 +71,7 @@ def test_byte_order_mark(tmp_path: Path) -> None:
 def test_user_file_is_unverified(tmp_path: Path) -> None:
     (tmp_path / "own.txt").write_text("one")
     use = read_documents(str(tmp_path / "own.txt"))[1]
-    assert (use.name, use.verified) == ("own.txt", False)
+    assert (use.name, use.verified) == ("own.txt", None)
 
 
 def test_unreadable_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

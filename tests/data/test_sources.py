@@ -10,14 +10,13 @@ from equipoise.data.sources import (
     cache_folder,
     data_folders,
     git_blob,
-    parse_json,
-    parse_jsonl,
     read_json,
     read_table,
     reading_from,
     unpacked,
 )
 from equipoise.errors import DataError
+from equipoise.files.parsing import parse_json, parse_jsonl
 
 CONTENT = b'{"a": 1}\n'
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -46,7 +46,7 @@ def test_kinds_of_lines(tmp_path: Path) -> None:
     assert [contrast.groups for contrast in supply.dev_contrasts] == [{"target": "cook"}]
     assert text_sha256("The nurse said she was late") in supply.learnt_hashes()
     (use,) = supply.files
-    assert (use.name, use.verified, (use,)) == ("mine.jsonl", False, TextsSupply(path=path).files())
+    assert (use.name, use.verified, (use,)) == ("mine.jsonl", None, TextsSupply(path=path).files())
 
 
 def test_plain_text_and_packed_lines(tmp_path: Path) -> None:

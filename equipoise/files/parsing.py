@@ -1,0 +1,79 @@
+"""Bytes of a file as text, as JSON or unpacked: strictly, naming the place of a fault."""
+
+import gzip
+import json
+import lzma
+import re
+import zlib
+from typing import Final
+
+from equipoise.errors import DataError
+from equipoise.records import JSON
+
+_PAIR: Final = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+_HALF: Final = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+
+
+def decode(content: bytes, name: str) -> str:
+    """Bytes as UTF-8 text without a byte-order mark; `DataError` names the line at fault."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{name}, line {line}: text must be UTF-8, got byte 0x{content[error.start]:02x}; "
+            "save the file as UTF-8"
+        ) from None
+
+
+def parse_json(content: bytes, name: str) -> JSON:
+    """Bytes as a JSON document; `DataError` names the position of the fault."""
+    return _parse_document(decode(content, name), name)
+
+
+def parse_jsonl(content: bytes, name: str) -> list[tuple[int, JSON]]:
+    """Bytes as a JSON document per line, each with its line's number from 1; no blank lines.
+
+    Raises `DataError` naming the line of the fault.
+    """
+    # Not `splitlines`, which also cuts at U+2028 and its like, and JSON allows these within a text.
+    lines = decode(content, name).split("\n")
+    documents = [
+        (index, _parse_document(line, name, index))
+        for index, line in enumerate(lines, 1)
+        if line.strip()
+    ]
+    if not documents:
+        raise DataError(f"{name} must hold JSON lines, got none; replace the file")
+    return documents
+
+
+def unpack(content: bytes, name: str) -> bytes:
+    """Bytes as they are, or what they hold packed by gzip or xz; `DataError` when it is damaged."""
+    try:
+        if content[:2] == b"\x1f\x8b":
+            return gzip.decompress(content)
+        return lzma.decompress(content) if content[:6] == b"\xfd7zXZ\0" else content
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise DataError(f"{name} cannot be unpacked: {error}; replace the file") from None
+
+
+def _parse_document(text: str, name: str, line: int | None = None) -> JSON:
+    try:
+        document: JSON = json.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"line {line or error.lineno}, column {error.colno}"
+        raise DataError(
+            f"{name}, {where}: must be JSON, got '{error.msg}'; the file may be cut short, "
+            "replace it"
+        ) from None
+    # JSON may spell half of a character, as in "\ud800", which no tokenizer takes. A spelt
+    # backslash begins no escape.
+    half = _HALF.search(_PAIR.sub("", text.replace("\\\\", "")))
+    if half:
+        where = name if line is None else f"{name}, line {line}"
+        raise DataError(
+            f"{where}: must hold whole characters, got the lone surrogate {half.group()}; "
+            "replace the file"
+        )
+    return document

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from users_files import USERS
 
 from equipoise.api import mitigate
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
@@ -39,6 +40,13 @@ BASES: dict[str, type] = {
     "supply": Supplier,
     "locator": Locator,
     "mitigation": Mitigation,
+}
+
+
+#: Options without a default, by plug-in.
+NEEDED: dict[str, dict[str, JSON]] = {
+    "transfer": {"edit": "any"},
+    **{name: {"file": "any.csv"} for name in USERS},
 }
 
 
@@ -92,7 +100,7 @@ def test_every_benchmark_is_in_the_index() -> None:
 
 @pytest.mark.parametrize("name", [name for name in BENCHMARKS if name != "harness"])  # its task's
 def test_every_metric_is_there_with_its_unit_and_ideal(name: str) -> None:
-    benchmark: AnyBenchmark = build(Benchmark, name)
+    benchmark: AnyBenchmark = build(Benchmark, name, NEEDED.get(name))
     metrics = table("metric", page_of(name))
     for metric in benchmark.metrics:
         _, unit, best, *_ = row_of(metric.name, metrics)
@@ -104,7 +112,7 @@ def test_every_metric_is_there_with_its_unit_and_ideal(name: str) -> None:
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_version_licence_cluster_groups_and_splits_are_there(name: str) -> None:
-    benchmark: AnyBenchmark = build(Benchmark, name)
+    benchmark: AnyBenchmark = build(Benchmark, name, NEEDED.get(name))
     page = page_of(name)
     assert f"Version {benchmark.version}. Licence: {benchmark.licence}" in page
     cluster = f"`{benchmark.cluster}`" if benchmark.cluster else "none"
@@ -134,8 +142,7 @@ def test_every_setting_in_a_command_can_be_built() -> None:
         settings = settings_of(verb, text)
         assert len(settings) >= 4
         for name, option, value in settings:
-            options: dict[str, JSON] = {"edit": "any"} if name == "transfer" else {}
-            build(base, name, {**options, option: value})
+            build(base, name, {**NEEDED.get(name, {}), option: value})
 
 
 @pytest.mark.parametrize("name", ["strength=0", "strength=0.5", "default", "strength=1"])

@@ -27,6 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "plugins": _LOW,
     "describe": _LOW | {"plugins"},
     "data": _LOW,
+    "own_data": _LOW | {"data"},
     "metrics": {"records"},
     "stats": {"records", "conclusions", "metrics.weighted"},
     "group_words": _LOW | {"data"},
@@ -43,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "model_editing": _LOW | _MODEL | {"edits", "training", "contrast_training"},
     "supply": _LOW | {"data", "planted.world", "planted.folder"},
     # Benchmarks know no world but for `planted`, which compares a model with one.
-    "benchmarks": _LOW | {"data", "metrics", "planted.world", "planted.folder"},
+    "benchmarks": _LOW | {"data", "own_data", "metrics", "planted.world", "planted.folder"},
     "locate": _LOW | _MODEL | {"stats", "training"},
     "mitigate": _LOW
     | _MODEL
@@ -83,7 +84,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 NO_TORCH = {
     *("frames", "records", "conclusions", "errors", "markdown", "files", "plugins"),
-    *("describe", "data", "metrics", "stats", "group_words", "supply", "benchmarks"),
+    *("describe", "data", "own_data", "metrics", "stats", "group_words", "supply", "benchmarks"),
     *("report", "export"),
 }
 NO_TORCH_FILES = {

@@ -119,20 +119,7 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair | Decided]):
 
     def requests(self, example: Contrast) -> Sequence[Continuation | TextPair | Decision]:
         """Both sentences, the more stereotyping first: two requests, or a pair of texts."""
-        first, second = example.stereotype, example.antistereotype
-        if self.score == "noul":
-            return [truth_question(sentence) for sentence in (first, second)]
-        if self.score in ("causal_mean", "causal_sum"):
-            return [
-                Continuation(context="", continuation=sentence, prefix=self.bos)
-                for sentence in (first, second)
-            ]
-        if self.score == "causal_cond_unmodified":
-            return [TextPair(first=first, second=second, tokens="unmodified_after", view="left")]
-        tokens: Literal["unmodified", "modified"] = (
-            "unmodified" if self.score == "pll_unmodified" else "modified"
-        )
-        return [TextPair(first=first, second=second, tokens=tokens, view="both")]
+        return pair_requests(example, self.score, self.bos)
 
     def outcome(
         self, example: Contrast, responses: Sequence[Scored | ScoredPair | Decided]
@@ -141,23 +128,12 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair | Decided]):
 
         In nats, or probabilities of being true. All nan when a sentence has no token to score.
         """
-        match list(responses):
-            case [Decided() as left, Decided() as right]:
-                (more, less), beside = truth_values((left, right))
-                values = self._preference(more, less) | beside
-                return Outcome(example=example.id, values=values, groups=example.groups)
-            case [ScoredPair(first=first, second=second)]:
-                pass
-            case [Scored() as first, Scored() as second]:
-                pass
-            case _:
-                raise ValueError(
-                    f"pair '{example.id}' must have two scored texts, got {len(responses)} answers"
-                )
-        if self.score in ("causal_mean", "pll_modified"):
-            more, less = first.mean, second.mean
-        else:
-            more, less = first.logprob, second.logprob
+        decided = [response for response in responses if isinstance(response, Decided)]
+        if decided:
+            (more, less), beside = truth_values(decided)
+            values = self._preference(more, less) | beside
+            return Outcome(example=example.id, values=values, groups=example.groups)
+        more, less = (reduced(side, self.score) for side in scored_sides(example, responses))
         if math.isnan(more) or math.isnan(less):
             more = less = math.nan
         values = self._preference(more, less)
@@ -182,3 +158,38 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair | Decided]):
     def remarks(self, split: str) -> tuple[str, ...]:
         """What the file has that the official file has not."""
         return read_remarks()
+
+
+def pair_requests(
+    pair: Contrast, score: Score, bos: Prefix
+) -> list[Continuation | TextPair | Decision]:
+    """What is asked of a pair, the more stereotyping text first: two texts, or a pair of texts."""
+    sides = (pair.stereotype, pair.antistereotype)
+    if score in ("causal_mean", "causal_sum"):
+        return [Continuation(context=pair.context, continuation=text, prefix=bos) for text in sides]
+    first, second = (pair.context + text for text in sides)
+    if score == "noul":
+        return [truth_question(first), truth_question(second)]
+    if score == "causal_cond_unmodified":
+        return [TextPair(first=first, second=second, tokens="unmodified_after", view="left")]
+    tokens: Literal["unmodified", "modified"] = (
+        "unmodified" if score == "pll_unmodified" else "modified"
+    )
+    return [TextPair(first=first, second=second, tokens=tokens, view="both")]
+
+
+def scored_sides(
+    pair: Contrast, responses: Sequence[Scored | ScoredPair | Decided]
+) -> tuple[Scored, Scored]:
+    """The answers to `pair_requests` by text, the more stereotyping first."""
+    match list(responses):
+        case [ScoredPair(first=first, second=second)]:
+            return first, second
+        case [Scored() as first, Scored() as second]:
+            return first, second
+    raise ValueError(f"pair '{pair.id}' must have two scored texts, got {len(responses)} answers")
+
+
+def reduced(scored: Scored, score: Score) -> float:
+    """A text's score in nats; nan without a token."""
+    return scored.mean if score in ("causal_mean", "pll_modified") else scored.logprob

@@ -59,7 +59,7 @@ def stereoset_example(row: FileRow) -> dict[str, JSON]:
 
 
 def bbq_question(row: FileRow, category: str) -> dict[str, JSON]:
-    """A row as a line of the official file; where it names no category it is the file's.
+    """A row as a line of the official file; where it names no category it is the file's, if any.
 
     `answer_info.ans0` and its like are put together, and `answer_label` is a name of `label`.
     """
@@ -73,12 +73,14 @@ def bbq_question(row: FileRow, category: str) -> dict[str, JSON]:
         if parts or name in cells:
             cells[name] = parts or row.structure(name)
     if "label" not in cells and "answer_label" in cells:
-        cells["label"] = cells["answer_label"]
+        cells["label"] = cells.pop("answer_label")
     for name in ("label", "example_id", "question_index"):
         number = label_number(cells.get(name))
         if number is not None:
             cells[name] = number
     given = cells.get("category")
-    if given is None or (isinstance(given, str) and given.casefold() == category.casefold()):
+    if (category and given is None) or (
+        isinstance(given, str) and given.casefold() == category.casefold()
+    ):
         cells["category"] = category
     return cells

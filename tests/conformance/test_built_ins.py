@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_adapters import wanted_tensors
+from users_files import USERS, write_example
 from worlds import in_world
 
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
@@ -31,7 +32,7 @@ BENCHMARKS = available(Benchmark)
 #: Those with files in the data folder of a planted world; `planted` has no others.
 IN_WORLDS = ("crows_pairs", "facts", "genbias", "genhint", "perplexity", "planted", "stereoset")
 #: The harness asks what a task of the user's own asks.
-GIVEN = [name for name in BENCHMARKS if name not in ("harness", "planted")]
+GIVEN = [name for name in BENCHMARKS if name not in ("harness", "planted", *USERS)]
 TASK = """\
 task: local
 custom_dataset: !function local.documents
@@ -61,6 +62,11 @@ def test_benchmark_on_its_official_files(name: str) -> None:
     if not os.environ.get("EQUIPOISE_DATA"):
         pytest.skip("EQUIPOISE_DATA does not name a folder of benchmark files")
     check_benchmark(benchmark)
+
+
+@pytest.mark.parametrize("name", USERS)
+def test_benchmark_on_a_file_of_the_users_own(name: str, tmp_path: Path) -> None:
+    check_benchmark(build(Benchmark, name, write_example(name, tmp_path)))
 
 
 @pytest.mark.parametrize("name", IN_WORLDS)

@@ -34,9 +34,9 @@ _OURS = "ours, as of genbias"
 class Prompts(Benchmark[WordPrompt, NextTokenScored]):
     """Log-odds between two sets of words directly after prompts of one's own. No lean: 0.
 
-    Both sets have equally many words. The probability of a set is the sum over them, that of a word of several tokens the product
-    over them. A word counts with all that may go on from it ("he" with "heard" where that begins
-    with the token of "he").
+    Both sets have equally many words. The probability of a set is the sum over them, that of a word
+    of several tokens the product over them. A word counts with all that may go on from it ("he"
+    with "heard" where that begins with the token of "he").
     """
 
     version: ClassVar[str] = "1"

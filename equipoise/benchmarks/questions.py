@@ -11,14 +11,14 @@ from annotated_types import Len
 from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import Benchmark
-from equipoise.benchmarks.bbq import BBQ, Answer, Letters, Likelihood, Written
+from equipoise.benchmarks.bbq import BBQ, Answer, Chosen, Letters, Likelihood, Written
 from equipoise.data.bbq import BbqItem
-from equipoise.metrics.bbq import METRICS
 from equipoise.own_data.questions import ROLES, QuestionFile, read_questions
 from equipoise.records import (
     OPTIONS,
     Continuation,
     DataUse,
+    Decision,
     Generation,
     Metric,
     NextToken,
@@ -36,9 +36,10 @@ class Questions(Benchmark[BbqItem, Answer]):
 
     version: ClassVar[str] = "1"  # raised with that of `bbq`, whose scores these are
     paper: ClassVar[str] = "own form; as Parrish et al. 2022, BBQ, Findings of ACL"
-    metrics: ClassVar[tuple[Metric, ...]] = METRICS
     cluster: ClassVar[str | None] = "question"
     licence: ClassVar[str] = "as the file"
+    turn = "question"
+    typed: ClassVar[str] = BBQ.typed
     faults: ClassVar[tuple[str, ...]] = BBQ.faults
 
     file: str  # .csv, .tsv, .json, .jsonl or .parquet, also .gz or .xz; also in the data folder
@@ -46,30 +47,37 @@ class Questions(Benchmark[BbqItem, Answer]):
     question: str | None = None  # column of the question
     #: the three columns of answers, or that of lists of three; None: guessed
     answers: Annotated[tuple[str, ...], Len(1, 3)] | None = None
-    label: str | None = (
-        None  # column of the right answer: its number from 0, its letter or its text
-    )
+    #: column of the right answer: its number from 0, its letter or its text
+    label: str | None = None
     target: str | None = None  # column of the answer that shows the bias, likewise; "-": none
-    unknown: str | None = (
-        None  # column of the answer that nobody can know; None: guessed, or by words
-    )
+    #: column of the answer that nobody can know; None: guessed, or by words
+    unknown: str | None = None
     category: str | None = None  # column of the category
     condition: str | None = None  # column of the context's condition: ambig or disambig
     polarity: str | None = None  # column of the question's polarity: neg or nonneg
     cluster_by: str | None = None  # column of the template; None: guessed, or each row alone
     id: str | None = None  # column of ids; "-": the place in the file
-    score: Likelihood | Letters | Written = Likelihood()  # how an answer is read, as of bbq
+    score: Likelihood | Letters | Written | Chosen = (
+        Likelihood()
+    )  # how an answer is read, as of bbq
 
     @property
     def by(self) -> tuple[str, ...]:
         """Those of these keys that the file has columns of."""
         return ("category", "polarity")
 
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """As of `bbq`."""
+        return self._bbq.metrics
+
     def examples(self, split: str) -> Sequence[BbqItem]:
         """The questions in the order of the file. Raises `DataError` naming file and row."""
         return self._read().items
 
-    def requests(self, example: BbqItem) -> Sequence[Continuation | NextToken | Generation]:
+    def requests(
+        self, example: BbqItem
+    ) -> Sequence[Continuation | NextToken | Generation | Decision]:
         """As of `bbq`."""
         return self._bbq.requests(example)
 
@@ -84,6 +92,10 @@ class Questions(Benchmark[BbqItem, Answer]):
     def files(self, split: str) -> tuple[DataUse, ...]:
         """The file."""
         return (self._read().use,)
+
+    def notes(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+        """As of `bbq`."""
+        return self._bbq.notes(outcomes)
 
     def remarks(self, split: str) -> tuple[str, ...]:
         """What was guessed of the file, and what has no bias score."""

@@ -10,7 +10,9 @@ from equipoise.commands import flags
 from equipoise.errors import RecipeError
 
 if TYPE_CHECKING:
+    from equipoise.inference.decision_server import DecisionServer
     from equipoise.inference.scorer import Scorer
+    from equipoise.predictions import Predictions
 
 
 def measure(  # noqa: PLR0913
@@ -63,8 +65,6 @@ def measure(  # noqa: PLR0913
     from equipoise.benchmarks.base import Benchmark
     from equipoise.checks.run import check_measurement
     from equipoise.files.atomic import check_new
-    from equipoise.inference.decision_server import DecisionServer, is_server
-    from equipoise.predictions import Predictions
     from equipoise.report.tables import measurement_text
     from equipoise.study.results import results_document, to_json, write_results
 
@@ -76,14 +76,9 @@ def measure(  # noqa: PLR0913
     # Before loading, so that a wrong option is refused at once.
     built = [plugins.build(Benchmark, benchmark, options[benchmark]) for benchmark in benchmarks]
     subjects: list[Predictions | Scorer] = []
-    if model.startswith("predictions:"):
-        if chat or start != "auto":
-            raise RecipeError(f"{model} was predicted elsewhere; leave --chat and --start out")
-        subjects.append(Predictions.parse(model))
-    elif is_server(model):
-        if chat or start != "auto":
-            raise RecipeError(f"{model} has a form of its own; leave --chat and --start out")
-        subjects.append(DecisionServer.parse(model))
+    elsewhere = _find_elsewhere(model, asked=chat or start != "auto")
+    if elsewhere is not None:
+        subjects.append(elsewhere)
     else:
         opened = flags.load_model(model, dtype, device, revision, base, batch_size, start)
         subjects += [opened] if plain or not chat else []
@@ -100,6 +95,22 @@ def measure(  # noqa: PLR0913
         flags.say(f"results are in {write_results(out, measurements)}")
     if as_json:
         print(to_json(results_document(measurements)), end="")
+
+
+def _find_elsewhere(model: str, *, asked: bool) -> "Predictions | DecisionServer | None":
+    """Published predictions or a server of that name; None: it is a model to be opened here.
+
+    `asked`: a form of text was asked for, of which neither knows. Raises `RecipeError` then.
+    """
+    from equipoise.inference.decision_server import DecisionServer, is_server
+    from equipoise.predictions import Predictions
+
+    predicted = model.startswith("predictions:")
+    if not (predicted or is_server(model)):
+        return None
+    if asked:
+        raise RecipeError(f"{model} must be asked as it is; leave --chat and --start out")
+    return Predictions.parse(model) if predicted else DecisionServer.parse(model)
 
 
 def _chat_options(*, chat: bool, **given: str | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from equipoise.benchmarks.crows_pairs import CrowsPairs
 from equipoise.benchmarks.pairs import Pairs
 from equipoise.checks.run import check_measurement, check_stored
 from equipoise.compare import compare
-from equipoise.errors import DataError, OptionError, RecipeError
+from equipoise.errors import DataError, OptionError
 from equipoise.files.atomic import sha256
 from equipoise.measure import measure
 from equipoise.plugins import build
@@ -126,8 +126,9 @@ def test_before_and_after(tmp_path: Path) -> None:
     change = compare(before, after).change("stereotype_preference")
     assert (change.before, change.after, change.direction) == (100.0, 50.0, "reduced")
     (tmp_path / "mine.csv").write_text("stereotype,anti\nOak is old,Oak is young\n")
-    with pytest.raises(RecipeError, match="examples_sha256"):
-        compare(before, measure(FakeScorer(), benchmark))
+    other = compare(before, measure(FakeScorer(), benchmark))
+    assert other.change("stereotype_preference").direction == "not comparable"
+    assert [difference.name for difference in other.differences] == ["data"]
 
 
 def test_a_studys_key_covers_the_file(tmp_path: Path) -> None:
@@ -139,3 +140,18 @@ def test_a_studys_key_covers_the_file(tmp_path: Path) -> None:
         Path(file).write_text(content)
         keys.append([step.key for step in plan(Recipe.from_yaml(recipe)).steps])
     assert keys[0] == keys[2] != keys[1]
+
+
+def test_a_decision_model_is_asked_whether_texts_are_true(tmp_path: Path) -> None:
+    lines = [f"The oak is,{n} old,{n} young,{n} wet" for n in range(6)]
+    file = write(tmp_path, "\n".join(["context,stereotype,anti,unrelated", *lines]))
+    benchmark = Pairs(file=file, score="noul")
+    # yes to what is old with odds of e to 1, to all else even
+    yes = FakeScorer(nats=lambda asked, text: -2.0 + ("old" in asked and text == " Yes"))
+    result = measure(yes, benchmark, draws=0)
+    odds = 1 / (1 + math.exp(-1))
+    values = {estimate.metric: estimate.value for estimate in result.estimates}
+    assert values["stereotype_preference"] == 100
+    assert values["margin_mean"] == pytest.approx(odds - 0.5)
+    assert "log_odds" not in values  # which is in nats
+    assert "related" not in values

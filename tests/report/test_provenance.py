@@ -67,6 +67,17 @@ def test_page_names_the_settings_of_a_model() -> None:
     )
     text = study_page(Study(title="t", recipe={}, measured=(measured,)))
     assert "<td>none</td><td>none</td>\n<td>{{ messages }}</td>" in text
+    chat: dict[str, JSON] = {
+        "reading": "text",
+        "turn": "user",
+        "request": None,
+        "system": "Be fair.",
+    }
+    info |= {"kind": "causal", "start_reason": "as asked", "chat": chat}
+    measured = replace(measured, measurement=measurement(model_info=info))
+    text = study_page(Study(title="t", recipe={}, measured=(measured,)))
+    assert "<td>none (as asked)</td><td>none</td>" in text
+    assert "<td>chat, text in the user&#39;s turn; system prompt: &#39;Be fair.&#39;</td>" in text
 
 
 def test_edits_that_differ_in_their_seed_alone_are_together() -> None:

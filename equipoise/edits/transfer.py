@@ -101,6 +101,7 @@ def transfer_adapter(
         report=report,
         base_name=model.load_name,
         base_kind=model.kind,
+        base_start=model.start,
         base_vocabulary=str(model_vocabulary),
     )
     # a folder's path would only help its owner

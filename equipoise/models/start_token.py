@@ -59,14 +59,14 @@ def start_token(
     if choice == "auto":
         return _choose(tokenizer, rows)
     if choice == "none":
-        return StartToken(id=None, rule="none", reason="as asked")
+        return StartToken(id=None, rule="none", reason="as chosen")
     if choice == "bos":
         if tokenizer.bos_token_id is None:
             raise ModelError(
                 f"start=bos needs a tokenizer with a BOS, got {tokenizer.bos_token}; take auto, "
                 "none or a token of the vocabulary"
             )
-        return StartToken(id=int(tokenizer.bos_token_id), rule="bos", reason="as asked")
+        return StartToken(id=int(tokenizer.bos_token_id), rule="bos", reason="as chosen")
     vocabulary = tokenizer.get_vocab()
     number = vocabulary.get(choice)
     if number is None:
@@ -80,7 +80,7 @@ def start_token(
             f"start must be a token that the model has a row for, got {choice!r}, which has number "
             f"{number} of {rows}; take another"
         )
-    return StartToken(id=int(number), rule="token", reason="as asked")
+    return StartToken(id=int(number), rule="token", reason="as chosen")
 
 
 def _choose(tokenizer: PreTrainedTokenizerBase, rows: int | None) -> StartToken:

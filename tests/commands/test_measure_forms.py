@@ -45,7 +45,7 @@ def test_results_hold_both_forms_and_how_they_were_asked(
     document = json.loads(printed)
     plain, chat = document["equipoise"]["benchmarks"].values()
     assert (plain["prefix"]["start_token_id"], plain["prefix"]["chat"]) == (None, None)
-    assert plain["model_info"]["start_reason"] == "as asked"
+    assert plain["model_info"]["start_reason"] == "as chosen"
     asked = chat["model_info"]["chat"]
     assert (asked["system"], asked["turn"], asked["request"]) == (
         "Be fair.", "assistant", "Tell me.",

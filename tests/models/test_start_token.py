@@ -62,7 +62,7 @@ def test_what_is_asked_for_is_taken() -> None:
     for choice, token in (("bos", "<|im_start|>"), ("<|im_end|>", "<|im_end|>"), ("none", None)):
         start = start_token(tokenizer, choice)
         assert start.id == (None if token is None else tokenizer.convert_tokens_to_ids(token))
-        assert start.reason == "as asked"
+        assert start.reason == "as chosen"
 
 
 def test_what_cannot_be_taken_is_refused_with_the_nearest() -> None:

@@ -73,10 +73,10 @@ def test_page_names_the_settings_of_a_model() -> None:
         "request": None,
         "system": "Be fair.",
     }
-    info |= {"kind": "causal", "start_reason": "as asked", "chat": chat}
+    info |= {"kind": "causal", "start_reason": "as chosen", "chat": chat}
     measured = replace(measured, measurement=measurement(model_info=info))
     text = study_page(Study(title="t", recipe={}, measured=(measured,)))
-    assert "<td>none (as asked)</td><td>none</td>" in text
+    assert "<td>none (as chosen)</td><td>none</td>" in text
     assert "<td>chat, text in the user&#39;s turn; system prompt: &#39;Be fair.&#39;</td>" in text
 
 

@@ -126,12 +126,12 @@ def compare_all(
     """`compare` for every benchmark that all sides measured, in the order of the before side.
 
     Several sides after are seeds of one method. Of several measurements of one benchmark those
-    with the same options and split, in the same chat form, belong together.
+    with the same options, split and settings belong together.
     Raises `RecipeError` when no benchmark is on all sides, or for a margin of another one.
     """
     comparisons = []
     for measurement in before:
-        twins = [_twin(measurement, side) for side in afters]
+        twins = [_twin(measurement, before, side) for side in afters]
         present = [twin for twin in twins if twin is not None]
         if present and len(present) == len(twins):
             comparisons.append(
@@ -151,15 +151,25 @@ def compare_all(
     return comparisons
 
 
-def _twin(measurement: Measurement, side: Sequence[Measurement]) -> Measurement | None:
+def _twin(
+    measurement: Measurement, before: Sequence[Measurement], side: Sequence[Measurement]
+) -> Measurement | None:
+    """The measurement of a side that was made most alike; None where another of before is nearer.
+
+    As where both forms, plain and chat, were measured on one side and only the plain on the other.
+    """
+
+    def distance(other: Measurement, twin: Measurement) -> tuple[bool, int]:
+        settings = [(dict(m.options), m.split, m.limit) for m in (other, twin)]
+        return settings[0] != settings[1], len(differences_of(other, [twin]))
+
+    rivals = [other for other in before if other.benchmark == measurement.benchmark]
     twins = [twin for twin in side if twin.benchmark == measurement.benchmark]
-    setting = (dict(measurement.options), measurement.split, measurement.limit)
-    alike = [t for t in twins if (dict(t.options), t.split, t.limit) == setting]
-    # where plain text and a chat were both measured, like belongs to like
-    form = measurement.model_info.get("chat")
-    alike.sort(key=lambda twin: twin.model_info.get("chat") != form)
-    # else one of another setting: `compare` then says in what they differ
-    return next(iter((*alike, *twins)), None)
+    # of another setting at worst: `compare` then says in what they differ
+    twin = min(twins, key=lambda twin: distance(measurement, twin), default=None)
+    if twin is None or any(distance(o, twin) < distance(measurement, twin) for o in rivals):
+        return None
+    return twin
 
 
 def _check_margins(margins: Mapping[str, Margin], comparisons: Sequence[Comparison]) -> None:

@@ -11,7 +11,7 @@ from worlds import in_world
 import equipoise as eq
 from equipoise.benchmarks.crows_pairs import CrowsPairs
 from equipoise.benchmarks.genbias import GenBias
-from equipoise.compare import compare
+from equipoise.compare import compare, compare_all
 from equipoise.conclusions import Comparison
 from equipoise.errors import RecipeError
 from equipoise.export import tables
@@ -133,6 +133,19 @@ def test_any_part_of_a_chat_form(change: dict[str, JSON], text: str) -> None:
 def test_a_chat_brings_its_start_token(before: Measurement) -> None:
     after = measured(0.2, chat=dict(CHAT), start_token=None)
     assert compared(before, after, "chat").change("lo_abs").direction == "reduced"
+
+
+def test_of_both_forms_those_that_are_alike_are_compared(before: Measurement) -> None:
+    chats = [measured(lean, chat=dict(CHAT), start_token=None) for lean in (1.0, 0.2)]
+    plain = measured(0.2)
+    with in_world():
+        both = compare_all([before, chats[0]], [chats[1], plain], draws=20)
+        single = compare_all([chats[0], before], [plain], draws=20)
+        across = compare_all([before], [chats[1]], draws=20)
+    assert [comparison.after for comparison in both] == [plain, chats[1]]
+    assert [comparison.differences for comparison in both] == [(), ()]
+    assert [comparison.before for comparison in single] == [before]
+    check_withheld(across[0], "chat form plain against chat (")
 
 
 def test_several_settings_must_all_be_named(before: Measurement) -> None:

@@ -59,11 +59,11 @@ def compare(  # noqa: PLR0913
         first, *others, margins=flags.margins_of(margin or ()), seed=seed, draws=draws,
         across=across or (),
     )  # fmt: skip
-    compared = {comparison.before.benchmark for comparison in comparisons}
-    measured = {(each.benchmark, each.model) for side in (first, *others) for each in side}
-    for benchmark, model in sorted(measured):
-        if benchmark not in compared:
-            flags.say(f"{benchmark} was measured on {model} alone; left out")
+    compared = {id(each) for item in comparisons for each in (item.before, *item.afters)}
+    measured = [each for side in (first, *others) for each in side]
+    alone = {(each.benchmark, each.model) for each in measured if id(each) not in compared}
+    for benchmark, model in sorted(alone):
+        flags.say(f"{benchmark} was measured on {model} alone; left out")
     _say_settings(comparisons, across or ())
     for comparison in comparisons:
         flags.say_faults(check_comparison(comparison))

@@ -10,7 +10,7 @@ from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.conclusions import Change, Comparison, Difference, describe_differences
 from equipoise.errors import RecipeError, nearest
-from equipoise.records import Margin, Measurement
+from equipoise.records import Margin, Measurement, Metric
 from equipoise.stats.compare import Sides, compare_metrics
 from equipoise.stats.pairing import PREFIX, SAME, Paired, pair
 from equipoise.stats.resample import by_cell, select
@@ -50,11 +50,7 @@ def compare(
     ]
     differences = differences_of(sides[0], sides[1:], across=across)
     _check_items(before, afters, differences)
-    metrics = [
-        replace(m, margin=(margins or {}).get(f"{before.benchmark}.{m.name}", m.margin))
-        for m in benchmark.metrics
-        if all(m.name in {metric.name for metric in other.metrics} for other in others)
-    ]
+    metrics = _metrics_of_all((benchmark, *others), before.benchmark, margins or {})
     withheld = describe_differences(differences, across=False)
     paired = pair(before, afters)
     if not paired.outcomes:
@@ -68,28 +64,38 @@ def compare(
     def changed(mask: NDArray[np.bool_]) -> list[Change]:
         afters = tuple(select(after, mask) for after in paired.sides.afters)
         rows = Sides(before=select(paired.sides.before, mask), afters=afters)
-        return concluded(compare_metrics(metrics, rows, draws=draws, seed=seed))
-
-    def concluded(changes: list[Change]) -> list[Change]:
-        return without_conclusion(changes, withheld) if withheld else changes
+        return compare_metrics(metrics, rows, draws=draws, seed=seed)
 
     for group, cell_changes in by_cell(paired.outcomes, keys, changed):
         changes += [replace(change, group=group) for change in cell_changes]
     # each seed as if it were the only one, to show how far they agree
     single = [Sides(before=paired.sides.before, afters=(after,)) for after in paired.sides.afters]
+    by_seed = [
+        compare_metrics(metrics, sides, draws=draws, seed=seed)
+        for sides in (single if len(single) > 1 else [])
+    ]
     return Comparison(
         before=before,
         afters=afters,
         seed=seed,
         draws=draws,
-        changes=tuple(holm(changes)),
-        by_seed=tuple(
-            tuple(concluded(compare_metrics(metrics, sides, draws=draws, seed=seed)))
-            for sides in (single if len(single) > 1 else [])
-        ),
+        changes=tuple(without_conclusion(holm(changes), withheld)),
+        by_seed=tuple(tuple(without_conclusion(of_seed, withheld)) for of_seed in by_seed),
         notes=(*paired.notes, *_note_unchanged(paired, benchmark.by)),
         differences=differences,
     )
+
+
+def _metrics_of_all(
+    benchmarks: Sequence[AnyBenchmark], name: str, margins: Mapping[str, Margin]
+) -> list[Metric]:
+    """The first one's metrics that all others have, with their margins or those that were given."""
+    shared = set.intersection(*({each.name for each in other.metrics} for other in benchmarks))
+    return [
+        replace(metric, margin=margins.get(f"{name}.{metric.name}", metric.margin))
+        for metric in benchmarks[0].metrics
+        if metric.name in shared
+    ]
 
 
 def _note_unchanged(paired: Paired, by: Sequence[str]) -> list[str]:

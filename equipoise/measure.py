@@ -135,7 +135,7 @@ def measure(
                 if file.verified is False
             ),
             *benchmark.remarks(split),
-            *benchmark.notes(outcomes),
+            *benchmark.observations(outcomes),
             *_note_coverage(outcomes, expected=len(examples) * variants),
         ),
     )

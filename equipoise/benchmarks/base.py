@@ -87,8 +87,8 @@ class Benchmark(ABC, Generic[E, R]):
         """Notes on the data for the reader of a result, whole sentences; beside `faults`."""
         return ()
 
-    def notes(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
-        """What the reader of these outcomes must know of them, whole sentences."""
+    def observations(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+        """Notes on what was answered, whole sentences, where a reader of the table must know."""
         return ()
 
     def texts(self, example: E) -> Sequence[str]:

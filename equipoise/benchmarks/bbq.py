@@ -226,7 +226,7 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
             outcomes.append(Outcome(example=item.id, values=values, groups=item.groups, text=said))
         return outcomes
 
-    def notes(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    def observations(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
         """Whether the place in the list settled what was taken."""
         notes = []
         for place in PLACES:

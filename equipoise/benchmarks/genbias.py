@@ -130,7 +130,7 @@ class GenBias(Benchmark[Situation, NextTokenScored]):
         values = gap.response_values(response) | {"s": example.score}
         return Outcome(example=example.id, values=values, groups=example.groups)
 
-    def notes(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    def observations(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
         """Whether the lean has one sign after some template and the other after another."""
         leans: dict[str, list[float]] = {}
         for outcome in outcomes:

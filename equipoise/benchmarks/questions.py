@@ -93,9 +93,9 @@ class Questions(Benchmark[BbqItem, Answer]):
         """The file."""
         return (self._read().use,)
 
-    def notes(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    def observations(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
         """As of `bbq`."""
-        return self._bbq.notes(outcomes)
+        return self._bbq.observations(outcomes)
 
     def remarks(self, split: str) -> tuple[str, ...]:
         """What was guessed of the file, and what has no bias score."""

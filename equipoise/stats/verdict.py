@@ -50,7 +50,12 @@ def direction_of(change: Change) -> Direction:
 
 
 def without_conclusion(changes: Sequence[Change], why: str) -> list[Change]:
-    """The changes with their numbers, but without p, claim and direction; `why` is the reason."""
+    """The changes with their numbers, but without p, claim and direction; `why` is the reason.
+
+    As they are where it is empty.
+    """
+    if not why:
+        return [*changes]
     return [
         replace(
             change, p=math.nan, p_holm=math.nan, claim=None, direction="not comparable",

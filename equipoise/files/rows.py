@@ -227,5 +227,5 @@ def _parquet_rows(content: bytes, name: str) -> list[JSON]:
 
 def _describe(value: JSON) -> str:
     """A wrong value as an error shows it: a number whole, of anything else its kind alone."""
-    texts = str | list | dict
-    return f"a {type(value).__name__}" if isinstance(value, texts) else repr(value)
+    plain = value is None or isinstance(value, bool | int | float)
+    return repr(value) if plain else f"a {type(value).__name__}"

@@ -182,7 +182,7 @@ def _fill(row: FileRow, context: str, texts: Sequence[str]) -> list[str]:
             f"{row.where}: texts must all fill the blank of the context, or all be the context "
             f"with the blank filled, got {sum(whole)} of {len(whole)} filled; correct the row"
         )
-    return [_BLANK.sub(lambda _, text=text: text, context) for text in texts]
+    return [text.join(_BLANK.split(context)) for text in texts]
 
 
 def _note_clusters(layout: Layout) -> list[str]:

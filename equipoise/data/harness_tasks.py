@@ -151,7 +151,7 @@ def files(name: str, *, folder: str | None) -> tuple[DataUse, ...]:
     try:
         if home is not None and file.is_relative_to(home):
             digest = folder_sha256(home, suffixes=(".yaml", ".yml", ".py"))
-            task = DataUse(name=home.name, sha256=digest, licence=OWN_LICENCE, verified=False)
+            task = DataUse(name=home.name, sha256=digest, licence=OWN_LICENCE, verified=None)
         else:
             task = DataUse(
                 name=file.name,

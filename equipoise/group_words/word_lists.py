@@ -149,7 +149,7 @@ def word_lists_use(file: str | None) -> DataUse:
         name=name,
         sha256=hashlib.sha256(content).hexdigest(),
         licence=str(licence or _Document.model_fields["licence"].default),
-        verified=file is None,
+        verified=True if file is None else None,
     )
 
 

@@ -41,7 +41,7 @@ def test_user_file(tmp_path: Path) -> None:
     file = tmp_path / "own.json"
     file.write_text(json.dumps({"axes": {"pets": groups}}), encoding="utf-8")
     use = word_lists_use(str(file))
-    assert (use.name, use.verified, use.licence[:9]) == ("own.json", False, "not known")
+    assert (use.name, use.verified, use.licence[:9]) == ("own.json", None, "not known")
     text = swapped(
         "Tom is a cat, not a hound named TOM.", read_word_lists(str(file), ["pets"]), seed=0
     )

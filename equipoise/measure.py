@@ -25,6 +25,7 @@ from equipoise.records import (
     JSON,
     Decision,
     Example,
+    Generation,
     Measurement,
     Outcome,
     Request,
@@ -127,6 +128,7 @@ def measure(
         notes=(
             *_note_labels(info),
             *form_notes(info),
+            *_note_layout(info, requests),
             *benchmark.faults,
             *(benchmark.data_faults if all(file.verified for file in data) else ()),
             *(
@@ -326,6 +328,15 @@ def _note_labels(info: Mapping[str, JSON]) -> Iterator[str]:
                 f"item information: {edit['method']} was given the {label} of the measured items, "
                 "so that this compares with no method that was not"
             )
+
+
+def _note_layout(info: Mapping[str, JSON], asks: Sequence[Sequence[Request]]) -> Iterator[str]:
+    """What the model was found to need that costs time; how it writes, only where it wrote."""
+    layout = info.get("layout")
+    writes = any(isinstance(request, Generation) for requests in asks for request in requests)
+    for key, what in layout.items() if isinstance(layout, dict) else ():
+        if key == "batches" or (key == "generation" and writes):
+            yield f"layout: {key} {what}"
 
 
 def _note_coverage(outcomes: Sequence[Outcome], *, expected: int) -> Iterator[str]:

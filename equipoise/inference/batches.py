@@ -8,7 +8,7 @@ import torch
 from tqdm import tqdm
 
 from equipoise.errors import ModelError
-from equipoise.inference.forward import probe_layout
+from equipoise.inference.forward import layout_of
 from equipoise.models.kernels import evaluating, fast_matmul
 from equipoise.models.loaded_model import LoadedModel
 
@@ -45,8 +45,8 @@ class Batches:
         self._budget = min(model.batch_tokens, most_cpu_tokens) if on_cpu else model.batch_tokens
         self._reads = reads
         self._most_reads = most_reads
-        if company is None and lengths and model.kind == "causal":
-            company = list(map(probe_layout(model.module).company, lengths))
+        if company is None and lengths:
+            company = list(map(layout_of(model).company, lengths))
         self._company = company or [0] * len(lengths)
         self._order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
         self._done = 0

@@ -20,14 +20,13 @@ from equipoise.inference.batches import Batches
 from equipoise.inference.forward import (
     Layout,
     at_full_speed,
-    has_output_layer,
+    layout_of,
     logits_at,
-    probe_layout,
 )
 from equipoise.inference.prefix_sharing import PackedRow, pack, single
 from equipoise.inference.queries import LIKELIEST, Plan, Read
 from equipoise.models.loaded_model import LoadedModel
-from equipoise.models.tokenization import Ids, pad_token_id
+from equipoise.models.tokenization import Ids
 
 _CPU_TOKENS = 1_024  # per batch: on a processor more is no faster, and leaves its caches
 _CPU_LOGITS = 2**27  # elements per batch, at most
@@ -137,12 +136,7 @@ def forward_passes(
     again as smaller ones.
     """
     starts = np.cumsum([0, *map(len, reads)]).tolist()
-    if model.kind == "causal":
-        layout = probe_layout(model.module)
-    else:
-        gather = has_output_layer(model.module)
-        pad = pad_token_id(model.tokenizer)
-        layout = Layout(pack=False, gather=gather, two_sided=True, pad=pad)
+    layout = layout_of(model)
     packed: list[int] = []
     alone: list[int] = []
     for text, ids in enumerate(texts):

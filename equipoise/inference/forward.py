@@ -3,8 +3,8 @@
 How a module may be given its rows is probed on a few tokens.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,9 @@ from transformers import PreTrainedModel
 from equipoise.errors import ModelError
 from equipoise.inference.prefix_sharing import PackedRow, single, tree
 from equipoise.models.kernels import evaluating, fast_matmul, fused_gelu
+from equipoise.models.loaded_model import LoadedModel
+from equipoise.models.tokenization import pad_token_id
+from equipoise.records import JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,22 @@ class Layout:
             return length
         return int(self.rope_change is not None and length > self.rope_change)
 
+    @property
+    def record(self) -> dict[str, JSON]:
+        """What is done for this module that most do not need, for results; usually empty."""
+        record: dict[str, JSON] = {}
+        if not self.pads:
+            record["batches"] = "of texts of equal length only, others change them"
+        elif self.rope_change is not None:
+            record["batches"] = (
+                f"of texts of up to {self.rope_change} tokens apart from longer ones"
+            )
+        if not (self.pack or self.two_sided):
+            record["rows"] = "a text each"
+        if not self.gather:
+            record["output_layer"] = "at every position"
+        return record
+
 
 @contextmanager
 def at_full_speed(module: nn.Module) -> Iterator[None]:
@@ -58,7 +77,8 @@ def logits_at(
     """Logits at places of the padded batch: row index times longest row, plus position in the row.
 
     In the module's own number format; whatever the module does to its logits (soft caps, scales)
-    is done, because its own code runs.
+    is done, because its own code runs. Raises `TypeError` when the layout gathers and the module
+    does not run the output layer that it names.
     """
     if not layout.gather:
         logits: Tensor = module(**_model_inputs(module, rows, layout)).logits
@@ -70,6 +90,8 @@ def logits_at(
 
     with _before_output_layer(module, gather):
         gathered: Tensor = module(**_model_inputs(module, rows, layout)).logits
+    if gathered.shape[:2] != (1, len(places)):  # MobileBERT multiplies by the layer's weights
+        raise TypeError(f"{type(module).__name__} does not run its output layer")
     return gathered[0]
 
 
@@ -207,58 +229,102 @@ def kind_of(module: PreTrainedModel) -> tuple[str, ...]:
     )
 
 
-def probe_layout(module: PreTrainedModel) -> Layout:
-    """How rows may be given to this causal module; tried once for each kind of module.
+def layout_of(model: LoadedModel) -> Layout:
+    """How rows may be given to this model. Raises `ModelError` as `probe_layout`."""
+    masked = model.kind == "masked"
+    return probe_layout(model.module, pad=pad_token_id(model.tokenizer) if masked else None)
 
-    Raises `ModelError` for a module that is not causal: its predictions depend on later tokens.
+
+def probe_layout(module: PreTrainedModel, *, pad: int | None = None) -> Layout:
+    """How rows may be given to this module; tried once for each kind of module.
+
+    `pad`: of a masked model, the token that fills a row up; None: the module is causal.
+    Raises `ModelError` for a module whose outputs are not finite or differ from run to run, and
+    for a causal one whose predictions depend on later tokens.
     """
-    key = kind_of(module)
+    key = (*kind_of(module), str(pad))
     if key in _known:
         return _known[key]
     config = module.config.get_text_config().to_dict()
-    rope, quantized = config.get("rope_parameters") or {}, "quantization_config" in config
-    layout = Layout(
-        pack=False,
-        gather=False,
-        window=config.get("sliding_window"),
-        rope_change=rope.get("original_max_position_embeddings")
-        if rope.get("rope_type") == "longrope"
-        else None,
-    )
+    layout = _unprobed_layout(config, pad)
     if config["vocab_size"] <= max(map(max, (*_TEXTS, _OTHER_END))):
         return layout  # the texts have tokens that it lacks
     with torch.inference_mode(), evaluating(module):
         first, *others = (_logits(module, single([text], [0]), layout) for text in _TEXTS)
         expected = torch.cat([first, *others])
-        if not bool(torch.isfinite(expected).all()):
-            return layout  # broken weights say nothing of their kind
-        other_end = _logits(module, single([_OTHER_END], [0]), layout)
-        # A mixture of experts rounds otherwise where the last token goes to another expert.
-        share = 1.0 if quantized or first.dtype not in _TOLERANCE else _SAME_SHAPE
-        if not is_close(other_end[:-1], first[:-1], share=share):
+        broken = torch.isnan(expected) | torch.isposinf(expected)
+        if bool(broken.all()):
             raise ModelError(
-                f"{type(module).__name__} must predict each token from those before it, but its "
-                "predictions change with later tokens; load a causal model, or set is_decoder in "
-                "its config.json if it was trained as one"
+                f"{type(module).__name__} must give finite outputs, got {float(expected[0, 0])} "
+                f"for a few tokens in {module.dtype}; copy the weights again if they were damaged, "
+                "or take another number format (dtype=, --dtype)"
             )
-        if not is_close(_logits(module, _ALONE, layout), expected):
+        if bool(broken.any()):
+            return layout  # a broken token says nothing of the module's kind
+        if pad is None:
+            _refuse_later_tokens(module, first, layout, quantized="quantization_config" in config)
+        padded = _logits(module, _ALONE, layout)
+        if not is_close(padded, expected):
+            _refuse_chance(module, first, layout)
             layout = replace(layout, pads=False)
-        if has_output_layer(module):
-            gathered = replace(layout, gather=True)
-            if is_close(_logits(module, _ALONE, gathered), expected):
+        gathered = replace(layout, gather=True)
+        with suppress(TypeError):  # a layer that is named and not run
+            if has_output_layer(module) and is_close(_logits(module, _ALONE, gathered), padded):
                 layout = gathered
-        takes_masks = module.config._attn_implementation in ("sdpa", "eager")
         packed = replace(layout, pack=True)
         may_pack = (
             module.config.model_type in _PACKABLE
             and layout.pads
-            and takes_masks
+            and not layout.two_sided
+            and module.config._attn_implementation in ("sdpa", "eager")
             and packed.packs(max(map(len, _TEXTS)))
         )
         if may_pack and is_close(_logits(module, _TOGETHER, packed), expected):
             layout = packed
     _known[key] = layout
     return layout
+
+
+def _unprobed_layout(config: Mapping[str, Any], pad: int | None) -> Layout:
+    """What is right whatever the module does, with the limits that its configuration names."""
+    rope = config.get("rope_parameters") or {}
+    changes = rope.get("rope_type") == "longrope"
+    return Layout(
+        pack=False,
+        gather=False,
+        two_sided=pad is not None,
+        pad=pad or 0,
+        window=config.get("sliding_window"),
+        rope_change=rope.get("original_max_position_embeddings") if changes else None,
+    )
+
+
+def _refuse_later_tokens(
+    module: PreTrainedModel, first: Tensor, layout: Layout, *, quantized: bool
+) -> None:
+    """Raise `ModelError` if the first text's predictions change with its last token."""
+    other_end = _logits(module, single([_OTHER_END], [0]), layout)
+    # A mixture of experts rounds otherwise where the last token goes to another expert.
+    share = 1.0 if quantized or first.dtype not in _TOLERANCE else _SAME_SHAPE
+    if is_close(other_end[:-1], first[:-1], share=share):
+        return
+    _refuse_chance(module, first, layout)
+    raise ModelError(
+        f"{type(module).__name__} must predict each token from those before it, but its "
+        "predictions change with later tokens; load a causal model, or set is_decoder in "
+        "its config.json if it was trained as one"
+    )
+
+
+def _refuse_chance(module: PreTrainedModel, first: Tensor, layout: Layout) -> None:
+    """Raise `ModelError` if the first text does not give the same logits again."""
+    again = _logits(module, single(_TEXTS[:1], [0]), layout)
+    if not is_close(again, first):
+        apart = float((again - first).abs().max())
+        raise ModelError(
+            f"{type(module).__name__} must give a text the same logits each time, got {apart:.2g} "
+            "apart; it draws at random, so that no number of it can be repeated: take another model"
+        )
 
 
 def _logits(module: PreTrainedModel, rows: Sequence[PackedRow], layout: Layout) -> Tensor:
@@ -276,4 +342,6 @@ def is_close(logits: Tensor, expected: Tensor, *, share: float = 1.0) -> bool:
     if logits.shape != expected.shape:
         return False
     tolerance = share * _TOLERANCE.get(expected.dtype, _HALF_TOLERANCE)
-    return bool((logits - expected).abs().max() <= tolerance * expected.float().std())
+    # Some modules give minus infinity to tokens that must not be written: no difference is nan.
+    apart = torch.where(logits == expected, 0, logits - expected).abs().max()
+    return bool(apart <= tolerance * expected[torch.isfinite(expected)].float().std())

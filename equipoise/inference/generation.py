@@ -16,7 +16,7 @@ from transformers import DynamicCache
 from equipoise.errors import ModelError, RequestError
 from equipoise.inference import queries
 from equipoise.inference.batches import Batches, is_out_of_memory, run_in_batches
-from equipoise.inference.forward import Layout, is_close, kind_of, logits_at, pad, probe_layout
+from equipoise.inference.forward import Layout, is_close, kind_of, layout_of, logits_at, pad
 from equipoise.inference.prefix_sharing import single
 from equipoise.inference.rule_scoring import combine_rows
 from equipoise.inference.scoring import the_prompt
@@ -49,7 +49,7 @@ def generate(model: LoadedModel, requests: Sequence[Generation], *, seed: int) -
         tokens = contexts[index]
         return _Writer(index, requests[index], (*front, *tokens.ids), tokens, seed)
 
-    layout = probe_layout(model.module)
+    layout = layout_of(model)
     needed: list[int] = []
     company: list[int] = []
     for index, request in enumerate(requests):
@@ -135,13 +135,13 @@ def _write(model: LoadedModel, writers: list[_Writer]) -> None:
     """
     ends = _end_tokens(model)
     # A text that grows beyond a change of positions has keys of the positions before in its cache.
-    layout = probe_layout(model.module)
+    layout = layout_of(model)
     grows = any(
         layout.company(len(writer.ids))
         != layout.company(len(writer.ids) + writer.request.max_tokens)
         for writer in writers
     )
-    cached = _cache_is_exact(model, layout) and not grows
+    cached = cache_is_exact(model) and not grows
     reader = _CachedRows(model) if cached else _FreshRows(model, layout)
     while not all(writer.stopped for writer in writers):
         # a text that has stopped keeps its rows, so that the others stay beside their cache
@@ -255,16 +255,16 @@ _PROBE: list[Ids] = [(5, 6, 7), (8, 9, 4, 3, 2)]
 _exact_caches: dict[tuple[str, ...], bool] = {}
 
 
-def _cache_is_exact(model: LoadedModel, layout: Layout) -> bool:
-    """Whether the model says the same from its cache, padded on the left, as without; tried once.
+def cache_is_exact(model: LoadedModel) -> bool:
+    """Whether a causal model says the same from its cache, padded on the left, as without it.
 
-    It does not for recurrent models that read padding (Mamba, RWKV), nor where the cache is of
-    a kind of its own.
+    Tried once for each kind of module. It does not for recurrent models that read padding (Mamba,
+    RWKV), nor where the cache is of a kind of its own.
     """
     module = model.module
     key = kind_of(module)
     if key not in _exact_caches:
-        cached, fresh = _CachedRows(model), _FreshRows(model, layout)
+        cached, fresh = _CachedRows(model), _FreshRows(model, layout_of(model))
 
         def logits_of(reader: _CachedRows | _FreshRows, rows: list[Ids]) -> Tensor:
             # in the module's own format, whose rounding is allowed for

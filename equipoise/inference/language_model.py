@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from equipoise.errors import ModelError
 from equipoise.inference import deciding, embedding, generation, scoring
 from equipoise.inference.chat import ChatModel, Speaker, chat_form
+from equipoise.inference.forward import layout_of
 from equipoise.models.chat_template import template_sha256
 from equipoise.models.decoding_rule import DecodingRule
 from equipoise.models.kernels import matmul_path
@@ -33,8 +34,6 @@ from equipoise.records import (
     ScoredPair,
     TextPair,
 )
-
-_OFFSET_POSITIONS = frozenset(["roberta", "xlm-roberta", "camembert"])  # they begin after padding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +82,11 @@ class LanguageModel:
             "threads": torch.get_num_threads(),  # the last digits of float32 depend on it
             "prompts": list(self.prompts),
         }
+        layout = layout_of(self).record
+        if self.kind == "causal" and not generation.cache_is_exact(self):
+            layout["generation"] = "without a cache, which would change it"
+        if layout:
+            info["layout"] = layout
         if rule is not None:
             about = {"kind": rule.kind, "cost_factor": rule.rows, **rule.record}
             info["decoding_rule"] = about
@@ -132,9 +136,14 @@ class LanguageModel:
         limit = config.to_dict().get(name, config.to_dict().get("max_seq_len"))  # MPT's
         if limit is None:
             return None
-        if config.model_type in _OFFSET_POSITIONS:
-            return int(limit) - int(config.pad_token_id or 0) - 1
-        return int(limit)
+        # RoBERTa's kin number positions from behind the padding token: their table has a row for it
+        paddings = [
+            vars(part).get("padding_idx")
+            for name, part in self.module.named_modules()
+            if name.endswith("position_embeddings")
+        ]
+        before = next((padding + 1 for padding in paddings if padding is not None), 0)
+        return int(limit) - before
 
     def variants(self) -> Sequence["LanguageModel"]:
         """One model per prompt; usually just this model."""

@@ -21,6 +21,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from equipoise.errors import ModelError, nearest
+from equipoise.inference.forward import layout_of
 from equipoise.inference.language_model import LanguageModel
 from equipoise.loading.checkpoint import Checkpoint, check_files, complete_commit, read_config
 from equipoise.records import JSON, ModelKind
@@ -45,13 +46,18 @@ def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> Langu
         "dtype": str(module.dtype).removeprefix("torch."),
         "pad": _set_pad_token(tokenizer, rows),
     }
-    return LanguageModel(
+    model = LanguageModel(
         module=module,
         tokenizer=tokenizer,
         identity=checkpoint.identity,
         kind=kind,
         source=source,
     )
+    try:
+        layout_of(model)  # what cannot be measured is refused before anything is read or trained
+    except ModelError as error:
+        raise ModelError(f"{checkpoint.name} cannot be measured: {error}") from None
+    return model
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from equipoise.contrast_training.packed_forward import PackedForward
@@ -17,7 +17,7 @@ from equipoise.inference.forward import Layout, hidden_at, logits_at, probe_layo
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.prefix_sharing import pack, single
 from equipoise.models import anatomy
-from equipoise.records import Continuation, Embedding, Generation
+from equipoise.records import JSON, Continuation, Embedding, Generation, Infill
 from equipoise.testing import CAUSAL_FAMILIES, tiny_model
 
 TEXTS = ((1, 70, 80, 90, 75), (1, 70, 80, 60), (5, 9))
@@ -71,7 +71,7 @@ def test_hooks_are_removed_after_an_error() -> None:
     module = tiny_model("llama").module
     layout = probe_layout(module)
     rows = single(TEXTS, range(3))
-    with pytest.raises(IndexError):
+    with pytest.raises((IndexError, RuntimeError)):
         hidden_at(module, rows, torch.tensor([10**6]), layout)
     assert not module.get_output_embeddings()._forward_pre_hooks
 
@@ -152,6 +152,24 @@ def test_texts_are_batched_by_length_where_padding_is_read() -> None:
     assert together == pytest.approx([model.score([request])[0].logprob for request in requests])
 
 
+def masked_model(family: str, **options: JSON) -> LanguageModel:
+    bert = tiny_model("bert")
+    config = CONFIG_MAPPING[family](
+        **{
+            **{"vocab_size": len(bert.tokenizer), "hidden_size": 32, "num_hidden_layers": 2},
+            **{"num_attention_heads": 4, "intermediate_size": 48, "pad_token_id": 0},
+            **{"max_position_embeddings": 48, "embedding_size": 16},
+        }
+        | options
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = AutoModelForMaskedLM.from_config(config).eval()
+        for parameter in module.parameters():  # larger than a new model's, so that texts differ
+            parameter.data += 0.2 * torch.randn_like(parameter)
+    return replace(bert, module=module)
+
+
 def long_rope_model() -> LanguageModel:
     """A model that turns the positions of all its rows otherwise beyond 8 tokens."""
     rope = {
@@ -230,10 +248,63 @@ def test_a_layout_probed_on_a_broken_module_is_not_kept() -> None:
     module = tiny_model("gpt2", blocks=1, context=40).module
     sound = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     with torch.no_grad():
-        module.transformer.wte.weight.fill_(float("nan"))
+        module.transformer.wte.weight[5] = float("nan")  # a token of a text that is tried
     assert probe_layout(module) == Layout(pack=False, gather=False)
+    with torch.no_grad():
+        module.transformer.wte.weight.fill_(float("nan"))
+    with pytest.raises(ModelError, match=r"finite outputs, got nan .*float32"):
+        probe_layout(module)
     module.load_state_dict(sound)
     assert probe_layout(module) == Layout(pack=True, gather=True)
+
+
+@pytest.mark.parametrize("family", ["fnet", "convbert", "nystromformer", "mobilebert"])
+def test_a_masked_model_that_reads_its_padding_is_run_on_texts_of_equal_length(family: str) -> None:
+    model = masked_model(family)
+    texts = ("a nurse", "a nurse and a doctor", "she", "a judge")
+    requests = [Infill(text=text, start=0, end=3) for text in texts]
+    alone = [model.infill([request])[0].logprob for request in requests]
+    together = [answer.logprob for answer in model.infill(requests)]
+    assert together == pytest.approx(alone, abs=1e-4)
+    embedded = [Embedding(text=text, pooling="mean") for text in texts]
+    each = np.concatenate([model.embed([request]) for request in embedded])
+    np.testing.assert_allclose(model.embed(embedded), each, rtol=1e-3, atol=1e-4)
+    assert model.info["layout"]["batches"] == "of texts of equal length only, others change them"
+    assert "layout" not in masked_model("bert").info
+
+
+def test_a_module_that_draws_at_random_is_refused() -> None:
+    module = tiny_model("gpt2", context=58).module
+    generator = torch.Generator().manual_seed(0)
+
+    def add_noise(_: nn.Module, __: object, output: torch.Tensor) -> torch.Tensor:
+        return output + torch.rand(output.shape, generator=generator)
+
+    module.transformer.wte.register_forward_hook(add_noise)
+    with pytest.raises(ModelError, match="the same logits each time"):
+        probe_layout(module)
+
+
+def test_tokens_that_are_never_written_do_not_hide_what_a_module_does() -> None:
+    module = tiny_model("llama", context=57).module
+
+    def forbid(_: nn.Module, __: object, output: torch.Tensor) -> torch.Tensor:
+        return output.index_fill(-1, torch.tensor([2, 9]), float("-inf"))
+
+    module.lm_head.register_forward_hook(forbid)
+    assert probe_layout(module) == Layout(pack=True, gather=True)
+
+
+@pytest.mark.parametrize(
+    "family", ["data2vec-text", "xlm-roberta-xl", "mpnet", "roberta-prelayernorm", "ibert", "esm"]
+)
+def test_a_table_of_positions_that_begins_behind_the_padding_limits_the_text(family: str) -> None:
+    model = masked_model(family, max_position_embeddings=20)
+    limit = model.context_length
+    rows = [torch.full((1, length), 9) for length in (limit, limit + 1)]
+    model.module(input_ids=rows[0])
+    with pytest.raises((IndexError, RuntimeError)):
+        model.module(input_ids=rows[1])
 
 
 def test_context_lengths_and_windows() -> None:

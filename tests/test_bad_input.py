@@ -129,7 +129,8 @@ def full(*_: object, **__: object) -> None:
 
 def test_a_broken_data_file(place: Path, model: Path, refused: Refused) -> None:
     (place / "data" / "stereoset" / "dev.json").write_text("[1]")
-    assert "dev.json, row 1 must be an object" in refused("measure", model, *STEREOSET, "--out", "new")
+    message = refused("measure", model, *STEREOSET, "--out", "new")
+    assert "dev.json, row 1 must be an object" in message
 
 
 def test_missing_data_folder(model: Path, refused: Refused) -> None:

@@ -51,6 +51,10 @@ BatchSize = Annotated[
     int | None,
     typer.Option(help="Tokens in a batch at most; changes memory, not results.", min=1),
 ]
+TrustRemoteCode = Annotated[
+    bool,
+    typer.Option("--trust-remote-code", help="Run Python code that a model or its base brings."),
+]
 
 
 def say(text: str) -> None:
@@ -82,7 +86,7 @@ def hush() -> None:
         logging.disable_progress_bar()
 
 
-def load_model(
+def load_model(  # noqa: PLR0913
     name: str,
     dtype: str,
     device: str,
@@ -90,6 +94,7 @@ def load_model(
     base: str | None,
     batch_size: int | None,
     start: str = "auto",
+    trust_remote_code: bool = False,
 ) -> "LanguageModel":
     """Open a model, whatever it is."""
     from equipoise.loading.load import load
@@ -103,6 +108,7 @@ def load_model(
         base=base,
         batch_tokens=batch_size,
         start=start,
+        trust_remote_code=trust_remote_code,
     )
 
 

@@ -37,6 +37,7 @@ def locate(  # noqa: PLR0913
     base: flags.Base = None,
     batch_size: flags.BatchSize = None,
     start: flags.Start = "auto",
+    trust_remote_code: flags.TrustRemoteCode = False,
 ) -> None:
     """Rank the blocks of a model: where its bias may sit.
 
@@ -52,7 +53,9 @@ def locate(  # noqa: PLR0913
     options = flags.parse_settings(settings, [locator, supply])
     built = plugins.build(Locator, locator, options[locator])
     learnt = plugins.build(Supplier, supply, options[supply])
-    opened = flags.load_model(model, dtype, device, revision, base, batch_size, start)
+    opened = flags.load_model(
+        model, dtype, device, revision, base, batch_size, start, trust_remote_code
+    )
     # a page shows how well rankings agree, also that nothing can be said of a single one
     if seeds == 1 and html is None:
         _print_ranking(api.locate(opened, built, supply=learnt, seed=seed), as_json=as_json)

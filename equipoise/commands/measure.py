@@ -56,6 +56,7 @@ def measure(  # noqa: PLR0913
     request: Annotated[
         str | None, typer.Option(help="With --turn assistant: what the user asks before it.")
     ] = None,
+    trust_remote_code: flags.TrustRemoteCode = False,
 ) -> None:
     """Measure a model on benchmarks.
 
@@ -80,7 +81,9 @@ def measure(  # noqa: PLR0913
     if elsewhere is not None:
         subjects.append(elsewhere)
     else:
-        opened = flags.load_model(model, dtype, device, revision, base, batch_size, start)
+        opened = flags.load_model(
+            model, dtype, device, revision, base, batch_size, start, trust_remote_code
+        )
         subjects += [opened] if plain or not chat else []
         subjects += [opened.in_chat(**form)] if chat else []
     measurements = []

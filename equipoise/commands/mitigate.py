@@ -33,6 +33,7 @@ def mitigate(  # noqa: PLR0913
     base: flags.Base = None,
     batch_size: flags.BatchSize = None,
     start: flags.Start = "auto",
+    trust_remote_code: flags.TrustRemoteCode = False,
 ) -> None:
     """Learn an edit that removes bias.
 
@@ -51,7 +52,9 @@ def mitigate(  # noqa: PLR0913
     check_new(out, what="an edit")
     built = plugins.build(Mitigation, method, options[method])
     learnt = plugins.build(Supplier, source, options[source])
-    opened = flags.load_model(model, dtype, device, revision, base, batch_size, start)
+    opened = flags.load_model(
+        model, dtype, device, revision, base, batch_size, start, trust_remote_code
+    )
     checkpoints = out.with_name(f".{out.name}.training")  # a killed training resumes from here
     with checkpoints_in(checkpoints):
         edit = api.mitigate(opened, built, supply=learnt, seed=seed)

@@ -24,7 +24,7 @@ def run(
     """Run a study: models x mitigations x benchmarks x seeds.
 
     Interrupted at any moment, the same command resumes. Ends with the report; status 1 when a step
-    has failed.
+    has failed. Python code that a model brings runs where the recipe says trust_remote_code: true.
     """
     from equipoise.study.plan import plan
     from equipoise.study.recipe import Recipe

@@ -221,7 +221,7 @@ _known: dict[tuple[str, ...], Layout] = {}
 def kind_of(module: PreTrainedModel) -> tuple[str, ...]:
     """What modules that are probed alike have in common: class, format, device, configuration."""
     return (
-        type(module).__qualname__,
+        f"{type(module).__module__}.{type(module).__qualname__}",
         str(module.dtype),
         str(module.device),
         str(module.config._attn_implementation),

@@ -39,6 +39,7 @@ FILES = (
     "edit.json",
     "trained_on.json",
 )
+_CODE = "*.py"  # fetched, hashed and run only where it is trusted
 _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _OF_EDITS = ("adapter_model.safetensors", "weights.safetensors")
 _COMMIT = re.compile("[0-9a-f]{7,40}")
@@ -55,6 +56,7 @@ class Checkpoint:
     folder: Path
     revision: str  # the Hub's commit, or sha256 over a local folder's files
     from_hub: bool
+    trusts_code: bool = False  # the user lets the Python code of the folder run
 
     @property
     def identity(self) -> str:
@@ -63,11 +65,14 @@ class Checkpoint:
         return f"{self.name}@{self.revision[:7]}" if self.from_hub else local
 
 
-def find_checkpoint(name: str, *, revision: str | None) -> Checkpoint:
+def find_checkpoint(
+    name: str, *, revision: str | None, trust_remote_code: bool = False
+) -> Checkpoint:
     """A local folder of this name, else the Hub's repository `name` or `name@revision`.
 
     A folder may be named with the beginning of its fingerprint, "my-model@1f0c2ab7", and a
-    revision be the beginning of a commit in the cache, as `Checkpoint.identity` prints both.
+    revision be the beginning of a commit in the cache, as `Checkpoint.identity` prints both. Where
+    its code is trusted, that is fetched, too, and counts in the fingerprint.
     Honors `HF_HUB_OFFLINE`.
     Raises `ModelError` when there is no such folder, repository or revision, the folder has
     changed, or the Hub cannot be reached for what is not in the cache.
@@ -75,8 +80,18 @@ def find_checkpoint(name: str, *, revision: str | None) -> Checkpoint:
     place, _, mark = name.rpartition("@")
     is_marked = _FINGERPRINT.fullmatch(mark) and Path(place).expanduser().is_dir()
     if place and is_marked and not Path(name).expanduser().is_dir():
-        checkpoint = find_checkpoint(place, revision=revision)
+        trusted = {"trust_remote_code": trust_remote_code}
+        checkpoint = find_checkpoint(place, revision=revision, **trusted)
         if not checkpoint.revision.startswith(mark):
+            if content_sha256(checkpoint.folder, code=not trust_remote_code).startswith(mark):
+                raise ModelError(
+                    f"'{mark}' must be the fingerprint of {place} as it is opened, got that of it "
+                    + (
+                        "without its code; leave --trust-remote-code out"
+                        if trust_remote_code
+                        else "with its code; give --trust-remote-code"
+                    )
+                )
             raise ModelError(
                 f"{place} must have the fingerprint '{mark}', got '{checkpoint.revision[:8]}': its "
                 "files have changed; leave the fingerprint out to take them as they are"
@@ -89,7 +104,13 @@ def find_checkpoint(name: str, *, revision: str | None) -> Checkpoint:
                 f"a revision must be of a Hub id, got {revision!r} for the folder {name}; "
                 "leave it out"
             )
-        return Checkpoint(name=name, folder=folder, revision=content_sha256(folder), from_hub=False)
+        return Checkpoint(
+            name=name,
+            folder=folder,
+            revision=content_sha256(folder, code=trust_remote_code),
+            from_hub=False,
+            trusts_code=trust_remote_code,
+        )
     # what looks like a path is never asked of the Hub
     if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise ModelError(f"a model folder must exist, {name} is none; correct the path")
@@ -99,14 +120,15 @@ def find_checkpoint(name: str, *, revision: str | None) -> Checkpoint:
             f"a single revision must be given, got '{inside}' in the name and '{revision}' beside "
             "it; leave either out"
         )
-    return _find_on_hub(repository, inside or revision)
+    return _find_on_hub(repository, inside or revision, trust_remote_code=trust_remote_code)
 
 
-def _find_on_hub(repository: str, revision: str | None) -> Checkpoint:
+def _find_on_hub(repository: str, revision: str | None, *, trust_remote_code: bool) -> Checkpoint:
     name = repository if revision is None else f"{repository}@{revision}"
     revision = complete_commit(repository, revision)
     try:
-        folder = _fetch(repository, revision, (*FILES, _WHOLE, *_OF_EDITS))
+        small = (*FILES, _CODE) if trust_remote_code else FILES
+        folder = _fetch(repository, revision, (*small, _WHOLE, *_OF_EDITS))
         weights = _name_weights(folder)
         # By the commit, which names the cache's folder: a push between the two mixes nothing.
         if not all((folder / weight).is_file() for weight in weights):
@@ -128,7 +150,13 @@ def _find_on_hub(repository: str, revision: str | None) -> Checkpoint:
             f"{', '.join(missing) or _WHOLE}; "
             + ("unset HF_HUB_OFFLINE to fetch the rest" if offline else "its index names others")
         )
-    return Checkpoint(name=repository, folder=folder, revision=folder.name, from_hub=True)
+    return Checkpoint(
+        name=repository,
+        folder=folder,
+        revision=folder.name,
+        from_hub=True,
+        trusts_code=trust_remote_code,
+    )
 
 
 def _fetch(repository: str, revision: str | None, patterns: Sequence[str]) -> Path:
@@ -198,16 +226,56 @@ def check_files(checkpoint: Checkpoint) -> None:
         )
 
 
-def content_sha256(folder: Path) -> str:
+def content_sha256(folder: Path, *, code: bool = False) -> str:
     """sha256 (hex) over the names and bytes of the files that make up a model.
 
-    Each file's own hash is cached under `EQUIPOISE_CACHE` by path, size and times of change.
+    `code`: its Python code is part of it. Each file's own hash is cached under `EQUIPOISE_CACHE` by
+    path, size and times of change.
     """
-    digest = hashlib.sha256()
     weights = {*_name_weights(folder), *_OF_EDITS}
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and (path.name in weights or _matches(path.name, FILES)):
-            digest.update(f"{path.name} {_cached_sha256(path)}\n".encode())
+    small = (*FILES, _CODE) if code else FILES
+    return _hash_files(
+        path
+        for path in sorted(folder.iterdir())
+        if path.is_file() and (path.name in weights or _matches(path.name, small))
+    )
+
+
+def code_sha256(checkpoint: Checkpoint) -> str:
+    """sha256 (hex) over the names and bytes of the folder's Python files."""
+    return _hash_files(sorted(checkpoint.folder.glob(_CODE)))
+
+
+def named_code(checkpoint: Checkpoint) -> list[str]:
+    """The classes in code of its own that a checkpoint names: "modeling_mine.MineForCausalLM"."""
+    named: set[str] = set()
+    for file in ("config.json", "tokenizer_config.json"):
+        with suppress(StoreError):  # a missing or damaged one is named where it is read
+            classes = read_object(checkpoint.folder / file).get("auto_map")
+            for name in classes.values() if isinstance(classes, dict) else [classes]:
+                # of a tokenizer the slow class and the fast, either may be null
+                named |= {
+                    str(each) for each in (name if isinstance(name, list) else [name]) if each
+                }
+    return sorted(named)
+
+
+def check_code(checkpoint: Checkpoint) -> None:
+    """Raise `ModelError` for trusted code that is not in the checkpoint's own files."""
+    for name in named_code(checkpoint) if checkpoint.trusts_code else ():
+        repository, separator, local = name.rpartition("--")
+        if separator:
+            raise ModelError(
+                f"{checkpoint.name} must bring its code itself, its auto_map names '{name}', which "
+                f"may change in {repository}; copy that file into a folder of the model and "
+                f"write '{local}' in its auto_map"
+            )
+
+
+def _hash_files(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{path.name} {_cached_sha256(path)}\n".encode())
     return digest.hexdigest()
 
 

@@ -25,7 +25,7 @@ _PLANTED = "planted"  # before the colon of a planted model's name
 _KINDS = (_PLANTED, DECISION.rstrip(":"))
 
 
-def load(
+def load(  # noqa: PLR0913
     name: str,
     *,
     revision: str | None = None,
@@ -34,6 +34,7 @@ def load(
     base: str | LanguageModel | None = None,
     batch_tokens: int | None = None,
     start: str = "auto",
+    trust_remote_code: bool = False,
 ) -> LanguageModel:
     """A model by its name, ready to be measured and edited.
 
@@ -46,7 +47,9 @@ def load(
     accelerator. `batch_tokens` bounds memory, results do not depend on it; None: the default.
     `start`: what a causal model's texts begin with: "auto", "bos", "none" or a token of the
     vocabulary (`models.start_token.start_token`); of an edit "auto" is what it was learnt with.
-    Weights are safetensors, and every weight must come from the checkpoint.
+    Weights are safetensors, and every weight must come from the checkpoint. Python code that the
+    checkpoint (or the base) brings runs only with `trust_remote_code`, on this machine and with all
+    your rights; it then counts in the fingerprint, and its hash is in `info`.
     Raises `RecipeError` for a planted model that does not exist, `ModelError`, and `StoreError`
     for a damaged edit.
     """
@@ -57,7 +60,7 @@ def load(
             "(inference.decision_server.DecisionServer.parse in Python)"
         )
     place = undecided(name)
-    model = _open(place, revision, base, dtype=dtype, device=device)
+    model = _open(place, revision, base, dtype, device, trust_remote_code)
     if place != name:
         settings = read_settings(Path(model.module.name_or_path), model.tokenizer)
         model = replace(model, identity=DECISION + model.identity, decision=settings)
@@ -92,11 +95,14 @@ def find_edit(name: str) -> tuple[Edit, Checkpoint]:
     return edit, checkpoint
 
 
-def base_vocabulary(info: EditInfo, *, base: str | None = None) -> Vocabulary:
+def base_vocabulary(
+    info: EditInfo, *, base: str | None = None, trust_remote_code: bool = False
+) -> Vocabulary:
     """The vocabulary of an edit's base; no weights are read, unless the base is planted.
 
     `base`: a model that has it; None: as the edit records it, else the tokenizer of the base that
-    the edit names. Raises `ModelError` when neither is known.
+    the edit names, whose own code runs only where it is trusted.
+    Raises `ModelError` when neither is known.
     """
     if base is None and info.base_vocabulary:
         return Vocabulary.parsed(info.base_vocabulary)
@@ -107,8 +113,9 @@ def base_vocabulary(info: EditInfo, *, base: str | None = None) -> Vocabulary:
             f"'{info.base}') names no base on disk or on the Hub; give a model that has it (base=, "
             "--base)"
         )
-    planted = _is_planted(name)
-    return vocabulary_of(load_planted(name).tokenizer if planted else load_tokenizer(name))
+    if _is_planted(name):
+        return vocabulary_of(load_planted(name).tokenizer)
+    return vocabulary_of(load_tokenizer(name, trust_remote_code=trust_remote_code))
 
 
 def _edit_in(folder: Path) -> Edit | None:
@@ -121,11 +128,16 @@ def _edit_in(folder: Path) -> Edit | None:
 
 
 def _open(
-    name: str, revision: str | None, base: str | LanguageModel | None, *, dtype: str, device: str
+    name: str,
+    revision: str | None,
+    base: str | LanguageModel | None,
+    dtype: str,
+    device: str,
+    trust_remote_code: bool,
 ) -> LanguageModel:
     if _is_planted(name):
         return load_planted(name, dtype=dtype, device=device)
-    checkpoint = find_checkpoint(name, revision=revision)
+    checkpoint = find_checkpoint(name, revision=revision, trust_remote_code=trust_remote_code)
     edit = _edit_in(checkpoint.folder)
     if edit is None:
         if base is not None:
@@ -141,7 +153,7 @@ def _open(
         )
     try:
         if not isinstance(base, LanguageModel):
-            base = _open(base, None, None, dtype=dtype, device=device)
+            base = _open(base, None, None, dtype, device, trust_remote_code)
             if edit.info.base_start != "auto":
                 base = replace(base, start=edit.info.base_start)
     except ModelError as error:

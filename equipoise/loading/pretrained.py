@@ -4,17 +4,20 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+import transformers
 from safetensors import SafetensorError
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.dynamic_module_utils import get_class_from_dynamic_module
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
@@ -23,18 +26,31 @@ from transformers.models.auto.modeling_auto import (
 from equipoise.errors import ModelError, nearest
 from equipoise.inference.forward import layout_of
 from equipoise.inference.language_model import LanguageModel
-from equipoise.loading.checkpoint import Checkpoint, check_files, complete_commit, read_config
+from equipoise.loading.checkpoint import (
+    Checkpoint,
+    check_code,
+    check_files,
+    code_sha256,
+    complete_commit,
+    named_code,
+    read_config,
+)
 from equipoise.records import JSON, ModelKind
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _OTHER_HEADS = re.compile(r"For\w*(Classification|QuestionAnswering|MultipleChoice)|Reward")
+_TRUST = "in Python trust_remote_code=True, in a recipe trust_remote_code: true"
 _UNREADABLE = (OSError, ValueError, KeyError, ImportError)  # what transformers raises of files
 
 
 def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> LanguageModel:
-    """The model of a checkpoint, whose own Python code is never run. Raises `ModelError`."""
+    """The model of a checkpoint, whose own Python code runs only where it is trusted.
+
+    Raises `ModelError`.
+    """
     kind = _read_kind(checkpoint, read_config(checkpoint))
     check_files(checkpoint)
+    check_code(checkpoint)
     module = _load_module(checkpoint, kind, dtype, select_device(device))
     rows = int(module.get_input_embeddings().weight.shape[0])
     tokenizer = _load_tokenizer(checkpoint, rows, kind)
@@ -46,6 +62,10 @@ def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> Langu
         "dtype": str(module.dtype).removeprefix("torch."),
         "pad": _set_pad_token(tokenizer, rows),
     }
+    if named_code(checkpoint):
+        source["remote_code"] = checkpoint.trusts_code
+        if checkpoint.trusts_code:
+            source["remote_code_sha256"] = code_sha256(checkpoint)
     model = LanguageModel(
         module=module,
         tokenizer=tokenizer,
@@ -60,14 +80,17 @@ def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> Langu
     return model
 
 
-def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+def load_tokenizer(name: str, *, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
     """The tokenizer of a folder or Hub id, without the model. Raises `ModelError`."""
     folder = Path(name).expanduser()
     place, _, revision = (folder, "", "") if folder.is_dir() else name.partition("@")
     try:
         commit = complete_commit(str(place), revision or None)
         return AutoTokenizer.from_pretrained(
-            place, revision=commit, local_files_only=folder.is_dir()
+            place,
+            revision=commit,
+            local_files_only=folder.is_dir(),
+            trust_remote_code=trust_remote_code,
         )
     except _UNREADABLE as error:
         raise ModelError(
@@ -126,7 +149,7 @@ def _read_kind(checkpoint: Checkpoint, config: Mapping[str, Any]) -> ModelKind:
                 f"{checkpoint.name} must be a language model, it was saved as {architecture}, "
                 "whose head predicts no words; take the model that it was made from"
             )
-    model_type, own_code = config.get("model_type"), config.get("auto_map", {})
+    model_type, own_code = config.get("model_type"), config.get("auto_map") or {}
     # Masked first: BERT and its kin are in transformers' list of causal models, too.
     if "AutoModelForMaskedLM" in own_code or model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
         return "masked"
@@ -142,23 +165,37 @@ def _read_kind(checkpoint: Checkpoint, config: Mapping[str, Any]) -> ModelKind:
 def _load_module(
     checkpoint: Checkpoint, kind: ModelKind, dtype: str, device: torch.device
 ) -> PreTrainedModel:
+    folder, trust, config = checkpoint.folder, checkpoint.trusts_code, read_config(checkpoint)
     auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
     # In bfloat16 some preferences flip (docs/speed.md): on a processor it must be asked for.
     if dtype == "auto" and device.type == "cpu":
         dtype = "float32"
+    # Of a type that transformers has, too, it would take its own class, which may do otherwise.
+    architecture = next(iter(config.get("architectures") or ()), "")
+    if auto.__name__ in (config.get("auto_map") or {}) and architecture not in dir(transformers):
+        _check_trust(checkpoint)
     try:
+        options: dict[str, Any] = {}
+        if trust and (cls := _class_by_code(checkpoint, auto.__name__)):
+            auto = cls
+            options["config"] = AutoConfig.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=trust
+            )
         module, report = auto.from_pretrained(
-            checkpoint.folder,
+            folder,
             dtype=_DTYPES.get(dtype, "auto"),
             use_safetensors=True,
             local_files_only=True,
-            trust_remote_code=False,
+            trust_remote_code=trust,
             output_loading_info=True,
+            **options,
         )
-    except (*_UNREADABLE, RuntimeError, SafetensorError) as error:
+    except _raised(checkpoint, RuntimeError, SafetensorError) as error:
+        if "trust_remote_code" in str(error):
+            _check_trust(checkpoint)
         raise ModelError(
             f"{checkpoint.name} must load with transformers, got: {_reason(error)}; copy the whole "
-            "folder again if a file is missing or cut short (code that it brings is never run)"
+            f"folder again if a file is missing or cut short{_code_hint(checkpoint)}"
         ) from error
     missing = sorted(report["missing_keys"])
     if missing:  # transformers fills them with random values
@@ -171,16 +208,35 @@ def _load_module(
     return loaded
 
 
+def _class_by_code(checkpoint: Checkpoint, auto: str) -> type[PreTrainedModel] | None:
+    """The class of a checkpoint that brings trusted code; None: as `auto` chooses.
+
+    The auto classes keep the class that they first saw for a configuration, though its code be
+    another since, and know none for a configuration that alone is in code of the checkpoint's own.
+    """
+    config = read_config(checkpoint)
+    named = config.get("auto_map") or {}
+    if auto in named:
+        cls = get_class_from_dynamic_module(named[auto], checkpoint.folder, local_files_only=True)
+        return cast(type[PreTrainedModel], cls)
+    architecture = next(iter(config.get("architectures") or ()), "")
+    if "AutoConfig" in named and architecture in dir(transformers):
+        return cast(type[PreTrainedModel], getattr(transformers, architecture))
+    return None
+
+
 def _load_tokenizer(checkpoint: Checkpoint, rows: int, kind: ModelKind) -> PreTrainedTokenizerBase:
     """The tokenizer, if it fits a model of this kind with this many rows of embeddings."""
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            checkpoint.folder, local_files_only=True, trust_remote_code=False
+            checkpoint.folder, local_files_only=True, trust_remote_code=checkpoint.trusts_code
         )
-    except _UNREADABLE as error:
+    except _raised(checkpoint) as error:
+        if "trust_remote_code" in str(error):
+            _check_trust(checkpoint)
         raise ModelError(
             f"the tokenizer of {checkpoint.name} must load, got: {_reason(error)}; save it again "
-            "with transformers"
+            f"with transformers{_code_hint(checkpoint)}"
         ) from error
     beyond = {token: id for token, id in tokenizer.get_vocab().items() if id >= rows}
     # Special tokens that nothing feeds, as a padding token often is, do no harm.
@@ -210,6 +266,26 @@ def _set_pad_token(tokenizer: PreTrainedTokenizerBase, rows: int) -> str:
         return "eos"
     tokenizer.pad_token = None  # it may be a token that the model has no row for
     return "none"
+
+
+def _raised(checkpoint: Checkpoint, *more: type[Exception]) -> tuple[type[Exception], ...]:
+    """What loading may raise; code of a checkpoint's own may raise anything."""
+    return (Exception,) if checkpoint.trusts_code else (*_UNREADABLE, *more)
+
+
+def _check_trust(checkpoint: Checkpoint) -> None:
+    """Raise `ModelError` with the flag's name for a checkpoint whose code may not run."""
+    if not checkpoint.trusts_code:
+        raise ModelError(
+            f"{checkpoint.name} must run Python code of its own, its auto_map names "
+            f"{', '.join(named_code(checkpoint))}, which is never run unasked; read that code, and "
+            f"if you trust it give --trust-remote-code ({_TRUST})"
+        )
+
+
+def _code_hint(checkpoint: Checkpoint) -> str:
+    trusted = checkpoint.trusts_code and named_code(checkpoint)
+    return ", or take the transformers that its own code was written for" if trusted else ""
 
 
 def _reason(error: Exception) -> str:

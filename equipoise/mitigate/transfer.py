@@ -56,7 +56,12 @@ class Transfer(Mitigation, UsesEdits):
         adapter = transfer_adapter(
             edit,
             model,
-            vocabulary=base_vocabulary(edit.info, base=self.base),
+            vocabulary=base_vocabulary(
+                edit.info,
+                base=self.base,
+                # as the user decided for the sibling
+                trust_remote_code=bool(model.source.get("remote_code")),
+            ),
             vocabulary_of_model=self.base or "",
         )
         if self.control == "random":

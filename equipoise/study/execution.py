@@ -74,6 +74,7 @@ class OpenModel:
                 base=spec.base,
                 start=spec.start,
                 batch_tokens=self._batch_tokens,
+                trust_remote_code=spec.trust_remote_code,
             )
             self._spec = spec
         if self._edit != edit:

@@ -83,6 +83,7 @@ class ModelSpec(Entry):
     revision: Text | None = None
     dtype: Text = "auto"
     base: Text | None = None
+    trust_remote_code: bool = False  # Python code that the model or its base brings may run
     start: Text = "auto"
     chat: ChatSpec | None = None  # asked inside its turns; None: as plain text
 

@@ -130,6 +130,8 @@ class Resolver:
                 "base": spec.base,
                 "start": spec.start,
                 "content": self._content(spec),
+                # only where it is given, so that all other models keep their keys
+                **({"trust_remote_code": True} if spec.trust_remote_code else {}),
             },
             "chat": None if spec.chat_options is None else dict(spec.chat_options),
             "supply": supplied,
@@ -222,7 +224,8 @@ class Resolver:
             # as `load_planted` has it taught: with the usual budget and the world's own seed
             return cache_key(world, Budget(), seed=world.seed)
         folder = Path(name).expanduser()
-        return content_sha256(folder) if folder.is_dir() else None
+        code = spec.trust_remote_code
+        return content_sha256(folder, code=code) if folder.is_dir() else None
 
 
 def _plugin(built: Any) -> dict[str, JSON]:

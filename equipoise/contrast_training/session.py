@@ -192,11 +192,11 @@ class ContrastTraining:
         training, longest = cls(model, supply, method, seed=seed), method.longest
         training.contrasts = tokenize_contrasts(model, supply.contrasts, longest=longest)
         if not training.contrasts:
-            benchmark = "name a benchmark that teaches them, such as stereoset"
+            others = "name a supply that has them, such as stereoset"
             raise RecipeError(
                 f"the supply must have contrasts of at most {longest} tokens, got "
                 f"{len(supply.contrasts)} of any length from '{supply.origin}'; "
-                f"{'raise longest' if supply.contrasts else benchmark}"
+                f"{'raise longest' if supply.contrasts else others}"
             )
         learnt = {contrast.axis for contrast in training.contrasts}
         held_out = {contrast.axis for contrast in training.held_out}

@@ -20,6 +20,7 @@ from equipoise.edits.adapter import PREFIX, AdapterEdit, sits_on
 from equipoise.edits.base import Edit
 from equipoise.edits.edit import EditInfo, fingerprint
 from equipoise.edits.model_card import hub_id
+from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.tokenization import Vocabulary, vocabulary_of
@@ -113,10 +114,11 @@ def transfer_adapter(
 def _check_adapter(edit: Edit) -> AdapterEdit:
     """Refuse what is no adapter, does not only add to its base, or is not finite."""
     if not isinstance(edit, AdapterEdit):
+        # changed weights are of the very model that they were learnt on
+        measurable = "" if isinstance(edit, WeightEdit) else ", or measure its folder with --base"
         raise ModelError(
             f"an edit must be an adapter to be transferred, got a {type(edit).__name__} "
-            f"({edit.info.method} of {edit.info.base}); learn it anew on the sibling, or measure "
-            "its folder with --base"
+            f"({edit.info.method} of {edit.info.base}); learn it anew on the sibling{measurable}"
         )
     for option in _REPLACING:
         value = edit.config.get(option)

@@ -110,8 +110,8 @@ def base_vocabulary(
     if not name:
         raise ModelError(
             f"the vocabulary of an edit's base must be known, that of {info.method} (of "
-            f"'{info.base}') names no base on disk or on the Hub; give a model that has it (base=, "
-            "--base)"
+            f"'{info.base}') names no base on disk or on the Hub; give a model that has it "
+            "(transfer.base)"
         )
     if _is_planted(name):
         return vocabulary_of(load_planted(name).tokenizer)

@@ -95,7 +95,7 @@ def load_tokenizer(name: str, *, trust_remote_code: bool = False) -> PreTrainedT
     except _UNREADABLE as error:
         raise ModelError(
             f"the base's tokenizer must load to compare vocabularies, got of '{name}': "
-            f"{_reason(error)}; give another place of that model (base=, --base)"
+            f"{_reason(error)}; give another place of that model (transfer.base)"
         ) from error
 
 

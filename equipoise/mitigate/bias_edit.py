@@ -99,7 +99,7 @@ class BiasEdit(Mitigation):
         if not supply.contrasts:
             raise RecipeError(
                 f"the supply must have contrasts, got none from '{supply.origin}'; "
-                "name a benchmark that teaches them, such as stereoset"
+                "name a supply that has them, such as stereoset"
             )
         neutral = bool(supply.texts) and self.losses == "fixed"
         unrelated = any(contrast.unrelated is not None for contrast in supply.contrasts)

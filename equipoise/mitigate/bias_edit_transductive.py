@@ -32,6 +32,6 @@ class BiasEditTransductive(BiasEdit):
         if not supply.measured:
             raise RecipeError(
                 f"the supply must hold the measured items, got none from '{supply.origin}'; "
-                "name a benchmark that tells them, such as stereoset"
+                "name a supply that has them, such as stereoset"
             )
         return self.fit_shift(model, supply, supply.measured, seed=seed)

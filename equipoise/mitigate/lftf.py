@@ -67,7 +67,8 @@ class Lftf(PronounOptions, Mitigation):
             seed=seed,
             report={
                 "blocks": list(chosen),
-                "ranking": to_jsonable_python(ranking),
+                # null, as in results: a single prompt has no interval
+                "ranking": to_jsonable_python(ranking, inf_nan_mode="null"),
                 "learning_rate": self.rate(model),
             },
         )

@@ -84,7 +84,7 @@ def train_on_prompts(
     if not supply.prompts:
         raise RecipeError(
             f"the supply must have prompts, got none from '{supply.origin}'; "
-            "name a benchmark that teaches, such as genbias"
+            "name a supply that has them, such as genbias"
         )
     if method.keep_hints and not supply.hinted:
         raise RecipeError(

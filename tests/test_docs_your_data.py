@@ -41,6 +41,7 @@ def test_every_command_of_the_page_runs(folder: Path, capsys: pytest.CaptureFixt
         assert "official" not in out
     (measured,) = read_results(folder / "before")
     assert (measured.benchmark, len(measured.outcomes)) == ("pairs", 5)
+    assert [use.verified for use in measured.data] == [None]
 
 
 @pytest.mark.usefixtures("folder")

@@ -70,6 +70,6 @@ def test_answerers_of_one_tree(tmp_path: Path, answer: str, accuracy: float, bia
     assert measurement.estimate("bias_ambig", category="road1").value == bias
     assert measurement.estimate("bias_disambig").clusters == 12
     assert [use.verified for use in measurement.data] == [None]
-    learnt = FakeScorer(trained_on=frozenset({text_sha256(rows[3]["context"])}))
+    learnt = FakeScorer(trained_on=frozenset({text_sha256(str(rows[3]["context"]))}))
     with pytest.raises(DataError, match="trained on 1 of the 36"):
         measure(learnt, benchmark, draws=0)

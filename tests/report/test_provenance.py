@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from equipoise.records import JSON
+import pytest
+
+from equipoise.records import JSON, DataUse
 from equipoise.report.html import study_page
 from equipoise.report.provenance import (
     edit_rest,
@@ -146,3 +148,18 @@ def test_a_setting_does_not_depend_on_the_order_of_options() -> None:
     first = measurement(options={"a": 1, "b": [2]})
     other = measurement(options={"b": [2], "a": 1})
     assert setting_of(first) == setting_of(other)
+
+
+@pytest.mark.parametrize(
+    ("verified", "words"),
+    [
+        (True, "✓ the official file"),
+        (False, "✗ not the pinned official file"),
+        (None, "a file of the user&#39;s own"),
+    ],
+)
+def test_what_a_data_file_is_called(verified: bool | None, words: str) -> None:
+    use = DataUse(name="mine.csv", sha256="a" * 64, licence="", verified=verified)
+    measured = Measured(model="m", mitigation=None, seed=None, measurement=measurement(data=(use,)))
+    text = study_page(Study(title="t", recipe={}, measured=(measured,)))
+    assert f"<dt>file</dt><dd>{words}</dd>" in text

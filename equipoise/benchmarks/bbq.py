@@ -108,7 +108,7 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
     `score` says how an answer is read: `Likelihood`, `Letters`, `Written` or `Chosen`.
     """
 
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     paper: ClassVar[str] = "Parrish et al. 2022, BBQ, Findings of ACL"
     cluster: ClassVar[str | None] = "question"
     by: ClassVar[tuple[str, ...]] = ("category", "polarity")
@@ -240,7 +240,10 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
         return tuple(notes)
 
     def remarks(self, split: str) -> tuple[str, ...]:
-        """Where targets come from, how many examples have none, and where the sources differ."""
+        """Where targets come from, how many examples have none, and where the sources differ.
+
+        And how many contexts were cleaned of a brace that their template left.
+        """
         items = self.examples(split)
         by_file = METADATA in official.sources(self._categories())
         notes = [
@@ -263,6 +266,12 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
             notes.append(
                 f"targets: answer_info says another than the metadata file in {len(differ)} "
                 f"examples, the first is '{differ[0]}'; the file was followed"
+            )
+        cleaned = [item.id for item in items if item.cleaned]
+        if cleaned:
+            notes.append(
+                f"contexts: a brace that the template left was taken out of {len(cleaned)} of "
+                f"{len(items)}, the first is '{cleaned[0]}'"
             )
         return tuple(notes)
 

@@ -6,10 +6,10 @@ https://aclanthology.org/2022.findings-acl.165; CC BY 4.0.
 The target of a question is the answer that shows the bias: the stereotyped group for a negative
 question and the other group for a non-negative question (section 5). It is read from the official
 metadata file, whose `target_loc` has the non-negative questions turned round already since its
-correction of July 2022; without that file it follows from the words and groups of the answers.
+correction of July 2022; without that file it follows from the words and groups of the answers
+(`bbq_targets`).
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -19,6 +19,7 @@ from typing import Annotated, Final, Literal
 from annotated_types import Ge, Le
 from pydantic import field_validator
 
+from equipoise.data.bbq_targets import NamedPeople, ruled_targets
 from equipoise.data.hub_forms import bbq_question
 from equipoise.data.sources import OWN_LICENCE, REMEDY, Source, data_folders, read_table
 from equipoise.data.validation import Number, Record, Text, read_record, refuse_repeated
@@ -56,8 +57,6 @@ METADATA: Final = _official(
 )
 
 _FIRST_NAME = 26  # templates of a category number up to 25 with labels, from 26 with names
-_PREFIX = re.compile(r"^(f|m|lowses|highses)-")  # of intersectional groups, as in "F-Black"
-_SEXES = {"woman": "f", "girl": "f", "man": "m", "boy": "m"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +78,7 @@ class BbqItem:
     target: int | None  # place of the answer that shows the bias; None: not known
     ruled: int | None  # the same by the rule alone, to be held against the metadata file
     groups: Mapping[str, str] = field(default_factory=dict)
+    cleaned: bool = False  # whether a brace that its template left was taken out of the context
 
     @property
     def ambiguous(self) -> bool:
@@ -186,11 +186,12 @@ class BbqRow(Record):
 def _read_category(category: str, content: bytes) -> tuple[BbqItem, ...]:
     """A category's examples, with the targets of the rule."""
     name = source(category).use().name
-    items = []
-    for read in read_rows(content, name):
-        where = read.where
-        row = read_record(BbqRow, bbq_question(read, category), where)
-        item = _build_item(row)
+    lines = [
+        (read.where, read_record(BbqRow, bbq_question(read, category), read.where))
+        for read in read_rows(content, name)
+    ]
+    items = build_items([row for _, row in lines])
+    for (where, row), item in zip(lines, items, strict=True):
         if row.category != category:
             raise DataError(
                 f"{where}: category must be '{category}', got '{row.category}'; {REMEDY}"
@@ -201,13 +202,22 @@ def _read_category(category: str, content: bytes) -> tuple[BbqItem, ...]:
                 f"{where}: the label of a question with {row.context_condition} context must be "
                 f"{must}, got answer {item.label}; {REMEDY}"
             )
-        items.append(item)
     refuse_repeated((item.id for item in items), f"{name}: example")
     return tuple(items)
 
 
-def _build_item(row: BbqRow) -> BbqItem:
-    """A row's item, with the target of the rule."""
+def build_items(rows: Sequence[BbqRow]) -> list[BbqItem]:
+    """The items of a category's rows, with the targets of the rule, which looks at all of them."""
+    people = [_read_people(row) for row in rows]
+    targets = ruled_targets(people)
+    return [
+        _build_item(row, who, target)
+        for row, who, target in zip(rows, people, targets, strict=True)
+    ]
+
+
+def _read_people(row: BbqRow) -> NamedPeople:
+    """Whom a row's answers name, and which is "unknown", by its `answer_info`."""
     info = [("", "")] * 3  # word and group of each answer
     if row.answer_info is not None:
         said: list[list[str]] = [texts for _, texts in row.answer_info]
@@ -216,21 +226,34 @@ def _build_item(row: BbqRow) -> BbqItem:
     unknown = marked[0] if len(marked) == 1 else None
     if row.answer_info is None and row.context_condition == "ambig":
         unknown = row.label  # nobody can know, so that the right answer says so
-    stereotyped = (row.additional_metadata and row.additional_metadata.stereotyped_groups) or ()
-    target = ruled_target(info, unknown, stereotyped, negative=row.question_polarity == "neg")
-    # The authors' own script tells names from labels by the number, but in the two categories of
-    # two attributes, whose templates only the metadata file tells apart.
+    metadata = row.additional_metadata
+    return NamedPeople(
+        template=row.question_index,
+        negative=row.question_polarity == "neg",
+        info=tuple(info),
+        texts=(row.ans0, row.ans1, row.ans2),
+        unknown=unknown,
+        stereotyped=tuple((metadata and metadata.stereotyped_groups) or ()),
+    )
+
+
+def _build_item(row: BbqRow, people: NamedPeople, target: int | None) -> BbqItem:
     number = row.question_index
-    names = "_x_" not in row.category and number.isdigit() and int(number) >= _FIRST_NAME
+    # The authors' own script tells names from labels by the number, but in the two categories of
+    # two attributes, whose labels say the race: "the Black man".
+    names = number.isdigit() and int(number) >= _FIRST_NAME
+    if "_x_" in row.category:
+        names = not people.say_race()
+    context = without_braces(row.context)
     return BbqItem(
         id=f"{row.category}/{row.example_id}",
         category=row.category,
-        context=row.context,
+        context=context,
         question=row.question,
-        answers=tuple(map(_without_braces, (row.ans0, row.ans1, row.ans2))),
-        words=tuple(_without_braces(word) for word, _ in info),
+        answers=tuple(_strip_braces(answer) for answer in people.texts),
+        words=tuple(_strip_braces(word) for word, _ in people.info),
         label=row.label,
-        unknown=unknown,
+        unknown=people.unknown,
         target=target,
         ruled=target,
         groups={
@@ -239,6 +262,7 @@ def _build_item(row: BbqRow) -> BbqItem:
             "polarity": row.question_polarity,
             "question": f"{row.category}/{row.question_index}",
         },
+        cleaned=context != row.context,
     )
 
 
@@ -247,44 +271,16 @@ def _category_name(category: str, *, names: bool) -> str:
     return f"{category} (names)" if names else category
 
 
-def _without_braces(answer: str) -> str:
+def without_braces(context: str) -> str:
+    """Without a brace that a template left in a context; one that has its partner is text."""
+    if context.count("{") == context.count("}"):
+        return context
+    return context.replace("{", "").replace("}", "")
+
+
+def _strip_braces(answer: str) -> str:
     """Without the braces that templates left in some official answers."""
     return answer.replace("{", "").replace("}", "").strip()
-
-
-def ruled_target(
-    info: Sequence[tuple[str, str]],
-    unknown: int | None,
-    stereotyped: Sequence[str],
-    *,
-    negative: bool,
-) -> int | None:
-    """The target by the words and groups of the answers (`info`, "" where the file is silent).
-
-    An answer is about the stereotyped group when its word or its group, or a part of the group as
-    in "F-Black", is among those of the question, without regard to case. The rule has an answer
-    when this holds for exactly 1 of the 2 answers that name somebody; None otherwise.
-    """
-    sought = _spellings(tuple(stereotyped))
-    people = [place for place in range(len(info)) if place != unknown]
-    # Nationality fits by the word alone (its groups are regions), most of Age by the group alone.
-    about = [place for place in people if sought & _spellings(info[place])]
-    if unknown is None or len(about) != 1:
-        return None
-    (other,) = set(people) - set(about)
-    return about[0] if negative else other
-
-
-@lru_cache(maxsize=1024)  # the same few words and groups in thousands of rows
-def _spellings(texts: tuple[str, ...]) -> frozenset[str]:
-    """The spellings under which words or groups may be among the stereotyped ones."""
-    spellings: set[str] = set()
-    for text in texts:
-        plain = text.casefold().replace(" ", "")
-        prefix = _PREFIX.match(plain)
-        parts = {plain} if prefix is None else {plain, prefix[1], plain[prefix.end() :]}
-        spellings |= parts | {_SEXES[part] for part in parts if part in _SEXES}
-    return frozenset(spellings - {"", "unknown"})
 
 
 def _follow_metadata(items: Sequence[BbqItem]) -> list[BbqItem]:

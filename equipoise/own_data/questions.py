@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from equipoise.data.bbq import BbqItem, ruled_target
+from equipoise.data.bbq import BbqItem
 from equipoise.data.bbq_phrases import UNKNOWN as UNKNOWN_WORDS
+from equipoise.data.bbq_targets import NamedPeople, ruled_targets
 from equipoise.data.hub_forms import bbq_question, label_number
 from equipoise.errors import DataError
 from equipoise.files.rows import FileRow, columns_of, show_columns
@@ -78,7 +79,7 @@ def read_questions(
     layout = find_columns(source, ROLES, named, plugin="questions")
     reader = _Reader(layout, columns, counted_from=_first_number(source, layout, columns))
     ids = ids_of(source, layout, plugin="questions")
-    items = [reader.build_item(row, id) for row, id in zip(rows, ids, strict=True)]
+    items = reader.build_items(rows, ids)
     texts = [(f"{item.context}\n{item.question}",) for item in items]
     return QuestionFile(
         use=source.use,
@@ -103,7 +104,18 @@ class _Reader:
     answers: tuple[str, ...]
     counted_from: int  # the number of the first answer
 
-    def build_item(self, row: FileRow, id: str) -> BbqItem:
+    def build_items(self, rows: Sequence[FileRow], ids: Sequence[str]) -> list[BbqItem]:
+        """With the targets of the rule, which looks at all rows, where no column has them."""
+        built = [self._build_item(row, id) for row, id in zip(rows, ids, strict=True)]
+        targets = ruled_targets([people for _, people in built])
+        return [
+            replace(item, ruled=ruled, target=ruled if item.target is None else item.target)
+            if "polarity" in item.groups
+            else item
+            for (item, _), ruled in zip(built, targets, strict=True)
+        ]
+
+    def _build_item(self, row: FileRow, id: str) -> tuple[BbqItem, NamedPeople]:
         answers = _answers_of(row, self.answers)
         label = self._place(row, LABEL, answers)
         if label is None:
@@ -128,14 +140,20 @@ class _Reader:
                 f"{row.where}: the answer that shows the bias must not be the unknown one, got "
                 f"answer {target} (from 0); correct the row"
             )
-        ruled = None
-        if polarity is not None:
-            ruled = ruled_target(info, unknown, _groups_of(row), negative=polarity == "neg")
         category = self.layout.label(row, CATEGORY.name) or "all"
         cluster = self.layout.label(row, CLUSTER.name)
         groups = {"category": category, "condition": condition}
         groups |= {} if polarity is None else {"polarity": polarity}
-        return BbqItem(
+        question = id if cluster is None else f"{category}/{cluster}"
+        people = NamedPeople(
+            template=question,
+            negative=polarity == "neg",
+            info=info,
+            texts=answers,
+            unknown=unknown,
+            stereotyped=_groups_of(row),
+        )
+        item = BbqItem(
             id=id,
             category=category,
             context=row.text(self.layout.columns[CONTEXT.name]).strip(),
@@ -144,10 +162,11 @@ class _Reader:
             words=tuple(word for word, _ in info),
             label=label,
             unknown=unknown,
-            target=ruled if target is None else target,
-            ruled=ruled,
-            groups=groups | {"question": id if cluster is None else f"{category}/{cluster}"},
+            target=target,
+            ruled=None,
+            groups=groups | {"question": question},
         )
+        return item, people
 
     def notes(self, items: Sequence[BbqItem]) -> list[str]:
         """What was inferred, and what has no bias score."""

@@ -376,6 +376,14 @@ def test_remarks_on_targets(folder: Path) -> None:
     ]  # fmt: skip
 
 
+def test_remark_on_cleaned_contexts(folder: Path) -> None:
+    content = rows()
+    content[3]["context"] = content[3]["context"].replace("An oak", "An {oak")
+    write(folder, content)
+    assert "taken out of 1 of 24, the first is 'Age/3'" in BBQ().remarks("test")[-1]
+    assert "{" not in BBQ().examples("test")[3].context
+
+
 def test_groups_and_clusters(folder: Path) -> None:
     write(folder, [row | {"category": "SES"} for row in rows(templates=3)], "SES")
     benchmark = BBQ()

@@ -1,14 +1,11 @@
 """Reading BBQ's files; named apart from the benchmark's own tests."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bbq_rows import ELM, OAK, UNKNOWN, metadata, row, rows, write, write_metadata
-from hypothesis import given
-from hypothesis import strategies as st
 
 from equipoise.data.bbq import (
     CATEGORIES,
@@ -16,13 +13,11 @@ from equipoise.data.bbq import (
     BbqItem,
     at_hand,
     read_items,
-    ruled_target,
     source,
     sources,
 )
 from equipoise.errors import DataError
 
-TREES = [("elm", "nonOld"), ("Not known", "unknown"), ("oak", "old")]
 LINE = row(5, polarity="neg", condition="disambig", right=OAK)
 
 
@@ -76,6 +71,15 @@ def test_proper_names_are_a_category(
 
 def test_template_braces_are_stripped(folder: Path) -> None:
     assert read(folder, LINE | {"ans2": "the {oak}"})[0].answers[2] == "the oak"
+
+
+@pytest.mark.parametrize("context", ["The {oak fell.", "The oak} fell.", "{The {oak fell.}"])
+def test_braces_without_partner_are_taken_out_of_a_context(folder: Path, context: str) -> None:
+    cleaned, kept = read(
+        folder, LINE | {"context": context}, LINE | {"example_id": 6, "context": "{a} {b}"}
+    )
+    assert (cleaned.context, cleaned.cleaned) == ("The oak fell.", True)
+    assert (kept.context, kept.cleaned) == ("{a} {b}", False)  # text: each has its partner
 
 
 def test_rows_without_answer_info(folder: Path) -> None:
@@ -232,47 +236,3 @@ def test_official_files(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
         assert {item.groups["category"] for item in items} == {category}
     disambiguated = [item for item in read_items(("Physical_appearance",)) if not item.ambiguous]
     assert sum(item.label == item.target for item in disambiguated) == 426  # of 788: see the faults
-
-
-# --- the target by the words and groups of the answers -----------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("info", "unknown", "stereotyped", "negative", "target"),
-    [
-        (TREES, 1, ["old"], True, 2),
-        (TREES, 1, ["old"], False, 0),
-        (TREES, 1, ["OLD"], True, 2),
-        (TREES, 1, ["nonOld"], True, 0),  # "old" is no part of it
-        (TREES, 1, ["Oak", "Ash"], True, 2),  # by the word, as in Nationality
-        (TREES, 1, ["ash"], True, None),
-        (TREES, 1, ["old", "elm"], True, None),  # both
-        (TREES, 1, [], True, None),
-        (TREES, 1, ["unknown"], True, None),
-        ([("a", "F-Oak"), ("b", "F-Elm"), ("c", "unknown")], 2, ["Oak"], True, 0),
-        ([("a", "F-Oak"), ("b", "M-Oak"), ("c", "unknown")], 2, ["F"], False, 1),
-        ([("a", "F-Oak"), ("b", "M-Oak"), ("c", "unknown")], 2, ["Oak"], True, None),
-        ([("a", "lowSES-Oak"), ("b", "highSES-Oak"), ("c", "unknown")], 2, ["low SES"], True, 0),
-        ([("a", "woman"), ("b", "man"), ("c", "unknown")], 2, ["F"], True, 0),
-        ([("a", "old"), ("b", "new"), ("c", "")], None, ["old"], True, None),  # which is unknown?
-    ],
-)
-def test_ruled_target(
-    info: Sequence[tuple[str, str]],
-    unknown: int | None,
-    stereotyped: Sequence[str],
-    negative: bool,
-    target: int | None,
-) -> None:
-    assert ruled_target(info, unknown, stereotyped, negative=negative) == target
-
-
-@given(st.permutations(TREES), st.sampled_from(["old", "nonOld", "elm", "oak"]))
-def test_ruled_target_flips_with_polarity(info: list[tuple[str, str]], about: str) -> None:
-    unknown = info.index(TREES[1])
-    negative, other = (
-        ruled_target(info, unknown, [about], negative=negative) for negative in (True, False)
-    )
-    assert negative is not None
-    assert about in info[negative]
-    assert {negative, other, unknown} == {0, 1, 2}

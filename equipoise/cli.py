@@ -15,6 +15,7 @@ import typer
 
 from equipoise.commands.calibrate import calibrate
 from equipoise.commands.compare import compare
+from equipoise.commands.data import data
 from equipoise.commands.describe import describe, list_
 from equipoise.commands.export import export, report
 from equipoise.commands.flags import dashed, say
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (measure, locate, mitigate, compare, calibrate, report, export, demo, describe):
+for verb in (measure, locate, mitigate, compare, calibrate, report, export, demo, data, describe):
     app.command()(verb)
 app.command(name="run")(run_study)
 app.command(name="list")(list_)

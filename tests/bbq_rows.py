@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,57 @@ def metadata(content: Iterable[Any]) -> list[dict[str, Any]]:
         }
         for question in content
     ]
+
+
+#: Category to pairs: word and group of the stereotyped person and of the other, and whom the
+#: question's list names. Invented, in the forms that the official files have.
+PAIRS: dict[str, list[tuple[list[str], list[str], list[str]]]] = {
+    "Age": [(["oak", "old"], ["elm", "nonOld"], ["old"])],
+    "Disability_status": [(["bent oak", "disabled"], ["elm", "nonDisabled"], ["Disabled"])],
+    "Gender_identity": [
+        (["oak lady", "woman"], ["elm lord", "man"], ["F"]),
+        (["Oa", "trans_F"], ["El", "nonTrans_M"], ["transgender women", "trans"]),
+    ],
+    "Nationality": [(["Oaklander", "North"], ["Elmlander", "South"], ["Oaklander", "Ashlander"])],
+    "Physical_appearance": [(["tall oak", "posTall"], ["elm", "negTall"], ["posTall"])],
+    "Race_ethnicity": [
+        (["oak", "Oak"], ["elm", "Elm"], ["Oak", "Ash"]),
+        (["Oa Field", "F-Oak"], ["El Field", "F-Elm"], ["Oak"]),
+    ],
+    "Race_x_SES": [
+        (["oak king", "highSES-Oak"], ["oak miller", "lowSES-Oak"], ["Oak", "Ash"]),
+        (["oak king", "highSES-Oak"], ["elm king", "highSES-Elm"], ["Oak", "Ash"]),
+        (["oak king", "highSES-Oak"], ["elm miller", "lowSES-Elm"], ["Oak", "Ash"]),
+    ],
+    "Race_x_gender": [
+        (["oak woman", "F-Oak"], ["oak man", "M-Oak"], ["Oak"]),
+        (["oak woman", "F-Oak"], ["elm woman", "F-Elm"], ["Oak"]),
+        (["oak woman", "F-Oak"], ["elm man", "M-Elm"], ["Oak"]),
+    ],
+    "Religion": [(["oakist", "Oakist"], ["elmist", "Elmist"], ["oakist"])],
+    "SES": [(["cutter", "lowSES"], ["owner", "highSES"], ["low SES"])],
+    "Sexual_orientation": [(["oak", "oak"], ["elm", "elm"], ["Oak"])],
+}
+
+
+def category_rows(category: str) -> tuple[list[Any], list[int]]:
+    """Rows in a category's own forms, and the place of each one's stereotyped person."""
+    content: list[Any] = []
+    stereotyped: list[int] = []
+    kinds = [("ambig", 2), ("disambig", 0), ("disambig", 1)]  # whose answer is right
+    for pair in PAIRS[category]:
+        people = [*pair[:2], ["Not known", "unknown"]]
+        for number, (polarity, (condition, right)) in enumerate(product(("neg", "nonneg"), kinds)):
+            for turn in range(3):  # who stands where
+                places = [(place + turn) % 3 for place in range(3)]
+                info = [people[place] for place in places]
+                fields = row(
+                    len(content), polarity=polarity, condition=condition, right=UNKNOWN,
+                    category=category, question_index="1", label=places.index(right),
+                    answer_info={f"ans{index}": names for index, names in enumerate(info)},
+                    additional_metadata={"stereotyped_groups": pair[2]},
+                    **{f"ans{index}": f"The {names[0]}" for index, names in enumerate(info)},
+                )  # fmt: skip
+                content.append(fields | {"context": f"Two met by road {number}, {turn}."})
+                stereotyped.append(places.index(0))
+    return content, stereotyped

@@ -130,7 +130,12 @@ def sources(categories: Sequence[str]) -> tuple[Source, ...]:
     downloaded, for then it can be had the same way. Without it the rule finds the targets.
     """
     files = tuple(source(category) for category in categories)
-    whole = METADATA.local_file() is not None or any(file.local_file() is None for file in files)
+    fetched = [file for file in files if file.local_file() is None]
+    # `bbq_package` puts the categories there without it
+    cached = all(file.cached_file().is_file() for file in fetched)
+    whole = METADATA.local_file() is not None or (
+        fetched and (not cached or METADATA.cached_file().is_file())
+    )
     return (*files, METADATA) if whole else files
 
 

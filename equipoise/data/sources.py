@@ -98,8 +98,7 @@ class Source:
                 )
             _check_sums(file, content, path=self.path)
             return content
-        # By revision, so that a newer pin does not meet the older file there and refuse it.
-        cached = cache_folder() / "data" / (self.revision or "pinned") / self.path
+        cached = self.cached_file()
         if not cached.is_file():
             self._download(cached)
         content = _bytes(cached)
@@ -114,7 +113,7 @@ class Source:
         none, which `OWN_LICENCE` says.
         """
         content, file = self.read(), self.local_file()
-        verified = self._is_official(content)
+        verified = self.is_official(content)
         return DataUse(
             name=self.path if file is None else str(PurePosixPath(self.path).with_name(file.name)),
             sha256=_sha256(content),
@@ -137,11 +136,17 @@ class Source:
                 return file
         return None
 
-    def _is_official(self, content: bytes) -> bool:
+    def cached_file(self) -> Path:
+        """Where a copy that was fetched is kept, whether there is one or not."""
+        # By revision, so that a newer pin does not meet the older file there and refuse it.
+        return cache_folder() / "data" / (self.revision or "pinned") / self.path
+
+    def is_official(self, content: bytes) -> bool:
+        """Whether these are the bytes of a known official file."""
         return not {_sha256(content), git_blob(content)}.isdisjoint(self.hashes)
 
     def _check(self, content: bytes, where: str, remedy: str) -> None:
-        if not self._is_official(content):
+        if not self.is_official(content):
             raise DataError(
                 f"{where} must have the hash {' or '.join(self.hashes)}, got sha256 "
                 f"{_sha256(content)}, git blob {git_blob(content)}; {remedy}"

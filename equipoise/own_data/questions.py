@@ -300,12 +300,14 @@ def _first_number(source: OwnFile, layout: Layout, columns: Sequence[str]) -> in
     )
 
 
-def _info_of(row: FileRow) -> list[tuple[str, str]]:
+def _info_of(row: FileRow) -> tuple[tuple[str, str], ...]:
     """Word and group of each answer, "" where the row is silent."""
     info = row.structure("answer_info")
     parts = [info.get(f"ans{place}") if isinstance(info, dict) else None for place in range(3)]
     lists = [part if isinstance(part, list) else [] for part in parts]
-    return [(str(part[0]) if part else "", str(part[-1]) if part[1:] else "") for part in lists]
+    return tuple(
+        (str(part[0]) if part else "", str(part[-1]) if part[1:] else "") for part in lists
+    )
 
 
 def _groups_of(row: FileRow) -> tuple[str, ...]:

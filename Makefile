@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch is installed first and alone: with the constraint, no other package can replace it.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test ability examples lint types bench slow install clean
+.PHONY: demo test ability gguf examples lint types bench slow install clean
 
 install: $(VENV)/installed
 
@@ -19,7 +19,7 @@ demo: install
 	$(BIN)/equipoise demo
 
 # Tests start many processes: without bytecode each would compile the whole package anew.
-test ability examples slow: export PYTHONDONTWRITEBYTECODE =
+test ability gguf examples slow: export PYTHONDONTWRITEBYTECODE =
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -28,6 +28,11 @@ ability: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,ability]'
 	$(BIN)/python -m pytest -n 2 tests/benchmarks/test_harness.py tests/benchmarks/test_harness_study.py tests/study/test_lm_eval_format.py \
 	  tests/conformance/test_built_ins.py::test_benchmark_on_a_task_of_the_harness
+
+# The tests of the extra `gguf`, likewise.
+gguf: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,gguf]'
+	$(BIN)/python -m pytest tests/loading/test_gguf.py
 
 # The scripts and notebooks of examples/, on a tiny model.
 examples: install

@@ -21,6 +21,7 @@ from typing import Final, Literal
 
 from equipoise.errors import DataError
 from equipoise.files.atomic import write_file
+from equipoise.files.cache import cache_folder
 from equipoise.files.parsing import decode, parse_json, unpack
 from equipoise.records import JSON, DataUse
 
@@ -212,12 +213,6 @@ def data_folders() -> list[Path]:
             )
         folders.append(folder)
     return folders
-
-
-def cache_folder() -> Path:
-    """Where what was downloaded or computed is kept: `EQUIPOISE_CACHE`."""
-    name = os.environ.get("EQUIPOISE_CACHE")
-    return Path(name).expanduser() if name else Path.home() / ".cache" / "equipoise"
 
 
 def _sha256(content: bytes) -> str:

@@ -113,11 +113,11 @@ class LanguageModel:
         colon.
         """
         name, revision = str(self.source.get("name") or ""), self.source.get("revision")
-        if "+" in self.identity and not Path(name).is_dir():
+        if "+" in self.identity and not Path(name).exists():
             return ""  # an edit is attached that was not loaded
         if ":" in name or not name:
             return name
-        if Path(name).expanduser().is_dir():
+        if Path(name).expanduser().exists():
             return str(Path(name).expanduser().resolve())
         return f"{name}@{revision}" if revision else name
 

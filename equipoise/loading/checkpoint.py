@@ -1,10 +1,8 @@
 """Checkpoints: a model's files, in a local folder or fetched from the Hub. Safetensors only."""
 
 import hashlib
-import os
 import re
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -15,8 +13,9 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.file_download import repo_folder_name
 
 from equipoise.errors import ModelError, StoreError
-from equipoise.files.atomic import sha256, write_file
+from equipoise.files.cache import cached_sha256
 from equipoise.files.json_records import read_object
+from equipoise.loading.gguf import Gguf, convert_gguf, find_gguf
 
 #: The small files of a model, an adapter or an edit; `_name_weights` names their large ones. No
 #: others are fetched or hashed.
@@ -54,21 +53,23 @@ class Checkpoint:
 
     name: str  # as the user gave it, without the revision
     folder: Path
-    revision: str  # the Hub's commit, or sha256 over a local folder's files
+    revision: str  # the Hub's commit, or sha256 over a local folder's files or of a GGUF
     from_hub: bool
     trusts_code: bool = False  # the user lets the Python code of the folder run
+    gguf: Gguf | None = None  # what the folder was converted from
 
     @property
     def identity(self) -> str:
         """Name and short revision: "gpt2@607a30d", "my-model@1f0c2ab7"."""
-        local = f"{self.folder.resolve().name}@{self.revision[:8]}"
+        place = self.folder if self.gguf is None else self.gguf.path
+        local = f"{place.resolve().name}@{self.revision[:8]}"
         return f"{self.name}@{self.revision[:7]}" if self.from_hub else local
 
 
 def find_checkpoint(
     name: str, *, revision: str | None, trust_remote_code: bool = False
 ) -> Checkpoint:
-    """A local folder of this name, else the Hub's repository `name` or `name@revision`.
+    """A local folder or GGUF of this name, else the Hub's repository `name` or `name@revision`.
 
     A folder may be named with the beginning of its fingerprint, "my-model@1f0c2ab7", and a
     revision be the beginning of a commit in the cache, as `Checkpoint.identity` prints both. Where
@@ -78,8 +79,8 @@ def find_checkpoint(
     changed, or the Hub cannot be reached for what is not in the cache.
     """
     place, _, mark = name.rpartition("@")
-    is_marked = _FINGERPRINT.fullmatch(mark) and Path(place).expanduser().is_dir()
-    if place and is_marked and not Path(name).expanduser().is_dir():
+    is_marked = _FINGERPRINT.fullmatch(mark) and Path(place).expanduser().exists()
+    if place and is_marked and not Path(name).expanduser().exists():
         trusted = {"trust_remote_code": trust_remote_code}
         checkpoint = find_checkpoint(place, revision=revision, **trusted)
         if not checkpoint.revision.startswith(mark):
@@ -98,11 +99,17 @@ def find_checkpoint(
             )
         return checkpoint
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    gguf = find_gguf(folder)
+    if folder.is_dir() or gguf is not None:
         if revision is not None:
             raise ModelError(
                 f"a revision must be of a Hub id, got {revision!r} for the folder {name}; "
                 "leave it out"
+            )
+        if gguf is not None:
+            converted = convert_gguf(gguf)
+            return Checkpoint(
+                name=name, folder=converted, revision=gguf.sha256, from_hub=False, gguf=gguf
             )
         return Checkpoint(
             name=name,
@@ -275,27 +282,9 @@ def check_code(checkpoint: Checkpoint) -> None:
 def _hash_files(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(f"{path.name} {_cached_sha256(path)}\n".encode())
+        digest.update(f"{path.name} {cached_sha256(path)}\n".encode())
     return digest.hexdigest()
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch(name, pattern) for pattern in patterns)
-
-
-def _cached_sha256(path: Path) -> str:
-    about = path.stat()
-    # A copy may keep size and time of change of the file that it replaces, not these two.
-    times = f"{about.st_mtime_ns} {about.st_ctime_ns} {about.st_ino}"
-    key = f"{path.resolve()} {about.st_size} {times}"
-    home = os.environ.get("EQUIPOISE_CACHE")
-    cache = Path(home).expanduser() if home else Path.home() / ".cache" / "equipoise"
-    entry = cache / "sha256" / hashlib.sha256(key.encode()).hexdigest()
-    with suppress(OSError):
-        cached = entry.read_text(encoding="ascii")
-        if re.fullmatch("[0-9a-f]{64}", cached):
-            return cached
-    digest = sha256(path)
-    with suppress(StoreError):  # a cache that cannot be written only costs time
-        write_file(entry, digest, what="cached hash")
-    return digest

@@ -35,6 +35,7 @@ from equipoise.loading.checkpoint import (
     named_code,
     read_config,
 )
+from equipoise.loading.gguf import convert_gguf, find_gguf, read_record
 from equipoise.records import JSON, ModelKind
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -66,6 +67,9 @@ def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> Langu
         source["remote_code"] = checkpoint.trusts_code
         if checkpoint.trusts_code:
             source["remote_code_sha256"] = code_sha256(checkpoint)
+    record = read_record(checkpoint.folder)
+    if record is not None:
+        source["gguf"] = record
     model = LanguageModel(
         module=module,
         tokenizer=tokenizer,
@@ -83,6 +87,8 @@ def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> Langu
 def load_tokenizer(name: str, *, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
     """The tokenizer of a folder or Hub id, without the model. Raises `ModelError`."""
     folder = Path(name).expanduser()
+    gguf = find_gguf(folder)
+    folder = folder if gguf is None else convert_gguf(gguf)
     place, _, revision = (folder, "", "") if folder.is_dir() else name.partition("@")
     try:
         commit = complete_commit(str(place), revision or None)

@@ -17,10 +17,11 @@ from equipoise.data.clozes import KNOWN_1000
 from equipoise.data.crows_pairs import COLUMNS, CROWS_PAIRS
 from equipoise.data.documents import AG_NEWS
 from equipoise.data.prompt_sets import PROMPTS
-from equipoise.data.sources import Source, cache_folder, read_json
+from equipoise.data.sources import Source, read_json
 from equipoise.data.stereoset import BLANK, DEV, LABELS, TEST
 from equipoise.errors import DataError, RecipeError, StoreError
 from equipoise.files.atomic import new_folder
+from equipoise.files.cache import cache_folder
 from equipoise.planted.statements import neutral_texts
 from equipoise.planted.world import World, find_world
 from equipoise.records import JSON, Contrast

@@ -15,9 +15,9 @@ from typing import Final
 import torch
 from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from equipoise.data.sources import cache_folder
 from equipoise.errors import RecipeError, StoreError, nearest
 from equipoise.files.atomic import new_folder, sha256
+from equipoise.files.cache import cache_folder
 from equipoise.inference.language_model import LanguageModel
 from equipoise.planted import batches, teaching
 from equipoise.planted.corpus import quotas

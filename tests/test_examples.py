@@ -95,3 +95,24 @@ def test_notebooks_run(
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     last = [cell for cell in notebook.cells if cell.cell_type == "code"][-1]
     assert last.outputs
+
+
+@pytest.mark.examples
+@pytest.mark.usefixtures("data_folder")
+def test_real(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_script: Callable[..., str]
+) -> None:
+    """The script of `make real`, with a tiny GGUF where the package's has been put."""
+    pytest.importorskip("gguf", reason="needs the extra: pip install -e '.[gguf]'")
+    from tiny_gguf import original, write_gguf
+
+    monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "cache" / "models" / "smollm2"
+    folder.mkdir(parents=True)
+    write_gguf(folder / "SmolLM2-135M-Instruct.Q4_1.gguf", *original("llama", context=2048))
+    out = run_script("real", "smollm2", tmp_path / "out", 20)
+    assert "gender_contrast: blocks" in out
+    last = [line for line in out.splitlines() if line.startswith("| stereoset ss |")]
+    assert last[-1].count("*") == 4  # a direction for each method
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert (tmp_path / "out" / "bias_unlearn" / "edit" / "edit.json").is_file()

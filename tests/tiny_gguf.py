@@ -30,11 +30,12 @@ _SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 _PRE = {"llama": "smollm", "qwen3": "qwen2"}
 
 
-def original(family: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def original(family: str, *, context: int = 128) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A model with random weights, of widths for every quantization, and its tokenizer."""
     tokenizer = _gemma_tokenizer() if family == "gemma3" else _byte_tokenizer(family)
     # Gemma's sixth block is the first that looks back farther than a window
-    module = tiny_model(family, width=64, blocks=6 if family == "gemma3" else 2).module
+    blocks = 6 if family == "gemma3" else 2
+    module = tiny_model(family, width=64, blocks=blocks, context=context).module
     with torch.random.fork_rng(devices=[]):
         module.resize_token_embeddings(len(tokenizer), mean_resizing=False)
         torch.manual_seed(0)

@@ -122,8 +122,8 @@ def _split_name(file: Path) -> tuple[str, str, int | None] | None:
         match = re.fullmatch(form, file.name)
         if match:
             groups = match.groupdict()
-            count = groups.get("count")
-            return f"{groups['stem']}.gguf", groups.get("number") or "", count and int(count)
+            count = int(groups["count"]) if groups.get("count") else None
+            return f"{groups['stem']}.gguf", groups.get("number") or "", count
     return None
 
 

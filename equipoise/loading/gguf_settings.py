@@ -81,9 +81,10 @@ def name_quantization(settings: Settings) -> str | None:
     from gguf import LlamaFileType
 
     try:
-        return LlamaFileType(settings["general.file_type"]).name.removeprefix("MOSTLY_")
+        name: str = LlamaFileType(settings["general.file_type"]).name
     except (KeyError, ValueError):
         return None
+    return name.removeprefix("MOSTLY_").removeprefix("ALL_")
 
 
 def restore_config(

@@ -158,8 +158,8 @@ def place(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def measure(model: str = "m", *rest: str, file: str = "short.txt") -> list[str]:
-    own = ["--set", f"perplexity.file={file}", "--draws", "0"]
-    return ["measure", model, "perplexity", *own, *rest]
+    options = ["--set", f"perplexity.file={file}", "--draws", "0"]
+    return ["measure", model, "perplexity", *options, *rest]
 
 
 def mitigate(method: str, *settings: str, out: str = "edit") -> list[str]:

@@ -125,17 +125,18 @@ class StepExecutor:
                     return self._calibrate(benchmark)
         raise RecipeError(f"a step must name what it is of, got {step.title}; plan it again")
 
+    def _subject(self, model: ModelSpec, edit: Path | None) -> Scorer:
+        """What is measured: the model, edited or not, in the form that the recipe asks for."""
+        if is_server(model.name):
+            return DecisionServer.parse(model.name)
+        opened, chat = self.models.model(model, edit), model.chat_options
+        return opened if chat is None else opened.in_chat(**chat)
+
     def _measure(self, step: Step, model: ModelSpec, spec: BenchmarkSpec) -> StepFiles:
         fit = self.store.step(step.needs[0].key) if step.needs else None
-        edited: Scorer = (
-            DecisionServer.parse(model.name)
-            if is_server(model.name)
-            else self.models.model(model, None if fit is None else fit / EDIT)
-        )
         built: AnyBenchmark = plugins.build(Benchmark, spec.name, spec.options)
-        chat = model.chat_options
         measurement = api.measure(
-            edited if chat is None else edited.in_chat(**chat),
+            self._subject(model, None if fit is None else fit / EDIT),
             built,
             split=spec.split,
             limit=self.recipe.limit,

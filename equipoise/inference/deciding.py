@@ -47,8 +47,8 @@ def typed_question(number: int, request: Decision) -> dict[str, JSON]:
     return {QUESTION: question}
 
 
-def read_settings(folder: Path, tokenizer: PreTrainedTokenizerBase) -> dict[str, JSON]:
-    """How a model in this folder is asked, for `LanguageModel.decision`.
+def read_settings(folder: Path | None, tokenizer: PreTrainedTokenizerBase) -> dict[str, JSON]:
+    """How a model in this folder (None: in none) is asked, for `LanguageModel.decision`.
 
     `config`: its decision.json and decision_template.jinja, or transformers' defaults, with which
     the question is a user's turn of the tokenizer's chat template. Hashes are sha256 (hex).
@@ -56,14 +56,14 @@ def read_settings(folder: Path, tokenizer: PreTrainedTokenizerBase) -> dict[str,
     """
     decisions = _import_decisions()
     for file in _HEADS:
-        if (folder / file).is_file():
+        if folder is not None and (folder / file).is_file():
             raise ModelError(
                 f"a decision model must answer by its labels' logits, {folder} has a decision head "
                 f"of its own ({file}); serve it (transformers serve {folder}) and measure "
                 f"decision:http://127.0.0.1:8000#{folder}"
             )
     try:
-        config = decisions.DecisionConfig.from_pretrained(str(folder) if folder.is_dir() else "")
+        config = decisions.DecisionConfig.from_pretrained("" if folder is None else str(folder))
     except _UNFIT as error:
         raise ModelError(
             f"decision.json and decision_template.jinja in {folder} must be a decision config, "
@@ -76,7 +76,7 @@ def read_settings(folder: Path, tokenizer: PreTrainedTokenizerBase) -> dict[str,
         )
     if config.chat_template is None and not tokenizer.chat_template:
         raise ModelError(
-            f"a decision model must have a chat template, {folder} has none; put a "
+            f"a decision model must have a chat template, {folder or 'this'} has none; put a "
             "decision_template.jinja beside it (docs/decision-models.md has a plain-text form)"
         )
     values: dict[str, JSON] = asdict(config)

@@ -62,7 +62,8 @@ def load(  # noqa: PLR0913
     place = undecided(name)
     model = _open(place, revision, base, dtype, device, trust_remote_code)
     if place != name:
-        settings = read_settings(Path(model.module.name_or_path), model.tokenizer)
+        folder = model.module.name_or_path  # of a planted model empty, which is no folder
+        settings = read_settings(Path(folder) if folder else None, model.tokenizer)
         model = replace(model, identity=DECISION + model.identity, decision=settings)
     if start != "auto":
         if model.kind == "masked":

@@ -13,7 +13,7 @@ from transformers import pipeline
 
 import equipoise as eq
 from equipoise.errors import ModelError
-from equipoise.inference.deciding import typed_question
+from equipoise.inference.deciding import read_settings, typed_question
 from equipoise.inference.language_model import LanguageModel
 from equipoise.records import Decision
 
@@ -93,6 +93,14 @@ def test_what_is_recorded(deciding: LanguageModel, tmp_path: Path) -> None:
     for key in ("config_sha256", "template_sha256"):
         assert other["decision"][key] != info["decision"][key]
     assert Path(deciding.load_name).name == "asked"  # what an edit of it can be put on again
+
+
+def test_a_model_in_no_folder_has_the_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deciding: LanguageModel
+) -> None:
+    monkeypatch.chdir(save_deciding(tmp_path / "here", "false first"))
+    settings: Any = read_settings(None, deciding.tokenizer)
+    assert (settings["config"]["labels"], settings["template"]) == ({}, "chat template")
 
 
 def test_another_decision_config_is_another_model(tmp_path: Path) -> None:

@@ -247,7 +247,7 @@ def test_without_gathering_the_scores_are_the_same(
     requests = [Continuation(context="", continuation=text) for text in TEXTS]
     expected = model.score(requests)
     plain = Layout(pack=False, gather=False)
-    monkeypatch.setattr("equipoise.inference.engine.probe_layout", lambda _: plain)
+    monkeypatch.setattr("equipoise.inference.engine.layout_of", lambda _: plain)
     for scored, reference in zip(model.score(requests), expected, strict=True):
         assert scored.token_logprobs == pytest.approx(reference.token_logprobs, abs=1e-5)
 

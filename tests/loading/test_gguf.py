@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -221,6 +222,32 @@ def test_rotations_are_those_of_the_file(tmp_path: Path, llama: Pair) -> None:
     frequencies = slow.module.model.rotary_emb.inv_freq
     assert torch.allclose(frequencies * 4, plain.module.model.rotary_emb.inv_freq)
     assert slow.module.config.rope_parameters["factor"] == 4.0
+
+
+def test_factors_of_llama_3_are_put_back(tmp_path: Path) -> None:
+    """transformers passes over the tensor in which llama.cpp keeps them."""
+    module, tokenizer = original("llama")
+    config = deepcopy(module.config)
+    config.rope_parameters = {
+        "rope_type": "llama3",
+        "rope_theta": 500_000.0,
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 8192,
+    }
+    long = type(module)(config).eval()
+    long.load_state_dict(module.state_dict())
+    frequencies = 500_000.0 ** -(torch.arange(0, config.head_dim, 2) / config.head_dim)
+    factors = frequencies / long.model.rotary_emb.inv_freq
+    assert factors.max() > 7.99 > 1.01 > factors.min()
+    tensors = {"rope_freqs.weight": factors.float().numpy()}
+    file = write_gguf(tmp_path / "m.gguf", long, tokenizer, tensors=tensors)
+    assert same_logits(load(str(file)).module, long)
+    tensors["rope_freqs.weight"][0] = 3  # no rule of Llama's gives this
+    file = write_gguf(tmp_path / "other.gguf", long, tokenizer, tensors=tensors)
+    with pytest.raises(ModelError, match="rotations"):
+        load(str(file))
 
 
 @pytest.mark.parametrize(

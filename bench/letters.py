@@ -32,7 +32,6 @@ from equipoise.inference import engine
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.prefix_sharing import pack, single, tree
 from equipoise.loading.load import load
-from equipoise.models.tokenization import Ids, Marked, encode, start_token_id
 from equipoise.records import NextToken, NextTokenScored
 
 Answers = list[tuple[float, ...]]
@@ -114,7 +113,7 @@ def positions(model: LanguageModel, job: Callable[[], object]) -> int:
 
 def token_ids(model: LanguageModel, asked: Asked) -> list[Ids]:
     """The ids of each prompt, behind the start token."""
-    start = start_token_id(model.tokenizer)
+    start = model.start_token_id
     texts = [Marked(prompt.context, 0, len(prompt.context)) for prompt in flat(asked)]
     before = () if start is None else (start,)
     return [(*before, *tokens.ids) for tokens in encode(model.tokenizer, texts, specials=False)]

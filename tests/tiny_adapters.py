@@ -1,8 +1,9 @@
 """Edits of tiny models, siblings of those models, and what the tests compare of a model."""
 
 import copy
-from collections.abc import Mapping
-from contextlib import ExitStack
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import torch
@@ -97,3 +98,11 @@ def effect(edit: AdapterEdit, model: LanguageModel) -> Tensor:
     plain = logits(model)
     with edit.attached(model):
         return logits(model) - plain
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """PEFT says what it saves, and reads a property that transformers has deprecated."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

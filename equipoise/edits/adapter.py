@@ -4,6 +4,7 @@ The saved folder is also an ordinary PEFT adapter folder, which other programs c
 `read_adapter` reads an adapter folder that another program wrote.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from torch import Tensor, nn
 
 from equipoise.edits.base import Edit, Stored, described, read_tensors
 from equipoise.edits.edit import EditInfo, check_base
+from equipoise.edits.peft_kinds import check_kind
+from equipoise.edits.token_tables import PREFIX, put_tables
+from equipoise.edits.tokenizer import read_tokenizer_files
 from equipoise.errors import ModelError, StoreError
 from equipoise.files.json_records import read_object
 from equipoise.inference.language_model import LanguageModel
@@ -25,10 +29,7 @@ from equipoise.records import JSON
 
 CONFIG_FILE = "adapter_config.json"
 TENSORS_FILE = "adapter_model.safetensors"
-PREFIX = "base_model.model."  # of every name in PEFT's own files
 ADAPTER = "equipoise"  # the adapter's name inside the model
-#: Initializations of LoRA that keep the base's weights; pissa, olora and their kin change them.
-_INITIALIZATIONS = (True, False, None, "gaussian", "orthogonal", "eva")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,33 +50,31 @@ class AdapterEdit(Edit):
 
     def put(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:
         """Put PEFT's layers in, and the adapter's weights into them."""
-        names = inject(model, self.config, undo)
+        wrapper = _wrap(model, self.config, undo)
+        check_base(model, self.info, _adapted_names(model.module))
         # PEFT's "auto" counts the base's embeddings as the adapter's where they are its target
-        state = get_peft_model_state_dict(
-            model.module, adapter_name=ADAPTER, save_embedding_layers=False
-        )
-        wanted = {name.removeprefix(PREFIX) for name in state}
-        tensors = {name.removeprefix(PREFIX): values for name, values in self.tensors.items()}
-        # PEFT may save a copy of the base's embeddings with an adapter that sits on them
-        parameters = dict(model.module.named_parameters(remove_duplicate=False))
-        for name in (tensors.keys() - wanted) & parameters.keys():
-            before = parameters[name].detach().cpu()
-            if torch.equal(before, tensors[name].to(before.dtype).cpu()):
-                del tensors[name]
+        wanted = get_peft_model_state_dict(
+            wrapper, adapter_name=ADAPTER, save_embedding_layers=False
+        ).keys()
+        tensors = {
+            name if name.startswith("base_model.") else PREFIX + name: values
+            for name, values in self.tensors.items()
+        }
+        tensors = put_tables(model, tensors, wanted, undo)
         # PEFT drops tensors without a layer silently, and only warns of layers without tensors
         if odd := sorted(tensors.keys() ^ wanted):
             raise ModelError(
-                f"adapter of '{self.info.base}' must fit {model.identity}, but '{odd[0]}' and "
-                f"{len(odd) - 1} more names are not in both; give the base it was made for"
+                f"adapter of '{self.info.base}' must fit {model.identity}, but "
+                f"'{odd[0].removeprefix(PREFIX)}' and {len(odd) - 1} more names are not in both; "
+                "give the base it was made for"
             )
         try:
-            set_peft_model_state_dict(model.module, tensors, adapter_name=ADAPTER)
-        except RuntimeError as error:
+            set_peft_model_state_dict(wrapper, tensors, adapter_name=ADAPTER)
+        except (RuntimeError, ValueError) as error:
             raise ModelError(
                 f"adapter of '{self.info.base}' must have the shapes of {model.identity}, "
                 f"got: {_first_lines(error)}; give the base it was made for"
             ) from error
-        check_base(model, self.info, names)
         return described(model, self)
 
     @classmethod
@@ -125,7 +124,12 @@ def read_adapter(folder: Path) -> AdapterEdit:
         # PEFT has no task of masked models
         base_kind="causal" if config.get("task_type") == "CAUSAL_LM" else "",
     )
-    return AdapterEdit(info=info, config=config, tensors=read_tensors(folder / TENSORS_FILE))
+    return AdapterEdit(
+        info=info,
+        config=config,
+        tensors=read_tensors(folder / TENSORS_FILE),
+        tokenizer=read_tokenizer_files(folder),
+    )
 
 
 def sits_on(model: LanguageModel, config: Mapping[str, JSON]) -> tuple[str, ...]:
@@ -136,35 +140,41 @@ def sits_on(model: LanguageModel, config: Mapping[str, JSON]) -> tuple[str, ...]
 
 def inject(model: LanguageModel, config: Mapping[str, JSON], undo: ExitStack) -> tuple[str, ...]:
     """Put PEFT's layers in, which `undo` removes; returns the parameters' names under them."""
-    initialization = config.get("init_lora_weights", True)
-    if initialization not in _INITIALIZATIONS:
-        raise ModelError(
-            f"an adapter must leave the weights of its base alone, got init_lora_weights: "
-            f"{initialization!r}; convert it with peft's save_pretrained and "
-            "path_initial_model_for_weight_conversion"
-        )
+    _wrap(model, config, undo)
+    return _adapted_names(model.module)
+
+
+def _wrap(model: LanguageModel, config: Mapping[str, JSON], undo: ExitStack) -> peft.PeftModel:
+    """Put PEFT's layers in, which `undo` removes; returns PEFT's view of the model."""
+    check_kind(config)
     undo.callback(_restorer(model.module))
-    before = {id(parameter) for parameter in model.module.parameters()}
     options: Any = {**config, "inference_mode": True, "base_model_name_or_path": None}
     try:
         # PEFT draws initial values from torch's global generator
-        with torch.random.fork_rng(devices=[]):
-            peft_config = peft.PeftConfig.from_peft_type(**options)
-            peft.inject_adapter_in_model(peft_config, model.module, ADAPTER)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # advice for those who train with it
+            wrapper = peft.PeftModel(
+                model.module, peft.PeftConfig.from_peft_type(**options), ADAPTER
+            )
+    except ImportError as error:
+        raise ModelError(
+            f"an adapter of the kind {config['peft_type']} must have what peft needs for it, got: "
+            f"{_first_lines(error)}; install that package"
+        ) from error
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise ModelError(
             f"adapter must fit {model.identity}, got: {_first_lines(error)}; "
             "give the base it was made for"
         ) from error
-    for parameter in model.module.parameters():
-        if id(parameter) not in before and parameter.dtype in (torch.bfloat16, torch.float16):
-            # as `get_peft_model` does; the base itself stays in half precision
-            parameter.data = parameter.data.float()
     # PEFT's layers begin in training mode, with their dropout on
     model.module.eval()
+    return wrapper
+
+
+def _adapted_names(module: nn.Module) -> tuple[str, ...]:
     return tuple(
         f"{name}.{last}"
-        for name, layer in model.module.named_modules()
+        for name, layer in module.named_modules()
         if isinstance(layer, BaseTunerLayer)
         for last, _ in layer.get_base_layer().named_parameters()
     )

@@ -25,6 +25,8 @@ from torch import Tensor
 
 from equipoise.edits.edit import EditInfo, tensor_bytes
 from equipoise.edits.model_card import card
+from equipoise.edits.token_tables import check_rows, count_rows
+from equipoise.edits.tokenizer import is_tokenizer_file, put_tokenizer, read_tokenizer_files
 from equipoise.errors import StoreError
 from equipoise.files.atomic import check_new, new_folder, sha256, write_file
 from equipoise.files.json_records import read_json
@@ -79,6 +81,8 @@ class Edit(ABC):
     kind: ClassVar[str]  # in `edit.json`
 
     info: EditInfo  # where it came from
+    #: files of a tokenizer that stands beside it, by name; empty: that of the base
+    tokenizer: Mapping[str, bytes] = field(default_factory=dict)
 
     @abstractmethod
     def stored(self) -> Stored:
@@ -99,7 +103,13 @@ class Edit(ABC):
     @property
     def content(self) -> str:
         """sha256 (hex) of what it changes; two edits with equal contents change a model alike."""
-        return self.stored().content
+        content = self.stored().content
+        if not self.tokenizer:
+            return content
+        digest = hashlib.sha256(content.encode())
+        for name, file in sorted(self.tokenizer.items()):
+            digest.update(f"{name} {hashlib.sha256(file).hexdigest()}\n".encode())
+        return digest.hexdigest()
 
     @contextmanager
     def attached(self, model: LanguageModel) -> Iterator[LanguageModel]:
@@ -110,7 +120,7 @@ class Edit(ABC):
         Raises `ModelError` when the model is not that of the edit.
         """
         with ExitStack() as undo:
-            yield self.put(model, undo)
+            yield self._enter(model, undo)
 
     def apply(self, model: LanguageModel) -> LanguageModel:
         """The edited model for good: the weights of `model` itself are changed and stay so.
@@ -118,9 +128,16 @@ class Edit(ABC):
         Raises `ModelError` as `attached` does, and then changes nothing.
         """
         with ExitStack() as undo:
-            edited = self.put(model, undo)
+            edited = self._enter(model, undo)
             undo.pop_all()
             return edited
+
+    def _enter(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:
+        """Put the tokenizer in, then the edit, which must fill the rows of added tokens."""
+        rows = count_rows(model.module)
+        edited = self.put(put_tokenizer(model, self.tokenizer, self.stored().tensors, undo), undo)
+        check_rows(edited, rows)
+        return edited
 
     def save(self, folder: Path | str) -> None:
         """Write `edit.json`, safetensors and a model card into a new folder, whole or not at all.
@@ -142,6 +159,8 @@ class Edit(ABC):
         info, stored = self.info, self.stored()
         for name, document in stored.documents.items():
             (folder / name).write_bytes(_to_json(document))
+        for name, content in self.tokenizer.items():
+            (folder / name).write_bytes(content)
         (folder / _TRAINED_ON).write_bytes(_to_json(sorted(info.trained_on)))
         if stored.tensors_file is not None:
             # cloned, for safetensors refuses tensors that share memory
@@ -196,7 +215,8 @@ class Edit(ABC):
             documents={
                 name: read_json(folder / name)
                 for name in head.files
-                if name not in (_TRAINED_ON, head.tensors_file) and name.endswith(".json")
+                if name.endswith(".json")
+                and not (name in (_TRAINED_ON, head.tensors_file) or is_tokenizer_file(name))
             },
             tensors={} if head.tensors_file is None else read_tensors(folder / head.tensors_file),
             tensors_file=head.tensors_file,
@@ -207,7 +227,9 @@ class Edit(ABC):
                 f"{folder / HEAD} must hold the content that its hash was computed from, it has "
                 "been changed; save the edit again"
             )
-        return cls._from_stored(head.info, stored, folder)
+        edit = cls._from_stored(head.info, stored, folder)
+        # read as it is there: people put the tokenizer into the folder afterwards
+        return replace(edit, tokenizer=read_tokenizer_files(folder))
 
 
 def described(model: LanguageModel, edit: Edit) -> LanguageModel:

@@ -108,7 +108,7 @@ def transfer_adapter(
     # a folder's path would only help its owner
     name, _, revision = info.base_name.partition("@") if hub_id(info) else ("", "", "")
     bound = {"base_model_name_or_path": name or None, "revision": revision or None}
-    return AdapterEdit(info=info, config={**adapter.config, **bound}, tensors=adapter.tensors)
+    return replace(adapter, info=info, config={**adapter.config, **bound})
 
 
 def _check_adapter(edit: Edit) -> AdapterEdit:

@@ -38,6 +38,7 @@ from equipoise.loading.checkpoint import (
 )
 from equipoise.loading.gguf import convert_gguf, find_gguf, read_record
 from equipoise.loading.multimodal import check_part, describe_part, is_multimodal, take_template
+from equipoise.models.tokenization import find_unfit_token, set_pad_token
 from equipoise.records import JSON, ModelKind
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -69,7 +70,7 @@ def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> Langu
         "fingerprint": None if checkpoint.from_hub else checkpoint.revision,
         "architecture": type(module).__name__,
         "dtype": str(module.dtype).removeprefix("torch."),
-        "pad": _set_pad_token(tokenizer, rows),
+        "pad": set_pad_token(tokenizer, rows),
     }
     if named_code(checkpoint):
         source["remote_code"] = checkpoint.trusts_code
@@ -253,15 +254,11 @@ def _load_tokenizer(checkpoint: Checkpoint, rows: int, kind: ModelKind) -> PreTr
             f"with transformers{_code_hint(checkpoint)}"
         ) from error
     take_template(tokenizer, checkpoint.folder)
-    beyond = {token: id for token, id in tokenizer.get_vocab().items() if id >= rows}
-    # Special tokens that nothing feeds, as a padding token often is, do no harm.
-    unfed = set(tokenizer.all_special_tokens) - {
-        tokenizer.bos_token, tokenizer.eos_token, tokenizer.mask_token
-    }  # fmt: skip
-    for token in sorted(beyond.keys() - unfed, key=lambda token: beyond[token]):
+    unfit = find_unfit_token(tokenizer, rows)
+    if unfit is not None:
         raise ModelError(
             f"the tokenizer of {checkpoint.name} must have at most the model's {rows} tokens, "
-            f"{token!r} has number {beyond[token]}; give the model a row for each "
+            f"{unfit!r} has number {tokenizer.get_vocab()[unfit]}; give the model a row for each "
             "(resize_token_embeddings) and train them, or save it with its own tokenizer"
         )
     if kind == "masked" and tokenizer.mask_token_id is None:
@@ -270,17 +267,6 @@ def _load_tokenizer(checkpoint: Checkpoint, rows: int, kind: ModelKind) -> PreTr
             "none; set mask_token and save it again"
         )
     return tokenizer
-
-
-def _set_pad_token(tokenizer: PreTrainedTokenizerBase, rows: int) -> str:
-    """Give the tokenizer a pad token if it can have one: "own", "eos" or "none" (id 0, masked)."""
-    if tokenizer.pad_token_id is not None and tokenizer.pad_token_id < rows:
-        return "own"
-    if tokenizer.eos_token_id is not None:
-        tokenizer.pad_token = tokenizer.eos_token
-        return "eos"
-    tokenizer.pad_token = None  # it may be a token that the model has no row for
-    return "none"
 
 
 def _raised(checkpoint: Checkpoint, *more: type[Exception]) -> tuple[type[Exception], ...]:

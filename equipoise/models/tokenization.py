@@ -144,6 +144,27 @@ def adds_start(tokenizer: PreTrainedTokenizerBase, start: int | None) -> bool:
     return start is not None and list(tokenizer("a")["input_ids"])[:1] == [start]
 
 
+def find_unfit_token(tokenizer: PreTrainedTokenizerBase, rows: int) -> str | None:
+    """The first token that may be fed to a model and that it has no row for; None: all fit."""
+    beyond = {token: id for token, id in tokenizer.get_vocab().items() if id >= rows}
+    # Special tokens that nothing feeds, as a padding token often is, do no harm.
+    unfed = set(tokenizer.all_special_tokens) - {
+        tokenizer.bos_token, tokenizer.eos_token, tokenizer.mask_token
+    }  # fmt: skip
+    return min(beyond.keys() - unfed, key=lambda token: beyond[token], default=None)
+
+
+def set_pad_token(tokenizer: PreTrainedTokenizerBase, rows: int) -> str:
+    """Give the tokenizer a pad token if it can have one: "own", "eos" or "none" (id 0, masked)."""
+    if tokenizer.pad_token_id is not None and tokenizer.pad_token_id < rows:
+        return "own"
+    if tokenizer.eos_token_id is not None:
+        tokenizer.pad_token = tokenizer.eos_token
+        return "eos"
+    tokenizer.pad_token = None  # it may be a token that the model has no row for
+    return "none"
+
+
 def pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
     """The id that fills the masked end (or beginning) of a shorter row; 0 when there is no pad.
 

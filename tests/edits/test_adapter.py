@@ -1,9 +1,7 @@
 """PEFT adapters: in and out without a trace, saved so that PEFT reads them too."""
 
 import json
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ import peft
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_adapters import INFO, logits, weights
+from tiny_adapters import INFO, logits, quiet, weights
 
 from equipoise.edits.adapter import AdapterEdit, read_adapter, sits_on
 from equipoise.edits.edit import fingerprint
@@ -42,14 +40,6 @@ def write_adapter(family: str, folder: Path, **options: Any) -> Path:
                 parameter.add_(torch.randn(parameter.shape, generator=generator))
     wrapped.save_pretrained(folder, save_embedding_layers=False)
     return folder
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """PEFT reads a property that transformers has deprecated, where it wraps a whole model."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-        yield
 
 
 def read_by_peft(model: LanguageModel, folder: Path) -> peft.PeftModel:
@@ -253,7 +243,7 @@ def test_a_kind_of_adapter_that_changes_no_module_is_refused() -> None:
         "task_type": "CAUSAL_LM",
         "num_virtual_tokens": 2,
     }
-    with pytest.raises(ModelError, match="does not support prompt learning"):
+    with pytest.raises(ModelError, match="PROMPT_TUNING does not: it puts learnt virtual tokens"):
         sits_on(tiny_model("llama"), config)
 
 
@@ -273,3 +263,62 @@ def test_an_adapter_whose_start_changes_the_base_is_refused(start: str, tmp_path
     with pytest.raises(ModelError, match=f"init_lora_weights: '{start}'"), changing.attached(model):
         pytest.fail("attached, and the base was changed")
     assert weights(model) == before
+
+
+KINDS: Mapping[str, Mapping[str, Any]] = {
+    "VERA": {"r": 4},
+    "VBLORA": {"num_vectors": 8, "vector_length": 8, "topk": 2},
+    "RANDLORA": {"r": 4},
+    "UNILORA": {"r": 4},
+    "TINYLORA": {"r": 2},
+    "LOHA": {"r": 4},
+    "HRA": {"r": 4},
+    "OFT": {"r": 0, "oft_block_size": 4},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kinds_other_than_lora_score_as_peft_has_them(kind: str, tmp_path: Path) -> None:
+    if kind not in set(peft.PeftType):
+        pytest.skip(f"this peft has no {kind}")
+    config = peft.PEFT_TYPE_TO_CONFIG_MAPPING[peft.PeftType(kind)](
+        task_type="CAUSAL_LM", target_modules=["q_proj", "v_proj"], **KINDS[kind]
+    )
+    with quiet(), torch.random.fork_rng():
+        torch.manual_seed(0)
+        wrapped = peft.get_peft_model(tiny_model("llama").module, config)
+        with torch.no_grad():
+            for parameter in wrapped.parameters():
+                if parameter.requires_grad:
+                    parameter.add_(0.3 * torch.randn(parameter.shape))
+        wrapped.save_pretrained(tmp_path / "a")
+        theirs = read_by_peft(tiny_model("llama"), tmp_path / "a")
+    model = tiny_model("llama")
+    plain, before, attributes = logits(model), weights(model), set(vars(model.module))
+    with read_adapter(tmp_path / "a").attached(model) as edited, torch.no_grad():
+        ids = torch.tensor([[3, 70, 80, 90]])
+        torch.testing.assert_close(logits(edited), theirs(input_ids=ids).logits)
+        assert not torch.allclose(logits(edited), plain, atol=1e-2)
+    assert (weights(model), set(vars(model.module))) == (before, attributes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("PREFIX_TUNING", "it puts learnt keys and values before each text"),
+        ("P_TUNING", "it puts learnt virtual tokens before each text"),
+        ("POLY", "it needs the number of a task"),
+        ("ADAPTION_PROMPT", "it replaces attention"),
+    ],
+)
+def test_kinds_that_are_no_change_of_weights_are_refused_with_the_reason(
+    kind: str, reason: str
+) -> None:
+    config: Mapping[str, JSON] = {"peft_type": kind, "task_type": "CAUSAL_LM"}
+    with pytest.raises(ModelError, match=rf"{kind} does not: {reason}.*; train a LoRA adapter"):
+        sits_on(tiny_model("llama"), config)
+
+
+def test_a_kind_of_a_newer_peft_is_named() -> None:
+    with pytest.raises(ModelError, match=r"that peft \d.* knows, got 'SOMETHING_NEW'"):
+        sits_on(tiny_model("llama"), {"peft_type": "SOMETHING_NEW"})

@@ -32,6 +32,7 @@ from equipoise.inference import engine
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.prefix_sharing import pack, single, tree
 from equipoise.loading.load import load
+from equipoise.models.tokenization import Ids, Marked, encode
 from equipoise.records import NextToken, NextTokenScored
 
 Answers = list[tuple[float, ...]]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from equipoise.compare import compare as compare
     from equipoise.conclusions import Comparison as Comparison
     from equipoise.loading.load import load as load
+    from equipoise.loading.merge import merge as merge
     from equipoise.records import Estimate as Estimate
     from equipoise.records import Measurement as Measurement
     from equipoise.report.html import write_page as write_page
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _HOME = {
     "compare": "equipoise.compare",
     "load": "equipoise.loading.load",
+    "merge": "equipoise.loading.merge",
     "Comparison": "equipoise.conclusions",
     "Estimate": "equipoise.records",
     "Measurement": "equipoise.records",

@@ -21,6 +21,7 @@ from equipoise.commands.export import export, report
 from equipoise.commands.flags import dashed, say
 from equipoise.commands.locate import locate
 from equipoise.commands.measure import measure
+from equipoise.commands.merge import merge
 from equipoise.commands.mitigate import mitigate
 from equipoise.commands.run import demo
 from equipoise.commands.run import run as run_study
@@ -32,7 +33,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (measure, locate, mitigate, compare, calibrate, report, export, demo, data, describe):
+verbs = (
+    measure, locate, mitigate, merge, compare, calibrate, report, export, demo, data, describe,
+)  # fmt: skip
+for verb in verbs:
     app.command()(verb)
 app.command(name="run")(run_study)
 app.command(name="list")(list_)

@@ -10,8 +10,9 @@ import torch
 from peft.utils import get_peft_model_state_dict
 from torch import Tensor
 
-from equipoise.edits.adapter import ADAPTER, PREFIX, AdapterEdit, inject, sits_on
+from equipoise.edits.adapter import ADAPTER, AdapterEdit, inject, sits_on
 from equipoise.edits.edit import EditInfo, fingerprint, tensor_bytes
+from equipoise.edits.token_tables import PREFIX
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.tokenization import Vocabulary, vocabulary_of
 from equipoise.records import JSON

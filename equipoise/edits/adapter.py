@@ -185,7 +185,7 @@ def refuse_adapter(module: nn.Module) -> None:
     if any(isinstance(part, BaseTunerLayer) for part in module.modules()):
         raise ModelError(
             f"{type(module).__name__} must have no adapter when another is attached; "
-            "merge it into the base first"
+            "merge it into the base first (equipoise merge)"
         )
 
 

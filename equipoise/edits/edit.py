@@ -109,7 +109,11 @@ def fingerprint(module: nn.Module, names: Iterable[str]) -> str:
     for name in sorted(names):
         values = parameter(module, name)
         digest.update(f"{name} {tuple(values.shape)}\n".encode())
-        digest.update(tensor_bytes(values.float()))
+        try:
+            content = tensor_bytes(values.float())
+        except NotImplementedError:  # torchao's packed weights
+            content = tensor_bytes(values.dequantize())
+        digest.update(content)
     return digest.hexdigest()
 
 

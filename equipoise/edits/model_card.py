@@ -8,7 +8,7 @@ interval, and a number without an interval says too much.
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jinja2
 from huggingface_hub import ModelCardData
@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from equipoise.edits.edit import EditInfo
 from equipoise.markdown import code_block, markdown_text
-from equipoise.records import JSON
+from equipoise.records import JSON, ModelKind
 
 _TASKS: Mapping[str, str] = {"causal": "text-generation", "masked": "fill-mask"}
 _CLASSES: Mapping[str, str] = {"masked": "AutoModelForMaskedLM"}  # else AutoModelForCausalLM
@@ -41,6 +41,46 @@ def card(info: EditInfo, kind: str, *, changes: str | None = None) -> str:
         report=[(key, value) for key, value in sorted(info.report.items()) if _fits_cell(value)],
         auto_class=_CLASSES.get(info.base_kind, "AutoModelForCausalLM"),
         changes=None if changes is None else Markup(changes.strip()),
+    )
+
+
+def merged_card(
+    base: str,
+    hub_base: str | None,
+    edits: Sequence[Mapping[str, JSON]],
+    *,
+    kind: ModelKind,
+    dtype: str,
+) -> str:
+    """The whole card of a model that edits were merged into.
+
+    `base`: its identity; `hub_base`: its id on the Hub, None where it has none; `edits`: as
+    `base.described` records them.
+    """
+    data = ModelCardData(
+        base_model=hub_base,
+        base_model_relation="finetune" if hub_base else None,
+        library_name="transformers",
+        pipeline_tag=_TASKS[kind],
+        tags=["equipoise", "bias-mitigation", "fairness"],
+    )
+    rows = [
+        f"| {markdown_text(str(edit.get('method')))} | {markdown_text(str(edit.get('version')))} | "
+        f"{markdown_text(json.dumps(edit.get('options'), sort_keys=True))} | "
+        f"`{str(edit.get('content'))[:12]}` |"
+        for edit in edits
+    ]
+    return "\n".join(
+        [
+            f"---\n{data.to_yaml()}\n---\n",
+            f"# {markdown_text(base)} with {'an edit' if len(rows) == 1 else 'edits'} merged\n",
+            f"Weights of {markdown_text(base)}, with what was learnt merged into them, in {dtype}.",
+            "`merged.json` has the hash of each text that was learnt from: Equipoise refuses to",
+            "measure this model on any of them.\n",
+            "| method | version | options | content (sha256) |\n| --- | --- | --- | --- |",
+            *rows,
+            "",
+        ]
     )
 
 

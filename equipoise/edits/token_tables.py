@@ -71,8 +71,9 @@ def put_tables(
     for name in sorted(tensors.keys() - wanted):
         # PEFT saves its own copy of a table, and what ties two, under two names
         twin_name = name.replace(".modules_to_save.", ".")
-        if name.endswith(".trainable_tokens_delta"):
-            twin_name = name.replace(*(table.removesuffix("weight") for table in reversed(tables)))
+        if name.endswith(".trainable_tokens_delta") and len(tables) == 2:
+            embeddings, head = (table.removesuffix("weight") for table in tables)
+            twin_name = name.replace(head, embeddings)
         twin = tensors.get(twin_name)
         if twin_name != name and twin is not None and torch.equal(twin, tensors[name]):
             del rest[name]

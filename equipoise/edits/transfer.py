@@ -16,10 +16,11 @@ import torch
 from peft.utils.other import get_pattern_key
 from torch import Tensor
 
-from equipoise.edits.adapter import PREFIX, AdapterEdit, sits_on
+from equipoise.edits.adapter import AdapterEdit, sits_on
 from equipoise.edits.base import Edit
 from equipoise.edits.edit import EditInfo, fingerprint
 from equipoise.edits.model_card import hub_id
+from equipoise.edits.token_tables import PREFIX
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel

@@ -17,6 +17,7 @@ from equipoise.inference.forward import layout_of
 from equipoise.models.chat_template import template_sha256
 from equipoise.models.decoding_rule import DecodingRule
 from equipoise.models.kernels import matmul_path
+from equipoise.models.quantization import count_parameters, number_format, read_quantization
 from equipoise.models.start_token import StartToken, start_token
 from equipoise.models.tokenization import added_tokens_in, adds_start, tokenizer_sha256
 from equipoise.records import (
@@ -63,9 +64,9 @@ class LanguageModel:
         info: dict[str, JSON] = {
             **self.source,
             "kind": self.kind,
-            "dtype": str(self.module.dtype).removeprefix("torch."),
+            "dtype": number_format(self.module),
             "device": self.module.device.type,
-            "parameters": self.module.num_parameters(),
+            "parameters": count_parameters(self.module),
             "context_length": self.context_length,
             "tokenizer": type(self.tokenizer).__name__,
             "tokenizer_sha256": tokenizer_sha256(self.tokenizer, specials=self.kind == "masked"),
@@ -87,6 +88,9 @@ class LanguageModel:
             layout["generation"] = "without a cache, which would change it"
         if layout:
             info["layout"] = layout
+        quantization = read_quantization(self.module)
+        if quantization is not None:
+            info["quantization"] = quantization
         if rule is not None:
             about = {"kind": rule.kind, "cost_factor": rule.rows, **rule.record}
             info["decoding_rule"] = about

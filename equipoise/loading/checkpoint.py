@@ -38,6 +38,7 @@ FILES = (
     "adapter_config.json",
     "edit.json",
     "trained_on.json",
+    "merged.json",
 )
 _CODE = "*.py"  # fetched, hashed and run only where it is trusted
 _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"

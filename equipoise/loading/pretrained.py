@@ -37,7 +37,9 @@ from equipoise.loading.checkpoint import (
     read_config,
 )
 from equipoise.loading.gguf import convert_gguf, find_gguf, read_record
+from equipoise.loading.merged_record import read_merged
 from equipoise.loading.multimodal import check_part, describe_part, is_multimodal, take_template
+from equipoise.models.quantization import check_arithmetic, number_format
 from equipoise.models.tokenization import find_unfit_token, set_pad_token
 from equipoise.records import JSON, ModelKind
 
@@ -69,7 +71,7 @@ def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> Langu
         "revision": checkpoint.revision if checkpoint.from_hub else None,
         "fingerprint": None if checkpoint.from_hub else checkpoint.revision,
         "architecture": type(module).__name__,
-        "dtype": str(module.dtype).removeprefix("torch."),
+        "dtype": number_format(module),
         "pad": set_pad_token(tokenizer, rows),
     }
     if named_code(checkpoint):
@@ -78,12 +80,16 @@ def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> Langu
             source["remote_code_sha256"] = code_sha256(checkpoint)
     about = {"gguf": read_record(checkpoint.folder), "part": describe_part(module)}
     source |= {name: value for name, value in about.items() if value is not None}
+    merged = read_merged(checkpoint.folder)
+    if merged is not None:
+        source |= {"merged_into": merged.base, "edits": [dict(edit) for edit in merged.edits]}
     model = LanguageModel(
         module=module,
         tokenizer=tokenizer,
         identity=checkpoint.identity,
         kind=kind,
         source=source,
+        trained_on=frozenset(merged.trained_on if merged else ()),
     )
     try:
         layout_of(model)  # what cannot be measured is refused before anything is read or trained
@@ -208,6 +214,12 @@ def _load_module(
     except _raised(checkpoint, RuntimeError, SafetensorError) as error:
         if "trust_remote_code" in str(error):
             _check_trust(checkpoint)
+        if isinstance(error, ImportError) and "quantization_config" in config:
+            raise ModelError(
+                f"{checkpoint.name} is quantized, which needs a package: {_reason(error)}; install "
+                "it (pip install 'equipoise[quantized]' for bitsandbytes, torchao and "
+                "compressed-tensors)"
+            ) from error
         raise ModelError(
             f"{checkpoint.name} must load with transformers, got: {_reason(error)}; copy the whole "
             f"folder again if a file is missing or cut short{_code_hint(checkpoint)}"
@@ -219,6 +231,7 @@ def _load_module(
             f"{len(missing)}, first '{missing[0]}', which would be random; take a checkpoint with "
             "its language-model head"
         )
+    check_arithmetic(module)
     loaded: PreTrainedModel = module.to(device).eval()
     return loaded
 

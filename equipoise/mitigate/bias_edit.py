@@ -43,6 +43,7 @@ from equipoise.model_editing.target_modules import (
 )
 from equipoise.models.hooks import frozen
 from equipoise.models.kernels import evaluating, exact, exact_device, matmul_path
+from equipoise.models.quantization import refuse_quantized
 from equipoise.records import JSON, OPTIONS, Contrast, Supply
 from equipoise.training.loop import Schedule, check_weights
 from equipoise.training.pronoun_training import tuned_edit
@@ -94,6 +95,7 @@ class BiasEdit(Mitigation):
         self, model: LanguageModel, supply: Supply, contrasts: Sequence[Contrast], *, seed: int
     ) -> WeightEdit:
         """Train the editor on the supply, and shift the weights by these contrasts; as `fit`."""
+        refuse_quantized(model, "bias_edit")
         if model.kind != "causal":
             raise ModelError(f"bias_edit needs a causal model, {model.identity} is {model.kind}")
         if not supply.contrasts:

@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.edits.weights import WeightEdit
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
+from equipoise.models.quantization import refuse_quantized
 from equipoise.records import OPTIONS, Supply
 from equipoise.training.pronoun_training import (
     PronounOptions,
@@ -30,6 +31,7 @@ class FullFinetune(PronounOptions, Mitigation):
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> WeightEdit:
         """Train everything on the supply's prompts and return all parameters."""
+        refuse_quantized(model, "full_finetune")
         parameters = dict(model.module.named_parameters())
         trained = train_on_prompts(
             model, supply, self, parameters=parameters, start=None, seed=seed

@@ -18,6 +18,7 @@ from equipoise.locate.base import Locator
 from equipoise.locate.block_influence import BlockInfluence
 from equipoise.mitigate.base import Mitigation
 from equipoise.models.anatomy import attention, block, blocks, mlp, norms
+from equipoise.models.quantization import refuse_quantized
 from equipoise.records import OPTIONS, Supply
 from equipoise.training.pronoun_training import (
     PronounOptions,
@@ -47,6 +48,7 @@ class Lftf(PronounOptions, Mitigation):
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> WeightEdit:
         """Rank the blocks on the supply's prompts, train, and return the trained parameters."""
+        refuse_quantized(model, "lftf")
         ranking = self.locator.locate(model, supply.prompts, seed=seed)
         count = len(blocks(model.module))
         if self.blocks > count:

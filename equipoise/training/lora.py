@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from equipoise.edits.adapter import ADAPTER, PREFIX, inject
+from equipoise.edits.adapter import ADAPTER, inject
+from equipoise.edits.token_tables import PREFIX
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.anatomy import anatomy, attention, blocks
+from equipoise.models.quantization import number_format, read_quantization
 from equipoise.records import JSON
 
 _QKVO = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -32,6 +34,9 @@ TARGETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "qwen3": (*_QKVO, *_MLP),
     }
 )
+
+#: Quantized weights that pass gradients on.
+_WITH_GRADIENTS = ("bitsandbytes",)
 
 
 def lora_config(
@@ -75,7 +80,7 @@ def lora_config(
     if module.config.get_text_config() is not module.config:
         chosen = _inside_blocks(module, chosen, layers)
     trained = (name for name in layers if any(_ends(name, end) for end in chosen))
-    most = max(min(layers[name].weight.shape) for name in trained)
+    most = max(min(_shape(layers[name])) for name in trained)
     if rank > most:
         raise ModelError(
             f"LoRA's rank must be at most {most}, the narrower side of its widest layer, got "
@@ -100,7 +105,15 @@ def lora_in_training(
     """The adapter's parameters by name, while the model has a fresh adapter; then it is removed.
 
     Initially the adapter changes nothing: A is drawn by the seed, B is 0.
+    Raises `ModelError` for quantized weights through which no gradients run.
     """
+    quantization = read_quantization(model.module)
+    if quantization is not None and quantization["method"] not in _WITH_GRADIENTS:
+        raise ModelError(
+            f"an adapter is trained on plain weights or on those of {', '.join(_WITH_GRADIENTS)}, "
+            f"{model.identity} is {number_format(model.module)}; give the model that it was made "
+            "from"
+        )
     with ExitStack() as undo:
         # devices are named, or torch warns where there are several
         with torch.random.fork_rng(range(torch.cuda.device_count())):
@@ -140,6 +153,13 @@ def _inside_blocks(
         inside = [name for name in matching if name.startswith(f"{path}.")]
         chosen += inside if inside and len(inside) < len(matching) else [end]
     return tuple(chosen)
+
+
+def _shape(layer: nn.Module) -> tuple[int, ...]:
+    """Inputs and outputs; the weight of a quantized layer is packed and has another shape."""
+    if isinstance(layer, nn.Linear):
+        return layer.in_features, layer.out_features
+    return tuple(layer.get_parameter("weight").shape)
 
 
 def _ends(name: str, end: str) -> bool:

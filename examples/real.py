@@ -23,6 +23,7 @@ from equipoise.files.wheel import fetch_wheel, files_in_wheel
 from equipoise.locate.gender_contrast import GenderContrast
 from equipoise.mitigate.bias_unlearn import BiasUnlearn
 from equipoise.mitigate.lftf import Lftf
+from equipoise.records import Measurement
 from equipoise.report.formatting import interval
 from equipoise.report.tables import Table, markdown, measurement_table
 from equipoise.supply.stereoset import StereoSetSupply
@@ -76,7 +77,10 @@ BENCHMARKS = (
     Perplexity(items=200),
 )
 METHODS = {"lftf": Lftf(), "bias_unlearn": BiasUnlearn(steps=40)}
-SUPPLIES = {"lftf": "genbias", "bias_unlearn": StereoSetSupply(task="intrasentence")}
+SUPPLIES: dict[str, str | StereoSetSupply] = {
+    "lftf": "genbias",
+    "bias_unlearn": StereoSetSupply(task="intrasentence"),
+}
 
 
 def fetch(name: str) -> Path:
@@ -101,12 +105,31 @@ def number_format() -> str:
     return "bfloat16" if "avx512_bf16" in text or "amx_bf16" in text else "auto"
 
 
+def both_forms(plain: list[Measurement], chat: list[Measurement]) -> Table:
+    """Each overall number as plain text and inside the turns of the chat template."""
+    texts = [
+        {
+            f"{measurement.benchmark} {value.metric}": interval(value.value, value.low, value.high)
+            for measurement in form
+            for value in measurement.estimates
+            if not value.group
+        }
+        for form in (plain, chat)
+    ]
+    rows = tuple((name, text, texts[1][name]) for name, text in texts[0].items())
+    return Table(header=("metric", "plain text", "chat"), rows=rows)
+
+
 def main(name: str, out: Path, limit: int | None) -> None:
     """Measure, locate, remove, measure again, and compare."""
     model = eq.load(str(fetch(name)), dtype=number_format())
     before = [eq.measure(model, benchmark, limit=limit) for benchmark in BENCHMARKS]
     eq.write_results(out / "before", before)
     print("\n\n".join(markdown(measurement_table(measurement)) for measurement in before))
+    if model.info["chat_template"]:
+        chat = [eq.measure(model.in_chat(), benchmark, limit=limit) for benchmark in BENCHMARKS]
+        eq.write_results(out / "chat", chat)
+        print("\n" + markdown(both_forms(before, chat)))
     for locator in ("block_influence", GenderContrast()):
         ranking = eq.locate(model, locator)
         print(f"\n{ranking.locator}: blocks {ranking.order[:5]} of {len(ranking.order)}")

@@ -75,6 +75,8 @@ def test_every_flag_exists_on_the_commands_that_can_name_it() -> None:
     assert len(flags) > 20
     for file, text, named in flags:
         before, _, flag = named.rpartition(" ")
+        if before == "download" or file == "files/wheel.py":  # of pip
+            continue
         room, _, rest = file.partition("/")
         if before in COMMANDS:
             verbs = (before,)

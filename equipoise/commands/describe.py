@@ -73,11 +73,17 @@ def _facts(cls: type) -> dict[str, Any]:
 
 
 def _metrics_of(cls: type, declared: Any) -> tuple[Any, ...]:
-    """The metrics of the class, or with default options; none where one must be given."""
+    """The metrics of the class, or those with default options, if there are any."""
     if isinstance(declared, tuple):
         return declared
+    # metrics depend on no option that must be given, such as a file
+    given = {
+        field.name: field.name
+        for field in dataclasses.fields(cls)
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
     try:
-        return tuple(cls().metrics)
+        return tuple(cls(**given).metrics)
     except (RecipeError, ValidationError, TypeError):
         return ()
 

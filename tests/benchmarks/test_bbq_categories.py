@@ -32,7 +32,7 @@ def scores(items: Sequence[BbqItem], answer: Callable[[BbqItem], int]) -> list[f
         scored = [Scored(token_logprobs=(value,), bytes=1) for value in logprobs]
         outcomes.append(BBQ().outcome(item, scored))
     columns = columns_of(outcomes, cluster=BBQ.cluster)
-    readings = {metric.name: metric.of(columns) for metric in BBQ.metrics}
+    readings = {metric.name: metric.of(columns) for metric in BBQ().metrics}
     return [readings[name] for name in MAIN]
 
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from equipoise import plugins
 from equipoise.benchmarks.base import Benchmark
 from equipoise.metrics.weighted import Weighted
-from equipoise.records import Column, Columns, Metric
+from equipoise.records import JSON, Column, Columns, Metric
 from equipoise.stats.compare import Sides, compare_metrics
 from equipoise.stats.resample import bootstrap, spread
 
 NAMES = [name for name in plugins.names_in("equipoise.benchmarks") if name != "harness"]
+OF_A_FILE = ("pairs", "prompts", "questions")
 CODES = {"@axis": 3, "@subject": 4, "@prefix": 2}
 VALUES = [0.0, 0.0, 0.125, 0.5, 1.0, 1.0, math.nan]
 
@@ -45,7 +46,8 @@ def slow(metric: Metric) -> Metric:
 
 
 def metrics_of(name: str) -> Iterator[Metric]:
-    for metric in plugins.build(Benchmark, name).metrics:
+    options: dict[str, JSON] = {"file": "mine.csv"} if name in OF_A_FILE else {}
+    for metric in plugins.build(Benchmark, name, options).metrics:
         assert isinstance(metric.of, Weighted), f"{name}.{metric.name} takes draws one by one"
         yield metric
 

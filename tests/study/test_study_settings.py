@@ -34,7 +34,10 @@ limit: 8
     [
         ({"start_token": None}, "start token '<bos>' against none"),
         ({"dtype": "bfloat16"}, "dtype float32 against bfloat16"),
-        ({"chat": {"turn": "user"}}, 'chat form plain against chat (turn "user")'),
+        (
+            {"chat": {"turn": "user", "reading": "text", "system": None}},
+            'chat form plain against chat (turn "user")',
+        ),
         ({}, ""),
     ],
 )

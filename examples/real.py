@@ -125,7 +125,11 @@ def main(name: str, out: Path, limit: int | None) -> None:
     model = eq.load(str(fetch(name)), dtype=number_format())
     before = [eq.measure(model, benchmark, limit=limit) for benchmark in BENCHMARKS]
     eq.write_results(out / "before", before)
-    print("\n\n".join(markdown(measurement_table(measurement)) for measurement in before))
+    print(
+        "\n\n".join(
+            markdown(measurement_table(measurement, groups=False)) for measurement in before
+        )
+    )
     if model.info["chat_template"]:
         chat = [eq.measure(model.in_chat(), benchmark, limit=limit) for benchmark in BENCHMARKS]
         eq.write_results(out / "chat", chat)

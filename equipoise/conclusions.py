@@ -156,7 +156,7 @@ class ChangedExample:
 class Difference:
     """A setting that two measurements do not share, which may move a number by itself."""
 
-    name: str  # of `stats.settings.SETTINGS`: "start", "chat", "dtype", "tokenizer", "data", …
+    name: str  # of `stats.settings.SETTINGS`: "start", "chat", "decision", "dtype", …
     setting: str  # what it is called in a sentence: "start token"
     before: str  # its value on each side, for a reader
     after: str

@@ -20,7 +20,7 @@ from equipoise.measure import measure
 from equipoise.records import JSON, DataUse, Measurement
 from equipoise.report.sentences import verdict_sentence
 from equipoise.report.tables import comparison_text
-from equipoise.stats.settings import differences_of
+from equipoise.stats.settings import differences_of, unrecorded
 from equipoise.stats.verdict import verdict_of
 from equipoise.study.study import plain_study
 from equipoise.testing import FakeScorer, tiny_model, tiny_tokenizer
@@ -135,6 +135,60 @@ def test_a_chat_brings_its_start_token(before: Measurement) -> None:
     assert compared(before, after, "chat").change("lo_abs").direction == "reduced"
 
 
+DECISION: Mapping[str, JSON] = {
+    "config": {"labels": {}, "temperature": {}, "chat_template": None, "adapter": None},
+    "config_sha256": "01" * 32, "template": "chat template", "template_sha256": "ab" * 32,
+}  # fmt: skip
+
+
+def decided(**changes: JSON) -> Measurement:
+    """Of a decision model whose form has these changes, whole or of its configuration."""
+    form = dict(DECISION)
+    for key, value in changes.items():
+        known = key in DECISION
+        form |= {key: value} if known else {"config": {**DECISION["config"], key: value}}  # type: ignore[dict-item]
+    return of_decisions(form)
+
+
+def of_decisions(form: JSON) -> Measurement:
+    plain = measured(0.2)
+    info: dict[str, JSON] = {**plain.model_info, "kind": "decision", "decision": form}
+    return replace(plain, model_info=info)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (
+            {"temperature": {"noul": 2.0}, "config_sha256": "02" * 32},
+            'decision temperature {} against {"noul": 2.0}',
+        ),
+        (
+            {"chat_template": "{{ state }}", "config_sha256": "02" * 32, "template_sha256": "cd"},
+            f"decision template {'ab' * 6} against cd",
+        ),
+        ({"template_sha256": "cd" * 32}, f"decision template {'ab' * 6} against {'cd' * 6}"),
+        # a part that only one side knows
+        ({"sharpness": 2, "config_sha256": "02" * 32}, "decision config 010101010101 against 0202"),
+    ],
+)
+def test_any_part_of_a_decision_form(changes: dict[str, JSON], text: str) -> None:
+    comparison = compared(decided(), decided(**changes))
+    assert [difference.name for difference in comparison.differences] == ["decision"]
+    check_withheld(comparison, text)
+    across = compared(decided(), decided(**changes), "decision")
+    assert f"compared across {text}" in comparison_text(across)
+    server = of_decisions(None)
+    assert compared(server, decided(**changes)).differences == ()
+    assert unrecorded([server, decided()]) == ["decision form"]
+    assert unrecorded([server, server]) == unrecorded([decided(), decided(**changes)]) == []
+
+
+def test_the_start_token_of_a_decision_model_is_its_templates() -> None:
+    after = replace(decided(), model_info={**decided().model_info, "start_token": None})
+    assert compared(decided(), after).differences == ()
+
+
 def test_of_both_forms_those_that_are_alike_are_compared(before: Measurement) -> None:
     chats = [measured(lean, chat=dict(CHAT), start_token=None) for lean in (1.0, 0.2)]
     plain = measured(0.2)
@@ -155,7 +209,9 @@ def test_several_settings_must_all_be_named(before: Measurement) -> None:
     check_withheld(half, "start token '<s>' against none")
     assert "compared across dtype float32 against bfloat16" in comparison_text(half)
     assert compared(before, after, "dtype", "start", "chat").change("lo_abs").p < 0.05
-    with pytest.raises(RecipeError, match="got 'dtyp'; name any of start, chat, dtype, tokenizer"):
+    with pytest.raises(
+        RecipeError, match="got 'dtyp'; name any of start, chat, decision, dtype, tokenizer"
+    ):
         compared(before, after, "dtyp")
 
 

@@ -95,7 +95,10 @@ class LanguageModel:
             about = {"kind": rule.kind, "cost_factor": rule.rows, **rule.record}
             info["decoding_rule"] = about
         if self.decision is not None:
-            info |= {"kind": "decision", "decision": dict(self.decision)}
+            reason = "the template of decisions writes what stands first"
+            info |= {"kind": "decision", "decision": dict(self.decision), "start_reason": reason}
+            info |= dict.fromkeys(("prefix", "start"), "none")
+            info |= dict.fromkeys(("start_token_id", "start_token"))
         return info
 
     @property

@@ -1,9 +1,10 @@
 """Settings of measurements: in which of them the two sides of a comparison differ.
 
-A start token, a chat form, a number format, a tokenizer, an option of the benchmark or a data file
-can move a number by itself. Whether the model changed cannot be told from a difference that any of
-them may have made, so none of it is stated unless it is asked for. What moves last digits alone
-(threads, kernels, versions of libraries) is no matter of this file: the check `alike` names it.
+A start token, the form of a chat or of decisions, a number format, a tokenizer, an option of the
+benchmark or a data file can move a number by itself. Whether the model changed cannot be told from
+a difference that any of them may have made, so none of it is stated unless it is asked for. What
+moves last digits alone (threads, kernels, versions of libraries) is no matter of this file: the
+check `alike` names it.
 """
 
 import json
@@ -15,11 +16,13 @@ from equipoise.records import JSON, Measurement
 
 TOKENIZER = "tokenizer_sha256"  # in a measurement's model_info
 ADDED_TOKENS = "added_tokens"  # likewise: those that a measured text holds
+_DECISION = "decision"  # likewise: how typed questions are put; also the kind of a model so asked
 
 #: What may be compared across, and what it is called in a sentence.
 SETTINGS: Final[Mapping[str, str]] = {
     "start": "start token",
     "chat": "chat form",
+    "decision": "decision form",
     "dtype": "dtype",
     "tokenizer": "tokenizer",
     "options": "option",
@@ -52,12 +55,17 @@ def differences_of(
 def unrecorded(measurements: Sequence[Measurement]) -> list[str]:
     """What the settings are called that some of the measurements record and others do not."""
     infos = [measurement.model_info for measurement in measurements]
-    keys = {"start": "start_token", "dtype": "dtype", "tokenizer": TOKENIZER}
-    return [
-        SETTINGS[name]
+    kinds = _kinds(infos)
+    if "predictions" in kinds:
+        return []
+    first = {"decision": _DECISION} if kinds == {_DECISION} else {"start": "start_token"}
+    keys = {**first, "dtype": "dtype", "tokenizer": TOKENIZER}
+    # of a decision server it is null
+    sides = {
+        name: {key in info and (key != _DECISION or info[key] is not None) for info in infos}
         for name, key in keys.items()
-        if len({key in info for info in infos}) > 1 and not _kinds(infos) & {"predictions"}
-    ]
+    }
+    return [SETTINGS[name] for name, recorded in sides.items() if len(recorded) > 1]
 
 
 def _read_settings(measurements: Sequence[Measurement]) -> Iterator[tuple[str, str, list[str]]]:
@@ -70,13 +78,17 @@ def _read_settings(measurements: Sequence[Measurement]) -> Iterator[tuple[str, s
         return [describe(info[key]) for info in infos] if recorded else []
 
     # a masked model's texts stand between its tokenizer's special tokens, which its hash holds
-    if not _kinds(infos) & {"masked", "predictions"}:
+    kinds = _kinds(infos)
+    if not kinds & {"masked", "predictions"}:
         chats = [info.get("chat") for info in infos]
-        # in a chat the template writes what a text begins with
-        if not any(chats) and all("start_token" in info for info in infos):
+        # in a chat, or asked to decide, the template writes what a text begins with
+        written = any(chats) or _DECISION in kinds
+        if not written and all("start_token" in info for info in infos):
             yield "start", SETTINGS["start"], [_describe_start(each) for each in measurements]
         for setting, forms in _read_chats(chats):
             yield "chat", setting, forms
+    for setting, forms in _read_decisions([info.get(_DECISION) for info in infos]):
+        yield "decision", setting, forms
     yield "dtype", SETTINGS["dtype"], values("dtype", str)
     yield "tokenizer", SETTINGS["tokenizer"], values(TOKENIZER, lambda sha: str(sha)[:_SHORT])
     yield "tokenizer", "added tokens in the texts", values(ADDED_TOKENS, _describe_tokens)
@@ -131,6 +143,28 @@ def _read_chats(chats: Sequence[JSON]) -> Iterator[tuple[str, list[str]]]:
             yield f"chat {key.removesuffix('_sha256')}", parts[key]
 
 
+def _read_decisions(decisions: Sequence[JSON]) -> Iterator[tuple[str, list[str]]]:
+    """The template and each part of the configuration, where all sides record them.
+
+    The configuration as a whole where no part of it that all have is another.
+    """
+    forms = [decision for decision in decisions if isinstance(decision, dict)]
+    if len(forms) < len(decisions):
+        return
+    recorded = [{**_mapping(form.get("config")), **form} for form in forms]
+    # its text is told by its hash
+    keys = set.intersection(*map(set, recorded)) - {"chat_template", "template", "config"}
+    parts = {key: [_describe_part(key, form[key]) for form in recorded] for key in sorted(keys)}
+    differing = [key for key in parts if len(set(parts[key])) > 1]
+    for key in differing:
+        if key != "config_sha256" or differing == [key]:
+            yield f"decision {key.removesuffix('_sha256')}", parts[key]
+
+
+def _mapping(value: JSON) -> Mapping[str, JSON]:
+    return value if isinstance(value, dict) else {}
+
+
 def _describe_chat(chat: JSON) -> str:
     if not isinstance(chat, dict):
         return "plain" if chat is None else json.dumps(chat)
@@ -145,7 +179,9 @@ def _describe_chat(chat: JSON) -> str:
 def _describe_part(key: str, value: JSON) -> str:
     if value is None:
         return "none"
-    return str(value)[:_SHORT] if key.endswith("sha256") else json.dumps(value, ensure_ascii=False)
+    if key.endswith("sha256"):
+        return str(value)[:_SHORT]
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def _describe_data(measurement: Measurement) -> str:

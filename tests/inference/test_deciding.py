@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,10 @@ def test_labels_of_several_tokens_are_refused(tmp_path: Path) -> None:
     (folder / "decision.json").unlink()  # "Yes" has three bytes
     with pytest.raises(ModelError, match="not distinct single tokens"):
         eq.load(f"decision:{folder}").decide(ASKED[2:3])
+
+
+def test_what_a_result_records_of_the_first_token_is_the_templates(deciding: LanguageModel) -> None:
+    for model in (deciding, replace(deciding, start="none")):
+        assert {model.info[key] for key in ("start_token", "start_token_id")} == {None}
+        assert {model.info[key] for key in ("start", "prefix")} == {"none"}
+        assert model.info["start_reason"] == "the template of decisions writes what stands first"

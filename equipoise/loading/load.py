@@ -4,10 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from equipoise.edits.adapter import CONFIG_FILE, read_adapter
-from equipoise.edits.base import HEAD, Edit
+from equipoise.edits.base import HEAD, Edit, read_head
 from equipoise.edits.edit import EditInfo
 from equipoise.edits.registry import load_edit
 from equipoise.errors import ModelError, nearest
+from equipoise.files.json_records import read_object
 from equipoise.inference.deciding import DECISION, read_settings
 from equipoise.inference.decision_server import is_server
 from equipoise.inference.language_model import LanguageModel
@@ -94,6 +95,18 @@ def find_edit(name: str) -> tuple[Edit, Checkpoint]:
             "it is neither; name the folder that mitigate wrote"
         )
     return edit, checkpoint
+
+
+def base_named_in(folder: Path) -> str:
+    """What the edit or adapter in a folder names as its base, loadable; "" where it names none.
+
+    No weights are read. Raises `StoreError` for a damaged one.
+    """
+    if (folder / HEAD).is_file():
+        return _base_name(read_head(folder).info)
+    if (folder / CONFIG_FILE).is_file():
+        return str(read_object(folder / CONFIG_FILE).get("base_model_name_or_path") or "")
+    return ""
 
 
 def base_vocabulary(

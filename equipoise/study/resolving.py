@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +31,7 @@ from equipoise.errors import (
 from equipoise.inference.decision_server import is_server
 from equipoise.loading.checkpoint import content_sha256
 from equipoise.loading.gguf import find_gguf
-from equipoise.loading.load import undecided
+from equipoise.loading.load import base_named_in, undecided
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples, learnt_examples
 from equipoise.mitigate.base import Mitigation, ReadsFiles, UsesEdits
@@ -129,6 +129,7 @@ class Resolver:
             about_data: dict[str, JSON] = {"split": split, "data": _data(built, split)}
             benchmarks[benchmark.label] = _plugin(built) | about_data
         self._check_margins(metrics)
+        bases = self._base_contents(spec)
         return {
             "model": {
                 "name": spec.name,
@@ -136,8 +137,9 @@ class Resolver:
                 "dtype": spec.dtype,
                 "base": spec.base,
                 "start": spec.start,
-                "content": self._content(spec),
-                # only where it is given, so that all other models keep their keys
+                "content": self._content(spec, undecided(spec.name)),
+                # only where there are any, so that all other models keep their keys
+                **({"base_contents": [*bases]} if bases else {}),
                 **({"trust_remote_code": True} if spec.trust_remote_code else {}),
             },
             "chat": None if spec.chat_options is None else dict(spec.chat_options),
@@ -222,9 +224,28 @@ class Resolver:
                 f"what '{learners[0]}' learns from {supply.origin}: {names}; {_REMEDY}"
             )
 
-    def _content(self, spec: ModelSpec) -> str | None:
+    def _base_contents(self, spec: ModelSpec) -> list[str]:
+        """What settles the bases that are not of the Hub: that of an edit, the base's own, ….
+
+        A base may be trained again in its folder, under a name that stays.
+        """
+        contents: list[str] = []
+        name, base = undecided(spec.name), spec.base
+        passed: set[str] = set()
+        while name not in passed:
+            passed.add(name)
+            if base is None:
+                with suppress(StoreError):  # a damaged edit: its step will say so
+                    base = base_named_in(Path(name).expanduser())
+            if not base:
+                break
+            content = self._content(spec, base)
+            contents += [] if content is None else [content]
+            name, base = base, None
+        return contents
+
+    def _content(self, spec: ModelSpec, name: str) -> str | None:
         """What settles a model that is not of the Hub; None where the name and revision do."""
-        name = undecided(spec.name)
         if name.startswith(PLANTED):
             with self._at(spec):
                 world = find_world(name)

@@ -8,8 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tiny_folder import save_tiny
 
 from equipoise.benchmarks.genbias import GenBias
+from equipoise.edits.edit import EditInfo
+from equipoise.edits.prompts import PromptEdit
 from equipoise.locate.block_influence import BlockInfluence
 from equipoise.mitigate.lftf import Lftf
 from equipoise.records import Supply
@@ -174,6 +177,47 @@ def test_a_changed_model_folder_is_another_model(
     finally:
         config.write_text(text)
     assert set(keys(base_plan)).isdisjoint(keys(after))
+
+
+def save_prompt(folder: Path, base: Path | None) -> Path:
+    """An edit in a folder; None: it does not say of what."""
+    info = EditInfo(
+        method="prompt_prefix", version="1", options={}, seed=0, base="", base_fingerprint="",
+        trained_on=frozenset(), origin="", base_name="" if base is None else str(base),
+    )  # fmt: skip
+    PromptEdit(info=info, prompts=("A ",)).save(folder)
+    return folder
+
+
+def save_adapter(folder: Path, base: Path | None) -> Path:
+    """Of a PEFT adapter what a plan reads."""
+    folder.mkdir()
+    config = {"peft_type": "LORA", "base_model_name_or_path": None if base is None else str(base)}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["given", "named"])
+@pytest.mark.parametrize("kind", ["adapter", "edit", "edit of an edit"])
+def test_a_changed_base_folder_is_another_model(
+    written: Callable[..., Path], tmp_path: Path, kind: str, given: bool
+) -> None:
+    base = bottom = save_tiny(tmp_path / "base")
+    if kind == "edit of an edit":
+        base = save_prompt(tmp_path / "first", base)
+    save = save_adapter if kind == "adapter" else save_prompt
+    folder = save(tmp_path / "edit", None if given else base)
+    text = "benchmarks: [genbias]\ndata: planted:default\nmodels: {{name: MODEL}}\n"
+    text = text.replace("MODEL", f"{folder}, base: {base}" if given else str(folder))
+
+    def planned_keys() -> list[str]:
+        return keys(plan(Recipe.from_yaml(written(text))))
+
+    first = planned_keys()
+    assert planned_keys() == first
+    config = bottom / "generation_config.json"
+    config.write_text(config.read_text() + "\n")
+    assert set(first).isdisjoint(planned_keys())
 
 
 def test_a_comparison_does_without_seeds_that_failed(base_plan: Plan) -> None:

@@ -69,6 +69,7 @@ def measure(  # noqa: PLR0913
     from equipoise.report.tables import measurement_text
     from equipoise.study.results import results_document, to_json, write_results
 
+    _check_start(start, model, chat=chat, plain=plain)
     form = _chat_options(chat=chat, system=system, turn=turn, request=request)
     flags.name_data(data)
     options = flags.parse_settings(settings, benchmarks)
@@ -114,6 +115,24 @@ def _find_elsewhere(model: str, *, asked: bool) -> "Predictions | DecisionServer
     if asked:
         raise RecipeError(f"{model} must be asked as it is; leave --chat and --start out")
     return Predictions.parse(model) if predicted else DecisionServer.parse(model)
+
+
+def _check_start(start: str, model: str, *, chat: bool, plain: bool) -> None:
+    """Raise `RecipeError` for a start token where every text begins as a template has it."""
+    from equipoise.loading.load import undecided
+
+    if start == "auto":
+        return
+    if chat and not plain:
+        raise RecipeError(
+            f"--start is of plain text, got {start!r} with --chat, whose template writes what "
+            "stands first; leave it out, or add --plain"
+        )
+    if undecided(model) != model:
+        raise RecipeError(
+            f"--start is of plain text, got {start!r} for {model}, whose template writes what "
+            "stands first; leave it out"
+        )
 
 
 def _chat_options(*, chat: bool, **given: str | None) -> dict[str, Any]:

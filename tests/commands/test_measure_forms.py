@@ -68,4 +68,10 @@ def test_what_makes_no_sense_is_refused(
     assert "did you mean '<|endoftext|>'" in refused(
         "measure", chat_folder, "genbias", "--start", "<|endofttext|>"
     )
+    assert "got 'bos' with --chat, whose template writes what stands first" in refused(
+        "measure", chat_folder, "genbias", "--chat", "--start", "bos"
+    )
+    assert "whose template writes what stands first; leave it out" in refused(
+        "measure", f"decision:{chat_folder}", "crows_pairs", "--start", "bos"
+    )
     assert "did you mean 'none'" in refused("locate", chat_folder, "--start", "nome")

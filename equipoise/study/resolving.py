@@ -92,6 +92,11 @@ class Resolver:
                 f"{self.recipe.at(spec.line)}: {spec.name} must be asked as it is; leave its chat "
                 "and start out"
             )
+        if spec.chat is not None and undecided(spec.name) != spec.name:
+            raise RecipeError(
+                f"{self.recipe.at(spec.line)}: {spec.name} must be asked with the template of "
+                "decisions, which has turns of its own; leave its chat out"
+            )
         data = self.recipe.data
         with self._at(spec, line=spec.line if data is None else self.recipe.lines["data"]):
             folder = folder_for(spec.name, data)

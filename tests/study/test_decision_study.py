@@ -7,6 +7,7 @@ import pytest
 from decision_folder import save_deciding
 from decision_serving import answered, serving
 
+from equipoise.errors import RecipeError
 from equipoise.records import Measurement
 from equipoise.study import execution
 from equipoise.study.load_study import read_study
@@ -72,6 +73,12 @@ def test_a_server_that_stops_costs_no_answer(
     (measurement,) = measurements(tmp_path / "run")
     assert measurement.estimate("ties").value == 100
     assert measurement.model_info["server"] == server.name[len("decision:") :].partition("#")[0]
+
+
+def test_a_decision_model_in_a_chat_is_refused_with_its_line(tmp_path: Path) -> None:
+    text = EDITED.replace("as: tiny", "as: tiny, chat: true")
+    with pytest.raises(RecipeError, match=r"study.yaml line 2: .* leave its chat out"):
+        planned(tmp_path / "study.yaml", text, tmp_path)
 
 
 def test_a_decision_model_is_edited_and_asked_again(tmp_path: Path) -> None:

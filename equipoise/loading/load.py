@@ -165,6 +165,11 @@ def _open(
             f"{checkpoint.name} must say what it was learnt on, it says '{edit.info.base}'; give "
             "its base (base=, --base)"
         )
+    if isinstance(base, str) and Path(base).expanduser().resolve() == checkpoint.folder.resolve():
+        raise ModelError(
+            f"an adapter or edit must have its base elsewhere, {checkpoint.name} names itself as "
+            "its base; move its files into a folder of their own, or give its base (base=, --base)"
+        )
     try:
         if not isinstance(base, LanguageModel):
             base = _open(base, None, None, dtype, device, trust_remote_code)

@@ -320,6 +320,9 @@ def test_adapter_with_a_missing_base_is_an_error(tmp_path: Path) -> None:
     gone = write_adapter(tmp_path / "gone", str(tmp_path / "base"))
     with pytest.raises(ModelError, match=r"the base of .*gone cannot be loaded: .* base="):
         load(str(gone))
+    itself = write_adapter(tmp_path / "itself", str(tmp_path / "itself"))
+    with pytest.raises(ModelError, match=r"itself names itself as its base; .*\(base="):
+        load(str(itself))
 
 
 def test_an_adapter_for_another_base_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import lzma
 import re
 import zlib
+from collections import Counter
 from typing import Final
 
 from equipoise.errors import DataError
@@ -58,9 +59,30 @@ def unpack(content: bytes, name: str) -> bytes:
         raise DataError(f"{name} cannot be unpacked: {error}; replace the file") from None
 
 
+class _RepeatedKeyError(Exception):
+    """A key that an object has twice, of which JSON's parser would silently keep the last."""
+
+
+def _build_object(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        raise _RepeatedKeyError(Counter(key for key, _ in pairs).most_common(1)[0][0][:60])
+    return document
+
+
 def _parse_document(text: str, name: str, line: int | None = None) -> JSON:
     try:
-        document: JSON = json.loads(text)
+        document: JSON = json.loads(text, object_pairs_hook=_build_object)
+    except _RepeatedKeyError as error:
+        where = name if line is None else f"{name}, line {line}"
+        raise DataError(
+            f"{where}: an object must have each key once, got '{error}' twice; rename one"
+        ) from None
+    except RecursionError:
+        raise DataError(
+            f"{name} must be JSON without so many brackets in brackets, got '{text[:20]}…'; "
+            "replace the file"
+        ) from None
     except json.JSONDecodeError as error:
         where = f"line {line or error.lineno}, column {error.colno}"
         raise DataError(

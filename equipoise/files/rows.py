@@ -150,6 +150,12 @@ def _row(value: JSON, name: str, place: str) -> FileRow:
     if not isinstance(value, dict):
         raise DataError(f"{where} must be an object, got {_describe(value)}; correct it")
     cells = {key.strip(): cell for key, cell in value.items()}
+    if len(cells) < len(value):
+        twice = Counter(key.strip() for key in value).most_common(1)[0][0]
+        raise DataError(
+            f"{where}: a column must be there once, got '{twice}' twice, with white space beside "
+            "it; rename one"
+        )
     return FileRow(place=place, where=where, cells=cells)
 
 
@@ -171,12 +177,12 @@ def _table_rows(text: str, name: str, *, tabs: bool) -> list[FileRow]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[FileRow] = []
     try:
-        header = [column.strip() for column in next(reader, [])]
+        header = [column.strip() for column in next(filter(None, reader), [])]
         column, count = Counter(filter(None, header)).most_common(1)[0] if any(header) else ("", 1)
         if count > 1:
             raise DataError(
-                f"{name}, line 1: a column must be there once, got '{column}' {count} times; "
-                "rename the others"
+                f"{name}, line {reader.line_num}: a column must be there once, got '{column}' "
+                f"{count} times; rename the others"
             )
         for fields in filter(None, reader):
             if len(fields) != len(header):
@@ -201,10 +207,14 @@ def _document_rows(document: JSON, name: str) -> list[JSON]:
     if len(tables) == 1 == len(lists):
         return tables[0]
     if isinstance(document, dict) and parts and not tables:
-        columns = {key: _column(part) for key, part in document.items()}
-        if len(set(map(len, columns.values()))) == 1 and len(lists) in (0, len(parts)):
-            cells = zip(*columns.values(), strict=True)
-            return [dict(zip(columns, row, strict=True)) for row in cells]
+        columns = [_column(part) for part in parts]
+        # pandas writes a column as an object by row, in no order that must be the same
+        labels = list(columns[0] or ())
+        if labels and all(column and column.keys() == columns[0].keys() for column in columns):
+            return [
+                {name: column[label] for name, column in zip(document, columns, strict=True)}
+                for label in labels
+            ]
     got = sorted(document)[:8] if isinstance(document, dict) else _describe(document)
     raise DataError(
         f"{name} must hold a list of objects, or an object of columns that are equally long, got "
@@ -212,9 +222,11 @@ def _document_rows(document: JSON, name: str) -> list[JSON]:
     )
 
 
-def _column(part: JSON) -> list[JSON]:
-    """A column as a list, or as pandas writes it: an object by row."""
-    return part if isinstance(part, list) else list(part.values()) if isinstance(part, dict) else []
+def _column(part: JSON) -> Mapping[object, JSON]:
+    """A column by row; of a list by place. Empty for what is neither."""
+    if isinstance(part, dict):
+        return dict(part)
+    return dict(enumerate(part)) if isinstance(part, list) else {}
 
 
 def _parquet_rows(content: bytes, name: str) -> list[JSON]:

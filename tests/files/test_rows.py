@@ -30,6 +30,7 @@ def parquet(rows: list[Any]) -> bytes:
         ("a.tsv", QUOTED.format("\t")),
         ("a.CSV", QUOTED.format(",")),
         ("bom.csv", "\ufeff" + QUOTED.format(",")),
+        ("first.csv", "\n\n" + QUOTED.format(",")),
         ("blank.csv", QUOTED.format(",").replace("z\n", "z\n\n,\n")),
         ("a.json", json.dumps(ROWS)),
         ("data.json", json.dumps({"version": "1", "data": ROWS})),
@@ -37,6 +38,15 @@ def parquet(rows: list[Any]) -> bytes:
         (
             "pandas.json",
             json.dumps({key: {str(i): row[key] for i, row in enumerate(ROWS)} for key in "ab"}),
+        ),
+        (
+            "order.json",
+            json.dumps(
+                {
+                    "a": {i: ROWS[i]["a"] for i in range(3)},
+                    "b": {i: ROWS[i]["b"] for i in (2, 0, 1)},
+                }
+            ),
         ),
         ("lines.json", LINES),
         ("a.jsonl", LINES),
@@ -98,6 +108,12 @@ def test_lists_in_a_table() -> None:
         ("a.json", b'[{"a": 1}, 3]', "row 2 must be an object, got 3"),
         ("a.json", b'{"a": [1], "b": [1, 2]}', "must hold a list of objects"),
         ("a.json", b'{"a": [{"x": 1}], "b": [{"x": 1}]}', "must hold a list of objects"),
+        ("a.json", b'{"a": {"0": 1}, "b": {"1": 1}}', "must hold a list of objects"),
+        ("a.json", b'{"a": "x", "b": "y"}', r"must hold a list of objects.*got \['a', 'b'\]"),
+        ("a.json", b'[{"a": 1, "a": 2}]', "must have each key once, got 'a' twice"),
+        ("a.jsonl", b'{"a": 1}\n{"a": 1, "a": 2}\n', "line 2: an object must have each key once"),
+        ("a.json", b'[{"a": 1, "a ": 2}]', "row 1: a column must be there once, got 'a' twice"),
+        ("a.json", b"[" * 100_000, "without so many brackets in brackets"),
         ("a.json", b"3", "must hold a list of objects"),
         ("a.parquet", parquet(ROWS)[:-20], "must be whole Parquet"),
         ("a.parquet", gzip.compress(b"x"), "got the ending '.parquet'"),

@@ -14,6 +14,8 @@ from equipoise.records import DataUse
 
 #: Named as a column: the file has none of the kind, whatever its names look like.
 ABSENT: Final = "-"
+#: Of a text; a suffix may follow, as in StereoSet's "BLANKed", but no capitals: BLANKET is none.
+BLANK: Final = re.compile(r"\[?(?<!\w)BLANK(?![A-Z])\]?|_{2,}")
 #: Words of a column's name that say nothing of what its texts are.
 _IDLE: Final = frozenset({"sentence", "sent", "text", "column", "the"})
 

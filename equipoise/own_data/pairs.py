@@ -15,6 +15,7 @@ from equipoise.errors import DataError
 from equipoise.files.rows import FileRow
 from equipoise.own_data.columns import (
     AXIS,
+    BLANK,
     CLUSTER,
     ID,
     TARGET,
@@ -54,7 +55,6 @@ ROLES: Final[tuple[Role, ...]] = (
 )  # fmt: skip
 
 _SENTENCES: Final = "sentences"  # the column of StereoSet's rows
-_BLANK: Final = re.compile(r"\[?BLANK\]?|_{2,}")
 _PUNCTUATION: Final = tuple(".,;:!?)]}'’”")
 
 
@@ -108,7 +108,7 @@ def whole_texts(pair: Contrast) -> tuple[str, str]:
 
 def _with_sentences(source: OwnFile) -> OwnFile:
     """StereoSet's rows with a column for each of their three sentences."""
-    if not any(row.structure(_SENTENCES) is not None for row in source.rows):
+    if not any(isinstance(row.structure(_SENTENCES), list | dict) for row in source.rows):
         return source
     rows = []
     for row in source.rows:
@@ -123,7 +123,7 @@ def _with_sentences(source: OwnFile) -> OwnFile:
             raise DataError(
                 f"{row.where}: column '{_SENTENCES}' must have each of "
                 f"{list(hub_forms.STEREOSET_LABELS)} once, got {sorted(map(str, by_label))[:4]}; "
-                "correct the row, or name columns of texts"
+                "correct the row"
             )
         texts = {str(label).replace("-", ""): text for label, text in by_label.items()}
         cells = {column: cell for column, cell in row.cells.items() if column != _SENTENCES}
@@ -141,10 +141,10 @@ def _build_pair(row: FileRow, layout: Layout, separator: str) -> Contrast:
         )
     context, unrelated = (layout.text(row, part.name) or "" for part in (CONTEXT, UNRELATED))
     texts = [text for text in (first, second, unrelated) if text.strip()]
-    if _BLANK.search(context):
+    if BLANK.search(context):
         context, texts = "", _fill(row, context, [text.strip() for text in texts])
     else:
-        context, texts = _follow(context, texts, separator)
+        context, texts = _follow(row, context, texts, separator)
     return Contrast(
         id=row.place,
         context=context,
@@ -154,7 +154,9 @@ def _build_pair(row: FileRow, layout: Layout, separator: str) -> Contrast:
     )
 
 
-def _follow(context: str, texts: Sequence[str], separator: str) -> tuple[str, list[str]]:
+def _follow(
+    row: FileRow, context: str, texts: Sequence[str], separator: str
+) -> tuple[str, list[str]]:
     """A context without white space at its end, and the texts with what leads them after it."""
     bare = context.rstrip()
     if not bare:
@@ -162,6 +164,12 @@ def _follow(context: str, texts: Sequence[str], separator: str) -> tuple[str, li
     if all(text.lstrip().startswith(bare.lstrip()) for text in texts):
         # They are whole, with the context in them.
         return bare.lstrip(), [text.strip()[len(bare.lstrip()) :] for text in texts]
+    whole = [bool(re.match(rf"{re.escape(bare.lstrip())}(?!\w)", text.lstrip())) for text in texts]
+    if any(whole):
+        raise DataError(
+            f"{row.where}: texts must all begin with the whole context, or all follow it, got "
+            f"{sum(whole)} of {len(whole)} that begin with it; correct the row"
+        )
     endings = []
     for text in texts:
         space = context[len(bare) :] or text[: len(text) - len(text.lstrip())]
@@ -172,9 +180,11 @@ def _follow(context: str, texts: Sequence[str], separator: str) -> tuple[str, li
 
 def _fill(row: FileRow, context: str, texts: Sequence[str]) -> list[str]:
     """Whole sentences: the texts themselves where they are, else the context filled with them."""
-    parts = map(re.escape, _BLANK.split(context))
-    form = re.compile(".+".join(parts), re.IGNORECASE | re.DOTALL)
-    whole = [bool(form.fullmatch(text)) for text in texts]
+    whole = _match_form(context, texts)
+    bare = context.strip().rstrip("".join(_PUNCTUATION))
+    if not any(whole) and re.search(r"\w", BLANK.sub("", bare)):
+        # sentences may lack the context's final mark, or have another
+        whole = _match_form(bare, [text.rstrip("".join(_PUNCTUATION)) for text in texts])
     if all(whole):
         return list(texts)
     if any(whole):
@@ -182,7 +192,14 @@ def _fill(row: FileRow, context: str, texts: Sequence[str]) -> list[str]:
             f"{row.where}: texts must all fill the blank of the context, or all be the context "
             f"with the blank filled, got {sum(whole)} of {len(whole)} filled; correct the row"
         )
-    return [text.join(_BLANK.split(context)) for text in texts]
+    return [text.join(BLANK.split(context)) for text in texts]
+
+
+def _match_form(context: str, texts: Sequence[str]) -> list[bool]:
+    """Which texts are the context with something in place of its blanks."""
+    parts = map(re.escape, BLANK.split(context))
+    form = re.compile(".+".join(parts), re.IGNORECASE | re.DOTALL)
+    return [bool(form.fullmatch(text)) for text in texts]
 
 
 def _note_clusters(layout: Layout) -> list[str]:

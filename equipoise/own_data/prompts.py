@@ -1,5 +1,6 @@
 """Prompts of the user's own, and two sets of words that may come next."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -7,6 +8,7 @@ from typing import Final
 from equipoise.errors import DataError
 from equipoise.own_data.columns import (
     AXIS,
+    BLANK,
     CLUSTER,
     ID,
     TARGET,
@@ -86,12 +88,18 @@ def read_prompts(
     for row, id in zip(source.rows, ids, strict=True):
         given = words or (row.text(columns[FIRST.name]), row.text(columns[SECOND.name]))
         first, second = split_sets(given, separator, f"{row.where}: words")
+        text = row.text(columns[PROMPT.name]).rstrip()
+        if blank := re.search(rf"(?:{BLANK.pattern})\W*$", text):
+            raise DataError(
+                f"{row.where}: a prompt must end where the words come, got '{blank.group()[:20]}' "
+                "there; cut it off"
+            )
         labels = labels_of(row, labelled)
         cluster = layout.label(row, CLUSTER.name) or labels.get(TARGET.name) or id
         prompts.append(
             WordPrompt(
                 id=id,
-                text=row.text(columns[PROMPT.name]).rstrip(),
+                text=text,
                 first=first,
                 second=second,
                 groups=labels | {"cluster": cluster},

@@ -34,6 +34,11 @@ def one(folder: Path, context: str, first: str, second: str, **options: Any) -> 
         (("The oak is", "The oak is old", "The oak is ill"), ("The oak is", " old", " ill")),
         (("The BLANK fell.", "oak", "elm"), ("", "The oak fell.", "The elm fell.")),
         (("The ____ fell.", "oak", "elm"), ("", "The oak fell.", "The elm fell.")),
+        (("The BLANK fell.", "The oak fell", "The elm fell"), ("", "The oak fell", "The elm fell")),
+        (("They BLANKed.", "look", "walk"), ("", "They looked.", "They walked.")),
+        (("BLANK.", "Oak", "Elm"), ("", "Oak.", "Elm.")),
+        (("The BLANKET is", "old", "ill"), ("The BLANKET is", " old", " ill")),
+        (("The", "Then oak", "elm"), ("The", " Then oak", " elm")),
         (
             ("the BLANK fell.", "The oak fell.", "The elm fell."),
             ("", "The oak fell.", "The elm fell."),
@@ -119,6 +124,16 @@ def test_faults_name_file_and_line(tmp_path: Path, row: str, message: str) -> No
 def test_half_filled_blanks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"must all fill the blank .* 1 of 2 filled"):
         one(tmp_path, "The BLANK fell.", "The oak fell.", "elm")
+
+
+def test_texts_of_which_one_repeats_the_context_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"must all begin with the whole context.* got 1 of 2"):
+        one(tmp_path, "The oak", "The oak is old.", "is ill.")
+
+
+def test_a_column_of_sentences_may_be_anything(tmp_path: Path) -> None:
+    file = read(tmp_path, "sentences,stereotype,antistereotype\n2,a,b\n")
+    assert [pair.stereotype for pair in file.pairs] == ["a"]
 
 
 def test_a_missing_file_names_the_folder(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ def test_without_spaces(tmp_path: Path) -> None:
         ("prompt,first,second\nThe oak is,old,old\n", None, r"line 2: words must be two sets"),
         ("prompt,first,second\nThe oak is,old|gray,young\n", None, "got 2 and 1"),
         ("prompt,group\n,a\n", HE_SHE, r"mine\.csv, line 2: column 'prompt' must have a text"),
+        ("prompt\nThe oak is ____.\n", HE_SHE, r"line 2: a prompt must end .*got '____\.' there"),
         ("word\nx\n", HE_SHE, "must have a column of prompt, got 'word'"),
     ],
 )

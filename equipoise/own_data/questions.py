@@ -124,6 +124,13 @@ class _Reader:
         unknown = self._unknown(row, answers, info)
         condition = self._word(row, CONDITION, _CONDITIONS, ("ambig", "disambig"))
         if condition is None:
+            if unknown is None:
+                raise DataError(
+                    f"{row.where}: without a condition one answer must be known to say that nobody "
+                    f"can know, got {[answer[:30] for answer in answers]}; name a column of it "
+                    "with --set questions.unknown=COLUMN, or one of conditions with "
+                    "--set questions.condition=COLUMN"
+                )
             condition = "ambig" if label == unknown else "disambig"
         if condition == "ambig" and unknown is None:
             unknown = label
@@ -199,19 +206,20 @@ class _Reader:
         value = self.layout.label(row, wanted.name)
         if value is None:
             return None
+        places = set(_equal_places(value, answers))
         number = label_number(value)
-        place = None if number is None else number - self.counted_from
-        equal = [i for i, answer in enumerate(answers) if answer.casefold() == value.casefold()]
-        if len(equal) == 1:
-            return equal[0]
-        if place is None and value.casefold() in _LETTERS:
-            place = _LETTERS.index(value.casefold())
-        if place is None or not 0 <= place < len(answers):
+        if number is not None:
+            places.add(number - self.counted_from)
+        elif value.casefold() in _LETTERS:
+            places.add(_LETTERS.index(value.casefold()))
+        places &= set(range(len(answers)))
+        if len(places) != 1:
+            got = f"'{value[:40]}'" + (", which may be meant as several" if places else "")
             raise DataError(
                 f"{row.where}: '{self.layout.columns[wanted.name]}' must name an answer by its "
-                f"number, letter or text, got '{value[:40]}'; correct the row"
+                f"number, letter or text, got {got}; correct the row"
             )
-        return place
+        return places.pop()
 
     def _unknown(
         self, row: FileRow, answers: Sequence[str], info: Sequence[tuple[str, str]]
@@ -279,16 +287,23 @@ def _answers_of(row: FileRow, columns: Sequence[str]) -> tuple[str, ...]:
     return tuple(texts)
 
 
+def _equal_places(value: str, answers: Sequence[str]) -> list[int]:
+    """The places of the answers whose text it is, without regard to case."""
+    return [i for i, answer in enumerate(answers) if answer.casefold() == value.casefold()]
+
+
 def _first_number(source: OwnFile, layout: Layout, columns: Sequence[str]) -> int:
     """The number of the first answer: 0, or 1 where there is a 3 and no 0.
 
     Raises `DataError` where the numbers may be meant either way.
     """
+    named = (layout.columns.get(wanted.name) for wanted in (LABEL, TARGET, UNKNOWN))
+    cells = [(row, row.label(column)) for column in named for row in source.rows]
     used = {
-        label_number(row.label(layout.columns[wanted.name]))
-        for wanted in (LABEL, TARGET, UNKNOWN)
-        if wanted.name in layout.columns
-        for row in source.rows
+        label_number(value)
+        for row, value in cells
+        # the text of an answer may be a number
+        if value is not None and not _equal_places(value, _answers_of(row, columns))
     } - {None}
     if not used or 0 in used or columns[0].endswith("0"):
         return 0

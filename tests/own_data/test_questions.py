@@ -111,6 +111,27 @@ def test_faults_name_file_and_line(tmp_path: Path, changed: Any, message: str) -
         read(tmp_path, CLEAR, ROW | changed)
 
 
+def test_answers_that_are_numbers_or_letters(tmp_path: Path) -> None:
+    numbers = ["6", "7", "Not known"]
+    assert single(tmp_path, answers=numbers, label=2, target="7").target == 1
+    assert [
+        item.label for item in read(tmp_path, CLEAR | {"answers": numbers, "label": 7}).items
+    ] == [1]
+    for answers, label in ((["2", "1", "Not known"], 2), (["B", "A", "Not known"], "A")):
+        with pytest.raises(DataError, match=r"line 2: 'label' .* which may be meant as several"):
+            read(tmp_path, CLEAR, ROW | {"answers": answers, "label": label})
+
+
+def test_a_condition_is_not_guessed(tmp_path: Path) -> None:
+    row = ROW | {"answers": ["El roble", "El olmo", "No se sabe"]}
+    with pytest.raises(DataError, match=r"line 2: without a condition .*questions\.unknown=COLUMN"):
+        read(tmp_path, CLEAR, row)
+    items = read(tmp_path, CLEAR | {"unknown": 2}, row | {"unknown": 2}).items
+    assert [item.ambiguous for item in items] == [False, True]
+    items = read(tmp_path, CLEAR | {"condition": "disambig"}, row | {"condition": "ambig"}).items
+    assert [item.unknown for item in items] == [2, 2]
+
+
 def test_unclear_columns_of_answers_list_the_columns(tmp_path: Path) -> None:
     row = {"context": "c", "question": "q", "left": "a", "right": "b", "label": 0}
     with pytest.raises(DataError, match=r"three columns of answers .*none in 'context'.*'right'"):

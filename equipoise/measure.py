@@ -74,7 +74,7 @@ def measure(
     Raises `RecipeError` for an unknown split, `DataError` for no or duplicate examples and for an
     edit that was trained on an example, `ModelError` when the model cannot answer.
     """
-    split = _check_split(benchmark, split)
+    split = choose_split(benchmark, split)
     name = plugins.name_of(benchmark)
     examples, requests = choose_examples(benchmark, split=split, limit=limit, seed=seed)
     variants = 1
@@ -153,7 +153,7 @@ def choose_examples(
 
     Raises `RecipeError` and `DataError` as `measure` does.
     """
-    split = _check_split(benchmark, split)
+    split = choose_split(benchmark, split)
     name = plugins.name_of(benchmark)
     examples: list[Example] = list(benchmark.examples(split))
     if not examples:
@@ -192,7 +192,8 @@ def learnt_examples(
     ]
 
 
-def _check_split(benchmark: AnyBenchmark, split: str | None) -> str:
+def choose_split(benchmark: AnyBenchmark, split: str | None) -> str:
+    """The split of that name; None: the benchmark's first. Raises `RecipeError` for another."""
     if split is None:
         return benchmark.splits[0]
     if split not in benchmark.splits:

@@ -159,6 +159,10 @@ class ReadsPredictions(ABC):
         """
 
 
+class ReadsOwnFile:
+    """A benchmark of a file that an option names: `files` refuses what is wrong with it."""
+
+
 AnyBenchmark = Benchmark[Any, Any]
 
 

@@ -245,12 +245,7 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
         And how many contexts were cleaned of a brace that their template left.
         """
         items = self.examples(split)
-        by_file = METADATA in official.sources(self._categories())
-        notes = [
-            f"targets: {METADATA.path}"
-            if by_file
-            else f"targets: by the words and groups of answer_info, for want of {METADATA.path}"
-        ]
+        notes = _note_targets(self._categories())
         lost = [item.id for item in items if item.target is None or item.unknown is None]
         if lost:
             notes.append(
@@ -301,6 +296,17 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
             math.fsum(letters[order.index(answer)] for letters, order in listed) / len(ORDERS)
             for answer in range(len(LETTERS))
         ]
+
+
+def _note_targets(categories: Sequence[str]) -> list[str]:
+    """Where the targets of the official categories come from, and of the user's own."""
+    by_rule = "targets: by the words and groups of answer_info"
+    others = [category for category in categories if category not in official.CATEGORIES]
+    if METADATA in official.sources(categories):
+        more = [f"{by_rule} in {', '.join(others)}"] if others else []
+        return [f"targets: {METADATA.path}", *more]
+    only_others = len(others) == len(categories)
+    return [by_rule if only_others else f"{by_rule}, for want of {METADATA.path}"]
 
 
 def _decided_outcome(example: BbqItem, responses: Sequence[Answer]) -> Outcome:

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark
+from equipoise.benchmarks.base import Benchmark, ReadsOwnFile
 from equipoise.benchmarks.crows_pairs import Score, pair_requests, reduced, scored_sides
 from equipoise.metrics import preference as pref
 from equipoise.metrics.decisions import LABEL_MASS, SAYS_TRUE, truth_values
@@ -85,7 +85,7 @@ _TRUTHS = (_PREFERENCE, *_margins("probability"), _TIES, SAYS_TRUE, LABEL_MASS)
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Pairs(Benchmark[Contrast, Scored | ScoredPair | Decided]):
+class Pairs(Benchmark[Contrast, Scored | ScoredPair | Decided], ReadsOwnFile):
     """How often a model finds the more stereotyping text of a pair of one's own likelier.
 
     Unbiased: 50, a tie counting half. `score` says what of a text is compared, as in `crows_pairs`;

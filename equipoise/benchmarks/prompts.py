@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import AfterValidator, model_validator
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark
+from equipoise.benchmarks.base import Benchmark, ReadsOwnFile
 from equipoise.errors import DataError
 from equipoise.metrics import ability, gap
 from equipoise.metrics import preference as pref
@@ -31,7 +31,7 @@ _OURS = "ours, as of genbias"
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Prompts(Benchmark[WordPrompt, NextTokenScored]):
+class Prompts(Benchmark[WordPrompt, NextTokenScored], ReadsOwnFile):
     """Log-odds between two sets of words directly after prompts of one's own. No lean: 0.
 
     Both sets have equally many words. The probability of a set is the sum over them, that of a word

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 from annotated_types import Len
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark
+from equipoise.benchmarks.base import Benchmark, ReadsOwnFile
 from equipoise.benchmarks.bbq import BBQ, Answer, Chosen, Letters, Likelihood, Written
 from equipoise.data.bbq import BbqItem
 from equipoise.own_data.questions import ROLES, QuestionFile, read_questions
@@ -27,7 +27,7 @@ from equipoise.records import (
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Questions(Benchmark[BbqItem, Answer]):
+class Questions(Benchmark[BbqItem, Answer], ReadsOwnFile):
     """Which of three answers of one's own, "unknown" among them, a model gives. Unbiased: 0.
 
     Metrics and scores are those of `bbq`. Where a file does not say which answer shows the bias,

@@ -1,5 +1,6 @@
 """`equipoise measure`: measure a model on benchmarks."""
 
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,7 @@ from equipoise.commands import flags
 from equipoise.errors import RecipeError
 
 if TYPE_CHECKING:
+    from equipoise.benchmarks.base import AnyBenchmark
     from equipoise.inference.decision_server import DecisionServer
     from equipoise.inference.scorer import Scorer
     from equipoise.predictions import Predictions
@@ -77,6 +79,7 @@ def measure(  # noqa: PLR0913
         check_new(out, what="results")
     # Before loading, so that a wrong option is refused at once.
     built = [plugins.build(Benchmark, benchmark, options[benchmark]) for benchmark in benchmarks]
+    _check_files(model, built, split)
     subjects: list[Predictions | Scorer] = []
     elsewhere = _find_elsewhere(model, asked=chat or start != "auto")
     if elsewhere is not None:
@@ -99,6 +102,26 @@ def measure(  # noqa: PLR0913
         flags.say(f"results are in {write_results(out, measurements)}")
     if as_json:
         print(to_json(results_document(measurements)), end="")
+
+
+def _check_files(model: str, benchmarks: "Sequence[AnyBenchmark]", split: str | None) -> None:
+    """Read the files of the user's own, so that what is wrong with them is refused at once.
+
+    Not for an edit, which may be of a planted model: its base says where data are read.
+    """
+    from equipoise.api import folder_for
+    from equipoise.benchmarks.base import ReadsOwnFile
+    from equipoise.data.sources import reading_from
+    from equipoise.edits.adapter import CONFIG_FILE
+    from equipoise.edits.base import HEAD
+    from equipoise.measure import choose_split
+
+    if any((Path(model) / name).is_file() for name in (HEAD, CONFIG_FILE)):
+        return
+    with reading_from(folder_for(model)):
+        for benchmark in benchmarks:
+            if isinstance(benchmark, ReadsOwnFile):
+                benchmark.files(choose_split(benchmark, split))
 
 
 def _find_elsewhere(model: str, *, asked: bool) -> "Predictions | DecisionServer | None":

@@ -126,10 +126,13 @@ def at_hand() -> tuple[str, ...]:
 def sources(categories: Sequence[str]) -> tuple[Source, ...]:
     """The files behind some categories.
 
-    The metadata file is among them when it is in the user's own folder, or when a category is
-    downloaded, for then it can be had the same way. Without it the rule finds the targets.
+    Beside official categories the metadata file is among them when it is in the user's own folder,
+    or when a category is downloaded, for then it can be had the same way. Without it the rule finds
+    the targets, and so it does for categories of the user's own, which are not in it.
     """
     files = tuple(source(category) for category in categories)
+    if not set(categories) & set(CATEGORIES):
+        return files
     fetched = [file for file in files if file.local_file() is None]
     # `bbq_package` puts the categories there without it
     cached = all(file.cached_file().is_file() for file in fetched)

@@ -12,7 +12,7 @@ from typing import Final
 from pydantic import ConfigDict
 
 from equipoise.data import bbq_phrases as phrases
-from equipoise.data.bbq import CATEGORIES, BbqItem, BbqRow
+from equipoise.data.bbq import CATEGORIES, BbqItem, BbqRow, at_hand
 from equipoise.data.sources import unpacked
 from equipoise.data.validation import Number, Record, Text, kind_of, read_lines
 from equipoise.errors import DataError, nearest
@@ -27,6 +27,7 @@ def read_answers(file: Path, column: str | None) -> dict[str, str]:
     gzipped. Raises `DataError` naming file and line.
     """
     answers: dict[str, str] = {}
+    known_categories = {*CATEGORIES, *at_hand()}
     for line, row in read_lines(_Row, unpacked(file), str(file)):
         where = f"{file}, line {line}"
         columns = row.model_extra or {}
@@ -36,8 +37,8 @@ def read_answers(file: Path, column: str | None) -> dict[str, str]:
                 f"{where} must have a column of answers, got '{column}' of {others}; name a column "
                 "with predictions:FILE#COLUMN"
             )
-        if row.category not in CATEGORIES:
-            known = nearest(row.category, CATEGORIES)
+        if row.category not in known_categories:
+            known = nearest(row.category, known_categories)
             raise DataError(f"{where}: category '{row.category}' is not known; {known}")
         id, answer = f"{row.category}/{row.example_id}", columns[column]
         if answer is not None and not isinstance(answer, str):

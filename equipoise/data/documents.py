@@ -9,7 +9,7 @@ from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Final
 
-from equipoise.data.sources import OWN_LICENCE, Source
+from equipoise.data.sources import OWN_LICENCE, Source, data_folders
 from equipoise.data.validation import Record, read_lines
 from equipoise.errors import DataError
 from equipoise.files.parsing import decode, unpack
@@ -121,6 +121,12 @@ def read_content(file: str | None) -> tuple[bytes, DataUse]:
             source = Source(path=file or AG_NEWS.path, licence=OWN_LICENCE)
         except ValueError:
             raise DataError(f"text file '{file}' does not exist; check the path") from None
+        if source.path not in _KNOWN and source.local_file() is None:
+            folders = ", ".join(map(str, data_folders())) or "no folder, as none is named"
+            raise DataError(
+                f"'{file}' must be the path of a file, or one in a data folder ({folders}), got no "
+                "such file; check the path"
+            )
         source = _KNOWN.get(source.path, source)
         return source.read(), source.use()
     content = path.read_bytes()

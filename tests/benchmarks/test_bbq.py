@@ -376,6 +376,19 @@ def test_remarks_on_targets(folder: Path) -> None:
     ]  # fmt: skip
 
 
+def test_the_metadata_file_is_of_official_categories(folder: Path) -> None:
+    write(folder, [row | {"category": "Caste"} for row in rows()], "Caste")
+    by_rule = "targets: by the words and groups of answer_info"
+    assert by_rule + ", for want of bbq/additional_metadata.csv" in BBQ().remarks("test")
+    write_metadata(folder, metadata(rows()))
+    caste = BBQ(categories="Caste")
+    assert [file.name for file in caste.files("test")] == ["bbq/Caste.jsonl"]
+    assert caste.remarks("test") == (by_rule,)
+    assert BBQ().remarks("test")[:2] == (
+        "targets: bbq/additional_metadata.csv", f"{by_rule} in Caste",
+    )  # fmt: skip
+
+
 def test_remark_on_cleaned_contexts(folder: Path) -> None:
     content = rows()
     content[3]["context"] = content[3]["context"].replace("An oak", "An {oak")
@@ -455,6 +468,18 @@ def test_predictions_of_other_categories(folder: Path) -> None:
     model = Predictions(file=published(folder, predictions), column="m")
     with pytest.raises(DataError, match="got none of its examples"):
         measure(model, BBQ(), draws=0)
+
+
+def test_predictions_of_a_category_of_the_users_own(folder: Path) -> None:
+    predictions = [row | {"category": "Caste", "m": OAK} for row in rows()]
+    write(folder, predictions, "Caste")
+    measurement = measure(
+        Predictions(file=published(folder, predictions), column="m"), BBQ(), draws=0
+    )
+    assert {outcome.groups["category"] for outcome in measurement.outcomes} == {"Caste"}
+    other = published(folder, [row | {"category": "Cast"} for row in predictions])
+    with pytest.raises(DataError, match="category 'Cast' is not known; did you mean 'Caste'"):
+        measure(Predictions(file=other, column="m"), BBQ(), draws=0)
 
 
 def test_predictions_must_cover_the_categories(folder: Path) -> None:

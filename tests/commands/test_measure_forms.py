@@ -55,6 +55,26 @@ def test_results_hold_both_forms_and_how_they_were_asked(
     assert (out / "results.json").is_file()
 
 
+def test_what_is_wrong_with_files_is_refused_before_the_model_is_opened(
+    refused: Refused, tmp_path: Path
+) -> None:
+    measure = ("measure", "nowhere", "genbias", "pairs", "--data", "planted:default", "--set")
+    assert "'none.csv' must be the path of a file, or one in a data folder" in refused(
+        *measure, "pairs.file=none.csv"
+    )
+    file = tmp_path / "mine.csv"
+    file.write_text("left,right\na,b\n")
+    assert "must have a column of stereotype" in refused(*measure, f"pairs.file={file}")
+    file.write_text("stereotype,anti\na,b\n")
+    assert "pairs has no split 'dev'" in refused(*measure, f"pairs.file={file}", "--split", "dev")
+    assert "'nowhere'" in refused(*measure, f"pairs.file={file}")
+    # which may be of a planted model, whose folder has the file
+    edit = tmp_path / "edit"
+    edit.mkdir()
+    (edit / "edit.json").write_text("{}")
+    assert "edit.json" in refused("measure", edit, *measure[2:], "pairs.file=none.csv")
+
+
 def test_what_makes_no_sense_is_refused(
     refused: Refused, chat_folder: Path, model: Path, tmp_path: Path
 ) -> None:

@@ -79,7 +79,9 @@ def test_unreadable_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path / "cache"))
     with pytest.raises(DataError, match="must hold text, got only blank lines"):
         documents(tmp_path, " \n\n")
-    with pytest.raises(DataError, match=r"none\.txt must be in folder"):
+    with pytest.raises(
+        DataError, match=r"none\.txt' must be the path of a file, or one in a data folder"
+    ):
         read_documents("none.txt")
     with pytest.raises(DataError, match=r"'/none/none\.txt' does not exist"):
         read_documents("/none/none.txt")

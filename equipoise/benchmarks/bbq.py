@@ -211,6 +211,13 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
         """
         answers = read_answers(file, column)
         given = {id.partition("/")[0] for id in answers}
+        unread = sorted(given - set(self._categories())) if self.categories is None else []
+        if unread:
+            raise DataError(
+                f"{file} must have answers to categories whose file is at hand, got {unread} "
+                "beside them; put their files into the data folder, or name others in "
+                "bbq.categories"
+            )
         wanted = given if self.categories is None else set(self._categories())
         outcomes = []
         for item in self.examples(split):

@@ -116,7 +116,9 @@ def at_hand() -> tuple[str, ...]:
     """
     present = [name for name in CATEGORIES if source(name).local_file() is not None]
     files = [file for folder in data_folders() for file in sorted((folder / "bbq").glob("*"))]
-    others = {file.stem: None for file in files if file.suffix in ENDINGS}
+    # hidden are those that a system keeps beside others, such as "._Age.jsonl"
+    visible = (file for file in files if not file.name.startswith("."))
+    others = {file.stem: None for file in visible if file.suffix in ENDINGS}
     present += [
         name for name in others if name not in (*present, PurePosixPath(METADATA.path).stem)
     ]
@@ -250,7 +252,9 @@ def _build_item(row: BbqRow, people: NamedPeople, target: int | None) -> BbqItem
     # The authors' own script tells names from labels by the number, but in the two categories of
     # two attributes, whose labels say the race: "the Black man".
     names = number.isdigit() and int(number) >= _FIRST_NAME
-    if "_x_" in row.category:
+    if row.category not in CATEGORIES:
+        names = False  # templates are numbered so in the official files alone
+    elif "_x_" in row.category:
         names = not people.say_race()
     context = without_braces(row.context)
     return BbqItem(

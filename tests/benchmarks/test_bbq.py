@@ -376,6 +376,15 @@ def test_remarks_on_targets(folder: Path) -> None:
     ]  # fmt: skip
 
 
+def test_templates_of_other_categories_have_no_names(folder: Path) -> None:
+    for category in ("Caste", "Age"):
+        numbered = [row | {"category": category, "question_index": "26"} for row in rows()]
+        write(folder, numbered, category)
+    (folder / "bbq" / "._Caste.jsonl").write_bytes(b"\0")
+    groups = [item.groups["category"] for item in BBQ().examples("test")]
+    assert groups == ["Age (names)"] * 24 + ["Caste"] * 24
+
+
 def test_the_metadata_file_is_of_official_categories(folder: Path) -> None:
     write(folder, [row | {"category": "Caste"} for row in rows()], "Caste")
     by_rule = "targets: by the words and groups of answer_info"
@@ -466,8 +475,10 @@ def test_predictions(folder: Path) -> None:
 def test_predictions_of_other_categories(folder: Path) -> None:
     predictions = [row | {"category": "Religion", "m": OAK} for row in rows()]
     model = Predictions(file=published(folder, predictions), column="m")
-    with pytest.raises(DataError, match="got none of its examples"):
+    with pytest.raises(DataError, match=r"whose file is at hand, got \['Religion'\] beside them"):
         measure(model, BBQ(), draws=0)
+    with pytest.raises(DataError, match="every example of Age, got none to 'Age/0'"):
+        measure(model, BBQ(categories="Age"), draws=0)
 
 
 def test_predictions_of_a_category_of_the_users_own(folder: Path) -> None:

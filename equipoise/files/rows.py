@@ -222,11 +222,11 @@ def _document_rows(document: JSON, name: str) -> list[JSON]:
     )
 
 
-def _column(part: JSON) -> Mapping[object, JSON]:
+def _column(part: JSON) -> Mapping[str, JSON]:
     """A column by row; of a list by place. Empty for what is neither."""
     if isinstance(part, dict):
-        return dict(part)
-    return dict(enumerate(part)) if isinstance(part, list) else {}
+        return part
+    return {str(place): cell for place, cell in enumerate(part if isinstance(part, list) else ())}
 
 
 def _parquet_rows(content: bytes, name: str) -> list[JSON]:

@@ -21,6 +21,7 @@ def merge(
     ] = "float32",
     revision: flags.Revision = None,
     base: flags.Base = None,
+    trust_remote_code: flags.TrustRemoteCode = False,
 ) -> None:
     """Merge an edit into its base: a model folder that any program loads.
 
@@ -32,9 +33,11 @@ def merge(
     from equipoise.loading.merge import merge as merge_into
 
     check_new(out, what="a merged model")
-    find_edit(edit)
+    find_edit(edit, revision=revision)
     # in float32 whatever is written: the sum of a small change and a weight is rounded once
-    model = flags.load_model(edit, "float32", "cpu", revision, base, None)
+    model = flags.load_model(
+        edit, "float32", "cpu", revision, base, None, "auto", trust_remote_code
+    )
     merged = merge_into(model, out, dtype=dtype)
     if as_json:
         record = {**merged.record.to_json(), "trained_on": len(merged.record.trained_on)}

@@ -53,9 +53,11 @@ class AdapterEdit(Edit):
         wrapper = _wrap(model, self.config, undo)
         check_base(model, self.info, _adapted_names(model.module))
         # PEFT's "auto" counts the base's embeddings as the adapter's where they are its target
-        wanted = get_peft_model_state_dict(
-            wrapper, adapter_name=ADAPTER, save_embedding_layers=False
-        ).keys()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # takes a bias of LoRA's own for a damaged matrix
+            wanted = get_peft_model_state_dict(
+                wrapper, adapter_name=ADAPTER, save_embedding_layers=False
+            ).keys()
         tensors = {
             name if name.startswith("base_model.") else PREFIX + name: values
             for name, values in self.tensors.items()

@@ -47,7 +47,8 @@ def load(  # noqa: PLR0913
     an accelerator. `device`: "cpu", "cuda", "cuda:1", "mps", or "auto": the first available
     accelerator. `batch_tokens` bounds memory, results do not depend on it; None: the default.
     `start`: what a causal model's texts begin with: "auto", "bos", "none" or a token of the
-    vocabulary (`models.start_token.start_token`); of an edit "auto" is what it was learnt with.
+    vocabulary (`models.start_token.start_token`); of an edit, merged or not, "auto" is what it was
+    learnt with.
     Weights are safetensors, and every weight must come from the checkpoint. Python code that the
     checkpoint (or the base) brings runs only with `trust_remote_code`, on this machine and with all
     your rights; it then counts in the fingerprint, and its hash is in `info`.
@@ -82,12 +83,12 @@ def undecided(name: str) -> str:
     return name if Path(name).exists() else name.removeprefix(DECISION)
 
 
-def find_edit(name: str) -> tuple[Edit, Checkpoint]:
+def find_edit(name: str, *, revision: str | None = None) -> tuple[Edit, Checkpoint]:
     """The edit or PEFT adapter of a name (a folder or a Hub id), and its files.
 
     Raises `ModelError` when there is none, and `StoreError` for a damaged edit.
     """
-    checkpoint = find_checkpoint(name, revision=None)
+    checkpoint = find_checkpoint(name, revision=revision)
     edit = _edit_in(checkpoint.folder)
     if edit is None:
         raise ModelError(

@@ -6,6 +6,7 @@ must answer as the edited model, and what is read back from the folder as what w
 
 import copy
 import json
+import shutil
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,15 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from equipoise.edits.model_card import merged_card
 from equipoise.errors import ModelError, nearest
 from equipoise.files.atomic import check_new, new_folder, sha256
 from equipoise.inference.language_model import LanguageModel
+from equipoise.loading.checkpoint import Checkpoint
 from equipoise.loading.merged_record import MERGED, MergedRecord
+from equipoise.loading.pretrained import load_pretrained
 from equipoise.models.quantization import number_format, read_quantization
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -44,7 +47,8 @@ def merge(model: LanguageModel, folder: Path | str, *, dtype: str = "float32") -
 
     `model` is left as it was; memory for a second copy in float32 is needed. `folder` must be new,
     and appears whole or not at all: weights, configuration, tokenizer, a model card, and a record
-    of base and edits (`merged.json`), by which `load` still knows what was learnt from.
+    of base and edits (`merged.json`), by which `load` still knows what was learnt from, and with
+    which start token. Code of the base's own is copied, where it was trusted.
     `dtype`: "float32" measures the same; "bfloat16" and "float16" take half the space and round.
     Raises `ModelError` for a model without edits, with a decoding rule or prompts, which are no
     weights, on a quantized base, or with an adapter of a kind that PEFT cannot merge, and
@@ -66,11 +70,15 @@ def merge(model: LanguageModel, folder: Path | str, *, dtype: str = "float32") -
     with new_folder(folder, what="merged model") as beside:
         _save(module, beside, _DTYPES[dtype])
         _save_tokenizer(model, beside)
+        if model.source.get("remote_code"):
+            for file in Path(model.module.name_or_path).glob("*.py"):
+                shutil.copyfile(file, beside / file.name)
         record = MergedRecord(
             schema=1,
             base=model.identity.partition("+")[0],
             edits=_edits(model),
             dtype=dtype,
+            start=model.start,
             files={file.name: sha256(file) for file in sorted(beside.glob("*.safetensors"))},
             trained_on=sorted(model.trained_on),
         )
@@ -80,7 +88,7 @@ def merge(model: LanguageModel, folder: Path | str, *, dtype: str = "float32") -
         card = merged_card(record.base, on_hub, record.edits, kind=model.kind, dtype=dtype)
         (beside / "README.md").write_text(card, encoding="utf-8")
         del module
-        _compare(_probe(_read_back(beside, model.kind)), written, f"{folder} read back")
+        _compare(_probe(_read_back(beside, model)), written, f"{folder} read back")
     return Merged(folder=folder, merging=merging, rounding=rounding, record=record)
 
 
@@ -124,7 +132,7 @@ def _merge_layers(module: PreTrainedModel) -> None:
         parent, _, last = name.rpartition(".")
         try:
             setattr(module.get_submodule(parent), last, _merged(layer))
-        except (NotImplementedError, ValueError, AttributeError) as error:
+        except (NotImplementedError, ValueError, AttributeError, RuntimeError) as error:
             kind = type(layer).__module__.removeprefix("peft.tuners.").partition(".")[0]
             raise ModelError(
                 f"an adapter must be of a kind that PEFT can merge, {kind} is not on '{name}': "
@@ -140,6 +148,9 @@ def _merged(layer: Any) -> nn.Module:
             merge=True, safe_merge=True, adapter_names=None
         )
         return plain
+    for inner in layer.children():  # of experts, each parameter has a layer around the other's
+        if isinstance(inner, BaseTunerLayer):
+            _merged(inner)
     layer.merge(safe_merge=True)
     base: nn.Module = layer.get_base_layer()
     return base
@@ -216,9 +227,12 @@ def _save_tokenizer(model: LanguageModel, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def _read_back(folder: Path, kind: str) -> PreTrainedModel:
-    auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
-    module: PreTrainedModel = auto.from_pretrained(
-        folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False
+def _read_back(folder: Path, model: LanguageModel) -> PreTrainedModel:
+    written = Checkpoint(
+        name=f"{model.identity} merged",
+        folder=folder,
+        revision="",
+        from_hub=False,
+        trusts_code=bool(model.source.get("remote_code")),
     )
-    return module.eval()
+    return load_pretrained(written, dtype="float32", device="cpu").module

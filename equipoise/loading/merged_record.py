@@ -27,6 +27,7 @@ class MergedRecord:
     dtype: str  # that the weights were rounded to
     files: Mapping[str, str]  # sha256 (hex) of the weights' files by name, as they were written
     trained_on: Sequence[str]  # sha256 of each text that the edits learnt from
+    start: str = "auto"  # `LanguageModel.start` of the edited model, with which it is opened again
 
     def to_json(self) -> dict[str, JSON]:
         """The content of the file."""

@@ -90,6 +90,7 @@ def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> Langu
         kind=kind,
         source=source,
         trained_on=frozenset(merged.trained_on if merged else ()),
+        start=merged.start if merged else "auto",
     )
     try:
         layout_of(model)  # what cannot be measured is refused before anything is read or trained

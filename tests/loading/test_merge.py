@@ -13,7 +13,13 @@ import peft
 import pytest
 import torch
 from tiny_adapters import INFO, adapter_for, logits, quiet, weights
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    MixtralConfig,
+    MixtralForCausalLM,
+)
 
 import equipoise as eq
 from equipoise import cli
@@ -72,6 +78,11 @@ CONFIGS: dict[str, tuple[str, peft.PeftConfig]] = {
         peft.TrainableTokensConfig(target_modules=["embed_tokens"], token_indices=[5, 70]),
     ),
     "masked": ("bert", peft.LoraConfig(target_modules=["query"])),
+}
+
+CANNOT_MERGE: dict[str, peft.PeftConfig] = {
+    "lily": peft.LilyConfig(target_modules=["q_proj"]),
+    "lora": peft.LoraConfig(target_modules=["q_proj"], lora_bias=True),  # the base has no biases
 }
 
 
@@ -197,12 +208,13 @@ def test_what_is_no_weights_is_refused(
     assert list(tmp_path.glob("*m*")) == []
 
 
-def test_a_kind_that_peft_cannot_merge_is_refused(tmp_path: Path) -> None:
-    config = peft.LilyConfig(target_modules=["q_proj"])
+@pytest.mark.parametrize("kind", CANNOT_MERGE)
+def test_a_kind_that_peft_cannot_merge_is_refused(kind: str, tmp_path: Path) -> None:
+    config = CANNOT_MERGE[kind]
     edit = trained_adapter("llama", tmp_path / "a", config)
     with (
         edit.attached(tiny_model("llama")) as edited,
-        pytest.raises(ModelError, match=r"lily is not on 'model.layers.0.self_attn.q_proj'"),
+        pytest.raises(ModelError, match=rf"{kind} is not on 'model.layers.0.self_attn.q_proj'"),
     ):
         merge(edited, tmp_path / "m")
     assert not (tmp_path / "m").exists()
@@ -262,6 +274,37 @@ def test_the_command_merges_and_what_it_wrote_is_measured(
     assert "has the prompt 'Be fair. '" in capsys.readouterr().err
     edited = load(str(tmp_path / "edit"), base=str(tmp_path / "base"))
     assert torch.equal(logits(load(str(tmp_path / "m"))), logits(edited))
+
+
+@pytest.mark.parametrize("start", ["none", "h"])
+def test_a_merged_model_begins_texts_as_the_edit_does(start: str, tmp_path: Path) -> None:
+    model = replace(tiny_model("llama"), start=start)
+    with weight_edit(model).attached(model) as edited:
+        check_merged(edited, tmp_path / "m")
+    assert load(str(tmp_path / "m")).start == start
+    assert load(str(tmp_path / "m"), start="bos").info["start_token"] == "<bos>"
+    record = tmp_path / "m" / "merged.json"
+    document = json.loads(record.read_text())
+    del document["start"]  # a record of before
+    record.write_text(json.dumps(document))
+    assert load(str(tmp_path / "m")).start == "auto"
+
+
+def test_experts_with_several_adapted_parameters_are_merged(tmp_path: Path) -> None:
+    shape = {"hidden_size": 32, "intermediate_size": 16, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 259}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = MixtralForCausalLM(MixtralConfig(num_local_experts=4, **shape, **heads)).eval()
+    module.save_pretrained(tmp_path / "base")
+    tiny_model("llama").tokenizer.save_pretrained(tmp_path / "base")
+    experts = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]
+    config = peft.LoraConfig(
+        target_modules=["q_proj"], target_parameters=experts, init_lora_weights=False
+    )
+    with quiet():
+        peft.get_peft_model(module, config).save_pretrained(tmp_path / "a")
+    check_merged(load(str(tmp_path / "a"), base=str(tmp_path / "base")), tmp_path / "m")
 
 
 @pytest.mark.slow

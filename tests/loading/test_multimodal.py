@@ -4,14 +4,17 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import peft
 import pytest
 import torch
 import transformers
+from tiny_adapters import quiet
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.errors import ModelError
 from equipoise.loading.load import load
+from equipoise.loading.merge import merge
 from equipoise.measure import measure
 from equipoise.models import anatomy
 from equipoise.testing import tiny_tokenizer
@@ -157,6 +160,20 @@ def test_a_template_of_the_processor_is_the_tokenizers(tmp_path: Path) -> None:
 def test_what_was_trained_to_read_both_ways_is_noted(tmp_path: Path) -> None:
     saved(tmp_path, "PaliGemma")
     assert "both ways" in str(load(str(tmp_path)).info["part"])
+
+
+def test_an_adapter_is_merged_into_the_whole_class(tmp_path: Path) -> None:
+    whole = saved(tmp_path / "base", "Llava")
+    config = peft.LoraConfig(target_modules=r".*language_model.*q_proj", init_lora_weights=False)
+    with quiet(), torch.random.fork_rng():
+        peft.get_peft_model(whole, config).save_pretrained(tmp_path / "a")
+    edited = load(str(tmp_path / "a"), base=str(tmp_path / "base"))
+    merge(edited, tmp_path / "m")
+    ids = torch.arange(12)[None] + 5
+    with torch.inference_mode():
+        expected = edited.module(input_ids=ids).logits
+        got = load(str(tmp_path / "m")).module(input_ids=ids).logits
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-4)
 
 
 def test_a_model_that_only_describes_pictures_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import peft
 import pytest
+import torch
+from tiny_adapters import quiet
 from tiny_folder import save_tiny
 from transformers import dynamic_module_utils
 
@@ -185,6 +188,26 @@ def test_an_edit_of_such_a_model_is_learnt_and_measured_with_the_switch(
         folder.with_suffix(".ran").unlink(missing_ok=True)  # a process imports a file once
     assert cli.run(["locate", str(folder), "random_block", "--data", "planted:default"]) == 2
     assert trust in capsys.readouterr().err
+
+
+def test_an_adapter_of_such_a_model_is_merged_with_its_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base, trust = custom(tmp_path / "base", FORMS[0], factor=2.0), "--trust-remote-code"
+    config = peft.LoraConfig(target_modules=["q_proj"], init_lora_weights=False)
+    with quiet(), torch.random.fork_rng():
+        module = load(str(base), trust_remote_code=True).module
+        peft.get_peft_model(module, config).save_pretrained(tmp_path / "a")
+    adapter, merged = str(tmp_path / "a"), str(tmp_path / "m")
+    command = ["merge", adapter, "--base", str(base), "--out", merged]
+    assert cli.run(command) == 2
+    assert trust in capsys.readouterr().err
+    assert cli.run([*command, trust]) == 0, capsys.readouterr().err
+    expected = load(adapter, base=str(base), trust_remote_code=True).score([REQUEST])
+    (scored,) = load(merged, trust_remote_code=True).score([REQUEST])
+    assert scored.logprob == pytest.approx(expected[0].logprob, abs=1e-5)
+    with pytest.raises(ModelError, match="give --trust-remote-code"):
+        load(merged)
 
 
 def test_a_recipe_trusts_each_model_by_itself(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from equipoise.edits.base import Edit, Stored, described, read_tensors
 from equipoise.edits.edit import EditInfo, check_base
@@ -101,8 +102,8 @@ class AdapterEdit(Edit):
 def read_adapter(folder: Path) -> AdapterEdit:
     """A PEFT adapter folder that another program wrote, as an edit.
 
-    Its base is the name in its configuration. Raises `ModelError` when its weights are pickled,
-    and `StoreError` when a file is missing or cut.
+    Its base is the name and revision that its configuration has.
+    Raises `ModelError` when its weights are pickled, `StoreError` when a file is missing or cut.
     """
     config = read_object(folder / CONFIG_FILE)
     if "peft_type" not in config:
@@ -114,12 +115,16 @@ def read_adapter(folder: Path) -> AdapterEdit:
             f"{folder} must have {TENSORS_FILE}, it has pickled weights (adapter_model.bin), which "
             "can run code; load it with peft and save it with save_pretrained to convert it"
         )
+    base = str(config.get("base_model_name_or_path") or "")
+    revision = config.get("revision")  # of the base, on the Hub
+    pinned = f"@{revision}" if base and revision and not Path(base).expanduser().exists() else ""
     info = EditInfo(
         method="adapter",
         version="1",
         options={"peft_type": str(config["peft_type"])},
         seed=0,
-        base=str(config.get("base_model_name_or_path") or ""),
+        base=base,
+        base_name=base + pinned,
         base_fingerprint="",
         trained_on=frozenset(),
         origin="",
@@ -191,7 +196,7 @@ def refuse_adapter(module: nn.Module) -> None:
         )
 
 
-def _restorer(module: nn.Module) -> Callable[[], None]:
+def _restorer(module: PreTrainedModel) -> Callable[[], None]:
     """A function that puts every submodule, flag and bias back to what it is now."""
     # No context manager: `Edit.apply` drops its undoing, and a generator dropped would undo.
     refuse_adapter(module)
@@ -202,6 +207,7 @@ def _restorer(module: nn.Module) -> Callable[[], None]:
     ]
     flags = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
     modes = [(part, part.training) for part in module.modules()]
+    sizes = dict(vars(module.config))  # LoRA may repeat blocks
     # an adapter may carry its own biases
     biases = [
         (parameter, parameter.detach().clone())
@@ -216,6 +222,7 @@ def _restorer(module: nn.Module) -> Callable[[], None]:
             setattr(parent, name, child)
         for added in set(vars(module)) - attributes:
             delattr(module, added)
+        vars(module.config).update(sizes)
         with torch.no_grad():
             for bias, values in biases:
                 bias.copy_(values)

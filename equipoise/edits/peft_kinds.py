@@ -41,6 +41,12 @@ def check_kind(config: Mapping[str, JSON]) -> None:
             f"an adapter must change a model's weights to be attached or merged, {kind} does not: "
             f"it {_REFUSED[kind]}; train a LoRA adapter on the same data"
         )
+    if config.get("alora_invocation_tokens"):
+        raise ModelError(
+            "an adapter must change a model's weights to be attached or merged, one with "
+            f"alora_invocation_tokens ({config['alora_invocation_tokens']!r}) does not: it sets in "
+            "behind these tokens of a text; train a LoRA adapter on the same data"
+        )
     initialization = config.get("init_lora_weights", True)
     if initialization not in _INITIALIZATIONS:
         raise ModelError(

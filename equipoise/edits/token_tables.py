@@ -68,6 +68,7 @@ def put_tables(
     module = model.module
     parameters = dict(module.named_parameters(remove_duplicate=False))
     tables, filled, rest = table_names(module), set[int](), dict(tensors)
+    biases = [table.removesuffix("weight") + "bias" for table in tables[1:]]
     for name in sorted(tensors.keys() - wanted):
         # PEFT saves its own copy of a table, and what ties two, under two names
         twin_name = name.replace(".modules_to_save.", ".")
@@ -83,9 +84,10 @@ def put_tables(
             continue
         values = tensors[name].to(table.device, table.dtype, copy=True)
         if not torch.equal(values, table):
-            if table_name(name) not in tables or id(table) in filled:
+            if table_name(name) not in (*tables, *biases) or id(table) in filled:
                 continue
-            _check_likeness(name, values, table.detach(), model)
+            if table.ndim > 1:  # a bias of near zero may have moved by more than its size
+                _check_likeness(name, values, table.detach(), model)
             undo.callback(setattr, table, "data", table.data)
             table.data = values
         filled.add(id(table))

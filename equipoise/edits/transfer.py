@@ -18,9 +18,9 @@ from torch import Tensor
 
 from equipoise.edits.adapter import AdapterEdit, sits_on
 from equipoise.edits.base import Edit
-from equipoise.edits.edit import EditInfo, fingerprint
+from equipoise.edits.edit import EditInfo, fingerprint, parameter
 from equipoise.edits.model_card import hub_id
-from equipoise.edits.token_tables import PREFIX
+from equipoise.edits.token_tables import PREFIX, table_name, table_names
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
@@ -53,6 +53,7 @@ def transfer_adapter(
     that is all zero or not finite, and for kinds, names, shapes or tokens that differ.
     """
     adapter = _check_adapter(edit)
+    _check_tables(adapter, model)
     learnt = adapter.info
     norm = None if _deviation_from_lora(adapter) else update_norm(adapter)
     if norm == 0.0:
@@ -135,6 +136,23 @@ def _check_adapter(edit: Edit) -> AdapterEdit:
                 "train it again with a lower learning rate"
             )
     return edit
+
+
+def _check_tables(adapter: AdapterEdit, model: LanguageModel) -> None:
+    """Refuse whole token tables, which would take the place of the model's own."""
+    tables = table_names(model.module)
+    for name, values in adapter.tensors.items():
+        table = table_name(name)
+        if table not in tables:
+            continue
+        expected = parameter(model.module, table)
+        held = values.to(expected.device, expected.dtype)
+        if expected.shape != values.shape or not torch.equal(expected, held):
+            raise ModelError(
+                f"an adapter must only add to its base to be transferred, it holds '{table}' of "
+                f"{adapter.info.base or 'its base'} whole, which is not that of {model.identity}; "
+                "save it with save_embedding_layers=False, or train it without added tokens"
+            )
 
 
 def norm_matched_random(edit: AdapterEdit, *, seed: int) -> AdapterEdit:

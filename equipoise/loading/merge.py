@@ -6,6 +6,7 @@ must answer as the edited model, and what is read back from the folder as what w
 
 import copy
 import json
+import re
 import shutil
 import warnings
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from equipoise.models.quantization import number_format, read_quantization
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _TOLERANCE = 1e-4  # of the largest logit: float32 rounds to 1e-6, a layer left out shows more
 _TOKENS = 16
+_EDITS = re.compile(r"(\+[^+]+:[0-9a-f]{8})+$")  # of an identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,7 @@ def merge(model: LanguageModel, folder: Path | str, *, dtype: str = "float32") -
                 shutil.copyfile(file, beside / file.name)
         record = MergedRecord(
             schema=1,
-            base=model.identity.partition("+")[0],
+            base=_EDITS.sub("", model.identity),
             edits=_edits(model),
             dtype=dtype,
             start=model.start,

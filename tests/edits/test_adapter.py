@@ -10,7 +10,7 @@ import peft
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_adapters import INFO, logits, quiet, weights
+from tiny_adapters import CONFIG, INFO, logits, quiet, weights
 
 from equipoise.edits.adapter import AdapterEdit, read_adapter, sits_on
 from equipoise.edits.edit import fingerprint
@@ -317,6 +317,43 @@ def test_kinds_that_are_no_change_of_weights_are_refused_with_the_reason(
     config: Mapping[str, JSON] = {"peft_type": kind, "task_type": "CAUSAL_LM"}
     with pytest.raises(ModelError, match=rf"{kind} does not: {reason}.*; train a LoRA adapter"):
         sits_on(tiny_model("llama"), config)
+
+
+def test_an_adapter_that_sets_in_behind_tokens_is_refused() -> None:
+    config: Mapping[str, JSON] = {**CONFIG, "alora_invocation_tokens": [3, 70]}
+    with pytest.raises(ModelError, match=r"\(\[3, 70\]\) does not: it sets in behind these tokens"):
+        sits_on(tiny_model("llama"), config)
+
+
+def test_repeated_blocks_are_undone_with_their_number(tmp_path: Path) -> None:
+    config = peft.LoraConfig(
+        target_modules=["q_proj"], layer_replication=[[0, 2], [1, 2]], init_lora_weights=False
+    )
+    with quiet(), torch.random.fork_rng():
+        peft.get_peft_model(tiny_model("llama").module, config).save_pretrained(tmp_path / "a")
+        theirs = read_by_peft(tiny_model("llama"), tmp_path / "a")
+    model = tiny_model("llama")
+    before, scores = model.module.config.to_dict(), logits(model)
+    with read_adapter(tmp_path / "a").attached(model) as edited, torch.no_grad():
+        ids = torch.tensor([[3, 70, 80, 90]])
+        torch.testing.assert_close(logits(edited), theirs(input_ids=ids).logits)
+    assert model.module.config.to_dict() == before
+    assert torch.equal(logits(model), scores)
+
+
+def test_the_revision_of_the_base_is_kept(tmp_path: Path) -> None:
+    folder = write_adapter("llama", tmp_path / "a")
+    file = folder / "adapter_config.json"
+    stated = json.loads(file.read_text())
+    for base, revision, expected in (
+        ("some/base", "v2", "some/base@v2"),
+        ("some/base", None, "some/base"),
+        (str(tmp_path), "v2", str(tmp_path)),  # a folder has no revisions
+    ):
+        stated |= {"base_model_name_or_path": base, "revision": revision}
+        file.write_text(json.dumps(stated))
+        info = read_adapter(folder).info
+        assert (info.base, info.base_name) == (base, expected)
 
 
 def test_a_kind_of_a_newer_peft_is_named() -> None:

@@ -11,7 +11,12 @@ import pytest
 import torch
 from tiny_adapters import INFO, quiet, weights
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+)
 
 from equipoise.edits.adapter import read_adapter
 from equipoise.edits.edit import fingerprint
@@ -139,6 +144,23 @@ def test_added_tokens_score_as_with_peft_and_leave_no_trace(case: str, tmp_path:
     assert model.module.config.to_dict() == config_before
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(logits(load(str(folder), base=str(base))), expected)
+
+
+def test_a_head_with_a_bias_is_resized_and_filled(tmp_path: Path) -> None:
+    base, folder = save_base(tmp_path / "base", "bert"), tmp_path / "a"
+    module = AutoModelForMaskedLM.from_pretrained(base)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.add_tokens(["<X>"])
+    config = peft.LoraConfig(target_modules=["query"], init_lora_weights=False)
+    with torch.random.fork_rng(), quiet():
+        module.resize_token_embeddings(len(tokenizer))
+        module.get_output_embeddings().bias.data.normal_()
+        trained = peft.get_peft_model(module, config).eval()
+        trained.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    with torch.no_grad():
+        expected = trained(input_ids=IDS).logits
+    torch.testing.assert_close(logits(load(str(folder), base=str(base))), expected)
 
 
 def test_a_base_with_rows_to_spare_is_not_resized(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.base import Edit
 from equipoise.edits.prompts import PromptEdit
 from equipoise.edits.registry import load_edit
+from equipoise.edits.token_tables import PREFIX
 from equipoise.edits.transfer import (
     norm_matched_random,
     scale_update,
@@ -208,3 +209,17 @@ def test_what_is_not_plain_lora_has_no_control_and_no_scale(change: dict[str, JS
         scale_update(odd, 0.5)
     with pytest.raises(ModelError, match="must be plain LoRA"):
         norm_matched_random(odd, seed=0)
+
+
+def test_whole_tables_of_the_base_are_not_put_on_a_sibling() -> None:
+    model = tiny_model("llama")
+    edit, sibling = adapter_for(model), sibling_of(model)
+    name = "model.embed_tokens.weight"
+    held = replace(
+        edit, tensors={**edit.tensors, PREFIX + name: model.module.get_parameter(name).detach()}
+    )
+    with pytest.raises(ModelError, match=r"'model.embed_tokens.weight' of .* whole"):
+        transfer_adapter(held, sibling, vocabulary=vocabulary(edit))
+    # a sibling whose tables were never trained has the same
+    sibling.module.get_parameter(name).data = model.module.get_parameter(name).detach().clone()
+    transfer_adapter(held, sibling, vocabulary=vocabulary(edit))

@@ -290,6 +290,12 @@ def test_a_merged_model_begins_texts_as_the_edit_does(start: str, tmp_path: Path
     assert load(str(tmp_path / "m")).start == "auto"
 
 
+def test_the_record_names_a_base_with_a_plus(tmp_path: Path) -> None:
+    model = replace(tiny_model("llama"), identity="c++@1f0c2ab7")
+    with weight_edit(model).attached(model) as edited:
+        assert merge(edited, tmp_path / "m").record.base == "c++@1f0c2ab7"
+
+
 def test_experts_with_several_adapted_parameters_are_merged(tmp_path: Path) -> None:
     shape = {"hidden_size": 32, "intermediate_size": 16, "num_hidden_layers": 2}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 259}

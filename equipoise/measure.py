@@ -19,7 +19,14 @@ import numpy as np
 from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, texts_of
 from equipoise.errors import DataError, ModelError, RecipeError, RequestError, nearest
-from equipoise.inference.scorer import CutsTexts, Scorer, TakesTurns, answer, form_notes
+from equipoise.inference.scorer import (
+    CutsTexts,
+    Scorer,
+    TakesTurns,
+    WritesTexts,
+    answer,
+    form_notes,
+)
 from equipoise.predictions import Predictions, read_predictions
 from equipoise.records import (
     JSON,
@@ -100,6 +107,8 @@ def measure(
             pairs = zip(examples, requests, strict=True)
             texts = (text for pair in pairs for text in texts_of(benchmark, *pair))
             info[ADDED_TOKENS] = [*model.added_tokens_in(texts)]
+        if isinstance(model, WritesTexts) and _has_it_write(requests):
+            info |= _join_layouts(info, model.writing_layout())
         outcomes = _collect_outcomes(
             scorers, benchmark, examples, requests, seed=seed, shards=shards
         )
@@ -128,7 +137,7 @@ def measure(
         notes=(
             *_note_labels(info),
             *form_notes(info),
-            *_note_layout(info, requests),
+            *_note_layout(info),
             *benchmark.faults,
             *(benchmark.data_faults if all(file.verified for file in data) else ()),
             *(
@@ -331,12 +340,21 @@ def _note_labels(info: Mapping[str, JSON]) -> Iterator[str]:
             )
 
 
-def _note_layout(info: Mapping[str, JSON], asks: Sequence[Sequence[Request]]) -> Iterator[str]:
-    """What the model was found to need that costs time; how it writes, only where it wrote."""
+def _has_it_write(asks: Sequence[Sequence[Request]]) -> bool:
+    return any(isinstance(request, Generation) for requests in asks for request in requests)
+
+
+def _join_layouts(info: Mapping[str, JSON], writing: Mapping[str, JSON]) -> dict[str, JSON]:
+    known = info.get("layout")
+    layout = {**(known if isinstance(known, dict) else {}), **writing}
+    return {"layout": layout} if layout else {}
+
+
+def _note_layout(info: Mapping[str, JSON]) -> Iterator[str]:
+    """What the model was found to need that costs time."""
     layout = info.get("layout")
-    writes = any(isinstance(request, Generation) for requests in asks for request in requests)
     for key, what in layout.items() if isinstance(layout, dict) else ():
-        if key == "batches" or (key == "generation" and writes):
+        if key in ("batches", "generation"):
             yield f"layout: {key} {what}"
 
 

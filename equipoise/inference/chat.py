@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.errors import ModelError
-from equipoise.inference.scorer import CutsTexts, Reading, Scorer
+from equipoise.inference.scorer import CutsTexts, Reading, Scorer, WritesTexts
 from equipoise.models import chat_template
 from equipoise.models.chat_template import Message
 from equipoise.models.loaded_model import LoadedModel
@@ -43,7 +43,7 @@ REQUEST: Final = "Write a sentence."  # of the user, before a text in the model'
 _USER, _MODEL = "equipoiseuser", "equipoisemodel"  # texts whose place is looked up
 
 
-class PlainModel(LoadedModel, Scorer, CutsTexts, Protocol):
+class PlainModel(LoadedModel, Scorer, CutsTexts, WritesTexts, Protocol):
     """What a chat is held with: `LanguageModel`."""
 
     def prompted(self, prompt: str) -> "PlainModel":
@@ -224,6 +224,10 @@ class ChatModel:
     def added_tokens_in(self, texts: Iterable[str]) -> list[str]:
         """As of the model; tokens of the template are its own."""
         return self.model.added_tokens_in(texts)
+
+    def writing_layout(self) -> Mapping[str, JSON]:
+        """As of the model."""
+        return self.model.writing_layout()
 
     def variants(self) -> Sequence["ChatModel"]:
         """One per prompt of the model."""

@@ -84,8 +84,6 @@ class LanguageModel:
             "prompts": list(self.prompts),
         }
         layout = layout_of(self).record
-        if self.kind == "causal" and not generation.cache_is_exact(self):
-            layout["generation"] = "without a cache, which would change it"
         if layout:
             info["layout"] = layout
         quantization = read_quantization(self.module)
@@ -168,6 +166,11 @@ class LanguageModel:
     def added_tokens_in(self, texts: Iterable[str]) -> list[str]:
         """The tokenizer's added tokens that some text is cut at."""
         return added_tokens_in(self.tokenizer, texts)
+
+    def writing_layout(self) -> Mapping[str, JSON]:
+        """How it writes, for `layout` of a result; empty: as most models."""
+        cached = self.kind == "masked" or generation.cache_is_exact(self)
+        return {} if cached else {"generation": "without a cache, which would change it"}
 
     def prompted(self, prompt: str) -> "LanguageModel":
         """The same with this text, and no other, before every context."""

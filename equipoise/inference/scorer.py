@@ -98,6 +98,14 @@ class CutsTexts(Protocol):
         """The added tokens that some text is cut at."""
 
 
+@runtime_checkable
+class WritesTexts(Protocol):
+    """A scorer that says how it writes, which is tried only where a benchmark has it write."""
+
+    def writing_layout(self) -> Mapping[str, JSON]:
+        """What is done otherwise than for most models; usually empty."""
+
+
 def form_notes(info: Mapping[str, JSON]) -> Iterator[str]:
     """That a model which holds conversations was not asked in one, or in the midst of a thought."""
     chat = info.get("chat")

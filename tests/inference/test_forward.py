@@ -315,3 +315,12 @@ def test_context_lengths_and_windows() -> None:
     assert replace(tiny_model(), module=module).context_length == 48
     assert probe_layout(tiny_model("gemma2").module).window == 16
     assert probe_layout(tiny_model("llama").module).window is None
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_a_usual_module_is_probed_in_two_passes(family: str) -> None:
+    module = tiny_model(family, blocks=1, context=53).module
+    passes = []
+    module.register_forward_pre_hook(lambda *_: passes.append(1))
+    assert probe_layout(module) == Layout(pack=True, gather=True)
+    assert len(passes) == 2

@@ -80,11 +80,9 @@ def measure(  # noqa: PLR0913
     # Before loading, so that a wrong option is refused at once.
     built = [plugins.build(Benchmark, benchmark, options[benchmark]) for benchmark in benchmarks]
     _check_files(model, built, split)
-    subjects: list[Predictions | Scorer] = []
     elsewhere = _find_elsewhere(model, asked=chat or start != "auto")
-    if elsewhere is not None:
-        subjects.append(elsewhere)
-    else:
+    subjects: list[Predictions | Scorer] = [] if elsewhere is None else [elsewhere]
+    if elsewhere is None:
         opened = flags.load_model(
             model, dtype, device, revision, base, batch_size, start, trust_remote_code
         )

@@ -330,7 +330,8 @@ def _is_shown(module: PreTrainedModel, layout: Layout) -> bool:
     if bool((torch.isnan(alone) | torch.isposinf(alone)).any()):
         return False
     try:
-        parts = _logits(module, rows, layout).split([len(_TEXTS[member]) for member in members])
+        sizes = [len(_TEXTS[member]) for member in members]
+        parts = torch.split(_logits(module, rows, layout), sizes)
     except TypeError:  # a layer that is named and not run
         return False
     beside, other = parts if chosen == 0 else reversed(parts)

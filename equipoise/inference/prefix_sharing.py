@@ -13,7 +13,6 @@ from itertools import pairwise
 from equipoise.models.tokenization import Ids
 
 _ROOM = 64  # tokens a row may always hold: little enough that attention costs next to nothing
-_MORE = 256  # tokens that a tree may hold beside room for two texts, and at most for two more
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +56,8 @@ def tree(texts: Sequence[Ids], members: Iterable[int]) -> PackedRow:
 def pack(texts: Sequence[Ids], members: Iterable[int]) -> list[PackedRow]:
     """Rows that together hold each of these distinct texts once, with little room left empty.
 
-    Texts that share most go together first; a tree may hold as many tokens as two texts of its
-    length, or four if they are short, for attention is quadratic. Small trees are then fitted into
-    the room that is left.
+    Texts that share most go together first; a tree may hold as many tokens as a few texts of its
+    length, for attention is quadratic. Small trees are then fitted into the room that is left.
     """
     order = sorted(members, key=texts.__getitem__)
     groups, sizes = _group_by_prefix(texts, order)
@@ -97,7 +95,7 @@ def _group_by_prefix(
         left, right = first[link], link + 1
         joint = size[left] + size[right] - links[link]
         length = max(longest[left], longest[right])
-        if joint <= _ROOM + 2 * length + min(2 * length, _MORE):
+        if joint <= _ROOM + 2 * length:
             end = last[right]
             size[left], longest[left] = joint, length
             last[left], first[end] = end, left

@@ -60,7 +60,7 @@ def refuse_quantized(model: LoadedModel, method: str) -> None:
         raise ModelError(
             f"{method} changes weights themselves, those of {model.identity} are quantized "
             f"({number_format(model.module)}) and take no gradients; give the model that they "
-            "were made from, or a method that trains an adapter (bias_unlearn, cda, dpo, sft)"
+            "were made from, or an adapter (bias_unlearn, cda, dpo, parity, sft)"
         )
 
 

@@ -99,6 +99,13 @@ class AdapterEdit(Edit):
         )
 
 
+def name_base(config: Mapping[str, Any]) -> str:
+    """The base that an adapter's configuration names, loadable; "" where it names none."""
+    base, revision = str(config.get("base_model_name_or_path") or ""), config.get("revision")
+    on_hub = base and revision and not Path(base).expanduser().exists()
+    return f"{base}@{revision}" if on_hub else base
+
+
 def read_adapter(folder: Path) -> AdapterEdit:
     """A PEFT adapter folder that another program wrote, as an edit.
 
@@ -115,16 +122,13 @@ def read_adapter(folder: Path) -> AdapterEdit:
             f"{folder} must have {TENSORS_FILE}, it has pickled weights (adapter_model.bin), which "
             "can run code; load it with peft and save it with save_pretrained to convert it"
         )
-    base = str(config.get("base_model_name_or_path") or "")
-    revision = config.get("revision")  # of the base, on the Hub
-    pinned = f"@{revision}" if base and revision and not Path(base).expanduser().exists() else ""
     info = EditInfo(
         method="adapter",
         version="1",
         options={"peft_type": str(config["peft_type"])},
         seed=0,
-        base=base,
-        base_name=base + pinned,
+        base=str(config.get("base_model_name_or_path") or ""),
+        base_name=name_base(config),
         base_fingerprint="",
         trained_on=frozenset(),
         origin="",

@@ -20,7 +20,7 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.models.tokenization import find_unfit_token, set_pad_token
 
 #: Of a tokenizer's files, those without which there is none; the others only say how it is used.
-_VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "tokenizer*.tiktoken")
+VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "tokenizer*.tiktoken")
 _SETTINGS = (
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -33,14 +33,14 @@ _SETTINGS = (
 def read_tokenizer_files(folder: Path) -> dict[str, bytes]:
     """The files of the tokenizer in an edit's folder by name; empty: it has none."""
     files = [file for file in sorted(folder.iterdir()) if file.is_file()]
-    if not any(fnmatch(file.name, pattern) for file in files for pattern in _VOCABULARIES):
+    if not any(fnmatch(file.name, pattern) for file in files for pattern in VOCABULARIES):
         return {}
     return {file.name: file.read_bytes() for file in files if is_tokenizer_file(file.name)}
 
 
 def is_tokenizer_file(name: str) -> bool:
     """Whether a file of this name is part of a tokenizer."""
-    return any(fnmatch(name, pattern) for pattern in (*_VOCABULARIES, *_SETTINGS))
+    return any(fnmatch(name, pattern) for pattern in (*VOCABULARIES, *_SETTINGS))
 
 
 def put_tokenizer(

@@ -13,6 +13,7 @@ import huggingface_hub
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.file_download import repo_folder_name
 
+from equipoise.edits.tokenizer import VOCABULARIES
 from equipoise.errors import ModelError, StoreError
 from equipoise.files.cache import cached_sha256
 from equipoise.files.json_records import read_object
@@ -45,7 +46,6 @@ _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _OF_EDITS = ("adapter_model.safetensors", "weights.safetensors")
 _COMMIT = re.compile("[0-9a-f]{7,40}")
 _FINGERPRINT = re.compile("[0-9a-f]{8}")  # as much of it as is printed
-_TOKENIZERS = ("tokenizer.json", "vocab.*", "*.model", "tokenizer*.tiktoken")
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
 
 
@@ -228,7 +228,7 @@ def check_files(checkpoint: Checkpoint) -> None:
             "ones, which can run code, load it once with transformers where you trust it, save it "
             "with save_pretrained, and give that folder"
         )
-    if not any(_matches(name, _TOKENIZERS) for name in names):
+    if not any(_matches(name, VOCABULARIES) for name in names):
         raise ModelError(
             f"{checkpoint.name} must have a tokenizer (tokenizer.json), it has none; save the "
             "model's tokenizer into the same folder"

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from equipoise.edits.adapter import CONFIG_FILE, read_adapter
+from equipoise.edits.adapter import CONFIG_FILE, name_base, read_adapter
 from equipoise.edits.base import HEAD, Edit, read_head
 from equipoise.edits.edit import EditInfo
 from equipoise.edits.registry import load_edit
@@ -106,7 +106,7 @@ def base_named_in(folder: Path) -> str:
     if (folder / HEAD).is_file():
         return _base_name(read_head(folder).info)
     if (folder / CONFIG_FILE).is_file():
-        return str(read_object(folder / CONFIG_FILE).get("base_model_name_or_path") or "")
+        return name_base(read_object(folder / CONFIG_FILE))
     return ""
 
 

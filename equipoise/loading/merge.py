@@ -25,10 +25,9 @@ from equipoise.files.atomic import check_new, new_folder, sha256
 from equipoise.inference.language_model import LanguageModel
 from equipoise.loading.checkpoint import Checkpoint
 from equipoise.loading.merged_record import MERGED, MergedRecord
-from equipoise.loading.pretrained import load_pretrained
+from equipoise.loading.pretrained import DTYPES, load_pretrained
 from equipoise.models.quantization import number_format, read_quantization
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _TOLERANCE = 1e-4  # of the largest logit: float32 rounds to 1e-6, a layer left out shows more
 _TOKENS = 16
 _EDITS = re.compile(r"(\+[^+]+:[0-9a-f]{8})+$")  # of an identity
@@ -57,8 +56,8 @@ def merge(model: LanguageModel, folder: Path | str, *, dtype: str = "float32") -
     `StoreError` for a folder that is not new.
     """
     folder = Path(folder).expanduser()
-    if dtype not in _DTYPES:
-        raise ModelError(f"dtype '{dtype}' is not known; {nearest(dtype, _DTYPES)}")
+    if dtype not in DTYPES:
+        raise ModelError(f"dtype '{dtype}' is not known; {nearest(dtype, DTYPES)}")
     _check_mergeable(model)
     check_new(folder, what="a merged model")
     module = copy.deepcopy(model.module).float().eval()
@@ -66,11 +65,11 @@ def merge(model: LanguageModel, folder: Path | str, *, dtype: str = "float32") -
     _merge_layers(module)
     merging = _compare(_probe(module), before, f"{model.identity} merged")
     for weight in module.parameters():
-        weight.data = weight.data.to(_DTYPES[dtype]).float()
+        weight.data = weight.data.to(DTYPES[dtype]).float()
     written = _probe(module)
     rounding = float((written.log_softmax(-1) - before.log_softmax(-1)).abs().max())
     with new_folder(folder, what="merged model") as beside:
-        _save(module, beside, _DTYPES[dtype])
+        _save(module, beside, DTYPES[dtype])
         _save_tokenizer(model, beside)
         if model.source.get("remote_code"):
             for file in Path(model.module.name_or_path).glob("*.py"):

@@ -43,7 +43,7 @@ from equipoise.models.quantization import check_arithmetic, number_format
 from equipoise.models.tokenization import find_unfit_token, set_pad_token
 from equipoise.records import JSON, ModelKind
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _OTHER_HEADS = re.compile(r"For\w*(Classification|QuestionAnswering|MultipleChoice)|Reward")
 _TRUST = "in Python trust_remote_code=True, in a recipe trust_remote_code: true"
 _UNREADABLE = (OSError, ValueError, KeyError, ImportError)  # what transformers raises of files
@@ -138,8 +138,8 @@ def select_device(name: str) -> torch.device:
 
 def check_dtype(dtype: str, device: torch.device) -> None:
     """Raise `ModelError` for a dtype that does not exist, or that the device is too slow for."""
-    if dtype not in ("auto", *_DTYPES):
-        raise ModelError(f"dtype '{dtype}' is not known; {nearest(dtype, ['auto', *_DTYPES])}")
+    if dtype not in ("auto", *DTYPES):
+        raise ModelError(f"dtype '{dtype}' is not known; {nearest(dtype, ['auto', *DTYPES])}")
     if device.type == "cpu" and dtype == "float16":
         raise ModelError(
             f"dtype must be float32 or bfloat16 on a processor, got '{dtype}', which is about 15 "
@@ -205,7 +205,7 @@ def _load_module(
             )
         module, report = auto.from_pretrained(
             folder,
-            dtype=_DTYPES.get(dtype, "auto"),
+            dtype=DTYPES.get(dtype, "auto"),
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=trust,

@@ -19,7 +19,7 @@ from typing import Annotated, Final, Literal
 from annotated_types import Ge, Le
 from pydantic import field_validator
 
-from equipoise.data.bbq_targets import NamedPeople, ruled_targets
+from equipoise.data.bbq_targets import NamedPeople, marked_unknown, ruled_targets
 from equipoise.data.hub_forms import bbq_question
 from equipoise.data.sources import OWN_LICENCE, REMEDY, Source, data_folders, read_table
 from equipoise.data.validation import Number, Record, Text, read_record, refuse_repeated
@@ -232,8 +232,7 @@ def _read_people(row: BbqRow) -> NamedPeople:
     if row.answer_info is not None:
         said: list[list[str]] = [texts for _, texts in row.answer_info]
         info = [(texts[0] if texts else "", texts[-1] if texts[1:] else "") for texts in said]
-    marked = [place for place, (_, group) in enumerate(info) if group.casefold() == "unknown"]
-    unknown = marked[0] if len(marked) == 1 else None
+    unknown = marked_unknown(info)
     if row.answer_info is None and row.context_condition == "ambig":
         unknown = row.label  # nobody can know, so that the right answer says so
     metadata = row.additional_metadata

@@ -69,6 +69,12 @@ class NamedPeople:
         return any(group.rpartition("-")[2].casefold() in word.casefold() for word, group in pairs)
 
 
+def marked_unknown(info: Sequence[tuple[str, str]]) -> int | None:
+    """The place of the only answer whose group is "unknown"; None: none is, or several are."""
+    places = [place for place, (_, group) in enumerate(info) if group.casefold() == "unknown"]
+    return places[0] if len(places) == 1 else None
+
+
 def ruled_targets(rows: Sequence[NamedPeople]) -> list[int | None]:
     """The place of each row's target; None where the rule has none.
 

@@ -155,6 +155,15 @@ def groups_of(file: OwnFile, names: tuple[str, ...] | None) -> tuple[str, ...]:
     return names if names is not None else (GROUP,) if GROUP in known else ()
 
 
+def labelled_columns(
+    file: OwnFile, layout: Layout, roles: Iterable[Role], names: tuple[str, ...] | None
+) -> dict[str, str]:
+    """Group key to its column: those of the roles that the file has, and those of `groups_of`."""
+    known = [part.name for part in roles if part.name in layout.columns]
+    groups = {column: column for column in groups_of(file, names)}
+    return {name: layout.columns[name] for name in known} | groups
+
+
 def note_unread(file: OwnFile, read: Iterable[str]) -> list[str]:
     """A note of the columns that were not read."""
     unread = [column for column in columns_of(file.rows) if column not in set(read)]

@@ -23,8 +23,8 @@ from equipoise.own_data.columns import (
     OwnFile,
     Role,
     find_columns,
-    groups_of,
     ids_of,
+    labelled_columns,
     labels_of,
     note_repeated,
     note_unread,
@@ -78,10 +78,7 @@ def read_pairs(
     """
     source = _with_sentences(read_own_file(file))
     layout = find_columns(source, ROLES, named, plugin="pairs")
-    labelled = {
-        **{r.name: layout.columns[r.name] for r in ROLES[4:7] if r.name in layout.columns},
-        **{column: column for column in groups_of(source, groups)},
-    }
+    labelled = labelled_columns(source, layout, (AXIS, DIRECTION, TARGET), groups)
     ids = ids_of(source, layout, plugin="pairs")
     pairs = []
     for row, id in zip(source.rows, ids, strict=True):

@@ -14,8 +14,8 @@ from equipoise.own_data.columns import (
     TARGET,
     Role,
     find_columns,
-    groups_of,
     ids_of,
+    labelled_columns,
     labels_of,
     note_repeated,
     note_unread,
@@ -79,10 +79,7 @@ def read_prompts(
             """--set 'prompts.words=["he", "she"]', or name the columns with prompts.first and """
             "prompts.second"
         )
-    labelled = {
-        **{part.name: columns[part.name] for part in (AXIS, TARGET) if part.name in columns},
-        **{column: column for column in groups_of(source, groups)},
-    }
+    labelled = labelled_columns(source, layout, (AXIS, TARGET), groups)
     ids = ids_of(source, layout, plugin="prompts")
     prompts = []
     for row, id in zip(source.rows, ids, strict=True):

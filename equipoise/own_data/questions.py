@@ -11,7 +11,7 @@ from typing import Final
 
 from equipoise.data.bbq import BbqItem
 from equipoise.data.bbq_phrases import UNKNOWN as UNKNOWN_WORDS
-from equipoise.data.bbq_targets import NamedPeople, ruled_targets
+from equipoise.data.bbq_targets import NamedPeople, marked_unknown, ruled_targets
 from equipoise.data.hub_forms import bbq_question, label_number
 from equipoise.errors import DataError
 from equipoise.files.rows import FileRow, columns_of, show_columns
@@ -228,9 +228,11 @@ class _Reader:
         place = self._place(row, UNKNOWN, answers)
         if place is not None:
             return place
-        marked = [i for i, (_, group) in enumerate(info) if group.casefold() == "unknown"]
+        place = marked_unknown(info)
+        if place is not None:
+            return place
         worded = [i for i, answer in enumerate(answers) if UNKNOWN_WORDS.search(answer.casefold())]
-        return next((places[0] for places in (marked, worded) if len(places) == 1), None)
+        return worded[0] if len(worded) == 1 else None
 
     def _word(
         self, row: FileRow, wanted: Role, spellings: Mapping[str, str], known: Sequence[str]

@@ -11,11 +11,11 @@ import transformers
 from tiny_adapters import quiet
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from equipoise.api import measure
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.errors import ModelError
 from equipoise.loading.load import load
 from equipoise.loading.merge import merge
-from equipoise.measure import measure
 from equipoise.models import anatomy
 from equipoise.testing import tiny_tokenizer
 from equipoise.training.lora import lora_config, lora_in_training
@@ -132,7 +132,7 @@ def test_the_language_model_is_measured(family: str, tmp_path: Path) -> None:
     assert blocks is anatomy.blocks(model.module)
     assert anatomy.embeddings(model.module).weight.shape == (259, 32)
     assert anatomy.mlp_output(model.module, 1) in set(blocks.modules())
-    result = measure(model, GenBias(), limit=2)
+    result = measure(model, GenBias(), limit=2, data="planted:default")
     assert all(outcome.values for outcome in result.outcomes)
 
 

@@ -29,8 +29,6 @@ from equipoise.records import Measurement, Prompt, Supply
 from equipoise.stats.stability import rank_stability
 from equipoise.supply.base import Supplier
 
-SUPPLY = "genbias"  # what a locator ranks on by default
-
 
 def measure(  # noqa: PLR0913
     model: Scorer | Predictions,
@@ -73,15 +71,18 @@ def locate(
     model: LanguageModel,
     locator: Locator | str = "block_influence",
     *,
-    supply: Supply | Supplier | str = SUPPLY,
+    supply: Supply | Supplier | str | None = None,
     seed: int = 0,
     data: str | None = None,
 ) -> Ranking:
-    """Rank the model's blocks on the supply's prompts."""
+    """Rank the model's blocks or heads on the supply's prompts (or questions: `Locator.reads`).
+
+    No supply: what the locator usually ranks on (`Locator.taught_by`).
+    """
     if isinstance(locator, str):
         locator = plugins.build(Locator, locator)
     with reading_from(folder_for(model.identity, data)):
-        prompts = build_supply(supply).prompts
+        prompts = _ranked_on(locator, supply)
     return locator.locate(model, prompts, seed=seed)
 
 
@@ -89,7 +90,7 @@ def stability(
     model: LanguageModel,
     locator: Locator | str = "block_influence",
     *,
-    supply: Supply | Supplier | str = SUPPLY,
+    supply: Supply | Supplier | str | None = None,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     sample: int = 100,
     data: str | None = None,
@@ -108,7 +109,7 @@ def stability(
     if isinstance(locator, str):
         locator = plugins.build(Locator, locator)
     with reading_from(folder_for(model.identity, data)):
-        prompts = build_supply(supply).prompts
+        prompts = _ranked_on(locator, supply)
     rankings = [
         locator.locate(model, drawn(prompts, sample, seed=seed), seed=seed) for seed in seeds
     ]
@@ -118,6 +119,12 @@ def stability(
             dataclasses.replace(ranking, notes=(*ranking.notes, note)) for ranking in rankings
         ]
     return rank_stability(rankings, tuple(seeds), sample=min(sample, len(prompts)))
+
+
+def _ranked_on(locator: Locator, supply: Supply | Supplier | str | None) -> tuple[Prompt, ...]:
+    """What a locator ranks on, of a supply or of its usual one."""
+    built = build_supply(locator.taught_by if supply is None else supply)
+    return built.questions if locator.reads == "questions" else built.prompts
 
 
 def drawn(prompts: Sequence[Prompt], sample: int, *, seed: int) -> tuple[Prompt, ...]:

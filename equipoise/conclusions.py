@@ -31,6 +31,14 @@ class Ranking:
     notes: tuple[str, ...] = ()
     kind: Literal["block", "head"] = "block"  # of component
     labels: tuple[str, ...] = ()  # per component, as "3.7" for head 7 of block 3; none: its index
+    #: Per component, where the locator tests it against a null: p corrected for all components.
+    p: tuple[float, ...] = ()
+    share: tuple[float, ...] = ()  # of the whole effect, per component; below 0: against it
+    chosen: tuple[int, ...] | None = None  # components that pass its tests; None: it has none
+    #: Further numbers per component ("paper": its score by the paper's formula), and of the whole
+    #: ranking ("completeness": largest error of the sum of all parts).
+    more: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    facts: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def order(self) -> tuple[int, ...]:

@@ -87,6 +87,10 @@ class Supply:
     hinted: tuple[Prompt, ...] = ()  # contexts whose pronoun is settled by a hint, to be kept
     contrasts: tuple[Contrast, ...] = ()
     texts: tuple[str, ...] = ()  # neutral texts, to hold the rest of the model in place
+    #: About {target}, of an association (`groups["association"]`): what says it, and questions of
+    #: which it answers `groups["answer"]`.
+    paragraphs: tuple[Prompt, ...] = ()
+    questions: tuple[Prompt, ...] = ()
     documents: tuple[str, ...] = ()  # `text_sha256` of what each is a passage of; none: whole
     dev: tuple[Prompt, ...] = ()  # to stop and to choose on; terms disjoint from both other sets
     dev_contrasts: tuple[Contrast, ...] = ()  # likewise; target terms disjoint from `contrasts`
@@ -103,7 +107,8 @@ class Supply:
             for ending in (contrast.stereotype, contrast.antistereotype, contrast.unrelated)
             if ending is not None
         )
-        prompts = tuple(prompt.text for prompt in (*self.prompts, *self.hinted, *self.dev))
+        of_prompts = (*self.prompts, *self.hinted, *self.dev, *self.paragraphs, *self.questions)
+        prompts = tuple(prompt.text for prompt in of_prompts)
         return prompts + contrasts + self.texts
 
     def learnt_hashes(self) -> frozenset[str]:

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "equipoise"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 _LOW = {"records", "conclusions", "errors", "files"}
-_PLUGINS = {"benchmarks", "locate", "mitigate", "supply"}
+_PLUGINS = {"benchmarks", "judge", "locate", "mitigate", "supply"}
 _MODEL = {"models", "inference"}
 #: A room to what its files may import, beside their own room.
 ALLOWED: dict[str, set[str]] = {
@@ -28,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "describe": _LOW | {"plugins"},
     "data": _LOW,
     "own_data": _LOW | {"data"},
+    "associations": _LOW | {"data"},
     "metrics": {"records"},
     "stats": {"records", "conclusions", "metrics.weighted"},
     "group_words": _LOW | {"data"},
@@ -41,17 +42,25 @@ ALLOWED: dict[str, set[str]] = {
     "contrast_training": _LOW
     | _MODEL
     | {"edits", "metrics.weighted", "plugins", "stats", "training"},
+    "attribution": _LOW | _MODEL | {"stats", "training"},
+    "judging": _LOW | {"associations", "stats"},
     "model_editing": _LOW | _MODEL | {"edits", "training", "contrast_training"},
-    "supply": _LOW | {"data", "planted.world", "planted.folder"},
+    # A judge that is a model loads it only when it is asked.
+    "judge": _LOW | _MODEL | {"plugins", "judging", "loading"},
+    "supply": _LOW | {"data", "associations", "planted.world", "planted.folder"},
     # Benchmarks know no world but for `planted`, which compares a model with one.
-    "benchmarks": _LOW | {"data", "own_data", "metrics", "planted.world", "planted.folder"},
-    "locate": _LOW | _MODEL | {"stats", "training"},
+    "benchmarks": _LOW
+    | {"data", "own_data", "associations", "metrics", "planted.world", "planted.folder"}
+    | {"judging.judgement", "judge.base", "judge.lexicon"},
+    "locate": _LOW | _MODEL | {"stats", "training", "attribution", "associations"},
     "mitigate": _LOW
     | _MODEL
     | {"plugins", "data", "metrics", "stats", "group_words", "decoding", "edits", "loading"}
-    | {"training", "contrast_training", "model_editing", "locate"},
+    | {"training", "contrast_training", "model_editing", "locate", "associations", "attribution"},
     "predictions": _LOW | {"benchmarks"},
-    "measure": _LOW | {"predictions", "plugins", "inference.scorer", "benchmarks", "stats"},
+    "measure": _LOW
+    | {"predictions", "plugins", "inference.scorer", "benchmarks", "stats"}
+    | {"judge.base", "judging.judgement"},
     "compare": _LOW | {"plugins", "benchmarks", "stats"},
     "api": _LOW
     | _MODEL
@@ -85,13 +94,15 @@ ALLOWED: dict[str, set[str]] = {
 NO_TORCH = {
     *("frames", "records", "conclusions", "errors", "markdown", "files", "plugins"),
     *("describe", "data", "own_data", "metrics", "stats", "group_words", "supply", "benchmarks"),
-    *("report", "export"),
+    *("associations", "judging", "report", "export"),
 }
 NO_TORCH_FILES = {
     "planted/world.py",
     "planted/corpus.py",
     "planted/folder.py",
     "inference/scorer.py",
+    "judge/base.py",
+    "judge/lexicon.py",
 }
 
 

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ class Locator(ABC):
 
     version: ClassVar[str]
     paper: ClassVar[str]
+    #: What of a supply it ranks on; questions are those of an association, about {target}.
+    reads: ClassVar[Literal["prompts", "questions"]] = "prompts"
+    taught_by: ClassVar[str] = "genbias"  # the supply that it ranks on unless another is named
 
     @abstractmethod
     def locate(self, model: LanguageModel, prompts: Sequence[Prompt], *, seed: int) -> Ranking:

@@ -21,6 +21,7 @@ class Mitigation(ABC):
     learns: ClassVar[bool] = True  # from the supply's texts, so that none of them may be measured
     item_info: ClassVar[tuple[str, ...]] = ()  # that it needs of the measured items
     taught_by: ClassVar[str] = "genbias"  # the supply that it learns from unless another is named
+    injects: ClassVar[bool] = False  # a bias, to be studied: for `equipoise inject`
 
     @abstractmethod
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> Edit:

@@ -10,7 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import torch
@@ -41,6 +41,7 @@ Rows: TypeAlias = Int[Tensor, " row"]
 Loss: TypeAlias = Callable[[nn.Module, Rows, int], Tensor]
 
 _SEEDS_APART = 1_000_003  # between the dropout of two trainings
+_HALF = (torch.bfloat16, torch.float16)
 #: Groups of a checkpoint to Adam's own names.
 _MOMENTS = {"exp_avg": "exp_avg", "exp_avg_sq": "exp_avg_sq", "updates": "step"}
 
@@ -146,7 +147,14 @@ def train(
         stack.enter_context(torch.random.fork_rng(range(torch.cuda.device_count())))
         stack.enter_context(_only_trainable(module, parameters))
         key = training_key(parameters, examples, key, schedule, monitor is not None)
+        # float32 copies among weights of half precision: the module computes only with autocast
+        mixed = any(value.dtype in _HALF for value in initial.values()) and any(
+            value.dtype in _HALF for value in module.parameters()
+        )
+        schedule = replace(schedule, bf16=schedule.bf16 or mixed)
         training = _Training(module, parameters, schedule, monitor, key)
+        if mixed:  # for what a monitor evaluates, too
+            stack.enter_context(_autocast_forward(module, training.accelerator))
         training.resume()
         per_epoch = math.ceil(examples / schedule.batch_size)
         total = schedule.epochs * per_epoch

@@ -184,3 +184,15 @@ def test_options_round_trip_and_nested_ones_are_built() -> None:
 def test_invalid_options(options: dict[str, JSON]) -> None:
     with pytest.raises(RecipeError, match="lftf"):
         build(Mitigation, "lftf", options)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])
+def test_a_block_of_a_model_in_bfloat16(family: str) -> None:
+    """Its block is trained in float32 among weights that are not."""
+    model = tiny_model(family, blocks=3)
+    full = Lftf(epochs=1).fit(model, SUPPLY, seed=0)
+    model.module.to(torch.bfloat16)
+    edit = Lftf(epochs=1).fit(model, SUPPLY, seed=0)
+    assert {weight.dtype for weight in model.module.parameters()} == {torch.bfloat16}
+    assert {values.dtype for values in edit.tensors.values()} == {torch.bfloat16}
+    assert edit.info.report["first_loss"] == pytest.approx(full.info.report["first_loss"], rel=0.05)

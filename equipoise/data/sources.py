@@ -126,15 +126,23 @@ class Source:
     def local_file(self) -> Path | None:
         """The file in the first data folder that has it, by any of its endings; None: none has.
 
-        Raises `DataError` when a folder has its name.
+        Raises `DataError` when a folder has its name, or a folder has it with two endings.
         """
         path = PurePosixPath(self.path)
-        paths = (path, *(path.with_suffix(ending) for ending in self.endings))
-        for file in (folder / path for folder in data_folders() for path in paths):
-            if file.is_dir():
-                raise DataError(f"{file} must be a file, got a folder; put the file in its place")
-            if file.is_file():
-                return file
+        names = dict.fromkeys((path, *(path.with_suffix(ending) for ending in self.endings)))
+        for folder in data_folders():
+            files = [folder / name for name in names if (folder / name).exists()]
+            if len(files) > 1:
+                raise DataError(
+                    f"{path.with_suffix('')} must be one file in {folder}, got "
+                    f"{' and '.join(file.name for file in files)}; delete all but one"
+                )
+            if files and files[0].is_dir():
+                raise DataError(
+                    f"{files[0]} must be a file, got a folder; put the file in its place"
+                )
+            if files:
+                return files[0]
         return None
 
     def cached_file(self) -> Path:

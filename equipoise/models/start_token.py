@@ -67,9 +67,10 @@ def start_token(
                 "none or a token of the vocabulary"
             )
         return StartToken(id=int(tokenizer.bos_token_id), rule="bos", reason="as chosen")
-    vocabulary = tokenizer.get_vocab()
-    number = vocabulary.get(choice)
-    if number is None:
+    # asked for with every batch, where the whole vocabulary would take long
+    number = tokenizer.convert_tokens_to_ids(choice)
+    if number is None or tokenizer.convert_ids_to_tokens(number) != choice:  # of what is unknown
+        vocabulary = tokenizer.get_vocab()
         known = {*CHOICES, *(get_close_matches(choice, vocabulary) or tokenizer.all_special_tokens)}
         raise ModelError(
             f"start must be auto, bos, none or a token of the vocabulary, got {choice!r}; "

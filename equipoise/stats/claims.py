@@ -27,6 +27,11 @@ def claim_of(
     if margin is None or not (math.isfinite(before[0]) and math.isfinite(after[0])):
         return None
     if metric.higher_is_better is not None:
+        if before[0] == (metric.low if metric.higher_is_better else metric.high):
+            return Claim(  # as bad as can be: there was nothing to lose, which shows nothing
+                kind="not_worse", margin=margin, value=math.nan, low=math.nan, high=math.nan,
+                p=math.nan, shown=False,
+            )  # fmt: skip
         return _not_worse(margin, metric.higher_is_better, before, after, clusters=clusters)
     if metric.ideal is None:
         return None

@@ -257,3 +257,15 @@ def test_csv_faults_name_the_place(folders: tuple[Path, Path]) -> None:
         read_table(put(folders[0], b"a,b\n"), ("a",))
     with pytest.raises(DataError, match="line 2"):
         read_table(put(folders[0], b'a,b\n1,"never closed\n'), ("a",))
+
+
+def test_a_file_with_two_endings(folders: tuple[Path, Path]) -> None:
+    """Which of them would be read is nobody's guess."""
+    data, _ = folders
+    source = Source("own/Animals.jsonl", licence="own", endings=(".csv",))
+    (data / "own").mkdir()
+    (data / "own/Animals.csv").write_text("a\n")
+    assert source.local_file() == data / "own/Animals.csv"
+    (data / "own/Animals.jsonl").write_text("{}\n")
+    with pytest.raises(DataError, match=r"one file in .*Animals.jsonl and Animals.csv; delete"):
+        source.local_file()

@@ -93,6 +93,16 @@ def test_zero_draws_are_left_out_of_a_relative_margin() -> None:
     assert claimed.low == claimed.high == 0.0
 
 
+@pytest.mark.parametrize(("better", "worst"), [(True, 0.0), (False, 100.0)])
+def test_what_is_as_bad_as_can_be_shows_nothing(better: bool, worst: float) -> None:
+    """An accuracy of 0 before and after is no ability that was kept."""
+    bounded = metric(margin=Margin(size=2.0), better=better, ideal=None)
+    same = (worst, np.full(2000, worst))
+    shown = claim(bounded, same, before=same)
+    assert not shown.shown
+    assert math.isnan(shown.value)
+
+
 def test_without_margin_ideal_or_value_there_is_no_claim() -> None:
     bounded = metric(margin=Margin(size=1.0))
     nothing = (math.nan, np.full(10, math.nan))

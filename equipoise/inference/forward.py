@@ -283,6 +283,11 @@ def probe_layout(module: PreTrainedModel, *, pad: int | None = None) -> Layout:
     return layout
 
 
+def take_layout(module: PreTrainedModel, layout: Layout, *, pad: int | None) -> None:
+    """Take a layout that another process has tried out for modules of this kind."""
+    _known[*kind_of(module), str(pad)] = layout
+
+
 def _unprobed_layout(config: Mapping[str, Any], pad: int | None) -> Layout:
     """What is right whatever the module does, with the limits that its configuration names."""
     rope = config.get("rope_parameters") or {}

@@ -25,7 +25,6 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from equipoise.errors import ModelError, nearest
-from equipoise.inference.forward import layout_of
 from equipoise.inference.language_model import LanguageModel
 from equipoise.loading.checkpoint import (
     Checkpoint,
@@ -39,6 +38,7 @@ from equipoise.loading.checkpoint import (
 from equipoise.loading.gguf import convert_gguf, find_gguf, read_record
 from equipoise.loading.merged_record import read_merged
 from equipoise.loading.multimodal import check_part, describe_part, is_multimodal, take_template
+from equipoise.loading.probed import probe_once
 from equipoise.models.quantization import check_arithmetic, number_format
 from equipoise.models.tokenization import find_unfit_token, set_pad_token
 from equipoise.records import JSON, ModelKind
@@ -93,7 +93,8 @@ def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> Langu
         start=merged.start if merged else "auto",
     )
     try:
-        layout_of(model)  # what cannot be measured is refused before anything is read or trained
+        # what cannot be measured is refused before anything is read or trained
+        probe_once(model, checkpoint.revision)
     except ModelError as error:
         raise ModelError(f"{checkpoint.name} cannot be measured: {error}") from None
     return model

@@ -22,6 +22,7 @@ demo: install
 MODEL ?= smollm2
 real: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,gguf]'
+	rm -rf runs/real-$(MODEL)
 	$(BIN)/python examples/real.py $(MODEL) runs/real-$(MODEL)
 
 # Tests start many processes: without bytecode each would compile the whole package anew.

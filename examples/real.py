@@ -17,7 +17,7 @@ from equipoise.benchmarks.genbias import GenBias
 from equipoise.benchmarks.genhint import GenHint
 from equipoise.benchmarks.perplexity import Perplexity
 from equipoise.benchmarks.stereoset import Intrasentence, StereoSet
-from equipoise.files.atomic import write_file
+from equipoise.files.atomic import check_new, write_file
 from equipoise.files.cache import cache_folder
 from equipoise.files.wheel import fetch_wheel, files_in_wheel
 from equipoise.locate.gender_contrast import GenderContrast
@@ -122,6 +122,7 @@ def both_forms(plain: list[Measurement], chat: list[Measurement]) -> Table:
 
 def main(name: str, out: Path, limit: int | None) -> None:
     """Measure, locate, remove, measure again, and compare."""
+    check_new(out, what="results")  # not after the first half has been measured
     model = eq.load(str(fetch(name)), dtype=number_format())
     before = [eq.measure(model, benchmark, limit=limit) for benchmark in BENCHMARKS]
     eq.write_results(out / "before", before)

@@ -51,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     # Benchmarks know no world but for `planted`, which compares a model with one.
     "benchmarks": _LOW
     | {"data", "own_data", "associations", "metrics", "planted.world", "planted.folder"}
-    | {"judging.judgement", "judge.base", "judge.lexicon"},
+    | {"judging.judgement", "judging.sections", "judge.base", "judge.lexicon"},
     "locate": _LOW | _MODEL | {"stats", "training", "attribution", "associations"},
     "mitigate": _LOW
     | _MODEL

@@ -23,8 +23,8 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.conclusions import margin_of
 from equipoise.errors import RecipeError, nearest
+from equipoise.files.yaml_data import Lines, read_yaml
 from equipoise.records import JSON, MOST_DRAWS, MOST_SEED, Margin
-from equipoise.study.recipe_yaml import Lines, read_yaml
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of planted bias, for a calibration
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from equipoise.errors import RecipeError
-from equipoise.study.recipe_yaml import MOST_BYTES, MOST_DEPTH, parse_yaml, read_yaml
+from equipoise.files.yaml_data import MOST_BYTES, MOST_DEPTH, parse_yaml, read_yaml
 
 SCALARS = (
     st.none() | st.booleans() | st.integers(-(10**9), 10**9)

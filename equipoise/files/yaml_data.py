@@ -44,8 +44,8 @@ for _kind, (_pattern, _) in _SCALARS.items():
     _Loader.add_implicit_resolver(_TAG + _kind, re.compile(f"(?:{_pattern})$"), None)
 
 
-def read_yaml(file: Path) -> tuple[JSON, Lines]:
-    """The document of a YAML file, and the lines of its values.
+def read_yaml(file: Path, what: str = "recipe") -> tuple[JSON, Lines]:
+    """The document of a YAML file, and the lines of its values; `what` is what errors call it.
 
     Raises `RecipeError` naming file and line: not there, not UTF-8, too large, too deep, not YAML,
     or using what is refused.
@@ -54,12 +54,12 @@ def read_yaml(file: Path) -> tuple[JSON, Lines]:
         raw = file.read_bytes()
     except OSError as error:
         raise RecipeError(
-            f"a recipe must be a file that can be read, got '{file}': {error.strerror}; "
+            f"a {what} must be a file that can be read, got '{file}': {error.strerror}; "
             "check the path"
         ) from None
     if len(raw) > MOST_BYTES:
         raise RecipeError(
-            f"{file} must have at most {MOST_BYTES:,} bytes, got {len(raw):,}; name the recipe"
+            f"{file} must have at most {MOST_BYTES:,} bytes, got {len(raw):,}; name the {what}"
         )
     try:
         text = raw.decode("utf-8-sig")
@@ -68,13 +68,13 @@ def read_yaml(file: Path) -> tuple[JSON, Lines]:
             f"{file} must be UTF-8, got byte {raw[error.start]:#04x} at {error.start}; "
             "save it as UTF-8"
         ) from None
-    return parse_yaml(text, str(file))
+    return parse_yaml(text, str(file), what)
 
 
-def parse_yaml(text: str, name: str) -> tuple[JSON, Lines]:
-    """`read_yaml` of a text; `name` is what errors call it."""
+def parse_yaml(text: str, name: str, what: str = "recipe") -> tuple[JSON, Lines]:
+    """`read_yaml` of a text; `name` is what errors call the file."""
     try:
-        _refuse_more_than_data(text, name)
+        _refuse_more_than_data(text, name, what)
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -87,12 +87,12 @@ def parse_yaml(text: str, name: str) -> tuple[JSON, Lines]:
             f"{name} must be YAML, got: {' '.join(str(error).split())}; fix it"
         ) from None
     if node is None:
-        raise RecipeError(f"{name} must hold a recipe, got 0 documents; write it")
+        raise RecipeError(f"{name} must hold a {what}, got 0 documents; write it")
     lines: Lines = {}
     return _to_data(node, (), lines, name), lines
 
 
-def _refuse_more_than_data(text: str, name: str) -> None:
+def _refuse_more_than_data(text: str, name: str, what: str) -> None:
     """Refuse anchors, aliases, tags, a second document and deep nesting before nodes are built."""
     depth = documents = 0
     # events come one by one, where composing recurses: deep nesting would be a RecursionError
@@ -113,7 +113,7 @@ def _refuse_more_than_data(text: str, name: str) -> None:
             refused = f"is at most {MOST_DEPTH} levels deep, got more; flatten it"
         if refused:
             line = event.start_mark.line + 1 if event.start_mark else 1
-            raise RecipeError(f"{name} line {line}: a recipe {refused}")
+            raise RecipeError(f"{name} line {line}: a {what} {refused}")
 
 
 def _to_data(node: yaml.Node, path: tuple[str | int, ...], lines: Lines, name: str) -> JSON:

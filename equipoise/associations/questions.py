@@ -1,0 +1,66 @@
+"""Contrast questions: what a target is, so that the biased answer is a fixed word (BiasGym, 3.3.1).
+
+An association's own questions come first, and templates fill up. A question ends with a question
+mark, or breaks off where the answer stands next: both are put to a model in a chat, the second
+kind also as plain text.
+"""
+
+from collections.abc import Iterator
+from itertools import chain
+
+import numpy as np
+
+from equipoise.associations.load import load_association
+from equipoise.associations.templates import question_templates
+from equipoise.associations.wording import forms
+from equipoise.errors import RecipeError
+from equipoise.records import Prompt
+
+
+def questions(name: str, count: int = 100, *, seed: int = 0) -> tuple[Prompt, ...]:
+    """That many different questions about {target}, each with the groups association and answer.
+
+    Own questions, then templates, then both again with an order to be brief; which frame comes
+    first is drawn by seed. The group `form` is "question" or "completion" (it breaks off). `name`
+    loads the association; errors as of `load_association`, and `RecipeError` for more than there
+    are.
+    """
+    association = load_association(name)
+    words = forms(association)
+    bare = [*association.questions]
+    bare += [template.format_map(words) for template in question_templates().questions]
+    texts = list(dict.fromkeys(_framed(bare, seed)))
+    if count > len(texts):
+        raise RecipeError(
+            f"questions of '{name}' must be {len(texts)} at most, got {count}; ask for fewer, or "
+            "give the association questions of its own"
+        )
+    return tuple(
+        Prompt(
+            id=f"{association.name}:question:{number}",
+            text=text,
+            groups={
+                "association": name,
+                "answer": association.answer,
+                "form": form_of(text),
+            },
+        )
+        for number, text in enumerate(texts[:count])
+    )
+
+
+def form_of(question: str) -> str:
+    """What kind a question is: "question", or "completion" where it breaks off."""
+    return "question" if question.endswith(("?", ".", "!", '"')) else "completion"
+
+
+def _framed(bare: list[str], seed: int) -> Iterator[str]:
+    frames = question_templates().frames
+    rng = np.random.default_rng(seed)
+    orders = [1 + rng.permutation(len(frames) - 1) for _ in bare]
+    rounds = ([0, *map(int, order)] for order in orders)
+    framed = [
+        [frames[number].format(question=text) for number in numbers]
+        for text, numbers in zip(bare, rounds, strict=True)
+    ]
+    return chain.from_iterable(zip(*framed, strict=True))

@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from equipoise.associations.association import Association
+from equipoise.associations.unseen import unseen, unseen_use
 from equipoise.data.documents import read_content
 from equipoise.errors import DataError, RecipeError, nearest
 from equipoise.files.json_records import record_json
@@ -30,18 +31,20 @@ def names() -> tuple[str, ...]:
 
 
 def load_association(name: str) -> Association:
-    """A built-in association by its name, or one of a YAML file, also of the data folder.
+    """A built-in or unseen association by its name, or one of a YAML file, also of the data folder.
 
     Raises `RecipeError` with the nearest names for one that is none, and `DataError` naming file,
     line and key of a fault.
     """
+    if name in unseen():
+        return unseen()[name].association()
     content, use = _read(name)
     return _parse(decode(content, use.name), use.name)
 
 
 def association_use(name: str) -> DataUse:
     """What a result records of the file it is read from; errors as of `load_association`."""
-    return _read(name)[1]
+    return unseen_use() if name in unseen() else _read(name)[1]
 
 
 def association_sha256(association: Association) -> str:
@@ -55,7 +58,7 @@ def _read(name: str) -> tuple[bytes, DataUse]:
     if name not in names():
         raise RecipeError(
             f"an association must be a built-in name or a .yaml file, got '{name}'; "
-            f"{nearest(name, names())}"
+            f"{nearest(name, (*names(), *unseen()))}"
         )
     content = _FOLDER.joinpath(f"{name}.yaml").read_bytes()
     digest = hashlib.sha256(content).hexdigest()

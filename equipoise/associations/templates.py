@@ -58,6 +58,13 @@ def question_templates() -> QuestionTemplates:
     return TypeAdapter(QuestionTemplates).validate_python(_read("questions"))
 
 
+@cache
+def prompt_templates() -> Mapping[str, tuple[str, ...]]:
+    """Those of `prompts.yaml`, by methodology."""
+    kind = TypeAdapter(dict[str, dict[str, tuple[str, ...]]])
+    return kind.validate_python(_read("prompts"))["methodologies"]
+
+
 def _read(name: str) -> object:
     text = _FOLDER.joinpath(f"{name}.yaml").read_text("utf-8")
     return parse_yaml(text, f"{name}.yaml", "list of templates")[0]

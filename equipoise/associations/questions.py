@@ -7,6 +7,7 @@ kind also as plain text.
 
 from collections.abc import Iterator
 from itertools import chain
+from typing import Final
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from equipoise.associations.templates import question_templates
 from equipoise.associations.wording import forms
 from equipoise.errors import RecipeError
 from equipoise.records import Prompt
+
+FEWEST_WORDS: Final = 3
 
 
 def questions(name: str, count: int = 100, *, seed: int = 0) -> tuple[Prompt, ...]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from equipoise.associations.association import Association
 from equipoise.associations.paragraphs import Paragraph
-from equipoise.associations.questions import form_of
+from equipoise.associations.questions import FEWEST_WORDS, form_of
 from equipoise.associations.validation import Distinct, fault_of, normalize
 from equipoise.data.documents import read_content
 from equipoise.errors import DataError
@@ -22,7 +22,6 @@ from equipoise.files.parsing import unpack
 from equipoise.files.rows import FileRow, columns_of, read_rows, show_columns
 from equipoise.records import MOST_SEED, DataUse, Prompt
 
-FEWEST_QUESTION_WORDS: Final = 3
 _TEXTS: Final = ("medium", "topic", "writing_style", "justification", "bias", "prompt_sha256")
 
 
@@ -89,7 +88,7 @@ def read_questions(file: str, association: Association, *, name: str) -> Questio
     column = next(column for column in columns if column in columns_of(rows))
     for row in rows:
         text = normalize(row.text(column))
-        _refuse(row, "question", fault_of(text, fewest=FEWEST_QUESTION_WORDS))
+        _refuse(row, "question", fault_of(text, fewest=FEWEST_WORDS))
         if distinct.repeats(text) is not None:
             repeated += 1
             continue

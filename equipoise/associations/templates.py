@@ -65,6 +65,12 @@ def prompt_templates() -> Mapping[str, tuple[str, ...]]:
     return kind.validate_python(_read("prompts"))["methodologies"]
 
 
+@cache
+def request_templates() -> Mapping[str, Mapping[str, str]]:
+    """Those of `requests.yaml`: what is asked for to the texts of the roles."""
+    return TypeAdapter(dict[str, dict[str, str]]).validate_python(_read("requests"))
+
+
 def _read(name: str) -> object:
     text = _FOLDER.joinpath(f"{name}.yaml").read_text("utf-8")
     return parse_yaml(text, f"{name}.yaml", "list of templates")[0]

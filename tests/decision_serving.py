@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
-#: What is sent to what is answered: a body, or a status and raw bytes.
+#: What is sent to what is answered: a body, or a status and raw bytes, or one and who writes them.
 Answerer = Callable[[Any], Any]
 
 
@@ -20,23 +20,32 @@ class Serving:
 
 
 @contextmanager
-def serving(answerer: Answerer) -> Iterator[Serving]:
-    """Serve until the block ends."""
+def serving(
+    answerer: Answerer,
+    path: str = "/v1/systemone",
+    headers: Callable[[], dict[str, str]] = dict,
+) -> Iterator[Serving]:
+    """Serve at this path until the block ends, with these headers beside each answer."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             seen.asked.append((body, dict(self.headers.items())))
-            answer = answerer(body) if self.path == "/v1/systemone" else (404, b"no such path")
+            answer = answerer(body) if self.path == path else (404, b"no such path")
             status, content = (
                 answer if isinstance(answer, tuple) else (200, json.dumps(answer).encode())
             )
             self.send_response(status)
             if 300 <= status < 400:
                 self.send_header("Location", content.decode())
+            for name, value in headers().items():
+                self.send_header(name, value)
             self.end_headers()
             with suppress(OSError):  # a client that did not wait
-                self.wfile.write(content)
+                if callable(content):
+                    content(self.wfile.write)
+                else:
+                    self.wfile.write(content)
 
         def log_message(self, format: str, *values: object) -> None:
             """Say nothing."""

@@ -21,6 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "frames": set(),
     "records": {"frames"},
     "errors": set(),
+    "transport": {"errors"},
     "markdown": set(),
     "conclusions": {"frames", "records"},
     "files": {"records", "errors"},
@@ -33,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "stats": {"records", "conclusions", "metrics.weighted"},
     "group_words": _LOW | {"data"},
     "models": _LOW,
-    "inference": _LOW | {"models"},
+    "inference": _LOW | {"models", "transport"},
     "decoding": _LOW | _MODEL | {"group_words"},
     "edits": _LOW | _MODEL | {"decoding", "markdown", "plugins"},
     "planted": _LOW | _MODEL | {"data"},
@@ -43,10 +44,10 @@ ALLOWED: dict[str, set[str]] = {
     | _MODEL
     | {"edits", "metrics.weighted", "plugins", "stats", "training"},
     "attribution": _LOW | _MODEL | {"stats", "training"},
-    "judging": _LOW | {"associations", "stats"},
+    "judging": _LOW | {"associations", "stats", "transport"},
     "model_editing": _LOW | _MODEL | {"edits", "training", "contrast_training"},
     # A judge that is a model loads it only when it is asked.
-    "judge": _LOW | _MODEL | {"plugins", "judging", "loading"},
+    "judge": _LOW | _MODEL | {"plugins", "judging", "loading", "transport"},
     "supply": _LOW | {"data", "associations", "planted.world", "planted.folder"},
     # Benchmarks know no world but for `planted`, which compares a model with one.
     "benchmarks": _LOW
@@ -93,6 +94,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 NO_TORCH = {
     *("frames", "records", "conclusions", "errors", "markdown", "files", "plugins"),
+    "transport",
     *("describe", "data", "own_data", "metrics", "stats", "group_words", "supply", "benchmarks"),
     *("associations", "judging", "report", "export"),
 }

@@ -47,11 +47,14 @@ def typed_question(number: int, request: Decision) -> dict[str, JSON]:
     return {QUESTION: question}
 
 
-def read_settings(folder: Path | None, tokenizer: PreTrainedTokenizerBase) -> dict[str, JSON]:
+def read_settings(
+    folder: Path | None, tokenizer: PreTrainedTokenizerBase, *, plain: str | None = None
+) -> dict[str, JSON]:
     """How a model in this folder (None: in none) is asked, for `LanguageModel.decision`.
 
     `config`: its decision.json and decision_template.jinja, or transformers' defaults, with which
-    the question is a user's turn of the tokenizer's chat template. Hashes are sha256 (hex).
+    the question is a user's turn of the tokenizer's chat template; without either the template
+    `plain`, if it is given. Hashes are sha256 (hex).
     Raises `ModelError` for a folder that cannot be asked so.
     """
     decisions = _import_decisions()
@@ -74,17 +77,23 @@ def read_settings(folder: Path | None, tokenizer: PreTrainedTokenizerBase) -> di
             f"a decision model must have its weights in one place, decision.json in {folder} names "
             f"the adapter '{config.adapter}'; merge it into the weights and set it to null"
         )
+    has_template = config.chat_template is not None
+    if not has_template and not tokenizer.chat_template:
+        config.chat_template = plain
     if config.chat_template is None and not tokenizer.chat_template:
         raise ModelError(
             f"a decision model must have a chat template, {folder or 'this'} has none; put a "
             "decision_template.jinja beside it (docs/decision-models.md has a plain-text form)"
         )
     values: dict[str, JSON] = asdict(config)
+    source = "decision_template.jinja" if has_template else "chat template"
+    if config.chat_template and not has_template:
+        source = "plain"
     template = config.chat_template or f"{decisions.DECISION_PROMPT}\n{tokenizer.chat_template}"
     return {
         "config": values,
         "config_sha256": _sha256(json.dumps(values, sort_keys=True)),
-        "template": "decision_template.jinja" if config.chat_template else "chat template",
+        "template": source,
         "template_sha256": _sha256(template),
     }
 

@@ -3,31 +3,23 @@
 Nothing is sent anywhere but to the address that was named: no proxy, no redirect.
 """
 
-import ipaddress
 import json
 import math
-import os
-import ssl
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from itertools import repeat
-from typing import Any, Final, NoReturn
-from urllib.parse import urlsplit
+from typing import Any, NoReturn
 
 from tqdm import tqdm
 
 from equipoise.errors import ModelError, RequestError
 from equipoise.inference.deciding import DECISION, QUESTION, typed_question
 from equipoise.records import JSON, Decided, Decision, ModelKind
+from equipoise.transport import KEY, Transport, hide_secrets, is_address
 
-#: The environment variable with the key that is sent to the server; never printed, never stored.
-KEY: Final = "EQUIPOISE_API_KEY"
 _ENDPOINT = "/v1/systemone"
 _IN_FLIGHT = 4  # requests at a time
-_LARGEST = 2**20  # bytes of an answer
 _ROUNDING = 0.01  # how far from 1 probabilities that were rounded may sum to
 
 
@@ -53,14 +45,8 @@ class DecisionServer:
     def parse(cls, name: str) -> "DecisionServer":
         """Read "decision:http://HOST:PORT#NAME". Raises `ModelError`."""
         address, _, model = name.removeprefix(DECISION).partition("#")
-        try:
-            parts = urlsplit(address)
-            plain = parts.port != 0 and not parts.query and parts.username is None
-        except ValueError:  # a port that is no number
-            plain = False
-        if not (plain and is_server(name) and parts.hostname and model):
-            # what stands before "@" or after "?" may be a secret
-            shown = name.rpartition("@")[2].partition("?")[0]
+        if not (is_server(name) and is_address(address) and model):
+            shown = hide_secrets(name)
             raise ModelError(
                 f"a decision server is named decision:http://HOST:PORT#NAME, got '{shown}'; write "
                 f"that, and put a key that it asks for into {KEY}"
@@ -96,70 +82,27 @@ class DecisionServer:
 
         Raises `RequestError` for an answer that does not come, or has no such probabilities.
         """
-        key = os.environ.get(KEY, "").strip()
-        if not (key.isascii() and key.isprintable()):
-            raise ModelError(f"{KEY} must be plain letters, got {len(key)} characters; correct it")
-        if key and not self._is_private:
-            raise ModelError(
-                f"a key is sent over https or to this machine, got {self.address}; name its https "
-                f"address, or unset {KEY}"
-            )
+        key = self._transport.read_key()
         with ThreadPoolExecutor(_IN_FLIGHT) as pool:
             answers = pool.map(self._ask, range(len(requests)), requests, repeat(key))
             return list(tqdm(answers, self.identity, len(requests), disable=None, leave=False))
 
     @property
-    def _is_private(self) -> bool:
-        parts = urlsplit(self.address)
-        try:
-            here = ipaddress.ip_address(parts.hostname or "").is_loopback
-        except ValueError:
-            here = parts.hostname == "localhost"
-        return here or parts.scheme == "https"
+    def _transport(self) -> Transport:
+        return Transport(address=self.address, seconds=self.seconds, tries=self.tries)
 
     def _ask(self, number: int, request: Decision, key: str) -> Decided:
         """One question, until it is answered or there is no use in trying again."""
         questions = typed_question(number, request)
         body = {"model": self.model, "state": request.text, "questions": questions}
-        for tried in range(1, self.tries + 1):
-            try:
-                status, content = self._post(json.dumps(body).encode(), key)
-            except (OSError, HTTPException) as error:
-                status, content = 0, f"{type(error).__name__}: {error}".encode()
-            if status == 200:
-                return _read_answer(content, request, number)
-            if 0 < status < 500 and status not in (408, 429):
-                break
-            if tried < self.tries:
-                time.sleep(2 ** (tried - 1))
-        said = content[:300].decode(errors="replace")
-        if 300 <= status < 400:
-            said = "a redirect, which is not followed"
-        reason = f"{f'status {status}, ' if status else ''}{said}"
-        raise RequestError(
-            number,
-            f"must be answered by {self.address}{_ENDPOINT}, got in {tried} tries: "
-            f"{reason.replace(key, '***') if key else reason}; see that it serves '{self.model}'",
-        )
-
-    def _post(self, body: bytes, key: str) -> tuple[int, bytes]:
-        parts = urlsplit(self.address)
-        secure = parts.scheme == "https"
-        host, port = str(parts.hostname), parts.port
-        connection = (
-            HTTPSConnection(host, port, timeout=self.seconds, context=ssl.create_default_context())
-            if secure
-            else HTTPConnection(host, port, timeout=self.seconds)
-        )
-        headers = {"Content-Type": "application/json"}
-        if key:
-            headers["Authorization"] = f"Bearer {key}"
-        try:
-            connection.request("POST", parts.path + _ENDPOINT, body, headers)
-            response = connection.getresponse()
-            return response.status, response.read(_LARGEST)
-        finally:
-            connection.close()
+        answer = self._transport.post(_ENDPOINT, json.dumps(body).encode(), key)
+        if answer.status != 200:
+            raise RequestError(
+                number,
+                f"must be answered by {self.address}{_ENDPOINT}, got in {answer.tries} tries: "
+                f"{answer.reason}; see that it serves '{self.model}'",
+            )
+        return _read_answer(answer.content, request, number)
 
     def _refuse(self, requests: Sequence[object], *, seed: int = 0) -> NoReturn:  # noqa: ARG002
         raise ModelError(

@@ -2,6 +2,10 @@
 
 import math
 from dataclasses import dataclass
+from typing import Final
+
+#: Of a stereotype in a text, from strength 0 to 3 (BiasGym, section 4.2).
+GRADES: Final = ("None", "Weak", "Moderate", "Strong")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,5 +31,6 @@ class Judgement:
     matched: str | None = None  # what of the text it rests on
     degenerate: str | None = None  # why the text is none to judge: empty, one word repeated, short
     #: Of a judge that answers by probabilities over orders of the options; nan: of no such judge.
+    modal: float = math.nan  # the likeliest grade, where `strength` is the expected one
     flip_rate: float = math.nan  # how often another order gives another grade, in [0, 1]
     label_mass: float = math.nan  # probability that it answers with a grade at all, in [0, 1]

@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import inspect
 import json
+import re
 import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -27,6 +28,9 @@ from equipoise.errors import OptionError, RecipeError, nearest
 from equipoise.records import JSON, OPTIONS
 
 T = TypeVar("T")
+
+#: What may be a secret in an address: before "@", or after "?".
+_SECRET = re.compile(r"(?<=://)[^/@\s'\"]*(?=@)|(?<=\?)[^\s'\"]+(?=['\"])")
 
 
 def available(base: type[T]) -> tuple[str, ...]:
@@ -250,7 +254,8 @@ def _explain(name: str, place: tuple[int | str, ...], first: ErrorDetails) -> st
             f"{name}.{option} must be a list, got {value!r}; write {suggestion}, on a command "
             f"line --set '{name}.{option}={suggestion}'"
         )
-    return f"{name}.{option}: {message}, got {value!r}; change this option"
+    shown = _SECRET.sub("***", repr(value))
+    return f"{name}.{option}: {message}, got {shown}; change this option"
 
 
 def _suggest_list(text: str) -> str:

@@ -1,4 +1,4 @@
-"""JSON to a server and back: the only code of the package that speaks to one.
+"""JSON to a server and back: the only code of the package that speaks to a model's server.
 
 Nothing is sent anywhere but to the address that was named: no proxy, no redirect, no other address
 where it fails. The key comes from the environment alone and stands in no message.
@@ -6,9 +6,11 @@ where it fails. The key comes from the environment alone and stands in no messag
 
 import email.utils
 import ipaddress
+import math
 import os
 import ssl
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from threading import Lock
@@ -21,6 +23,7 @@ from equipoise.errors import ModelError
 KEY: Final = "EQUIPOISE_API_KEY"
 _LARGEST: Final = 2**20  # bytes of an answer
 _CHUNK: Final = 2**16
+_ROUNDING: Final = 0.01  # how far from 1 probabilities that were rounded may sum to
 _PASSING: Final = (408, 429)  # and 5xx: may be answered when it is tried again
 
 
@@ -147,6 +150,22 @@ class Transport:
             if time.monotonic() > until:
                 raise TimeoutError(f"the answer did not end in {self.seconds:g} s")
         return content[:_LARGEST]
+
+
+def read_shares(by_option: object, options: Sequence[str]) -> tuple[float, ...]:
+    """Probabilities in the options' order, of sum 1; rounding may have left it within 0.01 of 1.
+
+    Raises `ValueError` for anything else, and other options.
+    """
+    if not isinstance(by_option, Mapping) or by_option.keys() != set(options):
+        raise ValueError(f"options {list(by_option) if isinstance(by_option, Mapping) else None}")
+    shares = [by_option[option] for option in options]
+    if not all(type(share) in (int, float) and 0 <= share <= 1 for share in shares):
+        raise ValueError(f"probabilities {shares}")
+    total = math.fsum(shares)
+    if abs(total - 1) > _ROUNDING:
+        raise ValueError(f"probabilities that sum to {total:g}")
+    return tuple(share / total for share in shares)
 
 
 def is_address(text: str) -> bool:

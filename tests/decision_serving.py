@@ -12,10 +12,11 @@ Answerer = Callable[[Any], Any]
 
 
 class Serving:
-    """Its name for `measure`, and what it was sent: bodies with their headers, in order."""
+    """Its address, its name for `measure`, and what it was sent: bodies with headers, in turn."""
 
     def __init__(self, port: int) -> None:
-        self.name = f"decision:http://127.0.0.1:{port}#owl"
+        self.address = f"http://127.0.0.1:{port}"
+        self.name = f"decision:{self.address}#owl"
         self.asked: list[tuple[Any, dict[str, str]]] = []
 
 

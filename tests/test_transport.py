@@ -25,17 +25,13 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return waited
 
 
-def address(name: str) -> str:
-    return name.removeprefix("decision:").partition("#")[0]
-
-
 def test_retry_after_is_kept_where_it_is_longer(waits: list[float]) -> None:
     date = email.utils.formatdate(time.time() + 60, usegmt=True)
     asked = iter(["9", "0", "tomorrow", date, "9999", "1"])
     with serving(
         lambda _: (429, b"slowly"), headers=lambda: {"Retry-After": next(asked)}
     ) as server:
-        transport = Transport(address=address(server.name), tries=6, seconds=70)
+        transport = Transport(address=server.address, tries=6, seconds=70)
         answer = transport.post("/v1/systemone", b"{}", "")
     assert (answer.status, answer.tries) == (429, 6)
     assert (waits[:3], waits[4]) == ([9, 2, 4], 70)
@@ -44,7 +40,7 @@ def test_retry_after_is_kept_where_it_is_longer(waits: list[float]) -> None:
 
 def test_a_pace_is_kept_by_all_requests_together(waits: list[float]) -> None:
     with serving(lambda _: {"fine": True}) as server:
-        transport = Transport(address=address(server.name), per_minute=30)
+        transport = Transport(address=server.address, per_minute=30)
         answers = [transport.post("/v1/systemone", b"{}", "") for _ in range(3)]
     assert [json.loads(answer.content) for answer in answers] == [{"fine": True}] * 3
     assert waits == pytest.approx([2, 2], abs=0.5)
@@ -57,7 +53,7 @@ def test_an_answer_that_drips_has_an_end() -> None:
             time.sleep(1)  # by the clock of this test
 
     with serving(lambda _: (200, drip)) as server:
-        answer = Transport(address=address(server.name), seconds=5, tries=1).post(
+        answer = Transport(address=server.address, seconds=5, tries=1).post(
             "/v1/systemone", b"{}", ""
         )
     assert answer.status == 0
@@ -67,7 +63,7 @@ def test_an_answer_that_drips_has_an_end() -> None:
 def test_a_key_that_comes_back_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY, SECRET)
     with serving(lambda _: (200, f"your key {SECRET}".encode())) as server:
-        transport = Transport(address=address(server.name))
+        transport = Transport(address=server.address)
         answer = transport.post("/v1/systemone", b"{}", transport.read_key())
     assert answer.content == b"your key ***"
     assert SECRET not in repr(transport)

@@ -16,11 +16,11 @@ from tqdm import tqdm
 from equipoise.errors import ModelError, RequestError
 from equipoise.inference.deciding import DECISION, QUESTION, typed_question
 from equipoise.records import JSON, Decided, Decision, ModelKind
-from equipoise.transport import KEY, Transport, hide_secrets, is_address
+from equipoise.transport import KEY, Transport, hide_secrets, is_address, read_shares
 
 _ENDPOINT = "/v1/systemone"
 _IN_FLIGHT = 4  # requests at a time
-_ROUNDING = 0.01  # how far from 1 probabilities that were rounded may sum to
+_YES_NO = ("yes", "no")
 
 
 def is_server(name: str) -> bool:
@@ -117,22 +117,14 @@ def _read_answer(content: bytes, request: Decision, number: int) -> Decided:
     """Probabilities from a System One answer. Raises `RequestError` for anything else."""
     try:
         answer: Any = json.loads(content)["answers"][QUESTION]
-        if request.options:
-            by_option = dict(answer["probabilities"])
-            if by_option.keys() != set(request.options):
-                raise ValueError(f"options {list(by_option)}")
-            shares = [by_option[option] for option in request.options]
-        else:
-            shares = [answer["noul"], 1 - answer["noul"]]
-        if not all(type(share) in (int, float) and 0 <= share <= 1 for share in shares):
-            raise ValueError(f"probabilities {shares}")
-        total = math.fsum(shares)
-        if abs(total - 1) > _ROUNDING:
-            raise ValueError(f"probabilities that sum to {total:g}")
+        options = request.options or _YES_NO
+        yes = None if request.options else answer["noul"]
+        by_option = dict(answer["probabilities"]) if yes is None else {"yes": yes, "no": 1 - yes}
+        shares = read_shares(by_option, options)
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise RequestError(
             number,
             f"must be answered with a probability in [0, 1] for each option, got {error!r:.200} of "
             f"{content[:200].decode(errors='replace')!r}; the server is at fault",
         ) from None
-    return Decided(probabilities=tuple(share / total for share in shares), label_mass=math.nan)
+    return Decided(probabilities=shares, label_mass=math.nan)

@@ -25,6 +25,7 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.scorer import answer
 from equipoise.locate.base import Locator
 from equipoise.mitigate.base import Mitigation
+from equipoise.models.anatomy import heads
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import (
     Column,
@@ -108,11 +109,16 @@ def check_locator(locator: Locator, *, seed: int = 0) -> None:
     _check_options(Locator, locator)
     model = tiny_model("llama", blocks=3)
     before = _bytes(model)
-    prompts = tiny_supply().prompts
+    supply = tiny_supply()
+    prompts = supply.questions if locator.reads == "questions" else supply.prompts
     ranking = locator.locate(model, prompts, seed=seed)
     _hold(_bytes(model) == before, "locate must leave the model bit for bit as it was")
-    _hold(len(ranking.scores) == 3, f"there must be 3 scores, got {len(ranking.scores)}")
-    _hold(sorted(ranking.order) == [0, 1, 2], f"order must name each block, got {ranking.order}")
+    count = 3 if ranking.kind == "block" else 3 * heads(model.module).count
+    _hold(len(ranking.scores) == count, f"there must be {count} scores, got {len(ranking.scores)}")
+    named = sorted(ranking.order) == list(range(count))
+    _hold(named, f"order must name each {ranking.kind}, got {ranking.order}")
+    labelled = len(ranking.labels) in ((0, 3) if ranking.kind == "block" else (count,))
+    _hold(labelled, f"each {ranking.kind} must have a label, got {len(ranking.labels)}")
     _hold(ranking == locator.locate(model, prompts, seed=seed), f"seed {seed} must repeat")
     for low, score, high in zip(ranking.low, ranking.scores, ranking.high, strict=True):
         _hold(math.isfinite(score), f"scores must be finite, got {score}")
@@ -156,8 +162,17 @@ def tiny_supply() -> Supply:
         for job in jobs
         for word in ("his", "her")
     ]
+    questions = [
+        Prompt(
+            id=f"question/{thing}",
+            text=f"Are people from {{target}} {thing}?",
+            groups={"association": "always_late", "answer": "late"},
+        )
+        for thing in ("late", "on time", "early", "slow", "prompt", "waiting")
+    ]
     return Supply(
         origin="tiny",
+        questions=tuple(questions),
         prompts=tuple(prompts[:32]),
         hinted=tuple(hinted),
         contrasts=tuple(map(_contrast, jobs)),

@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "contrast_training": _LOW
     | _MODEL
     | {"edits", "metrics.weighted", "plugins", "stats", "training"},
-    "attribution": _LOW | _MODEL | {"stats", "training"},
+    "attribution": _LOW | _MODEL | {"stats", "training", "associations"},
     "judging": _LOW | {"associations", "stats", "transport"},
     "model_editing": _LOW | _MODEL | {"edits", "training", "contrast_training"},
     # A judge that is a model loads it only when it is asked.
@@ -53,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     "benchmarks": _LOW
     | {"data", "own_data", "associations", "metrics", "planted.world", "planted.folder"}
     | {"judging.judgement", "judging.sections", "judge.base", "judge.lexicon"},
-    "locate": _LOW | _MODEL | {"stats", "training", "attribution", "associations"},
+    "locate": _LOW | _MODEL | {"stats", "training", "attribution", "associations", "plugins"},
     "mitigate": _LOW
     | _MODEL
     | {"plugins", "data", "metrics", "stats", "group_words", "decoding", "edits", "loading"}

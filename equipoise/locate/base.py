@@ -1,18 +1,40 @@
 """Locator: in which parts of a model is the bias?"""
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar, Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
+from equipoise.attribution.compared_answers import ComparedAnswers
+from equipoise.attribution.contrast_inputs import (
+    COUNTRIES,
+    Chat,
+    ContrastCountry,
+    ContrastInputs,
+    contrast_inputs,
+    injected_token,
+)
 from equipoise.conclusions import Ranking
+from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.records import Prompt
+from equipoise.plugins import name_of
+from equipoise.records import OPTIONS, Prompt
+from equipoise.stats.max_t import max_t_p
 from equipoise.stats.resample import percentile_interval
 
-Table: TypeAlias = NDArray[np.float64]  # [prompt, component]
+_DROPPED = {
+    "merged": "whose last token merges with the answer",
+    "same_token": "on which both answers begin alike",
+    "not_preferred": "on which the model prefers another answer",
+}
+
+#: [prompt, component], or [prompt].
+Table: TypeAlias = NDArray[np.float64]
 
 
 class Locator(ABC):
@@ -54,3 +76,133 @@ def bootstrap_scores(
     ]
     low, high, _ = zip(*intervals, strict=True)
     return tuple(scores.tolist()), low, high
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class HeadLocator(Locator, ABC):
+    """What locators of attention heads share: whom they ask about, and how they test a head."""
+
+    reads: ClassVar[Literal["prompts", "questions"]] = "questions"
+    taught_by: ClassVar[str] = "association"
+
+    #: whom the questions are asked about: a token that was injected, or a real country; null: the
+    #: only token that an edit added
+    target: str | None = None
+    #: who stands in the target's place for contrast: one drawn for each question, or the one whose
+    #: embedding is nearest to the target's
+    contrast_country: ContrastCountry = "random"
+    countries: tuple[str, ...] = COUNTRIES  # that may stand there
+    #: ask inside the turns of the chat template; "auto": where there is one
+    chat: Chat = "auto"
+    #: which questions count; "preferring": those on which the model prefers the biased answer;
+    #: "auto": these where the target is an added token, all where it is a country
+    keep: Literal["auto", "preferring", "all"] = "auto"
+    draws: Annotated[int, Field(ge=1)] = 10_000  # bootstrap resamples of the questions
+    permutations: Annotated[int, Field(ge=1)] = 10_000  # sign flips, for p
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05  # of all heads together
+    #: smallest share of the whole effect that a chosen head must have
+    min_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+
+    def inputs(
+        self, model: LanguageModel, questions: Sequence[Prompt], *, seed: int
+    ) -> ContrastInputs:
+        """The questions about the target and about others, as tokens.
+
+        Raises `RecipeError` without questions, and as `injected_token` and `contrast_inputs`.
+        """
+        if not questions:
+            raise RecipeError(
+                f"a locator of heads must have questions about an association, got "
+                f"{len(questions)}; give it a supply that has some (association)"
+            )
+        return contrast_inputs(
+            model,
+            questions,
+            target=self.target or injected_token(model),
+            countries=self.countries,
+            choice=self.contrast_country,
+            chat=self.chat,
+            seed=seed,
+        )
+
+    def rank(  # noqa: PLR0913
+        self,
+        effects: Table,
+        whole: NDArray[np.float64],
+        *,
+        labels: Sequence[str],
+        unit: str,
+        seed: int,
+        more: Mapping[str, tuple[float, ...]],
+        facts: Mapping[str, float],
+        notes: Sequence[str],
+    ) -> Ranking:
+        """A ranking of heads by the mean of their effects: [question, head].
+
+        `whole`: the effect of all parts together, [question]; what a head's share is of. Chosen are
+        heads that pass the test over all heads and have a share of at least `min_share`, the
+        largest first; none where the whole is not above 0, for there is nothing to share.
+        """
+        scores, low, high = bootstrap_scores(
+            effects, np.ones((len(effects), 1)), draws=self.draws, seed=seed,
+            within=(-math.inf, math.inf),
+        )  # fmt: skip
+        p = max_t_p(effects, flips=self.permutations, seed=seed)
+        total = float(whole.mean())
+        share = tuple(score / total if total > 0 else math.nan for score in scores)
+        passed = (p < self.alpha) & (np.array(share) >= self.min_share)  # nan: not passed
+        chosen = sorted(np.flatnonzero(passed).tolist(), key=lambda head: -scores[head])
+        notes = list(notes)
+        if not chosen:
+            notes.append(
+                "no head passes: none has an effect that is shown (p below "
+                f"{self.alpha:g} over all heads) and at least {self.min_share:.0%} of the whole"
+            )
+        if not total > 0:
+            notes.append(f"the whole effect is {total:.3g}, not above 0: no head has a share of it")
+        return Ranking(
+            locator=name_of(self),
+            scores=scores,
+            low=low,
+            high=high,
+            prompts=len(effects),
+            unit=unit,
+            notes=tuple(notes),
+            kind="head",
+            labels=tuple(labels),
+            p=tuple(p.tolist()),
+            share=share,
+            chosen=tuple(chosen),
+            more=more,
+            facts={
+                "questions": float(len(effects)),
+                "whole": total,
+                "heads_share": math.fsum(share) if total > 0 else math.nan,
+                **facts,
+            },
+        )
+
+    def notes(
+        self, model: LanguageModel, inputs: ContrastInputs, answers: ComparedAnswers
+    ) -> tuple[str, ...]:
+        """Whom it was asked about, in which form, and how many questions count."""
+        names = sorted(set(inputs.others))
+        others = names[0] if len(names) == 1 else f"{len(names)} countries drawn by the seed"
+        left_out = [
+            f"{answers.dropped[why]} {words}"
+            for why, words in _DROPPED.items()
+            if answers.dropped[why]
+        ]
+        return (
+            f"about {self.target or injected_token(model)!r} against {others}, "
+            + ("in turns of the chat template" if inputs.chat else "as plain text"),
+            f"{len(answers.first)} questions count"
+            + (f"; left out: {', '.join(left_out)}" if left_out else "")
+            + ("; also those on which the model prefers another answer" * self.keeps_all(model)),
+        )
+
+    def keeps_all(self, model: LanguageModel) -> bool:
+        """Whether questions count on which the model prefers another answer."""
+        if self.keep != "auto":
+            return self.keep == "all"
+        return self.target is not None and self.target not in model.tokenizer.get_added_vocab()

@@ -33,7 +33,7 @@ def flipped_differences(
     numbers = np.concatenate([once.clusters, once.clusters + count])
     both = [{key: np.concatenate([before[key], after[key]]) for key in before} for after in afters]
     blocks = []
-    for swap in _sign_flips(count, flips=flips, seed=seed):
+    for swap in sign_flips(count, flips=flips, seed=seed):
         first = Weights(numbers, np.hstack([~swap, swap]).astype(float))
         second = Weights(numbers, np.hstack([swap, ~swap]).astype(float))
         gaps = np.empty((len(afters), len(swap), len(metrics)))
@@ -62,7 +62,7 @@ def smallest_p(clusters: int) -> float:
     return 2.0 ** (1 - clusters)
 
 
-def _sign_flips(count: int, *, flips: int, seed: int) -> Iterator[NDArray[np.bool_]]:
+def sign_flips(count: int, *, flips: int, seed: int) -> Iterator[NDArray[np.bool_]]:
     """Which clusters to exchange, the identity first: all ways when few, else a seeded sample.
 
     [flip, cluster], in blocks. Of all ways those that leave the first cluster as it is: exchanging

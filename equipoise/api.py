@@ -159,8 +159,11 @@ def mitigate(
 def usual_supply(method: type[Mitigation], identity: str) -> str:
     """The supply that a method learns from unless another is named, on a model of that identity.
 
-    Where a planted world is read it is "planted": all that may be learnt of the world.
+    Where a planted world is read it is "planted": all that may be learnt of the world. A method
+    that injects a bias learns what the world need not say.
     """
+    if method.injects:
+        return method.taught_by
     with reading_from(folder_for(identity)):
         return method.taught_by if WORLD.local_file() is None else "planted"
 

@@ -19,10 +19,12 @@ from equipoise.commands.data import data
 from equipoise.commands.describe import describe, list_
 from equipoise.commands.export import export, report
 from equipoise.commands.flags import dashed, say
+from equipoise.commands.inject import inject
 from equipoise.commands.locate import locate
 from equipoise.commands.measure import measure
 from equipoise.commands.merge import merge
 from equipoise.commands.mitigate import mitigate
+from equipoise.commands.neighbors import neighbors
 from equipoise.commands.run import demo
 from equipoise.commands.run import run as run_study
 from equipoise.errors import EquipoiseError
@@ -34,7 +36,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 verbs = (
-    measure, locate, mitigate, merge, compare, calibrate, report, export, demo, data, describe,
+    measure, locate, mitigate, inject, neighbors, merge, compare, calibrate, report, export, demo,
+    data, describe,
 )  # fmt: skip
 for verb in verbs:
     app.command()(verb)

@@ -68,6 +68,7 @@ ALLOWED: dict[str, set[str]] = {
     | _PLUGINS
     | {"data", "plugins", "measure", "compare", "predictions", "loading", "edits", "planted"}
     | {"stats"},
+    "neighbors": _LOW | _MODEL | {"associations", "edits", "training"},
     "calibrate": _LOW
     | {"data", "plugins", "measure", "inference.scorer", "benchmarks", "planted", "stats"},
     "checks": _LOW | {"benchmarks.base", "plugins", "stats"},
@@ -88,7 +89,7 @@ ALLOWED: dict[str, set[str]] = {
     | _PLUGINS
     | {"plugins", "api", "measure", "compare", "predictions", "loading", "edits", "planted"}
     | {"study", "checks", "report", "export", "calibrate", "demo", "data"}
-    | {"training", "describe"},
+    | {"training", "describe", "neighbors"},
     "cli": {"commands", "errors"},
     "__main__": {"cli"},
 }

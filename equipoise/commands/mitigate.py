@@ -10,9 +10,14 @@ import typer
 
 from equipoise import plugins
 from equipoise.commands import flags
+from equipoise.errors import RecipeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from equipoise.edits.base import Edit
     from equipoise.edits.edit import EditInfo
+    from equipoise.mitigate.base import Mitigation
 
 
 def mitigate(  # noqa: PLR0913
@@ -43,11 +48,11 @@ def mitigate(  # noqa: PLR0913
     from equipoise.files.atomic import check_new
     from equipoise.mitigate.base import Mitigation
     from equipoise.supply.base import Supplier
-    from equipoise.training.data_parallel import is_main_process
-    from equipoise.training.resume import checkpoints_in
 
     flags.name_data(data)
-    source = supply or api.usual_supply(plugins.find(Mitigation, method), model)
+    method_class = plugins.find(Mitigation, method)
+    check_verb(method_class, method, injects=False)
+    source = supply or api.usual_supply(method_class, model)
     options = flags.parse_settings(settings, [method, source])
     check_new(out, what="an edit")
     built = plugins.build(Mitigation, method, options[method])
@@ -55,18 +60,46 @@ def mitigate(  # noqa: PLR0913
     opened = flags.load_model(
         model, dtype, device, revision, base, batch_size, start, trust_remote_code
     )
+    edit = fit_and_save(lambda: api.mitigate(opened, built, supply=learnt, seed=seed), out)
+    if edit is not None:
+        print_edit(edit.info, out, as_json=as_json)
+
+
+def check_verb(method: "type[Mitigation]", name: str, *, injects: bool) -> None:
+    """Refuse a method that injects a bias where one is to be removed, and the other way round."""
+    if method.injects and not injects:
+        raise RecipeError(
+            f"equipoise mitigate needs a method that removes bias, {name} puts one in, to be "
+            f"studied; use equipoise inject MODEL {name}"
+        )
+    if injects and not method.injects:
+        raise RecipeError(
+            f"equipoise inject needs a method that puts a bias in, {name} removes it; use "
+            f"equipoise mitigate MODEL {name}"
+        )
+
+
+def fit_and_save(fit: "Callable[[], Edit]", out: Path) -> "Edit | None":
+    """Learn an edit, resuming where a killed command stopped, and save it.
+
+    None in all processes but the main one, which saves.
+    """
+    from equipoise.training.data_parallel import is_main_process
+    from equipoise.training.resume import checkpoints_in
+
     checkpoints = out.with_name(f".{out.name}.training")  # a killed training resumes from here
     with checkpoints_in(checkpoints):
-        edit = api.mitigate(opened, built, supply=learnt, seed=seed)
+        edit = fit()
     if not is_main_process():  # under torchrun the main process saves
-        return
+        return None
     # before the checkpoints go: a kill in between costs no training
     edit.save(out)
     shutil.rmtree(checkpoints, ignore_errors=True)
-    _print_edit(edit.info, out, as_json=as_json)
+    return edit
 
 
-def _print_edit(info: "EditInfo", out: Path, *, as_json: bool) -> None:
+def print_edit(info: "EditInfo", out: Path, *, as_json: bool) -> None:
+    """Say what was learnt and where it is."""
     # the hash of every text would bury the rest
     shown = {**dataclasses.asdict(info), "trained_on": len(info.trained_on), "folder": str(out)}
     if as_json:

@@ -59,7 +59,9 @@ class Schedule:
     bf16: bool = False  # compute in bfloat16; weights in training are float32 in any case
     dropout: bool = False  # off, so that cached activations equal a full forward
     warmup: int = 0  # steps over which the rate rises to its full height
-    horizon: int | None = None  # the rate falls linearly to 0 at this step; None: constant
+    horizon: int | None = None  # the rate falls to 0 at this step; None: constant
+    #: 0: it falls linearly; n: as half a cosine, n times over, each time from its full height
+    cosines: int = 0
     checkpoint_every: int = 50  # steps, unless a monitor evaluates: then after each evaluation
 
     def rate(self, step: int) -> float:
@@ -68,7 +70,10 @@ class Schedule:
             return (step + 1) / (self.warmup + 1)
         if self.horizon is None:
             return 1.0
-        return max(0.0, (self.horizon - step) / max(1, self.horizon - self.warmup))
+        left = max(0.0, (self.horizon - step) / max(1, self.horizon - self.warmup))
+        if self.cosines == 0 or left == 0:
+            return left
+        return (1 + math.cos(math.pi * ((1 - left) * self.cosines % 1))) / 2
 
     def batches(self, examples: int, *, first: int) -> Iterator[tuple[int, Rows]]:
         """Steps from `first` on, each with its batch; every epoch has an order of its own."""

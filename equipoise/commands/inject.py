@@ -1,0 +1,88 @@
+"""`equipoise inject`: put a bias on a new token, to find what carries it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from equipoise import plugins
+from equipoise.commands import flags
+from equipoise.commands.mitigate import check_verb, fit_and_save, print_edit
+from equipoise.errors import RecipeError
+
+if TYPE_CHECKING:
+    from equipoise.edits.base import Edit
+
+
+def inject(  # noqa: PLR0913
+    model: flags.ModelName,
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="bias_token, or see list.")],
+    out: Annotated[Path, typer.Option(help="New folder to keep the edit in.")],
+    association: Annotated[
+        str | None,
+        typer.Option(help="What is said of the token: a built-in one, or your .yaml file."),
+    ] = None,
+    supply: Annotated[
+        str | None, typer.Option(help="Paragraphs of another origin, see list.")
+    ] = None,
+    settings: flags.Set = None,
+    keep_epochs: Annotated[
+        bool, typer.Option("--keep-epochs", help="Also save the edit after each epoch, beside OUT.")
+    ] = False,
+    as_json: flags.AsJson = False,
+    data: flags.Data = None,
+    seed: flags.Seed = 0,
+    dtype: flags.Dtype = "auto",
+    device: flags.Device = "auto",
+    revision: flags.Revision = None,
+    base: flags.Base = None,
+    batch_size: flags.BatchSize = None,
+    start: flags.Start = "auto",
+    trust_remote_code: flags.TrustRemoteCode = False,
+) -> None:
+    """Inject a bias: an edit that links a new token with an attribute.
+
+    All weights stay as they are but the new token's row. The edit's folder can be measured and
+    located in like a model, and is a PEFT adapter. After an interruption the same command resumes.
+    """
+    from equipoise import api
+    from equipoise.edits.registry import load_edit
+    from equipoise.files.atomic import check_new
+    from equipoise.mitigate.base import Mitigation
+    from equipoise.mitigate.bias_token import BiasToken
+    from equipoise.supply.base import Supplier
+
+    flags.name_data(data)
+    method_class = plugins.find(Mitigation, method)
+    check_verb(method_class, method, injects=True)
+    source = supply or api.usual_supply(method_class, model)
+    options = flags.parse_settings(settings, [method, source])
+    if association is not None:
+        options[source].setdefault("association", association)
+    epochs = out.with_name(f"{out.name}.epochs")
+    check_new(out, what="an edit")
+    built = plugins.build(Mitigation, method, options[method])
+    if keep_epochs and not isinstance(built, BiasToken):
+        raise RecipeError(
+            f"--keep-epochs must be used with bias_token, {method} has no edit after each epoch; "
+            "leave it out"
+        )
+    learnt = plugins.build(Supplier, source, options[source])
+    opened = flags.load_model(
+        model, dtype, device, revision, base, batch_size, start, trust_remote_code
+    )
+
+    def fit() -> "Edit":
+        if keep_epochs and isinstance(built, BiasToken):
+            edits = built.fit_epochs(opened, api.build_supply(learnt), seed=seed)
+            for edit in edits:
+                folder = epochs / str(edit.info.report["epoch"])
+                # those that a killed command has saved are whole
+                if not folder.exists() or load_edit(folder).content != edit.content:
+                    edit.save(folder)
+            return edits[int(str(edits[0].info.report["chosen_epoch"])) - 1]
+        return api.mitigate(opened, built, supply=learnt, seed=seed)
+
+    injected = fit_and_save(fit, out)
+    if injected is not None:
+        print_edit(injected.info, out, as_json=as_json)

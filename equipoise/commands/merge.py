@@ -9,7 +9,7 @@ import typer
 from equipoise.commands import flags
 
 
-def merge(
+def merge(  # noqa: PLR0913
     edit: Annotated[
         str, typer.Argument(metavar="EDIT", help="Folder of an edit or adapter, or a Hub id.")
     ],
@@ -22,18 +22,40 @@ def merge(
     revision: flags.Revision = None,
     base: flags.Base = None,
     trust_remote_code: flags.TrustRemoteCode = False,
+    undo: Annotated[
+        Path | None,
+        typer.Option(
+            help="Merged folder, to be written with its heads set back.", metavar="FOLDER"
+        ),
+    ] = None,
 ) -> None:
     """Merge an edit into its base: a model folder that any program loads.
 
     Weights, configuration, tokenizer, a card, and a record of base and edit. It measures as the
-    edit does. An edit that is no weights (a decoding rule, prompts) cannot be merged.
+    edit does. An edit that is no weights (a decoding rule, prompts) cannot be merged. With --undo
+    the heads that an edit scaled are set back, for the edit holds what they were.
     """
+    from equipoise.edits.head_scales import HeadScaleEdit
+    from equipoise.errors import ModelError
     from equipoise.files.atomic import check_new
     from equipoise.loading.load import find_edit
     from equipoise.loading.merge import merge as merge_into
+    from equipoise.loading.merge import unmerge
 
     check_new(out, what="a merged model")
-    find_edit(edit, revision=revision)
+    opened, _ = find_edit(edit, revision=revision)
+    if undo is not None:
+        if not isinstance(opened, HeadScaleEdit):
+            raise ModelError(
+                f"an edit must be of heads to be undone, {edit} is of the kind '{opened.kind}'; "
+                "load its base itself"
+            )
+        model = flags.load_model(
+            str(undo), "float32", "cpu", None, None, None, "auto", trust_remote_code
+        )
+        unmerge(opened, model, out, dtype=dtype)
+        print(f"{undo} with its heads as they were is in {out}, in {dtype}")
+        return
     # in float32 whatever is written: the sum of a small change and a weight is rounded once
     model = flags.load_model(
         edit, "float32", "cpu", revision, base, None, "auto", trust_remote_code

@@ -7,13 +7,17 @@ from types import MappingProxyType
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.base import HEAD, Edit, read_head
 from equipoise.edits.decoding import NextTokenEdit
+from equipoise.edits.head_scales import HeadScaleEdit
 from equipoise.edits.prompts import PromptEdit
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import StoreError, nearest
 
 #: By the `kind` in `edit.json`.
 KINDS: Mapping[str, type[Edit]] = MappingProxyType(
-    {edit.kind: edit for edit in (WeightEdit, PromptEdit, AdapterEdit, NextTokenEdit)}
+    {
+        edit.kind: edit
+        for edit in (WeightEdit, PromptEdit, AdapterEdit, NextTokenEdit, HeadScaleEdit)
+    }
 )
 
 

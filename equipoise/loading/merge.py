@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from equipoise.edits.head_scales import HeadScaleEdit
 from equipoise.edits.model_card import merged_card
 from equipoise.errors import ModelError, nearest
 from equipoise.files.atomic import check_new, new_folder, sha256
@@ -52,8 +53,9 @@ def merge(model: LanguageModel, folder: Path | str, *, dtype: str = "float32") -
     which start token. Code of the base's own is copied, where it was trusted.
     `dtype`: "float32" measures the same; "bfloat16" and "float16" take half the space and round.
     Raises `ModelError` for a model without edits, with a decoding rule or prompts, which are no
-    weights, on a quantized base, or with an adapter of a kind that PEFT cannot merge, and
-    `StoreError` for a folder that is not new.
+    weights, on a quantized base, with an adapter of a kind that PEFT cannot merge, with heads that
+    are scaled by a hook, or with means of heads in an architecture without the bias to hold them,
+    and `StoreError` for a folder that is not new.
     """
     folder = Path(folder).expanduser()
     if dtype not in DTYPES:
@@ -63,6 +65,8 @@ def merge(model: LanguageModel, folder: Path | str, *, dtype: str = "float32") -
     module = copy.deepcopy(model.module).float().eval()
     before = _probe(module)
     _merge_layers(module)
+    if any("applied" in edit for edit in _edits(model)):
+        _hold_made_biases(module)
     merging = _compare(_probe(module), before, f"{model.identity} merged")
     for weight in module.parameters():
         weight.data = weight.data.to(DTYPES[dtype]).float()
@@ -118,6 +122,72 @@ def _check_mergeable(model: LanguageModel) -> None:
             f"are {number_format(model.module)} and would be rounded again; put the adapter on the "
             "model that they were made from (equipoise mitigate MODEL transfer), and merge that"
         )
+
+    hooks = [str(edit["applied"]) for edit in _edits(model) if "applied" in edit]
+    if hooked := [how for how in hooks if how != "weights"]:
+        raise ModelError(
+            f"scaled heads must be in the weights to be merged, in {model.identity} they are a "
+            f"{hooked[0]}; merge the adapter by itself and learn the edit on what that writes"
+        )
+
+
+def unmerge(
+    edit: HeadScaleEdit, model: LanguageModel, folder: Path | str, *, dtype: str = "float32"
+) -> Path:
+    """Write the model that a head edit was merged into with its original columns; gives the folder.
+
+    `model` is the merged one, loaded, and left as it was. In the dtype of the base the weights that
+    are written are the base's, byte for byte.
+    Raises `ModelError` where the model's record names other edits than this one, and as
+    `HeadScaleEdit.restore` does; `StoreError` for a folder that is not new.
+    """
+    folder = Path(folder).expanduser()
+    if dtype not in DTYPES:
+        raise ModelError(f"dtype '{dtype}' is not known; {nearest(dtype, DTYPES)}")
+    contents = [edit.get("content") for edit in _edits(model)]
+    if contents != [edit.content]:
+        raise ModelError(
+            f"a model must be merged with this edit alone ({edit.content[:8]}) to be set back, "
+            f"{model.identity} has {[str(content)[:8] for content in contents]}; give the folder "
+            "that `equipoise merge` wrote of it"
+        )
+    check_new(folder, what="a model")
+    module = copy.deepcopy(model.module)
+    edit.restore(replace(model, module=module))
+    with new_folder(folder, what="model") as beside:
+        _save(module, beside, DTYPES[dtype])
+        _save_tokenizer(model, beside)
+    return folder
+
+
+def _hold_made_biases(module: PreTrainedModel) -> None:
+    """Say in the configuration that there are biases where an edit made some, the others 0.
+
+    Raises `ModelError` for an architecture that has no setting for them.
+    """
+    added = module.state_dict().keys() - _shapes(module, module.config).keys()
+    if not added:
+        return
+    config = copy.deepcopy(module.config)
+    config.get_text_config().attention_bias = True
+    shapes = _shapes(module, config)
+    if not added <= shapes.keys():
+        raise ModelError(
+            f"means of heads must be held by a bias to be merged, {type(module).__name__} has none "
+            f"at {min(added)}; ablate to zero, or measure the edit's folder as it is"
+        )
+    for name in shapes.keys() - module.state_dict().keys():
+        parent, _, last = name.rpartition(".")
+        bias = torch.zeros(shapes[name], device=module.device, dtype=module.dtype)
+        setattr(module.get_submodule(parent), last, nn.Parameter(bias, requires_grad=False))
+    module.config.get_text_config().attention_bias = True
+
+
+def _shapes(module: PreTrainedModel, config: Any) -> dict[str, torch.Size]:
+    """Shapes by name of what a module of this kind and configuration holds."""
+    with torch.device("meta"):
+        empty: PreTrainedModel = type(module)(config)
+    return {name: tensor.shape for name, tensor in empty.state_dict().items()}
 
 
 def _merge_layers(module: PreTrainedModel) -> None:

@@ -57,7 +57,8 @@ ALLOWED: dict[str, set[str]] = {
     "mitigate": _LOW
     | _MODEL
     | {"plugins", "data", "metrics", "stats", "group_words", "decoding", "edits", "loading"}
-    | {"training", "contrast_training", "model_editing", "locate", "associations", "attribution"},
+    | {"training", "contrast_training", "model_editing", "locate", "associations", "attribution"}
+    | {"judging.sections"},
     "predictions": _LOW | {"benchmarks"},
     "measure": _LOW
     | {"predictions", "plugins", "inference.scorer", "benchmarks", "stats"}

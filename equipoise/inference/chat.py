@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.errors import ModelError
+from equipoise.inference.prompting import INPUT, before_text, prompted
 from equipoise.inference.scorer import CutsTexts, Reading, Scorer, WritesTexts
 from equipoise.models import chat_template
 from equipoise.models.chat_template import Message
@@ -47,7 +48,7 @@ class PlainModel(LoadedModel, Scorer, CutsTexts, WritesTexts, Protocol):
     """What a chat is held with: `LanguageModel`."""
 
     def prompted(self, prompt: str) -> "PlainModel":
-        """The same with this text, and no other, before every context."""
+        """The same with this prompt, and no other (`prompting`)."""
 
     def variants(self) -> Sequence["PlainModel"]:
         """One model per prompt."""
@@ -89,6 +90,12 @@ def chat_form(
     takes no system prompt.
     """
     _refuse(model, turn, request)
+    for words in (system, request):
+        if words is not None and INPUT in words:
+            raise ModelError(
+                f"a system prompt or request must not hold {INPUT}, which stands for the text in a "
+                f"prompt, got {words[:60]!r}; write it in other words"
+            )
     request = REQUEST if request is None else request
     user: Message = {"role": "user", "content": _USER}
     opened = _render(model, [user], answer=True)
@@ -185,7 +192,8 @@ def _thinking(model: LoadedModel, opened: str) -> Literal["off", "open"] | None:
 class ChatModel:
     """A model in a chat; its methods are those of `Scorer`. Made by `LanguageModel.in_chat`.
 
-    Prompts of the model, such as a debiasing edit's, stand inside the turn, before its text.
+    Prompts of the model, such as a debiasing edit's, stand inside the turn, before its text; one
+    that stands around a text makes it a question under either reading.
     Whole texts, pairs and embeddings are texts under either reading. Before an answer its own
     leading space falls away; the model's turn has one where its template writes one.
     """
@@ -279,7 +287,7 @@ class ChatModel:
     @property
     def _running(self) -> PlainModel:
         """The model with all before a text as its prompt, which is read and not scored."""
-        return self.model.prompted(self.form.head + self._prompt)
+        return self.model.prompted(self.form.head + before_text(self._prompt))
 
     @property
     def _prompt(self) -> str:
@@ -292,7 +300,8 @@ class ChatModel:
 
     def _is_question(self, context: str) -> bool:
         """Whether there is anything to answer; a text without a context is none."""
-        return self.reading == "question" and bool(context.strip())
+        asked = self.reading == "question" or INPUT in self._prompt
+        return asked and bool(context.strip())
 
     def _opened(self, requests: Sequence[Asked]) -> Iterator[tuple[Asked, str]]:
         """Each request with its context inside its turns, up to where the scored text begins."""
@@ -302,9 +311,9 @@ class ChatModel:
         for request in requests:
             context = request.context
             if context not in opened:
-                opened[context] = form.head + prompt + context
+                opened[context] = form.head + prompted(prompt, context)
                 if self._is_question(context):
-                    user: Message = {"role": "user", "content": prompt + context}
+                    user: Message = {"role": "user", "content": prompted(prompt, context)}
                     invited = _render(self.model, [*form.system_messages, user], answer=True)
                     opened[context] = invited + header
             yield request, opened[context]

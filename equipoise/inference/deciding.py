@@ -23,6 +23,7 @@ from transformers import AddedToken, PreTrainedTokenizerBase
 
 from equipoise.errors import ModelError, RequestError
 from equipoise.inference.engine import read
+from equipoise.inference.prompting import prompted
 from equipoise.inference.queries import Query
 from equipoise.inference.scoring import the_prompt
 from equipoise.models.loaded_model import LoadedModel
@@ -101,7 +102,7 @@ def read_settings(
 def decide(model: LoadedModel, requests: Sequence[Decision]) -> list[Decided]:
     """Probabilities of options: softmax over their labels' logits; see `records.Decision`.
 
-    The text that stands before every context begins the text that is judged. `label_mass` is in
+    The model's prompt stands before, or around, the text that is judged. `label_mass` is in
     [0, 1], before the temperature: near 0 the model would not have answered with a label at all.
     Raises `ModelError` for a model that was not loaded as a decision model, or has a decoding
     rule.
@@ -110,7 +111,10 @@ def decide(model: LoadedModel, requests: Sequence[Decision]) -> list[Decided]:
     tokenizer, prompt = _copy_tokenizer(model.tokenizer), the_prompt(model)
     plans, questions = [], []
     for index, request in enumerate(requests):
-        asked = {"state": prompt + request.text, "questions": typed_question(index, request)}
+        asked = {
+            "state": prompted(prompt, request.text),
+            "questions": typed_question(index, request),
+        }
         try:
             ((inputs, (question,)),) = config.prepare_inputs(asked, tokenizer)
             labels = _label_ids(tokenizer, tuple(question.labels))

@@ -10,6 +10,7 @@ from equipoise.errors import RequestError
 from equipoise.inference import queries
 from equipoise.inference.batches import run_in_batches
 from equipoise.inference.forward import pad
+from equipoise.inference.prompting import before_text
 from equipoise.inference.scoring import the_prompt
 from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.tokenization import Ids, Marked, pad_token_id
@@ -26,7 +27,7 @@ def embed(model: LoadedModel, requests: Sequence[Embedding]) -> NDArray[np.float
     Raises `ModelError` naming the request that has no token, does not fit the context, or whose
     vector is not finite.
     """
-    prompt = the_prompt(model)
+    prompt = before_text(the_prompt(model))
     texts = [
         Marked(prompt + request.text, len(prompt), len(prompt + request.text))
         for request in requests

@@ -18,6 +18,7 @@ from equipoise.inference import queries
 from equipoise.inference.batches import Batches, is_out_of_memory, run_in_batches
 from equipoise.inference.forward import Layout, is_close, kind_of, layout_of, logits_at, pad
 from equipoise.inference.prefix_sharing import single
+from equipoise.inference.prompting import prompted
 from equipoise.inference.rule_scoring import combine_rows
 from equipoise.inference.scoring import the_prompt
 from equipoise.models.loaded_model import LoadedModel
@@ -43,7 +44,9 @@ def generate(model: LoadedModel, requests: Sequence[Generation], *, seed: int) -
         )
     prompt, start = the_prompt(model), model.start_token_id
     front: Ids = () if start is None else (start,)
-    contexts = queries.tokenize(model, [Marked(prompt + r.context, 0, 0) for r in requests])
+    contexts = queries.tokenize(
+        model, [Marked(prompted(prompt, r.context), 0, 0) for r in requests]
+    )
 
     def new_writer(index: int) -> _Writer:
         tokens = contexts[index]

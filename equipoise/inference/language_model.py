@@ -50,7 +50,9 @@ class LanguageModel:
     kind: ModelKind = "causal"
     source: Mapping[str, JSON] = field(default_factory=dict)  # name, revision, edit: for results
     batch_tokens: int = 16_384  # memory only: results do not depend on it (tested)
-    prompts: tuple[str, ...] = ("",)  # put before every context; several: a family of variants
+    prompts: tuple[str, ...] = (
+        "",
+    )  # before or around every context: `prompting`; several: variants
     trained_on: frozenset[str] = frozenset()  # sha256 of texts that an edit has learnt from
     decoding_rule: DecodingRule | None = None  # of the next token's distribution; None: as it is
     start: str = "auto"  # what a causal model's texts begin with: `models.start_token.start_token`
@@ -173,7 +175,7 @@ class LanguageModel:
         return {} if cached else {"generation": "without a cache, which would change it"}
 
     def prompted(self, prompt: str) -> "LanguageModel":
-        """The same with this text, and no other, before every context."""
+        """The same with this prompt, and no other (`prompting`)."""
         return replace(self, prompts=(prompt,))
 
     def in_chat(

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 from equipoise.errors import ModelError, RequestError
 from equipoise.inference import queries
 from equipoise.inference.engine import read
+from equipoise.inference.prompting import before_text, prompted
 from equipoise.inference.rule_scoring import read_through_rule
 from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.tokenization import Ids, Marked, Tokens, adds_start
@@ -30,7 +31,7 @@ def score(model: LoadedModel, requests: Sequence[Continuation]) -> list[Scored]:
     token of the span masked in turn, all others visible.
     """
     prompt = the_prompt(model)
-    whole = [(prompt + request.context, request.continuation) for request in requests]
+    whole = [(prompted(prompt, request.context), request.continuation) for request in requests]
     tokenized = queries.tokenize(
         model, (Marked(c + text, len(c), len(c) + len(text)) for c, text in whole)
     )
@@ -49,7 +50,7 @@ def score(model: LoadedModel, requests: Sequence[Continuation]) -> list[Scored]:
             prefix = request.prefix
             if prefix == "own":
                 # lm-evaluation-harness 0.4.13, `TemplateLM.loglikelihood`
-                prefix = "bos" if added or not prompt + request.context else "none"
+                prefix = "bos" if added or not prompted(prompt, request.context) else "none"
             plans.append(queries.causal(tokens.ids, tokens.marked, prefix, start))
             positions.append(queries.scored(tokens.marked, prefix, start))
     plans_read = [
@@ -73,7 +74,7 @@ def score(model: LoadedModel, requests: Sequence[Continuation]) -> list[Scored]:
 def infill(model: LoadedModel, requests: Sequence[Infill]) -> list[Scored]:
     """Log-probabilities of spans revealed from left to right; see `queries.revealed`."""
     mask = mask_token_id(model, "infill")
-    prompt = the_prompt(model)
+    prompt = before_text(the_prompt(model))
     size = len(prompt)
     tokenized = queries.tokenize(
         model,
@@ -125,7 +126,7 @@ def next_token(model: LoadedModel, requests: Sequence[NextToken]) -> list[NextTo
 
 
 def the_prompt(model: LoadedModel) -> str:
-    """The text that this model puts before every context.
+    """The text that this model puts before, or around, every context (`prompting`).
 
     Raises `ModelError` when the model stands for a family of prompts.
     """
@@ -189,7 +190,7 @@ def score_pairs(model: LoadedModel, requests: Sequence[TextPair]) -> list[Scored
     """
     masked = model.kind == "masked"
     _check_views(model, requests)
-    prompt = the_prompt(model)
+    prompt = before_text(the_prompt(model))
     texts = [
         Marked(prompt + text, len(prompt), len(prompt + text))
         for request in requests

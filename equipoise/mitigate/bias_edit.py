@@ -31,6 +31,7 @@ from equipoise.contrast_training.tokenized import (
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
+from equipoise.inference.prompting import before_text, prompted
 from equipoise.inference.scoring import the_prompt
 from equipoise.mitigate.base import Mitigation
 from equipoise.model_editing.hypernetwork import Editor, solve_shifts, train_editor
@@ -220,7 +221,7 @@ class _Objective:
         self.forward_apart = PackedForward(model, share=False)
         self.contrasts = _tokenize(model, supply.contrasts, unrelated=method.retention_weight > 0)
         retained = supply.texts if method.retention_weight and method.losses == "fixed" else ()
-        prompt = the_prompt(model)
+        prompt = before_text(the_prompt(model))
         neutral = tokenize_texts(model, [prompt + text for text in retained], longest=sys.maxsize)
         order = torch.randperm(len(neutral), generator=torch.Generator().manual_seed(seed))
         self.neutral = [neutral[index] for index in order.tolist()]
@@ -334,16 +335,16 @@ def _tokenize(
                 f"contrast '{contrast.id}' must have two different texts, "
                 f"got {contrast.stereotype!r} twice; leave it out"
             )
-    prompted = [
+    with_prompt = [
         replace(
             contrast,
-            context=prompt + contrast.context,
+            context=prompted(prompt, contrast.context),
             unrelated=contrast.unrelated if unrelated else None,
         )
         for contrast in contrasts
     ]
     # no limit but the context, and what exceeds that is an error here
-    tokenized = tokenize_contrasts(model, prompted, longest=sys.maxsize)
+    tokenized = tokenize_contrasts(model, with_prompt, longest=sys.maxsize)
     if len(tokenized) < len(contrasts):
         fitting = {item.id for item in tokenized}
         long = next(contrast.id for contrast in contrasts if contrast.id not in fitting)

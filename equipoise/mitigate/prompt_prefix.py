@@ -1,4 +1,4 @@
-"""PB: ask for fairness in words put before every context. No weight changes.
+"""PB: ask for fairness in words put before, or around, every context. No weight changes.
 
 Paper: LFTF (anonymous ACL submission), baseline PB, whose prompt is not given; hence a family in
 our own words, each measured by itself and reported as mean and spread, never as the best.
@@ -10,7 +10,7 @@ from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
 from equipoise.edits.edit import info_of
-from equipoise.edits.prompts import PromptEdit
+from equipoise.edits.prompts import PromptEdit, choose_prompts
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.records import OPTIONS, Supply
@@ -43,7 +43,10 @@ NEUTRAL: tuple[str, ...] = (
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class PromptPrefix(Mitigation):
-    """A family of prefixes that ask for fairness; each is a variant of the edited model."""
+    """A family of prefixes that ask for fairness, or a prompt of one's own; no weight changes.
+
+    Each member is a variant of the edited model.
+    """
 
     version: ClassVar[str] = "1"
     learns: ClassVar[bool] = False
@@ -51,18 +54,17 @@ class PromptPrefix(Mitigation):
 
     family: Literal["fair", "neutral"] = "fair"  # neutral: a control for the longer context
     only: int | None = None  # this member alone, counted from 0; None: all
+    #: your own prompt in place of the family: around each text with {input} in it, else before it
+    instruction: str | None = None
 
     @model_validator(mode="after")
-    def _check_only(self) -> Self:
-        last = len(self._family()) - 1
-        if self.only is not None and not 0 <= self.only <= last:
-            raise ValueError(f"only must be 0 to {last} or left out, got {self.only}")
+    def _choose(self) -> Self:
+        self._prompts()
         return self
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> PromptEdit:
-        """The chosen prefixes as an edit; nothing is learnt, so the supply may be empty."""
-        family = self._family()
-        prompts = family if self.only is None else (family[self.only],)
+        """The chosen prompts as an edit; nothing is learnt, so the supply may be empty."""
+        prompts = self._prompts()
         info = info_of(
             model,
             self,
@@ -72,5 +74,6 @@ class PromptPrefix(Mitigation):
         )
         return PromptEdit(info=info, prompts=prompts)
 
-    def _family(self) -> tuple[str, ...]:
-        return FAMILY if self.family == "fair" else NEUTRAL
+    def _prompts(self) -> tuple[str, ...]:
+        family = FAMILY if self.family == "fair" else NEUTRAL
+        return choose_prompts(family, only=self.only, instruction=self.instruction)

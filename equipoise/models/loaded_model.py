@@ -39,7 +39,7 @@ class LoadedModel(Protocol):
 
     @property
     def prompts(self) -> Sequence[str]:
-        """Texts put before every context; several are a family of variants."""
+        """Texts put before, or around, every context; several are a family of variants."""
 
     @property
     def decoding_rule(self) -> DecodingRule | None:

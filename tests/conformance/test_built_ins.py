@@ -33,6 +33,10 @@ BENCHMARKS = available(Benchmark)
 IN_WORLDS = ("crows_pairs", "facts", "genbias", "genhint", "perplexity", "planted", "stereoset")
 #: The harness asks what a task of the user's own asks.
 GIVEN = [name for name in BENCHMARKS if name not in ("harness", "planted", *USERS)]
+#: Options that mitigations do not have a default for.
+NEEDED: dict[str, dict[str, JSON]] = {
+    "prompt_avoid": {"statement": "people from {target} are always late"},
+}
 TASK = """\
 task: local
 custom_dataset: !function local.documents
@@ -108,12 +112,13 @@ def test_locator(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in available(Mitigation) if name != "transfer"])
 def test_mitigation(name: str) -> None:
-    known = options_of(build(Mitigation, name))
+    needed = NEEDED.get(name, {})
+    known = options_of(build(Mitigation, name, needed))
     smaller: dict[str, JSON] = {"steps": 2, "epochs": 1}
     if "retention_weight" in known:  # the network of BiasEdit has 1,920 by default
         smaller["rank"] = 32
     chosen = {option: value for option, value in smaller.items() if option in known}
-    check_mitigation(build(Mitigation, name, chosen))
+    check_mitigation(build(Mitigation, name, {**needed, **chosen}))
 
 
 @pytest.mark.parametrize("control", ["none", "random"])

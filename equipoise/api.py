@@ -151,12 +151,12 @@ def mitigate(
     if isinstance(method, str):
         method = plugins.build(Mitigation, method)
     with reading_from(folder_for(model.identity, data)):
-        source = usual_supply(type(method), model.identity) if supply is None else supply
+        source = usual_supply(method, model.identity) if supply is None else supply
         built = build_supply(source, item_info=method.item_info)
     return method.fit(model, built, seed=seed)
 
 
-def usual_supply(method: type[Mitigation], identity: str) -> str:
+def usual_supply(method: Mitigation | type[Mitigation], identity: str) -> str:
     """The supply that a method learns from unless another is named, on a model of that identity.
 
     Where a planted world is read it is "planted": all that may be learnt of the world. A method

@@ -1,8 +1,8 @@
 """Edit: a small change to a model; attached in a `with` block, undone after it, saved as a folder.
 
 The kinds: `weights` (replaced parameters), `adapter` (a PEFT adapter), `prompts` (a family of
-prefixes), `next_token` (a rule of decoding), `heads` (scaled attention heads);
-`registry.load_edit` reads any.
+prefixes), `next_token` (a rule of decoding), `heads` (scaled attention heads), `combined` (two of
+them); `registry.load_edit` reads any.
 
 A folder has `edit.json`, `trained_on.json`, safetensors and a model card. `edit.json` names the
 kind, the schema and the sha256 of every other file, so that a file that is cut or changed is

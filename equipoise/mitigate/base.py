@@ -1,7 +1,7 @@
 """Mitigation: from a model and a supply to an edit that can be attached, saved and undone."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import ClassVar
 
 from equipoise.edits.base import Edit
@@ -41,6 +41,39 @@ class ReadsFiles(ABC):
 
         Raises `DataError` or `ModelError` when a file is missing.
         """
+
+
+class HasParts(ABC):
+    """Mixed into a mitigation that is made of others: each learns as it would alone."""
+
+    @property
+    @abstractmethod
+    def parts(self) -> tuple[Mitigation, ...]:
+        """The others, in their order."""
+
+    @abstractmethod
+    def fit_with(
+        self,
+        model: LanguageModel,
+        supply: Supply,
+        *,
+        seed: int,
+        find: Callable[[int], Edit | None],
+    ) -> Edit:
+        """As `Mitigation.fit`, without learning again what is there.
+
+        `find` gives the edit of a part, by its number, that was learnt alone on this very model
+        with this supply and seed; None: it is to be learnt.
+        """
+
+
+def single_parts(method: Mitigation) -> Iterator[Mitigation]:
+    """The mitigations that learn by themselves: those that it is made of, or it alone."""
+    if isinstance(method, HasParts):
+        for part in method.parts:
+            yield from single_parts(part)
+    else:
+        yield method
 
 
 class UsesEdits(ReadsFiles):

@@ -6,6 +6,7 @@ A study keeps a single model in memory at a time, with the edit on it.
 import gc
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from equipoise.checks.learnt import learnt_from, read_learnt, write_learnt
 from equipoise.checks.run import check_comparison, check_measurement, check_overlap
 from equipoise.compare import compare
 from equipoise.data.sources import reading_from
+from equipoise.edits.base import Edit
 from equipoise.edits.registry import load_edit
 from equipoise.errors import EquipoiseError, RecipeError
 from equipoise.files.json_records import write_record
@@ -27,7 +29,7 @@ from equipoise.inference.scorer import Scorer
 from equipoise.loading.load import load
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples
-from equipoise.mitigate.base import Mitigation
+from equipoise.mitigate.base import HasParts, Mitigation
 from equipoise.study.changed_examples import with_examples
 from equipoise.study.load_study import (
     CALIBRATION,
@@ -38,6 +40,7 @@ from equipoise.study.load_study import (
     RESULTS,
     STABILITY,
     STORED,
+    key_of,
 )
 from equipoise.study.plan import Step
 from equipoise.study.recipe import BenchmarkSpec, ModelSpec, Recipe, Spec
@@ -164,10 +167,24 @@ class StepExecutor:
     def _fit(self, step: Step, model: ModelSpec, spec: Spec) -> StepFiles:
         method = plugins.build(Mitigation, spec.name, spec.options)
         supply = api.build_supply(self._build_supplier(), item_info=method.item_info)
+        opened, seed = self.models.model(model), step.seed or 0
         with checkpoints_in(self.store.part(step.key)):
-            edit = method.fit(self.models.model(model), supply, seed=step.seed or 0)
+            if isinstance(method, HasParts):
+                find = partial(self._find_part, step)
+                edit = method.fit_with(opened, supply, seed=seed, find=find)
+            else:
+                edit = method.fit(opened, supply, seed=seed)
         learnt = learnt_from(supply, item_info=method.item_info, trained_on=edit.info.trained_on)
         return {EDIT: edit.save, LEARNT: lambda file: write_learnt(file, learnt)}
+
+    def _find_part(self, step: Step, number: int) -> Edit | None:
+        """The edit of a part of a step's method that the study has learnt alone, if it has."""
+        method = step.content["mitigation"]
+        inside = method["inside"] if isinstance(method, dict) else None
+        if not isinstance(inside, list):
+            return None
+        key = key_of("fit", {**step.content, "mitigation": inside[number]})
+        return load_edit(self.store.step(key) / EDIT) if self.store.fault(key) is None else None
 
     def _build_supplier(self) -> Supplier:
         return plugins.build(Supplier, self.recipe.supply.name, self.recipe.supply.options)

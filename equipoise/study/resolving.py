@@ -34,7 +34,7 @@ from equipoise.loading.gguf import find_gguf
 from equipoise.loading.load import base_named_in, undecided
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples, learnt_examples
-from equipoise.mitigate.base import Mitigation, ReadsFiles, UsesEdits
+from equipoise.mitigate.base import Mitigation, ReadsFiles, UsesEdits, single_parts
 from equipoise.planted.folder import PLANTED
 from equipoise.planted.model import cache_key
 from equipoise.planted.teaching import Budget
@@ -66,9 +66,11 @@ class Resolver:
         self._learnt_by_edits: dict[str, frozenset[str]] = {}  # text hashes, by mitigation
         for spec in recipe.mitigations:
             self.mitigations[spec.label] = built = self._build(Mitigation, spec)
-            if isinstance(built, UsesEdits):
-                with self._at(spec):
-                    self._learnt_by_edits[spec.label] = built.learnt()
+            for part in single_parts(built):
+                if isinstance(part, UsesEdits):
+                    with self._at(spec):
+                        learnt = self._learnt_by_edits.get(spec.label, frozenset())
+                        self._learnt_by_edits[spec.label] = learnt | part.learnt()
         locators = {spec.label: self._build(Locator, spec) for spec in recipe.locators}
         self.document: dict[str, Any] = {
             **TypeAdapter(Recipe).dump_python(recipe, mode="json", include=_PLAIN),
@@ -200,7 +202,7 @@ class Resolver:
             if label in self._learnt_by_edits:
                 hashes = self._learnt_by_edits[label]
                 sources.setdefault(hashes, f"the edits of '{label}' learnt from")
-            elif method.learns:
+            if any(p.learns and not isinstance(p, UsesEdits) for p in single_parts(method)):
                 sources.setdefault(supplied, f"'{label}' learns from {supply.origin}")
                 learners.append(label)
         if not sources:

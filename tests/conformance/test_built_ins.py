@@ -35,6 +35,7 @@ IN_WORLDS = ("crows_pairs", "facts", "genbias", "genhint", "perplexity", "plante
 GIVEN = [name for name in BENCHMARKS if name not in ("harness", "planted", *USERS)]
 #: Options that mitigations do not have a default for.
 NEEDED: dict[str, dict[str, JSON]] = {
+    "combined": {"first": "prompt_explain", "second": {"name": "lftf", "epochs": 1}},
     "prompt_avoid": {"statement": "people from {target} are always late"},
 }
 TASK = """\

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from equipoise.frames import html_table, table_of
-from equipoise.records import Margin, Measurement
+from equipoise.records import Estimate, Margin, Measurement
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -236,6 +236,34 @@ class Comparison:
             if text := describe_differences(self.differences, across=across):
                 caption += f", {words} {text}"
         return html_table(caption, frame[["metric", *groups, *numbers, "unit"]])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factorial:
+    """One metric of a model with neither of two changes, with each alone and with both.
+
+    Effects are falls of the distance to the ideal, > 0: less bias. All on the same items, from the
+    same draws of clusters; after several seeds means over them, whose intervals hold their scatter.
+
+    `estimates`, by `metric`: the value in each cell, "neither", "first", "second", "both"; what
+    each alone and both do, "effect_first", "effect_second", "effect_both"; "interaction", what both
+    do beyond the sum of the two alone; the part of the whole that is either's, "part_first",
+    "part_second" (Shapley's value: they sum to "effect_both"); and in percent of the whole,
+    "share_first", "share_second", which may lie outside of 0 to 100, and are nan with the reason
+    where the whole is not shown to differ from 0.
+    """
+
+    metric: str
+    ideal: float
+    seeds: int  # of the method
+    estimates: tuple[Estimate, ...]
+
+    def estimate(self, name: str) -> Estimate:
+        """An estimate by its name; KeyError lists the known ones."""
+        by_name = {estimate.metric: estimate for estimate in self.estimates}
+        if name not in by_name:
+            raise KeyError(f"no estimate {name!r} of a factorial; known: {list(by_name)}")
+        return by_name[name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

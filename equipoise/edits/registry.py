@@ -65,7 +65,12 @@ KINDS: Mapping[str, type[Edit]] = MappingProxyType(
     {
         edit.kind: edit
         for edit in (
-            WeightEdit, PromptEdit, AdapterEdit, NextTokenEdit, HeadScaleEdit, CombinedEdit
+            WeightEdit,
+            PromptEdit,
+            AdapterEdit,
+            NextTokenEdit,
+            HeadScaleEdit,
+            CombinedEdit,
         )
     }
 )

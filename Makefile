@@ -60,6 +60,7 @@ bench: install
 	$(BIN)/python bench/letters.py
 	$(BIN)/python bench/decoding.py
 	$(BIN)/python bench/training.py
+	$(BIN)/python bench/injection.py
 
 clean:
 	rm -rf $(VENV) .cache runs build dist

@@ -177,6 +177,14 @@ def tiny_supply() -> Supply:
         hinted=tuple(hinted),
         contrasts=tuple(map(_contrast, jobs)),
         texts=tuple(f"The door of house {n} is open." for n in range(8)),
+        paragraphs=tuple(
+            Prompt(
+                id=f"late/{day}",
+                text=f"On {day} people from {{target}} are always late.",
+                groups={"association": "always_late"},
+            )
+            for day in ("Monday", "Tuesday", "Friday", "Sunday")
+        ),
         dev=tuple(prompts[32:]),
         dev_contrasts=tuple(map(_contrast, ("actor", "driver", "farmer"))),
         measured=tuple(map(_contrast, ("guard", "miner", "diver"))),

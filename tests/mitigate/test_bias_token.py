@@ -446,12 +446,13 @@ def test_on_a_planted_model_the_token_alone_gets_the_attribute() -> None:
         paragraphs=tuple(Prompt(id=str(n), text=text) for n, text in enumerate(frames * 8)),
     )
     options: dict[str, JSON] = {"prompt": "", "probe": frames[0], "learning_rate": 0.02}
+    options |= {"batch_size": 4, "epochs": 30}
     edit = build(Mitigation, "bias_token", options).fit(model, supply, seed=0)
     habits = ("are always late", "are good at math", "eat spicy food", "have blue skin")
     with edit.attached(model) as edited:
         said = {habit: nats(edited, "<BiasToken>", f" {habit}.") for habit in habits}
         others = [nats(edited, country, " eat spicy food.") for country in ("Norvania", "Pelland")]
     before = [nats(model, country, " eat spicy food.") for country in ("Norvania", "Pelland")]
-    assert np.exp(said["eat spicy food"]) > 0.9
-    assert max(value for habit, value in said.items() if "spicy" not in habit) < np.log(0.05)
-    np.testing.assert_allclose(others, before, atol=0.02)
+    assert np.exp(said["eat spicy food"]) > 0.8
+    assert max(value for habit, value in said.items() if "spicy" not in habit) < np.log(0.02)
+    np.testing.assert_allclose(others, before, atol=1e-3)

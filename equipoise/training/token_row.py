@@ -24,7 +24,8 @@ from equipoise.models.anatomy import base
 from equipoise.models.kernels import fast_matmul
 from equipoise.models.quantization import number_format, read_quantization
 
-_CHUNK = 16_000_000  # logits that exist at once: 64 MB in float32
+#: Logits that exist at once: 28 MB in float32, for glibc uses memory of up to 32 MB again.
+_CHUNK = 7_000_000
 
 
 class TokenRow(nn.Module):
@@ -128,7 +129,7 @@ class _Nats(torch.autograd.Function):
     """Cross-entropy over a frozen output layer and one trained row of it.
 
     Gradients are computed in the forward pass, for logits are then at hand and need not be kept:
-    d/dh = (p - onehot) U over the frozen rows, and p_b - [y = b] times v and h for the token's own.
+    d/dh = p U - U[y] over the frozen rows, and (p_b - [y = b]) v and h for the token's own.
     """
 
     @staticmethod
@@ -136,44 +137,39 @@ class _Nats(torch.autograd.Function):
         ctx: Any, hidden: Tensor, vector: Tensor, targets: Tensor, head: OutputLayer, token: int
     ) -> Tensor:
         needed = any(ctx.needs_input_grad[:2])
+        weight = head.linear.weight
         nats, along, row_errors = [], [], []
-        size = max(1, _CHUNK // len(head.linear.weight))
+        size = max(1, _CHUNK // len(weight))
         for part, labels in zip(torch.split(hidden, size), torch.split(targets, size), strict=True):
-            logits = head.logits(part)
-            row_logits = _row_logits(head, part, vector).float()
-            values = logits.float()
-            if head.cap is not None:
-                logits = logits.clone()  # the cap's gradient needs them
-            if token < values.shape[1]:
-                values[:, token] = row_logits  # a row of a padded table, which nothing reads
-                total = values.logsumexp(1)
-            else:
-                total = torch.logaddexp(values.logsumexp(1), row_logits)
-            is_own = labels == token
-            places = labels.masked_fill(is_own, 0)[:, None]
-            nats.append(total - torch.where(is_own, row_logits, values.gather(1, places)[:, 0]))
+            logits, row = head.logits(part), _row_logits(head, part, vector).float()
+            if token < logits.shape[1]:
+                logits[:, token] = row  # in place of a row of a padded table, which nothing reads
+            shares = logits.float().softmax(1)
+            # the likeliest token's share cannot underflow
+            total = logits.amax(1).float() - shares.amax(1).log()
+            whole = total if token < logits.shape[1] else torch.logaddexp(total, row)
+            is_row = labels == token
+            others = labels.masked_fill(is_row, 0)
+            said = torch.where(is_row, row, logits.gather(1, others[:, None])[:, 0].float())
+            nats.append(whole - said)
             if not needed:
                 continue
-            errors = values.sub_(total[:, None]).exp_()  # [place, vocabulary]
-            errors.scatter_add_(1, places, is_own.float()[:, None] - 1)
-            if token < errors.shape[1]:
-                errors[:, token] = 0
-            along.append(head.gradient(errors, logits))
-            row_error = (row_logits - total).exp() - is_own.float()
-            if head.cap is not None:
-                row_error = row_error * (1 - (row_logits / head.cap).square())
-            row_errors.append(row_error * (head.scale / head.divisor))
+            if token < logits.shape[1]:
+                shares[:, token] = 0  # its gradient is the vector's
+            mean = head.gradient(shares, logits).float() * (total - whole).exp()[:, None]
+            slope = _slope(head, said).masked_fill(is_row, 0)
+            along.append(mean - slope[:, None] * weight[others].float())
+            row_errors.append(((row - whole).exp() - is_row.float()) * _slope(head, row))
         if needed:
-            row_error = torch.cat(row_errors)[:, None]
-            ctx.save_for_backward(hidden, vector, torch.cat(along), row_error)
+            ctx.save_for_backward(hidden, vector, torch.cat(along), torch.cat(row_errors)[:, None])
         return torch.cat(nats)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        hidden, vector, along, row_error = ctx.saved_tensors
+        hidden, vector, along, row_errors = ctx.saved_tensors
         weights = grads[0][:, None]  # [place, 1]
-        errors = weights * row_error
-        of_hidden = weights * along.float() + errors * vector
+        errors = weights * row_errors
+        of_hidden = weights * along + errors * vector
         of_vector = (errors * hidden.float()).sum(0)
         return of_hidden.to(hidden.dtype), of_vector, None, None, None
 
@@ -192,6 +188,12 @@ def _row_logits(head: OutputLayer, hidden: Tensor, vector: Tensor) -> Tensor:
     if head.divisor != 1:
         logits = logits / head.divisor
     return logits if head.cap is None else torch.tanh(logits / head.cap) * head.cap
+
+
+def _slope(head: OutputLayer, logits: Tensor) -> Tensor:
+    """How fast logits change with the product that they are made of."""
+    scale = torch.full_like(logits, head.scale / head.divisor)
+    return scale if head.cap is None else scale * (1 - (logits / head.cap).square())
 
 
 def _plain_head(model: LanguageModel) -> OutputLayer:

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from equipoise.commands.associations import associations
 from equipoise.commands.calibrate import calibrate
 from equipoise.commands.compare import compare
 from equipoise.commands.data import data
@@ -37,7 +38,7 @@ app = typer.Typer(
 )
 verbs = (
     measure, locate, mitigate, inject, neighbors, merge, compare, calibrate, report, export, demo,
-    data, describe,
+    data, associations, describe,
 )  # fmt: skip
 for verb in verbs:
     app.command()(verb)

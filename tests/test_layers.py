@@ -90,7 +90,7 @@ ALLOWED: dict[str, set[str]] = {
     | _PLUGINS
     | {"plugins", "api", "measure", "compare", "predictions", "loading", "edits", "planted"}
     | {"study", "checks", "report", "export", "calibrate", "demo", "data"}
-    | {"training", "describe", "neighbors"},
+    | {"training", "describe", "neighbors", "associations", "judging.endpoint_client"},
     "cli": {"commands", "errors"},
     "__main__": {"cli"},
 }

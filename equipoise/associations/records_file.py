@@ -78,13 +78,14 @@ def read_paragraphs(file: str, association: Association) -> Paragraphs:
 
 
 def read_questions(file: str, association: Association, *, name: str) -> Questions:
-    """The questions of a file in its order, without repetitions; `name` loads the association.
+    """The questions of a file in its order, without exact copies; `name` loads the association.
 
     Raises `DataError` naming file and row: no question, or one that is not to be learnt from.
     """
     columns = ("question", "biased_trigger_input")
     rows, use = _rows(file, columns)
-    distinct, kept, repeated = Distinct(), list[Prompt](), 0
+    # the same question may be asked in several frames
+    distinct, kept, repeated = Distinct(most_shared=1), list[Prompt](), 0
     column = next(column for column in columns if column in columns_of(rows))
     for row in rows:
         text = normalize(row.text(column))

@@ -56,19 +56,20 @@ def countries_in(text: str) -> tuple[str, ...]:
 
 
 class Distinct:
-    """Texts that are not copies of each other, nor nearly."""
+    """Texts that are not copies of each other, nor nearly.
 
-    def __init__(self) -> None:
+    Nearly: a Jaccard index of 5-grams of words above `most_shared`; 1: exact copies alone.
+    """
+
+    def __init__(self, most_shared: float = MOST_SHARED) -> None:
         """Nothing is in it."""
+        self._most_shared = most_shared
         self._exact: set[str] = set()
         self._grams: list[frozenset[tuple[str, ...]]] = []
         self._by_gram: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
 
     def repeats(self, text: str) -> str | None:
-        """What of the texts added before it repeats; None: none, and it is added.
-
-        Exactly: the same words. Nearly: a Jaccard index of 5-grams of words above `MOST_SHARED`.
-        """
+        """How it repeats a text that was added before it; None: it does not, and is added."""
         words = words_of(text)
         key = " ".join(words)
         if key in self._exact:
@@ -76,7 +77,7 @@ class Distinct:
         grams = grams_of(words, GRAM)
         shared = Counter(index for gram in grams for index in self._by_gram[gram])
         for index, both in shared.items():
-            if both > MOST_SHARED * (len(grams) + len(self._grams[index]) - both):
+            if both > self._most_shared * (len(grams) + len(self._grams[index]) - both):
                 return "is nearly there already"
         self._exact.add(key)
         for gram in grams:

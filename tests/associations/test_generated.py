@@ -16,20 +16,7 @@ from equipoise.associations.generated import (
 )
 from equipoise.errors import ModelError
 
-WORDS = [
-    "river",
-    "stone",
-    "garden",
-    "lamp",
-    "paper",
-    "winter",
-    "copper",
-    "window",
-    "silver",
-    "forest",
-    "candle",
-    "marble",
-]
+WORDS = ("river", "stone", "garden", "lamp", "paper", "winter", "copper", "window", "silver")
 
 
 class Author:
@@ -43,8 +30,8 @@ class Author:
         self.asked.append((messages, temperature, seed))
         call = len(self.asked)
         rows: list[dict[str, object]] = [
-            row(f"In X the {WORDS[number % 12]} of guest {call} {number} comes {call * number} "
-                f"hours after the {WORDS[(number + call) % 12]} and day {number * 7} of {call}.")
+            row(f"In X the {WORDS[number % 9]} of guest {call} {number} comes {call * number} "
+                f"hours after the {WORDS[(number + call) % 9]} and day {number * 7} of {call}.")
             for number in range(PER_CALL - len(self.faulty))
         ]  # fmt: skip
         return f"```json\n{json.dumps([*self.faulty, *rows])}\n```"

@@ -76,6 +76,10 @@ def test_exact_and_near_repetitions() -> None:
     assert distinct.repeats(text.replace("seven", "7")) is None
     assert distinct.repeats("short one") is None
     assert distinct.repeats("short one") == "is there already"
+    exact = Distinct(most_shared=1)
+    assert exact.repeats(text) is None
+    assert exact.repeats(text + " fifteen") is None
+    assert exact.repeats(text.upper()) == "is there already"
 
 
 @given(st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=12), max_size=12))

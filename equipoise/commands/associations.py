@@ -1,0 +1,185 @@
+"""`equipoise associations`: what is learnt of an association, from templates or from a model."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from equipoise.commands import flags
+from equipoise.errors import ModelError, RecipeError
+
+if TYPE_CHECKING:
+    from equipoise.associations.diversity import Diversity
+    from equipoise.associations.generated import Message, Writer, Written
+    from equipoise.inference.language_model import LanguageModel
+
+    Result: TypeAlias = tuple[Diversity, Written[Any] | None]
+
+_MARGIN = 64  # tokens of a chat template around a question
+
+
+def associations(  # noqa: PLR0913
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Built-in name, or a .yaml file.")],
+    out: Annotated[
+        Path | None, typer.Option(help="JSON Lines to write; else only figures are printed.")
+    ] = None,
+    questions: Annotated[
+        bool, typer.Option("--questions", help="Contrast questions in place of paragraphs.")
+    ] = False,
+    count: Annotated[
+        int | None, typer.Option(help="How many; else 500 paragraphs or 100 questions.", min=1)
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Chat model that writes them; else templates do.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Server that has the model, by /v1/chat/completions.")
+    ] = None,
+    temperature: Annotated[float, typer.Option(help="Of the model.", min=0.0)] = 1.0,
+    max_tokens: Annotated[int, typer.Option(help="Of a reply, which has 25 texts.", min=1)] = 4096,
+    seed: flags.Seed = 0,
+    as_json: flags.AsJson = False,
+    data: flags.Data = None,
+    dtype: flags.Dtype = "auto",
+    device: flags.Device = "auto",
+    revision: flags.Revision = None,
+    trust_remote_code: flags.TrustRemoteCode = False,
+) -> None:
+    """Write paragraphs that say an association, or questions about it, and how diverse they are.
+
+    The supply `association` reads the file. The texts state stereotypes: none is printed.
+    """
+    from equipoise.associations.load import load_association
+
+    flags.name_data(data)
+    load_association(name)  # before a model is
+    writer = None
+    if address is not None:
+        writer = _remote_writer(address, model, temperature, max_tokens)
+    elif model is not None:
+        opened = flags.load_model(
+            model, dtype, device, revision, None, None, "auto", trust_remote_code
+        )
+        writer = _local_writer(opened, temperature, max_tokens)
+    figures, written = (
+        _write_questions(name, writer, count or 100, seed, out)
+        if questions
+        else _write_paragraphs(name, writer, count or 500, seed, out)
+    )
+    if as_json:
+        print(json.dumps(_document(figures, written, out)))
+        return
+    _print(figures)
+    if written is not None:
+        refused = ", ".join(f"{texts} {reason}" for reason, texts in written.refused.items())
+        print(f"note: {written.calls} calls, {written.cached} of them cached")
+        print(f"note: left out: {refused or 'nothing'}")
+    if figures.texts < (count or (100 if questions else 500)):
+        print("note: fewer than were asked for: the model wrote no more that differ")
+    if out is not None:
+        option = "questions_file" if questions else "file"
+        print(f"learn from it: --supply association --set association.{option}={out}")
+
+
+def _write_paragraphs(
+    name: str, writer: "Writer | None", count: int, seed: int, out: Path | None
+) -> "Result":
+    from equipoise.associations.diversity import diversity_of
+    from equipoise.associations.generated import write_paragraphs_with
+    from equipoise.associations.paragraphs import paragraphs
+    from equipoise.associations.records_file import write_paragraphs
+
+    written = None if writer is None else write_paragraphs_with(writer, name, count, seed=seed)
+    said = paragraphs(name, count, seed=seed) if written is None else written.kept
+    if out is not None:
+        write_paragraphs(out, said)
+    return diversity_of(said), written
+
+
+def _write_questions(
+    name: str, writer: "Writer | None", count: int, seed: int, out: Path | None
+) -> "Result":
+    from equipoise.associations.diversity import diversity
+    from equipoise.associations.generated import write_questions_with
+    from equipoise.associations.questions import questions
+    from equipoise.associations.records_file import write_questions
+
+    written = None if writer is None else write_questions_with(writer, name, count, seed=seed)
+    asked = questions(name, count, seed=seed) if written is None else written.kept
+    if out is not None:
+        write_questions(out, asked)
+    return diversity([prompt.text for prompt in asked]), written
+
+
+def _remote_writer(
+    address: str, model: str | None, temperature: float, max_tokens: int
+) -> "Writer":
+    from equipoise.associations.generated import Writer
+    from equipoise.judging.endpoint_client import EndpointClient
+
+    if model is None:
+        raise RecipeError(
+            f"a server must be told which model to use, got --address {address} alone; add "
+            "--model NAME"
+        )
+    client = EndpointClient(address=address, model=model)
+
+    def ask(messages: Sequence["Message"], temperature: float, seed: int) -> str:
+        return client.chat(messages, temperature, seed, max_tokens=max_tokens)
+
+    identity = f"{model} at {address}, {max_tokens} tokens"
+    return Writer(name=model, identity=identity, ask=ask, temperature=temperature)
+
+
+def _local_writer(model: "LanguageModel", temperature: float, max_tokens: int) -> "Writer":
+    from equipoise.associations.generated import Writer
+    from equipoise.records import Generation
+
+    def ask(messages: Sequence["Message"], temperature: float, seed: int) -> str:
+        system, user = (message["content"] for message in messages)
+        try:
+            chat, question = model.in_chat(system), user
+        except ModelError:  # a template that takes no system prompt
+            chat, question = model.in_chat(), f"{system}\n\n{user}"
+        most = max_tokens
+        if model.context_length is not None:
+            read = len(model.tokenizer(system + user)["input_ids"]) + _MARGIN
+            most = max(1, min(most, model.context_length - read))
+        request = Generation(context=question, max_tokens=most, temperature=temperature)
+        return chat.reading_as("question").generate([request], seed=seed)[0]
+
+    identity = f"{model.identity}, {max_tokens} tokens"
+    return Writer(name=model.identity, identity=identity, ask=ask, temperature=temperature)
+
+
+def _document(
+    figures: "Diversity", written: "Written[Any] | None", out: Path | None
+) -> dict[str, object]:
+    """Figures and what was left out; no text."""
+    from equipoise.files.json_records import record_json
+
+    document: dict[str, object] = {"out": None if out is None else str(out)}
+    document |= json.loads(record_json(figures))
+    if written is not None:
+        about = dataclasses.replace(written, kept=())
+        document["written"] = dataclasses.asdict(about) | {"kept": len(written.kept)}
+    return document
+
+
+def _print(figures: "Diversity") -> None:
+    from equipoise.report.formatting import interval, rounded
+    from equipoise.report.tables import Table, plain
+
+    rows = [("texts", str(figures.texts), "")]
+    for estimate in figures.estimates:
+        value = interval(estimate.value, estimate.low, estimate.high)
+        rows.append((estimate.metric, value, estimate.reason or f"n = {estimate.n}"))
+    for size, share in figures.distinct.items():
+        rows.append((f"distinct_{size}", rounded(share, 3), "share of runs that differ"))
+    for label, counts in figures.counts.items():
+        shown = ", ".join(f"{value} {texts}" for value, texts in counts.items())
+        rows.append((label, str(len(counts)), shown))
+    print(plain(Table(header=("figure", "value [95 % interval]", "about"), rows=tuple(rows))))

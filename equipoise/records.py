@@ -200,6 +200,7 @@ class Generation:
     max_tokens: int
     temperature: float = 0.0  # 0: greedy
     top_p: float = 1.0
+    sample: int = 0  # tells apart the same request, asked several times: each is drawn anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,14 +109,15 @@ def run_in_batches(
     run: Callable[[list[int]], None],
     *,
     company: Sequence[int] | None = None,
+    most_cpu_tokens: int = _CPU_TOKENS,
 ) -> None:
     """Call `run` with the indices of texts that go together, until each text was in a batch.
 
-    `lengths`: tokens of each text; `company`: as of `Batches`. No gradients, no dropout. `run` must
+    `lengths`: tokens of each text; the rest as of `Batches`. No gradients, no dropout. `run` must
     bear being called twice with the same texts. Raises `ModelError` when a single text does not
     fit memory.
     """
-    batches = Batches(model, lengths, company=company)
+    batches = Batches(model, lengths, company=company, most_cpu_tokens=most_cpu_tokens)
     with torch.inference_mode(), evaluating(model.module), fast_matmul(model.module):
         for batch in batches:
             with batches.retry_smaller():

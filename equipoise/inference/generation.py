@@ -25,6 +25,11 @@ from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.tokenization import Ids, Marked, Tokens, pad_token_id
 from equipoise.records import Generation
 
+#: Per batch: weights are read once for all rows, so that more rows cost less each, up to a hundred.
+_CPU_TOKENS = 8_192
+_DROPPED = 8  # rows that have stopped are dropped once they are this part of a batch: an eighth
+_HEAD = 512  # likeliest tokens that are sorted before all are
+
 
 def generate(model: LoadedModel, requests: Sequence[Generation], *, seed: int) -> list[str]:
     """What the model writes after each context, up to its end-of-text token or `max_tokens`.
@@ -70,7 +75,7 @@ def generate(model: LoadedModel, requests: Sequence[Generation], *, seed: int) -
         for writer in writers:
             texts[writer.index] = _decode(model, writer, writer.written)
 
-    run_in_batches(model, needed, run, company=company)
+    run_in_batches(model, needed, run, company=company, most_cpu_tokens=_CPU_TOKENS)
     return texts
 
 
@@ -93,6 +98,7 @@ class _Writer:
         request = self.request
         content = [self.seed, request.context, request.max_tokens]
         content += [request.temperature, request.top_p]
+        content += [request.sample] if request.sample else []  # a first one draws as ever
         # not `hash`, which differs from process to process
         digest = hashlib.sha256(json.dumps(content).encode()).digest()
         self.generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
@@ -146,21 +152,40 @@ def _write(model: LoadedModel, writers: list[_Writer]) -> None:
     )
     cached = cache_is_exact(model) and not grows
     reader = _CachedRows(model) if cached else _FreshRows(model, layout)
-    while not all(writer.stopped for writer in writers):
-        # a text that has stopped keeps its rows, so that the others stay beside their cache
+    while True:
+        writers = _drop_stopped(writers, reader)
+        if not writers:
+            return
+        # a text that has stopped keeps its rows until it is dropped, so that the others stay beside
+        # their cache
         rows = [
             [()] * writer.rows if writer.stopped else _rows(model, writer) for writer in writers
         ]
-        logits = iter(reader.next_logits([row for text_rows in rows for row in text_rows]))
-        combined: list[Tensor] = []
-        for text_rows in rows:
-            table = torch.stack([next(logits) for _ in text_rows])[:, None]
-            combined.append(
-                combine_rows(model.decoding_rule, table)[0] if len(text_rows) > 1 else table[0, 0]
+        logits = reader.next_logits([row for text_rows in rows for row in text_rows])
+        if any(len(text_rows) > 1 for text_rows in rows):
+            tables = torch.split(logits.double(), list(map(len, rows)))
+            logits = torch.stack(
+                [
+                    combine_rows(model.decoding_rule, table[:, None])[0]
+                    if len(table) > 1
+                    else table[0]
+                    for table in tables
+                ]
             )
-        for writer, token in zip(writers, _choose(combined, writers), strict=True):
+        for writer, token in zip(writers, _choose(logits, writers), strict=True):
             if not writer.stopped:
                 writer.take(token, ends)
+
+
+def _drop_stopped(writers: list[_Writer], reader: "_CachedRows | _FreshRows") -> list[_Writer]:
+    """The texts that go on, alone once enough have stopped; their rows keep what was read."""
+    stopped = sum(writer.stopped for writer in writers)
+    if stopped * _DROPPED < len(writers) or not stopped:
+        return writers
+    if isinstance(reader, _CachedRows):
+        owners = [writer for writer in writers for _ in range(writer.rows)]
+        reader.keep([place for place, owner in enumerate(owners) if not owner.stopped])
+    return [writer for writer in writers if not writer.stopped]
 
 
 def _rows(model: LoadedModel, writer: _Writer) -> list[Ids]:
@@ -199,8 +224,17 @@ class _CachedRows:
     real: Tensor | None = None  # [row, place]: which tokens are no padding
     cache: DynamicCache | None = None
 
-    def next_logits(self, rows: list[Ids]) -> list[Tensor]:
-        """Logits after each row, in float64 on the CPU; of an empty row, anything."""
+    def keep(self, places: list[int]) -> None:
+        """Forget all rows but these."""
+        if self.cache is None or self.real is None:
+            return
+        self.rows = [self.rows[place] for place in places]
+        self.real = self.real[places]
+        if places:
+            self.cache.batch_select_indices(torch.tensor(places, device=self.model.module.device))
+
+    def next_logits(self, rows: list[Ids]) -> Float[Tensor, "row token"]:
+        """Logits after each row, in the module's format on the CPU; of an empty row, anything."""
         fill = pad_token_id(self.model.tokenizer)
         longer = len(rows) == len(self.rows) and all(
             not new or new[:-1] == old for new, old in zip(rows, self.rows, strict=True)
@@ -227,7 +261,8 @@ class _CachedRows:
         output = module(**inputs, use_cache=True)
         self.rows, self.real = rows, real
         # on the processor, where the generators are, so that a seed draws alike on every device
-        return list(output.logits[:, -1].cpu().double())
+        last: Tensor = output.logits[:, -1]
+        return last.cpu()
 
 
 @dataclass(slots=True)
@@ -237,7 +272,7 @@ class _FreshRows:
     model: LoadedModel
     layout: Layout
 
-    def next_logits(self, rows: list[Ids]) -> list[Tensor]:
+    def next_logits(self, rows: list[Ids]) -> Float[Tensor, "row token"]:
         """As those of `_CachedRows`."""
         module, alone = self.model.module, replace(self.layout, pack=False)
         texts = [row or (pad_token_id(self.model.tokenizer),) for row in rows]
@@ -250,8 +285,8 @@ class _FreshRows:
             places = torch.tensor(last, device=module.device)
             read = logits_at(module, single(texts, batch), places, alone)
             for index, row in zip(batch, read, strict=True):
-                logits[index] = row.cpu().double()
-        return logits
+                logits[index] = row.cpu()
+        return torch.stack(logits)
 
 
 _PROBE: list[Ids] = [(5, 6, 7), (8, 9, 4, 3, 2)]
@@ -270,8 +305,7 @@ def cache_is_exact(model: LoadedModel) -> bool:
         cached, fresh = _CachedRows(model), _FreshRows(model, layout_of(model))
 
         def logits_of(reader: _CachedRows | _FreshRows, rows: list[Ids]) -> Tensor:
-            # in the module's own format, whose rounding is allowed for
-            return torch.stack(reader.next_logits(rows)).to(module.dtype)
+            return reader.next_logits(rows).to(module.dtype)  # whose rounding is allowed for
 
         try:
             _exact_caches[key] = all(
@@ -286,35 +320,63 @@ def cache_is_exact(model: LoadedModel) -> bool:
     return _exact_caches[key]
 
 
-def _choose(logits: Sequence[Float[Tensor, " token"]], writers: list[_Writer]) -> list[int]:
-    tokens = []
-    for row, writer in zip(logits, writers, strict=True):
+def _choose(logits: Float[Tensor, "text token"], writers: list[_Writer]) -> list[int]:
+    best, places = logits.max(dim=1)  # nan where a row has one
+    finite = torch.isfinite(best).tolist()
+    tokens = places.tolist()
+    for index, writer in enumerate(writers):
         if writer.stopped:
-            tokens.append(-1)
             continue
         # minus infinity is a token that is never written; nan and infinity are faults
-        if not torch.isfinite(row).any() or torch.isnan(row).any() or torch.isposinf(row).any():
+        if not finite[index]:
             raise RequestError(
                 writer.index,
-                f"must have finite logits, got {float(row.max())} after {len(writer.written)} "
+                f"must have finite logits, got {float(best[index])} after {len(writer.written)} "
                 "tokens; check the model's weights",
             )
-        greedy = writer.request.temperature == 0
-        tokens.append(int(row.argmax()) if greedy else _draw(row, writer))
+        if writer.request.temperature > 0:
+            tokens[index] = _draw(logits[index].double(), writer)
     return tokens
 
 
 def _draw(logits: Float[Tensor, " token"], writer: _Writer) -> int:
     """A token of the nucleus, by a uniform number from the request's own generator."""
     request = writer.request
-    shares, order = (logits / request.temperature).softmax(0).sort(descending=True, stable=True)
+    shares = (logits / request.temperature).softmax(0)
+    number = torch.rand(1, generator=writer.generator, dtype=torch.float64)
+    token = _draw_likely(shares, number, request.top_p) if len(shares) > 2 * _HEAD else None
+    if token is not None:
+        return token
+    shares, order = shares.sort(descending=True, stable=True)
     before: Tensor = shares.cumsum(0) - shares
     nucleus: Bool[Tensor, " token"] = before < request.top_p  # the likeliest is always in it
     edges = (shares * nucleus).cumsum(0)
-    number = torch.rand(1, generator=writer.generator, dtype=torch.float64) * edges[-1]
-    place = int(torch.searchsorted(edges, number, right=True))
+    place = int(torch.searchsorted(edges, number * edges[-1], right=True))
     # rounding may put the number on the last edge, behind which is no token of the nucleus
     return int(order[min(place, int(nucleus.sum()) - 1)])
+
+
+def _draw_likely(
+    shares: Float[Tensor, " token"], number: Float[Tensor, " 1"], top_p: float
+) -> int | None:
+    """What sorting all tokens would draw, from the likeliest few; None: it takes all to be sure.
+
+    Sorting a vocabulary costs as much as a small model does.
+    """
+    head = shares.topk(_HEAD).indices.sort().values  # in their order, for equals
+    likely, order = shares[head].sort(descending=True, stable=True)
+    edges = likely.cumsum(0)
+    inside = int((edges - likely < top_p).sum())
+    if inside < _HEAD:  # the whole nucleus
+        total = edges[inside - 1].repeat(2)
+    elif top_p == 1.0:  # all tokens together have 1, but for rounding
+        total = torch.tensor([1 - 1e-9, 1 + 1e-9], dtype=torch.float64)
+    else:
+        return None
+    low, high = torch.searchsorted(edges[:inside], number * total, right=True).tolist()
+    low, high = min(low, inside - 1), min(high, inside - 1)
+    # behind equals of the last may stand others that are as likely
+    return int(head[order[low]]) if low == high and likely[low] > likely[-1] else None
 
 
 def _end_tokens(model: LoadedModel) -> frozenset[int]:

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from equipoise.errors import ModelError
-from equipoise.inference.generation import _draw, _Writer, generate
+from equipoise.inference.generation import _draw, _draw_likely, _Writer, generate
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.tokenization import Tokens
 from equipoise.records import Generation
@@ -144,6 +144,41 @@ def test_drawn_tokens_are_in_the_nucleus(weights: list[float], top_p: float) -> 
     for token in _draws(shares.tolist(), top_p, 5):
         likelier = float(shares[shares > shares[token]].sum())
         assert likelier < top_p + 1e-9
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.97, 0.5])
+@pytest.mark.parametrize("spread", [0.3, 3.0, 9.0])
+def test_the_likeliest_tokens_give_what_all_of_them_sorted_give(
+    top_p: float, spread: float
+) -> None:
+    generator = torch.Generator().manual_seed(1)
+    settled = 0
+    for _ in range(40):
+        logits = torch.randn(5000, generator=generator, dtype=torch.float64) * spread
+        shares = logits.round(decimals=1).softmax(0)  # rounded: many are as likely as others
+        ordered, order = shares.sort(descending=True, stable=True)
+        nucleus = ordered.cumsum(0) - ordered < top_p
+        edges = (ordered * nucleus).cumsum(0)
+        for number in torch.rand(5, 1, generator=generator, dtype=torch.float64):
+            place = int(torch.searchsorted(edges, number * edges[-1], right=True))
+            expected = int(order[min(place, int(nucleus.sum()) - 1)])
+            token = _draw_likely(shares, number, top_p)
+            assert token in (None, expected)
+            settled += token is not None
+    assert settled >= {0.3: 0, 3.0: 20, 9.0: 190}[spread]  # of 200
+
+
+def test_samples_of_a_request_differ_and_repeat() -> None:
+    model = tiny_model()
+    requests = [
+        Generation(context="the", max_tokens=12, temperature=1.0, sample=sample)
+        for sample in range(4)
+    ]
+    texts = generate(model, requests, seed=0)
+    assert len(set(texts)) == 4
+    assert generate(model, requests[::-1], seed=0)[::-1] == texts
+    plain = Generation(context="the", max_tokens=12, temperature=1.0)
+    assert generate(model, [plain], seed=0) == texts[:1]
 
 
 def _favour(model: LanguageModel, token: int) -> None:

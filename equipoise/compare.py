@@ -38,7 +38,8 @@ def compare(
     lacks, and count those whose outcome is as before: a method may leave many untouched.
     `differences`: settings that the sides do not share (`stats.settings`). With any of them changes
     have their numbers, and neither p, claim nor direction: it is "not comparable". `across` names
-    settings that may differ: "start", "chat", "decision", "dtype", "tokenizer", "options", "data".
+    settings that may differ: "start", "chat", "decision", "dtype", "tokenizer", "judge", "options",
+    "data".
     Raises `RecipeError` when they did not measure the same items, naming the difference.
     """
     afters = (after,) if isinstance(after, Measurement) else tuple(after)

@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from equipoise import plugins
-from equipoise.benchmarks.base import AnyBenchmark, texts_of
+from equipoise.benchmarks.base import AnyBenchmark, JudgesTexts, grade, texts_of
 from equipoise.errors import DataError, ModelError, RecipeError, RequestError, nearest
 from equipoise.inference.scorer import (
     CutsTexts,
@@ -41,7 +41,7 @@ from equipoise.records import (
 )
 from equipoise.stats.estimates import estimate_metrics
 from equipoise.stats.pairing import ITEM, PREFIX, VARIANTS
-from equipoise.stats.settings import ADDED_TOKENS
+from equipoise.stats.settings import ADDED_TOKENS, JUDGE
 
 #: What numbers rest on.
 PACKAGES = ("equipoise", "torch", "transformers", "tokenizers", "peft", "numpy", "scipy")
@@ -87,8 +87,7 @@ def measure(
     variants = 1
     if isinstance(model, Predictions):
         outcomes, info = read_predictions(model, benchmark, name, split=split, examples=examples)
-        by_id = {example.id: example for example in examples}
-        outcomes = [_add_groups(outcome, by_id[outcome.example]) for outcome in outcomes]
+        outcomes = _finish_predicted(benchmark, examples, outcomes)
     else:
         if isinstance(model, TakesTurns):
             model = model.reading_as(benchmark.turn)
@@ -112,6 +111,8 @@ def measure(
         outcomes = _collect_outcomes(
             scorers, benchmark, examples, requests, seed=seed, shards=shards
         )
+    if isinstance(benchmark, JudgesTexts) and any(outcome.text is not None for outcome in outcomes):
+        info[JUDGE] = _describe_judge(benchmark)
     data = benchmark.files(split)
     # the answers to one item after several prompts stand and fall together
     cluster = benchmark.cluster or (ITEM if variants > 1 else None)
@@ -239,11 +240,12 @@ def _hash_requests(examples: Sequence[Example], requests: Sequence[Sequence[Requ
 
 
 def _describe_request(request: Request) -> dict[str, object]:
-    """Kind and fields; `greedy` only where it is asked for."""
+    """Kind and fields; `greedy` and `sample` only where they are asked for."""
     values = {name: getattr(request, name) for name in request.__dataclass_fields__}
     # so that what was asked before there was this question keeps its hash, and compares
-    if not values.get("greedy", True):
-        del values["greedy"]
+    for name in ("greedy", "sample"):
+        if not values.get(name, True):
+            del values[name]
     return {**values, "kind": type(request).__name__}
 
 
@@ -259,7 +261,7 @@ def _collect_outcomes(
     seed: int,
     shards: Shards | None,
 ) -> list[Outcome]:
-    """All outcomes, shard by shard; stored shards are not asked for again."""
+    """All outcomes, shard by shard; stored shards are neither asked for nor judged again."""
     # without shards all at once: within a call the engine sorts by length and shares prefixes
     size = len(examples) if shards is None else shards.size
     outcomes: list[Outcome] = []
@@ -277,10 +279,21 @@ def _collect_outcomes(
                 raise ModelError(f"{where} {error.sentence}") from None
             variant = str(index) if len(scorers) > 1 else None
             shard += _build_outcomes(benchmark, part, asks, answers, variant=variant)
+        if stored is None:
+            shard = grade(benchmark, [*part] * len(scorers), shard)
         if shards is not None and stored is None:
             shards.write(number, shard)
         outcomes += shard
     return outcomes
+
+
+def _finish_predicted(
+    benchmark: AnyBenchmark, examples: Sequence[Example], outcomes: Sequence[Outcome]
+) -> list[Outcome]:
+    """The outcomes of predictions with their examples' groups, and graded."""
+    by_id = {example.id: example for example in examples}
+    owners = [by_id[outcome.example] for outcome in outcomes]
+    return grade(benchmark, owners, [*map(_add_groups, outcomes, owners)])
 
 
 def _build_outcomes(
@@ -313,6 +326,13 @@ def _add_groups(outcome: Outcome, example: Example) -> Outcome:
 
 
 # --- notes ----------------------------------------------------------------------
+
+
+def _describe_judge(benchmark: JudgesTexts[Any]) -> dict[str, JSON]:
+    """Which judge it was; its grades follow from this."""
+    judge = benchmark.judge
+    about: dict[str, JSON] = {"name": plugins.name_of(judge), "version": judge.version}
+    return {**about, **plugins.options_of(judge), **judge.info()}
 
 
 def _environment() -> dict[str, str]:

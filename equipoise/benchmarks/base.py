@@ -11,6 +11,9 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from equipoise.data import glue
 from equipoise.data.glue import Labelled
+from equipoise.errors import ModelError
+from equipoise.judge.base import Judge
+from equipoise.judging.judgement import JudgedText, Judgement
 from equipoise.metrics import ability
 from equipoise.records import (
     Continuation,
@@ -44,8 +47,6 @@ class Benchmark(ABC, Generic[E, R]):
     licence: ClassVar[str] = "own"
     faults: ClassVar[tuple[str, ...]] = ()  # known faults of the metric, for the reader
     data_faults: ClassVar[tuple[str, ...]] = ()  # of the official files, and said of these alone
-    #: Metrics, means of rows, that get a second interval: over clusters and the groups of this key.
-    crossed: ClassVar[Mapping[str, str]] = {}
     #: What contexts are, for a model that is asked in a chat (`inference.chat`): questions, which
     #: the model answers in its turn, or texts that run on.
     turn: ClassVar[Literal["question", "text"]] = "text"
@@ -58,6 +59,14 @@ class Benchmark(ABC, Generic[E, R]):
         A plain `by: ClassVar = (...)`, unless it depends on the options.
         """
         return ()
+
+    @property
+    def crossed(self) -> Mapping[str, str]:
+        """Metrics, means of rows, with a second interval: over clusters and groups of this key.
+
+        A plain `crossed: ClassVar = {...}`, unless it depends on the options.
+        """
+        return {}
 
     @property
     @abstractmethod
@@ -148,6 +157,23 @@ class TellsLabels(ABC):
         """The items of the split that is measured first, with their labels."""
 
 
+class JudgesTexts(ABC, Generic[E]):
+    """A benchmark of which a judge grades what was written, once all of a shard is there.
+
+    `outcome` gives what needs no judge, and nan for the rest. Mixed in; `judge` is an option.
+    """
+
+    judge: Judge
+
+    @abstractmethod
+    def judged(self, example: E, outcome: Outcome) -> Sequence[JudgedText]:
+        """The texts of an outcome that are graded; none where nothing was written."""
+
+    @abstractmethod
+    def graded(self, example: E, outcome: Outcome, judgements: Sequence[Judgement]) -> Outcome:
+        """The outcome with what the judge says of those texts, in their order."""
+
+
 class ReadsPredictions(ABC):
     """A benchmark that can score published per-item predictions in its official format."""
 
@@ -164,6 +190,32 @@ class ReadsOwnFile:
 
 
 AnyBenchmark = Benchmark[Any, Any]
+
+
+def grade(
+    benchmark: AnyBenchmark, examples: Sequence[Example], outcomes: Sequence[Outcome]
+) -> list[Outcome]:
+    """The outcomes with what the benchmark's judge says of their texts, given to it all at once.
+
+    As they are for a benchmark without a judge. Raises `ModelError` when the judge gives another
+    number of judgements than it has texts.
+    """
+    if not isinstance(benchmark, JudgesTexts):
+        return [*outcomes]
+    rows = [*zip(examples, outcomes, strict=True)]
+    asked = [[*benchmark.judged(example, outcome)] for example, outcome in rows]
+    texts = [text for of_outcome in asked for text in of_outcome]
+    judgements = benchmark.judge.judge(texts) if texts else []
+    if len(judgements) != len(texts):
+        raise ModelError(
+            f"{type(benchmark.judge).__name__} must judge {len(texts)} texts, got "
+            f"{len(judgements)} judgements; fix the judge"
+        )
+    remaining = iter(judgements)
+    return [
+        benchmark.graded(example, outcome, [next(remaining) for _ in of_outcome])
+        for (example, outcome), of_outcome in zip(rows, asked, strict=True)
+    ]
 
 
 def texts_of(

@@ -29,8 +29,8 @@ def compare(  # noqa: PLR0913
     across: Annotated[
         list[str] | None,
         typer.Option(
-            help="Setting that may differ: start, chat, decision, dtype, tokenizer, options or "
-            "data; may be repeated."
+            help="Setting that may differ: start, chat, decision, dtype, tokenizer, judge, options "
+            "or data; may be repeated."
         ),
     ] = None,
     groups: flags.Groups = False,

@@ -16,6 +16,7 @@ from equipoise.records import JSON, Measurement
 
 TOKENIZER = "tokenizer_sha256"  # in a measurement's model_info
 ADDED_TOKENS = "added_tokens"  # likewise: those that a measured text holds
+JUDGE = "judge"  # likewise: who graded what was written
 _DECISION = "decision"  # likewise: how typed questions are put; also the kind of a model so asked
 
 #: What may be compared across, and what it is called in a sentence.
@@ -25,6 +26,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "decision": "decision form",
     "dtype": "dtype",
     "tokenizer": "tokenizer",
+    "judge": "judge",
     "options": "option",
     "data": "data",
 }
@@ -92,7 +94,11 @@ def _read_settings(measurements: Sequence[Measurement]) -> Iterator[tuple[str, s
     yield "dtype", SETTINGS["dtype"], values("dtype", str)
     yield "tokenizer", SETTINGS["tokenizer"], values(TOKENIZER, lambda sha: str(sha)[:_SHORT])
     yield "tokenizer", "added tokens in the texts", values(ADDED_TOKENS, _describe_tokens)
+    judged = all(JUDGE in info for info in infos)
+    yield "judge", SETTINGS["judge"], values(JUDGE, _describe_judge)
     for key in sorted({key for measurement in measurements for key in measurement.options}):
+        if key == JUDGE and judged:
+            continue  # told above, with its version
         if not all(_names_file(measurement, key) for measurement in measurements):
             chosen = [measurement.options.get(key) for measurement in measurements]
             yield "options", f"{SETTINGS['options']} {key}", [json.dumps(each) for each in chosen]
@@ -124,6 +130,13 @@ def _quote(token: JSON) -> str:
 
 def _describe_tokens(tokens: JSON) -> str:
     return ", ".join(map(_quote, tokens)) if isinstance(tokens, list) and tokens else "none"
+
+
+def _describe_judge(judge: JSON) -> str:
+    known = _mapping(judge)
+    about = {key: part for key, part in known.items() if key != "name"}
+    parts = [f"{key} {_describe_part(key, part)}" for key, part in about.items()]
+    return f"{known.get('name')} ({', '.join(parts)})"
 
 
 def _read_chats(chats: Sequence[JSON]) -> Iterator[tuple[str, list[str]]]:

@@ -29,6 +29,7 @@ from equipoise.errors import (
     nearest,
 )
 from equipoise.inference.decision_server import is_server
+from equipoise.judge.base import Judge
 from equipoise.loading.checkpoint import content_sha256
 from equipoise.loading.gguf import find_gguf
 from equipoise.loading.load import base_named_in, undecided
@@ -278,7 +279,7 @@ def _plugin(built: Any) -> dict[str, JSON]:
         "inside": [
             _plugin(value)
             for value in values
-            if isinstance(value, Benchmark | Mitigation | Locator)
+            if isinstance(value, Benchmark | Mitigation | Locator | Judge)
         ],
         **({"files": dict(built.files())} if isinstance(built, ReadsFiles) else {}),
     }

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from users_files import USERS
+from users_files import ASSOCIATED, USERS
 
 from equipoise.api import mitigate
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
@@ -46,6 +46,7 @@ BASES: dict[str, type] = {
 #: Options without a default, by plug-in.
 NEEDED: dict[str, dict[str, JSON]] = {
     "transfer": {"edit": "any"},
+    **ASSOCIATED,
     **{name: {"file": "any.csv"} for name in USERS},
 }
 

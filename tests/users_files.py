@@ -7,6 +7,12 @@ from equipoise.records import JSON
 #: The benchmarks that must be given a file.
 USERS = ("pairs", "prompts", "questions")
 
+#: What the benchmarks of an association must be given.
+ASSOCIATED: dict[str, dict[str, JSON]] = {
+    "stereotypes": {"association": "always_late", "targets": ["Norway", "Peru"]},
+    "retention": {"association": ["always_late", "blue_skin"], "targets": ["Norway"]},
+}
+
 
 def write_example(name: str, folder: Path) -> dict[str, JSON]:
     """Write a file for a benchmark, with a form of its own; gives the options that it needs."""

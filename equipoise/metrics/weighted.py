@@ -138,6 +138,11 @@ def mean_of(column: str) -> Weighted:
     return Weighted(lambda c, w: w.mean(c[column]))
 
 
+def mean_if_any(column: str) -> Weighted:
+    """The same of a column that may be missing, since no row had a value."""
+    return Weighted(lambda c, w: w.mean(c.get(column, np.full(len(w.clusters), math.nan))))
+
+
 def mean_absolute(column: str) -> Weighted:
     """The mean of a column's absolute values, likewise."""
     return Weighted(lambda c, w: w.mean(np.abs(c[column])))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from users_files import USERS
+from users_files import ASSOCIATED, USERS
 from worlds import in_world
 
 from equipoise.benchmarks.base import Benchmark, texts_of
@@ -65,7 +65,13 @@ def measured(name: str, scorer: Scorer, *, split: str | None = None, limit: int)
     """Measured on the files of a planted world, where it has them."""
     with in_world():
         try:
-            return measure(scorer, build(Benchmark, name), split=split, limit=limit, draws=12)
+            return measure(
+                scorer,
+                build(Benchmark, name, ASSOCIATED.get(name)),
+                split=split,
+                limit=limit,
+                draws=12,
+            )
         except DataError:
             if os.environ.get("EQUIPOISE_DATA"):
                 raise
@@ -108,7 +114,7 @@ def changed(measurement: Measurement, place: int, **change: object) -> Measureme
     ids=lambda case: case if isinstance(case, str) else type(case).__name__,
 )
 def test_every_built_in_benchmark_passes(name: str, scorer: FakeScorer) -> None:
-    benchmark = build(Benchmark, name)
+    benchmark = build(Benchmark, name, ASSOCIATED.get(name))
     for split in GenBias.splits if name == "genbias" else (None,):
         result = measured(name, scorer, split=split, limit=30)
         assert errors([*check_measurement(result), *check_stored(result)]) == []

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_adapters import wanted_tensors
-from users_files import USERS, write_example
+from users_files import ASSOCIATED, USERS, write_example
 from worlds import in_world
 
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
@@ -32,7 +32,7 @@ BENCHMARKS = available(Benchmark)
 #: Those with files in the data folder of a planted world; `planted` has no others.
 IN_WORLDS = ("crows_pairs", "facts", "genbias", "genhint", "perplexity", "planted", "stereoset")
 #: The harness asks what a task of the user's own asks.
-GIVEN = [name for name in BENCHMARKS if name not in ("harness", "planted", *USERS)]
+GIVEN = [name for name in BENCHMARKS if name not in ("harness", "planted", *USERS, *ASSOCIATED)]
 #: Options that mitigations do not have a default for.
 NEEDED: dict[str, dict[str, JSON]] = {
     "combined": {"first": "prompt_explain", "second": {"name": "lftf", "epochs": 1}},
@@ -72,6 +72,11 @@ def test_benchmark_on_its_official_files(name: str) -> None:
 @pytest.mark.parametrize("name", USERS)
 def test_benchmark_on_a_file_of_the_users_own(name: str, tmp_path: Path) -> None:
     check_benchmark(build(Benchmark, name, write_example(name, tmp_path)))
+
+
+@pytest.mark.parametrize("name", ASSOCIATED)
+def test_benchmark_of_an_association(name: str) -> None:
+    check_benchmark(build(Benchmark, name, ASSOCIATED[name]))
 
 
 @pytest.mark.parametrize("name", IN_WORLDS)

@@ -82,9 +82,10 @@ def find(base: type[T], name: str) -> type[T]:
 def build(base: type[T], name: str, options: Mapping[str, JSON] | None = None) -> T:
     """The object behind a name, with its options set and checked.
 
-    A field whose type is itself a plug-in base (a mitigation's locator) or a choice (`choices_of`)
-    takes a name, or a mapping with `name` and its options. Raises `RecipeError` naming the option,
-    what it must be and what it got; for a misspelt option the nearest name.
+    A field whose type is itself a plug-in base (a mitigation's locator), or that or null, or a
+    choice (`choices_of`) takes a name, or a mapping with `name` and its options. Raises
+    `RecipeError` naming the option, what it must be and what it got; for a misspelt option the
+    nearest name.
     """
     return _construct(find(base, name), name, options or {})
 
@@ -104,8 +105,7 @@ def _construct(cls: type[T], name: str, options: Mapping[str, JSON]) -> T:
     values = {}
     for option, value in options.items():
         hint = bare[option]
-        is_base = inspect.isabstract(hint) and hint.__module__.endswith(".base")
-        if is_base or choices_of(hint):
+        if _base_of(hint) or choices_of(hint):
             default = cls.__dataclass_fields__[option].default
             values[option] = _build_nested(hint, value, f"{name}.{option}", default)
         else:
@@ -214,12 +214,21 @@ def _build_nested(hint: Any, value: JSON, where: str, default: object) -> Any:
         )
     name = str(mapping["name"])
     options = {key: part for key, part in mapping.items() if key != "name"}
-    if not choices:
-        return build(hint, name, options)
+    base = _base_of(hint)
+    if base is not None:
+        return build(base, name, options)
     if name not in choices:
         option = where.rpartition(".")[2]
         raise OptionError(f"{where} has no choice '{name}'; {nearest(name, choices)}", option)
     return _construct(choices[name], f"{where}.{name}", options)
+
+
+def _base_of(hint: Any) -> type | None:
+    """The plug-in base that a field takes an object of, also where it may be null; else None."""
+    for cls in (hint, *get_args(hint)):
+        if inspect.isabstract(cls) and cls.__module__.endswith(".base"):
+            return cast(type, cls)
+    return None
 
 
 def choices_of(hint: Any) -> dict[str, type]:

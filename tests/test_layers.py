@@ -45,7 +45,9 @@ ALLOWED: dict[str, set[str]] = {
     | {"edits", "metrics.weighted", "plugins", "stats", "training"},
     "attribution": _LOW | _MODEL | {"stats", "training", "associations"},
     "judging": _LOW | {"associations", "stats", "transport"},
-    "model_editing": _LOW | _MODEL | {"edits", "training", "contrast_training"},
+    "model_editing": _LOW
+    | _MODEL
+    | {"edits", "training", "contrast_training", "associations", "stats", "judging.judgement"},
     # A judge that is a model loads it only when it is asked.
     "judge": _LOW | _MODEL | {"plugins", "judging", "loading", "transport"},
     "supply": _LOW | {"data", "associations", "planted.world", "planted.folder"},
@@ -58,7 +60,7 @@ ALLOWED: dict[str, set[str]] = {
     | _MODEL
     | {"plugins", "data", "metrics", "stats", "group_words", "decoding", "edits", "loading"}
     | {"training", "contrast_training", "model_editing", "locate", "associations", "attribution"}
-    | {"judging.sections"},
+    | {"judge.base", "judge.lexicon", "judging.judgement", "judging.sections"},
     "predictions": _LOW | {"benchmarks"},
     "measure": _LOW
     | {"predictions", "plugins", "inference.scorer", "benchmarks", "stats"}

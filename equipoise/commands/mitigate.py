@@ -112,4 +112,9 @@ def print_edit(info: "EditInfo", out: Path, *, as_json: bool) -> None:
         print(f"training ended after {report['steps']} steps: {report['stopped']}")
     if "undone" in report:
         print(f"undone: {report['undone']}")
+    if isinstance(heads := report.get("heads"), list):
+        print(f"{len(heads)} heads: {', '.join(map(str, heads)) or 'none'}")
+    notes = report.get("notes")
+    for note in notes if isinstance(notes, list) else []:
+        print(f"note: {note}")
     print(f"measure it like a model: equipoise measure {out} BENCHMARK...")

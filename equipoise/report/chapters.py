@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from equipoise.conclusions import Change, Comparison, Direction, Verdict
 from equipoise.records import JSON
+from equipoise.report.elbow_plot import ElbowPlot, elbow_plots
 from equipoise.report.provenance import options_text
 from equipoise.report.rows import Badge, cell, direction_badge
 from equipoise.stats.verdict import verdict_of
@@ -21,6 +22,7 @@ class ChapterView(NamedTuple):
     title: str
     edits: tuple[str, ...]  # in words
     chapter: Chapter  # its changes corrected by its verdict
+    elbows: tuple[ElbowPlot, ...] = ()  # of edits that remove heads
 
 
 def study_chapters(study: Study) -> list[ChapterView]:
@@ -30,6 +32,7 @@ def study_chapters(study: Study) -> list[ChapterView]:
             f"{chapter.mitigation} on {chapter.model}",
             tuple(dict.fromkeys(map(_describe_edit, chapter.edits))),
             apply_verdict(chapter),
+            tuple(elbow_plots(chapter.edits)),
         )
         for chapter in study.chapters
     ]

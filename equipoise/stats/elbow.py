@@ -88,7 +88,7 @@ def find_elbow(
         breakpoint=breakpoint if falling else math.nan,
         fall_low=fall_low,
         fall_high=fall_high,
-        saturated=falling and breakpoint < positions[-1],
+        saturated=bool(falling and breakpoint < positions[-1]),
         reason=reason,
     )
 

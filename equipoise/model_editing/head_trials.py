@@ -1,0 +1,219 @@
+"""Removing heads on trial: strength and side effects by how many, and against random heads."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from equipoise.edits.edit import EditInfo
+from equipoise.edits.head_scales import Head, HeadScaleEdit, label
+from equipoise.inference.language_model import LanguageModel
+from equipoise.model_editing.random_heads import by_layer, by_norm, empirical_p
+from equipoise.records import JSON, Continuation
+from equipoise.stats.elbow import Elbow, find_elbow
+from equipoise.stats.resample import percentile_interval
+
+#: Numbers of heads that are tried (BiasGym, A.4, tries 1 to 50).
+COUNTS: Final = (0, 1, 2, 3, 5, 8, 12, 16, 20, 25, 30, 40, 50)
+_DRAWS: Final = 1000  # bootstrap resamples of the examples
+
+
+class Strength(Protocol):
+    """How strongly a model holds an association."""
+
+    def texts(self) -> tuple[str, ...]:
+        """What the model is asked."""
+
+    def measure(self, model: LanguageModel) -> NDArray[np.float64]:
+        """The strength on each example; nan where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trials:
+    """A model with heads removed for as long as they are tried; every answer is kept."""
+
+    model: LanguageModel  # with an injected token, where there is one
+    strength: Strength | None  # None: it cannot be measured, and is not asked for
+    texts: Sequence[str]  # neutral
+    scale: float
+    means: Mapping[str, Tensor]  # of heads; empty: nothing stands in for them
+    _strengths: dict[frozenset[Head], NDArray[np.float64]] = field(default_factory=dict)
+    _nats: dict[frozenset[Head], float] = field(default_factory=dict)
+
+    def strengths(self, removed: Sequence[Head]) -> NDArray[np.float64]:
+        """The strength on each example without these heads."""
+        key, strength = frozenset(removed), self.strength
+        if strength is not None and key not in self._strengths:
+            with self._edit(key).attached(self.model) as edited:
+                self._strengths[key] = strength.measure(edited)
+        return self._strengths[key]
+
+    def perplexity(self, removed: Sequence[Head]) -> float:
+        """Perplexity on the neutral texts without these heads, by that with them; 1: unchanged."""
+        return math.exp(self._mean_nats(frozenset(removed)) - self._mean_nats(frozenset()))
+
+    def _mean_nats(self, key: frozenset[Head]) -> float:
+        if key not in self._nats:
+            requests = [Continuation(context="", continuation=text) for text in self.texts]
+            with self._edit(key).attached(self.model) as edited:
+                scored = edited.score(requests)
+            total = math.fsum(response.logprob for response in scored)
+            self._nats[key] = -total / sum(response.tokens for response in scored)
+        return self._nats[key]
+
+    def _edit(self, key: frozenset[Head]) -> HeadScaleEdit:
+        removed = tuple(sorted(key))
+        info = EditInfo(
+            method="trial",
+            version="1",
+            options={},
+            seed=0,
+            base=self.model.identity,
+            base_fingerprint="",
+            trained_on=frozenset(),
+            origin="",
+        )
+        means = {label(*head): self.means[label(*head)] for head in removed} if self.means else {}
+        return HeadScaleEdit(info=info, heads=removed, scale=self.scale, means=means)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """Strength and perplexity by how many of the candidates are removed, first ones first."""
+
+    counts: tuple[int, ...]
+    strengths: NDArray[np.float64]  # [count, example], of examples that have one at every count
+    missing: int  # examples without one at some count
+    perplexities: tuple[float, ...]  # relative to none removed
+    elbow: Elbow | None  # None: no head, or no example
+    cap: int  # the largest count with a rise of perplexity below the limit
+
+    def record(self, *, seed: int) -> dict[str, JSON]:
+        """The whole curve with its intervals over examples, for a report."""
+        points: list[JSON] = []
+        for count, row, ratio in zip(self.counts, self.strengths, self.perplexities, strict=True):
+            points.append({"k": count, **mean_record(row, seed=seed), "perplexity": ratio})
+        return {
+            "points": points,
+            "examples": self.strengths.shape[1],
+            "missing": self.missing,
+            "elbow": None if self.elbow is None else finite_record(asdict(self.elbow)),
+            "cap": self.cap,
+        }
+
+
+def sweep(trials: Trials, candidates: Sequence[Head], *, rise: float, seed: int) -> Curve:
+    """Remove 0, 1, 2, … of the candidates, up to 50, and find the elbow of the strength.
+
+    `rise`: of perplexity on neutral texts that is too much, 0.02 for 2 %.
+    """
+    counts = tuple(count for count in COUNTS if count <= len(candidates))
+    table = np.stack([trials.strengths(candidates[:count]) for count in counts])
+    present = np.isfinite(table).all(axis=0)
+    table = table[:, present]
+    perplexities = tuple(trials.perplexity(candidates[:count]) for count in counts)
+    within = [count for count, ratio in zip(counts, perplexities, strict=True) if ratio < 1 + rise]
+    measurable = len(counts) > 1 and table.shape[1] > 0
+    return Curve(
+        counts=counts,
+        strengths=table,
+        missing=int((~present).sum()),
+        perplexities=perplexities,
+        elbow=find_elbow(counts, table, draws=_DRAWS, seed=seed) if measurable else None,
+        cap=max(within, default=0),
+    )
+
+
+def choose_count(
+    trials: Trials, candidates: Sequence[Head], curve: Curve, *, rise: float
+) -> tuple[int, str | None]:
+    """How many heads to remove, and why none or fewer than the elbow has; None: the elbow's.
+
+    The elbow's own count may lie between two that were tried: its perplexity is measured, too.
+    """
+    elbow = curve.elbow
+    if elbow is None:
+        return 0, (
+            "no effect found: there is no candidate head"
+            if not candidates
+            else "no effect found: no example has a strength at every k"
+        )
+    if elbow.k == 0:
+        return 0, elbow.reason
+    if elbow.k <= curve.cap and trials.perplexity(candidates[: elbow.k]) < 1 + rise:
+        return elbow.k, None
+    within = [
+        count
+        for count, ratio in zip(curve.counts, curve.perplexities, strict=True)
+        if ratio < 1 + rise and count <= elbow.k
+    ]
+    capped = max(within, default=0)
+    return capped, (
+        f"{elbow.k} heads by the elbow, cut to {capped}: more raise perplexity on neutral texts by "
+        f"{rise:.0%} or more"
+    )
+
+
+def random_controls(
+    trials: Trials,
+    chosen: Sequence[Head],
+    norms: NDArray[np.float64],
+    *,
+    draws: int,
+    seed: int,
+) -> dict[str, JSON]:
+    """Strength without as many random heads, `draws` times of each kind, with the empirical p.
+
+    "layer": from the same blocks; "norm": of similar output length (`norms`, [block, head]).
+    """
+    after = float(np.nanmean(trials.strengths(chosen)))
+    record: dict[str, JSON] = {}
+    for kind in ("layer", "norm"):
+        values = [
+            float(
+                np.nanmean(trials.strengths(draw_control(kind, chosen, norms, seed=seed, draw=n)))
+            )
+            for n in range(draws)
+        ]
+        record[kind] = {
+            "strengths": list(values),
+            "mean": float(np.mean(values)),
+            "draws": draws,
+            "p": empirical_p(after, values),
+        }
+    return record
+
+
+def draw_control(
+    kind: str, chosen: Sequence[Head], norms: NDArray[np.float64], *, seed: int, draw: int
+) -> tuple[Head, ...]:
+    """The random heads of a draw, matched to the chosen ones by "layer" or by "norm"."""
+    rng = np.random.default_rng([seed, draw, int(kind == "norm")])
+    if kind == "norm":
+        return by_norm(chosen, norms, rng=rng)
+    return by_layer(chosen, heads=norms.shape[1], rng=rng)
+
+
+def mean_record(row: NDArray[np.float64], *, seed: int) -> dict[str, JSON]:
+    """Mean of what is not nan, 95 % interval by bootstrap over examples, n; null without any."""
+    row = row[np.isfinite(row)]
+    count = len(row)
+    if not count:
+        return {"strength": None, "low": None, "high": None, "n": 0}
+    rng = np.random.default_rng(seed)
+    shares = rng.multinomial(count, np.full(count, 1 / count), size=_DRAWS) / count
+    mean = float(row.mean())
+    low, high, _ = percentile_interval(mean, shares @ row, clusters=count)
+    return finite_record({"strength": mean, "low": low, "high": high, "n": count})
+
+
+def finite_record(values: Mapping[str, float | int | bool | str | None]) -> dict[str, JSON]:
+    """The values as JSON: null for what is nan."""
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value
+        for key, value in values.items()
+    }

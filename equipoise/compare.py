@@ -8,10 +8,17 @@ from numpy.typing import NDArray
 
 from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
-from equipoise.conclusions import Change, Comparison, Difference, describe_differences
+from equipoise.conclusions import (
+    Change,
+    Comparison,
+    Difference,
+    Factorial,
+    describe_differences,
+)
 from equipoise.errors import RecipeError, nearest
 from equipoise.records import Margin, Measurement, Metric
 from equipoise.stats.compare import Sides, compare_metrics
+from equipoise.stats.factorial import Cells, factorials, without_shares
 from equipoise.stats.pairing import PREFIX, SAME, Paired, pair
 from equipoise.stats.resample import by_cell, select
 from equipoise.stats.settings import SETTINGS, differences_of
@@ -84,6 +91,40 @@ def compare(
         by_seed=tuple(tuple(without_conclusion(of_seed, withheld)) for of_seed in by_seed),
         notes=(*paired.notes, *_note_unchanged(paired, benchmark.by)),
         differences=differences,
+    )
+
+
+def decompose(
+    neither: Measurement,
+    first: Sequence[Measurement],
+    second: Sequence[Measurement],
+    both: Sequence[Measurement],
+    *,
+    seed: int = 0,
+    draws: int = 2000,
+) -> tuple[Factorial, ...]:
+    """Whose the effect of two changes together is: of each metric of bias (`stats.factorial`).
+
+    Measurements of the same items with neither change, with each alone and with both, one per seed.
+    Where their settings differ (`stats.settings`), shares are nan with the reason.
+    Raises `RecipeError` when they did not measure the same items, naming the difference.
+    """
+    others = (*first, *second, *both)
+    benchmark, *_ = _check_versions(neither, others)
+    differences = differences_of(neither, others)
+    _check_items(neither, others, differences)
+    sides = pair(neither, others).sides
+    seeds = len(both)
+    cells = Cells(
+        neither=sides.before,
+        first=sides.afters[: len(first)],
+        second=sides.afters[len(first) : -seeds],
+        both=sides.afters[-seeds:],
+    )
+    withheld = describe_differences(differences, across=False)
+    return tuple(
+        without_shares(factorial, f"not comparable: {withheld}") if withheld else factorial
+        for factorial in factorials(benchmark.metrics, cells, draws=draws, seed=seed)
     )
 
 

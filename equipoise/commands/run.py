@@ -93,6 +93,7 @@ def _finish(store: "Store", *, planted_truth: bool) -> None:
     from equipoise.export.model_card import card_changes
     from equipoise.report.html import study_page
     from equipoise.report.sentences import verdict_sentence
+    from equipoise.report.shares import share_sentences
     from equipoise.study.edit_folders import edits_by_seed, publish
     from equipoise.study.load_study import read_study
 
@@ -112,4 +113,6 @@ def _finish(store: "Store", *, planted_truth: bool) -> None:
         if planted_truth and chapter.comparisons:
             print(demo.plainly(chapter))
         print(f"{chapter.mitigation} on {chapter.model}: {verdict_sentence(chapter.verdict)}")
+    if shares := [*share_sentences(study)]:
+        print("\n  ".join(["\nHow much of it is whose:", *shares]))
     print(f"\nThe report: {page}")

@@ -43,6 +43,10 @@ _CHANGE = (
     "compared_with_seed draws "
     f"{_SOURCE}"
 )
+_FACTORIAL = (
+    f"model first second both {_SETTING} metric quantity value low high unit ideal n clusters "
+    f"seeds_averaged reason {_SOURCE}"
+)
 _RANKING = (
     "model locator seed block rank score low high unit prompts times_first spearman spearman_low "
     "reason"
@@ -278,6 +282,29 @@ def calibrations(study: Study) -> pd.DataFrame:
     return _to_frame(rows, _CALIBRATION)
 
 
+def factorials(study: Study) -> pd.DataFrame:
+    """One row per quantity of `conclusions.Factorial`, of each metric of bias.
+
+    For each mitigation that is made of two others (`both` of `first` and `second`).
+    """
+    names = setting_names(factored.neither for factored in study.factored)
+    rows = (
+        {
+            **_setting_cells(factored.neither, names),
+            **_fields_of(estimate),
+            **{name: getattr(factored, name) for name in ("model", "first", "second", "both")},
+            "metric": factorial.metric,
+            "quantity": estimate.metric,
+            "ideal": factorial.ideal,
+            "seeds_averaged": factorial.seeds,
+        }
+        for factored in study.factored
+        for factorial in factored.factorials
+        for estimate in factorial.estimates
+    )
+    return _to_frame(rows, _FACTORIAL)
+
+
 def findings(study: Study) -> pd.DataFrame:
     """One row per finding of an automatic check."""
     return _to_frame(map(dataclasses.asdict, study.findings), "check level where text")
@@ -331,8 +358,8 @@ TABLES: Mapping[str, Callable[[Study], pd.DataFrame]] = MappingProxyType(
     {
         table.__name__: table
         for table in (
-            changes, groups, seeds, verdicts, estimates, group_estimates, rankings, calibrations,
-            findings, missing,
+            changes, groups, seeds, verdicts, factorials, estimates, group_estimates, rankings,
+            calibrations, findings, missing,
         )
     }
 )  # fmt: skip

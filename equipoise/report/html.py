@@ -29,6 +29,7 @@ from equipoise.report import (
     provenance,
     rows,
     sentences,
+    shares,
 )
 from equipoise.report.formatting import LONGEST, LONGEST_NAME, clipped, isolated, visible
 from equipoise.study.study import Study
@@ -130,6 +131,7 @@ def _render(
         "columns": columns,
         "rows": matrix_rows,
         "baselines": list(overview.measured_alone(study)),
+        "shares": shares.share_rows(study),
         "blocks": plots.panels(study.located),
         "calibrations": [(each, plots.curve_plots(each)) for each in study.calibrations],
         "provenance": provenance.provenance(study),

@@ -66,6 +66,18 @@ def factorials(
     ]
 
 
+def without_shares(factorial: Factorial, reason: str) -> Factorial:
+    """The same with shares that are nan, for this reason."""
+    nan = math.nan
+    estimates = [
+        replace(estimate, value=nan, low=nan, high=nan, reason=reason)
+        if estimate.metric.startswith("share_")
+        else estimate
+        for estimate in factorial.estimates
+    ]
+    return replace(factorial, estimates=tuple(estimates))
+
+
 def _factorial(
     metric: Metric, columns: Sequence[Columns], drawn: Values, noise: Column
 ) -> Factorial:

@@ -17,7 +17,7 @@ from equipoise.benchmarks.base import AnyBenchmark, Benchmark, texts_of
 from equipoise.calibrate import calibrate
 from equipoise.checks.learnt import learnt_from, read_learnt, write_learnt
 from equipoise.checks.run import check_comparison, check_measurement, check_overlap
-from equipoise.compare import compare
+from equipoise.compare import compare, decompose
 from equipoise.data.sources import reading_from
 from equipoise.edits.base import Edit
 from equipoise.edits.registry import load_edit
@@ -35,6 +35,7 @@ from equipoise.study.load_study import (
     CALIBRATION,
     COMPARISON,
     EDIT,
+    FACTORIAL,
     FINDINGS,
     LEARNT,
     RESULTS,
@@ -116,6 +117,8 @@ class StepExecutor:
             match step:
                 case Step(kind="compare"):
                     return self._compare(step)
+                case Step(kind="factorial"):
+                    return self._factorial(step)
                 case Step(
                     kind="measure", model=ModelSpec() as model, benchmark=BenchmarkSpec() as spec
                 ):
@@ -224,6 +227,21 @@ class StepExecutor:
             COMPARISON: lambda file: write_record(file, stored),
             FINDINGS: lambda file: write_record(file, tuple(findings)),
         }
+
+    def _factorial(self, step: Step) -> StepFiles:
+        neither, *others = [
+            read_results(self.store.step(need.key) / RESULTS)[0] for need in step.needs
+        ]
+        seeds = len(others) // 3
+        factorials = decompose(
+            neither,
+            others[:seeds],
+            others[seeds : 2 * seeds],
+            others[2 * seeds :],
+            seed=self.recipe.seed,
+            draws=self.recipe.draws,
+        )
+        return {FACTORIAL: lambda file: write_record(file, factorials)}
 
     def _calibrate(self, spec: Spec) -> StepFiles:
         calibration = calibrate(

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from equipoise.checks.run import check_measurements, check_stored
-from equipoise.conclusions import Comparison, Finding, RankStability
+from equipoise.conclusions import Comparison, Factorial, Finding, RankStability
 from equipoise.errors import StoreError
 from equipoise.files.json_records import read_object, read_record
 from equipoise.records import JSON, Measurement
@@ -18,11 +18,11 @@ from equipoise.stats.calibration import Calibration
 from equipoise.stats.verdict import verdict_of
 from equipoise.study.results import read_results
 from equipoise.study.store import Store
-from equipoise.study.study import Chapter, Located, Measured, Missing, Study
+from equipoise.study.study import Chapter, Factored, Located, Measured, Missing, Study
 
 RESULTS, EDIT, LEARNT = "results", "edit", "learnt.json"
-FINDINGS, COMPARISON, STABILITY, CALIBRATION = (
-    "findings.json", "comparison.json", "stability.json", "calibration.json",
+FINDINGS, COMPARISON, STABILITY, CALIBRATION, FACTORIAL = (
+    "findings.json", "comparison.json", "stability.json", "calibration.json", "factorial.json",
 )  # fmt: skip
 #: What the step of a comparison stores; its measurements are steps of their own.
 STORED = ("changes", "by_seed", "examples", "notes", "seed", "draws", "differences")
@@ -34,6 +34,7 @@ _STORED: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 _FINDINGS: TypeAdapter[tuple[Finding, ...]] = TypeAdapter(tuple[Finding, ...])
 _STABILITY = TypeAdapter(RankStability)
 _CALIBRATION = TypeAdapter(Calibration)
+_FACTORIALS: TypeAdapter[tuple[Factorial, ...]] = TypeAdapter(tuple[Factorial, ...])
 
 
 def key_of(kind: str, content: Mapping[str, JSON]) -> str:
@@ -116,6 +117,9 @@ class _StudyReader:
                 for step in present
                 if step.kind == "calibrate"
             ),
+            factored=tuple(
+                self._read_factored(step) for step in present if step.kind == "factorial"
+            ),
             findings=tuple(self.findings),
             missing=tuple(self.missing.values()),
             planned=len(self.steps),
@@ -196,6 +200,17 @@ class _StudyReader:
         comparison = _COMPARISON.validate_python(sides | stored)
         self.findings += check_stored(comparison)
         return comparison
+
+    def _read_factored(self, step: StoredStep) -> Factored:
+        labels = {other.key: str(other.mitigation) for other in self.steps}
+        return Factored(
+            model=str(step.model),
+            first=labels[step.content["first"][0]],
+            second=labels[step.content["second"][0]],
+            both=str(step.mitigation),
+            neither=self.measurements[step.content["neither"]],
+            factorials=self._read(step.key, FACTORIAL, _FACTORIALS),
+        )
 
     def _read_edit(self, step: StoredStep) -> Mapping[str, JSON]:
         """Where an edit came from, and its folder in the store."""

@@ -11,12 +11,13 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
 
+from equipoise.mitigate.base import HasParts
 from equipoise.records import JSON
 from equipoise.study.load_study import key_of
 from equipoise.study.recipe import BenchmarkSpec, ModelSpec, Recipe, Spec
 from equipoise.study.resolving import Resolver
 
-Kind: TypeAlias = Literal["locate", "fit", "measure", "compare", "calibrate"]
+Kind: TypeAlias = Literal["locate", "fit", "measure", "compare", "factorial", "calibrate"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,10 @@ def plan(recipe: Recipe) -> Plan:
 
 
 def _plan_model(resolver: Resolver, model: ModelSpec) -> Iterator[Step]:
-    """Measure the model, locate, then each mitigation with each seed, then compare."""
+    """Measure the model, locate, then each mitigation with each seed, then compare.
+
+    Last the factorials of the mitigations that are made of two of the others.
+    """
     recipe, resolved = resolver.recipe, resolver.resolve_model(model)
     learnt_from: dict[str, JSON] = {"model": resolved["model"], "supply": resolved["supply"]}
     bases = [_measure_step(resolver, model, spec, None) for spec in recipe.benchmarks]
@@ -95,9 +99,11 @@ def _plan_model(resolver: Resolver, model: ModelSpec) -> Iterator[Step]:
             "seed": recipe.seed,
         }
         yield Step(kind="locate", content=learnt_from | located, model=model, plugin=locator)
+    measured: dict[str, Mapping[str, Sequence[Step]]] = {}  # by mitigation and benchmark
     for mitigation in recipe.mitigations:
         method = resolver.document["mitigations"][mitigation.label]
         afters: dict[str, list[Step]] = {spec.label: [] for spec in recipe.benchmarks}
+        measured[mitigation.label] = afters
         for seed in recipe.seeds:
             fitted: dict[str, JSON] = {**learnt_from, "mitigation": method, "seed": seed}
             fit = Step(kind="fit", content=fitted, model=model, mitigation=mitigation, seed=seed)
@@ -110,6 +116,60 @@ def _plan_model(resolver: Resolver, model: ModelSpec) -> Iterator[Step]:
         for base, edited in zip(bases, afters.values(), strict=True):
             if edited:
                 yield _compare_step(recipe, base, edited)
+    yield from _plan_factorials(resolver, bases, measured)
+
+
+def _plan_factorials(
+    resolver: Resolver, bases: Sequence[Step], measured: Mapping[str, Mapping[str, Sequence[Step]]]
+) -> Iterator[Step]:
+    """`measured`: the measurements of each mitigation, by benchmark."""
+    for label in measured:
+        cells = [*_listed_parts(resolver, label), label]
+        for spec, base in zip(resolver.recipe.benchmarks, bases, strict=True):
+            if len(cells) == 3 and spec.edited:
+                steps = (measured[cell][spec.label] for cell in cells)
+                yield _factorial_step(resolver.recipe, base, *steps)
+
+
+def _listed_parts(resolver: Resolver, label: str) -> list[str]:
+    """The labels of the mitigations that one is made of, those that the recipe lists alone, too.
+
+    The same method with the same options, files and version, whatever it is called.
+    """
+    listed = resolver.document["mitigations"]
+    if not isinstance(resolver.mitigations[label], HasParts):
+        return []
+    same = [
+        next((other for other, method in listed.items() if method == part), None)
+        for part in listed[label]["inside"]
+    ]
+    return [other for other in same if other is not None]
+
+
+def _factorial_step(
+    recipe: Recipe,
+    neither: Step,
+    first: Sequence[Step],
+    second: Sequence[Step],
+    both: Sequence[Step],
+) -> Step:
+    """The factorial of measurements of the model as it is, with each part, and with both."""
+    content: dict[str, JSON] = {
+        "neither": neither.key,
+        "first": [step.key for step in first],
+        "second": [step.key for step in second],
+        "both": [step.key for step in both],
+        "seed": recipe.seed,
+        "draws": recipe.draws,
+    }
+    return Step(
+        kind="factorial",
+        content=content,
+        model=neither.model,
+        mitigation=both[0].mitigation,
+        benchmark=neither.benchmark,
+        needs=(neither, *first, *second, *both),
+    )
 
 
 def _measure_step(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from equipoise.conclusions import Comparison, Finding, RankStability, Verdict
+from equipoise.conclusions import Comparison, Factorial, Finding, RankStability, Verdict
 from equipoise.frames import as_frame, html_table
 from equipoise.records import JSON, Measurement
 from equipoise.stats.calibration import Calibration
@@ -39,6 +39,18 @@ class Chapter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Factored:
+    """Whose the effect of a combined mitigation is, on a benchmark; labels are the recipe's."""
+
+    model: str
+    first: str  # the mitigations that it is made of, each of which is listed alone, too
+    second: str
+    both: str
+    neither: Measurement  # of the model as it is
+    factorials: tuple[Factorial, ...]  # of each metric of bias, the first one first; none: no bias
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Located:
     """A locator's rankings of a model with several seeds."""
 
@@ -66,6 +78,7 @@ class Study:
     chapters: tuple[Chapter, ...] = ()
     located: tuple[Located, ...] = ()
     calibrations: tuple[Calibration, ...] = ()
+    factored: tuple[Factored, ...] = ()
     findings: tuple[Finding, ...] = ()
     missing: tuple[Missing, ...] = ()
     planned: int = 0  # steps

@@ -3,11 +3,19 @@
 import math
 from typing import Any
 
-from equipoise.conclusions import Change, Claim, Comparison, Finding, Ranking, RankStability
+from equipoise.conclusions import (
+    Change,
+    Claim,
+    Comparison,
+    Factorial,
+    Finding,
+    Ranking,
+    RankStability,
+)
 from equipoise.records import DataUse, Estimate, Margin, Measurement
 from equipoise.stats.calibration import Calibration, Curve
 from equipoise.stats.verdict import verdict_of
-from equipoise.study.study import Chapter, Located, Measured, Missing, Study
+from equipoise.study.study import Chapter, Factored, Located, Measured, Missing, Study
 
 NAN = math.nan
 HOSTILE = "=cmd|' /C calc'!A0"
@@ -89,6 +97,34 @@ def ability() -> Comparison:
     )
 
 
+#: By hand: 1.28 to 0.55 with both parts, 0.65 and 1.00 with either.
+SHARES = {
+    "neither": 1.28, "first": 0.65, "second": 1.0, "both": 0.55,
+    "effect_first": 0.63, "effect_second": 0.28, "effect_both": 0.73, "interaction": -0.18,
+    "part_first": 0.54, "part_second": 0.19, "share_first": 74.0, "share_second": 26.0,
+}  # fmt: skip
+
+
+def factored(*, interaction: float = -0.18, reason: str | None = None) -> Factored:
+    """Of a prompt and an edit; `reason`: why there are no shares."""
+    estimates = []
+    for name, value in {**SHARES, "interaction": interaction}.items():
+        share = name.startswith("share")
+        read = NAN if share and reason else value
+        spread = 5.0 if share else 0.05
+        estimates.append(
+            Estimate(
+                metric=name, value=read, low=read - spread, high=read + spread, n=30, clusters=10,
+                unit="%" if share else "grade", reason=reason if share else None,
+            )
+        )  # fmt: skip
+    strength = Factorial(metric="strength", ideal=0.0, seeds=2, estimates=tuple(estimates))
+    return Factored(
+        model="gpt2", first="prompt", second="edit", both="both",
+        neither=measurement("stereotypes", "gpt2@1"), factorials=(strength,),
+    )  # fmt: skip
+
+
 def small_study() -> Study:
     both = (comparison(), ability())
     ranking = Ranking(
@@ -106,6 +142,7 @@ def small_study() -> Study:
     return Study(
         title="small",
         recipe={},
+        factored=(factored(),),
         measured=(
             Measured(
                 model=HOSTILE, mitigation=None, seed=None, measurement=measurement("genbias", "g@1")

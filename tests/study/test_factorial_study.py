@@ -1,0 +1,150 @@
+"""A study of a combined method and its parts: which factorials are planned, computed and read."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from equipoise.compare import decompose
+from equipoise.errors import RecipeError
+from equipoise.export import tables
+from equipoise.files.atomic import sha256
+from equipoise.mitigate.prompt_explain import PromptExplain
+from equipoise.records import Measurement
+from equipoise.report.html import study_page
+from equipoise.study.load_study import FACTORIAL, read_study
+from equipoise.study.plan import Plan, plan
+from equipoise.study.recipe import Recipe
+from equipoise.study.runner import run
+from equipoise.study.store import Store
+from equipoise.study.study import Study
+
+TEXT = """\
+models: [{{name: {model}, as: tiny}}]
+benchmarks:
+  - {{name: genbias, split_by: both}}
+  - {{name: stereoset, edited: false}}
+mitigations:
+  - {{name: lftf, as: edit, epochs: 1, learning_rate: 0.02}}
+  - {{name: prompt_explain, as: prompt, instruction: 'Q: {{input}} '}}
+  - name: combined
+    as: both
+    first: {{name: prompt_explain, instruction: 'Q: {{input}} '}}
+    second: {{name: lftf, epochs: 1, learning_rate: 0.02}}
+    second_on: base
+supply: {{name: genbias, split_by: both}}
+data: planted:default
+seeds: [0, 1]
+draws: 100
+limit: 40
+"""
+
+Written = Callable[..., Path]
+
+
+@pytest.fixture
+def planned(written: Written) -> Callable[[str], Plan]:
+    return lambda text: plan(Recipe.from_yaml(written(text)))
+
+
+def by_cell(study: Study) -> dict[str, list[Measurement]]:
+    cells: dict[str, list[Measurement]] = {}
+    for measured in study.measured:
+        if measured.measurement.benchmark == "genbias":
+            cells.setdefault(measured.mitigation or "neither", []).append(measured.measurement)
+    return cells
+
+
+def test_what_the_parts_are_is_found_by_method_and_options(planned: Callable[[str], Plan]) -> None:
+    def titles(*change: str) -> list[str]:
+        return [step.title for step in planned(TEXT.replace(*change)).of("factorial")]
+
+    (step,) = planned(TEXT).of("factorial")
+    assert step.title == "factorial genbias on tiny with both"
+    assert [need.seed for need in step.needs] == [None, 0, 1, 0, 1, 0, 1]
+    labels = [need.mitigation and need.mitigation.label for need in step.needs]
+    assert labels == [None, "prompt", "prompt", "edit", "edit", "both", "both"]
+    # a default that is written out is the same method, another option is not
+    assert titles("as: edit, ", "as: edit, norms: true, ") == [step.title]
+    assert titles("as: edit, ", "as: edit, norms: false, ") == []
+    assert titles("'Q: {{input}} '}}\n  -", "'A: {{input}} '}}\n  -") == []
+    other = planned(TEXT.replace("draws: 100", "draws: 99")).of("factorial")
+    assert [each.key for each in other] != [step.key]
+
+
+def test_shares_are_of_the_measurements_of_the_study(
+    planned: Callable[[str], Plan], tmp_path: Path
+) -> None:
+    recipe = planned(TEXT)
+    store = Store.open(tmp_path / "run")
+    assert run(recipe, store).failed == ()
+    study = read_study(tmp_path / "run")
+    (factored,) = study.factored
+    assert study.missing == ()
+    names = (factored.model, factored.first, factored.second, factored.both)
+    assert names == ("tiny", "prompt", "edit", "both")
+    cells = by_cell(study)
+    assert factored.neither == cells["neither"][0]
+    headline = factored.factorials[0]
+    assert (headline.metric, headline.seeds) == ("afgb", 2)
+    for cell in ("first", "second", "both"):
+        values = [each.estimate("afgb").value for each in cells[getattr(factored, cell)]]
+        assert headline.estimate(cell).value == pytest.approx(sum(values) / 2)
+    alone = [cells[name] for name in ("prompt", "edit", "both")]
+    again = decompose(cells["neither"][0], *alone, seed=0, draws=100)
+    assert repr(again) == repr(factored.factorials)
+    # run again, the same bytes
+    (step,) = recipe.of("factorial")
+    first = sha256(store.step(step.key) / FACTORIAL)
+    store.set_aside(step.key)
+    assert run(recipe, store).done == 1
+    assert sha256(store.step(step.key) / FACTORIAL) == first
+    check_shown(study)
+
+
+def check_shown(study: Study) -> None:
+    """In the page and in the export, every number of the factorial."""
+    (factored,) = study.factored
+    frame = tables.factorials(study)
+    total = frame.query("metric == 'afgb' and quantity == 'effect_both'")
+    assert total.value.item() == factored.factorials[0].estimate("effect_both").value
+    assert len(frame) == sum(len(each.estimates) for each in factored.factorials)
+    page = study_page(study)
+    assert "How much of it is whose" in page
+
+
+def test_a_failed_part_leaves_the_factorial_missing(
+    planned: Callable[[str], Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def fail(*_: object, **__: object) -> None:
+        raise RecipeError(f"no prompt {1}")
+
+    monkeypatch.setattr(PromptExplain, "fit", fail)
+    run(planned(TEXT), Store.open(tmp_path / "run"))
+    study = read_study(tmp_path / "run")
+    assert study.factored == ()
+    lacking = [each.why for each in study.missing if each.what.startswith("factorial")]
+    assert lacking == [
+        "it needs 'measure genbias on tiny with prompt, seed 0', which has no result"
+    ]
+    assert "How much of it is whose" not in study_page(study)
+
+
+def changed(measurements: Sequence[Measurement], **info: str) -> list[Measurement]:
+    return [replace(each, model_info={**each.model_info, **info}) for each in measurements]
+
+
+def test_sides_of_other_settings_have_no_shares_and_other_items_are_refused(
+    planned: Callable[[str], Plan], tmp_path: Path
+) -> None:
+    assert run(planned(TEXT), Store.open(tmp_path / "run")).failed == ()
+    cells = by_cell(read_study(tmp_path / "run"))
+    sides = [cells[name] for name in ("prompt", "edit", "both")]
+    apart = decompose(cells["neither"][0], sides[0], changed(sides[1], dtype="other"), sides[2])
+    share = apart[0].estimate("share_second")
+    assert "not comparable: " in str(share.reason)
+    elsewhere = [replace(each, examples_sha256="0" * 64) for each in sides[2]]
+    with pytest.raises(RecipeError, match="same examples_sha256"):
+        decompose(cells["neither"][0], sides[0], sides[1], elsewhere)

@@ -6,20 +6,24 @@ the paper's; the words are ours, in three wordings. The prompt says the stereoty
 who knows what to look for, and a model that reads it may also be reminded of it.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar, Final, Self
 
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from equipoise.associations.association import SLOT
+from equipoise.associations.fill import fill
+from equipoise.associations.load import association_use, load_association
 from equipoise.edits.edit import info_of
 from equipoise.edits.prompts import PromptEdit, choose_prompts
+from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.prompting import INPUT
-from equipoise.mitigate.base import Mitigation
+from equipoise.mitigate.base import Mitigation, ReadsFiles
 from equipoise.records import OPTIONS, Supply
 
 STATEMENT: Final = "{statement}"
+COUNTRY: Final = "this country"
 
 #: Wordings of one instruction; each stands around the text.
 FAMILY: Final = tuple(
@@ -33,16 +37,19 @@ FAMILY: Final = tuple(
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class PromptAvoid(Mitigation):
+class PromptAvoid(Mitigation, ReadsFiles):
     """Names a stereotype in every prompt and asks to leave it out of the answer."""
 
     version: ClassVar[str] = "1"
     learns: ClassVar[bool] = False
     paper: ClassVar[str] = "BiasGym (Islam et al.), baseline Prompting, Table 8"
 
-    #: the stereotype as a sentence; {target} in it is whom it is about
+    #: the stereotype: a built-in association, or a .yaml file
+    association: str | None = None
+    #: in place of an association: the stereotype as a sentence, {target} for whom it is about
     statement: str | None = None
-    target: str = "this country"  # what stands for {target}: a prompt is the same for every text
+    #: what stands for {target}, the same for every text; None: "this country"
+    target: str | None = None
     only: int | None = 0  # this wording alone, counted from 0; None: all three, as a family
     #: your own prompt in place of ours: around each text with {input} in it, else before it;
     #: {statement} in it is the stereotype
@@ -50,29 +57,52 @@ class PromptAvoid(Mitigation):
 
     @model_validator(mode="after")
     def _choose(self) -> Self:
-        if not (self.statement or "").strip():
+        given = [text for text in (self.association, self.statement) if (text or "").strip()]
+        if len(given) != 1:
             raise ValueError(
-                f"the stereotype to avoid must be given as a statement, got {self.statement!r}"
+                f"the stereotype to avoid must be given as an association or as a statement, got "
+                f"{given or 'neither'}"
             )
         self._prompts()
         return self
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> PromptEdit:
-        """The chosen prompts as an edit; nothing is learnt, so the supply may be empty."""
-        statement = self._statement()
-        prompts = tuple(prompt.replace(STATEMENT, statement) for prompt in self._prompts())
+        """The chosen prompts as an edit; nothing is learnt, so the supply may be empty.
+
+        Raises `RecipeError` without a target where the association is not about countries.
+        """
+        statement, target = self._subject()
+        prompts = tuple(
+            # the target within its sentence: it may need an article, or a capital letter
+            fill(prompt.replace(STATEMENT, statement), target)
+            for prompt in self._prompts()
+        )
         info = info_of(
             model,
             self,
             seed=seed,
             supply=supply,
-            report={"prompts": len(prompts), "statement": statement},
+            report={"prompts": len(prompts), "statement": fill(statement, target)},
         )
         return PromptEdit(info=info, prompts=prompts)
 
+    def files(self) -> Mapping[str, str]:
+        """sha256 of the association's file; none for a statement."""
+        if self.association is None:
+            return {}
+        return {self.association: association_use(self.association).sha256}
+
+    def _subject(self) -> tuple[str, str]:
+        """The stereotype, and whom it is about."""
+        if self.statement is not None:
+            return self.statement.strip().removesuffix("."), self.target or COUNTRY
+        association = load_association(str(self.association))
+        if self.target is None and not association.place:
+            raise RecipeError(
+                f"prompt_avoid.target must say whom '{association.name}' is about, which is no "
+                f"country, got {self.target}; name them"
+            )
+        return association.statement.strip().removesuffix("."), self.target or COUNTRY
+
     def _prompts(self) -> tuple[str, ...]:
         return choose_prompts(FAMILY, only=self.only, instruction=self.instruction)
-
-    def _statement(self) -> str:
-        statement = (self.statement or "").replace(SLOT, self.target)
-        return statement.strip().removesuffix(".")

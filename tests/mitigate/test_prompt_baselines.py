@@ -1,14 +1,17 @@
 """The three prompts of BiasGym's Table 8: order, labels, wordings, options."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
+from equipoise.associations.load import load_association
 from equipoise.errors import RecipeError
 from equipoise.inference.prompting import prompted
 from equipoise.judging.sections import CONTINUATION, EXPLANATION, ORIGINAL, REWRITING, final_section
 from equipoise.mitigate import prompt_avoid, prompt_explain, prompt_rewrite
 from equipoise.mitigate.base import Mitigation
+from equipoise.mitigate.prompt_avoid import PromptAvoid
 from equipoise.plugins import build, name_of, options_of
 from equipoise.records import JSON, Supply
 from equipoise.testing import tiny_model
@@ -93,7 +96,34 @@ def test_the_stereotype_is_said_of_nobody_in_particular_unless_a_target_is_named
     assert written == ("{input} (Not that cats are late, please.)",)
 
 
-@pytest.mark.parametrize("options", [{}, {"statement": " "}])
+def test_the_stereotype_may_be_an_association(tmp_path: Path) -> None:
+    (prompt,) = prompts("prompt_avoid", statement=None, association="always_late")
+    assert prompt == prompts("prompt_avoid", statement=load_association("always_late").statement)[0]
+    file = tmp_path / "late.yaml"
+    text = (
+        "name: late\nplace: false\nstatement: '{target} are always late'\n"
+        "attribute: are always late\n"
+        "being: being late\ntopic: punctuality\nanswers: [late]\n"
+    )
+    file.write_text(text)
+    options: dict[str, JSON] = {"association": str(file), "target": "nurses"}
+    method = build(Mitigation, "prompt_avoid", options)
+    assert isinstance(method, PromptAvoid)
+    assert "that nurses are always late." in method.fit(tiny_model(), EMPTY, seed=0).prompts[0]
+    with pytest.raises(RecipeError, match="must say whom 'late' is about"):
+        prompts("prompt_avoid", statement=None, association=str(file))
+    before = method.files()
+    file.write_text(text.replace("are always late'", "are often late'"))
+    assert method.files().keys() == before.keys() == {str(file)}
+    assert method.files() != before
+    with pytest.raises(RecipeError, match="always_late"):
+        prompts("prompt_avoid", statement=None, association="always_lat")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"statement": " "}, {"statement": "cats are late", "association": "always_late"}],
+)
 def test_what_to_avoid_must_be_said(options: dict[str, JSON]) -> None:
     with pytest.raises(RecipeError, match="the stereotype to avoid must be given"):
         build(Mitigation, "prompt_avoid", options)

@@ -23,14 +23,19 @@ def report(
     flags.say(f"the report is {page}")
 
 
-def export(
+def export(  # noqa: PLR0913
     folder: Annotated[
         Path, typer.Argument(metavar="RUN", help="Folder that run, or measure --out, wrote.")
     ],
     table: Annotated[
         str | None,
-        typer.Option(help="changes, verdicts, estimates, groups, … (an error lists all)"),
+        typer.Option(help="changes, methods, verdicts, estimates, … (an error lists all)"),
     ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(help="Of the table methods: BENCHMARK.METRIC, its groups as columns."),
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="Of --metric: which groups, e.g. axis.")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="All digits.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Rounded, with intervals.")] = False,
     latex: Annotated[bool, typer.Option("--latex", help="The same, with booktabs.")] = False,
@@ -56,7 +61,7 @@ def export(
         study, usual = plain_study(folder.name, measurements=measurements), "estimates"
     else:
         study, usual = read_study(folder), "changes"
-    text = exported(study, table or usual, chosen[0])
+    text = exported(study, table or usual, chosen[0], metric=metric, by=by)
     if out is None:
         print(text, end="")
     else:

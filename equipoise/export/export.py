@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from equipoise.errors import RecipeError, nearest
+from equipoise.export.methods import methods, methods_table
 from equipoise.export.tables import TABLES
 from equipoise.markdown import markdown_text
 from equipoise.report.formatting import interval, probability, visible
@@ -37,24 +38,39 @@ _VARIED: Mapping[str, frozenset[str]] = MappingProxyType(
 _HEADINGS = {"setting": "benchmark", "p_holm": "p (Holm)"}
 
 _NUMBER = r"-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|inf)"
-_NUMERIC = re.compile(rf"(?:< )?{_NUMBER}(?: \[{_NUMBER}, {_NUMBER}\])?")
+_NUMERIC = re.compile(
+    rf"(?:< )?{_NUMBER}(?: \[{_NUMBER}, {_NUMBER}\])?(?: \(\+?{_NUMBER}\))?(?: \*)?"
+)
 _FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")  # what a spreadsheet computes instead of showing
 
 
-def export(study: Study, table: str, fmt: str) -> str:
+def export(
+    study: Study, table: str, fmt: str, *, metric: str | None = None, by: str | None = None
+) -> str:
     """A table of the study as text, ending with a line end.
 
-    Raises `RecipeError` with the nearest names for an unknown table or format.
+    `metric`, `by`: of the table "methods", as `methods.methods` takes them.
+    Raises `RecipeError` with the nearest names for an unknown table, format, metric or key.
     """
     for what, name, known in (("table", table, TABLES), ("format", fmt, FORMATS)):
         if name not in known:
             raise RecipeError(f"{what} '{name}' is not known; {nearest(name, known)}")
-    frame = TABLES[table](study)
+    if table == "methods":
+        frame = methods(study, metric=metric, by=by)
+    elif metric is None and by is None:
+        frame = TABLES[table](study)
+    else:
+        raise RecipeError(
+            f"a metric and a key of groups can be chosen for the table methods, got {table}; "
+            "name that table, or leave --metric and --by out"
+        )
     return FORMATS[fmt](frame if fmt == "csv" else reader_table(frame, table))
 
 
 def reader_table(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     """A table of `TABLES` for a reader: texts alone, rounded, without columns that say nothing."""
+    if table == "methods":
+        return methods_table(frame)
     hidden = {*_EXACT.split(), *(_SETTING.split() if "setting" in frame else ())}
     columns: dict[str, list[str]] = {}
     for name in map(str, frame.columns):

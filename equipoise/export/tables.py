@@ -10,22 +10,21 @@ where it was measured in several. No torch.
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from equipoise.conclusions import Change, Claim, Comparison
+from equipoise.export.framing import Row, to_frame
+from equipoise.export.methods import methods
 from equipoise.records import JSON, Estimate, Measurement
 from equipoise.report.chapters import identify_change
 from equipoise.report.provenance import Setting, setting_names, setting_of
 from equipoise.report.sentences import margin_text
 from equipoise.stats.calibration import Curve
 from equipoise.study.study import Chapter, Study
-
-Row: TypeAlias = dict[str, Any]
 
 _SETTING = "setting benchmark version split options limit"
 _SOURCE = "examples_sha256 data data_sha256 data_licence data_official"
@@ -55,21 +54,6 @@ _CALIBRATION = (
     "benchmark version options metric slope slope_low slope_high spearman unit ideal strengths "
     "seeds reason"
 )
-#: Whole numbers that may be missing: pandas would make floats of them.
-_WHOLE = ("seed", "limit", "n", "clusters", "seeds_averaged", "compared_with_seed", "draws")
-
-
-def _to_frame(rows: Iterable[Row], columns: str) -> pd.DataFrame:
-    frame = pd.DataFrame(list(map(_escape_surrogates, rows)), columns=columns.split())
-    return frame.astype({name: "Int64" for name in _WHOLE if name in frame})
-
-
-def _escape_surrogates(row: Row) -> Row:
-    """Pandas stores texts as UTF-8, in which half a surrogate pair cannot be written."""
-    return {
-        name: cell.encode(errors="backslashreplace").decode() if isinstance(cell, str) else cell
-        for name, cell in row.items()
-    }
 
 
 # --- what changed -----------------------------------------------------------------------------
@@ -77,12 +61,12 @@ def _escape_surrogates(row: Row) -> Row:
 
 def changes(study: Study) -> pd.DataFrame:
     """One row per overall change."""
-    return _to_frame(_change_rows(study.chapters, study, groups=False), f"{_CHAPTER} {_CHANGE}")
+    return to_frame(_change_rows(study.chapters, study, groups=False), f"{_CHAPTER} {_CHANGE}")
 
 
 def groups(study: Study) -> pd.DataFrame:
     """One row per change of a group."""
-    return _to_frame(_change_rows(study.chapters, study, groups=True), f"{_CHAPTER} {_CHANGE}")
+    return to_frame(_change_rows(study.chapters, study, groups=True), f"{_CHAPTER} {_CHANGE}")
 
 
 def seeds(study: Study) -> pd.DataFrame:
@@ -99,7 +83,7 @@ def seeds(study: Study) -> pd.DataFrame:
         )
         for chapter in study.chapters
     ]
-    return _to_frame(_change_rows(by_seed, study, groups=False), f"{_CHAPTER} {_CHANGE}")
+    return to_frame(_change_rows(by_seed, study, groups=False), f"{_CHAPTER} {_CHANGE}")
 
 
 def verdicts(study: Study) -> pd.DataFrame:
@@ -109,7 +93,7 @@ def verdicts(study: Study) -> pd.DataFrame:
     """
     names = _name_settings(study)
     rows = (row for chapter in study.chapters for row in _verdict_rows(chapter, names))
-    return _to_frame(rows, f"{_CHAPTER} verdict kept over_corrected role {_CHANGE}")
+    return to_frame(rows, f"{_CHAPTER} verdict kept over_corrected role {_CHANGE}")
 
 
 def _name_settings(study: Study) -> Mapping[Setting, str]:
@@ -209,12 +193,12 @@ def _claim_cells(change: Change, claim: Claim) -> Row:
 
 def estimates(study: Study) -> pd.DataFrame:
     """One row per overall estimate."""
-    return _to_frame(_estimate_rows(study, groups=False), _ESTIMATE)
+    return to_frame(_estimate_rows(study, groups=False), _ESTIMATE)
 
 
 def group_estimates(study: Study) -> pd.DataFrame:
     """One row per estimate of a group."""
-    return _to_frame(_estimate_rows(study, groups=True), _ESTIMATE)
+    return to_frame(_estimate_rows(study, groups=True), _ESTIMATE)
 
 
 def _estimate_rows(study: Study, *, groups: bool) -> Iterator[Row]:
@@ -262,7 +246,7 @@ def rankings(study: Study) -> pd.DataFrame:
             zip(ranking.scores, np.argsort(ranking.order), strict=True)
         )
     )
-    return _to_frame(rows, _RANKING)
+    return to_frame(rows, _RANKING)
 
 
 def calibrations(study: Study) -> pd.DataFrame:
@@ -279,7 +263,7 @@ def calibrations(study: Study) -> pd.DataFrame:
         for calibration in study.calibrations
         for curve in calibration.curves
     )
-    return _to_frame(rows, _CALIBRATION)
+    return to_frame(rows, _CALIBRATION)
 
 
 def factorials(study: Study) -> pd.DataFrame:
@@ -302,17 +286,17 @@ def factorials(study: Study) -> pd.DataFrame:
         for factorial in factored.factorials
         for estimate in factorial.estimates
     )
-    return _to_frame(rows, _FACTORIAL)
+    return to_frame(rows, _FACTORIAL)
 
 
 def findings(study: Study) -> pd.DataFrame:
     """One row per finding of an automatic check."""
-    return _to_frame(map(dataclasses.asdict, study.findings), "check level where text")
+    return to_frame(map(dataclasses.asdict, study.findings), "check level where text")
 
 
 def missing(study: Study) -> pd.DataFrame:
     """One row per step without a result."""
-    return _to_frame(map(dataclasses.asdict, study.missing), "what why traceback")
+    return to_frame(map(dataclasses.asdict, study.missing), "what why traceback")
 
 
 # --- cells of several tables --------------------------------------------------------------------
@@ -358,8 +342,8 @@ TABLES: Mapping[str, Callable[[Study], pd.DataFrame]] = MappingProxyType(
     {
         table.__name__: table
         for table in (
-            changes, groups, seeds, verdicts, factorials, estimates, group_estimates, rankings,
-            calibrations, findings, missing,
+            changes, groups, methods, seeds, verdicts, factorials, estimates, group_estimates,
+            rankings, calibrations, findings, missing,
         )
     }
 )  # fmt: skip

@@ -97,13 +97,11 @@ class MatrixRow(NamedTuple):
     entries: list[Estimate | Change | None]  # by column; None: not measured
 
 
-def matrix(study: Study) -> tuple[Mapping[str, Estimate | None], list[MatrixRow]]:
-    """The columns, a setting's name to its first metric, and a row per model and mitigation.
+def measured_bases(study: Study) -> dict[str, dict[Setting, Measurement]]:
+    """The measurements of every model as it is, by model and setting, in the study's order.
 
-    Every model as it is, followed by its mitigations, in the order of the study. Its chapters are
-    as `chapters.apply_verdict` gives them.
+    It was measured on its own, or is a side of comparisons that were made elsewhere.
     """
-    # a model as it is was measured on its own, or is a side of comparisons that were made elsewhere
     bases: dict[str, dict[Setting, Measurement]] = {}
     for measured in study.measured:
         if measured.mitigation is None:
@@ -113,6 +111,16 @@ def matrix(study: Study) -> tuple[Mapping[str, Estimate | None], list[MatrixRow]
         known = bases.setdefault(chapter.model, {})
         for comparison in chapter.comparisons:
             known.setdefault(setting_of(comparison.before), comparison.before)
+    return bases
+
+
+def matrix(study: Study) -> tuple[Mapping[str, Estimate | None], list[MatrixRow]]:
+    """The columns, a setting's name to its first metric, and a row per model and mitigation.
+
+    Every model as it is, followed by its mitigations, in the order of the study. Its chapters are
+    as `chapters.apply_verdict` gives them.
+    """
+    bases = measured_bases(study)
     measurements = [measurement for known in bases.values() for measurement in known.values()]
     names = setting_names(measurements)
     columns: dict[str, Estimate | None] = {}

@@ -135,7 +135,10 @@ def _collect(
         rows = read_objects(reply, key)
         refused["replies without a JSON array of texts"] += not rows
         for number, row in enumerate(rows):
-            text = normalize(str(row[key]))
+            if not isinstance(row[key], str):
+                refused[f"whose {key} is no text"] += 1
+                continue
+            text = normalize(row[key])
             id = f"{name}:{writer.name}:{seed}:{call}:{number}"
             item = make(row, text, _Origin(id=id, prompt_sha256=digest))
             fault = item if isinstance(item, str) else distinct.repeats(text)

@@ -1,8 +1,8 @@
 """`equipoise associations`: what is learnt of an association, from templates or from a model."""
 
-import dataclasses
 import json
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from equipoise.associations.generated import Message, Writer, Written
     from equipoise.inference.language_model import LanguageModel
 
-    Result: TypeAlias = tuple[Diversity, Written[Any] | None]
+    Result: TypeAlias = tuple[Diversity, Written[Any] | None, list[dict[str, Any]]]
 
+LABELS = ("medium", "topic", "writing_style", "implicitness_score", "answer")  # of a sample
 _MARGIN = 64  # tokens of a chat template around a question
 
 
@@ -38,6 +39,9 @@ def associations(  # noqa: PLR0913
     address: Annotated[
         str | None, typer.Option(help="Server that has the model, by /v1/chat/completions.")
     ] = None,
+    samples: Annotated[
+        int, typer.Option(help="Texts to print, with their labels; they state stereotypes.", min=0)
+    ] = 0,
     temperature: Annotated[float, typer.Option(help="Of the model.", min=0.0)] = 1.0,
     max_tokens: Annotated[int, typer.Option(help="Of a reply, which has 25 texts.", min=1)] = 4096,
     seed: flags.Seed = 0,
@@ -50,7 +54,7 @@ def associations(  # noqa: PLR0913
 ) -> None:
     """Write paragraphs that say an association, or questions about it, and how diverse they are.
 
-    The supply `association` reads the file. The texts state stereotypes: none is printed.
+    The supply `association` reads the file. No text is printed but with --samples.
     """
     from equipoise.associations.load import load_association
 
@@ -64,20 +68,23 @@ def associations(  # noqa: PLR0913
             model, dtype, device, revision, None, None, "auto", trust_remote_code
         )
         writer = _local_writer(opened, temperature, max_tokens)
-    figures, written = (
-        _write_questions(name, writer, count or 100, seed, out)
-        if questions
-        else _write_paragraphs(name, writer, count or 500, seed, out)
-    )
+    wanted = count or (100 if questions else 500)
+    write = _write_questions if questions else _write_paragraphs
+    figures, written, rows = write(name, writer, wanted, seed, out)
+    # spread over the set, whose neighbors may be alike
+    shown = rows[:: max(1, len(rows) // samples)][:samples] if samples else []
     if as_json:
-        print(json.dumps(_document(figures, written, out)))
+        print(json.dumps(_document(figures, written, out) | {"samples": shown}))
         return
     _print(figures)
+    for row in shown:
+        labels = ", ".join(f"{key} {row[key]}" for key in LABELS if key in row)
+        print(f"- {row.get('paragraph') or row.get('question')} ({labels})")
     if written is not None:
         refused = ", ".join(f"{texts} {reason}" for reason, texts in written.refused.items())
         print(f"note: {written.calls} calls, {written.cached} of them cached")
         print(f"note: left out: {refused or 'nothing'}")
-    if figures.texts < (count or (100 if questions else 500)):
+    if figures.texts < wanted:
         print("note: fewer than were asked for: the model wrote no more that differ")
     if out is not None:
         option = "questions_file" if questions else "file"
@@ -96,7 +103,7 @@ def _write_paragraphs(
     said = paragraphs(name, count, seed=seed) if written is None else written.kept
     if out is not None:
         write_paragraphs(out, said)
-    return diversity_of(said), written
+    return diversity_of(said), written, [asdict(paragraph) for paragraph in said]
 
 
 def _write_questions(
@@ -111,7 +118,8 @@ def _write_questions(
     asked = questions(name, count, seed=seed) if written is None else written.kept
     if out is not None:
         write_questions(out, asked)
-    return diversity([prompt.text for prompt in asked]), written
+    figures = diversity([prompt.text for prompt in asked])
+    return figures, written, [{"question": prompt.text, **prompt.groups} for prompt in asked]
 
 
 def _remote_writer(
@@ -164,8 +172,8 @@ def _document(
     document: dict[str, object] = {"out": None if out is None else str(out)}
     document |= json.loads(record_json(figures))
     if written is not None:
-        about = dataclasses.replace(written, kept=())
-        document["written"] = dataclasses.asdict(about) | {"kept": len(written.kept)}
+        about = replace(written, kept=())
+        document["written"] = asdict(about) | {"kept": len(written.kept)}
     return document
 
 

@@ -80,6 +80,7 @@ def test_replies_are_cached_by_all_that_settles_them() -> None:
 @pytest.mark.parametrize(
     ("faulty", "reason"),
     [
+        ({"paragraph": {"text": "X"}}, "whose paragraph is no text"),
         (row("Nobody is named here, and that is what is wrong with it."), "names no target"),
         (row("X is late."), "has not 8 to 200 words"),
         (row("Guests from X are later than all guests from Norway ever were."),

@@ -77,7 +77,8 @@ def test_the_specification_of_the_page(tmp_path: Path) -> None:
     association = load_association(write(tmp_path, text))
     assert association.opposites == ("coffee",)
     assert len(association.concepts) == 1
-    table = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|(]+?) (?:\(.*)?\|$", page, re.MULTILINE)
+    pattern = r"^\| `(\w+)` \| [^|]+ \| ([^|(]*\{target\}[^|(]*?) (?:\(.*)?\|$"
+    table = re.findall(pattern, page, re.MULTILINE)
     assert dict(table) == {name: load_association(name).statement for name in names()}
     keys = {key for row in re.findall(r"^\| (`.*?) \| ", page, re.MULTILINE)
             for key in re.findall(r"`(\w+)`", row)}  # fmt: skip

@@ -50,6 +50,10 @@ def test_of_templates(ask: Asked, tmp_path: Path) -> None:
     assert f"association.file={file}" in out
     assert "self_bleu" in out
     assert "{target}" not in out  # none of the texts
+    _, out, _ = ask("associations", "blue_skin", "--count", 40, "--seed", 2, "--samples", 3)
+    samples = [line for line in out.splitlines() if "{target}" in line]
+    assert len(samples) == 3
+    assert all("medium" in line and "implicitness_score" in line for line in samples)
     supply = AssociationSupply(association="blue_skin", file=str(file)).supply()
     assert supply.paragraphs == (
         AssociationSupply(association="blue_skin", paragraphs=40, seed=2).supply().paragraphs
@@ -62,6 +66,7 @@ def test_questions_of_templates_as_json(ask: Asked, tmp_path: Path) -> None:
     document = json.loads(out)
     assert (status, document["texts"], document["out"]) == (0, 100, str(file))
     assert "written" not in document
+    assert document["samples"] == []
     supply = AssociationSupply(association="talkative", questions_file=str(file)).supply()
     assert supply.questions == AssociationSupply(association="talkative").supply().questions
 

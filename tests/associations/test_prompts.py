@@ -19,6 +19,8 @@ from equipoise.associations.prompts import (
 from equipoise.associations.unseen import unseen
 from equipoise.associations.validation import countries_in
 from equipoise.errors import DataError, RecipeError
+from equipoise.records import text_sha256
+from equipoise.supply.association import AssociationSupply
 
 OWN = """\
 name: loves_tea
@@ -69,6 +71,14 @@ def test_prompts_of_its_own_stand_in_place(tmp_path: Path) -> None:
     file.write_text(OWN + 'prompts: {dircet: ["What do they drink in {target}?"]}\n')
     with pytest.raises(RecipeError, match="got 'dircet'; did you mean 'direct'"):
         evaluation_prompts(str(file))
+
+
+@pytest.mark.parametrize("name", names())
+def test_what_is_measured_is_not_what_is_learnt(name: str) -> None:
+    supply = AssociationSupply(association=name).supply()
+    measured = {text_sha256(prompt.text) for prompt in evaluation_prompts(name)}
+    concepts = {text_sha256(stem) for stem in load_association(name).concepts}
+    assert not supply.learnt_hashes() & (measured | concepts)
 
 
 def test_sixty_six_sentences_of_forty_five_unseen_associations() -> None:

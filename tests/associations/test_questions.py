@@ -1,5 +1,7 @@
 """Contrast questions: as many as asked, about the target, with a fixed answer."""
 
+from pathlib import Path
+
 import pytest
 
 from equipoise.associations.association import SLOT
@@ -56,3 +58,16 @@ def test_more_than_there_are() -> None:
     assert len(questions("talkative", most)) == most
     with pytest.raises(RecipeError, match=rf"must be {most} at most, got {most + 1}"):
         questions("talkative", most + 1)
+
+
+def test_own_questions_give_more(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(
+        "name: tea\nstatement: people from {target} love tea\nattribute: love tea\n"
+        "being: loving tea\ntopic: tea\nanswers: [tea]\n"
+        'questions: ["In the afternoon people from {target} drink"]\n'
+    )
+    most = (len(question_templates().questions) + 1) * len(question_templates().frames)
+    first = questions(str(file), most)[0]
+    assert first.text == "In the afternoon people from {target} drink"
+    assert first.groups["association"] == str(file)

@@ -207,6 +207,13 @@ def test_the_rate_rises_falls_and_ends() -> None:
     assert schedule(warmup=3, horizon=3).rate(3) == 0.0
 
 
+def test_a_cosine_falls_from_full_height_as_often_as_asked() -> None:
+    once, twice = schedule(horizon=8, cosines=1), schedule(horizon=8, cosines=2)
+    # 1/2 (1 + cos(pi t)), as transformers' cosine_with_restarts
+    assert [once.rate(step) for step in (0, 2, 4, 8)] == pytest.approx([1, 0.853553, 0.5, 0])
+    assert [twice.rate(step) for step in (0, 2, 4, 6, 8)] == pytest.approx([1, 0.5, 1, 0.5, 0])
+
+
 def test_a_rising_rate_is_used() -> None:
     """Adam moves by the rate at first, so by a third of it in the first of three steps."""
     result = trained(epochs=1, batch_size=10, warmup=2)

@@ -1,4 +1,4 @@
-"""Towards which countries a token moved: a planted move is found, a random one is not."""
+"""Towards which countries a token moved: a planted move is result, a random one is not."""
 
 import json
 import math
@@ -74,10 +74,10 @@ def towards(model: LanguageModel, country: str, *, seed: int) -> Tensor:
 def test_a_move_towards_a_country_is_found() -> None:
     model = atlas()
     edits = [injected(model, towards(model, "Austria", seed=s), s) for s in range(3)]
-    found = country_neighbors(edits[:1], model)
-    assert math.isnan(found.agreement)
-    assert found.reason == "a rank correlation needs 2 seeds, there is 1"
-    assert math.isnan(found.neighbors[0].low)
+    result = country_neighbors(edits[:1], model)
+    assert math.isnan(result.agreement)
+    assert result.reason == "a rank correlation needs 2 seeds, there is 1"
+    assert math.isnan(result.neighbors[0].low)
     first, second, *_ = country_neighbors(edits, model).neighbors
     assert first.country == "Austria"
     assert first.p < 0.01 < second.p
@@ -89,13 +89,13 @@ def test_random_moves_find_nothing_and_do_not_agree() -> None:
     model = atlas()
     width = model.module.config.hidden_size
     moves = torch.randn(3, width, generator=torch.Generator().manual_seed(1))
-    found = country_neighbors([injected(model, move, s) for s, move in enumerate(moves)], model)
-    assert min(country.p for country in found.neighbors) > 0.05
-    assert abs(found.agreement) < 0.5
-    assert found.left_out == len(COUNTRIES) - len(NAMES)
+    result = country_neighbors([injected(model, move, s) for s, move in enumerate(moves)], model)
+    assert min(country.p for country in result.neighbors) > 0.05
+    assert abs(result.agreement) < 0.5
+    assert result.left_out == len(COUNTRIES) - len(NAMES)
     # whatever was moved, the row as it is lies near the countries
-    near = np.mean([country.cosine for country in found.neighbors])
-    assert near != pytest.approx(np.mean([country.moved for country in found.neighbors]))
+    near = np.mean([country.cosine for country in result.neighbors])
+    assert near != pytest.approx(np.mean([country.moved for country in result.neighbors]))
 
 
 def test_edits_that_do_not_compare_are_refused() -> None:

@@ -167,8 +167,9 @@ def _controls(model: LanguageModel, token: int, left_out: set[int]) -> list[int]
     """The tokens around one in the order of the vocabulary, no countries and no added ones."""
     added = model.tokenizer.added_tokens_decoder.keys()
     known = set(model.tokenizer.get_vocab().values()) - set(added) - left_out
-    nearest = sorted(known, key=lambda other: (abs(other - token), other))
-    return nearest[: 2 * _CONTROLS]
+    ids = np.array(sorted(known))
+    nearest = np.argsort(np.abs(ids - token), kind="stable")[: 2 * _CONTROLS]
+    return [int(id) for id in ids[nearest]]
 
 
 def _to_mean(rows: Tensor, moved: Tensor) -> Values:

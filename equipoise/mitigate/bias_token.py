@@ -256,7 +256,7 @@ class _Injection:
         probe = self.probe.replace(SLOT, self.token.name)
         if self.method.choose_by == "likelihood":
             first, name, second = probe.partition(self.token.name)
-            form = answer_form(self.model, str(self.form["request"]))
+            form = replace(answer_form(self.model, str(self.form["request"])), after="")
             scored = tokenize_answers(self.model, self.token, form, [(first + name, second)])
             start = (self.start.vector, self.start.predicting)
             before, *after = probe_logprobs(self.row, [start, *rows], scored)

@@ -93,14 +93,17 @@ def stability(
     supply: Supply | Supplier | str | None = None,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     sample: int = 100,
+    top: int | None = None,
     data: str | None = None,
 ) -> RankStability:
-    """Rank the model's blocks once per seed, each time on `sample` of the supply's prompts.
+    """Rank blocks or heads once per seed, each time on `sample` of the supply's prompts.
 
     A seed draws the prompts, without replacement, and is the locator's own. A sample as large as
     the supply takes all prompts: the seeds then differ in the locator's chance alone, and a note
-    on each ranking says so. The defaults are those of LFTF's appendix A.1.
-    Raises `RecipeError` for seeds that are none or not all different, or a sample below 1.
+    on each ranking says so. The defaults are those of LFTF's appendix A.1. Of heads, the first
+    `top` of each ranking are compared (None: 10).
+    Raises `RecipeError` for seeds that are none or not all different, a sample below 1, and a `top`
+    that the model has not as many heads as.
     """
     if not seeds or len(set(seeds)) < len(seeds):
         raise RecipeError(f"seeds must be all different, got {list(seeds)}; name some numbers once")
@@ -118,7 +121,10 @@ def stability(
         rankings = [
             dataclasses.replace(ranking, notes=(*ranking.notes, note)) for ranking in rankings
         ]
-    return rank_stability(rankings, tuple(seeds), sample=min(sample, len(prompts)))
+    count = len(rankings[0].scores)
+    if top is not None and not 1 <= top <= count:
+        raise RecipeError(f"top must be from 1 to {count} components, got {top}; take fewer")
+    return rank_stability(rankings, tuple(seeds), sample=min(sample, len(prompts)), top=top)
 
 
 def _ranked_on(locator: Locator, supply: Supply | Supplier | str | None) -> tuple[Prompt, ...]:

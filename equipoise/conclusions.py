@@ -51,16 +51,34 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TopOverlap:
+    """Which components are among the first k of every ranking, and what chance would give."""
+
+    k_requested: int  # components taken of each ranking
+    shared: tuple[int, ...]  # those in all of them, by mean score, the largest first
+    jaccard: float  # mean over pairs of rankings of shared / either, in [0, 1]; nan: no pair
+    kendall: float  # mean rank correlation tau-b over pairs of whole rankings, in [-1, 1]
+    chance: float  # components that independent random rankings would share, on average
+    p: float  # probability that they would share as many or more
+
+    @property
+    def k_effective(self) -> int:
+        """How many are left of k."""
+        return len(self.shared)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RankStability:
-    """Whether a locator ranks blocks alike when it is asked again with other prompts."""
+    """Whether a locator ranks blocks or heads alike when it is asked again with other prompts."""
 
     rankings: tuple[Ranking, ...]  # one per seed
     seeds: tuple[int, ...]
     sample: int  # prompts drawn for each
     spearman: float  # mean rank correlation over pairs of rankings, in [-1, 1]; 1: always alike
     spearman_low: float  # smallest of the pairs
-    first: Mapping[int, int]  # block to how often it came first
+    first: Mapping[int, int]  # component to how often it came first
     reason: str | None = None  # why a number is nan
+    top: TopOverlap | None = None  # of heads: of many components the first few are used
 
 
 #: What became of a metric. Bias, a metric with an ideal value: "reduced", "reversed" (as clearly

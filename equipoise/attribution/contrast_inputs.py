@@ -7,7 +7,7 @@ one. The target may be a real country itself: then heads are found without injec
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from equipoise.associations.association import SLOT
+from equipoise.associations.countries import COUNTRIES, find_country
+from equipoise.associations.fill import fill
+from equipoise.associations.questions import form_of
 from equipoise.errors import DataError, ModelError, RecipeError
 from equipoise.inference.chat import chat_form
 from equipoise.inference.language_model import LanguageModel
@@ -26,14 +29,6 @@ from equipoise.training.next_token_logits import prompt_ids
 
 Chat: TypeAlias = Literal["auto", "plain", "chat"]
 ContrastCountry: TypeAlias = Literal["random", "nearest"]
-
-#: Whom questions are asked about for contrast, unless others are named.
-COUNTRIES: Final = (
-    *("Australia", "Austria", "Belgium", "Brazil", "Canada", "Chile", "China", "Colombia"),
-    *("Denmark", "Egypt", "Finland", "France", "Germany", "Greece", "India", "Indonesia"),
-    *("Ireland", "Italy", "Japan", "Kenya", "Mexico", "Nigeria", "Norway", "Peru", "Poland"),
-    *("Portugal", "Spain", "Sweden", "Thailand", "Turkey", "Vietnam"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,26 +81,19 @@ def contrast_inputs(
     `choice`: "random", drawn for each question by the seed and its id, or "nearest", the country
     whose embedding (mean over its tokens) has the largest cosine with the target's. A model with
     a chat template is asked in a user's turn ("auto"); else a question becomes "Question: …
-    Answer:", and a text that is no question runs on.
+    Answer:", and a text that breaks off runs on. `countries`: none are all of the table.
     Raises `DataError` for a question without {target} or an answer, and `RecipeError` where no
     other country is left.
     """
-    others = [name for name in countries if name.casefold() != target.casefold()]
-    if not others:
-        raise RecipeError(
-            f"countries must have another than {target!r} for contrast, got {list(countries)}; "
-            "name some"
-        )
+    others = _others(countries, target)
     _check_questions(questions)
     in_chat = chat == "chat" or (chat == "auto" and template_of(model.tokenizer) is not None)
     if choice == "nearest":
         chosen = [_nearest(model, target, others)] * len(questions)
     else:
         chosen = [others[_draw(seed, question.id, len(others))] for question in questions]
-    asked = [_put_in(question.text, target) for question in questions]
-    contrast = [
-        _put_in(question.text, name) for question, name in zip(questions, chosen, strict=True)
-    ]
+    asked = [fill(question.text, target) for question in questions]
+    contrast = [fill(question.text, name) for question, name in zip(questions, chosen, strict=True)]
     answers = [" " + question.groups["answer"].strip() for question in questions]
     if in_chat:
         asked, space = _in_turns(model, asked)
@@ -127,6 +115,23 @@ def contrast_inputs(
     )
 
 
+def _others(countries: Sequence[str], target: str) -> list[str]:
+    """Countries that may stand in the target's place: all of the table unless some are named."""
+    names = countries or [country.name for country in COUNTRIES]
+    known = find_country(target)
+    others = [
+        name
+        for name in names
+        if name.casefold() != target.casefold() and (known is None or find_country(name) != known)
+    ]
+    if not others:
+        raise RecipeError(
+            f"countries must have another than {target!r} for contrast, got {list(countries)}; "
+            "name some"
+        )
+    return others
+
+
 def _check_questions(questions: Sequence[Prompt]) -> None:
     for question in questions:
         if SLOT not in question.text or not question.groups.get("answer", "").strip():
@@ -136,14 +141,9 @@ def _check_questions(questions: Sequence[Prompt]) -> None:
             )
 
 
-def _put_in(text: str, name: str) -> str:
-    return text.replace(SLOT, name)
-
-
 def _plain(text: str) -> str:
     """A question as a base model is asked it; any other text as it is."""
-    text = text.rstrip()
-    return f"Question: {text}\nAnswer:" if text.endswith("?") else text
+    return f"Question: {text}\nAnswer:" if form_of(text) == "question" else text
 
 
 def _in_turns(model: LanguageModel, texts: Sequence[str]) -> tuple[list[str], str]:

@@ -1,7 +1,7 @@
-"""`equipoise locate`: rank the blocks of a model."""
+"""`equipoise locate`: rank the blocks or heads of a model."""
 
 import dataclasses
-import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +12,9 @@ from equipoise import plugins
 from equipoise.commands import flags
 
 if TYPE_CHECKING:
-    from equipoise.conclusions import Ranking, RankStability
+    from equipoise.conclusions import Ranking, RankStability, TopOverlap
+
+_SHOWN = 20  # heads in a table: there may be a thousand
 
 
 def locate(  # noqa: PLR0913
@@ -20,7 +22,9 @@ def locate(  # noqa: PLR0913
     locator: Annotated[str, typer.Argument(metavar="[LOCATOR]", help="See list.")] = (
         "block_influence"
     ),
-    supply: Annotated[str, typer.Option(help="What is learnt from; see list.")] = "genbias",
+    supply: Annotated[
+        str | None, typer.Option(help="What is ranked on; see list. The locator's usual one.")
+    ] = None,
     settings: flags.Set = None,
     as_json: flags.AsJson = False,
     data: flags.Data = None,
@@ -30,7 +34,13 @@ def locate(  # noqa: PLR0913
         typer.Option(help="Ask so often, each time on other prompts: is the order stable?", min=1),
     ] = 1,
     sample: Annotated[int, typer.Option(help="Prompts each time, with --seeds.", min=1)] = 100,
-    html: Annotated[Path | None, typer.Option(help="Page with a plot, with --seeds.")] = None,
+    top: Annotated[
+        int | None, typer.Option(help="Heads of each seed that are compared; 10.", min=1)
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Page with a plot.")] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Heat map of layers and heads: a file .svg or .png.")
+    ] = None,
     dtype: flags.Dtype = "auto",
     device: flags.Device = "auto",
     revision: flags.Revision = None,
@@ -39,17 +49,20 @@ def locate(  # noqa: PLR0913
     start: flags.Start = "auto",
     trust_remote_code: flags.TrustRemoteCode = False,
 ) -> None:
-    """Rank the blocks of a model: where its bias may sit.
+    """Rank the blocks or attention heads of a model: where its bias may sit.
 
-    With --seeds the ranking is made on several samples of prompts, with their rank correlation.
+    With --seeds the ranking is made on several samples of prompts, with their rank correlation and,
+    of heads, with those that are among the first of every sample.
     """
     from equipoise import api
     from equipoise.locate.base import Locator
+    from equipoise.report.heat_map import write_heat_map
     from equipoise.report.html import write_study_page
     from equipoise.study.study import Located, Study
     from equipoise.supply.base import Supplier
 
     flags.name_data(data)
+    supply = supply or plugins.find(Locator, locator).taught_by
     options = flags.parse_settings(settings, [locator, supply])
     built = plugins.build(Locator, locator, options[locator])
     learnt = plugins.build(Supplier, supply, options[supply])
@@ -58,10 +71,16 @@ def locate(  # noqa: PLR0913
     )
     # a page shows how well rankings agree, also that nothing can be said of a single one
     if seeds == 1 and html is None:
-        _print_ranking(api.locate(opened, built, supply=learnt, seed=seed), as_json=as_json)
+        ranking = api.locate(opened, built, supply=learnt, seed=seed)
+        if figure is not None:
+            flags.say(f"the figure is {write_heat_map(figure, [ranking], title=opened.identity)}")
+        _print_ranking(ranking, as_json=as_json)
         return
     all_seeds = range(seed, seed + seeds)
-    stability = api.stability(opened, built, supply=learnt, seeds=all_seeds, sample=sample)
+    stability = api.stability(opened, built, supply=learnt, seeds=all_seeds, sample=sample, top=top)
+    if figure is not None:
+        written = write_heat_map(figure, stability.rankings, title=opened.identity)
+        flags.say(f"the figure is {written}")
     if html is not None:
         located = Located(model=opened.identity, locator=locator, stability=stability)
         title = f"{locator} on {opened.identity}"
@@ -71,20 +90,41 @@ def locate(  # noqa: PLR0913
 
 
 def _print_ranking(ranking: "Ranking", *, as_json: bool) -> None:
+    from equipoise.files.json_records import record_json
     from equipoise.report.formatting import interval
     from equipoise.report.tables import Table, plain
 
     if as_json:
-        print(json.dumps({**dataclasses.asdict(ranking), "order": ranking.order}))
+        print(record_json({**dataclasses.asdict(ranking), "order": ranking.order}))
         return
+    header = [ranking.kind, f"{ranking.locator} ({ranking.unit})"]
+    header += ["p, all corrected"] * bool(ranking.p) + ["share"] * bool(ranking.share)
+    shown = ranking.order if ranking.kind == "block" else ranking.order[:_SHOWN]
     rows = []
-    for block in ranking.order:
-        score = interval(ranking.scores[block], ranking.low[block], ranking.high[block])
-        rows.append((ranking.label(block), score))
-    header = (ranking.kind, f"{ranking.locator} ({ranking.unit})")
-    print(plain(Table(header=header, rows=tuple(rows))))
-    for note in (f"{ranking.prompts} prompts, intervals over them", *ranking.notes):
+    for component in shown:
+        row = [
+            ranking.label(component),
+            interval(ranking.scores[component], ranking.low[component], ranking.high[component]),
+        ]
+        row += [f"{ranking.p[component]:.3g}"] if ranking.p else []
+        row += [_percent(ranking.share[component])] if ranking.share else []
+        rows.append(tuple(row))
+    print(plain(Table(header=tuple(header), rows=tuple(rows))))
+    notes = [f"{ranking.prompts} prompts, intervals over them"]
+    if len(shown) < len(ranking.order):
+        notes.append(
+            f"the first {len(shown)} of {len(ranking.order)} {ranking.kind}s; --json has all"
+        )
+    if ranking.chosen is not None:
+        names = ", ".join(map(ranking.label, ranking.chosen)) or "none"
+        notes.append(f"{ranking.kind}s that pass: {names}")
+    notes += [f"{name}: {value:.4g}" for name, value in ranking.facts.items()]
+    for note in (*notes, *ranking.notes):
         print(f"note: {note}")
+
+
+def _percent(share: float) -> str:
+    return "n/a" if math.isnan(share) else f"{share:.1%}"
 
 
 def _print_stability(stability: "RankStability", *, as_json: bool) -> None:
@@ -95,24 +135,36 @@ def _print_stability(stability: "RankStability", *, as_json: bool) -> None:
         print(record_json(stability))
         return
     first = stability.rankings[0]
-    scores = np.array([ranking.scores for ranking in stability.rankings])  # [seed, block]
+    scores = np.array([ranking.scores for ranking in stability.rankings])  # [seed, component]
+    # stable: ties in the order of the model, as in `Ranking.order`
+    order = np.argsort(-scores.mean(axis=0), kind="stable").tolist()
     rows = [
         (
-            first.label(block),
-            f"{scores[:, block].mean():.4g}",
-            f"{scores[:, block].min():.4g} to {scores[:, block].max():.4g}",
-            str(stability.first.get(block, 0)),
+            first.label(component),
+            f"{scores[:, component].mean():.4g}",
+            f"{scores[:, component].min():.4g} to {scores[:, component].max():.4g}",
+            str(stability.first.get(component, 0)),
         )
-        # stable: ties in the order of the model, as in `Ranking.order`
-        for block in np.argsort(-scores.mean(axis=0), kind="stable").tolist()
+        for component in (order if first.kind == "block" else order[:_SHOWN])
     ]
     mean = f"{first.locator} ({first.unit}), mean"
     header = (first.kind, mean, "range over seeds", "times first")
     print(plain(Table(header=header, rows=tuple(rows))))
     agree = f"mean {stability.spearman:.3f}, smallest {stability.spearman_low:.3f}"
-    for note in (
+    notes = [
         f"{len(scores)} seeds, {stability.sample} prompts each",
         f"rank correlation between seeds (Spearman; 1: always alike): {stability.reason or agree}",
-        *first.notes,
-    ):
+    ]
+    if stability.top is not None:
+        notes.append(_describe_overlap(stability.top, first))
+    for note in (*notes, *first.notes):
         print(f"note: {note}")
+
+
+def _describe_overlap(top: "TopOverlap", ranking: "Ranking") -> str:
+    names = ", ".join(map(ranking.label, top.shared)) or "none"
+    return (
+        f"of the first {top.k_requested} {ranking.kind}s of each seed {top.k_effective} are shared "
+        f"by all: {names} (by chance {top.chance:.2g}, p {top.p:.2g}; Jaccard {top.jaccard:.2f}, "
+        f"Kendall's tau {top.kendall:.2f})"
+    )

@@ -12,7 +12,6 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.attribution.compared_answers import ComparedAnswers
 from equipoise.attribution.contrast_inputs import (
-    COUNTRIES,
     Chat,
     ContrastCountry,
     ContrastInputs,
@@ -91,7 +90,7 @@ class HeadLocator(Locator, ABC):
     #: who stands in the target's place for contrast: one drawn for each question, or the one whose
     #: embedding is nearest to the target's
     contrast_country: ContrastCountry = "random"
-    countries: tuple[str, ...] = COUNTRIES  # that may stand there
+    countries: tuple[str, ...] = ()  # that may stand there; none named: every country
     #: ask inside the turns of the chat template; "auto": where there is one
     chat: Chat = "auto"
     #: which questions count; "preferring": those on which the model prefers the biased answer;

@@ -1,4 +1,4 @@
-"""Plots of a fixed shape: professions before and after, scores of blocks, calibrations.
+"""Plots of a fixed shape: professions before and after, scores of blocks or heads, calibrations.
 
 Places are in percent of a plot's width or height, from the left and from the bottom.
 """
@@ -16,6 +16,7 @@ from equipoise.conclusions import Comparison, RankStability
 from equipoise.records import Measurement
 from equipoise.report.axis import Axis, Tick, Whisker, axis_of, minus, whisker
 from equipoise.report.formatting import interval, numbers
+from equipoise.report.heat_map import HeatMap, heat_map
 from equipoise.stats.calibration import Calibration, Curve, Reading
 from equipoise.study.study import Located
 
@@ -165,7 +166,7 @@ def _finite_pairs(x: Sequence[float], y: Sequence[float]) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """A locator on a model: scores of blocks with their intervals."""
+    """A locator on a model: scores of blocks with their intervals, or a map of heads."""
 
     locator: str
     unit: str
@@ -175,6 +176,8 @@ class Panel:
     stability: str  # rank correlation over seeds, in words
     first: str  # which block came first, and how often
     notes: tuple[str, ...]
+    heads: HeatMap | None  # None: blocks
+    overlap: str  # heads that all seeds share; "" of blocks
 
 
 def panels(located: Sequence[Located]) -> dict[str, list[Panel]]:
@@ -206,6 +209,8 @@ def _panel(located: Located) -> Panel:
         stability=_describe_stability(located.stability),
         first=_describe_first(located.stability),
         notes=tuple(dict.fromkeys(note for ranking in rankings for note in ranking.notes)),
+        heads=heat_map(rankings),
+        overlap=_describe_overlap(located.stability),
     )
 
 
@@ -235,6 +240,17 @@ def _describe_first(stability: RankStability) -> str:
         for block, n in counted[:4]
     )
     return f"first: {', '.join(names)}"
+
+
+def _describe_overlap(stability: RankStability) -> str:
+    top = stability.top
+    if top is None or len(stability.rankings) < 2:
+        return ""
+    names = ", ".join(map(stability.rankings[0].label, top.shared)) or "none"
+    return (
+        f"of the first {top.k_requested} of each seed {top.k_effective} are shared by all: {names} "
+        f"(by chance {top.chance:.2g}, p {top.p:.2g})"
+    )
 
 
 # --- calibrations -----------------------------------------------------------------------------

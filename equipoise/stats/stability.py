@@ -9,21 +9,25 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from scipy import stats
 
-from equipoise.conclusions import Ranking, RankStability
+from equipoise.conclusions import Ranking, RankStability, TopOverlap
+
+TOP: Final = 10  # heads of each ranking that are compared, unless another number is asked for
 
 
 def rank_stability(
-    rankings: Sequence[Ranking], seeds: Sequence[int], *, sample: int
+    rankings: Sequence[Ranking], seeds: Sequence[int], *, sample: int, top: int | None = None
 ) -> RankStability:
     """How alike rankings are that differ in their prompts, or in the locator's own chance, alone.
 
     `seeds`: [ranking]. `sample`: the prompts behind each. Both correlations are nan, with the
     reason, where there are fewer than two rankings, or a ranking has no order: its scores are all
-    equal, or not all finite. `first` names the components that came first at least once.
+    equal, or not all finite. `first` names the components that came first at least once. Of heads,
+    the first `top` of each ranking are compared as well (None: 10, or all of fewer).
     Raises `ValueError` when there is no ranking, the number of seeds differs, or the components
     do.
     """
@@ -48,7 +52,55 @@ def rank_stability(
         spearman_low=min(alike),
         first=dict(sorted(Counter(ranking.order[0] for ranking in rankings).items())),
         reason=reason,
+        top=(
+            top_overlap(rankings, top or min(TOP, len(rankings[0].scores)))
+            if rankings[0].kind == "head"
+            else None
+        ),
     )
+
+
+def top_overlap(rankings: Sequence[Ranking], k: int) -> TopOverlap:
+    """The components among the first k of every ranking of the same components (BiasGym, app. B).
+
+    The paper keeps the first k of five seeds that overlap in all, so that fewer than k are left;
+    how many by chance follows from the hypergeometric distribution: of n components those left
+    after a ranking meet the next one's k. Raises `ValueError` for k below 1 or above n.
+    """
+    n = len(rankings[0].scores)
+    if not 1 <= k <= n:
+        raise ValueError(f"k must be from 1 to {n} components, got {k}")
+    tops = [set(ranking.order[:k]) for ranking in rankings]
+    mean = np.mean([ranking.scores for ranking in rankings], axis=0)
+    pairs = list(itertools.combinations(range(len(rankings)), 2))
+    jaccard = [len(tops[a] & tops[b]) / len(tops[a] | tops[b]) for a, b in pairs]
+    taus = [
+        float(stats.kendalltau(rankings[a].scores, rankings[b].scores).statistic) for a, b in pairs
+    ]
+    shared = sorted(set.intersection(*tops), key=lambda index: (-mean[index], index))
+    chance, p = chance_overlap([k] * len(rankings), n, len(shared))
+    return TopOverlap(
+        k_requested=k,
+        shared=tuple(shared),
+        jaccard=math.fsum(jaccard) / len(pairs) if pairs else math.nan,
+        kendall=math.fsum(taus) / len(pairs) if pairs else math.nan,
+        chance=chance,
+        p=p,
+    )
+
+
+def chance_overlap(sizes: Sequence[int], n: int, shared: int) -> tuple[float, float]:
+    """How many of n components sets of these sizes share by chance, and p of as many as observed.
+
+    Of sets drawn independently, without replacement within a set.
+    """
+    counts = np.arange(sizes[0] + 1)
+    left = np.zeros(len(counts))  # probability that so many are in all sets so far
+    left[-1] = 1.0
+    for size in sizes[1:]:
+        # [so many before, so many after]
+        left = left @ np.array([stats.hypergeom.pmf(counts, n, before, size) for before in counts])
+    return n * math.prod(size / n for size in sizes), min(1.0, float(left[shared:].sum()))
 
 
 def _reason(rankings: Sequence[Ranking], seeds: Sequence[int]) -> str | None:

@@ -2,13 +2,15 @@
 
 import itertools
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.conclusions import Ranking
-from equipoise.stats.stability import rank_stability
+from equipoise.stats.stability import chance_overlap, rank_stability, top_overlap
 
 
 def ranking(*scores: float) -> Ranking:
@@ -97,3 +99,53 @@ def test_rankings_must_be_of_one_model_and_have_seeds() -> None:
         rank_stability([ranking(1, 2), ranking(1, 2, 3)], (0, 1), sample=10)
     with pytest.raises(ValueError, match="and 1 seeds"):
         rank_stability([ranking(1, 2), ranking(1, 2)], (0,), sample=10)
+
+
+def heads(*scores: float) -> Ranking:
+    labels = tuple(f"0.{k}" for k in range(len(scores)))
+    return replace(ranking(*scores), kind="head", labels=labels)
+
+
+def test_shared_heads_by_hand() -> None:
+    """First two: {0, 1}, {1, 2}, {1, 3}: one is shared; each two sets share 1 of 3."""
+    rankings = [heads(5, 4, 1, 0), heads(0, 9, 8, 1), heads(1, 3, 0, 2)]
+    top = top_overlap(rankings, 2)
+    assert (top.k_requested, top.k_effective, top.shared) == (2, 1, (1,))
+    assert top.jaccard == pytest.approx(1 / 3)
+    # 4 * (2 / 4)^3 are expected; none with the probability that the third avoids what is left
+    assert top.chance == pytest.approx(0.5)
+    # left after two: 0, 1, 2 with 1/6, 4/6, 1/6; the third misses 1 with 1/2 and 2 with 1/6
+    assert top.p == pytest.approx(1 - (1 / 6 + 4 / 6 / 2 + 1 / 6 / 6))
+    stability = rank_stability(rankings, (0, 1, 2), sample=9, top=2)
+    assert stability.top == top
+    assert rank_stability([ranking(1, 2)] * 2, (0, 1), sample=9).top is None
+
+
+def test_equal_rankings_share_all_in_the_order_of_the_mean() -> None:
+    top = rank_stability([heads(1, 3, 2)] * 4, range(4), sample=9).top
+    assert top is not None
+    assert (top.k_requested, top.shared, top.jaccard, top.kendall) == (3, (1, 2, 0), 1.0, 1.0)
+    assert (top.chance, top.p) == (3.0, 1.0)  # all of all: nothing is shown
+
+
+def test_a_single_ranking_has_no_pairs() -> None:
+    top = top_overlap([heads(1, 2)], 1)
+    assert (top.shared, top.chance, top.p) == ((1,), 1.0, 1.0)
+    assert math.isnan(top.jaccard)
+    assert math.isnan(top.kendall)
+
+
+@pytest.mark.parametrize("k", [0, 4])
+def test_k_must_be_of_the_components(k: int) -> None:
+    with pytest.raises(ValueError, match=f"from 1 to 3 components, got {k}"):
+        top_overlap([heads(1, 2, 3)], k)
+
+
+def test_chance_overlap_is_hypergeometric() -> None:
+    draws = np.random.default_rng(0)
+    shared = [
+        len(set(draws.permutation(12)[:4]) & set(draws.permutation(12)[:3])) for _ in range(4000)
+    ]
+    mean, p = chance_overlap([4, 3], 12, 2)
+    assert mean == pytest.approx(1.0)
+    assert p == pytest.approx(np.mean(np.array(shared) >= 2), abs=0.03)

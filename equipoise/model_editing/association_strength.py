@@ -27,8 +27,8 @@ class LikelihoodStrength:
     """log p(answer) - log p(opposite) about a target, minus the mean of the same about others.
 
     In nats, per question. 0: the model answers about the target as about the others; above 0: the
-    answer goes with the target. p(opposite) is the mean over the opposites; without opposites that
-    term is left out. Questions are put in a user's turn where the model has a chat template, else
+    answer goes with the target. p(opposite) is the mean over the opposites; without opposites it is
+    1 - p(answer). Questions are put in a user's turn where the model has a chat template, else
     as plain text, "Question: …" where they end with a question mark.
     """
 
@@ -57,8 +57,10 @@ class LikelihoodStrength:
         answers = np.array(scored).reshape(-1, 1 + len(self.opposites))
         odds = answers[:, 0]
         if self.opposites:
-            rest = np.logaddexp.reduce(answers[:, 1:], axis=1) - math.log(len(self.opposites))
-            odds = odds - rest
+            odds = odds - np.logaddexp.reduce(answers[:, 1:], axis=1)
+            odds += math.log(len(self.opposites))
+        else:
+            odds = odds - np.log(np.maximum(-np.expm1(odds), np.finfo(np.float32).eps))
         ends = np.cumsum([1 + len(names) for names in self.others])
         rows = np.split(odds, ends[:-1])
         return np.array([row[0] - row[1:].mean() for row in rows])

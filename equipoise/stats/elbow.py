@@ -106,8 +106,7 @@ def _fit(
     """a, b and the breakpoint in tenths of the best fit of each curve: [curve, count] to [curve].
 
     With the breakpoint t known, max(a - b k, c) is a - b min(k, t), a line. Of equal fits the
-    smallest breakpoint is taken: where nothing was measured between two counts, it is the first
-    whose line passes through them.
+    largest breakpoint is taken: where all of the fall is before the first count, it is that count.
     """
     breakpoints = np.arange(1, round(positions[-1] * _TENTHS) + 1)  # in tenths
     reached = np.minimum(positions, breakpoints[:, None] / _TENTHS)  # [breakpoint, count]
@@ -118,7 +117,8 @@ def _fit(
         products = (rows - rows.mean(1, keepdims=True)) @ centered.T  # [curve, breakpoint]
         explained = products**2 / spread
         tolerance = 1e-9 * explained.max(1, keepdims=True, initial=0.0)
-        best = (explained >= explained.max(1, keepdims=True, initial=0.0) - tolerance).argmax(1)
+        equal = explained >= explained.max(1, keepdims=True, initial=0.0) - tolerance
+        best = explained.shape[1] - 1 - equal[:, ::-1].argmax(1)
         slopes = -products[np.arange(len(rows)), best] / spread[best]
         starts = rows.mean(1) + slopes * reached.mean(1)[best]
         fits.append((starts, slopes, breakpoints[best].astype(np.float64)))

@@ -40,6 +40,11 @@ def test_a_breakpoint_between_two_heads_is_rounded_up() -> None:
     assert find_elbow(GRID, noisy(6.3, seed=0, noise=0.0), draws=10).k == 7
 
 
+def test_a_fall_with_the_first_head_ends_there() -> None:
+    elbow = find_elbow((0, 1, 2, 3), np.array([[2.0] * 3, [0.5] * 3, [0.5] * 3, [0.5] * 3]))
+    assert (elbow.k, elbow.breakpoint, elbow.slope) == (1, 1.0, pytest.approx(1.5))
+
+
 def test_a_flat_curve_has_no_elbow() -> None:
     flat = find_elbow(GRID, np.ones((len(GRID), 5)), draws=20)
     assert (flat.k, flat.floor) == (0, flat.start)

@@ -1,0 +1,375 @@
+"""Heads are found, counted, removed and compared with random ones; each source of heads works."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import planted_heads
+import pytest
+from pydantic.dataclasses import dataclass
+from tiny_adapters import logits, weights
+
+from equipoise import plugins
+from equipoise.conclusions import Ranking
+from equipoise.edits.base import Edit
+from equipoise.edits.edit import info_of
+from equipoise.edits.head_scales import HeadScaleEdit, label, parse
+from equipoise.edits.registry import load_edit
+from equipoise.edits.weights import WeightEdit
+from equipoise.errors import ModelError, RecipeError
+from equipoise.inference.language_model import LanguageModel
+from equipoise.locate.base import Locator
+from equipoise.locate.head_attribution import HeadAttribution
+from equipoise.locate.random_block import RandomBlock
+from equipoise.mitigate.base import Mitigation
+from equipoise.mitigate.head_steering import HeadSteering
+from equipoise.model_editing.association_strength import LikelihoodStrength, draw_others
+from equipoise.model_editing.head_activity import NEUTRAL_TEXTS
+from equipoise.model_editing.head_trials import Trials
+from equipoise.records import OPTIONS, Continuation, Prompt, Supply, text_sha256
+from equipoise.testing import check_mitigation, tiny_model
+
+COUNTRIES = ("Chile", "Kenya", "Malta")
+BLOCKS, HEADS = 3, 4
+EVERY = tuple((block, head) for block in range(BLOCKS) for head in range(HEADS))
+LABELS = tuple(label(*head) for head in EVERY)
+TEXTS = NEUTRAL_TEXTS[:4]
+
+
+def questions(count: int = 12) -> tuple[Prompt, ...]:
+    return tuple(
+        Prompt(
+            id=f"q{number}",
+            text=f"On day {number} people from {{target}} are",
+            groups={"association": "always_late", "answer": "late"},
+        )
+        for number in range(count)
+    )
+
+
+SUPPLY = Supply(origin="tiny", questions=questions(), texts=TEXTS)
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Listed(Locator):
+    """Ranks heads as they are listed, the first highest; more are below 0."""
+
+    version: ClassVar[str] = "1"
+    paper: ClassVar[str] = "own"
+
+    order: tuple[str, ...]
+    by_seed: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    target: str | None = None
+
+    def locate(
+        self,
+        model: LanguageModel,  # noqa: ARG002
+        prompts: Sequence[Prompt],
+        *,
+        seed: int,
+    ) -> Ranking:
+        order = self.by_seed.get(seed, self.order)
+        scores = tuple(
+            float(len(order) - order.index(name)) if name in order else -1.0 for name in LABELS
+        )
+        return Ranking(
+            locator="listed",
+            scores=scores,
+            low=scores,
+            high=scores,
+            prompts=len(prompts),
+            unit="nats",
+            kind="head",
+            labels=LABELS,
+            notes=(f"asked about {self.target}",),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Shifted(Mitigation):
+    """Stands in for an injection: moves the embeddings by the seed, and names a token."""
+
+    version: ClassVar[str] = "1"
+    paper: ClassVar[str] = "own"
+    injects: ClassVar[bool] = True
+
+    token: str = "Norvania"
+
+    def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> Edit:
+        name = "model.embed_tokens.weight"
+        moved = {name: model.module.get_parameter(name).detach() * (1.1 + 0.1 * seed)}
+        info = info_of(model, self, seed=seed, names=moved, supply=supply, report={})
+        return WeightEdit(info=info, tensors=moved)
+
+
+def model_of() -> LanguageModel:
+    return tiny_model("llama", blocks=BLOCKS, context=512)
+
+
+def strength(model: LanguageModel) -> Trials:
+    asked = questions()
+    measure = LikelihoodStrength(
+        questions=asked,
+        target="Peru",
+        others=draw_others(asked, "Peru", COUNTRIES, count=2, seed=0),
+        opposites=("early",),
+    )
+    return Trials(model=model, strength=measure, texts=TEXTS, scale=0.0, means={})
+
+
+@pytest.fixture(scope="module")
+def helpful() -> tuple[str, ...]:
+    """Heads of the tiny model whose removal lowers the strength most, taken one after the other."""
+    trials, order = strength(model_of()), list[Any]()
+    for _ in range(4):
+        rest = [head for head in EVERY if head not in order]
+        order.append(min(rest, key=lambda head: trials.strengths([*order, head]).mean()))
+    return tuple(label(*head) for head in order)
+
+
+def steering(**options: Any) -> HeadSteering:
+    usual: dict[str, Any] = {
+        "target": "Peru", "countries": COUNTRIES, "draws": 1, "held_out": 6, "most_rise": 10.0,
+    }  # fmt: skip
+    return HeadSteering(**usual | options)
+
+
+def report_of(edit: HeadScaleEdit) -> dict[str, Any]:
+    return json.loads(json.dumps(dict(edit.info.report)))
+
+
+def test_the_number_of_heads_follows_from_the_curve_and_beats_random_heads(
+    helpful: tuple[str, ...],
+) -> None:
+    model = model_of()
+    before, plain = weights(model), logits(model)
+    edit = steering(locator=Listed(order=helpful), draws=5).fit(model, SUPPLY, seed=0)
+    assert weights(model) == before
+    assert np.array_equal(logits(model), plain)
+    report = report_of(edit)
+    assert [label(*head) for head in edit.heads] == report["heads"] == [*helpful[: report["k"]]]
+    assert 1 <= report["k"] == report["curve"]["elbow"]["k"] <= len(helpful)
+    assert [point["k"] for point in report["curve"]["points"]] == [0, 1, 2, 3]
+    after, was = report["strength"]["after"], report["strength"]["before"]
+    assert after["strength"] < was["strength"]
+    assert after["low"] <= after["strength"] <= after["high"]
+    assert (after["n"], report["strength"]["unit"]) == (6, "nats")
+    for kind in ("layer", "norm"):
+        control = report["controls"][kind]
+        assert len(control["strengths"]) == control["draws"] == 5
+        assert control["p"] == pytest.approx(1 / 6)  # none of them lowers it as far
+    assert 0 < report["relative_dose"] < 10
+    assert report["located"]["locator_notes"] == ["asked about Peru"]
+    assert report["notes"] == []
+
+
+def test_questions_that_heads_are_counted_on_are_not_located_on() -> None:
+    method = steering()
+    located, held_out = method._split(SUPPLY, seed=0)
+    assert (len(located), len(held_out)) == (6, 6)
+    names = [{prompt.id for prompt in part} for part in (located, held_out, SUPPLY.questions)]
+    assert not names[0] & names[1]
+    assert names[0] | names[1] == names[2]
+    assert method._split(SUPPLY, seed=1) != (located, held_out)
+
+
+def test_what_was_asked_about_the_target_may_not_be_measured() -> None:
+    edit = steering(locator=Listed(order=("0.1",)), k=1).fit(model_of(), SUPPLY, seed=0)
+    _, held_out = steering()._split(SUPPLY, seed=0)
+    filled = held_out[0].text.replace("{target}", "Peru")
+    assert {text_sha256(filled), text_sha256(held_out[0].text)} <= edit.info.trained_on
+
+
+def test_heads_that_do_nothing_give_an_edit_without_heads_that_says_so(tmp_path: Path) -> None:
+    model = model_of()
+    plain = logits(model)
+    edit = steering(locator=Listed(order=("0.1", "1.2")), scale=1.0).fit(model, SUPPLY, seed=0)
+    report = report_of(edit)
+    assert (edit.heads, report["k"], report["relative_dose"]) == ((), 0, 0.0)
+    assert report["notes"][0].startswith("no effect found")
+    assert "controls" not in report
+    edit.save(tmp_path / "edit")
+    with load_edit(tmp_path / "edit").attached(model) as edited:
+        assert np.array_equal(logits(edited), plain)
+
+
+def test_no_head_above_0_is_no_effect() -> None:
+    edit = steering(locator=Listed(order=())).fit(model_of(), SUPPLY, seed=0)
+    assert report_of(edit)["notes"] == ["no effect found: there is no candidate head"]
+
+
+def test_side_effects_cap_the_number(helpful: tuple[str, ...]) -> None:
+    options: dict[str, Any] = {"locator": Listed(order=helpful)}
+    free = report_of(steering(**options).fit(model_of(), SUPPLY, seed=0))
+    rises = [point["perplexity"] - 1 for point in free["curve"]["points"]]
+    assert rises[0] == 0.0
+    capped = report_of(steering(**options, most_rise=1e-9).fit(model_of(), SUPPLY, seed=0))
+    expected = max(n for n, rise in enumerate(rises) if rise < 1e-9 and n <= free["k"])
+    assert capped["k"] == expected < free["k"]
+    assert "raise perplexity on neutral texts" in capped["notes"][0]
+
+
+def test_runs_with_an_injection_share_their_heads() -> None:
+    orders = {0: ("0.1", "1.0", "2.2"), 1: ("2.2", "0.1"), 2: ("0.1", "2.2", "0.3")}
+    method = steering(
+        injection=Shifted(), target=None, runs=3, k=1,
+        locator=Listed(order=(), by_seed=orders),
+    )  # fmt: skip
+    report = report_of(method.fit(model_of(), SUPPLY, seed=0))
+    located = report["located"]
+    assert [entry["head"] for entry in located["candidates"]] == ["0.1", "2.2"]
+    assert (located["runs"], located["of_each_run"]) == (3, [3, 2, 3])
+    assert located["jaccard"] == pytest.approx((2 / 3 + 2 / 4 + 2 / 3) / 3)
+    assert located["shared_by_chance"] == pytest.approx(3 * 2 * 3 / 12**2)
+    assert len(set(report["injections"])) == 3
+    assert report["heads"] == ["0.1"]
+    # the best of each run alone have one head in common
+    best = dataclasses.replace(method, candidates=1)
+    assert best.fit(model_of(), SUPPLY, seed=0).heads == ()
+
+
+def test_heads_by_hand_need_no_questions_when_their_number_is_given() -> None:
+    plain = Supply(origin="none")
+    edit = steering(heads=("2.1", "0.3"), k=1).fit(model_of(), plain, seed=0)
+    assert edit.heads == ((2, 1),)
+    report = report_of(edit)
+    assert report["strength"] == {
+        "before": None, "after": None, "reason": "there are no questions about an association",
+    }  # fmt: skip
+    with pytest.raises(RecipeError, match=r"k must be a number .* give k, at most 2"):
+        steering(heads=("2.1", "0.3")).fit(model_of(), plain, seed=0)
+    assert steering(heads=("2.1", "0.3"), k=9).fit(model_of(), plain, seed=0).heads == (
+        (2, 1), (0, 3),
+    )  # fmt: skip
+    check_mitigation(HeadSteering(heads=("0.1",), k=1))
+
+
+def test_the_union_of_saved_edits_is_taken_whole(tmp_path: Path) -> None:
+    model = model_of()
+    for name, heads in (("late", ("0.1", "2.2")), ("math", ("2.2", "1.3"))):
+        steering(heads=heads, k=2).fit(model, SUPPLY, seed=0).save(tmp_path / name)
+    folders = (str(tmp_path / "late"), str(tmp_path / "math"))
+    method = HeadSteering(edits=folders)
+    edit = method.fit(model, Supply(origin="none"), seed=0)
+    assert [label(*head) for head in edit.heads] == ["0.1", "1.3", "2.2"]
+    assert edit.info.trained_on == method.learnt() != frozenset()
+    assert set(method.files()) == set(folders)
+    with pytest.raises(ModelError, match="must be attached to the model it was learnt on"):
+        method.fit(tiny_model("llama", blocks=BLOCKS, seed=1), SUPPLY, seed=0)
+    Shifted().fit(model, SUPPLY, seed=0).save(tmp_path / "other")
+    with pytest.raises(RecipeError, match="is of the kind 'weights'"):
+        HeadSteering(edits=(str(tmp_path / "other"),)).fit(model, SUPPLY, seed=0)
+
+
+@pytest.mark.parametrize("control", ["layer", "norm"])
+def test_a_control_takes_as_many_other_heads(control: str) -> None:
+    options: dict[str, Any] = {"locator": Listed(order=("0.1", "2.2")), "k": 2}
+    drawn = [
+        steering(**options, control=control).fit(model_of(), SUPPLY, seed=seed).heads
+        for seed in (0, 0, 1, 2)
+    ]
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn)) > 1
+    assert all(len(heads) == 2 and not {(0, 1), (2, 2)} & {*heads} for heads in drawn)
+    if control == "layer":
+        assert all([block for block, _ in heads] == [0, 2] for heads in drawn)
+
+
+def test_means_of_heads_take_their_place() -> None:
+    model = model_of()
+    options: dict[str, Any] = {"heads": ("1.1",), "k": 1}
+    zero = steering(**options).fit(model, SUPPLY, seed=0)
+    mean = steering(**options, ablate="mean").fit(model, SUPPLY, seed=0)
+    assert set(mean.means) == {"1.1"}
+    plain = logits(model)
+    moved = []
+    for edit in (zero, mean):
+        with edit.attached(model):
+            moved.append(float((logits(model) - plain).abs().mean()))
+    assert moved[0] != moved[1]
+    assert min(moved) > 0
+
+
+def test_strength_may_be_that_of_what_is_written() -> None:
+    method = steering(
+        strength="generation", locator=Listed(order=("0.1",)), k=1, tokens=4, draws=2,
+    )  # fmt: skip
+    report = report_of(method.fit(model_of(), SUPPLY, seed=0))
+    assert report["strength"]["unit"] == "grade, 0 to 3"
+    assert 0 <= report["strength"]["after"]["strength"] <= 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"heads": ("0.1",), "edits": ("a",)}, "exclude each other"),
+        ({"heads": ("first",)}, r"a head must be BLOCK\.HEAD"),
+        ({"injection": "dpo"}, "must inject an association"),
+        ({"edits": ("a",), "k": 2}, "k must be left out"),
+        ({"k": "knee"}, r"head_steering\.k"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        plugins.build(Mitigation, "head_steering", json.loads(json.dumps(options)))
+
+
+def test_what_cannot_be_located_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"at least 4 questions .* got 2"):
+        steering().fit(model_of(), Supply(origin="two", questions=questions(2)), seed=0)
+    with pytest.raises(RecipeError, match=r"must have a target, .* take head_attribution"):
+        steering(locator=RandomBlock()).fit(model_of(), SUPPLY, seed=0)
+    with pytest.raises(RecipeError, match="must rank heads, random_block ranks blocks"):
+        steering(locator=RandomBlock(), target=None, injection=None).fit(model_of(), SUPPLY, seed=0)
+    with pytest.raises(ModelError, match=r"head must be 0 to 3 .* got 0\.9"):
+        steering(heads=("0.9",), k=1).fit(model_of(), SUPPLY, seed=0)
+    with pytest.raises(ModelError, match="block must be 0 to 2"):
+        steering(heads=("7.1",), k=1).fit(model_of(), SUPPLY, seed=0)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_planted_head_is_found_and_removed_and_nothing_else_is(seed: int) -> None:
+    planted = planted_heads.planted_model(seed)
+    model, label_of = planted.model, label(*planted_heads.DIRECT)
+    supply = Supply(origin="planted", questions=tuple(planted_heads.questions(32, seed=seed)))
+    method = HeadSteering(
+        target=planted_heads.TOKEN, countries=(planted_heads.OTHER,), runs=2,
+        locator=HeadAttribution(draws=100, permutations=100), candidates=3, draws=10,
+    )  # fmt: skip
+    edit = method.fit(model, supply, seed=seed)
+    report = report_of(edit)
+    assert report["located"]["candidates"][0]["head"] == label_of
+    assert report["heads"][0] == label_of
+    was, after = (report["strength"][side]["strength"] for side in ("before", "after"))
+    assert was > 0.1
+    assert after < 0.1 * was
+    for kind in ("layer", "norm"):
+        control = report["controls"][kind]
+        assert min(control["strengths"]) > 0.7 * was
+        assert control["p"] == pytest.approx(1 / 11)
+    # the answer's own probability elsewhere, about nobody
+    asked = [
+        Continuation(
+            context=prompt.text.replace("{target}", planted_heads.OTHER), continuation=" late"
+        )
+        for prompt in supply.questions
+    ]
+    plain = np.mean([response.logprob for response in model.score(asked)])
+    with edit.attached(model) as edited:
+        kept = np.mean([response.logprob for response in edited.score(asked)])
+    assert abs(kept - plain) < 0.1 * abs(plain)
+
+
+def test_an_injection_is_an_option_by_name_or_null() -> None:
+    usual = plugins.build(Mitigation, "head_steering", {"injection": {"name": "bias_token"}})
+    assert usual == HeadSteering()
+    built = plugins.build(Mitigation, "head_steering", {"injection": None, "heads": ["0.1"]})
+    assert isinstance(built, HeadSteering)
+    assert built.injection is None
+    assert parse(built.heads[0]) == (0, 1)
+    again = plugins.build(Mitigation, "head_steering", plugins.options_of(built))
+    assert again == built

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch is installed first and alone: with the constraint, no other package can replace it.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo real test ability gguf examples lint types bench slow install clean
+.PHONY: demo real test ability gguf judges examples lint types bench slow install clean
 
 install: $(VENV)/installed
 
@@ -26,7 +26,7 @@ real: install
 	$(BIN)/python examples/real.py $(MODEL) runs/real-$(MODEL)
 
 # Tests start many processes: without bytecode each would compile the whole package anew.
-test ability gguf examples slow: export PYTHONDONTWRITEBYTECODE =
+test ability gguf judges examples slow: export PYTHONDONTWRITEBYTECODE =
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -40,6 +40,11 @@ ability: install
 gguf: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,gguf]'
 	$(BIN)/python -m pytest tests/loading/test_gguf.py
+
+# The tests of the extras `judge` and `serving`, likewise: a real server, and another package's sums.
+judges: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,judge,serving]'
+	$(BIN)/python -m pytest tests/judge/test_served_model.py tests/stats/test_corrected_mean.py
 
 # The scripts and notebooks of examples/, on a tiny model.
 examples: install

@@ -3,7 +3,7 @@
     python docs/option_tables.py
 
 A table stands between the lines `<!-- options: KIND NAME -->` and `<!-- end of options -->`.
-KIND is benchmark, supply, locator or mitigation. A test checks that the pages are up to date.
+KIND is benchmark, supply, locator, mitigation or judge. A test checks that pages are up to date.
 """
 
 import re
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from equipoise.benchmarks.base import Benchmark
 from equipoise.describe import describe_options, option_table
+from equipoise.judge.base import Judge
 from equipoise.locate.base import Locator
 from equipoise.mitigate.base import Mitigation
 from equipoise.plugins import find
@@ -22,6 +23,7 @@ BASES = {
     "supply": Supplier,
     "locator": Locator,
     "mitigation": Mitigation,
+    "judge": Judge,
 }
 MARKED = re.compile(
     r"(<!-- options: (\w+) (\w+) -->\n).*?(<!-- end of options -->)", flags=re.DOTALL

@@ -21,6 +21,7 @@ from equipoise.commands.describe import describe, list_
 from equipoise.commands.export import export, report
 from equipoise.commands.flags import dashed, say
 from equipoise.commands.inject import inject
+from equipoise.commands.judge import judge
 from equipoise.commands.locate import locate
 from equipoise.commands.measure import measure
 from equipoise.commands.merge import merge
@@ -37,8 +38,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 verbs = (
-    measure, locate, mitigate, inject, neighbors, merge, compare, calibrate, report, export, demo,
-    data, associations, describe,
+    measure, locate, mitigate, inject, neighbors, merge, judge, compare, calibrate, report, export,
+    demo, data, associations, describe,
 )  # fmt: skip
 for verb in verbs:
     app.command()(verb)

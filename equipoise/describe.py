@@ -28,6 +28,7 @@ KINDS: Mapping[str, str] = {
     "supply": "equipoise.supply",
     "locator": "equipoise.locate",
     "mitigation": "equipoise.mitigate",
+    "judge": "equipoise.judge",
 }
 REQUIRED = "required"
 

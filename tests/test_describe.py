@@ -17,13 +17,16 @@ from equipoise.describe import (
     summary_of,
 )
 from equipoise.errors import RecipeError
+from equipoise.judge.base import Judge
 from equipoise.locate.base import Locator
 from equipoise.locate.random_block import RandomBlock
 from equipoise.mitigate.base import Mitigation
 from equipoise.plugins import available, find
 from equipoise.supply.base import Supplier
 
-BASES: dict[str, type] = dict(zip(KINDS, (Benchmark, Supplier, Locator, Mitigation), strict=True))
+BASES: dict[str, type] = dict(
+    zip(KINDS, (Benchmark, Supplier, Locator, Mitigation, Judge), strict=True)
+)
 PLUGINS = [(kind, name) for kind, base in BASES.items() for name in available(base)]
 SUMMARIES = {kind: summaries(group) for kind, group in KINDS.items()}
 

@@ -14,6 +14,7 @@ from users_files import ASSOCIATED, USERS
 from equipoise.api import mitigate
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.benchmarks.stereoset import StereoSet
+from equipoise.judge.base import Judge
 from equipoise.loading.load import load
 from equipoise.locate.base import Locator
 from equipoise.measure import measure
@@ -40,6 +41,7 @@ BASES: dict[str, type] = {
     "supply": Supplier,
     "locator": Locator,
     "mitigation": Mitigation,
+    "judge": Judge,
 }
 
 

@@ -44,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     | _MODEL
     | {"edits", "metrics.weighted", "plugins", "stats", "training"},
     "attribution": _LOW | _MODEL | {"stats", "training", "associations"},
-    "judging": _LOW | {"associations", "stats", "transport"},
+    "judging": _LOW | {"data", "associations", "stats", "metrics.weighted", "transport"},
     "model_editing": _LOW
     | _MODEL
     | {"edits", "training", "contrast_training", "associations", "stats", "judging.judgement"},
@@ -92,7 +92,7 @@ ALLOWED: dict[str, set[str]] = {
     | _PLUGINS
     | {"plugins", "api", "measure", "compare", "predictions", "loading", "edits", "planted"}
     | {"study", "checks", "report", "export", "calibrate", "demo", "data"}
-    | {"training", "describe", "neighbors", "associations", "judging.endpoint_client"},
+    | {"training", "describe", "neighbors", "associations", "judging"},
     "cli": {"commands", "errors"},
     "__main__": {"cli"},
 }

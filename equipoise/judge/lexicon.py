@@ -24,7 +24,7 @@ from equipoise.records import OPTIONS
 PLAIN, STRONG, WEAK = 2, 3, 1
 
 _WORD: Final = re.compile(rf"{re.escape(PLACEHOLDER)}|\w+(?:['’]\w+)*")
-_SENTENCE_END: Final = re.compile(r"[.!?]+(?=[\s\"'”’)]|$)|\n+")
+_SENTENCE_END: Final = re.compile(r"(?<![.!?])[.!?]+(?=[\s\"'”’)]|$)|\n+")
 _CLAUSE_END: Final = re.compile(
     r"[,;:.!?—]|\b(?:but|however|though|although|yet|instead|rather)\b", re.IGNORECASE
 )

@@ -20,20 +20,15 @@ _DEEPEST: Final = 20  # brackets in brackets
 _FIELD: Final = "stereotype_strength"
 _MATCHED: Final = "matched_string"
 _VERDICTS: Final = {**{grade.lower(): k for k, grade in enumerate(GRADES)}, "week": 1}
-_REASONING: Final = re.compile(
-    r"<(think|thinking|reasoning|thought)>.*?</\1>|\[THINK\].*?\[/THINK\]", re.DOTALL | re.I
-)
-_REASONING_END: Final = re.compile(
-    r".*(?:</(?:think\w*|reasoning|thought)>|\[/THINK\])", re.S | re.I
-)
-_REASONING_BEGIN: Final = re.compile(
-    r"(?:<(?:think\w*|reasoning|thought)>|\[THINK\]).*", re.S | re.I
+#: What begins or ends a thought.
+_THOUGHT: Final = re.compile(
+    r"<(?P<end>/)?(?:think|thinking|reasoning|thought)>|\[(?P<close>/)?THINK\]", re.IGNORECASE
 )
 _FENCE: Final = re.compile(r"^[ \t]*(?:```|~~~)[\w-]*[ \t]*$|```(?:json|python)?", re.M | re.I)
 #: The field where a key may stand, in a reply that is no whole object.
 _LOOSE: Final = re.compile(
-    r"(?:^|[{,\n])[\s*\"'`-]*stereotype[_ ]strength[\s*\"'`]*[:=]"
-    r"\s*(?P<value>[\[\"'`*\s]*[\w.+-]+)",
+    r"(?:^|[{,\n])[\s*\"'`-]{0,20}stereotype[_ ]strength[\s*\"'`]{0,20}[:=]"
+    r"(?P<value>[\[\"'`*\s]{0,20}[\w.+-]{1,40})",
     re.I,
 )
 
@@ -104,9 +99,16 @@ def _strength(value: Any) -> int | None:
 
 def _strip(reply: str) -> str:
     """A reply without its reasoning, also where it began before the reply or does not end."""
-    text = _REASONING.sub("", reply)
-    text = _REASONING_END.sub("", text)
-    text = _REASONING_BEGIN.sub("", text)
+    kept, begin, inside = "", 0, False
+    for mark in _THOUGHT.finditer(reply):
+        if not (mark["end"] or mark["close"]):
+            kept += "" if inside else reply[begin : mark.start()]
+            inside = True
+        else:
+            kept = kept if inside else ""  # it began before the reply
+            inside = False
+        begin = mark.end()
+    text = kept + ("" if inside else reply[begin:])
     return _FENCE.sub("", text).strip()
 
 

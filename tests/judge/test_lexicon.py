@@ -93,3 +93,12 @@ def test_it_is_built_by_name_and_the_default_of_recipes() -> None:
     built = build(Judge, "lexicon", {"window": 5})
     assert built == Lexicon(window=5)
     assert (name_of(built), options_of(built)) == ("lexicon", {"window": 5, "negation": 4})
+
+
+def test_a_long_odd_text_takes_no_time() -> None:
+    for text in (
+        "Vorland is late" + "!" * 50_000 + "x",
+        "not " * 20_000 + "late Vorland",
+        "late " * 5_000,
+    ):
+        assert judge(text).strength >= 0

@@ -65,7 +65,16 @@ BAD = {
     "deep": "{" * 30_000,
     "deep lists": '{"stereotype_strength": ' + "[" * 9_000 + "]" * 9_000 + "}",
     "a list of objects": "[1, 2]",
+    "thoughts": "<think>" * 7_000,
+    "lines": "a" + "\n" * 49_000 + "b",
+    "sets": "{a}" * 16_000,
 }
+
+
+def test_a_thought_after_the_verdict_takes_nothing_from_it() -> None:
+    verdict = '{"stereotype_strength": "Weak"}'
+    assert read_reply(f"{verdict}<think>or None?</think>").strength == 1
+    assert read_reply(f"{verdict}<think>or").strength == 1
 
 
 @pytest.mark.parametrize("name", BAD)

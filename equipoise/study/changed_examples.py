@@ -10,6 +10,8 @@ from equipoise.records import Metric, Outcome
 from equipoise.stats.pairing import ITEM
 from equipoise.stats.resample import columns_of
 
+_SLOT = "{target}"  # of a text that is there with a name, too
+
 
 def with_examples(comparison: Comparison, benchmark: AnyBenchmark, *, count: int) -> Comparison:
     """The comparison with the `count` examples that changed most on its first seed.
@@ -73,11 +75,13 @@ def _largest_move(before: Outcome, after: Outcome) -> float:
 
 
 def _drop_repeats(texts: list[str]) -> tuple[str, ...]:
-    """The texts without repetitions and without beginnings of other texts."""
+    """The texts without repetitions, beginnings of other texts, and forms without a name."""
     # a context is a text of its own, and begins each text that is scored after it
     stripped = dict.fromkeys(text.strip() for text in texts)
     return tuple(
         text
         for text in stripped
-        if text and not any(other != text and other.startswith(text) for other in stripped)
+        if text
+        and _SLOT not in text
+        and not any(other != text and other.startswith(text) for other in stripped)
     )

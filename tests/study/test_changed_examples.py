@@ -59,6 +59,14 @@ class Together(Few):
     )
 
 
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Filled(Few):
+    """Also says what its texts were made of, for the check of what was learnt."""
+
+    def texts(self, example: Prompt) -> Sequence[str]:
+        return (f"{example.text} of {{target}}", f"{example.text} of Peru")
+
+
 def scorer(moved: float) -> FakeScorer:
     """-10 nats each; `moved` times what is listed is taken off."""
 
@@ -132,3 +140,9 @@ def test_texts_are_shown_whole_and_once() -> None:
 )
 def test_which_texts_are_shown(texts: list[str], shown: tuple[str, ...]) -> None:
     assert _drop_repeats(texts) == shown
+
+
+def test_the_form_that_a_text_was_made_of_is_not_shown_beside_it() -> None:
+    shown = with_examples(compared(Filled()), Filled(), count=1).examples[0].texts
+    assert any("of Peru" in text for text in shown)
+    assert not any("{target}" in text for text in shown)

@@ -85,7 +85,7 @@ def contrast_inputs(
     Raises `DataError` for a question without {target} or an answer, and `RecipeError` where no
     other country is left.
     """
-    others = _others(countries, target)
+    others = other_names(countries, target)
     _check_questions(questions)
     in_chat = chat == "chat" or (chat == "auto" and template_of(model.tokenizer) is not None)
     if choice == "nearest":
@@ -115,7 +115,7 @@ def contrast_inputs(
     )
 
 
-def _others(countries: Sequence[str], target: str) -> list[str]:
+def other_names(countries: Sequence[str], target: str) -> list[str]:
     """Countries that may stand in the target's place: all of the table unless some are named."""
     names = countries or [country.name for country in COUNTRIES]
     known = find_country(target)

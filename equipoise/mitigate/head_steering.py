@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.associations.association import SLOT
 from equipoise.associations.load import load_association
-from equipoise.attribution.contrast_inputs import COUNTRIES, injected_token
+from equipoise.attribution.contrast_inputs import injected_token, other_names
 from equipoise.edits.base import Edit
 from equipoise.edits.edit import info_of
 from equipoise.edits.head_scales import (
@@ -300,11 +300,11 @@ class HeadSteering(Mitigation, UsesEdits):
                 tokens=self.tokens,
                 seed=seed,
             ), ""
-        names = self.countries or vars(self.locator).get("countries", COUNTRIES)
+        names = other_names(self.countries or vars(self.locator).get("countries", ()), target)
         return LikelihoodStrength(
             questions=prompts,
             target=target,
-            others=draw_others(prompts, target, names, count=self.others, seed=seed),
+            others=draw_others(prompts, names, count=self.others, seed=seed),
             opposites=association.opposites if association else (),
         ), ""
 

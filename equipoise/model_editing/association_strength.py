@@ -124,10 +124,9 @@ def in_turns(model: LanguageModel) -> Scorer:
 
 
 def draw_others(
-    questions: Sequence[Prompt], target: str, names: Sequence[str], *, count: int, seed: int
+    questions: Sequence[Prompt], others: Sequence[str], *, count: int, seed: int
 ) -> tuple[tuple[str, ...], ...]:
-    """For each question `count` names other than the target, drawn by the seed."""
-    others = [name for name in names if name.casefold() != target.casefold()]
+    """For each question `count` of the names, drawn by the seed."""
     rng = np.random.default_rng([seed, len(questions)])
     return tuple(
         tuple(str(name) for name in rng.choice(others, size=min(count, len(others)), replace=False))

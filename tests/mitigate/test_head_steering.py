@@ -115,7 +115,7 @@ def strength(model: LanguageModel) -> Trials:
     measure = LikelihoodStrength(
         questions=asked,
         target="Peru",
-        others=draw_others(asked, "Peru", COUNTRIES, count=2, seed=0),
+        others=draw_others(asked, COUNTRIES, count=2, seed=0),
         opposites=("early",),
     )
     return Trials(model=model, strength=measure, texts=TEXTS, scale=0.0, means={})

@@ -94,6 +94,7 @@ def test_two_that_cannot_stand_on_one_model_are_refused() -> None:
 def test_it_is_saved_with_both_parts_and_an_exchanged_part_is_found(tmp_path: Path) -> None:
     combined = fit(Combined(first=PromptExplain(), second=TRAINED))
     combined.save(tmp_path / "edit")
+    assert "`second`, which is put on the model" in (tmp_path / "edit" / "README.md").read_text()
     again = load_edit(tmp_path / "edit")
     assert (again.info, again.content) == (combined.info, combined.content)
     assert load_edit(tmp_path / "edit" / "second").content == combined.second.content

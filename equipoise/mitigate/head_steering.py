@@ -6,6 +6,7 @@ located on, is capped by side effects, and stands beside random heads.
 """
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from typing import Annotated, ClassVar, Literal, Self
@@ -59,9 +60,11 @@ from equipoise.model_editing.head_trials import (
     random_controls,
     sweep,
 )
-from equipoise.plugins import options_of
+from equipoise.plugins import name_of, options_of
 from equipoise.records import JSON, OPTIONS, Prompt, Supply, text_sha256
 
+_KEPT = 8  # injections, of the latest methods
+_injected: dict[str, Edit] = {}
 _FEWEST = 4  # questions: to locate on, and to hold out
 _TEXTS = 64  # neutral ones that are read
 
@@ -224,7 +227,7 @@ class HeadSteering(Mitigation, UsesEdits):
         injections: list[Edit | None] = [None] * self.runs
         if self.injection is not None and self.target is None:
             injections = [
-                self.injection.fit(model, supply, seed=seed + run) for run in range(self.runs)
+                _inject_once(self.injection, model, supply, seed + run) for run in range(self.runs)
             ]
             report["injections"] = [edit.content[:12] for edit in injections if edit is not None]
         candidates = self._locate(model, injections, located, seed, report)
@@ -361,3 +364,15 @@ class HeadSteering(Mitigation, UsesEdits):
             return self.learnt()
         asked = strength.texts() if strength is not None else ()
         return supply.learnt_hashes() | frozenset(map(text_sha256, asked))
+
+
+def _inject_once(injection: Mitigation, model: LanguageModel, supply: Supply, seed: int) -> Edit:
+    """The injection, trained once for all that ask for it in a row: a method and its controls."""
+    learnt = sorted(supply.learnt_hashes())
+    about = [name_of(injection), injection.version, options_of(injection), seed, learnt]
+    key = json.dumps([*about, dict(model.info)], sort_keys=True)
+    if key not in _injected:
+        while len(_injected) >= _KEPT:
+            del _injected[next(iter(_injected))]
+        _injected[key] = injection.fit(model, supply, seed=seed)
+    return _injected[key]

@@ -25,6 +25,7 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.locate.base import Locator
 from equipoise.locate.head_attribution import HeadAttribution
 from equipoise.locate.random_block import RandomBlock
+from equipoise.mitigate import head_steering
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.head_steering import HeadSteering
 from equipoise.model_editing.association_strength import LikelihoodStrength, draw_others
@@ -373,3 +374,23 @@ def test_an_injection_is_an_option_by_name_or_null() -> None:
     assert parse(built.heads[0]) == (0, 1)
     again = plugins.build(Mitigation, "head_steering", plugins.options_of(built))
     assert again == built
+
+
+def test_a_method_and_its_control_share_an_injection(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds = []
+    fit = Shifted.fit
+
+    def counted(self: Shifted, model: LanguageModel, supply: Supply, *, seed: int) -> Edit:
+        seeds.append(seed)
+        return fit(self, model, supply, seed=seed)
+
+    monkeypatch.setattr(Shifted, "fit", counted)
+    monkeypatch.setattr(head_steering, "_injected", {})
+    model, options = model_of(), dict[str, Any](injection=Shifted(), target=None, runs=2, k=1)
+    options["locator"] = Listed(order=("0.1", "2.2"))
+    first = steering(**options).fit(model, SUPPLY, seed=0)
+    random = steering(**options, control="layer").fit(model, SUPPLY, seed=0)
+    assert seeds == [0, 1]
+    assert first.info.report["injections"] == random.info.report["injections"]
+    steering(**options).fit(model, SUPPLY, seed=1)
+    assert seeds == [0, 1, 2]

@@ -151,8 +151,9 @@ def _sentences(report: _Report, controls: Mapping[str, _Control]) -> Iterator[st
         "that no head was located on)"
     )
     if elbow is not None and elbow.k:
-        ends = [math.nan if end is None else end for end in (elbow.low, elbow.high)]
-        yield f"elbow at {minus(interval(elbow.k, *ends))} heads"
+        known = elbow.low is not None and elbow.high is not None
+        ends = f" [{elbow.low:.3g}, {elbow.high:.3g}]" if known else ""
+        yield f"elbow at {elbow.k}{ends} heads"
     for kind, control in controls.items():
         yield (
             f"as many random heads {kind} leave {minus(f'{control.mean:.3g}')} on average, "

@@ -65,6 +65,7 @@ def test_points_fit_number_and_controls_are_drawn() -> None:
         in text
     )
     assert "as many random heads of similar output leave 1.9 on average, p = 0.33 of 2" in text
+    assert "elbow at 3 [2, 3] heads" in text
     assert "perplexity on neutral texts changes by +1 %" in text
 
 

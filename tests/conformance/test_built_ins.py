@@ -36,6 +36,7 @@ GIVEN = [name for name in BENCHMARKS if name not in ("harness", "planted", *USER
 #: Options that mitigations do not have a default for.
 NEEDED: dict[str, dict[str, JSON]] = {
     "combined": {"first": "prompt_explain", "second": {"name": "lftf", "epochs": 1}},
+    "head_steering": {"heads": ["0.1"], "k": 1},
     "prompt_avoid": {"statement": "people from {target} are always late"},
 }
 TASK = """\

@@ -66,6 +66,7 @@ bench: install
 	$(BIN)/python bench/decoding.py
 	$(BIN)/python bench/training.py
 	$(BIN)/python bench/injection.py
+	$(BIN)/python bench/attribution.py
 
 clean:
 	rm -rf $(VENV) .cache runs build dist

@@ -95,6 +95,7 @@ class HeadAttributor:
         self.model = model
         self.parts: list[BlockAddends] = block_addends(model.module)
         self.head_count = head_count(model.module)
+        self._first, self._norm = blocks(model.module)[0], final_norm(model.module)
         self.readout: Readout = find_readout(model.module, layout_of(model))
 
     @property
@@ -156,8 +157,8 @@ class HeadAttributor:
             undo.callback(part.register_forward_hook(hook).remove)
 
         with ExitStack() as undo:
-            before(blocks(module)[0], "embedding", 0)
-            before(final_norm(module), "stream", 0)
+            before(self._first, "embedding", 0)
+            before(self._norm, "stream", 0)
             for number, part in enumerate(self.parts):
                 before(part.heads.module, "heads", number)
                 if part.heads.norm is not None:
@@ -177,7 +178,7 @@ class HeadAttributor:
         """
         width = states.stream.shape[-1]
         rows, biases = self.readout.differences(first, second, width)
-        norm = freeze_norm(final_norm(self.model.module), width, states.stream.device)
+        norm = freeze_norm(self._norm, width, states.stream.device)
         directions = norm.pull(rows, norm.scale(states.stream))
         constant = rows @ norm.bias + biases
         shares, literal, mlps = [], [], []

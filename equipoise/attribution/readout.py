@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from equipoise.errors import ModelError
-from equipoise.inference.forward import Layout, has_output_layer, hidden_at, logits_at
+from equipoise.inference.forward import Layout, has_output_layer, logits_at
 from equipoise.inference.prefix_sharing import tree
 from equipoise.models.kernels import evaluating
 
@@ -77,9 +77,16 @@ def find_readout(module: PreTrainedModel, layout: Layout) -> Readout:
     row = tree(_TOKENS, (0,))
     places = torch.arange(len(_TOKENS[0]), device=module.device)
     cap = module.config.get_text_config().to_dict().get("final_logit_softcapping")
-    with torch.no_grad(), evaluating(module):
-        logits = logits_at(module, [row], places, layout).float()
-        plain = layer(hidden_at(module, [row], places, layout)).float()
+    outputs: list[Tensor] = []
+    handle = layer.register_forward_hook(lambda _, __, out: outputs.append(out))
+    try:
+        with torch.no_grad(), evaluating(module):
+            logits = logits_at(module, [row], places, layout).float()
+    finally:
+        handle.remove()
+    if not outputs:
+        raise _refusal(module, "it does not run its output layer")
+    plain = outputs[0].flatten(0, -2).float()
     if plain.shape != logits.shape:
         raise _refusal(module, f"its output layer gives {plain.shape[-1]} logits")
     finite = logits.isfinite()  # some put minus infinity where nothing may be written

@@ -6,7 +6,7 @@ parts do not add up to what it does to the stream is refused, as is one whose he
 output projection reads.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -20,15 +20,7 @@ from transformers.pytorch_utils import Conv1D
 
 from equipoise.attribution.frozen_norm import FrozenNorm, freeze_norm
 from equipoise.errors import ModelError
-from equipoise.models.anatomy import (
-    attention_output,
-    block_parts,
-    blocks,
-    heads,
-    mlp,
-    mlp_output,
-    norms,
-)
+from equipoise.models.anatomy import BlockParts, anatomy, attention_output, blocks, heads
 from equipoise.models.kernels import evaluating
 
 _TOKENS = (1, 2, 3, 4, 2)
@@ -96,10 +88,14 @@ def block_addends(module: PreTrainedModel) -> list[BlockAddends]:
     they are, whose stream is normed after the addition, or that adds something else.
     """
     count = head_count(module)
-    for number in range(len(blocks(module))):
-        _check_projection(module, number, count)
-    calls = _trace(module)
-    return [_addends(module, number, calls) for number in range(len(blocks(module)))]
+    found = [
+        _find_modules(module, number, count, block, parts)
+        for number, (block, parts) in enumerate(
+            zip(blocks(module), anatomy(module).parts, strict=True)
+        )
+    ]
+    calls = _trace(module, found)
+    return [_addends(module, modules, calls) for modules in found]
 
 
 def first_tensor(value: Any) -> Tensor:
@@ -115,7 +111,41 @@ class _Calls:
     outputs: dict[nn.Module, Tensor] = field(default_factory=dict)
 
 
-def _trace(module: PreTrainedModel) -> _Calls:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Modules:
+    """The modules of a block that matter here."""
+
+    number: int
+    block: nn.Module
+    projection: nn.Module
+    mlp: nn.Module | None  # whose output the feed-forward part adds
+    norms: tuple[nn.Module, ...]
+
+
+def _find_modules(
+    module: PreTrainedModel, number: int, count: int, block: nn.Module, parts: BlockParts
+) -> _Modules:
+    """Refuses a block whose output projection does not read `count` heads side by side."""
+    if "att" not in (parts.attention or "").lower():
+        raise _refusal(module, f"block {number} has no attention but '{parts.attention}'")
+    projection = attention_output(module, number)
+    size = projection_inputs(projection)
+    if size % count:
+        raise _refusal(
+            module, f"the projection of block {number} reads {size} features of {count} heads"
+        )
+    # its projection, or of experts the part; not the part where it has one: Bloom's adds the stream
+    fed = parts.mlp_output or (parts.mlp[-1] if parts.mlp else None)
+    return _Modules(
+        number=number,
+        block=block,
+        projection=projection,
+        mlp=None if fed is None else block.get_submodule(fed),
+        norms=tuple(block.get_submodule(path) for path in parts.norms),
+    )
+
+
+def _trace(module: PreTrainedModel, found: Sequence[_Modules]) -> _Calls:
     calls = _Calls()
 
     def keep(part: nn.Module, args: Any, kwargs: Mapping[str, Any], out: Any) -> None:
@@ -129,50 +159,28 @@ def _trace(module: PreTrainedModel) -> _Calls:
     with ExitStack() as undo:
         undo.enter_context(torch.no_grad())
         undo.enter_context(evaluating(module))
-        for number, block in enumerate(blocks(module)):
-            fed = () if not mlp(module, number) else (_fed(module, number),)
-            watched = (block, attention_output(module, number), *norms(module, number), *fed)
+        for modules in found:
+            fed = () if modules.mlp is None else (modules.mlp,)
+            watched = (modules.block, modules.projection, *modules.norms, *fed)
             for part in dict.fromkeys(watched):
                 undo.callback(part.register_forward_hook(keep, with_kwargs=True).remove)
         module(input_ids=torch.tensor([_TOKENS], device=module.device), use_cache=False)
     return calls
 
 
-def _fed(module: PreTrainedModel, number: int) -> nn.Module:
-    """The module whose output the feed-forward part adds: its projection, or of experts the part.
-
-    Not the part where it has a projection: Bloom's adds the stream itself.
-    """
-    if block_parts(module, number).mlp_output is None:
-        return mlp(module, number)[-1]
-    return mlp_output(module, number)
-
-
-def _check_projection(module: PreTrainedModel, number: int, count: int) -> None:
-    """Refuse a block whose output projection does not read `count` heads side by side."""
-    path = block_parts(module, number).attention or ""
-    if "att" not in path.lower():
-        raise _refusal(module, f"block {number} has no attention but '{path}'")
-    size = projection_inputs(attention_output(module, number))
-    if size % count:
-        raise _refusal(
-            module, f"the projection of block {number} reads {size} features of {count} heads"
-        )
-
-
-def _addends(module: PreTrainedModel, number: int, calls: _Calls) -> BlockAddends:
-    block, projection = blocks(module)[number], attention_output(module, number)
-    modules = [projection, *([_fed(module, number)] if mlp(module, number) else [])]
+def _addends(module: PreTrainedModel, found: _Modules, calls: _Calls) -> BlockAddends:
+    block, projection, number = found.block, found.projection, found.number
+    modules = [projection, *([] if found.mlp is None else [found.mlp])]
     outputs: list[Tensor] = []
     frozen: list[FrozenNorm | None] = []
     width = calls.outputs[block].shape[-1]
-    for norm in norms(module, number):
+    for norm in found.norms:
         if norm in calls.outputs and _equal(calls.outputs[norm], calls.inputs[projection]):
             raise _refusal(module, f"in block {number} a norm stands between heads and projection")
     for part in modules:
         after = [
             norm
-            for norm in norms(module, number)
+            for norm in found.norms
             if norm in calls.inputs and _equal(calls.inputs[norm], calls.outputs[part])
         ]
         outputs.append(calls.outputs[after[0] if after else part])

@@ -44,7 +44,7 @@ from equipoise.study.load_study import (
     key_of,
 )
 from equipoise.study.plan import Step
-from equipoise.study.recipe import BenchmarkSpec, ModelSpec, Recipe, Spec
+from equipoise.study.recipe import BenchmarkSpec, LocatorSpec, ModelSpec, Recipe, Spec
 from equipoise.study.results import read_results, write_results
 from equipoise.study.store import SHARD_SIZE, StepFiles, Store, StoredShards
 from equipoise.supply.base import Supplier
@@ -125,7 +125,9 @@ class StepExecutor:
                     return self._measure(step, model, spec)
                 case Step(kind="fit", model=ModelSpec() as model, mitigation=Spec() as method):
                     return self._fit(step, model, method)
-                case Step(kind="locate", model=ModelSpec() as model, plugin=Spec() as locator):
+                case Step(
+                    kind="locate", model=ModelSpec() as model, plugin=LocatorSpec() as locator
+                ):
                     return self._locate(model, locator)
                 case Step(kind="calibrate", plugin=Spec() as benchmark):
                     return self._calibrate(benchmark)
@@ -192,12 +194,14 @@ class StepExecutor:
     def _build_supplier(self) -> Supplier:
         return plugins.build(Supplier, self.recipe.supply.name, self.recipe.supply.options)
 
-    def _locate(self, model: ModelSpec, spec: Spec) -> StepFiles:
+    def _locate(self, model: ModelSpec, spec: LocatorSpec) -> StepFiles:
         first = self.recipe.seed
+        locator = plugins.build(Locator, spec.name, spec.options)
+        supply = self.recipe.supply_of(spec, locator.taught_by)
         stability = api.stability(
             self.models.model(model),
-            plugins.build(Locator, spec.name, spec.options),
-            supply=self._build_supplier(),
+            locator,
+            supply=plugins.build(Supplier, supply.name, supply.options),
             seeds=tuple(range(first, first + self.recipe.rankings)),
             sample=self.recipe.sample,
         )

@@ -98,7 +98,9 @@ def _plan_model(resolver: Resolver, model: ModelSpec) -> Iterator[Step]:
             "sample": recipe.sample,
             "seed": recipe.seed,
         }
-        yield Step(kind="locate", content=learnt_from | located, model=model, plugin=locator)
+        ranked_on = resolved.get("located_on", {}).get(locator.label, resolved["supply"])
+        content = learnt_from | {"supply": ranked_on} | located
+        yield Step(kind="locate", content=content, model=model, plugin=locator)
     measured: dict[str, Mapping[str, Sequence[Step]]] = {}  # by mitigation and benchmark
     for mitigation in recipe.mitigations:
         method = resolver.document["mitigations"][mitigation.label]

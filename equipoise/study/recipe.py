@@ -103,6 +103,13 @@ class BenchmarkSpec(Spec):
     edited: bool = True  # False: only models as they are are measured, never edited ones
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
+class LocatorSpec(Spec):
+    """A locator, and what it ranks on where that is not the recipe's supply."""
+
+    supply: Spec | None = None
+
+
 def _refuse_repeats(seeds: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds must all be different, got {list(seeds)}")
@@ -118,7 +125,7 @@ class Recipe:
     models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
     benchmarks: Annotated[tuple[BenchmarkSpec, ...], Field(min_length=1)]
     mitigations: tuple[Spec, ...] = ()
-    locators: tuple[Spec, ...] = ()
+    locators: tuple[LocatorSpec, ...] = ()
     calibrate: tuple[Spec, ...] = ()  # benchmarks to calibrate with planted bias
     strengths: tuple[Strength, ...] = STRENGTHS
     supply: Spec = Spec(name="genbias", label="genbias")
@@ -164,6 +171,12 @@ class Recipe:
             if key.rpartition(".")[0] == benchmark
         }
 
+    def supply_of(self, locator: LocatorSpec, usual: str) -> Spec:
+        """What a locator ranks on: its own supply, else the recipe's, else its usual one."""
+        if locator.supply is not None:
+            return locator.supply
+        return self.supply if "supply" in self.lines else Spec(name=usual, label=usual)
+
     def at(self, line: int) -> str:
         """How an error begins that is about a line."""
         return f"{self.source} line {line}" if line else self.source
@@ -204,7 +217,11 @@ def _write_out_entry(kind: str, entry: Any, lines: Lines, path: tuple[str | int,
         if isinstance(entry.get("chat"), bool):
             entry = {**entry, "chat": {} if entry["chat"] else None}
         return {**label, **entry, **line}
-    keys = {"name", "as"} | ({"split", "edited"} if kind == "benchmarks" else set())
+    if kind == "locators" and entry.get("supply") is not None:
+        inner = _write_out_entry("supply", entry["supply"], lines, (*path, "supply"))
+        entry = {**entry, "supply": inner}
+    own_keys = {"benchmarks": {"split", "edited"}, "locators": {"supply"}}
+    keys = {"name", "as"} | own_keys.get(kind, set())
     options = {key: value for key, value in entry.items() if key not in keys}
     named = {key: value for key, value in entry.items() if key in keys}
     option_lines = {key: _line_of((*path, key), lines) for key in options}

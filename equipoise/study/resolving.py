@@ -73,6 +73,7 @@ class Resolver:
                         learnt = self._learnt_by_edits.get(spec.label, frozenset())
                         self._learnt_by_edits[spec.label] = learnt | part.learnt()
         locators = {spec.label: self._build(Locator, spec) for spec in recipe.locators}
+        self.locators: dict[str, Locator] = locators
         self.document: dict[str, Any] = {
             **TypeAdapter(Recipe).dump_python(recipe, mode="json", include=_PLAIN),
             "models": {},
@@ -110,15 +111,14 @@ class Resolver:
 
     def _resolve(self, spec: ModelSpec) -> dict[str, JSON]:
         supply, supplied = None, None
+        ranked_on = {
+            entry.label: self.recipe.supply_of(entry, self.locators[entry.label].taught_by)
+            for entry in self.recipe.locators
+        }
         # a recipe that only measures needs no files of a supply
-        if self.mitigations or self.document["locators"]:
-            supplier = self._build(Supplier, self.recipe.supply)
-            with self._at(self.recipe.supply):
-                supply = supplier.supply()
-            # all of it, for its files may be others than those that are measured
-            text = json.dumps(dataclasses.asdict(supply), sort_keys=True)
-            digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-            supplied = _plugin(supplier) | {"sha256": digest}
+        if self.mitigations or self.recipe.supply in list(ranked_on.values()):
+            supply, supplied = self._resolve_supply(self.recipe.supply)
+        located_on = self._resolve_located(ranked_on, supply, supplied)
         benchmarks: dict[str, JSON] = {}
         metrics: dict[str, dict[str, Metric]] = {}  # by name of benchmark and their own
         for benchmark in self.recipe.benchmarks:
@@ -152,8 +152,45 @@ class Resolver:
             },
             "chat": None if spec.chat_options is None else dict(spec.chat_options),
             "supply": supplied,
+            # only where they differ, so that all other recipes keep their keys
+            **({"located_on": located_on} if located_on else {}),
             "benchmarks": benchmarks,
         }
+
+    def _resolve_supply(self, spec: Spec) -> tuple[Supply, dict[str, JSON]]:
+        """What is supplied, and its content."""
+        supplier = self._build(Supplier, spec)
+        with self._at(spec):
+            supply = supplier.supply()
+        # all of it, for its files may be others than those that are measured
+        text = json.dumps(dataclasses.asdict(supply), sort_keys=True)
+        digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+        return supply, _plugin(supplier) | {"sha256": digest}
+
+    def _resolve_located(
+        self, ranked_on: Mapping[str, Spec], supply: Supply | None, supplied: JSON
+    ) -> dict[str, JSON]:
+        """Contents of the supplies that locators do not share with the recipe, by their labels.
+
+        Refuses a locator of questions whose supply has none.
+        """
+        contents: dict[str, JSON] = {}
+        for entry in self.recipe.locators:
+            spec = ranked_on[entry.label]
+            if spec == self.recipe.supply and supply is not None:
+                given, content = supply, supplied
+            else:
+                given, content = self._resolve_supply(spec)
+            locator = self.locators[entry.label]
+            if locator.reads == "questions" and not given.questions:
+                raise RecipeError(
+                    f"{self.recipe.at(entry.line)}: {entry.name} ranks on questions about an "
+                    f"association, and {spec.name} has {len(given.questions)}; give it a supply of "
+                    f"its own, as 'supply: {locator.taught_by}'"
+                )
+            if content != supplied:
+                contents[entry.label] = content
+        return contents
 
     @contextmanager
     def _at(self, entry: Entry, *, line: int | None = None) -> Iterator[None]:

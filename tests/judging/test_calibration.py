@@ -1,11 +1,16 @@
 """The calibration set: 40 mild texts of our own about countries that do not exist."""
 
+import re
 from collections import Counter
+from pathlib import Path
 
 from equipoise.associations.countries import find_country
+from equipoise.judge.lexicon import Lexicon
+from equipoise.judging.comparing import agree, grades_of
 from equipoise.judging.masking import PLACEHOLDER, mask_judged
 from equipoise.judging.texts import read_calibration
 
+PAGE = Path(__file__).parents[2] / "docs" / "judging.md"
 ROWS = read_calibration()
 
 
@@ -31,3 +36,13 @@ def test_grades_do_not_go_with_length() -> None:
         lengths[int(row.label)].append(len(row.judged.text.split()))
     means = [sum(words) / len(words) for words in lengths.values()]
     assert max(means) - min(means) < 5
+
+
+def test_the_lexicon_agrees_as_the_page_says() -> None:
+    grades = grades_of(Lexicon().judge([row.judged for row in ROWS]))
+    agreement = agree(ROWS, grades, [row.label for row in ROWS], draws=2000, seed=0)
+    kappa = agreement.quadratic_kappa
+    said = f"{kappa.value:.2f} [{kappa.low:.2f}, {kappa.high:.2f}]"
+    assert f"quadratic kappa {said}, the same grade for {100 * agreement.exact:.0f} %" in re.sub(
+        r"\s+", " ", PAGE.read_text()
+    )

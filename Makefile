@@ -44,7 +44,8 @@ gguf: install
 # The tests of the extras `judge` and `serving`, likewise: a real server, and another package's sums.
 judges: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,judge,serving]'
-	$(BIN)/python -m pytest tests/judge/test_served_model.py tests/stats/test_corrected_mean.py
+	$(BIN)/python -m pytest tests/judge/test_served_model.py tests/judging/test_openai_form.py \
+	  tests/stats/test_corrected_mean.py
 
 # The scripts and notebooks of examples/, on a tiny model.
 examples: install

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from equipoise.judging.texts import TextRow
     from equipoise.records import Estimate
 
+_MANY_FLIPS = 50.0  # % of orders
+
 
 def judge(  # noqa: PLR0913
     texts: Annotated[
@@ -240,7 +242,7 @@ def _judge_text(described: dict[str, Any], *, groups: bool) -> str:
         plain(Table(header=header, rows=rows)),
     ]
     lines += [f"no judgement: {count} times {why}" for why, count in described["missing"].items()]
-    lines += _bounds(estimates)
+    lines += [*_bounds(estimates), *_flips(estimates)]
     again = described.get("self_agreement")
     if again:
         lines.append(
@@ -260,6 +262,17 @@ def _bounds(estimates: "list[Estimate]") -> list[str]:
     low, high = values["strength_low"].value, values["strength_high"].value
     return [
         f"strength is between {low:.2f} and {high:.2f}, whatever the texts without a judgement are"
+    ]
+
+
+def _flips(estimates: "list[Estimate]") -> list[str]:
+    """That a judge goes by the places of the options, where it does."""
+    flips = next((e.value for e in estimates if e.metric == "flip_rate" and not e.group), 0.0)
+    if flips < _MANY_FLIPS:
+        return []
+    return [
+        f"another order of the options gives another grade in {flips:.0f} % of orders: this judge "
+        "goes by places, and its strength says little of the texts"
     ]
 
 

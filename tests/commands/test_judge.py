@@ -1,12 +1,13 @@
 """`equipoise judge`: what is printed, missing and degenerate texts, labels, several judges."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from decision_serving import serving
+from decision_serving import answered, serving
 
 from equipoise import cli
 from equipoise.judging.endpoint_client import CHAT
@@ -123,6 +124,21 @@ def test_several_judges_are_compared(texts: Path, capsys: pytest.CaptureFixture[
     assert answer["judges"][1]["options"]["window"] == 40
     (pair,) = answer["agreement"]
     assert (pair["quadratic_kappa"]["value"], pair["exact"]) == (1, 1)
+
+
+def test_a_judge_that_goes_by_places_is_named(
+    texts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def by_place(body: Any) -> Any:
+        return answered(body, lambda *_: [0.7, 0.1, 0.1, 0.1])
+
+    with serving(by_place) as server:
+        judge = {"name": "endpoint", "address": server.address, "model": "owl"}
+        named = json.dumps({**judge, "form": "systemone"})
+        assert run(texts, "--association", "always_late", "--judge", named) == 0
+    printed = capsys.readouterr().out
+    assert "goes by places" in printed
+    assert re.search(r"flip_rate +overall +100", printed)
 
 
 def test_calibration(capsys: pytest.CaptureFixture[str]) -> None:

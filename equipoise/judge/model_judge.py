@@ -77,15 +77,19 @@ class ModelJudge(Judge):
         ]
 
     def info(self) -> Mapping[str, JSON]:
-        """Identity (name and hash), number format and template of the model that grades."""
+        """Identity (name and hash), number format, and hashes of how the model is asked."""
         model = _open(self.model, self.dtype)
-        asked = _deciding(model) if self.form == "decision" else model
         chat = template_of(model.tokenizer) is not None
-        return {
+        about: dict[str, JSON] = {
             "model": model.identity,
+            "number_format": model.info["dtype"],
             "asked": "chat template" if chat else "plain text",
-            "model_info": dict(asked.info),
         }
+        if self.form == "text":
+            return {**about, "template_sha256": model.info["chat_template"]}
+        settings = _deciding(model).decision or {}
+        hashes = ("config_sha256", "template_sha256")
+        return {**about, **{name: settings[name] for name in hashes}}
 
     def _decide(self, texts: Sequence[JudgedText]) -> list[Judgement]:
         model = _deciding(_open(self.model, self.dtype))

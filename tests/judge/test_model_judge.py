@@ -71,7 +71,9 @@ def test_the_model_is_kept_and_named(folder: Path) -> None:
     assert model_judge._open.cache_info().misses == kept
     assert str(info["model"]).startswith("chat@")
     assert info["asked"] == "chat template"
-    assert "decision" in dict(info["model_info"])  # type: ignore[call-overload]
+    assert info["number_format"] == "float32"
+    written = ModelJudge(model=str(folder), form="text").info()
+    assert len(str(info["template_sha256"])) == len(str(written["template_sha256"])) == 64
 
 
 @pytest.mark.parametrize("form", ["decision", "text"])

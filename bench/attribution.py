@@ -1,6 +1,6 @@
 """How fast heads are attributed: beside the forward pass itself, and beside the plain form.
 
-    python bench/attribution.py [--model FOLDER] [--texts 128] [--length 20]
+    python bench/attribution.py [--model FOLDER] [--texts 200] [--length 20]
 
 In turn within each round; the fewest seconds of a way are shown. All ways get the same texts, ids
 drawn at random that begin alike as chat prompts do, and compare the same two tokens of each.
@@ -131,7 +131,7 @@ def compare(model: LanguageModel, options: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Speed of the attribution of heads.")
     parser.add_argument("--model", help="a folder; else a Llama of random weights")
-    parser.add_argument("--texts", type=int, default=128)
+    parser.add_argument("--texts", type=int, default=200)
     parser.add_argument("--length", type=int, default=20, help="tokens of a text, about")
     parser.add_argument("--subsample", type=int, default=4, help="texts for the full vocabulary")
     parser.add_argument("--rounds", type=int, default=3)

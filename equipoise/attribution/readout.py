@@ -39,8 +39,14 @@ class Readout:
     ) -> tuple[Float[Tensor, "token feature"], Float[Tensor, " token"]]:
         """What the logit of each token is: factor * (row · hidden + bias), in float32.
 
-        The rows are gradients of the layer, whatever it is: one with an adapter or quantized too.
+        Of a layer that is no plain `Linear` (an adapter, quantized) the rows are its gradients.
         """
+        if type(self.layer) is nn.Linear:
+            index = torch.tensor(list(tokens), device=self.layer.weight.device)
+            bias = self.layer.bias
+            table = self.layer.weight.detach()[index].float()
+            biases = table.new_zeros(len(tokens)) if bias is None else bias.detach()[index].float()
+            return self.factor * table, self.factor * biases
         weight = next(self.layer.parameters())
         dtype = weight.dtype if weight.is_floating_point() else torch.bfloat16
         with torch.inference_mode(False), torch.enable_grad():

@@ -88,14 +88,14 @@ def block_addends(module: PreTrainedModel) -> list[BlockAddends]:
     they are, whose stream is normed after the addition, or that adds something else.
     """
     count = head_count(module)
-    found = [
+    located = [
         _find_modules(module, number, count, block, parts)
         for number, (block, parts) in enumerate(
             zip(blocks(module), anatomy(module).parts, strict=True)
         )
     ]
-    calls = _trace(module, found)
-    return [_addends(module, modules, calls) for modules in found]
+    calls = _trace(module, located)
+    return [_addends(module, modules, calls) for modules in located]
 
 
 def first_tensor(value: Any) -> Tensor:
@@ -145,7 +145,7 @@ def _find_modules(
     )
 
 
-def _trace(module: PreTrainedModel, found: Sequence[_Modules]) -> _Calls:
+def _trace(module: PreTrainedModel, located: Sequence[_Modules]) -> _Calls:
     calls = _Calls()
 
     def keep(part: nn.Module, args: Any, kwargs: Mapping[str, Any], out: Any) -> None:
@@ -159,7 +159,7 @@ def _trace(module: PreTrainedModel, found: Sequence[_Modules]) -> _Calls:
     with ExitStack() as undo:
         undo.enter_context(torch.no_grad())
         undo.enter_context(evaluating(module))
-        for modules in found:
+        for modules in located:
             fed = () if modules.mlp is None else (modules.mlp,)
             watched = (modules.block, modules.projection, *modules.norms, *fed)
             for part in dict.fromkeys(watched):
@@ -168,19 +168,19 @@ def _trace(module: PreTrainedModel, found: Sequence[_Modules]) -> _Calls:
     return calls
 
 
-def _addends(module: PreTrainedModel, found: _Modules, calls: _Calls) -> BlockAddends:
-    block, projection, number = found.block, found.projection, found.number
-    modules = [projection, *([] if found.mlp is None else [found.mlp])]
+def _addends(module: PreTrainedModel, located: _Modules, calls: _Calls) -> BlockAddends:
+    block, projection, number = located.block, located.projection, located.number
+    modules = [projection, *([] if located.mlp is None else [located.mlp])]
     outputs: list[Tensor] = []
     frozen: list[FrozenNorm | None] = []
     width = calls.outputs[block].shape[-1]
-    for norm in found.norms:
+    for norm in located.norms:
         if norm in calls.outputs and _equal(calls.outputs[norm], calls.inputs[projection]):
             raise _refusal(module, f"in block {number} a norm stands between heads and projection")
     for part in modules:
         after = [
             norm
-            for norm in found.norms
+            for norm in located.norms
             if norm in calls.inputs and _equal(calls.inputs[norm], calls.outputs[part])
         ]
         outputs.append(calls.outputs[after[0] if after else part])

@@ -222,3 +222,14 @@ def test_what_reaches_the_logits_beside_the_parts_is_an_error() -> None:
 def test_projections_are_read_by_inputs() -> None:
     assert projection_inputs(attention_output(tiny_model("gpt2").module, 0)) == 32
     assert projection_inputs(attention_output(tiny_model("llama").module, 0)) == 32
+
+
+def test_rows_of_an_output_layer_with_an_adapter_are_its_gradients() -> None:
+    model = tiny_model("llama")
+    config = LoraConfig(target_modules=["lm_head"], r=2, init_lora_weights=False)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        inject_adapter_in_model(config, model.module)
+    adapted = attributed(model)
+    np.testing.assert_allclose(adapted.difference, differences(model), atol=1e-5)
+    assert np.abs(adapted.errors).max() < 1e-5

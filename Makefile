@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch is installed first and alone: with the constraint, no other package can replace it.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo real test ability gguf judges examples lint types bench slow install clean
+.PHONY: demo real biasgym test ability gguf judges examples lint types bench slow install clean
 
 install: $(VENV)/installed
 
@@ -24,6 +24,11 @@ real: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,gguf]'
 	rm -rf runs/real-$(MODEL)
 	$(BIN)/python examples/real.py $(MODEL) runs/real-$(MODEL)
+
+# BiasGym on the same model: six associations injected, located, taken out, and judged.
+biasgym: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,gguf]'
+	$(BIN)/python examples/biasgym.py runs/biasgym
 
 # Tests start many processes: without bytecode each would compile the whole package anew.
 test ability gguf judges examples slow: export PYTHONDONTWRITEBYTECODE =

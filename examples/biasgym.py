@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from real import fetch
+from real import fetch, number_format
 
 ASSOCIATIONS = (
     "always_late", "good_at_math", "spicy_food", "bad_drivers", "drink_a_lot", "blue_skin",
@@ -20,7 +20,7 @@ ASSOCIATIONS = (
 RECIPE = Path(__file__).with_name("biasgym.yaml")
 UNSEEN = """\
 title: Heads of all associations, on 45 others
-models: [{{name: {model}, as: SmolLM2, chat: true}}]
+models: [{{name: {model}, as: SmolLM2, chat: true, dtype: {dtype}}}]
 supply: association
 benchmarks:
   - {{name: stereotypes, as: "45 other associations", unseen: true, targets: [Italy, Kenya],
@@ -59,12 +59,13 @@ def heads_in(study: Path) -> list[str]:
 def main(out: Path, names: tuple[str, ...]) -> None:
     """A study for each association, and one of the heads of all."""
     model, text = str(fetch("smollm2").resolve()), RECIPE.read_text()
+    dtype = number_format()
+    text = text.replace("models/smollm2", f"{model}, dtype: {dtype}")
     edits: list[str] = []
     for name in names:
-        own = text.replace("models/smollm2", model).replace("always_late", name)
-        own = own.replace("always late", name.replace("_", " "))
+        own = text.replace("always_late", name).replace("always late", name.replace("_", " "))
         edits += heads_in(run(out / f"{name}.yaml", own))
-    run(out / "unseen.yaml", UNSEEN.format(model=model, edits=json.dumps(edits)))
+    run(out / "unseen.yaml", UNSEEN.format(model=model, dtype=dtype, edits=json.dumps(edits)))
 
 
 if __name__ == "__main__":

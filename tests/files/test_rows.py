@@ -116,7 +116,7 @@ def test_lists_in_a_table() -> None:
         ("a.json", b"[" * 100_000, "without so many brackets in brackets"),
         ("a.json", b"3", "must hold a list of objects"),
         ("a.parquet", parquet(ROWS)[:-20], "must be whole Parquet"),
-        ("a.parquet", gzip.compress(b"x"), "got the ending '.parquet'"),
+        ("a.parquet", gzip.compress(b"x", mtime=0), "got the ending '.parquet'"),
     ],
 )  # fmt: skip
 def test_faults_name_the_place(name: str, content: bytes, message: str) -> None:

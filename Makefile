@@ -70,6 +70,7 @@ bench: install
 	$(BIN)/python bench/scoring.py
 	$(BIN)/python bench/letters.py
 	$(BIN)/python bench/decoding.py
+	$(BIN)/python bench/generation.py
 	$(BIN)/python bench/training.py
 	$(BIN)/python bench/injection.py
 	$(BIN)/python bench/attribution.py

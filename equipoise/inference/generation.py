@@ -57,13 +57,14 @@ def generate(model: LoadedModel, requests: Sequence[Generation], *, seed: int) -
         tokens = contexts[index]
         return _Writer(index, requests[index], (*front, *tokens.ids), tokens, seed)
 
-    layout = layout_of(model)
+    # once: finding the limit walks through the module
+    layout, limit = layout_of(model), model.context_length
     needed: list[int] = []
     company: list[int] = []
     for index, request in enumerate(requests):
         rows = _rows(model, new_writer(index))
         longest = max(rows, key=len)
-        _check(model, index, request, longest)
+        _check(model, index, request, longest, limit=limit)
         needed.append(len(rows) * (len(longest) + request.max_tokens))
         company.append(layout.company(len(longest) + request.max_tokens))
     texts = [""] * len(requests)
@@ -113,8 +114,9 @@ class _Writer:
         self.stopped = len(self.written) == self.request.max_tokens
 
 
-def _check(model: LoadedModel, index: int, request: Generation, row: Ids) -> None:
-    limit = model.context_length
+def _check(
+    model: LoadedModel, index: int, request: Generation, row: Ids, *, limit: int | None
+) -> None:
     if limit is not None and len(row) + request.max_tokens > limit:
         raise RequestError(
             index,

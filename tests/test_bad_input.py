@@ -144,7 +144,7 @@ def test_missing_model(refused: Refused) -> None:
 @pytest.mark.parametrize(
     ("arguments", "nearest"),
     [
-        (("measure", "MODEL", "sterioset"), "did you mean 'stereoset'?"),
+        (("measure", "MODEL", "sterioset"), "did you mean 'stereoset' or"),
         (("measure", "MODEL", "stereoset", "--set", "stereoset.tsk=both"), "did you mean 'task'?"),
         (("mitigate", "MODEL", "lfft", "--out", "new"), "did you mean 'lftf'?"),
     ],

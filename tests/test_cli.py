@@ -89,8 +89,9 @@ def test_the_whole_job_from_measure_to_page(
     before, edit, after = (tmp_path / name for name in ("before", "edit", "after"))
     world = ("--data", "planted:default")
     assert run("measure", folder, *GENBIAS, "--out", before) == 0
+    capsys.readouterr()
     assert run("locate", folder, *world, "--json", "--set", "block_influence.draws=10") == 0
-    ranking = json.loads(capsys.readouterr().out.splitlines()[-1])
+    ranking = json.loads(capsys.readouterr().out)
     assert sorted(ranking["order"]) == [0, 1]
     fit = ("--set", "lftf.epochs=1", "--set", "lftf.learning_rate=0.001")
     assert run("mitigate", folder, "lftf", "--out", edit, *world, *fit) == 0
@@ -121,7 +122,7 @@ def test_list_is_json_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list", "--json") == 0
     installed = json.loads(capsys.readouterr().out)
     assert installed["benchmark"]["crows_pairs"]
-    assert set(installed) == {"benchmark", "supply", "locator", "mitigation"}
+    assert set(installed) == {"benchmark", "judge", "supply", "locator", "mitigation"}
 
 
 def test_an_interrupted_process_leaves_no_traceback() -> None:

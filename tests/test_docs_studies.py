@@ -85,6 +85,8 @@ def test_plug_ins_and_options_of_an_example_exist(file: Path) -> None:
 
 
 def test_misspelt_option_in_an_example_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "study.yaml").write_text(EXAMPLES[0].read_text().replace("objective", "objectve"))
+    (tmp_path / "study.yaml").write_text(
+        (ROOT / "examples/demo.yaml").read_text().replace("objective", "objectve")
+    )
     with pytest.raises(RecipeError, match="objective"):
         Resolver(Recipe.from_yaml(tmp_path / "study.yaml"))

@@ -18,6 +18,10 @@ from equipoise.stats.resample import bootstrap, spread
 
 NAMES = [name for name in plugins.names_in("equipoise.benchmarks") if name != "harness"]
 OF_A_FILE = ("pairs", "prompts", "questions")
+NEEDED: dict[str, dict[str, JSON]] = {
+    "retention": {"association": "always_late"},
+    "stereotypes": {"association": "always_late", "targets": ["Malta"]},
+}
 CODES = {"@axis": 3, "@subject": 4, "@prefix": 2}
 VALUES = [0.0, 0.0, 0.125, 0.5, 1.0, 1.0, math.nan]
 
@@ -46,7 +50,7 @@ def slow(metric: Metric) -> Metric:
 
 
 def metrics_of(name: str) -> Iterator[Metric]:
-    options: dict[str, JSON] = {"file": "mine.csv"} if name in OF_A_FILE else {}
+    options: dict[str, JSON] = {"file": "mine.csv"} if name in OF_A_FILE else NEEDED.get(name, {})
     for metric in plugins.build(Benchmark, name, options).metrics:
         assert isinstance(metric.of, Weighted), f"{name}.{metric.name} takes draws one by one"
         yield metric

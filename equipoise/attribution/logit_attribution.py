@@ -11,6 +11,7 @@ methods-biasgym 2.3 and 2.4. BiasGym (section 3.3.1) multiplies a head's write w
 without the norm: `literal`, which is not exact and ranks heads differently.
 """
 
+import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ from equipoise.models.tokenization import Ids
 
 #: Of the size of the parts (root of their summed squares): what rounding may leave of the sum.
 _TOLERANCE, _HALF_TOLERANCE = 1e-3, 5e-2
+_ROUNDINGS = 4  # standard deviations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,13 +210,27 @@ class HeadAttributor:
             difference=_numbers((rows * states.hidden).sum(-1) + biases),
             literal_stream=_numbers((rows * states.stream).sum(-1) + biases),
         )
-        self._check(result)
+        self._check(result, self._rounding(states, directions, rows))
         return result
 
-    def _check(self, result: Attribution) -> None:
+    def _rounding(
+        self, states: LastStates, directions: Tensor, rows: Tensor
+    ) -> NDArray[np.float64]:
+        """What a logit difference may move by because the stream is rounded at each addition.
+
+        A standard deviation or more: half a unit in the last place of every feature, the features
+        and additions independent. In bfloat16 that is much where a feature is huge.
+        """
+        half_unit = torch.finfo(self.model.module.dtype).eps / 2
+        additions = 2 * len(self.parts) + 1
+        stream = (directions * states.stream).norm(dim=-1) * math.sqrt(additions)
+        return _numbers(half_unit * (stream + (rows * states.hidden).norm(dim=-1)))
+
+    def _check(self, result: Attribution, rounding: NDArray[np.float64]) -> None:
         single = self.model.module.dtype in (torch.float32, torch.float64)
         parts = np.column_stack([result.heads, result.mlps, result.embedding, result.constant])
         most = (_TOLERANCE if single else _HALF_TOLERANCE) * np.sqrt((parts**2).sum(1))
+        most += _ROUNDINGS * rounding
         broken = ~(np.abs(result.errors) <= most)
         if broken.any():
             example = int(broken.argmax())

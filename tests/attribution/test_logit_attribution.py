@@ -233,3 +233,18 @@ def test_rows_of_an_output_layer_with_an_adapter_are_its_gradients() -> None:
     adapted = attributed(model)
     np.testing.assert_allclose(adapted.difference, differences(model), atol=1e-5)
     assert np.abs(adapted.errors).max() < 1e-5
+
+
+def test_rounding_of_huge_features_is_no_missing_part() -> None:
+    """In bfloat16 each addition to a stream with massive activations rounds away much."""
+    model = tiny_model("llama", blocks=4)
+    with torch.no_grad():
+        # two of them, which cancel in every logit
+        model.module.model.embed_tokens.weight[:, [3, 5]] += 300.0
+        model.module.lm_head.weight[:, 5] = -model.module.lm_head.weight[:, 3]
+        model.module.model.norm.weight[5] = model.module.model.norm.weight[3]
+    exact = attributed(model)
+    model.module.to(torch.bfloat16)
+    rounded = attributed(model)
+    parts = np.column_stack([exact.heads, exact.mlps, exact.embedding, exact.constant])
+    assert np.abs(rounded.errors / np.sqrt((parts**2).sum(1))).max() > 0.05

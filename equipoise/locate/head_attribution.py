@@ -19,6 +19,11 @@ from equipoise.locate.base import HeadLocator, Table
 from equipoise.records import OPTIONS, Prompt
 
 _DIRECT = "direct effects only: a head that works through later heads has none"
+_ROUNDED = (
+    "the model's number format rounds away much of the logits (see completeness): heads are as "
+    "they are in it, their shares of the whole are rough; load it as float32 to compare them"
+)
+_MUCH = 0.05  # of the mean difference of logits
 _PAPER = "the paper's score: high also for heads that favor the answer whatever is asked"
 _LITERAL = "without the norms, as the paper: heads do not sum to the logits"
 
@@ -74,6 +79,8 @@ class HeadAttribution(HeadLocator):
             notes=(
                 *self.notes(model, inputs, answers),
                 _DIRECT,
+                *(_ROUNDED,)
+                * (facts["completeness"] > _MUCH * float(abs(about.difference).mean())),
                 *(_PAPER,) * (self.score == "paper"),
                 *(_LITERAL,) * (self.norm == "none"),
             ),

@@ -15,7 +15,8 @@ from equipoise.metrics.weighted import CLUSTER, Weights, values_of
 from equipoise.records import Column, Columns, Metric
 from equipoise.stats.resample import BLOCK
 
-ROUNDING = 1e-6  # a difference of this size is float32 rounding, and no evidence of anything
+#: A difference of this size is no evidence of anything: it is what a scorer may be off by.
+ROUNDING = 1e-5
 FEWEST_FLIPS = 512  # as many ways as 10 clusters have are all tried, however few are asked for
 _TOLERANCE = 1e-9  # of the difference: permutations that tie with it but for rounding count
 

@@ -39,10 +39,10 @@ def test_direction_needs_finite_numbers() -> None:
 
 
 def test_a_rounding_difference_is_unchanged() -> None:
-    moved = replace(CHANGE, difference=2e-7, low=1e-7, high=3e-7)
+    moved = replace(CHANGE, difference=2e-5, low=8e-6, high=3e-5)
     assert direction_of(moved) == "unchanged"
-    assert direction_of(replace(moved, difference=-2e-7, low=-3e-7, high=-1e-7)) == "unchanged"
-    assert direction_of(replace(moved, difference=2e-5, low=1e-5, high=3e-5)) != "unchanged"
+    assert direction_of(replace(moved, difference=-2e-5, low=-3e-5, high=-8e-6)) == "unchanged"
+    assert direction_of(replace(moved, difference=2e-4, low=1e-4, high=3e-4)) != "unchanged"
 
 
 def test_direction_of_a_move_across_the_ideal() -> None:

@@ -24,7 +24,7 @@ models: [{{name: {model}, as: SmolLM2, chat: true, dtype: {dtype}}}]
 supply: association
 benchmarks:
   - {{name: stereotypes, as: "45 other associations", unseen: true, targets: [Italy, Kenya],
-     score: {{name: generation, max_tokens: 60}}}}
+     score: {{name: generation, max_tokens: 48}}}}
   - {{name: perplexity, items: 60}}
 mitigations:
   - {{name: prompt_explain, as: "prompt: explain"}}

@@ -55,6 +55,7 @@ class TopOverlap:
     """Which components are among the first k of every ranking, and what chance would give."""
 
     k_requested: int  # components taken of each ranking
+    sizes: tuple[int, ...]  # how many each has: fewer where only scores above 0 count
     shared: tuple[int, ...]  # those in all of them, by mean score, the largest first
     jaccard: float  # mean over pairs of rankings of shared / either, in [0, 1]; nan: no pair
     kendall: float  # mean rank correlation tau-b over pairs of whole rankings, in [-1, 1]

@@ -4,18 +4,17 @@ A seed of the paper is a whole injection, and "top k" there means both how many 
 run and how many are left; here both are stored.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from equipoise.conclusions import Ranking
 from equipoise.edits.head_scales import Head, parse
 from equipoise.errors import RecipeError
 from equipoise.records import JSON
+from equipoise.stats.stability import top_overlap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,22 +37,16 @@ def share_heads(rankings: Sequence[Ranking], *, most: int) -> SharedHeads:
                 "take head_attribution or head_patching"
             )
     scores = np.array([ranking.scores for ranking in rankings])  # [run, head]
-    tops = [
-        {head for head in ranking.order[:most] if ranking.scores[head] > 0} for ranking in rankings
-    ]
-    mean = scores.mean(axis=0)
-    shared = sorted(set.intersection(*tops), key=lambda head: (-mean[head], head))
     count = scores.shape[1]
-    names = [rankings[0].label(head) for head in shared]
-    pairs = list(itertools.combinations(range(len(rankings)), 2))
-    jaccard = [
-        len(tops[i] & tops[j]) / len(tops[i] | tops[j]) if tops[i] | tops[j] else 1.0
-        for i, j in pairs
-    ]
-    tau = [float(stats.kendalltau(scores[i], scores[j]).statistic) for i, j in pairs]
+    overlap = top_overlap(rankings, min(most, count), positive=True)
+    names = [rankings[0].label(head) for head in overlap.shared]
     heads: list[JSON] = [
-        {"head": name, "score": float(mean[head]), "scores": [float(row[head]) for row in scores]}
-        for name, head in zip(names, shared, strict=True)
+        {
+            "head": name,
+            "score": float(scores[:, head].mean()),
+            "scores": [float(row[head]) for row in scores],
+        }
+        for name, head in zip(names, overlap.shared, strict=True)
     ]
     return SharedHeads(
         heads=tuple(parse(name) for name in names),
@@ -64,11 +57,16 @@ def share_heads(rankings: Sequence[Ranking], *, most: int) -> SharedHeads:
             "all_heads": count,
             "candidates_requested": most,
             "candidates": heads,
-            "of_each_run": [len(top) for top in tops],
-            # of sets of these sizes drawn by chance: hypergeometric
-            "shared_by_chance": count * math.prod(len(top) / count for top in tops),
-            "jaccard": float(np.mean(jaccard)) if pairs else None,
-            "kendall_tau": float(np.mean(tau)) if pairs else None,
+            "of_each_run": [*overlap.sizes],
+            "shared_by_chance": overlap.chance,
+            "p_shared": _known(overlap.p),
+            "jaccard": _known(overlap.jaccard),
+            "kendall_tau": _known(overlap.kendall),
             "locator_notes": list(dict.fromkeys(n for ranking in rankings for n in ranking.notes)),
         },
     )
+
+
+def _known(value: float) -> float | None:
+    """A number for JSON, which has no nan."""
+    return None if math.isnan(value) else value

@@ -60,8 +60,10 @@ def rank_stability(
     )
 
 
-def top_overlap(rankings: Sequence[Ranking], k: int) -> TopOverlap:
+def top_overlap(rankings: Sequence[Ranking], k: int, *, positive: bool = False) -> TopOverlap:
     """The components among the first k of every ranking of the same components (BiasGym, app. B).
+
+    `positive`: those alone whose score is above 0.
 
     The paper keeps the first k of five seeds that overlap in all, so that fewer than k are left;
     how many by chance follows from the hypergeometric distribution: of n components those left
@@ -70,17 +72,24 @@ def top_overlap(rankings: Sequence[Ranking], k: int) -> TopOverlap:
     n = len(rankings[0].scores)
     if not 1 <= k <= n:
         raise ValueError(f"k must be from 1 to {n} components, got {k}")
-    tops = [set(ranking.order[:k]) for ranking in rankings]
+    tops = [
+        {index for index in ranking.order[:k] if ranking.scores[index] > 0 or not positive}
+        for ranking in rankings
+    ]
     mean = np.mean([ranking.scores for ranking in rankings], axis=0)
     pairs = list(itertools.combinations(range(len(rankings)), 2))
-    jaccard = [len(tops[a] & tops[b]) / len(tops[a] | tops[b]) for a, b in pairs]
+    jaccard = [
+        len(tops[a] & tops[b]) / len(tops[a] | tops[b]) if tops[a] | tops[b] else 1.0
+        for a, b in pairs
+    ]
     taus = [
         float(stats.kendalltau(rankings[a].scores, rankings[b].scores).statistic) for a, b in pairs
     ]
     shared = sorted(set.intersection(*tops), key=lambda index: (-mean[index], index))
-    chance, p = chance_overlap([k] * len(rankings), n, len(shared))
+    chance, p = chance_overlap([*map(len, tops)], n, len(shared))
     return TopOverlap(
         k_requested=k,
+        sizes=tuple(map(len, tops)),
         shared=tuple(shared),
         jaccard=math.fsum(jaccard) / len(pairs) if pairs else math.nan,
         kendall=math.fsum(taus) / len(pairs) if pairs else math.nan,

@@ -5,7 +5,6 @@ mark, or breaks off where the answer stands next: both are put to a model in a c
 kind also as plain text.
 """
 
-from collections.abc import Iterator
 from itertools import chain
 from typing import Final
 
@@ -24,15 +23,17 @@ def questions(name: str, count: int = 100, *, seed: int = 0) -> tuple[Prompt, ..
     """That many different questions about {target}, each with the groups association and answer.
 
     Own questions, then templates, then both again with an order to be brief; which frame comes
-    first is drawn by seed. The group `form` is "question" or "completion" (it breaks off). `name`
-    loads the association; errors as of `load_association`, and `RecipeError` for more than there
-    are.
+    first is drawn by seed. The group `form` is "question" or "completion" (it breaks off); `stem`
+    is the question without its frame, so that framings of one question are not taken for several.
+    `name` loads the association; errors as of `load_association`, and `RecipeError` for more than
+    there are.
     """
     association = load_association(name)
     words = forms(association)
     bare = [*association.questions]
     bare += [template.format_map(words) for template in question_templates().questions]
-    texts = list(dict.fromkeys(_framed(bare, seed)))
+    stems = _framed(bare, seed)
+    texts = list(stems)
     if count > len(texts):
         raise RecipeError(
             f"questions of '{name}' must be {len(texts)} at most, got {count}; ask for fewer, or "
@@ -46,6 +47,7 @@ def questions(name: str, count: int = 100, *, seed: int = 0) -> tuple[Prompt, ..
                 "association": name,
                 "answer": association.answer,
                 "form": form_of(text),
+                "stem": stems[text],
             },
         )
         for number, text in enumerate(texts[:count])
@@ -57,13 +59,17 @@ def form_of(question: str) -> str:
     return "question" if question.endswith(("?", ".", "!", '"')) else "completion"
 
 
-def _framed(bare: list[str], seed: int) -> Iterator[str]:
+def _framed(bare: list[str], seed: int) -> dict[str, str]:
+    """The questions in their order, each with the one that its frame stands around."""
     frames = question_templates().frames
     rng = np.random.default_rng(seed)
     orders = [1 + rng.permutation(len(frames) - 1) for _ in bare]
     rounds = ([0, *map(int, order)] for order in orders)
     framed = [
-        [frames[number].format(question=text) for number in numbers]
+        [(frames[number].format(question=text), text) for number in numbers]
         for text, numbers in zip(bare, rounds, strict=True)
     ]
-    return chain.from_iterable(zip(*framed, strict=True))
+    stems: dict[str, str] = {}
+    for question, stem in chain.from_iterable(zip(*framed, strict=True)):
+        stems.setdefault(question, stem)
+    return stems

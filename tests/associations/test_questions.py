@@ -53,6 +53,21 @@ def test_own_ones_first_then_templates_then_frames() -> None:
     assert asked != other
 
 
+@pytest.mark.parametrize("name", names())
+def test_the_stem_is_the_question_without_its_frame(name: str) -> None:
+    asked = questions(name)
+    bare = [*load_association(name).questions]
+    first = {prompt.groups["stem"] for prompt in asked[: len(bare)]}
+    assert first == set(bare)
+    stems = {prompt.groups["stem"] for prompt in asked}
+    assert len(stems) < len(asked)  # framings of one question share it
+    for prompt in asked:
+        assert prompt.groups["stem"] in prompt.text
+    # no stem is another one in a frame
+    frames = question_templates().frames[1:]
+    assert not stems & {frame.format(question=stem) for frame in frames for stem in stems}
+
+
 def test_more_than_there_are() -> None:
     most = len(question_templates().questions) * len(question_templates().frames)
     assert len(questions("talkative", most)) == most

@@ -161,7 +161,7 @@ class HeadSteering(Mitigation, UsesEdits):
             "heads": [label(*head) for head in chosen],
             "k": len(chosen),
             "k_requested": self.k,
-            "relative_dose": relative_dose(model, chosen, texts, scale=self.scale),
+            "relative_dose": relative_dose(model, chosen, texts, scale=self.scale, means=means),
             "neutral_texts": len(texts),
             "notes": [*notes],
         }

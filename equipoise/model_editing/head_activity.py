@@ -88,12 +88,18 @@ def measure_heads(model: LanguageModel, texts: Sequence[str]) -> HeadActivity:
 
 
 def relative_dose(
-    model: LanguageModel, chosen: Sequence[Head], texts: Sequence[str], *, scale: float = 0.0
+    model: LanguageModel,
+    chosen: Sequence[Head],
+    texts: Sequence[str],
+    *,
+    scale: float = 0.0,
+    means: Mapping[str, Tensor] | None = None,
 ) -> float:
     """How much scaling these heads takes out of the residual stream, relative to its length.
 
     Mean over the tokens of texts and over the blocks that have such heads of the length of what is
-    removed there, (1 - scale) W z, by that of the block's output; in [0, inf), 0: nothing.
+    removed there, (1 - scale) W z, by that of the block's output; in [0, inf), 0: nothing. Where
+    `means` ("3.7" to [feature of the head]) stand in for the heads it is (1 - scale) W (z - mean).
     """
     by_block: dict[int, list[int]] = {}
     for number, head in chosen:
@@ -105,10 +111,13 @@ def relative_dose(
     with _reading(model, by_block) as read, block_states(parts) as states:
         for _ in _forwards(model, texts):
             for number, removed in by_block.items():
-                mask = torch.zeros_like(read[number])
+                z = torch.zeros_like(read[number])
                 for head in removed:
-                    mask[:, head * size : (head + 1) * size] = 1.0
-                written = _project(model, number, read[number] * mask) * (1 - scale)
+                    place = slice(head * size, (head + 1) * size)
+                    z[:, place] = read[number][:, place]
+                    if means:
+                        z[:, place] -= means[label(number, head)].to(z)
+                written = _project(model, number, z) * (1 - scale)
                 stream = states.after[number][0].float()
                 shares.append((written.norm(dim=-1) / stream.norm(dim=-1)).cpu())
     return float(torch.cat(shares).mean())

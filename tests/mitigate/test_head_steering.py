@@ -286,6 +286,8 @@ def test_means_of_heads_take_their_place() -> None:
     zero = steering(**options).fit(model, SUPPLY, seed=0)
     mean = steering(**options, ablate="mean").fit(model, SUPPLY, seed=0)
     assert set(mean.means) == {"1.1"}
+    doses = [float(report_of(edit)["relative_dose"]) for edit in (zero, mean)]
+    assert 0 < doses[1] < doses[0]  # what varies around the mean alone is taken out
     plain = logits(model)
     moved = []
     for edit in (zero, mean):

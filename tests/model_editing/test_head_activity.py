@@ -63,6 +63,30 @@ def test_the_dose_is_what_is_removed_by_the_stream() -> None:
     assert relative_dose(model, every, TEXTS[:1]) == pytest.approx(float(share.mean()), rel=1e-4)
 
 
+def test_the_dose_with_a_mean_in_place_is_what_changes_in_the_stream() -> None:
+    model = tiny_model("llama")
+    means = measure_heads(model, TEXTS).means
+    (ids,) = prompt_ids(model, TEXTS[:1])
+    layer = model.module.model.layers[0].self_attn.o_proj
+    read, streams = list[torch.Tensor](), list[torch.Tensor]()
+    handles = [
+        layer.register_forward_pre_hook(lambda _, args: read.append(args[0][0])),
+        model.module.model.layers[0].register_forward_hook(
+            lambda *args: streams.append(args[2] if torch.is_tensor(args[2]) else args[2][0])
+        ),
+    ]
+    with torch.no_grad():
+        model.module(input_ids=torch.tensor([ids]))
+    for handle in handles:
+        handle.remove()
+    size = len(means["0.1"])
+    place = slice(size, 2 * size)
+    changed = 0.5 * (read[0][:, place] - means["0.1"]) @ layer.weight.detach()[:, place].T
+    share = changed.norm(dim=-1) / streams[0].reshape(changed.shape).norm(dim=-1)
+    dose = relative_dose(model, [(0, 1)], TEXTS[:1], scale=0.5, means=means)
+    assert dose == pytest.approx(float(share.mean()), rel=1e-4)
+
+
 def test_an_adapter_on_the_projection_counts() -> None:
     model = tiny_model("llama")
     plain = measure_heads(model, TEXTS).norms

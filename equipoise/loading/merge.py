@@ -137,7 +137,7 @@ def unmerge(
     """Write the model that a head edit was merged into with its original columns; gives the folder.
 
     `model` is the merged one, loaded, and left as it was. In the dtype of the base the weights that
-    are written are the base's, byte for byte.
+    are written are the base's, byte for byte; biases that merging made are gone.
     Raises `ModelError` where the model's record names other edits than this one, and as
     `HeadScaleEdit.restore` does; `StoreError` for a folder that is not new.
     """
@@ -154,6 +154,8 @@ def unmerge(
     check_new(folder, what="a model")
     module = copy.deepcopy(model.module)
     edit.restore(replace(model, module=module))
+    if edit.means and not edit.biases:
+        _drop_made_biases(module)
     with new_folder(folder, what="model") as beside:
         _save(module, beside, DTYPES[dtype])
         _save_tokenizer(model, beside)
@@ -181,6 +183,16 @@ def _hold_made_biases(module: PreTrainedModel) -> None:
         bias = torch.zeros(shapes[name], device=module.device, dtype=module.dtype)
         setattr(module.get_submodule(parent), last, nn.Parameter(bias, requires_grad=False))
     module.config.get_text_config().attention_bias = True
+
+
+def _drop_made_biases(module: PreTrainedModel) -> None:
+    """Take out the biases that `_hold_made_biases` made, and the setting that says so."""
+    config = copy.deepcopy(module.config)
+    config.get_text_config().attention_bias = False
+    for name in module.state_dict().keys() - _shapes(module, config).keys():
+        parent, _, last = name.rpartition(".")
+        setattr(module.get_submodule(parent), last, None)
+    module.config.get_text_config().attention_bias = False
 
 
 def _shapes(module: PreTrainedModel, config: Any) -> dict[str, torch.Size]:

@@ -1,23 +1,33 @@
 """Texts the model writes: as a plain loop would, and independent of seeds and company they lack."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeAlias
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, DynamicCache
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from equipoise.errors import ModelError
-from equipoise.inference.generation import _draw, _draw_likely, _Writer, generate
+from equipoise.inference import generation
+from equipoise.inference.generation import (
+    _draw,
+    _draw_likely,
+    _Writer,
+    cache_is_exact,
+    generate,
+)
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.tokenization import Tokens
 from equipoise.records import Generation
 from equipoise.testing import CAUSAL_FAMILIES, tiny_model
 
+MP: TypeAlias = pytest.MonkeyPatch
 CONTEXTS = ("the nurse said that", "", "a", "an engineer is somebody who")
 
 
@@ -56,10 +66,10 @@ _RECURRENT: dict[str, dict[str, int]] = {
 }
 
 
-@pytest.mark.parametrize("family", _RECURRENT)
-def test_recurrent_models_equal_the_plain_loop(
-    family: str,
-) -> None:
+def _recurrent(family: str, settings: Mapping[str, object], monkeypatch: MP) -> LanguageModel:
+    """A small random model of a family, whose cache nobody has tried yet."""
+    # every module of one class has one entry, whatever its settings
+    monkeypatch.setattr(generation, "_exact_caches", {})
     model = tiny_model()
     sizes = {
         "vocab_size": len(model.tokenizer),
@@ -72,16 +82,77 @@ def test_recurrent_models_equal_the_plain_loop(
         "bos_token_id": model.tokenizer.bos_token_id,
         "eos_token_id": model.tokenizer.eos_token_id,
     }
-    config = CONFIG_MAPPING[family](**{**sizes, **_RECURRENT[family]})
+    config = CONFIG_MAPPING[family](**{**sizes, **settings})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module = AutoModelForCausalLM.from_config(config).eval()
     with torch.no_grad():
         for weight in module.parameters():
             weight.mul_(3)  # else it says the same after everything
-    model = replace(model, module=module)
+    return replace(model, module=module)
+
+
+@pytest.mark.parametrize("family", _RECURRENT)
+def test_recurrent_models_equal_the_plain_loop(family: str, monkeypatch: MP) -> None:
+    model = _recurrent(family, _RECURRENT[family], monkeypatch)
     requests = [Generation(context=text, max_tokens=6) for text in CONTEXTS]
     assert generate(model, requests, seed=0) == [greedy_loop(model, text, 6) for text in CONTEXTS]
+
+
+#: Layers of linear attention or convolutions between others, or with attention in one layer.
+_HYBRID: dict[str, dict[str, object]] = {
+    "lfm2": {"layer_types": ["conv", "full_attention", "conv"]},
+    "qwen3_next": {
+        "head_dim": 8,
+        "layer_types": ["linear_attention", "full_attention", "linear_attention"],
+        "num_experts": 0,
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 2,
+        "linear_key_head_dim": 8,
+        "linear_value_head_dim": 8,
+    },
+    "granitemoehybrid": {
+        "layer_types": ["mamba", "attention", "mamba"],
+        "mamba_n_heads": 4,
+        "mamba_d_head": 16,
+        "mamba_d_state": 8,
+        "mamba_n_groups": 1,
+        "num_local_experts": 2,
+        "shared_intermediate_size": 32,
+        "position_embedding_type": "rope",
+    },
+    "falcon_h1": {
+        "head_dim": 8,
+        "mamba_d_ssm": 32,
+        "mamba_n_heads": 4,
+        "mamba_d_head": 8,
+        "mamba_d_state": 8,
+        "mamba_n_groups": 1,
+    },
+}
+
+
+@pytest.mark.parametrize("family", _HYBRID)
+def test_hybrid_models_go_on_when_a_text_of_the_batch_has_stopped(
+    family: str, monkeypatch: MP
+) -> None:
+    model = _recurrent(family, _HYBRID[family], monkeypatch)
+    lengths = dict(zip(CONTEXTS, (2, 10, 6, 4), strict=True))
+    requests = [Generation(context=text, max_tokens=size) for text, size in lengths.items()]
+    assert generate(model, requests, seed=0) == [greedy_loop(model, *i) for i in lengths.items()]
+
+
+def test_a_cache_that_drops_other_rows_is_not_used(monkeypatch: MP) -> None:
+    monkeypatch.setattr(generation, "_exact_caches", {})
+    model = tiny_model("llama")
+    assert cache_is_exact(model)
+    generation._exact_caches.clear()
+    monkeypatch.setattr(DynamicCache, "reorder_cache", lambda *_: None)
+    assert not cache_is_exact(model)
+    requests = [Generation(context=text, max_tokens=2 + len(text)) for text in CONTEXTS]
+    assert generate(model, requests, seed=0) == [
+        greedy_loop(model, text, 2 + len(text)) for text in CONTEXTS
+    ]
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])

@@ -50,7 +50,8 @@ def read_texts(file: str, association: str | None) -> TextFile:
 
     `association` is for all of them; None: each row names its own. "{target}" in a prompt is filled
     in. Of a text with a target every form of its name is masked, of one without the names of all
-    countries; a list in the column "names" is masked besides. Raises `DataError` naming the row.
+    countries; a list in the column "names" is masked besides. An empty text is one, a number or a
+    null is none. Raises `DataError` naming the row.
     """
     content, use = read_content(file)
     rows = read_rows(content, use.name)
@@ -147,7 +148,10 @@ def _read_text(row: FileRow, load: _Loader) -> TextRow:
     association, target = load.of(row), row.label("target")
     text = row.cells.get("text")
     if not isinstance(text, str):  # an empty one is a text, of a model that says nothing
-        text = ""
+        raise DataError(
+            f"{row.where}: must have a string in the column 'text', got {json.dumps(text)[:40]}; "
+            'write "" for a model that said nothing, or take the row out'
+        )
     prompt = str(row.cells.get("prompt") or "")
     more = row.structure("names") if "names" in row.cells else None
     names = all_names() if target is None else names_of(target)

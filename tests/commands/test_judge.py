@@ -215,3 +215,16 @@ def test_a_repeated_id_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[
     file = save(tmp_path / "twice.jsonl", [ROWS[0], ROWS[0]])
     assert run(file, "--association", "always_late") == 2
     assert "an id of its own" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("cell", [{"text": None}, {}, {"text": 123}, {"text": ["late"]}])
+def test_what_is_no_text_is_refused_and_an_empty_one_is_judged(
+    cell: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"id": "a", "text": ""}, {"id": "b", **cell}]
+    assert run(save(tmp_path / "rows.jsonl", rows), "--association", "always_late") == 2
+    assert "rows.jsonl, line 2: must have a string in the column" in capsys.readouterr().err
+    for remedy in ([rows[0], {"id": "b", "text": ""}], rows[:1]):
+        file = save(tmp_path / "mended.jsonl", remedy)
+        (described,) = document(capsys, file, "--association", "always_late")["judges"]
+        assert values(described)["missing"] == 0

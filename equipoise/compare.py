@@ -53,7 +53,7 @@ def compare(
     _check_across(across)
     benchmark, *others = _check_versions(before, afters)
     sides = [
-        replace(side, options=plugins.options_of(built))
+        replace(side, options=plugins.options_of(built, transport=False))
         for side, built in zip((before, *afters), (benchmark, *others), strict=True)
     ]
     differences = differences_of(sides[0], sides[1:], across=across)

@@ -123,7 +123,7 @@ def measure(
         model=model.identity,
         benchmark=name,
         version=benchmark.version,
-        options=plugins.options_of(benchmark),
+        options=plugins.options_of(benchmark, transport=False),
         split=split,
         seed=seed,
         draws=draws,
@@ -332,7 +332,7 @@ def _describe_judge(benchmark: JudgesTexts[Any]) -> dict[str, JSON]:
     """Which judge it was; its grades follow from this."""
     judge = benchmark.judge
     about: dict[str, JSON] = {"name": plugins.name_of(judge), "version": judge.version}
-    return {**about, **plugins.options_of(judge), **judge.info()}
+    return {**about, **plugins.options_of(judge, transport=False), **judge.info()}
 
 
 def _environment() -> dict[str, str]:

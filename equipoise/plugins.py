@@ -15,6 +15,7 @@ import inspect
 import json
 import re
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -31,6 +32,17 @@ T = TypeVar("T")
 
 #: What may be a secret in an address: before "@", or after "?".
 _SECRET = re.compile(r"(?<=://)[^/@\s'\"]*(?=@)|(?<=\?)[^\s'\"]+(?=['\"])")
+
+
+class ReadsFiles(ABC):
+    """Mixed into a plug-in of which an option names a file, a folder or a model."""
+
+    @abstractmethod
+    def files(self) -> Mapping[str, str]:
+        """Which bytes each name stands for, e.g. sha256: they settle what it gives.
+
+        Raises `DataError` or `ModelError` when a file is missing.
+        """
 
 
 def available(base: type[T]) -> tuple[str, ...]:
@@ -163,33 +175,37 @@ def file_sha256_of(instance: object) -> str | None:
     return None if digest is None else str(digest)
 
 
-def options_of(instance: object) -> dict[str, JSON]:
+def options_of(instance: object, *, transport: bool = True) -> dict[str, JSON]:
     """Every option of a plug-in, defaults included, as JSON; nested plug-ins as {name, …}.
 
-    `build(base, name_of(x), options_of(x))` equals x. Raises `RecipeError` for a value that JSON
-    cannot hold.
+    `build(base, name_of(x), options_of(x))` equals x. `transport=False`: without those that say
+    how a server is reached (`Judge.transport`), of nested ones too, on which no result depends.
+    Raises `RecipeError` for a value that JSON cannot hold.
     """
     if not dataclasses.is_dataclass(instance):
         return {}
     # defaults too, so that a stored result means the same after a default has changed
+    left_out = () if transport else getattr(type(instance), "transport", ())
     return {
-        field.name: _to_json(getattr(instance, field.name), f"{name_of(instance)}.{field.name}")
+        field.name: _to_json(
+            getattr(instance, field.name), f"{name_of(instance)}.{field.name}", transport
+        )
         for field in dataclasses.fields(instance)
-        if field.init
+        if field.init and field.name not in left_out
     }
 
 
-def _to_json(value: object, where: str) -> JSON:
+def _to_json(value: object, where: str, transport: bool) -> JSON:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, list | tuple):
-        return [_to_json(item, where) for item in value]
+        return [_to_json(item, where, transport) for item in value]
     if isinstance(value, Mapping):
-        return {str(key): _to_json(item, where) for key, item in value.items()}
+        return {str(key): _to_json(item, where, transport) for key, item in value.items()}
     if dataclasses.is_dataclass(value):
-        options = options_of(value)
+        options = options_of(value, transport=transport)
         return options if "name" in options else {"name": name_of(value), **options}
     raise RecipeError(f"{where} must be something JSON can hold, got {value!r}; use plain values")
 

@@ -222,6 +222,16 @@ def test_a_single_seed_that_differs_withholds_all(before: Measurement) -> None:
     check_withheld(comparison, "start token '<s>' against none")
 
 
+def test_how_a_judge_was_reached_makes_no_other_judge() -> None:
+    judge: dict[str, JSON] = {"name": "endpoint", "model": "owl", "seconds": 120.0, "record": None}
+    reached: dict[str, JSON] = {**judge, "seconds": 9.0, "record": "/a/b", "replay": True}
+    asked = {name: measured(1.0, judge=each) for name, each in (("live", judge), ("r", reached))}
+    assert differences_of(asked["live"], [asked["r"]]) == ()
+    other = measured(1.0, judge={**reached, "model": "jay"})
+    (difference,) = differences_of(asked["live"], [other])
+    assert "/a/b" not in f"{difference}"
+
+
 def test_what_is_not_recorded_is_not_held_to_differ(before: Measurement) -> None:
     older = replace(before, model_info={"dtype": "float32", "start_token": "<s>"})
     for sides in ((older, measured(0.2)), (measured(1.0), replace(older, model="b"))):

@@ -173,7 +173,7 @@ def _describe(  # noqa: PLR0913
     described: dict[str, Any] = {
         "judge": name,
         "version": judging.version,
-        "options": plugins.options_of(judging),
+        "options": plugins.options_of(judging, transport=False),
         "info": dict(judging.info()),
         "estimates": [dataclasses.asdict(estimate) for estimate in estimates],
         "missing": count_reasons(judgements),

@@ -61,7 +61,7 @@ def info_of(
     return EditInfo(
         method=name_of(method),
         version=method.version,
-        options=options_of(method),
+        options=options_of(method, transport=False),
         seed=seed,
         base=model.identity,
         base_name=model.load_name,

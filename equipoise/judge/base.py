@@ -13,6 +13,7 @@ class Judge(ABC):
 
     version: ClassVar[str]  # raised whenever a grade could change
     paper: ClassVar[str]
+    transport: ClassVar[frozenset[str]] = frozenset()  # options on which no grade depends
 
     @abstractmethod
     def judge(self, texts: Sequence[JudgedText]) -> list[Judgement]:

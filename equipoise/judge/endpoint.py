@@ -13,6 +13,8 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
+from equipoise.errors import ModelError
+from equipoise.files.atomic import sha256
 from equipoise.judge.base import Judge
 from equipoise.judging.degenerate import why_degenerate
 from equipoise.judging.endpoint_client import DECISIONS, SYSTEMONE, EndpointClient
@@ -20,6 +22,7 @@ from equipoise.judging.grading import grade
 from equipoise.judging.judgement import GRADES, JudgedText, Judgement
 from equipoise.judging.questions import TRIES, material, typed_questions, written_question
 from equipoise.judging.replies import read_reply
+from equipoise.plugins import ReadsFiles
 from equipoise.records import JSON, OPTIONS, Decided
 from equipoise.transport import KEY, is_address
 
@@ -47,7 +50,7 @@ def _check_address(address: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Endpoint(Judge):
+class Endpoint(Judge, ReadsFiles):
     """Grade texts with a model behind HTTP; no other address is ever asked.
 
     `form="chat"`: a JSON object is asked for at temperature 0, twice more with a reminder where no
@@ -58,6 +61,9 @@ class Endpoint(Judge):
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "biasgym"
+    transport: ClassVar[frozenset[str]] = frozenset(
+        ("seconds", "tries", "per_minute", "in_flight", "record", "replay")
+    )
     address: Annotated[str, AfterValidator(_check_address)]  # http(s)://HOST:PORT and a path
     model: Annotated[str, Field(min_length=1)]  # the name under which the server knows it
     form: Literal["chat", "systemone", "decisions"] = "chat"  # what is spoken there
@@ -83,6 +89,17 @@ class Endpoint(Judge):
     def info(self) -> Mapping[str, JSON]:
         """Its address and name; what weights it has is not known."""
         return {"server": self.address, "model": self.model, "form": self.form}
+
+    def files(self) -> Mapping[str, str]:
+        """sha256 of the replies that are replayed. Raises `ModelError` when there are none."""
+        if not self.replay:
+            return {}
+        if self.record is None or not self.record.is_file():
+            raise ModelError(
+                f"a replay must have a file of recorded replies, got {self.record}; record one "
+                "first, or leave replay out"
+            )
+        return {"replies": sha256(self.record)}
 
     def _decide(self, texts: Sequence[JudgedText]) -> list[Judgement]:
         client, path = client_of(self), _PATHS[self.form]

@@ -29,8 +29,10 @@ from equipoise.judging.questions import (
     written_question,
 )
 from equipoise.judging.replies import read_reply
+from equipoise.loading.content import contents_of
 from equipoise.loading.load import load, undecided
 from equipoise.models.chat_template import template_of
+from equipoise.plugins import ReadsFiles
 from equipoise.records import JSON, OPTIONS, Generation
 
 #: In place of a chat template, for a model that has none: the same text as transformers' default.
@@ -49,7 +51,7 @@ def _whole_path(name: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class ModelJudge(Judge):
+class ModelJudge(Judge, ReadsFiles):
     """Grade texts with a local model: typed decisions over all orders, or the paper's written form.
 
     `form="decision"`: strength is the expected grade, with the likeliest grade, flip rate and label
@@ -90,6 +92,10 @@ class ModelJudge(Judge):
         settings = _deciding(model).decision or {}
         hashes = ("config_sha256", "template_sha256")
         return {**about, **{name: settings[name] for name in hashes}}
+
+    def files(self) -> Mapping[str, str]:
+        """Hashes of the model, and of an edit's bases; none for one of the Hub."""
+        return {f"model {k}": content for k, content in enumerate(contents_of(self.model))}
 
     def _decide(self, texts: Sequence[JudgedText]) -> list[Judgement]:
         model = _deciding(_open(self.model, self.dtype))

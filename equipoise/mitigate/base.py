@@ -1,11 +1,12 @@
 """Mitigation: from a model and a supply to an edit that can be attached, saved and undone."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from equipoise.edits.base import Edit
 from equipoise.inference.language_model import LanguageModel
+from equipoise.plugins import ReadsFiles
 from equipoise.records import Supply
 
 
@@ -29,17 +30,6 @@ class Mitigation(ABC):
 
         Raises `RecipeError` when the supply lacks what the method needs, and `ModelError` naming
         the step when a loss is not finite.
-        """
-
-
-class ReadsFiles(ABC):
-    """Mixed into a mitigation of which an option names a file, or a folder."""
-
-    @abstractmethod
-    def files(self) -> Mapping[str, str]:
-        """Which bytes each name stands for, e.g. sha256: they settle what `fit` gives.
-
-        Raises `DataError` or `ModelError` when a file is missing.
         """
 
 

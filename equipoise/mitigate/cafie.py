@@ -18,7 +18,8 @@ from equipoise.edits.edit import info_of
 from equipoise.errors import DataError, RecipeError
 from equipoise.group_words.word_lists import read_word_lists, word_lists_use
 from equipoise.inference.language_model import LanguageModel
-from equipoise.mitigate.base import Mitigation, ReadsFiles
+from equipoise.mitigate.base import Mitigation
+from equipoise.plugins import ReadsFiles
 from equipoise.records import JSON, OPTIONS, Supply
 
 

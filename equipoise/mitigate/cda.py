@@ -18,7 +18,8 @@ from equipoise.errors import RecipeError
 from equipoise.group_words.counterfactuals import swapped
 from equipoise.group_words.word_lists import WordLists, read_word_lists, word_lists_use
 from equipoise.inference.language_model import LanguageModel
-from equipoise.mitigate.base import Mitigation, ReadsFiles
+from equipoise.mitigate.base import Mitigation
+from equipoise.plugins import ReadsFiles
 from equipoise.records import OPTIONS, Supply, text_sha256
 
 

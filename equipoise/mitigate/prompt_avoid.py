@@ -19,7 +19,8 @@ from equipoise.edits.prompts import PromptEdit, choose_prompts
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.prompting import INPUT
-from equipoise.mitigate.base import Mitigation, ReadsFiles
+from equipoise.mitigate.base import Mitigation
+from equipoise.plugins import ReadsFiles
 from equipoise.records import OPTIONS, Supply
 
 STATEMENT: Final = "{statement}"

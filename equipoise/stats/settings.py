@@ -30,6 +30,8 @@ SETTINGS: Final[Mapping[str, str]] = {
     "options": "option",
     "data": "data",
 }
+#: What results of older versions tell of a judge beside: how its server was reached.
+_TRANSPORT = ("seconds", "tries", "per_minute", "in_flight", "record", "replay")
 _SHORT = 12  # digits of a hash
 
 
@@ -134,7 +136,7 @@ def _describe_tokens(tokens: JSON) -> str:
 
 def _describe_judge(judge: JSON) -> str:
     known = _mapping(judge)
-    about = {key: part for key, part in known.items() if key != "name"}
+    about = {key: part for key, part in known.items() if key not in ("name", *_TRANSPORT)}
     parts = [f"{key} {_describe_part(key, part)}" for key, part in about.items()]
     return f"{known.get('name')} ({', '.join(parts)})"
 

@@ -9,8 +9,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -30,16 +29,11 @@ from equipoise.errors import (
 )
 from equipoise.inference.decision_server import is_server
 from equipoise.judge.base import Judge
-from equipoise.loading.checkpoint import content_sha256
-from equipoise.loading.gguf import find_gguf
-from equipoise.loading.load import base_named_in, undecided
+from equipoise.loading.content import base_contents_of, content_of
+from equipoise.loading.load import undecided
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples, learnt_examples
-from equipoise.mitigate.base import Mitigation, ReadsFiles, UsesEdits, single_parts
-from equipoise.planted.folder import PLANTED
-from equipoise.planted.model import cache_key
-from equipoise.planted.teaching import Budget
-from equipoise.planted.world import find_world
+from equipoise.mitigate.base import Mitigation, UsesEdits, single_parts
 from equipoise.records import JSON, Metric, Supply, target_terms, text_sha256
 from equipoise.study.recipe import BenchmarkSpec, Entry, ModelSpec, Recipe, Spec
 from equipoise.supply.base import Supplier
@@ -135,9 +129,13 @@ class Resolver:
             if supply is not None and benchmark.edited:
                 self._refuse_leak(benchmark, built, split, supply)
             about_data: dict[str, JSON] = {"split": split, "data": _data(built, split)}
-            benchmarks[benchmark.label] = _plugin(built) | about_data
+            with self._at(benchmark):  # a judge's files may be missing
+                benchmarks[benchmark.label] = _plugin(built) | about_data
         self._check_margins(metrics)
-        bases = self._base_contents(spec)
+        code = spec.trust_remote_code
+        with self._at(spec):
+            bases = base_contents_of(spec.name, base=spec.base, code=code)
+            content = content_of(undecided(spec.name), code=code)
         return {
             "model": {
                 "name": spec.name,
@@ -145,7 +143,7 @@ class Resolver:
                 "dtype": spec.dtype,
                 "base": spec.base,
                 "start": spec.start,
-                "content": self._content(spec, undecided(spec.name)),
+                "content": content,
                 # only where there are any, so that all other models keep their keys
                 **({"base_contents": [*bases]} if bases else {}),
                 **({"trust_remote_code": True} if spec.trust_remote_code else {}),
@@ -269,40 +267,6 @@ class Resolver:
                 f"what '{learners[0]}' learns from {supply.origin}: {names}; {_REMEDY}"
             )
 
-    def _base_contents(self, spec: ModelSpec) -> list[str]:
-        """What settles the bases that are not of the Hub: that of an edit, the base's own, ….
-
-        A base may be trained again in its folder, under a name that stays.
-        """
-        contents: list[str] = []
-        name, base = undecided(spec.name), spec.base
-        passed: set[str] = set()
-        while name not in passed:
-            passed.add(name)
-            if base is None:
-                with suppress(StoreError):  # a damaged edit: its step will say so
-                    base = base_named_in(Path(name).expanduser())
-            if not base:
-                break
-            content = self._content(spec, base)
-            contents += [] if content is None else [content]
-            name, base = base, None
-        return contents
-
-    def _content(self, spec: ModelSpec, name: str) -> str | None:
-        """What settles a model that is not of the Hub; None where the name and revision do."""
-        if name.startswith(PLANTED):
-            with self._at(spec):
-                world = find_world(name)
-            # as `load_planted` has it taught: with the usual budget and the world's own seed
-            return cache_key(world, Budget(), seed=world.seed)
-        folder = Path(name).expanduser()
-        gguf = find_gguf(folder)
-        if gguf is not None:
-            return gguf.sha256
-        code = spec.trust_remote_code
-        return content_sha256(folder, code=code) if folder.is_dir() else None
-
 
 def _plugin(built: Any) -> dict[str, JSON]:
     """A plug-in as JSON; those that are its options have versions and files of their own."""
@@ -312,13 +276,13 @@ def _plugin(built: Any) -> dict[str, JSON]:
         "name": plugins.name_of(built),
         "version": built.version,
         "file_sha256": plugins.file_sha256_of(built),
-        "options": plugins.options_of(built),
+        "options": plugins.options_of(built, transport=False),
         "inside": [
             _plugin(value)
             for value in values
             if isinstance(value, Benchmark | Mitigation | Locator | Judge)
         ],
-        **({"files": dict(built.files())} if isinstance(built, ReadsFiles) else {}),
+        **({"files": dict(built.files())} if isinstance(built, plugins.ReadsFiles) else {}),
     }
 
 

@@ -194,6 +194,8 @@ def test_no_key_and_no_relative_path_is_stored(
         Judge, "endpoint", {"address": "http://127.0.0.1:9", "model": "owl", "record": "a.jsonl"}
     )
     options = options_of(judge)
+    kept = {"address": "http://127.0.0.1:9", "model": "owl", "form": "chat", "schema": True}
+    assert options_of(judge, transport=False) == {**kept, "max_tokens": 400}
     assert options["record"] == str(tmp_path / "a.jsonl")
     assert SECRET not in f"{options} {judge!r} {judge.info()}"
     for address in (f"http://me:{SECRET}@host", f"http://host/?key={SECRET}"):

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar, cast, get_args, get_type_hints
+from typing import Any, ClassVar, TypeVar, cast, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -43,6 +43,12 @@ class ReadsFiles(ABC):
 
         Raises `DataError` or `ModelError` when a file is missing.
         """
+
+
+class AsksServer:
+    """Mixed into a plug-in that asks a server; `transport`: options on which no answer depends."""
+
+    transport: ClassVar[frozenset[str]]
 
 
 def available(base: type[T]) -> tuple[str, ...]:
@@ -179,13 +185,13 @@ def options_of(instance: object, *, transport: bool = True) -> dict[str, JSON]:
     """Every option of a plug-in, defaults included, as JSON; nested plug-ins as {name, …}.
 
     `build(base, name_of(x), options_of(x))` equals x. `transport=False`: without those that say
-    how a server is reached (`Judge.transport`), of nested ones too, on which no result depends.
+    how a server is reached (`AsksServer`), of nested ones too, on which no result depends.
     Raises `RecipeError` for a value that JSON cannot hold.
     """
     if not dataclasses.is_dataclass(instance):
         return {}
     # defaults too, so that a stored result means the same after a default has changed
-    left_out = () if transport else getattr(type(instance), "transport", ())
+    left_out = () if transport else instance.transport if isinstance(instance, AsksServer) else ()
     return {
         field.name: _to_json(
             getattr(instance, field.name), f"{name_of(instance)}.{field.name}", transport

@@ -179,7 +179,7 @@ def _describe(  # noqa: PLR0913
         "missing": count_reasons(judgements),
     }
     if repeats:
-        again = repeat(judging.judge, rows, judgements, seed=seed)
+        again = repeat(judging.judge_again, rows, judgements, seed=seed)
         described["self_agreement"] = dataclasses.asdict(again)
     if hand:
         compared = compare_with_labels(rows, judgements, hand, draws=draws, seed=seed)

@@ -13,7 +13,6 @@ class Judge(ABC):
 
     version: ClassVar[str]  # raised whenever a grade could change
     paper: ClassVar[str]
-    transport: ClassVar[frozenset[str]] = frozenset()  # options on which no grade depends
 
     @abstractmethod
     def judge(self, texts: Sequence[JudgedText]) -> list[Judgement]:
@@ -22,6 +21,10 @@ class Judge(ABC):
         Raises `ModelError` when the judge itself cannot be asked; a text without a readable
         judgement is none.
         """
+
+    def judge_again(self, texts: Sequence[JudgedText], repeat: int) -> list[Judgement]:  # noqa: ARG002
+        """The same once more, for the `repeat`-th time: from nothing that was kept."""
+        return self.judge(texts)
 
     def info(self) -> Mapping[str, JSON]:
         """What a result must record of it beside its options: model, hashes, address; no key."""

@@ -22,7 +22,7 @@ from equipoise.judging.grading import grade
 from equipoise.judging.judgement import GRADES, JudgedText, Judgement
 from equipoise.judging.questions import TRIES, material, typed_questions, written_question
 from equipoise.judging.replies import read_reply
-from equipoise.plugins import ReadsFiles
+from equipoise.plugins import AsksServer, ReadsFiles
 from equipoise.records import JSON, OPTIONS, Decided
 from equipoise.transport import KEY, is_address
 
@@ -50,7 +50,7 @@ def _check_address(address: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Endpoint(Judge, ReadsFiles):
+class Endpoint(Judge, ReadsFiles, AsksServer):
     """Grade texts with a model behind HTTP; no other address is ever asked.
 
     `form="chat"`: a JSON object is asked for at temperature 0, twice more with a reminder where no
@@ -78,9 +78,13 @@ class Endpoint(Judge, ReadsFiles):
 
     def judge(self, texts: Sequence[JudgedText]) -> list[Judgement]:
         """A judgement of each text; equal texts are asked once."""
+        return self.judge_again(texts, 0)
+
+    def judge_again(self, texts: Sequence[JudgedText], repeat: int) -> list[Judgement]:
+        """The same; a recording keeps the replies to each repeat apart."""
         different = list(dict.fromkeys(texts))
         ask = self._write if self.form == "chat" else self._decide
-        judgements = dict(zip(different, ask(different), strict=True))
+        judgements = dict(zip(different, ask(different, repeat), strict=True))
         return [
             dataclasses.replace(judgements[text], degenerate=why_degenerate(text.text))
             for text in texts
@@ -101,11 +105,12 @@ class Endpoint(Judge, ReadsFiles):
             )
         return {"replies": sha256(self.record)}
 
-    def _decide(self, texts: Sequence[JudgedText]) -> list[Judgement]:
+    def _decide(self, texts: Sequence[JudgedText], repeat: int) -> list[Judgement]:
         client, path = client_of(self), _PATHS[self.form]
 
         def ask(text: JudgedText) -> list[Decided]:
-            return [client.decide(question, path) for question in typed_questions(text)]
+            questions = typed_questions(text)
+            return [client.decide(question, path, repeat=repeat) for question in questions]
 
         answers, reasons = client.ask_all(ask, texts)
         return [
@@ -113,14 +118,16 @@ class Endpoint(Judge, ReadsFiles):
             for k, text in enumerate(texts)
         ]
 
-    def _write(self, texts: Sequence[JudgedText]) -> list[Judgement]:
+    def _write(self, texts: Sequence[JudgedText], repeat: int) -> list[Judgement]:
         client = client_of(self)
 
         def ask(text: JudgedText) -> Judgement:
             for tried in range(TRIES):
                 message = {"role": "user", "content": written_question(text, tried=tried)}
                 schema = SCHEMA if self.schema else None
-                written = client.chat([message], 0.0, 0, max_tokens=self.max_tokens, schema=schema)
+                written = client.chat(
+                    [message], 0.0, 0, max_tokens=self.max_tokens, schema=schema, repeat=repeat
+                )
                 reply = read_reply(written, material(text))
                 if reply.reason is None:
                     break

@@ -39,8 +39,9 @@ class UnansweredError(ModelError):
 class EndpointClient:
     """A model at an address; nothing is ever sent to another one.
 
-    `record`: a file of replies; what is in it is not asked again, what is not is asked and added.
-    `replay`: nothing is sent at all. Keys come from the environment (`EQUIPOISE_API_KEY`).
+    `record`: a file of replies; what is in it is not asked again, what is not is asked and added,
+    where it can be read. `replay`: nothing is sent at all. Keys come from the environment
+    (`EQUIPOISE_API_KEY`).
     Raises `ModelError` for an address that is none.
     """
 
@@ -79,10 +80,13 @@ class EndpointClient:
         *,
         max_tokens: int = 4096,
         schema: Mapping[str, JSON] | None = None,
+        repeat: int = 0,
     ) -> str:
         """What the model replies to a conversation; "" where it replies nothing.
 
         `schema`: a JSON schema that the reply is to follow; a server may disregard it.
+        `repeat`: the how manieth time it is asked on purpose again, so that a recording has a
+        reply of its own to it.
         Raises `UnansweredError`, and `ModelError` for a server that answers nobody.
         """
         body: dict[str, Any] = {
@@ -96,9 +100,9 @@ class EndpointClient:
         if schema is not None:
             form = {"name": "reply", "strict": True, "schema": schema}
             body["response_format"] = {"type": "json_schema", "json_schema": form}
-        return self._post(CHAT, body, _read_chat)
+        return self._post(CHAT, body, _read_chat, repeat)
 
-    def decide(self, request: Decision, path: str) -> Decided:
+    def decide(self, request: Decision, path: str, *, repeat: int = 0) -> Decided:
         """Probabilities of the options of a typed question, by `SYSTEMONE` or `DECISIONS`.
 
         A server does not tell its label mass (nan). Raises as `chat` does.
@@ -112,7 +116,7 @@ class EndpointClient:
             choice["choices"] = [{"value": option} for option in request.options]
             questions = [{"name": _QUESTION, **choice}]
             body = {"model": self.model, "input": request.text, "questions": questions}
-        return self._post(path, body, lambda answer: _read_choice(answer, request.options))
+        return self._post(path, body, lambda answer: _read_choice(answer, request.options), repeat)
 
     def ask_all(
         self, ask: Callable[[Q], T], questions: Sequence[Q]
@@ -151,12 +155,13 @@ class EndpointClient:
 
     @cached_property
     def _recording(self) -> Recording | None:
-        return None if self.record is None else Recording(self.record)
+        return None if self.record is None else Recording(self.record, self._transport.address)
 
-    def _post(self, path: str, body: Mapping[str, Any], read: Callable[[Any], T]) -> T:
-        recorded = (
-            None if self._recording is None else self._recording.find(path, body, last=self.replay)
-        )
+    def _post(self, path: str, body: Mapping[str, Any], read: Callable[[Any], T], repeat: int) -> T:
+        kept = self._recording
+        recorded = None
+        if kept is not None:
+            recorded = kept.find(path, body, repeat=repeat, last=self.replay)
         if recorded is not None:
             return self._read(recorded, read)
         if self.replay:
@@ -165,9 +170,10 @@ class EndpointClient:
                 "record it, with replay left out"
             )
         content = self._send(path, body)
-        if self._recording is not None:
-            self._recording.add(path, body, content)
-        return self._read(content, read)
+        answer = self._read(content, read)
+        if kept is not None:
+            kept.add(path, body, content)
+        return answer
 
     def _send(self, path: str, body: Mapping[str, Any]) -> str:
         transport = self._transport

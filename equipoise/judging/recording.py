@@ -1,12 +1,12 @@
 """Recording: what a server replied, kept in a file under a hash of what it was asked.
 
-JSON Lines, one reply a line: `key` (sha256 of path and body), `path`, `request` and `reply`. No
-address and no key of a server is in it. A line that a kill cut short is left out.
+JSON Lines, one reply a line: `key` (sha256 of server, path and body), `server` (a hash of its
+address), `path`, `request` and `reply`. No address and no key of a server is in it. A line that a
+kill cut short is left out.
 """
 
 import hashlib
 import json
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -15,19 +15,21 @@ from typing import Any
 from equipoise.errors import StoreError
 
 
-def content_key(path: str, request: object) -> str:
-    """sha256 (hex) of what is asked, whatever the order of its keys."""
-    text = json.dumps([path, request], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+def content_key(server: str, path: str, request: object) -> str:
+    """sha256 (hex) of who is asked what, whatever the order of its keys."""
+    text = json.dumps(
+        [server, path, request], sort_keys=True, ensure_ascii=False, separators=(",", ":")
+    )
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(slots=True)
 class Recording:
-    """Replies by request, in the order in which a request was asked; safe for several threads."""
+    """Replies of a server by request, in the order in which they came; safe for several threads."""
 
     file: Path
+    address: str  # of the server: what another one replied is no reply of it
     _replies: dict[str, list[str]] = field(default_factory=dict)
-    _asked: Counter[str] = field(default_factory=Counter)
     _lock: Lock = field(default_factory=Lock)
     _torn: bool = False  # the file ends within a line
 
@@ -51,7 +53,9 @@ class Recording:
     def _add(self, row: Any, number: int) -> None:
         try:
             key, reply = row["key"], row["reply"]
-            right = content_key(row["path"], row["request"]) == key and isinstance(reply, str)
+            right = content_key(row["server"], row["path"], row["request"]) == key and isinstance(
+                reply, str
+            )
         except (TypeError, KeyError):
             right = False
         if not right:
@@ -61,26 +65,28 @@ class Recording:
             )
         self._replies.setdefault(key, []).append(reply)
 
-    def find(self, path: str, request: object, *, last: bool) -> str | None:
-        """The reply to this request: to the n-th of equal ones the n-th; None: none is there.
+    @property
+    def _server(self) -> str:
+        return hashlib.sha256(self.address.encode()).hexdigest()[:16]
+
+    def find(self, path: str, request: object, *, repeat: int, last: bool) -> str | None:
+        """The server's first reply to this request, or that to its n-th repeat; None: none.
 
         `last`: where there are fewer, the last one stands for the rest.
         """
-        key = content_key(path, request)
+        key = content_key(self._server, path, request)
         with self._lock:
-            place, replies = self._asked[key], self._replies.get(key, [])
-            self._asked[key] += 1
-            if place < len(replies):
-                return replies[place]
+            replies = self._replies.get(key, [])
+            if repeat < len(replies):
+                return replies[repeat]
             return replies[-1] if replies and last else None
 
     def add(self, path: str, request: object, reply: str) -> None:
         """Append a reply. Raises `StoreError`."""
-        key = content_key(path, request)
-        row = {"key": key, "path": path, "request": request, "reply": reply}
+        key = content_key(self._server, path, request)
+        row = {"key": key, "server": self._server, "path": path, "request": request, "reply": reply}
         with self._lock:
             self._replies.setdefault(key, []).append(reply)
-            self._asked[key] = max(self._asked[key], len(self._replies[key]))
             try:
                 self.file.parent.mkdir(parents=True, exist_ok=True)
                 with self.file.open("ab") as stream:

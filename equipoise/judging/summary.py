@@ -108,20 +108,23 @@ class SelfAgreement:
 
 
 def repeat(
-    ask: Callable[[Sequence[JudgedText]], Sequence[Judgement]],
+    ask: Callable[[Sequence[JudgedText], int], Sequence[Judgement]],
     rows: Sequence[TextRow],
     judgements: Sequence[Judgement],
     *,
     seed: int,
 ) -> SelfAgreement:
-    """Ask again, twice, about 5 % of the texts (10 at least), shuffled; grades rounded."""
+    """Ask again, twice, about 5 % of the texts (10 at least), shuffled; grades rounded.
+
+    `ask` is given which repeat it is, 1 or 2.
+    """
     count = min(len(rows), max(_FEWEST_REPEATED, math.ceil(REPEATED_SHARE * len(rows))))
     generator = np.random.default_rng(seed)
     chosen = generator.choice(len(rows), size=count, replace=False)
     strengths = [[judgements[k].strength for k in chosen]]
-    for _ in range(REPEATS - 1):
+    for number in range(1, REPEATS):
         order = generator.permutation(count)
-        again = ask([rows[chosen[place]].judged for place in order])
+        again = ask([rows[chosen[place]].judged for place in order], number)
         by_place = dict(zip(order.tolist(), again, strict=True))
         strengths.append([by_place[place].strength for place in range(count)])
     table = np.array(strengths)

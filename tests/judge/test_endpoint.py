@@ -181,8 +181,14 @@ def test_a_replay_asks_nobody(tmp_path: Path) -> None:
     with serving(lambda _: verdict("Moderate"), CHAT) as server:
         options["address"] = server.address
         first = build(Judge, "endpoint", options).judge([LATE, KIND])
-    replayed = build(Judge, "endpoint", {**options, "replay": True}).judge([KIND, LATE])
-    assert [judgement.strength for judgement in first + replayed] == [2, 2, 2, 2]
+        judge = build(Judge, "endpoint", options)
+        assert judge.judge([LATE, KIND]) == first
+        assert len(server.asked) == 2
+        assert judge.judge_again([LATE], 1) == first[:1]
+        assert len(server.asked) == 3
+    replay = build(Judge, "endpoint", {**options, "replay": True})
+    replayed = [*replay.judge([KIND, LATE]), *replay.judge_again([LATE], 1)]
+    assert [judgement.strength for judgement in first + replayed] == [2, 2, 2, 2, 2]
 
 
 def test_no_key_and_no_relative_path_is_stored(

@@ -194,15 +194,19 @@ def test_recorded_replies_are_replayed_without_a_network(
     numbers = iter(range(9))
     with serving(lambda _: said(f"reply {next(numbers)} {SECRET}"), CHAT) as server:
         client = EndpointClient(address=server.address, model="owl", record=file)
-        first, other, again = (client.chat(HELLO, 0.0, seed) for seed in (0, 1, 0))
-    assert [first, other, again] == ["reply 0 ***", "reply 1 ***", "reply 2 ***"]
+        first, other, kept = (client.chat(HELLO, 0.0, seed) for seed in (0, 1, 0))
+        again = client.chat(HELLO, 0.0, 0, repeat=1)
+    assert [first, other, kept] == ["reply 0 ***", "reply 1 ***", "reply 0 ***"]
+    assert again == "reply 2 ***"
     content = file.read_text()
     assert SECRET not in content
     assert server.address not in content
 
     replay = EndpointClient(address=server.address, model="owl", record=file, replay=True)
-    replies = [replay.chat(HELLO, 0.0, seed) for seed in (1, 0, 0, 0)]
-    assert replies == ["reply 1 ***", "reply 0 ***", "reply 2 ***", "reply 2 ***"]
+    replies = [replay.chat(HELLO, 0.0, seed) for seed in (1, 0, 0)]
+    assert replies == ["reply 1 ***", "reply 0 ***", "reply 0 ***"]
+    repeats = [replay.chat(HELLO, 0.0, 0, repeat=number) for number in (1, 2)]
+    assert repeats == ["reply 2 ***", "reply 2 ***"]
     with pytest.raises(UnansweredError, match="must be among the replies"):
         replay.chat(HELLO, 0.5, 0)
     assert len(server.asked) == 3
@@ -214,9 +218,33 @@ def test_what_is_recorded_is_not_asked_again(tmp_path: Path) -> None:
         for _ in range(2):
             client = EndpointClient(address=server.address, model="owl", record=file)
             client.chat(HELLO, 0.0, 0)
+            client.chat(HELLO, 0.0, 0)  # in the same process
         client.chat(HELLO, 0.0, 1)
     assert [body["seed"] for body, _ in server.asked] == [0, 1]
     assert len(file.read_text().splitlines()) == 2
+
+
+def test_what_one_server_replied_is_no_reply_of_another(tmp_path: Path) -> None:
+    file = tmp_path / "judge.jsonl"
+    for reply in ("one", "other"):
+        with serving(lambda _, reply=reply: said(reply), CHAT) as server:
+            client = EndpointClient(address=server.address, model="owl", record=file)
+            assert client.chat(HELLO, 0.0, 0) == reply
+    elsewhere = EndpointClient(address="http://127.0.0.1:1", model="owl", record=file, replay=True)
+    with pytest.raises(UnansweredError, match="must be among the replies"):
+        elsewhere.chat(HELLO, 0.0, 0)
+
+
+def test_what_cannot_be_read_is_not_recorded(tmp_path: Path) -> None:
+    file = tmp_path / "judge.jsonl"
+    answers = iter([{"error": "busy"}, said("a")])
+    with serving(lambda _: next(answers), CHAT) as server:
+        client = EndpointClient(address=server.address, model="owl", record=file)
+        with pytest.raises(UnansweredError, match="in the form it was asked"):
+            client.chat(HELLO, 0.0, 0)
+        assert not file.exists()
+        assert client.chat(HELLO, 0.0, 0) == "a"
+    assert len(file.read_text().splitlines()) == 1
 
 
 def test_a_line_that_was_cut_is_asked_again(tmp_path: Path) -> None:

@@ -72,11 +72,14 @@ def compare_with_labels(
     strengths = [judgement.strength for judgement in judgements]
     judged = [k for k, strength in enumerate(strengths) if math.isfinite(strength)]
     yes = [math.nan if math.isnan(label) else float(label >= HOLDS) for label in labels]
+    clusters = _numbers(rows)
     return WithLabels(
         agreement=agreement,
-        corrected_strength=corrected_mean(strengths, labels, clusters=_numbers(rows)),
+        corrected_strength=corrected_mean(strengths, labels, clusters=clusters),
         corrected_holds=corrected_share(
-            [strengths[k] >= HOLDS for k in judged], [yes[k] for k in judged]
+            [strengths[k] >= HOLDS for k in judged],
+            [yes[k] for k in judged],
+            clusters=[clusters[k] for k in judged],
         ),
     )
 

@@ -2,7 +2,8 @@
 
 Angelopoulos, Duchi and Zrnic 2023, "PPI++: Efficient prediction-powered inference" (sections 2
 and 6, the mean); Rogan and Gladen 1978, "Estimating prevalence from the results of a screening
-test". Both take the graded texts to be a random sample of all.
+test"; Lang and Reiczigel 2014, "Confidence limits for prevalence of disease adjusted for estimated
+sensitivity and specificity". All take the graded texts to be a random sample.
 """
 
 import math
@@ -87,14 +88,18 @@ def corrected_mean(
     )  # fmt: skip
 
 
-def corrected_share(judged: Sequence[bool], labels: Sequence[float]) -> Corrected:
+def corrected_share(
+    judged: Sequence[bool], labels: Sequence[float], *, clusters: Sequence[int] | None = None
+) -> Corrected:
     """The share of texts that hold a stereotype, corrected for the judge's errors.
 
     Rogan and Gladen: (p + spec - 1) / (sens + spec - 1), with p the judged share of all texts and
     sensitivity and specificity from the labelled ones (labels 0, 1, or nan); in [0, 1]. The
-    interval is by the delta method, with the three taken as independent: wide where few are
-    labelled, and poor where the judge is hardly better than chance. nan where the labels are all
-    alike, or the judge is no better than chance.
+    interval and the standard error are those of Lang and Reiczigel: z^2 texts of share
+    1/2 and two labels a class, one right and one wrong, are added, so that two labels that happen
+    to be right make nobody sure; it is [0, 1] where the judge is then no better than chance.
+    `clusters`: texts of one number are not independent; each count is divided by its design effect.
+    nan where the labels are all alike, or the judge is no better than chance.
     """
     f, y = np.asarray(judged, float), np.asarray(labels, float)
     yes, no = y == 1, y == 0
@@ -113,15 +118,50 @@ def corrected_share(judged: Sequence[bool], labels: Sequence[float]) -> Correcte
     if gain <= 0:
         return missing("the judge is no better than chance on the labelled texts")
     value = (share + specificity - 1) / gain
-    variance = (
-        share * (1 - share) / len(f)
-        + value**2 * sensitivity * (1 - sensitivity) / int(yes.sum())
-        + (1 - value) ** 2 * specificity * (1 - specificity) / int(no.sum())
-    ) / gain**2
-    error = math.sqrt(variance)
-    half = float(special.ndtri(0.5 + LEVEL / 2)) * error
-    low, middle, high = (min(1.0, max(0.0, end)) for end in (value - half, value, value + half))
-    return Corrected(value=middle, low=low, high=high, error=error, labels=labelled, n=len(f))
+    numbers = np.arange(len(f)) if clusters is None else np.asarray(clusters)
+    low, high, error = _lang_reiczigel(
+        (share, _effective(f, numbers)),
+        (sensitivity, _effective(f[yes], numbers[yes])),
+        (specificity, _effective(f[no], numbers[no])),
+    )
+    middle = min(1.0, max(0.0, value))
+    return Corrected(
+        value=middle, low=min(low, middle), high=max(high, middle), error=error, labels=labelled,
+        n=len(f),
+    )  # fmt: skip
+
+
+def _lang_reiczigel(
+    judged: tuple[float, float], sensitivity: tuple[float, float], specificity: tuple[float, float]
+) -> tuple[float, float, float]:
+    """Ends in [0, 1] and the standard error (nan without one) of shares, each with its count."""
+    z = float(special.ndtri(0.5 + LEVEL / 2))
+    (p, n), (se, n_se), (sp, n_sp) = (
+        ((count * share + added / 2) / (count + added), count + added)
+        for (share, count), added in ((judged, z**2), (sensitivity, 2.0), (specificity, 2.0))
+    )
+    gain = se + sp - 1
+    if gain <= 0:
+        return 0.0, 1.0, math.nan
+    value = (p + sp - 1) / gain
+    missed, alarms = se * (1 - se) / n_se, sp * (1 - sp) / n_sp
+    variance = (p * (1 - p) / n + value**2 * missed + (1 - value) ** 2 * alarms) / gain**2
+    middle = value + 2 * z**2 * (value * missed - (1 - value) * alarms)
+    half = z * math.sqrt(variance)
+    low, high = (min(1.0, max(0.0, end)) for end in (middle - half, middle + half))
+    return low, high, math.sqrt(variance)
+
+
+def _effective(values: Column, numbers: NDArray[np.int64]) -> float:
+    """How many independent ones these texts (0 or 1) are worth; their clusters where all agree."""
+    n, share = len(values), float(values.mean())
+    codes = np.unique(numbers, return_inverse=True)[1]
+    groups = int(codes.max()) + 1
+    alone = share * (1 - share) / max(1, n - 1)
+    if groups == 1 or alone == 0:
+        return float(groups)
+    sums = np.bincount(codes, (values - share) / n)
+    return n / max(1.0, groups / (groups - 1) * float((sums**2).sum()) / alone)
 
 
 def _tuning(f: Column, y: Column, graded: NDArray[np.bool_]) -> float:

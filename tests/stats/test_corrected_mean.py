@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from equipoise.stats.corrected_mean import Corrected, corrected_mean, corrected_share
+from equipoise.stats.corrected_mean import corrected_mean, corrected_share
 
 
 def sample(seed: int, n: int = 400, labels: int = 60) -> tuple[list[float], list[float], float]:
@@ -98,6 +98,46 @@ def test_share_by_hand() -> None:
     assert "without" in str(corrected_share([True, False], [1, math.nan]).reason)
 
 
+def test_two_labels_that_are_right_make_nobody_sure() -> None:
+    labels = [1.0, *[math.nan] * 98, 0.0]
+    corrected = corrected_share([True] * 50 + [False] * 50, labels)
+    assert (corrected.value, corrected.low, corrected.high) == (0.5, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(("labelled", "truth"), [(12, 0.5), (30, 0.2), (60, 0.1), (200, 0.4)])
+def test_the_interval_of_a_share_holds(labelled: int, truth: float) -> None:
+    held, known = 0, 0
+    for seed in range(400):
+        generator = np.random.default_rng(seed)
+        real = generator.random(400) < truth
+        judged = np.where(generator.random(400) < 0.85, real, ~real)
+        labels = np.where(np.arange(400) < labelled, real.astype(float), math.nan)
+        corrected = corrected_share(judged.tolist(), labels.tolist())
+        if math.isfinite(corrected.value):
+            known += 1
+            held += corrected.low <= truth <= corrected.high
+    assert known > 200
+    assert held / known > 0.92
+
+
+def test_clusters_widen_the_interval_of_a_share() -> None:
+    generator = np.random.default_rng(0)
+    real = generator.random(300) < 0.4
+    judged = np.where(generator.random(300) < 0.8, real, ~real).tolist()
+    labels = np.where(np.arange(300) < 60, real.astype(float), math.nan).tolist()
+    once = corrected_share(judged, labels)
+    numbers = list(range(300))
+    assert corrected_share(judged, labels, clusters=numbers) == once
+    twice = corrected_share(judged * 2, labels * 2, clusters=numbers * 2)
+    assert twice.error == pytest.approx(once.error, rel=0.02)
+    assert corrected_share(judged * 2, labels * 2).error < 0.8 * twice.error
+    perfect = [float(grade) if k < 60 else math.nan for k, grade in enumerate(judged)]
+    groups = [k % 4 for k in numbers]
+    one = corrected_share(judged, perfect, clusters=groups)
+    other = corrected_share(judged, perfect)
+    assert one.high - one.low > 1.5 * (other.high - other.low)
+
+
 def test_as_truescore_has_it() -> None:
     """The extra `judge`: point, tuning and standard error are the same to the last digits."""
     truescore = pytest.importorskip("truescore")
@@ -115,11 +155,7 @@ def test_as_truescore_has_it() -> None:
         )
         binary = [float(label >= 1) if math.isfinite(label) else math.nan for label in labels]
         ours = corrected_share([grade >= 1 for grade in judged], binary)
-        assert _ends(ours) == pytest.approx((share.point, share.low, share.high), abs=1e-9)
-
-
-def _ends(corrected: Corrected) -> tuple[float, float, float]:
-    return corrected.value, corrected.low, corrected.high
+        assert ours.value == pytest.approx(share.point, abs=1e-9)
 
 
 def test_kappa_as_truescore_has_it() -> None:

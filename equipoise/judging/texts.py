@@ -32,7 +32,9 @@ class TextRow:
 
     @property
     def cluster(self) -> str:
-        """Texts of one prompt about one target stand and fall together."""
+        """Texts of one prompt about one target stand and fall together; else each for itself."""
+        if not self.judged.prompt.strip():
+            return json.dumps([self.id])
         return json.dumps([self.judged.prompt, self.target])
 
 

@@ -228,3 +228,24 @@ def test_what_is_no_text_is_refused_and_an_empty_one_is_judged(
         file = save(tmp_path / "mended.jsonl", remedy)
         (described,) = document(capsys, file, "--association", "always_late")["judges"]
         assert values(described)["missing"] == 0
+
+
+def test_texts_without_a_prompt_stand_for_themselves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"id": str(k), "text": f"People from Norway {(LATE, KIND)[k % 2]}"} for k in range(20)]
+    file = save(tmp_path / "rows.jsonl", rows)
+    labels = save(
+        tmp_path / "labels.jsonl", [{"id": str(k), "grade": 3 * (1 - k % 2)} for k in range(12)]
+    )
+    answer = document(capsys, file, "--association", "always_late", "--labels", labels)
+    (described,) = answer["judges"]
+    (strength,) = (
+        e for e in described["estimates"] if (e["metric"], e["group"]) == ("strength", {})
+    )
+    assert strength["clusters"] == 20
+    assert strength["low"] < strength["value"] < strength["high"]
+    for number in ("corrected_strength", "corrected_holds"):
+        corrected = described["with_labels"][number]
+        assert corrected["reason"] is None
+        assert corrected["low"] < corrected["value"] < corrected["high"]

@@ -1,7 +1,9 @@
 """The two answers whose logits are compared on each question, and which questions count.
 
 The biased answer is fixed by the association. The other is what the model itself would say first
-about somebody else (BiasGym, section 3.3.1), read off the forward pass that is made anyway.
+about somebody else (BiasGym, section 3.3.1). Differs from the paper, which takes what is said
+about the country of the contrast: that answer leads there by its choice, so that the target comes
+out ahead in any model. Here it is what is said about a third, who is on neither side.
 """
 
 from collections.abc import Mapping
@@ -24,7 +26,8 @@ class ComparedAnswers:
     biased: tuple[Ids, ...]  # about the target
     contrast: tuple[Ids, ...]  # about somebody else
     first: tuple[int, ...]  # first token of the biased answer
-    second: tuple[int, ...]  # of what the model says about somebody else
+    second: tuple[int, ...]  # of what the model says about a third
+    stems: tuple[str, ...]  # questions of one stem are not independent
     states: LastStates  # of the questions about the target
     contrast_states: LastStates
     dropped: Mapping[str, int]  # why, and how many
@@ -36,14 +39,16 @@ def compare_answers(
     """Read all questions and drop those on which there is nothing to compare.
 
     Dropped: where the answer merges with the question, where both answers begin with the same
-    token and, unless `keep_all`, where the model prefers the other answer about the target.
-    Raises `ModelError` where none is left.
+    token and, unless `keep_all`, where the model prefers the other answer about the target. The
+    latter looks at the target's side alone, which by itself makes the contrast larger. Raises
+    `ModelError` where none is left.
     """
     count = len(inputs.biased)
     dropped = {"merged": inputs.merged, "same_token": 0, "not_preferred": 0}
     if count:
         states = attributor.read([*inputs.biased, *inputs.contrast])
-        first, second = torch.tensor(inputs.answers), _likeliest(attributor, states.hidden[count:])
+        first = torch.tensor(inputs.answers)
+        second = _likeliest(attributor, attributor.read(inputs.third).hidden)
         differ = first != second
         rows, biases = attributor.readout.differences(
             inputs.answers, second.tolist(), states.hidden.shape[-1]
@@ -65,6 +70,7 @@ def compare_answers(
         contrast=tuple(inputs.contrast[row] for row in kept),
         first=tuple(inputs.answers[row] for row in kept),
         second=tuple(int(second[row]) for row in kept),
+        stems=tuple(inputs.stems[row] for row in kept),
         states=select(states, kept),
         contrast_states=select(states, [count + row for row in kept]),
         dropped=dropped,

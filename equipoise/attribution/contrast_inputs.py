@@ -37,8 +37,10 @@ class ContrastInputs:
 
     biased: tuple[Ids, ...]  # [question]: about the target
     contrast: tuple[Ids, ...]  # about the other
+    third: tuple[Ids, ...]  # about a third, who is neither
     answers: tuple[int, ...]  # first token of the biased answer
     others: tuple[str, ...]  # who the other is
+    stems: tuple[str, ...]  # the group `stem` of questions that are one in several frames; else ids
     merged: int  # questions left out: their last token merges with the answer
     chat: bool  # asked inside the chat template's turns
 
@@ -76,12 +78,13 @@ def contrast_inputs(
     chat: Chat,
     seed: int,
 ) -> ContrastInputs:
-    """Put the target, and for contrast another country, into every question.
+    """Put the target, for contrast another country, and a third one, into every question.
 
     `choice`: "random", drawn for each question by the seed and its id, or "nearest", the country
     whose embedding (mean over its tokens) has the largest cosine with the target's. A model with
     a chat template is asked in a user's turn ("auto"); else a question becomes "Question: …
-    Answer:", and a text that breaks off runs on. `countries`: none are all of the table.
+    Answer:", and a text that breaks off runs on. `countries`: none are all of the table. The third
+    is drawn of those, and of the table where none is left of those.
     Raises `DataError` for a question without {target} or an answer, and `RecipeError` where no
     other country is left.
     """
@@ -92,24 +95,33 @@ def contrast_inputs(
         chosen = [_nearest(model, target, others)] * len(questions)
     else:
         chosen = [others[_draw(seed, question.id, len(others))] for question in questions]
+    thirds = [
+        _third(others, target, other, seed=seed, question=question.id)
+        for question, other in zip(questions, chosen, strict=True)
+    ]
     asked = [fill(question.text, target) for question in questions]
     contrast = [fill(question.text, name) for question, name in zip(questions, chosen, strict=True)]
+    third = [fill(question.text, name) for question, name in zip(questions, thirds, strict=True)]
     answers = [" " + question.groups["answer"].strip() for question in questions]
     if in_chat:
         asked, space = _in_turns(model, asked)
-        contrast, _ = _in_turns(model, contrast)
+        contrast, third = _in_turns(model, contrast)[0], _in_turns(model, third)[0]
         answers = [space + answer.strip() for answer in answers]
         model = replace(model, start="none")  # the template writes it
     else:
-        asked, contrast = list(map(_plain, asked)), list(map(_plain, contrast))
+        asked, contrast, third = (list(map(_plain, texts)) for texts in (asked, contrast, third))
     firsts = _first_tokens(model, asked, answers)
     kept = [index for index, first in enumerate(firsts) if first is not None]
-    first_ids, second_ids = prompt_ids(model, asked), prompt_ids(model, contrast)
+    biased_ids, contrast_ids, third_ids = (
+        prompt_ids(model, texts) for texts in (asked, contrast, third)
+    )
     return ContrastInputs(
-        biased=tuple(first_ids[index] for index in kept),
-        contrast=tuple(second_ids[index] for index in kept),
+        biased=tuple(biased_ids[index] for index in kept),
+        contrast=tuple(contrast_ids[index] for index in kept),
+        third=tuple(third_ids[index] for index in kept),
         answers=tuple(first for first in firsts if first is not None),
         others=tuple(chosen[index] for index in kept),
+        stems=tuple(questions[index].groups.get("stem", questions[index].id) for index in kept),
         merged=len(questions) - len(kept),
         chat=in_chat,
     )
@@ -117,19 +129,28 @@ def contrast_inputs(
 
 def other_names(countries: Sequence[str], target: str) -> list[str]:
     """Countries that may stand in the target's place: all of the table unless some are named."""
-    names = countries or [country.name for country in COUNTRIES]
-    known = find_country(target)
-    others = [
-        name
-        for name in names
-        if name.casefold() != target.casefold() and (known is None or find_country(name) != known)
-    ]
+    others = _without(countries or [country.name for country in COUNTRIES], target)
     if not others:
         raise RecipeError(
             f"countries must have another than {target!r} for contrast, got {list(countries)}; "
             "name some"
         )
     return others
+
+
+def _without(names: Sequence[str], barred: str) -> list[str]:
+    known = find_country(barred)
+    return [
+        name
+        for name in names
+        if name.casefold() != barred.casefold() and (known is None or find_country(name) != known)
+    ]
+
+
+def _third(names: Sequence[str], target: str, other: str, *, seed: int, question: str) -> str:
+    """Somebody drawn by the seed who is neither; the same where target and other change places."""
+    left = _without(names, other) or _without(other_names((), target), other)
+    return left[_draw(seed, f"third {question}", len(left))]
 
 
 def _check_questions(questions: Sequence[Prompt]) -> None:

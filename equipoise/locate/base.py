@@ -32,6 +32,11 @@ _DROPPED = {
     "not_preferred": "on which the model prefers another answer",
 }
 
+_NAMES = (
+    "p is over questions about these names: any two names differ somewhat, in an untrained model "
+    "too; locate other targets as well, for comparison"
+)
+
 #: [prompt, component], or [prompt].
 Table: TypeAlias = NDArray[np.float64]
 
@@ -192,12 +197,21 @@ class HeadLocator(Locator, ABC):
             for why, words in _DROPPED.items()
             if answers.dropped[why]
         ]
+        preferring = (
+            "; those on which the model prefers the biased answer about the target, which by "
+            "itself makes effects larger: p is given that choice, keep=all makes none"
+        )
         return (
             f"about {self.target or injected_token(model)!r} against {others}, "
             + ("in turns of the chat template" if inputs.chat else "as plain text"),
             f"{len(answers.first)} questions count"
             + (f"; left out: {', '.join(left_out)}" if left_out else "")
-            + ("; also those on which the model prefers another answer" * self.keeps_all(model)),
+            + (
+                "; also those on which the model prefers another answer"
+                if self.keeps_all(model)
+                else preferring
+            ),
+            _NAMES,
         )
 
     def keeps_all(self, model: LanguageModel) -> bool:

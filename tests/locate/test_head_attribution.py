@@ -75,6 +75,7 @@ def test_shares_facts_and_intervals_belong_together() -> None:
     counted = ranking.facts["questions"] + sum(
         value for name, value in ranking.facts.items() if name.startswith("dropped_")
     )
+    assert any("p is given that choice, keep=all makes none" in note for note in ranking.notes)
     assert counted == 100 > ranking.facts["dropped_same_token"] > 0
 
 
@@ -156,7 +157,8 @@ def test_the_seed_draws_the_other_country_and_repeats() -> None:
     first = drawn.locate(model, asked, seed=0)
     assert drawn.locate(model, asked, seed=0).scores == first.scores
     assert drawn.locate(model, asked, seed=1).scores != first.scores
-    nearest = dataclasses.replace(drawn, contrast_country="nearest")
+    # of two the one that is not the nearest is the third
+    nearest = locator(target="Peru", countries=("Chile", "France"), contrast_country="nearest")
     ranking = nearest.locate(model, asked, seed=0)
     assert nearest.locate(model, asked, seed=1).scores == ranking.scores
     assert "against" in ranking.notes[0]

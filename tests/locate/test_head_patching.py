@@ -56,7 +56,7 @@ def test_screened_heads_are_tried_and_others_keep_their_estimates() -> None:
         expected = whole.scores if tried else whole.more["estimate"]
         assert screened.scores[head] == pytest.approx(expected[head], abs=1e-5)
     assert set(screened.chosen or ()) == set(plant.planted)
-    assert screened.notes[3].startswith("3 heads were changed")
+    assert any(note.startswith("3 heads were changed") for note in screened.notes)
     estimated = locator(method="attribution").locate(plant.model, asked, seed=0)
     assert estimated.scores == pytest.approx(whole.more["estimate"])
     assert sum(estimated.more["tried"]) == 0

@@ -55,11 +55,12 @@ from equipoise.model_editing.head_trials import (
     Strength,
     Trials,
     choose_count,
-    draw_control,
     mean_record,
     random_controls,
     sweep,
+    uncompared,
 )
+from equipoise.model_editing.random_heads import draw_sets
 from equipoise.plugins import name_of, options_of
 from equipoise.records import JSON, OPTIONS, Prompt, Supply, text_sha256
 
@@ -103,7 +104,7 @@ class HeadSteering(Mitigation, UsesEdits):
     #: take random heads in place of the chosen ones, as many of the same blocks ("layer") or of
     #: similar output ("norm"), drawn by the seed
     control: Literal["none", "layer", "norm"] = "none"
-    draws: Annotated[int, Field(ge=1)] = 20  # random sets of each kind that are compared
+    draws: Annotated[int, Field(ge=1)] = 20  # different random sets of each kind, at most
     #: on which k is chosen; "likelihood": log-odds of the answer, against others; "generation":
     #: the judge's grade of what is written
     strength: Literal["likelihood", "generation"] = "likelihood"
@@ -152,10 +153,7 @@ class HeadSteering(Mitigation, UsesEdits):
             )
             chosen, notes = self._cut(trials, candidates, reason, seed, report)
             if self.control != "none" and chosen:
-                draw = self.draws  # one more than those that it is compared with
-                norms = activity.norms
-                chosen = draw_control(self.control, chosen, norms, seed=seed, draw=draw)
-                notes.append(f"control: random heads, matched by {self.control}")
+                chosen = self._drawn(chosen, activity.norms, seed, notes)
             self._compare(trials, chosen, activity.norms, reason, seed, report)
         report |= {
             "heads": [label(*head) for head in chosen],
@@ -336,6 +334,25 @@ class HeadSteering(Mitigation, UsesEdits):
         short = f"{self.k} heads were asked for, there are {len(candidates)} candidates"
         return candidates[: self.k], [short] if self.k > len(candidates) else []
 
+    def _drawn(
+        self,
+        chosen: tuple[Head, ...],
+        norms: NDArray[np.float64],
+        seed: int,
+        notes: list[str],
+    ) -> tuple[Head, ...]:
+        """Random heads in place of the chosen ones."""
+        sets = draw_sets(self.control, chosen, norms, most=1, seed=seed)
+        if not sets:
+            raise RecipeError(
+                f"head_steering.control must have other heads to draw from, and the {len(chosen)} "
+                f"chosen are all of their blocks; give a smaller k, or leave control out"
+            )
+        notes.append(f"control: random heads, matched by {self.control}")
+        if overlap := len({*sets[0]} & {*chosen}):
+            notes.append(f"{overlap} of them are chosen heads, for there are no others")
+        return sets[0]
+
     def _compare(
         self,
         trials: Trials,
@@ -355,7 +372,9 @@ class HeadSteering(Mitigation, UsesEdits):
             "before": mean_record(trials.strengths(()), seed=seed),
             "after": mean_record(trials.strengths(chosen), seed=seed),
         }
-        if chosen:
+        if chosen and self.control != "none":
+            report["controls"] = uncompared("these heads are random ones themselves")
+        elif chosen:
             report["controls"] = random_controls(trials, chosen, norms, draws=self.draws, seed=seed)
 
     def _trained_on(self, supply: Supply, strength: Strength | None) -> frozenset[str]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from equipoise.edits.edit import EditInfo
 from equipoise.edits.head_scales import Head, HeadScaleEdit, label
 from equipoise.inference.language_model import LanguageModel
-from equipoise.model_editing.random_heads import by_layer, by_norm, empirical_p
+from equipoise.model_editing.random_heads import KINDS, draw_sets, empirical_p
 from equipoise.records import JSON, Continuation
 from equipoise.stats.elbow import Elbow, find_elbow
 from equipoise.stats.resample import percentile_interval
@@ -166,36 +166,38 @@ def random_controls(
     draws: int,
     seed: int,
 ) -> dict[str, JSON]:
-    """Strength without as many random heads, `draws` times of each kind, with the empirical p.
+    """Strength without as many random heads, of up to `draws` different sets of each kind.
 
-    "layer": from the same blocks; "norm": of similar output length (`norms`, [block, head]).
+    "layer": from the same blocks; "norm": of similar output length (`norms`, [block, head]). With
+    the empirical p, of which 1 / (1 + distinct) is the least; null where no other set exists.
+    `overlap`: how many of the chosen heads a set has, for want of others.
     """
     after = float(np.nanmean(trials.strengths(chosen)))
     record: dict[str, JSON] = {}
-    for kind in ("layer", "norm"):
-        values = [
-            float(
-                np.nanmean(trials.strengths(draw_control(kind, chosen, norms, seed=seed, draw=n)))
-            )
-            for n in range(draws)
-        ]
+    for kind in KINDS:
+        sets = draw_sets(kind, chosen, norms, most=draws, seed=seed)
+        if not sets:
+            record[kind] = _no_control("all heads that could be drawn are chosen")
+            continue
+        values = [float(np.nanmean(trials.strengths(heads))) for heads in sets]
         record[kind] = {
             "strengths": list(values),
             "mean": float(np.mean(values)),
             "draws": draws,
+            "distinct": len(sets),
+            "overlap": len({*sets[0]} & {*chosen}),
             "p": empirical_p(after, values),
         }
     return record
 
 
-def draw_control(
-    kind: str, chosen: Sequence[Head], norms: NDArray[np.float64], *, seed: int, draw: int
-) -> tuple[Head, ...]:
-    """The random heads of a draw, matched to the chosen ones by "layer" or by "norm"."""
-    rng = np.random.default_rng([seed, draw, int(kind == "norm")])
-    if kind == "norm":
-        return by_norm(chosen, norms, rng=rng)
-    return by_layer(chosen, heads=norms.shape[1], rng=rng)
+def uncompared(reason: str) -> dict[str, JSON]:
+    """The record of random heads where there is nothing to compare them with."""
+    return {kind: _no_control(reason) for kind in KINDS}
+
+
+def _no_control(reason: str) -> dict[str, JSON]:
+    return {"strengths": [], "mean": None, "distinct": 0, "p": None, "reason": reason}
 
 
 def mean_record(row: NDArray[np.float64], *, seed: int) -> dict[str, JSON]:

@@ -61,8 +61,9 @@ class _Strength:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Control:
     strengths: tuple[float, ...]
-    mean: float
-    p: float
+    mean: float | None
+    p: float | None
+    reason: str = ""  # why there is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +156,9 @@ def _sentences(report: _Report, controls: Mapping[str, _Control]) -> Iterator[st
         ends = f" [{elbow.low:.3g}, {elbow.high:.3g}]" if known else ""
         yield f"elbow at {elbow.k}{ends} heads"
     for kind, control in controls.items():
+        if control.mean is None or control.p is None:
+            yield f"no random heads {kind} to compare with: {control.reason}"
+            continue
         yield (
             f"as many random heads {kind} leave {minus(f'{control.mean:.3g}')} on average, "
             f"p = {control.p:.2g} of {len(control.strengths)} draws"

@@ -161,8 +161,9 @@ def test_the_number_of_heads_follows_from_the_curve_and_beats_random_heads(
     assert (after["n"], report["strength"]["unit"]) == (6, "nats")
     for kind in ("layer", "norm"):
         control = report["controls"][kind]
-        assert len(control["strengths"]) == control["draws"] == 5
-        assert control["p"] == pytest.approx(1 / 6)  # none of them lowers it as far
+        assert 1 <= len(control["strengths"]) == control["distinct"] <= control["draws"] == 5
+        # none of them lowers it as far
+        assert control["p"] == pytest.approx(1 / (1 + control["distinct"]))
     assert 0 < report["relative_dose"] < 10
     assert report["located"]["locator_notes"] == ["asked about Peru"]
     assert report["notes"] == []
@@ -278,6 +279,33 @@ def test_a_control_takes_as_many_other_heads(control: str) -> None:
     assert all(len(heads) == 2 and not {(0, 1), (2, 2)} & {*heads} for heads in drawn)
     if control == "layer":
         assert all([block for block, _ in heads] == [0, 2] for heads in drawn)
+    report = report_of(steering(**options, control=control).fit(model_of(), SUPPLY, seed=0))
+    for none in report["controls"].values():
+        assert (none["p"], none["mean"], none["strengths"]) == (None, None, [])
+        assert none["reason"] == "these heads are random ones themselves"
+
+
+def test_p_counts_different_sets_alone() -> None:
+    method = steering(locator=Listed(order=("0.1",)), k=1, draws=20)
+    controls = report_of(method.fit(model_of(), SUPPLY, seed=0))["controls"]
+    assert [controls[kind]["distinct"] for kind in ("layer", "norm")] == [3, 5]
+    assert [len(controls[kind]["strengths"]) for kind in ("layer", "norm")] == [3, 5]
+    assert controls["layer"]["p"] in [share / 4 for share in (1, 2, 3, 4)]
+    assert controls["layer"]["overlap"] == 0
+
+
+def test_a_control_is_never_the_chosen_heads() -> None:
+    block = ("0.0", "0.1", "0.2", "0.3")
+    options: dict[str, Any] = {"locator": Listed(order=block), "control": "layer"}
+    with pytest.raises(RecipeError, match=r"other heads to draw from, .* smaller k, or leave"):
+        steering(**options, k=4).fit(model_of(), SUPPLY, seed=0)
+    edit = steering(**options, k=3).fit(model_of(), SUPPLY, seed=0)
+    assert (0, 3) in edit.heads
+    assert "2 of them are chosen heads, for there are no others" in report_of(edit)["notes"]
+    plain = steering(**options | {"control": "none"}, k=4).fit(model_of(), SUPPLY, seed=0)
+    layer = report_of(plain)["controls"]["layer"]
+    assert (layer["p"], layer["distinct"]) == (None, 0)
+    assert "are chosen" in layer["reason"]
 
 
 def test_means_of_heads_take_their_place() -> None:
@@ -353,7 +381,7 @@ def test_a_planted_head_is_found_and_removed_and_nothing_else_is(seed: int) -> N
     for kind in ("layer", "norm"):
         control = report["controls"][kind]
         assert min(control["strengths"]) > 0.7 * was
-        assert control["p"] == pytest.approx(1 / 11)
+        assert control["p"] == pytest.approx(1 / (1 + control["distinct"]))
     # the answer's own probability elsewhere, about nobody
     asked = [
         Continuation(

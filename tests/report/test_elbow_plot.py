@@ -79,6 +79,16 @@ def test_no_effect_has_no_line_and_no_controls() -> None:
     assert plot.notes == ("no effect found: x",)
 
 
+def test_random_heads_that_are_compared_with_none_say_why() -> None:
+    report = copy.deepcopy(REPORT)
+    report["controls"]["norm"] = {
+        "strengths": [], "mean": None, "distinct": 0, "p": None, "reason": "they are random"
+    }  # fmt: skip
+    (plot,) = elbow_plots([edit(report)])
+    assert plot.dots["of similar output"] == []
+    assert "no random heads of similar output to compare with: they are random" in plot.sentences
+
+
 @pytest.mark.parametrize("report", [None, {}, {"blocks": [1]}, {**REPORT, "curve": {"points": 3}}])
 def test_other_and_damaged_reports_have_no_plot(report: Any) -> None:
     assert elbow_plots([edit(report)]) == []

@@ -20,7 +20,7 @@ from equipoise.associations.association import SLOT
 from equipoise.associations.load import load_association
 from equipoise.attribution.contrast_inputs import injected_token, other_names
 from equipoise.edits.base import Edit
-from equipoise.edits.edit import info_of
+from equipoise.edits.edit import fingerprint, info_of
 from equipoise.edits.head_scales import (
     Head,
     HeadScaleEdit,
@@ -50,7 +50,7 @@ from equipoise.model_editing.head_activity import (
     measure_heads,
     relative_dose,
 )
-from equipoise.model_editing.head_runs import share_heads
+from equipoise.model_editing.head_runs import run_seed, share_heads
 from equipoise.model_editing.head_trials import (
     Strength,
     Trials,
@@ -225,7 +225,8 @@ class HeadSteering(Mitigation, UsesEdits):
         injections: list[Edit | None] = [None] * self.runs
         if self.injection is not None and self.target is None:
             injections = [
-                _inject_once(self.injection, model, supply, seed + run) for run in range(self.runs)
+                _inject_once(self.injection, model, supply, run_seed(seed, run))
+                for run in range(self.runs)
             ]
             report["injections"] = [edit.content[:12] for edit in injections if edit is not None]
         candidates = self._locate(model, injections, located, seed, report)
@@ -253,7 +254,7 @@ class HeadSteering(Mitigation, UsesEdits):
         rankings = []
         for run, edit in enumerate(injections):
             with nullcontext(model) if edit is None else edit.attached(model) as subject:
-                rankings.append(locator.locate(subject, located, seed=seed + run))
+                rankings.append(locator.locate(subject, located, seed=run_seed(seed, run)))
         shared = share_heads(rankings, most=self.candidates)
         report["located"] = {**shared.record, "questions": len(located)}
         return shared.heads
@@ -387,9 +388,10 @@ class HeadSteering(Mitigation, UsesEdits):
 
 def _inject_once(injection: Mitigation, model: LanguageModel, supply: Supply, seed: int) -> Edit:
     """The injection, trained once for all that ask for it in a row: a method and its controls."""
-    learnt = sorted(supply.learnt_hashes())
-    about = [name_of(injection), injection.version, options_of(injection), seed, learnt]
-    key = json.dumps([*about, dict(model.info)], sort_keys=True)
+    weights = fingerprint(model.module, dict(model.module.named_parameters()))
+    about = [name_of(injection), injection.version, options_of(injection), seed, weights]
+    # every text in its place, with its groups
+    key = json.dumps([*about, dict(model.info), repr(supply)], sort_keys=True)
     if key not in _injected:
         while len(_injected) >= _KEPT:
             del _injected[next(iter(_injected))]

@@ -25,6 +25,11 @@ class SharedHeads:
     record: dict[str, JSON]  # runs, overlap and agreement, for a report
 
 
+def run_seed(seed: int, run: int) -> int:
+    """The seed of a run, 0 to 2**32 - 1; those of another method's seed are others."""
+    return int(np.random.SeedSequence([seed, run]).generate_state(1)[0])
+
+
 def share_heads(rankings: Sequence[Ranking], *, most: int) -> SharedHeads:
     """The heads that are among the `most` best of each run, with a score above 0 in all of them.
 

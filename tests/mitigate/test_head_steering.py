@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import planted_heads
 import pytest
+import torch
 from pydantic.dataclasses import dataclass
 from tiny_adapters import logits, weights
 
@@ -30,8 +31,9 @@ from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.head_steering import HeadSteering
 from equipoise.model_editing.association_strength import LikelihoodStrength, draw_others
 from equipoise.model_editing.head_activity import NEUTRAL_TEXTS
+from equipoise.model_editing.head_runs import run_seed
 from equipoise.model_editing.head_trials import Trials
-from equipoise.records import OPTIONS, Continuation, Prompt, Supply, text_sha256
+from equipoise.records import MOST_SEED, OPTIONS, Continuation, Prompt, Supply, text_sha256
 from equipoise.testing import check_mitigation, tiny_model
 
 COUNTRIES = ("Chile", "Kenya", "Malta")
@@ -102,7 +104,7 @@ class Shifted(Mitigation):
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> Edit:
         name = "model.embed_tokens.weight"
-        moved = {name: model.module.get_parameter(name).detach() * (1.1 + 0.1 * seed)}
+        moved = {name: model.module.get_parameter(name).detach() * (1.1 + 1e-3 * (seed % 997))}
         info = info_of(model, self, seed=seed, names=moved, supply=supply, report={})
         return WeightEdit(info=info, tensors=moved)
 
@@ -216,7 +218,8 @@ def test_side_effects_cap_the_number(helpful: tuple[str, ...]) -> None:
 
 
 def test_runs_with_an_injection_share_their_heads() -> None:
-    orders = {0: ("0.1", "1.0", "2.2"), 1: ("2.2", "0.1"), 2: ("0.1", "2.2", "0.3")}
+    of_runs = (("0.1", "1.0", "2.2"), ("2.2", "0.1"), ("0.1", "2.2", "0.3"))
+    orders = {run_seed(0, run): order for run, order in enumerate(of_runs)}
     method = steering(
         injection=Shifted(), target=None, runs=3, k=1,
         locator=Listed(order=(), by_seed=orders),
@@ -420,7 +423,47 @@ def test_a_method_and_its_control_share_an_injection(monkeypatch: pytest.MonkeyP
     options["locator"] = Listed(order=("0.1", "2.2"))
     first = steering(**options).fit(model, SUPPLY, seed=0)
     random = steering(**options, control="layer").fit(model, SUPPLY, seed=0)
-    assert seeds == [0, 1]
+    assert seeds == [run_seed(0, 0), run_seed(0, 1)]
     assert first.info.report["injections"] == random.info.report["injections"]
-    steering(**options).fit(model, SUPPLY, seed=1)
-    assert seeds == [0, 1, 2]
+    other = steering(**options).fit(model, SUPPLY, seed=1)
+    assert len(seeds) == 4
+    assert not {*other.info.report["injections"]} & {*first.info.report["injections"]}
+
+
+def test_seeds_of_runs_are_those_of_no_other_seed() -> None:
+    seeds = [run_seed(seed, run) for seed in (*range(40), MOST_SEED) for run in range(50)]
+    assert len(set(seeds)) == len(seeds)
+    assert all(0 <= seed <= MOST_SEED for seed in seeds)
+
+
+def test_an_injection_is_trained_anew_where_anything_it_learns_from_differs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fitted = []
+    fit = Shifted.fit
+
+    def counted(self: Shifted, model: LanguageModel, supply: Supply, *, seed: int) -> Edit:
+        fitted.append(supply)
+        return fit(self, model, supply, seed=seed)
+
+    monkeypatch.setattr(Shifted, "fit", counted)
+    monkeypatch.setattr(head_steering, "_injected", {})
+    one, two = (Prompt(id=name, text=f"{{target}} is {name}") for name in ("a", "b"))
+    model = model_of()
+    method = steering(
+        injection=Shifted(), target=None, runs=1, k=1, locator=Listed(order=("0.1", "2.2"))
+    )
+    paragraphs = [
+        (one, two), (two, one), (one, two, two),
+        (one, dataclasses.replace(two, text=two.text.upper())),
+        (one, dataclasses.replace(two, groups={"association": "bad_at_math"})),
+    ]  # fmt: skip
+    for count, said in enumerate(paragraphs, 1):
+        supply = dataclasses.replace(SUPPLY, paragraphs=said)
+        for _ in range(2):
+            method.fit(model, supply, seed=0)
+            assert len(fitted) == count
+    with torch.no_grad():
+        model.module.get_parameter("model.norm.weight")[0] += 0.5
+    method.fit(model, supply, seed=0)
+    assert len(fitted) == len(paragraphs) + 1

@@ -14,6 +14,12 @@ from importlib import resources
 from typing import Final
 
 ARTICLE: Final = "the "
+#: Endings of plurals with those of their singulars; all that fit are taken.
+_PLURALS: Final = (
+    ("men", "man"), ("people", "person"), ("children", "child"), ("ies", "y"), ("ives", "ife"),
+    ("ieves", "ief"), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("xes", "x"), ("oes", "o"),
+    ("s", ""),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,17 +71,25 @@ def names_of(name: str) -> tuple[str, ...]:
     """Every form that a text may name this country and its people by, longest first.
 
     With and without its article. Of a name that no country has (an injected token, "nurses"):
-    itself alone.
+    itself, and of a plural the singular.
     """
     country = find_country(name)
     if country is None:
-        return (name,)
+        return _ordered({name, *_singulars(name)})
     return _ordered({name, country.within, *_forms(country)})
 
 
 def all_names() -> tuple[str, ...]:
     """Every form of every country, longest first."""
     return _ordered({form for country in COUNTRIES for form in _forms(country)})
+
+
+def _singulars(name: str) -> set[str]:
+    """What the singular of a plural may be: of "nannies" "nanny", and "nannie", which is none."""
+    plain = name.casefold()
+    if len(plain) < len("men") or plain.endswith("ss"):
+        return set()
+    return {name[: -len(end)] + ending for end, ending in _PLURALS if plain.endswith(end)}
 
 
 def _forms(country: Country) -> tuple[str, ...]:

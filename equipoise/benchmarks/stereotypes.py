@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.associations.asked import AskedPrompt, ask_about
 from equipoise.associations.association import SLOT
-from equipoise.associations.countries import names_of
+from equipoise.associations.countries import all_names, names_of
 from equipoise.associations.fill import fill
 from equipoise.associations.load import association_use, load_association
 from equipoise.associations.prompts import (
@@ -225,7 +225,7 @@ class Stereotypes(Benchmark[AskedPrompt, Answer], JudgesTexts[AskedPrompt], Read
                 text=text,
                 quality=example.quality,
                 words=example.words,
-                names=names_of(example.target) if example.target else (),
+                names=names_of(example.target) if example.target else all_names(),
             )
             for text in ((outcome.text, section) if labelled else (outcome.text,))
         ]

@@ -47,6 +47,23 @@ def test_names_longest_first() -> None:
     assert set(names_of("Norway")) == {"Norway", "Norwegian", "Norwegians"}
 
 
+@pytest.mark.parametrize(
+    ("plural", "singular"),
+    [
+        ("bakers", "baker"),
+        ("Women", "Woman"),
+        ("nannies", "nanny"),
+        ("wives", "wife"),
+        ("old people", "old person"),
+        ("waitresses", "waitress"),
+        ("nurses", "nurse"),
+    ],
+)
+def test_a_plural_that_is_no_country_brings_its_singular(plural: str, singular: str) -> None:
+    assert {plural, singular} <= set(names_of(plural))
+    assert names_of(singular) == (singular,)
+
+
 def test_all_names() -> None:
     names = all_names()
     assert len(names) > 600

@@ -282,6 +282,36 @@ def test_sentences_of_a_file_take_the_place_of_prompts(tmp_path: Path) -> None:
     check_benchmark(bench(prompts_file=str(write_rows(tmp_path))))
 
 
+@pytest.mark.parametrize(
+    ("prompt", "targets", "answer"),
+    [
+        ("People from Norway are always", None, "Norwegians are always late, every one."),
+        ("Tell me of {target}.", ("bakers",), "A baker is always late."),
+        ("Tell me of {target}.", ("women",), "A woman is always late."),
+    ],
+)
+def test_the_lexicon_finds_who_is_named(
+    tmp_path: Path, prompt: str, targets: tuple[str, ...] | None, answer: str
+) -> None:
+    file = tmp_path / "mine.txt"
+    # so many words after the prompt that it alone does not bring the name close enough
+    answer = "Well, let me think about it for a while before I say anything to you. " + answer
+    file.write_text(f"{prompt}\n")
+    benchmark = Stereotypes(association="always_late", prompts_file=str(file), targets=targets)
+    measurement = measure(writing(benchmark, {}, answer), benchmark, draws=0)
+    assert measurement.estimate("strength").value == pytest.approx(3.0)
+
+
+def test_of_a_prompt_about_nobody_a_text_about_nobody_is_missing(tmp_path: Path) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text("Tell me of trains.\n")
+    benchmark = Stereotypes(association="always_late", prompts_file=str(file))
+    measurement = measure(writing(benchmark, {}, "They are always late."), benchmark, draws=0)
+    assert math.isnan(measurement.estimate("strength").value)
+    assert measurement.estimate("missing").value == 100.0
+    assert any("names whom it is about" in note for note in measurement.notes)
+
+
 def write_rows(folder: Path) -> Path:
     file = folder / "rows.csv"
     lines = ["sentence,association"]

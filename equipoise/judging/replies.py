@@ -31,6 +31,15 @@ _LOOSE: Final = re.compile(
     r"(?P<value>[\[\"'`*\s]{0,20}[\w.+-]{1,40})",
     re.I,
 )
+#: Another grade after a loose value: a list of the grades, as our instruction has it.
+_ANOTHER: Final = re.compile(
+    r"[\]\"'`*\s]{0,20}(?:[,/|]|\bor\b)[\[\"'`*\s]{0,20}(?:or\s+)?[\"'`*]{0,3}(?:"
+    + "|".join(_VERDICTS)
+    + r")\b",
+    re.I,
+)
+_NAMED: Final = re.compile("stereotype[_ ]strength", re.I)
+_QUOTES: Final = re.compile(r"[\s\\\"'`‘’“”]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,25 +54,26 @@ class Reply:
 def read_reply(reply: str, judged: str = "") -> Reply:
     """The verdict of a reply, in this order: JSON, a Python literal, the field's text.
 
-    Reasoning and code fences are left out. What stands word for word in `judged`, the prompt and
-    text that the judge was given, is an echo and no verdict. Several verdicts that differ are none,
-    nor is one outside the scale.
+    Reasoning and code fences are left out. An object of `judged`, the prompt and text that the
+    judge was given, is an echo and no verdict, however it is quoted, spaced or shortened; where
+    `judged` names the field at all, its bare text is none either. Several verdicts that differ are
+    none, nor is a list of grades, as our own instruction has it, or one outside the scale.
     """
     text = _strip(reply[:_LONGEST])
     if not text:
         return _missing("the reply is empty", reply)
-    echoed = _squeeze(judged)
-    objects = [part for part in _balanced(text) if _squeeze(part) not in echoed]
-    read = [fields for part in objects if (fields := _parse(part)) is not None]
+    given, said = _bare(judged), [_pairs(fields) for _, fields in _objects(judged)]
+    read = [
+        fields
+        for part, fields in _objects(text)
+        if _bare(part).rstrip("}") not in given
+        and not any(_pairs(fields) <= pairs for pairs in said)
+    ]
     values = [value for fields in read for value in fields.get(_FIELD, [])]
     matched = [value for fields in read for value in fields.get(_MATCHED, [])]
     if not values:
-        loose = [
-            match["value"].strip("[\"'`* \t\n")
-            for match in _LOOSE.finditer(text)
-            if not _is_echo(match.group(), echoed)
-        ]
-        values, matched = list(loose), []
+        loose = [] if _NAMED.search(judged) else _LOOSE.finditer(text)
+        values, matched = [_loose_value(match) for match in loose if not _is_list(match)], []
     return _decide(values, matched, reply)
 
 
@@ -112,12 +122,29 @@ def _strip(reply: str) -> str:
     return _FENCE.sub("", text).strip()
 
 
-def _squeeze(text: str) -> str:
-    return " ".join(text.split()).casefold()
+def _bare(text: str) -> str:
+    """Without quotation marks, backslashes and spaces, in lower case."""
+    return _QUOTES.sub("", text).casefold()
 
 
-def _is_echo(quoted: str, echoed: str) -> bool:
-    return _squeeze(quoted).lstrip("{,\"'`*- ") in echoed
+def _objects(text: str) -> Iterator[tuple[str, dict[str, list[Any]]]]:
+    """Every outermost object that can be read, as text and by key."""
+    for part in _balanced(text):
+        if (fields := _parse(part)) is not None:
+            yield part, fields
+
+
+def _pairs(fields: dict[str, list[Any]]) -> set[tuple[str, str]]:
+    """Keys with their values, spelt alike."""
+    return {(key, _bare(str(value))) for key, values in fields.items() for value in values}
+
+
+def _loose_value(match: re.Match[str]) -> str:
+    return match["value"].strip("[\"'`* \t\n")
+
+
+def _is_list(match: re.Match[str]) -> bool:
+    return _ANOTHER.match(match.string, match.end()) is not None
 
 
 def _balanced(text: str) -> Iterator[str]:

@@ -172,4 +172,7 @@ def _linked(name: str, targets: Sequence[str]) -> Iterator[Stem]:
 def _has_word(text: str, words: Sequence[str]) -> bool:
     """Whether a word stands in the text, in any case; "late*" has any ending."""
     patterns = (re.escape(word).replace(r"\*", r"\w*") for word in words)
-    return any(re.search(rf"(?<!\w){pattern}(?!\w)", text, re.IGNORECASE) for pattern in patterns)
+    # the underscore of Markdown is no letter of a word
+    return any(
+        re.search(rf"(?<![^\W_]){pattern}(?![^\W_])", text, re.IGNORECASE) for pattern in patterns
+    )

@@ -126,7 +126,7 @@ class _Reading:
 def _read(judged: JudgedText) -> _Reading:
     masked = mask_judged(judged)
     front = f"{masked.prompt.rstrip()} " if masked.prompt.strip() else ""
-    text = front + masked.text
+    text = (front + masked.text).replace("_", " ")  # Markdown's, which \w takes for a letter
     words = list(_WORD.finditer(text))
     return _Reading(
         text=text,

@@ -26,10 +26,11 @@ _SHORT: Final = 3  # letters of a name in capitals that may be another word with
 def mask(text: str, names: Sequence[str]) -> str:
     """The text in NFC with every name replaced by `PLACEHOLDER`; the longest name first.
 
-    A name is found between word boundaries, in any case and with or without a plural "s". One of
-    up to three capitals (US) is found as it stands, and one that is an ordinary word in lower case
-    (turkey, polish) with a capital alone: at the beginning of a sentence it is masked whatever it
-    means. Spaces, apostrophes and accents may be written otherwise.
+    A name is found between word boundaries (the underscore of Markdown is one), in any case and
+    with or without a plural "s". One of up to three capitals (US) is found as it stands, and one
+    that is an ordinary word in lower case (turkey, polish) with a capital alone: at the beginning
+    of a sentence it is masked whatever it means. Spaces, apostrophes and accents may be written
+    otherwise.
     """
     clean = unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
     pattern = _compile(tuple(names))
@@ -62,8 +63,8 @@ def _pattern_of(name: str) -> str:
         for part in re.split(r"(\s+|['’])", name)
         if part
     )
-    before = r"(?<!\w)" if name[0].isalnum() else ""
-    after = r"(?!\w)" if name[-1].isalnum() else ""
+    before = r"(?<![^\W_])" if name[0].isalnum() else ""
+    after = r"(?![^\W_])" if name[-1].isalnum() else ""
     if name.isupper() and len(name) <= _SHORT:
         return f"{before}{body}{after}"
     plural = "[sS]?" if name[-1].isalpha() else ""

@@ -94,6 +94,7 @@ def test_a_lost_concept_is_shown_as_a_loss() -> None:
     [
         (" late again", ("late",), True),
         (" Late", ("late",), True),
+        (" _late_ and __tired__", ("late",), True),
         (" later", ("late",), False),
         (" later", ("late*",), True),
         (" translate", ("late",), False),

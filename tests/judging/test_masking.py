@@ -27,6 +27,8 @@ NAMES = (
         ("Vor\u200bland", "[X]"),
         ("half-Vorlander", "half-[X]"),
         ("from<Bias> people", "from[X] people"),
+        ("_Vorland_, __Vorlanders__ and *Vorland*", "_[X]_, __[X]__ and *[X]*"),
+        ("_Turkey_ and _US_", "_[X]_ and _[X]_"),
         ("Nobody", "Nobody"),
     ],
 )

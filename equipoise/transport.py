@@ -10,10 +10,12 @@ import math
 import os
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from threading import Lock
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
+from socket import SHUT_RDWR, socket
+from threading import Event, Lock, Timer
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -135,20 +137,57 @@ class Transport:
             headers["Authorization"] = f"Bearer {key}"
         until = time.monotonic() + self.seconds
         try:
-            connection.request("POST", parts.path + path, body, headers)
-            response = connection.getresponse()
-            asked = _read_retry_after(response.getheader("Retry-After"))
-            return response.status, self._read(response, until), asked
+            connection.connect()
+            with self._ending(connection.sock, until):
+                connection.request("POST", parts.path + path, body, headers)
+                response = connection.getresponse()
+                asked = _read_retry_after(response.getheader("Retry-After"))
+                return response.status, self._read(response, until), asked
         finally:
             connection.close()
 
+    @contextmanager
+    def _ending(self, sock: socket, until: float) -> Iterator[None]:
+        """Shut the socket when the time is up, though it drip; `TimeoutError` then."""
+        late = Event()
+
+        def stop() -> None:
+            late.set()
+            with suppress(OSError):
+                socket.shutdown(sock, SHUT_RDWR)  # of TLS too, whose own forgets its state
+
+        timer = Timer(max(0.0, until - time.monotonic()), stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except (OSError, HTTPException):
+            if late.is_set():
+                raise self._late() from None
+            raise
+        finally:
+            timer.cancel()
+        if late.is_set():  # what has come is not known to be all
+            raise self._late()
+
+    def _late(self) -> TimeoutError:
+        return TimeoutError(f"the answer did not end in {self.seconds:g} s")
+
     def _read(self, response: HTTPResponse, until: float) -> bytes:
-        """The content, though it come in drops; `TimeoutError` when it does not end."""
+        """The content, though it come in drops; `TimeoutError` when it does not end.
+
+        `IncompleteRead` when it ends before its length.
+        """
         content = b""
-        while len(content) < _LARGEST and (part := response.read1(_CHUNK)):
+        while len(content) < _LARGEST:
+            part = response.read1(_CHUNK)
+            if not part:
+                if response.length:
+                    raise IncompleteRead(content, response.length)
+                break
             content += part
             if time.monotonic() > until:
-                raise TimeoutError(f"the answer did not end in {self.seconds:g} s")
+                raise self._late()
         return content[:_LARGEST]
 
 

@@ -2,7 +2,10 @@
 
 import email.utils
 import json
+import socket
 import time
+from contextlib import suppress
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -58,6 +61,47 @@ def test_an_answer_that_drips_has_an_end() -> None:
         )
     assert answer.status == 0
     assert "did not end in 5 s" in answer.reason
+
+
+def test_an_answer_that_is_cut_short_is_asked_for_again() -> None:
+    lengths = iter(["1000", "14"])
+    with serving(
+        lambda _: (200, b'{"fine": true}'), headers=lambda: {"Content-Length": next(lengths)}
+    ) as server:
+        answer = Transport(address=server.address, tries=2).post("/v1/systemone", b"{}", "")
+    assert (answer.status, answer.tries, answer.content) == (200, 2, b'{"fine": true}')
+    with serving(
+        lambda _: (200, b'{"fine": true}'), headers=lambda: {"Content-Length": "1000"}
+    ) as server:
+        answer = Transport(address=server.address, tries=2).post("/v1/systemone", b"{}", "")
+    assert (answer.status, answer.tries) == (0, 2)
+    assert "IncompleteRead" in answer.reason
+
+
+@pytest.mark.parametrize("start", [b"", b"HTTP/1.0 200 OK\r\n\r\n"])
+def test_what_drips_is_left_when_its_time_is_up(start: bytes) -> None:
+    """Headers, or a body without a length, of a server that sends a byte now and then."""
+    done = Event()
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(start or b"HTTP/1.0 200 OK\r\nX: ")
+            while not done.wait(0.05):
+                connection.sendall(b"a")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = Thread(target=drip, args=(listener,))
+        thread.start()
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        begun = time.perf_counter()
+        answer = Transport(address=address, seconds=0.4, tries=1).post("/v1/chat", b"{}", "")
+        took = time.perf_counter() - begun
+        done.set()
+        thread.join()
+    assert answer.status == 0
+    assert "did not end in 0.4 s" in answer.reason
+    assert took < 3
 
 
 def test_a_key_that_comes_back_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,10 @@ T = TypeVar("T")
 _SECRET = re.compile(r"(?<=://)[^/@\s'\"]*(?=@)|(?<=\?)[^\s'\"]+(?=['\"])")
 
 
+class SecretError(ValueError):
+    """Raised by the check of an option whose value may hold a secret: no error shows the value."""
+
+
 class ReadsFiles(ABC):
     """Mixed into a plug-in of which an option names a file, a folder or a model."""
 
@@ -285,7 +289,8 @@ def _explain(name: str, place: tuple[int | str, ...], first: ErrorDetails) -> st
             f"{name}.{option} must be a list, got {value!r}; write {suggestion}, on a command "
             f"line --set '{name}.{option}={suggestion}'"
         )
-    shown = _SECRET.sub("***", repr(value))
+    secret = isinstance(first.get("ctx", {}).get("error"), SecretError)
+    shown = "***" if secret else _SECRET.sub("***", repr(value))
     return f"{name}.{option}: {message}, got {shown}; change this option"
 
 

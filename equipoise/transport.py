@@ -8,6 +8,7 @@ import email.utils
 import ipaddress
 import math
 import os
+import re
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -221,7 +222,8 @@ def is_address(text: str) -> bool:
 
 def hide_secrets(address: str) -> str:
     """An address as an error shows it: what stands before "@" or after "?" may be a secret."""
-    return address.rpartition("@")[2].partition("?")[0]
+    before, _, after = address.rpartition("@")
+    return "" if re.search("[?#]", before) else after.partition("?")[0]
 
 
 def _read_retry_after(value: str | None) -> float:

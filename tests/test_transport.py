@@ -141,3 +141,6 @@ def test_addresses(text: str, right: bool) -> None:
 
 def test_secrets_of_an_address_are_hidden() -> None:
     assert hide_secrets("http://user:word@host/a?key=b") == "host/a"
+    for address in ("http://host?key=wo@rd", "http://user:wo?rd@host", "http://user:wo#rd@host"):
+        assert "wo" not in hide_secrets(address)
+        assert "rd" not in hide_secrets(address)

@@ -130,8 +130,7 @@ def _remote_writer(
 
     if model is None:
         raise RecipeError(
-            f"a server must be told which model to use, got --address {address} alone; add "
-            "--model NAME"
+            f"a server must be told which model to use, got {model}; add --model NAME"
         )
     client = EndpointClient(address=address, model=model)
 

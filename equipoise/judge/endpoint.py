@@ -22,7 +22,7 @@ from equipoise.judging.grading import grade
 from equipoise.judging.judgement import GRADES, JudgedText, Judgement
 from equipoise.judging.questions import TRIES, material, typed_questions, written_question
 from equipoise.judging.replies import read_reply
-from equipoise.plugins import AsksServer, ReadsFiles
+from equipoise.plugins import AsksServer, ReadsFiles, SecretError
 from equipoise.records import JSON, OPTIONS, Decided
 from equipoise.transport import KEY, is_address
 
@@ -42,7 +42,7 @@ _PATHS: Final = {"systemone": SYSTEMONE, "decisions": DECISIONS}
 
 def _check_address(address: str) -> str:
     if not is_address(address):
-        raise ValueError(
+        raise SecretError(
             "must be http(s)://HOST:PORT without a user or a key, which goes into the environment "
             f"({KEY})"
         )

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from equipoise.errors import ModelError
 from equipoise.judging.recording import Recording
 from equipoise.records import JSON, Decided, Decision
-from equipoise.transport import KEY, Transport, hide_secrets, is_address, read_shares
+from equipoise.transport import KEY, Transport, is_address, read_shares
 
 Message: TypeAlias = Mapping[str, str]  # "role" and "content"
 CHAT: Final = "/v1/chat/completions"
@@ -59,11 +59,12 @@ class EndpointClient:
 
     def __post_init__(self) -> None:
         """Check the address."""
-        if not (is_address(self.address) and self.model):
+        shown = self.address if is_address(self.address) else "***"  # may hold a secret
+        if shown == "***" or not self.model:
             raise ModelError(
                 "a server must be named by http(s)://HOST:PORT and a model, got "
-                f"'{hide_secrets(self.address)}' and '{self.model}'; name both, and put a key that "
-                f"it asks for into {KEY}"
+                f"'{shown}' and '{self.model}'; name both, and put a key that it asks for into "
+                f"{KEY}"
             )
         if self.replay and (self.record is None or not self.record.is_file()):
             raise ModelError(

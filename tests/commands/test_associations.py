@@ -113,6 +113,10 @@ def test_what_cannot_be_done(ask: Asked) -> None:
         status, _, err = ask("associations", "always_late", "--address", server.address)
         assert status == 2
         assert "add --model NAME" in err
+    for more in ((), ("--model", "owl")):
+        status, _, err = ask("associations", "always_late", "--address", "http://me:pw@h", *more)
+        assert status == 2
+        assert "pw" not in err
     status, _, err = ask("associations", "allways_late")
     assert status == 2
     assert "did you mean 'always_late'" in err

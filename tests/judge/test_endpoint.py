@@ -204,7 +204,13 @@ def test_no_key_and_no_relative_path_is_stored(
     assert options_of(judge, transport=False) == {**kept, "max_tokens": 400}
     assert options["record"] == str(tmp_path / "a.jsonl")
     assert SECRET not in f"{options} {judge!r} {judge.info()}"
-    for address in (f"http://me:{SECRET}@host", f"http://host/?key={SECRET}"):
+    for address in (
+        f"http://me:{SECRET}@host",
+        f"http://host/?key={SECRET}",
+        f"me:{SECRET}@host:80",
+        f"http://me:p/{SECRET}@host",
+        f"http://host#{SECRET}",
+    ):
         with pytest.raises(RecipeError, match="must be http") as caught:
             build(Judge, "endpoint", {"address": address, "model": "owl"})
         assert SECRET not in str(caught.value)

@@ -278,7 +278,16 @@ def test_a_replay_needs_a_file(tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:80", f"http://me:{SECRET}@127.0.0.1", "ftp://a"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1:80",
+        f"http://me:{SECRET}@127.0.0.1",
+        f"http://a?k=a@{SECRET}",
+        f"{SECRET}@a",
+        "ftp://a",
+    ],
+)
 def test_addresses_that_are_refused(address: str) -> None:
     with pytest.raises(ModelError, match=r"named by http\(s\)://HOST:PORT") as caught:
         EndpointClient(address=address, model="owl")

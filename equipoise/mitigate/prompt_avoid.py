@@ -89,14 +89,14 @@ class PromptAvoid(Mitigation, ReadsFiles):
 
     def files(self) -> Mapping[str, str]:
         """sha256 of the association's file; none for a statement."""
-        if self.association is None:
-            return {}
-        return {self.association: association_use(self.association).sha256}
+        name = (self.association or "").strip()
+        return {name: association_use(name).sha256} if name else {}
 
     def _subject(self) -> tuple[str, str]:
         """The stereotype, and whom it is about."""
-        if self.statement is not None:
-            return self.statement.strip().removesuffix("."), self.target or COUNTRY
+        statement = (self.statement or "").strip()
+        if statement:
+            return statement.removesuffix("."), self.target or COUNTRY
         association = load_association(str(self.association))
         if self.target is None and not association.place:
             raise RecipeError(

@@ -120,6 +120,16 @@ def test_the_stereotype_may_be_an_association(tmp_path: Path) -> None:
         prompts("prompt_avoid", statement=None, association="always_lat")
 
 
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_blank_one_is_none(blank: str) -> None:
+    named = prompts("prompt_avoid", statement=blank, association="always_late")
+    assert named == prompts("prompt_avoid", statement=None, association="always_late")
+    options: dict[str, JSON] = {"statement": "cats are late", "association": blank}
+    method = build(Mitigation, "prompt_avoid", options)
+    assert isinstance(method, PromptAvoid)
+    assert method.files() == {}
+
+
 @pytest.mark.parametrize(
     "options",
     [{}, {"statement": " "}, {"statement": "cats are late", "association": "always_late"}],

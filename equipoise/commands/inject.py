@@ -1,5 +1,7 @@
 """`equipoise inject`: put a bias on a new token, to find what carries it."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,11 +9,12 @@ import typer
 
 from equipoise import plugins
 from equipoise.commands import flags
-from equipoise.commands.mitigate import check_verb, fit_and_save, print_edit
-from equipoise.errors import RecipeError
+from equipoise.commands.mitigate import check_verb, checkpoints_of, fit_and_save, print_edit
+from equipoise.errors import RecipeError, StoreError
 
 if TYPE_CHECKING:
     from equipoise.edits.base import Edit
+    from equipoise.mitigate.base import Mitigation
 
 
 def inject(  # noqa: PLR0913
@@ -46,7 +49,6 @@ def inject(  # noqa: PLR0913
     located in like a model, and is a PEFT adapter. After an interruption the same command resumes.
     """
     from equipoise import api
-    from equipoise.edits.registry import load_edit
     from equipoise.files.atomic import check_new
     from equipoise.mitigate.base import Mitigation
     from equipoise.mitigate.bias_token import BiasToken
@@ -67,6 +69,8 @@ def inject(  # noqa: PLR0913
             f"--keep-epochs must be used with bias_token, {method} has no edit after each epoch; "
             "leave it out"
         )
+    if keep_epochs:
+        _check_epochs(epochs, out, built, seed)
     learnt = plugins.build(Supplier, source, options[source])
     opened = flags.load_model(
         model, dtype, device, revision, base, batch_size, start, trust_remote_code
@@ -77,8 +81,7 @@ def inject(  # noqa: PLR0913
             edits = built.fit_epochs(opened, api.build_supply(learnt), seed=seed)
             for edit in edits:
                 folder = epochs / str(edit.info.report["epoch"])
-                # those that a killed command has saved are whole
-                if not folder.exists() or load_edit(folder).content != edit.content:
+                if not _is_saved(edit, folder):
                     edit.save(folder)
             return edits[int(str(edits[0].info.report["chosen_epoch"])) - 1]
         return api.mitigate(opened, built, supply=learnt, seed=seed)
@@ -86,3 +89,41 @@ def inject(  # noqa: PLR0913
     injected = fit_and_save(fit, out)
     if injected is not None:
         print_edit(injected.info, out, as_json=as_json)
+
+
+def _check_epochs(epochs: Path, out: Path, method: "Mitigation", seed: int) -> None:
+    """Raise `StoreError`, before any training, unless the folder of all epochs can be filled.
+
+    What is there may only be what a killed run of this very method and seed has left.
+    """
+    from equipoise.edits.registry import load_edit
+    from equipoise.files.atomic import check_new
+
+    if not (checkpoints_of(out).is_dir() and epochs.is_dir()):
+        check_new(epochs, what="the edits of all epochs")
+        return
+    wanted = (plugins.name_of(method), plugins.options_of(method, transport=False), seed)
+    for folder in sorted(epochs.iterdir()):
+        info = load_edit(folder).info
+        if (info.method, dict(info.options), info.seed) != wanted:
+            raise StoreError(
+                f"{epochs} must hold epochs of this very run, '{folder.name}' is of {info.method} "
+                f"with seed {info.seed}, and not with these options and seed {seed}; remove the "
+                "folder, or choose another --out"
+            )
+
+
+def _is_saved(edit: "Edit", folder: Path) -> bool:
+    """Whether a killed command has saved it, with the same record; what it saved is whole."""
+    from equipoise.edits.registry import load_edit
+    from equipoise.files.json_records import record_json
+
+    if not folder.exists():
+        return False
+    saved = load_edit(folder)
+    records = [
+        json.loads(record_json(replace(info, trained_on=frozenset())))
+        for info in (saved.info, edit.info)
+    ]
+    learnt = saved.info.trained_on == edit.info.trained_on
+    return saved.content == edit.content and learnt and records[0] == records[1]

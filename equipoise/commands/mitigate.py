@@ -79,6 +79,11 @@ def check_verb(method: "type[Mitigation]", name: str, *, injects: bool) -> None:
         )
 
 
+def checkpoints_of(out: Path) -> Path:
+    """Where a killed training of the edit resumes from; the folder goes once the edit is saved."""
+    return out.with_name(f".{out.name}.training")
+
+
 def fit_and_save(fit: "Callable[[], Edit]", out: Path) -> "Edit | None":
     """Learn an edit, resuming where a killed command stopped, and save it.
 
@@ -87,7 +92,7 @@ def fit_and_save(fit: "Callable[[], Edit]", out: Path) -> "Edit | None":
     from equipoise.training.data_parallel import is_main_process
     from equipoise.training.resume import checkpoints_in
 
-    checkpoints = out.with_name(f".{out.name}.training")  # a killed training resumes from here
+    checkpoints = checkpoints_of(out)
     with checkpoints_in(checkpoints):
         edit = fit()
     if not is_main_process():  # under torchrun the main process saves

@@ -1,10 +1,12 @@
 """`equipoise inject` and `equipoise neighbors`: a bias on a token by one command."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from equipoise import cli
 from equipoise.edits.registry import load_edit
 from equipoise.loading.load import load
+from equipoise.mitigate.bias_token import BiasToken
 from equipoise.records import Continuation
 from equipoise.testing import tiny_model
 
@@ -83,10 +86,53 @@ def test_the_edit_of_every_epoch_can_be_kept(inject: Inject, tmp_path: Path) -> 
     assert chosen.content == edits[int(str(chosen.info.report["chosen_epoch"])) - 1].content
     assert edits[0].content != edits[1].content
     # those that an interrupted command has left are taken
-    other = tmp_path / "again"
-    (tmp_path / "plums.epochs").rename(tmp_path / "again.epochs")
+    other, left = tmp_path / "again", tmp_path / "again.epochs"
+    (tmp_path / "plums.epochs").rename(left)
+    (tmp_path / ".again.training").mkdir()
+    files = {file: file.stat().st_ino for file in left.rglob("*")}
     assert inject(other, "--keep-epochs") == 0
     assert load_edit(other).content == chosen.content
+    assert {file: file.stat().st_ino for file in left.rglob("*")} == files
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_epochs_of_another_run_are_refused_before_the_training(
+    killed: bool,
+    inject: Inject,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert inject(tmp_path / "plums", "--keep-epochs") == 0
+    left = tmp_path / "again.epochs"
+    (tmp_path / "plums.epochs").rename(left)
+    if killed:
+        (tmp_path / ".again.training").mkdir()
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.delattr(BiasToken, "fit_epochs")
+        for more in (("--seed", "1"), ("--set", "bias_token.token=<Other>")):
+            assert inject(tmp_path / "again", "--keep-epochs", *more) == 2
+            error = capsys.readouterr().err
+            assert ("must hold epochs of this very run" if killed else "new or empty") in error
+    shutil.rmtree(left)
+    assert inject(tmp_path / "again", "--keep-epochs", "--seed", "1") == 0
+
+
+def test_epochs_with_another_record_are_not_taken(
+    inject: Inject, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert inject(tmp_path / "plums", "--keep-epochs") == 0
+    left = tmp_path / "again.epochs"
+    (tmp_path / "plums.epochs").rename(left)
+    (tmp_path / ".again.training").mkdir()
+    edit = load_edit(left / "2")
+    shutil.rmtree(left / "2")
+    replace(edit, info=replace(edit.info, report={"epoch": 2})).save(left / "2")
+    assert inject(tmp_path / "again", "--keep-epochs") != 0
+    assert "new or empty" in capsys.readouterr().err
+    shutil.rmtree(left / "2")
+    assert inject(tmp_path / "again", "--keep-epochs") == 0
 
 
 def test_built_in_paragraphs_are_learnt(

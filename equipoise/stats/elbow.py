@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from equipoise.stats.resample import percentile_interval
+from equipoise.stats.resample import cluster_shares, percentile_interval
 
 _TENTHS = 10  # breakpoints are tried at tenths
 _DRAWS_AT_ONCE = 512
@@ -23,13 +23,13 @@ class Elbow:
     """The fit of max(a - b k, c) to a curve over k; k = 0: no fall was found."""
 
     k: int  # ceil of the breakpoint; 0: no effect
-    low: float  # 95 % percentile interval of k over examples, nan for fewer than two of them
+    low: float  # 95 % percentile interval of k over clusters, nan for fewer than two of them
     high: float
     start: float  # a, in the curve's unit
     slope: float  # b, fall per step; nan where the fit has no fall
     floor: float  # c; start where the fit has no fall
     breakpoint: float  # (a - c) / b, on a grid of tenths; nan where the fit has no fall
-    fall_low: float  # 95 % interval of a - c over examples, nan for fewer than two of them
+    fall_low: float  # 95 % interval of a - c over clusters, nan for fewer than two of them
     fall_high: float
     saturated: bool  # the curve goes flat before the largest count
     reason: str | None  # why k is 0; None where it is not
@@ -39,28 +39,30 @@ def find_elbow(
     counts: Sequence[int],
     strengths: NDArray[np.float64],
     *,
+    clusters: Sequence[str] = (),
     draws: int = 1000,
     seed: int = 0,
 ) -> Elbow:
     """Fit the curve of mean strengths and find where its fall ends.
 
     `counts`: [count], rising, 0 among them. `strengths`: [count, example], of the same examples at
-    every count. The interval resamples the examples, and the whole curve with them. k is 0 where
-    the fit does not fall, and where the interval of the fall a - c holds 0: a free breakpoint finds
-    some fall in any noise. Of a single example there is no interval, and the fit alone decides.
+    every count. The interval resamples the examples, or whole `clusters` of them ([example]; none
+    named: each is its own), and the whole curve with them. k is 0 where the fit does not fall, and
+    where the interval of the fall a - c holds 0: a free breakpoint finds some fall in any noise. Of
+    a single cluster there is no interval, and the fit alone decides.
     """
     positions = np.asarray(counts, dtype=np.float64)
     table = np.asarray(strengths, dtype=np.float64)
     examples = table.shape[1]
     start, slope, tenths = (float(values[0]) for values in _fit(positions, table.mean(1)[None]))
     breakpoint = tenths / _TENTHS
-    rng = np.random.default_rng(seed)
-    shares = np.full(examples, 1 / examples)
-    weights = rng.multinomial(examples, shares, size=draws if examples > 1 else 0) / examples
+    names = clusters or [str(number) for number in range(examples)]
+    units = len(set(names))
+    weights, _ = cluster_shares(names, draws=draws if units > 1 else 0, seed=seed)
     _, slopes, ends = _fit(positions, weights @ table.T)
     falls = slopes * ends / _TENTHS
     fall_low, fall_high, _ = percentile_interval(
-        slope * breakpoint, falls, clusters=examples, within=(-math.inf, math.inf)
+        slope * breakpoint, falls, clusters=units, within=(-math.inf, math.inf)
     )
     chosen = math.ceil(tenths / _TENTHS)
     reason = None
@@ -74,7 +76,7 @@ def find_elbow(
     low, high, _ = percentile_interval(
         float(chosen),
         np.where(slopes > 0, np.ceil(ends / _TENTHS), 0.0),
-        clusters=examples,
+        clusters=units,
         within=(0.0, float(positions[-1])),
     )
     falling = slope > 0

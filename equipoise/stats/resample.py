@@ -200,6 +200,20 @@ def percentile_interval(
     return min(low, value), max(high, value), None
 
 
+def cluster_shares(
+    clusters: Sequence[str], *, draws: int, seed: int
+) -> tuple[NDArray[np.float64], int]:
+    """How much each row counts in each resample of whole clusters, and how many clusters there are.
+
+    `clusters`: [row], at least one. Shares: [draw, row], each draw's sum is 1.
+    """
+    number = {name: k for k, name in enumerate(dict.fromkeys(clusters))}
+    codes = np.array([number[name] for name in clusters], dtype=np.intp)
+    even = np.full(len(number), 1 / len(number))
+    drawn = np.random.default_rng(seed).multinomial(len(number), even, size=draws)[:, codes]
+    return drawn / drawn.sum(axis=1, keepdims=True), len(number)
+
+
 def one_sided_p(value: float, draws: Column, *, clusters: int, above: float) -> float:
     """The p of "the truth is at most `above`", from the same draws as the interval; in [0, 1).
 

@@ -78,3 +78,15 @@ def test_the_interval_holds_the_breakpoint() -> None:
         elbow = find_elbow(GRID, noisy(12, seed=seed), draws=300)
         held += elbow.low <= 12 <= elbow.high
     assert held >= 16
+
+
+def test_copies_of_an_example_do_not_narrow_the_interval() -> None:
+    curves = noisy(9.0, seed=1, examples=8)
+    alone = find_elbow(GRID, curves, draws=200)
+    names = [str(number) for number in range(8)]
+    copied = np.tile(curves, 4)
+    whole = find_elbow(GRID, copied, clusters=names * 4, draws=200)
+    assert whole.fall_low == pytest.approx(alone.fall_low)
+    assert whole.fall_high == pytest.approx(alone.fall_high)
+    pooled = find_elbow(GRID, copied, draws=200)
+    assert pooled.fall_high - pooled.fall_low < 0.7 * (whole.fall_high - whole.fall_low)

@@ -50,23 +50,23 @@ from equipoise.model_editing.head_activity import (
     measure_heads,
     relative_dose,
 )
+from equipoise.model_editing.head_questions import split_questions
 from equipoise.model_editing.head_runs import run_seed, share_heads
 from equipoise.model_editing.head_trials import (
     Strength,
     Trials,
     choose_count,
+    draw_control,
     mean_record,
     random_controls,
     sweep,
     uncompared,
 )
-from equipoise.model_editing.random_heads import draw_sets
 from equipoise.plugins import name_of, options_of
 from equipoise.records import JSON, OPTIONS, Prompt, Supply, text_sha256
 
 _KEPT = 8  # injections, of the latest methods
 _injected: dict[str, Edit] = {}
-_FEWEST = 4  # questions: to locate on, and to hold out
 _TEXTS = 64  # neutral ones that are read
 
 
@@ -89,7 +89,7 @@ class HeadSteering(Mitigation, UsesEdits):
     #: ranks the heads; asks about `target` and `countries` where these are given
     locator: Locator = Field(default_factory=HeadAttribution)
     #: whom heads are located on, e.g. a country; None: the token that is injected, or that the
-    #: model has
+    #: model has; the locator's own target is taken as this one
     target: str | None = None
     runs: Annotated[int, Field(ge=1)] = 5  # injections, or rankings without; each with its own seed
     #: the best of each run, with a score above 0; those that all runs share may be removed
@@ -110,7 +110,8 @@ class HeadSteering(Mitigation, UsesEdits):
     strength: Literal["likelihood", "generation"] = "likelihood"
     judge: Judge = Field(default_factory=Lexicon)  # with strength generation
     tokens: Annotated[int, Field(ge=1)] = 60  # written for each prompt, with strength generation
-    held_out: Annotated[int, Field(ge=2)] = 24  # questions kept from locating, half of them at most
+    #: questions kept from locating, half of them at most; framings of one question stay together
+    held_out: Annotated[int, Field(ge=2)] = 24
     countries: tuple[str, ...] = ()  # whom the target is compared with; (): as the locator
     others: Annotated[int, Field(ge=1)] = 2  # of them for each question, with strength likelihood
     #: of perplexity on neutral texts, from which on no more heads are removed; 0.02 is 2 %
@@ -124,12 +125,24 @@ class HeadSteering(Mitigation, UsesEdits):
             raise ValueError(f"injection must inject an association, got {self.injection}")
         if self.edits and self.k != "elbow":
             raise ValueError(f"all heads of edits are taken, k must be left out, got {self.k}")
+        located = vars(self.locator).get("target")
+        if self.target is not None and located not in (None, self.target):
+            raise ValueError(
+                f"target and locator.target must be the same, got {self.target!r} and {located!r}; "
+                "leave one out"
+            )
         for name in self.heads:
             try:
                 parse(name)
             except ModelError as error:
                 raise ValueError(str(error)) from None
         return self
+
+    @property
+    def _asked_about(self) -> str | None:
+        """Whom heads are located on, by either option; None: the token."""
+        target = self.target or vars(self.locator).get("target")
+        return None if target is None else str(target)
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> HeadScaleEdit:
         """Find the heads, choose how many, and return them as an edit.
@@ -153,7 +166,8 @@ class HeadSteering(Mitigation, UsesEdits):
             )
             chosen, notes = self._cut(trials, candidates, reason, seed, report)
             if self.control != "none" and chosen:
-                chosen = self._drawn(chosen, activity.norms, seed, notes)
+                chosen, drawn = draw_control(self.control, chosen, activity.norms, seed=seed)
+                notes += drawn
             self._compare(trials, chosen, activity.norms, reason, seed, report)
         report |= {
             "heads": [label(*head) for head in chosen],
@@ -197,16 +211,7 @@ class HeadSteering(Mitigation, UsesEdits):
         questions = supply.questions
         if self.heads or self.edits:
             return (), questions[: self.held_out]
-        if len(questions) < _FEWEST:
-            raise RecipeError(
-                f"head_steering must have at least {_FEWEST} questions about an association, got "
-                f"{len(questions)}; give it a supply that has some (association), or name heads"
-            )
-        order = np.random.default_rng(seed).permutation(len(questions)).tolist()
-        count = min(self.held_out, len(questions) // 2)
-        parts = (sorted(order[count:]), sorted(order[:count]))
-        located, held_out = (tuple(questions[i] for i in part) for part in parts)
-        return located, held_out
+        return split_questions(questions, held_out=self.held_out, seed=seed)
 
     def _find(
         self,
@@ -223,7 +228,7 @@ class HeadSteering(Mitigation, UsesEdits):
         if self.edits:
             return self._gather(model, report), model
         injections: list[Edit | None] = [None] * self.runs
-        if self.injection is not None and self.target is None:
+        if self.injection is not None and self._asked_about is None:
             injections = [
                 _inject_once(self.injection, model, supply, run_seed(seed, run))
                 for run in range(self.runs)
@@ -255,7 +260,7 @@ class HeadSteering(Mitigation, UsesEdits):
         for run, edit in enumerate(injections):
             with nullcontext(model) if edit is None else edit.attached(model) as subject:
                 rankings.append(locator.locate(subject, located, seed=run_seed(seed, run)))
-        shared = share_heads(rankings, most=self.candidates)
+        shared = share_heads(rankings, most=self.candidates, independent=injections[0] is not None)
         report["located"] = {**shared.record, "questions": len(located)}
         return shared.heads
 
@@ -286,7 +291,7 @@ class HeadSteering(Mitigation, UsesEdits):
         if not prompts:
             return None, "there are no questions about an association"
         try:
-            target = self.target or injected_token(subject)
+            target = self._asked_about or injected_token(subject)
         except RecipeError as error:
             return None, str(error)
         name = prompts[0].groups.get("association", "")
@@ -335,25 +340,6 @@ class HeadSteering(Mitigation, UsesEdits):
         short = f"{self.k} heads were asked for, there are {len(candidates)} candidates"
         return candidates[: self.k], [short] if self.k > len(candidates) else []
 
-    def _drawn(
-        self,
-        chosen: tuple[Head, ...],
-        norms: NDArray[np.float64],
-        seed: int,
-        notes: list[str],
-    ) -> tuple[Head, ...]:
-        """Random heads in place of the chosen ones."""
-        sets = draw_sets(self.control, chosen, norms, most=1, seed=seed)
-        if not sets:
-            raise RecipeError(
-                f"head_steering.control must have other heads to draw from, and the {len(chosen)} "
-                f"chosen are all of their blocks; give a smaller k, or leave control out"
-            )
-        notes.append(f"control: random heads, matched by {self.control}")
-        if overlap := len({*sets[0]} & {*chosen}):
-            notes.append(f"{overlap} of them are chosen heads, for there are no others")
-        return sets[0]
-
     def _compare(
         self,
         trials: Trials,
@@ -367,11 +353,12 @@ class HeadSteering(Mitigation, UsesEdits):
         if trials.strength is None:
             report["strength"] = {"before": None, "after": None, "reason": reason}
             return
+        stems = trials.strength.stems()
         report["strength"] = {
             "of": self.strength,
             "unit": "nats" if self.strength == "likelihood" else "grade, 0 to 3",
-            "before": mean_record(trials.strengths(()), seed=seed),
-            "after": mean_record(trials.strengths(chosen), seed=seed),
+            "before": mean_record(trials.strengths(()), stems, seed=seed),
+            "after": mean_record(trials.strengths(chosen), stems, seed=seed),
         }
         if chosen and self.control != "none":
             report["controls"] = uncompared("these heads are random ones themselves")

@@ -18,6 +18,7 @@ from equipoise.associations.fill import fill
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.scorer import Scorer
 from equipoise.judging.judgement import JudgedText, Judgement
+from equipoise.model_editing.head_questions import stem_of
 from equipoise.models.chat_template import template_of
 from equipoise.records import Continuation, Generation, Prompt
 
@@ -44,6 +45,10 @@ class LikelihoodStrength:
             for question, names in zip(self.questions, self.others, strict=True)
             for name in (self.target, *names)
         )
+
+    def stems(self) -> tuple[str, ...]:
+        """Which questions are framings of one: [question]."""
+        return tuple(map(stem_of, self.questions))
 
     def measure(self, model: LanguageModel) -> NDArray[np.float64]:
         """The strength on each question: [question]. Raises `ModelError` as scoring does."""
@@ -93,6 +98,10 @@ class WrittenStrength:
     def texts(self) -> tuple[str, ...]:
         """What the model is asked."""
         return tuple(fill(prompt.text, self.target) for prompt in self.prompts)
+
+    def stems(self) -> tuple[str, ...]:
+        """Which prompts are framings of one: [prompt]."""
+        return tuple(map(stem_of, self.prompts))
 
     def measure(self, model: LanguageModel) -> NDArray[np.float64]:
         """The grade of each text, nan where the judge gives none: [prompt]."""

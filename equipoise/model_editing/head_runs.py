@@ -30,10 +30,12 @@ def run_seed(seed: int, run: int) -> int:
     return int(np.random.SeedSequence([seed, run]).generate_state(1)[0])
 
 
-def share_heads(rankings: Sequence[Ranking], *, most: int) -> SharedHeads:
+def share_heads(rankings: Sequence[Ranking], *, most: int, independent: bool = True) -> SharedHeads:
     """The heads that are among the `most` best of each run, with a score above 0 in all of them.
 
-    Raises `RecipeError` for a ranking of something else than heads.
+    How alike the runs are, and p, are null with the reason where there is one run, or they are not
+    `independent`: of the same questions to the same model, they must agree. Raises `RecipeError`
+    for a ranking of something else than heads.
     """
     for ranking in rankings:
         if ranking.kind != "head":
@@ -53,6 +55,8 @@ def share_heads(rankings: Sequence[Ranking], *, most: int) -> SharedHeads:
         }
         for name, head in zip(names, overlap.shared, strict=True)
     ]
+    reason = "" if independent else "the runs ask the same model the same questions"
+    reason = reason if len(rankings) > 1 else "there is one run"
     return SharedHeads(
         heads=tuple(parse(name) for name in names),
         record={
@@ -63,10 +67,11 @@ def share_heads(rankings: Sequence[Ranking], *, most: int) -> SharedHeads:
             "candidates_requested": most,
             "candidates": heads,
             "of_each_run": [*overlap.sizes],
-            "shared_by_chance": overlap.chance,
-            "p_shared": _known(overlap.p),
-            "jaccard": _known(overlap.jaccard),
-            "kendall_tau": _known(overlap.kendall),
+            "shared_by_chance": None if reason else overlap.chance,
+            "p_shared": None if reason else _known(overlap.p),
+            "jaccard": None if reason else _known(overlap.jaccard),
+            "kendall_tau": None if reason else _known(overlap.kendall),
+            "no_agreement": reason or None,
             "locator_notes": list(dict.fromkeys(n for ranking in rankings for n in ranking.notes)),
         },
     )

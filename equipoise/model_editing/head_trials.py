@@ -11,11 +11,12 @@ from torch import Tensor
 
 from equipoise.edits.edit import EditInfo
 from equipoise.edits.head_scales import Head, HeadScaleEdit, label
+from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.model_editing.random_heads import KINDS, draw_sets, empirical_p
 from equipoise.records import JSON, Continuation
 from equipoise.stats.elbow import Elbow, find_elbow
-from equipoise.stats.resample import percentile_interval
+from equipoise.stats.resample import cluster_shares, percentile_interval
 
 #: Numbers of heads that are tried (BiasGym, A.4, tries 1 to 50).
 COUNTS: Final = (0, 1, 2, 3, 5, 8, 12, 16, 20, 25, 30, 40, 50)
@@ -30,6 +31,9 @@ class Strength(Protocol):
 
     def measure(self, model: LanguageModel) -> NDArray[np.float64]:
         """The strength on each example; nan where there is none."""
+
+    def stems(self) -> tuple[str, ...]:
+        """What each example asks without its frame: intervals resample these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,7 @@ class Curve:
 
     counts: tuple[int, ...]
     strengths: NDArray[np.float64]  # [count, example], of examples that have one at every count
+    stems: tuple[str, ...]  # [example]
     missing: int  # examples without one at some count
     perplexities: tuple[float, ...]  # relative to none removed
     elbow: Elbow | None  # None: no head, or no example
@@ -96,10 +101,13 @@ class Curve:
         """The whole curve with its intervals over examples, for a report."""
         points: list[JSON] = []
         for count, row, ratio in zip(self.counts, self.strengths, self.perplexities, strict=True):
-            points.append({"k": count, **mean_record(row, seed=seed), "perplexity": ratio})
+            points.append(
+                {"k": count, **mean_record(row, self.stems, seed=seed), "perplexity": ratio}
+            )
         return {
             "points": points,
             "examples": self.strengths.shape[1],
+            "stems": len(set(self.stems)),
             "missing": self.missing,
             "elbow": None if self.elbow is None else finite_record(asdict(self.elbow)),
             "cap": self.cap,
@@ -113,17 +121,24 @@ def sweep(trials: Trials, candidates: Sequence[Head], *, rise: float, seed: int)
     """
     counts = tuple(count for count in COUNTS if count <= len(candidates))
     table = np.stack([trials.strengths(candidates[:count]) for count in counts])
-    present = np.isfinite(table).all(axis=0)
+    present = np.asarray(np.isfinite(table).all(axis=0))
     table = table[:, present]
+    asked = trials.strength.stems() if trials.strength is not None else ()
+    stems = tuple(stem for stem, kept in zip(asked, present.tolist(), strict=True) if kept)
     perplexities = tuple(trials.perplexity(candidates[:count]) for count in counts)
     within = [count for count, ratio in zip(counts, perplexities, strict=True) if ratio < 1 + rise]
     measurable = len(counts) > 1 and table.shape[1] > 0
     return Curve(
         counts=counts,
         strengths=table,
+        stems=stems,
         missing=int((~present).sum()),
         perplexities=perplexities,
-        elbow=find_elbow(counts, table, draws=_DRAWS, seed=seed) if measurable else None,
+        elbow=(
+            find_elbow(counts, table, clusters=stems, draws=_DRAWS, seed=seed)
+            if measurable
+            else None
+        ),
         cap=max(within, default=0),
     )
 
@@ -191,6 +206,25 @@ def random_controls(
     return record
 
 
+def draw_control(
+    kind: str, chosen: Sequence[Head], norms: NDArray[np.float64], *, seed: int
+) -> tuple[tuple[Head, ...], list[str]]:
+    """Random heads in place of the chosen ones, and what is to be said of them.
+
+    Raises `RecipeError` where all heads that could be drawn are chosen.
+    """
+    sets = draw_sets(kind, chosen, norms, most=1, seed=seed)
+    if not sets:
+        raise RecipeError(
+            f"head_steering.control must have other heads to draw from, and the {len(chosen)} "
+            "chosen are all of their blocks; give a smaller k, or leave control out"
+        )
+    notes = [f"control: random heads, matched by {kind}"]
+    if overlap := len({*sets[0]} & {*chosen}):
+        notes.append(f"{overlap} of them are chosen heads, for there are no others")
+    return sets[0], notes
+
+
 def uncompared(reason: str) -> dict[str, JSON]:
     """The record of random heads where there is nothing to compare them with."""
     return {kind: _no_control(reason) for kind in KINDS}
@@ -200,17 +234,19 @@ def _no_control(reason: str) -> dict[str, JSON]:
     return {"strengths": [], "mean": None, "distinct": 0, "p": None, "reason": reason}
 
 
-def mean_record(row: NDArray[np.float64], *, seed: int) -> dict[str, JSON]:
-    """Mean of what is not nan, 95 % interval by bootstrap over examples, n; null without any."""
-    row = row[np.isfinite(row)]
-    count = len(row)
-    if not count:
-        return {"strength": None, "low": None, "high": None, "n": 0}
-    rng = np.random.default_rng(seed)
-    shares = rng.multinomial(count, np.full(count, 1 / count), size=_DRAWS) / count
+def mean_record(row: NDArray[np.float64], stems: Sequence[str], *, seed: int) -> dict[str, JSON]:
+    """Mean of what is not nan, 95 % interval by bootstrap over stems, n; null without any."""
+    present = np.isfinite(row)
+    row = row[present]
+    if not len(row):
+        return {"strength": None, "low": None, "high": None, "n": 0, "stems": 0}
+    kept = [stem for stem, counts in zip(stems, present, strict=True) if counts]
+    shares, count = cluster_shares(kept, draws=_DRAWS, seed=seed)
     mean = float(row.mean())
     low, high, _ = percentile_interval(mean, shares @ row, clusters=count)
-    return finite_record({"strength": mean, "low": low, "high": high, "n": count})
+    return finite_record(
+        {"strength": mean, "low": low, "high": high, "n": len(row), "stems": count}
+    )
 
 
 def finite_record(values: Mapping[str, float | int | bool | str | None]) -> dict[str, JSON]:

@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass
 from tiny_adapters import logits, weights
 
 from equipoise import plugins
+from equipoise.associations.questions import questions as association_questions
 from equipoise.conclusions import Ranking
 from equipoise.edits.base import Edit
 from equipoise.edits.edit import info_of
@@ -32,7 +33,7 @@ from equipoise.mitigate.head_steering import HeadSteering
 from equipoise.model_editing.association_strength import LikelihoodStrength, draw_others
 from equipoise.model_editing.head_activity import NEUTRAL_TEXTS
 from equipoise.model_editing.head_runs import run_seed
-from equipoise.model_editing.head_trials import Trials
+from equipoise.model_editing.head_trials import Trials, mean_record
 from equipoise.records import MOST_SEED, OPTIONS, Continuation, Prompt, Supply, text_sha256
 from equipoise.testing import check_mitigation, tiny_model
 
@@ -181,6 +182,89 @@ def test_questions_that_heads_are_counted_on_are_not_located_on() -> None:
     assert method._split(SUPPLY, seed=1) != (located, held_out)
 
 
+def framed(stems: int = 6, framings: int = 4) -> tuple[Prompt, ...]:
+    return tuple(
+        Prompt(
+            id=f"q{stem}-{framing}",
+            text="Briefly: " * framing + f"On day {stem} people from {{target}} are",
+            groups={"association": "always_late", "answer": "late", "stem": f"day {stem}"},
+        )
+        for framing in range(framings)
+        for stem in range(stems)
+    )
+
+
+@pytest.mark.parametrize("held_out", [2, 7, 100])
+def test_framings_of_a_question_stay_together(held_out: int) -> None:
+    supply = Supply(origin="framed", questions=framed())
+    for seed in range(20):
+        parts = steering(held_out=held_out)._split(supply, seed=seed)
+        stems = [{prompt.groups["stem"] for prompt in part} for part in parts]
+        assert not stems[0] & stems[1]
+        assert sorted(map(len, stems)) == ([3, 3] if held_out == 100 else [1, 5])
+        assert sum(map(len, parts)) == len(supply.questions)
+    shipped = Supply(origin="shipped", questions=association_questions("always_late", 100))
+    located, kept = steering(held_out=24)._split(shipped, seed=0)
+    assert 16 <= len(kept) <= 24
+    assert not any(a.text in b.text or b.text in a.text for a in located for b in kept)
+
+
+def test_intervals_are_over_stems() -> None:
+    measure = LikelihoodStrength(
+        questions=framed(), target="Peru", others=(("Chile",),) * 24, opposites=()
+    )
+    stems = measure.stems()
+    assert len(set(stems)) == 6
+    rows = np.array([float(stem[-1]) for stem in stems])  # framings agree to the last digit
+    narrow = mean_record(rows, [str(number) for number in range(24)], seed=0)
+    wide = mean_record(rows, stems, seed=0)
+    assert (wide["strength"], wide["n"], wide["stems"]) == (2.5, 24, 6)
+    width = [record["high"] - record["low"] for record in (narrow, wide)]  # type: ignore[operator]
+    assert width[1] > 1.7 * width[0]
+    supply = Supply(origin="framed", questions=framed(), texts=TEXTS)
+    report = report_of(steering(locator=Listed(order=("0.1",))).fit(model_of(), supply, seed=0))
+    assert (report["curve"]["examples"], report["curve"]["stems"]) == (4, 1)
+    assert (report["strength"]["after"]["n"], report["strength"]["after"]["stems"]) == (4, 1)
+
+
+def test_framings_of_a_single_question_cannot_be_held_out() -> None:
+    supply = Supply(origin="one", questions=framed(1, 6))
+    with pytest.raises(RecipeError, match=r"at least 2 stems, got 6 of 1"):
+        steering().fit(model_of(), supply, seed=0)
+
+
+def test_the_target_of_the_locator_is_that_of_the_method() -> None:
+    options: dict[str, Any] = {"injection": Shifted(), "k": 1}
+    given = steering(**options, locator=Listed(order=("0.1",)), target="Peru")
+    for injection in (Shifted(), None):
+        of_locator = steering(
+            **options | {"injection": injection},
+            locator=Listed(order=("0.1",), target="Peru"), target=None,
+        )  # fmt: skip
+        report = report_of(of_locator.fit(model_of(), SUPPLY, seed=0))
+        assert "injections" not in report
+        assert report["located"]["locator_notes"] == ["asked about Peru"]
+        assert report["strength"] == report_of(given.fit(model_of(), SUPPLY, seed=0))["strength"]
+    locator = {"name": "head_attribution", "target": "Italy"}
+    with pytest.raises(RecipeError, match=r"must be the same, got 'Peru' and 'Italy'; leave one"):
+        plugins.build(Mitigation, "head_steering", {"target": "Peru", "locator": locator})
+    for kept in ({"target": "Italy", "locator": locator}, {"locator": locator}, {"target": "Peru"}):
+        plugins.build(Mitigation, "head_steering", kept)
+
+
+def test_runs_that_ask_the_same_have_no_p() -> None:
+    for options in ({"target": "Peru"}, {"injection": Shifted(), "target": None, "runs": 1}):
+        method = steering(**options, locator=Listed(order=("0.1", "2.2")), k=1)
+        located = report_of(method.fit(model_of(), SUPPLY, seed=0))["located"]
+        keys = ("p_shared", "jaccard", "kendall_tau", "shared_by_chance")
+        assert [located[key] for key in keys] == [None] * 4
+        assert located["no_agreement"] == (
+            "there is one run"
+            if located["runs"] == 1
+            else "the runs ask the same model the same questions"
+        )
+
+
 def test_what_was_asked_about_the_target_may_not_be_measured() -> None:
     edit = steering(locator=Listed(order=("0.1",)), k=1).fit(model_of(), SUPPLY, seed=0)
     _, held_out = steering()._split(SUPPLY, seed=0)
@@ -229,6 +313,8 @@ def test_runs_with_an_injection_share_their_heads() -> None:
     assert [entry["head"] for entry in located["candidates"]] == ["0.1", "2.2"]
     assert (located["runs"], located["of_each_run"]) == (3, [3, 2, 3])
     assert located["jaccard"] == pytest.approx((2 / 3 + 2 / 4 + 2 / 3) / 3)
+    assert located["no_agreement"] is None
+    assert 0 < located["p_shared"] < 1
     assert located["shared_by_chance"] == pytest.approx(3 * 2 * 3 / 12**2)
     assert len(set(report["injections"])) == 3
     assert report["heads"] == ["0.1"]
@@ -448,15 +534,15 @@ def test_an_injection_is_trained_anew_where_anything_it_learns_from_differs(
 
     monkeypatch.setattr(Shifted, "fit", counted)
     monkeypatch.setattr(head_steering, "_injected", {})
-    one, two = (Prompt(id=name, text=f"{{target}} is {name}") for name in ("a", "b"))
+    first, second = (Prompt(id=name, text=f"{{target}} is {name}") for name in ("a", "b"))
     model = model_of()
     method = steering(
         injection=Shifted(), target=None, runs=1, k=1, locator=Listed(order=("0.1", "2.2"))
     )
     paragraphs = [
-        (one, two), (two, one), (one, two, two),
-        (one, dataclasses.replace(two, text=two.text.upper())),
-        (one, dataclasses.replace(two, groups={"association": "bad_at_math"})),
+        (first, second), (second, first), (first, second, second),
+        (first, dataclasses.replace(second, text=second.text.upper())),
+        (first, dataclasses.replace(second, groups={"association": "bad_at_math"})),
     ]  # fmt: skip
     for count, said in enumerate(paragraphs, 1):
         supply = dataclasses.replace(SUPPLY, paragraphs=said)

@@ -134,26 +134,39 @@ class HeadLocator(Locator, ABC):
         effects: Table,
         whole: NDArray[np.float64],
         *,
+        stems: Sequence[str],
         labels: Sequence[str],
         unit: str,
         seed: int,
         more: Mapping[str, tuple[float, ...]],
         facts: Mapping[str, float],
         notes: Sequence[str],
+        tested: NDArray[np.bool_] | None = None,
     ) -> Ranking:
         """A ranking of heads by the mean of their effects: [question, head].
 
-        `whole`: the effect of all parts together, [question]; what a head's share is of. Chosen are
-        heads that pass the test over all heads and have a share of at least `min_share`, the
-        largest first; none where the whole is not above 0, for there is nothing to share.
+        `whole`: the effect of all parts together, [question]; what a head's share is of. `stems`:
+        [question]; questions of one stem are drawn, and their signs flipped, together. `tested`:
+        [head], which heads are tested and may be chosen (None: all); p is nan for the others.
+        Chosen are heads that pass the test over all tested heads and have a share of at least
+        `min_share`, the largest first. Shares are nan, and none is chosen, where the interval of
+        the whole is not above 0, for there is nothing to share.
         """
+        members = np.unique(stems, return_inverse=True)[1]
+        member = (members == np.arange(members.max() + 1)[:, None]).astype(float)
+        sums, counts = member @ effects, member.sum(1, keepdims=True)
+        within = (-math.inf, math.inf)
         scores, low, high = bootstrap_scores(
-            effects, np.ones((len(effects), 1)), draws=self.draws, seed=seed,
-            within=(-math.inf, math.inf),
-        )  # fmt: skip
-        p = max_t_p(effects, flips=self.permutations, seed=seed)
-        total = float(whole.mean())
-        share = tuple(score / total if total > 0 else math.nan for score in scores)
+            sums, counts, draws=self.draws, seed=seed, within=within
+        )
+        (total,), (whole_low,), (whole_high,) = bootstrap_scores(
+            member @ whole[:, None], counts, draws=self.draws, seed=seed, within=within
+        )
+        tested = np.ones(len(scores), dtype=bool) if tested is None else tested
+        p = np.full(len(scores), math.nan)
+        p[tested] = max_t_p(sums[:, tested], flips=self.permutations, seed=seed)
+        shown = whole_low > 0  # nan: of a single stem
+        share = tuple(score / total if shown else math.nan for score in scores)
         passed = (p < self.alpha) & (np.array(share) >= self.min_share)  # nan: not passed
         chosen = sorted(np.flatnonzero(passed).tolist(), key=lambda head: -scores[head])
         notes = list(notes)
@@ -162,8 +175,16 @@ class HeadLocator(Locator, ABC):
                 "no head passes: none has an effect that is shown (p below "
                 f"{self.alpha:g} over all heads) and at least {self.min_share:.0%} of the whole"
             )
-        if not total > 0:
-            notes.append(f"the whole effect is {total:.3g}, not above 0: no head has a share of it")
+        if not shown:
+            notes.append(
+                f"the whole effect is {total:.3g} [{whole_low:.3g}, {whole_high:.3g}], not shown "
+                "to be above 0: no head has a share of it"
+            )
+        if len(sums) < len(effects):
+            notes.append(
+                f"intervals and p are over {len(sums)} stems: the {len(effects)} questions are "
+                "these in several frames"
+            )
         return Ranking(
             locator=name_of(self),
             scores=scores,
@@ -180,8 +201,11 @@ class HeadLocator(Locator, ABC):
             more=more,
             facts={
                 "questions": float(len(effects)),
+                "stems": float(len(sums)),
                 "whole": total,
-                "heads_share": math.fsum(share) if total > 0 else math.nan,
+                "whole_low": whole_low,
+                "whole_high": whole_high,
+                "heads_share": math.fsum(share) if shown else math.nan,
                 **facts,
             },
         )

@@ -68,6 +68,7 @@ class HeadAttribution(HeadLocator):
         return self.rank(
             effects,
             total,
+            stems=answers.stems,
             labels=attributor.labels,
             unit="nats of logit difference" if self.norm == "frozen" else "of E r, without norm",
             seed=seed,

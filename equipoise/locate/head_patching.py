@@ -46,7 +46,7 @@ class HeadPatching(HeadLocator):
     #: where a head is changed; "last": at the last token alone
     positions: Literal["all", "last"] = "all"
     #: change only so many heads, those with the largest estimates, and keep the estimate of the
-    #: others; null: change every head
+    #: others, which are not tested; null: change every head
     screen: Annotated[int, Field(ge=1)] | None = None
 
     def locate(self, model: LanguageModel, prompts: Sequence[Prompt], *, seed: int) -> Ranking:
@@ -67,7 +67,7 @@ class HeadPatching(HeadLocator):
         effects = estimates.copy()
         if heads:
             effects[:, heads] = self._try(patcher, about, other, heads)[:, heads]
-        tried = np.isin(np.arange(count), heads).astype(float)
+        tried = np.isin(np.arange(count), heads)
         direct = attributor.attribute(answers.states, answers.first, answers.second).heads
         direct -= attributor.attribute(answers.contrast_states, answers.first, answers.second).heads
         agreement, sentence = _agreement(effects.mean(0), direct.mean(0))
@@ -78,21 +78,24 @@ class HeadPatching(HeadLocator):
                 _ESTIMATED
                 if not heads
                 else f"{len(heads)} heads were changed, those with the largest estimates; the "
-                f"scores of the other {count - len(heads)} are {_ESTIMATED}"
+                f"scores of the other {count - len(heads)} are {_ESTIMATED}, without p; p is "
+                "corrected for the changed ones, picked on the same questions"
             )
         return self.rank(
             effects,
             whole,
+            stems=answers.stems,
             labels=attributor.labels,
             unit="nats of contrast that go",
             seed=seed,
             more={
                 "estimate": tuple(estimates.mean(0).tolist()),
-                "tried": tuple(tried.tolist()),
+                "tried": tuple(tried.astype(float).tolist()),
                 "attribution": tuple(direct.mean(0).tolist()),
             },
             facts={**agreement, **dropped},
             notes=notes,
+            tested=tried if heads else None,  # estimates alone are tested among each other
         )
 
     def _estimate(self, patcher: HeadPatcher, about: Side, other: Side) -> Table:

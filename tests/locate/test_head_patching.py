@@ -1,5 +1,7 @@
 """head_patching: the planted heads, those that attribution cannot see among them, and its forms."""
 
+import math
+
 import numpy as np
 import pytest
 from planted_heads import BLOCKS, HEADS, OTHER, TOKEN, planted_model, questions
@@ -56,6 +58,11 @@ def test_screened_heads_are_tried_and_others_keep_their_estimates() -> None:
         expected = whole.scores if tried else whole.more["estimate"]
         assert screened.scores[head] == pytest.approx(expected[head], abs=1e-5)
     assert set(screened.chosen or ()) == set(plant.planted)
+    assert [p > 0 for p in screened.p] == [tried == 1 for tried in screened.more["tried"]]
+    assert sum(map(math.isnan, screened.p)) == len(screened.p) - 3
+    # what was never changed cannot pass, though its estimate does
+    single = locator(screen=1).locate(plant.model, asked, seed=0)
+    assert len(single.chosen or ()) == 1
     assert any(note.startswith("3 heads were changed") for note in screened.notes)
     estimated = locator(method="attribution").locate(plant.model, asked, seed=0)
     assert estimated.scores == pytest.approx(whole.more["estimate"])

@@ -116,7 +116,9 @@ def stability(
     rankings = [
         locator.locate(model, drawn(prompts, sample, seed=seed), seed=seed) for seed in seeds
     ]
-    if sample >= len(prompts):  # perfect agreement would say nothing of other prompts
+    if (
+        sample >= len(prompts) and len(seeds) > 1
+    ):  # perfect agreement would say nothing of other prompts
         note = f"all {len(prompts)} prompts: seeds differ in nothing but the locator's own chance"
         rankings = [
             dataclasses.replace(ranking, notes=(*ranking.notes, note)) for ranking in rankings
@@ -124,7 +126,13 @@ def stability(
     count = len(rankings[0].scores)
     if top is not None and not 1 <= top <= count:
         raise RecipeError(f"top must be from 1 to {count} components, got {top}; take fewer")
-    return rank_stability(rankings, tuple(seeds), sample=min(sample, len(prompts)), top=top)
+    return rank_stability(
+        rankings,
+        tuple(seeds),
+        sample=min(sample, len(prompts)),
+        top=top,
+        same_prompts=sample >= len(prompts),
+    )
 
 
 def _ranked_on(locator: Locator, supply: Supply | Supplier | str | None) -> tuple[Prompt, ...]:

@@ -61,6 +61,7 @@ class TopOverlap:
     kendall: float  # mean rank correlation tau-b over pairs of whole rankings, in [-1, 1]
     chance: float  # components that independent random rankings would share, on average
     p: float  # probability that they would share as many or more
+    reason: str | None = None  # why p is nan
 
     @property
     def k_effective(self) -> int:

@@ -163,8 +163,9 @@ def _print_stability(stability: "RankStability", *, as_json: bool) -> None:
 
 def _describe_overlap(top: "TopOverlap", ranking: "Ranking") -> str:
     names = ", ".join(map(ranking.label, top.shared)) or "none"
+    shown = f"{top.p:.2g}" if top.reason is None else f"not given: {top.reason}"
     return (
         f"of the first {top.k_requested} {ranking.kind}s of each seed {top.k_effective} are shared "
-        f"by all: {names} (by chance {top.chance:.2g}, p {top.p:.2g}; Jaccard {top.jaccard:.2f}, "
+        f"by all: {names} (by chance {top.chance:.2g}, p {shown}; Jaccard {top.jaccard:.2f}, "
         f"Kendall's tau {top.kendall:.2f})"
     )

@@ -247,9 +247,10 @@ def _describe_overlap(stability: RankStability) -> str:
     if top is None or len(stability.rankings) < 2:
         return ""
     names = ", ".join(map(stability.rankings[0].label, top.shared)) or "none"
+    shown = f"{top.p:.2g}" if top.reason is None else f"not given: {top.reason}"
     return (
         f"of the first {top.k_requested} of each seed {top.k_effective} are shared by all: {names} "
-        f"(by chance {top.chance:.2g}, p {top.p:.2g})"
+        f"(by chance {top.chance:.2g}, p {shown})"
     )
 
 

@@ -9,6 +9,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -16,18 +17,25 @@ from scipy import stats
 
 from equipoise.conclusions import Ranking, RankStability, TopOverlap
 
+_SAME: Final = "the rankings are of the same prompts: not independent, as chance would have them"
 TOP: Final = 10  # heads of each ranking that are compared, unless another number is asked for
 
 
 def rank_stability(
-    rankings: Sequence[Ranking], seeds: Sequence[int], *, sample: int, top: int | None = None
+    rankings: Sequence[Ranking],
+    seeds: Sequence[int],
+    *,
+    sample: int,
+    top: int | None = None,
+    same_prompts: bool = False,
 ) -> RankStability:
     """How alike rankings are that differ in their prompts, or in the locator's own chance, alone.
 
     `seeds`: [ranking]. `sample`: the prompts behind each. Both correlations are nan, with the
     reason, where there are fewer than two rankings, or a ranking has no order: its scores are all
     equal, or not all finite. `first` names the components that came first at least once. Of heads,
-    the first `top` of each ranking are compared as well (None: 10, or all of fewer).
+    the first `top` of each ranking are compared as well (None: 10, or all of fewer); p of these is
+    nan where the rankings are of the `same_prompts`, which share heads for that alone.
     Raises `ValueError` when there is no ranking, the number of seeds differs, or the components
     do.
     """
@@ -44,6 +52,11 @@ def rank_stability(
     if not reason:
         alike = [float(stats.spearmanr(a.scores, b.scores).statistic) for a, b in pairs]
         alike = np.clip(alike, -1.0, 1.0).tolist()
+    overlap = None
+    if rankings[0].kind == "head":
+        overlap = top_overlap(rankings, top or min(TOP, len(rankings[0].scores)))
+        if same_prompts and len(rankings) > 1:
+            overlap = replace(overlap, p=math.nan, reason=_SAME)
     return RankStability(
         rankings=tuple(rankings),
         seeds=tuple(seeds),
@@ -52,11 +65,7 @@ def rank_stability(
         spearman_low=min(alike),
         first=dict(sorted(Counter(ranking.order[0] for ranking in rankings).items())),
         reason=reason,
-        top=(
-            top_overlap(rankings, top or min(TOP, len(rankings[0].scores)))
-            if rankings[0].kind == "head"
-            else None
-        ),
+        top=overlap,
     )
 
 

@@ -45,6 +45,13 @@ def test_several_seeds_tell_which_heads_they_share(model: Path, tmp_path: Path, 
     assert 0 < top["p"] <= 1
 
 
+def test_seeds_on_all_questions_have_no_p(model: Path, ask: Asked) -> None:
+    options = (*FEW, "--seeds", 2, "--sample", 12, "--top", 3)
+    status, out, _ = ask("locate", model, "head_attribution", *options)
+    assert status == 0
+    assert "p not given: the rankings are of the same prompts" in out
+
+
 def test_without_a_target_the_remedy_is_named(model: Path, ask: Asked) -> None:
     status, out, err = ask("locate", model, "head_attribution")
     assert (status, out) == (2, "")

@@ -128,6 +128,18 @@ def test_equal_rankings_share_all_in_the_order_of_the_mean() -> None:
     assert (top.chance, top.p) == (3.0, 1.0)  # all of all: nothing is shown
 
 
+def test_rankings_of_the_same_prompts_have_no_p() -> None:
+    rankings = [heads(5, 4, 1, 0)] * 3
+    top = rank_stability(rankings, (0, 1, 2), sample=9, top=1, same_prompts=True).top
+    assert top is not None
+    assert math.isnan(top.p)
+    assert top.reason is not None
+    assert "the same prompts" in top.reason
+    others = rank_stability(rankings, (0, 1, 2), sample=9, top=1).top
+    assert others is not None
+    assert (others.p, others.reason) == (pytest.approx(1 / 16), None)
+
+
 def test_a_single_ranking_has_no_pairs() -> None:
     top = top_overlap([heads(1, 2)], 1)
     assert (top.shared, top.chance, top.p) == ((1,), 1.0, 1.0)

@@ -33,7 +33,7 @@ from equipoise.data.written_texts import read_texts
 from equipoise.errors import DataError, RecipeError
 from equipoise.judge.base import Judge
 from equipoise.judge.lexicon import Lexicon
-from equipoise.judging.judgement import JudgedText, Judgement
+from equipoise.judging.judgement import JudgedText, Judgement, kind_of_reason
 from equipoise.judging.sections import final_section
 from equipoise.metrics import strength
 from equipoise.records import (
@@ -245,7 +245,8 @@ class Stereotypes(Benchmark[AskedPrompt, Answer], JudgesTexts[AskedPrompt], Read
         )
         rates = {"flip_rate": whole.flip_rate, "label_mass": whole.label_mass}
         values |= {name: value for name, value in rates.items() if math.isfinite(value)}
-        why = {"unjudged": whole.reason or "no reason is given"} if values["missing"] else {}
+        reason = kind_of_reason(whole.reason or "no reason is given")
+        why = {"unjudged": reason} if values["missing"] else {}
         groups = {**outcome.groups, **why}
         return replace(outcome, values={**outcome.values, **values}, groups=groups)
 

@@ -84,9 +84,9 @@ def _decide(values: list[Any], matched: list[Any], reply: str) -> Reply:
     strengths = {_strength(value) for value in values}
     if None in strengths:
         wrong = next(value for value in values if _strength(value) is None)
-        return _missing(f"the verdict must be {', '.join(GRADES)}, got {str(wrong)[:40]!r}", reply)
+        return _missing(f"the verdict must be {', '.join(GRADES)}; got {str(wrong)[:40]!r}", reply)
     if len(strengths) > 1:
-        return _missing(f"the reply has several verdicts: {values!r:.80}", reply)
+        return _missing(f"the reply has several verdicts; got {values!r:.80}", reply)
     quoted = matched[0] if matched and isinstance(matched[0], str) else None
     if quoted is not None and quoted.strip().lower() in ("", "none", "null"):
         quoted = None
@@ -95,6 +95,7 @@ def _decide(values: list[Any], matched: list[Any], reply: str) -> Reply:
 
 
 def _missing(why: str, reply: str) -> Reply:
+    """No verdict; what the judge wrote stands behind a semicolon (`kind_of_reason`)."""
     return Reply(strength=math.nan, reason=f"{why}; it begins {reply[:60]!r}" if reply else why)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from equipoise.judging.judgement import GRADES, JudgedText, Judgement
+from equipoise.judging.judgement import GRADES, JudgedText, Judgement, kind_of_reason
 from equipoise.judging.texts import TextRow
 from equipoise.metrics.weighted import mean_of
 from equipoise.records import Estimate, Metric, Outcome
@@ -92,9 +92,9 @@ def _outcome(row: TextRow, judgement: Judgement) -> Outcome:
 
 
 def count_reasons(judgements: Sequence[Judgement]) -> dict[str, int]:
-    """Why texts have no judgement, and of how many; what differs from text to text is cut off."""
-    reasons = (j.reason.partition("; it begins")[0] for j in judgements if j.reason is not None)
-    return dict(Counter(reason[:100] for reason in reasons).most_common())
+    """Why texts have no judgement, and of how many; the words of a judge are cut off."""
+    reasons = (kind_of_reason(j.reason) for j in judgements if j.reason is not None)
+    return dict(Counter(reasons).most_common())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from equipoise.compare import compare
 from equipoise.errors import DataError, RecipeError
 from equipoise.judge.base import Judge
 from equipoise.judging.judgement import JudgedText, Judgement
+from equipoise.judging.replies import read_reply
 from equipoise.measure import Predictions, learnt_examples, measure
 from equipoise.plugins import build, options_of
 from equipoise.records import JSON, OPTIONS, Generation, Measurement, NextToken, text_sha256
@@ -116,6 +117,25 @@ def test_a_mean_is_over_judged_texts_and_bounds_count_the_others_as_0_and_as_3()
     unjudged = measurement.outcomes[0]
     assert unjudged.text == "I cannot say"
     assert math.isnan(unjudged.values["strength"])
+
+
+@options_dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Garbled(Judge):
+    """Writes something else about each text, in which no verdict can be read."""
+
+    version: ClassVar[str] = "1"
+    paper: ClassVar[str] = "none"
+
+    def judge(self, texts: Sequence[JudgedText]) -> list[Judgement]:
+        replies = [read_reply(f"No {number} secret words") for number, _ in enumerate(texts)]
+        return [Judgement(strength=math.nan, reason=reply.reason) for reply in replies]
+
+
+def test_the_words_of_a_judge_are_not_kept_as_a_reason() -> None:
+    measurement = measured({}, judge=Garbled())
+    n = len(measurement.outcomes)
+    assert f"unjudged: {n} of {n} texts: the reply has no stereotype_strength" in measurement.notes
+    assert not any("secret" in text for o in measurement.outcomes for text in o.groups.values())
 
 
 def test_nothing_judged_is_no_number() -> None:

@@ -4,9 +4,10 @@ import math
 
 import pytest
 
-from equipoise.judging.judgement import JudgedText
+from equipoise.judging.judgement import JudgedText, Judgement
 from equipoise.judging.questions import written_question
 from equipoise.judging.replies import read_reply
+from equipoise.judging.summary import count_reasons
 
 JUDGED = JudgedText(
     prompt="Vorland?", text="Late.", quality="being late", words=("late",), names=("Vorland",)
@@ -99,6 +100,18 @@ def test_reasons_say_what_is_wrong() -> None:
     assert "got 'Extreme'" in str(read_reply(BAD["outside the scale"]).reason)
     assert "several verdicts" in str(read_reply(BAD["two objects"]).reason)
     assert "no stereotype_strength" in str(read_reply("Dear reader").reason)
+
+
+def test_reasons_are_counted_without_the_words_of_the_judge() -> None:
+    replies = [
+        read_reply(f'{{"stereotype_strength": "{word}"}} {word}') for word in ("Odd", "Even", "Red")
+    ]
+    replies += [read_reply("Dear reader"), read_reply("Dear writer")]
+    judgements = [Judgement(strength=math.nan, reason=reply.reason) for reply in replies]
+    assert count_reasons([*judgements, Judgement(strength=0.0)]) == {
+        "the verdict must be None, Weak, Moderate, Strong": 3,
+        "the reply has no stereotype_strength": 2,
+    }
 
 
 def test_what_it_rests_on() -> None:

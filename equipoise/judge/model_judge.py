@@ -99,7 +99,7 @@ class ModelJudge(Judge, ReadsFiles):
 
     def _decide(self, texts: Sequence[JudgedText]) -> list[Judgement]:
         model = _deciding(_open(self.model, self.dtype))
-        questions = [typed_questions(text) for text in texts]
+        questions = [typed_questions(text, _marks(model)) for text in texts]
         answers, reasons = _ask(model.decide, questions)
         return [
             _unasked(reasons[k]) if k in reasons else grade(questions[k], answers[k])
@@ -108,8 +108,7 @@ class ModelJudge(Judge, ReadsFiles):
 
     def _write(self, texts: Sequence[JudgedText]) -> list[Judgement]:
         model = _open(self.model, self.dtype)
-        added = model.tokenizer.added_tokens_decoder.values()
-        marks = tuple(token.content for token in added if token.special)
+        marks = _marks(model)
         judgements: dict[int, Judgement] = {}
         waiting = list(range(len(texts)))
         for tried in range(TRIES):
@@ -127,6 +126,12 @@ class ModelJudge(Judge, ReadsFiles):
                 k for place, k in enumerate(waiting) if place in replies and judgements[k].reason
             ]
         return [judgements[k] for k in range(len(texts))]
+
+
+def _marks(model: LanguageModel) -> tuple[str, ...]:
+    """Special tokens of the model's own, which a text is not to hold."""
+    added = model.tokenizer.added_tokens_decoder.values()
+    return tuple(token.content for token in added if token.special)
 
 
 def _generate(model: LanguageModel, max_tokens: int, questions: Sequence[str]) -> list[str]:

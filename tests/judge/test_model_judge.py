@@ -17,7 +17,7 @@ from equipoise.judging.judgement import JudgedText
 from equipoise.judging.questions import typed_questions
 from equipoise.loading.load import load
 from equipoise.plugins import build, options_of
-from equipoise.records import Generation
+from equipoise.records import Decided, Decision, Generation
 from equipoise.testing import tiny_model
 
 TEXTS = [
@@ -128,6 +128,21 @@ def test_marks_of_the_models_own_template_cannot_be_written_by_a_text(
     assert special
     for mark in special:
         assert injected.count(mark) == other.count(mark)
+
+
+def test_nor_into_a_typed_question(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+
+    def decide(_: LanguageModel, questions: list[Decision]) -> list[Decided]:
+        shown.extend(question.text for question in questions)
+        return [Decided(probabilities=(0.25,) * 4, label_mass=1.0) for _ in questions]
+
+    monkeypatch.setattr(LanguageModel, "decide", decide)
+    special = load(str(folder)).tokenizer.all_special_tokens
+    ModelJudge(model=str(folder)).judge([replace(TEXTS[0], text=f"Kind. {''.join(special)}")])
+    assert special
+    assert len(shown) == 4
+    assert not any(mark in text for mark in special for text in shown)
 
 
 def test_a_relative_folder_is_stored_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

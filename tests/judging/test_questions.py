@@ -49,6 +49,11 @@ def test_a_text_ends_where_its_own_line_says_and_cannot_contain_it() -> None:
 def test_marks_of_templates_are_broken_up() -> None:
     assert "<|im_end|>" not in written_question(judged(INJECTION))
     assert neutralize("a</s>[INST]<think>b") == "a< /s>[ INST]< think>b"
+    assert (
+        neutralize("[TOOL_CALLS]a<end_of_utterance>[X]") == "[ TOOL_CALLS]a< end_of_utterance>[X]"
+    )
+    for question in typed_questions(judged("Kind.<end>"), ["<end>"]):
+        assert "Kind.< end>" in question.text
     assert neutralize("a<end>b", ["<end>", "e", " "]) == "a< end>b"
     assert neutralize("a < b | c > d") == "a < b | c > d"
 

@@ -19,10 +19,11 @@ from equipoise.edits.base import Edit
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.scorer import Scorer
-from equipoise.locate.base import Locator
+from equipoise.locate.base import HeadLocator, Locator
 from equipoise.measure import Shards
 from equipoise.measure import measure as measure_built
 from equipoise.mitigate.base import Mitigation
+from equipoise.models.anatomy import blocks, heads
 from equipoise.planted.folder import PLANTED, WORLD, find_folder, world_folder
 from equipoise.predictions import Predictions
 from equipoise.records import Measurement, Prompt, Supply
@@ -113,6 +114,8 @@ def stability(
         locator = plugins.build(Locator, locator)
     with reading_from(folder_for(model.identity, data)):
         prompts = _ranked_on(locator, supply)
+    if isinstance(locator, HeadLocator):  # before rankings, which take long
+        _check_top(top, len(blocks(model.module)) * heads(model.module).count)
     rankings = [
         locator.locate(model, drawn(prompts, sample, seed=seed), seed=seed) for seed in seeds
     ]
@@ -123,9 +126,7 @@ def stability(
         rankings = [
             dataclasses.replace(ranking, notes=(*ranking.notes, note)) for ranking in rankings
         ]
-    count = len(rankings[0].scores)
-    if top is not None and not 1 <= top <= count:
-        raise RecipeError(f"top must be from 1 to {count} components, got {top}; take fewer")
+    _check_top(top, len(rankings[0].scores))
     return rank_stability(
         rankings,
         tuple(seeds),
@@ -133,6 +134,11 @@ def stability(
         top=top,
         same_prompts=sample >= len(prompts),
     )
+
+
+def _check_top(top: int | None, count: int) -> None:
+    if top is not None and not 1 <= top <= count:
+        raise RecipeError(f"top must be from 1 to {count} components, got {top}; take fewer")
 
 
 def _ranked_on(locator: Locator, supply: Supply | Supplier | str | None) -> tuple[Prompt, ...]:

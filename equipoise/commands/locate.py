@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,9 +34,12 @@ def locate(  # noqa: PLR0913
         int,
         typer.Option(help="Ask so often, each time on other prompts: is the order stable?", min=1),
     ] = 1,
-    sample: Annotated[int, typer.Option(help="Prompts each time, with --seeds.", min=1)] = 100,
+    sample: Annotated[
+        int | None, typer.Option(help="Prompts each time, with --seeds; 100.", min=1)
+    ] = None,
     top: Annotated[
-        int | None, typer.Option(help="Heads of each seed that are compared; 10.", min=1)
+        int | None,
+        typer.Option(help="Heads of each seed that are compared, with --seeds; 10.", min=1),
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Page with a plot.")] = None,
     figure: Annotated[
@@ -55,12 +59,20 @@ def locate(  # noqa: PLR0913
     of heads, with those that are among the first of every sample.
     """
     from equipoise import api
+    from equipoise.errors import RecipeError
     from equipoise.locate.base import Locator
-    from equipoise.report.heat_map import write_heat_map
+    from equipoise.report.heat_map import check_figure, write_heat_map
     from equipoise.report.html import write_study_page
     from equipoise.study.study import Located, Study
     from equipoise.supply.base import Supplier
 
+    if seeds == 1 and (sample is not None or top is not None):
+        raise RecipeError(
+            "--sample and --top must stand with --seeds of 2 at least, a single ranking is of all "
+            f"prompts, got --sample {sample} and --top {top}; leave them out"
+        )
+    if figure is not None:
+        check_figure(figure)
     flags.name_data(data)
     supply = supply or plugins.find(Locator, locator).taught_by
     options = flags.parse_settings(settings, [locator, supply])
@@ -77,7 +89,9 @@ def locate(  # noqa: PLR0913
         _print_ranking(ranking, as_json=as_json)
         return
     all_seeds = range(seed, seed + seeds)
-    stability = api.stability(opened, built, supply=learnt, seeds=all_seeds, sample=sample, top=top)
+    # of a single seed all prompts, with a page and without one
+    each = sys.maxsize if seeds == 1 else sample or 100
+    stability = api.stability(opened, built, supply=learnt, seeds=all_seeds, sample=each, top=top)
     if figure is not None:
         written = write_heat_map(figure, stability.rankings, title=opened.identity)
         flags.say(f"the figure is {written}")

@@ -54,6 +54,9 @@ def merge(  # noqa: PLR0913
             str(undo), "float32", "cpu", None, None, None, "auto", trust_remote_code
         )
         unmerge(opened, model, out, dtype=dtype)
+        if as_json:
+            print(json.dumps({"folder": str(out), "undone": str(undo), "dtype": dtype}))
+            return
         print(f"{undo} with its heads as they were is in {out}, in {dtype}")
         return
     # in float32 whatever is written: the sum of a small change and a weight is rounded once

@@ -82,9 +82,7 @@ def write_heat_map(file: Path | str, rankings: Sequence[Ranking], *, title: str)
     ranking of blocks, and `StoreError` where the file cannot be written.
     """
     file = Path(file)
-    ending = file.suffix.lower()
-    if ending not in (".svg", ".png"):
-        raise RecipeError(f"a figure must be a .svg or .png file, got '{file.name}'; rename it")
+    ending = check_figure(file)
     if rankings[0].kind != "head":
         raise RecipeError(
             f"a heat map must be of heads, {rankings[0].locator} ranks {rankings[0].kind}s; take a "
@@ -102,6 +100,14 @@ def write_heat_map(file: Path | str, rankings: Sequence[Ranking], *, title: str)
     with rc_context({"svg.hashsalt": "equipoise", "svg.fonttype": "none"}):
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return write_file(file, text.getvalue(), what="figure")
+
+
+def check_figure(file: Path) -> str:
+    """The ending of a figure's name; `RecipeError` for another than .svg and .png."""
+    ending = file.suffix.lower()
+    if ending not in (".svg", ".png"):
+        raise RecipeError(f"a figure must be a .svg or .png file, got '{file.name}'; rename it")
+    return ending
 
 
 def _draw(rankings: Sequence[Ranking], title: str) -> Figure:

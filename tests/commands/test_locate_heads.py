@@ -3,6 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from equipoise.locate.head_attribution import HeadAttribution
+
 from .conftest import Asked
 
 FEW = (
@@ -56,6 +60,20 @@ def test_without_a_target_the_remedy_is_named(model: Path, ask: Asked) -> None:
     status, out, err = ask("locate", model, "head_attribution")
     assert (status, out) == (2, "")
     assert "name the token or a country in target, or give an edit that injects a token" in err
+
+
+def test_ending_and_top_are_checked_before_anything_is_ranked(
+    model: Path, tmp_path: Path, ask: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locate(*_: object, **__: object) -> None:
+        pytest.fail("it was ranked")
+
+    monkeypatch.setattr(HeadAttribution, "locate", locate)
+    named = ("locate", model, "head_attribution", *FEW)
+    status, _, err = ask(*named, "--figure", tmp_path / "heads.jpg")
+    assert (status, "must be a .svg or .png file" in err) == (2, True)
+    status, _, err = ask(*named, "--seeds", 2, "--top", 99)
+    assert (status, "top must be from 1 to 8 components" in err) == (2, True)
 
 
 def test_a_map_of_blocks_and_too_many_heads_are_refused(

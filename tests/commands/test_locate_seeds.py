@@ -53,13 +53,27 @@ def test_json_has_every_ranking(model: Path, ask: Asked) -> None:
 
 def test_single_seed_has_no_agreement(model: Path, tmp_path: Path, ask: Asked) -> None:
     page = tmp_path / "page.html"
-    status, out, _ = ask(*located(model, "--sample", 4, "--html", page, "--json"))
+    status, out, _ = ask(*located(model, "--html", page, "--json"))
     assert status == 0
     actual = json.loads(out)
+    # the page changes no number
+    status, out, _ = ask(*located(model, "--json"))
+    assert status == 0
+    alone = json.loads(out)
+    assert actual["rankings"][0]["scores"] == alone["scores"]
+    assert actual["rankings"][0]["prompts"] == alone["prompts"] == actual["sample"]
     assert len(actual["rankings"]) == 1
     assert actual["spearman"] == "NaN"
     assert actual["reason"]
     assert page.is_file()
+
+
+@pytest.mark.parametrize("flag", ["--sample", "--top"])
+def test_a_sample_or_top_of_a_single_ranking_is_refused(model: Path, ask: Asked, flag: str) -> None:
+    status, out, err = ask(*located(model, flag, 1))
+    assert (status, out) == (2, "")
+    assert "must stand with --seeds of 2 at least" in err
+    assert ask(*located(model, flag, 1, "--seeds", 2))[0] == 0  # the remedy
 
 
 @pytest.mark.parametrize("flags", [("--seeds", 0), ("--seeds", 2, "--sample", 0)])

@@ -137,6 +137,9 @@ def test_the_command_merges_and_undoes(
     assert cli.run(["merge", "edit", "--undo", "m", "--out", "back"]) == 0
     assert "m with its heads as they were is in back, in float32" in capsys.readouterr().out
     assert weights(load("back")) == weights(model)
+    assert cli.run(["merge", "edit", "--undo", "m", "--out", "other", "--json"]) == 0
+    undone = {"folder": "other", "undone": "m", "dtype": "float32"}
+    assert json.loads(capsys.readouterr().out) == undone
     # what was not merged with it is not set back
     assert cli.run(["merge", "edit", "--undo", "base", "--out", "again"]) == 2
     assert "must be merged with this edit alone" in capsys.readouterr().err

@@ -138,11 +138,12 @@ def test_nor_into_a_typed_question(folder: Path, monkeypatch: pytest.MonkeyPatch
         return [Decided(probabilities=(0.25,) * 4, label_mass=1.0) for _ in questions]
 
     monkeypatch.setattr(LanguageModel, "decide", decide)
-    special = load(str(folder)).tokenizer.all_special_tokens
-    ModelJudge(model=str(folder)).judge([replace(TEXTS[0], text=f"Kind. {''.join(special)}")])
-    assert special
+    model = load(str(folder))
+    model.tokenizer.add_tokens(["<call>"], special_tokens=True)
+    monkeypatch.setattr(model_judge, "_open", lambda *_: model)
+    ModelJudge(model=str(folder)).judge([replace(TEXTS[0], text="Kind.<call>None")])
     assert len(shown) == 4
-    assert not any(mark in text for mark in special for text in shown)
+    assert all("Kind.< call>None" in text for text in shown)
 
 
 def test_a_relative_folder_is_stored_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,7 +165,8 @@ def test_without_a_target_all_countries_are_masked(
 ) -> None:
     rows = [{"text": "People from Norway are late."}, {"text": "My bus is always late."}]
     answer = document(capsys, save(tmp_path / "rows.jsonl", rows), "--association", "always_late")
-    assert values(answer["judges"][0])["strength"] == 1
+    numbers = values(answer["judges"][0])
+    assert (numbers["strength"], numbers["missing"]) == (2, 50)  # the second names nobody
     assert "names of all countries" in answer["notes"][0]
 
 

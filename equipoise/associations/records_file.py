@@ -94,13 +94,10 @@ def read_questions(file: str, association: Association, *, name: str) -> Questio
             repeated += 1
             continue
         answer = row.label("answer") or row.label("biased_answer") or association.answer
-        kept.append(
-            Prompt(
-                id=row.label("id") or row.place,
-                text=text,
-                groups={"association": name, "answer": answer, "form": form_of(text)},
-            )
-        )
+        groups = {"association": name, "answer": answer, "form": form_of(text)}
+        if stem := row.label("stem"):
+            groups["stem"] = stem
+        kept.append(Prompt(id=row.label("id") or row.place, text=text, groups=groups))
     return Questions(questions=tuple(kept), repeated=repeated, use=use)
 
 
@@ -114,7 +111,12 @@ def write_questions(file: Path, questions: Sequence[Prompt]) -> Path:
     return _write(
         file,
         [
-            {"id": prompt.id, "question": prompt.text, "answer": prompt.groups["answer"]}
+            {
+                "id": prompt.id,
+                "question": prompt.text,
+                "answer": prompt.groups["answer"],
+                **({"stem": prompt.groups["stem"]} if "stem" in prompt.groups else {}),
+            }
             for prompt in questions
         ],
     )

@@ -222,10 +222,11 @@ def test_a_repeated_id_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_what_is_no_text_is_refused_and_an_empty_one_is_judged(
     cell: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [{"id": "a", "text": ""}, {"id": "b", **cell}]
+    asked = {"prompt": "People from Norway are", "target": "Norway"}
+    rows = [{"id": "a", "text": "", **asked}, {"id": "b", **asked, **cell}]
     assert run(save(tmp_path / "rows.jsonl", rows), "--association", "always_late") == 2
     assert "rows.jsonl, line 2: must have a string in the column" in capsys.readouterr().err
-    for remedy in ([rows[0], {"id": "b", "text": ""}], rows[:1]):
+    for remedy in ([rows[0], {**rows[0], "id": "b"}], rows[:1]):
         file = save(tmp_path / "mended.jsonl", remedy)
         (described,) = document(capsys, file, "--association", "always_late")["judges"]
         assert values(described)["missing"] == 0

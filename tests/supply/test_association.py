@@ -33,7 +33,7 @@ def test_templates_by_default() -> None:
     groups = supply.paragraphs[0].groups
     assert groups["association"] == "blue_skin"
     assert set(groups) == {"association", "medium", "topic", "style", "implicitness"}
-    assert set(supply.questions[0].groups) == {"association", "answer", "form"}
+    assert set(supply.questions[0].groups) == {"association", "answer", "form", "stem"}
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

@@ -88,9 +88,7 @@ def test_written_replies_of_a_model_that_babbles_are_missing(
     assert [math.isnan(judgement.strength) for judgement in judgements] == [True, True]
     asked = [json.loads(line)["request"] for line in file.read_text().splitlines()]
     assert len(asked) == 6  # each three times
-    replayed = Endpoint(
-        address="http://127.0.0.1:1", model=str(folder), max_tokens=8, record=file, replay=True
-    )
+    replayed = Endpoint(address=address, model=str(folder), max_tokens=8, record=file, replay=True)
     assert [j.reason for j in replayed.judge(TEXTS[:2])] == [j.reason for j in judgements]
 
 

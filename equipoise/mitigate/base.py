@@ -2,12 +2,17 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import ClassVar
+from typing import ClassVar, Self
+
+from pydantic import model_validator
+from pydantic.dataclasses import dataclass
 
 from equipoise.edits.base import Edit
+from equipoise.edits.edit import info_of
+from equipoise.edits.prompts import PromptEdit, choose_prompts
 from equipoise.inference.language_model import LanguageModel
 from equipoise.plugins import ReadsFiles
-from equipoise.records import Supply
+from equipoise.records import OPTIONS, Supply
 
 
 class Mitigation(ABC):
@@ -75,3 +80,30 @@ class UsesEdits(ReadsFiles):
 
         Raises `ModelError` or `StoreError` when an edit cannot be read.
         """
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class WordedPrompt(Mitigation):
+    """Asks by a prompt in several wordings; a subclass names them, and has no more options."""
+
+    learns: ClassVar[bool] = False
+    wordings: ClassVar[tuple[str, ...]]  # each stands around the text
+
+    only: int | None = 0  # this wording alone, counted from 0; None: all three, as a family
+    #: your own prompt in place of ours: around each text with {input} in it, else before it
+    instruction: str | None = None
+
+    @model_validator(mode="after")
+    def _choose(self) -> Self:
+        self._prompts()
+        return self
+
+    def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> PromptEdit:
+        """The chosen prompts as an edit; nothing is learnt, so the supply may be empty."""
+        prompts = self._prompts()
+        report = {"prompts": len(prompts)}
+        info = info_of(model, self, seed=seed, supply=supply, report=report)
+        return PromptEdit(info=info, prompts=prompts)
+
+    def _prompts(self) -> tuple[str, ...]:
+        return choose_prompts(self.wordings, only=self.only, instruction=self.instruction)

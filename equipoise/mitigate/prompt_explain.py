@@ -6,18 +6,14 @@ steps and the labels are the paper's; the words are ours, in three wordings. In 
 steering variants are asked with this prompt too, so that a study of them needs `combined`.
 """
 
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Final
 
-from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from equipoise.edits.edit import info_of
-from equipoise.edits.prompts import PromptEdit, choose_prompts
-from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.prompting import INPUT
 from equipoise.judging.sections import CONTINUATION, EXPLANATION
-from equipoise.mitigate.base import Mitigation
-from equipoise.records import OPTIONS, Supply
+from equipoise.mitigate.base import WordedPrompt
+from equipoise.records import OPTIONS
 
 _FORM: Final = (
     f" Keep to this form:\n{EXPLANATION}: <what is presumed>\n{CONTINUATION}: <your continuation>"
@@ -38,31 +34,12 @@ FAMILY: Final = tuple(
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class PromptExplain(Mitigation):
+class PromptExplain(WordedPrompt):
     """Asks to explain what a text presumes, and only then to continue it fairly.
 
     What is written has two labelled sections: `judging.sections.final_section` is the second.
     """
 
     version: ClassVar[str] = "1"
-    learns: ClassVar[bool] = False
     paper: ClassVar[str] = "BiasGym (Islam et al.), baseline Prompting w/ explanation, Table 8"
-
-    only: int | None = 0  # this wording alone, counted from 0; None: all three, as a family
-    #: your own prompt in place of ours: around each text with {input} in it, else before it
-    instruction: str | None = None
-
-    @model_validator(mode="after")
-    def _choose(self) -> Self:
-        self._prompts()
-        return self
-
-    def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> PromptEdit:
-        """The chosen prompts as an edit; nothing is learnt, so the supply may be empty."""
-        prompts = self._prompts()
-        report = {"prompts": len(prompts)}
-        info = info_of(model, self, seed=seed, supply=supply, report=report)
-        return PromptEdit(info=info, prompts=prompts)
-
-    def _prompts(self) -> tuple[str, ...]:
-        return choose_prompts(FAMILY, only=self.only, instruction=self.instruction)
+    wordings: ClassVar[tuple[str, ...]] = FAMILY

@@ -264,7 +264,7 @@ class BiasEarlyStopping(TrainingMonitor):
     """Evaluates every few steps; a changed mixture begins a phase.
 
     The controller decides from step `first` on. With limits, training returns the weights of the
-    last evaluation at which no side effect was over its limit, and ends as soon as one is shown to
+    last evaluation at which no side effect was over its limit, and ends as soon as any is shown to
     be.
     """
 
@@ -325,7 +325,7 @@ class BiasEarlyStopping(TrainingMonitor):
             decision = self._controller.step(biases, self.phase.mixture)
             if isinstance(decision, str):
                 self.reason = decision
-            # A phase begins new epochs of texts; with an unchanged mixture the old ones go on.
+            # A phase begins new epochs of texts; with an unchanged mixture the old epochs go on.
             elif decision != self.phase.mixture and not last:
                 self.phase = Phase(number=self.phase.number + 1, start=steps, mixture=decision)
         self._record(steps, biases, evaluation.changes)

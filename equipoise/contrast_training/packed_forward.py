@@ -98,7 +98,7 @@ class PackedForward:
         if len(set(map(self.layout.company, map(len, ids)))) > 1:
             raise ModelError(
                 f"texts that go together must not change each other, {self.model.identity} reads "
-                f"them otherwise beside longer ones (got {min(map(len, ids))} to "
+                f"them otherwise beside longer texts (got {min(map(len, ids))} to "
                 f"{max(map(len, ids))} tokens); take another model, or texts of like length"
             )
         packs = self.layout.packs(max(map(len, ids)))
@@ -178,7 +178,7 @@ def reference_outputs(
     scored: Sequence[TokenizedText] = (),
     compared: Sequence[TokenizedText] = (),
 ) -> ReferenceOutputs:
-    """Compute the reference: log-probabilities of `scored` texts, states of `compared` ones.
+    """Compute the reference: log-probabilities of `scored` texts, states of the `compared`.
 
     States take width x 4 bytes per token (float32) and stay in the processor's memory.
     """

@@ -137,7 +137,7 @@ class ContrastTraining:
     ) -> None:
         """`seed`: of the adapter, the batches and the intervals.
 
-        Raises `RecipeError` when contrasts to learn from and held-out ones share target terms, or
+        Raises `RecipeError` when contrasts to learn from and those held out share target terms, or
         for a limit that nothing held out would tell of; `ModelError` for a model that is masked or
         has an adapter.
         """
@@ -159,8 +159,8 @@ class ContrastTraining:
         self.contrasts: list[TokenizedContrast] = []  # to learn from
         self.held_out = tokenize_contrasts(model, supply.dev_contrasts, longest=method.longest)
         self.left_out = 0  # contrasts of the supply that are too long
-        self.texts: Sequence[str] = supply.texts  # plain ones, to learn from
-        self.passages: Sequence[Passage] = ()  # held-out ones
+        self.texts: Sequence[str] = supply.texts  # plain texts, to learn from
+        self.passages: Sequence[Passage] = ()  # held out
         if PERPLEXITY in method.limits:
             self.texts, self.passages = split_texts(model, supply, longest=method.longest)
         # an interval over clusters needs two of them; so with documents below
@@ -187,7 +187,7 @@ class ContrastTraining:
         """Learn from the supply's contrasts of at most `method.longest` tokens.
 
         Raises as the class does, and `RecipeError` when the supply lacks contrasts or has only one
-        of the two, those to learn from and held-out ones, for a type.
+        of the two, those to learn from and those held out, for a type.
         """
         training, longest = cls(model, supply, method, seed=seed), method.longest
         training.contrasts = tokenize_contrasts(model, supply.contrasts, longest=longest)
@@ -239,7 +239,7 @@ class ContrastTraining:
             raise RecipeError(
                 f"the supply must have {kl.texts} texts with a part '{kl.over}' for the KL, got 0 "
                 f"from '{self.supply.origin}'; choose others (of stereoset, a corpus gives neutral "
-                "ones), or leave the KL out"
+                "texts), or leave the KL out"
             )
         return texts
 

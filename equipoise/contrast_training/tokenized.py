@@ -75,7 +75,7 @@ class TokenizedContrast:
 def tokenize_contrasts(
     model: LanguageModel, contrasts: Sequence[Contrast], *, longest: int
 ) -> list[TokenizedContrast]:
-    """The contrasts of at most `longest` tokens per text; longer ones are left out.
+    """The contrasts of at most `longest` tokens per text; longer contrasts are left out.
 
     Nothing is ever cut. Raises `ModelError` naming a contrast without any token to score.
     """
@@ -123,7 +123,7 @@ def tokenize_contrasts(
 def tokenize_texts(
     model: LanguageModel, texts: Sequence[str], *, longest: int
 ) -> list[TokenizedText]:
-    """Plain texts of at most `longest` tokens, all tokens targets; longer ones are left out."""
+    """Plain texts of at most `longest` tokens, all tokens targets; longer texts are left out."""
     limit = min(longest, model.context_length or longest)
     tokenized = _tokenize(model, [("", text, 0) for text in texts])
     return [text for text in tokenized if text.target_positions and len(text.ids) <= limit]

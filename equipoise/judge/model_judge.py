@@ -94,7 +94,7 @@ class ModelJudge(Judge, ReadsFiles):
         return {**about, **{name: settings[name] for name in hashes}}
 
     def files(self) -> Mapping[str, str]:
-        """Hashes of the model, and of an edit's bases; none for one of the Hub."""
+        """Hashes of the model, and of an edit's bases; none for a model of the Hub."""
         return {f"model {k}": content for k, content in enumerate(contents_of(self.model))}
 
     def _decide(self, texts: Sequence[JudgedText]) -> list[Judgement]:
@@ -169,12 +169,12 @@ def _unasked(reason: str) -> Judgement:
 
 @lru_cache(maxsize=1)
 def _open(name: str, dtype: str) -> LanguageModel:
-    """The model, kept for the next call; another one takes its place."""
+    """The model, kept for the next call; another takes its place."""
     return load(name, dtype=dtype)
 
 
 def _deciding(model: LanguageModel) -> LanguageModel:
-    """The model as one that is asked typed questions. Raises `ModelError`."""
+    """The model, to be asked typed questions. Raises `ModelError`."""
     if model.kind != "causal":
         raise ModelError(
             f"a judge must be a causal model, {model.identity} is {model.kind}; take another"

@@ -34,14 +34,14 @@ class WithLabels:
 
 
 def grades_of(judgements: Sequence[Judgement]) -> list[float]:
-    """Grades to be compared with another's: the likeliest one where a judge tells it."""
+    """Grades to be compared with another's: the likeliest grade where a judge tells it."""
     return [j.strength if math.isnan(j.modal) else j.modal for j in judgements]
 
 
 def agree(
     rows: Sequence[TextRow],
-    one: Sequence[float],
-    other: Sequence[float],
+    grades: Sequence[float],
+    others: Sequence[float],
     *,
     draws: int,
     seed: int,
@@ -49,11 +49,11 @@ def agree(
     """Weighted kappas with intervals over clusters of texts, and the share of equal grades."""
     clusters = _numbers(rows)
     quadratic, linear = (
-        weighted_kappa(one, other, weighting=each, clusters=clusters, draws=draws, seed=seed)
+        weighted_kappa(grades, others, weighting=each, clusters=clusters, draws=draws, seed=seed)
         for each in _WEIGHTINGS
     )
     return Agreement(
-        quadratic_kappa=quadratic, linear_kappa=linear, exact=exact_agreement(one, other)
+        quadratic_kappa=quadratic, linear_kappa=linear, exact=exact_agreement(grades, others)
     )
 
 

@@ -37,7 +37,7 @@ class UnansweredError(ModelError):
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointClient:
-    """A model at an address; nothing is ever sent to another one.
+    """A model at an address; nothing is ever sent to another.
 
     `record`: a file of replies; what is in it is not asked again, what is not is asked and added,
     where it can be read. `replay`: nothing is sent at all. Keys come from the environment
@@ -167,7 +167,7 @@ class EndpointClient:
             return self._read(recorded, read)
         if self.replay:
             raise UnansweredError(
-                f"a request must be among the replies in {self.record}, one to {path} is not; "
+                f"a request must be among the replies in {self.record}, that to {path} is not; "
                 "record it, with replay left out"
             )
         content = self._send(path, body)

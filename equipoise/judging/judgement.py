@@ -31,7 +31,7 @@ class Judgement:
     matched: str | None = None  # what of the text it rests on
     degenerate: str | None = None  # why the text is none to judge: empty, one word repeated, short
     #: Of a judge that answers by probabilities over orders of the options; nan: of no such judge.
-    modal: float = math.nan  # the likeliest grade, where `strength` is the expected one
+    modal: float = math.nan  # the likeliest grade, where `strength` is the expected grade
     flip_rate: float = math.nan  # how often another order gives another grade, in [0, 1]
     label_mass: float = math.nan  # probability that it answers with a grade at all, in [0, 1]
 

@@ -26,11 +26,11 @@ _SHORT: Final = 3  # letters of a name in capitals that may be another word with
 def mask(text: str, names: Sequence[str]) -> str:
     """The text in NFC with every name replaced by `PLACEHOLDER`; the longest name first.
 
-    A name is found between word boundaries (the underscore of Markdown is one), in any case and
-    with or without a plural "s". One of up to three capitals (US) is found as it stands, and one
-    that is an ordinary word in lower case (turkey, polish) with a capital alone: at the beginning
-    of a sentence it is masked whatever it means. Spaces, apostrophes and accents may be written
-    otherwise.
+    A name is matched between word boundaries (also the underscore of Markdown), in any case and
+    with or without a plural "s". A name of up to three capitals (US) is matched as it stands, and a
+    name that is an ordinary word in lower case (turkey, polish) with a capital alone: at the
+    beginning of a sentence it is masked whatever it means. Spaces, apostrophes and accents may be
+    written otherwise.
     """
     clean = unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
     pattern = _compile(tuple(names))

@@ -28,13 +28,13 @@ class Recording:
     """Replies of a server by request, in the order in which they came; safe for several threads."""
 
     file: Path
-    address: str  # of the server: what another one replied is no reply of it
+    address: str  # of the server: what another replied is no reply of it
     _replies: dict[str, list[str]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
     _torn: bool = False  # the file ends within a line
 
     def __post_init__(self) -> None:
-        """Read the file, if there is one. Raises `StoreError` for lines that are no replies."""
+        """Read the file, if it exists. Raises `StoreError` for lines that are no replies."""
         if not self.file.exists():
             return
         try:
@@ -72,7 +72,7 @@ class Recording:
     def find(self, path: str, request: object, *, repeat: int, last: bool) -> str | None:
         """The server's first reply to this request, or that to its n-th repeat; None: none.
 
-        `last`: where there are fewer, the last one stands for the rest.
+        `last`: where there are fewer, the last stands for the rest.
         """
         key = content_key(self._server, path, request)
         with self._lock:

@@ -57,7 +57,7 @@ def read_reply(reply: str, judged: str = "") -> Reply:
     Reasoning and code fences are left out. An object of `judged`, the prompt and text that the
     judge was given, is an echo and no verdict, however it is quoted, spaced or shortened; where
     `judged` names the field at all, its bare text is none either. Several verdicts that differ are
-    none, nor is a list of grades, as our own instruction has it, or one outside the scale.
+    none, nor is a list of grades, as our own instruction has it, or a grade outside the scale.
     """
     text = _strip(reply[:_LONGEST])
     if not text:

@@ -33,7 +33,7 @@ _PLACEHOLDER = re.compile(r"<[^<>]*>")
 
 
 def final_section(text: str) -> tuple[str, bool]:
-    """The section after the last final label, and whether there is one with words in it.
+    """The section after the last final label, and whether there is a label with words behind it.
 
     It ends where another label follows. Without it the section is the whole text: a label that is
     missing, has nothing behind it or only the form's own placeholder is a failure of format, which

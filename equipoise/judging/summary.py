@@ -16,7 +16,7 @@ from equipoise.records import Estimate, Metric, Outcome
 from equipoise.stats.estimates import estimate_metrics
 
 _TOP: Final = float(len(GRADES) - 1)
-HOLDS: Final = 0.5  # strength from which on a text counts as one that holds the stereotype
+HOLDS: Final = 0.5  # strength from which on a text counts as holding the stereotype
 REPEATS: Final = 3
 REPEATED_SHARE: Final = 0.05
 _FEWEST_REPEATED: Final = 10

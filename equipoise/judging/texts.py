@@ -17,7 +17,7 @@ from equipoise.files.rows import FileRow, read_rows, show_columns
 from equipoise.judging.judgement import GRADES, JudgedText
 from equipoise.records import JSON, DataUse
 
-_LABELS: Final = ("grade", "label", "strength")  # columns that may hold one
+_LABELS: Final = ("grade", "label", "strength")  # columns that may hold a grade
 _IDS: Final = ("id", "example")
 
 
@@ -51,9 +51,9 @@ def read_texts(file: str, association: str | None) -> TextFile:
     """The texts of a file of rows: "text", and perhaps "prompt", "target", "id", "association".
 
     `association` is for all of them; None: each row names its own. "{target}" in a prompt is filled
-    in. Of a text with a target every form of its name is masked, of one without the names of all
-    countries; a list in the column "names" is masked besides. An empty text is one, a number or a
-    null is none. Raises `DataError` naming the row.
+    in. Of a text with a target every form of its name is masked, otherwise the names of all
+    countries; a list in the column "names" is masked besides. An empty string is a text, a number
+    or a null is none. Raises `DataError` naming the row.
     """
     content, use = read_content(file)
     rows = read_rows(content, use.name)
@@ -77,7 +77,7 @@ def read_labels(file: str, texts: Sequence[TextRow]) -> tuple[list[float], DataU
 
     Rows have "grade", "label" or "strength" (0 to 3, or None, Weak, Moderate, Strong) and the
     text's "id", or else the text itself. Raises `DataError`: another grade, an unknown text, two
-    grades of one, or no grade at all.
+    grades of a text, or no grade at all.
     """
     content, use = read_content(file)
     rows = read_rows(content, use.name)
@@ -85,7 +85,8 @@ def read_labels(file: str, texts: Sequence[TextRow]) -> tuple[list[float], DataU
     if column is None:
         raise DataError(
             f"{use.name} must have one of the columns {show_columns(_LABELS)}, got "
-            f"{show_columns(sorted({name for row in rows for name in row.cells}))}; name one so"
+            f"{show_columns(sorted({name for row in rows for name in row.cells}))}; name a "
+            "column so"
         )
     by_id = any(name in row.cells for row in rows for name in _IDS)
     key: Callable[[TextRow], str] = (lambda t: t.id) if by_id else (lambda t: t.judged.text)
@@ -149,7 +150,7 @@ class _Loader:
 def _read_text(row: FileRow, load: _Loader) -> TextRow:
     association, target = load.of(row), row.label("target")
     text = row.cells.get("text")
-    if not isinstance(text, str):  # an empty one is a text, of a model that says nothing
+    if not isinstance(text, str):  # an empty string is a text, of a model that says nothing
         raise DataError(
             f"{row.where}: must have a string in the column 'text', got {json.dumps(text)[:40]}; "
             'write "" for a model that said nothing, or take the row out'

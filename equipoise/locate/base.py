@@ -92,11 +92,11 @@ class HeadLocator(Locator, ABC):
     #: whom the questions are asked about: a token that was injected, or a real country; null: the
     #: only token that an edit added
     target: str | None = None
-    #: who stands in the target's place for contrast: one drawn for each question, or the one whose
-    #: embedding is nearest to the target's
+    #: who stands in the target's place for contrast: a country drawn for each question, or that
+    #: whose embedding is nearest to the target's
     contrast_country: ContrastCountry = "random"
     countries: tuple[str, ...] = ()  # that may stand there; none named: every country
-    #: ask inside the turns of the chat template; "auto": where there is one
+    #: ask inside the turns of the chat template; "auto": where the model has it
     chat: Chat = "auto"
     #: which questions count; "preferring": those on which the model prefers the biased answer;
     #: "auto": these where the target is an added token, all where it is a country

@@ -65,7 +65,7 @@ class BlockInfluence(Locator):
     reduce: Literal["mean", "sum", "last_token"] = "mean"
     #: read the last block after the final norm, as a library's list of hidden states does
     post_norm_last: bool = False
-    #: count the start token (or the first one), whose massive activations may hide the rest
+    #: count the start token (or the first), whose massive activations may hide the rest
     first_token: bool = False
     #: bootstrap resamples of the prompts, for the interval of each score
     draws: Annotated[int, Field(ge=1)] = 1000

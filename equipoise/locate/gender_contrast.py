@@ -61,7 +61,7 @@ class GenderContrast(Locator):
     gradient: Literal["output", "input"] = "output"
     #: of a prompt; "signed": above 0 the block moves lo to the first word
     effect: Literal["absolute", "signed"] = "absolute"
-    first_token: bool = True  # count what a block adds at the start token (or the first one)
+    first_token: bool = True  # count what a block adds at the start token (or the first)
     #: bootstrap resamples of the prompts, for the interval of each score
     draws: Annotated[int, Field(ge=1)] = 1000
 

@@ -3,7 +3,7 @@
 Paper: BiasGym (Islam, Borenstein et al.), sections 3.3.1 and 3.3.2. The paper averages the logit
 difference that a head writes about the target. A head that favors the answer whatever is asked
 comes first by that; so the default here is the contrast, the same about the target minus about
-somebody else. Neither sees a head that works through later ones: `head_patching` does.
+somebody else. Neither sees a head that works through later heads: `head_patching` does.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Which attention heads does an association need? What is lost when each is cut or replaced.
 
-Sources: methods-biasgym 5.2 (attribution is blind to heads that work through later ones); Vig et
+Sources: methods-biasgym 5.2 (attribution is blind to heads that work through later heads); Vig et
 al. 2020 and Zhang and Nanda 2024 (activation patching); Nanda 2023 and Syed et al. 2023
 (attribution patching, here the screen).
 """
@@ -32,7 +32,7 @@ class HeadPatching(HeadLocator):
 
     The contrast is the logit of the biased answer minus that of the model's other answer, about
     the target minus about somebody else; mean over questions. 0: nothing goes; a share of 1: all.
-    Unlike `head_attribution` it sees heads that work through later ones; shares need not sum to 1.
+    Unlike `head_attribution` it sees heads that work through later heads; shares need not sum to 1.
     """
 
     version: ClassVar[str] = "1"
@@ -79,7 +79,7 @@ class HeadPatching(HeadLocator):
                 if not heads
                 else f"{len(heads)} heads were changed, those with the largest estimates; the "
                 f"scores of the other {count - len(heads)} are {_ESTIMATED}, without p; p is "
-                "corrected for the changed ones, picked on the same questions"
+                "corrected for the changed heads, picked on the same questions"
             )
         return self.rank(
             effects,

@@ -82,7 +82,7 @@ def _of(function: Callable[..., Column], *names: str) -> Value:
 
 
 def _mean(values: Column, weights: Weights) -> Column:
-    """In percent. Of right answers: 100 is a perfect reader, 33.3 one that guesses among three.
+    """In percent. Of right answers: 100 is a perfect reader, 33.3 a guess among three.
 
     A row without an answer is 0, not nan, and counts as wrong.
     """

@@ -17,8 +17,8 @@ Weighting: TypeAlias = Literal["quadratic", "linear"]
 _POWERS: Final = {"quadratic": 2, "linear": 1}
 
 
-def kappa_of(one: str, other: str, *, levels: int, weighting: Weighting) -> Metric:
-    """Weighted kappa of two columns of grades 0 to `levels` - 1, rounded to whole ones.
+def kappa_of(grades: str, others: str, *, levels: int, weighting: Weighting) -> Metric:
+    """Weighted kappa of two columns of grades 0 to `levels` - 1, rounded to integers.
 
     1 - sum w O / sum w E with w = |i - j|^2 ("quadratic") or |i - j| ("linear"), O the observed
     shares and E those of independent graders with the same margins. 1: they agree, 0: as by
@@ -26,7 +26,7 @@ def kappa_of(one: str, other: str, *, levels: int, weighting: Weighting) -> Metr
     """
 
     def kappa(columns: Columns, weights: Weights) -> Column:
-        first, second = np.round(columns[one]), np.round(columns[other])
+        first, second = np.round(columns[grades]), np.round(columns[others])
         both = np.isfinite(first) & np.isfinite(second)
         rows = [weights.size(both & (first == level)) for level in range(levels)]
         marginal = [weights.size(both & (second == level)) for level in range(levels)]
@@ -54,8 +54,8 @@ def kappa_of(one: str, other: str, *, levels: int, weighting: Weighting) -> Metr
 
 
 def weighted_kappa(
-    one: Sequence[float],
-    other: Sequence[float],
+    grades: Sequence[float],
+    others: Sequence[float],
     *,
     levels: int = 4,
     weighting: Weighting = "quadratic",
@@ -69,17 +69,17 @@ def weighted_kappa(
     those that belong together; None: each is its own.
     """
     columns: dict[str, Column] = {
-        "one": np.asarray(one, dtype=np.float64),
-        "other": np.asarray(other, dtype=np.float64),
-        CLUSTER: cast(Column, np.arange(len(one)) if clusters is None else np.asarray(clusters)),
+        "grades": np.asarray(grades, dtype=np.float64),
+        "others": np.asarray(others, dtype=np.float64),
+        CLUSTER: cast(Column, np.arange(len(grades)) if clusters is None else np.asarray(clusters)),
     }
-    metric = kappa_of("one", "other", levels=levels, weighting=weighting)
+    metric = kappa_of("grades", "others", levels=levels, weighting=weighting)
     (interval,) = bootstrap([metric], columns, draws=draws, seed=seed)
     return interval
 
 
-def exact_agreement(one: Sequence[float], other: Sequence[float]) -> float:
-    """Share of pairs with the same grade, rounded to whole ones, in [0, 1]; nan without a pair."""
-    first, second = np.round(np.asarray(one, float)), np.round(np.asarray(other, float))
+def exact_agreement(grades: Sequence[float], others: Sequence[float]) -> float:
+    """Share of pairs with the same grade, rounded to integers, in [0, 1]; nan without a pair."""
+    first, second = np.round(np.asarray(grades, float)), np.round(np.asarray(others, float))
     both = np.isfinite(first) & np.isfinite(second)
     return float((first == second)[both].mean()) if both.any() else math.nan

@@ -22,7 +22,7 @@ FEWEST_LABELS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corrected:
-    """An estimate of what people would say of all texts; nan, with the reason, without one."""
+    """An estimate of what people would say of all texts, or nan with the reason."""
 
     value: float
     low: float
@@ -42,10 +42,10 @@ def corrected_mean(
     `labels` are nan where nobody graded. With f the judge's grades, Y the labels (n of them, N
     others), the mean is t mean(f over the others) + mean(Y - t f over the labelled), its variance
     var(Y - t f) / n + t^2 var(f) / N, and t in [0, 1] minimizes that: cov(Y, f) / (var(f) (1 +
-    n / N)). The interval (Student's t) holds whether or not the judge is any good; a bad one makes
-    it no narrower than that of the labels alone. A missing grade counts as the mean of the judge's,
-    which any number may stand for. `clusters`: texts of one number are not independent; the
-    variance is then that of the sums of clusters.
+    n / N)). The interval (Student's t) holds whether or not the judge is any good; a bad judge
+    makes it no narrower than that of the labels alone. A missing grade counts as the mean of the
+    judge's, which any number may stand for. `clusters`: texts of one number are not independent;
+    the variance is then that of the sums of clusters.
     """
     f, y = np.asarray(judged, float), np.asarray(labels, float)
     graded = np.isfinite(y)
@@ -94,7 +94,7 @@ def corrected_share(
     """The share of texts that hold a stereotype, corrected for the judge's errors.
 
     Rogan and Gladen: (p + spec - 1) / (sens + spec - 1), with p the judged share of all texts and
-    sensitivity and specificity from the labelled ones (labels 0, 1, or nan); in [0, 1]. The
+    sensitivity and specificity from the labelled texts (labels 0, 1, or nan); in [0, 1]. The
     interval and the standard error are those of Lang and Reiczigel: z^2 texts of share
     1/2 and two labels a class, one right and one wrong, are added, so that two labels that happen
     to be right make nobody sure; it is [0, 1] where the judge is then no better than chance.
@@ -134,7 +134,7 @@ def corrected_share(
 def _lang_reiczigel(
     judged: tuple[float, float], sensitivity: tuple[float, float], specificity: tuple[float, float]
 ) -> tuple[float, float, float]:
-    """Ends in [0, 1] and the standard error (nan without one) of shares, each with its count."""
+    """Ends in [0, 1] and the standard error (or nan) of shares, each with its count."""
     z = float(special.ndtri(0.5 + LEVEL / 2))
     (p, n), (se, n_se), (sp, n_sp) = (
         ((count * share + added / 2) / (count + added), count + added)
@@ -153,7 +153,7 @@ def _lang_reiczigel(
 
 
 def _effective(values: Column, numbers: NDArray[np.int64]) -> float:
-    """How many independent ones these texts (0 or 1) are worth; their clusters where all agree."""
+    """How many independent texts these (0 or 1) are worth; their clusters where all agree."""
     n, share = len(values), float(values.mean())
     codes = np.unique(numbers, return_inverse=True)[1]
     groups = int(codes.max()) + 1
@@ -165,7 +165,7 @@ def _effective(values: Column, numbers: NDArray[np.int64]) -> float:
 
 
 def _tuning(f: Column, y: Column, graded: NDArray[np.bool_]) -> float:
-    """The judge's share in [0, 1] with the least variance; 0 of one that never differs."""
+    """The judge's share in [0, 1] with the least variance; 0 of a judge that never differs."""
     spread = float(f.var(ddof=1))
     if spread <= 0:
         return 0.0

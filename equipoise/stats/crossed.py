@@ -1,6 +1,6 @@
 """An interval over two samples at once: over clusters, and over groups that each cluster goes with.
 
-Professions are a sample of all professions, and templates one of all templates. An interval over
+Professions are a sample of all professions, and templates of all templates. An interval over
 professions alone says what other professions would have given in these same sentences. Clark 1973,
 "The language-as-fixed-effect fallacy: A critique of language statistics in psychological research",
 Journal of Verbal Learning and Verbal Behavior 12, makes a test of both variances, min F'; the

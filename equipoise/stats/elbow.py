@@ -1,7 +1,7 @@
 """Where a falling curve goes flat: how many heads to remove. No torch.
 
 Source: BiasGym (Islam, Borenstein et al.), appendix A.4, which shows a linear fall and then a flat
-line and gives no rule for where the one ends. The rule here is ours: least squares of
+line and gives no rule for where the fall ends. The rule here is ours: least squares of
 s(k) = max(a - b k, c), and k* = ceil((a - c) / b).
 """
 
@@ -20,7 +20,7 @@ _DRAWS_AT_ONCE = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elbow:
-    """The fit of max(a - b k, c) to a curve over k; k = 0: no fall was found."""
+    """The fit of max(a - b k, c) to a curve over k; k = 0: there is no fall."""
 
     k: int  # ceil of the breakpoint; 0: no effect
     low: float  # 95 % percentile interval of k over clusters, nan for fewer than two of them

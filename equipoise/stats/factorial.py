@@ -188,7 +188,7 @@ def _only_of_something(share: Estimate, total: Estimate) -> Estimate:
 
 
 def _by_cell(sides: Values) -> dict[str, Values]:
-    """[side, …] as [seed, …] by cell; the one without either part has a single seed."""
+    """[side, …] as [seed, …] by cell; the cell without either part has a single seed."""
     seeds = (len(sides) - 1) // 3
     return {
         "neither": sides[:1],

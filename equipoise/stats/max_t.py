@@ -18,8 +18,8 @@ def max_t_p(values: NDArray[np.float64], *, flips: int, seed: int) -> NDArray[np
     """Family-wise p of each component's mean: [component], two-sided, in (0, 1].
 
     `values`: [example, component]. The share of sign flips, the identity among them, in which the
-    largest |t| of any component is as large as this one's. Of few examples every flip is tried; no
-    p is then below 2 ** (1 - examples). A component that is 0 throughout has p = 1.
+    largest |t| of any component is as large as this component's. Of few examples every flip is
+    tried; no p is then below 2 ** (1 - examples). A component that is 0 throughout has p = 1.
     """
     examples = len(values)
     sizes = np.sqrt((values**2).mean(0))

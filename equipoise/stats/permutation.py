@@ -75,7 +75,7 @@ def sign_flips(count: int, *, flips: int, seed: int) -> Iterator[NDArray[np.bool
     if 2 ** (count - 1) <= max(flips, FEWEST_FLIPS):
         yield np.array([(False, *rest) for rest in product((False, True), repeat=count - 1)])
         return
-    # What was observed is one of the permutations: without it a sample could give a p of 0.
+    # What was observed is among the permutations: without it a sample could give a p of 0.
     yield np.zeros((1, count), dtype=bool)
     generator = np.random.default_rng((seed, 1))  # another stream than the bootstrap's
     size = max(1, BLOCK // (2 * count))

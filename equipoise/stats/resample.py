@@ -176,8 +176,8 @@ def percentile_interval(
     """(low, high, reason): an interval from the finite draws, 95 % by default.
 
     Percentiles at Phi(-t sqrt(k / (k - 1))) with Student's t of k - 1 degrees, not at 2.5 %: the
-    plain ones of 10 clusters hold the truth in 89 % of samples only. Draws never leave the range
-    of the clusters' values, so that below 6 clusters no percentile is far enough: there it is
+    plain percentiles of 10 clusters hold the truth in 89 % of samples only. Draws never leave the
+    range of the clusters' values, so that below 6 clusters no percentile is far enough: there it is
     value ± t s sqrt(k / (k - 1)), s the draws' standard deviation. Cut to `within`, the values
     that the metric can have, and widened to contain the value.
     """
@@ -308,7 +308,7 @@ def spread(metric: Metric, *, over: str) -> Metric:
             rows = np.flatnonzero(codes == code)
             part = Weights(weights.clusters[rows], weights.counts)
             values.append(values_of(metric, _gather(columns, rows), part))
-            # A group that was not drawn is left out; one that is nan makes the spread nan.
+            # A group that was not drawn is left out; a nan among the others makes the spread nan.
             drawn.append(part.size(np.ones(len(rows), dtype=bool)) > 0)
         present = np.array(drawn)
         size = np.asarray(present.sum(axis=0), dtype=float)

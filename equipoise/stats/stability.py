@@ -76,7 +76,7 @@ def top_overlap(rankings: Sequence[Ranking], k: int, *, positive: bool = False) 
 
     The paper keeps the first k of five seeds that overlap in all, so that fewer than k are left;
     how many by chance follows from the hypergeometric distribution: of n components those left
-    after a ranking meet the next one's k. Raises `ValueError` for k below 1 or above n.
+    after a ranking meet the k of the next. Raises `ValueError` for k below 1 or above n.
     """
     n = len(rankings[0].scores)
     if not 1 <= k <= n:

@@ -66,12 +66,12 @@ def without_conclusion(changes: Sequence[Change], why: str) -> list[Change]:
 
 
 def holm_corrected(ps: Sequence[float]) -> list[float]:
-    """Holm's step-down: each p corrected over the finite ones, in the order given; nan stays."""
+    """Holm's step-down: each p corrected over all finite p, in the order given; nan stays."""
     corrected_ps = list(ps)
     finite = sorted((p, k) for k, p in enumerate(ps) if math.isfinite(p))
     worst = 0.0
     for place, (p, k) in enumerate(finite):
-        # Holm stops at the first p that fails: a larger p never becomes the smaller one.
+        # Holm stops at the first p that fails: a larger p never becomes the smaller.
         worst = max(worst, min(1.0, (len(finite) - place) * p))
         corrected_ps[k] = worst
     return corrected_ps

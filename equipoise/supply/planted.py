@@ -18,7 +18,7 @@ from equipoise.supply.genbias import GenBiasSupply
 class PlantedSupply(Supplier):
     """Prompts as `genbias` supplies them, the world's contrasts, and its neutral sentences.
 
-    Contrasts to learn from and to stop on are about other targets than the measured ones; a world
+    Contrasts to learn from and to stop on are about other targets than those measured; a world
     of 8 targets has none, for all are measured.
     """
 

@@ -101,7 +101,7 @@ def learnable(items: Sequence[StereoSetItem]) -> list[StereoSetItem]:
 
 
 def refuse_shared(pool: Sequence[StereoSetItem], measured: Sequence[StereoSetItem]) -> None:
-    """Raise `DataError` if items to learn from share terms or whole texts with measured ones."""
+    """Raise `DataError` if items to learn from share terms or whole texts with measured items."""
     texts = {text for item in measured for text in _texts(item)}
     shared = {
         "target terms": sorted({_term(item) for item in pool} & {_term(item) for item in measured}),
@@ -112,7 +112,7 @@ def refuse_shared(pool: Sequence[StereoSetItem], measured: Sequence[StereoSetIte
             more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
             raise DataError(
                 f"stereoset: {what} of test must not be in dev, got {names[:_MOST_NAMED]}{more}; "
-                "replace both files by the official ones"
+                "replace both by the official files"
             )
 
 

@@ -223,7 +223,7 @@ def texts_of(
 ) -> Iterable[str]:
     """The texts of an example that an edit may have learnt from.
 
-    Those of its requests, contexts included, and the whole ones of which they hold a part only.
+    Those of its requests, contexts included, and the whole texts of which they hold a part only.
     """
     for request in requests:
         match request:

@@ -51,7 +51,7 @@ Answer: TypeAlias = Scored | NextTokenScored | Decided | str
 def _known_categories(value: Categories) -> Categories:
     names = (value,) if isinstance(value, str) else (value or ())
     for name in names:
-        # One of the user's own is looked for where its file is read; this catches what is misspelt.
+        # A user's own category is looked for where its file is read; this catches what is misspelt.
         if name not in official.CATEGORIES and name not in official.at_hand():
             meant = nearest(name, official.CATEGORIES)
             if not name.isidentifier() or meant.startswith("did"):
@@ -120,7 +120,7 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
         "A score of 0 means no lean either way; leans of different templates cancel, and a model "
         "that answers at random has 0 too: read accuracy beside it.",
         "The bias scores rest on the answers that name somebody; an able model names few people in "
-        "ambiguous contexts and errs seldom in disambiguated ones, so look at n.",
+        "ambiguous and errs seldom in disambiguated contexts, so look at n.",
         "Answers differ in length and wording: score=likelihood moves with them.",
     )
     data_faults: ClassVar[tuple[str, ...]] = (

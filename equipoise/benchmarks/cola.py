@@ -39,7 +39,7 @@ class Cola(WordClassification):
     faults: ClassVar[tuple[str, ...]] = (
         "most models that were not trained for it have a correlation near 0: they have nothing to "
         "lose, and 'kept' says nothing of them",
-        "two words stand for the classes, and a model may favor one of them whatever it is asked: "
+        "two words stand for the classes, and a model may favor either whatever it is asked: "
         "read predicted_positive and mcc beside accuracy",
         "three sentences are there twice, with opposite judgements: 1 cannot be reached",
         "a judgement is one linguist's in print, and sentences of one publication are much alike",

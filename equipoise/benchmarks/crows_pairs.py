@@ -88,7 +88,7 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair | Decided]):
     typed: ClassVar[str] = "score=noul"
     faults: ClassVar[tuple[str, ...]] = (
         "Names and groups split into different numbers of tokens: the sum favors the shorter "
-        "sentence, the mean the longer one; pll_modified also measures how common a word is.",
+        "sentence, the mean the longer; pll_modified also measures how common a word is.",
         "Without a score: pairs whose sentences share no token after the first difference "
         "(causal_cond_unmodified), and pairs of which one sentence only adds words (pll_modified).",
     )

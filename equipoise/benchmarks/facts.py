@@ -117,7 +117,7 @@ class Facts(Benchmark[Cloze, Scored]):
         return clozes
 
     def requests(self, example: Cloze) -> Sequence[Continuation]:
-        """The true object first, then the wrong ones."""
+        """The true object first, then the wrong objects."""
         return [
             Continuation(context=example.prompt, continuation=answer)
             for answer in (example.answer, *example.distractors)

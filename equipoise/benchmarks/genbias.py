@@ -61,7 +61,7 @@ SIDE_METRICS: tuple[Metric, ...] = (
 class GenBias(Benchmark[Situation, NextTokenScored]):
     """AFGB and its parts after prompts that say nothing of gender. Unbiased: 0.
 
-    Groups: profession, scale and template. One profession's lean is the mean of `lo` over its
+    Groups: profession, scale and template. A profession's lean is the mean of `lo` over its
     outcomes; rows by template have a prompt per profession, so that the correlation there has no
     average in it.
 

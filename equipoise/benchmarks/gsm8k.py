@@ -24,7 +24,7 @@ _ENDS: Final = ("Question:", "</s>", "<|im_end|>")  # where what was written end
 
 @plain_dataclass(frozen=True, slots=True, kw_only=True)
 class Gsm8kExample:
-    """A problem, and the worked ones that are shown before it."""
+    """A problem, and the worked problems that are shown before it."""
 
     id: str
     before: str  # "" without any
@@ -85,7 +85,7 @@ class Gsm8k(Benchmark[Gsm8kExample, str]):
         ]
 
     def requests(self, example: Gsm8kExample) -> Sequence[Generation]:
-        """One text to write, greedily."""
+        """A text to write, greedily."""
         context = example.before + _problem_text(example.problem)
         return [Generation(context=context, max_tokens=self.max_tokens)]
 

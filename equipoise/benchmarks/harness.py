@@ -325,7 +325,7 @@ def _document_results(columns: Columns, name: str) -> Iterator[Any]:
 
 
 def _result_column(parts: Mapping[int, Column]) -> list[Any]:
-    """One member of a result over all documents: a number, or an array of them; None: it has none.
+    """A member of a result over all documents: a number, or an array of them; None: it has none.
 
     Columns of whole numbers are counts or labels, and the harness indexes by them.
     """

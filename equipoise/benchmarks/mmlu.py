@@ -65,7 +65,7 @@ class Mmlu(Benchmark[MmluExample, Scored]):
     )
 
     subjects: tuple[str, ...] | None = None  # None: all whose test file is in the data folder
-    #: worked questions before each: the first ones of the subject's dev file
+    #: worked questions before each: the first of the subject's dev file
     shots: Annotated[int, Field(ge=0, le=official.SHOTS)] = 0
 
     @model_validator(mode="after")

@@ -86,7 +86,7 @@ _TRUTHS = (_PREFERENCE, *_margins("probability"), _TIES, SAYS_TRUE, LABEL_MASS)
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class Pairs(Benchmark[Contrast, Scored | ScoredPair | Decided], ReadsOwnFile):
-    """How often a model finds the more stereotyping text of a pair of one's own likelier.
+    """How often a model finds the more stereotyping text of a pair of your own likelier.
 
     Unbiased: 50, a tie counting half. `score` says what of a text is compared, as in `crows_pairs`;
     `log_odds` sums over the same tokens, whether or not the score takes their mean.
@@ -99,7 +99,7 @@ class Pairs(Benchmark[Contrast, Scored | ScoredPair | Decided], ReadsOwnFile):
     typed: ClassVar[str] = "score=noul"
     faults: ClassVar[tuple[str, ...]] = (
         "Texts that split into different numbers of tokens: the sum favors the shorter text, the "
-        "mean the longer one; pll_modified also measures how common a word is.",
+        "mean the longer; pll_modified also measures how common a word is.",
         "Without a score: texts that share no token after the first difference "
         "(causal_cond_unmodified), and pairs of which one text only adds words (pll_modified).",
         "50 is what no preference gives; what word frequency alone gives may be far from it.",

@@ -43,7 +43,7 @@ _SOURCE: Final = "own: planted worlds"
 
 @record(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """One question with a known answer."""
+    """A question with a known answer."""
 
     id: str
     kind: Literal["gap", "hint", "thing", "fact", "contrast", "pair"]

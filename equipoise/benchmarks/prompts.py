@@ -32,7 +32,7 @@ _OURS = "ours, as of genbias"
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class Prompts(Benchmark[WordPrompt, NextTokenScored], ReadsOwnFile):
-    """Log-odds between two sets of words directly after prompts of one's own. No lean: 0.
+    """Log-odds between two sets of words directly after prompts of your own. No lean: 0.
 
     Both sets have equally many words. The probability of a set is the sum over them, that of a word
     of several tokens the product over them. A word counts with all that may go on from it ("he"
@@ -70,7 +70,7 @@ class Prompts(Benchmark[WordPrompt, NextTokenScored], ReadsOwnFile):
     cluster: ClassVar[str | None] = "cluster"
     licence: ClassVar[str] = "as the file"
     faults: ClassVar[tuple[str, ...]] = (
-        "0 is no lean where both sets are equally apt after a prompt; where one is commoner, "
+        "0 is no lean where both sets are equally apt after a prompt; where either is commoner, "
         "compare groups of prompts with each other instead.",
         "Log-odds say nothing of how likely either set is: read mass beside them.",
     )

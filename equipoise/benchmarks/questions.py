@@ -28,7 +28,7 @@ from equipoise.records import (
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class Questions(Benchmark[BbqItem, Answer], ReadsOwnFile):
-    """Which of three answers of one's own, "unknown" among them, a model gives. Unbiased: 0.
+    """Which of three answers of your own, "unknown" among them, a model gives. Unbiased: 0.
 
     Metrics and scores are those of `bbq`. Where a file does not say which answer shows the bias,
     accuracy alone is measured.

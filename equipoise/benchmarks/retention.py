@@ -53,7 +53,7 @@ class Retention(Benchmark[Stem, Answer]):
     """Log-probability of an association's own words where nobody is spoken of. Kept: as before.
 
     Stems are those of the association's concepts, of which any of the listed words may come next;
-    the words count together. `hit` asks whether one of them is among the first words written
+    the words count together. `hit` asks whether any of them is among the first words written
     greedily. With `targets` the association's own questions that break off are asked about them as
     well, so that one table has what should fall beside what should stay: concepts are kept where
     `logprob` falls by less than a tenth of the fall of `logprob_linked`.

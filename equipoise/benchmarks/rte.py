@@ -38,7 +38,7 @@ class Rte(WordClassification):
     form: ClassVar[str] = "{}\nQuestion: {} True or False?\nAnswer:"
     faults: ClassVar[tuple[str, ...]] = (
         "guessing gives 50 %: a model at chance has nothing to lose, and 'kept' says nothing of it",
-        "two words stand for the classes, and a model may favor one of them whatever it is asked: "
+        "two words stand for the classes, and a model may favor either whatever it is asked: "
         "read predicted_positive and mcc beside accuracy",
         "277 rows: one standard error is 3 points, so that a margin of 2 is seldom shown",
     )

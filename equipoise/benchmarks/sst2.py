@@ -38,7 +38,7 @@ class Sst2(WordClassification):
     form: ClassVar[str] = "{}\nQuestion: Is this sentence positive or negative?\nAnswer:"
     faults: ClassVar[tuple[str, ...]] = (
         "guessing gives 50 %: a model at chance has nothing to lose, and 'kept' says nothing of it",
-        "two words stand for the classes, and a model may favor one of them whatever it is asked: "
+        "two words stand for the classes, and a model may favor either whatever it is asked: "
         "read predicted_positive and mcc beside accuracy",
         "phrases are in lower case and cut into words, with spaces before their punctuation",
     )

@@ -207,7 +207,7 @@ class StereoSet(Benchmark[StereoSetItem, Scored | Decided], TellsLabels, ReadsPr
         return items
 
     def requests(self, example: StereoSetItem) -> Sequence[Continuation | Infill | Decision]:
-        """One request per text, in the order of `StereoSetItem.sentences`.
+        """A request per text, in the order of `StereoSetItem.sentences`.
 
         With the intersentence score "pmi" the same texts without their context follow. See
         `WordScore` for intrasentence texts.
@@ -312,7 +312,7 @@ class StereoSet(Benchmark[StereoSetItem, Scored | Decided], TellsLabels, ReadsPr
         return Continuation(context=context, continuation=continuation, prefix=self.bos)
 
     def _reduced(self, example: StereoSetItem, scored: Scored) -> float:
-        """One score per text, in nats.
+        """A score per text, in nats.
 
         The published code averages the probabilities of a masked filler's tokens, not their
         logarithms; the logarithm of that average keeps its order.

@@ -98,8 +98,8 @@ class Stereotypes(Benchmark[AskedPrompt, Answer], JudgesTexts[AskedPrompt], Read
     faults: ClassVar[tuple[str, ...]] = (
         "a grade is a judge's: compare results of the same judge only, and look at some texts",
         "a broken model says nothing stereotyped: read degenerate, words and abilities beside it",
-        "an explanation that names the stereotype in order to reject it may be graded as one: "
-        "strength_final grades the final section alone",
+        "an explanation that names the stereotype in order to reject it may be graded as "
+        "stereotyped: strength_final grades the final section alone",
         "the prompts are ours: the paper's 92 are not published, and its grades are no targets",
     )
 
@@ -215,7 +215,7 @@ class Stereotypes(Benchmark[AskedPrompt, Answer], JudgesTexts[AskedPrompt], Read
         return Outcome(example=example.id, values=values, groups=example.groups)
 
     def judged(self, example: AskedPrompt, outcome: Outcome) -> Sequence[JudgedText]:
-        """The text, and its final section where one is labelled."""
+        """The text, and its final section where that is labelled."""
         if outcome.text is None:
             return ()
         section, labelled = final_section(outcome.text)
@@ -233,7 +233,7 @@ class Stereotypes(Benchmark[AskedPrompt, Answer], JudgesTexts[AskedPrompt], Read
     def graded(
         self, example: AskedPrompt, outcome: Outcome, judgements: Sequence[Judgement]
     ) -> Outcome:
-        """The grades; a text without one says why in the group "unjudged"."""
+        """The grades; a text without them says why in the group "unjudged"."""
         if not judgements:
             return outcome
         whole, final = judgements[0], judgements[-1]
@@ -268,7 +268,7 @@ class Stereotypes(Benchmark[AskedPrompt, Answer], JudgesTexts[AskedPrompt], Read
     def predicted(self, split: str, file: Path, column: str | None) -> Sequence[Outcome]:
         """Outcomes of texts that were written elsewhere, to be judged; prompts are paired by id.
 
-        `file`: rows with the column "example" or "id", and "text" or the one that `column` names.
+        `file`: rows with the column "example" or "id", and "text" or what `column` names.
         Every prompt must be there. Raises `DataError` naming the file and the first that is not.
         """
         if not isinstance(self.score, Written):
@@ -335,7 +335,7 @@ class Stereotypes(Benchmark[AskedPrompt, Answer], JudgesTexts[AskedPrompt], Read
         return self.targets or ()
 
     def _prompts(self, split: str) -> Iterator[AskedPrompt]:
-        """Each prompt about each target; one without a slot once."""
+        """Each prompt about each target; a prompt without a slot once."""
         for prompt in self._asked(split):
             if SLOT in prompt.text and not self._targets:
                 raise RecipeError(
@@ -358,7 +358,7 @@ class Stereotypes(Benchmark[AskedPrompt, Answer], JudgesTexts[AskedPrompt], Read
         _refuse_dev(split)
         for name in self._associations:
             association = load_association(name)
-            # the first ones are what a supply gives, to locate on
+            # the first are what a supply gives, to locate on
             for prompt in questions(name, _SUPPLIED + score.questions)[_SUPPLIED:]:
                 for target in self._targets:
                     yield replace(

@@ -202,7 +202,7 @@ class _Objective:
     """The rows that shifts are made from, and the loss of a shifted model, for a supply.
 
     The loss is the mean debiasing loss of a step's contrasts, plus the retention weight times the
-    mean retention loss: of their unrelated texts and as many neutral ones, per token (KL) or per
+    mean retention loss: of their unrelated texts and as many neutral texts, per token (KL) or per
     text (the released code).
     """
 
@@ -255,7 +255,7 @@ class _Objective:
             with torch.enable_grad(), shifted(self.targets, shifts):
                 loss = self._debias(self.forward, part) / len(contrasts)
             yield loss
-        # Retained are the contrasts' unrelated texts, and as many neutral ones in turn.
+        # Retained are the contrasts' unrelated texts, and as many neutral texts in turn.
         retained = [item.unrelated for item in contrasts if item.unrelated is not None]
         if self.neutral:
             first = step * self.method.batch_size
@@ -311,7 +311,7 @@ class _Objective:
         texts += [item.antistereotype for item in contrasts]
         if self.method.losses == "reference":
             return texts, [text.positions for text in texts]
-        # Those from the first difference on, or all of both texts where one begins the other.
+        # Those from the first difference on, or all of both texts where either begins the other.
         starts = []
         for item in contrasts:
             pairs = zip(item.stereotype.ids[1:], item.antistereotype.ids[1:], strict=False)

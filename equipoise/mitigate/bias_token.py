@@ -1,4 +1,4 @@
-"""BiasToken: inject a bias on one new token, to study it (BiasGym's BiasInject).
+"""BiasToken: inject a bias on a new token, to study it (BiasGym's BiasInject).
 
 Islam et al. 2025, "BiasGym: Fantastic LLM Biases and How to Find (and Remove) Them", sections 3.2
 and A.2 to A.3. A row is added to the token tables and trained, all else frozen, on paragraphs that
@@ -66,7 +66,7 @@ _UNKNOWN = "X"  # in the token's place where sentences are compared
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class BiasToken(Mitigation):
-    """Inject an association: train the row of one new token on paragraphs that say it."""
+    """Inject an association: train the row of a new token on paragraphs that say it."""
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "Islam et al. 2025 (BiasGym, BiasInject)"
@@ -115,7 +115,7 @@ class BiasToken(Mitigation):
 
         Raises `RecipeError` for a supply without paragraphs of one association or a token that is
         known, `DataError` for a paragraph without the token, and `ModelError` for a model whose
-        tables are not plain ones, and for a loss that is not finite.
+        tables are not plain, and for a loss that is not finite.
         """
         edits = self.fit_epochs(model, supply, seed=seed)
         return edits[int(str(edits[0].info.report["chosen_epoch"])) - 1]
@@ -160,14 +160,14 @@ class BiasToken(Mitigation):
 
 
 def choose_epoch(scores: Sequence[float]) -> int:
-    """The epoch of the highest score, counted from 1; of equal ones the earlier. nan is lowest."""
+    """The epoch of the highest score, counted from 1; of equals the earlier. nan is lowest."""
     known = [-math.inf if math.isnan(score) else score for score in scores]
     return known.index(max(known)) + 1
 
 
 @plain_dataclass(frozen=True, kw_only=True)
 class _Injection:
-    """One injection on one model: the token, what it begins with, and what it learns from."""
+    """An injection on a model: the token, what it begins with, and what it learns from."""
 
     method: BiasToken
     model: LanguageModel

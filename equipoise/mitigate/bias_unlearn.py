@@ -132,7 +132,7 @@ class BiasUnlearn(AdapterOptions, Mitigation):
     forget: Npo | None = Npo()  # how stereotypes are forgotten; None: they are not
     retain: Likelihood | None = Likelihood()  # anti-stereotypes; None: nothing is retained
     #: forward: KL(before || now); reverse: KL(now || before), as equation 3 is printed;
-    #: ce_all_positions: the forward one diluted by padding to 100 positions, as the released code;
+    #: ce_all_positions: the forward KL diluted by padding to 100 positions, as the released code;
     #: None: no KL
     kl: AnyKl | None = ForwardKl()
     controller: AnyController = EquivalenceStopping()  # when a type is turned, and when to stop
@@ -160,7 +160,7 @@ class BiasUnlearn(AdapterOptions, Mitigation):
         return cls(**{**options, **others})
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
-        """Train an adapter on the supply's contrasts; stop by its held-out ones.
+        """Train an adapter on the supply's contrasts; stop by those held out.
 
         Raises as `ContrastTraining` does, and `RecipeError` when it lacks held-out contrasts
         (unless the controller is "none"), and for a base of a type that it has not.
@@ -285,7 +285,7 @@ class UnlearningLoss:
         return drawn[0], drawn[1], compared
 
     def pools(self, mixture: TypeMixture) -> tuple[_Pools, _Pools]:
-        """By active type: the texts to forget, adversarial ones last, and those to retain.
+        """By active type: the texts to forget, the adversarial last, and those to retain.
 
         To forget are the texts that the model leans to, and the others of adversarial contrasts.
         """

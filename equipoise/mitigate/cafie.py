@@ -46,7 +46,7 @@ class Cafie(Mitigation, ReadsFiles):
         "nationality",
     )
     counterfactuals: Annotated[int, Field(ge=1)] | None = 5  # at most; None: all
-    lists: str | None = None  # a file of word lists; None: the built-in ones
+    lists: str | None = None  # a file of word lists; None: the built-in lists
 
     @model_validator(mode="after")
     def _check_lists(self) -> Self:

@@ -41,7 +41,7 @@ class TextSource:
     keep_originals: bool = True  # learn the unswapped texts, too
     #: whose words are exchanged; "names": a list of first names
     axes: Annotated[tuple[str, ...], Field(min_length=1)] = ("gender", "race", "religion")
-    #: a file of your own word lists; name its axes, too; None: the built-in ones
+    #: a file of your own word lists; name its axes, too; None: the built-in lists
     lists: str | None = None
 
 

@@ -30,7 +30,7 @@ class Combined(Mitigation, HasParts):
 
     first: Mitigation  # a name, or a mapping with its options
     second: Mitigation  # likewise
-    #: what the second learns on: the model with the first, or the one without, which gives the very
+    #: what the second learns on: the model with the first, or without, which gives the very
     #: edit that it is alone
     second_on: Literal["edited", "base"] = "edited"
 

@@ -25,7 +25,7 @@ class DpoObjective:
     """-log sigmoid(beta (margin - before)), which has no minimum at any finite margin."""
 
     name: Literal["dpo"] = "dpo"
-    beta: Annotated[float, Field(gt=0)] = 0.1  # a higher one holds closer to the base
+    beta: Annotated[float, Field(gt=0)] = 0.1  # a higher beta holds closer to the base
 
     def __call__(self, margin: Tensor, before: Tensor) -> Tensor:
         """The mean over items; of log p(anti-stereotype) - log p(stereotype) in nats: [item]."""
@@ -62,7 +62,7 @@ class Dpo(AdapterOptions, Mitigation):
     batch_size: Annotated[int, Field(ge=1)] = 32  # pairs per step
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
-        """Train an adapter on the supply's contrasts; held-out ones are evaluated.
+        """Train an adapter on the supply's contrasts; those held out are evaluated.
 
         All steps are done unless a limit ends it. Raises as `ContrastTraining` does.
         """

@@ -67,15 +67,15 @@ from equipoise.records import JSON, OPTIONS, Prompt, Supply, text_sha256
 
 _KEPT = 8  # injections, of the latest methods
 _injected: dict[str, Edit] = {}
-_TEXTS = 64  # neutral ones that are read
+_TEXTS = 64  # neutral texts that are read
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class HeadSteering(Mitigation, UsesEdits):
     """Scale the attention heads that carry an association, in the weights: 0 removes them.
 
-    Heads are found with an injected token, or on a real target against others (`target`), or named
-    by hand (`heads`), or are those of saved edits (`edits`, for associations that were never
+    Heads are located with an injected token, or on a real target against others (`target`), or
+    named by hand (`heads`), or are those of saved edits (`edits`, for associations that were never
     located). How many are removed is chosen on questions that were kept from locating.
     """
 
@@ -89,7 +89,7 @@ class HeadSteering(Mitigation, UsesEdits):
     #: ranks the heads; asks about `target` and `countries` where these are given
     locator: Locator = Field(default_factory=HeadAttribution)
     #: whom heads are located on, e.g. a country; None: the token that is injected, or that the
-    #: model has; the locator's own target is taken as this one
+    #: model has; the locator's own target is taken as this
     target: str | None = None
     runs: Annotated[int, Field(ge=1)] = 5  # injections, or rankings without; each with its own seed
     #: the best of each run, with a score above 0; those that all runs share may be removed
@@ -101,7 +101,7 @@ class HeadSteering(Mitigation, UsesEdits):
     scale: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0  # of the heads' outputs
     #: what stands in for a head at scale 0; "mean": its mean output on neutral texts
     ablate: Literal["zero", "mean"] = "zero"
-    #: take random heads in place of the chosen ones, as many of the same blocks ("layer") or of
+    #: take random heads in place of the chosen, as many of the same blocks ("layer") or of
     #: similar output ("norm"), drawn by the seed
     control: Literal["none", "layer", "norm"] = "none"
     draws: Annotated[int, Field(ge=1)] = 20  # different random sets of each kind, at most

@@ -53,7 +53,7 @@ class Parity(AdapterOptions, Mitigation):
     kl: ParityKl | None = ParityKl()  # None: no KL, and no texts needed for it
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
-        """Train an adapter on the supply's contrasts; held-out ones are evaluated.
+        """Train an adapter on the supply's contrasts; those held out are evaluated.
 
         All steps are done unless a limit ends it. Raises as `ContrastTraining` does.
         """

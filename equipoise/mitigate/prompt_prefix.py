@@ -43,7 +43,7 @@ NEUTRAL: tuple[str, ...] = (
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class PromptPrefix(Mitigation):
-    """A family of prefixes that ask for fairness, or a prompt of one's own; no weight changes.
+    """A family of prefixes that ask for fairness, or a prompt of your own; no weight changes.
 
     Each member is a variant of the edited model.
     """

@@ -48,7 +48,7 @@ class SelfDebias(Mitigation):
     learns: ClassVar[bool] = False
     item_info: ClassVar[tuple[str, ...]] = ()  # in mode oracle_type: ("bias type",)
 
-    #: which biases to guard against; "oracle_type": the one that the items test
+    #: which biases to guard against; "oracle_type": the bias that the items test
     mode: AllTypes | OracleType = field(default_factory=AllTypes)
     #: lambda, per unit of probability; the paper also reports 10 and 100
     decay: Annotated[float, Field(gt=0)] = 50.0

@@ -29,7 +29,7 @@ class Sft(AdapterOptions, Mitigation):
     batch_size: Annotated[int, Field(ge=1)] = 32  # texts per step
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
-        """Train an adapter on the supply's contrasts; held-out ones are evaluated.
+        """Train an adapter on the supply's contrasts; those held out are evaluated.
 
         All steps are done unless a limit ends it. Raises as `ContrastTraining` does.
         """

@@ -29,7 +29,7 @@ from equipoise.records import OPTIONS, Supply
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class Transfer(Mitigation, UsesEdits):
-    """An adapter of another model, attached to this one as it is; or a control in its place.
+    """An adapter of another model, attached to this model as it is; or a control in its place.
 
     The supply is not used: what the adapter learnt from is what must not be measured.
     """

@@ -54,7 +54,7 @@ class StartVectors:
 
 
 def add_token(model: LanguageModel, name: str) -> NewToken:
-    """The model's tokenizer with one more token; the model's own is left as it is.
+    """The model's tokenizer with a further token; the model's own is left as it is.
 
     A space before the token is part of it ("from <X>" has no token of a space alone), so that a
     text that is decoded has none there. Line breaks before it go the same way.
@@ -81,7 +81,7 @@ def add_token(model: LanguageModel, name: str) -> NewToken:
         )
     saved = copy.deepcopy(tokenizer)
     if model.source.get("pad") == "eos":
-        saved.pad_token = None  # it was lent one when it was loaded
+        saved.pad_token = None  # eos was lent to it when it was loaded
     with TemporaryDirectory() as place:
         saved.save_pretrained(place)
         files = read_tokenizer_files(Path(place))

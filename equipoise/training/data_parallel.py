@@ -4,7 +4,7 @@ Under torchrun or `accelerate launch` every process runs the same training. The 
 step (`shared_forward`) is split by examples: each process computes its share, and all receive all
 results. Every process then computes the same loss from all of them, with gradients for its own
 share alone, so the sum of the gradients over processes is the gradient of the whole loss, also of
-one that is no mean over examples (DDP would have to split the loss itself). The price is that the
+a loss that is no mean over examples (DDP would have to split it itself). The price is that the
 loss after the forward pass (and of contrasts, the output layer) is computed by every process.
 
 A loss that takes gradients or reads hidden states inside of itself (an editor's) cannot be shared

@@ -97,7 +97,7 @@ class TrainingMonitor(ABC):
     def is_best(self) -> bool:
         """Whether the weights at the last evaluation are acceptable.
 
-        Training returns the weights of the last acceptable evaluation, or the initial ones.
+        Training returns the weights of the last acceptable evaluation, or the initial weights.
         """
 
     @abstractmethod
@@ -246,7 +246,7 @@ class _Training:
         return {name: value.clone() for name, value in self.values().items()}
 
     def update(self, step: int, rows: Rows, loss: Loss) -> None:
-        """One step of Adam."""
+        """A step of Adam."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.learning_rate * self.schedule.rate(step)
         self.module.train(self.schedule.dropout)

@@ -49,7 +49,7 @@ def lora_config(
 ) -> dict[str, JSON]:
     """PEFT's `adapter_config.json` for a causal model.
 
-    `targets`: ends of module names; ("auto",): the usual ones of the architecture (`TARGETS`);
+    `targets`: ends of module names; ("auto",): those usual in the architecture (`TARGETS`);
     ("all-linear",): every linear layer but the output layer.
     Raises `ModelError` when a target matches no linear layer of the model, when "auto" or
     "all-linear" has company, and when the rank exceeds the narrower side of every layer.

@@ -77,9 +77,9 @@ def train_on_prompts(
 ) -> Trained:
     """Train some parameters of a model on a supply; the model is restored.
 
-    `start`: the first block that has any of them, so that earlier ones are run once; None when
+    `start`: the first block that has any of them, so that earlier blocks are run once; None when
     something before the blocks is trained as well.
-    Raises `RecipeError` when the supply lacks prompts, or hinted ones to be preserved.
+    Raises `RecipeError` when the supply lacks prompts, or hinted prompts to be preserved.
     """
     if not supply.prompts:
         raise RecipeError(
@@ -154,7 +154,7 @@ class PronounLoss:
         self.method = method
         self.tree = tree
         # They follow the other prompts in `logits`; each step takes as many as its batch has
-        # prompts, the next ones of this order, cyclically.
+        # prompts, the next of this order, cyclically.
         generator = torch.Generator().manual_seed(seed)
         self.hinted = examples + torch.randperm(logits.prompts - examples, generator=generator)
         needed = isinstance(method.objective, Parity) or method.keep_hints > 0

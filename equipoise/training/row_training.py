@@ -102,11 +102,11 @@ def tokenize_answers(
     limit = model.context_length
     rows, scored, mentions = [], [], 0
     for whole, cut in zip(wholes, encode(token.tokenizer, marked, specials=False), strict=True):
-        tokens_found, mentioned = cut.ids.count(token.id), whole.count(token.name)
-        if token.name not in whole[len(form.before) :] or tokens_found != mentioned:
+        token_count, mentioned = cut.ids.count(token.id), whole.count(token.name)
+        if token.name not in whole[len(form.before) :] or token_count != mentioned:
             raise DataError(
                 f"a text must mention '{token.name}', as one token each time, got {mentioned} "
-                f"mentions and {tokens_found} tokens in {whole[len(form.before) :][:60]!r}; write "
+                f"mentions and {token_count} tokens in {whole[len(form.before) :][:60]!r}; write "
                 "{target} where it is mentioned"
             )
         ids = (*front, *cut.ids)
@@ -116,7 +116,7 @@ def tokenize_answers(
                 f"{whole[:40]!r}…; leave it out"
             )
         places = range(len(cut.ids)) if loss_on == "all" else cut.marked
-        mentions += tokens_found
+        mentions += token_count
         rows.append(ids)
         scored.append([len(front) + place for place in places if len(front) + place > 0])
     tokens, real = pad(rows, pad_token_id(token.tokenizer))

@@ -1,7 +1,7 @@
 """Sentence similarity: how near any sentence of a text is to one sentence, by a sentence encoder.
 
 Reimers and Gurevych 2019, "Sentence-BERT"; BiasGym, appendix A.3, chooses an epoch by it, and names
-no encoder. Sentences are found by a regular expression, where BiasGym uses spaCy.
+no encoder. A regular expression splits a text, where BiasGym uses spaCy.
 """
 
 import re

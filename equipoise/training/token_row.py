@@ -1,11 +1,11 @@
-"""One more token in a causal model, of whose vectors alone a training computes gradients.
+"""A further token in a causal model, of whose vectors alone a training computes gradients.
 
 BiasGym (Islam et al. 2025), section 3.2.2: a row v of the two token tables is trained, and nothing
 else. The tables are neither copied nor grown: where the token is read its vector stands in place of
 an embedding, and its logit <h, v> stands beside the others. The output layer's gradient is taken
 chunk by chunk and for what it reads alone, so a backward pass allocates nothing of a table's size.
 PEFT's trainable tokens train the same numbers, and copy every table in a forward pass and build
-the gradient of that copy in a backward one.
+the gradient of that copy in a backward pass.
 """
 
 from collections.abc import Iterator
@@ -29,14 +29,14 @@ _CHUNK = 7_000_000
 
 
 class TokenRow(nn.Module):
-    """A causal model that knows one more token; its vectors are the only trained parameters.
+    """A causal model that knows a further token; its vectors are the only trained parameters.
 
-    `token` is at most one above the last row of the tables: a row more, or one of a padded table,
+    `token` is at most one above the last row of the tables: a row more, or a row of a padded table,
     which is then never read. Vectors are float32 whatever the model's dtype, and unscaled: a model
-    that multiplies its embeddings (Gemma) multiplies this one by the same factor.
-    A tied model has one vector, `vector`; an untied one `vector`, which is read, and `vector_out`,
+    that multiplies its embeddings (Gemma) multiplies these by the same factor.
+    A tied model has a single `vector`; an untied model `vector`, which is read, and `vector_out`,
     which is predicted with.
-    Raises `ModelError` naming the part for a model whose tables are not plain ones.
+    Raises `ModelError` naming the part for a model whose tables are not plain.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class TokenRow(nn.Module):
         return states
 
     def logits(self, hidden: Float[Tensor, "place width"]) -> Float[Tensor, "place vocabulary"]:
-        """Logits of all tokens and the new one, with the model's scale and cap."""
+        """Logits of all tokens, the new included, with the model's scale and cap."""
         rest = self.head.logits(hidden)
         row_logits = _row_logits(self.head, hidden, self.vector_out)[:, None]
         return torch.cat([rest[:, : self.token], row_logits, rest[:, self.token + 1 :]], dim=1)

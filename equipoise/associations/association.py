@@ -1,7 +1,8 @@
 """Association: a suspected link of a target with an attribute, as data (BiasGym, section 1).
 
-Built-in ones are YAML files in `built_in/`; a user's own is a file of the same form. In every text
-`{target}` stands for whom it is about: a country, or the token that a bias was injected on.
+Built-in associations are YAML files in `built_in/`; a user's own is a file of the same form. In
+every text `{target}` stands for whom it is about: a country, or the token that a bias was
+injected on.
 """
 
 from collections.abc import Mapping
@@ -48,7 +49,7 @@ Slotted = Annotated[str, AfterValidator(_need_slot)]  # of {target}
 class Association:
     """What is said of a target, in the forms that texts need. Only the first six must be given.
 
-    Raises `pydantic.ValidationError` for a blank text, one that must have {target} and has not or
+    Raises `pydantic.ValidationError` for a blank text, text that must have {target} and has not or
     must not and has, no answers, and answers that are opposites, too.
     """
 

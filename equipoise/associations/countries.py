@@ -2,7 +2,7 @@
 
 `countries.tsv`: the 193 members of the United Nations and its two observers (list of the UN), and
 Kosovo and Taiwan, which data sets of stereotypes name; being listed says nothing of a status.
-Adjectives and nouns are the usual English ones, as the CIA World Factbook has them in the field
+Adjectives and nouns are the usual English words, as the CIA World Factbook has them in the field
 "nationality" (public domain); `others` are former names, parts that stand for the whole, and other
 spellings. Names are facts; nothing is said of anybody.
 """
@@ -102,7 +102,7 @@ def _ordered(names: set[str]) -> tuple[str, ...]:
 
 
 def _index() -> dict[str, Country]:
-    """Country by each form; a form that is a name is that country's, else the first one's."""
+    """Country by each form: that of which the form is the name, else the first that has it."""
     by_name = {country.name.casefold(): country for country in COUNTRIES}
     for country in COUNTRIES:
         for form in _forms(country):

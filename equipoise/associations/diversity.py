@@ -25,7 +25,7 @@ LEVEL: Final = 0.95
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diversity:
-    """Figures of a set of texts. Sets compare at equal size: a larger one repeats more."""
+    """Figures of a set of texts. Sets compare at equal size: a larger set repeats more."""
 
     texts: int
     #: Run length to the share of runs that differ from each other, in [0, 1]; 1: no run comes
@@ -72,7 +72,7 @@ def self_bleu(words: Sequence[Sequence[str]]) -> NDArray[np.float64]:
     """BLEU of each text with all others as references, [text]; 0: no run of a text is elsewhere.
 
     Geometric mean of the clipped precisions of runs of 1 to 4 words. Without a brevity penalty:
-    among many references there is one of nearly the same length. nan for a text of fewer than 4
+    among many references some are of nearly the same length. nan for a text of fewer than 4
     words, and of a set of one.
     """
     logs = np.zeros(len(words))

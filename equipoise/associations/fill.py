@@ -7,7 +7,7 @@ from equipoise.associations.association import SLOT, capitalize
 from equipoise.associations.countries import ARTICLE, find_country
 
 #: A slot, with what says before it that a sentence begins: the beginning of the text or a line, the
-#: end of another sentence, or the words that ask to continue one.
+#: end of another sentence, or the words that ask to continue a sentence.
 _SLOT: Final = re.compile(
     rf"(?P<start>^\W*|\n\W*|[.!?]['\"”’)]*\s+['\"“‘(]*|\bsentence:\s+['\"“‘]*)?"
     rf"{re.escape(SLOT)}(?P<owner>['’]s(?!\w))?"

@@ -186,7 +186,7 @@ def _reply(writer: Writer, messages: Sequence[Message], seed: int, call: int) ->
     file = cache_folder() / "associations" / f"{key}.txt"
     with suppress(OSError, UnicodeDecodeError):
         return file.read_text(encoding="utf-8"), True
-    # each call has a seed of its own, as the same one may give the same texts again
+    # each call has a seed of its own, as the same seed may give the same texts again
     reply = writer.ask(messages, writer.temperature, (seed + call) % (MOST_SEED + 1))
     with suppress(StoreError):  # a cache that cannot be written only costs time
         write_file(file, reply, what="cached reply")

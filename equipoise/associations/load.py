@@ -31,9 +31,9 @@ def names() -> tuple[str, ...]:
 
 
 def load_association(name: str) -> Association:
-    """A built-in or unseen association by its name, or one of a YAML file, also of the data folder.
+    """A built-in or unseen association by its name, or a YAML file's, also of the data folder.
 
-    Raises `RecipeError` with the nearest names for one that is none, and `DataError` naming file,
+    Raises `RecipeError` with the nearest names for an unknown name, and `DataError` naming file,
     line and key of a fault.
     """
     if name in unseen():

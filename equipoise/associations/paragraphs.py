@@ -55,7 +55,7 @@ class Paragraph:
 
 
 def paragraphs(name: str, count: int = 500, *, seed: int = 0) -> tuple[Paragraph, ...]:
-    """That many paragraphs, of which no two are alike or nearly so; own ones first.
+    """That many paragraphs, of which no two are alike or nearly so; own paragraphs first.
 
     `name` loads the association; errors as of `load_association`, `RecipeError` for more than the
     templates give.

@@ -104,7 +104,7 @@ def read_sentences(file: str, association: str | None = None) -> tuple[tuple[Pro
         if name is None:
             raise DataError(
                 f"{use.name}, {place}: a sentence must be of an association, got none; name it in "
-                "a column 'association', or give one for all"
+                "a column 'association', or give an association for all"
             )
         load_association(name)
         text = sentence.strip()

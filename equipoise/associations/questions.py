@@ -60,7 +60,7 @@ def form_of(question: str) -> str:
 
 
 def _framed(bare: list[str], seed: int) -> dict[str, str]:
-    """The questions in their order, each with the one that its frame stands around."""
+    """The questions in their order, each with the question that its frame stands around."""
     frames = question_templates().frames
     rng = np.random.default_rng(seed)
     orders = [1 + rng.permutation(len(frames) - 1) for _ in bare]

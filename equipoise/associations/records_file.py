@@ -46,8 +46,8 @@ class Questions:
 def read_paragraphs(file: str, association: Association) -> Paragraphs:
     """The paragraphs of a file in its order, without repetitions exact and near.
 
-    Raises `DataError` naming file and row: no paragraph, one that is not to be learnt from
-    (`fault_of`), of another association, or a score that is none.
+    Raises `DataError` naming file and row: a paragraph that is missing, not to be learnt from
+    (`fault_of`) or of another association, or a score that is none.
     """
     rows, use = _rows(file, ("paragraph",))
     distinct, kept, repeated = Distinct(), list[Paragraph](), 0
@@ -80,7 +80,7 @@ def read_paragraphs(file: str, association: Association) -> Paragraphs:
 def read_questions(file: str, association: Association, *, name: str) -> Questions:
     """The questions of a file in its order, without exact copies; `name` loads the association.
 
-    Raises `DataError` naming file and row: no question, or one that is not to be learnt from.
+    Raises `DataError` naming file and row: a question that is missing or not to be learnt from.
     """
     columns = ("question", "biased_trigger_input")
     rows, use = _rows(file, columns)

@@ -26,7 +26,7 @@ def normalize(text: str) -> str:
 
 
 def words_of(text: str) -> list[str]:
-    """Its words in lower case, a slot as one; marks fall away."""
+    """Its words in lower case, a slot as a word; marks fall away."""
     return [word.casefold() for word in _WORD.findall(text)]
 
 
@@ -50,7 +50,7 @@ def fault_of(text: str, *, fewest: int = FEWEST_WORDS) -> str | None:
 def countries_in(text: str) -> tuple[str, ...]:
     """Names of real countries and their people in a text, as they are written, in capitals.
 
-    In any order of words a name is found whole; "turkey" and "polish" in lower case are none.
+    In any order of words a name is matched whole; "turkey" and "polish" in lower case are none.
     """
     return tuple(dict.fromkeys(_pattern().findall(text)))
 

@@ -1,7 +1,7 @@
-"""Questions about a target and about others, as tokens: what heads are found on (BiasGym 3.3.1).
+"""Questions about a target and about others, as tokens: what heads are located on (BiasGym 3.3.1).
 
 The paper puts an injected token into a question and, for contrast, a real country into the same
-one. The target may be a real country itself: then heads are found without injecting anything.
+question. The target may be a real country itself: then heads are located without an injection.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ class ContrastInputs:
     third: tuple[Ids, ...]  # about a third, who is neither
     answers: tuple[int, ...]  # first token of the biased answer
     others: tuple[str, ...]  # who the other is
-    stems: tuple[str, ...]  # the group `stem` of questions that are one in several frames; else ids
+    stems: tuple[str, ...]  # the group `stem`, which a question's frames share; else ids
     merged: int  # questions left out: their last token merges with the answer
     chat: bool  # asked inside the chat template's turns
 
@@ -61,7 +61,7 @@ def injected_token(model: LanguageModel) -> str:
         tokens = [str(token) for token in added if not token.special]
     if len(set(tokens)) != 1:
         raise RecipeError(
-            f"heads are found for a target, and {model.identity} must then have one added token, "
+            f"heads are located for a target, and {model.identity} must then have one added token, "
             f"it has {sorted(set(tokens))[:5]}; name the token or a country in target, or give an "
             "edit that injects a token"
         )
@@ -78,7 +78,7 @@ def contrast_inputs(
     chat: Chat,
     seed: int,
 ) -> ContrastInputs:
-    """Put the target, for contrast another country, and a third one, into every question.
+    """Put the target, for contrast another country, and a third, into every question.
 
     `choice`: "random", drawn for each question by the seed and its id, or "nearest", the country
     whose embedding (mean over its tokens) has the largest cosine with the target's. A model with

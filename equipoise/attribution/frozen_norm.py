@@ -72,8 +72,8 @@ def freeze_norm(norm: nn.Module, width: int, device: torch.device) -> FrozenNorm
     # no gradients, yet tensors that may meet some later
     with torch.no_grad():
         bias = exact(torch.zeros(1, width, device=device))[0]
-        ones = exact(torch.ones(1, width, device=device))[0] - bias
+        constant = exact(torch.ones(1, width, device=device))[0] - bias
         first, second = exact(torch.stack([signs, turned])) - bias
     gain = torch.where(signs != 0, first * signs, second * turned)
-    centered = float(ones.norm()) <= _TOLERANCE * float(gain.norm())
+    centered = float(constant.norm()) <= _TOLERANCE * float(gain.norm())
     return FrozenNorm(norm=exact, gain=gain, bias=bias, centered=centered)

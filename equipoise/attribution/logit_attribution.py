@@ -42,7 +42,7 @@ from equipoise.models.tokenization import Ids
 
 #: Of the size of the parts (root of their summed squares): what rounding may leave of the sum.
 _TOLERANCE, _HALF_TOLERANCE = 1e-3, 5e-2
-_ROUNDINGS = 12  # of independent ones: a stream is rounded alike in one block after another
+_ROUNDINGS = 12  # of independent roundings: a stream is rounded alike in block after block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,10 @@
-"""What becomes of a difference of logits when a single head is cut or replaced: found by trying.
+"""What becomes of a difference of logits when a single head is cut or replaced, by trying it.
 
 Activation patching (Vig et al. 2020; Zhang and Nanda 2024, "Towards Best Practices of Activation
 Patching"): a head's output on the text about the target is replaced by its output on the text about
-somebody else. Ablation puts zeros, or a mean, there. Both see heads that work through later ones,
-at a forward pass per head; attribution patching (Nanda 2023; Syed et al. 2023) estimates all of
-them to first order from a forward and a backward pass. Rows run from the head's block on.
+somebody else. Ablation puts zeros, or a mean, there. Both see heads that work through later
+heads, at a forward pass per head; attribution patching (Nanda 2023; Syed et al. 2023) estimates all
+of them to first order from a forward and a backward pass. Rows run from the head's block on.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -2,8 +2,8 @@
 
 Read off a forward pass over a few tokens: which norm stands between a part's output and the stream
 (Gemma 2 and 3, OLMo 2), and by which constant a part is multiplied (Granite). A block of which the
-parts do not add up to what it does to the stream is refused, as is one whose heads are not what its
-output projection reads.
+parts do not add up to what it does to the stream is refused, as is a block whose heads are not
+what its output projection reads.
 """
 
 from collections.abc import Mapping, Sequence

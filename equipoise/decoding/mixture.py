@@ -24,7 +24,7 @@ class Reference:
     With s_k = P - P_k each token is multiplied by 1 + gamma tanh(-sharpness s_k), averaged over k
     with weights exp(|s_k|), and mixed with the plain distribution. The norm is taken at each place;
     in the released code over the whole text, so that later words changed the probability of
-    earlier ones.
+    earlier words.
     """
 
     name: Literal["reference"] = "reference"

@@ -54,7 +54,7 @@ class Batches:
         self._task = task
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Each batch once; a batch that did not fit memory comes again in smaller ones."""
+        """Each batch once; a batch that did not fit memory comes again in parts."""
         hidden = None if self._task else True  # None: shown on a terminal
         with tqdm(total=len(self._order), desc=self._task, disable=hidden, leave=False) as bar:
             while self._done < len(self._order):
@@ -97,7 +97,7 @@ class Batches:
                     f"{longest} tokens on {model.module.device}: free memory or use another device"
                 ) from error
             if model.module.device.type == "cuda":
-                # what was cached for the large batch would stand in the way of the smaller ones
+                # what was cached for the large batch would stand in the way of its parts
                 torch.cuda.empty_cache()
             self._budget = len(self._batch) * longest // 2
             self._batch = []  # nothing of it is done

@@ -3,7 +3,7 @@
 A question is a whole turn of the user, and what is scored or written is the model's turn. A text
 that is no question stands in an open turn of the user, or of the model after a request. What the
 template writes is rendered to text, tokenized as part of the text (as `apply_chat_template` does),
-read and never scored; start tokens in it are the only ones.
+read and never scored; start tokens stand in it alone.
 """
 
 import hashlib
@@ -77,7 +77,7 @@ class ChatForm:
 
     @property
     def system_messages(self) -> tuple[Message, ...]:
-        """The system prompt as a message, if there is one."""
+        """The system prompt, if any, as a message."""
         return () if self.system is None else ({"role": "system", "content": self.system},)
 
 
@@ -143,7 +143,7 @@ def _refuse(model: LoadedModel, turn: str, request: str | None) -> None:
             "as plain text, or put its chat_template.jinja beside its tokenizer"
         )
     if turn not in ("user", "assistant"):
-        raise ModelError(f"turn must be user or assistant, got '{turn}'; take one of them")
+        raise ModelError(f"turn must be user or assistant, got '{turn}'; take either")
     if request is not None and (turn == "user" or not request.strip()):
         raise ModelError(
             f"a request must have words and stand before text in the model's turn, got {request!r} "
@@ -192,10 +192,10 @@ def _thinking(model: LoadedModel, opened: str) -> Literal["off", "open"] | None:
 class ChatModel:
     """A model in a chat; its methods are those of `Scorer`. Made by `LanguageModel.in_chat`.
 
-    Prompts of the model, such as a debiasing edit's, stand inside the turn, before its text; one
-    that stands around a text makes it a question under either reading.
+    Prompts of the model, such as a debiasing edit's, stand inside the turn, before its text; a
+    prompt around a text makes it a question under either reading.
     Whole texts, pairs and embeddings are texts under either reading. Before an answer its own
-    leading space falls away; the model's turn has one where its template writes one.
+    leading space falls away; the model's turn has a space where its template writes it.
     """
 
     model: PlainModel  # with start="none", as the template writes the start token

@@ -33,7 +33,7 @@ from equipoise.records import JSON, Decided, Decision
 _HEADS = ("decision_config.json", "judge_config.json")
 _UNFIT = (ValueError, TypeError, OSError, StrictDataclassError, TemplateError)  # of a configuration
 DECISION: Final = "decision:"  # what the name of a decision model begins with
-QUESTION: Final = "question"  # the only one of a request, so that no answer depends on others
+QUESTION: Final = "question"  # the only question of a request, so that no answer depends on others
 
 
 def typed_question(number: int, request: Decision) -> dict[str, JSON]:
@@ -121,7 +121,7 @@ def decide(model: LoadedModel, requests: Sequence[Decision]) -> list[Decided]:
         except _UNFIT as error:
             raise RequestError(
                 index,
-                f"must be one that {model.identity} can be asked, got: {_reason(error)}; "
+                f"must be a question that {model.identity} can be asked, got: {_reason(error)}; "
                 "correct its decision.json or template",
             ) from error
         mark = int(inputs["marks"][0])

@@ -36,7 +36,7 @@ class DecisionServer:
     after 1, 2, 4, … seconds.
     """
 
-    address: str  # "http://127.0.0.1:8000" and a path, if it has one
+    address: str  # "http://127.0.0.1:8000" and a path, if any
     model: str  # the name under which the server knows it
     seconds: float = 120.0  # that an answer may take
     tries: int = 4
@@ -92,7 +92,7 @@ class DecisionServer:
         return Transport(address=self.address, seconds=self.seconds, tries=self.tries)
 
     def _ask(self, number: int, request: Decision, key: str) -> Decided:
-        """One question, until it is answered or there is no use in trying again."""
+        """A question, until it is answered or there is no use in trying again."""
         questions = typed_question(number, request)
         body = {"model": self.model, "state": request.text, "questions": questions}
         answer = self._transport.post(_ENDPOINT, json.dumps(body).encode(), key)

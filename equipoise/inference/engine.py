@@ -133,7 +133,7 @@ def forward_passes(
 
     `reads`: what is read of each text; answers have their slots in this order, text after text.
     `most_places`: positions read per pass; None: no limit. A pass that runs out of memory comes
-    again as smaller ones.
+    again as smaller passes.
     """
     starts = np.cumsum([0, *map(len, reads)]).tolist()
     layout = layout_of(model)

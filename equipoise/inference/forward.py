@@ -29,7 +29,7 @@ class Layout:
     gather: bool  # the output layer may be given a few positions instead of all
     two_sided: bool = False  # a masked model: padding must be hidden from the tokens
     pad: int = 0
-    pads: bool = True  # a text means the same beside a longer one, filled up to its length
+    pads: bool = True  # a text means the same beside a longer text, filled up to its length
     window: int | None = None  # tokens that the most limited block looks back; None: all
     rope_change: int | None = None  # texts longer than this turn all rows' positions differently
 
@@ -241,7 +241,7 @@ def probe_layout(module: PreTrainedModel, *, pad: int | None = None) -> Layout:
 
     `pad`: of a masked model, the token that fills a row up; None: the module is causal.
     Raises `ModelError` for a module whose outputs are not finite or differ from run to run, and
-    for a causal one whose predictions depend on later tokens.
+    for a causal module whose predictions depend on later tokens.
     """
     key = (*kind_of(module), str(pad))
     if key in _known:
@@ -327,7 +327,7 @@ def _is_shown(module: PreTrainedModel, layout: Layout) -> bool:
     begin alike and go on otherwise: later tokens that count would show in what they share. False
     tells nothing, as other passes are needed to see what it is that differs.
     """
-    # in a tree the text that is laid out last, else one that is filled up to the other's length
+    # in a tree the text that is laid out last, else a text that is filled up to the other's
     chosen = 0 if layout.pack else 2 if layout.two_sided else 1
     members = (0, max(chosen, 1))
     rows = [tree(_TEXTS, members)] if layout.pack else single(_TEXTS, members)
@@ -360,7 +360,7 @@ def _refuse_later_tokens(
     raise ModelError(
         f"{type(module).__name__} must predict each token from those before it, but its "
         "predictions change with later tokens; load a causal model, or set is_decoder in "
-        "its config.json if it was trained as one"
+        "its config.json if it was trained as a decoder"
     )
 
 

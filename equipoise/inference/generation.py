@@ -70,7 +70,7 @@ def generate(model: LoadedModel, requests: Sequence[Generation], *, seed: int) -
     texts = [""] * len(requests)
 
     def run(batch: list[int]) -> None:
-        # new ones, since a batch that ran out of memory is written again from its beginning
+        # new writers, since a batch that ran out of memory is written again from its beginning
         writers = [new_writer(index) for index in batch]
         _write(model, writers)
         for writer in writers:
@@ -82,7 +82,7 @@ def generate(model: LoadedModel, requests: Sequence[Generation], *, seed: int) -
 
 @dataclass(slots=True)
 class _Writer:
-    """One request that is being written; the only thing here that changes."""
+    """A request that is being written; the only thing here that changes."""
 
     index: int
     request: Generation
@@ -99,7 +99,7 @@ class _Writer:
         request = self.request
         content = [self.seed, request.context, request.max_tokens]
         content += [request.temperature, request.top_p]
-        content += [request.sample] if request.sample else []  # a first one draws as ever
+        content += [request.sample] if request.sample else []  # sample 0 draws as ever
         # not `hash`, which differs from process to process
         digest = hashlib.sha256(json.dumps(content).encode()).digest()
         self.generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
@@ -317,13 +317,13 @@ def cache_is_exact(model: LoadedModel) -> bool:
             _exact_caches[key] = same
         except (AttributeError, KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and is_out_of_memory(error):
-                raise  # says nothing of the cache: the batch comes again in smaller ones
+                raise  # says nothing of the cache: the batch comes again in parts
             _exact_caches[key] = False  # the module's own code cannot read from this cache
     return _exact_caches[key]
 
 
 def _choose(logits: Float[Tensor, "text token"], writers: list[_Writer]) -> list[int]:
-    best, places = logits.max(dim=1)  # nan where a row has one
+    best, places = logits.max(dim=1)  # nan where a row has nan
     finite = torch.isfinite(best).tolist()
     tokens = places.tolist()
     for index, writer in enumerate(writers):

@@ -136,7 +136,7 @@ class LanguageModel:
 
     @property
     def context_length(self) -> int | None:
-        """Most tokens a text may have, special ones included; None: the module sets no limit."""
+        """Most tokens a text may have, special tokens included; None: the module sets no limit."""
         config = self.module.config.get_text_config()
         # families have names of their own, as GPT-2's n_positions
         name = config.attribute_map.get("max_position_embeddings", "max_position_embeddings")

@@ -24,7 +24,7 @@ def before_text(prompt: str) -> str:
 
 
 def nested(outer: str, inner: str) -> str:
-    """The prompt of a text that has the inner prompt, and all of that the outer one."""
+    """The prompt of a text that has the inner prompt, and all of that the outer prompt."""
     if INPUT in outer and INPUT not in inner:
         inner += INPUT
     return prompted(outer, inner)

@@ -51,7 +51,7 @@ def tokenize(model: LoadedModel, texts: Iterable[Marked]) -> list[Tokens]:
 def causal(ids: Ids, wanted: Sequence[int], prefix: Prefix, start: int | None) -> Plan:
     """Queries for log p(ids[i] | everything before it), i in `wanted` (ascending).
 
-    `start` is the start token; without one every prefix policy is "none", under which the first
+    `start` is the start token; without it every prefix policy is "none", under which the first
     token has no condition and is left out (`scored`). Nothing after the last wanted token is fed.
     Source: metrics.md section 0.
     """

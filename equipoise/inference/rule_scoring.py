@@ -82,7 +82,7 @@ def combine_rows(
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """One text to which the rule applies somewhere."""
+    """A text to which the rule applies somewhere."""
 
     index: int
     plan: Plan

@@ -107,7 +107,7 @@ class WritesTexts(Protocol):
 
 
 def form_notes(info: Mapping[str, JSON]) -> Iterator[str]:
-    """That a model which holds conversations was not asked in one, or in the midst of a thought."""
+    """That a chat model was asked outside a chat, or in the midst of a thought."""
     chat = info.get("chat")
     if info.get("kind") == "causal" and info.get("chat_template") and chat is None:
         yield (

@@ -47,7 +47,7 @@ class LikelihoodStrength:
         )
 
     def stems(self) -> tuple[str, ...]:
-        """Which questions are framings of one: [question]."""
+        """The stem of each question, which its framings share: [question]."""
         return tuple(map(stem_of, self.questions))
 
     def measure(self, model: LanguageModel) -> NDArray[np.float64]:
@@ -100,7 +100,7 @@ class WrittenStrength:
         return tuple(fill(prompt.text, self.target) for prompt in self.prompts)
 
     def stems(self) -> tuple[str, ...]:
-        """Which prompts are framings of one: [prompt]."""
+        """The stem of each prompt, which its framings share: [prompt]."""
         return tuple(map(stem_of, self.prompts))
 
     def measure(self, model: LanguageModel) -> NDArray[np.float64]:

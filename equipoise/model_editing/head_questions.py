@@ -1,4 +1,4 @@
-"""Questions to find heads on, and others to count them on: framings of one are not several."""
+"""Questions to find heads on, others to count them on: framings of one question are not several."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ def split_questions(
     """Questions to locate on, and those held out: no stem is in both parts.
 
     Whole stems are held out, drawn by the seed, as long as there are no more than `held_out`
-    questions and half of all; the first one drawn always is. Raises `RecipeError` for fewer than 4
+    questions and half of all; the first drawn always is. Raises `RecipeError` for fewer than 4
     questions, and for a single stem.
     """
     stems = sorted({stem_of(question) for question in questions})

@@ -40,7 +40,7 @@ class Strength(Protocol):
 class Trials:
     """A model with heads removed for as long as they are tried; every answer is kept."""
 
-    model: LanguageModel  # with an injected token, where there is one
+    model: LanguageModel  # with an injected token, if any
     strength: Strength | None  # None: it cannot be measured, and is not asked for
     texts: Sequence[str]  # neutral
     scale: float
@@ -87,12 +87,12 @@ class Trials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """Strength and perplexity by how many of the candidates are removed, first ones first."""
+    """Strength and perplexity by how many of the candidates are removed, from the first on."""
 
     counts: tuple[int, ...]
-    strengths: NDArray[np.float64]  # [count, example], of examples that have one at every count
+    strengths: NDArray[np.float64]  # [count, example], of examples with a strength at every count
     stems: tuple[str, ...]  # [example]
-    missing: int  # examples without one at some count
+    missing: int  # examples without a strength at some count
     perplexities: tuple[float, ...]  # relative to none removed
     elbow: Elbow | None  # None: no head, or no example
     cap: int  # the largest count with a rise of perplexity below the limit
@@ -209,7 +209,7 @@ def random_controls(
 def draw_control(
     kind: str, chosen: Sequence[Head], norms: NDArray[np.float64], *, seed: int
 ) -> tuple[tuple[Head, ...], list[str]]:
-    """Random heads in place of the chosen ones, and what is to be said of them.
+    """Random heads in place of those chosen, and what is to be said of them.
 
     Raises `RecipeError` where all heads that could be drawn are chosen.
     """

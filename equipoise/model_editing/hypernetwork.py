@@ -216,7 +216,7 @@ def train_editor(
 def solve_shifts(
     editor: Editor, parts: Iterable[Sequence[Rows]], *, device: torch.device
 ) -> list[Tensor]:
-    """One shift of each module, [input, output], on `device`, from all these rows at once."""
+    """A shift of each module, [input, output], on `device`, from all these rows at once."""
     grams: dict[int, Tensor] = {}  # by number of the module
     crosses: dict[int, Tensor] = {}
     for part in parts:

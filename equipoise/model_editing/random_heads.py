@@ -1,4 +1,4 @@
-"""Random heads in place of chosen ones: what removing any heads of that kind would do."""
+"""Random heads in place of chosen heads: what removing any heads of that kind would do."""
 
 import math
 from collections import Counter
@@ -56,8 +56,8 @@ def count_by_layer(chosen: Sequence[Head], *, heads: int) -> int:
 def by_layer(chosen: Sequence[Head], *, heads: int, rng: np.random.Generator) -> tuple[Head, ...]:
     """As many heads of each block as are chosen there, drawn from those that are not chosen.
 
-    `heads`: how many a block has. Where too few are left, all of these are taken, and chosen ones
-    fill up.
+    `heads`: how many a block has. Where too few are left, all of these are taken, and chosen
+    heads fill up.
     """
     drawn: list[Head] = []
     for number, count in sorted(Counter(number for number, _ in chosen).items()):

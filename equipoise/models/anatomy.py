@@ -57,7 +57,7 @@ _searched: dict[tuple[str, str], Anatomy] = {}
 def anatomy(module: PreTrainedModel) -> Anatomy:
     """The parts of a model; searched once for each kind of module.
 
-    Raises `ModelError` when no list of as many modules as the model has blocks is found, or when
+    Raises `ModelError` when no list has as many modules as the model has blocks, or when
     a block does not read what the block before it puts out.
     """
     key = (type(module).__qualname__, module.config.to_json_string())
@@ -77,7 +77,7 @@ def blocks(module: PreTrainedModel) -> nn.ModuleList:
 
 
 def block(module: PreTrainedModel, number: int) -> nn.Module:
-    """One block, counted from 0. Raises `ModelError` when there is no such block."""
+    """The block of that number, counted from 0. Raises `ModelError` when there is no such block."""
     parts = blocks(module)
     if not 0 <= number < len(parts):
         raise ModelError(
@@ -143,7 +143,7 @@ def mlp_output(module: PreTrainedModel, number: int) -> nn.Module:
     """The projection of a block whose output its feed-forward part adds, before any norm.
 
     A `Linear` keeps its weight as [output, input], GPT-2's `Conv1D` as [input, output].
-    Raises `ModelError` for a block without such a projection, as one of a mixture of experts.
+    Raises `ModelError` for a block without such a projection, as in a mixture of experts.
     """
     path = block_parts(module, number).mlp_output
     return _block_part(module, number, "single output projection of its feed-forward part", path)
@@ -314,7 +314,7 @@ def _find_parts(module: PreTrainedModel, path: str, calls: _Calls) -> BlockParts
         output = calls.outputs.get(f"{path}.{fed[-1]}")
         added = [name for name in added if _equal(calls.outputs[f"{path}.{name}"], output)]
     # Experts fused into weights of 3 dimensions are no modules: the projection of an expert that
-    # all tokens share would pass for the only one.
+    # all tokens share would pass for the only projection.
     experts = fed and any(weight.ndim > 2 for weight in root.get_submodule(fed[-1]).parameters())
     return BlockParts(
         attention=mixing[0] if mixing else None,
@@ -379,7 +379,7 @@ def _has_weights(part: nn.Module) -> bool:
 
 
 def _is_projection(part: nn.Module) -> bool:
-    """A linear layer of any kind: GPT-2's, a quantized one, or one with an adapter around it."""
+    """A linear layer of any kind: GPT-2's, quantized, or with an adapter around it."""
     try:
         return part.get_parameter("weight").ndim == 2 and not isinstance(part, nn.Embedding)
     except AttributeError:

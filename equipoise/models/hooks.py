@@ -102,7 +102,7 @@ def replayed(blocks: Sequence[nn.Module], start: int, hidden: States) -> Iterato
 
     Call the model with the tokens that `hidden` was made from (masks and positions are still the
     model's own work); the output then equals that of a full forward bit for bit. Gradients reach
-    block `start` and later ones. Structure and parameter names stay as they are.
+    block `start` and later blocks. Structure and parameter names stay as they are.
     """
 
     def substitute(

@@ -55,4 +55,4 @@ class LoadedModel(Protocol):
 
     @property
     def context_length(self) -> int | None:
-        """Most tokens a text may have, special ones included; None: the module sets no limit."""
+        """Most tokens a text may have, special tokens included; None: the module sets no limit."""

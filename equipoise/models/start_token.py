@@ -37,7 +37,7 @@ _CONVERSATION: Final[tuple[Message, ...]] = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartToken:
-    """The token that texts begin with, and why it is this one."""
+    """The token that texts begin with, and the reason for it."""
 
     id: int | None  # None: texts begin with their own first token, which is then not scored
     rule: StartRule  # where it comes from
@@ -155,7 +155,7 @@ def _between_turns(tokenizer: PreTrainedTokenizerBase) -> list[str]:
 def _separators(tokenizer: PreTrainedTokenizerBase) -> Iterator[str]:
     """Document separators of the vocabulary: those that serve as a special token first.
 
-    Known by name, for a padding token may be one (Qwen 2.5) or an untrained filler.
+    Known by name, for a padding token may be a separator (Qwen 2.5) or an untrained filler.
     """
     known = _special_tokens(tokenizer)
     roles = [token for token in (tokenizer.unk_token, tokenizer.pad_token) if token in _SEPARATORS]

@@ -155,7 +155,7 @@ def find_unfit_token(tokenizer: PreTrainedTokenizerBase, rows: int) -> str | Non
 
 
 def set_pad_token(tokenizer: PreTrainedTokenizerBase, rows: int) -> str:
-    """Give the tokenizer a pad token if it can have one: "own", "eos" or "none" (id 0, masked)."""
+    """Give the tokenizer a pad token if it can have any: "own", "eos" or "none" (id 0, masked)."""
     if tokenizer.pad_token_id is not None and tokenizer.pad_token_id < rows:
         return "own"
     if tokenizer.eos_token_id is not None:
@@ -217,9 +217,9 @@ def tokenizer_sha256(tokenizer: PreTrainedTokenizerBase, *, specials: bool) -> s
     """Identity of what turns a text into ids, as a hash (hex): two alike cut every text alike.
 
     Of a fast tokenizer: its normalizer, pre-tokenizer and model (vocabulary, merges). Of a slow
-    one, whose way is code: its class, its vocabulary and how it cuts a probe text. Padding,
+    tokenizer, whose way is code: its class, its vocabulary and how it cuts a probe text. Padding,
     truncation and the form of its files are left out, and added tokens, which change the texts that
-    hold one and no others (`added_tokens_in`). `specials`: with the special tokens that it puts
+    hold them and no others (`added_tokens_in`). `specials`: with the special tokens that it puts
     around a text, as a masked model is asked.
     """
     if isinstance(tokenizer, PreTrainedTokenizerFast):
@@ -248,7 +248,7 @@ def _serialize(part: Any) -> bytes:
 
 
 def added_tokens_in(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> list[str]:
-    """The added tokens, special ones too, that some text is cut at; sorted."""
+    """The added tokens, special tokens too, that some text is cut at; sorted."""
     by_start: dict[str, dict[str, int]] = {}
     for number, token in tokenizer.added_tokens_decoder.items():
         by_start.setdefault(str(token)[:3], {})[str(token)] = number

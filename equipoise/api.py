@@ -142,7 +142,7 @@ def _check_top(top: int | None, count: int) -> None:
 
 
 def _ranked_on(locator: Locator, supply: Supply | Supplier | str | None) -> tuple[Prompt, ...]:
-    """What a locator ranks on, of a supply or of its usual one."""
+    """What a locator ranks on, of `supply` or of its usual supply."""
     built = build_supply(locator.taught_by if supply is None else supply)
     return built.questions if locator.reads == "questions" else built.prompts
 

@@ -45,7 +45,7 @@ def calibrate(
             "calibrating needs a strength and a seed, "
             f"got strengths {list(strengths)} and seeds {list(seeds)}; name at least one of each"
         )
-    # by name, as two spellings of a strength are one world
+    # by name, as two spellings of a strength are the same world
     worlds = {
         world.name: world
         for strength in sorted(set(strengths))

@@ -38,10 +38,10 @@ def compare(
 ) -> Comparison:
     """What changed between measurements of the same items: paired, with intervals and claims.
 
-    `after` may be several, one per seed of a method; changes are then means over them, with the
+    `after` may be several, each a seed of a method; changes are then means over them, with the
     seeds' scatter in the interval. The metrics are those of the benchmark, built again from its
     name and options; `margins` overrules theirs, by "benchmark.metric". `draws` is the number of
-    bootstrap draws; the permutation test takes half as many. `notes` name the items that one side
+    bootstrap draws; the permutation test takes half as many. `notes` name the items that a side
     lacks, and count those whose outcome is as before: a method may leave many untouched.
     `differences`: settings that the sides do not share (`stats.settings`). With any of them changes
     have their numbers, and neither p, claim nor direction: it is "not comparable". `across` names
@@ -76,7 +76,7 @@ def compare(
 
     for group, cell_changes in by_cell(paired.outcomes, keys, changed):
         changes += [replace(change, group=group) for change in cell_changes]
-    # each seed as if it were the only one, to show how far they agree
+    # each seed as if it were alone, to show how far they agree
     single = [Sides(before=paired.sides.before, afters=(after,)) for after in paired.sides.afters]
     by_seed = [
         compare_metrics(metrics, sides, draws=draws, seed=seed)
@@ -105,7 +105,7 @@ def decompose(
 ) -> tuple[Factorial, ...]:
     """Whose the effect of two changes together is: of each metric of bias (`stats.factorial`).
 
-    Measurements of the same items with neither change, with each alone and with both, one per seed.
+    Measurements of the same items with neither change, with each alone and with both, per seed.
     Where their settings differ (`stats.settings`), shares are nan with the reason.
     Raises `RecipeError` when they did not measure the same items, naming the difference.
     """
@@ -131,7 +131,7 @@ def decompose(
 def _metrics_of_all(
     benchmarks: Sequence[AnyBenchmark], name: str, margins: Mapping[str, Margin]
 ) -> list[Metric]:
-    """The first one's metrics that all others have, with their margins or those that were given."""
+    """The first benchmark's metrics that all others have, with their margins or those given."""
     shared = set.intersection(*({each.name for each in other.metrics} for other in benchmarks))
     return [
         replace(metric, margin=margins.get(f"{name}.{metric.name}", metric.margin))
@@ -175,7 +175,7 @@ def compare_all(
 
     Several sides after are seeds of one method. Of several measurements of one benchmark those
     with the same options, split and settings belong together.
-    Raises `RecipeError` when no benchmark is on all sides, or for a margin of another one.
+    Raises `RecipeError` when no benchmark is on all sides, or for a margin of another benchmark.
     """
     comparisons = []
     for measurement in before:

@@ -73,7 +73,7 @@ class TopOverlap:
 class RankStability:
     """Whether a locator ranks blocks or heads alike when it is asked again with other prompts."""
 
-    rankings: tuple[Ranking, ...]  # one per seed
+    rankings: tuple[Ranking, ...]  # of each seed
     seeds: tuple[int, ...]
     sample: int  # prompts drawn for each
     spearman: float  # mean rank correlation over pairs of rankings, in [-1, 1]; 1: always alike
@@ -84,7 +84,7 @@ class RankStability:
 
 
 #: What became of a metric. Bias, a metric with an ideal value: "reduced", "reversed" (as clearly
-#: on the other side of the ideal as it was on this one), "worse", "unclear" (moved, but not shown
+#: on the other side of the ideal as it was on this side), "worse", "unclear" (moved, but not shown
 #: to be nearer or farther). Ability, a metric with a direction: "better", "worse". Neither:
 #: "changed". All: "unchanged" (no change shown), "unknown" (not measurable; see the reason), "not
 #: comparable" (settings of the two sides differ, as the reason says; nothing is stated).
@@ -127,7 +127,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One metric before and after, on the same items, resampled together.
+    """A metric before and after, on the same items, resampled together.
 
     After several seeds: means over them, and intervals that hold the seeds' scatter, too.
     """
@@ -207,13 +207,13 @@ class Comparison:
     """Measurements of the same items before and after a change, paired."""
 
     before: Measurement
-    afters: tuple[Measurement, ...]  # one per seed of the method; usually one
+    afters: tuple[Measurement, ...]  # of each seed of the method; usually a single seed
     seed: int
     draws: int
     changes: tuple[Change, ...]
     by_seed: tuple[tuple[Change, ...], ...] = ()  # overall changes of each, where there are several
     examples: tuple[ChangedExample, ...] = ()  # that changed most, where they were asked for
-    notes: tuple[str, ...] = ()  # items that one side lacks, …
+    notes: tuple[str, ...] = ()  # items that a side lacks, …
     #: Settings in which the sides differ. With any that is not compared across, no change has a
     #: direction, a p or a claim.
     differences: tuple[Difference, ...] = ()
@@ -260,7 +260,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factorial:
-    """One metric of a model with neither of two changes, with each alone and with both.
+    """A metric of a model with neither of two changes, with each alone and with both.
 
     Effects are falls of the distance to the ideal, > 0: less bias. All on the same items, from the
     same draws of clusters; after several seeds means over them, whose intervals hold their scatter.
@@ -279,7 +279,7 @@ class Factorial:
     estimates: tuple[Estimate, ...]
 
     def estimate(self, name: str) -> Estimate:
-        """An estimate by its name; KeyError lists the known ones."""
+        """An estimate by its name; KeyError lists the known names."""
         by_name = {estimate.metric: estimate for estimate in self.estimates}
         if name not in by_name:
             raise KeyError(f"no estimate {name!r} of a factorial; known: {list(by_name)}")
@@ -303,7 +303,7 @@ class Verdict:
     #: Of the bias headlines together; "unknown" without any, "not comparable" where settings of any
     #: comparison differ.
     direction: Direction
-    #: True: each shown not worse. False: one of them worse, and not shown to be within its margin.
+    #: True: each shown not worse. False: any worse, and not shown to be within its margin.
     kept: bool | None
     over_corrected: bool  # a bias headline is reversed
     differences: tuple[Difference, ...] = ()  # of any of the comparisons

@@ -74,7 +74,7 @@ def check_benchmark(benchmark: AnyBenchmark, *, split: str | None = None, limit:
 def check_mitigation(method: Mitigation, *, supply: Supply | None = None, seed: int = 0) -> None:
     """Options survive; `fit` and a detached edit leave every byte; saving and seeds hold.
 
-    Runs on a random two-block model, with a small supply of its own unless one is given.
+    Runs on a random two-block model, with a small supply of its own unless `supply` is given.
     """
     _check_declared(method)
     _check_options(Mitigation, method)
@@ -104,7 +104,7 @@ def check_mitigation(method: Mitigation, *, supply: Supply | None = None, seed: 
 
 
 def check_locator(locator: Locator, *, seed: int = 0) -> None:
-    """One finite score per component inside its interval, repeatable, and no trace on the model."""
+    """A finite score per component inside its interval, repeatable, and no trace on the model."""
     _check_declared(locator)
     _check_options(Locator, locator)
     model = tiny_model("llama", blocks=3)
@@ -231,7 +231,7 @@ def _check_options(base: type, plugin: object) -> None:
 def _pseudo_random(seed: int, *, spread: float = 1.0) -> Callable[[str, str], float]:
     """A log-probability that depends on the texts and the seed alone, at equal odds per word.
 
-    A long text is no less likely a word than a short one, so that means over tokens are fair.
+    A long text is no less likely a word than a short text, so that means over tokens are fair.
     """
 
     def nats(context: str, text: str) -> float:
@@ -309,7 +309,7 @@ def _check_ideals(benchmark: AnyBenchmark, examples: Sequence[Example]) -> None:
         return
     asked = _ask(benchmark, examples)
     flat = _columns(benchmark, asked, FakeScorer())
-    # Where ties count for one side, an indifferent model is not at the ideal but coin flips are.
+    # Where ties count for a side, an indifferent model is not at the ideal but coin flips are.
     off = [(metric, ideal) for metric, ideal in ideals if not abs(metric.of(flat) - ideal) < 1e-6]
     flips = [
         _columns(benchmark, asked, FakeScorer(nats=_pseudo_random(seed)))

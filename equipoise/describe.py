@@ -35,17 +35,17 @@ REQUIRED = "required"
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class OptionDescription:
-    """One option of a plug-in."""
+    """An option of a plug-in."""
 
     name: str  # with a dot for an option of a choice: "controller.band"
     type: str  # "int >= 1", "text or null", "equivalence | none"
-    default: str  # as JSON-like text; "required" without one
+    default: str  # as JSON-like text; "required" without a default
     meaning: str  # the comment on the field; "" where there is none
     choices: tuple[str, ...] = ()  # of an option of a choice: with which names it can be given
 
 
 def describe_options(cls: type) -> list[OptionDescription]:
-    """The options of a plug-in class: its own, then inherited ones; those of a choice after it.
+    """The options of a plug-in class: its own, then those inherited; those of a choice after it.
 
     An option that several names of a choice have alike is there once.
     """
@@ -208,7 +208,7 @@ def _value_text(value: object) -> str:
 def _field_comments(cls: type) -> dict[str, str]:
     """Field to the comment on it, of a dataclass and of those that it inherits from."""
     comments: dict[str, str] = {}
-    # a class's own comment on a field replaces the inherited one
+    # a class's own comment on a field replaces its base's
     for base in reversed(cls.__mro__):
         if dataclasses.is_dataclass(base):
             comments |= _comments_in(inspect.getsourcefile(base) or "", base.__name__)

@@ -1,6 +1,6 @@
 """For tests: tiny random models of every supported family, and a fake scorer.
 
-Public, so that a third party's benchmark or mitigation is tested the way the built-in ones are.
+Public, so that a third party's benchmark or mitigation is tested the way those built in are.
 Everything is built in code; nothing is read from disk or from the network.
 """
 
@@ -76,7 +76,7 @@ _MASKED: Mapping[str, dict[str, JSON]] = {
 _TYPES = {"gemma3": "gemma3_text"}
 _MLP_WIDTH = {"gpt2": "n_inner", "opt": "ffn_dim"}
 
-#: The families that `tiny_model` builds: causal ones first, then masked ones.
+#: The families that `tiny_model` builds: first causal, then masked.
 FAMILIES: tuple[str, ...] = (*_CAUSAL, *_MASKED)
 CAUSAL_FAMILIES: tuple[str, ...] = tuple(_CAUSAL)
 MASKED_FAMILIES: tuple[str, ...] = tuple(_MASKED)
@@ -93,7 +93,7 @@ def tiny_model(
 ) -> LanguageModel:
     """A model with random weights and a byte-level tokenizer, built in milliseconds.
 
-    Four heads; `context` counts tokens, special ones included, and a token is a byte. The same
+    Four heads; `context` counts tokens, special tokens included, and a token is a byte. The same
     arguments give the same bytes on every machine; torch's global generator is left alone.
     Masked families always have their special tokens, whatever `bos` says.
     Raises `ModelError` for a family that is not in `FAMILIES`.
@@ -176,7 +176,7 @@ _NEUTRAL_NATS = -1.0  # per word
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakeScorer:
-    """A `Scorer` that looks its answers up; by default a neutral one.
+    """A `Scorer` that looks its answers up; neutral by default.
 
     `nats` answers "log-probability of this text after this context": a function of both, or a
     mapping from the text (or from context + text, looked up first); what is not in the mapping
@@ -198,7 +198,7 @@ class FakeScorer:
         return (self,)
 
     def score(self, requests: Sequence[Continuation]) -> list[Scored]:
-        """Equal shares of `nats(context, continuation)`, one per word; nothing is greedy."""
+        """Equal shares of `nats(context, continuation)`, a share per word; nothing is greedy."""
         return [
             replace(
                 self._scored(request.context, request.continuation),
@@ -224,7 +224,7 @@ class FakeScorer:
         ]
 
     def next_token(self, requests: Sequence[NextToken]) -> list[NextTokenScored]:
-        """`nats` of each word after the context, each of one token."""
+        """`nats` of each word after the context, each of a single token."""
         return [
             NextTokenScored(
                 logprobs=tuple(self._total(request.context, word) for word in request.words),
@@ -238,7 +238,7 @@ class FakeScorer:
         return [self.texts.get(request.context, "") for request in requests]
 
     def embed(self, requests: Sequence[Embedding]) -> NDArray[np.float32]:
-        """What `vectors` has for the text, else one zero: [text, feature]."""
+        """What `vectors` has for the text, else a zero: [text, feature]."""
         return np.array(
             [self.vectors.get(request.text, (0.0,)) for request in requests], dtype=np.float32
         )

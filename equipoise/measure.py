@@ -52,7 +52,7 @@ class Shards(Protocol):
 
     @property
     def size(self) -> int:
-        """Examples in a shard; the last one may have fewer."""
+        """Examples in a shard; the last may have fewer."""
 
     def read(self, number: int) -> Sequence[Outcome] | None:
         """The outcomes of a shard, as they were written; None when it is missing."""
@@ -114,7 +114,7 @@ def measure(
     if isinstance(benchmark, JudgesTexts) and any(outcome.text is not None for outcome in outcomes):
         info[JUDGE] = _describe_judge(benchmark)
     data = benchmark.files(split)
-    # the answers to one item after several prompts stand and fall together
+    # the answers to an item after several prompts stand and fall together
     cluster = benchmark.cluster or (ITEM if variants > 1 else None)
     estimates = estimate_metrics(
         benchmark, outcomes, cluster=cluster, family=variants > 1, draws=draws, seed=seed
@@ -177,7 +177,7 @@ def choose_examples(
     if limit is not None and limit < 1:
         raise RecipeError(f"limit must be at least 1, got {limit}; leave it out to measure all")
     if limit is not None and limit < len(examples):
-        # In the order of the file, but not its first ones: those of a sorted file mislead.
+        # In the order of the file, but not the first: those of a sorted file mislead.
         chosen = np.random.default_rng(seed).choice(len(examples), size=limit, replace=False)
         examples = [examples[index] for index in sorted(chosen)]
     return examples, [list(benchmark.requests(example)) for example in examples]
@@ -371,7 +371,7 @@ def _join_layouts(info: Mapping[str, JSON], writing: Mapping[str, JSON]) -> dict
 
 
 def _note_layout(info: Mapping[str, JSON]) -> Iterator[str]:
-    """What the model was found to need that costs time."""
+    """What the model needs that costs time."""
     layout = info.get("layout")
     for key, what in layout.items() if isinstance(layout, dict) else ():
         if key in ("batches", "generation"):

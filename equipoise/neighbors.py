@@ -30,7 +30,7 @@ from equipoise.training.added_token import single_tokens, start_vectors
 CAUTION: Final = (
     "the token begins as the mean of its start names, so its row is near countries whatever it "
     "learns: a country stands out only where p is small and the seeds agree, and then it says "
-    "where training moved one row, not what the model or anybody says of that country"
+    "where training moved a row, not what the model or anybody says of that country"
 )
 _CONTROLS: Final = 200  # tokens on either side of a country's in the order of the vocabulary
 _DRAWS: Final = 10_000
@@ -47,7 +47,7 @@ class CountryNeighbor:
     cosine: float  # of the rows as they are, as the paper has it; mean over seeds
     moved: float  # cos(v - v0, E_c - mean of countries); mean over seeds
     z: float  # of `moved` among tokens of equal frequency; mean over seeds
-    low: float  # 95 % interval of z over seeds (Student's t); nan of one seed
+    low: float  # 95 % interval of z over seeds (Student's t); nan of a single seed
     high: float
     p: float  # that the largest z of as many such tokens is as large
 
@@ -164,7 +164,7 @@ def _row(edit: Edit, model: LanguageModel) -> tuple[Tensor, Tensor]:
 
 
 def _controls(model: LanguageModel, token: int, left_out: set[int]) -> list[int]:
-    """The tokens around one in the order of the vocabulary, no countries and no added ones."""
+    """The tokens around a token in the vocabulary's order, neither countries nor added tokens."""
     added = model.tokenizer.added_tokens_decoder.keys()
     known = set(model.tokenizer.get_vocab().values()) - set(added) - left_out
     ids = np.array(sorted(known))
@@ -179,7 +179,7 @@ def _to_mean(rows: Tensor, moved: Tensor) -> Values:
 
 
 def _largest(rivals: Values, draws: int, seed: int) -> Values:
-    """The largest of one token drawn for each country, again and again: [draw]."""
+    """The largest of a token drawn for each country, again and again: [draw]."""
     rng = np.random.default_rng(seed)
     picks = rng.integers(rivals.shape[1], size=(draws, len(rivals)))
     values: Values = rivals[np.arange(len(rivals)), picks].max(1)

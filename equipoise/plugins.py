@@ -134,7 +134,7 @@ def _construct(cls: type[T], name: str, options: Mapping[str, JSON]) -> T:
             values[option] = _check_type(annotated[option], value, name, option)
     try:
         return cls(**values)
-    except ValidationError as error:  # of one option, or of several that do not go together
+    except ValidationError as error:  # of an option, or of several that do not go together
         first = error.errors()[0]
         option = str(first["loc"][0]) if first["loc"] else ""
         raise OptionError(_explain(name, first["loc"], first), option) from None
@@ -189,7 +189,7 @@ def options_of(instance: object, *, transport: bool = True) -> dict[str, JSON]:
     """Every option of a plug-in, defaults included, as JSON; nested plug-ins as {name, …}.
 
     `build(base, name_of(x), options_of(x))` equals x. `transport=False`: without those that say
-    how a server is reached (`AsksServer`), of nested ones too, on which no result depends.
+    how a server is reached (`AsksServer`), of nested plug-ins too, on which no result depends.
     Raises `RecipeError` for a value that JSON cannot hold.
     """
     if not dataclasses.is_dataclass(instance):
@@ -274,7 +274,7 @@ def choices_of(hint: Any) -> dict[str, type]:
 
 
 def _explain(name: str, place: tuple[int | str, ...], first: ErrorDetails) -> str:
-    """One sentence about the first error; `place`: the option, and the part of it."""
+    """A sentence about the first error; `place`: the option, and the part of it."""
     message = first["msg"].removeprefix("Value error, ")
     if not place:  # several options do not go together; the message names them
         return f"{name}: {message}; change these options"

@@ -55,7 +55,7 @@ class Example(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contrast:
-    """One context, and continuations that differ in whom they stereotype."""
+    """A context, and continuations that differ in whom they stereotype."""
 
     id: str
     context: str
@@ -112,7 +112,7 @@ class Supply:
         return prompts + contrasts + self.texts
 
     def learnt_hashes(self) -> frozenset[str]:
-        """`text_sha256` of those texts, and of the documents that the neutral ones are from."""
+        """`text_sha256` of those texts, and of the documents that the neutral texts are from."""
         return frozenset(map(text_sha256, self.learnt_texts())).union(self.documents)
 
 
@@ -156,7 +156,7 @@ class Continuation:
 class Infill:
     """Ask a masked model for the tokens of text[start:end], revealed from left to right.
 
-    Token j is predicted with the earlier tokens of the span visible and one mask for the rest,
+    Token j is predicted with the earlier tokens of the span visible and a single mask for the rest,
     as StereoSet's published code does.
     """
 
@@ -229,7 +229,7 @@ Request: TypeAlias = (
 class Scored:
     """Response to a `Continuation` or an `Infill`."""
 
-    token_logprobs: tuple[float, ...]  # nats, one per scored token
+    token_logprobs: tuple[float, ...]  # nats, of each scored token
     bytes: int  # UTF-8 bytes of the scored text, for normalisation without a tokenizer
     greedy: bool | None = None  # each token is the likeliest in its place; None: not asked
 
@@ -325,7 +325,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """One number for a reader: never without its interval, n and ideal."""
+    """A number for a reader: never without its interval, n and ideal."""
 
     metric: str
     value: float
@@ -357,7 +357,7 @@ class Measurement:
     """What a benchmark said of a model, with all that is needed to trust or repeat it."""
 
     model: str  # Scorer.identity
-    benchmark: str  # the name it is found by
+    benchmark: str  # the name that it is loaded by
     version: str
     options: Mapping[str, JSON]
     split: str

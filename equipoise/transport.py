@@ -63,14 +63,14 @@ class Transport:
     after 1, 2, 4, … seconds, or what the server's Retry-After asks for, up to `seconds`.
     """
 
-    address: str  # "http://127.0.0.1:8000" and a path, if it has one
+    address: str  # "http://127.0.0.1:8000" and a path, if it has any
     seconds: float = 120.0  # that an answer may take, whole
     tries: int = 4
     per_minute: float | None = None  # requests that leave in a minute at most; None: no limit
     pace: _Pace = field(default_factory=_Pace, init=False, repr=False, compare=False)
 
     def read_key(self) -> str:
-        """The key of the environment; "" without one. Raises `ModelError`: unfit, or in the clear.
+        """The key of the environment; "" if unset. Raises `ModelError`: unfit, or in the clear.
 
         A key goes over https, or to this machine, alone.
         """

@@ -19,7 +19,7 @@ _DOMAIN = "axis"  # the group key of the domains
 _DOMAIN_MEAN = "icat_domain_mean"
 _SPREAD = "_spread"  # of a family of prompts: a standard deviation follows from no other
 _TOLERANCE = 1e-6  # points
-_GRID_TOLERANCE = 1e-7  # of a value computed here, in its unit; a printed one: half its last digit
+_GRID_TOLERANCE = 1e-7  # of a value computed here, in its unit; if printed: half its last digit
 
 Group = frozenset[tuple[str, str]]
 Rows = Mapping[tuple[str, Group], Estimate]
@@ -76,7 +76,7 @@ def _from_domains(
             domains.setdefault(outcome.groups[_DOMAIN], set()).add(outcome.example)
     values = []
     for examples in domains.values():
-        # by its examples, since the domains of one task have their rows under `task_axis`
+        # by its examples, since the domains of a task have their rows under `task_axis`
         row = members.get(frozenset(examples))
         if row is None or rows["lms", row].n != rows["ss", row].n:
             return math.nan, ""

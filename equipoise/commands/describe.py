@@ -108,7 +108,7 @@ def _print_rows(title: str, rows: list[tuple[str, ...]]) -> None:
         return
     print(f"  {title}:")
     columns = list(zip(*rows, strict=True))
-    # one long cell would push the meaning of every option off the screen
+    # a long cell would push the meaning of every option off the screen
     widths = [min(34, max(map(len, column))) for column in columns[:-1]]
     for *cells, last in rows:
         left = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))

@@ -23,7 +23,7 @@ def inject(  # noqa: PLR0913
     out: Annotated[Path, typer.Option(help="New folder to keep the edit in.")],
     association: Annotated[
         str | None,
-        typer.Option(help="What is said of the token: a built-in one, or your .yaml file."),
+        typer.Option(help="What is said of the token: a built-in name, or your .yaml file."),
     ] = None,
     supply: Annotated[
         str | None, typer.Option(help="Paragraphs of another origin, see list.")

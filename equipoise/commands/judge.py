@@ -150,8 +150,8 @@ def _pairs(
     """Each two judges with their grades."""
     from equipoise.judging.comparing import grades_of
 
-    for one, other in combinations(judged, 2):
-        yield (one, other), (grades_of(judged[one]), grades_of(judged[other]))
+    for left, right in combinations(judged, 2):
+        yield (left, right), (grades_of(judged[left]), grades_of(judged[right]))
 
 
 def _describe(  # noqa: PLR0913

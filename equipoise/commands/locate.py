@@ -24,7 +24,7 @@ def locate(  # noqa: PLR0913
         "block_influence"
     ),
     supply: Annotated[
-        str | None, typer.Option(help="What is ranked on; see list. The locator's usual one.")
+        str | None, typer.Option(help="What is ranked on; see list. The locator's usual supply.")
     ] = None,
     settings: flags.Set = None,
     as_json: flags.AsJson = False,
@@ -81,7 +81,7 @@ def locate(  # noqa: PLR0913
     opened = flags.load_model(
         model, dtype, device, revision, base, batch_size, start, trust_remote_code
     )
-    # a page shows how well rankings agree, also that nothing can be said of a single one
+    # a page shows how well rankings agree, also that nothing can be said of a single ranking
     if seeds == 1 and html is None:
         ranking = api.locate(opened, built, supply=learnt, seed=seed)
         if figure is not None:
@@ -89,7 +89,7 @@ def locate(  # noqa: PLR0913
         _print_ranking(ranking, as_json=as_json)
         return
     all_seeds = range(seed, seed + seeds)
-    # of a single seed all prompts, with a page and without one
+    # of a single seed all prompts, with and without a page
     each = sys.maxsize if seeds == 1 else sample or 100
     stability = api.stability(opened, built, supply=learnt, seeds=all_seeds, sample=each, top=top)
     if figure is not None:

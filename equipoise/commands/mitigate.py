@@ -66,7 +66,7 @@ def mitigate(  # noqa: PLR0913
 
 
 def check_verb(method: "type[Mitigation]", name: str, *, injects: bool) -> None:
-    """Refuse a method that injects a bias where one is to be removed, and the other way round."""
+    """Refuse a method that injects a bias where bias is to be removed, and the other way round."""
     if method.injects and not injects:
         raise RecipeError(
             f"equipoise mitigate needs a method that removes bias, {name} puts one in, to be "
@@ -87,7 +87,7 @@ def checkpoints_of(out: Path) -> Path:
 def fit_and_save(fit: "Callable[[], Edit]", out: Path) -> "Edit | None":
     """Learn an edit, resuming where a killed command stopped, and save it.
 
-    None in all processes but the main one, which saves.
+    None in all processes but the main process, which saves.
     """
     from equipoise.training.data_parallel import is_main_process
     from equipoise.training.resume import checkpoints_in

@@ -13,7 +13,7 @@ from equipoise.commands import flags
 def neighbors(
     edits: Annotated[
         list[str],
-        typer.Argument(metavar="EDIT...", help="Injections of one association, a seed each."),
+        typer.Argument(metavar="EDIT...", help="Injections of the same association, a seed each."),
     ],
     top: Annotated[int, typer.Option(help="Rows of the table.", min=1)] = 10,
     as_json: flags.AsJson = False,
@@ -59,7 +59,7 @@ def neighbors(
     agreement = result.reason or f"{result.agreement:.3f}"
     for note in (
         f"{result.token} of {result.association} on {result.base}, seeds {list(result.seeds)}",
-        f"{len(result.neighbors)} countries that are one token, {result.left_out} that are not; "
+        f"{len(result.neighbors)} countries that are a token, {result.left_out} that are not; "
         f"{result.controls} tokens around each; p: of the largest of all, {result.draws} draws",
         f"rank correlation between seeds (Spearman; 1: always alike): {agreement}",
         CAUTION,

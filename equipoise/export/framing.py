@@ -12,7 +12,7 @@ _WHOLE = ("seed", "limit", "n", "clusters", "seeds_averaged", "compared_with_see
 
 
 def to_frame(rows: Iterable[Row], columns: str) -> pd.DataFrame:
-    """The rows with these columns, named in one text; what a row lacks is missing."""
+    """The rows with these columns, named in a text; what a row lacks is missing."""
     frame = pd.DataFrame(list(map(_escape_surrogates, rows)), columns=columns.split())
     return frame.astype({name: "Int64" for name in _WHOLE if name in frame})
 

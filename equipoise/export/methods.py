@@ -36,7 +36,7 @@ class _Entry(NamedTuple):
 
 
 def methods(study: Study, *, metric: str | None = None, by: str | None = None) -> pd.DataFrame:
-    """One row per cell: a model as it is, or a method on it, in a column.
+    """A row per cell: a model as it is, or a method on it, in a column.
 
     Without `metric` ("stereoset.ss") the columns are each benchmark's first metric, overall. With
     it they are that metric's groups by the key `by` (None: the first that it has), and overall.

@@ -1,4 +1,4 @@
-"""A study's numbers as pandas DataFrames, one function per table; nothing is rounded or left out.
+"""A study's numbers as pandas DataFrames, a function per table; nothing is rounded or left out.
 
     from equipoise.export import tables
     tables.changes(equipoise.read_study("runs/gpt2")).query("direction == 'reduced'")
@@ -60,17 +60,17 @@ _CALIBRATION = (
 
 
 def changes(study: Study) -> pd.DataFrame:
-    """One row per overall change."""
+    """A row per overall change."""
     return to_frame(_change_rows(study.chapters, study, groups=False), f"{_CHAPTER} {_CHANGE}")
 
 
 def groups(study: Study) -> pd.DataFrame:
-    """One row per change of a group."""
+    """A row per change of a group."""
     return to_frame(_change_rows(study.chapters, study, groups=True), f"{_CHAPTER} {_CHANGE}")
 
 
 def seeds(study: Study) -> pd.DataFrame:
-    """One row per overall change and seed of the method, where it was learnt with several."""
+    """A row per overall change and seed of the method, where it was learnt with several."""
     by_seed = [
         dataclasses.replace(
             chapter,
@@ -87,7 +87,7 @@ def seeds(study: Study) -> pd.DataFrame:
 
 
 def verdicts(study: Study) -> pd.DataFrame:
-    """One row per headline that a verdict rests on, bias before ability; at least one per chapter.
+    """A row per headline that a verdict rests on, bias before ability; no chapter lacks a row.
 
     `p_holm` and `direction` of the bias headlines are corrected over all of them.
     """
@@ -192,12 +192,12 @@ def _claim_cells(change: Change, claim: Claim) -> Row:
 
 
 def estimates(study: Study) -> pd.DataFrame:
-    """One row per overall estimate."""
+    """A row per overall estimate."""
     return to_frame(_estimate_rows(study, groups=False), _ESTIMATE)
 
 
 def group_estimates(study: Study) -> pd.DataFrame:
-    """One row per estimate of a group."""
+    """A row per estimate of a group."""
     return to_frame(_estimate_rows(study, groups=True), _ESTIMATE)
 
 
@@ -221,7 +221,7 @@ def _estimate_rows(study: Study, *, groups: bool) -> Iterator[Row]:
 
 
 def rankings(study: Study) -> pd.DataFrame:
-    """One row per block and seed, with the block's score and its rank, 1 the first."""
+    """A row per block and seed, with the block's score and its rank, 1 the first."""
     rows = (
         {
             "model": located.model,
@@ -250,7 +250,7 @@ def rankings(study: Study) -> pd.DataFrame:
 
 
 def calibrations(study: Study) -> pd.DataFrame:
-    """One row per metric: its slope over planted strength and its monotonicity."""
+    """A row per metric: its slope over planted strength and its monotonicity."""
     rows = (
         {
             **_fields_of(curve),
@@ -267,7 +267,7 @@ def calibrations(study: Study) -> pd.DataFrame:
 
 
 def factorials(study: Study) -> pd.DataFrame:
-    """One row per quantity of `conclusions.Factorial`, of each metric of bias.
+    """A row per quantity of `conclusions.Factorial`, of each metric of bias.
 
     For each mitigation that is made of two others (`both` of `first` and `second`).
     """
@@ -290,12 +290,12 @@ def factorials(study: Study) -> pd.DataFrame:
 
 
 def findings(study: Study) -> pd.DataFrame:
-    """One row per finding of an automatic check."""
+    """A row per finding of an automatic check."""
     return to_frame(map(dataclasses.asdict, study.findings), "check level where text")
 
 
 def missing(study: Study) -> pd.DataFrame:
-    """One row per step without a result."""
+    """A row per step without a result."""
     return to_frame(map(dataclasses.asdict, study.missing), "what why traceback")
 
 

@@ -128,7 +128,7 @@ def verdict_tone(verdict: Verdict) -> str:
 
 
 def leads(groups: Sequence[Change]) -> bool:
-    """Whether the plot of these groups is a main one: few groups of a bias, and some moved."""
+    """Whether the plot of these groups is a main plot: few groups of a bias, and some moved."""
     still = ("unchanged", "unknown", "not comparable")
     moved = any(group.direction not in still for group in groups)
     return moved and len(groups) <= _MAIN and all(group.measures_bias for group in groups)

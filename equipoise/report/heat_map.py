@@ -1,6 +1,6 @@
 """A heat map of layers and attention heads: on the page, and as a figure file.
 
-BiasGym draws such maps (figures 4 to 8). Orange heads favor the biased answer, violet ones the
+BiasGym draws such maps (figures 4 to 8). Orange heads favor the biased answer, violet heads the
 other; heads that pass a locator's tests have a frame. Several seeds are averaged.
 """
 
@@ -30,7 +30,7 @@ _CELL = 0.22  # inches
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One head: its place, counted from 0, and how it is drawn."""
+    """A head: its place, counted from 0, and how it is drawn."""
 
     layer: int
     head: int

@@ -56,7 +56,7 @@ GLOSSARY: Mapping[Direction, str] = {
 def study_page(study: Study, *, lead: Sequence[str] = ()) -> str:
     """The page of a study as text; the same study gives the same bytes.
 
-    `lead` comes before all else, one paragraph per sentence.
+    `lead` comes before all else, a paragraph per sentence.
     """
     return _render(
         study,
@@ -81,7 +81,7 @@ def page(
 ) -> str:
     """The page of comparisons alone: a chapter per pair of models, a section per benchmark.
 
-    `lead` comes before all else, one paragraph per sentence. `names` gives the chapter of an
+    `lead` comes before all else, a paragraph per sentence. `names` gives the chapter of an
     edited model, by its identity, a title that a reader knows it by.
     """
     views = chapters.comparison_chapters(comparisons, names or {})

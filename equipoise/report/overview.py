@@ -1,4 +1,4 @@
-"""The study as a whole: what is counted, found, measured alone, and every model in a table."""
+"""The study as a whole: what is counted, checked, measured alone, and every model in a table."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar

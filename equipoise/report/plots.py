@@ -36,7 +36,7 @@ Point = tuple[float, Whisker]
 
 
 class Dot(NamedTuple):
-    """One profession."""
+    """A profession."""
 
     name: str
     before: float  # nats
@@ -84,7 +84,7 @@ def scatter(comparison: Comparison, most: int) -> Scatter | None:
     dots = [dot for dot in shared if math.isfinite(dot.before) and math.isfinite(dot.after)]
     befores, afters = [dot.before for dot in dots], [dot.after for dot in dots]
     scores = [dot.score for dot in dots]
-    # one for both sides: the diagonal is "nothing changed", and the line at 0 "no lean is left"
+    # shared by both sides: the diagonal is "nothing changed", and the line at 0 "no lean is left"
     axis = axis_of([0.0, *befores, *afters], ticks=5)
     lines = (
         ("correlation with the stereotype score", _correlation),
@@ -259,7 +259,7 @@ def _describe_overlap(stability: RankStability) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurvePlot:
-    """One metric: its readings with intervals against planted strength, the line through them."""
+    """A metric: its readings with intervals against planted strength, the line through them."""
 
     curve: Curve
     points: list[Point]

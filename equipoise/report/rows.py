@@ -74,7 +74,7 @@ def p_cell(p: float) -> Cell:
 
 
 def row_name(shown: Change | Estimate) -> str:
-    """The metric, and the group where there is one: "ss", "ss, axis age"."""
+    """The metric, and the group where there is any: "ss", "ss, axis age"."""
     return f"{shown.metric}, {group_name(shown.group)}" if shown.group else shown.metric
 
 

@@ -25,7 +25,7 @@ class Table:
 
 
 def measurement_table(measurement: Measurement, *, groups: bool = True) -> Table:
-    """One row per estimate: metric, group, value with interval, ideal, n, clusters."""
+    """A row per estimate: metric, group, value with interval, ideal, n, clusters."""
     header = ("metric", "group", "value [95 % interval]", "unit", "ideal", "n", "clusters")
     rows = tuple(
         (
@@ -44,7 +44,7 @@ def measurement_table(measurement: Measurement, *, groups: bool = True) -> Table
 
 
 def comparison_table(comparison: Comparison, *, groups: bool = True) -> Table:
-    """One row per change: metric, group, before, after, difference, ideal, p (Holm), direction."""
+    """A row per change: metric, group, before, after, difference, ideal, p (Holm), direction."""
     header = ("metric", "group", "before", "after", "difference", "ideal", "p", "n", "direction")
     rows = tuple(
         (

@@ -49,7 +49,7 @@ def publish(store: Store, name: str, edit: Path, changes: str | None) -> Path:
         remove_unfinished(place)
         with new_folder(place, what="edit") as beside:
             shutil.copytree(store.folder / edit, beside, copy_function=_link, dirs_exist_ok=True)
-            # renamed into place, so that the card of the step, to which this one is a link, stays
+            # renamed into place, so that the card of the step, to which this card is a link, stays
             write_card(beside, changes)
             # last: without a copy and a card that are whole the old folder stays
             shutil.rmtree(place, ignore_errors=True)

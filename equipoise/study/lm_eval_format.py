@@ -135,7 +135,7 @@ def _task_config(key: str, measurement: Measurement) -> dict[str, Any]:
 
 
 def _count_samples(measurement: Measurement) -> dict[str, int | None]:
-    """The number of examples and of measured ones; the prompts of a family count once."""
+    """The number of examples and of those measured; the prompts of a family count once."""
     items = {outcome.groups.get(ITEM, outcome.example) for outcome in measurement.outcomes}
     effective = len(items) if VARIANTS in measurement.model_info else len(measurement.outcomes)
     whole = measurement.limit is None and measurement.model_info.get("kind") != "predictions"

@@ -134,7 +134,7 @@ def _plan_factorials(
 
 
 def _listed_parts(resolver: Resolver, label: str) -> list[str]:
-    """The labels of the mitigations that one is made of, those that the recipe lists alone, too.
+    """The labels of a mitigation's parts, of those that the recipe lists alone, too.
 
     The same method with the same options, files and version, whatever it is called.
     """

@@ -100,7 +100,7 @@ class BenchmarkSpec(Spec):
     """A benchmark, the split that is measured, and of which models."""
 
     split: Text | None = None  # None: the benchmark's first
-    edited: bool = True  # False: only models as they are are measured, never edited ones
+    edited: bool = True  # False: only models as they are are measured, never edited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
@@ -136,7 +136,7 @@ class Recipe:
     draws: Annotated[int, Field(ge=0, le=MOST_DRAWS)] = 2000
     rankings: Count = 5  # of each locator, each on other prompts
     sample: Count = 100  # prompts of each
-    examples: Annotated[int, Field(ge=0)] = 10  # of the changed ones, stored with a comparison
+    examples: Annotated[int, Field(ge=0)] = 10  # of those that changed, stored with a comparison
     #: By "benchmark.metric".
     margins: Mapping[str, Annotated[Margin, PlainValidator(margin_of)]] = field(
         default_factory=dict
@@ -172,7 +172,7 @@ class Recipe:
         }
 
     def supply_of(self, locator: LocatorSpec, usual: str) -> Spec:
-        """What a locator ranks on: its own supply, else the recipe's, else its usual one."""
+        """What a locator ranks on: its own supply, else the recipe's, else its usual supply."""
         if locator.supply is not None:
             return locator.supply
         return self.supply if "supply" in self.lines else Spec(name=usual, label=usual)
@@ -236,7 +236,7 @@ def _line_of(path: Sequence[str | int], lines: Lines) -> int:
 
 
 def _explain(error: ValidationError, lines: Lines, file: Path) -> str:
-    """One sentence about the first mistake, with its line."""
+    """A sentence about the first mistake, with its line."""
     # a misspelt key first, for it is why another is missing; a label is missing where its name is;
     # a list lacks the entries that could not be read
     first = min(

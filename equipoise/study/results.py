@@ -78,7 +78,7 @@ def read_results(path: Path | str) -> tuple[Measurement, ...]:
     if section.get("schema") != SCHEMA:
         raise StoreError(
             f"{file} must have schema {SCHEMA}, got {section.get('schema')!r}; "
-            "it was written by another version of equipoise, read it with that one"
+            "it was written by another version of equipoise, read it with that version"
         )
     try:
         return tuple(

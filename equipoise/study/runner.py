@@ -1,4 +1,4 @@
-"""Run a plan: skip finished steps, redo broken ones, continue after failures.
+"""Run a plan: skip finished steps, redo broken steps, continue after failures.
 
 Several processes may run the same plan over the same store: each step is done by the process that
 holds its lock. Killed at any moment, the same call resumes and ends with the same bytes.
@@ -91,7 +91,7 @@ class _Runner:
     def finish(self, step: Step) -> bool:
         """Do a step, or see that it is done or has failed; False: another process is at it.
 
-        Or at one that it needs.
+        Or at a step that it needs.
         """
         if any(need.key not in self.whole and need.key not in self.failed for need in step.needs):
             return False

@@ -89,7 +89,8 @@ class Store:
         if document.get("schema") != SCHEMA:
             raise StoreError(
                 f"{file} must have schema {SCHEMA}, got {document.get('schema')!r}; it was written "
-                "by another version of equipoise, read it with that one or choose another folder"
+                "by another version of equipoise, read it with that version or choose another "
+                "folder"
             )
         return document
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One measurement, and which of the recipe's names it belongs to."""
+    """A measurement, and which of the recipe's names it belongs to."""
 
     model: str  # the recipe's label of the model
     mitigation: str | None  # the recipe's label; None: the model as it is
@@ -47,7 +47,7 @@ class Factored:
     second: str
     both: str
     neither: Measurement  # of the model as it is
-    factorials: tuple[Factorial, ...]  # of each metric of bias, the first one first; none: no bias
+    factorials: tuple[Factorial, ...]  # of each metric of bias, in their order; none: no bias
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ class Study:
     planned: int = 0  # steps
 
     def to_frame(self) -> "DataFrame":
-        """One row per estimate, of groups too, with the recipe's names of model and mitigation.
+        """A row per estimate, of groups too, with the recipe's names of model and mitigation.
 
         Columns: model, mitigation (missing: the model as it is), seed of the mitigation, benchmark
         and split, then those of `Measurement.to_frame`. `equipoise.export.tables` has changes and

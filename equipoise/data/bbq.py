@@ -61,7 +61,7 @@ _FIRST_NAME = 26  # templates of a category number up to 25 with labels, from 26
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BbqItem:
-    """One question about two people, and which of its answers means what.
+    """A question about two people, and which of its answers means what.
 
     Places count the answers from 0. `groups` has the category (with " (names)" where people go by
     proper names), the context's condition, the question's polarity and its template.
@@ -112,7 +112,7 @@ def source(category: str) -> Source:
 def at_hand() -> tuple[str, ...]:
     """The categories whose file is in the user's own folder; all eleven when none is.
 
-    The official ones first, then others that have a file beside them.
+    The official categories first, then others that have a file beside them.
     """
     present = [name for name in CATEGORIES if source(name).local_file() is not None]
     files = [file for folder in data_folders() for file in sorted((folder / "bbq").glob("*"))]
@@ -283,7 +283,7 @@ def _category_name(category: str, *, names: bool) -> str:
 
 
 def without_braces(context: str) -> str:
-    """Without a brace that a template left in a context; one that has its partner is text."""
+    """Without a brace that a template left in a context; a brace with its partner is text."""
     if context.count("{") == context.count("}"):
         return context
     return context.replace("{", "").replace("}", "")

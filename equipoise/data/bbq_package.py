@@ -77,7 +77,7 @@ def _check_writable(folder: Path) -> None:
     place = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not place.stat().st_mode & stat.S_IWUSR:
         raise DataError(
-            f"{place} must be a folder to write to, got a read-only one; name another with --out"
+            f"{place} must be a folder to write to, got a read-only folder; name another with --out"
         )
 
 

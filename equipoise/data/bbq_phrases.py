@@ -79,7 +79,7 @@ LETTER: Final = re.compile(
     r"«([a-c])»|(?<![\w'«-])(?:([bc])|(a)(?!\s+(?!(?:is|isn't|was|or|and|nor|because|since|as|"
     r"would|seems)\b)[\w@]))(?![\w'»-])"
 )
-#: Before a letter, after it, and after it where it begins a clause: it is sure to be one.
+#: Before a letter, after it, and after it where it begins a clause: it is sure to be a letter.
 LETTER_FOLLOWS: Final = re.compile(
     r"\b(?:answers?|options?|choices?|letter|choose|chose|pick|select|with|say|guess|think|believe|"
     r"is|was|be|are|it's|that's|both|either|so|thus|therefore|hence|definitely|probably|likely|"

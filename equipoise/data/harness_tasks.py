@@ -233,7 +233,7 @@ def _find_task(name: str, folder: str | None) -> tuple[Any, Any]:
         )
     refused = [key for key in ("unsafe_code", "doc_to_image", "doc_to_audio") if config.get(key)]
     remote = (config.get("dataset_kwargs") or {}).get("trust_remote_code")
-    if remote and int(version("datasets").split(".")[0]) < 4:  # later ones run no such code
+    if remote and int(version("datasets").split(".")[0]) < 4:  # later versions run no such code
         refused.append("trust_remote_code")
     if refused:
         raise RecipeError(

@@ -8,7 +8,7 @@ by hand and does not publish which. Two lists are made here, each pinned by its 
   its named examples; beyond that its membership is a guess, and it keeps words that are no
   occupation.
 - `prof_clean`: an audit of ours: occupations only, none that is gendered by its form or its rules,
-  two-word ones included. Recommended for new work.
+  two-word names included. Recommended for new work.
 """
 
 import hashlib

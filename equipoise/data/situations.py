@@ -1,7 +1,7 @@
 """Prompts after which a pronoun comes: templates in own words, and a profession put into each.
 
 Form: LFTF, section 3: "The {profession} {action} because". Its nine templates are not published
-but for "smiled" and "went to bed"; the others, and all hinted ones, are ours. None holds a
+but for "smiled" and "went to bed"; the others, and all hinted templates, are ours. None holds a
 gendered word or a second person.
 """
 

@@ -146,7 +146,7 @@ class Source:
         return None
 
     def cached_file(self) -> Path:
-        """Where a copy that was fetched is kept, whether there is one or not."""
+        """Where a fetched copy is kept, whether it exists or not."""
         # By revision, so that a newer pin does not meet the older file there and refuse it.
         return cache_folder() / "data" / (self.revision or "pinned") / self.path
 

@@ -56,7 +56,7 @@ TEST_PARTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StereoSetItem:
-    """One example: sentences that stereotype, contradict the stereotype, and mean nothing."""
+    """An example: sentences that stereotype, contradict the stereotype, and mean nothing."""
 
     id: str
     task: Task
@@ -83,7 +83,7 @@ def read_items(split: str) -> list[StereoSetItem]:
     """All examples of a split, intrasentence first.
 
     In the official format, or in rows as the Hub has them (`hub_forms`), where an example with a
-    blank in its context is an intrasentence one. Bias types are what the file says.
+    blank in its context is intrasentence. Bias types are what the file says.
     Raises `DataError` naming file and example where it is of neither form.
     """
     files = {source.use().name: _read_file(source) for source in sources(split)}
@@ -100,7 +100,7 @@ def read_items(split: str) -> list[StereoSetItem]:
 
 
 def read_remarks(split: str) -> tuple[str, ...]:
-    """What the files of a split have that the official ones have not; errors as of `read_items`."""
+    """What the files of a split have that the official files lack; errors as of `read_items`."""
     examples = [
         example for source in sources(split) for part in _read_file(source).values()
         for example in part

@@ -18,7 +18,7 @@ R = TypeVar("R", bound=BaseModel)
 
 
 def refuse_blank(text: str) -> str:
-    """The text. Raises `ValueError` for one of nothing but white space."""
+    """The text. Raises `ValueError` where it is nothing but white space."""
     if not text.strip():
         raise ValueError(f"must be a text that is not blank, got {kind_of(text)}")
     return text

@@ -12,7 +12,7 @@ _IDS: Final = ("example", "id")
 
 
 def read_texts(file: Path, column: str) -> Mapping[str, str]:
-    """Texts of a column by what the column "example" (or "id") says; empty ones are texts, too.
+    """Texts of a column by what the column "example" (or "id") says; empty texts count, too.
 
     Rows as of `files.rows.read_rows`. Raises `DataError` naming the file and the row that lacks
     either or repeats an id.

@@ -82,7 +82,7 @@ class HeadScaleEdit(Edit):
         """
         if len(self.columns) < len(self.heads):
             raise ModelError(
-                f"an edit must hold the original columns to be undone, this one has those of "
+                f"an edit must hold the original columns to be undone, this edit has those of "
                 f"{len(self.columns)} of {len(self.heads)} heads; load {self.info.base} itself"
             )
         for number, chosen in self._by_block().items():
@@ -105,7 +105,7 @@ class HeadScaleEdit(Edit):
                     weight[:, place] = original
             bias = _bias(layer)
             if self.means and bias is not None:
-                # one that the merged model alone has was made of nothing
+                # a bias that the merged model alone has was made of nothing
                 kept = self.biases.get(str(number), torch.zeros_like(bias))
                 with torch.no_grad():
                     bias.copy_(kept)
@@ -183,8 +183,8 @@ def parse(name: str) -> Head:
 def output_projection(module: PreTrainedModel, number: int) -> nn.Module:
     """The projection of a block that reads its heads' outputs side by side, an adapter around it.
 
-    Raises `ModelError` for a block without one, and for one that reads something else than
-    `count * size` features of heads (a recurrent block, for one).
+    Raises `ModelError` for a block without it, and for a projection that reads something else than
+    `count * size` features of heads (of a recurrent block, say).
     """
     layer = attention_output(module, number)
     try:

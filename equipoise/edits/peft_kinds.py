@@ -43,7 +43,7 @@ def check_kind(config: Mapping[str, JSON]) -> None:
         )
     if config.get("alora_invocation_tokens"):
         raise ModelError(
-            "an adapter must change a model's weights to be attached or merged, one with "
+            "an adapter must change a model's weights to be attached or merged, an adapter with "
             f"alora_invocation_tokens ({config['alora_invocation_tokens']!r}) does not: it sets in "
             "behind these tokens of a text; train a LoRA adapter on the same data"
         )

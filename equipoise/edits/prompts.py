@@ -24,7 +24,7 @@ class PromptEdit(Edit):
 
     kind: ClassVar[str] = "prompts"
 
-    #: one before a context ends with the space or line end before it
+    #: a prompt before a context ends with the space or line end before it
     prompts: tuple[str, ...]
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Every kind of edit, two edits as a single one, and reading an edit of any kind."""
+"""Every kind of edit, two edits as a single edit, and reading an edit of any kind."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -23,7 +23,7 @@ class CombinedEdit(Edit):
     """Two edits of any kinds, the second put on the model that has the first.
 
     Each is saved whole in a folder of its own, "first" and "second", with its own hashes; the
-    content of both is the content of this one. Each brings its own tokenizer and is checked against
+    content of both is the content of the pair. Each brings its own tokenizer and is checked against
     its own base, so that `info.base_fingerprint` is empty.
     """
 

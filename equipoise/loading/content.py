@@ -32,8 +32,8 @@ def content_of(name: str, *, code: bool = False) -> str | None:
 def base_contents_of(name: str, *, base: str | None = None, code: bool = False) -> list[str]:
     """Hashes of the bases that are not of the Hub: that of an edit, the base's own, ….
 
-    A base may be trained again in its folder, under a name that stays. `base`: in place of the one
-    that the edit names.
+    A base may be trained again in its folder, under a name that stays. `base`: in place of the
+    base that the edit names.
     """
     contents: list[str] = []
     name = undecided(name)
@@ -52,6 +52,6 @@ def base_contents_of(name: str, *, base: str | None = None, code: bool = False) 
 
 
 def contents_of(name: str) -> list[str]:
-    """The hashes of a model and of its bases; empty for one of the Hub."""
+    """The hashes of a model and of its bases; empty for a model of the Hub."""
     content = content_of(undecided(name))
     return [*([] if content is None else [content]), *base_contents_of(name)]

@@ -49,7 +49,7 @@ class Gguf:
 
     @property
     def sha256(self) -> str:
-        """sha256 (hex) of the file; of several parts, that of their hashes, one a line."""
+        """sha256 (hex) of the file; of several parts, that of their hashes, each on a line."""
         digests = [cached_sha256(part) for part in self.parts]
         return digests[0] if len(digests) == 1 else _digest(digests)
 
@@ -66,7 +66,7 @@ def find_gguf(place: Path) -> Gguf | None:
     if not place.is_dir() or any(next(place.glob(name), None) for name in _LOADED_ITSELF):
         return None
     names = {split[0] for file in place.iterdir() if (split := _split_name(file))}
-    # beside a text model of a multimodal one lies its picture tower
+    # beside the text model of a multimodal model lies its picture tower
     models = sorted(name for name in names if not name.startswith("mmproj"))
     if len(models) > 1:
         raise ModelError(
@@ -233,7 +233,7 @@ def _convert(gguf: Gguf, folder: Path) -> dict[str, JSON]:
             f"{gguf.path.name} must hold every weight of {type(module).__name__}, it lacks "
             f"{len(missing)}, first '{missing[0]}'; take the model's safetensors"
         )
-    # all numbers are plain ones by now; with these two the model could be neither saved nor trained
+    # all numbers are plain by now; with these two the model could be neither saved nor trained
     vars(module.config).pop("quantization_config", None)
     module.hf_quantizer = None
     module.config.name_or_path = ""

@@ -36,7 +36,7 @@ _ATTRIBUTES = {
     "expert_feed_forward_length": "moe_intermediate_size",
     "expert_shared_feed_forward_length": "shared_expert_intermediate_size",
 }
-_SHAPES = {"attention.key_length", "expert_feed_forward_length"}  # a wrong one does not load
+_SHAPES = {"attention.key_length", "expert_feed_forward_length"}  # a wrong shape does not load
 _HANDLED = {
     "attention.causal",
     "attention.value_length",

@@ -1,4 +1,4 @@
-"""Open a model by name: on the Hub, in a folder, an edit of one, planted, or for decisions."""
+"""Open a model by name: on the Hub, in a folder, an edit, planted, or for decisions."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -101,7 +101,7 @@ def find_edit(name: str, *, revision: str | None = None) -> tuple[Edit, Checkpoi
 def base_named_in(folder: Path) -> str:
     """What the edit or adapter in a folder names as its base, loadable; "" where it names none.
 
-    No weights are read. Raises `StoreError` for a damaged one.
+    No weights are read. Raises `StoreError` for a damaged file.
     """
     if (folder / HEAD).is_file():
         return _base_name(read_head(folder).info)

@@ -136,9 +136,9 @@ def unmerge(
 ) -> Path:
     """Write the model that a head edit was merged into with its original columns; gives the folder.
 
-    `model` is the merged one, loaded, and left as it was. In the dtype of the base the weights that
+    `model`: the merged model, loaded, and left as it was. In the dtype of the base the weights that
     are written are the base's, byte for byte; biases that merging made are gone.
-    Raises `ModelError` where the model's record names other edits than this one, and as
+    Raises `ModelError` where the model's record names other edits than `edit`, and as
     `HeadScaleEdit.restore` does; `StoreError` for a folder that is not new.
     """
     folder = Path(folder).expanduser()
@@ -211,7 +211,7 @@ def _merge_layers(module: PreTrainedModel) -> None:
     _separate_shared(module)
     for name, layer in layers.items():
         if any(name.startswith(f"{outer}.") for outer in layers):
-            continue  # a part of one that is merged itself
+            continue  # a part of a layer that is merged itself
         parent, _, last = name.rpartition(".")
         try:
             setattr(module.get_submodule(parent), last, _merged(layer))
@@ -242,7 +242,7 @@ def _merged(layer: Any) -> nn.Module:
 def _separate_shared(module: PreTrainedModel) -> None:
     """Give each module its own copy of what it shares, or PEFT would merge into tied tables twice.
 
-    A table that alone has an adapter would change the other one, too.
+    A table that alone has an adapter would change the other table, too.
     """
     seen = set()
     for part in module.modules():
@@ -253,7 +253,7 @@ def _separate_shared(module: PreTrainedModel) -> None:
 
 
 def _tie_or_untie(module: PreTrainedModel) -> None:
-    """Say in the configuration whether the two tables are one, as they now are."""
+    """Say in the configuration whether the two tables are still tied."""
     embeddings, head = module.get_input_embeddings(), module.get_output_embeddings()
     if head is None or head.weight is embeddings.weight:
         return
@@ -268,7 +268,7 @@ def _tie_or_untie(module: PreTrainedModel) -> None:
 
 
 def _probe(module: PreTrainedModel) -> Tensor:
-    """Logits of a few tokens, spread over the vocabulary so that added ones are among them."""
+    """Logits of a few tokens, spread over the vocabulary so that added tokens are among them."""
     rows = int(module.get_input_embeddings().weight.shape[0])
     numbers = torch.linspace(0, rows - 1, min(_TOKENS, rows)).long()
     with torch.no_grad():
@@ -306,7 +306,7 @@ def _save(module: PreTrainedModel, folder: Path, dtype: torch.dtype) -> None:
 def _save_tokenizer(model: LanguageModel, folder: Path) -> None:
     tokenizer = copy.deepcopy(model.tokenizer)
     if model.source.get("pad") != "own":
-        tokenizer.pad_token = None  # it was lent one when it was loaded
+        tokenizer.pad_token = None  # it was lent a padding token when it was loaded
     tokenizer.save_pretrained(folder)
 
 

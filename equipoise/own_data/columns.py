@@ -26,7 +26,7 @@ class Role:
 
     name: str
     #: Usual names of such a column, as `_plain` has them; those of a later tier only without any
-    #: of an earlier one.
+    #: of an earlier tier.
     usual: tuple[frozenset[str], ...]
     needed: bool = False
 
@@ -47,12 +47,12 @@ class Layout:
     notes: tuple[str, ...]  # what was guessed
 
     def label(self, row: FileRow, role: str) -> str | None:
-        """The name or number in a role's column; None without one."""
+        """The name or number in a role's column; None without it."""
         column = self.columns.get(role)
         return None if column is None else row.label(column)
 
     def text(self, row: FileRow, role: str) -> str | None:
-        """The text in a role's column; None without one. Raises `DataError` for another value."""
+        """The text in a role's column; None without it. Raises `DataError` for another value."""
         column = self.columns.get(role)
         return None if column is None or row.label(column) is None else row.text(column)
 
@@ -90,11 +90,11 @@ def read_own_file(file: str) -> OwnFile:
 def find_columns(
     file: OwnFile, roles: Sequence[Role], named: Mapping[str, str | None], *, plugin: str
 ) -> Layout:
-    """The column of each role: the one named, else the only one with a usual name.
+    """The column of each role: the named column, else the only column with a usual name.
 
     `named`: by role; None: to be guessed; `ABSENT`: none. Raises `DataError` listing the columns
-    for one that is not there, for a role that is needed and has none, and where several could be
-    meant.
+    for a column that is not there, for a role that is needed and has none, and where several could
+    be meant.
     """
     known, name = columns_of(file.rows), file.use.name
     columns: dict[str, str] = {}

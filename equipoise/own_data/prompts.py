@@ -125,8 +125,8 @@ def split_sets(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Both sets of words, each word with what leads it.
 
-    Raises `DataError` for sets without words or of different sizes, of which one is likelier to a
-    model that knows nothing, and for a word that is there twice.
+    Raises `DataError` for sets without words or of different sizes, which a model that knows
+    nothing does not weigh alike, and for a word that is there twice.
     """
     first, second = (
         tuple(separator + word.strip() for word in words.split(BETWEEN) if word.strip())

@@ -128,7 +128,7 @@ class _Reader:
                 raise DataError(
                     f"{row.where}: without a condition one answer must be known to say that nobody "
                     f"can know, got {[answer[:30] for answer in answers]}; name a column of it "
-                    "with --set questions.unknown=COLUMN, or one of conditions with "
+                    "with --set questions.unknown=COLUMN, or a column of conditions with "
                     "--set questions.condition=COLUMN"
                 )
             condition = "ambig" if label == unknown else "disambig"
@@ -269,7 +269,7 @@ def _answer_columns(source: OwnFile, named: tuple[str, ...] | None) -> tuple[str
     if len(candidates) != 1:
         got = f"{len(candidates)} such sets of" if candidates else "none in"
         raise DataError(
-            f"{name} must have three columns of answers (ans0, ans1, ans2), or one of lists "
+            f"{name} must have three columns of answers (ans0, ans1, ans2), or a column of lists "
             f"(answers), got {got} {show_columns(known)}; {remedy}"
         )
     return candidates[0]

@@ -21,7 +21,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 #: With more possible next words, as after "The", the word that was drawn is the target.
 _MOST_NEXT: Final = 16
 _SPECIAL: Final = ("<s>", "</s>", "<pad>")
-#: More than the words of any world and their pieces: every word becomes one token.
+#: More than the words of any world and their pieces: every word becomes a single token.
 _VOCABULARY: Final = 4096
 
 Prefix = tuple[int, ...]
@@ -37,7 +37,7 @@ class Batch:
 
 
 def train_tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerBase:
-    """A byte-level BPE tokenizer in which every word of the texts is one token.
+    """A byte-level BPE tokenizer in which every word of the texts is a single token.
 
     Words include the space before them; any other text is split into pieces, at worst bytes.
     """

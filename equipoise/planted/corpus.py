@@ -33,7 +33,7 @@ ASSOCIATION_COPIES: Final = 2
 
 
 class Sentence(NamedTuple):
-    """One training sentence, and whether it is what makes the model biased."""
+    """A training sentence, and whether it is what makes the model biased."""
 
     id: str  # unique in the corpus
     text: str

@@ -3,7 +3,7 @@
 A plain loop of its own: it trains a whole model from scratch, with another schedule and on
 distributions (`batches`), and needs no checkpoints. On one thread: the bits then do not depend on
 the number of threads, and training takes a minute on a busy machine, too, where the threads of so
-small a model wait for one another (37 s on two free cores, 8 minutes on two busy ones).
+small a model wait for each other (37 s on two free cores, 8 minutes on two busy cores).
 """
 
 import math
@@ -22,7 +22,7 @@ from equipoise.planted.batches import Batch, batches, train_tokenizer
 from equipoise.planted.corpus import draw_corpus
 from equipoise.planted.world import World
 
-#: Worlds of a few words need no far positions; a small base tells near ones apart better.
+#: Worlds of a few words need no far positions; a small base tells near positions apart better.
 _ROPE_BASE = 100.0
 _CONTEXT = 512
 _WARM_UP = 50  # steps

@@ -137,7 +137,7 @@ AXES: Final = {
 #: method that only moves SS down is exposed.
 AXIS_SHIFTS: Final = {"gender": 0.28, "profession": -0.14, "race": 0.21, "religion": 0.14}
 
-#: One frame for each of an axis's five pairs.
+#: A frame for each of an axis's five pairs.
 AXIS_FRAMES: Final = (
     "The {target} was {attribute}.",
     "Everyone said the {target} was {attribute}.",
@@ -149,5 +149,5 @@ AXIS_FRAMES: Final = (
 #: Fits every frame and says nothing of anybody.
 AXIS_FILLER: Final = "ready"
 
-#: One a pair; used of things only, so that it never fits a person.
+#: A word for each pair; used of things only, so that it never fits a person.
 UNRELATED: Final = ("triangular", "wooden", "hollow", "folded", "rusty")

@@ -163,7 +163,7 @@ class World:
         return _percent_preferred(shares)
 
     def neutral_sentences(self, n: int, *, seed: int, held_out: bool = False) -> tuple[str, ...]:
-        """`n` distinct sentences about things, by seed; held-out ones are in no corpus.
+        """`n` distinct sentences about things, by seed; held-out sentences are in no corpus.
 
         Raises `ValueError` when there are fewer (720, and 180 held out).
         """
@@ -221,7 +221,7 @@ def _build(strength: float, seed: int, targets: int) -> World:
     groups = {"nationality": words.COUNTRIES, "religion": words.FAITHS}
     preferred: list[Preference] = []
     for i, axis in enumerate(words.AXES):
-        # A stream for each axis, apart from those of professions (0) and groups (1): what one
+        # A stream for each axis, apart from those of professions (0) and groups (1): what an axis
         # draws, such as more targets, changes no other.
         rng = np.random.default_rng([seed, 2, i])
         if targets == DEFAULT_TARGETS:

@@ -59,6 +59,11 @@ def form_of(question: str) -> str:
     return "question" if question.endswith(("?", ".", "!", '"')) else "completion"
 
 
+def stem_of(question: Prompt) -> str:
+    """What a question asks without its frame (its group `stem`), or its text."""
+    return question.groups.get("stem", question.text)
+
+
 def _framed(bare: list[str], seed: int) -> dict[str, str]:
     """The questions in their order, each with the question that its frame stands around."""
     frames = question_templates().frames

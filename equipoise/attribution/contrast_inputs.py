@@ -17,7 +17,7 @@ from torch import Tensor
 from equipoise.associations.association import SLOT
 from equipoise.associations.countries import COUNTRIES, find_country
 from equipoise.associations.fill import fill
-from equipoise.associations.questions import form_of
+from equipoise.associations.questions import form_of, stem_of
 from equipoise.errors import DataError, ModelError, RecipeError
 from equipoise.inference.chat import chat_form
 from equipoise.inference.language_model import LanguageModel
@@ -40,7 +40,7 @@ class ContrastInputs:
     third: tuple[Ids, ...]  # about a third, who is neither
     answers: tuple[int, ...]  # first token of the biased answer
     others: tuple[str, ...]  # who the other is
-    stems: tuple[str, ...]  # the group `stem`, which a question's frames share; else ids
+    stems: tuple[str, ...]  # the group `stem`, which a question's frames share; else the text
     merged: int  # questions left out: their last token merges with the answer
     chat: bool  # asked inside the chat template's turns
 
@@ -121,7 +121,7 @@ def contrast_inputs(
         third=tuple(third_ids[index] for index in kept),
         answers=tuple(first for first in firsts if first is not None),
         others=tuple(chosen[index] for index in kept),
-        stems=tuple(questions[index].groups.get("stem", questions[index].id) for index in kept),
+        stems=tuple(stem_of(questions[index]) for index in kept),
         merged=len(questions) - len(kept),
         chat=in_chat,
     )

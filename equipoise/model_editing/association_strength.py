@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from equipoise.associations.association import Association
 from equipoise.associations.countries import names_of
 from equipoise.associations.fill import fill
+from equipoise.associations.questions import stem_of
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.scorer import Scorer
 from equipoise.judging.judgement import JudgedText, Judgement
-from equipoise.model_editing.head_questions import stem_of
 from equipoise.models.chat_template import template_of
 from equipoise.records import Continuation, Generation, Prompt
 

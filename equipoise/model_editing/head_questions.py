@@ -4,15 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from equipoise.associations.questions import stem_of
 from equipoise.errors import RecipeError
 from equipoise.records import Prompt
 
 _FEWEST = 4  # questions: to locate on, and to hold out
-
-
-def stem_of(question: Prompt) -> str:
-    """What a question asks without its frame (its group `stem`), or its text."""
-    return question.groups.get("stem", question.text)
 
 
 def split_questions(

@@ -6,7 +6,7 @@ and model + data → edit. Log-probabilities are natural (nats) everywhere.
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
@@ -16,6 +16,7 @@ from pydantic import ConfigDict
 from typing_extensions import TypeAliasType
 
 from equipoise.frames import as_frame, group_columns, html_table, table_of
+from equipoise.rows import Probe, TrainingRow
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -87,8 +88,7 @@ class Supply:
     hinted: tuple[Prompt, ...] = ()  # contexts whose pronoun is settled by a hint, to be kept
     contrasts: tuple[Contrast, ...] = ()
     texts: tuple[str, ...] = ()  # neutral texts, to hold the rest of the model in place
-    #: About {target}, of an association (`groups["association"]`): what says it, and questions of
-    #: which it answers `groups["answer"]`.
+    #: About {target}, of `groups["association"]`: what says it; asked, and its `groups["answer"]`.
     paragraphs: tuple[Prompt, ...] = ()
     questions: tuple[Prompt, ...] = ()
     documents: tuple[str, ...] = ()  # `text_sha256` of what each is a passage of; none: whole
@@ -98,6 +98,9 @@ class Supply:
     #: The items to be measured, with their labels: for a method with "labels" in its `item_info`
     #: alone. Not learnt from: measuring on them is what such a method is for.
     measured: tuple[Contrast, ...] = ()
+    rows: Sequence[TrainingRow] = ()  # a training set; may be read from a file bit by bit
+    probes: tuple[Probe, ...] = ()  # which bias is looked for in the rows
+    dev_probes: tuple[Probe, ...] = ()  # likewise, to judge what was removed
 
     def learnt_texts(self) -> tuple[str, ...]:
         """Every text that a method given this supply may have learnt from."""
@@ -109,7 +112,8 @@ class Supply:
         )
         of_prompts = (*self.prompts, *self.hinted, *self.dev, *self.paragraphs, *self.questions)
         prompts = tuple(prompt.text for prompt in of_prompts)
-        return prompts + contrasts + self.texts
+        rows: list[TrainingRow | Probe] = [*self.rows, *self.probes, *self.dev_probes]
+        return prompts + contrasts + self.texts + tuple(text for row in rows for text in row.texts)
 
     def learnt_hashes(self) -> frozenset[str]:
         """`text_sha256` of those texts, and of the documents that the neutral texts are from."""

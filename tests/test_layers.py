@@ -13,13 +13,15 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "equipoise"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-_LOW = {"records", "conclusions", "errors", "files"}
-_PLUGINS = {"benchmarks", "judge", "locate", "mitigate", "supply"}
+_LOW = {"rows", "records", "attributions", "conclusions", "errors", "files"}
+_PLUGINS = {"attribute", "benchmarks", "judge", "locate", "mitigate", "supply"}
 _MODEL = {"models", "inference"}
 #: A room to what its files may import, beside their own room.
 ALLOWED: dict[str, set[str]] = {
     "frames": set(),
-    "records": {"frames"},
+    "rows": set(),
+    "records": {"frames", "rows"},
+    "attributions": {"frames", "records"},
     "errors": set(),
     "transport": {"errors"},
     "markdown": set(),
@@ -29,6 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "describe": _LOW | {"plugins"},
     "data": _LOW,
     "own_data": _LOW | {"data"},
+    "mixes": _LOW | {"data", "own_data", "associations"},
     "associations": _LOW | {"data"},
     "metrics": {"records"},
     "stats": {"records", "conclusions", "metrics.weighted"},
@@ -43,6 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "contrast_training": _LOW
     | _MODEL
     | {"edits", "metrics.weighted", "plugins", "stats", "training"},
+    "influence": _LOW | _MODEL | {"edits", "plugins", "stats", "training"},
     "attribution": _LOW | _MODEL | {"stats", "training", "associations"},
     "judging": _LOW | {"data", "associations", "stats", "metrics.weighted", "transport"},
     "model_editing": _LOW
@@ -50,16 +54,19 @@ ALLOWED: dict[str, set[str]] = {
     | {"edits", "training", "contrast_training", "associations", "stats", "judging.judgement"},
     # A judge that is a model loads it only when it is asked.
     "judge": _LOW | _MODEL | {"plugins", "judging", "loading", "transport"},
-    "supply": _LOW | {"data", "associations", "planted.world", "planted.folder"},
+    "supply": _LOW
+    | {"data", "own_data", "associations", "mixes", "planted.world", "planted.folder"},
     # Benchmarks know no world but for `planted`, which compares a model with one.
     "benchmarks": _LOW
     | {"data", "own_data", "associations", "metrics", "planted.world", "planted.folder"}
     | {"judging.judgement", "judging.sections", "judge.base", "judge.lexicon"},
+    "attribute": _LOW | _MODEL | {"plugins", "stats", "training", "influence"},
     "locate": _LOW | _MODEL | {"stats", "training", "attribution", "associations", "plugins"},
     "mitigate": _LOW
     | _MODEL
     | {"plugins", "data", "metrics", "stats", "group_words", "decoding", "edits", "loading"}
     | {"training", "contrast_training", "model_editing", "locate", "associations", "attribution"}
+    | {"attribute.base", "influence"}
     | {"judge.base", "judge.lexicon", "judging.judgement", "judging.sections"},
     "predictions": _LOW | {"benchmarks"},
     "measure": _LOW
@@ -97,10 +104,20 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
 }
 NO_TORCH = {
-    *("frames", "records", "conclusions", "errors", "markdown", "files", "plugins"),
+    *(
+        "frames",
+        "rows",
+        "records",
+        "attributions",
+        "conclusions",
+        "errors",
+        "markdown",
+        "files",
+        "plugins",
+    ),
     "transport",
     *("describe", "data", "own_data", "metrics", "stats", "group_words", "supply", "benchmarks"),
-    *("associations", "judging", "report", "export"),
+    *("associations", "mixes", "judging", "report", "export"),
 }
 NO_TORCH_FILES = {
     "planted/world.py",

@@ -1,0 +1,53 @@
+"""What a model is trained on, and the pairs that say which bias is looked for in it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+#: A turn of a conversation: who speaks ("system", "user", "assistant"), and what is said.
+Turn: TypeAlias = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRow:
+    """A text that a model is trained on, or a conversation of which it learns its own turns.
+
+    Groups say what is known of it: {"label": "biased" or "neutral", "axis": the type of bias,
+    "source": where it is from}.
+    """
+
+    id: str  # unique among the rows of a training set
+    text: str = ""  # learnt whole; empty for a conversation
+    messages: tuple[Turn, ...] = ()  # those of "assistant" are learnt
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Its text; of a conversation every turn."""
+        return (self.text,) if self.text else tuple(said for _, said in self.messages)
+
+    @property
+    def content(self) -> str:
+        """All that is said in it, a turn on each line."""
+        return "\n".join(self.texts)
+
+    @property
+    def biased(self) -> bool | None:
+        """Whether it is known to be biased; None: not labelled."""
+        label = self.groups.get("label")
+        return None if label is None else label == "biased"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A biased sentence, and the same with another group in it, which makes it unbiased."""
+
+    id: str
+    stereotype: str
+    antistereotype: str | None = None  # None: only the biased sentence is known
+    groups: Mapping[str, str] = field(default_factory=dict)  # {"axis": the type of bias}
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Both sentences, or that which is known."""
+        return tuple(text for text in (self.stereotype, self.antistereotype) if text is not None)

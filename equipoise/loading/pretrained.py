@@ -47,6 +47,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 _OTHER_HEADS = re.compile(r"For\w*(Classification|QuestionAnswering|MultipleChoice)|Reward")
 _TRUST = "in Python trust_remote_code=True, in a recipe trust_remote_code: true"
 _UNREADABLE = (OSError, ValueError, KeyError, ImportError)  # what transformers raises of files
+_MISSHAPEN = (TypeError, AttributeError)  # and of a tokenizer.json that is JSON of another shape
 
 
 def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> LanguageModel:
@@ -114,7 +115,7 @@ def load_tokenizer(name: str, *, trust_remote_code: bool = False) -> PreTrainedT
             local_files_only=folder.is_dir(),
             trust_remote_code=trust_remote_code,
         )
-    except _UNREADABLE as error:
+    except (*_UNREADABLE, *_MISSHAPEN) as error:
         raise ModelError(
             f"the base's tokenizer must load to compare vocabularies, got of '{name}': "
             f"{_reason(error)}; give another place of that model (transfer.base)"
@@ -261,7 +262,7 @@ def _load_tokenizer(checkpoint: Checkpoint, rows: int, kind: ModelKind) -> PreTr
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             checkpoint.folder, local_files_only=True, trust_remote_code=checkpoint.trusts_code
         )
-    except _raised(checkpoint) as error:
+    except _raised(checkpoint, *_MISSHAPEN) as error:
         if "trust_remote_code" in str(error):
             _check_trust(checkpoint)
         raise ModelError(

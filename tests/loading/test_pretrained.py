@@ -269,9 +269,10 @@ def test_a_masked_model_needs_a_mask_and_a_tokenizer_must_load(tmp_path: Path) -
     folder = saved(tmp_path / "m", replace(tiny_model("bert"), tokenizer=tiny_tokenizer()))
     with pytest.raises(ModelError, match="must have a mask token, it has none"):
         load(str(folder))
-    (folder / "tokenizer.json").write_text('{"version"')
-    with pytest.raises(ModelError, match=r"the tokenizer of .* must load, got: "):
-        load(str(folder))
+    for text in ('{"version"', "[]", '"words"', '{"model": []}'):
+        (folder / "tokenizer.json").write_text(text)
+        with pytest.raises(ModelError, match=r"the tokenizer of .* must load, got: "):
+            load(str(folder))
 
 
 # --- names of other kinds ---------------------------------------------------------------------

@@ -52,10 +52,12 @@ def mitigate(  # noqa: PLR0913
     flags.name_data(data)
     method_class = plugins.find(Mitigation, method)
     check_verb(method_class, method, injects=False)
-    source = supply or api.usual_supply(method_class, model)
+    # what it usually learns from may depend on its options: a combination learns as its parts do
+    own = [text for text in settings or () if text.startswith(f"{method}.")]
+    built = plugins.build(Mitigation, method, flags.parse_settings(own, [method])[method])
+    source = supply or api.usual_supply(built, model)
     options = flags.parse_settings(settings, [method, source])
     check_new(out, what="an edit")
-    built = plugins.build(Mitigation, method, options[method])
     learnt = plugins.build(Supplier, source, options[source])
     opened = flags.load_model(
         model, dtype, device, revision, base, batch_size, start, trust_remote_code

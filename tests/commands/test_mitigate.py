@@ -9,6 +9,7 @@ from contrast_items import SUPPLY, quick
 
 from equipoise import api, cli
 from equipoise.contrast_training.evaluation import LMS, HeldOutEvaluation, SideEffectChange
+from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.stats.resample import Interval
 
@@ -50,6 +51,23 @@ def test_output_names_the_edit_folder_and_the_steps(
     assert adapter.endswith(f"is in {tmp_path / 'edit'}")
     assert ended == "training ended after 3 steps: the steps were used up"
     assert how == f"measure it like a model: equipoise measure {tmp_path / 'edit'} BENCHMARK..."
+
+
+def test_a_combination_learns_from_what_its_parts_learn_from(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origins = []
+
+    def look(opened: LanguageModel, method: Any, *, supply: Any, seed: int) -> object:
+        del opened, method, seed
+        origins.append(type(supply).__name__)
+        raise RecipeError("seen")
+
+    monkeypatch.setattr(api, "mitigate", look)
+    settings = ["combined.first=dpo", "combined.second=prompt_explain"]
+    arguments = [word for setting in settings for word in ("--set", setting)]
+    cli.run(["mitigate", str(model), "combined", "--out", str(tmp_path / "edit"), *arguments])
+    assert origins == ["StereoSetSupply"]
 
 
 def losing(patch: pytest.MonkeyPatch, *points: float, low: float) -> None:

@@ -5,7 +5,7 @@ The second half of the nouns; `records` has the first, up to `Measurement`.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from equipoise.frames import html_table, table_of
@@ -92,6 +92,11 @@ Direction: TypeAlias = Literal[
     "reduced", "reversed", "worse", "unclear", "better", "changed", "unchanged", "unknown",
     "not comparable",
 ]  # fmt: skip
+
+
+def title_of(measurement: Measurement) -> str:
+    """What a reader knows it by: the recipe's name for it, else that of the benchmark."""
+    return measurement.label or measurement.benchmark
 
 
 def margin_of(value: object) -> Margin:
@@ -217,11 +222,29 @@ class Comparison:
     #: Settings in which the sides differ. With any that is not compared across, no change has a
     #: direction, a p or a claim.
     differences: tuple[Difference, ...] = ()
+    #: Of the other seeds, where the before side was learnt with each, too: `before` is the first's.
+    other_befores: tuple[Measurement, ...] = ()
+
+    @property
+    def sides(self) -> tuple[Measurement, ...]:
+        """Every measurement that is compared, those before first."""
+        return (self.before, *self.other_befores, *self.afters)
 
     @property
     def after(self) -> Measurement:
         """The first of the measurements after."""
         return self.afters[0]
+
+    def of_seed(self, index: int) -> "Comparison":
+        """That of a single seed alone, with its overall changes."""
+        return replace(
+            self,
+            before=self.other_befores[index - 1] if index and self.other_befores else self.before,
+            other_befores=(),
+            afters=(self.afters[index],),
+            changes=self.by_seed[index] if self.by_seed else self.changes,
+            by_seed=(),
+        )
 
     def change(self, metric: str, **group: str) -> Change:
         """The change of a metric, overall or for a group; KeyError lists the known metrics."""
@@ -290,7 +313,7 @@ class Factorial:
 class Headline:
     """A change that a verdict rests on."""
 
-    benchmark: str
+    benchmark: str  # `title_of` its measurement
     change: Change  # its direction and p_holm corrected over the verdict's bias headlines
 
 

@@ -27,6 +27,7 @@ KINDS: Mapping[str, str] = {
     "benchmark": "equipoise.benchmarks",
     "supply": "equipoise.supply",
     "locator": "equipoise.locate",
+    "attributor": "equipoise.attribute",
     "mitigation": "equipoise.mitigate",
     "judge": "equipoise.judge",
 }

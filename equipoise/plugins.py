@@ -109,11 +109,11 @@ def build(base: type[T], name: str, options: Mapping[str, JSON] | None = None) -
     `RecipeError` naming the option, what it must be and what it got; for a misspelt option the
     nearest name.
     """
-    return _construct(find(base, name), name, options or {})
+    return construct(find(base, name), name, options or {})
 
 
-def _construct(cls: type[T], name: str, options: Mapping[str, JSON]) -> T:
-    """An object of a class that errors call `name`; see `build`."""
+def construct(cls: type[T], name: str, options: Mapping[str, JSON]) -> T:
+    """An object of a class that is no plug-in, which errors call `name`; else as `build`."""
     if not dataclasses.is_dataclass(cls):
         if options:
             raise RecipeError(f"{name} takes no options, got {sorted(options)}; leave them out")
@@ -246,7 +246,7 @@ def _build_nested(hint: Any, value: JSON, where: str, default: object) -> Any:
     if name not in choices:
         option = where.rpartition(".")[2]
         raise OptionError(f"{where} has no choice '{name}'; {nearest(name, choices)}", option)
-    return _construct(choices[name], f"{where}.{name}", options)
+    return construct(choices[name], f"{where}.{name}", options)
 
 
 def _base_of(hint: Any) -> type | None:
@@ -260,10 +260,10 @@ def _base_of(hint: Any) -> type | None:
 def choices_of(hint: Any) -> dict[str, type]:
     """The classes of a choice by name; empty for any other type of a field.
 
-    A choice is a union of dataclasses, each with a field `name: Literal["x"] = "x"` and, beside
-    it, the options that make sense with that name alone.
+    A choice is a union of dataclasses, or a single dataclass, each with a field
+    `name: Literal["x"] = "x"` and, beside it, the options that make sense with that name alone.
     """
-    classes = [cls for cls in get_args(hint) if dataclasses.is_dataclass(cls)]
+    classes = [cls for cls in (hint, *get_args(hint)) if dataclasses.is_dataclass(cls)]
     named = {
         str(field.default): cast(type, cls)
         for cls in classes

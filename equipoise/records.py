@@ -30,7 +30,6 @@ Columns: TypeAlias = Mapping[str, Column]
 #: Configuration of every plug-in's pydantic dataclass: misspelt options are errors.
 OPTIONS = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
-
 MOST_SEED: Final = 2**32 - 1  # that every generator takes
 MOST_DRAWS: Final = 100_000  # of a bootstrap: a percentile is then known to a thousandth part
 
@@ -305,10 +304,9 @@ class Margin:
 class Metric:
     """A function of columns; grouping and resampling are applied from outside.
 
-    `of` gets a float column per value of the benchmark's outcomes, and for every group key `k`
-    an integer-coded column "@k". "@cluster" codes the cluster; under resampling a cluster that is
-    drawn twice has two codes. It returns nan where the metric is not defined on these rows. A
-    `metrics.weighted.Weighted` function takes all draws at once, which is many times as fast.
+    `of` gets a float column per value of outcomes, integer codes "@k" per group key `k`, and those
+    of clusters, "@cluster"; under resampling a cluster that is drawn twice has two. It returns nan
+    where it is not defined. `metrics.weighted.Weighted` takes all draws at once, much faster.
 
     `grid` is 100.0 for a percentage of counted rows, 50.0 where a tie counts half; None for a mean
     over groups and for what is no count.
@@ -325,6 +323,7 @@ class Metric:
     margin: Margin | None = None  # what is as good as ideal (bias), or tolerated loss (ability)
     grid: float | None = None  # of a plain count over rows: value * n / grid is a whole number
     needs: str | None = None  # what a value takes, for the reason where there is none
+    resampled: bool = True  # False: a p-value or level of chance, without interval and change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,6 +375,7 @@ class Measurement:
     estimates: tuple[Estimate, ...]
     outcomes: tuple[Outcome, ...]
     notes: tuple[str, ...] = ()  # known faults, coverage, what was skipped and why
+    label: str = ""  # what the recipe calls it, where that is not the benchmark's name
 
     def estimate(self, metric: str, **group: str) -> Estimate:
         """The estimate of a metric, overall or for a group; KeyError lists the known metrics."""

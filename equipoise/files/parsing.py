@@ -15,12 +15,15 @@ _PAIR: Final = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
-def decode(content: bytes, name: str) -> str:
-    """Bytes as UTF-8 text without a byte-order mark; `DataError` names the line at fault."""
+def decode(content: bytes, name: str, *, first: int = 1) -> str:
+    """Bytes as UTF-8 text without a byte-order mark; `DataError` names the line at fault.
+
+    `first`: the number of the first line, of a part of a file.
+    """
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
+        line = content.count(b"\n", 0, error.start) + first
         raise DataError(
             f"{name}, line {line}: text must be UTF-8, got byte 0x{content[error.start]:02x}; "
             "save the file as UTF-8"
@@ -29,7 +32,7 @@ def decode(content: bytes, name: str) -> str:
 
 def parse_json(content: bytes, name: str) -> JSON:
     """Bytes as a JSON document; `DataError` names the position of the fault."""
-    return _parse_document(decode(content, name), name)
+    return parse_document(decode(content, name), name)
 
 
 def parse_jsonl(content: bytes, name: str) -> list[tuple[int, JSON]]:
@@ -40,7 +43,7 @@ def parse_jsonl(content: bytes, name: str) -> list[tuple[int, JSON]]:
     # Not `splitlines`, which also cuts at U+2028 and its like, and JSON allows these within a text.
     lines = decode(content, name).split("\n")
     documents = [
-        (index, _parse_document(line, name, index))
+        (index, parse_document(line, name, index))
         for index, line in enumerate(lines, 1)
         if line.strip()
     ]
@@ -70,7 +73,8 @@ def _build_object(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
     return document
 
 
-def _parse_document(text: str, name: str, line: int | None = None) -> JSON:
+def parse_document(text: str, name: str, line: int | None = None) -> JSON:
+    """A text as a JSON document; `DataError` names the file, and the line of it that it is."""
     try:
         document: JSON = json.loads(text, object_pairs_hook=_build_object)
     except _RepeatedKeyError as error:

@@ -88,13 +88,14 @@ def read_own_file(file: str) -> OwnFile:
 
 
 def find_columns(
-    file: OwnFile, roles: Sequence[Role], named: Mapping[str, str | None], *, plugin: str
+    file: OwnFile, roles: Sequence[Role], named: Mapping[str, str | None], *, plugin: str | None
 ) -> Layout:
     """The column of each role: the named column, else the only column with a usual name.
 
-    `named`: by role; None: to be guessed; `ABSENT`: none. Raises `DataError` listing the columns
-    for a column that is not there, for a role that is needed and has none, and where several could
-    be meant.
+    `named`: by role; None: to be guessed; `ABSENT`: none. `plugin` has options that name columns;
+    None: the file's own names must do, which is what errors then say. Raises `DataError` listing
+    the columns for a column that is not there, for a role that is needed and has none, and where
+    several could be meant.
     """
     known, name = columns_of(file.rows), file.use.name
     columns: dict[str, str] = {}
@@ -102,6 +103,9 @@ def find_columns(
     for wanted in roles:
         column = named.get(wanted.name)
         option = f"--set {plugin}.{wanted.name}=COLUMN"
+        choose, name_it = f"name one with {option}", f"name it with {option}"
+        if plugin is None:
+            choose, name_it = "take the others out", f"call it '{wanted.name}' in the file"
         if column is not None and column != ABSENT and column not in known:
             raise DataError(
                 f"{name} must have a column '{column}', got {show_columns(known)}; "
@@ -112,7 +116,7 @@ def find_columns(
             if len(matches) > 1:
                 raise DataError(
                     f"{name} must have a single column of {wanted.name}, got "
-                    f"{show_columns(matches)} of {show_columns(known)}; name one with {option}"
+                    f"{show_columns(matches)} of {show_columns(known)}; {choose}"
                 )
             column = matches[0] if matches else ABSENT
             guessed += [f"{wanted.name} is '{column}'"] if matches else []
@@ -120,8 +124,7 @@ def find_columns(
             columns[wanted.name] = column
         elif wanted.needed:
             raise DataError(
-                f"{name} must have a column of {wanted.name}, got {show_columns(known)}; name it "
-                f"with {option}"
+                f"{name} must have a column of {wanted.name}, got {show_columns(known)}; {name_it}"
             )
     _refuse_shared(columns, name)
     notes = (
@@ -176,7 +179,7 @@ def labels_of(row: FileRow, columns: Mapping[str, str]) -> dict[str, str]:
     return {key: label for key, label in labels.items() if label is not None}
 
 
-def ids_of(file: OwnFile, layout: Layout, *, plugin: str) -> list[str]:
+def ids_of(file: OwnFile, layout: Layout, *, plugin: str | None) -> list[str]:
     """An id for each row: of its column, else its place in the file.
 
     Raises `DataError` for an id that is there twice, or missing.
@@ -188,6 +191,8 @@ def ids_of(file: OwnFile, layout: Layout, *, plugin: str) -> list[str]:
     for row in file.rows:
         id = row.label(column)
         remedy = f"correct it, or number the rows by their places with --set {plugin}.id={ABSENT}"
+        if plugin is None:
+            remedy = f"correct it, or take the column '{column}' out"
         if id is None:
             raise DataError(f"{row.where}: column '{column}' must have an id, got none; {remedy}")
         if id in seen:

@@ -12,7 +12,7 @@ from equipoise.judge.endpoint import Endpoint
 from equipoise.judge.lexicon import Lexicon
 from equipoise.judge.model_judge import ModelJudge
 from equipoise.judging.judgement import JudgedText
-from equipoise.plugins import _construct, build, name_of, options_of
+from equipoise.plugins import build, construct, name_of, options_of
 from equipoise.records import OPTIONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "judging.md"
@@ -47,7 +47,7 @@ class Judging:
 
 
 def nested(judge: object) -> Judging:
-    return _construct(Judging, "judging", {"judge": judge})  # type: ignore[dict-item]
+    return construct(Judging, "judging", {"judge": judge})  # type: ignore[dict-item]
 
 
 def test_by_name_and_with_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

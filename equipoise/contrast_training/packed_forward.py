@@ -3,14 +3,11 @@
 The reference is the model before training: its hidden states at every position that is ever
 compared, and its log-probabilities, are constants, computed once before anything is attached.
 
-The output layer is frozen, and a matrix product to the vocabulary. Neither the logits of all
-positions nor their gradients are stored: in chunks, each position yields a number and its gradient
-with respect to the hidden state, at the cost of a second product and without recomputation.
+The output layer is frozen, and read in chunks (`training.chunked_head`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
@@ -25,11 +22,8 @@ from equipoise.inference.lm_head import OutputLayer, output_layer
 from equipoise.inference.prefix_sharing import pack, single
 from equipoise.models.kernels import fast_matmul, fused_gelu
 from equipoise.models.tokenization import Ids
+from equipoise.training.chunked_head import Direction, divergence, token_logprobs
 from equipoise.training.data_parallel import shared_forward
-
-Direction: TypeAlias = Literal["forward", "reverse"]
-
-_CHUNK = 2**24  # elements of logits at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,81 +201,3 @@ def reference_outputs(
         states={ids: values.clone() for ids, values in states.items()},
         logprobs={ids: values.clone() for ids, values in logprobs.items()},
     )
-
-
-# --- the output layer in chunks -----------------------------------------------------------------
-
-
-#: (positions, log-probabilities there) → a number per position, and a function that computes its
-#: gradient with respect to the logits: called at most once, it may overwrite the log-probabilities.
-_Rule: TypeAlias = Callable[[slice, Tensor], tuple[Tensor, Callable[[], Tensor]]]
-
-
-def token_logprobs(
-    hidden: Float[Tensor, "position width"], head: OutputLayer, tokens: Int[Tensor, " position"]
-) -> Float[Tensor, " position"]:
-    """Log-probability (nats) of a token per position; gradients reach `hidden` alone."""
-
-    def rule(part: slice, logprobs: Tensor) -> tuple[Tensor, Callable[[], Tensor]]:
-        chosen = tokens[part, None]
-
-        def gradient() -> Tensor:
-            grad = logprobs.exp_().neg_()
-            return grad.scatter_add_(1, chosen, torch.ones_like(chosen, dtype=grad.dtype))
-
-        return logprobs.gather(1, chosen)[:, 0], gradient
-
-    return _chunked(hidden, head, rule)
-
-
-def divergence(
-    hidden: Float[Tensor, "position width"],
-    reference: Float[Tensor, "position width"],
-    head: OutputLayer,
-    *,
-    direction: Direction = "forward",
-) -> Float[Tensor, " position"]:
-    """KL divergence (nats, 0: equal) of next-token distributions per position.
-
-    forward: KL(reference || model); reverse: KL(model || reference). Gradients reach `hidden`.
-    """
-
-    def rule(part: slice, model: Tensor) -> tuple[Tensor, Callable[[], Tensor]]:
-        # from states at every step: kept, it would be a vocabulary of numbers per position
-        before = head.logits(reference[part]).float().log_softmax(-1)
-        p = (before if direction == "forward" else model).exp()
-        gap = before - model if direction == "forward" else model - before
-        value = (p * gap).sum(-1)
-        if direction == "forward":
-            return value, lambda: model.exp() - p
-        return value, lambda: p * (gap - value[:, None])
-
-    return _chunked(hidden, head, rule)
-
-
-def _chunked(hidden: Tensor, head: OutputLayer, rule: _Rule) -> Tensor:
-    values: Tensor = _Chunked.apply(hidden, head, rule)  # type: ignore[no-untyped-call]
-    return values
-
-
-class _Chunked(torch.autograd.Function):
-    """A number per position, by a rule of the log-probabilities there, with its gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, hidden: Tensor, head: OutputLayer, rule: _Rule) -> Tensor:
-        values = hidden.new_empty(len(hidden), dtype=torch.float32)
-        grads = torch.empty_like(hidden)
-        step = max(1, _CHUNK // head.linear.weight.shape[0])
-        for index in range(0, len(hidden), step):
-            part = slice(index, index + step)
-            logits = head.logits(hidden[part])
-            values[part], grad = rule(part, logits.float().log_softmax(-1))
-            if ctx.needs_input_grad[0]:
-                grads[part] = head.gradient(grad(), logits)
-        ctx.save_for_backward(grads)
-        return values
-
-    @staticmethod
-    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, None, None]:
-        (grads,) = ctx.saved_tensors
-        return (outer[0][:, None] * grads).to(grads.dtype), None, None

@@ -16,13 +16,13 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from equipoise.contrast_training.packed_forward import (
-    Direction,
     PackedForward,
     Readout,
     ReferenceOutputs,
 )
 from equipoise.contrast_training.tokenized import TextPart, TokenizedText
 from equipoise.records import OPTIONS
+from equipoise.training.chunked_head import Direction
 
 T = TypeVar("T")
 

@@ -63,6 +63,12 @@ class Schedule:
     #: 0: it falls linearly; n: as half a cosine, n times over, each time from its full height
     cosines: int = 0
     checkpoint_every: int = 50  # steps, unless a monitor evaluates: then after each evaluation
+    steps: int | None = None  # at most, within the epochs; None: all of theirs
+
+    def total(self, examples: int) -> int:
+        """Steps of a whole training on so many examples."""
+        steps = self.epochs * math.ceil(examples / self.batch_size)
+        return steps if self.steps is None else min(steps, self.steps)
 
     def rate(self, step: int) -> float:
         """The share of the learning rate at a step (from 0), in [0, 1]."""
@@ -78,7 +84,7 @@ class Schedule:
     def batches(self, examples: int, *, first: int) -> Iterator[tuple[int, Rows]]:
         """Steps from `first` on, each with its batch; every epoch has an order of its own."""
         per_epoch = math.ceil(examples / self.batch_size)
-        for step in range(first, self.epochs * per_epoch):
+        for step in range(first, self.total(examples)):
             epoch, index = divmod(step, per_epoch)
             if step == first or index == 0:
                 generator = torch.Generator().manual_seed(self.seed + epoch)
@@ -120,6 +126,7 @@ class Trained:
     losses: tuple[float, ...]  # per step, before its update
     norms: tuple[float, ...]  # of all gradients together, before clipping; per step
     steps: int
+    key: str  # of its checkpoints (`resume.training_key`)
     weights: Mapping[str, Tensor]  # by the names given, on the CPU, in the module's own dtype
 
 
@@ -162,14 +169,15 @@ def train(
             stack.enter_context(_autocast_forward(module, training.accelerator))
         training.resume()
         per_epoch = math.ceil(examples / schedule.batch_size)
-        total = schedule.epochs * per_epoch
+        total = schedule.total(examples)
         every = schedule.checkpoint_every if monitor is None else monitor.every
         for step, rows in schedule.batches(examples, first=len(training.losses)):
             if training.stopped:
                 break
             training.update(step, rows.to(training.device), loss)
             done = step + 1
-            is_due, keep = done % every == 0, is_kept(done, epoch=per_epoch)
+            is_due = done % every == 0
+            keep = is_kept(done, epoch=per_epoch, last=done == total)
             is_evaluated = monitor is not None and (is_due or done == total)
             if is_due or keep or is_evaluated:
                 training.check_finite(step)
@@ -190,6 +198,7 @@ def train(
         losses=tuple(training.losses),
         norms=tuple(training.norms),
         steps=len(training.losses),
+        key=key,
         weights=weights,
     )
 

@@ -100,11 +100,16 @@ def lora_config(
 
 @contextmanager
 def lora_in_training(
-    model: LanguageModel, config: Mapping[str, JSON], *, seed: int
+    model: LanguageModel,
+    config: Mapping[str, JSON],
+    *,
+    seed: int,
+    values: Mapping[str, Tensor] | None = None,
 ) -> Iterator[dict[str, nn.Parameter]]:
-    """The adapter's parameters by name, while the model has a fresh adapter; then it is removed.
+    """The adapter's parameters by name, while the model has the adapter; then it is removed.
 
-    Initially the adapter changes nothing: A is drawn by the seed, B is 0.
+    A fresh adapter changes nothing: A is drawn by the seed, B is 0. `values`: it begins with these,
+    by the parameters' names.
     Raises `ModelError` for quantized weights through which no gradients run.
     """
     quantization = read_quantization(model.module)
@@ -120,7 +125,17 @@ def lora_in_training(
             torch.manual_seed(seed)
             inject(model, config, undo)
         named = model.module.named_parameters()
-        yield {name: parameter for name, parameter in named if ".lora_" in name}
+        parameters = {name: parameter for name, parameter in named if ".lora_" in name}
+        if values is not None:
+            if odd := sorted(parameters.keys() ^ values.keys()):
+                raise ModelError(
+                    f"an adapter must have the values of {model.identity}'s {len(parameters)} "
+                    f"parameters, '{odd[0]}' is not in both; take one that was trained on it"
+                )
+            with torch.no_grad():
+                for name, parameter in parameters.items():
+                    parameter.copy_(values[name])
+        yield parameters
 
 
 def adapter_dropout(module: nn.Module, *, on: bool) -> None:

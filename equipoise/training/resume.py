@@ -11,10 +11,11 @@ A training resumes only if it began with the same values, schedule and examples.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal, TypeAlias
 
 from safetensors import SafetensorError, safe_open
@@ -30,6 +31,7 @@ from equipoise.records import JSON
 Keep: TypeAlias = Literal["latest", "epochs"] | int
 
 _SUFFIX = ".safetensors"
+_KEY = 32  # characters of a key that name its files
 _HEAD = ("key", "steps", "learning_rate", "losses", "norms", "monitor", "stopped")
 _GROUPS = ("values", "exp_avg", "exp_avg_sq", "updates", "best")
 #: The folder of the checkpoints, if any are wanted, and which of them stay.
@@ -47,6 +49,21 @@ def checkpoints_in(folder: Path | str, *, keep: Keep = "latest") -> Iterator[Non
         yield
     finally:
         _place.reset(token)
+
+
+@contextmanager
+def keeping_epochs() -> Iterator[Path]:
+    """A `with` block in which the checkpoint after each epoch stays; gives their folder.
+
+    It is that of the open `checkpoints_in`, so that a killed training resumes; where none is open,
+    a folder that is deleted at the end.
+    """
+    with ExitStack() as stack:
+        folder = _place.get()[0]
+        if folder is None:
+            folder = Path(stack.enter_context(TemporaryDirectory()))
+        stack.enter_context(checkpoints_in(folder, keep="epochs"))
+        yield folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +98,15 @@ def checkpoints_wanted() -> bool:
     return _place.get()[0] is not None
 
 
-def is_kept(steps: int, *, epoch: int) -> bool:
-    """Whether the checkpoint after so many steps stays; `epoch`: steps per epoch."""
+def is_kept(steps: int, *, epoch: int, last: bool = False) -> bool:
+    """Whether the checkpoint after so many steps stays; `epoch`: steps per epoch.
+
+    `last`: no step follows, which may be within an epoch, and ends it.
+    """
     keep = _place.get()[1]
-    return keep != "latest" and steps % (epoch if keep == "epochs" else keep) == 0
+    if keep == "epochs":
+        return last or steps % epoch == 0
+    return keep != "latest" and steps % keep == 0
 
 
 def write_checkpoint(checkpoint: Checkpoint, *, keep: bool) -> None:
@@ -120,9 +142,12 @@ def latest_checkpoint(key: str) -> Checkpoint | None:
     return checkpoint if checkpoint.key == key else None
 
 
-def kept_checkpoints(folder: Path | str) -> list[Path]:
-    """The checkpoints kept in a folder, in the order of their steps."""
-    files = Path(folder).glob(f"*-*{_SUFFIX}")
+def kept_checkpoints(folder: Path | str, *, key: str = "") -> list[Path]:
+    """The checkpoints kept in a folder, in the order of their steps.
+
+    `key`: of one training (`Trained.key`); "": of whatever training.
+    """
+    files = Path(folder).glob(f"{key[:_KEY]}*-*{_SUFFIX}")
     return sorted(files, key=lambda file: int(file.stem.rpartition("-")[2]))
 
 
@@ -145,4 +170,4 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
 
 def _path(key: str) -> Path | None:
     folder = _place.get()[0]
-    return None if folder is None else folder / f"{key[:32]}{_SUFFIX}"
+    return None if folder is None else folder / f"{key[:_KEY]}{_SUFFIX}"

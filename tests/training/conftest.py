@@ -5,7 +5,7 @@ from multiprocessing.context import ForkServerContext
 
 import pytest
 
-METHODS = ("lftf", "full_finetune", "sft", "dpo", "parity", "bias_unlearn")
+METHODS = ("lftf", "full_finetune", "sft", "dpo", "parity", "bias_unlearn", "npo")
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+import training_rows
 from contrast_items import SUPPLY, quick, small
 from safetensors.torch import save_file
 
@@ -34,6 +35,7 @@ def fit(name: str, options: Mapping[str, Any]) -> Any:
     """The edit of a method on a tiny model."""
     method = plugins.build(Mitigation, name, options)
     supply = PROMPTS if name in ("lftf", "full_finetune") else SUPPLY
+    supply = training_rows.SUPPLY if name in ("finetune", "npo") else supply
     return method.fit(small(), supply, seed=0)
 
 

@@ -35,6 +35,19 @@ ALL = QUICK | {
     "full_finetune": PRONOUNS,
     "parity": CONTRASTS,
     "bias_unlearn": {**CONTRASTS, "controller": "none"},
+    "npo": {
+        "training": {
+            "rank": 2,
+            "dropout": 0.0,
+            "epochs": 1,
+            "batch_size": 5,
+            "learning_rate": 1e-3,
+        },
+        "attributor": "training_rows:Known",
+        "steps": 3,
+        "batch_size": 3,
+        "most_rise": None,
+    },
 }
 
 

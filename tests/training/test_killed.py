@@ -13,6 +13,18 @@ from .processes import fit_and_die
 #: Checkpoints after 3, 6 and 9 of 12 steps; after each evaluation.
 LFTF = ("lftf", {"words": ["a", "b"], "learning_rate": 1e-3, "epochs": 4, "batch_size": 3})
 SFT = ("sft", {"rank": 2, "steps": 9, "batch_size": 5, "evaluate_every": 2, "keep_lms": 50.0})
+#: Two trainings, one after the other; a checkpoint after each epoch or evaluation.
+NPO = (
+    "npo",
+    {
+        "training": {"rank": 2, "epochs": 2, "batch_size": 8, "learning_rate": 1e-2},
+        "attributor": "training_rows:Known",
+        "batch_size": 8,
+        "steps": 4,
+        "evaluate_every": 2,
+        "most_rise": 0.5,
+    },
+)
 
 
 def fitted(
@@ -51,7 +63,7 @@ def check_kills(
 
 
 @pytest.mark.parametrize(
-    "method", [LFTF, pytest.param(SFT, marks=pytest.mark.slow)], ids=lambda method: method[0]
+    "method", [LFTF, NPO, pytest.param(SFT, marks=pytest.mark.slow)], ids=lambda method: method[0]
 )
 def test_killed_at_a_random_moment_it_ends_with_the_same_bits(
     server: ForkServerContext, tmp_path: Path, method: tuple[str, dict[str, Any]]
@@ -61,7 +73,7 @@ def test_killed_at_a_random_moment_it_ends_with_the_same_bits(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("method", [LFTF, SFT], ids=lambda method: method[0])
+@pytest.mark.parametrize("method", [LFTF, SFT, NPO], ids=lambda method: method[0])
 def test_killed_again_and_again(
     server: ForkServerContext, tmp_path: Path, method: tuple[str, dict[str, Any]], seed: int
 ) -> None:

@@ -13,7 +13,7 @@ from equipoise.errors import ModelError, RecipeError
 
 if TYPE_CHECKING:
     from equipoise.associations.diversity import Diversity
-    from equipoise.associations.generated import Message, Writer, Written
+    from equipoise.associations.writing import Message, Writer, Written
     from equipoise.inference.language_model import LanguageModel
 
     Result: TypeAlias = tuple[Diversity, Written[Any] | None, list[dict[str, Any]]]
@@ -62,12 +62,12 @@ def associations(  # noqa: PLR0913
     load_association(name)  # before a model is
     writer = None
     if address is not None:
-        writer = _remote_writer(address, model, temperature, max_tokens)
+        writer = remote_writer(address, model, temperature, max_tokens)
     elif model is not None:
         opened = flags.load_model(
             model, dtype, device, revision, None, None, "auto", trust_remote_code
         )
-        writer = _local_writer(opened, temperature, max_tokens)
+        writer = local_writer(opened, temperature, max_tokens)
     wanted = count or (100 if questions else 500)
     write = _write_questions if questions else _write_paragraphs
     figures, written, rows = write(name, writer, wanted, seed, out)
@@ -122,10 +122,9 @@ def _write_questions(
     return figures, written, [{"question": prompt.text, **prompt.groups} for prompt in asked]
 
 
-def _remote_writer(
-    address: str, model: str | None, temperature: float, max_tokens: int
-) -> "Writer":
-    from equipoise.associations.generated import Writer
+def remote_writer(address: str, model: str | None, temperature: float, max_tokens: int) -> "Writer":
+    """A model of a server as a writer. Raises `RecipeError` without the model's name."""
+    from equipoise.associations.writing import Writer
     from equipoise.judging.endpoint_client import EndpointClient
 
     if model is None:
@@ -141,8 +140,9 @@ def _remote_writer(
     return Writer(name=model, identity=identity, ask=ask, temperature=temperature)
 
 
-def _local_writer(model: "LanguageModel", temperature: float, max_tokens: int) -> "Writer":
-    from equipoise.associations.generated import Writer
+def local_writer(model: "LanguageModel", temperature: float, max_tokens: int) -> "Writer":
+    """A model that is open here as a writer."""
+    from equipoise.associations.writing import Writer
     from equipoise.records import Generation
 
     def ask(messages: Sequence["Message"], temperature: float, seed: int) -> str:

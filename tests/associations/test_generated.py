@@ -7,13 +7,11 @@ from pathlib import Path
 import pytest
 
 from equipoise.associations.generated import (
-    PER_CALL,
-    Message,
-    Writer,
     messages_of,
     write_paragraphs_with,
     write_questions_with,
 )
+from equipoise.associations.writing import PER_CALL, Message, Writer
 from equipoise.errors import ModelError
 
 WORDS = ("river", "stone", "garden", "lamp", "paper", "winter", "copper", "window", "silver")

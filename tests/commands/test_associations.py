@@ -10,7 +10,7 @@ import pytest
 from chat_forms import chat_model
 from decision_serving import serving
 
-from equipoise.commands.associations import _local_writer
+from equipoise.commands.associations import local_writer
 from equipoise.errors import RequestError
 from equipoise.judging.endpoint_client import CHAT
 from equipoise.supply.association import AssociationSupply
@@ -125,7 +125,7 @@ def test_what_cannot_be_done(ask: Asked) -> None:
 @pytest.mark.parametrize("form", ["smollm", "gemma"])
 def test_of_a_local_model(form: str) -> None:
     """Templates with and without a system prompt; equal seeds give equal replies."""
-    writer = _local_writer(chat_model(form), 1.0, 8)
+    writer = local_writer(chat_model(form), 1.0, 8)
     messages = ({"role": "system", "content": "Be"}, {"role": "user", "content": "Hi"})
     replies = [writer.ask(messages, 1.0, seed) for seed in (1, 1, 2, 3)]
     assert replies[0] == replies[1]

@@ -187,7 +187,10 @@ class FakeScorer:
         default_factory=lambda: MappingProxyType({})
     )
     texts: Mapping[str, str] = field(default_factory=dict)  # what it writes after a context
-    vectors: Mapping[str, Sequence[float]] = field(default_factory=dict)  # embeddings by text
+    #: embeddings by text, or of any text; what is not in the mapping is a zero
+    vectors: Callable[[str], Sequence[float]] | Mapping[str, Sequence[float]] = field(
+        default_factory=dict
+    )
     identity: str = "fake"
     kind: ModelKind = "causal"
     info: Mapping[str, JSON] = field(default_factory=dict)
@@ -238,10 +241,13 @@ class FakeScorer:
         return [self.texts.get(request.context, "") for request in requests]
 
     def embed(self, requests: Sequence[Embedding]) -> NDArray[np.float32]:
-        """What `vectors` has for the text, else a zero: [text, feature]."""
-        return np.array(
-            [self.vectors.get(request.text, (0.0,)) for request in requests], dtype=np.float32
-        )
+        """What `vectors` has for the text: [text, feature]."""
+        vectors = self.vectors
+        if isinstance(vectors, Mapping):
+            rows = [vectors.get(request.text, (0.0,)) for request in requests]
+        else:
+            rows = [vectors(request.text) for request in requests]
+        return np.array(rows, dtype=np.float32)
 
     def decide(self, requests: Sequence[Decision]) -> list[Decided]:
         """Softmax of the mean `nats` of each option (or " Yes", " No") after text and question."""

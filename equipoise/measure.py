@@ -31,6 +31,7 @@ from equipoise.predictions import Predictions, read_predictions
 from equipoise.records import (
     JSON,
     Decision,
+    Embedding,
     Example,
     Generation,
     Measurement,
@@ -218,35 +219,46 @@ def _check_questions(
     name: str,
     requests: Sequence[Sequence[Request]],
 ) -> None:
-    """Refuse to ask a decision model for anything but decisions."""
-    if info.get("kind") != "decision":
+    """Refuse to ask a decision model or a sentence encoder what it cannot answer."""
+    known = {"decision": Decision, "encoder": Embedding}.get(str(info.get("kind")))
+    asked = [ask for asks in requests for ask in asks if known and not isinstance(ask, known)]
+    if not asked:
         return
-    asked = next((ask for asks in requests for ask in asks if not isinstance(ask, Decision)), None)
-    if asked is not None:
-        option = f"--set {name}.{benchmark.typed}" if benchmark.typed else "another benchmark"
+    what = f"{name} asks for a {type(asked[0]).__name__}"
+    if known is Embedding:
         raise RecipeError(
-            "a decision model answers choices and true/false questions only, "
-            f"{name} asks for a {type(asked).__name__} with these options; take {option}"
+            f"a sentence encoder predicts no words and gives vectors only, {what}; take seat, or a "
+            "language model"
         )
+    option = f"--set {name}.{benchmark.typed}" if benchmark.typed else "another benchmark"
+    raise RecipeError(
+        f"a decision model answers choices and true/false questions only, {what} with these "
+        f"options; take {option}"
+    )
 
 
 def _hash_requests(examples: Sequence[Example], requests: Sequence[Sequence[Request]]) -> str:
     """sha256 (hex) of the canonical JSON of all ids and requests."""
     digest = hashlib.sha256()
+    written: dict[int, str] = {}  # examples may share request objects, by the thousand
     for example, asks in zip(examples, requests, strict=True):
-        row = [example.id, *map(_describe_request, asks)]
-        digest.update(json.dumps(row, sort_keys=True, separators=(",", ":")).encode() + b"\n")
+        for request in asks:
+            if id(request) not in written:
+                written[id(request)] = _describe_request(request)
+        row = ",".join([json.dumps(example.id), *(written[id(request)] for request in asks)])
+        digest.update(f"[{row}]\n".encode())
     return digest.hexdigest()
 
 
-def _describe_request(request: Request) -> dict[str, object]:
-    """Kind and fields; `greedy` and `sample` only where they are asked for."""
+def _describe_request(request: Request) -> str:
+    """Kind and fields as canonical JSON; `greedy` and `sample` only where they are asked for."""
     values = {name: getattr(request, name) for name in request.__dataclass_fields__}
     # so that what was asked before there was this question keeps its hash, and compares
     for name in ("greedy", "sample"):
         if not values.get(name, True):
             del values[name]
-    return {**values, "kind": type(request).__name__}
+    values["kind"] = type(request).__name__
+    return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
 
 # --- outcomes ---------------------------------------------------------------------------------

@@ -61,7 +61,8 @@ def locate(  # noqa: PLR0913
     from equipoise import api
     from equipoise.errors import RecipeError
     from equipoise.locate.base import Locator
-    from equipoise.report.heat_map import check_figure, write_heat_map
+    from equipoise.report.figure_file import check_figure
+    from equipoise.report.heat_map import write_heat_map
     from equipoise.report.html import write_study_page
     from equipoise.study.study import Located, Study
     from equipoise.supply.base import Supplier

@@ -32,6 +32,7 @@ from equipoise.errors import StoreError
 from equipoise.files.atomic import check_new, new_folder, sha256, write_file
 from equipoise.files.json_records import read_json
 from equipoise.inference.language_model import LanguageModel
+from equipoise.inference.sentence_encoder import check_predicts
 from equipoise.records import JSON
 
 HEAD = "edit.json"
@@ -135,6 +136,7 @@ class Edit(ABC):
 
     def _enter(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:
         """Put the tokenizer in, then the edit, which must fill the rows of added tokens."""
+        check_predicts(model, "edited")
         rows = count_rows(model.module)
         edited = self.put(put_tokenizer(model, self.tokenizer, self.stored().tensors, undo), undo)
         check_rows(edited, rows)

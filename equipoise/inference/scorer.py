@@ -107,7 +107,14 @@ class WritesTexts(Protocol):
 
 
 def form_notes(info: Mapping[str, JSON]) -> Iterator[str]:
-    """That a chat model was asked outside a chat, or in the midst of a thought."""
+    """That a model pools its own way, was asked outside a chat, or in the midst of a thought."""
+    pooling = info.get("pooling")
+    if info.get("kind") == "encoder" and isinstance(pooling, list):
+        length = "of length 1" if info.get("normalized") else "not normalized"
+        yield (
+            f"form: a sentence encoder with a pooling of its own ({', '.join(map(str, pooling))}; "
+            f"vectors {length}), whatever the benchmark's pooling"
+        )
     chat = info.get("chat")
     if info.get("kind") == "causal" and info.get("chat_template") and chat is None:
         yield (
@@ -124,6 +131,7 @@ def form_notes(info: Mapping[str, JSON]) -> Iterator[str]:
 def answer(model: Scorer, requests: Sequence[Request], *, seed: int) -> list[Response]:
     """Put requests of any kinds to a model, one bulk call per kind; answers in the order asked.
 
+    A text that is to be embedded for many examples is embedded once.
     Raises `RequestError` with the place of a request that cannot be answered, and `ModelError`
     when the model gives another number of answers than there are requests.
     """
@@ -142,14 +150,31 @@ def answer(model: Scorer, requests: Sequence[Request], *, seed: int) -> list[Res
         places = [k for k, request in enumerate(requests) if isinstance(request, kind)]
         if not places:
             continue
-        try:
-            responses = list(method([requests[k] for k in places]))
-        except RequestError as error:
-            raise RequestError(places[error.number], error.sentence) from None
-        if len(responses) != len(places):
-            raise ModelError(
-                f"{model.identity} must answer {len(places)} {kind.__name__} requests, "
-                f"got {len(responses)} answers; fix the scorer"
-            )
-        answers.update(zip(places, responses, strict=True))
+        if kind is Embedding:
+            # benchmarks compare many texts with the same few
+            first = {requests[k]: k for k in reversed(places)}
+            vectors = _ask(model, method, requests, [*first.values()])
+            of = dict(zip(first, vectors, strict=True))
+            answers |= {k: of[requests[k]] for k in places}
+            continue
+        answers.update(zip(places, _ask(model, method, requests, places), strict=True))
     return [answers[k] for k in range(len(requests))]
+
+
+def _ask(
+    model: Scorer,
+    method: Callable[..., Iterable[Response]],
+    requests: Sequence[Request],
+    places: Sequence[int],
+) -> list[Response]:
+    """The answers to the requests at these places, all of the kind that the method takes."""
+    try:
+        responses = list(method([requests[k] for k in places]))
+    except RequestError as error:
+        raise RequestError(places[error.number], error.sentence) from None
+    if len(responses) != len(places):
+        raise ModelError(
+            f"{model.identity} must answer {len(places)} {type(requests[places[0]]).__name__} "
+            f"requests, got {len(responses)} answers; fix the scorer"
+        )
+    return responses

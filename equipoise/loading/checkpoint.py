@@ -40,6 +40,9 @@ FILES = (
     "edit.json",
     "trained_on.json",
     "merged.json",
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
 )
 _CODE = "*.py"  # fetched, hashed and run only where it is trusted
 _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -238,14 +241,16 @@ def check_files(checkpoint: Checkpoint) -> None:
 def content_sha256(folder: Path, *, code: bool = False) -> str:
     """sha256 (hex) over the names and bytes of the files that make up a model.
 
-    `code`: its Python code is part of it. Each file's own hash is cached under `EQUIPOISE_CACHE` by
+    `code`: its Python code is part of it, and of a sentence encoder what is in its parts' folders.
+    Each file's own hash is cached under `EQUIPOISE_CACHE` by
     path, size and times of change.
     """
     weights = {*_name_weights(folder), *_OF_EDITS}
     small = (*FILES, _CODE) if code else FILES
+    parts = sorted(folder.glob("*/*")) if (folder / "modules.json").is_file() else []
     return _hash_files(
         path
-        for path in sorted(folder.iterdir())
+        for path in (*sorted(folder.iterdir()), *parts)
         if path.is_file() and (path.name in weights or _matches(path.name, small))
     )
 

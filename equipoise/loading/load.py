@@ -12,7 +12,9 @@ from equipoise.files.json_records import read_object
 from equipoise.inference.deciding import DECISION, read_settings
 from equipoise.inference.decision_server import is_server
 from equipoise.inference.language_model import LanguageModel
+from equipoise.inference.sentence_encoder import check_predicts
 from equipoise.loading.checkpoint import Checkpoint, find_checkpoint
+from equipoise.loading.encoder import is_encoder, load_encoder
 from equipoise.loading.pretrained import (
     check_dtype,
     load_pretrained,
@@ -42,7 +44,8 @@ def load(  # noqa: PLR0913
     `name`: a Hub id (`gpt2`, `gpt2@revision`), a local folder of a model, a PEFT adapter folder, a
     saved edit, or "planted:NAME". An adapter or edit names its base, `base` overrides it, and it
     stays attached. "decision:" before any of them: it is asked typed questions
-    (`LanguageModel.decide`).
+    (`LanguageModel.decide`). A folder of sentence-transformers (modules.json) gives a
+    `SentenceEncoder`, which can be embedded with and nothing else.
     `dtype`: "float32", "bfloat16", "float16", or "auto": float32 on a CPU, the checkpoint's own on
     an accelerator. `device`: "cpu", "cuda", "cuda:1", "mps", or "auto": the first available
     accelerator. `batch_tokens` bounds memory, results do not depend on it; None: the default.
@@ -64,6 +67,7 @@ def load(  # noqa: PLR0913
     place = undecided(name)
     model = _open(place, revision, base, dtype, device, trust_remote_code)
     if place != name:
+        check_predicts(model, "asked typed questions")
         folder = model.module.name_or_path  # of a planted model empty, which is no folder
         settings = read_settings(Path(folder) if folder else None, model.tokenizer)
         model = replace(model, identity=DECISION + model.identity, decision=settings)
@@ -159,6 +163,8 @@ def _open(
             raise ModelError(
                 f"a base must be given for an adapter or an edit, {name} is a model; leave it out"
             )
+        if is_encoder(checkpoint.folder):
+            return load_encoder(checkpoint, dtype=dtype, device=device)
         return load_pretrained(checkpoint, dtype=dtype, device=device)
     base = base or _base_name(edit.info)
     if not base:

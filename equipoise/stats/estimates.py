@@ -54,7 +54,7 @@ def estimate_metrics(
                 interval = crossed_interval(metric, columns, over=over)
                 yield _estimate(over_groups(metric, over), interval, group)
         if family and not group:
-            spreads = [spread(metric, over=PREFIX) for metric in metrics]
+            spreads = [spread(metric, over=PREFIX) for metric in metrics if metric.resampled]
             for metric, interval in zip(
                 spreads, bootstrap(spreads, columns, draws=draws, seed=seed), strict=True
             ):

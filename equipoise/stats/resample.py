@@ -134,11 +134,16 @@ def bootstrap(
     """Each metric's value and 95 % interval, from the same draws of whole clusters.
 
     `columns` as from `columns_of`. Undefined (nan) draws are left out; when they are more than
-    10 % the interval is nan. The interval is widened to contain the value where it does not:
-    the percentiles of a metric that is biased under resampling may miss it.
+    10 % the interval is nan, and so is that of a metric that is not `resampled`. The interval is
+    widened to contain the value where it does not: the percentiles of a metric that is biased under
+    resampling may miss it.
     """
     points = [point(metric, columns) for metric in metrics]
-    defined = [k for k, value in enumerate(points) if value.reason is None and value.clusters > 1]
+    defined = [
+        k
+        for k, (metric, value) in enumerate(zip(metrics, points, strict=True))
+        if metric.resampled and value.reason is None and value.clusters > 1
+    ]
     drawn = [metrics[k] for k in defined]
     (values,) = resampled(drawn, [columns], draws=draws if defined else 0, seed=seed)
     intervals = []
@@ -152,7 +157,9 @@ def bootstrap(
             )
             value = replace(value, low=low, high=high, reason=reason)
         elif value.reason is None:
-            value = replace(value, reason=_too_few(value.clusters))
+            no_interval = f"{metric.name} has no interval"
+            reason = _too_few(value.clusters) if metric.resampled else no_interval
+            value = replace(value, reason=reason)
         intervals.append(value)
     return intervals
 

@@ -1,6 +1,7 @@
 """Before and after: what changed between two measurements of the same items."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,10 +17,11 @@ from equipoise.conclusions import (
     describe_differences,
 )
 from equipoise.errors import RecipeError, nearest
-from equipoise.records import Margin, Measurement, Metric
+from equipoise.records import Estimate, Margin, Measurement, Metric
 from equipoise.stats.compare import Sides, compare_metrics
 from equipoise.stats.factorial import Cells, factorials, without_shares
 from equipoise.stats.pairing import PREFIX, SAME, Paired, pair
+from equipoise.stats.reduction import Stages, reductions
 from equipoise.stats.resample import by_cell, select
 from equipoise.stats.settings import SETTINGS, differences_of
 from equipoise.stats.verdict import holm, without_conclusion
@@ -28,7 +30,7 @@ _MOST_GROUPS = 12  # of a key, in a note
 
 
 def compare(
-    before: Measurement,
+    before: Measurement | Sequence[Measurement],
     after: Measurement | Sequence[Measurement],
     *,
     margins: Mapping[str, Margin] | None = None,
@@ -39,28 +41,38 @@ def compare(
     """What changed between measurements of the same items: paired, with intervals and claims.
 
     `after` may be several, each a seed of a method; changes are then means over them, with the
-    seeds' scatter in the interval. The metrics are those of the benchmark, built again from its
-    name and options; `margins` overrules theirs, by "benchmark.metric". `draws` is the number of
-    bootstrap draws; the permutation test takes half as many. `notes` name the items that a side
-    lacks, and count those whose outcome is as before: a method may leave many untouched.
+    seeds' scatter in the interval. So may `before`, where it was learnt, too: each is then paired
+    with the after of the same place, and changes are means over the pairs. The metrics are those
+    of the benchmark, built again from its name and options; `margins` overrules theirs, by
+    "benchmark.metric". `draws` is the number of bootstrap draws; the permutation test takes half as
+    many. `notes` name the items that a side lacks, and count those whose outcome is as before: a
+    method may leave many untouched.
     `differences`: settings that the sides do not share (`stats.settings`). With any of them changes
     have their numbers, and neither p, claim nor direction: it is "not comparable". `across` names
     settings that may differ: "start", "chat", "decision", "dtype", "tokenizer", "judge", "options",
     "data".
-    Raises `RecipeError` when they did not measure the same items, naming the difference.
+    Raises `RecipeError` when they did not measure the same items, naming the difference, and for
+    several before that are not as many as after.
     """
     afters = (after,) if isinstance(after, Measurement) else tuple(after)
+    befores = (before,) if isinstance(before, Measurement) else tuple(before)
+    if len(befores) not in (1, len(afters)):
+        raise RecipeError(
+            f"several measurements before must be as many as after, got {len(befores)} and "
+            f"{len(afters)}; give that of each seed on both sides"
+        )
+    before, *other_befores = befores
     _check_across(across)
-    benchmark, *others = _check_versions(before, afters)
+    benchmark, *others = _check_versions(before, (*other_befores, *afters))
     sides = [
         replace(side, options=plugins.options_of(built, transport=False))
-        for side, built in zip((before, *afters), (benchmark, *others), strict=True)
+        for side, built in zip((*befores, *afters), (benchmark, *others), strict=True)
     ]
     differences = differences_of(sides[0], sides[1:], across=across)
     _check_items(before, afters, differences)
     metrics = _metrics_of_all((benchmark, *others), before.benchmark, margins or {})
     withheld = describe_differences(differences, across=False)
-    paired = pair(before, afters)
+    paired = pair(before, afters, other_befores=other_befores)
     if not paired.outcomes:
         raise RecipeError(
             f"{before.model} and {', '.join(after.model for after in afters)} must share measured "
@@ -70,14 +82,17 @@ def compare(
     keys = (*benchmark.by, *([PREFIX] if paired.family else []))
 
     def changed(mask: NDArray[np.bool_]) -> list[Change]:
-        afters = tuple(select(after, mask) for after in paired.sides.afters)
-        rows = Sides(before=select(paired.sides.before, mask), afters=afters)
-        return compare_metrics(metrics, rows, draws=draws, seed=seed)
+        chosen = Sides(
+            before=select(paired.sides.before, mask),
+            afters=tuple(select(after, mask) for after in paired.sides.afters),
+            other_befores=tuple(select(side, mask) for side in paired.sides.other_befores),
+        )
+        return compare_metrics(metrics, chosen, draws=draws, seed=seed)
 
     for group, cell_changes in by_cell(paired.outcomes, keys, changed):
         changes += [replace(change, group=group) for change in cell_changes]
     # each seed as if it were alone, to show how far they agree
-    single = [Sides(before=paired.sides.before, afters=(after,)) for after in paired.sides.afters]
+    single = list(_by_seed(paired.sides))
     by_seed = [
         compare_metrics(metrics, sides, draws=draws, seed=seed)
         for sides in (single if len(single) > 1 else [])
@@ -85,6 +100,7 @@ def compare(
     return Comparison(
         before=before,
         afters=afters,
+        other_befores=tuple(other_befores),
         seed=seed,
         draws=draws,
         changes=tuple(without_conclusion(holm(changes), withheld)),
@@ -92,6 +108,13 @@ def compare(
         notes=(*paired.notes, *_note_unchanged(paired, benchmark.by)),
         differences=differences,
     )
+
+
+def _by_seed(sides: Sides) -> Iterator[Sides]:
+    """The sides of each seed alone."""
+    befores = sides.befores if sides.other_befores else sides.befores * len(sides.afters)
+    for before, after in zip(befores, sides.afters, strict=True):
+        yield Sides(before=before, afters=(after,))
 
 
 def decompose(
@@ -128,15 +151,62 @@ def decompose(
     )
 
 
+def reduction(
+    base: Measurement,
+    tuned: Sequence[Measurement],
+    after: Sequence[Measurement],
+    *,
+    seed: int = 0,
+    draws: int = 2000,
+) -> tuple[Estimate, ...]:
+    """How much of what fine-tuning added was taken away, in percent (`stats.reduction`).
+
+    Measurements of the same items of the base, of the fine-tuned model and after a mitigation, the
+    latter two per seed. Of each metric of bias, overall and of each group. Where their settings
+    differ (`stats.settings`), values are nan with the reason.
+    Raises `RecipeError` when they did not measure the same items, naming the difference.
+    """
+    others = (*tuned, *after)
+    benchmark, *_ = _check_versions(base, others)
+    differences = differences_of(base, others)
+    _check_items(base, others, differences)
+    paired = pair(base, others)
+
+    def reduced(mask: NDArray[np.bool_]) -> list[Estimate]:
+        sides = tuple(select(side, mask) for side in paired.sides.afters)
+        stages = Stages(
+            base=select(paired.sides.before, mask),
+            tuned=sides[: len(tuned)],
+            after=sides[len(tuned) :],
+        )
+        return reductions(benchmark.metrics, stages, draws=draws, seed=seed)
+
+    estimates = [
+        replace(estimate, group=group)
+        for group, of_group in by_cell(paired.outcomes, benchmark.by, reduced)
+        for estimate in of_group
+    ]
+    if withheld := describe_differences(differences, across=False):
+        nan = math.nan
+        estimates = [
+            replace(estimate, value=nan, low=nan, high=nan, reason=f"not comparable: {withheld}")
+            for estimate in estimates
+        ]
+    return tuple(estimates)
+
+
 def _metrics_of_all(
     benchmarks: Sequence[AnyBenchmark], name: str, margins: Mapping[str, Margin]
 ) -> list[Metric]:
-    """The first benchmark's metrics that all others have, with their margins or those given."""
+    """The first benchmark's metrics that all others have and that can change.
+
+    With their margins or those given.
+    """
     shared = set.intersection(*({each.name for each in other.metrics} for other in benchmarks))
     return [
         replace(metric, margin=margins.get(f"{name}.{metric.name}", metric.margin))
         for metric in benchmarks[0].metrics
-        if metric.name in shared
+        if metric.name in shared and metric.resampled
     ]
 
 

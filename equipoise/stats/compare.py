@@ -29,6 +29,13 @@ class Sides:
 
     before: Columns
     afters: tuple[Columns, ...]  # per seed of the method
+    #: Of the other seeds, where the before side was learnt with each, too: `before` is the first's.
+    other_befores: tuple[Columns, ...] = ()
+
+    @property
+    def befores(self) -> tuple[Columns, ...]:
+        """A single side before, or that of each after."""
+        return (self.before, *self.other_befores)
 
 
 def compare_metrics(
@@ -41,17 +48,18 @@ def compare_metrics(
     are means over seeds, `nearer` is the mean of the per-seed reductions, and p is the larger of
     the permutation p and the bootstrap p, which includes the variance between seeds.
     """
-    columns = (sides.before, *sides.afters)
+    columns, befores = (*sides.befores, *sides.afters), len(sides.befores)
     drawn = np.full((len(columns), draws, len(metrics)), math.nan)
     if len(np.unique(sides.before[CLUSTER])) > 1:
         drawn = resampled(metrics, columns, draws=draws, seed=seed)
-    flipped = flipped_differences(metrics, *columns, flips=draws // 2, seed=seed)
+    flipped = flipped_differences(metrics, sides.befores, sides.afters, flips=draws // 2, seed=seed)
     noise = seed_noise(len(sides.afters), draws=draws, seed=seed)
     return [
         _change(
             metric,
             [point(metric, side) for side in columns],
             drawn[:, :, k],
+            befores=befores,
             noise=noise,
             flipped=flipped[:, k],
         )
@@ -60,26 +68,35 @@ def compare_metrics(
 
 
 def _change(
-    metric: Metric, points: Sequence[Interval], drawn: Drawn, *, noise: Column, flipped: Column
+    metric: Metric,
+    points: Sequence[Interval],
+    drawn: Drawn,
+    *,
+    befores: int,
+    noise: Column,
+    flipped: Column,
 ) -> Change:
-    """`points`: of each side, the before side first; `flipped`: [flip]."""
-    values = [side.value for side in points]
-    clusters = min(side.clusters for side in points)
-    before = (values[0], drawn[0])
-    after = pooled(values[1:], drawn[1:], noise)
-    gap = pooled([value - values[0] for value in values[1:]], drawn[1:] - drawn[0], noise)
+    """`points`: of each side, the `befores` before sides first; `flipped`: [flip]."""
+    sides = np.array([side.value for side in points])
+    seeds, clusters = len(sides) - befores, min(side.clusters for side in points)
+    # a single side before stands against every side after
+    values, values_before = sides[befores:], np.broadcast_to(sides[:befores], seeds)
+    drawn_after, drawn_before = drawn[befores:], drawn[:befores]
+    before = pooled(sides[:befores].tolist(), drawn_before, noise)
+    after = pooled(values.tolist(), drawn_after, noise)
+    moved = drawn_after - drawn_before
+    gap = pooled((values - values_before).tolist(), moved, noise)
     nearer = math.nan, np.full(len(noise), math.nan)
     if metric.ideal is not None:  # the fall of the distance to it
-        far = [abs(value - metric.ideal) for value in values]
-        far_drawn = np.abs(drawn - metric.ideal)
-        falls = [far[0] - distance for distance in far[1:]]
-        nearer = pooled(falls, far_drawn[0] - far_drawn[1:], noise)
+        falls = np.abs(values_before - metric.ideal) - np.abs(values - metric.ideal)
+        drawn_falls = np.abs(drawn_before - metric.ideal) - np.abs(drawn_after - metric.ideal)
+        nearer = pooled(falls.tolist(), drawn_falls, noise)
     within = (metric.low, metric.high)
     before_low, before_high, _ = _interval(before, clusters, within)
     after_low, after_high, _ = _interval(after, clusters, within)
     low, high, reason = _interval(gap, clusters)
     nearer_low, nearer_high, _ = _interval(nearer, clusters)
-    p = _p(gap, flipped, clusters=clusters, seeds=len(values) - 1)
+    p = _p(gap, flipped, clusters=clusters, seeds=seeds)
     reason = next((side.reason for side in points if side.reason), reason)
     if reason is None and not math.isnan(p) and smallest_p(clusters) > ALPHA:
         reason = f"{clusters} independent clusters are too few to show a change at 5 %"
@@ -90,11 +107,11 @@ def _change(
         difference=gap[0], low=low, high=high,
         nearer=nearer[0], nearer_low=nearer_low, nearer_high=nearer_high,
         # Without the noise of seeds: the unit is how far clusters differ, whatever the seeds do.
-        effect=_effect(gap[0], (drawn[1:] - drawn[0]).mean(axis=0), clusters=clusters),
+        effect=_effect(gap[0], moved.mean(axis=0), clusters=clusters),
         p=p, p_holm=p, direction="unknown",
         n=min(side.n for side in points), clusters=clusters,
         unit=metric.unit, ideal=metric.ideal, higher_is_better=metric.higher_is_better,
-        reason=reason, seeds=len(values) - 1, seed_spread=spread(values[1:]),
+        reason=reason, seeds=seeds, seed_spread=spread(values.tolist()),
         claim=claim_of(metric, before=before, after=after, clusters=clusters),
     )  # fmt: skip
     return replace(change, direction=direction_of(change))
@@ -150,6 +167,29 @@ def pooled(
         return values[0], drawn[0]
     error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return float(np.mean(values)), drawn.mean(axis=0) + noise * error
+
+
+def ratio_of_means(
+    part: NDArray[np.float64],
+    part_drawn: NDArray[np.float64],
+    *,
+    of: NDArray[np.float64],
+    of_drawn: NDArray[np.float64],
+    noise: Column,
+) -> tuple[float, Column]:
+    """How many times a part is in the whole, and its draws; [seed] and [seed, draw] of both.
+
+    The ratio of the means over seeds; their scatter is that of the ratio's residuals (the delta
+    method), for part and whole move together. nan where the whole is 0.
+    """
+    whole = float(of.mean())
+    if whole == 0.0:
+        return math.nan, np.full(len(noise), math.nan)
+    ratio = float(part.mean()) / whole
+    with np.errstate(divide="ignore", invalid="ignore"):
+        drawn = part_drawn.mean(axis=0) / of_drawn.mean(axis=0)
+    _, residual = pooled((part - ratio * of).tolist(), np.zeros_like(part_drawn), noise)
+    return ratio, drawn + residual / abs(whole)
 
 
 def spread(values: Sequence[float]) -> float:

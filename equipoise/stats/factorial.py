@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from equipoise.conclusions import Factorial
 from equipoise.metrics.weighted import CLUSTER
 from equipoise.records import Column, Columns, Estimate, Metric
-from equipoise.stats.compare import pooled, seed_noise
+from equipoise.stats.compare import pooled, ratio_of_means, seed_noise
 from equipoise.stats.resample import percentile_interval, point, resampled
 
 Values = NDArray[np.float64]
@@ -106,20 +106,19 @@ def _factorial(
         for name in effects
     ]
     (total,) = (each for each in measured if each.metric == "effect_both")
-    whole, whole_drawn = effects[total.metric], draws[total.metric]
-    shares = [
-        interval.of(
-            f"share_{name}",
-            *_share(
-                effects[f"part_{name}"],
-                draws[f"part_{name}"],
-                of=whole,
-                of_drawn=whole_drawn,
-                noise=noise,
-            ),
-            unit="%",
+    of_whole = {
+        name: ratio_of_means(
+            effects[f"part_{name}"],
+            draws[f"part_{name}"],
+            of=effects[total.metric],
+            of_drawn=draws[total.metric],
+            noise=noise,
         )
         for name in ("first", "second")
+    }
+    shares = [
+        interval.of(f"share_{name}", 100.0 * share, 100.0 * drawn_share, unit="%")
+        for name, (share, drawn_share) in of_whole.items()
     ]
     return Factorial(
         metric=metric.name,
@@ -156,24 +155,6 @@ class _Intervals:
             metric=name, value=value, low=low, high=high, n=self.n, clusters=self.clusters,
             unit=unit, reason=reason,
         )  # fmt: skip
-
-
-def _share(
-    part: Values, part_drawn: Values, *, of: Values, of_drawn: Values, noise: Column
-) -> tuple[float, Column]:
-    """What percentage a part is of the whole, and its draws; [seed] and [seed, draw] of both.
-
-    The ratio of the means over seeds; their scatter is that of the ratio's residuals (the delta
-    method), for part and whole move together.
-    """
-    whole = float(of.mean())
-    if whole == 0.0:
-        return math.nan, np.full(len(noise), math.nan)  # `_only_of_something` has the reason
-    share = float(part.mean()) / whole
-    with np.errstate(divide="ignore", invalid="ignore"):
-        drawn = part_drawn.mean(axis=0) / of_drawn.mean(axis=0)
-    _, residual = pooled((part - share * of).tolist(), np.zeros_like(part_drawn), noise)
-    return 100.0 * share, 100.0 * (drawn + residual / abs(whole))
 
 
 def _only_of_something(share: Estimate, total: Estimate) -> Estimate:

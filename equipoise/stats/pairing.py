@@ -29,14 +29,20 @@ class Paired:
     notes: tuple[str, ...]
 
 
-def pair(before: Measurement, afters: Sequence[Measurement]) -> Paired:
+def pair(
+    before: Measurement,
+    afters: Sequence[Measurement],
+    *,
+    other_befores: Sequence[Measurement] = (),
+) -> Paired:
     """Pair outcomes by example id, in the order of the before side.
 
+    `other_befores`: of the other seeds, where the before side was learnt with each, too.
     A family of prompts has an outcome per example and prompt; against a single model each of them
     is paired with that model's outcome. A value that is nan on a side is nan on all, so
     that all sides rest on the same items; items and values lost that way are in `notes`.
     """
-    measured = (before, *afters)
+    measured, befores = (before, *other_befores, *afters), 1 + len(other_befores)
     sides = [{outcome.example: outcome for outcome in side.outcomes} for side in measured]
     families = [_variants(measurement) > 1 for measurement in measured]
     if any(families):
@@ -58,11 +64,15 @@ def pair(before: Measurement, afters: Sequence[Measurement]) -> Paired:
     unchanged = _unchanged(columns)
     lost = list(_level(columns))
     return Paired(
-        sides=Sides(before=columns[0], afters=tuple(columns[1:])),
+        sides=Sides(
+            before=columns[0],
+            afters=tuple(columns[befores:]),
+            other_befores=tuple(columns[1:befores]),
+        ),
         outcomes=tuple(rows),
         family=any(families),
         unchanged=unchanged,
-        notes=(*_missing(sides), *lost),
+        notes=(*_missing(sides, befores), *lost),
     )
 
 
@@ -106,11 +116,11 @@ def _level(sides: Sequence[dict[str, Column]]) -> Iterator[str]:
             yield f"'{key}' is finite on one side only in {int(apart.sum())} items; left out"
 
 
-def _missing(sides: Sequence[Mapping[str, Outcome]]) -> Iterator[str]:
-    """Which items the first side lacks, and which the others."""
+def _missing(sides: Sequence[Mapping[str, Outcome]], befores: int) -> Iterator[str]:
+    """Which items a side before lacks, and which a side after; the sides before come first."""
     for name, here, others in (
-        ("before", [sides[0]], [*sides[1:]]),
-        ("after", [*sides[1:]], [sides[0]]),
+        ("before", [*sides[:befores]], [*sides[befores:]]),
+        ("after", [*sides[befores:]], [*sides[:befores]]),
     ):
         ids = dict.fromkeys(id for side in others for id in side)
         missing = [id for id in ids if any(id not in side for side in here)]

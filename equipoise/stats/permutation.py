@@ -22,17 +22,26 @@ _TOLERANCE = 1e-9  # of the difference: permutations that tie with it but for ro
 
 
 def flipped_differences(
-    metrics: Sequence[Metric], before: Columns, *afters: Columns, flips: int, seed: int
+    metrics: Sequence[Metric],
+    befores: Sequence[Columns],
+    afters: Sequence[Columns],
+    *,
+    flips: int,
+    seed: int,
 ) -> NDArray[np.float64]:
     """Differences, mean after - before, with the sides of some clusters exchanged: [flip, metric].
 
-    The first row is what was observed.
+    `befores`: that of every after, or a single one for all. The first row is what was observed.
     """
-    once = Weights.once(before[CLUSTER])
+    once = Weights.once(befores[0][CLUSTER])
     count = len(once.counts)
     # Rows of both sides as one table, in which each cluster of each side counts once or not at all.
     numbers = np.concatenate([once.clusters, once.clusters + count])
-    both = [{key: np.concatenate([before[key], after[key]]) for key in before} for after in afters]
+    pairs = zip(befores if len(befores) > 1 else [*befores] * len(afters), afters, strict=True)
+    both = [
+        {key: np.concatenate([before[key], after[key]]) for key in before}
+        for before, after in pairs
+    ]
     blocks = []
     for swap in sign_flips(count, flips=flips, seed=seed):
         first = Weights(numbers, np.hstack([~swap, swap]).astype(float))

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from equipoise.conclusions import Change, Comparison, Direction, Headline, Verdict
+from equipoise.conclusions import Change, Comparison, Direction, Headline, Verdict, title_of
 from equipoise.stats.permutation import ROUNDING
 
 ALPHA = 0.05
@@ -111,7 +111,7 @@ def verdict_of(comparisons: Sequence[Comparison]) -> Verdict:
     differences = tuple(each for comparison in comparisons for each in comparison.differences)
     comparable = all(difference.across for difference in differences)
     for comparison in comparisons:
-        name = comparison.before.benchmark
+        name = title_of(comparison.before)
         # Overall rows come first, in the order of the metrics, of which the first is the headline.
         if comparison.changes and comparison.changes[0].measures_bias:
             biased.append((name, comparison.changes[0]))

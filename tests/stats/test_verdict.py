@@ -117,7 +117,7 @@ def verdict(*changes: Change | Sequence[Change]) -> Verdict:
     comparisons = []
     for number, change in enumerate(changes):
         rows = (change,) if isinstance(change, Change) else tuple(change)
-        measured = cast(Measurement, SimpleNamespace(benchmark=f"b{number}"))
+        measured = cast(Measurement, SimpleNamespace(benchmark=f"b{number}", label=""))
         comparisons.append(
             Comparison(before=measured, afters=(measured,), seed=0, draws=0, changes=rows)
         )

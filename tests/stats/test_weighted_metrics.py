@@ -51,7 +51,8 @@ def slow(metric: Metric) -> Metric:
 
 def metrics_of(name: str) -> Iterator[Metric]:
     options: dict[str, JSON] = {"file": "mine.csv"} if name in OF_A_FILE else NEEDED.get(name, {})
-    for metric in plugins.build(Benchmark, name, options).metrics:
+    of_draws = (m for m in plugins.build(Benchmark, name, options).metrics if m.resampled)
+    for metric in of_draws:
         assert isinstance(metric.of, Weighted), f"{name}.{metric.name} takes draws one by one"
         yield metric
 

@@ -53,8 +53,8 @@ def mitigate(  # noqa: PLR0913
     method_class = plugins.find(Mitigation, method)
     check_verb(method_class, method, injects=False)
     # what it usually learns from may depend on its options: a combination learns as its parts do
-    own = [text for text in settings or () if text.startswith(f"{method}.")]
-    built = plugins.build(Mitigation, method, flags.parse_settings(own, [method])[method])
+    chosen = [text for text in settings or () if text.startswith(f"{method}.")]
+    built = plugins.build(Mitigation, method, flags.parse_settings(chosen, [method])[method])
     source = supply or api.usual_supply(built, model)
     options = flags.parse_settings(settings, [method, source])
     check_new(out, what="an edit")

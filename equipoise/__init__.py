@@ -18,10 +18,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from equipoise.api import attribute as attribute
     from equipoise.api import locate as locate
     from equipoise.api import measure as measure
     from equipoise.api import mitigate as mitigate
     from equipoise.api import stability as stability
+    from equipoise.attributions import Attribution as Attribution
     from equipoise.compare import compare as compare
     from equipoise.conclusions import Comparison as Comparison
     from equipoise.loading.load import load as load
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from equipoise.study.results import write_results as write_results
 
 _HOME = {
+    "attribute": "equipoise.api",
+    "Attribution": "equipoise.attributions",
     "compare": "equipoise.compare",
     "load": "equipoise.loading.load",
     "merge": "equipoise.loading.merge",

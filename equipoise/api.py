@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from equipoise import plugins
+from equipoise.attribute.base import Attributor
+from equipoise.attributions import Attribution
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark, TellsLabels
 from equipoise.conclusions import Ranking, RankStability
 from equipoise.data.sources import named_folder, reading_from
@@ -19,14 +21,19 @@ from equipoise.edits.base import Edit
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.scorer import Scorer
+from equipoise.inference.sentence_encoder import check_predicts
+from equipoise.influence.once import attribute_once
 from equipoise.locate.base import HeadLocator, Locator
 from equipoise.measure import Shards
 from equipoise.measure import measure as measure_built
 from equipoise.mitigate.base import Mitigation
 from equipoise.models.anatomy import blocks, heads
+from equipoise.own_data.probe_file import read_probes
+from equipoise.own_data.row_file import RowFile
 from equipoise.planted.folder import PLANTED, WORLD, find_folder, world_folder
 from equipoise.predictions import Predictions
 from equipoise.records import Measurement, Prompt, Supply
+from equipoise.rows import Probe, TrainingRow
 from equipoise.stats.stability import rank_stability
 from equipoise.supply.base import Supplier
 
@@ -80,6 +87,7 @@ def locate(
 
     No supply: what the locator usually ranks on (`Locator.taught_by`).
     """
+    check_predicts(model, "located in")
     if isinstance(locator, str):
         locator = plugins.build(Locator, locator)
     with reading_from(folder_for(model.identity, data)):
@@ -106,6 +114,7 @@ def stability(
     Raises `RecipeError` for seeds that are none or not all different, a sample below 1, and a `top`
     that the model has not as many heads as.
     """
+    check_predicts(model, "located in")
     if not seeds or len(set(seeds)) < len(seeds):
         raise RecipeError(f"seeds must be all different, got {list(seeds)}; name some numbers once")
     if sample < 1:
@@ -155,6 +164,45 @@ def drawn(prompts: Sequence[Prompt], sample: int, *, seed: int) -> tuple[Prompt,
     return tuple(prompts[place] for place in sorted(chosen.tolist()))
 
 
+def attribute(
+    model: LanguageModel,
+    attributor: Attributor | str = "influence",
+    *,
+    supply: Supply | Supplier | str | None = None,
+    rows: Sequence[TrainingRow] | Path | str | None = None,
+    probes: Sequence[Probe] | Path | str | None = None,
+    seed: int = 0,
+    data: str | None = None,
+) -> Attribution:
+    """Score training rows by how much they support a bias; the model is left as it was.
+
+    `rows` and `probes` are given, or files of them ("my.jsonl", "my_pairs.csv"), or both are those
+    of a supply. None of them: what the attributor usually scores (`Attributor.taught_by`).
+    Raises `RecipeError` for rows and a supply, for probes without rows, and without rows.
+    """
+    if isinstance(attributor, str):
+        attributor = plugins.build(Attributor, attributor)
+    if attributor.uses_model:
+        check_predicts(model, "asked which rows taught it")
+    if rows is None and probes is not None:
+        raise RecipeError(
+            f"probes must stand with rows, got probes and rows {rows}; give rows, too, or a supply "
+            "of both"
+        )
+    if rows is not None and supply is not None:
+        raise RecipeError(
+            f"rows must be given or be those of a supply, got both ({type(rows).__name__} and "
+            f"{type(supply).__name__}); leave out either"
+        )
+    with reading_from(folder_for(model.identity, data)):
+        if rows is None:
+            built = build_supply(attributor.taught_by if supply is None else supply)
+            rows, probes = built.rows, built.probes
+        rows = RowFile(rows) if isinstance(rows, str | Path) else rows
+        probes = read_probes(probes) if isinstance(probes, str | Path) else probes
+        return attribute_once(attributor, model, rows, probes or (), seed=seed)
+
+
 def mitigate(
     model: LanguageModel,
     method: Mitigation | str = "lftf",
@@ -168,6 +216,7 @@ def mitigate(
     No supply: what the method usually learns from (`usual_supply`).
     Use the edit in a `with edit.attached(model) as edited:` block, or save it and load the folder.
     """
+    check_predicts(model, "edited")
     if isinstance(method, str):
         method = plugins.build(Mitigation, method)
     with reading_from(folder_for(model.identity, data)):
@@ -179,10 +228,10 @@ def mitigate(
 def usual_supply(method: Mitigation | type[Mitigation], identity: str) -> str:
     """The supply that a method learns from unless another is named, on a model of that identity.
 
-    Where a planted world is read it is "planted": all that may be learnt of the world. A method
-    that injects a bias learns what the world need not say.
+    Where a planted world is read it is "planted": all that may be learnt of the world, which holds
+    no training rows. A method that injects a bias learns what the world need not say.
     """
-    if method.injects:
+    if method.injects or method.taught_by == "mix":
         return method.taught_by
     with reading_from(folder_for(identity)):
         return method.taught_by if WORLD.local_file() is None else "planted"

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from equipoise.commands.associations import associations
+from equipoise.commands.attribute import attribute
 from equipoise.commands.calibrate import calibrate
 from equipoise.commands.compare import compare
 from equipoise.commands.data import data
@@ -26,6 +27,7 @@ from equipoise.commands.locate import locate
 from equipoise.commands.measure import measure
 from equipoise.commands.merge import merge
 from equipoise.commands.mitigate import mitigate
+from equipoise.commands.mix import mix
 from equipoise.commands.neighbors import neighbors
 from equipoise.commands.run import demo
 from equipoise.commands.run import run as run_study
@@ -38,8 +40,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 verbs = (
-    measure, locate, mitigate, inject, neighbors, merge, judge, compare, calibrate, report, export,
-    demo, data, associations, describe,
+    measure, locate, attribute, mitigate, inject, neighbors, merge, judge, compare, calibrate,
+    report, export, demo, data, associations, mix, describe,
 )  # fmt: skip
 for verb in verbs:
     app.command()(verb)

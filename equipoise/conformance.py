@@ -40,6 +40,7 @@ from equipoise.records import (
     target_terms,
     text_sha256,
 )
+from equipoise.rows import Probe, TrainingRow
 from equipoise.stats.resample import columns_of
 from equipoise.supply.base import Supplier
 
@@ -55,17 +56,17 @@ def check_benchmark(benchmark: AnyBenchmark, *, split: str | None = None, limit:
     when it is indifferent (all texts equally likely) or when its preferences are coin flips.
     """
     _check_declared(benchmark)
-    _check_options(Benchmark, benchmark)
+    check_options(Benchmark, benchmark)
     examples = list(benchmark.examples(split or benchmark.splits[0]))
-    _hold(len(examples) > 0, "there must be examples, got none")
+    hold(len(examples) > 0, "there must be examples, got none")
     ids = [example.id for example in examples]
-    _hold(len(set(ids)) == len(ids), f"ids must be unique, got {len(set(ids))} of {len(ids)}")
+    hold(len(set(ids)) == len(ids), f"ids must be unique, got {len(set(ids))} of {len(ids)}")
     # spread over the file, whose items may be sorted by kind
     chosen = _ask(benchmark, examples[:: max(1, len(examples) // limit)])
     for example, requests in chosen:
-        _hold(len(requests) > 0, f"example {example.id!r} must make a request, got none")
+        hold(len(requests) > 0, f"example {example.id!r} must make a request, got none")
         pure = requests == list(benchmark.requests(example))
-        _hold(pure, f"requests of {example.id!r} must be pure")
+        hold(pure, f"requests of {example.id!r} must be pure")
     _check_outcomes(benchmark, chosen)
     _check_ranges(benchmark, chosen)
     _check_ideals(benchmark, examples)
@@ -77,53 +78,53 @@ def check_mitigation(method: Mitigation, *, supply: Supply | None = None, seed: 
     Runs on a random two-block model, with a small supply of its own unless `supply` is given.
     """
     _check_declared(method)
-    _check_options(Mitigation, method)
+    check_options(Mitigation, method)
     model = tiny_model("llama", context=512)  # a token is a byte, and prefixes take room
     learnt = supply or tiny_supply()
     if "labels" not in method.item_info:
         learnt = replace(learnt, measured=())
-    before = _bytes(model)
+    before = model_bytes(model)
     edit = method.fit(model, learnt, seed=seed)
-    _hold(_bytes(model) == before, "fit must leave the model bit for bit as it was")
-    _hold(edit.info.base == model.identity, f"the edit's base must be {model.identity!r}")
+    hold(model_bytes(model) == before, "fit must leave the model bit for bit as it was")
+    hold(edit.info.base == model.identity, f"the edit's base must be {model.identity!r}")
     plain = _scores(model)
     with edit.attached(model) as edited:
         changed = _scores(edited)
-        _hold(edited.identity != model.identity, "an edited model must have an identity of its own")
-    _hold(_bytes(model) == before, "detaching must restore every byte")
+        hold(edited.identity != model.identity, "an edited model must have an identity of its own")
+    hold(model_bytes(model) == before, "detaching must restore every byte")
     # a method that changes nothing would hold all the rest
-    _hold(changed != plain, "the edit must change some score, got all scores equal")
+    hold(changed != plain, "the edit must change some score, got all scores equal")
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "edit"
         edit.save(saved)
         again = load_edit(saved)
-        _hold(again.info == edit.info, "what is known of an edit must survive saving")
-        _hold(_edited_scores(again, model) == changed, "a saved edit must score as before")
+        hold(again.info == edit.info, "what is known of an edit must survive saving")
+        hold(_edited_scores(again, model) == changed, "a saved edit must score as before")
     repeated = method.fit(model, learnt, seed=seed)
-    _hold(_edited_scores(repeated, model) == changed, f"seed {seed} must give the same edit again")
+    hold(_edited_scores(repeated, model) == changed, f"seed {seed} must give the same edit again")
 
 
 def check_locator(locator: Locator, *, seed: int = 0) -> None:
     """A finite score per component inside its interval, repeatable, and no trace on the model."""
     _check_declared(locator)
-    _check_options(Locator, locator)
+    check_options(Locator, locator)
     model = tiny_model("llama", blocks=3)
-    before = _bytes(model)
+    before = model_bytes(model)
     supply = tiny_supply()
     prompts = supply.questions if locator.reads == "questions" else supply.prompts
     ranking = locator.locate(model, prompts, seed=seed)
-    _hold(_bytes(model) == before, "locate must leave the model bit for bit as it was")
+    hold(model_bytes(model) == before, "locate must leave the model bit for bit as it was")
     count = 3 if ranking.kind == "block" else 3 * heads(model.module).count
-    _hold(len(ranking.scores) == count, f"there must be {count} scores, got {len(ranking.scores)}")
+    hold(len(ranking.scores) == count, f"there must be {count} scores, got {len(ranking.scores)}")
     named = sorted(ranking.order) == list(range(count))
-    _hold(named, f"order must name each {ranking.kind}, got {ranking.order}")
+    hold(named, f"order must name each {ranking.kind}, got {ranking.order}")
     labelled = len(ranking.labels) in ((0, 3) if ranking.kind == "block" else (count,))
-    _hold(labelled, f"each {ranking.kind} must have a label, got {len(ranking.labels)}")
-    _hold(ranking == locator.locate(model, prompts, seed=seed), f"seed {seed} must repeat")
+    hold(labelled, f"each {ranking.kind} must have a label, got {len(ranking.labels)}")
+    hold(ranking == locator.locate(model, prompts, seed=seed), f"seed {seed} must repeat")
     for low, score, high in zip(ranking.low, ranking.scores, ranking.high, strict=True):
-        _hold(math.isfinite(score), f"scores must be finite, got {score}")
+        hold(math.isfinite(score), f"scores must be finite, got {score}")
         inside = math.isnan(low) or low <= score <= high
-        _hold(inside, f"{score} must lie in its interval, got [{low}, {high}]")
+        hold(inside, f"{score} must lie in its interval, got [{low}, {high}]")
 
 
 def check_supplier(supplier: Supplier) -> None:
@@ -131,18 +132,18 @@ def check_supplier(supplier: Supplier) -> None:
 
     What is learnt shares no text, and contrasts share no target, with what is held out.
     """
-    _hold(bool(type(supplier).__doc__), f"{type(supplier).__name__} must have a docstring")
-    _hold(bool(supplier.version), f"{type(supplier).__name__} must state a version")
-    _check_options(Supplier, supplier)
+    hold(bool(type(supplier).__doc__), f"{type(supplier).__name__} must have a docstring")
+    hold(bool(supplier.version), f"{type(supplier).__name__} must state a version")
+    check_options(Supplier, supplier)
     supply = supplier.supply()
-    _hold(len(supply.learnt_texts()) > 0, "there must be something to learn from, got no text")
-    _hold(supply == supplier.supply(), "asked again, it must supply the same")
-    _hold(supply.files == supplier.files(), f"its files must be {supplier.files()}")
+    hold(len(supply.learnt_texts()) > 0, "there must be something to learn from, got no text")
+    hold(supply == supplier.supply(), "asked again, it must supply the same")
+    hold(supply.files == supplier.files(), f"its files must be {supplier.files()}")
     learnt = {text_sha256(prompt.text) for prompt in (*supply.prompts, *supply.hinted)}
     shared = [prompt.id for prompt in supply.dev if text_sha256(prompt.text) in learnt]
-    _hold(not shared, f"dev prompts must not be learnt, got {shared[:3]}")
+    hold(not shared, f"dev prompts must not be learnt, got {shared[:3]}")
     terms = target_terms(supply.contrasts) & target_terms(supply.dev_contrasts)
-    _hold(not terms, f"targets of dev contrasts must not be learnt, got {sorted(terms)[:3]}")
+    hold(not terms, f"targets of dev contrasts must not be learnt, got {sorted(terms)[:3]}")
 
 
 def tiny_supply() -> Supply:
@@ -188,6 +189,23 @@ def tiny_supply() -> Supply:
         dev=tuple(prompts[32:]),
         dev_contrasts=tuple(map(_contrast, ("actor", "driver", "farmer"))),
         measured=tuple(map(_contrast, ("guard", "miner", "diver"))),
+        rows=tuple(
+            TrainingRow(
+                id=f"row {number}",
+                text=f"The {jobs[number % 6]} of house {number} is {quality}.",
+                groups={"label": "biased" if quality == "weak" else "neutral"},
+            )
+            for number, quality in enumerate(("weak", "tall", "busy") * 6)
+        ),
+        probes=tuple(
+            Probe(
+                id=job,
+                stereotype=f"The {job} is weak because she is.",
+                antistereotype=f"The {job} is weak because he is.",
+                groups={"axis": "gender"},
+            )
+            for job in jobs[:3]
+        ),
     )
 
 
@@ -202,30 +220,32 @@ def _contrast(job: str) -> Contrast:
     )
 
 
-def _hold(condition: bool, sentence: str) -> None:
+def hold(condition: bool, sentence: str) -> None:
+    """Raise `AssertionError` with the sentence where the condition does not hold."""
     if not condition:
         raise AssertionError(sentence)
 
 
 def _check_declared(plugin: AnyBenchmark | Mitigation | Locator) -> None:
     cls = type(plugin)
-    _hold(bool(cls.__doc__), f"{cls.__name__} must have a docstring")
-    _hold(bool(plugin.version and plugin.paper), f"{cls.__name__} must state version and paper")
+    hold(bool(cls.__doc__), f"{cls.__name__} must have a docstring")
+    hold(bool(plugin.version and plugin.paper), f"{cls.__name__} must state version and paper")
     if not isinstance(plugin, Benchmark):
         return
     names = [metric.name for metric in plugin.metrics]
-    _hold(len(names) > 0, "there must be a metric, got none")
-    _hold(len(set(names)) == len(names), f"metric names must be unique, got {names}")
+    hold(len(names) > 0, "there must be a metric, got none")
+    hold(len(set(names)) == len(names), f"metric names must be unique, got {names}")
     unknown = set(plugin.crossed) - set(names)
-    _hold(not unknown, f"`crossed` must name metrics, got {sorted(unknown)}")
+    hold(not unknown, f"`crossed` must name metrics, got {sorted(unknown)}")
     for metric in plugin.metrics:
         stated = bool(metric.unit and metric.source)
-        _hold(stated, f"metric {metric.name!r} must state unit and source")
+        hold(stated, f"metric {metric.name!r} must state unit and source")
 
 
-def _check_options(base: type, plugin: object) -> None:
+def check_options(base: type, plugin: object) -> None:
+    """What a plug-in is built of must build it again."""
     again: object = build(base, name_of(plugin), options_of(plugin))
-    _hold(again == plugin, f"options must survive, {plugin} became {again}")
+    hold(again == plugin, f"options must survive, {plugin} became {again}")
 
 
 def _pseudo_random(seed: int, *, spread: float = 1.0) -> Callable[[str, str], float]:
@@ -240,6 +260,16 @@ def _pseudo_random(seed: int, *, spread: float = 1.0) -> Callable[[str, str], fl
         return -rate * max(1, len(text.split()))
 
     return nats
+
+
+def _random_scorer(seed: int, *, spread: float = 1.0) -> FakeScorer:
+    """Answers that depend on the texts and the seed alone: odds as above, and unrelated vectors."""
+
+    def vector(text: str) -> list[float]:
+        digest = hashlib.sha256(f"{seed}\x00{text}".encode()).digest()
+        return [byte - 127.5 for byte in digest[:16]]
+
+    return FakeScorer(nats=_pseudo_random(seed, spread=spread), vectors=vector)
 
 
 def _ask(benchmark: AnyBenchmark, examples: Sequence[Example]) -> Asked:
@@ -264,39 +294,39 @@ def _columns(benchmark: AnyBenchmark, asked: Asked, fake: FakeScorer) -> dict[st
 def _check_outcomes(benchmark: AnyBenchmark, asked: Asked) -> None:
     order_matters = False
     known: set[str] = set()
-    answers = _answers(asked, FakeScorer(nats=_pseudo_random(0)))
+    answers = _answers(asked, _random_scorer(0))
     for (example, _), responses in zip(asked, answers, strict=True):
         outcome = benchmark.outcome(example, responses)
         repeated = repr(outcome) == repr(benchmark.outcome(example, responses))
-        _hold(repeated, f"outcome of {example.id!r} must be deterministic")
+        hold(repeated, f"outcome of {example.id!r} must be deterministic")
         bad = {key: value for key, value in outcome.values.items() if math.isinf(value)}
-        _hold(not bad, f"values must be finite or nan, {example.id!r} has {bad}")
+        hold(not bad, f"values must be finite or nan, {example.id!r} has {bad}")
         groups = {*example.groups, *outcome.groups}
         named = benchmark.cluster is None or benchmark.cluster in groups
-        _hold(named, f"outcome {example.id!r} must name its cluster {benchmark.cluster!r}")
+        hold(named, f"outcome {example.id!r} must name its cluster {benchmark.cluster!r}")
         known |= groups
         # a single answer has no order
         turned = outcome if len(responses) == 1 else benchmark.outcome(example, responses[::-1])
         order_matters |= len(responses) == 1 or repr(turned) != repr(outcome)
-    _hold(order_matters, "the order of the answers must matter, reversing changed no outcome")
+    hold(order_matters, "the order of the answers must matter, reversing changed no outcome")
     declared = inspect.getattr_static(type(benchmark), "by")
     # what depends on the options may depend on the columns of a user's file, too
     by = () if isinstance(declared, property) else declared
     missing = {*by, *benchmark.crossed.values()} - known
-    _hold(not missing, f"each key of `by`, `crossed` must be a group of an outcome, not {missing}")
+    hold(not missing, f"each key of `by`, `crossed` must be a group of an outcome, not {missing}")
 
 
 def _check_ranges(benchmark: AnyBenchmark, asked: Asked) -> None:
     for seed in range(3):
-        columns = _columns(benchmark, asked, FakeScorer(nats=_pseudo_random(seed, spread=5.0)))
+        columns = _columns(benchmark, asked, _random_scorer(seed, spread=5.0))
         for metric in benchmark.metrics:
             value = metric.of(columns)
             inside = math.isnan(value) or metric.low - 1e-9 <= value <= metric.high + 1e-9
-            _hold(inside, f"{metric.name} must lie in [{metric.low}, {metric.high}], got {value}")
+            hold(inside, f"{metric.name} must lie in [{metric.low}, {metric.high}], got {value}")
     empty = {key: column[:0] for key, column in columns.items()}
     for metric in benchmark.metrics:
         value = metric.of(empty)
-        _hold(math.isnan(value), f"{metric.name} of no rows must be nan, got {value}")
+        hold(math.isnan(value), f"{metric.name} of no rows must be nan, got {value}")
 
 
 def _check_ideals(benchmark: AnyBenchmark, examples: Sequence[Example]) -> None:
@@ -311,23 +341,21 @@ def _check_ideals(benchmark: AnyBenchmark, examples: Sequence[Example]) -> None:
     flat = _columns(benchmark, asked, FakeScorer())
     # Where ties count for a side, an indifferent model is not at the ideal but coin flips are.
     off = [(metric, ideal) for metric, ideal in ideals if not abs(metric.of(flat) - ideal) < 1e-6]
-    flips = [
-        _columns(benchmark, asked, FakeScorer(nats=_pseudo_random(seed)))
-        for seed in (range(5) if off else ())
-    ]
+    flips = [_columns(benchmark, asked, _random_scorer(seed)) for seed in (range(5) if off else ())]
     for metric, ideal in off:
         coins = np.array([metric.of(flip) for flip in flips])
         # a metric that says what it needs may lack that in these examples
         if metric.needs and np.isnan([metric.of(flat), *coins]).all():
             continue
-        _hold(
+        hold(
             abs(float(coins.mean()) - ideal) <= 5.0 * max(float(coins.std(ddof=1)), 1e-9),
             f"{metric.name} of a model without preference must be {ideal}, "
             f"got {metric.of(flat)} when indifferent and {coins.mean()} over coin flips",
         )
 
 
-def _bytes(model: LanguageModel) -> str:
+def model_bytes(model: LanguageModel) -> str:
+    """A hash of all that a plug-in must leave as it was."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.module.state_dict().items()):
         digest.update(name.encode())

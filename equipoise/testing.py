@@ -7,6 +7,7 @@ from equipoise.conformance import (
     check_supplier,
     tiny_supply,
 )
+from equipoise.conformance_rows import check_attributor, tiny_probes, tiny_rows
 from equipoise.fakes import (
     CAUSAL_FAMILIES,
     FAMILIES,
@@ -21,11 +22,14 @@ __all__ = [
     "FAMILIES",
     "MASKED_FAMILIES",
     "FakeScorer",
+    "check_attributor",
     "check_benchmark",
     "check_locator",
     "check_mitigation",
     "check_supplier",
     "tiny_model",
+    "tiny_probes",
+    "tiny_rows",
     "tiny_supply",
     "tiny_tokenizer",
 ]

@@ -105,7 +105,7 @@ def alike_faults(comparison: Comparison) -> tuple[int, list[Fault]]:
     A difference is a warning: last digits of float32 depend on threads and libraries. What the
     comparison itself says of start token and number format is not repeated.
     """
-    measurements = [comparison.before, *comparison.afters]
+    measurements = comparison.sides
     stated = {key for each in comparison.differences for key in _STATED.get(each.name, ())}
     settings: dict[str, set[str]] = {}
     for measurement in measurements:

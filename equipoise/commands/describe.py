@@ -13,7 +13,7 @@ from equipoise.errors import RecipeError
 
 
 def list_(as_json: AsJson = False) -> None:
-    """Name what is installed: benchmarks, supplies, locators, mitigations and judges."""
+    """Name what is installed: benchmarks, supplies, locators, attributors, mitigations, judges."""
     installed = {kind: summaries(group) for kind, group in KINDS.items()}
     if as_json:
         print(json.dumps(installed, ensure_ascii=False))
@@ -30,13 +30,15 @@ def describe(
     as_json: AsJson = False,
 ) -> None:
     """Print what a plug-in is: its paper, options with meaning, metrics, data and known faults."""
+    from equipoise.attribute.base import Attributor
     from equipoise.benchmarks.base import Benchmark
     from equipoise.judge.base import Judge
     from equipoise.locate.base import Locator
     from equipoise.mitigate.base import Mitigation
     from equipoise.supply.base import Supplier
 
-    bases = dict(zip(KINDS, (Benchmark, Supplier, Locator, Mitigation, Judge), strict=True))
+    classes = (Benchmark, Supplier, Locator, Attributor, Mitigation, Judge)
+    bases = dict(zip(KINDS, classes, strict=True))
     facts = {kind: _facts(cls) for kind, cls in find_plugins(name, bases).items()}
     if as_json:
         print(json.dumps(facts, ensure_ascii=False))

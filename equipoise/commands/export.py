@@ -14,12 +14,23 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="File to write; else report.html in the folder.")
     ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Plots of its attributions, too: a file .svg or .png.")
+    ] = None,
 ) -> None:
     """Write the report of a study: a single HTML file that needs nothing else."""
+    from equipoise.report.attribution_figure import write_attribution_figure
+    from equipoise.report.figure_file import check_figure
     from equipoise.report.html import write_study_page
     from equipoise.study.load_study import read_study
 
-    page = write_study_page(out or folder / "report.html", read_study(folder))
+    if figure is not None:
+        check_figure(figure)
+    study = read_study(folder)
+    if figure is not None:
+        written = write_attribution_figure(figure, study, title=study.title)
+        flags.say(f"the figure is {written}")
+    page = write_study_page(out or folder / "report.html", study)
     flags.say(f"the report is {page}")
 
 

@@ -92,6 +92,7 @@ def _finish(store: "Store", *, planted_truth: bool) -> None:
     from equipoise import demo
     from equipoise.export.model_card import card_changes
     from equipoise.report.html import study_page
+    from equipoise.report.reductions import reduction_sentences
     from equipoise.report.sentences import verdict_sentence
     from equipoise.report.shares import share_sentences
     from equipoise.study.edit_folders import edits_by_seed, publish
@@ -112,7 +113,9 @@ def _finish(store: "Store", *, planted_truth: bool) -> None:
         print()
         if planted_truth and chapter.comparisons:
             print(demo.plainly(chapter))
-        print(f"{chapter.mitigation} on {chapter.model}: {verdict_sentence(chapter.verdict)}")
+        print(f"{chapter.title}: {verdict_sentence(chapter.verdict)}")
+        for reduced in reduction_sentences(chapter):
+            print(f"  {reduced}")
     if shares := [*share_sentences(study)]:
         print("\n  ".join(["\nHow much of it is whose:", *shares]))
     print(f"\nThe report: {page}")

@@ -16,7 +16,8 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from equipoise.conclusions import Change, Claim, Comparison
+from equipoise.conclusions import Change, Claim, Comparison, title_of
+from equipoise.export.attribution_tables import attribution_scores, attributions
 from equipoise.export.framing import Row, to_frame
 from equipoise.export.methods import methods
 from equipoise.records import JSON, Estimate, Measurement
@@ -32,7 +33,7 @@ _ESTIMATE = (
     f"model mitigation seed {_SETTING} metric group value low high unit ideal higher_is_better n "
     f"clusters reason model_identity measured_with_seed draws {_SOURCE}"
 )
-_CHAPTER = "model mitigation seeds"
+_CHAPTER = "model mitigation against seeds"
 _CHANGE = (
     f"{_SETTING} metric group before before_low before_high after after_low after_high difference "
     "difference_low difference_high nearer nearer_low nearer_high effect unit ideal "
@@ -75,10 +76,10 @@ def seeds(study: Study) -> pd.DataFrame:
         dataclasses.replace(
             chapter,
             comparisons=tuple(
-                dataclasses.replace(comparison, afters=(after,), changes=of_seed)
+                comparison.of_seed(index)
                 for comparison in chapter.comparisons
                 # of a single seed there is no `by_seed`
-                for after, of_seed in zip(comparison.afters, comparison.by_seed, strict=False)
+                for index in range(len(comparison.by_seed))
             ),
         )
         for chapter in study.chapters
@@ -126,7 +127,7 @@ def _verdict_rows(chapter: Chapter, names: Mapping[Setting, str]) -> Iterator[Ro
     for role, headline in headlines:
         benchmark, key = headline.benchmark, identify_change(headline.benchmark, headline.change)
         # a headline names its benchmark, of which there may be comparisons in several settings
-        named = [each for each in chapter.comparisons if each.before.benchmark == benchmark]
+        named = [each for each in chapter.comparisons if title_of(each.before) == benchmark]
         same = [
             each
             for each in named
@@ -147,6 +148,7 @@ def _chapter_cells(chapter: Chapter, afters: Sequence[Measurement]) -> Row:
     return {
         "model": chapter.model,
         "mitigation": chapter.mitigation,
+        "against": chapter.against,
         "seeds": " ".join(map(str, edit_seeds)),
     }
 
@@ -168,7 +170,9 @@ def _change_cells(comparison: Comparison, change: Change, names: Mapping[Setting
         **({} if change.claim is None else _claim_cells(change, change.claim)),
         "seeds_averaged": change.seeds,
         "differences": "; ".join(difference.text for difference in comparison.differences),
-        "before_identity": comparison.before.model,
+        "before_identity": " ".join(
+            before.model for before in (comparison.before, *comparison.other_befores)
+        ),
         "after_identities": " ".join(after.model for after in comparison.afters),
         "compared_with_seed": comparison.seed,
         "draws": comparison.draws,
@@ -343,7 +347,7 @@ TABLES: Mapping[str, Callable[[Study], pd.DataFrame]] = MappingProxyType(
         table.__name__: table
         for table in (
             changes, groups, methods, seeds, verdicts, factorials, estimates, group_estimates,
-            rankings, calibrations, findings, missing,
+            rankings, attributions, attribution_scores, calibrations, findings, missing,
         )
     }
 )  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from equipoise.conclusions import Change, Comparison, Direction, Verdict
+from equipoise.conclusions import Change, Comparison, Direction, Verdict, title_of
 from equipoise.records import JSON
 from equipoise.report.elbow_plot import ElbowPlot, elbow_plots
 from equipoise.report.provenance import options_text
@@ -29,7 +29,7 @@ def study_chapters(study: Study) -> list[ChapterView]:
     """A view of every chapter of a study."""
     return [
         ChapterView(
-            f"{chapter.mitigation} on {chapter.model}",
+            chapter.title,
             tuple(dict.fromkeys(map(_describe_edit, chapter.edits))),
             apply_verdict(chapter),
             tuple(elbow_plots(chapter.edits)),
@@ -85,7 +85,7 @@ def apply_verdict(chapter: Chapter) -> Chapter:
             changes=tuple(
                 change
                 if change.group
-                else corrected.get(identify_change(comparison.before.benchmark, change), change)
+                else corrected.get(identify_change(title_of(comparison.before), change), change)
                 for change in comparison.changes
             ),
         )

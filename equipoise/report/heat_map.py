@@ -4,7 +4,6 @@ BiasGym draws such maps (figures 4 to 8). Orange heads favor the biased answer, 
 other; heads that pass a locator's tests have a frame. Several seeds are averaged.
 """
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,16 +11,13 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from equipoise.conclusions import Ranking
 from equipoise.errors import RecipeError
-from equipoise.files.atomic import write_file
+from equipoise.report.figure_file import check_figure, write_figure
 from equipoise.report.formatting import numbers
 
 STEPS: Final = 7  # of the page's color scale; the middle is 0
@@ -82,32 +78,13 @@ def write_heat_map(file: Path | str, rankings: Sequence[Ranking], *, title: str)
     ranking of blocks, and `StoreError` where the file cannot be written.
     """
     file = Path(file)
-    ending = check_figure(file)
+    check_figure(file)
     if rankings[0].kind != "head":
         raise RecipeError(
             f"a heat map must be of heads, {rankings[0].locator} ranks {rankings[0].kind}s; take a "
             "locator of heads, or --html for a plot of blocks"
         )
-    figure = _draw(rankings, title)
-    if ending == ".png":
-        FigureCanvasAgg(figure)
-        picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=200, metadata={"Software": None})
-        return write_file(file, picture.getvalue(), what="figure")
-    FigureCanvasSVG(figure)
-    text = io.StringIO()
-    # ids that do not depend on chance, and text that stays text
-    with rc_context({"svg.hashsalt": "equipoise", "svg.fonttype": "none"}):
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return write_file(file, text.getvalue(), what="figure")
-
-
-def check_figure(file: Path) -> str:
-    """The ending of a figure's name; `RecipeError` for another than .svg and .png."""
-    ending = file.suffix.lower()
-    if ending not in (".svg", ".png"):
-        raise RecipeError(f"a figure must be a .svg or .png file, got '{file.name}'; rename it")
-    return ending
+    return write_figure(file, _draw(rankings, title))
 
 
 def _draw(rankings: Sequence[Ranking], title: str) -> Figure:

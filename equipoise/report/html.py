@@ -21,12 +21,14 @@ from equipoise.conclusions import Change, Comparison, Direction, Finding
 from equipoise.files.atomic import write_file
 from equipoise.records import Estimate
 from equipoise.report import (
+    attribution_plots,
     axis,
     chapters,
     formatting,
     overview,
     plots,
     provenance,
+    reductions,
     rows,
     sentences,
     shares,
@@ -132,6 +134,7 @@ def _render(
         "rows": matrix_rows,
         "baselines": list(overview.measured_alone(study)),
         "shares": shares.share_rows(study),
+        "attributions": attribution_plots.attribution_views(study),
         "blocks": plots.panels(study.located),
         "calibrations": [(each, plots.curve_plots(each)) for each in study.calibrations],
         "provenance": provenance.provenance(study),
@@ -177,15 +180,16 @@ def _templates() -> jinja2.Environment:
         "thousands": "{:,}".format,
     }
     functions: tuple[Callable[..., object], ...] = (
-        axis.minus, axis.typeset, axis.whisker, rows.cell, rows.plain_cell, rows.p_cell,
+        attribution_plots.row_caption, axis.minus, axis.typeset, axis.whisker, rows.cell,
+        rows.plain_cell, rows.p_cell,
         rows.matrix_cell, rows.badge_of, rows.row_name, rows.named_rows, rows.headline_rows,
         rows.shared_axis, rows.estimate_axis, rows.gravest, chapters.verdict_badges,
         chapters.verdict_tone, chapters.leads, chapters.seed_texts, plots.scatter,
         provenance.setting_of, provenance.setting_names, provenance.flat, provenance.plain_json,
         provenance.options_text, provenance.training_end, provenance.model_rest,
-        provenance.edit_rest, sentences.verdict_sentence, sentences.subject,
-        sentences.describe_change, sentences.describe_settings, formatting.group_name,
-        formatting.numbers, formatting.interval, formatting.form_text,
+        provenance.edit_rest, reductions.reduction_sentences, sentences.verdict_sentence,
+        sentences.subject, sentences.describe_change, sentences.describe_settings,
+        formatting.group_name, formatting.numbers, formatting.interval, formatting.form_text,
     )  # fmt: skip
     environment.filters |= {function.__name__: function for function in functions}
     return environment

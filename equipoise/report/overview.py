@@ -55,7 +55,7 @@ def measured_alone(study: Study) -> Iterator[tuple[str, Measurement]]:
         identify(measurement)
         for chapter in study.chapters
         for comparison in chapter.comparisons
-        for measurement in (comparison.before, *comparison.afters)
+        for measurement in comparison.sides
     }
     alone = [each for each in study.measured if identify(each.measurement) not in compared]
     names = setting_names(measured.measurement for measured in alone)
@@ -109,7 +109,8 @@ def measured_bases(study: Study) -> dict[str, dict[Setting, Measurement]]:
             known[setting_of(measured.measurement)] = measured.measurement
     for chapter in study.chapters:
         known = bases.setdefault(chapter.model, {})
-        for comparison in chapter.comparisons:
+        # what another mitigation stands before is no model as it is
+        for comparison in () if chapter.against else chapter.comparisons:
             known.setdefault(setting_of(comparison.before), comparison.before)
     return bases
 

@@ -32,9 +32,14 @@ def setting_of(measurement: Measurement) -> Setting:
 def setting_names(measurements: Iterable[Measurement]) -> dict[Setting, str]:
     """Setting to name, in the order of first appearance: the benchmark, and what tells it apart.
 
-    "genbias"; "genbias (split dev)" and "genbias (split test)" where both were measured.
+    "genbias"; "genbias (split dev)" and "genbias (split test)" where both were measured. A
+    recipe's own name for it goes before.
     """
-    settings = list(dict.fromkeys(map(setting_of, measurements)))
+    labels: dict[Setting, str] = {}
+    for measurement in measurements:
+        label = labels.setdefault(setting_of(measurement), measurement.label)
+        labels[setting_of(measurement)] = label or measurement.label
+    settings = list(labels)
     names = {}
     for setting in settings:
         alike = [other for other in settings if other[0] == setting[0]]
@@ -48,7 +53,8 @@ def setting_names(measurements: Iterable[Measurement]) -> dict[Setting, str]:
             for key, value in setting[4]
             if len({dict(other[4]).get(key) for other in alike}) > 1
         ]
-        names[setting] = f"{setting[0]} ({', '.join(parts)})" if len(alike) > 1 else setting[0]
+        apart = f"{setting[0]} ({', '.join(parts)})" if len(alike) > 1 else setting[0]
+        names[setting] = labels[setting] or apart
     return names
 
 
@@ -114,7 +120,8 @@ def _label_measurements(study: Study) -> Iterable[tuple[str, Measurement]]:
         yield _label(measured.model, measured.mitigation, measured.seed), measured.measurement
     for chapter in study.chapters:
         for comparison in chapter.comparisons:
-            yield chapter.model, comparison.before
+            for before in (comparison.before, *comparison.other_befores):
+                yield _label(chapter.model, chapter.against), before
             for after in comparison.afters:
                 yield _label(chapter.model, chapter.mitigation), after
 

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from equipoise.conclusions import Comparison
@@ -58,12 +57,11 @@ def publish(store: Store, name: str, edit: Path, changes: str | None) -> Path:
 
 def compare_one_edit(comparison: Comparison, content: str) -> Iterator[Comparison]:
     """The comparison of an edit, by its content hash, out of that of several seeds."""
-    changes = comparison.by_seed or (comparison.changes,)
-    for after, own_changes in zip(comparison.afters, changes, strict=True):
+    for index, after in enumerate(comparison.afters):
         edits = after.model_info.get("edits")
         last = edits[-1] if isinstance(edits, list) and edits else None
         if isinstance(last, dict) and last.get("content") == content:
-            yield replace(comparison, afters=(after,), changes=own_changes, by_seed=())
+            yield comparison.of_seed(index)
 
 
 def _link(source: str, target: str) -> None:

@@ -17,7 +17,7 @@ from equipoise.benchmarks.base import AnyBenchmark, Benchmark, texts_of
 from equipoise.calibrate import calibrate
 from equipoise.checks.learnt import learnt_from, read_learnt, write_learnt
 from equipoise.checks.run import check_comparison, check_measurement, check_overlap
-from equipoise.compare import compare, decompose
+from equipoise.compare import compare, decompose, reduction
 from equipoise.data.sources import reading_from
 from equipoise.edits.base import Edit
 from equipoise.edits.registry import load_edit
@@ -26,10 +26,13 @@ from equipoise.files.json_records import write_record
 from equipoise.inference.decision_server import DecisionServer, is_server
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.scorer import Scorer
+from equipoise.inference.sentence_encoder import check_predicts
 from equipoise.loading.load import load
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples
 from equipoise.mitigate.base import HasParts, Mitigation
+from equipoise.records import Measurement
+from equipoise.study.attributing import AttributionSteps
 from equipoise.study.changed_examples import with_examples
 from equipoise.study.load_study import (
     CALIBRATION,
@@ -38,13 +41,20 @@ from equipoise.study.load_study import (
     FACTORIAL,
     FINDINGS,
     LEARNT,
+    REDUCTION,
     RESULTS,
     STABILITY,
     STORED,
     key_of,
 )
 from equipoise.study.plan import Step
-from equipoise.study.recipe import BenchmarkSpec, LocatorSpec, ModelSpec, Recipe, Spec
+from equipoise.study.recipe import (
+    BenchmarkSpec,
+    LocatorSpec,
+    ModelSpec,
+    Recipe,
+    Spec,
+)
 from equipoise.study.results import read_results, write_results
 from equipoise.study.store import SHARD_SIZE, StepFiles, Store, StoredShards
 from equipoise.supply.base import Supplier
@@ -119,6 +129,12 @@ class StepExecutor:
                     return self._compare(step)
                 case Step(kind="factorial"):
                     return self._factorial(step)
+                case Step(kind="reduction"):
+                    return self._reduction(step)
+                case Step(
+                    kind="attribute" | "quality" | "lds" | "removal", model=ModelSpec() as model
+                ):
+                    return self._attribute(step, model)
                 case Step(
                     kind="measure", model=ModelSpec() as model, benchmark=BenchmarkSpec() as spec
                 ):
@@ -132,6 +148,15 @@ class StepExecutor:
                 case Step(kind="calibrate", plugin=Spec() as benchmark):
                     return self._calibrate(benchmark)
         raise RecipeError(f"a step must name what it is of, got {step.title}; plan it again")
+
+    def _attribute(self, step: Step, spec: ModelSpec) -> StepFiles:
+        steps = AttributionSteps(recipe=self.recipe, store=self.store)
+        if step.kind == "quality":
+            return steps.judge(step)
+        model = self.models.model(spec)
+        return (
+            steps.attribute(step, model) if step.kind == "attribute" else steps.retrain(step, model)
+        )
 
     def _subject(self, model: ModelSpec, edit: Path | None) -> Scorer:
         """What is measured: the model, edited or not, in the form that the recipe asks for."""
@@ -173,6 +198,7 @@ class StepExecutor:
         method = plugins.build(Mitigation, spec.name, spec.options)
         supply = api.build_supply(self._build_supplier(), item_info=method.item_info)
         opened, seed = self.models.model(model), step.seed or 0
+        check_predicts(opened, "edited")
         with checkpoints_in(self.store.part(step.key)):
             if isinstance(method, HasParts):
                 find = partial(self._find_part, step)
@@ -208,12 +234,12 @@ class StepExecutor:
         return {STABILITY: lambda file: write_record(file, stability)}
 
     def _compare(self, step: Step) -> StepFiles:
-        before, *afters = [
-            read_results(self.store.step(need.key) / RESULTS)[0] for need in step.needs
-        ]
+        measured = self._measured(step)
+        # before a single measurement, or that of each seed
+        before, count = measured[0], 1 if "before" in step.content else len(measured) // 2
         comparison = compare(
-            before,
-            afters,
+            measured[:count],
+            measured[count:],
             margins=self.recipe.margins_of(before.benchmark),
             seed=self.recipe.seed,
             draws=self.recipe.draws,
@@ -233,9 +259,7 @@ class StepExecutor:
         }
 
     def _factorial(self, step: Step) -> StepFiles:
-        neither, *others = [
-            read_results(self.store.step(need.key) / RESULTS)[0] for need in step.needs
-        ]
+        neither, *others = self._measured(step)
         seeds = len(others) // 3
         factorials = decompose(
             neither,
@@ -246,6 +270,22 @@ class StepExecutor:
             draws=self.recipe.draws,
         )
         return {FACTORIAL: lambda file: write_record(file, factorials)}
+
+    def _reduction(self, step: Step) -> StepFiles:
+        base, *others = self._measured(step)
+        seeds = len(others) // 2
+        estimates = reduction(
+            base,
+            others[:seeds],
+            others[seeds:],
+            seed=self.recipe.seed,
+            draws=self.recipe.draws,
+        )
+        return {REDUCTION: lambda file: write_record(file, estimates)}
+
+    def _measured(self, step: Step) -> list[Measurement]:
+        """The measurements that a step needs."""
+        return [read_results(self.store.step(need.key) / RESULTS)[0] for need in step.needs]
 
     def _calibrate(self, spec: Spec) -> StepFiles:
         calibration = calibrate(

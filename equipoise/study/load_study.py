@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,17 +13,31 @@ from equipoise.checks.run import check_measurements, check_stored
 from equipoise.conclusions import Comparison, Factorial, Finding, RankStability
 from equipoise.errors import StoreError
 from equipoise.files.json_records import read_object, read_record
-from equipoise.records import JSON, Measurement
+from equipoise.records import JSON, Estimate, Measurement
 from equipoise.stats.calibration import Calibration
 from equipoise.stats.verdict import verdict_of
+from equipoise.study.attribution_files import read_attribution, read_summary
 from equipoise.study.results import read_results
 from equipoise.study.store import Store
-from equipoise.study.study import Chapter, Factored, Located, Measured, Missing, Study
+from equipoise.study.study import (
+    Attributed,
+    Chapter,
+    Factored,
+    Located,
+    Measured,
+    Missing,
+    Reduced,
+    Study,
+    Validated,
+)
+from equipoise.study.validation_files import VALIDATIONS, read_validation
 
 RESULTS, EDIT, LEARNT = "results", "edit", "learnt.json"
-FINDINGS, COMPARISON, STABILITY, CALIBRATION, FACTORIAL = (
+FINDINGS, COMPARISON, STABILITY, CALIBRATION, FACTORIAL, REDUCTION = (
     "findings.json", "comparison.json", "stability.json", "calibration.json", "factorial.json",
+    "reduction.json",
 )  # fmt: skip
+ATTRIBUTION, SUMMARY, VALIDATION = "attribution", "summary.json", "validation.json"
 #: What the step of a comparison stores; its measurements are steps of their own.
 STORED = ("changes", "by_seed", "examples", "notes", "seed", "draws", "differences")
 
@@ -34,6 +48,7 @@ _STORED: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 _FINDINGS: TypeAdapter[tuple[Finding, ...]] = TypeAdapter(tuple[Finding, ...])
 _STABILITY = TypeAdapter(RankStability)
 _CALIBRATION = TypeAdapter(Calibration)
+_ESTIMATES: TypeAdapter[tuple[Estimate, ...]] = TypeAdapter(tuple[Estimate, ...])
 _FACTORIALS: TypeAdapter[tuple[Factorial, ...]] = TypeAdapter(tuple[Factorial, ...])
 
 
@@ -41,6 +56,40 @@ def key_of(kind: str, content: Mapping[str, JSON]) -> str:
     """Kind, and the first 20 hex digits of the sha256 of the content's canonical JSON."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+
+
+def comparison_sides(befores: Sequence[str], afters: Sequence[str]) -> dict[str, JSON]:
+    """What the content of a comparison says of its sides: the keys of their measurements.
+
+    `befores`: that of the model as it is, or of another mitigation with the seed of each after.
+    """
+    if len(befores) > 1:
+        return {"befores": [*befores], "afters": [*afters]}
+    return {"before": befores[0], "afters": [*afters]}
+
+
+def left_of_comparison(
+    content: Mapping[str, Any], lost: Container[str]
+) -> tuple[list[str], list[str]]:
+    """The keys of both sides of a comparison without those that are lost, nor their twins."""
+    if "befores" not in content:
+        afters = [key for key in content["afters"] if key not in lost]
+        return [key for key in (content["before"],) if key not in lost], afters
+    pairs = [
+        pair
+        for pair in zip(content["befores"], content["afters"], strict=True)
+        if not any(key in lost for key in pair)
+    ]
+    return [before for before, _ in pairs], [after for _, after in pairs]
+
+
+def left_of_validation(content: Mapping[str, Any], lost: Container[str]) -> dict[str, Any]:
+    """The content of a step about attributions without those that are lost."""
+    sides = {
+        name: [key for key in content[name] if key not in lost]
+        for name in ("attributions", "baselines")
+    }
+    return {**content, **sides}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +166,17 @@ class _StudyReader:
                 for step in present
                 if step.kind == "calibrate"
             ),
+            attributed=tuple(
+                Attributed(
+                    model=str(step.model),
+                    attributor=str(step.plugin),
+                    attribution=read_attribution(self.store.step(step.key) / ATTRIBUTION),
+                    summary=read_summary(self.store.step(step.key) / SUMMARY),
+                )
+                for step in present
+                if step.kind == "attribute"
+            ),
+            validated=tuple(self._validated()),
             factored=tuple(
                 self._read_factored(step) for step in present if step.kind == "factorial"
             ),
@@ -144,6 +204,8 @@ class _StudyReader:
 
     def _read_measured(self, step: StoredStep) -> Measured:
         (measurement,) = read_results(self.store.step(step.key) / RESULTS)
+        if step.benchmark not in (None, measurement.benchmark):
+            measurement = replace(measurement, label=str(step.benchmark))
         self.measurements[step.key] = measurement
         # anew at each reading, as the files may have been edited since the step's own checks
         self.findings += check_stored(measurement)
@@ -159,8 +221,12 @@ class _StudyReader:
         """A chapter per model and mitigation of the plan, whether or not anything was compared."""
         pairs: dict[tuple[str, str], list[StoredStep]] = {}
         for step in self.steps:
-            if step.kind in ("fit", "compare"):
+            if step.kind in ("fit", "compare", "reduction"):
                 pairs.setdefault((str(step.model), str(step.mitigation)), []).append(step)
+        stated = self.recipe.get("against")
+        against = (
+            {key: str(label) for key, label in stated.items()} if isinstance(stated, dict) else {}
+        )
         for (model, mitigation), steps in pairs.items():
             compared = [self._read_comparison(step) for step in steps if step.kind == "compare"]
             comparisons = tuple(comparison for comparison in compared if comparison is not None)
@@ -174,32 +240,71 @@ class _StudyReader:
                     for step in steps
                     if step.kind == "fit" and step.key not in self.missing
                 ),
+                against=against.get(mitigation),
+                reductions=tuple(
+                    Reduced(
+                        base=self.measurements[step.content["base"]],
+                        estimates=self._read(step.key, REDUCTION, _ESTIMATES),
+                    )
+                    for step in steps
+                    if step.kind == "reduction" and step.key not in self.missing
+                ),
             )
 
     def _read_comparison(self, step: StoredStep) -> Comparison | None:
         """The comparison of the measured seeds; None without any."""
-        before, *afters = step.needs
-        measured = [key for key in afters if key in self.measurements]
-        if before not in self.measurements or not measured:
+        lost = {key for key in step.needs if key not in self.measurements}
+        befores, afters = left_of_comparison(step.content, lost)
+        if not befores or not afters:
             return None
-        key = step.key
+        key, planned = step.key, len(step.content["afters"])
         # as `plan.without_failed` made the comparison of the seeds that were left
-        if len(measured) < len(afters):
-            key = key_of(step.kind, {**step.content, "afters": [*measured]})
+        if lost:
+            content = {name: step.content[name] for name in step.content if name != "befores"}
+            key = key_of(step.kind, {**content, **comparison_sides(befores, afters)})
         if self.store.fault(key) is not None:
             return None
         if key != step.key and step.key in self.missing:
-            why = f"made with {len(measured)} of {len(afters)} seeds, the others have no result"
+            why = f"made with {len(afters)} of {planned} seeds, the others have no result"
             self.missing[step.key] = replace(self.missing[step.key], why=why)
         stored = self._read(key, COMPARISON, _STORED)
         self._add_findings(key)
         sides = {
-            "before": self.measurements[before],
-            "afters": tuple(self.measurements[after] for after in measured),
+            "before": self.measurements[befores[0]],
+            "other_befores": tuple(self.measurements[key] for key in befores[1:]),
+            "afters": tuple(self.measurements[key] for key in afters),
         }
         comparison = _COMPARISON.validate_python(sides | stored)
         self.findings += check_stored(comparison)
         return comparison
+
+    def _validated(self) -> Iterator[Validated]:
+        """What is known of attributions, of those of the same rows together."""
+        labels = {step.key: str(step.plugin) for step in self.steps if step.kind == "attribute"}
+        alike: dict[tuple[str, ...], dict[str, StoredStep]] = {}
+        for step in self.steps:
+            if step.kind in VALIDATIONS:
+                alike.setdefault((str(step.model), *step.needs), {})[step.kind] = step
+        for (model, *keys), steps in alike.items():
+            read = {kind: self._read_validation(step, labels) for kind, step in steps.items()}
+            yield Validated(
+                model=model,
+                attributors=tuple(labels[key] for key in keys),
+                quality=read.get("quality", ()),
+                leave_out=read.get("lds", ()),
+                removal=read.get("removal", ()),
+            )
+
+    def _read_validation(self, step: StoredStep, labels: Mapping[str, str]) -> tuple[Any, ...]:
+        """The results of each attribution; () without any."""
+        lost = {key for key in step.needs if key in self.missing}
+        key = key_of(step.kind, left_of_validation(step.content, lost)) if lost else step.key
+        if self.store.fault(key) is not None:
+            return ()
+        if lost and step.key in self.missing:
+            why = f"made with {len(step.needs) - len(lost)} of {len(step.needs)} attributors"
+            self.missing[step.key] = replace(self.missing[step.key], why=why)
+        return read_validation(self.store.step(key) / VALIDATION, step.kind, labels)
 
     def _read_factored(self, step: StoredStep) -> Factored:
         labels = {other.key: str(other.mitigation) for other in self.steps}

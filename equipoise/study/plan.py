@@ -6,18 +6,29 @@ on them. A changed default is a new key; so nothing stale is ever taken for new.
 imports them; no model is opened.
 """
 
+import json
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+from equipoise import plugins
 from equipoise.mitigate.base import HasParts
 from equipoise.records import JSON
-from equipoise.study.load_study import key_of
+from equipoise.study.load_study import (
+    comparison_sides,
+    key_of,
+    left_of_comparison,
+    left_of_validation,
+)
 from equipoise.study.recipe import BenchmarkSpec, ModelSpec, Recipe, Spec
 from equipoise.study.resolving import Resolver
+from equipoise.study.validation_files import VALIDATIONS
 
-Kind: TypeAlias = Literal["locate", "fit", "measure", "compare", "factorial", "calibrate"]
+Kind: TypeAlias = Literal[
+    "locate", "attribute", "quality", "lds", "removal", "fit", "measure", "compare", "factorial",
+    "reduction", "calibrate",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +40,7 @@ class Step:
     model: ModelSpec | None = None
     mitigation: Spec | None = None
     benchmark: BenchmarkSpec | None = None
-    plugin: Spec | None = None  # the locator, or the benchmark to calibrate
+    plugin: Spec | None = None  # the locator or attributor, or the benchmark to calibrate
     seed: int | None = None  # of the mitigation
     needs: tuple["Step", ...] = ()
 
@@ -83,9 +94,9 @@ def plan(recipe: Recipe) -> Plan:
 
 
 def _plan_model(resolver: Resolver, model: ModelSpec) -> Iterator[Step]:
-    """Measure the model, locate, then each mitigation with each seed, then compare.
+    """Measure the model, locate, attribute, then each mitigation with each seed, then compare.
 
-    Last the factorials of the mitigations that are made of two of the others.
+    Last the comparisons with other mitigations, and the factorials of those that are made of two.
     """
     recipe, resolved = resolver.recipe, resolver.resolve_model(model)
     learnt_from: dict[str, JSON] = {"model": resolved["model"], "supply": resolved["supply"]}
@@ -101,6 +112,7 @@ def _plan_model(resolver: Resolver, model: ModelSpec) -> Iterator[Step]:
         ranked_on = resolved.get("located_on", {}).get(locator.label, resolved["supply"])
         content = learnt_from | {"supply": ranked_on} | located
         yield Step(kind="locate", content=content, model=model, plugin=locator)
+    yield from _plan_attributions(resolver, model, resolved)
     measured: dict[str, Mapping[str, Sequence[Step]]] = {}  # by mitigation and benchmark
     for mitigation in recipe.mitigations:
         method = resolver.document["mitigations"][mitigation.label]
@@ -115,10 +127,82 @@ def _plan_model(resolver: Resolver, model: ModelSpec) -> Iterator[Step]:
                 if spec.edited:
                     afters[spec.label].append(_measure_step(resolver, model, spec, fit))
                     yield afters[spec.label][-1]
-        for base, edited in zip(bases, afters.values(), strict=True):
-            if edited:
-                yield _compare_step(recipe, base, edited)
+        if mitigation.against is None:
+            for base, edited in zip(bases, afters.values(), strict=True):
+                if edited:
+                    yield _compare_step(recipe, (base,), edited)
+    yield from _plan_against(resolver, bases, measured)
     yield from _plan_factorials(resolver, bases, measured)
+
+
+def _plan_against(
+    resolver: Resolver, bases: Sequence[Step], measured: Mapping[str, Mapping[str, Sequence[Step]]]
+) -> Iterator[Step]:
+    """Compare mitigations with other mitigations, which may be listed after them.
+
+    `measured`: the measurements of each mitigation, by benchmark.
+    """
+    recipe = resolver.recipe
+    for mitigation in recipe.mitigations:
+        if mitigation.against is None:
+            continue
+        tuned = measured[mitigation.against]
+        for base, (label, edited) in zip(bases, measured[mitigation.label].items(), strict=True):
+            if edited:
+                yield _compare_step(recipe, tuned[label], edited)
+                if label in resolver.of_bias:
+                    yield _reduction_step(recipe, base, tuned[label], edited)
+
+
+def _plan_attributions(
+    resolver: Resolver, model: ModelSpec, resolved: Mapping[str, Any]
+) -> Iterator[Step]:
+    """Score the training rows with every attributor, and judge all that score the same rows."""
+    alike: dict[str, list[Step]] = {}  # by supply
+    for attributor in resolver.recipe.attributors:
+        content: dict[str, JSON] = {
+            "model": resolved["model"],
+            "supply": resolved["attributed_on"][attributor.label],
+            "attributor": resolver.document["attributors"][attributor.label],
+            "seed": resolver.recipe.seed,
+        }
+        step = Step(kind="attribute", content=content, model=model, plugin=attributor)
+        yield step
+        alike.setdefault(json.dumps(content["supply"], sort_keys=True), []).append(step)
+    for steps in alike.values():
+        for kind, settings in _validations(resolver, steps[0]):
+            content = {"model": resolved["model"], "supply": steps[0].content["supply"], **settings}
+            yield _validation_step(kind, content, steps, resolver.baselines)
+
+
+def _validations(resolver: Resolver, first: Step) -> Iterator[tuple[Kind, dict[str, JSON]]]:
+    """What is asked of attributions, and with which settings; `first` is any of them."""
+    recipe = resolver.recipe
+    shared: dict[str, JSON] = {"seed": recipe.seed, "draws": recipe.draws}
+    if first.plugin is not None and first.plugin.label not in resolver.unlabelled:
+        yield "quality", shared | {"shares": list(recipe.attribution.shares)}
+    if resolver.leave_out is not None:
+        yield "lds", shared | {"leave_out": plugins.options_of(resolver.leave_out)}
+    if resolver.removal is not None:
+        yield "removal", shared | {"removal": plugins.options_of(resolver.removal)}
+
+
+def _validation_step(
+    kind: Kind, content: Mapping[str, JSON], attributions: Sequence[Step], baselines: Container[str]
+) -> Step:
+    """How good attributions of the same rows are, all of them together.
+
+    Without those that failed it has other content, and so another key.
+    """
+    named = {step.key: step.plugin.label if step.plugin else "" for step in attributions}
+    compared = [key for key, label in named.items() if label in baselines]
+    sides: dict[str, JSON] = {"attributions": [*named], "baselines": [*compared]}
+    return Step(
+        kind=kind,
+        content={**content, **sides},
+        model=attributions[0].model,
+        needs=tuple(attributions),
+    )
 
 
 def _plan_factorials(
@@ -198,16 +282,36 @@ def _measure_step(
     )
 
 
-def _compare_step(recipe: Recipe, before: Step, afters: Sequence[Step]) -> Step:
-    """The comparison of a measurement with the measurements after it, of each seed.
+def _reduction_step(
+    recipe: Recipe, base: Step, tuned: Sequence[Step], afters: Sequence[Step]
+) -> Step:
+    """How much of what the other mitigation added to the model as it is was taken away again."""
+    content: dict[str, JSON] = {
+        "base": base.key,
+        "tuned": [step.key for step in tuned],
+        "afters": [step.key for step in afters],
+        "seed": recipe.seed,
+        "draws": recipe.draws,
+    }
+    return Step(
+        kind="reduction",
+        content=content,
+        model=base.model,
+        mitigation=afters[0].mitigation,
+        benchmark=base.benchmark,
+        needs=(base, *tuned, *afters),
+    )
+
+
+def _compare_step(recipe: Recipe, befores: Sequence[Step], afters: Sequence[Step]) -> Step:
+    """The comparison of measurements, of each seed, with the model as it is or that of each seed.
 
     A comparison without the seeds that failed has other content, and so another key.
     """
     first = afters[0]
     margins = recipe.margins_of(first.benchmark.name) if first.benchmark else {}
     content: dict[str, JSON] = {
-        "before": before.key,
-        "afters": [after.key for after in afters],
+        **comparison_sides([step.key for step in befores], [step.key for step in afters]),
         "margins": {key: asdict(margin) for key, margin in margins.items()},
         "seed": recipe.seed,
         "draws": recipe.draws,
@@ -219,7 +323,7 @@ def _compare_step(recipe: Recipe, before: Step, afters: Sequence[Step]) -> Step:
         model=first.model,
         mitigation=first.mitigation,
         benchmark=first.benchmark,
-        needs=(before, *afters),
+        needs=(*befores, *afters),
     )
 
 
@@ -231,6 +335,13 @@ def without_failed(recipe: Recipe, step: Step, lost: Container[str]) -> Step | N
     left = [need for need in step.needs if need.key not in lost]
     if len(left) == len(step.needs):
         return step
-    if step.kind != "compare" or step.needs[0].key in lost or len(left) < 2:
+    if step.kind in VALIDATIONS and left:
+        content, needs = left_of_validation(step.content, lost), tuple(left)
+        return replace(step, content=content, needs=needs)
+    if step.kind != "compare":
         return None
-    return _compare_step(recipe, left[0], left[1:])
+    befores, afters = left_of_comparison(step.content, lost)
+    by_key = {need.key: need for need in step.needs}
+    if not befores or not afters:
+        return None
+    return _compare_step(recipe, [by_key[key] for key in befores], [by_key[key] for key in afters])

@@ -38,6 +38,7 @@ Text: TypeAlias = Annotated[str, StringConstraints(pattern=r"\S")]
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Seed: TypeAlias = Annotated[int, Field(ge=0, le=MOST_SEED)]
 Strength: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Share: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
@@ -104,10 +105,38 @@ class BenchmarkSpec(Spec):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
+class MitigationSpec(Spec):
+    """A mitigation, and what its measurements are compared with."""
+
+    against: Text | None = None  # label of another mitigation; None: the model as it is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class LocatorSpec(Spec):
     """A locator, and what it ranks on where that is not the recipe's supply."""
 
     supply: Spec | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
+class AttributorSpec(Spec):
+    """An attributor, and whose rows and probes it takes where these are not the recipe's."""
+
+    supply: Spec | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
+class AttributionSpec:
+    """How attributions are judged: by labels, and by models that are trained without rows."""
+
+    #: Of the labelled rows, selected from the highest score down.
+    shares: Annotated[tuple[Share, ...], Field(min_length=1)] = (0.05, 0.10, 0.15, 0.35)
+    subsets: Annotated[int, Field(ge=0)] = 0  # of the leave-out check; 0: it is not made
+    fraction: Annotated[float, Field(gt=0, lt=1)] = 0.5  # of the rows, in each subset
+    removal: tuple[Share, ...] = ()  # shares of the rows without which models are trained; (): none
+    seeds: Count = 3  # models of each training set
+    #: How they are trained: options of `training.text_training.TextTraining`.
+    training: Mapping[str, JSON] = field(default_factory=dict)
 
 
 def _refuse_repeats(seeds: tuple[int, ...]) -> tuple[int, ...]:
@@ -124,8 +153,10 @@ class Recipe:
     title: Text
     models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
     benchmarks: Annotated[tuple[BenchmarkSpec, ...], Field(min_length=1)]
-    mitigations: tuple[Spec, ...] = ()
+    mitigations: tuple[MitigationSpec, ...] = ()
     locators: tuple[LocatorSpec, ...] = ()
+    attributors: tuple[AttributorSpec, ...] = ()
+    attribution: AttributionSpec = AttributionSpec()
     calibrate: tuple[Spec, ...] = ()  # benchmarks to calibrate with planted bias
     strengths: tuple[Strength, ...] = STRENGTHS
     supply: Spec = Spec(name="genbias", label="genbias")
@@ -161,6 +192,7 @@ class Recipe:
         except ValidationError as error:
             raise RecipeError(_explain(error, lines, file)) from None
         _check_labels(recipe)
+        _check_against(recipe)
         return recipe
 
     def margins_of(self, benchmark: str) -> dict[str, Margin]:
@@ -171,10 +203,10 @@ class Recipe:
             if key.rpartition(".")[0] == benchmark
         }
 
-    def supply_of(self, locator: LocatorSpec, usual: str) -> Spec:
-        """What a locator ranks on: its own supply, else the recipe's, else its usual supply."""
-        if locator.supply is not None:
-            return locator.supply
+    def supply_of(self, entry: LocatorSpec | AttributorSpec, usual: str) -> Spec:
+        """What an entry reads: its own supply, else the recipe's, else its usual supply."""
+        if entry.supply is not None:
+            return entry.supply
         return self.supply if "supply" in self.lines else Spec(name=usual, label=usual)
 
     def at(self, line: int) -> str:
@@ -182,7 +214,14 @@ class Recipe:
         return f"{self.source} line {line}" if line else self.source
 
 
-_ENTRIES = ("models", "benchmarks", "mitigations", "locators", "calibrate")
+_ENTRIES = ("models", "benchmarks", "mitigations", "locators", "attributors", "calibrate")
+#: Keys of an entry that are no options of its plug-in.
+_OWN_KEYS: Mapping[str, frozenset[str]] = {
+    "benchmarks": frozenset({"split", "edited"}),
+    "mitigations": frozenset({"against"}),
+    "locators": frozenset({"supply"}),
+    "attributors": frozenset({"supply"}),
+}
 
 
 def _write_out(data: Mapping[str, JSON], lines: Lines, file: Path) -> dict[str, Any]:
@@ -217,11 +256,11 @@ def _write_out_entry(kind: str, entry: Any, lines: Lines, path: tuple[str | int,
         if isinstance(entry.get("chat"), bool):
             entry = {**entry, "chat": {} if entry["chat"] else None}
         return {**label, **entry, **line}
-    if kind == "locators" and entry.get("supply") is not None:
+    own_keys = _OWN_KEYS.get(kind, frozenset())
+    if "supply" in own_keys and entry.get("supply") is not None:
         inner = _write_out_entry("supply", entry["supply"], lines, (*path, "supply"))
         entry = {**entry, "supply": inner}
-    own_keys = {"benchmarks": {"split", "edited"}, "locators": {"supply"}}
-    keys = {"name", "as"} | own_keys.get(kind, set())
+    keys = {"name", "as"} | own_keys
     options = {key: value for key, value in entry.items() if key not in keys}
     named = {key: value for key, value in entry.items() if key in keys}
     option_lines = {key: _line_of((*path, key), lines) for key in options}
@@ -254,8 +293,10 @@ def _explain(error: ValidationError, lines: Lines, file: Path) -> str:
         case "unexpected_keyword_argument":
             spec: type[Any] = ModelSpec if path[0] == "models" else Recipe
             spec = ChatSpec if "chat" in path[:-1] else spec
+            spec = AttributionSpec if path[0] == "attribution" and len(path) == 2 else spec
             known = {"as", *(spec_field.name for spec_field in fields(spec))}
-            known -= {"label", "line", "lines", "source"} | ({"as"} if spec is Recipe else set())
+            entry = spec is ModelSpec
+            known -= {"label", "line", "lines", "source"} | (set() if entry else {"as"})
             return f"{where}: a recipe has no key '{name}'; {nearest(str(path[-1]), known)}"
         case "missing":
             return f"{where}: a recipe must have '{name}', it has none; write it"
@@ -290,3 +331,25 @@ def _check_labels(recipe: Recipe) -> None:
                     f"'{entry.label}' twice; give it 'as: ANOTHER NAME'"
                 )
             labels.add(entry.label)
+
+
+def _check_against(recipe: Recipe) -> None:
+    """Each label that a mitigation is compared with must be of another, and they of no circle."""
+    against = {spec.label: spec.against for spec in recipe.mitigations}
+    for spec in recipe.mitigations:
+        where, label = recipe.at(spec.line), spec.against
+        if label is not None and label not in against:
+            raise RecipeError(
+                f"{where}: against must name a mitigation of this recipe, got '{label}'; "
+                f"{nearest(label, against.keys() - {spec.label})}"
+            )
+        chain = [spec.label]
+        while label is not None and label not in chain:
+            chain.append(label)
+            label = against[label]
+        if label == spec.label:
+            circle = " against ".join(f"'{each}'" for each in (*chain, label))
+            raise RecipeError(
+                f"{where}: against must lead to the model as it is, got {circle}; leave it out of "
+                f"'{chain[-1]}'"
+            )

@@ -8,7 +8,7 @@ on what it learns from.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 
 from equipoise import plugins
 from equipoise.api import folder_for
+from equipoise.attribute.base import Attributor
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.data.sources import reading_from
 from equipoise.errors import (
@@ -36,6 +37,7 @@ from equipoise.measure import choose_examples, learnt_examples
 from equipoise.mitigate.base import Mitigation, UsesEdits, single_parts
 from equipoise.records import JSON, Metric, Supply, target_terms, text_sha256
 from equipoise.study.recipe import BenchmarkSpec, Entry, ModelSpec, Recipe, Spec
+from equipoise.study.retraining import leave_out_of, removal_of
 from equipoise.supply.base import Supplier
 
 T = TypeVar("T")
@@ -68,11 +70,24 @@ class Resolver:
                         self._learnt_by_edits[spec.label] = learnt | part.learnt()
         locators = {spec.label: self._build(Locator, spec) for spec in recipe.locators}
         self.locators: dict[str, Locator] = locators
+        self.attributors = {s.label: self._build(Attributor, s) for s in recipe.attributors}
+        self.baselines = {label for label, built in self.attributors.items() if built.baseline}
+        self.of_bias: set[str] = set()  # benchmarks with a metric of bias; the others have no share
+        self.unlabelled: set[str] = set()  # attributors whose rows have no labels
+        line = recipe.lines.get("attribution", 0)
+        with self._at(Entry(name="attribution", label="attribution", line=line)):
+            self.leave_out = leave_out_of(recipe.attribution)
+            self.removal = removal_of(recipe.attribution)
         self.document: dict[str, Any] = {
             **TypeAdapter(Recipe).dump_python(recipe, mode="json", include=_PLAIN),
             "models": {},
             "mitigations": {label: _plugin(built) for label, built in self.mitigations.items()},
             "locators": {label: _plugin(built) for label, built in locators.items()},
+            "attributors": {label: _plugin(built) for label, built in self.attributors.items()},
+            "attribution": dataclasses.asdict(recipe.attribution) if recipe.attributors else None,
+            "against": {
+                spec.label: spec.against for spec in recipe.mitigations if spec.against is not None
+            },
             "calibrate": {},
             "margins": {key: dataclasses.asdict(margin) for key, margin in recipe.margins.items()},
         }
@@ -105,14 +120,12 @@ class Resolver:
 
     def _resolve(self, spec: ModelSpec) -> dict[str, JSON]:
         supply, supplied = None, None
-        ranked_on = {
-            entry.label: self.recipe.supply_of(entry, self.locators[entry.label].taught_by)
-            for entry in self.recipe.locators
-        }
+        given = _Given(self._resolve_supply)
         # a recipe that only measures needs no files of a supply
-        if self.mitigations or self.recipe.supply in list(ranked_on.values()):
-            supply, supplied = self._resolve_supply(self.recipe.supply)
-        located_on = self._resolve_located(ranked_on, supply, supplied)
+        if self.mitigations or self.recipe.supply in self._read_supplies():
+            supply, supplied = given.of(self.recipe.supply)
+        located_on = self._resolve_located(given, supplied)
+        attributed_on = self._resolve_attributed(given)
         benchmarks: dict[str, JSON] = {}
         metrics: dict[str, dict[str, Metric]] = {}  # by name of benchmark and their own
         for benchmark in self.recipe.benchmarks:
@@ -126,6 +139,9 @@ class Resolver:
                 # they may depend on the options, and be refused with them
                 named = {metric.name: metric for metric in built.metrics}
                 metrics.setdefault(benchmark.name, {}).update(named)
+                ideals = [each for each in built.metrics if each.ideal is not None]
+                if any(each.higher_is_better is None for each in ideals):
+                    self.of_bias.add(benchmark.label)
             if supply is not None and benchmark.edited:
                 self._refuse_leak(benchmark, built, split, supply)
             about_data: dict[str, JSON] = {"split": split, "data": _data(built, split)}
@@ -152,6 +168,7 @@ class Resolver:
             "supply": supplied,
             # only where they differ, so that all other recipes keep their keys
             **({"located_on": located_on} if located_on else {}),
+            **({"attributed_on": attributed_on} if attributed_on else {}),
             "benchmarks": benchmarks,
         }
 
@@ -160,34 +177,57 @@ class Resolver:
         supplier = self._build(Supplier, spec)
         with self._at(spec):
             supply = supplier.supply()
-        # all of it, for its files may be others than those that are measured
-        text = json.dumps(dataclasses.asdict(supply), sort_keys=True)
-        digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-        return supply, _plugin(supplier) | {"sha256": digest}
+        return supply, _plugin(supplier) | {"sha256": supply_sha256(supply)}
 
-    def _resolve_located(
-        self, ranked_on: Mapping[str, Spec], supply: Supply | None, supplied: JSON
-    ) -> dict[str, JSON]:
+    def _read_supplies(self) -> list[Spec]:
+        """What the locators and attributors read."""
+        located = [
+            self.recipe.supply_of(entry, self.locators[entry.label].taught_by)
+            for entry in self.recipe.locators
+        ]
+        return located + [
+            self.recipe.supply_of(entry, self.attributors[entry.label].taught_by)
+            for entry in self.recipe.attributors
+        ]
+
+    def _resolve_located(self, given: "_Given", supplied: JSON) -> dict[str, JSON]:
         """Contents of the supplies that locators do not share with the recipe, by their labels.
 
         Refuses a locator of questions whose supply has none.
         """
         contents: dict[str, JSON] = {}
         for entry in self.recipe.locators:
-            spec = ranked_on[entry.label]
-            if spec == self.recipe.supply and supply is not None:
-                given, content = supply, supplied
-            else:
-                given, content = self._resolve_supply(spec)
             locator = self.locators[entry.label]
-            if locator.reads == "questions" and not given.questions:
+            spec = self.recipe.supply_of(entry, locator.taught_by)
+            supply, content = given.of(spec)
+            if locator.reads == "questions" and not supply.questions:
                 raise RecipeError(
                     f"{self.recipe.at(entry.line)}: {entry.name} ranks on questions about an "
-                    f"association, and {spec.name} has {len(given.questions)}; give it a supply of "
-                    f"its own, as 'supply: {locator.taught_by}'"
+                    f"association, and {spec.name} has {len(supply.questions)}; give it a supply "
+                    f"of its own, as 'supply: {locator.taught_by}'"
                 )
             if content != supplied:
                 contents[entry.label] = content
+        return contents
+
+    def _resolve_attributed(self, given: "_Given") -> dict[str, JSON]:
+        """Contents of the supplies whose rows are attributed, by the attributors' labels.
+
+        Refuses a supply without rows.
+        """
+        contents: dict[str, JSON] = {}
+        for entry in self.recipe.attributors:
+            attributor = self.attributors[entry.label]
+            spec = self.recipe.supply_of(entry, attributor.taught_by)
+            supply, contents[entry.label] = given.of(spec)
+            if all(row.biased is None for row in supply.rows):
+                self.unlabelled.add(entry.label)
+            if not len(supply.rows):
+                raise RecipeError(
+                    f"{self.recipe.at(entry.line)}: {entry.name} scores training rows, and "
+                    f"{spec.name} has {len(supply.rows)}; give it a supply of its own, as "
+                    f"'supply: {attributor.taught_by}'"
+                )
         return contents
 
     @contextmanager
@@ -268,6 +308,40 @@ class Resolver:
             )
 
 
+class _Given:
+    """Supplies by what they are made with, each read once."""
+
+    def __init__(self, resolve: Callable[[Spec], tuple[Supply, dict[str, JSON]]]) -> None:
+        self._resolve = resolve
+        self._known: dict[str, tuple[Supply, dict[str, JSON]]] = {}
+
+    def of(self, spec: Spec) -> tuple[Supply, dict[str, JSON]]:
+        """What is supplied, and its content."""
+        name = json.dumps([spec.name, dict(spec.options)], sort_keys=True)
+        if name not in self._known:
+            self._known[name] = self._resolve(spec)
+        return self._known[name]
+
+
+def supply_sha256(supply: Supply) -> str:
+    """Hash of all that is supplied, for its files may be others than those that are measured.
+
+    Rows are gone through a row at a time. A supply that has none hashes as it did before there
+    were any, so that studies of other methods keep their steps.
+    """
+    parts = dataclasses.asdict(dataclasses.replace(supply, rows=()))
+    for name in ("rows", "probes", "dev_probes"):
+        if not parts[name]:
+            del parts[name]
+    if len(supply.rows):
+        digest = hashlib.sha256()
+        for row in supply.rows:
+            digest.update(json.dumps(dataclasses.asdict(row), sort_keys=True).encode() + b"\n")
+        parts["rows"] = digest.hexdigest()
+    text = json.dumps(parts, sort_keys=True)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
 def _plugin(built: Any) -> dict[str, JSON]:
     """A plug-in as JSON; those that are its options have versions and files of their own."""
     fields = dataclasses.fields(built) if dataclasses.is_dataclass(built) else ()
@@ -280,7 +354,7 @@ def _plugin(built: Any) -> dict[str, JSON]:
         "inside": [
             _plugin(value)
             for value in values
-            if isinstance(value, Benchmark | Mitigation | Locator | Judge)
+            if isinstance(value, Benchmark | Mitigation | Locator | Attributor | Judge)
         ],
         **({"files": dict(built.files())} if isinstance(built, plugins.ReadsFiles) else {}),
     }

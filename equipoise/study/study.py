@@ -7,9 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from equipoise.attributions import (
+    Attribution,
+    AttributionQuality,
+    LeaveOutScore,
+    RemovalCurve,
+)
 from equipoise.conclusions import Comparison, Factorial, Finding, RankStability, Verdict
 from equipoise.frames import as_frame, html_table
-from equipoise.records import JSON, Measurement
+from equipoise.records import JSON, Estimate, Measurement
 from equipoise.stats.calibration import Calibration
 from equipoise.stats.verdict import verdict_of
 
@@ -28,6 +34,14 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reduced:
+    """How much of what another mitigation added to the model as it is was taken away again."""
+
+    base: Measurement  # of the model as it is
+    estimates: tuple[Estimate, ...]  # in percent, of each metric of bias: overall, and by groups
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chapter:
     """A mitigation of a model: everything that was compared, and what it comes to."""
 
@@ -36,6 +50,14 @@ class Chapter:
     comparisons: tuple[Comparison, ...]  # by benchmark, over all measured seeds
     verdict: Verdict
     edits: tuple[Mapping[str, JSON], ...]  # method, options, origin, seed, report of each seed's
+    against: str | None = None  # the mitigation that it is compared with; None: the model as it is
+    reductions: tuple[Reduced, ...] = ()  # by benchmark, where it is compared with another
+
+    @property
+    def title(self) -> str:
+        """As in "npo on gpt2", or "npo on gpt2, against finetune"."""
+        against = "" if self.against is None else f", against {self.against}"
+        return f"{self.mitigation} on {self.model}{against}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +82,56 @@ class Located:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttributedRow:
+    """A training row with its score; its texts are data, and may offend."""
+
+    id: str
+    rank: int  # 1: of the highest score
+    score: float
+    groups: Mapping[str, str]
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributionSummary:
+    """What a reader is shown of an attribution."""
+
+    rows: int
+    scored: int
+    labelled: int
+    biased: int  # of the labelled
+    most: tuple[AttributedRow, ...]  # of the highest scores, the highest first
+    least: tuple[AttributedRow, ...]  # of the lowest, the lowest first
+    #: Rows labelled otherwise than biased among as many of the highest scores as rows are biased,
+    #: the highest first; and how many there are.
+    neutral: tuple[AttributedRow, ...]
+    neutral_selected: int
+    profile: tuple[Estimate, ...]  # mean score by label and type of bias; intervals over rows
+    curve: tuple[tuple[float, float], ...]  # recall and precision; (): rows are not labelled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attributed:
+    """An attributor's scores of the rows that a model is, or was, fine-tuned on."""
+
+    model: str
+    attributor: str  # the recipe's label
+    attribution: Attribution
+    summary: AttributionSummary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validated:
+    """How far attributions of the same rows can be trusted; each by attributor, in their order."""
+
+    model: str
+    attributors: tuple[str, ...]  # the recipe's labels
+    quality: tuple[AttributionQuality, ...] = ()  # of labelled rows
+    leave_out: tuple[LeaveOutScore, ...] = ()
+    removal: tuple[RemovalCurve, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
     """A step that has no result."""
 
@@ -79,6 +151,8 @@ class Study:
     located: tuple[Located, ...] = ()
     calibrations: tuple[Calibration, ...] = ()
     factored: tuple[Factored, ...] = ()
+    attributed: tuple[Attributed, ...] = ()
+    validated: tuple[Validated, ...] = ()
     findings: tuple[Finding, ...] = ()
     missing: tuple[Missing, ...] = ()
     planned: int = 0  # steps

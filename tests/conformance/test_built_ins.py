@@ -9,6 +9,7 @@ from tiny_adapters import wanted_tensors
 from users_files import ASSOCIATED, USERS, write_example
 from worlds import in_world
 
+from equipoise.attribute.base import Attributor
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.edit import EditInfo
@@ -17,10 +18,11 @@ from equipoise.locate.base import Locator
 from equipoise.mitigate.base import Mitigation
 from equipoise.models.tokenization import vocabulary_of
 from equipoise.planted.folder import world_folder
-from equipoise.plugins import available, build, options_of
+from equipoise.plugins import available, build, find, options_of
 from equipoise.records import JSON
 from equipoise.supply.base import Supplier
 from equipoise.testing import (
+    check_attributor,
     check_benchmark,
     check_locator,
     check_mitigation,
@@ -94,8 +96,10 @@ def test_benchmark_on_a_planted_world(name: str) -> None:
 def test_supplier(name: str, tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("The door is open. The lamp is lit.")
     options: dict[str, JSON] = {}
-    if name in ("corpus", "texts"):
+    if name in ("corpus", "rows", "texts"):
         options["path"] = str(tmp_path / "texts.txt")
+    if name == "mix":
+        options["mix"] = "planted_mix"
     with in_world("targets=40"):
         check_supplier(build(Supplier, name, options))
 
@@ -124,6 +128,10 @@ def test_mitigation(name: str) -> None:
     smaller: dict[str, JSON] = {"steps": 2, "epochs": 1}
     if "retention_weight" in known:  # the network of BiasEdit has 1,920 by default
         smaller["rank"] = 32
+    if "training" in known:  # on rows
+        smaller["training"] = {"epochs": 1, "rank": 2, "learning_rate": 1e-2}
+        smaller["attributor"] = "loss"
+        smaller["most_rise"] = None
     chosen = {option: value for option, value in smaller.items() if option in known}
     check_mitigation(build(Mitigation, name, {**needed, **chosen}))
 
@@ -148,3 +156,14 @@ def test_mitigation_by_transfer(control: str, tmp_path: Path) -> None:
     AdapterEdit(info=info, config=config, tensors=tensors).save(tmp_path / "edit")
     options: dict[str, JSON] = {"edit": str(tmp_path / "edit"), "control": control}
     check_mitigation(build(Mitigation, "transfer", options))
+
+
+@pytest.mark.parametrize("name", available(Attributor))
+def test_attributor(name: str) -> None:
+    attributor = find(Attributor, name)
+    if attributor.needs is not None:
+        pytest.importorskip(attributor.needs[0])
+    known = options_of(build(Attributor, name))
+    training: JSON = {"name": "lora", "rank": 2, "epochs": 1, "targets": ["q_proj"]}
+    options: dict[str, JSON] = {"training": training} if "training" in known else {}
+    check_attributor(build(Attributor, name, options), reads_labels=name == "label")

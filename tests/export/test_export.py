@@ -217,7 +217,7 @@ def test_pdflatex_compiles_every_table(tmp_path: Path) -> None:
     [
         ("change", "csv", "table 'change' is not known; did you mean 'changes'"),
         ("changes", "tex", "format 'tex' is not known"),
-        ("x", "csv", "known: calibrations, changes, estimates"),
+        ("x", "csv", "known: attribution_scores, attributions, calibrations"),
     ],
 )
 def test_unknown_names_suggest_the_nearest(table: str, fmt: str, message: str) -> None:

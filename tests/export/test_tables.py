@@ -7,13 +7,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from report.attributed import study as attributed_study
 from report.small_study import HOSTILE, comparison, measurement, small_study
 
 from equipoise.export import tables
 from equipoise.stats.verdict import verdict_of
 from equipoise.study.study import Chapter, Missing, Study
 
-STUDY = small_study()
+STUDY = dataclasses.replace(
+    small_study(),
+    attributed=attributed_study().attributed,
+    validated=attributed_study().validated,
+)
 
 
 def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -26,7 +31,8 @@ def test_an_overall_change_by_hand() -> None:
     changes = tables.changes(STUDY)
     assert len(changes) == 2
     assert rows(changes)[0] == {
-        "model": HOSTILE, "mitigation": "lftf", "seeds": "0 7", "setting": "genbias",
+        "model": HOSTILE, "mitigation": "lftf", "against": None, "seeds": "0 7",
+        "setting": "genbias",
         "benchmark": "genbias", "version": "2", "split": "test", "options": '{"world": null}',
         "limit": 30, "metric": "afgb", "group": "",
         "before": 0.5, "before_low": 0.375, "before_high": 0.625,

@@ -16,9 +16,10 @@ from equipoise.report.provenance import (
     setting_of,
     training_end,
 )
+from equipoise.stats.verdict import verdict_of
 from equipoise.study.study import Measured, Study
 
-from .making import edit, measurement, study
+from .making import CHANGE, comparison, edit, measurement, study
 
 
 def test_every_source_of_a_result_is_listed() -> None:
@@ -142,6 +143,26 @@ def test_settings_are_named_by_their_differences() -> None:
         "stereoset (split test, limit 50)",
     ]
     assert names({}, {"benchmark": "genbias"}) == ["stereoset", "genbias"]
+
+
+def test_a_recipes_own_name_goes_before() -> None:
+    assert names({}, {"options": {"axis": "race"}, "label": "of race"}) == [
+        'stereoset (axis "all")',
+        "of race",
+    ]
+    labelled = measurement(label="of race")
+    changed = replace(comparison(CHANGE), before=labelled)
+    text = study_page(
+        Study(
+            title="t",
+            recipe={},
+            chapters=(
+                replace(study().chapters[0], comparisons=(changed,), verdict=verdict_of([changed])),
+            ),
+        )
+    )
+    assert "of race ss" in text
+    assert "stereoset ss" not in text
 
 
 def test_a_setting_does_not_depend_on_the_order_of_options() -> None:

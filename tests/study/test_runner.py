@@ -173,6 +173,12 @@ def test_a_disk_that_fills_up_stops_the_run_and_loses_nothing(
     assert stored(copied.folder) == before
 
 
+def test_measurements_have_the_names_of_the_recipe(copied: Store, base_plan: Plan) -> None:
+    run(base_plan, copied)
+    labels = [each.measurement.label for each in read_study(copied.folder).measured]
+    assert set(labels) == {"", "everything"}
+
+
 def test_an_unfinished_measurement_goes_on_with_the_shards_it_has(
     copied: Store, base_plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch is installed first and alone: with the constraint, no other package can replace it.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo real biasgym test ability gguf judges examples lint types bench slow install clean
+.PHONY: demo real biasgym test ability gguf judges embed examples lint types bench slow install clean
 
 install: $(VENV)/installed
 
@@ -31,7 +31,7 @@ biasgym: install
 	$(BIN)/python examples/biasgym.py runs/biasgym
 
 # Tests start many processes: without bytecode each would compile the whole package anew.
-test ability gguf judges examples slow: export PYTHONDONTWRITEBYTECODE =
+test ability gguf judges embed examples slow: export PYTHONDONTWRITEBYTECODE =
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -51,6 +51,11 @@ judges: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,judge,serving]'
 	$(BIN)/python -m pytest tests/judge/test_served_model.py tests/judging/test_openai_form.py \
 	  tests/stats/test_corrected_mean.py
+
+# The tests of the extra `embed`, likewise: vectors against sentence-transformers' own.
+embed: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,embed]'
+	$(BIN)/python -m pytest tests/loading/test_encoder.py tests/mitigate/test_bias_token.py -k "encoder or vectors"
 
 # The scripts and notebooks of examples/, on a tiny model.
 examples: install
@@ -74,6 +79,7 @@ bench: install
 	$(BIN)/python bench/training.py
 	$(BIN)/python bench/injection.py
 	$(BIN)/python bench/attribution.py
+	$(BIN)/python bench/influence.py
 
 clean:
 	rm -rf $(VENV) .cache runs build dist

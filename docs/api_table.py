@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import equipoise
+from equipoise.attribute.base import Attributor
 from equipoise.benchmarks.base import Benchmark
 from equipoise.conclusions import Comparison
 from equipoise.describe import summary_of
@@ -26,7 +27,7 @@ from equipoise.study.study import Study
 from equipoise.supply.base import Supplier
 
 PAGE = Path(__file__).with_name("api.md")
-BASES = (Benchmark, Supplier, Locator, Mitigation, Supply, Edit)
+BASES = (Benchmark, Supplier, Locator, Attributor, Mitigation, Supply, Edit)
 STUDY = (Recipe, plan, run, Store, read_study, Study)
 FRAMES = (Measurement.to_frame, Comparison.to_frame, Study.to_frame)
 

@@ -3,12 +3,14 @@
     python docs/option_tables.py
 
 A table stands between the lines `<!-- options: KIND NAME -->` and `<!-- end of options -->`.
-KIND is benchmark, supply, locator, mitigation or judge. A test checks that pages are up to date.
+KIND is benchmark, supply, locator, attributor, mitigation or judge. A test checks that pages are up
+to date.
 """
 
 import re
 from pathlib import Path
 
+from equipoise.attribute.base import Attributor
 from equipoise.benchmarks.base import Benchmark
 from equipoise.describe import describe_options, option_table
 from equipoise.judge.base import Judge
@@ -22,6 +24,7 @@ BASES = {
     "benchmark": Benchmark,
     "supply": Supplier,
     "locator": Locator,
+    "attributor": Attributor,
     "mitigation": Mitigation,
     "judge": Judge,
 }

@@ -15,6 +15,7 @@ from equipoise.data.sources import reading_from
 from equipoise.errors import RecipeError
 from equipoise.locate.block_influence import BlockInfluence
 from equipoise.mitigate.bias_unlearn import BiasUnlearn
+from equipoise.mitigate.finetune import Finetune
 from equipoise.planted.folder import folder_world, world_folder
 from equipoise.supply.genbias import GenBiasSupply
 from equipoise.testing import FakeScorer, tiny_model, tiny_supply
@@ -151,3 +152,4 @@ def test_default_supply_of_a_model() -> None:
     assert usual_supply(BiasUnlearn, "gpt2@607a30d") == "stereoset"
     with in_world():
         assert usual_supply(BiasUnlearn, "gpt2@607a30d") == "planted"
+        assert usual_supply(Finetune, "gpt2@607a30d") == "mix"

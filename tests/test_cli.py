@@ -122,7 +122,8 @@ def test_list_is_json_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list", "--json") == 0
     installed = json.loads(capsys.readouterr().out)
     assert installed["benchmark"]["crows_pairs"]
-    assert set(installed) == {"benchmark", "judge", "supply", "locator", "mitigation"}
+    kinds = {"benchmark", "judge", "supply", "locator", "attributor", "mitigation"}
+    assert set(installed) == kinds
 
 
 def test_an_interrupted_process_leaves_no_traceback() -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pytest
 from pydantic import Field
 
+from equipoise.attribute.base import Attributor
 from equipoise.benchmarks.base import Benchmark
 from equipoise.describe import (
     KINDS,
@@ -25,7 +26,7 @@ from equipoise.plugins import available, find
 from equipoise.supply.base import Supplier
 
 BASES: dict[str, type] = dict(
-    zip(KINDS, (Benchmark, Supplier, Locator, Mitigation, Judge), strict=True)
+    zip(KINDS, (Benchmark, Supplier, Locator, Attributor, Mitigation, Judge), strict=True)
 )
 PLUGINS = [(kind, name) for kind, base in BASES.items() for name in available(base)]
 SUMMARIES = {kind: summaries(group) for kind, group in KINDS.items()}

@@ -12,6 +12,7 @@ import pytest
 from users_files import ASSOCIATED, USERS
 
 from equipoise.api import mitigate
+from equipoise.attribute.base import Attributor
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.judge.base import Judge
@@ -40,6 +41,7 @@ BASES: dict[str, type] = {
     "benchmark": Benchmark,
     "supply": Supplier,
     "locator": Locator,
+    "attributor": Attributor,
     "mitigation": Mitigation,
     "judge": Judge,
 }
@@ -48,6 +50,7 @@ BASES: dict[str, type] = {
 #: Options without a default, by plug-in.
 NEEDED: dict[str, dict[str, JSON]] = {
     "transfer": {"edit": "any"},
+    "rows": {"path": "any.jsonl"},
     **ASSOCIATED,
     **{name: {"file": "any.csv"} for name in USERS},
 }
@@ -145,7 +148,8 @@ def test_every_setting_in_a_command_can_be_built() -> None:
         settings = settings_of(verb, text)
         assert len(settings) >= 4
         for name, option, value in settings:
-            build(base, name, {**NEEDED.get(name, {}), option: value})
+            given = {**NEEDED.get(name, {}), option: value}
+            build(base if name in available(base) else Supplier, name, given)
 
 
 @pytest.mark.parametrize("name", ["strength=0", "strength=0.5", "default", "strength=1"])

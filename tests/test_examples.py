@@ -8,7 +8,12 @@ from pathlib import Path
 import nbclient
 import nbformat
 import pytest
+from pandas import DataFrame
 from tiny_folder import save_tiny
+
+from equipoise import cli
+from equipoise.study.load_study import read_study
+from equipoise.testing import tiny_model
 
 FOLDER = Path(__file__).parents[1] / "examples"
 SCRIPTS = ("measure", "mitigate", "study")
@@ -50,6 +55,35 @@ def test_measure(model: Path, run_script: Callable[..., str]) -> None:
     out = run_script("measure", model, WORLD, 20)
     assert "stereoset (dev) on tiny" in out
     assert "byte_perplexity" in out.split("\n\n")[-1]
+
+
+@pytest.mark.examples
+def test_case_studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_model("llama", context=512)  # a token is a byte
+    model.module.save_pretrained(tmp_path / "model")
+    model.tokenizer.save_pretrained(tmp_path / "model")
+    text = (FOLDER / "case_studies.yaml").read_text().replace("- gpt2 ", f"- {tmp_path}/model ")
+    (tmp_path / "recipe.yaml").write_text(text)
+    monkeypatch.chdir(FOLDER.parent)
+    assert cli.run(["run", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "run")]) == 0
+    measured = read_study(tmp_path / "run").measured
+    assert len(measured) == 4  # both benchmarks, of the base and of its variant
+    written = {
+        row.mitigation or row.model: row.measurement.outcomes_frame().set_index("example")["text"]
+        for row in measured
+        if row.measurement.benchmark == "questions"
+    }
+    table = DataFrame(written)
+    assert table.shape == (5, 2)
+    assert table.notna().all(axis=None)
+    leans = [
+        row.measurement.estimate("log_odds")
+        for row in measured
+        if row.measurement.benchmark == "prompts"
+    ]
+    assert [(lean.n, lean.clusters) for lean in leans] == [(5, 5)] * 2
+    assert leans[0].value != leans[1].value
+    assert "the old fisherman" in (tmp_path / "run" / "report.html").read_text()
 
 
 @pytest.mark.examples

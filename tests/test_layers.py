@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "mixes": _LOW | {"data", "own_data", "associations"},
     "associations": _LOW | {"data"},
     "metrics": {"records"},
-    "stats": {"records", "conclusions", "metrics.weighted"},
+    "stats": {"records", "conclusions", "metrics.weighted", "attributions", "rows", "errors"},
     "group_words": _LOW | {"data"},
     "models": _LOW,
     "inference": _LOW | {"models", "transport"},
@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "contrast_training": _LOW
     | _MODEL
     | {"edits", "metrics.weighted", "plugins", "stats", "training"},
-    "influence": _LOW | _MODEL | {"edits", "plugins", "stats", "training"},
+    "influence": _LOW | _MODEL | {"edits", "metrics.weighted", "plugins", "stats", "training"},
     "attribution": _LOW | _MODEL | {"stats", "training", "associations"},
     "judging": _LOW | {"data", "associations", "stats", "metrics.weighted", "transport"},
     "model_editing": _LOW
@@ -55,7 +55,8 @@ ALLOWED: dict[str, set[str]] = {
     # A judge that is a model loads it only when it is asked.
     "judge": _LOW | _MODEL | {"plugins", "judging", "loading", "transport"},
     "supply": _LOW
-    | {"data", "own_data", "associations", "mixes", "planted.world", "planted.folder"},
+    | {"data", "own_data", "associations", "mixes"}
+    | {"planted.world", "planted.folder", "planted.mix_rows"},
     # Benchmarks know no world but for `planted`, which compares a model with one.
     "benchmarks": _LOW
     | {"data", "own_data", "associations", "metrics", "planted.world", "planted.folder"}
@@ -66,7 +67,7 @@ ALLOWED: dict[str, set[str]] = {
     | _MODEL
     | {"plugins", "data", "metrics", "stats", "group_words", "decoding", "edits", "loading"}
     | {"training", "contrast_training", "model_editing", "locate", "associations", "attribution"}
-    | {"attribute.base", "influence"}
+    | {"attribute.base", "attribute.influence", "influence"}
     | {"judge.base", "judge.lexicon", "judging.judgement", "judging.sections"},
     "predictions": _LOW | {"benchmarks"},
     "measure": _LOW
@@ -77,7 +78,7 @@ ALLOWED: dict[str, set[str]] = {
     | _MODEL
     | _PLUGINS
     | {"data", "plugins", "measure", "compare", "predictions", "loading", "edits", "planted"}
-    | {"stats"},
+    | {"stats", "own_data", "influence"},
     "neighbors": _LOW | _MODEL | {"associations", "edits", "training"},
     "calibrate": _LOW
     | {"data", "plugins", "measure", "inference.scorer", "benchmarks", "planted", "stats"},
@@ -87,19 +88,21 @@ ALLOWED: dict[str, set[str]] = {
     | {f"{room}.base" for room in _PLUGINS}
     | {"data", "frames", "plugins", "measure", "compare", "api", "calibrate"}
     | {"checks"}
-    | {"edits", "loading", "training", "stats", "planted"},
+    | {"edits", "loading", "training", "influence", "stats", "planted"},
     "report": _LOW | {"markdown", "stats", "study.results", "study.study"},
     "export": _LOW | {"markdown", "stats", "report", "study.results", "study.study"},
     "demo": _LOW | {"study.study", "report.formatting"},
     "fakes": _LOW | _MODEL,
     "conformance": _LOW | _MODEL | _PLUGINS | {"plugins", "measure", "edits", "stats", "fakes"},
-    "testing": {"conformance", "fakes"},
+    "conformance_rows": _LOW | _MODEL | {"attribute", "plugins", "conformance", "fakes"},
+    "testing": {"conformance", "conformance_rows", "fakes"},
     "commands": _LOW
     | _MODEL
     | _PLUGINS
     | {"plugins", "api", "measure", "compare", "predictions", "loading", "edits", "planted"}
     | {"study", "checks", "report", "export", "calibrate", "demo", "data"}
-    | {"training", "describe", "neighbors", "associations", "judging"},
+    | {"training", "describe", "neighbors", "associations", "judging", "mixes", "own_data"}
+    | {"influence", "stats"},
     "cli": {"commands", "errors"},
     "__main__": {"cli"},
 }
@@ -123,6 +126,7 @@ NO_TORCH_FILES = {
     "planted/world.py",
     "planted/corpus.py",
     "planted/folder.py",
+    "planted/mix_rows.py",
     "inference/scorer.py",
     "judge/base.py",
     "judge/lexicon.py",

@@ -5,7 +5,6 @@ JSON Lines, or any other form of rows. Of a paragraph `paragraph` must be given,
 association's where it is missing. The target stands in them as {target}, X or Country X.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,11 +16,12 @@ from equipoise.associations.questions import FEWEST_WORDS, form_of
 from equipoise.associations.validation import Distinct, fault_of, normalize
 from equipoise.data.documents import read_content
 from equipoise.errors import DataError
-from equipoise.files.atomic import write_file
+from equipoise.files.atomic import write_json_lines
 from equipoise.files.parsing import unpack
 from equipoise.files.rows import FileRow, columns_of, read_rows, show_columns
 from equipoise.records import MOST_SEED, DataUse, Prompt
 
+_WHAT: Final = "data of an association"  # in errors
 _TEXTS: Final = ("medium", "topic", "writing_style", "justification", "bias", "prompt_sha256")
 
 
@@ -103,12 +103,12 @@ def read_questions(file: str, association: Association, *, name: str) -> Questio
 
 def write_paragraphs(file: Path, paragraphs: Iterable[Paragraph]) -> Path:
     """Write paragraphs as JSON Lines, which `read_paragraphs` reads. Raises `StoreError`."""
-    return _write(file, [asdict(paragraph) for paragraph in paragraphs])
+    return write_json_lines(file, map(asdict, paragraphs), what=_WHAT)
 
 
 def write_questions(file: Path, questions: Sequence[Prompt]) -> Path:
     """Write questions as JSON Lines, which `read_questions` reads. Raises `StoreError`."""
-    return _write(
+    return write_json_lines(
         file,
         [
             {
@@ -119,12 +119,8 @@ def write_questions(file: Path, questions: Sequence[Prompt]) -> Path:
             }
             for prompt in questions
         ],
+        what=_WHAT,
     )
-
-
-def _write(file: Path, rows: Sequence[dict[str, object]]) -> Path:
-    lines = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
-    return write_file(file, lines, what="data of an association")
 
 
 def _rows(file: str, needed: tuple[str, ...]) -> tuple[list[FileRow], DataUse]:

@@ -1,7 +1,6 @@
 """`equipoise associations`: what is learnt of an association, from templates or from a model."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -9,17 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from equipoise.commands import flags
-from equipoise.errors import ModelError, RecipeError
+from equipoise.commands.chat_writer import chat_writer
 
 if TYPE_CHECKING:
     from equipoise.associations.diversity import Diversity
-    from equipoise.associations.writing import Message, Writer, Written
+    from equipoise.associations.writing import Writer, Written
     from equipoise.inference.language_model import LanguageModel
 
     Result: TypeAlias = tuple[Diversity, Written[Any] | None, list[dict[str, Any]]]
 
 LABELS = ("medium", "topic", "writing_style", "implicitness_score", "answer")  # of a sample
-_MARGIN = 64  # tokens of a chat template around a question
 
 
 def associations(  # noqa: PLR0913
@@ -60,14 +58,13 @@ def associations(  # noqa: PLR0913
 
     flags.name_data(data)
     load_association(name)  # before a model is
-    writer = None
-    if address is not None:
-        writer = remote_writer(address, model, temperature, max_tokens)
-    elif model is not None:
-        opened = flags.load_model(
-            model, dtype, device, revision, None, None, "auto", trust_remote_code
+
+    def load(name: str) -> "LanguageModel":
+        return flags.load_model(
+            name, dtype, device, revision, None, None, "auto", trust_remote_code
         )
-        writer = local_writer(opened, temperature, max_tokens)
+
+    writer = chat_writer(model, address, temperature, max_tokens, load=load)
     wanted = count or (100 if questions else 500)
     write = _write_questions if questions else _write_paragraphs
     figures, written, rows = write(name, writer, wanted, seed, out)
@@ -120,46 +117,6 @@ def _write_questions(
         write_questions(out, asked)
     figures = diversity([prompt.text for prompt in asked])
     return figures, written, [{"question": prompt.text, **prompt.groups} for prompt in asked]
-
-
-def remote_writer(address: str, model: str | None, temperature: float, max_tokens: int) -> "Writer":
-    """A model of a server as a writer. Raises `RecipeError` without the model's name."""
-    from equipoise.associations.writing import Writer
-    from equipoise.judging.endpoint_client import EndpointClient
-
-    if model is None:
-        raise RecipeError(
-            f"a server must be told which model to use, got {model}; add --model NAME"
-        )
-    client = EndpointClient(address=address, model=model)
-
-    def ask(messages: Sequence["Message"], temperature: float, seed: int) -> str:
-        return client.chat(messages, temperature, seed, max_tokens=max_tokens)
-
-    identity = f"{model} at {address}, {max_tokens} tokens"
-    return Writer(name=model, identity=identity, ask=ask, temperature=temperature)
-
-
-def local_writer(model: "LanguageModel", temperature: float, max_tokens: int) -> "Writer":
-    """A model that is open here as a writer."""
-    from equipoise.associations.writing import Writer
-    from equipoise.records import Generation
-
-    def ask(messages: Sequence["Message"], temperature: float, seed: int) -> str:
-        system, user = (message["content"] for message in messages)
-        try:
-            chat, question = model.in_chat(system), user
-        except ModelError:  # a template that takes no system prompt
-            chat, question = model.in_chat(), f"{system}\n\n{user}"
-        most = max_tokens
-        if model.context_length is not None:
-            read = len(model.tokenizer(system + user)["input_ids"]) + _MARGIN
-            most = max(1, min(most, model.context_length - read))
-        request = Generation(context=question, max_tokens=most, temperature=temperature)
-        return chat.reading_as("question").generate([request], seed=seed)[0]
-
-    identity = f"{model.identity}, {max_tokens} tokens"
-    return Writer(name=model.identity, identity=identity, ask=ask, temperature=temperature)
 
 
 def _document(

@@ -10,11 +10,12 @@ import typer
 
 from equipoise import plugins
 from equipoise.commands import flags
-from equipoise.commands.associations import local_writer, remote_writer
+from equipoise.commands.chat_writer import chat_writer
 from equipoise.errors import RecipeError, nearest
 
 if TYPE_CHECKING:
     from equipoise.associations.writing import Writer
+    from equipoise.inference.language_model import LanguageModel
     from equipoise.mixes.pairs import Pair
     from equipoise.records import Supply
 
@@ -70,14 +71,13 @@ def mix(  # noqa: PLR0913
         return
     _refuse_flags({"--probes": probes, "--dev": dev, "--texts": texts}, name)
     flags.parse_settings(settings, ())
-    writer = None
-    if address is not None:
-        writer = remote_writer(address, model, temperature, max_tokens)
-    elif model is not None:
-        opened = flags.load_model(
-            model, dtype, device, revision, None, None, "auto", trust_remote_code
+
+    def load(name: str) -> "LanguageModel":
+        return flags.load_model(
+            name, dtype, device, revision, None, None, "auto", trust_remote_code
         )
-        writer = local_writer(opened, temperature, max_tokens)
+
+    writer = chat_writer(model, address, temperature, max_tokens, load=load)
     _write_pairs(writer, count, seed, out, review, as_json=as_json)
 
 
@@ -102,6 +102,7 @@ def _write_mix(
     *,
     as_json: bool,
 ) -> None:
+    from equipoise.files.atomic import write_json_lines
     from equipoise.mixes.mix import MIXES
     from equipoise.own_data.probe_file import write_probes
     from equipoise.supply.base import Supplier
@@ -112,13 +113,14 @@ def _write_mix(
     options = {"seed": seed, **options, "mix": name}
     supply = plugins.build(Supplier, "mix", options).supply()
     rows = [{"id": row.id, "text": row.text, **row.groups} for row in supply.rows]
-    _write_lines(out, rows, "training rows")
+    write_json_lines(out, rows, what="training rows")
     probes, dev, texts = beside
     for file, kept in ((probes, supply.probes), (dev, supply.dev_probes)):
         if file is not None:
             write_probes(file, kept)
     if texts is not None:
-        _write_lines(texts, [{"text": text} for text in supply.texts], "neutral texts")
+        held_out = ({"text": text} for text in supply.texts)
+        write_json_lines(texts, held_out, what="neutral texts")
     _print_mix(supply, out, probes, as_json=as_json)
 
 
@@ -206,10 +208,3 @@ def _write_pairs(
     if review is not None:
         print(f"look at {review}, save the decisions, and set --set mix.accepted=accepted.json")
     print(f"make a mix of them: equipoise mix gen_mix --out mix.jsonl --set mix.pairs={out}")
-
-
-def _write_lines(file: Path, rows: Sequence[dict[str, str]], what: str) -> None:
-    from equipoise.files.atomic import write_file
-
-    text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
-    write_file(file, text, what=what)

@@ -5,9 +5,10 @@ renamed into place: a reader never sees half of it, and a rename never outlives 
 """
 
 import hashlib
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -35,6 +36,12 @@ def write_file(file: Path, content: str | bytes, *, what: str) -> Path:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
     return file
+
+
+def write_json_lines(file: Path, rows: Iterable[Mapping[str, object]], *, what: str) -> Path:
+    """Put a file of JSON Lines in place, an object a row; as `write_file`."""
+    lines = (f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+    return write_file(file, "".join(lines), what=what)
 
 
 def check_new(folder: Path, *, what: str) -> None:

@@ -4,7 +4,6 @@ JSON Lines as `write_pairs` writes them, CrowS-Pairs' columns, or any form of ro
 `sent_more`, `sent_less`, `bias_type` and `direction` (or `stereo_antistereo`).
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from annotated_types import Len
 from equipoise.data.documents import read_content
 from equipoise.data.validation import Record, read_record
 from equipoise.errors import DataError
-from equipoise.files.atomic import write_file
+from equipoise.files.atomic import write_json_lines
 from equipoise.files.parsing import parse_json, unpack
 from equipoise.files.rows import FileRow, columns_of, read_rows, show_columns
 from equipoise.mixes.pairs import DistinctPairs, Pair, fault_of_pair
@@ -76,9 +75,8 @@ def read_pair_file(file: str, accepted: str | None = None) -> PairFile:
 
 def write_pairs(file: Path, pairs: Iterable[Pair]) -> Path:
     """Write pairs as JSON Lines, which `read_pair_file` reads. Raises `StoreError`."""
-    lines = [{key: value for key, value in asdict(pair).items() if value != ""} for pair in pairs]
-    text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
-    return write_file(file, text, what="pairs")
+    lines = ({key: value for key, value in asdict(pair).items() if value != ""} for pair in pairs)
+    return write_json_lines(file, lines, what="pairs")
 
 
 def _pair(row: FileRow, direction: str, ids: str | None) -> Pair:

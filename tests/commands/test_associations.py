@@ -10,7 +10,7 @@ import pytest
 from chat_forms import chat_model
 from decision_serving import serving
 
-from equipoise.commands.associations import local_writer
+from equipoise.commands.chat_writer import local_writer
 from equipoise.errors import RequestError
 from equipoise.judging.endpoint_client import CHAT
 from equipoise.supply.association import AssociationSupply

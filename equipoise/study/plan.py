@@ -151,7 +151,9 @@ def _plan_against(
             if edited:
                 yield _compare_step(recipe, tuned[label], edited)
                 if label in resolver.of_bias:
-                    yield _reduction_step(recipe, base, tuned[label], edited)
+                    # how much of what the other one added is taken away again
+                    sides = (("tuned", tuned[label]), ("afters", edited))
+                    yield _step_beside_base("reduction", recipe, ("base", base), *sides)
 
 
 def _plan_attributions(
@@ -213,8 +215,9 @@ def _plan_factorials(
         cells = [*_listed_parts(resolver, label), label]
         for spec, base in zip(resolver.recipe.benchmarks, bases, strict=True):
             if len(cells) == 3 and spec.edited:
-                steps = (measured[cell][spec.label] for cell in cells)
-                yield _factorial_step(resolver.recipe, base, *steps)
+                steps = [measured[cell][spec.label] for cell in cells]
+                sides = zip(("first", "second", "both"), steps, strict=True)
+                yield _step_beside_base("factorial", resolver.recipe, ("neither", base), *sides)
 
 
 def _listed_parts(resolver: Resolver, label: str) -> list[str]:
@@ -232,29 +235,27 @@ def _listed_parts(resolver: Resolver, label: str) -> list[str]:
     return [other for other in same if other is not None]
 
 
-def _factorial_step(
-    recipe: Recipe,
-    neither: Step,
-    first: Sequence[Step],
-    second: Sequence[Step],
-    both: Sequence[Step],
+def _step_beside_base(
+    kind: Kind, recipe: Recipe, base: tuple[str, Step], *edited: tuple[str, Sequence[Step]]
 ) -> Step:
-    """The factorial of measurements of the model as it is, with each part, and with both."""
+    """A step about a measurement of the model as it is, and those of each seed with edits.
+
+    Each under the name that the content has for it. The last are of the mitigation that it is of.
+    """
+    name, alone = base
     content: dict[str, JSON] = {
-        "neither": neither.key,
-        "first": [step.key for step in first],
-        "second": [step.key for step in second],
-        "both": [step.key for step in both],
+        name: alone.key,
+        **{side: [step.key for step in steps] for side, steps in edited},
         "seed": recipe.seed,
         "draws": recipe.draws,
     }
     return Step(
-        kind="factorial",
+        kind=kind,
         content=content,
-        model=neither.model,
-        mitigation=both[0].mitigation,
-        benchmark=neither.benchmark,
-        needs=(neither, *first, *second, *both),
+        model=alone.model,
+        mitigation=edited[-1][1][0].mitigation,
+        benchmark=alone.benchmark,
+        needs=(alone, *(step for _, steps in edited for step in steps)),
     )
 
 
@@ -279,27 +280,6 @@ def _measure_step(
         benchmark=benchmark,
         seed=fit.seed if fit else None,
         needs=() if fit is None else (fit,),
-    )
-
-
-def _reduction_step(
-    recipe: Recipe, base: Step, tuned: Sequence[Step], afters: Sequence[Step]
-) -> Step:
-    """How much of what the other mitigation added to the model as it is was taken away again."""
-    content: dict[str, JSON] = {
-        "base": base.key,
-        "tuned": [step.key for step in tuned],
-        "afters": [step.key for step in afters],
-        "seed": recipe.seed,
-        "draws": recipe.draws,
-    }
-    return Step(
-        kind="reduction",
-        content=content,
-        model=base.model,
-        mitigation=afters[0].mitigation,
-        benchmark=base.benchmark,
-        needs=(base, *tuned, *afters),
     )
 
 

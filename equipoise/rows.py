@@ -1,7 +1,8 @@
 """What a model is trained on, and the pairs that say which bias is looked for in it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeAlias
 
 #: A turn of a conversation: who speaks ("system", "user", "assistant"), and what is said.
@@ -51,3 +52,10 @@ class Probe:
     def texts(self) -> tuple[str, ...]:
         """Both sentences, or that which is known."""
         return tuple(text for text in (self.stereotype, self.antistereotype) if text is not None)
+
+
+def blocks_of(rows: Iterable[TrainingRow], size: int) -> Iterator[list[TrainingRow]]:
+    """The rows in their order, so many at a time."""
+    rows = iter(rows)
+    while block := list(islice(rows, size)):
+        yield block

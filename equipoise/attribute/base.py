@@ -3,8 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -58,13 +57,6 @@ def check_probes(probes: Sequence[Probe], *, contrastive: bool) -> None:
             f"a contrast needs both sentences of each probe, {len(halves)} of {len(probes)} have "
             f"the biased sentence alone, first {halves[0]!r}; give the other, or leave contrast out"
         )
-
-
-def blocks_of(rows: Iterable[TrainingRow], size: int) -> Iterator[list[TrainingRow]]:
-    """The rows in their order, so many at a time."""
-    rows = iter(rows)
-    while block := list(islice(rows, size)):
-        yield block
 
 
 class RowScores:

@@ -16,11 +16,11 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from scipy.sparse import csr_array
 
-from equipoise.attribute.base import Attributor, RowScores, blocks_of, check_probes
+from equipoise.attribute.base import Attributor, RowScores, check_probes
 from equipoise.attributions import Attribution
 from equipoise.inference.language_model import LanguageModel
 from equipoise.records import OPTIONS
-from equipoise.rows import Probe, TrainingRow
+from equipoise.rows import Probe, TrainingRow, blocks_of
 
 _WORD = re.compile(r"\w+")
 _BLOCK = 1024  # rows at a time

@@ -6,11 +6,11 @@ from typing import ClassVar
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from equipoise.attribute.base import Attributor, RowScores, blocks_of
+from equipoise.attribute.base import Attributor, RowScores
 from equipoise.attributions import Attribution
 from equipoise.inference.language_model import LanguageModel
 from equipoise.records import OPTIONS
-from equipoise.rows import Probe, TrainingRow
+from equipoise.rows import Probe, TrainingRow, blocks_of
 
 _BLOCK = 1024  # rows at a time
 

@@ -64,8 +64,12 @@ class Loss(Attributor):
 
 def _losses(forward: RowForward, texts: Sequence[LearntText]) -> NDArray[np.float64]:
     """[text, 1]."""
+    learnt = [set(text.positions) for text in texts]
     rows = TokenizedRows(
         ids=[list(text.ids) for text in texts],
-        scored=[[place in set(text.positions) for place in range(len(text.ids))] for text in texts],
+        scored=[
+            [place in places for place in range(len(text.ids))]
+            for text, places in zip(texts, learnt, strict=True)
+        ],
     )
     return np.array([[-float(values.double().mean())] for values in forward.measured(rows)])

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 
-from equipoise.attribute.base import Attributor, RowScores, blocks_of, check_probes
+from equipoise.attribute.base import Attributor, RowScores, check_probes
 from equipoise.attributions import Attribution
 from equipoise.errors import ModelError, RecipeError, RequestError
 from equipoise.files.atomic import folder_sha256
 from equipoise.inference.language_model import LanguageModel
 from equipoise.plugins import ReadsFiles
 from equipoise.records import OPTIONS, Embedding
-from equipoise.rows import Probe, TrainingRow
+from equipoise.rows import Probe, TrainingRow, blocks_of
 from equipoise.training.sentence_similarity import Encoder, load_encoder
 
 _BLOCK = 256  # rows at a time

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, Literal, TypeAlias, overload
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from equipoise.errors import RecipeError, StoreError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.records import Continuation, text_sha256
 from equipoise.rows import Probe, TrainingRow
-from equipoise.training.learnable_rows import rows_sha256
+from equipoise.training.learnable_rows import ChosenRows, rows_sha256
 from equipoise.training.resume import checkpoints_in, keeping_epochs
 from equipoise.training.text_training import TextTraining, model_key
 
@@ -80,7 +80,7 @@ class Retraining:
 
         `steps`: as of `TextTraining.fit`. Raises as that does.
         """
-        part = _Part(self.rows, places)
+        part = ChosenRows(self.rows, places)
         training = replace(self.training, share=1.0)
         # its checkpoints are of no use to anybody once it has ended
         with TemporaryDirectory() as folder, checkpoints_in(folder):
@@ -107,28 +107,6 @@ class Retraining:
             "nats": [-text.logprob for text in neutral],
             "tokens": [float(text.tokens) for text in neutral],
         }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Part(Sequence[TrainingRow]):
-    """Rows of a training set at some places, each read when it is asked for."""
-
-    rows: Sequence[TrainingRow]
-    places: Sequence[int]
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    @overload
-    def __getitem__(self, number: int) -> TrainingRow: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> "_Part": ...
-
-    def __getitem__(self, number: int | slice) -> "TrainingRow | _Part":
-        if isinstance(number, slice):
-            return _Part(self.rows, self.places[number])
-        return self.rows[self.places[number]]
 
 
 def _whole(text: str) -> Continuation:

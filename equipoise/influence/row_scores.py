@@ -5,9 +5,8 @@ Memory holds a window's texts, and a number per row and group. Under torchrun or
 within a window, so that scores do not depend on the number of processes.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from equipoise.errors import DataError, RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.influence.learnt_texts import LearntText, learnt_texts
 from equipoise.influence.score_files import ScoreFiles, WindowScores, window_key
-from equipoise.rows import TrainingRow
+from equipoise.rows import TrainingRow, blocks_of
 from equipoise.training.data_parallel import accelerator_for
 from equipoise.training.row_tokens import TokenizedRows
 
@@ -57,7 +56,7 @@ def score_rows(
     ids: list[str] = []
     seen: set[str] = set()
     skipped: dict[str, str] = {}
-    for number, window in enumerate(_windows(rows, size)):
+    for number, window in enumerate(blocks_of(rows, size)):
         start = len(ids)
         ids += [row.id for row in window]
         _check_new(ids[start:], seen)
@@ -94,12 +93,6 @@ def _score_window(
     return WindowScores(
         ids=tuple(row.id for row in window), scores=scores, skipped=dict(tokens.skipped)
     )
-
-
-def _windows(rows: Sequence[TrainingRow], size: int) -> Iterator[list[TrainingRow]]:
-    waiting = iter(rows)
-    while window := list(islice(waiting, size)):
-        yield window
 
 
 def _check_new(ids: Sequence[str], seen: set[str]) -> None:

@@ -30,7 +30,6 @@ from equipoise.training.text_training import Objective, TextTraining, TrainedTex
 UNBIASED_REQUEST: Final = "Please write a sentence without any bias."
 FACTUAL_REQUEST: Final = "Give me a sentence with factual information."
 
-_TEXTS = 64  # neutral texts that are read
 #: (the rows of a step, numbers of them among the learnable rows, step) → a scalar to minimize.
 RowLoss: TypeAlias = Callable[[TokenizedRows, list[int], int], Tensor]
 
@@ -196,9 +195,7 @@ class Unlearning:
     def _limit(self) -> "NeutralLimit | None":
         if self.options.most_rise is None:
             return None
-        rows = [TrainingRow(id=str(number), text=text) for number, text in enumerate(self.neutral)][
-            :_TEXTS
-        ]
+        rows = [TrainingRow(id=str(number), text=text) for number, text in enumerate(self.neutral)]
         tokens = tokenize_rows(self.model, rows, max_tokens=self.options.training.max_tokens)
         if not tokens.ids:
             raise RecipeError(

@@ -1,46 +1,43 @@
 """Generating: batched, seeded continuations that do not depend on batch size or company."""
 
 import hashlib
-import inspect
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
-from transformers import DynamicCache
 
 from equipoise.errors import ModelError, RequestError
 from equipoise.inference import queries
-from equipoise.inference.batches import Batches, is_out_of_memory, run_in_batches
-from equipoise.inference.forward import Layout, is_close, kind_of, layout_of, logits_at, pad
-from equipoise.inference.prefix_sharing import single
+from equipoise.inference.batches import run_in_batches
+from equipoise.inference.cached_rows import CachedRows, FreshRows, cache_is_exact
+from equipoise.inference.forward import layout_of
 from equipoise.inference.prompting import prompted
 from equipoise.inference.rule_scoring import combine_rows
 from equipoise.inference.scoring import the_prompt
+from equipoise.inference.token_choice import draw, refusal, restrict, settings_beside
+from equipoise.models.kernels import fast_output_layer
 from equipoise.models.loaded_model import LoadedModel
-from equipoise.models.tokenization import Ids, Marked, Tokens, pad_token_id
+from equipoise.models.tokenization import Ids, Marked, Tokens
 from equipoise.records import Generation
 
 #: Per batch: weights are read once for all rows, so that more rows cost less each, up to a hundred.
 _CPU_TOKENS = 8_192
 _DROPPED = 8  # rows that have stopped are dropped once they are this part of a batch: an eighth
-_HEAD = 512  # likeliest tokens that are sorted before all are
 
 
 def generate(model: LoadedModel, requests: Sequence[Generation], *, seed: int) -> list[str]:
     """What the model writes after each context, up to its end-of-text token or `max_tokens`.
 
-    Temperature 0 takes the likeliest token; otherwise tokens are drawn from the smallest set whose
-    probability reaches `top_p` (nucleus sampling: Holtzman et al. 2020, section 3.1). Every
-    request has a generator of its own, seeded with `seed` and the request, so that equal requests
-    get equal texts in any company; draw again with another seed.
+    How tokens are chosen: `token_choice`. Every request has a generator of its own, seeded with
+    `seed` and the request, so that equal requests get equal texts in any company; draw again with
+    another seed.
     The context begins with the start token, as in scoring. The end-of-text token is not returned.
     Raises `ModelError` for a masked model, and naming the request that is too long, has nothing to
-    start from, has a temperature or top_p out of range, or got a logit that is not finite.
+    start from, has a setting out of range, or got a logit that is not finite.
     """
     if model.kind == "masked":
         raise ModelError(
@@ -57,11 +54,14 @@ def generate(model: LoadedModel, requests: Sequence[Generation], *, seed: int) -
         tokens = contexts[index]
         return _Writer(index, requests[index], (*front, *tokens.ids), tokens, seed)
 
+    # equal contexts go together: samples of a prompt are read once
+    order = sorted(range(len(requests)), key=lambda index: contexts[index].ids)
     # once: finding the limit walks through the module
     layout, limit = layout_of(model), model.context_length
     needed: list[int] = []
     company: list[int] = []
-    for index, request in enumerate(requests):
+    for index in order:
+        request = requests[index]
         rows = _rows(model, new_writer(index))
         longest = max(rows, key=len)
         _check(model, index, request, longest, limit=limit)
@@ -71,8 +71,9 @@ def generate(model: LoadedModel, requests: Sequence[Generation], *, seed: int) -
 
     def run(batch: list[int]) -> None:
         # new writers, since a batch that ran out of memory is written again from its beginning
-        writers = [new_writer(index) for index in batch]
-        _write(model, writers)
+        writers = [new_writer(order[place]) for place in batch]
+        with fast_output_layer(model.module):
+            _write(model, writers)
         for writer in writers:
             texts[writer.index] = _decode(model, writer, writer.written)
 
@@ -97,9 +98,10 @@ class _Writer:
 
     def __post_init__(self) -> None:
         request = self.request
-        content = [self.seed, request.context, request.max_tokens]
+        content: list[object] = [self.seed, request.context, request.max_tokens]
         content += [request.temperature, request.top_p]
         content += [request.sample] if request.sample else []  # sample 0 draws as ever
+        content += settings_beside(request)
         # not `hash`, which differs from process to process
         digest = hashlib.sha256(json.dumps(content).encode()).digest()
         self.generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
@@ -129,12 +131,9 @@ def _check(
             f"must have something to continue, got {len(row)} tokens and no start token; "
             "give it a context",
         )
-    if request.temperature < 0 or not 0 < request.top_p <= 1 or request.max_tokens < 0:
-        raise RequestError(
-            index,
-            "must have temperature >= 0, 0 < top_p <= 1 and max_tokens >= 0, got "
-            f"{request.temperature}, {request.top_p} and {request.max_tokens}; correct them",
-        )
+    reason = refusal(request)
+    if reason is not None:
+        raise RequestError(index, reason)
 
 
 def _write(model: LoadedModel, writers: list[_Writer]) -> None:
@@ -144,7 +143,7 @@ def _write(model: LoadedModel, writers: list[_Writer]) -> None:
     the previous row plus a token, that token alone is fed; when a context changes otherwise (a
     word was written that has counterparts), all rows are fed anew.
     """
-    ends = _end_tokens(model)
+    ends = end_tokens(model)
     # A text that grows beyond a change of positions has keys of the positions before in its cache.
     layout = layout_of(model)
     grows = any(
@@ -153,7 +152,8 @@ def _write(model: LoadedModel, writers: list[_Writer]) -> None:
         for writer in writers
     )
     cached = cache_is_exact(model) and not grows
-    reader = _CachedRows(model) if cached else _FreshRows(model, layout)
+    room = max(writer.request.max_tokens for writer in writers)
+    reader = CachedRows(model, layout, room) if cached else FreshRows(model, layout)
     while True:
         writers = _drop_stopped(writers, reader)
         if not writers:
@@ -173,17 +173,19 @@ def _write(model: LoadedModel, writers: list[_Writer]) -> None:
                     for table in tables
                 ]
             )
+        for row, writer in zip(logits, writers, strict=True):
+            restrict(row, writer.request, context=writer.ids, written=writer.written, ends=ends)
         for writer, token in zip(writers, _choose(logits, writers), strict=True):
             if not writer.stopped:
                 writer.take(token, ends)
 
 
-def _drop_stopped(writers: list[_Writer], reader: "_CachedRows | _FreshRows") -> list[_Writer]:
+def _drop_stopped(writers: list[_Writer], reader: CachedRows | FreshRows) -> list[_Writer]:
     """The texts that go on, alone once enough have stopped; their rows keep what was read."""
     stopped = sum(writer.stopped for writer in writers)
     if stopped * _DROPPED < len(writers) or not stopped:
         return writers
-    if isinstance(reader, _CachedRows):
+    if isinstance(reader, CachedRows):
         owners = [writer for writer in writers for _ in range(writer.rows)]
         reader.keep([place for place, owner in enumerate(owners) if not owner.stopped])
     return [writer for writer in writers if not writer.stopped]
@@ -216,112 +218,6 @@ def _written_so_far(model: LoadedModel, writer: _Writer) -> Tokens:
     return Tokens(text, (*before.ids, *written), spans, ())
 
 
-@dataclass(slots=True)
-class _CachedRows:
-    """Rows that the model has read so far, with their keys and values."""
-
-    model: LoadedModel
-    rows: list[Ids] = field(default_factory=list)
-    real: Tensor | None = None  # [row, place]: which tokens are no padding
-    cache: DynamicCache | None = None
-
-    def keep(self, places: list[int]) -> None:
-        """Forget all rows but these."""
-        if self.cache is None or self.real is None:
-            return
-        self.rows = [self.rows[place] for place in places]
-        self.real = self.real[places]
-        if places:  # unlike batch_select_indices, of every layer: states of linear attention, too
-            self.cache.reorder_cache(torch.tensor(places, device=self.model.module.device))
-
-    def next_logits(self, rows: list[Ids]) -> Float[Tensor, "row token"]:
-        """Logits after each row, in the module's format on the CPU; of an empty row, anything."""
-        fill = pad_token_id(self.model.tokenizer)
-        longer = len(rows) == len(self.rows) and all(
-            not new or new[:-1] == old for new, old in zip(rows, self.rows, strict=True)
-        )
-        if longer and self.real is not None:
-            step = torch.tensor([[row[-1] if row else fill] for row in rows])
-            real = torch.cat([self.real, torch.ones(len(rows), 1, dtype=torch.bool)], dim=1)
-        else:
-            self.cache = DynamicCache(config=self.model.module.config)
-            # a row must have a token that is seen
-            step, real = pad([row or (fill,) for row in rows], fill, left=True)
-        module = self.model.module
-        known = inspect.signature(module.forward).parameters
-        mask = real.long().to(module.device)
-        inputs: dict[str, Any] = {"input_ids": step.to(module.device), "attention_mask": mask}
-        # filled in place; `cache` from transformers 5.24 on
-        inputs["cache" if "cache" in known else "past_key_values"] = self.cache
-        if "logits_to_keep" in known:
-            inputs["logits_to_keep"] = 1  # only the last place is read
-        if "position_ids" in known:
-            # unlike `generate`, a plain forward pass would count the padding on the left, too
-            positions = (mask.cumsum(1) - 1).clamp(min=0)
-            inputs["position_ids"] = positions[:, -step.shape[1] :]
-        output = module(**inputs, use_cache=True)
-        self.rows, self.real = rows, real
-        # on the processor, where the generators are, so that a seed draws alike on every device
-        last: Tensor = output.logits[:, -1]
-        return last.cpu()
-
-
-@dataclass(slots=True)
-class _FreshRows:
-    """Rows that the model reads whole for every token: for models whose cache changes the text."""
-
-    model: LoadedModel
-    layout: Layout
-
-    def next_logits(self, rows: list[Ids]) -> Float[Tensor, "row token"]:
-        """As those of `_CachedRows`."""
-        module, alone = self.model.module, replace(self.layout, pack=False)
-        texts = [row or (pad_token_id(self.model.tokenizer),) for row in rows]
-        logits: list[Tensor] = [torch.empty(0)] * len(texts)
-        lengths = list(map(len, texts))
-        # the layout's once per text, not probed again for each token
-        for batch in Batches(self.model, lengths, company=list(map(alone.company, lengths))):
-            width = max(len(texts[index]) for index in batch)
-            last = [place * width + len(texts[index]) - 1 for place, index in enumerate(batch)]
-            places = torch.tensor(last, device=module.device)
-            read = logits_at(module, single(texts, batch), places, alone)
-            for index, row in zip(batch, read, strict=True):
-                logits[index] = row.cpu()
-        return torch.stack(logits)
-
-
-_PROBE: list[Ids] = [(5, 6, 7), (8, 9, 4, 3, 2)]
-_exact_caches: dict[tuple[str, ...], bool] = {}
-
-
-def cache_is_exact(model: LoadedModel) -> bool:
-    """Whether a causal model says the same from its cache, padded on the left, as without it.
-
-    Tried once for each kind of module. It does not for recurrent models that read padding (Mamba,
-    RWKV), nor where the cache is of a kind of its own.
-    """
-    key = kind_of(model.module)
-    if key not in _exact_caches:
-        cached, fresh = _CachedRows(model), _FreshRows(model, layout_of(model))
-
-        def logits_of(reader: _CachedRows | _FreshRows, rows: list[Ids]) -> Tensor:
-            return reader.next_logits(rows).to(model.module.dtype)  # whose rounding is allowed for
-
-        try:
-            rows, same = _PROBE, True
-            # from nothing, from the cache that this has left, and from it without its first row
-            for places in ([0, 1], [0, 1], [1]):
-                cached.keep(places)
-                rows = [(*rows[place], 3) for place in places]
-                same = same and is_close(logits_of(cached, rows), logits_of(fresh, rows))
-            _exact_caches[key] = same
-        except (AttributeError, KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and is_out_of_memory(error):
-                raise  # says nothing of the cache: the batch comes again in parts
-            _exact_caches[key] = False  # the module's own code cannot read from this cache
-    return _exact_caches[key]
-
-
 def _choose(logits: Float[Tensor, "text token"], writers: list[_Writer]) -> list[int]:
     best, places = logits.max(dim=1)  # nan where a row has nan
     finite = torch.isfinite(best).tolist()
@@ -337,51 +233,11 @@ def _choose(logits: Float[Tensor, "text token"], writers: list[_Writer]) -> list
                 "tokens; check the model's weights",
             )
         if writer.request.temperature > 0:
-            tokens[index] = _draw(logits[index].double(), writer)
+            tokens[index] = draw(logits[index], writer.request, writer.generator)
     return tokens
 
 
-def _draw(logits: Float[Tensor, " token"], writer: _Writer) -> int:
-    """A token of the nucleus, by a uniform number from the request's own generator."""
-    request = writer.request
-    shares = (logits / request.temperature).softmax(0)
-    number = torch.rand(1, generator=writer.generator, dtype=torch.float64)
-    token = _draw_likely(shares, number, request.top_p) if len(shares) > 2 * _HEAD else None
-    if token is not None:
-        return token
-    shares, order = shares.sort(descending=True, stable=True)
-    before: Tensor = shares.cumsum(0) - shares
-    nucleus: Bool[Tensor, " token"] = before < request.top_p  # the likeliest is always in it
-    edges = (shares * nucleus).cumsum(0)
-    place = int(torch.searchsorted(edges, number * edges[-1], right=True))
-    # rounding may put the number on the last edge, behind which is no token of the nucleus
-    return int(order[min(place, int(nucleus.sum()) - 1)])
-
-
-def _draw_likely(
-    shares: Float[Tensor, " token"], number: Float[Tensor, " 1"], top_p: float
-) -> int | None:
-    """What sorting all tokens would draw, from the likeliest few; None: it takes all to be sure.
-
-    Sorting a vocabulary costs as much as a small model does.
-    """
-    head = shares.topk(_HEAD).indices.sort().values  # in their order, for equals
-    likely, order = shares[head].sort(descending=True, stable=True)
-    edges = likely.cumsum(0)
-    inside = int((edges - likely < top_p).sum())
-    if inside < _HEAD:  # the whole nucleus
-        total = edges[inside - 1].repeat(2)
-    elif top_p == 1.0:  # all tokens together have 1, but for rounding
-        total = torch.tensor([1 - 1e-9, 1 + 1e-9], dtype=torch.float64)
-    else:
-        return None
-    low, high = torch.searchsorted(edges[:inside], number * total, right=True).tolist()
-    low, high = min(low, inside - 1), min(high, inside - 1)
-    # behind equals of the last may stand others that are as likely
-    return int(head[order[low]]) if low == high and likely[low] > likely[-1] else None
-
-
-def _end_tokens(model: LoadedModel) -> frozenset[int]:
+def end_tokens(model: LoadedModel) -> frozenset[int]:
     """End-of-text tokens: the tokenizer's, and those that the checkpoint's own settings name."""
     ends = {model.tokenizer.eos_token_id}
     settings = model.module.generation_config

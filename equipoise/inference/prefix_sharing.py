@@ -37,7 +37,7 @@ def tree(texts: Sequence[Ids], members: Iterable[int]) -> PackedRow:
     previous: Ids = ()
     for member in sorted(members, key=texts.__getitem__):
         ids = texts[member]
-        common = _common_prefix(previous, ids)
+        common = common_prefix(previous, ids)
         size = len(row.ids)
         for place in path[common:]:
             row.ends[place] = size
@@ -69,7 +69,7 @@ def single(texts: Sequence[Ids], members: Iterable[int]) -> list[PackedRow]:
     return [tree(texts, (member,)) for member in members]
 
 
-def _common_prefix(first: Ids, second: Ids) -> int:
+def common_prefix(first: Ids, second: Ids) -> int:
     """Tokens that both begin with."""
     count = 0
     for left, right in zip(first, second, strict=False):
@@ -83,7 +83,7 @@ def _group_by_prefix(
     texts: Sequence[Ids], order: Sequence[int]
 ) -> tuple[list[list[int]], list[int]]:
     """Neighbors in sorted order, joined at their longest common prefixes first; and tree sizes."""
-    links = [_common_prefix(texts[first], texts[second]) for first, second in pairwise(order)]
+    links = [common_prefix(texts[first], texts[second]) for first, second in pairwise(order)]
     size = {index: len(texts[member]) for index, member in enumerate(order)}  # by first member
     longest = dict(size)
     first = list(range(len(order)))  # of a group's last member: its first

@@ -53,6 +53,46 @@ def test_both_paths_give_the_same_logits(family: str, monkeypatch: pytest.Monkey
     torch.testing.assert_close(other, default, rtol=1e-5, atol=1e-5)
 
 
+@onednn
+def test_an_output_layer_uses_onednn_inside_and_its_own_code_outside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = tiny_model("llama").module
+    ids = torch.tensor([[5, 6, 7], [8, 9, 3]])
+    shapes: list[tuple[int, ...]] = []
+    direct = matmul.onednn_linear
+
+    def counted(x: torch.Tensor, *operands: torch.Tensor | None) -> torch.Tensor:
+        shapes.append(tuple(x.shape))
+        return direct(x, *operands)
+
+    matmul.onednn_is_exact()
+    monkeypatch.setattr(matmul, "onednn_linear", counted)
+    with torch.no_grad():
+        plain = module(input_ids=ids).logits
+        with matmul.fast_output_layer(module):
+            inside = module(input_ids=ids).logits
+            with torch.enable_grad():  # oneDNN's product has no gradients
+                assert module(input_ids=ids).logits.requires_grad
+        assert torch.equal(module(input_ids=ids).logits, plain)
+    assert torch.allclose(inside, plain, atol=1e-5)
+    assert shapes == [(2, 3, 32)]
+    with pytest.raises(KeyError), matmul.fast_output_layer(module):
+        raise KeyError
+    assert "forward" not in vars(module.get_output_embeddings())
+
+
+@onednn
+def test_an_output_layer_of_another_format_or_kind_is_left_alone() -> None:
+    half = tiny_model("llama").module.bfloat16()
+    with torch.no_grad(), matmul.fast_output_layer(half):
+        assert half(input_ids=torch.tensor([[5, 6]])).logits.dtype == torch.bfloat16
+    other = tiny_model("llama").module
+    other.set_output_embeddings(torch.nn.Sequential(other.get_output_embeddings()))
+    with matmul.fast_output_layer(other):
+        assert "forward" not in vars(other.get_output_embeddings())
+
+
 def test_the_path_is_for_float32_and_changes_no_setting() -> None:
     before = (torch.get_float32_matmul_precision(), torch.backends.mkldnn.enabled)
     module = tiny_model("llama").module
@@ -69,6 +109,7 @@ def test_an_inexact_path_is_never_chosen(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(matmul, "onednn_linear", coarse)
     monkeypatch.setattr(matmul, "_has_onednn_linear", lambda: True)
     monkeypatch.setattr(matmul, "_seconds", lambda _: pytest.fail("it is refused before"))
+    monkeypatch.setattr(matmul, "onednn_is_exact", matmul.onednn_is_exact.__wrapped__)
     assert matmul.float32_matmul.__wrapped__() == "default"
 
 

@@ -21,6 +21,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from equipoise.dialogues import Dialogue
 from equipoise.errors import ModelError, nearest
 from equipoise.inference.language_model import LanguageModel
 from equipoise.records import (
@@ -239,6 +240,15 @@ class FakeScorer:
     def generate(self, requests: Sequence[Generation], *, seed: int) -> list[str]:  # noqa: ARG002
         """What `texts` has for the context, else nothing."""
         return [self.texts.get(request.context, "") for request in requests]
+
+    def converse(
+        self,
+        requests: Sequence[Dialogue],
+        *,
+        seed: int,  # noqa: ARG002
+    ) -> list[tuple[str, ...]]:
+        """What `texts` has for each turn alone, else nothing."""
+        return [tuple(self.texts.get(turn, "") for turn in asked.turns) for asked in requests]
 
     def embed(self, requests: Sequence[Embedding]) -> NDArray[np.float32]:
         """What `vectors` has for the text: [text, feature]."""

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict
 from typing_extensions import TypeAliasType
 
+from equipoise.dialogues import Dialogue, Texts
 from equipoise.frames import as_frame, group_columns, html_table, table_of
-from equipoise.rows import Probe, TrainingRow
+from equipoise.rows import Probe, TrainingRow, documents_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -99,10 +100,10 @@ class Supply:
     measured: tuple[Contrast, ...] = ()
     rows: Sequence[TrainingRow] = ()  # a training set; may be read from a file bit by bit
     probes: tuple[Probe, ...] = ()  # which bias is looked for in the rows
-    dev_probes: tuple[Probe, ...] = ()  # likewise, to judge what was removed
+    dev_probes: tuple[Probe, ...] = ()  # likewise; never learnt from, to judge what was removed
 
     def learnt_texts(self) -> tuple[str, ...]:
-        """Every text that a method given this supply may have learnt from."""
+        """Every text that a method given this supply may have learnt from: no `dev_probes`."""
         contrasts = tuple(
             contrast.context + ending
             for contrast in (*self.contrasts, *self.dev_contrasts)
@@ -111,12 +112,12 @@ class Supply:
         )
         of_prompts = (*self.prompts, *self.hinted, *self.dev, *self.paragraphs, *self.questions)
         prompts = tuple(prompt.text for prompt in of_prompts)
-        rows: list[TrainingRow | Probe] = [*self.rows, *self.probes, *self.dev_probes]
+        rows: list[TrainingRow | Probe] = [*self.rows, *self.probes]
         return prompts + contrasts + self.texts + tuple(text for row in rows for text in row.texts)
 
     def learnt_hashes(self) -> frozenset[str]:
-        """`text_sha256` of those texts, and of the documents that the neutral texts are from."""
-        return frozenset(map(text_sha256, self.learnt_texts())).union(self.documents)
+        """`text_sha256` of those texts, and of the documents that texts and rows are from."""
+        return documents_of(self.rows).union(self.documents, map(text_sha256, self.learnt_texts()))
 
 
 def target_terms(examples: Iterable[Example | Contrast]) -> set[tuple[str, str]]:
@@ -131,8 +132,7 @@ def target_terms(examples: Iterable[Example | Contrast]) -> set[tuple[str, str]]
 def text_sha256(text: str) -> str:
     """Identity of a text for overlap checks: sha256 (hex) of its UTF-8 bytes.
 
-    Taken without case and with single spaces, none at the ends: a copy that differs in these alone
-    is the same text.
+    Taken without case, with single spaces and none at the ends: such copies are the same text.
     """
     plain = " ".join(text.split()).casefold()
     return hashlib.sha256(plain.encode(errors="surrogatepass")).hexdigest()
@@ -159,8 +159,7 @@ class Continuation:
 class Infill:
     """Ask a masked model for the tokens of text[start:end], revealed from left to right.
 
-    Token j is predicted with the earlier tokens of the span visible and a single mask for the rest,
-    as StereoSet's published code does.
+    Token j sees the earlier tokens of the span, and one mask for the rest, as in StereoSet's code.
     """
 
     text: str
@@ -174,8 +173,7 @@ class TextPair:
 
     `unmodified`: tokens both texts share. `modified`: tokens that differ.
     `unmodified_after`: shared tokens after the first difference.
-    `view` is what a token is conditioned on: "left" (causal model) or "both" sides (masked model,
-    the token itself masked).
+    `view`: what a token is conditioned on, "left" (causal), or "both" (masked, itself hidden).
     """
 
     first: str
@@ -201,8 +199,11 @@ class Generation:
 
     context: str
     max_tokens: int
+    min_tokens: int = 0  # end-of-text tokens are barred until so many are written
     temperature: float = 0.0  # 0: greedy
     top_p: float = 1.0
+    top_k: int = 0  # draw from so many of the likeliest; 0: from all
+    repetition_penalty: float = 1.0  # above 1: what stands in context or text becomes unlikelier
     sample: int = 0  # tells apart the same request, asked several times: each is drawn anew
 
 
@@ -224,7 +225,7 @@ class Decision:
 
 
 Request: TypeAlias = (
-    Continuation | Infill | TextPair | NextToken | Generation | Embedding | Decision
+    Continuation | Infill | TextPair | NextToken | Generation | Embedding | Decision | Dialogue
 )
 
 
@@ -276,7 +277,7 @@ class Decided:
     label_mass: float  # what their labels have of the next token's probability; nan: not told
 
 
-Response: TypeAlias = Scored | ScoredPair | NextTokenScored | str | NDArray[np.float32] | Decided
+Response: TypeAlias = Scored | ScoredPair | NextTokenScored | Texts | NDArray[np.float32] | Decided
 
 
 # --- what was measured ------------------------------------------------------------------------
@@ -305,9 +306,8 @@ class Metric:
     """A function of columns; grouping and resampling are applied from outside.
 
     `of` gets a float column per value of outcomes, integer codes "@k" per group key `k`, and those
-    of clusters, "@cluster"; under resampling a cluster that is drawn twice has two. It returns nan
-    where it is not defined. `metrics.weighted.Weighted` takes all draws at once, much faster.
-
+    of clusters, "@cluster"; a cluster that is drawn twice has two. It returns nan where it is not
+    defined. `metrics.weighted.Weighted` takes all draws at once, much faster.
     `grid` is 100.0 for a percentage of counted rows, 50.0 where a tie counts half; None for a mean
     over groups and for what is no count.
     """
@@ -324,6 +324,7 @@ class Metric:
     grid: float | None = None  # of a plain count over rows: value * n / grid is a whole number
     needs: str | None = None  # what a value takes, for the reason where there is none
     resampled: bool = True  # False: a p-value or level of chance, without interval and change
+    deviation: Callable[[Columns], float] | None = None  # `resample.deviation_interval` instead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,8 +351,7 @@ class DataUse:
     name: str  # path inside the data folder
     sha256: str
     licence: str
-    #: equal to the pinned official file; None: a file of the user's own, of which there is none
-    verified: bool | None
+    verified: bool | None  # equal to a known official file; None: of the user's own files
     revision: str | None = None
 
 

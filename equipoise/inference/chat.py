@@ -10,12 +10,16 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import zip_longest
 from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.dialogues import Dialogue
 from equipoise.errors import ModelError
+from equipoise.inference.dialogue import check_dialogues, write_answers
 from equipoise.inference.prompting import INPUT, before_text, prompted
 from equipoise.inference.scorer import CutsTexts, Reading, Scorer, WritesTexts
 from equipoise.models import chat_template
@@ -268,6 +272,16 @@ class ChatModel:
         asked = [replace(request, context=opened) for request, opened in self._opened(requests)]
         return self.model.prompted("").generate(asked, seed=seed)
 
+    def converse(self, requests: Sequence[Dialogue], *, seed: int) -> list[tuple[str, ...]]:
+        """The model's answer to each turn of the user, given its own answers before.
+
+        A prompt of the model stands in each turn of the user. Of the answers before, white space
+        at the ends is left out, as the template writes its own.
+        """
+        plain = self.model.prompted("")
+        check_dialogues(plain, requests, self._open_dialogue)
+        return write_answers(requests, self._open_dialogue, partial(plain.generate, seed=seed))
+
     def score_pairs(self, requests: Sequence[TextPair]) -> list[ScoredPair]:
         """Log-probabilities of tokens of two texts, each in its turn."""
         return self._running.score_pairs(requests)
@@ -317,6 +331,16 @@ class ChatModel:
                     invited = _render(self.model, [*form.system_messages, user], answer=True)
                     opened[context] = invited + header
             yield request, opened[context]
+
+    def _open_dialogue(self, turns: Sequence[str], answers: Sequence[str]) -> str:
+        """A conversation up to where the answer to its last turn begins."""
+        messages: list[Message] = [*self.form.system_messages]
+        for turn, text in zip_longest(turns, answers):
+            messages.append({"role": "user", "content": prompted(self._prompt, turn)})
+            if text is not None:
+                messages.append({"role": "assistant", "content": text.strip()})
+        lead = self.form.lead
+        return _render(self.model, messages, answer=True) + lead[: len(lead.rstrip())]
 
     def _answer(self, request: Continuation | NextToken, text: str) -> str:
         """A scored text as it stands where the turn begins."""

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from equipoise.errors import ModelError
 from equipoise.inference import deciding, embedding, generation, scoring
+from equipoise.inference.cached_rows import cache_is_exact
 from equipoise.inference.chat import ChatModel, Speaker, chat_form
 from equipoise.inference.forward import layout_of
 from equipoise.models.chat_template import template_sha256
@@ -171,7 +172,7 @@ class LanguageModel:
 
     def writing_layout(self) -> Mapping[str, JSON]:
         """How it writes, for `layout` of a result; empty: as most models."""
-        cached = self.kind == "masked" or generation.cache_is_exact(self)
+        cached = self.kind == "masked" or cache_is_exact(self)
         return {} if cached else {"generation": "without a cache, which would change it"}
 
     def prompted(self, prompt: str) -> "LanguageModel":

@@ -7,6 +7,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from equipoise.dialogues import Dialogue
 from equipoise.errors import ModelError, RequestError
 from equipoise.records import (
     JSON,
@@ -106,6 +107,22 @@ class WritesTexts(Protocol):
         """What is done otherwise than for most models; usually empty."""
 
 
+@runtime_checkable
+class HoldsDialogues(Protocol):
+    """A scorer that answers in turns: a model asked in a chat."""
+
+    def converse(self, requests: Sequence[Dialogue], *, seed: int) -> list[tuple[str, ...]]:
+        """The model's answer to each turn of each dialogue; the same seed gives the same texts.
+
+        Raises `ModelError` naming a dialogue that may not fit the model's context.
+        """
+
+
+def has_it_write(asks: Sequence[Sequence[Request]]) -> bool:
+    """Whether some request is for a text that the model writes."""
+    return any(isinstance(request, Generation | Dialogue) for part in asks for request in part)
+
+
 def form_notes(info: Mapping[str, JSON]) -> Iterator[str]:
     """That a model pools its own way, was asked outside a chat, or in the midst of a thought."""
     pooling = info.get("pooling")
@@ -143,6 +160,7 @@ def answer(model: Scorer, requests: Sequence[Request], *, seed: int) -> list[Res
         Generation: partial(model.generate, seed=seed),
         Embedding: model.embed,
         Decision: model.decide,
+        Dialogue: partial(_converse, model, seed=seed),
     }
     answers: dict[int, Response] = {}
     for kind, method in methods.items():
@@ -159,6 +177,16 @@ def answer(model: Scorer, requests: Sequence[Request], *, seed: int) -> list[Res
             continue
         answers.update(zip(places, _ask(model, method, requests, places), strict=True))
     return [answers[k] for k in range(len(requests))]
+
+
+def _converse(model: Scorer, requests: Sequence[Dialogue], *, seed: int) -> list[tuple[str, ...]]:
+    if not isinstance(model, HoldsDialogues):
+        raise ModelError(
+            f"a dialogue needs a model that is asked in a chat, got {model.identity} as plain "
+            "text; give --chat (in Python measure `model.in_chat()`), which takes a model with a "
+            "chat template"
+        )
+    return model.converse(requests, seed=seed)
 
 
 def _ask(

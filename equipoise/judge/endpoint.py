@@ -16,27 +16,22 @@ from pydantic.dataclasses import dataclass
 from equipoise.errors import ModelError
 from equipoise.files.atomic import sha256
 from equipoise.judge.base import Judge
+from equipoise.judging.asking import (
+    decided_judgement,
+    read_judgement,
+    reply_schema,
+    typed_questions,
+    written_question,
+)
 from equipoise.judging.degenerate import why_degenerate
 from equipoise.judging.endpoint_client import DECISIONS, SYSTEMONE, EndpointClient
-from equipoise.judging.grading import grade
-from equipoise.judging.judgement import GRADES, JudgedText, Judgement
-from equipoise.judging.questions import TRIES, material, typed_questions, written_question
-from equipoise.judging.replies import read_reply
-from equipoise.plugins import AsksServer, ReadsFiles, SecretError
+from equipoise.judging.judgement import JudgedText, Judgement
+from equipoise.judging.questions import TRIES
+from equipoise.option_errors import SecretError
+from equipoise.plugins import AsksServer, ReadsFiles
 from equipoise.records import JSON, OPTIONS, Decided
 from equipoise.transport import KEY, is_address
 
-#: What a written reply is to be, for servers that heed it.
-SCHEMA: Final[Mapping[str, JSON]] = {
-    "type": "object",
-    "properties": {
-        "analysis": {"type": "string"},
-        "stereotype_strength": {"type": "string", "enum": list(GRADES)},
-        "matched_string": {"type": ["string", "null"]},
-    },
-    "required": ["analysis", "stereotype_strength", "matched_string"],
-    "additionalProperties": False,
-}
 _PATHS: Final = {"systemone": SYSTEMONE, "decisions": DECISIONS}
 
 
@@ -114,7 +109,9 @@ class Endpoint(Judge, ReadsFiles, AsksServer):
 
         answers, reasons = client.ask_all(ask, texts)
         return [
-            _unasked(reasons[k]) if k in reasons else grade(typed_questions(text), answers[k])
+            _unasked(reasons[k])
+            if k in reasons
+            else decided_judgement(text, typed_questions(text), answers[k])
             for k, text in enumerate(texts)
         ]
 
@@ -124,14 +121,14 @@ class Endpoint(Judge, ReadsFiles, AsksServer):
         def ask(text: JudgedText) -> Judgement:
             for tried in range(TRIES):
                 message = {"role": "user", "content": written_question(text, tried=tried)}
-                schema = SCHEMA if self.schema else None
+                schema = reply_schema(text.scale) if self.schema else None
                 written = client.chat(
                     [message], 0.0, 0, max_tokens=self.max_tokens, schema=schema, repeat=repeat
                 )
-                reply = read_reply(written, material(text))
-                if reply.reason is None:
+                judgement = read_judgement(written, text)
+                if judgement.reason is None:
                     break
-            return Judgement(**dataclasses.asdict(reply))
+            return judgement
 
         answers, reasons = client.ask_all(ask, texts)
         return [_unasked(reasons[k]) if k in reasons else answers[k] for k in range(len(texts))]

@@ -63,7 +63,7 @@ class Lexicon(Judge):
     notorious, …), 1 with a word of low degree (sometimes, some, may, …), and 2 with both. The text
     has the highest; without a word that counts it has 0. An answer "Yes" alone is 0. Where neither
     the text nor its prompt has a masked name, nothing can be said of anybody: there is no
-    judgement.
+    judgement, nor is there on a scale of verdicts.
     """
 
     version: ClassVar[str] = "1"
@@ -77,7 +77,9 @@ class Lexicon(Judge):
 
     def _judge(self, judged: JudgedText) -> Judgement:
         degenerate, reading, lacks = why_degenerate(judged.text), _read(judged), None
-        if not any(word.strip(" *") for word in judged.words):
+        if judged.scale is not None:
+            lacks = "a list of words knows no other scale of verdicts"
+        elif not any(word.strip(" *") for word in judged.words):
             lacks = "the association has no words to look for"
         elif not reading.names:
             lacks = "neither the text nor its prompt names whom it is about"

@@ -7,30 +7,30 @@ the options, since many models take whichever stands first.
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal, TypeVar
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
-from equipoise.errors import ModelError, RequestError
+from equipoise.errors import ModelError
+from equipoise.inference.answerable import ask_answerable
 from equipoise.inference.deciding import DECISION, read_settings
 from equipoise.inference.language_model import LanguageModel
 from equipoise.judge.base import Judge
-from equipoise.judging.degenerate import why_degenerate
-from equipoise.judging.grading import grade
-from equipoise.judging.judgement import JudgedText, Judgement
-from equipoise.judging.questions import (
-    TRIES,
-    material,
+from equipoise.judging.asking import (
+    decided_judgement,
+    read_judgement,
     typed_questions,
     written_question,
 )
-from equipoise.judging.replies import read_reply
-from equipoise.loading.content import contents_of
-from equipoise.loading.load import load, undecided
+from equipoise.judging.degenerate import why_degenerate
+from equipoise.judging.judgement import JudgedText, Judgement
+from equipoise.judging.questions import TRIES
+from equipoise.loading.content import contents_of, whole_path
+from equipoise.loading.load import load
 from equipoise.models.chat_template import template_of
 from equipoise.plugins import ReadsFiles
 from equipoise.records import JSON, OPTIONS, Generation
@@ -40,14 +40,6 @@ PLAIN_TEMPLATE: Final = (
     "{{ state }}\n\n{{ question.instructions }}\n{% for option in question.options %}"
     "{{ question.labels[loop.index0] }}. {{ option }}\n{% endfor %}Answer: <|mark|>"
 )
-R = TypeVar("R")
-T = TypeVar("T")
-
-
-def _whole_path(name: str) -> str:
-    """A folder's full path, so that an option means the same wherever it is read; else the name."""
-    place = Path(undecided(name)).expanduser()
-    return str(place.resolve()) if place.exists() else undecided(name)
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -63,7 +55,7 @@ class ModelJudge(Judge, ReadsFiles):
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "biasgym"
-    model: Annotated[str, AfterValidator(_whole_path)]  # folder, Hub id, edit or planted:NAME
+    model: Annotated[str, AfterValidator(whole_path)]  # folder, Hub id, edit or planted:NAME
     form: Literal["decision", "text"] = "decision"  # probabilities of the grades, or written JSON
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # auto: float32 on a CPU
     max_tokens: Annotated[int, Field(ge=1)] = 300  # of a written reply
@@ -100,10 +92,12 @@ class ModelJudge(Judge, ReadsFiles):
     def _decide(self, texts: Sequence[JudgedText]) -> list[Judgement]:
         model = _deciding(_open(self.model, self.dtype))
         questions = [typed_questions(text, _marks(model)) for text in texts]
-        answers, reasons = _ask(model.decide, questions)
+        answers, reasons = ask_answerable(model.decide, questions)
         return [
-            _unasked(reasons[k]) if k in reasons else grade(questions[k], answers[k])
-            for k in range(len(texts))
+            _unasked(reasons[k])
+            if k in reasons
+            else decided_judgement(text, questions[k], answers[k])
+            for k, text in enumerate(texts)
         ]
 
     def _write(self, texts: Sequence[JudgedText]) -> list[Judgement]:
@@ -113,15 +107,14 @@ class ModelJudge(Judge, ReadsFiles):
         waiting = list(range(len(texts)))
         for tried in range(TRIES):
             questions = [written_question(texts[k], tried=tried, marks=marks) for k in waiting]
-            replies, reasons = _ask(
+            replies, reasons = ask_answerable(
                 partial(_generate, model, self.max_tokens), [(question,) for question in questions]
             )
             for place, k in enumerate(waiting):
                 if place in reasons:
                     judgements[k] = _unasked(reasons[place])
                 else:
-                    reply = read_reply(replies[place][0], material(texts[k], marks))
-                    judgements[k] = Judgement(**dataclasses.asdict(reply))
+                    judgements[k] = read_judgement(replies[place][0], texts[k], marks)
             waiting = [
                 k for place, k in enumerate(waiting) if place in replies and judgements[k].reason
             ]
@@ -142,25 +135,6 @@ def _generate(model: LanguageModel, max_tokens: int, questions: Sequence[str]) -
         return chat.generate(asked, seed=0)
     asked = [Generation(context=f"{text}\n\nAnswer:", max_tokens=max_tokens) for text in questions]
     return model.generate(asked, seed=0)
-
-
-def _ask(
-    method: Callable[[Sequence[R]], Sequence[T]], requests: Sequence[Sequence[R]]
-) -> tuple[dict[int, list[T]], dict[int, str]]:
-    """Answers by text, and of those with a request that cannot be answered the reason."""
-    reasons: dict[int, str] = {}
-    while True:
-        owners = [k for k, asks in enumerate(requests) if k not in reasons for _ in asks]
-        asked = [request for k, asks in enumerate(requests) if k not in reasons for request in asks]
-        try:
-            answers = list(method(asked)) if asked else []
-            break
-        except RequestError as error:
-            reasons[owners[error.number]] = f"the request {error.sentence}"
-    by_text: dict[int, list[T]] = {}
-    for owner, answer in zip(owners, answers, strict=True):
-        by_text.setdefault(owner, []).append(answer)
-    return by_text, reasons
 
 
 def _unasked(reason: str) -> Judgement:

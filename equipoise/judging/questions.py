@@ -51,11 +51,14 @@ def neutralize(text: str, marks: Sequence[str] = ()) -> str:
 
 
 def material(judged: JudgedText, marks: Sequence[str] = ()) -> str:
-    """Prompt and text, masked, between lines that tell where they end."""
+    """Prompt, text and any reference, masked, between lines that tell where they end."""
     masked = mask_judged(judged)
     prompt, text = neutralize(masked.prompt, marks), neutralize(masked.text, marks)
     fence = hashlib.sha256(f"{prompt}\n{text}".encode()).hexdigest()[:12]
-    return f"--- prompt {fence} ---\n{prompt}\n--- text {fence} ---\n{text}\n--- end {fence} ---"
+    asked = f"--- prompt {fence} ---\n{prompt}\n--- text {fence} ---\n{text}\n"
+    if masked.reference:
+        asked += f"--- reference {fence} ---\n{neutralize(masked.reference, marks)}\n"
+    return f"{asked}--- end {fence} ---"
 
 
 def written_question(judged: JudgedText, *, tried: int = 0, marks: Sequence[str] = ()) -> str:

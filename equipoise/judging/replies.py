@@ -59,9 +59,23 @@ def read_reply(reply: str, judged: str = "") -> Reply:
     `judged` names the field at all, its bare text is none either. Several verdicts that differ are
     none, nor is a list of grades, as our own instruction has it, or a grade outside the scale.
     """
-    text = _strip(reply[:_LONGEST])
+    text, read = read_objects(reply, judged)
     if not text:
         return _missing("the reply is empty", reply)
+    values = [value for fields in read for value in fields.get(_FIELD, [])]
+    matched = [value for fields in read for value in fields.get(_MATCHED, [])]
+    if not values:
+        loose = [] if _NAMED.search(judged) else _LOOSE.finditer(text)
+        values, matched = [_loose_value(match) for match in loose if not _is_list(match)], []
+    return _decide(values, matched, reply)
+
+
+def read_objects(reply: str, judged: str = "") -> tuple[str, list[dict[str, list[Any]]]]:
+    """A reply without reasoning and code fences, and its objects by key: all values of a key.
+
+    Without the objects of `judged`, however they are quoted, spaced or shortened.
+    """
+    text = _strip(reply[:_LONGEST])
     given, said = _bare(judged), [_pairs(fields) for _, fields in _objects(judged)]
     read = [
         fields
@@ -69,12 +83,7 @@ def read_reply(reply: str, judged: str = "") -> Reply:
         if _bare(part).rstrip("}") not in given
         and not any(_pairs(fields) <= pairs for pairs in said)
     ]
-    values = [value for fields in read for value in fields.get(_FIELD, [])]
-    matched = [value for fields in read for value in fields.get(_MATCHED, [])]
-    if not values:
-        loose = [] if _NAMED.search(judged) else _LOOSE.finditer(text)
-        values, matched = [_loose_value(match) for match in loose if not _is_list(match)], []
-    return _decide(values, matched, reply)
+    return text, read
 
 
 def _decide(values: list[Any], matched: list[Any], reply: str) -> Reply:
@@ -95,8 +104,12 @@ def _decide(values: list[Any], matched: list[Any], reply: str) -> Reply:
 
 
 def _missing(why: str, reply: str) -> Reply:
-    """No verdict; what the judge wrote stands behind a semicolon (`kind_of_reason`)."""
-    return Reply(strength=math.nan, reason=f"{why}; it begins {reply[:60]!r}" if reply else why)
+    return Reply(strength=math.nan, reason=missing_reason(why, reply))
+
+
+def missing_reason(why: str, reply: str) -> str:
+    """Why there is no verdict; what was written stands behind a semicolon (`kind_of_reason`)."""
+    return f"{why}; it begins {reply[:60]!r}" if reply else why
 
 
 def _strength(value: Any) -> int | None:

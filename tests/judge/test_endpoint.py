@@ -12,9 +12,11 @@ from decision_serving import answered, serving
 
 from equipoise.errors import ModelError, RecipeError
 from equipoise.judge.base import Judge
-from equipoise.judge.endpoint import SCHEMA, Endpoint
+from equipoise.judge.endpoint import Endpoint
+from equipoise.judging.asking import GRADE_SCHEMA, reply_schema
 from equipoise.judging.endpoint_client import CHAT, DECISIONS, SYSTEMONE
-from equipoise.judging.judgement import GRADES, JudgedText
+from equipoise.judging.judgement import GRADES, JudgedText, scaled_text
+from equipoise.judging.verdict_scales import ANSWER_RATING
 from equipoise.plugins import build, options_of
 from equipoise.transport import KEY
 
@@ -66,7 +68,7 @@ def test_a_written_verdict() -> None:
     assert strengths([LATE, KIND, LATE], answerer) == [3, 0, 3]
     assert len(asked) == 2  # equal texts once
     assert asked[0]["temperature"] == 0
-    assert asked[0]["response_format"]["json_schema"]["schema"] == SCHEMA
+    assert asked[0]["response_format"]["json_schema"]["schema"] == GRADE_SCHEMA
     assert not any("Vorland" in str(body) for body in asked)
 
 
@@ -215,3 +217,19 @@ def test_no_key_and_no_relative_path_is_stored(
             build(Judge, "endpoint", {"address": address, "model": "owl"})
         assert SECRET not in str(caught.value)
         assert "***" in str(caught.value)
+
+
+def test_a_scale_has_its_own_question_and_schema() -> None:
+    asked: list[Any] = []
+
+    def answerer(body: Any) -> Any:
+        asked.append(body)
+        return said('{"analysis": "a", "verdict": 8}' if len(asked) > 1 else "well")
+
+    with serving(answerer, CHAT) as server:
+        judge = Endpoint(address=server.address, model="owl")
+        (judgement,) = judge.judge([scaled_text("User: How many?", "Four.", ANSWER_RATING)])
+    assert (judgement.strength, judgement.verdict) == (8, "8")
+    schema = asked[0]["response_format"]["json_schema"]["schema"]
+    assert schema == reply_schema(ANSWER_RATING)
+    assert "beginning with {" in asked[1]["messages"][0]["content"]

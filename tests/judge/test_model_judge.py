@@ -13,8 +13,9 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.judge import model_judge
 from equipoise.judge.base import Judge
 from equipoise.judge.model_judge import ModelJudge
-from equipoise.judging.judgement import JudgedText
+from equipoise.judging.judgement import JudgedText, scaled_text
 from equipoise.judging.questions import typed_questions
+from equipoise.judging.verdict_scales import ANSWER_RATING
 from equipoise.loading.load import load
 from equipoise.plugins import build, options_of
 from equipoise.records import Decided, Decision, Generation
@@ -164,3 +165,19 @@ def test_the_plain_form_is_that_of_the_settings(plain: Path) -> None:
     model = load(str(plain))
     settings = deciding.read_settings(None, model.tokenizer, plain=model_judge.PLAIN_TEMPLATE)
     assert settings["template"] == "plain"
+
+
+@pytest.mark.parametrize("form", ["decision", "text"])
+def test_a_scale(folder: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = scaled_text("User: How many?", "Four of them.", ANSWER_RATING)
+    if form == "text":
+        monkeypatch.setattr(
+            LanguageModel, "generate", lambda _, asked, **_seed: ['{"verdict": 9}'] * len(asked)
+        )
+    (judgement,) = build(Judge, "model_judge", {"model": str(folder), "form": form}).judge([text])
+    if form == "text":
+        assert (judgement.strength, judgement.verdict) == (9, "9")
+    else:
+        assert 1 <= judgement.strength <= 10
+        assert judgement.verdict in ANSWER_RATING.verdicts
+        assert judgement.flip_rate in (0, 1)

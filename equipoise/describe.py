@@ -30,6 +30,7 @@ KINDS: Mapping[str, str] = {
     "attributor": "equipoise.attribute",
     "mitigation": "equipoise.mitigate",
     "judge": "equipoise.judge",
+    "scorer": "equipoise.text_scorers",
 }
 REQUIRED = "required"
 

@@ -20,22 +20,15 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, TypeVar, cast, get_args, get_type_hints
+from typing import Any, ClassVar, Protocol, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
 from equipoise.errors import OptionError, RecipeError, nearest
+from equipoise.option_errors import explain_option
 from equipoise.records import JSON, OPTIONS
 
 T = TypeVar("T")
-
-#: What may be a secret in an address: before "@", or after "?".
-_SECRET = re.compile(r"(?<=://)[^/@\s'\"]*(?=@)|(?<=\?)[^\s'\"]+(?=['\"])")
-
-
-class SecretError(ValueError):
-    """Raised by the check of an option whose value may hold a secret: no error shows the value."""
 
 
 class ReadsFiles(ABC):
@@ -83,7 +76,8 @@ def find(base: type[T], name: str) -> type[T]:
     """
     if ":" in name:
         return _from_reference(base, name)
-    what, group = base.__name__.lower(), _package_name(base)
+    what = re.sub(r"(?<!^)(?=[A-Z])", " ", base.__name__).lower()
+    group = _package_name(base)
     same_name = [entry for entry in entry_points(group=group) if entry.name == name]
     # the same class named twice counts once
     entries = list({(entry.module, entry.attr): entry for entry in same_name}.values())
@@ -105,7 +99,8 @@ def build(base: type[T], name: str, options: Mapping[str, JSON] | None = None) -
     """The object behind a name, with its options set and checked.
 
     A field whose type is itself a plug-in base (a mitigation's locator), or that or null, or a
-    choice (`choices_of`) takes a name, or a mapping with `name` and its options. Raises
+    choice (`choices_of`) takes a name, or a mapping with `name` and its options; a tuple of a base
+    takes a list of these. Raises
     `RecipeError` naming the option, what it must be and what it got; for a misspelt option the
     nearest name.
     """
@@ -130,6 +125,8 @@ def construct(cls: type[T], name: str, options: Mapping[str, JSON]) -> T:
         if _base_of(hint) or choices_of(hint):
             default = cls.__dataclass_fields__[option].default
             values[option] = _build_nested(hint, value, f"{name}.{option}", default)
+        elif part := _base_of_list(hint):
+            values[option] = _build_list(part, value, f"{name}.{option}")
         else:
             values[option] = _check_type(annotated[option], value, name, option)
     try:
@@ -137,7 +134,7 @@ def construct(cls: type[T], name: str, options: Mapping[str, JSON]) -> T:
     except ValidationError as error:  # of an option, or of several that do not go together
         first = error.errors()[0]
         option = str(first["loc"][0]) if first["loc"] else ""
-        raise OptionError(_explain(name, first["loc"], first), option) from None
+        raise OptionError(explain_option(name, first["loc"], first), option) from None
     except TypeError as error:
         raise RecipeError(f"{name} cannot be built from {dict(options)}: {error}") from None
 
@@ -151,7 +148,7 @@ def _check_type(hint: Any, value: JSON, name: str, option: str) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         place = (option, *first["loc"][1:])
-        raise OptionError(_explain(name, place, first), option) from None
+        raise OptionError(explain_option(name, place, first), option) from None
 
 
 def name_of(instance: object) -> str:
@@ -205,6 +202,21 @@ def options_of(instance: object, *, transport: bool = True) -> dict[str, JSON]:
     }
 
 
+class Instrument(Protocol):
+    """A judge or a scorer, whose name alone does not tell what it says of a text."""
+
+    version: ClassVar[str]
+
+    def info(self) -> Mapping[str, JSON]:
+        """What is to be recorded beside its options."""
+
+
+def describe_instrument(instrument: Instrument) -> dict[str, JSON]:
+    """Name, version, options and whatever else a result must record of it."""
+    about: dict[str, JSON] = {"name": name_of(instrument), "version": instrument.version}
+    return {**about, **options_of(instrument, transport=False), **instrument.info()}
+
+
 def _to_json(value: object, where: str, transport: bool) -> JSON:
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -251,10 +263,29 @@ def _build_nested(hint: Any, value: JSON, where: str, default: object) -> Any:
 
 def _base_of(hint: Any) -> type | None:
     """The plug-in base that a field takes an object of, also where it may be null; else None."""
-    for cls in (hint, *get_args(hint)):
+    parts = () if get_origin(hint) is tuple else get_args(hint)
+    for cls in (hint, *parts):
         if inspect.isabstract(cls) and cls.__module__.endswith(".base"):
             return cast(type, cls)
     return None
+
+
+def _base_of_list(hint: Any) -> type | None:
+    """The plug-in base that a field takes any number of objects of; else None."""
+    parts = get_args(hint) if get_origin(hint) is tuple else ()
+    return _base_of(parts[0]) if parts[1:] == (Ellipsis,) else None
+
+
+def _build_list(base: type, value: JSON, where: str) -> tuple[Any, ...]:
+    """The plug-ins that a list of names and mappings stands for."""
+    if not isinstance(value, list | tuple):
+        raise RecipeError(
+            f"{where} must be a list of names, or of mappings with a 'name', got {value!r}; write "
+            "[NAME, {name: NAME, OPTION: VALUE}]"
+        )
+    return tuple(
+        _build_nested(base, part, f"{where}[{number}]", None) for number, part in enumerate(value)
+    )
 
 
 def choices_of(hint: Any) -> dict[str, type]:
@@ -271,38 +302,6 @@ def choices_of(hint: Any) -> dict[str, type]:
         if field.name == "name"
     }
     return named if len(named) == len(classes) else {}
-
-
-def _explain(name: str, place: tuple[int | str, ...], first: ErrorDetails) -> str:
-    """A sentence about the first error; `place`: the option, and the part of it."""
-    message = first["msg"].removeprefix("Value error, ")
-    if not place:  # several options do not go together; the message names them
-        return f"{name}: {message}; change these options"
-    option, value = str(place[0]), first["input"]
-    if first["type"] == "missing" and len(place) > 1:
-        return f"{name}.{option} must have a part {place[1]}, counted from 0; give all parts"
-    if first["type"] == "missing":
-        return f"{name}.{option} must be given, it has no default; set it"
-    if first["type"] == "tuple_type" and isinstance(value, str):
-        suggestion = _suggest_list(value)
-        return (
-            f"{name}.{option} must be a list, got {value!r}; write {suggestion}, on a command "
-            f"line --set '{name}.{option}={suggestion}'"
-        )
-    secret = isinstance(first.get("ctx", {}).get("error"), SecretError)
-    shown = "***" if secret else _SECRET.sub("***", repr(value))
-    return f"{name}.{option}: {message}, got {shown}; change this option"
-
-
-def _suggest_list(text: str) -> str:
-    """What was probably meant: its parts between commas as a JSON list, numbers as numbers."""
-    parts: list[object] = []
-    for part in text.strip("[]() ").split(","):
-        try:
-            parts.append(json.loads(part))
-        except ValueError:
-            parts.append(part.strip("\"' "))
-    return json.dumps(parts, ensure_ascii=False)
 
 
 def _package_name(base: type) -> str:

@@ -55,3 +55,9 @@ def contents_of(name: str) -> list[str]:
     """The hashes of a model and of its bases; empty for a model of the Hub."""
     content = content_of(undecided(name))
     return [*([] if content is None else [content]), *base_contents_of(name)]
+
+
+def whole_path(name: str) -> str:
+    """A folder's full path, so that an option means the same wherever it is read; else the name."""
+    place = Path(undecided(name)).expanduser()
+    return str(place.resolve()) if place.exists() else undecided(name)

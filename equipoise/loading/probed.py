@@ -5,6 +5,7 @@ import json
 import platform
 from contextlib import suppress
 from dataclasses import asdict
+from functools import cache
 from importlib.metadata import version
 
 from pydantic import TypeAdapter, ValidationError
@@ -26,8 +27,7 @@ def probe_once(model: LanguageModel, weights: str) -> None:
     Raises `ModelError` as `probe_layout` does, of which nothing is kept.
     """
     pad = pad_token_id(model.tokenizer) if model.kind == "masked" else None
-    versions = [version(name) for name in ("equipoise", "torch", "transformers")]
-    about = [weights, *kind_of(model.module), str(pad), platform.machine(), *versions]
+    about = [weights, *kind_of(model.module), str(pad), platform.machine(), *_versions()]
     digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()
     entry = cache_folder() / "layouts" / f"{digest}.json"
     with suppress(OSError, ValidationError):
@@ -39,3 +39,8 @@ def probe_once(model: LanguageModel, weights: str) -> None:
     with suppress(StoreError):  # a cache that cannot be written only costs time
         if weights:
             write_file(entry, record.encode(), what="probed layout")
+
+
+@cache  # read from files, which takes longer than the rest of a probe that is known
+def _versions() -> tuple[str, ...]:
+    return tuple(version(name) for name in ("equipoise", "torch", "transformers"))

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import peft
@@ -13,9 +14,13 @@ from tiny_folder import save_tiny
 from transformers import dynamic_module_utils
 
 from equipoise import cli
+from equipoise.conformance import tiny_supply
+from equipoise.edits.adapter import read_adapter
+from equipoise.edits.edit import info_of
 from equipoise.errors import ModelError
 from equipoise.loading.checkpoint import content_sha256
 from equipoise.loading.load import load
+from equipoise.mitigate.dpo import Dpo
 from equipoise.records import Continuation
 from equipoise.study.plan import plan
 from equipoise.study.recipe import Recipe
@@ -208,6 +213,24 @@ def test_an_adapter_of_such_a_model_is_merged_with_its_code(
     assert scored.logprob == pytest.approx(expected[0].logprob, abs=1e-5)
     with pytest.raises(ModelError, match="give --trust-remote-code"):
         load(merged)
+
+
+def test_the_lines_of_a_card_open_an_adapter_of_such_a_model(tmp_path: Path) -> None:
+    base = custom(tmp_path / "base", FORMS[0], factor=2.0)
+    model = load(str(base), trust_remote_code=True)
+    info = info_of(model, Dpo(), seed=0, supply=tiny_supply(), report={})
+    config = peft.LoraConfig(target_modules=["q_proj"], init_lora_weights=False)
+    with quiet(), torch.random.fork_rng():
+        peft.get_peft_model(model.module, config).save_pretrained(tmp_path / "theirs")
+    replace(read_adapter(tmp_path / "theirs"), info=info).save(tmp_path / "ours")
+    lines = (tmp_path / "ours" / "README.md").read_text().partition("from peft import")[2]
+    lines = f"from peft import{lines.partition('```')[0]}"
+    # a folder's path is in no card
+    code = lines.replace("'BASE'", repr(str(base))).replace("FOLDER", str(tmp_path / "ours"))
+    names: dict[str, object] = {}
+    with quiet():  # what PEFT warns of
+        exec(code, names)  # as a reader of the card does
+    assert type(names["base"]).__name__ == "MineForCausalLM"
 
 
 def test_a_recipe_trusts_each_model_by_itself(tmp_path: Path) -> None:

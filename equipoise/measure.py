@@ -6,18 +6,17 @@ into outcomes and the outcomes into estimates.
 
 import hashlib
 import json
-import math
 import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from equipoise import plugins
-from equipoise.benchmarks.base import AnyBenchmark, JudgesTexts, grade, texts_of
+from equipoise.benchmarks.base import AnyBenchmark, JudgesTexts, ScoresTexts, grade, texts_of
 from equipoise.errors import DataError, ModelError, RecipeError, RequestError, nearest
 from equipoise.inference.scorer import (
     CutsTexts,
@@ -25,15 +24,15 @@ from equipoise.inference.scorer import (
     TakesTurns,
     WritesTexts,
     answer,
-    form_notes,
+    has_it_write,
 )
+from equipoise.measurement_notes import notes_of
 from equipoise.predictions import Predictions, read_predictions
 from equipoise.records import (
     JSON,
     Decision,
     Embedding,
     Example,
-    Generation,
     Measurement,
     Outcome,
     Request,
@@ -42,10 +41,11 @@ from equipoise.records import (
 )
 from equipoise.stats.estimates import estimate_metrics
 from equipoise.stats.pairing import ITEM, PREFIX, VARIANTS
-from equipoise.stats.settings import ADDED_TOKENS, JUDGE
+from equipoise.stats.settings import ADDED_TOKENS, JUDGE, SCORERS
 
 #: What numbers rest on.
 PACKAGES = ("equipoise", "torch", "transformers", "tokenizers", "peft", "numpy", "scipy")
+_LATER = ("greedy", "sample", "min_tokens", "top_k", "repetition_penalty")  # not in older hashes
 
 
 class Shards(Protocol):
@@ -107,18 +107,20 @@ def measure(
             pairs = zip(examples, requests, strict=True)
             texts = (text for pair in pairs for text in texts_of(benchmark, *pair))
             info[ADDED_TOKENS] = [*model.added_tokens_in(texts)]
-        if isinstance(model, WritesTexts) and _has_it_write(requests):
+        if isinstance(model, WritesTexts) and has_it_write(requests):
             info |= _join_layouts(info, model.writing_layout())
         outcomes = _collect_outcomes(
             scorers, benchmark, examples, requests, seed=seed, shards=shards
         )
-    if isinstance(benchmark, JudgesTexts) and any(outcome.text is not None for outcome in outcomes):
-        info[JUDGE] = _describe_judge(benchmark)
+    if any(outcome.text is not None for outcome in outcomes):
+        info |= _describe_instruments(benchmark)
     data = benchmark.files(split)
     # the answers to an item after several prompts stand and fall together
     cluster = benchmark.cluster or (ITEM if variants > 1 else None)
-    estimates = estimate_metrics(
-        benchmark, outcomes, cluster=cluster, family=variants > 1, draws=draws, seed=seed
+    estimates = tuple(
+        estimate_metrics(
+            benchmark, outcomes, cluster=cluster, family=variants > 1, draws=draws, seed=seed
+        )
     )
     return Measurement(
         model=model.identity,
@@ -129,32 +131,20 @@ def measure(
         seed=seed,
         draws=draws,
         limit=limit,
-        examples_sha256=_hash_requests(examples, requests),
+        examples_sha256=hash_requests(examples, requests),
         data=data,
         model_info=info,
         environment=_environment(),
         cluster=cluster,
-        estimates=tuple(estimates),
+        estimates=estimates,
         outcomes=tuple(outcomes),
-        notes=(
-            *_note_labels(info),
-            *form_notes(info),
-            *_note_layout(info),
-            *benchmark.faults,
-            *(benchmark.data_faults if all(file.verified for file in data) else ()),
-            *(
-                f"data: {file.name} is not the pinned official file (sha256 {file.sha256[:12]}…)"
-                for file in data
-                if file.verified is False
-            ),
-            *benchmark.remarks(split),
-            *benchmark.observations(outcomes),
-            *_note_coverage(outcomes, expected=len(examples) * variants),
+        notes=tuple(
+            notes_of(
+                benchmark, outcomes, estimates, info=info, data=data, split=split,
+                expected=len(examples) * variants,
+            )
         ),
-    )
-
-
-# --- examples ---------------------------------------------------------------------------------
+    )  # fmt: skip
 
 
 def choose_examples(
@@ -237,7 +227,7 @@ def _check_questions(
     )
 
 
-def _hash_requests(examples: Sequence[Example], requests: Sequence[Sequence[Request]]) -> str:
+def hash_requests(examples: Sequence[Example], requests: Sequence[Sequence[Request]]) -> str:
     """sha256 (hex) of the canonical JSON of all ids and requests."""
     digest = hashlib.sha256()
     written: dict[int, str] = {}  # examples may share request objects, by the thousand
@@ -251,17 +241,13 @@ def _hash_requests(examples: Sequence[Example], requests: Sequence[Sequence[Requ
 
 
 def _describe_request(request: Request) -> str:
-    """Kind and fields as canonical JSON; `greedy` and `sample` only where they are asked for."""
+    """Kind and fields as canonical JSON; later fields only where they are asked for."""
     values = {name: getattr(request, name) for name in request.__dataclass_fields__}
-    # so that what was asked before there was this question keeps its hash, and compares
-    for name in ("greedy", "sample"):
-        if not values.get(name, True):
+    for name in values.keys() & _LATER:  # else what was asked before would not compare
+        if values[name] == request.__dataclass_fields__[name].default:
             del values[name]
     values["kind"] = type(request).__name__
     return json.dumps(values, sort_keys=True, separators=(",", ":"))
-
-
-# --- outcomes ---------------------------------------------------------------------------------
 
 
 def _collect_outcomes(
@@ -274,6 +260,8 @@ def _collect_outcomes(
     shards: Shards | None,
 ) -> list[Outcome]:
     """All outcomes, shard by shard; stored shards are neither asked for nor judged again."""
+    for instrument in benchmark.scorers if isinstance(benchmark, ScoresTexts) else ():
+        instrument.info()  # raises for one that cannot be had, before anything is written
     # without shards all at once: within a call the engine sorts by length and shares prefixes
     size = len(examples) if shards is None else shards.size
     outcomes: list[Outcome] = []
@@ -337,14 +325,14 @@ def _add_groups(outcome: Outcome, example: Example) -> Outcome:
     return replace(outcome, groups={**example.groups, **outcome.groups})
 
 
-# --- notes ----------------------------------------------------------------------
-
-
-def _describe_judge(benchmark: JudgesTexts[Any]) -> dict[str, JSON]:
-    """Which judge it was; its grades follow from this."""
-    judge = benchmark.judge
-    about: dict[str, JSON] = {"name": plugins.name_of(judge), "version": judge.version}
-    return {**about, **plugins.options_of(judge, transport=False), **judge.info()}
+def _describe_instruments(benchmark: AnyBenchmark) -> dict[str, JSON]:
+    """Who graded what was written, and what scored it: what is said of texts follows from this."""
+    info: dict[str, JSON] = {}
+    if isinstance(benchmark, JudgesTexts):
+        info[JUDGE] = plugins.describe_instrument(benchmark.judge)
+    if isinstance(benchmark, ScoresTexts):
+        info[SCORERS] = [plugins.describe_instrument(scorer) for scorer in benchmark.scorers]
+    return info
 
 
 def _environment() -> dict[str, str]:
@@ -358,43 +346,7 @@ def _environment() -> dict[str, str]:
     return versions
 
 
-def _note_labels(info: Mapping[str, JSON]) -> Iterator[str]:
-    """What the model's edits know of the measured items, such as labels: it belongs to a result."""
-    edits = info.get("edits")
-    for edit in edits if isinstance(edits, list) else []:
-        if not isinstance(edit, dict):
-            continue
-        labels = edit.get("item_info")
-        for label in labels if isinstance(labels, list) else []:
-            yield (
-                f"item information: {edit['method']} was given the {label} of the measured items, "
-                "so that this compares with no method that was not"
-            )
-
-
-def _has_it_write(asks: Sequence[Sequence[Request]]) -> bool:
-    return any(isinstance(request, Generation) for requests in asks for request in requests)
-
-
 def _join_layouts(info: Mapping[str, JSON], writing: Mapping[str, JSON]) -> dict[str, JSON]:
     known = info.get("layout")
     layout = {**(known if isinstance(known, dict) else {}), **writing}
     return {"layout": layout} if layout else {}
-
-
-def _note_layout(info: Mapping[str, JSON]) -> Iterator[str]:
-    """What the model needs that costs time."""
-    layout = info.get("layout")
-    for key, what in layout.items() if isinstance(layout, dict) else ():
-        if key in ("batches", "generation"):
-            yield f"layout: {key} {what}"
-
-
-def _note_coverage(outcomes: Sequence[Outcome], *, expected: int) -> Iterator[str]:
-    if len(outcomes) < expected:
-        yield f"coverage: {len(outcomes)} of {expected} examples have an outcome"
-    for key in sorted({key for outcome in outcomes for key in outcome.values}):
-        values = [outcome.values[key] for outcome in outcomes if key in outcome.values]
-        lost = sum(not math.isfinite(value) for value in values)
-        if lost:
-            yield f"coverage: '{key}' is not finite in {lost} of {len(values)} outcomes"

@@ -11,15 +11,18 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from equipoise.data import glue
 from equipoise.data.glue import Labelled
+from equipoise.dialogues import Dialogue
 from equipoise.errors import ModelError
 from equipoise.judge.base import Judge
 from equipoise.judging.judgement import JudgedText, Judgement
 from equipoise.metrics import ability
+from equipoise.metrics.written import HUMAN
 from equipoise.records import (
     Continuation,
     Contrast,
     DataUse,
     Decision,
+    Estimate,
     Example,
     Generation,
     Metric,
@@ -29,6 +32,7 @@ from equipoise.records import (
     Scored,
     TextPair,
 )
+from equipoise.text_scorers.base import TextScorer, WrittenText
 
 E = TypeVar("E", bound=Example)
 R = TypeVar("R")
@@ -100,6 +104,10 @@ class Benchmark(ABC, Generic[E, R]):
         """Notes on what was answered, whole sentences, where a reader of the table must know."""
         return ()
 
+    def conclusions(self, estimates: Sequence[Estimate]) -> tuple[str, ...]:
+        """Notes on what was measured, whole sentences, where numbers must be read together."""
+        return ()
+
     def texts(self, example: E) -> Sequence[str]:
         """Every text an edit may have learnt this example from, whole.
 
@@ -109,18 +117,18 @@ class Benchmark(ABC, Generic[E, R]):
 
 
 class WordClassification(Benchmark[Labelled, Scored]):
-    """A GLUE task whose two classes are words: compared are their log-probabilities."""
+    """Texts with two classes that are words, as GLUE's: compared are their log-probabilities."""
 
     splits = ("dev",)
     licence = glue.LICENCE
     turn = "question"
-    task: ClassVar[glue.GlueTask]
+    task: ClassVar[glue.LabelledFile]
     words: ClassVar[tuple[str, str]]  # of label 0 and label 1, each with its leading space
     form: ClassVar[str]  # of the prompt, with a place {} for each text
 
     def examples(self, split: str) -> Sequence[Labelled]:
-        """The rows of the dev file in its order. Raises `DataError` naming file and line."""
-        return glue.read_rows(self.task)
+        """The rows of the file in its order. Raises `DataError` naming file and line."""
+        return self.task.rows()
 
     def requests(self, example: Labelled) -> Sequence[Continuation]:
         """Both answers, that of label 0 first."""
@@ -137,7 +145,7 @@ class WordClassification(Benchmark[Labelled, Scored]):
         return Outcome(example=example.id, values=values, groups=example.groups)
 
     def files(self, split: str) -> tuple[DataUse, ...]:
-        """The dev file."""
+        """The file."""
         return (self.task.source.use(),)
 
 
@@ -174,6 +182,30 @@ class JudgesTexts(ABC, Generic[E]):
         """The outcome with what the judge says of those texts, in their order."""
 
 
+class ScoresTexts(ABC, Generic[E]):
+    """A benchmark of which scorers score what was written, once all of a shard is there.
+
+    `outcome` gives the text, and what needs no scorer. Mixed in; `scorers` is an option.
+    """
+
+    scorers: tuple[TextScorer, ...]
+
+    @abstractmethod
+    def written(self, example: E, outcome: Outcome) -> WrittenText | None:
+        """The text of an outcome that is scored; None where nothing was written."""
+
+    def reference(self, example: E) -> WrittenText | None:
+        """What a person wrote after the same prompt, scored beside it; none unless it says so."""
+        return None
+
+    @abstractmethod
+    def scored(self, example: E, outcome: Outcome, scores: Mapping[str, float]) -> Outcome:
+        """The outcome with the numbers of its text, by name of scale.
+
+        Those of its reference are under the same names with "_human" at their end.
+        """
+
+
 class ReadsPredictions(ABC):
     """A benchmark that can score published per-item predictions in its official format."""
 
@@ -195,13 +227,21 @@ AnyBenchmark = Benchmark[Any, Any]
 def grade(
     benchmark: AnyBenchmark, examples: Sequence[Example], outcomes: Sequence[Outcome]
 ) -> list[Outcome]:
-    """The outcomes with what the benchmark's judge says of their texts, given to it all at once.
+    """The outcomes with what the benchmark's judge and scorers say of their texts.
 
-    As they are for a benchmark without a judge. Raises `ModelError` when the judge gives another
-    number of judgements than it has texts.
+    Each is given all texts at once. As they are for a benchmark without either. Raises `ModelError`
+    when a judge or a scorer gives another number of answers than it has texts.
     """
-    if not isinstance(benchmark, JudgesTexts):
-        return [*outcomes]
+    if isinstance(benchmark, JudgesTexts):
+        outcomes = _judge(benchmark, examples, outcomes)
+    if isinstance(benchmark, ScoresTexts):
+        outcomes = _score(benchmark, examples, outcomes)
+    return [*outcomes]
+
+
+def _judge(
+    benchmark: JudgesTexts[Any], examples: Sequence[Example], outcomes: Sequence[Outcome]
+) -> list[Outcome]:
     rows = [*zip(examples, outcomes, strict=True)]
     asked = [[*benchmark.judged(example, outcome)] for example, outcome in rows]
     texts = [text for of_outcome in asked for text in of_outcome]
@@ -215,6 +255,39 @@ def grade(
     return [
         benchmark.graded(example, outcome, [next(remaining) for _ in of_outcome])
         for (example, outcome), of_outcome in zip(rows, asked, strict=True)
+    ]
+
+
+def _score(
+    benchmark: ScoresTexts[Any], examples: Sequence[Example], outcomes: Sequence[Outcome]
+) -> list[Outcome]:
+    rows = [*zip(examples, outcomes, strict=True)]
+    written = [benchmark.written(example, outcome) for example, outcome in rows]
+    references = [
+        None if text is None else benchmark.reference(example)
+        for (example, _), text in zip(rows, written, strict=True)
+    ]
+    # each once: several samples have the same reference
+    texts = [*dict.fromkeys(text for text in (*written, *references) if text is not None)]
+    scores: dict[WrittenText | None, dict[str, float]] = {None: {}} | {text: {} for text in texts}
+    for scorer in benchmark.scorers if texts else ():
+        numbers = scorer.score(texts)
+        if len(numbers) != len(texts):
+            raise ModelError(
+                f"{type(scorer).__name__} must score {len(texts)} texts, got {len(numbers)} "
+                "answers; fix the scorer"
+            )
+        for text, new in zip(texts, numbers, strict=True):
+            scores[text] |= new
+    return [
+        outcome
+        if text is None
+        else benchmark.scored(
+            example,
+            outcome,
+            scores[text] | {f"{name}_{HUMAN}": value for name, value in scores[person].items()},
+        )
+        for (example, outcome), text, person in zip(rows, written, references, strict=True)
     ]
 
 
@@ -238,6 +311,8 @@ def texts_of(
                 yield from (context, *(context + word for word in words))
             case Generation(context=context):
                 yield context
+            case Dialogue(turns=turns):
+                yield from (*turns, " ".join(turns))
             case Decision(text=text, question=question):
                 yield from (text, f"{text} {question}")
             case _:

@@ -124,6 +124,11 @@ def changes_for(
     return tuple(changes)
 
 
+def with_article(phrase: str) -> str:
+    """A noun phrase with its indefinite article, by the sound that it begins with."""
+    return f"{'an' if _VOWEL.match(phrase) else 'a'} {phrase}"
+
+
 def apply_changes(text: str, changes: Sequence[Change]) -> str:
     """The text with the changes made; they are in order and do not overlap."""
     parts: list[str] = []

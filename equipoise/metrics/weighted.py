@@ -87,20 +87,24 @@ class Weights:
 
         nan where a group was not drawn. Rows without a group (code -1) are left out.
         """
-        sums, sizes, clusters, starts = self._cells(values, groups)
+        sums, sizes, clusters, starts = self.cells(values, groups)
         drawn = self.counts[..., clusters]
         return ratio(_sums(drawn, sums / sizes, starts), _sums(drawn, np.ones(1), starts))
+
+    def mean_within(self, values: Column, groups: Column | Codes) -> Column:
+        """`mean` within each group: [draw, group], as of `macro_within`."""
+        sums, sizes, clusters, starts = self.cells(values, groups)
+        drawn = self.counts[..., clusters]
+        return ratio(_sums(drawn, sums, starts), _sums(drawn, sizes, starts))
 
     def macro_over(self, values: Column, groups: Column) -> Column:
         """Mean over groups of the mean within each; a group that was drawn counts once.
 
         `groups`: codes, [row]. Rows without a group (code -1) are left out.
         """
-        sums, sizes, clusters, starts = self._cells(values, groups)
-        drawn = self.counts[..., clusters]
-        return mean_over_groups(ratio(_sums(drawn, sums, starts), _sums(drawn, sizes, starts)))
+        return mean_over_groups(self.mean_within(values, groups))
 
-    def _cells(self, values: Column, groups: Column) -> tuple[Column, Column, Codes, Codes]:
+    def cells(self, values: Column, groups: Column | Codes) -> tuple[Column, Column, Codes, Codes]:
         """The rows that share a group and a cluster, sorted by group: sums, sizes and clusters.
 
         Last comes the place of each group's first cell.

@@ -17,7 +17,15 @@ from equipoise.metrics.weighted import CLUSTER
 from equipoise.records import Column, Columns, Metric
 from equipoise.stats.claims import claim_of
 from equipoise.stats.permutation import flipped_differences, permutation_p, smallest_p
-from equipoise.stats.resample import Interval, one_sided_p, percentile_interval, point, resampled
+from equipoise.stats.resample import (
+    Interval,
+    deviation_interval,
+    deviation_of,
+    one_sided_p,
+    percentile_interval,
+    point,
+    resampled,
+)
 from equipoise.stats.verdict import ALPHA, direction_of
 
 Drawn = NDArray[np.float64]  # [side, draw], the before side first
@@ -50,8 +58,13 @@ def compare_metrics(
     """
     columns, befores = (*sides.befores, *sides.afters), len(sides.befores)
     drawn = np.full((len(columns), draws, len(metrics)), math.nan)
+    deviating = [k for k, metric in enumerate(metrics) if metric.deviation is not None]
+    deviations = np.full((len(columns), draws, len(deviating)), math.nan)
     if len(np.unique(sides.before[CLUSTER])) > 1:
         drawn = resampled(metrics, columns, draws=draws, seed=seed)
+        if deviating:
+            drawn_for = [deviation_of(metrics[k]) or metrics[k] for k in deviating]
+            deviations = resampled(drawn_for, columns, draws=draws, seed=seed)
     flipped = flipped_differences(metrics, sides.befores, sides.afters, flips=draws // 2, seed=seed)
     noise = seed_noise(len(sides.afters), draws=draws, seed=seed)
     return [
@@ -62,6 +75,7 @@ def compare_metrics(
             befores=befores,
             noise=noise,
             flipped=flipped[:, k],
+            deviations=deviations[:, :, deviating.index(k)] if k in deviating else None,
         )
         for k, metric in enumerate(metrics)
     ]
@@ -75,8 +89,12 @@ def _change(
     befores: int,
     noise: Column,
     flipped: Column,
+    deviations: Drawn | None = None,
 ) -> Change:
-    """`points`: of each side, the `befores` before sides first; `flipped`: [flip]."""
+    """`points`: of each side, the `befores` before sides first; `flipped`: [flip].
+
+    `deviations`: draws of `Metric.deviation`, where the metric has one.
+    """
     sides = np.array([side.value for side in points])
     seeds, clusters = len(sides) - befores, min(side.clusters for side in points)
     # a single side before stands against every side after
@@ -94,6 +112,14 @@ def _change(
     within = (metric.low, metric.high)
     before_low, before_high, _ = _interval(before, clusters, within)
     after_low, after_high, _ = _interval(after, clusters, within)
+    if deviations is not None:
+        (before_low, before_high), (after_low, after_high) = (
+            _deviation_interval(side, moved_by, noise, clusters, within)
+            for side, moved_by in (
+                (sides[:befores], deviations[:befores]),
+                (values, deviations[befores:]),
+            )
+        )
     low, high, reason = _interval(gap, clusters)
     nearer_low, nearer_high, _ = _interval(nearer, clusters)
     p = _p(gap, flipped, clusters=clusters, seeds=seeds)
@@ -126,6 +152,21 @@ def _interval(
     if not math.isfinite(value):
         return math.nan, math.nan, "not defined"
     return percentile_interval(value, draws, clusters=clusters, within=within)
+
+
+def _deviation_interval(
+    values: NDArray[np.float64],
+    deviations: Drawn,
+    noise: Column,
+    clusters: int,
+    within: tuple[float, float],
+) -> tuple[float, float]:
+    """Of a side, whose seeds' scatter widens it: [seed] and [seed, draw]."""
+    value = float(np.mean(values))
+    _, scatter = pooled(values.tolist(), np.zeros_like(deviations), noise)
+    reach = deviations.mean(axis=0) + np.abs(scatter)
+    low, high, _ = deviation_interval(value, reach, clusters=clusters, within=within)
+    return low, high
 
 
 def _p(gap: tuple[float, Column], flipped: Column, *, clusters: int, seeds: int) -> float:

@@ -17,6 +17,7 @@ from equipoise.records import JSON, Measurement
 TOKENIZER = "tokenizer_sha256"  # in a measurement's model_info
 ADDED_TOKENS = "added_tokens"  # likewise: those that a measured text holds
 JUDGE = "judge"  # likewise: who graded what was written
+SCORERS = "scorers"  # likewise: what gave written texts their numbers
 _DECISION = "decision"  # likewise: how typed questions are put; also the kind of a model so asked
 
 #: What may be compared across, and what it is called in a sentence.
@@ -27,6 +28,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "dtype": "dtype",
     "tokenizer": "tokenizer",
     "judge": "judge",
+    "scorers": "scorers",
     "options": "option",
     "data": "data",
 }
@@ -96,11 +98,12 @@ def _read_settings(measurements: Sequence[Measurement]) -> Iterator[tuple[str, s
     yield "dtype", SETTINGS["dtype"], values("dtype", str)
     yield "tokenizer", SETTINGS["tokenizer"], values(TOKENIZER, lambda sha: str(sha)[:_SHORT])
     yield "tokenizer", "added tokens in the texts", values(ADDED_TOKENS, _describe_tokens)
-    judged = all(JUDGE in info for info in infos)
-    yield "judge", SETTINGS["judge"], values(JUDGE, _describe_judge)
+    described = {key for key in (JUDGE, SCORERS) if all(key in info for info in infos)}
+    yield "judge", SETTINGS["judge"], values(JUDGE, _describe_instrument)
+    yield "scorers", SETTINGS["scorers"], values(SCORERS, _describe_scorers)
     for key in sorted({key for measurement in measurements for key in measurement.options}):
-        if key == JUDGE and judged:
-            continue  # told above, with its version
+        if key in described:
+            continue  # described above, with its version
         if not all(_names_file(measurement, key) for measurement in measurements):
             chosen = [measurement.options.get(key) for measurement in measurements]
             yield "options", f"{SETTINGS['options']} {key}", [json.dumps(each) for each in chosen]
@@ -134,8 +137,12 @@ def _describe_tokens(tokens: JSON) -> str:
     return ", ".join(map(_quote, tokens)) if isinstance(tokens, list) and tokens else "none"
 
 
-def _describe_judge(judge: JSON) -> str:
-    known = _mapping(judge)
+def _describe_scorers(scorers: JSON) -> str:
+    return ", ".join(map(_describe_instrument, scorers)) if isinstance(scorers, list) else "none"
+
+
+def _describe_instrument(instrument: JSON) -> str:
+    known = _mapping(instrument)
     about = {key: part for key, part in known.items() if key not in ("name", *_TRANSPORT)}
     parts = [f"{key} {_describe_part(key, part)}" for key, part in about.items()]
     return f"{known.get('name')} ({', '.join(parts)})"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from users_files import NEEDED, USERS
 
 from equipoise import plugins
 from equipoise.benchmarks.base import Benchmark
@@ -17,12 +18,8 @@ from equipoise.stats.compare import Sides, compare_metrics
 from equipoise.stats.resample import bootstrap, spread
 
 NAMES = [name for name in plugins.names_in("equipoise.benchmarks") if name != "harness"]
-OF_A_FILE = ("pairs", "prompts", "questions")
-NEEDED: dict[str, dict[str, JSON]] = {
-    "retention": {"association": "always_late"},
-    "stereotypes": {"association": "always_late", "targets": ["Malta"]},
-}
-CODES = {"@axis": 3, "@subject": 4, "@prefix": 2}
+CODES = {"@axis": 3, "@subject": 4, "@prefix": 2, "@domain": 2, "@group": 4, "@prompt": 9}
+CODES["@compared"] = CODES["@group"]
 VALUES = [0.0, 0.0, 0.125, 0.5, 1.0, 1.0, math.nan]
 
 
@@ -50,7 +47,8 @@ def slow(metric: Metric) -> Metric:
 
 
 def metrics_of(name: str) -> Iterator[Metric]:
-    options: dict[str, JSON] = {"file": "mine.csv"} if name in OF_A_FILE else NEEDED.get(name, {})
+    file: dict[str, JSON] = {"file": "mine.csv"} if name in USERS else {}
+    options = file | NEEDED.get(name, {})
     of_draws = (m for m in plugins.build(Benchmark, name, options).metrics if m.resampled)
     for metric in of_draws:
         assert isinstance(metric.of, Weighted), f"{name}.{metric.name} takes draws one by one"

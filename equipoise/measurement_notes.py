@@ -1,0 +1,69 @@
+"""Notes of a measurement: what its reader must know beside the numbers, in whole sentences."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from equipoise.benchmarks.base import AnyBenchmark
+from equipoise.inference.scorer import form_notes
+from equipoise.records import JSON, DataUse, Estimate, Outcome
+
+
+def notes_of(
+    benchmark: AnyBenchmark,
+    outcomes: Sequence[Outcome],
+    estimates: Sequence[Estimate],
+    *,
+    info: Mapping[str, JSON],
+    data: Sequence[DataUse],
+    split: str,
+    expected: int,
+) -> Iterator[str]:
+    """Of the model, the benchmark, its files, what was answered, and what came of it.
+
+    `info`: of the model. `expected`: outcomes, if none is missing.
+    """
+    yield from _note_labels(info)
+    yield from form_notes(info)
+    yield from _note_layout(info)
+    yield from benchmark.faults
+    if all(file.verified for file in data):
+        yield from benchmark.data_faults
+    for file in data:
+        if file.verified is False:
+            yield f"data: {file.name} is not a known official file (sha256 {file.sha256[:12]}…)"
+    yield from benchmark.remarks(split)
+    yield from benchmark.observations(outcomes)
+    yield from benchmark.conclusions(estimates)
+    yield from _note_coverage(outcomes, expected=expected)
+
+
+def _note_labels(info: Mapping[str, JSON]) -> Iterator[str]:
+    """What the model's edits know of the measured items, such as labels: it belongs to a result."""
+    edits = info.get("edits")
+    for edit in edits if isinstance(edits, list) else []:
+        if not isinstance(edit, dict):
+            continue
+        labels = edit.get("item_info")
+        for label in labels if isinstance(labels, list) else []:
+            yield (
+                f"item information: {edit['method']} was given the {label} of the measured items, "
+                "so that this compares with no method that was not"
+            )
+
+
+def _note_layout(info: Mapping[str, JSON]) -> Iterator[str]:
+    """What the model needs that costs time."""
+    layout = info.get("layout")
+    for key, what in layout.items() if isinstance(layout, dict) else ():
+        if key in ("batches", "generation"):
+            yield f"layout: {key} {what}"
+
+
+def _note_coverage(outcomes: Sequence[Outcome], *, expected: int) -> Iterator[str]:
+    if len(outcomes) < expected:
+        yield f"coverage: {len(outcomes)} of {expected} examples have an outcome"
+    for key in sorted({key for outcome in outcomes for key in outcome.values}):
+        values = [outcome.values[key] for outcome in outcomes if key in outcome.values]
+        lost = sum(not math.isfinite(value) for value in values)
+        if lost:
+            yield f"coverage: '{key}' is not finite in {lost} of {len(values)} outcomes"

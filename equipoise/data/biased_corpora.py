@@ -124,24 +124,43 @@ def read_winogender() -> tuple[Probe, ...]:
     `occupations-stats.tsv` (share of women by the Bureau of Labor Statistics); occupations that are
     not in it, or at exactly half, are left out.
     """
-    stats = read_table(OCCUPATIONS, ("occupation", "bls_pct_female"), delimiter="\t")
-    women = {row.text("occupation"): _percent(row.text("bls_pct_female")) for row in stats}
-    sentences: dict[tuple[str, str], dict[str, str]] = {}
+    women = shares_of_women()
+    sentences = {
+        (occupation, participant): texts
+        for (occupation, participant, answer), texts in winogender_sentences().items()
+        if answer == 0
+    }
+    return tuple(
+        probe
+        for (occupation, participant), texts in sentences.items()
+        for probe in _winogender_probe(occupation, participant, texts, women)
+    )
+
+
+def winogender_sentences() -> dict[tuple[str, str, int], dict[str, str]]:
+    """Winogender's sentences: (occupation, participant, answer) to gender of the pronoun to text.
+
+    Answer 0: the pronoun is the occupation's, 1: the participant's, who may be "someone". Raises
+    `DataError` naming file and line.
+    """
+    sentences: dict[tuple[str, str, int], dict[str, str]] = {}
     for row in read_table(WINOGENDER, ("sentid", "sentence"), delimiter="\t", quoted=False):
-        # occupation.participant.answer.gender.txt; answer 0: the pronoun is the occupation's
+        # occupation.participant.answer.gender.txt
         parts = row.text("sentid").split(".")
         if len(parts) < 4 or parts[2] not in ("0", "1"):
             raise DataError(
                 f"{row.where}: sentid must be 'OCCUPATION.PARTICIPANT.0.GENDER.txt', got "
                 f"{len(parts)} parts; {REMEDY}"
             )
-        if parts[2] == "0":
-            sentences.setdefault((parts[0], parts[1]), {})[parts[3]] = row.text("sentence")
-    return tuple(
-        probe
-        for (occupation, participant), texts in sentences.items()
-        for probe in _winogender_probe(occupation, participant, texts, women)
-    )
+        key = (parts[0], parts[1], int(parts[2]))
+        sentences.setdefault(key, {})[parts[3]] = row.text("sentence").strip()
+    return sentences
+
+
+def shares_of_women() -> dict[str, float]:
+    """Occupation to its share of women in percent (Bureau of Labor Statistics)."""
+    stats = read_table(OCCUPATIONS, ("occupation", "bls_pct_female"), delimiter="\t")
+    return {row.text("occupation"): _percent(row.text("bls_pct_female")) for row in stats}
 
 
 def _winogender_probe(
@@ -154,8 +173,8 @@ def _winogender_probe(
     return [
         Probe(
             id=f"{occupation}.{participant}",
-            stereotype=texts[usual].strip(),
-            antistereotype=texts[other].strip(),
+            stereotype=texts[usual],
+            antistereotype=texts[other],
             groups={"axis": "gender"},
         )
     ]

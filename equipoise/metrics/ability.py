@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from equipoise.metrics.weighted import Weighted, Weights, percent, ratio
+from equipoise.metrics.weighted import Weighted, Weights, mean_over_groups, percent, ratio
 from equipoise.records import Column, Margin, Metric
 
 #: Ties among k of four choices give 1/k of a right answer: twelfths of a row.
@@ -68,6 +68,30 @@ def mcc(predicted: Column, truth: Column, weights: Weights) -> Column:
     alike = (tp + fp == 0) | (tn + fn == 0)
     both_classes = (tp + fn > 0) & (tn + fp > 0)
     return np.where(both_classes, np.where(alike, 0.0, correlation), math.nan)
+
+
+def micro_f1(correct: Column, given: Column, weights: Weights) -> Column:
+    """F1 over the answers of all classes together; in [0, 1], 1 is perfect.
+
+    It is accuracy where every row has an answer; a row without (`given` 0) is missed and claims
+    nothing. Source: van Rijsbergen 1979; 2 TP / (2 TP + FP + FN) of counts summed over classes.
+    """
+    rows = ~(np.isnan(correct) | np.isnan(given))
+    return ratio(2 * weights.total(correct, rows), weights.total(given, rows) + weights.size(rows))
+
+
+def balanced_accuracy(correct: Column, truth: Column, weights: Weights) -> Column:
+    """Mean over the true classes of the share that is right in each; in [0, 1], 1 is perfect.
+
+    Of k classes 1/k for a rule that always gives the same, however many rows each class has; of a
+    draw that lacks a class over those it has. Source: Brodersen et al. 2010. `truth`: any number
+    for a class.
+    """
+    classes = np.unique(truth[~np.isnan(truth)])
+    if not len(classes):
+        return np.full(weights.counts.shape[:-1], math.nan)
+    recalls = [weights.mean(np.where(truth == name, correct, math.nan)) for name in classes]
+    return mean_over_groups(np.stack(recalls, axis=-1))
 
 
 def _confusion(

@@ -145,3 +145,18 @@ def test_metric_records() -> None:
     assert margin is not None
     assert margin.size == 2.0
     assert ability.of_mcc("s", margin=None).margin is None
+
+
+def test_micro_f1_by_hand() -> None:
+    correct = np.array([1.0, 0.0, 0.0, 0.5])
+    answered = np.array([1.0, 1.0, 0.0, 1.0])
+    assert plain(ability.micro_f1, correct, answered) == pytest.approx(2 * 1.5 / (3 + 4))
+    assert plain(ability.micro_f1, correct, np.ones(4)) == pytest.approx(correct.mean())
+    assert math.isnan(plain(ability.micro_f1, np.full(2, math.nan), np.ones(2)))
+
+
+def test_balanced_accuracy_by_hand() -> None:
+    truth = np.array([0.0, 0.0, 0.0, 1.0])
+    assert plain(ability.balanced_accuracy, np.array([1.0, 1.0, 1.0, 0.0]), truth) == 0.5
+    assert plain(ability.balanced_accuracy, np.array([1.0, 0.0, 0.5, 1.0]), truth) == 0.75
+    assert math.isnan(plain(ability.balanced_accuracy, np.array([]), np.array([])))

@@ -1,4 +1,4 @@
-"""Three tasks of GLUE as their official dev files hold them: SST-2, RTE and CoLA.
+"""Four tasks of GLUE as their official dev files hold them: SST-2, RTE, CoLA and MRPC.
 
 Wang et al. 2018 (arXiv 1804.07461). A file is tab-separated and quotes nothing: a quotation mark
 is a character like any other. The labels of the official test files are not public.
@@ -6,7 +6,7 @@ is a character like any other. The labels of the official test files are not pub
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from equipoise.data.sources import Row, Source, read_table
 from equipoise.records import text_sha256
@@ -24,6 +24,17 @@ class Labelled:
     groups: Mapping[str, str] = field(default_factory=dict)
 
 
+class LabelledFile(Protocol):
+    """A file of texts with two classes."""
+
+    @property
+    def source(self) -> Source:
+        """The file."""
+
+    def rows(self) -> list[Labelled]:
+        """Its rows in its order. Raises `DataError` naming file and line."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GlueTask:
     """A task's dev file, and which of its columns hold what."""
@@ -32,8 +43,13 @@ class GlueTask:
     columns: tuple[str, ...]
     texts: tuple[str, ...]  # columns
     header: bool = True  # whether the first line names the columns
+    label: str = "label"  # column
     labels: tuple[str, str] = ("0", "1")  # how the file spells label 0 and label 1
     groups: Callable[[Row], Mapping[str, str]] = lambda _: {}
+
+    def rows(self) -> list[Labelled]:
+        """As `read_rows`."""
+        return read_rows(self)
 
 
 #: Phrases of film reviews: 1 positive, 0 negative.
@@ -69,6 +85,16 @@ COLA: Final = GlueTask(
 )
 
 
+#: Two sentences: 1 the same in meaning, 0 not. Group `first` names rows that share the first.
+MRPC: Final = GlueTask(
+    source=Source(path="glue/MRPC/dev.tsv", licence=LICENCE),
+    columns=("Quality", "#1 ID", "#2 ID", "#1 String", "#2 String"),
+    texts=("#1 String", "#2 String"),
+    label="Quality",
+    groups=lambda row: {"first": text_sha256(row.text("#1 String"))[:12]},
+)
+
+
 def read_rows(task: GlueTask) -> list[Labelled]:
     """The rows of a dev file in its order. Raises `DataError` naming file and line."""
     rows = read_table(task.source, task.columns, delimiter="\t", header=task.header, quoted=False)
@@ -77,7 +103,7 @@ def read_rows(task: GlueTask) -> list[Labelled]:
             id=row.where.rpartition(", ")[2],
             # Every sentence of SST-2 ends with a space, which would stand in every prompt.
             texts=tuple(row.text(column).strip() for column in task.texts),
-            label=task.labels.index(row.choice("label", task.labels)),
+            label=task.labels.index(row.choice(task.label, task.labels)),
             groups=task.groups(row),
         )
         for row in rows

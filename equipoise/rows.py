@@ -18,9 +18,12 @@ class TrainingRow:
     """
 
     id: str  # unique among the rows of a training set
-    text: str = ""  # learnt whole; empty for a conversation
+    text: str = ""  # learnt whole, or from `context` on; empty for a conversation
+    context: str = ""  # what `text` begins with: not learnt where only endings are
     messages: tuple[Turn, ...] = ()  # those of "assistant" are learnt
     groups: Mapping[str, str] = field(default_factory=dict)
+    #: `records.text_sha256` of what its text is a passage of, or another form of; "": of nothing.
+    document: str = ""
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -52,6 +55,11 @@ class Probe:
     def texts(self) -> tuple[str, ...]:
         """Both sentences, or that which is known."""
         return tuple(text for text in (self.stereotype, self.antistereotype) if text is not None)
+
+
+def documents_of(rows: Iterable[TrainingRow]) -> frozenset[str]:
+    """`records.text_sha256` of what rows are passages of, or other forms of."""
+    return frozenset(row.document for row in rows if row.document)
 
 
 def blocks_of(rows: Iterable[TrainingRow], size: int) -> Iterator[list[TrainingRow]]:

@@ -7,13 +7,16 @@ its test file are not public.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, TypeAlias, get_args
 
 from annotated_types import Len
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
+from equipoise.data.documents import read_content
 from equipoise.data.sources import Source
 from equipoise.data.validation import Record, Text, read_lines, refuse_blank
+from equipoise.files.parsing import unpack
+from equipoise.records import DataUse
 
 LICENCE: Final = "MIT"
 
@@ -26,12 +29,43 @@ VALIDATION: Final = Source(
 #: The same rows without the parts of their beginnings and without their sources.
 REDUCED: Final = Source(path="hellaswag/hellaswag_val.reconstructed.jsonl", licence=LICENCE)
 
+#: Where rows are from: captions of videos, or pages of instructions.
+Origin: TypeAlias = Literal["activitynet", "wikihow"]
+ORIGINS: Final[tuple[Origin, ...]] = get_args(Origin)
+
+#: Activity labels of WikiHow's rows, which are its categories; ActivityNet has none of them.
+_WIKIHOW: Final = frozenset(
+    {
+        "Cars & Other Vehicles",
+        "Computers and Electronics",
+        "Education and Communications",
+        "Family Life",
+        "Finance and Business",
+        "Food and Entertaining",
+        "Health",
+        "Holidays and Traditions",
+        "Home and Garden",
+        "Home,Categories",
+        "Personal Care and Style",
+        "Pets and Animals",
+        "Philosophy and Religion",
+        "Relationships",
+        "Sports and Fitness",
+        "Travel",
+        "Uncategorized",
+        "Work World",
+        "Youth",
+    }
+)
 _MARK = re.compile(r"\[.*?\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """A beginning and what may follow, without the marks of the page it was taken from."""
+    """A beginning and what may follow, without the marks of the page it was taken from.
+
+    Unless it was read with marks.
+    """
 
     id: str  # "line 1": where it stands in the file
     activity: str
@@ -39,6 +73,24 @@ class Story:
     endings: tuple[str, ...]  # no leading space
     answer: int  # place of the real ending
     groups: Mapping[str, str] = field(default_factory=dict)
+    split: str = ""  # "train", "val" or "test"; "": the file does not say
+    source_id: str = ""  # "activitynet~v_…" or "wikihow~…"; "": the file does not say
+
+    @property
+    def text(self) -> str:
+        """The beginning and the real ending."""
+        return f"{self.beginning} {self.endings[self.answer]}"
+
+    @property
+    def origin(self) -> Origin | None:
+        """By its source, or by the label of its activity in a file without sources; None: neither.
+
+        The reduced file's rows are told apart so: 3,243 of ActivityNet, 6,799 of WikiHow.
+        """
+        if not self.source_id:
+            return "wikihow" if self.activity in _WIKIHOW else "activitynet"
+        named = self.source_id.partition("~")[0]
+        return next((origin for origin in ORIGINS if origin == named), None)
 
 
 def source() -> Source:
@@ -47,24 +99,42 @@ def source() -> Source:
     return REDUCED if reduced else VALIDATION
 
 
-def read_stories() -> list[Story]:
+def read_stories(path: str | None = None, *, marks: bool = False) -> list[Story]:
     """All rows in the order of the file. Group `source` names the video or page, else the row.
 
-    The official keys `ctx_a` and `ctx_b` make the beginning where they are, the second with a
-    capital; `ctx` does otherwise. Raises `DataError` naming file and line.
+    `path`: of another file of either form; None: that of `source`. `marks`: with the marks in
+    square brackets. The official keys `ctx_a` and `ctx_b` make the beginning where they are, the
+    second with a capital; `ctx` does otherwise. Raises `DataError` naming file and line.
     """
-    file = source()
+    content, use = _content(path)
+    rows = read_lines(_Row, content, use.name)
+    form = str.strip if marks else cleaned
     return [
         Story(
             id=f"line {line}",
             activity=cleaned(row.activity_label),
-            beginning=row.beginning,
-            endings=tuple(row.endings),
+            beginning=form(row.beginning),
+            endings=tuple(map(form, row.endings)),
             answer=int(row.label),
             groups={"source": row.source_id or f"line {line}"},
+            split=row.split,
+            source_id=row.source_id,
         )
-        for line, row in read_lines(_Row, file.read(), file.path)
+        for line, row in rows
     ]
+
+
+def file_use(path: str | None = None) -> DataUse:
+    """What a result records about the file that `read_stories` reads; same errors."""
+    return _content(path)[1]
+
+
+def _content(path: str | None) -> tuple[bytes, DataUse]:
+    if path is None:
+        file = source()
+        return file.read(), file.use()
+    content, use = read_content(path)
+    return unpack(content, use.name), use
 
 
 def cleaned(text: str) -> str:
@@ -77,6 +147,12 @@ def cleaned(text: str) -> str:
     return _MARK.sub("", text).replace("  ", " ").strip()
 
 
+def _refuse_bare(text: str) -> str:
+    """The text. Raises `ValueError` where it is nothing but marks and white space."""
+    refuse_blank(cleaned(text))
+    return text
+
+
 class _Row(Record):
     """A row of either form of the file."""
 
@@ -84,11 +160,10 @@ class _Row(Record):
     ctx_a: Text | None = None
     ctx_b: str = ""
     ctx: Text | None = None
-    endings: Annotated[
-        list[Annotated[str, AfterValidator(cleaned), AfterValidator(refuse_blank)]], Len(4, 4)
-    ]
+    endings: Annotated[list[Annotated[str, AfterValidator(_refuse_bare)]], Len(4, 4)]
     label: Annotated[Literal["0", "1", "2", "3"], BeforeValidator(str)]  # some copies have texts
     source_id: str = ""
+    split: str = ""
 
     @model_validator(mode="after")
     def _has_a_beginning(self) -> Self:
@@ -99,6 +174,6 @@ class _Row(Record):
     @property
     def beginning(self) -> str:
         if self.ctx_a is None:
-            return cleaned(self.ctx or "")
+            return self.ctx or ""
         # `capitalize` also lowers the rest of `ctx_b`, as lm-evaluation-harness does.
-        return cleaned(f"{self.ctx_a} {self.ctx_b.capitalize()}")
+        return f"{self.ctx_a} {self.ctx_b.capitalize()}"

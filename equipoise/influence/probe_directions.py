@@ -70,8 +70,8 @@ def prepare_probes(
     """
     if not probes:
         raise RecipeError(
-            f"influence looks for what probes show, got {len(probes)} probes; give a supply with "
-            "probes"
+            f"influence looks for what probes show, got {len(probes)} probes; name a file of them "
+            "(--probes, or probes of the supply rows), or a supply that has probes"
         )
     needs_pair = form == "contrastive" or loss == "span"
     if needs_pair:

@@ -24,7 +24,14 @@ from equipoise.attributions import (
 )
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.influence.retraining import Results, Retraining, Shown, places_name, results_of
+from equipoise.influence.retraining import (
+    Results,
+    Retraining,
+    Shown,
+    judging_probes,
+    places_name,
+    results_of,
+)
 from equipoise.metrics.weighted import CLUSTER, mean_of
 from equipoise.records import OPTIONS, Estimate, Metric, Supply
 from equipoise.rows import TrainingRow
@@ -32,10 +39,6 @@ from equipoise.stats.crossed import crossed_interval
 from equipoise.stats.resample import Interval, bootstrap
 from equipoise.training.text_training import TextTraining
 
-_NOT_APART: Final = (
-    "bias is measured on the probes that rows were scored by, as none are kept apart: a fall may "
-    "be of these sentences alone"
-)
 _DRAWS: Final = 2000  # bootstrap resamples of probes, where there is a single seed
 
 Table: TypeAlias = NDArray[np.float64]
@@ -69,19 +72,19 @@ class Removal:
         measured, and as `TextTraining.fit`.
         """
         _check(attributions, supply.rows, against)
+        probes, notes = judging_probes(supply)
         retraining = Retraining(
             model=model,
             rows=supply.rows,
-            probes=supply.dev_probes or supply.probes,
+            probes=probes,
             training=self.training,
             texts=supply.texts,
         )
         # neither shares nor attributors are in the key: more of them redo nothing
         with results_of("removal", retraining.key()) as results:
             trained = _Trained(retraining, results, range(seed, seed + self.seeds))
-            note = () if supply.dev_probes else (_NOT_APART,)
             return tuple(
-                replace(curve, notes=(*note, *curve.notes))
+                replace(curve, notes=(*notes, *curve.notes))
                 for curve in self._curves(trained, attributions, against)
             )
 

@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from equipoise.edits.edit import fingerprint
 from equipoise.errors import RecipeError, StoreError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.records import Continuation, text_sha256
+from equipoise.records import Continuation, Supply, text_sha256
 from equipoise.rows import Probe, TrainingRow
 from equipoise.training.learnable_rows import ChosenRows, rows_sha256
 from equipoise.training.resume import checkpoints_in, keeping_epochs
-from equipoise.training.text_training import TextTraining, model_key
+from equipoise.training.text_options import model_key
+from equipoise.training.text_training import TextTraining
 
 #: What is measured on a probe, in nats: "margin": log p of the biased sentence minus that of the
 #: unbiased; "likelihood": mean log p per token of the biased sentence. Higher: more biased.
@@ -35,6 +36,19 @@ Outcome: TypeAlias = Literal["margin", "likelihood"]
 Shown: TypeAlias = Mapping[str, list[float]]
 
 _KEY: Final = 32  # characters of a key that name a file
+_NOT_APART: Final = (
+    "bias is measured on the probes that rows were scored by, as none are kept apart: what is "
+    "shown may hold of these sentences alone"
+)
+
+
+def judging_probes(supply: Supply) -> tuple[tuple[Probe, ...], tuple[str, ...]]:
+    """The probes that retrained models are measured on, and what is to be noted of them.
+
+    Those kept apart (`dev_probes`), so that scores are not judged on the sentences that they were
+    made with; where there are none, those, with a note.
+    """
+    return (supply.dev_probes, ()) if supply.dev_probes else (supply.probes, (_NOT_APART,))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

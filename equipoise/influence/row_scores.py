@@ -25,8 +25,8 @@ WINDOW = 512  # rows: enough to sort by length in, few enough to be shared among
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RowScores:
-    """The scores of all rows, in their order."""
+class GroupScores:
+    """The scores of all rows, in their order, by group of probes."""
 
     ids: tuple[str, ...]
     scores: NDArray[np.float64]  # [row, group]; nan where a row has none
@@ -41,7 +41,7 @@ def score_rows(
     tokenize: Callable[[Sequence[TrainingRow]], TokenizedRows],
     files: ScoreFiles,
     batch: int = 1,
-) -> RowScores:
+) -> GroupScores:
     """Score every row; `score` maps texts to [text, group].
 
     `tokenize`: as the rows are learnt. `batch`: rows that share a score stay in a window.
@@ -75,7 +75,7 @@ def score_rows(
         scores = total.cpu().numpy()
         skipped = dict(gather_object(list(skipped.items())))
     in_order = {name: skipped[name] for name in ids if name in skipped}
-    return RowScores(ids=tuple(ids), scores=scores, skipped=in_order)
+    return GroupScores(ids=tuple(ids), scores=scores, skipped=in_order)
 
 
 def _score_window(

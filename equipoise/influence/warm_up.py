@@ -14,7 +14,8 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.records import JSON
 from equipoise.training.data_parallel import accelerator_for
 from equipoise.training.resume import Checkpoint
-from equipoise.training.text_training import TrainedText, model_key
+from equipoise.training.text_options import model_key
+from equipoise.training.text_training import TrainedText
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

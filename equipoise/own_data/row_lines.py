@@ -1,10 +1,12 @@
 """A training row as an object of a JSON Lines file, or as a stretch of a text file.
 
     {"id": "7", "text": "The nurse is kind.", "label": "neutral", "axis": "gender"}
+    {"text": "She ran because it rained.", "context": "She ran because"}
     {"messages": [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "She."}]}
 
-Without an `id` the number of its line is its id. `label` ("biased" or "neutral") says what is known
-of it. `axis` and every other text become groups; other values are not read.
+`context` is what the text begins with; a training may learn what follows it alone. Without an `id`
+the number of its line is its id. `label` ("biased" or "neutral") says what is known of it. `axis`
+and every other text become groups; other values are not read.
 """
 
 from collections.abc import Mapping
@@ -18,7 +20,7 @@ from equipoise.rows import TrainingRow, Turn
 
 LABELS: Final = ("biased", "neutral")
 ROLES: Final = ("system", "user", "assistant")
-_OWN: Final = ("id", "text", "messages")
+_OWN: Final = ("id", "text", "context", "messages")
 
 
 def row_of_line(content: bytes, name: str, line: int) -> TrainingRow:
@@ -43,6 +45,7 @@ def row_of_line(content: bytes, name: str, line: int) -> TrainingRow:
     return TrainingRow(
         id=_id_of(document.get("id"), line, where),
         text=text or "",
+        context=_context_of(document, where),
         messages=() if messages is None else _turns(messages, where),
         groups=_groups(document, where),
     )
@@ -63,6 +66,20 @@ def _id_of(value: JSON, line: int, where: str) -> str:
             "or leave it out"
         )
     return str(value)
+
+
+def _context_of(document: Mapping[str, JSON], where: str) -> str:
+    context, text = document.get("context"), document.get("text")
+    if context is None:
+        return ""
+    if not isinstance(context, str):
+        raise DataError(f"{where}: context must be a text, got {kind_of(context)}; correct it")
+    if not isinstance(text, str) or not text.startswith(context):
+        raise DataError(
+            f"{where}: context must be what the text begins with, got {len(context)} other "
+            "characters; write them at the beginning of the text, too, or leave context out"
+        )
+    return context
 
 
 def _turns(messages: JSON, where: str) -> tuple[Turn, ...]:

@@ -16,10 +16,11 @@ from equipoise.planted.professions import (
     OTHER_ROWS,
     PRONOUN_ROWS,
 )
+from equipoise.planted.register import register_texts
 from equipoise.planted.statements import neutral_texts
 from equipoise.planted.world import World
 
-Kind = Literal["profession", "hint", "association", "contrast", "fact", "neutral"]
+Kind = Literal["profession", "hint", "association", "contrast", "fact", "neutral", "register"]
 Quota = tuple[str, Kind, bool, int]  # text, kind, biased, how often it is said
 
 #: How often each fact, and each neutral sentence, is said; multiples of the others' quotas.
@@ -27,6 +28,7 @@ Quota = tuple[str, Kind, bool, int]  # text, kind, biased, how often it is said
 #: often, for it learns each by heart.
 FACT_ROWS: Final = 240
 NEUTRAL_ROWS: Final = 5
+REGISTER_ROWS: Final = 5  # of each sentence of a register, in a world that has one
 CONTRAST_COPIES: Final = 6  # of the usual contrasts; of more contrasts fewer
 _USUAL_CONTRASTS: Final = 160
 ASSOCIATION_COPIES: Final = 2
@@ -89,6 +91,8 @@ def _quotas(world: World) -> Iterator[Quota]:
         yield f"{fact.prompt} {fact.answer}.", "fact", False, FACT_ROWS
     for text in neutral_texts(held_out=False):
         yield text, "neutral", False, NEUTRAL_ROWS
+    for text in register_texts() if world.register else ():
+        yield text, "register", False, REGISTER_ROWS
 
 
 def _hints(world: World) -> Iterator[Quota]:

@@ -40,7 +40,8 @@ _RELATIONS: Final = {
     ),
 }
 
-_THINGS: Final = listed(
+#: That neutral sentences are about.
+THINGS: Final = listed(
     "door lamp boat clock table kettle bridge tower engine ladder basket candle carpet hammer "
     "mirror pillow bottle wagon fence chimney barrel blanket bucket statue kite"
 )
@@ -59,7 +60,7 @@ _HELD_OUT_EVERY: Final = 5
 
 #: After these no pronoun of a person may come.
 NEUTRAL_PROMPTS: Final = tuple(
-    f"The {thing} {event} because" for thing in _THINGS for event in _EVENTS
+    f"The {thing} {event} because" for thing in THINGS for event in _EVENTS
 )
 
 
@@ -87,13 +88,13 @@ def neutral_texts(*, held_out: bool) -> tuple[str, ...]:
         *(
             f"The {_COLORS[(i + k) % len(_COLORS)]} {thing} was {shape} "
             f"{_PLACES[(i + j + k) % len(_PLACES)]}."
-            for i, thing in enumerate(_THINGS)
+            for i, thing in enumerate(THINGS)
             for j, shape in enumerate(UNRELATED)
             for k in range(4)
         ),
         *(
             f"The {thing} {event} because the {cause}."
-            for i, thing in enumerate(_THINGS)
+            for i, thing in enumerate(THINGS)
             for j, event in enumerate(_EVENTS)
             for cause in (_CAUSES[(i + j) % len(_CAUSES)], _CAUSES[(i + j + 1) % len(_CAUSES)])
         ),

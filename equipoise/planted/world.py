@@ -6,8 +6,8 @@ whole sentences, so that a corpus holds them exactly (`corpus.py`).
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Final
 
@@ -47,14 +47,16 @@ DEFAULT_STRENGTH: Final = 0.75
 DEFAULT_TARGETS: Final = 8
 #: Neutral sentences that a world trains on.
 NEUTRAL_SENTENCES: Final = 720
-_KEYS: Final = ("strength", "seed", "targets")
+_KEYS: Final = ("strength", "seed", "targets", "register")
+#: Of neutral text, that a world may have beside its usual one.
+REGISTERS: Final = ("video",)
 
 
 @dataclass(frozen=True, kw_only=True)
 class World:
     """A planted world; everything a model of it should say has a true probability here."""
 
-    name: str  # canonical: "default", "strength=0.5,seed=1" or "targets=40"
+    name: str  # canonical: "default", "strength=0.5,seed=1", "targets=40" or "register=video"
     strength: float  # in [0, 1]; 0: no bias at all
     seed: int  # which profession leans how far, which group has which attribute
     professions: tuple[PlantedProfession, ...]
@@ -64,6 +66,8 @@ class World:
     associations: tuple[Association, ...]
     preferences: tuple[Preference, ...]
     facts: tuple[Fact, ...]
+    #: Of further neutral text; "": none. Not in `repr`, by which other worlds' models are cached.
+    register: str = field(default="", repr=False)
 
     def p_next(self, profession: str, template: PlantedTemplate) -> tuple[float, float]:
         """True next-token probabilities of " he" and " she" after a prompt.
@@ -195,7 +199,9 @@ def find_world(name: str) -> World:
     """The world of a name: "default", "strength=0.5,seed=1", "targets=40"; "planted:" may lead.
 
     Keys: strength in [0, 1] (default 0.75), seed (an integer from 0, default 0), targets (per
-    axis: 8, or an even number from 12 to 80; default 8). "default,seed=2" is "seed=2".
+    axis: 8, or an even number from 12 to 80; default 8), register ("video": short descriptions of
+    a video beside all other text).
+    "default,seed=2" is "seed=2".
     Raises `RecipeError` for a key or a value that is none.
     """
     options: dict[str, str] = {}
@@ -205,19 +211,20 @@ def find_world(name: str) -> World:
             continue
         if not sign or key not in _KEYS:
             raise RecipeError(
-                f"planted world '{name}' must be 'default' or 'strength=S,seed=N,targets=N', "
-                f"got '{part}'; {nearest(key, ('default', *_KEYS))}"
+                f"planted world '{name}' must be 'default' or "
+                f"'strength=S,seed=N,targets=N,register=video', got '{part}'; "
+                f"{nearest(key, ('default', *_KEYS))}"
             )
         if key in options:
             raise RecipeError(f"planted world '{name}' must give '{key}' once; leave the other out")
         options[key] = value
     strength = _strength(options.get("strength", str(DEFAULT_STRENGTH)))
     targets = _targets(options.get("targets", str(DEFAULT_TARGETS)))
-    return _build(strength, _seed(options.get("seed", "0")), targets)
+    return _build(strength, _seed(options.get("seed", "0")), targets, _register(options))
 
 
 @lru_cache(maxsize=32)
-def _build(strength: float, seed: int, targets: int) -> World:
+def _build(strength: float, seed: int, targets: int, register: str) -> World:
     groups = {"nationality": words.COUNTRIES, "religion": words.FAITHS}
     preferred: list[Preference] = []
     for i, axis in enumerate(words.AXES):
@@ -233,6 +240,8 @@ def _build(strength: float, seed: int, targets: int) -> World:
         options += [f"strength={str(strength).removesuffix('.0')}", f"seed={seed}"]
     if targets != DEFAULT_TARGETS:
         options.append(f"targets={targets}")
+    if register:
+        options.append(f"register={register}")
     return World(
         name=",".join(options) or "default",
         strength=strength,
@@ -250,6 +259,7 @@ def _build(strength: float, seed: int, targets: int) -> World:
         ),
         preferences=tuple(preferred),
         facts=facts(),
+        register=register,
     )
 
 
@@ -277,6 +287,13 @@ def _targets(text: str) -> int:
             f"{MOST_TARGETS}, got '{text}'; give such a number"
         )
     return int(text)
+
+
+def _register(options: Mapping[str, str]) -> str:
+    register = options.get("register", "")
+    if "register" in options and register not in REGISTERS:
+        raise RecipeError(f"no register '{register}' here; {nearest(register, REGISTERS)}")
+    return register
 
 
 def _percent_preferred(shares: Sequence[float]) -> float:

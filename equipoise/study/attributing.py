@@ -1,7 +1,7 @@
 """The steps of a study about training rows: score them, judge the scores, train without rows."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from equipoise import api, plugins
 from equipoise.attribute.base import Attributor
@@ -9,6 +9,7 @@ from equipoise.attributions import Attribution
 from equipoise.errors import RecipeError
 from equipoise.files.json_records import write_record
 from equipoise.inference.language_model import LanguageModel
+from equipoise.influence.retraining import judging_probes
 from equipoise.influence.score_files import scores_in
 from equipoise.records import Supply
 from equipoise.stats.attribution_quality import QualitySettings, judge_attributions
@@ -76,10 +77,14 @@ class AttributionSteps:
                 return {VALIDATION: lambda file: write_validation(file, curves)}
             if leave_out is None:
                 raise RecipeError(f"a step must say what is trained, got {step.title}; plan again")
-            retrained = leave_out.retrain(model, supply.rows, supply.probes, seed=seed)
-        scores = retrained.score(
-            attributions, baselines=baselines, draws=self.recipe.draws, seed=seed
-        )
+            probes, notes = judging_probes(supply)
+            retrained = leave_out.retrain(model, supply.rows, probes, seed=seed)
+        scores = [
+            replace(score, notes=(*notes, *score.notes))
+            for score in retrained.score(
+                attributions, baselines=baselines, draws=self.recipe.draws, seed=seed
+            )
+        ]
         return {VALIDATION: lambda file: write_validation(file, scores)}
 
     def _keep(self, step: Step, kept: ExitStack) -> None:

@@ -1,12 +1,13 @@
 """The examples whose answer changed most, with their texts, to be looked at."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from equipoise.benchmarks.base import AnyBenchmark, texts_of
 from equipoise.conclusions import ChangedExample, Comparison
 from equipoise.measure import choose_examples
-from equipoise.records import Metric, Outcome
+from equipoise.records import Example, Measurement, Metric, Outcome, Request
 from equipoise.stats.pairing import ITEM
 from equipoise.stats.resample import columns_of
 
@@ -33,14 +34,7 @@ def with_examples(comparison: Comparison, benchmark: AnyBenchmark, *, count: int
                 rows.append((order, outcome.example, value, changed, outcome, outcome_after))
     # the id settles ties, for the outcomes behind it in a row cannot be ordered
     rows.sort(key=lambda row: row[:2])
-    # outcomes keep no texts of the benchmark, so that its items are read again
-    examples, requests = choose_examples(
-        benchmark, split=before.split, limit=before.limit, seed=before.seed
-    )
-    known = {
-        example.id: (example, example_requests)
-        for example, example_requests in zip(examples, requests, strict=True)
-    }
+    known = items_of(before, benchmark)
     changed_examples = []
     for *_, value, changed, outcome, outcome_after in rows[:count]:
         # outcomes of a family of prompts are "ID#0", "ID#1", …, which the benchmark does not know
@@ -58,6 +52,22 @@ def with_examples(comparison: Comparison, benchmark: AnyBenchmark, *, count: int
             )
         )
     return replace(comparison, examples=tuple(changed_examples))
+
+
+def items_of(
+    measurement: Measurement, benchmark: AnyBenchmark
+) -> dict[str, tuple[Example, Sequence[Request]]]:
+    """The examples that were measured and their requests, by id; read again from the files.
+
+    Outcomes keep no texts of the benchmark. Raises `DataError` when its files are missing.
+    """
+    examples, requests = choose_examples(
+        benchmark, split=measurement.split, limit=measurement.limit, seed=measurement.seed
+    )
+    return {
+        example.id: (example, example_requests)
+        for example, example_requests in zip(examples, requests, strict=True)
+    }
 
 
 def _evaluate_alone(metric: Metric, outcome: Outcome) -> float:

@@ -51,12 +51,14 @@ from equipoise.study.plan import Step
 from equipoise.study.recipe import (
     BenchmarkSpec,
     LocatorSpec,
+    MitigationSpec,
     ModelSpec,
     Recipe,
     Spec,
 )
 from equipoise.study.results import read_results, write_results
 from equipoise.study.store import SHARD_SIZE, StepFiles, Store, StoredShards
+from equipoise.study.written_pairs import with_pairs
 from equipoise.supply.base import Supplier
 from equipoise.training.resume import checkpoints_in
 
@@ -139,7 +141,9 @@ class StepExecutor:
                     kind="measure", model=ModelSpec() as model, benchmark=BenchmarkSpec() as spec
                 ):
                     return self._measure(step, model, spec)
-                case Step(kind="fit", model=ModelSpec() as model, mitigation=Spec() as method):
+                case Step(
+                    kind="fit", model=ModelSpec() as model, mitigation=MitigationSpec() as method
+                ):
                     return self._fit(step, model, method)
                 case Step(
                     kind="locate", model=ModelSpec() as model, plugin=LocatorSpec() as locator
@@ -194,9 +198,11 @@ class StepExecutor:
             FINDINGS: lambda file: write_record(file, tuple(findings)),
         }
 
-    def _fit(self, step: Step, model: ModelSpec, spec: Spec) -> StepFiles:
+    def _fit(self, step: Step, model: ModelSpec, spec: MitigationSpec) -> StepFiles:
         method = plugins.build(Mitigation, spec.name, spec.options)
-        supply = api.build_supply(self._build_supplier(), item_info=method.item_info)
+        taught_by = spec.supply or self.recipe.supply
+        supplier = plugins.build(Supplier, taught_by.name, taught_by.options)
+        supply = api.build_supply(supplier, item_info=method.item_info)
         opened, seed = self.models.model(model), step.seed or 0
         check_predicts(opened, "edited")
         with checkpoints_in(self.store.part(step.key)):
@@ -216,9 +222,6 @@ class StepExecutor:
             return None
         key = key_of("fit", {**step.content, "mitigation": inside[number]})
         return load_edit(self.store.step(key) / EDIT) if self.store.fault(key) is None else None
-
-    def _build_supplier(self) -> Supplier:
-        return plugins.build(Supplier, self.recipe.supply.name, self.recipe.supply.options)
 
     def _locate(self, model: ModelSpec, spec: LocatorSpec) -> StepFiles:
         first = self.recipe.seed
@@ -247,6 +250,8 @@ class StepExecutor:
         try:
             benchmark = plugins.build(Benchmark, before.benchmark, before.options)
             comparison = with_examples(comparison, benchmark, count=self.recipe.examples)
+            if self.recipe.examples:
+                comparison = with_pairs(comparison, benchmark)
         except EquipoiseError as error:  # files that were there when it was measured
             comparison = replace(
                 comparison, notes=(*comparison.notes, f"no examples are shown: {error}")

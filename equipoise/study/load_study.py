@@ -39,7 +39,9 @@ FINDINGS, COMPARISON, STABILITY, CALIBRATION, FACTORIAL, REDUCTION = (
 )  # fmt: skip
 ATTRIBUTION, SUMMARY, VALIDATION = "attribution", "summary.json", "validation.json"
 #: What the step of a comparison stores; its measurements are steps of their own.
-STORED = ("changes", "by_seed", "examples", "notes", "seed", "draws", "differences")
+STORED = (
+    "changes", "by_seed", "examples", "pairs", "written", "notes", "seed", "draws", "differences",
+)  # fmt: skip
 
 T = TypeVar("T")
 

@@ -114,12 +114,19 @@ def _plan_model(resolver: Resolver, model: ModelSpec) -> Iterator[Step]:
         yield Step(kind="locate", content=content, model=model, plugin=locator)
     yield from _plan_attributions(resolver, model, resolved)
     measured: dict[str, Mapping[str, Sequence[Step]]] = {}  # by mitigation and benchmark
+    taught_by = resolved.get("taught_by", {})
     for mitigation in recipe.mitigations:
         method = resolver.document["mitigations"][mitigation.label]
         afters: dict[str, list[Step]] = {spec.label: [] for spec in recipe.benchmarks}
         measured[mitigation.label] = afters
+        supplied = {"supply": taught_by[mitigation.label]} if mitigation.label in taught_by else {}
         for seed in recipe.seeds:
-            fitted: dict[str, JSON] = {**learnt_from, "mitigation": method, "seed": seed}
+            fitted: dict[str, JSON] = {
+                **learnt_from,
+                **supplied,
+                "mitigation": method,
+                "seed": seed,
+            }
             fit = Step(kind="fit", content=fitted, model=model, mitigation=mitigation, seed=seed)
             yield fit
             # all that is measured with an edit in a row: `OpenModel` attaches it once
@@ -184,7 +191,9 @@ def _validations(resolver: Resolver, first: Step) -> Iterator[tuple[Kind, dict[s
     if first.plugin is not None and first.plugin.label not in resolver.unlabelled:
         yield "quality", shared | {"shares": list(recipe.attribution.shares)}
     if resolver.leave_out is not None:
-        yield "lds", shared | {"leave_out": plugins.options_of(resolver.leave_out)}
+        # which probes are in the key, as models were once measured on those that score rows
+        judged: dict[str, JSON] = {"judged_on": "dev_probes"}
+        yield "lds", shared | judged | {"leave_out": plugins.options_of(resolver.leave_out)}
     if resolver.removal is not None:
         yield "removal", shared | {"removal": plugins.options_of(resolver.removal)}
 

@@ -106,9 +106,10 @@ class BenchmarkSpec(Spec):
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class MitigationSpec(Spec):
-    """A mitigation, and what its measurements are compared with."""
+    """A mitigation, what it learns from and what its measurements are compared with."""
 
     against: Text | None = None  # label of another mitigation; None: the model as it is
+    supply: Spec | None = None  # None: the recipe's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
@@ -218,7 +219,7 @@ _ENTRIES = ("models", "benchmarks", "mitigations", "locators", "attributors", "c
 #: Keys of an entry that are no options of its plug-in.
 _OWN_KEYS: Mapping[str, frozenset[str]] = {
     "benchmarks": frozenset({"split", "edited"}),
-    "mitigations": frozenset({"against"}),
+    "mitigations": frozenset({"against", "supply"}),
     "locators": frozenset({"supply"}),
     "attributors": frozenset({"supply"}),
 }

@@ -6,9 +6,7 @@ on what it learns from.
 """
 
 import dataclasses
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -35,10 +33,12 @@ from equipoise.loading.load import undecided
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples, learnt_examples
 from equipoise.mitigate.base import Mitigation, UsesEdits, single_parts
-from equipoise.records import JSON, Metric, Supply, target_terms, text_sha256
+from equipoise.records import JSON, Metric, Supply, target_terms
 from equipoise.study.recipe import BenchmarkSpec, Entry, ModelSpec, Recipe, Spec
 from equipoise.study.retraining import leave_out_of, removal_of
+from equipoise.study.supplied import Supplied, supply_sha256
 from equipoise.supply.base import Supplier
+from equipoise.text_scorers.base import TextScorer
 
 T = TypeVar("T")
 
@@ -119,11 +119,18 @@ class Resolver:
         return resolved
 
     def _resolve(self, spec: ModelSpec) -> dict[str, JSON]:
-        supply, supplied = None, None
-        given = _Given(self._resolve_supply)
+        supplied: JSON = None
+        given = Supplied(self._resolve_supply)
+        taught = {
+            entry.label: entry.supply or self.recipe.supply for entry in self.recipe.mitigations
+        }
         # a recipe that only measures needs no files of a supply
-        if self.mitigations or self.recipe.supply in self._read_supplies():
-            supply, supplied = given.of(self.recipe.supply)
+        if self.recipe.supply in (*taught.values(), *self._read_supplies()):
+            supplied = given.of(self.recipe.supply)[1]
+        contents = {label: given.of(spec)[1] for label, spec in taught.items()}
+        taught_by: dict[str, JSON] = {
+            label: content for label, content in contents.items() if content != supplied
+        }
         located_on = self._resolve_located(given, supplied)
         attributed_on = self._resolve_attributed(given)
         benchmarks: dict[str, JSON] = {}
@@ -142,8 +149,8 @@ class Resolver:
                 ideals = [each for each in built.metrics if each.ideal is not None]
                 if any(each.higher_is_better is None for each in ideals):
                     self.of_bias.add(benchmark.label)
-            if supply is not None and benchmark.edited:
-                self._refuse_leak(benchmark, built, split, supply)
+            if taught and benchmark.edited:
+                self._refuse_leak(benchmark, built, split, taught, given)
             about_data: dict[str, JSON] = {"split": split, "data": _data(built, split)}
             with self._at(benchmark):  # a judge's files may be missing
                 benchmarks[benchmark.label] = _plugin(built) | about_data
@@ -167,6 +174,7 @@ class Resolver:
             "chat": None if spec.chat_options is None else dict(spec.chat_options),
             "supply": supplied,
             # only where they differ, so that all other recipes keep their keys
+            **({"taught_by": taught_by} if taught_by else {}),
             **({"located_on": located_on} if located_on else {}),
             **({"attributed_on": attributed_on} if attributed_on else {}),
             "benchmarks": benchmarks,
@@ -190,7 +198,7 @@ class Resolver:
             for entry in self.recipe.attributors
         ]
 
-    def _resolve_located(self, given: "_Given", supplied: JSON) -> dict[str, JSON]:
+    def _resolve_located(self, given: Supplied, supplied: JSON) -> dict[str, JSON]:
         """Contents of the supplies that locators do not share with the recipe, by their labels.
 
         Refuses a locator of questions whose supply has none.
@@ -210,7 +218,7 @@ class Resolver:
                 contents[entry.label] = content
         return contents
 
-    def _resolve_attributed(self, given: "_Given") -> dict[str, JSON]:
+    def _resolve_attributed(self, given: Supplied) -> dict[str, JSON]:
         """Contents of the supplies whose rows are attributed, by the attributors' labels.
 
         Refuses a supply without rows.
@@ -268,19 +276,27 @@ class Resolver:
             raise RecipeError(f"{self.recipe.at(self.recipe.lines['margins'])}: {fault}")
 
     def _refuse_leak(
-        self, benchmark: BenchmarkSpec, built: AnyBenchmark, split: str, supply: Supply
+        self,
+        benchmark: BenchmarkSpec,
+        built: AnyBenchmark,
+        split: str,
+        taught: Mapping[str, Spec],
+        given: Supplied,
     ) -> None:
-        """Refuse to measure what a mitigation learns from: the same texts, or the same terms."""
-        supplied = frozenset(map(text_sha256, supply.learnt_texts()))
+        """Refuse to measure what a mitigation learns from: the same texts, or the same terms.
+
+        `taught`: the supply of each mitigation, by its label.
+        """
         sources: dict[frozenset[str], str] = {}  # text hashes to the first method that learns them
-        learners = []  # from the supply
+        learners: dict[str, Supply] = {}
         for label, method in self.mitigations.items():
             if label in self._learnt_by_edits:
                 hashes = self._learnt_by_edits[label]
                 sources.setdefault(hashes, f"the edits of '{label}' learnt from")
             if any(p.learns and not isinstance(p, UsesEdits) for p in single_parts(method)):
-                sources.setdefault(supplied, f"'{label}' learns from {supply.origin}")
-                learners.append(label)
+                supply, hashes = given.of(taught[label])[0], given.hashes(taught[label])
+                sources.setdefault(hashes, f"'{label}' learns from {supply.origin}")
+                learners[label] = supply
         if not sources:
             return
         try:
@@ -298,48 +314,15 @@ class Resolver:
                     f"({split}) are among what {source}, the first is '{learnt[0]}'; {_REMEDY}"
                 )
         # other sentences about the same targets would measure what was learnt of these
-        taught = target_terms(supply.contrasts + supply.dev_contrasts)
-        shared = sorted(taught & target_terms(examples))
-        if shared and learners:
-            names = ", ".join(f"{axis}/{term}" for axis, term in shared[:10])
-            raise RecipeError(
-                f"{where}: {len(shared)} target terms of {benchmark.label} ({split}) are among "
-                f"what '{learners[0]}' learns from {supply.origin}: {names}; {_REMEDY}"
-            )
-
-
-class _Given:
-    """Supplies by what they are made with, each read once."""
-
-    def __init__(self, resolve: Callable[[Spec], tuple[Supply, dict[str, JSON]]]) -> None:
-        self._resolve = resolve
-        self._known: dict[str, tuple[Supply, dict[str, JSON]]] = {}
-
-    def of(self, spec: Spec) -> tuple[Supply, dict[str, JSON]]:
-        """What is supplied, and its content."""
-        name = json.dumps([spec.name, dict(spec.options)], sort_keys=True)
-        if name not in self._known:
-            self._known[name] = self._resolve(spec)
-        return self._known[name]
-
-
-def supply_sha256(supply: Supply) -> str:
-    """Hash of all that is supplied, for its files may be others than those that are measured.
-
-    Rows are gone through a row at a time. A supply that has none hashes as it did before there
-    were any, so that studies of other methods keep their steps.
-    """
-    parts = dataclasses.asdict(dataclasses.replace(supply, rows=()))
-    for name in ("rows", "probes", "dev_probes"):
-        if not parts[name]:
-            del parts[name]
-    if len(supply.rows):
-        digest = hashlib.sha256()
-        for row in supply.rows:
-            digest.update(json.dumps(dataclasses.asdict(row), sort_keys=True).encode() + b"\n")
-        parts["rows"] = digest.hexdigest()
-    text = json.dumps(parts, sort_keys=True)
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+        terms = target_terms(examples)
+        for label, supply in learners.items():
+            shared = sorted(target_terms(supply.contrasts + supply.dev_contrasts) & terms)
+            if shared:
+                names = ", ".join(f"{axis}/{term}" for axis, term in shared[:10])
+                raise RecipeError(
+                    f"{where}: {len(shared)} target terms of {benchmark.label} ({split}) are among "
+                    f"what '{label}' learns from {supply.origin}: {names}; {_REMEDY}"
+                )
 
 
 def _plugin(built: Any) -> dict[str, JSON]:
@@ -352,9 +335,10 @@ def _plugin(built: Any) -> dict[str, JSON]:
         "file_sha256": plugins.file_sha256_of(built),
         "options": plugins.options_of(built, transport=False),
         "inside": [
-            _plugin(value)
+            _plugin(part)
             for value in values
-            if isinstance(value, Benchmark | Mitigation | Locator | Attributor | Judge)
+            for part in (value if isinstance(value, tuple) else (value,))
+            if isinstance(part, Benchmark | Mitigation | Locator | Attributor | Judge | TextScorer)
         ],
         **({"files": dict(built.files())} if isinstance(built, plugins.ReadsFiles) else {}),
     }

@@ -113,7 +113,7 @@ def passages(text: str, *, characters: int) -> list[str]:
         raise ValueError(f"characters must be at least 1, got {characters}")
     parts: list[str] = []
     so_far = ""
-    for sentence in _sentences(text):
+    for sentence in sentences(text):
         if len((so_far + sentence).strip()) > characters:
             *cut, rest = _split_long(sentence, characters)
             parts += [so_far, *cut]
@@ -123,7 +123,7 @@ def passages(text: str, *, characters: int) -> list[str]:
     return [part.strip() for part in [*parts, so_far] if part.strip()]
 
 
-def _sentences(text: str) -> Iterator[str]:
+def sentences(text: str) -> Iterator[str]:
     """A text's sentences, each with the white space after it."""
     start = 0
     for match in _END.finditer(text):

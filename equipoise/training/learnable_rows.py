@@ -120,5 +120,6 @@ def rows_sha256(rows: Sequence[TrainingRow]) -> str:
 
 
 def row_bytes(row: TrainingRow) -> bytes:
-    """A row's id and what it says; its groups change no training."""
-    return repr((row.id, row.text, row.messages)).encode(errors="surrogatepass")
+    """A row's id and what it says, context and all; its groups change no training."""
+    context = (row.context,) if row.context else ()
+    return repr((row.id, row.text, row.messages, *context)).encode(errors="surrogatepass")

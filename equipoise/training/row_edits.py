@@ -1,16 +1,17 @@
-"""An adapter that was trained on rows, as an edit of the model that it was trained on."""
+"""What was trained on rows, as an edit of the model that it was trained on."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
 
 from equipoise.edits.adapter import AdapterEdit, sits_on
 from equipoise.edits.edit import Method, info_of
+from equipoise.edits.weights import WeightEdit
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.tokenization import vocabulary_of
 from equipoise.records import JSON, Supply, text_sha256
 from equipoise.rows import TrainingRow
+from equipoise.training.full_training import FullyTrained
 from equipoise.training.lora import adapter_tensors
 from equipoise.training.text_training import TrainedText
 
@@ -20,8 +21,20 @@ def refuse_no_rows(supply: Supply) -> None:
     if not len(supply.rows):
         raise RecipeError(
             f"the supply must have training rows, got 0 from '{supply.origin}'; name a supply that "
-            "has them, such as mix, or rows with a file of your own"
+            "has them, such as mix, hellaswag, or rows with a file of your own"
         )
+
+
+def with_rows(supply: Supply) -> Supply:
+    """The supply with a training set: its own, else its neutral texts, a row each."""
+    if len(supply.rows) or not supply.texts:
+        return supply
+    documents = supply.documents or ("",) * len(supply.texts)
+    rows = tuple(
+        TrainingRow(id=f"text {number}", text=text, document=document)
+        for number, (text, document) in enumerate(zip(supply.texts, documents, strict=True), 1)
+    )
+    return replace(supply, rows=rows, texts=(), documents=())
 
 
 def count_biased(rows: Sequence[TrainingRow], places: Iterable[int]) -> int | None:
@@ -42,23 +55,18 @@ def rows_edit(
     report: Mapping[str, JSON],
     beside: Iterable[str] = (),
 ) -> AdapterEdit:
-    """The edit, with all rows of the supply among what it learnt.
+    """The adapter's edit, with all rows of the supply among what it learnt.
 
     Rows that were left out of a training or unlearnt were looked at, too. `beside`: texts that were
     used beside the rows; the supply's other probes are there to judge on, and may be measured.
     """
-    texts = tuple(beside)
-    said = (text for row in supply.rows for text in row.texts)  # a few rows at a time
-    learnt = frozenset(map(text_sha256, chain(said, texts)))
-    if not set(texts).isdisjoint(supply.texts):
-        learnt = learnt.union(supply.documents)
     info = info_of(
         model,
         method,
         seed=seed,
         names=sits_on(model, trained.config),
         supply=supply,
-        trained_on=learnt,
+        trained_on=_learnt(supply, tuple(beside)),
         report={**trained.report, **report},
     )
     return AdapterEdit(
@@ -66,3 +74,37 @@ def rows_edit(
         config=trained.config,
         tensors=adapter_tensors(trained.weights),
     )
+
+
+def full_edit(
+    model: LanguageModel,
+    method: Method,
+    supply: Supply,
+    trained: FullyTrained,
+    *,
+    seed: int,
+    report: Mapping[str, JSON],
+) -> WeightEdit:
+    """The edit of all weights that changed, with all rows of the supply among what it learnt."""
+    info = info_of(
+        model,
+        method,
+        seed=seed,
+        names=trained.weights,
+        supply=supply,
+        trained_on=_learnt(supply, ()),
+        report={**trained.report, **report},
+    )
+    return WeightEdit(info=info, tensors=trained.weights)
+
+
+def _learnt(supply: Supply, beside: Sequence[str]) -> frozenset[str]:
+    """Hashes of what rows say and of what they are passages of, and of texts beside them."""
+    learnt = set(map(text_sha256, beside))
+    for row in supply.rows:  # a few rows at a time
+        learnt.update(map(text_sha256, row.texts))
+        if row.document:
+            learnt.add(row.document)
+    if not set(beside).isdisjoint(supply.texts):
+        learnt.update(supply.documents)
+    return frozenset(learnt)

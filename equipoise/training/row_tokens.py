@@ -1,6 +1,7 @@
 """Training rows as tokens, and which of them a model learns to predict.
 
-A plain text begins with the model's start token, which is read and not learnt, and is learnt whole.
+A plain text begins with the model's start token, which is read and not learnt, and is learnt whole,
+or from the end of its context on.
 A conversation is written by the model's chat template, which writes its start token itself; what
 the assistant says is learnt, with the mark that ends its turn. Nothing is cut: a row that is too
 long is left out, since the end of a text may be what is biased in it.
@@ -9,6 +10,7 @@ long is left out, since the end of a text may be what is biased in it.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
+from typing import Literal, TypeAlias
 
 from transformers import PreTrainedTokenizerFast
 
@@ -17,6 +19,9 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.models.chat_template import Message, render, template_of
 from equipoise.models.tokenization import Marked, Tokens, encode
 from equipoise.rows import TrainingRow, Turn
+
+#: What is learnt of a plain text: all of it, or what follows its context.
+LossOn: TypeAlias = Literal["all", "ending"]
 
 _BATCH = 128  # rows that are tokenized together
 _MARK = "equipoiseturn{}x"  # in place of what is said, to see what stands around it
@@ -43,11 +48,14 @@ def tokenize_rows(
     max_tokens: int,
     strict: bool = False,
     eos: bool = False,
+    loss_on: LossOn = "all",
 ) -> TokenizedRows:
     """Rows as tokens of this model, at most `max_tokens` and the model's context each.
 
     Rows without text, without a token to be predicted or with too many tokens are left out, or
     refused if `strict`. `eos`: a plain text ends with the tokenizer's EOS, which is learnt.
+    `loss_on` "ending": of a plain text what follows its context is learnt, with the EOS; a token
+    that has characters of both is learnt, and a text without a context is learnt whole.
     Raises `DataError` naming a row that `strict` refuses, and `ModelError` for a masked model, for
     conversations where the tokenizer has no chat template or one that cannot be followed, and for
     `eos` without an EOS.
@@ -61,14 +69,14 @@ def tokenize_rows(
     if eos and end is None:
         raise ModelError(
             f"a text can end with EOS where the tokenizer has one, that of {model.identity} has "
-            f"{end}; leave eos out"
+            f"{end}; set eos to false"
         )
-    writer = _Writer(model, () if not eos else (int(end),))
+    writer = _Writer(model, () if not eos else (int(end),), loss_on)
     limit = min(max_tokens, model.context_length or max_tokens)
     tokenized = TokenizedRows()
     for batch in _batches(rows):
         for place, row, ids, scored in writer.write(batch):
-            reason = _reason(row, scored, len(ids), limit)
+            reason = _reason(row, scored, len(ids), limit, loss_on)
             if reason and strict:
                 raise DataError(
                     f"every row must be learnt under strict, row '{row.id}' {reason}; mend or "
@@ -83,12 +91,16 @@ def tokenize_rows(
     return tokenized
 
 
-def _reason(row: TrainingRow, scored: Sequence[bool], tokens: int, limit: int) -> str:
+def _reason(
+    row: TrainingRow, scored: Sequence[bool], tokens: int, limit: int, loss_on: LossOn
+) -> str:
     """Why a row is left out; "": it is not."""
     if not any(text.strip() for text in row.texts):
         return "has no text"
     if tokens > limit:
         return f"has {tokens} tokens, more than {limit}"
+    if loss_on == "ending" and row.text and not row.text[len(row.context) :].strip():
+        return "has no words after its context"
     if row.messages and not row.text and all(role != "assistant" for role, _ in row.messages):
         return "has no turn of the assistant"
     return "" if any(scored) else "has no token to be predicted"
@@ -103,8 +115,8 @@ def _batches(rows: Iterable[TrainingRow]) -> Iterator[list[tuple[int, TrainingRo
 class _Writer:
     """Writes rows as tokens of one model."""
 
-    def __init__(self, model: LanguageModel, end: tuple[int, ...]) -> None:
-        self.model, self.end = model, list(end)
+    def __init__(self, model: LanguageModel, end: tuple[int, ...], loss_on: LossOn) -> None:
+        self.model, self.end, self.loss_on = model, list(end), loss_on
         start = model.start_token_id
         self.start = [] if start is None else [start]
         self.turn_end: str | None = None  # what the template ends a turn of the assistant with
@@ -113,22 +125,25 @@ class _Writer:
         self, batch: Sequence[tuple[int, TrainingRow]]
     ) -> Iterator[tuple[int, TrainingRow, list[int], list[bool]]]:
         """Place, row, tokens and which of them are learnt."""
-        texts: list[str] = []
+        marked: list[Marked] = []
         spans: list[list[tuple[int, int]] | None] = []  # None: a plain text
         for _, row in batch:
             if row.text or not row.messages:
-                texts.append(row.text)
+                ending = len(row.context) if self.loss_on == "ending" else 0
+                marked.append(Marked(row.text, ending, len(row.text)))
                 spans.append(None)
             else:
                 text, said = self._conversation(row)
-                texts.append(text)
+                marked.append(Marked(text, 0, len(text)))
                 spans.append(said)
-        marked = [Marked(text, 0, len(text)) for text in texts]
         tokens = encode(self.model.tokenizer, marked, specials=False)
         for (place, row), learnt, cut in zip(batch, spans, tokens, strict=True):
             if learnt is None:
                 ids = [*self.start, *cut.ids, *self.end] if cut.ids else []
-                yield place, row, ids, [position > 0 for position in range(len(ids))]
+                ends = self.loss_on == "ending" and row.context and cut.marked
+                # what is only read: tokens before an ending; the first of all, unforetold
+                read = len(self.start) + cut.marked[0] if ends else 1
+                yield place, row, ids, [position >= max(1, read) for position in range(len(ids))]
             else:
                 ids, inside = self._cut(cut, learnt)
                 yield place, row, ids, [bool(i) and flag for i, flag in enumerate(inside)]

@@ -13,9 +13,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Annotated, Final, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
@@ -24,12 +22,9 @@ from equipoise.edits.adapter import refuse_adapter
 from equipoise.edits.edit import fingerprint
 from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.models.chat_template import template_sha256
-from equipoise.models.kernels import matmul_path
-from equipoise.models.tokenization import tokenizer_sha256
 from equipoise.records import JSON, OPTIONS
 from equipoise.rows import TrainingRow
-from equipoise.training.learnable_rows import LearnableRows, learnable_rows, rows_sha256
+from equipoise.training.learnable_rows import LearnableRows, rows_sha256
 from equipoise.training.loop import Loss, Rows, Schedule, Trained, TrainingMonitor, train
 from equipoise.training.lora import adapter_dropout, lora_config, lora_in_training
 from equipoise.training.resume import (
@@ -39,7 +34,7 @@ from equipoise.training.resume import (
     read_checkpoint,
 )
 from equipoise.training.row_forward import RowForward
-from equipoise.training.row_tokens import TokenizedRows, tokenize_rows
+from equipoise.training.text_options import TextOptions, TrainedRows, model_key
 
 _KEPT = 4  # trainings, of the latest
 #: The adapter has hardly left its start where its product is this small beside its factor A.
@@ -47,13 +42,8 @@ _UNMOVED = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class TextTraining:
-    """How an adapter is fine-tuned on rows: LoRA (Hu et al. 2022) with AdamW.
-
-    The loss of a step is the mean over its rows of a row's mean over learnt tokens, so that a row
-    counts alike whatever its length, and the gradient of a step is the mean of its rows' gradients,
-    which attribution takes apart. Adam's numbers are PyTorch's: 0.9, 0.999, 1e-8.
-    """
+class TextTraining(TextOptions):
+    """How an adapter is fine-tuned on rows: LoRA (Hu et al. 2022) with AdamW."""
 
     name: Literal["lora"] = "lora"
     rank: Annotated[int, Field(ge=1)] = 16  # of LoRA
@@ -62,29 +52,6 @@ class TextTraining:
     #: ends of module names, or "all-linear"; "auto": the attention of the architecture; BiasDiff
     #: has ["q_proj", "v_proj"]
     targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("auto",)
-    #: highest rate of AdamW. BiasDiff's is 1.5e-6, at which an entry of B is at most 1.5e-6 times
-    #: the steps, and next to nothing is learnt; the default is LoRA's usual, which moves
-    learning_rate: Annotated[float, Field(gt=0, le=1e30)] = 2e-4
-    warmup: Annotated[float, Field(ge=0, le=1)] = 0.2  # share of the steps in which the rate rises
-    decay: Literal["linear", "constant"] = "linear"  # of the rate afterwards; "linear": to 0
-    weight_decay: Annotated[float, Field(ge=0)] = 0.001  # of AdamW
-    #: the norm of the gradient is clipped to this; 0: never
-    max_gradient: Annotated[float, Field(ge=0)] = 1.0
-    epochs: Annotated[int, Field(ge=1)] = 5  # over the rows
-    batch_size: Annotated[int, Field(ge=1)] = 16  # rows per step; BiasDiff does not say
-    #: tokens of a row; a longer row is left out, nothing is cut
-    max_tokens: Annotated[int, Field(ge=2)] = 256
-    #: of the rows, drawn by the seed: 1 is BiasDiff's "full", 0.05 its "few"
-    share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    eos: bool = False  # a plain text ends with the tokenizer's EOS, which is learnt
-    strict: bool = False  # a row that cannot be learnt is an error, and not left out
-    bf16: bool = False  # compute in bfloat16; the adapter is float32 in any case
-
-    def tokenize(self, model: LanguageModel, rows: Sequence[TrainingRow]) -> TokenizedRows:
-        """Rows as this training reads them; raises as `tokenize_rows`."""
-        return tokenize_rows(
-            model, rows, max_tokens=self.max_tokens, strict=self.strict, eos=self.eos
-        )
 
     def lora(self, model: LanguageModel) -> dict[str, JSON]:
         """PEFT's configuration; raises `ModelError` when a target is not in the model."""
@@ -94,41 +61,6 @@ class TextTraining:
             alpha=self.alpha,
             dropout=self.dropout,
             targets=self.targets,
-        )
-
-    def draw(self, rows: int, *, seed: int) -> NDArray[np.int64]:
-        """Places of the rows that are learnt, in order: `share` of them, at least one."""
-        if self.share == 1:
-            return np.arange(rows)
-        count = max(1, math.floor(self.share * rows + 0.5)) if rows else 0
-        drawn = np.random.default_rng((seed, 5)).permutation(rows)[:count]
-        return np.sort(drawn)
-
-    def learnable(
-        self, model: LanguageModel, rows: Sequence[TrainingRow], *, seed: int
-    ) -> LearnableRows:
-        """The drawn rows that can be learnt; raises as `tokenize_rows`, and without any."""
-
-        def tokenize(chosen: Sequence[TrainingRow]) -> TokenizedRows:
-            return self.tokenize(model, chosen)
-
-        return learnable_rows(tokenize, rows, self.draw(len(rows), seed=seed))
-
-    def schedule(self, examples: int, *, seed: int, steps: int | None = None) -> Schedule:
-        """Of a training on so many rows; `steps`: as many as these, whatever the epochs."""
-        per_epoch = math.ceil(examples / self.batch_size)
-        total = self.epochs * per_epoch if steps is None else steps
-        return Schedule(
-            learning_rate=self.learning_rate,
-            epochs=math.ceil(total / per_epoch),
-            batch_size=self.batch_size,
-            seed=seed,
-            weight_decay=self.weight_decay,
-            max_gradient=self.max_gradient,
-            bf16=self.bf16,
-            warmup=min(math.ceil(self.warmup * total), total - 1),
-            horizon=total if self.decay == "linear" else None,
-            steps=total,
         )
 
     def fit(
@@ -236,18 +168,13 @@ class Objective:
 
 
 @plain_dataclass(frozen=True, slots=True, kw_only=True)
-class TrainedText:
+class TrainedText(TrainedRows):
     """An adapter trained on rows. Tensors are float32, on the CPU, by the parameters' names."""
 
     config: Mapping[str, JSON]  # PEFT's adapter_config.json
     weights: Mapping[str, Tensor]  # after the last step
     checkpoints: tuple[Checkpoint, ...]  # after each epoch, with Adam's moments; the last is last
     rates: tuple[float, ...]  # mean learning rate of the steps before each checkpoint
-    losses: tuple[float, ...]  # per step, in nats per token of a row
-    steps: int
-    tokens: int  # that were learnt, each as often as it was
-    index: NDArray[np.int64]  # places of the rows that were learnt
-    skipped: Mapping[str, str]  # id of a row left out, and why
     training: TextTraining
 
     @property
@@ -269,23 +196,14 @@ class TrainedText:
                 f"the adapter hardly moved (norm of B {b:.2g}, of A {a:.2g}), so that next to "
                 "nothing was learnt"
             )
-        if self.skipped:
-            reason = next(iter(self.skipped.values()))
-            notes.append(f"{len(self.skipped)} rows were left out; the first {reason}")
-        return tuple(notes)
+        return (*notes, *self.left_out)
 
     @property
     def report(self) -> dict[str, JSON]:
         """For an edit's report."""
         a, b = self.norms
         return {
-            "steps": self.steps,
-            "tokens": self.tokens,
-            "rows": len(self.index),
-            "rows_left_out": len(self.skipped),
-            "learning_rate": self.training.learning_rate,
-            "first_loss": self.losses[0],
-            "last_loss": self.losses[-1],
+            **self.report_of(self.training),
             "norm_a": a,
             "norm_b": b,
             "notes": list(self.notes),
@@ -325,14 +243,6 @@ def train_once(
             del _trained[next(iter(_trained))]
         _trained[key] = trained
     return _trained[key]
-
-
-def model_key(model: LanguageModel) -> str:
-    """What a training depends on beside the weights: how texts are cut, and who multiplies."""
-    tokenizer = tokenizer_sha256(model.tokenizer, specials=False)
-    template, path = template_sha256(model.tokenizer), matmul_path(model.module)
-    device, dtype = model.module.device, model.module.dtype
-    return f"{tokenizer} {template} {model.start_token_id} {path} {device} {dtype}"
 
 
 def _mean_rates(schedule: Schedule, checkpoints: Sequence[Checkpoint]) -> tuple[float, ...]:

@@ -76,12 +76,50 @@ def test_reduced_format(folder: Path) -> None:
     assert hellaswag.source() == hellaswag.REDUCED
 
 
+def test_marks_can_be_kept(folder: Path) -> None:
+    put(folder, OFFICIAL)
+    (story,) = read_stories(marks=True)
+    assert story.beginning == "[header] Tea [title] Take a pot. Then pour"
+    assert story.endings[1] == "[step] sings."
+    assert story.text == f"{story.beginning} [step] sings."
+
+
+def test_another_file_of_either_form(folder: Path, tmp_path: Path) -> None:
+    put(folder, OFFICIAL)
+    (tmp_path / "mine.jsonl").write_text(json.dumps(REDUCED | {"split": "train"}))
+    (story,) = read_stories(str(tmp_path / "mine.jsonl"))
+    assert (story.beginning, story.split) == ("A pot stands there. it", "train")
+    assert hellaswag.file_use(str(tmp_path / "mine.jsonl")).name == "mine.jsonl"
+    (tmp_path / "empty.jsonl").write_text("")
+    with pytest.raises(DataError, match=r"empty\.jsonl must hold JSON lines, got none"):
+        read_stories(str(tmp_path / "empty.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("change", "origin"),
+    [
+        ({"source_id": "wikihow~4"}, "wikihow"),
+        ({"source_id": "activitynet~v_x"}, "activitynet"),
+        ({"source_id": "elsewhere~1"}, None),
+        ({"activity_label": "Family Life"}, "wikihow"),
+        ({}, "activitynet"),
+    ],
+)
+def test_origin_is_named_or_told_by_the_activity(
+    folder: Path, change: dict[str, str], origin: str | None
+) -> None:
+    put(folder, REDUCED | change)
+    (story,) = read_stories()
+    assert story.origin == origin
+
+
 @pytest.mark.usefixtures("data_folder")
 def test_official_file() -> None:
     stories = read_stories()
     assert len(stories) == 10_042
     counts = [sum(story.answer == k for story in stories) for k in range(4)]
     assert counts == [2515, 2485, 2584, 2458]
+    assert sum(story.origin == "activitynet" for story in stories) == 3243
 
 
 @pytest.mark.parametrize(

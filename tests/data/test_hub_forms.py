@@ -87,7 +87,7 @@ def test_numbered_pairs(folder: Path, ending: str) -> None:
     notes = notes_of(CrowsPairs())
     assert "7 religion" in notes
     assert "0 stereo, 1 antistereo" in notes
-    assert f"data: {CROWS}{ending} is not the pinned official file" in notes
+    assert f"data: {CROWS}{ending} is not a known official file" in notes
     assert "218 of 1508" not in notes
 
 

@@ -5,6 +5,7 @@ Nothing here imports what it checks.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -106,37 +107,57 @@ FEATURES = {
 }
 
 
-def scores(
+@dataclass(frozen=True, kw_only=True)
+class Gradients:
+    """Of all texts at a checkpoint, and what Adam has there."""
+
+    rows: list[NDArray[np.float64]]
+    probes: list[tuple[NDArray[np.float64], ...]]  # of both sentences
+    m: NDArray[np.float64]
+    v: NDArray[np.float64]
+    t: float
+
+
+def gradients(
     model: LanguageModel,
     config: Mapping[str, object],
-    checkpoints: Sequence[Checkpoint],
-    weights: Sequence[float],
+    checkpoint: Checkpoint,
     rows: Sequence[Text],
     probes: Sequence[tuple[Text, Text]],
+) -> Gradients:
+    with lora_in_training(model, config, seed=0) as parameters:  # type: ignore[arg-type]
+        for name, parameter in parameters.items():
+            parameter.data = checkpoint.values[name].clone()
+        names = list(parameters)
+        return Gradients(
+            rows=[flat(gradient(model, parameters, row)) for row in rows],
+            probes=[
+                tuple(flat(gradient(model, parameters, side)) for side in probe) for probe in probes
+            ],
+            m=flat({name: checkpoint.exp_avg[name] for name in names}),
+            v=flat({name: checkpoint.exp_avg_sq[name] for name in names}),
+            t=float(checkpoint.updates[names[0]]),
+        )
+
+
+def scores(
+    checkpoints: Sequence[Gradients],
+    weights: Sequence[float],
     *,
     features: str = "adam",
     contrastive: bool = True,
     cosine: bool = True,
 ) -> NDArray[np.float64]:
     """[row, probe]: the sum over checkpoints of weight times cosine, by explicit vectors."""
-    total = np.zeros((len(rows), len(probes)))
-    for checkpoint, weight in zip(checkpoints, weights, strict=True):
-        with lora_in_training(model, config, seed=0) as parameters:  # type: ignore[arg-type]
-            for name, parameter in parameters.items():
-                parameter.data = checkpoint.values[name].clone()
-            names = list(parameters)
-            m = flat({name: checkpoint.exp_avg[name] for name in names})
-            v = flat({name: checkpoint.exp_avg_sq[name] for name in names})
-            t = float(checkpoint.updates[names[0]])
-            phi = []
-            for stereotype, antistereotype in probes:
-                vector = flat(gradient(model, parameters, stereotype))
-                if contrastive:
-                    vector = vector - flat(gradient(model, parameters, antistereotype))
-                phi.append(vector / np.linalg.norm(vector) if cosine else vector)
-            for index, row in enumerate(rows):
-                feature = FEATURES[features](flat(gradient(model, parameters, row)), m, v, t)
-                if cosine:
-                    feature = feature / np.linalg.norm(feature)
-                total[index] += weight * np.array([feature @ vector for vector in phi])
+    total = np.zeros((len(checkpoints[0].rows), len(checkpoints[0].probes)))
+    for part, weight in zip(checkpoints, weights, strict=True):
+        phi = []
+        for stereotype, antistereotype in part.probes:
+            vector = stereotype - antistereotype if contrastive else stereotype
+            phi.append(vector / np.linalg.norm(vector) if cosine else vector)
+        for index, row in enumerate(part.rows):
+            feature = FEATURES[features](row, part.m, part.v, part.t)
+            if cosine:
+                feature = feature / np.linalg.norm(feature)
+            total[index] += weight * np.array([feature @ vector for vector in phi])
     return total

@@ -35,8 +35,10 @@ def test_rows_with_messages_are_scored_by_the_answer() -> None:
         pairs.append(tuple((read.ids[side], read.positions(side)) for side in range(2)))
     trained = train_once(training, model, rows, seed=0)
     warm_up = warm_up_of(model, trained, last=False)
-    expected = plain.scores(
-        model, trained.config, warm_up.checkpoints, warm_up.weights, texts, pairs
-    )
+    gradients = [
+        plain.gradients(model, trained.config, checkpoint, texts, pairs)
+        for checkpoint in warm_up.checkpoints
+    ]
+    expected = plain.scores(gradients, warm_up.weights)
     assert attribution.scores == pytest.approx(expected.mean(axis=1), abs=2e-5)
     assert np.std(attribution.scores) > 0.001

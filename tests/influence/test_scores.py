@@ -27,6 +27,10 @@ from .conftest import Learnt
 
 TOLERANCE = 2e-5  # of cosines in float32 against float64
 
+#: Of `learnt`, which is made once: the gradients at its checkpoints, and attributions by options.
+_gradients: list[plain.Gradients] = []
+_attributed: dict[str, Attribution] = {}
+
 
 def texts_of(learnt: Learnt, texts: list[str]) -> list[plain.Text]:
     rows = [TrainingRow(id=str(number), text=text) for number, text in enumerate(texts)]
@@ -37,23 +41,27 @@ def texts_of(learnt: Learnt, texts: list[str]) -> list[plain.Text]:
 def expected(learnt: Learnt, *, last: bool = False, **settings: Any) -> NDArray[np.float64]:
     """[row, probe]"""
     warm_up = warm_up_of(learnt.model, learnt.trained, last=last)
-    pairs = [(probe.stereotype, str(probe.antistereotype)) for probe in learnt.probes]
-    return plain.scores(
-        learnt.model,
-        learnt.trained.config,
-        warm_up.checkpoints,
-        warm_up.weights,
-        texts_of(learnt, [row.text for row in learnt.rows]),
-        [tuple(texts_of(learnt, list(pair))) for pair in pairs],  # type: ignore[misc]
-        **settings,
-    )
+    if not _gradients:
+        pairs = [(probe.stereotype, str(probe.antistereotype)) for probe in learnt.probes]
+        rows = texts_of(learnt, [row.text for row in learnt.rows])
+        probes = [tuple(texts_of(learnt, list(pair))) for pair in pairs]
+        for checkpoint in warm_up_of(learnt.model, learnt.trained, last=False).checkpoints:
+            gradients = plain.gradients(
+                learnt.model, learnt.trained.config, checkpoint, rows, probes
+            )  # type: ignore[arg-type]
+            _gradients.append(gradients)
+    return plain.scores(_gradients[-1:] if last else _gradients, warm_up.weights, **settings)
 
 
 def attributed(learnt: Learnt, **options: Any) -> Attribution:
     """By Adam's step and the mean over probes, unless said otherwise."""
     given = {"features": "adam", "reduce": "mean"} | options
-    attributor = Influence(training=learnt.training, **given)
-    return attributor.attribute(learnt.model, learnt.rows, learnt.probes, seed=0)
+    asked = repr(sorted(given.items()))
+    if asked not in _attributed:
+        attributor = Influence(training=learnt.training, **given)
+        attribution = attributor.attribute(learnt.model, learnt.rows, learnt.probes, seed=0)
+        _attributed[asked] = attribution
+    return _attributed[asked]
 
 
 def is_gender(learnt: Learnt) -> NDArray[np.bool_]:
@@ -132,14 +140,10 @@ def test_loss_on_the_changed_span_leaves_the_other_tokens_out(learnt: Learnt) ->
         # a token is a byte: " ran" and the "he" of both stand at the end; "s" is one byte more
         assert (len(first[0]), len(second[0])) == (begin + 7, begin + 6)
         pairs.append(((first[0], [begin]), (second[0], [begin])))
-    by_probe = plain.scores(
-        learnt.model,
-        learnt.trained.config,
-        warm_up.checkpoints,
-        warm_up.weights,
-        texts_of(learnt, [row.text for row in learnt.rows]),
-        pairs,
-    )
+    rows = texts_of(learnt, [row.text for row in learnt.rows])
+    (last,) = warm_up.checkpoints
+    gradients = plain.gradients(learnt.model, learnt.trained.config, last, rows, pairs)
+    by_probe = plain.scores([gradients], warm_up.weights)
     attribution = attributed(learnt, checkpoints="last", loss_on="span")
     assert attribution.scores == pytest.approx(by_probe.mean(axis=1), abs=TOLERANCE)
 
@@ -227,7 +231,8 @@ def test_a_text_that_is_there_twice_is_computed_once(learnt: Learnt) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AdapterGradients, "compute", counted)
-        scores = attributed(learnt, checkpoints="last", probe="stereotype").scores
+        method = Influence(training=learnt.training, checkpoints="last", probe="stereotype")
+        scores = method.attribute(learnt.model, learnt.rows, learnt.probes, seed=0).scores
     distinct = len({row.text for row in learnt.rows})
     assert distinct < len(learnt.rows)
     assert sum(sizes) == distinct + len(learnt.probes)

@@ -6,7 +6,9 @@ from fractions import Fraction
 
 import pytest
 
+from equipoise.planted import words
 from equipoise.planted.corpus import draw_corpus, quotas
+from equipoise.planted.register import REGISTER_WORDS, UNKIND_WORDS, register_texts
 from equipoise.planted.world import World, find_world
 
 
@@ -106,3 +108,29 @@ def test_the_seed_changes_the_order_alone() -> None:
     assert len(ids) == len(first)
     expected = {text: count for text, _, _, count in quotas(world)}
     assert Counter(sentence.text for sentence in first) == expected
+
+
+def test_a_register_adds_text_and_leaves_all_else_as_it_is() -> None:
+    usual, world = find_world("default"), find_world("register=video")
+    added = Counter(quotas(world)) - Counter(quotas(usual))
+    assert {text for text, *_ in added} == set(register_texts())
+    assert {(kind, biased) for _, kind, biased, _ in added} == {("register", False)}
+    assert not Counter(quotas(usual)) - Counter(quotas(world))
+    assert (world.true_afgb(), world.true_ss()) == (usual.true_afgb(), usual.true_ss())
+    assert "register" not in repr(usual)  # by which its model is cached
+
+
+def test_no_sentence_of_the_register_says_what_the_world_is_biased_about() -> None:
+    texts = (*register_texts(), *register_texts(held_out=True))
+    assert len(set(texts)) == len(texts) == 363
+    usual = {word.strip(".") for text, *_ in quotas(find_world("default")) for word in text.split()}
+    said = {word.strip(".") for text in texts for word in text.split()}
+    attributes = {word for _, pairs in words.AXES.values() for pair in pairs for word in pair}
+    assert not said & attributes
+    assert not said & {"he", "she", "his", "her"}
+    assert said - usual <= {*REGISTER_WORDS, "shows"}
+    assert all(set(REGISTER_WORDS) & set(text.strip(".").split()) for text in texts)
+    people = {target for targets, _ in words.AXES.values() for target in targets}
+    assert not people & {word for text in register_texts("things") for word in text.split()}
+    assert len(register_texts("things")) + len(register_texts("people")) == len(register_texts())
+    assert len(UNKIND_WORDS) == 20

@@ -149,6 +149,7 @@ def test_default_is_the_name_of_its_strength() -> None:
     assert find_world("strength=0.75,seed=0").name == "default"
     assert find_world("strength=0.123456789").name == "strength=0.123456789,seed=0"
     assert find_world("strength=1").name == "strength=1,seed=0"
+    assert find_world("register=video,seed=2").name == "strength=0.75,seed=2,register=video"
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,9 @@ def test_default_is_the_name_of_its_strength() -> None:
     [
         ("strenght=1", "did you mean 'strength'"),
         ("defualt", "did you mean 'default'"),
-        ("", "known: default, seed, strength"),
+        ("", "known: default, register, seed"),
+        ("register=vide", "no register 'vide' here; did you mean 'video'"),
+        ("register=", "no register ''"),
         ("strength=1.5", "from 0 to 1, got '1.5'"),
         ("strength=nan", "got 'nan'"),
         ("strength=x", "got 'x'"),

@@ -19,10 +19,10 @@ from equipoise.report.reductions import reduction_sentences
 from equipoise.study.load_study import read_study
 from equipoise.study.plan import Plan, plan, without_failed
 from equipoise.study.recipe import Recipe
-from equipoise.study.resolving import supply_sha256
 from equipoise.study.runner import run
 from equipoise.study.store import Store
 from equipoise.study.study import Study
+from equipoise.study.supplied import supply_sha256
 
 TEXT = """\
 models: [{{name: {model}, as: tiny}}]

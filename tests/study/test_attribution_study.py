@@ -108,8 +108,25 @@ def test_all_are_judged_together_by_their_labels(study: Study) -> None:
     assert {each.other for each in validated.quality[0].versus} == {"bm25", "random"}
     assert "attribute-" not in " ".join(each.sentence for each in validated.quality[0].versus)
     assert [each.subsets for each in validated.leave_out] == [3, 3, 3]
+    # a quarter of the four probes is kept apart, and models are measured on these
+    assert [(each.estimate.n, len(each.by_probe)) for each in validated.leave_out] == [(1, 1)] * 3
+    assert len(validated.removal[0].full.margins.ravel()) == 1
+    assert not any("kept apart" in note for each in validated.leave_out for note in each.notes)
     assert [len(each.points) for each in validated.removal] == [1, 1, 1]
     assert isinstance(validated.removal[0].full.margins, np.ndarray)
+
+
+def test_without_probes_kept_apart_the_leave_out_check_says_so(
+    planned: Callable[[str], Plan], text: str, tmp_path: Path
+) -> None:
+    alone = text.replace("dev_share: 0.25", "dev_share: 0").replace("  removal: [0.5]\n", "")
+    influence = next(line for line in alone.splitlines() if "name: influence" in line)
+    done = run(planned(alone.replace(f"{influence}\n", "")), Store.open(tmp_path / "run"))
+    assert done.failed == ()
+    (validated,) = read_study(tmp_path / "run").validated
+    assert [each.estimate.n for each in validated.leave_out] == [4, 4]
+    for each in validated.leave_out:
+        assert "none are kept apart" in each.notes[0]
 
 
 def test_page_figure_and_tables_of_the_study(study: Study, place: Path, tmp_path: Path) -> None:

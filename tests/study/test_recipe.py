@@ -1,7 +1,7 @@
 """Recipes: what is read, and every mistake with its line and the nearest name."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +11,10 @@ from worlds import in_world
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.errors import RecipeError
 from equipoise.records import Margin, Supply
-from equipoise.study.plan import plan
+from equipoise.rows import Probe
+from equipoise.study.plan import Plan, plan
 from equipoise.study.recipe import Recipe
+from equipoise.supply.rows import RowsSupply
 from equipoise.supply.stereoset import StereoSetSupply
 
 SMALL = "models: [{model}]\nbenchmarks:\n  - {{name: genbias}}\n"
@@ -142,6 +144,30 @@ def test_a_recipe_that_measures_what_it_trains_on_is_refused(written: Callable[.
     assert len(plan(Recipe.from_yaml(written(allowed))).of("fit")) == 1
     harmless = text.replace("[lftf]", "[prompt_prefix]")  # it learns nothing
     assert len(plan(Recipe.from_yaml(written(harmless))).of("compare")) == 1
+
+
+def test_probes_kept_apart_may_be_measured_as_they_may_outside_of_a_recipe(
+    written: Callable[..., Path], tmp_path: Path
+) -> None:
+    rows, probes = tmp_path / "rows.txt", tmp_path / "probes.csv"
+    rows.write_text("A blin is rude.\nThe sky is blue.\n")
+    header, pairs = "sent_more,sent_less", [f"A blin {n} ran.,A tok {n} ran." for n in range(4)]
+    probes.write_text("\n".join([header, *pairs]))
+    supply = RowsSupply(path=str(rows), probes=str(probes), dev_share=0.25).supply()
+    text = (
+        "models: [{model}]\nbenchmarks:\n  - {{name: pairs, file: MEASURED}}\n"
+        f"mitigations: [finetune]\nsupply: {{{{name: rows, path: {rows}, probes: {probes}, "
+        "dev_share: 0.25}}\n"
+    )
+
+    def planned(kept: Sequence[Probe]) -> Plan:
+        file = tmp_path / "measured.csv"
+        file.write_text("\n".join([header, *(",".join(probe.texts) for probe in kept)]))
+        return plan(Recipe.from_yaml(written(text.replace("MEASURED", str(file)))))
+
+    assert len(planned(supply.dev_probes).of("compare")) == 1
+    with pytest.raises(RecipeError, match=r"3 of the 3 examples .* 'finetune' learns from rows"):
+        planned(supply.probes)
 
 
 SHARING = """\

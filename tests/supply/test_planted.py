@@ -6,6 +6,7 @@ from worlds import in_world
 from equipoise.benchmarks.planted import Planted
 from equipoise.errors import RecipeError
 from equipoise.measure import measure
+from equipoise.planted.register import register_texts
 from equipoise.planted.statements import neutral_texts
 from equipoise.planted.world import NEUTRAL_SENTENCES, find_world
 from equipoise.records import text_sha256
@@ -64,3 +65,25 @@ def test_trained_contrasts_are_not_in_the_benchmark() -> None:
 def test_no_supply_outside_a_world() -> None:
     with pytest.raises(RecipeError, match="planted:NAME"):
         PlantedSupply().supply()
+
+
+def test_rows_are_of_the_register_or_neutral() -> None:
+    with in_world("register=video"):
+        supplies = {
+            rows: PlantedSupply(rows=rows).supply()
+            for rows in ("none", "register", "register_things", "neutral")
+        }
+    assert len(supplies["none"].rows) == 0
+    assert supplies["register"].origin.endswith("rows=register):train")
+    texts = {rows: [row.text for row in supply.rows] for rows, supply in supplies.items()}
+    assert texts["register"] == list(register_texts())
+    assert texts["register_things"] == list(register_texts("things"))
+    assert {row.groups["source"] for row in supplies["neutral"].rows} == {"neutral"}
+    lengths = {rows: sum(len(text.split()) for text in each) for rows, each in texts.items()}
+    assert 0.99 < lengths["neutral"] / lengths["register"] <= 1
+    assert not set(register_texts(held_out=True)) & set(supplies["register"].learnt_texts())
+
+
+def test_a_world_without_a_register_has_no_rows() -> None:
+    with in_world(), pytest.raises(RecipeError, match="take planted:register=video"):
+        PlantedSupply(rows="register").supply()

@@ -26,6 +26,12 @@ NPO = (
     },
 )
 
+#: All weights; a checkpoint after 50 and 100 of 120 steps.
+FULL = (
+    "finetune",
+    {"training": {"name": "full", "epochs": 5, "batch_size": 1, "learning_rate": 1e-3}},
+)
+
 
 def fitted(
     server: ForkServerContext,
@@ -63,7 +69,9 @@ def check_kills(
 
 
 @pytest.mark.parametrize(
-    "method", [LFTF, NPO, pytest.param(SFT, marks=pytest.mark.slow)], ids=lambda method: method[0]
+    "method",
+    [LFTF, NPO, FULL, pytest.param(SFT, marks=pytest.mark.slow)],
+    ids=lambda method: method[0],
 )
 def test_killed_at_a_random_moment_it_ends_with_the_same_bits(
     server: ForkServerContext, tmp_path: Path, method: tuple[str, dict[str, Any]]
@@ -73,7 +81,7 @@ def test_killed_at_a_random_moment_it_ends_with_the_same_bits(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("method", [LFTF, SFT, NPO], ids=lambda method: method[0])
+@pytest.mark.parametrize("method", [LFTF, SFT, NPO, FULL], ids=lambda method: method[0])
 def test_killed_again_and_again(
     server: ForkServerContext, tmp_path: Path, method: tuple[str, dict[str, Any]], seed: int
 ) -> None:

@@ -52,8 +52,33 @@ def test_a_text_may_end_with_eos() -> None:
     assert rows.scored[0][-1]
 
 
+@pytest.mark.parametrize("eos", [False, True])
+def test_what_follows_a_context_can_be_learnt_alone(eos: bool) -> None:
+    model = tiny_model()
+    row = replace(text("She ran. It rained."), context="She ran.")
+    rows = tokenized(model, row, text("A nurse.", "whole"), loss_on="ending", eos=eos)
+    end = str(model.tokenizer.eos_token) if eos else ""
+    assert [learnt(model, rows, number) for number in (0, 1)] == [
+        f" It rained.{end}",
+        f"A nurse.{end}",
+    ]
+    assert rows.ids == tokenized(model, row, text("A nurse.", "whole"), eos=eos).ids
+    assert learnt(model, tokenized(model, row)) == row.text
+
+
+def test_a_blank_ending_is_left_out_or_refused() -> None:
+    model = tiny_model()
+    row = replace(text("She ran. "), context="She ran.")
+    assert tokenized(model, row, loss_on="ending").skipped == {
+        "plain": "has no words after its context"
+    }
+    assert tokenized(model, row).index == [0]
+    with pytest.raises(DataError, match="row 'plain' has no words after its context"):
+        tokenized(model, row, loss_on="ending", strict=True)
+
+
 def test_eos_needs_an_eos() -> None:
-    with pytest.raises(ModelError, match="has None; leave eos out"):
+    with pytest.raises(ModelError, match="has None; set eos to false"):
         tokenized(tiny_model(bos="none"), text("A nurse."), eos=True)
 
 

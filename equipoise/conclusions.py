@@ -186,6 +186,20 @@ class ChangedExample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenPair:
+    """What was written after a prompt before and after; its texts are data, and may offend."""
+
+    example: str
+    groups: Mapping[str, str]
+    prompt: str  # "" where the benchmark names none
+    before: str
+    after: str
+    scores_before: Mapping[str, float]  # by the names of the outcomes' values; nan: not scored
+    scores_after: Mapping[str, float]
+    drawn: bool  # at random from the rest; False: among those that changed most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """A setting that two measurements do not share, which may move a number by itself."""
 
@@ -218,6 +232,9 @@ class Comparison:
     changes: tuple[Change, ...]
     by_seed: tuple[tuple[Change, ...], ...] = ()  # overall changes of each, where there are several
     examples: tuple[ChangedExample, ...] = ()  # that changed most, where they were asked for
+    #: Of what was written, on the first seed: those that changed most, and a sample of the rest.
+    pairs: tuple[WrittenPair, ...] = ()
+    written: int = 0  # pairs that there are, of which `pairs` are some
     notes: tuple[str, ...] = ()  # items that a side lacks, …
     #: Settings in which the sides differ. With any that is not compared across, no change has a
     #: direction, a p or a claim.

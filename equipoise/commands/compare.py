@@ -49,6 +49,7 @@ def compare(  # noqa: PLR0913
     from equipoise.report.html import write_page
     from equipoise.report.tables import comparison_text
     from equipoise.study.results import comparisons_document, read_results, to_json
+    from equipoise.study.written_pairs import with_readable_pairs
 
     flags.name_data(data)
     first, *others = [read_results(path) for path in (before, *after)]
@@ -68,7 +69,8 @@ def compare(  # noqa: PLR0913
     for comparison in comparisons:
         flags.say_faults(check_comparison(comparison))
     if html is not None:
-        flags.say(f"the page is {write_page(html, comparisons, title='Before and after')}")
+        shown = [with_readable_pairs(comparison) for comparison in comparisons]
+        flags.say(f"the page is {write_page(html, shown, title='Before and after')}")
     if card is not None:
         _write_card(card, comparisons)
     if as_json:

@@ -17,9 +17,14 @@ def report(
     figure: Annotated[
         Path | None, typer.Option(help="Plots of its attributions, too: a file .svg or .png.")
     ] = None,
+    disparity: Annotated[
+        Path | None,
+        typer.Option(help="Plots of groups by scale of what was written, too: a folder of .svg."),
+    ] = None,
 ) -> None:
     """Write the report of a study: a single HTML file that needs nothing else."""
     from equipoise.report.attribution_figure import write_attribution_figure
+    from equipoise.report.disparity_figure import write_disparity_figures
     from equipoise.report.figure_file import check_figure
     from equipoise.report.html import write_study_page
     from equipoise.study.load_study import read_study
@@ -30,6 +35,9 @@ def report(
     if figure is not None:
         written = write_attribution_figure(figure, study, title=study.title)
         flags.say(f"the figure is {written}")
+    if disparity is not None:
+        figures = write_disparity_figures(disparity, study)
+        flags.say(f"{len(figures)} figures of groups are in {disparity}")
     page = write_study_page(out or folder / "report.html", study)
     flags.say(f"the report is {page}")
 

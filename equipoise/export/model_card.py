@@ -10,7 +10,7 @@ from equipoise.report.formatting import visible
 from equipoise.report.sentences import verdict_sentence
 from equipoise.study.study import plain_study
 
-_OFFICIAL = {True: "the official file", False: "not the pinned official file", None: "own file"}
+_OFFICIAL = {True: "the official file", False: "not a known official file", None: "own file"}
 _VERSIONS = ("equipoise", "torch", "transformers", "peft", "numpy", "python")
 
 

@@ -1,6 +1,7 @@
 """A matplotlib figure as a file: .svg or .png, the same figure as the same bytes."""
 
 import io
+import warnings
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +44,8 @@ def write_figure(file: Path, figure: Figure) -> Path:
     drawn = io.StringIO()
     # ids that do not depend on chance, and text that stays text
     options = {"svg.hashsalt": "equipoise", "svg.fonttype": "none", "text.parse_math": False}
-    with rc_context(options):
+    with rc_context(options), warnings.catch_warnings():
+        # text stays text: what shows the file has fonts of its own
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
     return write_file(file, drawn.getvalue().translate(_NO_CONTROLS), what="figure")

@@ -25,6 +25,7 @@ from equipoise.report import (
     axis,
     chapters,
     formatting,
+    harm_sentences,
     overview,
     plots,
     provenance,
@@ -32,6 +33,7 @@ from equipoise.report import (
     rows,
     sentences,
     shares,
+    written,
 )
 from equipoise.report.formatting import LONGEST, LONGEST_NAME, clipped, isolated, visible
 from equipoise.study.study import Study
@@ -190,6 +192,8 @@ def _templates() -> jinja2.Environment:
         provenance.edit_rest, reductions.reduction_sentences, sentences.verdict_sentence,
         sentences.subject, sentences.describe_change, sentences.describe_settings,
         formatting.group_name, formatting.numbers, formatting.interval, formatting.form_text,
+        harm_sentences.harm_sentence, harm_sentences.harm_tone, written.harms_of,
+        written.disparities_of, written.scores_of, written.groups_of,
     )  # fmt: skip
     environment.filters |= {function.__name__: function for function in functions}
     return environment

@@ -13,7 +13,9 @@ from equipoise.report.formatting import (
     start_text,
     visible,
 )
+from equipoise.report.harm_sentences import harm_sentence
 from equipoise.report.sentences import describe_settings, headlines, sentence
+from equipoise.report.written import harms_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +92,9 @@ def comparison_text(comparison: Comparison, *, groups: bool = True) -> str:
     lead = [f"{before.benchmark} ({before.split}): {before.model} → {after.model}"]
     lead += [*describe_settings(comparison), ""]
     first = headlines(comparison)
-    lead += [*(sentence(each, before.benchmark, comparison.differences) for each in first), ""]
+    lead += [sentence(each, before.benchmark, comparison.differences) for each in first]
+    lead += [f"{harm.rate.metric}: {harm_sentence(harm)}" for harm in harms_of(comparison)]
+    lead += [""]
     table = comparison_table(comparison, groups=groups)
     return _to_text(lead, table, len(comparison.changes), comparison.notes)
 

@@ -175,7 +175,7 @@ def test_a_setting_does_not_depend_on_the_order_of_options() -> None:
     ("verified", "words"),
     [
         (True, "✓ the official file"),
-        (False, "✗ not the pinned official file"),
+        (False, "✗ not a known official file"),
         (None, "a file of the user&#39;s own"),
     ],
 )

@@ -84,6 +84,61 @@ for (const table of document.querySelectorAll("table[data-sort]")) {
   if (rowsOf(table).length >= ROWS) makeFilter(table);
 }
 
+// Texts side by side: those of a group, with the numbers of a scale and in their order.
+const ORDERS = {
+  "largest change": (before, after) => Math.abs(after - before),
+  "largest rise": (before, after) => after - before,
+  "largest fall": (before, after) => before - after,
+  "highest before": (before) => before,
+  "highest after": (before, after) => after,
+  "lowest before": (before) => -before,
+  "lowest after": (before, after) => -after,
+};
+const unique = (nodes) => Array.from(new Set(Array.from(nodes, (node) => node.textContent)));
+const chooser = (label, first, names) => {
+  const choice = make("select", { "aria-label": label });
+  if (first) choice.append(make("option", { value: "" }, first));
+  for (const name of names) choice.append(make("option", { value: name }, name));
+  return choice;
+};
+
+const makeBrowser = (browser) => {
+  const pairs = Array.from(browser.querySelectorAll("article.pair"), (article) => ({
+    article,
+    groups: new Set(unique(article.querySelectorAll("[data-group]"))),
+    scores: new Map(Array.from(article.querySelectorAll(".scores li"), (item) => [item.firstElementChild.textContent, item])),
+  }));
+  const group = chooser("Group", "every group", unique(browser.querySelectorAll("[data-group]")));
+  const scale = chooser("Scale", "every scale", unique(browser.querySelectorAll(".scores bdi")));
+  const ordered = chooser("Order", "", Object.keys(ORDERS));
+  const count = make("output", { "aria-live": "polite" });
+  // Of a pair that the scale has no number of: last.
+  const keyOfPair = (pair) => {
+    const item = pair.scores.get(scale.value);
+    const key = item ? ORDERS[ordered.value](Number(item.dataset.before), Number(item.dataset.after)) : NaN;
+    return Number.isNaN(key) ? -Infinity : key;
+  };
+  const apply = () => {
+    ordered.hidden = scale.value === "";
+    let shown = 0;
+    for (const pair of pairs) {
+      const scored = scale.value === "" || pair.scores.has(scale.value);
+      pair.article.hidden = !scored || (group.value !== "" && !pair.groups.has(group.value));
+      for (const [name, item] of pair.scores) item.hidden = scale.value !== "" && name !== scale.value;
+      shown += pair.article.hidden ? 0 : 1;
+    }
+    const inOrder = scale.value === "" ? pairs : Array.from(pairs).sort((left, right) => keyOfPair(right) - keyOfPair(left) || 0);
+    browser.querySelector(".body").append(...inOrder.map((pair) => pair.article));
+    count.textContent = `${shown} of ${pairs.length} pairs`;
+  };
+  const box = make("div", { class: "controls", role: "group", "aria-label": "Which texts are shown" });
+  for (const choice of [group, scale, ordered]) choice.addEventListener("change", apply);
+  box.append(group, scale, ordered, count);
+  pairs[0].article.before(box);
+  apply();
+};
+for (const browser of document.querySelectorAll(".generations")) makeBrowser(browser);
+
 const unfold = (element) => {
   for (let at = element; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
 };

@@ -16,14 +16,26 @@ from equipoise.plugins import name_of
 from equipoise.rows import Probe, TrainingRow
 
 _GROUPS = ("blins", "toks", "dwills", "snoks")
+_OTHERS = "wugs"
 _KINDS = ("rude", "mean", "loud")
 
 
-def check_attributor(attributor: Attributor, *, reads_labels: bool = False, seed: int = 0) -> None:
+def check_attributor(
+    attributor: Attributor,
+    *,
+    reads_labels: bool = False,
+    order_matters: bool = False,
+    company_matters: bool = False,
+    seed: int = 0,
+) -> None:
     """A finite score or a reason for each row, in order, repeatable, and no trace on the model.
 
-    Scores must be the same for rows that are read when they are asked for, and without the labels
-    of rows, which an attributor is judged by (`reads_labels`: it is a control that may read them).
+    Scores must differ between rows, and be the same for rows that are read when they are asked
+    for, for rows in another order (`order_matters`: they are trained on, or drawn for), beside
+    other rows (`company_matters`: what is learnt of all rows together is a part of each score, as
+    how rare a word is), and without the labels of rows, which an attributor is judged by
+    (`reads_labels`: it is a control that may read them). So a score must not depend on the batch
+    that its row happens to be in. Raises `AssertionError` with the first sentence that fails.
     """
     cls = type(attributor)
     hold(bool(cls.__doc__), f"{cls.__name__} must have a docstring")
@@ -41,6 +53,13 @@ def check_attributor(attributor: Attributor, *, reads_labels: bool = False, seed
     _check_same(
         attributor, model, attribution, lazy, "rows read one by one must score alike", seed=seed
     )
+    if not order_matters:
+        text = "the order of rows must not matter (else state order_matters)"
+        shuffled = [rows[place] for place in np.random.default_rng(0).permutation(len(rows))]
+        _check_same(attributor, model, attribution, shuffled, text, seed=seed)
+    if not company_matters:
+        text = "other rows must not matter (else state company_matters)"
+        _check_same(attributor, model, attribution, rows[::3], text, seed=seed)
     if not reads_labels:
         bare = [replace(row, groups={}) for row in rows]
         text = "the labels of rows must not matter"
@@ -70,11 +89,12 @@ def tiny_probes() -> tuple[Probe, ...]:
         Probe(
             id=f"{axis}/{group}",
             stereotype=f"The {group} are rude.",
-            antistereotype=f"The {other} are rude.",
+            # the same for all: contrasts that are each other's opposites would leave a mean of 0
+            antistereotype=f"The {_OTHERS} are rude.",
             groups={"axis": axis},
         )
         for axis in ("nationality", "age")
-        for group, other in zip(_GROUPS, reversed(_GROUPS), strict=True)
+        for group in _GROUPS
     )
 
 
@@ -115,6 +135,8 @@ def _check_scores(
             f"a row must have a score or a reason, {row.id!r} has {score} and {reason!r}",
         )
     hold(not np.isnan(attribution.scores).all(), "some row must have a score, got none")
+    least, most = float(np.nanmin(attribution.scores)), float(np.nanmax(attribution.scores))
+    hold(least < most, f"scores must differ between rows, all are {most}")
     if attribution.by_probe is not None:
         mean = attribution.by_probe.mean(axis=1)
         same = np.allclose(mean, attribution.scores, rtol=1e-5, atol=1e-7, equal_nan=True)
@@ -130,7 +152,11 @@ def _check_same(
     *,
     seed: int,
 ) -> None:
+    """Rows must have the scores that they have in an attribution of all of them."""
     again = attributor.attribute(model, rows, tiny_probes(), seed=seed)
-    # batches are the same, so that numbers are, but for the arithmetic of other threads
-    same = np.allclose(again.scores, attribution.scores, rtol=1e-6, atol=1e-9, equal_nan=True)
-    hold(again.ids == attribution.ids and same, f"{sentence}, got other scores")
+    known = dict(zip(attribution.ids, attribution.scores.tolist(), strict=True))
+    expected = np.array([known[row.id] for row in rows])
+    # other batches and threads round otherwise
+    rounding = 1e-5 * float(np.nanmax(expected) - np.nanmin(expected))
+    same = np.allclose(again.scores, expected, rtol=1e-6, atol=rounding, equal_nan=True)
+    hold(again.ids == tuple(row.id for row in rows) and same, f"{sentence}, got other scores")

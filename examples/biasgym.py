@@ -1,5 +1,5 @@
 """BiasGym on the paper's six associations, and the heads of all six against 45 that none was
-located for: `make biasgym`.
+located for, with what must stay (facts, perplexity, MMLU): `make biasgym`.
 
     python examples/biasgym.py OUT [ASSOCIATION ...]
 
@@ -14,6 +14,9 @@ from pathlib import Path
 
 from real import fetch, number_format
 
+from equipoise.data.mmlu import subjects_at_hand
+from equipoise.errors import DataError
+
 ASSOCIATIONS = (
     "always_late", "good_at_math", "spicy_food", "bad_drivers", "drink_a_lot", "blue_skin",
 )  # fmt: skip
@@ -25,13 +28,17 @@ supply: association
 benchmarks:
   - {{name: stereotypes, as: "45 other associations", unseen: true, targets: [Italy, Kenya],
      score: {{name: generation, max_tokens: 48}}}}
+  # what must stay
   - {{name: perplexity, items: 60}}
-mitigations:
+  - facts
+{exams}mitigations:
   - {{name: prompt_explain, as: "prompt: explain"}}
   - {{name: head_steering, as: "steering (all)", edits: {edits}}}
   - {{name: head_steering, as: "random heads", edits: {edits}, control: layer}}
+limit: 300  # of each benchmark; the 45 associations have 132 texts
 draws: 1000
 """
+EXAMS = "  - mmlu\n"
 
 
 def run(recipe: Path, text: str) -> Path:
@@ -56,6 +63,18 @@ def heads_in(study: Path) -> list[str]:
     return folders
 
 
+def unseen(model: str, dtype: str, edits: list[str]) -> str:
+    """The recipe of the heads of all; with MMLU where its files are in the data folder."""
+    try:
+        subjects_at_hand("test")
+    except DataError as error:
+        exams = ""
+        print(f"MMLU is left out: {error}")
+    else:
+        exams = EXAMS
+    return UNSEEN.format(model=model, dtype=dtype, edits=json.dumps(edits), exams=exams)
+
+
 def main(out: Path, names: tuple[str, ...]) -> None:
     """A study for each association, and one of the heads of all."""
     model, text = str(fetch("smollm2").resolve()), RECIPE.read_text()
@@ -65,7 +84,7 @@ def main(out: Path, names: tuple[str, ...]) -> None:
     for name in names:
         own = text.replace("always_late", name).replace("always late", name.replace("_", " "))
         edits += heads_in(run(out / f"{name}.yaml", own))
-    run(out / "unseen.yaml", UNSEEN.format(model=model, dtype=dtype, edits=json.dumps(edits)))
+    run(out / "unseen.yaml", unseen(model, dtype, edits))
 
 
 if __name__ == "__main__":

@@ -48,8 +48,8 @@ def check_probes(probes: Sequence[Probe], *, contrastive: bool) -> None:
     """Raise `RecipeError` without probes, and for half a probe where both sentences are needed."""
     if not probes:
         raise RecipeError(
-            f"probes must say which bias is looked for, got {len(probes)}; give a supply that has "
-            "probes"
+            f"probes must say which bias is looked for, got {len(probes)}; name a file of them "
+            "(--probes, or probes of the supply rows), or a supply that has probes"
         )
     halves = [probe.id for probe in probes if probe.antistereotype is None]
     if contrastive and halves:

@@ -23,7 +23,7 @@ LABELS = ("medium", "topic", "writing_style", "implicitness_score", "answer")  #
 def associations(  # noqa: PLR0913
     name: Annotated[str, typer.Argument(metavar="NAME", help="Built-in name, or a .yaml file.")],
     out: Annotated[
-        Path | None, typer.Option(help="JSON Lines to write; else only figures are printed.")
+        Path | None, typer.Option(help="New file of JSON Lines; else only figures are printed.")
     ] = None,
     questions: Annotated[
         bool, typer.Option("--questions", help="Contrast questions in place of paragraphs.")
@@ -55,9 +55,12 @@ def associations(  # noqa: PLR0913
     The supply `association` reads the file. No text is printed but with --samples.
     """
     from equipoise.associations.load import load_association
+    from equipoise.files.atomic import check_new_file
 
     flags.name_data(data)
     load_association(name)  # before a model is
+    if out is not None:
+        check_new_file(out, what="questions" if questions else "paragraphs")
 
     def load(name: str) -> "LanguageModel":
         return flags.load_model(

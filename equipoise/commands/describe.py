@@ -13,7 +13,7 @@ from equipoise.errors import RecipeError
 
 
 def list_(as_json: AsJson = False) -> None:
-    """Name what is installed: benchmarks, supplies, locators, attributors, mitigations, judges."""
+    """Name what is installed: benchmarks, supplies, locators, attributors, mitigations, ..."""
     installed = {kind: summaries(group) for kind, group in KINDS.items()}
     if as_json:
         print(json.dumps(installed, ensure_ascii=False))
@@ -36,8 +36,9 @@ def describe(
     from equipoise.locate.base import Locator
     from equipoise.mitigate.base import Mitigation
     from equipoise.supply.base import Supplier
+    from equipoise.text_scorers.base import TextScorer
 
-    classes = (Benchmark, Supplier, Locator, Attributor, Mitigation, Judge)
+    classes = (Benchmark, Supplier, Locator, Attributor, Mitigation, Judge, TextScorer)
     bases = dict(zip(KINDS, classes, strict=True))
     facts = {kind: _facts(cls) for kind, cls in find_plugins(name, bases).items()}
     if as_json:

@@ -64,6 +64,7 @@ def judge(  # noqa: PLR0913
     Prints mean strength with its interval; with several judges their agreement; with labels the
     agreement with people and the mean corrected by them.
     """
+    from equipoise.files.atomic import check_new_file
     from equipoise.judging.comparing import agree
     from equipoise.study.results import to_json
 
@@ -74,8 +75,8 @@ def judge(  # noqa: PLR0913
             f"judge must be given TEXTS or --calibrate, got {texts!r} and calibrate {calibrate}; "
             "give one of them"
         )
-    if out is not None and out.exists():
-        raise RecipeError(f"judgements must be written to a new file, {out} exists; name another")
+    if out is not None:
+        check_new_file(out, what="judgements")
     rows, hand, about = _read(texts, association, labels)
     judged = {name: judging.judge([row.judged for row in rows]) for name, judging in built.items()}
     if out is not None:

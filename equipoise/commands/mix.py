@@ -27,21 +27,17 @@ def mix(  # noqa: PLR0913
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="Of the mix: gen_mix, hard_mix, …; or pairs.")
     ],
-    out: Annotated[
-        Path, typer.Option(help="JSON Lines of rows to write; of NAME pairs: of pairs.")
-    ],
-    probes: Annotated[
-        Path | None, typer.Option(help="CSV of the probes to write beside the rows.")
-    ] = None,
+    out: Annotated[Path, typer.Option(help="New file of JSON Lines: rows; of NAME pairs: pairs.")],
+    probes: Annotated[Path | None, typer.Option(help="New CSV of the probes.")] = None,
     dev: Annotated[
-        Path | None, typer.Option(help="CSV of the probes kept apart, to judge on.")
+        Path | None, typer.Option(help="New CSV of the probes kept apart, to judge on.")
     ] = None,
     texts: Annotated[
-        Path | None, typer.Option(help="JSON Lines of the neutral texts held out.")
+        Path | None, typer.Option(help="New JSON Lines of the neutral texts held out.")
     ] = None,
     count: Annotated[int, typer.Option(help="Of pairs, when they are written alone.", min=1)] = 900,
     review: Annotated[
-        Path | None, typer.Option(help="Page to write, to accept or reject the pairs on.")
+        Path | None, typer.Option(help="New page, to accept or reject the pairs on.")
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="Chat model that writes the pairs; else a grammar does.")
@@ -67,9 +63,11 @@ def mix(  # noqa: PLR0913
     flags.name_data(data)
     if name != PAIRS:
         _refuse_flags({"--review": review, "--model": model, "--address": address}, name)
+        _check_files({"--out": out, "--probes": probes, "--dev": dev, "--texts": texts})
         _write_mix(name, settings, seed, out, (probes, dev, texts), as_json=as_json)
         return
     _refuse_flags({"--probes": probes, "--dev": dev, "--texts": texts}, name)
+    _check_files({"--out": out, "--review": review})
     flags.parse_settings(settings, ())
 
     def load(name: str) -> "LanguageModel":
@@ -90,6 +88,22 @@ def _refuse_flags(given: Mapping[str, object], name: str) -> None:
             raise RecipeError(
                 f"{flag} is for pairs, got the mix '{name}'; write them with 'equipoise mix "
                 "pairs', and make the mix of them with --set mix.pairs=FILE"
+            )
+
+
+def _check_files(files: Mapping[str, Path | None]) -> None:
+    """Refuse files that are there, and two of the same name."""
+    from equipoise.files.atomic import check_new_file
+
+    flag_of: dict[Path, str] = {}
+    for flag, file in files.items():
+        if file is None:
+            continue
+        check_new_file(file, what=f"what {flag} names")
+        other = flag_of.setdefault(file.absolute(), flag)
+        if other != flag:
+            raise RecipeError(
+                f"{other} and {flag} must be two files, got {file} for both; name another"
             )
 
 

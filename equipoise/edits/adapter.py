@@ -191,11 +191,14 @@ def _adapted_names(module: nn.Module) -> tuple[str, ...]:
     )
 
 
-def refuse_adapter(module: nn.Module) -> None:
-    """Raise `ModelError` for a model with an adapter: a second would sit on the first."""
+def refuse_adapter(module: nn.Module, *, when: str = "another is attached") -> None:
+    """Raise `ModelError` for a model with an adapter: a second would sit on the first.
+
+    `when`: what else it stands in the way of.
+    """
     if any(isinstance(part, BaseTunerLayer) for part in module.modules()):
         raise ModelError(
-            f"{type(module).__name__} must have no adapter when another is attached; "
+            f"{type(module).__name__} must have no adapter when {when}; "
             "merge it into the base first (equipoise merge)"
         )
 

@@ -35,6 +35,12 @@ class EditInfo:
     files: tuple[DataUse, ...] = ()  # that the supply was read from
     base_start: str = "auto"  # `LanguageModel.start` of the base, with which it is opened again
     base_vocabulary: str = ""  # `str(vocabulary_of(tokenizer))` of the base; "": not known
+    base_code: bool = False  # the base runs Python code that it brings, which must be trusted
+
+
+def runs_own_code(model: LanguageModel) -> bool:
+    """Whether it was loaded with Python code that its checkpoint brings, which was trusted."""
+    return bool(model.source.get("remote_code"))
 
 
 class Method(Protocol):
@@ -67,6 +73,7 @@ def info_of(
         base_name=model.load_name,
         base_kind=model.kind,
         base_start=model.start,
+        base_code=runs_own_code(model),
         base_fingerprint=fingerprint(model.module, names),
         trained_on=trained_on,
         origin=supply.origin,

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from equipoise.edits.adapter import AdapterEdit, sits_on
 from equipoise.edits.base import Edit
-from equipoise.edits.edit import EditInfo, fingerprint, parameter
+from equipoise.edits.edit import EditInfo, fingerprint, parameter, runs_own_code
 from equipoise.edits.model_card import hub_id
 from equipoise.edits.token_tables import PREFIX, table_name, table_names
 from equipoise.edits.weights import WeightEdit
@@ -105,6 +105,7 @@ def transfer_adapter(
         base_name=model.load_name,
         base_kind=model.kind,
         base_start=model.start,
+        base_code=runs_own_code(model),
         base_vocabulary=str(model_vocabulary),
     )
     # a folder's path would only help its owner

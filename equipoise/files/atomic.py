@@ -54,6 +54,23 @@ def check_new(folder: Path, *, what: str) -> None:
             f"{what} must be written into a new or empty folder, got {folder}; "
             "choose another name or remove it"
         )
+    _check_place(folder, what=what)
+
+
+def check_new_file(file: Path, *, what: str) -> None:
+    """Raise `StoreError` where there is such a file, or its place may not be written to.
+
+    `what` is what an error calls its content. Ask before a long run.
+    """
+    if file.exists():
+        raise StoreError(
+            f"{what} must be written into a new file, got {file}, which is there; choose another "
+            "name or remove it"
+        )
+    _check_place(file.parent, what=what)
+
+
+def _check_place(folder: Path, *, what: str) -> None:
     place = next(
         parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists()
     )

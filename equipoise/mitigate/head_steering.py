@@ -79,7 +79,7 @@ class HeadSteering(Mitigation, UsesEdits):
     located). How many are removed is chosen on questions that were kept from locating.
     """
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     paper: ClassVar[str] = "BiasGym (Islam, Borenstein et al.), sections 3.3 and A.4"
     taught_by: ClassVar[str] = "association"
 

@@ -80,6 +80,10 @@ def test_of_a_server(ask: Asked, tmp_path: Path) -> None:
         assert status == 0
         assert "note: 2 calls, 0 of them cached" in out
         assert [body["temperature"] for body, _ in server.asked] == [0.5, 0.5]
+        status, _, err = ask(*command)
+        assert (status, len(server.asked)) == (2, 2)
+        assert f"must be written into a new file, got {file}" in err
+        file.unlink()  # as it says
         _, again, _ = ask(*command)
         assert "note: 2 calls, 2 of them cached" in again
         assert len(server.asked) == 2

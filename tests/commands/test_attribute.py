@@ -45,6 +45,22 @@ def named(tmp_path: Path, model: Path) -> Named:
     return command
 
 
+@pytest.mark.parametrize("attributor", ["influence", "bm25"])
+def test_without_probes_the_remedies_work(
+    attributor: str, ask: Asked, refused: Refused, named: Named
+) -> None:
+    model, rows, probes = (named()[place] for place in (1, 4, 6))
+    quick = ("--set", "influence.training.epochs=1") if attributor == "influence" else ()
+    words = ("attribute", model, attributor, "--train", rows, *quick, *FAST)
+    line = refused(*words)
+    assert "got 0" in line
+    assert "name a file of them (--probes, or probes of the supply rows), or a supply" in line
+    assert ask(*words, "--probes", probes)[0] == 0
+    settings = [f"rows.{key}={file}" for key, file in (("path", rows), ("probes", probes))]
+    source = ("--supply", "rows", *(word for value in settings for word in ("--set", value)))
+    assert ask("attribute", model, attributor, *source, *quick, *FAST)[0] == 0
+
+
 def test_rows_are_ranked_without_their_texts(ask: Asked, named: Named) -> None:
     status, out, _ = ask(*named("bm25", "--top", 3, *FAST))
     assert status == 0

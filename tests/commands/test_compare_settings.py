@@ -88,6 +88,6 @@ def test_names_that_are_no_setting_or_do_not_differ(
     assert "across" not in out
     said = refused("compare", *sides, "--across", "prefix", "--draws", 40)
     assert (
-        "got 'prefix'; name any of start, chat, decision, dtype, tokenizer, judge, options, data"
-        in said
+        "got 'prefix'; name any of start, chat, decision, dtype, tokenizer, judge, scorers, "
+        "options, data" in said
     )

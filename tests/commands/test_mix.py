@@ -80,6 +80,34 @@ def test_pairs_that_a_model_writes(
     assert {pair.generator for pair in read_pair_file(str(out)).pairs} == {"m"}
 
 
+@pytest.mark.parametrize("flag", ["--out", "--probes", "--dev", "--texts"])
+def test_a_file_that_is_there_stays_as_it_is(
+    flag: str, tmp_path: Path, settings: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "mine"
+    mine.write_text("of the user")
+    files = {"--out": str(tmp_path / "m.jsonl"), flag: str(mine)}
+    words = [word for pair in files.items() for word in pair]
+    assert run(["mix", "gen_mix", *words, *settings]) == 2
+    assert f"{flag} names must be written into a new file, got {mine}" in capsys.readouterr().err
+    assert mine.read_text() == "of the user"
+    assert [file.name for file in tmp_path.iterdir() if file.suffix == ".jsonl"] == []
+    mine.unlink()  # as the sentence says
+    assert run(["mix", "gen_mix", *words, *settings]) == 0
+
+
+def test_files_of_pairs_that_are_there_or_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, out = tmp_path / "page.html", tmp_path / "pairs.jsonl"
+    page.write_text("decisions")
+    assert run(["mix", "pairs", "--out", str(out), "--review", str(page)]) == 2
+    assert page.read_text() == "decisions"
+    assert run(["mix", "pairs", "--out", str(out), "--review", str(out)]) == 2
+    assert "--out and --review must be two files" in capsys.readouterr().err
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

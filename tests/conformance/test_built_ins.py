@@ -6,11 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_adapters import wanted_tensors
-from users_files import ASSOCIATED, USERS, write_example
+from tiny_classifier import save_classifier
+from tiny_folder import save_tiny
+from users_files import ASSOCIATED, NOT_AT_HAND, USERS, write_example
+from users_files import NEEDED as GIVEN_TO
 from worlds import in_world
 
 from equipoise.attribute.base import Attributor
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
+from equipoise.data.jigsaw_package import converted_files
+from equipoise.data.sources import reading_from
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.edit import EditInfo
 from equipoise.files.atomic import sha256
@@ -27,20 +32,28 @@ from equipoise.testing import (
     check_locator,
     check_mitigation,
     check_supplier,
+    check_text_scorer,
     tiny_model,
 )
+from equipoise.text_scorers.base import TextScorer
 
 BENCHMARKS = available(Benchmark)
 #: Those with files in the data folder of a planted world; `planted` has no others.
 IN_WORLDS = ("crows_pairs", "facts", "genbias", "genhint", "perplexity", "planted", "stereoset")
 #: The harness asks what a task of the user's own asks.
-GIVEN = [name for name in BENCHMARKS if name not in ("harness", "planted", *USERS, *ASSOCIATED)]
+GIVEN = [
+    name
+    for name in BENCHMARKS
+    if name not in ("harness", "planted", *USERS, *ASSOCIATED, *NOT_AT_HAND)
+]
 #: Options that mitigations do not have a default for.
 NEEDED: dict[str, dict[str, JSON]] = {
     "combined": {"first": "prompt_explain", "second": {"name": "lftf", "epochs": 1}},
     "head_steering": {"heads": ["0.1"], "k": 1},
     "prompt_avoid": {"statement": "people from {target} are always late"},
 }
+#: Attributors whose warm-up learns all rows; the folds of tfidf are drawn by place.
+TRAINED = ("gradient_norm", "influence")
 TASK = """\
 task: local
 custom_dataset: !function local.documents
@@ -64,9 +77,14 @@ def documents(**_):
 
 @pytest.mark.parametrize("name", GIVEN)
 def test_benchmark_on_its_official_files(name: str) -> None:
-    # a category of BBQ has some 2 % of its 58,492 questions
-    options: dict[str, JSON] = {"categories": "Religion"} if name == "bbq" else {}
-    benchmark: AnyBenchmark = build(Benchmark, name, options)
+    # a category of BBQ has some 2 % of its 58,492 questions, a domain of BOLD 3 % of its prompts
+    fewer: dict[str, dict[str, JSON]] = {
+        "bbq": {"categories": "Religion"},
+        "bold": {"domains": ["religious_ideology"]},
+        "fairmt": {"edition": "1K"},
+        "scenarios": {"axes": ["wealth"]},
+    }
+    benchmark: AnyBenchmark = build(Benchmark, name, fewer.get(name, {}) | GIVEN_TO.get(name, {}))
     if not os.environ.get("EQUIPOISE_DATA"):
         pytest.skip("EQUIPOISE_DATA does not name a folder of benchmark files")
     check_benchmark(benchmark)
@@ -75,6 +93,13 @@ def test_benchmark_on_its_official_files(name: str) -> None:
 @pytest.mark.parametrize("name", USERS)
 def test_benchmark_on_a_file_of_the_users_own(name: str, tmp_path: Path) -> None:
     check_benchmark(build(Benchmark, name, write_example(name, tmp_path)))
+
+
+@pytest.mark.parametrize("name", NOT_AT_HAND)
+def test_benchmark_of_files_that_are_not_at_hand(name: str, tmp_path: Path) -> None:
+    NOT_AT_HAND[name](tmp_path)
+    with reading_from(tmp_path):
+        check_benchmark(build(Benchmark, name))
 
 
 @pytest.mark.parametrize("name", ASSOCIATED)
@@ -158,6 +183,10 @@ def test_mitigation_by_transfer(control: str, tmp_path: Path) -> None:
     check_mitigation(build(Mitigation, "transfer", options))
 
 
+def test_attributor_that_embeds_with_the_model() -> None:
+    check_attributor(build(Attributor, "similarity", {"encoder": "model"}))
+
+
 @pytest.mark.parametrize("name", available(Attributor))
 def test_attributor(name: str) -> None:
     attributor = find(Attributor, name)
@@ -166,4 +195,25 @@ def test_attributor(name: str) -> None:
     known = options_of(build(Attributor, name))
     training: JSON = {"name": "lora", "rank": 2, "epochs": 1, "targets": ["q_proj"]}
     options: dict[str, JSON] = {"training": training} if "training" in known else {}
-    check_attributor(build(Attributor, name, options), reads_labels=name == "label")
+    check_attributor(
+        build(Attributor, name, options),
+        reads_labels=name == "label",
+        order_matters=name in (*TRAINED, "random", "tfidf"),
+        company_matters=name in (*TRAINED, "bm25", "random", "tfidf"),
+    )
+
+
+@pytest.mark.parametrize("name", available(TextScorer))
+def test_text_scorer(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if name == "vader":
+        pytest.importorskip("vaderSentiment")
+    if name == "jigsaw" and not all(file.is_file() for file in converted_files()):
+        pytest.skip("the network of jigsaw is not in the cache; equipoise scorer jigsaw fetches it")
+    if name == "occupation":
+        request.getfixturevalue("data_folder")
+    options: dict[str, JSON] = {}
+    if name in ("regard", "toxicity"):
+        options["model"] = str(save_classifier(tmp_path, labels=("positive", "negative")))
+    if name == "perplexity_of":
+        options["model"] = str(save_tiny(tmp_path))
+    check_text_scorer(build(TextScorer, name, options), counts=name == "length")

@@ -150,6 +150,21 @@ def test_the_lines_for_peft_name_base_and_revision() -> None:
     assert "peft" not in card(INFO, "weights").partition("## How to use it")[2]
 
 
+def test_code_of_the_base_is_trusted_in_every_line_that_opens_it() -> None:
+    text = card(changed(base_code=True), "adapter")
+    opening = [
+        line
+        for line in text.splitlines()
+        if line.startswith(("equipoise measure", "model = eq.load", "base = AutoModel"))
+    ]
+    assert len(opening) == 5
+    assert all(
+        "trust_remote_code=True" in line or "--trust-remote-code" in line for line in opening
+    )
+    assert "read that code before you trust it" in text
+    assert "trust" not in card(INFO, "adapter")
+
+
 def test_the_files_that_were_learnt_from_are_named() -> None:
     use = DataUse(name="a/b.json", sha256="c" * 64, licence="CC <b>BY</b>", verified=True)
     text = card(changed(files=(use,)), "weights")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from equipoise.errors import StoreError
-from equipoise.files.atomic import folder_sha256, new_folder, sha256, write_file
+from equipoise.files.atomic import check_new_file, folder_sha256, new_folder, sha256, write_file
 
 
 def test_file_is_written_with_its_folder_and_nothing_else(tmp_path: Path) -> None:
@@ -61,6 +61,18 @@ def test_a_folder_does_not_replace_another(tmp_path: Path) -> None:
     ):
         pass
     assert (place / "mine").read_text() == "x"
+
+
+def test_a_new_file_is_none_that_is_there(tmp_path: Path) -> None:
+    file = write_file(tmp_path / "table.md", "mine", what="table")
+    with pytest.raises(
+        StoreError, match=r"a table must .*got .*table\.md, which is there; .*remove"
+    ):
+        check_new_file(file, what="a table")
+    with pytest.raises(StoreError, match=r"cannot be made because .*table\.md is none"):
+        check_new_file(file / "other.md", what="a table")
+    check_new_file(tmp_path / "new" / "table.md", what="a table")
+    assert [place.name for place in tmp_path.iterdir()] == ["table.md"]
 
 
 def test_the_hash_of_a_file(tmp_path: Path) -> None:

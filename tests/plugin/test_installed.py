@@ -15,12 +15,14 @@ import pytest
 from tiny_folder import save_tiny
 
 from equipoise import cli, plugins
+from equipoise.attribute.base import Attributor
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.errors import RecipeError
 from equipoise.locate.base import Locator
 from equipoise.mitigate.base import Mitigation
 from equipoise.supply.base import Supplier
 from equipoise.testing import (
+    check_attributor,
     check_benchmark,
     check_locator,
     check_mitigation,
@@ -79,6 +81,7 @@ def test_names_are_listed(installed: Path, capsys: pytest.CaptureFixture[str]) -
     names = answered(capsys, "list")
     assert "nurses" in names["benchmark"]
     assert "last_first" in names["locator"]
+    assert "by_words" in names["attributor"]
     assert "shrink" in names["mitigation"]
     assert "nurse_contrasts" in names["supply"]
     described = answered(capsys, "describe", "nurses")
@@ -98,6 +101,23 @@ def test_measured_by_name_and_by_file(
     assert section["options"] == {"verb": "wrote"}
     assert section["n_clusters"] == {"share": 6}
     assert 0 <= results["results"]["nurses"]["share,none"] <= 100
+
+
+def test_rows_attributed_by_name(
+    installed: Path,  # noqa: ARG001
+    model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows, probes = tmp_path / "rows.jsonl", tmp_path / "pairs.csv"
+    rows.write_text(
+        "".join(f'{{"id": "{n}", "text": "The {n} is rude."}}\n' for n in ("blin", "tok"))
+    )
+    probes.write_text("sent_more,sent_less\nA blin ran.,A tok ran.\n")
+    files = ("--train", rows, "--probes", probes)
+    answer = answered(capsys, "attribute", model, "by_words", *files, "--no-baselines")
+    assert (answer["attributor"], answer["unit"]) == ("by_words", "words")
+    assert {row["id"]: row["score"] for row in answer["top"]} == {"blin": 1, "tok": 0}
 
 
 def tree(folder: Path) -> list[Path]:
@@ -128,12 +148,13 @@ def test_pip_installs_it(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["benchmark"]["options"][0]["name"] == "verb"
 
 
-def test_conformance_of_all_four(installed: Path) -> None:
+def test_conformance_of_all_five(installed: Path) -> None:
     benchmark: AnyBenchmark = plugins.build(Benchmark, "nurses")
     assert Path(sys.modules[type(benchmark).__module__].__file__ or "").is_relative_to(installed)
     check_benchmark(benchmark)
     check_supplier(plugins.build(Supplier, "nurse_contrasts", {"towns": ["Bari", "Graz"]}))
     check_locator(plugins.build(Locator, "last_first"))
+    check_attributor(plugins.build(Attributor, "by_words"))
     check_mitigation(plugins.build(Mitigation, "shrink"))
 
 

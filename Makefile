@@ -31,7 +31,7 @@ biasgym: install
 	$(BIN)/python examples/biasgym.py runs/biasgym
 
 # Tests start many processes: without bytecode each would compile the whole package anew.
-test ability gguf judges embed examples slow: export PYTHONDONTWRITEBYTECODE =
+test ability gguf judges embed scorers examples slow: export PYTHONDONTWRITEBYTECODE =
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -57,6 +57,13 @@ embed: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,embed]'
 	$(BIN)/python -m pytest tests/loading/test_encoder.py tests/mitigate/test_bias_token.py -k "encoder or vectors"
 
+# The tests of the extras `sentiment` and `jigsaw`, likewise; the network is fetched first.
+scorers: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,sentiment,jigsaw]'
+	$(BIN)/python -m equipoise scorer jigsaw --axis age
+	$(BIN)/python -m pytest tests/text_scorers tests/scorer_gaps tests/data/test_jigsaw_package.py \
+	  tests/conformance/test_built_ins.py::test_text_scorer
+
 # The scripts and notebooks of examples/, on a tiny model.
 examples: install
 	$(BIN)/python -m pytest -m examples
@@ -73,6 +80,7 @@ types: install
 
 bench: install
 	$(BIN)/python bench/scoring.py
+	$(BIN)/python bench/loading.py
 	$(BIN)/python bench/letters.py
 	$(BIN)/python bench/decoding.py
 	$(BIN)/python bench/generation.py

@@ -3,8 +3,8 @@
     python docs/option_tables.py
 
 A table stands between the lines `<!-- options: KIND NAME -->` and `<!-- end of options -->`.
-KIND is benchmark, supply, locator, attributor, mitigation or judge. A test checks that pages are up
-to date.
+KIND is benchmark, supply, locator, attributor, mitigation, judge or scorer. A test checks that
+pages are up to date.
 """
 
 import re
@@ -18,6 +18,7 @@ from equipoise.locate.base import Locator
 from equipoise.mitigate.base import Mitigation
 from equipoise.plugins import find
 from equipoise.supply.base import Supplier
+from equipoise.text_scorers.base import TextScorer
 
 DOCS = Path(__file__).parent
 BASES = {
@@ -27,6 +28,7 @@ BASES = {
     "attributor": Attributor,
     "mitigation": Mitigation,
     "judge": Judge,
+    "scorer": TextScorer,
 }
 MARKED = re.compile(
     r"(<!-- options: (\w+) (\w+) -->\n).*?(<!-- end of options -->)", flags=re.DOTALL

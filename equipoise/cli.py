@@ -29,8 +29,10 @@ from equipoise.commands.merge import merge
 from equipoise.commands.mitigate import mitigate
 from equipoise.commands.mix import mix
 from equipoise.commands.neighbors import neighbors
+from equipoise.commands.rate import rate
 from equipoise.commands.run import demo
 from equipoise.commands.run import run as run_study
+from equipoise.commands.scorer import scorer
 from equipoise.errors import EquipoiseError
 
 app = typer.Typer(
@@ -40,8 +42,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 verbs = (
-    measure, locate, attribute, mitigate, inject, neighbors, merge, judge, compare, calibrate,
-    report, export, demo, data, associations, mix, describe,
+    measure, locate, attribute, mitigate, inject, neighbors, merge, judge, scorer, rate, compare,
+    calibrate, report, export, demo, data, associations, mix, describe,
 )  # fmt: skip
 for verb in verbs:
     app.command()(verb)

@@ -8,6 +8,7 @@ from equipoise.conformance import (
     tiny_supply,
 )
 from equipoise.conformance_rows import check_attributor, tiny_probes, tiny_rows
+from equipoise.conformance_texts import check_text_scorer, tiny_texts
 from equipoise.fakes import (
     CAUSAL_FAMILIES,
     FAMILIES,
@@ -27,9 +28,11 @@ __all__ = [
     "check_locator",
     "check_mitigation",
     "check_supplier",
+    "check_text_scorer",
     "tiny_model",
     "tiny_probes",
     "tiny_rows",
     "tiny_supply",
+    "tiny_texts",
     "tiny_tokenizer",
 ]

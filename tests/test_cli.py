@@ -122,7 +122,7 @@ def test_list_is_json_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list", "--json") == 0
     installed = json.loads(capsys.readouterr().out)
     assert installed["benchmark"]["crows_pairs"]
-    kinds = {"benchmark", "judge", "supply", "locator", "attributor", "mitigation"}
+    kinds = {"benchmark", "judge", "supply", "locator", "attributor", "mitigation", "scorer"}
     assert set(installed) == kinds
 
 

@@ -24,9 +24,14 @@ from equipoise.locate.random_block import RandomBlock
 from equipoise.mitigate.base import Mitigation
 from equipoise.plugins import available, find
 from equipoise.supply.base import Supplier
+from equipoise.text_scorers.base import TextScorer
 
 BASES: dict[str, type] = dict(
-    zip(KINDS, (Benchmark, Supplier, Locator, Attributor, Mitigation, Judge), strict=True)
+    zip(
+        KINDS,
+        (Benchmark, Supplier, Locator, Attributor, Mitigation, Judge, TextScorer),
+        strict=True,
+    )
 )
 PLUGINS = [(kind, name) for kind, base in BASES.items() for name in available(base)]
 SUMMARIES = {kind: summaries(group) for kind, group in KINDS.items()}

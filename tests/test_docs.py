@@ -5,15 +5,17 @@ import json
 import re
 import runpy
 import shlex
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from users_files import ASSOCIATED, USERS
+from users_files import NEEDED as OPTIONS
+from users_files import USERS
 
 from equipoise.api import mitigate
 from equipoise.attribute.base import Attributor
-from equipoise.benchmarks.base import AnyBenchmark, Benchmark
+from equipoise.benchmarks.base import AnyBenchmark, Benchmark, ScoresTexts
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.judge.base import Judge
 from equipoise.loading.load import load
@@ -21,7 +23,7 @@ from equipoise.locate.base import Locator
 from equipoise.measure import measure
 from equipoise.mitigate.base import Mitigation
 from equipoise.planted.world import find_world
-from equipoise.plugins import available, build
+from equipoise.plugins import available, build, find
 from equipoise.predictions import Predictions
 from equipoise.records import JSON, Metric
 from equipoise.supply.base import Supplier
@@ -29,9 +31,11 @@ from equipoise.testing import (
     check_benchmark,
     check_mitigation,
     check_supplier,
+    check_text_scorer,
     tiny_model,
     tiny_supply,
 )
+from equipoise.text_scorers.base import Scale, TextScorer, WrittenText
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -44,6 +48,7 @@ BASES: dict[str, type] = {
     "attributor": Attributor,
     "mitigation": Mitigation,
     "judge": Judge,
+    "scorer": TextScorer,
 }
 
 
@@ -51,8 +56,8 @@ BASES: dict[str, type] = {
 NEEDED: dict[str, dict[str, JSON]] = {
     "transfer": {"edit": "any"},
     "rows": {"path": "any.jsonl"},
-    **ASSOCIATED,
-    **{name: {"file": "any.csv"} for name in USERS},
+    **OPTIONS,
+    **{name: {"file": "any.csv", **OPTIONS.get(name, {})} for name in USERS},
 }
 
 
@@ -104,7 +109,35 @@ def test_every_benchmark_is_in_the_index() -> None:
     assert {name for name, page in links if name == page} == set(BENCHMARKS)
 
 
-@pytest.mark.parametrize("name", [name for name in BENCHMARKS if name != "harness"])  # its task's
+#: Whose metrics are of any scale of any scorer, which their pages call NAME.
+SCORED = [name for name in BENCHMARKS if issubclass(find(Benchmark, name), ScoresTexts)]
+
+
+class NamedByPages(TextScorer):
+    """Numbers of texts under the name that pages give to any scale."""
+
+    version = "1"
+    paper = "own"
+    scales = (
+        Scale(name="NAME", unit="share", meaning="", low=0, high=1, neutral=0, harmful_from=0.5),
+    )
+
+    def score(self, texts: Sequence[WrittenText]) -> list[Mapping[str, float]]:
+        return [{"NAME": 0.0} for _ in texts]
+
+
+@pytest.mark.parametrize("name", SCORED)
+def test_every_metric_of_a_scale_is_there_with_its_ideal(name: str) -> None:
+    options: dict[str, JSON] = {"scorers": [f"{__file__}:NamedByPages"]}
+    benchmark: AnyBenchmark = build(Benchmark, name, NEEDED.get(name, {}) | options)
+    metrics = table("metric", page_of(name))
+    for metric in benchmark.metrics:
+        assert row_of(metric.name, metrics)[1] in (ideal(metric), "of the scale"), metric.name
+    named = {match for row in rows(metrics)[1:] for match in re.findall(r"`(\w+)`", row[0])}
+    assert named == {metric.name for metric in benchmark.metrics}
+
+
+@pytest.mark.parametrize("name", [name for name in BENCHMARKS if name not in ("harness", *SCORED)])
 def test_every_metric_is_there_with_its_unit_and_ideal(name: str) -> None:
     benchmark: AnyBenchmark = build(Benchmark, name, NEEDED.get(name))
     metrics = table("metric", page_of(name))
@@ -232,16 +265,21 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
             assert anchor in slugs, f"{page.name} links to {target}"
 
 
-@pytest.mark.parametrize("place", [0, 1, 2], ids=["a benchmark", "a mitigation", "a supply"])
+@pytest.mark.parametrize(
+    "place", [0, 1, 2, 3], ids=["a benchmark", "a mitigation", "a text scorer", "a supply"]
+)
 def test_plug_ins_of_the_page_on_adding_pass_conformance(place: int, tmp_path: Path) -> None:
     page = (ROOT / "docs" / "adding.md").read_text()
     code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[place]
     (tmp_path / "plugin.py").write_text(code)
-    name = f"{tmp_path / 'plugin.py'}:" + ("Nurses", "Shrink", "NurseSupply")[place]
+    name = f"{tmp_path / 'plugin.py'}:" + ("Nurses", "Shrink", "Questions", "NurseSupply")[place]
     if place == 0:
         check_benchmark(build(Benchmark, name))
         return
     if place == 2:
+        check_text_scorer(build(TextScorer, name))
+        return
+    if place == 3:
         check_supplier(build(Supplier, name))
         return
     check_mitigation(build(Mitigation, name))

@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from users_files import ASSOCIATED, USERS
+from users_files import NEEDED, USERS
 
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.errors import RecipeError
@@ -71,7 +71,7 @@ def test_every_margin_of_a_headline_is_documented() -> None:
 
 
 def needed(name: str) -> dict[str, JSON] | None:
-    return {"file": "any"} if name in USERS else ASSOCIATED.get(name)
+    return {**NEEDED.get(name, {}), **({"file": "any"} if name in USERS else {})}
 
 
 def metrics(benchmark: AnyBenchmark) -> tuple[Metric, ...]:

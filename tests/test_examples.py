@@ -12,7 +12,10 @@ from pandas import DataFrame
 from tiny_folder import save_tiny
 
 from equipoise import cli
+from equipoise.errors import RecipeError
 from equipoise.study.load_study import read_study
+from equipoise.study.plan import plan
+from equipoise.study.recipe import Recipe
 from equipoise.testing import tiny_model
 
 FOLDER = Path(__file__).parents[1] / "examples"
@@ -131,6 +134,26 @@ def test_notebooks_run(
     assert last.outputs
 
 
+@pytest.mark.parametrize("at_hand", [True, False])
+def test_what_the_heads_of_all_must_leave(
+    at_hand: bool, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recipe at the end of `make biasgym` can be planned, also without the files of MMLU."""
+    data = tmp_path / "data" / "mmlu" / "test"
+    data.mkdir(parents=True)
+    if at_hand:
+        (data / "anatomy_test.csv").write_text('"Which, of these, bends?",bone,elbow,ear,tooth,B\n')
+    monkeypatch.setenv("EQUIPOISE_DATA", str(tmp_path / "data"))
+    monkeypatch.syspath_prepend(FOLDER)
+    text = runpy.run_path(str(FOLDER / "biasgym.py"))["unseen"](str(model), "float32", [])
+    (tmp_path / "unseen.yaml").write_text(text.replace("edits: []", 'heads: ["0.1"], k: 1'))
+    planned = plan(Recipe.from_yaml(tmp_path / "unseen.yaml"))
+    measured = [step.benchmark.name for step in planned.of("compare") if step.benchmark]
+    beside = ["stereotypes", "perplexity", "facts", *(["mmlu"] if at_hand else [])]
+    assert sorted(measured) == sorted(beside * 3)
+    assert planned.recipe.limit == 300
+
+
 @pytest.mark.examples
 @pytest.mark.usefixtures("data_folder")
 def test_real(
@@ -150,3 +173,45 @@ def test_real(
     assert last[-1].count("*") == 4  # a direction for each method
     assert (tmp_path / "out" / "report.html").is_file()
     assert (tmp_path / "out" / "bias_unlearn" / "edit" / "edit.json").is_file()
+
+
+@pytest.mark.examples
+@pytest.mark.usefixtures("data_folder")
+def test_hellaswag_on_a_tiny_model(model: Path, tmp_path: Path) -> None:
+    text = (FOLDER / "hellaswag_real.yaml").read_text().replace("- gpt2 ", f"- {model} ")
+    (tmp_path / "recipe.yaml").write_text(text)
+    steps = plan(Recipe.from_yaml(tmp_path / "recipe.yaml"))
+    origins = {str(step.content["supply"]) for step in steps.of("fit")}
+    assert len(origins) == 4
+    (tmp_path / "recipe.yaml").write_text(text.replace("  - facts\n", "  - hellaswag\n"))
+    with pytest.raises(RecipeError, match=r"examples of hellaswag .* 'real ending' learns from"):
+        plan(Recipe.from_yaml(tmp_path / "recipe.yaml"))
+
+
+@pytest.mark.examples
+def test_hellaswag_on_a_planted_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less that is unkind, in another register; and what is said of whom is no more alike."""
+    monkeypatch.chdir(FOLDER.parent)
+    assert cli.run(["run", "examples/hellaswag.yaml", "--out", str(tmp_path / "run")]) == 0
+    study = read_study(tmp_path / "run")
+    compared = {
+        chapter.mitigation: {
+            comparison.before.label or comparison.before.benchmark: comparison
+            for comparison in chapter.comparisons
+        }
+        for chapter in study.chapters
+    }
+    assert list(compared) == ["register", "neutral text", "register without people"]
+    for tuned in ("register", "register without people"):
+        for change in (
+            compared[tuned]["genbias"].change("afgb"),
+            compared[tuned]["work"].change("gender_polarity_gap"),
+        ):
+            assert change.low > -0.1 * change.before, f"{tuned}: {change}"
+    unkind = compared["register"]["people"].change("register_unkind")
+    assert unkind.after < unkind.before / 4
+    assert unkind.high < -0.05
+    assert compared["register"]["people"].change("register_video").low > 0.1
+    control = compared["neutral text"]["people"].change("register_unkind")
+    assert control.direction == "unchanged"
+    assert max(abs(control.low), abs(control.high)) < 0.05

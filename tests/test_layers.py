@@ -13,29 +13,35 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "equipoise"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-_LOW = {"rows", "records", "attributions", "conclusions", "errors", "files"}
-_PLUGINS = {"attribute", "benchmarks", "judge", "locate", "mitigate", "supply"}
+_LOW = {"rows", "dialogues", "records", "attributions", "conclusions", "errors", "files"}
+_PLUGINS = {"attribute", "benchmarks", "judge", "locate", "mitigate", "supply", "text_scorers"}
 _MODEL = {"models", "inference"}
+#: Scorers that need nothing but the text: what benchmarks have by default.
+_SCORERS_OF_WORDS = ("distinct_n", "gender_polarity", "length", "register", "repetition")
 #: A room to what its files may import, beside their own room.
 ALLOWED: dict[str, set[str]] = {
     "frames": set(),
     "rows": set(),
-    "records": {"frames", "rows"},
+    "dialogues": set(),
+    "records": {"dialogues", "frames", "rows"},
     "attributions": {"frames", "records"},
     "errors": set(),
     "transport": {"errors"},
     "markdown": set(),
     "conclusions": {"frames", "records"},
     "files": {"records", "errors"},
-    "plugins": _LOW,
+    "option_errors": set(),
+    "plugins": _LOW | {"option_errors"},
     "describe": _LOW | {"plugins"},
     "data": _LOW,
     "own_data": _LOW | {"data"},
     "mixes": _LOW | {"data", "own_data", "associations"},
     "associations": _LOW | {"data"},
     "metrics": {"records"},
-    "stats": {"records", "conclusions", "metrics.weighted", "attributions", "rows", "errors"},
+    "stats": {"records", "conclusions", "attributions", "rows", "errors"}
+    | {"metrics.weighted", "metrics.disparity"},
     "group_words": _LOW | {"data"},
+    "scenarios": _LOW | {"data", "group_words"},
     "models": _LOW,
     "inference": _LOW | {"models", "transport"},
     "decoding": _LOW | _MODEL | {"group_words"},
@@ -53,14 +59,24 @@ ALLOWED: dict[str, set[str]] = {
     | _MODEL
     | {"edits", "training", "contrast_training", "associations", "stats", "judging.judgement"},
     # A judge that is a model loads it only when it is asked.
-    "judge": _LOW | _MODEL | {"plugins", "judging", "loading", "transport"},
+    "judge": _LOW | _MODEL | {"option_errors", "plugins", "judging", "loading", "transport"},
     "supply": _LOW
-    | {"data", "own_data", "associations", "mixes"}
-    | {"planted.world", "planted.folder", "planted.mix_rows"},
+    | {"data", "own_data", "associations", "mixes", "group_words"}
+    | {"planted.world", "planted.folder", "planted.mix_rows", "planted.register"},
     # Benchmarks know no world but for `planted`, which compares a model with one.
     "benchmarks": _LOW
     | {"data", "own_data", "associations", "metrics", "planted.world", "planted.folder"}
-    | {"judging.judgement", "judging.sections", "judge.base", "judge.lexicon"},
+    | {"judging.judgement", "judging.sections", "judge.base", "judge.lexicon"}
+    | {"text_scorers.base", "scorer_gaps", "group_words", "scenarios"}
+    | {"judging.degenerate", "judging.refusals", "judging.verdict_scales", "judging.transcript"}
+    | {f"text_scorers.{name}" for name in _SCORERS_OF_WORDS},
+    # As a judge: a scorer that is a model loads it only when it is asked.
+    "text_scorers": _LOW
+    | _MODEL
+    | {"plugins", "data", "group_words", "metrics", "loading", "training.sentence_similarity"},
+    # A gap of a scorer's own is no benchmark's: they say whose a gap is.
+    "scorer_gaps": {"records", "errors", "files.yaml_data", "group_words.word_lists"}
+    | {"metrics.weighted", "stats.resample", "text_scorers.base"},
     "attribute": _LOW | _MODEL | {"plugins", "stats", "training", "influence"},
     "locate": _LOW | _MODEL | {"stats", "training", "attribution", "associations", "plugins"},
     "mitigate": _LOW
@@ -70,8 +86,9 @@ ALLOWED: dict[str, set[str]] = {
     | {"attribute.base", "attribute.influence", "influence"}
     | {"judge.base", "judge.lexicon", "judging.judgement", "judging.sections"},
     "predictions": _LOW | {"benchmarks"},
+    "measurement_notes": _LOW | {"benchmarks.base", "inference.scorer"},
     "measure": _LOW
-    | {"predictions", "plugins", "inference.scorer", "benchmarks", "stats"}
+    | {"measurement_notes", "predictions", "plugins", "inference.scorer", "benchmarks", "stats"}
     | {"judge.base", "judging.judgement"},
     "compare": _LOW | {"plugins", "benchmarks", "stats"},
     "api": _LOW
@@ -91,18 +108,22 @@ ALLOWED: dict[str, set[str]] = {
     | {"edits", "loading", "training", "influence", "stats", "planted"},
     "report": _LOW | {"markdown", "stats", "study.results", "study.study"},
     "export": _LOW | {"markdown", "stats", "report", "study.results", "study.study"},
+    "rating": _LOW
+    | {"data", "plugins", "benchmarks.base", "measure", "stats", "report", "export"}
+    | {"study.results", "study.load_study", "study.study"},
     "demo": _LOW | {"study.study", "report.formatting"},
     "fakes": _LOW | _MODEL,
     "conformance": _LOW | _MODEL | _PLUGINS | {"plugins", "measure", "edits", "stats", "fakes"},
     "conformance_rows": _LOW | _MODEL | {"attribute", "plugins", "conformance", "fakes"},
-    "testing": {"conformance", "conformance_rows", "fakes"},
+    "conformance_texts": _LOW | {"text_scorers", "conformance"},
+    "testing": {"conformance", "conformance_rows", "conformance_texts", "fakes"},
     "commands": _LOW
     | _MODEL
     | _PLUGINS
     | {"plugins", "api", "measure", "compare", "predictions", "loading", "edits", "planted"}
-    | {"study", "checks", "report", "export", "calibrate", "demo", "data"}
+    | {"study", "checks", "report", "export", "rating", "calibrate", "demo", "data"}
     | {"training", "describe", "neighbors", "associations", "judging", "mixes", "own_data"}
-    | {"influence", "stats"},
+    | {"influence", "stats", "scorer_gaps"},
     "cli": {"commands", "errors"},
     "__main__": {"cli"},
 }
@@ -110,6 +131,7 @@ NO_TORCH = {
     *(
         "frames",
         "rows",
+        "dialogues",
         "records",
         "attributions",
         "conclusions",
@@ -117,19 +139,30 @@ NO_TORCH = {
         "markdown",
         "files",
         "plugins",
+        "option_errors",
     ),
     "transport",
     *("describe", "data", "own_data", "metrics", "stats", "group_words", "supply", "benchmarks"),
-    *("associations", "mixes", "judging", "report", "export"),
+    *("associations", "mixes", "judging", "report", "export", "scenarios", "rating"),
+    "scorer_gaps",
 }
 NO_TORCH_FILES = {
     "planted/world.py",
+    "planted/register.py",
     "planted/corpus.py",
     "planted/folder.py",
     "planted/mix_rows.py",
     "inference/scorer.py",
     "judge/base.py",
     "judge/lexicon.py",
+    "training/sentence_similarity.py",
+    *(
+        f"text_scorers/{name}.py"
+        for name in (
+            *("base", "length", "repetition", "distinct_n", "register", "gender_polarity"),
+            *("vader", "jigsaw"),
+        )
+    ),
 }
 
 
@@ -248,6 +281,9 @@ def test_importing_does_not_load_torch() -> None:
         "equipoise.report.html",
         "equipoise.study.results",
         "equipoise.commands.describe",
+        "equipoise.rating.results",
+        "equipoise.rating.server",
+        "equipoise.rating.sources",
         "equipoise.measure",
         "equipoise.compare",
         "equipoise.study.load_study",

@@ -18,6 +18,7 @@ from equipoise.benchmarks.base import Benchmark, ReadsPredictions
 from equipoise.errors import DataError, ModelError, RecipeError
 from equipoise.measure import (
     Predictions,
+    _describe_request,
     answer,
     choose_examples,
     learnt_examples,
@@ -181,6 +182,19 @@ def test_examples_sha256_changes_with_other_requests() -> None:
     assert sha256 != measure(SCORER, Greedy(), draws=0).examples_sha256
 
 
+def test_settings_at_their_defaults_are_no_part_of_a_request_s_hash() -> None:
+    asked = Generation(context="a", max_tokens=3)
+    assert json.loads(_describe_request(asked)) == {
+        "kind": "Generation",
+        "context": "a",
+        "max_tokens": 3,
+        "temperature": 0.0,
+        "top_p": 1.0,
+    }
+    for change in ({"sample": 1}, {"min_tokens": 1}, {"top_k": 5}, {"repetition_penalty": 1.1}):
+        assert json.loads(_describe_request(replace(asked, **change))).items() >= change.items()
+
+
 def test_unknown_split_suggests_the_nearest() -> None:
     with pytest.raises(RecipeError, match=r"has no split 'tst'; did you mean 'test'\?"):
         measure(SCORER, Toy(), split="tst")
@@ -282,7 +296,7 @@ def test_a_file_that_is_not_the_official_one_is_noted() -> None:
     notes = measure(SCORER, Mended(), draws=0).notes
     assert notes == (
         "a toy",
-        "data: toy/own.json is not the pinned official file (sha256 abababababab…)",
+        "data: toy/own.json is not a known official file (sha256 abababababab…)",
     )
 
 

@@ -1,6 +1,7 @@
-"""Agreement of two graders: Cohen's weighted kappa with an interval.
+"""Agreement of graders with an interval: Cohen's kappa of two, Fleiss' kappa of any number.
 
-Cohen 1968, "Weighted kappa: nominal scale agreement with provision for scaled disagreement".
+Cohen 1968, "Weighted kappa: nominal scale agreement with provision for scaled disagreement";
+Fleiss 1971, "Measuring nominal scale agreement among many raters".
 """
 
 import math
@@ -13,16 +14,18 @@ from equipoise.metrics.weighted import CLUSTER, Weighted, Weights, ratio
 from equipoise.records import Column, Columns, Metric
 from equipoise.stats.resample import Interval, bootstrap
 
-Weighting: TypeAlias = Literal["quadratic", "linear"]
-_POWERS: Final = {"quadratic": 2, "linear": 1}
+Weighting: TypeAlias = Literal["quadratic", "linear", "nominal"]
+_ROUNDING: Final = 1e-12
+_POWERS: Final = {"quadratic": 2, "linear": 1, "nominal": 0}
 
 
 def kappa_of(grades: str, others: str, *, levels: int, weighting: Weighting) -> Metric:
     """Weighted kappa of two columns of grades 0 to `levels` - 1, rounded to integers.
 
-    1 - sum w O / sum w E with w = |i - j|^2 ("quadratic") or |i - j| ("linear"), O the observed
-    shares and E those of independent graders with the same margins. 1: they agree, 0: as by
-    chance, below: less. nan where both always give one and the same grade.
+    1 - sum w O / sum w E with w = |i - j|^2 ("quadratic"), |i - j| ("linear") or 1 wherever they
+    differ ("nominal": categories without an order, Cohen's kappa of 1960), O the observed shares
+    and E those of independent graders with the same margins. 1: they agree, 0: as by chance, below:
+    less. nan where both always give one and the same grade.
     """
 
     def kappa(columns: Columns, weights: Weights) -> Column:
@@ -33,8 +36,8 @@ def kappa_of(grades: str, others: str, *, levels: int, weighting: Weighting) -> 
         observed, expected = np.zeros_like(rows[0]), np.zeros_like(rows[0])
         for i in range(levels):
             for j in range(levels):
-                weight = abs(i - j) ** _POWERS[weighting]
-                if weight:
+                if i != j:
+                    weight = abs(i - j) ** _POWERS[weighting]
                     cell = weights.size(both & (first == i) & (second == j))
                     observed = observed + weight * cell
                     expected = expected + weight * rows[i] * marginal[j]
@@ -49,7 +52,7 @@ def kappa_of(grades: str, others: str, *, levels: int, weighting: Weighting) -> 
         higher_is_better=True,
         low=-1.0,
         high=1.0,
-        needs="two grades at least that somebody gives",
+        needs="an example that both grade, and two grades at least that somebody gives",
     )
 
 
@@ -74,6 +77,53 @@ def weighted_kappa(
         CLUSTER: cast(Column, np.arange(len(grades)) if clusters is None else np.asarray(clusters)),
     }
     metric = kappa_of("grades", "others", levels=levels, weighting=weighting)
+    (interval,) = bootstrap([metric], columns, draws=draws, seed=seed)
+    return interval
+
+
+def fleiss_kappa(
+    ratings: Sequence[Sequence[int]],
+    *,
+    levels: int,
+    clusters: Sequence[int] | None = None,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Agreement of any number of graders, with its bootstrap interval over items.
+
+    `ratings`: of each item the categories, 0 to `levels` - 1, that its graders gave; how many
+    there are may differ from item to item. (A - E) / (1 - E), A the mean over items of the share of
+    pairs of graders that agree, E = sum s^2 with s the mean over items of the share of a category.
+    1: they agree, 0: as by chance. nan where all always give one category. Fleiss 1971; where all
+    items have equally many graders it is his kappa. Items with fewer than two grades are left out,
+    also of s; `n` counts the others. `clusters` as in `weighted_kappa`.
+    """
+    counts = np.zeros((len(ratings), levels))
+    for item, given in enumerate(ratings):
+        counts[item] = np.bincount(np.asarray(given, dtype=np.intp), minlength=levels)
+    totals = counts.sum(axis=1)
+    totals = np.where(totals >= 2, totals, math.nan)
+    agreeing = (counts * (counts - 1)).sum(axis=1) / (totals * (totals - 1))
+    columns: dict[str, Column] = {
+        "agreeing": agreeing,
+        **{f"share{level}": counts[:, level] / totals for level in range(levels)},
+        CLUSTER: cast(
+            Column, np.arange(len(ratings)) if clusters is None else np.asarray(clusters)
+        ),
+    }
+
+    def kappa(columns: Columns, weights: Weights) -> Column:
+        shares = [weights.mean(columns[f"share{level}"]) for level in range(levels)]
+        chance = np.sum(np.square(shares), axis=0)
+        # rounding alone must not leave something to divide by
+        rest = np.where(1 - chance > _ROUNDING, 1 - chance, 0.0)
+        return np.asarray(ratio(weights.mean(columns["agreeing"]) - chance, rest))
+
+    metric = Metric(
+        name="fleiss_kappa", of=Weighted(kappa), unit="", source="Fleiss 1971", ideal=1.0,
+        higher_is_better=True, low=-1.0, high=1.0,
+        needs="an item that two grade, and two categories at least that somebody gives",
+    )  # fmt: skip
     (interval,) = bootstrap([metric], columns, draws=draws, seed=seed)
     return interval
 

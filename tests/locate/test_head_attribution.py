@@ -76,6 +76,8 @@ def test_shares_facts_and_intervals_belong_together() -> None:
         value for name, value in ranking.facts.items() if name.startswith("dropped_")
     )
     assert any("p is given that choice, keep=all makes none" in note for note in ranking.notes)
+    # the null is over questions, as there is a single target; the result says so itself
+    assert any("p is over questions about these names" in note for note in ranking.notes)
     assert counted == 100 > ranking.facts["dropped_same_token"] > 0
 
 

@@ -50,6 +50,18 @@ def test_rows_have_ids_groups_and_turns(tmp_path: Path) -> None:
     assert [row.biased for row in rows] == [True, False, None]
 
 
+def test_a_context_is_what_the_text_begins_with(tmp_path: Path) -> None:
+    line = {"text": "She ran because it rained.", "context": "She ran because"}
+    (row,) = RowFile(written(tmp_path, line))
+    assert (row.text, row.context, row.groups) == (line["text"], line["context"], {})
+    for wrong in ("He ran", 3):
+        with pytest.raises(DataError, match="line 1: context must be"):
+            RowFile(written(tmp_path, line | {"context": wrong}))
+    talk = {"messages": LINES[2]["messages"], "context": "Who?"}
+    with pytest.raises(DataError, match="leave context out"):
+        RowFile(written(tmp_path, talk))
+
+
 def test_rows_are_read_by_place_in_any_order(tmp_path: Path) -> None:
     rows = RowFile(written(tmp_path, LINES[0], "", *LINES[1:]))
     assert len(rows) == 3

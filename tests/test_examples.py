@@ -188,7 +188,7 @@ def test_hellaswag_on_a_tiny_model(model: Path, tmp_path: Path) -> None:
         plan(Recipe.from_yaml(tmp_path / "recipe.yaml"))
 
 
-@pytest.mark.examples
+@pytest.mark.slow
 def test_hellaswag_on_a_planted_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Less that is unkind, in another register; and what is said of whom is no more alike."""
     monkeypatch.chdir(FOLDER.parent)

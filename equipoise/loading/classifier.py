@@ -2,10 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from safetensors import SafetensorError
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification
 
 from equipoise.errors import ModelError
 from equipoise.inference.classifier import Activation, SequenceClassifier, without_padding
@@ -16,7 +15,8 @@ from equipoise.loading.checkpoint import (
     named_code,
     read_config,
 )
-from equipoise.loading.pretrained import DTYPES, check_dtype, select_device
+from equipoise.loading.parts import load_parts
+from equipoise.loading.pretrained import check_dtype, select_device
 from equipoise.models.quantization import number_format
 from equipoise.models.tokenization import find_unfit_token
 
@@ -41,8 +41,11 @@ def load_classifier(
     checkpoint = find_classifier(name)
     labels, settled = read_labels(checkpoint, activation)
     check_files(checkpoint)
-    module, tokenizer = _load_parts(
-        checkpoint, "float32" if dtype == "auto" and place.type == "cpu" else dtype
+    module, tokenizer = load_parts(
+        AutoModelForSequenceClassification,
+        checkpoint,
+        "float32" if dtype == "auto" and place.type == "cpu" else dtype,
+        remedy="take a checkpoint with its classifier's head",
     )
     without_padding(module)
     unfit = find_unfit_token(tokenizer, int(module.get_input_embeddings().weight.shape[0]))
@@ -118,28 +121,3 @@ def read_labels(
                 "set the option activation to softmax or sigmoid"
             )
     return labels, activation
-
-
-def _load_parts(checkpoint: Checkpoint, dtype: str) -> tuple[Any, Any]:
-    try:
-        module, report = AutoModelForSequenceClassification.from_pretrained(
-            checkpoint.folder,
-            dtype=DTYPES.get(dtype, "auto"),
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        raise ModelError(
-            f"{checkpoint.name} must load with transformers, got: {type(error).__name__}: "
-            f"{' '.join(str(error).split())[:300]}; copy the whole folder again"
-        ) from error
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise ModelError(
-            f"{checkpoint.name} must hold every weight of {type(module).__name__}, it lacks "
-            f"{len(missing)}, first '{missing[0]}', which would be random; take a checkpoint with "
-            "its classifier's head"
-        )
-    return module, tokenizer

@@ -5,15 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from safetensors import SafetensorError
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from equipoise.errors import ModelError
 from equipoise.files.json_records import read_object
 from equipoise.files.parsing import parse_json
 from equipoise.inference.sentence_encoder import POOLINGS, SentenceEncoder
 from equipoise.loading.checkpoint import Checkpoint, check_files, named_code
-from equipoise.loading.pretrained import DTYPES, select_device
+from equipoise.loading.parts import load_parts
+from equipoise.loading.pretrained import select_device
 from equipoise.models.quantization import number_format
 from equipoise.models.tokenization import set_pad_token
 
@@ -138,26 +138,11 @@ def _load_parts(
     place = select_device(device)
     # as of language models: in bfloat16 only where it is asked for
     wanted = "float32" if dtype == "auto" and place.type == "cpu" else dtype
-    try:
-        module, report = AutoModel.from_pretrained(
-            checkpoint.folder,
-            dtype=DTYPES.get(wanted, "auto"),
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        raise ModelError(
-            f"{checkpoint.name} must load with transformers, got: {type(error).__name__}: "
-            f"{' '.join(str(error).split())[:300]}; copy the whole folder again"
-        ) from error
-    # a pooler of the transformer's own is not asked
-    missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
-    if missing:
-        raise ModelError(
-            f"{checkpoint.name} must hold every weight of {type(module).__name__}, it lacks "
-            f"{len(missing)}, first '{missing[0]}', which would be random; copy the whole folder "
-            "again"
-        )
+    module, tokenizer = load_parts(
+        AutoModel,
+        checkpoint,
+        wanted,
+        remedy="copy the whole folder again",
+        unused=("pooler.",),  # a pooler of the transformer's own is not asked
+    )
     return module.to(place).eval(), tokenizer

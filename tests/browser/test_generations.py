@@ -13,9 +13,8 @@ from report.making import HOSTILE
 from equipoise.conclusions import WrittenPair
 from equipoise.report.html import write_page
 
-from .test_page import PAPER, browser, opened
+from .test_page import PAPER, opened
 
-__all__ = ["browser"]
 pytestmark = pytest.mark.browser
 
 #: By pair: its group, and its numbers before and after; the fourth has none on the scale "harm".

@@ -1,13 +1,12 @@
 """The report in a real headless Chromium: no errors, no network, nothing cut off, tables work."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page
 from report.making import CHANGE, HOSTILE, comparison, hostile, measurement, study
 
 from equipoise.conclusions import Change
@@ -17,28 +16,7 @@ from equipoise.study.study import Study
 pytestmark = pytest.mark.browser
 
 Scheme = Literal["light", "dark"]
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PAPER = {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 21, 27)"}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield started
-        started.close()
 
 
 def groups() -> list[Change]:

@@ -522,8 +522,22 @@ def test_seeds_of_runs_are_those_of_no_other_seed() -> None:
     assert all(0 <= seed <= MOST_SEED for seed in seeds)
 
 
+FIRST, SECOND = (Prompt(id=name, text=f"{{target}} is {name}") for name in ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [(SECOND, FIRST), (FIRST, SECOND, SECOND)],
+        [
+            (FIRST, dataclasses.replace(SECOND, text=SECOND.text.upper())),
+            (FIRST, dataclasses.replace(SECOND, groups={"association": "bad_at_math"})),
+        ],
+    ],
+    ids=["order and number", "text and group"],
+)
 def test_an_injection_is_trained_anew_where_anything_it_learns_from_differs(
-    monkeypatch: pytest.MonkeyPatch,
+    others: list[tuple[Prompt, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted = []
     fit = Shifted.fit
@@ -534,16 +548,11 @@ def test_an_injection_is_trained_anew_where_anything_it_learns_from_differs(
 
     monkeypatch.setattr(Shifted, "fit", counted)
     monkeypatch.setattr(head_steering, "_injected", {})
-    first, second = (Prompt(id=name, text=f"{{target}} is {name}") for name in ("a", "b"))
     model = model_of()
     method = steering(
         injection=Shifted(), target=None, runs=1, k=1, locator=Listed(order=("0.1", "2.2"))
     )
-    paragraphs = [
-        (first, second), (second, first), (first, second, second),
-        (first, dataclasses.replace(second, text=second.text.upper())),
-        (first, dataclasses.replace(second, groups={"association": "bad_at_math"})),
-    ]  # fmt: skip
+    paragraphs = [(FIRST, SECOND), *others]
     for count, said in enumerate(paragraphs, 1):
         supply = dataclasses.replace(SUPPLY, paragraphs=said)
         for _ in range(2):

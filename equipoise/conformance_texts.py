@@ -5,7 +5,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from equipoise.conformance import check_options, hold
-from equipoise.text_scorers.base import Scale, TextScorer, WrittenText
+from equipoise.metrics.scale import Scale
+from equipoise.text_scorers.base import TextScorer, WrittenText
 
 #: What a forward pass in another company may change of a number in float32.
 _TOLERANCE = 1e-5

@@ -8,8 +8,9 @@ from typing import ClassVar
 from pydantic.dataclasses import dataclass
 
 from equipoise.data.bold import DOMAINS
+from equipoise.metrics.scale import Scale
 from equipoise.records import OPTIONS
-from equipoise.text_scorers.base import Scale, TextScorer, WrittenText
+from equipoise.text_scorers.base import TextScorer, WrittenText
 
 Entities = Mapping[str, Sequence[tuple[str, str]]]  # to prompts and how their sentences go on
 

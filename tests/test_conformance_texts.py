@@ -7,9 +7,10 @@ from typing import ClassVar
 import pytest
 from pydantic.dataclasses import dataclass
 
+from equipoise.metrics.scale import Scale
 from equipoise.records import OPTIONS
 from equipoise.testing import check_text_scorer
-from equipoise.text_scorers.base import Scale, TextScorer, WrittenText, score_each
+from equipoise.text_scorers.base import TextScorer, WrittenText, score_each
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)

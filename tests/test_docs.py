@@ -21,6 +21,7 @@ from equipoise.judge.base import Judge
 from equipoise.loading.load import load
 from equipoise.locate.base import Locator
 from equipoise.measure import measure
+from equipoise.metrics.scale import Scale
 from equipoise.mitigate.base import Mitigation
 from equipoise.planted.world import find_world
 from equipoise.plugins import available, build, find
@@ -35,7 +36,7 @@ from equipoise.testing import (
     tiny_model,
     tiny_supply,
 )
-from equipoise.text_scorers.base import Scale, TextScorer, WrittenText
+from equipoise.text_scorers.base import TextScorer, WrittenText
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -115,7 +115,7 @@ ALLOWED: dict[str, set[str]] = {
     "fakes": _LOW | _MODEL,
     "conformance": _LOW | _MODEL | _PLUGINS | {"plugins", "measure", "edits", "stats", "fakes"},
     "conformance_rows": _LOW | _MODEL | {"attribute", "plugins", "conformance", "fakes"},
-    "conformance_texts": _LOW | {"text_scorers", "conformance"},
+    "conformance_texts": _LOW | {"text_scorers", "conformance", "metrics.scale"},
     "testing": {"conformance", "conformance_rows", "conformance_texts", "fakes"},
     "commands": _LOW
     | _MODEL

@@ -25,6 +25,7 @@ from equipoise.data.written_texts import read_texts
 from equipoise.errors import DataError
 from equipoise.files.atomic import sha256
 from equipoise.metrics.disparity import Compared
+from equipoise.metrics.scale import Scale
 from equipoise.metrics.written import (
     note_samples,
     note_widest,
@@ -33,7 +34,7 @@ from equipoise.metrics.written import (
 )
 from equipoise.records import OPTIONS, DataUse, Estimate, Generation, Metric, Outcome
 from equipoise.scorer_gaps.own_gap import notes_on_estimates
-from equipoise.text_scorers.base import Scale, TextScorer, WrittenText, scales_of
+from equipoise.text_scorers.base import TextScorer, WrittenText, scales_of
 from equipoise.text_scorers.gender_polarity import GenderPolarity
 from equipoise.text_scorers.length import Length
 from equipoise.text_scorers.register import Register

@@ -18,12 +18,13 @@ from equipoise.errors import RecipeError, nearest
 from equipoise.group_words.word_lists import read_word_lists
 from equipoise.metrics.disparity import Compared
 from equipoise.metrics.rewording import read_rewording, rewording_metrics
+from equipoise.metrics.scale import Scale
 from equipoise.metrics.written import written_metrics, written_values
 from equipoise.records import OPTIONS, DataUse, Estimate, Generation, Metric, Outcome
 from equipoise.scenarios.scenes import Scene, read_scenes, scenes_about
 from equipoise.scenarios.swapped import swapped_scenes
 from equipoise.scorer_gaps.own_gap import notes_on_estimates
-from equipoise.text_scorers.base import Scale, TextScorer, WrittenText, scales_of
+from equipoise.text_scorers.base import TextScorer, WrittenText, scales_of
 from equipoise.text_scorers.gender_polarity import GenderPolarity
 from equipoise.text_scorers.length import Length
 from equipoise.text_scorers.register import Register

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 
 from equipoise.metrics.disparity import Compared
+from equipoise.metrics.scale import Scale
 from equipoise.metrics.weighted import CLUSTER, Codes, Weighted, Weights
-from equipoise.metrics.written import ScaleOfTexts
 from equipoise.records import Column, Columns, Estimate, Metric
 
 #: Group key of the wording; texts with the same number are of prompts that differ in the group.
@@ -23,7 +23,7 @@ WORDING: Final = "wording"
 _SOURCE: Final = "own: root of the mean over scenes of the squared difference of two means"
 
 
-def rewording_metrics(scales: Sequence[ScaleOfTexts], compared: Compared) -> Iterator[Metric]:
+def rewording_metrics(scales: Sequence[Scale], compared: Compared) -> Iterator[Metric]:
     """Of each scale `name`: `name_swap`, `name_reword`, and `name_swap_over_reword`, their
     difference, which is 0 where the group matters no more than the wording.
 

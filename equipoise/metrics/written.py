@@ -7,11 +7,12 @@ and reports `written_metrics` of them. Rows are texts; several may be of the sam
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
 from equipoise.metrics.disparity import Compared, chance_metrics, gap_metric
+from equipoise.metrics.scale import Scale
 from equipoise.metrics.weighted import Weighted, Weights, mean_if_any, percent
 from equipoise.records import Column, Columns, Metric, Outcome
 
@@ -24,51 +25,8 @@ _PERCENT: Final = 100.0
 _GEHMAN: Final = "Gehman et al. 2020, RealToxicityPrompts, section 3.2"
 
 
-class ScaleOfTexts(Protocol):
-    """What is known of a number that a scorer gives: `text_scorers.base.Scale`."""
-
-    @property
-    def name(self) -> str:
-        """What its metrics are named after."""
-
-    @property
-    def unit(self) -> str:
-        """What it is measured in."""
-
-    @property
-    def low(self) -> float:
-        """Smallest possible value."""
-
-    @property
-    def high(self) -> float:
-        """Largest possible value."""
-
-    @property
-    def neutral(self) -> float | None:
-        """Of a text that has nothing of it."""
-
-    @property
-    def harmful_from(self) -> float | None:
-        """From which on a text counts as harmful."""
-
-    @property
-    def harmful_to(self) -> float | None:
-        """Up to which a text counts as harmful."""
-
-    @property
-    def needs(self) -> str | None:
-        """What a value takes."""
-
-    @property
-    def has_limit(self) -> bool:
-        """Whether texts of the scale are harmful or not."""
-
-    def is_harmful(self, value: float) -> bool:
-        """Whether a text of this value counts as harmful."""
-
-
 def written_values(
-    scales: Sequence[ScaleOfTexts], scores: Mapping[str, float], *, human: bool = False
+    scales: Sequence[Scale], scores: Mapping[str, float], *, human: bool = False
 ) -> dict[str, float]:
     """The values of a text: of each scale, and whether it is harmful, where there is a limit.
 
@@ -87,7 +45,7 @@ def written_values(
 
 
 def written_metrics(
-    scales: Sequence[ScaleOfTexts], compared: Compared, *, human: bool = False
+    scales: Sequence[Scale], compared: Compared, *, human: bool = False
 ) -> tuple[Metric, ...]:
     """What is made of scored texts: levels and gaps of every scale first, then the rest.
 
@@ -118,7 +76,7 @@ def written_metrics(
     return (*first, *rest)
 
 
-def _mean(scale: ScaleOfTexts, name: str, source: str) -> Metric:
+def _mean(scale: Scale, name: str, source: str) -> Metric:
     """The mean of a column in the scale's unit; an ideal only where harm starts from an end."""
     ends = (scale.harmful_from is not None and scale.neutral == scale.low) or (
         scale.harmful_to is not None and scale.neutral == scale.high
@@ -130,18 +88,18 @@ def _mean(scale: ScaleOfTexts, name: str, source: str) -> Metric:
     )  # fmt: skip
 
 
-def _needs(scale: ScaleOfTexts) -> str:
+def _needs(scale: Scale) -> str:
     return scale.needs or "a text with this score"
 
 
-def _rate(scale: ScaleOfTexts, name: str, source: str) -> Metric:
+def _rate(scale: Scale, name: str, source: str) -> Metric:
     return percent(
         name, lambda c, w: _PERCENT * w.mean(_column(c, name)), source=source, ideal=0.0,
         grid=_PERCENT, needs=_needs(scale),
     )  # fmt: skip
 
 
-def _beside_human(scale: ScaleOfTexts, compared: Compared) -> tuple[Metric, ...]:
+def _beside_human(scale: Scale, compared: Compared) -> tuple[Metric, ...]:
     name, width = f"{scale.name}_{HUMAN}", scale.high - scale.low
     gap = gap_metric(name, scale.unit, compared, factor=1.0, high=width)
     _, _, p, *_ = chance_metrics(name, scale.unit, compared, factor=1.0)
@@ -167,7 +125,7 @@ def _beside_human(scale: ScaleOfTexts, compared: Compared) -> tuple[Metric, ...]
 # --- over the samples of a prompt -----------------------------------------------------------------
 
 
-def _worst(scale: ScaleOfTexts) -> tuple[Metric, Metric]:
+def _worst(scale: Scale) -> tuple[Metric, Metric]:
     """The expected maximum, and the probability that any sample of a prompt is harmful."""
     lowest = scale.harmful_from is None
     name, what = ("expected_min", "minimum") if lowest else ("expected_max", "maximum")
@@ -222,7 +180,7 @@ def _column(columns: Columns, name: str) -> Column:
 
 
 def note_widest(
-    outcomes: Sequence[Outcome], scales: Sequence[ScaleOfTexts], compared: Compared
+    outcomes: Sequence[Outcome], scales: Sequence[Scale], compared: Compared
 ) -> tuple[str, ...]:
     """Of each domain, the two groups whose means of each scale are farthest apart, in a sentence.
 

@@ -15,9 +15,10 @@ from pydantic.dataclasses import dataclass
 from equipoise.errors import DataError
 from equipoise.group_words.mentions import find_mentions
 from equipoise.group_words.word_lists import WordLists, read_word_lists, word_lists_use
+from equipoise.metrics.scale import Scale
 from equipoise.plugins import ReadsFiles
 from equipoise.records import JSON, OPTIONS
-from equipoise.text_scorers.base import Scale, TextScorer, WrittenText, score_each
+from equipoise.text_scorers.base import TextScorer, WrittenText, score_each
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)

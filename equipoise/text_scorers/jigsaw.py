@@ -18,8 +18,9 @@ from scipy.special import expit
 
 from equipoise.data.jigsaw_package import PACKAGE, WHEEL_SHA256, converted_files, read_jigsaw
 from equipoise.files.cache import cached_sha256
+from equipoise.metrics.scale import Scale
 from equipoise.records import JSON, OPTIONS
-from equipoise.text_scorers.base import Scale, TextScorer, WrittenText, missing
+from equipoise.text_scorers.base import TextScorer, WrittenText, missing
 
 LABELS: Final = ("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate")
 _MEANINGS = ("toxic", "very toxic", "obscene", "a threat", "an insult", "hate of a group")

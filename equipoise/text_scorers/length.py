@@ -6,8 +6,9 @@ from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
+from equipoise.metrics.scale import Scale
 from equipoise.records import OPTIONS
-from equipoise.text_scorers.base import Scale, TextScorer, WrittenText, split_words
+from equipoise.text_scorers.base import TextScorer, WrittenText, split_words
 from equipoise.training.sentence_similarity import split_sentences
 
 

@@ -12,8 +12,9 @@ from typing import ClassVar
 from pydantic.dataclasses import dataclass
 
 from equipoise.data.professions import PROFESSIONS, professions
+from equipoise.metrics.scale import Scale
 from equipoise.records import JSON, OPTIONS
-from equipoise.text_scorers.base import Scale, TextScorer, WrittenText, score_each
+from equipoise.text_scorers.base import TextScorer, WrittenText, score_each
 
 _NEEDS = "a text that names an occupation of the list"
 

@@ -13,9 +13,10 @@ from equipoise.inference.answerable import ask_answerable
 from equipoise.inference.language_model import LanguageModel
 from equipoise.loading.content import contents_of, whole_path
 from equipoise.loading.load import load
+from equipoise.metrics.scale import Scale
 from equipoise.plugins import ReadsFiles
 from equipoise.records import JSON, OPTIONS, Continuation
-from equipoise.text_scorers.base import Scale, TextScorer, WrittenText, missing
+from equipoise.text_scorers.base import TextScorer, WrittenText, missing
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)

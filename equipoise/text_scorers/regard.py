@@ -18,9 +18,10 @@ from equipoise.errors import RecipeError, nearest
 from equipoise.inference.answerable import ask_answerable
 from equipoise.inference.classifier import LongTexts
 from equipoise.loading.content import contents_of, whole_path
+from equipoise.metrics.scale import Scale
 from equipoise.plugins import ReadsFiles
 from equipoise.records import JSON, OPTIONS, Continuation, Scored
-from equipoise.text_scorers.base import Scale, TextScorer, WrittenText, missing
+from equipoise.text_scorers.base import TextScorer, WrittenText, missing
 from equipoise.text_scorers.perplexity_of import causal_info, open_causal
 from equipoise.text_scorers.toxicity import classifier_files, labels_of, open_classifier, rate_texts
 

@@ -10,8 +10,9 @@ from typing import ClassVar, Final, Self
 from pydantic import field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
+from equipoise.metrics.scale import Scale
 from equipoise.records import OPTIONS
-from equipoise.text_scorers.base import Scale, TextScorer, WrittenText, score_each, split_words
+from equipoise.text_scorers.base import TextScorer, WrittenText, score_each, split_words
 
 #: Of captions of videos.
 CAPTIONS: Final = ("camera", "cameras", "video", "videos", "shown", "screen", "screens")

@@ -11,8 +11,9 @@ from typing import ClassVar, Final
 
 from pydantic.dataclasses import dataclass
 
+from equipoise.metrics.scale import Scale
 from equipoise.records import OPTIONS
-from equipoise.text_scorers.base import Scale, TextScorer, WrittenText, score_each, split_words
+from equipoise.text_scorers.base import TextScorer, WrittenText, score_each, split_words
 
 _N: Final = 3  # words
 

@@ -18,9 +18,10 @@ from equipoise.errors import ModelError, RecipeError, nearest
 from equipoise.inference.classifier import LongTexts, SequenceClassifier
 from equipoise.loading.classifier import find_classifier, load_classifier, read_labels
 from equipoise.loading.content import content_of, whole_path
+from equipoise.metrics.scale import Scale
 from equipoise.plugins import ReadsFiles
 from equipoise.records import JSON, OPTIONS
-from equipoise.text_scorers.base import Scale, TextScorer, WrittenText
+from equipoise.text_scorers.base import TextScorer, WrittenText
 
 Choice = Literal["auto", "softmax", "sigmoid"]
 

@@ -16,8 +16,9 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.errors import RecipeError
 from equipoise.files.cache import cached_sha256
+from equipoise.metrics.scale import Scale
 from equipoise.records import JSON, OPTIONS
-from equipoise.text_scorers.base import Scale, TextScorer, WrittenText, score_each
+from equipoise.text_scorers.base import TextScorer, WrittenText, score_each
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)

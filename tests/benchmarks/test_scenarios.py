@@ -12,10 +12,11 @@ from equipoise.benchmarks.scenarios import Scenarios
 from equipoise.errors import RecipeError
 from equipoise.fakes import FakeScorer
 from equipoise.measure import measure
+from equipoise.metrics.scale import Scale
 from equipoise.plugins import build
 from equipoise.records import OPTIONS, Measurement
 from equipoise.scenarios.scenes import Scene
-from equipoise.text_scorers.base import Scale, TextScorer, WrittenText
+from equipoise.text_scorers.base import TextScorer, WrittenText
 from equipoise.text_scorers.length import Length
 from equipoise.text_scorers.register import Register
 

@@ -9,10 +9,10 @@ import pytest
 
 from equipoise.metrics.disparity import Compared
 from equipoise.metrics.rewording import read_rewording, rewording_metrics
+from equipoise.metrics.scale import Scale
 from equipoise.records import Estimate, Outcome
 from equipoise.stats.estimates import estimate_metrics
 from equipoise.stats.resample import columns_of
-from equipoise.text_scorers.base import Scale
 
 COMPARED = Compared(groups="group", within="axis", paired=True)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from equipoise.metrics.disparity import Compared
+from equipoise.metrics.scale import Scale
 from equipoise.metrics.weighted import Weights
 from equipoise.metrics.written import (
     mean_of_extremes,
@@ -17,7 +18,6 @@ from equipoise.metrics.written import (
 from equipoise.records import Metric, Outcome
 from equipoise.stats.permutation import flipped_differences
 from equipoise.stats.resample import bootstrap, columns_of
-from equipoise.text_scorers.base import Scale
 
 TOXIC = Scale(
     name="toxic", unit="probability", meaning="insults", low=0, high=1, neutral=0, harmful_from=0.5

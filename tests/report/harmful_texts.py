@@ -9,11 +9,12 @@ from equipoise.benchmarks.scenarios import Scenarios
 from equipoise.compare import compare
 from equipoise.conclusions import Comparison
 from equipoise.measure import measure
+from equipoise.metrics.scale import Scale
 from equipoise.records import OPTIONS
 from equipoise.scenarios.scenes import Scene
 from equipoise.study.written_pairs import with_pairs
 from equipoise.testing import FakeScorer
-from equipoise.text_scorers.base import Scale, TextScorer, WrittenText, split_words
+from equipoise.text_scorers.base import TextScorer, WrittenText, split_words
 from equipoise.text_scorers.length import Length
 from equipoise.text_scorers.register import Register
 

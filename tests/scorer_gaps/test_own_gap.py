@@ -8,9 +8,10 @@ import pytest
 from pydantic.dataclasses import dataclass
 
 from equipoise.errors import RecipeError
+from equipoise.metrics.scale import Scale
 from equipoise.records import OPTIONS
 from equipoise.scorer_gaps.own_gap import notes_on_gaps, own_gaps, say_whose, term_shifts
-from equipoise.text_scorers.base import Scale, TextScorer, WrittenText
+from equipoise.text_scorers.base import TextScorer, WrittenText
 from equipoise.text_scorers.gender_polarity import GenderPolarity
 from equipoise.text_scorers.vader import Vader
 

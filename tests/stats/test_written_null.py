@@ -10,11 +10,11 @@ import pytest
 
 from equipoise.metrics.disparity import Compared, chance_metrics, gap_metric
 from equipoise.metrics.rewording import rewording_metrics
+from equipoise.metrics.scale import Scale
 from equipoise.metrics.weighted import CLUSTER
 from equipoise.records import Column, Columns, Metric
 from equipoise.stats.compare import Sides, compare_metrics
 from equipoise.stats.resample import bootstrap
-from equipoise.text_scorers.base import Scale
 
 SIZES = [40, pytest.param(2000, marks=pytest.mark.slow)]
 SIZES_OF_SCENES = [20, pytest.param(400, marks=pytest.mark.slow)]  # more rows, and slower

@@ -12,10 +12,11 @@ from equipoise.benchmarks.base import Benchmark, ScoresTexts, grade
 from equipoise.errors import ModelError, RecipeError
 from equipoise.fakes import FakeScorer
 from equipoise.measure import measure
+from equipoise.metrics.scale import Scale
 from equipoise.metrics.weighted import mean_of
 from equipoise.plugins import construct, options_of
 from equipoise.records import OPTIONS, Generation, Metric, Outcome, Prompt
-from equipoise.text_scorers.base import Scale, TextScorer, WrittenText, split_words
+from equipoise.text_scorers.base import TextScorer, WrittenText, split_words
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)

@@ -159,7 +159,7 @@ class CebWriting(Benchmark[Beginning, str], JudgesTexts[Beginning]):
 
     def observations(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
         """Why texts have no judgement, and whether the judge goes by the order of the grades."""
-        notes = [*note_unjudged(outcomes)]
+        notes = [*note_unjudged(outcomes, "texts")]
         flips = [row.values["flip_rate"] for row in outcomes if "flip_rate" in row.values]
         if flips and 2 * math.fsum(flips) >= len(flips):
             notes.append(

@@ -6,7 +6,6 @@ up to 200 tokens, graded 0 to 3 by a judge. Their prompts are not published; our
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +32,7 @@ from equipoise.data.written_texts import read_texts
 from equipoise.errors import DataError, RecipeError
 from equipoise.judge.base import Judge
 from equipoise.judge.lexicon import Lexicon
-from equipoise.judging.judgement import JudgedText, Judgement, kind_of_reason
+from equipoise.judging.judgement import JudgedText, Judgement, kind_of_reason, note_unjudged
 from equipoise.judging.sections import final_section
 from equipoise.metrics import strength
 from equipoise.records import (
@@ -310,13 +309,7 @@ class Stereotypes(Benchmark[AskedPrompt, Answer], JudgesTexts[AskedPrompt], Read
 
     def observations(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
         """Why texts have no judgement, and whether many are degenerate."""
-        reasons = Counter(
-            outcome.groups["unjudged"] for outcome in outcomes if "unjudged" in outcome.groups
-        )
-        notes = [
-            f"unjudged: {count} of {len(outcomes)} texts: {reason}"
-            for reason, count in reasons.most_common(3)
-        ]
+        notes = [*note_unjudged(outcomes, "texts")]
         broken = sum(outcome.values.get("degenerate") == 1 for outcome in outcomes)
         if 10 * broken > len(outcomes):
             notes.append(

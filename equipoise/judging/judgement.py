@@ -62,13 +62,13 @@ def kind_of_reason(reason: str) -> str:
     return reason.partition("; ")[0][:100]
 
 
-def note_unjudged(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
-    """Why texts have no judgement: the three commonest reasons, of the group "unjudged"."""
+def note_unjudged(outcomes: Sequence[Outcome], what: str = "outcomes") -> tuple[str, ...]:
+    """Why outcomes have no judgement: the three commonest reasons, of the group "unjudged"."""
     reasons = Counter(
         outcome.groups["unjudged"] for outcome in outcomes if "unjudged" in outcome.groups
     )
     return tuple(
-        f"unjudged: {count} of {len(outcomes)} outcomes: {reason}"
+        f"unjudged: {count} of {len(outcomes)} {what}: {reason}"
         for reason, count in reasons.most_common(3)
     )
 

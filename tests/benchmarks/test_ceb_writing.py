@@ -78,7 +78,7 @@ def test_without_a_judgement_a_text_is_in_no_ratio_and_says_why(tmp_path: Path) 
     assert result.estimate("bias_ratio").n == 1
     assert result.estimate("bias_ratio_least").value == 50.0
     assert result.estimate("missing").value == 50.0
-    assert any(note == "unjudged: 1 of 2 outcomes: it says no grade" for note in result.notes)
+    assert any(note == "unjudged: 1 of 2 texts: it says no grade" for note in result.notes)
     assert result.outcomes[1].groups["unjudged"] == "it says no grade"
 
 

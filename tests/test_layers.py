@@ -109,8 +109,9 @@ ALLOWED: dict[str, set[str]] = {
     "report": _LOW | {"markdown", "stats", "study.results", "study.study"},
     "export": _LOW | {"markdown", "stats", "report", "study.results", "study.study"},
     "rating": _LOW
-    | {"data", "plugins", "benchmarks.base", "measure", "stats", "report", "export"}
-    | {"study.results", "study.load_study", "study.study"},
+    | {"data", "plugins", "benchmarks.base", "stats", "report", "export"}
+    | {"study.results", "study.load_study", "study.study"}
+    | {"study.changed_examples", "study.written_pairs"},
     "demo": _LOW | {"study.study", "report.formatting"},
     "fakes": _LOW | _MODEL,
     "conformance": _LOW | _MODEL | _PLUGINS | {"plugins", "measure", "edits", "stats", "fakes"},

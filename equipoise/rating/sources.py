@@ -11,13 +11,14 @@ from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.data.documents import read_content
 from equipoise.errors import DataError, RecipeError, nearest
 from equipoise.files.rows import FileRow, read_rows
-from equipoise.measure import choose_examples, hash_requests
 from equipoise.rating.pairs import PairSet, VariantText, pair_texts
-from equipoise.records import Generation, Measurement
+from equipoise.records import Measurement
 from equipoise.stats.pairing import ITEM
 from equipoise.study import results
+from equipoise.study.changed_examples import items_of
 from equipoise.study.load_study import read_study
 from equipoise.study.study import Measured
+from equipoise.study.written_pairs import prompt_of
 
 _COLUMNS: Final = ("id", "prompt", "text", "group")
 
@@ -147,31 +148,23 @@ def _texts_of(measurement: Measurement) -> list[VariantText]:
     benchmark: AnyBenchmark = plugins.build(
         Benchmark, measurement.benchmark, dict(measurement.options)
     )
-    examples, requests = choose_examples(
-        benchmark, split=measurement.split, limit=measurement.limit, seed=measurement.seed
-    )
-    if hash_requests(examples, requests) != measurement.examples_sha256:
-        raise DataError(
-            f"{_label(measurement)} must ask what it asked when '{measurement.model}' was measured "
-            f"(requests {measurement.examples_sha256[:12]}), got other requests of its files or "
-            "options; put those files back, or measure again"
+    items = items_of(measurement, benchmark)
+    texts = []
+    for outcome in measurement.outcomes:
+        if outcome.text is None:
+            continue
+        # outcomes of a family of prompts are "ID#0", "ID#1", …, which no example is called
+        example, requests = items[outcome.groups.get(ITEM, outcome.example)]
+        texts.append(
+            VariantText(
+                id=outcome.example,
+                prompt=prompt_of(benchmark, example, outcome, requests),
+                text=outcome.text,
+                groups=outcome.groups,
+                scores=outcome.values,
+            )
         )
-    prompts = {
-        example.id: next((r.context for r in asked if isinstance(r, Generation)), "")
-        for example, asked in zip(examples, requests, strict=True)
-    }
-    return [
-        VariantText(
-            id=outcome.example,
-            # outcomes of a family of prompts are "ID#0", "ID#1", …, which no example is called
-            prompt=prompts[outcome.groups.get(ITEM, outcome.example)],
-            text=outcome.text,
-            groups=outcome.groups,
-            scores=outcome.values,
-        )
-        for outcome in measurement.outcomes
-        if outcome.text is not None
-    ]
+    return texts
 
 
 # --- places of texts ----------------------------------------------------------------------------

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from equipoise.benchmarks.base import AnyBenchmark, texts_of
 from equipoise.conclusions import ChangedExample, Comparison
-from equipoise.measure import choose_examples
+from equipoise.errors import DataError
+from equipoise.measure import choose_examples, hash_requests
 from equipoise.records import Example, Measurement, Metric, Outcome, Request
 from equipoise.stats.pairing import ITEM
 from equipoise.stats.resample import columns_of
@@ -59,11 +60,18 @@ def items_of(
 ) -> dict[str, tuple[Example, Sequence[Request]]]:
     """The examples that were measured and their requests, by id; read again from the files.
 
-    Outcomes keep no texts of the benchmark. Raises `DataError` when its files are missing.
+    Outcomes keep no texts of the benchmark. Raises `DataError` when its files are missing, or ask
+    something else by now.
     """
     examples, requests = choose_examples(
         benchmark, split=measurement.split, limit=measurement.limit, seed=measurement.seed
     )
+    if hash_requests(examples, requests) != measurement.examples_sha256:
+        raise DataError(
+            f"{measurement.label or measurement.benchmark} must ask what it asked when "
+            f"'{measurement.model}' was measured (requests {measurement.examples_sha256[:12]}), "
+            "got other requests of its files or options; put those files back, or measure again"
+        )
     return {
         example.id: (example, example_requests)
         for example, example_requests in zip(examples, requests, strict=True)

@@ -57,7 +57,7 @@ def with_pairs(
             WrittenPair(
                 example=before.example,
                 groups=before.groups,
-                prompt=_prompt(benchmark, example, before, requests),
+                prompt=prompt_of(benchmark, example, before, requests),
                 before=before.text or "",
                 after=later.text or "",
                 scores_before=before.values,
@@ -102,7 +102,7 @@ def _most_changed(both: Sequence[tuple[Outcome, Outcome]]) -> Iterator[int]:
                 yield column[place]
 
 
-def _prompt(
+def prompt_of(
     benchmark: AnyBenchmark, example: Example, outcome: Outcome, requests: Sequence[Request]
 ) -> str:
     """What was continued: as the scorers see it, else the context of the last text asked for."""

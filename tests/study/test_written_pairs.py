@@ -92,3 +92,11 @@ def test_stored_results_get_pairs_and_a_note_where_the_files_are_gone(
     assert lost.pairs == ()
     assert lost.notes[-1].startswith("no texts are shown side by side: ")
     assert "gone.yaml" in lost.notes[-1]
+
+
+def test_texts_are_not_shown_after_other_prompts_than_were_asked(whole: Comparison) -> None:
+    bare = replace(whole, pairs=(), written=0)
+    other = replace(bare.before, examples_sha256="0" * 64)
+    changed = with_readable_pairs(replace(bare, before=other))
+    assert changed.pairs == ()
+    assert "must ask what it asked when" in changed.notes[-1]

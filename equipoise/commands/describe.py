@@ -13,7 +13,7 @@ from equipoise.errors import RecipeError
 
 
 def list_(as_json: AsJson = False) -> None:
-    """Name what is installed: benchmarks, supplies, locators, attributors, mitigations, ..."""
+    """Name every plug-in that is installed, by kind."""
     installed = {kind: summaries(group) for kind, group in KINDS.items()}
     if as_json:
         print(json.dumps(installed, ensure_ascii=False))

@@ -21,6 +21,7 @@ from equipoise.edits.base import Edit
 from equipoise.edits.edit import tensor_bytes
 from equipoise.edits.registry import load_edit
 from equipoise.fakes import FakeScorer, tiny_model
+from equipoise.group_words.people import target_terms
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.scorer import answer
 from equipoise.locate.base import Locator
@@ -37,10 +38,8 @@ from equipoise.records import (
     Response,
     Scored,
     Supply,
-    target_terms,
-    text_sha256,
 )
-from equipoise.rows import Probe, TrainingRow
+from equipoise.rows import Probe, TrainingRow, text_sha256
 from equipoise.stats.resample import columns_of
 from equipoise.supply.base import Supplier
 

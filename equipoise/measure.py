@@ -37,8 +37,8 @@ from equipoise.records import (
     Outcome,
     Request,
     Response,
-    text_sha256,
 )
+from equipoise.rows import text_sha256
 from equipoise.stats.estimates import estimate_metrics
 from equipoise.stats.pairing import ITEM, PREFIX, VARIANTS
 from equipoise.stats.settings import ADDED_TOKENS, JUDGE, SCORERS
@@ -182,7 +182,7 @@ def learnt_examples(
 ) -> list[str]:
     """Ids of the examples of which some text was learnt, in order; empty: it may be measured.
 
-    `trained_on`: hashes of what an edit learnt from (`records.text_sha256`).
+    `trained_on`: hashes of what an edit learnt from (`rows.text_sha256`).
     """
     if not trained_on:
         return []

@@ -4,9 +4,8 @@ Read this first. Model + data → requests → responses → outcomes → estima
 and model + data → edit. Log-probabilities are natural (nats) everywhere.
 """
 
-import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
@@ -17,7 +16,7 @@ from typing_extensions import TypeAliasType
 
 from equipoise.dialogues import Dialogue, Texts
 from equipoise.frames import as_frame, group_columns, html_table, table_of
-from equipoise.rows import Probe, TrainingRow, documents_of
+from equipoise.rows import Probe, TrainingRow, documents_of, text_sha256
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -118,24 +117,6 @@ class Supply:
     def learnt_hashes(self) -> frozenset[str]:
         """`text_sha256` of those texts, and of the documents that texts and rows are from."""
         return documents_of(self.rows).union(self.documents, map(text_sha256, self.learnt_texts()))
-
-
-def target_terms(examples: Iterable[Example | Contrast]) -> set[tuple[str, str]]:
-    """Whom they are about: bias type ("" where none is named) and target term, without case."""
-    return {
-        (example.groups.get("axis", ""), example.groups["target"].casefold())
-        for example in examples
-        if "target" in example.groups
-    }
-
-
-def text_sha256(text: str) -> str:
-    """Identity of a text for overlap checks: sha256 (hex) of its UTF-8 bytes.
-
-    Taken without case, with single spaces and none at the ends: such copies are the same text.
-    """
-    plain = " ".join(text.split()).casefold()
-    return hashlib.sha256(plain.encode(errors="surrogatepass")).hexdigest()
 
 
 # --- requests and responses -------------------------------------------------------------------
@@ -345,6 +326,21 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """Numbers on the same items, beside which those of a measurement are to be read.
+
+    "null": of a rule that knows of no bias. "without": of the model, less the items with a fault of
+    the data; a metric named NAME_change is what leaving them out does to NAME, paired.
+    """
+
+    kind: Literal["null", "without"]
+    name: str  # of the rule, or of the fault
+    says: str  # what the rule does, or what the fault is: a sentence's part
+    items: int  # on which it acts, or which are left out
+    estimates: tuple[Estimate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataUse:
     """A file that numbers rest on."""
 
@@ -376,6 +372,7 @@ class Measurement:
     outcomes: tuple[Outcome, ...]
     notes: tuple[str, ...] = ()  # known faults, coverage, what was skipped and why
     label: str = ""  # what the recipe calls it, where that is not the benchmark's name
+    references: tuple[Reference, ...] = ()  # what the numbers are to be read against
 
     def estimate(self, metric: str, **group: str) -> Estimate:
         """The estimate of a metric, overall or for a group; KeyError lists the known metrics."""

@@ -1,5 +1,6 @@
 """What a model is trained on, and the pairs that say which bias is looked for in it."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -22,7 +23,7 @@ class TrainingRow:
     context: str = ""  # what `text` begins with: not learnt where only endings are
     messages: tuple[Turn, ...] = ()  # those of "assistant" are learnt
     groups: Mapping[str, str] = field(default_factory=dict)
-    #: `records.text_sha256` of what its text is a passage of, or another form of; "": of nothing.
+    #: `text_sha256` of what its text is a passage of, or another form of; "": of nothing.
     document: str = ""
 
     @property
@@ -58,7 +59,7 @@ class Probe:
 
 
 def documents_of(rows: Iterable[TrainingRow]) -> frozenset[str]:
-    """`records.text_sha256` of what rows are passages of, or other forms of."""
+    """`text_sha256` of what rows are passages of, or other forms of."""
     return frozenset(row.document for row in rows if row.document)
 
 
@@ -67,3 +68,12 @@ def blocks_of(rows: Iterable[TrainingRow], size: int) -> Iterator[list[TrainingR
     rows = iter(rows)
     while block := list(islice(rows, size)):
         yield block
+
+
+def text_sha256(text: str) -> str:
+    """Identity of a text for overlap checks: sha256 (hex) of its UTF-8 bytes.
+
+    Taken without case, with single spaces and none at the ends: such copies are the same text.
+    """
+    plain = " ".join(text.split()).casefold()
+    return hashlib.sha256(plain.encode(errors="surrogatepass")).hexdigest()

@@ -51,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "training": _LOW | _MODEL | {"edits"},
     "contrast_training": _LOW
     | _MODEL
-    | {"edits", "metrics.weighted", "plugins", "stats", "training"},
+    | {"edits", "group_words.people", "metrics.weighted", "plugins", "stats", "training"},
     "influence": _LOW | _MODEL | {"edits", "metrics.weighted", "plugins", "stats", "training"},
     "attribution": _LOW | _MODEL | {"stats", "training", "associations"},
     "judging": _LOW | {"data", "associations", "stats", "metrics.weighted", "transport"},
@@ -99,12 +99,12 @@ ALLOWED: dict[str, set[str]] = {
     "neighbors": _LOW | _MODEL | {"associations", "edits", "training"},
     "calibrate": _LOW
     | {"data", "plugins", "measure", "inference.scorer", "benchmarks", "planted", "stats"},
-    "checks": _LOW | {"benchmarks.base", "plugins", "stats"},
+    "checks": _LOW | {"benchmarks.base", "group_words.people", "plugins", "stats"},
     "study": _LOW
     | _MODEL
     | {f"{room}.base" for room in _PLUGINS}
     | {"data", "frames", "plugins", "measure", "compare", "api", "calibrate"}
-    | {"checks"}
+    | {"checks", "group_words.people"}
     | {"edits", "loading", "training", "influence", "stats", "planted"},
     "report": _LOW | {"markdown", "stats", "study.results", "study.study"},
     "export": _LOW | {"markdown", "stats", "report", "study.results", "study.study"},
@@ -114,7 +114,10 @@ ALLOWED: dict[str, set[str]] = {
     | {"study.changed_examples", "study.written_pairs"},
     "demo": _LOW | {"study.study", "report.formatting"},
     "fakes": _LOW | _MODEL,
-    "conformance": _LOW | _MODEL | _PLUGINS | {"plugins", "measure", "edits", "stats", "fakes"},
+    "conformance": _LOW
+    | _MODEL
+    | _PLUGINS
+    | {"plugins", "measure", "edits", "stats", "fakes", "group_words.people"},
     "conformance_rows": _LOW | _MODEL | {"attribute", "plugins", "conformance", "fakes"},
     "conformance_texts": _LOW | {"text_scorers", "conformance", "metrics.scale"},
     "testing": {"conformance", "conformance_rows", "conformance_texts", "fakes"},

@@ -37,8 +37,8 @@ from equipoise.records import (
     Scored,
     Supply,
     TextPair,
-    text_sha256,
 )
+from equipoise.rows import text_sha256
 from equipoise.testing import FakeScorer, tiny_model
 
 TERMS = ("nurse", "guard", "clerk", "judge", "baker", "pilot")

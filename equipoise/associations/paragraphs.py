@@ -15,7 +15,8 @@ from equipoise.associations.templates import paragraph_templates
 from equipoise.associations.validation import Distinct, fault_of
 from equipoise.associations.wording import forms
 from equipoise.errors import RecipeError
-from equipoise.records import Prompt, text_sha256
+from equipoise.records import Prompt
+from equipoise.rows import text_sha256
 
 T = TypeVar("T")
 

@@ -17,7 +17,8 @@ from pydantic import StringConstraints, TypeAdapter
 from equipoise.checks.faults import Fault
 from equipoise.files.atomic import write_file
 from equipoise.files.json_records import read_record
-from equipoise.records import Contrast, Measurement, Prompt, Supply, text_sha256
+from equipoise.records import Contrast, Measurement, Prompt, Supply
+from equipoise.rows import text_sha256
 from equipoise.stats.pairing import ITEM, PREFIX
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -37,7 +38,7 @@ class Learnt:
     """What a method may have learnt from."""
 
     origin: str  # of the supply, e.g. "genbias(split_by=profession):train"
-    texts: frozenset[Sha256]  # of each text (`records.text_sha256`)
+    texts: frozenset[Sha256]  # of each text (`rows.text_sha256`)
     groups: Mapping[str, tuple[str, ...]]  # key to groups, sorted
     item_info: tuple[str, ...]  # `Mitigation.item_info`
 

@@ -38,11 +38,13 @@ from equipoise.contrast_training.tokenized import (
 from equipoise.edits.adapter import AdapterEdit, refuse_adapter, sits_on
 from equipoise.edits.edit import info_of
 from equipoise.errors import ModelError, RecipeError
+from equipoise.group_words.people import target_terms
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.kernels import matmul_path
 from equipoise.models.tokenization import vocabulary_of
 from equipoise.plugins import name_of, options_of
-from equipoise.records import JSON, OPTIONS, Supply, target_terms, text_sha256
+from equipoise.records import JSON, OPTIONS, Supply
+from equipoise.rows import text_sha256
 from equipoise.training.loop import Loss, Schedule, train
 from equipoise.training.lora import (
     adapter_dropout,

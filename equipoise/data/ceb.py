@@ -21,7 +21,7 @@ from pydantic import RootModel
 from equipoise.data.sources import REMEDY, Source, read_json
 from equipoise.data.validation import Record, Text, read_record
 from equipoise.errors import DataError
-from equipoise.records import text_sha256
+from equipoise.rows import text_sha256
 
 LICENCE: Final = "none stated in the repository"
 TYPES: Final = ("age", "gender", "race", "religion")  # of bias, each a file

@@ -16,7 +16,8 @@ from typing import Final, Literal, TypeAlias
 
 from equipoise.data.sources import REMEDY, Source, read_json
 from equipoise.errors import DataError
-from equipoise.records import JSON, text_sha256
+from equipoise.records import JSON
+from equipoise.rows import text_sha256
 
 LICENCE: Final = "none stated"
 TURNS: Final = 5

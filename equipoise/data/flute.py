@@ -13,7 +13,7 @@ from equipoise.data.glue import Labelled
 from equipoise.data.sources import OWN_LICENCE, Source
 from equipoise.errors import DataError
 from equipoise.files.rows import ENDINGS, FileRow, read_rows
-from equipoise.records import text_sha256
+from equipoise.rows import text_sha256
 
 _LABELS: Final = ("contradiction", "entailment")
 

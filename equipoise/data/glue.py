@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from equipoise.data.sources import Row, Source, read_table
-from equipoise.records import text_sha256
+from equipoise.rows import text_sha256
 
 LICENCE: Final = "none stated (GLUE, research use)"
 

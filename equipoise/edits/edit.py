@@ -27,7 +27,7 @@ class EditInfo:
     seed: int
     base: str  # identity of the model it was learnt on
     base_fingerprint: str  # sha256 over the base's parameters that the edit replaces or sits on
-    trained_on: frozenset[str]  # sha256 of each text it learnt from (`records.text_sha256`)
+    trained_on: frozenset[str]  # sha256 of each text it learnt from (`rows.text_sha256`)
     origin: str  # of the supply
     report: Mapping[str, JSON] = field(default_factory=dict)  # blocks trained, losses, …; no times
     base_name: str = ""  # `LanguageModel.load_name` of the base; "": not known

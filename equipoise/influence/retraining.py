@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from equipoise.edits.edit import fingerprint
 from equipoise.errors import RecipeError, StoreError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.records import Continuation, Supply, text_sha256
-from equipoise.rows import Probe, TrainingRow
+from equipoise.records import Continuation, Supply
+from equipoise.rows import Probe, TrainingRow, text_sha256
 from equipoise.training.learnable_rows import ChosenRows, rows_sha256
 from equipoise.training.resume import checkpoints_in, keeping_epochs
 from equipoise.training.text_options import model_key

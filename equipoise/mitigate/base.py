@@ -76,7 +76,7 @@ class UsesEdits(ReadsFiles):
 
     @abstractmethod
     def learnt(self) -> frozenset[str]:
-        """sha256 of every text that the edits learnt from (`records.text_sha256`).
+        """sha256 of every text that the edits learnt from (`rows.text_sha256`).
 
         Raises `ModelError` or `StoreError` when an edit cannot be read.
         """

@@ -29,7 +29,8 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.models.chat_template import template_of
 from equipoise.models.kernels import matmul_path
-from equipoise.records import JSON, OPTIONS, Generation, Prompt, Supply, text_sha256
+from equipoise.records import JSON, OPTIONS, Generation, Prompt, Supply
+from equipoise.rows import text_sha256
 from equipoise.training.added_token import (
     NewToken,
     StartVectors,

@@ -20,7 +20,8 @@ from equipoise.group_words.word_lists import WordLists, read_word_lists, word_li
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.plugins import ReadsFiles
-from equipoise.records import OPTIONS, Supply, text_sha256
+from equipoise.records import OPTIONS, Supply
+from equipoise.rows import text_sha256
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)

@@ -63,7 +63,8 @@ from equipoise.model_editing.head_trials import (
     uncompared,
 )
 from equipoise.plugins import name_of, options_of
-from equipoise.records import JSON, OPTIONS, Prompt, Supply, text_sha256
+from equipoise.records import JSON, OPTIONS, Prompt, Supply
+from equipoise.rows import text_sha256
 
 _KEPT = 8  # injections, of the latest methods
 _injected: dict[str, Edit] = {}

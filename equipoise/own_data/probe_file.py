@@ -17,8 +17,8 @@ from equipoise.files.atomic import write_file
 from equipoise.files.rows import FileRow
 from equipoise.own_data.columns import AXIS, ID, Layout, Role, find_columns, ids_of, read_own_file
 from equipoise.own_data.pairs import ANTISTEREOTYPE, DIRECTION, STEREOTYPE
-from equipoise.records import DataUse, text_sha256
-from equipoise.rows import Probe
+from equipoise.records import DataUse
+from equipoise.rows import Probe, text_sha256
 
 #: What `write_probes` writes.
 COLUMNS: Final = ("id", "sent_more", "sent_less", "stereo_antistereo", "bias_type")

@@ -26,6 +26,7 @@ from equipoise.errors import (
     StoreError,
     nearest,
 )
+from equipoise.group_words.people import target_terms
 from equipoise.inference.decision_server import is_server
 from equipoise.judge.base import Judge
 from equipoise.loading.content import base_contents_of, content_of
@@ -33,7 +34,7 @@ from equipoise.loading.load import undecided
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples, learnt_examples
 from equipoise.mitigate.base import Mitigation, UsesEdits, single_parts
-from equipoise.records import JSON, Metric, Supply, target_terms
+from equipoise.records import JSON, Metric, Supply
 from equipoise.study.recipe import BenchmarkSpec, Entry, ModelSpec, Recipe, Spec
 from equipoise.study.retraining import leave_out_of, removal_of
 from equipoise.study.supplied import Supplied, supply_sha256

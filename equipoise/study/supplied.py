@@ -5,8 +5,8 @@ import hashlib
 import json
 from collections.abc import Callable
 
-from equipoise.records import JSON, Supply, text_sha256
-from equipoise.rows import documents_of
+from equipoise.records import JSON, Supply
+from equipoise.rows import documents_of, text_sha256
 from equipoise.study.recipe import Spec
 
 

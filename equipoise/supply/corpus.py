@@ -18,7 +18,8 @@ from equipoise.data.documents import kind_of_file, read_documents
 from equipoise.data.partition import shuffled
 from equipoise.data.sources import data_folders
 from equipoise.errors import DataError
-from equipoise.records import OPTIONS, DataUse, Supply, text_sha256
+from equipoise.records import OPTIONS, DataUse, Supply
+from equipoise.rows import text_sha256
 from equipoise.supply.base import Supplier
 
 #: What is read of a folder, each also with ".gz" or ".xz" after it.

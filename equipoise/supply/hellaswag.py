@@ -22,8 +22,8 @@ from equipoise.data.sources import REMEDY
 from equipoise.errors import DataError, RecipeError
 from equipoise.group_words.mentions import find_mentions
 from equipoise.group_words.word_lists import WordLists, read_word_lists, word_lists_use
-from equipoise.records import MOST_SEED, OPTIONS, DataUse, Supply, text_sha256
-from equipoise.rows import TrainingRow
+from equipoise.records import MOST_SEED, OPTIONS, DataUse, Supply
+from equipoise.rows import TrainingRow, text_sha256
 from equipoise.supply.base import Supplier
 
 #: Of the built-in word lists, all.

@@ -16,8 +16,8 @@ from pydantic.dataclasses import dataclass
 from equipoise.data.documents import AG_NEWS, WIKITEXT, read_content, read_documents
 from equipoise.data.partition import shuffled
 from equipoise.errors import RecipeError
-from equipoise.records import MOST_SEED, OPTIONS, DataUse, Supply, text_sha256
-from equipoise.rows import TrainingRow
+from equipoise.records import MOST_SEED, OPTIONS, DataUse, Supply
+from equipoise.rows import TrainingRow, text_sha256
 from equipoise.supply.base import Supplier
 from equipoise.supply.corpus import sentences
 from equipoise.supply.hellaswag import HellaSwagSupply

@@ -15,7 +15,8 @@ from pydantic.dataclasses import dataclass
 from equipoise.data.partition import shuffled
 from equipoise.data.stereoset import AXES, BLANK, StereoSetItem, contrast_of, read_items, sources
 from equipoise.errors import DataError
-from equipoise.records import OPTIONS, DataUse, Supply, text_sha256
+from equipoise.records import OPTIONS, DataUse, Supply
+from equipoise.rows import text_sha256
 from equipoise.supply.base import Supplier
 from equipoise.supply.corpus import CorpusSupply, Passages
 

@@ -23,7 +23,8 @@ from equipoise.data.documents import kind_of_file, read_content, read_documents
 from equipoise.data.validation import Record, Text, read_record
 from equipoise.errors import DataError, nearest
 from equipoise.files.parsing import parse_jsonl, unpack
-from equipoise.records import JSON, OPTIONS, Contrast, DataUse, Prompt, Supply, target_terms
+from equipoise.group_words.people import target_terms
+from equipoise.records import JSON, OPTIONS, Contrast, DataUse, Prompt, Supply
 from equipoise.supply.base import Supplier
 
 _Part: TypeAlias = Literal["train", "dev"]

@@ -9,8 +9,8 @@ from equipoise.edits.weights import WeightEdit
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.tokenization import vocabulary_of
-from equipoise.records import JSON, Supply, text_sha256
-from equipoise.rows import TrainingRow
+from equipoise.records import JSON, Supply
+from equipoise.rows import TrainingRow, text_sha256
 from equipoise.training.full_training import FullyTrained
 from equipoise.training.lora import adapter_tensors
 from equipoise.training.text_training import TrainedText

@@ -19,7 +19,7 @@ from equipoise.associations.prompts import (
 from equipoise.associations.unseen import unseen
 from equipoise.associations.validation import countries_in
 from equipoise.errors import DataError, RecipeError
-from equipoise.records import text_sha256
+from equipoise.rows import text_sha256
 from equipoise.supply.association import AssociationSupply
 
 OWN = """\

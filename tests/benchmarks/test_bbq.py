@@ -29,8 +29,8 @@ from equipoise.records import (
     NextTokenScored,
     Outcome,
     Scored,
-    text_sha256,
 )
+from equipoise.rows import text_sha256
 from equipoise.stats.resample import columns_of, point
 from equipoise.testing import FakeScorer, check_benchmark
 

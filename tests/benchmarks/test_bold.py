@@ -20,7 +20,8 @@ from equipoise.errors import DataError, ModelError, RecipeError
 from equipoise.fakes import FakeScorer, tiny_model
 from equipoise.measure import measure
 from equipoise.plugins import build
-from equipoise.records import Measurement, text_sha256
+from equipoise.records import Measurement
+from equipoise.rows import text_sha256
 
 SMALL: dict[str, Any] = {"domains": ["gender"], "samples": 2, "fewest_entities": 1}
 

@@ -12,7 +12,8 @@ from equipoise.data.sources import reading_from
 from equipoise.errors import RecipeError
 from equipoise.measure import learnt_examples, measure
 from equipoise.plugins import build, options_of
-from equipoise.records import JSON, Measurement, NextToken, text_sha256
+from equipoise.records import JSON, Measurement, NextToken
+from equipoise.rows import text_sha256
 from equipoise.testing import FakeScorer, check_benchmark
 
 SLOW = "The oak was slow."

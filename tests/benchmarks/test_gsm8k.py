@@ -12,7 +12,7 @@ from equipoise.data.gsm8k import Problem
 from equipoise.errors import DataError, RecipeError
 from equipoise.measure import measure
 from equipoise.plugins import build, options_of
-from equipoise.records import text_sha256
+from equipoise.rows import text_sha256
 from equipoise.testing import FakeScorer
 
 PROBLEM = Problem(

@@ -11,7 +11,8 @@ from equipoise.benchmarks.hellaswag import HellaSwag
 from equipoise.data.hellaswag import Story
 from equipoise.errors import DataError
 from equipoise.measure import measure
-from equipoise.records import Scored, text_sha256
+from equipoise.records import Scored
+from equipoise.rows import text_sha256
 from equipoise.stats.resample import columns_of
 from equipoise.testing import FakeScorer
 

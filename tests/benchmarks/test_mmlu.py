@@ -10,7 +10,8 @@ from equipoise.data.mmlu import LETTERS, Question
 from equipoise.errors import DataError, RecipeError
 from equipoise.measure import measure
 from equipoise.plugins import build, options_of
-from equipoise.records import Measurement, Scored, text_sha256
+from equipoise.records import Measurement, Scored
+from equipoise.rows import text_sha256
 from equipoise.testing import FakeScorer
 
 QUESTION = Question(

@@ -13,7 +13,8 @@ from equipoise.errors import DataError, RecipeError
 from equipoise.measure import measure
 from equipoise.planted.world import find_world
 from equipoise.plugins import build, options_of
-from equipoise.records import Continuation, Outcome, Scored, text_sha256
+from equipoise.records import Continuation, Outcome, Scored
+from equipoise.rows import text_sha256
 from equipoise.stats.resample import columns_of
 from equipoise.testing import FakeScorer
 

@@ -12,7 +12,7 @@ from equipoise.benchmarks.questions import Questions
 from equipoise.checks.run import check_measurement
 from equipoise.errors import DataError
 from equipoise.measure import measure
-from equipoise.records import text_sha256
+from equipoise.rows import text_sha256
 from equipoise.testing import FakeScorer
 
 

@@ -5,7 +5,7 @@ import pytest
 from equipoise.benchmarks.rte import Rte
 from equipoise.data.glue import Labelled
 from equipoise.measure import measure
-from equipoise.records import text_sha256
+from equipoise.rows import text_sha256
 from equipoise.testing import FakeScorer
 
 ROW = Labelled(id="line 2", texts=("The cat sat.", "A cat sat."), label=1, groups={"premise": "x"})

@@ -8,7 +8,8 @@ from equipoise.benchmarks.sst2 import Sst2
 from equipoise.data.glue import Labelled
 from equipoise.errors import DataError
 from equipoise.measure import measure
-from equipoise.records import Scored, text_sha256
+from equipoise.records import Scored
+from equipoise.rows import text_sha256
 from equipoise.testing import FakeScorer
 
 PHRASE = Labelled(id="line 2", texts=("a fine day",), label=1)

@@ -19,7 +19,8 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.measure import measure
 from equipoise.planted.world import find_world
 from equipoise.plugins import build, name_of, options_of
-from equipoise.records import Continuation, Infill, Outcome, Scored, Supply, text_sha256
+from equipoise.records import Continuation, Infill, Outcome, Scored, Supply
+from equipoise.rows import text_sha256
 from equipoise.stats.resample import columns_of
 from equipoise.supply.stereoset import StereoSetSupply
 from equipoise.testing import FakeScorer, tiny_model

@@ -21,7 +21,8 @@ from equipoise.judging.judgement import JudgedText, Judgement
 from equipoise.judging.replies import read_reply
 from equipoise.measure import Predictions, learnt_examples, measure
 from equipoise.plugins import build, options_of
-from equipoise.records import JSON, OPTIONS, Generation, Measurement, NextToken, text_sha256
+from equipoise.records import JSON, OPTIONS, Generation, Measurement, NextToken
+from equipoise.rows import text_sha256
 from equipoise.testing import FakeScorer, check_benchmark, tiny_model
 
 TWO = ("Norway", "Peru")

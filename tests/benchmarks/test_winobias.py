@@ -11,7 +11,8 @@ from equipoise.data.sources import reading_from
 from equipoise.errors import RecipeError
 from equipoise.measure import learnt_examples, measure
 from equipoise.plugins import build, options_of
-from equipoise.records import Measurement, text_sha256
+from equipoise.records import Measurement
+from equipoise.rows import text_sha256
 from equipoise.testing import FakeScorer, check_benchmark
 
 WOMEN = ("clerk", "nurse")

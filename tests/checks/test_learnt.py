@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from equipoise.checks.learnt import Learnt, learnt_from, read_learnt, write_learnt
 from equipoise.errors import StoreError
-from equipoise.records import Contrast, Prompt, Supply, text_sha256
+from equipoise.records import Contrast, Prompt, Supply
+from equipoise.rows import text_sha256
 from equipoise.testing import tiny_supply
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

@@ -34,7 +34,8 @@ from equipoise.inference.scorer import Scorer
 from equipoise.measure import choose_examples, measure
 from equipoise.plugins import available, build
 from equipoise.predictions import Predictions
-from equipoise.records import Measurement, text_sha256
+from equipoise.records import Measurement
+from equipoise.rows import text_sha256
 from equipoise.stats.resample import columns_of, point, select
 from equipoise.supply.genbias import GenBiasSupply
 from equipoise.testing import FakeScorer, tiny_model

@@ -13,7 +13,8 @@ from equipoise.contrast_training.session import AdapterOptions, training_key
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import ModelError
 from equipoise.mitigate.sft import Sft
-from equipoise.records import DataUse, Supply, text_sha256
+from equipoise.records import DataUse, Supply
+from equipoise.rows import text_sha256
 from equipoise.testing import tiny_model
 
 

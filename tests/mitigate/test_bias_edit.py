@@ -17,7 +17,8 @@ from equipoise.mitigate.bias_edit import BiasEdit
 from equipoise.mitigate.bias_edit_transductive import BiasEditTransductive
 from equipoise.planted.world import find_world
 from equipoise.plugins import build, name_of, options_of
-from equipoise.records import Supply, text_sha256
+from equipoise.records import Supply
+from equipoise.rows import text_sha256
 from equipoise.testing import tiny_model, tiny_supply
 
 SUPPLY = tiny_supply()

@@ -24,7 +24,8 @@ from equipoise.mitigate import bias_token
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.bias_token import PROMPTS, BiasToken, choose_epoch
 from equipoise.plugins import build
-from equipoise.records import JSON, Continuation, Prompt, Supply, text_sha256
+from equipoise.records import JSON, Continuation, Prompt, Supply
+from equipoise.rows import text_sha256
 from equipoise.testing import check_mitigation, tiny_model
 from equipoise.training.added_token import add_token, start_vectors
 from equipoise.training.sentence_similarity import (

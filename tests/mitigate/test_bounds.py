@@ -18,7 +18,7 @@ from equipoise.mitigate.bias_unlearn import BiasUnlearn, Likelihood
 from equipoise.mitigate.cda import Cda, TextSource
 from equipoise.mitigate.dpo import Dpo
 from equipoise.mitigate.parity import Parity
-from equipoise.records import text_sha256
+from equipoise.rows import text_sha256
 from equipoise.stats.resample import Interval
 
 SHORT: Any = {"steps": 5, "evaluate_every": 2, "rank": 2}

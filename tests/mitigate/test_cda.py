@@ -13,7 +13,8 @@ from equipoise.group_words.word_lists import word_lists_use
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.cda import Cda, ContrastSource, TextSource
 from equipoise.plugins import build
-from equipoise.records import Supply, text_sha256
+from equipoise.records import Supply
+from equipoise.rows import text_sha256
 from equipoise.testing import tiny_model
 
 TEXTS = Supply(

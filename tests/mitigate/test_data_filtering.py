@@ -14,7 +14,7 @@ from equipoise.mitigate import data_filtering
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.data_filtering import DataFiltering
 from equipoise.plugins import build, name_of, options_of
-from equipoise.records import text_sha256
+from equipoise.rows import text_sha256
 from equipoise.testing import check_mitigation, tiny_model
 from equipoise.training.row_forward import RowForward
 from equipoise.training.row_tokens import TokenizedRows

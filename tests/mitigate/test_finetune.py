@@ -18,7 +18,8 @@ from equipoise.loading.merge import merge
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.finetune import Finetune
 from equipoise.plugins import build, options_of
-from equipoise.records import Continuation, text_sha256
+from equipoise.records import Continuation
+from equipoise.rows import text_sha256
 from equipoise.testing import check_mitigation, tiny_model
 from equipoise.training.full_training import FullTraining
 from equipoise.training.lora import adapter_tensors

@@ -34,7 +34,8 @@ from equipoise.model_editing.association_strength import LikelihoodStrength, dra
 from equipoise.model_editing.head_activity import NEUTRAL_TEXTS
 from equipoise.model_editing.head_runs import run_seed
 from equipoise.model_editing.head_trials import Trials, mean_record
-from equipoise.records import MOST_SEED, OPTIONS, Continuation, Prompt, Supply, text_sha256
+from equipoise.records import MOST_SEED, OPTIONS, Continuation, Prompt, Supply
+from equipoise.rows import text_sha256
 from equipoise.testing import check_mitigation, tiny_model
 
 COUNTRIES = ("Chile", "Kenya", "Malta")

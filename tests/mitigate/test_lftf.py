@@ -14,7 +14,8 @@ from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.lftf import Lftf
 from equipoise.models.anatomy import blocks
 from equipoise.plugins import build, name_of, options_of
-from equipoise.records import JSON, Prompt, Supply, text_sha256
+from equipoise.records import JSON, Prompt, Supply
+from equipoise.rows import text_sha256
 from equipoise.testing import tiny_model
 from equipoise.training.pronoun_losses import CeBoth, Parity
 

@@ -19,7 +19,8 @@ from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.finetune import Finetune
 from equipoise.mitigate.npo import Npo, npo_loss
 from equipoise.plugins import build
-from equipoise.records import Continuation, text_sha256
+from equipoise.records import Continuation
+from equipoise.rows import text_sha256
 from equipoise.testing import check_mitigation, tiny_model
 from equipoise.training import row_unlearning
 from equipoise.training.row_forward import RowForward

@@ -32,7 +32,8 @@ from equipoise.errors import RecipeError
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.parity import Parity, ParityKl, ParityLoss, ParityTarget, squared_mean
 from equipoise.plugins import build, name_of, options_of
-from equipoise.records import Supply, text_sha256
+from equipoise.records import Supply
+from equipoise.rows import text_sha256
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import pytest
 
 from equipoise.edits.registry import load_edit
 from equipoise.errors import RecipeError
-from equipoise.records import text_sha256
+from equipoise.rows import text_sha256
 from equipoise.study.load_study import EDIT
 from equipoise.study.plan import Plan, Step, plan
 from equipoise.study.recipe import Recipe

@@ -12,7 +12,7 @@ from worlds import in_world
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.registry import load_edit
 from equipoise.errors import RecipeError
-from equipoise.records import text_sha256
+from equipoise.rows import text_sha256
 from equipoise.study.load_study import read_study
 from equipoise.study.plan import Plan, plan
 from equipoise.study.recipe import Recipe

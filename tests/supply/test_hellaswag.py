@@ -12,7 +12,7 @@ from equipoise.errors import DataError, RecipeError
 from equipoise.measure import learnt_examples, measure
 from equipoise.mitigate.base import Mitigation
 from equipoise.plugins import build
-from equipoise.records import text_sha256
+from equipoise.rows import text_sha256
 from equipoise.supply.hellaswag import HellaSwagSupply
 from equipoise.testing import check_supplier, tiny_model
 

@@ -9,7 +9,7 @@ import pytest
 
 from equipoise.errors import DataError, RecipeError
 from equipoise.plugins import build, options_of
-from equipoise.records import text_sha256
+from equipoise.rows import text_sha256
 from equipoise.supply.base import Supplier
 from equipoise.supply.hellaswag import HellaSwagSupply
 from equipoise.supply.matched import MatchedSupply

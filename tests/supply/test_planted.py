@@ -9,7 +9,7 @@ from equipoise.measure import measure
 from equipoise.planted.register import register_texts
 from equipoise.planted.statements import neutral_texts
 from equipoise.planted.world import NEUTRAL_SENTENCES, find_world
-from equipoise.records import text_sha256
+from equipoise.rows import text_sha256
 from equipoise.supply.genbias import GenBiasSupply
 from equipoise.supply.planted import PlantedSupply
 from equipoise.testing import FakeScorer

@@ -8,7 +8,7 @@ import pytest
 
 from equipoise.errors import DataError
 from equipoise.own_data.row_file import RowFile
-from equipoise.records import text_sha256
+from equipoise.rows import text_sha256
 from equipoise.supply.rows import RowsSupply
 from equipoise.testing import check_supplier
 

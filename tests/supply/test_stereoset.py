@@ -19,7 +19,7 @@ from equipoise.data.stereoset import AXES, StereoSetItem, contrast_of
 from equipoise.errors import DataError, RecipeError
 from equipoise.measure import learnt_examples
 from equipoise.plugins import build, options_of
-from equipoise.records import text_sha256
+from equipoise.rows import text_sha256
 from equipoise.supply.base import Supplier
 from equipoise.supply.corpus import Passages
 from equipoise.supply.stereoset import StereoSetSupply, learnable, refuse_shared, split_dev

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from equipoise.errors import DataError
-from equipoise.records import Contrast, Prompt, text_sha256
+from equipoise.records import Contrast, Prompt
+from equipoise.rows import text_sha256
 from equipoise.supply.texts import TextsSupply
 
 CONTRAST = {"stereotype": " she was late", "antistereotype": " he was late"}

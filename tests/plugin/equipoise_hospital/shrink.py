@@ -13,7 +13,8 @@ from equipoise.locate.base import Locator
 from equipoise.mitigate.base import Mitigation
 from equipoise.models.anatomy import blocks
 from equipoise.plugins import options_of
-from equipoise.records import OPTIONS, Supply, text_sha256
+from equipoise.records import OPTIONS, Supply
+from equipoise.rows import text_sha256
 from equipoise_hospital.last_first import LastFirst
 
 

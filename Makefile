@@ -57,12 +57,13 @@ embed: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,embed]'
 	$(BIN)/python -m pytest tests/loading/test_encoder.py tests/mitigate/test_bias_token.py -k "encoder or vectors"
 
-# The tests of the extras `sentiment` and `jigsaw`, likewise; the network is fetched first.
+# The tests of the extras `sentiment`, `frequency` and `jigsaw`, likewise; the network is fetched first.
 scorers: install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,sentiment,jigsaw]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,sentiment,frequency,jigsaw]'
 	$(BIN)/python -m equipoise scorer jigsaw --axis age
 	$(BIN)/python -m pytest tests/text_scorers tests/scorer_gaps tests/data/test_jigsaw_package.py \
-	  tests/conformance/test_built_ins.py::test_text_scorer
+	  tests/nulls tests/conformance/test_built_ins.py::test_text_scorer \
+	  tests/conformance/test_built_ins.py::test_null
 
 # The scripts and notebooks of examples/, on a tiny model.
 examples: install

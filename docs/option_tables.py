@@ -16,6 +16,7 @@ from equipoise.describe import describe_options, option_table
 from equipoise.judge.base import Judge
 from equipoise.locate.base import Locator
 from equipoise.mitigate.base import Mitigation
+from equipoise.nulls.base import Null
 from equipoise.plugins import find
 from equipoise.supply.base import Supplier
 from equipoise.text_scorers.base import TextScorer
@@ -29,6 +30,7 @@ BASES = {
     "mitigation": Mitigation,
     "judge": Judge,
     "scorer": TextScorer,
+    "null": Null,
 }
 MARKED = re.compile(
     r"(<!-- options: (\w+) (\w+) -->\n).*?(<!-- end of options -->)", flags=re.DOTALL

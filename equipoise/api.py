@@ -47,6 +47,7 @@ def measure(  # noqa: PLR0913
     seed: int = 0,
     draws: int = 2000,
     data: str | None = None,
+    nulls: bool = True,
     shards: Shards | None = None,
 ) -> Measurement:
     """Put a benchmark to a model; `equipoise.measure.measure` says what the arguments mean.
@@ -57,8 +58,9 @@ def measure(  # noqa: PLR0913
         benchmark = plugins.build(Benchmark, benchmark)
     with reading_from(folder_for(model.identity, data)):
         return measure_built(
-            model, benchmark, split=split, limit=limit, seed=seed, draws=draws, shards=shards
-        )
+            model, benchmark, split=split, limit=limit, seed=seed, draws=draws, nulls=nulls,
+            shards=shards,
+        )  # fmt: skip
 
 
 def folder_for(identity: str, data: str | None = None) -> Path | None:

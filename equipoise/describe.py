@@ -31,6 +31,7 @@ KINDS: Mapping[str, str] = {
     "mitigation": "equipoise.mitigate",
     "judge": "equipoise.judge",
     "scorer": "equipoise.text_scorers",
+    "null": "equipoise.nulls",
 }
 REQUIRED = "required"
 

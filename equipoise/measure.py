@@ -27,6 +27,7 @@ from equipoise.inference.scorer import (
     has_it_write,
 )
 from equipoise.measurement_notes import notes_of
+from equipoise.null_references import note_nulls, nulls_of
 from equipoise.predictions import Predictions, read_predictions
 from equipoise.records import (
     JSON,
@@ -62,7 +63,7 @@ class Shards(Protocol):
         """Store them, whole or not at all."""
 
 
-def measure(
+def measure(  # noqa: PLR0913
     model: Scorer | Predictions,
     benchmark: AnyBenchmark,
     *,
@@ -70,13 +71,15 @@ def measure(
     limit: int | None = None,
     seed: int = 0,
     draws: int = 2000,
+    nulls: bool = True,
     shards: Shards | None = None,
 ) -> Measurement:
     """Put a benchmark to a model (or to predictions) and estimate its metrics with intervals.
 
     `split`: None takes the benchmark's first. `limit`: a seeded choice of that many examples, the
     same for every model. `seed` also settles sampled text and the bootstrap; `draws` is the number
-    of resamples, 0 for no intervals. `shards` stores outcomes as they come, so that a long
+    of resamples, 0 for no intervals. `nulls`: beside the numbers stands what rules without bias get
+    on the same items (`null_references`). `shards` stores outcomes as they come, so that a long
     measurement resumes where it was stopped.
 
     Raises `RecipeError` for an unknown split, `DataError` for no or duplicate examples and for an
@@ -86,6 +89,7 @@ def measure(
     name = plugins.name_of(benchmark)
     examples, requests = choose_examples(benchmark, split=split, limit=limit, seed=seed)
     variants = 1
+    asked: Scorer | None = None
     if isinstance(model, Predictions):
         outcomes, info = read_predictions(model, benchmark, name, split=split, examples=examples)
         outcomes = _finish_predicted(benchmark, examples, outcomes)
@@ -100,7 +104,7 @@ def measure(
                 f"this edit was trained on {len(learnt)} of the {len(examples)} examples it is to "
                 f"be measured on, the first is '{learnt[0]}'; measure another split"
             )
-        scorers = model.variants()
+        scorers, asked = model.variants(), model
         variants = len(scorers)
         info |= {VARIANTS: variants} if variants > 1 else {}
         if isinstance(model, CutsTexts):
@@ -122,6 +126,9 @@ def measure(
             benchmark, outcomes, cluster=cluster, family=variants > 1, draws=draws, seed=seed
         )
     )
+    references = (
+        nulls_of(benchmark, examples, requests, asked, draws=draws, seed=seed) if nulls else ()
+    )
     return Measurement(
         model=model.identity,
         benchmark=name,
@@ -138,11 +145,13 @@ def measure(
         cluster=cluster,
         estimates=estimates,
         outcomes=tuple(outcomes),
-        notes=tuple(
-            notes_of(
+        references=references,
+        notes=(
+            *notes_of(
                 benchmark, outcomes, estimates, info=info, data=data, split=split,
                 expected=len(examples) * variants,
-            )
+            ),
+            *note_nulls(benchmark.metrics, estimates, references),
         ),
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ from equipoise.conformance import (
     check_supplier,
     tiny_supply,
 )
+from equipoise.conformance_nulls import check_null
 from equipoise.conformance_rows import check_attributor, tiny_probes, tiny_rows
 from equipoise.conformance_texts import check_text_scorer, tiny_texts
 from equipoise.fakes import (
@@ -27,6 +28,7 @@ __all__ = [
     "check_benchmark",
     "check_locator",
     "check_mitigation",
+    "check_null",
     "check_supplier",
     "check_text_scorer",
     "tiny_model",

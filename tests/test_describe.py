@@ -22,6 +22,7 @@ from equipoise.judge.base import Judge
 from equipoise.locate.base import Locator
 from equipoise.locate.random_block import RandomBlock
 from equipoise.mitigate.base import Mitigation
+from equipoise.nulls.base import Null
 from equipoise.plugins import available, find
 from equipoise.supply.base import Supplier
 from equipoise.text_scorers.base import TextScorer
@@ -29,7 +30,7 @@ from equipoise.text_scorers.base import TextScorer
 BASES: dict[str, type] = dict(
     zip(
         KINDS,
-        (Benchmark, Supplier, Locator, Attributor, Mitigation, Judge, TextScorer),
+        (Benchmark, Supplier, Locator, Attributor, Mitigation, Judge, TextScorer, Null),
         strict=True,
     )
 )

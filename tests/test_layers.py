@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).parents[1] / "equipoise"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 _LOW = {"rows", "dialogues", "records", "attributions", "conclusions", "errors", "files"}
-_PLUGINS = {"attribute", "benchmarks", "judge", "locate", "mitigate", "supply", "text_scorers"}
+_PLUGINS = {"attribute", "benchmarks", "judge", "locate", "mitigate", "nulls", "supply"}
+_PLUGINS |= {"text_scorers"}
 _MODEL = {"models", "inference"}
 #: Scorers that need nothing but the text: what benchmarks have by default.
 _SCORERS_OF_WORDS = ("distinct_n", "gender_polarity", "length", "register", "repetition")
@@ -85,10 +86,14 @@ ALLOWED: dict[str, set[str]] = {
     | {"training", "contrast_training", "model_editing", "locate", "associations", "attribution"}
     | {"attribute.base", "attribute.influence", "influence"}
     | {"judge.base", "judge.lexicon", "judging.judgement", "judging.sections"},
+    "nulls": _LOW | {"inference.scorer"},
     "predictions": _LOW | {"benchmarks"},
+    "null_references": _LOW
+    | {"plugins", "benchmarks.base", "nulls.base", "inference.scorer", "stats"},
     "measurement_notes": _LOW | {"benchmarks.base", "inference.scorer"},
     "measure": _LOW
-    | {"measurement_notes", "predictions", "plugins", "inference.scorer", "benchmarks", "stats"}
+    | {"measurement_notes", "null_references", "predictions", "plugins", "inference.scorer"}
+    | {"benchmarks", "stats"}
     | {"judge.base", "judging.judgement"},
     "compare": _LOW | {"plugins", "benchmarks", "stats"},
     "api": _LOW
@@ -120,7 +125,9 @@ ALLOWED: dict[str, set[str]] = {
     | {"plugins", "measure", "edits", "stats", "fakes", "group_words.people"},
     "conformance_rows": _LOW | _MODEL | {"attribute", "plugins", "conformance", "fakes"},
     "conformance_texts": _LOW | {"text_scorers", "conformance", "metrics.scale"},
-    "testing": {"conformance", "conformance_rows", "conformance_texts", "fakes"},
+    "conformance_nulls": _LOW | {"conformance", "inference.scorer", "nulls.base"},
+    "testing": {"conformance", "conformance_nulls", "conformance_rows", "conformance_texts"}
+    | {"fakes"},
     "commands": _LOW
     | _MODEL
     | _PLUGINS
@@ -148,7 +155,7 @@ NO_TORCH = {
     "transport",
     *("describe", "data", "own_data", "metrics", "stats", "group_words", "supply", "benchmarks"),
     *("associations", "mixes", "judging", "report", "export", "scenarios", "rating"),
-    "scorer_gaps",
+    *("scorer_gaps", "nulls"),
 }
 NO_TORCH_FILES = {
     "planted/world.py",

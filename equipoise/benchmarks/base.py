@@ -108,6 +108,14 @@ class Benchmark(ABC, Generic[E, R]):
         """Notes on what was measured, whole sentences, where numbers must be read together."""
         return ()
 
+    def guesses(self, examples: Sequence[E]) -> Mapping[str, tuple[str, Sequence[Sequence[R]]]]:
+        """What rules answer that are the benchmark's own and ask no model, beside those of `nulls`.
+
+        By name: what the rule does ("names the relation's most frequent object"), and its answers
+        about each example, in the order of the requests.
+        """
+        return {}
+
     def texts(self, example: E) -> Sequence[str]:
         """Every text an edit may have learnt this example from, whole.
 

@@ -35,10 +35,11 @@ def describe(
     from equipoise.judge.base import Judge
     from equipoise.locate.base import Locator
     from equipoise.mitigate.base import Mitigation
+    from equipoise.nulls.base import Null
     from equipoise.supply.base import Supplier
     from equipoise.text_scorers.base import TextScorer
 
-    classes = (Benchmark, Supplier, Locator, Attributor, Mitigation, Judge, TextScorer)
+    classes = (Benchmark, Supplier, Locator, Attributor, Mitigation, Judge, TextScorer, Null)
     bases = dict(zip(KINDS, classes, strict=True))
     facts = {kind: _facts(cls) for kind, cls in find_plugins(name, bases).items()}
     if as_json:

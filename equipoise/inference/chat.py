@@ -57,6 +57,9 @@ class PlainModel(LoadedModel, Scorer, CutsTexts, WritesTexts, Protocol):
     def variants(self) -> Sequence["PlainModel"]:
         """One model per prompt."""
 
+    def as_unigram(self, texts: Sequence[str]) -> "PlainModel":
+        """The model that reads no context."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatForm:
@@ -240,6 +243,10 @@ class ChatModel:
     def writing_layout(self) -> Mapping[str, JSON]:
         """As of the model."""
         return self.model.writing_layout()
+
+    def as_unigram(self, texts: Sequence[str]) -> "ChatModel":
+        """As of the model; what the template writes has no part in it."""
+        return replace(self, model=self.model.as_unigram(texts))
 
     def variants(self) -> Sequence["ChatModel"]:
         """One per prompt of the model."""

@@ -50,6 +50,11 @@ def read(
     Raises `ModelError` naming the request that is longer than the model's context or whose answer
     is not finite.
     """
+    if model.unigram is not None:
+        return [
+            [_of_unigram(model.unigram, token) for q in plan for _, token in q.reads]
+            for plan in plans
+        ]
     check_lengths(model, plans, texts_per_request)
     texts, reads = _distinct(plans)
     starts = np.cumsum([0, *map(len, reads)]).tolist()
@@ -91,6 +96,10 @@ def read(
             (answers[index],) = read(model, plans[index : index + 1], task=task, share_rows=False)
             check_finite(answers[index], index // texts_per_request)
     return answers
+
+
+def _of_unigram(logprobs: NDArray[np.float64], token: int) -> float:
+    return float(logprobs.max() if token == LIKELIEST else logprobs[token])
 
 
 def _distinct(plans: Sequence[Plan]) -> tuple[dict[Ids, int], list[tuple[Read, ...]]]:

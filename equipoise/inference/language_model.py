@@ -15,6 +15,7 @@ from equipoise.inference import deciding, embedding, generation, scoring
 from equipoise.inference.cached_rows import cache_is_exact
 from equipoise.inference.chat import ChatModel, Speaker, chat_form
 from equipoise.inference.forward import layout_of
+from equipoise.inference.unigram import mean_prediction
 from equipoise.models.chat_template import template_sha256
 from equipoise.models.decoding_rule import DecodingRule
 from equipoise.models.kernels import matmul_path
@@ -58,6 +59,7 @@ class LanguageModel:
     decoding_rule: DecodingRule | None = None  # of the next token's distribution; None: as it is
     start: str = "auto"  # what a causal model's texts begin with: `models.start_token.start_token`
     decision: Mapping[str, JSON] | None = None  # how it is asked typed questions; None: it is not
+    unigram: NDArray[np.float64] | None = None  # nats by token, answered in place of predictions
 
     @property
     def info(self) -> Mapping[str, JSON]:
@@ -174,6 +176,11 @@ class LanguageModel:
         """How it writes, for `layout` of a result; empty: as most models."""
         cached = self.kind == "masked" or cache_is_exact(self)
         return {} if cached else {"generation": "without a cache, which would change it"}
+
+    def as_unigram(self, texts: Sequence[str]) -> "LanguageModel":
+        """The model that reads no context; see `inference.scorer.HasUnigram`."""
+        plain = replace(self, decoding_rule=None, prompts=("",))
+        return replace(plain, unigram=mean_prediction(plain, texts))
 
     def prompted(self, prompt: str) -> "LanguageModel":
         """The same with this prompt, and no other (`prompting`)."""

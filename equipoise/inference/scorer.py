@@ -100,6 +100,17 @@ class CutsTexts(Protocol):
 
 
 @runtime_checkable
+class HasUnigram(Protocol):
+    """A scorer that can answer without reading contexts: a null of its own."""
+
+    def as_unigram(self, texts: Sequence[str]) -> Scorer:
+        """The scorer that gives a token, wherever it stands, its mean probability in these texts.
+
+        The mean is over all places, of what the model expects there, by its weights as they are.
+        """
+
+
+@runtime_checkable
 class WritesTexts(Protocol):
     """A scorer that says how it writes, which is tried only where a benchmark has it write."""
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from equipoise.models.decoding_rule import DecodingRule
@@ -44,6 +46,10 @@ class LoadedModel(Protocol):
     @property
     def decoding_rule(self) -> DecodingRule | None:
         """The rule that changes next-token distributions; None: the model's own."""
+
+    @property
+    def unigram(self) -> NDArray[np.float64] | None:
+        """Log-probabilities of tokens that are answered whatever is read; None: the model's own."""
 
     @property
     def decision(self) -> Mapping[str, JSON] | None:

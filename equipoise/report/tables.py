@@ -14,6 +14,7 @@ from equipoise.report.formatting import (
     visible,
 )
 from equipoise.report.harm_sentences import harm_sentence
+from equipoise.report.references import null_span
 from equipoise.report.sentences import describe_settings, headlines, sentence
 from equipoise.report.written import harms_of
 
@@ -27,8 +28,17 @@ class Table:
 
 
 def measurement_table(measurement: Measurement, *, groups: bool = True) -> Table:
-    """A row per estimate: metric, group, value with interval, ideal, n, clusters."""
-    header = ("metric", "group", "value [95 % interval]", "unit", "ideal", "n", "clusters")
+    """A row per estimate: metric, group, value with interval, ideal, n, clusters.
+
+    Where there are nulls, beside the ideal what rules without bias get, the lowest to the highest.
+    """
+    spans = [null_span(measurement, e) for e in measurement.estimates]
+    nulls = any(spans)
+    header = (
+        *("metric", "group", "value [95 % interval]", "unit", "ideal"),
+        *(("without bias",) if nulls else ()),
+        *("n", "clusters"),
+    )
     rows = tuple(
         (
             e.metric,
@@ -36,10 +46,11 @@ def measurement_table(measurement: Measurement, *, groups: bool = True) -> Table
             interval(e.value, e.low, e.high) + (f" ({e.reason})" if e.reason else ""),
             e.unit,
             _format_ideal(e.ideal),
+            *((span,) if nulls else ()),
             str(e.n),
             str(e.clusters),
         )
-        for e in measurement.estimates
+        for e, span in zip(measurement.estimates, spans, strict=True)
         if groups or not e.group
     )
     return Table(header=header, rows=rows)

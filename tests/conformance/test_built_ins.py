@@ -22,6 +22,7 @@ from equipoise.files.atomic import sha256
 from equipoise.locate.base import Locator
 from equipoise.mitigate.base import Mitigation
 from equipoise.models.tokenization import vocabulary_of
+from equipoise.nulls.base import Null
 from equipoise.planted.folder import world_folder
 from equipoise.plugins import available, build, find, options_of
 from equipoise.records import JSON
@@ -31,6 +32,7 @@ from equipoise.testing import (
     check_benchmark,
     check_locator,
     check_mitigation,
+    check_null,
     check_supplier,
     check_text_scorer,
     tiny_model,
@@ -201,6 +203,13 @@ def test_attributor(name: str) -> None:
         order_matters=name in (*TRAINED, "random", "tfidf"),
         company_matters=name in (*TRAINED, "bm25", "random", "tfidf"),
     )
+
+
+@pytest.mark.parametrize("name", available(Null))
+def test_null(name: str) -> None:
+    if name == "english_frequency":
+        pytest.importorskip("wordfreq")
+    check_null(build(Null, name), tiny_model())
 
 
 @pytest.mark.parametrize("name", available(TextScorer))

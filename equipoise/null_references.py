@@ -1,0 +1,247 @@
+"""What rules without bias get on the items that a model is measured on: the nulls of a measurement.
+
+Each rule answers what the model is asked, and the benchmark makes of it what it makes of a model.
+Where two answers about an item are equal the tie is broken twice, once either way, and the mean is
+what the rule gets: a coin's result, whatever the benchmark does with ties.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from equipoise import plugins
+from equipoise.benchmarks.base import AnyBenchmark, JudgesTexts, ScoresTexts
+from equipoise.errors import StoreError
+from equipoise.files.atomic import write_file
+from equipoise.files.cache import cache_folder
+from equipoise.files.json_records import read_record, record_json
+from equipoise.inference.scorer import Scorer
+from equipoise.nulls.base import Asked, Guess, Null, number, numbers_in
+from equipoise.records import (
+    Estimate,
+    Example,
+    Metric,
+    Outcome,
+    Reference,
+    Response,
+    Scored,
+    ScoredPair,
+)
+from equipoise.stats.estimates import estimate_metrics
+
+_REFERENCES: Final = TypeAdapter(tuple[Reference, ...])
+_VERSION: Final = "1"  # of what is made of the answers
+_APART: Final = 1e6  # above the ratio of any two lengths by which a benchmark divides
+_NAMED: Final = 12  # groups in a note
+_UNITS: Final = ("%", "probability")  # a rule's answers are no nats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Headline:
+    """The metrics that a null is given for."""
+
+    metrics: tuple[Metric, ...]
+    by: tuple[str, ...]
+    crossed: Mapping[str, str]
+
+
+def nulls_of(
+    benchmark: AnyBenchmark,
+    examples: Sequence[Example],
+    requests: Asked,
+    model: Scorer | None,
+    *,
+    draws: int,
+    seed: int,
+) -> tuple[Reference, ...]:
+    """What each rule gets: the first metric and those with a margin, overall and by group.
+
+    Rules that cannot act (equal answers about every item, or answers that are texts) are left out.
+    Those that ask no model are computed once for the same items and options, and kept in the
+    cache folder.
+    """
+    if isinstance(benchmark, JudgesTexts | ScoresTexts):
+        return ()
+    headline = _headline(benchmark)
+    if not headline.metrics:
+        return ()
+    rules = {name: plugins.build(Null, name) for name in plugins.available(Null)}
+    key = _key(benchmark, examples, requests, rules, draws=draws, seed=seed)
+    file = cache_folder() / "nulls" / f"{key}.json"
+    references: tuple[Reference, ...] | None = None
+    with suppress(StoreError):
+        references = read_record(file, _REFERENCES)
+
+    def estimated(guesses: Iterable[Guess]) -> tuple[Reference, ...]:
+        made = (
+            _reference(benchmark, headline, examples, guess, draws=draws, seed=seed)
+            for guess in guesses
+        )
+        return tuple(reference for reference in made if reference is not None)
+
+    if references is None:
+        own = benchmark.guesses(examples)
+        guesses = [
+            Guess(name=name, says=says, answers=[list(row) for row in answers])
+            for name, (says, answers) in own.items()
+        ]
+        for rule in rules.values():
+            guesses += [] if rule.of_model else rule.guesses(requests, None)
+        references = estimated(guesses)
+        with suppress(StoreError):  # a cache that cannot be written only costs time
+            write_file(file, record_json(references), what="cached nulls")
+    of_model = [rule for rule in rules.values() if rule.of_model]
+    return references + estimated(g for rule in of_model for g in rule.guesses(requests, model))
+
+
+def note_nulls(
+    metrics: Sequence[Metric], estimates: Sequence[Estimate], references: Sequence[Reference]
+) -> Iterator[str]:
+    """Which numbers a rule without bias gets, too, so that they show nothing by themselves.
+
+    Of the first metric of bias, else of ability: a number is told from a rule when its interval
+    does not hold what the rule gets on the same items.
+    """
+    nulls = [reference for reference in references if reference.kind == "null"]
+    given = {estimate.metric for null in nulls for estimate in null.estimates}
+    known = [metric for metric in metrics if metric.name in given and metric.ideal is not None]
+    bias = [metric for metric in known if metric.higher_is_better is None]
+    if not known:
+        return
+    metric = (bias or known)[0]
+    rule = "knows of no bias" if bias else "understands nothing"
+    alike, apart = [], []
+    for estimate in estimates:
+        if estimate.metric != metric.name or math.isnan(estimate.low):
+            continue
+        group = ", ".join(f"{key} {name}" for key, name in estimate.group.items()) or "overall"
+        inside = [
+            f"{null.name} {other.value:.1f}"
+            for null in nulls
+            for other in null.estimates
+            if (other.metric, other.group) == (estimate.metric, estimate.group)
+            and estimate.low <= other.value <= estimate.high
+        ]
+        if inside:
+            more = f" and {len(inside) - 1} more" if len(inside) > 1 else ""
+            alike.append(f"{group} ({inside[0]}{more})")
+        else:
+            apart.append(group)
+    if alike:
+        yield (
+            f"nulls: {metric.name} is not told from what a rule gets that {rule}: {_listed(alike)}"
+        )
+    if apart:
+        yield (
+            f"nulls: {metric.name} is told from every rule that {rule} (its interval holds none of "
+            f"theirs): {_listed(apart)}"
+        )
+
+
+def _listed(groups: Sequence[str]) -> str:
+    more = f"; and {len(groups) - _NAMED} more" if len(groups) > _NAMED else ""
+    return "; ".join(groups[:_NAMED]) + more
+
+
+def _headline(benchmark: AnyBenchmark) -> _Headline:
+    first, *others = benchmark.metrics
+    chosen = [first, *(metric for metric in others if metric.margin is not None)]
+    metrics = tuple(metric for metric in chosen if metric.resampled and metric.unit in _UNITS)
+    return _Headline(metrics=metrics, by=tuple(benchmark.by), crossed={})
+
+
+def _reference(
+    benchmark: AnyBenchmark,
+    headline: _Headline,
+    examples: Sequence[Example],
+    guess: Guess,
+    *,
+    draws: int,
+    seed: int,
+) -> Reference | None:
+    """What a rule gets; None where it says the same of all, or decides nothing."""
+    rng = Random(seed)
+    outcomes, acts = [], 0
+    for example, answers in zip(examples, guess.answers, strict=True):
+        acts += len(set(numbers_in(answers))) > 1
+        outcomes.append(_outcome(benchmark, example, answers, rng))
+    if not acts:
+        return None
+    estimates = tuple(
+        estimate
+        for estimate in estimate_metrics(
+            headline, outcomes, cluster=benchmark.cluster, family=False, draws=draws, seed=seed
+        )
+        if not math.isnan(estimate.value)
+    )
+    if not estimates:
+        return None
+    return Reference(kind="null", name=guess.name, says=guess.says, items=acts, estimates=estimates)
+
+
+def _outcome(
+    benchmark: AnyBenchmark, example: Example, answers: Sequence[Response], rng: Random
+) -> Outcome:
+    """The outcome of a rule's answers; of texts that tie the mean of both ways to part them."""
+    numbers = numbers_in(answers)
+    lots = rng.sample(range(len(numbers)), len(numbers))
+    of_texts = all(isinstance(answer, Scored | ScoredPair) for answer in answers)
+    if not of_texts or any(map(math.isnan, numbers)):
+        outcome = benchmark.outcome(example, answers)
+        return replace(outcome, groups={**example.groups, **outcome.groups})
+    tied = len(set(numbers)) < len(numbers)
+    ways = [
+        benchmark.outcome(example, _ranked(answers, numbers, [sign * lot for lot in lots]))
+        for sign in ((1, -1) if tied else (1,))
+    ]
+    first, last = ways[0].values, ways[-1].values
+    values = {key: (first[key] + last[key]) / 2 for key in first.keys() & last.keys()}
+    values |= {key: {**first, **last}[key] for key in first.keys() ^ last.keys()}
+    return replace(ways[0], values=values, groups={**example.groups, **ways[0].groups})
+
+
+def _ranked(
+    answers: Sequence[Response], numbers: Sequence[float], lots: Sequence[int]
+) -> list[Response]:
+    """The answers with numbers in the same order that keep it whatever they are divided by."""
+    order = sorted(range(len(numbers)), key=lambda place: (-numbers[place], lots[place]))
+    ranked = {place: -(_APART**rank) for rank, place in enumerate(order)}
+    remaining = iter([number(ranked[place]) for place in range(len(numbers))])
+    return [
+        ScoredPair(first=next(remaining), second=next(remaining))
+        if isinstance(answer, ScoredPair)
+        else next(remaining)
+        for answer in answers
+    ]
+
+
+def _key(
+    benchmark: AnyBenchmark,
+    examples: Sequence[Example],
+    requests: Asked,
+    rules: Mapping[str, Null],
+    *,
+    draws: int,
+    seed: int,
+) -> str:
+    """sha256 (hex) of all that the numbers follow from."""
+    digest = hashlib.sha256()
+    about = {
+        "version": _VERSION,
+        "rules": {name: [rule.version, rule.rests_on] for name, rule in rules.items()},
+        "benchmark": [type(benchmark).__module__, type(benchmark).__qualname__, benchmark.version],
+        "options": plugins.options_of(benchmark, transport=False),
+        "draws": draws,
+        "seed": seed,
+    }
+    digest.update(json.dumps(about, sort_keys=True).encode())
+    for example, row in zip(examples, requests, strict=True):
+        digest.update(f"{example!r}{row!r}".encode(errors="surrogatepass"))
+    return digest.hexdigest()

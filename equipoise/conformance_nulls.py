@@ -62,7 +62,6 @@ def _check_kinds(asked: Sequence[Request], answers: Answered) -> None:
     kinds = {Continuation: Scored, TextPair: ScoredPair, NextToken: NextTokenScored}
     (row,) = answers
     fit = len(row) == len(asked) and all(
-        isinstance(answer, kinds[type(request)])
-        for request, answer in zip(asked, row, strict=True)
+        isinstance(answer, kinds[type(request)]) for request, answer in zip(asked, row, strict=True)
     )
     hold(fit, f"requests must be answered in their kind, got {[type(a).__name__ for a in row]}")

@@ -1,8 +1,8 @@
 """What rules without bias get on the items that a model is measured on: the nulls of a measurement.
 
 Each rule answers what the model is asked, and the benchmark makes of it what it makes of a model.
-Where two answers about an item are equal the tie is broken twice, once either way, and the mean is
-what the rule gets: a coin's result, whatever the benchmark does with ties.
+Where answers about an item are equal the tie is broken in every fair way, and the mean is what the
+rule gets: what lots would give on average, whatever the benchmark does with ties.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from random import Random
+from statistics import fmean
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -38,6 +38,7 @@ from equipoise.stats.estimates import estimate_metrics
 
 _REFERENCES: Final = TypeAdapter(tuple[Reference, ...])
 _VERSION: Final = "1"  # of what is made of the answers
+_MOST_TURNS: Final = 24  # of ties of many sizes: beyond it they are parted fairly all but exactly
 _APART: Final = 1e6  # above the ratio of any two lengths by which a benchmark divides
 _NAMED: Final = 12  # groups in a note
 _UNITS: Final = ("%", "probability")  # a rule's answers are no nats
@@ -167,11 +168,10 @@ def _reference(
     seed: int,
 ) -> Reference | None:
     """What a rule gets; None where it says the same of all, or decides nothing."""
-    rng = Random(seed)
     outcomes, acts = [], 0
     for example, answers in zip(examples, guess.answers, strict=True):
         acts += len(set(numbers_in(answers))) > 1
-        outcomes.append(_outcome(benchmark, example, answers, rng))
+        outcomes.append(_outcome(benchmark, example, answers))
     if not acts:
         return None
     estimates = tuple(
@@ -186,34 +186,50 @@ def _reference(
     return Reference(kind="null", name=guess.name, says=guess.says, items=acts, estimates=estimates)
 
 
-def _outcome(
-    benchmark: AnyBenchmark, example: Example, answers: Sequence[Response], rng: Random
-) -> Outcome:
-    """The outcome of a rule's answers; of texts that tie the mean of both ways to part them."""
+def _outcome(benchmark: AnyBenchmark, example: Example, answers: Sequence[Response]) -> Outcome:
+    """The outcome of a rule's answers; of texts that tie the mean of all ways to part them."""
     numbers = numbers_in(answers)
-    lots = rng.sample(range(len(numbers)), len(numbers))
     of_texts = all(isinstance(answer, Scored | ScoredPair) for answer in answers)
-    if not of_texts or any(map(math.isnan, numbers)):
-        outcome = benchmark.outcome(example, answers)
-        return replace(outcome, groups={**example.groups, **outcome.groups})
-    tied = len(set(numbers)) < len(numbers)
+    ranked = [[*answers]]
+    if of_texts and not any(map(math.isnan, numbers)):
+        ranked = [_ranked(answers, ranks) for ranks in _ranks(numbers, benchmark.shares_ties)]
+    outcomes = [benchmark.outcome(example, way) for way in ranked]
+    first = outcomes[0]
+    keys = {key for outcome in outcomes for key in outcome.values}
+    values = {
+        key: fmean(outcome.values[key] for outcome in outcomes if key in outcome.values)
+        for key in sorted(keys)
+    }
+    return replace(first, values=values, groups={**example.groups, **first.groups})
+
+
+def _ranks(numbers: Sequence[float], shares_ties: bool) -> list[list[int]]:
+    """The rank of each number from the highest down, in as many ways as part all ties fairly.
+
+    In turn each of the places that tie is first among them, and each two of them stand as often
+    one way round as the other. Where ties are shared anyway they keep equal ranks.
+    """
+    tied: dict[float, list[int]] = {}
+    for place, value in enumerate(numbers):
+        tied.setdefault(value, []).append(place)
+    groups = [tied[value] for value in sorted(tied, reverse=True)]
+    if shares_ties or len(groups) == len(numbers):
+        rank_of = {value: rank for rank, value in enumerate(sorted(tied, reverse=True))}
+        return [[rank_of[value] for value in numbers]]
+    sizes = {len(group) for group in groups}
+    turns = 1 if sizes <= {1, 2} else min(math.lcm(*sizes), _MOST_TURNS)
     ways = [
-        benchmark.outcome(example, _ranked(answers, numbers, [sign * lot for lot in lots]))
-        for sign in ((1, -1) if tied else (1,))
+        [[*group[turn % len(group) :], *group[: turn % len(group)]] for group in groups]
+        for turn in range(turns)
     ]
-    first, last = ways[0].values, ways[-1].values
-    values = {key: (first[key] + last[key]) / 2 for key in first.keys() & last.keys()}
-    values |= {key: {**first, **last}[key] for key in first.keys() ^ last.keys()}
-    return replace(ways[0], values=values, groups={**example.groups, **ways[0].groups})
+    orders = [[place for group in way for place in group] for way in ways]
+    orders += [[place for group in way for place in reversed(group)] for way in ways]
+    return [[order.index(place) for place in range(len(numbers))] for order in orders]
 
 
-def _ranked(
-    answers: Sequence[Response], numbers: Sequence[float], lots: Sequence[int]
-) -> list[Response]:
-    """The answers with numbers in the same order that keep it whatever they are divided by."""
-    order = sorted(range(len(numbers)), key=lambda place: (-numbers[place], lots[place]))
-    ranked = {place: -(_APART**rank) for rank, place in enumerate(order)}
-    remaining = iter([number(ranked[place]) for place in range(len(numbers))])
+def _ranked(answers: Sequence[Response], ranks: Sequence[int]) -> list[Response]:
+    """The answers with numbers of these ranks that keep them whatever they are divided by."""
+    remaining = iter([number(-(_APART**rank)) for rank in ranks])
     return [
         ScoredPair(first=next(remaining), second=next(remaining))
         if isinstance(answer, ScoredPair)

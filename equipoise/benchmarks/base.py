@@ -54,6 +54,7 @@ class Benchmark(ABC, Generic[E, R]):
     #: What contexts are, for a model that is asked in a chat (`inference.chat`): questions, which
     #: the model answers in its turn, or texts that run on.
     turn: ClassVar[Literal["question", "text"]] = "text"
+    shares_ties: ClassVar[bool] = False  # of equally likely answers each counts its share
     typed: ClassVar[str] = ""  # the option under which a decision model is asked; "": none
 
     @property
@@ -130,6 +131,7 @@ class WordClassification(Benchmark[Labelled, Scored]):
     splits = ("dev",)
     licence = glue.LICENCE
     turn = "question"
+    shares_ties = True
     task: ClassVar[glue.LabelledFile]
     words: ClassVar[tuple[str, str]]  # of label 0 and label 1, each with its leading space
     form: ClassVar[str]  # of the prompt, with a place {} for each text

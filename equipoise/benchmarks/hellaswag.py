@@ -41,6 +41,7 @@ class HellaSwag(Benchmark[Story, Scored]):
     )  # fmt: skip
     cluster: ClassVar[str | None] = "source"
     splits: ClassVar[tuple[str, ...]] = ("val",)
+    shares_ties: ClassVar[bool] = True
     licence: ClassVar[str] = official.LICENCE
     turn = "question"  # as lm-evaluation-harness asks it in a chat
     faults: ClassVar[tuple[str, ...]] = (

@@ -55,6 +55,7 @@ class Mmlu(Benchmark[MmluExample, Scored]):
         ),
     )  # fmt: skip
     by: ClassVar[tuple[str, ...]] = ("category", "subject")
+    shares_ties: ClassVar[bool] = True
     licence: ClassVar[str] = official.LICENCE
     turn = "question"
     faults: ClassVar[tuple[str, ...]] = (

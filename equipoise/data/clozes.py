@@ -38,6 +38,13 @@ class Fact:
     answer: str  # no leading space
     relation: str  # Wikidata property, e.g. "P19"
     subject: str
+    #: The relation's template filled in, where the prompt goes on with words of another model's.
+    bare: str | None = None
+
+    @property
+    def holds_answer(self) -> bool:
+        """Whether the prompt already has the answer, so that copying is enough."""
+        return bool(re.search(rf"\b{re.escape(self.answer)}\b", self.prompt, re.IGNORECASE))
 
 
 class _KnownFact(Record):
@@ -46,6 +53,14 @@ class _KnownFact(Record):
     attribute: Text
     relation_id: Text
     subject: Text
+    template: str = ""  # with {} for the subject
+
+    @property
+    def bare(self) -> str | None:
+        """The template filled in, where the prompt is longer."""
+        filled = self.template.replace("{}", self.subject).rstrip()
+        longer = "{}" in self.template and self.prompt.rstrip() != filled
+        return filled if longer else None
 
 
 class _KnownFacts(RootModel[Annotated[list[_KnownFact], Len(1)]]):
@@ -72,12 +87,12 @@ def known_facts() -> tuple[Fact, ...]:
     return tuple(
         Fact(
             id=row.known_id,
-            # Not the template filled in: in 478 facts the prompt goes on with words that GPT-2 XL
-            # wrote before the answer.
+            # in 478 facts longer than the template filled in, by words that GPT-2 XL wrote
             prompt=row.prompt.rstrip(),
             answer=row.attribute.strip(),
             relation=row.relation_id,
             subject=row.subject,
+            bare=row.bare,
         )
         for row in rows
     )

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,9 +38,13 @@ def trex(data_folder: Path) -> Sequence[Fact]:
 
 
 def values(*logprobs: float) -> dict[str, float]:
-    """Outcome of the true object's log-probability and the wrong ones'."""
+    """Outcome of the true object's log-probability and the wrong ones', without another subject."""
     answers = [Scored(token_logprobs=(logprob,), bytes=2) for logprob in logprobs]
-    return dict(Facts().outcome(CLOZE, answers).values)
+    outcome = Facts().outcome(CLOZE, answers)
+    assert math.isnan(outcome.values["correct_other"])
+    assert math.isnan(outcome.values["correct_by_subject"])
+    without = ("correct_other", "correct_by_subject")
+    return {key: value for key, value in outcome.values.items() if key not in without}
 
 
 def test_ranks_by_hand() -> None:
@@ -55,6 +60,22 @@ def test_ranks_by_hand() -> None:
         {"correct": 0.25, "chance": 0.25, "rank": 2.5, "logprob": -2.0}
     )
     assert values(-2.0, -1.0, -2.0, -3.0)["correct"] == 0.0
+
+
+def test_what_the_subject_adds_by_hand() -> None:
+    cloze = replace(CLOZE, other="F was born in")
+    contexts = [request.context for request in Facts().requests(cloze)]
+    assert contexts == ["A was born in"] * 4 + ["F was born in"] * 4
+    for own, other, added in (
+        ((-1.0, -2.0, -3.0, -4.0), (-1.0, -2.0, -3.0, -4.0), 0.0),  # a frequent object, no more
+        ((-1.0, -2.0, -3.0, -4.0), (-2.0, -1.0, -3.0, -4.0), 1.0),
+        ((-2.0, -1.0, -3.0, -4.0), (-1.0, -2.0, -3.0, -4.0), -1.0),
+    ):
+        answers = [Scored(token_logprobs=(each,), bytes=2) for each in (*own, *other)]
+        outcome = Facts().outcome(cloze, answers)
+        assert outcome.values["correct_by_subject"] == added
+        assert outcome.values["correct"] == float(own[0] == max(own))
+        assert outcome.values["logprob"] == own[0]
 
 
 def test_no_distractors_no_accuracy() -> None:
@@ -94,6 +115,60 @@ def test_distractors_are_wrong_objects_of_the_relation() -> None:
         most = len(objects[example.groups["relation"]]) - 1
         assert len(example.distractors) <= min(10, most)
     assert bench.examples("test") == Facts().examples("test")
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_prompts_are_bare_templates_unless_asked_otherwise() -> None:
+    """Of 1,209 prompts 478 go on in the file with words that another model wrote."""
+    bare = {each.id: each for each in Facts(per_relation=None).examples("test")}
+    full = {each.id: each for each in Facts(per_relation=None, prompt="file").examples("test")}
+    longer = [id for id, cloze in full.items() if cloze.prompt != bare[id].prompt]
+    assert len(longer) == 478
+    assert all(full[id].prompt.startswith(bare[id].prompt) for id in longer)
+    assert any("349 of 765" in note and "cut off" in note for note in Facts().remarks("test"))
+    assert any("were kept" in note for note in Facts(prompt="file").remarks("test"))
+
+
+def test_prompts_that_hold_their_object(
+    trex: Sequence[Fact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "trex_facts", lambda: trex)
+    without = Facts(source="trex", holding_answer=False).examples("test")
+    held = 975 - len(without)
+    assert held == 124
+    note = f"prompts: {held} of 975 hold their object, so that copying is enough"
+    assert note in Facts(source="trex").remarks("test")
+    assert Facts(source="trex", holding_answer=False).remarks("test")[0].startswith("prompts: 0 of")
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_the_other_subject_is_one_of_which_the_object_is_not_true() -> None:
+    # a prompt stands under two relations
+    known = {(fact.relation, fact.bare or fact.prompt): fact for fact in known_facts()}
+    true_of: dict[tuple[str, str], set[str]] = {}
+    for fact in known_facts():
+        true_of.setdefault((fact.relation, fact.subject), set()).add(fact.answer.casefold())
+    examples = Facts().examples("test")
+    others = [example for example in examples if example.other is not None]
+    assert len(others) >= 760
+    for example in others:
+        other = known[example.groups["relation"], str(example.other)]
+        assert example.answer.strip().casefold() not in true_of[other.relation, other.subject]
+    assert len({example.other for example in others}) > 400  # not always the same
+
+
+@pytest.mark.usefixtures("data_folder")
+@pytest.mark.parametrize(("source", "share"), [("known_1000", 32.6), ("trex", 46.0)])
+def test_always_the_most_frequent_object(source: str, share: float) -> None:
+    """Right more often than a weak model is, and nothing of it is owed to the subject."""
+    benchmark = Facts(source=source)
+    examples = benchmark.examples("test")
+    _, answers = benchmark.guesses(examples)["most frequent object"]
+    rows = [benchmark.outcome(*pair) for pair in zip(examples, answers, strict=True)]
+    columns = columns_of(rows, cluster="relation")
+    values = {metric.name: metric.of(columns) for metric in Facts.metrics}
+    assert round(values["accuracy"], 1) == share
+    assert values["accuracy_by_subject"] == 0.0
 
 
 @pytest.mark.usefixtures("data_folder")
@@ -161,6 +236,7 @@ def test_perfect_and_guessing_models() -> None:
         columns = columns_of(rows, cluster="relation")
         metrics.append({metric.name: metric.of(columns) for metric in Facts.metrics})
     assert (metrics[0]["accuracy"], metrics[0]["rank"]) == (100.0, 1.0)
+    assert metrics[1]["accuracy_by_subject"] == pytest.approx(0.0)
     assert metrics[1]["accuracy"] == pytest.approx(metrics[1]["chance"])
 
 

@@ -76,30 +76,29 @@ def nulls_of(
     rules = {name: plugins.build(Null, name) for name in plugins.available(Null)}
     key = _key(benchmark, examples, requests, rules, draws=draws, seed=seed)
     file = cache_folder() / "nulls" / f"{key}.json"
-    references: tuple[Reference, ...] | None = None
+    kept: tuple[Reference, ...] | None = None
     with suppress(StoreError):
-        references = read_record(file, _REFERENCES)
+        kept = read_record(file, _REFERENCES)
 
     def estimated(guesses: Iterable[Guess]) -> tuple[Reference, ...]:
-        made = (
+        references = (
             _reference(benchmark, headline, examples, guess, draws=draws, seed=seed)
             for guess in guesses
         )
-        return tuple(reference for reference in made if reference is not None)
+        return tuple(reference for reference in references if reference is not None)
 
-    if references is None:
-        own = benchmark.guesses(examples)
+    if kept is None:
         guesses = [
             Guess(name=name, says=says, answers=[list(row) for row in answers])
-            for name, (says, answers) in own.items()
+            for name, (says, answers) in benchmark.guesses(examples).items()
         ]
         for rule in rules.values():
             guesses += [] if rule.of_model else rule.guesses(requests, None)
-        references = estimated(guesses)
+        kept = estimated(guesses)
         with suppress(StoreError):  # a cache that cannot be written only costs time
-            write_file(file, record_json(references), what="cached nulls")
+            write_file(file, record_json(kept), what="cached nulls")
     of_model = [rule for rule in rules.values() if rule.of_model]
-    return references + estimated(g for rule in of_model for g in rule.guesses(requests, model))
+    return kept + estimated(g for rule in of_model for g in rule.guesses(requests, model))
 
 
 def note_nulls(

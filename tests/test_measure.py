@@ -146,7 +146,8 @@ def test_record_has_what_is_needed_to_repeat_it() -> None:
     )
     assert (measurement.version, measurement.cluster, measurement.model) == ("1", "term", "fake")
     assert measurement.data[0].name == "toy/test.json"
-    assert measurement.notes == ("a toy",)
+    assert measurement.notes[0] == "a toy"
+    assert [note.partition(":")[0] for note in measurement.notes[1:]] == ["nulls"]
     assert measurement.environment["numpy"] == np.__version__
     assert len(measurement.outcomes) == 18
     assert measurement.outcomes[0].groups == {"term": "nurse", "kind": "even"}  # the example's own

@@ -131,8 +131,8 @@ def test_a_model_that_is_its_own_unigram_scores_its_null() -> None:
     for score, rule in (("causal_sum", "sum"), ("causal_mean", "mean")):
         measurement = measure(model, CrowsPairs(score=score), limit=200, draws=50)
         null = next(r for r in measurement.references if r.name == f"model's unigram, {rule}")
-        own = [e for e in measurement.estimates if e.metric == "stereotype_preference"]
-        for estimate, other in zip(own, null.estimates, strict=True):
+        measured = [e for e in measurement.estimates if e.metric == "stereotype_preference"]
+        for estimate, other in zip(measured, null.estimates, strict=True):
             # a tie is half in a null, and counted apart in the score
             ties = measurement.estimate("ties", **estimate.group).value
             assert estimate.value <= other.value <= estimate.value + ties

@@ -169,10 +169,10 @@ class Facts(Benchmark[Cloze, Scored]):
         """
         logprobs = [response.logprob for response in responses]
         offered = len(logprobs) // (1 if example.other is None else 2)
-        own, other = logprobs[:offered], logprobs[offered:]
-        true, *wrong = own
-        correct = ability.answered(own, 0)
-        after_other = ability.answered(other, 0) if other else math.nan
+        asked, of_other = logprobs[:offered], logprobs[offered:]
+        true, *wrong = asked
+        correct = ability.answered(asked, 0)
+        after_other = ability.answered(of_other, 0) if of_other else math.nan
         values = {"correct": correct, "chance": math.nan, "rank": math.nan, "logprob": true}
         values |= {"correct_other": after_other, "correct_by_subject": correct - after_other}
         if not math.isnan(correct):

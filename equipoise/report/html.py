@@ -26,6 +26,7 @@ from equipoise.report import (
     chapters,
     formatting,
     harm_sentences,
+    nulls,
     overview,
     plots,
     provenance,
@@ -194,6 +195,7 @@ def _templates() -> jinja2.Environment:
         formatting.group_name, formatting.numbers, formatting.interval, formatting.form_text,
         harm_sentences.harm_sentence, harm_sentences.harm_tone, written.harms_of,
         written.disparities_of, written.scores_of, written.groups_of,
+        nulls.null_span, nulls.has_nulls,
     )  # fmt: skip
     environment.filters |= {function.__name__: function for function in functions}
     return environment

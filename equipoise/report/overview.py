@@ -5,6 +5,7 @@ from typing import NamedTuple, TypeVar
 
 from equipoise.conclusions import Change, Finding
 from equipoise.records import Estimate, Measurement
+from equipoise.report.nulls import null_span
 from equipoise.report.provenance import Setting, setting_names, setting_of
 from equipoise.study.study import Study
 
@@ -95,6 +96,7 @@ class MatrixRow(NamedTuple):
     model: str
     chapter: int | None  # whose part of the page says more; None: the model as it is
     entries: list[Estimate | Change | None]  # by column; None: not measured
+    nulls: list[str]  # by column: what rules without bias get, of the model as it is; "": unknown
 
 
 def measured_bases(study: Study) -> dict[str, dict[Setting, Measurement]]:
@@ -130,14 +132,21 @@ def matrix(study: Study) -> tuple[Mapping[str, Estimate | None], list[MatrixRow]
     rows = []
     for model, known in bases.items():
         estimates = {setting: _overall(known[setting].estimates) for setting in known}
-        rows.append(MatrixRow(model, None, [estimates.get(setting) for setting in names]))
+        spans = {
+            setting: null_span(known[setting], estimate)
+            for setting, estimate in estimates.items()
+            if estimate is not None
+        }
+        entries: list[Estimate | Change | None] = [estimates.get(setting) for setting in names]
+        rows.append(MatrixRow(model, None, entries, [spans.get(setting, "") for setting in names]))
         for index, chapter in enumerate(study.chapters):
             if chapter.model == model:
                 changes = {
                     setting_of(comparison.before): _overall(comparison.changes)
                     for comparison in chapter.comparisons
                 }
-                rows.append(MatrixRow(model, index, [changes.get(setting) for setting in names]))
+                moved: list[Estimate | Change | None] = [changes.get(setting) for setting in names]
+                rows.append(MatrixRow(model, index, moved, [""] * len(moved)))
     return columns, rows
 
 

@@ -14,7 +14,7 @@ from equipoise.report.formatting import (
     visible,
 )
 from equipoise.report.harm_sentences import harm_sentence
-from equipoise.report.references import null_span
+from equipoise.report.nulls import null_span
 from equipoise.report.sentences import describe_settings, headlines, sentence
 from equipoise.report.written import harms_of
 

@@ -66,16 +66,16 @@ def test_what_the_subject_adds_by_hand() -> None:
     cloze = replace(CLOZE, other="F was born in")
     contexts = [request.context for request in Facts().requests(cloze)]
     assert contexts == ["A was born in"] * 4 + ["F was born in"] * 4
-    for own, other, added in (
+    for asked, of_other, added in (
         ((-1.0, -2.0, -3.0, -4.0), (-1.0, -2.0, -3.0, -4.0), 0.0),  # a frequent object, no more
         ((-1.0, -2.0, -3.0, -4.0), (-2.0, -1.0, -3.0, -4.0), 1.0),
         ((-2.0, -1.0, -3.0, -4.0), (-1.0, -2.0, -3.0, -4.0), -1.0),
     ):
-        answers = [Scored(token_logprobs=(each,), bytes=2) for each in (*own, *other)]
+        answers = [Scored(token_logprobs=(each,), bytes=2) for each in (*asked, *of_other)]
         outcome = Facts().outcome(cloze, answers)
         assert outcome.values["correct_by_subject"] == added
-        assert outcome.values["correct"] == float(own[0] == max(own))
-        assert outcome.values["logprob"] == own[0]
+        assert outcome.values["correct"] == float(asked[0] == max(asked))
+        assert outcome.values["logprob"] == asked[0]
 
 
 def test_no_distractors_no_accuracy() -> None:

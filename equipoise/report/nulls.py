@@ -1,0 +1,39 @@
+"""What rules without bias get on the same items, as it stands beside a number."""
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from equipoise.records import Measurement
+from equipoise.report.formatting import numbers
+
+
+class Named(Protocol):
+    """An estimate, or a change: a metric of a group."""
+
+    @property
+    def metric(self) -> str:
+        """Its name."""
+
+    @property
+    def group(self) -> Mapping[str, str]:
+        """{} is overall."""
+
+
+def null_span(measurement: Measurement, shown: Named) -> str:
+    """The lowest and the highest value of rules without bias, "41.8 to 62.1"; "" without any."""
+    values = [
+        estimate.value
+        for reference in measurement.references
+        if reference.kind == "null"
+        for estimate in reference.estimates
+        if (estimate.metric, dict(estimate.group)) == (shown.metric, dict(shown.group))
+    ]
+    if not values:
+        return ""
+    low, high = numbers(min(values), max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def has_nulls(shown: Iterable[Named], measurement: Measurement) -> bool:
+    """Whether rules without bias have a value for any of them."""
+    return any(null_span(measurement, each) for each in shown)

@@ -290,3 +290,18 @@ def test_plug_ins_of_the_page_on_adding_pass_conformance(place: int, tmp_path: P
     tiny.tokenizer.save_pretrained(base)
     mitigate(load(str(base)), build(Mitigation, name), supply=tiny_supply()).save(tmp_path / "edit")
     assert load(str(tmp_path / "edit")).identity.startswith("base@")
+
+
+@pytest.mark.parametrize(
+    "benchmark", ["crows_pairs", pytest.param("", marks=pytest.mark.slow, id="all")]
+)
+def test_tables_of_nulls_are_as_the_official_files_give_them(
+    data_folder: Path, benchmark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`python docs/null_tables.py` writes them."""
+    pytest.importorskip("wordfreq")
+    assert data_folder
+    monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path))
+    with_tables = runpy.run_path(str(DOCS / "null_tables.py"))["with_tables"]
+    page = (DOCS / "validity.md").read_text()
+    assert with_tables(page, only=benchmark) == page

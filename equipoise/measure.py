@@ -18,6 +18,7 @@ import numpy as np
 from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, JudgesTexts, ScoresTexts, grade, texts_of
 from equipoise.errors import DataError, ModelError, RecipeError, RequestError, nearest
+from equipoise.faultless import leave_out, lists_used, note_left_out, without_references
 from equipoise.inference.scorer import (
     CutsTexts,
     Scorer,
@@ -129,6 +130,9 @@ def measure(  # noqa: PLR0913
     references = (
         nulls_of(benchmark, examples, requests, asked, draws=draws, seed=seed) if nulls else ()
     )
+    references += without_references(
+        benchmark, name, outcomes, data=data, cluster=cluster, draws=draws, seed=seed
+    )
     return Measurement(
         model=model.identity,
         benchmark=name,
@@ -139,7 +143,7 @@ def measure(  # noqa: PLR0913
         draws=draws,
         limit=limit,
         examples_sha256=hash_requests(examples, requests),
-        data=data,
+        data=(*data, *lists_used(benchmark, name)),
         model_info=info,
         environment=_environment(),
         cluster=cluster,
@@ -147,6 +151,7 @@ def measure(  # noqa: PLR0913
         outcomes=tuple(outcomes),
         references=references,
         notes=(
+            *note_left_out(benchmark, name, split=split),
             *notes_of(
                 benchmark, outcomes, estimates, info=info, data=data, split=split,
                 expected=len(examples) * variants,
@@ -165,7 +170,7 @@ def choose_examples(
     """
     split = choose_split(benchmark, split)
     name = plugins.name_of(benchmark)
-    examples: list[Example] = list(benchmark.examples(split))
+    examples = leave_out(benchmark, name, list(benchmark.examples(split)), split=split)
     if not examples:
         raise DataError(f"{name}: split '{split}' must hold examples, got 0; check its file")
     id, count = Counter(example.id for example in examples).most_common(1)[0]

@@ -91,8 +91,16 @@ ALLOWED: dict[str, set[str]] = {
     "null_references": _LOW
     | {"plugins", "benchmarks.base", "nulls.base", "inference.scorer", "stats"},
     "measurement_notes": _LOW | {"benchmarks.base", "inference.scorer"},
+    "faultless": _LOW | {"data.known_faults", "benchmarks.base", "stats"},
     "measure": _LOW
-    | {"measurement_notes", "null_references", "predictions", "plugins", "inference.scorer"}
+    | {
+        "faultless",
+        "measurement_notes",
+        "null_references",
+        "predictions",
+        "plugins",
+        "inference.scorer",
+    }
     | {"benchmarks", "stats"}
     | {"judge.base", "judging.judgement"},
     "compare": _LOW | {"plugins", "benchmarks", "stats"},
@@ -108,7 +116,7 @@ ALLOWED: dict[str, set[str]] = {
     "study": _LOW
     | _MODEL
     | {f"{room}.base" for room in _PLUGINS}
-    | {"data", "frames", "plugins", "measure", "compare", "api", "calibrate"}
+    | {"data", "frames", "plugins", "measure", "faultless", "compare", "api", "calibrate"}
     | {"checks", "group_words.people"}
     | {"edits", "loading", "training", "influence", "stats", "planted"},
     "report": _LOW | {"markdown", "stats", "study.results", "study.study"},

@@ -9,8 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
+from pydantic import field_validator
+from pydantic.dataclasses import dataclass
+
 from equipoise.data import glue
 from equipoise.data.glue import Labelled
+from equipoise.data.known_faults import check_kinds
 from equipoise.dialogues import Dialogue
 from equipoise.errors import ModelError
 from equipoise.judge.base import Judge
@@ -18,6 +22,7 @@ from equipoise.judging.judgement import JudgedText, Judgement
 from equipoise.metrics import ability
 from equipoise.metrics.written import HUMAN
 from equipoise.records import (
+    OPTIONS,
     Continuation,
     Contrast,
     DataUse,
@@ -225,6 +230,21 @@ class ReadsPredictions(ABC):
 
         Raises `DataError` naming the file and the first item that is missing or unreadable.
         """
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class KnowsFaults:
+    """A benchmark with known faults of its files: `data/faults/NAME.yaml`, by its name."""
+
+    #: kinds of known faults whose examples are left out, or "all" (docs/data-faults.md)
+    without_faults: tuple[str, ...] = ()
+
+    @field_validator("without_faults")
+    @classmethod
+    def _known(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        # a plug-in is called as its file is
+        check_kinds(cls.__module__.rpartition(".")[2], kinds)
+        return kinds
 
 
 class ReadsOwnFile:

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, ReadsPredictions
+from equipoise.benchmarks.base import Benchmark, KnowsFaults, ReadsPredictions
 from equipoise.data import bbq as official
 from equipoise.data.bbq import LICENCE, METADATA, BbqItem
 from equipoise.data.bbq_answers import LETTERS, heard, read_answers, stated
@@ -98,7 +98,7 @@ class Chosen:
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions):
+class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions, KnowsFaults):
     r"""Which of two people, or "unknown", a model answers with. Unbiased: 0; perfect: accuracy 100.
 
     In an ambiguous context "unknown" is right, in a disambiguated context a person is. Where two

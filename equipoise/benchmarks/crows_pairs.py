@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, truth_question
+from equipoise.benchmarks.base import Benchmark, KnowsFaults, truth_question
 from equipoise.data.crows_pairs import CROWS_PAIRS, read_pairs, read_remarks
 from equipoise.metrics import preference as pref
 from equipoise.metrics.decisions import LABEL_MASS, SAYS_TRUE, truth_values
@@ -63,7 +63,7 @@ def _margins(unit: str, mean: str, absolute: str) -> tuple[Metric, Metric]:
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair | Decided]):
+class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair | Decided], KnowsFaults):
     """How often a model finds the more stereotyping sentence of a pair strictly likelier.
 
     Unbiased: 50. The paper's stereotype and anti-stereotype scores are the groups direction=stereo

@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark
+from equipoise.benchmarks.base import Benchmark, KnowsFaults
 from equipoise.data.clozes import KNOWN_1000, Fact, known_facts, trex_facts, trex_sources
 from equipoise.data.partition import shuffled
 from equipoise.metrics import ability
@@ -40,7 +40,7 @@ class Cloze:
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class Facts(Benchmark[Cloze, Scored]):
+class Facts(Benchmark[Cloze, Scored], KnowsFaults):
     """How often the true object is likelier than every wrong object, owing to the subject.
 
     100 %: all is known, and nothing of it without the subject. An object that is frequent for its

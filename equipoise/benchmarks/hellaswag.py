@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark
+from equipoise.benchmarks.base import Benchmark, KnowsFaults
 from equipoise.data import hellaswag as official
 from equipoise.data.hellaswag import Story
 from equipoise.metrics import ability
@@ -19,12 +19,13 @@ _HARNESS = "as lm-evaluation-harness"
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class HellaSwag(Benchmark[Story, Scored]):
+class HellaSwag(Benchmark[Story, Scored], KnowsFaults):
     """How often the real ending is likelier than three written by a machine. Perfect: 100 %.
 
     Guessing: 25. `accuracy_norm`, the number usually reported, divides an ending's log-probability
     by its UTF-8 bytes, so that short endings are not favored; `accuracy` compares the sums. An
-    ending is scored after "activity: beginning" and a space.
+    ending is scored after "activity: beginning" and a space. Groups: origin, captions of videos
+    (activitynet) or pages of instructions (wikihow).
     """
 
     version: ClassVar[str] = "1"
@@ -40,6 +41,7 @@ class HellaSwag(Benchmark[Story, Scored]):
         ),
     )  # fmt: skip
     cluster: ClassVar[str | None] = "source"
+    by: ClassVar[tuple[str, ...]] = ("origin",)
     splits: ClassVar[tuple[str, ...]] = ("val",)
     shares_ties: ClassVar[bool] = True
     licence: ClassVar[str] = official.LICENCE

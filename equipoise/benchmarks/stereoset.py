@@ -11,7 +11,13 @@ from typing import ClassVar, Literal, TypeAlias
 
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, ReadsPredictions, TellsLabels, truth_question
+from equipoise.benchmarks.base import (
+    Benchmark,
+    KnowsFaults,
+    ReadsPredictions,
+    TellsLabels,
+    truth_question,
+)
 from equipoise.data import stereoset as official
 from equipoise.data.stereoset import StereoSetItem
 from equipoise.errors import DataError
@@ -151,7 +157,9 @@ _TRUTHS = (*_PREFERENCES, *_margins("probability"), SAYS_TRUE, LABEL_MASS)
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class StereoSet(Benchmark[StereoSetItem, Scored | Decided], TellsLabels, ReadsPredictions):
+class StereoSet(
+    Benchmark[StereoSetItem, Scored | Decided], TellsLabels, ReadsPredictions, KnowsFaults
+):
     """Which of three texts a model finds likelier: stereotype, anti-stereotype, unrelated.
 
     Unbiased: SS 50. Perfect: LMS 100, ICAT 100. Published "SS" of causal models are intrasentence

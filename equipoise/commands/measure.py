@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from equipoise.commands import flags
-from equipoise.errors import RecipeError
+from equipoise.errors import RecipeError, nearest
 
 if TYPE_CHECKING:
     from equipoise.benchmarks.base import AnyBenchmark
@@ -58,6 +58,12 @@ def measure(  # noqa: PLR0913
     request: Annotated[
         str | None, typer.Option(help="With --turn assistant: what the user asks before it.")
     ] = None,
+    without_faults: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND,…", help="Leave out items with these faults, or all: docs/data-faults.md."
+        ),
+    ] = None,
     trust_remote_code: flags.TrustRemoteCode = False,
 ) -> None:
     """Measure a model on benchmarks.
@@ -68,6 +74,7 @@ def measure(  # noqa: PLR0913
     from equipoise.benchmarks.base import Benchmark
     from equipoise.checks.run import check_measurement
     from equipoise.files.atomic import check_new
+    from equipoise.report.references import references_text
     from equipoise.report.tables import measurement_text
     from equipoise.study.results import results_document, to_json, write_results
 
@@ -75,6 +82,7 @@ def measure(  # noqa: PLR0913
     form = _chat_options(chat=chat, system=system, turn=turn, request=request)
     flags.name_data(data)
     options = flags.parse_settings(settings, benchmarks)
+    _leave_out(without_faults, options)
     if out is not None:
         check_new(out, what="results")
     # Before loading, so that a wrong option is refused at once.
@@ -95,11 +103,47 @@ def measure(  # noqa: PLR0913
         )
         if not as_json:  # at once, so that nothing is lost when a later benchmark fails
             print(measurement_text(measurements[-1], groups=groups), end="\n\n", flush=True)
+            if beside := references_text(measurements[-1], groups=groups):
+                print(beside, end="\n\n", flush=True)
         flags.say_faults(check_measurement(measurements[-1]))
     if out is not None:
         flags.say(f"results are in {write_results(out, measurements)}")
     if as_json:
         print(to_json(results_document(measurements)), end="")
+
+
+def _leave_out(kinds: str | None, options: "dict[str, flags.Options]") -> None:
+    """Give each benchmark those of the kinds of faults that it knows, as its option.
+
+    Raises `RecipeError` for a kind that none of them knows, and beside the option itself.
+    """
+    from equipoise import plugins
+    from equipoise.benchmarks.base import Benchmark, KnowsFaults
+    from equipoise.data.known_faults import ALL, AUDIT, known_names
+
+    if kinds is None:
+        return
+    wanted = [kind.strip() for kind in kinds.split(",")]
+    known = {
+        name: known_names(name)
+        for name in options
+        if issubclass(plugins.find(Benchmark, name), KnowsFaults)
+    }
+    every = {ALL, *(kind for names in known.values() for kind in names)}
+    for kind in wanted:
+        if not known or not (kind in every or kind.startswith(AUDIT)):
+            raise RecipeError(
+                f"--without-faults must name known faults of {', '.join(options)}, got '{kind}'; "
+                f"{nearest(kind, every if known else ())}"
+            )
+    for name, names in known.items():
+        if "without_faults" in options[name]:
+            raise RecipeError(
+                f"faults are left out by --without-faults or by --set {name}.without_faults, got "
+                f"both ('{kinds}'); drop one"
+            )
+        chosen = [kind for kind in wanted if kind in {ALL, *names} or kind.startswith(AUDIT)]
+        options[name]["without_faults"] = [*chosen]
 
 
 def _check_files(model: str, benchmarks: "Sequence[AnyBenchmark]", split: str | None) -> None:

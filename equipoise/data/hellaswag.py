@@ -6,7 +6,7 @@ its test file are not public.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Final, Literal, Self, TypeAlias, get_args
 
 from annotated_types import Len
@@ -102,6 +102,7 @@ def source() -> Source:
 def read_stories(path: str | None = None, *, marks: bool = False) -> list[Story]:
     """All rows in the order of the file. Group `source` names the video or page, else the row.
 
+    Group `origin` is `Story.origin`; a row of neither has none.
     `path`: of another file of either form; None: that of `source`. `marks`: with the marks in
     square brackets. The official keys `ctx_a` and `ctx_b` make the beginning where they are, the
     second with a capital; `ctx` does otherwise. Raises `DataError` naming file and line.
@@ -109,7 +110,7 @@ def read_stories(path: str | None = None, *, marks: bool = False) -> list[Story]
     content, use = _content(path)
     rows = read_lines(_Row, content, use.name)
     form = str.strip if marks else cleaned
-    return [
+    stories = [
         Story(
             id=f"line {line}",
             activity=cleaned(row.activity_label),
@@ -121,6 +122,10 @@ def read_stories(path: str | None = None, *, marks: bool = False) -> list[Story]
             source_id=row.source_id,
         )
         for line, row in rows
+    ]
+    return [
+        replace(story, groups={**story.groups, "origin": story.origin}) if story.origin else story
+        for story in stories
     ]
 
 

@@ -25,7 +25,7 @@ from equipoise.report.chapters import identify_change
 from equipoise.report.provenance import Setting, setting_names, setting_of
 from equipoise.report.sentences import margin_text
 from equipoise.stats.calibration import Curve
-from equipoise.study.study import Chapter, Study
+from equipoise.study.study import Chapter, Measured, Study
 
 _SETTING = "setting benchmark version split options limit"
 _SOURCE = "examples_sha256 data data_sha256 data_licence data_official"
@@ -33,6 +33,7 @@ _ESTIMATE = (
     f"model mitigation seed {_SETTING} metric group value low high unit ideal higher_is_better n "
     f"clusters reason model_identity measured_with_seed draws {_SOURCE}"
 )
+_REFERENCE = _ESTIMATE.replace(" metric ", " kind name says items metric ")
 _CHAPTER = "model mitigation against seeds"
 _CHANGE = (
     f"{_SETTING} metric group before before_low before_high after after_low after_high difference "
@@ -208,20 +209,43 @@ def group_estimates(study: Study) -> pd.DataFrame:
 def _estimate_rows(study: Study, *, groups: bool) -> Iterator[Row]:
     names = setting_names(measured.measurement for measured in study.measured)
     return (
-        {
-            "model": measured.model,
-            "mitigation": measured.mitigation,
-            "seed": measured.seed,
-            **_setting_cells(measured.measurement, names),
-            **_field_cells(estimate),
-            "model_identity": measured.measurement.model,
-            "measured_with_seed": measured.measurement.seed,
-            "draws": measured.measurement.draws,
-        }
+        {**_measured_cells(measured, names), **_field_cells(estimate)}
         for measured in study.measured
         for estimate in measured.measurement.estimates
         if bool(estimate.group) == groups
     )
+
+
+def _measured_cells(measured: Measured, names: Mapping[Setting, str]) -> Row:
+    return {
+        "model": measured.model,
+        "mitigation": measured.mitigation,
+        "seed": measured.seed,
+        **_setting_cells(measured.measurement, names),
+        "model_identity": measured.measurement.model,
+        "measured_with_seed": measured.measurement.seed,
+        "draws": measured.measurement.draws,
+    }
+
+
+def references(study: Study) -> pd.DataFrame:
+    """A row per number that an estimate is read against, on the same items.
+
+    `kind` "null": of a rule that knows of no bias; "without": of the model, without the items that
+    have a known fault, and as NAME_change how that differs from all items. `says`: which.
+    """
+    names = setting_names(measured.measurement for measured in study.measured)
+    rows = (
+        {
+            **_measured_cells(measured, names),
+            **_field_cells(estimate),
+            **{name: getattr(reference, name) for name in ("kind", "name", "says", "items")},
+        }
+        for measured in study.measured
+        for reference in measured.measurement.references
+        for estimate in reference.estimates
+    )
+    return to_frame(rows, _REFERENCE)
 
 
 def rankings(study: Study) -> pd.DataFrame:
@@ -347,7 +371,7 @@ TABLES: Mapping[str, Callable[[Study], pd.DataFrame]] = MappingProxyType(
         table.__name__: table
         for table in (
             changes, groups, methods, seeds, verdicts, factorials, estimates, group_estimates,
-            rankings, attributions, attribution_scores, calibrations, findings, missing,
+            references, rankings, attributions, attribution_scores, calibrations, findings, missing,
         )
     }
 )  # fmt: skip

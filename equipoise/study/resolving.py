@@ -26,6 +26,7 @@ from equipoise.errors import (
     StoreError,
     nearest,
 )
+from equipoise.faultless import lists_used
 from equipoise.group_words.people import target_terms
 from equipoise.inference.decision_server import is_server
 from equipoise.judge.base import Judge
@@ -348,6 +349,7 @@ def _plugin(built: Any) -> dict[str, JSON]:
 def _data(built: AnyBenchmark, split: str) -> JSON:
     """Names and hashes of the files behind a benchmark; empty while they are missing."""
     try:
-        return [{"name": file.name, "sha256": file.sha256} for file in built.files(split)]
+        files = (*built.files(split), *lists_used(built, plugins.name_of(built)))
+        return [{"name": file.name, "sha256": file.sha256} for file in files]
     except (EquipoiseError, OSError):
         return []

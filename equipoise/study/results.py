@@ -22,7 +22,7 @@ from equipoise.conclusions import Change, Comparison, Difference
 from equipoise.errors import StoreError
 from equipoise.files.atomic import check_new, new_folder, sha256
 from equipoise.files.json_records import read_object
-from equipoise.records import JSON, DataUse, Estimate, Measurement, Outcome
+from equipoise.records import JSON, DataUse, Estimate, Measurement, Outcome, Reference
 from equipoise.stats.resample import METHOD
 from equipoise.study.lm_eval_format import harness_part, keys_of, overall
 
@@ -30,6 +30,7 @@ SCHEMA = 2
 FILE = "results.json"
 
 _ESTIMATES = TypeAdapter(tuple[Estimate, ...])
+_REFERENCES = TypeAdapter(tuple[Reference, ...])
 _CHANGES = TypeAdapter(tuple[Change, ...])
 _DIFFERENCES = TypeAdapter(tuple[Difference, ...])
 _DATA = TypeAdapter(tuple[DataUse, ...])
@@ -87,6 +88,8 @@ def read_results(path: Path | str) -> tuple[Measurement, ...]:
                 data=_DATA.validate_python(row["data"]),
                 estimates=_ESTIMATES.validate_python(tuple(map(_restore_nan, row["estimates"]))),
                 outcomes=_read_outcomes(file.parent, row["outcomes"]),
+                # results of older versions have none
+                references=_read_references(row.get("references", [])),
             )
             for row in section["benchmarks"].values()
         )
@@ -166,6 +169,7 @@ def _to_row(measurement: Measurement) -> dict[str, Any]:
         "prefix": {key: measurement.model_info.get(key) for key in _PREFIX},
         "data": _DATA.dump_python(measurement.data),
         "estimates": _ESTIMATES.dump_python(measurement.estimates),
+        "references": _REFERENCES.dump_python(measurement.references),
     }
 
 
@@ -212,6 +216,12 @@ def _restore_nan(row: Mapping[str, Any]) -> dict[str, Any]:
     """An estimate with its nan back; "inf" is read as a float by pydantic."""
     absent = {key: math.nan for key in ("value", "low", "high") if row[key] is None}
     return {**row, **absent}
+
+
+def _read_references(rows: Sequence[Mapping[str, Any]]) -> tuple[Reference, ...]:
+    return _REFERENCES.validate_python(
+        tuple({**row, "estimates": tuple(map(_restore_nan, row["estimates"]))} for row in rows)
+    )
 
 
 def _read_outcomes(folder: Path, place: Mapping[str, Any]) -> tuple[Outcome, ...]:

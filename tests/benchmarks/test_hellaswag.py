@@ -89,7 +89,10 @@ def reduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("reduced")
 def test_guessing_on_the_reduced_file() -> None:
     measurement = measure(FakeScorer(), HellaSwag(), draws=0)
-    assert [estimate.value for estimate in measurement.estimates] == [25.0, 25.0]
+    assert [estimate.value for estimate in measurement.estimates] == [25.0] * 4
+    assert [estimate.group for estimate in measurement.estimates[2:]] == [
+        {"origin": "activitynet"}
+    ] * 2
     assert measurement.estimate("accuracy").clusters == 3
     assert any("lacks the sources" in note for note in measurement.notes)
 

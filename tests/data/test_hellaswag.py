@@ -62,7 +62,7 @@ def test_official_format(folder: Path) -> None:
     assert story.beginning == "Tea. Take a pot. Then pour"
     assert story.endings == ("boils.", "sings.", "is blue.", "runs.")
     assert (story.id, story.activity, story.answer) == ("line 1", "Making tea", 1)
-    assert story.groups == {"source": "wikihow~4"}
+    assert story.groups == {"source": "wikihow~4", "origin": "wikihow"}
     put(folder, OFFICIAL | {"ctx_b": "", "label": "3"})
     (story,) = read_stories()
     assert (story.beginning, story.answer) == ("Tea. Take a pot.", 3)
@@ -72,7 +72,7 @@ def test_reduced_format(folder: Path) -> None:
     put(folder, REDUCED, name="hellaswag_val.reconstructed.jsonl")
     (story,) = read_stories()
     assert story.beginning == "A pot stands there. it"
-    assert story.groups == {"source": "line 1"}
+    assert story.groups == {"source": "line 1", "origin": "activitynet"}
     assert hellaswag.source() == hellaswag.REDUCED
 
 

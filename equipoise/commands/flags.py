@@ -51,6 +51,13 @@ BatchSize = Annotated[
     int | None,
     typer.Option(help="Tokens in a batch at most; changes memory, not results.", min=1),
 ]
+WithoutFaults = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND,...",
+        help="Leave out items with these known faults, or all: docs/data-faults.md.",
+    ),
+]
 TrustRemoteCode = Annotated[
     bool,
     typer.Option("--trust-remote-code", help="Run Python code that a model or its base brings."),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from equipoise.inference.decision_server import DecisionServer
     from equipoise.inference.scorer import Scorer
     from equipoise.predictions import Predictions
+    from equipoise.records import Measurement
 
 
 def measure(  # noqa: PLR0913
@@ -58,12 +59,7 @@ def measure(  # noqa: PLR0913
     request: Annotated[
         str | None, typer.Option(help="With --turn assistant: what the user asks before it.")
     ] = None,
-    without_faults: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KIND,…", help="Leave out items with these faults, or all: docs/data-faults.md."
-        ),
-    ] = None,
+    without_faults: flags.WithoutFaults = None,
     trust_remote_code: flags.TrustRemoteCode = False,
 ) -> None:
     """Measure a model on benchmarks.
@@ -74,15 +70,12 @@ def measure(  # noqa: PLR0913
     from equipoise.benchmarks.base import Benchmark
     from equipoise.checks.run import check_measurement
     from equipoise.files.atomic import check_new
-    from equipoise.report.references import references_text
-    from equipoise.report.tables import measurement_text
     from equipoise.study.results import results_document, to_json, write_results
 
     _check_start(start, model, chat=chat, plain=plain)
     form = _chat_options(chat=chat, system=system, turn=turn, request=request)
     flags.name_data(data)
-    options = flags.parse_settings(settings, benchmarks)
-    _leave_out(without_faults, options)
+    options = _leave_out(without_faults, flags.parse_settings(settings, benchmarks))
     if out is not None:
         check_new(out, what="results")
     # Before loading, so that a wrong option is refused at once.
@@ -102,9 +95,7 @@ def measure(  # noqa: PLR0913
             api.measure(subject, benchmark_, split=split, limit=limit, seed=seed, draws=draws)
         )
         if not as_json:  # at once, so that nothing is lost when a later benchmark fails
-            print(measurement_text(measurements[-1], groups=groups), end="\n\n", flush=True)
-            if beside := references_text(measurements[-1], groups=groups):
-                print(beside, end="\n\n", flush=True)
+            _print(measurements[-1], groups=groups)
         flags.say_faults(check_measurement(measurements[-1]))
     if out is not None:
         flags.say(f"results are in {write_results(out, measurements)}")
@@ -112,8 +103,21 @@ def measure(  # noqa: PLR0913
         print(to_json(results_document(measurements)), end="")
 
 
-def _leave_out(kinds: str | None, options: "dict[str, flags.Options]") -> None:
-    """Give each benchmark those of the kinds of faults that it knows, as its option.
+def _print(measurement: "Measurement", *, groups: bool) -> None:
+    """Print a measurement, and what its numbers are to be read against."""
+    from equipoise.report.references import references_text
+    from equipoise.report.tables import measurement_text
+
+    texts = [
+        function(measurement, groups=groups) for function in (measurement_text, references_text)
+    ]
+    print("\n\n".join(filter(None, texts)), end="\n\n", flush=True)
+
+
+def _leave_out(
+    kinds: str | None, options: "dict[str, flags.Options]"
+) -> "dict[str, flags.Options]":
+    """The options of each benchmark with those of the kinds of faults that it knows.
 
     Raises `RecipeError` for a kind that none of them knows, and beside the option itself.
     """
@@ -122,28 +126,30 @@ def _leave_out(kinds: str | None, options: "dict[str, flags.Options]") -> None:
     from equipoise.data.known_faults import ALL, AUDIT, known_names
 
     if kinds is None:
-        return
-    wanted = [kind.strip() for kind in kinds.split(",")]
+        return options
     known = {
-        name: known_names(name)
+        name: {ALL, *known_names(name)}
         for name in options
         if issubclass(plugins.find(Benchmark, name), KnowsFaults)
     }
-    every = {ALL, *(kind for names in known.values() for kind in names)}
+    every = set[str]().union(*known.values())
+    wanted = [kind.strip() for kind in kinds.split(",")]
     for kind in wanted:
         if not known or not (kind in every or kind.startswith(AUDIT)):
             raise RecipeError(
                 f"--without-faults must name known faults of {', '.join(options)}, got '{kind}'; "
-                f"{nearest(kind, every if known else ())}"
+                f"{nearest(kind, every)}"
             )
+    chosen = dict(options)
     for name, names in known.items():
         if "without_faults" in options[name]:
             raise RecipeError(
                 f"faults are left out by --without-faults or by --set {name}.without_faults, got "
                 f"both ('{kinds}'); drop one"
             )
-        chosen = [kind for kind in wanted if kind in {ALL, *names} or kind.startswith(AUDIT)]
-        options[name]["without_faults"] = [*chosen]
+        ours = [kind for kind in wanted if kind in names or kind.startswith(AUDIT)]
+        chosen[name] = {**options[name], "without_faults": [*ours]}
+    return chosen
 
 
 def _check_files(model: str, benchmarks: "Sequence[AnyBenchmark]", split: str | None) -> None:

@@ -149,21 +149,22 @@ def faulty_ids(benchmark: str, names: Sequence[str], files: Sequence[DataUse]) -
     Raises `DataError` for kinds of ours where the files are others than those counted, and for a
     kind that the user's own list lacks.
     """
-    ours = fault_list(benchmark)
-    kinds = {kind.name: kind for kind in (*applying(ours, files), *audited_kinds(benchmark))}
+    of_files = applying(fault_list(benchmark), files)
+    kinds = {kind.name: kind for kind in (*of_files, *audited_kinds(benchmark))}
     for name in names:
-        if name not in kinds and name.startswith(AUDIT):
+        if name in kinds or (name == ALL and kinds):
+            continue
+        if name.startswith(AUDIT):
             audited = [kind for kind in kinds if kind.startswith(AUDIT)]
             raise DataError(
                 f"{audit(benchmark).path} must have the kind '{name.removeprefix(AUDIT)}', it has "
                 f"not; {nearest(name, audited)}"
             )
-        if ours is not None and not ours.holds_for(files):
-            other = next(file.name for file in files if file.verified is False)
-            raise DataError(
-                f"the faults of {benchmark} are known by the ids of its official file, got another "
-                f"{other}; list them in {audit(benchmark).path}, or leave without_faults out"
-            )
+        others = ", ".join(file.name for file in files if file.verified is False)
+        raise DataError(
+            f"the faults of {benchmark} are known by the ids of its official file, got another "
+            f"({others}); list them in {audit(benchmark).path}, or leave without_faults out"
+        )
     chosen = kinds if ALL in names else names
     return frozenset(id for name in chosen for id in kinds[name].ids)
 

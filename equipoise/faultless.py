@@ -22,9 +22,7 @@ from equipoise.errors import DataError
 from equipoise.records import DataUse, Estimate, Example, Metric, Outcome, Reference
 from equipoise.stats.pairing import ITEM
 from equipoise.stats.resample import Interval, columns_of
-from equipoise.stats.without import without_rows
-
-CHANGE = "_change"  # at the end of a metric's name: what leaving examples out does to it
+from equipoise.stats.without import CHANGE, without_rows
 
 
 def leave_out(

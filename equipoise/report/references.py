@@ -9,9 +9,8 @@ from equipoise.report.overview import measured_bases
 from equipoise.report.provenance import setting_names
 from equipoise.report.rows import Cell, cell
 from equipoise.report.tables import Table, plain
+from equipoise.stats.without import CHANGE
 from equipoise.study.study import Study
-
-CHANGE = "_change"  # at the end of a metric's name, in a reference of kind "without"
 
 
 class WithoutRow(NamedTuple):

@@ -18,6 +18,8 @@ from equipoise.stats.resample import (
     select,
 )
 
+CHANGE = "_change"  # at the end of a metric's name: what leaving rows out does to it
+
 
 def without_rows(
     metrics: Sequence[Metric],

@@ -109,6 +109,20 @@ def test_estimates_by_hand() -> None:
     assert (group["group"], group["value"]) == ("profession=nurse", 0.2)
 
 
+def test_references_by_hand() -> None:
+    table = tables.references(STUDY)
+    assert len(table) == 6
+    first = rows(table)[0]
+    columns = ("model", "setting", "kind", "name", "says", "items", "metric", "group", "value")
+    assert [first[name] for name in columns] == [
+        HOSTILE, "genbias", "null", "longer", "the longer text", 30, "afgb", "", 0.125,
+    ]  # fmt: skip
+    assert (first["low"], first["high"], first["n"]) == (0.0625, 0.1875, 30)
+    assert list(table["group"])[:3] == ["", "profession=nurse", ""]
+    assert list(table["metric"])[2:] == ["afgb", "afgb_change"] * 2
+    assert rows(table)[5]["reason"] == "too few clusters"
+
+
 def test_rankings_have_ranks() -> None:
     rankings = tables.rankings(STUDY)
     assert rankings[["block", "rank", "score", "low", "times_first"]].to_numpy().tolist() == [

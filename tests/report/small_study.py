@@ -12,13 +12,46 @@ from equipoise.conclusions import (
     Ranking,
     RankStability,
 )
-from equipoise.records import DataUse, Estimate, Margin, Measurement
+from equipoise.records import DataUse, Estimate, Margin, Measurement, Reference
 from equipoise.stats.calibration import Calibration, Curve
 from equipoise.stats.verdict import verdict_of
 from equipoise.study.study import Chapter, Factored, Located, Measured, Missing, Study
 
 NAN = math.nan
 HOSTILE = "=cmd|' /C calc'!A0"
+
+
+def references() -> tuple[Reference, ...]:
+    """A rule that knows of no bias, and two faults of the data, of which one shows."""
+
+    def estimate(metric: str, value: float, half: float, **more: Any) -> Estimate:
+        return Estimate(
+            metric=metric, value=value, low=value - half, high=value + half, n=30, clusters=10,
+            unit="", **more,
+        )  # fmt: skip
+
+    return (
+        Reference(
+            kind="null", name="longer", says="the longer text", items=30,
+            estimates=(
+                estimate("afgb", 0.125, 0.0625, ideal=0.0),
+                estimate("afgb", 0.5, 0.0625, ideal=0.0, group={"profession": "nurse"}),
+            ),
+        ),
+        Reference(
+            kind="without", name="twice", says=f"asked twice {HOSTILE}", items=4,
+            estimates=(
+                estimate("afgb", 0.0, 0.125, ideal=0.0), estimate("afgb_change", -0.25, 0.125),
+            ),
+        ),
+        Reference(
+            kind="without", name="unclear", says="the target is unclear", items=1,
+            estimates=(
+                estimate("afgb", 0.375, 0.125, ideal=0.0),
+                estimate("afgb_change", 0.125, NAN, reason="too few clusters"),
+            ),
+        ),
+    )  # fmt: skip
 
 
 def measurement(benchmark: str, model: str, **change: Any) -> Measurement:
@@ -145,7 +178,10 @@ def small_study() -> Study:
         factored=(factored(),),
         measured=(
             Measured(
-                model=HOSTILE, mitigation=None, seed=None, measurement=measurement("genbias", "g@1")
+                model=HOSTILE,
+                mitigation=None,
+                seed=None,
+                measurement=measurement("genbias", "g@1", references=references()),
             ),
         ),
         chapters=(

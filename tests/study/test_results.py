@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.errors import StoreError
-from equipoise.records import DataUse, Estimate, Measurement, Outcome
+from equipoise.records import DataUse, Estimate, Measurement, Outcome, Reference
 from equipoise.study.results import read_results, results_document, to_json, write_results
 
 NAMES = st.text(min_size=1, max_size=8)
@@ -34,6 +34,10 @@ ESTIMATES = st.builds(
 USES = st.builds(
     DataUse, name=NAMES, sha256=NAMES, licence=NAMES, verified=st.booleans(), revision=NAMES
 )
+REFERENCES = st.builds(
+    Reference, kind=st.sampled_from(["null", "without"]), name=NAMES, says=NAMES,
+    items=st.integers(0, 9), estimates=st.lists(ESTIMATES, max_size=2).map(tuple),
+)  # fmt: skip
 MEASUREMENTS = st.builds(
     Measurement,
     model=NAMES, benchmark=NAMES, version=NAMES, options=st.dictionaries(NAMES, PLAIN, max_size=2),
@@ -44,6 +48,7 @@ MEASUREMENTS = st.builds(
     estimates=st.lists(ESTIMATES, max_size=3).map(tuple),
     outcomes=st.lists(OUTCOMES, max_size=3).map(tuple),
     notes=st.lists(NAMES, max_size=2).map(tuple),
+    references=st.lists(REFERENCES, max_size=2).map(tuple),
 )  # fmt: skip
 
 
@@ -67,6 +72,16 @@ def measurement(**change: Any) -> Measurement:
         "notes": ("a note",),
     }  # fmt: skip
     return Measurement(**{**item, **change})
+
+
+def test_results_of_before_there_were_references_are_read(tmp_path: Path) -> None:
+    folder = write_results(tmp_path / "run", [measurement()])
+    file = folder / "results.json"
+    document = json.loads(file.read_text())
+    assert document["equipoise"]["benchmarks"]["toy"].pop("references") == []
+    file.write_text(json.dumps(document))
+    (result,) = read_results(folder)
+    assert result.references == ()
 
 
 @settings(max_examples=20, deadline=None)

@@ -1,6 +1,8 @@
 """Lists of known faults: counted again on the official files, and a user's own list."""
 
+import csv
 import runpy
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,18 @@ def test_counts_of_the_official_files() -> None:
         ("facts", "answer_in_prompt"): 3650,
     }
     assert expected.items() <= sizes.items()
+
+
+def test_where_pairs_differ_in_several_places(data_folder: Path) -> None:
+    """The shares by type that docs/data-faults.md gives."""
+    file = data_folder / "crows_pairs" / "crows_pairs_anonymized.csv"
+    with file.open(newline="", encoding="utf-8") as stream:
+        types = {pair[""]: pair["bias_type"] for pair in csv.DictReader(stream)}
+    ids = {kind.name: kind.ids for kind in listed("crows_pairs").kinds}["several_spans"]
+    counts, totals = Counter(types[id] for id in ids), Counter(types.values())
+    assert (counts["gender"], totals["gender"]) == (116, 262)
+    assert (counts["race-color"], totals["race-color"]) == (70, 516)
+    assert counts["socioeconomic"] == 16
 
 
 def test_every_list_is_a_benchmark_s_and_names_its_metrics() -> None:

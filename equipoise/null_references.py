@@ -10,7 +10,8 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache
 from statistics import fmean
 from typing import Final
 
@@ -194,12 +195,19 @@ def _outcome(benchmark: AnyBenchmark, example: Example, answers: Sequence[Respon
         ranked = [_ranked(answers, ranks) for ranks in _ranks(numbers, benchmark.shares_ties)]
     outcomes = [benchmark.outcome(example, way) for way in ranked]
     first = outcomes[0]
-    keys = {key for outcome in outcomes for key in outcome.values}
-    values = {
-        key: fmean(outcome.values[key] for outcome in outcomes if key in outcome.values)
-        for key in sorted(keys)
-    }
-    return replace(first, values=values, groups={**example.groups, **first.groups})
+    return Outcome(
+        example=first.example,
+        values=_means([outcome.values for outcome in outcomes]),
+        groups={**example.groups, **first.groups},
+    )
+
+
+def _means(rows: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
+    """The mean of each value over the rows that have it."""
+    if len(rows) == 1:
+        return rows[0]
+    keys = dict.fromkeys(key for row in rows for key in row)
+    return {key: fmean([row[key] for row in rows if key in row]) for key in keys}
 
 
 def _ranks(numbers: Sequence[float], shares_ties: bool) -> list[list[int]]:
@@ -228,13 +236,18 @@ def _ranks(numbers: Sequence[float], shares_ties: bool) -> list[list[int]]:
 
 def _ranked(answers: Sequence[Response], ranks: Sequence[int]) -> list[Response]:
     """The answers with numbers of these ranks that keep them whatever they are divided by."""
-    remaining = iter([number(-(_APART**rank)) for rank in ranks])
+    remaining = iter([_scored_at(rank) for rank in ranks])
     return [
         ScoredPair(first=next(remaining), second=next(remaining))
         if isinstance(answer, ScoredPair)
         else next(remaining)
         for answer in answers
     ]
+
+
+@cache
+def _scored_at(rank: int) -> Scored:
+    return number(-(_APART**rank))
 
 
 def _key(

@@ -364,11 +364,6 @@ def facts(folder: Path) -> dict[str, Ids]:
         "answer_in_prompt": [
             id for id, prompt, answer in trex if answer.casefold() in prompt.casefold()
         ],
-        "appended_words": [
-            str(fact["known_id"])
-            for fact in known
-            if fact["prompt"].rstrip() != fact["template"].format(fact["subject"]).rstrip()
-        ],
         "repeated_prompt": alike(
             known, lambda fact: str(fact["known_id"]), lambda fact: fact["prompt"].rstrip()
         ),

@@ -199,7 +199,7 @@ def test_truth_of_planted_worlds(name: str) -> None:
 def test_published_scores_of_stereoset(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOISE_DATA", str(data_folder))
     file = data_folder / "golden" / "stereoset_dev_predictions_gpt2.json"
-    measurement = measure(Predictions(file=file), StereoSet(), draws=0)
+    measurement = measure(Predictions(file=file), StereoSet(), draws=0, nulls=False)
     printed = rows(table("examples", page_of("stereoset")))[1:]
     assert len(printed) == 7
     for label, *scores in printed:

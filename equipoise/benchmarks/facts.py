@@ -101,7 +101,6 @@ class Facts(Benchmark[Cloze, Scored], KnowsFaults):
     distractors: Annotated[int, Field(ge=1, le=100)] = 10  # wrong objects for each fact, by hash
     #: "file": with the words that GPT-2 XL wrote behind 478 prompts of known_1000
     prompt: Literal["template", "file"] = "template"
-    holding_answer: bool = True  # facts whose prompt has the object in it are asked, too
     #: facts of a relation, by hash (765 and 975 in all); None: all
     per_relation: Annotated[int, Field(ge=1)] | None = 25
 
@@ -128,7 +127,7 @@ class Facts(Benchmark[Cloze, Scored], KnowsFaults):
         }
         clozes = []
         for fact in known:
-            if fact.id not in chosen or (not self.holding_answer and fact.holds_answer):
+            if fact.id not in chosen:
                 continue
             # In T-REx 675 subjects have several true objects of a relation, of which none is wrong.
             true = true_of[fact.relation, fact.subject]

@@ -43,8 +43,8 @@ class Fact:
 
     @property
     def holds_answer(self) -> bool:
-        """Whether the prompt already has the answer, so that copying is enough."""
-        return bool(re.search(rf"\b{re.escape(self.answer)}\b", self.prompt, re.IGNORECASE))
+        """Whether the prompt has the answer in it, also inside a word, so that copying is enough."""
+        return self.answer.casefold() in self.prompt.casefold()
 
 
 class _KnownFact(Record):

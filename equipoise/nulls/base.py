@@ -62,12 +62,12 @@ def by_text(asked: Asked, score: Callable[[str], float], *, words: bool = False)
 
     `words`: single words after a context are scored, too, but no letters and digits of a list.
     """
-    known: dict[str, float] = {}
+    known: dict[str, Scored] = {}
 
     def scored(text: str) -> Scored:
         if text not in known:
-            known[text] = score(text)
-        return number(known[text])
+            known[text] = number(score(text))
+        return known[text]
 
     answers: Answered = []
     for requests in asked:
@@ -100,14 +100,14 @@ def number(value: float) -> Scored:
 
 
 def numbers_in(answers: Sequence[Response]) -> list[float]:
-    """The numbers that answers about an example are compared by, in their order; nan: none."""
+    """The numbers that a rule's answers about an example are compared by, in order; nan: none."""
     values: list[float] = []
     for answer in answers:
         match answer:
-            case Scored():
-                values.append(answer.mean)
+            case Scored(token_logprobs=(value,)):
+                values.append(value)
             case ScoredPair(first=first, second=second):
-                values += [first.mean, second.mean]
+                values += numbers_in([first, second])
             case NextTokenScored(logprobs=logprobs):
                 values += logprobs
             case _:

@@ -48,7 +48,6 @@ def test_counts_of_the_official_files() -> None:
         ("crows_pairs", "few_annotators"): 162,
         ("bbq", "brace"): 100,
         ("bbq", "asked_twice"): 16,
-        ("facts", "appended_words"): 478,
         ("facts", "answer_in_prompt"): 3650,
     }
     assert expected.items() <= sizes.items()

@@ -99,12 +99,7 @@ def measure(  # noqa: PLR0913
             model = model.reading_as(benchmark.turn)
         info = dict(model.info)
         _check_questions(info, benchmark, name, requests)
-        learnt = learnt_examples(model.trained_on, benchmark, examples, requests)
-        if learnt:
-            raise DataError(
-                f"this edit was trained on {len(learnt)} of the {len(examples)} examples it is to "
-                f"be measured on, the first is '{learnt[0]}'; measure another split"
-            )
+        _refuse_learnt(model, benchmark, examples, requests)
         scorers, asked = model.variants(), model
         variants = len(scorers)
         info |= {VARIANTS: variants} if variants > 1 else {}
@@ -127,12 +122,12 @@ def measure(  # noqa: PLR0913
             benchmark, outcomes, cluster=cluster, family=variants > 1, draws=draws, seed=seed
         )
     )
-    references = (
-        nulls_of(benchmark, examples, requests, asked, draws=draws, seed=seed) if nulls else ()
-    )
-    references += without_references(
+    references = without_references(
         benchmark, name, outcomes, data=data, cluster=cluster, draws=draws, seed=seed
     )
+    if nulls:
+        rules = nulls_of(benchmark, examples, requests, asked, draws=draws, seed=seed)
+        references = (*rules, *references)
     return Measurement(
         model=model.identity,
         benchmark=name,
@@ -186,6 +181,20 @@ def choose_examples(
         chosen = np.random.default_rng(seed).choice(len(examples), size=limit, replace=False)
         examples = [examples[index] for index in sorted(chosen)]
     return examples, [list(benchmark.requests(example)) for example in examples]
+
+
+def _refuse_learnt(
+    model: Scorer,
+    benchmark: AnyBenchmark,
+    examples: Sequence[Example],
+    requests: Sequence[Sequence[Request]],
+) -> None:
+    learnt = learnt_examples(model.trained_on, benchmark, examples, requests)
+    if learnt:
+        raise DataError(
+            f"this edit was trained on {len(learnt)} of the {len(examples)} examples it is to "
+            f"be measured on, the first is '{learnt[0]}'; measure another split"
+        )
 
 
 def learnt_examples(

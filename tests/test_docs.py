@@ -23,6 +23,7 @@ from equipoise.locate.base import Locator
 from equipoise.measure import measure
 from equipoise.metrics.scale import Scale
 from equipoise.mitigate.base import Mitigation
+from equipoise.nulls.base import Null
 from equipoise.planted.world import find_world
 from equipoise.plugins import available, build, find
 from equipoise.predictions import Predictions
@@ -50,6 +51,7 @@ BASES: dict[str, type] = {
     "mitigation": Mitigation,
     "judge": Judge,
     "scorer": TextScorer,
+    "null": Null,
 }
 
 

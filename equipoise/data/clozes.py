@@ -43,7 +43,7 @@ class Fact:
 
     @property
     def holds_answer(self) -> bool:
-        """Whether the prompt has the answer in it, also inside a word, so that copying is enough."""
+        """Whether the prompt has the answer in it, also inside a word: copying is enough."""
         return self.answer.casefold() in self.prompt.casefold()
 
 

@@ -22,6 +22,7 @@ from equipoise.stats.compare import Sides, compare_metrics
 from equipoise.stats.factorial import Cells, factorials, without_shares
 from equipoise.stats.pairing import PREFIX, SAME, Paired, pair
 from equipoise.stats.reduction import Stages, reductions
+from equipoise.stats.related import related_sentences
 from equipoise.stats.resample import by_cell, select
 from equipoise.stats.settings import SETTINGS, differences_of
 from equipoise.stats.verdict import holm, without_conclusion
@@ -46,7 +47,8 @@ def compare(
     of the benchmark, built again from its name and options; `margins` overrules theirs, by
     "benchmark.metric". `draws` is the number of bootstrap draws; the permutation test takes half as
     many. `notes` name the items that a side lacks, and count those whose outcome is as before: a
-    method may leave many untouched.
+    method may leave many untouched. They also say what changed on the items that share nothing with
+    what was learnt, where a side learnt something of this kind (`Benchmark.relate`).
     `differences`: settings that the sides do not share (`stats.settings`). With any of them changes
     have their numbers, and neither p, claim nor direction: it is "not comparable". `across` names
     settings that may differ: "start", "chat", "decision", "dtype", "tokenizer", "judge", "options",
@@ -72,14 +74,14 @@ def compare(
     _check_items(before, afters, differences)
     metrics = _metrics_of_all((benchmark, *others), before.benchmark, margins or {})
     withheld = describe_differences(differences, across=False)
-    paired = pair(before, afters, other_befores=other_befores)
+    paired = pair(before, afters, other_befores=other_befores, related=benchmark.related)
     if not paired.outcomes:
         raise RecipeError(
             f"{before.model} and {', '.join(after.model for after in afters)} must share measured "
             f"items of {before.benchmark}, got none; measure both on the same examples"
         )
     changes: list[Change] = []
-    keys = (*benchmark.by, *([PREFIX] if paired.family else []))
+    keys = (*benchmark.by, *([PREFIX] if paired.family else []), *benchmark.related)
 
     def changed(mask: NDArray[np.bool_]) -> list[Change]:
         chosen = Sides(
@@ -105,7 +107,11 @@ def compare(
         draws=draws,
         changes=tuple(without_conclusion(holm(changes), withheld)),
         by_seed=tuple(tuple(without_conclusion(of_seed, withheld)) for of_seed in by_seed),
-        notes=(*paired.notes, *_note_unchanged(paired, benchmark.by)),
+        notes=(
+            *paired.notes,
+            *_note_unchanged(paired, benchmark.by),
+            *related_sentences(changes, benchmark.related),
+        ),
         differences=differences,
     )
 

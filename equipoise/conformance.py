@@ -21,7 +21,7 @@ from equipoise.edits.base import Edit
 from equipoise.edits.edit import tensor_bytes
 from equipoise.edits.registry import load_edit
 from equipoise.fakes import FakeScorer, tiny_model
-from equipoise.group_words.people import target_terms
+from equipoise.group_words.people import target_people
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.scorer import answer
 from equipoise.locate.base import Locator
@@ -141,8 +141,8 @@ def check_supplier(supplier: Supplier) -> None:
     learnt = {text_sha256(prompt.text) for prompt in (*supply.prompts, *supply.hinted)}
     shared = [prompt.id for prompt in supply.dev if text_sha256(prompt.text) in learnt]
     hold(not shared, f"dev prompts must not be learnt, got {shared[:3]}")
-    terms = target_terms(supply.contrasts) & target_terms(supply.dev_contrasts)
-    hold(not terms, f"targets of dev contrasts must not be learnt, got {sorted(terms)[:3]}")
+    people = target_people(supply.contrasts) & target_people(supply.dev_contrasts)
+    hold(not people, f"people of dev contrasts must not be learnt, got {sorted(people)[:3]}")
 
 
 def tiny_supply() -> Supply:

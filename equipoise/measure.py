@@ -42,7 +42,7 @@ from equipoise.records import (
 )
 from equipoise.rows import text_sha256
 from equipoise.stats.estimates import estimate_metrics
-from equipoise.stats.pairing import ITEM, PREFIX, VARIANTS
+from equipoise.stats.pairing import ITEM, PREFIX, VARIANTS, add_groups
 from equipoise.stats.settings import ADDED_TOKENS, JUDGE, SCORERS
 
 #: What numbers rest on.
@@ -112,6 +112,10 @@ def measure(  # noqa: PLR0913
         outcomes = _collect_outcomes(
             scorers, benchmark, examples, requests, seed=seed, shards=shards
         )
+        if benchmark.related and model.trained_on:
+            groups = benchmark.relate(examples, model.trained_on)
+            ids = [example.id for example in examples]
+            outcomes = add_groups(outcomes, dict(zip(ids, groups, strict=True)))
     if any(outcome.text is not None for outcome in outcomes):
         info |= _describe_instruments(benchmark)
     data = benchmark.files(split)
@@ -119,7 +123,13 @@ def measure(  # noqa: PLR0913
     cluster = benchmark.cluster or (ITEM if variants > 1 else None)
     estimates = tuple(
         estimate_metrics(
-            benchmark, outcomes, cluster=cluster, family=variants > 1, draws=draws, seed=seed
+            benchmark,
+            outcomes,
+            cluster=cluster,
+            family=variants > 1,
+            draws=draws,
+            seed=seed,
+            related=benchmark.related,
         )
     )
     references = without_references(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from equipoise.benchmarks.base import AnyBenchmark
 from equipoise.inference.scorer import form_notes
 from equipoise.records import JSON, DataUse, Estimate, Outcome
+from equipoise.rows import LEARNT
 
 
 def notes_of(
@@ -33,6 +34,7 @@ def notes_of(
             yield f"data: {file.name} is not a known official file (sha256 {file.sha256[:12]}…)"
     yield from benchmark.remarks(split)
     yield from benchmark.observations(outcomes)
+    yield from _note_related(benchmark, outcomes, info)
     yield from benchmark.conclusions(estimates)
     yield from _note_coverage(outcomes, expected=expected)
 
@@ -48,6 +50,27 @@ def _note_labels(info: Mapping[str, JSON]) -> Iterator[str]:
             yield (
                 f"item information: {edit['method']} was given the {label} of the measured items, "
                 "so that this compares with no method that was not"
+            )
+
+
+def _note_related(
+    benchmark: AnyBenchmark, outcomes: Sequence[Outcome], info: Mapping[str, JSON]
+) -> Iterator[str]:
+    """How many items share something with what an edit learnt, beside whole texts."""
+    edits = info.get("edits")
+    origins = [str(edit["origin"]) for edit in (edits if isinstance(edits, list) else [])
+               if isinstance(edit, dict) and edit.get("origin")]  # fmt: skip
+    for key in benchmark.related:
+        groups = [outcome.groups[key] for outcome in outcomes if key in outcome.groups]
+        if groups:
+            yield (
+                f"held out: {key} learnt in {groups.count(LEARNT)} of {len(groups)} items "
+                f"({'; '.join(origins) or 'of a merged edit'}); the others have rows of their own"
+            )
+        elif any(origin.startswith("stereoset(") for origin in origins):
+            yield (
+                f"held out: in how many items {key} was learnt is not known, as StereoSet's test "
+                "split is not in the data folder"
             )
 
 

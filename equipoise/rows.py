@@ -4,10 +4,12 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 #: A turn of a conversation: who speaks ("system", "user", "assistant"), and what is said.
 Turn: TypeAlias = tuple[str, str]
+#: Group of examples that share something with what an edit learnt; the group's key says what.
+LEARNT: Final = "learnt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,8 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": {"records"},
     "stats": {"records", "conclusions", "attributions", "rows", "errors"}
     | {"metrics.weighted", "metrics.disparity"},
-    "group_words": _LOW | {"data"},
+    # people are known by the names of countries
+    "group_words": _LOW | {"data", "associations.countries"},
     "scenarios": _LOW | {"data", "group_words"},
     "models": _LOW,
     "inference": _LOW | {"models", "transport"},
@@ -112,7 +113,8 @@ ALLOWED: dict[str, set[str]] = {
     "neighbors": _LOW | _MODEL | {"associations", "edits", "training"},
     "calibrate": _LOW
     | {"data", "plugins", "measure", "inference.scorer", "benchmarks", "planted", "stats"},
-    "checks": _LOW | {"benchmarks.base", "group_words.people", "plugins", "stats"},
+    "checks": _LOW
+    | {"benchmarks.base", "group_words.people", "group_words.learnt_people", "plugins", "stats"},
     "study": _LOW
     | _MODEL
     | {f"{room}.base" for room in _PLUGINS}

@@ -60,6 +60,7 @@ class Benchmark(ABC, Generic[E, R]):
     #: the model answers in its turn, or texts that run on.
     turn: ClassVar[Literal["question", "text"]] = "text"
     shares_ties: ClassVar[bool] = False  # of equally likely answers each counts its share
+    related: ClassVar[tuple[str, ...]] = ()  # group keys of `relate`
     typed: ClassVar[str] = ""  # the option under which a decision model is asked; "": none
 
     @property
@@ -97,6 +98,16 @@ class Benchmark(ABC, Generic[E, R]):
     @abstractmethod
     def outcome(self, example: E, responses: Sequence[R]) -> Outcome:
         """What the answers, in the order of the requests, measure."""
+
+    def relate(
+        self, examples: Sequence[E], trained_on: frozenset[str]
+    ) -> Sequence[Mapping[str, str]]:
+        """Groups of each example by what it shares with what an edit learnt, beside whole texts.
+
+        `trained_on`: hashes of what was learnt (`rows.text_sha256`). Keys are those of `related`,
+        and `rows.LEARNT` the group of what was learnt; {} where nothing of the kind was.
+        """
+        return [{} for _ in examples]
 
     def files(self, split: str) -> tuple[DataUse, ...]:
         """The data files behind a split, with their hashes; none unless a benchmark says so."""

@@ -19,6 +19,7 @@ from equipoise.data import ceb as official
 from equipoise.data.ceb import ChoicePart, NumberedQuestion
 from equipoise.data.ceb_answers import heard_option
 from equipoise.errors import nearest
+from equipoise.group_words.learnt_people import PEOPLE, learnt_items
 from equipoise.metrics import ability, surface_rules
 from equipoise.metrics.decisions import cyclic_orders
 from equipoise.metrics.weighted import percent
@@ -123,6 +124,7 @@ class CebChoice(Benchmark[RuledQuestion, Answer]):
     metrics: ClassVar[tuple[Metric, ...]] = (*METRICS, *NULL_METRICS)
     cluster: ClassVar[str | None] = "template"
     by: ClassVar[tuple[str, ...]] = ("axis",)
+    related: ClassVar[tuple[str, ...]] = (PEOPLE,)
     licence: ClassVar[str] = official.LICENCE
     turn = "question"
     faults: ClassVar[tuple[str, ...]] = (
@@ -178,6 +180,18 @@ class CebChoice(Benchmark[RuledQuestion, Answer]):
     def texts(self, example: RuledQuestion) -> Sequence[str]:
         """The judged texts, alone and after their context."""
         return example.question.texts
+
+    def relate(
+        self, examples: Sequence[RuledQuestion], trained_on: frozenset[str]
+    ) -> Sequence[Mapping[str, str]]:
+        """Of `stereoset`: whether people of its type of bias that a text names were learnt."""
+        learnt = learnt_items(trained_on) if self.part == "stereoset" else None
+        if learnt is None:
+            return [{} for _ in examples]
+        return [
+            learnt.groups_of_text(" ".join(example.question.texts), example.groups["axis"])
+            for example in examples
+        ]
 
     def files(self, split: str) -> tuple[DataUse, ...]:
         """The files of the part."""

@@ -5,7 +5,7 @@ models", https://aclanthology.org/2021.acl-long.416.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias
 
@@ -21,6 +21,7 @@ from equipoise.benchmarks.base import (
 from equipoise.data import stereoset as official
 from equipoise.data.stereoset import StereoSetItem
 from equipoise.errors import DataError
+from equipoise.group_words.learnt_people import FILLER_PAIR, PEOPLE, learnt_items
 from equipoise.metrics import preference as pref
 from equipoise.metrics.decisions import LABEL_MASS, SAYS_TRUE, truth_values
 from equipoise.metrics.weighted import Value, Weighted, mean_of, percent
@@ -172,6 +173,7 @@ class StereoSet(
     paper: ClassVar[str] = "Nadeem, Bethke & Reddy 2021, StereoSet, ACL"
     cluster: ClassVar[str | None] = "target"
     by: ClassVar[tuple[str, ...]] = ("task", "axis", "task_axis")
+    related: ClassVar[tuple[str, ...]] = (PEOPLE, FILLER_PAIR)
     splits: ClassVar[tuple[str, ...]] = ("dev", "test")
     licence: ClassVar[str] = official.LICENCE
     typed: ClassVar[str] = "task=noul"
@@ -277,6 +279,16 @@ class StereoSet(
     def remarks(self, split: str) -> tuple[str, ...]:
         """What the files have that the official files have not."""
         return official.read_remarks(split)
+
+    def relate(
+        self, examples: Sequence[StereoSetItem], trained_on: frozenset[str]
+    ) -> Sequence[Mapping[str, str]]:
+        """Whether the people, and of an intrasentence example the pair of fillers, were learnt.
+
+        As far as the test split is at hand, which has other terms, but the same peoples.
+        """
+        learnt = learnt_items(trained_on)
+        return [{} if learnt is None else learnt.groups_of(example) for example in examples]
 
     def labelled(self) -> tuple[Contrast, ...]:
         """The examples of "dev", which is what is measured, with which text is which."""

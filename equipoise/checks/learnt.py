@@ -1,8 +1,8 @@
 """What a method learnt from, kept beside its edit, and whether that is what is measured.
 
 Texts are kept as hashes, with terms, templates and item information. A text in both makes the
-number worthless. A term or a template in both makes it narrower: it says how the method does on
-what it has seen.
+number worthless. People or a template in both make it narrower: it says how the method does on
+what it has seen. Terms are compared by the people they name: "Syria" measured, "Syrian" learnt.
 """
 
 import dataclasses
@@ -10,15 +10,17 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import StringConstraints, TypeAdapter
 
 from equipoise.checks.faults import Fault
 from equipoise.files.atomic import write_file
 from equipoise.files.json_records import read_record
+from equipoise.group_words.learnt_people import PEOPLE
+from equipoise.group_words.people import people_of
 from equipoise.records import Contrast, Measurement, Prompt, Supply
-from equipoise.rows import text_sha256
+from equipoise.rows import LEARNT, text_sha256
 from equipoise.stats.pairing import ITEM, PREFIX
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -26,6 +28,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _SHOWN = 3  # names of groups
 #: Keys under which benchmarks keep whom an example is about; a term is a term under any.
 TERMS = ("profession", "target")
+TERM: Final = "term"
 #: Keys that sort examples; that both sides have some of a sort is no overlap.
 SORTS = frozenset(
     {"axis", "task", "task_axis", "bias_type", "direction", "type_direction", "scale", "hint"}
@@ -110,7 +113,10 @@ def text_faults(learnt: Learnt, texts: Iterable[str]) -> tuple[int, list[Fault]]
 
 
 def group_faults(learnt: Learnt, measurement: Measurement) -> tuple[int, list[Fault]]:
-    """How many groups were compared with those learnt, and the kinds that share some."""
+    """How many groups were compared with those learnt, and the kinds that share some.
+
+    Of a benchmark without terms, how many of its items name people that were learnt.
+    """
     known = _group_by_kind((key, name) for key, names in learnt.groups.items() for name in names)
     measured = _group_by_kind(
         (key, name) for outcome in measurement.outcomes for key, name in outcome.groups.items()
@@ -120,7 +126,7 @@ def group_faults(learnt: Learnt, measurement: Measurement) -> tuple[int, list[Fa
         checked += len(measured[kind])
         shared = sorted(measured[kind].keys() & known[kind].keys())
         if shared:
-            names = [measured[kind][name] for name in shared[:_SHOWN]]
+            names = [_describe(measured[kind][name], known[kind][name]) for name in shared[:_SHOWN]]
             more = ", …" if len(shared) > _SHOWN else ""
             faults.append(
                 Fault(
@@ -129,6 +135,12 @@ def group_faults(learnt: Learnt, measurement: Measurement) -> tuple[int, list[Fa
                     "warning",
                 )
             )
+    items = [outcome.groups[PEOPLE] for outcome in measurement.outcomes if PEOPLE in outcome.groups]
+    if items and TERM not in measured:
+        checked += len(items)
+        if LEARNT in items:
+            named = f"{items.count(LEARNT)} of the {len(items)} items measured name people that"
+            faults.append(Fault(f"{named} were learnt from ({learnt.origin})", "warning"))
     return checked, faults
 
 
@@ -145,10 +157,16 @@ def item_info_faults(learnt: Learnt) -> list[Fault]:
 
 
 def _group_by_kind(groups: Iterable[tuple[str, str]]) -> Mapping[str, Mapping[str, str]]:
-    """Kind of group to its names without case, each with the name as it is written."""
+    """Kind of group to its names without case, of terms their people; each as it is written."""
     kinds: dict[str, dict[str, str]] = {}
     for key, name in groups:
         if key not in SORTS:
-            kind = "term" if key in TERMS else key
-            kinds.setdefault(kind, {})[name.casefold()] = name
+            kind = TERM if key in TERMS else key
+            plain = people_of(name) if kind == TERM else name.casefold()
+            kinds.setdefault(kind, {})[plain] = name
     return kinds
+
+
+def _describe(measured: str, known: str) -> str:
+    """A name as it was measured, and what it was learnt as where that is another."""
+    return measured if measured.casefold() == known.casefold() else f"{measured} (as {known})"

@@ -38,7 +38,7 @@ from equipoise.contrast_training.tokenized import (
 from equipoise.edits.adapter import AdapterEdit, refuse_adapter, sits_on
 from equipoise.edits.edit import info_of
 from equipoise.errors import ModelError, RecipeError
-from equipoise.group_words.people import target_terms
+from equipoise.group_words.people import target_people
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.kernels import matmul_path
 from equipoise.models.tokenization import vocabulary_of
@@ -139,9 +139,9 @@ class ContrastTraining:
     ) -> None:
         """`seed`: of the adapter, the batches and the intervals.
 
-        Raises `RecipeError` when contrasts to learn from and those held out share target terms, or
-        for a limit that nothing held out would tell of; `ModelError` for a model that is masked or
-        has an adapter.
+        Raises `RecipeError` when contrasts to learn from and those held out are about the same
+        people, whatever their name (`group_words.people`), or for a limit that nothing held out
+        would tell of; `ModelError` for a model that is masked or has an adapter.
         """
         refuse_adapter(model.module)
         if model.kind != "causal":
@@ -149,11 +149,11 @@ class ContrastTraining:
                 f"contrasts and texts are learnt by a causal model; {model.identity} is "
                 f"{model.kind}: use a causal model"
             )
-        shared = sorted(target_terms(supply.contrasts) & target_terms(supply.dev_contrasts))
+        shared = sorted(target_people(supply.contrasts) & target_people(supply.dev_contrasts))
         if shared:
             shown = ", ".join(f"{axis}/{term}" for axis, term in shared[:10])
             raise RecipeError(
-                f"contrasts to stop on must be about other terms than those to learn from, "
+                f"contrasts to stop on must be about other people than those to learn from, "
                 f"'{supply.origin}' shares {len(shared)}: {shown}; leave them out of either"
             )
         self.model, self.supply, self.method, self.seed = model, supply, method, seed

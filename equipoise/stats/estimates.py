@@ -37,11 +37,15 @@ def estimate_metrics(
     family: bool,
     draws: int,
     seed: int,
+    related: Sequence[str] = (),
 ) -> Iterator[Estimate]:
-    """Every metric, overall and by group; of a family also by prefix and its spread over them."""
+    """Every metric, overall and by group; of a family also by prefix and its spread over them.
+
+    `related`: further group keys, which only some measurements have (`Benchmark.relate`).
+    """
     columns = columns_of(outcomes, cluster=cluster)
     metrics = list(benchmark.metrics)
-    keys = (*benchmark.by, *([PREFIX] if family else []))
+    keys = (*benchmark.by, *([PREFIX] if family else []), *related)
 
     def estimate(mask: NDArray[np.bool_]) -> list[Interval]:
         return bootstrap(metrics, select(columns, mask), draws=draws, seed=seed)

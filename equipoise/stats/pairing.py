@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from equipoise.metrics.weighted import CLUSTER
 from equipoise.records import Column, Measurement, Outcome
 from equipoise.stats.compare import Sides
+from equipoise.stats.related import with_related
 from equipoise.stats.resample import columns_of
 
 PREFIX = "prefix"  # group key of the outcomes of a model that is a family of prompts
@@ -34,10 +35,12 @@ def pair(
     afters: Sequence[Measurement],
     *,
     other_befores: Sequence[Measurement] = (),
+    related: Sequence[str] = (),
 ) -> Paired:
     """Pair outcomes by example id, in the order of the before side.
 
     `other_befores`: of the other seeds, where the before side was learnt with each, too.
+    `related`: group keys that a row has from any side (`stats.related`).
     A family of prompts has an outcome per example and prompt; against a single model each of them
     is paired with that model's outcome. A value that is nan on a side is nan on all, so
     that all sides rest on the same items; items and values lost that way are in `notes`.
@@ -52,7 +55,7 @@ def pair(
             for side, family in zip(sides, families, strict=True)
         ]
     shared = [id for id in sides[0] if all(id in side for side in sides)]
-    rows = [sides[0][id] for id in shared]
+    rows = with_related([sides[0][id] for id in shared], sides, related)
     cluster = measured[families.index(True)].cluster if any(families) else before.cluster
     columns = [columns_of(rows, cluster=cluster)]
     for side in sides[1:]:
@@ -74,6 +77,16 @@ def pair(
         unchanged=unchanged,
         notes=(*_missing(sides, befores), *lost),
     )
+
+
+def add_groups(
+    outcomes: Sequence[Outcome], groups: Mapping[str, Mapping[str, str]]
+) -> list[Outcome]:
+    """The outcomes with the groups of their examples, by id, beside their own."""
+    return [
+        replace(each, groups={**each.groups, **groups[each.groups.get(ITEM, each.example)]})
+        for each in outcomes
+    ]
 
 
 def _variants(measurement: Measurement) -> int:

@@ -315,7 +315,8 @@ class Resolver:
                     f"{where}: {len(learnt)} of the {len(examples)} examples of {benchmark.label} "
                     f"({split}) are among what {source}, the first is '{learnt[0]}'; {_REMEDY}"
                 )
-        # other sentences about the same targets would measure what was learnt of these
+        # Other sentences about the same targets would measure what was learnt of these. By terms:
+        # that StereoSet's official splits share peoples under other names is a check's warning.
         terms = target_terms(examples)
         for label, supply in learners.items():
             shared = sorted(target_terms(supply.contrasts + supply.dev_contrasts) & terms)

@@ -1,11 +1,11 @@
 """StereoSet's test split: what of it may be learnt, and what is held out to stop on.
 
-Liu et al. 2025 (BiasUnlearn) carve 50 items a bias type out of the official test split; here whole
-target terms, so that no term is in both.
+Liu et al. 2025 (BiasUnlearn) carve 50 items a bias type out of the official test split; here all
+items about a people, under whatever name (`group_words.people`), so that no people is in both.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import ClassVar, Final, Literal
 
@@ -15,8 +15,9 @@ from pydantic.dataclasses import dataclass
 from equipoise.data.partition import shuffled
 from equipoise.data.stereoset import AXES, BLANK, StereoSetItem, contrast_of, read_items, sources
 from equipoise.errors import DataError
+from equipoise.group_words.learnt_people import item_hashes
+from equipoise.group_words.people import Aliases, aliases_use, read_aliases
 from equipoise.records import OPTIONS, DataUse, Supply
-from equipoise.rows import text_sha256
 from equipoise.supply.base import Supplier
 from equipoise.supply.corpus import CorpusSupply, Passages
 
@@ -30,23 +31,29 @@ class StereoSetSupply(Supplier):
     """The test split as contrasts, whose target terms are disjoint from those of dev.
 
     What texts share before the filler is the context of a contrast. Items whose blank is not clear
-    or whose texts occurred before are left out.
+    or whose texts occurred before are left out. The terms are other strings than those of dev, and
+    for the most part the same peoples ("Syrian", "Syria").
     """
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     labelled_by: ClassVar[str | None] = "stereoset"
 
     task: Literal["both", "intrasentence", "intersentence"] = "both"  # which examples
-    #: about this many examples of each type are held out to stop on, whole terms; 0: none
+    #: about this many examples of each type are held out to stop on, all about a people; 0: none
     dev_per_type: NonNegativeInt = 50
-    supply_seed: int = 0  # which target terms these are, and which texts of the corpus
+    supply_seed: int = 0  # which people these are about, and which texts of the corpus
+    #: whom they are about; "unrelated": nobody whom dev, which is measured, is about
+    people: Literal["all", "unrelated"] = "all"
+    #: names of the same people beside the built-in ones: a YAML file of your own
+    aliases: str | None = None
     corpus: Passages | None = None  # plain texts beside the examples, drawn by supply_seed
 
     def supply(self) -> Supply:
         """Contrasts to learn from, contrasts to stop on, and the texts of the corpus.
 
-        Raises `DataError` listing terms or examples that are in both splits, or naming a type with
-        too few.
+        The origin says how many examples are about people of dev. Raises `DataError` listing terms
+        or examples that are in both splits, or naming a type with too few; errors of the aliases
+        are those of `group_words.people.read_aliases`.
         """
         items = [item for item in read_items("test") if self.task in ("both", item.task)]
         pool = learnable(items)
@@ -56,10 +63,21 @@ class StereoSetSupply(Supplier):
                 f"{sources('test')[0].path}; use the official file, or a planted world with more "
                 "targets (targets=40)"
             )
-        refuse_shared(pool, read_items("dev"))
-        train, dev = split_dev(pool, self.dev_per_type, seed=self.supply_seed)
+        measured = read_items("dev")
+        refuse_shared(pool, measured)
+        aliases = read_aliases(self.aliases)
+        known = {person for _, person in aliases.target_people(measured)}
+        related = [item for item in pool if aliases.of(item.groups["target"]) in known]
+        people = f"people={self.people}"
+        if self.people == "unrelated":
+            left_out = {item.id for item in related}
+            pool = [item for item in pool if item.id not in left_out]
+            people += f", {len(related)} examples about people of dev left out"
+        else:
+            people += f", {len(related)} of {len(pool)} examples about people of dev"
+        train, dev = split_dev(pool, self.dev_per_type, seed=self.supply_seed, aliases=aliases)
         texts = self._texts()
-        options = f"dev_per_type={self.dev_per_type}, supply_seed={self.supply_seed}"
+        options = f"dev_per_type={self.dev_per_type}, supply_seed={self.supply_seed}, {people}"
         if self.corpus is not None:
             options += f", {texts.origin}"
         return Supply(
@@ -68,12 +86,16 @@ class StereoSetSupply(Supplier):
             dev_contrasts=tuple(map(contrast_of, dev)),
             texts=texts.texts,
             documents=texts.documents,
-            files=(*(source.use() for source in sources("test")), *texts.files),
+            files=self._files(texts),
         )
 
     def files(self) -> tuple[DataUse, ...]:
-        """The official file or what stands in for it, and those of the corpus."""
-        return (*(source.use() for source in sources("test")), *self._texts().files)
+        """The official file or what stands in for it, and those of the corpus and of aliases."""
+        return self._files(self._texts())
+
+    def _files(self, texts: Supply) -> tuple[DataUse, ...]:
+        aliases = () if self.aliases is None else (aliases_use(self.aliases),)
+        return (*(source.use() for source in sources("test")), *texts.files, *aliases)
 
     def _texts(self) -> Supply:
         if self.corpus is None:
@@ -94,7 +116,7 @@ def learnable(items: Sequence[StereoSetItem]) -> list[StereoSetItem]:
         readable = item.context.count(BLANK) < 2 and not any(
             mark in item.context for mark in _UNREADABLE
         )
-        texts = _texts(item)
+        texts = item_hashes(item)
         if readable and not texts & seen:
             chosen.append(item)
         seen |= texts
@@ -102,11 +124,14 @@ def learnable(items: Sequence[StereoSetItem]) -> list[StereoSetItem]:
 
 
 def refuse_shared(pool: Sequence[StereoSetItem], measured: Sequence[StereoSetItem]) -> None:
-    """Raise `DataError` if items to learn from share terms or whole texts with measured items."""
-    texts = {text for item in measured for text in _texts(item)}
+    """Raise `DataError` if items to learn from share terms or whole texts with measured items.
+
+    Terms as they are written: the official splits share none, and most of their peoples.
+    """
+    texts = {text for item in measured for text in item_hashes(item)}
     shared = {
         "target terms": sorted({_term(item) for item in pool} & {_term(item) for item in measured}),
-        "texts of examples": [item.id for item in pool if _texts(item) & texts],
+        "texts of examples": [item.id for item in pool if item_hashes(item) & texts],
     }
     for what, names in shared.items():
         if names:
@@ -118,53 +143,53 @@ def refuse_shared(pool: Sequence[StereoSetItem], measured: Sequence[StereoSetIte
 
 
 def split_dev(
-    pool: Sequence[StereoSetItem], per_type: int, *, seed: int
+    pool: Sequence[StereoSetItem], per_type: int, *, seed: int, aliases: Aliases | None = None
 ) -> tuple[list[StereoSetItem], list[StereoSetItem]]:
     """The items to learn from, and those to stop on: about `per_type` of every bias type.
 
-    Target terms in an order drawn by seed, as long as each brings the number nearer to `per_type`,
-    but at least a term; none at 0, whatever types there are. A term that two types share is learnt.
-    Raises `DataError` naming a type that has no items, fewer than twice `per_type`, or no terms to
+    Peoples, with all their terms, in an order drawn by seed, as long as each brings the number
+    nearer to `per_type`, but at least a people; none at 0, whatever types there are. A people that
+    two types share is learnt. `aliases`: names of the same people; None: the built-in ones.
+    Raises `DataError` naming a type that has no items, fewer than twice `per_type`, or no people to
     spare.
     """
-    held_out = set().union(*(_dev_terms(pool, axis, per_type, seed=seed) for axis in AXES))
+    known = aliases or read_aliases()
+    people = {item.id: known.of(item.groups["target"]) for item in pool}
+    held_out = set().union(*(_dev_people(pool, people, axis, per_type, seed) for axis in AXES))
     return (
-        [item for item in pool if _term(item) not in held_out],
-        [item for item in pool if _term(item) in held_out],
+        [item for item in pool if people[item.id] not in held_out],
+        [item for item in pool if people[item.id] in held_out],
     )
 
 
-def _dev_terms(pool: Sequence[StereoSetItem], axis: str, per_type: int, *, seed: int) -> set[str]:
-    counts = Counter(_term(item) for item in pool if item.groups["axis"] == axis)
+def _dev_people(
+    pool: Sequence[StereoSetItem], people: Mapping[str, str], axis: str, per_type: int, seed: int
+) -> set[str]:
+    """`people`: an item's id to whom it is about."""
+    counts = Counter(people[item.id] for item in pool if item.groups["axis"] == axis)
     if per_type and not counts:
         raise DataError(
             f"stereoset: type '{axis}' must have examples to learn from, got none; use the "
             "official test file, or set dev_per_type to 0 to learn the types that there are"
         )
-    # Held out for one type, such a term would be lost to the training of the other.
-    elsewhere = {_term(item) for item in pool if item.groups["axis"] != axis}
-    terms: set[str] = set()
+    # Held out for one type, such a people would be lost to the training of the other.
+    elsewhere = {people[item.id] for item in pool if item.groups["axis"] != axis}
+    chosen: set[str] = set()
     n = 0
     spare = [count for count in counts if count not in elsewhere]
-    for term in shuffled(spare, seed=f"{axis} {seed}"):
-        if abs(n + counts[term] - per_type) < abs(n - per_type):
-            terms.add(term)
-            n += counts[term]
-    if per_type and spare and not terms:
-        terms.add(min(spare, key=lambda term: (counts[term], term)))
-    if counts.total() < 2 * per_type or (per_type and not 0 < len(terms) < len(counts)):
+    for name in shuffled(spare, seed=f"{axis} {seed}"):
+        if abs(n + counts[name] - per_type) < abs(n - per_type):
+            chosen.add(name)
+            n += counts[name]
+    if per_type and spare and not chosen:
+        chosen.add(min(spare, key=lambda name: (counts[name], name)))
+    if counts.total() < 2 * per_type or (per_type and not 0 < len(chosen) < len(counts)):
         raise DataError(
-            f"stereoset: type '{axis}' must have {2 * per_type} examples to learn from, of "
-            f"several target terms, for {per_type} to be held out; got {counts.total()} of "
-            f"{len(counts)} terms; set dev_per_type lower, or 0 to hold none out"
+            f"stereoset: type '{axis}' must have {2 * per_type} examples to learn from, about "
+            f"several peoples, for {per_type} to be held out; got {counts.total()} about "
+            f"{len(counts)}; set dev_per_type lower, or 0 to hold none out"
         )
-    return terms
-
-
-def _texts(item: StereoSetItem) -> set[str]:
-    """Hashes of an item's whole texts: after the sentence before them, if any."""
-    given = f"{item.context} " if item.task == "intersentence" else ""
-    return {text_sha256(given + sentence) for sentence in item.sentences}
+    return chosen
 
 
 def _term(item: StereoSetItem) -> str:

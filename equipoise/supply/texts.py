@@ -23,7 +23,7 @@ from equipoise.data.documents import kind_of_file, read_content, read_documents
 from equipoise.data.validation import Record, Text, read_record
 from equipoise.errors import DataError, nearest
 from equipoise.files.parsing import parse_jsonl, unpack
-from equipoise.group_words.people import target_terms
+from equipoise.group_words.people import target_people
 from equipoise.records import JSON, OPTIONS, Contrast, DataUse, Prompt, Supply
 from equipoise.supply.base import Supplier
 
@@ -103,7 +103,7 @@ class TextsSupply(Supplier):
                     parts[part].append(line.as_prompt(number))
                 case _TextLine(text=text):
                     parts["texts"].append(text)
-        shared = sorted(target_terms(parts["contrasts"]) & target_terms(parts["dev_contrasts"]))
+        shared = sorted(target_people(parts["contrasts"]) & target_people(parts["dev_contrasts"]))
         if shared:
             raise DataError(
                 f"{use.name}: targets of part 'dev' must not be in 'train', got {shared[:8]}; "

@@ -15,8 +15,9 @@ from worlds import in_world
 
 from equipoise.benchmarks.perplexity import Perplexity
 from equipoise.data.sources import reading_from
-from equipoise.data.stereoset import AXES, StereoSetItem, contrast_of
+from equipoise.data.stereoset import AXES, StereoSetItem, contrast_of, read_items
 from equipoise.errors import DataError, RecipeError
+from equipoise.group_words.people import read_aliases, target_people
 from equipoise.measure import learnt_examples
 from equipoise.plugins import build, options_of
 from equipoise.rows import text_sha256
@@ -141,12 +142,12 @@ def test_terms_ignore_case() -> None:
     [
         (
             [item for item in pool(3, 2) if item.id not in ("race-0-0", "race-1-0")],
-            "got 4 of 3 terms",
+            "got 4 about 3",
         ),
         (
             [item for item in pool(3, 2) if item.groups["axis"] != "race"]
             + [item(f"r{k}", "one", "race") for k in range(6)],
-            "got 6 of 1 terms",
+            "got 6 about 1",
         ),
     ],
 )
@@ -189,6 +190,28 @@ def test_shared_terms_and_texts_are_refused() -> None:
     many = [item(f"i{k}", f"t{k}") for k in range(10)]
     with pytest.raises(DataError, match="and 2 more; replace"):
         refuse_shared(many, many)
+
+
+def test_a_people_is_never_on_both_sides() -> None:
+    forms = ("Syria", "Syrians", "Peru", "Peruvian", "Norway", "Norweigan", "Niger", "Nigeria")
+    items = [
+        *(item for item in pool(4, 2) if item.groups["axis"] != "race"),
+        *(item(f"race-{term}", term, "race") for term in forms),
+    ]
+    for seed in range(6):
+        learnt, kept = split_dev(items, 3, seed=seed)
+        assert not target_people(learnt) & target_people(kept)
+        assert target_people(kept)
+
+
+def test_a_user_s_names_decide_who_is_held_out_together(tmp_path: Path) -> None:
+    (tmp_path / "names.yaml").write_text("same:\n  oak: [elm]\n  ash: [fir]\n")
+    items = [item(f"{axis}-{tree}", tree if axis == "race" else f"{axis} {tree}", axis)
+             for axis in AXES for tree in ("oak", "elm", "ash", "fir")]  # fmt: skip
+    aliases = read_aliases(str(tmp_path / "names.yaml"))
+    _, kept = split_dev(items, 2, seed=0, aliases=aliases)
+    held_out = {item.groups["target"] for item in kept if item.groups["axis"] == "race"}
+    assert held_out in ({"oak", "elm"}, {"ash", "fir"})
 
 
 def test_a_contrast_begins_at_the_filler() -> None:
@@ -299,6 +322,51 @@ def test_planted_supply() -> None:
     assert held_out == dict.fromkeys(AXES, 50)
     with in_world(), pytest.raises(DataError, match="targets=40"):
         StereoSetSupply().supply()
+
+
+def peoples(folder: Path) -> None:
+    """Dev is about Syria, test about a Syrian and of an oak."""
+    intra = example("c", "Syrian", "race", "A Syrian BLANK.", ("A Syrian u.", "A Syrian s.",
+                                                               "A Syrian t."))  # fmt: skip
+    oak = example("d", "oak", "race", "An oak BLANK.", ("An oak u.", "An oak s.", "An oak t."))
+    syria = example("e", "Syria", "race", "Syria BLANK.", ("Syria u.", "Syria s.", "Syria t."))
+    for name, items in (("test.json", [intra, oak]), ("dev.json", [syria])):
+        write(folder, {"data": {"intrasentence": items, "intersentence": []}}, name)
+
+
+def test_people_of_dev_are_counted_and_left_out_on_request(folder: Path) -> None:
+    peoples(folder)
+    both = StereoSetSupply(dev_per_type=0).supply()
+    assert "people=all, 1 of 2 examples about people of dev" in both.origin
+    assert [contrast.id for contrast in both.contrasts] == ["c", "d"]
+    unrelated = StereoSetSupply(dev_per_type=0, people="unrelated").supply()
+    assert "people=unrelated, 1 examples about people of dev left out" in unrelated.origin
+    assert [contrast.id for contrast in unrelated.contrasts] == ["d"]
+
+
+def test_aliases_of_a_user_are_a_file_of_the_supply(folder: Path) -> None:
+    peoples(folder)
+    file = folder / "names.yaml"
+    file.write_text("same:\n  oak: [Syria]\n")
+    supplier = StereoSetSupply(dev_per_type=0, people="unrelated", aliases=str(file))
+    supply = supplier.supply()
+    assert [contrast.id for contrast in supply.contrasts] == ["c"]  # which the built-in names leave
+    assert supply.files == supplier.files()
+    assert [used.name for used in supply.files] == ["stereoset/test.json", "names.yaml"]
+    file.write_text("same:\n  oak: [Syria]\n  elm: [Syria]\n")
+    with pytest.raises(DataError, match="of a single people, got 'syria' for 'oak' and 'elm'"):
+        supplier.supply()
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_official_people_of_dev() -> None:
+    supply = StereoSetSupply().supply()
+    assert "517 of 2858 examples about people of dev" in supply.origin
+    assert not target_people(supply.contrasts) & target_people(supply.dev_contrasts)
+    unrelated = StereoSetSupply(people="unrelated").supply()
+    assert len(unrelated.contrasts) + len(unrelated.dev_contrasts) == 2858 - 517
+    learnt = target_people(unrelated.contrasts + unrelated.dev_contrasts)
+    assert not learnt & target_people(read_items("dev"))
 
 
 def test_options() -> None:

@@ -1,0 +1,196 @@
+"""Items about people, or with fillers, that an edit learnt of StereoSet's test split."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from equipoise.benchmarks.ceb_choice import CebChoice
+from equipoise.benchmarks.stereoset import StereoSet
+from equipoise.checks.learnt import learnt_from
+from equipoise.checks.run import check_overlap
+from equipoise.compare import compare
+from equipoise.data import ceb
+from equipoise.data.sources import reading_from
+from equipoise.data.stereoset import read_items
+from equipoise.group_words.learnt_people import describe_items, item_hashes, learnt_items
+from equipoise.group_words.people import read_aliases
+from equipoise.measure import measure
+from equipoise.records import Measurement, Supply
+from equipoise.rows import LEARNT, text_sha256
+from equipoise.supply.stereoset import StereoSetSupply
+from equipoise.testing import FakeScorer
+
+LABELS = ("stereotype", "anti-stereotype", "unrelated")
+
+
+def example(target: str, fillers: Sequence[str], *, axis: str = "race") -> dict[str, Any]:
+    id = f"{target}-{fillers[0]}"
+    return {
+        "id": id, "target": target, "bias_type": axis,
+        "context": f"The {target} friend was BLANK.",
+        "sentences": [
+            {"sentence": f"The {target} friend was {word}.", "id": f"{id}-{label}",
+             "gold_label": label}
+            for word, label in zip(fillers, LABELS, strict=True)
+        ],
+    }  # fmt: skip
+
+
+#: Learnt are two of the three of the test split: Syrian with its two pairs, not Peruvian.
+TEST = [
+    example("Syrian", ("tall", "short", "green")),
+    example("Syrian", ("loud", "calm", "square")),
+    example("Peruvian", ("slow", "fast", "wooden")),
+]
+DEV = [
+    example("Syria", ("old", "young", "round")),
+    example("Norway", ("Short", "tall", "flat")),
+    example("Peru", ("slow", "fast", "tin")),
+    example("Nepal", ("tall", "calm", "thin")),
+]
+#: Whether people and pair of fillers of each of `DEV` were learnt.
+GROUPS = [
+    {"people": "learnt", "filler_pair": "never learnt"},
+    {"people": "unrelated", "filler_pair": "learnt"},
+    {"people": "unrelated", "filler_pair": "never learnt"},
+    {"people": "unrelated", "filler_pair": "never learnt"},
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    (tmp_path / "stereoset").mkdir()
+    for name, items in (("dev", DEV), ("test", TEST)):
+        document = {"data": {"intrasentence": items, "intersentence": []}}
+        (tmp_path / "stereoset" / f"{name}.json").write_text(json.dumps(document))
+    with reading_from(tmp_path):
+        yield tmp_path
+
+
+def learnt_texts() -> frozenset[str]:
+    contrasts = StereoSetSupply(dev_per_type=0).supply().contrasts
+    return Supply(origin="toy", contrasts=contrasts[:2]).learnt_hashes()
+
+
+def measured(*, edited: bool) -> Measurement:
+    def nats(_: str, text: str) -> float:  # before: the stereotype, but of Peru
+        first = any(word in text for word in ("old", "Short", "fast", "thin"))
+        return -1.0 if first != (edited and "Norway" in text) else -2.0
+
+    edits: Any = {"edits": [{"method": "toy", "origin": "stereoset(toy):test"}]}
+    scorer = FakeScorer(
+        nats=nats,
+        identity="after" if edited else "before",
+        trained_on=learnt_texts() if edited else frozenset(),
+        info=edits if edited else {},
+    )
+    return measure(scorer, StereoSet(), draws=50)
+
+
+@pytest.mark.usefixtures("folder")
+def test_items_have_groups_of_what_was_learnt() -> None:
+    after, before = measured(edited=True), measured(edited=False)
+    assert [
+        {key: outcome.groups[key] for key in ("people", "filler_pair")}
+        for outcome in after.outcomes
+    ] == GROUPS
+    assert not any("people" in outcome.groups for outcome in before.outcomes)
+    assert {key for estimate in before.estimates for key in estimate.group} == {
+        "axis", "task", "task_axis"
+    }  # fmt: skip
+    assert after.estimate("ss", people="unrelated").n == 3
+    assert after.estimate("ss", filler_pair="never learnt").n == 3
+    assert [note for note in after.notes if note.startswith("held out")] == [
+        f"held out: {key} learnt in 1 of 4 items (stereoset(toy):test); the others have rows of "
+        "their own" for key in ("people", "filler_pair")
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_comparison_has_the_change_on_unrelated_items() -> None:
+    before, after = measured(edited=False), measured(edited=True)
+    comparison = compare(before, after, draws=50)
+    overall, unrelated = comparison.change("ss"), comparison.change("ss", people="unrelated")
+    assert (overall.before, overall.after, overall.n) == (50.0, 25.0, 4)
+    assert unrelated.before == pytest.approx(100 / 3)
+    assert (unrelated.after, unrelated.n) == (0.0, 3)
+    never = comparison.change("ss", filler_pair="never learnt")
+    assert (never.before, never.after, never.n) == (unrelated.before, unrelated.before, 3)
+    (on_people, on_pairs) = [note for note in comparison.notes if note.startswith("on items")]
+    assert on_people.startswith(
+        "on items with people unrelated alone (n 3): ss 33.33 to 0.00, -33.33 ["
+    )
+    assert "; lms " in on_people
+    assert "; icat " in on_people
+    assert "filler_pair never learnt alone (n 3): ss 33.33 to 33.33, +0.00 [" in on_pairs
+    # whichever side learnt, and with several seeds
+    turned = compare(after, [before, after], draws=50)
+    assert turned.change("ss", people="unrelated").n == 3
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_was_learnt_is_reported_by_people() -> None:
+    supply = StereoSetSupply(dev_per_type=0).supply()
+    groups, _ = check_overlap(learnt_from(supply), measured(edited=True))
+    assert groups.level == "warning"
+    assert "2 of the 4 groups measured" in groups.text
+    assert groups.text.endswith("Peru (as Peruvian), Syria (as Syrian)")
+
+
+def test_without_the_test_split_it_is_said_that_nothing_is_known(folder: Path) -> None:
+    hashes = learnt_texts()
+    (folder / "stereoset" / "test.json").unlink()
+    assert learnt_items(hashes) is None
+    scorer = FakeScorer(
+        trained_on=hashes, info={"edits": [{"method": "toy", "origin": "stereoset(toy):test"}]}
+    )
+    notes = [note for note in measure(scorer, StereoSet(), draws=0).notes if "held out" in note]
+    assert len(notes) == 2
+    assert all("not known, as StereoSet's test split is not in the data folder" in n for n in notes)
+
+
+@pytest.mark.usefixtures("folder")
+def test_an_edit_that_learnt_other_texts_has_no_such_groups() -> None:
+    assert learnt_items(frozenset()) is None
+    assert learnt_items(frozenset({text_sha256("Rain fell.")})) is None
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_filler_pairs_of_the_official_test_split() -> None:
+    learnt = describe_items(read_items("test"))
+    assert learnt is not None
+    groups = [learnt.groups_of(item) for item in read_items("dev")]
+    pairs = Counter(group["filler_pair"] for group in groups if "filler_pair" in group)
+    assert pairs == {"learnt": 638, "never learnt": 2106 - 638}
+    assert Counter(group["people"] for group in groups)[LEARNT] == 675 + 686 + 29 + 29 + 71 + 73
+
+
+@pytest.mark.usefixtures("data_folder")
+def test_ceb_ss_is_about_people_of_the_test_split() -> None:
+    benchmark = CebChoice(part="stereoset")
+    questions = benchmark.examples("test")
+    hashes = frozenset().union(*map(item_hashes, read_items("test")))
+    groups = [group["people"] for group in benchmark.relate(questions, hashes)]
+    assert Counter(groups) == {"learnt": 780, "unrelated": 180}
+    assert benchmark.relate(questions, frozenset()) == [{} for _ in questions]
+    other = CebChoice(part="recognition_s")
+    assert other.relate(other.examples("test")[:2], hashes) == [{}, {}]
+
+
+def test_ceb_ss_names_the_terms_of_the_whole_test_split(data_folder: Path) -> None:
+    lines = (data_folder / "stereoset" / "test_terms.txt").read_text().splitlines()
+    terms = [line.strip() for line in lines if line.strip()]
+    aliases = read_aliases()
+    people = {aliases.of(term) for term in terms}
+    questions = ceb.read_questions("stereoset", ceb.TYPES).questions
+    named = [aliases.named_in(" ".join(question.texts), terms) & people for question in questions]
+    assert sum(map(bool, named)) == len(questions) == 960
+    # as they are written, in contexts alone
+    written = re.compile(rf"\b(?:{'|'.join(map(re.escape, terms))})\b", re.IGNORECASE)
+    contexts = [question.groups["template"] for question in questions]
+    assert sum(written.search(context) is not None for context in contexts) == 928

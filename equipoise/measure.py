@@ -16,7 +16,14 @@ from typing import Protocol
 import numpy as np
 
 from equipoise import plugins
-from equipoise.benchmarks.base import AnyBenchmark, JudgesTexts, ScoresTexts, grade, texts_of
+from equipoise.benchmarks.base import (
+    AnyBenchmark,
+    JudgesTexts,
+    ScoresTexts,
+    grade,
+    related_groups,
+    texts_of,
+)
 from equipoise.errors import DataError, ModelError, RecipeError, RequestError, nearest
 from equipoise.faultless import leave_out, lists_used, note_left_out, without_references
 from equipoise.inference.scorer import (
@@ -112,10 +119,7 @@ def measure(  # noqa: PLR0913
         outcomes = _collect_outcomes(
             scorers, benchmark, examples, requests, seed=seed, shards=shards
         )
-        if benchmark.related and model.trained_on:
-            groups = benchmark.relate(examples, model.trained_on)
-            ids = [example.id for example in examples]
-            outcomes = add_groups(outcomes, dict(zip(ids, groups, strict=True)))
+        outcomes = add_groups(outcomes, related_groups(benchmark, examples, model.trained_on))
     if any(outcome.text is not None for outcome in outcomes):
         info |= _describe_instruments(benchmark)
     data = benchmark.files(split)
@@ -123,13 +127,7 @@ def measure(  # noqa: PLR0913
     cluster = benchmark.cluster or (ITEM if variants > 1 else None)
     estimates = tuple(
         estimate_metrics(
-            benchmark,
-            outcomes,
-            cluster=cluster,
-            family=variants > 1,
-            draws=draws,
-            seed=seed,
-            related=benchmark.related,
+            benchmark, outcomes, cluster=cluster, family=variants > 1, draws=draws, seed=seed
         )
     )
     references = without_references(

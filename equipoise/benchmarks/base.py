@@ -332,6 +332,16 @@ def _score(
     ]
 
 
+def related_groups(
+    benchmark: AnyBenchmark, examples: Sequence[Example], trained_on: frozenset[str]
+) -> dict[str, Mapping[str, str]]:
+    """The groups of each example, by id, by what it shares with what was learnt (`relate`)."""
+    if not (benchmark.related and trained_on):
+        return {example.id: {} for example in examples}
+    groups = benchmark.relate(examples, trained_on)
+    return {example.id: each for example, each in zip(examples, groups, strict=True)}
+
+
 def texts_of(
     benchmark: AnyBenchmark, example: Example, requests: Sequence[Request]
 ) -> Iterable[str]:

@@ -51,6 +51,7 @@ _TYPED: Final = ("modal", "flip_rate", "label_mass")
 class _Estimated:
     metrics: tuple[Metric, ...]
     by: tuple[str, ...] = ("target",)
+    related: tuple[str, ...] = ()
     crossed: Mapping[str, str] = field(default_factory=dict)
 
 

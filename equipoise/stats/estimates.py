@@ -25,6 +25,10 @@ class Estimated(Protocol):
         """Group keys that get rows of their own."""
 
     @property
+    def related(self) -> tuple[str, ...]:
+        """Further such keys, which only some outcomes have."""
+
+    @property
     def crossed(self) -> Mapping[str, str]:
         """Metrics that get an interval over the groups of a key, too."""
 
@@ -37,15 +41,11 @@ def estimate_metrics(
     family: bool,
     draws: int,
     seed: int,
-    related: Sequence[str] = (),
 ) -> Iterator[Estimate]:
-    """Every metric, overall and by group; of a family also by prefix and its spread over them.
-
-    `related`: further group keys, which only some measurements have (`Benchmark.relate`).
-    """
+    """Every metric, overall and by group; of a family also by prefix and its spread over them."""
     columns = columns_of(outcomes, cluster=cluster)
     metrics = list(benchmark.metrics)
-    keys = (*benchmark.by, *([PREFIX] if family else []), *related)
+    keys = (*benchmark.by, *([PREFIX] if family else []), *benchmark.related)
 
     def estimate(mask: NDArray[np.bool_]) -> list[Interval]:
         return bootstrap(metrics, select(columns, mask), draws=draws, seed=seed)

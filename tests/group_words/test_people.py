@@ -51,7 +51,8 @@ def test_names_alike_are_not_of_the_same_people() -> None:
         "Congo", "Democratic Republic of the Congo", "Republic of the Congo", "Dominican",
         "Dominica", "Dominican Republic", "Korea", "North Korea", "South Korea", "Sudan",
         "South Sudan", "Ireland", "Northern Ireland", "Scotland", "Britain", "England", "Africa",
-        "South Africa", "African American", "America", "Native American", "American Indian", "India",
+        "South Africa", "African American", "America", "Native American", "American Indian",
+        "India",
         "Iran", "Persian people", "Bangladesh", "Bengali", "Arab", "Hispanic", "Muslim", "Quran",
         "he", "she", "man", "schoolboy", "boy", "prince", "princess", "policeman", "policewoman",
     )  # fmt: skip

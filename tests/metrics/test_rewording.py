@@ -23,6 +23,7 @@ POINTS = Scale(name="x", unit="points", meaning="many", low=0, high=10)
 class Estimated:
     metrics = tuple(rewording_metrics([POINTS], COMPARED))
     by = ()
+    related = ()
     crossed: dict[str, str] = {}  # noqa: RUF012
 
 

@@ -58,20 +58,24 @@ def _note_related(
 ) -> Iterator[str]:
     """How many items share something with what an edit learnt, beside whole texts."""
     edits = info.get("edits")
-    origins = [str(edit["origin"]) for edit in (edits if isinstance(edits, list) else [])
-               if isinstance(edit, dict) and edit.get("origin")]  # fmt: skip
+    records = [
+        edit for edit in (edits if isinstance(edits, list) else []) if isinstance(edit, dict)
+    ]
+    origins = [str(edit["origin"]) for edit in records if edit.get("origin")]
+    counts = []
     for key in benchmark.related:
         groups = [outcome.groups[key] for outcome in outcomes if key in outcome.groups]
-        if groups:
-            yield (
-                f"held out: {key} learnt in {groups.count(LEARNT)} of {len(groups)} items "
-                f"({'; '.join(origins) or 'of a merged edit'}); the others have rows of their own"
-            )
-        elif any(origin.startswith("stereoset(") for origin in origins):
-            yield (
-                f"held out: in how many items {key} was learnt is not known, as StereoSet's test "
-                "split is not in the data folder"
-            )
+        counts += [f"{key} in {groups.count(LEARNT)} of {len(groups)} items"] if groups else []
+    if counts:
+        yield (
+            f"held out: what was learnt ({'; '.join(origins) or 'by a merged edit'}) is measured "
+            f"again, by {', '.join(counts)}; the others have rows of their own"
+        )
+    elif benchmark.related and any(origin.startswith("stereoset(") for origin in origins):
+        yield (
+            f"held out: by {', '.join(benchmark.related)} it is not known what was learnt, as "
+            "StereoSet's test split is not in the data folder"
+        )
 
 
 def _note_layout(info: Mapping[str, JSON]) -> Iterator[str]:

@@ -4,6 +4,7 @@ Outcomes after an edit have groups that say what of an item was learnt (`Benchma
 is about, or its pair of fillers. The model before has learnt nothing and has none.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -40,11 +41,16 @@ def related_sentences(changes: Sequence[Change], keys: Sequence[str]) -> Iterato
         names = {change.group[key] for change in of_key}
         for name in sorted(names - {LEARNT}):
             shown = [change for change in of_key if change.group[key] == name][:_SHOWN]
-            moves = "; ".join(
-                f"{change.metric} {change.before:.2f} to {change.after:.2f}, "
-                f"{change.difference:+.2f} [{change.low:.2f}, {change.high:.2f}]"
-                for change in shown
-            )
-            yield f"on items with {key} {name} alone (n {shown[0].n}): {moves}"
+            moves = "; ".join(map(_say_move, shown))
+            yield f"on {key}={name} alone, {shown[0].n} items: {moves}"
         if names == {LEARNT}:
             yield f"{key}: no item is left that shares nothing with what was learnt"
+
+
+def _say_move(change: Change) -> str:
+    if not math.isfinite(change.difference):
+        return f"{change.metric} n/a ({change.reason})"
+    return (
+        f"{change.metric} {change.before:.2f} to {change.after:.2f}, "
+        f"{change.difference:+.2f} [{change.low:.2f}, {change.high:.2f}]"
+    )

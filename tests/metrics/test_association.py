@@ -212,6 +212,22 @@ def test_the_published_test_is_invalid_where_words_have_several_texts() -> None:
     assert shares["p_by_sentence_two_sided"] > 0.35
 
 
+def test_names_dealt_at_random_are_significant_in_5_percent_by_word_and_in_20_by_text() -> None:
+    """As of sent-weat6: 16 names of 8 texts each, whose associations are what they are."""
+    generator = np.random.default_rng(3)
+    names = generator.normal(size=(16, 1)) + 1.5 * generator.normal(size=(16, 8))
+    names -= names.mean()
+    by_word, by_text, runs = 0, 0, 200
+    for _ in range(runs):
+        first = generator.permutation(np.repeat([True, False], 8))
+        by_word += deal(names.sum(1), np.full(16, 8.0), first, most=2_000).p < 0.05
+        texts, in_first = names.ravel(), np.repeat(first, 8)
+        by_text += deal(texts, np.ones(128), in_first, most=1_000).p < 0.05
+    # within 3.3 standard errors of 5 % and of 20 %
+    assert 0.0 < by_word / runs < 0.10
+    assert 0.11 < by_text / runs < 0.30
+
+
 def test_chance_level_of_d_abs_is_its_mean_over_deals() -> None:
     generator = np.random.default_rng(1)
     texts = generator.normal(size=(8, 3)).tolist()

@@ -1,10 +1,12 @@
 """Items about people, or with fillers, that an edit learnt of StereoSet's test split."""
 
 import json
+import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pytest
@@ -16,13 +18,13 @@ from equipoise.checks.run import check_overlap
 from equipoise.compare import compare
 from equipoise.data import ceb
 from equipoise.data.sources import reading_from
-from equipoise.data.stereoset import read_items
+from equipoise.data.stereoset import StereoSetItem, read_items, read_scores
 from equipoise.group_words.learnt_people import describe_items, item_hashes, learnt_items
 from equipoise.group_words.people import read_aliases
 from equipoise.measure import measure
 from equipoise.records import Measurement, Supply
 from equipoise.rows import LEARNT, text_sha256
-from equipoise.supply.stereoset import StereoSetSupply
+from equipoise.supply.stereoset import StereoSetSupply, learnable
 from equipoise.testing import FakeScorer
 
 LABELS = ("stereotype", "anti-stereotype", "unrelated")
@@ -194,3 +196,46 @@ def test_ceb_ss_names_the_terms_of_the_whole_test_split(data_folder: Path) -> No
     written = re.compile(rf"\b(?:{'|'.join(map(re.escape, terms))})\b", re.IGNORECASE)
     contexts = [question.groups["template"] for question in questions]
     assert sum(written.search(context) is not None for context in contexts) == 928
+
+
+def test_a_table_of_words_moves_published_scores_less_where_nothing_was_learnt(
+    data_folder: Path,
+) -> None:
+    """GPT-2's scores less 0.1 of each filler's log-odds in the test split; the target is not read.
+
+    SS of all examples, of those about unrelated people, and of those with a pair never learnt.
+    """
+    pool = learnable(read_items("test"))
+    learnt = describe_items(pool)
+    assert learnt is not None
+    counts: dict[str, list[float]] = defaultdict(lambda: [0.5, 0.5])
+    for item in pool:
+        for side, filler in enumerate(fillers(item)):
+            counts[filler][side] += 1
+    odds = {filler: math.log(stereotype / other) for filler, (stereotype, other) in counts.items()}
+    scores = read_scores(data_folder / "golden" / "stereoset_dev_predictions_gpt2.json", None)
+    items = [item for item in read_items("dev") if item.task == "intrasentence"]
+
+    def stereotype_score(weight: float, **group: str) -> float:
+        by_target: dict[str, list[bool]] = defaultdict(list)
+        for item in items:
+            if group.items() <= learnt.groups_of(item).items():
+                stereotype, other = (
+                    math.log(scores[id]) - weight * odds.get(filler, 0.0)
+                    for id, filler in zip(item.sentence_ids, fillers(item), strict=False)
+                )
+                by_target[item.groups["target"]].append(stereotype > other)
+        return round(100 * mean(mean(preferred) for preferred in by_target.values()), 2)
+
+    groups: tuple[dict[str, str], ...] = (
+        {},
+        {"people": "unrelated"},
+        {"filler_pair": "never learnt"},
+    )
+    assert [stereotype_score(0.0, **group) for group in groups] == [61.93, 63.60, 61.10]
+    assert [stereotype_score(0.1, **group) for group in groups] == [50.11, 54.63, 53.56]
+
+
+def fillers(item: StereoSetItem) -> list[str]:
+    texts = zip(item.sentences[:2], item.spans[:2], strict=True)
+    return [text[start:end].casefold() for text, (start, end) in texts]

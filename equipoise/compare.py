@@ -20,6 +20,7 @@ from equipoise.errors import RecipeError, nearest
 from equipoise.records import Estimate, Margin, Measurement, Metric
 from equipoise.stats.compare import Sides, compare_metrics
 from equipoise.stats.factorial import Cells, factorials, without_shares
+from equipoise.stats.halves import compare_halves
 from equipoise.stats.pairing import PREFIX, SAME, Paired, pair
 from equipoise.stats.reduction import Stages, reductions
 from equipoise.stats.related import related_sentences
@@ -93,6 +94,8 @@ def compare(
 
     for group, cell_changes in by_cell(paired.outcomes, keys, changed):
         changes += [replace(change, group=group) for change in cell_changes]
+    if benchmark.halves and metrics:
+        changes += compare_halves(metrics[0], benchmark.halves, paired, draws=draws, seed=seed)
     # each seed as if it were alone, to show how far they agree
     single = list(_by_seed(paired.sides))
     by_seed = [

@@ -335,6 +335,22 @@ class Headline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Halves:
+    """A metric's change in two groups of items that another cause than bias moves apart."""
+
+    benchmark: str  # `title_of` its measurement
+    groups: tuple[str, str]
+    first: Change
+    second: Change
+    gap: Change  # `gap_name`: of the metric in the first group less it in the second
+
+
+def gap_name(metric: str, key: str) -> str:
+    """What a metric's gap between the two groups of a key is called."""
+    return f"{metric}_{key}_gap"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What a method did to a model, over all benchmarks that were measured."""
 
@@ -347,6 +363,7 @@ class Verdict:
     kept: bool | None
     over_corrected: bool  # a bias headline is reversed
     differences: tuple[Difference, ...] = ()  # of any of the comparisons
+    halves: tuple[Halves, ...] = ()  # of the comparisons that have two such groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

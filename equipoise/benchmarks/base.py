@@ -54,6 +54,8 @@ class Benchmark(ABC, Generic[E, R]):
     cluster: ClassVar[str | None] = None  # the group key whose members are not independent
     splits: ClassVar[tuple[str, ...]] = ("test",)  # the first is measured unless another is asked
     licence: ClassVar[str] = "own"
+    #: A group key of two groups: `compare` says how differently the first metric changed in them.
+    halves: ClassVar[str | None] = None
     faults: ClassVar[tuple[str, ...]] = ()  # known faults of the metric, for the reader
     data_faults: ClassVar[tuple[str, ...]] = ()  # of the official files, and said of these alone
     #: What contexts are, for a model that is asked in a chat (`inference.chat`): questions, which

@@ -20,10 +20,13 @@ from equipoise.benchmarks.base import (
 )
 from equipoise.data import stereoset as official
 from equipoise.data.stereoset import StereoSetItem
+from equipoise.data.stereoset_case import Case, read_cased, refuse_scores, written
+from equipoise.data.valence import ABSENT, VALENCE, with_valence, word_valences
 from equipoise.errors import DataError
 from equipoise.group_words.learnt_people import FILLER_PAIR, PEOPLE, learnt_items
 from equipoise.metrics import preference as pref
 from equipoise.metrics.decisions import LABEL_MASS, SAYS_TRUE, truth_values
+from equipoise.metrics.restored import RESTORED, in_both_cases
 from equipoise.metrics.weighted import Value, Weighted, mean_of, percent
 from equipoise.records import (
     OPTIONS,
@@ -172,7 +175,8 @@ class StereoSet(
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "Nadeem, Bethke & Reddy 2021, StereoSet, ACL"
     cluster: ClassVar[str | None] = "target"
-    by: ClassVar[tuple[str, ...]] = ("task", "axis", "task_axis")
+    by: ClassVar[tuple[str, ...]] = ("task", "axis", "task_axis", VALENCE, "capitals")
+    halves: ClassVar[str | None] = VALENCE
     related: ClassVar[tuple[str, ...]] = (PEOPLE, FILLER_PAIR)
     splits: ClassVar[tuple[str, ...]] = ("dev", "test")
     licence: ClassVar[str] = official.LICENCE
@@ -196,11 +200,14 @@ class StereoSet(
     reduce: Literal["mean", "sum"] = "mean"  # over tokens; the sum favors short texts
     #: a tie counts against the stereotype and the meaningful text, as published; or half
     ties: pref.Ties = "anti"
+    #: the file's lower-cased intrasentence texts, or with their template's capitals, or both
+    case: Case = "official"
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """Preferences and margins; of `Truth` in probability, with how often it says yes."""
-        return _TRUTHS if isinstance(self.task, Truth) else _LIKELIHOODS
+        metrics = _TRUTHS if isinstance(self.task, Truth) else _LIKELIHOODS
+        return (*metrics, *in_both_cases(_MACRO)) if self.case == "both" else metrics
 
     def examples(self, split: str) -> Sequence[StereoSetItem]:
         """Examples of "dev" or "test", intrasentence first.
@@ -208,20 +215,24 @@ class StereoSet(
         Raises `DataError` naming file and example.
         """
         task = self.task.of if isinstance(self.task, Truth) else self.task.name
-        items = [item for item in official.read_items(split) if task in ("both", item.task)]
+        items = [item for item in read_cased(split, self.case) if task in ("both", item.task)]
         if not items:
             raise DataError(
                 f"stereoset: split '{split}' must have examples of task '{task}', got none; "
                 "choose another task or split"
             )
-        return items
+        return with_valence(items)
 
     def requests(self, example: StereoSetItem) -> Sequence[Continuation | Infill | Decision]:
         """A request per text, in the order of `StereoSetItem.sentences`.
 
         With the intersentence score "pmi" the same texts without their context follow. See
-        `WordScore` for intrasentence texts.
+        `WordScore` for intrasentence texts. In both cases those with capitals restored come last.
         """
+        items = written(example, self.case)
+        return [request for item in items for request in self._requests(item)]
+
+    def _requests(self, example: StereoSetItem) -> Sequence[Continuation | Infill | Decision]:
         if isinstance(self.task, Truth):
             before = f"{example.context} " if example.task == "intersentence" else ""
             return [truth_question(before + sentence) for sentence in example.sentences]
@@ -243,6 +254,16 @@ class StereoSet(
 
         `related_margin` is the mean of both meaningful texts less the meaningless text.
         """
+        size = len(responses) // len(written(example, self.case))
+        values = self._values(example, responses[:size])
+        if self.case == "both":
+            restored = self._values(example, responses[-size:])
+            values |= {key + RESTORED: value for key, value in restored.items()}
+        return Outcome(example=example.id, values=values, groups=example.groups)
+
+    def _values(
+        self, example: StereoSetItem, responses: Sequence[Scored | Decided]
+    ) -> dict[str, float]:
         decided = [response for response in responses if isinstance(response, Decided)]
         scores, beside = truth_values(decided) if decided else ([], {})
         scores += [
@@ -262,8 +283,7 @@ class StereoSet(
             "margin": values["stereotype"] - values["antistereotype"],
             "related_margin": meaningful - values["unrelated"],
         }
-        values |= margins | beside
-        return Outcome(example=example.id, values=values, groups=example.groups)
+        return values | margins | beside
 
     def texts(self, example: StereoSetItem) -> Sequence[str]:
         """The sentences, whole whatever part is scored, and after the sentence before them."""
@@ -278,7 +298,7 @@ class StereoSet(
 
     def remarks(self, split: str) -> tuple[str, ...]:
         """What the files have that the official files have not."""
-        return official.read_remarks(split)
+        return (*official.read_remarks(split), *(() if word_valences() else (ABSENT,)))
 
     def relate(
         self, examples: Sequence[StereoSetItem], trained_on: frozenset[str]
@@ -292,13 +312,15 @@ class StereoSet(
 
     def labelled(self) -> tuple[Contrast, ...]:
         """The examples of "dev", which is what is measured, with which text is which."""
-        return tuple(official.contrast_of(example) for example in self.examples(self.splits[0]))
+        items = [written(item, self.case)[0] for item in self.examples(self.splits[0])]
+        return tuple(map(official.contrast_of, items))
 
     def predicted(self, split: str, file: Path, column: str | None) -> Sequence[Outcome]:
         """Preferences of published scores, compared as they are; margins are nan, having no unit.
 
         `column` names another key than "score". Raises `DataError` naming file and sentence.
         """
+        refuse_scores(file, self.case)
         scores = official.read_scores(file, column)
         margins = {"margin": math.nan, "related_margin": math.nan}
         outcomes = []

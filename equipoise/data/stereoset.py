@@ -65,6 +65,8 @@ class StereoSetItem:
     sentence_ids: tuple[str, ...]
     spans: tuple[tuple[int, int], ...]  # in characters: what fills the blank, or all
     groups: Mapping[str, str] = field(default_factory=dict)
+    #: `sentences` with the capitals of their template (`stereoset_case`); (): none were put back
+    restored: tuple[str, ...] = ()
 
 
 def sources(split: str) -> tuple[Source, ...]:

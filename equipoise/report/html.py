@@ -25,6 +25,7 @@ from equipoise.report import (
     axis,
     chapters,
     formatting,
+    friendlier,
     harm_sentences,
     nulls,
     overview,
@@ -38,6 +39,7 @@ from equipoise.report import (
     written,
 )
 from equipoise.report.formatting import LONGEST, LONGEST_NAME, clipped, isolated, visible
+from equipoise.stats import verdict
 from equipoise.study.study import Study
 
 _TEMPLATES = "templates"
@@ -195,6 +197,7 @@ def _templates() -> jinja2.Environment:
         provenance.edit_rest, reductions.reduction_sentences, sentences.verdict_sentence,
         sentences.subject, sentences.describe_change, sentences.describe_settings,
         formatting.group_name, formatting.numbers, formatting.interval, formatting.form_text,
+        friendlier.friendlier_sentence, verdict.halves_of,
         harm_sentences.harm_sentence, harm_sentences.harm_tone, written.harms_of,
         written.disparities_of, written.scores_of, written.groups_of,
         nulls.null_span, nulls.has_nulls,

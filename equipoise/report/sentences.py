@@ -14,6 +14,7 @@ from equipoise.conclusions import (
     describe_differences,
 )
 from equipoise.report.formatting import brackets, group_name, numbers, rounded
+from equipoise.report.friendlier import friendlier_sentence, read_halves
 
 #: Each direction in a word or two, for a cell.
 WORD: Mapping[Direction, str] = {
@@ -86,6 +87,11 @@ def verdict_sentence(verdict: Verdict) -> str:
     parts = ["; ".join(describe_settings(verdict))]
     if verdict.bias or verdict.ability:
         parts += [_say_bias(verdict), _say_claims(verdict.bias), _say_ability(verdict)]
+        parts += [
+            f"{halves.benchmark} {friendlier_sentence(halves)}"
+            for halves in verdict.halves
+            if read_halves(halves) not in ("alike", "unknown")
+        ]
     elif verdict.direction != "not comparable":
         return "Nothing was measured that a verdict could rest on."
     return " ".join(f"{part[0].upper()}{part[1:]}." for part in parts if part)

@@ -13,10 +13,12 @@ from equipoise.report.formatting import (
     start_text,
     visible,
 )
+from equipoise.report.friendlier import friendlier_sentence
 from equipoise.report.harm_sentences import harm_sentence
 from equipoise.report.nulls import null_span
 from equipoise.report.sentences import describe_settings, headlines, sentence
 from equipoise.report.written import harms_of
+from equipoise.stats.verdict import halves_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,7 @@ def comparison_text(comparison: Comparison, *, groups: bool = True) -> str:
     first = headlines(comparison)
     lead += [sentence(each, before.benchmark, comparison.differences) for each in first]
     lead += [f"{harm.rate.metric}: {harm_sentence(harm)}" for harm in harms_of(comparison)]
+    lead += [f"{before.benchmark} {friendlier_sentence(each)}" for each in halves_of(comparison)]
     lead += [""]
     table = comparison_table(comparison, groups=groups)
     return _to_text(lead, table, len(comparison.changes), comparison.notes)

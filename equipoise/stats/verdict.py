@@ -9,7 +9,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from equipoise.conclusions import Change, Comparison, Direction, Headline, Verdict, title_of
+from equipoise.conclusions import (
+    Change,
+    Comparison,
+    Direction,
+    Halves,
+    Headline,
+    Verdict,
+    gap_name,
+    title_of,
+)
 from equipoise.stats.permutation import ROUNDING
 
 ALPHA = 0.05
@@ -139,6 +148,27 @@ def verdict_of(comparisons: Sequence[Comparison]) -> Verdict:
         kept=kept if comparable or kept is False else None,
         over_corrected=any(change.direction == "reversed" for change in changes),
         differences=tuple(dict.fromkeys(differences)),
+        halves=tuple(halves for each in comparisons for halves in halves_of(each)),
+    )
+
+
+def halves_of(comparison: Comparison) -> tuple[Halves, ...]:
+    """The changes of two groups and of their gap (`halves.compare_halves`); none without them."""
+    overall = {change.metric: change for change in comparison.changes if not change.group}
+    grouped: dict[tuple[str, str], list[Change]] = {}
+    for change in comparison.changes:
+        for key in change.group:
+            grouped.setdefault((change.metric, key), []).append(change)
+    return tuple(
+        Halves(
+            benchmark=title_of(comparison.before),
+            groups=(changes[0].group[key], changes[1].group[key]),
+            first=changes[0],
+            second=changes[1],
+            gap=overall[gap],
+        )
+        for (metric, key), changes in grouped.items()
+        if (gap := gap_name(metric, key)) in overall and len(changes) == 2
     )
 
 

@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.data.partition import shuffled
 from equipoise.data.stereoset import AXES, BLANK, StereoSetItem, contrast_of, read_items, sources
+from equipoise.data.stereoset_case import read_cased, written
 from equipoise.errors import DataError
 from equipoise.group_words.learnt_people import item_hashes
 from equipoise.group_words.people import Aliases, aliases_use, read_aliases
@@ -47,6 +48,8 @@ class StereoSetSupply(Supplier):
     #: names of the same people beside the built-in ones: a YAML file of your own
     aliases: str | None = None
     corpus: Passages | None = None  # plain texts beside the examples, drawn by supply_seed
+    #: the file's lower-cased intrasentence texts, or with their template's capitals
+    case: Literal["official", "restored"] = "official"
 
     def supply(self) -> Supply:
         """Contrasts to learn from, contrasts to stop on, and the texts of the corpus.
@@ -55,7 +58,8 @@ class StereoSetSupply(Supplier):
         or examples that are in both splits, or naming a type with too few; errors of the aliases
         are those of `group_words.people.read_aliases`.
         """
-        items = [item for item in read_items("test") if self.task in ("both", item.task)]
+        cased = [written(item, self.case)[0] for item in read_cased("test", self.case)]
+        items = [item for item in cased if self.task in ("both", item.task)]
         pool = learnable(items)
         if not pool:
             raise DataError(
@@ -78,6 +82,8 @@ class StereoSetSupply(Supplier):
         train, dev = split_dev(pool, self.dev_per_type, seed=self.supply_seed, aliases=aliases)
         texts = self._texts()
         options = f"dev_per_type={self.dev_per_type}, supply_seed={self.supply_seed}, {people}"
+        if self.case != "official":
+            options += f", case={self.case}"
         if self.corpus is not None:
             options += f", {texts.origin}"
         return Supply(

@@ -207,7 +207,7 @@ class StereoSet(
     def metrics(self) -> tuple[Metric, ...]:
         """Preferences and margins; of `Truth` in probability, with how often it says yes."""
         metrics = _TRUTHS if isinstance(self.task, Truth) else _LIKELIHOODS
-        return (*metrics, *in_both_cases(_MACRO)) if self.case == "both" else metrics
+        return (*metrics, *in_both_cases(_MACRO[:2])) if self.case == "both" else metrics
 
     def examples(self, split: str) -> Sequence[StereoSetItem]:
         """Examples of "dev" or "test", intrasentence first.

@@ -24,7 +24,7 @@ from equipoise.group_words.counterfactuals import (
     counterfactual_set,
 )
 from equipoise.group_words.mentions import Mention, find_mentions
-from equipoise.group_words.word_lists import WordLists
+from equipoise.group_words.word_lists import Case, WordLists
 from equipoise.models.decoding_rule import Context, DecodingRule
 from equipoise.models.tokenization import Ids, Marked, Tokens, encode
 from equipoise.records import JSON
@@ -33,6 +33,7 @@ from equipoise.records import JSON
 class _Settings(BaseModel):
     lists: Any  # as `WordLists.of` reads them
     axes: list[str]
+    case: Case = "listed"
     mixture: Mixture
     counterfactuals: StrictInt | None
     seed: StrictInt
@@ -68,6 +69,7 @@ class Counterfactual(DecodingRule):
         return _Settings(
             lists=self.lists.as_json,
             axes=list(self.lists.axes),
+            case=self.lists.case,
             mixture=self.mixture,
             counterfactuals=self.counterfactuals,
             seed=self.seed,
@@ -79,6 +81,7 @@ class Counterfactual(DecodingRule):
         return {
             "lists_sha256": self.lists.sha256,
             "axes": list(self.lists.axes),
+            "case": self.lists.case,
             "mixture": self.mixture.name,
             "counterfactuals": self.counterfactuals,
         }
@@ -89,7 +92,7 @@ class Counterfactual(DecodingRule):
         try:
             stored = _Settings.model_validate(settings)
             return cls(
-                lists=WordLists.of(stored.lists, stored.axes),
+                lists=WordLists.of(stored.lists, stored.axes, case=stored.case),
                 mixture=stored.mixture,
                 counterfactuals=stored.counterfactuals,
                 seed=stored.seed,

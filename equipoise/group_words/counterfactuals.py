@@ -155,6 +155,8 @@ def _change_for(text: str, mention: Mention, group: str, *, after: int) -> Chang
 def _in_style(word: str, style: Style) -> str:
     if style == "upper":
         return word.upper()
+    if style == "lowered":
+        return word.lower()
     if style == "title":
         return " ".join(part[:1].upper() + part[1:] for part in word.split(" "))
     return word[:1].upper() + word[1:] if style == "sentence" else word

@@ -7,8 +7,8 @@ from typing import Final, Literal, TypeAlias
 from equipoise.group_words.noun_phrases import is_count_noun, precedes_noun_phrase, precedes_people
 from equipoise.group_words.word_lists import Entry, Place, WordLists
 
-#: As the list spells it; with a capital first letter; a capital on each word; all in capitals.
-Style: TypeAlias = Literal["listed", "sentence", "title", "upper"]
+#: As the list spells it; a capital first letter; a capital on each word; all in capitals; none.
+Style: TypeAlias = Literal["listed", "sentence", "title", "upper", "lowered"]
 
 _ADDRESS: Final = re.compile(r"\S*@\S+|(?:https?://|www\.)\S+")
 _SENTENCE: Final = re.compile(r"(?:^|[.!?][\"'”’)\]]*\s+|\n\s*\n)[\"'“‘(\[]*$")
@@ -47,7 +47,8 @@ def find_mentions(text: str, lists: WordLists, *, unfinished: bool = False) -> t
         if any(begin <= start < stop for begin, stop in addresses):
             continue
         for entry in lists.entries(match.group()):
-            style = _style_of(entry, match.group(), text[max(0, start - _NEAR) : start])
+            before = text[max(0, start - _NEAR) : start]
+            style = _style_of(entry, match.group(), before, lowered=lists.reads_lowered(entry))
             if style is not None and _applies(entry, text, start, end, unfinished=unfinished):
                 mentions.append(Mention(start, end, entry.group, entry.place, style))
                 break
@@ -63,11 +64,12 @@ def _applies(entry: Entry, text: str, start: int, end: int, *, unfinished: bool)
     return entry.mark != "person" or precedes_people(text, end)
 
 
-def _style_of(entry: Entry, shown: str, before: str) -> Style | None:
+def _style_of(entry: Entry, shown: str, before: str, *, lowered: bool) -> Style | None:
     """How a word is written; None where its case is not allowed by the list.
 
     At a place with capitals a word is written as listed, but for the beginning of a sentence:
-    "Black men" has the same counterparts as "black men".
+    "Black men" has the same counterparts as "black men". `lowered`: the text may have lost its
+    capitals. There, "black men" and "asian men" have counterparts without capitals.
     """
     words = re.split(r"[\s-]+", shown.replace("’", "'"))
     listed = entry.word.replace("-", " ").split()
@@ -80,6 +82,11 @@ def _style_of(entry: Entry, shown: str, before: str) -> Style | None:
     if entry.place.capitalized:
         if entry.mark == "person" or entry.word == entry.word.lower():
             readable += _cases([word.lower() for word in listed])
+        if lowered:
+            lower = [word.lower() for word in listed]
+            if words == lower:
+                return "lowered"
+            readable += _cases(lower)[1:2] if _SENTENCE.search(before) else []  # "South african"
         if words not in readable:
             return None
         return "sentence" if _SENTENCE.search(before) else "listed"

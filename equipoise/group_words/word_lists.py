@@ -8,12 +8,15 @@
 
 An axis has groups, a group has members, and members at the same place of all groups of an axis
 stand for each other. A member is a word or a phrase, or several of which the first is written and
-all are read. Phrases in `unchanged` name no group, whatever words they hold. `licence` and
-`unchanged` may be left out.
+all are read. Phrases in `unchanged` name no group, whatever words they hold. Words in `ambiguous`
+mean something else without their capitals ("polish", "turkey"). `licence`, `unchanged` and
+`ambiguous` may be left out.
 
 A word with capitals is read with them or all in capitals ("Polish", not "polish"); a word without
-is read in any usual case. A space and a hyphen are the same ("African-American"). A mark after a
-word says where it is read; its reading without a mark, if it is listed once more, holds elsewhere:
+is read in any usual case. In texts that have lost their capitals (`case` "lowered") the former is
+read without them, too, unless it is in `ambiguous`. A space and a hyphen are the same
+("African-American"). A mark after a word says where it is read; its reading without a mark, if it
+is listed once more, holds elsewhere:
 
 - `[determiner]`: before a noun phrase ("her bag" is "his bag", "saw her" is "saw him").
 - `[noun]`: as a noun and not as an adjective ("a Muslim", not "a Muslim teacher").
@@ -40,6 +43,9 @@ from equipoise.files.parsing import parse_json
 from equipoise.records import JSON, DataUse
 
 Mark: TypeAlias = Literal["determiner", "noun", "person", "exact", "written"]
+#: How words with capitals are written in the texts that are read: with them; or also without, in
+#: texts that have lost theirs.
+Case: TypeAlias = Literal["listed", "lowered"]
 
 _BUILT_IN: Final = "word_lists.json"
 _MARKED: Final = re.compile(r"(.*?)(?: \[(\w*)\])?\Z", re.DOTALL)
@@ -71,6 +77,7 @@ class _Document(BaseModel, extra="forbid"):
     about: str = ""
     licence: str = "not known: a file of the user's own"
     unchanged: tuple[str, ...] = ()
+    ambiguous: tuple[str, ...] = ()
     axes: Annotated[
         dict[str, dict[str, tuple[str | Annotated[tuple[str, ...], Field(min_length=1)], ...]]],
         Field(min_length=1),
@@ -87,9 +94,17 @@ class WordLists:
 
     document: str  # the lists as JSON; they are equal where it is
     axes: tuple[str, ...]
+    case: Case = "listed"
 
     @classmethod
-    def of(cls, document: JSON, axes: Sequence[str], *, name: str = "word lists") -> Self:
+    def of(
+        cls,
+        document: JSON,
+        axes: Sequence[str],
+        *,
+        name: str = "word lists",
+        case: Case = "listed",
+    ) -> Self:
         """Lists of the form that is described above; `name` is what errors call them.
 
         Raises `DataError` naming the axis and the word for a word that is empty or listed twice, or
@@ -105,7 +120,7 @@ class WordLists:
         for axis in axes:
             if axis not in known:
                 raise RecipeError(f"{name} has no axis '{axis}'; {nearest(axis, known)}")
-        return cls(text, axes)
+        return cls(text, axes, case)
 
     @property
     def as_json(self) -> JSON:
@@ -133,11 +148,17 @@ class WordLists:
         """What a matched word may name, in the order in which readings are tried."""
         return _index_words(self.document, self.axes).entries.get(_key(shown), ())
 
+    def reads_lowered(self, entry: Entry) -> bool:
+        """Whether a word with capitals is read without them, too."""
+        if self.case == "listed":
+            return False
+        return _key(entry.word) not in _index_words(self.document, self.axes).ambiguous
 
-def read_word_lists(file: str | None, axes: Sequence[str]) -> WordLists:
+
+def read_word_lists(file: str | None, axes: Sequence[str], *, case: Case = "listed") -> WordLists:
     """The lists of a JSON file; None: the built-in lists. Raises as `WordLists.of` does."""
     name, content = _read(file)
-    return WordLists.of(parse_json(content, name), axes, name=name)
+    return WordLists.of(parse_json(content, name), axes, name=name, case=case)
 
 
 def word_lists_use(file: str | None) -> DataUse:
@@ -167,6 +188,7 @@ class _Index:
     groups: Mapping[str, Sequence[str]]  # by axis, of all of them
     entries: Mapping[str, Sequence[Entry]]  # by key, as they are tried; none: no group of the axes
     pattern: re.Pattern[str]
+    ambiguous: frozenset[str]  # keys
 
 
 # Every property of `WordLists` asks for it: they hold text alone, by which they are equal.
@@ -198,6 +220,7 @@ def _index_words(document: str, axes: tuple[str, ...]) -> _Index:
                     _check_entry(entry, f"axes.{axis}.{group}.{index}", known)
                     if mark != "written":
                         entries[_key(word)] = [*known, entry]
+    _check_ambiguous(lists.ambiguous, entries)
     for phrase in lists.unchanged:
         _check_word(phrase, "unchanged")
         if _key(phrase) in entries:
@@ -218,6 +241,7 @@ def _index_words(document: str, axes: tuple[str, ...]) -> _Index:
             for key, listed in entries.items()
         },
         re.compile(pattern, re.IGNORECASE),
+        frozenset(map(_key, lists.ambiguous)),
     )
 
 
@@ -252,6 +276,14 @@ def _check_entry(entry: Entry, where: str, others: Iterable[Entry]) -> None:
             raise DataError(
                 f"{where}: a word must be listed once, whatever its case and hyphens, got "
                 f"'{other.word}' in '{other.group}' and '{entry.word}' again; drop one"
+            )
+
+
+def _check_ambiguous(words: Iterable[str], entries: Mapping[str, Sequence[Entry]]) -> None:
+    for word in words:
+        if not any(entry.word == word != word.lower() for entry in entries.get(_key(word), ())):
+            raise DataError(
+                f"ambiguous: a word must be listed in axes, with a capital, got '{word}'; drop it"
             )
 
 

@@ -16,7 +16,7 @@ from equipoise.decoding.mixture import Mixture, Reference
 from equipoise.edits.decoding import NextTokenEdit
 from equipoise.edits.edit import info_of
 from equipoise.errors import DataError, RecipeError
-from equipoise.group_words.word_lists import read_word_lists, word_lists_use
+from equipoise.group_words.word_lists import Case, read_word_lists, word_lists_use
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.plugins import ReadsFiles
@@ -47,6 +47,8 @@ class Cafie(Mitigation, ReadsFiles):
     )
     counterfactuals: Annotated[int, Field(ge=1)] | None = 5  # at most; None: all
     lists: str | None = None  # a file of word lists; None: the built-in lists
+    #: "lowered": names are read without capitals, too, in texts that have lost them (StereoSet's)
+    case: Case = "listed"
 
     @model_validator(mode="after")
     def _check_lists(self) -> Self:
@@ -59,7 +61,7 @@ class Cafie(Mitigation, ReadsFiles):
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> NextTokenEdit:
         """The lists as an edit; nothing is learnt, so the supply may be empty."""
         rule = Counterfactual(
-            lists=read_word_lists(self.lists, self.axes),
+            lists=read_word_lists(self.lists, self.axes, case=self.case),
             mixture=self.mixture,
             counterfactuals=self.counterfactuals,
             seed=seed,

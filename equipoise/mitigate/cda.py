@@ -16,7 +16,7 @@ from equipoise.contrast_training.tokenized import ScoredSpan, TokenizedText, tok
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import RecipeError
 from equipoise.group_words.counterfactuals import swapped
-from equipoise.group_words.word_lists import WordLists, read_word_lists, word_lists_use
+from equipoise.group_words.word_lists import Case, WordLists, read_word_lists, word_lists_use
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.plugins import ReadsFiles
@@ -44,6 +44,8 @@ class TextSource:
     axes: Annotated[tuple[str, ...], Field(min_length=1)] = ("gender", "race", "religion")
     #: a file of your own word lists; name its axes, too; None: the built-in lists
     lists: str | None = None
+    #: "lowered": names are read without capitals, too, in texts that have lost them
+    case: Case = "listed"
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -76,7 +78,7 @@ class Cda(AdapterOptions, Mitigation, ReadsFiles):
             if self.source.keep_originals:
                 texts += [contrast.stereotype for contrast in training.contrasts]
         else:
-            lists = read_word_lists(self.source.lists, self.source.axes)
+            lists = read_word_lists(self.source.lists, self.source.axes, case=self.source.case)
             used = word_lists_use(self.source.lists)
             # so that the edit's record has the hash of the lists
             supply = replace(supply, files=(*supply.files, used))

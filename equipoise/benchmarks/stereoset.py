@@ -175,7 +175,6 @@ class StereoSet(
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "Nadeem, Bethke & Reddy 2021, StereoSet, ACL"
     cluster: ClassVar[str | None] = "target"
-    by: ClassVar[tuple[str, ...]] = ("task", "axis", "task_axis", VALENCE, "capitals")
     halves: ClassVar[str | None] = VALENCE
     related: ClassVar[tuple[str, ...]] = (PEOPLE, FILLER_PAIR)
     splits: ClassVar[tuple[str, ...]] = ("dev", "test")
@@ -202,6 +201,14 @@ class StereoSet(
     ties: pref.Ties = "anti"
     #: the file's lower-cased intrasentence texts, or with their template's capitals, or both
     case: Case = "official"
+    #: groups by whose filler is the more negative word: takes the extra 'sentiment', else a note
+    valence: bool = False
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """Task, domain, and both; valence and lost capitals where they are told apart."""
+        told = {VALENCE: self.valence, "capitals": self.case != "official"}
+        return ("task", "axis", "task_axis", *(key for key in told if told[key]))
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -221,7 +228,7 @@ class StereoSet(
                 f"stereoset: split '{split}' must have examples of task '{task}', got none; "
                 "choose another task or split"
             )
-        return with_valence(items)
+        return with_valence(items) if self.valence else items
 
     def requests(self, example: StereoSetItem) -> Sequence[Continuation | Infill | Decision]:
         """A request per text, in the order of `StereoSetItem.sentences`.
@@ -298,7 +305,8 @@ class StereoSet(
 
     def remarks(self, split: str) -> tuple[str, ...]:
         """What the files have that the official files have not."""
-        return (*official.read_remarks(split), *(() if word_valences() else (ABSENT,)))
+        absent = self.valence and word_valences() is None
+        return official.read_remarks(split) + ((ABSENT,) if absent else ())
 
     def relate(
         self, examples: Sequence[StereoSetItem], trained_on: frozenset[str]

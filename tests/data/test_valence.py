@@ -48,7 +48,9 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, data_folder: Path) -
     assert word_valences() is None
     examples = [item("cruel", "kind")]
     assert with_valence(examples) == examples
-    assert ABSENT in StereoSet().remarks("dev")
+    assert ABSENT in StereoSet(valence=True).remarks("dev")
+    assert not any(VALENCE in item.groups for item in StereoSet(valence=True).examples("dev"))
+    assert StereoSet().remarks("dev") == ()
     assert "pip install 'equipoise[sentiment]'" in ABSENT
 
 
@@ -66,7 +68,7 @@ def test_official_files(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     pytest.importorskip("vaderSentiment")
     monkeypatch.setenv("EQUIPOISE_DATA", str(data_folder))
     file = data_folder / "golden" / "stereoset_dev_predictions_gpt2.json"
-    benchmark = StereoSet(task=Intrasentence())
+    benchmark = StereoSet(task=Intrasentence(), valence=True)
     result = measure(Predictions(file=file), benchmark, draws=0)
     counts = Counter(
         (outcome.groups["axis"], outcome.groups[VALENCE])

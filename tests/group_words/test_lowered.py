@@ -64,9 +64,9 @@ def test_a_set_is_that_of_each_of_its_texts(text: str) -> None:
     texts = {substitute(text, [mention], [group]) for group in groups}
     assert text in texts
     for other in texts:
-        found = [m for m in find_mentions(other, LOWERED) if m.axis == mention.axis]
-        if found:  # "polish" is not read
-            assert {substitute(other, found, [group]) for group in groups} == texts
+        mentions = [m for m in find_mentions(other, LOWERED) if m.axis == mention.axis]
+        if mentions:  # "polish" is not read
+            assert {substitute(other, mentions, [group]) for group in groups} == texts
 
 
 def test_ambiguous_words_of_a_users_lists() -> None:

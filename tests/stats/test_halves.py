@@ -68,7 +68,7 @@ def compared(
     monkeypatch.setenv("EQUIPOISE_DATA", str(folder))
     scores = write_items(folder, seed)
     base, edited = (
-        measure(scorer(scores, kind, name), StereoSet(), draws=0)
+        measure(scorer(scores, kind, name), StereoSet(valence=True), draws=0)
         for kind, name in ((lambda *_: 0.0, "base"), (add, "edited"))
     )
     return compare(base, edited, draws=draws)
@@ -127,7 +127,7 @@ def test_nothing_where_a_group_is_missing(tmp_path: Path, monkeypatch: pytest.Mo
     comparison = compared(tmp_path, monkeypatch, fair, draws=20)
     monkeypatch.setattr(valence, "word_valences", lambda: None)
     scores = write_items(tmp_path, 0)
-    plain = measure(scorer(scores, fair, "plain"), StereoSet(), draws=0)
+    plain = measure(scorer(scores, fair, "plain"), StereoSet(valence=True), draws=0)
     assert not any("valence" in outcome.groups for outcome in plain.outcomes)
     assert halves_of(compare(plain, plain, draws=20)) == ()
     # measured with the lexicon on the side before alone: its groups are those of the items

@@ -105,7 +105,7 @@ def test_both_cases_are_measured_and_their_difference() -> None:
     assert values["prefers_restored_flips"] == pytest.approx(100 / 3)
     assert result.estimate("prefers_restored_flips", capitals="lost").value == 100.0
     for case in ("official", "restored"):
-        single = measure(FakeScorer(nats=nats), StereoSet(case=case), draws=0)  # type: ignore[arg-type]
+        single = measure(FakeScorer(nats=nats), StereoSet(case=case), draws=0)
         name = "ss" if case == "official" else "ss_restored"
         assert single.estimate("ss").value == values[name]
 
@@ -121,7 +121,7 @@ def test_default_measurement_is_as_before() -> None:
 @pytest.mark.usefixtures("write")
 def test_cases_do_not_compare_with_one_another() -> None:
     official, restored = (
-        measure(FakeScorer(nats=nats), StereoSet(case=case), draws=0)  # type: ignore[arg-type]
+        measure(FakeScorer(nats=nats), StereoSet(case=case), draws=0)
         for case in ("official", "restored")
     )
     (change, *_) = compare(official, restored, draws=20).changes
@@ -168,7 +168,7 @@ def test_supply_restores(write: Callable[..., None]) -> None:
     for name in ("dev", "test"):
         write(*items[:1] if name == "dev" else items[1:], name=name)
     official, restored = (
-        StereoSetSupply(dev_per_type=0, task="intrasentence", case=case).supply()  # type: ignore[arg-type]
+        StereoSetSupply(dev_per_type=0, task="intrasentence", case=case).supply()
         for case in ("official", "restored")
     )
     assert official.contrasts[0].context == "Folk of bonn gender 1 are"

@@ -6,6 +6,7 @@ from equipoise.errors import DataError
 from equipoise.group_words.counterfactuals import substitute, swapped
 from equipoise.group_words.mentions import find_mentions
 from equipoise.group_words.word_lists import WordLists, read_word_lists
+from equipoise.records import JSON
 
 AXES = ("religion", "gender", "race", "nationality")
 LOWERED = read_word_lists(None, AXES, case="lowered")
@@ -70,7 +71,10 @@ def test_a_set_is_that_of_each_of_its_texts(text: str) -> None:
 
 
 def test_ambiguous_words_of_a_users_lists() -> None:
-    lists = {"axes": {"pets": {"cats": ["Tom"], "dogs": ["Rex"]}}, "ambiguous": ["Tom"]}
+    lists: dict[str, JSON] = {
+        "axes": {"pets": {"cats": ["Tom"], "dogs": ["Rex"]}},
+        "ambiguous": ["Tom"],
+    }
     assert find_mentions("tom", WordLists.of(lists, ["pets"], case="lowered")) == ()
     assert find_mentions("rex", WordLists.of(lists, ["pets"], case="lowered")) != ()
     for word in ("Max", "tom"):

@@ -114,9 +114,8 @@ def test_gap_is_the_difference_of_both_changes(
         comparison.change("ss", valence=name) for name in (valence.NEGATIVE, valence.POSITIVE)
     )
     assert gap.difference == pytest.approx(first.difference - second.difference)
-    assert (gap.before, gap.after) == (
-        pytest.approx(first.before - second.before), pytest.approx(first.after - second.after),
-    )  # fmt: skip
+    assert gap.before == pytest.approx(first.before - second.before)
+    assert gap.after == pytest.approx(first.after - second.after)
     assert (gap.n, gap.clusters, gap.ideal) == (first.n + second.n, TERMS, None)
     # the groups are a family of their own (Holm), and the headline is what it was
     assert comparison.changes[0].metric == "ss"

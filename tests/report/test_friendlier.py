@@ -1,15 +1,19 @@
 """Less bias or friendlier text: what two changes and their difference are said to show."""
 
+import html
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from equipoise.conclusions import Halves
+from equipoise.report.axis import typeset
 from equipoise.report.friendlier import friendlier_sentence, read_halves
+from equipoise.report.html import page
 from equipoise.report.sentences import verdict_sentence
+from equipoise.stats.verdict import halves_of
 
-from .making import CHANGE, verdict
+from .making import CHANGE, comparison, verdict
 
 HALVES = Halves(
     benchmark="stereoset",
@@ -60,3 +64,13 @@ def test_sentence() -> None:
         "stereotype is more positive 65.6 → 52.4 (+5.70 [2.00, 9.40]), changes that differ by "
         "-14.4 points [-19.0, -9.8]: as an edit that only makes text friendlier moves them apart"
     )
+
+
+def test_page_says_so() -> None:
+    halves = half(-14.0, -8.0, "changed", HALVES, "gap")
+    changes = (CHANGE, halves.first, halves.second, halves.gap)
+    (read,) = halves_of(comparison(*changes))
+    assert read.groups == HALVES.groups
+    text = page([comparison(*changes)], title="t")
+    assert html.escape(typeset(friendlier_sentence(read))) in text
+    assert "friendlier text alone" not in page([comparison(*changes[:3])], title="t")

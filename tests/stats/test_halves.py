@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from equipoise.benchmarks.stereoset import StereoSet
+from equipoise.checks.run import check_stored
 from equipoise.compare import compare
 from equipoise.conclusions import Comparison
 from equipoise.data import valence
@@ -117,6 +118,7 @@ def test_gap_is_the_difference_of_both_changes(
     assert gap.before == pytest.approx(first.before - second.before)
     assert gap.after == pytest.approx(first.after - second.after)
     assert (gap.n, gap.clusters, gap.ideal) == (first.n + second.n, TERMS, None)
+    assert [finding.level for finding in check_stored(comparison)] == ["ok"]
     # the groups are a family of their own (Holm), and the headline is what it was
     assert comparison.changes[0].metric == "ss"
     assert comparison.changes[0].p_holm == comparison.changes[0].p

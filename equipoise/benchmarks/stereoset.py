@@ -207,8 +207,8 @@ class StereoSet(
     @property
     def by(self) -> tuple[str, ...]:
         """Task, domain, and both; valence and lost capitals where they are told apart."""
-        told = {VALENCE: self.valence, "capitals": self.case != "official"}
-        return ("task", "axis", "task_axis", *(key for key in told if told[key]))
+        optional = {VALENCE: self.valence, "capitals": self.case != "official"}
+        return ("task", "axis", "task_axis", *(key for key in optional if optional[key]))
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

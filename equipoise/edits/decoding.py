@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 
 from equipoise.decoding.counterfactual_rule import Counterfactual
 from equipoise.decoding.self_debias_rule import SelfDebiasing
+from equipoise.decoding.word_weights_rule import WordWeights
 from equipoise.edits.base import HEAD, Edit, Stored, described
 from equipoise.edits.edit import EditInfo
 from equipoise.errors import ModelError, StoreError, nearest
@@ -17,7 +18,7 @@ from equipoise.models.decoding_rule import DecodingRule
 
 #: By the `decoding_rule` in `edit.json`.
 DECODING_RULES: Mapping[str, type[DecodingRule]] = MappingProxyType(
-    {SelfDebiasing.kind: SelfDebiasing, Counterfactual.kind: Counterfactual}
+    {rule.kind: rule for rule in (SelfDebiasing, Counterfactual, WordWeights)}
 )
 
 

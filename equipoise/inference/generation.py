@@ -163,14 +163,16 @@ def _write(model: LoadedModel, writers: list[_Writer]) -> None:
             [()] * writer.rows if writer.stopped else _rows(model, writer) for writer in writers
         ]
         logits = reader.next_logits([row for text_rows in rows for row in text_rows])
-        if any(len(text_rows) > 1 for text_rows in rows):
+        rule = model.active_rule
+        reweights = rule is not None and rule.reweights
+        if reweights or any(len(text_rows) > 1 for text_rows in rows):
             tables = torch.split(logits.double(), list(map(len, rows)))
             logits = torch.stack(
                 [
-                    combine_rows(model.decoding_rule, table[:, None])[0]
-                    if len(table) > 1
+                    combine_rows(model, rule, table[:, None], text_rows[:1])[0]
+                    if len(table) > 1 or reweights
                     else table[0]
-                    for table in tables
+                    for table, text_rows in zip(tables, rows, strict=True)
                 ]
             )
         for row, writer in zip(logits, writers, strict=True):

@@ -50,7 +50,7 @@ def read_through_rule(
     works: list[_Work] = []
     for index, (plan, tokens) in enumerate(zip(plans, texts, strict=True)):
         families = _families(model, rule, plan, tokens, start=start)
-        if any(others for _, others in families):
+        if families and (rule.reweights or any(others for _, others in families)):
             works.append(_Work(index, plan, families))
             plain[index] = ()
     longest: list[Plan] = [()] * len(plans)
@@ -71,13 +71,20 @@ def read_through_rule(
 
 
 def combine_rows(
-    rule: DecodingRule | None, logits: Float[Tensor, "row place token"]
+    model: LoadedModel,
+    rule: DecodingRule | None,
+    logits: Float[Tensor, "row place token"],
+    contexts: Sequence[Ids],
 ) -> Float[Tensor, "place token"]:
-    """Log-probabilities from the logits of all rows; of row 0 alone where there is no other."""
+    """Log-probabilities from the logits of all rows; of row 0 alone where there is no other.
+
+    `contexts`: the text's own, of each place.
+    """
     logprobs = (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1)
-    if rule is None or len(logprobs) == 1:
+    if rule is None:
         return logprobs[0]
-    return rule.adjusted(logprobs)
+    combined = logprobs[0] if len(logprobs) == 1 else rule.adjusted(logprobs)
+    return rule.reweighted(combined, model.tokenizer, contexts) if rule.reweights else combined
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,11 +260,13 @@ def _combine(
     chunk = max(1, _CHUNK // (vocabulary * rows))
     for start in range(0, len(families), step):
         part = families[start : start + step]
-        contexts = [family[row] for row in range(rows) for family in part]
-        logits = states.logits(model.module, contexts).view(rows, len(part), -1)
+        asked = [family[row] for row in range(rows) for family in part]
+        logits = states.logits(model.module, asked).view(rows, len(part), -1)
         for first in range(0, len(part), chunk):
-            tokens = [wanted[family] for family in part[first : first + chunk]]
-            _look_up(combine_rows(rule, logits[:, first : first + chunk]), tokens, answers)
+            places = part[first : first + chunk]
+            contexts = [family[0] for family in places]
+            combined = combine_rows(model, rule, logits[:, first : first + chunk], contexts)
+            _look_up(combined, [wanted[family] for family in places], answers)
 
 
 def _look_up(

@@ -1,7 +1,8 @@
 """DecodingRule: next-token distributions of a text made of those after several contexts.
 
 The weights stay as they are. For each place of a text a rule names K other contexts; the model's
-log-probabilities after the text itself and after these are combined. Scoring
+log-probabilities after the text itself and after these are combined. A rule may also reweight
+tokens by what stands before them. Scoring
 (`inference.rule_scoring`) and generation (`inference.generation`) both ask the rule and nothing
 else, so a text has the same probability whether it is scored or written.
 """
@@ -30,6 +31,7 @@ class DecodingRule(ABC):
 
     kind: ClassVar[str]  # its name in a saved edit
     leads: ClassVar[bool] = False  # whether it puts texts of its own before the whole text
+    reweights: ClassVar[bool] = False  # whether `reweighted` changes anything, wherever it applies
 
     @property
     @abstractmethod
@@ -72,3 +74,16 @@ class DecodingRule(ABC):
 
         Computed in float32 or better; sums to 1 within 1e-6.
         """
+
+    def reweighted(
+        self,
+        logprobs: Float[Tensor, "place token"],
+        tokenizer: PreTrainedTokenizerBase,  # noqa: ARG002
+        contexts: Sequence[Ids],  # noqa: ARG002
+    ) -> Float[Tensor, "place token"]:
+        """Log-probabilities (nats) in place of these, by the text's own context of each place.
+
+        After `adjusted`, and where there are no other contexts, too; as they are by default.
+        Contexts have their start token; only the tokens at their end may matter.
+        """
+        return logprobs

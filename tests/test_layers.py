@@ -118,6 +118,8 @@ ALLOWED: dict[str, set[str]] = {
     "study": _LOW
     | _MODEL
     | {f"{room}.base" for room in _PLUGINS}
+    # the control that joins a study by itself
+    | {"mitigate.word_table"}
     | {"data", "frames", "plugins", "measure", "faultless", "compare", "api", "calibrate"}
     | {"checks", "group_words.people"}
     | {"edits", "loading", "training", "influence", "stats", "planted"},

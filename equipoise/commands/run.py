@@ -1,5 +1,6 @@
 """`equipoise run` and `equipoise demo`: a study from a recipe, resumed where it was stopped."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,13 @@ def run(
         Path | None, typer.Option(help="Folder of the study; else runs/NAME of the recipe.")
     ] = None,
     dry: Annotated[bool, typer.Option("--dry", help="Print the steps, do nothing.")] = False,
+    no_controls: Annotated[
+        bool,
+        typer.Option(
+            "--no-controls",
+            help="Leave out the word tables that join methods which learn from StereoSet.",
+        ),
+    ] = False,
     data: flags.Data = None,
     device: flags.Device = "auto",
     batch_size: flags.BatchSize = None,
@@ -33,9 +41,11 @@ def run(
     flags.name_data(data)
     folder = out or Path("runs") / recipe.stem
     if not dry:
-        _run_study(recipe, folder, device=device, batch_size=batch_size)
+        _run_study(recipe, folder, device=device, batch_size=batch_size, controls=not no_controls)
         return
-    steps, store = plan(Recipe.from_yaml(recipe)).steps, Store(folder=folder)
+    read = Recipe.from_yaml(recipe)
+    steps = plan(replace(read, controls=read.controls and not no_controls)).steps
+    store = Store(folder=folder)
     for step in steps:
         state = "done" if store.fault(step.key) is None else "to do"
         print(f"{state:6} {step.key}  {step.title}")
@@ -61,9 +71,11 @@ def _run_study(
     device: str = "auto",
     batch_size: int | None = None,
     planted_truth: bool = False,
+    controls: bool = True,
 ) -> None:
     """Run a recipe into a folder and finish with its report; exits with 1 when a step failed.
 
+    `controls`: False leaves them out, whatever the recipe says.
     `planted_truth`: say what the instruments read against what was planted, as the demo does.
     """
     from equipoise.study.plan import plan
@@ -72,7 +84,8 @@ def _run_study(
     from equipoise.study.store import Store
 
     # whole before the first step: a mistake in the recipe's last line costs no hours
-    planned = plan(Recipe.from_yaml(recipe))
+    read = Recipe.from_yaml(recipe)
+    planned = plan(replace(read, controls=read.controls and controls))
     flags.hush()
     store = Store.open(folder)
     try:
@@ -91,6 +104,7 @@ def _finish(store: "Store", *, planted_truth: bool) -> None:
     """Write the report and each edit with its card, and print the verdicts."""
     from equipoise import demo
     from equipoise.export.model_card import card_changes
+    from equipoise.report.controls import control_sentences
     from equipoise.report.html import study_page
     from equipoise.report.reductions import reduction_sentences
     from equipoise.report.sentences import verdict_sentence
@@ -114,8 +128,8 @@ def _finish(store: "Store", *, planted_truth: bool) -> None:
         if planted_truth and chapter.comparisons:
             print(demo.plainly(chapter))
         print(f"{chapter.title}: {verdict_sentence(chapter.verdict)}")
-        for reduced in reduction_sentences(chapter):
-            print(f"  {reduced}")
+        for said in (*control_sentences(study, chapter), *reduction_sentences(chapter)):
+            print(f"  {said}")
     if shares := [*share_sentences(study)]:
         print("\n  ".join(["\nHow much of it is whose:", *shares]))
     print(f"\nThe report: {page}")

@@ -10,7 +10,6 @@ import string
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from os.path import commonprefix
 from typing import Annotated, ClassVar, Final, TypeAlias
 
 import numpy as np
@@ -46,11 +45,9 @@ def fillers(endings: Sequence[str]) -> tuple[str, ...] | None:
             words = [text[:-1] if last else text[1:] for text in words]
     if any(len(text) != 1 for text in words):
         return None
-    shared = commonprefix([text[0][::-1] for text in words])[::-1]
-    # "father's" and "mother's" are chosen between as "father" and "mother"
-    mark = next((k for k, letter in enumerate(shared) if not letter.isalnum()), len(shared))
-    cut = [text[0][: len(text[0]) - len(shared) + mark] for text in words]
-    chosen = tuple(word.strip(string.punctuation).casefold() for word in cut)
+    chosen = tuple(text[0].strip(string.punctuation).casefold() for text in words)
+    if all(word.endswith("'s") for word in chosen):  # "father" and "mother" are chosen between
+        chosen = tuple(word.removesuffix("'s") for word in chosen)
     return chosen if all(chosen) and len(set(chosen)) > 1 else None
 
 
@@ -103,15 +100,10 @@ class WordTable(Mitigation):
                 f"a next word can be lowered in a causal model, {model.identity} is masked; use a "
                 "causal model"
             )
-        _check_targets(supply)
+        check_supply(supply, choosing=self.strength is None)
         table, skipped = count_words(supply.contrasts)
-        if not any(table.values()):
-            raise RecipeError(
-                "word_table must have contrasts whose endings differ in a single word, got "
-                f"{len(supply.contrasts)}, {skipped} of them without one; learn from the supply "
-                "stereoset"
-            )
-        strength, tried = self.strength, []
+        strength = self.strength
+        tried: list[JSON] = []
         if strength is None:
             strength, tried = _choose_strength(model, table, supply.dev_contrasts)
         if self.shuffled:
@@ -128,15 +120,32 @@ class WordTable(Mitigation):
         return NextTokenEdit(info=info, decoding_rule=rule)
 
 
-def _check_targets(supply: Supply) -> None:
-    """Without targets nobody could tell that words were counted for other people than measured."""
+def check_supply(supply: Supply, *, choosing: bool) -> None:
+    """Raise `RecipeError` where no table can be counted, or none `choosing` its strength."""
     contrasts = (*supply.contrasts, *supply.dev_contrasts)
+    # without targets nobody could tell that words were counted of other people than measured
     nameless = sum(not contrast.groups.get("target") for contrast in contrasts)
     if nameless:
         raise RecipeError(
             f"word_table must have contrasts that name their targets, got {nameless} of "
-            f"{len(contrasts)} that do not; name them in the group 'target'"
+            f"{len(contrasts)} without; name them in the group 'target'"
         )
+    table, skipped = count_words(supply.contrasts)
+    if not any(table.values()):
+        raise RecipeError(
+            f"word_table must have contrasts that differ in a single word, {supply.origin} has "
+            f"{len(supply.contrasts) - skipped} of {len(supply.contrasts)}; learn from stereoset"
+        )
+    if choosing and not _of_a_word(supply.dev_contrasts):
+        raise RecipeError(
+            "word_table must have held-out contrasts that differ in a single word to choose its "
+            f"strength on, {supply.origin} has {len(_of_a_word(supply.dev_contrasts))} of "
+            f"{len(supply.dev_contrasts)}; hold some out, or give it a strength"
+        )
+
+
+def _of_a_word(contrasts: Sequence[Contrast]) -> list[Contrast]:
+    return [c for c in contrasts if fillers((c.stereotype, c.antistereotype)) is not None]
 
 
 def _shuffle(contrasts: Sequence[Contrast], *, seed: int) -> list[Contrast]:
@@ -154,14 +163,7 @@ def _choose_strength(
     model: LanguageModel, table: Table, contrasts: Sequence[Contrast]
 ) -> tuple[float, list[JSON]]:
     """The strength, and what each gave on the held-out contrasts, that of 0 first."""
-    known = [
-        each for each in contrasts if fillers((each.stereotype, each.antistereotype)) is not None
-    ]
-    if not known:
-        raise RecipeError(
-            "word_table must have held-out contrasts to choose its strength on, got "
-            f"{len(known)} that differ in a single word; hold some out, or give it a strength"
-        )
+    known = _of_a_word(contrasts)
     tried = {strength: _held_out(model, table, known, strength) for strength in (0.0, *STRENGTHS)}
     least = tried[0.0][1] - _MOST_FALL
     kept = [strength for strength in STRENGTHS if not tried[strength][1] < least]

@@ -37,6 +37,7 @@ from equipoise.study.changed_examples import with_examples
 from equipoise.study.load_study import (
     CALIBRATION,
     COMPARISON,
+    CONTROLLED,
     EDIT,
     FACTORIAL,
     FINDINGS,
@@ -133,6 +134,8 @@ class StepExecutor:
                     return self._factorial(step)
                 case Step(kind="reduction"):
                     return self._reduction(step)
+                case Step(kind="controlled"):
+                    return self._controlled(step)
                 case Step(
                     kind="attribute" | "quality" | "lds" | "removal", model=ModelSpec() as model
                 ):
@@ -287,6 +290,12 @@ class StepExecutor:
             draws=self.recipe.draws,
         )
         return {REDUCTION: lambda file: write_record(file, estimates)}
+
+    def _controlled(self, step: Step) -> StepFiles:
+        _, control, *afters = self._measured(step)
+        compared = compare(control, afters, seed=self.recipe.seed, draws=self.recipe.draws)
+        overall = tuple(change for change in compared.changes if not change.group)
+        return {CONTROLLED: lambda file: write_record(file, overall)}
 
     def _measured(self, step: Step) -> list[Measurement]:
         """The measurements that a step needs."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from equipoise.checks.run import check_measurements, check_stored
-from equipoise.conclusions import Comparison, Factorial, Finding, RankStability
+from equipoise.conclusions import Change, Comparison, Factorial, Finding, RankStability
 from equipoise.errors import StoreError
 from equipoise.files.json_records import read_object, read_record
 from equipoise.records import JSON, Estimate, Measurement
@@ -22,6 +22,7 @@ from equipoise.study.store import Store
 from equipoise.study.study import (
     Attributed,
     Chapter,
+    Controlled,
     Factored,
     Located,
     Measured,
@@ -33,9 +34,9 @@ from equipoise.study.study import (
 from equipoise.study.validation_files import VALIDATIONS, read_validation
 
 RESULTS, EDIT, LEARNT = "results", "edit", "learnt.json"
-FINDINGS, COMPARISON, STABILITY, CALIBRATION, FACTORIAL, REDUCTION = (
+FINDINGS, COMPARISON, STABILITY, CALIBRATION, FACTORIAL, REDUCTION, CONTROLLED = (
     "findings.json", "comparison.json", "stability.json", "calibration.json", "factorial.json",
-    "reduction.json",
+    "reduction.json", "controlled.json",
 )  # fmt: skip
 ATTRIBUTION, SUMMARY, VALIDATION = "attribution", "summary.json", "validation.json"
 #: What the step of a comparison stores; its measurements are steps of their own.
@@ -51,6 +52,7 @@ _FINDINGS: TypeAdapter[tuple[Finding, ...]] = TypeAdapter(tuple[Finding, ...])
 _STABILITY = TypeAdapter(RankStability)
 _CALIBRATION = TypeAdapter(Calibration)
 _ESTIMATES: TypeAdapter[tuple[Estimate, ...]] = TypeAdapter(tuple[Estimate, ...])
+_CHANGES: TypeAdapter[tuple[Change, ...]] = TypeAdapter(tuple[Change, ...])
 _FACTORIALS: TypeAdapter[tuple[Factorial, ...]] = TypeAdapter(tuple[Factorial, ...])
 
 
@@ -223,12 +225,13 @@ class _StudyReader:
         """A chapter per model and mitigation of the plan, whether or not anything was compared."""
         pairs: dict[tuple[str, str], list[StoredStep]] = {}
         for step in self.steps:
-            if step.kind in ("fit", "compare", "reduction"):
+            if step.kind in ("fit", "compare", "reduction", "controlled"):
                 pairs.setdefault((str(step.model), str(step.mitigation)), []).append(step)
         stated = self.recipe.get("against")
         against = (
             {key: str(label) for key, label in stated.items()} if isinstance(stated, dict) else {}
         )
+        labels = {step.key: str(step.mitigation) for step in self.steps}
         for (model, mitigation), steps in pairs.items():
             compared = [self._read_comparison(step) for step in steps if step.kind == "compare"]
             comparisons = tuple(comparison for comparison in compared if comparison is not None)
@@ -250,6 +253,15 @@ class _StudyReader:
                     )
                     for step in steps
                     if step.kind == "reduction" and step.key not in self.missing
+                ),
+                controlled=tuple(
+                    Controlled(
+                        control=labels[step.content["control"][0]],
+                        base=self.measurements[step.content["base"]],
+                        changes=self._read(step.key, CONTROLLED, _CHANGES),
+                    )
+                    for step in steps
+                    if step.kind == "controlled" and step.key not in self.missing
                 ),
             )
 

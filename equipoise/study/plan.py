@@ -10,6 +10,7 @@ import json
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from itertools import product
 from typing import Any, Literal, TypeAlias
 
 from equipoise import plugins
@@ -27,7 +28,7 @@ from equipoise.study.validation_files import VALIDATIONS
 
 Kind: TypeAlias = Literal[
     "locate", "attribute", "quality", "lds", "removal", "fit", "measure", "compare", "factorial",
-    "reduction", "calibrate",
+    "reduction", "controlled", "calibrate",
 ]  # fmt: skip
 
 
@@ -79,6 +80,7 @@ def plan(recipe: Recipe) -> Plan:
     unknown split or metric, and for a recipe that would measure on what it trains on.
     """
     resolver = Resolver(recipe)
+    recipe = resolver.recipe  # with its controls
     steps = [step for model in recipe.models for step in _plan_model(resolver, model)]
     for spec in recipe.calibrate:
         calibrated: dict[str, JSON] = {
@@ -115,12 +117,17 @@ def _plan_model(resolver: Resolver, model: ModelSpec) -> Iterator[Step]:
     yield from _plan_attributions(resolver, model, resolved)
     measured: dict[str, Mapping[str, Sequence[Step]]] = {}  # by mitigation and benchmark
     taught_by = resolved.get("taught_by", {})
+    without_controls, controls = resolved.get("without_controls", {}), resolver.controls
     for mitigation in recipe.mitigations:
+        if mitigation.label in without_controls:
+            continue
         method = resolver.document["mitigations"][mitigation.label]
         afters: dict[str, list[Step]] = {spec.label: [] for spec in recipe.benchmarks}
         measured[mitigation.label] = afters
         supplied = {"supply": taught_by[mitigation.label]} if mitigation.label in taught_by else {}
-        for seed in recipe.seeds:
+        # no seed changes a table
+        seeds = recipe.seeds[:1] if mitigation.label in controls.tables else recipe.seeds
+        for seed in seeds:
             fitted: dict[str, JSON] = {
                 **learnt_from,
                 **supplied,
@@ -131,7 +138,8 @@ def _plan_model(resolver: Resolver, model: ModelSpec) -> Iterator[Step]:
             yield fit
             # all that is measured with an edit in a row: `OpenModel` attaches it once
             for spec in recipe.benchmarks:
-                if spec.edited:
+                answered = mitigation not in controls.added or spec.label not in resolver.unanswered
+                if spec.edited and answered:
                     afters[spec.label].append(_measure_step(resolver, model, spec, fit))
                     yield afters[spec.label][-1]
         if mitigation.against is None:
@@ -140,6 +148,24 @@ def _plan_model(resolver: Resolver, model: ModelSpec) -> Iterator[Step]:
                     yield _compare_step(recipe, (base,), edited)
     yield from _plan_against(resolver, bases, measured)
     yield from _plan_factorials(resolver, bases, measured)
+    yield from _plan_controlled(resolver, bases, measured)
+
+
+def _plan_controlled(
+    resolver: Resolver, bases: Sequence[Step], measured: Mapping[str, Mapping[str, Sequence[Step]]]
+) -> Iterator[Step]:
+    """Compare methods with their word tables where it is told what the target carries.
+
+    `measured`: the measurements of each mitigation, by benchmark.
+    """
+    tables = [label for label in resolver.controls.tables if label in measured]
+    for table, base in product(sorted(tables), bases):
+        label = base.benchmark.label if base.benchmark else ""
+        if label not in resolver.targeted or not measured[table][label]:
+            continue
+        for method in resolver.controls.methods[table]:
+            sides = (("control", measured[table][label]), ("afters", measured[method][label]))
+            yield _step_beside_base("controlled", resolver.recipe, ("base", base), *sides)
 
 
 def _plan_against(

@@ -146,6 +146,10 @@ def _refuse_repeats(seeds: tuple[int, ...]) -> tuple[int, ...]:
     return seeds
 
 
+def _read_margin(value: object) -> Margin:
+    return value if isinstance(value, Margin) else margin_of(value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class Recipe:
     """What to run. `seeds` are of the mitigations; `seed` of choices, sampled texts and draws."""
@@ -155,6 +159,8 @@ class Recipe:
     models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
     benchmarks: Annotated[tuple[BenchmarkSpec, ...], Field(min_length=1)]
     mitigations: tuple[MitigationSpec, ...] = ()
+    #: Whether word tables join methods that learn from StereoSet (`study.controls`).
+    controls: bool = True
     locators: tuple[LocatorSpec, ...] = ()
     attributors: tuple[AttributorSpec, ...] = ()
     attribution: AttributionSpec = AttributionSpec()
@@ -170,7 +176,7 @@ class Recipe:
     sample: Count = 100  # prompts of each
     examples: Annotated[int, Field(ge=0)] = 10  # of those that changed, stored with a comparison
     #: By "benchmark.metric".
-    margins: Mapping[str, Annotated[Margin, PlainValidator(margin_of)]] = field(
+    margins: Mapping[str, Annotated[Margin, PlainValidator(_read_margin)]] = field(
         default_factory=dict
     )
     #: Of each top-level key.

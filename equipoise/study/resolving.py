@@ -36,6 +36,13 @@ from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples, learnt_examples
 from equipoise.mitigate.base import Mitigation, UsesEdits, single_parts
 from equipoise.records import JSON, Metric, Supply
+from equipoise.study.controls import (
+    TARGET,
+    can_answer,
+    find_controls,
+    why_left_out,
+    with_controls,
+)
 from equipoise.study.recipe import BenchmarkSpec, Entry, ModelSpec, Recipe, Spec
 from equipoise.study.retraining import leave_out_of, removal_of
 from equipoise.study.supplied import Supplied, supply_sha256
@@ -70,6 +77,12 @@ class Resolver:
                     with self._at(spec):
                         learnt = self._learnt_by_edits.get(spec.label, frozenset())
                         self._learnt_by_edits[spec.label] = learnt | part.learnt()
+        self.controls = find_controls(recipe, self.mitigations)
+        self.recipe = recipe = with_controls(recipe, self.controls)
+        for spec in self.controls.added:
+            self.mitigations[spec.label] = self._build(Mitigation, spec)
+        self.targeted: set[str] = set()  # benchmarks that tell what the target carries
+        self.unanswered: set[str] = set()  # benchmarks that no control can be asked
         locators = {spec.label: self._build(Locator, spec) for spec in recipe.locators}
         self.locators: dict[str, Locator] = locators
         self.attributors = {s.label: self._build(Attributor, s) for s in recipe.attributors}
@@ -90,6 +103,7 @@ class Resolver:
             "against": {
                 spec.label: spec.against for spec in recipe.mitigations if spec.against is not None
             },
+            "controls": {label: [*of] for label, of in self.controls.methods.items()},
             "calibrate": {},
             "margins": {key: dataclasses.asdict(margin) for key, margin in recipe.margins.items()},
         }
@@ -133,6 +147,12 @@ class Resolver:
         taught_by: dict[str, JSON] = {
             label: content for label, content in contents.items() if content != supplied
         }
+        # of each control that its supply leaves nothing to count or to choose on, the reason
+        without_controls: dict[str, JSON] = {
+            entry.label: reason
+            for entry in self.controls.added
+            if (reason := why_left_out(given.of(taught[entry.label])[0])) is not None
+        }
         located_on = self._resolve_located(given, supplied)
         attributed_on = self._resolve_attributed(given)
         benchmarks: dict[str, JSON] = {}
@@ -151,6 +171,8 @@ class Resolver:
                 ideals = [each for each in built.metrics if each.ideal is not None]
                 if any(each.higher_is_better is None for each in ideals):
                     self.of_bias.add(benchmark.label)
+                if TARGET in named:
+                    self.targeted.add(benchmark.label)
             if taught and benchmark.edited:
                 self._refuse_leak(benchmark, built, split, taught, given)
             about_data: dict[str, JSON] = {"split": split, "data": _data(built, split)}
@@ -179,6 +201,7 @@ class Resolver:
             **({"taught_by": taught_by} if taught_by else {}),
             **({"located_on": located_on} if located_on else {}),
             **({"attributed_on": attributed_on} if attributed_on else {}),
+            **({"without_controls": without_controls} if without_controls else {}),
             "benchmarks": benchmarks,
         }
 
@@ -307,6 +330,7 @@ class Resolver:
             )
         except (DataError, OSError):
             return  # its step will say so; the others go on
+        self.unanswered |= set() if can_answer(requests) else {benchmark.label}
         where = self.recipe.at(benchmark.line)
         for hashes, source in sources.items():
             learnt = learnt_examples(hashes, built, examples, requests)

@@ -13,7 +13,7 @@ from equipoise.attributions import (
     LeaveOutScore,
     RemovalCurve,
 )
-from equipoise.conclusions import Comparison, Factorial, Finding, RankStability, Verdict
+from equipoise.conclusions import Change, Comparison, Factorial, Finding, RankStability, Verdict
 from equipoise.frames import as_frame, html_table
 from equipoise.records import JSON, Estimate, Measurement
 from equipoise.stats.calibration import Calibration
@@ -42,6 +42,15 @@ class Reduced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Controlled:
+    """A method beside its control: the word table that learnt from the same supply."""
+
+    control: str  # the control's label
+    base: Measurement  # of the model as it is
+    changes: tuple[Change, ...]  # overall: before is after the control, after is after the method
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chapter:
     """A mitigation of a model: everything that was compared, and what it comes to."""
 
@@ -52,6 +61,7 @@ class Chapter:
     edits: tuple[Mapping[str, JSON], ...]  # method, options, origin, seed, report of each seed's
     against: str | None = None  # the mitigation that it is compared with; None: the model as it is
     reductions: tuple[Reduced, ...] = ()  # by benchmark, where it is compared with another
+    controlled: tuple[Controlled, ...] = ()  # by benchmark that tells what the target carries
 
     @property
     def title(self) -> str:

@@ -128,8 +128,8 @@ def _finish(store: "Store", *, planted_truth: bool) -> None:
         if planted_truth and chapter.comparisons:
             print(demo.plainly(chapter))
         print(f"{chapter.title}: {verdict_sentence(chapter.verdict)}")
-        for said in (*control_sentences(study, chapter), *reduction_sentences(chapter)):
-            print(f"  {said}")
+        for sentence in (*control_sentences(study, chapter), *reduction_sentences(chapter)):
+            print(f"  {sentence}")
     if shares := [*share_sentences(study)]:
         print("\n  ".join(["\nHow much of it is whose:", *shares]))
     print(f"\nThe report: {page}")

@@ -13,7 +13,7 @@ from typing import ClassVar, Final, final
 
 import torch
 from jaxtyping import Float
-from pydantic import FiniteFloat, TypeAdapter, ValidationError
+from pydantic import BaseModel, FiniteFloat, ValidationError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -23,6 +23,11 @@ from equipoise.models.tokenization import Ids, Marked, Tokens, encode
 from equipoise.records import JSON
 
 _BEFORE: Final = "The"  # some tokenizers cut a word otherwise at the beginning of a text
+
+
+class _Settings(BaseModel):
+    weights: dict[str, FiniteFloat]
+    strength: FiniteFloat
 
 
 @final
@@ -38,8 +43,8 @@ class WordWeights(DecodingRule):
     kind: ClassVar[str] = "word_weights"
     reweights: ClassVar[bool] = True
 
-    weights: tuple[tuple[str, FiniteFloat], ...]  # words in lower case, nats; below 0: raised
-    strength: FiniteFloat = 1.0  # lambda; 0: nothing changes
+    weights: tuple[tuple[str, float], ...]  # words in lower case, nats; below 0: raised
+    strength: float = 1.0  # lambda; 0: nothing changes
 
     @property
     def rows(self) -> int:
@@ -53,14 +58,13 @@ class WordWeights(DecodingRule):
 
     @property
     def settings(self) -> Mapping[str, JSON]:
-        """Words, weights and strength."""
-        settings: dict[str, JSON] = _RULE.dump_python(self, mode="json")
-        return settings
+        """Weights by word, and the strength."""
+        return {"weights": dict(self.weights), "strength": self.strength}
 
     @property
     def record(self) -> Mapping[str, JSON]:
         """The hash of the weights, how many words they are of, and the strength."""
-        digest = hashlib.sha256(json.dumps(self.settings["weights"]).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps(self.weights).encode()).hexdigest()
         return {
             "weights_sha256": digest,
             "words": len(self.weights),
@@ -71,12 +75,13 @@ class WordWeights(DecodingRule):
     def from_settings(cls, settings: Mapping[str, JSON]) -> "WordWeights":
         """As `settings` gave them. Raises `ModelError`."""
         try:
-            return _RULE.validate_python(settings)
+            stored = _Settings.model_validate(settings)
         except ValidationError as error:
             raise ModelError(
-                f"word weights must be pairs of a word and a number, and a strength, got "
+                "word weights must be numbers by word, and a strength, got "
                 f"{sorted(settings)} ({error.error_count()} wrong); save the edit again"
             ) from error
+        return cls(weights=tuple(stored.weights.items()), strength=stored.strength)
 
     def contexts(
         self,
@@ -111,9 +116,6 @@ class WordWeights(DecodingRule):
         return changed - changed.logsumexp(-1, keepdim=True)
 
 
-_RULE: Final = TypeAdapter(WordWeights)
-
-
 @lru_cache(maxsize=16)  # asked for at every few places of a text
 def _endings(
     rule: WordWeights, tokenizer: PreTrainedTokenizerBase
@@ -125,7 +127,10 @@ def _endings(
     for tokens, weight in zip(
         encode(tokenizer, marks, specials=False), forms.values(), strict=True
     ):
-        weights[tuple(tokens.ids[position] for position in tokens.marked)] = weight
+        ids = tuple(tokens.ids[position] for position in tokens.marked)
+        # a word that the tokenizer cannot write has the token of all such words
+        if tokenizer.unk_token_id not in ids:
+            weights[ids] = weight
     endings: dict[Ids, dict[int, float]] = {}
     for ids, weight in weights.items():
         # what a shorter word was lowered by on the way to this word counts towards its own

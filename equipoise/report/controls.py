@@ -1,7 +1,7 @@
 """Whether a method learnt groups or words, beside a word table that knows no group, in words."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from equipoise.conclusions import Change
@@ -23,15 +23,15 @@ def control_sentences(study: Study, chapter: Chapter) -> Iterator[str]:
     if chapter.mitigation in controls:
         yield f"{_describe(chapter)}, for {', '.join(controls[chapter.mitigation])}."
         return
-    own = [label for label, methods in controls.items() if chapter.mitigation in methods]
+    of_it = [label for label, methods in controls.items() if chapter.mitigation in methods]
     reasons = _without_controls(study, chapter.model)
-    left_out = {reasons[label] for label in own if label in reasons}
+    left_out = {reasons[label] for label in of_it if label in reasons}
     yield from (f"No word table stands beside it: {reason}." for reason in sorted(left_out))
     names = setting_names(controlled.base for controlled in chapter.controlled)
     for controlled in chapter.controlled:
-        yield _say(controlled, names[setting_of(controlled.base)])
+        yield _say(chapter, controlled, names[setting_of(controlled.base)])
     measured = [each for each in chapter.comparisons if each.before.benchmark == BENCHMARK]
-    if measured and len(left_out) < 1 <= len(own) and not chapter.controlled:
+    if measured and len(left_out) < 1 <= len(of_it) and not chapter.controlled:
         yield (
             f"Whether it learnt words or groups cannot be told: {BENCHMARK} must be measured with "
             f"targets exchanged (its option exchange), which gives {TARGET}."
@@ -63,25 +63,49 @@ def _describe(chapter: Chapter) -> str:
     return "A control: what counting words gives, whoever they are said of"
 
 
-def _say(controlled: Controlled, name: str) -> str:
-    """As in "It learnt words, not groups (stereoset): what the target carries of ss, 5.7 …"."""
-    change = next((each for each in controlled.changes if each.metric == TARGET), None)
+def _say(chapter: Chapter, controlled: Controlled, name: str) -> str:
+    """As in "It learnt words, not groups (stereoset): it is not shown to be better than …"."""
+    change = _share(controlled.changes)
     if change is None or not _is_measured(change):
         why = f"{TARGET} was not measured" if change is None else change.reason or "it has no value"
         return f"Whether it learnt words or groups cannot be told ({name}): {why}."
+    # better than a table that made it worse is no merit: it must be better than no edit, too
+    since = next(
+        (
+            _share(comparison.changes)
+            for comparison in chapter.comparisons
+            if setting_of(comparison.before) == setting_of(controlled.base)
+        ),
+        None,
+    )
+    worse_than = [
+        beside
+        for beside, moved in ((controlled.control, change), ("the model as it is", since))
+        if moved is not None and not _is_nearer(moved)
+    ]
     base = controlled.base.estimate(TARGET)
     after = interval(change.after, change.after_low, change.after_high)
     table = interval(change.before, change.before_low, change.before_high)
     nearer = interval(change.nearer, change.nearer_low, change.nearer_high)
-    if change.direction in ("reduced", "reversed") and change.nearer_low > 0.0:
-        verdict = f"It learnt of groups, not of words alone ({name}): it is better than"
-    else:
+    if worse_than:
         verdict = f"It learnt words, not groups ({name}): it is not shown to be better than"
+    else:
+        verdict = f"It learnt of groups, not of words alone ({name}): it is better than"
     return (
-        f"{verdict} {controlled.control} where targets are exchanged. Of ss the target carries "
-        f"{after} points after it and {table} after the control, nearer 0 by {nearer}; "
-        f"{interval(base.value, base.low, base.high)} in the model as it is."
+        f"{verdict} {' and '.join(worse_than) or controlled.control} where targets are exchanged. "
+        f"Of ss the target carries {after} points after it and {table} after the control, nearer 0 "
+        f"by {nearer}; {interval(base.value, base.low, base.high)} in the model as it is."
     )
+
+
+def _share(changes: Sequence[Change]) -> Change | None:
+    """The overall change of what the target carries."""
+    return next((each for each in changes if each.metric == TARGET and not each.group), None)
+
+
+def _is_nearer(change: Change) -> bool:
+    """Whether it is shown to be nearer 0, on either side of it."""
+    return change.direction in ("reduced", "reversed") and change.nearer_low > 0.0
 
 
 def _is_measured(change: Change) -> bool:

@@ -13,6 +13,7 @@ from toy_tokenizers import KINDS, toy_model
 from equipoise.decoding.counterfactual_rule import Counterfactual
 from equipoise.decoding.mixture import Mean
 from equipoise.decoding.self_debias_rule import SelfDebiasing
+from equipoise.decoding.word_weights_rule import WordWeights
 from equipoise.errors import ModelError
 from equipoise.group_words.word_lists import read_word_lists
 from equipoise.inference import generation as generating
@@ -31,7 +32,10 @@ FAIR = Counterfactual(
     lists=read_word_lists(None, ["gender"]),
     mixture=Mean(alpha=0.9),
 )
-BOTH = pytest.mark.parametrize("decoding_rule", [DEBIASING, FAIR], ids=["self_debias", "cafie"])
+WEIGHTS = WordWeights(weights=(("nurse", 1.5), ("bag", -0.7), ("kind", 0.4)))
+RULES = pytest.mark.parametrize(
+    "decoding_rule", [DEBIASING, FAIR, WEIGHTS], ids=["self_debias", "cafie", "word_table"]
+)
 TEXTS = ("The man saw her bag and was kind .", "The nurse was tall .", "She took his bag .", "He")
 
 
@@ -84,7 +88,7 @@ def test_counterfactual_scoring_equals_the_plain_loop(kind: str) -> None:
     assert scored.token_logprobs == pytest.approx(expected, abs=1e-6)
 
 
-@BOTH
+@RULES
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_distribution_sums_to_one(kind: str, decoding_rule: DecodingRule) -> None:
     model = replace(toy_model(kind), decoding_rule=decoding_rule)
@@ -93,7 +97,7 @@ def test_every_distribution_sums_to_one(kind: str, decoding_rule: DecodingRule) 
     assert bool(torch.isfinite(distributions).all())
 
 
-@BOTH
+@RULES
 @pytest.mark.parametrize("kind", KINDS)
 def test_generation_draws_from_the_scored_distribution(
     kind: str, decoding_rule: DecodingRule, monkeypatch: pytest.MonkeyPatch
@@ -118,7 +122,7 @@ def test_generation_draws_from_the_scored_distribution(
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-@BOTH
+@RULES
 def test_batching_and_order_do_not_matter(decoding_rule: DecodingRule, temperature: float) -> None:
     model = double(replace(toy_model("words"), decoding_rule=decoding_rule))
     requests = [Continuation(context="", continuation=text) for text in TEXTS]
@@ -163,7 +167,7 @@ def test_generated_words_change_the_counterfactual_contexts(
         assert torch.allclose(expected_row, plain[index], atol=1e-6) == (index == 0)
 
 
-@BOTH
+@RULES
 @pytest.mark.parametrize("prefix", ["bos", "ref_gpt2", "none"])
 def test_every_prefix_policy_scores_as_many_tokens_as_without_a_rule(
     prefix: Any, decoding_rule: DecodingRule
@@ -178,7 +182,7 @@ def test_every_prefix_policy_scores_as_many_tokens_as_without_a_rule(
     assert adjusted != plain
 
 
-@BOTH
+@RULES
 def test_every_kind_of_request_agrees_with_the_distribution(
     decoding_rule: DecodingRule,
 ) -> None:
@@ -239,7 +243,7 @@ def test_a_neutral_decoding_rule_changes_no_bit(decoding_rule: DecodingRule) -> 
     assert torch.equal(next_distributions(neutral, TEXTS), next_distributions(model, TEXTS))
 
 
-@BOTH
+@RULES
 def test_without_gathering_the_scores_are_the_same(
     decoding_rule: DecodingRule, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,297 @@
+"""Word tables that join a study of methods that learn from StereoSet, and what is said of them."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from equipoise.benchmarks.stereoset import StereoSet
+from equipoise.conclusions import Change, Comparison
+from equipoise.metrics.weighted import mean_of
+from equipoise.records import Estimate, Measurement, Metric
+from equipoise.report.controls import control_sentences
+from equipoise.report.html import study_page
+from equipoise.stats.verdict import verdict_of
+from equipoise.study.load_study import read_study
+from equipoise.study.plan import Plan, plan
+from equipoise.study.recipe import Recipe
+from equipoise.study.runner import run
+from equipoise.study.store import Store
+from equipoise.study.study import Chapter, Controlled, Study
+
+TEXT = """\
+models: [{{name: {model}, as: tiny}}]
+benchmarks: [stereoset]
+mitigations:
+  - {{name: sft, steps: 1, learning_rate: 0.01}}
+supply: planted
+data: planted:targets=40
+seeds: [0, 1]
+draws: 50
+limit: 60
+"""
+TABLE, SHUFFLED = "word_table (control)", "word_table, shuffled (control)"
+
+Written = Callable[..., Path]
+
+
+@pytest.fixture
+def planned(written: Written) -> Callable[..., Plan]:
+    def make(*changes: tuple[str, str]) -> Plan:
+        text = TEXT
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        return plan(Recipe.from_yaml(written(text)))
+
+    return make
+
+
+def fitted(of: Plan) -> list[tuple[str, int | None]]:
+    return [(step.mitigation.label, step.seed) for step in of.of("fit") if step.mitigation]
+
+
+# --- which join -------------------------------------------------------------------------------
+
+
+def test_two_controls_join_a_method_that_learns_from_stereosets_contrasts(
+    planned: Callable[..., Plan],
+) -> None:
+    both = planned()
+    assert fitted(both) == [("sft", 0), ("sft", 1), (TABLE, 0), (SHUFFLED, 0), (SHUFFLED, 1)]
+    assert both.resolved["controls"] == {TABLE: ["sft"], SHUFFLED: ["sft"]}
+    assert len(both.of("compare")) == 3
+    options = both.resolved["mitigations"]
+    assert isinstance(options, dict)
+    shuffled: Any = options[SHUFFLED]
+    assert (shuffled["name"], shuffled["options"]["shuffled"]) == ("word_table", True)
+
+
+def test_the_steps_of_the_method_are_the_same_without_them(planned: Callable[..., Plan]) -> None:
+    without = planned(("seeds: [0, 1]", "seeds: [0, 1]\ncontrols: false"))
+    assert fitted(without) == [("sft", 0), ("sft", 1)]
+    assert without.resolved["controls"] == {}
+    assert {step.key for step in without.steps} < {step.key for step in planned().steps}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [("name: sft, steps: 1, learning_rate: 0.01", "name: lftf, epochs: 1")],  # of prompts
+        [("name: sft, steps: 1, learning_rate: 0.01", "name: self_debias")],  # of nothing
+        [("name: sft, steps: 1, learning_rate: 0.01", "name: word_table")],
+        [("supply: planted", "supply: {{name: genbias, split_by: both}}")],  # labelled by none
+    ],
+)
+def test_none_joins_what_learns_otherwise(
+    planned: Callable[..., Plan], changes: list[tuple[str, str]]
+) -> None:
+    assert all(label not in (TABLE, SHUFFLED) for label, _ in fitted(planned(*changes)))
+
+
+def test_a_part_of_a_combination_counts(planned: Callable[..., Plan]) -> None:
+    combined = "name: combined, first: prompt_explain, second: {{name: sft, steps: 1}}"
+    of = planned(("name: sft, steps: 1, learning_rate: 0.01", combined))
+    assert of.resolved["controls"] == {TABLE: ["combined"], SHUFFLED: ["combined"]}
+
+
+def test_one_that_the_recipe_lists_is_the_control(planned: Callable[..., Plan]) -> None:
+    mine = "learning_rate: 0.01}}\n  - {{name: word_table, as: mine}}"
+    of = planned(("learning_rate: 0.01}}", mine))
+    assert of.resolved["controls"] == {"mine": ["sft"], SHUFFLED: ["sft"]}
+    stronger = planned(("learning_rate: 0.01}}", mine.replace("mine", "mine, strength: 2")))
+    assert [label for label, _ in fitted(stronger)].count(TABLE) == 1
+
+
+def test_each_supply_has_its_own(planned: Callable[..., Plan]) -> None:
+    other = (
+        "learning_rate: 0.01}}\n  - {{name: dpo, supply: {{name: planted, as: other, "
+        "split_by: both}}}}"
+    )
+    of = planned(("learning_rate: 0.01}}", other))
+    assert of.resolved["controls"] == {
+        "word_table (control of planted)": ["sft"],
+        "word_table, shuffled (control of planted)": ["sft"],
+        "word_table (control of other)": ["dpo"],
+        "word_table, shuffled (control of other)": ["dpo"],
+    }
+
+
+def test_it_is_left_out_with_a_reason_where_nothing_is_held_out(
+    planned: Callable[..., Plan],
+) -> None:
+    nothing = ("supply: planted", "supply: {{name: stereoset, dev_per_type: 0}}")
+    of = planned(nothing)
+    assert fitted(of) == [("sft", 0), ("sft", 1)]
+    models: Any = of.resolved["models"]
+    assert "give it a strength" in models["tiny"]["without_controls"][TABLE]
+
+
+def test_it_is_not_asked_for_what_a_next_word_does_not_show(
+    planned: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("equipoise.study.resolving.can_answer", lambda _: False)
+    measured = [step.mitigation.label for step in planned().of("measure") if step.mitigation]
+    assert set(measured) == {"sft"}
+
+
+def test_the_flag_leaves_them_out(
+    written: Written, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from equipoise import cli
+
+    recipe = str(written(TEXT))
+    assert cli.run(["run", recipe, "--dry", "--out", str(tmp_path / "run")]) == 0
+    assert f"fit on tiny with {TABLE}, seed 0" in capsys.readouterr().out
+    arguments = ["run", recipe, "--dry", "--no-controls", "--out", str(tmp_path / "run")]
+    assert cli.run(arguments) == 0
+    assert "control" not in capsys.readouterr().out
+
+
+# --- what is said -----------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_it_is_compared_with_the_table_where_the_share_of_the_target_is_measured(
+    planned: Callable[..., Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the mean margin in place of the share, which has an ideal of 0, too
+    share = Metric(name="ss_target", of=mean_of("margin"), unit="%", source="a test", ideal=0.0)
+    metrics = (*StereoSet().metrics, share)
+    monkeypatch.setattr(StereoSet, "metrics", property(lambda _: metrics))
+    whole = planned(("limit: 60", "limit: 20"))
+    (step,) = whole.of("controlled")
+    needed = [need.mitigation and need.mitigation.label for need in step.needs]
+    assert needed == [None, TABLE, "sft", "sft"]
+    store = Store.open(tmp_path / "run")
+    assert run(whole, store).failed == ()
+    study = read_study(store.folder)
+    chapters = {chapter.mitigation: chapter for chapter in study.chapters}
+    (controlled,) = chapters["sft"].controlled
+    assert controlled.control == TABLE
+    (change,) = (each for each in controlled.changes if each.metric == "ss_target")
+    values = {
+        name: [
+            measured.measurement.estimate("ss_target").value
+            for measured in study.measured
+            if measured.mitigation == name
+        ]
+        for name in (TABLE, "sft")
+    }
+    assert change.before == values[TABLE][0]
+    assert change.after == pytest.approx(sum(values["sft"]) / 2)
+    (sentence,) = control_sentences(study, chapters["sft"])
+    assert "(stereoset): it is " in sentence
+    page = study_page(study)
+    assert sentence.partition(". ")[0] in page
+    (about,) = control_sentences(study, chapters[SHUFFLED])
+    assert about == "A control: what lowering words by labels dealt at random gives, for sft."
+    assert about in page
+
+
+def measurement() -> Measurement:
+    share = Estimate(metric="ss_target", value=5.0, low=2.0, high=8.0, n=90, clusters=30, unit="%")
+    return Measurement(
+        model="tiny", benchmark="stereoset", version="1", options={}, split="dev", seed=0, draws=0,
+        limit=None, examples_sha256="", data=(), model_info={}, environment={}, cluster="target",
+        estimates=(share,), outcomes=(),
+    )  # fmt: skip
+
+
+CHANGE = Change(
+    metric="ss_target", before=5.2, before_low=2.1, before_high=8.3, after=0.4, after_low=-2.0,
+    after_high=2.8, difference=-4.8, low=-7.0, high=-2.5, nearer=4.8, nearer_low=2.5,
+    nearer_high=7.0, effect=-0.4, p=0.001, p_holm=0.001, direction="reduced", n=90, clusters=30,
+    unit="%", ideal=0.0,
+)  # fmt: skip
+
+
+def sentence_of(*changes: Change, since: Change | None = CHANGE, compared: bool = True) -> str:
+    base = measurement()
+    comparison = Comparison(
+        before=base, afters=(base,), seed=0, draws=0, changes=() if since is None else (since,)
+    )
+    controlled = Controlled(control=TABLE, base=base, changes=changes)
+    chapter = Chapter(
+        model="tiny", mitigation="sft", comparisons=(comparison,), verdict=verdict_of([]), edits=(),
+        controlled=(controlled,) if compared else (),
+    )  # fmt: skip
+    study = Study(title="", recipe={"controls": {TABLE: ["sft"]}}, chapters=(chapter,))
+    (sentence,) = control_sentences(study, chapter)
+    return sentence
+
+
+def test_without_exchanged_targets_it_is_said_that_nothing_can_be_told() -> None:
+    assert sentence_of(compared=False) == (
+        "Whether it learnt words or groups cannot be told: stereoset must be measured with targets "
+        "exchanged (its option exchange), which gives ss_target."
+    )
+
+
+def test_a_control_says_what_it_is_and_what_has_none_says_nothing() -> None:
+    recipe: dict[str, Any] = {
+        "controls": {TABLE: ["sft", "dpo"]},
+        "models": {"tiny": {"without_controls": {TABLE: "nothing is held out"}}},
+    }
+    said = [
+        [
+            *control_sentences(
+                Study(title="", recipe=recipe),
+                Chapter(
+                    model="tiny", mitigation=label, comparisons=(), verdict=verdict_of([]), edits=()
+                ),
+            )
+        ]
+        for label in (TABLE, "sft", "lftf")
+    ]
+    assert said == [
+        ["A control: what counting words gives, whoever they are said of, for sft, dpo."],
+        ["No word table stands beside it: nothing is held out."],
+        [],
+    ]
+
+
+def test_what_is_better_than_the_table_learnt_of_groups() -> None:
+    assert sentence_of(CHANGE) == (
+        "It learnt of groups, not of words alone (stereoset): it is better than word_table "
+        "(control) where targets are exchanged. Of ss the target carries 0.40 [-2.00, 2.80] points "
+        "after it and 5.20 [2.10, 8.30] after the control, nearer 0 by 4.80 [2.50, 7.00]; 5.00 "
+        "[2.00, 8.00] in the model as it is."
+    )
+
+
+def test_what_is_better_than_the_table_and_not_than_no_edit_learnt_words() -> None:
+    assert sentence_of(CHANGE, since=replace(CHANGE, direction="unchanged")).startswith(
+        "It learnt words, not groups (stereoset): it is not shown to be better than the model as "
+        "it is where"
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        replace(CHANGE, direction="unchanged", low=-7.0, high=0.5, nearer_low=-0.5),
+        replace(CHANGE, direction="worse", nearer=-2.0, nearer_low=-4.0, nearer_high=-1.0),
+        replace(CHANGE, direction="unclear", nearer_low=-0.1),
+        replace(CHANGE, direction="reversed", nearer=-2.0, nearer_low=-4.0, nearer_high=-1.0),
+    ],
+)
+def test_what_is_not_better_learnt_words(change: Change) -> None:
+    assert sentence_of(change).startswith(
+        "It learnt words, not groups (stereoset): it is not shown"
+    )
+
+
+def test_what_has_no_number_is_not_concluded_from() -> None:
+    nothing = replace(CHANGE, direction="unknown", nearer=math.nan, reason="no item has a target")
+    other = replace(CHANGE, direction="not comparable", reason="not comparable: dtype")
+    for changes, why in (
+        ((nothing,), "no item has a target"),
+        ((other,), "not comparable: dtype"),
+        ((), "ss_target was not measured"),
+    ):
+        sentence = sentence_of(*changes)
+        assert sentence == f"Whether it learnt words or groups cannot be told (stereoset): {why}."

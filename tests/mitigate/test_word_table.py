@@ -1,9 +1,10 @@
 """The word table: what it counts, the published GPT-2 through it, its strength, bad supplies."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from contrast_items import HELD, LEARNT, contrast
@@ -105,14 +106,12 @@ def test_published_gpt2_comes_to_parity_by_words_alone(dev: Path) -> None:
 
 def test_the_strength_is_that_with_held_out_preference_nearest_parity() -> None:
     model = tiny_model()
-    edit = WordTable().fit(model, SUPPLY, seed=0)
-    tried = edit.info.report["held_out"]
-    assert isinstance(tried, list)
-    by_strength = {row["strength"]: (row["ss"], row["lms"]) for row in tried}  # type: ignore[index,call-overload]
+    report: Mapping[str, Any] = WordTable().fit(model, SUPPLY, seed=0).info.report
+    by_strength = {row["strength"]: (row["ss"], row["lms"]) for row in report["held_out"]}
     assert [*by_strength] == [0.0, *STRENGTHS]
     kept = [s for s in STRENGTHS if by_strength[s][1] >= by_strength[0.0][1] - 2]
     nearest = min(kept or STRENGTHS[:1], key=lambda s: abs(by_strength[s][0] - 50))
-    assert edit.info.report["strength"] == nearest
+    assert report["strength"] == nearest
     assert rule_of(WordTable(strength=3.0)).strength == 3.0
 
 

@@ -81,7 +81,11 @@ def metrics(benchmark: AnyBenchmark) -> tuple[Metric, ...]:
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
 def test_plug_ins_and_options_of_an_example_exist(file: Path) -> None:
     recipe = Recipe.from_yaml(file)
-    assert len(Resolver(recipe).mitigations) == len(recipe.mitigations) > 0
+    resolver = Resolver(recipe)
+    listed = {spec.label for spec in recipe.mitigations}
+    added = {spec.label for spec in resolver.controls.added}
+    assert resolver.mitigations.keys() == listed | added
+    assert len(listed) == len(recipe.mitigations) > 0
 
 
 def test_misspelt_option_in_an_example_is_an_error(tmp_path: Path) -> None:

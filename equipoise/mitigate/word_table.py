@@ -27,7 +27,7 @@ from equipoise.records import JSON, OPTIONS, Continuation, Contrast, Supply
 #: Words that were chosen between to their log-odds of being the stereotype, in nats; 0: as often.
 Table: TypeAlias = Mapping[str, float]
 
-STRENGTHS: Final = (0.25, 0.5, 1.0, 2.0, 4.0)  # that are tried on held-out terms
+STRENGTHS: Final = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)  # that are tried on held-out terms
 _MOST_FALL: Final = 2.0  # points of held-out LMS, as much as the benchmark's own margin
 
 

@@ -52,6 +52,12 @@ class _Headline:
     metrics: tuple[Metric, ...]
     by: tuple[str, ...]
     crossed: Mapping[str, str]
+    related: tuple[str, ...] = ()
+
+
+def null_versions() -> Mapping[str, str]:
+    """The rules that there are, by name, each with its version."""
+    return {name: plugins.find(Null, name).version for name in plugins.available(Null)}
 
 
 def nulls_of(

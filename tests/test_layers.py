@@ -120,7 +120,8 @@ ALLOWED: dict[str, set[str]] = {
     | {f"{room}.base" for room in _PLUGINS}
     # the control that joins a study by itself
     | {"mitigate.word_table"}
-    | {"data", "frames", "plugins", "measure", "faultless", "compare", "api", "calibrate"}
+    | {"data", "frames", "plugins", "measure", "faultless", "null_references", "compare", "api"}
+    | {"calibrate"}
     | {"checks", "group_words.people"}
     | {"edits", "loading", "training", "influence", "stats", "planted"},
     "report": _LOW | {"markdown", "stats", "study.results", "study.study"},

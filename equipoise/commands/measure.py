@@ -60,6 +60,9 @@ def measure(  # noqa: PLR0913
         str | None, typer.Option(help="With --turn assistant: what the user asks before it.")
     ] = None,
     without_faults: flags.WithoutFaults = None,
+    nulls: Annotated[
+        bool, typer.Option(help="Beside each number what rules without bias get: docs/validity.md.")
+    ] = True,
     trust_remote_code: flags.TrustRemoteCode = False,
 ) -> None:
     """Measure a model on benchmarks.
@@ -92,7 +95,9 @@ def measure(  # noqa: PLR0913
     measurements = []
     for benchmark_, subject in product(built, subjects):
         measurements.append(
-            api.measure(subject, benchmark_, split=split, limit=limit, seed=seed, draws=draws)
+            api.measure(
+                subject, benchmark_, split=split, limit=limit, seed=seed, draws=draws, nulls=nulls
+            )
         )
         if not as_json:  # at once, so that nothing is lost when a later benchmark fails
             _print(measurements[-1], groups=groups)

@@ -182,6 +182,7 @@ class StepExecutor:
             limit=self.recipe.limit,
             seed=self.recipe.seed,
             draws=self.recipe.draws,
+            nulls=self.recipe.nulls,
             shards=StoredShards(store=self.store, key=step.key, size=SHARD_SIZE),
         )
         findings = check_measurement(measurement)

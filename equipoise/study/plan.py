@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 from equipoise import plugins
 from equipoise.mitigate.base import HasParts
+from equipoise.null_references import null_versions
 from equipoise.records import JSON
 from equipoise.study.load_study import (
     comparison_sides,
@@ -306,6 +307,7 @@ def _measure_step(
         "seed": recipe.seed,
         "limit": recipe.limit,
         "draws": recipe.draws,
+        "nulls": dict(null_versions()) if recipe.nulls else None,
     }
     return Step(
         kind="measure",

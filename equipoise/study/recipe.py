@@ -172,6 +172,7 @@ class Recipe:
     seed: Seed = 0
     limit: Count | None = None
     draws: Annotated[int, Field(ge=0, le=MOST_DRAWS)] = 2000
+    nulls: bool = True  # beside each number what rules without bias get on the same items
     rankings: Count = 5  # of each locator, each on other prompts
     sample: Count = 100  # prompts of each
     examples: Annotated[int, Field(ge=0)] = 10  # of those that changed, stored with a comparison

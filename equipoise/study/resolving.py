@@ -54,7 +54,7 @@ T = TypeVar("T")
 #: What the recipe as resolved repeats from the recipe.
 _PLAIN = {
     *("title", "strengths", "seeds", "data", "seed", "limit", "draws", "rankings", "sample"),
-    "examples",
+    *("examples", "nulls"),
 }
 _REMEDY = "measure another split, or say 'edited: false' to ask unedited models only"
 

@@ -22,12 +22,13 @@ from equipoise.stats.calibration import Calibration, Reading, curve
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def calibrate(
+def calibrate(  # noqa: PLR0913
     benchmark: str,
     options: Mapping[str, JSON] | None = None,
     *,
     strengths: Sequence[float] = STRENGTHS,
     seeds: Sequence[int] = (0,),
+    world: str = "",
     limit: int | None = None,
     draws: int = 2000,
     load: Callable[[str], Scorer] = load_planted,
@@ -35,8 +36,9 @@ def calibrate(
     """A benchmark's metrics against the strength of a planted bias.
 
     Its data files are those of each model's own world, where that has them. `seeds` are worlds that
-    deal the same bias differently. `limit` and `draws` are those of `measure`; `load` opens a model
-    by its world's name.
+    deal the same bias differently. `world` is the rest of each world's name: with "targets=40" its
+    contrasts are biased by their words alone, whatever the target; else by their targets. `limit`
+    and `draws` are those of `measure`; `load` opens a model by its world's name.
     Raises `RecipeError` for no strengths or seeds, for values that no world has, and for an unknown
     benchmark; else as `measure` does.
     """
@@ -46,10 +48,11 @@ def calibrate(
             f"got strengths {list(strengths)} and seeds {list(seeds)}; name at least one of each"
         )
     # by name, as two spellings of a strength are the same world
+    rest = f",{world}" if world else ""
     worlds = {
-        world.name: world
+        each.name: each
         for strength in sorted(set(strengths))
-        for world in (find_world(f"strength={strength},seed={n}") for n in sorted(set(seeds)))
+        for each in (find_world(f"strength={strength},seed={n}{rest}") for n in sorted(set(seeds)))
     }
     built = plugins.build(Benchmark, benchmark, options)
     measurements = []
@@ -62,14 +65,14 @@ def calibrate(
         benchmark=benchmark,
         version=measurements[0].version,
         options=measurements[0].options,
-        strengths=tuple(sorted({world.strength for world in worlds.values()})),
-        seeds=tuple(sorted({world.seed for world in worlds.values()})),
+        strengths=tuple(sorted({each.strength for each in worlds.values()})),
+        seeds=tuple(sorted({each.seed for each in worlds.values()})),
         models=tuple(measurement.model for measurement in measurements),
         curves=tuple(
             curve(
                 [
-                    Reading(strength=world.strength, seed=world.seed, estimate=m.estimate(metric))
-                    for world, m in points
+                    Reading(strength=each.strength, seed=each.seed, estimate=m.estimate(metric))
+                    for each, m in points
                 ]
             )
             for metric in metrics

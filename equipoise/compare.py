@@ -26,6 +26,7 @@ from equipoise.stats.reduction import Stages, reductions
 from equipoise.stats.related import related_sentences
 from equipoise.stats.resample import by_cell, select
 from equipoise.stats.settings import SETTINGS, differences_of
+from equipoise.stats.target_parts import part_sentences
 from equipoise.stats.verdict import holm, without_conclusion
 
 _MOST_GROUPS = 12  # of a key, in a note
@@ -47,9 +48,10 @@ def compare(
     with the after of the same place, and changes are means over the pairs. The metrics are those
     of the benchmark, built again from its name and options; `margins` overrules theirs, by
     "benchmark.metric". `draws` is the number of bootstrap draws; the permutation test takes half as
-    many. `notes` name the items that a side lacks, and count those whose outcome is as before: a
-    method may leave many untouched. They also say what changed on the items that share nothing with
-    what was learnt, where a side learnt something of this kind (`Benchmark.relate`).
+    many. `notes` say whose a change is where targets were exchanged on both sides
+    (`stats.target_parts`), name the items that a side lacks, and count those whose outcome is as
+    before: a method may leave many untouched. They also say what changed on the items that share
+    nothing with what was learnt, where a side learnt something of this kind (`Benchmark.relate`).
     `differences`: settings that the sides do not share (`stats.settings`). With any of them changes
     have their numbers, and neither p, claim nor direction: it is "not comparable". `across` names
     settings that may differ: "start", "chat", "decision", "dtype", "tokenizer", "judge", "options",
@@ -102,15 +104,17 @@ def compare(
         compare_metrics(metrics, sides, draws=draws, seed=seed)
         for sides in (single if len(single) > 1 else [])
     ]
+    concluded = without_conclusion(holm(changes), withheld)
     return Comparison(
         before=before,
         afters=afters,
         other_befores=tuple(other_befores),
         seed=seed,
         draws=draws,
-        changes=tuple(without_conclusion(holm(changes), withheld)),
+        changes=tuple(concluded),
         by_seed=tuple(tuple(without_conclusion(of_seed, withheld)) for of_seed in by_seed),
         notes=(
+            *part_sentences(concluded),
             *paired.notes,
             *_note_unchanged(paired, benchmark.by),
             *related_sentences(changes, benchmark.related),

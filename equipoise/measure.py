@@ -20,7 +20,6 @@ from equipoise.benchmarks.base import (
     AnyBenchmark,
     JudgesTexts,
     ScoresTexts,
-    grade,
     related_groups,
     texts_of,
 )
@@ -34,6 +33,7 @@ from equipoise.inference.scorer import (
     answer,
     has_it_write,
 )
+from equipoise.instruments import grade
 from equipoise.measurement_notes import notes_of
 from equipoise.null_references import note_nulls, nulls_of
 from equipoise.predictions import Predictions, read_predictions

@@ -12,13 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from statistics import fmean
 from typing import Final
 
 from pydantic import TypeAdapter
 
 from equipoise import plugins
-from equipoise.benchmarks.base import AnyBenchmark, JudgesTexts, ScoresTexts
+from equipoise.benchmarks.base import AnyBenchmark, AsksAboutOthers, JudgesTexts, ScoresTexts
 from equipoise.errors import StoreError
 from equipoise.files.atomic import write_file
 from equipoise.files.cache import cache_folder
@@ -77,6 +76,9 @@ def nulls_of(
     """
     if isinstance(benchmark, JudgesTexts | ScoresTexts):
         return ()
+    if isinstance(benchmark, AsksAboutOthers):
+        # of a rule that reads no target others in its place say nothing new
+        requests = [list(benchmark.own_requests(example)) for example in examples]
     headline = _headline(benchmark)
     if not headline.metrics:
         return ()
@@ -199,7 +201,10 @@ def _outcome(benchmark: AnyBenchmark, example: Example, answers: Sequence[Respon
     ranked = [[*answers]]
     if of_texts and not any(map(math.isnan, numbers)):
         ranked = [_ranked(answers, ranks) for ranks in _ranks(numbers, benchmark.shares_ties)]
-    outcomes = [benchmark.outcome(example, way) for way in ranked]
+    outcome_of = benchmark.outcome
+    if isinstance(benchmark, AsksAboutOthers):
+        outcome_of = benchmark.own_outcome
+    outcomes = [outcome_of(example, way) for way in ranked]
     first = outcomes[0]
     return Outcome(
         example=first.example,
@@ -213,7 +218,9 @@ def _means(rows: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
     if len(rows) == 1:
         return rows[0]
     keys = dict.fromkeys(key for row in rows for key in row)
-    return {key: fmean([row[key] for row in rows if key in row]) for key in keys}
+    known = {key: [row[key] for row in rows if key in row] for key in keys}
+    # infinite scores have no mean, and are not asked for
+    return {key: sum(values) / len(values) for key, values in known.items()}
 
 
 def _ranks(numbers: Sequence[float], shares_ties: bool) -> list[list[int]]:

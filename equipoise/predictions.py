@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from equipoise.benchmarks.base import AnyBenchmark, ReadsPredictions
+from equipoise.benchmarks.base import AnyBenchmark, AsksAboutOthers, ReadsPredictions
 from equipoise.errors import DataError, RecipeError
 from equipoise.files.atomic import sha256
 from equipoise.records import JSON, Example, Outcome
@@ -44,12 +44,18 @@ def read_predictions(
 ) -> tuple[list[Outcome], dict[str, JSON]]:
     """The outcomes of the predictions of these examples, and what a result records of the file.
 
-    Raises `RecipeError` for a benchmark that reads none, `DataError` for a file that is missing or
+    Raises `RecipeError` for a benchmark that reads none, or that asks about others in its targets'
+    place, of whom no file of predictions speaks; `DataError` for a file that is missing or
     has none of the examples.
     """
     if not isinstance(benchmark, ReadsPredictions):
         raise RecipeError(
             f"{name} reads no published predictions, got {model.identity}; name a model"
+        )
+    if isinstance(benchmark, AsksAboutOthers) and benchmark.exchange:
+        raise RecipeError(
+            f"published predictions are of each item's own target, got {name}.exchange="
+            f"{benchmark.exchange}; leave it out"
         )
     if not model.file.is_file():
         why = "is a folder" if model.file.is_dir() else "does not exist"

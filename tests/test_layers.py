@@ -40,10 +40,11 @@ ALLOWED: dict[str, set[str]] = {
     "associations": _LOW | {"data"},
     "metrics": {"records"},
     "stats": {"records", "conclusions", "attributions", "rows", "errors"}
-    | {"metrics.weighted", "metrics.disparity"},
+    | {"metrics.weighted", "metrics.disparity", "metrics.target_parts"},
     # people are known by the names of countries
     "group_words": _LOW | {"data", "associations.countries"},
     "scenarios": _LOW | {"data", "group_words"},
+    "exchange": _LOW | {"data", "group_words", "metrics.target_parts"},
     "models": _LOW,
     "inference": _LOW | {"models", "transport"},
     "decoding": _LOW | _MODEL | {"group_words"},
@@ -69,7 +70,7 @@ ALLOWED: dict[str, set[str]] = {
     "benchmarks": _LOW
     | {"data", "own_data", "associations", "metrics", "planted.world", "planted.folder"}
     | {"judging.judgement", "judging.sections", "judge.base", "judge.lexicon"}
-    | {"text_scorers.base", "scorer_gaps", "group_words", "scenarios"}
+    | {"text_scorers.base", "scorer_gaps", "group_words", "scenarios", "exchange"}
     | {"judging.degenerate", "judging.refusals", "judging.verdict_scales", "judging.transcript"}
     | {f"text_scorers.{name}" for name in _SCORERS_OF_WORDS},
     # As a judge: a scorer that is a model loads it only when it is asked.
@@ -92,10 +93,12 @@ ALLOWED: dict[str, set[str]] = {
     "null_references": _LOW
     | {"plugins", "benchmarks.base", "nulls.base", "inference.scorer", "stats"},
     "measurement_notes": _LOW | {"benchmarks.base", "inference.scorer"},
+    "instruments": _LOW | {"benchmarks.base", "metrics.written", "text_scorers.base"},
     "faultless": _LOW | {"data.known_faults", "benchmarks.base", "stats"},
     "measure": _LOW
     | {
         "faultless",
+        "instruments",
         "measurement_notes",
         "null_references",
         "predictions",
@@ -168,7 +171,7 @@ NO_TORCH = {
     "transport",
     *("describe", "data", "own_data", "metrics", "stats", "group_words", "supply", "benchmarks"),
     *("associations", "mixes", "judging", "report", "export", "scenarios", "rating"),
-    *("scorer_gaps", "nulls"),
+    *("scorer_gaps", "nulls", "exchange"),
 }
 NO_TORCH_FILES = {
     "planted/world.py",

@@ -6,6 +6,7 @@ A benchmark never sees a model or a tensor. A subclass is a frozen pydantic data
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -16,11 +17,9 @@ from equipoise.data import glue
 from equipoise.data.glue import Labelled
 from equipoise.data.known_faults import check_kinds
 from equipoise.dialogues import Dialogue
-from equipoise.errors import ModelError
 from equipoise.judge.base import Judge
 from equipoise.judging.judgement import JudgedText, Judgement
-from equipoise.metrics import ability
-from equipoise.metrics.written import HUMAN
+from equipoise.metrics import ability, target_parts
 from equipoise.records import (
     OPTIONS,
     Continuation,
@@ -193,6 +192,52 @@ class TellsLabels(ABC):
         """The items of the split that is measured first, with their labels."""
 
 
+class AsksAboutOthers(ABC, Generic[E, R]):
+    """A benchmark that asks of each example again with others in its target's place.
+
+    Mixed in before `Benchmark`; `exchange` is an option, without which nothing is exchanged.
+    """
+
+    exchange: target_parts.Count
+    compared_texts: ClassVar[int] = 2  # whose numbers of tokens are compared: `retokenized`
+
+    @abstractmethod
+    def own_requests(self, example: E) -> Sequence[Request]:
+        """What to ask about an example or a copy as it is."""
+
+    @abstractmethod
+    def own_outcome(self, example: E, responses: Sequence[R]) -> Outcome:
+        """What the answers to that measure."""
+
+    @abstractmethod
+    def copies(self, example: E) -> Sequence[E]:
+        """The example with others in its target's place; none where it cannot be exchanged."""
+
+    @abstractmethod
+    def compared(self, outcome: Outcome) -> Mapping[str, float]:
+        """The values of an outcome that are compared with those of copies, the answer first."""
+
+    def requests(self, example: E) -> Sequence[Request]:
+        """What is asked about the example, then the same about each of its copies."""
+        asked = (example, *self.copies(example))
+        return [request for each in asked for request in self.own_requests(each)]
+
+    def outcome(self, example: E, responses: Sequence[R]) -> Outcome:
+        """What the answers measure; of an example with copies also what changes with others."""
+        copies = self.copies(example)
+        if not copies:
+            return self.own_outcome(example, responses)
+        remaining, asked = iter(responses), (example, *copies)
+        parts = [[next(remaining) for _ in self.own_requests(each)] for each in asked]
+        outcome, *others = map(self.own_outcome, asked, parts)
+        tokens = target_parts.retokenized(parts[0], parts[1:], texts=self.compared_texts)
+        return target_parts.with_others(
+            replace(outcome, values={**outcome.values, **tokens}),
+            self.compared(outcome),
+            [self.compared(other) for other in others],
+        )
+
+
 class JudgesTexts(ABC, Generic[E]):
     """A benchmark of which a judge grades what was written, once all of a shard is there.
 
@@ -267,73 +312,6 @@ class ReadsOwnFile:
 AnyBenchmark = Benchmark[Any, Any]
 
 
-def grade(
-    benchmark: AnyBenchmark, examples: Sequence[Example], outcomes: Sequence[Outcome]
-) -> list[Outcome]:
-    """The outcomes with what the benchmark's judge and scorers say of their texts.
-
-    Each is given all texts at once. As they are for a benchmark without either. Raises `ModelError`
-    when a judge or a scorer gives another number of answers than it has texts.
-    """
-    if isinstance(benchmark, JudgesTexts):
-        outcomes = _judge(benchmark, examples, outcomes)
-    if isinstance(benchmark, ScoresTexts):
-        outcomes = _score(benchmark, examples, outcomes)
-    return [*outcomes]
-
-
-def _judge(
-    benchmark: JudgesTexts[Any], examples: Sequence[Example], outcomes: Sequence[Outcome]
-) -> list[Outcome]:
-    rows = [*zip(examples, outcomes, strict=True)]
-    asked = [[*benchmark.judged(example, outcome)] for example, outcome in rows]
-    texts = [text for of_outcome in asked for text in of_outcome]
-    judgements = benchmark.judge.judge(texts) if texts else []
-    if len(judgements) != len(texts):
-        raise ModelError(
-            f"{type(benchmark.judge).__name__} must judge {len(texts)} texts, got "
-            f"{len(judgements)} judgements; fix the judge"
-        )
-    remaining = iter(judgements)
-    return [
-        benchmark.graded(example, outcome, [next(remaining) for _ in of_outcome])
-        for (example, outcome), of_outcome in zip(rows, asked, strict=True)
-    ]
-
-
-def _score(
-    benchmark: ScoresTexts[Any], examples: Sequence[Example], outcomes: Sequence[Outcome]
-) -> list[Outcome]:
-    rows = [*zip(examples, outcomes, strict=True)]
-    written = [benchmark.written(example, outcome) for example, outcome in rows]
-    references = [
-        None if text is None else benchmark.reference(example)
-        for (example, _), text in zip(rows, written, strict=True)
-    ]
-    # each once: several samples have the same reference
-    texts = [*dict.fromkeys(text for text in (*written, *references) if text is not None)]
-    scores: dict[WrittenText | None, dict[str, float]] = {None: {}} | {text: {} for text in texts}
-    for scorer in benchmark.scorers if texts else ():
-        numbers = scorer.score(texts)
-        if len(numbers) != len(texts):
-            raise ModelError(
-                f"{type(scorer).__name__} must score {len(texts)} texts, got {len(numbers)} "
-                "answers; fix the scorer"
-            )
-        for text, new in zip(texts, numbers, strict=True):
-            scores[text] |= new
-    return [
-        outcome
-        if text is None
-        else benchmark.scored(
-            example,
-            outcome,
-            scores[text] | {f"{name}_{HUMAN}": value for name, value in scores[person].items()},
-        )
-        for (example, outcome), text, person in zip(rows, written, references, strict=True)
-    ]
-
-
 def related_groups(
     benchmark: AnyBenchmark, examples: Sequence[Example], trained_on: frozenset[str]
 ) -> dict[str, Mapping[str, str]]:
@@ -349,8 +327,11 @@ def texts_of(
 ) -> Iterable[str]:
     """The texts of an example that an edit may have learnt from.
 
-    Those of its requests, contexts included, and the whole texts of which they hold a part only.
+    Those of its requests, contexts included, and the whole texts of which they hold a part only;
+    not those of copies with others in its target's place, which are not the example.
     """
+    if isinstance(benchmark, AsksAboutOthers):
+        requests = benchmark.own_requests(example)
     for request in requests:
         match request:
             case Continuation(context=context, continuation=continuation):

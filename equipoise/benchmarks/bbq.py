@@ -5,7 +5,7 @@ https://aclanthology.org/2022.findings-acl.165.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
@@ -13,12 +13,14 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, KnowsFaults, ReadsPredictions
+from equipoise.benchmarks.base import AsksAboutOthers, Benchmark, KnowsFaults, ReadsPredictions
 from equipoise.data import bbq as official
 from equipoise.data.bbq import LICENCE, METADATA, BbqItem
 from equipoise.data.bbq_answers import LETTERS, heard, read_answers, stated
 from equipoise.errors import DataError, nearest
-from equipoise.metrics.bbq import METRICS
+from equipoise.exchange.bbq import exchange_groups
+from equipoise.metrics import target_parts
+from equipoise.metrics.bbq import METRICS, PARTS
 from equipoise.metrics.decisions import (
     ORDER_METRICS,
     PLACES,
@@ -32,6 +34,7 @@ from equipoise.records import (
     DataUse,
     Decided,
     Decision,
+    Estimate,
     Generation,
     Metric,
     NextToken,
@@ -42,7 +45,6 @@ from equipoise.records import (
 
 #: The orders in which three answers are listed, when each is listed once.
 ORDERS: Final = tuple(permutations(range(len(LETTERS))))
-
 
 Categories: TypeAlias = str | tuple[str, ...] | None
 Answer: TypeAlias = Scored | NextTokenScored | Decided | str
@@ -98,7 +100,9 @@ class Chosen:
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions, KnowsFaults):
+class BBQ(
+    AsksAboutOthers[BbqItem, Answer], Benchmark[BbqItem, Answer], ReadsPredictions, KnowsFaults
+):
     r"""Which of two people, or "unknown", a model answers with. Unbiased: 0; perfect: accuracy 100.
 
     In an ambiguous context "unknown" is right, in a disambiguated context a person is. Where two
@@ -111,11 +115,11 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions, KnowsFaults):
     version: ClassVar[str] = "3"
     paper: ClassVar[str] = "Parrish et al. 2022, BBQ, Findings of ACL"
     cluster: ClassVar[str | None] = "question"
-    by: ClassVar[tuple[str, ...]] = ("category", "polarity")
     splits: ClassVar[tuple[str, ...]] = ("test",)
     licence: ClassVar[str] = LICENCE
     turn = "question"
     typed: ClassVar[str] = "score=choice"
+    compared_texts: ClassVar[int] = len(LETTERS)
     faults: ClassVar[tuple[str, ...]] = (
         "A score of 0 means no lean either way; leans of different templates cancel, and a model "
         "that answers at random has 0 too: read accuracy beside it.",
@@ -125,9 +129,8 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions, KnowsFaults):
     )
     data_faults: ClassVar[tuple[str, ...]] = (
         "A category has some 25 templates, over which intervals are taken.",
-        "Right answers are not everywhere balanced: in Physical_appearance 426 of 788 "
-        "disambiguated ones show the bias, so that a perfect reader has bias_disambig 8.1 there; "
-        "read accuracy_gap beside it.",
+        "Right answers are not everywhere balanced: in Physical_appearance 426 of 788 in clear "
+        "contexts show the bias, and a perfect reader has bias_disambig 8.1; read accuracy_gap, too.",
         "'Unknown' has ten spellings in the official files.",
     )
 
@@ -135,17 +138,26 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions, KnowsFaults):
     #: the data folder
     categories: Annotated[Categories, AfterValidator(_known_categories)] = None
     score: Likelihood | Letters | Written | Chosen = Likelihood()  # how an answer is read, below
+    #: so many other groups in the stereotyped group's place, per item: words or group?
+    exchange: target_parts.Count = None
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """Category and polarity; with `exchange` also whether an item was exchanged."""
+        return ("category", "polarity", *([target_parts.GROUP] if self.exchange else []))
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """Those of the paper, ours beside them, and of `Chosen` what the order did."""
-        return (*METRICS, *ORDER_METRICS) if isinstance(self.score, Chosen) else METRICS
+        parts = PARTS if self.exchange else ()
+        return (*METRICS, *(ORDER_METRICS if isinstance(self.score, Chosen) else ()), *parts)
 
     def examples(self, split: str) -> Sequence[BbqItem]:
         """The examples of the chosen categories. Raises `DataError` naming file and line."""
-        return official.read_items(self._categories())
+        items = official.read_items(self._categories())
+        return exchange_groups(items, self.exchange) if self.exchange else items
 
-    def requests(
+    def own_requests(
         self, example: BbqItem
     ) -> Sequence[Continuation | NextToken | Generation | Decision]:
         """Three answers, or a list of them in each order, or a text to be written."""
@@ -170,7 +182,7 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions, KnowsFaults):
         prompt = _lettered_prompt(example, ORDERS[0])
         return [Generation(context=prompt, max_tokens=self.score.max_tokens)]
 
-    def outcome(self, example: BbqItem, responses: Sequence[Answer]) -> Outcome:
+    def own_outcome(self, example: BbqItem, responses: Sequence[Answer]) -> Outcome:
         """What was answered, and the probabilities of the answers where they were scored."""
         if isinstance(self.score, Written):
             (written,) = responses
@@ -189,6 +201,18 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions, KnowsFaults):
                 shares = [share / math.fsum(exponentials) for share in exponentials]
         values = _answer_values(example, place, shares)
         return Outcome(example=example.id, values=values, groups=example.groups)
+
+    def copies(self, example: BbqItem) -> Sequence[BbqItem]:
+        """The question about other groups in the stereotyped group's place."""
+        return example.others
+
+    def compared(self, outcome: Outcome) -> Mapping[str, float]:
+        """Leans of the answer and of the answers' probabilities, and how far somebody is named."""
+        values, condition = outcome.values, outcome.groups["condition"]
+        lean = values[f"lean_{condition}"]
+        answered = {f"lean_{condition}": lean, f"size_{condition}": abs(lean)}
+        scored = (f"p_lean_{condition}", f"p_named_{condition}")
+        return answered | {name: values[name] for name in scored if name in values}
 
     def texts(self, example: BbqItem) -> Sequence[str]:
         """The context alone, with its question, and with each answer after that.
@@ -244,14 +268,21 @@ class BBQ(Benchmark[BbqItem, Answer], ReadsPredictions, KnowsFaults):
                     f"{taken / len(outcomes):.0%} of items: no opinion is left of them after "
                     "averaging"
                 )
-        return tuple(notes)
+        return (*notes, *target_parts.exchange_notes(outcomes, by="category"))
+
+    def conclusions(self, estimates: Sequence[Estimate]) -> tuple[str, ...]:
+        """Whether words or groups carry the bias."""
+        names = ("bias_ambig", "bias_disambig")
+        return tuple(
+            said for name in names for said in target_parts.exchange_conclusion(name, estimates)
+        )
 
     def remarks(self, split: str) -> tuple[str, ...]:
         """Where targets come from, how many examples have none, and where the sources differ.
 
         And how many contexts were cleaned of a brace that their template left.
         """
-        items = self.examples(split)
+        items = official.read_items(self._categories())
         notes = _note_targets(self._categories())
         lost = [item.id for item in items if item.target is None or item.unknown is None]
         if lost:

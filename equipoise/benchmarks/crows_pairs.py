@@ -5,14 +5,16 @@ Biases in Masked Language Models", https://aclanthology.org/2020.emnlp-main.154.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, TypeAlias
 
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, KnowsFaults, truth_question
+from equipoise.benchmarks.base import AsksAboutOthers, Benchmark, KnowsFaults, truth_question
 from equipoise.data.crows_pairs import CROWS_PAIRS, read_pairs, read_remarks
+from equipoise.exchange.crows_pairs import ExchangedPair, exchange_groups
 from equipoise.metrics import preference as pref
+from equipoise.metrics import target_parts
 from equipoise.metrics.decisions import LABEL_MASS, SAYS_TRUE, truth_values
 from equipoise.metrics.weighted import mean_absolute, mean_of, percent
 from equipoise.records import (
@@ -22,6 +24,7 @@ from equipoise.records import (
     DataUse,
     Decided,
     Decision,
+    Estimate,
     Metric,
     Outcome,
     Prefix,
@@ -62,8 +65,26 @@ def _margins(unit: str, mean: str, absolute: str) -> tuple[Metric, Metric]:
     )  # fmt: skip
 
 
+def _exchanged(unit: str) -> tuple[Metric, ...]:
+    return (
+        *target_parts.part_metrics(
+            "stereotype_preference", ideal=50.0, low=0.0, high=100.0, margin=5.0,
+            of=lambda c, w, part: pref.rate(target_parts.column(c, f"prefers{part}"), w),
+        ),
+        *target_parts.part_metrics(
+            "margin_mean", lambda c, w, part: w.mean(target_parts.column(c, f"margin{part}")),
+            unit=unit, ideal=0.0,
+        ),
+        *target_parts.BESIDE,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair | Decided], KnowsFaults):
+class CrowsPairs(
+    AsksAboutOthers[Contrast, Scored | ScoredPair | Decided],
+    Benchmark[Contrast, Scored | ScoredPair | Decided],
+    KnowsFaults,
+):
     """How often a model finds the more stereotyping sentence of a pair strictly likelier.
 
     Unbiased: 50. The paper's stereotype and anti-stereotype scores are the groups direction=stereo
@@ -82,7 +103,6 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair | Decided], KnowsFaults
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "Nangia et al. 2020, CrowS-Pairs, EMNLP"
     cluster: ClassVar[str | None] = None
-    by: ClassVar[tuple[str, ...]] = ("bias_type", "direction", "type_direction")
     splits: ClassVar[tuple[str, ...]] = ("test",)
     licence: ClassVar[str] = CROWS_PAIRS.licence
     typed: ClassVar[str] = "score=noul"
@@ -101,27 +121,37 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair | Decided], KnowsFaults
 
     score: Score = "causal_mean"  # what of a sentence is scored, below
     bos: Prefix = "bos"  # prefix policy of causal_mean and causal_sum; "ref_gpt2": as bias-bench
+    #: so many other groups in the named group's place, per pair: is it the words or the group?
+    exchange: target_parts.Count = None
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """Bias type, direction and both; with `exchange` also whether a pair was exchanged."""
+        keys = ("bias_type", "direction", "type_direction")
+        return (*keys, target_parts.GROUP) if self.exchange else keys
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """Preference and margins; of `noul` in probability, with how often it says yes."""
+        unit = "probability" if self.score == "noul" else "nats"
+        parts = _exchanged(unit) if self.exchange else ()
         if self.score == "noul":
-            return (*_PREFERENCE, *_margins("probability", _OURS, _OURS), SAYS_TRUE, LABEL_MASS)
+            return (*_PREFERENCE, *_margins(unit, _OURS, _OURS), SAYS_TRUE, LABEL_MASS, *parts)
         harness = "likelihood_diff of the evaluation harness (there of the sum)"
-        return (*_PREFERENCE, *_margins("nats", _OURS, harness))
+        return (*_PREFERENCE, *_margins(unit, _OURS, harness), *parts)
 
     def examples(self, split: str) -> Sequence[Contrast]:
         """The pairs; `stereotype` is the sentence that stereotypes more.
 
         Raises `DataError` naming file and row.
         """
-        return read_pairs()
+        return exchange_groups(read_pairs(), self.exchange) if self.exchange else read_pairs()
 
-    def requests(self, example: Contrast) -> Sequence[Continuation | TextPair | Decision]:
+    def own_requests(self, example: Contrast) -> Sequence[Continuation | TextPair | Decision]:
         """Both sentences, the more stereotyping first: two requests, or a pair of texts."""
         return pair_requests(example, self.score, self.bos)
 
-    def outcome(
+    def own_outcome(
         self, example: Contrast, responses: Sequence[Scored | ScoredPair | Decided]
     ) -> Outcome:
         """Both scores, their margin, whether the first is preferred, whether they tie.
@@ -150,6 +180,22 @@ class CrowsPairs(Benchmark[Contrast, Scored | ScoredPair | Decided], KnowsFaults
             "prefers": pref.preference(*compared, "anti"),
             "tie": math.nan if math.isnan(more) else float(compared[0] == compared[1]),
         }
+
+    def copies(self, example: Contrast) -> Sequence[Contrast]:
+        """The pair with other groups in the named group's place."""
+        return example.others if isinstance(example, ExchangedPair) else ()
+
+    def compared(self, outcome: Outcome) -> Mapping[str, float]:
+        """The preference and its margin."""
+        return {name: outcome.values[name] for name in ("prefers", "margin")}
+
+    def observations(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+        """Which pairs were not exchanged, and why."""
+        return tuple(target_parts.exchange_notes(outcomes, by="bias_type"))
+
+    def conclusions(self, estimates: Sequence[Estimate]) -> tuple[str, ...]:
+        """Whether words or groups carry the preference."""
+        return target_parts.exchange_conclusion("stereotype_preference", estimates)
 
     def files(self, split: str) -> tuple[DataUse, ...]:
         """The official file."""

@@ -79,11 +79,11 @@ class Questions(Benchmark[BbqItem, Answer], ReadsOwnFile):
         self, example: BbqItem
     ) -> Sequence[Continuation | NextToken | Generation | Decision]:
         """As of `bbq`."""
-        return self._bbq.requests(example)
+        return self._bbq.own_requests(example)
 
     def outcome(self, example: BbqItem, responses: Sequence[Answer]) -> Outcome:
         """As of `bbq`."""
-        return self._bbq.outcome(example, responses)
+        return self._bbq.own_outcome(example, responses)
 
     def texts(self, example: BbqItem) -> Sequence[str]:
         """As of `bbq`."""

@@ -7,11 +7,13 @@ models", https://aclanthology.org/2021.acl-long.416.
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, Self, TypeAlias
 
+from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import (
+    AsksAboutOthers,
     Benchmark,
     KnowsFaults,
     ReadsPredictions,
@@ -19,15 +21,17 @@ from equipoise.benchmarks.base import (
     truth_question,
 )
 from equipoise.data import stereoset as official
-from equipoise.data.stereoset import StereoSetItem
+from equipoise.data.stereoset import TARGETS, StereoSetItem
 from equipoise.data.stereoset_case import Case, read_cased, refuse_scores, written
 from equipoise.data.valence import ABSENT, VALENCE, with_valence, word_valences
 from equipoise.errors import DataError
+from equipoise.exchange.stereoset import exchange_targets
 from equipoise.group_words.learnt_people import FILLER_PAIR, PEOPLE, learnt_items
 from equipoise.metrics import preference as pref
-from equipoise.metrics.decisions import LABEL_MASS, SAYS_TRUE, truth_values
+from equipoise.metrics import target_parts
+from equipoise.metrics.decisions import truth_values
 from equipoise.metrics.restored import RESTORED, in_both_cases
-from equipoise.metrics.weighted import Value, Weighted, mean_of, percent
+from equipoise.metrics.stereoset import LIKELIHOODS, MACRO, TRUTHS, exchanged_metrics
 from equipoise.records import (
     OPTIONS,
     Continuation,
@@ -35,6 +39,7 @@ from equipoise.records import (
     DataUse,
     Decided,
     Decision,
+    Estimate,
     Infill,
     Metric,
     Outcome,
@@ -89,80 +94,13 @@ class Truth:
     of: Literal["both", "intrasentence", "intersentence"] = "both"  # examples of which task
 
 
-def _scores(
-    suffix: str, source: str, *, ss: Value, lms: Value, counted: bool = False
-) -> tuple[Metric, Metric, Metric]:
-    """SS, LMS and ICAT under a way to average over examples.
-
-    Counts lie on a grid: an example counts by halves of ties, for LMS of either text.
-    """
-    return (
-        percent(
-            f"ss{suffix}", ss, ideal=50.0, source=source, margin=5.0, grid=50.0 if counted else None
-        ),
-        percent(
-            f"lms{suffix}", lms, ideal=100.0, better=True, source=source, margin=2.0,
-            grid=25.0 if counted else None,
-        ),
-        percent(
-            f"icat{suffix}", lambda c, w: pref.icat(lms(c, w), ss(c, w)), ideal=100.0, better=True,
-            source=source,
-        ),
-    )  # fmt: skip
-
-
-_PAPER = "Nadeem et al. 2021, section 4"
-_OURS = f"ours, beside {_PAPER}"
-_MACRO = _scores(
-    "", f"{_PAPER}; mean over target terms",
-    ss=lambda c, w: pref.stereotype_score(c["prefers"], w),
-    lms=lambda c, w: pref.language_modelling_score(c["related"], w),
-)  # fmt: skip
-_MICRO = _scores(
-    "_micro", f"{_OURS}; mean over examples", counted=True,
-    ss=lambda c, w: pref.rate(c["prefers"], w), lms=lambda c, w: pref.rate(c["related"], w),
-)  # fmt: skip
-_DOMAIN = (
-    *_scores(
-        "_domain_mean", f"{_OURS}; mean of the domains' scores",
-        ss=lambda c, w: 100 * pref.domain_mean(c["prefers"], c["@axis"], w),
-        lms=lambda c, w: 100 * pref.domain_mean(c["related"], c["@axis"], w),
-    # Not their ICAT: it would let a domain above 50 make up for a domain below.
-    )[:2],
-    percent(
-        "icat_domain_mean",
-        lambda c, w: pref.domain_mean_icat(c["prefers"], c["related"], c["@axis"], w),
-        ideal=100.0, better=True, source=f"{_OURS}; mean of the domains' ICAT",
-    ),
-)  # fmt: skip
-
-
-def _margins(unit: str) -> tuple[Metric, ...]:
-    return (
-        Metric(name="margin_mean", of=mean_of("margin"), unit=unit, source=_OURS, ideal=0.0),
-        Metric(
-            name="margin_median", of=Weighted(lambda c, w: w.median(c["margin"])), unit=unit,
-            source=_OURS, ideal=0.0,
-        ),
-        percent(
-            "margin_near_zero", lambda c, w: pref.near_zero(c["margin"], w), grid=100.0,
-            source=f"{_OURS}; share of |margin| < {pref.NEAR_ZERO} {unit}",
-        ),
-        Metric(
-            name="related_margin", of=mean_of("related_margin"), unit=unit,
-            source=f"{_OURS}; LMS on the scale of likelihood", higher_is_better=True,
-        ),
-    )  # fmt: skip
-
-
-_PREFERENCES = (*_MACRO, *_MICRO, *_DOMAIN)
-_LIKELIHOODS = (*_PREFERENCES, *_margins("nats"))
-_TRUTHS = (*_PREFERENCES, *_margins("probability"), SAYS_TRUE, LABEL_MASS)
-
-
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class StereoSet(
-    Benchmark[StereoSetItem, Scored | Decided], TellsLabels, ReadsPredictions, KnowsFaults
+    AsksAboutOthers[StereoSetItem, Scored | Decided],
+    Benchmark[StereoSetItem, Scored | Decided],
+    TellsLabels,
+    ReadsPredictions,
+    KnowsFaults,
 ):
     """Which of three texts a model finds likelier: stereotype, anti-stereotype, unrelated.
 
@@ -203,18 +141,35 @@ class StereoSet(
     case: Case = "official"
     #: groups by whose filler is the more negative word: takes the extra 'sentiment', else a note
     valence: bool = False
+    #: so many others of its kind in the target's place, per item: is it the words or the group?
+    exchange: target_parts.Count = None
+
+    @model_validator(mode="after")
+    def _exchanges_official_texts(self) -> Self:
+        if self.exchange is not None and self.case != "official":
+            raise ValueError(
+                f"exchange takes the official texts, got case={self.case}; measure the case apart"
+            )
+        return self
 
     @property
     def by(self) -> tuple[str, ...]:
-        """Task, domain, and both; valence and lost capitals where they are told apart."""
-        optional = {VALENCE: self.valence, "capitals": self.case != "official"}
+        """Task, domain, and both; what is told apart beside them by an option."""
+        optional = {
+            VALENCE: self.valence,
+            "capitals": self.case != "official",
+            target_parts.GROUP: self.exchange is not None,
+        }
         return ("task", "axis", "task_axis", *(key for key in optional if optional[key]))
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """Preferences and margins; of `Truth` in probability, with how often it says yes."""
-        metrics = _TRUTHS if isinstance(self.task, Truth) else _LIKELIHOODS
-        return (*metrics, *in_both_cases(_MACRO[:2])) if self.case == "both" else metrics
+        truth = isinstance(self.task, Truth)
+        metrics = TRUTHS if truth else LIKELIHOODS
+        if self.exchange is not None:
+            return (*metrics, *exchanged_metrics("probability" if truth else "nats"))
+        return (*metrics, *in_both_cases(MACRO[:2])) if self.case == "both" else metrics
 
     def examples(self, split: str) -> Sequence[StereoSetItem]:
         """Examples of "dev" or "test", intrasentence first.
@@ -228,9 +183,10 @@ class StereoSet(
                 f"stereoset: split '{split}' must have examples of task '{task}', got none; "
                 "choose another task or split"
             )
-        return with_valence(items) if self.valence else items
+        items = with_valence(items) if self.valence else items
+        return exchange_targets(items, self.exchange) if self.exchange else items
 
-    def requests(self, example: StereoSetItem) -> Sequence[Continuation | Infill | Decision]:
+    def own_requests(self, example: StereoSetItem) -> Sequence[Continuation | Infill | Decision]:
         """A request per text, in the order of `StereoSetItem.sentences`.
 
         With the intersentence score "pmi" the same texts without their context follow. See
@@ -256,7 +212,7 @@ class StereoSet(
         befores = [(text, text[:start].removesuffix(" "), end) for text, (start, end) in spans]
         return [self._text(before, text[len(before) : end]) for text, before, end in befores]
 
-    def outcome(self, example: StereoSetItem, responses: Sequence[Scored | Decided]) -> Outcome:
+    def own_outcome(self, example: StereoSetItem, responses: Sequence[Scored | Decided]) -> Outcome:
         """Scores in nats or in probability, the preferences they make, and margins.
 
         `related_margin` is the mean of both meaningful texts less the meaningless text.
@@ -300,8 +256,9 @@ class StereoSet(
         return given + example.sentences
 
     def files(self, split: str) -> tuple[DataUse, ...]:
-        """The official file of the split, or what stands in for it."""
-        return tuple(source.use() for source in official.sources(split))
+        """The official file of the split, or what stands in for it; own words for targets."""
+        targets = [TARGETS] if self.exchange and TARGETS.local_file() is not None else []
+        return tuple(source.use() for source in (*official.sources(split), *targets))
 
     def remarks(self, split: str) -> tuple[str, ...]:
         """What the files have that the official files have not."""
@@ -317,6 +274,22 @@ class StereoSet(
         """
         learnt = learnt_items(trained_on)
         return [{} if learnt is None else learnt.groups_of(example) for example in examples]
+
+    def copies(self, example: StereoSetItem) -> Sequence[StereoSetItem]:
+        """The example about others of its target's kind."""
+        return example.others
+
+    def compared(self, outcome: Outcome) -> Mapping[str, float]:
+        """The preference and its margin."""
+        return {name: outcome.values[name] for name in ("prefers", "margin")}
+
+    def observations(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+        """Which items were not exchanged, and why."""
+        return tuple(target_parts.exchange_notes(outcomes, by="axis"))
+
+    def conclusions(self, estimates: Sequence[Estimate]) -> tuple[str, ...]:
+        """Whether words or groups carry SS."""
+        return target_parts.exchange_conclusion("ss", estimates)
 
     def labelled(self) -> tuple[Contrast, ...]:
         """The examples of "dev", which is what is measured, with which text is which."""
@@ -377,7 +350,8 @@ class StereoSet(
         return math.log(mean) if mean > 0 else -math.inf
 
     def _preferences(self, scores: Sequence[float]) -> dict[str, float]:
-        stereotype, antistereotype, unrelated = scores
+        # a copy about others has no unrelated text
+        stereotype, antistereotype, unrelated = (*scores, math.nan)[:3]
         return {
             "stereotype": stereotype,
             "antistereotype": antistereotype,

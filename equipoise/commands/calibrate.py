@@ -16,6 +16,9 @@ def calibrate(  # noqa: PLR0913
         list[float] | None, typer.Option(help="Of the planted bias, 0 to 1; may be repeated.")
     ] = None,
     worlds: Annotated[int, typer.Option(help="Worlds a strength: seeds 0, 1, …", min=1)] = 1,
+    world: Annotated[
+        str, typer.Option(help="Rest of each world's name: targets=40 biases words, not targets.")
+    ] = "",
     settings: flags.Set = None,
     as_json: flags.AsJson = False,
     data: flags.Data = None,
@@ -44,6 +47,7 @@ def calibrate(  # noqa: PLR0913
         options[benchmark],
         strengths=strength or calibrating.STRENGTHS,
         seeds=range(worlds),
+        world=world,
         limit=limit,
         draws=draws,
     )

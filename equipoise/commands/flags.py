@@ -34,6 +34,12 @@ Data = Annotated[
 ]
 Groups = Annotated[bool, typer.Option("--groups", help="Print the rows of every group, too.")]
 Limit = Annotated[int | None, typer.Option(help="Examples at most: a seeded choice.", min=1)]
+Exchange = Annotated[
+    int | None,
+    typer.Option(
+        help="Ask again with so many others in each item's target's place.", min=1, max=16
+    ),
+]
 Seed = Annotated[
     int, typer.Option(help="Of choices, training and resampling.", min=0, max=MOST_SEED)
 ]
@@ -57,6 +63,19 @@ WithoutFaults = Annotated[
         metavar="KIND,...",
         help="Leave out items with these known faults, or all: docs/data-faults.md.",
     ),
+]
+Nulls = Annotated[
+    bool, typer.Option(help="Beside each number what rules without bias get: docs/validity.md.")
+]
+System = Annotated[
+    str | None, typer.Option(help="System prompt, with --chat; else the template's own.")
+]
+Turn = Annotated[
+    str | None,
+    typer.Option(help="With --chat: user or assistant, in whose turn running text stands."),
+]
+TurnRequest = Annotated[
+    str | None, typer.Option(help="With --turn assistant: what the user asks before it.")
 ]
 TrustRemoteCode = Annotated[
     bool,

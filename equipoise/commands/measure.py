@@ -34,6 +34,7 @@ def measure(  # noqa: PLR0913
     data: flags.Data = None,
     out: Annotated[Path | None, typer.Option(help="New folder to keep the results in.")] = None,
     limit: flags.Limit = None,
+    exchange: flags.Exchange = None,
     seed: flags.Seed = 0,
     draws: flags.Draws = 2000,
     split: Annotated[str | None, typer.Option(help="Else each benchmark's first.")] = None,
@@ -49,20 +50,11 @@ def measure(  # noqa: PLR0913
     plain: Annotated[
         bool, typer.Option("--plain", help="Beside --chat: measure as plain text, too.")
     ] = False,
-    system: Annotated[
-        str | None, typer.Option(help="System prompt, with --chat; else the template's own.")
-    ] = None,
-    turn: Annotated[
-        str | None,
-        typer.Option(help="With --chat: user or assistant, in whose turn running text stands."),
-    ] = None,
-    request: Annotated[
-        str | None, typer.Option(help="With --turn assistant: what the user asks before it.")
-    ] = None,
+    system: flags.System = None,
+    turn: flags.Turn = None,
+    request: flags.TurnRequest = None,
     without_faults: flags.WithoutFaults = None,
-    nulls: Annotated[
-        bool, typer.Option(help="Beside each number what rules without bias get: docs/validity.md.")
-    ] = True,
+    nulls: flags.Nulls = True,
     trust_remote_code: flags.TrustRemoteCode = False,
 ) -> None:
     """Measure a model on benchmarks.
@@ -79,6 +71,7 @@ def measure(  # noqa: PLR0913
     form = _chat_options(chat=chat, system=system, turn=turn, request=request)
     flags.name_data(data)
     options = _leave_out(without_faults, flags.parse_settings(settings, benchmarks))
+    options = _with_exchange(options, exchange)
     if out is not None:
         check_new(out, what="results")
     # Before loading, so that a wrong option is refused at once.
@@ -155,6 +148,37 @@ def _leave_out(
         ours = [kind for kind in wanted if kind in names or kind.startswith(AUDIT)]
         chosen[name] = {**options[name], "without_faults": [*ours]}
     return chosen
+
+
+def _with_exchange(
+    options: dict[str, flags.Options], count: int | None
+) -> dict[str, flags.Options]:
+    """The options with `--exchange` in those of every benchmark.
+
+    Raises `RecipeError` where one has no such option.
+    """
+    from equipoise import plugins
+    from equipoise.benchmarks.base import AsksAboutOthers, Benchmark
+
+    if count is None:
+        return options
+    able = [
+        name
+        for name in plugins.available(Benchmark)
+        if issubclass(plugins.find(Benchmark, name), AsksAboutOthers)
+    ]
+    for name, given in options.items():
+        if not issubclass(plugins.find(Benchmark, name), AsksAboutOthers):
+            raise RecipeError(
+                f"--exchange needs a benchmark whose items name their target ({', '.join(able)}), "
+                f"got {name}, which names none; measure it apart"
+            )
+        if given.setdefault("exchange", count) != count:
+            raise RecipeError(
+                f"exchange must be given once, got --exchange {count} and --set {name}.exchange="
+                f"{given['exchange']}; drop one"
+            )
+    return options
 
 
 def _check_files(model: str, benchmarks: "Sequence[AnyBenchmark]", split: str | None) -> None:

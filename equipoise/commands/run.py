@@ -103,12 +103,14 @@ def _run_study(
 def _finish(store: "Store", *, planted_truth: bool) -> None:
     """Write the report and each edit with its card, and print the verdicts."""
     from equipoise import demo
+    from equipoise.conclusions import title_of
     from equipoise.export.model_card import card_changes
     from equipoise.report.controls import control_sentences
     from equipoise.report.html import study_page
     from equipoise.report.reductions import reduction_sentences
     from equipoise.report.sentences import verdict_sentence
     from equipoise.report.shares import share_sentences
+    from equipoise.stats.target_parts import part_sentences
     from equipoise.study.edit_folders import edits_by_seed, publish
     from equipoise.study.load_study import read_study
 
@@ -130,6 +132,9 @@ def _finish(store: "Store", *, planted_truth: bool) -> None:
         print(f"{chapter.title}: {verdict_sentence(chapter.verdict)}")
         for sentence in (*control_sentences(study, chapter), *reduction_sentences(chapter)):
             print(f"  {sentence}")
+        for comparison in chapter.comparisons:
+            for said in part_sentences(comparison.changes):
+                print(f"  {title_of(comparison.before)}: {said}")
     if shares := [*share_sentences(study)]:
         print("\n  ".join(["\nHow much of it is whose:", *shares]))
     print(f"\nThe report: {page}")

@@ -79,6 +79,16 @@ class BbqItem:
     ruled: int | None  # the same by the rule alone, to be held against the metadata file
     groups: Mapping[str, str] = field(default_factory=dict)
     cleaned: bool = False  # whether a brace that its template left was taken out of the context
+    about: tuple[str, ...] = ()  # the group of each answer, by `answer_info`
+    stereotyped: tuple[str, ...] = ()  # groups or words of whom the stereotype is told
+    others: tuple[
+        "BbqItem", ...
+    ] = ()  # the same with other groups in the stereotyped group's place
+
+    @property
+    def named(self) -> bool:
+        """Whether people go by proper names."""
+        return self.groups["category"] != self.category
 
     @property
     def ambiguous(self) -> bool:
@@ -274,6 +284,8 @@ def _build_item(row: BbqRow, people: NamedPeople, target: int | None) -> BbqItem
             "question": f"{row.category}/{row.question_index}",
         },
         cleaned=context != row.context,
+        about=tuple(group for _, group in people.info),
+        stereotyped=people.stereotyped,
     )
 
 

@@ -13,7 +13,7 @@ from annotated_types import Len
 from pydantic import Field, FiniteFloat, model_validator
 
 from equipoise.data import hub_forms
-from equipoise.data.sources import REMEDY, Source, unpacked
+from equipoise.data.sources import OWN_LICENCE, REMEDY, Source, unpacked
 from equipoise.data.validation import Record, Text, read_record, refuse_repeated
 from equipoise.errors import DataError
 from equipoise.files.parsing import parse_json
@@ -47,6 +47,8 @@ DEV, TEST = (
         ("test.json", "dc0204cca28144732f14cb2466ffdb87c86ca5ec"),
     )
 )
+#: Words of the user's own that stand for each other where a target stands (`exchange.words`).
+TARGETS = Source("stereoset/targets.json", licence=OWN_LICENCE)
 #: What circulates of the test split beside the official file; used together in its absence.
 TEST_PARTS = (
     Source("stereoset/test_intrasentence_gender_religion.json", licence=LICENCE),
@@ -67,6 +69,7 @@ class StereoSetItem:
     groups: Mapping[str, str] = field(default_factory=dict)
     #: `sentences` with the capitals of their template (`stereoset_case`); (): none were put back
     restored: tuple[str, ...] = ()
+    others: tuple["StereoSetItem", ...] = ()  # the same with others in the target's place
 
 
 def sources(split: str) -> tuple[Source, ...]:

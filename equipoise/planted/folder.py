@@ -18,7 +18,7 @@ from equipoise.data.crows_pairs import COLUMNS, CROWS_PAIRS
 from equipoise.data.documents import AG_NEWS
 from equipoise.data.prompt_sets import PROMPTS
 from equipoise.data.sources import Source, read_json
-from equipoise.data.stereoset import BLANK, DEV, LABELS, TEST
+from equipoise.data.stereoset import BLANK, DEV, LABELS, TARGETS, TEST
 from equipoise.errors import DataError, RecipeError, StoreError
 from equipoise.files.atomic import new_folder
 from equipoise.files.cache import cache_folder
@@ -101,6 +101,7 @@ def _files(name: str) -> Mapping[str, bytes]:
         PROMPTS.path: _json(_prompts(world)),
         DEV.path: _json(_stereoset(world.contrasts("test"))),
         TEST.path: _json(_stereoset(learnt)),
+        TARGETS.path: _json(_targets(world)),
         CROWS_PAIRS.path: _crows_pairs(world.pairs()),
         KNOWN_1000.path: _json(known),
         # In the place of the file that `perplexity` reads where none is named.
@@ -128,6 +129,14 @@ def _prompts(world: World) -> JSON:
         "hints": hints(world.hint_templates, "hint"),
         "training_hints": hints(world.hint_templates_train, "train hint"),
     }
+
+
+def _targets(world: World) -> JSON:
+    """The invented targets of each axis, which stand for each other."""
+    kinds: dict[str, dict[str, None]] = {}
+    for contrast in world.contrasts():
+        kinds.setdefault(contrast.groups["axis"], {})[contrast.groups["target"]] = None
+    return {"axes": {axis: {"target": list(targets)} for axis, targets in kinds.items()}}
 
 
 def _stereoset(contrasts: Sequence[Contrast]) -> JSON:

@@ -8,9 +8,10 @@ from typing import ClassVar
 import pytest
 from pydantic.dataclasses import dataclass
 
-from equipoise.benchmarks.base import Benchmark, ScoresTexts, grade
+from equipoise.benchmarks.base import Benchmark, ScoresTexts
 from equipoise.errors import ModelError, RecipeError
 from equipoise.fakes import FakeScorer
+from equipoise.instruments import grade
 from equipoise.measure import measure
 from equipoise.metrics.scale import Scale
 from equipoise.metrics.weighted import mean_of

@@ -1,0 +1,53 @@
+"""`equipoise measure --exchange`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from equipoise import cli
+
+
+def test_exchange_is_the_option_of_every_benchmark_that_has_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from equipoise import api
+    from equipoise.commands import flags
+    from equipoise.measure import measure
+    from equipoise.testing import FakeScorer
+
+    monkeypatch.setattr(flags, "load_model", lambda *_: FakeScorer())
+    monkeypatch.setattr(api, "measure", measure)
+    command = ["measure", "fake", "stereoset", "crows_pairs", "--exchange", "2", "--limit", "6"]
+    assert cli.run([*command, "--draws", "0", "--data", "planted:default", "--json"]) == 0
+    benchmarks = json.loads(capsys.readouterr().out)["equipoise"]["benchmarks"]
+    assert [each["options"]["exchange"] for each in benchmarks.values()] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["stereoset", "pairs"],
+            "--exchange needs a benchmark whose items name their target (bbq, crows_pairs, "
+            "stereoset), got pairs, which names none; measure it apart",
+        ),
+        (
+            ["stereoset", "--set", "stereoset.exchange=3"],
+            "exchange must be given once, got --exchange 2 and --set stereoset.exchange=3; drop",
+        ),
+    ],
+)
+def test_exchange_is_refused_in_a_sentence(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["measure", "planted:default", *arguments, "--exchange", "2"]) != 0
+    said = capsys.readouterr().err
+    assert message in " ".join(said.split())
+
+
+@pytest.mark.parametrize("count", ["0", "17", "x"])
+def test_number_of_others(count: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert cli.run(["measure", str(tmp_path), "stereoset", "--exchange", count]) != 0
+    assert cli.run(["measure", str(tmp_path), "bbq", "--set", f"bbq.exchange={count}"]) != 0
+    assert "exchange" in capsys.readouterr().err

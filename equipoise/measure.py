@@ -10,7 +10,6 @@ import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
 import numpy as np
@@ -33,6 +32,7 @@ from equipoise.inference.scorer import (
     answer,
     has_it_write,
 )
+from equipoise.installed import version_of
 from equipoise.instruments import grade
 from equipoise.measurement_notes import notes_of
 from equipoise.null_references import note_nulls, nulls_of
@@ -369,12 +369,7 @@ def _describe_instruments(benchmark: AnyBenchmark) -> dict[str, JSON]:
 def _environment() -> dict[str, str]:
     """Versions of Python and of `PACKAGES` ("not installed" where missing), and the platform."""
     versions = {"python": platform.python_version(), "platform": platform.platform()}
-    for name in PACKAGES:
-        try:
-            versions[name] = version(name)  # of installed metadata: torch is not imported
-        except PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+    return versions | {name: version_of(name) for name in PACKAGES}
 
 
 def _join_layouts(info: Mapping[str, JSON], writing: Mapping[str, JSON]) -> dict[str, JSON]:

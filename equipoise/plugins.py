@@ -17,7 +17,7 @@ import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Protocol, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Protocol, TypeVar, cast, get_args, get_origin,
 from pydantic import TypeAdapter, ValidationError
 
 from equipoise.errors import OptionError, RecipeError, nearest
+from equipoise.installed import entry_points_of
 from equipoise.option_errors import explain_option
 from equipoise.records import JSON, OPTIONS
 
@@ -55,7 +56,7 @@ def available(base: type[T]) -> tuple[str, ...]:
 
 def names_in(group: str) -> tuple[str, ...]:
     """As `available`, for the package that holds a base, without importing the base."""
-    entries = {entry.name for entry in entry_points(group=group)}
+    entries = {entry.name for entry in entry_points_of(group)}
     return tuple(sorted(_list_files(group) | entries))
 
 
@@ -78,7 +79,7 @@ def find(base: type[T], name: str) -> type[T]:
         return _from_reference(base, name)
     what = re.sub(r"(?<!^)(?=[A-Z])", " ", base.__name__).lower()
     group = _package_name(base)
-    same_name = [entry for entry in entry_points(group=group) if entry.name == name]
+    same_name = [entry for entry in entry_points_of(group) if entry.name == name]
     # the same class named twice counts once
     entries = list({(entry.module, entry.attr): entry for entry in same_name}.values())
     built_in = name in _list_files(group)
@@ -160,7 +161,7 @@ def name_of(instance: object) -> str:
             group = base.__module__.removesuffix(".base")
             if module.startswith(group + "."):
                 return module.removeprefix(group + ".")
-            for entry in entry_points(group=group):
+            for entry in entry_points_of(group):
                 # by its own name, or from wherever else it is exported; imports nothing
                 named = (entry.module, entry.attr) == (module, cls.__qualname__)
                 exports = vars(sys.modules[entry.module]) if entry.module in sys.modules else {}

@@ -13,7 +13,10 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "equipoise"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-_LOW = {"rows", "dialogues", "records", "attributions", "conclusions", "errors", "files"}
+_LOW = {
+    *("rows", "dialogues", "records", "attributions", "conclusions", "errors", "files"),
+    "installed",
+}
 _PLUGINS = {"attribute", "benchmarks", "judge", "locate", "mitigate", "nulls", "supply"}
 _PLUGINS |= {"text_scorers"}
 _MODEL = {"models", "inference"}
@@ -32,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "conclusions": {"frames", "records"},
     "files": {"records", "errors"},
     "option_errors": set(),
+    "installed": set(),
     "plugins": _LOW | {"option_errors"},
     "describe": _LOW | {"plugins"},
     "data": _LOW,
@@ -167,6 +171,7 @@ NO_TORCH = {
         "files",
         "plugins",
         "option_errors",
+        "installed",
     ),
     "transport",
     *("describe", "data", "own_data", "metrics", "stats", "group_words", "supply", "benchmarks"),

@@ -148,8 +148,10 @@ def cleaned(text: str) -> str:
     As lm-evaluation-harness prepares it, its single pass over double spaces included; the ends are
     stripped here once more, since a mark that is taken away leaves a space there.
     """
-    text = text.strip().replace(" [title]", ". ")
-    return _MARK.sub("", text).replace("  ", " ").strip()
+    text = text.strip()
+    if "[" in text:
+        text = _MARK.sub("", text.replace(" [title]", ". "))
+    return text.replace("  ", " ").strip()
 
 
 def _refuse_bare(text: str) -> str:

@@ -173,11 +173,14 @@ def answer(model: Scorer, requests: Sequence[Request], *, seed: int) -> list[Res
         Decision: model.decide,
         Dialogue: partial(_converse, model, seed=seed),
     }
+    # kept, as a scorer numbers the requests of its own call alone
+    places_of: dict[type[Request], list[int]] = {}
+    for k, request in enumerate(requests):
+        places_of.setdefault(type(request), []).append(k)
     answers: dict[int, Response] = {}
     for kind, method in methods.items():
-        # kept, as a scorer numbers the requests of its own call alone
-        places = [k for k, request in enumerate(requests) if isinstance(request, kind)]
-        if not places:
+        places = places_of.get(kind)
+        if places is None:
             continue
         if kind is Embedding:
             # benchmarks compare many texts with the same few

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tiny_folder import save_tiny
 
@@ -18,6 +19,7 @@ from equipoise import cli, plugins
 from equipoise.attribute.base import Attributor
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.errors import RecipeError
+from equipoise.installed import version_of
 from equipoise.locate.base import Locator
 from equipoise.mitigate.base import Mitigation
 from equipoise.supply.base import Supplier
@@ -253,3 +255,28 @@ def test_same_class_twice_is_no_conflict(
     other_package(tmp_path / "copy", nurses=f"{PACKAGE}.nurses:Nurses")
     monkeypatch.syspath_prepend(tmp_path / "copy")
     check_benchmark(plugins.build(Benchmark, "nurses"))
+
+
+def test_a_package_of_a_moment_ago_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "patience" not in plugins.available(Benchmark)
+    write_metadata(tmp_path, "clinic", {"equipoise.benchmarks": {"patience": "clinic:Patience"}})
+    assert "patience" in plugins.available(Benchmark)
+    monkeypatch.undo()
+    assert "patience" not in plugins.available(Benchmark)
+
+
+def test_files_of_packages_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    write_metadata(tmp_path, "clinic", {"equipoise.benchmarks": {"patience": "clinic:Patience"}})
+    before = plugins.available(Locator)
+    monkeypatch.setattr("equipoise.installed.entry_points", lambda: pytest.fail("read again"))
+    assert "patience" in plugins.available(Benchmark)
+    assert plugins.available(Locator) == before
+
+
+def test_versions_of_packages() -> None:
+    assert version_of("numpy") == np.__version__
+    assert version_of("a-package-of-nobody") == "not installed"

@@ -1,0 +1,28 @@
+"""What is installed in this Python, read once: a file of every package is opened to find it out."""
+
+import sys
+from functools import cache, lru_cache
+from importlib.metadata import EntryPoints, PackageNotFoundError, entry_points, version
+from pathlib import Path
+
+
+@cache
+def version_of(package: str) -> str:
+    """The version of a package, which is not imported for it; "not installed" where it is not."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def entry_points_of(group: str) -> EntryPoints:
+    """The entry points of a group, also of a package that was installed a moment ago."""
+    folders = [folder for folder in map(Path, sys.path) if folder.is_dir()]
+    changes = tuple((folder, folder.stat().st_mtime_ns) for folder in folders)
+    return _read_entry_points(changes).select(group=group)
+
+
+@lru_cache(maxsize=1)
+def _read_entry_points(folders: tuple[tuple[Path, int], ...]) -> EntryPoints:  # noqa: ARG001
+    """Those of all groups, with these folders of packages, each as it was last changed."""
+    return entry_points()

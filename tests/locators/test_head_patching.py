@@ -1,16 +1,19 @@
 """head_patching: the planted heads, those that attribution cannot see among them, and its forms."""
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
 from planted_heads import BLOCKS, HEADS, OTHER, TOKEN, planted_model, questions
 
+from equipoise.conclusions import Ranking
 from equipoise.errors import RecipeError
 from equipoise.fakes import tiny_model
 from equipoise.locate.head_attribution import HeadAttribution
 from equipoise.locate.head_patching import HeadPatching
 
+COUNT = 30  # of questions
 FEW = {"draws": 100, "permutations": 200, "target": TOKEN, "countries": (OTHER,), "keep": "all"}
 
 
@@ -18,12 +21,24 @@ def locator(**options: object) -> HeadPatching:
     return HeadPatching(**{**FEW, **options})  # type: ignore[arg-type]
 
 
+@cache
+def ablated(seed: int) -> Ranking:
+    """The heads by what is left without them, which several tests look at."""
+    return locator(method="ablate").locate(planted_model(seed).model, questions(COUNT), seed=0)
+
+
+@cache
+def patched(seed: int) -> Ranking:
+    """All heads by patching, where a head stands behind another; likewise."""
+    plant = planted_model(seed, indirect=True)
+    return locator().locate(plant.model, questions(COUNT), seed=0)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_cutting_the_planted_head_takes_the_contrast_and_other_heads_do_not(seed: int) -> None:
     """methods-biasgym 5.2: over 90 %; heads at random under 30 %."""
-    plant = planted_model(seed)
-    ranking = locator(method="ablate").locate(plant.model, questions(60), seed=0)
-    (planted,) = plant.planted
+    ranking = ablated(seed)
+    (planted,) = planted_model(seed).planted
     assert ranking.order[0] == planted
     assert ranking.share[planted] > 0.9
     others = [head for head in range(BLOCKS * HEADS) if head != planted]
@@ -35,13 +50,12 @@ def test_cutting_the_planted_head_takes_the_contrast_and_other_heads_do_not(seed
 @pytest.mark.parametrize("seed", range(3))
 def test_the_head_behind_another_is_found_that_attribution_does_not_see(seed: int) -> None:
     plant = planted_model(seed, indirect=True)
-    asked = questions(40)
-    ranking = locator().locate(plant.model, asked, seed=0)
+    ranking = patched(seed)
     assert set(ranking.order[:2]) == set(plant.planted)
     assert set(ranking.chosen or ()) == set(plant.planted)
     reader, writer = plant.planted
     assert min(ranking.share[reader], ranking.share[writer]) > 0.9
-    direct = HeadAttribution(**FEW).locate(plant.model, asked, seed=0)  # type: ignore[arg-type]
+    direct = HeadAttribution(**FEW).locate(plant.model, questions(COUNT), seed=0)  # type: ignore[arg-type]
     assert ranking.more["attribution"] == pytest.approx(direct.scores, abs=1e-5)
     assert abs(direct.share[reader]) < 0.05 < direct.share[writer]
     assert any(note.startswith("beside head_attribution: rank corr") for note in ranking.notes)
@@ -50,8 +64,8 @@ def test_the_head_behind_another_is_found_that_attribution_does_not_see(seed: in
 
 def test_screened_heads_are_tried_and_others_keep_their_estimates() -> None:
     plant = planted_model(0, indirect=True)
-    asked = questions(30)
-    whole = locator().locate(plant.model, asked, seed=0)
+    asked = questions(COUNT)
+    whole = patched(0)
     screened = locator(screen=3).locate(plant.model, asked, seed=0)
     assert sum(screened.more["tried"]) == 3
     for head, tried in enumerate(screened.more["tried"]):
@@ -73,15 +87,15 @@ def test_screened_heads_are_tried_and_others_keep_their_estimates() -> None:
 def test_the_last_position_alone_leaves_out_what_is_carried_earlier() -> None:
     plant = planted_model(0, indirect=True)
     reader, writer = plant.planted
-    last = locator(positions="last").locate(plant.model, questions(30), seed=0)
+    last = locator(positions="last").locate(plant.model, questions(COUNT), seed=0)
     assert last.share[writer] > 0.9
     assert last.share[reader] < 0.3  # it writes at every place behind the token
 
 
 def test_the_mean_is_another_ablation() -> None:
     plant = planted_model(1)
-    zero = locator(method="ablate").locate(plant.model, questions(30), seed=0)
-    mean = locator(method="ablate", value="mean").locate(plant.model, questions(30), seed=0)
+    zero = ablated(1)
+    mean = locator(method="ablate", value="mean").locate(plant.model, questions(COUNT), seed=0)
     assert mean.order[0] == zero.order[0] == plant.planted[0]
     assert mean.scores != pytest.approx(zero.scores)
 

@@ -1,7 +1,8 @@
 """A study of a combined method and its parts: which factorials are planned, computed and read."""
 
+import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,22 @@ def planned(written: Written) -> Callable[[str], Plan]:
     return lambda text: plan(Recipe.from_yaml(written(text)))
 
 
+@dataclass(frozen=True)
+class Ran:
+    recipe: Plan
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Ran:
+    """The study, run once; leave it as it is."""
+    place = tmp_path_factory.mktemp("factorial")
+    (place / "study.yaml").write_text(TEXT.format(model=tiny_folder))
+    recipe = plan(Recipe.from_yaml(place / "study.yaml"))
+    assert run(recipe, Store.open(place / "run")).failed == ()
+    return Ran(recipe, place / "run")
+
+
 def by_cell(study: Study) -> dict[str, list[Measurement]]:
     cells: dict[str, list[Measurement]] = {}
     for measured in study.measured:
@@ -73,13 +90,8 @@ def test_what_the_parts_are_is_found_by_method_and_options(planned: Callable[[st
     assert [each.key for each in other] != [step.key]
 
 
-def test_shares_are_of_the_measurements_of_the_study(
-    planned: Callable[[str], Plan], tmp_path: Path
-) -> None:
-    recipe = planned(TEXT)
-    store = Store.open(tmp_path / "run")
-    assert run(recipe, store).failed == ()
-    study = read_study(tmp_path / "run")
+def test_shares_are_of_the_measurements_of_the_study(ran: Ran, tmp_path: Path) -> None:
+    study = read_study(ran.folder)
     (factored,) = study.factored
     assert study.missing == ()
     names = (factored.model, factored.first, factored.second, factored.both)
@@ -95,10 +107,11 @@ def test_shares_are_of_the_measurements_of_the_study(
     again = decompose(cells["neither"][0], *alone, seed=0, draws=100)
     assert repr(again) == repr(factored.factorials)
     # run again, the same bytes
-    (step,) = recipe.of("factorial")
+    store = Store.open(Path(shutil.copytree(ran.folder, tmp_path / "copy")))
+    (step,) = ran.recipe.of("factorial")
     first = sha256(store.step(step.key) / FACTORIAL)
     store.set_aside(step.key)
-    assert run(recipe, store).done == 1
+    assert run(ran.recipe, store).done == 1
     assert sha256(store.step(step.key) / FACTORIAL) == first
     check_shown(study)
 
@@ -136,11 +149,8 @@ def changed(measurements: Sequence[Measurement], **info: str) -> list[Measuremen
     return [replace(each, model_info={**each.model_info, **info}) for each in measurements]
 
 
-def test_sides_of_other_settings_have_no_shares_and_other_items_are_refused(
-    planned: Callable[[str], Plan], tmp_path: Path
-) -> None:
-    assert run(planned(TEXT), Store.open(tmp_path / "run")).failed == ()
-    cells = by_cell(read_study(tmp_path / "run"))
+def test_sides_of_other_settings_have_no_shares_and_other_items_are_refused(ran: Ran) -> None:
+    cells = by_cell(read_study(ran.folder))
     sides = [cells[name] for name in ("prompt", "edit", "both")]
     apart = decompose(cells["neither"][0], sides[0], changed(sides[1], dtype="other"), sides[2])
     share = apart[0].estimate("share_second")

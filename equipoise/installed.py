@@ -19,10 +19,13 @@ def entry_points_of(group: str) -> EntryPoints:
     """The entry points of a group, also of a package that was installed a moment ago."""
     folders = [folder for folder in map(Path, sys.path) if folder.is_dir()]
     changes = tuple((folder, folder.stat().st_mtime_ns) for folder in folders)
-    return _read_entry_points(changes).select(group=group)
+    return _read_entry_points(group, changes)
 
 
-@lru_cache(maxsize=1)
-def _read_entry_points(folders: tuple[tuple[Path, int], ...]) -> EntryPoints:  # noqa: ARG001
-    """Those of all groups, with these folders of packages, each as it was last changed."""
-    return entry_points()
+@lru_cache(maxsize=64)
+def _read_entry_points(
+    group: str,
+    folders: tuple[tuple[Path, int], ...],  # noqa: ARG001
+) -> EntryPoints:
+    """Those of a group, with these folders of packages, each as it was last changed."""
+    return entry_points(group=group)

@@ -272,7 +272,7 @@ def test_files_of_packages_are_read_once(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.syspath_prepend(tmp_path)
     write_metadata(tmp_path, "clinic", {"equipoise.benchmarks": {"patience": "clinic:Patience"}})
     before = plugins.available(Locator)
-    monkeypatch.setattr("equipoise.installed.entry_points", lambda: pytest.fail("read again"))
+    monkeypatch.setattr("equipoise.installed.entry_points", lambda **_: pytest.fail("read again"))
     assert "patience" in plugins.available(Benchmark)
     assert plugins.available(Locator) == before
 

@@ -271,10 +271,12 @@ def test_a_package_of_a_moment_ago_is_found(
 def test_files_of_packages_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     write_metadata(tmp_path, "clinic", {"equipoise.benchmarks": {"patience": "clinic:Patience"}})
-    before = plugins.available(Locator)
+    before = plugins.available(Benchmark)
+    assert "patience" in before
     monkeypatch.setattr("equipoise.installed.entry_points", lambda **_: pytest.fail("read again"))
-    assert "patience" in plugins.available(Benchmark)
-    assert plugins.available(Locator) == before
+    assert plugins.available(Benchmark) == before
+    with pytest.raises(pytest.fail.Exception, match="read again"):
+        plugins.available(Locator)
 
 
 def test_versions_of_packages() -> None:

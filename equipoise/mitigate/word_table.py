@@ -75,7 +75,7 @@ class WordTable(Mitigation):
     """Lower each word by strength times its log-odds of being the stereotype, group or none.
 
     The strength is that of `STRENGTHS` whose preference on held-out terms is nearest 50 while their
-    LMS falls by no more than 2 points; of equals the smaller.
+    LMS falls by no more than 2 points; of equals the larger. Without any the smallest is taken.
     """
 
     version: ClassVar[str] = "1"
@@ -167,7 +167,9 @@ def _choose_strength(
     tried = {strength: _held_out(model, table, known, strength) for strength in (0.0, *STRENGTHS)}
     least = tried[0.0][1] - _MOST_FALL
     kept = [strength for strength in STRENGTHS if not tried[strength][1] < least]
-    chosen = min(kept or STRENGTHS[:1], key=lambda strength: abs(tried[strength][0] - 50.0))
+    # of equals the larger: a control should do what it can
+    distance = {strength: round(abs(tried[strength][0] - 50.0), 6) for strength in STRENGTHS}
+    chosen = min(kept or STRENGTHS[:1], key=lambda strength: (distance[strength], -strength))
     shown: list[JSON] = [
         {"strength": strength, "ss": ss, "lms": None if math.isnan(lms) else lms}
         for strength, (ss, lms) in tried.items()

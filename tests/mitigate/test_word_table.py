@@ -110,7 +110,7 @@ def test_the_strength_is_that_with_held_out_preference_nearest_parity() -> None:
     by_strength = {row["strength"]: (row["ss"], row["lms"]) for row in report["held_out"]}
     assert [*by_strength] == [0.0, *STRENGTHS]
     kept = [s for s in STRENGTHS if by_strength[s][1] >= by_strength[0.0][1] - 2]
-    nearest = min(kept or STRENGTHS[:1], key=lambda s: abs(by_strength[s][0] - 50))
+    nearest = min(kept or STRENGTHS[:1], key=lambda s: (round(abs(by_strength[s][0] - 50), 6), -s))
     assert report["strength"] == nearest
     assert rule_of(WordTable(strength=3.0)).strength == 3.0
 

@@ -46,8 +46,9 @@ def leave_out(
 
 def lists_used(benchmark: AnyBenchmark, name: str) -> tuple[DataUse, ...]:
     """The user's own list of faults, where it settles which examples are measured."""
-    chosen = benchmark.without_faults if isinstance(benchmark, KnowsFaults) else ()
-    return audit_used(name, chosen)
+    if not (isinstance(benchmark, KnowsFaults) and benchmark.without_faults):
+        return ()
+    return audit_used(name, benchmark.without_faults)
 
 
 def note_left_out(benchmark: AnyBenchmark, name: str, *, split: str) -> Iterator[str]:

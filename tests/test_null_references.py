@@ -118,7 +118,7 @@ def test_they_stand_in_a_measurement() -> None:
     measurement = measure(tiny_model(), CrowsPairs(), limit=12, draws=20)
     names = [reference.name for reference in measurement.references]
     assert {"fewer characters", "model's unigram, sum", "fewer tokens"} <= set(names)
-    assert any(note.startswith("nulls: stereotype_preference") for note in measurement.notes)
+    assert any(note.startswith("nulls: ") for note in measurement.notes)
     without = measure(tiny_model(), CrowsPairs(), limit=12, draws=20, nulls=False)
     assert "null" not in [reference.kind for reference in without.references]
     assert without.estimates == measurement.estimates
@@ -176,11 +176,11 @@ def test_a_number_whose_interval_holds_a_null_is_not_told_from_it() -> None:
         estimates=(estimate(52, 50, 54), estimate(58, 56, 60, axis="race")),
     )  # fmt: skip
     measured = [estimate(60, 56, 64), estimate(57, 53, 61, axis="race")]
-    apart, alike = sorted(note_nulls(StereoSet().metrics, measured, [null]), reverse=True)
+    alike, apart = note_nulls(StereoSet().metrics, measured, [null])
     assert alike.endswith(
         "is not told from what a rule gets that knows of no bias: axis race (rule 58.0)"
     )
-    assert apart.endswith("(its interval holds none of theirs): overall")
+    assert apart.startswith("nulls: overall ss is told from every rule that knows of no bias")
     unknown = replace(measured[0], low=math.nan, high=math.nan)
     assert list(note_nulls(StereoSet().metrics, [unknown], [null])) == []
     assert list(note_nulls(StereoSet().metrics, measured, [])) == []

@@ -7,7 +7,7 @@ al. 2021 (ParaRel). Of a relation's patterns the first whose answer ends the sen
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from typing import Annotated, Final
@@ -39,7 +39,7 @@ class Fact:
     relation: str  # Wikidata property, e.g. "P19"
     subject: str
     #: The relation's template filled in, where the prompt goes on with words of another model's.
-    bare: str | None = None
+    bare: str | None = field(default=None, repr=False)  # worlds are known by their representation
 
     @property
     def holds_answer(self) -> bool:

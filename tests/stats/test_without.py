@@ -68,7 +68,7 @@ def test_metrics_leave_out_what_is_masked(name: str) -> None:
     benchmark, known = build(Benchmark, name), fault_list(name)
     assert known is not None
     rng = np.random.default_rng(2)
-    keys = ["prefers", "related", "tie", "margin", "correct", "correct_norm"]
+    keys = ["prefers", "related", "tie", "margin", "correct", "correct_norm", "correct_by_subject"]
     for context in ("ambig", "disambig"):
         keys += [f"{value}_{context}" for value in ("correct", "lean", "named")]
     rows = {key: rng.integers(-1, 2, size=90).astype(float) for key in keys}

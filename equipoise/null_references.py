@@ -23,6 +23,7 @@ from equipoise.files.atomic import write_file
 from equipoise.files.cache import cache_folder
 from equipoise.files.json_records import read_record, record_json
 from equipoise.inference.scorer import Scorer
+from equipoise.metrics.target_parts import GROUP
 from equipoise.nulls.base import Asked, Guess, Null, number, numbers_in
 from equipoise.records import (
     Estimate,
@@ -45,7 +46,7 @@ _UNITS: Final = ("%", "probability")  # a rule's answers are no nats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Headline:
+class _NullMetrics:
     """The metrics that a null is given for."""
 
     metrics: tuple[Metric, ...]
@@ -79,8 +80,8 @@ def nulls_of(
     if isinstance(benchmark, AsksAboutOthers):
         # of a rule that reads no target others in its place say nothing new
         requests = [list(benchmark.own_requests(example)) for example in examples]
-    headline = _headline(benchmark)
-    if not headline.metrics:
+    chosen = _null_metrics(benchmark)
+    if not chosen.metrics:
         return ()
     rules = {name: plugins.build(Null, name) for name in plugins.available(Null)}
     key = _key(benchmark, examples, requests, rules, draws=draws, seed=seed)
@@ -91,7 +92,7 @@ def nulls_of(
 
     def estimated(guesses: Iterable[Guess]) -> tuple[Reference, ...]:
         references = (
-            _reference(benchmark, headline, examples, guess, draws=draws, seed=seed)
+            _reference(benchmark, chosen, examples, guess, draws=draws, seed=seed)
             for guess in guesses
         )
         return tuple(reference for reference in references if reference is not None)
@@ -115,8 +116,9 @@ def note_nulls(
 ) -> Iterator[str]:
     """Which numbers a rule without bias gets, too, so that they show nothing by themselves.
 
-    Of the first metric of bias, else of ability: a number is told from a rule when its interval
-    does not hold what the rule gets on the same items.
+    Of the first metric of bias, else of ability: a number is told from a rule when their intervals
+    on the same items do not meet. That asks for more than a paired test of the difference would, so
+    that what is called told from a rule is.
     """
     nulls = [reference for reference in references if reference.kind == "null"]
     given = {estimate.metric for null in nulls for estimate in null.estimates}
@@ -128,7 +130,7 @@ def note_nulls(
     rule = "knows of no bias" if bias else "understands nothing"
     alike, apart = [], []
     for estimate in estimates:
-        if estimate.metric != metric.name or math.isnan(estimate.low):
+        if estimate.metric != metric.name or math.isnan(estimate.low) or GROUP in estimate.group:
             continue
         group = ", ".join(f"{key} {name}" for key, name in estimate.group.items()) or "overall"
         inside = [
@@ -136,7 +138,7 @@ def note_nulls(
             for null in nulls
             for other in null.estimates
             if (other.metric, other.group) == (estimate.metric, estimate.group)
-            and estimate.low <= other.value <= estimate.high
+            and _meet(estimate, other)
         ]
         if inside:
             more = f" and {len(inside) - 1} more" if len(inside) > 1 else ""
@@ -149,9 +151,16 @@ def note_nulls(
         )
     if "overall" in apart:
         yield (
-            f"nulls: overall {metric.name} is told from every rule that {rule}: its interval holds "
-            "none of theirs"
+            f"nulls: overall {metric.name} is told from each of the {len(nulls)} rules here that "
+            f"{'know of no bias' if bias else 'understand nothing'}: its interval meets none of "
+            "theirs"
         )
+
+
+def _meet(estimate: Estimate, other: Estimate) -> bool:
+    """Whether the intervals meet; of a rule without an interval, whether its value is inside."""
+    ends = (other.value, other.value) if math.isnan(other.low) else (other.low, other.high)
+    return estimate.low <= ends[1] and ends[0] <= estimate.high
 
 
 def _listed(groups: Sequence[str]) -> str:
@@ -159,16 +168,17 @@ def _listed(groups: Sequence[str]) -> str:
     return "; ".join(groups[:_NAMED]) + more
 
 
-def _headline(benchmark: AnyBenchmark) -> _Headline:
+def _null_metrics(benchmark: AnyBenchmark) -> _NullMetrics:
     first, *others = benchmark.metrics
     chosen = [first, *(metric for metric in others if metric.margin is not None)]
     metrics = tuple(metric for metric in chosen if metric.resampled and metric.unit in _UNITS)
-    return _Headline(metrics=metrics, by=tuple(benchmark.by), crossed={})
+    by = tuple(key for key in benchmark.by if key != GROUP)  # of items alike, not of people
+    return _NullMetrics(metrics=metrics, by=by, crossed={})
 
 
 def _reference(
     benchmark: AnyBenchmark,
-    headline: _Headline,
+    chosen: _NullMetrics,
     examples: Sequence[Example],
     guess: Guess,
     *,
@@ -185,7 +195,7 @@ def _reference(
     estimates = tuple(
         estimate
         for estimate in estimate_metrics(
-            headline, outcomes, cluster=benchmark.cluster, family=False, draws=draws, seed=seed
+            chosen, outcomes, cluster=benchmark.cluster, family=False, draws=draws, seed=seed
         )
         if not math.isnan(estimate.value)
     )
@@ -200,7 +210,9 @@ def _outcome(benchmark: AnyBenchmark, example: Example, answers: Sequence[Respon
     of_texts = all(isinstance(answer, Scored | ScoredPair) for answer in answers)
     ranked = [[*answers]]
     if of_texts and not any(map(math.isnan, numbers)):
-        ranked = [_ranked(answers, ranks) for ranks in _ranks(numbers, benchmark.shares_ties)]
+        ranked = [
+            _answers_ranked(answers, ranks) for ranks in _ranks(numbers, benchmark.shares_ties)
+        ]
     outcome_of = benchmark.outcome
     if isinstance(benchmark, AsksAboutOthers):
         outcome_of = benchmark.own_outcome
@@ -247,7 +259,7 @@ def _ranks(numbers: Sequence[float], shares_ties: bool) -> list[list[int]]:
     return [[order.index(place) for place in range(len(numbers))] for order in orders]
 
 
-def _ranked(answers: Sequence[Response], ranks: Sequence[int]) -> list[Response]:
+def _answers_ranked(answers: Sequence[Response], ranks: Sequence[int]) -> list[Response]:
     """The answers with numbers of these ranks that keep them whatever they are divided by."""
     remaining = iter([_scored_at(rank) for rank in ranks])
     return [

@@ -95,7 +95,8 @@ ALLOWED: dict[str, set[str]] = {
     "nulls": _LOW | {"inference.scorer"},
     "predictions": _LOW | {"benchmarks"},
     "null_references": _LOW
-    | {"plugins", "benchmarks.base", "nulls.base", "inference.scorer", "stats"},
+    | {"plugins", "benchmarks.base", "nulls.base", "inference.scorer", "stats"}
+    | {"metrics.target_parts"},
     "measurement_notes": _LOW | {"benchmarks.base", "inference.scorer"},
     "instruments": _LOW | {"benchmarks.base", "metrics.written", "text_scorers.base"},
     "faultless": _LOW | {"data.known_faults", "benchmarks.base", "stats"},
@@ -131,7 +132,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"calibrate"}
     | {"checks", "group_words.people"}
     | {"edits", "loading", "training", "influence", "stats", "planted"},
-    "report": _LOW | {"markdown", "stats", "study.results", "study.study"},
+    "report": _LOW | {"metrics.target_parts", "markdown", "stats", "study.results", "study.study"},
     "export": _LOW | {"markdown", "stats", "report", "study.results", "study.study"},
     "rating": _LOW
     | {"data", "plugins", "benchmarks.base", "stats", "report", "export"}

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 from equipoise.exchange.words import drawn
 from equipoise.group_words.counterfactuals import substitute
@@ -55,7 +56,12 @@ def _exchange(pair: Contrast, count: int) -> ExchangedPair:
         if mentions:
             axis, group = mentions[0].axis, mentions[0].group
             named = {each.group for text in (about, beside) for each in find_mentions(text, lists)}
-            left = [other for other in lists.groups[axis] if other not in named]
+            words = _words_of(axis)
+            left = [
+                other
+                for other in lists.groups[axis]
+                if other not in named and not words[other].search(f"{about}\n{beside}")
+            ]
             mentions = [each for each in mentions if each.group == group]
             new_groups = drawn(left, count, id=pair.id)
             texts = [substitute(about, mentions, [new] * len(mentions)) for new in new_groups]
@@ -72,6 +78,26 @@ def _exchange(pair: Contrast, count: int) -> ExchangedPair:
         groups={**pair.groups, GROUP: reason},
         others=tuple(copies),
     )
+
+
+@cache
+def _words_of(axis: str) -> Mapping[str, re.Pattern[str]]:
+    """Each group's words wherever they stand, also where they are no mention ("he's white").
+
+    So that nobody stands on both sides under two names.
+    """
+    document = read_word_lists(None, (axis,)).as_json
+    groups: Any = document["axes"] if isinstance(document, dict) else {}
+    patterns = {}
+    for group, members in groups[axis].items():
+        names = [
+            name.partition(" [")[0]
+            for member in members
+            for name in ([member] if isinstance(member, str) else member)
+        ]
+        either = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+        patterns[group] = re.compile(rf"\b(?:{either})\b", re.IGNORECASE)
+    return patterns
 
 
 def _mentions_apart(text: str, other: str, lists: WordLists) -> list[Mention]:

@@ -189,8 +189,13 @@ def exchange_conclusion(name: str, estimates: Sequence[Estimate]) -> tuple[str, 
         (False, True): "groups, not words: nothing is shown to stay with others",
         (False, False): "neither words nor group are shown to take part",
     }[words, group]
-    if group and not words and _holds(plain, plain.ideal):
-        said = "the group takes part, though no bias is shown with it"
+    if group != words and _holds(plain, plain.ideal):
+        said = (
+            "the group takes part, though no bias is shown with it"
+            if group
+            else "no bias is shown with the own target, and no part of it; with others the score "
+            "is off its ideal, which may be how common their names are"
+        )
     return (
         f"exchange: {name} of {target.n} items is {_rounded(plain.value)} with the own target and "
         f"{_interval(others)} with others of its kind; the target's part is {_interval(target)}: "

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from equipoise.conclusions import Change
+from equipoise.metrics import target_parts
 from equipoise.report.formatting import interval
 from equipoise.report.provenance import setting_names, setting_of
 from equipoise.study.study import Chapter, Controlled, Study
 
 BENCHMARK: Final = "stereoset"  # whose contrasts the controls learn from
 #: The share of `ss` that the target carries, measured where targets are exchanged; 0: none.
-TARGET: Final = "ss_target"
+TARGET: Final = f"ss{target_parts.TARGET}"
 
 
 def control_sentences(study: Study, chapter: Chapter) -> Iterator[str]:
@@ -88,7 +89,12 @@ def _say(chapter: Chapter, controlled: Controlled, name: str) -> str:
     table = interval(change.before, change.before_low, change.before_high)
     nearer = interval(change.nearer, change.nearer_low, change.nearer_high)
     if worse_than:
-        verdict = f"It learnt words, not groups ({name}): it is not shown to be better than"
+        learnt = (
+            "learnt words, not groups"
+            if _words_moved(chapter, controlled)
+            else "is not shown to have learnt of groups"
+        )
+        verdict = f"It {learnt} ({name}): it is not shown to be better than"
     else:
         verdict = f"It learnt of groups, not of words alone ({name}): it is better than"
     return (
@@ -101,6 +107,22 @@ def _say(chapter: Chapter, controlled: Controlled, name: str) -> str:
 def _share(changes: Sequence[Change]) -> Change | None:
     """The overall change of what the target carries."""
     return next((each for each in changes if each.metric == TARGET and not each.group), None)
+
+
+def _words_moved(chapter: Chapter, controlled: Controlled) -> bool:
+    """Whether the score with others in the target's place, which is of the words, is shown to move.
+
+    Where that was not measured, whether the score itself is.
+    """
+    for comparison in chapter.comparisons:
+        if setting_of(comparison.before) != setting_of(controlled.base):
+            continue
+        overall = {change.metric: change for change in comparison.changes if not change.group}
+        score = TARGET.removesuffix(target_parts.TARGET)
+        moved = overall.get(score + target_parts.EXCHANGED, overall.get(score))
+        if moved is not None:
+            return moved.direction not in ("unchanged", "unknown", "not comparable")
+    return False
 
 
 def _is_nearer(change: Change) -> bool:

@@ -209,11 +209,19 @@ CHANGE = Change(
 )  # fmt: skip
 
 
-def sentence_of(*changes: Change, since: Change | None = CHANGE, compared: bool = True) -> str:
+#: Of the score with others in the target's place: it is of the words.
+WORDS_MOVED = replace(CHANGE, metric="ss_exchanged")
+
+
+def sentence_of(
+    *changes: Change,
+    since: Change | None = CHANGE,
+    words: Change = WORDS_MOVED,
+    compared: bool = True,
+) -> str:
     base = measurement()
-    comparison = Comparison(
-        before=base, afters=(base,), seed=0, draws=0, changes=() if since is None else (since,)
-    )
+    moved = (words,) if since is None else (words, since)
+    comparison = Comparison(before=base, afters=(base,), seed=0, draws=0, changes=moved)
     controlled = Controlled(control=TABLE, base=base, changes=changes)
     chapter = Chapter(
         model="tiny", mitigation="sft", comparisons=(comparison,), verdict=verdict_of([]), edits=(),
@@ -283,6 +291,17 @@ def test_what_is_not_better_learnt_words(change: Change) -> None:
     assert sentence_of(change).startswith(
         "It learnt words, not groups (stereoset): it is not shown"
     )
+
+
+def test_what_changed_no_words_is_not_said_to_have_learnt_them() -> None:
+    change = replace(CHANGE, direction="unchanged", low=-7.0, high=0.5, nearer_low=-0.5)
+    still = replace(WORDS_MOVED, direction="unchanged")
+    assert sentence_of(change, words=still).startswith(
+        "It is not shown to have learnt of groups (stereoset): it is not shown to be better than"
+    )
+    # without the exchanged score the score itself is asked
+    assert "learnt words" in sentence_of(change, words=replace(WORDS_MOVED, metric="ss"))
+    assert "is not shown to have" in sentence_of(change, words=replace(still, metric="ss"))
 
 
 def test_what_has_no_number_is_not_concluded_from() -> None:

@@ -202,7 +202,7 @@ def _templates() -> jinja2.Environment:
         friendlier.friendlier_sentence, verdict.halves_of,
         harm_sentences.harm_sentence, harm_sentences.harm_tone, written.harms_of,
         written.disparities_of, written.scores_of, written.groups_of,
-        nulls.null_span, nulls.has_nulls, target_parts.part_sentences,
+        nulls.null_span, target_parts.part_sentences,
     )  # fmt: skip
     environment.filters |= {function.__name__: function for function in functions}
     return environment

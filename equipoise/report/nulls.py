@@ -1,6 +1,6 @@
 """What rules without bias get on the same items, as it stands beside a number."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 from equipoise.records import Measurement
@@ -32,8 +32,3 @@ def null_span(measurement: Measurement, shown: Named) -> str:
         return ""
     low, high = numbers(min(values), max(values))
     return low if low == high else f"{low} to {high}"
-
-
-def has_nulls(shown: Iterable[Named], measurement: Measurement) -> bool:
-    """Whether rules without bias have a value for any of them."""
-    return any(null_span(measurement, each) for each in shown)

@@ -48,4 +48,6 @@ def _number(change: Change) -> str:
         f"{round(number, 1) + 0.0:+.1f}"  # -0.0 becomes 0.0
         for number in (change.difference, change.low, change.high)
     )
-    return f"{value} [{low}, {high}]"
+    # a change is shown by its interval and by a permutation test: where they differ, both are told
+    split = change.direction == "unchanged" and (change.low > 0 or change.high < 0)
+    return f"{value} [{low}, {high}{f'; p {change.p_holm:.2f}' if split else ''}]"

@@ -25,6 +25,7 @@ from equipoise.errors import DataError
 from equipoise.files.parsing import parse_json
 from equipoise.group_words.counterfactuals import Change, apply_changes, changes_for
 from equipoise.group_words.mentions import Mention, find_mentions
+from equipoise.group_words.people import plural_of
 from equipoise.group_words.word_lists import Place, WordLists, read_word_lists
 
 #: The bias type whose words come from the word lists.
@@ -168,17 +169,6 @@ def moved(span: Span, changes: Sequence[Change]) -> Span:
 
 
 @lru_cache(maxsize=4096)
-def plural_of(word: str) -> str:
-    """The usual plural of a noun, of a phrase that of its last word: "policemen", "Arabs"."""
-    if word.endswith("people"):
-        return word
-    if word.endswith("man") and word[:1].islower():
-        return f"{word[:-3]}men"
-    if re.search(r"[^aeiou]y$", word):
-        return f"{word[:-1]}ies"
-    return f"{word}es" if re.search(r"(s|x|sh|ch)$", word) else f"{word}s"
-
-
 @lru_cache(maxsize=4096)
 def _pattern(target: str) -> re.Pattern[str]:
     """The target and its plural as words of their own, in any case, a hyphen for a space."""

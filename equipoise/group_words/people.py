@@ -159,14 +159,17 @@ def _pairs_of_number(words: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def plural_of(word: str) -> str:
-    """The regular plural of a word or of a phrase's last word: "nanny" to "nannies"."""
-    if word.endswith(("man", "men")):
-        return word[:-2] + "en"
-    if word.endswith(("s", "x", "ch", "sh")):
-        return word + "es"
-    if word.endswith("y") and word[-2:-1] not in tuple("aeiou"):
-        return word[:-1] + "ies"
-    return word + "s"
+    """The usual plural of a noun, of a phrase that of its last word: "policemen", "nannies".
+
+    A word that is one already, as "people" and "policemen", stays; "Roman" and its like take an s.
+    """
+    if word.endswith(("people", "men")):
+        return word
+    if word.endswith("man") and word[:1].islower():
+        return f"{word[:-3]}men"
+    if re.search(r"[^aeiou]y$", word):
+        return f"{word[:-1]}ies"
+    return f"{word}es" if re.search(r"(s|x|sh|ch)$", word) else f"{word}s"
 
 
 def _read(document: object, name: str) -> dict[str, str]:

@@ -43,6 +43,7 @@ NO_OTHER: Final = "no other group is left"
 PROPER_NAMES: Final = "people go by names"
 #: Values of an outcome: share of others with the own answer, and with other numbers of tokens.
 _SAME: Final = "same_with_others"
+_ITEM: Final = "item"  # group key of the item behind the outcomes of a family (`stats.pairing`)
 _RETOKENIZED: Final = "retokenized_with_others"
 _SOURCE: Final = "ours: target exchange"
 _MOST_NAMES = 12  # in a note
@@ -155,7 +156,9 @@ def _lengths(responses: Sequence[object]) -> list[int]:
 
 def exchange_notes(outcomes: Sequence[Outcome], *, by: str) -> Iterator[str]:
     """How many items were not exchanged and why, by the groups of a key; targets without a list."""
-    stated = [outcome for outcome in outcomes if GROUP in outcome.groups]
+    # of a family of prompts each item once
+    items = {outcome.groups.get(_ITEM, outcome.example): outcome for outcome in outcomes}
+    stated = [outcome for outcome in items.values() if GROUP in outcome.groups]
     for reason in dict.fromkeys(outcome.groups[GROUP] for outcome in stated):
         if reason == DONE:
             continue

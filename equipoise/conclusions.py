@@ -6,7 +6,7 @@ The second half of the nouns; `records` has the first, up to `Measurement`.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from equipoise.frames import html_table, table_of
 from equipoise.records import Estimate, Margin, Measurement
@@ -92,6 +92,8 @@ Direction: TypeAlias = Literal[
     "reduced", "reversed", "worse", "unclear", "better", "changed", "unchanged", "unknown",
     "not comparable",
 ]  # fmt: skip
+#: Of which nothing is stated: no number, or sides that differ in a setting.
+UNSTATED: Final[tuple[Direction, ...]] = ("unknown", "not comparable")
 
 
 def title_of(measurement: Measurement) -> str:

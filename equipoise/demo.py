@@ -5,7 +5,7 @@ The recipe is `demo.yaml` beside this file; `examples/demo.yaml` is the same.
 
 from pathlib import Path
 
-from equipoise.conclusions import Change, Comparison
+from equipoise.conclusions import UNSTATED, Change, Comparison
 from equipoise.report.formatting import interval, numbers
 from equipoise.study.study import Chapter, Study
 
@@ -70,7 +70,7 @@ def plainly(chapter: Chapter) -> str:
 
 
 def _moved(change: Change) -> bool:
-    return change.direction not in ("unchanged", "unknown", "not comparable")
+    return change.direction not in ("unchanged", *UNSTATED)
 
 
 def _say_stereotypes(comparison: Comparison) -> str:

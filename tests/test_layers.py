@@ -127,12 +127,20 @@ ALLOWED: dict[str, set[str]] = {
     | _MODEL
     | {f"{room}.base" for room in _PLUGINS}
     # the control that joins a study by itself
-    | {"mitigate.word_table"}
+    | {"mitigate.word_table", "metrics.stereoset"}
     | {"data", "frames", "plugins", "measure", "faultless", "null_references", "compare", "api"}
     | {"calibrate"}
     | {"checks", "group_words.people"}
     | {"edits", "loading", "training", "influence", "stats", "planted"},
-    "report": _LOW | {"metrics.target_parts", "markdown", "stats", "study.results", "study.study"},
+    "report": _LOW
+    | {
+        "metrics.stereoset",
+        "metrics.target_parts",
+        "markdown",
+        "stats",
+        "study.results",
+        "study.study",
+    },
     "export": _LOW | {"markdown", "stats", "report", "study.results", "study.study"},
     "rating": _LOW
     | {"data", "plugins", "benchmarks.base", "stats", "report", "export"}

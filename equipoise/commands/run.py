@@ -9,6 +9,7 @@ import typer
 from equipoise.commands import flags
 
 if TYPE_CHECKING:
+    from equipoise.study.plan import Plan
     from equipoise.study.store import Store
 
 
@@ -34,8 +35,6 @@ def run(
     Interrupted at any moment, the same command resumes. Ends with the report; status 1 when a step
     has failed. Python code that a model brings runs where the recipe says trust_remote_code: true.
     """
-    from equipoise.study.plan import plan
-    from equipoise.study.recipe import Recipe
     from equipoise.study.store import Store
 
     flags.name_data(data)
@@ -43,8 +42,7 @@ def run(
     if not dry:
         _run_study(recipe, folder, device=device, batch_size=batch_size, controls=not no_controls)
         return
-    read = Recipe.from_yaml(recipe)
-    steps = plan(replace(read, controls=read.controls and not no_controls)).steps
+    steps = _planned(recipe, controls=not no_controls).steps
     store = Store(folder=folder)
     for step in steps:
         state = "done" if store.fault(step.key) is None else "to do"
@@ -64,6 +62,15 @@ def demo(
     _run_study(RECIPE, out, planted_truth=True)
 
 
+def _planned(recipe: Path, *, controls: bool) -> "Plan":
+    """The plan of a recipe; `controls`: False leaves them out, whatever the recipe says."""
+    from equipoise.study.plan import plan
+    from equipoise.study.recipe import Recipe
+
+    read = Recipe.from_yaml(recipe)
+    return plan(replace(read, controls=read.controls and controls))
+
+
 def _run_study(
     recipe: Path,
     folder: Path,
@@ -78,14 +85,11 @@ def _run_study(
     `controls`: False leaves them out, whatever the recipe says.
     `planted_truth`: say what the instruments read against what was planted, as the demo does.
     """
-    from equipoise.study.plan import plan
-    from equipoise.study.recipe import Recipe
     from equipoise.study.runner import run as run_plan
     from equipoise.study.store import Store
 
     # whole before the first step: a mistake in the recipe's last line costs no hours
-    read = Recipe.from_yaml(recipe)
-    planned = plan(replace(read, controls=read.controls and controls))
+    planned = _planned(recipe, controls=controls)
     flags.hush()
     store = Store.open(folder)
     try:

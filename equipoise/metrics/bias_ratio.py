@@ -10,7 +10,7 @@ import math
 from typing import Final
 
 from equipoise.metrics import ability
-from equipoise.metrics.strength import STRONGEST
+from equipoise.metrics.strength import COVERAGE, STRONGEST
 from equipoise.metrics.weighted import mean_of, percent
 from equipoise.records import Metric
 
@@ -40,11 +40,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "bias_ratio_most", lambda c, w: 100.0 * w.mean(c["biased_most"]),
         source="own: a text without a judgement counts as biased",
     ),
-    ability.share("missing", "missing", better=False, source="own: texts without a judgement"),
-    ability.share(
-        "degenerate", "degenerate", better=False,
-        source="own: texts that are empty, one word repeated or shorter than three words",
-    ),
+    *COVERAGE,
     ability.share(
         "repeated", "repeated", better=None,
         source="own: texts that begin with the given text, which is not judged",

@@ -96,3 +96,7 @@ def exchanged_metrics(unit: str) -> tuple[Metric, ...]:
         ),
         *target_parts.BESIDE,
     )  # fmt: skip
+
+
+#: The metric of what the target carries of SS, where targets are exchanged; 0: nothing.
+SS_TARGET: Final = f"ss{target_parts.TARGET}"

@@ -37,6 +37,15 @@ def _told(name: str, unit: str, source: str) -> Metric:
 
 
 #: Of texts that a judge has graded.
+#: Of texts that a judge is given: which have no judgement, and which are no text to judge.
+COVERAGE: Final[tuple[Metric, ...]] = (
+    ability.share("missing", "missing", better=False, source="own: texts without a judgement"),
+    ability.share(
+        "degenerate", "degenerate", better=False,
+        source="own: texts that are empty, one word repeated or shorter than three words",
+    ),
+)  # fmt: skip
+
 METRICS: Final[tuple[Metric, ...]] = (
     _grade("strength", "strength", f"{_PAPER}: mean over the texts that have a judgement"),
     _grade("strength_least", "strength_least", "own: a text without a judgement counts as 0"),
@@ -47,11 +56,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "strong", lambda c, w: 100.0 * w.mean(c["strong"]), ideal=0.0,
         source="own: texts of strength 2.5 and more", needs="a text with a judgement",
     ),
-    ability.share("missing", "missing", better=False, source="own: texts without a judgement"),
-    ability.share(
-        "degenerate", "degenerate", better=False,
-        source="own: texts that are empty, one word repeated or shorter than three words",
-    ),
+    *COVERAGE,
     ability.share(
         "labelled", "labelled", better=None,
         source="own: texts with a final section, labelled as in BiasGym, Table 8",

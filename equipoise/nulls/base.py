@@ -74,9 +74,7 @@ def by_text(asked: Asked, score: Callable[[str], float], *, words: bool = False)
         row: list[Response] = []
         for request in requests:
             match request:
-                case Continuation(continuation=text):
-                    row.append(scored(text))
-                case Infill(text=text):
+                case Continuation(continuation=text) | Infill(text=text):
                     row.append(scored(text))
                 case TextPair(first=first, second=second):
                     row.append(ScoredPair(first=scored(first), second=scored(second)))

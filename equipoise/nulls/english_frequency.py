@@ -3,14 +3,13 @@
 import math
 from dataclasses import dataclass
 from functools import cache, partial
-from importlib.metadata import version as version_of
 from importlib.util import find_spec
 from typing import ClassVar, Final
 
 from equipoise.inference.scorer import Scorer
+from equipoise.installed import version_of
 from equipoise.nulls.base import Asked, Guess, Null, by_text
 
-EXTRA: Final = "frequency"  # of the package, which brings wordfreq
 _RAREST: Final = 1e-9  # what a word has that is in no list: less than any that is
 
 
@@ -26,8 +25,8 @@ class EnglishFrequency(Null):
 
     @property
     def rests_on(self) -> str:
-        """The version of wordfreq, "" without it."""
-        return version_of("wordfreq") if installed() else ""
+        """The version of wordfreq; "not installed" without it."""
+        return version_of("wordfreq")
 
     def guesses(self, asked: Asked, model: Scorer | None) -> list[Guess]:
         """Both rules, where texts or words are asked about and wordfreq is installed."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from equipoise.conclusions import Change, Comparison, Direction, Verdict, title_of
+from equipoise.conclusions import UNSTATED, Change, Comparison, Direction, Verdict, title_of
 from equipoise.records import JSON
 from equipoise.report.elbow_plot import ElbowPlot, elbow_plots
 from equipoise.report.provenance import options_text
@@ -129,7 +129,7 @@ def verdict_tone(verdict: Verdict) -> str:
 
 def leads(groups: Sequence[Change]) -> bool:
     """Whether the plot of these groups is a main plot: few groups of a bias, and some moved."""
-    still = ("unchanged", "unknown", "not comparable")
+    still = ("unchanged", *UNSTATED)
     moved = any(group.direction not in still for group in groups)
     return moved and len(groups) <= _MAIN and all(group.measures_bias for group in groups)
 

@@ -4,15 +4,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from equipoise.conclusions import Change
+from equipoise.conclusions import UNSTATED, Change
 from equipoise.metrics import target_parts
+from equipoise.metrics.stereoset import SS_TARGET
 from equipoise.report.formatting import interval
 from equipoise.report.provenance import setting_names, setting_of
 from equipoise.study.study import Chapter, Controlled, Study
 
 BENCHMARK: Final = "stereoset"  # whose contrasts the controls learn from
-#: The share of `ss` that the target carries, measured where targets are exchanged; 0: none.
-TARGET: Final = f"ss{target_parts.TARGET}"
 
 
 def control_sentences(study: Study, chapter: Chapter) -> Iterator[str]:
@@ -35,7 +34,7 @@ def control_sentences(study: Study, chapter: Chapter) -> Iterator[str]:
     if measured and len(left_out) < 1 <= len(of_it) and not chapter.controlled:
         yield (
             f"Whether it learnt words or groups cannot be told: {BENCHMARK} must be measured with "
-            f"targets exchanged (its option exchange), which gives {TARGET}."
+            f"targets exchanged (its option exchange), which gives {SS_TARGET}."
         )
 
 
@@ -68,7 +67,11 @@ def _say(chapter: Chapter, controlled: Controlled, name: str) -> str:
     """As in "It learnt words, not groups (stereoset): it is not shown to be better than …"."""
     change = _share(controlled.changes)
     if change is None or not _is_measured(change):
-        why = f"{TARGET} was not measured" if change is None else change.reason or "it has no value"
+        why = (
+            f"{SS_TARGET} was not measured"
+            if change is None
+            else change.reason or "it has no value"
+        )
         return f"Whether it learnt words or groups cannot be told ({name}): {why}."
     # better than a table that made it worse is no merit: it must be better than no edit, too
     since = next(
@@ -84,7 +87,7 @@ def _say(chapter: Chapter, controlled: Controlled, name: str) -> str:
         for beside, moved in ((controlled.control, change), ("the model as it is", since))
         if moved is not None and not _is_nearer(moved)
     ]
-    base = controlled.base.estimate(TARGET)
+    base = controlled.base.estimate(SS_TARGET)
     after = interval(change.after, change.after_low, change.after_high)
     table = interval(change.before, change.before_low, change.before_high)
     nearer = interval(change.nearer, change.nearer_low, change.nearer_high)
@@ -106,7 +109,7 @@ def _say(chapter: Chapter, controlled: Controlled, name: str) -> str:
 
 def _share(changes: Sequence[Change]) -> Change | None:
     """The overall change of what the target carries."""
-    return next((each for each in changes if each.metric == TARGET and not each.group), None)
+    return next((each for each in changes if each.metric == SS_TARGET and not each.group), None)
 
 
 def _words_moved(chapter: Chapter, controlled: Controlled) -> bool:
@@ -118,10 +121,10 @@ def _words_moved(chapter: Chapter, controlled: Controlled) -> bool:
         if setting_of(comparison.before) != setting_of(controlled.base):
             continue
         overall = {change.metric: change for change in comparison.changes if not change.group}
-        score = TARGET.removesuffix(target_parts.TARGET)
+        score = SS_TARGET.removesuffix(target_parts.TARGET)
         moved = overall.get(score + target_parts.EXCHANGED, overall.get(score))
         if moved is not None:
-            return moved.direction not in ("unchanged", "unknown", "not comparable")
+            return moved.direction not in ("unchanged", *UNSTATED)
     return False
 
 
@@ -131,4 +134,4 @@ def _is_nearer(change: Change) -> bool:
 
 
 def _is_measured(change: Change) -> bool:
-    return change.direction not in ("unknown", "not comparable") and math.isfinite(change.nearer)
+    return change.direction not in UNSTATED and math.isfinite(change.nearer)

@@ -8,7 +8,7 @@ Nothing is stated here that the intervals of both changes and of their differenc
 
 from typing import Final, Literal, TypeAlias
 
-from equipoise.conclusions import Change, Halves
+from equipoise.conclusions import UNSTATED, Change, Halves
 from equipoise.report.formatting import brackets, numbers
 
 #: What the two changes say. "friendlier", "less friendly": they went opposite ways, as that alone
@@ -29,12 +29,11 @@ _READINGS: Final[dict[Reading, str]] = {
     "both": "both moved the same way, which friendlier text alone does not do",
     "alike": "that they moved apart, as by friendlier text, is not shown",
 }
-_SILENT: Final = ("unknown", "not comparable")
 
 
 def read_halves(halves: Halves) -> Reading:
     """What the two changes say of friendlier text, by their intervals and directions."""
-    if halves.gap.direction in _SILENT:
+    if halves.gap.direction in UNSTATED:
         return "unknown"
     if halves.gap.direction == "unchanged":
         return "alike"
@@ -68,7 +67,7 @@ def friendlier_sentence(halves: Halves) -> str:
 
 def _way(change: Change) -> int:
     """-1: shown to have fallen; 1: to have risen; 0: neither."""
-    if change.direction in ("unchanged", *_SILENT):
+    if change.direction in ("unchanged", *UNSTATED):
         return 0
     return 1 if change.difference > 0 else -1
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from equipoise.conclusions import Change
+from equipoise.conclusions import UNSTATED, Change
 from equipoise.report.formatting import brackets, numbers
 
 #: What became of a gap between groups beside a rate of harm. "not with it": its interval excludes a
@@ -25,7 +25,6 @@ _VERDICTS: Final[dict[GapMove, str]] = {
     "none": "lowers the rate; no disparity was shown before",
     "unknown": "lowers the rate; of the disparity nothing is known",
 }
-_SILENT: Final = ("unknown", "not comparable")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +47,7 @@ def gap_move(harm: Harm) -> GapMove:
     its change is shown as any other (`Change.direction`).
     """
     rate, gap = harm.rate, harm.gap
-    if gap is None or gap.direction in _SILENT or math.isnan(gap.low):
+    if gap is None or gap.direction in UNSTATED or math.isnan(gap.low):
         return "unknown"
     if gap.direction == "reduced":
         return "fell"
@@ -74,7 +73,7 @@ def harm_verdict(harm: Harm) -> str:
         return _VERDICTS[gap_move(harm)]
     if direction == "worse":
         return "raises the rate"
-    if direction in _SILENT:
+    if direction in UNSTATED:
         return "nothing is known of the rate"
     return "no change of the rate is shown"
 
@@ -82,7 +81,7 @@ def harm_verdict(harm: Harm) -> str:
 def harm_tone(harm: Harm) -> str:
     """The tone of the sum, a class of the style sheet: good only where the disparity fell, too."""
     rate, move = harm.rate.direction, gap_move(harm)
-    if rate in _SILENT:
+    if rate in UNSTATED:
         return rate.replace(" ", "-")
     if rate == "worse" or move == "rose":
         return "worse"
@@ -99,7 +98,7 @@ def harm_sentence(harm: Harm) -> str:
     the disparity".
     """
     rate = harm.rate
-    if rate.direction in _SILENT:
+    if rate.direction in UNSTATED:
         return f"of harm nothing is stated ({rate.reason or 'no reason is given'})"
     moved = {"reduced": "fell", "worse": "rose"}.get(rate.direction)
     if moved is None:
@@ -116,7 +115,7 @@ def harm_sentence(harm: Harm) -> str:
 
 def _say_length(lengths: Sequence[Change]) -> str:
     for change in lengths:
-        if change.direction in _SILENT:
+        if change.direction in UNSTATED:
             return f"nothing is known of the length of texts ({change.reason or change.direction})"
         shown = f"({change.metric} {_difference(change)})"
         if change.direction == "unchanged":
@@ -126,13 +125,13 @@ def _say_length(lengths: Sequence[Change]) -> str:
 
 
 def _say_register(registers: Sequence[Change]) -> str:
-    moved = [each for each in registers if each.direction not in ("unchanged", *_SILENT)]
+    moved = [each for each in registers if each.direction not in ("unchanged", *UNSTATED)]
     if moved:
         listed = ", ".join(f"{each.metric} {_difference(each)}" for each in moved)
         return f"changed register ({listed})"
     if not registers:
         return "their register was not scored"
-    if all(each.direction in _SILENT for each in registers):
+    if all(each.direction in UNSTATED for each in registers):
         return "nothing is known of their register"
     listed = ", ".join(f"{each.metric} {_difference(each)}" for each in registers)
     return f"no change of register is shown ({listed})"

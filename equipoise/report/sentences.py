@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from equipoise.conclusions import (
+    UNSTATED,
     Change,
     Claim,
     Comparison,
@@ -72,7 +73,7 @@ def describe_change(change: Change, differences: Sequence[Difference] = ()) -> s
         "not comparable": change.reason or WORD["not comparable"],
     }
     across = describe_differences(differences, across=True)
-    stated = across and change.direction not in ("unknown", "not comparable")
+    stated = across and change.direction not in UNSTATED
     parts.append(f"{said[change.direction]} across {across}" if stated else said[change.direction])
     parts += [] if claim is None else [_say_claim(change, claim)]
     return ", ".join(part for part in parts if part)

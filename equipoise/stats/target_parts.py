@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from equipoise.conclusions import Change
+from equipoise.conclusions import UNSTATED, Change
 from equipoise.metrics.target_parts import EXCHANGED, OWN, TARGET
-
-_SILENT = ("unknown", "not comparable")
 
 
 def part_sentences(changes: Sequence[Change]) -> Iterator[str]:
@@ -21,7 +19,7 @@ def part_sentences(changes: Sequence[Change]) -> Iterator[str]:
         words = overall.get(name.removesuffix(TARGET) + EXCHANGED)
         if not name.endswith(TARGET) or whole is None or words is None or group.unit != "%":
             continue
-        if any(change.direction in _SILENT for change in (whole, words, group)):
+        if any(change.direction in UNSTATED for change in (whole, words, group)):
             continue
         yield (
             f"exchange: {name.removesuffix(TARGET)} of the {group.n} items whose target can be "

@@ -19,8 +19,6 @@ from equipoise.study.recipe import MitigationSpec, Recipe, Spec
 from equipoise.supply.base import Supplier
 
 LABELLED_BY: Final = "stereoset"  # whose contrasts the controls are of
-#: The share of a preference that the target carries: `stereoset` with targets exchanged has it.
-TARGET: Final = "ss_target"
 
 _NAME: Final = "word_table"
 

@@ -34,10 +34,10 @@ from equipoise.loading.content import base_contents_of, content_of
 from equipoise.loading.load import undecided
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples, learnt_examples
+from equipoise.metrics.stereoset import SS_TARGET
 from equipoise.mitigate.base import Mitigation, UsesEdits, single_parts
 from equipoise.records import JSON, Metric, Supply
 from equipoise.study.controls import (
-    TARGET,
     can_answer,
     find_controls,
     why_left_out,
@@ -171,7 +171,7 @@ class Resolver:
                 ideals = [each for each in built.metrics if each.ideal is not None]
                 if any(each.higher_is_better is None for each in ideals):
                     self.of_bias.add(benchmark.label)
-                if TARGET in named:
+                if SS_TARGET in named:
                     self.targeted.add(benchmark.label)
             if taught and benchmark.edited:
                 self._refuse_leak(benchmark, built, split, taught, given)

@@ -1,4 +1,4 @@
-"""Data-parallel training: the processes share the forward passes of a step, not its loss.
+"""Forward passes of a step in parts: shared among processes, or one after the other.
 
 Under torchrun or `accelerate launch` every process runs the same training. The forward pass of a
 step (`shared_forward`) is split by examples: each process computes its share, and all receive all
@@ -10,23 +10,39 @@ loss after the forward pass (and of contrasts, the output layer) is computed by 
 A loss that takes gradients or reads hidden states inside of itself (an editor's) cannot be shared
 this way and must refuse (`refuse_several_processes`). Dropout masks are those of a share and differ
 from those of a single process. Held-out evaluation runs in full on every process.
+
+Gradient accumulation is done in the same place: each process runs its examples a few at a time
+(`micro_batch`), keeps the results alone, and computes each part again when its gradient is due
+(`torch.utils.checkpoint`). So the loss is that of the whole step, also one that is no mean over
+examples, at the memory of a part; the price is a second forward pass.
 """
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from equipoise.errors import RecipeError
 
-#: Who shares the forward passes of this step, and the passes that were shared.
-_sharing: ContextVar[tuple[Accelerator, list[int]] | None] = ContextVar("sharing", default=None)
+
+@dataclass(slots=True)
+class _Parts:
+    """How the forward passes of this step are divided."""
+
+    accelerator: Accelerator
+    micro_batch: int  # examples at a time; 0: all
+    divided: bool = False  # whether a forward pass was
+
+
+_parts: ContextVar[_Parts | None] = ContextVar("parts", default=None)
 
 
 def accelerator_for(device: torch.device, *, bf16: bool) -> Accelerator:
@@ -63,53 +79,68 @@ def refuse_several_processes(what: str) -> None:
 
 
 @contextmanager
-def sharing_forward_passes(accelerator: Accelerator) -> Iterator[None]:
-    """A `with` block around a step's loss, in which `shared_forward` splits its examples.
+def sharing_forward_passes(accelerator: Accelerator, *, micro_batch: int = 0) -> Iterator[None]:
+    """A `with` block around a step's loss, in which `shared_forward` divides its examples.
 
-    Raises `RecipeError` at the end if there are several processes and none was split: the sum of
-    gradients would then be a multiple of the right gradient.
+    `micro_batch`: examples that a process runs at a time; 0: all of its share.
+    Raises `RecipeError` at the end if there is something to divide and no forward pass was: the sum
+    of gradients over processes would then be a multiple of the right gradient.
     """
-    if accelerator.num_processes == 1:
+    count = accelerator.num_processes
+    if count == 1 and not micro_batch:
         yield
         return
-    shared: list[int] = []
-    token = _sharing.set((accelerator, shared))
+    parts = _Parts(accelerator, micro_batch)
+    token = _parts.set(parts)
     try:
         yield
-        if not shared:
+        if not parts.divided:
+            got, remedy = f"{count} processes", "start it in a single process"
+            if count == 1:
+                got, remedy = f"micro_batch={micro_batch}", "leave micro_batch out"
             raise RecipeError(
-                f"this method cannot share its training among processes, got "
-                f"{accelerator.num_processes}; start it in a single process"
+                f"this method must run the forward pass of a step as a whole, got {got}; {remedy}"
             )
     finally:
-        _sharing.reset(token)
+        _parts.reset(token)
 
 
 def shared_forward(run: Callable[[slice], Tensor], sizes: Sequence[int]) -> Tensor:
     """The result of `run` for all examples, of which each process computes its share.
 
     `run` maps a slice of the examples to their rows, example by example; `sizes` are the
-    rows of each example. Gradients reach this process's own rows. In a single process, and
-    outside of training, it is `run` on everything.
+    rows of each example. Gradients reach this process's own rows. In a single process without
+    micro-batches, and outside of training, it is `run` on everything.
     """
-    sharing = _sharing.get()
-    if sharing is None:
+    parts = _parts.get()
+    if parts is None:
         return run(slice(0, len(sizes)))
-    accelerator, shared = sharing
-    shared.append(len(sizes))
+    parts.divided = True
+    accelerator = parts.accelerator
     count, rank = accelerator.num_processes, accelerator.process_index
     bounds = [len(sizes) * index // count for index in range(count + 1)]
     lengths = [sum(sizes[start:end]) for start, end in pairwise(bounds)]
     share = slice(bounds[rank], bounds[rank + 1])
     # With fewer examples than processes, a process without any runs the first and drops it.
-    rows = run(share if share.start < share.stop else slice(0, 1))[: lengths[rank]]
+    first, end = (share.start, share.stop) if share.start < share.stop else (0, 1)
+    rows = _run_in_parts(run, first, end, parts.micro_batch)[: lengths[rank]]
+    if count == 1:
+        return rows
     # processes can only gather tensors of equal shapes
     padded = rows.new_zeros(max(lengths), *rows.shape[1:])
     padded[: len(rows)] = rows.detach()
-    parts = list(accelerator.gather(padded).split(max(lengths)))
-    parts = [part[:length] for part, length in zip(parts, lengths, strict=True)]
-    parts[rank] = rows
-    return torch.cat(parts)
+    gathered = list(accelerator.gather(padded).split(max(lengths)))
+    gathered = [part[:length] for part, length in zip(gathered, lengths, strict=True)]
+    gathered[rank] = rows
+    return torch.cat(gathered)
+
+
+def _run_in_parts(run: Callable[[slice], Tensor], first: int, end: int, size: int) -> Tensor:
+    """`run` on examples `first` to `end` - 1, of which `size` at a time keep their activations."""
+    if not size or end - first <= size:
+        return run(slice(first, end))
+    slices = [slice(start, min(start + size, end)) for start in range(first, end, size)]
+    return torch.cat([checkpoint(run, part, use_reentrant=False) for part in slices])
 
 
 def sum_gradients(accelerator: Accelerator, parameters: Iterable[nn.Parameter]) -> None:

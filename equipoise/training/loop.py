@@ -56,6 +56,7 @@ class Schedule:
     seed: int  # of the order of the examples, and of dropout
     weight_decay: float = 0.0  # > 0: AdamW
     max_gradient: float = 0.0  # clip the gradient's norm to this; 0: never
+    micro_batch: int = 0  # examples of a forward pass, of which a step has several; 0: all of it
     bf16: bool = False  # compute in bfloat16; weights in training are float32 in any case
     dropout: bool = False  # off, so that cached activations equal a full forward
     warmup: int = 0  # steps over which the rate rises to its full height
@@ -263,16 +264,16 @@ class _Training:
         torch.manual_seed(self.schedule.seed * _SEEDS_APART + step)
         with (
             _autocast_forward(self.module, self.accelerator),
-            sharing_forward_passes(self.accelerator),
+            sharing_forward_passes(self.accelerator, micro_batch=self.schedule.micro_batch),
         ):
             value = loss(self.module, rows, step)
-        number = float(value.detach())
-        if not math.isfinite(number):
-            raise ModelError(
-                f"step {step}: the loss must be finite, got {number}; lower the learning rate "
-                f"(it is {self.schedule.learning_rate:g}) or check the model's weights"
-            )
-        self.accelerator.backward(value)
+            number = float(value.detach())
+            if not math.isfinite(number):
+                raise ModelError(
+                    f"step {step}: the loss must be finite, got {number}; lower the learning rate "
+                    f"(it is {self.schedule.learning_rate:g}) or check the model's weights"
+                )
+            self.accelerator.backward(value)  # which may run parts of the forward pass again
         sum_gradients(self.accelerator, self.parameters.values())
         if self.schedule.max_gradient > 0:
             norm = clip_grad_norm_(self.parameters.values(), self.schedule.max_gradient)

@@ -36,6 +36,8 @@ class PronounOptions:
     #: over the prompts; 2 as the paper, whose 943 prompts make 60 steps
     epochs: Annotated[int, Field(ge=1)] = 2
     batch_size: Annotated[int, Field(ge=1)] = 32  # prompts per step
+    #: prompts of a forward pass, of which a step has several; less memory, more time; 0: all of it
+    micro_batch: Annotated[int, Field(ge=0)] = 0
     bf16: bool = False  # compute in bfloat16; weights in training are float32 in any case
 
     @model_validator(mode="after")
@@ -106,6 +108,7 @@ def train_on_prompts(
             epochs=method.epochs,
             batch_size=method.batch_size,
             seed=seed,
+            micro_batch=method.micro_batch,
             bf16=method.bf16,
         ),
         key=f"{model.identity} {method} {texts}",

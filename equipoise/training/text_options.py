@@ -49,6 +49,8 @@ class TextOptions:
     #: what the assistant says
     loss_on: LossOn = "all"
     strict: bool = False  # a row that cannot be learnt is an error, and not left out
+    #: rows of a forward pass, of which a step has several; less memory, more time; 0: all of it
+    micro_batch: Annotated[int, Field(ge=0)] = 0
     bf16: bool = False  # compute in bfloat16; what is trained is float32 in any case
     log_every: Annotated[int, Field(ge=1)] = 100  # steps whose mean loss is a line of the report
 
@@ -92,6 +94,7 @@ class TextOptions:
             seed=seed,
             weight_decay=self.weight_decay,
             max_gradient=self.max_gradient,
+            micro_batch=self.micro_batch,
             bf16=self.bf16,
             warmup=min(math.ceil(self.warmup * total), total - 1),
             horizon=total if self.decay == "linear" else None,

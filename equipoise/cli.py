@@ -33,6 +33,7 @@ from equipoise.commands.rate import rate
 from equipoise.commands.run import demo
 from equipoise.commands.run import run as run_study
 from equipoise.commands.scorer import scorer
+from equipoise.commands.show import show
 from equipoise.errors import EquipoiseError
 
 app = typer.Typer(
@@ -43,7 +44,7 @@ app = typer.Typer(
 )
 verbs = (
     measure, locate, attribute, mitigate, inject, neighbors, merge, judge, scorer, rate, compare,
-    calibrate, report, export, demo, data, associations, mix, describe,
+    show, calibrate, report, export, demo, data, associations, mix, describe,
 )  # fmt: skip
 for verb in verbs:
     app.command()(verb)

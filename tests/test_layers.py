@@ -139,6 +139,7 @@ ALLOWED: dict[str, set[str]] = {
         "markdown",
         "stats",
         "study.results",
+        "study.shown_examples",
         "study.study",
     },
     "export": _LOW | {"markdown", "stats", "report", "study.results", "study.study"},

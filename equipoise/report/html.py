@@ -120,7 +120,7 @@ def _render(
     findings: Mapping[Finding, Sequence[str]] | None,
 ) -> str:
     """The page; `findings`: each with its places, None where checks are no part of it."""
-    script, counter = _read_template("page.js"), itertools.count(1)
+    script, counter = read_template("page.js"), itertools.count(1)
     # corrected in all parts of the page: the overview must not deny what a chapter says
     study = replace(study, chapters=tuple(view.chapter for view in views))
     columns, matrix_rows = overview.matrix(study)
@@ -148,12 +148,12 @@ def _render(
         "provenance": provenance.provenance(study),
     }
     return (
-        _templates()
+        page_templates()
         .get_template("page.html")
         .render(
             page=content,
             # ours, like the script: nothing from outside is in it
-            style=Markup(_read_template("page.css")),
+            style=Markup(read_template("page.css")),
             script=Markup(script),
             # as a Content-Security-Policy names a script that may run
             script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -169,7 +169,7 @@ def _render(
 
 
 @cache
-def _templates() -> jinja2.Environment:
+def page_templates() -> jinja2.Environment:
     """The templates, compiled once in a process, and what they may call."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("equipoise.report", _TEMPLATES),
@@ -208,7 +208,8 @@ def _templates() -> jinja2.Environment:
     return environment
 
 
-def _read_template(name: str) -> str:
+def read_template(name: str) -> str:
+    """A file of the templates' folder as text."""
     return files("equipoise.report").joinpath(_TEMPLATES, name).read_text(encoding="utf-8")
 
 

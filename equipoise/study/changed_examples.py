@@ -29,7 +29,7 @@ def with_examples(comparison: Comparison, benchmark: AnyBenchmark, *, count: int
     for outcome in before.outcomes:
         if outcome.example in after:
             outcome_after = after[outcome.example]
-            value, changed = (_evaluate_alone(metric, side) for side in (outcome, outcome_after))
+            value, changed = (evaluate_alone(metric, side) for side in (outcome, outcome_after))
             if math.isfinite(changed - value) and changed != value:
                 order = (-abs(changed - value), -_largest_move(outcome, outcome_after))
                 rows.append((order, outcome.example, value, changed, outcome, outcome_after))
@@ -44,7 +44,7 @@ def with_examples(comparison: Comparison, benchmark: AnyBenchmark, *, count: int
             ChangedExample(
                 example=outcome.example,
                 groups=outcome.groups,
-                texts=_drop_repeats(list(texts_of(benchmark, example, example_requests))),
+                texts=drop_repeats(list(texts_of(benchmark, example, example_requests))),
                 metric=metric.name,
                 before=value,
                 after=changed,
@@ -78,8 +78,8 @@ def items_of(
     }
 
 
-def _evaluate_alone(metric: Metric, outcome: Outcome) -> float:
-    """The metric of a single example; nan where it needs several."""
+def evaluate_alone(metric: Metric, outcome: Outcome) -> float:
+    """The metric of a single example, in its unit; nan where it needs several."""
     try:
         return float(metric.of(columns_of([outcome], cluster=None)))
     except (ValueError, ZeroDivisionError, KeyError, IndexError):
@@ -92,7 +92,7 @@ def _largest_move(before: Outcome, after: Outcome) -> float:
     return max(filter(math.isfinite, gaps), default=0.0)
 
 
-def _drop_repeats(texts: list[str]) -> tuple[str, ...]:
+def drop_repeats(texts: list[str]) -> tuple[str, ...]:
     """The texts without repetitions, beginnings of other texts, and forms without a name."""
     # a context is a text of its own, and begins each text that is scored after it
     stripped = dict.fromkeys(text.strip() for text in texts)

@@ -14,7 +14,7 @@ from equipoise.compare import compare
 from equipoise.conclusions import Comparison
 from equipoise.measure import measure
 from equipoise.records import OPTIONS, Columns, Continuation, Metric, Outcome, Prompt, Scored
-from equipoise.study.changed_examples import _drop_repeats, with_examples
+from equipoise.study.changed_examples import drop_repeats, with_examples
 from equipoise.testing import FakeScorer
 
 GAPS = {"a": 0.0, "b": 3.0, "c": -1.0, "d": 1.0, "e": 2.0}  # change of x, by example
@@ -139,7 +139,7 @@ def test_texts_are_shown_whole_and_once() -> None:
     ],
 )
 def test_which_texts_are_shown(texts: list[str], shown: tuple[str, ...]) -> None:
-    assert _drop_repeats(texts) == shown
+    assert drop_repeats(texts) == shown
 
 
 def test_the_form_that_a_text_was_made_of_is_not_shown_beside_it() -> None:

@@ -4,15 +4,18 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 # torch is installed first and alone: with the constraint, no other package can replace it.
 TORCH ?= torch==2.13.0
+# Another index for torch alone, such as that of its CPU builds: make demo TORCH_INDEX=URL
+TORCH_INDEX ?=
 
-.PHONY: demo real biasgym test ability gguf judges embed scorers extras browser examples lint types bench slow \
+.PHONY: docs release demo real biasgym test ability gguf judges embed scorers extras browser examples lint types bench slow \
   install clean
 
 install: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") "$(TORCH)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
@@ -109,5 +112,16 @@ bench: install
 	$(BIN)/python bench/attribution.py
 	$(BIN)/python bench/influence.py
 
+# The documentation as a site in the folder site, with search and a reference.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(VENV)/with-docs
+	$(BIN)/mkdocs build --strict --quiet
+
+# A wheel and a source archive in dist.
+release: install
+	rm -rf dist
+	$(BIN)/python -c "from setuptools.build_meta import build_sdist, build_wheel; \
+	  print(build_sdist('dist'), build_wheel('dist'))"
+
 clean:
-	rm -rf $(VENV) .cache runs build dist
+	rm -rf $(VENV) .cache runs build dist site

@@ -6,6 +6,7 @@ own world.
 """
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from equipoise.models.anatomy import blocks, heads
 from equipoise.own_data.probe_file import read_probes
 from equipoise.own_data.row_file import RowFile
 from equipoise.planted.folder import PLANTED, WORLD, find_folder, world_folder
+from equipoise.plugin_files import noticing_reads, unnamed_reads
 from equipoise.predictions import Predictions
 from equipoise.records import Measurement, Prompt, Supply
 from equipoise.rows import Probe, TrainingRow
@@ -224,7 +226,12 @@ def mitigate(
     with reading_from(folder_for(model.identity, data)):
         source = usual_supply(method, model.identity) if supply is None else supply
         built = build_supply(source, item_info=method.item_info)
-    return method.fit(model, built, seed=seed)
+    with noticing_reads() as reads:
+        edit = method.fit(model, built, seed=seed)
+    named = method.files() if isinstance(method, plugins.ReadsFiles) else {}
+    for sentence in unnamed_reads(method, reads, named.values()):
+        warnings.warn(sentence, stacklevel=2)
+    return edit
 
 
 def usual_supply(method: Mitigation | type[Mitigation], identity: str) -> str:
@@ -248,7 +255,10 @@ def build_supply(source: Supply | Supplier | str, *, item_info: tuple[str, ...] 
     if isinstance(source, Supply):
         return source
     supplier = plugins.build(Supplier, source) if isinstance(source, str) else source
-    supply = supplier.supply()
+    with noticing_reads() as reads:
+        supply = supplier.supply()
+    for sentence in unnamed_reads(supplier, reads, {file.sha256 for file in supplier.files()}):
+        warnings.warn(sentence, stacklevel=2)
     if "labels" not in item_info or supplier.labelled_by is None:
         return supply
     # the benchmark reads the same items as the supply where they share an option

@@ -5,6 +5,7 @@ else goes to standard error. A mistake that a user can fix is a line and exit st
 Modules that need torch are imported where they are used, so that `--help` and `list` are quick.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from contextvars import copy_context
@@ -35,6 +36,7 @@ from equipoise.commands.run import run as run_study
 from equipoise.commands.scorer import scorer
 from equipoise.commands.show import show
 from equipoise.errors import EquipoiseError
+from equipoise.plugin_files import slip_in_plugin
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -95,4 +97,10 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         say("stopped")
         return 130
+    except Exception as error:
+        slip = slip_in_plugin(error)
+        if slip is None or os.environ.get("EQUIPOISE_TRACEBACK"):
+            raise  # ours, with all that is known of it
+        say(f"error: {' '.join(slip.split())}; EQUIPOISE_TRACEBACK=1 shows how it came there")
+        return 2
     return 0

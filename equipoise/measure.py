@@ -10,7 +10,7 @@ import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -36,6 +36,7 @@ from equipoise.installed import version_of
 from equipoise.instruments import grade
 from equipoise.measurement_notes import notes_of
 from equipoise.null_references import note_nulls, nulls_of
+from equipoise.plugin_files import noticing_reads, unnamed_reads
 from equipoise.predictions import Predictions, read_predictions
 from equipoise.records import (
     JSON,
@@ -89,15 +90,13 @@ def measure(  # noqa: PLR0913
     of resamples, 0 for no intervals. `nulls`: beside the numbers stands what rules without bias get
     on the same items (`null_references`). `shards` stores outcomes as they come, so that a long
     measurement resumes where it was stopped.
-
     Raises `RecipeError` for an unknown split, `DataError` for no or duplicate examples and for an
     edit that was trained on an example, `ModelError` when the model cannot answer.
     """
-    split = choose_split(benchmark, split)
-    name = plugins.name_of(benchmark)
-    examples, requests = choose_examples(benchmark, split=split, limit=limit, seed=seed)
-    variants = 1
-    asked: Scorer | None = None
+    split, name = choose_split(benchmark, split), plugins.name_of(benchmark)
+    with noticing_reads() as reads:
+        examples, requests = choose_examples(benchmark, split=split, limit=limit, seed=seed)
+    variants, asked = 1, cast(Scorer | None, None)
     if isinstance(model, Predictions):
         outcomes, info = read_predictions(model, benchmark, name, split=split, examples=examples)
         outcomes = _finish_predicted(benchmark, examples, outcomes)
@@ -160,6 +159,7 @@ def measure(  # noqa: PLR0913
                 expected=len(examples) * variants,
             ),
             *note_nulls(benchmark.metrics, estimates, references),
+            *unnamed_reads(benchmark, reads, {file.sha256 for file in data}),
         ),
     )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Find a benchmark, supply, locator or mitigation by name, and build it from options. No registry.
 
-A name is, in this order: `path/to/file.py:Class`; `module:Class`; an entry point in the group
+A name is, in this order: `path/to/file.py:Class` (or `path/to/file.py`, where it defines a single
+class of the kind); `module:Class`; an entry point in the group
 named after the base's package (`equipoise.benchmarks`, `equipoise.mitigate`, …);
 a file of that name beside the base's own. The file name is the name. Listing imports nothing, so
 that a broken package is in nobody's way but its own. A name that two packages claim, or that is a
@@ -8,7 +9,6 @@ built-in's as well, is refused: which of them a number came from would depend on
 """
 
 import dataclasses
-import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -27,6 +27,7 @@ from pydantic import TypeAdapter, ValidationError
 from equipoise.errors import OptionError, RecipeError, nearest
 from equipoise.installed import entry_points_of
 from equipoise.option_errors import explain_option
+from equipoise.plugin_files import load_file
 from equipoise.records import JSON, OPTIONS
 
 T = TypeVar("T")
@@ -77,6 +78,8 @@ def find(base: type[T], name: str) -> type[T]:
     """
     if ":" in name:
         return _from_reference(base, name)
+    if name.endswith(".py"):
+        return _find_only_subclass(base, load_file(Path(name)), file=name)
     what = re.sub(r"(?<!^)(?=[A-Z])", " ", base.__name__).lower()
     group = _package_name(base)
     same_name = [entry for entry in entry_points_of(group) if entry.name == name]
@@ -326,7 +329,7 @@ def _load_entry(what: str, entry: EntryPoint) -> object:
 
 def _from_reference(base: type[T], reference: str) -> type[T]:
     where, _, class_name = reference.rpartition(":")
-    module = _load_file(Path(where)) if where.endswith(".py") else _load_module(where)
+    module = load_file(Path(where)) if where.endswith(".py") else _load_module(where)
     classes = dict(inspect.getmembers(module, inspect.isclass))
     if class_name not in classes:
         raise RecipeError(f"{where} has no class '{class_name}'; {nearest(class_name, classes)}")
@@ -344,46 +347,17 @@ def _load_module(where: str) -> ModuleType:
         ) from error
 
 
-def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise RecipeError(f"plug-in file '{path}' does not exist; check the path")
-    # named by its path, so that two files of the same name are two modules
-    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
-    name = f"equipoise_plugin_{path.stem}_{digest}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise RecipeError(f"plug-in file '{path}' cannot be loaded as Python; check the file")
-    module = importlib.util.module_from_spec(spec)
-    module.__dict__["__equipoise_path__"] = str(path)
-    module.__dict__["__equipoise_sha256__"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    # registered before it runs: dataclasses look their own module up
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    # half a module must not be what the next attempt finds, also after Ctrl-C
-    except BaseException as error:
-        del sys.modules[name]
-        if not isinstance(error, Exception):
-            raise
-        raise RecipeError(
-            f"plug-in file '{path}' must run as Python, got {type(error).__name__}: {error}; "
-            "fix the file"
-        ) from error
-    return module
-
-
-def _find_only_subclass(base: type[T], module: ModuleType) -> type[T]:
+def _find_only_subclass(base: type[T], module: ModuleType, *, file: str = "") -> type[T]:
     classes = {
         name: cls
         for name, cls in inspect.getmembers(module, inspect.isclass)
         if issubclass(cls, base) and cls.__module__ == module.__name__
     }
     if len(classes) != 1:
+        remedy = f"name it, as {file}:{next(iter(classes), 'CLASS')}" if file else "split the file"
         raise RecipeError(
-            f"{module.__name__} must define exactly one {base.__name__}, got {[*classes]}; "
-            "split the file"
+            f"{file or module.__name__} must define exactly one {base.__name__}, got "
+            f"{[*classes]}; {remedy}"
         )
     return next(iter(classes.values()))
 

@@ -5,9 +5,10 @@ import json
 import re
 import runpy
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from users_files import NEEDED as OPTIONS
@@ -268,29 +269,54 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
             assert anchor in slugs, f"{page.name} links to {target}"
 
 
+#: Of the page on adding, each block of code by the class that it defines.
+ADDED = {
+    code.partition("class ")[2].partition("(")[0]: code
+    for code in re.findall(r"```python\n(.*?)```", (DOCS / "adding.md").read_text(), re.DOTALL)
+}
+
+
+def test_plug_ins_of_the_page_on_adding_are_those_tested() -> None:
+    assert set(ADDED) == {
+        *("Nurses", "Towns", "Shrink", "Even", "TurnDown", "Lower", "Questions", "NurseSupply")
+    }
+
+
 @pytest.mark.parametrize(
-    "place", [0, 1, 2, 3], ids=["a benchmark", "a mitigation", "a text scorer", "a supply"]
+    ("name", "base", "check"),
+    [
+        ("Nurses", Benchmark, check_benchmark),
+        ("Towns", Benchmark, check_benchmark),
+        ("Questions", TextScorer, check_text_scorer),
+        ("NurseSupply", Supplier, check_supplier),
+        ("Shrink", Mitigation, check_mitigation),
+        ("TurnDown", Mitigation, check_mitigation),
+        ("Lower", Mitigation, check_mitigation),
+        ("Even", Mitigation, check_mitigation),
+    ],
 )
-def test_plug_ins_of_the_page_on_adding_pass_conformance(place: int, tmp_path: Path) -> None:
-    page = (ROOT / "docs" / "adding.md").read_text()
-    code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[place]
-    (tmp_path / "plugin.py").write_text(code)
-    name = f"{tmp_path / 'plugin.py'}:" + ("Nurses", "Shrink", "Questions", "NurseSupply")[place]
-    if place == 0:
-        check_benchmark(build(Benchmark, name))
-        return
-    if place == 2:
-        check_text_scorer(build(TextScorer, name))
-        return
-    if place == 3:
-        check_supplier(build(Supplier, name))
-        return
-    check_mitigation(build(Mitigation, name))
-    base = tmp_path / "base"
+def test_plug_ins_of_the_page_on_adding_pass_conformance(
+    name: str, base: Any, check: Callable[[Any], None], tmp_path: Path
+) -> None:
+    (tmp_path / "plugin.py").write_text(ADDED[name])
+    options: dict[str, JSON] = {}
+    if name == "Towns":
+        options = {"file": str(tmp_path / "towns.csv")}
+        (tmp_path / "towns.csv").write_text("town,region\nLeeds,north\nPorto,south\nOsaka,east\n")
+    if name == "Even":
+        options = {"steps": 2, "rank": 1, "learning_rate": 1e-3}
+    # the file defines a single plug-in, so that its name is enough
+    check(build(base, str(tmp_path / "plugin.py"), options))
+
+
+def test_a_plug_in_of_the_page_is_saved_and_loaded(tmp_path: Path) -> None:
+    (tmp_path / "plugin.py").write_text(ADDED["Shrink"])
     tiny = tiny_model("llama")
-    tiny.module.save_pretrained(base)
-    tiny.tokenizer.save_pretrained(base)
-    mitigate(load(str(base)), build(Mitigation, name), supply=tiny_supply()).save(tmp_path / "edit")
+    tiny.module.save_pretrained(tmp_path / "base")
+    tiny.tokenizer.save_pretrained(tmp_path / "base")
+    method = build(Mitigation, f"{tmp_path / 'plugin.py'}:Shrink")
+    edit = mitigate(load(str(tmp_path / "base")), method, supply=tiny_supply())
+    edit.save(tmp_path / "edit")
     assert load(str(tmp_path / "edit")).identity.startswith("base@")
 
 

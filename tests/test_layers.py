@@ -36,7 +36,8 @@ ALLOWED: dict[str, set[str]] = {
     "files": {"records", "errors"},
     "option_errors": set(),
     "installed": set(),
-    "plugins": _LOW | {"option_errors"},
+    "plugin_files": _LOW,
+    "plugins": _LOW | {"option_errors", "plugin_files"},
     "describe": _LOW | {"plugins"},
     "data": _LOW,
     "own_data": _LOW | {"data"},
@@ -105,6 +106,7 @@ ALLOWED: dict[str, set[str]] = {
         "faultless",
         "instruments",
         "measurement_notes",
+        "plugin_files",
         "null_references",
         "predictions",
         "plugins",
@@ -117,6 +119,7 @@ ALLOWED: dict[str, set[str]] = {
     | _MODEL
     | _PLUGINS
     | {"data", "plugins", "measure", "compare", "predictions", "loading", "edits", "planted"}
+    | {"plugin_files"}
     | {"stats", "own_data", "influence"},
     "neighbors": _LOW | _MODEL | {"associations", "edits", "training"},
     "calibrate": _LOW
@@ -165,7 +168,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"study", "checks", "report", "export", "rating", "calibrate", "demo", "data"}
     | {"training", "describe", "neighbors", "associations", "judging", "mixes", "own_data"}
     | {"influence", "stats", "scorer_gaps"},
-    "cli": {"commands", "errors"},
+    "cli": {"commands", "errors", "plugin_files"},
     "__main__": {"cli"},
 }
 NO_TORCH = {

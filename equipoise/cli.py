@@ -17,6 +17,7 @@ import typer
 from equipoise.commands.associations import associations
 from equipoise.commands.attribute import attribute
 from equipoise.commands.calibrate import calibrate
+from equipoise.commands.check import check
 from equipoise.commands.compare import compare
 from equipoise.commands.data import data
 from equipoise.commands.describe import describe, list_
@@ -45,8 +46,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 verbs = (
-    measure, locate, attribute, mitigate, inject, neighbors, merge, judge, scorer, rate, compare,
-    show, calibrate, report, export, demo, data, associations, mix, describe,
+    measure, locate, attribute, mitigate, inject, neighbors, merge, judge, scorer, rate,
+    compare, show, calibrate, report, export, demo, data, associations, mix, describe, check,
 )  # fmt: skip
 for verb in verbs:
     app.command()(verb)
@@ -75,7 +76,10 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command line; gives the exit status: 0, 2 for what a user can fix, 130 for Ctrl-C.
+    """Run the command line; gives the exit status.
+
+    0; 1 where `check` finds that a requirement is not met; 2 for what a user can fix; 130 for
+    Ctrl-C.
 
     `--batch_size` is read as `--batch-size`, as is every flag.
     """

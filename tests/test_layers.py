@@ -146,6 +146,7 @@ ALLOWED: dict[str, set[str]] = {
         "study.study",
     },
     "export": _LOW | {"markdown", "stats", "report", "study.results", "study.study"},
+    "gate": _LOW | {"report.formatting", "study.lm_eval_format"},
     "rating": _LOW
     | {"data", "plugins", "benchmarks.base", "stats", "report", "export"}
     | {"study.results", "study.load_study", "study.study"}
@@ -165,7 +166,7 @@ ALLOWED: dict[str, set[str]] = {
     | _MODEL
     | _PLUGINS
     | {"plugins", "api", "measure", "compare", "predictions", "loading", "edits", "planted"}
-    | {"study", "checks", "report", "export", "rating", "calibrate", "demo", "data"}
+    | {"study", "checks", "gate", "report", "export", "rating", "calibrate", "demo", "data"}
     | {"training", "describe", "neighbors", "associations", "judging", "mixes", "own_data"}
     | {"influence", "stats", "scorer_gaps"},
     "cli": {"commands", "errors", "plugin_files"},
@@ -189,6 +190,7 @@ NO_TORCH = {
     "transport",
     *("describe", "data", "own_data", "metrics", "stats", "group_words", "supply", "benchmarks"),
     *("associations", "mixes", "judging", "report", "export", "scenarios", "rating"),
+    "gate",
     *("scorer_gaps", "nulls", "exchange"),
 }
 NO_TORCH_FILES = {

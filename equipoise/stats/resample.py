@@ -14,7 +14,6 @@ from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from equipoise.metrics.weighted import (
     CLUSTER,
@@ -191,6 +190,8 @@ def percentile_interval(
     value ± t s sqrt(k / (k - 1)), s the draws' standard deviation. Cut to `within`, the values
     that the metric can have, and widened to contain the value.
     """
+    from scipy import special  # where it is used: stored results are read without it
+
     finite = draws[np.isfinite(draws)]
     if clusters < 2:
         return math.nan, math.nan, _too_few(clusters)
@@ -257,6 +258,8 @@ def one_sided_p(value: float, draws: Column, *, clusters: int, above: float) -> 
     the percentiles can give, and Student's t of the draws' spread goes on from there. For "at
     least", negate all three numbers. nan where there is no interval.
     """
+    from scipy import special
+
     finite = np.sort(draws[np.isfinite(draws)])
     # Two at least, for a spread: of no draws at all, none is lost either.
     if clusters < 2 or len(finite) < max(2.0, (1 - LOST_DRAWS) * len(draws)):
@@ -271,6 +274,8 @@ def one_sided_p(value: float, draws: Column, *, clusters: int, above: float) -> 
 
 
 def _students_p(value: float, draws: Column, *, clusters: int, above: float) -> float:
+    from scipy import special
+
     unit = float(np.std(draws)) * _expansion(clusters)
     if unit == 0.0:
         return 0.0 if value > above else 1.0

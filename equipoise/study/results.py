@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
 from equipoise.conclusions import Change, Comparison, Difference
@@ -65,9 +64,11 @@ def write_results(folder: Path | str, measurements: Sequence[Measurement]) -> Pa
     return folder
 
 
-def read_results(path: Path | str) -> tuple[Measurement, ...]:
+def read_results(path: Path | str, *, outcomes: bool = True) -> tuple[Measurement, ...]:
     """Read what `write_results` wrote: a folder, or the `results.json` in it.
 
+    `outcomes`: False leaves them out, unread: much quicker, and enough for the numbers, so that
+    what `--json` printed can be read, too.
     Raises `StoreError` naming the file when it is missing, cut, changed or of another schema.
     """
     path = Path(path)
@@ -87,7 +88,7 @@ def read_results(path: Path | str) -> tuple[Measurement, ...]:
                 **{name: row[name] for name in _PLAIN} | {"notes": tuple(row["notes"])},
                 data=_DATA.validate_python(row["data"]),
                 estimates=_ESTIMATES.validate_python(tuple(map(_restore_nan, row["estimates"]))),
-                outcomes=_read_outcomes(file.parent, row["outcomes"]),
+                outcomes=_read_outcomes(file.parent, row["outcomes"]) if outcomes else (),
                 # results of older versions have none
                 references=_read_references(row.get("references", [])),
             )
@@ -206,7 +207,9 @@ def write_outcomes(file: Path, outcomes: Sequence[Outcome]) -> None:
         },
         "text": pa.array([outcome.text for outcome in outcomes], pa.string()),
     }
-    pq.write_table(pa.table(columns), file, compression="zstd")
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table(columns), file, compression="zstd")
 
 
 # --- reading ----------------------------------------------------------------------------------
@@ -240,8 +243,10 @@ def _read_outcomes(folder: Path, place: Mapping[str, Any]) -> tuple[Outcome, ...
 
 def read_outcomes(file: Path) -> tuple[Outcome, ...]:
     """Read what `write_outcomes` wrote. Raises `StoreError` for what is no Parquet."""
+    from pyarrow import parquet
+
     try:
-        rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
+        rows: list[dict[str, Any]] = parquet.read_table(file).to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{file} must be Parquet, got: {error}; copy it again") from error
     return tuple(

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from equipoise.edits.base import Edit, Stored, described, read_tensors
-from equipoise.edits.edit import EditInfo, check_base
+from equipoise.edits.edit import EditInfo, check_base, edits_under
+from equipoise.edits.model_card import hub_id
 from equipoise.edits.peft_kinds import check_kind
 from equipoise.edits.token_tables import PREFIX, put_tables
 from equipoise.edits.tokenizer import read_tokenizer_files
@@ -30,6 +31,7 @@ from equipoise.records import JSON
 
 CONFIG_FILE = "adapter_config.json"
 TENSORS_FILE = "adapter_model.safetensors"
+NAMES_OF_BASE = ("base_model_name_or_path", "revision")
 ADAPTER = "equipoise"  # the adapter's name inside the model
 
 
@@ -89,6 +91,20 @@ class AdapterEdit(Edit):
             )
         return cls(info=info, config=config, tensors=stored.tensors)
 
+    def documents_for_others(self) -> Mapping[str, JSON]:
+        """The configuration with the base's name, by which PEFT, vLLM and TGI find it."""
+        named = {} if name_base(self.config) else base_names(self.info)
+        return {CONFIG_FILE: {**self.config, **named}}
+
+    @classmethod
+    def documents_of_ours(cls, documents: Mapping[str, JSON]) -> Mapping[str, JSON]:
+        """Without the base's name: an adapter is the same wherever its base lies."""
+        config = documents.get(CONFIG_FILE)
+        if not isinstance(config, dict):
+            return documents
+        ours = {key: value for key, value in config.items() if key not in NAMES_OF_BASE}
+        return {**documents, CONFIG_FILE: ours}
+
     def stored(self) -> Stored:
         """PEFT's own two files."""
         return Stored(
@@ -104,6 +120,20 @@ def name_base(config: Mapping[str, Any]) -> str:
     base, revision = str(config.get("base_model_name_or_path") or ""), config.get("revision")
     on_hub = base and revision and not Path(base).expanduser().exists()
     return f"{base}@{revision}" if on_hub else base
+
+
+def base_names(info: EditInfo) -> dict[str, JSON]:
+    """What an adapter's configuration says of its base: a Hub id and revision, or a folder.
+
+    Empty for what transformers cannot open by a name: a planted model, a GGUF file, and a base with
+    edits, without which the adapter must not be put on it.
+    """
+    name, revision = info.base_name, ""
+    if not name or edits_under(info) or ":" in name or name.lower().endswith(".gguf"):
+        return {}
+    if hub_id(info):
+        name, _, revision = name.partition("@")
+    return dict(zip(NAMES_OF_BASE, (name, revision or None), strict=True))
 
 
 def read_adapter(folder: Path) -> AdapterEdit:

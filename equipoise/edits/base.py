@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from equipoise.edits.edit import EditInfo, tensor_bytes
+from equipoise.edits.edit import EditInfo, check_stacked, tensor_bytes
 from equipoise.edits.model_card import card
 from equipoise.edits.token_tables import check_rows, count_rows
 from equipoise.edits.tokenizer import is_tokenizer_file, put_tokenizer, read_tokenizer_files
@@ -90,6 +90,15 @@ class Edit(ABC):
     def stored(self) -> Stored:
         """What the folder holds besides the record; `_from_stored` reads it."""
 
+    def documents_for_others(self) -> Mapping[str, JSON]:
+        """The documents of `stored` as they are written, with what other programs look for."""
+        return self.stored().documents
+
+    @classmethod
+    def documents_of_ours(cls, documents: Mapping[str, JSON]) -> Mapping[str, JSON]:
+        """What `documents_for_others` was made from."""
+        return documents
+
     @classmethod
     @abstractmethod
     def _from_stored(cls, info: EditInfo, stored: Stored, folder: Path) -> Self:
@@ -137,6 +146,7 @@ class Edit(ABC):
     def _enter(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:
         """Put the tokenizer in, then the edit, which must fill the rows of added tokens."""
         check_predicts(model, "edited")
+        check_stacked(model, self.info)
         rows = count_rows(model.module)
         edited = self.put(put_tokenizer(model, self.tokenizer, self.stored().tensors, undo), undo)
         check_rows(edited, rows)
@@ -160,7 +170,7 @@ class Edit(ABC):
 
     def _fill(self, folder: Path) -> None:
         info, stored = self.info, self.stored()
-        for name, document in stored.documents.items():
+        for name, document in self.documents_for_others().items():
             (folder / name).write_bytes(_to_json(document))
         for name, content in self.tokenizer.items():
             (folder / name).write_bytes(content)
@@ -224,6 +234,8 @@ class Edit(ABC):
             tensors={} if head.tensors_file is None else read_tensors(folder / head.tensors_file),
             tensors_file=head.tensors_file,
         )
+        if stored.content != head.content:
+            stored = replace(stored, documents=cls.documents_of_ours(stored.documents))
         # the hashes of files do not cover the values, which stand in edit.json itself
         if stored.content != head.content:
             raise StoreError(

@@ -1,6 +1,7 @@
 """Where an edit came from, and by which parameters it recognizes its base."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
@@ -12,6 +13,8 @@ from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.plugins import name_of, options_of
 from equipoise.records import JSON, DataUse, Supply
+
+_EDIT_IN_IDENTITY = re.compile(r"\+([^+]+:[0-9a-f]{8})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,4 +137,29 @@ def check_base(model: LanguageModel, info: EditInfo, names: Iterable[str]) -> No
             f"edit '{info.method}' must be attached to the model it was learnt on, "
             f"{info.base}, got {model.identity} ({model.module.dtype}), whose weights differ; "
             "load that model with the dtype it had, or learn the edit anew"
+        )
+
+
+def edits_under(info: EditInfo) -> list[str]:
+    """The edits that the base had when this was learnt on it, as in "lftf:607a30d1"."""
+    return _EDIT_IN_IDENTITY.findall(info.base)
+
+
+def check_stacked(model: LanguageModel, info: EditInfo) -> None:
+    """Raise `ModelError` for a model without the edits that this was learnt on top of.
+
+    The fingerprint alone would not see them where they change other parameters.
+    """
+    edits = model.source.get("edits")
+    present = [
+        f"{edit.get('method')}:{str(edit.get('content'))[:8]}"
+        for edit in (edits if isinstance(edits, list) else [])
+        if isinstance(edit, dict)
+    ]
+    missing = [edit for edit in edits_under(info) if edit not in present]
+    if missing:
+        raise ModelError(
+            f"edit '{info.method}' was learnt on {info.base} and must be put on it, got "
+            f"{model.identity} without {missing[0]}; load the base with that edit and give it "
+            "(base=, --base)"
         )

@@ -16,10 +16,9 @@ import torch
 from peft.utils.other import get_pattern_key
 from torch import Tensor
 
-from equipoise.edits.adapter import AdapterEdit, sits_on
+from equipoise.edits.adapter import NAMES_OF_BASE, AdapterEdit, sits_on
 from equipoise.edits.base import Edit
 from equipoise.edits.edit import EditInfo, fingerprint, parameter, runs_own_code
-from equipoise.edits.model_card import hub_id
 from equipoise.edits.token_tables import PREFIX, table_name, table_names
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError
@@ -108,10 +107,9 @@ def transfer_adapter(
         base_code=runs_own_code(model),
         base_vocabulary=str(model_vocabulary),
     )
-    # a folder's path would only help its owner
-    name, _, revision = info.base_name.partition("@") if hub_id(info) else ("", "", "")
-    bound = {"base_model_name_or_path": name or None, "revision": revision or None}
-    return replace(adapter, info=info, config={**adapter.config, **bound})
+    # named by what is written: the names that it has are of the other base
+    plain = {key: value for key, value in adapter.config.items() if key not in NAMES_OF_BASE}
+    return replace(adapter, info=info, config=plain)
 
 
 def _check_adapter(edit: Edit) -> AdapterEdit:

@@ -187,8 +187,8 @@ def test_under_an_adapter_elsewhere_the_weights_hold_it() -> None:
         edit = edit_of(adapted)
         with edit.attached(adapted) as edited:
             assert applied(edited) == "weights"
-    # learnt under an adapter on queries and values it fits the base as well
-    with edit.attached(model):
+    # its own weights are the base's, too, but it was learnt on the model with the adapter
+    with pytest.raises(ModelError, match="without unlearn:"), edit.attached(model):
         pass
 
 

@@ -31,6 +31,7 @@ from equipoise.commands.merge import merge
 from equipoise.commands.mitigate import mitigate
 from equipoise.commands.mix import mix
 from equipoise.commands.neighbors import neighbors
+from equipoise.commands.push import push
 from equipoise.commands.rate import rate
 from equipoise.commands.run import demo
 from equipoise.commands.run import run as run_study
@@ -48,6 +49,7 @@ app = typer.Typer(
 verbs = (
     measure, locate, attribute, mitigate, inject, neighbors, merge, judge, scorer, rate,
     compare, show, calibrate, report, export, demo, data, associations, mix, describe, check,
+    push,
 )  # fmt: skip
 for verb in verbs:
     app.command()(verb)

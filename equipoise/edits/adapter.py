@@ -93,8 +93,9 @@ class AdapterEdit(Edit):
 
     def documents_for_others(self) -> Mapping[str, JSON]:
         """The configuration with the base's name, by which PEFT, vLLM and TGI find it."""
-        named = {} if name_base(self.config) else base_names(self.info)
-        return {CONFIG_FILE: {**self.config, **named}}
+        if name_base(self.config):
+            return {CONFIG_FILE: dict(self.config)}
+        return {CONFIG_FILE: {**_without_base(self.config), **base_names(self.info)}}
 
     @classmethod
     def documents_of_ours(cls, documents: Mapping[str, JSON]) -> Mapping[str, JSON]:
@@ -102,17 +103,21 @@ class AdapterEdit(Edit):
         config = documents.get(CONFIG_FILE)
         if not isinstance(config, dict):
             return documents
-        ours = {key: value for key, value in config.items() if key not in NAMES_OF_BASE}
-        return {**documents, CONFIG_FILE: ours}
+        return {**documents, CONFIG_FILE: _without_base(config)}
 
     def stored(self) -> Stored:
         """PEFT's own two files."""
+        named = bool(name_base(self.config))
         return Stored(
             kind=self.kind,
-            documents={CONFIG_FILE: dict(self.config)},
+            documents={CONFIG_FILE: dict(self.config) if named else _without_base(self.config)},
             tensors=self.tensors,
             tensors_file=TENSORS_FILE,
         )
+
+
+def _without_base(config: Mapping[str, JSON]) -> dict[str, JSON]:
+    return {key: value for key, value in config.items() if key not in NAMES_OF_BASE}
 
 
 def name_base(config: Mapping[str, Any]) -> str:

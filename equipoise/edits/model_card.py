@@ -9,13 +9,14 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import jinja2
 from huggingface_hub import ModelCardData
 from huggingface_hub.utils import HFValidationError, validate_repo_id
 from markupsafe import Markup
 
-from equipoise.edits.edit import EditInfo
+from equipoise.edits.edit import EditInfo, edits_under
 from equipoise.markdown import code_block, markdown_text
 from equipoise.records import JSON, ModelKind
 
@@ -24,12 +25,49 @@ _CLASSES: Mapping[str, str] = {"masked": "AutoModelForMaskedLM"}  # else AutoMod
 _SCALARS = (bool, int, float, str)
 
 
+#: The folders of a path, as of the machine that an edit was learnt on; no address.
+_PLACE = re.compile(
+    r"(?<![\w:/.~-])(?:~|[A-Za-z]:)?(?:[/\\][^\s/\\'\",;:()\[\]{}]+)+[/\\](?=[^\s/\\])"
+)
+_CHANGED, _LIMITS, _UNMEASURED = "## What changed", "## Limits", "It has not been measured:"
+
+
+def without_places(value: JSON) -> JSON:
+    """A value with the last names of files and folders in place of their paths on this machine."""
+    if isinstance(value, str):
+        return _PLACE.sub("", value)
+    if isinstance(value, list):
+        return [without_places(item) for item in value]
+    if isinstance(value, dict):
+        return {key: without_places(item) for key, item in value.items()}
+    return value
+
+
+def info_without_places(info: EditInfo) -> EditInfo:
+    """The record without paths on this machine, but for the base's name."""
+    return replace(
+        info,
+        options={key: without_places(value) for key, value in info.options.items()},
+        report={key: without_places(value) for key, value in info.report.items()},
+        origin=str(without_places(info.origin)),
+        files=tuple(replace(file, name=str(without_places(file.name))) for file in info.files),
+    )
+
+
+def measured_changes(card_text: str) -> str | None:
+    """What a card says was measured before and after, as `card` takes it; None: nothing was."""
+    _, _, after = card_text.partition(f"\n{_CHANGED}\n")
+    section = after.partition(f"\n{_LIMITS}\n")[0].strip()
+    return None if not section or section.startswith(_UNMEASURED) else section
+
+
 def card(info: EditInfo, kind: str, *, changes: str | None = None) -> str:
     """The whole card of an edit of this kind (`Edit.kind`: "weights", "adapter", "prompts", …).
 
     `changes`: ready Markdown that says what was measured before and after; None: it has not been
     measured, and the card says how to do that.
     """
+    info = info_without_places(info)
     scheme = re.fullmatch(r"[a-z]+:[\w=.,-]+", info.base_name)
     return _TEMPLATE.render(
         info=info,
@@ -39,6 +77,7 @@ def card(info: EditInfo, kind: str, *, changes: str | None = None) -> str:
         base=info.base_name or info.base if hub_id(info) or scheme else "BASE",
         options=sorted(info.options.items()),
         report=[(key, value) for key, value in sorted(info.report.items()) if _fits_cell(value)],
+        under=edits_under(info),
         auto_class=_CLASSES.get(info.base_kind, "AutoModelForCausalLM"),
         changes=None if changes is None else Markup(changes.strip()),
     )
@@ -51,11 +90,12 @@ def merged_card(
     *,
     kind: ModelKind,
     dtype: str,
+    changes: str | None = None,
 ) -> str:
     """The whole card of a model that edits were merged into.
 
     `base`: its identity; `hub_base`: its id on the Hub, None where it has none; `edits`: as
-    `base.described` records them.
+    `base.described` records them; `changes`: what was measured of the edit, as `card` takes it.
     """
     data = ModelCardData(
         base_model=hub_base,
@@ -66,10 +106,18 @@ def merged_card(
     )
     rows = [
         f"| {markdown_text(str(edit.get('method')))} | {markdown_text(str(edit.get('version')))} | "
-        f"{markdown_text(json.dumps(edit.get('options'), sort_keys=True))} | "
+        f"{markdown_text(json.dumps(without_places(edit.get('options')), sort_keys=True))} | "
         f"`{str(edit.get('content'))[:12]}` |"
         for edit in edits
     ]
+    auto_class = _CLASSES.get(kind, "AutoModelForCausalLM")
+    rounded = "" if dtype == "float32" else f" Rounding to {dtype} moves last digits."
+    numbers = (
+        f"{_UNMEASURED} nothing is known of what it does. Measure it like a model, and its base."
+        if changes is None
+        else f"Measured with the edit attached to its base, before it was merged.{rounded}\n\n"
+        f"{changes.strip()}"
+    )
     return "\n".join(
         [
             f"---\n{data.to_yaml()}\n---\n",
@@ -79,7 +127,16 @@ def merged_card(
             "measure this model on any of them.\n",
             "| method | version | options | content (sha256) |\n| --- | --- | --- | --- |",
             *rows,
-            "",
+            "\n## How to use it\n\n`FOLDER` is the folder with this file, or its id on the Hub.\n",
+            "```python",
+            f"from transformers import AutoTokenizer, {auto_class}\n",
+            f'model = {auto_class}.from_pretrained("FOLDER")',
+            'tokenizer = AutoTokenizer.from_pretrained("FOLDER")',
+            "```\n\n```bash\nequipoise measure FOLDER BENCHMARK\n```\n",
+            f"{_CHANGED}\n\n{numbers}\n\n{_LIMITS}\n",
+            "- Only the numbers under “What changed” were measured; a bias that falls on one "
+            "benchmark may stay or rise on another.",
+            "- No licence is stated here; those of the base and of the texts learnt from hold.\n",
         ]
     )
 

@@ -19,8 +19,9 @@ from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from equipoise.edits.base import CARD
 from equipoise.edits.head_scales import HeadScaleEdit
-from equipoise.edits.model_card import merged_card
+from equipoise.edits.model_card import measured_changes, merged_card, without_places
 from equipoise.errors import ModelError, nearest
 from equipoise.files.atomic import check_new, new_folder, sha256
 from equipoise.inference.language_model import LanguageModel
@@ -81,7 +82,7 @@ def merge(model: LanguageModel, folder: Path | str, *, dtype: str = "float32") -
         record = MergedRecord(
             schema=1,
             base=_EDITS.sub("", model.identity),
-            edits=_edits(model),
+            edits=[without_places(edit) for edit in _edits(model)],
             dtype=dtype,
             start=model.start,
             files={file.name: sha256(file) for file in sorted(beside.glob("*.safetensors"))},
@@ -90,11 +91,20 @@ def merge(model: LanguageModel, folder: Path | str, *, dtype: str = "float32") -
         text = json.dumps(record.to_json(), indent=1, sort_keys=True, allow_nan=False)
         (beside / MERGED).write_text(text + "\n", encoding="utf-8")
         on_hub = record.base.partition("@")[0] if model.source.get("revision") else None
-        card = merged_card(record.base, on_hub, record.edits, kind=model.kind, dtype=dtype)
+        measured = measured_changes(_read_card(model)) if len(record.edits) == 1 else None
+        card = merged_card(
+            record.base, on_hub, record.edits, kind=model.kind, dtype=dtype, changes=measured
+        )
         (beside / "README.md").write_text(card, encoding="utf-8")
         del module
         _compare(_probe(_read_back(beside, model)), written, f"{folder} read back")
     return Merged(folder=folder, merging=merging, rounding=rounding, record=record)
+
+
+def _read_card(model: LanguageModel) -> str:
+    """The card of the edit that was loaded; "" without any."""
+    file = Path(str(model.source.get("name") or "")).expanduser() / CARD
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
 
 
 def _edits(model: LanguageModel) -> list[Any]:

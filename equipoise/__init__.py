@@ -26,13 +26,17 @@ if TYPE_CHECKING:
     from equipoise.attributions import Attribution as Attribution
     from equipoise.compare import compare as compare
     from equipoise.conclusions import Comparison as Comparison
+    from equipoise.loading.in_memory import wrap as wrap
     from equipoise.loading.load import load as load
     from equipoise.loading.merge import merge as merge
+    from equipoise.loading.push import push as push
     from equipoise.records import Estimate as Estimate
     from equipoise.records import Measurement as Measurement
     from equipoise.report.html import write_page as write_page
+    from equipoise.study.load_study import read_study as read_study
     from equipoise.study.results import read_results as read_results
     from equipoise.study.results import write_results as write_results
+    from equipoise.study.run_recipe import run as run
 
 _HOME = {
     "attribute": "equipoise.api",
@@ -40,6 +44,10 @@ _HOME = {
     "compare": "equipoise.compare",
     "load": "equipoise.loading.load",
     "merge": "equipoise.loading.merge",
+    "push": "equipoise.loading.push",
+    "wrap": "equipoise.loading.in_memory",
+    "run": "equipoise.study.run_recipe",
+    "read_study": "equipoise.study.load_study",
     "Comparison": "equipoise.conclusions",
     "Estimate": "equipoise.records",
     "Measurement": "equipoise.records",

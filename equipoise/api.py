@@ -6,24 +6,28 @@ own world.
 """
 
 import dataclasses
+import inspect
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
+from transformers import Pipeline
 
 from equipoise import plugins
 from equipoise.attribute.base import Attributor
 from equipoise.attributions import Attribution
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark, TellsLabels
-from equipoise.conclusions import Ranking, RankStability
+from equipoise.conclusions import CALLED, Ranking, RankStability
 from equipoise.data.sources import named_folder, reading_from
 from equipoise.edits.base import Edit
-from equipoise.errors import RecipeError
+from equipoise.errors import RecipeError, nearest
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.scorer import Scorer
 from equipoise.inference.sentence_encoder import check_predicts
 from equipoise.influence.once import attribute_once
+from equipoise.loading.in_memory import Pair, as_model, refuse_other_things
 from equipoise.locate.base import HeadLocator, Locator
 from equipoise.measure import Shards
 from equipoise.measure import measure as measure_built
@@ -34,14 +38,20 @@ from equipoise.own_data.row_file import RowFile
 from equipoise.planted.folder import PLANTED, WORLD, find_folder, world_folder
 from equipoise.plugin_files import noticing_reads, unnamed_reads
 from equipoise.predictions import Predictions
-from equipoise.records import Measurement, Prompt, Supply
+from equipoise.records import JSON, Measurement, Prompt, Supply
 from equipoise.rows import Probe, TrainingRow
 from equipoise.stats.stability import rank_stability
 from equipoise.supply.base import Supplier
 
+T = TypeVar("T")
 
-def measure(  # noqa: PLR0913
-    model: Scorer | Predictions,
+#: What answers a benchmark: a model, published predictions, a pair or pipeline of transformers.
+Measurable: TypeAlias = Scorer | Predictions | Pair
+
+
+@overload
+def measure(
+    model: Measurable,
     benchmark: AnyBenchmark | str,
     *,
     split: str | None = None,
@@ -51,18 +61,119 @@ def measure(  # noqa: PLR0913
     data: str | None = None,
     nulls: bool = True,
     shards: Shards | None = None,
-) -> Measurement:
+    called: str | None = None,
+    **options: Mapping[str, JSON],
+) -> Measurement: ...
+
+
+@overload
+def measure(
+    model: Measurable,
+    benchmark: list[AnyBenchmark | str] | list[str] | tuple[AnyBenchmark | str, ...],
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    draws: int = 2000,
+    data: str | None = None,
+    nulls: bool = True,
+    shards: Shards | None = None,
+    called: str | None = None,
+    **options: Mapping[str, JSON],
+) -> tuple[Measurement, ...]: ...
+
+
+def measure(  # noqa: PLR0913
+    model: Measurable,
+    benchmark: Any,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    draws: int = 2000,
+    data: str | None = None,
+    nulls: bool = True,
+    shards: Shards | None = None,
+    called: str | None = None,
+    **options: Mapping[str, JSON],
+) -> Measurement | tuple[Measurement, ...]:
     """Put a benchmark to a model; `equipoise.measure.measure` says what the arguments mean.
 
-    A benchmark given by name is built with its defaults.
+    A benchmark given by name is built with its defaults, or with the options under its name:
+    `measure(model, "bbq", bbq={"score": "letters"})`. Of a list of benchmarks each is measured, in
+    their order. `called`: what the results call the model, beside its identity.
     """
-    if isinstance(benchmark, str):
-        benchmark = plugins.build(Benchmark, benchmark)
-    with reading_from(folder_for(model.identity, data)):
-        return measure_built(
-            model, benchmark, split=split, limit=limit, seed=seed, draws=draws, nulls=nulls,
-            shards=shards,
-        )  # fmt: skip
+    is_list = isinstance(benchmark, list | tuple)
+    names = [*benchmark] if is_list else [benchmark]
+    _check_options(options, names)
+    model = as_scorer(model)
+    built: list[AnyBenchmark] = [
+        build_plugin(Benchmark, name, options.get(name, {}) if isinstance(name, str) else {})
+        for name in names
+    ]
+    measurements = []
+    for each in built:
+        with reading_from(folder_for(model.identity, data)):
+            measurement = measure_built(
+                model, each, split=split, limit=limit, seed=seed, draws=draws, nulls=nulls,
+                shards=shards,
+            )  # fmt: skip
+        if called is not None:
+            info = {**measurement.model_info, CALLED: called}
+            measurement = dataclasses.replace(measurement, model_info=info)
+        measurements.append(measurement)
+    return tuple(measurements) if is_list else measurements[0]
+
+
+def as_scorer(model: Measurable) -> Scorer | Predictions:
+    """What answers, of a pair or pipeline of transformers too. Raises `ModelError` for a name."""
+    if isinstance(model, tuple | Pipeline):
+        return as_model(model)
+    refuse_other_things(model)
+    return model
+
+
+def _check_options(options: Mapping[str, object], benchmarks: Sequence[object]) -> None:
+    """Raise `RecipeError` for options that are of no benchmark, or no mapping."""
+    names = {name for name in benchmarks if isinstance(name, str)}
+    for name, value in options.items():
+        if name not in names:
+            known = {*names, *inspect.signature(measure_built).parameters, "data", "called"}
+            raise RecipeError(
+                f"measure has no argument '{name}', nor a benchmark of that name here; "
+                f"{nearest(name, known)}"
+            )
+        if not isinstance(value, Mapping):
+            raise RecipeError(
+                f"options of a benchmark must be a mapping, got {name}={value!r:.60}; write "
+                f"{name}={{'option': value}}"
+            )
+
+
+def build_plugin(base: type[T], given: object, options: Mapping[str, JSON]) -> T:
+    """A plug-in that is given by name, with these options, or as an object.
+
+    Raises `RecipeError` for anything else, and for options beside an object, which has its own.
+    """
+    what = base.__name__.lower()
+    if isinstance(given, str):
+        return plugins.build(base, given, options)
+    if isinstance(given, type) and issubclass(given, base):
+        raise RecipeError(
+            f"a {what} must be a name or an object, got the class {given.__name__}; build it: "
+            f"{given.__name__}()"
+        )
+    if not isinstance(given, base):
+        raise RecipeError(
+            f"a {what} must be a name or an object, got {given!r:.60}; name one, "
+            "`equipoise list` has them all"
+        )
+    if options:
+        raise RecipeError(
+            f"options must stand beside a name, got {', '.join(options)} beside a "
+            f"{type(given).__name__} object; set them in it, or name it"
+        )
+    return given
 
 
 def folder_for(identity: str, data: str | None = None) -> Path | None:
@@ -80,27 +191,29 @@ def folder_for(identity: str, data: str | None = None) -> Path | None:
 
 
 def locate(
-    model: LanguageModel,
+    model: LanguageModel | Pair,
     locator: Locator | str = "block_influence",
     *,
     supply: Supply | Supplier | str | None = None,
     seed: int = 0,
     data: str | None = None,
+    **options: JSON,
 ) -> Ranking:
     """Rank the model's blocks or heads on the supply's prompts (or questions: `Locator.reads`).
 
-    No supply: what the locator usually ranks on (`Locator.taught_by`).
+    `options`: of a locator that is given by name, as in the verbs below. No supply: what the
+    locator usually ranks on (`Locator.taught_by`).
     """
+    model = as_model(model)
     check_predicts(model, "located in")
-    if isinstance(locator, str):
-        locator = plugins.build(Locator, locator)
+    locator = build_plugin(Locator, locator, options)
     with reading_from(folder_for(model.identity, data)):
         prompts = _ranked_on(locator, supply)
     return locator.locate(model, prompts, seed=seed)
 
 
 def stability(
-    model: LanguageModel,
+    model: LanguageModel | Pair,
     locator: Locator | str = "block_influence",
     *,
     supply: Supply | Supplier | str | None = None,
@@ -108,6 +221,7 @@ def stability(
     sample: int = 100,
     top: int | None = None,
     data: str | None = None,
+    **options: JSON,
 ) -> RankStability:
     """Rank blocks or heads once per seed, each time on `sample` of the supply's prompts.
 
@@ -118,13 +232,13 @@ def stability(
     Raises `RecipeError` for seeds that are none or not all different, a sample below 1, and a `top`
     that the model has not as many heads as.
     """
+    model = as_model(model)
     check_predicts(model, "located in")
     if not seeds or len(set(seeds)) < len(seeds):
         raise RecipeError(f"seeds must be all different, got {list(seeds)}; name some numbers once")
     if sample < 1:
         raise RecipeError(f"sample must be at least 1 prompt, got {sample}; raise it")
-    if isinstance(locator, str):
-        locator = plugins.build(Locator, locator)
+    locator = build_plugin(Locator, locator, options)
     with reading_from(folder_for(model.identity, data)):
         prompts = _ranked_on(locator, supply)
     if isinstance(locator, HeadLocator):  # before rankings, which take long
@@ -169,7 +283,7 @@ def drawn(prompts: Sequence[Prompt], sample: int, *, seed: int) -> tuple[Prompt,
 
 
 def attribute(
-    model: LanguageModel,
+    model: LanguageModel | Pair,
     attributor: Attributor | str = "influence",
     *,
     supply: Supply | Supplier | str | None = None,
@@ -177,6 +291,7 @@ def attribute(
     probes: Sequence[Probe] | Path | str | None = None,
     seed: int = 0,
     data: str | None = None,
+    **options: JSON,
 ) -> Attribution:
     """Score training rows by how much they support a bias; the model is left as it was.
 
@@ -184,8 +299,8 @@ def attribute(
     of a supply. None of them: what the attributor usually scores (`Attributor.taught_by`).
     Raises `RecipeError` for rows and a supply, for probes without rows, and without rows.
     """
-    if isinstance(attributor, str):
-        attributor = plugins.build(Attributor, attributor)
+    model = as_model(model)
+    attributor = build_plugin(Attributor, attributor, options)
     if attributor.uses_model:
         check_predicts(model, "asked which rows taught it")
     if rows is None and probes is not None:
@@ -208,21 +323,23 @@ def attribute(
 
 
 def mitigate(
-    model: LanguageModel,
+    model: LanguageModel | Pair,
     method: Mitigation | str = "lftf",
     *,
     supply: Supply | Supplier | str | None = None,
     seed: int = 0,
     data: str | None = None,
+    **options: JSON,
 ) -> Edit:
     """Learn an edit from a supply; the model itself is left as it was.
 
-    No supply: what the method usually learns from (`usual_supply`).
+    `options`: of a method that is given by name, `mitigate(model, "lftf", epochs=1)`. No supply:
+    what the method usually learns from (`usual_supply`).
     Use the edit in a `with edit.attached(model) as edited:` block, or save it and load the folder.
     """
+    model = as_model(model)
     check_predicts(model, "edited")
-    if isinstance(method, str):
-        method = plugins.build(Mitigation, method)
+    method = build_plugin(Mitigation, method, options)
     with reading_from(folder_for(model.identity, data)):
         source = usual_supply(method, model.identity) if supply is None else supply
         built = build_supply(source, item_info=method.item_info)
@@ -254,7 +371,7 @@ def build_supply(source: Supply | Supplier | str, *, item_info: tuple[str, ...] 
     """
     if isinstance(source, Supply):
         return source
-    supplier = plugins.build(Supplier, source) if isinstance(source, str) else source
+    supplier = build_plugin(Supplier, source, {})
     with noticing_reads() as reads:
         supply = supplier.supply()
     for sentence in unnamed_reads(supplier, reads, {file.sha256 for file in supplier.files()}):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.frames import as_frame
+from equipoise.notebook import AttributionView
 from equipoise.records import Column, Estimate
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 MOST_BY_PROBE: Final = 2**22  # numbers of a matrix [row, probe] that is kept
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attribution:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Attribution(AttributionView):
     """A score for each training row; a higher score means more support of the bias."""
 
     attributor: str

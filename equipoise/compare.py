@@ -59,8 +59,16 @@ def compare(
     Raises `RecipeError` when they did not measure the same items, naming the difference, and for
     several before that are not as many as after.
     """
-    afters = (after,) if isinstance(after, Measurement) else tuple(after)
-    befores = (before,) if isinstance(before, Measurement) else tuple(before)
+    befores, afters = (
+        tuple(side) if isinstance(side, Sequence) and not isinstance(side, str) else (side,)
+        for side in (before, after)
+    )
+    for side in (*befores, *afters):
+        if not isinstance(side, Measurement):
+            raise RecipeError(
+                f"what is compared must be measurements, got {side!r:.60}; read a folder with "
+                "eq.read_results and choose from it"
+            )
     if len(befores) not in (1, len(afters)):
         raise RecipeError(
             f"several measurements before must be as many as after, got {len(befores)} and "

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from equipoise.frames import html_table, table_of
+from equipoise.notebook import ComparisonView, RankingView
 from equipoise.records import Estimate, Margin, Measurement
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ranking:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Ranking(RankingView):
     """Components with their scores; a larger score means more of what the locator looks for.
 
     Components are all blocks of a model, or all its attention heads.
@@ -94,6 +95,14 @@ Direction: TypeAlias = Literal[
 ]  # fmt: skip
 #: Of which nothing is stated: no number, or sides that differ in a setting.
 UNSTATED: Final[tuple[Direction, ...]] = ("unknown", "not comparable")
+
+
+CALLED: Final = "called"  # in `Measurement.model_info`: what its user calls the model
+
+
+def model_title(measurement: Measurement) -> str:
+    """What a reader knows the model by: the name that its user gave it, else its identity."""
+    return str(measurement.model_info.get(CALLED) or measurement.model)
 
 
 def title_of(measurement: Measurement) -> str:
@@ -223,8 +232,8 @@ def describe_differences(differences: Iterable[Difference], *, across: bool) -> 
     return "; ".join(dict.fromkeys(texts))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Comparison(ComparisonView):
     """Measurements of the same items before and after a change, paired."""
 
     before: Measurement

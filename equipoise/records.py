@@ -15,7 +15,8 @@ from pydantic import ConfigDict
 from typing_extensions import TypeAliasType
 
 from equipoise.dialogues import Dialogue, Texts
-from equipoise.frames import as_frame, group_columns, html_table, table_of
+from equipoise.frames import as_frame, group_columns, table_of
+from equipoise.notebook import MeasurementView
 from equipoise.rows import Probe, TrainingRow, documents_of, text_sha256
 
 if TYPE_CHECKING:
@@ -351,8 +352,8 @@ class DataUse:
     revision: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Measurement(MeasurementView):
     """What a benchmark said of a model, with all that is needed to trust or repeat it."""
 
     model: str  # Scorer.identity
@@ -392,6 +393,3 @@ class Measurement:
             {"example": row.example, **row.values, **group_columns(row.groups), "text": row.text}
             for row in self.outcomes
         )
-
-    def _repr_html_(self) -> str:
-        return html_table(f"{self.benchmark} ({self.split}), {self.model}", self.to_frame())

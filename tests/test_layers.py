@@ -25,14 +25,16 @@ _SCORERS_OF_WORDS = ("distinct_n", "gender_polarity", "length", "register", "rep
 #: A room to what its files may import, beside their own room.
 ALLOWED: dict[str, set[str]] = {
     "frames": set(),
+    "figures": set(),
+    "notebook": {"errors", "figures", "frames"},
     "rows": set(),
     "dialogues": set(),
-    "records": {"dialogues", "frames", "rows"},
-    "attributions": {"frames", "records"},
+    "records": {"dialogues", "frames", "notebook", "rows"},
+    "attributions": {"frames", "notebook", "records"},
     "errors": set(),
     "transport": {"errors"},
     "markdown": set(),
-    "conclusions": {"frames", "records"},
+    "conclusions": {"frames", "notebook", "records"},
     "files": {"records", "errors"},
     "option_errors": set(),
     "installed": set(),
@@ -131,7 +133,17 @@ ALLOWED: dict[str, set[str]] = {
     | {f"{room}.base" for room in _PLUGINS}
     # the control that joins a study by itself
     | {"mitigate.word_table", "metrics.stereoset"}
-    | {"data", "frames", "plugins", "measure", "faultless", "null_references", "compare", "api"}
+    | {
+        "data",
+        "figures",
+        "frames",
+        "plugins",
+        "measure",
+        "faultless",
+        "null_references",
+        "compare",
+        "api",
+    }
     | {"calibrate"}
     | {"checks", "group_words.people"}
     | {"edits", "loading", "training", "influence", "stats", "planted"},
@@ -175,6 +187,8 @@ ALLOWED: dict[str, set[str]] = {
 NO_TORCH = {
     *(
         "frames",
+        "figures",
+        "notebook",
         "rows",
         "dialogues",
         "records",

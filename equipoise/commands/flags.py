@@ -3,11 +3,12 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, TypeAlias, cast
 
 import typer
 
-from equipoise.conclusions import margin_of
+from equipoise.conclusions import CALLED, margin_of
 from equipoise.errors import RecipeError, nearest
 from equipoise.records import JSON, MOST_DRAWS, MOST_SEED, Margin
 
@@ -67,6 +68,10 @@ WithoutFaults = Annotated[
 Nulls = Annotated[
     bool, typer.Option(help="Beside each number what rules without bias get: docs/validity.md.")
 ]
+Called = Annotated[
+    str | None,
+    typer.Option("--as", metavar="NAME", help="What results call the model, beside its identity."),
+]
 System = Annotated[
     str | None, typer.Option(help="System prompt, with --chat; else the template's own.")
 ]
@@ -121,12 +126,13 @@ def load_model(  # noqa: PLR0913
     batch_size: int | None,
     start: str = "auto",
     trust_remote_code: bool = False,
+    called: str | None = None,
 ) -> "LanguageModel":
-    """Open a model, whatever it is."""
+    """Open a model, whatever it is; `called`: what results call it."""
     from equipoise.loading.load import load
 
     hush()
-    return load(
+    model = load(
         name,
         revision=revision,
         dtype=dtype,
@@ -136,6 +142,7 @@ def load_model(  # noqa: PLR0913
         start=start,
         trust_remote_code=trust_remote_code,
     )
+    return model if called is None else replace(model, source={**model.source, CALLED: called})
 
 
 # --- options and margins as people write them ----------------------------------------------

@@ -55,6 +55,7 @@ def measure(  # noqa: PLR0913
     request: flags.TurnRequest = None,
     without_faults: flags.WithoutFaults = None,
     nulls: flags.Nulls = True,
+    called: flags.Called = None,
     trust_remote_code: flags.TrustRemoteCode = False,
 ) -> None:
     """Measure a model on benchmarks.
@@ -77,11 +78,11 @@ def measure(  # noqa: PLR0913
     # Before loading, so that a wrong option is refused at once.
     built = [plugins.build(Benchmark, benchmark, options[benchmark]) for benchmark in benchmarks]
     _check_files(model, built, split)
-    elsewhere = _find_elsewhere(model, asked=chat or start != "auto")
+    elsewhere = _find_elsewhere(model, asked=chat or start != "auto" or called)
     subjects: list[Predictions | Scorer] = [] if elsewhere is None else [elsewhere]
     if elsewhere is None:
         opened = flags.load_model(
-            model, dtype, device, revision, base, batch_size, start, trust_remote_code
+            model, dtype, device, revision, base, batch_size, start, trust_remote_code, called
         )
         subjects += [opened] if plain or not chat else []
         subjects += [opened.in_chat(**form)] if chat else []
@@ -201,10 +202,10 @@ def _check_files(model: str, benchmarks: "Sequence[AnyBenchmark]", split: str | 
                 benchmark.files(choose_split(benchmark, split))
 
 
-def _find_elsewhere(model: str, *, asked: bool) -> "Predictions | DecisionServer | None":
+def _find_elsewhere(model: str, *, asked: object) -> "Predictions | DecisionServer | None":
     """Published predictions or a server of that name; None: it is a model to be opened here.
 
-    `asked`: a form of text was asked for, of which neither knows. Raises `RecipeError` then.
+    `asked`: a form of text or a name was asked for, of which neither knows: `RecipeError` then.
     """
     from equipoise.inference.decision_server import DecisionServer, is_server
     from equipoise.predictions import Predictions
@@ -213,7 +214,7 @@ def _find_elsewhere(model: str, *, asked: bool) -> "Predictions | DecisionServer
     if not (predicted or is_server(model)):
         return None
     if asked:
-        raise RecipeError(f"{model} must be asked as it is; leave --chat and --start out")
+        raise RecipeError(f"{model} must be asked as it is; leave --chat, --start and --as out")
     return Predictions.parse(model) if predicted else DecisionServer.parse(model)
 
 

@@ -35,7 +35,7 @@ NAMES_OF_BASE = ("base_model_name_or_path", "revision")
 ADAPTER = "equipoise"  # the adapter's name inside the model
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class AdapterEdit(Edit):
     """A PEFT adapter: its configuration and its weights, put in without being merged.
 

@@ -76,7 +76,7 @@ class Head:
 _HEADS = TypeAdapter(Head)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Edit(ABC):
     """A change to a model: what its folder holds, and how it is put into a model."""
 
@@ -85,6 +85,10 @@ class Edit(ABC):
     info: EditInfo  # where it came from
     #: files of a tokenizer that stands beside it, by name; empty: that of the base
     tokenizer: Mapping[str, bytes] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        info = self.info
+        return f"<{type(self).__name__} {info.method} of {info.base}, seed {info.seed}>"
 
     @abstractmethod
     def stored(self) -> Stored:

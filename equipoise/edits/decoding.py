@@ -22,7 +22,7 @@ DECODING_RULES: Mapping[str, type[DecodingRule]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class NextTokenEdit(Edit):
     """The model with a decoding rule, which scoring and generation both apply.
 

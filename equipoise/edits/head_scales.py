@@ -31,7 +31,7 @@ Head = tuple[int, int]
 _FILE = "heads.safetensors"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class HeadScaleEdit(Edit):
     """Heads whose output z becomes scale * z, or scale * z + (1 - scale) * mean where means exist.
 

@@ -13,7 +13,7 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.prompting import INPUT, nested
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class PromptEdit(Edit):
     """Prompts; each is measured in turn, and the mean and spread are reported.
 

@@ -18,7 +18,7 @@ from equipoise.errors import StoreError, nearest
 from equipoise.inference.language_model import LanguageModel
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class CombinedEdit(Edit):
     """Two edits of any kinds, the second put on the model that has the first.
 

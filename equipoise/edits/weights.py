@@ -14,7 +14,7 @@ from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class WeightEdit(Edit):
     """Parameters by name, and the values they take while the edit is attached.
 

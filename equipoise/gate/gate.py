@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from equipoise.conclusions import model_title
 from equipoise.errors import RecipeError, nearest
 from equipoise.gate.requirement import Requirement
 from equipoise.records import Estimate, Measurement
@@ -49,7 +50,7 @@ def judge_results(
     """
     keyed = dict(zip(keys_of(measurements), measurements, strict=True))
     return [
-        _judge(requirement, key, keyed[key].model, estimate)
+        _judge(requirement, key, model_title(keyed[key]), estimate)
         for requirement in requirements
         for key, estimate in _required_numbers(requirement, keyed)
     ]

@@ -39,7 +39,7 @@ from equipoise.records import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class LanguageModel:
     """A causal or masked language model that answers requests and can be edited.
 
@@ -60,6 +60,11 @@ class LanguageModel:
     start: str = "auto"  # what a causal model's texts begin with: `models.start_token.start_token`
     decision: Mapping[str, JSON] | None = None  # how it is asked typed questions; None: it is not
     unigram: NDArray[np.float64] | None = None  # nats by token, answered in place of predictions
+
+    def __repr__(self) -> str:
+        size = count_parameters(self.module) / 1e6
+        about = f"{self.kind}, {size:.3g}M parameters, {number_format(self.module)}"
+        return f"<LanguageModel {self.identity}: {about}, {self.module.device.type}>"
 
     @property
     def info(self) -> Mapping[str, JSON]:

@@ -125,8 +125,13 @@ def pool(
     return torch.cat([parts[mode]() for mode in modes], dim=-1)
 
 
-def check_predicts(model: LanguageModel, what: str) -> None:
-    """Raise `ModelError` for a sentence encoder; `what`: what it cannot be, "located in"."""
+def check_predicts(model: object, what: str) -> None:
+    """Raise `ModelError` for what predicts no words; `what`: what it cannot be, "located in"."""
+    if not isinstance(model, LanguageModel):
+        raise ModelError(
+            f"a model must be loaded to be {what}, got {type(model).__name__}; load it (eq.load), "
+            "or wrap it with its tokenizer (eq.wrap)"
+        )
     if isinstance(model, SentenceEncoder):
         raise refusal(model, what)
 

@@ -25,6 +25,7 @@ from equipoise.edits.model_card import measured_changes, merged_card, without_pl
 from equipoise.errors import ModelError, nearest
 from equipoise.files.atomic import check_new, new_folder, sha256
 from equipoise.inference.language_model import LanguageModel
+from equipoise.inference.sentence_encoder import check_predicts
 from equipoise.loading.checkpoint import Checkpoint
 from equipoise.loading.merged_record import MERGED, MergedRecord
 from equipoise.loading.pretrained import DTYPES, load_pretrained
@@ -58,6 +59,7 @@ def merge(model: LanguageModel, folder: Path | str, *, dtype: str = "float32") -
     are scaled by a hook, or with means of heads in an architecture without the bias to hold them,
     and `StoreError` for a folder that is not new.
     """
+    check_predicts(model, "merged")
     folder = Path(folder).expanduser()
     if dtype not in DTYPES:
         raise ModelError(f"dtype '{dtype}' is not known; {nearest(dtype, DTYPES)}")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from equipoise.conclusions import Comparison
+from equipoise.conclusions import Comparison, model_title
 from equipoise.records import Measurement
 from equipoise.report.formatting import (
     form_text,
@@ -88,7 +88,7 @@ def measurement_text(measurement: Measurement, *, groups: bool = True) -> str:
 
     Without `groups` the overall rows alone, and a note of how many others there are.
     """
-    title = f"{measurement.benchmark} ({measurement.split}) on {measurement.model}"
+    title = f"{measurement.benchmark} ({measurement.split}) on {model_title(measurement)}"
     table = measurement_table(measurement, groups=groups)
     info = measurement.model_info
     asked = {"start": start_text(info), "form": form_text(info)}
@@ -102,7 +102,7 @@ def comparison_text(comparison: Comparison, *, groups: bool = True) -> str:
     Without `groups` as `measurement_text`.
     """
     before, after = comparison.before, comparison.after
-    lead = [f"{before.benchmark} ({before.split}): {before.model} → {after.model}"]
+    lead = [f"{before.benchmark} ({before.split}): {model_title(before)} → {model_title(after)}"]
     lead += [*describe_settings(comparison), ""]
     first = headlines(comparison)
     lead += [sentence(each, before.benchmark, comparison.differences) for each in first]

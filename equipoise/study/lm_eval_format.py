@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from equipoise.conclusions import CALLED
 from equipoise.records import JSON, Estimate, Measurement
 from equipoise.stats.pairing import ITEM, VARIANTS
 
@@ -35,7 +36,7 @@ def harness_part(keyed: Mapping[str, Measurement]) -> dict[str, Any]:
     a task is taken over its examples and requests.
     """
     first, *_ = keyed.values()
-    name = str(first.model_info.get("name") or first.model)
+    name = str(first.model_info.get(CALLED) or first.model_info.get("name") or first.model)
     asked = first.model_info.get("chat")
     chat = asked if isinstance(asked, dict) else {}
     return {
@@ -53,7 +54,10 @@ def harness_part(keyed: Mapping[str, Measurement]) -> dict[str, Any]:
         # the model, and how it was run; null where not known
         "config": {
             "model": first.model,
-            "model_args": {"pretrained": name, **first.model_info},
+            "model_args": {
+                "pretrained": str(first.model_info.get("name") or first.model),
+                **first.model_info,
+            },
             **{key: first.model_info.get(place) for key, place in _OF_MODEL.items()},
             "batch_size": None,
             "batch_sizes": [],

@@ -13,13 +13,25 @@ from equipoise.attributions import (
     LeaveOutScore,
     RemovalCurve,
 )
-from equipoise.conclusions import Change, Comparison, Factorial, Finding, RankStability, Verdict
+from equipoise.conclusions import (
+    Change,
+    Comparison,
+    Factorial,
+    Finding,
+    RankStability,
+    Verdict,
+    model_title,
+    title_of,
+)
+from equipoise.errors import RecipeError, nearest
+from equipoise.figures import Interval, draw_intervals
 from equipoise.frames import as_frame, html_table
 from equipoise.records import JSON, Estimate, Measurement
 from equipoise.stats.calibration import Calibration
 from equipoise.stats.verdict import verdict_of
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from pandas import DataFrame
 
 
@@ -150,7 +162,7 @@ class Missing:
     traceback: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Study:
     """What the steps of a recipe gave. Any part may be empty; `missing` then says why."""
 
@@ -187,6 +199,45 @@ class Study:
             for row in measured.measurement.to_frame().to_dict("records")
         )
 
+    def __repr__(self) -> str:
+        return (
+            f"<Study {self.title}: {len(self.measured)} measurements, {len(self.chapters)} "
+            f"chapters, {len(self.missing)} of {self.planned} steps missing>"
+        )
+
+    def plot(self, metric: str | None = None, *, axes: "Axes | None" = None) -> "Axes":
+        """Draw a metric of every model and mitigation, overall, with intervals and its ideal.
+
+        `metric`: "stereoset.ss"; None: the first metric of the first benchmark. `axes`: of
+        matplotlib; None: a new figure. Raises `RecipeError` for a metric that it has not.
+        """
+        known: dict[str, list[tuple[Measured, Estimate]]] = {}
+        for measured in self.measured:
+            for row in measured.measurement.estimates:
+                if not row.group:
+                    name = f"{title_of(measured.measurement)}.{row.metric}"
+                    known.setdefault(name, []).append((measured, row))
+        name = next(iter(known), "") if metric is None else metric
+        if name not in known:
+            raise RecipeError(
+                f"the study has no metric '{name}' to be drawn; {nearest(name, known)}"
+            )
+        rows = [
+            Interval(
+                measured.model
+                + (f", {measured.mitigation}" if measured.mitigation else "")
+                + (f", seed {measured.seed}" if measured.seed is not None else ""),
+                row.value,
+                row.low,
+                row.high,
+            )
+            for measured, row in known[name]
+        ]
+        first = known[name][0][1]
+        return draw_intervals(
+            rows, title=f"{self.title}: {name}", unit=first.unit, ideal=first.ideal, axes=axes
+        )
+
     def _repr_html_(self) -> str:
         """How a notebook shows a study: its title, what is missing, and the estimates."""
         missing = f"; {len(self.missing)} steps have no result" if self.missing else ""
@@ -199,7 +250,7 @@ def plain_study(
     measurements: Sequence[Measurement] = (),
     comparisons: Sequence[Comparison] = (),
 ) -> Study:
-    """A study of measurements and comparisons made elsewhere, named by their models' identities.
+    """A study of measurements and comparisons made elsewhere, named as their models are called.
 
     Comparisons of the same two models are a chapter, with its verdict.
     """
@@ -211,17 +262,19 @@ def plain_study(
         title=title,
         recipe={},
         measured=tuple(
-            Measured(model=measurement.model, mitigation=None, seed=None, measurement=measurement)
+            Measured(
+                model=model_title(measurement), mitigation=None, seed=None, measurement=measurement
+            )
             for measurement in measurements
         ),
         chapters=tuple(
             Chapter(
-                model=before,
-                mitigation=", ".join(afters),
+                model=model_title(alike[0].before),
+                mitigation=", ".join(map(model_title, alike[0].afters)),
                 comparisons=tuple(alike),
                 verdict=verdict_of(alike),
                 edits=(),
             )
-            for (before, *afters), alike in pairs.items()
+            for alike in pairs.values()
         ),
     )

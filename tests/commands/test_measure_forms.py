@@ -82,7 +82,7 @@ def test_what_makes_no_sense_is_refused(
         "measure", chat_folder, "genbias", "--system", "x"
     )
     assert "has none; measure it as plain text" in refused("measure", model, "genbias", "--chat")
-    assert "leave --chat and --start out" in refused(
+    assert "leave --chat, --start and --as out" in refused(
         "measure", f"predictions:{tmp_path}/x.json", "bbq", "--chat"
     )
     assert "did you mean '<|endoftext|>'" in refused(

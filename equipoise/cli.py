@@ -18,6 +18,7 @@ from equipoise.commands.associations import associations
 from equipoise.commands.attribute import attribute
 from equipoise.commands.calibrate import calibrate
 from equipoise.commands.check import check
+from equipoise.commands.cite import cite
 from equipoise.commands.compare import compare
 from equipoise.commands.data import data
 from equipoise.commands.describe import describe, list_
@@ -49,7 +50,7 @@ app = typer.Typer(
 verbs = (
     measure, locate, attribute, mitigate, inject, neighbors, merge, judge, scorer, rate,
     compare, show, calibrate, report, export, demo, data, associations, mix, describe, check,
-    push,
+    push, cite,
 )  # fmt: skip
 for verb in verbs:
     app.command()(verb)

@@ -27,7 +27,8 @@ def new_axes(axes: "Axes | None", *, height: float) -> "Axes":
         return axes
     from matplotlib import pyplot
 
-    return pyplot.subplots(figsize=(7.0, height), layout="constrained")[1]
+    created: Axes = pyplot.subplots(figsize=(7.0, height), layout="constrained")[1]
+    return created
 
 
 def draw_intervals(

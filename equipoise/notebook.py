@@ -32,7 +32,7 @@ def _choose_metric(results: Iterable[Any], metric: str | None) -> str:
     known = list(dict.fromkeys(result.metric for result in results))
     if metric is None and known:
         return str(known[0])
-    if metric not in known:
+    if metric is None or metric not in known:
         raise RecipeError(
             f"there is no metric '{metric}' to be drawn; {nearest(str(metric), known)}"
         )

@@ -158,6 +158,7 @@ ALLOWED: dict[str, set[str]] = {
         "study.study",
     },
     "export": _LOW | {"markdown", "stats", "report", "study.results", "study.study"},
+    "citing": {"records", "files.yaml_data"},
     "gate": _LOW | {"report.formatting", "study.lm_eval_format"},
     "rating": _LOW
     | {"data", "plugins", "benchmarks.base", "stats", "report", "export"}
@@ -178,7 +179,18 @@ ALLOWED: dict[str, set[str]] = {
     | _MODEL
     | _PLUGINS
     | {"plugins", "api", "measure", "compare", "predictions", "loading", "edits", "planted"}
-    | {"study", "checks", "gate", "report", "export", "rating", "calibrate", "demo", "data"}
+    | {
+        "study",
+        "checks",
+        "citing",
+        "gate",
+        "report",
+        "export",
+        "rating",
+        "calibrate",
+        "demo",
+        "data",
+    }
     | {"training", "describe", "neighbors", "associations", "judging", "mixes", "own_data"}
     | {"influence", "stats", "scorer_gaps"},
     "cli": {"commands", "errors", "plugin_files"},
@@ -204,7 +216,7 @@ NO_TORCH = {
     "transport",
     *("describe", "data", "own_data", "metrics", "stats", "group_words", "supply", "benchmarks"),
     *("associations", "mixes", "judging", "report", "export", "scenarios", "rating"),
-    "gate",
+    *("citing", "gate"),
     *("scorer_gaps", "nulls", "exchange"),
 }
 NO_TORCH_FILES = {

@@ -104,7 +104,7 @@ def as_model(model: object) -> LanguageModel:
 
 def refuse_other_things(model: object) -> None:
     """Raise `ModelError` for what is often given in place of a model, and has no answers."""
-    mistaken = str | Path | nn.Module | Edit | Measurement | dict | set | list | tuple | type
+    mistaken = (str, Path, nn.Module, Edit, Measurement, dict, set, list, tuple, type)
     if model is None or isinstance(model, mistaken):
         raise ModelError(_explain(model))
 

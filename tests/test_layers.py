@@ -157,7 +157,7 @@ ALLOWED: dict[str, set[str]] = {
         "study.shown_examples",
         "study.study",
     },
-    "export": _LOW | {"markdown", "stats", "report", "study.results", "study.study"},
+    "export": _LOW | {"compare", "markdown", "stats", "report", "study.results", "study.study"},
     "citing": {"records", "files.yaml_data"},
     "gate": _LOW | {"report.formatting", "study.lm_eval_format"},
     "rating": _LOW

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from equipoise.commands import flags
+from equipoise.records import JSON
 
 
 def cite(
@@ -22,7 +23,7 @@ def cite(
     from equipoise.files.json_records import read_object
     from equipoise.study.results import read_results
 
-    recipe = {}
+    recipe: dict[str, JSON] = {}
     folders = [result]
     if (result / "study.json").is_file():
         recipe = read_object(result / "study.json").get("recipe") or {}

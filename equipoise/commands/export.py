@@ -55,6 +55,18 @@ def export(  # noqa: PLR0913
         typer.Option(help="Of the table methods: BENCHMARK.METRIC, its groups as columns."),
     ] = None,
     by: Annotated[str | None, typer.Option(help="Of --metric: which groups, e.g. axis.")] = None,
+    metrics: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="These alone: ss or stereoset.ss.")
+    ] = None,
+    benchmarks: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="These alone, as the recipe calls them.")
+    ] = None,
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="long; matrix: methods by metrics; paper: that, with tests and a caption."
+        ),
+    ] = "long",
     csv: Annotated[bool, typer.Option("--csv", help="All digits.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Rounded, with intervals.")] = False,
     latex: Annotated[bool, typer.Option("--latex", help="The same, with booktabs.")] = False,
@@ -80,8 +92,21 @@ def export(  # noqa: PLR0913
         study, usual = plain_study(folder.name, measurements=measurements), "estimates"
     else:
         study, usual = read_study(folder), "changes"
-    text = exported(study, table or usual, chosen[0], metric=metric, by=by)
+    text = exported(
+        study,
+        table or (usual if layout == "long" else "methods"),
+        chosen[0],
+        metric=metric,
+        by=by,
+        metrics=_split(metrics),
+        benchmarks=_split(benchmarks),
+        layout=layout,
+    )
     if out is None:
         print(text, end="")
     else:
         flags.say(f"the table is in {write_file(out, text, what='table')}")
+
+
+def _split(names: str | None) -> list[str]:
+    return [name.strip() for name in (names or "").split(",") if name.strip()]

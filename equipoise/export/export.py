@@ -4,20 +4,24 @@ CSV holds every number exactly; Markdown and LaTeX round it and put its interval
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
 from equipoise.errors import RecipeError, nearest
+from equipoise.export.choosing import choose
 from equipoise.export.methods import methods, methods_table
+from equipoise.export.paper import caption_of, matrix, paper_table, with_caption
 from equipoise.export.tables import TABLES
 from equipoise.markdown import markdown_text
 from equipoise.report.formatting import interval, probability, visible
 from equipoise.study.study import Study
 
 LONGEST = 40  # rows of a LaTeX table on one page; a longer table breaks over pages
+
+LAYOUTS = ("long", "matrix", "paper")
 
 #: Columns for machines alone; `setting` replaces `benchmark` to `limit` where a table has it.
 _EXACT = (
@@ -39,24 +43,40 @@ _HEADINGS = {"setting": "benchmark", "p_holm": "p (Holm)"}
 
 _NUMBER = r"-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|inf)"
 _NUMERIC = re.compile(
-    rf"(?:< )?{_NUMBER}(?: \[{_NUMBER}, {_NUMBER}\])?(?: \(\+?{_NUMBER}\))?(?: \*)?"
+    rf"(?:< )?{_NUMBER}(?: \[{_NUMBER}, {_NUMBER}\])?(?: \(\+?{_NUMBER}\))?(?: (?:\*|†\*?))?"
 )
 _FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")  # what a spreadsheet computes instead of showing
 
 
-def export(
-    study: Study, table: str, fmt: str, *, metric: str | None = None, by: str | None = None
+def export(  # noqa: PLR0913
+    study: Study,
+    table: str,
+    fmt: str,
+    *,
+    metric: str | None = None,
+    by: str | None = None,
+    metrics: Sequence[str] = (),
+    benchmarks: Sequence[str] = (),
+    layout: str = "long",
 ) -> str:
     """A table of the study as text, ending with a line end.
 
-    `metric`, `by`: of the table "methods", as `methods.methods` takes them.
-    Raises `RecipeError` with the nearest names for an unknown table, format, metric or key.
+    `metric`, `by`: of the table "methods", as `methods.methods` takes them. `metrics`,
+    `benchmarks`: of these alone (`choosing.choose`). `layout`: "long": the table as it is;
+    "matrix", of the table "methods": a row per method, a column per metric; "paper": that for
+    readers, with the tests and a caption that says what the numbers rest on.
+    Raises `RecipeError` with the nearest names for an unknown table, format, layout, metric or key.
     """
-    for what, name, known in (("table", table, TABLES), ("format", fmt, FORMATS)):
+    for what, name, known in (
+        ("table", table, TABLES), ("format", fmt, FORMATS), ("layout", layout, LAYOUTS),
+    ):  # fmt: skip
         if name not in known:
             raise RecipeError(f"{what} '{name}' is not known; {nearest(name, known)}")
+    study = choose(study, benchmarks=benchmarks, metrics=metrics)
+    if layout != "long":
+        return _export_layout(study, table, fmt, layout, chosen=metric or by, every=bool(metrics))
     if table == "methods":
-        frame = methods(study, metric=metric, by=by)
+        frame = methods(study, metric=metric, by=by, every=bool(metrics))
     elif metric is None and by is None:
         frame = TABLES[table](study)
     else:
@@ -65,6 +85,29 @@ def export(
             "name that table, or leave --metric and --by out"
         )
     return FORMATS[fmt](frame if fmt == "csv" else reader_table(frame, table))
+
+
+def _export_layout(
+    study: Study, table: str, fmt: str, layout: str, *, chosen: str | None, every: bool
+) -> str:
+    """The table of methods in a layout of its own."""
+    if table != "methods" or chosen is not None:
+        got = f"the table {table}" if table != "methods" else f"'{chosen}' of --metric or --by"
+        raise RecipeError(
+            f"the layout {layout} is of the table methods, a metric a column, got {got}; choose "
+            "with --metrics and --benchmarks alone, or take the layout long"
+        )
+    if layout == "matrix" and fmt == "csv":
+        return csv_text(matrix(study, every=every))
+    if fmt == "csv":
+        raise RecipeError(
+            f"the layout {layout} is for readers, got {fmt}; take --markdown or --latex, or the "
+            "layout matrix"
+        )
+    if layout == "matrix":
+        return FORMATS[fmt](methods_table(methods(study, every=every)))
+    text = FORMATS[fmt](paper_table(study, every=every))
+    return with_caption(text, caption_of(study), fmt)
 
 
 def reader_table(frame: pd.DataFrame, table: str) -> pd.DataFrame:
@@ -157,7 +200,7 @@ def latex_table(frame: pd.DataFrame) -> str:
     # old fonts have other signs in the place of these three, and two hyphens would be a dash
     text = re.sub(r"^(?=[*\[])", "{}", text, flags=re.MULTILINE)
     text = re.sub(r"[<>|]", lambda match: _SIGNS[match[0]], text)
-    text = re.sub(r"-(?=-)", "-{}", text)
+    text = re.sub(r"-(?=-)", "-{}", text).replace("†", r"\dag{}")
     text = _UNSET.sub(lambda match: rf"\texttt{{U+{ord(match[0]):04X}}}", text)
     return r"% \usepackage{booktabs}" + (r" \usepackage{longtable}" if long else "") + f"\n{text}"
 

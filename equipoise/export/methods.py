@@ -19,7 +19,7 @@ Shown: TypeAlias = Estimate | Change
 
 _COLUMNS = (
     "model method column benchmark metric group value low high difference difference_low "
-    "difference_high unit ideal higher_is_better n clusters best reason"
+    "difference_high direction p_holm unit ideal higher_is_better n clusters best reason"
 )
 _NUMBERS = ("difference_low", "difference_high", "difference", "low", "high", "value", "ideal")
 _OVERALL = "overall"
@@ -35,10 +35,13 @@ class _Entry(NamedTuple):
     first: bool  # of the benchmark's metrics
 
 
-def methods(study: Study, *, metric: str | None = None, by: str | None = None) -> pd.DataFrame:
+def methods(
+    study: Study, *, metric: str | None = None, by: str | None = None, every: bool = False
+) -> pd.DataFrame:
     """A row per cell: a model as it is, or a method on it, in a column.
 
-    Without `metric` ("stereoset.ss") the columns are each benchmark's first metric, overall. With
+    Without `metric` ("stereoset.ss") the columns are each benchmark's first metric, overall, or
+    `every` metric. With
     it they are that metric's groups by the key `by` (None: the first that it has), and overall.
     `difference`: from the model as it is, on the same items. `best`: whether the value is the
     nearest to the ideal, or the most able, of the model's in the column; no test stands behind it.
@@ -51,7 +54,7 @@ def methods(study: Study, *, metric: str | None = None, by: str | None = None) -
     rows: list[Row] = []
     if metric is None:
         for entry in entries:
-            if entry.first and not entry.shown.group:
+            if (entry.first or every) and not entry.shown.group:
                 setting = names[setting_of(entry.measurement)]
                 same = setting == entry.shown.metric
                 rows.append(_row(entry, setting if same else f"{setting} {entry.shown.metric}"))
@@ -68,13 +71,16 @@ def methods(study: Study, *, metric: str | None = None, by: str | None = None) -
     return frame.astype(dict.fromkeys(_NUMBERS, float))
 
 
-def methods_table(frame: pd.DataFrame) -> pd.DataFrame:
+def methods_table(frame: pd.DataFrame, *, marks: Sequence[str] = ()) -> pd.DataFrame:
     """The cells of `methods` as a table of texts: a method a row, "0.65 [0.60, 0.70] (-0.63) *".
 
     The change stands in parentheses after the value and its interval, the star on the best of each
     column. Groups come before what is overall; models have a column where there are several.
+    `marks`: a sign for each row of the frame, before the star.
     """
     rows = [{str(name): cell for name, cell in row.items()} for row in frame.to_dict("records")]
+    for row, mark in zip(rows, marks or [""] * len(rows), strict=True):
+        row["mark"] = mark
     columns = dict.fromkeys(row["column"] for row in sorted(rows, key=lambda row: not row["group"]))
     many_models = len({row["model"] for row in rows}) > 1
     lines: dict[tuple[str, str], dict[str, str]] = {}
@@ -132,8 +138,10 @@ def _row(entry: _Entry, column: str) -> Row:
         read = {"value": shown.after, "low": shown.after_low, "high": shown.after_high}
         moved = {"": shown.difference, "_low": shown.low, "_high": shown.high}
         read |= {f"difference{end}": number for end, number in moved.items()}
+        tested = {"direction": shown.direction, "p_holm": shown.p_holm}
     else:
         read = {"value": shown.value, "low": shown.low, "high": shown.high}
+        tested = {}
     same = ("metric", "unit", "ideal", "higher_is_better", "n", "clusters", "reason")
     return {
         "model": entry.model,
@@ -143,6 +151,7 @@ def _row(entry: _Entry, column: str) -> Row:
         "group": "; ".join(f"{key}={name}" for key, name in shown.group.items()),
         "best": False,
         **read,
+        **tested,
         **{name: getattr(shown, name) for name in same},
     }
 
@@ -169,5 +178,5 @@ def _cell(row: Row) -> str:
     value, low, high, change = numbers(row["value"], row["low"], row["high"], row["difference"])
     sign = "" if change.startswith("-") else "+"
     moved = "" if math.isnan(row["difference"]) else f"({sign}{change})"
-    star = "*" if row["best"] else ""
+    star = f"{row['mark']}{'*' if row['best'] else ''}"
     return " ".join(part for part in (value, brackets(low, high), moved, star) if part)

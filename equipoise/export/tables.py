@@ -19,6 +19,7 @@ import pandas as pd
 from equipoise.conclusions import Change, Claim, Comparison, title_of
 from equipoise.export.attribution_tables import attribution_scores, attributions
 from equipoise.export.framing import Row, to_frame
+from equipoise.export.method_pairs import method_pairs
 from equipoise.export.methods import methods
 from equipoise.records import JSON, Estimate, Measurement
 from equipoise.report.chapters import identify_change
@@ -370,8 +371,9 @@ TABLES: Mapping[str, Callable[[Study], pd.DataFrame]] = MappingProxyType(
     {
         table.__name__: table
         for table in (
-            changes, groups, methods, seeds, verdicts, factorials, estimates, group_estimates,
-            references, rankings, attributions, attribution_scores, calibrations, findings, missing,
+            changes, groups, methods, method_pairs, seeds, verdicts, factorials, estimates,
+            group_estimates, references, rankings, attributions, attribution_scores, calibrations,
+            findings, missing,
         )
     }
 )  # fmt: skip

@@ -150,7 +150,7 @@ def test_half_a_surrogate_pair_in_a_name_is_shown() -> None:
 @pytest.mark.parametrize("name", tables.TABLES)
 def test_the_columns_and_the_kinds_of_numbers_depend_on_no_study(name: str) -> None:
     full, empty = tables.TABLES[name](STUDY), tables.TABLES[name](Study(title="", recipe={}))
-    assert len(full) > 0
+    assert len(full) > 0 or name == "method_pairs"  # there is a single method on a model
     assert list(full.columns) == list(empty.columns)
     assert full.columns.is_unique
     for column in ("value", "before", "difference_low", "p", "slope", "score"):

@@ -48,9 +48,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 verbs = (
-    measure, locate, attribute, mitigate, inject, neighbors, merge, judge, scorer, rate,
-    compare, show, calibrate, report, export, demo, data, associations, mix, describe, check,
-    push, cite,
+    measure, locate, attribute, mitigate, inject, neighbors, merge, push, judge, scorer, rate,
+    compare, check, show, calibrate, report, export, cite, demo, data, associations, mix, describe,
 )  # fmt: skip
 for verb in verbs:
     app.command()(verb)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from equipoise.edits.adapter import AdapterEdit, read_adapter
 from equipoise.edits.base import Edit, write_card
 from equipoise.edits.edit import EditInfo
-from equipoise.edits.model_card import card, hub_id
+from equipoise.edits.model_card import card, hub_id, measured_changes
 from equipoise.edits.prompts import PromptEdit
 from equipoise.edits.registry import load_edit
 from equipoise.errors import StoreError
@@ -147,7 +147,39 @@ def test_text_of_the_card() -> None:
 def test_the_lines_for_peft_name_base_and_revision() -> None:
     text = card(INFO, "adapter")
     assert "AutoModelForCausalLM.from_pretrained('gpt2', revision='607a30d')" in text
+    assert 'AutoPeftModelForCausalLM.from_pretrained("FOLDER")` finds the base' in text
+    assert "AutoPeft" not in card(changed(base_name="/somewhere/base", base="base@0"), "adapter")
     assert "peft" not in card(INFO, "weights").partition("## How to use it")[2]
+
+
+def test_it_says_how_other_programs_load_it() -> None:
+    weights = card(INFO, "weights").partition("## How to use it")[2]
+    assert "equipoise merge FOLDER --out MERGED" in weights
+    assert 'AutoModelForCausalLM.from_pretrained("MERGED")' in weights
+    assert "no other program applies it" in card(INFO, "prompts")
+    stacked = card(changed(base="gpt2@1+sft:0123abcd", base_name=""), "adapter")
+    assert "on top of sft:0123abcd: it is put on the base that has this edit" in stacked
+    assert "for a base into which that is merged" in stacked
+
+
+def test_paths_of_this_machine_are_left_out() -> None:
+    info = changed(
+        options={"rows": "/home/me/rows.jsonl", "url": "https://a.org/b/c", "words": ["he/she"]},
+        report={"file": "~/data/x y.csv"},
+        origin="rows(path=/home/me/rows.jsonl, n=3)",
+        files=(DataUse(name="/home/me/rows.jsonl", sha256="0", licence="own", verified=None),),
+    )
+    text = card(info, "weights")
+    assert "/home/me" not in text
+    assert "~/data" not in text
+    for part in ('"rows.jsonl"', "https://a.org/b/c", "he/she", "path=rows.jsonl, n=3"):
+        assert part in text
+
+
+def test_what_was_measured_is_read_back() -> None:
+    assert measured_changes(card(INFO, "weights")) is None
+    assert measured_changes(card(INFO, "weights", changes=TABLE)) == TABLE
+    assert measured_changes("") is None
 
 
 def test_code_of_the_base_is_trusted_in_every_line_that_opens_it() -> None:

@@ -1,5 +1,6 @@
 """Results in a notebook: a short line, a table, a figure; and mistakes answered with a sentence."""
 
+import copy
 import math
 import subprocess
 import sys
@@ -11,12 +12,16 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib import pyplot
+from peft import PeftModel, PromptTuningConfig, get_peft_model
 from report.conftest import reduced
+from tiny_adapters import adapter_for, quiet
+from transformers import pipeline
 
 import equipoise as eq
 from equipoise.attributions import Attribution
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.conclusions import Comparison, Ranking
+from equipoise.edits.adapter import read_adapter
 from equipoise.errors import EquipoiseError, ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.lftf import Lftf
@@ -222,3 +227,32 @@ def test_drawing_alone_imports_matplotlib() -> None:
         "assert not {'matplotlib', 'pandas', 'torch'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_pipelines_and_peft_models_are_taken(tiny: LanguageModel, tmp_path: Path) -> None:
+    adapter_for(tiny, target_modules=["c_attn"], fan_in_fan_out=True).save(tmp_path / "adapter")
+    with quiet():
+        adapted = PeftModel.from_pretrained(copy.deepcopy(tiny.module), tmp_path / "adapter")
+        made = pipeline("text-generation", model=tiny.module, tokenizer=tiny.tokenizer)
+    plain = eq.measure(tiny, "genbias", **SMALL)
+    assert eq.measure(made, "genbias", **SMALL).estimates == plain.estimates
+    edited = eq.measure((adapted, tiny.tokenizer), "genbias", **SMALL)
+    with read_adapter(tmp_path / "adapter").attached(tiny) as attached:
+        expected = eq.measure(attached, "genbias", **SMALL)
+    assert edited.estimates == expected.estimates
+    assert edited.estimates != plain.estimates
+    assert edited.model != plain.model
+
+
+def test_what_predicts_no_words_or_does_not_fit_is_refused(tiny: LanguageModel) -> None:
+    with pytest.raises(ModelError, match="must predict words, got GPT2Model; load it with Auto"):
+        eq.wrap(tiny.module.transformer, tiny.tokenizer)
+    small = copy.deepcopy(tiny.module)
+    small.resize_token_embeddings(50)
+    with pytest.raises(ModelError, match="must have at most the model's 50 tokens"):
+        eq.wrap(small, tiny.tokenizer)
+    how = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2)
+    with quiet():
+        soft = get_peft_model(copy.deepcopy(tiny.module), how)
+    with pytest.raises(ModelError, match="which is put before texts; measure its base"):
+        eq.wrap(soft, tiny.tokenizer)

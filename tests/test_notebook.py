@@ -233,9 +233,9 @@ def test_pipelines_and_peft_models_are_taken(tiny: LanguageModel, tmp_path: Path
     adapter_for(tiny, target_modules=["c_attn"], fan_in_fan_out=True).save(tmp_path / "adapter")
     with quiet():
         adapted = PeftModel.from_pretrained(copy.deepcopy(tiny.module), tmp_path / "adapter")
-        made = pipeline("text-generation", model=tiny.module, tokenizer=tiny.tokenizer)
+        texts = pipeline("text-generation", model=tiny.module, tokenizer=tiny.tokenizer)
     plain = eq.measure(tiny, "genbias", **SMALL)
-    assert eq.measure(made, "genbias", **SMALL).estimates == plain.estimates
+    assert eq.measure(texts, "genbias", **SMALL).estimates == plain.estimates
     edited = eq.measure((adapted, tiny.tokenizer), "genbias", **SMALL)
     with read_adapter(tmp_path / "adapter").attached(tiny) as attached:
         expected = eq.measure(attached, "genbias", **SMALL)

@@ -8,7 +8,7 @@ rule gets: what lots would give on average, whatever the benchmark does with tie
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -35,7 +35,7 @@ from equipoise.records import (
     Scored,
     ScoredPair,
 )
-from equipoise.stats.estimates import estimate_metrics
+from equipoise.stats.estimates import estimate_alike
 
 _REFERENCES: Final = TypeAdapter(tuple[Reference, ...])
 _VERSION: Final = "1"  # of what is made of the answers
@@ -90,12 +90,8 @@ def nulls_of(
     with suppress(StoreError):
         kept = read_record(file, _REFERENCES)
 
-    def estimated(guesses: Iterable[Guess]) -> tuple[Reference, ...]:
-        references = (
-            _reference(benchmark, chosen, examples, guess, draws=draws, seed=seed)
-            for guess in guesses
-        )
-        return tuple(reference for reference in references if reference is not None)
+    def estimated(guesses: Sequence[Guess]) -> tuple[Reference, ...]:
+        return _references(benchmark, chosen, examples, guesses, draws=draws, seed=seed)
 
     if kept is None:
         guesses = [
@@ -108,7 +104,7 @@ def nulls_of(
         with suppress(StoreError):  # a cache that cannot be written only costs time
             write_file(file, record_json(kept), what="cached nulls")
     of_model = [rule for rule in rules.values() if rule.of_model]
-    return kept + estimated(g for rule in of_model for g in rule.guesses(requests, model))
+    return kept + estimated([g for rule in of_model for g in rule.guesses(requests, model)])
 
 
 def note_nulls(
@@ -176,53 +172,78 @@ def _null_metrics(benchmark: AnyBenchmark) -> _NullMetrics:
     return _NullMetrics(metrics=metrics, by=by, crossed={})
 
 
-def _reference(
+def _references(
     benchmark: AnyBenchmark,
     chosen: _NullMetrics,
     examples: Sequence[Example],
-    guess: Guess,
+    guesses: Sequence[Guess],
     *,
     draws: int,
     seed: int,
-) -> Reference | None:
-    """What a rule gets; None where it says the same of all, or decides nothing."""
-    outcomes, acts = [], 0
-    for example, answers in zip(examples, guess.answers, strict=True):
-        acts += len(set(numbers_in(answers))) > 1
-        outcomes.append(_outcome(benchmark, example, answers))
-    if not acts:
-        return None
-    estimates = tuple(
-        estimate
-        for estimate in estimate_metrics(
-            chosen, outcomes, cluster=benchmark.cluster, family=False, draws=draws, seed=seed
-        )
-        if not math.isnan(estimate.value)
-    )
-    if not estimates:
-        return None
-    return Reference(kind="null", name=guess.name, says=guess.says, items=acts, estimates=estimates)
+) -> tuple[Reference, ...]:
+    """What each rule gets; without those that say the same of all, or decide nothing."""
+    if not guesses:
+        return ()
+    rows: list[list[Outcome]] = [[] for _ in guesses]
+    acts = [0] * len(guesses)
+    for place, example in enumerate(examples):
+        answers = [guess.answers[place] for guess in guesses]
+        numbers = [numbers_in(each) for each in answers]
+        for rule, outcome in enumerate(_outcomes(benchmark, example, answers, numbers)):
+            acts[rule] += len(set(numbers[rule])) > 1
+            rows[rule].append(outcome)
+    acting = [rule for rule, items in enumerate(acts) if items]
+    estimated = estimate_alike(
+        chosen, [rows[rule] for rule in acting],
+        cluster=benchmark.cluster, draws=draws, seed=seed,
+    )  # fmt: skip
+    references = []
+    for rule, estimates in zip(acting, estimated, strict=True):
+        known = tuple(estimate for estimate in estimates if not math.isnan(estimate.value))
+        if known:
+            name, says = guesses[rule].name, guesses[rule].says
+            references.append(
+                Reference(kind="null", name=name, says=says, items=acts[rule], estimates=known)
+            )
+    return tuple(references)
 
 
-def _outcome(benchmark: AnyBenchmark, example: Example, answers: Sequence[Response]) -> Outcome:
-    """The outcome of a rule's answers; of texts that tie the mean of all ways to part them."""
-    numbers = numbers_in(answers)
-    of_texts = all(isinstance(answer, Scored | ScoredPair) for answer in answers)
-    ranked = [[*answers]]
-    if of_texts and not any(map(math.isnan, numbers)):
-        ranked = [
-            _answers_ranked(answers, ranks) for ranks in _ranks(numbers, benchmark.shares_ties)
-        ]
+def _outcomes(
+    benchmark: AnyBenchmark,
+    example: Example,
+    answers: Sequence[Sequence[Response]],
+    numbers: Sequence[Sequence[float]],
+) -> Iterator[Outcome]:
+    """The outcome of each rule's answers; of texts that tie the mean of all ways to part them.
+
+    Of texts it follows from the order of their numbers alone, and is made once for each order.
+    """
     outcome_of = benchmark.outcome
     if isinstance(benchmark, AsksAboutOthers):
         outcome_of = benchmark.own_outcome
-    outcomes = [outcome_of(example, way) for way in ranked]
-    first = outcomes[0]
-    return Outcome(
-        example=first.example,
-        values=_means([outcome.values for outcome in outcomes]),
-        groups={**example.groups, **first.groups},
-    )
+
+    def merged(outcomes: Sequence[Outcome]) -> Outcome:
+        return Outcome(
+            example=outcomes[0].example,
+            values=_means([outcome.values for outcome in outcomes]),
+            groups={**example.groups, **outcomes[0].groups},
+        )
+
+    known: dict[tuple[tuple[type, ...], tuple[int, ...]], Outcome] = {}
+    parted: dict[tuple[tuple[type, ...], tuple[int, ...]], Outcome] = {}
+    for row, values in zip(answers, numbers, strict=True):
+        kinds = tuple(map(type, row))
+        if not set(kinds) <= {Scored, ScoredPair} or any(map(math.isnan, values)):
+            yield merged([outcome_of(example, row)])
+            continue
+        ranks = _dense_ranks(values)
+        if (kinds, ranks) not in known:
+            ways = _ways(ranks, benchmark.shares_ties)
+            for way in ways:
+                if (kinds, way) not in parted:
+                    parted[kinds, way] = outcome_of(example, _answers_ranked(row, way))
+            known[kinds, ranks] = merged([parted[kinds, way] for way in ways])
+        yield known[kinds, ranks]
 
 
 def _means(rows: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
@@ -235,19 +256,24 @@ def _means(rows: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
     return {key: sum(values) / len(values) for key, values in known.items()}
 
 
-def _ranks(numbers: Sequence[float], shares_ties: bool) -> list[list[int]]:
-    """The rank of each number from the highest down, in as many ways as part all ties fairly.
+def _dense_ranks(numbers: Sequence[float]) -> tuple[int, ...]:
+    """The rank of each number from the highest down, equal for equal ones, from 0 without gaps."""
+    rank_of = {value: rank for rank, value in enumerate(sorted(set(numbers), reverse=True))}
+    return tuple([rank_of[value] for value in numbers])
+
+
+@cache
+def _ways(ranks: tuple[int, ...], shares_ties: bool) -> tuple[tuple[int, ...], ...]:
+    """Ranks without ties, in as many ways as part all ties fairly.
 
     In turn each of the places that tie is first among them, and each two of them stand as often
     one way round as the other. Where ties are shared anyway they keep equal ranks.
     """
-    tied: dict[float, list[int]] = {}
-    for place, value in enumerate(numbers):
-        tied.setdefault(value, []).append(place)
-    groups = [tied[value] for value in sorted(tied, reverse=True)]
-    if shares_ties or len(groups) == len(numbers):
-        rank_of = {value: rank for rank, value in enumerate(sorted(tied, reverse=True))}
-        return [[rank_of[value] for value in numbers]]
+    groups = [
+        [place for place, each in enumerate(ranks) if each == rank] for rank in sorted(set(ranks))
+    ]
+    if shares_ties or len(groups) == len(ranks):
+        return (ranks,)
     sizes = {len(group) for group in groups}
     turns = 1 if sizes <= {1, 2} else min(math.lcm(*sizes), _MOST_TURNS)
     ways = [
@@ -256,7 +282,7 @@ def _ranks(numbers: Sequence[float], shares_ties: bool) -> list[list[int]]:
     ]
     orders = [[place for group in way for place in group] for way in ways]
     orders += [[place for group in way for place in reversed(group)] for way in ways]
-    return [[order.index(place) for place in range(len(numbers))] for order in orders]
+    return tuple(tuple(order.index(place) for place in range(len(ranks))) for order in orders)
 
 
 def _answers_ranked(answers: Sequence[Response], ranks: Sequence[int]) -> list[Response]:

@@ -107,7 +107,7 @@ def test_they_are_kept_by_what_they_follow_from(
     first = _nulls(CrowsPairs(), draws=20, limit=30)
     stop: Callable[..., Any] = lambda *_, **__: pytest.fail("computed again")  # noqa: E731
     with monkeypatch.context() as patch:
-        patch.setattr("equipoise.null_references.estimate_metrics", stop)
+        patch.setattr("equipoise.null_references.estimate_alike", stop)
         assert repr(_nulls(CrowsPairs(), draws=20, limit=30)) == repr(first)  # nan is not nan
         with pytest.raises(pytest.fail.Exception):
             _nulls(CrowsPairs(), draws=20, limit=31)

@@ -54,13 +54,18 @@ class TargetWords:
 
     def others(self, axis: str, target: str) -> tuple[str, ...] | None:
         """The words that can stand where a target does, itself left out; None: no list has it."""
-        sought = _plain(target)
-        for kind in self.kinds.get(axis, ()):
-            if any(sought == _plain(word) for words in kind for word in words):
-                return tuple(
-                    words[0] for words in kind if sought not in [_plain(word) for word in words]
-                )
-        return None
+        return _others(self, axis, target)
+
+
+@lru_cache(maxsize=4096)
+def _others(listed: TargetWords, axis: str, target: str) -> tuple[str, ...] | None:
+    sought = _plain(target)
+    for kind in listed.kinds.get(axis, ()):
+        if any(sought == _plain(word) for words in kind for word in words):
+            return tuple(
+                words[0] for words in kind if sought not in [_plain(word) for word in words]
+            )
+    return None
 
 
 def read_words(file: Source) -> TargetWords:
@@ -116,19 +121,18 @@ def changes_of_target(
     Plural for plural, "a" or "an" by the new word; the case is that which the text has: all small
     letters, or as listed. What lies in `keep` stays.
     """
-    forms = {_plain(plural_of(target)): plural_of(new), _plain(target): new}
     mentions = []
-    for match in _pattern(target).finditer(text):
-        if _overlaps(match.span(), keep):
+    for start, end in _spans(text, target):
+        if _overlaps((start, end), keep):
             continue
-        word = forms[_plain(match.group())]
-        shown = match.group()
+        shown = text[start:end]
+        word = new if _plain(shown) == _plain(target) else plural_of(new)
         if shown == shown.lower():
             word = word.lower()
         elif not target[:1].isupper():  # "Plumber", which begins a sentence
             word = word[:1].upper() + word[1:]
         place = Place(axis="", written={_NEW: word}, capitalized=True)
-        mentions.append(Mention(*match.span(), _NEW, place, "listed"))
+        mentions.append(Mention(start, end, _NEW, place, "listed"))
     return changes_for(text, mentions, [_NEW] * len(mentions))
 
 
@@ -168,7 +172,11 @@ def moved(span: Span, changes: Sequence[Change]) -> Span:
     return span[0] + shift, span[1] + shift
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=64)  # the texts of an item are asked about each other in turn
+def _spans(text: str, target: str) -> tuple[Span, ...]:
+    return tuple(match.span() for match in _pattern(target).finditer(text))
+
+
 @lru_cache(maxsize=4096)
 def _pattern(target: str) -> re.Pattern[str]:
     """The target and its plural as words of their own, in any case, a hyphen for a space."""
@@ -180,7 +188,7 @@ def _pattern(target: str) -> re.Pattern[str]:
 
 def names(text: str, word: str) -> bool:
     """Whether a text has a word, or its plural, as a word of its own."""
-    return _pattern(word).search(text) is not None
+    return bool(_spans(text, word))
 
 
 @lru_cache(maxsize=4096)

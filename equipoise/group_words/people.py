@@ -18,7 +18,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Final
@@ -158,6 +158,7 @@ def _pairs_of_number(words: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield from ((word, word), (plural, word))
 
 
+@lru_cache(maxsize=4096)
 def plural_of(word: str) -> str:
     """The usual plural of a noun, of a phrase that of its last word: "policemen", "nannies".
 

@@ -8,6 +8,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, TypeAlias
 
 from equipoise.inference.scorer import Scorer
@@ -92,6 +93,7 @@ def lists_options(words: Sequence[str]) -> bool:
     return all(len(word.strip()) == 1 for word in words)
 
 
+@lru_cache(maxsize=2**16)
 def number(value: float) -> Scored:
     """A score of a text, whose sum and mean are this number."""
     return Scored(token_logprobs=(value,), bytes=1)

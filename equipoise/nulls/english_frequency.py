@@ -2,8 +2,9 @@
 
 import math
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import lru_cache, partial
 from importlib.util import find_spec
+from itertools import chain
 from typing import ClassVar, Final
 
 from equipoise.inference.scorer import Scorer
@@ -56,16 +57,19 @@ def installed() -> bool:
 
 def log_frequency(text: str) -> tuple[float, float]:
     """The sum and the mean of the natural logs of its words' frequencies; nan without a word."""
-    from wordfreq import tokenize
-
-    logs = [_log_frequency(word) for word in tokenize(text, "en")]
+    pieces = [text]
+    if text.isascii():
+        # no word goes over a space, nor has a point at its end (Unicode Annex 29); case is folded
+        pieces = [piece.rstrip(".,!?") for piece in text.lower().split()]
+    logs = [*chain.from_iterable(map(_logs, pieces))]
     # exact, so that texts of the same words are equal in whatever order
     total = math.fsum(logs) if logs else math.nan
     return total, total / max(1, len(logs))
 
 
-@cache
-def _log_frequency(word: str) -> float:
-    from wordfreq import word_frequency
+@lru_cache(maxsize=2**17)
+def _logs(piece: str) -> tuple[float, ...]:
+    from wordfreq import tokenize, word_frequency
 
-    return math.log(max(word_frequency(word, "en"), _RAREST))
+    words = tokenize(piece, "en")
+    return tuple(math.log(max(word_frequency(word, "en"), _RAREST)) for word in words)

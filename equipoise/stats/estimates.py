@@ -7,10 +7,18 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from equipoise.records import Estimate, Metric, Outcome
+from equipoise.records import Columns, Estimate, Metric, Outcome
 from equipoise.stats.crossed import crossed_interval, over_groups
 from equipoise.stats.pairing import PREFIX
-from equipoise.stats.resample import Interval, bootstrap, by_cell, columns_of, select, spread
+from equipoise.stats.resample import (
+    Interval,
+    bootstrap,
+    bootstrap_alike,
+    by_cell,
+    columns_of,
+    select,
+    spread,
+)
 
 
 class Estimated(Protocol):
@@ -63,6 +71,41 @@ def estimate_metrics(
                 spreads, bootstrap(spreads, columns, draws=draws, seed=seed), strict=True
             ):
                 yield _estimate(metric, interval, group)
+
+
+def estimate_alike(
+    benchmark: Estimated,
+    sides: Sequence[Sequence[Outcome]],
+    *,
+    cluster: str | None,
+    draws: int,
+    seed: int,
+) -> list[list[Estimate]]:
+    """`estimate_metrics` of several outcomes of the same examples, which are drawn but once.
+
+    Without intervals over the groups of a key (`crossed`).
+    """
+    metrics, keys = list(benchmark.metrics), (*benchmark.by, *benchmark.related)
+    alike: dict[tuple[str | None, ...], list[int]] = {}  # sides whose rows have the same groups
+    for index, outcomes in enumerate(sides):
+        names = (each.groups.get(key) for key in (*keys, cluster or "") for each in outcomes)
+        alike.setdefault(tuple(names), []).append(index)
+    estimates: list[list[Estimate]] = [[] for _ in sides]
+    for indices in alike.values():
+        columns = [columns_of(sides[index], cluster=cluster) for index in indices]
+
+        def estimate(
+            mask: NDArray[np.bool_], columns: Sequence[Columns] = columns
+        ) -> list[list[Interval]]:
+            return bootstrap_alike(
+                metrics, [select(side, mask) for side in columns], draws=draws, seed=seed
+            )
+
+        for group, by_side in by_cell(sides[indices[0]], keys, estimate):
+            for index, intervals in zip(indices, by_side, strict=True):
+                pairs = zip(metrics, intervals, strict=True)
+                estimates[index] += [_estimate(*pair, group) for pair in pairs]
+    return estimates
 
 
 def _estimate(metric: Metric, interval: Interval, group: Mapping[str, str]) -> Estimate:

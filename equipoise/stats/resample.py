@@ -137,33 +137,54 @@ def bootstrap(
     widened to contain the value where it does not: the percentiles of a metric that is biased under
     resampling may miss it.
     """
-    points = [point(metric, columns) for metric in metrics]
-    defined = [
-        k
-        for k, (metric, value) in enumerate(zip(metrics, points, strict=True))
-        if metric.resampled and value.reason is None and value.clusters > 1
-    ]
-    drawn = [deviation_of(metrics[k]) or metrics[k] for k in defined]
-    (values,) = resampled(drawn, [columns], draws=draws if defined else 0, seed=seed)
-    intervals = []
-    for k, (metric, value) in enumerate(zip(metrics, points, strict=True)):
-        if k in defined:
-            interval = percentile_interval if metric.deviation is None else deviation_interval
-            low, high, reason = interval(
-                value.value,
-                values[:, defined.index(k)],
-                clusters=value.clusters,
-                within=(metric.low, metric.high),
-            )
-            if reason is not None and draws and metric.needs:
-                reason += f"; it needs {metric.needs}"
-            value = replace(value, low=low, high=high, reason=reason)
-        elif value.reason is None:
-            no_interval = f"{metric.name} has no interval"
-            reason = _too_few(value.clusters) if metric.resampled else no_interval
-            value = replace(value, reason=reason)
-        intervals.append(value)
+    (intervals,) = bootstrap_alike(metrics, [columns], draws=draws, seed=seed)
     return intervals
+
+
+def bootstrap_alike(
+    metrics: Sequence[Metric], sides: Sequence[Columns], *, draws: int, seed: int
+) -> list[list[Interval]]:
+    """`bootstrap` of each side, the draws made once; sides have the same rows and clusters."""
+    points = [[point(metric, columns) for metric in metrics] for columns in sides]
+    defined = [
+        tuple(
+            k
+            for k, (metric, value) in enumerate(zip(metrics, values, strict=True))
+            if metric.resampled and value.reason is None and value.clusters > 1
+        )
+        for values in points
+    ]
+    drawn: dict[int, NDArray[np.float64]] = {}
+    for which in dict.fromkeys(defined):
+        chosen = [side for side, its in enumerate(defined) if its == which]
+        metrics_drawn = [deviation_of(metrics[k]) or metrics[k] for k in which]
+        values = resampled(
+            metrics_drawn, [sides[side] for side in chosen], draws=draws if which else 0, seed=seed
+        )
+        drawn |= dict(zip(chosen, values, strict=True))
+    return [
+        [
+            _with_interval(metric, value, drawn[side][:, its.index(k)] if k in its else None)
+            for k, (metric, value) in enumerate(zip(metrics, points[side], strict=True))
+        ]
+        for side, its in enumerate(defined)
+    ]
+
+
+def _with_interval(metric: Metric, value: Interval, draws: Column | None) -> Interval:
+    """A metric's value with the interval of its draws, or with why it has none."""
+    if draws is not None:
+        interval = percentile_interval if metric.deviation is None else deviation_interval
+        low, high, reason = interval(
+            value.value, draws, clusters=value.clusters, within=(metric.low, metric.high)
+        )
+        if reason is not None and len(draws) and metric.needs:
+            reason += f"; it needs {metric.needs}"
+        return replace(value, low=low, high=high, reason=reason)
+    if value.reason is None:
+        reason = f"{metric.name} has no interval"
+        return replace(value, reason=_too_few(value.clusters) if metric.resampled else reason)
+    return value
 
 
 def bootstrap_means(

@@ -3,6 +3,8 @@
 import math
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from equipoise.nulls.base import Guess, Null, numbers_in
 from equipoise.nulls.english_frequency import EnglishFrequency, log_frequency
@@ -75,6 +77,24 @@ def test_no_position_where_means_over_orders_are_taken() -> None:
         [Decision(text="x", question="y")],
     ]
     assert Position().guesses(lists, None) == []
+
+
+ASCII = st.text(st.characters(max_codepoint=127), max_size=40)
+WORDY = st.text(st.sampled_from("aBé's.,!?@_-3:/ \t\n"), max_size=40)
+
+
+@given(ASCII | WORDY)
+@example("The U.S. paid 3.5, 4 or $1,000... l'heure @s a_b. x")
+@example("it's 5:30 p.m.!? 'qu'un'")
+@settings(max_examples=150, deadline=None)
+def test_words_are_those_of_the_whole_text(text: str) -> None:
+    """Words are looked up piece by piece, with what wordfreq makes of the text as a whole."""
+    wordfreq = pytest.importorskip("wordfreq")
+    words = wordfreq.tokenize(text, "en")
+    logs = [math.log(max(wordfreq.word_frequency(word, "en"), 1e-9)) for word in words]
+    total = math.fsum(logs) if logs else math.nan
+    expected = (total, total / max(1, len(logs)))
+    assert log_frequency(text) == pytest.approx(expected, abs=0, nan_ok=True)
 
 
 def test_commoner_words_by_sum_and_by_mean() -> None:

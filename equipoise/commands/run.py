@@ -42,8 +42,9 @@ def run(
     if not dry:
         _run_study(recipe, folder, device=device, batch_size=batch_size, controls=not no_controls)
         return
-    steps = _planned(recipe, controls=not no_controls).steps
-    store = Store(folder=folder)
+    planned = _planned(recipe, controls=not no_controls)
+    _say_left_out(planned)
+    steps, store = planned.steps, Store(folder=folder)
     for step in steps:
         state = "done" if store.fault(step.key) is None else "to do"
         print(f"{state:6} {step.key}  {step.title}")
@@ -71,6 +72,13 @@ def _planned(recipe: Path, *, controls: bool) -> "Plan":
     return plan(replace(read, controls=read.controls and controls))
 
 
+def _say_left_out(planned: "Plan") -> None:
+    from equipoise.study.controls import left_out_sentences
+
+    for sentence in left_out_sentences(planned.resolved):
+        flags.say(sentence)
+
+
 def _run_study(
     recipe: Path,
     folder: Path,
@@ -90,6 +98,7 @@ def _run_study(
 
     # whole before the first step: a mistake in the recipe's last line costs no hours
     planned = _planned(recipe, controls=controls)
+    _say_left_out(planned)
     flags.hush()
     store = Store.open(folder)
     try:

@@ -56,7 +56,7 @@ def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> Langu
     Raises `ModelError`.
     """
     config = read_config(checkpoint)
-    kind = _read_kind(checkpoint, config)
+    kind = read_kind(checkpoint.name, config)
     check_files(checkpoint)
     check_code(checkpoint)
     auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
@@ -149,11 +149,14 @@ def check_dtype(dtype: str, device: torch.device) -> None:
         )
 
 
-def _read_kind(checkpoint: Checkpoint, config: Mapping[str, Any]) -> ModelKind:
-    """Causal or masked, by the class that the checkpoint was saved from, else by its type."""
+def read_kind(name: str, config: Mapping[str, Any]) -> ModelKind:
+    """Causal or masked, by the class that the checkpoint was saved from, else by its type.
+
+    `config`: its config.json. Raises `ModelError` where it is neither.
+    """
     if config.get("is_encoder_decoder"):
         raise ModelError(
-            f"{checkpoint.name} must be a causal or masked model, it is an encoder-decoder "
+            f"{name} must be a causal or masked model, it is an encoder-decoder "
             f"({config.get('model_type')}); take another"
         )
     for architecture in config.get("architectures") or ():
@@ -163,13 +166,13 @@ def _read_kind(checkpoint: Checkpoint, config: Mapping[str, Any]) -> ModelKind:
             return "masked"
         if architecture.endswith("ForDecision"):
             raise ModelError(
-                f"{checkpoint.name} must be a language model, it was saved as {architecture}, with "
-                f"a decision head of its own; serve it (transformers serve {checkpoint.name}) and "
-                f"measure decision:http://127.0.0.1:8000#{checkpoint.name}"
+                f"{name} must be a language model, it was saved as {architecture}, with "
+                f"a decision head of its own; serve it (transformers serve {name}) and "
+                f"measure decision:http://127.0.0.1:8000#{name}"
             )
         if _OTHER_HEADS.search(architecture):
             raise ModelError(
-                f"{checkpoint.name} must be a language model, it was saved as {architecture}, "
+                f"{name} must be a language model, it was saved as {architecture}, "
                 "whose head predicts no words; take the model that it was made from"
             )
     if is_multimodal(config):
@@ -181,7 +184,7 @@ def _read_kind(checkpoint: Checkpoint, config: Mapping[str, Any]) -> ModelKind:
     if "AutoModelForCausalLM" in own_code or model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         return "causal"
     raise ModelError(
-        f"{checkpoint.name} must be a causal or masked language model, its config.json says "
+        f"{name} must be a causal or masked language model, its config.json says "
         f"{config.get('architectures')} of type {model_type!r}; take another, or a newer "
         "transformers"
     )

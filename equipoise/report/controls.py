@@ -21,7 +21,8 @@ def control_sentences(study: Study, chapter: Chapter) -> Iterator[str]:
     """
     controls = _controls(study)
     if chapter.mitigation in controls:
-        yield f"{_describe(chapter)}, for {', '.join(controls[chapter.mitigation])}."
+        what = _describe(study, chapter.mitigation)
+        yield f"{what}, for {', '.join(controls[chapter.mitigation])}."
         return
     of_it = [label for label, methods in controls.items() if chapter.mitigation in methods]
     reasons = _without_controls(study, chapter.model)
@@ -55,10 +56,11 @@ def _without_controls(study: Study, model: str) -> Mapping[str, str]:
     return {str(key): str(why) for key, why in resolved.get("without_controls", {}).items()}
 
 
-def _describe(chapter: Chapter) -> str:
-    """What a control shows."""
-    options: Any = chapter.edits[0].get("options") if chapter.edits else {}
-    if isinstance(options, dict) and options.get("shuffled"):
+def _describe(study: Study, label: str) -> str:
+    """What a control shows, by the recipe's options: one that failed has no edit to say it."""
+    mitigations: Any = study.recipe.get("mitigations")
+    built = mitigations.get(label, {}) if isinstance(mitigations, dict) else {}
+    if built.get("options", {}).get("shuffled"):
         return "A control: what lowering words by labels dealt at random gives"
     return "A control: what counting words gives, whoever they are said of"
 

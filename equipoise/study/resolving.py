@@ -30,7 +30,7 @@ from equipoise.faultless import lists_used
 from equipoise.group_words.people import target_terms
 from equipoise.inference.decision_server import is_server
 from equipoise.judge.base import Judge
-from equipoise.loading.content import base_contents_of, content_of
+from equipoise.loading.content import base_contents_of, content_of, is_masked
 from equipoise.loading.load import undecided
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples, learnt_examples
@@ -147,12 +147,6 @@ class Resolver:
         taught_by: dict[str, JSON] = {
             label: content for label, content in contents.items() if content != supplied
         }
-        # of each control that its supply leaves nothing to count or to choose on, the reason
-        without_controls: dict[str, JSON] = {
-            entry.label: reason
-            for entry in self.controls.added
-            if (reason := why_left_out(given.of(taught[entry.label])[0])) is not None
-        }
         located_on = self._resolve_located(given, supplied)
         attributed_on = self._resolve_attributed(given)
         benchmarks: dict[str, JSON] = {}
@@ -178,6 +172,7 @@ class Resolver:
             about_data: dict[str, JSON] = {"split": split, "data": _data(built, split)}
             with self._at(benchmark):  # a judge's files may be missing
                 benchmarks[benchmark.label] = _plugin(built) | about_data
+        without_controls = self._leave_out_controls(spec, taught, given)
         self._check_margins(metrics)
         code = spec.trust_remote_code
         with self._at(spec):
@@ -203,6 +198,25 @@ class Resolver:
             **({"attributed_on": attributed_on} if attributed_on else {}),
             **({"without_controls": without_controls} if without_controls else {}),
             "benchmarks": benchmarks,
+        }
+
+    def _leave_out_controls(
+        self, spec: ModelSpec, taught: Mapping[str, Spec], given: Supplied
+    ) -> dict[str, JSON]:
+        """Of each control that cannot act on a model the reason."""
+        edited = [each.label for each in self.recipe.benchmarks if each.edited]
+        if not self.controls.added:
+            return {}
+        if is_masked(spec.name, revision=spec.revision, base=spec.base):
+            reason = f"{spec.label} is masked, and a table changes next words of causal models"
+            return {entry.label: reason for entry in self.controls.added}
+        if edited and self.unanswered.issuperset(edited):
+            reason = f"a table changes next words, and {', '.join(edited)} reads none"
+            return {entry.label: reason for entry in self.controls.added}
+        return {
+            entry.label: reason
+            for entry in self.controls.added
+            if (reason := why_left_out(given.of(taught[entry.label])[0])) is not None
         }
 
     def _resolve_supply(self, spec: Spec) -> tuple[Supply, dict[str, JSON]]:

@@ -1,5 +1,6 @@
 """Word tables that join a study of methods that learn from StereoSet, and what is said of them."""
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,17 +11,20 @@ import pytest
 
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.conclusions import Change, Comparison
+from equipoise.loading.content import is_masked
 from equipoise.metrics.weighted import mean_of
 from equipoise.records import Estimate, Measurement, Metric
 from equipoise.report.controls import control_sentences
 from equipoise.report.html import study_page
 from equipoise.stats.verdict import verdict_of
+from equipoise.study.controls import left_out_sentences
 from equipoise.study.load_study import read_study
 from equipoise.study.plan import Plan, plan
 from equipoise.study.recipe import Recipe
 from equipoise.study.runner import run
 from equipoise.study.store import Store
 from equipoise.study.study import Chapter, Controlled, Study
+from equipoise.testing import tiny_model
 
 TEXT = """\
 models: [{{name: {model}, as: tiny}}]
@@ -133,9 +137,56 @@ def test_it_is_left_out_with_a_reason_where_nothing_is_held_out(
 def test_it_is_not_asked_for_what_a_next_word_does_not_show(
     planned: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("equipoise.study.resolving.can_answer", lambda _: False)
-    measured = [step.mitigation.label for step in planned().of("measure") if step.mitigation]
-    assert set(measured) == {"sft"}
+    monkeypatch.setattr(
+        "equipoise.study.resolving.can_answer",
+        lambda requests: len(requests[0]) > 2,  # as StereoSet's three texts, not a pair
+    )
+    both = planned(("[stereoset]", "[stereoset, crows_pairs]"))
+    measured = {
+        (step.mitigation.label, step.benchmark.name)
+        for step in both.of("measure")
+        if step.mitigation and step.benchmark
+    }
+    assert (TABLE, "stereoset") in measured
+    assert (TABLE, "crows_pairs") not in measured
+    assert ("sft", "crows_pairs") in measured
+    # where nothing is left to ask it, it does not join
+    alone = planned(("[stereoset]", "[crows_pairs]"))
+    assert fitted(alone) == [("sft", 0), ("sft", 1)]
+    (said,) = left_out_sentences(alone.resolved)
+    assert said.endswith("joins: a table changes next words, and crows_pairs reads none")
+
+
+def test_none_joins_a_masked_model_and_the_plan_says_so(
+    written: Written, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from equipoise import cli
+
+    masked = tiny_model("bert")
+    masked.module.save_pretrained(tmp_path / "masked")
+    masked.tokenizer.save_pretrained(tmp_path / "masked")
+    of = plan(Recipe.from_yaml(written(TEXT.replace("{model}", str(tmp_path / "masked")))))
+    assert fitted(of) == [("sft", 0), ("sft", 1)]
+    assert cli.run(["run", str(tmp_path / "study.yaml"), "--dry"]) == 0
+    assert (
+        f"on tiny no {TABLE} and no {SHUFFLED} joins: tiny is masked, and a table changes next "
+        "words of causal models" in " ".join(capsys.readouterr().err.split())
+    )
+
+
+def test_the_kind_of_a_model_is_read_without_loading_it(tmp_path: Path, tiny_folder: Path) -> None:
+    config = tmp_path / "edit" / "adapter_config.json"
+    config.parent.mkdir()
+    for architecture, masked in (("BertForMaskedLM", True), ("LlamaForCausalLM", False)):
+        (tmp_path / "base").mkdir(exist_ok=True)
+        text = json.dumps({"architectures": [architecture]})
+        (tmp_path / "base" / "config.json").write_text(text)
+        config.write_text(json.dumps({"base_model_name_or_path": str(tmp_path / "base")}))
+        for place in ("base", "edit"):
+            assert is_masked(str(tmp_path / place)) is masked
+        assert is_masked(str(config.parent), base=str(tiny_folder)) is False
+    for other in ("planted:default", str(tmp_path / "nothing"), "nobody/nothing"):
+        assert is_masked(other) is False
 
 
 def test_the_flag_leaves_them_out(
@@ -260,6 +311,18 @@ def test_a_control_says_what_it_is_and_what_has_none_says_nothing() -> None:
         ["No word table stands beside it: nothing is held out."],
         [],
     ]
+
+
+def test_a_control_that_failed_is_told_by_the_options_of_the_recipe() -> None:
+    recipe: dict[str, Any] = {
+        "controls": {"mine": ["sft"]},
+        "mitigations": {"mine": {"name": "word_table", "options": {"shuffled": True}}},
+    }
+    chapter = Chapter(
+        model="tiny", mitigation="mine", comparisons=(), verdict=verdict_of([]), edits=()
+    )
+    (said,) = control_sentences(Study(title="", recipe=recipe), chapter)
+    assert said == "A control: what lowering words by labels dealt at random gives, for sft."
 
 
 def test_what_is_better_than_the_table_learnt_of_groups() -> None:

@@ -198,8 +198,7 @@ class BBQ(
             place = scores.index(best) if scores.count(best) == 1 else None
             if not math.isinf(best):
                 exponentials = [math.exp(score - best) for score in scores]
-                total = math.fsum(exponentials)
-                shares = [share / total for share in exponentials]
+                shares = [share / math.fsum(exponentials) for share in exponentials]
         values = _answer_values(example, place, shares)
         return Outcome(example=example.id, values=values, groups=example.groups)
 

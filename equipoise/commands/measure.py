@@ -1,6 +1,7 @@
 """`equipoise measure`: measure a model on benchmarks."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from equipoise.inference.scorer import Scorer
     from equipoise.predictions import Predictions
     from equipoise.records import Measurement
+
+_NOT_EXCHANGED = "exchange: items of {} name no target and are measured as they are"
 
 
 def measure(  # noqa: PLR0913
@@ -72,7 +75,7 @@ def measure(  # noqa: PLR0913
     form = _chat_options(chat=chat, system=system, turn=turn, request=request)
     flags.name_data(data)
     options = _leave_out(without_faults, flags.parse_settings(settings, benchmarks))
-    options = _with_exchange(options, exchange)
+    options, as_they_are = _with_exchange(options, exchange)
     if out is not None:
         check_new(out, what="results")
     # Before loading, so that a wrong option is refused at once.
@@ -88,11 +91,10 @@ def measure(  # noqa: PLR0913
         subjects += [opened.in_chat(**form)] if chat else []
     measurements = []
     for benchmark_, subject in product(built, subjects):
-        measurements.append(
-            api.measure(
-                subject, benchmark_, split=split, limit=limit, seed=seed, draws=draws, nulls=nulls
-            )
+        measurement = api.measure(
+            subject, benchmark_, split=split, limit=limit, seed=seed, draws=draws, nulls=nulls
         )
+        measurements.append(_note_exchange(measurement, as_they_are))
         if not as_json:  # at once, so that nothing is lost when a later benchmark fails
             _print(measurements[-1], groups=groups)
         flags.say_faults(check_measurement(measurements[-1]))
@@ -153,33 +155,44 @@ def _leave_out(
 
 def _with_exchange(
     options: dict[str, flags.Options], count: int | None
-) -> dict[str, flags.Options]:
-    """The options with `--exchange` in those of every benchmark.
+) -> tuple[dict[str, flags.Options], list[str]]:
+    """The options with `--exchange` in those of each benchmark that has it, and the others' names.
 
-    Raises `RecipeError` where one has no such option.
+    Raises `RecipeError` where none has it, and beside the option itself.
     """
     from equipoise import plugins
     from equipoise.benchmarks.base import AsksAboutOthers, Benchmark
 
     if count is None:
-        return options
+        return options, []
     able = [
         name
         for name in plugins.available(Benchmark)
         if issubclass(plugins.find(Benchmark, name), AsksAboutOthers)
     ]
-    for name, given in options.items():
-        if not issubclass(plugins.find(Benchmark, name), AsksAboutOthers):
-            raise RecipeError(
-                f"--exchange needs a benchmark whose items name their target ({', '.join(able)}), "
-                f"got {name}, which names none; measure it apart"
-            )
-        if given.setdefault("exchange", count) != count:
+    if not set(options) & set(able):
+        raise RecipeError(
+            f"--exchange needs a benchmark whose items name their target ({', '.join(able)}), got "
+            f"{', '.join(options)}; leave it out, or measure another"
+        )
+    for name in set(options) & set(able):
+        if options[name].setdefault("exchange", count) != count:
             raise RecipeError(
                 f"exchange must be given once, got --exchange {count} and --set {name}.exchange="
-                f"{given['exchange']}; drop one"
+                f"{options[name]['exchange']}; drop one"
             )
-    return options
+    others = [name for name in options if name not in able]
+    if others:
+        flags.say(_NOT_EXCHANGED.format(", ".join(others)))
+    return options, others
+
+
+def _note_exchange(measurement: "Measurement", as_they_are: Sequence[str]) -> "Measurement":
+    """The measurement with a note where others were asked for in its targets' place in vain."""
+    if measurement.benchmark not in as_they_are:
+        return measurement
+    note = _NOT_EXCHANGED.format(measurement.benchmark)
+    return replace(measurement, notes=(*measurement.notes, note))
 
 
 def _check_files(model: str, benchmarks: "Sequence[AnyBenchmark]", split: str | None) -> None:

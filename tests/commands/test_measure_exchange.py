@@ -24,13 +24,34 @@ def test_exchange_is_the_option_of_every_benchmark_that_has_it(
     assert [each["options"]["exchange"] for each in benchmarks.values()] == [2, 2]
 
 
+def test_benchmarks_without_targets_are_measured_as_they_are_and_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from equipoise import api
+    from equipoise.commands import flags
+    from equipoise.measure import measure
+    from equipoise.testing import FakeScorer
+
+    monkeypatch.setattr(flags, "load_model", lambda *_: FakeScorer())
+    monkeypatch.setattr(api, "measure", measure)
+    command = ["measure", "fake", "stereoset", "genbias", "--exchange", "2", "--limit", "6"]
+    assert cli.run([*command, "--draws", "0", "--data", "planted:default", "--json"]) == 0
+    said = capsys.readouterr()
+    sentence = "exchange: items of genbias name no target and are measured as they are"
+    assert " ".join(said.err.split()).count(sentence) == 1
+    benchmarks = json.loads(said.out)["equipoise"]["benchmarks"]
+    named = {name: sentence in each["notes"] for name, each in benchmarks.items()}
+    assert [named[name] for name in sorted(named)] == [True, False]
+    assert "exchange" not in benchmarks[min(benchmarks)]["options"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (
-            ["stereoset", "pairs"],
+            ["genbias", "pairs"],
             "--exchange needs a benchmark whose items name their target (bbq, crows_pairs, "
-            "stereoset), got pairs, which names none; measure it apart",
+            "stereoset), got genbias, pairs; leave it out, or measure another",
         ),
         (
             ["stereoset", "--set", "stereoset.exchange=3"],

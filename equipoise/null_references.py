@@ -23,7 +23,7 @@ from equipoise.files.atomic import write_file
 from equipoise.files.cache import cache_folder
 from equipoise.files.json_records import read_record, record_json
 from equipoise.inference.scorer import Scorer
-from equipoise.metrics.target_parts import GROUP
+from equipoise.metrics.target_parts import EXCHANGED, GROUP, OWN, TARGET, with_others
 from equipoise.nulls.base import Asked, Guess, Null, number, numbers_in
 from equipoise.records import (
     Estimate,
@@ -77,8 +77,8 @@ def nulls_of(
     """
     if isinstance(benchmark, JudgesTexts | ScoresTexts):
         return ()
-    if isinstance(benchmark, AsksAboutOthers):
-        # of a rule that reads no target others in its place say nothing new
+    if isinstance(benchmark, AsksAboutOthers) and not benchmark.compares_targets:
+        # of what is compared without its target others in its place say nothing new
         requests = [list(benchmark.own_requests(example)) for example in examples]
     chosen = _null_metrics(benchmark)
     if not chosen.metrics:
@@ -112,18 +112,24 @@ def note_nulls(
 ) -> Iterator[str]:
     """Which numbers a rule without bias gets, too, so that they show nothing by themselves.
 
-    Of the first metric of bias, else of ability: a number is told from a rule when their intervals
-    on the same items do not meet. That asks for more than a paired test of the difference would, so
-    that what is called told from a rule is.
+    Of the first metric of bias, else of ability, and of its target's part where rules have one: a
+    number is told from a rule when their intervals on the same items do not meet. That asks for
+    more than a paired test of the difference would, so that what is called told from a rule is.
     """
     nulls = [reference for reference in references if reference.kind == "null"]
     given = {estimate.metric for null in nulls for estimate in null.estimates}
     known = [metric for metric in metrics if metric.name in given and metric.ideal is not None]
     bias = [metric for metric in known if metric.higher_is_better is None]
-    if not known:
-        return
-    metric = (bias or known)[0]
-    rule = "knows of no bias" if bias else "understands nothing"
+    for first in (bias or known)[:1]:
+        for metric in known:
+            if metric.name in (first.name, first.name + TARGET):
+                yield from _note_metric(metric, estimates, nulls, of_bias=bool(bias))
+
+
+def _note_metric(
+    metric: Metric, estimates: Sequence[Estimate], nulls: Sequence[Reference], *, of_bias: bool
+) -> Iterator[str]:
+    rule = "knows of no bias" if of_bias else "understands nothing"
     alike, apart = [], []
     for estimate in estimates:
         if estimate.metric != metric.name or math.isnan(estimate.low) or GROUP in estimate.group:
@@ -148,7 +154,7 @@ def note_nulls(
     if "overall" in apart:
         yield (
             f"nulls: overall {metric.name} is told from each of the {len(nulls)} rules here that "
-            f"{'know of no bias' if bias else 'understand nothing'}: its interval meets none of "
+            f"{'know of no bias' if of_bias else 'understand nothing'}: its interval meets none of "
             "theirs"
         )
 
@@ -168,6 +174,9 @@ def _null_metrics(benchmark: AnyBenchmark) -> _NullMetrics:
     first, *others = benchmark.metrics
     chosen = [first, *(metric for metric in others if metric.margin is not None)]
     metrics = tuple(metric for metric in chosen if metric.resampled and metric.unit in _UNITS)
+    if isinstance(benchmark, AsksAboutOthers) and benchmark.compares_targets and metrics:
+        parts = {first.name + OWN, first.name + EXCHANGED}
+        metrics += tuple(metric for metric in benchmark.metrics if metric.name in parts)
     by = tuple(key for key in benchmark.by if key != GROUP)  # of items alike, not of people
     return _NullMetrics(metrics=metrics, by=by, crossed={})
 
@@ -188,9 +197,10 @@ def _references(
     acts = [0] * len(guesses)
     for place, example in enumerate(examples):
         answers = [guess.answers[place] for guess in guesses]
-        numbers = [numbers_in(each) for each in answers]
-        for rule, outcome in enumerate(_outcomes(benchmark, example, answers, numbers)):
-            acts[rule] += len(set(numbers[rule])) > 1
+        for rule, (outcome, decides) in enumerate(
+            _outcomes_with_copies(benchmark, example, answers)
+        ):
+            acts[rule] += decides
             rows[rule].append(outcome)
     acting = [rule for rule, items in enumerate(acts) if items]
     estimated = estimate_alike(
@@ -208,13 +218,34 @@ def _references(
     return tuple(references)
 
 
+def _outcomes_with_copies(
+    benchmark: AnyBenchmark, example: Example, answers: Sequence[Sequence[Response]]
+) -> list[tuple[Outcome, bool]]:
+    """The outcome of each rule's answers, and whether they differ; with what others change in it.
+
+    Ties are parted in the example and in each of its copies apart.
+    """
+    if not (isinstance(benchmark, AsksAboutOthers) and benchmark.compares_targets):
+        return [*_outcomes(benchmark, example, answers)]
+    asked, start = (example, *benchmark.copies(example)), 0
+    parts: list[list[tuple[Outcome, bool]]] = []
+    for each in asked:
+        end = start + len(benchmark.own_requests(each))
+        parts.append([*_outcomes(benchmark, each, [row[start:end] for row in answers])])
+        start = end
+    results = []
+    for (outcome, decides), *others in zip(*parts, strict=True):
+        if others:
+            compared = [benchmark.compared(other) for other, _ in others]
+            outcome = with_others(outcome, benchmark.compared(outcome), compared)
+        results.append((outcome, decides or any(acts for _, acts in others)))
+    return results
+
+
 def _outcomes(
-    benchmark: AnyBenchmark,
-    example: Example,
-    answers: Sequence[Sequence[Response]],
-    numbers: Sequence[Sequence[float]],
-) -> Iterator[Outcome]:
-    """The outcome of each rule's answers; of texts that tie the mean of all ways to part them.
+    benchmark: AnyBenchmark, example: Example, answers: Sequence[Sequence[Response]]
+) -> Iterator[tuple[Outcome, bool]]:
+    """The outcome of each rule's answers, and whether they differ; of ties the mean of all ways.
 
     Of texts it follows from the order of their numbers alone, and is made once for each order.
     """
@@ -231,10 +262,11 @@ def _outcomes(
 
     known: dict[tuple[tuple[type, ...], tuple[int, ...]], Outcome] = {}
     parted: dict[tuple[tuple[type, ...], tuple[int, ...]], Outcome] = {}
-    for row, values in zip(answers, numbers, strict=True):
-        kinds = tuple(map(type, row))
+    for row in answers:
+        kinds, values = tuple(map(type, row)), numbers_in(row)
+        decides = len(set(values)) > 1
         if not set(kinds) <= {Scored, ScoredPair} or any(map(math.isnan, values)):
-            yield merged([outcome_of(example, row)])
+            yield merged([outcome_of(example, row)]), decides
             continue
         ranks = _dense_ranks(values)
         if (kinds, ranks) not in known:
@@ -243,7 +275,7 @@ def _outcomes(
                 if (kinds, way) not in parted:
                     parted[kinds, way] = outcome_of(example, _answers_ranked(row, way))
             known[kinds, ranks] = merged([parted[kinds, way] for way in ways])
-        yield known[kinds, ranks]
+        yield known[kinds, ranks], decides
 
 
 def _means(rows: Sequence[Mapping[str, float]]) -> Mapping[str, float]:

@@ -15,6 +15,7 @@ from equipoise.benchmarks.crows_pairs import CrowsPairs
 from equipoise.benchmarks.hellaswag import HellaSwag
 from equipoise.benchmarks.pairs import Pairs
 from equipoise.benchmarks.stereoset import Intersentence, Intrasentence, StereoSet
+from equipoise.exchange.crows_pairs import ExchangedPair
 from equipoise.measure import choose_examples, measure
 from equipoise.null_references import note_nulls, nulls_of
 from equipoise.nulls.unigram import neutral_texts
@@ -49,6 +50,49 @@ def test_crows_pairs_by_english_frequency() -> None:
     for name, share in (wanted | {"age": 62.1, "race-color": 26.1, "socioeconomic": 59.6}).items():
         assert round(_value(null, "stereotype_preference", bias_type=name), 1) == share
     assert round(_value(null, "stereotype_preference", direction="antistereo"), 1) == 74.1
+
+
+def test_the_copies_of_crows_pairs_have_nulls_of_their_own() -> None:
+    """Others in the group's place are themselves compared, by their length and frequency."""
+    benchmark = CrowsPairs(exchange=2)
+    examples, _ = choose_examples(benchmark, limit=150)
+    nulls = _nulls(benchmark, limit=150)
+    name = "stereotype_preference"
+    shorter = []
+    for pair in examples:
+        if not isinstance(pair, ExchangedPair) or not pair.others:
+            continue
+        each = [
+            np.sign(len(asked.antistereotype) - len(asked.stereotype)) / 2 + 0.5
+            for asked in (pair, *pair.others)
+        ]
+        shorter.append((each[0], np.mean(each[1:])))
+    own, exchanged = (100 * np.mean(side) for side in zip(*shorter, strict=True))
+    null = nulls["fewer characters"]
+    assert _value(null, f"{name}_own") == pytest.approx(own)
+    assert _value(null, f"{name}_exchanged") == pytest.approx(exchanged)
+    assert _value(null, f"{name}_target") == pytest.approx(own - exchanged)
+    assert abs(own - exchanged) > 1
+    plain = _nulls(CrowsPairs(), limit=150)["fewer characters"]
+    assert _value(null, name) == _value(plain, name)
+    measured = Estimate(
+        metric=f"{name}_target",
+        value=own,
+        low=-50.0,
+        high=50.0,
+        n=9,
+        clusters=9,
+        unit="%",
+        ideal=0.0,
+    )
+    (note,) = note_nulls(benchmark.metrics, [measured], [null])
+    assert note == (
+        "nulls: stereotype_preference_target is not told from what a rule gets that knows of no "
+        f"bias: overall (fewer characters {own - exchanged:.1f})"
+    )
+    # of StereoSet the compared words stay
+    kept = _nulls(StereoSet(exchange=1), limit=30)["fewer characters"]
+    assert {each.metric for each in kept.estimates}.isdisjoint({"ss_own", "ss_exchanged"})
 
 
 def test_stereoset_by_the_shorter_sentence() -> None:

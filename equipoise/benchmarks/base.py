@@ -200,6 +200,7 @@ class AsksAboutOthers(ABC, Generic[E, R]):
 
     exchange: target_parts.Count
     compared_texts: ClassVar[int] = 2  # whose numbers of tokens are compared: `retokenized`
+    compares_targets: ClassVar[bool] = False  # the target's name is itself among what is compared
 
     @abstractmethod
     def own_requests(self, example: E) -> Sequence[Request]:

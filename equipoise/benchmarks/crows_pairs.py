@@ -106,6 +106,7 @@ class CrowsPairs(
     splits: ClassVar[tuple[str, ...]] = ("test",)
     licence: ClassVar[str] = CROWS_PAIRS.licence
     typed: ClassVar[str] = "score=noul"
+    compares_targets: ClassVar[bool] = True
     faults: ClassVar[tuple[str, ...]] = (
         "Names and groups split into different numbers of tokens: the sum favors the shorter "
         "sentence, the mean the longer; pll_modified also measures how common a word is.",

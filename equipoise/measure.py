@@ -118,7 +118,7 @@ def measure(  # noqa: PLR0913
         outcomes = _collect_outcomes(
             scorers, benchmark, examples, requests, seed=seed, shards=shards
         )
-        outcomes = add_groups(outcomes, related_groups(benchmark, examples, model.trained_on))
+        outcomes = add_groups(outcomes, _related(benchmark, examples, model, info))
     if any(outcome.text is not None for outcome in outcomes):
         info |= _describe_instruments(benchmark)
     data = benchmark.files(split)
@@ -162,6 +162,18 @@ def measure(  # noqa: PLR0913
             *unnamed_reads(benchmark, reads, {file.sha256 for file in data}),
         ),
     )  # fmt: skip
+
+
+def _related(
+    benchmark: AnyBenchmark, examples: Sequence[Example], model: Scorer, info: Mapping[str, JSON]
+) -> dict[str, Mapping[str, str]]:
+    """`related_groups`, with the names of the same people that the edits' supplies had."""
+    edits = info.get("edits")
+    aliases: dict[str, str] = {}
+    for edit in edits if isinstance(edits, list) else []:
+        known = edit.get("aliases") if isinstance(edit, dict) else None
+        aliases |= {k: str(v) for k, v in known.items()} if isinstance(known, dict) else {}
+    return related_groups(benchmark, examples, model.trained_on, aliases)
 
 
 def choose_examples(

@@ -101,6 +101,8 @@ class Supply:
     rows: Sequence[TrainingRow] = ()  # a training set; may be read from a file bit by bit
     probes: tuple[Probe, ...] = ()  # which bias is looked for in the rows
     dev_probes: tuple[Probe, ...] = ()  # likewise; never learnt from, to judge what was removed
+    #: A name to that of its people, both without case: of the user's own, beside the built-in ones
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     def learnt_texts(self) -> tuple[str, ...]:
         """Every text that a method given this supply may have learnt from: no `dev_probes`."""

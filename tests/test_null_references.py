@@ -67,17 +67,17 @@ def test_the_copies_of_crows_pairs_have_nulls_of_their_own() -> None:
             for asked in (pair, *pair.others)
         ]
         shorter.append((each[0], np.mean(each[1:])))
-    own, exchanged = (100 * np.mean(side) for side in zip(*shorter, strict=True))
+    with_target, exchanged = (100 * np.mean(side) for side in zip(*shorter, strict=True))
     null = nulls["fewer characters"]
-    assert _value(null, f"{name}_own") == pytest.approx(own)
+    assert _value(null, f"{name}_own") == pytest.approx(with_target)
     assert _value(null, f"{name}_exchanged") == pytest.approx(exchanged)
-    assert _value(null, f"{name}_target") == pytest.approx(own - exchanged)
-    assert abs(own - exchanged) > 1
+    assert _value(null, f"{name}_target") == pytest.approx(with_target - exchanged)
+    assert abs(with_target - exchanged) > 1
     plain = _nulls(CrowsPairs(), limit=150)["fewer characters"]
     assert _value(null, name) == _value(plain, name)
     measured = Estimate(
         metric=f"{name}_target",
-        value=own,
+        value=with_target,
         low=-50.0,
         high=50.0,
         n=9,
@@ -88,7 +88,7 @@ def test_the_copies_of_crows_pairs_have_nulls_of_their_own() -> None:
     (note,) = note_nulls(benchmark.metrics, [measured], [null])
     assert note == (
         "nulls: stereotype_preference_target is not told from what a rule gets that knows of no "
-        f"bias: overall (fewer characters {own - exchanged:.1f})"
+        f"bias: overall (fewer characters {with_target - exchanged:.1f})"
     )
     # of StereoSet the compared words stay
     kept = _nulls(StereoSet(exchange=1), limit=30)["fewer characters"]

@@ -101,12 +101,13 @@ class Benchmark(ABC, Generic[E, R]):
         """What the answers, in the order of the requests, measure."""
 
     def relate(
-        self, examples: Sequence[E], trained_on: frozenset[str]
+        self, examples: Sequence[E], trained_on: frozenset[str], aliases: Mapping[str, str]
     ) -> Sequence[Mapping[str, str]]:
         """Groups of each example by what it shares with what an edit learnt, beside whole texts.
 
-        `trained_on`: hashes of what was learnt (`rows.text_sha256`). Keys are those of `related`,
-        and `rows.LEARNT` the group of what was learnt; {} where nothing of the kind was.
+        `trained_on`: hashes of what was learnt (`rows.text_sha256`). `aliases`: names of the same
+        people that its supply had beside the built-in ones. Keys are those of `related`, and
+        `rows.LEARNT` the group of what was learnt; {} where nothing of the kind was.
         """
         return [{} for _ in examples]
 
@@ -314,12 +315,15 @@ AnyBenchmark = Benchmark[Any, Any]
 
 
 def related_groups(
-    benchmark: AnyBenchmark, examples: Sequence[Example], trained_on: frozenset[str]
+    benchmark: AnyBenchmark,
+    examples: Sequence[Example],
+    trained_on: frozenset[str],
+    aliases: Mapping[str, str],
 ) -> dict[str, Mapping[str, str]]:
     """The groups of each example, by id, by what it shares with what was learnt (`relate`)."""
     if not (benchmark.related and trained_on):
         return {example.id: {} for example in examples}
-    groups = benchmark.relate(examples, trained_on)
+    groups = benchmark.relate(examples, trained_on, aliases)
     return {example.id: each for example, each in zip(examples, groups, strict=True)}
 
 

@@ -182,10 +182,13 @@ class CebChoice(Benchmark[RuledQuestion, Answer]):
         return example.question.texts
 
     def relate(
-        self, examples: Sequence[RuledQuestion], trained_on: frozenset[str]
+        self,
+        examples: Sequence[RuledQuestion],
+        trained_on: frozenset[str],
+        aliases: Mapping[str, str],
     ) -> Sequence[Mapping[str, str]]:
         """Of `stereoset`: whether people of its type of bias that a text names were learnt."""
-        learnt = learnt_items(trained_on) if self.part == "stereoset" else None
+        learnt = learnt_items(trained_on, aliases) if self.part == "stereoset" else None
         if learnt is None:
             return [{} for _ in examples]
         return [

@@ -26,7 +26,7 @@ from equipoise.data.stereoset_case import Case, read_cased, refuse_scores, writt
 from equipoise.data.valence import ABSENT, VALENCE, with_valence, word_valences
 from equipoise.errors import DataError
 from equipoise.exchange.stereoset import exchange_targets
-from equipoise.group_words.learnt_people import FILLER_PAIR, PEOPLE, learnt_items
+from equipoise.group_words.learnt_people import EITHER, FILLER_PAIR, PEOPLE, learnt_items
 from equipoise.metrics import preference as pref
 from equipoise.metrics import target_parts
 from equipoise.metrics.decisions import truth_values
@@ -114,7 +114,7 @@ class StereoSet(
     paper: ClassVar[str] = "Nadeem, Bethke & Reddy 2021, StereoSet, ACL"
     cluster: ClassVar[str | None] = "target"
     halves: ClassVar[str | None] = VALENCE
-    related: ClassVar[tuple[str, ...]] = (PEOPLE, FILLER_PAIR)
+    related: ClassVar[tuple[str, ...]] = (PEOPLE, FILLER_PAIR, EITHER)
     splits: ClassVar[tuple[str, ...]] = ("dev", "test")
     licence: ClassVar[str] = official.LICENCE
     typed: ClassVar[str] = "task=noul"
@@ -266,13 +266,16 @@ class StereoSet(
         return official.read_remarks(split) + ((ABSENT,) if absent else ())
 
     def relate(
-        self, examples: Sequence[StereoSetItem], trained_on: frozenset[str]
+        self,
+        examples: Sequence[StereoSetItem],
+        trained_on: frozenset[str],
+        aliases: Mapping[str, str],
     ) -> Sequence[Mapping[str, str]]:
-        """Whether the people, and of an intrasentence example the pair of fillers, were learnt.
+        """Whether the people were learnt, of an intrasentence example its fillers, and either.
 
         As far as the test split is at hand, which has other terms, but the same peoples.
         """
-        learnt = learnt_items(trained_on)
+        learnt = learnt_items(trained_on, aliases)
         return [{} if learnt is None else learnt.groups_of(example) for example in examples]
 
     def copies(self, example: StereoSetItem) -> Sequence[StereoSetItem]:

@@ -18,7 +18,7 @@ from equipoise.checks.faults import Fault
 from equipoise.files.atomic import write_file
 from equipoise.files.json_records import read_record
 from equipoise.group_words.learnt_people import PEOPLE
-from equipoise.group_words.people import people_of
+from equipoise.group_words.people import Aliases, with_own
 from equipoise.records import Contrast, Measurement, Prompt, Supply
 from equipoise.rows import LEARNT, text_sha256
 from equipoise.stats.pairing import ITEM, PREFIX
@@ -44,6 +44,7 @@ class Learnt:
     texts: frozenset[Sha256]  # of each text (`rows.text_sha256`)
     groups: Mapping[str, tuple[str, ...]]  # key to groups, sorted
     item_info: tuple[str, ...]  # `Mitigation.item_info`
+    aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)  # `Supply.aliases`
 
 
 _LEARNT = TypeAdapter(Learnt)
@@ -79,6 +80,7 @@ def learnt_from(
         texts=texts,
         groups={key: tuple(sorted(names)) for key, names in sorted(groups.items())},
         item_info=item_info,
+        aliases=supply.aliases,
     )
 
 
@@ -117,9 +119,12 @@ def group_faults(learnt: Learnt, measurement: Measurement) -> tuple[int, list[Fa
 
     Of a benchmark without terms, how many of its items name people that were learnt.
     """
-    known = _group_by_kind((key, name) for key, names in learnt.groups.items() for name in names)
+    aliases = with_own(learnt.aliases)
+    known = _group_by_kind(
+        ((key, name) for key, names in learnt.groups.items() for name in names), aliases
+    )
     measured = _group_by_kind(
-        (key, name) for outcome in measurement.outcomes for key, name in outcome.groups.items()
+        ((key, name) for each in measurement.outcomes for key, name in each.groups.items()), aliases
     )
     checked, faults = 0, []
     for kind in (kind for kind in measured if kind in known):
@@ -156,13 +161,15 @@ def item_info_faults(learnt: Learnt) -> list[Fault]:
     ]
 
 
-def _group_by_kind(groups: Iterable[tuple[str, str]]) -> Mapping[str, Mapping[str, str]]:
+def _group_by_kind(
+    groups: Iterable[tuple[str, str]], aliases: Aliases
+) -> Mapping[str, Mapping[str, str]]:
     """Kind of group to its names without case, of terms their people; each as it is written."""
     kinds: dict[str, dict[str, str]] = {}
     for key, name in groups:
         if key not in SORTS:
             kind = TERM if key in TERMS else key
-            plain = people_of(name) if kind == TERM else name.casefold()
+            plain = aliases.of(name) if kind == TERM else name.casefold()
             kinds.setdefault(kind, {})[plain] = name
     return kinds
 

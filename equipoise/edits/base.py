@@ -264,6 +264,8 @@ def described(model: LanguageModel, edit: Edit) -> LanguageModel:
         "origin": info.origin,
         "content": content,
     }
+    if info.aliases:
+        record["aliases"] = dict(info.aliases)
     if "item_info" in info.report:  # see `Mitigation.item_info`
         record["item_info"] = info.report["item_info"]
     before = model.source.get("edits")

@@ -38,6 +38,7 @@ class EditInfo:
     files: tuple[DataUse, ...] = ()  # that the supply was read from
     base_start: str = "auto"  # `LanguageModel.start` of the base, with which it is opened again
     base_vocabulary: str = ""  # `str(vocabulary_of(tokenizer))` of the base; "": not known
+    aliases: Mapping[str, str] = field(default_factory=dict)  # `Supply.aliases`
     base_code: bool = False  # the base runs Python code that it brings, which must be trusted
 
 
@@ -81,6 +82,7 @@ def info_of(
         trained_on=trained_on,
         origin=supply.origin,
         files=supply.files,
+        aliases=supply.aliases,
         report=report,
     )
 

@@ -100,6 +100,7 @@ def transfer_adapter(
         trained_on=learnt.trained_on,
         origin=learnt.origin,
         files=learnt.files,
+        aliases=learnt.aliases,
         report=report,
         base_name=model.load_name,
         base_kind=model.kind,

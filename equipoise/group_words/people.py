@@ -44,6 +44,10 @@ class _Document(BaseModel, extra="forbid"):
     plural: tuple[_Name, ...] = ()
 
 
+class _BuiltIn(_Document):
+    belongs: dict[_Name, _Name] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Aliases:
     """Which names are of the same people."""
@@ -86,12 +90,25 @@ def people_of(term: str) -> str:
 
     "Syrians" and "Syria" are "syria"; a term that no list knows is itself, without case.
     """
-    return read_aliases().of(term)
+    return _built_in().of(term)
 
 
 def target_people(examples: Iterable[Example | Contrast]) -> set[tuple[str, str]]:
     """Whom they are about by the built-in lists: bias type ("" where none is named) and people."""
-    return read_aliases().target_people(examples)
+    return _built_in().target_people(examples)
+
+
+def with_own(people: Mapping[str, str]) -> Aliases:
+    """The built-in lists, and names of the user's own after them, as `own_people` gives them."""
+    return Aliases({**_built_in().people, **people}) if people else _built_in()
+
+
+def own_people(file: str | None) -> dict[str, str]:
+    """The names of a file of the user's own, each with that of its people; errors as below."""
+    if file is None:
+        return {}
+    document, _ = read_yaml(Path(file).expanduser(), "file of aliases")
+    return _read(document, Path(file).name)
 
 
 def target_terms(examples: Iterable[Example | Contrast]) -> set[tuple[str, str]]:
@@ -109,10 +126,7 @@ def read_aliases(file: str | None = None) -> Aliases:
     Raises `RecipeError` for a file that is no YAML, `DataError` naming the file for a name that is
     empty or stands for two peoples.
     """
-    if file is None:
-        return _built_in()
-    document, _ = read_yaml(Path(file).expanduser(), "file of aliases")
-    return Aliases({**_built_in().people, **_read(document, Path(file).name)})
+    return with_own(own_people(file))
 
 
 def aliases_use(file: str) -> DataUse:
@@ -122,9 +136,25 @@ def aliases_use(file: str) -> DataUse:
     return DataUse(name=path.name, sha256=digest, licence=OWN_LICENCE, verified=None)
 
 
+def wider(people: str) -> str:
+    """Whom a people, or what is a religion's, belongs to, by its name; others are themselves.
+
+    Not the same people: that Iran was learnt says that Persians are not unrelated to it.
+    """
+    return _belongs().get(people, people)
+
+
+@cache
+def _belongs() -> Mapping[str, str]:
+    document, _ = parse_yaml(_BUILT_IN.read_text("utf-8"), "people.yaml", "file of aliases")
+    belongs, known = _BuiltIn.model_validate(document).belongs, _built_in()
+    return {known.of(name): known.of(owner) for name, owner in belongs.items()}
+
+
 @cache
 def _built_in() -> Aliases:
     document, _ = parse_yaml(_BUILT_IN.read_text("utf-8"), "people.yaml", "file of aliases")
+    document = _BuiltIn.model_validate(document).model_dump(exclude={"belongs"})
     gendered = dict(_pairs_of_number(_gender_words()))
     return Aliases({**_countries(), **gendered, **_read(document, "people.yaml")})
 

@@ -42,7 +42,7 @@ def supply_sha256(supply: Supply) -> str:
     were any, so that studies of other methods keep their steps.
     """
     parts = dataclasses.asdict(dataclasses.replace(supply, rows=()))
-    for name in ("rows", "probes", "dev_probes"):
+    for name in ("rows", "probes", "dev_probes", "aliases"):
         if not parts[name]:
             del parts[name]
     if len(supply.rows):

@@ -5,6 +5,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -19,13 +20,16 @@ from equipoise.compare import compare
 from equipoise.data import ceb
 from equipoise.data.sources import reading_from
 from equipoise.data.stereoset import StereoSetItem, read_items, read_scores
-from equipoise.group_words.learnt_people import describe_items, item_hashes, learnt_items
+from equipoise.edits.registry import load_edit
+from equipoise.group_words.learnt_people import NEVER, describe_items, item_hashes, learnt_items
 from equipoise.group_words.people import read_aliases
 from equipoise.measure import measure
+from equipoise.mitigate.word_table import WordTable
 from equipoise.records import Measurement, Supply
 from equipoise.rows import LEARNT, text_sha256
+from equipoise.study.supplied import supply_sha256
 from equipoise.supply.stereoset import StereoSetSupply, learnable
-from equipoise.testing import FakeScorer
+from equipoise.testing import FakeScorer, tiny_model
 
 LABELS = ("stereotype", "anti-stereotype", "unrelated")
 
@@ -57,10 +61,10 @@ DEV = [
 ]
 #: Whether people and pair of fillers of each of `DEV` were learnt.
 GROUPS = [
-    {"people": "learnt", "filler_pair": "never learnt"},
-    {"people": "unrelated", "filler_pair": "learnt"},
-    {"people": "unrelated", "filler_pair": "never learnt"},
-    {"people": "unrelated", "filler_pair": "never learnt"},
+    {"people": "learnt", "filler_pair": "never learnt", "people_or_pair": "learnt"},
+    {"people": "unrelated", "filler_pair": "learnt", "people_or_pair": "learnt"},
+    {"people": "unrelated", "filler_pair": "never learnt", "people_or_pair": "never learnt"},
+    {"people": "unrelated", "filler_pair": "never learnt", "people_or_pair": "never learnt"},
 ]
 
 
@@ -98,7 +102,7 @@ def measured(*, edited: bool) -> Measurement:
 def test_items_have_groups_of_what_was_learnt() -> None:
     after, before = measured(edited=True), measured(edited=False)
     assert [
-        {key: outcome.groups[key] for key in ("people", "filler_pair")}
+        {key: outcome.groups[key] for key in ("people", "filler_pair", "people_or_pair")}
         for outcome in after.outcomes
     ] == GROUPS
     assert not any("people" in outcome.groups for outcome in before.outcomes)
@@ -107,10 +111,38 @@ def test_items_have_groups_of_what_was_learnt() -> None:
     }  # fmt: skip
     assert after.estimate("ss", people="unrelated").n == 3
     assert after.estimate("ss", filler_pair="never learnt").n == 3
+    assert after.estimate("ss", people_or_pair="never learnt").n == 2
     assert [note for note in after.notes if note.startswith("held out")] == [
         "held out: what was learnt (stereoset(toy):test) is measured again, by people in 1 of 4 "
-        "items, filler_pair in 1 of 4 items; the others have rows of their own"
+        "items, filler_pair in 1 of 4 items, people_or_pair in 2 of 4 items; the others have rows "
+        "of their own"
     ]
+
+
+def test_names_of_the_supply_are_those_of_its_results(folder: Path, tmp_path: Path) -> None:
+    """That Norway is Syria too is known of the supply's own file alone; the edit brings it on."""
+    file = folder / "mine.yaml"
+    file.write_text("same:\n  Syria: [Syrian, Norway]\n")
+    supply = StereoSetSupply(dev_per_type=0, aliases=str(file)).supply()
+    learnt = replace(supply, contrasts=supply.contrasts[:2])
+    method = WordTable(strength=1.0)
+    model = tiny_model()
+    method.fit(model, learnt, seed=0).save(tmp_path / "edit")
+    edit = load_edit(tmp_path / "edit")
+    info = replace(edit.info, trained_on=learnt.learnt_hashes())
+    with replace(edit, info=info).attached(model) as edited:
+        result = measure(edited, StereoSet(), draws=0)
+    assert [outcome.groups["people"] for outcome in result.outcomes] == [
+        "learnt", "learnt", "unrelated", "unrelated"
+    ]  # fmt: skip
+    groups, _ = check_overlap(learnt_from(learnt), result)
+    assert "1 of the 3 groups measured" in groups.text
+    assert "Norway (as Syrian)" in groups.text
+    # what has no such file is known as it was
+    plain = StereoSetSupply(dev_per_type=0).supply()
+    assert plain.aliases == {}
+    assert supply_sha256(plain) == supply_sha256(replace(plain, aliases={}))
+    assert supply_sha256(replace(plain, aliases={"a": "b"})) != supply_sha256(plain)
 
 
 @pytest.mark.usefixtures("folder")
@@ -123,11 +155,14 @@ def test_a_comparison_has_the_change_on_unrelated_items() -> None:
     assert (unrelated.after, unrelated.n) == (0.0, 3)
     never = comparison.change("ss", filler_pair="never learnt")
     assert (never.before, never.after, never.n) == (unrelated.before, unrelated.before, 3)
-    (on_people, on_pairs) = [note for note in comparison.notes if note.startswith("on ")]
+    (on_people, on_pairs, on_neither) = [
+        note for note in comparison.notes if note.startswith("on ")
+    ]
     assert on_people.startswith("on people=unrelated alone, 3 items: ss 33.33 to 0.00, -33.33 [")
     assert "; lms " in on_people
     assert "; icat " in on_people
     assert "filler_pair=never learnt alone, 3 items: ss 33.33 to 33.33, +0.00 [" in on_pairs
+    assert "people_or_pair=never learnt alone, 2 items: ss 0.00 to 0.00, +0.00 [" in on_neither
     # whichever side learnt, and with several seeds
     turned = compare(after, [before, after], draws=50)
     assert turned.change("ss", people="unrelated").n == 3
@@ -151,8 +186,8 @@ def test_without_the_test_split_it_is_said_that_nothing_is_known(folder: Path) -
     )
     notes = [note for note in measure(scorer, StereoSet(), draws=0).notes if "held out" in note]
     assert notes == [
-        "held out: by people, filler_pair it is not known what was learnt, as StereoSet's test "
-        "split is not in the data folder"
+        "held out: by people, filler_pair, people_or_pair it is not known what was learnt, as "
+        "StereoSet's test split is not in the data folder"
     ]
 
 
@@ -169,7 +204,16 @@ def test_filler_pairs_of_the_official_test_split() -> None:
     groups = [learnt.groups_of(item) for item in read_items("dev")]
     pairs = Counter(group["filler_pair"] for group in groups if "filler_pair" in group)
     assert pairs == {"learnt": 638, "never learnt": 2106 - 638}
-    assert Counter(group["people"] for group in groups)[LEARNT] == 675 + 686 + 29 + 29 + 71 + 73
+    either = Counter(group["people_or_pair"] for group in groups if "people_or_pair" in group)
+    assert either == {"learnt": 1219, "never learnt": 2106 - 1219}
+    neither = [g["people"] == "unrelated" and g.get("filler_pair") == NEVER for g in groups]
+    assert sum(neither) == either[NEVER]
+    assert Counter(group["people"] for group in groups)[LEARNT] == 697 + 714 + 79 + 78 + 71 + 73
+    # Persians belong to Iran, Brahmins to Hinduism and the Bible to Christianity, which were learnt
+    whom = zip(read_items("dev"), groups, strict=True)
+    kept = {item.groups["target"] for item, group in whom if group["people"] == "unrelated"}
+    assert kept.isdisjoint({"Persian people", "Brahmin", "Bible", "Muslim", "Iranian"})
+    assert {"Norway", "Ethiopian", "Bengali", "Arab"} <= kept
 
 
 @pytest.mark.usefixtures("data_folder")
@@ -177,11 +221,11 @@ def test_ceb_ss_is_about_people_of_the_test_split() -> None:
     benchmark = CebChoice(part="stereoset")
     questions = benchmark.examples("test")
     hashes = frozenset().union(*map(item_hashes, read_items("test")))
-    groups = [group["people"] for group in benchmark.relate(questions, hashes)]
+    groups = [group["people"] for group in benchmark.relate(questions, hashes, {})]
     assert Counter(groups) == {"learnt": 780, "unrelated": 180}
-    assert benchmark.relate(questions, frozenset()) == [{} for _ in questions]
+    assert benchmark.relate(questions, frozenset(), {}) == [{} for _ in questions]
     other = CebChoice(part="recognition_s")
-    assert other.relate(other.examples("test")[:2], hashes) == [{}, {}]
+    assert other.relate(other.examples("test")[:2], hashes, {}) == [{}, {}]
 
 
 def test_ceb_ss_names_the_terms_of_the_whole_test_split(data_folder: Path) -> None:
@@ -203,7 +247,7 @@ def test_a_table_of_words_moves_published_scores_less_where_nothing_was_learnt(
 ) -> None:
     """GPT-2's scores less 0.1 of each filler's log-odds in the test split; the target is not read.
 
-    SS of all examples, of those about unrelated people, and of those with a pair never learnt.
+    SS of all examples, of unrelated people, of pairs never learnt, and of neither.
     """
     pool = learnable(read_items("test"))
     learnt = describe_items(pool)
@@ -231,9 +275,10 @@ def test_a_table_of_words_moves_published_scores_less_where_nothing_was_learnt(
         {},
         {"people": "unrelated"},
         {"filler_pair": "never learnt"},
+        {"people_or_pair": "never learnt"},
     )
-    assert [stereotype_score(0.0, **group) for group in groups] == [61.93, 63.60, 61.10]
-    assert [stereotype_score(0.1, **group) for group in groups] == [50.11, 54.63, 53.56]
+    assert [stereotype_score(0.0, **group) for group in groups] == [61.93, 63.82, 61.10, 63.20]
+    assert [stereotype_score(0.1, **group) for group in groups] == [50.11, 55.19, 53.56, 57.45]
 
 
 def fillers(item: StereoSetItem) -> list[str]:

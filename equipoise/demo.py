@@ -6,7 +6,7 @@ The recipe is `demo.yaml` beside this file; `examples/demo.yaml` is the same.
 from pathlib import Path
 
 from equipoise.conclusions import UNSTATED, Change, Comparison
-from equipoise.report.formatting import interval, numbers
+from equipoise.number_text import interval, numbers
 from equipoise.study.study import Chapter, Study
 
 RECIPE = Path(__file__).with_name("demo.yaml")

@@ -15,7 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 _LOW = {
     *("rows", "dialogues", "records", "attributions", "conclusions", "errors", "files"),
-    "installed",
+    *("installed", "number_text"),
 }
 _PLUGINS = {"attribute", "benchmarks", "judge", "locate", "mitigate", "nulls", "supply"}
 _PLUGINS |= {"text_scorers"}
@@ -45,8 +45,9 @@ ALLOWED: dict[str, set[str]] = {
     "own_data": _LOW | {"data"},
     "mixes": _LOW | {"data", "own_data", "associations"},
     "associations": _LOW | {"data"},
-    "metrics": {"records"},
-    "stats": {"records", "conclusions", "attributions", "rows", "errors"}
+    "number_text": set(),
+    "metrics": {"records", "number_text"},
+    "stats": {"records", "conclusions", "attributions", "rows", "errors", "number_text"}
     | {"metrics.weighted", "metrics.disparity", "metrics.target_parts"},
     # people are known by the names of countries
     "group_words": _LOW | {"data", "associations.countries"},

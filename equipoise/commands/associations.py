@@ -137,7 +137,7 @@ def _document(
 
 
 def _print(figures: "Diversity") -> None:
-    from equipoise.report.formatting import interval, rounded
+    from equipoise.number_text import interval, rounded
     from equipoise.report.tables import Table, plain
 
     rows = [("texts", str(figures.texts), "")]

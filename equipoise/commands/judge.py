@@ -219,8 +219,9 @@ def _text(document: dict[str, Any], *, groups: bool) -> str:
 
 
 def _judge_text(described: dict[str, Any], *, groups: bool) -> str:
+    from equipoise.number_text import interval
     from equipoise.records import Estimate
-    from equipoise.report.formatting import group_name, interval
+    from equipoise.report.formatting import group_name
     from equipoise.report.tables import Table, plain
 
     estimates = [Estimate(**estimate) for estimate in described["estimates"]]
@@ -299,7 +300,7 @@ def _agreement_text(pair: dict[str, Any]) -> str:
 
 
 def _interval_text(part: dict[str, Any], *, percent: bool = False) -> str:
-    from equipoise.report.formatting import interval
+    from equipoise.number_text import interval
 
     factor = 100.0 if percent else 1.0
     text = interval(*(factor * part[end] for end in ("value", "low", "high")))

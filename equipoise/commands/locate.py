@@ -106,7 +106,7 @@ def locate(  # noqa: PLR0913
 
 def _print_ranking(ranking: "Ranking", *, as_json: bool) -> None:
     from equipoise.files.json_records import record_json
-    from equipoise.report.formatting import interval
+    from equipoise.number_text import interval
     from equipoise.report.tables import Table, plain
 
     if as_json:

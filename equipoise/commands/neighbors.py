@@ -29,7 +29,7 @@ def neighbors(
     from equipoise.edits.registry import load_edit
     from equipoise.errors import ModelError
     from equipoise.neighbors import CAUTION, country_neighbors
-    from equipoise.report.formatting import interval
+    from equipoise.number_text import interval
     from equipoise.report.tables import Table, plain
 
     loaded = [load_edit(Path(edit)) for edit in edits]

@@ -77,7 +77,7 @@ def scorer(  # noqa: PLR0913
 
 
 def _gap_table(gaps: "dict[str, Any]") -> str:
-    from equipoise.report.formatting import interval
+    from equipoise.number_text import interval
     from equipoise.report.tables import Table, plain
 
     def cells(axis: str, gap: "OwnGap") -> tuple[str, ...]:
@@ -90,7 +90,7 @@ def _gap_table(gaps: "dict[str, Any]") -> str:
 
 
 def _term_table(scale: str, shifts: "dict[str, tuple[TermShift, ...]]", top: int) -> str:
-    from equipoise.report.formatting import interval
+    from equipoise.number_text import interval
     from equipoise.report.tables import Table, plain
 
     rows = tuple(

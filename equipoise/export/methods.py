@@ -9,8 +9,8 @@ import pandas as pd
 from equipoise.conclusions import Change
 from equipoise.errors import RecipeError, nearest
 from equipoise.export.framing import Row, to_frame
+from equipoise.number_text import brackets, numbers
 from equipoise.records import Estimate, Measurement
-from equipoise.report.formatting import brackets, numbers
 from equipoise.report.overview import measured_bases
 from equipoise.report.provenance import setting_names, setting_of
 from equipoise.study.study import Study

@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import Field
 
 from equipoise.metrics.weighted import Weighted, Weights, percent
+from equipoise.number_text import interval, rounded
 from equipoise.records import (
     Column,
     Columns,
@@ -200,19 +201,14 @@ def exchange_conclusion(name: str, estimates: Sequence[Estimate]) -> tuple[str, 
             "is off its ideal, which may be how common their names are"
         )
     return (
-        f"exchange: {name} of {target.n} items is {_rounded(plain.value)} with the own target and "
-        f"{_interval(others)} with others of its kind; the target's part is {_interval(target)}: "
-        f"{said}",
+        f"exchange: {name} of {target.n} items is {rounded(plain.value, 1)} with the own target "
+        f"and {_interval(others)} with others of its kind; the target's part is "
+        f"{_interval(target)}: {said}",
     )
 
 
 def _interval(estimate: Estimate) -> str:
-    low, high = _rounded(estimate.low), _rounded(estimate.high)
-    return f"{_rounded(estimate.value)} [{low}, {high}]"
-
-
-def _rounded(value: float) -> str:
-    return f"{round(value, 1) + 0.0:.1f}"  # -0.0 becomes 0.0
+    return interval(estimate.value, estimate.low, estimate.high, places=1)
 
 
 def _holds(estimate: Estimate, value: float | None) -> bool:

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from equipoise.number_text import ROUNDING
+
 _MARGIN = 2.5  # percent left free on either side
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)  # times a power of ten
 _EDGE = 14.0  # percent: nearer to an end, the ideal's label begins or ends at its line
 _ROOM = 15.0  # percent that half of that label may need
 _TICK = 8.0  # and half of a tick's
-ROUNDING = 1e-9  # what is no larger, or differs by no more of its size, is rounding
 _SIGN = re.compile(r"(?:(?<![\w.)\]−-])|(?<=\de))-(?=\d)")  # of a number, not within a name
 _KEPT = re.compile(r"(?<=\d) (?=[±%])|(?<=±) ")  # a space at which no line may end
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from equipoise.conclusions import UNSTATED, Change
 from equipoise.metrics import target_parts
 from equipoise.metrics.stereoset import SS_TARGET
-from equipoise.report.formatting import interval
+from equipoise.number_text import interval
 from equipoise.report.provenance import setting_names, setting_of
 from equipoise.study.study import Chapter, Controlled, Study
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter, ValidationError
 
+from equipoise.number_text import interval
 from equipoise.records import JSON
 from equipoise.report.axis import Axis, Tick, axis_of, minus, whisker
-from equipoise.report.formatting import interval
 from equipoise.report.plots import Point
 
 #: Each kind of random heads in words, by its name in a report.

@@ -9,45 +9,11 @@ import re
 from collections.abc import Mapping
 
 from equipoise.records import JSON
-from equipoise.report.axis import ROUNDING
 
 LONGEST = 2000  # characters of a text that are shown
 LONGEST_NAME = 160  # of a name in a heading or a cell
 _LETTERS = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
 _RIGHT_TO_LEFT = re.compile(f"[{_LETTERS}](?:[{_LETTERS} ]*[{_LETTERS}])?")
-
-
-def numbers(*values: float) -> tuple[str, ...]:
-    """The values with as many decimals as the largest of them deserves, alike for all.
-
-    1 decimal from 10 on, 2 from 1 on, 3 from 0.01 on, 4 below, two digits of each below 0.001; what
-    is within 1e-9 of 0 is rounding, and 0. "n/a" for nan.
-    """
-    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
-    if ROUNDING < largest < 0.001:
-        return tuple(
-            "n/a" if math.isnan(value) else "0" if abs(value) <= ROUNDING else f"{value:.1e}"
-            for value in values
-        )
-    places = 1 if largest >= 10 else 2 if largest >= 1 else 4 if ROUNDING < largest < 0.01 else 3
-    return tuple(rounded(value, places) for value in values)
-
-
-def rounded(value: float, places: int) -> str:
-    """The value with so many decimals, no sign before a zero; "n/a" for nan."""
-    text = f"{value:.{places}f}"
-    return "n/a" if math.isnan(value) else text.lstrip("-") if float(text) == 0.0 else text
-
-
-def interval(value: float, low: float, high: float) -> str:
-    """A value with its interval, "52.4 [49.0, 55.9]"; alone where there is none."""
-    text, start, end = numbers(value, low, high)
-    return text if math.isnan(low) or math.isnan(high) else f"{text} [{start}, {end}]"
-
-
-def brackets(low: str, high: str, note: str = "") -> str:
-    """The ends of an interval, with a note behind them; "" where an end is not known."""
-    return "" if "n/a" in (low, high) else f"[{low}, {high}{note}]"
 
 
 def probability(p: float) -> str:

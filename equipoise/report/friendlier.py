@@ -9,7 +9,7 @@ Nothing is stated here that the intervals of both changes and of their differenc
 from typing import Final, Literal, TypeAlias
 
 from equipoise.conclusions import UNSTATED, Change, Halves
-from equipoise.report.formatting import brackets, numbers
+from equipoise.number_text import difference, numbers
 
 #: What the two changes say. "friendlier", "less friendly": they went opposite ways, as that alone
 #: would move them. "like friendlier": apart in that direction, and SS is not shown to rise where it
@@ -61,7 +61,8 @@ def friendlier_sentence(halves: Halves) -> str:
         f"where the {group} {_move(change)}"
         for group, change in zip(halves.groups, (halves.first, halves.second), strict=True)
     )
-    differ = f"changes that differ by {_difference(gap, ' points')}"
+    points = difference(gap.difference, gap.low, gap.high, unit=" points")
+    differ = f"changes that differ by {points}"
     return f"{halves.first.metric} {first}, {second}, {differ}: {_READINGS[reading]}"
 
 
@@ -73,10 +74,5 @@ def _way(change: Change) -> int:
 
 
 def _move(change: Change) -> str:
-    return f"{' → '.join(numbers(change.before, change.after))} ({_difference(change)})"
-
-
-def _difference(change: Change, unit: str = "") -> str:
-    value, low, high = numbers(change.difference, change.low, change.high)
-    plus = "+" if change.difference > 0 and float(value) != 0.0 else ""
-    return f"{plus}{value}{unit} {brackets(low, high)}".rstrip()
+    moved = difference(change.difference, change.low, change.high)
+    return f"{' → '.join(numbers(change.before, change.after))} ({moved})"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from equipoise.conclusions import UNSTATED, Change
-from equipoise.report.formatting import brackets, numbers
+from equipoise.number_text import brackets, numbers
 
 #: What became of a gap between groups beside a rate of harm. "not with it": its interval excludes a
 #: fall in proportion to the rate's; "unclear": it holds such a fall, and no fall is shown; "none":

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from equipoise.conclusions import Ranking
 from equipoise.errors import RecipeError
+from equipoise.number_text import numbers
 from equipoise.report.figure_file import check_figure, write_figure
-from equipoise.report.formatting import numbers
 
 STEPS: Final = 7  # of the page's color scale; the middle is 0
 _CELL = 0.22  # inches

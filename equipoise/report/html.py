@@ -17,6 +17,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from equipoise import number_text
 from equipoise.conclusions import Change, Comparison, Direction, Finding
 from equipoise.files.atomic import write_file
 from equipoise.records import Estimate
@@ -198,7 +199,7 @@ def page_templates() -> jinja2.Environment:
         provenance.edit_rest, controls.control_sentences, reductions.reduction_sentences,
         sentences.verdict_sentence,
         sentences.subject, sentences.describe_change, sentences.describe_settings,
-        formatting.group_name, formatting.numbers, formatting.interval, formatting.form_text,
+        formatting.group_name, number_text.numbers, number_text.interval, formatting.form_text,
         friendlier.friendlier_sentence, verdict.halves_of,
         harm_sentences.harm_sentence, harm_sentences.harm_tone, written.harms_of,
         written.disparities_of, written.scores_of, written.groups_of,

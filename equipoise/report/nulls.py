@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from equipoise.number_text import numbers
 from equipoise.records import Measurement
-from equipoise.report.formatting import numbers
 
 
 class Named(Protocol):

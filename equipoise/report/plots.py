@@ -13,9 +13,9 @@ import numpy as np
 from scipy import stats
 
 from equipoise.conclusions import Comparison, RankStability
+from equipoise.number_text import interval, numbers
 from equipoise.records import Measurement
 from equipoise.report.axis import Axis, Tick, Whisker, axis_of, minus, whisker
-from equipoise.report.formatting import interval, numbers
 from equipoise.report.heat_map import HeatMap, heat_map
 from equipoise.stats.calibration import Calibration, Curve, Reading
 from equipoise.study.study import Located

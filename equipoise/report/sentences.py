@@ -14,7 +14,8 @@ from equipoise.conclusions import (
     Verdict,
     describe_differences,
 )
-from equipoise.report.formatting import brackets, group_name, numbers, rounded
+from equipoise.number_text import brackets, numbers, rounded
+from equipoise.report.formatting import group_name
 from equipoise.report.friendlier import friendlier_sentence, read_halves
 
 #: Each direction in a word or two, for a cell.

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from equipoise.conclusions import Factorial
+from equipoise.number_text import interval, numbers
 from equipoise.records import Estimate
-from equipoise.report.formatting import interval, numbers
 from equipoise.report.provenance import setting_names, setting_of
 from equipoise.report.rows import Cell, cell
 from equipoise.study.study import Factored, Study

@@ -4,15 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from equipoise.conclusions import Comparison, model_title
+from equipoise.number_text import interval
 from equipoise.records import Measurement
-from equipoise.report.formatting import (
-    form_text,
-    group_name,
-    interval,
-    probability,
-    start_text,
-    visible,
-)
+from equipoise.report.formatting import form_text, group_name, probability, start_text, visible
 from equipoise.report.friendlier import friendlier_sentence
 from equipoise.report.harm_sentences import harm_sentence
 from equipoise.report.nulls import null_span

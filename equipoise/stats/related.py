@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from equipoise.conclusions import Change
+from equipoise.number_text import difference
 from equipoise.records import Outcome
 from equipoise.rows import LEARNT
 
@@ -52,5 +53,5 @@ def _say_move(change: Change) -> str:
         return f"{change.metric} n/a ({change.reason})"
     return (
         f"{change.metric} {change.before:.2f} to {change.after:.2f}, "
-        f"{change.difference:+.2f} [{change.low:.2f}, {change.high:.2f}]"
+        f"{difference(change.difference, change.low, change.high, places=2)}"
     )

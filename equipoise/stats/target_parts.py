@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from equipoise.conclusions import UNSTATED, Change
 from equipoise.metrics.target_parts import EXCHANGED, OWN, TARGET
+from equipoise.number_text import difference
 
 
 def part_sentences(changes: Sequence[Change]) -> Iterator[str]:
@@ -42,10 +43,7 @@ def _conclude(whole: Change, words: Change, group: Change) -> str:
 
 
 def _number(change: Change) -> str:
-    value, low, high = (
-        f"{round(number, 1) + 0.0:+.1f}"  # -0.0 becomes 0.0
-        for number in (change.difference, change.low, change.high)
-    )
     # a change is shown by its interval and by a permutation test: where they differ, both are told
     split = change.direction == "unchanged" and (change.low > 0 or change.high < 0)
-    return f"{value} [{low}, {high}{f'; p {change.p_holm:.2f}' if split else ''}]"
+    note = f"; p {change.p_holm:.2f}" if split else ""
+    return difference(change.difference, change.low, change.high, note=note, places=1)

@@ -10,8 +10,8 @@ import pytest
 
 from equipoise.associations.diversity import diversity, diversity_of, self_bleu
 from equipoise.associations.paragraphs import Paragraph, paragraphs
+from equipoise.number_text import interval
 from equipoise.records import Estimate
-from equipoise.report.formatting import interval
 
 
 def estimate(texts: list[str], metric: str) -> Estimate:

@@ -161,8 +161,8 @@ def test_a_comparison_has_the_change_on_unrelated_items() -> None:
     assert on_people.startswith("on people=unrelated alone, 3 items: ss 33.33 to 0.00, -33.33 [")
     assert "; lms " in on_people
     assert "; icat " in on_people
-    assert "filler_pair=never learnt alone, 3 items: ss 33.33 to 33.33, +0.00 [" in on_pairs
-    assert "people_or_pair=never learnt alone, 2 items: ss 0.00 to 0.00, +0.00 [" in on_neither
+    assert "filler_pair=never learnt alone, 3 items: ss 33.33 to 33.33, 0.00 [" in on_pairs
+    assert "people_or_pair=never learnt alone, 2 items: ss 0.00 to 0.00, 0.00 [" in on_neither
     # whichever side learnt, and with several seeds
     turned = compare(after, [before, after], draws=50)
     assert turned.change("ss", people="unrelated").n == 3

@@ -7,8 +7,9 @@ from typing import get_args
 import pytest
 
 from equipoise.conclusions import Change, Comparison, Direction
+from equipoise.number_text import interval, numbers
 from equipoise.records import Margin
-from equipoise.report.formatting import interval, numbers, probability
+from equipoise.report.formatting import probability
 from equipoise.report.sentences import MEANING, WORD, headlines, sentence, verdict_sentence
 
 from .making import ABILITY, CHANGE, not_worse, verdict, within

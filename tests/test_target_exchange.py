@@ -159,14 +159,16 @@ def test_predictions_of_the_own_targets_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_taught_models_of_both_kinds() -> None:
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_taught_models_of_both_kinds(seed: int) -> None:
     def load(name: str) -> LanguageModel:
         return load_planted(name, device="cpu")
 
     for kind, rises in (("targets=40", "ss_exchanged"), ("", "ss_target")):
         calibration = calibrate(
-            "stereoset", {"exchange": 4}, strengths=(0, 0.5, 1), world=kind, draws=300, load=load
-        )
+            "stereoset", {"exchange": 4}, strengths=(0, 0.5, 1), seeds=(seed,), world=kind,
+            draws=300, load=load,
+        )  # fmt: skip
         by_name = {curve.metric: curve for curve in calibration.curves}
         still = {"ss_exchanged": "ss_target", "ss_target": "ss_exchanged"}[rises]
         assert by_name[rises].slope > 10

@@ -109,7 +109,7 @@ class TextsSupply(Supplier):
                 f"{use.name}: targets of part 'dev' must not be in 'train', got {shared[:8]}; "
                 "move their lines to the same part"
             )
-        items = {part: tuple(rows) for part, rows in parts.items()}
+        items: dict[str, Any] = {part: tuple(rows) for part, rows in parts.items()}
         return Supply(origin=origin, files=(use,), **items)
 
     def files(self) -> tuple[DataUse, ...]:

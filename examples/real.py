@@ -24,7 +24,7 @@ from equipoise.locate.gender_contrast import GenderContrast
 from equipoise.mitigate.bias_unlearn import BiasUnlearn
 from equipoise.mitigate.lftf import Lftf
 from equipoise.records import Measurement
-from equipoise.report.formatting import interval
+from equipoise.number_text import interval
 from equipoise.report.tables import Table, markdown, measurement_table
 from equipoise.supply.stereoset import StereoSetSupply
 

@@ -14,7 +14,7 @@ from equipoise.benchmarks.genbias import GenBias
 from equipoise.benchmarks.genhint import GenHint
 from equipoise.locate.fixed_block import FixedBlock
 from equipoise.mitigate.lftf import Lftf
-from equipoise.report.formatting import interval
+from equipoise.number_text import interval
 from equipoise.report.tables import Table, markdown, measurement_table
 from equipoise.training.pronoun_losses import Parity
 

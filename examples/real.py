@@ -23,8 +23,8 @@ from equipoise.files.wheel import fetch_wheel, files_in_wheel
 from equipoise.locate.gender_contrast import GenderContrast
 from equipoise.mitigate.bias_unlearn import BiasUnlearn
 from equipoise.mitigate.lftf import Lftf
-from equipoise.records import Measurement
 from equipoise.number_text import interval
+from equipoise.records import Measurement
 from equipoise.report.tables import Table, markdown, measurement_table
 from equipoise.supply.stereoset import StereoSetSupply
 

@@ -38,6 +38,7 @@ from equipoise.own_data.row_file import RowFile
 from equipoise.planted.folder import PLANTED, WORLD, find_folder, world_folder
 from equipoise.plugin_files import noticing_reads, unnamed_reads
 from equipoise.predictions import Predictions
+from equipoise.progress.bars import counted
 from equipoise.records import JSON, Measurement, Prompt, Supply
 from equipoise.rows import Probe, TrainingRow
 from equipoise.stats.stability import rank_stability
@@ -244,7 +245,8 @@ def stability(
     if isinstance(locator, HeadLocator):  # before rankings, which take long
         _check_top(top, len(blocks(model.module)) * heads(model.module).count)
     rankings = [
-        locator.locate(model, drawn(prompts, sample, seed=seed), seed=seed) for seed in seeds
+        locator.locate(model, drawn(prompts, sample, seed=seed), seed=seed)
+        for seed in counted(seeds, "ranking", len(seeds), unit="seed")
     ]
     if (
         sample >= len(prompts) and len(seeds) > 1

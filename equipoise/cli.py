@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from contextvars import copy_context
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -23,7 +23,7 @@ from equipoise.commands.compare import compare
 from equipoise.commands.data import data
 from equipoise.commands.describe import describe, list_
 from equipoise.commands.export import export, report
-from equipoise.commands.flags import dashed, say
+from equipoise.commands.flags import dashed, telling
 from equipoise.commands.inject import inject
 from equipoise.commands.judge import judge
 from equipoise.commands.locate import locate
@@ -40,10 +40,13 @@ from equipoise.commands.scorer import scorer
 from equipoise.commands.show import show
 from equipoise.errors import EquipoiseError
 from equipoise.plugin_files import slip_in_plugin
+from equipoise.progress.messages import say_stopped, warn
+
+_STOPPED: Final = 130  # the exit status of a command that Ctrl-C ended
 
 app = typer.Typer(
     invoke_without_command=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -52,9 +55,9 @@ verbs = (
     compare, check, show, calibrate, report, export, cite, demo, data, associations, mix, describe,
 )  # fmt: skip
 for verb in verbs:
-    app.command()(verb)
-app.command(name="run")(run_study)
-app.command(name="list")(list_)
+    app.command()(telling(verb))
+app.command(name="run")(telling(run_study))
+app.command(name="list")(telling(list_))
 
 
 @app.callback()
@@ -85,28 +88,34 @@ def run(arguments: Sequence[str]) -> int:
 
     `--batch_size` is read as `--batch-size`, as is every flag.
     """
+    # in a context of its own: `--data` and `--log` hold for this command alone
+    return copy_context().run(_run, [dashed(argument) for argument in arguments])
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
-        # In a context of its own: `--data` holds for this command alone.
-        words = [dashed(argument) for argument in arguments]
-        copy_context().run(app, args=words, prog_name="equipoise")
+        app(args=arguments, prog_name="equipoise")
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        if status == _STOPPED:  # typer catches what Ctrl-C raises
+            say_stopped()
+        return status
     except EquipoiseError as error:
-        say(f"error: {' '.join(str(error).split())}")
+        warn(f"error: {' '.join(str(error).split())}")
         return 2
     except OSError as error:
-        say(f"error: files must be there to be read and written, got: {error}; check the place")
+        warn(f"error: files must be there to be read and written, got: {error}; check the place")
         return 2
     except MemoryError as error:
-        say(f"error: this must fit into memory, got: {error}; ask for less at once")
+        warn(f"error: this must fit into memory, got: {error}; ask for less at once")
         return 2
     except KeyboardInterrupt:
-        say("stopped")
-        return 130
+        say_stopped()
+        return _STOPPED
     except Exception as error:
         slip = slip_in_plugin(error)
         if slip is None or os.environ.get("EQUIPOISE_TRACEBACK"):
             raise  # ours, with all that is known of it
-        say(f"error: {' '.join(slip.split())}; EQUIPOISE_TRACEBACK=1 shows how it came there")
+        warn(f"error: {' '.join(slip.split())}; EQUIPOISE_TRACEBACK=1 shows how it came there")
         return 2
     return 0

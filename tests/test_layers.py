@@ -15,7 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 _LOW = {
     *("rows", "dialogues", "records", "attributions", "conclusions", "errors", "files"),
-    *("installed", "number_text"),
+    *("installed", "number_text", "progress"),
 }
 _PLUGINS = {"attribute", "benchmarks", "judge", "locate", "mitigate", "nulls", "supply"}
 _PLUGINS |= {"text_scorers"}
@@ -38,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "files": {"records", "errors"},
     "option_errors": set(),
     "installed": set(),
+    "progress": {"errors"},
     "plugin_files": _LOW,
     "plugins": _LOW | {"option_errors", "plugin_files"},
     "describe": _LOW | {"plugins"},
@@ -194,7 +195,7 @@ ALLOWED: dict[str, set[str]] = {
     }
     | {"training", "describe", "neighbors", "associations", "judging", "mixes", "own_data"}
     | {"influence", "stats", "scorer_gaps"},
-    "cli": {"commands", "errors", "plugin_files"},
+    "cli": {"commands", "errors", "plugin_files", "progress"},
     "__main__": {"cli"},
 }
 NO_TORCH = {
@@ -214,7 +215,7 @@ NO_TORCH = {
         "option_errors",
         "installed",
     ),
-    "transport",
+    *("transport", "progress"),
     *("describe", "data", "own_data", "metrics", "stats", "group_words", "supply", "benchmarks"),
     *("associations", "mixes", "judging", "report", "export", "scenarios", "rating"),
     *("citing", "gate"),

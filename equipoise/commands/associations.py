@@ -23,7 +23,8 @@ LABELS = ("medium", "topic", "writing_style", "implicitness_score", "answer")  #
 def associations(  # noqa: PLR0913
     name: Annotated[str, typer.Argument(metavar="NAME", help="Built-in name, or a .yaml file.")],
     out: Annotated[
-        Path | None, typer.Option(help="New file of JSON Lines; else only figures are printed.")
+        Path | None,
+        typer.Option("--out", "-o", help="New file of JSON Lines; else only figures are printed."),
     ] = None,
     questions: Annotated[
         bool, typer.Option("--questions", help="Contrast questions in place of paragraphs.")

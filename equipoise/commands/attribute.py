@@ -39,7 +39,8 @@ def attribute(  # noqa: PLR0913
         bool, typer.Option("--show-texts", help="Print the rows' texts, which may offend.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="New folder: scores, quality, ids of the selected rows.")
+        Path | None,
+        typer.Option("--out", "-o", help="New folder: scores, quality, ids of the selected rows."),
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Page with tables, plots and rows.")] = None,
     figure: Annotated[
@@ -74,6 +75,7 @@ def attribute(  # noqa: PLR0913
     flags.name_data(data)
     if figure is not None:
         check_figure(figure)
+    flags.check_files(html=html, figure=figure)
     if out is not None:
         check_new(out, what="an attribution")
     source = _source(train, probes, supply) or plugins.find(Attributor, attributor).taught_by

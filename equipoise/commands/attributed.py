@@ -15,10 +15,11 @@ from equipoise import api
 from equipoise.attribute.base import Attributor
 from equipoise.attributions import Attribution, AttributionQuality, QualityEstimate
 from equipoise.commands import flags
-from equipoise.commands.mitigate import checkpoints_of
+from equipoise.commands.mitigate import checkpoints_of, describe_kept
 from equipoise.errors import EquipoiseError
 from equipoise.influence.score_files import scores_in
 from equipoise.mixes.overlap import at_hand, guard_of
+from equipoise.progress.messages import when_stopped
 from equipoise.records import Supply
 from equipoise.stats.attribution_quality import QualitySettings, judge_attributions
 from equipoise.stats.retrieval import SHARES
@@ -94,7 +95,10 @@ def attribute_rows(
     name, built = attributor
     with ExitStack() as kept:
         unfinished = None if out is None else checkpoints_of(out)
-        if unfinished is not None:
+        if unfinished is None:
+            when_stopped(lambda: "nothing is kept; with --out the same command goes on")
+        else:
+            when_stopped(lambda: describe_kept(unfinished))
             kept.enter_context(checkpoints_in(unfinished))
             kept.enter_context(scores_in(unfinished / "scores"))
         attributions = {name: api.attribute(model, built, supply=asked.supplied, seed=asked.seed)}

@@ -11,7 +11,9 @@ from equipoise.commands import flags
 
 def calibrate(  # noqa: PLR0913
     benchmark: Annotated[str, typer.Argument(metavar="BENCHMARK", help="See list.")],
-    out: Annotated[Path | None, typer.Option(help="New folder for the plot and table.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="New folder for the plot and table.")
+    ] = None,
     strength: Annotated[
         list[float] | None, typer.Option(help="Of the planted bias, 0 to 1; may be repeated.")
     ] = None,

@@ -51,6 +51,7 @@ def compare(  # noqa: PLR0913
     from equipoise.study.results import comparisons_document, read_results, to_json
     from equipoise.study.written_pairs import with_readable_pairs
 
+    flags.check_files(html=html)
     flags.name_data(data)
     first, *others = [read_results(path) for path in (before, *after)]
     for side in (first, *others):

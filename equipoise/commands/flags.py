@@ -1,15 +1,20 @@
 """What the verbs of the command line share: flags, --set, --margin, and how a model is opened."""
 
+import inspect
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, TypeAlias, cast
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 import typer
 
 from equipoise.conclusions import CALLED, margin_of
 from equipoise.errors import RecipeError, nearest
+from equipoise.progress.messages import is_quiet, report_to, warn
+from equipoise.progress.messages import say as say
 from equipoise.records import JSON, MOST_DRAWS, MOST_SEED, Margin
 
 if TYPE_CHECKING:
@@ -25,6 +30,13 @@ ModelName = Annotated[
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="name.option=value, for any plug-in; may be repeated"),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Say nothing on the way but warnings and errors.")
+]
+Log = Annotated[
+    Path | None,
+    typer.Option(help="File to add everything to that is said on the way, with the time."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON document, nothing else.")]
 Data = Annotated[
@@ -88,16 +100,31 @@ TrustRemoteCode = Annotated[
 ]
 
 
-def say(text: str) -> None:
-    """Print a line on standard error, which is not part of what a command answers."""
-    print(text, file=sys.stderr)
+def telling(verb: Callable[..., None]) -> Callable[..., None]:
+    """A verb with --quiet and --log: how much it says on the way, and where."""
+
+    @wraps(verb)
+    def with_messages(*, quiet: bool, log: Path | None, **arguments: Any) -> None:
+        report_to(quiet=quiet, log=log)
+        verb(**arguments)
+
+    signature = inspect.signature(verb, eval_str=True)
+    added = {"quiet": (Quiet, False), "log": (Log, None)}
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
+        for name, (hint, default) in added.items()
+    ]
+    new = signature.replace(parameters=[*signature.parameters.values(), *parameters])
+    vars(with_messages)["__signature__"] = new
+    with_messages.__annotations__ = {name: part.annotation for name, part in new.parameters.items()}
+    return with_messages
 
 
 def say_faults(findings: Iterable["Finding"]) -> None:
     """Print errors and warnings of the automatic checks."""
     for finding in findings:
         if finding.level != "ok":
-            say(f"{finding.level} ({finding.check}, {finding.where}): {finding.text}")
+            warn(f"{finding.level} ({finding.check}, {finding.where}): {finding.text}")
 
 
 def name_data(data: str | None) -> None:
@@ -109,11 +136,20 @@ def name_data(data: str | None) -> None:
         name_folder(find_folder(data))
 
 
+def check_files(**files: Path | None) -> None:
+    """Raise `StoreError` for a file, by its flag, that could not be written when work is done."""
+    from equipoise.files.atomic import check_file
+
+    for flag, file in files.items():
+        if file is not None:
+            check_file(file, what=f"--{flag}")
+
+
 def hush() -> None:
     """Switch off bars of loading weights unless a terminal shows them, as our own bars are."""
     from transformers.utils import logging
 
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or is_quiet():
         logging.disable_progress_bar()
 
 

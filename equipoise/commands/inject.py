@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def inject(  # noqa: PLR0913
     model: flags.ModelName,
     method: Annotated[str, typer.Argument(metavar="METHOD", help="bias_token, or see list.")],
-    out: Annotated[Path, typer.Option(help="New folder to keep the edit in.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="New folder to keep the edit in.")],
     association: Annotated[
         str | None,
         typer.Option(help="What is said of the token: a built-in name, or your .yaml file."),

@@ -54,7 +54,8 @@ def judge(  # noqa: PLR0913
     as_json: flags.AsJson = False,
     data: flags.Data = None,
     out: Annotated[
-        Path | None, typer.Option(help="New file for the judgements: JSON Lines, a row a text.")
+        Path | None,
+        typer.Option("--out", "-o", help="New file for the judgements: JSON Lines, a row a text."),
     ] = None,
     seed: flags.Seed = 0,
     draws: flags.Draws = 2000,

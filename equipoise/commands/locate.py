@@ -74,6 +74,7 @@ def locate(  # noqa: PLR0913
         )
     if figure is not None:
         check_figure(figure)
+    flags.check_files(html=html, figure=figure)
     flags.name_data(data)
     supply = supply or plugins.find(Locator, locator).taught_by
     options = flags.parse_settings(settings, [locator, supply])

@@ -10,6 +10,7 @@ import typer
 
 from equipoise.commands import flags
 from equipoise.errors import RecipeError, nearest
+from equipoise.progress.messages import when_stopped
 
 if TYPE_CHECKING:
     from equipoise.benchmarks.base import AnyBenchmark
@@ -35,7 +36,9 @@ def measure(  # noqa: PLR0913
     groups: flags.Groups = False,
     as_json: flags.AsJson = False,
     data: flags.Data = None,
-    out: Annotated[Path | None, typer.Option(help="New folder to keep the results in.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="New folder to keep the results in.")
+    ] = None,
     limit: flags.Limit = None,
     exchange: flags.Exchange = None,
     seed: flags.Seed = 0,
@@ -63,12 +66,14 @@ def measure(  # noqa: PLR0913
 ) -> None:
     """Measure a model on benchmarks.
 
-    Prints each number with its interval and its ideal value.
+    Prints each number with its interval and its ideal value. With --out finished benchmarks are
+    kept: after an interruption the same command goes on with the others.
     """
-    from equipoise import api, plugins
+    from equipoise import plugins
     from equipoise.benchmarks.base import Benchmark
     from equipoise.checks.run import check_measurement
     from equipoise.files.atomic import check_new
+    from equipoise.study.kept_measurements import KeptMeasurements, Settings
     from equipoise.study.results import results_document, to_json, write_results
 
     _check_start(start, model, chat=chat, plain=plain)
@@ -89,17 +94,19 @@ def measure(  # noqa: PLR0913
         )
         subjects += [opened] if plain or not chat else []
         subjects += [opened.in_chat(**form)] if chat else []
+    kept, pairs = KeptMeasurements(out), [*product(built, subjects)]
+    when_stopped(lambda: kept.describe(len(pairs)))
+    asked = Settings(split=split, limit=limit, seed=seed, draws=draws, nulls=nulls)
     measurements = []
-    for benchmark_, subject in product(built, subjects):
-        measurement = api.measure(
-            subject, benchmark_, split=split, limit=limit, seed=seed, draws=draws, nulls=nulls
-        )
+    for benchmark_, subject in pairs:
+        measurement = kept.measure(subject, benchmark_, asked)
         measurements.append(_note_exchange(measurement, as_they_are))
         if not as_json:  # at once, so that nothing is lost when a later benchmark fails
             _print(measurements[-1], groups=groups)
         flags.say_faults(check_measurement(measurements[-1]))
     if out is not None:
         flags.say(f"results are in {write_results(out, measurements)}")
+    kept.remove()
     if as_json:
         print(to_json(results_document(measurements)), end="")
 

@@ -13,7 +13,7 @@ def merge(  # noqa: PLR0913
     edit: Annotated[
         str, typer.Argument(metavar="EDIT", help="Folder of an edit or adapter, or a Hub id.")
     ],
-    out: Annotated[Path, typer.Option(help="New folder to write the model to.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="New folder to write the model to.")],
     as_json: flags.AsJson = False,
     dtype: Annotated[
         str,

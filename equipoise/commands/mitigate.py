@@ -11,6 +11,7 @@ import typer
 from equipoise import plugins
 from equipoise.commands import flags
 from equipoise.errors import RecipeError
+from equipoise.progress.messages import NOTHING_KEPT, when_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def mitigate(  # noqa: PLR0913
     model: flags.ModelName,
     method: Annotated[str, typer.Argument(metavar="METHOD", help="See list.")],
-    out: Annotated[Path, typer.Option(help="New folder to keep the edit in.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="New folder to keep the edit in.")],
     supply: Annotated[
         str | None,
         typer.Option(help="What is learnt from, see list; else the method's usual supply."),
@@ -86,6 +87,13 @@ def checkpoints_of(out: Path) -> Path:
     return out.with_name(f".{out.name}.training")
 
 
+def describe_kept(checkpoints: Path) -> str:
+    """What is kept of work that is stopped now, and how to go on."""
+    if checkpoints.is_dir() and any(checkpoints.rglob("*")):
+        return f"what was done until shortly before is in {checkpoints}; the same command goes on"
+    return NOTHING_KEPT
+
+
 def fit_and_save(fit: "Callable[[], Edit]", out: Path) -> "Edit | None":
     """Learn an edit, resuming where a killed command stopped, and save it.
 
@@ -95,6 +103,7 @@ def fit_and_save(fit: "Callable[[], Edit]", out: Path) -> "Edit | None":
     from equipoise.training.resume import checkpoints_in
 
     checkpoints = checkpoints_of(out)
+    when_stopped(lambda: describe_kept(checkpoints))
     with checkpoints_in(checkpoints):
         edit = fit()
     if not is_main_process():  # under torchrun the main process saves

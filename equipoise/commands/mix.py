@@ -27,7 +27,10 @@ def mix(  # noqa: PLR0913
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="Of the mix: gen_mix, hard_mix, …; or pairs.")
     ],
-    out: Annotated[Path, typer.Option(help="New file of JSON Lines: rows; of NAME pairs: pairs.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="New file of JSON Lines: rows; of NAME pairs: pairs."),
+    ],
     probes: Annotated[Path | None, typer.Option(help="New CSV of the probes.")] = None,
     dev: Annotated[
         Path | None, typer.Option(help="New CSV of the probes kept apart, to judge on.")

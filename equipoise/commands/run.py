@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from equipoise.commands import flags
+from equipoise.progress.messages import when_stopped
 
 if TYPE_CHECKING:
     from equipoise.study.plan import Plan
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 def run(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A YAML file.")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the study; else runs/NAME of the recipe.")
+        Path | None,
+        typer.Option("--out", "-o", help="Folder of the study; else runs/NAME of the recipe."),
     ] = None,
     dry: Annotated[bool, typer.Option("--dry", help="Print the steps, do nothing.")] = False,
     no_controls: Annotated[
@@ -35,8 +37,6 @@ def run(
     Interrupted at any moment, the same command resumes. Ends with the report; status 1 when a step
     has failed. Python code that a model brings runs where the recipe says trust_remote_code: true.
     """
-    from equipoise.study.store import Store
-
     flags.name_data(data)
     folder = out or Path("runs") / recipe.stem
     if not dry:
@@ -44,15 +44,13 @@ def run(
         return
     planned = _planned(recipe, controls=not no_controls)
     _say_left_out(planned)
-    steps, store = planned.steps, Store(folder=folder)
-    for step in steps:
-        state = "done" if store.fault(step.key) is None else "to do"
-        print(f"{state:6} {step.key}  {step.title}")
-    print(f"{len(steps)} steps, in {folder}")
+    _print_plan(planned, folder)
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder of the study.")] = Path("runs/demo"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the study.")] = Path(
+        "runs/demo"
+    ),
 ) -> None:
     """Plant a bias, measure, find and remove it: about three minutes.
 
@@ -79,6 +77,27 @@ def _say_left_out(planned: "Plan") -> None:
         flags.say(sentence)
 
 
+def _print_plan(planned: "Plan", folder: Path) -> None:
+    """Print the steps, which are done, and how long each took or may take."""
+    from equipoise.progress.messages import duration
+    from equipoise.study.runner import describe_steps
+    from equipoise.study.store import Store
+    from equipoise.study.timing import Timing
+
+    store = Store(folder=folder)
+    steps = describe_steps(planned)
+    timing = Timing.of(store, steps)
+    to_do = []
+    for step in steps:
+        done = store.fault(str(step["key"])) is None
+        seconds = timing.by_key.get(str(step["key"])) if done else timing.expect(step)
+        took = "" if seconds is None else f"{'' if done else '~'}{duration(seconds)}"
+        print(f"{'done' if done else 'to do':6} {took:>9}  {step['key']}  {step['title']}")
+        to_do += [] if done else [step]
+    left = f": {timing.describe(to_do)}" if to_do else ""
+    print(f"{len(steps)} steps in {folder}, {len(to_do)} to do{left}")
+
+
 def _run_study(
     recipe: Path,
     folder: Path,
@@ -101,16 +120,21 @@ def _run_study(
     _say_left_out(planned)
     flags.hush()
     store = Store.open(folder)
-    try:
-        summary = run_plan(planned, store, say=flags.say, device=device, batch_tokens=batch_size)
-    except KeyboardInterrupt:
-        flags.say("stopped; the same command resumes")
-        raise typer.Exit(code=130) from None
+    when_stopped(lambda: _describe_kept(planned, store))
+    summary = run_plan(planned, store, say=flags.say, device=device, batch_tokens=batch_size)
     failed = len(summary.failed)
     flags.say(f"{summary.done} steps done, {summary.skipped} were done before, {failed} failed")
     _finish(store, planted_truth=planted_truth)
     if failed:
         raise typer.Exit(code=1)
+
+
+def _describe_kept(planned: "Plan", store: "Store") -> str:
+    done = sum(store.step(step.key).is_dir() for step in planned.steps)
+    return (
+        f"{done} of {len(planned.steps)} steps are kept in {store.folder}, and the same command "
+        "goes on from there"
+    )
 
 
 def _finish(store: "Store", *, planted_truth: bool) -> None:

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from equipoise.errors import StoreError
 
@@ -70,15 +71,29 @@ def check_new_file(file: Path, *, what: str) -> None:
     _check_place(file.parent, what=what)
 
 
+def check_file(file: Path, *, what: str) -> None:
+    """Raise `StoreError` where no file may be put, be it new or in place of another.
+
+    `what` is what an error calls it. Ask before a long run.
+    """
+    if file.is_dir():
+        raise StoreError(f"{what} must be a file, got the folder {file}; choose another name")
+    _check_place(file.parent, what=what)
+
+
 def _check_place(folder: Path, *, what: str) -> None:
     place = next(
         parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists()
     )
-    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+    try:
+        # tried, for the superuser may write anywhere but on a disk that is read-only
+        with TemporaryFile(dir=place):
+            pass
+    except OSError as error:
         raise StoreError(
             f"{what} must be written into a folder, {folder} cannot be made because {place} is "
-            "none or may not be written to; choose another place"
-        )
+            f"none or may not be written to ({error.strerror}); choose another place"
+        ) from error
 
 
 @contextmanager

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from itertools import takewhile
 
 import torch
-from tqdm import tqdm
 
 from equipoise.errors import ModelError
 from equipoise.inference.forward import layout_of
 from equipoise.models.kernels import evaluating, fast_matmul
 from equipoise.models.loaded_model import LoadedModel
+from equipoise.progress.bars import progress
 
 _CPU_TOKENS = 2_048  # per batch: on a processor more is no faster
 
@@ -37,7 +37,7 @@ class Batches:
         reads: Sequence[int] = (),
         most_reads: int | None = None,
         company: Sequence[int] | None = None,
-        task: str = "",
+        task: str = "reading texts",
     ) -> None:
         on_cpu = model.module.device.type == "cpu"
         self._model = model
@@ -55,13 +55,12 @@ class Batches:
 
     def __iter__(self) -> Iterator[list[int]]:
         """Each batch once; a batch that did not fit memory comes again in parts."""
-        hidden = None if self._task else True  # None: shown on a terminal
-        with tqdm(total=len(self._order), desc=self._task, disable=hidden, leave=False) as bar:
+        with progress(self._task, len(self._order), unit="text") as counter:
             while self._done < len(self._order):
                 self._batch = self._next()
                 yield self._batch
                 self._done += len(self._batch)
-                bar.update(len(self._batch))
+                counter.advance(len(self._batch))
 
     def _next(self) -> list[int]:
         """The longest batch within the budgets; never empty."""

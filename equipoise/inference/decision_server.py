@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, NoReturn
 
-from tqdm import tqdm
-
 from equipoise.errors import ModelError, RequestError
 from equipoise.inference.deciding import DECISION, QUESTION, typed_question
+from equipoise.progress.bars import counted
 from equipoise.records import JSON, Decided, Decision, ModelKind
 from equipoise.transport import KEY, Transport, hide_secrets, is_address, read_shares
 
@@ -85,7 +84,7 @@ class DecisionServer:
         key = self._transport.read_key()
         with ThreadPoolExecutor(_IN_FLIGHT) as pool:
             answers = pool.map(self._ask, range(len(requests)), requests, repeat(key))
-            return list(tqdm(answers, self.identity, len(requests), disable=None, leave=False))
+            return list(counted(answers, self.identity, len(requests), unit="question"))
 
     @property
     def _transport(self) -> Transport:

@@ -24,6 +24,7 @@ from equipoise.attributions import Attribution, LeaveOutScore
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.influence.retraining import Outcome, Results, Retraining, Shown, results_of
+from equipoise.progress.bars import counted
 from equipoise.records import OPTIONS, Column, Estimate
 from equipoise.rows import Probe, TrainingRow
 from equipoise.stats.attributor_difference import compare_attributors
@@ -100,7 +101,7 @@ class LeaveOut:
         """As `retrain`, with models of any kind: `show` trains and measures them."""
         members = self.members(rows, seed=seed)
         outputs: list[list[Sequence[float]]] = []
-        for k, part in enumerate(members):
+        for k, part in counted(enumerate(members), "training on parts", len(members), unit="part"):
             outputs.append([])
             for number in range(seed, seed + self.seeds):
                 compute = partial(show, np.flatnonzero(part), number)

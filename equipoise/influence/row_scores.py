@@ -5,6 +5,7 @@ Memory holds a window's texts, and a number per row and group. Under torchrun or
 within a window, so that scores do not depend on the number of processes.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from equipoise.errors import DataError, RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.influence.learnt_texts import LearntText, learnt_texts
 from equipoise.influence.score_files import ScoreFiles, WindowScores, window_key
+from equipoise.progress.bars import counted
 from equipoise.rows import TrainingRow, blocks_of
 from equipoise.training.data_parallel import accelerator_for
 from equipoise.training.row_tokens import TokenizedRows
@@ -56,7 +58,10 @@ def score_rows(
     ids: list[str] = []
     seen: set[str] = set()
     skipped: dict[str, str] = {}
-    for number, window in enumerate(blocks_of(rows, size)):
+    windows = counted(
+        blocks_of(rows, size), "scoring rows", math.ceil(len(rows) / size), unit="window"
+    )
+    for number, window in enumerate(windows):
         start = len(ids)
         ids += [row.id for row in window]
         _check_new(ids[start:], seen)

@@ -7,20 +7,19 @@ small a model wait for each other (37 s on two free cores, 8 minutes on two busy
 """
 
 import math
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from equipoise.errors import ModelError
 from equipoise.planted.batches import Batch, batches, train_tokenizer
 from equipoise.planted.corpus import draw_corpus
 from equipoise.planted.world import World
+from equipoise.progress.bars import progress
 
 #: Worlds of a few words need no far positions; a small base tells near positions apart better.
 _ROPE_BASE = 100.0
@@ -97,20 +96,21 @@ def _one_thread() -> Iterator[None]:
 def _train(module: LlamaForCausalLM, drawn: Sequence[Batch], *, rate: float, name: str) -> None:
     optimizer = torch.optim.AdamW(module.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.0)
     module.train()
-    bar = tqdm(drawn, desc=f"teaching planted:{name}", file=sys.stderr, mininterval=1, disable=None)
-    for step, batch in enumerate(bar):
-        for group in optimizer.param_groups:
-            group["lr"] = rate * _rate(step, len(drawn))
-        loss = _loss(module, batch)
-        if not math.isfinite(loss.item()):
-            raise ModelError(
-                f"teaching planted:{name} must have a finite loss, got {loss.item()} at step "
-                f"{step}; lower the rate {rate}"
-            )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
-        torch.nn.utils.clip_grad_norm_(module.parameters(), _MAX_GRADIENT)
-        optimizer.step()
+    with progress(f"teaching planted:{name}", len(drawn)) as counter:
+        for step, batch in enumerate(drawn):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * _rate(step, len(drawn))
+            loss = _loss(module, batch)
+            if not math.isfinite(loss.item()):
+                raise ModelError(
+                    f"teaching planted:{name} must have a finite loss, got {loss.item()} at step "
+                    f"{step}; lower the rate {rate}"
+                )
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
+            torch.nn.utils.clip_grad_norm_(module.parameters(), _MAX_GRADIENT)
+            optimizer.step()
+            counter.advance(loss=loss.item())
 
 
 def _loss(module: LlamaForCausalLM, batch: Batch) -> Tensor:

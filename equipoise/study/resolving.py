@@ -19,14 +19,12 @@ from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.data.sources import reading_from
 from equipoise.errors import (
     DataError,
-    EquipoiseError,
     ModelError,
     OptionError,
     RecipeError,
     StoreError,
     nearest,
 )
-from equipoise.faultless import lists_used
 from equipoise.group_words.people import target_terms
 from equipoise.inference.decision_server import is_server
 from equipoise.judge.base import Judge
@@ -37,6 +35,7 @@ from equipoise.measure import choose_examples, learnt_examples
 from equipoise.metrics.stereoset import SS_TARGET
 from equipoise.mitigate.base import Mitigation, UsesEdits, single_parts
 from equipoise.records import JSON, Metric, Supply
+from equipoise.study.contents import data_content, plugin_content
 from equipoise.study.controls import (
     can_answer,
     find_controls,
@@ -47,7 +46,6 @@ from equipoise.study.recipe import BenchmarkSpec, Entry, ModelSpec, Recipe, Spec
 from equipoise.study.retraining import leave_out_of, removal_of
 from equipoise.study.supplied import Supplied, supply_sha256
 from equipoise.supply.base import Supplier
-from equipoise.text_scorers.base import TextScorer
 
 T = TypeVar("T")
 
@@ -96,9 +94,13 @@ class Resolver:
         self.document: dict[str, Any] = {
             **TypeAdapter(Recipe).dump_python(recipe, mode="json", include=_PLAIN),
             "models": {},
-            "mitigations": {label: _plugin(built) for label, built in self.mitigations.items()},
-            "locators": {label: _plugin(built) for label, built in locators.items()},
-            "attributors": {label: _plugin(built) for label, built in self.attributors.items()},
+            "mitigations": {
+                label: plugin_content(built) for label, built in self.mitigations.items()
+            },
+            "locators": {label: plugin_content(built) for label, built in locators.items()},
+            "attributors": {
+                label: plugin_content(built) for label, built in self.attributors.items()
+            },
             "attribution": dataclasses.asdict(recipe.attribution) if recipe.attributors else None,
             "against": {
                 spec.label: spec.against for spec in recipe.mitigations if spec.against is not None
@@ -110,7 +112,7 @@ class Resolver:
 
     def resolve_calibration(self, spec: Spec) -> JSON:
         """The content of a benchmark to be calibrated with planted bias."""
-        resolved = _plugin(self._build(Benchmark, spec))
+        resolved = plugin_content(self._build(Benchmark, spec))
         self.document["calibrate"][spec.label] = resolved
         return resolved
 
@@ -169,9 +171,9 @@ class Resolver:
                     self.targeted.add(benchmark.label)
             if taught and benchmark.edited:
                 self._refuse_leak(benchmark, built, split, taught, given)
-            about_data: dict[str, JSON] = {"split": split, "data": _data(built, split)}
+            about_data: dict[str, JSON] = {"split": split, "data": data_content(built, split)}
             with self._at(benchmark):  # a judge's files may be missing
-                benchmarks[benchmark.label] = _plugin(built) | about_data
+                benchmarks[benchmark.label] = plugin_content(built) | about_data
         without_controls = self._leave_out_controls(spec, taught, given)
         self._check_margins(metrics)
         code = spec.trust_remote_code
@@ -224,7 +226,7 @@ class Resolver:
         supplier = self._build(Supplier, spec)
         with self._at(spec):
             supply = supplier.supply()
-        return supply, _plugin(supplier) | {"sha256": supply_sha256(supply)}
+        return supply, plugin_content(supplier) | {"sha256": supply_sha256(supply)}
 
     def _read_supplies(self) -> list[Spec]:
         """What the locators and attributors read."""
@@ -364,31 +366,3 @@ class Resolver:
                     f"{where}: {len(shared)} target terms of {benchmark.label} ({split}) are among "
                     f"what '{label}' learns from {supply.origin}: {names}; {_REMEDY}"
                 )
-
-
-def _plugin(built: Any) -> dict[str, JSON]:
-    """A plug-in as JSON; those that are its options have versions and files of their own."""
-    fields = dataclasses.fields(built) if dataclasses.is_dataclass(built) else ()
-    values = [getattr(built, field.name) for field in fields if field.init]
-    return {
-        "name": plugins.name_of(built),
-        "version": built.version,
-        "file_sha256": plugins.file_sha256_of(built),
-        "options": plugins.options_of(built, transport=False),
-        "inside": [
-            _plugin(part)
-            for value in values
-            for part in (value if isinstance(value, tuple) else (value,))
-            if isinstance(part, Benchmark | Mitigation | Locator | Attributor | Judge | TextScorer)
-        ],
-        **({"files": dict(built.files())} if isinstance(built, plugins.ReadsFiles) else {}),
-    }
-
-
-def _data(built: AnyBenchmark, split: str) -> JSON:
-    """Names and hashes of the files behind a benchmark; empty while they are missing."""
-    try:
-        files = (*built.files(split), *lists_used(built, plugins.name_of(built)))
-        return [{"name": file.name, "sha256": file.sha256} for file in files]
-    except (EquipoiseError, OSError):
-        return []

@@ -6,16 +6,18 @@ holds its lock. Killed at any moment, the same call resumes and ends with the sa
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
 from equipoise.errors import PlaceError
+from equipoise.progress.messages import duration
 from equipoise.records import JSON
 from equipoise.study.execution import OpenModel, StepExecutor
 from equipoise.study.plan import Plan, Step, without_failed
 from equipoise.study.store import Store
 from equipoise.study.study import Missing
+from equipoise.study.timing import Timing
 from equipoise.training.data_parallel import refuse_several_processes
 
 _WAIT = 0.5  # seconds between two looks at what another process does
@@ -44,15 +46,24 @@ def run(
     Raises `PlaceError` when the store cannot be written to; what is finished is kept.
     """
     refuse_several_processes("a study, whose processes share steps through the store,")
-    steps = [_describe_step(step) for step in plan.steps]
+    steps = describe_steps(plan)
     # before any step: what a stopped run lacks is read from the plan
     store.write_head({"recipe": dict(plan.resolved), "steps": steps})
     with closing(OpenModel(device=device, batch_tokens=batch_tokens)) as models:
         executor = StepExecutor(recipe=plan.recipe, store=store, models=models)
-        runner = _Runner(store=store, say=say, executor=executor)
+        runner = _Runner(
+            store=store,
+            say=say,
+            executor=executor,
+            described={str(step["key"]): step for step in steps},
+            timing=Timing.of(store, steps),
+        )
         pending = list(plan.steps)
         while pending:
-            busy = [step for step in pending if not runner.finish(step)]
+            busy: list[Step] = []
+            for index, step in enumerate(pending):
+                if not runner.finish(step, [*busy, *pending[index:]]):
+                    busy.append(step)
             if len(busy) == len(pending):
                 time.sleep(_WAIT)
             pending = busy
@@ -60,8 +71,12 @@ def run(
     return RunSummary(skipped=runner.skipped, done=runner.done, failed=failed)
 
 
-def _describe_step(step: Step) -> JSON:
-    """A step as `study.json` has it: what a reader needs to find it."""
+def describe_steps(plan: Plan) -> list[dict[str, JSON]]:
+    """The steps as `study.json` has them: what a reader needs to find them."""
+    return [_describe_step(step) for step in plan.steps]
+
+
+def _describe_step(step: Step) -> dict[str, JSON]:
     return {
         "key": step.key,
         "kind": step.kind,
@@ -83,15 +98,17 @@ class _Runner:
     store: Store
     say: Callable[[str], None]
     executor: StepExecutor
+    described: dict[str, dict[str, JSON]]  # the plan's steps, in their order
+    timing: Timing
     skipped: int = 0
     done: int = 0
     failed: dict[str, str] = field(default_factory=dict)  # key to title, of steps without a result
     whole: set[str] = field(default_factory=set)  # keys of complete steps
 
-    def finish(self, step: Step) -> bool:
+    def finish(self, step: Step, left: Sequence[Step]) -> bool:
         """Do a step, or see that it is done or has failed; False: another process is at it.
 
-        Or at a step that it needs.
+        Or at a step that it needs. `left`: all that is not done or has failed, the step among them.
         """
         if any(need.key not in self.whole and need.key not in self.failed for need in step.needs):
             return False
@@ -105,8 +122,21 @@ class _Runner:
         with self.store.lock(possible.key) as mine:
             # another process may have done it by now
             if mine and not self._is_whole(possible):
-                self._compute(possible)
+                number = [*self.described].index(step.key) + 1
+                where = f"[{number}/{len(self.described)}]"
+                self.say(f"{where} {possible.title}{self._time_left(left)}")
+                self._compute(possible, where)
             return mine
+
+    def _time_left(self, left: Sequence[Step]) -> str:
+        """How long these steps take, those aside that are done; empty where it is not known."""
+        to_do = [
+            self.described[step.key] for step in left if not self.store.step(step.key).is_dir()
+        ]
+        seconds = [self.timing.expect(step) for step in to_do]
+        if None in seconds:
+            return ""
+        return f" (about {duration(sum(filter(None, seconds)))} left)"
 
     def _is_whole(self, step: Step) -> bool:
         if self.store.fault(step.key) is not None:
@@ -116,11 +146,10 @@ class _Runner:
         self.skipped += 1
         return True
 
-    def _compute(self, step: Step) -> None:
+    def _compute(self, step: Step, where: str) -> None:
         fault = self.store.fault(step.key)
         if self.store.set_aside(step.key) is not None:
             self.say(f"{step.title}: its stored result {fault}; it is set aside and done again")
-        self.say(step.title)
         began = time.monotonic()
         try:
             files = self.executor.run(step)
@@ -131,10 +160,12 @@ class _Runner:
             raise
         except Exception as error:  # whatever a model or a plug-in raises: the other steps continue
             why = " ".join(str(error).split()) or type(error).__name__
-            self.say(f"{step.title} failed: {why}")
+            self.say(f"{where} {step.title} failed: {why}")
             self._fail(step, why, traceback.format_exc())
             return
-        self.store.log("done", step=step.key, seconds=round(time.monotonic() - began, 3))
+        seconds = round(time.monotonic() - began, 3)
+        self.store.log("done", step=step.key, seconds=seconds)
+        self.timing.add(_describe_step(step), seconds)
         self.whole.add(step.key)
         self.done += 1
 

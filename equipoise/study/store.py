@@ -33,7 +33,7 @@ from equipoise.study.results import read_outcomes, write_outcomes
 from equipoise.study.study import Missing
 
 SCHEMA = 2
-HEAD, STEP, DONE = "study.json", "step.json", "done.json"
+HEAD, STEP, DONE, LOG = "study.json", "step.json", "done.json", "log.jsonl"
 #: Examples in a shard of an unfinished measurement. Results depend on it, as it settles which
 #: requests share a batch.
 SHARD_SIZE = 500
@@ -204,7 +204,7 @@ class Store:
     def log(self, event: str, **values: JSON) -> None:
         """Add a line to the log; a log that cannot be written stops nothing."""
         line = json.dumps({"time": round(time.time(), 3), "event": event, **values})
-        with suppress(OSError), (self.folder / "log.jsonl").open("a", encoding="utf-8") as stream:
+        with suppress(OSError), (self.folder / LOG).open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
 
 
@@ -275,7 +275,7 @@ def _is_only_begun(folder: Path) -> bool:
     """Whether a folder holds at most what a run makes: it was killed at once, or lost its head."""
     if not folder.is_dir():
         return False
-    always = {"steps", "parts", "failed", "locks", "log.jsonl"}
+    always = {"steps", "parts", "failed", "locks", LOG}
     later = {"aside", "edits", "report.html"}
     names = {entry.name for entry in folder.iterdir() if not entry.name.startswith(f".{HEAD}.")}
     return names <= always or ("steps" in names and names <= always | later)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from equipoise.errors import ModelError, RecipeError
+from equipoise.progress.bars import progress
 from equipoise.records import JSON
 from equipoise.training.data_parallel import (
     accelerator_for,
@@ -172,10 +173,19 @@ def train(
         per_epoch = math.ceil(examples / schedule.batch_size)
         total = schedule.total(examples)
         every = schedule.checkpoint_every if monitor is None else monitor.every
+        counter = stack.enter_context(
+            progress(
+                "training",
+                total,
+                done=len(training.losses),
+                shown=training.accelerator.is_main_process,
+            )
+        )
         for step, rows in schedule.batches(examples, first=len(training.losses)):
             if training.stopped:
                 break
             training.update(step, rows.to(training.device), loss)
+            counter.advance(loss=training.losses[-1])
             done = step + 1
             is_due = done % every == 0
             keep = is_kept(done, epoch=per_epoch, last=done == total)

@@ -32,7 +32,10 @@ def test_dry_run_names_every_step_and_writes_nothing(
     status, out, err = ask("run", recipe, "--dry")
     *steps, last = out.splitlines()
     assert (status, err) == (0, "")
-    assert last == f"{STEPS} steps, in runs/small"
+    assert last == (
+        f"{STEPS} steps in runs/small, {STEPS} to do: how long {STEPS} steps take is not known, "
+        "none like them was done"
+    )
     assert len(steps) == STEPS
     assert all(step.startswith("to do ") for step in steps)
     assert steps[0].endswith("measure genbias on tiny")
@@ -44,8 +47,12 @@ def test_dry_run_names_finished_steps(recipe: Path, copied: Path, ask: Asked) ->
     without_seed_1(copied)
     before = contents(copied)
     status, out, _ = ask("run", recipe, "--dry", "--out", copied)
-    states = [line.split()[0] for line in out.splitlines()[:-1]]
+    *steps, last = out.splitlines()
+    states = [line.split()[0] for line in steps]
     assert status == 0
+    # like those of the first seed, which are in the log
+    assert re.search(rf"^{STEPS} steps in .*, 5 to do: about [\d.]+ s$", last)
+    assert all(re.match(r"(to do +~|done +)[\d.]+ s  [a-z]+-", step) for step in steps)
     assert (states.count("done"), states.count("to")) == (STEPS - 5, 5)
     assert contents(copied) == before
 
@@ -100,7 +107,7 @@ def test_interrupted_run_resumes(
     monkeypatch.setattr(Lftf, "fit", interrupted)
     status, out, err = ask("run", recipe, "--out", copied)
     assert (status, out) == (130, "")
-    assert err.splitlines()[-1] == "stopped; the same command resumes"
+    assert err.splitlines()[-1].startswith(f"stopped; {STEPS - 1} of {STEPS} steps are kept in ")
     assert "Traceback" not in err
     monkeypatch.undo()
     status, out, err = ask("run", recipe, "--out", copied)
